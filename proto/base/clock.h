@@ -1,0 +1,22 @@
+/* clock.h - wall time in UTC microseconds, waits in monotonic milliseconds; both can be faked in
+ * tests. Threads: any. */
+#ifndef RADPOST_BASE_CLOCK_H
+#define RADPOST_BASE_CLOCK_H
+
+#include "proto/base/base.h"
+
+#include <time.h>
+
+int64_t clock_wall_us(void);
+int64_t clock_mono_ms(void);
+/* "2026-11-21T10:02:03.123456Z"; out has 40 bytes. */
+void clock_text(int64_t wall_us, char out[40]);
+/* Deadline for pthread_cond_timedwait on a condition made by cond_new_mono(). */
+struct timespec clock_deadline(int64_t wait_ms);
+
+/* Tests: both clocks stand still at these values until told otherwise; clock_unfake() ends it. */
+void clock_fake(int64_t wall_us, int64_t mono_ms);
+void clock_fake_advance(int64_t ms);
+void clock_unfake(void);
+
+#endif

@@ -1,0 +1,249 @@
+/* durable.c - the only way lasting bytes reach a disk. */
+#include "proto/base/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+int
+durable_write(int fd, const void *bytes, size_t n, struct err *err)
+{
+    const uint8_t *p = bytes;
+
+    while (n > 0) {
+        ssize_t k = write(fd, p, n);
+
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return err_sys(err, ERR_RETRY, "write");
+        p += k;
+        n -= (size_t)k;
+    }
+    return 0;
+}
+
+int
+durable_write_at(int fd, const void *bytes, size_t n, uint64_t offset, struct err *err)
+{
+    const uint8_t *p = bytes;
+
+    while (n > 0) {
+        ssize_t k = pwrite(fd, p, n, (off_t)offset);
+
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return err_sys(err, ERR_RETRY, "write");
+        p += k;
+        n -= (size_t)k;
+        offset += (uint64_t)k;
+    }
+    return 0;
+}
+
+int
+durable_read_at(int fd, void *bytes, size_t n, uint64_t offset, struct err *err)
+{
+    uint8_t *p = bytes;
+
+    while (n > 0) {
+        ssize_t k = pread(fd, p, n, (off_t)offset);
+
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return err_sys(err, ERR_RETRY, "read");
+        if (k == 0)
+            return err_set(err, ERR_REJECT, "read: the file ends early");
+        p += k;
+        n -= (size_t)k;
+        offset += (uint64_t)k;
+    }
+    return 0;
+}
+
+int
+durable_sync(int fd, struct err *err)
+{
+    return fdatasync(fd) < 0 ? err_sys(err, ERR_RETRY, "sync") : 0;
+}
+
+int
+durable_sync_folder(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = 0;
+
+    if (fd < 0)
+        return err_sys(err, ERR_RETRY, "open folder %s", path);
+    if (fsync(fd) < 0)
+        rc = err_sys(err, ERR_RETRY, "sync folder %s", path);
+    close(fd);
+    return rc;
+}
+
+int
+durable_preallocate(int fd, uint64_t size_bytes, struct err *err)
+{
+    int e;
+
+    do
+        e = posix_fallocate(fd, 0, (off_t)size_bytes);
+    while (e == EINTR);
+    errno = e;
+    return e != 0 ? err_sys(err, ERR_RETRY, "reserve room") : 0;
+}
+
+/* The folder part of a path, "." if there is none. */
+static void
+parent_of(const char *path, char out[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+
+    snprintf(out, PATH_MAX, "%.*s",
+             slash == NULL   ? 1
+             : slash == path ? 1
+                             : (int)(slash - path),
+             slash == NULL ? "." : path);
+}
+
+int
+durable_mkdir(const char *path, struct err *err)
+{
+    char parent[PATH_MAX];
+
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return err_sys(err, ERR_RETRY, "make folder %s", path);
+    parent_of(path, parent);
+    return durable_sync_folder(parent, err);
+}
+
+int
+durable_create(const char *dir, const char *name, int *out_fd, struct err *err)
+{
+    char path[PATH_MAX];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/tmp/%s", dir, name);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_sys(err, ERR_RETRY, "create %s", path);
+    *out_fd = fd;
+    return 0;
+}
+
+static int
+sync_and_close(int *fd, struct err *err)
+{
+    int rc = durable_sync(*fd, err);
+
+    if (close(*fd) < 0 && rc == 0)
+        rc = err_sys(err, ERR_RETRY, "close");
+    *fd = -1;
+    return rc;
+}
+
+int
+durable_publish(int *fd, const char *dir, const char *name, const char *to, struct err *err)
+{
+    char from_path[PATH_MAX], to_path[PATH_MAX], folder[PATH_MAX];
+    int rc = -1;
+
+    snprintf(from_path, sizeof from_path, "%s/tmp/%s", dir, name);
+    snprintf(to_path, sizeof to_path, "%s/%s", dir, to);
+    parent_of(to_path, folder);
+    if (sync_and_close(fd, err) < 0)
+        goto out;
+    if (rename(from_path, to_path) < 0) {
+        rc = err_sys(err, ERR_RETRY, "rename to %s", to_path);
+        goto out;
+    }
+    rc = durable_sync_folder(folder, err);
+out:
+    if (rc < 0)
+        unlink(from_path);
+    return rc;
+}
+
+int
+durable_put_file(const char *dir, const char *to, const void *bytes, size_t n, struct err *err)
+{
+    char name[64];
+    static _Atomic unsigned serial;
+    int fd = -1;
+
+    snprintf(name, sizeof name, "put-%d-%u", (int)getpid(), serial++);
+    if (durable_create(dir, name, &fd, err) < 0)
+        return -1;
+    if (durable_write(fd, bytes, n, err) < 0) {
+        char path[PATH_MAX];
+
+        close(fd);
+        snprintf(path, sizeof path, "%s/tmp/%s", dir, name);
+        unlink(path);
+        return -1;
+    }
+    return durable_publish(&fd, dir, name, to, err);
+}
+
+int
+durable_remove(const char *dir, const char *name, struct err *err)
+{
+    char path[PATH_MAX], folder[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (unlink(path) < 0)
+        return errno == ENOENT ? 0 : err_sys(err, ERR_RETRY, "remove %s", path);
+    parent_of(path, folder);
+    return durable_sync_folder(folder, err);
+}
+
+int
+durable_get_file(const char *path, size_t limit_bytes, uint8_t **out_bytes, size_t *out_n,
+                 struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    uint8_t *bytes = NULL;
+    int rc = -1;
+
+    if (fd < 0)
+        return err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_RETRY, "open %s", path);
+    if (fstat(fd, &st) < 0) {
+        err_sys(err, ERR_RETRY, "stat %s", path);
+        goto out;
+    }
+    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > limit_bytes) {
+        err_set(err, ERR_REJECT, "%s is no file of at most %zu bytes", path, limit_bytes);
+        goto out;
+    }
+    bytes = mem_new((size_t)st.st_size + 1);
+    if (durable_read_at(fd, bytes, (size_t)st.st_size, 0, err) < 0)
+        goto out;
+    *out_n = (size_t)st.st_size;
+    *out_bytes = TAKE(bytes);
+    rc = 0;
+out:
+    free(bytes);
+    close(fd);
+    return rc;
+}
+
+int
+durable_room(const char *path, uint64_t *out_free_bytes, int *out_used_percent, struct err *err)
+{
+    struct statvfs v;
+
+    if (statvfs(path, &v) < 0)
+        return err_sys(err, ERR_RETRY, "look at the disk of %s", path);
+    *out_free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
+    *out_used_percent = v.f_blocks == 0 ? 0 : (int)(100 - 100 * v.f_bavail / v.f_blocks);
+    return 0;
+}

@@ -1,0 +1,80 @@
+/* thread.c - a lock with a condition, and threads that are joined. */
+#include "proto/base/thread.h"
+
+#include "proto/base/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+
+void
+gate_init(struct gate *g)
+{
+    pthread_condattr_t attr;
+
+    CHECK(pthread_mutex_init(&g->lock, NULL) == 0);
+    CHECK(pthread_condattr_init(&attr) == 0);
+    CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+    CHECK(pthread_cond_init(&g->changed, &attr) == 0);
+    pthread_condattr_destroy(&attr);
+}
+
+void
+gate_fini(struct gate *g)
+{
+    CHECK(pthread_cond_destroy(&g->changed) == 0);
+    CHECK(pthread_mutex_destroy(&g->lock) == 0);
+}
+
+void
+gate_lock(struct gate *g)
+{
+    CHECK(pthread_mutex_lock(&g->lock) == 0);
+}
+
+void
+gate_unlock(struct gate *g)
+{
+    CHECK(pthread_mutex_unlock(&g->lock) == 0);
+}
+
+void
+gate_wait(struct gate *g)
+{
+    CHECK(pthread_cond_wait(&g->changed, &g->lock) == 0);
+}
+
+bool
+gate_wait_ms(struct gate *g, int64_t wait_ms)
+{
+    struct timespec until = clock_deadline(wait_ms > 0 ? wait_ms : 0);
+    int e = pthread_cond_timedwait(&g->changed, &g->lock, &until);
+
+    CHECK(e == 0 || e == ETIMEDOUT);
+    return e == 0;
+}
+
+void
+gate_wake(struct gate *g)
+{
+    CHECK(pthread_cond_broadcast(&g->changed) == 0);
+}
+
+pthread_t
+thread_start(const char *name, void *(*run)(void *), void *arg)
+{
+    pthread_t t;
+    sigset_t all, old;
+
+    sigfillset(&all);
+    CHECK(pthread_sigmask(SIG_SETMASK, &all, &old) == 0);
+    CHECK(pthread_create(&t, NULL, run, arg) == 0);
+    CHECK(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
+    pthread_setname_np(t, name);
+    return t;
+}
+
+void
+thread_join(pthread_t t)
+{
+    CHECK(pthread_join(t, NULL) == 0);
+}
