@@ -1,0 +1,123 @@
+/* digest.c - SHA-256, HMAC, random bytes, constant-time comparison, over OpenSSL. */
+#include "proto/trust/digest.h"
+
+#include "proto/base/durable.h"
+#include "proto/base/text.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include <limits.h>
+#include <stdlib.h>
+
+#define READ_BYTES ((size_t)256 * 1024)
+
+struct digest {
+    EVP_MD_CTX *ctx;
+};
+
+struct digest *
+digest_new(void)
+{
+    struct digest *d = mem_new(sizeof *d);
+
+    d->ctx = EVP_MD_CTX_new();
+    CHECK(d->ctx != NULL);
+    CHECK(EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL) == 1);
+    return d;
+}
+
+void
+digest_free(struct digest **d)
+{
+    if (*d == NULL)
+        return;
+    EVP_MD_CTX_free((*d)->ctx);
+    free(TAKE(*d));
+}
+
+void
+digest_add(struct digest *d, const void *bytes, size_t n)
+{
+    CHECK(EVP_DigestUpdate(d->ctx, bytes, n) == 1);
+}
+
+void
+digest_take(struct digest *d, uint8_t out[DIGEST_BYTES])
+{
+    CHECK(EVP_DigestFinal_ex(d->ctx, out, NULL) == 1);
+    CHECK(EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL) == 1);
+}
+
+struct digest *
+digest_copy(const struct digest *d)
+{
+    struct digest *copy = digest_new();
+
+    CHECK(EVP_MD_CTX_copy_ex(copy->ctx, d->ctx) == 1);
+    return copy;
+}
+
+void
+digest_bytes(const void *bytes, size_t n, uint8_t out[DIGEST_BYTES])
+{
+    CHECK(EVP_Digest(bytes, n, out, NULL, EVP_sha256(), NULL) == 1);
+}
+
+int
+digest_file(int fd, uint64_t offset, uint64_t size, uint8_t out[DIGEST_BYTES], struct err *err)
+{
+    struct digest *d = digest_new();
+    uint8_t *room = mem_new(READ_BYTES);
+    int rc = -1;
+
+    while (size > 0) {
+        size_t n = size < READ_BYTES ? (size_t)size : READ_BYTES;
+
+        if (durable_read_at(fd, room, n, offset, err) < 0)
+            goto out;
+        digest_add(d, room, n);
+        offset += n;
+        size -= n;
+    }
+    digest_take(d, out);
+    rc = 0;
+out:
+    free(room);
+    digest_free(&d);
+    return rc;
+}
+
+void
+digest_hmac(const void *key, size_t key_n, const void *bytes, size_t n, uint8_t out[DIGEST_BYTES])
+{
+    CHECK(key_n <= INT_MAX);
+    CHECK(HMAC(EVP_sha256(), key, (int)key_n, bytes, n, out, NULL) != NULL);
+}
+
+void
+digest_text(const uint8_t digest[DIGEST_BYTES], char out[DIGEST_HEX_BYTES])
+{
+    hex_encode(digest, DIGEST_BYTES, out);
+}
+
+void
+random_bytes(void *out, size_t n)
+{
+    CHECK(n <= INT_MAX);
+    CHECK(RAND_bytes(out, (int)n) == 1);
+}
+
+bool
+secret_equal(const void *a, const void *b, size_t n)
+{
+    return CRYPTO_memcmp(a, b, n) == 0;
+}
+
+void
+secret_wipe(void *secret, size_t n)
+{
+    OPENSSL_cleanse(secret, n);
+}
