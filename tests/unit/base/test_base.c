@@ -1,5 +1,6 @@
 /* test_base.c - text, buf, zip, jsonw, arena, err: small claims, many inputs. */
 #include "proto/base/arena.h"
+#include "proto/base/base.h"
 #include "proto/base/buf.h"
 #include "proto/base/jsonw.h"
 #include "proto/base/text.h"
