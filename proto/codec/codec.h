@@ -62,7 +62,7 @@ struct codec_result {
     uint64_t coded_size;
     uint8_t *recipe; /* caller frees */
     size_t recipe_n;
-    struct layout *layout;      /* of the coded file, or of the uncoded one (layers 0); caller frees */
+    struct layout *layout; /* of the coded file, or of the uncoded one (layers 0); caller frees */
     char why_not[CODEC_WHY_BYTES]; /* in words, when coded_fd is -1; else empty */
 };
 
