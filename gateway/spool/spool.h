@@ -1,0 +1,246 @@
+/* spool.h - the clinic's durable queue of received instances.
+ * Once spool_commit() returns 0 the modality may forget the instance; before that, a crash leaves
+ * no trace of it. Every arrow of instance_states.def is durable before its call returns. What is on
+ * disk, and the numbered invariants: docs/formats/spool.md.
+ *
+ *     spool_association_begin > (draft_begin > draft_write... > commit)... > spool_association_end
+ *     entry: received > set_inspected > set_coded > set_looked > set_held > set_sealed
+ *                                     > set_uncoded           > set_held > set_sealed
+ *
+ * Threads: every function but open and close may be called from any thread; a draft belongs to one
+ * thread. No lock is held while a disk is waited for, except by the committer for itself. */
+#ifndef RADPOST_SPOOL_SPOOL_H
+#define RADPOST_SPOOL_SPOOL_H
+
+#include "proto/base/err.h"
+#include "proto/model/states.h"
+
+struct spool;
+struct spool_draft;
+
+struct spool_options {
+    bool is_read_only;        /* look at a folder, also while the daemon runs; changes nothing */
+    uint64_t segment_bytes;   /* 0 = 64 MiB */
+    int64_t keep_sealed_ms;   /* bytes stay this long after sealing; 0 = go at once; < 0 = never */
+    int64_t keep_summary_ms;  /* an entry without bytes stays listed this long; 0 = 90 days */
+    uint64_t warn_free_bytes; /* marks of the disk; 0 = no such mark */
+    uint64_t slow_free_bytes; /* below: each commit waits slow_ms before it is answered */
+    uint64_t refuse_free_bytes; /* below: drafts and commits are ERR_FULL (A700H) */
+    int64_t slow_ms;            /* 0 = 250 */
+};
+
+/* Open (and make) the folder; replays what the disk says. A second opener is ERR_CONFLICT.
+ * What cannot be read goes to corrupt/ and is logged; it never stops the start.
+ * blocks  reads every record header: seconds for 100,000 instances */
+int spool_open(const char *dir, const struct spool_options *options, struct spool **out_spool,
+               struct err *err) MUST_CHECK;
+/* Ends the committer after what is queued; every draft is freed before. */
+void spool_close(struct spool **sp);
+
+/* What the modality said when it sent the instance. Texts are as received, made printable. */
+struct spool_meta {
+    char sop_class[65];
+    char sop_instance[65];
+    char transfer_syntax[65];
+    char calling_ae[17];
+    char called_ae[17];
+    char peer[64];          /* address, no port */
+    int64_t received_at_us; /* 0 = now */
+    uint64_t association;   /* of spool_association_begin; 0 = none. Not kept on disk */
+};
+
+/* An association is open: studies it delivers to are not quiet until it ends. */
+uint64_t spool_association_begin(struct spool *sp);
+void spool_association_end(struct spool *sp, uint64_t association);
+
+/* Receive a Part 10 file piece by piece: a MiB in memory, the rest in a file in tmp/.
+ * errors  ERR_FULL the disk is below its refuse mark, ERR_RETRY no file */
+int spool_draft_begin(struct spool *sp, const struct spool_meta *meta,
+                      struct spool_draft **out_draft, struct err *err) MUST_CHECK;
+/* errors  ERR_FULL, ERR_RETRY, ERR_REJECT past LIMIT_OBJECT_BYTES; the draft can only be freed then
+ */
+int spool_draft_write(struct spool_draft *draft, const void *bytes, size_t n,
+                      struct err *err) MUST_CHECK;
+uint64_t spool_draft_size(const struct spool_draft *draft);
+void spool_draft_free(struct spool_draft **draft); /* not committed: no trace stays */
+
+/* Make a draft durable: append its checksummed record to a segment (over 16 MiB: a segment of its
+ * own) and sync. Several commits at once share a sync.
+ * draft   consumed and NULL on success; still the caller's on failure (commit may not be repeated)
+ * out_id  set on success; ids grow
+ * errors  ERR_FULL disk (answer A700H), ERR_RETRY write or sync failed (answer C000H): the segment
+ *         is given up and its unsynced end cut off, so a refused instance does not come back
+ * blocks  on the disk, perhaps for seconds
+ * DICOM   PS3.4 B.2.3 (C-STORE statuses) */
+int spool_commit(struct spool *sp, struct spool_draft **draft, uint64_t *out_id,
+                 struct err *err) MUST_CHECK;
+
+/* What looking into the instance found; no patient data. */
+struct spool_inspection {
+    char study_uid[65];
+    char series_uid[65];
+    char modality[17];
+    char study_date[9]; /* YYYYMMDD or "" */
+    char study_time[7]; /* HHMMSS or "" */
+    char body_part[17];
+    char station[17];
+    uint32_t frames;
+    uint8_t pixels_sha256[32]; /* DESIGN "Digests" */
+    uint8_t dataset_sha256[32];
+};
+
+/* One entry, copied for the caller (spool_entry_free). */
+struct spool_entry {
+    uint64_t id;
+    enum instance_state state;
+    struct spool_meta meta;
+    bool is_inspected; /* the inspection below is filled */
+    struct spool_inspection facts;
+    uint64_t size;               /* of the received Part 10 file */
+    uint8_t received_sha256[32]; /* of the received Part 10 file */
+    bool is_coded;               /* a coded file is kept and goes instead */
+    bool has_bytes;              /* false: sealed long ago, bytes removed */
+    uint64_t object_size;        /* of the file that goes: coded, else as received */
+    uint8_t object_sha256[32];   /* its digest, the object's name on the link */
+    uint8_t *recipe;             /* restores the received file from the coded one */
+    size_t recipe_n;
+    uint8_t *layout; /* as layout_write() wrote it */
+    size_t layout_n;
+    uint32_t revision;    /* of the first manifest that lists it; 0 = none yet */
+    uint64_t twin_of;     /* duplicate: the entry it repeats, 0 = known at the centre */
+    uint64_t receipt_seq; /* of the newest receipt, 0 = none */
+    int64_t state_at_us[INSTANCE_STATES]; /* when each state was reached, 0 = not */
+    char why_not_coded[64];
+    char last_error[160]; /* why it is quarantined */
+};
+
+int spool_load(struct spool *sp, uint64_t id, struct spool_entry **out_entry,
+               struct err *err) MUST_CHECK;
+void spool_entry_free(struct spool_entry **entry);
+
+struct spool_filter {
+    uint32_t states;          /* of INSTANCE_BIT(); 0 = any */
+    const char *study_uid;    /* NULL = any */
+    const char *sop_instance; /* NULL = any: finds twins */
+    uint64_t after_id;        /* entries with a greater id */
+    size_t limit;             /* 0 = no limit */
+};
+
+/* Ids in the order of arrival; free(*out_ids). */
+void spool_list(struct spool *sp, const struct spool_filter *filter, uint64_t **out_ids,
+                size_t *out_n);
+/* How many entries are in each state. */
+void spool_counts(struct spool *sp, uint64_t out_counts[INSTANCE_STATES]);
+
+struct spool_bytes {
+    int fd; /* the caller closes it; read by pread or mmap at offset (a multiple of 16, no more) */
+    uint64_t offset;
+    uint64_t size;
+};
+
+/* The Part 10 file as received, or the file that goes (coded, else the same).
+ * errors  ERR_NOT_FOUND no such entry, or its bytes are gone (sealed long ago) */
+int spool_source_received(struct spool *sp, uint64_t id, struct spool_bytes *out,
+                          struct err *err) MUST_CHECK;
+int spool_source_object(struct spool *sp, uint64_t id, struct spool_bytes *out,
+                        struct err *err) MUST_CHECK;
+
+/* The arrows. Durable before they return; a pair that instance_states.def does not list is
+ * ERR_CONFLICT and changes nothing.
+ * errors  ERR_NOT_FOUND, ERR_CONFLICT, ERR_RETRY and ERR_FULL (disk; nothing changed, call again)
+ */
+int spool_set_inspected(struct spool *sp, uint64_t id, const struct spool_inspection *facts,
+                        struct err *err) MUST_CHECK;
+
+struct spool_coding {
+    int fd; /* stays the caller's; read at 0 */
+    uint64_t size;
+    uint8_t sha256[32]; /* of the coded file; checked while it is written */
+    const uint8_t *recipe;
+    size_t recipe_n;
+    const uint8_t *layout;
+    size_t layout_n;
+};
+
+/* errors also ERR_REJECT: the bytes of fd disagree with sha256 */
+int spool_set_coded(struct spool *sp, uint64_t id, const struct spool_coding *coding,
+                    struct err *err) MUST_CHECK;
+/* Not eligible, or its proof failed: it goes as received. why is a word list of ours. */
+int spool_set_uncoded(struct spool *sp, uint64_t id, const char *why, struct err *err) MUST_CHECK;
+/* Receipts. receipt_seq: the centre's number of it, 0 when told in an answer. */
+int spool_set_looked(struct spool *sp, uint64_t id, uint64_t receipt_seq,
+                     struct err *err) MUST_CHECK;
+int spool_set_held(struct spool *sp, uint64_t id, uint64_t receipt_seq, struct err *err) MUST_CHECK;
+int spool_set_sealed(struct spool *sp, uint64_t id, uint64_t receipt_seq,
+                     struct err *err) MUST_CHECK;
+/* The centre no longer has what it looked at or held: back to coded or plain. */
+int spool_set_wanted(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
+int spool_set_quarantined(struct spool *sp, uint64_t id, const char *why,
+                          struct err *err) MUST_CHECK;
+/* of: the entry here that it repeats; 0: the centre has it under another file digest. */
+int spool_set_duplicate(struct spool *sp, uint64_t id, uint64_t of, struct err *err) MUST_CHECK;
+
+/* Wait until something changed (arrival, state, association, manifest) since the number seen
+ * last (0 at first), at most wait_ms; returns the number now. */
+uint64_t spool_wait(struct spool *sp, uint64_t since, int64_t wait_ms);
+
+struct spool_study {
+    char study_uid[65];
+    char calling_ae[17]; /* of the first instance */
+    char modality[17];   /* of the first instance */
+    char study_date[9];
+    char study_time[7];
+    char body_part[17];
+    uint64_t counts[INSTANCE_STATES];
+    uint64_t total; /* all of them */
+    uint64_t bytes; /* received */
+    int64_t first_arrival_us;
+    int64_t last_arrival_us;
+    unsigned open_associations; /* that delivered to it */
+    int64_t quiet_ms;           /* since the last arrival, 0 while one is open or while any entry is
+                                   still uninspected (it may belong here); starts anew at open */
+    uint32_t revision;          /* of its newest manifest, 0 = none */
+    int64_t closed_at_us;
+    uint32_t acked_revision; /* newest the centre has acknowledged */
+    uint64_t unlisted;       /* entries that no manifest lists yet: a revision is due */
+};
+
+/* All studies, oldest arrival first; free(*out_studies). */
+void spool_studies(struct spool *sp, struct spool_study **out_studies, size_t *out_n);
+int spool_study(struct spool *sp, const char *study_uid, struct spool_study *out,
+                struct err *err) MUST_CHECK;
+/* Close revision n+1 over everything of the study inspected by now (not the quarantined nor the
+ * duplicates); nothing new: the revision stays. A manifest of revision n lists the entries with
+ * 1 <= entry.revision <= n. Durable before it returns. */
+int spool_manifest_close(struct spool *sp, const char *study_uid, uint32_t *out_revision,
+                         struct err *err) MUST_CHECK;
+int spool_manifest_acked(struct spool *sp, const char *study_uid, uint32_t revision,
+                         struct err *err) MUST_CHECK;
+
+/* A small durable number of the uplink's by name (receipt cursor); 0 when never set. */
+uint64_t spool_number_get(struct spool *sp, const char *name);
+int spool_number_set(struct spool *sp, const char *name, uint64_t value,
+                     struct err *err) MUST_CHECK;
+
+enum spool_disk { SPOOL_DISK_FINE, SPOOL_DISK_WARN, SPOOL_DISK_SLOW, SPOOL_DISK_REFUSE };
+
+struct spool_health {
+    enum spool_disk disk;
+    uint64_t free_bytes;
+    int used_percent;
+    bool is_journal_sick; /* states cannot be written just now; arrivals still are */
+    uint64_t entries;
+    uint64_t waiting; /* not sealed, not duplicate, not quarantined */
+    uint64_t waiting_bytes;
+    uint64_t corrupt_files; /* in corrupt/ */
+    uint64_t syncs;         /* of segments since the start */
+    uint64_t commits;
+};
+
+void spool_health(struct spool *sp, struct spool_health *out);
+
+/* Remove segments all of whose entries are sealed or duplicate long enough. The committer does it
+ * by itself every minute; here for tests and for a full disk. Returns how many went. */
+size_t spool_collect_garbage(struct spool *sp);
+
+#endif
