@@ -1,22 +1,25 @@
 #!/usr/bin/python3
 """fresh_uids.py OUT SRC... [--each] - copies of DICOM files with new study, series and instance UIDs.
 
-Everything else keeps its bytes (raw elements are written as they were read). Files of one study stay one study;
-with --each every file becomes a study of its own. Prints the new Study Instance UIDs, one a line.
+A new UID has the old one's length and takes its place byte for byte, so that everything else stays as it was,
+in every transfer syntax. Files of one study stay one study; with --each every file becomes a study of its own.
+Prints the new Study Instance UIDs, one a line.
 """
 import os
+import random
 import sys
-import uuid
+import zlib
 
 import pydicom
-from pydicom import config
 
-config.settings.reading_validation_mode = config.IGNORE
-config.settings.writing_validation_mode = config.IGNORE
+DEFLATED = "1.2.840.10008.1.2.1.99"
+KINDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
-def uid():
-    return f"2.25.{uuid.uuid4().int}"
+def fresh_uid(length):
+    """A UID below 2.25 of this length (the real ones have at least 20 characters)."""
+    digits = "".join(random.SystemRandom().choice("0123456789") for _ in range(length - 6))
+    return "2.25." + random.SystemRandom().choice("123456789") + digits
 
 
 def files(sources):
@@ -29,6 +32,11 @@ def files(sources):
                     yield os.path.join(folder, name)
 
 
+def deflated_start(data):
+    """Where the data set begins: after group 2 (its length is always the first element)."""
+    return 132 + 12 + int.from_bytes(data[140:144], "little")
+
+
 def main():
     words = [w for w in sys.argv[1:] if w != "--each"]
     each = "--each" in sys.argv
@@ -36,21 +44,33 @@ def main():
     os.makedirs(out, exist_ok=True)
     new, studies = {}, []
     for n, path in enumerate(files(sources)):
-        data = pydicom.dcmread(path, force=True, defer_size=None)
-        key = path if each else ""
-
-        def fresh(kind, old):
-            return new.setdefault((kind, key, str(old)), uid())
-
-        if "StudyInstanceUID" not in data:
+        head = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+        if "StudyInstanceUID" not in head or "SOPInstanceUID" not in head:
             continue
-        data.StudyInstanceUID = fresh("study", data.StudyInstanceUID)
-        data.SeriesInstanceUID = fresh("series", data.get("SeriesInstanceUID", ""))
-        data.SOPInstanceUID = uid()
-        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
-        data.save_as(os.path.join(out, f"{n:05d}.dcm"), write_like_original=True)
-        if data.StudyInstanceUID not in studies:
-            studies.append(data.StudyInstanceUID)
+        with open(path, "rb") as f:
+            data = f.read()
+        start = 0
+        if str(head.file_meta.get("TransferSyntaxUID", "")) == DEFLATED:
+            start = deflated_start(data)
+            data = data[:start] + zlib.decompressobj(-15).decompress(data[start:])
+        pairs = {}
+        for kind in KINDS:
+            old = str(head.get(kind, ""))
+            if len(old) < 12:
+                continue
+            key = (kind, path if each or kind == "SOPInstanceUID" else "", old)
+            pairs[old.encode()] = new.setdefault(key, fresh_uid(len(old))).encode()
+        for old in sorted(pairs, key=len, reverse=True):
+            data = data.replace(old, pairs[old])
+        if start:
+            squeeze = zlib.compressobj(6, zlib.DEFLATED, -15)
+            body = squeeze.compress(data[start:]) + squeeze.flush()
+            data = data[:start] + body + b"\0" * (len(body) & 1)
+        with open(os.path.join(out, f"{n:05d}.dcm"), "wb") as f:
+            f.write(data)
+        study = pairs[str(head.StudyInstanceUID).encode()].decode()
+        if study not in studies:
+            studies.append(study)
     print("\n".join(studies))
 
 
