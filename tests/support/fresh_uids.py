@@ -45,7 +45,8 @@ def main():
     new, studies = {}, []
     for n, path in enumerate(files(sources)):
         head = pydicom.dcmread(path, force=True, stop_before_pixels=True)
-        if "StudyInstanceUID" not in head or "SOPInstanceUID" not in head:
+        if len(str(head.get("StudyInstanceUID", ""))) < 12 or len(str(head.get("SOPInstanceUID", ""))) < 12:
+            print(f"{path}: without UIDs, left out", file=sys.stderr)
             continue
         with open(path, "rb") as f:
             data = f.read()
