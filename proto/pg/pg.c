@@ -1,0 +1,493 @@
+/* pg.c - a pool of PostgreSQL connections with named prepared queries. */
+#include "proto/pg/pg.h"
+
+#include "proto/pg/pg_own.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "proto/base/thread.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WAIT_FREE_MS = 30000, BACKOFF_FIRST_MS = 50, BACKOFF_LAST_MS = 2000 };
+enum { OID_BOOL = 16, OID_BYTEA = 17, OID_NAME = 19, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23 };
+enum { OID_TEXT = 25, OID_BPCHAR = 1042, OID_VARCHAR = 1043 };
+
+struct pg_conn {
+    struct pg *pg;
+    PGconn *db; /* NULL: not connected */
+    bool is_taken, in_transaction;
+};
+
+struct pg {
+    struct gate gate;
+    char *conninfo;
+    struct pg_query *queries;
+    size_t query_count;
+    struct pg_conn *conns;
+    int conn_count;
+    int64_t next_try_ms, backoff_ms; /* after a failed connect */
+};
+
+static void
+drop_notice(void *user, const char *message)
+{
+    (void)user;
+    (void)message; /* notices may quote values */
+}
+
+/* SQLSTATE classes, PostgreSQL manual appendix A. */
+static enum err_kind
+kind_of_state(const char *state)
+{
+    static const struct {
+        const char *prefix;
+        enum err_kind kind;
+    } rows[] = {
+        {"08", ERR_RETRY},    {"57", ERR_RETRY},    {"40", ERR_RETRY},
+        {"53100", ERR_FULL},  {"53", ERR_RETRY},    {"55", ERR_RETRY},
+        {"58030", ERR_RETRY}, {"23", ERR_CONFLICT}, {"22", ERR_REJECT},
+    };
+
+    if (state == NULL)
+        return ERR_RETRY; /* no answer at all: the connection broke */
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (strncmp(state, rows[i].prefix, strlen(rows[i].prefix)) == 0)
+            return rows[i].kind;
+    return ERR_FATAL;
+}
+
+int
+pg_fail(PGconn *db, const PGresult *result, const char *what, struct err *err)
+{
+    const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    const char *constraint =
+        result != NULL ? PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) : NULL;
+    enum err_kind kind = kind_of_state(state);
+
+    if (PQstatus(db) == CONNECTION_BAD)
+        kind = ERR_RETRY;
+    return err_set(err, kind, "PostgreSQL: %s: %s%s%s", what, state != NULL ? state : "no answer",
+                   constraint != NULL ? " " : "", constraint != NULL ? constraint : "");
+}
+
+int
+pg_simple(PGconn *db, const char *sql, const char *what, struct err *err)
+{
+    PGresult *result = PQexec(db, sql);
+    ExecStatusType status = PQresultStatus(result);
+    int rc = 0;
+
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+        rc = pg_fail(db, result, what, err);
+    PQclear(result);
+    return rc;
+}
+
+static int
+prepare_all(struct pg *pg, PGconn *db, struct err *err)
+{
+    for (size_t i = 0; i < pg->query_count; i++) {
+        PGresult *result = PQprepare(db, pg->queries[i].name, pg->queries[i].sql, 0, NULL);
+        bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
+
+        if (!is_done && PQstatus(db) == CONNECTION_OK)
+            /* Our own constant SQL: its message holds no values and tells what does not fit. */
+            err_set(err, kind_of_state(PQresultErrorField(result, PG_DIAG_SQLSTATE)),
+                    "query %s: %s", pg->queries[i].name,
+                    PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+        else if (!is_done)
+            pg_fail(db, result, "prepare", err);
+        PQclear(result);
+        if (!is_done)
+            return -1;
+    }
+    return 0;
+}
+
+/* A fresh connection, settings made; queries not yet prepared. */
+static int
+connect_plain(struct pg *pg, PGconn **out_db, struct err *err)
+{
+    PGconn *db = PQconnectdb(pg->conninfo);
+
+    if (PQstatus(db) != CONNECTION_OK) {
+        PQfinish(db);
+        return err_set(err, ERR_RETRY, "PostgreSQL: cannot connect");
+    }
+    PQsetNoticeProcessor(db, drop_notice, NULL);
+    if (pg_simple(db,
+                  "SET plan_cache_mode = force_custom_plan; SET statement_timeout = '120s';"
+                  "SET lock_timeout = '60s'; SET client_encoding = 'UTF8'; SET TimeZone = 'UTC';"
+                  "SET standard_conforming_strings = on",
+                  "settings", err) < 0) {
+        PQfinish(db);
+        return -1;
+    }
+    *out_db = db;
+    return 0;
+}
+
+static int
+connect_ready(struct pg *pg, struct pg_conn *conn, struct err *err)
+{
+    PGconn *db = NULL;
+
+    if (connect_plain(pg, &db, err) < 0)
+        return -1;
+    if (prepare_all(pg, db, err) < 0) {
+        PQfinish(db);
+        return -1;
+    }
+    conn->db = db;
+    return 0;
+}
+
+int
+pg_open(const struct pg_options *options, struct pg **out_pg, struct err *err)
+{
+    struct pg *pg = mem_new(sizeof *pg);
+    struct pg_conn *conn = NULL;
+    PGconn *db = NULL;
+    int rc = -1;
+
+    gate_init(&pg->gate);
+    pg->conninfo = mem_text(options->conninfo);
+    pg->conn_count = options->connections < 1 ? 1 : options->connections;
+    pg->conns = mem_new((size_t)pg->conn_count * sizeof *pg->conns);
+    for (int i = 0; i < pg->conn_count; i++)
+        pg->conns[i].pg = pg;
+    if (pg_queries_read(options->query_files, &pg->queries, &pg->query_count, err) < 0 ||
+        connect_plain(pg, &db, err) < 0)
+        goto out;
+    if (options->migrations != NULL && pg_migrate(db, options->migrations, err) < 0)
+        goto out;
+    if (pg_get(pg, &conn, err) < 0)
+        goto out;
+    *out_pg = TAKE(pg);
+    rc = 0;
+out:
+    pg_put(&conn);
+    PQfinish(db);
+    if (rc < 0)
+        err_context(err, "open the database");
+    pg_close(&pg);
+    return rc;
+}
+
+void
+pg_close(struct pg **pg)
+{
+    struct pg *p = TAKE(*pg);
+
+    if (p == NULL)
+        return;
+    for (int i = 0; i < p->conn_count; i++) {
+        CHECK(!p->conns[i].is_taken);
+        PQfinish(p->conns[i].db);
+    }
+    pg_queries_free(p->queries, p->query_count);
+    free(p->conns);
+    free(p->conninfo);
+    gate_fini(&p->gate);
+    free(p);
+}
+
+/* An idle connection has nothing to say: if its socket does, the server said goodbye. */
+static bool
+is_alive(PGconn *db)
+{
+    struct pollfd fd = {.fd = PQsocket(db), .events = POLLIN};
+
+    if (PQstatus(db) != CONNECTION_OK || fd.fd < 0)
+        return false;
+    if (poll(&fd, 1, 0) > 0 && (PQconsumeInput(db) == 0 || PQstatus(db) != CONNECTION_OK))
+        return false;
+    return (fd.revents & (POLLERR | POLLHUP | POLLNVAL)) == 0;
+}
+
+/* A free slot, connected ones first. Locked. */
+static struct pg_conn *
+find_free(struct pg *pg)
+{
+    struct pg_conn *found = NULL;
+
+    for (int i = 0; i < pg->conn_count; i++)
+        if (!pg->conns[i].is_taken && (found == NULL || found->db == NULL))
+            found = &pg->conns[i];
+    return found;
+}
+
+static int
+take_slot(struct pg *pg, struct pg_conn **out_conn, struct err *err)
+{
+    int64_t until = clock_mono_ms() + WAIT_FREE_MS;
+    struct pg_conn *conn;
+    int rc = -1;
+
+    gate_lock(&pg->gate);
+    while ((conn = find_free(pg)) == NULL)
+        if (!gate_wait_ms(&pg->gate, WAIT_FREE_MS) || clock_mono_ms() > until)
+            break;
+    if (conn == NULL)
+        err_set(err, ERR_RETRY, "PostgreSQL: all connections are busy");
+    else if (conn->db == NULL && clock_mono_ms() < pg->next_try_ms)
+        err_set(err, ERR_RETRY, "PostgreSQL is away");
+    else {
+        conn->is_taken = true;
+        *out_conn = conn;
+        rc = 0;
+    }
+    gate_unlock(&pg->gate);
+    return rc;
+}
+
+/* Remember how the last attempt to connect went. */
+static void
+note_connect(struct pg *pg, bool is_good)
+{
+    gate_lock(&pg->gate);
+    if (is_good) {
+        pg->backoff_ms = 0;
+        pg->next_try_ms = 0;
+    } else {
+        pg->backoff_ms = pg->backoff_ms == 0 ? BACKOFF_FIRST_MS : pg->backoff_ms * 2;
+        if (pg->backoff_ms > BACKOFF_LAST_MS)
+            pg->backoff_ms = BACKOFF_LAST_MS;
+        pg->next_try_ms = clock_mono_ms() + pg->backoff_ms;
+    }
+    gate_unlock(&pg->gate);
+}
+
+int
+pg_get(struct pg *pg, struct pg_conn **out_conn, struct err *err)
+{
+    struct pg_conn *conn = NULL;
+
+    if (take_slot(pg, &conn, err) < 0)
+        return -1;
+    if (conn->db != NULL && !is_alive(conn->db)) {
+        PQfinish(conn->db);
+        conn->db = NULL;
+    }
+    if (conn->db == NULL) {
+        int rc = connect_ready(pg, conn, err);
+
+        note_connect(pg, rc == 0);
+        if (rc < 0) {
+            pg_put(&conn);
+            return -1;
+        }
+    }
+    *out_conn = conn;
+    return 0;
+}
+
+void
+pg_put(struct pg_conn **conn)
+{
+    struct pg_conn *c = TAKE(*conn);
+    struct err ignored;
+
+    if (c == NULL)
+        return;
+    if (c->db != NULL && c->in_transaction && PQstatus(c->db) == CONNECTION_OK &&
+        pg_simple(c->db, "ROLLBACK", "rollback", &ignored) < 0) {
+        PQfinish(c->db); /* the server rolls back what it lost sight of */
+        c->db = NULL;
+    }
+    if (c->db != NULL && PQstatus(c->db) != CONNECTION_OK) {
+        PQfinish(c->db);
+        c->db = NULL;
+    }
+    gate_lock(&c->pg->gate);
+    c->in_transaction = false;
+    c->is_taken = false;
+    gate_wake(&c->pg->gate);
+    gate_unlock(&c->pg->gate);
+}
+
+int
+pg_begin(struct pg_conn *conn, struct err *err)
+{
+    CHECK(!conn->in_transaction);
+    if (pg_simple(conn->db, "BEGIN", "begin", err) < 0)
+        return -1;
+    conn->in_transaction = true;
+    return 0;
+}
+
+int
+pg_commit(struct pg_conn *conn, struct err *err)
+{
+    PGresult *result;
+    int rc = 0;
+
+    CHECK(conn->in_transaction);
+    result = PQexec(conn->db, "COMMIT");
+    /* A transaction that failed before answers COMMIT with ROLLBACK. */
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        rc = pg_fail(conn->db, result, "commit", err);
+    else if (strcmp(PQcmdStatus(result), "COMMIT") != 0)
+        rc = err_set(err, ERR_RETRY, "PostgreSQL: commit: rolled back");
+    PQclear(result);
+    conn->in_transaction = false;
+    return rc;
+}
+
+struct pg_arg
+pg_arg_int(int64_t v)
+{
+    struct pg_arg arg = {.text = NULL};
+
+    snprintf(arg.number, sizeof arg.number, "%" PRId64, v);
+    return arg;
+}
+
+enum { ARGS_MAX = 64 };
+
+int
+pg_run(struct pg_conn *conn, const char *name, const struct pg_arg *args, size_t count,
+       struct pg_rows **out_rows, struct err *err)
+{
+    const char *values[ARGS_MAX];
+    int lengths[ARGS_MAX], formats[ARGS_MAX];
+    PGresult *result;
+    ExecStatusType status;
+
+    CHECK(count <= ARGS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const struct pg_arg *a = &args[i];
+
+        CHECK(a->n <= INT32_MAX);
+        formats[i] = a->bytes != NULL;
+        values[i] = a->bytes != NULL ? a->bytes : a->number[0] != '\0' ? a->number : a->text;
+        lengths[i] = (int)a->n;
+    }
+    result = PQexecPrepared(conn->db, name, (int)count, values, lengths, formats, 1);
+    status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        pg_fail(conn->db, result, name, err);
+        PQclear(result);
+        return -1;
+    }
+    if (out_rows == NULL) {
+        PQclear(result);
+    } else {
+        *out_rows = mem_new(sizeof **out_rows);
+        (*out_rows)->result = result;
+    }
+    return 0;
+}
+
+void
+pg_rows_free(struct pg_rows **rows)
+{
+    struct pg_rows *r = TAKE(*rows);
+
+    if (r == NULL)
+        return;
+    PQclear(r->result);
+    free(r);
+}
+
+size_t
+pg_rows_count(const struct pg_rows *rows)
+{
+    return (size_t)PQntuples(rows->result);
+}
+
+bool
+pg_is_null(const struct pg_rows *rows, size_t row, int column)
+{
+    CHECK(row < pg_rows_count(rows) && column < PQnfields(rows->result));
+    return PQgetisnull(rows->result, (int)row, column);
+}
+
+/* The bytes of a value whose type is one of the three; NULL for SQL NULL. */
+static const uint8_t *
+value_of(const struct pg_rows *rows, size_t row, int column, const int types[4], size_t *out_n)
+{
+    int type;
+
+    CHECK(row < pg_rows_count(rows) && column >= 0 && column < PQnfields(rows->result));
+    type = (int)PQftype(rows->result, column);
+    CHECK(type == types[0] || type == types[1] || type == types[2] || type == types[3]);
+    *out_n = (size_t)PQgetlength(rows->result, (int)row, column);
+    if (PQgetisnull(rows->result, (int)row, column))
+        return NULL;
+    return (const uint8_t *)PQgetvalue(rows->result, (int)row, column);
+}
+
+int64_t
+pg_int(const struct pg_rows *rows, size_t row, int column)
+{
+    static const int types[4] = {OID_INT8, OID_INT4, OID_INT2, OID_INT2};
+    size_t n;
+    const uint8_t *p = value_of(rows, row, column, types, &n);
+    uint64_t v;
+
+    if (p == NULL)
+        return 0;
+    v = p[0] & 0x80 ? UINT64_MAX : 0; /* big-endian, signed */
+    for (size_t i = 0; i < n; i++)
+        v = v << 8 | p[i];
+    return (int64_t)v;
+}
+
+const char *
+pg_text(const struct pg_rows *rows, size_t row, int column)
+{
+    static const int types[4] = {OID_TEXT, OID_VARCHAR, OID_NAME, OID_BPCHAR};
+    size_t n;
+    const uint8_t *p = value_of(rows, row, column, types, &n);
+
+    return p == NULL ? "" : (const char *)p; /* libpq ends every value with a zero */
+}
+
+const uint8_t *
+pg_bytes(const struct pg_rows *rows, size_t row, int column, size_t *out_n)
+{
+    static const int types[4] = {OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA};
+    const uint8_t *p = value_of(rows, row, column, types, out_n);
+
+    if (p == NULL)
+        *out_n = 0;
+    return p;
+}
+
+bool
+pg_truth(const struct pg_rows *rows, size_t row, int column)
+{
+    static const int types[4] = {OID_BOOL, OID_BOOL, OID_BOOL, OID_BOOL};
+    size_t n;
+    const uint8_t *p = value_of(rows, row, column, types, &n);
+
+    return p != NULL && p[0] != 0;
+}
+
+bool
+pg_copy_bytes(const struct pg_rows *rows, size_t row, int column, void *out, size_t n)
+{
+    size_t have;
+    const uint8_t *p = pg_bytes(rows, row, column, &have);
+
+    if (p == NULL || have != n) {
+        memset(out, 0, n);
+        return false;
+    }
+    memcpy(out, p, n);
+    return true;
+}
+
+int64_t
+pg_touched(const struct pg_rows *rows)
+{
+    uint64_t n;
+
+    return text_to_u64(PQcmdTuples(rows->result), INT64_MAX, &n) < 0 ? 0 : (int64_t)n;
+}

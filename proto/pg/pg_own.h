@@ -1,0 +1,29 @@
+/* pg_own.h - what the files of proto/pg share. */
+#ifndef RADPOST_PG_PG_OWN_H
+#define RADPOST_PG_PG_OWN_H
+
+#include "proto/base/err.h"
+
+#include <libpq-fe.h>
+
+struct pg_rows {
+    PGresult *result;
+};
+
+struct pg_query {
+    char *name;
+    char *sql;
+};
+
+/* Fill err from SQLSTATE and constraint name; never from values. Returns -1. */
+int pg_fail(PGconn *db, const PGresult *result, const char *what, struct err *err);
+/* Constant SQL, several statements allowed, no result wanted. */
+int pg_simple(PGconn *db, const char *sql, const char *what, struct err *err) MUST_CHECK;
+
+/* Cut query files at their "-- name: " lines. */
+int pg_queries_read(const char *const *files, struct pg_query **out, size_t *out_count,
+                    struct err *err) MUST_CHECK;
+void pg_queries_free(struct pg_query *queries, size_t count);
+int pg_migrate(PGconn *db, const char *prefix, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,226 @@
+/* pg_sql.c - query files, migrations and array literals. */
+#include "proto/pg/pg.h"
+#include "proto/pg/pg_own.h"
+
+#include "proto/base/buf.h"
+#include "proto/base/embed.h"
+#include "proto/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char name_mark[] = "-- name: ";
+
+/* The next "-- name: " at the start of a line, or the end. */
+static const char *
+next_mark(const char *at, const char *end)
+{
+    for (const char *p = at; p < end; p++) {
+        if ((p == at || p[-1] == '\n') && (size_t)(end - p) >= sizeof name_mark - 1 &&
+            memcmp(p, name_mark, sizeof name_mark - 1) == 0)
+            return p;
+    }
+    return end;
+}
+
+static char *
+copy_range(const char *from, const char *to)
+{
+    return mem_printf("%.*s", (int)(to - from), from);
+}
+
+static void
+read_file(const struct embedded *file, struct pg_query **queries, size_t *count)
+{
+    const char *end = (const char *)file->end;
+    const char *at = next_mark((const char *)file->begin, end);
+
+    while (at < end) {
+        const char *name = at + sizeof name_mark - 1;
+        const char *line_end = memchr(name, '\n', (size_t)(end - name));
+        const char *next;
+
+        CHECK(line_end != NULL);
+        next = next_mark(line_end + 1, end);
+        *queries = mem_grow(*queries, (*count + 1) * sizeof **queries);
+        (*queries)[*count].name = copy_range(name, line_end);
+        (*queries)[*count].sql = copy_range(line_end + 1, next);
+        ++*count;
+        at = next;
+    }
+}
+
+int
+pg_queries_read(const char *const *files, struct pg_query **out, size_t *out_count, struct err *err)
+{
+    struct pg_query *queries = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; files != NULL && files[i] != NULL; i++) {
+        const struct embedded *file = embed_find(files[i]);
+
+        if (file == NULL) {
+            pg_queries_free(queries, count);
+            return err_set(err, ERR_FATAL, "%s is not part of this program", files[i]);
+        }
+        read_file(file, &queries, &count);
+    }
+    *out = queries;
+    *out_count = count;
+    return 0;
+}
+
+void
+pg_queries_free(struct pg_query *queries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(queries[i].name);
+        free(queries[i].sql);
+    }
+    free(queries);
+}
+
+/* Is a migration already recorded? */
+static int
+is_applied(PGconn *db, const char *name, bool *out_is, struct err *err)
+{
+    const char *values[1] = {name};
+    PGresult *result = PQexecParams(db, "SELECT 1 FROM schema_migrations WHERE name = $1", 1, NULL,
+                                    values, NULL, NULL, 0);
+    int rc = 0;
+
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        rc = pg_fail(db, result, "look for migrations", err);
+    else
+        *out_is = PQntuples(result) > 0;
+    PQclear(result);
+    return rc;
+}
+
+static int
+record_migration(PGconn *db, const char *name, struct err *err)
+{
+    const char *values[1] = {name};
+    PGresult *result = PQexecParams(db, "INSERT INTO schema_migrations (name) VALUES ($1)", 1, NULL,
+                                    values, NULL, NULL, 0);
+    int rc = 0;
+
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        rc = pg_fail(db, result, "record migration", err);
+    PQclear(result);
+    return rc;
+}
+
+static int
+apply(PGconn *db, const struct embedded *file, const char *name, struct err *err)
+{
+    char *sql = copy_range((const char *)file->begin, (const char *)file->end);
+    PGresult *result = NULL;
+    int rc = -1;
+
+    if (pg_simple(db, "BEGIN", "begin", err) < 0)
+        goto out;
+    result = PQexec(db, sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK) {
+        if (PQstatus(db) != CONNECTION_OK)
+            pg_fail(db, result, name, err);
+        else
+            err_set(err, ERR_FATAL, "migration %s: %s", name,
+                    PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+        goto out;
+    }
+    if (record_migration(db, name, err) < 0 || pg_simple(db, "COMMIT", "commit", err) < 0)
+        goto out;
+    rc = 0;
+out:
+    PQclear(result);
+    free(sql);
+    return rc;
+}
+
+static int
+by_path(const void *a, const void *b)
+{
+    const struct embedded *const *x = a, *const *y = b;
+
+    return strcmp((*x)->path, (*y)->path);
+}
+
+/* Several services may start at once: an advisory lock lets one at a time through. */
+int
+pg_migrate(PGconn *db, const char *prefix, struct err *err)
+{
+    const struct embedded *files[256];
+    size_t count = 0, prefix_n = strlen(prefix);
+
+    for (const struct embedded *f = embedded_files; f->path != NULL; f++)
+        if (strncmp(f->path, prefix, prefix_n) == 0) {
+            CHECK(count < ARRAY_LEN(files));
+            files[count++] = f;
+        }
+    qsort(files, count, sizeof files[0], by_path);
+    if (pg_simple(db,
+                  "SELECT pg_advisory_lock(7267700);"
+                  "CREATE TABLE IF NOT EXISTS schema_migrations ("
+                  "name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())",
+                  "begin migrations", err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = files[i]->path + prefix_n;
+        bool is_there = false;
+
+        if (is_applied(db, name, &is_there, err) < 0)
+            return -1;
+        if (!is_there && apply(db, files[i], name, err) < 0)
+            return -1;
+    }
+    return pg_simple(db, "SELECT pg_advisory_unlock(7267700)", "end migrations", err);
+}
+
+char *
+pg_array_text(const char *const *texts, size_t count)
+{
+    struct buf b;
+    uint8_t *taken;
+    size_t n;
+
+    buf_init(&b, SIZE_MAX / 2);
+    buf_add_text(&b, "{");
+    for (size_t i = 0; i < count; i++) {
+        buf_add_text(&b, i == 0 ? "\"" : ",\"");
+        for (const char *p = texts[i]; *p != '\0'; p++) {
+            if (*p == '"' || *p == '\\')
+                buf_add_u8(&b, '\\');
+            buf_add_u8(&b, (uint8_t)*p);
+        }
+        buf_add_text(&b, "\"");
+    }
+    buf_add_text(&b, "}");
+    buf_add_u8(&b, 0);
+    taken = buf_take(&b, &n);
+    return (char *)taken;
+}
+
+char *
+pg_array_bytes(const uint8_t *bytes, size_t each, size_t count)
+{
+    struct buf b;
+    uint8_t *taken;
+    size_t n;
+    char hex[2 * 64 + 1];
+
+    CHECK(each <= 64);
+    buf_init(&b, SIZE_MAX / 2);
+    buf_add_text(&b, "{");
+    for (size_t i = 0; i < count; i++) {
+        hex_encode(bytes + i * each, each, hex);
+        buf_add_text(&b, i == 0 ? "\"\\\\x" : ",\"\\\\x");
+        buf_add_text(&b, hex);
+        buf_add_text(&b, "\"");
+    }
+    buf_add_text(&b, "}");
+    buf_add_u8(&b, 0);
+    taken = buf_take(&b, &n);
+    return (char *)taken;
+}

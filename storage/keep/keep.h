@@ -1,0 +1,298 @@
+/* keep.h - the archive: catalog in PostgreSQL, landing files, packs in two stores, receipts,
+ * events.
+ *
+ * 1. What was answered "held" or "stored" is on disk under its verified SHA-256 and in the
+ *    catalog: neither a crash of ours nor of PostgreSQL takes it back.
+ * 2. "Sealed" means: in a pack, in every store, read back whole from each and verified.
+ * 3. A landing file goes only after its instance is sealed.
+ * 4. Nothing is overwritten. The same instance again is a duplicate; another under the same UID is
+ *    quarantined: both are kept, the first stays the one that is served.
+ * 5. Every function that reads or writes what belongs to a clinic takes its tenant, and sees
+ *    nothing of any other.
+ * PostgreSQL away: ERR_RETRY, bytes already on disk stay and are picked up later.
+ * On disk: docs/formats/pack.md, docs/formats/index.md, docs/formats/landing.md.
+ * Threads: every function may be called by any thread; callbacks run in the caller's thread, with
+ * no lock and no database connection held. */
+#ifndef RADPOST_STORAGE_KEEP_KEEP_H
+#define RADPOST_STORAGE_KEEP_KEEP_H
+
+#include "proto/link/link.h"
+#include "proto/trust/ca.h"
+#include "proto/trust/token.h"
+
+struct audit;
+struct codec_pool;
+struct dcm_facts;
+struct keep;
+
+enum { KEEP_CODE_SIZE = 65, KEEP_NAME_SIZE = 129, KEEP_PATH_SIZE = 256, KEEP_COPIES = 2 };
+
+struct keep_options {
+    const char *conninfo;
+    int connections;
+    const char *landing;      /* folder: objects until they are sealed */
+    const char *landing_copy; /* folder on another disk: second copy of what came without gateway */
+    const char *stores[KEEP_COPIES]; /* folders on different disks: packs */
+    int64_t quiet_ms;                /* a direct sender's study is closed after this silence */
+};
+
+/* Opens, migrates and recovers; starts the packing thread. pool and audit (may be NULL: tests) stay
+ * the caller's and must outlive it.
+ * errors  ERR_RETRY PostgreSQL is not there (yet), ERR_FATAL anything that needs an operator */
+int keep_open(const struct keep_options *options, struct codec_pool *pool, struct audit *audit,
+              struct keep **out_keep, struct err *err) MUST_CHECK;
+void keep_close(struct keep **keep);
+/* Is the catalog answering? (doctor, /healthz) */
+int keep_check(struct keep *k, struct err *err) MUST_CHECK;
+
+/* ---- Tenants, application entities, tokens, devices ---- */
+
+/* code: 1..32 of A-Z a-z 0-9 - _; adding it again only changes the name. */
+int keep_tenant_add(struct keep *k, const char *code, const char *name, struct err *err) MUST_CHECK;
+/* errors  ERR_NOT_FOUND */
+int keep_tenant_find(struct keep *k, const char *code, struct err *err) MUST_CHECK;
+
+struct keep_ae {
+    char tenant[KEEP_CODE_SIZE];
+    char ae[17];
+    char host[KEEP_NAME_SIZE]; /* address; "" = any (then it is no destination) */
+    uint16_t port;             /* 0 = no destination */
+    unsigned rights;           /* trust/token.h */
+};
+
+int keep_ae_add(struct keep *k, const struct keep_ae *ae, struct err *err) MUST_CHECK;
+/* Who calls? The row for this AE title and address, else for this title and any address.
+ * host  the peer's numeric address
+ * errors  ERR_NOT_FOUND */
+int keep_ae_find(struct keep *k, const char *ae, const char *host, struct keep_ae *out,
+                 struct err *err) MUST_CHECK;
+/* A C-MOVE destination of this tenant. errors  ERR_NOT_FOUND */
+int keep_destination_find(struct keep *k, const char *tenant, const char *ae, struct keep_ae *out,
+                          struct err *err) MUST_CHECK;
+
+struct keep_token {
+    char tenant[KEEP_CODE_SIZE];
+    char name[KEEP_NAME_SIZE];
+    unsigned rights;
+};
+
+/* Makes a bearer token; only its SHA-256 is kept. out_text is told once, here. */
+int keep_token_add(struct keep *k, const struct keep_token *token, char out_text[TOKEN_TEXT_BYTES],
+                   struct err *err) MUST_CHECK;
+/* errors  ERR_DENIED unknown or withdrawn */
+int keep_token_find(struct keep *k, const char *text, struct keep_token *out,
+                    struct err *err) MUST_CHECK;
+int keep_token_revoke(struct keep *k, const char *tenant, const char *name,
+                      struct err *err) MUST_CHECK;
+
+/* One-time codes and certificates, as proto/link/enrol.h asks for them. */
+int keep_code_add(struct keep *k, const uint8_t code_sha256[32], const struct ca_subject *subject,
+                  int64_t expires_at_us, struct err *err) MUST_CHECK;
+int keep_code_burn(struct keep *k, const uint8_t code_sha256[32], const uint8_t key_sha256[32],
+                   struct ca_subject *out, struct err *err) MUST_CHECK;
+int keep_certificate_add(struct keep *k, const struct ca_certificate *certificate,
+                         struct err *err) MUST_CHECK;
+/* Is it one of ours, of this subject, and not revoked? errors  ERR_DENIED */
+int keep_certificate_check(struct keep *k, const char *serial_hex, const char *tenant,
+                           const char *device, struct err *err) MUST_CHECK;
+/* All certificates of a device. errors  ERR_NOT_FOUND */
+int keep_device_revoke(struct keep *k, const char *tenant, const char *device,
+                       struct err *err) MUST_CHECK;
+
+/* ---- Queries ---- */
+
+enum keep_level { KEEP_STUDY, KEEP_SERIES, KEEP_INSTANCE };
+
+/* Texts are NULL when not asked for; * and ? are wildcards in them. Dates are YYYYMMDD, inclusive;
+ * times are HHMMSS... compared as text. Lists match any of their UIDs. */
+struct keep_query {
+    const char *tenant;
+    enum keep_level level;
+    const char *patient_id, *issuer, *patient_name, *sex, *birth_from, *birth_to;
+    const char *date_from, *date_to, *time_from, *time_to;
+    const char *accession, *study_id, *study_description, *referring;
+    const char *modality; /* of a series; of any series in the study */
+    const char *series_number, *series_description, *body_part, *station, *institution;
+    const char *sop_class, *instance_number;
+    const char *const *studies;
+    size_t studies_n;
+    const char *const *series;
+    size_t series_n;
+    const char *const *instances;
+    size_t instances_n;
+    uint64_t limit, offset; /* limit 0 = LIMIT_QUERY_RESULTS */
+};
+
+/* A match. facts holds what belongs to its level and those above; the rest is empty. Only whole,
+ * not quarantined instances count and match. */
+struct keep_row {
+    const struct dcm_facts *facts;
+    const char *modalities;  /* of the study, joined by '\' */
+    const char *sop_classes; /* of the study, joined by '\' */
+    uint64_t study_series, study_instances, series_instances;
+    uint64_t size_bytes; /* instance level */
+    int64_t arrived_at_us;
+};
+
+/* on_row  0 to go on, anything else ends the query without an error
+ * order   newest study first; series and instances by their number */
+typedef int (*keep_on_row)(void *user, const struct keep_row *row);
+int keep_find(struct keep *k, const struct keep_query *query, keep_on_row on_row, void *user,
+              struct err *err) MUST_CHECK;
+
+/* ---- Reading ---- */
+
+/* Where a whole instance is, and how it is written. */
+struct keep_place {
+    char study[LINK_UID_SIZE], series[LINK_UID_SIZE];
+    char sop_class[LINK_UID_SIZE], sop_instance[LINK_UID_SIZE];
+    char transfer_syntax[LINK_UID_SIZE], received_syntax[LINK_UID_SIZE];
+    uint8_t object[32];                            /* SHA-256 of the bytes below */
+    uint8_t pixels[32], dataset[32], received[32]; /* DESIGN "Digests" */
+    uint64_t offset, size;                         /* the Part 10 file inside what is opened */
+    const uint8_t *recipe;                         /* NULL: stored as received */
+    size_t recipe_n;
+    const uint8_t *layout; /* NULL: not coded by us */
+    size_t layout_n;
+    uint32_t frames, rows, columns; /* frames is 1 for a plain image, 0 without pixels */
+    bool has_pixels, is_sealed;
+    char paths[KEEP_COPIES][2 * KEEP_PATH_SIZE]; /* keep's own */
+};
+
+typedef int (*keep_on_place)(void *user, const struct keep_place *place, struct err *err);
+/* Every whole instance of a study, series (or NULL) or instance (or NULL), in the order of series
+ * and instance number. A callback's -1 ends it and is returned.
+ * errors  ERR_NOT_FOUND there is none (nothing of that name in this tenant);
+ *         ERR_RETRY some are still on their way and none is whole yet */
+int keep_instances(struct keep *k, const char *tenant, const char *study, const char *series,
+                   const char *sop_instance, keep_on_place on_place, void *user,
+                   struct err *err) MUST_CHECK;
+/* A copy that outlives the callback. */
+struct keep_place *keep_place_copy(const struct keep_place *place);
+void keep_place_free(struct keep_place **place);
+/* Open the first copy that is there. out_fd is the caller's; read at place->offset. */
+int keep_open_place(struct keep *k, const struct keep_place *place, int *out_fd,
+                    struct err *err) MUST_CHECK;
+
+/* How a study stands: for words like "12 of 30". */
+struct keep_standing {
+    uint64_t offered, looked, whole, sealed, quarantined; /* instances */
+    uint32_t revision;                                    /* latest closed manifest, 0 = none */
+    uint64_t expected;                                    /* instances in it */
+    int64_t last_at_us;
+};
+/* errors  ERR_NOT_FOUND */
+int keep_standing_get(struct keep *k, const char *tenant, const char *study,
+                      struct keep_standing *out, struct err *err) MUST_CHECK;
+
+/* An instance that is still on its way. */
+struct keep_preview {
+    char study[LINK_UID_SIZE], series[LINK_UID_SIZE];
+    char sop_class[LINK_UID_SIZE], sop_instance[LINK_UID_SIZE];
+    char transfer_syntax[LINK_UID_SIZE];
+    uint8_t object[32];
+    uint64_t size;
+    const uint8_t *layout;
+    size_t layout_n;
+    bool is_looked; /* the whole first look is durable */
+    const struct range *have;
+    size_t have_n;
+    char path[2 * KEEP_PATH_SIZE]; /* keep's own */
+};
+
+typedef int (*keep_on_preview)(void *user, const struct keep_preview *preview, struct err *err);
+/* Offered and not yet whole, with what of their bytes is durable. None is no error. */
+int keep_previews(struct keep *k, const char *tenant, const char *study, const char *sop_instance,
+                  keep_on_preview on_preview, void *user, struct err *err) MUST_CHECK;
+/* A sparse file: bytes outside have are zero. errors  ERR_RETRY it has become whole meanwhile */
+int keep_open_preview(struct keep *k, const struct keep_preview *preview, int *out_fd,
+                      struct err *err) MUST_CHECK;
+
+/* ---- Taking in: from gateways ---- */
+
+struct keep_sender {
+    const char *tenant;
+    const char *device;
+    const char *peer;
+};
+
+int keep_offer(struct keep *k, const struct keep_sender *sender, const struct link_offer *offer,
+               struct link_answer *out, struct err *err) MUST_CHECK;
+
+/* One bundle of ranges: pieces are written as they come; keep_bundle_end() makes them durable,
+ * verifies and catalogues what became whole, and says how each touched object stands.
+ * errors  ERR_REJECT piece of an object that was not offered, or outside it
+ * blocks  on disk syncs, decoding and the catalog */
+struct keep_bundle;
+int keep_bundle_begin(struct keep *k, const struct keep_sender *sender, struct keep_bundle **out,
+                      struct err *err) MUST_CHECK;
+int keep_bundle_piece(struct keep_bundle *b, const struct link_piece *piece,
+                      struct err *err) MUST_CHECK;
+int keep_bundle_end(struct keep_bundle *b, struct link_answer *out, struct err *err) MUST_CHECK;
+/* Without keep_bundle_end() the pieces written are forgotten. */
+void keep_bundle_free(struct keep_bundle **b);
+
+/* errors  ERR_CONFLICT another manifest has this revision */
+int keep_manifest(struct keep *k, const struct keep_sender *sender,
+                  const struct link_manifest *manifest, struct err *err) MUST_CHECK;
+/* Receipts after a cursor; waits up to wait_ms for the first. */
+int keep_receipts(struct keep *k, const struct keep_sender *sender, uint64_t after, int64_t wait_ms,
+                  struct link_receipts *out, struct err *err) MUST_CHECK;
+
+/* ---- Taking in: from everybody else (C-STORE, STOW-RS) ---- */
+
+struct keep_incoming {
+    const char *tenant;
+    int fd; /* a Part 10 file at offset; stays the caller's */
+    uint64_t offset, size;
+    const char *way;                            /* "C-STORE" or "STOW-RS" */
+    const char *peer, *ae;                      /* for the audit; NULL = unknown */
+    const char *expect_class, *expect_instance; /* what the command said; NULL = nothing */
+    const char *expect_study;                   /* STOW-RS to a study; NULL = any */
+    uint64_t association;                       /* 0 = none; see keep_association_end */
+};
+
+enum keep_outcome { KEEP_STORED, KEEP_DUPLICATE, KEEP_QUARANTINED };
+
+struct keep_stored {
+    enum keep_outcome outcome;
+    char study[LINK_UID_SIZE], series[LINK_UID_SIZE];
+    char sop_class[LINK_UID_SIZE], sop_instance[LINK_UID_SIZE];
+};
+
+/* Returns 0 only when the bytes are durable in two places and in the catalog. All three outcomes
+ * are success for the sender: its bytes are kept (or were already).
+ * errors  ERR_REJECT no readable DICOM, or not what the command said; ERR_RETRY; ERR_FULL */
+int keep_store_direct(struct keep *k, const struct keep_incoming *in, struct keep_stored *out,
+                      struct err *err) MUST_CHECK;
+/* The association is over: its studies' quiet time may run. */
+void keep_association_end(struct keep *k, uint64_t association);
+
+/* ---- Events ---- */
+
+/* kind: study.arrived study.looked study.held study.closed study.complete study.late study.sealed
+ * instance.quarantined. detail is a JSON object with counts. */
+struct keep_event {
+    uint64_t seq;
+    char tenant[KEEP_CODE_SIZE];
+    char kind[32];
+    char study[LINK_UID_SIZE];
+    int64_t at_us;
+    const char *detail;
+};
+
+typedef int (*keep_on_event)(void *user, const struct keep_event *event);
+/* Events after a cursor, in order; a cursor never skips one that commits late.
+ * tenant  NULL = of all tenants (readers of the deployment only) */
+int keep_events(struct keep *k, const char *tenant, uint64_t after, uint64_t limit,
+                keep_on_event on_event, void *user, struct err *err) MUST_CHECK;
+/* Wait until an event past the cursor may be there, at most wait_ms. */
+void keep_events_wait(struct keep *k, uint64_t after, int64_t wait_ms);
+
+/* ---- For tests and the doctor ---- */
+
+/* Do what is due now (close quiet studies, pack, clean), in the caller's thread; tells how many
+ * packs were sealed. */
+int keep_work(struct keep *k, int *out_sealed, struct err *err) MUST_CHECK;
+
+#endif
