@@ -1,0 +1,77 @@
+/* uplink.h - from the spool to the centre: inspect, code, prove, offer, send, and believe receipts.
+ * Each received instance is inspected and, where it may be, coded in layers (worker children);
+ * then the first looks of all waiting studies go first, the rest after, oldest due first, over
+ * several connections at once. Whatever is in doubt after a cut, a timeout or a restart of either
+ * side is offered again, and the centre's answer says which bytes it has. Nothing here is kept in
+ * memory alone: a kill costs what was in flight.
+ * What the two sides say to each other: docs/link-protocol.md.
+ * Threads: status from any; start and stop from the owner. Accept never waits for any of this. */
+#ifndef RADPOST_GATEWAY_UPLINK_H
+#define RADPOST_GATEWAY_UPLINK_H
+
+#include "proto/base/err.h"
+
+struct spool;
+struct codec_pool;
+struct uplink;
+
+struct uplink_options {
+    const char *link_dir;   /* key, certificate and addresses of the enrolment */
+    const char *url;        /* NULL or "": the address that enrolment wrote down */
+    unsigned connections;   /* 1..16 */
+    unsigned coders;        /* threads that feed the codec pool */
+    bool is_coding_off;     /* everything goes as it was received */
+    uint64_t rate_bytes;    /* a second; 0 = no limit */
+    uint64_t bundle_bytes;  /* largest body of one request */
+    int64_t backoff_ms;     /* first wait */
+    int64_t backoff_max_ms; /* longest wait */
+    int64_t stall_ms;
+    int64_t quiet_ms;     /* of a study before its manifest closes */
+    int64_t look_hold_ms; /* the rest of a study waits so long for the first looks of its others */
+    int64_t recheck_ms;   /* held but not sealed after so long: asked again */
+};
+
+/* Does not need the line, nor an enrolment: it waits for both.
+ * pool, spool  outlive the uplink
+ * errors       ERR_REJECT options */
+int uplink_start(const struct uplink_options *options, struct spool *spool, struct codec_pool *pool,
+                 struct uplink **out_uplink, struct err *err) MUST_CHECK;
+/* Ends calls under way and joins; what they carried is offered again next time. */
+void uplink_stop(struct uplink **uplink);
+
+/* The technician's button: close the study's manifest now (as soon as no association is open). */
+int uplink_close_study(struct uplink *up, const char *study_uid, struct err *err) MUST_CHECK;
+
+enum uplink_line {
+    UPLINK_NOT_ENROLLED,
+    UPLINK_TRYING,  /* not reached yet since the start */
+    UPLINK_UP,      /* the last call was answered */
+    UPLINK_DOWN,    /* the last call failed: no line, no centre, or it is busy */
+    UPLINK_REFUSED, /* a certificate is not accepted, ours or theirs: retrying will not help */
+};
+
+/* For the desk. */
+struct uplink_status {
+    enum uplink_line line;
+    int64_t line_since_us;   /* in this state since */
+    int64_t last_contact_us; /* last answer of the centre; 0 = none since the start */
+    uint64_t bytes_per_s;    /* sent, mean of the last seconds */
+    uint64_t sent_bytes;     /* of bodies, since the start */
+    char centre[256];        /* its address; empty: not enrolled */
+    char tenant[65];
+    char device[65];
+    int certificate_days; /* left; INT_MIN: unknown */
+    bool has_clock_offset;
+    int64_t clock_offset_ms; /* centre's clock minus ours */
+    uint64_t uncoded;        /* instances still to be inspected or coded */
+    uint64_t waiting_looks;  /* instances whose first look is not at the centre */
+    uint64_t waiting_objects;
+    uint64_t waiting_bytes;
+    uint64_t conflicts; /* since the start: UIDs taken by other content at the centre */
+    char trouble[200];  /* why the line is down or refused; empty: nothing */
+};
+
+void uplink_status(struct uplink *up, struct uplink_status *out);
+const char *uplink_line_word(enum uplink_line line);
+
+#endif
