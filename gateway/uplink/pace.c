@@ -1,0 +1,77 @@
+/* pace.c - see pace.h. */
+#include "gateway/uplink/pace.h"
+
+#include <math.h>
+
+int64_t
+bucket_take(struct bucket *b, uint64_t n, int64_t now_ms)
+{
+    double most = (double)b->rate / 10.0;
+
+    if (b->rate == 0)
+        return 0;
+    if (!b->is_begun) {
+        b->is_begun = true;
+        b->tokens = most;
+        b->filled_ms = now_ms;
+    }
+    if (now_ms > b->filled_ms) {
+        b->tokens += (double)b->rate * (double)(now_ms - b->filled_ms) / 1000.0;
+        b->filled_ms = now_ms;
+        if (b->tokens > most)
+            b->tokens = most;
+    }
+    b->tokens -= (double)n;
+    return b->tokens >= 0.0 ? 0 : (int64_t)ceil(-b->tokens * 1000.0 / (double)b->rate);
+}
+
+int64_t
+backoff_next(struct backoff *b, double chance)
+{
+    int64_t step = b->step_ms < b->least_ms ? b->least_ms : b->step_ms;
+
+    if (step > b->most_ms)
+        step = b->most_ms;
+    b->step_ms = step > b->most_ms / 2 ? b->most_ms : step * 2;
+    return step / 2 + (int64_t)((double)(step - step / 2) * chance);
+}
+
+void
+backoff_reset(struct backoff *b)
+{
+    b->step_ms = 0;
+}
+
+/* Fold what came since the last look into the mean; a second weighs a third. */
+static void
+meter_fold(struct meter *m, int64_t now_ms)
+{
+    double seconds = (double)(now_ms - m->since_ms) / 1000.0, weight;
+
+    if (seconds < 0.25)
+        return;
+    weight = 1.0 - pow(2.0 / 3.0, seconds);
+    m->bytes_per_s += weight * ((double)m->pending / seconds - m->bytes_per_s);
+    m->pending = 0;
+    m->since_ms = now_ms;
+}
+
+void
+meter_add(struct meter *m, uint64_t n, int64_t now_ms)
+{
+    if (!m->is_begun) {
+        m->is_begun = true;
+        m->since_ms = now_ms;
+    }
+    meter_fold(m, now_ms);
+    m->pending += n;
+}
+
+uint64_t
+meter_read(struct meter *m, int64_t now_ms)
+{
+    if (!m->is_begun)
+        return 0;
+    meter_fold(m, now_ms);
+    return (uint64_t)llround(m->bytes_per_s);
+}

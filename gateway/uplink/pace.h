@@ -1,0 +1,40 @@
+/* pace.h - how fast and how soon: the token bucket of the line, the wait between two tries, and
+ * the speed seen. Pure functions of the time they are given. Threads: the owner's lock. */
+#ifndef RADPOST_UPLINK_PACE_H
+#define RADPOST_UPLINK_PACE_H
+
+#include "proto/base/base.h"
+
+/* Bytes a second; a tenth of a second may be saved up. 0 = no limit. */
+struct bucket {
+    uint64_t rate;
+    double tokens;
+    int64_t filled_ms;
+    bool is_begun;
+};
+
+/* Take n bytes; the milliseconds to wait before they may go (their debt is remembered). */
+int64_t bucket_take(struct bucket *b, uint64_t n, int64_t now_ms);
+
+/* Doubling waits with jitter: between half of the step and the whole of it. */
+struct backoff {
+    int64_t least_ms, most_ms;
+    int64_t step_ms;
+};
+
+/* chance: 0..1, drawn by the caller. */
+int64_t backoff_next(struct backoff *b, double chance);
+void backoff_reset(struct backoff *b);
+
+/* Bytes a second over the last few seconds. */
+struct meter {
+    double bytes_per_s;
+    uint64_t pending;
+    int64_t since_ms;
+    bool is_begun;
+};
+
+void meter_add(struct meter *m, uint64_t n, int64_t now_ms);
+uint64_t meter_read(struct meter *m, int64_t now_ms);
+
+#endif

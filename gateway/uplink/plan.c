@@ -1,0 +1,493 @@
+/* plan.c - two rows of the same jobs: by id for finding, by due time for taking. */
+#include "gateway/uplink/plan.h"
+
+#include "proto/base/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TURN_OF_RESTS = 10, SMALL_BYTES = 65536 };
+
+enum phase { PHASE_NEW, PHASE_OFFERING, PHASE_SENDING };
+
+struct study {
+    char uid[LINK_UID_SIZE];
+    uint64_t jobs;
+    uint64_t unlooked;
+    uint64_t objects;
+    uint64_t sent_bytes;
+    uint64_t object_bytes;
+    int64_t since_ms;
+    bool is_more_expected;
+    bool is_told; /* looked was told, or there was nothing to look at */
+};
+
+struct job {
+    uint64_t id;
+    uint8_t object[LINK_HASH_BYTES];
+    uint64_t size;
+    int64_t due_us;
+    struct study *study;
+    enum phase phase;
+    bool is_looked;
+    bool may_deflate;
+    unsigned bad;
+    struct ranges look;      /* what makes a first look */
+    struct ranges way;       /* on the way */
+    struct ranges todo_look; /* neither there nor on the way */
+    struct ranges todo_rest;
+};
+
+struct plan {
+    struct job **by_id;
+    struct job **by_due;
+    size_t n, room;
+    struct study **studies;
+    size_t studies_n, studies_room;
+    int64_t look_hold_ms;
+    unsigned turn;
+};
+
+struct plan *
+plan_new(int64_t look_hold_ms)
+{
+    struct plan *plan = mem_new(sizeof *plan);
+
+    plan->look_hold_ms = look_hold_ms;
+    return plan;
+}
+
+static void
+job_free(struct job *job)
+{
+    ranges_fini(&job->look);
+    ranges_fini(&job->way);
+    ranges_fini(&job->todo_look);
+    ranges_fini(&job->todo_rest);
+    free(job);
+}
+
+void
+plan_free(struct plan **plan)
+{
+    struct plan *p = TAKE(*plan);
+
+    if (p == NULL)
+        return;
+    for (size_t i = 0; i < p->n; i++)
+        job_free(p->by_id[i]);
+    for (size_t i = 0; i < p->studies_n; i++)
+        free(p->studies[i]);
+    free(p->by_id);
+    free(p->by_due);
+    free(p->studies);
+    free(p);
+}
+
+/* Where an id is, or would be. */
+static size_t
+place_of_id(const struct plan *plan, uint64_t id)
+{
+    size_t low = 0, high = plan->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (plan->by_id[middle]->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool
+goes_before(const struct job *job, int64_t due_us, uint64_t id)
+{
+    return job->due_us != due_us ? job->due_us < due_us : job->id < id;
+}
+
+static size_t
+place_of_due(const struct plan *plan, int64_t due_us, uint64_t id)
+{
+    size_t low = 0, high = plan->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (goes_before(plan->by_due[middle], due_us, id))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct job *
+find(const struct plan *plan, uint64_t id)
+{
+    size_t i = place_of_id(plan, id);
+
+    return i < plan->n && plan->by_id[i]->id == id ? plan->by_id[i] : NULL;
+}
+
+bool
+plan_has(const struct plan *plan, uint64_t id)
+{
+    return find(plan, id) != NULL;
+}
+
+static struct study *
+study_find(const struct plan *plan, const char *uid)
+{
+    for (size_t i = 0; i < plan->studies_n; i++)
+        if (strcmp(plan->studies[i]->uid, uid) == 0)
+            return plan->studies[i];
+    return NULL;
+}
+
+static struct study *
+study_get(struct plan *plan, const char *uid, int64_t now_ms)
+{
+    struct study *study = study_find(plan, uid);
+
+    if (study != NULL)
+        return study;
+    if (plan->studies_n == plan->studies_room) {
+        plan->studies_room = plan->studies_room == 0 ? 16 : 2 * plan->studies_room;
+        plan->studies = mem_grow(plan->studies, plan->studies_room * sizeof *plan->studies);
+    }
+    study = mem_new(sizeof *study);
+    memcpy(study->uid, uid, strnlen(uid, sizeof study->uid - 1));
+    study->since_ms = now_ms;
+    study->is_told = true;
+    plan->studies[plan->studies_n++] = study;
+    return study;
+}
+
+static void
+study_put(struct plan *plan, struct study *study)
+{
+    /* A study whose news nobody has fetched yet stays for plan_next_looked(). */
+    if (study->jobs > 0 || !study->is_told)
+        return;
+    for (size_t i = 0; i < plan->studies_n; i++)
+        if (plan->studies[i] == study)
+            plan->studies[i] = plan->studies[--plan->studies_n];
+    free(study);
+}
+
+static void
+insert(struct job **row, size_t n, size_t at, struct job *job)
+{
+    memmove(row + at + 1, row + at, (n - at) * sizeof *row);
+    row[at] = job;
+}
+
+void
+plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
+{
+    struct job *job;
+
+    CHECK(!plan_has(plan, object->id));
+    if (plan->n == plan->room) {
+        plan->room = plan->room == 0 ? 64 : 2 * plan->room;
+        plan->by_id = mem_grow(plan->by_id, plan->room * sizeof(struct job *));
+        plan->by_due = mem_grow(plan->by_due, plan->room * sizeof(struct job *));
+    }
+    job = mem_new(sizeof *job);
+    job->id = object->id;
+    memcpy(job->object, object->object, sizeof job->object);
+    job->size = object->size;
+    job->due_us = object->due_us;
+    job->is_looked = object->is_looked;
+    job->may_deflate = object->may_deflate;
+    for (size_t i = 0; i < object->look_n; i++)
+        ranges_add(&job->look, object->look[i].from, object->look[i].to);
+    if (object->look_n == 0 && object->size <= SMALL_BYTES)
+        ranges_add(&job->look, 0, object->size);
+    if (job->look.n == 0)
+        job->is_looked = true;
+    job->study = study_get(plan, object->study, now_ms);
+    job->study->jobs++;
+    job->study->objects++;
+    job->study->object_bytes += job->size;
+    if (!job->is_looked) {
+        job->study->unlooked++;
+        job->study->is_told = false;
+    }
+    insert(plan->by_id, plan->n, place_of_id(plan, job->id), job);
+    insert(plan->by_due, plan->n, place_of_due(plan, job->due_us, job->id), job);
+    plan->n++;
+}
+
+static void
+job_is_looked(struct job *job)
+{
+    if (job->is_looked)
+        return;
+    job->is_looked = true;
+    job->study->unlooked--;
+}
+
+void
+plan_drop(struct plan *plan, uint64_t id)
+{
+    struct job *job = find(plan, id);
+    size_t i;
+
+    if (job == NULL)
+        return;
+    job_is_looked(job);
+    i = place_of_id(plan, id);
+    memmove(plan->by_id + i, plan->by_id + i + 1, (plan->n - i - 1) * sizeof(struct job *));
+    i = place_of_due(plan, job->due_us, id);
+    CHECK(plan->by_due[i] == job);
+    memmove(plan->by_due + i, plan->by_due + i + 1, (plan->n - i - 1) * sizeof(struct job *));
+    plan->n--;
+    job->study->jobs--;
+    study_put(plan, job->study);
+    job_free(job);
+}
+
+void
+plan_expect_more(struct plan *plan, const char *study_uid, bool is_expected)
+{
+    struct study *study = study_find(plan, study_uid);
+
+    if (study != NULL)
+        study->is_more_expected = is_expected;
+}
+
+size_t
+plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n && n < max; i++) {
+        struct job *job = plan->by_due[i];
+
+        /* what is on the way by another connection will be answered first */
+        if (job->phase != PHASE_NEW || job->way.n > 0)
+            continue;
+        job->phase = PHASE_OFFERING;
+        out_ids[n++] = job->id;
+    }
+    return n;
+}
+
+void
+plan_offer_failed(struct plan *plan, uint64_t id)
+{
+    struct job *job = find(plan, id);
+
+    if (job != NULL && job->phase == PHASE_OFFERING)
+        job->phase = PHASE_NEW;
+}
+
+/* What is to be sent, given what the centre has and what is on the way. */
+static void
+reckon(struct job *job, const struct link_range *have, size_t have_n)
+{
+    ranges_clear(&job->todo_look);
+    ranges_clear(&job->todo_rest);
+    ranges_add_all(&job->todo_look, &job->look);
+    ranges_add(&job->todo_rest, 0, job->size);
+    ranges_remove_all(&job->todo_rest, &job->look);
+    for (size_t i = 0; i < have_n; i++) {
+        ranges_remove(&job->todo_look, have[i].from, have[i].to);
+        ranges_remove(&job->todo_rest, have[i].from, have[i].to);
+    }
+    ranges_remove_all(&job->todo_look, &job->way);
+    ranges_remove_all(&job->todo_rest, &job->way);
+}
+
+void
+plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *answer)
+{
+    struct job *job = find(plan, id);
+
+    if (job == NULL)
+        return;
+    job->phase = PHASE_SENDING;
+    if (answer->state == LINK_LOOKED)
+        job_is_looked(job);
+    reckon(job, answer->have, answer->have_n);
+}
+
+void
+plan_doubt(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->n; i++)
+        plan->by_id[i]->phase = PHASE_NEW;
+}
+
+static bool
+rest_may_go(const struct plan *plan, const struct study *study, int64_t now_ms)
+{
+    return (study->unlooked == 0 && !study->is_more_expected) ||
+           now_ms >= study->since_ms + plan->look_hold_ms;
+}
+
+/* Pieces of one job; how many were added. */
+static size_t
+take_job(struct job *job, struct ranges *todo, uint64_t *room_bytes, struct plan_piece *out,
+         size_t max)
+{
+    size_t n = 0;
+    struct range next;
+
+    while (n<max && * room_bytes> 0) {
+        uint64_t limit =
+            *room_bytes < LIMIT_BUNDLE_PIECE_BYTES ? *room_bytes : LIMIT_BUNDLE_PIECE_BYTES;
+
+        if (!ranges_first(todo, limit, &next))
+            break;
+        ranges_remove(todo, next.from, next.to);
+        ranges_add(&job->way, next.from, next.to);
+        out[n].id = job->id;
+        memcpy(out[n].object, job->object, sizeof out[n].object);
+        out[n].offset = next.from;
+        out[n].n = next.to - next.from;
+        out[n].may_deflate = job->may_deflate;
+        *room_bytes -= out[n].n;
+        job->study->sent_bytes += out[n].n;
+        n++;
+    }
+    return n;
+}
+
+static size_t
+take_looks(struct plan *plan, uint64_t max_bytes, struct plan_piece *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n && n < max && max_bytes > 0; i++)
+        if (plan->by_due[i]->phase == PHASE_SENDING)
+            n += take_job(plan->by_due[i], &plan->by_due[i]->todo_look, &max_bytes, out + n,
+                          max - n);
+    return n;
+}
+
+static size_t
+take_rests(struct plan *plan, uint64_t max_bytes, struct plan_piece *out, size_t max,
+           int64_t now_ms, int64_t *out_wait_ms)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n && n < max && max_bytes > 0; i++) {
+        struct job *job = plan->by_due[i];
+        int64_t wait;
+
+        if (job->phase != PHASE_SENDING || job->todo_rest.n == 0)
+            continue;
+        if (rest_may_go(plan, job->study, now_ms)) {
+            n += take_job(job, &job->todo_rest, &max_bytes, out + n, max - n);
+            continue;
+        }
+        wait = job->study->since_ms + plan->look_hold_ms - now_ms;
+        if (*out_wait_ms < 0 || wait < *out_wait_ms)
+            *out_wait_ms = wait;
+    }
+    return n;
+}
+
+size_t
+plan_take(struct plan *plan, uint64_t max_bytes, struct plan_piece *out_pieces, size_t max,
+          int64_t now_ms, int64_t *out_wait_ms)
+{
+    size_t n = 0;
+
+    *out_wait_ms = -1;
+    if (plan->turn % TURN_OF_RESTS == TURN_OF_RESTS - 1)
+        n = take_rests(plan, max_bytes, out_pieces, max, now_ms, out_wait_ms);
+    if (n == 0)
+        n = take_looks(plan, max_bytes, out_pieces, max);
+    if (n == 0)
+        n = take_rests(plan, max_bytes, out_pieces, max, now_ms, out_wait_ms);
+    if (n > 0)
+        plan->turn++;
+    return n;
+}
+
+void
+plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct job *job = find(plan, pieces[i].id);
+
+        if (job == NULL)
+            continue;
+        ranges_remove(&job->way, pieces[i].offset, pieces[i].offset + pieces[i].n);
+        job->phase = PHASE_NEW;
+    }
+}
+
+void
+plan_arrived(struct plan *plan, const struct plan_piece *pieces, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct job *job = find(plan, pieces[i].id);
+
+        if (job != NULL)
+            ranges_remove(&job->way, pieces[i].offset, pieces[i].offset + pieces[i].n);
+    }
+}
+
+unsigned
+plan_answered(struct plan *plan, uint64_t id, const struct link_object_state *answer)
+{
+    struct job *job = find(plan, id);
+
+    if (job == NULL)
+        return 0;
+    if (answer->state == LINK_LOOKED)
+        job_is_looked(job);
+    if (answer->state == LINK_BAD) {
+        job->bad++;
+        job->phase = PHASE_NEW;
+    } else if (job->phase == PHASE_SENDING && job->way.n == 0 && job->todo_look.n == 0 &&
+               job->todo_rest.n == 0) {
+        /* all was sent, yet it is not held: what the centre says it has decides */
+        reckon(job, answer->have, answer->have_n);
+        if (job->todo_look.n == 0 && job->todo_rest.n == 0)
+            job->phase = PHASE_NEW;
+    }
+    return job->bad;
+}
+
+bool
+plan_next_looked(struct plan *plan, struct plan_looked *out)
+{
+    for (size_t i = 0; i < plan->studies_n; i++) {
+        struct study *study = plan->studies[i];
+
+        if (study->is_told || study->unlooked > 0 || study->is_more_expected)
+            continue;
+        memcpy(out->study, study->uid, sizeof out->study);
+        out->objects = study->objects;
+        out->sent_bytes = study->sent_bytes;
+        out->object_bytes = study->object_bytes;
+        study->is_told = true;
+        study_put(plan, study);
+        return true;
+    }
+    return false;
+}
+
+void
+plan_stats(const struct plan *plan, struct plan_stats *out)
+{
+    memset(out, 0, sizeof *out);
+    out->objects = plan->n;
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct job *job = plan->by_id[i];
+
+        out->unlooked += job->is_looked ? 0 : 1;
+        if (job->phase == PHASE_SENDING)
+            out->missing_bytes += ranges_total(&job->todo_look) + ranges_total(&job->todo_rest) +
+                                  ranges_total(&job->way);
+        else
+            out->missing_bytes += job->size;
+    }
+}

@@ -1,0 +1,89 @@
+/* plan.h - what goes next: the order of bytes on the line, in memory, without any I/O.
+ *
+ *     add > NEW --next_offers--> OFFERING --offered--> SENDING --take--> on the way --answered-->
+ *           ^______________ offer_failed _____|             ^_________|   failed: NEW again
+ *
+ * Invariants
+ * 1. A byte is on the way at most once; after a failure it is not sent again before the centre was
+ *    asked what it has.
+ * 2. While any first look of a study that is known here is missing at the centre, the rest of that
+ *    study waits (at most look_hold_ms since its first object came).
+ * 3. First looks go before rests, each oldest due first; but every tenth bundle is one of rests if
+ *    there are any that may go, so that nothing starves.
+ * Small objects without layers go with the first looks: whole, they are looks.
+ * Threads: the owner's lock. */
+#ifndef RADPOST_UPLINK_PLAN_H
+#define RADPOST_UPLINK_PLAN_H
+
+#include "gateway/uplink/ranges.h"
+#include "proto/link/link.h"
+
+struct plan;
+
+struct plan_object {
+    uint64_t id; /* of the spool */
+    uint8_t object[LINK_HASH_BYTES];
+    uint64_t size;
+    char study[LINK_UID_SIZE];
+    int64_t due_us;           /* less goes sooner: the study's first arrival */
+    const struct range *look; /* layout_first_look(); copied */
+    size_t look_n;
+    bool is_looked; /* the centre has told so before */
+    bool may_deflate;
+};
+
+/* A range to be sent now. */
+struct plan_piece {
+    uint64_t id;
+    uint8_t object[LINK_HASH_BYTES];
+    uint64_t offset;
+    uint64_t n;
+    bool may_deflate;
+};
+
+/* All first looks of a study are at the centre; how much of it has been sent by then. */
+struct plan_looked {
+    char study[LINK_UID_SIZE];
+    uint64_t objects;
+    uint64_t sent_bytes;   /* of its objects' bytes, on the way ones and repeats included */
+    uint64_t object_bytes; /* of all its objects known here */
+};
+
+struct plan_stats {
+    uint64_t objects;
+    uint64_t unlooked;
+    uint64_t missing_bytes; /* not at the centre, as far as is known */
+};
+
+struct plan *plan_new(int64_t look_hold_ms);
+void plan_free(struct plan **plan);
+
+bool plan_has(const struct plan *plan, uint64_t id);
+void plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms);
+void plan_drop(struct plan *plan, uint64_t id);
+/* More instances of the study are being received, inspected or coded here. */
+void plan_expect_more(struct plan *plan, const char *study, bool is_expected);
+
+/* Objects to be offered, oldest due first, at most max; they are OFFERING then. */
+size_t plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max);
+void plan_offer_failed(struct plan *plan, uint64_t id);
+void plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *answer);
+/* Everything is in doubt (a long cut): offer all again. */
+void plan_doubt(struct plan *plan);
+
+/* The next bundle: at most max pieces of max_bytes together, on the way then. 0: nothing may go;
+ * *out_wait_ms is when to ask again if time alone will let something go (-1: it will not). */
+size_t plan_take(struct plan *plan, uint64_t max_bytes, struct plan_piece *out_pieces, size_t max,
+                 int64_t now_ms, int64_t *out_wait_ms);
+/* The bundle was not answered. */
+void plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n);
+/* The bundle was answered; then for each object of the answer plan_answered(). */
+void plan_arrived(struct plan *plan, const struct plan_piece *pieces, size_t n);
+/* errors counted: how often the centre called this object bad */
+unsigned plan_answered(struct plan *plan, uint64_t id, const struct link_object_state *answer);
+
+/* One study whose looks have all arrived since the last time it was told; false: none. */
+bool plan_next_looked(struct plan *plan, struct plan_looked *out);
+void plan_stats(const struct plan *plan, struct plan_stats *out);
+
+#endif

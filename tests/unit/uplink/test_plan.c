@@ -1,0 +1,299 @@
+/* test_plan.c - the order of bytes on the line, and that none is lost or doubled after a cut. */
+#include "gateway/uplink/plan.h"
+
+#include "proto/base/limits.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { HOLD_MS = 30000, SIZE = 1000, LOOK = 120, PIECES = 64 };
+
+static struct plan_object
+object_of(uint64_t id, const char *study, int64_t due_us)
+{
+    static const struct range look[] = {{0, LOOK}};
+    struct plan_object o = {.id = id, .size = SIZE, .due_us = due_us, .look = look, .look_n = 1};
+
+    memset(o.object, (int)id, sizeof o.object);
+    strncpy(o.study, study, sizeof o.study - 1);
+    return o;
+}
+
+static void
+add(struct plan *plan, uint64_t id, const char *study, int64_t due_us)
+{
+    struct plan_object o = object_of(id, study, due_us);
+
+    plan_add(plan, &o, 0);
+}
+
+static void
+offer_all(struct plan *plan, enum link_state says)
+{
+    struct link_object_state answer = {.state = says};
+    uint64_t ids[100];
+    size_t n = plan_next_offers(plan, ids, 100);
+
+    for (size_t i = 0; i < n; i++)
+        plan_offered(plan, ids[i], &answer);
+}
+
+static size_t
+take(struct plan *plan, uint64_t bytes, struct plan_piece *pieces)
+{
+    int64_t wait;
+
+    return plan_take(plan, bytes, pieces, PIECES, 0, &wait);
+}
+
+static void
+answer_looked(struct plan *plan, uint64_t id)
+{
+    struct link_range have = {0, LOOK};
+    struct link_object_state answer = {.state = LINK_LOOKED, .have = &have, .have_n = 1};
+
+    plan_answered(plan, id, &answer);
+}
+
+static void
+looks_of_all_studies_go_before_any_rest(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct plan_piece pieces[PIECES];
+
+    (void)state;
+    add(plan, 1, "1.1", 100);
+    add(plan, 2, "1.1", 100);
+    add(plan, 3, "1.2", 50);
+    offer_all(plan, LINK_WANTED);
+
+    assert_int_equal(take(plan, 1000000, pieces), 3);
+    assert_int_equal(pieces[0].id, 3); /* due first */
+    assert_int_equal(pieces[1].id, 1);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pieces[i].offset, 0);
+        assert_int_equal(pieces[i].n, LOOK);
+    }
+    plan_free(&plan);
+}
+
+static void
+the_rest_waits_until_every_look_of_its_study_is_at_the_centre(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct plan_piece looks[PIECES], rests[PIECES];
+    struct plan_looked told;
+
+    (void)state;
+    add(plan, 1, "1.1", 100);
+    add(plan, 2, "1.1", 100);
+    offer_all(plan, LINK_WANTED);
+    assert_int_equal(take(plan, 1000000, looks), 2);
+    assert_int_equal(take(plan, 1000000, rests), 0);
+
+    plan_arrived(plan, looks, 2);
+    answer_looked(plan, 1);
+    assert_int_equal(take(plan, 1000000, rests), 0);
+    assert_false(plan_next_looked(plan, &told));
+    answer_looked(plan, 2);
+    plan_expect_more(plan, "1.1", true);
+    assert_int_equal(take(plan, 1000000, rests), 0);
+    plan_expect_more(plan, "1.1", false);
+
+    assert_true(plan_next_looked(plan, &told));
+    assert_int_equal(told.sent_bytes, 2 * LOOK);
+    assert_int_equal(told.object_bytes, 2 * SIZE);
+    assert_false(plan_next_looked(plan, &told));
+    assert_int_equal(take(plan, 1000000, rests), 2);
+    assert_int_equal(rests[0].offset, LOOK);
+    assert_int_equal(rests[0].n, SIZE - LOOK);
+    plan_free(&plan);
+}
+
+static void
+the_rest_waits_no_longer_than_the_hold(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct plan_piece pieces[PIECES];
+    int64_t wait;
+
+    (void)state;
+    add(plan, 1, "1.1", 100);
+    offer_all(plan, LINK_LOOKED);
+    plan_expect_more(plan, "1.1", true);
+    offer_all(plan, LINK_LOOKED);
+
+    /* the answer named no ranges: the look is asked for again, so it goes first */
+    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 0, &wait), 1);
+    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 0, &wait), 0);
+    assert_int_equal(wait, HOLD_MS);
+    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, HOLD_MS, &wait), 1);
+    plan_free(&plan);
+}
+
+static void
+endless_looks_leave_a_tenth_of_the_bundles_to_rests(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct link_range have = {0, LOOK};
+    struct link_object_state looked = {.state = LINK_LOOKED, .have = &have, .have_n = 1};
+    struct plan_piece piece;
+    uint64_t id;
+    int64_t wait;
+    unsigned rests = 0;
+
+    (void)state;
+    add(plan, 1, "1.1", 900);
+    assert_int_equal(plan_next_offers(plan, &id, 1), 1);
+    plan_offered(plan, 1, &looked);
+    for (uint64_t k = 2; k < 42; k++) {
+        add(plan, k, "1.2", 100);
+        offer_all(plan, LINK_WANTED);
+        assert_int_equal(plan_take(plan, 50, &piece, 1, 0, &wait), 1);
+        rests += piece.id == 1 ? 1 : 0;
+    }
+    assert_int_equal(rests, 4);
+    plan_free(&plan);
+}
+
+static void
+after_a_cut_the_centre_is_asked_before_anything_goes_again(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct link_range have[] = {{0, 40}, {60, 130}};
+    struct link_object_state partial = {.state = LINK_PARTIAL, .have = have, .have_n = 2};
+    struct plan_piece pieces[PIECES];
+    uint64_t id;
+
+    (void)state;
+    add(plan, 1, "1.1", 100);
+    offer_all(plan, LINK_WANTED);
+    assert_int_equal(take(plan, 1000000, pieces), 1);
+    plan_failed(plan, pieces, 1);
+    assert_int_equal(take(plan, 1000000, pieces), 0);
+
+    assert_int_equal(plan_next_offers(plan, &id, 1), 1);
+    plan_offered(plan, id, &partial);
+    assert_int_equal(take(plan, 1000000, pieces), 1);
+    assert_int_equal(pieces[0].offset, 40);
+    assert_int_equal(pieces[0].n, 20);
+    plan_arrived(plan, pieces, 1);
+    have[0].to = 130;
+    partial.have_n = 1;
+    partial.state = LINK_LOOKED;
+    plan_answered(plan, 1, &partial);
+    assert_int_equal(take(plan, 1000000, pieces), 1);
+    assert_int_equal(pieces[0].offset, 130);
+    assert_int_equal(pieces[0].n, SIZE - 130);
+    plan_free(&plan);
+}
+
+/* Invariant 1, against a centre that keeps a map of bytes, answers late and loses bundles. */
+static void
+every_byte_arrives_and_none_is_twice_on_the_way(void **state)
+{
+    enum { JOBS = 12, LINES = 3 };
+    struct plan *plan = plan_new(0);
+    static uint8_t there[JOBS + 1][SIZE], on_way[JOBS + 1][SIZE];
+    struct plan_piece pieces[LINES][PIECES];
+    size_t count[LINES] = {0};
+    unsigned seed = 3, held = 0;
+
+    (void)state;
+    memset(there, 0, sizeof there);
+    memset(on_way, 0, sizeof on_way);
+    for (uint64_t id = 1; id <= JOBS; id++)
+        add(plan, id, id % 2 ? "1.1" : "1.2", 100);
+    for (int step = 0; step < 20000 && held < JOBS; step++) {
+        unsigned line = (unsigned)rand_r(&seed) % LINES;
+        bool is_lost = rand_r(&seed) % 5 == 0;
+        uint64_t ids[4];
+        size_t n = plan_next_offers(plan, ids, 4);
+
+        for (size_t i = 0; i < n; i++) {
+            struct ranges have = {0};
+            struct link_object_state answer = {.state = LINK_PARTIAL};
+
+            for (uint64_t b = 0; b < SIZE; b++)
+                if (there[ids[i]][b])
+                    ranges_add(&have, b, b + 1);
+            answer.have = mem_new((have.n + 1) * sizeof *answer.have);
+            for (size_t k = 0; k < have.n; k++)
+                answer.have[k] = (struct link_range){have.at[k].from, have.at[k].to};
+            answer.have_n = have.n;
+            plan_offered(plan, ids[i], &answer);
+            free(answer.have);
+            ranges_fini(&have);
+        }
+        if (count[line] == 0) {
+            int64_t wait;
+
+            count[line] =
+                plan_take(plan, 1 + (uint64_t)rand_r(&seed) % 700, pieces[line], PIECES, 1, &wait);
+            for (size_t i = 0; i < count[line]; i++)
+                for (uint64_t b = 0; b < pieces[line][i].n; b++)
+                    assert_int_equal(on_way[pieces[line][i].id][pieces[line][i].offset + b]++, 0);
+            continue;
+        }
+        for (size_t i = 0; i < count[line]; i++) {
+            struct plan_piece *p = &pieces[line][i];
+
+            memset(on_way[p->id] + p->offset, 0, p->n);
+            if (!is_lost || rand_r(&seed) % 2 == 0) /* an answer may be lost after the bytes came */
+                memset(there[p->id] + p->offset, 1, p->n);
+        }
+        if (is_lost)
+            plan_failed(plan, pieces[line], count[line]);
+        else
+            plan_arrived(plan, pieces[line], count[line]);
+        for (size_t i = 0; !is_lost && i < count[line]; i++) {
+            struct link_object_state answer = {.state = LINK_PARTIAL};
+            uint64_t id = pieces[line][i].id;
+
+            if (memchr(there[id], 0, SIZE) == NULL && plan_has(plan, id)) {
+                plan_drop(plan, id);
+                held++;
+            } else {
+                plan_answered(plan, id, &answer);
+            }
+        }
+        count[line] = 0;
+    }
+    assert_int_equal(held, JOBS);
+    plan_free(&plan);
+}
+
+static void
+bad_objects_are_counted_and_offered_again(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct link_object_state bad = {.state = LINK_BAD};
+    uint64_t id;
+
+    (void)state;
+    add(plan, 1, "1.1", 100);
+    offer_all(plan, LINK_WANTED);
+    assert_int_equal(plan_answered(plan, 1, &bad), 1);
+    assert_int_equal(plan_next_offers(plan, &id, 1), 1);
+    assert_int_equal(plan_answered(plan, 1, &bad), 2);
+    plan_free(&plan);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(looks_of_all_studies_go_before_any_rest),
+        cmocka_unit_test(the_rest_waits_until_every_look_of_its_study_is_at_the_centre),
+        cmocka_unit_test(the_rest_waits_no_longer_than_the_hold),
+        cmocka_unit_test(endless_looks_leave_a_tenth_of_the_bundles_to_rests),
+        cmocka_unit_test(after_a_cut_the_centre_is_asked_before_anything_goes_again),
+        cmocka_unit_test(every_byte_arrives_and_none_is_twice_on_the_way),
+        cmocka_unit_test(bad_objects_are_counted_and_offered_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
