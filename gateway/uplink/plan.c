@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TURN_OF_RESTS = 10, SMALL_BYTES = 65536 };
+enum { TURN_OF_RESTS = 10, SMALL_BYTES = 65536, POKE_BYTES = 16 };
 
 enum phase { PHASE_NEW, PHASE_OFFERING, PHASE_SENDING };
 
@@ -287,7 +287,7 @@ plan_offer_failed(struct plan *plan, uint64_t id)
 
 /* What is to be sent, given what the centre has and what is on the way. */
 static void
-reckon(struct job *job, const struct link_range *have, size_t have_n)
+reckon(struct job *job, const struct range *have, size_t have_n)
 {
     ranges_clear(&job->todo_look);
     ranges_clear(&job->todo_rest);
@@ -300,6 +300,10 @@ reckon(struct job *job, const struct link_range *have, size_t have_n)
     }
     ranges_remove_all(&job->todo_look, &job->way);
     ranges_remove_all(&job->todo_rest, &job->way);
+    /* it has every byte and yet does not say held (it fell over in between): its last bytes again
+     * make it look */
+    if (job->todo_look.n == 0 && job->todo_rest.n == 0 && job->way.n == 0)
+        ranges_add(&job->todo_rest, job->size > POKE_BYTES ? job->size - POKE_BYTES : 0, job->size);
 }
 
 void
@@ -450,8 +454,6 @@ plan_answered(struct plan *plan, uint64_t id, const struct link_object_state *an
                job->todo_rest.n == 0) {
         /* all was sent, yet it is not held: what the centre says it has decides */
         reckon(job, answer->have, answer->have_n);
-        if (job->todo_look.n == 0 && job->todo_rest.n == 0)
-            job->phase = PHASE_NEW;
     }
     return job->bad;
 }

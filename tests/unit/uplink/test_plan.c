@@ -52,7 +52,7 @@ take(struct plan *plan, uint64_t bytes, struct plan_piece *pieces)
 static void
 answer_looked(struct plan *plan, uint64_t id)
 {
-    struct link_range have = {0, LOOK};
+    struct range have = {0, LOOK};
     struct link_object_state answer = {.state = LINK_LOOKED, .have = &have, .have_n = 1};
 
     plan_answered(plan, id, &answer);
@@ -138,7 +138,7 @@ static void
 endless_looks_leave_a_tenth_of_the_bundles_to_rests(void **state)
 {
     struct plan *plan = plan_new(HOLD_MS);
-    struct link_range have = {0, LOOK};
+    struct range have = {0, LOOK};
     struct link_object_state looked = {.state = LINK_LOOKED, .have = &have, .have_n = 1};
     struct plan_piece piece;
     uint64_t id;
@@ -163,7 +163,7 @@ static void
 after_a_cut_the_centre_is_asked_before_anything_goes_again(void **state)
 {
     struct plan *plan = plan_new(HOLD_MS);
-    struct link_range have[] = {{0, 40}, {60, 130}};
+    struct range have[] = {{0, 40}, {60, 130}};
     struct link_object_state partial = {.state = LINK_PARTIAL, .have = have, .have_n = 2};
     struct plan_piece pieces[PIECES];
     uint64_t id;
@@ -222,7 +222,7 @@ every_byte_arrives_and_none_is_twice_on_the_way(void **state)
                     ranges_add(&have, b, b + 1);
             answer.have = mem_new((have.n + 1) * sizeof *answer.have);
             for (size_t k = 0; k < have.n; k++)
-                answer.have[k] = (struct link_range){have.at[k].from, have.at[k].to};
+                answer.have[k] = (struct range){have.at[k].from, have.at[k].to};
             answer.have_n = have.n;
             plan_offered(plan, ids[i], &answer);
             free(answer.have);
