@@ -6,6 +6,10 @@
 
 #include "proto/base/err.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct buf {
     uint8_t *bytes;
     size_t n;
@@ -64,4 +68,7 @@ le64_write(uint8_t *p, uint64_t v)
         p[i] = (uint8_t)(v >> (8 * i));
 }
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -7,13 +7,6 @@
 #include "proto/base/err.h"
 #include "proto/dicom/frames.h"
 
-struct dcm_digests {
-    uint8_t file[32]; /* SHA-256 of the Part 10 file's bytes as given */
-    uint8_t pixels[32];
-    uint8_t dataset[32];
-    bool is_pixels_decoded; /* pixels is of decoded frames; false: of the coded fragments' bytes */
-};
-
 /* SHA-256 of the canonical data set. The same for the received file and for the coded file made of
  * it by convert.h, whatever the transfer syntax.
  * errors  ERR_REJECT not a DICOM file or a broken data set */

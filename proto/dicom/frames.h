@@ -57,6 +57,8 @@ void dcm_pixels_fini(struct dcm_pixels *p);
 int dcm_pixels_coded_frame(const struct dcm_pixels *p, const uint8_t *dataset, uint32_t frame,
                            struct buf *out, struct err *err) MUST_CHECK;
 
+/* Its samples really lie in planes: Planar Configuration 1, whole bytes, no sub-sampling. */
+bool dcm_pixels_is_planar(const struct dcm_pixels *p);
 /* Native value bytes, as received, to the canonical order: little endian, colour by pixel. to has
  * frames_bytes bytes. Only when is_whole. */
 void dcm_pixels_to_canonical(const struct dcm_pixels *p, const uint8_t *dataset, uint8_t *to);
