@@ -39,7 +39,7 @@ struct qido_attribute {
 };
 extern const struct qido_attribute qido_attributes[QIDO_ATTRIBUTES];
 
-enum { QIDO_VALUES = 256, QIDO_PAGE_MOST = 10000 };
+enum { QIDO_VALUES = 256, QIDO_PAGE_MOST = 5000 };
 
 /* A matching key. Texts and names may hold * and ?; dates and times are a range with both ends
  * filled in or ""; UIDs, codes are lists of alternatives. An empty value asks nothing (universal

@@ -1,0 +1,121 @@
+/* events.c - what happened to whose study, behind a cursor (docs/conformance.md).
+ * GET /events?after=N&limit=M&wait_s=S answers what is past N at once, or waits until there is
+ * something. The cursor is durable: a reader that keeps "next" misses nothing and sees nothing
+ * twice. */
+#include "storage/serve/serve_core.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/jsonw.h"
+#include "proto/base/text.h"
+
+#include <string.h>
+
+enum { EVENTS_MOST = 1000, EVENTS_BYTES = 16 << 20, WAIT_MOST_S = 60, STEP_MS = 1000 };
+
+struct feed {
+    struct buf json;
+    struct jsonw w;
+    uint64_t next;
+    uint64_t count;
+};
+
+static int
+on_event(void *user, const struct keep_event *e)
+{
+    struct feed *f = user;
+    char at[40];
+
+    clock_text(e->at_us, at);
+    jsonw_object(&f->w, NULL);
+    jsonw_uint(&f->w, "seq", e->seq);
+    jsonw_text(&f->w, "tenant", e->tenant);
+    jsonw_text(&f->w, "kind", e->kind);
+    jsonw_text(&f->w, "study", e->study);
+    jsonw_text(&f->w, "at", at);
+    if (e->detail != NULL)
+        jsonw_raw(&f->w, "detail", e->detail, strlen(e->detail));
+    jsonw_end(&f->w);
+    f->next = e->seq;
+    f->count++;
+    return 0;
+}
+
+static int
+read_number(struct http_request *req, const char *name, uint64_t most, uint64_t missing,
+            uint64_t *out, struct err *err)
+{
+    const char *text = http_query(req, name);
+
+    *out = missing;
+    if (text != NULL && text_to_u64(text, most, out) < 0)
+        return err_set(err, ERR_REJECT, "%s: not a number up to its most", name);
+    return 0;
+}
+
+/* Whose events: all tenants' for a reader, unless it names one. */
+static int
+read_whose(struct http_request *req, struct serve_target *target, const char **out, struct err *err)
+{
+    *out = NULL;
+    if ((http_caller(req)->rights & RIGHT_ALL_TENANTS) &&
+        http_header(req, "Radpost-Tenant") == NULL)
+        return 0;
+    if (serve_target_read(req, target, err) < 0)
+        return -1;
+    *out = target->tenant;
+    return 0;
+}
+
+static int
+read_feed(struct serve *s, const char *tenant, uint64_t after, uint64_t limit, struct feed *f,
+          struct err *err)
+{
+    buf_clear(&f->json);
+    jsonw_init(&f->w, &f->json);
+    f->next = after;
+    f->count = 0;
+    jsonw_object(&f->w, NULL);
+    jsonw_array(&f->w, "events");
+    if (keep_events(s->options.keep, tenant, after, limit, on_event, f, err) < 0)
+        return -1;
+    jsonw_end(&f->w);
+    jsonw_uint(&f->w, "next", f->next);
+    jsonw_end(&f->w);
+    return 0;
+}
+
+int
+events_feed(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct serve *s = http_user(req);
+    struct serve_target target;
+    const char *tenant;
+    struct feed f;
+    uint64_t after, limit, wait_s;
+    int64_t until;
+    int rc = -1;
+
+    buf_init(&f.json, EVENTS_BYTES);
+    if (read_whose(req, &target, &tenant, err) < 0 ||
+        read_number(req, "after", INT64_MAX, 0, &after, err) < 0 ||
+        read_number(req, "limit", EVENTS_MOST, 100, &limit, err) < 0 ||
+        read_number(req, "wait_s", WAIT_MOST_S, 0, &wait_s, err) < 0)
+        goto out;
+    limit = limit == 0 ? 1 : limit;
+    until = clock_mono_ms() + (int64_t)wait_s * 1000;
+    for (;;) {
+        int64_t left;
+
+        if (read_feed(s, tenant, after, limit, &f, err) < 0)
+            goto out;
+        left = until - clock_mono_ms();
+        if (f.count > 0 || left <= 0 || http_is_gone(req))
+            break;
+        keep_events_wait(s->options.keep, after, left < STEP_MS ? left : STEP_MS);
+    }
+    http_answer_buf(res, 200, "application/json", &f.json);
+    rc = 0;
+out:
+    buf_fini(&f.json);
+    return serve_end(s, res, rc, err);
+}
