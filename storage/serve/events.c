@@ -117,5 +117,5 @@ events_feed(struct http_request *req, struct http_response *res, struct err *err
     rc = 0;
 out:
     buf_fini(&f.json);
-    return serve_end(s, res, rc, err);
+    return serve_end(s, res, rc);
 }

@@ -105,7 +105,6 @@ answer_frames(struct http_response *res, struct frames *f, bool is_many)
 
     snprintf(part_type, sizeof part_type, "%.*s", (int)strcspn(f->type, ";"), f->type);
     multipart_type(m, part_type, type, sizeof type);
-    http_answer_header(res, "X-Content-Type-Options", "nosniff");
     http_answer_stream(res, 200, is_many ? type : f->type, size, multipart_read, multipart_free, m);
 }
 
@@ -127,6 +126,7 @@ send_frames(struct http_request *req, struct http_response *res, struct frames *
     if (next_frame(f, &f->first, err) < 0)
         return -1;
     f->has_first = true;
+    serve_tag(res, f->source->place->object, tag);
     answer_frames(res, TAKE(*frames), is_many);
     return 0;
 }
@@ -185,7 +185,7 @@ wado_frames(struct http_request *req, struct http_response *res, struct err *err
 out:
     if (f != NULL)
         frames_free(f);
-    return serve_end(http_user(req), res, rc, err);
+    return serve_end(http_user(req), res, rc);
 }
 
 /* ---- bulk data ---- */
@@ -248,5 +248,5 @@ wado_bulkdata(struct http_request *req, struct http_response *res, struct err *e
 out:
     if (f != NULL)
         frames_free(f);
-    return serve_end(http_user(req), res, rc, err);
+    return serve_end(http_user(req), res, rc);
 }

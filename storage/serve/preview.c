@@ -134,7 +134,7 @@ preview_study(struct http_request *req, struct http_response *res, struct err *e
     rc = 0;
 out:
     buf_fini(&json);
-    return serve_end(s, res, rc, err);
+    return serve_end(s, res, rc);
 }
 
 /* ---- one frame ---- */
@@ -256,7 +256,6 @@ send_look(struct http_response *res, struct look *l, const struct keep_standing 
                  l->layers, l->layout->layers, standing->whole,
                  standing->revision > 0 ? standing->expected : 0);
         http_answer_header(res, "Radpost-Preview", words);
-        http_answer_header(res, "X-Content-Type-Options", "nosniff");
         http_answer_buf(res, 200, is_codestream ? CODESTREAM : "image/jpeg", &out);
     }
     buf_fini(&out);
@@ -285,5 +284,5 @@ preview_frame(struct http_request *req, struct http_response *res, struct err *e
     rc = 0;
 out:
     look_fini(&l);
-    return serve_end(s, res, rc, err);
+    return serve_end(s, res, rc);
 }

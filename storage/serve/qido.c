@@ -114,20 +114,23 @@ search(struct http_request *req, struct http_response *res, enum qido_level leve
 
     buf_init(&found.rows, ANSWER_MOST);
     serve_base(s, req, found.base);
-    if (serve_target_read(req, &target, err) < 0 || read_query(req, level, &target, &q, err) < 0)
+    if (serve_target_read(req, &target, err) < 0)
         goto out;
+    if (read_query(req, level, &target, &q, err) < 0) {
+        /* Its words name parameters, never values: the client may read them. */
+        http_answer_refusal(res, 400, err->text);
+        rc = 0;
+        goto out;
+    }
     if (serve_negotiate(req, res, offers, ARRAY_LEN(offers), &offer, err) < 0)
         goto out;
-    if (offer >= 0) {
-        if (search_catalog(s, req, &target, &q, &found, err) < 0)
-            goto out;
+    rc = offer < 0 ? 0 : search_catalog(s, req, &target, &q, &found, err);
+    if (rc == 0 && offer >= 0)
         answer_rows(res, &found);
-    }
-    rc = 0;
 out:
     qido_query_fini(&q);
     buf_fini(&found.rows);
-    return serve_end(s, res, rc, err);
+    return serve_end(s, res, rc);
 }
 
 int

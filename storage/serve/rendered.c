@@ -80,7 +80,7 @@ send_jpeg(struct http_request *req, struct http_response *res, const struct keep
         }
         goto out;
     }
-    http_answer_header(res, "X-Content-Type-Options", "nosniff");
+    serve_tag(res, place->object, tag);
     http_answer_buf(res, 200, "image/jpeg", &jpeg);
     rc = 0;
 out:
@@ -115,7 +115,7 @@ wado_rendered(struct http_request *req, struct http_response *res, struct err *e
     rc = send_jpeg(req, res, place, &options, has_frame, err);
 out:
     keep_place_free(&place);
-    return serve_end(s, res, rc, err);
+    return serve_end(s, res, rc);
 }
 
 /* The middle one of those with pixels. */
@@ -193,5 +193,5 @@ wado_thumbnail(struct http_request *req, struct http_response *res, struct err *
     rc = send_jpeg(req, res, place, &options, has_frame, err);
 out:
     keep_place_free(&place);
-    return serve_end(s, res, rc, err);
+    return serve_end(s, res, rc);
 }

@@ -257,29 +257,44 @@ serve_negotiate(struct http_request *req, struct http_response *res,
     return 0;
 }
 
+static void
+tag_text(const uint8_t *object, const char *tag, char out[128])
+{
+    char hex[33];
+
+    hex_encode(object, 16, hex);
+    snprintf(out, 128, "\"%s-%s\"", hex, tag);
+}
+
 bool
 serve_is_unchanged(struct http_request *req, struct http_response *res, const uint8_t *object,
                    const char *tag)
 {
     const char *held = http_header(req, "If-None-Match");
-    char hex[33], text[128];
+    char text[128];
 
-    hex_encode(object, 16, hex);
-    snprintf(text, sizeof text, "\"%s-%s\"", hex, tag);
-    http_answer_header(res, "ETag", text);
-    http_answer_header(res, "Cache-Control", "private, max-age=300");
-    http_answer_header(res, "Vary", "Accept, Authorization, Radpost-Tenant");
+    tag_text(object, tag, text);
     if (held == NULL || strstr(held, text) == NULL)
         return false;
+    serve_tag(res, object, tag);
     http_answer_empty(res, 304);
     return true;
 }
 
-int
-serve_end(struct serve *s, struct http_response *res, int rc, const struct err *err)
+void
+serve_tag(struct http_response *res, const uint8_t *object, const char *tag)
 {
-    if (rc < 0 && err->kind == ERR_RETRY)
-        http_answer_header(res, "Retry-After", "5");
+    char text[128];
+
+    tag_text(object, tag, text);
+    http_answer_header(res, "ETag", text);
+    http_answer_header(res, "Cache-Control", "private, max-age=300");
+    http_answer_header(res, "Vary", "Accept, Authorization, Radpost-Tenant");
+}
+
+int
+serve_end(struct serve *s, struct http_response *res, int rc)
+{
     if (s->cors_origin[0] != '\0') {
         http_answer_header(res, "Access-Control-Allow-Origin", s->cors_origin);
         http_answer_header(res, "Access-Control-Expose-Headers",

@@ -78,8 +78,10 @@ int serve_negotiate(struct http_request *req, struct http_response *res,
 /* Answer 304 if the client holds this representation already. tag without quotes. */
 bool serve_is_unchanged(struct http_request *req, struct http_response *res, const uint8_t *object,
                         const char *tag);
-/* The last words of every handler: Retry-After, CORS. rc is passed through. */
-int serve_end(struct serve *s, struct http_response *res, int rc, const struct err *err);
+/* Headers by which a client may keep a representation; for answers that succeeded only. */
+void serve_tag(struct http_response *res, const uint8_t *object, const char *tag);
+/* The last words of every handler: CORS. rc is passed through. */
+int serve_end(struct serve *s, struct http_response *res, int rc);
 
 /* Handlers, one file each. */
 int qido_studies(struct http_request *req, struct http_response *res, struct err *err);

@@ -135,7 +135,6 @@ answer_objects(struct http_response *res, struct objects *o, bool is_many)
         size = multipart_size(m, &o->first, 1);
     if (status == 206)
         http_answer_header(res, "Warning", "299 radpost \"Instances are still on their way.\"");
-    http_answer_header(res, "X-Content-Type-Options", "nosniff");
     http_answer_stream(res, status, is_many ? type : o->first.type, size, multipart_read,
                        multipart_free, m);
 }
@@ -164,5 +163,5 @@ wado_objects(struct http_request *req, struct http_response *res, struct err *er
 out:
     if (o != NULL)
         objects_free(o);
-    return serve_end(s, res, rc, err);
+    return serve_end(s, res, rc);
 }
