@@ -54,9 +54,9 @@ typedef int (*http_handle_fn)(struct http_request *req, struct http_response *re
 typedef void (*http_end_fn)(struct http_request *req);
 
 enum http_route_flags {
-    HTTP_NO_STORE = 1, /* Cache-Control: no-store */
-    HTTP_PAGE = 2,     /* Content-Security-Policy for our pages: own origin only, no frames */
-    HTTP_QUIET = 4,    /* success is not worth an INFO line (polling) */
+    HTTP_NO_STORE = 1, /* Cache-Control: no-store; refusals carry it always */
+    HTTP_PAGE = 2,     /* a page, script or worker of ours: own origin only, no frames; everything
+                          else carries a policy that lets it do nothing at all */
 };
 
 struct http_route {

@@ -1,7 +1,7 @@
 /* url.h - paths, queries and Accept headers: pure parsers of what callers write.
  * Splitting comes before percent-decoding, so an encoded slash or ampersand never separates.
- * Refused (-1): broken or overlong encodings, NUL and control characters, what is not UTF-8, "."
- * and ".." as segments. Threads: no state. */
+ * Refused (-1): broken or overlong encodings, control characters, what is not UTF-8, a slash in a
+ * segment, "." and ".." as segments. Threads: no state. */
 #ifndef RADPOST_HTTP_URL_H
 #define RADPOST_HTTP_URL_H
 

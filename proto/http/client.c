@@ -1,0 +1,519 @@
+/* client.c - calls over libcurl: one kept handle a client, our CA only. */
+#include "proto/http/client.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/http/json.h"
+
+#include <curl/curl.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define CONNECT_MS 10000
+#define UPLOAD_BUFFER_BYTES 262144L
+
+struct http_client {
+    CURL *curl;
+    char *base_url;
+    char *ca_file, *certificate, *key, *bearer, *unix_path, *proxy;
+    int64_t connect_ms, stall_ms;
+    bool is_ca_unknown;
+    _Atomic bool is_aborted;
+};
+
+/* The running call, for curl's callbacks. */
+struct running {
+    struct http_client *client;
+    const struct http_call *call;
+    struct http_reply *reply;
+    struct err *err;
+    bool has_err; /* err holds what a callback of the caller's said */
+    bool is_too_long;
+    uint64_t sent, received;
+    int64_t moved_at_ms; /* of the last byte either way */
+    curl_off_t seen_up, seen_down;
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void
+init_library(void)
+{
+    CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+}
+
+/* ---- callbacks ---- */
+
+static size_t
+on_send(char *out, size_t size, size_t count, void *cls)
+{
+    struct running *r = cls;
+    const struct http_call *call = r->call;
+    size_t n = size * count;
+
+    if (call->source == NULL) {
+        if (n > call->body_n - r->sent)
+            n = call->body_n - r->sent;
+        if (n > 0)
+            memcpy(out, (const uint8_t *)call->body + r->sent, n);
+    } else {
+        size_t room = n;
+
+        n = 0;
+        if (call->source(call->source_user, (uint8_t *)out, room, &n, r->err) < 0) {
+            r->has_err = true;
+            return CURL_READFUNC_ABORT;
+        }
+        CHECK(n <= room);
+    }
+    r->sent += n;
+    r->moved_at_ms = clock_mono_ms();
+    return n;
+}
+
+/* curl sends again on a fresh connection when the kept one was closed under it. */
+static int
+on_rewind(void *cls, curl_off_t offset, int origin)
+{
+    struct running *r = cls;
+
+    if (r->call->source != NULL || origin != SEEK_SET)
+        return r->sent == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+    r->sent = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static bool
+is_success(struct running *r)
+{
+    long status = 0;
+
+    curl_easy_getinfo(r->client->curl, CURLINFO_RESPONSE_CODE, &status);
+    return status >= 200 && status < 300;
+}
+
+static size_t
+on_receive(char *bytes, size_t size, size_t count, void *cls)
+{
+    struct running *r = cls;
+    size_t n = size * count;
+    uint64_t limit = r->call->answer_limit != 0 ? r->call->answer_limit : LIMIT_HTTP_JSON_BYTES;
+
+    r->received += n;
+    r->moved_at_ms = clock_mono_ms();
+    if (r->received > limit) {
+        r->is_too_long = true;
+        return 0;
+    }
+    if (r->call->sink == NULL || !is_success(r)) {
+        buf_add(&r->reply->body, bytes, n);
+        r->is_too_long = buf_is_over(&r->reply->body);
+        return r->is_too_long ? 0 : n;
+    }
+    if (r->call->sink(r->call->sink_user, (const uint8_t *)bytes, n, r->err) < 0) {
+        r->has_err = true;
+        return 0;
+    }
+    return n;
+}
+
+static size_t
+on_header(char *line, size_t size, size_t count, void *cls)
+{
+    struct running *r = cls;
+    size_t n = size * count;
+
+    if (n >= 5 && memcmp(line, "HTTP/", 5) == 0)
+        buf_clear(&r->reply->headers); /* what came before was a 100 Continue */
+    else
+        buf_add(&r->reply->headers, line, n);
+    r->moved_at_ms = clock_mono_ms();
+    return buf_is_over(&r->reply->headers) ? 0 : n;
+}
+
+static int
+on_progress(void *cls, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    struct running *r = cls;
+    int64_t now_ms = clock_mono_ms();
+
+    (void)down_total;
+    (void)up_total;
+    if (down != r->seen_down || up != r->seen_up) {
+        r->seen_down = down;
+        r->seen_up = up;
+        r->moved_at_ms = now_ms;
+    }
+    return r->client->is_aborted || now_ms - r->moved_at_ms > r->client->stall_ms;
+}
+
+/* ---- one call ---- */
+
+static struct curl_slist *
+add_line(struct curl_slist *list, const char *name, const char *value)
+{
+    char *line = mem_printf("%s: %s", name, value);
+    struct curl_slist *longer = curl_slist_append(list, line);
+
+    CHECK(longer != NULL);
+    free(line);
+    return longer;
+}
+
+static struct curl_slist *
+call_headers(const struct http_client *client, const struct http_call *call)
+{
+    struct curl_slist *list = NULL;
+
+    if (client->bearer != NULL) {
+        char *value = mem_printf("Bearer %s", client->bearer);
+
+        list = add_line(list, "Authorization", value);
+        free(value);
+    }
+    if (call->content_type != NULL)
+        list = add_line(list, "Content-Type", call->content_type);
+    list = add_line(list, "Accept", call->accept != NULL ? call->accept : "*/*");
+    for (size_t i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
+        list = curl_slist_append(list, call->headers[i]);
+        CHECK(list != NULL);
+    }
+    return list;
+}
+
+static void
+set_body(struct running *r)
+{
+    CURL *curl = r->client->curl;
+    const struct http_call *call = r->call;
+    bool has_body = call->source != NULL || call->body != NULL;
+    uint64_t size = call->source != NULL ? call->source_size : call->body_n;
+
+    curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+    if (has_body || strcmp(call->method, "POST") == 0) {
+        curl_easy_setopt(curl, CURLOPT_POST, 1L);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                         size == HTTP_SIZE_UNKNOWN ? (curl_off_t)-1 : (curl_off_t)size);
+        curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_send);
+        curl_easy_setopt(curl, CURLOPT_READDATA, r);
+        curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_rewind);
+        curl_easy_setopt(curl, CURLOPT_SEEKDATA, r);
+    }
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
+    curl_easy_setopt(curl, CURLOPT_NOBODY, strcmp(call->method, "HEAD") == 0 ? 1L : 0L);
+}
+
+static void
+set_call(struct running *r)
+{
+    CURL *curl = r->client->curl;
+    struct http_client *client = r->client;
+
+    set_body(r);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_receive);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, r);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, r);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, r);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)r->call->total_ms);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)client->connect_ms);
+}
+
+static int
+call_failed(struct running *r, CURLcode code, const char *words)
+{
+    if (r->has_err)
+        return -1;
+    if (r->is_too_long)
+        return err_set(r->err, ERR_REJECT, "the answer is longer than its limit");
+    switch (code) {
+    case CURLE_ABORTED_BY_CALLBACK:
+        return err_set(r->err, ERR_RETRY,
+                       r->client->is_aborted ? "stopped" : "no byte moved for %lld s",
+                       (long long)(r->client->stall_ms / 1000));
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return err_set(r->err, ERR_DENIED, "the server's certificate is not trusted: %s", words);
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+        return err_set(r->err, ERR_DENIED, "certificate or key cannot be used: %s", words);
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return err_set(r->err, ERR_REJECT, "the address cannot be used");
+    default:
+        return err_set(r->err, ERR_RETRY, "%s",
+                       words[0] != '\0' ? words : curl_easy_strerror(code));
+    }
+}
+
+static void
+take_reply(struct running *r)
+{
+    struct http_reply *reply = r->reply;
+    long status = 0;
+    char seconds[16];
+    uint64_t n;
+
+    curl_easy_getinfo(r->client->curl, CURLINFO_RESPONSE_CODE, &status);
+    reply->status = (int)status;
+    if (!http_reply_find(reply, "Content-Type", reply->type, sizeof reply->type))
+        reply->type[0] = '\0';
+    reply->retry_after_s = -1;
+    if (http_reply_find(reply, "Retry-After", seconds, sizeof seconds) &&
+        text_to_u64(seconds, 86400, &n) == 0)
+        reply->retry_after_s = (int64_t)n;
+}
+
+int
+http_client_call(struct http_client *client, const struct http_call *call, struct http_reply *out,
+                 struct err *err)
+{
+    struct http_reply reply = {0};
+    struct running r = {.client = client,
+                        .call = call,
+                        .reply = &reply,
+                        .err = err,
+                        .moved_at_ms = clock_mono_ms()};
+    struct curl_slist *headers = call_headers(client, call);
+    char *url = mem_printf("%s%s", client->base_url, call->path);
+    char words[CURL_ERROR_SIZE] = "";
+    CURLcode code;
+    int rc = -1;
+
+    buf_init(&reply.body, call->answer_limit != 0 && call->sink == NULL ? call->answer_limit
+                                                                        : LIMIT_HTTP_JSON_BYTES);
+    buf_init(&reply.headers, LIMIT_HTTP_HEADER_BYTES);
+    set_call(&r);
+    curl_easy_setopt(client->curl, CURLOPT_URL, url);
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, words);
+    code = curl_easy_perform(client->curl);
+    curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, NULL);
+    if (code != CURLE_OK) {
+        call_failed(&r, code, words);
+        goto out;
+    }
+    take_reply(&r);
+    *out = reply;
+    rc = 0;
+out:
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(headers);
+    free(url);
+    if (rc < 0) {
+        err_context(err, "%s %s", call->method, client->base_url);
+        http_reply_fini(&reply);
+    }
+    return rc;
+}
+
+void
+http_reply_fini(struct http_reply *reply)
+{
+    buf_fini(&reply->body);
+    buf_fini(&reply->headers);
+}
+
+bool
+http_reply_find(const struct http_reply *reply, const char *name, char *out, size_t size)
+{
+    const char *p = (const char *)reply->headers.bytes, *end = p + reply->headers.n;
+    size_t name_n = strlen(name);
+
+    while (p < end) {
+        const char *line_end = memchr(p, '\n', (size_t)(end - p));
+        size_t n = (size_t)((line_end != NULL ? line_end : end) - p);
+
+        if (n > name_n && p[name_n] == ':' && strncasecmp(p, name, name_n) == 0) {
+            const char *value = p + name_n + 1, *value_end = p + n;
+
+            while (value < value_end && (*value == ' ' || *value == '\t'))
+                value++;
+            while (value < value_end && strchr("\r \t", value_end[-1]) != NULL)
+                value_end--;
+            if ((size_t)(value_end - value) >= size)
+                return false;
+            snprintf(out, size, "%.*s", (int)(value_end - value), value);
+            return true;
+        }
+        p += n + 1;
+    }
+    return false;
+}
+
+static enum err_kind
+kind_of(int status)
+{
+    switch (status) {
+    case 401:
+    case 403:
+        return ERR_DENIED;
+    case 404:
+    case 410:
+        return ERR_NOT_FOUND;
+    case 409:
+        return ERR_CONFLICT;
+    case 507:
+        return ERR_FULL;
+    case 408:
+    case 429:
+        return ERR_RETRY;
+    default:
+        return status >= 500 ? ERR_RETRY : ERR_REJECT;
+    }
+}
+
+/* Printable ASCII of a peer's text, cut to what an error line holds. */
+static void
+peer_words(const struct json *root, const char *key, char *out, size_t size)
+{
+    const char *text = json_as_text(json_find(root, key));
+    size_t k = 0;
+
+    for (; text != NULL && *text != '\0' && k + 1 < size; text++)
+        out[k++] = *text >= 0x20 && *text < 0x7F ? *text : '?';
+    out[k] = '\0';
+}
+
+int
+http_reply_check(const struct http_reply *reply, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    struct err ignored = {0};
+    char sentence[120] = "", id[40] = "";
+
+    if (reply->status >= 200 && reply->status < 300)
+        return 0;
+    /* What is no JSON (a proxy's page) has no sentence to tell; the status says it all. */
+    if (json_parse(reply->body.bytes, reply->body.n, &doc, &ignored) == 0) {
+        peer_words(json_root(doc), "error", sentence, sizeof sentence);
+        peer_words(json_root(doc), "id", id, sizeof id);
+    }
+    json_free(&doc);
+    return err_set(err, kind_of(reply->status), "the peer answered %d%s%s%s%s%s", reply->status,
+                   sentence[0] != '\0' ? ": " : "", sentence, id[0] != '\0' ? " (id " : "", id,
+                   id[0] != '\0' ? ")" : "");
+}
+
+/* ---- a client ---- */
+
+static int
+check_readable(const char *path, const char *what, struct err *err)
+{
+    if (path != NULL && access(path, R_OK) < 0)
+        return err_sys(err, ERR_REJECT, "%s %s", what, path);
+    return 0;
+}
+
+static int
+check_options(const struct http_client_options *o, struct err *err)
+{
+    bool is_tls = strncmp(o->base_url, "https://", 8) == 0;
+
+    if (!is_tls && strncmp(o->base_url, "http://", 7) != 0)
+        return err_set(err, ERR_REJECT, "the address must begin with https:// or http://");
+    if (is_tls && (o->ca_file == NULL) != o->is_ca_unknown)
+        return err_set(err, ERR_REJECT, "https needs the centre's CA");
+    if ((o->certificate == NULL) != (o->key == NULL))
+        return err_set(err, ERR_REJECT, "a certificate goes with its key");
+    if (check_readable(o->ca_file, "CA", err) < 0 ||
+        check_readable(o->certificate, "certificate", err) < 0)
+        return -1;
+    return check_readable(o->key, "key", err);
+}
+
+static void
+set_connection(struct http_client *c)
+{
+    CURL *curl = c->curl;
+
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(curl, CURLOPT_PROXY, c->proxy != NULL ? c->proxy : "");
+    curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "radpost/" RADPOST_VERSION);
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+    if (c->unix_path != NULL)
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, c->unix_path);
+}
+
+static void
+set_trust(struct http_client *c)
+{
+    CURL *curl = c->curl;
+
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, c->is_ca_unknown ? 0L : 1L);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, c->is_ca_unknown ? 0L : 2L);
+    curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    if (c->ca_file != NULL)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, c->ca_file);
+    if (c->certificate != NULL) {
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, c->certificate);
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, c->key);
+    }
+}
+
+int
+http_client_new(const struct http_client_options *options, struct http_client **out_client,
+                struct err *err)
+{
+    struct http_client *c;
+
+    pthread_once(&once, init_library);
+    if (check_options(options, err) < 0)
+        return err_context(err, "HTTP client");
+    c = mem_new(sizeof *c);
+    c->base_url = mem_text(options->base_url);
+    c->ca_file = mem_text(options->ca_file);
+    c->certificate = mem_text(options->certificate);
+    c->key = mem_text(options->key);
+    c->bearer = mem_text(options->bearer);
+    c->unix_path = mem_text(options->unix_path);
+    c->proxy = mem_text(options->proxy);
+    c->connect_ms = options->connect_ms != 0 ? options->connect_ms : CONNECT_MS;
+    c->stall_ms = options->stall_ms != 0 ? options->stall_ms : (int64_t)LIMIT_MS_HTTP_IDLE;
+    c->is_ca_unknown = options->is_ca_unknown;
+    c->curl = curl_easy_init();
+    CHECK(c->curl != NULL);
+    set_connection(c);
+    set_trust(c);
+    *out_client = c;
+    return 0;
+}
+
+void
+http_client_free(struct http_client **client)
+{
+    struct http_client *c = TAKE(*client);
+
+    if (c == NULL)
+        return;
+    curl_easy_cleanup(c->curl);
+    free(c->base_url);
+    free(c->ca_file);
+    free(c->certificate);
+    free(c->key);
+    free(c->bearer);
+    free(c->unix_path);
+    free(c->proxy);
+    free(c);
+}
+
+void
+http_client_abort(struct http_client *client)
+{
+    client->is_aborted = true;
+}
