@@ -244,7 +244,7 @@ http_response_queue(struct http_request *req)
         add_header(res, "Cache-Control", "no-store");
     if (req->is_refused) /* a body may still be on its way */
         MHD_add_response_header(res->mhd, "Connection", "close");
-    if (res->status < 400) {
+    if (res->status < 400 && !(flags & HTTP_QUIET)) {
         struct log_ctx log = req->server->log;
 
         log.peer = req->conn->peer;

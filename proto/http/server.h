@@ -57,6 +57,7 @@ enum http_route_flags {
     HTTP_NO_STORE = 1, /* Cache-Control: no-store; refusals carry it always */
     HTTP_PAGE = 2,     /* a page, script or worker of ours: own origin only, no frames; everything
                           else carries a policy that lets it do nothing at all */
+    HTTP_QUIET = 4,    /* polled: success is not logged */
 };
 
 struct http_route {

@@ -1,8 +1,8 @@
 /* token.h - bearer tokens, rights, and one-time enrolment codes.
  * A token is 32 random bytes as text; who keeps it stores its SHA-256 only. A code is for typing:
- *     K7M2Q-4XJ9T-0B6ZD-...   64 bits of secret, the first 80 bits of the SHA-256 of the CA's
- * certificate, 16 bits of checksum, in Crockford's base 32 (I and L read as 1, O as 0; hyphens,
- * blanks and case do not matter). Threads: no state. */
+ *     K7M2-4XJ9-0B6Z-... (32 letters)   64 bits of secret, the first 80 bits of the SHA-256 of the
+ * CA's certificate, 16 bits of checksum, in Crockford's base 32 (I and L read as 1, O as 0;
+ * hyphens, blanks and case do not matter). Threads: no state. */
 #ifndef RADPOST_TRUST_TOKEN_H
 #define RADPOST_TRUST_TOKEN_H
 

@@ -1,0 +1,191 @@
+/* test_ca.c - certificates: who signed, for whom, for how long. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/trust/ca.h"
+#include "tests/support/folder.h"
+
+static char folder[FOLDER_PATH_BYTES];
+
+static int
+make_folder(void **state)
+{
+    (void)state;
+    folder_make("ca", folder);
+    return 0;
+}
+
+static int
+remove_folder(void **state)
+{
+    (void)state;
+    folder_remove(folder);
+    return 0;
+}
+
+static char *
+in(const char *name)
+{
+    static char path[4][256];
+    static int i;
+
+    i = (i + 1) % 4;
+    snprintf(path[i], sizeof path[i], "%s/%s", folder, name);
+    return path[i];
+}
+
+static struct ca *
+authority(const char *name)
+{
+    struct ca *ca = NULL;
+    struct err err = {0};
+
+    assert_int_equal(ca_create(in(name), "Test CA", &err), 0);
+    assert_int_equal(ca_open(in(name), &ca, &err), 0);
+    return ca;
+}
+
+static void
+a_ca_is_made_once_and_its_key_is_private(void **state)
+{
+    struct ca *ca = authority("ca"), *again;
+    struct stat st;
+    uint8_t one[DIGEST_BYTES], two[DIGEST_BYTES];
+    struct ca_certificate c;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(stat(in("ca/ca.key"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    again = authority("ca");
+    ca_fingerprint(ca, one);
+    ca_fingerprint(again, two);
+    assert_memory_equal(one, two, DIGEST_BYTES);
+    assert_int_equal(ca_read(ca_pem(ca), &c, &err), 0);
+    assert_true(c.is_ca);
+    ca_close(&again);
+    ca_close(&ca);
+    assert_int_equal(unlink(in("ca/ca.key")), 0);
+    assert_int_equal(ca_create(in("ca"), "Test CA", &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+}
+
+static void
+a_client_certificate_names_whom_the_ca_says(void **state)
+{
+    struct ca *ca = authority("ca2"), *other = authority("ca3");
+    struct ca_subject subject = {"clinic-7", "gw-1", "gateway"};
+    struct ca_certificate c;
+    struct buf csr, pem;
+    uint8_t key[DIGEST_BYTES];
+    struct err err = {0};
+
+    (void)state;
+    buf_init(&csr, CA_PEM_LIMIT);
+    buf_init(&pem, CA_PEM_LIMIT);
+    assert_int_equal(ca_make_request(in("id"), "key", &csr, &err), 0);
+    assert_int_equal(ca_request_key(buf_text(&csr), key, &err), 0);
+    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 30, &pem, &err), 0);
+
+    assert_int_equal(ca_read(buf_text(&pem), &c, &err), 0);
+    assert_string_equal(c.subject.tenant, "clinic-7");
+    assert_string_equal(c.subject.device, "gw-1");
+    assert_string_equal(c.subject.kind, "gateway");
+    assert_memory_equal(c.key_sha256, key, DIGEST_BYTES);
+    assert_false(c.is_ca);
+    assert_int_equal(ca_verify(buf_text(&pem), ca_pem(ca), in("id/key.key"), &err), 0);
+    assert_int_equal(ca_verify(buf_text(&pem), ca_pem(other), NULL, &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_int_equal(ca_verify(buf_text(&pem), ca_pem(ca), in("ca2/ca.key"), &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    clock_fake(clock_wall_us() + (int64_t)31 * 86400 * 1000000, 0);
+    assert_int_equal(ca_verify(buf_text(&pem), ca_pem(ca), NULL, &err), -1);
+    clock_unfake();
+    assert_int_equal(err.kind, ERR_DENIED);
+    buf_fini(&csr);
+    buf_fini(&pem);
+    ca_close(&ca);
+    ca_close(&other);
+}
+
+static void
+a_request_that_was_altered_is_refused(void **state)
+{
+    struct ca *ca = authority("ca4");
+    struct ca_subject subject = {"t", "d", "gateway"};
+    struct buf csr, pem;
+    struct err err = {0};
+    int refused = 0, altered = 0;
+
+    (void)state;
+    buf_init(&csr, CA_PEM_LIMIT);
+    buf_init(&pem, CA_PEM_LIMIT);
+    assert_int_equal(ca_make_request(in("id4"), "key", &csr, &err), 0);
+    for (size_t i = 40; i + 40 < csr.n; i += 7) {
+        uint8_t before = csr.bytes[i];
+
+        if (before == '\n')
+            continue;
+        csr.bytes[i] = before == 'A' ? 'B' : 'A';
+        altered++;
+        refused += ca_sign_client(ca, buf_text(&csr), &subject, 1, &pem, &err) < 0;
+        csr.bytes[i] = before;
+    }
+    assert_int_equal(refused, altered);
+    assert_int_equal(ca_sign_client(ca, "nothing", &subject, 1, &pem, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    subject.tenant[0] = '\0';
+    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 1, &pem, &err), -1);
+    buf_fini(&csr);
+    buf_fini(&pem);
+    ca_close(&ca);
+}
+
+static void
+a_server_certificate_is_kept_while_it_serves(void **state)
+{
+    struct ca *ca = authority("ca5");
+    struct ca_certificate first, second;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(ca_make_server(ca, in("tls"), "127.0.0.1,localhost", 398, &err), 0);
+    assert_int_equal(ca_read_file(in("tls/server.pem"), &first, &err), 0);
+    assert_int_equal(ca_make_server(ca, in("tls"), "127.0.0.1,localhost", 398, &err), 0);
+    assert_int_equal(ca_read_file(in("tls/server.pem"), &second, &err), 0);
+    assert_string_equal(first.serial_hex, second.serial_hex);
+    assert_int_equal(ca_make_server(ca, in("tls"), "127.0.0.1,centre.test", 398, &err), 0);
+    assert_int_equal(ca_read_file(in("tls/server.pem"), &second, &err), 0);
+    assert_string_not_equal(first.serial_hex, second.serial_hex);
+    clock_fake(clock_wall_us() + (int64_t)380 * 86400 * 1000000, 0);
+    assert_int_equal(ca_make_server(ca, in("tls"), "127.0.0.1,centre.test", 398, &err), 0);
+    clock_unfake();
+    assert_int_equal(ca_read_file(in("tls/server.pem"), &first, &err), 0);
+    assert_string_not_equal(first.serial_hex, second.serial_hex);
+    assert_int_equal(ca_make_server(ca, in("tls"), "a b", 398, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    assert_int_equal(ca_make_server(ca, in("tls"), "", 398, &err), -1);
+    ca_close(&ca);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_ca_is_made_once_and_its_key_is_private),
+        cmocka_unit_test(a_client_certificate_names_whom_the_ca_says),
+        cmocka_unit_test(a_request_that_was_altered_is_refused),
+        cmocka_unit_test(a_server_certificate_is_kept_while_it_serves),
+    };
+
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
