@@ -319,6 +319,14 @@ plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *ans
     reckon(job, answer->have, answer->have_n);
 }
 
+bool
+plan_is_offered(const struct plan *plan, uint64_t id)
+{
+    const struct job *job = find(plan, id);
+
+    return job != NULL && job->phase == PHASE_SENDING;
+}
+
 void
 plan_doubt(struct plan *plan)
 {

@@ -1,0 +1,340 @@
+/* coder.c - each received instance, oldest first: inspect, notice a twin, code, prove, note.
+ * The decoding is done by the codec's caged workers; these threads only wait for them. */
+#include "gateway/uplink/parts.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "proto/codec/codec.h"
+#include "proto/dicom/facts.h"
+#include "proto/trust/digest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    LAYOUT_LIMIT_BYTES = 2 << 20,
+    LATER_FIRST_MS = 1000,
+    LATER_MOST_MS = 60000,
+    LOOK_AGAIN_MS = 5000
+};
+
+/* What does not work just now waits longer each time. */
+static void
+put_off(struct uplink *up, uint64_t id, const struct err *err)
+{
+    struct log_ctx ctx = uplink_log;
+    struct later *later = NULL;
+
+    gate_lock(&up->gate);
+    for (size_t i = 0; i < up->later_n; i++)
+        if (up->later[i].id == id)
+            later = &up->later[i];
+    if (later == NULL) {
+        up->later = mem_grow(up->later, (up->later_n + 1) * sizeof *up->later);
+        later = &up->later[up->later_n++];
+        *later = (struct later){.id = id};
+    }
+    later->at_ms = LATER_FIRST_MS << (later->tries < 6 ? later->tries : 6);
+    later->at_ms = clock_mono_ms() + (later->at_ms > LATER_MOST_MS ? LATER_MOST_MS : later->at_ms);
+    later->tries++;
+    gate_unlock(&up->gate);
+    ctx.entry = id;
+    LOG(&ctx, UPLINK_WORK_LATER, F_ERR(err));
+}
+
+static void
+forget_later(struct uplink *up, uint64_t id)
+{
+    gate_lock(&up->gate);
+    for (size_t i = 0; i < up->later_n; i++)
+        if (up->later[i].id == id)
+            up->later[i] = up->later[--up->later_n];
+    gate_unlock(&up->gate);
+}
+
+/* Gate held. Another coder is at it, or it has been put off (then when). */
+static bool
+is_taken(const struct uplink *up, uint64_t id, int64_t now_ms, int64_t *soonest_ms)
+{
+    for (size_t i = 0; i < MAX_CODERS; i++)
+        if (up->claimed[i] == id)
+            return true;
+    for (size_t i = 0; i < up->later_n; i++)
+        if (up->later[i].id == id && up->later[i].at_ms > now_ms) {
+            if (up->later[i].at_ms - now_ms < *soonest_ms)
+                *soonest_ms = up->later[i].at_ms - now_ms;
+            return true;
+        }
+    return false;
+}
+
+/* Claim the oldest entry that waits for a coder; 0: none, *out_wait_ms says when to look again. */
+static uint64_t
+claim(struct uplink *up, int64_t *out_wait_ms)
+{
+    struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_RECEIVED) |
+                                            INSTANCE_BIT(INSTANCE_INSPECTED)};
+    uint64_t *ids = NULL, id = 0;
+    size_t n = 0;
+
+    *out_wait_ms = LOOK_AGAIN_MS;
+    gate_lock(&up->gate);
+    filter.limit = MAX_CODERS + up->later_n + 1;
+    gate_unlock(&up->gate);
+    spool_list(up->spool, &filter, &ids, &n);
+    gate_lock(&up->gate);
+    for (size_t i = 0; i < n && id == 0; i++)
+        if (!is_taken(up, ids[i], clock_mono_ms(), out_wait_ms))
+            id = ids[i];
+    for (size_t i = 0; i < MAX_CODERS && id != 0; i++)
+        if (up->claimed[i] == 0) {
+            up->claimed[i] = id;
+            break;
+        }
+    gate_unlock(&up->gate);
+    free(ids);
+    return id;
+}
+
+static void
+unclaim(struct uplink *up, uint64_t id)
+{
+    gate_lock(&up->gate);
+    for (size_t i = 0; i < MAX_CODERS; i++)
+        if (up->claimed[i] == id)
+            up->claimed[i] = 0;
+    gate_unlock(&up->gate);
+}
+
+static void
+copy_facts(const struct dcm_facts *facts, const struct dcm_digests *digests,
+           struct spool_inspection *out)
+{
+    memset(out, 0, sizeof *out);
+    text_copy(out->study_uid, sizeof out->study_uid, facts->study_uid);
+    text_copy(out->series_uid, sizeof out->series_uid, facts->series_uid);
+    text_copy(out->modality, sizeof out->modality, facts->modality);
+    text_copy(out->study_date, sizeof out->study_date, facts->study_date);
+    text_copy(out->study_time, sizeof out->study_time, facts->study_time);
+    text_copy(out->body_part, sizeof out->body_part, facts->body_part);
+    text_copy(out->station, sizeof out->station, facts->station);
+    out->frames = facts->frames > 0 && facts->frames < UINT32_MAX ? (uint32_t)facts->frames : 1;
+    memcpy(out->pixels_sha256, digests->pixels, DIGEST_BYTES);
+    memcpy(out->dataset_sha256, digests->dataset, DIGEST_BYTES);
+}
+
+/* An older entry here with the same UID, pixels and data set; 0: none. */
+static uint64_t
+find_twin(struct uplink *up, const struct spool_entry *entry, const struct spool_inspection *facts)
+{
+    struct spool_filter filter = {.sop_instance = entry->meta.sop_instance};
+    uint64_t *ids = NULL, twin = 0;
+    size_t n = 0;
+
+    spool_list(up->spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n && twin == 0; i++) {
+        struct spool_entry *other = NULL;
+        struct err err = {0};
+
+        if (ids[i] >= entry->id || spool_load(up->spool, ids[i], &other, &err) < 0)
+            continue;
+        if (other->is_inspected && other->state != INSTANCE_QUARANTINED &&
+            other->state != INSTANCE_DUPLICATE &&
+            memcmp(other->facts.pixels_sha256, facts->pixels_sha256, DIGEST_BYTES) == 0 &&
+            memcmp(other->facts.dataset_sha256, facts->dataset_sha256, DIGEST_BYTES) == 0)
+            twin = other->id;
+        spool_entry_free(&other);
+    }
+    free(ids);
+    return twin;
+}
+
+/* out_is_done: it was put aside or is a twin; nothing more to do for it. */
+static int
+inspect(struct uplink *up, struct spool_entry *entry, const struct codec_source *source,
+        bool *out_is_done, struct err *err)
+{
+    struct dcm_facts *facts = mem_new(sizeof *facts);
+    struct dcm_digests digests;
+    struct spool_inspection found;
+    uint64_t twin;
+    int rc = -1;
+
+    *out_is_done = false;
+    if (codec_inspect(up->pool, source, facts, &digests, err) < 0) {
+        if (err->kind != ERR_REJECT)
+            goto out;
+        settle_quarantine(up, entry->id, err->text);
+        *out_is_done = true;
+        rc = 0;
+        goto out;
+    }
+    if (memcmp(digests.file, entry->received_sha256, DIGEST_BYTES) != 0) {
+        settle_quarantine(up, entry->id, "its bytes on this disk have changed");
+        *out_is_done = true;
+        rc = 0;
+        goto out;
+    }
+    copy_facts(facts, &digests, &found);
+    /* one after the other, so that of two twins inspected at once one sees the other */
+    pthread_mutex_lock(&up->twins);
+    rc = spool_set_inspected(up->spool, entry->id, &found, err);
+    twin = rc == 0 ? find_twin(up, entry, &found) : 0;
+    pthread_mutex_unlock(&up->twins);
+    if (rc < 0)
+        goto out;
+    entry->facts = found;
+    entry->is_inspected = true;
+    if (twin != 0) {
+        rc = spool_set_duplicate(up->spool, entry->id, twin, err);
+        *out_is_done = true;
+        LOG(&(struct log_ctx){.stage = "gateway/uplink", .entry = entry->id}, UPLINK_TWIN,
+            F_NUMBER("of", twin));
+    }
+out:
+    free(facts);
+    return rc;
+}
+
+static int
+go_plain(struct uplink *up, uint64_t id, const char *why, struct err *err)
+{
+    struct log_ctx ctx = uplink_log;
+
+    ctx.entry = id;
+    if (spool_set_uncoded(up->spool, id, why, err) < 0)
+        return -1;
+    LOG(&ctx, UPLINK_PLAIN, F_WORD("why", why));
+    return 0;
+}
+
+/* Decode what was coded and compare everything, before any byte of it counts. */
+static int
+prove(struct uplink *up, const struct spool_entry *entry, const struct codec_result *coded,
+      const uint8_t file_sha256[DIGEST_BYTES], struct err *err)
+{
+    struct codec_source source = {.fd = coded->coded_fd,
+                                  .size = coded->coded_size,
+                                  .recipe = coded->recipe,
+                                  .recipe_n = coded->recipe_n};
+    struct dcm_digests expected = {.pixels_from = PIXELS_NATIVE};
+
+    memcpy(expected.file, file_sha256, DIGEST_BYTES);
+    memcpy(expected.pixels, entry->facts.pixels_sha256, DIGEST_BYTES);
+    memcpy(expected.dataset, entry->facts.dataset_sha256, DIGEST_BYTES);
+    return codec_prove(up->pool, &source, &expected, entry->received_sha256, err);
+}
+
+static int
+keep_coded(struct uplink *up, const struct spool_entry *entry, const struct codec_result *coded,
+           struct err *err)
+{
+    struct log_ctx ctx = uplink_log;
+    struct spool_coding coding = {.fd = coded->coded_fd,
+                                  .size = coded->coded_size,
+                                  .recipe = coded->recipe,
+                                  .recipe_n = coded->recipe_n};
+    struct buf layout;
+    int rc;
+
+    ctx.entry = entry->id;
+    if (digest_file(coded->coded_fd, 0, coded->coded_size, coding.sha256, err) < 0)
+        return -1;
+    if (prove(up, entry, coded, coding.sha256, err) < 0) {
+        if (err->kind != ERR_CONFLICT && err->kind != ERR_REJECT)
+            return -1;
+        LOG(&ctx, UPLINK_PROOF_FAILED, F_ERR(err));
+        return go_plain(up, entry->id, "the coding did not prove itself", err);
+    }
+    buf_init(&layout, LAYOUT_LIMIT_BYTES);
+    layout_write(coded->layout, &layout);
+    coding.layout = layout.bytes;
+    coding.layout_n = layout.n;
+    if (buf_is_over(&layout))
+        rc = go_plain(up, entry->id, "its layout is too long", err);
+    else
+        rc = spool_set_coded(up->spool, entry->id, &coding, err);
+    buf_fini(&layout);
+    if (rc == 0)
+        LOG(&ctx, UPLINK_CODED, F_NUMBER("received", entry->size), F_BYTES(coded->coded_size));
+    return rc;
+}
+
+static int
+code(struct uplink *up, const struct spool_entry *entry, const struct codec_source *source,
+     struct err *err)
+{
+    struct codec_policy policy = {.is_off = up->o.is_coding_off};
+    struct codec_result coded = {.coded_fd = -1};
+    int rc;
+
+    if (codec_encode(up->pool, source, &policy, &coded, err) < 0) {
+        if (err->kind != ERR_REJECT)
+            return -1;
+        return go_plain(up, entry->id, "the encoder gave it up", err);
+    }
+    if (coded.coded_fd < 0)
+        rc = go_plain(up, entry->id, coded.why_not, err);
+    else
+        rc = keep_coded(up, entry, &coded, err);
+    codec_result_fini(&coded);
+    return rc;
+}
+
+static int
+work(struct uplink *up, uint64_t id, struct err *err)
+{
+    struct spool_entry *entry = NULL;
+    struct spool_bytes bytes = {.fd = -1};
+    struct codec_source source;
+    bool is_done = false;
+    int rc = -1;
+
+    if (spool_load(up->spool, id, &entry, err) < 0 ||
+        spool_source_received(up->spool, id, &bytes, err) < 0)
+        goto out;
+    source = (struct codec_source){.fd = bytes.fd, .offset = bytes.offset, .size = bytes.size};
+    rc = 0;
+    if (entry->state == INSTANCE_RECEIVED)
+        rc = inspect(up, entry, &source, &is_done, err);
+    if (rc == 0 && !is_done && entry->is_inspected)
+        rc = code(up, entry, &source, err);
+out:
+    if (bytes.fd >= 0)
+        close(bytes.fd);
+    spool_entry_free(&entry);
+    return rc;
+}
+
+void *
+coder_run(void *arg)
+{
+    struct uplink *up = arg;
+    uint64_t seen, id;
+    int64_t wait_ms;
+
+    while (!up_is_stopping(up)) {
+        struct err err = {0};
+
+        gate_lock(&up->gate);
+        seen = up->news;
+        gate_unlock(&up->gate);
+        id = claim(up, &wait_ms);
+        if (id == 0) {
+            gate_lock(&up->gate);
+            if (!up->is_stopping && up->news == seen)
+                gate_wait_ms(&up->gate, wait_ms);
+            gate_unlock(&up->gate);
+            continue;
+        }
+        if (work(up, id, &err) < 0)
+            put_off(up, id, &err);
+        else
+            forget_later(up, id);
+        unclaim(up, id);
+        up_news(up);
+    }
+    return NULL;
+}

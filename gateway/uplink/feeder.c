@@ -1,0 +1,333 @@
+/* feeder.c - from the spool's states to the plan, and offers from the plan to the centre. */
+#include "gateway/uplink/parts.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/dicom/syntax.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    OFFER_BYTES = 2 << 20, /* of recipes and layouts in one offer */
+    CALM_MS = 1000,        /* a study that was silent for less is still coming */
+    LEAST_PASS_MS = 20,    /* between two looks at the spool */
+    BUSY_PASS_MS = 500,    /* with a long queue */
+    BUSY_ENTRIES = 5000,
+    REFUSED_WAIT_MS = 5000,
+    OFFERS = 256
+};
+
+struct feeder {
+    struct uplink *up;
+    struct talk talk;
+    struct notes *notes;
+    int64_t rechecked_ms;
+    bool is_one_by_one; /* an offer was refused: which of them? */
+};
+
+static bool
+may_deflate(const struct spool_entry *entry)
+{
+    const struct dcm_syntax *syntax = dcm_syntax_find(entry->meta.transfer_syntax);
+
+    return !entry->is_coded && syntax != NULL && !syntax->is_encapsulated && !syntax->is_deflated;
+}
+
+static void
+add_entry(struct uplink *up, const struct spool_entry *entry)
+{
+    struct spool_study study;
+    struct plan_object object = {.id = entry->id,
+                                 .size = entry->object_size,
+                                 .due_us = entry->meta.received_at_us,
+                                 .is_looked = entry->state == INSTANCE_LOOKED,
+                                 .may_deflate = may_deflate(entry)};
+    struct layout *layout = NULL;
+    struct range *look = NULL;
+    struct err err = {0};
+
+    memcpy(object.object, entry->object_sha256, sizeof object.object);
+    text_copy(object.study, sizeof object.study, entry->facts.study_uid);
+    if (spool_study(up->spool, object.study, &study, &err) == 0)
+        object.due_us = study.first_arrival_us;
+    if (entry->is_coded && layout_read(entry->layout, entry->layout_n, &layout, &err) == 0) {
+        layout_first_look(layout, &look, &object.look_n);
+        object.look = look;
+    }
+    gate_lock(&up->gate);
+    if (!plan_has(up->plan, object.id))
+        plan_add(up->plan, &object, clock_mono_ms());
+    gate_unlock(&up->gate);
+    free(look);
+    layout_free(&layout);
+}
+
+/* Entries that are to be sent and are not in the plan; how many are to be sent. */
+static size_t
+feed(struct uplink *up)
+{
+    struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_CODED) |
+                                            INSTANCE_BIT(INSTANCE_PLAIN) |
+                                            INSTANCE_BIT(INSTANCE_LOOKED)};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(up->spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct spool_entry *entry = NULL;
+        struct err err = {0};
+        bool is_there;
+
+        gate_lock(&up->gate);
+        is_there = plan_has(up->plan, ids[i]);
+        gate_unlock(&up->gate);
+        if (is_there || spool_load(up->spool, ids[i], &entry, &err) < 0)
+            continue;
+        add_entry(up, entry);
+        spool_entry_free(&entry);
+    }
+    free(ids);
+    return n;
+}
+
+/* Which studies are still growing, and which have all their looks at the centre. */
+static void
+feed_studies(struct uplink *up)
+{
+    struct spool_study *studies = NULL;
+    uint64_t counts[INSTANCE_STATES];
+    struct plan_looked looked;
+    size_t n = 0;
+
+    spool_counts(up->spool, counts);
+    spool_studies(up->spool, &studies, &n);
+    gate_lock(&up->gate);
+    for (size_t i = 0; i < n; i++)
+        plan_expect_more(up->plan, studies[i].study_uid,
+                         studies[i].open_associations > 0 || studies[i].quiet_ms < CALM_MS ||
+                             studies[i].counts[INSTANCE_INSPECTED] > 0 ||
+                             counts[INSTANCE_RECEIVED] > 0);
+    while (plan_next_looked(up->plan, &looked)) {
+        gate_unlock(&up->gate);
+        LOG(&uplink_log, UPLINK_STUDY_LOOKED, F_UID("study", looked.study),
+            F_NUMBER("objects", looked.objects), F_NUMBER("sent", looked.sent_bytes),
+            F_NUMBER("of", looked.object_bytes));
+        gate_lock(&up->gate);
+    }
+    gate_wake(&up->gate); /* rests may go now */
+    gate_unlock(&up->gate);
+    free(studies);
+}
+
+static void
+fill_offer(const struct spool_entry *entry, struct link_offer_object *o)
+{
+    memset(o, 0, sizeof *o);
+    memcpy(o->object, entry->object_sha256, sizeof o->object);
+    o->size = entry->object_size;
+    text_copy(o->sop_instance, sizeof o->sop_instance, entry->meta.sop_instance);
+    text_copy(o->sop_class, sizeof o->sop_class, entry->meta.sop_class);
+    text_copy(o->study, sizeof o->study, entry->facts.study_uid);
+    text_copy(o->series, sizeof o->series, entry->facts.series_uid);
+    text_copy(o->received_syntax, sizeof o->received_syntax, entry->meta.transfer_syntax);
+    text_copy(o->transfer_syntax, sizeof o->transfer_syntax,
+              entry->is_coded ? DCM_UID_J2K_LOSSLESS : entry->meta.transfer_syntax);
+    memcpy(o->pixels, entry->facts.pixels_sha256, sizeof o->pixels);
+    memcpy(o->dataset, entry->facts.dataset_sha256, sizeof o->dataset);
+    memcpy(o->received, entry->received_sha256, sizeof o->received);
+    if (!entry->is_coded)
+        return;
+    o->recipe = entry->recipe; /* the entry outlives the offer */
+    o->recipe_n = entry->recipe_n;
+    o->layout = entry->layout;
+    o->layout_n = entry->layout_n;
+}
+
+static void
+note_offer(struct uplink *up, const struct link_offer *offer, struct spool_entry *const *entries,
+           const struct link_answer *answer)
+{
+    for (size_t i = 0; i < offer->count; i++) {
+        bool is_answered = false;
+
+        for (size_t k = 0; k < answer->count && !is_answered; k++)
+            if (memcmp(answer->objects[k].object, offer->objects[i].object, LINK_HASH_BYTES) == 0) {
+                settle_object(up, entries[i]->id, &answer->objects[k], true);
+                is_answered = true;
+            }
+        if (is_answered)
+            continue;
+        gate_lock(&up->gate);
+        plan_offer_failed(up->plan, entries[i]->id);
+        gate_unlock(&up->gate);
+    }
+}
+
+static void
+offer_failed(struct feeder *f, struct spool_entry *const *entries, size_t n, const struct err *err)
+{
+    struct uplink *up = f->up;
+
+    gate_lock(&up->gate);
+    for (size_t i = 0; i < n; i++)
+        plan_offer_failed(up->plan, entries[i]->id);
+    gate_unlock(&up->gate);
+    if (err_kind_is_retried(err->kind) || err->kind == ERR_DENIED)
+        return;
+    LOG(&uplink_log, UPLINK_CALL_REFUSED, F_NUMBER("objects", n), F_ERR(err));
+    if (n == 1 && (err->kind == ERR_REJECT || err->kind == ERR_CONFLICT)) {
+        settle_quarantine(up, entries[0]->id, err->text);
+        return;
+    }
+    f->is_one_by_one = true;
+    up_rest(up, REFUSED_WAIT_MS);
+}
+
+/* Offer some of what is new or in doubt; false: nothing was, or it did not work. */
+static bool
+offer_some(struct feeder *f)
+{
+    struct uplink *up = f->up;
+    struct link_offer_object *objects = mem_new(OFFERS * sizeof *objects);
+    struct spool_entry **entries = mem_new(OFFERS * sizeof(struct spool_entry *));
+    struct link_offer offer = {.objects = objects};
+    struct link_answer answer = {0};
+    struct err err = {0};
+    uint64_t ids[OFFERS];
+    size_t n, bytes = 0;
+    bool is_done = false;
+
+    gate_lock(&up->gate);
+    n = up->line.state == UPLINK_UP ? plan_next_offers(up->plan, ids, f->is_one_by_one ? 1 : OFFERS)
+                                    : 0;
+    gate_unlock(&up->gate);
+    for (size_t i = 0; i < n; i++) {
+        struct spool_entry *entry = NULL;
+        bool is_sent = bytes < OFFER_BYTES && spool_load(up->spool, ids[i], &entry, &err) == 0;
+
+        if (!is_sent) {
+            gate_lock(&up->gate);
+            plan_offer_failed(up->plan, ids[i]);
+            gate_unlock(&up->gate);
+            continue;
+        }
+        fill_offer(entry, &objects[offer.count]);
+        bytes += entry->recipe_n + entry->layout_n;
+        entries[offer.count++] = entry;
+    }
+    if (offer.count > 0 && talk_offer(&f->talk, &offer, &answer, &err) == 0) {
+        note_offer(up, &offer, entries, &answer);
+        link_answer_free(&answer);
+        is_done = true;
+        f->is_one_by_one = false;
+    } else if (offer.count > 0) {
+        offer_failed(f, entries, offer.count, &err);
+    }
+    for (size_t i = 0; i < offer.count; i++)
+        spool_entry_free(&entries[i]);
+    free(entries);
+    free(objects);
+    return is_done;
+}
+
+static void
+wanted_again(struct uplink *up, const struct spool_entry *entry)
+{
+    struct log_ctx ctx = uplink_log;
+    struct err err = {0};
+
+    ctx.entry = entry->id;
+    LOG(&ctx, UPLINK_WANTED_AGAIN);
+    if (spool_set_wanted(up->spool, entry->id, &err) < 0)
+        LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
+}
+
+/* What has been held for long without being sealed: does the centre still have it? Its landing
+ * disk may have been lost, or a receipt was for another file of the same instance. */
+static void
+recheck(struct feeder *f)
+{
+    struct uplink *up = f->up;
+    struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_HELD)};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(up->spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n && !up_is_stopping(up); i++) {
+        struct spool_entry *entry = NULL;
+        struct link_offer_object object;
+        struct link_offer offer = {&object, 1};
+        struct link_answer answer = {0};
+        struct err err = {0};
+
+        if (spool_load(up->spool, ids[i], &entry, &err) < 0)
+            continue;
+        if ((clock_wall_us() - entry->state_at_us[INSTANCE_HELD]) / 1000 < up->o.recheck_ms) {
+            spool_entry_free(&entry);
+            continue;
+        }
+        fill_offer(entry, &object);
+        if (talk_offer(&f->talk, &offer, &answer, &err) < 0) {
+            spool_entry_free(&entry);
+            break;
+        }
+        if (answer.count == 1 &&
+            (answer.objects[0].state == LINK_WANTED || answer.objects[0].state == LINK_PARTIAL ||
+             answer.objects[0].state == LINK_LOOKED))
+            wanted_again(up, entry);
+        else if (answer.count == 1 && answer.objects[0].state == LINK_SEALED &&
+                 spool_set_sealed(up->spool, ids[i], 0, &err) < 0)
+            LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
+        link_answer_free(&answer);
+        spool_entry_free(&entry);
+    }
+    free(ids);
+}
+
+static void
+wait_for_news(struct uplink *up, uint64_t seen, int64_t wait_ms)
+{
+    int64_t until = clock_mono_ms() + wait_ms, now;
+
+    gate_lock(&up->gate);
+    while (!up->is_stopping && up->news == seen && (now = clock_mono_ms()) < until)
+        gate_wait_ms(&up->gate, until - now);
+    gate_unlock(&up->gate);
+}
+
+void *
+feeder_run(void *arg)
+{
+    struct feeder f = {.up = arg, .rechecked_ms = clock_mono_ms()};
+    struct uplink *up = arg;
+
+    talk_init(&f.talk, up);
+    f.notes = notes_new();
+    while (!up_is_stopping(up)) {
+        uint64_t seen;
+        int64_t wait_ms;
+        size_t queued;
+        bool is_up;
+
+        gate_lock(&up->gate);
+        seen = up->news;
+        is_up = up->line.state == UPLINK_UP;
+        gate_unlock(&up->gate);
+        queued = feed(up);
+        feed_studies(up);
+        while (offer_some(&f))
+            ;
+        wait_ms = manifest_pass(up, &f.talk, f.notes);
+        if (is_up && clock_mono_ms() - f.rechecked_ms >= up->o.recheck_ms) {
+            f.rechecked_ms = clock_mono_ms();
+            recheck(&f);
+        }
+        up_rest(up, queued > BUSY_ENTRIES ? BUSY_PASS_MS : LEAST_PASS_MS);
+        wait_for_news(up, seen, wait_ms);
+    }
+    notes_free(&f.notes);
+    talk_fini(&f.talk);
+    return NULL;
+}

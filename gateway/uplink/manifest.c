@@ -1,0 +1,222 @@
+/* manifest.c - a study falls quiet: its list is closed, and told when every listed instance has
+ * its final file. Also where a study's story reaches the log: held, sealed. */
+#include "gateway/uplink/parts.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOK_AGAIN_MS = 60000, REFUSED_WAIT_MS = 60000, SOON_MS = 1000 };
+
+struct note {
+    char study[65];
+    int64_t not_before_ms; /* the centre refused its manifest */
+    uint64_t held_told;    /* of so many instances */
+    uint64_t sealed_told;
+};
+
+struct notes {
+    struct note *at;
+    size_t n, room;
+};
+
+struct notes *
+notes_new(void)
+{
+    return mem_new(sizeof(struct notes));
+}
+
+void
+notes_free(struct notes **notes)
+{
+    struct notes *n = TAKE(*notes);
+
+    if (n == NULL)
+        return;
+    free(n->at);
+    free(n);
+}
+
+/* Studies come in the order of their arrival each time, so the note is mostly at the same place. */
+static struct note *
+note_of(struct notes *notes, const char *study, size_t guess)
+{
+    if (guess < notes->n && strcmp(notes->at[guess].study, study) == 0)
+        return &notes->at[guess];
+    for (size_t i = 0; i < notes->n; i++)
+        if (strcmp(notes->at[i].study, study) == 0)
+            return &notes->at[i];
+    if (notes->n == notes->room) {
+        notes->room = notes->room == 0 ? 16 : 2 * notes->room;
+        notes->at = mem_grow(notes->at, notes->room * sizeof *notes->at);
+    }
+    memset(&notes->at[notes->n], 0, sizeof *notes->at);
+    text_copy(notes->at[notes->n].study, sizeof notes->at->study, study);
+    return &notes->at[notes->n++];
+}
+
+/* May the entry's line be written now? Its file is final, and the centre has said whether its UID
+ * is free. */
+static bool
+is_ready(struct uplink *up, const struct spool_entry *entry)
+{
+    bool is_open;
+
+    if (entry->state == INSTANCE_RECEIVED || entry->state == INSTANCE_INSPECTED)
+        return false;
+    if (entry->state == INSTANCE_HELD || entry->state == INSTANCE_SEALED)
+        return true;
+    gate_lock(&up->gate);
+    is_open = !plan_is_offered(up->plan, entry->id);
+    for (size_t i = 0; i < up->conflicts_n; i++)
+        is_open = is_open || up->conflicts[i] == entry->id;
+    gate_unlock(&up->gate);
+    return !is_open;
+}
+
+static bool
+is_listed(const struct spool_entry *entry, uint32_t revision)
+{
+    return entry->revision >= 1 && entry->revision <= revision &&
+           entry->state != INSTANCE_QUARANTINED && entry->state != INSTANCE_DUPLICATE;
+}
+
+/* The lines of a manifest; false: some instance is not ready yet, or none is listed. */
+static bool
+collect(struct uplink *up, const struct spool_study *study, struct link_manifest *out)
+{
+    struct spool_filter filter = {.study_uid = study->study_uid};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+    bool is_ready_all = true;
+
+    spool_list(up->spool, &filter, &ids, &n);
+    out->instances = mem_new((n + 1) * sizeof *out->instances);
+    for (size_t i = 0; i < n && is_ready_all; i++) {
+        struct spool_entry *entry = NULL;
+        struct err err = {0};
+
+        if (spool_load(up->spool, ids[i], &entry, &err) < 0) {
+            is_ready_all = err.kind == ERR_NOT_FOUND;
+            continue;
+        }
+        if (is_listed(entry, study->revision)) {
+            struct link_manifest_instance *line = &out->instances[out->count];
+
+            is_ready_all = is_ready(up, entry);
+            text_copy(line->sop_instance, sizeof line->sop_instance, entry->meta.sop_instance);
+            memcpy(line->object, entry->object_sha256, sizeof line->object);
+            memcpy(line->pixels, entry->facts.pixels_sha256, sizeof line->pixels);
+            memcpy(line->dataset, entry->facts.dataset_sha256, sizeof line->dataset);
+            out->count++;
+        }
+        spool_entry_free(&entry);
+    }
+    free(ids);
+    return is_ready_all && out->count > 0;
+}
+
+static void
+tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct note *note)
+{
+    struct link_manifest manifest = {.revision = study->revision,
+                                     .closed_at_us = study->closed_at_us};
+    struct err err = {0};
+
+    text_copy(manifest.study, sizeof manifest.study, study->study_uid);
+    if (!collect(up, study, &manifest))
+        goto out;
+    if (talk_manifest(t, &manifest, &err) < 0) {
+        if (!err_kind_is_retried(err.kind) && err.kind != ERR_DENIED) {
+            LOG(&uplink_log, UPLINK_CALL_REFUSED, F_UID("study", study->study_uid), F_ERR(&err));
+            note->not_before_ms = clock_mono_ms() + REFUSED_WAIT_MS;
+        }
+        goto out;
+    }
+    if (spool_manifest_acked(up->spool, study->study_uid, study->revision, &err) < 0) {
+        LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
+        goto out;
+    }
+    LOG(&uplink_log, UPLINK_MANIFEST_ACKED, F_UID("study", study->study_uid),
+        F_NUMBER("revision", study->revision), F_NUMBER("instances", manifest.count));
+out:
+    free(manifest.instances);
+}
+
+/* Close what has been quiet; when it will have been, or -1. */
+static int64_t
+close_if_quiet(struct uplink *up, const struct spool_study *study)
+{
+    struct err err = {0};
+    uint32_t revision;
+
+    if (study->unlisted == 0)
+        return -1;
+    if (study->open_associations > 0)
+        return -1; /* its end is news */
+    if (study->quiet_ms < up->o.quiet_ms)
+        return up->o.quiet_ms - study->quiet_ms;
+    if (spool_manifest_close(up->spool, study->study_uid, &revision, &err) < 0) {
+        LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_UID("study", study->study_uid), F_ERR(&err));
+        return SOON_MS;
+    }
+    if (revision == study->revision)
+        return LOOK_AGAIN_MS; /* only what is put aside is unlisted */
+    LOG(&uplink_log, UPLINK_MANIFEST_CLOSED, F_UID("study", study->study_uid),
+        F_NUMBER("revision", revision), F_NUMBER("new", study->unlisted));
+    return 0;
+}
+
+static void
+tell_log(const struct spool_study *study, struct note *note)
+{
+    uint64_t sealed = study->counts[INSTANCE_SEALED];
+    uint64_t held = study->counts[INSTANCE_HELD] + sealed;
+    uint64_t all =
+        study->total - study->counts[INSTANCE_QUARANTINED] - study->counts[INSTANCE_DUPLICATE];
+
+    if (all == 0 || held < all)
+        return;
+    if (note->held_told < all)
+        LOG(&uplink_log, UPLINK_STUDY_HELD, F_UID("study", study->study_uid),
+            F_NUMBER("instances", all));
+    note->held_told = all;
+    if (sealed < all || study->acked_revision != study->revision)
+        return;
+    if (note->sealed_told < all)
+        LOG(&uplink_log, UPLINK_STUDY_SEALED, F_UID("study", study->study_uid),
+            F_NUMBER("instances", all));
+    note->sealed_told = all;
+}
+
+int64_t
+manifest_pass(struct uplink *up, struct talk *t, struct notes *notes)
+{
+    struct spool_study *studies = NULL;
+    int64_t wait_ms = LOOK_AGAIN_MS;
+    bool is_up;
+    size_t n = 0;
+
+    spool_studies(up->spool, &studies, &n);
+    for (size_t i = 0; i < n && !up_is_stopping(up); i++) {
+        struct note *note = note_of(notes, studies[i].study_uid, i);
+        int64_t wait = close_if_quiet(up, &studies[i]);
+        struct err err = {0};
+
+        if (wait == 0 && spool_study(up->spool, studies[i].study_uid, &studies[i], &err) < 0)
+            continue;
+        if (wait > 0 && wait < wait_ms)
+            wait_ms = wait;
+        tell_log(&studies[i], note);
+        gate_lock(&up->gate);
+        is_up = up->line.state == UPLINK_UP;
+        gate_unlock(&up->gate);
+        if (is_up && studies[i].revision > studies[i].acked_revision &&
+            clock_mono_ms() >= note->not_before_ms)
+            tell(up, t, &studies[i], note);
+    }
+    free(studies);
+    return wait_ms < 1 ? 1 : wait_ms;
+}

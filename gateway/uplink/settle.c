@@ -1,0 +1,190 @@
+/* settle.c - a word of the centre about an object becomes a durable state here, then the plan goes
+ * on. Nothing else moves an instance past coded. */
+#include "gateway/uplink/parts.h"
+
+#include "proto/trust/digest.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BAD_TRIES = 3 };
+
+static const char taken[] = "other content is kept under this SOP Instance UID at the centre";
+
+/* The spool's own words for what went wrong; the plan forgets the entry and the feeder finds it
+ * again by its state. */
+static void
+spool_trouble(struct uplink *up, uint64_t id, const struct err *err)
+{
+    struct log_ctx ctx = uplink_log;
+
+    ctx.entry = id;
+    LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(err));
+    gate_lock(&up->gate);
+    plan_drop(up->plan, id);
+    gate_unlock(&up->gate);
+}
+
+void
+settle_quarantine(struct uplink *up, uint64_t id, const char *why)
+{
+    struct log_ctx ctx = uplink_log;
+    struct err err = {0};
+
+    ctx.entry = id;
+    if (spool_set_quarantined(up->spool, id, why, &err) < 0) {
+        spool_trouble(up, id, &err);
+        return;
+    }
+    LOG(&ctx, UPLINK_QUARANTINED, F_WORD("why", why));
+    gate_lock(&up->gate);
+    plan_drop(up->plan, id);
+    gate_unlock(&up->gate);
+}
+
+static bool
+conflict_find(const struct uplink *up, uint64_t id, size_t *out_at)
+{
+    for (size_t i = 0; i < up->conflicts_n; i++)
+        if (up->conflicts[i] == id) {
+            *out_at = i;
+            return true;
+        }
+    return false;
+}
+
+static void
+conflict_note(struct uplink *up, uint64_t id)
+{
+    struct log_ctx ctx = uplink_log;
+    bool is_new;
+    size_t at;
+
+    gate_lock(&up->gate);
+    is_new = !conflict_find(up, id, &at);
+    if (is_new) {
+        up->conflicts = mem_grow(up->conflicts, (up->conflicts_n + 1) * sizeof *up->conflicts);
+        up->conflicts[up->conflicts_n++] = id;
+        up->conflicts_seen++;
+    }
+    gate_unlock(&up->gate);
+    ctx.entry = id;
+    if (is_new)
+        LOG(&ctx, UPLINK_CONFLICT);
+}
+
+static bool
+conflict_forget(struct uplink *up, uint64_t id)
+{
+    bool was_there;
+    size_t at;
+
+    gate_lock(&up->gate);
+    was_there = conflict_find(up, id, &at);
+    if (was_there)
+        up->conflicts[at] = up->conflicts[--up->conflicts_n];
+    gate_unlock(&up->gate);
+    return was_there;
+}
+
+/* Whole and durable there. A conflicting one is safe there too, and waits here for a person. */
+static void
+settle_held(struct uplink *up, uint64_t id, bool is_sealed)
+{
+    struct err err = {0};
+    int rc;
+
+    if (conflict_forget(up, id)) {
+        settle_quarantine(up, id, taken);
+        return;
+    }
+    rc = is_sealed ? spool_set_sealed(up->spool, id, 0, &err)
+                   : spool_set_held(up->spool, id, 0, &err);
+    /* a receipt may have been quicker, or two connections brought the same word */
+    if (rc < 0 && err.kind != ERR_CONFLICT && err.kind != ERR_NOT_FOUND) {
+        spool_trouble(up, id, &err);
+        return;
+    }
+    gate_lock(&up->gate);
+    plan_drop(up->plan, id);
+    up->news++;
+    gate_wake(&up->gate);
+    gate_unlock(&up->gate);
+}
+
+/* The centre found another digest for what we sent: are our own bytes still what they were? */
+static void
+settle_bad(struct uplink *up, uint64_t id, unsigned times)
+{
+    struct spool_entry *entry = NULL;
+    struct spool_bytes bytes = {.fd = -1};
+    uint8_t now[DIGEST_BYTES];
+    struct err err = {0};
+
+    if (spool_load(up->spool, id, &entry, &err) < 0 ||
+        spool_source_object(up->spool, id, &bytes, &err) < 0 ||
+        digest_file(bytes.fd, bytes.offset, bytes.size, now, &err) < 0)
+        goto out;
+    if (memcmp(now, entry->object_sha256, sizeof now) != 0)
+        settle_quarantine(up, id, "its bytes on this disk have changed");
+    else if (times >= BAD_TRIES)
+        settle_quarantine(up, id, "the centre finds another digest again and again");
+out:
+    if (err.kind != ERR_NONE)
+        spool_trouble(up, id, &err);
+    if (bytes.fd >= 0)
+        close(bytes.fd);
+    spool_entry_free(&entry);
+}
+
+/* Looked: only a coded instance knows that state, and only once. */
+static void
+settle_looked(struct uplink *up, uint64_t id)
+{
+    struct err err = {0};
+
+    if (spool_set_looked(up->spool, id, 0, &err) < 0 && err.kind != ERR_CONFLICT &&
+        err.kind != ERR_NOT_FOUND) {
+        struct log_ctx ctx = uplink_log;
+
+        ctx.entry = id;
+        LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
+    }
+}
+
+void
+settle_object(struct uplink *up, uint64_t id, const struct link_object_state *says, bool is_offer)
+{
+    unsigned bad;
+
+    switch (says->state) {
+    case LINK_HELD:
+    case LINK_DUPLICATE:
+        settle_held(up, id, false);
+        return;
+    case LINK_SEALED:
+        settle_held(up, id, true);
+        return;
+    case LINK_CONFLICT:
+        conflict_note(up, id);
+        break;
+    case LINK_LOOKED:
+        settle_looked(up, id);
+        break;
+    case LINK_WANTED:
+    case LINK_PARTIAL:
+    case LINK_BAD:
+    case LINK_STATES:
+        break;
+    }
+    gate_lock(&up->gate);
+    if (is_offer)
+        plan_offered(up->plan, id, says);
+    bad = is_offer ? 0 : plan_answered(up->plan, id, says);
+    up->news++;
+    gate_wake(&up->gate);
+    gate_unlock(&up->gate);
+    if (says->state == LINK_BAD && !is_offer)
+        settle_bad(up, id, bad);
+}

@@ -1,0 +1,272 @@
+/* talk.c - the calls of docs/link-protocol.md. */
+#include "gateway/uplink/parts.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/http/client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define BUNDLE_TYPE "application/x-radpost-bundle"
+enum { CALL_MS = 60000, PING_MS = 10000, CONNECT_MS = 8000, TAKE_BYTES = 16384 };
+
+/* A body that leaves as fast as the bucket lets it. */
+struct body {
+    struct uplink *up;
+    const uint8_t *bytes;
+    size_t n, at;
+};
+
+void
+talk_init(struct talk *t, struct uplink *up)
+{
+    memset(t, 0, sizeof *t);
+    t->up = up;
+    gate_lock(&up->gate);
+    CHECK(up->talks_n < MAX_TALKS);
+    up->talks[up->talks_n++] = t;
+    gate_unlock(&up->gate);
+}
+
+void
+talk_fini(struct talk *t)
+{
+    struct http_client *client;
+
+    gate_lock(&t->up->gate);
+    for (size_t i = 0; i < t->up->talks_n; i++)
+        if (t->up->talks[i] == t)
+            t->up->talks[i] = t->up->talks[--t->up->talks_n];
+    client = TAKE(t->client);
+    gate_unlock(&t->up->gate);
+    http_client_free(&client);
+}
+
+void
+talk_give_up_old(struct uplink *up)
+{
+    gate_lock(&up->gate);
+    for (size_t i = 0; i < up->talks_n; i++) {
+        struct talk *t = up->talks[i];
+
+        if (t->client == NULL || t->begun_ms == 0 || t->begun_ms > up->line.down_ms)
+            continue;
+        t->is_given_up = true;
+        http_client_abort(t->client);
+    }
+    gate_unlock(&up->gate);
+}
+
+/* A client with the certificate in use; the old one goes when it was given up or renewed. */
+static int
+talk_ready(struct talk *t, struct err *err)
+{
+    struct uplink *up = t->up;
+    struct http_client *old = NULL, *client = NULL;
+    struct line line;
+
+    gate_lock(&up->gate);
+    line = up->line;
+    if (t->client != NULL && (t->is_given_up || t->enrolment != line.enrolment))
+        old = TAKE(t->client);
+    t->is_given_up = false;
+    gate_unlock(&up->gate);
+    http_client_free(&old);
+    if (line.enrolment == 0)
+        return err_set(err, ERR_RETRY, "not enrolled yet");
+    if (line.centre[0] == '\0')
+        return err_set(err, ERR_RETRY, "the centre's address is not known: link_url");
+    if (t->client == NULL) {
+        struct http_client_options options = {.base_url = line.centre,
+                                              .ca_file = line.ca,
+                                              .certificate = line.certificate,
+                                              .key = line.key,
+                                              .connect_ms = CONNECT_MS,
+                                              .stall_ms = up->o.stall_ms};
+
+        if (http_client_new(&options, &client, err) < 0)
+            return -1;
+    }
+    gate_lock(&up->gate);
+    if (client != NULL)
+        t->client = client;
+    t->enrolment = line.enrolment;
+    t->begun_ms = clock_mono_ms();
+    if (up->is_stopping)
+        http_client_abort(t->client);
+    gate_unlock(&up->gate);
+    return 0;
+}
+
+/* Make the call and tell the line how it went. A refusal of this one message (400, 404, 409) is
+ * no fault of the line. */
+static int
+talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct http_reply *out,
+          struct err *err)
+{
+    bool is_given_up, is_answered = false;
+    int64_t retry_after = -1;
+
+    if (talk_ready(t, err) < 0) {
+        line_failed(t->up, err, -1);
+        return -1;
+    }
+    if (http_client_call(t->client, call, out, err) == 0) {
+        retry_after = out->retry_after_s;
+        if (http_reply_check(out, err) == 0)
+            is_answered = true;
+        else
+            http_reply_fini(out);
+    }
+    gate_lock(&t->up->gate);
+    t->begun_ms = 0;
+    is_given_up = t->is_given_up || t->up->is_stopping;
+    gate_unlock(&t->up->gate);
+    if (is_answered || err->kind == ERR_REJECT || err->kind == ERR_NOT_FOUND ||
+        err->kind == ERR_CONFLICT)
+        line_answered(t->up, is_ping);
+    else if (!is_given_up)
+        line_failed(t->up, err, retry_after);
+    return is_answered ? 0 : -1;
+}
+
+static int
+body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err)
+{
+    struct body *body = user;
+    struct uplink *up = body->up;
+    int64_t wait_ms, now = clock_mono_ms();
+
+    if (n > body->n - body->at)
+        n = body->n - body->at;
+    if (n > TAKE_BYTES)
+        n = TAKE_BYTES;
+    gate_lock(&up->gate);
+    wait_ms = bucket_take(&up->bucket, n, now);
+    meter_add(&up->meter, n, now);
+    up->sent_bytes += n;
+    gate_unlock(&up->gate);
+    if (wait_ms > 0)
+        up_rest(up, wait_ms);
+    if (up_is_stopping(up))
+        return err_set(err, ERR_RETRY, "stopping");
+    memcpy(bytes, body->bytes + body->at, n);
+    body->at += n;
+    *out_n = n;
+    return 0;
+}
+
+/* POST bytes of ours; the answer's body is left in reply. */
+static int
+talk_post(struct talk *t, const char *path, const char *type, const struct buf *bytes,
+          struct http_reply *reply, struct err *err)
+{
+    struct body body = {t->up, bytes->bytes, bytes->n, 0};
+    struct http_call call = {.method = "POST",
+                             .path = path,
+                             .content_type = type,
+                             .accept = "application/json",
+                             .source = body_source,
+                             .source_size = bytes->n,
+                             .source_user = &body};
+
+    return talk_call(t, &call, false, reply, err);
+}
+
+int
+talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *out, struct err *err)
+{
+    struct http_reply reply = {0};
+    struct buf body;
+    int rc = -1;
+
+    buf_init(&body, LIMIT_HTTP_JSON_BYTES);
+    link_offer_encode(offer, &body);
+    if (buf_is_over(&body)) {
+        err_set(err, ERR_FATAL, "an offer of %zu objects is too long", offer->count);
+        goto out;
+    }
+    if (talk_post(t, LINK_PATH_OFFER, "application/json", &body, &reply, err) < 0)
+        goto out;
+    rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
+    http_reply_fini(&reply);
+out:
+    buf_fini(&body);
+    return rc < 0 ? err_context(err, "offer") : 0;
+}
+
+int
+talk_bundle(struct talk *t, const struct buf *bundle, struct link_answer *out, struct err *err)
+{
+    struct http_reply reply = {0};
+    int rc;
+
+    if (talk_post(t, LINK_PATH_BUNDLE, BUNDLE_TYPE, bundle, &reply, err) < 0)
+        return err_context(err, "bundle");
+    rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
+    http_reply_fini(&reply);
+    return rc < 0 ? err_context(err, "answer to a bundle") : 0;
+}
+
+int
+talk_manifest(struct talk *t, const struct link_manifest *manifest, struct err *err)
+{
+    struct http_reply reply = {0};
+    struct buf body;
+    int rc = -1;
+
+    buf_init(&body, LIMIT_BUNDLE_BYTES);
+    link_manifest_encode(manifest, &body);
+    if (buf_is_over(&body)) {
+        err_set(err, ERR_FATAL, "the list of %zu instances is too long", manifest->count);
+        goto out;
+    }
+    if (talk_post(t, LINK_PATH_MANIFEST, "application/json", &body, &reply, err) < 0)
+        goto out;
+    http_reply_fini(&reply);
+    rc = 0;
+out:
+    buf_fini(&body);
+    return rc < 0 ? err_context(err, "manifest") : 0;
+}
+
+int
+talk_receipts(struct talk *t, uint64_t after, int wait_s, struct link_receipts *out,
+              struct err *err)
+{
+    struct http_reply reply = {0};
+    char path[128];
+    struct http_call call = {.method = "GET",
+                             .path = path,
+                             .accept = "application/json",
+                             .total_ms = (int64_t)wait_s * 1000 + CALL_MS};
+    int rc;
+
+    snprintf(path, sizeof path, "%s?after=%llu&wait_s=%d", LINK_PATH_RECEIPTS,
+             (unsigned long long)after, wait_s);
+    if (talk_call(t, &call, true, &reply, err) < 0)
+        return err_context(err, "receipts");
+    rc = link_receipts_decode(reply.body.bytes, reply.body.n, out, err);
+    http_reply_fini(&reply);
+    return rc < 0 ? err_context(err, "receipts") : 0;
+}
+
+int
+talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int64_t *out_told_us,
+          struct err *err)
+{
+    struct http_reply reply = {0};
+    struct http_call call = {
+        .method = "GET", .path = LINK_PATH_PING, .accept = "application/json", .total_ms = PING_MS};
+    int rc;
+
+    *out_asked_us = clock_wall_us();
+    if (talk_call(t, &call, true, &reply, err) < 0)
+        return err_context(err, "ping");
+    *out_told_us = clock_wall_us();
+    rc = link_ping_decode(reply.body.bytes, reply.body.n, out, err);
+    http_reply_fini(&reply);
+    return rc < 0 ? err_context(err, "ping") : 0;
+}

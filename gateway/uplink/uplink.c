@@ -1,0 +1,165 @@
+/* uplink.c - start, stop, and what the desk may know. */
+#include "gateway/uplink/parts.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "proto/http/client.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WATCH_MS = 1000 };
+
+static const char *const line_words[] = {"not enrolled", "trying", "up", "down", "refused"};
+
+const char *
+uplink_line_word(enum uplink_line line)
+{
+    return line_words[line];
+}
+
+/* What happens in the spool is news to the others. */
+static void *
+watcher_run(void *arg)
+{
+    struct uplink *up = arg;
+    uint64_t seen = 0, now;
+
+    while (!up_is_stopping(up)) {
+        now = spool_wait(up->spool, seen, WATCH_MS);
+        if (now != seen)
+            up_news(up);
+        seen = now;
+    }
+    return NULL;
+}
+
+static int
+check_options(const struct uplink_options *o, struct err *err)
+{
+    if (o->connections < 1 || o->connections > MAX_CONNECTIONS)
+        return err_set(err, ERR_REJECT, "connections: 1 to %d", MAX_CONNECTIONS);
+    if (o->coders < 1 || o->coders > MAX_CODERS)
+        return err_set(err, ERR_REJECT, "coders: 1 to %d", MAX_CODERS);
+    if (o->backoff_ms < 1 || o->backoff_max_ms < o->backoff_ms)
+        return err_set(err, ERR_REJECT, "link_backoff_max is shorter than link_backoff");
+    return 0;
+}
+
+int
+uplink_start(const struct uplink_options *options, struct spool *spool, struct codec_pool *pool,
+             struct uplink **out_uplink, struct err *err)
+{
+    struct uplink *up;
+
+    if (check_options(options, err) < 0)
+        return err_context(err, "uplink");
+    up = mem_new(sizeof *up);
+    up->o = *options;
+    up->link_dir = mem_text(options->link_dir);
+    up->url = mem_text(options->url == NULL ? "" : options->url);
+    up->spool = spool;
+    up->pool = pool;
+    gate_init(&up->gate);
+    pthread_mutex_init(&up->twins, NULL);
+    up->plan = plan_new(options->look_hold_ms);
+    up->bucket.rate = options->rate_bytes;
+    up->line.backoff.least_ms = options->backoff_ms;
+    up->line.backoff.most_ms = options->backoff_max_ms;
+    up->line.since_us = clock_wall_us();
+    up->watcher = thread_start("up-watch", watcher_run, up);
+    for (unsigned i = 0; i < up->o.coders; i++)
+        up->coders[i] = thread_start("up-code", coder_run, up);
+    up->prober = thread_start("up-probe", prober_run, up);
+    up->feeder = thread_start("up-feed", feeder_run, up);
+    up->receiver = thread_start("up-receipts", receiver_run, up);
+    for (unsigned i = 0; i < up->o.connections; i++)
+        up->senders[i] = thread_start("up-send", sender_run, up);
+    LOG(&uplink_log, UPLINK_STARTED);
+    *out_uplink = up;
+    return 0;
+}
+
+void
+uplink_stop(struct uplink **uplink)
+{
+    struct uplink *up = TAKE(*uplink);
+
+    if (up == NULL)
+        return;
+    gate_lock(&up->gate);
+    up->is_stopping = true;
+    for (size_t i = 0; i < up->talks_n; i++)
+        if (up->talks[i]->client != NULL)
+            http_client_abort(up->talks[i]->client);
+    gate_wake(&up->gate);
+    gate_unlock(&up->gate);
+    for (unsigned i = 0; i < up->o.connections; i++)
+        thread_join(up->senders[i]);
+    thread_join(up->receiver);
+    thread_join(up->feeder);
+    thread_join(up->prober);
+    for (unsigned i = 0; i < up->o.coders; i++)
+        thread_join(up->coders[i]);
+    thread_join(up->watcher);
+    plan_free(&up->plan);
+    pthread_mutex_destroy(&up->twins);
+    gate_fini(&up->gate);
+    free(up->later);
+    free(up->conflicts);
+    free(up->url);
+    free(up->link_dir);
+    free(up);
+}
+
+int
+uplink_close_study(struct uplink *up, const char *study_uid, struct err *err)
+{
+    struct spool_study study;
+    uint32_t revision;
+
+    if (spool_study(up->spool, study_uid, &study, err) < 0)
+        return -1;
+    if (study.open_associations > 0)
+        return err_set(err, ERR_RETRY, "the device is still sending this study");
+    if (spool_manifest_close(up->spool, study_uid, &revision, err) < 0)
+        return err_context(err, "close study %s", study_uid);
+    LOG(&uplink_log, UPLINK_MANIFEST_CLOSED, F_UID("study", study_uid),
+        F_NUMBER("revision", revision), F_NUMBER("new", study.unlisted));
+    up_news(up);
+    return 0;
+}
+
+void
+uplink_status(struct uplink *up, struct uplink_status *out)
+{
+    uint64_t counts[INSTANCE_STATES];
+    struct plan_stats stats;
+
+    memset(out, 0, sizeof *out);
+    spool_counts(up->spool, counts);
+    out->uncoded = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED];
+    gate_lock(&up->gate);
+    plan_stats(up->plan, &stats);
+    out->line = up->line.state;
+    out->line_since_us = up->line.since_us;
+    out->last_contact_us = up->line.last_contact_us;
+    out->bytes_per_s = meter_read(&up->meter, clock_mono_ms());
+    out->sent_bytes = up->sent_bytes;
+    text_copy(out->centre, sizeof out->centre, up->line.centre);
+    text_copy(out->tenant, sizeof out->tenant, up->line.tenant);
+    text_copy(out->device, sizeof out->device, up->line.device);
+    text_copy(out->trouble, sizeof out->trouble, up->line.trouble);
+    out->certificate_days = INT_MIN;
+    if (up->line.enrolment > 0)
+        out->certificate_days =
+            (int)((up->line.not_after_us - clock_wall_us()) / (86400 * INT64_C(1000000)));
+    out->has_clock_offset = up->line.has_clock_offset;
+    out->clock_offset_ms = up->line.clock_offset_ms;
+    out->conflicts = up->conflicts_seen;
+    gate_unlock(&up->gate);
+    out->waiting_objects = stats.objects;
+    out->waiting_looks = stats.unlooked;
+    out->waiting_bytes = stats.missing_bytes;
+}
