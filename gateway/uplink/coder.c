@@ -24,7 +24,7 @@ enum {
 static void
 put_off(struct uplink *up, uint64_t id, const struct err *err)
 {
-    struct log_ctx ctx = uplink_log;
+    struct log_ctx ctx = log_of_entry(id);
     struct later *later = NULL;
 
     gate_lock(&up->gate);
@@ -40,7 +40,6 @@ put_off(struct uplink *up, uint64_t id, const struct err *err)
     later->at_ms = clock_mono_ms() + (later->at_ms > LATER_MOST_MS ? LATER_MOST_MS : later->at_ms);
     later->tries++;
     gate_unlock(&up->gate);
-    ctx.entry = id;
     LOG(&ctx, UPLINK_WORK_LATER, F_ERR(err));
 }
 
@@ -157,6 +156,7 @@ inspect(struct uplink *up, struct spool_entry *entry, const struct codec_source 
         bool *out_is_done, struct err *err)
 {
     struct dcm_facts *facts = mem_new(sizeof *facts);
+    struct log_ctx ctx = log_of_entry(entry->id);
     struct dcm_digests digests;
     struct spool_inspection found;
     uint64_t twin;
@@ -190,8 +190,7 @@ inspect(struct uplink *up, struct spool_entry *entry, const struct codec_source 
     if (twin != 0) {
         rc = spool_set_duplicate(up->spool, entry->id, twin, err);
         *out_is_done = true;
-        LOG(&(struct log_ctx){.stage = "gateway/uplink", .entry = entry->id}, UPLINK_TWIN,
-            F_NUMBER("of", twin));
+        LOG(&ctx, UPLINK_TWIN, F_NUMBER("of", twin));
     }
 out:
     free(facts);
@@ -201,9 +200,8 @@ out:
 static int
 go_plain(struct uplink *up, uint64_t id, const char *why, struct err *err)
 {
-    struct log_ctx ctx = uplink_log;
+    struct log_ctx ctx = log_of_entry(id);
 
-    ctx.entry = id;
     if (spool_set_uncoded(up->spool, id, why, err) < 0)
         return -1;
     LOG(&ctx, UPLINK_PLAIN, F_WORD("why", why));
@@ -231,7 +229,7 @@ static int
 keep_coded(struct uplink *up, const struct spool_entry *entry, const struct codec_result *coded,
            struct err *err)
 {
-    struct log_ctx ctx = uplink_log;
+    struct log_ctx ctx = log_of_entry(entry->id);
     struct spool_coding coding = {.fd = coded->coded_fd,
                                   .size = coded->coded_size,
                                   .recipe = coded->recipe,
@@ -239,7 +237,6 @@ keep_coded(struct uplink *up, const struct spool_entry *entry, const struct code
     struct buf layout;
     int rc;
 
-    ctx.entry = entry->id;
     if (digest_file(coded->coded_fd, 0, coded->coded_size, coding.sha256, err) < 0)
         return -1;
     if (prove(up, entry, coded, coding.sha256, err) < 0) {

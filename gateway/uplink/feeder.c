@@ -235,10 +235,9 @@ offer_some(struct feeder *f)
 static void
 wanted_again(struct uplink *up, const struct spool_entry *entry)
 {
-    struct log_ctx ctx = uplink_log;
+    struct log_ctx ctx = log_of_entry(entry->id);
     struct err err = {0};
 
-    ctx.entry = entry->id;
     LOG(&ctx, UPLINK_WANTED_AGAIN);
     if (spool_set_wanted(up->spool, entry->id, &err) < 0)
         LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(&err));

@@ -91,6 +91,12 @@ struct uplink {
 };
 
 extern const struct log_ctx uplink_log;
+/* The same, speaking of one entry. */
+static inline struct log_ctx
+log_of_entry(uint64_t id)
+{
+    return (struct log_ctx){.stage = "gateway/uplink", .entry = id};
+}
 
 /* --- gate.c: waiting */
 bool up_is_stopping(struct uplink *up);

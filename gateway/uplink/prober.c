@@ -50,7 +50,7 @@ wait_identity(struct uplink *up)
 {
     if (line_load_identity(up))
         return true;
-    LOG(&uplink_log, UPLINK_NOT_ENROLLED);
+    LOG(&uplink_log, UPLINK_WAITS_FOR_ENROLMENT);
     while (!up_is_stopping(up)) {
         up_rest(up, LOOK_FOR_IDENTITY_MS);
         if (line_load_identity(up))

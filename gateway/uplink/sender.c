@@ -73,6 +73,7 @@ build(struct uplink *up, struct plan_piece *pieces, size_t n, struct buf *bundle
 
     link_bundle_begin(bundle);
     for (size_t i = 0; i < n; i++) {
+        struct log_ctx ctx = log_of_entry(pieces[i].id);
         struct err err = {0};
         int rc = 0;
 
@@ -89,8 +90,7 @@ build(struct uplink *up, struct plan_piece *pieces, size_t n, struct buf *bundle
             pieces[kept++] = pieces[i];
             continue;
         }
-        LOG(&(struct log_ctx){.stage = "gateway/uplink", .entry = pieces[i].id},
-            UPLINK_SPOOL_TROUBLE, F_ERR(&err));
+        LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
         gate_lock(&up->gate);
         plan_failed(up->plan, &pieces[i], 1);
         gate_unlock(&up->gate);

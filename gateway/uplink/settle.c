@@ -17,9 +17,8 @@ static const char taken[] = "other content is kept under this SOP Instance UID a
 static void
 spool_trouble(struct uplink *up, uint64_t id, const struct err *err)
 {
-    struct log_ctx ctx = uplink_log;
+    struct log_ctx ctx = log_of_entry(id);
 
-    ctx.entry = id;
     LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(err));
     gate_lock(&up->gate);
     plan_drop(up->plan, id);
@@ -29,10 +28,9 @@ spool_trouble(struct uplink *up, uint64_t id, const struct err *err)
 void
 settle_quarantine(struct uplink *up, uint64_t id, const char *why)
 {
-    struct log_ctx ctx = uplink_log;
+    struct log_ctx ctx = log_of_entry(id);
     struct err err = {0};
 
-    ctx.entry = id;
     if (spool_set_quarantined(up->spool, id, why, &err) < 0) {
         spool_trouble(up, id, &err);
         return;
@@ -57,7 +55,7 @@ conflict_find(const struct uplink *up, uint64_t id, size_t *out_at)
 static void
 conflict_note(struct uplink *up, uint64_t id)
 {
-    struct log_ctx ctx = uplink_log;
+    struct log_ctx ctx = log_of_entry(id);
     bool is_new;
     size_t at;
 
@@ -69,7 +67,6 @@ conflict_note(struct uplink *up, uint64_t id)
         up->conflicts_seen++;
     }
     gate_unlock(&up->gate);
-    ctx.entry = id;
     if (is_new)
         LOG(&ctx, UPLINK_CONFLICT);
 }
@@ -146,9 +143,8 @@ settle_looked(struct uplink *up, uint64_t id)
 
     if (spool_set_looked(up->spool, id, 0, &err) < 0 && err.kind != ERR_CONFLICT &&
         err.kind != ERR_NOT_FOUND) {
-        struct log_ctx ctx = uplink_log;
+        struct log_ctx ctx = log_of_entry(id);
 
-        ctx.entry = id;
         LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
     }
 }
