@@ -1,0 +1,204 @@
+/* active.c - the shared segment that is being filled, by the committer's thread alone. */
+#include "gateway/spool/internal.h"
+
+#include "gateway/spool/log.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_SEGMENT_BYTES (64u << 20)
+#define COPY_BYTES (256u << 10)
+
+static int
+write_new_file(struct spool *sp, const char *name, const char *to, struct err *err)
+{
+    uint8_t block[SEGMENT_BLOCK];
+    char path[PATH_MAX];
+    int fd = -1;
+
+    segment_header_write(&sp->active, block);
+    if (durable_create(sp->dir, name, &fd, err) < 0)
+        return -1;
+    if (durable_preallocate(fd, sp->active_size, err) < 0 ||
+        durable_write_at(fd, block, sizeof block, 0, err) < 0) {
+        close(fd);
+        snprintf(path, sizeof path, "%s/tmp/%s", sp->dir, name);
+        unlink(path); /* best effort: tmp/ is emptied at start */
+        return -1;
+    }
+    if (durable_publish(&fd, sp->dir, name, to, err) < 0) {
+        snprintf(path, sizeof path, "%s/%s", sp->dir, to);
+        unlink(path); /* best effort: it holds no record */
+        return -1;
+    }
+    return 0;
+}
+
+static int
+begin(struct spool *sp, uint64_t span, struct err *err)
+{
+    uint64_t want =
+        sp->options.segment_bytes != 0 ? sp->options.segment_bytes : DEFAULT_SEGMENT_BYTES;
+    char name[64], to[64], path[PATH_MAX];
+    uint64_t least = SEGMENT_BLOCK + span + segment_span(SEGMENT_END, 0);
+
+    gate_lock(&sp->gate);
+    sp->active =
+        (struct segment_header){.number = sp->next_segment++, .made_at_us = clock_wall_us()};
+    gate_unlock(&sp->gate);
+    random_bytes(sp->active.nonce, sizeof sp->active.nonce);
+    sp->active_size = want > least ? want : least;
+    snprintf(name, sizeof name, "segment-%016" PRIx64, sp->active.number);
+    snprintf(to, sizeof to, "segments/%016" PRIx64 ".seg", sp->active.number);
+    if (write_new_file(sp, name, to, err) < 0)
+        return err_context(err, "new segment");
+    segment_path(sp, sp->active.number, path, sizeof path);
+    sp->active_fd = open(path, O_RDWR | O_CLOEXEC);
+    if (sp->active_fd < 0) {
+        unlink(path);
+        return err_sys(err, ERR_RETRY, "open new segment");
+    }
+    sp->active_end = sp->active_synced = SEGMENT_BLOCK;
+    gate_lock(&sp->gate);
+    segment_add(sp, sp->active.number);
+    gate_unlock(&sp->gate);
+    return 0;
+}
+
+int
+active_sync(struct spool *sp, struct err *err)
+{
+    if (sp->active_fd < 0 || sp->active_synced == sp->active_end)
+        return 0;
+#ifndef RADPOST_MUTANT_NO_SYNC /* tests/crash/powercut.test proves that its absence is seen */
+    if (durable_sync(sp->active_fd, err) < 0)
+        return err_context(err, "segment %" PRIx64, sp->active.number);
+#endif
+    sp->active_synced = sp->active_end;
+    gate_lock(&sp->gate);
+    sp->syncs++;
+    gate_unlock(&sp->gate);
+    return 0;
+}
+
+void
+active_abandon(struct spool *sp, const struct err *why)
+{
+    struct segment *s;
+
+    if (sp->active_fd < 0)
+        return;
+    LOG(&sp->log, SPOOL_SEGMENT_ABANDONED, F_NUMBER("segment", sp->active.number),
+        F_NUMBER("cut_at", sp->active_synced), F_ERR(why));
+    close(sp->active_fd);
+    sp->active_fd = -1;
+    gate_lock(&sp->gate);
+    s = segment_find(sp, sp->active.number);
+    if (s != NULL)
+        s->cut = sp->active_synced;
+    gate_unlock(&sp->gate);
+}
+
+/* The end record: it need not be synced, a segment without it only takes longer to read. */
+static int
+write_end(struct spool *sp, struct err *err)
+{
+    struct segment_record end = {.kind = SEGMENT_END,
+                                 .offset = sp->active_end,
+                                 .synced_to = sp->active_synced,
+                                 .at_us = clock_wall_us()};
+    uint8_t block[SEGMENT_BLOCK] = {0};
+
+    segment_record_write(&end, sp->active.nonce, block);
+    if (durable_write_at(sp->active_fd, block, sizeof block, sp->active_end, err) < 0)
+        return -1;
+    if (ftruncate(sp->active_fd, (off_t)(sp->active_end + SEGMENT_BLOCK)) < 0)
+        return err_sys(err, ERR_RETRY, "cut segment to its length");
+    return 0;
+}
+
+void
+active_finish(struct spool *sp)
+{
+    struct err err = {0};
+
+    if (sp->active_fd < 0)
+        return;
+    if (active_sync(sp, &err) < 0 || write_end(sp, &err) < 0) {
+        active_abandon(sp, &err);
+        return;
+    }
+    close(sp->active_fd);
+    sp->active_fd = -1;
+}
+
+static int
+copy_payload(struct spool *sp, const struct work *w, uint64_t to, struct err *err)
+{
+    uint8_t *chunk;
+    uint64_t at = 0;
+    int rc = 0;
+
+    if (w->payload != NULL)
+        return durable_write_at(sp->active_fd, w->payload, w->record.payload_size, to, err);
+    chunk = mem_new(COPY_BYTES);
+    while (rc == 0 && at < w->record.payload_size) {
+        uint64_t left = w->record.payload_size - at;
+        size_t n = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
+
+        rc = durable_read_at(w->payload_fd, chunk, n, w->payload_at + at, err);
+        if (rc == 0)
+            rc = durable_write_at(sp->active_fd, chunk, n, to + at, err);
+        at += n;
+    }
+    free(chunk);
+    return rc;
+}
+
+static int
+write_record(struct spool *sp, struct work *w, uint64_t span, struct err *err)
+{
+    uint8_t header[SEGMENT_RECORD_HEADER], tail[SEGMENT_BLOCK + SEGMENT_RECORD_END] = {0};
+    uint64_t at = sp->active_end, end_at;
+
+    w->record.offset = at;
+    w->record.synced_to = sp->active_synced;
+    segment_record_write(&w->record, sp->active.nonce, header);
+    segment_end_write(&w->record, sp->active.nonce, tail);
+    end_at = at + SEGMENT_RECORD_HEADER + w->record.payload_size;
+    if (durable_write_at(sp->active_fd, header, sizeof header, at, err) < 0 ||
+        copy_payload(sp, w, at + SEGMENT_RECORD_HEADER, err) < 0 ||
+        durable_write_at(sp->active_fd, tail, (size_t)(at + span - end_at), end_at, err) < 0)
+        return err_context(err, "segment %" PRIx64, sp->active.number);
+    sp->active_end = at + span;
+    w->segment = sp->active.number;
+    w->is_placed = true;
+    return 0;
+}
+
+bool
+active_has_room(const struct spool *sp, const struct work *w)
+{
+    uint64_t span = segment_span(w->record.kind, w->record.payload_size);
+
+    return sp->active_fd < 0 ||
+           sp->active_size - sp->active_end >= span + segment_span(SEGMENT_END, 0);
+}
+
+int
+active_place(struct spool *sp, struct work *w, struct err *err)
+{
+    uint64_t span = segment_span(w->record.kind, w->record.payload_size);
+
+    if (sp->active_fd < 0 && begin(sp, span, err) < 0)
+        return -1;
+    return write_record(sp, w, span, err);
+}

@@ -1,0 +1,409 @@
+/* arrow.c - the arrows of instance_states.def: what each changes in an entry, then the disk, then
+ * the ledger. One arrow of an entry at a time; those of different entries share a sync. */
+#include "gateway/spool/internal.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/base/zip.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COPY_BYTES (1u << 20)
+
+/* What comes with an event; the row's action takes its part. */
+struct news {
+    const struct spool_inspection *facts;
+    const struct spool_coding *coding;
+    const char *why;
+    uint64_t receipt_seq;
+    uint64_t twin_of;
+};
+
+typedef void (*action_fn)(struct spool *sp, struct record *r, const struct news *news);
+
+static void
+take_facts(struct spool *sp, struct record *r, const struct news *news)
+{
+    const struct spool_inspection *f = news->facts;
+    struct ledger *l = &sp->ledger;
+
+    r->is_inspected = true;
+    r->study_uid = ledger_word(l, f->study_uid);
+    r->series_uid = ledger_word(l, f->series_uid);
+    r->modality = ledger_word(l, f->modality);
+    r->study_date = ledger_word(l, f->study_date);
+    r->study_time = ledger_word(l, f->study_time);
+    r->body_part = ledger_word(l, f->body_part);
+    r->station = ledger_word(l, f->station);
+    r->frames = f->frames;
+    memcpy(r->pixels_sha256, f->pixels_sha256, 32);
+    memcpy(r->dataset_sha256, f->dataset_sha256, 32);
+}
+
+static void
+take_coding(struct spool *sp, struct record *r, const struct news *news)
+{
+    (void)sp;
+    r->coded.object_size = news->coding->size;
+    r->coded.recipe_n = (uint32_t)news->coding->recipe_n;
+    r->coded.layout_n = (uint32_t)news->coding->layout_n;
+    memcpy(r->coded.sha256, news->coding->sha256, 32);
+}
+
+static void
+take_why_not_coded(struct spool *sp, struct record *r, const struct news *news)
+{
+    char why[sizeof((struct spool_entry *)0)->why_not_coded];
+
+    text_copy(why, sizeof why, news->why);
+    r->why_not_coded = ledger_word(&sp->ledger, why);
+    r->coded = (struct place){0};
+}
+
+static void
+take_why(struct spool *sp, struct record *r, const struct news *news)
+{
+    char why[sizeof((struct spool_entry *)0)->last_error];
+
+    text_copy(why, sizeof why, news->why);
+    r->last_error = ledger_word(&sp->ledger, why);
+}
+
+static void
+take_receipt(struct spool *sp, struct record *r, const struct news *news)
+{
+    (void)sp;
+    if (news->receipt_seq > r->receipt_seq)
+        r->receipt_seq = news->receipt_seq;
+}
+
+static void
+take_recall(struct spool *sp, struct record *r, const struct news *news)
+{
+    (void)sp;
+    (void)news;
+    r->at_us[INSTANCE_LOOKED] = r->at_us[INSTANCE_HELD] = 0;
+}
+
+static void
+take_twin(struct spool *sp, struct record *r, const struct news *news)
+{
+    (void)sp;
+    r->twin_of = news->twin_of;
+}
+
+static action_fn
+find_action(enum instance_state from, enum instance_event event)
+{
+    static const struct {
+        enum instance_state from;
+        enum instance_event event;
+        action_fn action;
+    } rows[] = {
+#define ROW(from, event, to, action) {from, event, action},
+#include "proto/model/instance_states.def"
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].from == from && rows[i].event == event)
+            return rows[i].action;
+    return NULL;
+}
+
+/* The entry, when no other arrow of it is on its way; locked. */
+static struct entry *
+await_entry(struct spool *sp, uint64_t id)
+{
+    struct entry *e = ledger_find(&sp->ledger, id);
+
+    while (e != NULL && e->is_busy) {
+        gate_wait(&sp->gate);
+        e = ledger_find(&sp->ledger, id);
+    }
+    return e;
+}
+
+/* Prepare the arrow and mark the entry busy. */
+static int
+begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const struct news *news,
+            struct record *out, struct err *err)
+{
+    enum instance_state to;
+    struct entry *e;
+    int rc = -1;
+
+    gate_lock(&sp->gate);
+    e = await_entry(sp, id);
+    if (e == NULL) {
+        err_set(err, ERR_NOT_FOUND, "there is no such entry");
+    } else if (!instance_next(e->r.state, event, &to)) {
+        err_set(err, ERR_CONFLICT, "not possible from state %s", instance_state_word(e->r.state));
+    } else {
+        *out = e->r;
+        find_action(e->r.state, event)(sp, out, news);
+        out->state = to;
+        out->at_us[to] = clock_wall_us();
+        e->is_busy = true;
+        rc = 0;
+    }
+    gate_unlock(&sp->gate);
+    return rc;
+}
+
+static void
+end_arrow(struct spool *sp, uint64_t id)
+{
+    gate_lock(&sp->gate);
+    ledger_find(&sp->ledger, id)->is_busy = false;
+    gate_wake(&sp->gate);
+    gate_unlock(&sp->gate);
+}
+
+static int
+arrow(struct spool *sp, uint64_t id, enum instance_event event, const struct news *news,
+      struct err *err)
+{
+    struct work w = {.kind = WORK_STEP};
+    int rc;
+
+    rc = begin_arrow(sp, id, event, news, &w.step, err);
+    if (rc == 0) {
+        rc = committer_do(sp, &w, err);
+        end_arrow(sp, id);
+    }
+    buf_fini(&w.body);
+    return rc < 0 ? err_context(err, "entry %" PRIu64, id) : 0;
+}
+
+/* ---- coded files ---- */
+
+/* Copy the coded file to DIR/tmp/NAME or into memory, and see that it is what it is said to be. */
+static int
+copy_coding(const struct spool_coding *c, int to_fd, uint8_t *to, uint32_t *out_crc,
+            struct err *err)
+{
+    uint8_t *chunk = mem_new(COPY_BYTES), sha256[32];
+    struct digest *digest = digest_new();
+    uint64_t at = 0;
+    int rc = -1;
+
+    *out_crc = 0;
+    while (at < c->size) {
+        size_t n = c->size - at < COPY_BYTES ? (size_t)(c->size - at) : COPY_BYTES;
+
+        if (durable_read_at(c->fd, chunk, n, at, err) < 0)
+            goto out;
+        digest_add(digest, chunk, n);
+        *out_crc = zip_crc32(*out_crc, chunk, n);
+        if (to != NULL)
+            memcpy(to + at, chunk, n);
+        else if (durable_write_at(to_fd, chunk, n, DRAFT_PAYLOAD_AT + at, err) < 0)
+            goto out;
+        at += n;
+    }
+    digest_take(digest, sha256);
+    if (memcmp(sha256, c->sha256, 32) != 0) {
+        err_set(err, ERR_REJECT, "the coded bytes disagree with their digest");
+        goto out;
+    }
+    *out_crc = zip_crc32(*out_crc, c->recipe, c->recipe_n);
+    *out_crc = zip_crc32(*out_crc, c->layout, c->layout_n);
+    rc = 0;
+out:
+    digest_free(&digest);
+    free(chunk);
+    return rc;
+}
+
+static void
+describe_coding(const struct spool_coding *c, uint64_t id, struct segment_record *out)
+{
+    *out = (struct segment_record){.kind = SEGMENT_CODED,
+                                   .id = id,
+                                   .at_us = clock_wall_us(),
+                                   .object_size = c->size,
+                                   .payload_size = c->size + c->recipe_n + c->layout_n,
+                                   .recipe_n = (uint32_t)c->recipe_n,
+                                   .layout_n = (uint32_t)c->layout_n};
+    memcpy(out->sha256, c->sha256, 32);
+}
+
+static void
+copy_rest(const struct spool_coding *c, uint8_t *to)
+{
+    if (c->recipe_n > 0)
+        memcpy(to, c->recipe, c->recipe_n);
+    if (c->layout_n > 0)
+        memcpy(to + c->recipe_n, c->layout, c->layout_n);
+}
+
+static int
+code_shared(struct spool *sp, const struct spool_coding *c, struct work *w, struct err *err)
+{
+    uint8_t *payload = mem_new(w->record.payload_size);
+    int rc;
+
+    rc = copy_coding(c, -1, payload, &w->record.payload_crc, err);
+    copy_rest(c, payload + c->size);
+    w->payload = payload;
+    if (rc == 0)
+        rc = committer_do(sp, w, err);
+    free(payload);
+    return rc;
+}
+
+/* The file tmp/NAME with the payload of a coded record. */
+static int
+write_own(struct spool *sp, const struct spool_coding *c, struct work *w, const char *name,
+          int *out_fd, struct err *err)
+{
+    uint8_t *rest = mem_new(c->recipe_n + c->layout_n);
+    char path[PATH_MAX];
+    int fd = -1, rc = -1;
+
+    copy_rest(c, rest);
+    if (durable_create(sp->dir, name, &fd, err) < 0)
+        goto out;
+    if (copy_coding(c, fd, NULL, &w->record.payload_crc, err) < 0 ||
+        durable_write_at(fd, rest, c->recipe_n + c->layout_n, DRAFT_PAYLOAD_AT + c->size, err) <
+            0) {
+        close(fd);
+        snprintf(path, sizeof path, "%s/tmp/%s", sp->dir, name);
+        unlink(path); /* best effort: tmp/ is emptied at start */
+        goto out;
+    }
+    *out_fd = fd;
+    rc = 0;
+out:
+    free(rest);
+    return rc;
+}
+
+static int
+code_own(struct spool *sp, const struct spool_coding *c, struct work *w, struct err *err)
+{
+    uint64_t number;
+    char name[48];
+    int fd = -1, rc;
+
+    gate_lock(&sp->gate);
+    number = sp->next_segment++;
+    gate_unlock(&sp->gate);
+    snprintf(name, sizeof name, "coded-%" PRIu64, number);
+    if (write_own(sp, c, w, name, &fd, err) < 0 ||
+        own_publish(sp, &fd, name, &w->record, number, err) < 0)
+        return -1;
+    w->step.coded.segment = number;
+    w->step.coded.offset = w->record.offset;
+    w->record.payload_size = 0; /* nothing left for the shared segment */
+    rc = committer_do(sp, w, err);
+    gate_lock(&sp->gate);
+    segment_add(sp, number); /* only now: nothing pinned it before, garbage would have taken it */
+    gate_unlock(&sp->gate);
+    return rc;
+}
+
+int
+spool_set_coded(struct spool *sp, uint64_t id, const struct spool_coding *coding, struct err *err)
+{
+    struct news news = {.coding = coding};
+    struct work w = {.kind = WORK_STEP};
+    int rc;
+
+    if (coding->size == 0 || coding->size > LIMIT_OBJECT_BYTES ||
+        coding->recipe_n > JOURNAL_BODY_BYTES || coding->layout_n > JOURNAL_BODY_BYTES)
+        return err_set(err, ERR_REJECT, "entry %" PRIu64 ": coded file past its limits", id);
+    rc = begin_arrow(sp, id, INSTANCE_SAW_CODING, &news, &w.step, err);
+    if (rc == 0) {
+        describe_coding(coding, id, &w.record);
+        if (w.record.payload_size > LIMIT_SEGMENT_OBJECT_BYTES)
+            rc = code_own(sp, coding, &w, err);
+        else
+            rc = code_shared(sp, coding, &w, err);
+        end_arrow(sp, id);
+    }
+    buf_fini(&w.body);
+    return rc < 0 ? err_context(err, "entry %" PRIu64, id) : 0;
+}
+
+/* ---- the others ---- */
+
+int
+spool_set_inspected(struct spool *sp, uint64_t id, const struct spool_inspection *facts,
+                    struct err *err)
+{
+    struct news news = {.facts = facts};
+
+    if (facts->study_uid[0] == '\0')
+        return err_set(err, ERR_REJECT, "entry %" PRIu64 ": no study", id);
+    return arrow(sp, id, INSTANCE_SAW_FACTS, &news, err);
+}
+
+int
+spool_set_uncoded(struct spool *sp, uint64_t id, const char *why, struct err *err)
+{
+    struct news news = {.why = why};
+
+    return arrow(sp, id, INSTANCE_SAW_NO_CODING, &news, err);
+}
+
+int
+spool_set_looked(struct spool *sp, uint64_t id, uint64_t receipt_seq, struct err *err)
+{
+    struct news news = {.receipt_seq = receipt_seq};
+
+    return arrow(sp, id, INSTANCE_SAW_LOOK, &news, err);
+}
+
+int
+spool_set_held(struct spool *sp, uint64_t id, uint64_t receipt_seq, struct err *err)
+{
+    struct news news = {.receipt_seq = receipt_seq};
+
+    return arrow(sp, id, INSTANCE_SAW_HELD, &news, err);
+}
+
+int
+spool_set_sealed(struct spool *sp, uint64_t id, uint64_t receipt_seq, struct err *err)
+{
+    struct news news = {.receipt_seq = receipt_seq};
+
+    return arrow(sp, id, INSTANCE_SAW_SEALED, &news, err);
+}
+
+int
+spool_set_wanted(struct spool *sp, uint64_t id, struct err *err)
+{
+    struct news news = {0};
+    bool is_coded;
+    struct entry *e;
+
+    gate_lock(&sp->gate);
+    e = await_entry(sp, id);
+    is_coded = e != NULL && e->r.coded.segment != 0;
+    gate_unlock(&sp->gate);
+    return arrow(sp, id, is_coded ? INSTANCE_SAW_WANTED : INSTANCE_SAW_WANTED_PLAIN, &news, err);
+}
+
+int
+spool_set_quarantined(struct spool *sp, uint64_t id, const char *why, struct err *err)
+{
+    struct news news = {.why = why};
+
+    return arrow(sp, id, INSTANCE_SAW_TROUBLE, &news, err);
+}
+
+int
+spool_set_duplicate(struct spool *sp, uint64_t id, uint64_t of, struct err *err)
+{
+    struct news news = {.twin_of = of};
+
+    return arrow(sp, id, INSTANCE_SAW_TWIN, &news, err);
+}

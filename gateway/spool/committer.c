@@ -1,0 +1,307 @@
+/* committer.c - one thread makes everybody's work durable: what queued up while the disk was busy
+ * shares the next sync.
+ *
+ *     take the queue > place records > sync segment > answer receptions
+ *                    > append bodies > sync journal > answer arrows */
+#include "gateway/spool/internal.h"
+
+#include "gateway/spool/log.h"
+
+#include "proto/base/clock.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define BATCH_WORKS 64
+#define BATCH_BYTES (48u << 20)
+#define GARBAGE_EVERY_MS 60000
+
+int
+committer_do(struct spool *sp, struct work *w, struct err *err)
+{
+    gate_lock(&sp->gate);
+    if (!sp->has_committer) {
+        gate_unlock(&sp->gate);
+        return err_set(err, ERR_DENIED, "the spool is open for reading only");
+    }
+    w->next = NULL;
+    *sp->queue_end = w;
+    sp->queue_end = &w->next;
+    gate_wake(&sp->gate);
+    while (!w->is_done)
+        gate_wait(&sp->gate);
+    gate_unlock(&sp->gate);
+    if (w->rc < 0)
+        *err = w->err;
+    return w->rc;
+}
+
+/* The first works of the queue, as one list; locked. */
+static struct work *
+take_batch(struct spool *sp)
+{
+    struct work *first = sp->queue, **at = &first;
+    uint64_t bytes = 0;
+    size_t n = 0;
+
+    while (*at != NULL && n < BATCH_WORKS && bytes < BATCH_BYTES) {
+        bytes += (*at)->record.payload_size;
+        n++;
+        at = &(*at)->next;
+    }
+    sp->queue = *at;
+    if (sp->queue == NULL)
+        sp->queue_end = &sp->queue;
+    *at = NULL;
+    return first;
+}
+
+static void
+fail(struct work *w, const struct err *err)
+{
+    w->rc = -1;
+    w->err = *err;
+}
+
+/* The active segment is lost: so is every record of the batch in it that no sync has covered. */
+static void
+lose_active(struct spool *sp, struct work *batch, const struct err *err)
+{
+    for (struct work *w = batch; w != NULL; w = w->next)
+        if (w->is_placed && w->rc == 0 && w->segment == sp->active.number &&
+            w->record.offset >= sp->active_synced)
+            fail(w, err);
+    active_abandon(sp, err);
+}
+
+/* Journal the cut of a segment that was given up, before anybody is told (invariant 3). */
+static void
+cut_abandoned(struct spool *sp, uint64_t number)
+{
+    struct work cut = {.kind = WORK_CUT};
+    struct segment *s;
+
+    gate_lock(&sp->gate);
+    s = segment_find(sp, number);
+    cut.cut_offset = s != NULL ? s->cut : 0;
+    gate_unlock(&sp->gate);
+    buf_init(&cut.body, JOURNAL_BODY_BYTES);
+    journal_body_cut(&cut.body, number, cut.cut_offset);
+    keeper_write(sp, &cut);
+    buf_fini(&cut.body);
+}
+
+static void
+sync_records(struct spool *sp, struct work *batch)
+{
+    struct err err = {0};
+    uint64_t number = sp->active.number;
+
+    if (active_sync(sp, &err) == 0)
+        return;
+    lose_active(sp, batch, &err);
+    cut_abandoned(sp, number);
+}
+
+static void
+place_record(struct spool *sp, struct work *batch, struct work *w)
+{
+    struct err err = {0};
+
+    if (w->kind == WORK_RECEIVE) {
+        gate_lock(&sp->gate);
+        w->record.id = sp->ledger.next_id++;
+        gate_unlock(&sp->gate);
+    }
+    if (!active_has_room(sp, w)) {
+        sync_records(sp, batch);
+        active_finish(sp);
+    }
+    if (active_place(sp, w, &err) == 0)
+        return;
+    fail(w, &err);
+    if (sp->active_fd >= 0) { /* it was begun: what it holds unsynced goes with it */
+        uint64_t number = sp->active.number;
+
+        lose_active(sp, batch, &err);
+        cut_abandoned(sp, number);
+    }
+}
+
+static void
+place_records(struct spool *sp, struct work *batch)
+{
+    for (struct work *w = batch; w != NULL; w = w->next)
+        if (w->record.payload_size != 0)
+            place_record(sp, batch, w);
+}
+
+/* What the journal is to hold. An arrow that carries a coded record names its place. */
+static void
+make_bodies(struct work *batch)
+{
+    for (struct work *w = batch; w != NULL; w = w->next) {
+        if (w->rc < 0 || (w->kind != WORK_STEP && w->kind != WORK_CUT))
+            continue;
+        buf_init(&w->body, JOURNAL_BODY_BYTES);
+        if (w->kind == WORK_CUT)
+            journal_body_cut(&w->body, w->cut_segment, w->cut_offset);
+        if (w->kind == WORK_STEP && w->is_placed) {
+            w->step.coded.segment = w->segment;
+            w->step.coded.offset = w->record.offset;
+        }
+        if (w->kind == WORK_STEP)
+            journal_body_entry(&w->body, &w->step);
+    }
+}
+
+static void
+apply_receive(struct spool *sp, struct work *w)
+{
+    struct record r;
+    struct entry *e;
+
+    ledger_record_receive(&sp->ledger, &w->record, w->segment, &r);
+    e = ledger_put(&sp->ledger, &r);
+    e->association = w->record.meta.association;
+    sp->commits++;
+}
+
+/* Now it is true: show it. Locked. */
+static void
+apply(struct spool *sp, struct work *w)
+{
+    struct entry *e;
+    struct segment *s;
+
+    switch (w->kind) {
+    case WORK_RECEIVE:
+        apply_receive(sp, w);
+        break;
+    case WORK_STEP:
+        e = ledger_put(&sp->ledger, &w->step);
+        if (w->step.state == INSTANCE_INSPECTED)
+            study_note_arrival(sp, e);
+        break;
+    case WORK_BODY:
+        CHECK(journal_apply(&sp->ledger, w->body.bytes, w->body.n, NULL));
+        break;
+    case WORK_CUT:
+        s = segment_find(sp, w->cut_segment);
+        s = s != NULL ? s : segment_add(sp, w->cut_segment);
+        s->cut = w->cut_offset;
+        break;
+    case WORK_GARBAGE:
+        break;
+    }
+}
+
+/* The callers are told; a work that is told is its caller's again and not touched any more. */
+static void
+answer(struct spool *sp, struct work *works)
+{
+    if (works == NULL)
+        return;
+    gate_lock(&sp->gate);
+    for (struct work *w = works, *next; w != NULL; w = next) {
+        next = w->next;
+        if (w->rc == 0)
+            apply(sp, w);
+        w->is_done = true;
+    }
+    spool_changed(sp);
+    gate_unlock(&sp->gate);
+}
+
+/* Receptions that went well need not wait for the journal. */
+static void
+split(struct work *batch, struct work **out_received, struct work **out_rest)
+{
+    struct work **received = out_received, **rest = out_rest;
+
+    for (struct work *w = batch; w != NULL; w = w->next) {
+        struct work ***end = w->kind == WORK_RECEIVE && w->rc == 0 ? &received : &rest;
+
+        **end = w;
+        *end = &w->next;
+    }
+    *received = NULL;
+    *rest = NULL;
+}
+
+static void
+run_batch(struct spool *sp, struct work *batch)
+{
+    struct work *received, *rest;
+
+    place_records(sp, batch);
+#ifdef RADPOST_MUTANT_EARLY_ANSWER /* tests/crash/powercut.test proves that this lie is seen */
+    split(batch, &received, &rest);
+    answer(sp, received);
+    usleep(20000);
+    sync_records(sp, rest);
+#else
+    sync_records(sp, batch);
+    split(batch, &received, &rest);
+    answer(sp, received);
+#endif
+    make_bodies(rest);
+    keeper_write(sp, rest);
+    for (struct work *w = rest; w != NULL; w = w->next)
+        if (w->kind == WORK_GARBAGE)
+            w->removed = garbage_collect(sp);
+    answer(sp, rest);
+}
+
+static void *
+committer_run(void *arg)
+{
+    struct spool *sp = arg;
+    int64_t next_garbage = clock_mono_ms() + GARBAGE_EVERY_MS;
+
+    gate_lock(&sp->gate);
+    for (;;) {
+        struct work *batch;
+        int64_t now = clock_mono_ms();
+
+        if (sp->queue == NULL && sp->is_closing)
+            break;
+        if (sp->queue == NULL && now < next_garbage) {
+            gate_wait_ms(&sp->gate, next_garbage - now);
+            continue;
+        }
+        batch = take_batch(sp);
+        gate_unlock(&sp->gate);
+        if (batch != NULL)
+            run_batch(sp, batch);
+        if (clock_mono_ms() >= next_garbage) {
+            garbage_collect(sp);
+            next_garbage = clock_mono_ms() + GARBAGE_EVERY_MS;
+        }
+        gate_lock(&sp->gate);
+    }
+    gate_unlock(&sp->gate);
+    active_finish(sp);
+    journal_close(&sp->journal);
+    return NULL;
+}
+
+void
+committer_start(struct spool *sp)
+{
+    sp->has_committer = true;
+    sp->committer = thread_start("spool", committer_run, sp);
+}
+
+void
+committer_stop(struct spool *sp)
+{
+    if (!sp->has_committer)
+        return;
+    gate_lock(&sp->gate);
+    sp->is_closing = true;
+    gate_wake(&sp->gate);
+    gate_unlock(&sp->gate);
+    thread_join(sp->committer);
+    sp->has_committer = false;
+}

@@ -1,0 +1,145 @@
+/* garbage.c - forget what is sealed: whole segments, then old summaries (invariant 7). */
+#include "gateway/spool/internal.h"
+
+#include "gateway/spool/log.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DAY_MS 86400000ll
+#define DEFAULT_KEEP_SUMMARY_MS (90 * DAY_MS)
+
+static bool
+is_over(const struct record *r, int64_t keep_ms, int64_t now_us)
+{
+    if (!record_is_done(r))
+        return false;
+    return keep_ms == 0 || now_us - r->at_us[r->state] >= keep_ms * 1000;
+}
+
+static void
+pin(struct spool *sp, uint64_t number)
+{
+    struct segment *s = number != 0 ? segment_find(sp, number) : NULL;
+
+    if (s != NULL)
+        s->pins++;
+}
+
+/* Numbers of the segments that nothing needs; free. Locked. A full disk outweighs keep_sealed. */
+static size_t
+find_free(struct spool *sp, uint64_t **out_numbers)
+{
+    int64_t keep_ms = sp->disk >= SPOOL_DISK_SLOW ? 0 : sp->options.keep_sealed_ms;
+    uint64_t *numbers = mem_new((sp->segments_n + 1) * sizeof *numbers);
+    int64_t now = clock_wall_us();
+    size_t n = 0;
+
+    for (size_t i = 0; i < sp->segments_n; i++)
+        sp->segments[i].pins = 0;
+    for (size_t i = 0; i < sp->ledger.n; i++) {
+        const struct entry *e = sp->ledger.entries[i];
+
+        if (e->is_busy || !is_over(&e->r, keep_ms, now)) {
+            pin(sp, e->r.received.segment);
+            pin(sp, e->r.coded.segment);
+        }
+    }
+    for (size_t i = 0; i < sp->segments_n; i++)
+        if (sp->segments[i].pins == 0 && !sp->segments[i].is_unreadable &&
+            (sp->active_fd < 0 || sp->segments[i].number != sp->active.number))
+            numbers[n++] = sp->segments[i].number;
+    *out_numbers = numbers;
+    return n;
+}
+
+static int
+remove_file(struct spool *sp, uint64_t number, bool has_damage)
+{
+    char from[PATH_MAX], to[PATH_MAX], name[64];
+    struct err err = {0};
+    int rc;
+
+    snprintf(name, sizeof name, "segments/%016" PRIx64 ".seg", number);
+    if (has_damage) {
+        segment_path(sp, number, from, sizeof from);
+        snprintf(to, sizeof to, "%s/corrupt/%016" PRIx64 ".seg", sp->dir, number);
+        rc = rename(from, to) < 0 ? err_sys(&err, ERR_RETRY, "move to corrupt/") : 0;
+    } else {
+        rc = durable_remove(sp->dir, name, &err);
+    }
+    if (rc < 0)
+        LOG(&sp->log, SPOOL_NOT_REMOVED, F_NUMBER("segment", number), F_ERR(&err));
+    return rc;
+}
+
+/* Locked. */
+static void
+forget_places(struct spool *sp, uint64_t number)
+{
+    for (size_t i = 0; i < sp->ledger.n; i++) {
+        struct record *r = &sp->ledger.entries[i]->r;
+
+        if (r->received.segment == number)
+            r->received.segment = 0;
+        if (r->coded.segment == number)
+            r->coded.segment = 0;
+    }
+    segment_forget(sp, number);
+}
+
+static void
+drop_summaries(struct spool *sp)
+{
+    int64_t keep_ms =
+        sp->options.keep_summary_ms != 0 ? sp->options.keep_summary_ms : DEFAULT_KEEP_SUMMARY_MS;
+    int64_t now = clock_wall_us();
+
+    gate_lock(&sp->gate);
+    for (size_t i = sp->ledger.n; i-- > 0;) {
+        const struct entry *e = sp->ledger.entries[i];
+
+        if (!e->is_busy && e->r.received.segment == 0 && e->r.coded.segment == 0 &&
+            is_over(&e->r, keep_ms, now))
+            ledger_drop(&sp->ledger, e->r.id);
+    }
+    gate_unlock(&sp->gate);
+}
+
+size_t
+garbage_collect(struct spool *sp)
+{
+    uint64_t *numbers = NULL;
+    size_t n, removed = 0;
+
+    if (sp->options.keep_sealed_ms < 0)
+        return 0;
+    spool_disk_now(sp);
+    gate_lock(&sp->gate);
+    n = find_free(sp, &numbers);
+    gate_unlock(&sp->gate);
+    for (size_t i = 0; i < n; i++) {
+        struct segment *s;
+        bool has_damage;
+
+        gate_lock(&sp->gate);
+        s = segment_find(sp, numbers[i]);
+        has_damage = s != NULL && s->has_damage;
+        gate_unlock(&sp->gate);
+        if (remove_file(sp, numbers[i], has_damage) < 0)
+            continue;
+        gate_lock(&sp->gate);
+        forget_places(sp, numbers[i]);
+        gate_unlock(&sp->gate);
+        removed++;
+        LOG(&sp->log, SPOOL_SEGMENT_REMOVED, F_NUMBER("segment", numbers[i]));
+    }
+    free(numbers);
+    drop_summaries(sp);
+    return removed;
+}

@@ -1,0 +1,150 @@
+/* internal.h - what the spool's own files share: the object, its works, its committer.
+ *
+ *     callers --work--> queue > committer: segment appended, one sync | journal appended, one sync
+ *                                          > ledger changed > callers woken
+ *
+ * The gate guards everything in struct spool but what is marked "committer's". */
+#ifndef RADPOST_SPOOL_INTERNAL_H
+#define RADPOST_SPOOL_INTERNAL_H
+
+#include "gateway/spool/journal.h"
+
+#include "proto/base/log.h"
+#include "proto/base/thread.h"
+#include "proto/trust/digest.h"
+
+#define SPOOL_UNCUT UINT64_MAX
+
+struct segment {
+    uint64_t number;
+    uint64_t cut;       /* records from this offset on are void; SPOOL_UNCUT = none */
+    bool has_damage;    /* is moved to corrupt/ when its time comes */
+    bool is_unreadable; /* the disk would not give it at start */
+    uint64_t pins;      /* garbage: entries that still need it */
+};
+
+struct association {
+    uint64_t number;
+    struct study **studies;
+    size_t n;
+};
+
+/* A draft: its head is in memory, and once it is long it is a file that looks like a segment of
+ * its own, so that it need not be copied when it becomes one. */
+struct spool_draft {
+    struct spool *sp;
+    struct spool_meta meta;
+    struct buf head;
+    int fd; /* -1: all in head */
+    char name[48];
+    uint64_t size;
+    uint32_t crc;
+    struct digest *digest;
+    uint8_t sha256[32];
+};
+
+#define DRAFT_PAYLOAD_AT (SEGMENT_BLOCK + SEGMENT_RECORD_HEADER)
+
+enum work_kind { WORK_RECEIVE, WORK_STEP, WORK_BODY, WORK_CUT, WORK_GARBAGE };
+
+/* What a caller waits for; lives on the caller's stack. */
+struct work {
+    enum work_kind kind;
+    struct work *next;
+    bool is_done;
+    int rc;
+    struct err err;
+
+    /* a record for the shared segment (payload or payload_fd), size 0 = none */
+    struct segment_record record;
+    const uint8_t *payload;
+    int payload_fd;
+    uint64_t payload_at;
+    bool is_placed; /* committer's: written to segment, not yet synced */
+    uint64_t segment;
+
+    struct record step; /* WORK_STEP: the entry as it will be */
+    struct buf body;    /* for the journal; empty = none */
+    uint64_t cut_segment, cut_offset;
+    size_t removed; /* WORK_GARBAGE */
+};
+
+struct spool {
+    char *dir;
+    struct spool_options options;
+    int lock_fd;
+    struct log_ctx log;
+    struct gate gate;
+    struct ledger ledger;
+    struct segment *segments; /* by number */
+    size_t segments_n;
+    uint64_t next_segment;
+    uint64_t next_draft;
+    struct association *associations;
+    size_t associations_n;
+    uint64_t next_association;
+    uint64_t change;
+    struct work *queue, **queue_end;
+    bool is_closing;
+    bool is_journal_sick;
+    enum spool_disk disk;
+    uint64_t syncs, commits;
+
+    pthread_t committer;
+    bool has_committer;
+    /* committer's */
+    int active_fd; /* -1: none */
+    struct segment_header active;
+    uint64_t active_end, active_synced, active_size;
+    struct journal *journal;
+    uint64_t next_journal;
+};
+
+/* committer.c: hand a work over and wait until it is done; returns its rc. Not locked. */
+int committer_do(struct spool *sp, struct work *w, struct err *err) MUST_CHECK;
+void committer_start(struct spool *sp);
+void committer_stop(struct spool *sp);
+
+/* active.c (the committer's thread): the shared segment that is being filled. */
+bool active_has_room(const struct spool *sp, const struct work *w);
+/* Write the work's record, beginning a new segment when there is none. After a failure with
+ * active_fd >= 0 the segment must be abandoned. */
+int active_place(struct spool *sp, struct work *w, struct err *err) MUST_CHECK;
+int active_sync(struct spool *sp, struct err *err) MUST_CHECK;
+/* Give the segment up; its number and where it is cut are for the journal. */
+void active_abandon(struct spool *sp, const struct err *why);
+void active_finish(struct spool *sp); /* in order, at close or when full; nothing is unsynced */
+
+/* keeper.c (the committer's thread): the journal that is open. */
+/* Append the bodies of works that are not failed, and cuts; one sync. Works that could not be
+ * written get rc -1 and their err. */
+void keeper_write(struct spool *sp, struct work *batch);
+int keeper_renew(struct spool *sp, struct err *err) MUST_CHECK;
+
+/* own.c (the caller's thread): make DIR/tmp/NAME, which holds the payload at DRAFT_PAYLOAD_AT, the
+ * segment of its number. *fd is closed and -1 in every case; after a failure nothing of it counts.
+ */
+int own_publish(struct spool *sp, int *fd, const char *name, struct segment_record *record,
+                uint64_t number, struct err *err) MUST_CHECK;
+
+/* segments: locked. */
+struct segment *segment_find(struct spool *sp, uint64_t number);
+struct segment *segment_add(struct spool *sp, uint64_t number);
+void segment_forget(struct spool *sp, uint64_t number);
+void segment_path(const struct spool *sp, uint64_t number, char *out, size_t out_size);
+
+/* recover.c */
+int recover(struct spool *sp, struct err *err) MUST_CHECK;
+
+/* garbage.c (the committer's thread) */
+size_t garbage_collect(struct spool *sp);
+
+/* study.c; locked. An entry has been inspected: its association now delivers to its study. */
+void study_note_arrival(struct spool *sp, struct entry *e);
+
+/* spool.c; locked: something changed. */
+void spool_changed(struct spool *sp);
+/* The disk's state by its marks; logs when it changes. Not locked. */
+enum spool_disk spool_disk_now(struct spool *sp);
+
+#endif

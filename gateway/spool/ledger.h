@@ -1,0 +1,120 @@
+/* ledger.h - what the spool knows of its entries, in memory: records, studies, shared words.
+ * A record is the plain, copyable part of an entry: it is what the journal holds, whole, at every
+ * arrow. Texts inside it are shared words that live as long as the ledger.
+ * Threads: none of its own; the spool's gate guards it. */
+#ifndef RADPOST_SPOOL_LEDGER_H
+#define RADPOST_SPOOL_LEDGER_H
+
+#include "gateway/spool/segment.h"
+
+#include "proto/base/buf.h"
+
+/* Where the bytes of a received or coded object lie. segment 0 = nowhere. */
+struct place {
+    uint64_t segment;
+    uint64_t offset; /* of the record */
+    uint64_t object_size;
+    uint32_t recipe_n;
+    uint32_t layout_n;
+    uint8_t sha256[32];
+};
+
+struct record {
+    uint64_t id;
+    enum instance_state state;
+    struct place received;
+    struct place coded;
+    const char *sop_class, *sop_instance, *transfer_syntax;
+    const char *calling_ae, *called_ae, *peer;
+    bool is_inspected;
+    const char *study_uid, *series_uid, *modality;
+    const char *study_date, *study_time, *body_part, *station;
+    uint32_t frames;
+    uint8_t pixels_sha256[32];
+    uint8_t dataset_sha256[32];
+    uint32_t revision;
+    uint64_t twin_of;
+    uint64_t receipt_seq;
+    int64_t at_us[INSTANCE_STATES];
+    const char *why_not_coded, *last_error;
+};
+
+struct study;
+
+struct entry {
+    struct record r;
+    struct study *study;     /* once inspected */
+    struct entry *next_twin; /* same SOP instance */
+    uint64_t association;    /* that brought it since the start */
+    bool is_busy;            /* an arrow is on its way to the disk */
+    bool is_received_seen;   /* start: its place was found */
+    bool is_coded_seen;
+};
+
+struct study {
+    const char *uid;
+    const char *calling_ae;
+    struct record first; /* copy of the first inspected entry */
+    uint64_t counts[INSTANCE_STATES];
+    uint64_t total, bytes, unlisted;
+    int64_t first_arrival_us, last_arrival_us;
+    int64_t moved_ms; /* monotonic: last arrival or end of an association */
+    unsigned open_associations;
+    uint32_t revision, acked_revision;
+    int64_t closed_at_us;
+};
+
+struct number {
+    const char *name;
+    uint64_t value;
+};
+
+struct word; /* a shared word */
+
+struct ledger {
+    struct word **words;    /* hash chains */
+    struct entry **entries; /* by id */
+    size_t n, room;
+    struct study **studies;
+    size_t studies_n, studies_room;
+    struct number *numbers;
+    size_t numbers_n;
+    uint64_t counts[INSTANCE_STATES];
+    uint64_t next_id;
+};
+
+void ledger_init(struct ledger *l);
+void ledger_fini(struct ledger *l);
+/* The shared copy of a text; "" for NULL. */
+const char *ledger_word(struct ledger *l, const char *text);
+/* A record with every text set. */
+void ledger_record_init(struct record *r);
+/* A new received record as its segment has it. */
+void ledger_record_receive(struct ledger *l, const struct segment_record *s, uint64_t segment,
+                           struct record *out);
+
+struct entry *ledger_find(const struct ledger *l, uint64_t id); /* NULL: none */
+/* Set an entry to a record, making it when there is none, and keep counts and studies true. A
+ * revision once given stays. */
+struct entry *ledger_put(struct ledger *l, const struct record *r);
+void ledger_drop(struct ledger *l, uint64_t id);
+/* First entry of a SOP instance, by next_twin onwards; NULL: none. */
+struct entry *ledger_instance(struct ledger *l, const char *sop_instance);
+/* NULL when there is none. */
+struct study *ledger_study(struct ledger *l, const char *uid);
+struct study *ledger_study_make(struct ledger *l, const char *uid);
+uint64_t *ledger_number(struct ledger *l, const char *name, bool is_made);
+
+static inline bool
+record_is_done(const struct record *r)
+{
+    return r->state == INSTANCE_SEALED || r->state == INSTANCE_DUPLICATE;
+}
+
+static inline bool
+record_is_listable(const struct record *r)
+{
+    return r->is_inspected && r->state != INSTANCE_QUARANTINED && r->state != INSTANCE_DUPLICATE;
+}
+
+#endif

@@ -1,0 +1,337 @@
+/* recover.c - what the disk says: journal, segments, and what follows where they disagree. */
+#include "gateway/spool/internal.h"
+
+#include "gateway/spool/log.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct numbers {
+    uint64_t *list;
+    size_t n;
+};
+
+static int
+by_number(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* "00000000000000ab.seg": the number, or -1. */
+static int
+parse_name(const char *name, const char *suffix, uint64_t *out)
+{
+    uint64_t v = 0;
+
+    if (strlen(name) != 16 + strlen(suffix) || strcmp(name + 16, suffix) != 0)
+        return -1;
+    for (int i = 0; i < 16; i++) {
+        const char *digit = strchr("0123456789abcdef", name[i]);
+
+        if (digit == NULL)
+            return -1;
+        v = v << 4 | (uint64_t)(digit - "0123456789abcdef");
+    }
+    *out = v;
+    return 0;
+}
+
+static int
+list_folder(struct spool *sp, const char *folder, const char *suffix, struct numbers *out,
+            struct err *err)
+{
+    char path[PATH_MAX];
+    struct dirent *d;
+    DIR *dir;
+
+    *out = (struct numbers){0};
+    snprintf(path, sizeof path, "%s/%s", sp->dir, folder);
+    dir = opendir(path);
+    if (dir == NULL)
+        return err_sys(err, ERR_RETRY, "open folder %s", path);
+    while ((d = readdir(dir)) != NULL) {
+        uint64_t number;
+
+        if (d->d_name[0] == '.')
+            continue;
+        if (parse_name(d->d_name, suffix, &number) < 0 || number == 0) {
+            LOG(&sp->log, SPOOL_STRANGE_FILE, F_WORD("file", d->d_name));
+            continue;
+        }
+        out->list = mem_grow(out->list, (out->n + 1) * sizeof *out->list);
+        out->list[out->n++] = number;
+    }
+    closedir(dir);
+    if (out->n > 0)
+        qsort(out->list, out->n, sizeof *out->list, by_number);
+    return 0;
+}
+
+/* Leave a mark in corrupt/ that something of this name is damaged where it is, or move it there. */
+static void
+set_aside(struct spool *sp, const char *folder, const char *name, bool is_moved)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    struct err err = {0};
+
+    LOG(&sp->log, SPOOL_DAMAGED, F_WORD("file", name), F_WORD("moved", is_moved ? "yes" : "no"));
+    if (sp->options.is_read_only)
+        return;
+    snprintf(from, sizeof from, "%s/%s/%s", sp->dir, folder, name);
+    if (is_moved) {
+        snprintf(to, sizeof to, "%s/corrupt/%s", sp->dir, name);
+        if (rename(from, to) < 0)
+            err_sys(&err, ERR_RETRY, "move to corrupt/");
+    } else {
+        static const char words[] = "damaged; still in its folder\n";
+
+        snprintf(to, sizeof to, "corrupt/%s.note", name);
+        if (durable_put_file(sp->dir, to, words, sizeof words - 1, &err) < 0)
+            err_context(&err, "note");
+    }
+    if (err.kind != ERR_NONE)
+        LOG(&sp->log, SPOOL_NOT_REMOVED, F_WORD("file", name), F_ERR(&err));
+}
+
+/* ---- journal ---- */
+
+/* One journal into the ledger; false: nothing of it counts, look at an older one. */
+static bool
+replay_one(struct spool *sp, uint64_t number, struct journal_facts *facts, bool *out_is_damaged)
+{
+    struct journal_replay replay = {0};
+    struct err err = {0};
+    char path[PATH_MAX];
+    int fd;
+    bool is_good = false;
+
+    snprintf(path, sizeof path, "%s/journal/%016" PRIx64 ".jnl", sp->dir, number);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        err_sys(&err, ERR_RETRY, "open journal");
+    else
+        is_good = journal_replay(fd, &sp->ledger, facts, &replay, &err) == 0;
+    if (fd >= 0)
+        close(fd);
+    if (!is_good)
+        LOG(&sp->log, SPOOL_UNREADABLE, F_NUMBER("journal", number), F_ERR(&err));
+    *out_is_damaged = !is_good || replay.is_damaged;
+    return is_good;
+}
+
+static int
+replay_journals(struct spool *sp, struct journal_facts *facts, struct err *err)
+{
+    struct numbers journals;
+    bool is_done = false;
+
+    if (list_folder(sp, "journal", ".jnl", &journals, err) < 0)
+        return -1;
+    for (size_t i = journals.n; i-- > 0 && !is_done;) {
+        bool is_damaged = false;
+        char name[64];
+
+        is_done = replay_one(sp, journals.list[i], facts, &is_damaged);
+        snprintf(name, sizeof name, "%016" PRIx64 ".jnl", journals.list[i]);
+        if (is_damaged)
+            set_aside(sp, "journal", name, true);
+    }
+    sp->next_journal = journals.n > 0 ? journals.list[journals.n - 1] + 1 : 1;
+    if (facts->next_segment > sp->next_segment)
+        sp->next_segment = facts->next_segment;
+    free(journals.list);
+    return 0;
+}
+
+/* ---- segments ---- */
+
+static uint64_t
+cut_of(const struct journal_facts *facts, uint64_t number)
+{
+    uint64_t cut = SPOOL_UNCUT;
+
+    for (size_t i = 0; i < facts->cuts_n; i++)
+        if (facts->cuts[i].segment == number && facts->cuts[i].offset < cut)
+            cut = facts->cuts[i].offset;
+    return cut;
+}
+
+static void
+take_received(struct spool *sp, uint64_t number, const struct segment_record *s)
+{
+    struct entry *e = ledger_find(&sp->ledger, s->id);
+    struct record r;
+
+    if (s->id == 0 || s->id == UINT64_MAX)
+        return;
+    if (e == NULL) {
+        ledger_record_receive(&sp->ledger, s, number, &r);
+        e = ledger_put(&sp->ledger, &r);
+    }
+    if (e->r.received.segment == number && e->r.received.offset == s->offset)
+        e->is_received_seen = true;
+}
+
+static void
+take_coded(struct spool *sp, uint64_t number, const struct segment_record *s)
+{
+    struct entry *e = ledger_find(&sp->ledger, s->id);
+
+    if (e != NULL && e->r.coded.segment == number && e->r.coded.offset == s->offset)
+        e->is_coded_seen = true;
+}
+
+/* Give back what was reserved and never filled; of a torn end nobody was told. */
+static void
+trim(struct spool *sp, int fd, uint64_t number, const struct segment_walk *walk)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+
+    if (sp->options.is_read_only || walk->damaged > 0 || walk->header.is_own || walk->is_closed ||
+        size <= (off_t)walk->end)
+        return;
+    if (ftruncate(fd, (off_t)walk->end) < 0)
+        LOG(&sp->log, SPOOL_NOT_REMOVED, F_NUMBER("segment", number));
+}
+
+static void
+take_walk(struct spool *sp, struct segment *s, int fd, const struct segment_walk *walk)
+{
+    char name[64];
+
+    for (size_t i = 0; i < walk->n; i++) {
+        if (walk->records[i].offset >= s->cut)
+            continue;
+        if (walk->records[i].kind == SEGMENT_RECEIVED)
+            take_received(sp, s->number, &walk->records[i]);
+        else
+            take_coded(sp, s->number, &walk->records[i]);
+    }
+    if (walk->torn > 0)
+        LOG(&sp->log, SPOOL_TAIL_TORN, F_NUMBER("segment", s->number),
+            F_NUMBER("records", walk->torn));
+    s->has_damage = walk->damaged > 0;
+    snprintf(name, sizeof name, "%016" PRIx64 ".seg", s->number);
+    if (s->has_damage)
+        set_aside(sp, "segments", name, false);
+    trim(sp, fd, s->number, walk);
+}
+
+static void
+read_segment(struct spool *sp, uint64_t number, const struct journal_facts *facts)
+{
+    struct segment_walk walk = {0};
+    struct err err = {0};
+    struct segment *s;
+    char path[PATH_MAX], name[64];
+    int fd;
+
+    segment_path(sp, number, path, sizeof path);
+    snprintf(name, sizeof name, "%016" PRIx64 ".seg", number);
+    fd = open(path, (sp->options.is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    if (fd < 0)
+        err_sys(&err, ERR_RETRY, "open segment");
+    else if (segment_read(fd, &walk, &err) == 0 && walk.header.number != number)
+        err_set(&err, ERR_REJECT, "the segment's number is not that of its name");
+    if (err.kind == ERR_NONE) {
+        s = segment_add(sp, number);
+        s->cut = cut_of(facts, number);
+        take_walk(sp, s, fd, &walk);
+    } else if (err.kind == ERR_REJECT) {
+        LOG(&sp->log, SPOOL_UNREADABLE, F_NUMBER("segment", number), F_ERR(&err));
+        set_aside(sp, "segments", name, true);
+    } else {
+        LOG(&sp->log, SPOOL_UNREADABLE, F_NUMBER("segment", number), F_ERR(&err));
+        segment_add(sp, number)->is_unreadable = true;
+    }
+    segment_walk_fini(&walk);
+    if (fd >= 0)
+        close(fd);
+}
+
+static int
+read_segments(struct spool *sp, const struct journal_facts *facts, struct err *err)
+{
+    struct numbers segments;
+
+    if (list_folder(sp, "segments", ".seg", &segments, err) < 0)
+        return -1;
+    for (size_t i = 0; i < segments.n; i++)
+        read_segment(sp, segments.list[i], facts);
+    if (segments.n > 0 && segments.list[segments.n - 1] >= sp->next_segment)
+        sp->next_segment = segments.list[segments.n - 1] + 1;
+    free(segments.list);
+    return 0;
+}
+
+/* ---- where they disagree ---- */
+
+static bool
+is_there(struct spool *sp, const struct place *p, bool is_seen)
+{
+    struct segment *s = p->segment != 0 ? segment_find(sp, p->segment) : NULL;
+
+    return s != NULL && (is_seen || s->is_unreadable);
+}
+
+static void
+reconcile(struct spool *sp, struct entry *e)
+{
+    bool has_received = is_there(sp, &e->r.received, e->is_received_seen);
+    bool has_coded = is_there(sp, &e->r.coded, e->is_coded_seen);
+    bool is_coded_lost = e->r.coded.segment != 0 && !has_coded;
+    struct record r = e->r;
+
+    if (has_received && !is_coded_lost)
+        return;
+    if (!has_received)
+        r.received.segment = 0;
+    if (is_coded_lost)
+        r.coded = (struct place){0};
+    if (!record_is_done(&r)) {
+        LOG(&sp->log, SPOOL_BYTES_MISSING, F_NUMBER("entry_id", r.id),
+            F_WORD("state", instance_state_word(r.state)),
+            F_WORD("missing", has_received ? "coded" : "received"));
+        if (has_received && r.is_inspected && r.state != INSTANCE_QUARANTINED) {
+            r.state = INSTANCE_INSPECTED; /* it can be coded again, and comes out the same */
+        } else if (!has_received && !has_coded && r.state != INSTANCE_QUARANTINED) {
+            r.state = INSTANCE_QUARANTINED;
+            r.last_error = ledger_word(&sp->ledger, "its bytes are missing from the spool");
+            r.at_us[r.state] = clock_wall_us();
+        }
+    } else if (is_coded_lost && e->r.coded.object_size > 0) {
+        r.coded = e->r.coded; /* keep what the manifest needs: size and digest */
+        r.coded.segment = 0;
+    }
+    ledger_put(&sp->ledger, &r);
+}
+
+int
+recover(struct spool *sp, struct err *err)
+{
+    struct journal_facts facts = {0};
+    int rc = -1;
+
+    if (replay_journals(sp, &facts, err) < 0 || read_segments(sp, &facts, err) < 0)
+        goto out;
+    for (size_t i = 0; i < sp->ledger.n; i++)
+        reconcile(sp, sp->ledger.entries[i]);
+    for (size_t i = 0; i < sp->ledger.studies_n; i++)
+        sp->ledger.studies[i]->moved_ms = clock_mono_ms();
+    rc = 0;
+out:
+    journal_facts_fini(&facts);
+    return rc;
+}

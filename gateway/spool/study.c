@@ -1,0 +1,223 @@
+/* study.c - what belongs to a study: counts, open associations, quiet time, manifests. */
+#include "gateway/spool/internal.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct association *
+find_association(struct spool *sp, uint64_t number)
+{
+    for (size_t i = 0; i < sp->associations_n; i++)
+        if (sp->associations[i].number == number)
+            return &sp->associations[i];
+    return NULL;
+}
+
+uint64_t
+spool_association_begin(struct spool *sp)
+{
+    uint64_t number;
+
+    gate_lock(&sp->gate);
+    number = ++sp->next_association;
+    sp->associations =
+        mem_grow(sp->associations, (sp->associations_n + 1) * sizeof *sp->associations);
+    sp->associations[sp->associations_n++] = (struct association){.number = number};
+    spool_changed(sp);
+    gate_unlock(&sp->gate);
+    return number;
+}
+
+void
+spool_association_end(struct spool *sp, uint64_t number)
+{
+    struct association *a;
+
+    gate_lock(&sp->gate);
+    a = find_association(sp, number);
+    if (a != NULL) {
+        for (size_t i = 0; i < a->n; i++) {
+            a->studies[i]->open_associations--;
+            a->studies[i]->moved_ms = clock_mono_ms();
+        }
+        free(a->studies);
+        *a = sp->associations[--sp->associations_n];
+    }
+    spool_changed(sp);
+    gate_unlock(&sp->gate);
+}
+
+void
+study_note_arrival(struct spool *sp, struct entry *e)
+{
+    struct association *a = find_association(sp, e->association);
+
+    if (a == NULL || e->study == NULL)
+        return;
+    for (size_t i = 0; i < a->n; i++)
+        if (a->studies[i] == e->study)
+            return;
+    a->studies = mem_grow(a->studies, (a->n + 1) * sizeof(struct study *));
+    a->studies[a->n++] = e->study;
+    e->study->open_associations++;
+}
+
+static void
+describe(const struct spool *sp, const struct study *s, struct spool_study *out)
+{
+    *out = (struct spool_study){0};
+    text_copy(out->study_uid, sizeof out->study_uid, s->uid);
+    text_copy(out->calling_ae, sizeof out->calling_ae, s->calling_ae);
+    text_copy(out->modality, sizeof out->modality, s->first.modality);
+    text_copy(out->study_date, sizeof out->study_date, s->first.study_date);
+    text_copy(out->study_time, sizeof out->study_time, s->first.study_time);
+    text_copy(out->body_part, sizeof out->body_part, s->first.body_part);
+    memcpy(out->counts, s->counts, sizeof out->counts);
+    out->total = s->total;
+    out->bytes = s->bytes;
+    out->first_arrival_us = s->first_arrival_us;
+    out->last_arrival_us = s->last_arrival_us;
+    out->open_associations = s->open_associations;
+    out->revision = s->revision;
+    out->closed_at_us = s->closed_at_us;
+    out->acked_revision = s->acked_revision;
+    out->unlisted = s->unlisted;
+    if (s->open_associations == 0 && sp->ledger.counts[INSTANCE_RECEIVED] == 0)
+        out->quiet_ms = clock_mono_ms() - s->moved_ms;
+}
+
+static int
+by_arrival(const void *a, const void *b)
+{
+    const struct spool_study *x = a, *y = b;
+
+    return (x->first_arrival_us > y->first_arrival_us) -
+           (x->first_arrival_us < y->first_arrival_us);
+}
+
+void
+spool_studies(struct spool *sp, struct spool_study **out_studies, size_t *out_n)
+{
+    struct spool_study *list;
+    size_t n = 0;
+
+    gate_lock(&sp->gate);
+    list = mem_new((sp->ledger.studies_n + 1) * sizeof *list);
+    for (size_t i = 0; i < sp->ledger.studies_n; i++)
+        if (sp->ledger.studies[i]->total > 0)
+            describe(sp, sp->ledger.studies[i], &list[n++]);
+    gate_unlock(&sp->gate);
+    qsort(list, n, sizeof *list, by_arrival);
+    *out_studies = list;
+    *out_n = n;
+}
+
+int
+spool_study(struct spool *sp, const char *study_uid, struct spool_study *out, struct err *err)
+{
+    struct study *s;
+
+    gate_lock(&sp->gate);
+    s = ledger_study(&sp->ledger, study_uid);
+    if (s != NULL)
+        describe(sp, s, out);
+    gate_unlock(&sp->gate);
+    return s != NULL ? 0 : err_set(err, ERR_NOT_FOUND, "there is no such study");
+}
+
+/* The body of the next manifest; false when there is nothing new. Locked. */
+static bool
+make_manifest(struct spool *sp, struct study *s, struct buf *body, uint32_t *out_revision)
+{
+    uint64_t *ids = mem_new((size_t)s->unlisted * sizeof *ids);
+    size_t n = 0;
+
+    for (size_t i = 0; i < sp->ledger.n && n < s->unlisted; i++) {
+        const struct entry *e = sp->ledger.entries[i];
+
+        if (e->study == s && e->r.revision == 0 && record_is_listable(&e->r))
+            ids[n++] = e->r.id;
+    }
+    *out_revision = s->revision + (n > 0);
+    if (n > 0)
+        journal_body_manifest(body, s->uid, *out_revision, clock_wall_us(), ids, n);
+    free(ids);
+    return n > 0;
+}
+
+int
+spool_manifest_close(struct spool *sp, const char *study_uid, uint32_t *out_revision,
+                     struct err *err)
+{
+    struct work w = {.kind = WORK_BODY};
+    bool has_news = false;
+    uint32_t revision = 0;
+    struct study *s;
+    int rc = 0;
+
+    buf_init(&w.body, JOURNAL_BODY_BYTES);
+    gate_lock(&sp->gate);
+    s = ledger_study(&sp->ledger, study_uid);
+    if (s != NULL)
+        has_news = make_manifest(sp, s, &w.body, &revision);
+    gate_unlock(&sp->gate);
+    if (s == NULL)
+        rc = err_set(err, ERR_NOT_FOUND, "there is no such study");
+    else if (has_news)
+        rc = committer_do(sp, &w, err);
+    buf_fini(&w.body);
+    if (rc < 0)
+        return err_context(err, "close manifest");
+    *out_revision = revision;
+    return 0;
+}
+
+int
+spool_manifest_acked(struct spool *sp, const char *study_uid, uint32_t revision, struct err *err)
+{
+    struct work w = {.kind = WORK_BODY};
+    struct study *s;
+    int rc;
+
+    buf_init(&w.body, JOURNAL_BODY_BYTES);
+    gate_lock(&sp->gate);
+    s = ledger_study(&sp->ledger, study_uid);
+    if (s != NULL)
+        journal_body_acked(&w.body, s->uid, revision);
+    gate_unlock(&sp->gate);
+    if (s == NULL)
+        rc = err_set(err, ERR_NOT_FOUND, "there is no such study");
+    else
+        rc = committer_do(sp, &w, err);
+    buf_fini(&w.body);
+    return rc < 0 ? err_context(err, "acknowledge manifest") : 0;
+}
+
+uint64_t
+spool_number_get(struct spool *sp, const char *name)
+{
+    uint64_t *at, value;
+
+    gate_lock(&sp->gate);
+    at = ledger_number(&sp->ledger, name, false);
+    value = at != NULL ? *at : 0;
+    gate_unlock(&sp->gate);
+    return value;
+}
+
+int
+spool_number_set(struct spool *sp, const char *name, uint64_t value, struct err *err)
+{
+    struct work w = {.kind = WORK_BODY};
+    int rc;
+
+    buf_init(&w.body, JOURNAL_BODY_BYTES);
+    journal_body_number(&w.body, name, value);
+    rc = committer_do(sp, &w, err);
+    buf_fini(&w.body);
+    return rc < 0 ? err_context(err, "number %s", name) : 0;
+}
