@@ -1,0 +1,293 @@
+/* upper_transport.cc - whole PDUs in and out of a socket, under deadlines.
+ * Invariants: bytes reach DCMTK only from a PDU that is whole and passed dimse_pdu.h; a PDU leaves
+ * in one write; after the first failure nothing more is read or written. */
+#include "proto/dicom/dcmtk/upper_transport.hpp"
+
+extern "C" {
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/dicom/dimse_pdu.h"
+}
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Room for one PDU and what came with it. */
+static const size_t IN_BYTES = 2 * 131072 + 4096;
+
+bool
+upper_wire::fail(upper_end how, const char *text)
+{
+    if (end == UPPER_OPEN) {
+        end = how;
+        snprintf(why, sizeof why, "%s", text);
+        if (how == UPPER_BROKEN) { /* PS3.8 9.3.8: source 2 provider, reason 6 invalid parameter */
+            static const uint8_t abort_pdu[10] = {PDU_ABORT, 0, 0, 0, 0, 4, 0, 0, 2, 6};
+            if (::send(fd, abort_pdu, sizeof abort_pdu, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+                end = UPPER_CLOSED;
+        }
+    }
+    return false;
+}
+
+/* Wait until the socket is ready; false when the deadline passed. */
+static bool
+wait_ready(int fd, short what, int64_t deadline_ms)
+{
+    for (;;) {
+        int64_t left = deadline_ms - clock_mono_ms();
+        struct pollfd p = {fd, what, 0};
+        if (left <= 0)
+            return false;
+        int n = poll(&p, 1, left > 60000 ? 60000 : (int)left);
+        if (n > 0)
+            return true;
+        if (n < 0 && errno != EINTR)
+            return true; /* the read or write will say what is wrong */
+    }
+}
+
+bool
+upper_wire::receive_some(int64_t deadline_ms)
+{
+    int one = 1;
+
+    if (fd < 0)
+        return fail(UPPER_CLOSED, "connection is closed");
+    if (in.size() < IN_BYTES)
+        in.resize(IN_BYTES);
+    if (from > 0 && to > IN_BYTES / 2) {
+        memmove(in.data(), in.data() + from, to - from);
+        to -= from;
+        from = 0;
+    }
+    for (;;) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+        ssize_t n = recv(fd, in.data() + to, in.size() - to, MSG_DONTWAIT);
+        if (n > 0) {
+            to += (size_t)n;
+            return true;
+        }
+        if (n == 0)
+            return fail(UPPER_CLOSED, "peer closed the connection");
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            return fail(UPPER_CLOSED, strerror(errno));
+        if (!wait_ready(fd, POLLIN, deadline_ms))
+            return fail(UPPER_LATE, to > from ? "PDU not whole within its deadline"
+                                              : "silent until the deadline");
+    }
+}
+
+bool
+upper_wire::receive(size_t wanted, int64_t deadline_ms)
+{
+    while (to - from < wanted)
+        if (!receive_some(deadline_ms))
+            return false;
+    return true;
+}
+
+/* Have a whole PDU at the front, looked at. */
+bool
+upper_wire::next_pdu()
+{
+    struct err err = {};
+    uint32_t length = 0;
+
+    if (from == to && !receive(1, clock_mono_ms() + wait_ms))
+        return false;
+    int64_t deadline = clock_mono_ms() + limits.pdu_ms;
+    if (!receive(PDU_HEAD_BYTES, deadline))
+        return false;
+    if (pdu_head_check(in.data() + from, limits.pdu_bytes, &length, &err) < 0)
+        return fail(UPPER_BROKEN, err.text);
+    size_t n = PDU_HEAD_BYTES + (size_t)length;
+    if (!receive(n, deadline))
+        return false;
+    const uint8_t *pdu = in.data() + from;
+    if (pdu[0] == PDU_DATA && pdu_data_check(pdu, n, &err) < 0)
+        return fail(UPPER_BROKEN, err.text);
+    if (pdu[0] == PDU_ASSOCIATE_RQ || pdu[0] == PDU_ASSOCIATE_AC) {
+        std::unique_ptr<pdu_associate> parsed(new pdu_associate);
+        if (pdu_associate_read(pdu, n, parsed.get(), &err) < 0)
+            return fail(UPPER_BROKEN, err.text);
+    }
+    whole = n;
+    return true;
+}
+
+ssize_t
+upper_wire::read(void *bytes, size_t n)
+{
+    if (end != UPPER_OPEN || (whole == 0 && !next_pdu()))
+        return end == UPPER_CLOSED ? 0 : -1;
+    if (n > whole)
+        n = whole;
+    memcpy(bytes, in.data() + from, n);
+    from += n;
+    whole -= n;
+    if (from == to)
+        from = to = 0;
+    return (ssize_t)n;
+}
+
+bool
+upper_wire::has_input()
+{
+    struct pollfd p = {fd, POLLIN, 0};
+
+    return from < to || fd < 0 || poll(&p, 1, 0) > 0;
+}
+
+bool
+upper_wire::flush()
+{
+    int64_t deadline = clock_mono_ms() + limits.pdu_ms;
+    size_t at = 0;
+
+    while (at < out.size()) {
+        ssize_t n =
+            fd < 0 ? -1 : ::send(fd, out.data() + at, out.size() - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n > 0) {
+            at += (size_t)n;
+        } else if (fd < 0 || (errno != EAGAIN && errno != EINTR)) {
+            return fail(UPPER_CLOSED, fd < 0 ? "connection is closed" : strerror(errno));
+        } else if (errno == EAGAIN && !wait_ready(fd, POLLOUT, deadline)) {
+            return fail(UPPER_LATE, "peer does not read");
+        }
+    }
+    out.clear();
+    return true;
+}
+
+/* DCMTK hands over a PDU's head and body one after the other; they leave together. */
+ssize_t
+upper_wire::write(const void *bytes, size_t n)
+{
+    const uint8_t *p = (const uint8_t *)bytes;
+
+    if (end != UPPER_OPEN)
+        return -1;
+    out.insert(out.end(), p, p + n);
+    if (out.size() < PDU_HEAD_BYTES)
+        return (ssize_t)n;
+    size_t body = (size_t)out[2] << 24 | (size_t)out[3] << 16 | (size_t)out[4] << 8 | out[5];
+    if (out.size() < PDU_HEAD_BYTES + body)
+        return (ssize_t)n;
+    return flush() ? (ssize_t)n : -1;
+}
+
+void
+upper_wire::shut()
+{
+    std::lock_guard<std::mutex> guard(lock);
+    if (fd >= 0)
+        (void)shutdown(fd, SHUT_RDWR);
+}
+
+void
+upper_wire::close()
+{
+    std::lock_guard<std::mutex> guard(lock);
+    if (fd >= 0)
+        (void)::close(fd);
+    fd = -1;
+}
+
+UpperConnection::UpperConnection(DcmNativeSocketType fd, upper_wire *wire_of_assoc)
+    : DcmTransportConnection(fd), wire(wire_of_assoc)
+{
+    int one = 1;
+
+    wire->fd = fd;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+}
+
+UpperConnection::~UpperConnection()
+{
+    wire->close();
+}
+
+OFCondition
+UpperConnection::serverSideHandshake()
+{
+    return EC_Normal;
+}
+
+OFCondition
+UpperConnection::clientSideHandshake()
+{
+    return EC_Normal;
+}
+
+OFCondition
+UpperConnection::renegotiate(const char *)
+{
+    return EC_Normal;
+}
+
+ssize_t
+UpperConnection::read(void *bytes, size_t n)
+{
+    return wire->read(bytes, n);
+}
+
+ssize_t
+UpperConnection::write(void *bytes, size_t n)
+{
+    return wire->write(bytes, n);
+}
+
+void
+UpperConnection::close()
+{
+    wire->close();
+    setSocket(-1);
+}
+
+void
+UpperConnection::closeTransportConnection()
+{
+    close();
+}
+
+unsigned long
+UpperConnection::getPeerCertificateLength()
+{
+    return 0;
+}
+
+unsigned long
+UpperConnection::getPeerCertificate(void *, unsigned long)
+{
+    return 0;
+}
+
+/* read() keeps the deadlines itself and never waits past them. */
+OFBool
+UpperConnection::networkDataAvailable(int)
+{
+    return OFTrue;
+}
+
+OFBool
+UpperConnection::isTransparentConnection()
+{
+    return OFFalse;
+}
+
+OFString &
+UpperConnection::dumpConnectionParameters(OFString &text)
+{
+    text = "plain TCP";
+    return text;
+}

@@ -1,0 +1,482 @@
+/* dimse_listen.c - the port, the connections that have not yet asked, and a thread an association.
+ *
+ * One thread gathers the A-ASSOCIATE-RQ of every new connection by poll(); a connection that has
+ * not delivered it whole by its deadline is closed, and the oldest gives way when there are
+ * LIMIT_HALF_OPEN of them. So silent peers never hold a thread nor a place among the associations.
+ * Invariant: a connection belongs to the gathering thread until its request is whole, then to its
+ * association's thread. */
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/base/thread.h"
+#include "proto/dicom/dimse_assoc.h"
+#include "proto/dicom/dimse_pdu.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HALF_OPEN_COUNT = 256 }; /* LIMIT_HALF_OPEN; C arrays want a constant */
+
+struct half { /* a connection whose request is not whole */
+    int fd;
+    int64_t deadline_ms;
+    struct dimse_peer peer;
+    uint8_t *pdu;
+    size_t n, wanted;
+};
+
+struct running {
+    struct dimse_listener *listener;
+    struct running *next;
+    pthread_t thread;
+    struct half from;
+    struct dimse_assoc *assoc; /* lock */
+    bool is_done;              /* lock */
+};
+
+struct dimse_listener {
+    struct dimse_listener_options options;
+    char address[46];
+    uint16_t port;
+    int listen_fd, wake_fd;
+    pthread_t thread;
+    struct half half[HALF_OPEN_COUNT];
+    size_t half_count;
+    struct gate gate;
+    struct running *running;
+    size_t active;
+    bool is_stopping;
+};
+
+static void *gather(void *arg);
+static void *associate(void *arg);
+
+static void
+note(const struct dimse_listener *l, enum dimse_note what, const struct dimse_peer *peer,
+     const struct err *err)
+{
+    if (l->options.note)
+        l->options.note(what, peer, err, l->options.user);
+}
+
+static int
+open_port(struct dimse_listener *l, struct err *err)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(l->options.port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(l->options.port)};
+    bool is_v6 = strchr(l->address, ':') != NULL;
+    struct sockaddr *address = is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
+    socklen_t n = is_v6 ? sizeof v6 : sizeof v4;
+    int one = 1;
+
+    if (inet_pton(is_v6 ? AF_INET6 : AF_INET, l->address,
+                  is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) != 1)
+        return err_set(err, ERR_FATAL, "DICOM address %s is not numeric", l->address);
+    l->listen_fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (l->listen_fd < 0)
+        return err_sys(err, ERR_FATAL, "socket");
+    (void)setsockopt(l->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(l->listen_fd, address, n) < 0 || listen(l->listen_fd, 512) < 0)
+        return err_sys(err, ERR_FATAL, "DICOM port %s:%u", l->address, l->options.port);
+    if (getsockname(l->listen_fd, address, &n) < 0)
+        return err_sys(err, ERR_FATAL, "DICOM port");
+    l->port = ntohs(is_v6 ? v6.sin6_port : v4.sin_port);
+    return 0;
+}
+
+int
+dimse_listen(const struct dimse_listener_options *options, struct dimse_listener **out_listener,
+             struct err *err)
+{
+    struct dimse_listener *l = mem_new(sizeof *l);
+
+    CHECK(HALF_OPEN_COUNT == LIMIT_HALF_OPEN);
+    l->options = *options;
+    l->options.deadlines = dimse_deadlines_or_limits(&options->deadlines);
+    if (l->options.max_associations == 0)
+        l->options.max_associations = LIMIT_ASSOCIATIONS;
+    text_copy(l->address, sizeof l->address, options->address ? options->address : "0.0.0.0");
+    l->listen_fd = -1;
+    l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    gate_init(&l->gate);
+    if (l->wake_fd < 0) {
+        err_sys(err, ERR_FATAL, "eventfd");
+        goto failed;
+    }
+    if (open_port(l, err) < 0)
+        goto failed;
+    l->thread = thread_start("dimse-listen", gather, l);
+    *out_listener = l;
+    return 0;
+failed:
+    if (l->listen_fd >= 0)
+        close(l->listen_fd);
+    if (l->wake_fd >= 0)
+        close(l->wake_fd);
+    gate_fini(&l->gate);
+    free(l);
+    return -1;
+}
+
+uint16_t
+dimse_listener_port(const struct dimse_listener *listener)
+{
+    return listener->port;
+}
+
+size_t
+dimse_listener_associations(struct dimse_listener *listener)
+{
+    gate_lock(&listener->gate);
+    size_t n = listener->active;
+    gate_unlock(&listener->gate);
+    return n;
+}
+
+static void
+wake(struct dimse_listener *l)
+{
+    uint64_t one = 1;
+
+    /* Full means that it is awake already. */
+    if (write(l->wake_fd, &one, sizeof one) < 0)
+        CHECK(errno == EAGAIN);
+}
+
+/* Join threads that are through; all of them when stopping. */
+static void
+reap(struct dimse_listener *l, bool wait_for_all)
+{
+    struct running **at = &l->running;
+
+    while (*at) {
+        struct running *r = *at;
+        gate_lock(&l->gate);
+        bool is_done = r->is_done;
+        gate_unlock(&l->gate);
+        if (!is_done && !wait_for_all) {
+            at = &r->next;
+            continue;
+        }
+        thread_join(r->thread);
+        *at = r->next;
+        free(r);
+    }
+}
+
+void
+dimse_listener_free(struct dimse_listener **listener)
+{
+    struct dimse_listener *l = *listener;
+
+    if (!l)
+        return;
+    *listener = NULL;
+    gate_lock(&l->gate);
+    l->is_stopping = true;
+    for (struct running *r = l->running; r; r = r->next)
+        if (r->assoc)
+            upper_shut(r->assoc->upper);
+    gate_unlock(&l->gate);
+    wake(l);
+    thread_join(l->thread);
+    reap(l, true);
+    close(l->listen_fd);
+    close(l->wake_fd);
+    gate_fini(&l->gate);
+    free(l);
+}
+
+static void
+drop_half(struct dimse_listener *l, size_t i)
+{
+    if (l->half[i].fd >= 0)
+        close(l->half[i].fd);
+    free(l->half[i].pdu);
+    l->half_count--;
+    memmove(&l->half[i], &l->half[i + 1], (l->half_count - i) * sizeof l->half[0]);
+}
+
+/* The new ones; oldest first in the table. false: no descriptor was to be had. */
+static bool
+accept_new(struct dimse_listener *l)
+{
+    for (int i = 0; i < 64; i++) {
+        struct sockaddr_storage from = {0};
+        socklen_t n = sizeof from;
+        int fd = accept4(l->listen_fd, (struct sockaddr *)&from, &n, SOCK_CLOEXEC);
+        if (fd < 0)
+            return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+        if (l->half_count == HALF_OPEN_COUNT) {
+            note(l, DIMSE_NOTE_SILENT, &l->half[0].peer, NULL);
+            drop_half(l, 0);
+        }
+        struct half *h = &l->half[l->half_count++];
+        *h = (struct half){.fd = fd, .wanted = PDU_HEAD_BYTES};
+        h->deadline_ms = clock_mono_ms() + l->options.deadlines.associate_ms;
+        h->pdu = mem_new(PDU_HEAD_BYTES);
+        if (from.ss_family == AF_INET6) {
+            const struct sockaddr_in6 *v6 = (const void *)&from;
+            inet_ntop(AF_INET6, &v6->sin6_addr, h->peer.address, sizeof h->peer.address);
+            h->peer.port = ntohs(v6->sin6_port);
+        } else {
+            const struct sockaddr_in *v4 = (const void *)&from;
+            inet_ntop(AF_INET, &v4->sin_addr, h->peer.address, sizeof h->peer.address);
+            h->peer.port = ntohs(v4->sin_port);
+        }
+    }
+    return true;
+}
+
+/* A last word to a connection that gets no association. */
+static void
+say_and_close(int fd, uint8_t type, uint8_t a, uint8_t b, uint8_t c)
+{
+    const uint8_t pdu[10] = {type, 0, 0, 0, 0, 4, 0, a, b, c};
+
+    if (send(fd, pdu, sizeof pdu, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof pdu)
+        (void)shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+/* Its request is whole: a thread, or the answer that there is none (PS3.8 9.3.4: 2, 3, 2). */
+static void
+start(struct dimse_listener *l, size_t i)
+{
+    gate_lock(&l->gate);
+    bool is_full = l->active >= l->options.max_associations;
+    if (!is_full)
+        l->active++;
+    gate_unlock(&l->gate);
+    if (is_full) {
+        note(l, DIMSE_NOTE_FULL, &l->half[i].peer, NULL);
+        say_and_close(l->half[i].fd, PDU_ASSOCIATE_RJ, 2, 3, 2);
+        l->half[i].fd = -1;
+        drop_half(l, i);
+        return;
+    }
+    struct running *r = mem_new(sizeof *r);
+    r->listener = l;
+    r->from = l->half[i];
+    l->half[i].fd = -1;
+    l->half[i].pdu = NULL;
+    drop_half(l, i);
+    gate_lock(&l->gate);
+    r->next = l->running;
+    l->running = r;
+    gate_unlock(&l->gate);
+    r->thread = thread_start("dimse-assoc", associate, r);
+}
+
+/* Read on; false: the connection is no longer in the table. */
+static bool
+advance(struct dimse_listener *l, size_t i)
+{
+    struct half *h = &l->half[i];
+    struct err err = {0};
+    uint32_t length;
+
+    for (;;) {
+        ssize_t n = recv(h->fd, h->pdu + h->n, h->wanted - h->n, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return true;
+        if (n <= 0) { /* gone before it asked: nothing to tell, nobody to tell it */
+            drop_half(l, i);
+            return false;
+        }
+        h->n += (size_t)n;
+        if (h->n < h->wanted)
+            continue;
+        if (h->wanted > PDU_HEAD_BYTES) {
+            start(l, i);
+            return false;
+        }
+        if (h->pdu[0] != PDU_ASSOCIATE_RQ || pdu_head_check(h->pdu, 0, &length, &err) < 0) {
+            note(l, DIMSE_NOTE_MALFORMED, &h->peer, err.kind ? &err : NULL);
+            say_and_close(h->fd, PDU_ABORT, 0, 2, h->pdu[0] > PDU_ABORT ? 1 : 2);
+            h->fd = -1;
+            drop_half(l, i);
+            return false;
+        }
+        h->wanted = PDU_HEAD_BYTES + (size_t)length;
+        h->pdu = mem_grow(h->pdu, h->wanted);
+    }
+}
+
+static void
+drop_late(struct dimse_listener *l)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    for (size_t i = l->half_count; i-- > 0;) {
+        if (l->half[i].deadline_ms > now_ms)
+            continue;
+        note(l, DIMSE_NOTE_SILENT, &l->half[i].peer, NULL);
+        drop_half(l, i);
+    }
+}
+
+static int
+wait_of(const struct dimse_listener *l, bool is_starved)
+{
+    int64_t left_ms = is_starved ? 200 : 60000, now_ms = clock_mono_ms();
+
+    for (size_t i = 0; i < l->half_count; i++)
+        if (l->half[i].deadline_ms - now_ms < left_ms)
+            left_ms = l->half[i].deadline_ms - now_ms;
+    return left_ms < 0 ? 0 : (int)left_ms;
+}
+
+static void *
+gather(void *arg)
+{
+    struct dimse_listener *l = arg;
+    struct pollfd fds[HALF_OPEN_COUNT + 2];
+    bool is_starved = false, is_stopping = false;
+    uint64_t count;
+
+    while (!is_stopping) {
+        size_t n = l->half_count;
+        fds[0] = (struct pollfd){l->wake_fd, POLLIN, 0};
+        fds[1] = (struct pollfd){is_starved ? -1 : l->listen_fd, POLLIN, 0};
+        for (size_t i = 0; i < n; i++)
+            fds[2 + i] = (struct pollfd){l->half[i].fd, POLLIN, 0};
+        if (poll(fds, 2 + n, wait_of(l, is_starved)) < 0)
+            CHECK(errno == EINTR || errno == ENOMEM);
+        is_starved = false;
+        if (fds[0].revents && read(l->wake_fd, &count, sizeof count) < 0)
+            CHECK(errno == EAGAIN);
+        for (size_t i = n; i-- > 0;)
+            if (fds[2 + i].revents)
+                (void)advance(l, i);
+        drop_late(l);
+        if (fds[1].revents)
+            is_starved = !accept_new(l);
+        reap(l, false);
+        gate_lock(&l->gate);
+        is_stopping = l->is_stopping;
+        gate_unlock(&l->gate);
+    }
+    while (l->half_count > 0)
+        drop_half(l, l->half_count - 1);
+    return NULL;
+}
+
+/* Answers to each proposed context; the accepted ones are the association's. */
+static size_t
+answer_contexts(const struct dimse_listener *l, const struct pdu_associate *rq,
+                struct upper_answer *answers, struct dimse_assoc *assoc)
+{
+    for (size_t i = 0; i < rq->context_count; i++) {
+        const struct pdu_context *c = &rq->contexts[i];
+        const char *proposed[PDU_SYNTAXES];
+        enum dimse_offer offer =
+            l->options.offers(c->abstract_syntax, c->peer_is_scp, l->options.user);
+        for (size_t s = 0; s < c->syntax_count; s++)
+            proposed[s] = c->syntaxes[s];
+        int chosen = dimse_choose_syntax(offer, proposed, c->syntax_count);
+        answers[i] =
+            (struct upper_answer){.context = c->id, .refusal = offer == DIMSE_NOT_OFFERED ? 3 : 4};
+        if (chosen < 0)
+            continue;
+        answers[i].transfer_syntax = c->syntaxes[chosen];
+        answers[i].peer_is_scp = c->peer_is_scp;
+        answers[i].is_scp_only = c->is_scp_only;
+        struct dimse_context *agreed = &assoc->contexts[assoc->context_count++];
+        agreed->id = c->id;
+        agreed->peer_is_scp = c->peer_is_scp;
+        text_copy(agreed->abstract_syntax, sizeof agreed->abstract_syntax, c->abstract_syntax);
+        text_copy(agreed->transfer_syntax, sizeof agreed->transfer_syntax, c->syntaxes[chosen]);
+    }
+    return rq->context_count;
+}
+
+/* false: refused or broken; the peer was told. */
+static bool
+establish(struct dimse_listener *l, struct dimse_assoc *assoc, const struct pdu_associate *rq)
+{
+    struct upper_answer answers[DIMSE_CONTEXTS];
+    struct err err = {0};
+    enum dimse_admission admission; /* titles that are none are not asked about */
+
+    if (assoc->peer.calling[0] == 0)
+        admission = DIMSE_CALLING_UNKNOWN;
+    else if (assoc->peer.called[0] == 0)
+        admission = DIMSE_CALLED_UNKNOWN;
+    else
+        admission = l->options.admit(&assoc->peer, l->options.user);
+    if (admission != DIMSE_ADMITTED) {
+        note(l, DIMSE_NOTE_REFUSED, &assoc->peer, NULL);
+        upper_reject(assoc->upper, admission == DIMSE_CALLED_UNKNOWN ? 7 : 3);
+        assoc->is_over = true;
+        return false;
+    }
+    size_t n = answer_contexts(l, rq, answers, assoc);
+    if (upper_accept(assoc->upper, &dimse_identity, answers, n, &err) < 0) {
+        note(l, DIMSE_NOTE_MALFORMED, &assoc->peer, &err);
+        return false;
+    }
+    return true;
+}
+
+static void
+run_association(struct running *r, const struct pdu_associate *rq, struct dimse_assoc *assoc)
+{
+    struct dimse_listener *l = r->listener;
+
+    gate_lock(&l->gate);
+    r->assoc = assoc;
+    bool is_stopping = l->is_stopping;
+    gate_unlock(&l->gate);
+    if (!is_stopping && establish(l, assoc, rq))
+        l->options.serve(assoc, l->options.user);
+    if (!assoc->is_over)
+        upper_abort(assoc->upper, false);
+    gate_lock(&l->gate);
+    r->assoc = NULL;
+    gate_unlock(&l->gate);
+    upper_free(&assoc->upper);
+}
+
+static void *
+associate(void *arg)
+{
+    struct running *r = arg;
+    struct dimse_listener *l = r->listener;
+    struct dimse_assoc *assoc = mem_new(sizeof *assoc);
+    struct pdu_associate *rq = mem_new(sizeof *rq);
+    struct upper_limits limits = dimse_upper_limits(&l->options.deadlines);
+    struct err err = {0};
+
+    assoc->peer = r->from.peer;
+    assoc->number = dimse_next_number();
+    assoc->deadlines = l->options.deadlines;
+    if (pdu_associate_read(r->from.pdu, r->from.n, rq, &err) < 0) {
+        note(l, DIMSE_NOTE_MALFORMED, &assoc->peer, &err);
+        say_and_close(r->from.fd, PDU_ABORT, 0, 2, 6);
+    } else {
+        memcpy(assoc->peer.calling, rq->calling, sizeof rq->calling);
+        memcpy(assoc->peer.called, rq->called, sizeof rq->called);
+        memcpy(assoc->peer.implementation_uid, rq->implementation_uid, 65);
+        memcpy(assoc->peer.implementation_version, rq->implementation_version, 17);
+        if (upper_receive(r->from.fd, r->from.pdu, r->from.n, &limits, &assoc->upper, &err) < 0)
+            note(l, DIMSE_NOTE_MALFORMED, &assoc->peer, &err);
+        else
+            run_association(r, rq, assoc);
+    }
+    free(r->from.pdu);
+    free(rq);
+    free(assoc);
+    gate_lock(&l->gate);
+    l->active--;
+    r->is_done = true;
+    gate_unlock(&l->gate);
+    wake(l);
+    return NULL;
+}
