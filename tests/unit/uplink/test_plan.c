@@ -192,78 +192,97 @@ after_a_cut_the_centre_is_asked_before_anything_goes_again(void **state)
 }
 
 /* Invariant 1, against a centre that keeps a map of bytes, answers late and loses bundles. */
+enum { JOBS = 12, LINES = 3 };
+
+struct centre {
+    struct plan *plan;
+    uint8_t there[JOBS + 1][SIZE], on_way[JOBS + 1][SIZE];
+    struct plan_piece pieces[LINES][PIECES];
+    size_t count[LINES];
+    unsigned seed, held;
+};
+
+static void
+centre_is_offered(struct centre *c, uint64_t id)
+{
+    struct ranges have = {0};
+    struct link_object_state answer = {.state = LINK_PARTIAL};
+
+    for (uint64_t b = 0; b < SIZE; b++)
+        if (c->there[id][b])
+            ranges_add(&have, b, b + 1);
+    answer.have = have.at;
+    answer.have_n = have.n;
+    plan_offered(c->plan, id, &answer);
+    ranges_fini(&have);
+}
+
+static void
+centre_is_sent_to(struct centre *c, unsigned line)
+{
+    int64_t wait;
+
+    c->count[line] =
+        plan_take(c->plan, 1 + (uint64_t)rand_r(&c->seed) % 700, c->pieces[line], PIECES, 1, &wait);
+    for (size_t i = 0; i < c->count[line]; i++)
+        for (uint64_t b = 0; b < c->pieces[line][i].n; b++)
+            assert_int_equal(c->on_way[c->pieces[line][i].id][c->pieces[line][i].offset + b]++, 0);
+}
+
+static void
+centre_answers(struct centre *c, unsigned line)
+{
+    bool is_lost = rand_r(&c->seed) % 5 == 0;
+    struct link_object_state answer = {.state = LINK_PARTIAL};
+
+    for (size_t i = 0; i < c->count[line]; i++) {
+        struct plan_piece *p = &c->pieces[line][i];
+
+        memset(c->on_way[p->id] + p->offset, 0, p->n);
+        if (!is_lost || rand_r(&c->seed) % 2 == 0) /* an answer may be lost after the bytes came */
+            memset(c->there[p->id] + p->offset, 1, p->n);
+    }
+    if (is_lost)
+        plan_failed(c->plan, c->pieces[line], c->count[line]);
+    else
+        plan_arrived(c->plan, c->pieces[line], c->count[line]);
+    for (size_t i = 0; !is_lost && i < c->count[line]; i++) {
+        uint64_t id = c->pieces[line][i].id;
+
+        if (memchr(c->there[id], 0, SIZE) == NULL && plan_has(c->plan, id)) {
+            plan_drop(c->plan, id);
+            c->held++;
+        } else {
+            plan_answered(c->plan, id, &answer);
+        }
+    }
+    c->count[line] = 0;
+}
+
 static void
 every_byte_arrives_and_none_is_twice_on_the_way(void **state)
 {
-    enum { JOBS = 12, LINES = 3 };
-    struct plan *plan = plan_new(0);
-    static uint8_t there[JOBS + 1][SIZE], on_way[JOBS + 1][SIZE];
-    struct plan_piece pieces[LINES][PIECES];
-    size_t count[LINES] = {0};
-    unsigned seed = 3, held = 0;
+    static struct centre c;
 
     (void)state;
-    memset(there, 0, sizeof there);
-    memset(on_way, 0, sizeof on_way);
+    c.plan = plan_new(0);
+    c.seed = 3;
     for (uint64_t id = 1; id <= JOBS; id++)
-        add(plan, id, id % 2 ? "1.1" : "1.2", 100);
-    for (int step = 0; step < 20000 && held < JOBS; step++) {
-        unsigned line = (unsigned)rand_r(&seed) % LINES;
-        bool is_lost = rand_r(&seed) % 5 == 0;
+        add(c.plan, id, id % 2 ? "1.1" : "1.2", 100);
+    for (int step = 0; step < 20000 && c.held < JOBS; step++) {
+        unsigned line = (unsigned)rand_r(&c.seed) % LINES;
         uint64_t ids[4];
-        size_t n = plan_next_offers(plan, ids, 4);
+        size_t n = plan_next_offers(c.plan, ids, 4);
 
-        for (size_t i = 0; i < n; i++) {
-            struct ranges have = {0};
-            struct link_object_state answer = {.state = LINK_PARTIAL};
-
-            for (uint64_t b = 0; b < SIZE; b++)
-                if (there[ids[i]][b])
-                    ranges_add(&have, b, b + 1);
-            answer.have = mem_new((have.n + 1) * sizeof *answer.have);
-            for (size_t k = 0; k < have.n; k++)
-                answer.have[k] = (struct range){have.at[k].from, have.at[k].to};
-            answer.have_n = have.n;
-            plan_offered(plan, ids[i], &answer);
-            free(answer.have);
-            ranges_fini(&have);
-        }
-        if (count[line] == 0) {
-            int64_t wait;
-
-            count[line] =
-                plan_take(plan, 1 + (uint64_t)rand_r(&seed) % 700, pieces[line], PIECES, 1, &wait);
-            for (size_t i = 0; i < count[line]; i++)
-                for (uint64_t b = 0; b < pieces[line][i].n; b++)
-                    assert_int_equal(on_way[pieces[line][i].id][pieces[line][i].offset + b]++, 0);
-            continue;
-        }
-        for (size_t i = 0; i < count[line]; i++) {
-            struct plan_piece *p = &pieces[line][i];
-
-            memset(on_way[p->id] + p->offset, 0, p->n);
-            if (!is_lost || rand_r(&seed) % 2 == 0) /* an answer may be lost after the bytes came */
-                memset(there[p->id] + p->offset, 1, p->n);
-        }
-        if (is_lost)
-            plan_failed(plan, pieces[line], count[line]);
+        for (size_t i = 0; i < n; i++)
+            centre_is_offered(&c, ids[i]);
+        if (c.count[line] == 0)
+            centre_is_sent_to(&c, line);
         else
-            plan_arrived(plan, pieces[line], count[line]);
-        for (size_t i = 0; !is_lost && i < count[line]; i++) {
-            struct link_object_state answer = {.state = LINK_PARTIAL};
-            uint64_t id = pieces[line][i].id;
-
-            if (memchr(there[id], 0, SIZE) == NULL && plan_has(plan, id)) {
-                plan_drop(plan, id);
-                held++;
-            } else {
-                plan_answered(plan, id, &answer);
-            }
-        }
-        count[line] = 0;
+            centre_answers(&c, line);
     }
-    assert_int_equal(held, JOBS);
-    plan_free(&plan);
+    assert_int_equal(c.held, JOBS);
+    plan_free(&c.plan);
 }
 
 static void
