@@ -133,3 +133,41 @@ site_stop() { # NAME [SIGNAL]
     rm -f "$D/$1.pid"
     wait "$pid" 2>/dev/null || true
 }
+
+# --- the whole site
+SITE_TENANT=demo-clinic SITE_GATEWAY_AET=RADPOST SITE_STORAGE_AET=RADPOST_ARCH SITE_MODALITY_AET=DEMO_CT
+
+site_storage_conf() {
+    mkdir -p "$D/storage"
+    cat >"$D/storage/storage.conf" <<CONF
+# Radpost storage, made by quickstart: every listener on loopback.
+data_dir = $D/storage
+pg_conninfo = $PG_CONNINFO
+link_address = 127.0.0.1
+link_port = $PORT_LINK
+web_address = 127.0.0.1
+web_port = $PORT_DICOMWEB
+dicom_address = 127.0.0.1
+dicom_port = $PORT_STORAGE_DICOM
+dicom_ae = $SITE_STORAGE_AET
+quiet = ${SITE_QUIET:-3s}
+CONF
+}
+
+site_gateway_conf() {
+    mkdir -p "$D/gateway"
+    cat >"$D/gateway/gateway.conf" <<CONF
+# Radpost gateway, made by quickstart: every listener on loopback.
+data_dir = $D/gateway
+dicom_address = 127.0.0.1
+dicom_port = $PORT_GATEWAY_DICOM
+dicom_ae = $SITE_GATEWAY_AET
+desk_address = 127.0.0.1
+desk_port = $PORT_DESK
+study_quiet = ${SITE_QUIET:-3s}
+spool_warn_free = 2GiB
+spool_slow_free = 1GiB
+spool_refuse_free = 512MiB
+CONF
+    printf '%s\n' "${SITE_GATEWAY_MORE:-}" >>"$D/gateway/gateway.conf"
+}

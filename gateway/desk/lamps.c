@@ -1,0 +1,142 @@
+/* lamps.c - which lamp to show for what is known. */
+#include "gateway/desk/lamps.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdlib.h>
+
+enum { LINE_DOWN_LONG_S = 600, CLOCK_OFF_MS = 5000, CLOCK_WRONG_MS = 60000 };
+enum { CERTIFICATE_SOON_DAYS = 30, CERTIFICATE_ENDING_DAYS = 7 };
+
+#define GREEN "green"
+#define AMBER "amber"
+#define RED "red"
+#define GREY "grey"
+
+static const struct {
+    const char *word;
+    const char *colour;
+} lamps[] = {
+#define LAMP(word, colour, meaning) {#word, colour},
+#include "gateway/desk/lamps.def"
+#undef LAMP
+};
+
+const char *
+lamp_word(enum lamp lamp)
+{
+    CHECK((size_t)lamp < ARRAY_LEN(lamps));
+    return lamps[lamp].word;
+}
+
+const char *
+lamp_colour(enum lamp lamp)
+{
+    CHECK((size_t)lamp < ARRAY_LEN(lamps));
+    return lamps[lamp].colour;
+}
+
+enum lamp
+lamp_of_devices(size_t known, size_t heard, size_t refused_lately)
+{
+    if (refused_lately > 0)
+        return LAMP_DEVICES_REFUSED;
+    if (known == 0)
+        return LAMP_DEVICES_NONE;
+    return heard > 0 ? LAMP_DEVICES_HEARD : LAMP_DEVICES_QUIET;
+}
+
+enum lamp
+lamp_of_line(const struct uplink_status *status, int64_t now_us)
+{
+    switch (status->line) {
+    case UPLINK_UP:
+        return LAMP_LINE_UP;
+    case UPLINK_TRYING:
+        return LAMP_LINE_TRYING;
+    case UPLINK_REFUSED:
+        return LAMP_LINE_REFUSED;
+    case UPLINK_NOT_ENROLLED:
+        return LAMP_LINE_NOT_ENROLLED;
+    case UPLINK_DOWN:
+    default:
+        return now_us - status->line_since_us > LINE_DOWN_LONG_S * INT64_C(1000000)
+                   ? LAMP_LINE_DOWN_LONG
+                   : LAMP_LINE_DOWN;
+    }
+}
+
+enum lamp
+lamp_of_disk(const struct spool_health *health)
+{
+    if (health->is_journal_sick)
+        return LAMP_DISK_SICK;
+    switch (health->disk) {
+    case SPOOL_DISK_REFUSE:
+        return LAMP_DISK_REFUSE;
+    case SPOOL_DISK_SLOW:
+        return LAMP_DISK_SLOW;
+    case SPOOL_DISK_WARN:
+        return LAMP_DISK_WARN;
+    case SPOOL_DISK_FINE:
+    default:
+        return LAMP_DISK_FINE;
+    }
+}
+
+enum lamp
+lamp_of_clock(const struct uplink_status *status)
+{
+    int64_t off;
+
+    if (!status->has_clock_offset)
+        return LAMP_CLOCK_UNKNOWN;
+    off = llabs(status->clock_offset_ms);
+    return off > CLOCK_WRONG_MS ? LAMP_CLOCK_WRONG
+           : off > CLOCK_OFF_MS ? LAMP_CLOCK_OFF
+                                : LAMP_CLOCK_FINE;
+}
+
+enum lamp
+lamp_of_certificate(const struct uplink_status *status)
+{
+    int days = status->certificate_days;
+
+    if (days == INT_MIN)
+        return LAMP_CERTIFICATE_UNKNOWN;
+    if (days < 0)
+        return LAMP_CERTIFICATE_ENDED;
+    return days <= CERTIFICATE_ENDING_DAYS ? LAMP_CERTIFICATE_ENDING
+           : days <= CERTIFICATE_SOON_DAYS ? LAMP_CERTIFICATE_SOON
+                                           : LAMP_CERTIFICATE_FINE;
+}
+
+const char *
+study_word_text(enum study_word word)
+{
+    static const char *const words[STUDY_WORDS] = {"attention", "receiving", "sending",
+                                                   "looked",    "held",      "safe"};
+
+    CHECK((size_t)word < STUDY_WORDS);
+    return words[word];
+}
+
+enum study_word
+study_word_of(const struct spool_study *study)
+{
+    const uint64_t *n = study->counts;
+    uint64_t safe = n[INSTANCE_SEALED] + n[INSTANCE_DUPLICATE];
+    uint64_t held = safe + n[INSTANCE_HELD];
+    bool is_listed =
+        study->revision > 0 && study->acked_revision == study->revision && study->unlisted == 0;
+
+    if (n[INSTANCE_QUARANTINED] > 0)
+        return STUDY_ATTENTION;
+    if (study->open_associations > 0)
+        return STUDY_RECEIVING;
+    if (safe == study->total && is_listed)
+        return STUDY_SAFE;
+    if (held == study->total)
+        return STUDY_HELD;
+    return held + n[INSTANCE_LOOKED] == study->total ? STUDY_LOOKED : STUDY_SENDING;
+}

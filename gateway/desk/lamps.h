@@ -1,0 +1,40 @@
+/* lamps.h - which lamp to show for what is known. Pure functions over plain numbers. */
+#ifndef RADPOST_DESK_LAMPS_H
+#define RADPOST_DESK_LAMPS_H
+
+#include "gateway/spool/spool.h"
+#include "gateway/uplink/uplink.h"
+
+enum lamp {
+#define LAMP(word, colour, meaning) LAMP_##word,
+#include "gateway/desk/lamps.def"
+#undef LAMP
+    LAMPS
+};
+
+const char *lamp_word(enum lamp lamp);   /* "LINE_UP": the page finds its words by it */
+const char *lamp_colour(enum lamp lamp); /* "green" "amber" "red" "grey" */
+
+enum lamp lamp_of_devices(size_t known, size_t heard, size_t refused_lately);
+enum lamp lamp_of_line(const struct uplink_status *status, int64_t now_us);
+enum lamp lamp_of_disk(const struct spool_health *health);
+enum lamp lamp_of_clock(const struct uplink_status *status);
+enum lamp lamp_of_certificate(const struct uplink_status *status);
+
+/* How a study stands, worst first. */
+enum study_word {
+    STUDY_ATTENTION, /* something of it is kept aside: a person must look */
+    STUDY_RECEIVING, /* an association is open */
+    STUDY_SENDING,   /* images wait for the line */
+    STUDY_LOOKED,    /* the first look of every image is at the centre */
+    STUDY_HELD,      /* whole at the centre, not yet in two copies */
+    STUDY_SAFE,      /* sealed: safe to delete on the device */
+    STUDY_WORDS
+};
+
+const char *study_word_text(enum study_word word); /* "attention" ... */
+/* Safe only if every image is sealed (or repeats one that is known), the list is closed and the
+ * centre acknowledged the list. */
+enum study_word study_word_of(const struct spool_study *study);
+
+#endif

@@ -1,0 +1,206 @@
+/* report.c - the desk's state as JSON. */
+#include "gateway/desk/report.h"
+
+#include "gateway/accept/accept.h"
+#include "gateway/desk/lamps.h"
+#include "proto/base/clock.h"
+#include "proto/base/jsonw.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { STUDIES_SHOWN = 200 };
+static const int64_t day_us = INT64_C(86400000000);
+
+/* Everything the report is made of, read once. */
+struct sources {
+    int64_t now_us;
+    struct uplink_status line;
+    struct spool_health health;
+    struct accept_device *devices;
+    size_t devices_n;
+    struct accept_refused *refused;
+    size_t refused_n;
+    struct spool_study *studies;
+    size_t studies_n;
+};
+
+static void
+begin_lamp(struct jsonw *w, const char *key, enum lamp lamp)
+{
+    jsonw_object(w, key);
+    jsonw_text(w, "word", lamp_word(lamp));
+    jsonw_text(w, "colour", lamp_colour(lamp));
+}
+
+static void
+write_devices_lamp(struct jsonw *w, const struct sources *s)
+{
+    size_t heard = 0, lately = 0;
+
+    for (size_t i = 0; i < s->devices_n; i++)
+        heard += s->devices[i].last_store_us > 0;
+    for (size_t i = 0; i < s->refused_n; i++)
+        lately += s->refused[i].last_us > s->now_us - day_us;
+    begin_lamp(w, "devices", lamp_of_devices(s->devices_n, heard, lately));
+    jsonw_uint(w, "known", s->devices_n);
+    jsonw_uint(w, "heard", heard);
+    jsonw_uint(w, "refused", lately);
+    jsonw_end(w);
+}
+
+static void
+write_line_lamp(struct jsonw *w, const struct sources *s)
+{
+    begin_lamp(w, "line", lamp_of_line(&s->line, s->now_us));
+    jsonw_text(w, "centre", s->line.centre);
+    jsonw_int(w, "since_us", s->line.line_since_us);
+    jsonw_int(w, "last_contact_us", s->line.last_contact_us);
+    jsonw_uint(w, "bytes_per_s", s->line.bytes_per_s);
+    jsonw_uint(w, "waiting", s->line.waiting_objects + s->line.uncoded);
+    jsonw_uint(w, "waiting_bytes", s->health.waiting_bytes);
+    jsonw_text(w, "trouble", s->line.trouble);
+    jsonw_end(w);
+}
+
+static void
+write_lamps(struct jsonw *w, const struct sources *s)
+{
+    jsonw_object(w, "lamps");
+    write_devices_lamp(w, s);
+    write_line_lamp(w, s);
+    begin_lamp(w, "disk", lamp_of_disk(&s->health));
+    jsonw_uint(w, "free_bytes", s->health.free_bytes);
+    jsonw_int(w, "used_percent", s->health.used_percent);
+    jsonw_uint(w, "corrupt_files", s->health.corrupt_files);
+    jsonw_end(w);
+    begin_lamp(w, "clock", lamp_of_clock(&s->line));
+    if (s->line.has_clock_offset)
+        jsonw_int(w, "offset_ms", s->line.clock_offset_ms);
+    jsonw_end(w);
+    begin_lamp(w, "certificate", lamp_of_certificate(&s->line));
+    if (s->line.certificate_days != INT_MIN)
+        jsonw_int(w, "days", s->line.certificate_days);
+    jsonw_end(w);
+    jsonw_end(w);
+}
+
+static void
+write_devices(struct jsonw *w, const struct sources *s)
+{
+    jsonw_array(w, "devices");
+    for (size_t i = 0; i < s->devices_n; i++) {
+        const struct accept_device *d = &s->devices[i];
+
+        jsonw_object(w, NULL);
+        jsonw_text(w, "ae", d->ae);
+        jsonw_text(w, "name", d->name);
+        jsonw_text(w, "address", d->address);
+        jsonw_int(w, "last_seen_us", d->last_seen_us);
+        jsonw_uint(w, "stored", d->stored);
+        jsonw_uint(w, "open", d->open);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    jsonw_array(w, "refused");
+    for (size_t i = 0; i < s->refused_n; i++) {
+        const struct accept_refused *r = &s->refused[i];
+
+        jsonw_object(w, NULL);
+        jsonw_text(w, "calling", r->calling);
+        jsonw_text(w, "called", r->called);
+        jsonw_text(w, "address", r->address);
+        jsonw_bool(w, "is_called_wrong", r->is_called_wrong);
+        jsonw_uint(w, "count", r->count);
+        jsonw_int(w, "last_us", r->last_us);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+}
+
+static void
+write_study(struct jsonw *w, const struct spool_study *study)
+{
+    enum study_word word = study_word_of(study);
+
+    jsonw_object(w, NULL);
+    jsonw_text(w, "study", study->study_uid);
+    jsonw_text(w, "device", study->calling_ae);
+    jsonw_text(w, "modality", study->modality);
+    jsonw_text(w, "body_part", study->body_part);
+    jsonw_int(w, "first_arrival_us", study->first_arrival_us);
+    jsonw_int(w, "last_arrival_us", study->last_arrival_us);
+    jsonw_uint(w, "total", study->total);
+    jsonw_uint(w, "bytes", study->bytes);
+    jsonw_uint(w, "revision", study->revision);
+    jsonw_bool(w, "is_closed", study->revision > 0 && study->unlisted == 0);
+    jsonw_text(w, "word", study_word_text(word));
+    jsonw_bool(w, "is_safe_to_delete", word == STUDY_SAFE);
+    jsonw_object(w, "counts");
+    for (int i = 0; i < INSTANCE_STATES; i++)
+        jsonw_uint(w, instance_state_word((enum instance_state)i), study->counts[i]);
+    jsonw_end(w);
+    jsonw_end(w);
+}
+
+static int64_t
+midnight_us(int64_t now_us)
+{
+    time_t now = (time_t)(now_us / 1000000);
+    struct tm tm;
+
+    localtime_r(&now, &tm);
+    tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+    return (int64_t)mktime(&tm) * 1000000;
+}
+
+static void
+write_studies(struct jsonw *w, const struct sources *s)
+{
+    int64_t today_us = midnight_us(s->now_us);
+    size_t shown = 0, older = 0;
+
+    jsonw_array(w, "studies");
+    for (size_t i = s->studies_n; i-- > 0;) {
+        const struct spool_study *study = &s->studies[i];
+
+        if (study->last_arrival_us < today_us && study_word_of(study) == STUDY_SAFE)
+            continue;
+        if (shown < STUDIES_SHOWN) {
+            write_study(w, study);
+            shown++;
+        } else {
+            older++;
+        }
+    }
+    jsonw_end(w);
+    jsonw_uint(w, "older", older);
+}
+
+void
+report_write(const struct desk_options *sources, uint64_t change, struct buf *out)
+{
+    struct sources s = {.now_us = clock_wall_us()};
+    struct jsonw w;
+
+    uplink_status(sources->uplink, &s.line);
+    spool_health(sources->spool, &s.health);
+    accept_list_devices(sources->accept, &s.devices, &s.devices_n);
+    accept_list_refused(sources->accept, &s.refused, &s.refused_n);
+    spool_studies(sources->spool, &s.studies, &s.studies_n);
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_uint(&w, "change", change);
+    jsonw_int(&w, "now_us", s.now_us);
+    jsonw_text(&w, "tenant", s.line.tenant);
+    jsonw_text(&w, "gateway", s.line.device);
+    write_lamps(&w, &s);
+    write_devices(&w, &s);
+    write_studies(&w, &s);
+    jsonw_end(&w);
+    free(s.studies);
+    free(s.refused);
+    free(s.devices);
+}

@@ -1,0 +1,127 @@
+/* test_lamps.c - a lamp says what is true, and "safe to delete" only when it is. */
+#include "gateway/desk/lamps.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct spool_study
+safe_study(void)
+{
+    struct spool_study s = {.total = 30, .revision = 1, .acked_revision = 1};
+
+    s.counts[INSTANCE_SEALED] = 29;
+    s.counts[INSTANCE_DUPLICATE] = 1;
+    return s;
+}
+
+static void
+only_a_sealed_listed_closed_study_is_safe_to_delete(void **state)
+{
+    struct spool_study s = safe_study();
+
+    (void)state;
+    assert_int_equal(study_word_of(&s), STUDY_SAFE);
+
+    s.unlisted = 1; /* a late image */
+    assert_int_not_equal(study_word_of(&s), STUDY_SAFE);
+    s = safe_study();
+    s.acked_revision = 0; /* the centre has not said yes to the list */
+    assert_int_equal(study_word_of(&s), STUDY_HELD);
+    s = safe_study();
+    s.revision = s.acked_revision = 0; /* never closed */
+    assert_int_equal(study_word_of(&s), STUDY_HELD);
+    s = safe_study();
+    s.open_associations = 1;
+    assert_int_equal(study_word_of(&s), STUDY_RECEIVING);
+    s = safe_study();
+    s.total++;
+    s.counts[INSTANCE_HELD] = 1;
+    assert_int_equal(study_word_of(&s), STUDY_HELD);
+    s = safe_study();
+    s.total++;
+    s.counts[INSTANCE_QUARANTINED] = 1;
+    assert_int_equal(study_word_of(&s), STUDY_ATTENTION);
+}
+
+static void
+a_study_tells_how_far_it_is(void **state)
+{
+    struct spool_study s = {.total = 2};
+
+    (void)state;
+    s.counts[INSTANCE_LOOKED] = 1;
+    s.counts[INSTANCE_CODED] = 1;
+    assert_string_equal(study_word_text(study_word_of(&s)), "sending");
+    s.counts[INSTANCE_CODED] = 0;
+    s.counts[INSTANCE_HELD] = 1;
+    assert_string_equal(study_word_text(study_word_of(&s)), "looked");
+}
+
+static void
+the_line_turns_red_after_ten_minutes(void **state)
+{
+    struct uplink_status s = {.line = UPLINK_DOWN, .line_since_us = 1000000};
+
+    (void)state;
+    assert_string_equal(lamp_colour(lamp_of_line(&s, 1000000 + 599 * 1000000LL)), "amber");
+    assert_string_equal(lamp_colour(lamp_of_line(&s, 1000000 + 601 * 1000000LL)), "red");
+    s.line = UPLINK_UP;
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_UP");
+}
+
+static void
+clock_and_certificate_have_their_bounds(void **state)
+{
+    static const struct {
+        int days;
+        enum lamp lamp;
+    } rows[] = {
+        {INT_MIN, LAMP_CERTIFICATE_UNKNOWN}, {-1, LAMP_CERTIFICATE_ENDED},
+        {7, LAMP_CERTIFICATE_ENDING},        {30, LAMP_CERTIFICATE_SOON},
+        {31, LAMP_CERTIFICATE_FINE},
+    };
+    struct uplink_status s = {0};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        s.certificate_days = rows[i].days;
+        assert_int_equal(lamp_of_certificate(&s), rows[i].lamp);
+    }
+    assert_int_equal(lamp_of_clock(&s), LAMP_CLOCK_UNKNOWN);
+    s.has_clock_offset = true;
+    s.clock_offset_ms = -5001;
+    assert_int_equal(lamp_of_clock(&s), LAMP_CLOCK_OFF);
+    s.clock_offset_ms = 60001;
+    assert_int_equal(lamp_of_clock(&s), LAMP_CLOCK_WRONG);
+}
+
+static void
+a_sick_disk_beats_a_full_one(void **state)
+{
+    struct spool_health h = {.disk = SPOOL_DISK_REFUSE};
+
+    (void)state;
+    assert_string_equal(lamp_colour(lamp_of_disk(&h)), "red");
+    h.is_journal_sick = true;
+    assert_int_equal(lamp_of_disk(&h), LAMP_DISK_SICK);
+    assert_int_equal(lamp_of_devices(2, 1, 1), LAMP_DEVICES_REFUSED);
+    assert_int_equal(lamp_of_devices(0, 0, 0), LAMP_DEVICES_NONE);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_a_sealed_listed_closed_study_is_safe_to_delete),
+        cmocka_unit_test(a_study_tells_how_far_it_is),
+        cmocka_unit_test(the_line_turns_red_after_ten_minutes),
+        cmocka_unit_test(clock_and_certificate_have_their_bounds),
+        cmocka_unit_test(a_sick_disk_beats_a_full_one),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
