@@ -309,7 +309,7 @@ site_walk() { # FOLDER or "": the demo study; sends it with DCMTK's dcmsend and 
     studies=$(find "$folder" -type f ! -name DICOMDIR -exec dcmdump -q -Un +P 0020,000d {} + 2>/dev/null |
         sed -n 's/^(0020,000d) UI \[\([0-9.]*\).*/\1/p' | sort -u)
     [ -n "$studies" ] || { site_say "no DICOM files in $folder"; return 1; }
-    dcmsend -q --read-from-dicomdir --scan-directories --recurse --no-halt --no-illegal-proposal -aet "$SITE_MODALITY_AET" \
+    dcmsend -q --scan-directories --recurse --no-halt --decompress-never -aet "$SITE_MODALITY_AET" \
         -aec "$SITE_GATEWAY_AET" 127.0.0.1 "$PORT_GATEWAY_DICOM" "$folder" >"$D/log/dcmsend.log" 2>&1 ||
         { tail -5 "$D/log/dcmsend.log" >&2; site_say "the sender was not satisfied"; return 1; }
     # shellcheck disable=SC2086
