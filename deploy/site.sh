@@ -165,9 +165,9 @@ dicom_ae = $SITE_GATEWAY_AET
 desk_address = 127.0.0.1
 desk_port = $PORT_DESK
 study_quiet = ${SITE_QUIET:-3s}
-spool_warn_free = 2GiB
-spool_slow_free = 1GiB
-spool_refuse_free = 512MiB
+spool_warn_free = ${SITE_WARN_FREE:-2GiB}
+spool_slow_free = ${SITE_SLOW_FREE:-1GiB}
+spool_refuse_free = ${SITE_REFUSE_FREE:-512MiB}
 CONF
     printf '%s\n' "${SITE_GATEWAY_MORE:-}" >>"$D/gateway/gateway.conf"
 }
