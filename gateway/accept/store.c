@@ -6,7 +6,6 @@
 #include "proto/base/text.h"
 #include "proto/dicom/part10.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { HEAD_BYTES = 4096 };
@@ -17,18 +16,6 @@ static int begin(struct spool *spool, const struct spool_meta *meta, struct spoo
                  struct err *err);
 static int answer(struct dimse_assoc *assoc, const struct dimse_command *request, uint16_t status,
                   struct err *err);
-
-/* Tests of the tests: a build that answers before the instance is durable (RADPOST_MUTANTS). */
-static bool
-is_early_mutant(void)
-{
-#ifdef RADPOST_MUTANTS
-    const char *mutant = getenv("RADPOST_MUTANT");
-    return mutant && strcmp(mutant, "early") == 0;
-#else
-    return false;
-#endif
-}
 
 static struct spool_meta
 meta_of(const struct dimse_assoc *assoc, uint64_t spool_association,
@@ -88,13 +75,10 @@ store_instance(struct dimse_assoc *assoc, struct spool *spool, uint64_t spool_as
         status = DIMSE_CANNOT_UNDERSTAND;
         err_set(why, ERR_REJECT, "data set is empty");
     }
-    if (status == DIMSE_SUCCESS && is_early_mutant() && answer(assoc, request, status, err) < 0)
-        goto out;
     if (status == DIMSE_SUCCESS && spool_commit(spool, &draft, out_entry, why) < 0)
         status = err_kind_dimse(why->kind);
-    if (!is_early_mutant() || status != DIMSE_SUCCESS)
-        if (answer(assoc, request, status, err) < 0)
-            goto out;
+    if (answer(assoc, request, status, err) < 0)
+        goto out;
     *out_status = status;
     rc = 0;
 out:

@@ -1,0 +1,467 @@
+/* test_accept.c - the clinic's DICOM door over a real spool, with stock senders and with ours. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "gateway/accept/accept.h"
+#include "gateway/accept/devices.h"
+#include "gateway/accept/refused.h"
+#include "gateway/accept/store.h"
+#include "gateway/spool/spool.h"
+#include "proto/base/durable.h"
+#include "proto/base/log.h"
+#include "proto/dicom/part10.h"
+#include "proto/dicom/sopclass.h"
+#include "tests/support/folder.h"
+#include "tests/support/run_program.h"
+
+#define DATA "../shared/data/"
+
+static char dir[FOLDER_PATH_BYTES];
+static struct spool *spool;
+static struct accept *door;
+
+static void
+put_devices(const char *text)
+{
+    struct err err = {0};
+    char *tmp = mem_printf("%s/accept/tmp", dir), *folder = mem_printf("%s/accept", dir);
+
+    if (durable_mkdir(folder, &err) < 0 || durable_mkdir(tmp, &err) < 0 ||
+        durable_put_file(folder, DEVICES_FILE, text, strlen(text), &err) < 0)
+        fail_msg("%s", err.text);
+    free(tmp);
+    free(folder);
+}
+
+static void
+open_door(void)
+{
+    char *folder = mem_printf("%s/accept", dir);
+    struct accept_options options = {.dir = folder, .address = "127.0.0.1", .called = "RADPOST"};
+    struct err err = {0};
+
+    if (accept_start(&options, spool, &door, &err) < 0)
+        fail_msg("%s", err.text);
+    free(folder);
+}
+
+static int
+begin_with(const struct spool_options *options)
+{
+    struct err err = {0};
+    char *folder;
+
+    folder_make("accept", dir);
+    folder = mem_printf("%s/spool", dir);
+    if (spool_open(folder, options, &spool, &err) < 0)
+        fail_msg("%s", err.text);
+    free(folder);
+    put_devices("# devices of the test\nOURS 127.0.0.1 the test itself\nSTORESCU * stock\n");
+    open_door();
+    return 0;
+}
+
+static int
+begin(void **state)
+{
+    struct spool_options options = {.segment_bytes = 4u << 20};
+
+    (void)state;
+    return begin_with(&options);
+}
+
+static int
+begin_full(void **state)
+{
+    struct spool_options options = {.segment_bytes = 4u << 20, .refuse_free_bytes = UINT64_MAX};
+
+    (void)state;
+    return begin_with(&options);
+}
+
+static int
+end(void **state)
+{
+    (void)state;
+    accept_stop(&door);
+    spool_close(&spool);
+    folder_remove(dir);
+    return 0;
+}
+
+static int
+connect_as(const char *calling, const char *called, struct dimse_assoc **out, struct err *err)
+{
+    static const char *const plain[] = {DCM_UID_EXPLICIT_LE};
+    struct dimse_proposal proposals[] = {{DCM_UID_CT_IMAGE, plain, 1},
+                                         {DCM_UID_VERIFICATION, plain, 1},
+                                         {"1.2.840.113619.4.30", plain, 1},
+                                         {DCM_UID_STUDY_ROOT_FIND, plain, 1}};
+    struct dimse_connect_options options = {
+        .host = "127.0.0.1", .port = accept_port(door), .calling = calling, .called = called};
+
+    return dimse_connect(&options, proposals, 4, out, err);
+}
+
+static uint16_t
+store(struct dimse_assoc *assoc, const char *sop_class, const char *sop_instance, size_t n)
+{
+    uint8_t bytes[256] = {8,   0,   5,   0,   'C', 'S', 10,  0,   'I',
+                          'S', 'O', '_', 'I', 'R', ' ', '1', '9', '2'};
+    struct dimse_command rq = {
+        .context = 1, .field = DIMSE_C_STORE_RQ, .message_id = 1, .has_data = n > 0};
+    struct dimse_command rsp;
+    struct err err = {0};
+
+    snprintf(rq.sop_class, sizeof rq.sop_class, "%s", sop_class);
+    snprintf(rq.sop_instance, sizeof rq.sop_instance, "%s", sop_instance);
+    assert_int_equal(dimse_send_command(assoc, &rq, &err), 0);
+    if (n > 0)
+        assert_int_equal(dimse_send_data(assoc, 1, bytes, n - 1, true, &err), 0);
+    assert_int_equal(dimse_next_command(assoc, &rsp, &err), 0);
+    assert_int_equal(rsp.field, DIMSE_C_STORE_RSP);
+    return rsp.status;
+}
+
+static size_t
+entries(uint64_t **out_ids)
+{
+    struct spool_filter all = {0};
+    size_t n;
+
+    spool_list(spool, &all, out_ids, &n);
+    return n;
+}
+
+static void
+success_means_it_is_in_the_spool_as_sent(void **state)
+{
+    struct dimse_assoc *assoc = NULL;
+    struct err err = {0};
+    uint64_t *ids = NULL;
+    struct spool_entry *entry = NULL;
+    struct spool_bytes bytes;
+    struct dcm_part10 part10;
+    uint8_t file[4096];
+
+    (void)state;
+    assert_int_equal(connect_as("OURS", "RADPOST", &assoc, &err), 0);
+    assert_int_equal(store(assoc, DCM_UID_CT_IMAGE, "1.2.3.4", 19), DIMSE_SUCCESS);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+
+    assert_int_equal(entries(&ids), 1);
+    assert_int_equal(spool_load(spool, ids[0], &entry, &err), 0);
+    assert_string_equal(entry->meta.sop_instance, "1.2.3.4");
+    assert_string_equal(entry->meta.calling_ae, "OURS");
+    assert_string_equal(entry->meta.peer, "127.0.0.1");
+    assert_string_equal(entry->meta.transfer_syntax, DCM_UID_EXPLICIT_LE);
+    assert_int_equal(spool_source_received(spool, ids[0], &bytes, &err), 0);
+    assert_in_range(bytes.size, 150, sizeof file);
+    assert_int_equal(pread(bytes.fd, file, bytes.size, (off_t)bytes.offset), bytes.size);
+    close(bytes.fd);
+    assert_int_equal(dcm_part10_parse(file, bytes.size, &part10, &err), 0);
+    assert_string_equal(part10.sop_class, DCM_UID_CT_IMAGE);
+    assert_string_equal(part10.sop_instance, "1.2.3.4");
+    assert_int_equal(bytes.size - part10.dataset_at, 18);
+    assert_memory_equal(file + part10.dataset_at + 8, "ISO_IR 192", 10);
+    spool_entry_free(&entry);
+    free(ids);
+}
+
+static void
+what_cannot_be_kept_is_answered_so_and_the_next_is_well(void **state)
+{
+    static const struct {
+        const char *name, *sop_class, *sop_instance;
+        size_t n;
+        uint16_t wanted;
+    } rows[] = {
+        {"no instance", DCM_UID_CT_IMAGE, "", 19, 0xC000},
+        {"a path for an instance", DCM_UID_CT_IMAGE, "../../x", 19, 0xC000},
+        {"another class", DCM_UID_SECONDARY_CAPTURE, "1.2.3", 19, 0xA900},
+        {"no class", "", "1.2.3", 19, 0xA900},
+        {"no data set", DCM_UID_CT_IMAGE, "1.2.3", 0, 0xC000},
+        {"empty data set", DCM_UID_CT_IMAGE, "1.2.3", 1, 0xC000},
+        {"good", DCM_UID_CT_IMAGE, "1.2.3", 19, 0x0000},
+    };
+    struct dimse_assoc *assoc = NULL;
+    struct err err = {0};
+    uint64_t *ids = NULL;
+
+    (void)state;
+    assert_int_equal(connect_as("OURS", "RADPOST", &assoc, &err), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(store(assoc, rows[i].sop_class, rows[i].sop_instance, rows[i].n),
+                         rows[i].wanted);
+    }
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+
+    assert_int_equal(entries(&ids), 1);
+    free(ids);
+}
+
+static void
+full_disk_is_answered_a700(void **state)
+{
+    struct dimse_assoc *assoc = NULL;
+    struct err err = {0};
+    uint64_t *ids = NULL;
+
+    (void)state;
+    assert_int_equal(connect_as("OURS", "RADPOST", &assoc, &err), 0);
+    assert_int_equal(store(assoc, DCM_UID_CT_IMAGE, "1.2.3", 19), DIMSE_OUT_OF_RESOURCES);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    assert_int_equal(entries(&ids), 0);
+    free(ids);
+}
+
+static void
+private_classes_are_taken_and_queries_are_not_offered(void **state)
+{
+    struct dimse_assoc *assoc = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(connect_as("OURS", "RADPOST", &assoc, &err), 0);
+
+    assert_non_null(dimse_context_for(assoc, "1.2.840.113619.4.30", NULL));
+    assert_null(dimse_context_for(assoc, DCM_UID_STUDY_ROOT_FIND, NULL));
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+}
+
+static void
+strangers_are_refused_listed_for_good_and_let_in_once_enrolled(void **state)
+{
+    struct dimse_assoc *assoc = NULL;
+    struct err err = {0};
+    struct accept_refused *refused = NULL;
+    struct accept_device *devices = NULL;
+    size_t n;
+
+    (void)state;
+    assert_int_equal(connect_as("NEW CT", "RADPOST", &assoc, &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_int_equal(connect_as("NEW CT", "RADPOST", &assoc, &err), -1);
+    assert_int_equal(connect_as("OURS", "OTHER", &assoc, &err), -1);
+    accept_stop(&door);
+    open_door();
+    accept_list_refused(door, &refused, &n);
+    assert_int_equal(n, 2);
+    assert_string_equal(refused[0].calling, "NEW CT");
+    assert_string_equal(refused[0].address, "127.0.0.1");
+    assert_int_equal(refused[0].count, 2);
+    assert_true(refused[1].is_called_wrong);
+    assert_string_equal(refused[1].called, "OTHER");
+    free(refused);
+
+    assert_int_equal(accept_add_device(door, "NEW CT", "127.0.0.1", "CT 室", &err), 0);
+    assert_int_equal(connect_as("NEW CT", "RADPOST", &assoc, &err), 0);
+    assert_int_equal(store(assoc, DCM_UID_CT_IMAGE, "1.2.3", 19), DIMSE_SUCCESS);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    accept_list_refused(door, &refused, &n);
+    assert_int_equal(n, 1);
+    free(refused);
+    accept_list_devices(door, &devices, &n);
+    assert_int_equal(n, 3);
+    assert_string_equal(devices[2].ae, "NEW CT");
+    assert_string_equal(devices[2].name, "CT 室");
+    assert_int_equal(devices[2].stored, 1);
+    assert_true(devices[2].last_store_us > 0);
+    free(devices);
+    assert_int_equal(accept_add_device(door, "NEW CT", "127.0.0.1", "", &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_int_equal(accept_add_device(door, "BAD\\AE", "127.0.0.1", "", &err), -1);
+    assert_int_equal(accept_add_device(door, "OK", "ct-room.local", "", &err), -1);
+    assert_int_equal(accept_add_device(door, "OK", "127.0.0.1", "two\nlines", &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+}
+
+static void
+a_line_added_by_hand_works_at_the_next_try_and_a_mistake_keeps_the_old_table(void **state)
+{
+    struct dimse_assoc *assoc = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(connect_as("LATER", "RADPOST", &assoc, &err), -1);
+    put_devices("OURS 127.0.0.1\nLATER\t127.0.0.1\tby hand\n");
+    assert_int_equal(connect_as("LATER", "RADPOST", &assoc, &err), 0);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    put_devices("OURS not-an-address\n");
+    assert_int_equal(connect_as("LATER", "RADPOST", &assoc, &err), 0);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+}
+
+static void
+device_lines_are_read_or_refused(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *ae, *address, *name; /* ae NULL: refused */
+    } rows[] = {
+        {"CT1 10.0.0.1 CT room", "CT1", "10.0.0.1", "CT room"},
+        {"  CT1\t*  ", "CT1", "*", ""},
+        {"\"CT ROOM 1\" 10.0.0.1", "CT ROOM 1", "10.0.0.1", ""},
+        {"CT1 2001:DB8::0001 six", "CT1", "2001:db8::1", "six"},
+        {"CT1 10.0.0.1 \xe5\xbd\xb1\r\n", "CT1", "10.0.0.1", "\xe5\xbd\xb1"},
+        {"CT1", NULL, NULL, NULL},
+        {"CT1 300.0.0.1", NULL, NULL, NULL},
+        {"ABCDEFGHIJKLMNOPQ *", NULL, NULL, NULL},
+        {"\"CT1 10.0.0.1", NULL, NULL, NULL},
+        {"CT1 10.0.0.1 \xff\xfe", NULL, NULL, NULL},
+        {"CT1 * a\nCT1 * b", NULL, NULL, NULL},
+    };
+    struct devices devices;
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        print_message("%s\n", rows[i].line);
+        int rc = devices_parse(rows[i].line, strlen(rows[i].line), &devices, &err);
+        assert_int_equal(rc, rows[i].ae ? 0 : -1);
+        if (rc < 0)
+            continue;
+        assert_int_equal(devices.n, 1);
+        assert_string_equal(devices.rows[0].ae, rows[i].ae);
+        assert_string_equal(devices.rows[0].address, rows[i].address);
+        assert_string_equal(devices.rows[0].name, rows[i].name);
+        devices_fini(&devices);
+    }
+}
+
+static void
+list_of_refused_stays_bounded_and_loses_the_oldest(void **state)
+{
+    struct refused *list = mem_new(sizeof *list), *again = mem_new(sizeof *again);
+    struct dimse_peer peer = {.called = "RADPOST", .address = "10.0.0.1"};
+    const char *damaged = "1\t2\tx\n1\t2\t3\t0\tA\tB\t*\n";
+    struct err err = {0};
+    bool is_due;
+    size_t bad = 0;
+    char *tmp;
+
+    (void)state;
+    folder_make("refused", dir);
+    tmp = mem_printf("%s/tmp", dir);
+    assert_int_equal(durable_mkdir(tmp, &err), 0);
+    for (int i = 0; i < REFUSED_MAX + 5; i++) {
+        snprintf(peer.calling, sizeof peer.calling, "AE%d", i);
+        refused_add(list, &peer, false, 1000 + i, &is_due);
+        assert_int_equal(is_due, i < REFUSED_MAX);
+    }
+    assert_int_equal(refused_write(dir, list, 5000, &err), 0);
+
+    assert_int_equal(refused_read(dir, again, &bad, &err), 0);
+    assert_int_equal(bad, 0);
+    assert_int_equal(again->n, REFUSED_MAX);
+    for (size_t i = 0; i < again->n; i++)
+        assert_true(again->rows[i].last_us >= 1005);
+    assert_int_equal(durable_put_file(dir, REFUSED_FILE, damaged, strlen(damaged), &err), 0);
+    assert_int_equal(refused_read(dir, again, &bad, &err), 0);
+    assert_int_equal(bad, 1);
+    assert_int_equal(again->n, 1);
+    free(tmp);
+    free(list);
+    free(again);
+    folder_remove(dir);
+}
+
+static void
+stock_sender_is_taken_whole(void **state)
+{
+    char port[8], out[8192];
+    uint64_t *ids = NULL;
+
+    (void)state;
+    if (!program_is_there("storescu") || access(DATA "ct-prior", R_OK) < 0) {
+        print_message("SKIPPED: no storescu or no ../shared/data\n");
+        skip();
+    }
+    snprintf(port, sizeof port, "%u", accept_port(door));
+    const char *argv[] = {"storescu", "-aet",      "STORESCU", "-aec",          "RADPOST", "+sd",
+                          "+r",       "127.0.0.1", port,       DATA "ct-prior", NULL};
+
+    int rc = program_run(argv, NULL, out, sizeof out);
+    if (rc != 0)
+        print_message("%s", out);
+
+    assert_int_equal(rc, 0);
+    assert_in_range(entries(&ids), 1, 10000);
+    free(ids);
+}
+
+/* Only what ends well may be in the spool: store-ok, the slow one, and the one whose data set names
+ * another instance (told apart when it is inspected). */
+static void
+hostile_peers_leave_the_door_open_and_the_spool_clean(void **state)
+{
+    char port[8], pid[16], out[16384];
+    char script[] = "exec ../shared/faults/feed -p \"$1\" -t 3 -P \"$2\" -m 1500 "
+                    "../shared/data/malformed/own/pdu/*.bin";
+    uint64_t *ids = NULL;
+    struct accept_options options = {
+        .address = "127.0.0.1",
+        .deadlines = {.associate_ms = 1500, .pdu_ms = 1500, .idle_ms = 1500}};
+    char *folder = mem_printf("%s/accept", dir);
+    struct err err = {0};
+
+    (void)state;
+    options.dir = folder;
+    if (access("../shared/faults/feed", X_OK) < 0 || access(DATA "malformed/own/pdu", R_OK) < 0) {
+        print_message("SKIPPED: no ../shared/faults or ../shared/data\n");
+        free(folder);
+        skip();
+    }
+    accept_stop(&door);
+    put_devices("FEED *\nFUZZ *\n");
+    assert_int_equal(accept_start(&options, spool, &door, &err), 0);
+    snprintf(port, sizeof port, "%u", accept_port(door));
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    const char *argv[] = {"sh", "-c", script, "sh", port, pid, NULL};
+
+    int rc = program_run(argv, NULL, out, sizeof out);
+
+    print_message("%s", out);
+    assert_int_equal(rc, 0);
+    assert_non_null(strstr(out, " 0 held open"));
+    size_t n = entries(&ids);
+    print_message("%zu entries\n", n);
+    assert_int_equal(n, 3);
+    free(ids);
+    free(folder);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(success_means_it_is_in_the_spool_as_sent, begin, end),
+        cmocka_unit_test_setup_teardown(what_cannot_be_kept_is_answered_so_and_the_next_is_well,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(full_disk_is_answered_a700, begin_full, end),
+        cmocka_unit_test_setup_teardown(private_classes_are_taken_and_queries_are_not_offered,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(
+            strangers_are_refused_listed_for_good_and_let_in_once_enrolled, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_line_added_by_hand_works_at_the_next_try_and_a_mistake_keeps_the_old_table, begin,
+            end),
+        cmocka_unit_test(device_lines_are_read_or_refused),
+        cmocka_unit_test(list_of_refused_stays_bounded_and_loses_the_oldest),
+        cmocka_unit_test_setup_teardown(stock_sender_is_taken_whole, begin, end),
+        cmocka_unit_test_setup_teardown(hostile_peers_leave_the_door_open_and_the_spool_clean,
+                                        begin, end),
+    };
+
+    log_set_fd(-1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
