@@ -9,8 +9,8 @@
  *     POST /link/v1/renew   {"csr": "..."} with the present certificate > the same answer
  *
  * A code is good for one key: asked again with the same request key before its end (the answer was
- * lost on the way) it answers again; with another key it is spent. Wrong codes cost half a second.
- * Threads: no state but the files. */
+ * lost on the way) it answers again; with another key it is spent. Threads: no state but the files.
+ */
 #ifndef RADPOST_LINK_ENROL_H
 #define RADPOST_LINK_ENROL_H
 
@@ -46,7 +46,7 @@ struct enrol_identity {
     char tenant[65];
     char device[65];
     char kind[17];
-    int64_t not_after_us;
+    int64_t not_before_us, not_after_us;
     /* files in the identity's folder, for http_client_options */
     char certificate[512];
     char key[512];
@@ -54,10 +54,11 @@ struct enrol_identity {
     struct buf addresses; /* JSON object as told by the centre; see enrol_address() */
 };
 
-/* Enrol at url ("https://centre:8443") with a code as typed; files go to dir (made 0700): key.key,
- * certificate.pem, ca.pem, identity.json. Safe to repeat after a crash with the same code.
+/* Enrol at url ("https://centre:8443") with a code as typed; files go to dir (made 0700): ca.pem,
+ * identity.pem (key and certificate in one file, so that a renewal swaps both at once), and last
+ * identity.json. Safe to repeat after a crash with the same code.
  * errors  ERR_REJECT the code is mistyped; ERR_DENIED the centre is not the one the code was made
- *         by, or it refuses the code; ERR_RETRY line; ERR_CONFLICT dir holds another identity */
+ *         by, or it refuses the code; ERR_RETRY line; ERR_CONFLICT dir holds an identity */
 int enrol_new(const char *dir, const char *url, const char *typed_code, struct enrol_identity *out,
               struct err *err) MUST_CHECK;
 /* ERR_NOT_FOUND: not enrolled yet. */

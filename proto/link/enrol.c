@@ -1,0 +1,502 @@
+/* enrol.c - how a new gateway or reader gets its certificate, both halves. */
+#include "proto/link/enrol.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/base/jsonw.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/http/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CLIENT_DAYS 398
+#define CODE_TYPED_LIMIT 256
+#define BODY_LIMIT 65536
+#define CALL_MS 30000
+
+/* ---- the side that has the CA ---- */
+
+static int
+answer_ca(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct enrol_server *server = http_user(req);
+    const char *pem = ca_pem(server->ca);
+
+    (void)err;
+    http_answer_bytes(res, 200, "application/x-pem-file", pem, strlen(pem));
+    return 0;
+}
+
+static void
+write_answer(const struct enrol_server *server, const struct ca_subject *subject, const char *pem,
+             struct buf *out)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "certificate", pem);
+    jsonw_text(&w, "ca", ca_pem(server->ca));
+    jsonw_text(&w, "tenant", subject->tenant);
+    jsonw_text(&w, "device", subject->device);
+    jsonw_text(&w, "kind", subject->kind);
+    jsonw_object(&w, "addresses");
+    for (const char *const *a = server->addresses; a != NULL && a[0] != NULL; a += 2)
+        jsonw_text(&w, a[0], a[1]);
+    jsonw_end(&w);
+    jsonw_end(&w);
+}
+
+/* Sign, have it noted, answer. */
+static int
+issue(struct http_request *req, const char *csr, const struct ca_subject *subject, bool is_renewal,
+      struct http_response *res, struct err *err)
+{
+    struct enrol_server *server = http_user(req);
+    struct ca_certificate certificate;
+    struct buf pem, answer;
+    int rc = -1;
+
+    buf_init(&pem, CA_PEM_LIMIT);
+    buf_init(&answer, 4 * CA_PEM_LIMIT);
+    if (ca_sign_client(server->ca, csr, subject, server->days != 0 ? server->days : CLIENT_DAYS,
+                       &pem, err) < 0 ||
+        ca_read(buf_text(&pem), &certificate, err) < 0)
+        goto out;
+    if (server->issued != NULL &&
+        server->issued(server->user, &certificate, is_renewal, http_peer(req), err) < 0)
+        goto out;
+    write_answer(server, subject, buf_text(&pem), &answer);
+    http_answer_buf(res, 200, "application/json", &answer);
+    rc = 0;
+out:
+    buf_fini(&pem);
+    buf_fini(&answer);
+    return rc;
+}
+
+static int
+parse_body(struct http_request *req, struct json_doc **out, struct err *err)
+{
+    size_t n;
+    const uint8_t *body = http_body(req, &n);
+
+    return json_parse(body, n, out, err);
+}
+
+static int
+answer_enrol(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct enrol_server *server = http_user(req);
+    struct json_doc *doc = NULL;
+    struct ca_subject subject;
+    const char *code, *csr;
+    uint8_t pin[CODE_PIN_BYTES], code_sha256[DIGEST_BYTES], key_sha256[DIGEST_BYTES];
+    int rc = -1;
+
+    if (parse_body(req, &doc, err) < 0 ||
+        json_text(json_root(doc), "code", CODE_TYPED_LIMIT, &code, err) < 0 ||
+        json_text(json_root(doc), "csr", CA_PEM_LIMIT, &csr, err) < 0 ||
+        code_read(code, pin, code_sha256, err) < 0 || ca_request_key(csr, key_sha256, err) < 0 ||
+        server->burn(server->user, code_sha256, key_sha256, &subject, err) < 0)
+        goto out;
+    rc = issue(req, csr, &subject, false, res, err);
+out:
+    json_free(&doc);
+    return rc;
+}
+
+static int
+answer_renew(struct http_request *req, struct http_response *res, struct err *err)
+{
+    const struct http_caller *caller = http_caller(req);
+    struct ca_subject subject = {0};
+    struct json_doc *doc = NULL;
+    const char *csr;
+    int rc = -1;
+
+    text_copy(subject.tenant, sizeof subject.tenant, caller->tenant);
+    text_copy(subject.device, sizeof subject.device, caller->device);
+    text_copy(subject.kind, sizeof subject.kind,
+              caller->kind == HTTP_GATEWAY ? "gateway" : "reader");
+    if (parse_body(req, &doc, err) == 0 &&
+        json_text(json_root(doc), "csr", CA_PEM_LIMIT, &csr, err) == 0)
+        rc = issue(req, csr, &subject, true, res, err);
+    json_free(&doc);
+    return rc;
+}
+
+static const struct http_route routes[] = {
+    {.method = "GET", .pattern = "/link/v1/ca", .callers = HTTP_ANYONE, .handle = answer_ca},
+    {.method = "POST",
+     .pattern = "/link/v1/enrol",
+     .callers = HTTP_ANYONE,
+     .body_limit = BODY_LIMIT,
+     .handle = answer_enrol,
+     .flags = HTTP_NO_STORE},
+    {.method = "POST",
+     .pattern = "/link/v1/renew",
+     .callers = HTTP_GATEWAY | HTTP_READER,
+     .body_limit = BODY_LIMIT,
+     .handle = answer_renew,
+     .flags = HTTP_NO_STORE},
+};
+
+struct http_table
+enrol_table(struct enrol_server *server)
+{
+    return (struct http_table){routes, ARRAY_LEN(routes), server};
+}
+
+/* ---- the side that is new ---- */
+
+static void
+path_in(char *out, size_t size, const char *dir, const char *name)
+{
+    snprintf(out, size, "%s/%s", dir, name);
+}
+
+static bool
+is_there(const char *dir, const char *name)
+{
+    char path[512];
+
+    path_in(path, sizeof path, dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static int
+make_folder(const char *dir, struct err *err)
+{
+    char tmp[512];
+
+    path_in(tmp, sizeof tmp, dir, "tmp");
+    return durable_mkdir(dir, err) < 0 ? -1 : durable_mkdir(tmp, err);
+}
+
+/* Ask for the CA, unverified, and accept it only if the code's pin is its own. */
+static int
+fetch_ca(const char *dir, const char *url, const uint8_t pin[CODE_PIN_BYTES], struct err *err)
+{
+    struct http_client_options options = {
+        .base_url = url, .is_ca_unknown = true, .stall_ms = CALL_MS};
+    struct http_call call = {
+        .method = "GET", .path = "/link/v1/ca", .answer_limit = CA_PEM_LIMIT, .total_ms = CALL_MS};
+    struct http_client *client = NULL;
+    struct http_reply reply = {0};
+    struct ca_certificate ca;
+    int rc = -1;
+
+    if (http_client_new(&options, &client, err) < 0 ||
+        http_client_call(client, &call, &reply, err) < 0 || http_reply_check(&reply, err) < 0 ||
+        ca_read(buf_text(&reply.body), &ca, err) < 0)
+        goto out;
+    if (!ca.is_ca || !code_pins(pin, ca.sha256)) {
+        err_set(err, ERR_DENIED, "this is not the centre that the code was made by");
+        goto out;
+    }
+    rc = durable_put_file(dir, "ca.pem", reply.body.bytes, reply.body.n, err);
+out:
+    http_reply_fini(&reply);
+    http_client_free(&client);
+    return rc;
+}
+
+/* POST a JSON body; the answer parsed. */
+static int
+post(const struct http_client_options *options, const char *path, struct buf *body,
+     struct json_doc **out, struct err *err)
+{
+    struct http_call call = {.method = "POST",
+                             .path = path,
+                             .content_type = "application/json",
+                             .body = body->bytes,
+                             .body_n = body->n,
+                             .total_ms = CALL_MS};
+    struct http_client *client = NULL;
+    struct http_reply reply = {0};
+    int rc = -1;
+
+    if (http_client_new(options, &client, err) < 0 ||
+        http_client_call(client, &call, &reply, err) < 0 || http_reply_check(&reply, err) < 0)
+        goto out;
+    rc = json_parse(reply.body.bytes, reply.body.n, out, err);
+out:
+    http_reply_fini(&reply);
+    http_client_free(&client);
+    return rc;
+}
+
+/* Key and certificate into one file, at once. */
+static int
+save_pair(const char *dir, const char *certificate, struct err *err)
+{
+    char path[512];
+    uint8_t *key;
+    size_t n;
+    struct buf both;
+    int rc;
+
+    path_in(path, sizeof path, dir, "next.key");
+    if (durable_get_file(path, CA_PEM_LIMIT, &key, &n, err) < 0)
+        return -1;
+    buf_init(&both, 2 * CA_PEM_LIMIT);
+    buf_add(&both, key, n);
+    buf_add_text(&both, certificate);
+    rc = durable_put_file(dir, "identity.pem", both.bytes, both.n, err);
+    secret_wipe(key, n);
+    secret_wipe(both.bytes, both.n);
+    buf_fini(&both);
+    free(key);
+    return rc;
+}
+
+/* What the centre answered is ours: signed by the pinned CA, for our key, as it says. */
+static int
+check_answer(const char *dir, const struct json *answer, const char **out_certificate,
+             struct ca_certificate *out, struct err *err)
+{
+    char path[512];
+    uint8_t *ca;
+    size_t n;
+    int rc;
+
+    if (json_text(answer, "certificate", CA_PEM_LIMIT, out_certificate, err) < 0 ||
+        ca_read(*out_certificate, out, err) < 0)
+        return -1;
+    path_in(path, sizeof path, dir, "ca.pem");
+    if (durable_get_file(path, CA_PEM_LIMIT, &ca, &n, err) < 0)
+        return -1;
+    path_in(path, sizeof path, dir, "next.key");
+    rc = ca_verify(*out_certificate, (const char *)ca, path, err);
+    free(ca);
+    return rc;
+}
+
+static void
+write_member(struct jsonw *w, const char *key, const struct json *v)
+{
+    if (json_is_text(v))
+        jsonw_text(w, key, json_as_text(v));
+    else if (json_is_number(v))
+        jsonw_int(w, key, json_as_int(v, 0));
+}
+
+static int
+save_identity(const char *dir, const struct json *answer, const struct ca_certificate *certificate,
+              struct err *err)
+{
+    const struct json *addresses = json_find(answer, "addresses");
+    struct buf b;
+    struct jsonw w;
+    int rc;
+
+    buf_init(&b, BODY_LIMIT);
+    jsonw_init(&w, &b);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "tenant", certificate->subject.tenant);
+    jsonw_text(&w, "device", certificate->subject.device);
+    jsonw_text(&w, "kind", certificate->subject.kind);
+    jsonw_object(&w, "addresses");
+    for (const void *m = json_member_first(addresses); m != NULL;
+         m = json_member_next(addresses, m))
+        write_member(&w, json_member_key(m), json_member_value(m));
+    jsonw_end(&w);
+    jsonw_end(&w);
+    rc = buf_is_over(&b) ? err_set(err, ERR_REJECT, "the centre tells too many addresses")
+                         : durable_put_file(dir, "identity.json", b.bytes, b.n, err);
+    buf_fini(&b);
+    return rc;
+}
+
+static int
+ask_certificate(const char *dir, const char *url, const char *typed_code, struct err *err)
+{
+    char ca[512];
+    struct http_client_options options = {.base_url = url, .ca_file = ca};
+    struct ca_certificate certificate;
+    const char *pem;
+    struct json_doc *doc = NULL;
+    struct buf csr, body;
+    struct jsonw w;
+    int rc = -1;
+
+    buf_init(&csr, CA_PEM_LIMIT);
+    buf_init(&body, BODY_LIMIT);
+    path_in(ca, sizeof ca, dir, "ca.pem");
+    if (ca_make_request(dir, "next", &csr, err) < 0)
+        goto out;
+    jsonw_init(&w, &body);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "code", typed_code);
+    jsonw_text(&w, "csr", buf_text(&csr));
+    jsonw_end(&w);
+    if (post(&options, "/link/v1/enrol", &body, &doc, err) < 0 ||
+        check_answer(dir, json_root(doc), &pem, &certificate, err) < 0 ||
+        save_pair(dir, pem, err) < 0 || save_identity(dir, json_root(doc), &certificate, err) < 0)
+        goto out;
+    rc = durable_remove(dir, "next.key", err); /* last: a repeated call must use the same key */
+out:
+    json_free(&doc);
+    buf_fini(&csr);
+    buf_fini(&body);
+    return rc;
+}
+
+int
+enrol_new(const char *dir, const char *url, const char *typed_code, struct enrol_identity *out,
+          struct err *err)
+{
+    uint8_t pin[CODE_PIN_BYTES], code_sha256[DIGEST_BYTES];
+
+    if (code_read(typed_code, pin, code_sha256, err) < 0)
+        return -1;
+    if (strncmp(url, "https://", 8) != 0)
+        return err_set(err, ERR_REJECT, "the centre's address begins with https://");
+    if (is_there(dir, "identity.json"))
+        return err_set(err, ERR_CONFLICT, "%s is enrolled already", dir);
+    if (make_folder(dir, err) < 0 || fetch_ca(dir, url, pin, err) < 0 ||
+        ask_certificate(dir, url, typed_code, err) < 0)
+        return err_context(err, "enrol at %s", url);
+    return enrol_load(dir, out, err);
+}
+
+static int
+parse_identity(struct json_doc *doc, struct enrol_identity *out, struct err *err)
+{
+    const struct json *root = json_root(doc), *addresses = json_find(root, "addresses");
+    const char *tenant, *device, *kind;
+    struct jsonw w;
+
+    if (json_text(root, "tenant", sizeof out->tenant - 1, &tenant, err) < 0 ||
+        json_text(root, "device", sizeof out->device - 1, &device, err) < 0 ||
+        json_text(root, "kind", sizeof out->kind - 1, &kind, err) < 0)
+        return -1;
+    text_copy(out->tenant, sizeof out->tenant, tenant);
+    text_copy(out->device, sizeof out->device, device);
+    text_copy(out->kind, sizeof out->kind, kind);
+    jsonw_init(&w, &out->addresses);
+    jsonw_object(&w, NULL);
+    for (const void *m = json_member_first(addresses); m != NULL;
+         m = json_member_next(addresses, m))
+        write_member(&w, json_member_key(m), json_member_value(m));
+    jsonw_end(&w);
+    return 0;
+}
+
+int
+enrol_load(const char *dir, struct enrol_identity *out, struct err *err)
+{
+    struct enrol_identity id = {0};
+    struct ca_certificate certificate;
+    struct json_doc *doc = NULL;
+    uint8_t *bytes = NULL;
+    char path[512];
+    size_t n;
+    int rc = -1;
+
+    buf_init(&id.addresses, BODY_LIMIT);
+    path_in(path, sizeof path, dir, "identity.json");
+    path_in(id.certificate, sizeof id.certificate, dir, "identity.pem");
+    path_in(id.key, sizeof id.key, dir, "identity.pem");
+    path_in(id.ca, sizeof id.ca, dir, "ca.pem");
+    if (durable_get_file(path, BODY_LIMIT, &bytes, &n, err) < 0 ||
+        json_parse(bytes, n, &doc, err) < 0 || parse_identity(doc, &id, err) < 0 ||
+        ca_read_file(id.certificate, &certificate, err) < 0)
+        goto out;
+    id.not_before_us = certificate.not_before_us;
+    id.not_after_us = certificate.not_after_us;
+    *out = id;
+    rc = 0;
+out:
+    if (rc < 0) {
+        err_context(err, "identity in %s", dir);
+        buf_fini(&id.addresses);
+    }
+    json_free(&doc);
+    free(bytes);
+    return rc;
+}
+
+void
+enrol_identity_fini(struct enrol_identity *identity)
+{
+    buf_fini(&identity->addresses);
+}
+
+bool
+enrol_address(const struct enrol_identity *identity, const char *name, char *out, size_t size)
+{
+    struct json_doc *doc = NULL;
+    struct err ignored = {0}; /* our own writing, checked when it was loaded */
+    const char *text = NULL;
+    bool is_found;
+
+    if (json_parse(identity->addresses.bytes, identity->addresses.n, &doc, &ignored) == 0)
+        text = json_as_text(json_find(json_root(doc), name));
+    is_found = text != NULL && text_copy(out, size, text);
+    json_free(&doc);
+    return is_found;
+}
+
+static int
+renew(const char *dir, const char *url, const struct enrol_identity *id, struct err *err)
+{
+    struct http_client_options options = {
+        .base_url = url, .ca_file = id->ca, .certificate = id->certificate, .key = id->key};
+    struct ca_certificate certificate;
+    const char *pem;
+    struct json_doc *doc = NULL;
+    struct buf csr, body;
+    struct jsonw w;
+    int rc = -1;
+
+    buf_init(&csr, CA_PEM_LIMIT);
+    buf_init(&body, BODY_LIMIT);
+    if (ca_make_request(dir, "next", &csr, err) < 0)
+        goto out;
+    jsonw_init(&w, &body);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "csr", buf_text(&csr));
+    jsonw_end(&w);
+    if (post(&options, "/link/v1/renew", &body, &doc, err) < 0 ||
+        check_answer(dir, json_root(doc), &pem, &certificate, err) < 0)
+        goto out;
+    if (strcmp(certificate.subject.tenant, id->tenant) != 0 ||
+        strcmp(certificate.subject.device, id->device) != 0) {
+        err_set(err, ERR_CONFLICT, "the new certificate names somebody else");
+        goto out;
+    }
+    rc = save_pair(dir, pem, err) < 0 ? -1 : durable_remove(dir, "next.key", err);
+out:
+    json_free(&doc);
+    buf_fini(&csr);
+    buf_fini(&body);
+    return rc;
+}
+
+int
+enrol_renew(const char *dir, const char *url, bool is_forced, bool *out_is_renewed, struct err *err)
+{
+    struct enrol_identity id;
+    int64_t left_us, life_us;
+    bool is_due;
+    int rc = 0;
+
+    if (enrol_load(dir, &id, err) < 0)
+        return -1;
+    left_us = id.not_after_us - clock_wall_us();
+    life_us = id.not_after_us - id.not_before_us;
+    is_due = is_forced || left_us < life_us / 3;
+    if (is_due)
+        rc = renew(dir, url, &id, err);
+    enrol_identity_fini(&id);
+    if (rc < 0)
+        return err_context(err, "renew the certificate");
+    *out_is_renewed = is_due;
+    return 0;
+}

@@ -1,0 +1,250 @@
+/* test_enrol.c - a new gateway gets its certificate, whatever goes wrong on the way. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proto/base/log.h"
+#include "proto/link/enrol.h"
+#include "tests/support/folder.h"
+
+struct centre {
+    struct ca *ca;
+    struct enrol_server enrol;
+    struct http_server *http;
+    uint8_t code[DIGEST_BYTES], key[DIGEST_BYTES];
+    bool is_burnt, loses_answer;
+    int issued, renewed;
+    char url[64];
+};
+
+static char folder[FOLDER_PATH_BYTES];
+static struct centre centre, impostor;
+
+static char *
+in(const char *name)
+{
+    static char path[8][256];
+    static int i;
+
+    i = (i + 1) % 8;
+    snprintf(path[i], sizeof path[i], "%s/%s", folder, name);
+    return path[i];
+}
+
+static int
+burn(void *user, const uint8_t *code, const uint8_t *key, struct ca_subject *out, struct err *err)
+{
+    struct centre *c = user;
+
+    if (memcmp(code, c->code, DIGEST_BYTES) != 0 ||
+        (c->is_burnt && memcmp(key, c->key, DIGEST_BYTES) != 0))
+        return err_set(err, ERR_DENIED, "the code is unknown or spent");
+    memcpy(c->key, key, DIGEST_BYTES);
+    c->is_burnt = true;
+    *out = (struct ca_subject){"clinic-7", "gw-1", "gateway"};
+    return 0;
+}
+
+static int
+issued(void *user, const struct ca_certificate *certificate, bool is_renewal, const char *peer,
+       struct err *err)
+{
+    struct centre *c = user;
+
+    assert_string_equal(certificate->subject.tenant, "clinic-7");
+    assert_int_equal(strncmp(peer, "127.0.0.1:", 10), 0);
+    c->issued += !is_renewal;
+    c->renewed += is_renewal;
+    if (c->loses_answer) {
+        c->loses_answer = false;
+        return err_set(err, ERR_RETRY, "the line drops");
+    }
+    return 0;
+}
+
+static int
+open_centre(struct centre *c, const char *name)
+{
+    static const char *const addresses[] = {"link_url", "https://10.1.2.3:8443", "storage_ae",
+                                            "RADPOST", NULL};
+    char ca[256], tls[256], certificate[300], key[300], root[300];
+    struct http_options options = {.address = "127.0.0.1", .table_count = 1};
+    struct http_table table;
+    struct err err = {0};
+
+    snprintf(ca, sizeof ca, "%s/%s-ca", folder, name);
+    snprintf(tls, sizeof tls, "%s/%s-tls", folder, name);
+    if (ca_create(ca, name, &err) < 0 || ca_open(ca, &c->ca, &err) < 0 ||
+        ca_make_server(c->ca, tls, "127.0.0.1", 30, &err) < 0)
+        return -1;
+    c->enrol = (struct enrol_server){
+        .ca = c->ca, .addresses = addresses, .user = c, .burn = burn, .issued = issued};
+    table = enrol_table(&c->enrol);
+    snprintf(certificate, sizeof certificate, "%s/server.pem", tls);
+    snprintf(key, sizeof key, "%s/server.key", tls);
+    snprintf(root, sizeof root, "%s/ca.pem", ca);
+    options.tables = &table;
+    options.certificate = certificate;
+    options.key = key;
+    options.client_ca = root;
+    if (http_server_start(&options, &c->http, &err) < 0)
+        return -1;
+    snprintf(c->url, sizeof c->url, "https://127.0.0.1:%u", http_server_port(c->http));
+    return 0;
+}
+
+static int
+start(void **state)
+{
+    (void)state;
+    log_set_fd(-1);
+    folder_make("enrol", folder);
+    return open_centre(&centre, "centre") < 0 ? -1 : open_centre(&impostor, "impostor");
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    http_server_stop(&centre.http);
+    http_server_stop(&impostor.http);
+    ca_close(&centre.ca);
+    ca_close(&impostor.ca);
+    folder_remove(folder);
+    return 0;
+}
+
+static void
+make_code(char code[CODE_TEXT_BYTES])
+{
+    uint8_t ca[DIGEST_BYTES];
+
+    ca_fingerprint(centre.ca, ca);
+    code_new(ca, code, centre.code);
+    centre.is_burnt = false;
+}
+
+static void
+a_code_makes_an_identity_that_can_be_renewed(void **state)
+{
+    char code[CODE_TEXT_BYTES], value[100];
+    struct enrol_identity id, again;
+    struct ca_certificate before, after;
+    bool is_renewed;
+    struct err err = {0};
+
+    (void)state;
+    make_code(code);
+    if (enrol_new(in("gw"), centre.url, code, &id, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(id.tenant, "clinic-7");
+    assert_string_equal(id.device, "gw-1");
+    assert_string_equal(id.kind, "gateway");
+    assert_true(enrol_address(&id, "storage_ae", value, sizeof value));
+    assert_string_equal(value, "RADPOST");
+    assert_false(enrol_address(&id, "nothing", value, sizeof value));
+
+    assert_int_equal(ca_read_file(id.certificate, &before, &err), 0);
+    assert_int_equal(enrol_renew(in("gw"), centre.url, false, &is_renewed, &err), 0);
+    assert_false(is_renewed);
+    if (enrol_renew(in("gw"), centre.url, true, &is_renewed, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_true(is_renewed);
+    assert_int_equal(ca_read_file(id.certificate, &after, &err), 0);
+    assert_string_not_equal(before.serial_hex, after.serial_hex);
+    assert_memory_not_equal(before.key_sha256, after.key_sha256, DIGEST_BYTES);
+    assert_int_equal(enrol_renew(in("gw"), centre.url, true, &is_renewed, &err), 0);
+    assert_int_equal(centre.renewed, 2);
+    assert_int_equal(access(in("gw/next.key"), F_OK), -1);
+    assert_int_equal(enrol_new(in("gw"), centre.url, code, &again, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    enrol_identity_fini(&id);
+}
+
+static void
+a_lost_answer_does_not_cost_the_code(void **state)
+{
+    char code[CODE_TEXT_BYTES];
+    struct enrol_identity id;
+    struct err err = {0};
+
+    (void)state;
+    make_code(code);
+    centre.loses_answer = true;
+    assert_int_equal(enrol_new(in("gw2"), centre.url, code, &id, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    assert_int_equal(enrol_load(in("gw2"), &id, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_int_equal(enrol_new(in("gw2"), centre.url, code, &id, &err), 0);
+    enrol_identity_fini(&id);
+    assert_int_equal(unlink(in("gw2/identity.json")), 0); /* as if a crash came before it */
+}
+
+static void
+a_code_serves_one_device(void **state)
+{
+    char code[CODE_TEXT_BYTES];
+    struct enrol_identity id;
+    struct err err = {0};
+
+    (void)state;
+    make_code(code);
+    assert_int_equal(enrol_new(in("gw3"), centre.url, code, &id, &err), 0);
+    enrol_identity_fini(&id);
+    assert_int_equal(enrol_new(in("gw4"), centre.url, code, &id, &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_int_equal(access(in("gw4/identity.json"), F_OK), -1);
+}
+
+static void
+an_impostor_never_hears_the_code(void **state)
+{
+    char code[CODE_TEXT_BYTES];
+    struct enrol_identity id;
+    struct err err = {0};
+
+    (void)state;
+    make_code(code);
+    memcpy(impostor.code, centre.code, DIGEST_BYTES);
+    assert_int_equal(enrol_new(in("gw5"), impostor.url, code, &id, &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_non_null(strstr(err.text, "not the centre"));
+    assert_false(impostor.is_burnt);
+    assert_int_equal(impostor.issued, 0);
+}
+
+static void
+what_is_mistyped_is_told_before_anything_is_asked(void **state)
+{
+    struct enrol_identity id;
+    char code[CODE_TEXT_BYTES];
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(enrol_new(in("gw6"), centre.url, "ABCD", &id, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    make_code(code);
+    assert_int_equal(enrol_new(in("gw6"), "http://127.0.0.1:1", code, &id, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    assert_int_equal(enrol_new(in("gw6"), "https://127.0.0.1:1", code, &id, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_code_makes_an_identity_that_can_be_renewed),
+        cmocka_unit_test(a_lost_answer_does_not_cost_the_code),
+        cmocka_unit_test(a_code_serves_one_device),
+        cmocka_unit_test(an_impostor_never_hears_the_code),
+        cmocka_unit_test(what_is_mistyped_is_told_before_anything_is_asked),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
