@@ -4,6 +4,7 @@
 #include "proto/base/durable.h"
 #include "proto/base/jsonw.h"
 #include "proto/dicom/dataset_digest.h"
+#include "proto/dicom/dcmjson.h"
 #include "proto/dicom/dcmtk/decode.h"
 
 #include <stdio.h>
@@ -58,10 +59,37 @@ print_file(const char *path)
     free(bytes);
 }
 
+static void
+print_json(const char *path)
+{
+    static const struct dcm_json_options options = {"bulk", 1024, NULL, false, NULL};
+    uint8_t *bytes = NULL;
+    struct jsonw w;
+    struct buf line;
+    struct err err;
+    size_t n = 0;
+
+    buf_init(&line, 1u << 28);
+    jsonw_init(&w, &line);
+    if (durable_get_file(path, 1u << 30, &bytes, &n, &err) < 0 ||
+        dcm_json_write(bytes, n, &options, &w, &err) < 0) {
+        buf_clear(&line);
+        jsonw_init(&w, &line);
+        jsonw_object(&w, NULL);
+        jsonw_text(&w, "error", err.text);
+        jsonw_end(&w);
+    }
+    puts(buf_text(&line));
+    buf_fini(&line);
+    free(bytes);
+}
+
 int
 main(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
-        print_file(argv[i]);
+    bool is_json = argc > 1 && strcmp(argv[1], "--json") == 0;
+
+    for (int i = is_json ? 2 : 1; i < argc; i++)
+        (is_json ? print_json : print_file)(argv[i]);
     return 0;
 }
