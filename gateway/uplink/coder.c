@@ -3,6 +3,7 @@
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/codec/codec.h"
 #include "proto/dicom/facts.h"
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-    LAYOUT_LIMIT_BYTES = 2 << 20,
+
     LATER_FIRST_MS = 1000,
     LATER_MOST_MS = 60000,
     LOOK_AGAIN_MS = 5000
@@ -245,7 +246,7 @@ keep_coded(struct uplink *up, const struct spool_entry *entry, const struct code
         LOG(&ctx, UPLINK_PROOF_FAILED, F_ERR(err));
         return go_plain(up, entry->id, "the coding did not prove itself", err);
     }
-    buf_init(&layout, LAYOUT_LIMIT_BYTES);
+    buf_init(&layout, LIMIT_LAYOUT_BYTES);
     layout_write(coded->layout, &layout);
     coding.layout = layout.bytes;
     coding.layout_n = layout.n;

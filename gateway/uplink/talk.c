@@ -170,7 +170,8 @@ talk_post(struct talk *t, const char *path, const char *type, const struct buf *
                              .accept = "application/json",
                              .source = body_source,
                              .source_size = bytes->n,
-                             .source_user = &body};
+                             .source_user = &body,
+                             .answer_limit = LIMIT_LINK_JSON_BYTES};
 
     return talk_call(t, &call, false, reply, err);
 }
@@ -182,7 +183,7 @@ talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *o
     struct buf body;
     int rc = -1;
 
-    buf_init(&body, LIMIT_HTTP_JSON_BYTES);
+    buf_init(&body, LIMIT_LINK_JSON_BYTES);
     link_offer_encode(offer, &body);
     if (buf_is_over(&body)) {
         err_set(err, ERR_FATAL, "an offer of %zu objects is too long", offer->count);
@@ -217,7 +218,7 @@ talk_manifest(struct talk *t, const struct link_manifest *manifest, struct err *
     struct buf body;
     int rc = -1;
 
-    buf_init(&body, LIMIT_BUNDLE_BYTES);
+    buf_init(&body, LIMIT_LINK_JSON_BYTES);
     link_manifest_encode(manifest, &body);
     if (buf_is_over(&body)) {
         err_set(err, ERR_FATAL, "the list of %zu instances is too long", manifest->count);
@@ -241,6 +242,7 @@ talk_receipts(struct talk *t, uint64_t after, int wait_s, struct link_receipts *
     struct http_call call = {.method = "GET",
                              .path = path,
                              .accept = "application/json",
+                             .answer_limit = LIMIT_LINK_JSON_BYTES,
                              .total_ms = (int64_t)wait_s * 1000 + CALL_MS};
     int rc;
 

@@ -1,0 +1,215 @@
+/* radpost-gateway - the clinic's box: DICOM in, a durable queue, the line to the centre, the desk.
+ * Crash-only: a start is a recovery; SIGTERM ends what is being written and leaves. */
+#include "gateway/accept/accept.h"
+#include "gateway/gateway_config.h"
+#include "gateway/spool/spool.h"
+#include "gateway/uplink/uplink.h"
+#include "proto/base/durable.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "proto/codec/codec.h"
+#include "proto/link/enrol.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/gateway_events.def"
+#undef LOG_EVENT
+
+static const struct config_option options[] = {
+#define OPT CONFIG_ROW
+#define CONFIG_STRUCT struct gateway_config
+#include "gateway/gateway_options.def"
+#undef CONFIG_STRUCT
+#undef OPT
+};
+
+static const struct log_ctx ctx = {.stage = "gateway"};
+
+static const char usage[] =
+    "radpost-gateway [--config FILE]                  run\n"
+    "radpost-gateway [--config FILE] enrol URL CODE   get this gateway's certificate from the "
+    "centre\n"
+    "radpost-gateway [--config FILE] --print-config   the options in force\n"
+    "radpost-gateway --help | --version\n"
+    "\n"
+    "Options of the configuration file (name = value, a line each):\n";
+
+/* The stages that run, in the order they were begun. */
+struct gateway {
+    struct gateway_config config;
+    char spool_dir[PATH_MAX], link_dir[PATH_MAX];
+    struct codec_pool *pool;
+    struct spool *spool;
+    struct uplink *uplink;
+    struct accept *accept;
+};
+
+static int
+make_folders(struct gateway *g, struct err *err)
+{
+    const char *data = g->config.data_dir;
+
+    snprintf(g->spool_dir, sizeof g->spool_dir, "%s/spool", data);
+    snprintf(g->link_dir, sizeof g->link_dir, "%s/link", data);
+    return durable_mkdir(data, err);
+}
+
+static int
+start_spool(struct gateway *g, struct err *err)
+{
+    struct spool_options o = {.keep_sealed_ms = g->config.spool_keep_sealed,
+                              .warn_free_bytes = g->config.spool_warn_free,
+                              .slow_free_bytes = g->config.spool_slow_free,
+                              .refuse_free_bytes = g->config.spool_refuse_free};
+
+    return spool_open(g->spool_dir, &o, &g->spool, err);
+}
+
+static int
+start_uplink(struct gateway *g, struct err *err)
+{
+    const struct gateway_config *c = &g->config;
+    struct uplink_options o = {.link_dir = g->link_dir,
+                               .url = c->link_url,
+                               .connections = (unsigned)c->link_connections,
+                               .coders = (unsigned)c->codec_workers,
+                               .is_coding_off = !c->coding,
+                               .rate_bytes = c->link_rate,
+                               .bundle_bytes = c->link_bundle,
+                               .backoff_ms = c->link_backoff,
+                               .backoff_max_ms = c->link_backoff_max,
+                               .stall_ms = c->link_stall,
+                               .quiet_ms = c->study_quiet,
+                               .look_hold_ms = c->link_look_hold,
+                               .recheck_ms = c->link_recheck};
+
+    return uplink_start(&o, g->spool, g->pool, &g->uplink, err);
+}
+
+static int
+start_accept(struct gateway *g, struct err *err)
+{
+    const struct gateway_config *c = &g->config;
+    struct accept_options o = {.dir = c->data_dir,
+                               .address = c->dicom_address[0] != '\0' ? c->dicom_address : NULL,
+                               .port = (uint16_t)c->dicom_port,
+                               .called = c->dicom_ae[0] != '\0' ? c->dicom_ae : NULL,
+                               .max_associations = (size_t)c->dicom_associations};
+
+    return accept_start(&o, g->spool, &g->accept, err);
+}
+
+static int
+start(struct gateway *g, struct err *err)
+{
+    if (make_folders(g, err) < 0 ||
+        codec_pool_new((unsigned)g->config.codec_workers, &g->pool, err) < 0 ||
+        start_spool(g, err) < 0 || start_uplink(g, err) < 0 || start_accept(g, err) < 0)
+        return err_context(err, "start");
+    LOG(&ctx, GATEWAY_READY, F_NUMBER("dicom_port", accept_port(g->accept)));
+    return 0;
+}
+
+static void
+stop(struct gateway *g)
+{
+    accept_stop(&g->accept);
+    uplink_stop(&g->uplink);
+    spool_close(&g->spool);
+    codec_pool_free(&g->pool);
+}
+
+/* Signals are for the main thread alone: it waits for one that ends the service. */
+static int
+run(struct gateway *g, struct err *err)
+{
+    sigset_t ends;
+    int got = 0, rc;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    rc = start(g, err);
+    if (rc == 0) {
+        while (sigwait(&ends, &got) != 0)
+            ;
+        LOG(&ctx, GATEWAY_STOPPING, F_NUMBER("signal", got));
+    }
+    stop(g);
+    if (rc == 0)
+        LOG(&ctx, GATEWAY_STOPPED);
+    return rc;
+}
+
+static int
+enrol(struct gateway *g, const char *url, const char *code, struct err *err)
+{
+    struct enrol_identity identity;
+
+    if (make_folders(g, err) < 0 || enrol_new(g->link_dir, url, code, &identity, err) < 0)
+        return err_context(err, "enrol");
+    printf("enrolled: tenant %s, device %s\n", identity.tenant, identity.device);
+    enrol_identity_fini(&identity);
+    return 0;
+}
+
+static int
+finish(int rc, const struct err *err)
+{
+    if (rc == 0)
+        return 0;
+    fprintf(stderr, "radpost-gateway: %s\n", err->text);
+    return err_kind_exit(err->kind);
+}
+
+static int
+help(int code)
+{
+    fputs(usage, code == 0 ? stdout : stderr);
+    if (code == 0)
+        config_print_help(options, ARRAY_LEN(options));
+    return code;
+}
+
+int
+main(int argc, char **argv)
+{
+    const char *file = NULL;
+    struct gateway g = {0};
+    struct err err = {0};
+    int status, at = 1, rc;
+
+    if (codec_worker_main_if_asked(argc, argv, &status))
+        return status;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return help(0);
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        puts("radpost-gateway " RADPOST_VERSION);
+        return 0;
+    }
+    if (argc > 2 && strcmp(argv[1], "--config") == 0) {
+        file = argv[2];
+        at = 3;
+    }
+    if (config_read(options, ARRAY_LEN(options), file, &g.config, &err) < 0)
+        return finish(-1, &err);
+    if (argc == at)
+        rc = finish(run(&g, &err), &err);
+    else if (argc == at + 1 && strcmp(argv[at], "--print-config") == 0) {
+        config_print(options, ARRAY_LEN(options), &g.config);
+        rc = 0;
+    } else if (argc == at + 3 && strcmp(argv[at], "enrol") == 0)
+        rc = finish(enrol(&g, argv[at + 1], argv[at + 2], &err), &err);
+    else
+        rc = help(2);
+    config_fini(options, ARRAY_LEN(options), &g.config);
+    return rc;
+}

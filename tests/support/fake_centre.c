@@ -1,0 +1,536 @@
+/* fake_centre.c - see fake_centre.h. Kept plain: what it says is what docs/link-protocol.md says.
+ */
+#include "tests/support/fake_centre.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/base/thread.h"
+#include "proto/http/server.h"
+#include "proto/link/enrol.h"
+#include "proto/trust/digest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fake_centre {
+    char dir[256], url[64], port_text[8];
+    uint16_t port;
+    struct ca *ca;
+    struct enrol_server enrol;
+    const char *addresses[3];
+    struct http_table tables[2];
+    struct http_server *server;
+    struct gate gate;
+    struct fake_object objects[FAKE_OBJECTS];
+    size_t n;
+    struct fake_wishes wishes;
+    struct fake_counts counts;
+    struct link_receipt receipts[FAKE_OBJECTS];
+    size_t receipts_n;
+};
+
+static void
+must(int rc, const struct err *err)
+{
+    if (rc == 0)
+        return;
+    fprintf(stderr, "fake centre: %s\n", err->text);
+    abort();
+}
+
+static struct fake_object *
+find(struct fake_centre *c, const uint8_t *object)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (memcmp(c->objects[i].offer.object, object, LINK_HASH_BYTES) == 0)
+            return &c->objects[i];
+    return NULL;
+}
+
+static bool
+has_range(const struct fake_object *o, uint64_t from, uint64_t to)
+{
+    for (uint64_t i = from; i < to; i++)
+        if (!o->have[i])
+            return false;
+    return true;
+}
+
+static bool
+has_look(const struct fake_object *o)
+{
+    struct range *look = NULL;
+    size_t n = 0;
+    bool is_whole = true;
+
+    if (o->layout == NULL)
+        return false;
+    layout_first_look(o->layout, &look, &n);
+    for (size_t i = 0; i < n; i++)
+        is_whole = is_whole && has_range(o, look[i].from, look[i].to);
+    free(look);
+    return n > 0 && is_whole;
+}
+
+/* Busy on demand; the gate is held. */
+static bool
+is_busy(struct fake_centre *c, struct http_response *res)
+{
+    if (c->wishes.busy_calls == 0)
+        return false;
+    c->wishes.busy_calls--;
+    http_answer_header(res, "Retry-After", "1");
+    http_answer_refusal(res, 503, "busy on demand");
+    return true;
+}
+
+static void
+say(const struct fake_object *o, enum link_state state, struct link_object_state *out)
+{
+    size_t room = 0;
+
+    memset(out, 0, sizeof *out);
+    memcpy(out->object, o->offer.object, LINK_HASH_BYTES);
+    out->state = state;
+    for (uint64_t i = 0; i < o->offer.size; i++) {
+        if (!o->have[i])
+            continue;
+        if (out->have_n > 0 && out->have[out->have_n - 1].to == i) {
+            out->have[out->have_n - 1].to = i + 1;
+            continue;
+        }
+        if (out->have_n == room)
+            out->have = mem_grow(out->have, (room = 2 * room + 8) * sizeof *out->have);
+        out->have[out->have_n++] = (struct range){i, i + 1};
+    }
+}
+
+static void
+answer(struct http_response *res, struct link_answer *a)
+{
+    struct buf body;
+
+    buf_init(&body, LIMIT_LINK_JSON_BYTES);
+    link_answer_encode(a, &body);
+    http_answer_buf(res, 200, "application/json", &body);
+    buf_fini(&body);
+}
+
+static struct fake_object *
+add(struct fake_centre *c, const struct link_offer_object *o)
+{
+    struct fake_object *new = &c->objects[c->n++];
+    struct err err = {0};
+
+    CHECK(c->n <= FAKE_OBJECTS);
+    memset(new, 0, sizeof *new);
+    new->offer = *o;
+    new->offer.recipe = new->offer.layout = NULL;
+    new->bytes = mem_new((size_t)o->size);
+    new->have = mem_new((size_t)o->size);
+    new->state = LINK_WANTED;
+    if (o->layout != NULL)
+        must(layout_read(o->layout, o->layout_n, &new->layout, &err), &err);
+    return new;
+}
+
+static int
+on_offer(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct fake_centre *c = http_user(req);
+    struct link_offer offer;
+    struct link_answer a = {0};
+    const uint8_t *body;
+    size_t n;
+
+    body = http_body(req, &n);
+    if (link_offer_decode(body, n, &offer, err) < 0)
+        return -1;
+    gate_lock(&c->gate);
+    c->counts.offers++;
+    if (is_busy(c, res))
+        goto out;
+    for (size_t i = 0; i < offer.count && c->wishes.refused_sop != NULL; i++)
+        if (strcmp(offer.objects[i].sop_instance, c->wishes.refused_sop) == 0) {
+            http_answer_refusal(res, 400, "refused on demand");
+            goto out;
+        }
+    a.objects = mem_new(offer.count * sizeof *a.objects);
+    for (size_t i = 0; i < offer.count; i++) {
+        struct fake_object *o = find(c, offer.objects[i].object);
+        enum link_state state;
+
+        if (o == NULL)
+            o = add(c, &offer.objects[i]);
+        state = o->state;
+        if (c->wishes.are_all_duplicates)
+            state = LINK_DUPLICATE;
+        else if (c->wishes.are_all_conflicts && state != LINK_HELD)
+            state = LINK_CONFLICT;
+        say(o, state, &a.objects[a.count++]);
+    }
+    answer(res, &a);
+    link_answer_free(&a);
+out:
+    gate_unlock(&c->gate);
+    link_offer_free(&offer);
+    return 0;
+}
+
+/* Rest bytes while a look of the same study is missing at the centre. */
+static void
+note_order(struct fake_centre *c, const struct fake_object *o, const struct link_piece *piece)
+{
+    struct range *look = NULL;
+    size_t n = 0;
+    bool is_look = false;
+
+    if (o->layout == NULL)
+        return;
+    layout_first_look(o->layout, &look, &n);
+    for (size_t i = 0; i < n; i++)
+        is_look = is_look || (piece->offset >= look[i].from && piece->offset < look[i].to);
+    free(look);
+    if (is_look)
+        return;
+    for (size_t i = 0; i < c->n; i++)
+        if (strcmp(c->objects[i].offer.study, o->offer.study) == 0 &&
+            c->objects[i].layout != NULL && !has_look(&c->objects[i]))
+            c->counts.looked_first_failures++;
+}
+
+struct taking {
+    struct fake_centre *c;
+    struct fake_object *touched[FAKE_OBJECTS];
+    size_t n;
+};
+
+static int
+on_piece(void *user, const struct link_piece *piece, struct err *err)
+{
+    struct taking *t = user;
+    struct fake_object *o = find(t->c, piece->object);
+    bool is_new = true;
+
+    if (o == NULL || piece->offset + piece->n > o->offer.size)
+        return err_set(err, ERR_REJECT, "a piece of nothing offered");
+    note_order(t->c, o, piece);
+    memcpy(o->bytes + piece->offset, piece->bytes, piece->n);
+    memset(o->have + piece->offset, 1, piece->n);
+    o->arrived += piece->n;
+    t->c->counts.bytes += piece->n;
+    for (size_t i = 0; i < t->n; i++)
+        is_new = is_new && t->touched[i] != o;
+    if (is_new)
+        t->touched[t->n++] = o;
+    return 0;
+}
+
+static void
+seal(struct fake_centre *c, struct fake_object *o)
+{
+    struct link_receipt *r = &c->receipts[c->receipts_n];
+
+    if (c->wishes.is_never_sealing || o->state == LINK_SEALED)
+        return;
+    memset(r, 0, sizeof *r);
+    r->seq = ++c->receipts_n;
+    memcpy(r->object, o->offer.object, LINK_HASH_BYTES);
+    memcpy(r->sop_instance, o->offer.sop_instance, sizeof r->sop_instance);
+    memcpy(r->study, o->offer.study, sizeof r->study);
+    r->state = LINK_SEALED;
+    r->copies = 2;
+    r->at_us = clock_wall_us();
+    o->state = LINK_SEALED;
+}
+
+static enum link_state
+state_after(struct fake_centre *c, struct fake_object *o)
+{
+    uint8_t now[DIGEST_BYTES];
+
+    if (has_range(o, 0, o->offer.size)) {
+        digest_bytes(o->bytes, (size_t)o->offer.size, now);
+        if (memcmp(now, o->offer.object, sizeof now) != 0 ||
+            (c->wishes.is_bad_once && !o->is_answered_oddly)) {
+            o->is_answered_oddly = true;
+            memset(o->have, 0, (size_t)o->offer.size);
+            o->state = LINK_WANTED;
+            return LINK_BAD;
+        }
+        return o->state = o->state == LINK_SEALED ? LINK_SEALED : LINK_HELD;
+    }
+    return o->state = has_look(o) ? LINK_LOOKED : LINK_PARTIAL;
+}
+
+static int
+on_bundle(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct fake_centre *c = http_user(req);
+    struct link_bundle_reader reader;
+    struct taking t = {.c = c};
+    struct link_answer a = {0};
+    const uint8_t *body;
+    size_t n;
+    int rc = 0;
+
+    body = http_body(req, &n);
+    link_bundle_reader_init(&reader);
+    gate_lock(&c->gate);
+    c->counts.bundles++;
+    if (is_busy(c, res))
+        goto out;
+    if (c->wishes.drop_bundle_every > 0 && c->counts.bundles % c->wishes.drop_bundle_every == 0) {
+        http_answer_refusal(res, 503, "dropped on demand");
+        goto out;
+    }
+    rc = link_bundle_reader_feed(&reader, body, n, on_piece, &t, err);
+    if (rc == 0 && !link_bundle_reader_is_whole(&reader))
+        rc = err_set(err, ERR_REJECT, "cut off");
+    if (rc < 0)
+        goto out;
+    a.objects = mem_new((t.n + 1) * sizeof *a.objects);
+    for (size_t i = 0; i < t.n; i++)
+        say(t.touched[i], state_after(c, t.touched[i]), &a.objects[a.count++]);
+    if (c->wishes.lose_answer_every > 0 && c->counts.bundles % c->wishes.lose_answer_every == 0)
+        http_answer_refusal(res, 502, "kept, but its answer is lost on demand");
+    else
+        answer(res, &a);
+    link_answer_free(&a);
+    gate_wake(&c->gate);
+out:
+    gate_unlock(&c->gate);
+    link_bundle_reader_fini(&reader);
+    return rc;
+}
+
+static int
+on_manifest(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct fake_centre *c = http_user(req);
+    struct link_manifest m;
+    const uint8_t *body;
+    size_t n;
+
+    body = http_body(req, &n);
+    if (link_manifest_decode(body, n, &m, err) < 0)
+        return -1;
+    gate_lock(&c->gate);
+    if (!is_busy(c, res)) {
+        c->counts.manifests++;
+        c->counts.last_revision = m.revision;
+        c->counts.last_manifest_count = m.count;
+        http_answer_bytes(res, 200, "application/json", "{\"revision\":1}", 14);
+        gate_wake(&c->gate);
+    }
+    gate_unlock(&c->gate);
+    link_manifest_free(&m);
+    return 0;
+}
+
+static int
+on_receipts(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct fake_centre *c = http_user(req);
+    struct link_receipts r = {0};
+    uint64_t after = 0;
+    struct buf body;
+
+    if (text_to_u64(http_query(req, "after"), UINT64_MAX, &after) < 0)
+        return err_set(err, ERR_REJECT, "after");
+    gate_lock(&c->gate);
+    c->counts.receipt_polls++;
+    for (int i = 0; i < 20; i++) {
+        for (size_t k = 0; k < c->n && c->counts.manifests > 0; k++)
+            if (c->objects[k].state == LINK_HELD)
+                seal(c, &c->objects[k]);
+        if (c->receipts_n > after || http_is_gone(req))
+            break;
+        gate_wait_ms(&c->gate, 100);
+    }
+    r.next = c->receipts_n;
+    r.receipts = c->receipts + (after < c->receipts_n ? after : c->receipts_n);
+    r.count = after < c->receipts_n ? c->receipts_n - after : 0;
+    buf_init(&body, LIMIT_LINK_JSON_BYTES);
+    link_receipts_encode(&r, &body);
+    http_answer_buf(res, 200, "application/json", &body);
+    buf_fini(&body);
+    gate_unlock(&c->gate);
+    return 0;
+}
+
+static int
+on_ping(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct fake_centre *c = http_user(req);
+    struct link_ping ping = {.now_us = clock_wall_us() + 5000000};
+    struct buf body;
+
+    (void)err;
+    gate_lock(&c->gate);
+    c->counts.pings++;
+    gate_unlock(&c->gate);
+    buf_init(&body, 4096);
+    link_ping_encode(&ping, &body);
+    http_answer_buf(res, 200, "application/json", &body);
+    buf_fini(&body);
+    return 0;
+}
+
+static const struct http_route routes[] = {
+    {"POST", LINK_PATH_OFFER, HTTP_GATEWAY, 0, 33554432, on_offer, 0, 0, 0, 0},
+    {"POST", LINK_PATH_BUNDLE, HTTP_GATEWAY, 0, 67108864, on_bundle, 0, 0, 0, 0},
+    {"POST", LINK_PATH_MANIFEST, HTTP_GATEWAY, 0, 33554432, on_manifest, 0, 0, 0, 0},
+    {"GET", LINK_PATH_RECEIPTS, HTTP_GATEWAY, 0, 0, on_receipts, 0, 0, 0, HTTP_QUIET},
+    {"GET", LINK_PATH_PING, HTTP_GATEWAY, 0, 0, on_ping, 0, 0, 0, HTTP_QUIET},
+};
+
+static int
+burn(void *user, const uint8_t code[DIGEST_BYTES], const uint8_t key[DIGEST_BYTES],
+     struct ca_subject *out, struct err *err)
+{
+    (void)user, (void)code, (void)key, (void)err;
+    memset(out, 0, sizeof *out);
+    text_copy(out->tenant, sizeof out->tenant, "T1");
+    text_copy(out->device, sizeof out->device, "g1");
+    text_copy(out->kind, sizeof out->kind, "gateway");
+    return 0;
+}
+
+static int
+issued(void *user, const struct ca_certificate *certificate, bool is_renewal, const char *peer,
+       struct err *err)
+{
+    (void)user, (void)certificate, (void)is_renewal, (void)peer, (void)err;
+    return 0;
+}
+
+void
+fake_centre_heal(struct fake_centre *c)
+{
+    char certificate[300], key[300], ca[300];
+    struct http_options o = {.address = "127.0.0.1",
+                             .port = c->port,
+                             .certificate = certificate,
+                             .key = key,
+                             .client_ca = ca,
+                             .name = "fake-centre",
+                             .tables = c->tables,
+                             .table_count = 2};
+    struct err err = {0};
+
+    snprintf(certificate, sizeof certificate, "%s/server.pem", c->dir);
+    snprintf(key, sizeof key, "%s/server.key", c->dir);
+    snprintf(ca, sizeof ca, "%s/ca.pem", c->dir);
+    must(http_server_start(&o, &c->server, &err), &err);
+    c->port = http_server_port(c->server);
+}
+
+void
+fake_centre_cut(struct fake_centre *c)
+{
+    http_server_stop(&c->server);
+}
+
+struct fake_centre *
+fake_centre_start(const char *dir, const char *link_dir)
+{
+    struct fake_centre *c = mem_new(sizeof *c);
+    struct enrol_identity identity;
+    char code[CODE_TEXT_BYTES];
+    uint8_t pin[DIGEST_BYTES], unused[DIGEST_BYTES];
+    struct err err = {0};
+
+    text_copy(c->dir, sizeof c->dir, dir);
+    gate_init(&c->gate);
+    must(ca_create(dir, "fake", &err), &err);
+    must(ca_open(dir, &c->ca, &err), &err);
+    must(ca_make_server(c->ca, dir, "127.0.0.1", 30, &err), &err);
+    c->enrol = (struct enrol_server){
+        .ca = c->ca, .addresses = c->addresses, .user = c, .burn = burn, .issued = issued};
+    c->tables[0] = enrol_table(&c->enrol);
+    c->tables[1] = (struct http_table){routes, ARRAY_LEN(routes), c};
+    fake_centre_heal(c);
+    snprintf(c->url, sizeof c->url, "https://127.0.0.1:%u", c->port);
+    c->addresses[0] = "link_url";
+    c->addresses[1] = c->url;
+    ca_fingerprint(c->ca, pin);
+    code_new(pin, code, unused);
+    must(enrol_new(link_dir, c->url, code, &identity, &err), &err);
+    enrol_identity_fini(&identity);
+    return c;
+}
+
+void
+fake_centre_stop(struct fake_centre **centre)
+{
+    struct fake_centre *c = TAKE(*centre);
+
+    http_server_stop(&c->server);
+    ca_close(&c->ca);
+    for (size_t i = 0; i < c->n; i++) {
+        free(c->objects[i].bytes);
+        free(c->objects[i].have);
+        layout_free(&c->objects[i].layout);
+    }
+    gate_fini(&c->gate);
+    free(c);
+}
+
+const char *
+fake_centre_url(struct fake_centre *c)
+{
+    return c->url;
+}
+
+void
+fake_centre_lock(struct fake_centre *c)
+{
+    gate_lock(&c->gate);
+}
+
+void
+fake_centre_unlock(struct fake_centre *c)
+{
+    gate_unlock(&c->gate);
+}
+
+struct fake_wishes *
+fake_centre_wishes(struct fake_centre *c)
+{
+    return &c->wishes;
+}
+
+struct fake_counts *
+fake_centre_counts(struct fake_centre *c)
+{
+    return &c->counts;
+}
+
+size_t
+fake_centre_objects(struct fake_centre *c, struct fake_object **out)
+{
+    *out = c->objects;
+    return c->n;
+}
+
+bool
+fake_centre_wait(struct fake_centre *c, enum link_state state, size_t count, int64_t wait_ms)
+{
+    int64_t until = clock_mono_ms() + wait_ms, now;
+    size_t n = 0;
+
+    gate_lock(&c->gate);
+    while ((now = clock_mono_ms()) < until) {
+        n = 0;
+        for (size_t i = 0; i < c->n; i++)
+            n += c->objects[i].state >= state && c->objects[i].state <= LINK_SEALED ? 1 : 0;
+        if (n >= count)
+            break;
+        gate_wait_ms(&c->gate, until - now);
+    }
+    gate_unlock(&c->gate);
+    return n >= count;
+}
