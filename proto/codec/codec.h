@@ -9,7 +9,7 @@
  * was received, in any syntax.
  *
  * Threads: a pool may be used by any number of threads; each call blocks its thread until a worker
- * is free and has done the job, at most LIMIT_MS_CODEC_JOB. */
+ * is free and has done the job, at most LIMIT_MS_CODEC_JOB once it has begun. */
 #ifndef RADPOST_CODEC_CODEC_H
 #define RADPOST_CODEC_CODEC_H
 
@@ -42,10 +42,10 @@ struct codec_source {
 };
 
 /* Facts and the three digests of an instance, received or coded.
- * digests->file is of the source's own bytes; pixels and dataset are of what was received, so they
- * are the same before and after coding. What cannot be decoded is still digested (PIXELS_FRAMES).
- * facts    may be NULL
- * errors   ERR_REJECT: not Part 10, broken beyond its data set, over a limit */
+ * digests->file is of the source's own bytes; facts, pixels and dataset are of what was received,
+ * so they are the same before and after coding (facts->transfer_syntax too). What cannot be
+ * decoded, or kills its decoder, is still digested (PIXELS_FRAMES). facts    may be NULL errors
+ * ERR_REJECT: not Part 10, broken beyond its data set, over a limit */
 int codec_inspect(struct codec_pool *pool, const struct codec_source *source,
                   struct dcm_facts *out_facts, struct dcm_digests *out_digests,
                   struct err *err) MUST_CHECK;
@@ -74,10 +74,11 @@ int codec_encode(struct codec_pool *pool, const struct codec_source *source,
                  struct err *err) MUST_CHECK;
 void codec_result_fini(struct codec_result *result);
 
-/* Decode the coded file, restore the received bytes, and compare: the file's own SHA-256 with
- * expected->file, the decoded pixels' and the restored data set's with expected's, and the SHA-256
- * of the restored file with received_sha256.
- * errors  ERR_CONFLICT when anything differs or cannot be decoded: do not use the coded file */
+/* Decode the coded file, restore the received one, and compare: the decoded pixels' and the
+ * restored data set's digests with expected's (those of the received file; expected->file is not
+ * looked at), the SHA-256 of the restored file with received_sha256, and the coded file's own data
+ * set, offset table and layers with what the received file becomes. errors  ERR_CONFLICT when
+ * anything differs or cannot be decoded: do not use the coded file */
 int codec_prove(struct codec_pool *pool, const struct codec_source *coded,
                 const struct dcm_digests *expected, const uint8_t received_sha256[DIGEST_BYTES],
                 struct err *err) MUST_CHECK;
@@ -86,7 +87,7 @@ int codec_prove(struct codec_pool *pool, const struct codec_source *coded,
 int codec_restore(struct codec_pool *pool, const struct codec_source *coded, int *out_fd,
                   uint64_t *out_size, struct err *err) MUST_CHECK;
 
-/* A Part 10 file with native pixels for a peer that does not take the stored syntax. The data set
+/* A Part 10 file with native pixels, for a peer that does not take the stored syntax. The data set
  * is the received one but for transfer syntax, pixels, planar configuration (0), photometric
  * interpretation where decoding changed it; lossy sources stay marked as they are.
  * to       1.2.840.10008.1.2 or 1.2.840.10008.1.2.1

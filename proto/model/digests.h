@@ -8,9 +8,7 @@
 #ifndef RADPOST_MODEL_DIGESTS_H
 #define RADPOST_MODEL_DIGESTS_H
 
-#include "proto/base/base.h"
-
-#define DIGEST_BYTES 32
+#include "proto/trust/digest.h"
 
 enum pixels_from {
     PIXELS_NONE,    /* no pixel data: the digest of no bytes */

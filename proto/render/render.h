@@ -9,7 +9,8 @@
 #include "proto/codec/codec.h"
 
 struct render_options {
-    uint32_t max_cols; /* fit within, aspect kept, never enlarged; 0 = as it is */
+    /* Fit within, aspect kept; 0 = as it is. Enlarged only so that words can be read. */
+    uint32_t max_cols;
     uint32_t max_rows;
     unsigned quality; /* of the JPEG, 1..100; 0 = 85 */
     bool has_window;  /* this window instead of the image's own */

@@ -5,6 +5,7 @@
 #include "dcmtk/config/osconfig.h"
 
 #include "dcmtk/dcmdata/dcdatset.h"
+#include "dcmtk/dcmdata/dcdict.h"
 #include "dcmtk/dcmdata/dcdeftag.h"
 #include "dcmtk/dcmdata/dcpixel.h"
 #include "dcmtk/dcmdata/dcpixseq.h"
@@ -28,6 +29,9 @@ void
 register_codecs()
 {
     OFLog::configure(OFLogger::OFF_LOG_LEVEL);
+    /* its dictionary is a file that is read when first asked for: ask now, before a sandbox closes */
+    dcmDataDict.rdlock();
+    dcmDataDict.rdunlock();
     DcmRLEDecoderRegistration::registerCodecs();
     DJDecoderRegistration::registerCodecs(EDC_never, EUC_never, EPC_colorByPixel);
     DJLSDecoderRegistration::registerCodecs(EJLSUC_never, EJLSPC_colorByPixel);

@@ -1,0 +1,135 @@
+/* coded.c - the file we make of an instance, and the way back.
+ *
+ *   head | (7FE0,0010) OB undefined length | offset table | frame 1 | ... | frame n | delimiter |
+ * tail
+ *
+ * Frames are one fragment each, a JPEG 2000 codestream with a tile-part a layer, padded with a zero
+ * to an even length (PS3.5 A.4). Head and tail are proto/dicom's, which also writes the recipe. */
+#include "proto/codec/job.h"
+
+#include "proto/base/limits.h"
+#include "proto/codec/codestream.h"
+#include "proto/dicom/convert.h"
+
+#include <string.h>
+
+#define ITEM_BYTES 8
+#define ELEMENT_BYTES 12
+
+static const uint8_t element_head[ELEMENT_BYTES] = {0xE0, 0x7F, 0x10, 0x00, 'O',  'B',
+                                                    0,    0,    0xFF, 0xFF, 0xFF, 0xFF};
+static const uint8_t item_tag[4] = {0xFE, 0xFF, 0x00, 0xE0};
+static const uint8_t delimiter[ITEM_BYTES] = {0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0};
+
+static int read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f,
+                      struct layout **io_layout, size_t n, uint32_t frames, struct err *err);
+static int sink_to_buf(void *user, const void *bytes, size_t n, struct err *err);
+
+int
+coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n, uint32_t frames,
+             struct layout **out, struct err *err)
+{
+    size_t table_n = (size_t)frames * 4, first, at, end;
+    struct layout *layout = NULL;
+    int rc = -1;
+
+    if (frames == 0 || frames > LIMIT_FRAMES || head_n > n || tail_n > n - head_n ||
+        n - head_n - tail_n < ELEMENT_BYTES + ITEM_BYTES + table_n + ITEM_BYTES)
+        return err_set(err, ERR_REJECT, "coded file: too short");
+    end = n - tail_n - ITEM_BYTES;
+    at = head_n + ELEMENT_BYTES;
+    if (memcmp(coded + head_n, element_head, ELEMENT_BYTES) != 0 ||
+        memcmp(coded + at, item_tag, 4) != 0 || le32_read(coded + at + 4) != table_n ||
+        memcmp(coded + end, delimiter, ITEM_BYTES) != 0)
+        return err_set(err, ERR_REJECT, "coded file: not our pixel data element");
+    at += ITEM_BYTES + table_n;
+    first = at;
+    for (uint32_t f = 0; f < frames; f++) {
+        if (le32_read(coded + first - table_n + (size_t)f * 4) != at - first) {
+            (void)err_set(err, ERR_REJECT, "coded file: offset table, frame %u", f + 1);
+            goto out;
+        }
+        if (read_frame(coded, &at, end, f, &layout, n, frames, err) < 0)
+            goto out;
+    }
+    if (at != end) {
+        (void)err_set(err, ERR_REJECT, "coded file: bytes behind the last frame");
+        goto out;
+    }
+    layout->header_end = layout->frame_start[0];
+    if (layout_check(layout, err) < 0)
+        goto out;
+    *out = TAKE(layout);
+    rc = 0;
+out:
+    layout_free(&layout);
+    return rc;
+}
+
+int
+coded_restore(const uint8_t *coded, size_t n, const uint8_t *recipe, size_t recipe_n,
+              struct buf *out_received, struct buf *out_pixels, struct err *err)
+{
+    struct dcm_recipe_sizes sizes;
+    struct instance in = {0};
+    char photometric[17];
+    int rc = -1;
+
+    if (dcm_recipe_read_sizes(recipe, recipe_n, &sizes, err) < 0)
+        return -1;
+    if (sizes.pixels_n > LIMIT_CODED_PIXELS_BYTES)
+        return err_set(err, ERR_REJECT, "recipe: too many pixels");
+    if (instance_open(&in, coded, n, err) < 0)
+        goto out;
+    for (uint32_t f = 1; f <= in.pixels.form.frames && in.pixels.tag != 0; f++)
+        if (out_pixels->n > sizes.pixels_n ||
+            instance_frame(&in, f, out_pixels, photometric, err) < 0)
+            goto out;
+    if (out_pixels->n != sizes.pixels_n) {
+        (void)err_set(err, ERR_REJECT, "the frames are not as long as the recipe says");
+        goto out;
+    }
+    rc = dcm_restore(coded, n, recipe, recipe_n, out_pixels->bytes, out_pixels->n, sink_to_buf,
+                     out_received, err);
+out:
+    instance_close(&in);
+    return rc;
+}
+
+static int
+read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f, struct layout **io_layout,
+           size_t n, uint32_t frames, struct err *err)
+{
+    size_t ends[CODESTREAM_MAX_PARTS], at = *io_at, item_n, used;
+    struct codestream s;
+
+    if (end - at < ITEM_BYTES || memcmp(coded + at, item_tag, 4) != 0)
+        return err_set(err, ERR_REJECT, "coded file: no item for frame %u", f + 1);
+    item_n = le32_read(coded + at + 4);
+    at += ITEM_BYTES;
+    if (item_n > end - at)
+        return err_set(err, ERR_REJECT, "coded file: frame %u reaches past the end", f + 1);
+    if (codestream_read_layers(coded + at, item_n, CODESTREAM_MAX_PARTS, &s, ends, err) < 0)
+        return -1;
+    if (*io_layout == NULL && s.layers <= LAYOUT_MAX_LAYERS)
+        *io_layout = layout_new(n, frames, (uint8_t)s.layers);
+    if (*io_layout == NULL || s.layers != (*io_layout)->layers)
+        return err_set(err, ERR_REJECT, "coded file: frame %u has %u layers", f + 1, s.layers);
+    used = ends[s.layers - 1];
+    if (item_n % 2 != 0 || item_n - used > 1 || (item_n > used && coded[at + used] != 0))
+        return err_set(err, ERR_REJECT, "coded file: frame %u is not padded with zero", f + 1);
+    (*io_layout)->frame_start[f] = at;
+    for (unsigned k = 0; k < s.layers; k++)
+        (*io_layout)->layer_end[(size_t)f * s.layers + k] = at + ends[k];
+    *io_at = at + item_n;
+    return 0;
+}
+
+static int
+sink_to_buf(void *user, const void *bytes, size_t n, struct err *err)
+{
+    struct buf *out = user;
+
+    buf_add(out, bytes, n);
+    return buf_is_over(out) ? err_set(err, ERR_REJECT, "the received object is over the limit") : 0;
+}
