@@ -1,6 +1,7 @@
 /* radpost-gateway - the clinic's box: DICOM in, a durable queue, the line to the centre, the desk.
  * Crash-only: a start is a recovery; SIGTERM ends what is being written and leaves. */
 #include "gateway/accept/accept.h"
+#include "gateway/desk/desk.h"
 #include "gateway/gateway_config.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
@@ -48,6 +49,7 @@ struct gateway {
     struct spool *spool;
     struct uplink *uplink;
     struct accept *accept;
+    struct desk *desk;
 };
 
 static int
@@ -106,19 +108,34 @@ start_accept(struct gateway *g, struct err *err)
 }
 
 static int
+start_desk(struct gateway *g, struct err *err)
+{
+    struct desk_options o = {.address = g->config.desk_address,
+                             .port = (uint16_t)g->config.desk_port,
+                             .spool = g->spool,
+                             .accept = g->accept,
+                             .uplink = g->uplink};
+
+    return desk_start(&o, &g->desk, err);
+}
+
+static int
 start(struct gateway *g, struct err *err)
 {
     if (make_folders(g, err) < 0 ||
         codec_pool_new((unsigned)g->config.codec_workers, &g->pool, err) < 0 ||
-        start_spool(g, err) < 0 || start_uplink(g, err) < 0 || start_accept(g, err) < 0)
+        start_spool(g, err) < 0 || start_uplink(g, err) < 0 || start_accept(g, err) < 0 ||
+        start_desk(g, err) < 0)
         return err_context(err, "start");
-    LOG(&ctx, GATEWAY_READY, F_NUMBER("dicom_port", accept_port(g->accept)));
+    LOG(&ctx, GATEWAY_READY, F_NUMBER("dicom_port", accept_port(g->accept)),
+        F_NUMBER("desk_port", desk_port(g->desk)));
     return 0;
 }
 
 static void
 stop(struct gateway *g)
 {
+    desk_stop(&g->desk);
     accept_stop(&g->accept);
     uplink_stop(&g->uplink);
     spool_close(&g->spool);

@@ -1,0 +1,172 @@
+/* test_desk.c - the page and its state over a real spool, a real door and an uplink that is not
+ * enrolled. */
+#include "gateway/accept/accept.h"
+#include "gateway/desk/desk.h"
+#include "gateway/desk/report.h"
+#include "gateway/spool/spool.h"
+#include "gateway/uplink/uplink.h"
+#include "proto/base/embed.h"
+#include "proto/http/client.h"
+#include "proto/http/json.h"
+
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char dir[64];
+static struct spool *spool;
+static struct accept *door;
+static struct uplink *uplink;
+static struct desk *desk;
+static struct http_client *client;
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+static int
+start(void **state)
+{
+    struct spool_options queue = {.keep_sealed_ms = -1};
+    struct accept_options accept = {.dir = dir, .address = "127.0.0.1", .max_associations = 4};
+    struct uplink_options line = {.connections = 1,
+                                  .coders = 1,
+                                  .bundle_bytes = 65536,
+                                  .backoff_ms = 1000,
+                                  .backoff_max_ms = 1000,
+                                  .stall_ms = 1000,
+                                  .quiet_ms = 1000,
+                                  .recheck_ms = 1000};
+    struct desk_options page = {.address = "127.0.0.1"};
+    struct http_client_options browser = {0};
+    char path[96], url[64];
+    struct err err;
+
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/radpost-desk-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/spool", dir);
+    assert_int_equal(spool_open(path, &queue, &spool, &err), 0);
+    assert_int_equal(accept_start(&accept, spool, &door, &err), 0);
+    snprintf(path, sizeof path, "%s/link", dir);
+    line.link_dir = path;
+    assert_int_equal(uplink_start(&line, spool, NULL, &uplink, &err), 0);
+    page.spool = spool;
+    page.accept = door;
+    page.uplink = uplink;
+    assert_int_equal(desk_start(&page, &desk, &err), 0);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
+    browser.base_url = url;
+    assert_int_equal(http_client_new(&browser, &client, &err), 0);
+    return 0;
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    http_client_free(&client);
+    desk_stop(&desk);
+    uplink_stop(&uplink);
+    accept_stop(&door);
+    spool_close(&spool);
+    return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static int
+ask(const char *method, const char *path, struct http_reply *out)
+{
+    struct http_call call = {.method = method, .path = path, .body = "", .body_n = 0};
+    struct err err;
+
+    assert_int_equal(http_client_call(client, &call, out, &err), 0);
+    return out->status;
+}
+
+static void
+a_new_gateway_says_it_is_not_enrolled(void **state)
+{
+    struct http_reply reply;
+    struct json_doc *doc = NULL;
+    const struct json *lamps;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(ask("GET", "/desk/v1/state", &reply), 200);
+    assert_int_equal(json_parse(reply.body.bytes, reply.body.n, &doc, &err), 0);
+
+    lamps = json_find(json_root(doc), "lamps");
+    assert_string_equal(json_as_text(json_find(json_find(lamps, "line"), "word")),
+                        "LINE_NOT_ENROLLED");
+    assert_string_equal(json_as_text(json_find(json_find(lamps, "devices"), "word")),
+                        "DEVICES_NONE");
+    assert_int_equal(json_length(json_find(json_root(doc), "studies")), 0);
+    json_free(&doc);
+    http_reply_fini(&reply);
+}
+
+static void
+the_page_is_served_with_a_policy_and_nothing_else(void **state)
+{
+    struct http_reply reply;
+    char policy[512];
+
+    (void)state;
+    if (embed_find("gateway/desk/web/dist/index.html") != NULL) {
+        assert_int_equal(ask("GET", "/", &reply), 200);
+        assert_true(http_reply_find(&reply, "Content-Security-Policy", policy, sizeof policy));
+        assert_null(strstr(policy, "unsafe-inline"));
+        http_reply_fini(&reply);
+    }
+    assert_int_equal(ask("GET", "/assets/none.js", &reply), 404);
+    http_reply_fini(&reply);
+    assert_int_equal(ask("GET", "/assets/..%2Findex.html", &reply), 400);
+    http_reply_fini(&reply);
+}
+
+static void
+a_study_is_closed_only_from_our_own_page(void **state)
+{
+    struct http_reply reply;
+
+    (void)state;
+    assert_int_equal(ask("POST", "/desk/v1/studies/1.2.3/close", &reply), 403);
+    http_reply_fini(&reply);
+}
+
+static void
+the_report_fits_its_page_when_empty(void **state)
+{
+    struct desk_options sources = {.spool = spool, .accept = door, .uplink = uplink};
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 65536);
+    report_write(&sources, 7, &out);
+    assert_false(buf_is_over(&out));
+    assert_memory_equal(out.bytes, "{\"change\":7,", 12);
+    buf_fini(&out);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_gateway_says_it_is_not_enrolled),
+        cmocka_unit_test(the_page_is_served_with_a_policy_and_nothing_else),
+        cmocka_unit_test(a_study_is_closed_only_from_our_own_page),
+        cmocka_unit_test(the_report_fits_its_page_when_empty),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
