@@ -24,78 +24,75 @@ static const struct media_offer frame_offers[] = {
 };
 static const struct media_offer rendered_offers[] = {{"image/jpeg", NULL, false, true}};
 
+#define ROWS(o) o, ARRAY_LEN(o)
+static const struct {
+    const char *name;
+    const char *header;
+    const char *parameter;
+    const struct media_offer *offers;
+    size_t n;
+    int wanted; /* -1: 406 */
+} wishes[] = {
+    {"nothing asked", NULL, NULL, ROWS(instance_offers), 1},
+    {"empty", "", "", ROWS(instance_offers), 1},
+    {"any", "*/*", NULL, ROWS(instance_offers), 1},
+    {"quoted", "multipart/related; type=\"application/dicom\"", NULL, ROWS(instance_offers), 1},
+    {"as stored", "multipart/related; type=\"application/dicom\"; transfer-syntax=*", NULL,
+     ROWS(instance_offers), 0},
+    {"named, quoted", "multipart/related;type=\"application/dicom\";transfer-syntax=\"" J2K "\"",
+     NULL, ROWS(instance_offers), 0},
+    {"named, not ours", "multipart/related; type=application/dicom; transfer-syntax=1.2.3", NULL,
+     ROWS(instance_offers), -1},
+    {"implicit", "multipart/related; type=application/dicom; transfer-syntax=" IMPLICIT, NULL,
+     ROWS(instance_offers), 2},
+    {"single part", "application/dicom", NULL, ROWS(instance_offers), 4},
+    {"single part as stored", "application/dicom; transfer-syntax=*", NULL, ROWS(instance_offers),
+     3},
+    {"q decides", "application/dicom;q=0.4, multipart/related;type=\"application/dicom\";q=0.5",
+     NULL, ROWS(instance_offers), 1},
+    {"q decides the other way",
+     "application/dicom;q=0.6, multipart/related;type=\"application/dicom\";q=0.5", NULL,
+     ROWS(instance_offers), 4},
+    {"q zero forbids", "application/dicom;q=0, */*;q=0.1", NULL, ROWS(instance_offers), 1},
+    {"parameter before header", "image/jpeg", "application/dicom", ROWS(instance_offers), 4},
+    {"wrong type", "image/jpeg", NULL, ROWS(instance_offers), -1},
+    {"json only", "application/dicom+json", NULL, ROWS(instance_offers), -1},
+    {"capitals", "Multipart/Related; TYPE=\"Application/DICOM\"", NULL, ROWS(instance_offers), 1},
+    {"cornerstone frames", "multipart/related; type=application/octet-stream; transfer-syntax=*",
+     NULL, ROWS(frame_offers), 1},
+    {"frames, native",
+     "multipart/related; type=\"application/octet-stream\"; transfer-syntax=" EXPLICIT, NULL,
+     ROWS(frame_offers), 2},
+    {"frames, no syntax", "multipart/related; type=\"application/octet-stream\"", NULL,
+     ROWS(frame_offers), 2},
+    {"frames, image", "multipart/related; type=\"image/jp2\"; transfer-syntax=" J2K, NULL,
+     ROWS(frame_offers), 0},
+    {"frames, old dicomweb-client",
+     "multipart/related; type=\"image/jp2\"; transfer-syntax=" J2K
+     ", multipart/related; type=\"application/octet-stream\"; transfer-syntax=\"" EXPLICIT "\"",
+     NULL, ROWS(frame_offers), 0},
+    {"one frame, bare", "application/octet-stream", NULL, ROWS(frame_offers), 3},
+    {"a browser's img",
+     "image/jxl,image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", NULL,
+     ROWS(rendered_offers), 0},
+    {"png only", "image/png", NULL, ROWS(rendered_offers), -1},
+    {"png or jpeg", "image/png, image/jpeg;q=0.5", NULL, ROWS(rendered_offers), 0},
+};
+
 static void
 the_offer_is_the_one_the_client_meant(void **state)
 {
-#define ROWS(o) o, ARRAY_LEN(o)
-    static const struct {
-        const char *name;
-        const char *header;
-        const char *parameter;
-        const struct media_offer *offers;
-        size_t n;
-        int wanted; /* -1: 406 */
-    } rows[] = {
-        {"nothing asked", NULL, NULL, ROWS(instance_offers), 1},
-        {"empty", "", "", ROWS(instance_offers), 1},
-        {"any", "*/*", NULL, ROWS(instance_offers), 1},
-        {"quoted", "multipart/related; type=\"application/dicom\"", NULL, ROWS(instance_offers), 1},
-        {"as stored", "multipart/related; type=\"application/dicom\"; transfer-syntax=*", NULL,
-         ROWS(instance_offers), 0},
-        {"named, quoted",
-         "multipart/related;type=\"application/dicom\";transfer-syntax=\"" J2K "\"", NULL,
-         ROWS(instance_offers), 0},
-        {"named, not ours", "multipart/related; type=application/dicom; transfer-syntax=1.2.3",
-         NULL, ROWS(instance_offers), -1},
-        {"implicit", "multipart/related; type=application/dicom; transfer-syntax=" IMPLICIT, NULL,
-         ROWS(instance_offers), 2},
-        {"single part", "application/dicom", NULL, ROWS(instance_offers), 4},
-        {"single part as stored", "application/dicom; transfer-syntax=*", NULL,
-         ROWS(instance_offers), 3},
-        {"q decides", "application/dicom;q=0.4, multipart/related;type=\"application/dicom\";q=0.5",
-         NULL, ROWS(instance_offers), 1},
-        {"q decides the other way",
-         "application/dicom;q=0.6, multipart/related;type=\"application/dicom\";q=0.5", NULL,
-         ROWS(instance_offers), 4},
-        {"q zero forbids", "application/dicom;q=0, */*;q=0.1", NULL, ROWS(instance_offers), 1},
-        {"parameter before header", "image/jpeg", "application/dicom", ROWS(instance_offers), 4},
-        {"wrong type", "image/jpeg", NULL, ROWS(instance_offers), -1},
-        {"json only", "application/dicom+json", NULL, ROWS(instance_offers), -1},
-        {"capitals", "Multipart/Related; TYPE=\"Application/DICOM\"", NULL, ROWS(instance_offers),
-         1},
-        {"cornerstone frames",
-         "multipart/related; type=application/octet-stream; transfer-syntax=*", NULL,
-         ROWS(frame_offers), 1},
-        {"frames, native",
-         "multipart/related; type=\"application/octet-stream\"; transfer-syntax=" EXPLICIT, NULL,
-         ROWS(frame_offers), 2},
-        {"frames, no syntax", "multipart/related; type=\"application/octet-stream\"", NULL,
-         ROWS(frame_offers), 2},
-        {"frames, image", "multipart/related; type=\"image/jp2\"; transfer-syntax=" J2K, NULL,
-         ROWS(frame_offers), 0},
-        {"frames, old dicomweb-client",
-         "multipart/related; type=\"image/jp2\"; transfer-syntax=" J2K
-         ", multipart/related; type=\"application/octet-stream\"; transfer-syntax=\"" EXPLICIT "\"",
-         NULL, ROWS(frame_offers), 0},
-        {"one frame, bare", "application/octet-stream", NULL, ROWS(frame_offers), 3},
-        {"a browser's img",
-         "image/jxl,image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", NULL,
-         ROWS(rendered_offers), 0},
-        {"png only", "image/png", NULL, ROWS(rendered_offers), -1},
-        {"png or jpeg", "image/png, image/jpeg;q=0.5", NULL, ROWS(rendered_offers), 0},
-    };
-
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(wishes); i++) {
         struct media_list list;
         struct err err;
         int got;
 
-        if (media_list_read(rows[i].header, rows[i].parameter, &list, &err) < 0)
-            fail_msg("%s: not read: %s", rows[i].name, err.text);
-        got = media_choose(&list, rows[i].offers, rows[i].n);
-        if (got != rows[i].wanted)
-            fail_msg("%s: wanted %d, got %d", rows[i].name, rows[i].wanted, got);
+        if (media_list_read(wishes[i].header, wishes[i].parameter, &list, &err) < 0)
+            fail_msg("%s: not read: %s", wishes[i].name, err.text);
+        got = media_choose(&list, wishes[i].offers, wishes[i].n);
+        if (got != wishes[i].wanted)
+            fail_msg("%s: wanted %d, got %d", wishes[i].name, wishes[i].wanted, got);
     }
 }
 
