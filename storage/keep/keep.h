@@ -34,6 +34,8 @@ struct keep_options {
     const char *landing_copy; /* folder on another disk: second copy of what came without gateway */
     const char *stores[KEEP_COPIES]; /* folders on different disks: packs */
     int64_t quiet_ms;                /* a direct sender's study is closed after this silence */
+    int64_t clean_after_ms;          /* landing files stay this long after sealing: for readers that
+                                        looked them up before */
 };
 
 /* Opens, migrates and recovers; starts the packing thread. pool and audit (may be NULL: tests) stay
@@ -41,9 +43,19 @@ struct keep_options {
  * errors  ERR_RETRY PostgreSQL is not there (yet), ERR_FATAL anything that needs an operator */
 int keep_open(const struct keep_options *options, struct codec_pool *pool, struct audit *audit,
               struct keep **out_keep, struct err *err) MUST_CHECK;
+/* The catalog alone, for the operator's command and the doctor: no folders are made or cleared, no
+ * thread, so it is safe while the service runs. Functions that touch files may not be called. */
+int keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err) MUST_CHECK;
 void keep_close(struct keep **keep);
 /* Is the catalog answering? (doctor, /healthz) */
 int keep_check(struct keep *k, struct err *err) MUST_CHECK;
+
+struct keep_health {
+    uint64_t unsealed, sealed, quarantined; /* instances */
+    uint64_t packs;
+    int64_t oldest_check_us; /* the longest ago that a pack's copy was read back whole; 0 = none */
+};
+int keep_health_get(struct keep *k, struct keep_health *out, struct err *err) MUST_CHECK;
 
 /* ---- Tenants, application entities, tokens, devices ---- */
 
@@ -291,6 +303,9 @@ void keep_events_wait(struct keep *k, uint64_t after, int64_t wait_ms);
 
 /* ---- For tests and the doctor ---- */
 
+/* keep_open() without the working thread: the test calls keep_work() itself. */
+int keep_open_idle(const struct keep_options *options, struct codec_pool *pool, struct audit *audit,
+                   struct keep **out_keep, struct err *err) MUST_CHECK;
 /* Do what is due now (close quiet studies, pack, clean), in the caller's thread; tells how many
  * packs were sealed. */
 int keep_work(struct keep *k, int *out_sealed, struct err *err) MUST_CHECK;

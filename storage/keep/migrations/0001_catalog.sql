@@ -78,7 +78,7 @@ CREATE TABLE studies (
     description text NOT NULL,
     referring text NOT NULL,
     institution text NOT NULL,
-    text_method text NOT NULL,
+    text_method integer NOT NULL, -- how texts were decoded (proto/dicom/charset.h)
     first_at_us bigint NOT NULL,
     last_at_us bigint NOT NULL,
     UNIQUE (tenant_id, study_uid)
@@ -94,7 +94,7 @@ CREATE TABLE series (
     study bigint NOT NULL REFERENCES studies,
     series_uid text NOT NULL,
     modality text NOT NULL,
-    number text NOT NULL,
+    number bigint NOT NULL, -- -1 = none
     description text NOT NULL,
     body_part text NOT NULL,
     series_date text NOT NULL,
@@ -152,7 +152,7 @@ CREATE TABLE instances (
     series bigint NOT NULL REFERENCES series,
     sop_instance text NOT NULL,
     sop_class text NOT NULL,
-    number text NOT NULL,
+    number bigint NOT NULL, -- -1 = none
     object bytea NOT NULL,
     size bigint NOT NULL,
     pixels bytea NOT NULL,

@@ -1,0 +1,94 @@
+-- Offers, arrivals, duplicates, previews.
+
+-- name: instance_by_sop
+SELECT i.id, i.object, i.pixels, i.dataset, i.pack IS NOT NULL, i.device
+FROM instances i JOIN tenants t ON t.id = i.tenant_id
+WHERE t.code = $1 AND i.sop_instance = $2 AND NOT i.is_quarantined
+
+-- name: instance_by_object
+SELECT i.id, i.pack IS NOT NULL, i.device, i.is_quarantined, i.sop_instance
+FROM instances i JOIN tenants t ON t.id = i.tenant_id
+WHERE t.code = $1 AND i.object = $2
+
+-- name: duplicate_by_object
+SELECT 1 FROM duplicates d JOIN tenants t ON t.id = d.tenant_id WHERE t.code = $1 AND d.object = $2
+
+-- name: landing_put
+INSERT INTO landing (tenant_id, object, device, size, study_uid, series_uid, sop_class, sop_instance,
+    transfer_syntax, received_syntax, pixels, dataset, received, recipe, layout, offered_at_us)
+SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM tenants t WHERE t.code = $1
+ON CONFLICT (tenant_id, object) DO UPDATE SET device = landing.device
+RETURNING (xmax = 0), is_looked
+
+-- name: landing_get
+SELECT l.device, l.size, l.study_uid, l.series_uid, l.sop_class, l.sop_instance, l.transfer_syntax,
+    l.received_syntax, l.pixels, l.dataset, l.received, l.recipe, l.layout, l.is_looked
+FROM landing l JOIN tenants t ON t.id = l.tenant_id WHERE t.code = $1 AND l.object = $2
+
+-- name: landing_looked
+UPDATE landing l SET is_looked = $3 FROM tenants t
+WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2
+
+-- name: landing_delete
+DELETE FROM landing l USING tenants t WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2
+
+-- name: landing_of_study
+SELECT l.object, l.size, l.study_uid, l.series_uid, l.sop_class, l.sop_instance, l.transfer_syntax,
+    l.layout, l.is_looked
+FROM landing l JOIN tenants t ON t.id = l.tenant_id
+WHERE t.code = $1 AND l.study_uid = $2 AND ($3::text IS NULL OR l.sop_instance = $3)
+ORDER BY l.series_uid, l.sop_instance
+
+-- name: study_is_known
+SELECT EXISTS (SELECT FROM studies s JOIN tenants t ON t.id = s.tenant_id
+        WHERE t.code = $1 AND s.study_uid = $2)
+    OR EXISTS (SELECT FROM landing l JOIN tenants t ON t.id = l.tenant_id
+        WHERE t.code = $1 AND l.study_uid = $2)
+
+-- name: duplicate_add
+INSERT INTO duplicates (tenant_id, object, device, instance, made_at_us)
+SELECT i.tenant_id, $2, $3, i.id, $4 FROM instances i WHERE i.id = $1
+ON CONFLICT DO NOTHING
+
+-- name: patient_put
+INSERT INTO patients (tenant_id, issuer, patient_id)
+SELECT t.id, $2, $3 FROM tenants t WHERE t.code = $1
+ON CONFLICT (tenant_id, patient_id, issuer) DO UPDATE SET issuer = EXCLUDED.issuer
+RETURNING id
+
+-- name: study_put
+INSERT INTO studies (tenant_id, study_uid, patient, patient_id, issuer, patient_name, birth_date, sex, age,
+    study_date, study_time, accession, study_id, description, referring, institution, text_method,
+    first_at_us, last_at_us)
+SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18
+FROM tenants t WHERE t.code = $1
+ON CONFLICT (tenant_id, study_uid) DO UPDATE SET last_at_us = EXCLUDED.last_at_us
+RETURNING id, patient_id, issuer, xmax = 0
+
+-- name: series_put
+INSERT INTO series (tenant_id, study, series_uid, modality, number, description, body_part, series_date,
+    series_time, station, institution)
+SELECT s.tenant_id, s.id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM studies s WHERE s.id = $1
+ON CONFLICT (study, series_uid) DO UPDATE SET series_uid = EXCLUDED.series_uid
+RETURNING id
+
+-- name: series_count
+UPDATE series SET instances = instances + 1,
+    sop_classes = CASE WHEN $2 = ANY (sop_classes) THEN sop_classes ELSE sop_classes || $2::text END
+WHERE id = $1
+
+-- name: instance_add
+INSERT INTO instances (tenant_id, study, series, sop_instance, sop_class, number, object, size, pixels, dataset,
+    received, transfer_syntax, received_syntax, recipe, layout, rows, columns, frames, bits_allocated, has_pixels,
+    content_date, content_time, is_quarantined, why, way, device, landing, has_copy, arrived_at_us)
+SELECT s.tenant_id, s.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+    $20, $21, $22, $23, $24, $25, $26, $27, $28
+FROM studies s WHERE s.id = $1
+RETURNING id
+
+-- name: instance_is_sealed
+SELECT pack IS NOT NULL FROM instances WHERE id = $1
+
+-- name: landing_came_back
+UPDATE instances i SET landing = coalesce(i.landing, $3), has_copy = true FROM tenants t
+WHERE t.id = i.tenant_id AND t.code = $1 AND i.object = $2 AND (i.landing IS NULL OR NOT i.has_copy)

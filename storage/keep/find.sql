@@ -1,0 +1,178 @@
+-- Queries of viewers. Texts are arrays of LIKE patterns; NULL asks nothing.
+
+-- name: find_studies
+SELECT s.study_uid, s.patient_id, s.issuer, s.patient_name, s.birth_date, s.sex, s.age, s.study_date, s.study_time,
+    s.accession, s.study_id, s.description, s.referring, s.institution, s.first_at_us,
+    c.series, c.instances, c.modalities, c.sop_classes
+FROM studies s
+JOIN tenants t ON t.id = s.tenant_id
+JOIN LATERAL (
+    SELECT count(*) AS series, sum(e.instances)::bigint AS instances,
+        coalesce(string_agg(DISTINCT e.modality, '\' ORDER BY e.modality) FILTER (WHERE e.modality <> ''), '') AS modalities,
+        coalesce((SELECT string_agg(DISTINCT u, '\') FROM series x, unnest(x.sop_classes) u WHERE x.study = s.id), '') AS sop_classes
+    FROM series e WHERE e.study = s.id AND e.instances > 0) c ON c.series > 0
+WHERE t.code = $1
+    AND ($2::text[] IS NULL OR s.patient_id LIKE ANY ($2))
+    AND ($3::text[] IS NULL OR s.issuer LIKE ANY ($3))
+    AND ($4::text[] IS NULL OR lower(s.patient_name) LIKE ANY ($4)
+        OR EXISTS (SELECT FROM unnest(string_to_array(lower(s.patient_name), '=')) g WHERE g LIKE ANY ($4)))
+    AND ($5::text[] IS NULL OR s.sex LIKE ANY ($5))
+    AND ($6::text IS NULL OR (s.birth_date >= $6 AND s.birth_date <> ''))
+    AND ($7::text IS NULL OR (s.birth_date <= $7 AND s.birth_date <> ''))
+    AND ($8::text IS NULL OR (s.study_date >= $8 AND s.study_date <> ''))
+    AND ($9::text IS NULL OR (s.study_date <= $9 AND s.study_date <> ''))
+    AND ($10::text IS NULL OR (s.study_time >= $10 AND s.study_time <> ''))
+    AND ($11::text IS NULL OR (s.study_time <= $11 AND s.study_time <> ''))
+    AND ($12::text[] IS NULL OR s.accession LIKE ANY ($12))
+    AND ($13::text[] IS NULL OR s.study_id LIKE ANY ($13))
+    AND ($14::text[] IS NULL OR s.description LIKE ANY ($14))
+    AND ($15::text[] IS NULL OR lower(s.referring) LIKE ANY ($15)
+        OR EXISTS (SELECT FROM unnest(string_to_array(lower(s.referring), '=')) g WHERE g LIKE ANY ($15)))
+    AND ($16::text[] IS NULL OR s.study_uid = ANY ($16))
+    AND (($17::text[] IS NULL AND $18::text[] IS NULL AND $19::bigint IS NULL AND $20::text[] IS NULL
+            AND $21::text[] IS NULL AND $22::text[] IS NULL AND $23::text[] IS NULL)
+        OR EXISTS (SELECT FROM series e WHERE e.study = s.id AND e.instances > 0
+            AND ($17::text[] IS NULL OR e.series_uid = ANY ($17))
+            AND ($18::text[] IS NULL OR e.modality LIKE ANY ($18))
+            AND ($19::bigint IS NULL OR e.number = $19)
+            AND ($20::text[] IS NULL OR e.description LIKE ANY ($20))
+            AND ($21::text[] IS NULL OR e.body_part LIKE ANY ($21))
+            AND ($22::text[] IS NULL OR e.station LIKE ANY ($22))
+            AND ($23::text[] IS NULL OR e.institution LIKE ANY ($23))))
+    AND (($24::text[] IS NULL AND $25::text[] IS NULL AND $26::bigint IS NULL)
+        OR EXISTS (SELECT FROM instances i WHERE i.study = s.id AND NOT i.is_quarantined
+            AND ($24::text[] IS NULL OR i.sop_instance = ANY ($24))
+            AND ($25::text[] IS NULL OR i.sop_class LIKE ANY ($25))
+            AND ($26::bigint IS NULL OR i.number = $26)))
+ORDER BY s.study_date DESC, s.study_time DESC, s.id DESC
+LIMIT $27 OFFSET $28
+
+-- name: find_series
+SELECT s.study_uid, s.patient_id, s.issuer, s.patient_name, s.birth_date, s.sex, s.age, s.study_date, s.study_time,
+    s.accession, s.study_id, s.description, s.referring, s.institution, s.first_at_us,
+    c.series, c.instances, c.modalities, c.sop_classes,
+    e.series_uid, e.modality, e.number, e.description, e.body_part, e.series_date, e.series_time, e.station,
+    e.institution, e.instances
+FROM series e
+JOIN studies s ON s.id = e.study
+JOIN tenants t ON t.id = s.tenant_id
+JOIN LATERAL (
+    SELECT count(*) AS series, sum(e.instances)::bigint AS instances,
+        coalesce(string_agg(DISTINCT e.modality, '\' ORDER BY e.modality) FILTER (WHERE e.modality <> ''), '') AS modalities,
+        coalesce((SELECT string_agg(DISTINCT u, '\') FROM series x, unnest(x.sop_classes) u WHERE x.study = s.id), '') AS sop_classes
+    FROM series e WHERE e.study = s.id AND e.instances > 0) c ON true
+WHERE t.code = $1 AND e.instances > 0
+    AND ($2::text[] IS NULL OR s.patient_id LIKE ANY ($2))
+    AND ($3::text[] IS NULL OR s.issuer LIKE ANY ($3))
+    AND ($4::text[] IS NULL OR lower(s.patient_name) LIKE ANY ($4)
+        OR EXISTS (SELECT FROM unnest(string_to_array(lower(s.patient_name), '=')) g WHERE g LIKE ANY ($4)))
+    AND ($5::text[] IS NULL OR s.sex LIKE ANY ($5))
+    AND ($6::text IS NULL OR (s.birth_date >= $6 AND s.birth_date <> ''))
+    AND ($7::text IS NULL OR (s.birth_date <= $7 AND s.birth_date <> ''))
+    AND ($8::text IS NULL OR (s.study_date >= $8 AND s.study_date <> ''))
+    AND ($9::text IS NULL OR (s.study_date <= $9 AND s.study_date <> ''))
+    AND ($10::text IS NULL OR (s.study_time >= $10 AND s.study_time <> ''))
+    AND ($11::text IS NULL OR (s.study_time <= $11 AND s.study_time <> ''))
+    AND ($12::text[] IS NULL OR s.accession LIKE ANY ($12))
+    AND ($13::text[] IS NULL OR s.study_id LIKE ANY ($13))
+    AND ($14::text[] IS NULL OR s.description LIKE ANY ($14))
+    AND ($15::text[] IS NULL OR lower(s.referring) LIKE ANY ($15)
+        OR EXISTS (SELECT FROM unnest(string_to_array(lower(s.referring), '=')) g WHERE g LIKE ANY ($15)))
+    AND ($16::text[] IS NULL OR s.study_uid = ANY ($16))
+    AND ($17::text[] IS NULL OR e.series_uid = ANY ($17))
+    AND ($18::text[] IS NULL OR e.modality LIKE ANY ($18))
+    AND ($19::bigint IS NULL OR e.number = $19)
+    AND ($20::text[] IS NULL OR e.description LIKE ANY ($20))
+    AND ($21::text[] IS NULL OR e.body_part LIKE ANY ($21))
+    AND ($22::text[] IS NULL OR e.station LIKE ANY ($22))
+    AND ($23::text[] IS NULL OR e.institution LIKE ANY ($23))
+    AND (($24::text[] IS NULL AND $25::text[] IS NULL AND $26::bigint IS NULL)
+        OR EXISTS (SELECT FROM instances i WHERE i.series = e.id AND NOT i.is_quarantined
+            AND ($24::text[] IS NULL OR i.sop_instance = ANY ($24))
+            AND ($25::text[] IS NULL OR i.sop_class LIKE ANY ($25))
+            AND ($26::bigint IS NULL OR i.number = $26)))
+ORDER BY s.study_date DESC, s.study_time DESC, s.id DESC, e.number, e.id
+LIMIT $27 OFFSET $28
+
+-- name: find_instances
+SELECT s.study_uid, s.patient_id, s.issuer, s.patient_name, s.birth_date, s.sex, s.age, s.study_date, s.study_time,
+    s.accession, s.study_id, s.description, s.referring, s.institution, i.arrived_at_us,
+    c.series, c.instances, c.modalities, c.sop_classes,
+    e.series_uid, e.modality, e.number, e.description, e.body_part, e.series_date, e.series_time, e.station,
+    e.institution, e.instances,
+    i.sop_class, i.sop_instance, i.number, i.rows, i.columns, i.frames, i.bits_allocated, i.has_pixels,
+    i.transfer_syntax, i.content_date, i.content_time, i.size
+FROM instances i
+JOIN series e ON e.id = i.series
+JOIN studies s ON s.id = i.study
+JOIN tenants t ON t.id = s.tenant_id
+JOIN LATERAL (
+    SELECT count(*) AS series, sum(e.instances)::bigint AS instances,
+        coalesce(string_agg(DISTINCT e.modality, '\' ORDER BY e.modality) FILTER (WHERE e.modality <> ''), '') AS modalities,
+        coalesce((SELECT string_agg(DISTINCT u, '\') FROM series x, unnest(x.sop_classes) u WHERE x.study = s.id), '') AS sop_classes
+    FROM series e WHERE e.study = s.id AND e.instances > 0) c ON true
+WHERE t.code = $1 AND NOT i.is_quarantined
+    AND ($2::text[] IS NULL OR s.patient_id LIKE ANY ($2))
+    AND ($3::text[] IS NULL OR s.issuer LIKE ANY ($3))
+    AND ($4::text[] IS NULL OR lower(s.patient_name) LIKE ANY ($4)
+        OR EXISTS (SELECT FROM unnest(string_to_array(lower(s.patient_name), '=')) g WHERE g LIKE ANY ($4)))
+    AND ($5::text[] IS NULL OR s.sex LIKE ANY ($5))
+    AND ($6::text IS NULL OR (s.birth_date >= $6 AND s.birth_date <> ''))
+    AND ($7::text IS NULL OR (s.birth_date <= $7 AND s.birth_date <> ''))
+    AND ($8::text IS NULL OR (s.study_date >= $8 AND s.study_date <> ''))
+    AND ($9::text IS NULL OR (s.study_date <= $9 AND s.study_date <> ''))
+    AND ($10::text IS NULL OR (s.study_time >= $10 AND s.study_time <> ''))
+    AND ($11::text IS NULL OR (s.study_time <= $11 AND s.study_time <> ''))
+    AND ($12::text[] IS NULL OR s.accession LIKE ANY ($12))
+    AND ($13::text[] IS NULL OR s.study_id LIKE ANY ($13))
+    AND ($14::text[] IS NULL OR s.description LIKE ANY ($14))
+    AND ($15::text[] IS NULL OR lower(s.referring) LIKE ANY ($15)
+        OR EXISTS (SELECT FROM unnest(string_to_array(lower(s.referring), '=')) g WHERE g LIKE ANY ($15)))
+    AND ($16::text[] IS NULL OR s.study_uid = ANY ($16))
+    AND ($17::text[] IS NULL OR e.series_uid = ANY ($17))
+    AND ($18::text[] IS NULL OR e.modality LIKE ANY ($18))
+    AND ($19::bigint IS NULL OR e.number = $19)
+    AND ($20::text[] IS NULL OR e.description LIKE ANY ($20))
+    AND ($21::text[] IS NULL OR e.body_part LIKE ANY ($21))
+    AND ($22::text[] IS NULL OR e.station LIKE ANY ($22))
+    AND ($23::text[] IS NULL OR e.institution LIKE ANY ($23))
+    AND ($24::text[] IS NULL OR i.sop_instance = ANY ($24))
+    AND ($25::text[] IS NULL OR i.sop_class LIKE ANY ($25))
+    AND ($26::bigint IS NULL OR i.number = $26)
+ORDER BY s.study_date DESC, s.study_time DESC, s.id DESC, e.number, e.id, i.number, i.id
+LIMIT $27 OFFSET $28
+
+-- name: places
+SELECT s.study_uid, e.series_uid, i.sop_class, i.sop_instance, i.transfer_syntax, i.received_syntax, i.object,
+    i.pixels, i.dataset, i.received, i.size, i.recipe, i.layout, i.frames, i.rows, i.columns, i.has_pixels,
+    i.landing, i.has_copy, i.pack_offset, a.path, b.path
+FROM instances i
+JOIN series e ON e.id = i.series
+JOIN studies s ON s.id = i.study
+JOIN tenants t ON t.id = i.tenant_id
+LEFT JOIN pack_copies a ON a.pack = i.pack AND a.store = 0
+LEFT JOIN pack_copies b ON b.pack = i.pack AND b.store = 1
+WHERE t.code = $1 AND s.study_uid = $2 AND ($3::text IS NULL OR e.series_uid = $3)
+    AND ($4::text IS NULL OR i.sop_instance = $4) AND NOT i.is_quarantined
+ORDER BY e.number, e.id, i.number, i.id
+
+-- name: landing_exists
+SELECT EXISTS (SELECT FROM landing l JOIN tenants t ON t.id = l.tenant_id
+    WHERE t.code = $1 AND l.study_uid = $2 AND ($3::text IS NULL OR l.series_uid = $3)
+        AND ($4::text IS NULL OR l.sop_instance = $4))
+
+-- name: standing
+SELECT t.id,
+    (SELECT count(*) FROM landing l WHERE l.tenant_id = t.id AND l.study_uid = $2),
+    (SELECT count(*) FROM landing l WHERE l.tenant_id = t.id AND l.study_uid = $2 AND l.is_looked),
+    coalesce(c.whole, 0), coalesce(c.sealed, 0), coalesce(c.quarantined, 0), coalesce(s.last_at_us, 0),
+    coalesce(m.revision, 0), coalesce(m.expected, 0)
+FROM tenants t
+LEFT JOIN studies s ON s.tenant_id = t.id AND s.study_uid = $2
+LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT i.is_quarantined) AS whole,
+        count(*) FILTER (WHERE i.pack IS NOT NULL AND NOT i.is_quarantined) AS sealed,
+        count(*) FILTER (WHERE i.is_quarantined) AS quarantined
+    FROM instances i WHERE i.study = s.id) c ON true
+LEFT JOIN LATERAL (SELECT x.revision, cardinality(x.objects)::bigint AS expected FROM manifests x
+    WHERE x.tenant_id = t.id AND x.study_uid = $2 ORDER BY x.revision DESC, x.source DESC LIMIT 1) m ON true
+WHERE t.code = $1

@@ -1,0 +1,244 @@
+/* hold.c - from whole, verified bytes to a row in the catalog.
+ *
+ * 1. One transaction decides what an arrival is and writes all of it, so a crash leaves either
+ *    nothing or everything; doing it again finds what is there.
+ * 2. Of two different files with the same SOP Instance UID the first committed one is served. */
+#include "storage/keep/keep_own.h"
+
+#include "proto/base/clock.h"
+
+#include <string.h>
+
+enum {
+    TRIES = 3
+}; /* two arrivals of one UID at once: the second finds the first on its next try */
+
+int (*keep_inspect)(struct codec_pool *pool, const struct codec_source *source,
+                    struct dcm_facts *out_facts, struct dcm_digests *out_digests,
+                    struct err *err) = codec_inspect;
+
+struct placing {
+    const struct arrival *a;
+    struct pg_conn *conn;
+    const char *why; /* quarantine */
+    enum arrival_end end;
+    int64_t now_us;
+    struct event_list events;
+};
+
+/* What is kept under this UID, or as this very file, already? Sets end when that settles it. */
+static int
+look_for_same(struct placing *p, bool *out_is_settled, struct err *err)
+{
+    const struct arrival *a = p->a;
+    struct pg_rows *same = NULL, *other = NULL;
+    int rc = -1;
+
+    *out_is_settled = false;
+    if (pg_run(p->conn, "instance_by_object", PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(a->object, 32)),
+               &same, err) < 0 ||
+        pg_run(p->conn, "instance_by_sop",
+               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(a->facts->sop_instance)), &other, err) < 0)
+        goto out;
+    if (pg_rows_count(same) > 0) {
+        p->end = pg_truth(same, 0, 3) ? ARRIVAL_QUARANTINED : ARRIVAL_ALREADY;
+        *out_is_settled = true;
+    } else if (pg_rows_count(other) > 0) {
+        uint8_t pixels[32], dataset[32];
+
+        pg_copy_bytes(other, 0, 2, pixels, 32);
+        pg_copy_bytes(other, 0, 3, dataset, 32);
+        if (p->why == NULL && memcmp(pixels, a->digests->pixels, 32) == 0 &&
+            memcmp(dataset, a->digests->dataset, 32) == 0) {
+            if (strcmp(a->way, "link") == 0 &&
+                receipt_promise(p->conn, pg_int(other, 0, 0), a->object, a->device, err) < 0)
+                goto out;
+            p->end = ARRIVAL_DUPLICATE;
+            *out_is_settled = true;
+        } else if (p->why == NULL) {
+            p->why = memcmp(pixels, a->digests->pixels, 32) == 0
+                         ? "same UID and pixels, other attributes: correction?"
+                         : "same UID, other pixels";
+        }
+    }
+    rc = 0;
+out:
+    pg_rows_free(&same);
+    pg_rows_free(&other);
+    return rc;
+}
+
+/* The study's row; a study UID that another patient has is a contradiction too. */
+static int
+put_study(struct placing *p, int64_t *out_id, bool *out_is_new, struct err *err)
+{
+    const struct arrival *a = p->a;
+    const struct dcm_facts *f = a->facts;
+    struct pg_rows *patient = NULL, *study = NULL;
+    int rc = -1;
+
+    if (pg_run(p->conn, "patient_put",
+               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(f->issuer), PG_TEXT(f->patient_id)), &patient,
+               err) < 0)
+        goto out;
+    if (pg_rows_count(patient) == 0) {
+        err_set(err, ERR_DENIED, "there is no such organisation");
+        goto out;
+    }
+    if (pg_run(p->conn, "study_put",
+               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(f->study_uid), PG_INT(pg_int(patient, 0, 0)),
+                       PG_TEXT(f->patient_id), PG_TEXT(f->issuer), PG_TEXT(f->patient_name),
+                       PG_TEXT(f->birth_date), PG_TEXT(f->sex), PG_TEXT(f->age),
+                       PG_TEXT(f->study_date), PG_TEXT(f->study_time), PG_TEXT(f->accession),
+                       PG_TEXT(f->study_id), PG_TEXT(f->study_description), PG_TEXT(f->referring),
+                       PG_TEXT(f->institution), PG_INT(f->text_method), PG_INT(p->now_us)),
+               &study, err) < 0)
+        goto out;
+    if (p->why == NULL && (strcmp(pg_text(study, 0, 1), f->patient_id) != 0 ||
+                           strcmp(pg_text(study, 0, 2), f->issuer) != 0))
+        p->why = "the study UID belongs to another patient";
+    *out_id = pg_int(study, 0, 0);
+    *out_is_new = pg_truth(study, 0, 3);
+    rc = 0;
+out:
+    pg_rows_free(&patient);
+    pg_rows_free(&study);
+    return rc;
+}
+
+static int
+put_series(struct placing *p, int64_t study, int64_t *out_id, struct err *err)
+{
+    const struct dcm_facts *f = p->a->facts;
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(p->conn, "series_put",
+               PG_ARGS(PG_INT(study), PG_TEXT(f->series_uid), PG_TEXT(f->modality),
+                       PG_INT(f->series_number), PG_TEXT(f->series_description),
+                       PG_TEXT(f->body_part), PG_TEXT(f->series_date), PG_TEXT(f->series_time),
+                       PG_TEXT(f->station), PG_TEXT(f->institution)),
+               &rows, err) < 0)
+        return -1;
+    *out_id = pg_int(rows, 0, 0);
+    pg_rows_free(&rows);
+    return 0;
+}
+
+static int64_t
+int32_of(int64_t v)
+{
+    return v < 0 ? 0 : v > INT32_MAX ? INT32_MAX : v;
+}
+
+static int
+put_instance(struct placing *p, int64_t study, int64_t series, struct err *err)
+{
+    const struct arrival *a = p->a;
+    const struct dcm_facts *f = a->facts;
+    struct pg_arg recipe = a->recipe != NULL ? PG_BYTES(a->recipe, a->recipe_n) : PG_NULL;
+    struct pg_arg layout = a->layout != NULL ? PG_BYTES(a->layout, a->layout_n) : PG_NULL;
+
+    if (pg_run(p->conn, "instance_add",
+               PG_ARGS(PG_INT(study), PG_INT(series), PG_TEXT(f->sop_instance),
+                       PG_TEXT(f->sop_class), PG_INT(f->instance_number), PG_BYTES(a->object, 32),
+                       PG_INT(a->size), PG_BYTES(a->digests->pixels, 32),
+                       PG_BYTES(a->digests->dataset, 32), PG_BYTES(a->received, 32),
+                       PG_TEXT(f->transfer_syntax), PG_TEXT(a->received_syntax), recipe, layout,
+                       PG_INT(int32_of(f->rows)), PG_INT(int32_of(f->cols)),
+                       PG_INT(int32_of(f->frames)), PG_INT(int32_of(f->bits_allocated)),
+                       PG_BOOL(f->has_pixels), PG_TEXT(f->content_date), PG_TEXT(f->content_time),
+                       PG_BOOL(p->why != NULL), PG_TEXT(p->why != NULL ? p->why : ""),
+                       PG_TEXT(a->way), PG_TEXT(a->device), PG_TEXT(a->path), PG_BOOL(a->has_copy),
+                       PG_INT(p->now_us)),
+               NULL, err) < 0)
+        return -1;
+    if (p->why == NULL)
+        return pg_run(p->conn, "series_count", PG_ARGS(PG_INT(series), PG_TEXT(f->sop_class)), NULL,
+                      err);
+    events_note(&p->events, "instance.quarantined", "{}");
+    return 0;
+}
+
+/* All in the transaction that the caller began. */
+static int
+place(struct placing *p, struct err *err)
+{
+    const struct arrival *a = p->a;
+    int64_t study, series;
+    bool is_settled, is_new = false;
+
+    if (look_for_same(p, &is_settled, err) < 0)
+        return -1;
+    if (!is_settled) {
+        if (put_study(p, &study, &is_new, err) < 0 || put_series(p, study, &series, err) < 0)
+            return -1;
+        if (is_new && strcmp(a->way, "link") != 0) /* of gateways the offer tells */
+            events_note(&p->events, "study.arrived", "{}");
+        if (put_instance(p, study, series, err) < 0)
+            return -1;
+        p->end = p->why != NULL ? ARRIVAL_QUARANTINED : ARRIVAL_KEPT;
+    }
+    if (pg_run(p->conn, "landing_delete", PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(a->object, 32)),
+               NULL, err) < 0 ||
+        manifest_settle(p->conn, a->tenant, a->facts->study_uid, &p->events, err) < 0)
+        return -1;
+    return events_write(p->conn, a->tenant, a->facts->study_uid, &p->events, err);
+}
+
+static int
+place_once(struct keep *k, const struct arrival *a, struct placing *p, struct err *err)
+{
+    int rc = -1;
+
+    *p = (struct placing){.a = a, .why = a->why, .now_us = clock_wall_us()};
+    if (pg_get(k->pg, &p->conn, err) < 0)
+        return -1;
+    if (pg_begin(p->conn, err) == 0 && place(p, err) == 0 && pg_commit(p->conn, err) == 0)
+        rc = 0;
+    pg_put(&p->conn);
+    return rc;
+}
+
+/* The audit tells of every arrival. Its failure is an answer of "try again", not of "stored":
+ * repeating finds the instance and writes the entry then. */
+static int
+tell_audit(struct keep *k, const struct placing *p, struct err *err)
+{
+    const struct arrival *a = p->a;
+
+    if (k->audit == NULL)
+        return 0;
+    return audit_append(k->audit, err,
+                        p->end == ARRIVAL_QUARANTINED ? AUDIT_QUARANTINED : AUDIT_ARRIVED,
+                        A_WORD("tenant", a->tenant), A_WORD("way", a->way), A_WORD("by", a->device),
+                        A_UID("study", a->facts->study_uid),
+                        A_UID("instance", a->facts->sop_instance), A_HEX("file", a->object, 32));
+}
+
+int
+arrival_put(struct keep *k, const struct arrival *a, enum arrival_end *out_end, struct err *err)
+{
+    struct placing p;
+    int rc = -1;
+
+    for (int i = 0; i < TRIES; i++) {
+        err_clear(err);
+        rc = place_once(k, a, &p, err);
+        if (rc == 0 || err->kind != ERR_CONFLICT)
+            break;
+    }
+    if (rc < 0)
+        return err_context(err, "catalogue");
+    if (tell_audit(k, &p, err) < 0)
+        return -1;
+    if (p.end == ARRIVAL_QUARANTINED) {
+        struct log_ctx ctx = keep_log;
+
+        ctx.tenant = a->tenant;
+        LOG(&ctx, KEEP_INSTANCE_QUARANTINED, F_UID("instance", a->facts->sop_instance),
+            F_WORD("why", p.why != NULL ? p.why : "as before"));
+    }
+    keep_wake(k, true);
+    *out_end = p.end;
+    return 0;
+}

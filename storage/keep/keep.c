@@ -1,0 +1,246 @@
+/* keep.c - open and close the archive; its working thread. */
+#include "storage/keep/keep_own.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "storage/keep/landing.h"
+
+#include <stdlib.h>
+
+enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000 };
+
+static const char *const query_files[] = {
+    "storage/keep/tenants.sql",
+    "storage/keep/arrive.sql",
+    "storage/keep/find.sql",
+    "storage/keep/seal.sql",
+    NULL,
+};
+
+const struct log_ctx keep_log = {.stage = "storage/keep"};
+
+static int
+make_folders(const char *base, const char *const *names, struct err *err)
+{
+    if (durable_mkdir(base, err) < 0)
+        return -1;
+    for (; *names != NULL; names++) {
+        char *path = mem_printf("%s/%s", base, *names);
+        int rc = durable_mkdir(path, err);
+
+        free(path);
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+make_all_folders(struct keep *k, struct err *err)
+{
+    static const char *const landing[] = {"tmp", "partial", "whole", "corrupt", NULL};
+    static const char *const copy[] = {"tmp", "whole", "corrupt", NULL};
+    static const char *const store[] = {"tmp", "packs", "corrupt", NULL};
+
+    if (make_folders(k->landing, landing, err) < 0 || make_folders(k->landing_copy, copy, err) < 0)
+        return -1;
+    for (int i = 0; i < KEEP_COPIES; i++)
+        if (make_folders(k->stores[i], store, err) < 0)
+            return -1;
+    return 0;
+}
+
+/* What a crash left in tmp/ was never promised to anybody. */
+static int
+clear_all_tmp(struct keep *k, struct err *err)
+{
+    if (landing_clear_tmp(k->landing, err) < 0 || landing_clear_tmp(k->landing_copy, err) < 0)
+        return -1;
+    for (int i = 0; i < KEEP_COPIES; i++)
+        if (landing_clear_tmp(k->stores[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+static void *
+work_run(void *arg)
+{
+    struct keep *k = arg;
+    bool is_away = false;
+
+    for (;;) {
+        struct err err;
+        int sealed = 0;
+        int rc;
+
+        gate_lock(&k->gate);
+        if (!k->has_work && !k->is_closing)
+            gate_wait_ms(&k->gate, k->quiet_ms / 4 < WORK_LEAST_MS  ? WORK_LEAST_MS
+                                   : k->quiet_ms / 4 > WORK_MOST_MS ? WORK_MOST_MS
+                                                                    : k->quiet_ms / 4);
+        k->has_work = false;
+        if (k->is_closing) {
+            gate_unlock(&k->gate);
+            return NULL;
+        }
+        gate_unlock(&k->gate);
+        err_clear(&err);
+        rc = keep_work(k, &sealed, &err);
+        if (rc < 0 && !is_away)
+            LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(&err));
+        is_away = rc < 0;
+    }
+}
+
+int
+keep_open_idle(const struct keep_options *options, struct codec_pool *pool, struct audit *audit,
+               struct keep **out_keep, struct err *err)
+{
+    struct keep *k = mem_new(sizeof *k);
+    struct pg_options pg = {options->conninfo, query_files, "storage/keep/migrations/",
+                            options->connections};
+    int rc = -1;
+
+    gate_init(&k->gate);
+    k->pool = pool;
+    k->audit = audit;
+    k->landing = mem_text(options->landing);
+    k->landing_copy = mem_text(options->landing_copy);
+    for (int i = 0; i < KEEP_COPIES; i++)
+        k->stores[i] = mem_text(options->stores[i]);
+    k->quiet_ms = options->quiet_ms;
+    k->clean_after_ms = options->clean_after_ms;
+    if (make_all_folders(k, err) < 0 || clear_all_tmp(k, err) < 0 || pg_open(&pg, &k->pg, err) < 0)
+        goto out;
+    LOG(&keep_log, KEEP_OPENED);
+    *out_keep = TAKE(k);
+    rc = 0;
+out:
+    if (rc < 0)
+        err_context(err, "open the archive");
+    keep_close(&k);
+    return rc;
+}
+
+int
+keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err)
+{
+    struct keep *k = mem_new(sizeof *k);
+    struct pg_options pg = {conninfo, query_files, "storage/keep/migrations/", 1};
+
+    gate_init(&k->gate);
+    if (pg_open(&pg, &k->pg, err) < 0) {
+        keep_close(&k);
+        return -1;
+    }
+    *out_keep = k;
+    return 0;
+}
+
+int
+keep_health_get(struct keep *k, struct keep_health *out, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (keep_run(k, "health", PG_NO_ARGS, &rows, err) < 0)
+        return -1;
+    *out = (struct keep_health){.unsealed = (uint64_t)pg_int(rows, 0, 0),
+                                .sealed = (uint64_t)pg_int(rows, 0, 1),
+                                .quarantined = (uint64_t)pg_int(rows, 0, 2),
+                                .packs = (uint64_t)pg_int(rows, 0, 3),
+                                .oldest_check_us = pg_int(rows, 0, 4)};
+    pg_rows_free(&rows);
+    return 0;
+}
+
+int
+keep_open(const struct keep_options *options, struct codec_pool *pool, struct audit *audit,
+          struct keep **out_keep, struct err *err)
+{
+    struct keep *k = NULL;
+
+    if (keep_open_idle(options, pool, audit, &k, err) < 0)
+        return -1;
+    k->has_work = true;
+    k->has_worker = true;
+    k->worker = thread_start("keep-work", work_run, k);
+    *out_keep = k;
+    return 0;
+}
+
+void
+keep_close(struct keep **keep)
+{
+    struct keep *k = TAKE(*keep);
+
+    if (k == NULL)
+        return;
+    gate_lock(&k->gate);
+    k->is_closing = true;
+    gate_wake(&k->gate);
+    gate_unlock(&k->gate);
+    if (k->has_worker)
+        thread_join(k->worker);
+    CHECK(k->open_objects == NULL);
+    direct_forget_all(k);
+    pg_close(&k->pg);
+    free(k->landing);
+    free(k->landing_copy);
+    for (int i = 0; i < KEEP_COPIES; i++)
+        free(k->stores[i]);
+    gate_fini(&k->gate);
+    free(k);
+}
+
+void
+keep_wake(struct keep *k, bool has_work)
+{
+    gate_lock(&k->gate);
+    k->changes++;
+    k->has_work = k->has_work || has_work;
+    gate_wake(&k->gate);
+    gate_unlock(&k->gate);
+}
+
+int
+keep_run(struct keep *k, const char *name, const struct pg_arg *args, size_t count,
+         struct pg_rows **out_rows, struct err *err)
+{
+    struct pg_conn *conn = NULL;
+    int rc;
+
+    if (pg_get(k->pg, &conn, err) < 0)
+        return -1;
+    rc = pg_run(conn, name, args, count, out_rows, err);
+    pg_put(&conn);
+    return rc;
+}
+
+int
+keep_check(struct keep *k, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = keep_run(k, "tenant_find", PG_ARGS(PG_TEXT("")), &rows, err);
+
+    pg_rows_free(&rows);
+    return rc;
+}
+
+int
+keep_work(struct keep *k, int *out_sealed, struct err *err)
+{
+    int sealed = 0;
+    bool did = true;
+
+    if (manifest_close_quiet(k, err) < 0)
+        return -1;
+    while (did) {
+        if (seal_next(k, &did, err) < 0)
+            return -1;
+        sealed += did;
+    }
+    if (seal_clean(k, err) < 0)
+        return -1;
+    *out_sealed = sealed;
+    return 0;
+}

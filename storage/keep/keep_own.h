@@ -1,0 +1,116 @@
+/* keep_own.h - what the files of storage/keep share. */
+#ifndef RADPOST_STORAGE_KEEP_KEEP_OWN_H
+#define RADPOST_STORAGE_KEEP_KEEP_OWN_H
+
+#include "proto/base/log.h"
+#include "proto/base/thread.h"
+#include "proto/codec/codec.h"
+#include "proto/dicom/facts.h"
+#include "proto/pg/pg.h"
+#include "proto/trust/audit.h"
+#include "storage/keep/keep.h"
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "storage/keep/keep_events.def"
+#undef LOG_EVENT
+
+struct landing_object;
+struct busy_study;
+
+struct keep {
+    struct pg *pg;
+    struct codec_pool *pool;
+    struct audit *audit; /* NULL: none */
+    char *landing, *landing_copy, *stores[KEEP_COPIES];
+    int64_t quiet_ms, clean_after_ms;
+
+    struct gate gate; /* for all below */
+    struct landing_object *open_objects;
+    struct busy_study *busy;
+    uint64_t changes; /* counts receipts, events and work that became due */
+    bool is_closing, has_work;
+    bool has_worker;
+    pthread_t worker;
+};
+
+extern const struct log_ctx keep_log;
+
+/* Something became due (work) or may be waited for (receipts, events). */
+void keep_wake(struct keep *k, bool has_work);
+
+/* How instances are looked into: codec_inspect. Tests of the catalog put one of their own here,
+ * that needs no worker processes. */
+extern int (*keep_inspect)(struct codec_pool *pool, const struct codec_source *source,
+                           struct dcm_facts *out_facts, struct dcm_digests *out_digests,
+                           struct err *err);
+
+/* Queries that need no transaction: get a connection, run, put it back. */
+int keep_run(struct keep *k, const char *name, const struct pg_arg *args, size_t count,
+             struct pg_rows **out_rows, struct err *err) MUST_CHECK;
+
+/* ---- hold.c: from whole, verified bytes to a row in the catalog ---- */
+struct arrival {
+    const char *tenant, *way, *device;
+    uint8_t object[32], received[32];
+    uint64_t size;
+    const struct dcm_facts *facts;
+    const struct dcm_digests *digests;
+    char received_syntax[LINK_UID_SIZE];
+    const uint8_t *recipe, *layout;
+    size_t recipe_n, layout_n;
+    const char *path; /* below landing */
+    bool has_copy;
+    const char *why; /* set: straight to quarantine */
+};
+
+enum arrival_end { ARRIVAL_KEPT, ARRIVAL_ALREADY, ARRIVAL_DUPLICATE, ARRIVAL_QUARANTINED };
+
+/* One transaction: the instance's row, its study, counters, events, manifest, pack jobs.
+ * Idempotent. out_end tells what it became; ALREADY and DUPLICATE keep another file, so the
+ * caller's is not needed. */
+int arrival_put(struct keep *k, const struct arrival *a, enum arrival_end *out_end,
+                struct err *err) MUST_CHECK;
+
+/* ---- events.c ---- */
+/* Events of one transaction, all of one study. Their numbers are drawn under a lock that lasts to
+ * the commit, so they are written last: events_write() just before pg_commit(). */
+struct event_list {
+    struct {
+        const char *kind;
+        char detail[96];
+    } e[8];
+    size_t n;
+};
+
+void events_note(struct event_list *list, const char *kind, const char *detail);
+int events_write(struct pg_conn *conn, const char *tenant, const char *study,
+                 const struct event_list *list, struct err *err) MUST_CHECK;
+
+/* A device waits for a receipt of an instance that is kept under another file, or came from another
+ * device. In a transaction; takes the receipts' lock, so that a seal at the same time is not
+ * missed. */
+int receipt_promise(struct pg_conn *conn, int64_t instance, const uint8_t object[32],
+                    const char *device, struct err *err) MUST_CHECK;
+
+/* ---- manifest.c ---- */
+/* In a transaction: manifests of the study that became complete make pack jobs. */
+int manifest_settle(struct pg_conn *conn, const char *tenant, const char *study,
+                    struct event_list *events, struct err *err) MUST_CHECK;
+/* Close the manifests of direct senders' studies that fell quiet. */
+int manifest_close_quiet(struct keep *k, struct err *err) MUST_CHECK;
+
+/* ---- seal.c ---- */
+/* Make, verify and seal one due pack. out_did false: nothing was due. */
+int seal_next(struct keep *k, bool *out_did, struct err *err) MUST_CHECK;
+/* Remove landing files of sealed instances. */
+int seal_clean(struct keep *k, struct err *err) MUST_CHECK;
+
+/* Crash tests stop here; NULL in production. */
+extern void (*seal_on_step)(const char *step);
+
+/* ---- direct.c ---- */
+/* Is an association open that stored into this study? */
+bool direct_is_busy(struct keep *k, const char *tenant, const char *study);
+void direct_forget_all(struct keep *k);
+
+#endif

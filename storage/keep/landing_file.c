@@ -1,0 +1,319 @@
+/* landing_file.c - the bytes of an object that is on its way, and which of them are durable. */
+#include "storage/keep/landing_file.h"
+
+#include "proto/base/buf.h"
+#include "proto/base/durable.h"
+#include "proto/base/text.h"
+#include "proto/base/zip.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEAD_BYTES = 52, RECORD_BYTES = 20, MAJOR = 1, MINOR = 0 };
+
+static const char map_magic[4] = {'R', 'P', 'L', 'M'};
+
+static void
+path_of(const struct landing_file *f, const char *folder, const char *ending, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s/%s/%s.%s", f->dir, folder, f->name, ending);
+}
+
+void
+landing_whole_name(const char *tenant, const uint8_t object[32], char out[LANDING_NAME_SIZE])
+{
+    char hex[65];
+
+    hex_encode(object, 32, hex);
+    snprintf(out, LANDING_NAME_SIZE, "whole/%s-%s.dcm", tenant, hex);
+}
+
+static void
+head_make(const struct landing_file *f, struct buf *out)
+{
+    buf_add(out, map_magic, sizeof map_magic);
+    buf_add_u8(out, MAJOR);
+    buf_add_u8(out, MINOR);
+    buf_add_le16(out, 0);
+    buf_add_le64(out, f->size);
+    buf_add(out, f->object, sizeof f->object);
+    buf_add_le32(out, zip_crc32(0, out->bytes, out->n));
+}
+
+static void
+record_make(const struct range *r, struct buf *out)
+{
+    size_t at = out->n;
+
+    buf_add_le64(out, r->from);
+    buf_add_le64(out, r->to);
+    buf_add_le32(out, zip_crc32(0, out->bytes + at, 16));
+}
+
+void
+landing_map_read(const uint8_t *bytes, size_t n, const uint8_t object[32], uint64_t size,
+                 struct ranges *out, size_t *out_good)
+{
+    size_t at = HEAD_BYTES;
+
+    *out_good = 0;
+    if (n < HEAD_BYTES || memcmp(bytes, map_magic, 4) != 0 || bytes[4] != MAJOR ||
+        le32_read(bytes + 48) != zip_crc32(0, bytes, 48) || le64_read(bytes + 8) != size ||
+        memcmp(bytes + 16, object, 32) != 0)
+        return;
+    for (; n - at >= RECORD_BYTES; at += RECORD_BYTES) {
+        uint64_t from = le64_read(bytes + at), to = le64_read(bytes + at + 8);
+
+        if (le32_read(bytes + at + 16) != zip_crc32(0, bytes + at, 16) || from >= to || to > size)
+            break;
+        ranges_add(out, from, to);
+    }
+    *out_good = at;
+}
+
+/* Open a file if it is there: *out_fd stays -1 when not. */
+static int
+open_there(const char *path, int *out_fd, struct err *err)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0 && errno != ENOENT)
+        return err_sys(err, ERR_RETRY, "open %s", path);
+    *out_fd = fd;
+    return 0;
+}
+
+static int
+read_map(struct landing_file *f, const char *path, struct err *err)
+{
+    uint8_t *bytes = NULL;
+    size_t n, good;
+
+    if (durable_get_file(path, LANDING_MAP_MAX_BYTES, &bytes, &n, err) < 0)
+        return -1;
+    landing_map_read(bytes, n, f->object, f->size, &f->have, &good);
+    free(bytes);
+    f->map_at = good;
+    return 0;
+}
+
+static int
+open_partial(struct landing_file *f, struct err *err)
+{
+    char path[PATH_MAX], map_path[PATH_MAX];
+    struct stat st;
+
+    path_of(f, "partial", "part", path);
+    path_of(f, "partial", "map", map_path);
+    if (open_there(path, &f->fd, err) < 0 || open_there(map_path, &f->map_fd, err) < 0)
+        return -1;
+    if (f->fd < 0 || f->map_fd < 0)
+        return 0; /* made anew by landing_file_make */
+    if (fstat(f->fd, &st) < 0)
+        return err_sys(err, ERR_RETRY, "stat %s", path);
+    if ((uint64_t)st.st_size != f->size)
+        return 0;
+    return read_map(f, map_path, err);
+}
+
+int
+landing_file_open(const char *dir, const char *tenant, const uint8_t object[32], uint64_t size,
+                  struct landing_file *out, struct err *err)
+{
+    struct landing_file f = {.dir = dir, .size = size, .fd = -1, .map_fd = -1};
+    char path[PATH_MAX], hex[65];
+    struct stat st;
+
+    memcpy(f.object, object, sizeof f.object);
+    hex_encode(object, 32, hex);
+    snprintf(f.name, sizeof f.name, "%s-%s", tenant, hex);
+    path_of(&f, "whole", "dcm", path);
+    if (open_there(path, &f.fd, err) < 0)
+        return -1;
+    if (f.fd >= 0 && fstat(f.fd, &st) == 0 && (uint64_t)st.st_size == size) {
+        f.is_whole = true;
+        ranges_add(&f.have, 0, size);
+    } else {
+        if (f.fd >= 0)
+            close(f.fd);
+        f.fd = -1;
+        if (open_partial(&f, err) < 0) {
+            landing_file_close(&f);
+            return -1;
+        }
+    }
+    *out = f;
+    return 0;
+}
+
+void
+landing_file_close(struct landing_file *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    if (f->map_fd >= 0)
+        close(f->map_fd);
+    f->fd = -1;
+    f->map_fd = -1;
+    ranges_fini(&f->have);
+}
+
+int
+landing_file_make(struct landing_file *f, bool *out_made, struct err *err)
+{
+    char path[PATH_MAX];
+    struct buf head;
+    int rc = -1;
+
+    *out_made = false;
+    if (f->is_whole || f->map_at > 0)
+        return 0;
+    buf_init(&head, HEAD_BYTES);
+    path_of(f, "partial", "part", path);
+    if (f->fd < 0)
+        f->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (f->fd < 0 || ftruncate(f->fd, 0) < 0 || ftruncate(f->fd, (off_t)f->size) < 0) {
+        err_sys(err, ERR_RETRY, "make %s", path);
+        goto out;
+    }
+    path_of(f, "partial", "map", path);
+    if (f->map_fd < 0)
+        f->map_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (f->map_fd < 0 || ftruncate(f->map_fd, 0) < 0) {
+        err_sys(err, ERR_RETRY, "make %s", path);
+        goto out;
+    }
+    head_make(f, &head);
+    if (durable_write_at(f->map_fd, head.bytes, head.n, 0, err) < 0)
+        goto out;
+    f->map_at = head.n;
+    *out_made = true;
+    rc = 0;
+out:
+    buf_fini(&head);
+    return rc;
+}
+
+int
+landing_sync_partial(const char *dir, struct err *err)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/partial", dir);
+    return durable_sync_folder(path, err);
+}
+
+int
+landing_file_write(struct landing_file *f, uint64_t offset, const uint8_t *bytes, size_t n,
+                   struct err *err)
+{
+    CHECK(f->fd >= 0 && !f->is_whole && offset <= f->size && n <= f->size - offset);
+    return durable_write_at(f->fd, bytes, n, offset, err);
+}
+
+bool
+landing_file_is_complete(const struct landing_file *f)
+{
+    return ranges_cover(&f->have, 0, f->size);
+}
+
+int
+landing_file_note(struct landing_file *f, const struct ranges *written, struct err *err)
+{
+    struct buf records;
+    int rc = -1;
+
+    if (f->is_whole || written->n == 0)
+        return 0;
+    buf_init(&records, LANDING_MAP_MAX_BYTES);
+    if (durable_sync(f->fd, err) < 0)
+        goto out;
+    for (size_t i = 0; i < written->n; i++)
+        ranges_add(&f->have, written->r[i].from, written->r[i].to);
+    if (landing_file_is_complete(f)) {
+        rc = 0;
+        goto out;
+    }
+    for (size_t i = 0; i < written->n; i++)
+        record_make(&written->r[i], &records);
+    if (f->map_at + records.n > LANDING_MAP_MAX_BYTES || buf_is_over(&records)) {
+        err_set(err, ERR_REJECT, "an object in too many pieces");
+        goto out;
+    }
+    if (durable_write_at(f->map_fd, records.bytes, records.n, f->map_at, err) < 0 ||
+        durable_sync(f->map_fd, err) < 0)
+        goto out;
+    f->map_at += records.n;
+    rc = 0;
+out:
+    buf_fini(&records);
+    return rc;
+}
+
+int
+landing_file_promote(struct landing_file *f, struct err *err)
+{
+    char from[PATH_MAX], to[PATH_MAX], folder[PATH_MAX];
+
+    if (f->is_whole)
+        return 0;
+    path_of(f, "partial", "part", from);
+    path_of(f, "whole", "dcm", to);
+    snprintf(folder, sizeof folder, "%s/whole", f->dir);
+    if (rename(from, to) < 0)
+        return err_sys(err, ERR_RETRY, "rename to %s", to);
+    if (durable_sync_folder(folder, err) < 0)
+        return -1;
+    f->is_whole = true;
+    path_of(f, "partial", "map", from);
+    if (unlink(from) < 0 && errno != ENOENT) /* a map without its file means nothing */
+        return err_sys(err, ERR_RETRY, "remove %s", from);
+    return 0;
+}
+
+int
+landing_file_drop(struct landing_file *f, struct err *err)
+{
+    static const char *const rows[][2] = {
+        {"partial", "map"}, {"partial", "part"}, {"whole", "dcm"}};
+    int rc = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++) {
+        char name[LANDING_NAME_SIZE + 16];
+
+        snprintf(name, sizeof name, "%s/%s.%s", rows[i][0], f->name, rows[i][1]);
+        rc = durable_remove(f->dir, name, err);
+    }
+    landing_file_close(f);
+    f->map_at = 0;
+    f->is_whole = false;
+    return rc;
+}
+
+int
+landing_clear_tmp(const char *dir, struct err *err)
+{
+    char path[PATH_MAX];
+    DIR *folder;
+    int rc = 0;
+
+    snprintf(path, sizeof path, "%s/tmp", dir);
+    folder = opendir(path);
+    if (folder == NULL)
+        return err_sys(err, ERR_RETRY, "open folder %s", path);
+    for (struct dirent *e = readdir(folder); e != NULL && rc == 0; e = readdir(folder)) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (unlinkat(dirfd(folder), e->d_name, 0) < 0)
+            rc = err_sys(err, ERR_RETRY, "clear %s", path);
+    }
+    closedir(folder);
+    return rc;
+}

@@ -1,0 +1,88 @@
+/* pack.h - a series' instances as one immutable file (docs/formats/pack.md, index.md).
+ * Writing streams the same bytes to all stores at once; reading trusts nothing: the end, the index
+ * and every member are checked. Threads: everything belongs to its owner. */
+#ifndef RADPOST_STORAGE_KEEP_PACK_H
+#define RADPOST_STORAGE_KEEP_PACK_H
+
+#include "proto/base/buf.h"
+#include "storage/keep/keep.h"
+
+enum { PACK_END_BYTES = 64, PACK_PATH_SIZE = 192 };
+
+/* One instance to be packed. Pointers live as long as the plan. */
+struct pack_member {
+    int64_t id;
+    uint8_t object[32], pixels[32], dataset[32], received[32];
+    uint64_t size;
+    const char *sop_class, *sop_instance, *transfer_syntax, *received_syntax;
+    const uint8_t *recipe, *layout;
+    size_t recipe_n, layout_n;
+    int64_t number, rows, columns, frames, bits_allocated;
+    bool has_pixels, has_copy;
+    const char *content_date, *content_time, *why, *way, *device, *landing;
+    int64_t arrived_at_us;
+    uint64_t at; /* out: offset of its bytes in the pack */
+};
+
+/* name, value, name, value ... of the study and the series: text facts. */
+struct pack_fact {
+    const char *name;
+    const char *value;
+};
+
+struct pack_plan {
+    const char *tenant;
+    int64_t revision, stamp_us;
+    bool is_quarantine;
+    const struct pack_fact *study, *series;
+    size_t study_n, series_n;
+    struct pack_member *members;
+    size_t count;
+};
+
+struct pack_made {
+    uint8_t sha256[32];
+    uint64_t size;
+    char path[PACK_PATH_SIZE]; /* below each store: packs/TENANT/ab/HEX.zip */
+};
+
+/* Write and publish in every store. Landing files are verified on the way.
+ * steps   NULL, or called after each durable step, for crash tests
+ * errors  ERR_CONFLICT a landing file no longer has its hash in any copy */
+int pack_write(const struct pack_plan *plan, const char *landing, const char *landing_copy,
+               const char *const stores[KEEP_COPIES], void (*on_step)(const char *step),
+               struct pack_made *out, struct err *err) MUST_CHECK;
+
+/* Read a copy whole, from the disk if the kernel lets us, and check everything: its SHA-256, the
+ * end, the index, each member's SHA-256, and that it holds `count` instances.
+ * errors  ERR_CONFLICT the bytes are not what was written; ERR_RETRY the disk */
+int pack_verify(const char *path, const uint8_t sha256[32], size_t count,
+                struct err *err) MUST_CHECK;
+
+/* ---- reading ---- */
+struct pack_end {
+    uint64_t index_at, index_size;
+    uint8_t index_sha256[32];
+};
+
+/* errors  ERR_REJECT no pack, an unknown major version, broken */
+int pack_end_read(const uint8_t bytes[PACK_END_BYTES], uint64_t file_size, struct pack_end *out,
+                  struct err *err) MUST_CHECK;
+
+struct pack_entry {
+    uint8_t object[32];
+    uint64_t at, size;
+    char sop_instance[LINK_UID_SIZE];
+};
+
+struct pack_index {
+    struct pack_entry *entries;
+    size_t count;
+};
+
+/* errors  ERR_REJECT with the member that is wrong; entries lie within the file */
+int pack_index_read(const uint8_t *bytes, size_t n, uint64_t file_size, struct pack_index *out,
+                    struct err *err) MUST_CHECK;
+void pack_index_free(struct pack_index *index);
+
+#endif

@@ -1,0 +1,149 @@
+-- Manifests, pack jobs, packs, receipts, events.
+
+-- name: manifest_add
+INSERT INTO manifests (tenant_id, study_uid, source, revision, closed_at_us, content_sha256, objects, sop_instances,
+    received_at_us)
+SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9 FROM tenants t WHERE t.code = $1
+ON CONFLICT DO NOTHING
+
+-- name: manifest_same
+SELECT 1 FROM manifests m JOIN tenants t ON t.id = m.tenant_id
+WHERE t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.revision = $4 AND m.content_sha256 = $5
+
+-- name: manifest_due
+SELECT m.source, m.revision, m.closed_at_us
+FROM manifests m JOIN tenants t ON t.id = m.tenant_id
+WHERE t.code = $1 AND m.study_uid = $2 AND m.complete_at_us IS NULL
+    AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
+        AND n.source = m.source AND n.revision > m.revision)
+    AND NOT EXISTS (SELECT FROM unnest(m.objects) o
+        WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o)
+            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = m.tenant_id AND d.object = o))
+FOR UPDATE OF m
+
+-- name: manifest_complete
+UPDATE manifests m SET complete_at_us = $4 FROM tenants t
+WHERE t.id = m.tenant_id AND t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.complete_at_us IS NULL
+
+-- name: jobs_make
+WITH due AS (
+    SELECT DISTINCT i.tenant_id, i.study, i.series, i.is_quarantined FROM instances i
+    JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
+    WHERE t.code = $1 AND s.study_uid = $2 AND i.pack IS NULL AND i.job IS NULL
+), made AS (
+    INSERT INTO pack_jobs (tenant_id, study, series, revision, is_quarantine, made_at_us)
+    SELECT tenant_id, study, series, $3, is_quarantined, $4 FROM due
+    RETURNING id, study, series, is_quarantine
+)
+UPDATE instances i SET job = made.id FROM made
+WHERE i.study = made.study AND i.series = made.series AND i.is_quarantined = made.is_quarantine
+    AND i.pack IS NULL AND i.job IS NULL
+
+-- name: quiet_studies
+SELECT DISTINCT t.code, s.study_uid
+FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
+WHERE i.pack IS NULL AND i.job IS NULL AND i.way <> 'link'
+    AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.arrived_at_us > $1)
+LIMIT 100
+
+-- name: direct_objects
+SELECT i.object, i.sop_instance,
+    coalesce((SELECT max(m.revision) FROM manifests m
+        WHERE m.tenant_id = s.tenant_id AND m.study_uid = s.study_uid AND m.source = ''), 0)
+FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
+WHERE t.code = $1 AND s.study_uid = $2 AND i.way <> 'link'
+ORDER BY i.id
+
+-- name: job_next
+SELECT j.id, t.code, j.revision, j.made_at_us, j.is_quarantine, j.study, j.series, j.attempts
+FROM pack_jobs j JOIN tenants t ON t.id = j.tenant_id
+WHERE j.done_at_us IS NULL AND j.next_try_us <= $1
+ORDER BY j.next_try_us, j.id LIMIT 1
+FOR UPDATE OF j SKIP LOCKED
+
+-- name: job_failed
+UPDATE pack_jobs SET next_try_us = $2, last_error = $3, attempts = attempts + 1 WHERE id = $1 AND done_at_us IS NULL
+
+-- name: job_series
+SELECT s.study_uid, s.patient_id, s.issuer, s.patient_name, s.birth_date, s.sex, s.age, s.study_date, s.study_time,
+    s.accession, s.study_id, s.description, s.referring, s.institution,
+    e.series_uid, e.modality, e.number, e.description, e.body_part, e.series_date, e.series_time, e.station,
+    e.institution
+FROM pack_jobs j JOIN studies s ON s.id = j.study JOIN series e ON e.id = j.series WHERE j.id = $1
+
+-- name: job_instances
+SELECT i.id, i.object, i.size, i.sop_class, i.sop_instance, i.transfer_syntax, i.received_syntax, i.pixels, i.dataset,
+    i.received, i.recipe, i.layout, i.number, i.rows, i.columns, i.frames, i.bits_allocated, i.has_pixels,
+    i.landing, i.has_copy, i.why, i.way, i.device, i.arrived_at_us, i.content_date, i.content_time
+FROM instances i WHERE i.job = $1 ORDER BY i.number, i.id
+
+-- name: pack_add
+INSERT INTO packs (tenant_id, study, series, sha256, size, instances, revision, is_quarantine, made_at_us)
+SELECT j.tenant_id, j.study, j.series, $2, $3, $4, j.revision, j.is_quarantine, $5 FROM pack_jobs j
+WHERE j.id = $1 AND j.done_at_us IS NULL
+RETURNING id
+
+-- name: pack_copy_add
+INSERT INTO pack_copies (pack, store, path, verified_at_us) VALUES ($1, $2, $3, $4)
+
+-- name: instance_sealed
+UPDATE instances SET pack = $2, pack_offset = $3, sealed_at_us = $4 WHERE id = $1 AND pack IS NULL
+
+-- name: job_done
+UPDATE pack_jobs SET done_at_us = $2, last_error = '' WHERE id = $1
+
+-- name: receipts_lock
+SELECT 1 FROM (SELECT pg_advisory_xact_lock(7267702)) l
+
+-- name: receipts_for_pack
+INSERT INTO receipts (seq, tenant_id, device, object, sop_instance, study_uid, pack, copies, at_us)
+SELECT nextval('receipt_seq'), r.tenant_id, r.device, r.object, r.sop_instance, r.study_uid, p.sha256,
+    (SELECT count(*) FROM pack_copies c WHERE c.pack = p.id), $2
+FROM (
+    SELECT i.tenant_id, i.device, i.object, i.sop_instance, s.study_uid, i.pack
+    FROM instances i JOIN studies s ON s.id = i.study WHERE i.pack = $1 AND i.way = 'link'
+    UNION
+    SELECT i.tenant_id, d.device, d.object, i.sop_instance, s.study_uid, i.pack
+    FROM duplicates d JOIN instances i ON i.id = d.instance JOIN studies s ON s.id = i.study WHERE i.pack = $1
+) r JOIN packs p ON p.id = r.pack
+ON CONFLICT (tenant_id, device, object) DO NOTHING
+
+-- name: receipt_again
+INSERT INTO receipts (seq, tenant_id, device, object, sop_instance, study_uid, pack, copies, at_us)
+SELECT nextval('receipt_seq'), i.tenant_id, $2, $3, i.sop_instance, s.study_uid, p.sha256,
+    (SELECT count(*) FROM pack_copies c WHERE c.pack = p.id), $4
+FROM instances i JOIN studies s ON s.id = i.study JOIN packs p ON p.id = i.pack WHERE i.id = $1
+ON CONFLICT (tenant_id, device, object) DO UPDATE SET seq = EXCLUDED.seq
+
+-- name: receipts_after
+SELECT r.seq, r.object, r.sop_instance, r.study_uid, r.pack, r.copies, r.at_us
+FROM receipts r JOIN tenants t ON t.id = r.tenant_id
+WHERE t.code = $1 AND r.device = $2 AND r.seq > $3 ORDER BY r.seq LIMIT $4
+
+-- name: clean_list
+SELECT i.id, i.landing, i.has_copy FROM instances i
+WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND i.sealed_at_us <= $1 ORDER BY i.id LIMIT 500
+
+-- name: clean_done
+UPDATE instances SET landing = NULL, has_copy = false WHERE id = ANY ($1::bigint[]) AND pack IS NOT NULL
+
+-- name: study_is_sealed
+SELECT count(*), count(*) FILTER (WHERE i.pack IS NULL), s.study_uid
+FROM pack_jobs j JOIN studies s ON s.id = j.study JOIN instances i ON i.study = s.id
+WHERE j.id = $1 GROUP BY s.study_uid
+
+-- name: event_add
+WITH l AS MATERIALIZED (SELECT pg_advisory_xact_lock(7267701))
+INSERT INTO events (seq, tenant_id, kind, study_uid, at_us, detail)
+SELECT nextval('event_seq'), t.id, $2, $3, $4, $5 FROM tenants t, l WHERE t.code = $1
+
+-- name: events_after
+SELECT e.seq, t.code, e.kind, e.study_uid, e.at_us, e.detail
+FROM events e JOIN tenants t ON t.id = e.tenant_id
+WHERE ($1::text IS NULL OR t.code = $1) AND e.seq > $2 ORDER BY e.seq LIMIT $3
+
+-- name: health
+SELECT count(*) FILTER (WHERE pack IS NULL), count(*) FILTER (WHERE pack IS NOT NULL),
+    count(*) FILTER (WHERE is_quarantined), (SELECT count(*) FROM packs),
+    coalesce((SELECT min(verified_at_us) FROM pack_copies), 0)
+FROM instances

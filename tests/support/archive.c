@@ -1,0 +1,270 @@
+/* archive.c - an archive of a test's own. */
+#include "tests/support/archive.h"
+
+#include "proto/dicom/dataset_digest.h"
+#include "proto/dicom/facts.h"
+#include "proto/dicom/part10.h"
+#include "proto/dicom/write.h"
+#include "proto/trust/digest.h"
+#include "storage/keep/keep_own.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static const char ct_class[] = "1.2.840.10008.5.1.4.1.1.2";
+static const char explicit_le[] = "1.2.840.10008.1.2.1";
+
+static void
+check(int rc, const struct err *err)
+{
+    if (rc < 0)
+        fail_msg("%s", err->text);
+}
+
+/* Facts and digests in this process: uncoded samples only. */
+static int
+inspect_here(struct codec_pool *pool, const struct codec_source *source,
+             struct dcm_facts *out_facts, struct dcm_digests *out, struct err *err)
+{
+    uint8_t *bytes = mem_new((size_t)source->size + 1);
+    bool is_decoded;
+    int rc = -1;
+
+    (void)pool;
+    if (pread(source->fd, bytes, (size_t)source->size, (off_t)source->offset) !=
+        (ssize_t)source->size) {
+        err_set(err, ERR_RETRY, "short read");
+        goto out;
+    }
+    digest_bytes(bytes, (size_t)source->size, out->file);
+    if (dcm_facts_read(bytes, (size_t)source->size, false, out_facts, err) < 0 ||
+        dcm_dataset_digest(bytes, (size_t)source->size, out->dataset, err) < 0 ||
+        dcm_pixels_digest(bytes, (size_t)source->size, NULL, NULL, out->pixels, &is_decoded, err) <
+            0)
+        goto out;
+    rc = 0;
+out:
+    free(bytes);
+    return rc;
+}
+
+void
+archive_open(struct archive *a, struct pg_cluster *cluster, const char *database)
+{
+    struct err err;
+
+    *a = (struct archive){.cluster = cluster};
+    keep_inspect = inspect_here;
+    folder_make("archive", a->dir);
+    snprintf(a->landing, sizeof a->landing, "%s/landing", a->dir);
+    snprintf(a->landing_copy, sizeof a->landing_copy, "%s/landing-copy", a->dir);
+    for (int i = 0; i < KEEP_COPIES; i++)
+        snprintf(a->stores[i], sizeof a->stores[i], "%s/store-%d", a->dir, i + 1);
+    a->conninfo = pg_cluster_database(cluster, database);
+    a->options = (struct keep_options){.conninfo = a->conninfo,
+                                       .connections = 4,
+                                       .landing = a->landing,
+                                       .landing_copy = a->landing_copy,
+                                       .stores = {a->stores[0], a->stores[1]},
+                                       .quiet_ms = 0,
+                                       .clean_after_ms = 0};
+    check(keep_open_idle(&a->options, NULL, NULL, &a->keep, &err), &err);
+    check(keep_tenant_add(a->keep, "clinic-a", "A", &err), &err);
+    check(keep_tenant_add(a->keep, "clinic-b", "B", &err), &err);
+}
+
+void
+archive_reopen(struct archive *a)
+{
+    struct err err;
+
+    keep_close(&a->keep);
+    check(keep_open_idle(&a->options, NULL, NULL, &a->keep, &err), &err);
+}
+
+void
+archive_close(struct archive *a)
+{
+    keep_close(&a->keep);
+    folder_remove(a->dir);
+    free(a->conninfo);
+}
+
+void
+slice_make(const struct slice *s, struct buf *out)
+{
+    unsigned rows = s->rows == 0 ? 16 : s->rows;
+    uint16_t *pixels = mem_new((size_t)rows * rows * 2);
+    uint32_t v = s->noise + 1;
+    struct dcm_writer w;
+    struct err err;
+    char number[16];
+
+    for (size_t i = 0; i < (size_t)rows * rows; i++) {
+        v = v * 1664525 + 1013904223;
+        pixels[i] = (uint16_t)(v >> 20);
+    }
+    snprintf(number, sizeof number, "%u", s->number);
+    buf_init(out, 64 << 20);
+    check(part10_head(out, ct_class, s->instance, explicit_le, "CT1", &err), &err);
+    dcm_write_init(&w, out, DCM_EXPLICIT_LE);
+    dcm_write_text(&w, 0x00080016, NULL, ct_class);
+    dcm_write_text(&w, 0x00080018, NULL, s->instance);
+    dcm_write_text(&w, 0x00080020, NULL, "20260131");
+    dcm_write_text(&w, 0x00080030, NULL, "101112");
+    dcm_write_text(&w, 0x00080050, NULL, "ACC1");
+    dcm_write_text(&w, 0x00080060, NULL, "CT");
+    dcm_write_text(&w, 0x00081030, NULL, "HEAD");
+    dcm_write_text(&w, 0x00100010, NULL, s->patient_name != NULL ? s->patient_name : "WANG^XIAO");
+    dcm_write_text(&w, 0x00100020, NULL, s->patient_id != NULL ? s->patient_id : "P1");
+    dcm_write_text(&w, 0x0020000D, NULL, s->study);
+    dcm_write_text(&w, 0x0020000E, NULL, s->series);
+    dcm_write_text(&w, 0x00200011, NULL, "2");
+    dcm_write_text(&w, 0x00200013, NULL, number);
+    dcm_write_u16(&w, 0x00280002, 1);
+    dcm_write_text(&w, 0x00280004, NULL, "MONOCHROME2");
+    dcm_write_u16(&w, 0x00280010, (uint16_t)rows);
+    dcm_write_u16(&w, 0x00280011, (uint16_t)rows);
+    dcm_write_u16(&w, 0x00280100, 16);
+    dcm_write_u16(&w, 0x00280101, 12);
+    dcm_write_u16(&w, 0x00280102, 11);
+    dcm_write_u16(&w, 0x00280103, 0);
+    dcm_write_bytes(&w, 0x7FE00010, "OW", pixels, (size_t)rows * rows * 2);
+    free(pixels);
+    assert_false(buf_is_over(out));
+}
+
+int
+slice_fd(const struct buf *file)
+{
+    int fd = memfd_create("sample", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, file->bytes, file->n), (ssize_t)file->n);
+    return fd;
+}
+
+static void
+copy_uid(char out[LINK_UID_SIZE], const char *uid)
+{
+    snprintf(out, LINK_UID_SIZE, "%s", uid);
+}
+
+void
+slice_offer(const struct slice *s, const struct buf *file, struct link_offer_object *out)
+{
+    struct codec_source source = {.fd = slice_fd(file), .size = file->n};
+    struct dcm_facts *facts = mem_new(sizeof *facts);
+    struct dcm_digests digests;
+    struct err err;
+
+    check(inspect_here(NULL, &source, facts, &digests, &err), &err);
+    close(source.fd);
+    free(facts);
+    *out = (struct link_offer_object){.size = file->n};
+    memcpy(out->object, digests.file, 32);
+    memcpy(out->received, digests.file, 32);
+    memcpy(out->pixels, digests.pixels, 32);
+    memcpy(out->dataset, digests.dataset, 32);
+    copy_uid(out->sop_instance, s->instance);
+    copy_uid(out->sop_class, ct_class);
+    copy_uid(out->study, s->study);
+    copy_uid(out->series, s->series);
+    copy_uid(out->transfer_syntax, explicit_le);
+    copy_uid(out->received_syntax, explicit_le);
+}
+
+enum link_state
+archive_send(struct archive *a, const struct keep_sender *sender, const struct link_offer_object *o,
+             const struct buf *file)
+{
+    struct link_piece piece = {.bytes = file->bytes, .n = file->n};
+    struct keep_bundle *b = NULL;
+    struct link_answer answer;
+    enum link_state state;
+    struct err err;
+
+    memcpy(piece.object, o->object, 32);
+    check(keep_bundle_begin(a->keep, sender, &b, &err), &err);
+    check(keep_bundle_piece(b, &piece, &err), &err);
+    check(keep_bundle_end(b, &answer, &err), &err);
+    assert_int_equal(answer.count, 1);
+    state = answer.objects[0].state;
+    link_answer_free(&answer);
+    keep_bundle_free(&b);
+    return state;
+}
+
+enum link_state
+archive_put(struct archive *a, const struct keep_sender *sender, const struct slice *s)
+{
+    struct link_offer_object o;
+    struct link_offer offer = {&o, 1};
+    struct link_answer answer;
+    enum link_state state;
+    struct buf file;
+    struct err err;
+
+    slice_make(s, &file);
+    slice_offer(s, &file, &o);
+    check(keep_offer(a->keep, sender, &offer, &answer, &err), &err);
+    state = answer.objects[0].state;
+    if (state == LINK_WANTED || state == LINK_CONFLICT)
+        state = archive_send(a, sender, &o, &file);
+    link_answer_free(&answer);
+    buf_fini(&file);
+    return state;
+}
+
+void
+archive_manifest(struct archive *a, const struct keep_sender *sender, uint32_t revision,
+                 const struct slice *samples, size_t n)
+{
+    struct link_manifest m = {.revision = revision, .closed_at_us = 1700000000000000, .count = n};
+    struct err err;
+
+    copy_uid(m.study, samples[0].study);
+    m.instances = mem_new(n * sizeof *m.instances);
+    for (size_t i = 0; i < n; i++) {
+        struct link_offer_object o;
+        struct buf file;
+
+        slice_make(&samples[i], &file);
+        slice_offer(&samples[i], &file, &o);
+        copy_uid(m.instances[i].sop_instance, o.sop_instance);
+        memcpy(m.instances[i].object, o.object, 32);
+        memcpy(m.instances[i].pixels, o.pixels, 32);
+        memcpy(m.instances[i].dataset, o.dataset, 32);
+        buf_fini(&file);
+    }
+    check(keep_manifest(a->keep, sender, &m, &err), &err);
+    free(m.instances);
+}
+
+size_t
+folder_files(const char *path)
+{
+    DIR *folder = opendir(path);
+    size_t n = 0;
+
+    if (folder == NULL)
+        return 0;
+    for (struct dirent *e = readdir(folder); e != NULL; e = readdir(folder)) {
+        char below[512];
+
+        if (e->d_name[0] == '.')
+            continue;
+        snprintf(below, sizeof below, "%s/%s", path, e->d_name);
+        n += e->d_type == DT_DIR ? folder_files(below) : 1;
+    }
+    closedir(folder);
+    return n;
+}

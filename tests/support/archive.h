@@ -1,0 +1,52 @@
+/* archive.h - an archive of a test's own: PostgreSQL, folders, keep; and small DICOM objects. */
+#ifndef RADPOST_TESTS_ARCHIVE_H
+#define RADPOST_TESTS_ARCHIVE_H
+
+#include "proto/base/buf.h"
+#include "storage/keep/keep.h"
+#include "tests/support/folder.h"
+#include "tests/support/pg_cluster.h"
+
+struct archive {
+    struct pg_cluster *cluster;
+    char dir[FOLDER_PATH_BYTES];
+    char landing[160], landing_copy[160], stores[KEEP_COPIES][160];
+    char *conninfo;
+    struct keep_options options;
+    struct keep *keep; /* without its working thread */
+};
+
+/* Tenants "clinic-a" and "clinic-b". database names a fresh database in the cluster. */
+void archive_open(struct archive *a, struct pg_cluster *cluster, const char *database);
+/* Close and open again, as after a restart. */
+void archive_reopen(struct archive *a);
+void archive_close(struct archive *a);
+
+struct slice {
+    const char *study, *series, *instance;
+    const char *patient_id, *patient_name;
+    unsigned number;
+    uint32_t noise; /* seed of the pixels */
+    unsigned rows;  /* 0 = 16; rows x rows, 16 bit */
+};
+
+/* A CT Part 10 file, explicit little endian. */
+void slice_make(const struct slice *s, struct buf *out);
+/* What a gateway would offer of it, as it is. */
+void slice_offer(const struct slice *s, const struct buf *file, struct link_offer_object *out);
+/* A memfd of its own with the bytes; the caller closes. */
+int slice_fd(const struct buf *file);
+
+/* Send all of an object in one bundle. Returns the state answered. */
+enum link_state archive_send(struct archive *a, const struct keep_sender *sender,
+                             const struct link_offer_object *o, const struct buf *file);
+/* Offer and send. */
+enum link_state archive_put(struct archive *a, const struct keep_sender *sender,
+                            const struct slice *s);
+/* Close a study's list of these samples. */
+void archive_manifest(struct archive *a, const struct keep_sender *sender, uint32_t revision,
+                      const struct slice *samples, size_t n);
+/* How many files there are below a folder. */
+size_t folder_files(const char *path);
+
+#endif
