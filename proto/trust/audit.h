@@ -4,14 +4,14 @@
  * 2. Each entry's hash covers the one before it; each batch ends with a signature; the file HEAD
  *    holds the signed end of the chain. An entry that is edited, dropped, moved or added, and a
  *    tail cut off, is found by audit_verify() with nothing but the folder.
- * 3. A day's last hash is signed once more into heads/DATE.json, to be handed to a supervisor: the
+ * 3. A day's last hash is signed once more into heads/DATE.head, to be handed to a supervisor: the
  *    holder of the key itself cannot rewrite what lies before a head that left the house.
  * 4. Fields hold UIDs, ids of ours, words and numbers; a patient only as a keyed hash.
  *
  * One thread writes; all entries that wait go in one batch with two syncs, so a hundred retrievals
- * at once wait no longer than one. A failed write or sync ends the log until the service starts
- * again: from then on every append fails. On disk: docs/formats/audit.md. Threads: any may append.
- */
+ * at once wait no longer than one. A write that fails (a full disk) costs its batch; a sync that
+ * fails ends the log until the service starts again. On disk: docs/formats/audit.md. Threads: any
+ * may append. */
 #ifndef RADPOST_TRUST_AUDIT_H
 #define RADPOST_TRUST_AUDIT_H
 
@@ -55,14 +55,16 @@ struct audit_field {
  */
 #define A_PATIENT(k, issuer, id) ((struct audit_field){AUDIT_FIELD_PATIENT, k, issuer, id, 0, 0})
 
-/* Open or make the audit log in dir for a service ("storage"). The chain is checked to its end; a
- * torn end that a crash left (never acknowledged) moves to corrupt/ and is noted as an entry.
- * errors  ERR_CONFLICT the chain is not whole: it is left as it is, see audit_verify() */
+/* Open or make the audit log in dir for a service ("storage"). The last day's file is checked; a
+ * torn end that a crash left (never acknowledged) moves to corrupt/ and is noted as an entry. A
+ * chain that is not whole is set aside in corrupt/ as it is, told in the log and noted as the first
+ * entry of a new one: care goes on, and audit_verify() tells of it until somebody has looked.
+ * errors  ERR_CONFLICT another process has it open; those of durable.h */
 int audit_open(const char *dir, const char *service, struct audit **out_audit,
                struct err *err) MUST_CHECK;
 void audit_close(struct audit **audit);
-/* Blocks for a sync or two. errors: ERR_FULL, ERR_RETRY this and all later entries cannot be kept;
- * what was to be recorded should not be done. */
+/* Blocks for a sync or two. errors: ERR_FULL, ERR_RETRY the entry is not kept: what was to be
+ * recorded should not be done. */
 int audit_append_fields(struct audit *audit, enum audit_event event,
                         const struct audit_field *fields, struct err *err) MUST_CHECK;
 /* audit_append(audit, &err, AUDIT_RETRIEVED, A_UID("study", uid), A_WORD("by", ae)) */
@@ -82,7 +84,7 @@ struct audit_verdict {
 };
 
 /* Check the folder from the first entry to HEAD, without the service (which may be running).
- * signer, head  NULL, or what a supervisor noted before: key fingerprint, a heads/DATE.json file
+ * signer, head  NULL, or what a supervisor noted before: key fingerprint, a heads/DATE.head file
  * errors        ERR_CONFLICT the first bad entry is named in out and in the text */
 int audit_verify(const char *dir, const uint8_t *signer, const char *head_file,
                  struct audit_verdict *out, struct err *err) MUST_CHECK;
