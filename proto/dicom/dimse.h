@@ -39,7 +39,12 @@ struct dimse_context {
     char transfer_syntax[65]; /* the one agreed on; refused contexts are not listed */
 };
 
-enum dimse_admission { DIMSE_ADMITTED, DIMSE_CALLING_UNKNOWN, DIMSE_CALLED_UNKNOWN };
+enum dimse_admission {
+    DIMSE_ADMITTED,
+    DIMSE_CALLING_UNKNOWN,
+    DIMSE_CALLED_UNKNOWN,
+    DIMSE_NOT_NOW /* transient: it cannot be told at the moment */
+};
 enum dimse_offer {
     DIMSE_NOT_OFFERED,
     DIMSE_ANY_SYNTAX,  /* storage: every transfer syntax, the best one of those proposed */

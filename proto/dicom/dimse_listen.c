@@ -413,7 +413,10 @@ establish(struct dimse_listener *l, struct dimse_assoc *assoc, const struct pdu_
         admission = l->options.admit(&assoc->peer, l->options.user);
     if (admission != DIMSE_ADMITTED) {
         note(l, DIMSE_NOTE_REFUSED, &assoc->peer, NULL);
-        upper_reject(assoc->upper, admission == DIMSE_CALLED_UNKNOWN ? 7 : 3);
+        upper_reject(assoc->upper, admission == DIMSE_NOT_NOW,
+                     admission == DIMSE_NOT_NOW          ? 1
+                     : admission == DIMSE_CALLED_UNKNOWN ? 7
+                                                         : 3);
         assoc->is_over = true;
         return false;
     }

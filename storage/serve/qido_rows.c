@@ -191,9 +191,8 @@ write_number(struct jsonw *w, const struct qido_attribute *a, int64_t n, bool is
     jsonw_end(w);
 }
 
-/* The text of an attribute, NULL if it is no text. */
-static const char *
-row_text(enum qido_name name, const struct keep_row *row)
+const char *
+qido_row_text(enum qido_name name, const struct keep_row *row)
 {
     const struct dcm_facts *f = row->facts;
 
@@ -237,9 +236,8 @@ row_text(enum qido_name name, const struct keep_row *row)
     }
 }
 
-/* A number of an attribute; false: not known. */
-static bool
-row_number(enum qido_name name, const struct keep_row *row, int64_t *out)
+bool
+qido_row_number(enum qido_name name, const struct keep_row *row, int64_t *out)
 {
     const struct dcm_facts *f = row->facts;
 
@@ -285,13 +283,13 @@ static void
 write_attribute(struct jsonw *w, const struct qido_query *q, const struct keep_row *row,
                 const struct qido_attribute *a, const char *base)
 {
-    const char *text = row_text(a->name, row);
+    const char *text = qido_row_text(a->name, row);
     int64_t number = 0;
 
     if (a->tag == 0x00081190)
         write_address(w, q, row, a, base);
     else if (text == NULL) {
-        bool is_known = row_number(a->name, row, &number);
+        bool is_known = qido_row_number(a->name, row, &number);
 
         if (is_known || a->name == QIDO_A_SERIES_NUMBER || a->name == QIDO_A_INSTANCE_NUMBER)
             write_number(w, a, number, is_known);

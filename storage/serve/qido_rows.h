@@ -29,4 +29,9 @@ int qido_ask_catalog(const struct qido_query *q, const char *tenant, struct qido
 void qido_row_write(const struct qido_query *q, const struct keep_row *row, const char *base,
                     struct jsonw *w);
 
+/* The text of an attribute of a match, NULL if it is no text. */
+const char *qido_row_text(enum qido_name name, const struct keep_row *row);
+/* A number of an attribute; false: not known. */
+bool qido_row_number(enum qido_name name, const struct keep_row *row, int64_t *out);
+
 #endif

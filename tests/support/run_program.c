@@ -77,6 +77,9 @@ exchange(int to, const char *input, int from, char *out, size_t out_size)
         close(to);
     if (out_size > 0)
         out[got] = 0;
+    for (size_t i = 0; i < got; i++) /* DCMTK prints the padding of UIDs */
+        if (out[i] == 0)
+            out[i] = ' ';
 }
 
 int

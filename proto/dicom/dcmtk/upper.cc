@@ -206,11 +206,12 @@ upper_accept(struct upper_assoc *assoc, const struct upper_identity *identity,
 }
 
 void
-upper_reject(struct upper_assoc *assoc, uint8_t reason)
+upper_reject(struct upper_assoc *assoc, bool is_transient, uint8_t reason)
 {
     try {
-        T_ASC_RejectParameters rj = {ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER,
-                                     (T_ASC_RejectParametersReason)(0x0100 | reason)};
+        T_ASC_RejectParameters rj = {
+            is_transient ? ASC_RESULT_REJECTEDTRANSIENT : ASC_RESULT_REJECTEDPERMANENT,
+            ASC_SOURCE_SERVICEUSER, (T_ASC_RejectParametersReason)(0x0100 | reason)};
         (void)ASC_rejectAssociation(assoc->asc, &rj); /* the peer may be gone: nothing to tell */
     } catch (...) {
         assoc->wire.close();

@@ -57,8 +57,8 @@ int upper_receive(int fd, const uint8_t *pdu, size_t n, const struct upper_limit
                   struct upper_assoc **out_assoc, struct err *err) MUST_CHECK;
 int upper_accept(struct upper_assoc *assoc, const struct upper_identity *identity,
                  const struct upper_answer *answers, size_t count, struct err *err) MUST_CHECK;
-/* A-ASSOCIATE-RJ by the service user, permanent; reason as in PS3.8 table 9-21. */
-void upper_reject(struct upper_assoc *assoc, uint8_t reason);
+/* A-ASSOCIATE-RJ by the service user; reason as in PS3.8 table 9-21. */
+void upper_reject(struct upper_assoc *assoc, bool is_transient, uint8_t reason);
 
 struct upper_proposal {
     uint8_t context;

@@ -1,0 +1,134 @@
+/* dimse_identifier.c - an identifier's elements, top level only. */
+#include "storage/serve/dimse_identifier.h"
+
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/dicom/charset.h"
+#include "proto/dicom/walk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The value as UTF-8 without padding; what holds a zero in the middle ends there. */
+static char *
+read_value(const uint8_t *bytes, const struct dcm_element *e, struct dcm_charset *charset)
+{
+    struct buf text;
+    char *value;
+    size_t n;
+
+    buf_init(&text, LIMIT_IDENTIFIER_BYTES * 4);
+    if (dcm_vr_has_charset(e->vr))
+        dcm_charset_decode(charset, bytes + e->value_at, e->value_n, strcmp(e->vr, "PN") == 0,
+                           &text);
+    else
+        buf_add(&text, bytes + e->value_at, e->value_n);
+    value = mem_text(buf_is_over(&text) ? "" : buf_text(&text));
+    buf_fini(&text);
+    n = strlen(value);
+    while (n > 0 && value[n - 1] == ' ')
+        value[--n] = '\0';
+    n = strspn(value, " ");
+    memmove(value, value + n, strlen(value + n) + 1);
+    return value;
+}
+
+static int
+read_level(struct dimse_identifier *id, struct err *err)
+{
+    const char *level = dimse_identifier_value(id, TAG_RETRIEVE_LEVEL);
+
+    if (strcmp(level, "STUDY") == 0)
+        id->level = QIDO_STUDY;
+    else if (strcmp(level, "SERIES") == 0)
+        id->level = QIDO_SERIES;
+    else if (strcmp(level, "IMAGE") == 0)
+        id->level = QIDO_INSTANCE;
+    else
+        return err_set(err, ERR_REJECT, "Query/Retrieve Level is neither STUDY, SERIES nor IMAGE");
+    return 0;
+}
+
+static int
+add_key(struct dimse_identifier *id, const uint8_t *bytes, const struct dcm_element *e,
+        struct dcm_charset *charset, struct err *err)
+{
+    struct dimse_key *key = &id->keys[id->n];
+
+    if (id->n == DIMSE_KEYS)
+        return err_set(err, ERR_REJECT, "identifier of more than %d keys", DIMSE_KEYS);
+    key->tag = e->tag;
+    key->is_sequence = e->event == DCM_SEQUENCE;
+    key->value = key->is_sequence ? mem_text("") : read_value(bytes, e, charset);
+    id->n++;
+    return 0;
+}
+
+int
+dimse_identifier_read(const uint8_t *bytes, size_t n, enum dcm_coding coding,
+                      struct dimse_identifier *out, struct err *err)
+{
+    struct dcm_charset charset;
+    struct dcm_walk walk;
+    struct dcm_element e;
+
+    *out = (struct dimse_identifier){.n = 0};
+    dcm_charset_scan(&charset, bytes, n, coding, NULL, NULL);
+    dcm_walk_init(&walk, bytes, n, coding, DCM_WALK_WHOLE);
+    do {
+        if (dcm_walk_next(&walk, &e, err) < 0)
+            goto refused;
+        if (e.depth > 0 || (e.event != DCM_ELEMENT && e.event != DCM_SEQUENCE))
+            continue;
+        if (add_key(out, bytes, &e, &charset, err) < 0)
+            goto refused;
+    } while (e.event != DCM_END);
+    if (read_level(out, err) == 0)
+        return 0;
+refused:
+    dimse_identifier_fini(out);
+    return -1;
+}
+
+void
+dimse_identifier_fini(struct dimse_identifier *identifier)
+{
+    for (size_t i = 0; i < identifier->n; i++)
+        free(identifier->keys[i].value);
+    identifier->n = 0;
+}
+
+const char *
+dimse_identifier_value(const struct dimse_identifier *identifier, uint32_t tag)
+{
+    for (size_t i = 0; i < identifier->n; i++)
+        if (identifier->keys[i].tag == tag)
+            return identifier->keys[i].value;
+    return "";
+}
+
+size_t
+dimse_uid_list(const char *value, char (**out_uids)[65])
+{
+    char(*uids)[65] = NULL;
+    size_t count = 0;
+
+    *out_uids = NULL;
+    for (const char *at = value; *value != '\0'; at++) {
+        size_t n = strcspn(at, "\\");
+        uids = mem_grow(uids, (count + 1) * sizeof *uids);
+        memset(uids[count], 0, sizeof *uids);
+        if (n < sizeof *uids)
+            memcpy(uids[count], at, n);
+        if (!uid_is_valid(uids[count], true)) {
+            free(uids);
+            return 0;
+        }
+        count++;
+        at += n;
+        if (*at == '\0')
+            break;
+    }
+    *out_uids = uids;
+    return count;
+}

@@ -1,0 +1,40 @@
+/* dimse_identifier.h - the identifier of a C-FIND, C-MOVE or C-GET (PS3.4 C.4), read into keys with
+ * values in UTF-8. Pure functions; an identifier belongs to its owner. */
+#ifndef RADPOST_STORAGE_SERVE_DIMSE_IDENTIFIER_H
+#define RADPOST_STORAGE_SERVE_DIMSE_IDENTIFIER_H
+
+#include "proto/base/buf.h"
+#include "proto/dicom/syntax.h"
+#include "storage/serve/qido_query.h"
+
+#define TAG_RETRIEVE_LEVEL 0x00080052u
+#define TAG_STUDY_UID 0x0020000Du
+#define TAG_SERIES_UID 0x0020000Eu
+#define TAG_SOP_INSTANCE 0x00080018u
+#define TAG_PATIENT_ID 0x00100020u
+
+enum { DIMSE_KEYS = 256 };
+
+struct dimse_key {
+    uint32_t tag;
+    char *value; /* without padding; "" = universal matching */
+    bool is_sequence;
+};
+
+struct dimse_identifier {
+    enum qido_level level;
+    size_t n;
+    struct dimse_key keys[DIMSE_KEYS];
+};
+
+/* coding: DCM_IMPLICIT_LE or DCM_EXPLICIT_LE.
+ * errors  ERR_REJECT not a data set, no Query/Retrieve Level of ours, too many keys */
+int dimse_identifier_read(const uint8_t *bytes, size_t n, enum dcm_coding coding,
+                          struct dimse_identifier *out, struct err *err) MUST_CHECK;
+void dimse_identifier_fini(struct dimse_identifier *identifier);
+/* "" where it is not there. */
+const char *dimse_identifier_value(const struct dimse_identifier *identifier, uint32_t tag);
+/* UIDs between backslashes: how many, each valid; 0 if there is none or one is no UID. */
+size_t dimse_uid_list(const char *value, char (**out_uids)[65]);
+
+#endif
