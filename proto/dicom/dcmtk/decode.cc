@@ -2,6 +2,8 @@
  * around it, so that nothing else of the received object reaches them. */
 #include "proto/dicom/dcmtk/decode.h"
 
+#include "proto/dicom/rle.h"
+
 #include "dcmtk/config/osconfig.h"
 
 #include "dcmtk/dcmdata/dcdatset.h"
@@ -10,7 +12,6 @@
 #include "dcmtk/dcmdata/dcpixel.h"
 #include "dcmtk/dcmdata/dcpixseq.h"
 #include "dcmtk/dcmdata/dcpxitem.h"
-#include "dcmtk/dcmdata/dcrledrg.h"
 #include "dcmtk/dcmdata/dcxfer.h"
 #include "dcmtk/dcmjpeg/djdecode.h"
 #include "dcmtk/dcmjpls/djdecode.h"
@@ -32,7 +33,6 @@ register_codecs()
     /* its dictionary is a file that is read when first asked for: ask now, before a sandbox closes */
     dcmDataDict.rdlock();
     dcmDataDict.rdunlock();
-    DcmRLEDecoderRegistration::registerCodecs();
     DJDecoderRegistration::registerCodecs(EDC_never, EUC_never, EPC_colorByPixel);
     DJLSDecoderRegistration::registerCodecs(EJLSUC_never, EJLSPC_colorByPixel);
 }
@@ -101,11 +101,32 @@ add_fragment(DcmDataset &dataset, E_TransferSyntax syntax, const uint8_t *coded,
     return cond;
 }
 
-/* Samples narrower than their cell: PS3.5 8.1.1 leaves the high bits free, we do not. */
-void
-extend(const struct dcmtk_frame &f, uint8_t *p, size_t n)
+/* Bits a sample has in a JPEG or JPEG-LS stream (ITU T.81 B.2.2, T.87 C.2.2); 0 when there is no
+ * frame header. */
+unsigned
+stream_precision(const uint8_t *p, size_t n)
 {
-    const unsigned shift = f.bits_allocated - f.bits_stored;
+    for (size_t at = 2; at + 5 <= n && p[at] == 0xFF;) {
+        const unsigned marker = p[at + 1];
+
+        if (marker == 0xFF) { /* a fill byte */
+            at++;
+            continue;
+        }
+        if ((marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 &&
+             marker != 0xCC) ||
+            marker == 0xF7)
+            return p[at + 4];
+        at += 2 + static_cast<size_t>(p[at + 2] << 8 | p[at + 3]);
+    }
+    return 0;
+}
+
+/* Signed samples narrower than their cell: PS3.5 8.1.1 leaves the high bits free, we do not. */
+void
+extend(const struct dcmtk_frame &f, unsigned precision, uint8_t *p, size_t n)
+{
+    const unsigned shift = f.bits_allocated - precision;
 
     if (!f.is_signed || shift == 0)
         return;
@@ -133,7 +154,12 @@ decode(const struct dcmtk_frame &f, const uint8_t *coded, size_t n, struct buf *
     Uint32 fragment = 0;
     OFString model;
     uint8_t *room;
+    const unsigned precision = stream_precision(coded, n);
 
+    if (precision == 0 || precision > f.bits_allocated ||
+        (precision <= 8) != (f.bits_allocated == 8))
+        return err_set(err, ERR_REJECT, "decode frame: %u bits do not suit cells of %u", precision,
+                       f.bits_allocated);
     OFCondition cond = describe(dataset, f);
     if (cond.good())
         cond = add_fragment(dataset, syntax, coded, n);
@@ -149,8 +175,7 @@ decode(const struct dcmtk_frame &f, const uint8_t *coded, size_t n, struct buf *
         &dataset, 0, fragment, room, static_cast<Uint32>(size + size % 2), model);
     if (cond.bad())
         return refuse(err, "broken stream", cond);
-    if (syntax != EXS_RLELossless)
-        extend(f, room, size);
+    extend(f, precision, room, size);
     out->n += size;
     if (out_photometric != nullptr) {
         size_t k = model.copy(out_photometric, 16);
@@ -198,6 +223,12 @@ dcmtk_decode_frame(const struct dcmtk_frame *frame, const uint8_t *coded, size_t
 {
     if (!is_sensible(*frame, n))
         return err_set(err, ERR_REJECT, "decode frame: a form no codec here knows");
+    if (DcmXfer(frame->transfer_syntax).getXfer() == EXS_RLELossless) {
+        if (out_photometric != nullptr)
+            OFStandard::strlcpy(out_photometric, frame->photometric, 17);
+        return dcm_rle_decode(coded, n, static_cast<size_t>(frame->rows) * frame->cols,
+                              frame->samples, frame->bits_allocated / 8, out, err);
+    }
     if (dcmtk_decode_warm(err) < 0)
         return -1;
     try {

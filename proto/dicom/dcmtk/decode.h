@@ -1,4 +1,4 @@
-/* decode.h - frames of RLE, JPEG and JPEG-LS to native pixels, by DCMTK's codecs.
+/* decode.h - frames of JPEG and JPEG-LS to native pixels, by DCMTK's codecs; of RLE by rle.h.
  * Only inside a codec worker: the codecs are C and C++ code that has met hostile bytes before.
  * C++ stays behind this header. Threads: one at a time. */
 #ifndef RADPOST_DICOM_DCMTK_DECODE_H
@@ -23,9 +23,9 @@ int dcmtk_decode_warm(struct err *err) MUST_CHECK;
 
 /* Decode one frame: colour by pixel, bits_allocated (8 or 16) bits a sample, native byte order
  * (little endian), no colour conversion: components as coded. out gets rows * cols * samples *
- * bits_allocated / 8 bytes appended. Signed samples of less than bits_allocated bits are extended.
- * out_photometric (NULL: not wanted) says what the components are, e.g. YBR_FULL for a JPEG image.
- * errors  ERR_REJECT the stream is broken or not what frame says */
+ * bits_allocated / 8 bytes appended. Signed samples whose stream has less than bits_allocated bits
+ * are extended. out_photometric (NULL: not wanted) says what the components are, e.g. YBR_FULL for
+ * a JPEG image. errors  ERR_REJECT the stream is broken or not what frame says */
 int dcmtk_decode_frame(const struct dcmtk_frame *frame, const uint8_t *coded, size_t n,
                        struct buf *out, char out_photometric[17], struct err *err) MUST_CHECK;
 
