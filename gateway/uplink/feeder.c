@@ -24,7 +24,7 @@ struct feeder {
     struct talk talk;
     struct notes *notes;
     int64_t rechecked_ms;
-    bool is_one_by_one; /* an offer was refused: which of them? */
+    size_t alone; /* so many objects are offered one by one: which of them is refused? */
 };
 
 static bool
@@ -181,7 +181,7 @@ offer_failed(struct feeder *f, struct spool_entry *const *entries, size_t n, con
         settle_quarantine(up, entries[0]->id, err->text);
         return;
     }
-    f->is_one_by_one = true;
+    f->alone = n;
     up_rest(up, REFUSED_WAIT_MS);
 }
 
@@ -200,7 +200,7 @@ offer_some(struct feeder *f)
     bool is_done = false;
 
     gate_lock(&up->gate);
-    n = up->line.state == UPLINK_UP ? plan_next_offers(up->plan, ids, f->is_one_by_one ? 1 : OFFERS)
+    n = up->line.state == UPLINK_UP ? plan_next_offers(up->plan, ids, f->alone > 0 ? 1 : OFFERS)
                                     : 0;
     gate_unlock(&up->gate);
     for (size_t i = 0; i < n; i++) {
@@ -217,11 +217,12 @@ offer_some(struct feeder *f)
         bytes += entry->recipe_n + entry->layout_n;
         entries[offer.count++] = entry;
     }
+    if (f->alone > 0 && offer.count > 0)
+        f->alone--;
     if (offer.count > 0 && talk_offer(&f->talk, &offer, &answer, &err) == 0) {
         note_offer(up, &offer, entries, &answer);
         link_answer_free(&answer);
         is_done = true;
-        f->is_one_by_one = false;
     } else if (offer.count > 0) {
         offer_failed(f, entries, offer.count, &err);
     }
@@ -302,7 +303,7 @@ feeder_run(void *arg)
     struct feeder f = {.up = arg, .rechecked_ms = clock_mono_ms()};
     struct uplink *up = arg;
 
-    talk_init(&f.talk, up);
+    talk_init(&f.talk, up, up->o.stall_ms);
     f.notes = notes_new();
     while (!up_is_stopping(up)) {
         uint64_t seen;

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Shorter than this, TCP itself carries calls over a break. */
+enum { LONG_CUT_MS = 2000 };
+
 const struct log_ctx uplink_log = {.stage = "gateway/uplink"};
 
 bool
@@ -67,11 +70,11 @@ set_state(struct line *line, enum uplink_line state)
 void
 line_answered(struct uplink *up, bool is_ping)
 {
-    bool is_new, was_down;
+    bool is_new, was_broken;
 
     gate_lock(&up->gate);
     is_new = up->line.state != UPLINK_UP;
-    was_down = up->line.state == UPLINK_DOWN || up->line.state == UPLINK_REFUSED;
+    was_broken = is_new && up->line.is_broken && clock_mono_ms() - up->line.down_ms >= LONG_CUT_MS;
     set_state(&up->line, UPLINK_UP);
     up->line.last_contact_us = clock_wall_us();
     up->line.trouble[0] = '\0';
@@ -86,7 +89,7 @@ line_answered(struct uplink *up, bool is_ping)
     gate_unlock(&up->gate);
     if (is_new)
         LOG(&uplink_log, UPLINK_LINE_UP);
-    if (was_down)
+    if (was_broken)
         talk_give_up_old(up);
 }
 
@@ -100,7 +103,7 @@ chance(void)
 }
 
 void
-line_failed(struct uplink *up, const struct err *err, int64_t retry_after_s)
+line_failed(struct uplink *up, const struct err *err, bool is_answered, int64_t retry_after_s)
 {
     enum uplink_line state = err->kind == ERR_DENIED ? UPLINK_REFUSED : UPLINK_DOWN;
     int64_t wait, now = clock_mono_ms();
@@ -114,10 +117,13 @@ line_failed(struct uplink *up, const struct err *err, int64_t retry_after_s)
             wait = retry_after_s * 1000;
         if (wait > up->o.backoff_max_ms)
             wait = up->o.backoff_max_ms;
-        if (up->line.state == UPLINK_UP)
+        if (up->line.state == UPLINK_UP) {
             up->line.down_ms = now;
+            up->line.is_broken = false;
+        }
         up->line.retry_ms = now + wait;
     }
+    up->line.is_broken = up->line.is_broken || !is_answered;
     set_state(&up->line, state);
     text_copy(up->line.trouble, sizeof up->line.trouble, err->text);
     gate_wake(&up->gate);
@@ -137,7 +143,7 @@ line_load_identity(struct uplink *up)
 
     if (enrol_load(up->link_dir, &identity, &err) < 0) {
         if (err.kind != ERR_NOT_FOUND)
-            line_failed(up, &err, -1);
+            line_failed(up, &err, true, -1);
         return false;
     }
     if (up->url[0] != '\0')

@@ -32,7 +32,9 @@ struct talk {
     struct uplink *up;
     struct http_client *client; /* NULL until it is needed */
     unsigned enrolment;         /* the one the client was made for */
+    int64_t stall_ms;           /* silence that ends a call */
     int64_t begun_ms;           /* of the call under way, 0 = none */
+    int64_t moved_ms;           /* when bytes of it last left */
     bool is_given_up;           /* ended by the prober: says nothing about the line */
 };
 
@@ -40,6 +42,7 @@ struct line {
     enum uplink_line state;
     int64_t since_us, last_contact_us;
     int64_t down_ms;  /* when it went down */
+    bool is_broken;   /* down without an answer: bytes on the way may be lost */
     int64_t retry_ms; /* not tried again before */
     struct backoff backoff;
     char trouble[200];
@@ -107,14 +110,15 @@ void up_rest(struct uplink *up, int64_t ms); /* sleep, ended by stop */
 /* Until the line is up; false: stopping. */
 bool line_wait_up(struct uplink *up);
 void line_answered(struct uplink *up, bool is_ping);
-/* A call failed: the line is down, or refused; retry_after_s -1 = not said. */
-void line_failed(struct uplink *up, const struct err *err, int64_t retry_after_s);
+/* A call failed: the line is down, or refused. is_answered: the centre said so itself;
+ * retry_after_s -1 = it did not say when. */
+void line_failed(struct uplink *up, const struct err *err, bool is_answered, int64_t retry_after_s);
 /* Read the enrolment's files; false: there are none (yet), or they cannot be read. */
 bool line_load_identity(struct uplink *up);
 int line_renew(struct uplink *up, struct err *err) MUST_CHECK;
 
 /* --- talk.c: one call each; failures have been told to the line */
-void talk_init(struct talk *t, struct uplink *up);
+void talk_init(struct talk *t, struct uplink *up, int64_t stall_ms);
 void talk_fini(struct talk *t);
 int talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *out,
                struct err *err) MUST_CHECK;

@@ -68,7 +68,7 @@ prober_run(void *arg)
 
     if (!wait_identity(up))
         return NULL;
-    talk_init(&talk, up);
+    talk_init(&talk, up, up->o.stall_ms);
     do {
         struct err err = {0};
 

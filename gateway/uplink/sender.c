@@ -157,7 +157,7 @@ sender_run(void *arg)
     struct buf bundle;
 
     buf_init(&bundle, LIMIT_BUNDLE_BYTES);
-    talk_init(&talk, up);
+    talk_init(&talk, up, up->o.stall_ms);
     while (line_wait_up(up)) {
         size_t n = next_bundle(up, pieces);
 

@@ -14,16 +14,17 @@ enum { CALL_MS = 60000, PING_MS = 10000, CONNECT_MS = 8000, TAKE_BYTES = 16384 }
 
 /* A body that leaves as fast as the bucket lets it. */
 struct body {
-    struct uplink *up;
+    struct talk *talk;
     const uint8_t *bytes;
     size_t n, at;
 };
 
 void
-talk_init(struct talk *t, struct uplink *up)
+talk_init(struct talk *t, struct uplink *up, int64_t stall_ms)
 {
     memset(t, 0, sizeof *t);
     t->up = up;
+    t->stall_ms = stall_ms;
     gate_lock(&up->gate);
     CHECK(up->talks_n < MAX_TALKS);
     up->talks[up->talks_n++] = t;
@@ -51,7 +52,7 @@ talk_give_up_old(struct uplink *up)
     for (size_t i = 0; i < up->talks_n; i++) {
         struct talk *t = up->talks[i];
 
-        if (t->client == NULL || t->begun_ms == 0 || t->begun_ms > up->line.down_ms)
+        if (t->client == NULL || t->begun_ms == 0 || t->moved_ms > up->line.down_ms)
             continue;
         t->is_given_up = true;
         http_client_abort(t->client);
@@ -84,7 +85,7 @@ talk_ready(struct talk *t, struct err *err)
                                               .certificate = line.certificate,
                                               .key = line.key,
                                               .connect_ms = CONNECT_MS,
-                                              .stall_ms = up->o.stall_ms};
+                                              .stall_ms = t->stall_ms};
 
         if (http_client_new(&options, &client, err) < 0)
             return -1;
@@ -93,7 +94,7 @@ talk_ready(struct talk *t, struct err *err)
     if (client != NULL)
         t->client = client;
     t->enrolment = line.enrolment;
-    t->begun_ms = clock_mono_ms();
+    t->begun_ms = t->moved_ms = clock_mono_ms();
     if (up->is_stopping)
         http_client_abort(t->client);
     gate_unlock(&up->gate);
@@ -106,17 +107,18 @@ static int
 talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct http_reply *out,
           struct err *err)
 {
-    bool is_given_up, is_answered = false;
+    bool is_given_up, is_answered = false, is_done = false;
     int64_t retry_after = -1;
 
     if (talk_ready(t, err) < 0) {
-        line_failed(t->up, err, -1);
+        line_failed(t->up, err, true, -1);
         return -1;
     }
     if (http_client_call(t->client, call, out, err) == 0) {
+        is_answered = true;
         retry_after = out->retry_after_s;
         if (http_reply_check(out, err) == 0)
-            is_answered = true;
+            is_done = true;
         else
             http_reply_fini(out);
     }
@@ -124,19 +126,19 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     t->begun_ms = 0;
     is_given_up = t->is_given_up || t->up->is_stopping;
     gate_unlock(&t->up->gate);
-    if (is_answered || err->kind == ERR_REJECT || err->kind == ERR_NOT_FOUND ||
+    if (is_done || err->kind == ERR_REJECT || err->kind == ERR_NOT_FOUND ||
         err->kind == ERR_CONFLICT)
         line_answered(t->up, is_ping);
     else if (!is_given_up)
-        line_failed(t->up, err, retry_after);
-    return is_answered ? 0 : -1;
+        line_failed(t->up, err, is_answered, retry_after);
+    return is_done ? 0 : -1;
 }
 
 static int
 body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err)
 {
     struct body *body = user;
-    struct uplink *up = body->up;
+    struct uplink *up = body->talk->up;
     int64_t wait_ms, now = clock_mono_ms();
 
     if (n > body->n - body->at)
@@ -147,6 +149,7 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
     wait_ms = bucket_take(&up->bucket, n, now);
     meter_add(&up->meter, n, now);
     up->sent_bytes += n;
+    body->talk->moved_ms = now;
     gate_unlock(&up->gate);
     if (wait_ms > 0)
         up_rest(up, wait_ms);
@@ -163,7 +166,7 @@ static int
 talk_post(struct talk *t, const char *path, const char *type, const struct buf *bytes,
           struct http_reply *reply, struct err *err)
 {
-    struct body body = {t->up, bytes->bytes, bytes->n, 0};
+    struct body body = {t, bytes->bytes, bytes->n, 0};
     struct http_call call = {.method = "POST",
                              .path = path,
                              .content_type = type,

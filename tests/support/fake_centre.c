@@ -322,6 +322,12 @@ on_manifest(struct http_request *req, struct http_response *res, struct err *err
         c->counts.manifests++;
         c->counts.last_revision = m.revision;
         c->counts.last_manifest_count = m.count;
+        for (size_t i = 0; i < m.count; i++) {
+            struct fake_object *o = find(c, m.instances[i].object);
+
+            if (o != NULL)
+                o->is_listed = true;
+        }
         http_answer_bytes(res, 200, "application/json", "{\"revision\":1}", 14);
         gate_wake(&c->gate);
     }
@@ -343,8 +349,8 @@ on_receipts(struct http_request *req, struct http_response *res, struct err *err
     gate_lock(&c->gate);
     c->counts.receipt_polls++;
     for (int i = 0; i < 20; i++) {
-        for (size_t k = 0; k < c->n && c->counts.manifests > 0; k++)
-            if (c->objects[k].state == LINK_HELD)
+        for (size_t k = 0; k < c->n; k++)
+            if (c->objects[k].state == LINK_HELD && c->objects[k].is_listed)
                 seal(c, &c->objects[k]);
         if (c->receipts_n > after || http_is_gone(req))
             break;

@@ -17,6 +17,7 @@ struct fake_object {
     enum link_state state;
     uint64_t arrived; /* bytes that came, repeats included */
     bool is_answered_oddly;
+    bool is_listed; /* by a manifest */
 };
 
 struct fake_centre;

@@ -1,0 +1,440 @@
+/* test_uplink.c - the whole uplink over a real spool and real codec workers, against a centre in
+ * this process that loses, refuses, contradicts and goes away. */
+#include "gateway/uplink/uplink.h"
+
+#include "gateway/spool/spool.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/codec/codec.h"
+#include "proto/dicom/part10.h"
+#include "proto/dicom/write.h"
+#include "proto/link/enrol.h"
+#include "tests/support/fake_centre.h"
+#include "tests/support/folder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define CT_IMAGE "1.2.840.10008.5.1.4.1.1.2"
+enum { SIDE = 96, WAIT_MS = 60000 };
+
+struct site {
+    char folder[FOLDER_PATH_BYTES];
+    char spool_dir[256], link_dir[256], centre_dir[256];
+    struct spool *spool;
+    struct codec_pool *pool;
+    struct fake_centre *centre;
+    struct uplink *up;
+    struct uplink_options options;
+};
+
+static struct err err;
+
+static void
+must(int rc)
+{
+    if (rc < 0)
+        print_error("%s\n", err.text);
+    assert_int_equal(rc, 0);
+}
+
+static void
+start(struct site *s)
+{
+    must(uplink_start(&s->options, s->spool, s->pool, &s->up, &err));
+}
+
+static void
+site_open(struct site *s)
+{
+    struct spool_options spool_options = {.segment_bytes = 4 << 20, .keep_sealed_ms = -1};
+
+    memset(s, 0, sizeof *s);
+    folder_make("uplink", s->folder);
+    snprintf(s->spool_dir, sizeof s->spool_dir, "%s/spool", s->folder);
+    snprintf(s->link_dir, sizeof s->link_dir, "%s/link", s->folder);
+    snprintf(s->centre_dir, sizeof s->centre_dir, "%s/centre", s->folder);
+    must(spool_open(s->spool_dir, &spool_options, &s->spool, &err));
+    must(codec_pool_new(2, &s->pool, &err));
+    s->centre = fake_centre_start(s->centre_dir, s->link_dir);
+    s->options = (struct uplink_options){.link_dir = s->link_dir,
+                                         .connections = 3,
+                                         .coders = 2,
+                                         .bundle_bytes = 65536,
+                                         .backoff_ms = 20,
+                                         .backoff_max_ms = 100,
+                                         .stall_ms = 5000,
+                                         .quiet_ms = 300,
+                                         .look_hold_ms = 30000,
+                                         .recheck_ms = 3600000};
+}
+
+static void
+site_close(struct site *s)
+{
+    uplink_stop(&s->up);
+    fake_centre_stop(&s->centre);
+    spool_close(&s->spool);
+    codec_pool_free(&s->pool);
+    folder_remove(s->folder);
+}
+
+/* A CT of smooth blobs and noise; the same numbers give the same file. */
+static void
+picture(struct buf *out, const char *study, int number, bool is_text_only)
+{
+    static const char series[] = "1.2.826.0.1.3680043.8.498.2";
+    struct dcm_writer w;
+    uint8_t pixels[2 * SIDE * SIDE];
+    unsigned seed = (unsigned)number;
+    char sop[65], text[16];
+
+    snprintf(sop, sizeof sop, "%s.%d", study, number);
+    snprintf(text, sizeof text, "%d", number);
+    must(part10_head(out, CT_IMAGE, sop, DCM_UID_EXPLICIT_LE, NULL, &err));
+    dcm_write_init(&w, out, DCM_EXPLICIT_LE);
+    dcm_write_text(&w, 0x00080016, NULL, CT_IMAGE);
+    dcm_write_text(&w, 0x00080018, NULL, sop);
+    dcm_write_text(&w, 0x00080060, NULL, "CT");
+    dcm_write_text(&w, 0x00100020, NULL, "T-1");
+    dcm_write_text(&w, 0x0020000D, NULL, study);
+    dcm_write_text(&w, 0x0020000E, NULL, series);
+    dcm_write_text(&w, 0x00200013, NULL, text);
+    if (is_text_only)
+        return;
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        int v = 900 + (i % SIDE) * 6 + rand_r(&seed) % 40;
+
+        pixels[2 * i] = (uint8_t)v;
+        pixels[2 * i + 1] = (uint8_t)(v >> 8);
+    }
+    dcm_write_u16(&w, 0x00280002, 1);
+    dcm_write_text(&w, 0x00280004, NULL, "MONOCHROME2");
+    dcm_write_u16(&w, 0x00280010, SIDE);
+    dcm_write_u16(&w, 0x00280011, SIDE);
+    dcm_write_u16(&w, 0x00280100, 16);
+    dcm_write_u16(&w, 0x00280101, 12);
+    dcm_write_u16(&w, 0x00280102, 11);
+    dcm_write_u16(&w, 0x00280103, 0);
+    dcm_write_bytes(&w, 0x7FE00010, "OW", pixels, sizeof pixels);
+}
+
+static uint64_t
+receive_bytes(struct site *s, const char *study, int number, const struct buf *bytes)
+{
+    struct spool_meta meta = {.sop_class = CT_IMAGE, .transfer_syntax = DCM_UID_EXPLICIT_LE};
+    struct spool_draft *draft = NULL;
+    uint64_t id;
+
+    snprintf(meta.sop_instance, sizeof meta.sop_instance, "%s.%d", study, number);
+    must(spool_draft_begin(s->spool, &meta, &draft, &err));
+    must(spool_draft_write(draft, bytes->bytes, bytes->n, &err));
+    must(spool_commit(s->spool, &draft, &id, &err));
+    return id;
+}
+
+static uint64_t
+receive(struct site *s, const char *study, int number, bool is_text_only)
+{
+    struct buf file;
+    uint64_t id;
+
+    buf_init(&file, 1 << 20);
+    picture(&file, study, number, is_text_only);
+    id = receive_bytes(s, study, number, &file);
+    buf_fini(&file);
+    return id;
+}
+
+/* Until so many entries are in this state; the spool wakes us at each change. */
+static bool
+wait_state(struct site *s, enum instance_state state, uint64_t count)
+{
+    int64_t until = clock_mono_ms() + WAIT_MS;
+    uint64_t counts[INSTANCE_STATES], seen = 0;
+
+    do {
+        spool_counts(s->spool, counts);
+        if (counts[state] == count)
+            return true;
+        seen = spool_wait(s->spool, seen, 200);
+    } while (clock_mono_ms() < until);
+    for (int i = 0; i < INSTANCE_STATES; i++)
+        print_error("%s: %llu\n", instance_state_word((enum instance_state)i),
+                    (unsigned long long)counts[i]);
+    return false;
+}
+
+static void
+assert_whole(struct site *s, size_t count)
+{
+    struct fake_object *objects;
+    size_t n = fake_centre_objects(s->centre, &objects);
+
+    assert_int_equal(n, count);
+    for (size_t i = 0; i < n; i++)
+        assert_true(objects[i].state == LINK_HELD || objects[i].state == LINK_SEALED);
+}
+
+static void
+a_study_is_looked_held_told_and_sealed_in_that_order(void **state)
+{
+    struct uplink_status status;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    for (int i = 1; i <= 6; i++)
+        receive(&s, "1.2.3.1", i, false);
+    start(&s);
+
+    assert_true(wait_state(&s, INSTANCE_SEALED, 6));
+    assert_whole(&s, 6);
+    fake_centre_lock(s.centre);
+    assert_int_equal(fake_centre_counts(s.centre)->looked_first_failures, 0);
+    assert_int_equal(fake_centre_counts(s.centre)->last_manifest_count, 6);
+    assert_int_equal(fake_centre_counts(s.centre)->last_revision, 1);
+    fake_centre_unlock(s.centre);
+    uplink_status(s.up, &status);
+    assert_int_equal(status.line, UPLINK_UP);
+    assert_string_equal(status.tenant, "T1");
+    assert_string_equal(status.device, "g1");
+    assert_true(status.certificate_days > 300);
+    assert_true(status.has_clock_offset);
+    assert_in_range(status.clock_offset_ms, 4000, 6000);
+    assert_int_equal(status.waiting_objects, 0);
+    site_close(&s);
+}
+
+static void
+a_late_image_makes_the_next_revision(void **state)
+{
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    receive(&s, "1.2.3.1", 1, false);
+    start(&s);
+    assert_true(wait_state(&s, INSTANCE_SEALED, 1));
+    receive(&s, "1.2.3.1", 2, true);
+    assert_true(wait_state(&s, INSTANCE_SEALED, 2));
+
+    fake_centre_lock(s.centre);
+    assert_int_equal(fake_centre_counts(s.centre)->last_revision, 2);
+    assert_int_equal(fake_centre_counts(s.centre)->last_manifest_count, 2);
+    fake_centre_unlock(s.centre);
+    site_close(&s);
+}
+
+static void
+lost_answers_dropped_bundles_and_a_busy_centre_cost_time_only(void **state)
+{
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    fake_centre_wishes(s.centre)->lose_answer_every = 3;
+    fake_centre_wishes(s.centre)->drop_bundle_every = 4;
+    fake_centre_wishes(s.centre)->busy_calls = 3;
+    fake_centre_wishes(s.centre)->is_bad_once = true;
+    for (int i = 1; i <= 8; i++)
+        receive(&s, i % 2 ? "1.2.3.1" : "1.2.3.2", i, i == 8);
+    start(&s);
+
+    assert_true(wait_state(&s, INSTANCE_SEALED, 8));
+    assert_whole(&s, 8);
+    site_close(&s);
+}
+
+static void
+a_cut_and_restarts_of_both_sides_go_on_where_they_were(void **state)
+{
+    struct uplink_status status;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    s.options.rate_bytes = 60000;
+    for (int i = 1; i <= 8; i++)
+        receive(&s, "1.2.3.1", i, false);
+    start(&s);
+    assert_true(fake_centre_wait(s.centre, LINK_LOOKED, 2, WAIT_MS));
+    fake_centre_cut(s.centre);
+    for (int64_t until = clock_mono_ms() + WAIT_MS; clock_mono_ms() < until;) {
+        uplink_status(s.up, &status);
+        if (status.line == UPLINK_DOWN)
+            break;
+        spool_wait(s.spool, 0, 20);
+    }
+    assert_int_equal(status.line, UPLINK_DOWN);
+    assert_true(status.trouble[0] != '\0');
+    fake_centre_heal(s.centre);
+    assert_true(fake_centre_wait(s.centre, LINK_LOOKED, 8, WAIT_MS));
+    uplink_stop(&s.up);
+    s.options.rate_bytes = 0;
+    start(&s);
+
+    assert_true(wait_state(&s, INSTANCE_SEALED, 8));
+    assert_whole(&s, 8);
+    site_close(&s);
+}
+
+static void
+a_conflict_is_sent_aside_and_quarantined_here(void **state)
+{
+    struct uplink_status status;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    fake_centre_wishes(s.centre)->are_all_conflicts = true;
+    receive(&s, "1.2.3.1", 1, false);
+    start(&s);
+
+    assert_true(wait_state(&s, INSTANCE_QUARANTINED, 1));
+    assert_whole(&s, 1);
+    uplink_status(s.up, &status);
+    assert_int_equal(status.conflicts, 1);
+    site_close(&s);
+}
+
+static void
+a_duplicate_at_the_centre_is_held_without_a_byte(void **state)
+{
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    fake_centre_wishes(s.centre)->are_all_duplicates = true;
+    receive(&s, "1.2.3.1", 1, false);
+    start(&s);
+
+    assert_true(wait_state(&s, INSTANCE_HELD, 1));
+    assert_int_equal(fake_centre_counts(s.centre)->bytes, 0);
+    site_close(&s);
+}
+
+static void
+the_same_instance_twice_goes_once(void **state)
+{
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    receive(&s, "1.2.3.1", 1, false);
+    receive(&s, "1.2.3.1", 1, false);
+    receive(&s, "1.2.3.1", 2, false);
+    start(&s);
+
+    assert_true(wait_state(&s, INSTANCE_SEALED, 2));
+    assert_true(wait_state(&s, INSTANCE_DUPLICATE, 1));
+    assert_whole(&s, 2);
+    fake_centre_lock(s.centre);
+    assert_int_equal(fake_centre_counts(s.centre)->last_manifest_count, 2);
+    fake_centre_unlock(s.centre);
+    site_close(&s);
+}
+
+static void
+what_the_centre_cannot_understand_is_put_aside_and_the_rest_goes(void **state)
+{
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    fake_centre_wishes(s.centre)->refused_sop = "1.2.3.1.2";
+    for (int i = 1; i <= 3; i++)
+        receive(&s, "1.2.3.1", i, true);
+    start(&s);
+
+    assert_true(wait_state(&s, INSTANCE_QUARANTINED, 1));
+    assert_true(wait_state(&s, INSTANCE_SEALED, 2));
+    site_close(&s);
+}
+
+static void
+bytes_that_are_no_dicom_are_put_aside_and_the_rest_goes(void **state)
+{
+    struct buf junk;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    buf_init(&junk, 1000);
+    for (int i = 0; i < 900; i++)
+        buf_add_u8(&junk, (uint8_t)(i * 7));
+    receive_bytes(&s, "1.2.3.9", 1, &junk);
+    buf_fini(&junk);
+    receive(&s, "1.2.3.1", 1, false);
+    start(&s);
+
+    assert_true(wait_state(&s, INSTANCE_QUARANTINED, 1));
+    assert_true(wait_state(&s, INSTANCE_SEALED, 1));
+    site_close(&s);
+}
+
+static void
+a_strange_centre_is_refused_and_said_so(void **state)
+{
+    char other_ca[300];
+    struct uplink_status status = {0};
+    struct buf strange;
+    struct ca *ca = NULL;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    snprintf(other_ca, sizeof other_ca, "%s/other", s.folder);
+    must(ca_create(other_ca, "other", &err));
+    must(ca_open(other_ca, &ca, &err));
+    buf_init(&strange, 65536);
+    buf_add_text(&strange, ca_pem(ca));
+    snprintf(other_ca, sizeof other_ca, "%s/ca.pem", s.link_dir);
+    {
+        FILE *f = fopen(other_ca, "wb");
+
+        assert_non_null(f);
+        fwrite(strange.bytes, 1, strange.n, f);
+        fclose(f);
+    }
+    buf_fini(&strange);
+    ca_close(&ca);
+    receive(&s, "1.2.3.1", 1, false);
+    start(&s);
+
+    for (int64_t until = clock_mono_ms() + WAIT_MS;
+         status.line != UPLINK_REFUSED && clock_mono_ms() < until;) {
+        spool_wait(s.spool, 0, 20);
+        uplink_status(s.up, &status);
+    }
+    assert_int_equal(status.line, UPLINK_REFUSED);
+    assert_true(status.trouble[0] != '\0');
+    assert_int_equal(fake_centre_counts(s.centre)->bytes, 0);
+    site_close(&s);
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_study_is_looked_held_told_and_sealed_in_that_order),
+        cmocka_unit_test(a_late_image_makes_the_next_revision),
+        cmocka_unit_test(lost_answers_dropped_bundles_and_a_busy_centre_cost_time_only),
+        cmocka_unit_test(a_cut_and_restarts_of_both_sides_go_on_where_they_were),
+        cmocka_unit_test(a_conflict_is_sent_aside_and_quarantined_here),
+        cmocka_unit_test(a_duplicate_at_the_centre_is_held_without_a_byte),
+        cmocka_unit_test(the_same_instance_twice_goes_once),
+        cmocka_unit_test(what_the_centre_cannot_understand_is_put_aside_and_the_rest_goes),
+        cmocka_unit_test(bytes_that_are_no_dicom_are_put_aside_and_the_rest_goes),
+        cmocka_unit_test(a_strange_centre_is_refused_and_said_so),
+    };
+    int status;
+
+    if (codec_worker_main_if_asked(argc, argv, &status))
+        return status;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
