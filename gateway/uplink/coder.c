@@ -125,9 +125,25 @@ copy_facts(const struct dcm_facts *facts, const struct dcm_digests *digests,
     memcpy(out->dataset_sha256, digests->dataset, DIGEST_BYTES);
 }
 
-/* An older entry here with the same UID, pixels and data set; 0: none. */
+/* Is the other entry one that this one repeats? Of two that are inspected at once the later sees
+ * the earlier; after a restart in between, the younger one gives way. */
+static bool
+is_twin(const struct spool_entry *other, const struct spool_entry *entry,
+        const struct spool_inspection *facts, bool is_fresh)
+{
+    if (other->id == entry->id || !other->is_inspected || other->state == INSTANCE_QUARANTINED ||
+        other->state == INSTANCE_DUPLICATE)
+        return false;
+    if (!is_fresh && other->state == INSTANCE_INSPECTED && other->id > entry->id)
+        return false;
+    return memcmp(other->facts.pixels_sha256, facts->pixels_sha256, DIGEST_BYTES) == 0 &&
+           memcmp(other->facts.dataset_sha256, facts->dataset_sha256, DIGEST_BYTES) == 0;
+}
+
+/* Another entry here with the same UID, pixels and data set; 0: none. */
 static uint64_t
-find_twin(struct uplink *up, const struct spool_entry *entry, const struct spool_inspection *facts)
+find_twin(struct uplink *up, const struct spool_entry *entry, const struct spool_inspection *facts,
+          bool is_fresh)
 {
     struct spool_filter filter = {.sop_instance = entry->meta.sop_instance};
     uint64_t *ids = NULL, twin = 0;
@@ -138,17 +154,38 @@ find_twin(struct uplink *up, const struct spool_entry *entry, const struct spool
         struct spool_entry *other = NULL;
         struct err err = {0};
 
-        if (ids[i] >= entry->id || spool_load(up->spool, ids[i], &other, &err) < 0)
+        if (spool_load(up->spool, ids[i], &other, &err) < 0)
             continue;
-        if (other->is_inspected && other->state != INSTANCE_QUARANTINED &&
-            other->state != INSTANCE_DUPLICATE &&
-            memcmp(other->facts.pixels_sha256, facts->pixels_sha256, DIGEST_BYTES) == 0 &&
-            memcmp(other->facts.dataset_sha256, facts->dataset_sha256, DIGEST_BYTES) == 0)
+        if (is_twin(other, entry, facts, is_fresh))
             twin = other->id;
         spool_entry_free(&other);
     }
     free(ids);
     return twin;
+}
+
+/* Note what was found (again after a restart: it is noted already) and whether it is a twin. */
+static int
+note_inspection(struct uplink *up, const struct spool_entry *entry,
+                const struct spool_inspection *found, bool *out_is_twin, struct err *err)
+{
+    struct log_ctx ctx = log_of_entry(entry->id);
+    bool is_fresh = entry->state == INSTANCE_RECEIVED;
+    uint64_t twin = 0;
+    int rc = 0;
+
+    pthread_mutex_lock(&up->twins);
+    if (is_fresh)
+        rc = spool_set_inspected(up->spool, entry->id, found, err);
+    if (rc == 0)
+        twin = find_twin(up, entry, found, is_fresh);
+    if (twin != 0)
+        rc = spool_set_duplicate(up->spool, entry->id, twin, err);
+    pthread_mutex_unlock(&up->twins);
+    if (rc == 0 && twin != 0)
+        LOG(&ctx, UPLINK_TWIN, F_NUMBER("of", twin));
+    *out_is_twin = twin != 0;
+    return rc;
 }
 
 /* out_is_done: it was put aside or is a twin; nothing more to do for it. */
@@ -157,42 +194,25 @@ inspect(struct uplink *up, struct spool_entry *entry, const struct codec_source 
         bool *out_is_done, struct err *err)
 {
     struct dcm_facts *facts = mem_new(sizeof *facts);
-    struct log_ctx ctx = log_of_entry(entry->id);
     struct dcm_digests digests;
-    struct spool_inspection found;
-    uint64_t twin;
     int rc = -1;
 
-    *out_is_done = false;
+    *out_is_done = true;
     if (codec_inspect(up->pool, source, facts, &digests, err) < 0) {
         if (err->kind != ERR_REJECT)
             goto out;
         settle_quarantine(up, entry->id, err->text);
-        *out_is_done = true;
         rc = 0;
         goto out;
     }
     if (memcmp(digests.file, entry->received_sha256, DIGEST_BYTES) != 0) {
         settle_quarantine(up, entry->id, "its bytes on this disk have changed");
-        *out_is_done = true;
         rc = 0;
         goto out;
     }
-    copy_facts(facts, &digests, &found);
-    /* one after the other, so that of two twins inspected at once one sees the other */
-    pthread_mutex_lock(&up->twins);
-    rc = spool_set_inspected(up->spool, entry->id, &found, err);
-    twin = rc == 0 ? find_twin(up, entry, &found) : 0;
-    pthread_mutex_unlock(&up->twins);
-    if (rc < 0)
-        goto out;
-    entry->facts = found;
+    copy_facts(facts, &digests, &entry->facts);
     entry->is_inspected = true;
-    if (twin != 0) {
-        rc = spool_set_duplicate(up->spool, entry->id, twin, err);
-        *out_is_done = true;
-        LOG(&ctx, UPLINK_TWIN, F_NUMBER("of", twin));
-    }
+    rc = note_inspection(up, entry, &entry->facts, out_is_done, err);
 out:
     free(facts);
     return rc;
@@ -297,7 +317,11 @@ work(struct uplink *up, uint64_t id, struct err *err)
     rc = 0;
     if (entry->state == INSTANCE_RECEIVED)
         rc = inspect(up, entry, &source, &is_done, err);
-    if (rc == 0 && !is_done && entry->is_inspected)
+    else if (entry->state == INSTANCE_INSPECTED)
+        rc = note_inspection(up, entry, &entry->facts, &is_done, err);
+    else
+        is_done = true;
+    if (rc == 0 && !is_done)
         rc = code(up, entry, &source, err);
 out:
     if (bytes.fd >= 0)
