@@ -10,7 +10,6 @@
 #include "proto/base/clock.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define BATCH_WORKS 64
 #define BATCH_BYTES (48u << 20)
@@ -229,6 +228,20 @@ split(struct work *batch, struct work **out_received, struct work **out_rest)
     *rest = NULL;
 }
 
+#ifdef RADPOST_MUTANT_EARLY_ANSWER
+/* The liar's pause between its answer and its sync. */
+static void
+dawdle(struct spool *sp)
+{
+    int64_t until = clock_mono_ms() + 20;
+
+    gate_lock(&sp->gate);
+    while (clock_mono_ms() < until)
+        gate_wait_ms(&sp->gate, until - clock_mono_ms());
+    gate_unlock(&sp->gate);
+}
+#endif
+
 static void
 run_batch(struct spool *sp, struct work *batch)
 {
@@ -238,7 +251,7 @@ run_batch(struct spool *sp, struct work *batch)
 #ifdef RADPOST_MUTANT_EARLY_ANSWER /* tests/crash/powercut.test proves that this lie is seen */
     split(batch, &received, &rest);
     answer(sp, received);
-    usleep(20000);
+    dawdle(sp);
     sync_records(sp, rest);
 #else
     sync_records(sp, batch);

@@ -16,6 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TRIES 3         /* of a file that the disk will not give */
+#define ID_LEAP 1000000 /* past the ids that an unread segment may hold */
+
 struct numbers {
     uint64_t *list;
     size_t n;
@@ -107,28 +110,37 @@ set_aside(struct spool *sp, const char *folder, const char *name, bool is_moved)
 
 /* ---- journal ---- */
 
-/* One journal into the ledger; false: nothing of it counts, look at an older one. */
+static int
+replay_file(struct spool *sp, const char *path, struct journal_facts *facts,
+            struct journal_replay *out, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0)
+        return err_sys(err, ERR_RETRY, "open journal");
+    rc = journal_replay(fd, &sp->ledger, facts, out, err);
+    close(fd);
+    return rc;
+}
+
+/* One journal into the ledger; false: it does not count, look at an older one. Applying a part of
+ * it twice does no harm. */
 static bool
 replay_one(struct spool *sp, uint64_t number, struct journal_facts *facts, bool *out_is_damaged)
 {
     struct journal_replay replay = {0};
     struct err err = {0};
     char path[PATH_MAX];
-    int fd;
-    bool is_good = false;
+    int rc = -1;
 
     snprintf(path, sizeof path, "%s/journal/%016" PRIx64 ".jnl", sp->dir, number);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        err_sys(&err, ERR_RETRY, "open journal");
-    else
-        is_good = journal_replay(fd, &sp->ledger, facts, &replay, &err) == 0;
-    if (fd >= 0)
-        close(fd);
-    if (!is_good)
+    for (int i = 0; i < TRIES && rc < 0 && err.kind != ERR_REJECT; i++)
+        rc = replay_file(sp, path, facts, &replay, &err);
+    if (rc < 0)
         LOG(&sp->log, SPOOL_UNREADABLE, F_NUMBER("journal", number), F_ERR(&err));
-    *out_is_damaged = !is_good || replay.is_damaged;
-    return is_good;
+    *out_is_damaged = rc < 0 || replay.is_damaged;
+    return rc == 0;
 }
 
 static int
@@ -229,36 +241,63 @@ take_walk(struct spool *sp, struct segment *s, int fd, const struct segment_walk
     trim(sp, fd, s->number, walk);
 }
 
+static int
+walk_file(struct spool *sp, uint64_t number, int *out_fd, struct segment_walk *out, struct err *err)
+{
+    char path[PATH_MAX];
+    int fd, rc;
+
+    segment_path(sp, number, path, sizeof path);
+    fd = open(path, (sp->options.is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(err, ERR_RETRY, "open segment");
+    rc = segment_read(fd, out, err);
+    if (rc == 0 && out->header.number != number) {
+        segment_walk_fini(out);
+        rc = err_set(err, ERR_REJECT, "the segment's number is not that of its name");
+    }
+    if (rc < 0)
+        close(fd);
+    else
+        *out_fd = fd;
+    return rc;
+}
+
+/* A segment that does not open: aside if it is none, left alone if the disk would not give it.
+ * Whatever it held may come back one day: its ids are not given out again. */
+static void
+give_up_segment(struct spool *sp, uint64_t number, const struct err *err)
+{
+    char name[64];
+
+    LOG(&sp->log, SPOOL_UNREADABLE, F_NUMBER("segment", number), F_ERR(err));
+    snprintf(name, sizeof name, "%016" PRIx64 ".seg", number);
+    if (err->kind == ERR_REJECT)
+        set_aside(sp, "segments", name, true);
+    else
+        segment_add(sp, number)->is_unreadable = true;
+    sp->ledger.next_id += ID_LEAP;
+}
+
 static void
 read_segment(struct spool *sp, uint64_t number, const struct journal_facts *facts)
 {
     struct segment_walk walk = {0};
     struct err err = {0};
     struct segment *s;
-    char path[PATH_MAX], name[64];
-    int fd;
+    int fd = -1, rc = -1;
 
-    segment_path(sp, number, path, sizeof path);
-    snprintf(name, sizeof name, "%016" PRIx64 ".seg", number);
-    fd = open(path, (sp->options.is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-    if (fd < 0)
-        err_sys(&err, ERR_RETRY, "open segment");
-    else if (segment_read(fd, &walk, &err) == 0 && walk.header.number != number)
-        err_set(&err, ERR_REJECT, "the segment's number is not that of its name");
-    if (err.kind == ERR_NONE) {
-        s = segment_add(sp, number);
-        s->cut = cut_of(facts, number);
-        take_walk(sp, s, fd, &walk);
-    } else if (err.kind == ERR_REJECT) {
-        LOG(&sp->log, SPOOL_UNREADABLE, F_NUMBER("segment", number), F_ERR(&err));
-        set_aside(sp, "segments", name, true);
-    } else {
-        LOG(&sp->log, SPOOL_UNREADABLE, F_NUMBER("segment", number), F_ERR(&err));
-        segment_add(sp, number)->is_unreadable = true;
+    for (int i = 0; i < TRIES && rc < 0 && err.kind != ERR_REJECT; i++)
+        rc = walk_file(sp, number, &fd, &walk, &err);
+    if (rc < 0) {
+        give_up_segment(sp, number, &err);
+        return;
     }
+    s = segment_add(sp, number);
+    s->cut = cut_of(facts, number);
+    take_walk(sp, s, fd, &walk);
     segment_walk_fini(&walk);
-    if (fd >= 0)
-        close(fd);
+    close(fd);
 }
 
 static int
