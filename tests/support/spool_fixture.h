@@ -1,0 +1,29 @@
+/* spool_fixture.h - a spool in a folder of its own, instances that follow from a number. cmocka
+ * tests. */
+#ifndef RADPOST_TESTS_SUPPORT_SPOOL_FIXTURE_H
+#define RADPOST_TESTS_SUPPORT_SPOOL_FIXTURE_H
+
+#include "gateway/spool/spool.h"
+#include "tests/support/folder.h"
+
+struct spool_fixture {
+    char dir[FOLDER_PATH_BYTES];
+    struct spool_options options;
+    struct spool *sp;
+};
+
+/* cmocka's setup and teardown: segments of 1 MiB, nothing sealed is removed. */
+int spool_fixture_setup(void **state);
+int spool_fixture_teardown(void **state);
+void fixture_reopen(struct spool_fixture *f);
+/* n bytes that differ from seed to seed; free. */
+uint8_t *fixture_bytes(size_t n, unsigned seed);
+/* Commit them as SOP instance 1.2.3.SEED; the id. */
+uint64_t fixture_put(struct spool_fixture *f, size_t n, unsigned seed, uint64_t association);
+void fixture_assert_bytes(struct spool_fixture *f, uint64_t id, size_t n, unsigned seed);
+enum instance_state fixture_state_of(struct spool_fixture *f, uint64_t id);
+void fixture_inspect(struct spool_fixture *f, uint64_t id, const char *study);
+void fixture_code(struct spool_fixture *f, uint64_t id, size_t n, unsigned seed);
+size_t fixture_files_in(struct spool_fixture *f, const char *folder);
+
+#endif
