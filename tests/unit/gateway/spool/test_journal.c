@@ -1,0 +1,243 @@
+/* test_journal.c - the journal: replayed as written, a torn end forgiven, damage told and stepped
+ * over. */
+#include "gateway/spool/journal.h"
+#include "gateway/spool/journal_body.h"
+#include "gateway/spool/ledger.h"
+
+#include "proto/base/durable.h"
+#include "proto/base/log.h"
+#include "tests/support/folder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define OK(call) assert_int_equal(call, 0)
+
+static struct err err;
+
+struct written {
+    char dir[FOLDER_PATH_BYTES];
+    struct journal *j;
+    int fd; /* to look at and to scratch */
+};
+
+static void
+add_number(struct written *w, uint64_t value)
+{
+    struct buf b;
+
+    buf_init(&b, JOURNAL_BODY_BYTES);
+    journal_body_number(&b, "cursor", value);
+    OK(journal_append(w->j, b.bytes, b.n, &err));
+    OK(journal_sync(w->j, &err));
+    buf_fini(&b);
+}
+
+static struct written
+begin(void)
+{
+    struct written w = {.fd = -1};
+    struct buf snapshot, body;
+    char path[FOLDER_PATH_BYTES + 64];
+    bool is_replaced;
+
+    folder_make("journal", w.dir);
+    snprintf(path, sizeof path, "%s/tmp", w.dir);
+    OK(mkdir(path, 0700));
+    snprintf(path, sizeof path, "%s/journal", w.dir);
+    OK(mkdir(path, 0700));
+    buf_init(&snapshot, 1 << 20);
+    buf_init(&body, 1 << 20);
+    journal_body_snapshot_end(&body, 100, 9);
+    buf_add_le32(&snapshot, (uint32_t)body.n);
+    buf_add(&snapshot, body.bytes, body.n);
+    OK(journal_create(w.dir, 3, &snapshot, &w.j, &is_replaced, &err));
+    snprintf(path, sizeof path, "%s/journal/0000000000000003.jnl", w.dir);
+    w.fd = open(path, O_RDWR);
+    assert_true(w.fd >= 0);
+    buf_fini(&body);
+    buf_fini(&snapshot);
+    return w;
+}
+
+static void
+end(struct written *w)
+{
+    journal_close(&w->j);
+    close(w->fd);
+    folder_remove(w->dir);
+}
+
+/* The value of the cursor after a replay. */
+static uint64_t
+replay(struct written *w, bool *out_is_damaged)
+{
+    struct ledger l;
+    struct journal_facts facts = {0};
+    struct journal_replay found;
+    uint64_t *at, value;
+
+    ledger_init(&l);
+    OK(journal_replay(w->fd, &l, &facts, &found, &err));
+    at = ledger_number(&l, "cursor", false);
+    value = at != NULL ? *at : 0;
+    *out_is_damaged = found.is_damaged;
+    assert_int_equal(found.number, 3);
+    journal_facts_fini(&facts);
+    ledger_fini(&l);
+    return value;
+}
+
+/* Scratch the n-th record (from 0) that names the cursor. */
+static void
+scratch(struct written *w, int n)
+{
+    uint8_t all[4096];
+    uint8_t *at = all;
+
+    OK(durable_read_at(w->fd, all, sizeof all, 0, &err));
+    for (int i = 0; i <= n; i++) {
+        at = memmem(i == 0 ? at : at + 1, (size_t)(all + sizeof all - at - 1), "cursor", 6);
+        assert_non_null(at);
+    }
+    OK(durable_write_at(w->fd, "C", 1, (uint64_t)(at - all), &err));
+}
+
+static void
+what_was_appended_is_replayed(void **state)
+{
+    struct written w = begin();
+    bool is_damaged;
+
+    (void)state;
+    for (uint64_t v = 1; v <= 5; v++)
+        add_number(&w, v);
+    assert_int_equal(replay(&w, &is_damaged), 5);
+    assert_false(is_damaged);
+    end(&w);
+}
+
+static void
+a_torn_end_is_forgiven(void **state)
+{
+    struct written w = begin();
+    bool is_damaged;
+
+    (void)state;
+    for (uint64_t v = 1; v <= 5; v++)
+        add_number(&w, v);
+    scratch(&w, 4);
+    assert_int_equal(replay(&w, &is_damaged), 4);
+    assert_false(is_damaged);
+    end(&w);
+}
+
+static void
+damage_is_told_and_stepped_over(void **state)
+{
+    struct written w = begin();
+    bool is_damaged;
+
+    (void)state;
+    for (uint64_t v = 1; v <= 5; v++)
+        add_number(&w, v);
+    scratch(&w, 2);
+    assert_int_equal(replay(&w, &is_damaged), 5);
+    assert_true(is_damaged);
+    end(&w);
+}
+
+static void
+an_entry_comes_back_field_by_field(void **state)
+{
+    struct ledger l;
+    struct record r;
+    struct entry *e;
+    struct buf b;
+
+    (void)state;
+    ledger_init(&l);
+    ledger_record_init(&r);
+    r.id = 77;
+    r.state = INSTANCE_LOOKED;
+    r.is_inspected = true;
+    r.study_uid = ledger_word(&l, "1.9");
+    r.sop_instance = ledger_word(&l, "1.2.3");
+    r.last_error = ledger_word(&l, "words");
+    r.received = (struct place){.segment = 4, .offset = 4096, .object_size = 12};
+    r.coded = (struct place){.segment = 5, .offset = 8192, .object_size = 7, .recipe_n = 3};
+    memset(r.pixels_sha256, 9, 32);
+    r.revision = 2;
+    r.receipt_seq = 41;
+    r.at_us[INSTANCE_LOOKED] = 123456789;
+    buf_init(&b, JOURNAL_BODY_BYTES);
+    journal_body_entry(&b, &r);
+
+    assert_true(journal_apply(&l, b.bytes, b.n, NULL));
+    e = ledger_find(&l, 77);
+    assert_non_null(e);
+    assert_int_equal(e->r.state, INSTANCE_LOOKED);
+    assert_string_equal(e->study->uid, "1.9");
+    assert_string_equal(e->r.last_error, "words");
+    assert_memory_equal(&e->r.coded, &r.coded, sizeof r.coded);
+    assert_int_equal(e->r.at_us[INSTANCE_LOOKED], 123456789);
+    assert_ptr_equal(ledger_instance(&l, "1.2.3"), e);
+    assert_int_equal(l.next_id, 78);
+    for (size_t n = 0; n < b.n; n++) /* cut anywhere, it is refused whole */
+        assert_false(journal_apply(&l, b.bytes, n, NULL));
+    buf_fini(&b);
+    ledger_fini(&l);
+}
+
+static void
+counts_follow_every_put_and_drop(void **state)
+{
+    struct ledger l;
+    struct record r;
+
+    (void)state;
+    ledger_init(&l);
+    for (uint64_t id = 1; id <= 10; id++) {
+        ledger_record_init(&r);
+        r.id = id;
+        r.received.object_size = 100;
+        ledger_put(&l, &r);
+        r.state = INSTANCE_INSPECTED;
+        r.is_inspected = true;
+        r.study_uid = ledger_word(&l, id % 2 ? "1.1" : "1.2");
+        ledger_put(&l, &r);
+    }
+    assert_int_equal(l.counts[INSTANCE_RECEIVED], 0);
+    assert_int_equal(l.counts[INSTANCE_INSPECTED], 10);
+    assert_int_equal(ledger_study(&l, "1.1")->total, 5);
+    assert_int_equal(ledger_study(&l, "1.1")->bytes, 500);
+    assert_int_equal(ledger_study(&l, "1.1")->unlisted, 5);
+    for (uint64_t id = 1; id <= 9; id++)
+        ledger_drop(&l, id);
+    assert_null(ledger_study(&l, "1.1"));
+    assert_int_equal(ledger_study(&l, "1.2")->total, 1);
+    ledger_fini(&l);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_appended_is_replayed),
+        cmocka_unit_test(a_torn_end_is_forgiven),
+        cmocka_unit_test(damage_is_told_and_stepped_over),
+        cmocka_unit_test(an_entry_comes_back_field_by_field),
+        cmocka_unit_test(counts_follow_every_put_and_drop),
+    };
+
+    log_set_fd(-1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,241 @@
+/* test_spool_model.c - thousands of random acts on the spool and on a model of it that fits on a
+ * page; reopened at random, they must agree. RADPOST_SEED sets another course. */
+#include "gateway/spool/spool.h"
+
+#include "proto/base/log.h"
+#include "tests/support/spool_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define ENTRIES 120
+#define STUDIES 5
+#define ACTS 1500
+
+struct modelled {
+    uint64_t id;
+    size_t size;
+    enum instance_state state;
+    int study; /* -1: not inspected */
+    uint32_t revision;
+    bool has_coding;
+};
+
+struct model {
+    struct modelled entries[ENTRIES];
+    unsigned n;
+    uint32_t revisions[STUDIES];
+    uint32_t acked[STUDIES];
+    uint64_t rng;
+};
+
+static struct err err;
+
+static unsigned
+draw(struct model *m, unsigned below)
+{
+    m->rng = m->rng * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(m->rng >> 33) % below;
+}
+
+static const char *
+study_name(int study)
+{
+    static const char *const names[STUDIES] = {"1.9.1", "1.9.2", "1.9.3", "1.9.4", "1.9.5"};
+
+    return names[study];
+}
+
+/* Try an event on the spool; whether it may succeed is the table's word. */
+static void
+step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed)
+{
+    static const enum instance_event events[] = {
+        INSTANCE_SAW_FACTS,   INSTANCE_SAW_CODING, INSTANCE_SAW_NO_CODING,
+        INSTANCE_SAW_LOOK,    INSTANCE_SAW_HELD,   INSTANCE_SAW_SEALED,
+        INSTANCE_SAW_TROUBLE, INSTANCE_SAW_TWIN,   INSTANCE_SAW_WANTED};
+    enum instance_event event = events[draw(m, ARRAY_LEN(events))];
+    enum instance_state to = e->state;
+    int study = (int)draw(m, STUDIES), rc = -1;
+    bool is_listed;
+
+    if ((event == INSTANCE_SAW_TROUBLE || event == INSTANCE_SAW_TWIN) && draw(m, 10) != 0)
+        return; /* ends are rare */
+    if (event == INSTANCE_SAW_WANTED && !e->has_coding)
+        event = INSTANCE_SAW_WANTED_PLAIN;
+    is_listed = instance_next(e->state, event, &to);
+    switch (event) {
+    case INSTANCE_SAW_FACTS: {
+        struct spool_inspection facts = {.modality = "CT"};
+
+        snprintf(facts.study_uid, sizeof facts.study_uid, "%s", study_name(study));
+        rc = spool_set_inspected(f->sp, e->id, &facts, &err);
+        break;
+    }
+    case INSTANCE_SAW_CODING:
+        if (!is_listed)
+            return;
+        fixture_code(f, e->id, 300 + seed, seed);
+        e->has_coding = true;
+        rc = 0;
+        break;
+    case INSTANCE_SAW_NO_CODING:
+        rc = spool_set_uncoded(f->sp, e->id, "drawn", &err);
+        break;
+    case INSTANCE_SAW_LOOK:
+        rc = spool_set_looked(f->sp, e->id, 0, &err);
+        break;
+    case INSTANCE_SAW_HELD:
+        rc = spool_set_held(f->sp, e->id, 1, &err);
+        break;
+    case INSTANCE_SAW_SEALED:
+        rc = spool_set_sealed(f->sp, e->id, 2, &err);
+        break;
+    case INSTANCE_SAW_TROUBLE:
+        rc = spool_set_quarantined(f->sp, e->id, "drawn", &err);
+        break;
+    case INSTANCE_SAW_TWIN:
+        rc = spool_set_duplicate(f->sp, e->id, 0, &err);
+        break;
+    default:
+        rc = spool_set_wanted(f->sp, e->id, &err);
+        break;
+    }
+    assert_int_equal(rc, is_listed ? 0 : -1);
+    if (!is_listed)
+        return;
+    if (event == INSTANCE_SAW_FACTS)
+        e->study = study;
+    if (event == INSTANCE_SAW_NO_CODING)
+        e->has_coding = false;
+    e->state = to;
+}
+
+static bool
+is_listable(const struct modelled *e)
+{
+    return e->study >= 0 && e->state != INSTANCE_QUARANTINED && e->state != INSTANCE_DUPLICATE;
+}
+
+static void
+close_manifest(struct spool_fixture *f, struct model *m, int study)
+{
+    uint32_t revision = 0;
+    bool has_study = false, has_news = false;
+
+    for (unsigned i = 0; i < m->n; i++) {
+        has_study = has_study || m->entries[i].study == study;
+        if (m->entries[i].study == study && m->entries[i].revision == 0 &&
+            is_listable(&m->entries[i]))
+            has_news = true;
+    }
+    if (!has_study)
+        return;
+    assert_int_equal(spool_manifest_close(f->sp, study_name(study), &revision, &err), 0);
+    m->revisions[study] += has_news;
+    assert_int_equal(revision, m->revisions[study]);
+    for (unsigned i = 0; i < m->n; i++)
+        if (m->entries[i].study == study && m->entries[i].revision == 0 &&
+            is_listable(&m->entries[i]))
+            m->entries[i].revision = revision;
+    if (draw(m, 2) == 0) {
+        assert_int_equal(spool_manifest_acked(f->sp, study_name(study), revision, &err), 0);
+        m->acked[study] = revision;
+    }
+}
+
+static void
+compare_studies(struct spool_fixture *f, const struct model *m)
+{
+    for (int s = 0; s < STUDIES; s++) {
+        uint64_t counts[INSTANCE_STATES] = {0}, total = 0;
+        struct spool_study study;
+
+        for (unsigned i = 0; i < m->n; i++)
+            if (m->entries[i].study == s) {
+                counts[m->entries[i].state]++;
+                total++;
+            }
+        if (total == 0)
+            continue;
+        assert_int_equal(spool_study(f->sp, study_name(s), &study, &err), 0);
+        assert_int_equal(study.total, total);
+        assert_memory_equal(study.counts, counts, sizeof counts);
+        assert_int_equal(study.revision, m->revisions[s]);
+        assert_int_equal(study.acked_revision, m->acked[s]);
+    }
+}
+
+static void
+compare(struct spool_fixture *f, const struct model *m)
+{
+    struct spool_filter all = {0};
+    uint64_t *ids = NULL;
+    size_t n;
+
+    spool_list(f->sp, &all, &ids, &n);
+    assert_int_equal(n, m->n);
+    for (unsigned i = 0; i < m->n; i++) {
+        const struct modelled *want = &m->entries[i];
+        struct spool_entry *got = NULL;
+
+        assert_int_equal(ids[i], want->id);
+        assert_int_equal(spool_load(f->sp, want->id, &got, &err), 0);
+        assert_int_equal(got->state, want->state);
+        assert_int_equal(got->size, want->size);
+        assert_int_equal(got->is_coded, want->has_coding);
+        assert_int_equal(got->revision, want->revision);
+        spool_entry_free(&got);
+        if (i % 7 == 0)
+            fixture_assert_bytes(f, want->id, want->size, i);
+    }
+    free(ids);
+    compare_studies(f, m);
+}
+
+static void
+spool_and_model_agree(void **state)
+{
+    struct spool_fixture *f = *state;
+    struct model m = {.rng = 20261121};
+    const char *seed = getenv("RADPOST_SEED");
+
+    if (seed != NULL)
+        m.rng = strtoull(seed, NULL, 10);
+    for (unsigned act = 0; act < ACTS; act++) {
+        unsigned what = draw(&m, 100);
+
+        if ((what < 15 || m.n == 0) && m.n < ENTRIES) {
+            struct modelled *e = &m.entries[m.n];
+
+            *e = (struct modelled){.size = 1 + draw(&m, 30000), .study = -1};
+            e->id = fixture_put(f, e->size, m.n, 0);
+            m.n++;
+        } else if (what < 88) {
+            step(f, &m, &m.entries[draw(&m, m.n)], act);
+        } else if (what < 96) {
+            close_manifest(f, &m, (int)draw(&m, STUDIES));
+        } else {
+            fixture_reopen(f);
+            compare(f, &m);
+        }
+    }
+    compare(f, &m);
+    assert_true(m.n > 50);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(spool_and_model_agree, spool_fixture_setup,
+                                        spool_fixture_teardown),
+    };
+
+    log_set_fd(-1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
