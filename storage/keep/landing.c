@@ -1,13 +1,17 @@
 /* landing.c - objects on their way, shared by all bundles that touch them. */
 #include "storage/keep/landing.h"
 
+#include "proto/base/durable.h"
 #include "proto/base/text.h"
+#include "proto/dicom/part10.h"
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { HEAD_BYTES = 65536 }; /* more than any meta group */
 
 /* ---- the list of objects in use ---- */
 
@@ -230,6 +234,23 @@ drop_bad(struct keep *k, struct landing_object *o, struct err *err)
     return 0;
 }
 
+/* The transfer syntax that the file itself tells. Facts of a coded file are of what was received.
+ */
+static bool
+is_in_syntax(const struct landing_object *o, const char *uid)
+{
+    size_t n = o->offer.size < HEAD_BYTES ? (size_t)o->offer.size : HEAD_BYTES;
+    uint8_t *bytes = mem_new(n + 1);
+    struct dcm_part10 part10;
+    struct err unread;
+    bool is = durable_read_at(o->file.fd, bytes, n, 0, &unread) == 0 &&
+              dcm_part10_parse(bytes, n, &part10, &unread) == 0 &&
+              strcmp(part10.transfer_syntax, uid) == 0;
+
+    free(bytes);
+    return is;
+}
+
 /* What the centre finds in the file must be what the gateway said of it.
  * Returns why not, NULL if all is well. */
 static const char *
@@ -239,9 +260,11 @@ compare(const struct landing_object *o, const struct dcm_facts *facts,
     const struct link_offer_object *f = &o->offer;
 
     if (strcmp(facts->sop_instance, f->sop_instance) != 0 ||
-        strcmp(facts->study_uid, f->study) != 0 || strcmp(facts->series_uid, f->series) != 0 ||
-        strcmp(facts->transfer_syntax, f->transfer_syntax) != 0)
+        strcmp(facts->study_uid, f->study) != 0 || strcmp(facts->series_uid, f->series) != 0)
         return "the file is not what was offered";
+    if (strcmp(facts->transfer_syntax, f->received_syntax) != 0 ||
+        !is_in_syntax(o, f->transfer_syntax))
+        return "the transfer syntax is not the one offered";
     if (memcmp(digests->pixels, f->pixels, 32) != 0)
         return "pixels differ from what was offered";
     if (memcmp(digests->dataset, f->dataset, 32) != 0)
@@ -282,6 +305,7 @@ inspect(struct keep *k, const struct landing_object *o, struct dcm_facts *facts,
         return 0;
     }
     *out_why = compare(o, facts, digests);
+    text_copy(facts->transfer_syntax, sizeof facts->transfer_syntax, o->offer.transfer_syntax);
     if (*out_why != NULL) { /* keep it where its sender will look for it */
         text_copy(facts->study_uid, sizeof facts->study_uid, o->offer.study);
         text_copy(facts->series_uid, sizeof facts->series_uid, o->offer.series);

@@ -1,0 +1,819 @@
+/* test_keep.c - the road through the archive: offered, held, sealed, found, read; and its promises.
+ */
+#include "storage/keep/keep.h"
+
+#include "proto/base/log.h"
+#include "proto/trust/digest.h"
+#include "storage/keep/keep_own.h"
+#include "tests/support/archive.h"
+#include "tests/support/run_program.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct pg_cluster *cluster;
+static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
+static const struct keep_sender gate_b = {"clinic-b", "gate-b", "127.0.0.1:2"};
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        struct err *e_ = &err;                                                                     \
+        if ((call) < 0)                                                                            \
+            fail_msg("%s: %s", #call, e_->text);                                                   \
+    } while (0)
+
+static struct slice
+ct(unsigned number)
+{
+    static char uids[64][32];
+    struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .number = number, .noise = number};
+
+    snprintf(uids[number % 64], sizeof uids[0], "1.2.3.1.%u", number);
+    s.instance = uids[number % 64];
+    return s;
+}
+
+struct seen {
+    size_t n, sealed;
+    struct keep_place *first;
+};
+
+static int
+on_place(void *user, const struct keep_place *place, struct err *err)
+{
+    struct seen *seen = user;
+
+    (void)err;
+    seen->n++;
+    seen->sealed += place->is_sealed;
+    if (seen->first == NULL)
+        seen->first = keep_place_copy(place);
+    return 0;
+}
+
+static int
+count_rows(void *user, const struct keep_row *row)
+{
+    (void)row;
+    ++*(size_t *)user;
+    return 0;
+}
+
+static int
+count_events(void *user, const struct keep_event *event)
+{
+    char *kinds = user;
+
+    strncat(kinds, event->kind, 400);
+    strncat(kinds, " ", 400);
+    return 0;
+}
+
+static size_t
+work(struct archive *a)
+{
+    struct err err;
+    int sealed = 0;
+
+    OK(keep_work(a->keep, &sealed, &err));
+    return (size_t)sealed;
+}
+
+static void
+assert_place_reads(struct archive *a, const struct keep_place *p)
+{
+    uint8_t found[32];
+    struct err err;
+    int fd = -1;
+
+    OK(keep_open_place(a->keep, p, &fd, &err));
+    OK(digest_file(fd, p->offset, p->size, found, &err));
+    assert_memory_equal(found, p->object, 32);
+    close(fd);
+}
+
+static void
+a_study_goes_from_offer_to_sealed_and_is_read_back(void **state)
+{
+    struct slice s[3] = {ct(1), ct(2), ct(3)};
+    struct archive a;
+    struct seen seen = {0, 0, NULL};
+    struct link_receipts receipts;
+    char kinds[1024] = "";
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "road");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(archive_put(&a, &gate_a, &s[i]), LINK_HELD);
+    assert_int_equal(work(&a), 0); /* no manifest: nothing to pack */
+    archive_manifest(&a, &gate_a, 1, s, 3);
+    assert_int_equal(work(&a), 1);
+
+    OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, on_place, &seen, &err));
+    assert_int_equal(seen.n, 3);
+    assert_int_equal(seen.sealed, 3);
+    assert_place_reads(&a, seen.first);
+    OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+    assert_int_equal(receipts.count, 3);
+    assert_int_equal(receipts.receipts[0].copies, 2);
+    link_receipts_free(&receipts);
+    assert_int_equal(folder_files(a.landing), 0); /* cleaned once sealed */
+    assert_int_equal(folder_files(a.stores[0]), 1);
+    assert_int_equal(folder_files(a.stores[1]), 1);
+    OK(keep_events(a.keep, "clinic-a", 0, 0, count_events, kinds, &err));
+    assert_string_equal(kinds, "study.arrived study.closed study.complete study.sealed ");
+    keep_place_free(&seen.first);
+    archive_close(&a);
+}
+
+static void
+a_pack_is_a_zip_that_stock_programs_verify(void **state)
+{
+    struct slice s[2] = {ct(1), ct(2)};
+    struct archive a;
+    char script[1024], out[4096];
+    const char *argv[] = {"sh", "-c", script, NULL};
+
+    (void)state;
+    if (!program_is_there("unzip"))
+        skip();
+    archive_open(&a, cluster, "zip");
+    archive_put(&a, &gate_a, &s[0]);
+    archive_put(&a, &gate_a, &s[1]);
+    archive_manifest(&a, &gate_a, 1, s, 2);
+    assert_int_equal(work(&a), 1);
+
+    snprintf(script, sizeof script,
+             "set -e; cd %s; p=$(find store-1 -name '*.zip'); [ -n \"$p\" ];"
+             "unzip -tq $p; [ \"$(sha256sum <$p | cut -c1-64).zip\" = \"$(basename $p)\" ];"
+             "cmp $p store-2/${p#store-1/}; mkdir x; cd x; unzip -q ../$p; sha256sum -c SHA256SUMS",
+             a.dir);
+    if (program_run(argv, NULL, out, sizeof out) != 0)
+        fail_msg("%s", out);
+    archive_close(&a);
+}
+
+static void
+tenants_never_see_each_other(void **state)
+{
+    struct slice s = ct(1);
+    struct keep_query q = {.tenant = "clinic-b", .level = KEEP_STUDY};
+    struct keep_standing standing;
+    struct link_receipts receipts;
+    struct archive a;
+    struct seen seen = {0, 0, NULL};
+    char kinds[256] = "";
+    size_t rows = 0;
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "tenants");
+    assert_int_equal(archive_put(&a, &gate_a, &s), LINK_HELD);
+    archive_manifest(&a, &gate_a, 1, &s, 1);
+    work(&a);
+
+    for (int level = KEEP_STUDY; level <= KEEP_INSTANCE; level++) {
+        q.level = (enum keep_level)level;
+        OK(keep_find(a.keep, &q, count_rows, &rows, &err));
+    }
+    assert_int_equal(rows, 0);
+    assert_int_equal(keep_instances(a.keep, "clinic-b", "1.2.3", NULL, NULL, on_place, &seen, &err),
+                     -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_int_equal(keep_standing_get(a.keep, "clinic-b", "1.2.3", &standing, &err), -1);
+    OK(keep_events(a.keep, "clinic-b", 0, 0, count_events, kinds, &err));
+    assert_string_equal(kinds, "");
+    OK(keep_receipts(a.keep, &gate_b, 0, 0, &receipts, &err));
+    assert_int_equal(receipts.count, 0);
+    link_receipts_free(&receipts);
+    /* The same object of another clinic is its own: taken, kept and sealed for itself. */
+    assert_int_equal(archive_put(&a, &gate_b, &s), LINK_HELD);
+    archive_manifest(&a, &gate_b, 1, &s, 1);
+    assert_int_equal(work(&a), 1);
+    OK(keep_instances(a.keep, "clinic-b", "1.2.3", NULL, NULL, on_place, &seen, &err));
+    assert_int_equal(seen.n, 1);
+    keep_place_free(&seen.first);
+    archive_close(&a);
+}
+
+static void
+duplicates_are_kept_once_and_conflicts_twice(void **state)
+{
+    struct slice s = ct(1), other = ct(1), same[2];
+    struct keep_sender second = {"clinic-a", "gate-2", "x"};
+    struct keep_standing standing;
+    struct link_receipts receipts;
+    struct archive a;
+    struct seen seen = {0, 0, NULL};
+    struct err err;
+
+    (void)state;
+    other.noise = 99;
+    same[0] = s;
+    same[1] = other;
+    archive_open(&a, cluster, "conflict");
+    assert_int_equal(archive_put(&a, &gate_a, &s), LINK_HELD);
+    assert_int_equal(archive_put(&a, &gate_a, &s), LINK_HELD); /* offered again: there already */
+    assert_int_equal(archive_put(&a, &second, &s), LINK_HELD);
+    assert_int_equal(archive_put(&a, &gate_a, &other), LINK_HELD); /* aside, but kept */
+    archive_manifest(&a, &gate_a, 1, same, 2);
+    assert_int_equal(work(&a), 2); /* the quarantine has a pack of its own */
+
+    OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, on_place, &seen, &err));
+    assert_int_equal(seen.n, 1);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.quarantined, 1);
+    assert_int_equal(standing.sealed, 1);
+    OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+    assert_int_equal(receipts.count, 2);
+    link_receipts_free(&receipts);
+    OK(keep_receipts(a.keep, &second, 0, 0, &receipts, &err));
+    assert_int_equal(receipts.count, 1); /* the second sender's receipt comes too */
+    link_receipts_free(&receipts);
+    keep_place_free(&seen.first);
+    archive_close(&a);
+}
+
+static void
+another_patient_under_a_known_study_is_set_aside(void **state)
+{
+    struct slice s = ct(1), wrong = ct(2);
+    struct keep_standing standing;
+    struct archive a;
+    struct err err;
+
+    (void)state;
+    wrong.patient_id = "P2";
+    archive_open(&a, cluster, "patient");
+    archive_put(&a, &gate_a, &s);
+    archive_put(&a, &gate_a, &wrong);
+
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.whole, 1);
+    assert_int_equal(standing.quarantined, 1);
+    archive_close(&a);
+}
+
+static void
+piece(struct archive *a, const struct link_offer_object *o, const struct buf *file, size_t from,
+      size_t to, bool is_ended, enum link_state *out)
+{
+    struct link_piece p = {.offset = from, .bytes = file->bytes + from, .n = to - from};
+    struct keep_bundle *b = NULL;
+    struct link_answer answer;
+    struct err err;
+
+    memcpy(p.object, o->object, 32);
+    OK(keep_bundle_begin(a->keep, &gate_a, &b, &err));
+    OK(keep_bundle_piece(b, &p, &err));
+    if (is_ended) {
+        OK(keep_bundle_end(b, &answer, &err));
+        *out = answer.objects[0].state;
+        link_answer_free(&answer);
+    }
+    keep_bundle_free(&b);
+}
+
+static void
+an_upload_resumes_after_a_restart_with_what_was_answered(void **state)
+{
+    struct slice s = ct(1);
+    struct link_offer_object o;
+    struct link_offer offer = {&o, 1};
+    struct link_answer answer;
+    enum link_state said;
+    struct archive a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "resume");
+    slice_make(&s, &file);
+    slice_offer(&s, &file, &o);
+    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    assert_int_equal(answer.objects[0].state, LINK_WANTED);
+    link_answer_free(&answer);
+    piece(&a, &o, &file, 100, 300, true, &said);
+    assert_int_equal(said, LINK_PARTIAL);
+    piece(&a, &o, &file, 400, 500, false, &said); /* cut off: counts for nothing */
+    archive_reopen(&a);
+
+    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    assert_int_equal(answer.objects[0].have_n, 1);
+    assert_int_equal(answer.objects[0].have[0].from, 100);
+    assert_int_equal(answer.objects[0].have[0].to, 300);
+    link_answer_free(&answer);
+    piece(&a, &o, &file, 0, 150, true, &said);
+    piece(&a, &o, &file, 300, file.n, true, &said);
+    assert_int_equal(said, LINK_HELD);
+    buf_fini(&file);
+    archive_close(&a);
+}
+
+static void
+a_wrong_byte_makes_the_object_bad_and_it_is_sent_again(void **state)
+{
+    struct slice s = ct(1);
+    struct link_offer_object o;
+    struct link_offer offer = {&o, 1};
+    struct link_answer answer;
+    struct archive a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "bad");
+    slice_make(&s, &file);
+    slice_offer(&s, &file, &o);
+    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    link_answer_free(&answer);
+    file.bytes[700] ^= 1;
+    assert_int_equal(archive_send(&a, &gate_a, &o, &file), LINK_BAD);
+    assert_int_equal(folder_files(a.landing), 0);
+    file.bytes[700] ^= 1;
+    assert_int_equal(archive_send(&a, &gate_a, &o, &file), LINK_HELD);
+    assert_int_equal(archive_send(&a, &gate_a, &o, &file), LINK_HELD); /* the answer was lost */
+    buf_fini(&file);
+    archive_close(&a);
+}
+
+static void
+pieces_of_others_or_outside_are_refused(void **state)
+{
+    struct slice s = ct(1);
+    struct link_offer_object o;
+    struct link_offer offer = {&o, 1};
+    struct link_answer answer;
+    struct link_piece p = {.offset = 0, .n = 10};
+    struct keep_bundle *b = NULL;
+    struct archive a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "outside");
+    slice_make(&s, &file);
+    slice_offer(&s, &file, &o);
+    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    link_answer_free(&answer);
+    p.bytes = file.bytes;
+    memcpy(p.object, o.object, 32);
+    OK(keep_bundle_begin(a.keep, &gate_b, &b, &err));
+    assert_int_equal(keep_bundle_piece(b, &p, &err), -1); /* another clinic's object */
+    assert_int_equal(err.kind, ERR_REJECT);
+    keep_bundle_free(&b);
+    OK(keep_bundle_begin(a.keep, &gate_a, &b, &err));
+    p.offset = file.n - 5;
+    assert_int_equal(keep_bundle_piece(b, &p, &err), -1);
+    p.offset = UINT64_MAX - 2;
+    assert_int_equal(keep_bundle_piece(b, &p, &err), -1);
+    keep_bundle_free(&b);
+    buf_fini(&file);
+    archive_close(&a);
+}
+
+static int
+store(struct archive *a, const struct slice *s, struct keep_stored *out, struct err *err)
+{
+    struct keep_incoming in = {.tenant = "clinic-a", .way = "C-STORE", .ae = "CT1"};
+    struct buf file;
+    int rc;
+
+    slice_make(s, &file);
+    in.fd = slice_fd(&file);
+    in.size = file.n;
+    rc = keep_store_direct(a->keep, &in, out, err);
+    close(in.fd);
+    buf_fini(&file);
+    return rc;
+}
+
+static void
+direct_objects_are_in_two_places_before_success_and_sealed_when_quiet(void **state)
+{
+    struct slice one = ct(1), two = ct(2), late = ct(3), other = ct(1);
+    struct keep_stored stored;
+    struct keep_standing standing;
+    struct archive a;
+    struct err err;
+
+    (void)state;
+    other.noise = 77;
+    archive_open(&a, cluster, "direct");
+    OK(store(&a, &one, &stored, &err));
+    assert_int_equal(stored.outcome, KEEP_STORED);
+    assert_int_equal(folder_files(a.landing), 1);
+    assert_int_equal(folder_files(a.landing_copy), 1);
+    OK(store(&a, &one, &stored, &err));
+    assert_int_equal(stored.outcome, KEEP_DUPLICATE);
+    OK(store(&a, &other, &stored, &err));
+    assert_int_equal(stored.outcome, KEEP_QUARANTINED);
+    OK(store(&a, &two, &stored, &err));
+    work(&a);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.sealed, 2);
+    assert_int_equal(standing.revision, 1);
+    OK(store(&a, &late, &stored, &err));
+    work(&a);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.sealed, 3);
+    assert_int_equal(standing.revision, 2);
+    assert_int_equal(folder_files(a.landing) + folder_files(a.landing_copy), 0);
+    archive_close(&a);
+}
+
+static void
+an_open_association_keeps_a_study_open(void **state)
+{
+    struct slice s = ct(1);
+    struct keep_incoming in = {
+        .tenant = "clinic-a", .way = "C-STORE", .ae = "CT1", .association = 7};
+    struct keep_stored stored;
+    struct archive a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "busy");
+    slice_make(&s, &file);
+    in.fd = slice_fd(&file);
+    in.size = file.n;
+    OK(keep_store_direct(a.keep, &in, &stored, &err));
+    assert_int_equal(work(&a), 0);
+    keep_association_end(a.keep, 7);
+    assert_int_equal(work(&a), 1);
+    close(in.fd);
+    buf_fini(&file);
+    archive_close(&a);
+}
+
+static void
+postgresql_away_is_try_again_and_nothing_is_lost(void **state)
+{
+    struct slice s = ct(1), d = ct(2);
+    struct link_offer_object o;
+    struct link_offer offer = {&o, 1};
+    struct link_answer answer;
+    struct link_piece p = {.offset = 0};
+    struct keep_bundle *b = NULL;
+    struct keep_stored stored;
+    struct archive a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "away");
+    slice_make(&s, &file);
+    slice_offer(&s, &file, &o);
+    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    link_answer_free(&answer);
+    memcpy(p.object, o.object, 32);
+    p.bytes = file.bytes;
+    p.n = file.n;
+    OK(keep_bundle_begin(a.keep, &gate_a, &b, &err));
+    OK(keep_bundle_piece(b, &p, &err));
+
+    pg_cluster_stop(cluster);
+    assert_int_equal(keep_bundle_end(b, &answer, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    assert_int_equal(store(&a, &d, &stored, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    assert_int_equal(keep_check(a.keep, &err), -1);
+    keep_bundle_free(&b);
+    pg_cluster_restart(cluster);
+
+    for (int i = 0; i < 100 && keep_check(a.keep, &err) < 0; i++)
+        usleep(50000); /* the pool's own back-off */
+    /* Every byte was durable already: the offer alone finishes it. */
+    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    assert_int_equal(answer.objects[0].state, LINK_HELD);
+    link_answer_free(&answer);
+    OK(store(&a, &d, &stored, &err));
+    buf_fini(&file);
+    archive_close(&a);
+}
+
+/* ---- crashes: a child is killed at a step, the parent looks ---- */
+
+static const char *kill_at;
+
+static void
+die_here(const char *step)
+{
+    if (strcmp(step, kill_at) == 0)
+        kill(getpid(), SIGKILL);
+}
+
+static void
+a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
+{
+    static const char *const steps[] = {
+        "planned",
+        "written",
+        "first copy published",
+        "all copies published",
+        "first copy verified",
+        "all copies verified",
+        "before commit",
+        "committed",
+    };
+    struct archive a;
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "crash");
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        char study[32], instance[2][32], series[32];
+        struct slice s[2] = {ct(1), ct(2)};
+        struct link_receipts receipts;
+        struct seen seen = {0, 0, NULL};
+        uint64_t before = 0;
+        int status;
+        pid_t pid;
+
+        snprintf(study, sizeof study, "1.2.9.%zu", i);
+        snprintf(series, sizeof series, "1.2.9.%zu.1", i);
+        for (int j = 0; j < 2; j++) {
+            snprintf(instance[j], sizeof instance[j], "1.2.9.%zu.1.%d", i, j);
+            s[j].study = study;
+            s[j].series = series;
+            s[j].instance = instance[j];
+            assert_int_equal(archive_put(&a, &gate_a, &s[j]), LINK_HELD);
+        }
+        archive_manifest(&a, &gate_a, 1, s, 2);
+        OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+        before = receipts.count;
+        link_receipts_free(&receipts);
+        keep_close(&a.keep);
+        pid = fork();
+        if (pid == 0) {
+            int sealed;
+
+            kill_at = steps[i];
+            seal_on_step = die_here;
+            if (keep_open_idle(&a.options, NULL, NULL, &a.keep, &err) == 0 &&
+                keep_work(a.keep, &sealed, &err) == 0)
+                _exit(0);
+            _exit(1);
+        }
+        waitpid(pid, &status, 0);
+        if (!WIFSIGNALED(status))
+            fail_msg("%s: the child was not killed", steps[i]);
+        OK(keep_open_idle(&a.options, NULL, NULL, &a.keep, &err));
+        work(&a);
+
+        OK(keep_instances(a.keep, "clinic-a", study, NULL, NULL, on_place, &seen, &err));
+        assert_int_equal(seen.n, 2);
+        assert_int_equal(seen.sealed, 2);
+        assert_place_reads(&a, seen.first);
+        keep_place_free(&seen.first);
+        OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+        assert_int_equal(receipts.count, before + 2); /* once each */
+        link_receipts_free(&receipts);
+        assert_int_equal(folder_files(a.stores[0]), i + 1); /* one pack a study, no orphans */
+        assert_int_equal(folder_files(a.stores[1]), i + 1);
+        assert_int_equal(folder_files(a.landing), 0);
+    }
+    archive_close(&a);
+}
+
+static char flip_path[512];
+
+static void
+flip_second_copy(const char *step)
+{
+    char found[600];
+    char *argv_text = NULL;
+    FILE *f;
+
+    if (strcmp(step, "all copies published") != 0)
+        return;
+    argv_text = mem_printf("find %s -name '*.zip' >%s.found", flip_path, flip_path);
+    (void)!program_run((const char *const[]){"sh", "-c", argv_text, NULL}, NULL, found,
+                       sizeof found);
+    free(argv_text);
+    argv_text = mem_printf("%s.found", flip_path);
+    f = fopen(argv_text, "re");
+    if (f != NULL && fgets(found, sizeof found, f) != NULL) {
+        int fd;
+        uint8_t b;
+
+        found[strcspn(found, "\n")] = '\0';
+        fd = open(found, O_RDWR);
+        if (pread(fd, &b, 1, 1000) == 1) {
+            b ^= 4;
+            (void)!pwrite(fd, &b, 1, 1000);
+        }
+        close(fd);
+    }
+    if (f != NULL)
+        fclose(f);
+    unlink(argv_text);
+    free(argv_text);
+    seal_on_step = NULL; /* once */
+}
+
+static void
+a_bit_flipped_in_one_copy_is_noticed_at_read_back(void **state)
+{
+    struct slice s = ct(1);
+    struct keep_standing standing;
+    struct archive a;
+    char corrupt[256];
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "flip");
+    archive_put(&a, &gate_a, &s);
+    archive_manifest(&a, &gate_a, 1, &s, 1);
+    snprintf(flip_path, sizeof flip_path, "%s", a.stores[1]);
+    seal_on_step = flip_second_copy;
+    assert_int_equal(work(&a), 0);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.sealed, 0); /* never called sealed */
+    snprintf(corrupt, sizeof corrupt, "%s/corrupt", a.stores[1]);
+    assert_int_equal(folder_files(corrupt), 1);   /* kept for a look */
+    assert_int_equal(folder_files(a.landing), 1); /* and the landing file stays */
+
+    for (int i = 0; i < 40 && standing.sealed == 0; i++) { /* tried again after a second */
+        usleep(50000);
+        work(&a);
+        OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    }
+    assert_int_equal(standing.sealed, 1);
+    archive_close(&a);
+}
+
+static void
+a_late_image_is_a_second_pack(void **state)
+{
+    struct slice s[2] = {ct(1), ct(2)};
+    char kinds[1024] = "";
+    struct archive a;
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "late");
+    archive_put(&a, &gate_a, &s[0]);
+    archive_manifest(&a, &gate_a, 1, s, 1);
+    assert_int_equal(work(&a), 1);
+    archive_put(&a, &gate_a, &s[1]);
+    archive_manifest(&a, &gate_a, 2, s, 2);
+    archive_manifest(&a, &gate_a, 2, s, 2); /* again: the same */
+    assert_int_equal(work(&a), 1);
+    OK(keep_events(a.keep, "clinic-a", 0, 0, count_events, kinds, &err));
+    assert_non_null(strstr(kinds, "study.late"));
+    assert_int_equal(folder_files(a.stores[0]), 2);
+    archive_close(&a);
+}
+
+static void
+queries_match_as_the_standard_says(void **state)
+{
+    static const struct {
+        const char *name;
+        struct keep_query q;
+        size_t want;
+    } rows[] = {
+        {"all", {.level = KEEP_STUDY}, 2},
+        {"id", {.level = KEEP_STUDY, .patient_id = "P1"}, 1},
+        {"id with LIKE's wildcard", {.level = KEEP_STUDY, .patient_id = "P_"}, 0},
+        {"id by wildcard", {.level = KEEP_STUDY, .patient_id = "P?"}, 2},
+        {"name by case and star", {.level = KEEP_STUDY, .patient_name = "wang*"}, 1},
+        {"name, ideographic group", {.level = KEEP_STUDY, .patient_name = "李*"}, 1},
+        {"modality among", {.level = KEEP_STUDY, .modality = "MR\\CT"}, 2},
+        {"other modality", {.level = KEEP_STUDY, .modality = "MR"}, 0},
+        {"date range", {.level = KEEP_STUDY, .date_from = "20260131", .date_to = "20260201"}, 2},
+        {"date before", {.level = KEEP_STUDY, .date_to = "20260130"}, 0},
+        {"series", {.level = KEEP_SERIES}, 2},
+        {"instances", {.level = KEEP_INSTANCE}, 3},
+        {"instance number", {.level = KEEP_INSTANCE, .instance_number = "2"}, 1},
+        {"limit", {.level = KEEP_INSTANCE, .limit = 2}, 2},
+        {"offset", {.level = KEEP_INSTANCE, .offset = 2}, 1},
+        {"quote", {.level = KEEP_STUDY, .patient_id = "'; DROP TABLE studies; --"}, 0},
+        {"array's own signs", {.level = KEEP_STUDY, .patient_id = "{\"P1\",NULL}"}, 0},
+    };
+    struct slice s = ct(1), second = ct(2), other = ct(3);
+    struct archive a;
+    struct err err;
+
+    (void)state;
+    other.study = "1.2.4";
+    other.series = "1.2.4.1";
+    other.patient_id = "P2";
+    other.patient_name = "LI^SI=\xE6\x9D\x8E^\xE5\x9B\x9B";
+    archive_open(&a, cluster, "query");
+    archive_put(&a, &gate_a, &s);
+    archive_put(&a, &gate_a, &second);
+    archive_put(&a, &gate_a, &other);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct keep_query q = rows[i].q;
+        size_t n = 0;
+
+        q.tenant = "clinic-a";
+        OK(keep_find(a.keep, &q, count_rows, &n, &err));
+        if (n != rows[i].want)
+            fail_msg("%s: wanted %zu, got %zu", rows[i].name, rows[i].want, n);
+    }
+    archive_close(&a);
+}
+
+static void
+tokens_codes_and_certificates_are_checked(void **state)
+{
+    struct keep_token token = {.tenant = "clinic-a", .name = "viewer", .rights = RIGHT_QUERY}, back;
+    struct ca_subject subject = {"clinic-a", "gate-a", "gateway"}, who;
+    struct ca_certificate certificate = {
+        .subject = subject, .serial_hex = "0badcafe", .not_after_us = INT64_MAX / 2};
+    struct keep_ae ae = {"clinic-a", "WORKSTATION", "127.0.0.1", 11112, RIGHT_QUERY}, found;
+    char text[TOKEN_TEXT_BYTES];
+    uint8_t code[32] = {1}, key[32] = {2}, other_key[32] = {3};
+    struct archive a;
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "people");
+    OK(keep_token_add(a.keep, &token, text, &err));
+    OK(keep_token_find(a.keep, text, &back, &err));
+    assert_string_equal(back.tenant, "clinic-a");
+    assert_int_equal(back.rights, RIGHT_QUERY);
+    text[10] = text[10] == 'a' ? 'b' : 'a';
+    assert_int_equal(keep_token_find(a.keep, text, &back, &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+
+    OK(keep_code_add(a.keep, code, &subject, INT64_MAX / 2, &err));
+    OK(keep_code_burn(a.keep, code, key, &who, &err));
+    assert_string_equal(who.device, "gate-a");
+    OK(keep_code_burn(a.keep, code, key, &who, &err)); /* the answer was lost */
+    assert_int_equal(keep_code_burn(a.keep, code, other_key, &who, &err), -1);
+    code[0] = 9;
+    OK(keep_code_add(a.keep, code, &subject, 1, &err));
+    assert_int_equal(keep_code_burn(a.keep, code, key, &who, &err), -1); /* too old */
+
+    OK(keep_certificate_add(a.keep, &certificate, &err));
+    OK(keep_certificate_check(a.keep, "0badcafe", "clinic-a", "gate-a", &err));
+    assert_int_equal(keep_certificate_check(a.keep, "0badcafe", "clinic-b", "gate-a", &err), -1);
+    OK(keep_device_revoke(a.keep, "clinic-a", "gate-a", &err));
+    assert_int_equal(keep_certificate_check(a.keep, "0badcafe", "clinic-a", "gate-a", &err), -1);
+
+    OK(keep_ae_add(a.keep, &ae, &err));
+    OK(keep_ae_find(a.keep, "WORKSTATION", "127.0.0.1", &found, &err));
+    assert_string_equal(found.tenant, "clinic-a");
+    assert_int_equal(keep_ae_find(a.keep, "WORKSTATION", "10.0.0.1", &found, &err), -1);
+    assert_int_equal(keep_destination_find(a.keep, "clinic-b", "WORKSTATION", &found, &err), -1);
+    snprintf(ae.tenant, sizeof ae.tenant, "clinic-b");
+    assert_int_equal(keep_ae_add(a.keep, &ae, &err), -1); /* another's */
+    assert_int_equal(keep_tenant_add(a.keep, "../etc", "x", &err), -1);
+    archive_close(&a);
+}
+
+static int
+start(void **state)
+{
+    (void)state;
+    log_set_fd(-1);
+    cluster = pg_cluster_start();
+    return 0;
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    pg_cluster_remove(&cluster);
+    return 0;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_study_goes_from_offer_to_sealed_and_is_read_back),
+        cmocka_unit_test(a_pack_is_a_zip_that_stock_programs_verify),
+        cmocka_unit_test(tenants_never_see_each_other),
+        cmocka_unit_test(duplicates_are_kept_once_and_conflicts_twice),
+        cmocka_unit_test(another_patient_under_a_known_study_is_set_aside),
+        cmocka_unit_test(an_upload_resumes_after_a_restart_with_what_was_answered),
+        cmocka_unit_test(a_wrong_byte_makes_the_object_bad_and_it_is_sent_again),
+        cmocka_unit_test(pieces_of_others_or_outside_are_refused),
+        cmocka_unit_test(direct_objects_are_in_two_places_before_success_and_sealed_when_quiet),
+        cmocka_unit_test(an_open_association_keeps_a_study_open),
+        cmocka_unit_test(postgresql_away_is_try_again_and_nothing_is_lost),
+        cmocka_unit_test(a_kill_at_any_step_of_a_pack_leaves_it_complete_once),
+        cmocka_unit_test(a_bit_flipped_in_one_copy_is_noticed_at_read_back),
+        cmocka_unit_test(a_late_image_is_a_second_pack),
+        cmocka_unit_test(queries_match_as_the_standard_says),
+        cmocka_unit_test(tokens_codes_and_certificates_are_checked),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
