@@ -86,7 +86,7 @@ codestream_read_layers(const uint8_t *bytes, size_t n, uint8_t max_parts, struct
         return err_set(err, ERR_REJECT, "codestream: not one tile in layers");
     at = s.first_part_at;
     for (unsigned k = 0; k < s.layers && k < max_parts; k++) {
-        unsigned index;
+        unsigned index = 0;
 
         if (next_part(bytes, n, at, &at, &index, err) < 0)
             return -1;

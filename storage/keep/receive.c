@@ -305,7 +305,7 @@ write_piece(struct keep_bundle *b, struct touched *t, const struct link_piece *p
 int
 keep_bundle_piece(struct keep_bundle *b, const struct link_piece *piece, struct err *err)
 {
-    struct touched *t;
+    struct touched *t = NULL;
     int rc;
 
     if (touch(b, piece->object, &t, err) < 0)
