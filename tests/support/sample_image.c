@@ -147,6 +147,30 @@ sample_image(const struct sample *sample, struct buf *out)
     CHECK(!buf_is_over(out));
 }
 
+void
+sample_capsule(const struct sample *sample, const char *transfer_syntax, const uint8_t *stream,
+               size_t n, struct buf *out)
+{
+    static const uint8_t head[] = {0xE0, 0x7F, 0x10, 0,    'O', 'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF,
+                                   0xFE, 0xFF, 0,    0xE0, 0,   0,   0, 0, 0xFE, 0xFF, 0,    0xE0};
+    static const uint8_t end[] = {0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0};
+    struct sample d = with_defaults(sample);
+    struct dcm_writer w;
+    struct err err = {0};
+
+    CHECK(part10_head(out, "1.2.840.10008.5.1.4.1.1.7", "2.25.2000.9", transfer_syntax, "TEST",
+                      &err) == 0);
+    dcm_write_init(&w, out, DCM_EXPLICIT_LE);
+    write_dataset(&w, &d, "2.25.2000.9");
+    buf_add(out, head, sizeof head);
+    buf_add_le32(out, (uint32_t)(n + n % 2));
+    buf_add(out, stream, n);
+    if (n % 2 != 0)
+        buf_add_u8(out, 0);
+    buf_add(out, end, sizeof end);
+    CHECK(!buf_is_over(out));
+}
+
 int
 sample_fd(const void *bytes, size_t n)
 {

@@ -20,6 +20,9 @@ struct sample {
 void sample_image(const struct sample *sample, struct buf *out);
 /* The pixel bytes sample_image puts in, appended. */
 void sample_pixels(const struct sample *sample, struct buf *out);
+/* A Part 10 file of this form whose one frame is this stream, in this syntax. */
+void sample_capsule(const struct sample *sample, const char *transfer_syntax, const uint8_t *stream,
+                    size_t n, struct buf *out);
 /* A memfd of these bytes. */
 int sample_fd(const void *bytes, size_t n);
 

@@ -59,6 +59,7 @@ bytes_of(int fd, uint64_t n)
     return bytes;
 }
 
+/* long because of its table */
 static void
 what_is_coded_comes_back_bit_for_bit(void **state)
 {
