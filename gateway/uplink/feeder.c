@@ -85,7 +85,10 @@ feed(struct uplink *up)
         gate_unlock(&up->gate);
         if (is_there || spool_load(up->spool, ids[i], &entry, &err) < 0)
             continue;
-        add_entry(up, entry);
+        /* it may have become held since it was listed; if it does just now, its offer will tell */
+        if (entry->state == INSTANCE_CODED || entry->state == INSTANCE_PLAIN ||
+            entry->state == INSTANCE_LOOKED)
+            add_entry(up, entry);
         spool_entry_free(&entry);
     }
     free(ids);
