@@ -32,8 +32,8 @@ row(enum err_kind kind)
     return &kinds[kind];
 }
 
-int
-err_set(struct err *err, enum err_kind kind, const char *format, ...)
+void
+err_set_text(struct err *err, enum err_kind kind, const char *format, ...)
 {
     va_list args;
 
@@ -42,11 +42,10 @@ err_set(struct err *err, enum err_kind kind, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    return -1;
 }
 
-int
-err_sys(struct err *err, enum err_kind kind, const char *format, ...)
+void
+err_sys_text(struct err *err, enum err_kind kind, const char *format, ...)
 {
     int sys = errno;
     char words[96];
@@ -60,11 +59,10 @@ err_sys(struct err *err, enum err_kind kind, const char *format, ...)
     va_end(args);
     n = strlen(err->text);
     snprintf(err->text + n, sizeof err->text - n, ": %s", strerror_r(sys, words, sizeof words));
-    return -1;
 }
 
-int
-err_context(struct err *err, const char *format, ...)
+void
+err_context_text(struct err *err, const char *format, ...)
 {
     char inner[sizeof err->text];
     va_list args;
@@ -76,7 +74,6 @@ err_context(struct err *err, const char *format, ...)
     va_end(args);
     n = strlen(err->text);
     snprintf(err->text + n, sizeof err->text - n, ": %s", inner);
-    return -1;
 }
 
 void

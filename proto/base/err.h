@@ -23,12 +23,22 @@ struct err {
     char text[320]; /* one line for operators, no patient data */
 };
 
-/* Begin an error; always returns -1, so that "return err_set(...)" reads well. */
-int err_set(struct err *err, enum err_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Begin an error; always -1, so that "return err_set(...)" reads well. */
+#define err_set(err, kind, ...) ERR_MINUS_1(err_set_text(err, kind, __VA_ARGS__))
 /* The same with errno's words appended; ENOSPC, EDQUOT turn the kind into ERR_FULL. */
-int err_sys(struct err *err, enum err_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
-/* Put the noun this layer knows in front; returns -1. */
-int err_context(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
+#define err_sys(err, kind, ...) ERR_MINUS_1(err_sys_text(err, kind, __VA_ARGS__))
+/* Put the noun this layer knows in front; -1. */
+#define err_context(err, ...) ERR_MINUS_1(err_context_text(err, __VA_ARGS__))
+
+/* Behind them; a compiler that sees the -1 knows that out_ parameters are not looked at. */
+#define ERR_MINUS_1(call)                                                                          \
+    __extension__({                                                                                \
+        call;                                                                                      \
+        -1;                                                                                        \
+    })
+void err_set_text(struct err *err, enum err_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
+void err_sys_text(struct err *err, enum err_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
+void err_context_text(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 void err_clear(struct err *err);
 
 const char *err_kind_name(enum err_kind kind);
