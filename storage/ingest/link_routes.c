@@ -1,0 +1,259 @@
+/* link_routes.c - the link's routes: offer, bundle, manifest, receipts, ping
+ * (docs/link-protocol.md). */
+#include "storage/ingest/ingest_own.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/link/link.h"
+#include "storage/keep/keep.h"
+
+#include <stdlib.h>
+
+enum { RECEIPT_WAIT_MAX_S = 30, MANIFEST_BYTES = 64 << 20, ANSWER_BYTES = 16 << 20 };
+
+/* A bundle on its way in. */
+struct intake {
+    struct link_bundle_reader reader;
+    struct keep_bundle *bundle;
+};
+
+static struct ingest *
+ingest_of(const struct http_request *req)
+{
+    return http_user(req);
+}
+
+static struct keep_sender
+sender_of(const struct http_request *req)
+{
+    const struct http_caller *caller = http_caller(req);
+
+    return (struct keep_sender){caller->tenant, caller->device, http_peer(req)};
+}
+
+static void
+answer_states(struct http_response *res, struct link_answer *answer)
+{
+    struct buf json;
+
+    buf_init(&json, ANSWER_BYTES);
+    link_answer_encode(answer, &json);
+    http_answer_buf(res, 200, "application/json", &json);
+    buf_fini(&json);
+    link_answer_free(answer);
+}
+
+static int
+post_offer(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct keep_sender sender = sender_of(req);
+    struct link_offer offer;
+    struct link_answer answer;
+    const uint8_t *body;
+    size_t n;
+    int rc;
+
+    body = http_body(req, &n);
+    if (link_offer_decode(body, n, &offer, err) < 0)
+        return -1;
+    rc = keep_offer(ingest_of(req)->options.keep, &sender, &offer, &answer, err);
+    if (rc == 0) {
+        LOG(&ingest_log, INGEST_OFFERED, F_WORD("tenant", sender.tenant),
+            F_NUMBER("objects", offer.count));
+        answer_states(res, &answer);
+    }
+    link_offer_free(&offer);
+    return rc;
+}
+
+static int
+begin_bundle(struct http_request *req, struct err *err)
+{
+    struct keep_sender sender = sender_of(req);
+    struct keep_bundle *bundle = NULL;
+    struct intake *intake;
+
+    if (keep_bundle_begin(ingest_of(req)->options.keep, &sender, &bundle, err) < 0)
+        return -1;
+    intake = mem_new(sizeof *intake);
+    intake->bundle = bundle;
+    link_bundle_reader_init(&intake->reader);
+    http_state_set(req, intake);
+    return 0;
+}
+
+static int
+take_piece(void *user, const struct link_piece *piece, struct err *err)
+{
+    return keep_bundle_piece(user, piece, err);
+}
+
+static int
+take_bundle(struct http_request *req, const uint8_t *bytes, size_t n, struct err *err)
+{
+    struct intake *intake = http_state(req);
+
+    return link_bundle_reader_feed(&intake->reader, bytes, n, take_piece, intake->bundle, err);
+}
+
+static int
+post_bundle(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct intake *intake = http_state(req);
+    struct link_answer answer;
+
+    if (!link_bundle_reader_is_whole(&intake->reader))
+        return err_set(err, ERR_REJECT, "the bundle has no end piece");
+    if (keep_bundle_end(intake->bundle, &answer, err) < 0)
+        return -1;
+    answer_states(res, &answer);
+    return 0;
+}
+
+static void
+end_bundle(struct http_request *req)
+{
+    struct intake *intake = http_state(req);
+
+    if (intake == NULL)
+        return;
+    keep_bundle_free(&intake->bundle);
+    link_bundle_reader_fini(&intake->reader);
+    free(intake);
+}
+
+static int
+post_manifest(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct keep_sender sender = sender_of(req);
+    struct link_manifest manifest;
+    const uint8_t *body;
+    size_t n;
+    int rc;
+
+    body = http_body(req, &n);
+    if (link_manifest_decode(body, n, &manifest, err) < 0)
+        return -1;
+    rc = keep_manifest(ingest_of(req)->options.keep, &sender, &manifest, err);
+    if (rc == 0) {
+        struct buf json;
+
+        LOG(&ingest_log, INGEST_MANIFEST, F_WORD("tenant", sender.tenant),
+            F_UID("study", manifest.study), F_NUMBER("revision", manifest.revision),
+            F_NUMBER("instances", manifest.count));
+        buf_init(&json, 64);
+        buf_add_printf(&json, "{\"revision\":%u}", manifest.revision);
+        http_answer_buf(res, 200, "application/json", &json);
+        buf_fini(&json);
+    }
+    link_manifest_free(&manifest);
+    return rc;
+}
+
+/* A number of the query; 0 when it is not there. */
+static int
+query_number(const struct http_request *req, const char *name, uint64_t max, uint64_t *out,
+             struct err *err)
+{
+    const char *text = http_query(req, name);
+
+    *out = 0;
+    if (text != NULL && text_to_u64(text, max, out) < 0)
+        return err_set(err, ERR_REJECT, "%s: a number up to %llu is due", name,
+                       (unsigned long long)max);
+    return 0;
+}
+
+static int
+get_receipts(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct keep_sender sender = sender_of(req);
+    struct link_receipts receipts;
+    uint64_t after, wait_s;
+    int64_t until_ms;
+    struct buf json;
+
+    if (query_number(req, "after", INT64_MAX, &after, err) < 0 ||
+        query_number(req, "wait_s", RECEIPT_WAIT_MAX_S, &wait_s, err) < 0)
+        return -1;
+    until_ms = clock_mono_ms() + (int64_t)wait_s * 1000;
+    for (;;) { /* a second at a time: a server that stops does not wait for its clients */
+        int64_t left_ms = until_ms - clock_mono_ms();
+
+        if (keep_receipts(ingest_of(req)->options.keep, &sender, after,
+                          left_ms < 0      ? 0
+                          : left_ms < 1000 ? left_ms
+                                           : 1000,
+                          &receipts, err) < 0)
+            return -1;
+        if (receipts.count > 0 || left_ms <= 1000 || http_is_gone(req))
+            break;
+        link_receipts_free(&receipts);
+    }
+    buf_init(&json, ANSWER_BYTES);
+    link_receipts_encode(&receipts, &json);
+    link_receipts_free(&receipts);
+    http_answer_buf(res, 200, "application/json", &json);
+    buf_fini(&json);
+    return 0;
+}
+
+static int
+get_ping(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct link_ping ping = {.now_us = clock_wall_us(),
+                             .quiet_ms = ingest_of(req)->options.quiet_ms};
+    struct buf json;
+
+    (void)err;
+    buf_init(&json, 256);
+    link_ping_encode(&ping, &json);
+    http_answer_buf(res, 200, "application/json", &json);
+    buf_fini(&json);
+    return 0;
+}
+
+static const struct http_route routes[] = {
+    {.method = "POST",
+     .pattern = LINK_PATH_OFFER,
+     .callers = HTTP_GATEWAY,
+     .rights = RIGHT_STORE,
+     .body_limit = ANSWER_BYTES,
+     .handle = post_offer,
+     .flags = HTTP_NO_STORE | HTTP_QUIET},
+    {.method = "POST",
+     .pattern = LINK_PATH_BUNDLE,
+     .callers = HTTP_GATEWAY,
+     .rights = RIGHT_STORE,
+     .body_limit = 64 << 20,
+     .handle = post_bundle,
+     .begin = begin_bundle,
+     .on_body = take_bundle,
+     .end = end_bundle,
+     .flags = HTTP_NO_STORE | HTTP_QUIET},
+    {.method = "POST",
+     .pattern = LINK_PATH_MANIFEST,
+     .callers = HTTP_GATEWAY,
+     .rights = RIGHT_STORE,
+     .body_limit = MANIFEST_BYTES,
+     .handle = post_manifest,
+     .flags = HTTP_NO_STORE | HTTP_QUIET},
+    {.method = "GET",
+     .pattern = LINK_PATH_RECEIPTS,
+     .callers = HTTP_GATEWAY,
+     .rights = RIGHT_STORE,
+     .handle = get_receipts,
+     .flags = HTTP_NO_STORE | HTTP_QUIET},
+    {.method = "GET",
+     .pattern = LINK_PATH_PING,
+     .callers = HTTP_GATEWAY | HTTP_READER,
+     .handle = get_ping,
+     .flags = HTTP_NO_STORE | HTTP_QUIET},
+};
+
+struct http_table
+ingest_link_table(struct ingest *ingest)
+{
+    return (struct http_table){routes, ARRAY_LEN(routes), ingest};
+}

@@ -1,0 +1,240 @@
+/* admin_cli.c - the operator's commands on the archive's catalog. */
+#include "storage/keep/admin_cli.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "proto/trust/audit.h"
+#include "proto/trust/ca.h"
+#include "proto/trust/token.h"
+#include "storage/keep/keep.h"
+#include "storage/storage_config.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static const int64_t code_life_us = INT64_C(7) * 86400 * 1000000;
+
+/* What was typed. */
+struct words {
+    const char *config, *org, *name, *ae, *host, *port, *rights, *kind;
+};
+
+struct admin {
+    struct words words;
+    struct storage_config config;
+    struct keep *keep;
+};
+
+static const struct config_option options[] = {
+#define OPT CONFIG_ROW
+#define CONFIG_STRUCT struct storage_config
+#include "storage/storage_options.def"
+#undef CONFIG_STRUCT
+#undef OPT
+};
+
+struct command {
+    const char *noun, *verb;
+    int (*run)(struct admin *a, struct err *err);
+    const char *use;
+};
+
+static int
+need(const char *value, const char *option, struct err *err)
+{
+    return value != NULL ? 0 : err_set(err, ERR_REJECT, "%s is missing", option);
+}
+
+static int
+run_org_add(struct admin *a, struct err *err)
+{
+    const char *name = a->words.name != NULL ? a->words.name : a->words.org;
+
+    return need(a->words.org, "--code", err) < 0
+               ? -1
+               : keep_tenant_add(a->keep, a->words.org, name, err);
+}
+
+static int
+run_ae_add(struct admin *a, struct err *err)
+{
+    const struct words *w = &a->words;
+    struct keep_ae ae = {0};
+    uint64_t port = 0;
+
+    if (need(w->org, "--org", err) < 0 || need(w->ae, "--ae", err) < 0 ||
+        rights_parse(w->rights != NULL ? w->rights : "store,query,retrieve", &ae.rights, err) < 0)
+        return -1;
+    if (w->port != NULL && text_to_u64(w->port, 65535, &port) < 0)
+        return err_set(err, ERR_REJECT, "--port: a number up to 65535 is due");
+    if (!text_copy(ae.tenant, sizeof ae.tenant, w->org) || !text_copy(ae.ae, sizeof ae.ae, w->ae) ||
+        !text_copy(ae.host, sizeof ae.host, w->host != NULL ? w->host : ""))
+        return err_set(err, ERR_REJECT, "an AE title has 16 characters at most");
+    ae.port = (uint16_t)port;
+    return keep_ae_add(a->keep, &ae, err);
+}
+
+static int
+run_token_new(struct admin *a, struct err *err)
+{
+    const struct words *w = &a->words;
+    struct keep_token token = {0};
+    char text[TOKEN_TEXT_BYTES];
+
+    if (need(w->org, "--org", err) < 0 ||
+        rights_parse(w->rights != NULL ? w->rights : "query,retrieve", &token.rights, err) < 0)
+        return -1;
+    if (!text_copy(token.tenant, sizeof token.tenant, w->org) ||
+        !text_copy(token.name, sizeof token.name, w->name != NULL ? w->name : "token"))
+        return err_set(err, ERR_REJECT, "--org or --name is too long");
+    if (keep_token_add(a->keep, &token, text, err) < 0)
+        return -1;
+    puts(text);
+    return 0;
+}
+
+/* The code holds the CA's fingerprint, so that the new device trusts this CA and no other. */
+static int
+run_enrol_new(struct admin *a, struct err *err)
+{
+    const struct words *w = &a->words;
+    struct ca_subject subject = {0};
+    struct ca *ca = NULL;
+    uint8_t fingerprint[DIGEST_BYTES], code_sha256[DIGEST_BYTES];
+    char code[CODE_TEXT_BYTES], dir[PATH_MAX];
+    int rc;
+
+    if (need(w->org, "--org", err) < 0 || need(w->kind, "--kind", err) < 0 ||
+        need(w->name, "--name", err) < 0)
+        return -1;
+    if (strcmp(w->kind, "gateway") != 0 && strcmp(w->kind, "reader") != 0)
+        return err_set(err, ERR_REJECT, "--kind is gateway or reader");
+    if (!text_copy(subject.tenant, sizeof subject.tenant, w->org) ||
+        !text_copy(subject.device, sizeof subject.device, w->name) ||
+        !text_copy(subject.kind, sizeof subject.kind, w->kind))
+        return err_set(err, ERR_REJECT, "--org or --name is too long");
+    snprintf(dir, sizeof dir, "%s/ca", a->config.data_dir);
+    if (ca_open(dir, &ca, err) < 0)
+        return err_context(err, "the archive makes its CA at its first start");
+    ca_fingerprint(ca, fingerprint);
+    ca_close(&ca);
+    code_new(fingerprint, code, code_sha256);
+    rc = keep_code_add(a->keep, code_sha256, &subject, clock_wall_us() + code_life_us, err);
+    if (rc == 0)
+        puts(code);
+    return rc;
+}
+
+static int
+run_enrol_revoke(struct admin *a, struct err *err)
+{
+    if (need(a->words.org, "--org", err) < 0 || need(a->words.name, "--name", err) < 0)
+        return -1;
+    return keep_device_revoke(a->keep, a->words.org, a->words.name, err);
+}
+
+static const struct command commands[] = {
+    {"org", "add", run_org_add, "--code CODE [--name NAME]"},
+    {"ae", "add", run_ae_add, "--org CODE --ae AET [--host ADDRESS --port N] [--rights WORDS]"},
+    {"token", "new", run_token_new, "--org CODE [--rights WORDS] [--note NAME]"},
+    {"enrol", "new", run_enrol_new, "--org CODE --kind gateway|reader --name NAME"},
+    {"enrol", "revoke", run_enrol_revoke, "--org CODE --name NAME"},
+};
+
+static int
+usage(void)
+{
+    fputs("usage, each with --config FILE of the archive:\n", stderr);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(stderr, "  radpost %s %s %s\n", commands[i].noun, commands[i].verb,
+                commands[i].use);
+    fputs("WORDS: query retrieve store preview all-tenants, parted by commas\n", stderr);
+    return 64;
+}
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"org", required_argument, NULL, 'o'},
+    {"code", required_argument, NULL, 'o'},
+    {"name", required_argument, NULL, 'n'},
+    {"note", required_argument, NULL, 'n'},
+    {"ae", required_argument, NULL, 'a'},
+    {"host", required_argument, NULL, 'h'},
+    {"port", required_argument, NULL, 'p'},
+    {"rights", required_argument, NULL, 'r'},
+    {"kind", required_argument, NULL, 'k'},
+    {NULL, 0, NULL, 0},
+};
+
+static int
+read_words(int argc, char **argv, struct words *w)
+{
+    int c;
+
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        switch (c) {
+        case 'c':
+            w->config = optarg;
+            break;
+        case 'o':
+            w->org = optarg;
+            break;
+        case 'n':
+            w->name = optarg;
+            break;
+        case 'a':
+            w->ae = optarg;
+            break;
+        case 'h':
+            w->host = optarg;
+            break;
+        case 'p':
+            w->port = optarg;
+            break;
+        case 'r':
+            w->rights = optarg;
+            break;
+        case 'k':
+            w->kind = optarg;
+            break;
+        default:
+            return -1;
+        }
+    return 0;
+}
+
+static int
+run(const struct command *command, struct admin *a, struct err *err)
+{
+    int rc = -1;
+
+    if (config_read(options, ARRAY_LEN(options), a->words.config, &a->config, err) < 0)
+        return -1;
+    if (keep_open_catalog(a->config.pg_conninfo, &a->keep, err) == 0)
+        rc = command->run(a, err);
+    keep_close(&a->keep);
+    config_fini(options, ARRAY_LEN(options), &a->config);
+    return rc;
+}
+
+int
+admin_cli(int argc, char **argv)
+{
+    struct admin a = {0};
+    struct err err = {0};
+
+    if (read_words(argc, argv, &a.words) < 0 || optind != argc - 1)
+        return usage();
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strcmp(commands[i].noun, argv[0]) != 0 || strcmp(commands[i].verb, argv[optind]) != 0)
+            continue;
+        if (run(&commands[i], &a, &err) == 0)
+            return 0;
+        fprintf(stderr, "radpost: %s\n", err.text);
+        return err_kind_exit(err.kind);
+    }
+    return usage();
+}
