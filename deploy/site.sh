@@ -182,7 +182,7 @@ site_up() {
     site_storage_start
     if [ ! -f "$D/token" ]; then
         site_admin org add --code "$SITE_TENANT" --name "Demo township clinic 演示卫生院"
-        (umask 077 && site_admin token new --org "$SITE_TENANT" --rights all --note quickstart >"$D/token.new")
+        (umask 077 && site_admin token new --org "$SITE_TENANT" --rights query,retrieve,store,preview --note quickstart >"$D/token.new")
         mv "$D/token.new" "$D/token"
     fi
     printf '# AE title   address   name\n%s 127.0.0.1 演示 CT\n' "$SITE_MODALITY_AET" >"$D/gateway/devices.conf"
@@ -211,7 +211,7 @@ site_gateway_start() {
 site_admin() { "$BIN/radpost" "$1" --config "$D/storage/storage.conf" "${@:2}"; }
 
 site_add_peer() { # AET PORT: store, query, retrieve, and be a destination
-    site_admin ae add --org "$SITE_TENANT" --ae "$1" --host 127.0.0.1 --port "$2" --rights store,query,retrieve,receive
+    site_admin ae add --org "$SITE_TENANT" --ae "$1" --host 127.0.0.1 --port "$2" --rights store,query,retrieve
 }
 
 site_down() {

@@ -1,0 +1,282 @@
+/* doctor.c - `radpost doctor`: is this machine's Radpost well? A line for each thing a person can
+ * do something about. It reads the service's own configuration file and looks from outside; it
+ * changes nothing. */
+#include "deploy/cli/cli.h"
+
+#include "deploy/cli/findings.h"
+#include "gateway/gateway_config.h"
+#include "gateway/spool/spool.h"
+#include "proto/base/clock.h"
+#include "proto/http/client.h"
+#include "proto/link/enrol.h"
+#include "proto/link/link.h"
+#include "proto/trust/ca.h"
+#include "storage/keep/keep.h"
+#include "storage/storage_config.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CLOCK_OFF_MS = 5000, CLOCK_WRONG_MS = 60000, PING_MS = 10000, SCRUB_DAYS = 90 };
+static const uint64_t giga = 1 << 30;
+static const int64_t day_us = INT64_C(86400000000);
+
+static const struct config_option gateway_options[] = {
+#define OPT CONFIG_ROW
+#define CONFIG_STRUCT struct gateway_config
+#include "gateway/gateway_options.def"
+#undef CONFIG_STRUCT
+#undef OPT
+};
+
+static const struct config_option storage_options[] = {
+#define OPT CONFIG_ROW
+#define CONFIG_STRUCT struct storage_config
+#include "storage/storage_options.def"
+#undef CONFIG_STRUCT
+#undef OPT
+};
+
+/* ---- the gateway ---- */
+
+static void
+check_clock(struct findings *f, int64_t offset_ms)
+{
+    int64_t off = llabs(offset_ms);
+
+    finding(f,
+            off > CLOCK_WRONG_MS ? MARK_BAD
+            : off > CLOCK_OFF_MS ? MARK_LOOK
+                                 : MARK_FINE,
+            "clock", "%" PRId64 ".%01" PRId64 " s from the centre's", off / 1000, off % 1000 / 100);
+}
+
+static int
+ping(const struct enrol_identity *id, const char *url, int64_t *out_offset_ms, struct err *err)
+{
+    struct http_client_options options = {
+        .base_url = url, .ca_file = id->ca, .certificate = id->certificate, .key = id->key};
+    struct http_call call = {.method = "GET", .path = LINK_PATH_PING, .total_ms = PING_MS};
+    struct http_client *client = NULL;
+    struct http_reply reply;
+    struct link_ping answer;
+    int64_t before_us = clock_wall_us();
+    int rc;
+
+    if (http_client_new(&options, &client, err) < 0)
+        return -1;
+    rc = http_client_call(client, &call, &reply, err);
+    if (rc == 0) {
+        rc = http_reply_check(&reply, err);
+        if (rc == 0)
+            rc = link_ping_decode(reply.body.bytes, reply.body.n, &answer, err);
+        http_reply_fini(&reply);
+    }
+    http_client_free(&client);
+    if (rc == 0)
+        *out_offset_ms = (answer.now_us - (before_us + clock_wall_us()) / 2) / 1000;
+    return rc;
+}
+
+static void
+check_line(struct findings *f, const struct gateway_config *c)
+{
+    struct enrol_identity id;
+    char dir[PATH_MAX], url[256] = "";
+    int64_t offset_ms = 0;
+    struct err err;
+
+    snprintf(dir, sizeof dir, "%s/link", c->data_dir);
+    if (enrol_load(dir, &id, &err) < 0) {
+        finding(f, MARK_BAD, "enrolment", "%s",
+                err.kind == ERR_NOT_FOUND ? "not enrolled: radpost-gateway enrol URL CODE"
+                                          : err.text);
+        return;
+    }
+    finding(f, MARK_FINE, "enrolment", "device %s of %s", id.device, id.tenant);
+    check_days(f, "certificate", id.not_after_us);
+    if (c->link_url[0] != '\0')
+        snprintf(url, sizeof url, "%s", c->link_url);
+    else if (!enrol_address(&id, "link_url", url, sizeof url))
+        finding(f, MARK_BAD, "line", "the centre's address is not known: set link_url");
+    if (url[0] != '\0' && ping(&id, url, &offset_ms, &err) < 0) {
+        finding(f, MARK_BAD, "line", "%s", err.text);
+    } else if (url[0] != '\0') {
+        finding(f, MARK_FINE, "line", "%s answers", url);
+        check_clock(f, offset_ms);
+    }
+    enrol_identity_fini(&id);
+}
+
+static void
+check_queue(struct findings *f, const char *data_dir)
+{
+    struct spool_options look = {.is_read_only = true};
+    struct spool_health health;
+    struct spool *spool = NULL;
+    uint64_t counts[INSTANCE_STATES];
+    char dir[PATH_MAX];
+    struct err err;
+
+    snprintf(dir, sizeof dir, "%s/spool", data_dir);
+    if (spool_open(dir, &look, &spool, &err) < 0) {
+        finding(f, MARK_BAD, "queue", "%s", err.text);
+        return;
+    }
+    spool_health(spool, &health);
+    spool_counts(spool, counts);
+    finding(f, MARK_FINE, "queue", "%" PRIu64 " instances wait (%.1f MB)", health.waiting,
+            (double)health.waiting_bytes / 1e6);
+    if (counts[INSTANCE_QUARANTINED] > 0)
+        finding(f, MARK_LOOK, "set aside", "%" PRIu64 " instances: radpost queue list",
+                counts[INSTANCE_QUARANTINED]);
+    if (health.corrupt_files > 0)
+        finding(f, MARK_BAD, "broken", "%" PRIu64 " files in %s/corrupt", health.corrupt_files,
+                dir);
+    spool_close(&spool);
+}
+
+static void
+examine_gateway(struct findings *f, const struct gateway_config *c)
+{
+    check_port(f, "DICOM port", c->dicom_address, c->dicom_port);
+    check_port(f, "desk", c->desk_address, c->desk_port);
+    check_disk(f, "disk", c->data_dir, c->spool_warn_free, c->spool_refuse_free);
+    check_line(f, c);
+    check_queue(f, c->data_dir);
+}
+
+/* ---- the archive ---- */
+
+static void
+check_copies(struct findings *f, const struct keep_health *h)
+{
+    int64_t days = (clock_wall_us() - h->oldest_check_us) / day_us;
+
+    finding(f, MARK_FINE, "instances",
+            "%" PRIu64 " sealed in %" PRIu64 " packs, %" PRIu64 " on their way", h->sealed,
+            h->packs, h->unsealed);
+    if (h->quarantined > 0)
+        finding(f, MARK_LOOK, "set aside", "%" PRIu64 " instances contradict what is kept",
+                h->quarantined);
+    if (h->packs == 0)
+        finding(f, MARK_FINE, "last check", "no packs yet");
+    else
+        finding(f, days > SCRUB_DAYS ? MARK_LOOK : MARK_FINE, "last check",
+                "every copy was read back within %" PRId64 " days", days + 1);
+}
+
+static void
+check_database(struct findings *f, const struct storage_config *c)
+{
+    struct keep *keep = NULL;
+    struct keep_health health;
+    struct err err;
+
+    if (keep_open_catalog(c->pg_conninfo, &keep, &err) < 0 ||
+        keep_health_get(keep, &health, &err) < 0) {
+        finding(f, MARK_BAD, "database", "%s", err.text);
+    } else {
+        finding(f, MARK_FINE, "database", "PostgreSQL answers");
+        check_copies(f, &health);
+    }
+    keep_close(&keep);
+}
+
+static void
+check_certificate_file(struct findings *f, const char *what, const char *data_dir, const char *name)
+{
+    struct ca_certificate certificate;
+    char path[PATH_MAX];
+    struct err err;
+
+    snprintf(path, sizeof path, "%s/%s", data_dir, name);
+    if (ca_read_file(path, &certificate, &err) < 0)
+        finding(f, MARK_BAD, what, "%s", err.text);
+    else
+        check_days(f, what, certificate.not_after_us);
+}
+
+static void
+check_folder(struct findings *f, const char *what, const char *own, const char *data_dir,
+             const char *name)
+{
+    char path[PATH_MAX];
+
+    if (own[0] != '\0')
+        snprintf(path, sizeof path, "%s", own);
+    else
+        snprintf(path, sizeof path, "%s/%s", data_dir, name);
+    check_disk(f, what, path, 20 * giga, giga);
+}
+
+static void
+examine_storage(struct findings *f, const struct storage_config *c)
+{
+    char audit[PATH_MAX];
+
+    check_port(f, "link port", c->link_address, c->link_port);
+    check_port(f, "DICOMweb port", c->web_address, c->web_port);
+    check_port(f, "DICOM port", c->dicom_address, c->dicom_port);
+    check_certificate_file(f, "CA certificate", c->data_dir, "ca/ca.pem");
+    check_certificate_file(f, "server certificate", c->data_dir, "server/server.pem");
+    check_folder(f, "landing disk", c->landing, c->data_dir, "landing");
+    check_folder(f, "first store", c->store_a, c->data_dir, "store-a");
+    check_folder(f, "second store", c->store_b, c->data_dir, "store-b");
+    check_database(f, c);
+    snprintf(audit, sizeof audit, "%s/audit", c->data_dir);
+    check_audit(f, audit);
+}
+
+/* Whose configuration is it? Each knows options that the other does not. */
+static int
+examine(const char *file, struct findings *f, struct err *err)
+{
+    struct gateway_config gateway = {0};
+    struct storage_config storage = {0};
+    struct err other;
+
+    if (config_read(storage_options, ARRAY_LEN(storage_options), file, &storage, err) == 0) {
+        examine_storage(f, &storage);
+        config_fini(storage_options, ARRAY_LEN(storage_options), &storage);
+        return 0;
+    }
+    if (config_read(gateway_options, ARRAY_LEN(gateway_options), file, &gateway, &other) == 0) {
+        examine_gateway(f, &gateway);
+        config_fini(gateway_options, ARRAY_LEN(gateway_options), &gateway);
+        return 0;
+    }
+    if (err->kind != ERR_NOT_FOUND)
+        *err = other;
+    return err_context(err, "neither an archive's nor a gateway's configuration");
+}
+
+int
+cli_doctor(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {NULL, 0, NULL, 0}};
+    struct findings findings = {0};
+    const char *file = NULL;
+    struct err err;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+        if (c == 'c')
+            file = optarg;
+    if (file == NULL || optind != argc) {
+        fputs("radpost doctor --config FILE   (storage.conf or gateway.conf)\n", stderr);
+        return 64;
+    }
+    if (examine(file, &findings, &err) < 0)
+        return cli_fail(&err);
+    if (findings.bads > 0)
+        printf("%zu bad, %zu worth a look\n", findings.bads, findings.looks);
+    else
+        puts(findings.looks > 0 ? "well, with something worth a look" : "all is well");
+    return findings.bads > 0 ? 1 : 0;
+}

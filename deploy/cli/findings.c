@@ -1,0 +1,105 @@
+/* findings.c - the doctor's words, and the checks that gateway and storage share. */
+#include "deploy/cli/findings.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/trust/audit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { SOON_DAYS = 30, ENDING_DAYS = 7, CONNECT_S = 3 };
+static const int64_t day_us = INT64_C(86400000000);
+
+void
+finding(struct findings *f, enum mark mark, const char *what, const char *format, ...)
+{
+    static const char *const words[] = {"fine", "LOOK", "BAD "};
+    va_list args;
+
+    printf("  %s  %-22s ", words[mark], what);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+    f->looks += mark == MARK_LOOK;
+    f->bads += mark == MARK_BAD;
+}
+
+void
+check_port(struct findings *f, const char *what, const char *address, int64_t port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct timeval wait = {.tv_sec = CONNECT_S};
+    int fd;
+
+    if (address[0] == '\0' || strcmp(address, "0.0.0.0") == 0)
+        address = "127.0.0.1";
+    if (inet_pton(AF_INET, address, &to.sin_addr) != 1) {
+        finding(f, MARK_LOOK, what, "%s is no IPv4 address: not tried", address);
+        return;
+    }
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) < 0 ||
+        connect(fd, (const struct sockaddr *)(const void *)&to, sizeof to) < 0)
+        finding(f, MARK_BAD, what, "%s:%" PRId64 " does not answer: %s", address, port,
+                strerror(errno));
+    else
+        finding(f, MARK_FINE, what, "%s:%" PRId64 " answers", address, port);
+    if (fd >= 0)
+        close(fd);
+}
+
+void
+check_disk(struct findings *f, const char *what, const char *path, uint64_t warn_bytes,
+           uint64_t bad_bytes)
+{
+    struct err err;
+    uint64_t free_bytes;
+    int used;
+
+    if (durable_room(path, &free_bytes, &used, &err) < 0) {
+        finding(f, MARK_BAD, what, "%s", err.text);
+        return;
+    }
+    finding(f,
+            free_bytes < bad_bytes    ? MARK_BAD
+            : free_bytes < warn_bytes ? MARK_LOOK
+                                      : MARK_FINE,
+            what, "%.1f GB free, %d %% in use (%s)", (double)free_bytes / 1e9, used, path);
+}
+
+void
+check_days(struct findings *f, const char *what, int64_t not_after_us)
+{
+    int64_t days = (not_after_us - clock_wall_us()) / day_us;
+
+    if (not_after_us < clock_wall_us())
+        finding(f, MARK_BAD, what, "has ended");
+    else
+        finding(f,
+                days <= ENDING_DAYS ? MARK_BAD
+                : days <= SOON_DAYS ? MARK_LOOK
+                                    : MARK_FINE,
+                what, "%" PRId64 " days left", days);
+}
+
+void
+check_audit(struct findings *f, const char *dir)
+{
+    struct audit_verdict verdict;
+    struct err err;
+
+    if (audit_verify(dir, NULL, NULL, &verdict, &err) < 0)
+        finding(f, MARK_BAD, "audit trail", "%s", err.text);
+    else
+        finding(f, MARK_FINE, "audit trail", "whole: %" PRIu64 " entries", verdict.entries);
+}
