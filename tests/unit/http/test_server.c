@@ -752,6 +752,62 @@ malformed_requests_leave_the_server_serving(void **state)
 }
 
 static void
+a_refusal_keeps_the_connection(void **state)
+{
+    static const char two[] = "GET /none HTTP/1.1\r\nHost: x\r\n\r\n"
+                              "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+                              "POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+                              "GET /studies/7 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    char out[8192];
+    int fd = dial();
+
+    (void)state;
+    talk(fd, two, strlen(two), out, sizeof out, 3000);
+    close(fd);
+    assert_int_equal(count_answers(out), 4);
+    assert_non_null(strstr(out, "hello"));
+    assert_non_null(strstr(out, "7|-|GET"));
+}
+
+static void
+a_connection_past_the_limit_waits_or_ends_and_others_are_served(void **state)
+{
+    struct http_table table = {routes, ARRAY_LEN(routes), NULL};
+    struct http_options options = {.address = "127.0.0.1",
+                                   .name = "small",
+                                   .tables = &table,
+                                   .table_count = 1,
+                                   .connections = 2,
+                                   .idle_ms = IDLE_MS};
+    struct http_server *small = NULL, *normal = server;
+    static const char request[] = "GET /studies/1 HTTP/1.1\r\nHost: x\r\n\r\n";
+    char out[4096];
+    struct err err = {0};
+    int one, two, three;
+
+    (void)state;
+    assert_int_equal(http_server_start(&options, &small, &err), 0);
+    server = small;
+    one = dial();
+    two = dial();
+    assert_true(talk(one, request, strlen(request), out, sizeof out, 300) > 0);
+    assert_true(talk(two, request, strlen(request), out, sizeof out, 300) > 0);
+    three = dial();
+    talk(three, request, strlen(request), out, sizeof out, 100);
+    assert_true(talk(one, request, strlen(request), out, sizeof out, 300) > 0);
+    close(one);
+    close(two);
+    close(three);
+    for (int64_t end = clock_mono_ms() + 5000; http_server_connections(small) > 0;)
+        assert_true(clock_mono_ms() < end);
+    one = dial();
+    assert_true(talk(one, request, strlen(request), out, sizeof out, 300) > 0);
+    close(one);
+    server = normal;
+    http_server_stop(&small);
+}
+
+static void
 a_unix_socket_serves_too(void **state)
 {
     char path[108];
@@ -842,6 +898,8 @@ main(void)
         cmocka_unit_test(slow_clients_are_cut_off_and_waiting_handlers_are_not),
         cmocka_unit_test(contradicting_heads_are_refused),
         cmocka_unit_test(malformed_requests_leave_the_server_serving),
+        cmocka_unit_test(a_refusal_keeps_the_connection),
+        cmocka_unit_test(a_connection_past_the_limit_waits_or_ends_and_others_are_served),
         cmocka_unit_test(a_unix_socket_serves_too),
         cmocka_unit_test(a_client_tells_what_is_wrong),
         cmocka_unit_test(an_address_that_is_taken_is_told),

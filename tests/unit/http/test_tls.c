@@ -307,6 +307,26 @@ files_leave_whole_over_tls(void **state)
 }
 
 static void
+a_broken_head_is_answered_once_over_tls(void **state)
+{
+    static const char *const headers[] = {"Content-Length: +5", NULL};
+    struct http_client_options options = {.base_url = base_url, .ca_file = in("ca/ca.pem")};
+    struct http_call call = {.method = "GET", .path = "/open", .headers = headers};
+    struct http_client *client = NULL;
+    struct http_reply reply;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(http_client_new(&options, &client, &err), 0);
+    if (http_client_call(client, &call, &reply, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(reply.status, 400);
+    assert_non_null(strstr(buf_text(&reply.body), "cannot be understood"));
+    http_reply_fini(&reply);
+    http_client_free(&client);
+}
+
+static void
 a_key_of_another_certificate_stops_the_start(void **state)
 {
     struct http_table table = {routes, ARRAY_LEN(routes), NULL};
@@ -337,6 +357,7 @@ main(void)
         cmocka_unit_test(a_server_certificate_is_no_client_certificate),
         cmocka_unit_test(the_client_trusts_its_ca_and_name_only),
         cmocka_unit_test(files_leave_whole_over_tls),
+        cmocka_unit_test(a_broken_head_is_answered_once_over_tls),
         cmocka_unit_test(a_key_of_another_certificate_stops_the_start),
     };
 

@@ -6,7 +6,11 @@
 #include <string.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -25,6 +29,9 @@
 #define TAMPERINGS 1000
 #define FILES 3
 #define LINES_LIMIT 200
+#define KILLS 20
+#define THREADS 16
+#define EACH 25
 
 static char folder[FOLDER_PATH_BYTES];
 
@@ -406,6 +413,40 @@ a_head_that_left_the_house_binds_the_key_holder(void **state)
     assert_int_equal(err.kind, ERR_CONFLICT);
 }
 
+static int
+count_words(const char *text, const char *word)
+{
+    int n = 0;
+
+    for (; (text = strstr(text, word)) != NULL; text++)
+        n++;
+    return n;
+}
+
+/* Entries of the killed children, over all days. */
+static int
+count_kept(const char *dir)
+{
+    DIR *d = opendir(in(dir, "log"));
+    struct dirent *entry;
+    int kept = 0;
+
+    assert_non_null(d);
+    while ((entry = readdir(d)) != NULL) {
+        char name[300], *text;
+        size_t n;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(name, sizeof name, "log/%s", entry->d_name);
+        text = read_text(in(dir, name), &n);
+        kept += count_words(text, "\"kept\":");
+        free(text);
+    }
+    closedir(d);
+    return kept;
+}
+
 /* ---- crashes ---- */
 
 static void
@@ -432,7 +473,7 @@ an_end_torn_anywhere_is_set_aside_and_the_rest_kept(void **state)
     log = read_text(in("c", name), &n);
     assert_true(n > old_n + 300);
 
-    for (size_t cut = old_n; cut <= n; cut += cut < old_n + 20 ? 1 : 23) {
+    for (size_t cut = old_n; cut <= n; cut += cut < old_n + 5 ? 1 : 61) {
         write_text(in("c", name), log, cut);
         write_text(in("c", "HEAD"), head, head_n);
         audit = open_log("c");
@@ -445,6 +486,83 @@ an_end_torn_anywhere_is_set_aside_and_the_rest_kept(void **state)
     free(head);
     free(log);
     clock_unfake();
+}
+
+/* A child appends and tells of each entry that was acknowledged, until it is killed. */
+static void
+append_until_killed(const char *dir, int tell_fd)
+{
+    struct audit *audit = NULL;
+    struct err err = {0};
+
+    if (audit_open(in(dir, ""), "test", &audit, &err) < 0)
+        _exit(1);
+    for (int i = 0;; i++)
+        if (audit_append(audit, &err, AUDIT_RETRIEVED, A_NUMBER("kept", i)) < 0 ||
+            write(tell_fd, &i, sizeof i) != sizeof i)
+            _exit(2);
+}
+
+static void
+what_was_acknowledged_survives_kills(void **state)
+{
+    int total = 0;
+
+    (void)state;
+    for (int round = 0; round < KILLS; round++) {
+        struct audit_verdict v;
+        struct err err = {0};
+        struct audit *audit;
+        int ends[2], told = 0, i;
+        unsigned wanted = 1 + draw(12);
+        pid_t pid;
+
+        assert_int_equal(pipe(ends), 0);
+        pid = fork();
+        if (pid == 0) {
+            close(ends[0]);
+            append_until_killed("k", ends[1]);
+        }
+        close(ends[1]);
+        while (told < (int)wanted && read(ends[0], &i, sizeof i) == sizeof i)
+            told++;
+        kill(pid, SIGKILL);
+        while (read(ends[0], &i, sizeof i) == sizeof i)
+            told++;
+        close(ends[0]);
+        assert_int_equal(waitpid(pid, &i, 0), pid);
+        assert_true(WIFSIGNALED(i));
+        total += told;
+
+        audit = open_log("k");
+        audit_close(&audit);
+        if (verify("k", &v, &err) != 0)
+            fail_msg("round %d: %s", round, err.text);
+    }
+    assert_true(count_kept("k") >= total);
+    print_message("%d kills, %d entries acknowledged, %d kept\n", KILLS, total, count_kept("k"));
+}
+
+static void
+a_full_disk_costs_entries_but_not_the_log(void **state)
+{
+    struct audit *audit = open_log("f");
+    struct rlimit before, none;
+    struct err err = {0};
+
+    (void)state;
+    append(audit, 1);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = before;
+    none.rlim_cur = 100;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    assert_int_equal(audit_append(audit, &err, AUDIT_RETRIEVED, A_NUMBER("i", 2)), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    append(audit, 3);
+    audit_close(&audit);
+    assert_good("f");
 }
 
 static void
@@ -488,25 +606,12 @@ a_second_writer_is_refused(void **state)
 
 /* ---- many at once ---- */
 
-#define THREADS 16
-#define EACH 25
-
 static void *
 append_many(void *arg)
 {
     for (int i = 0; i < EACH; i++)
         append(arg, i);
     return NULL;
-}
-
-static int
-count_words(const char *text, const char *word)
-{
-    int n = 0;
-
-    for (; (text = strstr(text, word)) != NULL; text++)
-        n++;
-    return n;
 }
 
 static void
@@ -598,6 +703,8 @@ main(void)
         cmocka_unit_test(the_first_bad_entry_is_named),
         cmocka_unit_test(a_head_that_left_the_house_binds_the_key_holder),
         cmocka_unit_test(an_end_torn_anywhere_is_set_aside_and_the_rest_kept),
+        cmocka_unit_test(what_was_acknowledged_survives_kills),
+        cmocka_unit_test(a_full_disk_costs_entries_but_not_the_log),
         cmocka_unit_test(a_broken_chain_is_set_aside_and_told),
         cmocka_unit_test(a_second_writer_is_refused),
         cmocka_unit_test(those_who_wait_together_share_a_batch),
