@@ -242,7 +242,7 @@ http_response_queue(struct http_request *req)
     add_header(res, "Content-Security-Policy", flags & HTTP_PAGE ? page_policy : data_policy);
     if (flags & HTTP_NO_STORE || res->status >= 400)
         add_header(res, "Cache-Control", "no-store");
-    if (req->is_early || req->refusal == 400) /* nobody knows where the next request begins */
+    if (req->is_refused) /* who asks for what is not there may mean its next bytes otherwise too */
         MHD_add_response_header(res->mhd, "Connection", "close");
     if (res->status < 400 && !(flags & HTTP_QUIET)) {
         struct log_ctx log = req->server->log;

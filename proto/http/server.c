@@ -91,8 +91,7 @@ take_head(struct http_request *req, const char *method)
     req->method = method;
     http_watch_phase(&req->server->watch, req->conn, HTTP_PHASE_HANDLE);
     http_request_settle(req);
-    req->is_early = req->is_refused && has_long_body(req);
-    if (req->is_early)
+    if (req->is_refused && has_long_body(req))
         return answer_error(req);
     http_watch_phase(&req->server->watch, req->conn, HTTP_PHASE_BODY);
     return MHD_YES;

@@ -102,8 +102,7 @@ struct http_request {
     uint64_t body_n;
     void *state;
     bool is_seen, has_begun, is_answered, is_refused;
-    bool is_early; /* answered while a body may still be on its way */
-    int refusal;   /* HTTP status, with sentence; 0: by err */
+    int refusal; /* HTTP status, with sentence; 0: by err */
     const char *sentence;
     char allow[64]; /* of a 405 */
     struct err err;

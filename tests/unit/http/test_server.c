@@ -752,21 +752,22 @@ malformed_requests_leave_the_server_serving(void **state)
 }
 
 static void
-a_refusal_keeps_the_connection(void **state)
+a_failing_handler_keeps_the_connection_and_a_refusal_ends_it(void **state)
 {
-    static const char two[] = "GET /none HTTP/1.1\r\nHost: x\r\n\r\n"
+    static const char two[] = "GET /retry HTTP/1.1\r\nHost: x\r\n\r\n"
                               "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
                               "POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
-                              "GET /studies/7 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+                              "GET /studies/7 HTTP/1.1\r\nHost: x\r\n\r\n";
     char out[8192];
     int fd = dial();
 
     (void)state;
     talk(fd, two, strlen(two), out, sizeof out, 3000);
     close(fd);
-    assert_int_equal(count_answers(out), 4);
+    assert_int_equal(count_answers(out), 3);
+    assert_non_null(strstr(out, "HTTP/1.1 503"));
     assert_non_null(strstr(out, "hello"));
-    assert_non_null(strstr(out, "7|-|GET"));
+    assert_non_null(strstr(out, "HTTP/1.1 404"));
 }
 
 static void
@@ -898,7 +899,7 @@ main(void)
         cmocka_unit_test(slow_clients_are_cut_off_and_waiting_handlers_are_not),
         cmocka_unit_test(contradicting_heads_are_refused),
         cmocka_unit_test(malformed_requests_leave_the_server_serving),
-        cmocka_unit_test(a_refusal_keeps_the_connection),
+        cmocka_unit_test(a_failing_handler_keeps_the_connection_and_a_refusal_ends_it),
         cmocka_unit_test(a_connection_past_the_limit_waits_or_ends_and_others_are_served),
         cmocka_unit_test(a_unix_socket_serves_too),
         cmocka_unit_test(a_client_tells_what_is_wrong),
