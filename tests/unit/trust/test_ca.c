@@ -12,6 +12,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/trust/ca.h"
+#include "proto/trust/x509.h"
 #include "tests/support/folder.h"
 
 static char folder[FOLDER_PATH_BYTES];
@@ -177,6 +178,30 @@ a_server_certificate_is_kept_while_it_serves(void **state)
     ca_close(&ca);
 }
 
+static void
+a_key_comes_back_from_its_file_and_broken_ones_are_refused(void **state)
+{
+    EVP_PKEY *key = x509_key_new(), *back;
+    uint8_t one[DIGEST_BYTES], two[DIGEST_BYTES];
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(x509_make_folder(in("keys"), &err), 0);
+    assert_int_equal(x509_key_save(key, in("keys"), "a.key", &err), 0);
+    back = x509_key_read(in("keys/a.key"), &err);
+    assert_non_null(back);
+    x509_key_digest(key, one);
+    x509_key_digest(back, two);
+    assert_memory_equal(one, two, DIGEST_BYTES);
+    EVP_PKEY_free(back);
+    EVP_PKEY_free(key);
+    assert_int_equal(durable_put_file(in("keys"), "b.key", "-----BEGIN", 10, &err), 0);
+    assert_null(x509_key_read(in("keys/b.key"), &err));
+    assert_int_equal(err.kind, ERR_REJECT);
+    assert_null(x509_key_read(in("keys/none"), &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+}
+
 int
 main(void)
 {
@@ -185,6 +210,7 @@ main(void)
         cmocka_unit_test(a_client_certificate_names_whom_the_ca_says),
         cmocka_unit_test(a_request_that_was_altered_is_refused),
         cmocka_unit_test(a_server_certificate_is_kept_while_it_serves),
+        cmocka_unit_test(a_key_comes_back_from_its_file_and_broken_ones_are_refused),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
