@@ -11,6 +11,7 @@
 enum { BAD_TRIES = 3 };
 
 static const char taken[] = "other content is kept under this SOP Instance UID at the centre";
+static const char aside[] = "kept aside at the centre: a person has to look";
 
 /* The spool's own words for what went wrong; the plan forgets the entry and the feeder finds it
  * again by its state. */
@@ -161,6 +162,9 @@ settle_object(struct uplink *up, uint64_t id, const struct link_object_state *sa
         return;
     case LINK_SEALED:
         settle_held(up, id, true);
+        return;
+    case LINK_QUARANTINED:
+        settle_quarantine(up, id, conflict_forget(up, id) ? taken : aside);
         return;
     case LINK_CONFLICT:
         conflict_note(up, id);

@@ -11,9 +11,11 @@
 #include <string.h>
 
 static const char *const state_names[LINK_STATES] = {
-    [LINK_WANTED] = "wanted",     [LINK_PARTIAL] = "partial", [LINK_LOOKED] = "looked",
-    [LINK_HELD] = "held",         [LINK_SEALED] = "sealed",   [LINK_DUPLICATE] = "duplicate",
-    [LINK_CONFLICT] = "conflict", [LINK_BAD] = "bad",
+    [LINK_WANTED] = "wanted",     [LINK_PARTIAL] = "partial",
+    [LINK_LOOKED] = "looked",     [LINK_HELD] = "held",
+    [LINK_SEALED] = "sealed",     [LINK_DUPLICATE] = "duplicate",
+    [LINK_CONFLICT] = "conflict", [LINK_QUARANTINED] = "quarantined",
+    [LINK_BAD] = "bad",
 };
 
 const char *

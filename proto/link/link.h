@@ -49,7 +49,9 @@ enum link_state {
     LINK_SEALED,    /* in every required copy, read back and verified */
     LINK_DUPLICATE, /* the same instance is already kept under another file; a receipt will come */
     LINK_CONFLICT,  /* the UID is taken by something else: send it, it is kept aside */
-    LINK_BAD,       /* the whole file's hash disagreed, everything was dropped: send again */
+    LINK_QUARANTINED, /* whole and durable, but kept aside: it contradicts what is kept, or cannot
+                         be read. No receipt comes: a person has to look. */
+    LINK_BAD,         /* the whole file's hash disagreed, everything was dropped: send again */
     LINK_STATES
 };
 

@@ -343,7 +343,9 @@ catalogue(struct keep *k, struct landing_object *o, struct err *err)
         goto out;
     if (end == ARRIVAL_DUPLICATE && landing_file_drop(&o->file, err) < 0)
         goto out;
-    o->state = end == ARRIVAL_DUPLICATE ? LINK_DUPLICATE : LINK_HELD;
+    o->state = end == ARRIVAL_DUPLICATE     ? LINK_DUPLICATE
+               : end == ARRIVAL_QUARANTINED ? LINK_QUARANTINED
+                                            : LINK_HELD;
     o->is_ended = true;
     rc = 0;
 out:

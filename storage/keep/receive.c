@@ -58,6 +58,10 @@ offer_known(const struct offering *f, const struct pg_rows *row, struct err *err
 {
     bool is_sealed = pg_truth(row, 0, 1);
 
+    if (pg_truth(row, 0, 3)) {
+        tell_state(f->out, f->o->object, LINK_QUARANTINED, NULL);
+        return 0;
+    }
     if ((is_sealed || strcmp(pg_text(row, 0, 2), f->sender->device) != 0) &&
         promise_receipt(f, pg_int(row, 0, 0), err) < 0)
         return -1;
@@ -191,7 +195,8 @@ out:
 /* ---- bundles ---- */
 
 struct touched {
-    struct landing_object *o; /* NULL: it is in the catalog already */
+    struct landing_object *o; /* NULL: it is in the catalog already, as known says */
+    enum link_state known;
     uint8_t object[32];
     struct ranges written;
 };
@@ -235,7 +240,7 @@ keep_bundle_free(struct keep_bundle **bundle)
 /* Pieces for what is catalogued already are let through: the answer to an earlier bundle was lost.
  */
 static int
-check_known(struct keep_bundle *b, const uint8_t object[32], struct err *err)
+find_known(struct keep_bundle *b, const uint8_t object[32], enum link_state *out, struct err *err)
 {
     static const char *const queries[] = {"instance_by_object", "duplicate_by_object"};
 
@@ -247,6 +252,8 @@ check_known(struct keep_bundle *b, const uint8_t object[32], struct err *err)
                      err) < 0)
             return -1;
         is_there = pg_rows_count(rows) > 0;
+        if (is_there)
+            *out = i == 1 ? LINK_DUPLICATE : pg_truth(rows, 0, 3) ? LINK_QUARANTINED : LINK_HELD;
         pg_rows_free(&rows);
         if (is_there)
             return 0;
@@ -272,7 +279,7 @@ touch(struct keep_bundle *b, const uint8_t object[32], struct touched **out, str
         return err_set(err, ERR_REJECT, "too many objects in one bundle");
     memcpy(t.object, object, 32);
     if (landing_take(b->k, b->tenant, object, &t.o, err) < 0 &&
-        (err->kind != ERR_NOT_FOUND || check_known(b, object, err) < 0))
+        (err->kind != ERR_NOT_FOUND || find_known(b, object, &t.known, err) < 0))
         return -1;
     b->touched = mem_grow(b->touched, (b->n + 1) * sizeof *b->touched);
     b->touched[b->n] = t;
@@ -332,7 +339,7 @@ keep_bundle_end(struct keep_bundle *b, struct link_answer *out, struct err *err)
 
         answer.count = i + 1;
         if (t->o == NULL) {
-            tell_state(&answer.objects[i], t->object, LINK_HELD, NULL);
+            tell_state(&answer.objects[i], t->object, t->known, NULL);
             continue;
         }
         gate_lock(&t->o->gate);

@@ -101,10 +101,11 @@ SELECT nextval('receipt_seq'), r.tenant_id, r.device, r.object, r.sop_instance, 
     (SELECT count(*) FROM pack_copies c WHERE c.pack = p.id), $2
 FROM (
     SELECT i.tenant_id, i.device, i.object, i.sop_instance, s.study_uid, i.pack
-    FROM instances i JOIN studies s ON s.id = i.study WHERE i.pack = $1 AND i.way = 'link'
+    FROM instances i JOIN studies s ON s.id = i.study WHERE i.pack = $1 AND i.way = 'link' AND NOT i.is_quarantined
     UNION
     SELECT i.tenant_id, d.device, d.object, i.sop_instance, s.study_uid, i.pack
     FROM duplicates d JOIN instances i ON i.id = d.instance JOIN studies s ON s.id = i.study WHERE i.pack = $1
+        AND NOT i.is_quarantined
 ) r JOIN packs p ON p.id = r.pack
 ON CONFLICT (tenant_id, device, object) DO NOTHING
 

@@ -227,7 +227,8 @@ a_file_that_is_not_what_its_offer_says_is_set_aside(void **state)
     lie.pixels[3] ^= 1;
     OK(keep_offer(a.keep, &gate, &offer, &answer, &err));
     link_answer_free(&answer);
-    assert_int_equal(archive_send(&a, &gate, &lie, &file), LINK_HELD);
+    assert_int_equal(archive_send(&a, &gate, &lie, &file), LINK_QUARANTINED);
+    assert_int_equal(archive_send(&a, &gate, &lie, &file), LINK_QUARANTINED); /* said again */
     buf_init(&junk, 1000);
     buf_add(&junk, text, sizeof text);
     digest_bytes(junk.bytes, junk.n, lie.object);
@@ -235,7 +236,7 @@ a_file_that_is_not_what_its_offer_says_is_set_aside(void **state)
     snprintf(lie.sop_instance, LINK_UID_SIZE, "1.2.3.1.2");
     OK(keep_offer(a.keep, &gate, &offer, &answer, &err));
     link_answer_free(&answer);
-    assert_int_equal(archive_send(&a, &gate, &lie, &junk), LINK_HELD);
+    assert_int_equal(archive_send(&a, &gate, &lie, &junk), LINK_QUARANTINED);
 
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.whole, 0);
