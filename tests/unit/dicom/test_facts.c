@@ -1,6 +1,7 @@
 /* test_facts.c - names, descriptions and geometry as they should be read, from the set of character
  * sets and a few images. Skipped when ../shared/data is absent. */
 #include "proto/base/durable.h"
+#include "proto/dicom/charset.h"
 #include "proto/dicom/facts.h"
 
 #include <setjmp.h>
