@@ -303,9 +303,15 @@ find_set(const char *term, size_t n, bool *out_extended)
 void
 dcm_charset_begin(struct dcm_charset *cs, const char *declared, size_t n, const char *profile)
 {
-    bool has_profile = profile != NULL && profile[0] != '\0';
+    bool has_profile = profile != NULL && profile[0] != '\0', ignored;
     const char *end;
     size_t row;
+
+    /* A profile that nobody knows is no profile. */
+    end = has_profile ? strchr(profile, '\\') : NULL;
+    if (has_profile && find_set(profile, end != NULL ? (size_t)(end - profile) : strlen(profile),
+                                &ignored) == ARRAY_LEN(sets))
+        has_profile = false;
 
     *cs = (struct dcm_charset){.is_utf8 = true, .is_utf8_han = true, .is_gb18030_han = true};
     if (has_profile) {
@@ -327,7 +333,7 @@ dcm_charset_begin(struct dcm_charset *cs, const char *declared, size_t n, const 
         row = ROW_ASCII;
     }
     cs->initial = (uint8_t)row;
-    cs->has_profile = has_profile && row != ARRAY_LEN(sets);
+    cs->has_profile = has_profile;
     cs->method = cs->has_profile ? DCM_TEXT_PROFILE : DCM_TEXT_ASCII;
 }
 
@@ -379,8 +385,9 @@ dcm_charset_look(struct dcm_charset *cs, const uint8_t *bytes, size_t n)
     bool has_high = false, has_escape = false;
     struct buf text;
 
-    if (n > LIMIT_ELEMENT_TEXT_BYTES)
-        n = LIMIT_ELEMENT_TEXT_BYTES;
+    if (n > LIMIT_ELEMENT_TEXT_BYTES) /* and not half a character at the end */
+        for (n = LIMIT_ELEMENT_TEXT_BYTES; n > 0 && bytes[n - 1] >= 0x80; n--)
+            ;
     for (size_t i = 0; i < n; i++) {
         has_high |= bytes[i] >= 0x80;
         has_escape |= bytes[i] == ESC;

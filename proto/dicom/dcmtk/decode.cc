@@ -30,7 +30,7 @@ void
 register_codecs()
 {
     OFLog::configure(OFLogger::OFF_LOG_LEVEL);
-    /* its dictionary is a file that is read when first asked for: ask now, before a sandbox closes */
+    /* Its dictionary is a file, read when first asked for: ask before a sandbox closes. */
     dcmDataDict.rdlock();
     dcmDataDict.rdunlock();
     DJDecoderRegistration::registerCodecs(EDC_never, EUC_never, EPC_colorByPixel);
