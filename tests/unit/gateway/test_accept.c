@@ -399,6 +399,41 @@ stock_sender_is_taken_whole(void **state)
     free(ids);
 }
 
+static void
+sixteen_associations_at_once_lose_and_double_nothing(void **state)
+{
+    static const char *const source = "../shared/bench/dsend.c";
+    char port[8], out[8192], *dsend = mem_printf("%s/dsend", dir);
+    uint64_t *ids = NULL;
+    struct spool_health health;
+    struct buf list;
+
+    (void)state;
+    if (access(source, R_OK) < 0 || access(DATA "ct-series", R_OK) < 0 || !program_is_there("cc")) {
+        print_message("SKIPPED: no ../shared/bench, ../shared/data or cc\n");
+        free(dsend);
+        skip();
+    }
+    assert_int_equal(program_compile(source, dsend), 0);
+    put_devices("DSEND *\n");
+    snprintf(port, sizeof port, "%u", accept_port(door));
+    const char *argv[] = {dsend, "-p", port, "-c", "RADPOST", "-n", "16", NULL};
+    buf_init(&list, 65536);
+    for (int i = 0; i < 160; i++)
+        buf_add_text(&list, DATA "transfer-syntaxes/ct-explicit-le.dcm\n");
+
+    int rc = program_run(argv, buf_text(&list), out, sizeof out);
+
+    print_message("%s", out);
+    assert_int_equal(rc, 0);
+    assert_int_equal(entries(&ids), 160);
+    spool_health(spool, &health);
+    assert_in_range(health.syncs, 1, 160); /* some commits shared one */
+    buf_fini(&list);
+    free(ids);
+    free(dsend);
+}
+
 /* Only what ends well may be in the spool: store-ok, the slow one, and the one whose data set names
  * another instance (told apart when it is inspected). */
 static void
@@ -458,6 +493,8 @@ main(void)
         cmocka_unit_test(device_lines_are_read_or_refused),
         cmocka_unit_test(list_of_refused_stays_bounded_and_loses_the_oldest),
         cmocka_unit_test_setup_teardown(stock_sender_is_taken_whole, begin, end),
+        cmocka_unit_test_setup_teardown(sixteen_associations_at_once_lose_and_double_nothing, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(hostile_peers_leave_the_door_open_and_the_spool_clean,
                                         begin, end),
     };
