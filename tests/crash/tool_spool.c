@@ -377,6 +377,82 @@ judge(const char *dir, const char *ledger)
     return wrong > 0;
 }
 
+/* What lies there, whoever sent it; wrong when it is not what was received. */
+static int
+sums(const char *dir)
+{
+    struct spool *sp = open_spool(dir);
+    struct spool_filter all = {0};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(sp, &all, &ids, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct spool_entry *e = NULL;
+        struct spool_bytes at = {.fd = -1};
+        uint8_t sha256[32] = {0};
+        char hex[65];
+        struct err err;
+
+        if (spool_load(sp, ids[i], &e, &err) < 0 ||
+            spool_source_received(sp, ids[i], &at, &err) < 0 ||
+            digest_file(at.fd, at.offset, at.size, sha256, &err) < 0 ||
+            memcmp(sha256, e->received_sha256, 32) != 0)
+            blame(ids[i], "its bytes are not those that were received");
+        hex_encode(sha256, 32, hex);
+        printf("%s %s\n", e != NULL ? e->meta.sop_instance : "?", hex);
+        if (at.fd >= 0)
+            close(at.fd);
+        spool_entry_free(&e);
+    }
+    free(ids);
+    spool_close(&sp);
+    return wrong > 0;
+}
+
+static int
+export_one(struct spool *sp, uint64_t id, const char *to)
+{
+    struct spool_entry *e = NULL;
+    struct spool_bytes at = {.fd = -1};
+    char path[PATH_MAX];
+    uint8_t *bytes = NULL;
+    struct err err;
+    int fd = -1, rc = -1;
+
+    if (spool_load(sp, id, &e, &err) == 0 && spool_source_received(sp, id, &at, &err) == 0) {
+        snprintf(path, sizeof path, "%s/%s.dcm", to, e->meta.sop_instance);
+        bytes = mem_new(at.size);
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd >= 0 && durable_read_at(at.fd, bytes, at.size, at.offset, &err) == 0)
+            rc = durable_write(fd, bytes, at.size, &err);
+    }
+    if (fd >= 0)
+        close(fd);
+    if (at.fd >= 0)
+        close(at.fd);
+    free(bytes);
+    spool_entry_free(&e);
+    return rc;
+}
+
+static int
+export_all(const char *dir, const char *to)
+{
+    struct spool *sp = open_spool(dir);
+    struct spool_filter all = {0};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(sp, &all, &ids, &n);
+    for (size_t i = 0; i < n; i++)
+        if (export_one(sp, ids[i], to) < 0)
+            blame(ids[i], "cannot be exported");
+    free(ids);
+    spool_close(&sp);
+    return wrong > 0;
+}
+
 /* ---- a full disk ---- */
 
 /* Commit one and note what was told. */
@@ -430,9 +506,13 @@ main(int argc, char **argv)
     }
     if (argc == 4 && strcmp(argv[1], "judge") == 0)
         return judge(argv[2], argv[3]);
+    if (argc == 3 && strcmp(argv[1], "sums") == 0)
+        return sums(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "export") == 0)
+        return export_all(argv[2], argv[3]);
     if (argc == 5 && strcmp(argv[1], "full") == 0)
         return fill(argv[2], argv[3], argv[4]);
-    fprintf(stderr, "tool_spool send DIR LEDGER FROM COUNT THREADS | judge DIR LEDGER | "
+    fprintf(stderr, "tool_spool send DIR LEDGER FROM COUNT THREADS | judge DIR LEDGER | sums DIR | "
                     "full DIR LEDGER BALLAST\n");
     return 2;
 }
