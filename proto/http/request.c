@@ -168,6 +168,16 @@ count_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *v
     return MHD_YES;
 }
 
+/* On a unix socket a proxy of ours is in front, and it says what the client spoke. */
+static bool
+is_https(struct http_request *req)
+{
+    const char *proto = http_header(req, "X-Forwarded-Proto");
+
+    return req->server->is_tls ||
+           (req->server->unix_path != NULL && proto != NULL && strcasecmp(proto, "https") == 0);
+}
+
 static void
 settle_head(struct http_request *req)
 {
@@ -182,7 +192,7 @@ settle_head(struct http_request *req)
         http_request_refuse(req, 400, "The request's headers contradict each other.");
     else if (host != NULL && !http_host_is_plain(host))
         http_request_refuse(req, 400, "The Host header is not a host.");
-    snprintf(req->origin, sizeof req->origin, "%s://%s", req->server->is_tls ? "https" : "http",
+    snprintf(req->origin, sizeof req->origin, "%s://%s", is_https(req) ? "https" : "http",
              host != NULL && http_host_is_plain(host) ? host : "localhost");
 }
 

@@ -34,6 +34,16 @@ audit_today(char out[AUDIT_DATE_BYTES])
 }
 
 /* Open the file of a day, with its header if it is new. */
+/* Also when that cannot be told: then opening it will say why. */
+static bool
+has(const struct audit *a, const char *name)
+{
+    char path[AUDIT_PATH_BYTES];
+
+    audit_path(a, name, path);
+    return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
 int
 audit_open_day(struct audit *a, const char *date, struct err *err)
 {
@@ -42,7 +52,7 @@ audit_open_day(struct audit *a, const char *date, struct err *err)
 
     snprintf(name, sizeof name, "log/%s.log", date);
     audit_path(a, name, path);
-    if (access(path, F_OK) < 0) {
+    if (!has(a, name)) {
         audit_file_header(&a->durable, header);
         if (durable_put_file(a->dir, name, header, strlen(header), err) < 0)
             return -1;
@@ -87,15 +97,6 @@ lock_folder(struct audit *a, struct err *err)
     if (flock(a->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return err_sys(err, ERR_CONFLICT, "another process writes this audit log");
     return 0;
-}
-
-static bool
-has(const struct audit *a, const char *name)
-{
-    char path[AUDIT_PATH_BYTES];
-
-    audit_path(a, name, path);
-    return access(path, F_OK) == 0;
 }
 
 static int
@@ -177,9 +178,15 @@ read_file_start(const struct audit *a, const char *name, struct audit_place *out
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_sys(err, ERR_RETRY, "open %s", path);
-    k = pread(fd, text, sizeof text - 1, 0);
+    do
+        k = pread(fd, text, sizeof text - 1, 0);
+    while (k < 0 && errno == EINTR);
+    if (k < 0)
+        err_sys(err, ERR_RETRY, "read %s", path);
     close(fd);
-    if (k <= 0 || sscanf(text, "radpost-audit 1 after %20[0-9] %64[0-9a-f]", number, hex) != 2 ||
+    if (k < 0)
+        return -1;
+    if (sscanf(text, "radpost-audit 1 after %20[0-9] %64[0-9a-f]", number, hex) != 2 ||
         text_to_u64(number, UINT64_MAX, &out->n) < 0 ||
         hex_decode(hex, out->hash, DIGEST_BYTES) < 0)
         return err_set(err, ERR_CONFLICT, "%s is no audit log", name);

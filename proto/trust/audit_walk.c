@@ -72,10 +72,10 @@ audit_files_free(char ***names, size_t count)
     free(TAKE(*names));
 }
 
-/* 1: *out is a line of *out_n bytes without its end; 0: the file ends; -1: it ends within a line,
- * or the line is too long. */
+/* 1: *out is a line of *out_n bytes without its end; 0: the file ends; -1 and ERR_CONFLICT: it ends
+ * within a line, or the line is too long; ERR_RETRY: it cannot be read. */
 static int
-next_line(struct lines *l, char **out, size_t *out_n)
+next_line(struct lines *l, char **out, size_t *out_n, struct err *err)
 {
     for (;;) {
         char *end = memchr(l->bytes + l->begin, '\n', l->end - l->begin);
@@ -88,18 +88,20 @@ next_line(struct lines *l, char **out, size_t *out_n)
             l->begin += *out_n + 1;
             l->offset += *out_n + 1;
             l->line++;
-            return *out_n < AUDIT_LINE_BYTES ? 1 : -1;
+            return *out_n < AUDIT_LINE_BYTES ? 1 : err_set(err, ERR_CONFLICT, "a line is too long");
         }
         if (l->end - l->begin >= AUDIT_LINE_BYTES)
-            return -1;
+            return err_set(err, ERR_CONFLICT, "a line is too long");
         memmove(l->bytes, l->bytes + l->begin, l->end - l->begin);
         l->end -= l->begin;
         l->begin = 0;
         k = read(l->fd, l->bytes + l->end, sizeof l->bytes - l->end);
         if (k < 0 && errno == EINTR)
             continue;
-        if (k <= 0)
-            return k == 0 && l->end == 0 ? 0 : -1;
+        if (k < 0)
+            return err_sys(err, ERR_RETRY, "read");
+        if (k == 0)
+            return l->end == 0 ? 0 : err_set(err, ERR_CONFLICT, "the file ends within a line");
         l->end += (size_t)k;
     }
 }
@@ -189,10 +191,13 @@ read_header(struct audit_walk *w, struct lines *l, struct err *err)
 {
     char wanted[160], *line;
     size_t n;
+    int rc = next_line(l, &line, &n, err);
 
+    if (rc < 0)
+        return -1;
     audit_file_header(&w->at, wanted);
     wanted[strlen(wanted) - 1] = '\0';
-    if (next_line(l, &line, &n) != 1 || strcmp(line, wanted) != 0)
+    if (rc == 0 || strcmp(line, wanted) != 0)
         return err_set(err, ERR_CONFLICT, "its first line does not follow from the file before");
     w->sealed_end = l->offset;
     return 0;
@@ -207,13 +212,13 @@ read_lines(struct audit_walk *w, struct lines *l, struct err *err)
 
     if (read_header(w, l, err) < 0)
         return -1;
-    while ((rc = next_line(l, &line, &n)) == 1) {
+    while ((rc = next_line(l, &line, &n, err)) == 1) {
         if (read_line(w, line, n, err) < 0)
             return -1;
         if (w->sealed.n == w->at.n)
             w->sealed_end = l->offset;
     }
-    return rc == 0 ? 0 : err_set(err, ERR_CONFLICT, "the file ends within a line");
+    return rc;
 }
 
 int
