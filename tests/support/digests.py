@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """digests.py [--openjpeg | --ffmpeg] FILE... - the judge: pixels and dataset digests of DICOM files.
 
-Prints one JSON line a file: file, sop_instance, syntax, pixels, dataset, decoder; or file and error. The definition is
+Prints one JSON line a file: file, sop_instance, study, class, syntax, pixels, dataset, decoder; or file and error. The definition is
 docs/formats/digests.md. Shares no code with Radpost: parsing is pydicom's; RLE is decoded by pydicom, JPEG lossless and
 JPEG-LS by GDCM (by DCMTK where GDCM refuses), JPEG 2000 by ffmpeg's own decoder (OpenJPEG where that refuses, and for
 HTJ2K), deflated frames by zlib. --openjpeg and --ffmpeg allow only that one for JPEG 2000.
@@ -419,8 +419,9 @@ def judge(path):
     syntax = str(ds.file_meta.TransferSyntaxUID)
     dataset = dataset_digest(ds)
     pixels, decoder = pixels_digest(ds, syntax)
-    return {"file": path, "sop_instance": str(ds.get("SOPInstanceUID", "")), "syntax": syntax, "pixels": pixels,
-            "dataset": dataset, "decoder": decoder}
+    return {"file": path, "sop_instance": str(ds.get("SOPInstanceUID", "")), "study": str(ds.get("StudyInstanceUID", "")),
+            "class": str(ds.get("SOPClassUID", "")), "syntax": syntax, "pixels": pixels, "dataset": dataset,
+            "decoder": decoder}
 
 
 def main():
