@@ -138,6 +138,30 @@ http_host_is_plain(const char *host)
     return host[0] != '\0' && strlen(host) < 128;
 }
 
+/* host:port is in a list "a.example,b.example". */
+static bool
+is_listed(const char *host, size_t n, const char *list)
+{
+    while (list != NULL && *list != '\0') {
+        size_t k = strcspn(list, ",");
+
+        if (k == n && strncasecmp(list, host, n) == 0)
+            return true;
+        list += k + (list[k] == ',');
+    }
+    return false;
+}
+
+bool
+http_host_is_local(const char *host, const char *also)
+{
+    size_t n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+
+    if (host[0] == '[' || strspn(host, "0123456789.") == n)
+        return true;
+    return is_listed(host, n, "localhost") || is_listed(host, n, also);
+}
+
 void
 http_request_refuse(struct http_request *req, int status, const char *sentence)
 {
@@ -192,6 +216,9 @@ settle_head(struct http_request *req)
         http_request_refuse(req, 400, "The request's headers contradict each other.");
     else if (host != NULL && !http_host_is_plain(host))
         http_request_refuse(req, 400, "The Host header is not a host.");
+    else if (host != NULL && req->server->is_loopback &&
+             !http_host_is_local(host, req->server->options.hosts))
+        http_request_refuse(req, 421, "This server is reached by its address only.");
     snprintf(req->origin, sizeof req->origin, "%s://%s", is_https(req) ? "https" : "http",
              host != NULL && http_host_is_plain(host) ? host : "localhost");
 }

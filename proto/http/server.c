@@ -309,6 +309,9 @@ listen_tcp(struct http_server *server, const struct addrinfo *at, struct err *er
         getsockname(server->listen_fd, &bound.any, &n) < 0)
         return err_sys(err, ERR_RETRY, "listen at %s port %u", server->options.address,
                        server->options.port);
+    server->is_loopback = bound.any.sa_family == AF_INET
+                              ? ntohl(bound.in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET
+                              : IN6_IS_ADDR_LOOPBACK(&bound.in6.sin6_addr);
     server->port = ntohs(bound.any.sa_family == AF_INET ? bound.in.sin_port : bound.in6.sin6_port);
     return 0;
 }

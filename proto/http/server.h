@@ -15,6 +15,8 @@
  *    answer is cut off (LIMIT_MS_HTTP_IDLE); one that waits for a handler is not.
  * 4. What fails answers the kind's public sentence and an id: {"error": "...", "id": "..."}; the
  *    operator's text goes to the log under that id. URLs are never logged, only patterns.
+ * 5. A server that listens on a loopback address is reached by an address or "localhost" only: a
+ * page from elsewhere cannot lead a browser here under a name of its own (DNS rebinding).
  *
  * Threads: begin, on_body, handle, end of one request run in one thread; different requests at
  * once. A route's user pointer is shared by all. */
@@ -89,6 +91,7 @@ struct http_options {
     unsigned connections;    /* 0: LIMIT_HTTP_CONNECTIONS */
     int64_t idle_ms;         /* 0: LIMIT_MS_HTTP_IDLE */
     const char *name;        /* in the log: "storage/link" */
+    const char *hosts;       /* "a.example,b.example": further names in Host, see invariant 5 */
     const struct http_table *tables;
     size_t table_count;
     /* Called for every request to a route that is not for anyone. Certificate: kind, tenant, device

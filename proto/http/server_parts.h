@@ -60,7 +60,7 @@ struct http_server {
     char *name;
     struct http_table *tables;
     char *certificate, *key, *client_ca; /* PEM text */
-    bool is_tls;
+    bool is_tls, is_loopback;
     int listen_fd;
     uint16_t port;
     char *unix_path;
@@ -117,6 +117,8 @@ void http_request_settle(struct http_request *req);
 void http_request_refuse(struct http_request *req, int status, const char *sentence);
 /* The host part of Host is letters, digits and .:-[] only. */
 bool http_host_is_plain(const char *host);
+/* An address, "localhost", or one of the names in also (NULL: none); the port does not matter. */
+bool http_host_is_local(const char *host, const char *also);
 
 /* response.c */
 void http_response_fini(struct http_response *res);

@@ -247,6 +247,7 @@ world_start(void **state)
     struct http_table table = {world_routes, world_route_count, NULL};
     struct http_options options = {.address = "127.0.0.1",
                                    .name = "test",
+                                   .hosts = "archive.test,example.com",
                                    .tables = &table,
                                    .table_count = 1,
                                    .idle_ms = WORLD_IDLE_MS,

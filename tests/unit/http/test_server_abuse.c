@@ -20,7 +20,8 @@ end_runs_once_for_each_begin(void **state)
 {
     int begun = world_counts.begun, fd;
     char out[4096];
-    static const char torn[] = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nabc";
+    static const char torn[] =
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\nabc";
 
     (void)state;
     fd = world_dial();
@@ -36,7 +37,7 @@ end_runs_once_for_each_begin(void **state)
 static void
 a_handler_learns_that_its_client_left(void **state)
 {
-    static const char request[] = "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char request[] = "GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n";
     int begun = world_counts.begun, fd = world_dial();
     char out[64];
 
@@ -55,8 +56,8 @@ slow_clients_are_cut_off_and_waiting_handlers_are_not(void **state)
     static const char *const starts[] = {
         "",
         "GET /stud",
-        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nabc",
-        "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\nabc",
+        "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n",
     };
     int fds[ARRAY_LEN(starts)];
     struct pollfd p;
@@ -81,16 +82,47 @@ slow_clients_are_cut_off_and_waiting_handlers_are_not(void **state)
 }
 
 static void
+a_loopback_server_answers_to_addresses_only(void **state)
+{
+    static const struct {
+        const char *host, *answer;
+    } rows[] = {
+        {"127.0.0.1:80", "HTTP/1.1 200"},
+        {"localhost", "HTTP/1.1 200"},
+        {"LOCALHOST:8042", "HTTP/1.1 200"},
+        {"[::1]:80", "HTTP/1.1 200"},
+        {"evil.example", "HTTP/1.1 421"},
+        {"127.0.0.1.evil.example", "HTTP/1.1 421"},
+        {"localhost.evil.example:80", "HTTP/1.1 421"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char request[200], out[4096];
+        int fd = world_dial();
+        int n = snprintf(request, sizeof request, "GET /studies/1 HTTP/1.1\r\nHost: %s\r\n\r\n",
+                         rows[i].host);
+
+        world_talk(fd, request, (size_t)n, out, sizeof out, 200);
+        if (strncmp(out, rows[i].answer, strlen(rows[i].answer)) != 0)
+            fail_msg("%s: wanted %s, got %.20s", rows[i].host, rows[i].answer, out);
+        close(fd);
+    }
+}
+
+static void
 contradicting_heads_are_refused(void **state)
 {
     static const char *const rows[] = {
-        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: "
+        "4\r\n\r\nabcd",
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n"
         "3\r\nabc\r\n0\r\n\r\n",
-        "GET /studies/1 HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        "GET /studies/1 HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n",
         "GET /studies/1 HTTP/1.1\r\nHost: x/../y\r\n\r\n",
         "GET /studies/1 HTTP/1.1\r\n\r\n",
-        "GET * HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET * HTTP/1.1\r\nHost: localhost\r\n\r\n",
     };
 
     (void)state;
@@ -170,10 +202,11 @@ malformed_requests_leave_the_server_serving(void **state)
 static void
 a_failing_handler_keeps_the_connection_and_a_refusal_ends_it(void **state)
 {
-    static const char two[] = "GET /retry HTTP/1.1\r\nHost: x\r\n\r\n"
-                              "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
-                              "POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
-                              "GET /studies/7 HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char two[] =
+        "GET /retry HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
+        "POST /none HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
+        "GET /studies/7 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     char out[8192];
     int fd = world_dial();
 
@@ -197,7 +230,7 @@ a_connection_past_the_limit_waits_or_ends_and_others_are_served(void **state)
                                    .connections = 2,
                                    .idle_ms = WORLD_IDLE_MS};
     struct http_server *small = NULL, *normal = world_server;
-    static const char request[] = "GET /studies/1 HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char request[] = "GET /studies/1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     char out[4096];
     struct err err = {0};
     int one, two, three;
@@ -231,6 +264,7 @@ main(void)
         cmocka_unit_test(end_runs_once_for_each_begin),
         cmocka_unit_test(a_handler_learns_that_its_client_left),
         cmocka_unit_test(slow_clients_are_cut_off_and_waiting_handlers_are_not),
+        cmocka_unit_test(a_loopback_server_answers_to_addresses_only),
         cmocka_unit_test(contradicting_heads_are_refused),
         cmocka_unit_test(malformed_requests_leave_the_server_serving),
         cmocka_unit_test(a_failing_handler_keeps_the_connection_and_a_refusal_ends_it),
