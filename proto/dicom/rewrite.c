@@ -31,7 +31,7 @@ rewrite_dataset(const uint8_t *dataset, size_t n, enum dcm_coding from,
     struct emitter m;
     struct dcm_walk walk;
     struct dcm_element e;
-    bool is_passed_over = false; /* inside encapsulated pixel data */
+    bool is_passed_over = false; /* inside encapsulated pixels */
 
     dcm_walk_init(&walk, dataset, n, from, DCM_WALK_WHOLE);
     emit_init(&m, head, to);
@@ -48,6 +48,9 @@ rewrite_dataset(const uint8_t *dataset, size_t n, enum dcm_coding from,
         } else if (e.event == DCM_ELEMENT &&
                    ((e.tag & 0xFFFF) == 0 || (e.depth == 0 && is_of_old_coding(e.tag)))) {
             continue;
+        } else if (to == DCM_IMPLICIT_LE && e.event == DCM_FRAGMENTS) {
+            emit_header(m.out, to, e.tag, "OW", 0); /* an icon's: it has no implicit form */
+            is_passed_over = true;
         } else if (!dcm_change_element(change, &e, dataset + e.value_at, to, m.out) &&
                    emit_event(&m, &e, dataset, err) < 0) {
             return -1;
