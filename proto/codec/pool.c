@@ -49,7 +49,7 @@ static int send_request(int socket, const struct wire_request *request, const in
                         struct err *err);
 static int receive_reply(struct worker *w, struct wire_reply *out, int64_t wait_ms,
                          struct err *err);
-static void limit_cpu(pid_t pid);
+static void limit_cpu(pid_t pid, uint64_t source_bytes);
 static int reopen_read_only(int fd, struct err *err);
 static int seal(int fd, uint64_t expected, struct err *err);
 static bool is_sane(const struct wire_reply *reply);
@@ -133,7 +133,7 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
     w = take(pool);
     if (w->pid == 0 && (worker_start(w, err) < 0 || worker_greet(w, err) < 0))
         goto out;
-    limit_cpu(w->pid);
+    limit_cpu(w->pid, request->size);
     if (send_request(w->socket, request, fds, err) < 0 ||
         receive_reply(w, &reply, (int64_t)LIMIT_MS_CODEC_JOB, err) < 0 ||
         (reply.rc == 0 && (seal(fds[WIRE_FD_OUT], reply.out_n, err) < 0 ||
@@ -344,15 +344,17 @@ receive_reply(struct worker *w, struct wire_reply *out, int64_t wait_ms, struct 
 
 /* So much more than it has used until now; a worker cannot catch the signal. */
 static void
-limit_cpu(pid_t pid)
+limit_cpu(pid_t pid, uint64_t source_bytes)
 {
+    uint64_t seconds = LIMIT_WORKER_CPU_BASE_S + (source_bytes >> 20) * LIMIT_WORKER_CPU_MIB_S;
     struct rlimit most = {RLIM_INFINITY, RLIM_INFINITY};
     struct timespec used;
     clockid_t clock;
 
     if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
         return; /* it is gone: sending will say so */
-    most.rlim_cur = (rlim_t)used.tv_sec + LIMIT_WORKER_CPU_S;
+    most.rlim_cur =
+        (rlim_t)used.tv_sec + (seconds < LIMIT_WORKER_CPU_S ? seconds : LIMIT_WORKER_CPU_S);
     (void)prlimit(pid, RLIMIT_CPU, &most, NULL);
 }
 

@@ -57,7 +57,10 @@ sandbox_enter(struct err *err)
         limit(RLIMIT_NOFILE, DESCRIPTORS_MOST, "descriptors", err) < 0 ||
         limit(RLIMIT_FSIZE, LIMIT_OBJECT_BYTES, "file size", err) < 0)
         goto out;
-    if (!IS_SANITIZED && limit(RLIMIT_AS, LIMIT_WORKER_MEMORY_BYTES, "memory", err) < 0)
+    /* memory of its own; beside it, the source is mapped, which may be larger than memory is */
+    if (!IS_SANITIZED &&
+        (limit(RLIMIT_DATA, LIMIT_WORKER_MEMORY_BYTES, "memory", err) < 0 ||
+         limit(RLIMIT_AS, LIMIT_WORKER_MEMORY_BYTES + LIMIT_OBJECT_BYTES, "addresses", err) < 0))
         goto out;
     if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         (void)err_sys(err, ERR_FATAL, "prctl");

@@ -4,6 +4,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
+#include "proto/base/limits.h"
 #include "proto/codec/codestream.h"
 #include "tests/support/sample_image.h"
 
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -227,10 +229,14 @@ start(void **state)
 static int
 stop(void **state)
 {
+    struct rusage used;
+
     (void)state;
-    print_message("%u jobs were ended with their worker\n", deaths);
     codec_pool_free(&pool);
-    return 0;
+    assert_int_equal(getrusage(RUSAGE_CHILDREN, &used), 0);
+    print_message("%u jobs were ended with their worker; the largest had %ld MiB\n", deaths,
+                  used.ru_maxrss >> 10);
+    return (uint64_t)used.ru_maxrss << 10 > LIMIT_WORKER_MEMORY_BYTES;
 }
 
 int
