@@ -7,8 +7,8 @@
  *   declared GB18030, GBK      UTF-8 if every text is UTF-8 of Han, else GB18030
  *   declared with ISO 2022     by its escapes; a text with high bytes but no escapes: as below
  *                              when the initial set is ASCII or Latin-1
- *   nothing, ASCII, Latin-1,   UTF-8 if all texts are UTF-8 of Han, else GB18030 if they are that
- * of or a set nobody knows      Han with at least one GB 2312 character, else what was declared
+ *   nothing, ASCII, Latin-1,   UTF-8 if all texts are UTF-8 of Han; else GB18030 if all are Han by
+ *   or a set nobody knows      it, one of them of GB 2312; else what was declared
  *   another single-byte set    what was declared (nobody sets a device to Cyrillic by accident)
  *   a profile of the device    that, whatever was declared
  *

@@ -1,17 +1,16 @@
 /* convert.h - make the standard explicit little endian file of a received one, with other pixel
  * data in it, and the recipe that gives the received bytes back.
  *
- *   received = preamble meta A.. (pixel data) B.. ──convert──> head | (pixel data element) | tail
- *                                                              recipe, docs/formats/recipe.md
- *   coded file = head | pixel data element the codec writes | tail, and recipe + decoded pixels
- * ──restore──> received, byte for byte.
+ *   convert: received = preamble, meta, A, (pixel data), B  gives  head, tail, recipe
+ *   coded file = head, the pixel data element that the codec writes, tail
+ *   restore: coded file, recipe, decoded pixels  give  received, byte for byte
  *
  * Explicit little endian stays as it is but for the attributes that must change: its recipe is some
- * hundred bytes. Implicit little endian and big endian become explicit little endian; their recipe
- * is about as small, for it says "this range again in implicit" and only irregular things are kept
- * literally (odd lengths, group lengths, meta group, wrong pads). Every conversion is tried
- * backwards before it is returned. Deflated data sets are left alone: only the very zlib that made
- * them could make the same bytes again. Threads: pure functions. */
+ * hundred bytes (docs/formats/recipe.md). Implicit little endian and big endian become explicit
+ * little endian; their recipe is about as small, for it says "this range again in implicit" and
+ * only irregular things are kept literally (odd lengths, group lengths, meta group, wrong pads).
+ * Every conversion is tried backwards before it is returned. Deflated data sets are left alone:
+ * only the very zlib that made them could make the same bytes again. Threads: pure functions. */
 #ifndef RADPOST_DICOM_CONVERT_H
 #define RADPOST_DICOM_CONVERT_H
 
