@@ -5,6 +5,7 @@
  *     # AE title   address or *   name for people
  *     CT_ROOM1     192.168.1.20   CT 室
  * Callers that are not in it are refused and listed in DIR/refused.tsv for the desk.
+ * Both: docs/formats/devices.md. What devices are told: docs/conformance-dimse.md.
  * Open associations are told to the spool (spool_association_begin), whose quiet timers wait.
  * Threads: any. */
 #ifndef RADPOST_GATEWAY_ACCEPT_H

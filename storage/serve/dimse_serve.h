@@ -8,8 +8,8 @@
  * 4. Every search and retrieval is in the audit log before a byte of it leaves.
  * Levels: study, series, image, in the study root and the patient root; what is sent is the stored
  * coding where the peer takes it, else explicit or implicit little endian. Answers in ISO_IR 192.
- * What is not offered (the patient level, relational retrieval) is refused: docs/conformance.md.
- * DICOM: PS3.4 B, C. Threads: start and stop from one thread. */
+ * What is not offered (the patient level, relational retrieval) is refused:
+ * docs/conformance-dimse.md. DICOM: PS3.4 B, C. Threads: start and stop from one thread. */
 #ifndef RADPOST_STORAGE_SERVE_DIMSE_SERVE_H
 #define RADPOST_STORAGE_SERVE_DIMSE_SERVE_H
 
