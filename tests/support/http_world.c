@@ -170,6 +170,14 @@ wait_gone(struct http_request *req, struct http_response *res, struct err *err)
 }
 
 static int
+say_origin(struct http_request *req, struct http_response *res, struct err *err)
+{
+    (void)err;
+    http_answer_bytes(res, 200, "text/plain", http_origin(req), strlen(http_origin(req)));
+    return 0;
+}
+
+static int
 page(struct http_request *req, struct http_response *res, struct err *err)
 {
     (void)req;
@@ -212,6 +220,7 @@ const struct http_route world_routes[] = {
      .handle = wait_gone,
      .begin = count_begin,
      .end = count_end},
+    {.method = "GET", .pattern = "/origin", .callers = HTTP_ANYONE, .handle = say_origin},
     {.method = "GET",
      .pattern = "/page",
      .callers = HTTP_ANYONE,

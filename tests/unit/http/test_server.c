@@ -259,6 +259,8 @@ a_unix_socket_serves_too(void **state)
     struct http_options options = {
         .unix_path = path, .name = "unix", .tables = &table, .table_count = 1};
     struct http_client_options client_options = {.base_url = "http://localhost", .unix_path = path};
+    static const char *const forwarded[] = {"Host: centre.example", "X-Forwarded-Proto: https",
+                                            NULL};
     struct http_server *local = NULL;
     struct http_client *client = NULL;
     struct http_call call = {.method = "GET", .path = "/studies/9"};
@@ -271,6 +273,11 @@ a_unix_socket_serves_too(void **state)
     assert_int_equal(http_client_new(&client_options, &client, &err), 0);
     assert_int_equal(http_client_call(client, &call, &reply, &err), 0);
     assert_string_equal(buf_text(&reply.body), "9|-|GET");
+    http_reply_fini(&reply);
+    call.path = "/origin";
+    call.headers = forwarded;
+    assert_int_equal(http_client_call(client, &call, &reply, &err), 0);
+    assert_string_equal(buf_text(&reply.body), "https://centre.example");
     http_reply_fini(&reply);
     http_client_free(&client);
     http_server_stop(&local);

@@ -182,7 +182,26 @@ a_lost_answer_does_not_cost_the_code(void **state)
     assert_int_equal(err.kind, ERR_NOT_FOUND);
     assert_int_equal(enrol_new(in("gw2"), centre.url, code, &id, &err), 0);
     enrol_identity_fini(&id);
-    assert_int_equal(unlink(in("gw2/identity.json")), 0); /* as if a crash came before it */
+}
+
+static void
+a_crash_before_the_last_file_does_not_cost_the_code(void **state)
+{
+    char code[CODE_TEXT_BYTES];
+    struct enrol_identity id;
+    struct err err = {0};
+
+    (void)state;
+    make_code(code);
+    assert_int_equal(enrol_new(in("gw7"), centre.url, code, &id, &err), 0);
+    enrol_identity_fini(&id);
+    /* What a crash leaves between identity.pem and identity.json: the key of the request. */
+    assert_int_equal(unlink(in("gw7/identity.json")), 0);
+    assert_int_equal(link(in("gw7/identity.pem"), in("gw7/next.key")), 0);
+    assert_int_equal(enrol_load(in("gw7"), &id, &err), -1);
+    assert_int_equal(enrol_new(in("gw7"), centre.url, code, &id, &err), 0);
+    enrol_identity_fini(&id);
+    assert_int_equal(access(in("gw7/next.key"), F_OK), -1);
 }
 
 static void
@@ -241,6 +260,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_code_makes_an_identity_that_can_be_renewed),
         cmocka_unit_test(a_lost_answer_does_not_cost_the_code),
+        cmocka_unit_test(a_crash_before_the_last_file_does_not_cost_the_code),
         cmocka_unit_test(a_code_serves_one_device),
         cmocka_unit_test(an_impostor_never_hears_the_code),
         cmocka_unit_test(what_is_mistyped_is_told_before_anything_is_asked),
