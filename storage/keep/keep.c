@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000 };
+#define SCRUB_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
     "storage/keep/tenants.sql",
@@ -110,6 +111,7 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
         k->stores[i] = mem_text(options->stores[i]);
     k->quiet_ms = options->quiet_ms;
     k->clean_after_ms = options->clean_after_ms;
+    k->scrub_ms = options->scrub_ms > 0 ? options->scrub_ms : SCRUB_MS;
     if (make_all_folders(k, err) < 0 || clear_all_tmp(k, err) < 0 || pg_open(&pg, &k->pg, err) < 0)
         goto out;
     LOG(&keep_log, KEEP_OPENED);
@@ -239,7 +241,7 @@ keep_work(struct keep *k, int *out_sealed, struct err *err)
             return -1;
         sealed += did;
     }
-    if (seal_clean(k, err) < 0)
+    if (seal_clean(k, err) < 0 || scrub_next(k, &did, err) < 0) /* one copy a turn */
         return -1;
     *out_sealed = sealed;
     return 0;

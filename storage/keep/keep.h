@@ -36,6 +36,7 @@ struct keep_options {
     int64_t quiet_ms;                /* a direct sender's study is closed after this silence */
     int64_t clean_after_ms;          /* landing files stay this long after sealing: for readers that
                                         looked them up before */
+    int64_t scrub_ms;                /* each copy is read back this often; 0 = every 30 days */
 };
 
 /* Opens, migrates and recovers; starts the packing thread. pool and audit (may be NULL: tests) stay

@@ -22,7 +22,7 @@ struct keep {
     struct codec_pool *pool;
     struct audit *audit; /* NULL: none */
     char *landing, *landing_copy, *stores[KEEP_COPIES];
-    int64_t quiet_ms, clean_after_ms;
+    int64_t quiet_ms, clean_after_ms, scrub_ms;
 
     struct gate gate; /* for all below */
     struct landing_object *open_objects;
@@ -104,6 +104,10 @@ int manifest_close_quiet(struct keep *k, struct err *err) MUST_CHECK;
 int seal_next(struct keep *k, bool *out_did, struct err *err) MUST_CHECK;
 /* Remove landing files of sealed instances. */
 int seal_clean(struct keep *k, struct err *err) MUST_CHECK;
+
+/* ---- scrub.c ---- */
+/* Read back the copy that was not looked at for longest, if that is longer ago than scrub_ms. */
+int scrub_next(struct keep *k, bool *out_did, struct err *err) MUST_CHECK;
 
 /* Crash tests stop here; NULL in production. */
 extern void (*seal_on_step)(const char *step);

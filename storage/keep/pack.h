@@ -59,6 +59,9 @@ int pack_write(const struct pack_plan *plan, const char *landing, const char *la
 int pack_verify(const char *path, const uint8_t sha256[32], size_t count,
                 struct err *err) MUST_CHECK;
 
+/* Move a copy that does not verify to the store's corrupt/. Not there is fine. */
+void pack_set_aside(const char *store, const char *path);
+
 /* ---- reading ---- */
 struct pack_end {
     uint64_t index_at, index_size;

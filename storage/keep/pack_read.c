@@ -7,9 +7,12 @@
 #include "proto/base/zip.h"
 #include "proto/http/json.h"
 #include "proto/trust/digest.h"
+#include "storage/keep/keep_own.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -193,4 +196,21 @@ out:
     pack_index_free(&index);
     close(fd);
     return rc;
+}
+
+void
+pack_set_aside(const char *store, const char *path)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+
+    CHECK(slash != NULL);
+    snprintf(from, sizeof from, "%s/%s", store, path);
+    snprintf(to, sizeof to, "%s/corrupt/%s", store, slash + 1);
+    if (rename(from, to) < 0 && errno != ENOENT) {
+        struct err err;
+
+        err_sys(&err, ERR_RETRY, "move %s to corrupt/", from);
+        LOG(&keep_log, KEEP_PACK_FAILED, F_ERR(&err));
+    }
 }

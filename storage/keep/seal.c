@@ -130,23 +130,6 @@ plan_make(struct sealing *s, struct err *err)
 
 /* ---- the copies ---- */
 
-/* A copy that does not verify moves aside, so that the next attempt writes it anew. */
-static void
-set_aside(const char *store, const char *path)
-{
-    char from[PATH_MAX], to[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-
-    snprintf(from, sizeof from, "%s/%s", store, path);
-    snprintf(to, sizeof to, "%s/corrupt/%s", store, slash + 1);
-    if (rename(from, to) < 0 && errno != ENOENT) {
-        struct err err;
-
-        err_sys(&err, ERR_RETRY, "move %s to corrupt/", from);
-        LOG(&keep_log, KEEP_PACK_FAILED, F_ERR(&err));
-    }
-}
-
 static int
 verify_copies(struct sealing *s, struct err *err)
 {
@@ -156,7 +139,7 @@ verify_copies(struct sealing *s, struct err *err)
         snprintf(path, sizeof path, "%s/%s", s->k->stores[i], s->made.path);
         if (pack_verify(path, s->made.sha256, s->plan.count, err) < 0) {
             if (err->kind == ERR_CONFLICT)
-                set_aside(s->k->stores[i], s->made.path);
+                pack_set_aside(s->k->stores[i], s->made.path);
             return -1;
         }
         step(i == 0 ? "first copy verified" : "all copies verified");

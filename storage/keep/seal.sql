@@ -148,3 +148,13 @@ SELECT count(*) FILTER (WHERE pack IS NULL), count(*) FILTER (WHERE pack IS NOT 
     count(*) FILTER (WHERE is_quarantined), (SELECT count(*) FROM packs),
     coalesce((SELECT min(verified_at_us) FROM pack_copies), 0)
 FROM instances
+
+-- name: copy_claim
+UPDATE pack_copies c SET checked_at_us = $2 FROM packs p
+WHERE p.id = c.pack AND (c.pack, c.store) = (SELECT x.pack, x.store FROM pack_copies x
+    WHERE greatest(x.verified_at_us, x.checked_at_us) <= $1
+    ORDER BY greatest(x.verified_at_us, x.checked_at_us) LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING c.pack, c.store::integer, c.path, p.sha256, p.instances
+
+-- name: copy_verified
+UPDATE pack_copies SET verified_at_us = $3 WHERE pack = $1 AND store = $2

@@ -1,0 +1,301 @@
+/* test_keep_crash.c - kills at each step of a pack, a flipped bit, a damaged copy. */
+#include "storage/keep/keep.h"
+
+#include "proto/base/log.h"
+#include "proto/trust/digest.h"
+#include "storage/keep/keep_own.h"
+#include "tests/support/archive.h"
+#include "tests/support/run_program.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct pg_cluster *cluster;
+static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        struct err *e_ = &err;                                                                     \
+        if ((call) < 0)                                                                            \
+            fail_msg("%s: %s", #call, e_->text);                                                   \
+    } while (0)
+
+static struct slice
+ct(unsigned number)
+{
+    static char uids[64][32];
+    struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .number = number, .noise = number};
+
+    snprintf(uids[number % 64], sizeof uids[0], "1.2.3.1.%u", number);
+    s.instance = uids[number % 64];
+    return s;
+}
+
+struct seen {
+    size_t n, sealed;
+    struct keep_place *first;
+};
+
+static int
+on_place(void *user, const struct keep_place *place, struct err *err)
+{
+    struct seen *seen = user;
+
+    (void)err;
+    seen->n++;
+    seen->sealed += place->is_sealed;
+    if (seen->first == NULL)
+        seen->first = keep_place_copy(place);
+    return 0;
+}
+
+static size_t
+work(struct archive *a)
+{
+    struct err err;
+    int sealed = 0;
+
+    OK(keep_work(a->keep, &sealed, &err));
+    return (size_t)sealed;
+}
+
+static void
+assert_place_reads(struct archive *a, const struct keep_place *p)
+{
+    uint8_t found[32];
+    struct err err;
+    int fd = -1;
+
+    OK(keep_open_place(a->keep, p, &fd, &err));
+    OK(digest_file(fd, p->offset, p->size, found, &err));
+    assert_memory_equal(found, p->object, 32);
+    close(fd);
+}
+
+/* ---- crashes: a child is killed at a step, the parent looks ---- */
+
+static const char *kill_at;
+
+static void
+die_here(const char *step)
+{
+    if (strcmp(step, kill_at) == 0)
+        kill(getpid(), SIGKILL);
+}
+
+static char flip_path[512];
+
+static void
+flip_second_copy(const char *step)
+{
+    char found[600];
+    char *argv_text = NULL;
+    FILE *f;
+
+    if (strcmp(step, "all copies published") != 0)
+        return;
+    argv_text = mem_printf("find %s -name '*.zip' >%s.found", flip_path, flip_path);
+    (void)!program_run((const char *const[]){"sh", "-c", argv_text, NULL}, NULL, found,
+                       sizeof found);
+    free(argv_text);
+    argv_text = mem_printf("%s.found", flip_path);
+    f = fopen(argv_text, "re");
+    if (f != NULL && fgets(found, sizeof found, f) != NULL) {
+        int fd;
+        uint8_t b;
+
+        found[strcspn(found, "\n")] = '\0';
+        fd = open(found, O_RDWR);
+        if (pread(fd, &b, 1, 1000) == 1) {
+            b ^= 4;
+            (void)!pwrite(fd, &b, 1, 1000);
+        }
+        close(fd);
+    }
+    if (f != NULL)
+        fclose(f);
+    unlink(argv_text);
+    free(argv_text);
+    seal_on_step = NULL; /* once */
+}
+
+/* A child works and is killed at the step. */
+static void
+work_until_killed(struct archive *a, const char *step)
+{
+    struct err err;
+    int status;
+    pid_t pid;
+
+    keep_close(&a->keep);
+    pid = fork();
+    if (pid == 0) {
+        int sealed;
+
+        kill_at = step;
+        seal_on_step = die_here;
+        if (keep_open_idle(&a->options, NULL, NULL, &a->keep, &err) == 0 &&
+            keep_work(a->keep, &sealed, &err) == 0)
+            _exit(0);
+        _exit(1);
+    }
+    waitpid(pid, &status, 0);
+    if (!WIFSIGNALED(status))
+        fail_msg("%s: the child was not killed", step);
+}
+
+static void
+a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
+{
+    static const char *const steps[] = {
+        "planned",
+        "written",
+        "first copy published",
+        "all copies published",
+        "first copy verified",
+        "all copies verified",
+        "before commit",
+        "committed",
+    };
+    struct archive a;
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "crash");
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        char study[32], instance[2][32], series[32];
+        struct slice s[2] = {ct(1), ct(2)};
+        struct link_receipts receipts;
+        struct seen seen = {0, 0, NULL};
+        uint64_t before = 0;
+
+        snprintf(study, sizeof study, "1.2.9.%zu", i);
+        snprintf(series, sizeof series, "1.2.9.%zu.1", i);
+        for (int j = 0; j < 2; j++) {
+            snprintf(instance[j], sizeof instance[j], "1.2.9.%zu.1.%d", i, j);
+            s[j].study = study;
+            s[j].series = series;
+            s[j].instance = instance[j];
+            assert_int_equal(archive_put(&a, &gate_a, &s[j]), LINK_HELD);
+        }
+        archive_manifest(&a, &gate_a, 1, s, 2);
+        OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+        before = receipts.count;
+        link_receipts_free(&receipts);
+        work_until_killed(&a, steps[i]);
+        OK(keep_open_idle(&a.options, NULL, NULL, &a.keep, &err));
+        work(&a);
+
+        OK(keep_instances(a.keep, "clinic-a", study, NULL, NULL, on_place, &seen, &err));
+        assert_int_equal(seen.n, 2);
+        assert_int_equal(seen.sealed, 2);
+        assert_place_reads(&a, seen.first);
+        keep_place_free(&seen.first);
+        OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+        assert_int_equal(receipts.count, before + 2); /* once each */
+        link_receipts_free(&receipts);
+        assert_int_equal(folder_files(a.stores[0]), i + 1); /* one pack a study, no orphans */
+        assert_int_equal(folder_files(a.stores[1]), i + 1);
+        assert_int_equal(folder_files(a.landing), 0);
+    }
+    archive_close(&a);
+}
+
+static void
+a_bit_flipped_in_one_copy_is_noticed_at_read_back(void **state)
+{
+    struct slice s = ct(1);
+    struct keep_standing standing;
+    struct archive a;
+    char corrupt[256];
+    struct err err;
+
+    (void)state;
+    archive_open(&a, cluster, "flip");
+    archive_put(&a, &gate_a, &s);
+    archive_manifest(&a, &gate_a, 1, &s, 1);
+    snprintf(flip_path, sizeof flip_path, "%s", a.stores[1]);
+    seal_on_step = flip_second_copy;
+    assert_int_equal(work(&a), 0);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.sealed, 0); /* never called sealed */
+    snprintf(corrupt, sizeof corrupt, "%s/corrupt", a.stores[1]);
+    assert_int_equal(folder_files(corrupt), 1);   /* kept for a look */
+    assert_int_equal(folder_files(a.landing), 1); /* and the landing file stays */
+
+    for (int i = 0; i < 40 && standing.sealed == 0; i++) { /* tried again after a second */
+        usleep(50000);
+        work(&a);
+        OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    }
+    assert_int_equal(standing.sealed, 1);
+    archive_close(&a);
+}
+
+static void
+a_damaged_copy_is_repaired_from_the_good_one(void **state)
+{
+    struct slice s = ct(1);
+    struct archive a;
+    char pack[300], script[900], out[2000], corrupt[200];
+    const char *argv[] = {"sh", "-c", script, NULL};
+
+    (void)state;
+    archive_open(&a, cluster, "scrub");
+    a.options.scrub_ms = 1;
+    archive_reopen(&a);
+    archive_put(&a, &gate_a, &s);
+    archive_manifest(&a, &gate_a, 1, &s, 1);
+    assert_int_equal(work(&a), 1);
+    snprintf(pack, sizeof pack, "%s/store-1", a.dir);
+    snprintf(script, sizeof script,
+             "printf X | dd of=$(find %s/packs -name '*.zip') bs=1 seek=900 conv=notrunc", pack);
+    assert_int_equal(program_run(argv, NULL, out, sizeof out), 0);
+
+    for (int i = 0; i < 4; i++) /* both copies come by */
+        work(&a);
+    snprintf(corrupt, sizeof corrupt, "%s/store-1/corrupt", a.dir);
+    assert_int_equal(folder_files(corrupt), 1);
+    snprintf(script, sizeof script, "cd %s && cmp store-1/packs/*/*/*.zip store-2/packs/*/*/*.zip",
+             a.dir);
+    if (program_run(argv, NULL, out, sizeof out) != 0)
+        fail_msg("%s", out);
+    archive_close(&a);
+}
+
+static int
+start(void **state)
+{
+    (void)state;
+    log_set_fd(-1);
+    cluster = pg_cluster_start();
+    return 0;
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    pg_cluster_remove(&cluster);
+    return 0;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_kill_at_any_step_of_a_pack_leaves_it_complete_once),
+        cmocka_unit_test(a_bit_flipped_in_one_copy_is_noticed_at_read_back),
+        cmocka_unit_test(a_damaged_copy_is_repaired_from_the_good_one),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}

@@ -1,0 +1,157 @@
+/* test_pg.c - the door to PostgreSQL: values come back, errors say their kind, a lost server is
+ * found again, what was not committed is not there. The queries are the archive's own. */
+#include "proto/pg/pg.h"
+
+#include "tests/support/pg_cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct pg_cluster *cluster;
+static const char *const files[] = {"storage/keep/tenants.sql", NULL};
+static const char *const other_files[] = {"storage/keep/seal.sql", NULL};
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        if ((call) < 0)                                                                            \
+            fail_msg("%s: %s", #call, err.text);                                                   \
+    } while (0)
+
+static struct pg *
+open_pg(const char *database)
+{
+    char *conninfo = pg_cluster_database(cluster, database);
+    struct pg_options options = {conninfo, files, "storage/keep/migrations/", 2};
+    struct pg *pg = NULL;
+    struct err err;
+
+    OK(pg_open(&options, &pg, &err));
+    free(conninfo);
+    return pg;
+}
+
+static void
+values_come_back_and_rollbacks_leave_nothing(void **state)
+{
+    struct pg *pg = open_pg("values");
+    struct pg_conn *conn = NULL;
+    struct pg_rows *rows = NULL;
+    uint8_t sha[32] = {0, 1, 2, 255};
+    struct err err;
+
+    (void)state;
+    OK(pg_get(pg, &conn, &err));
+    OK(pg_begin(conn, &err));
+    OK(pg_run(conn, "tenant_add", PG_ARGS(PG_TEXT("a"), PG_TEXT("'x\\"), PG_INT(-5)), NULL, &err));
+    pg_put(&conn); /* not committed */
+    OK(pg_get(pg, &conn, &err));
+    OK(pg_run(conn, "tenant_find", PG_ARGS(PG_TEXT("a")), &rows, &err));
+    assert_int_equal(pg_rows_count(rows), 0);
+    pg_rows_free(&rows);
+    OK(pg_begin(conn, &err));
+    OK(pg_run(conn, "tenant_add", PG_ARGS(PG_TEXT("a"), PG_TEXT("x"), PG_INT(1)), NULL, &err));
+    OK(pg_run(conn, "token_add",
+              PG_ARGS(PG_TEXT("a"), PG_BYTES(sha, 32), PG_TEXT("t"), PG_INT(3), PG_INT(1)), &rows,
+              &err));
+    assert_int_equal(pg_touched(rows), 1);
+    pg_rows_free(&rows);
+    OK(pg_commit(conn, &err));
+    OK(pg_run(conn, "token_find", PG_ARGS(PG_BYTES(sha, 32)), &rows, &err));
+    assert_string_equal(pg_text(rows, 0, 0), "a");
+    assert_int_equal(pg_int(rows, 0, 2), 3);
+    pg_rows_free(&rows);
+    /* The same again: a conflict, told by constraint and never by value. */
+    assert_int_equal(pg_run(conn, "token_add",
+                            PG_ARGS(PG_TEXT("a"), PG_BYTES(sha, 32), PG_TEXT("secret-name"),
+                                    PG_INT(3), PG_INT(1)),
+                            NULL, &err),
+                     -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_null(strstr(err.text, "secret-name"));
+    assert_non_null(strstr(err.text, "tokens_pkey"));
+    pg_put(&conn);
+    pg_close(&pg);
+}
+
+static void
+a_query_that_does_not_fit_the_schema_stops_the_start(void **state)
+{
+    char *conninfo = pg_cluster_database(cluster, "unfit");
+    struct pg_options options = {conninfo, other_files, NULL, 1}; /* no migrations: no tables */
+    struct pg *pg = NULL;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(pg_open(&options, &pg, &err), -1);
+    assert_int_equal(err.kind, ERR_FATAL);
+    free(conninfo);
+}
+
+static void
+a_server_that_went_is_found_again(void **state)
+{
+    struct pg *pg = open_pg("again");
+    struct pg_conn *conn = NULL;
+    struct err err;
+    int tries = 0;
+
+    (void)state;
+    OK(pg_get(pg, &conn, &err));
+    pg_cluster_stop(cluster);
+    assert_int_equal(pg_run(conn, "tenant_find", PG_ARGS(PG_TEXT("a")), NULL, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    pg_put(&conn);
+    assert_int_equal(pg_get(pg, &conn, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    pg_cluster_restart(cluster);
+    while (pg_get(pg, &conn, &err) < 0 && tries++ < 100)
+        usleep(50000); /* the pool's back-off */
+    assert_non_null(conn);
+    OK(pg_run(conn, "tenant_find", PG_ARGS(PG_TEXT("a")), NULL, &err));
+    pg_put(&conn);
+    pg_close(&pg);
+}
+
+static void
+array_literals_keep_quotes_and_backslashes(void **state)
+{
+    static const char *const texts[] = {"a\"b", "c\\d", "{,}"};
+    char *text = pg_array_text(texts, 3);
+
+    (void)state;
+    assert_string_equal(text, "{\"a\\\"b\",\"c\\\\d\",\"{,}\"}");
+    free(text);
+}
+
+static int
+start(void **state)
+{
+    (void)state;
+    cluster = pg_cluster_start();
+    return 0;
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    pg_cluster_remove(&cluster);
+    return 0;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_come_back_and_rollbacks_leave_nothing),
+        cmocka_unit_test(a_query_that_does_not_fit_the_schema_stops_the_start),
+        cmocka_unit_test(a_server_that_went_is_found_again),
+        cmocka_unit_test(array_literals_keep_quotes_and_backslashes),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
