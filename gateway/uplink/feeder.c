@@ -280,6 +280,8 @@ recheck(struct feeder *f)
             (answer.objects[0].state == LINK_WANTED || answer.objects[0].state == LINK_PARTIAL ||
              answer.objects[0].state == LINK_LOOKED))
             wanted_again(up, entry);
+        else if (answer.count == 1 && answer.objects[0].state == LINK_QUARANTINED)
+            settle_object(up, ids[i], &answer.objects[0], true);
         else if (answer.count == 1 && answer.objects[0].state == LINK_SEALED &&
                  spool_set_sealed(up->spool, ids[i], 0, &err) < 0)
             LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_ERR(&err));

@@ -19,7 +19,9 @@ struct study {
     uint64_t object_bytes;
     int64_t since_ms;
     bool is_more_expected;
-    bool is_told; /* looked was told, or there was nothing to look at */
+    uint64_t sent_when_looked;
+    bool is_looked; /* all looks known here are there, and no more are expected */
+    bool is_told;   /* that was told, or there was nothing to look at */
 };
 
 struct job {
@@ -184,6 +186,17 @@ insert(struct job **row, size_t n, size_t at, struct job *job)
     row[at] = job;
 }
 
+/* The moment counts, not when somebody asks: rests may go from now on. */
+static void
+study_check_looked(struct study *study)
+{
+    bool is_looked = study->unlooked == 0 && !study->is_more_expected;
+
+    if (is_looked && !study->is_looked)
+        study->sent_when_looked = study->sent_bytes;
+    study->is_looked = is_looked;
+}
+
 void
 plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
 {
@@ -216,6 +229,7 @@ plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
         job->study->unlooked++;
         job->study->is_told = false;
     }
+    study_check_looked(job->study);
     insert(plan->by_id, plan->n, place_of_id(plan, job->id), job);
     insert(plan->by_due, plan->n, place_of_due(plan, job->due_us, job->id), job);
     plan->n++;
@@ -228,6 +242,7 @@ job_is_looked(struct job *job)
         return;
     job->is_looked = true;
     job->study->unlooked--;
+    study_check_looked(job->study);
 }
 
 void
@@ -255,8 +270,10 @@ plan_expect_more(struct plan *plan, const char *study_uid, bool is_expected)
 {
     struct study *study = study_find(plan, study_uid);
 
-    if (study != NULL)
-        study->is_more_expected = is_expected;
+    if (study == NULL)
+        return;
+    study->is_more_expected = is_expected;
+    study_check_looked(study);
 }
 
 size_t
@@ -337,8 +354,7 @@ plan_doubt(struct plan *plan)
 static bool
 rest_may_go(const struct plan *plan, const struct study *study, int64_t now_ms)
 {
-    return (study->unlooked == 0 && !study->is_more_expected) ||
-           now_ms >= study->since_ms + plan->look_hold_ms;
+    return study->is_looked || now_ms >= study->since_ms + plan->look_hold_ms;
 }
 
 /* Pieces of one job; how many were added. */
@@ -472,11 +488,11 @@ plan_next_looked(struct plan *plan, struct plan_looked *out)
     for (size_t i = 0; i < plan->studies_n; i++) {
         struct study *study = plan->studies[i];
 
-        if (study->is_told || study->unlooked > 0 || study->is_more_expected)
+        if (study->is_told || !study->is_looked)
             continue;
         memcpy(out->study, study->uid, sizeof out->study);
         out->objects = study->objects;
-        out->sent_bytes = study->sent_bytes;
+        out->sent_bytes = study->sent_when_looked;
         out->object_bytes = study->object_bytes;
         study->is_told = true;
         study_put(plan, study);

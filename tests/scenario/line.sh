@@ -46,7 +46,10 @@ archive_holds_study_once() {
     [ "$(archive_count)" = "$COUNT $COUNT" ] || fail "the archive holds $(archive_count) of $COUNT"
 }
 queue_counts() { # STATE > how many entries of the gateway are in it
-    queue list 2>/dev/null | grep -cw "$1" || true
+    queue list 2>/dev/null | awk -v s="$1" '$2 == s && $3 ~ /^[0-9-]+T/ { n++ } END { print n + 0 }'
 }
-is_sealed() { [ "$(queue_counts sealed)" = "$COUNT" ]; }
+sealed_are() { [ "$(queue_counts sealed)" = "$1" ]; }
+is_sealed() { sealed_are "$COUNT"; }
+line_has_carried() { [ "$(line_carried)" -gt "$1" ]; }
+desk_says() { curl -s "$RADPOST_GATEWAY_DESK_URL"desk/v1/state | grep -q "$1"; }
 gateway_log() { grep -c "$1" "$D/log/gateway.log" || true; }

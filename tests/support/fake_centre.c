@@ -260,6 +260,8 @@ state_after(struct fake_centre *c, struct fake_object *o)
             o->state = LINK_WANTED;
             return LINK_BAD;
         }
+        if (c->wishes.are_all_put_aside)
+            return o->state = LINK_QUARANTINED;
         return o->state = o->state == LINK_SEALED ? LINK_SEALED : LINK_HELD;
     }
     return o->state = has_look(o) ? LINK_LOOKED : LINK_PARTIAL;

@@ -30,6 +30,7 @@ struct fake_wishes {
     bool is_bad_once;           /* each object is called bad once when it is whole */
     bool are_all_conflicts;     /* every offer is answered "conflict" */
     bool are_all_duplicates;
+    bool are_all_put_aside;  /* what is whole is "quarantined" */
     const char *refused_sop; /* an offer that names it is answered 400 */
     bool is_never_sealing;
 };

@@ -308,6 +308,22 @@ a_conflict_is_sent_aside_and_quarantined_here(void **state)
 }
 
 static void
+what_the_centre_puts_aside_is_never_called_safe(void **state)
+{
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    fake_centre_wishes(s.centre)->are_all_put_aside = true;
+    receive(&s, "1.2.3.1", 1, false);
+    receive(&s, "1.2.3.1", 2, true);
+    start(&s);
+
+    assert_true(wait_state(&s, INSTANCE_QUARANTINED, 2));
+    site_close(&s);
+}
+
+static void
 a_duplicate_at_the_centre_is_held_without_a_byte(void **state)
 {
     struct site s;
@@ -431,6 +447,7 @@ main(int argc, char **argv)
         cmocka_unit_test(lost_answers_dropped_bundles_and_a_busy_centre_cost_time_only),
         cmocka_unit_test(a_cut_and_restarts_of_both_sides_go_on_where_they_were),
         cmocka_unit_test(a_conflict_is_sent_aside_and_quarantined_here),
+        cmocka_unit_test(what_the_centre_puts_aside_is_never_called_safe),
         cmocka_unit_test(a_duplicate_at_the_centre_is_held_without_a_byte),
         cmocka_unit_test(the_same_instance_twice_goes_once),
         cmocka_unit_test(what_the_centre_cannot_understand_is_put_aside_and_the_rest_goes),
