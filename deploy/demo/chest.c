@@ -108,13 +108,32 @@ soft_mm(double x, double y)
     return fmax(body, 0.0);
 }
 
+/* Soft tissue is smooth: it is reckoned at every fourth pixel. */
+enum {
+    COARSE = 4,
+    COARSE_ROWS = CHEST_ROWS / COARSE + 2,
+    COARSE_COLUMNS = CHEST_COLUMNS / COARSE + 2
+};
+
 static void
 draw_soft(struct maps *m)
 {
+    float *coarse = mem_new((size_t)COARSE_ROWS * COARSE_COLUMNS * sizeof *coarse);
+
+    for (int y = 0; y < COARSE_ROWS; y++)
+        for (int x = 0; x < COARSE_COLUMNS; x++)
+            coarse[y * COARSE_COLUMNS + x] =
+                (float)soft_mm(column_mm(COARSE * x), row_mm(COARSE * y));
     for (int y = 0; y < CHEST_ROWS; y++)
-        for (int x = 0; x < CHEST_COLUMNS; x++)
-            m->soft[(size_t)y * CHEST_COLUMNS + (size_t)x] =
-                (float)soft_mm(column_mm(x), row_mm(y));
+        for (int x = 0; x < CHEST_COLUMNS; x++) {
+            const float *c = &coarse[y / COARSE * COARSE_COLUMNS + x / COARSE];
+            float tx = (float)(x % COARSE) / COARSE, ty = (float)(y % COARSE) / COARSE;
+            float top = c[0] + (c[1] - c[0]) * tx;
+            float low = c[COARSE_COLUMNS] + (c[COARSE_COLUMNS + 1] - c[COARSE_COLUMNS]) * tx;
+
+            m->soft[(size_t)y * CHEST_COLUMNS + (size_t)x] = top + (low - top) * ty;
+        }
+    free(coarse);
 }
 
 /* The greatest thickness wins within one tube; wall_mm > 0 draws a pipe with that wall. */
@@ -127,12 +146,13 @@ stamp(float *tube, struct place at, double radius, double wall_mm, double fillin
 
     for (int y = cy - reach; y <= cy + reach; y++)
         for (int x = cx - reach; x <= cx + reach; x++) {
-            double r = hypot(column_mm(x) - at.x, row_mm(y) - at.y);
+            double dx = column_mm(x) - at.x, dy = row_mm(y) - at.y, r2 = dx * dx + dy * dy, r;
             double inside = wall_mm > 0.0 ? radius - wall_mm : 0.0, thick;
             float *here;
 
-            if (x < 0 || y < 0 || x >= CHEST_COLUMNS || y >= CHEST_ROWS || r >= radius)
+            if (x < 0 || y < 0 || x >= CHEST_COLUMNS || y >= CHEST_ROWS || r2 >= radius * radius)
                 continue;
+            r = sqrt(r2);
             thick = 2.0 * sqrt(radius * radius - r * r);
             if (r < inside)
                 thick -= 2.0 * (1.0 - filling) * sqrt(inside * inside - r * r);
@@ -151,12 +171,21 @@ tube_into(struct maps *m, float *map, double share)
     }
 }
 
+static double
+distance(struct place a, struct place b)
+{
+    return hypot(a.x - b.x, a.y - b.y);
+}
+
 /* A cubic curve, radius changing from one end to the other. */
 static void
 draw_curve(struct maps *m, const struct place p[4], double from_mm, double to_mm)
 {
-    for (int i = 0; i <= 240; i++) {
-        double t = i / 240.0, s = 1.0 - t;
+    double length = distance(p[0], p[1]) + distance(p[1], p[2]) + distance(p[2], p[3]);
+    int steps = (int)(5.0 * length / fmin(from_mm, to_mm)) + 8;
+
+    for (int i = 0; i <= steps; i++) {
+        double t = i / (double)steps, s = 1.0 - t;
         double a = s * s * s, b = 3 * s * s * t, c = 3 * s * t * t, d = t * t * t;
         struct place at = {a * p[0].x + b * p[1].x + c * p[2].x + d * p[3].x,
                            a * p[0].y + b * p[1].y + c * p[2].y + d * p[3].y};
@@ -281,8 +310,7 @@ static void
 expose(const struct maps *m, struct noise *n, uint16_t *out)
 {
     for (size_t i = 0; i < pixels; i++) {
-        double path = 0.0170 * (double)m->soft[i] + 0.050 * (double)m->bone[i];
-        double photons = 36000.0 * exp(-path);
+        double photons = 36000.0 * exp(-(double)m->soft[i]);
         double seen = photons + sqrt(photons) * noise_normal(n);
         double value = (log(36000.0) - log(fmax(seen, 8.0))) / 4.3;
         double shaped = 0.3 * value + 0.7 * ease(0.02, 1.02, value);
@@ -305,8 +333,9 @@ chest_picture(struct noise *noise, uint16_t *out_values)
         draw_shoulder(&m, side);
     }
     draw_spine(&m);
+    for (size_t i = 0; i < pixels; i++) /* from thickness to attenuation */
+        m.soft[i] = 0.0170F * m.soft[i] + 0.050F * m.bone[i];
     picture_blur(m.soft, CHEST_COLUMNS, CHEST_ROWS, 2.2);
-    picture_blur(m.bone, CHEST_COLUMNS, CHEST_ROWS, 2.2);
     expose(&m, noise, out_values);
     free(m.tube);
     free(m.bone);

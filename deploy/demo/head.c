@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FAR_MM 15.0
+
 struct point {
     double x, y, z;
 };
@@ -45,14 +47,10 @@ static const struct blob skull_base[] = {
     {{-44, -34, -22}, {30, 4, 7}, 22},
 };
 
-/* About how far a point lies outside of an ellipsoid, in mm (negative: inside). */
 static double
-blob_distance(const struct blob *b, struct point p)
+ellipsoid_distance(const struct blob *b, double dx, double dy, double dz)
 {
-    double a = b->turn_deg * M_PI / 180.0, c = cos(a), s = sin(a);
-    double dx = p.x - b->middle.x, dy = p.y - b->middle.y, dz = p.z - b->middle.z;
-    double x = (c * dx + s * dy) / b->radius.x, y = (c * dy - s * dx) / b->radius.y;
-    double z = dz / b->radius.z;
+    double x = dx / b->radius.x, y = dy / b->radius.y, z = dz / b->radius.z;
     double k0 = sqrt(x * x + y * y + z * z);
     double gx = x / b->radius.x, gy = y / b->radius.y, gz = z / b->radius.z;
     double k1 = sqrt(gx * gx + gy * gy + gz * gz);
@@ -62,6 +60,23 @@ blob_distance(const struct blob *b, struct point p)
     return k0 * (k0 - 1.0) / k1;
 }
 
+/* About how far a point lies outside of an ellipsoid, in mm (negative: inside). */
+static double
+blob_distance(const struct blob *b, struct point p)
+{
+    double dx = p.x - b->middle.x, dy = p.y - b->middle.y, dz = p.z - b->middle.z;
+    double far =
+        sqrt(dx * dx + dy * dy + dz * dz) - fmax(fmax(b->radius.x, b->radius.y), b->radius.z);
+    double a = b->turn_deg * M_PI / 180.0, c = 1.0, s = 0.0;
+
+    if (far > FAR_MM) /* nobody asks how far exactly */
+        return far;
+    if (b->turn_deg != 0.0) {
+        c = cos(a);
+        s = sin(a);
+    }
+    return ellipsoid_distance(b, c * dx + s * dy, c * dy - s * dx, dz);
+}
 static double
 nearest(const struct blob *blobs, size_t n, struct point p)
 {
@@ -81,9 +96,13 @@ static double
 depth_below_skin(struct point p)
 {
     struct blob egg = {{0, 0, 12}, {72, 92, 98}, 0};
+    double depth;
 
     egg.radius.x += 5.0 * ease(-60.0, 50.0, p.y) - 3.0 * ease(-5.0, -50.0, p.z);
-    return -blob_distance(&egg, p) + 1.2 * field_smooth(p.x / 40, p.y / 40, p.z / 40, 3);
+    depth = -ellipsoid_distance(&egg, p.x, p.y, p.z - egg.middle.z);
+    if (depth < -2.0)
+        return depth;
+    return depth + 1.2 * field_smooth(p.x / 40, p.y / 40, p.z / 40, 3);
 }
 
 static double
@@ -348,7 +367,7 @@ add_photon_noise(float *hu, double z_mm, struct noise *noise)
 void
 head_slice(double z_mm, struct noise *noise, float *out_hu)
 {
-    static const double through[] = {-1.6, 0.0, 1.6};
+    static const double through[] = {-1.2, 1.2};
 
     for (int y = 0; y < HEAD_SIZE; y++)
         for (int x = 0; x < HEAD_SIZE; x++) {

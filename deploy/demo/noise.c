@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 uint64_t
 noise_u64(struct noise *n)
@@ -80,20 +81,42 @@ field_rough(double x, double y, double z, uint32_t salt)
            0.14 * field_smooth(4.1 * x, 4.1 * y, 4.1 * z, salt + 2);
 }
 
+/* Pixels beyond the rim repeat the rim. */
 static void
-blur_line(float *line, int count, int stride, const double *kernel, int reach, float *copy)
+blur_along(const float *in, float *out, int width, int height, const float *kernel, int reach)
 {
-    for (int i = 0; i < count; i++)
-        copy[i] = line[(size_t)i * (size_t)stride];
-    for (int i = 0; i < count; i++) {
-        double sum = 0.0;
+    for (int y = 0; y < height; y++) {
+        const float *row = in + (size_t)y * (size_t)width;
+        float *to = out + (size_t)y * (size_t)width;
 
-        for (int k = -reach; k <= reach; k++) {
-            int at = i + k < 0 ? 0 : (i + k >= count ? count - 1 : i + k);
+        for (int x = 0; x < width; x++) {
+            float sum = 0.0F;
 
-            sum += kernel[k + reach] * (double)copy[at];
+            for (int k = -reach; k <= reach; k++) {
+                int at = x + k < 0 ? 0 : (x + k >= width ? width - 1 : x + k);
+
+                sum += kernel[k + reach] * row[at];
+            }
+            to[x] = sum;
         }
-        line[(size_t)i * (size_t)stride] = (float)sum;
+    }
+}
+
+static void
+blur_across(const float *in, float *out, int width, int height, const float *kernel, int reach)
+{
+    for (int y = 0; y < height; y++) {
+        float *to = out + (size_t)y * (size_t)width;
+
+        memset(to, 0, (size_t)width * sizeof *to);
+        for (int k = -reach; k <= reach; k++) {
+            int at = y + k < 0 ? 0 : (y + k >= height ? height - 1 : y + k);
+            const float *row = in + (size_t)at * (size_t)width;
+            float weight = kernel[k + reach];
+
+            for (int x = 0; x < width; x++)
+                to[x] += weight * row[x];
+        }
     }
 }
 
@@ -101,18 +124,16 @@ void
 picture_blur(float *picture, int width, int height, double sigma_px)
 {
     int reach = (int)ceil(3.0 * sigma_px);
-    double *kernel = mem_new((size_t)(2 * reach + 1) * sizeof *kernel);
-    float *copy = mem_new((size_t)(width > height ? width : height) * sizeof *copy);
-    double sum = 0.0;
+    float *kernel = mem_new((size_t)(2 * reach + 1) * sizeof *kernel);
+    float *half = mem_new((size_t)width * (size_t)height * sizeof *half);
+    float sum = 0.0F;
 
     for (int k = -reach; k <= reach; k++)
-        sum += kernel[k + reach] = exp(-0.5 * k * k / (sigma_px * sigma_px));
+        sum += kernel[k + reach] = (float)exp(-0.5 * k * k / (sigma_px * sigma_px));
     for (int k = 0; k <= 2 * reach; k++)
         kernel[k] /= sum;
-    for (int y = 0; y < height; y++)
-        blur_line(picture + (size_t)y * (size_t)width, width, 1, kernel, reach, copy);
-    for (int x = 0; x < width; x++)
-        blur_line(picture + x, height, width, kernel, reach, copy);
-    free(copy);
+    blur_along(picture, half, width, height, kernel, reach);
+    blur_across(half, picture, width, height, kernel, reach);
+    free(half);
     free(kernel);
 }
