@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static struct wire_request ask(enum wire_job job, const struct codec_source *source);
+static bool has_recipe(const struct codec_source *source);
 static int run(struct codec_pool *pool, struct wire_request *request,
                const struct codec_source *source, const struct layout *layout,
                struct wire_reply *out_reply, int out_fds[2], bool *out_died,
@@ -39,7 +40,7 @@ codec_inspect(struct codec_pool *pool, const struct codec_source *source,
     int rc = run(pool, &request, source, NULL, &reply, fds, &died, err);
 
     /* hostile pixels are kept all the same: they are digested as they came */
-    if (rc < 0 && died && source->recipe == NULL) {
+    if (rc < 0 && died && !has_recipe(source)) {
         request.is_not_decoded = true;
         rc = run(pool, &request, source, NULL, &reply, fds, &died, err);
     }
@@ -158,7 +159,7 @@ codec_frame(struct codec_pool *pool, const struct codec_source *source, uint32_t
     request.max_layers = max_layers;
     if (run(pool, &request, source, max_layers > 0 ? layout : NULL, &reply, fds, &died, err) < 0)
         goto out;
-    if (read_all(fds[1], reply.out_side_n, LIMIT_IMAGE_SIDE_BYTES, &side, err) < 0 ||
+    if (read_all(fds[1], reply.out_side_n, IMAGE_SIDE_MOST, &side, err) < 0 ||
         image_wire_read(side, (size_t)reply.out_side_n, &image, err) < 0 ||
         read_all(fds[0], reply.out_n, LIMIT_FRAME_BYTES, &image.pixels, err) < 0)
         goto out;
@@ -201,6 +202,12 @@ ask(enum wire_job job, const struct codec_source *source)
     return request;
 }
 
+static bool
+has_recipe(const struct codec_source *source)
+{
+    return source->recipe != NULL && source->recipe_n > 0;
+}
+
 static int
 run(struct codec_pool *pool, struct wire_request *request, const struct codec_source *source,
     const struct layout *layout, struct wire_reply *out_reply, int out_fds[2], bool *out_died,
@@ -230,9 +237,9 @@ make_side(const struct codec_source *source, const struct layout *layout,
     int fd = -1, rc = -1;
 
     buf_init(&side, LIMIT_OBJECT_BYTES);
-    request->has_recipe = source->recipe != NULL;
-    request->recipe_n = source->recipe != NULL ? source->recipe_n : 0;
-    if (source->recipe != NULL)
+    request->has_recipe = has_recipe(source);
+    request->recipe_n = has_recipe(source) ? source->recipe_n : 0;
+    if (has_recipe(source))
         buf_add(&side, source->recipe, source->recipe_n);
     if (layout != NULL) {
         layout_write(layout, &side);

@@ -37,7 +37,7 @@ struct codec_source {
     int fd; /* a regular file or memfd; stays the caller's, its offset is not moved */
     uint64_t offset;
     uint64_t size;
-    const uint8_t *recipe; /* NULL: as received */
+    const uint8_t *recipe; /* NULL or of no bytes: as received */
     size_t recipe_n;
 };
 

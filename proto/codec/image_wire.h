@@ -4,7 +4,7 @@
 
 #include "proto/codec/codec.h"
 
-#define LIMIT_IMAGE_SIDE_BYTES 2097152
+#define IMAGE_SIDE_MOST 2097152
 
 void image_wire_write(const struct codec_image *image, struct buf *out);
 /* Everything but pixels; all of it checked. On failure nothing is left to free. */

@@ -29,7 +29,7 @@ job_frame(struct job *job, struct err *err)
     int rc = -1;
 
     buf_init(&pixels, LIMIT_FRAME_BYTES);
-    buf_init(&side, LIMIT_IMAGE_SIDE_BYTES);
+    buf_init(&side, IMAGE_SIDE_MOST);
     if (job->request->max_layers > 0) {
         if (frame_of_preview(job, &image, &pixels, err) < 0)
             goto out;

@@ -7,6 +7,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
+#include "proto/base/log.h"
 #include "proto/base/thread.h"
 
 #include <errno.h>
@@ -24,6 +25,10 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "proto/codec/codec_events.def"
+#undef LOG_EVENT
 
 #define WORKERS_MOST 64
 
@@ -117,6 +122,7 @@ int
 pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, int side_fd,
          struct wire_reply *out_reply, int out_fds[2], bool *out_died, struct err *err)
 {
+    struct log_ctx ctx = {.stage = "proto/codec"};
     struct worker *w = NULL;
     int fds[WIRE_FDS] = {-1, side_fd, -1, -1};
     struct wire_reply reply;
@@ -140,6 +146,7 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
                            seal(fds[WIRE_FD_OUT_SIDE], reply.out_side_n, err) < 0))) {
         *out_died = true;
         (void)worker_bury(w, err);
+        LOG(&ctx, CODEC_WORKER_DIED, F_ERR(err));
         goto out;
     }
     if (reply.rc < 0) {
