@@ -14,10 +14,22 @@
 #define DAY_MS 86400000ll
 #define DEFAULT_KEEP_SUMMARY_MS (90 * DAY_MS)
 
+/* A twin's bytes may be all that is left of an instance whose first copy has rotted: they stay
+ * until that one is sealed. Not here any more: it was. */
 static bool
-is_over(const struct record *r, int64_t keep_ms, int64_t now_us)
+is_twin_unsealed(const struct spool *sp, const struct record *r)
 {
-    if (!record_is_done(r))
+    const struct entry *twin =
+        r->state == INSTANCE_DUPLICATE ? ledger_find(&sp->ledger, r->twin_of) : NULL;
+
+    return twin != NULL && twin->r.state != INSTANCE_SEALED;
+}
+
+/* Locked. */
+static bool
+is_over(const struct spool *sp, const struct record *r, int64_t keep_ms, int64_t now_us)
+{
+    if (!record_is_done(r) || is_twin_unsealed(sp, r))
         return false;
     return keep_ms == 0 || now_us - r->at_us[r->state] >= keep_ms * 1000;
 }
@@ -45,7 +57,7 @@ find_free(struct spool *sp, uint64_t **out_numbers)
     for (size_t i = 0; i < sp->ledger.n; i++) {
         const struct entry *e = sp->ledger.entries[i];
 
-        if (e->is_busy || !is_over(&e->r, keep_ms, now)) {
+        if (e->is_busy || !is_over(sp, &e->r, keep_ms, now)) {
             pin(sp, e->r.received.segment);
             pin(sp, e->r.coded.segment);
         }
@@ -105,7 +117,7 @@ drop_summaries(struct spool *sp)
         const struct entry *e = sp->ledger.entries[i];
 
         if (!e->is_busy && e->r.received.segment == 0 && e->r.coded.segment == 0 &&
-            is_over(&e->r, keep_ms, now))
+            is_over(sp, &e->r, keep_ms, now))
             ledger_drop(&sp->ledger, e->r.id);
     }
     gate_unlock(&sp->gate);

@@ -163,6 +163,9 @@ replay_journals(struct spool *sp, struct journal_facts *facts, struct err *err)
     sp->next_journal = journals.n > 0 ? journals.list[journals.n - 1] + 1 : 1;
     if (facts->next_segment > sp->next_segment)
         sp->next_segment = facts->next_segment;
+    for (size_t i = 0; i < facts->cuts_n; i++) /* an old CUT must never meet a new segment */
+        if (facts->cuts[i].segment >= sp->next_segment && facts->cuts[i].segment < UINT64_MAX / 2)
+            sp->next_segment = facts->cuts[i].segment + 1;
     free(journals.list);
     return 0;
 }
@@ -180,20 +183,42 @@ cut_of(const struct journal_facts *facts, uint64_t number)
     return cut;
 }
 
+/* The entry whose received bytes are told to lie there; NULL: none. Slow, for the strange case. */
+static struct entry *
+find_place(struct spool *sp, uint64_t number, uint64_t offset)
+{
+    for (size_t i = 0; i < sp->ledger.n; i++) {
+        const struct place *p = &sp->ledger.entries[i]->r.received;
+
+        if (p->segment == number && p->offset == offset)
+            return sp->ledger.entries[i];
+    }
+    return NULL;
+}
+
+static bool
+is_at(const struct entry *e, uint64_t number, uint64_t offset)
+{
+    return e != NULL && e->r.received.segment == number && e->r.received.offset == offset;
+}
+
+/* A record of an id that another record has already (a journal was lost, a file came back) is an
+ * instance all the same: it gets an id of its own. */
 static void
 take_received(struct spool *sp, uint64_t number, const struct segment_record *s)
 {
     struct entry *e = ledger_find(&sp->ledger, s->id);
     struct record r;
 
-    if (s->id == 0 || s->id == UINT64_MAX)
-        return;
+    if (e != NULL && !is_at(e, number, s->offset))
+        e = find_place(sp, number, s->offset);
     if (e == NULL) {
         ledger_record_receive(&sp->ledger, s, number, &r);
+        if (ledger_find(&sp->ledger, s->id) != NULL || s->id == 0 || s->id >= UINT64_MAX / 2)
+            r.id = sp->ledger.next_id;
         e = ledger_put(&sp->ledger, &r);
     }
-    if (e->r.received.segment == number && e->r.received.offset == s->offset)
-        e->is_received_seen = true;
+    e->is_received_seen = true;
 }
 
 static void
@@ -205,17 +230,26 @@ take_coded(struct spool *sp, uint64_t number, const struct segment_record *s)
         e->is_coded_seen = true;
 }
 
-/* Give back what was reserved and never filled; of a torn end nobody was told. */
+/* Give back what was reserved and never filled. What is left of a torn end stays. */
 static void
 trim(struct spool *sp, int fd, uint64_t number, const struct segment_walk *walk)
 {
     off_t size = lseek(fd, 0, SEEK_END);
 
     if (sp->options.is_read_only || walk->damaged > 0 || walk->header.is_own || walk->is_closed ||
-        size <= (off_t)walk->end)
+        size <= (off_t)walk->seen_end)
         return;
-    if (ftruncate(fd, (off_t)walk->end) < 0)
+    if (ftruncate(fd, (off_t)walk->seen_end) < 0)
         LOG(&sp->log, SPOOL_NOT_REMOVED, F_NUMBER("segment", number));
+}
+
+/* The id of a void record is not given out anew: should the journal with its CUT be lost one day,
+ * the two would be taken for one. */
+static void
+never_again(struct spool *sp, uint64_t id)
+{
+    if (id >= sp->ledger.next_id && id < UINT64_MAX / 2)
+        sp->ledger.next_id = id + 1;
 }
 
 static void
@@ -224,8 +258,10 @@ take_walk(struct spool *sp, struct segment *s, int fd, const struct segment_walk
     char name[64];
 
     for (size_t i = 0; i < walk->n; i++) {
-        if (walk->records[i].offset >= s->cut)
+        if (walk->records[i].offset >= s->cut) {
+            never_again(sp, walk->records[i].id);
             continue;
+        }
         if (walk->records[i].kind == SEGMENT_RECEIVED)
             take_received(sp, s->number, &walk->records[i]);
         else
@@ -345,6 +381,8 @@ reconcile(struct spool *sp, struct entry *e)
             F_WORD("missing", has_received ? "coded" : "received"));
         if (has_received && r.is_inspected && r.state != INSTANCE_QUARANTINED) {
             r.state = INSTANCE_INSPECTED; /* it can be coded again, and comes out the same */
+        } else if (!has_received && !has_coded && r.state == INSTANCE_HELD) {
+            r.last_error = ledger_word(&sp->ledger, "its bytes are only at the centre");
         } else if (!has_received && !has_coded && r.state != INSTANCE_QUARANTINED) {
             r.state = INSTANCE_QUARANTINED;
             r.last_error = ledger_word(&sp->ledger, "its bytes are missing from the spool");

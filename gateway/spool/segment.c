@@ -310,6 +310,7 @@ judge_records(struct walker *w, struct segment_walk *out, struct err *err)
         uint64_t end = r->offset + segment_span(r->kind, r->payload_size);
         bool is_believed = end <= w->synced_to;
 
+        out->seen_end = end;
         if (!is_believed && is_whole(w, r, &is_believed, err) < 0)
             return -1;
         if (!is_believed) {
@@ -333,7 +334,7 @@ int
 segment_read(int fd, struct segment_walk *out, struct err *err)
 {
     struct walker w = {.fd = fd, .look = mem_new(LOOK_BYTES)};
-    struct segment_walk walk = {.end = SEGMENT_BLOCK};
+    struct segment_walk walk = {.end = SEGMENT_BLOCK, .seen_end = SEGMENT_BLOCK};
     struct stat st;
     int rc = -1;
 

@@ -55,7 +55,8 @@ struct segment_walk {
     struct segment_header header;
     struct segment_record *records; /* what may be believed, by offset; free */
     size_t n;
-    uint64_t end;     /* after the last record that may be believed */
+    uint64_t end;      /* after the last record that may be believed */
+    uint64_t seen_end; /* after the last one of which at least the header is left */
     uint64_t torn;    /* unsynced records or pieces that did not survive: nobody was told of them */
     uint64_t damaged; /* places that had been synced and cannot be read */
     bool is_closed;   /* ends with SEGMENT_END */

@@ -380,36 +380,70 @@ by_id(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
+struct id_list {
+    uint64_t *ids;
+    size_t n, room;
+};
+
+static void
+add_id(struct id_list *list, uint64_t id)
+{
+    if (list->n == list->room) {
+        list->room = list->room * 2 + 64;
+        list->ids = mem_grow(list->ids, list->room * sizeof *list->ids);
+    }
+    list->ids[list->n++] = id;
+}
+
+/* How many entries are in the states asked for; locked. */
+static uint64_t
+count_states(const struct ledger *l, uint32_t states)
+{
+    uint64_t n = 0;
+
+    for (int s = 0; s < INSTANCE_STATES; s++)
+        if (states == 0 || (states & INSTANCE_BIT(s)) != 0)
+            n += l->counts[s];
+    return n;
+}
+
+/* What waits is young and little beside what is done: a few are looked for from the end. Locked. */
+static void
+list_all(const struct ledger *l, const struct spool_filter *filter, struct id_list *list)
+{
+    uint64_t left = count_states(l, filter->states);
+    bool is_from_end = left < l->n / 4 || left == 0;
+
+    for (size_t k = 0; k < l->n && left > 0; k++) {
+        const struct entry *e = l->entries[is_from_end ? l->n - 1 - k : k];
+
+        if (filter->states == 0 || (filter->states & INSTANCE_BIT(e->r.state)) != 0)
+            left--;
+        if (matches(e, filter))
+            add_id(list, e->r.id);
+        if (!is_from_end && filter->limit != 0 && list->n == filter->limit)
+            break;
+    }
+}
+
 void
 spool_list(struct spool *sp, const struct spool_filter *filter, uint64_t **out_ids, size_t *out_n)
 {
-    const struct ledger *l = &sp->ledger;
-    size_t n = 0, limit = filter->limit != 0 ? filter->limit : SIZE_MAX, room = 0;
-    uint64_t *ids = NULL;
+    struct id_list list = {0};
 
     gate_lock(&sp->gate);
-    if (filter->sop_instance != NULL) { /* few: follow the chain */
+    if (filter->sop_instance == NULL)
+        list_all(&sp->ledger, filter, &list);
+    else /* few: follow the chain */
         for (struct entry *e = ledger_instance(&sp->ledger, filter->sop_instance); e != NULL;
              e = e->next_twin)
-            if (matches(e, filter)) {
-                ids = mem_grow(ids, (n + 1) * sizeof *ids);
-                ids[n++] = e->r.id;
-            }
-    } else {
-        for (size_t i = 0; i < l->n && n < limit; i++)
-            if (matches(l->entries[i], filter)) {
-                if (n == room) {
-                    room = room * 2 + 64;
-                    ids = mem_grow(ids, room * sizeof *ids);
-                }
-                ids[n++] = l->entries[i]->r.id;
-            }
-    }
+            if (matches(e, filter))
+                add_id(&list, e->r.id);
     gate_unlock(&sp->gate);
-    if (n > 0)
-        qsort(ids, n, sizeof *ids, by_id);
-    *out_ids = ids;
-    *out_n = n < limit ? n : limit;
+    if (list.n > 0)
+        qsort(list.ids, list.n, sizeof *list.ids, by_id);
+    *out_ids = list.ids;
+    *out_n = filter->limit != 0 && list.n > filter->limit ? filter->limit : list.n;
 }
 
 void

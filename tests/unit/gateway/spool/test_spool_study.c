@@ -142,6 +142,29 @@ an_old_summary_goes_with_its_study(void **state)
     clock_unfake();
 }
 
+/* Invariant 7: the first copy may have rotted. */
+static void
+a_twin_keeps_its_bytes_until_the_first_is_sealed(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t a, b;
+
+    f->options.keep_sealed_ms = 0;
+    fixture_reopen(f);
+    a = fixture_put(f, 17u << 20, 1, 0);
+    b = fixture_put(f, 17u << 20, 1, 0);
+    fixture_inspect(f, a, "1.9");
+    fixture_inspect(f, b, "1.9");
+    OK(spool_set_duplicate(f->sp, b, a, &err));
+    assert_int_equal(spool_collect_garbage(f->sp), 0);
+    fixture_reopen(f);
+    assert_int_equal(spool_collect_garbage(f->sp), 0);
+    fixture_assert_bytes(f, b, 17u << 20, 1);
+    OK(spool_set_uncoded(f->sp, a, "-", &err));
+    OK(spool_set_sealed(f->sp, a, 1, &err));
+    assert_int_equal(spool_collect_garbage(f->sp), 2);
+}
+
 int
 main(void)
 {
@@ -152,6 +175,7 @@ main(void)
         CLAIM(a_study_is_quiet_only_when_no_association_is_open),
         CLAIM(only_sealed_segments_are_garbage),
         CLAIM(an_old_summary_goes_with_its_study),
+        CLAIM(a_twin_keeps_its_bytes_until_the_first_is_sealed),
     };
 
     log_set_fd(-1);

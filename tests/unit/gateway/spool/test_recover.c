@@ -1,0 +1,218 @@
+/* test_recover.c - what the start makes of a folder that has suffered. */
+#include "gateway/spool/spool.h"
+
+#include "proto/base/durable.h"
+#include "proto/base/log.h"
+#include "tests/support/spool_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define OK(call) assert_int_equal(call, 0)
+
+static struct err err;
+
+/* The n-th file of a folder, by name. */
+static void
+file_of(struct spool_fixture *f, const char *folder, size_t n, char out[PATH_MAX])
+{
+    char pattern[PATH_MAX];
+    glob_t found;
+
+    snprintf(pattern, sizeof pattern, "%s/%s/*", f->dir, folder);
+    OK(glob(pattern, 0, NULL, &found));
+    assert_true(n < found.gl_pathc);
+    snprintf(out, PATH_MAX, "%s", found.gl_pathv[n]);
+    globfree(&found);
+}
+
+static void
+scratch(const char *path, uint64_t at)
+{
+    int fd = open(path, O_RDWR);
+    uint8_t byte;
+
+    assert_true(fd >= 0);
+    OK(durable_read_at(fd, &byte, 1, at, &err));
+    byte ^= 0x10;
+    OK(durable_write_at(fd, &byte, 1, at, &err));
+    close(fd);
+}
+
+static size_t
+count(struct spool_fixture *f)
+{
+    struct spool_health health;
+
+    spool_health(f->sp, &health);
+    return health.entries;
+}
+
+static void
+without_its_journal_every_instance_is_there_as_received(void **state)
+{
+    struct spool_fixture *f = *state;
+    char path[PATH_MAX];
+    uint64_t ids[3];
+
+    for (unsigned i = 0; i < 3; i++) {
+        ids[i] = fixture_put(f, 5000, i, 0);
+        fixture_inspect(f, ids[i], "1.9");
+    }
+    spool_close(&f->sp);
+    file_of(f, "journal", 0, path);
+    OK(unlink(path));
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(fixture_state_of(f, ids[i]), INSTANCE_RECEIVED);
+        fixture_assert_bytes(f, ids[i], 5000, i);
+    }
+}
+
+static void
+a_scratched_journal_is_set_aside_and_told(void **state)
+{
+    struct spool_fixture *f = *state;
+    char path[PATH_MAX];
+    uint64_t id = fixture_put(f, 5000, 1, 0);
+
+    fixture_inspect(f, id, "1.9");
+    spool_close(&f->sp);
+    file_of(f, "journal", 0, path);
+    scratch(path, 10);
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    assert_int_equal(fixture_files_in(f, "corrupt"), 1);
+    assert_int_equal(fixture_state_of(f, id), INSTANCE_RECEIVED);
+    fixture_assert_bytes(f, id, 5000, 1);
+}
+
+static void
+a_scratched_record_costs_itself_alone_and_is_told(void **state)
+{
+    struct spool_fixture *f = *state;
+    char path[PATH_MAX];
+    uint64_t ids[3];
+
+    for (unsigned i = 0; i < 3; i++)
+        ids[i] = fixture_put(f, 5000, i, 0);
+    fixture_inspect(f, ids[1], "1.9");
+    spool_close(&f->sp);
+    file_of(f, "segments", 0, path);
+    scratch(path, 4096 + 8192 + 40); /* the header of the second: 6,048 bytes take two blocks */
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    assert_int_equal(fixture_files_in(f, "corrupt"), 1);
+    assert_int_equal(fixture_state_of(f, ids[1]), INSTANCE_QUARANTINED);
+    fixture_assert_bytes(f, ids[0], 5000, 0);
+    fixture_assert_bytes(f, ids[2], 5000, 2);
+    fixture_reopen(f);
+    assert_int_equal(count(f), 3);
+}
+
+/* Two folders' segments in one: each record is an instance, and stays the same one at each start.
+ */
+static void
+two_records_of_one_id_are_two_entries(void **state)
+{
+    struct spool_fixture *f = *state, *other = NULL;
+    struct spool_filter all = {0};
+    char from[PATH_MAX], to[PATH_MAX];
+    uint64_t *ids = NULL;
+    size_t n;
+
+    OK(spool_fixture_setup((void **)&other));
+    fixture_put(f, 5000, 1, 0);
+    fixture_put(f, 5000, 2, 0); /* id 2 in segment 1 */
+    fixture_put(other, 17u << 20, 3, 0);
+    assert_int_equal(fixture_put(other, 6000, 4, 0), 2); /* id 2 in segment 2 */
+    spool_close(&f->sp);
+    spool_close(&other->sp);
+    file_of(other, "segments", 1, from);
+    snprintf(to, sizeof to, "%s/segments/0000000000000002.seg", f->dir);
+    OK(rename(from, to));
+    OK(spool_fixture_teardown((void **)&other));
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    for (int round = 0; round < 3; round++) {
+        spool_list(f->sp, &all, &ids, &n);
+        assert_int_equal(n, 3);
+        fixture_assert_bytes(f, ids[1], 5000, 2);
+        fixture_assert_bytes(f, ids[2], 6000, 4);
+        free(ids);
+        fixture_reopen(f);
+    }
+}
+
+/* A segment is away for a while, and so is the memory of its ids: nothing is taken for another. */
+static void
+ids_of_what_cannot_be_read_are_not_given_out(void **state)
+{
+    struct spool_fixture *f = *state;
+    char path[PATH_MAX], away[PATH_MAX + 8];
+    uint64_t id = fixture_put(f, 5000, 1, 0), other;
+
+    spool_close(&f->sp);
+    snprintf(away, sizeof away, "%s/away", f->dir);
+    file_of(f, "segments", 0, path);
+    OK(rename(path, away));
+    file_of(f, "journal", 0, path);
+    OK(unlink(path));
+    snprintf(path, sizeof path, "%s/segments/0000000000000001.seg", f->dir);
+    OK(mkdir(path, 0700)); /* holds the number, cannot be read: ids leap past it */
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    other = fixture_put(f, 6000, 2, 0);
+    assert_int_not_equal(id, other);
+    spool_close(&f->sp);
+    OK(rmdir(path));
+    OK(rename(away, path));
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    fixture_assert_bytes(f, id, 5000, 1);
+    fixture_assert_bytes(f, other, 6000, 2);
+    fixture_reopen(f);
+    assert_int_equal(count(f), 2);
+}
+
+static void
+bytes_that_are_gone_are_told_unless_the_centre_holds_them(void **state)
+{
+    struct spool_fixture *f = *state;
+    char path[PATH_MAX];
+    uint64_t waiting = fixture_put(f, 5000, 1, 0), held = fixture_put(f, 5000, 2, 0);
+
+    fixture_inspect(f, waiting, "1.9");
+    fixture_inspect(f, held, "1.9");
+    OK(spool_set_uncoded(f->sp, held, "-", &err));
+    OK(spool_set_held(f->sp, held, 1, &err));
+    spool_close(&f->sp);
+    file_of(f, "segments", 0, path);
+    OK(unlink(path));
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    assert_int_equal(fixture_state_of(f, waiting), INSTANCE_QUARANTINED);
+    assert_int_equal(fixture_state_of(f, held), INSTANCE_HELD);
+    OK(spool_set_sealed(f->sp, held, 2, &err));
+}
+
+int
+main(void)
+{
+#define CLAIM(name)                                                                                \
+    cmocka_unit_test_setup_teardown(name, spool_fixture_setup, spool_fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        CLAIM(without_its_journal_every_instance_is_there_as_received),
+        CLAIM(a_scratched_journal_is_set_aside_and_told),
+        CLAIM(a_scratched_record_costs_itself_alone_and_is_told),
+        CLAIM(two_records_of_one_id_are_two_entries),
+        CLAIM(ids_of_what_cannot_be_read_are_not_given_out),
+        CLAIM(bytes_that_are_gone_are_told_unless_the_centre_holds_them),
+    };
+
+    log_set_fd(-1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
