@@ -149,23 +149,32 @@ wake(struct dimse_listener *l)
         CHECK(errno == EAGAIN);
 }
 
+/* Take one that is through (or any, when all are waited for) out of the list. */
+static struct running *
+take_done(struct dimse_listener *l, bool is_any)
+{
+    struct running *taken = NULL;
+
+    gate_lock(&l->gate);
+    for (struct running **at = &l->running; *at; at = &(*at)->next) {
+        if (!is_any && !(*at)->is_done)
+            continue;
+        taken = *at;
+        *at = taken->next;
+        break;
+    }
+    gate_unlock(&l->gate);
+    return taken;
+}
+
 /* Join threads that are through; all of them when stopping. */
 static void
 reap(struct dimse_listener *l, bool wait_for_all)
 {
-    struct running **at = &l->running;
+    struct running *r;
 
-    while (*at) {
-        struct running *r = *at;
-        gate_lock(&l->gate);
-        bool is_done = r->is_done;
-        gate_unlock(&l->gate);
-        if (!is_done && !wait_for_all) {
-            at = &r->next;
-            continue;
-        }
+    while ((r = take_done(l, wait_for_all)) != NULL) {
         thread_join(r->thread);
-        *at = r->next;
         free(r);
     }
 }

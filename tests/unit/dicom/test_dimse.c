@@ -114,6 +114,7 @@ large_data_set_passes_both_ways_whole(void **state)
     assert_int_equal(dimse_next_command(assoc, &rsp, &err), 0);
     assert_int_equal(rsp.status, DIMSE_SUCCESS);
     assert_int_equal(dimse_release(&assoc, &err), 0);
+    dimse_receiver_wait(&dimse_receiver.ended, 1);
 
     assert_int_equal(dimse_receiver.last.n, n);
     assert_memory_equal(dimse_receiver.last.bytes, bytes, n);
@@ -190,7 +191,7 @@ half_begun_connections_do_not_harm_a_working_one(void **state)
     assert_in_range(clock_mono_ms() - begun_ms, 1000, 10000);
     echo_ours(assoc);
     assert_int_equal(dimse_release(&assoc, &err), 0);
-    assert_int_equal(dimse_receiver.notes[DIMSE_NOTE_SILENT], ARRAY_LEN(fds));
+    dimse_receiver_wait(&dimse_receiver.notes[DIMSE_NOTE_SILENT], ARRAY_LEN(fds));
     dimse_receiver_stop();
 }
 

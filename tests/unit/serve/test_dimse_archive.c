@@ -240,8 +240,9 @@ find_studies(const char *calling, const char *name)
     return n;
 }
 
+/* Three images of one study in two series, stored by a workstation of clinic A. */
 static void
-stored_studies_are_found_and_moved_within_their_clinic_only(void **state)
+store_study(void)
 {
     static const struct slice slices[] = {{.study = "1.2.9.1",
                                            .series = "1.2.9.1.1",
@@ -264,7 +265,47 @@ stored_studies_are_found_and_moved_within_their_clinic_only(void **state)
                                            .patient_name = "Li^Si",
                                            .number = 1,
                                            .noise = 3}};
-    char moved[FOLDER_PATH_BYTES], port[8], series_key[64] = "SeriesInstanceUID=1.2.9.1.1";
+
+    for (size_t i = 0; i < ARRAY_LEN(slices); i++)
+        store_slice("VIEWERA", &slices[i]);
+}
+
+/* Move the first series; movescu is its own receiver. What it said. */
+static int
+move_series(const char *calling, uint16_t port, const char *folder, char *out, size_t out_size)
+{
+    char text[8];
+    const char *argv[] = {"movescu",
+                          "-v",
+                          "-aet",
+                          calling,
+                          "-aec",
+                          "ARCHIVE",
+                          "-aem",
+                          "DESTA",
+                          "+P",
+                          text,
+                          "-od",
+                          folder,
+                          "-S",
+                          "-k",
+                          "QueryRetrieveLevel=SERIES",
+                          "-k",
+                          "StudyInstanceUID=1.2.9.1",
+                          "-k",
+                          "SeriesInstanceUID=1.2.9.1.1",
+                          "127.0.0.1",
+                          port_text(),
+                          NULL};
+
+    snprintf(text, sizeof text, "%u", port);
+    return program_run(argv, NULL, out, out_size);
+}
+
+static void
+stored_studies_are_found_and_moved_within_their_clinic_only(void **state)
+{
+    char moved[FOLDER_PATH_BYTES];
     static char out[65536];
     uint16_t destination = free_port();
 
@@ -274,45 +315,21 @@ stored_studies_are_found_and_moved_within_their_clinic_only(void **state)
     enrol("clinic-a", "VIEWERA", 0);
     enrol("clinic-b", "VIEWERB", 0);
     enrol("clinic-a", "DESTA", destination);
-    for (size_t i = 0; i < ARRAY_LEN(slices); i++)
-        store_slice("VIEWERA", &slices[i]);
+    store_study();
 
     assert_int_equal(find_studies("VIEWERA", "li*"), 1);
     assert_int_equal(find_studies("VIEWERA", "wang*"), 0);
     assert_int_equal(find_studies("VIEWERB", "li*"), 0);
     folder_make("moved", moved);
-    snprintf(port, sizeof port, "%u", destination);
-    const char *argv[] = {"movescu",
-                          "-v",
-                          "-aet",
-                          "VIEWERA",
-                          "-aec",
-                          "ARCHIVE",
-                          "-aem",
-                          "DESTA",
-                          "+P",
-                          port,
-                          "-od",
-                          moved,
-                          "-S",
-                          "-k",
-                          "QueryRetrieveLevel=SERIES",
-                          "-k",
-                          "StudyInstanceUID=1.2.9.1",
-                          "-k",
-                          series_key,
-                          "127.0.0.1",
-                          port_text(),
-                          NULL};
-    int rc = program_run(argv, NULL, out, sizeof out);
+    int rc = move_series("VIEWERA", destination, moved, out, sizeof out);
     if (rc != 0)
         print_message("%s", out);
     assert_int_equal(rc, 0);
     assert_int_equal(folder_files(moved), 2);
-    argv[3] = "VIEWERB"; /* another clinic: neither its destination nor its study */
-    (void)program_run(argv, NULL, out, sizeof out);
+    /* Another clinic: neither its destination nor its study. */
+    (void)move_series("VIEWERB", destination, moved, out, sizeof out);
     assert_non_null(strstr(out, "MoveDestinationUnknown"));
-    assert_int_equal(get("VIEWERB", "1.2.9.1", work), 0);
+    assert_int_equal(get("VIEWERB", "1.2.9.1", moved), 0);
     assert_int_equal(folder_files(moved), 2);
     folder_remove(moved);
 }
