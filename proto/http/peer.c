@@ -3,6 +3,7 @@
  * meant for clients is checked here, before anything else of a request. */
 #include "proto/http/server_parts.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/text.h"
 
 #include <gnutls/gnutls.h>
@@ -95,6 +96,10 @@ http_peer_settle(struct http_conn *conn, struct MHD_Connection *mhd)
     gnutls_typed_vdata_st purpose = {GNUTLS_DT_KEY_PURPOSE_OID, NULL, 0};
     unsigned n = 0, status = 0;
 
+    if (conn->peer_state == HTTP_PEER_GOOD && clock_wall_us() > conn->certificate.not_after_us) {
+        conn->peer_state = HTTP_PEER_BAD; /* its time ended while the connection was kept */
+        conn->peer_words = words_of(GNUTLS_CERT_EXPIRED);
+    }
     if (conn->peer_state != HTTP_PEER_UNSEEN)
         return;
     conn->peer_state = HTTP_PEER_NONE;

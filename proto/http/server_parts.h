@@ -31,7 +31,7 @@ enum http_peer_state { HTTP_PEER_UNSEEN, HTTP_PEER_NONE, HTTP_PEER_GOOD, HTTP_PE
 struct http_conn {
     struct http_conn *prev, *next;
     int fd;
-    bool is_cut;
+    bool is_cut, has_served;
     enum http_phase phase;
     int64_t since_ms;  /* the phase, or its last progress */
     uint64_t progress; /* bytes at since_ms */
@@ -127,7 +127,7 @@ void http_response_error(struct http_request *req);
 /* Hand the answer over, with the headers every answer carries. */
 enum MHD_Result http_response_queue(struct http_request *req);
 
-/* peer.c: look at the client's certificate once a connection. */
+/* peer.c: look at the client's certificate, once a connection; at its time for each request. */
 void http_peer_settle(struct http_conn *conn, struct MHD_Connection *mhd);
 /* A few bytes past the library, in the connection's own thread. */
 void http_peer_send(struct MHD_Connection *mhd, int fd, const char *bytes, size_t n);

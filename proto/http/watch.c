@@ -13,6 +13,8 @@
 #define LOOK_MS 1000
 #define LEAST_BYTES 2048
 
+static const char *const phase_words[] = {"head", "body", "handler", "answer"};
+
 /* Bytes the receiver has confirmed; false on sockets that do not tell. */
 static bool
 confirmed_bytes(int fd, uint64_t *out)
@@ -53,7 +55,10 @@ look(struct http_watch *w)
             struct log_ctx log = w->log;
 
             log.peer = conn->peer;
-            LOG(&log, HTTP_TOO_SLOW, F_NUMBER("phase", conn->phase));
+            if (conn->phase == HTTP_PHASE_HEAD && conn->has_served)
+                LOG(&log, HTTP_IDLE); /* a kept connection that nobody needs any more */
+            else
+                LOG(&log, HTTP_TOO_SLOW, F_WORD("at", phase_words[conn->phase]));
             conn->is_cut = true;
             setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &drop, sizeof drop); /* unsent bytes too */
             shutdown(conn->fd, SHUT_RDWR); /* its thread wakes and ends */
@@ -141,8 +146,10 @@ void
 http_watch_phase(struct http_watch *w, struct http_conn *conn, enum http_phase phase)
 {
     gate_lock(&w->gate);
-    if (phase == HTTP_PHASE_HEAD)
+    if (phase == HTTP_PHASE_HEAD) {
         conn->received = 0;
+        conn->has_served = true;
+    }
     if (conn->phase != phase) {
         conn->progress = conn->received;
         if (phase == HTTP_PHASE_SEND && !confirmed_bytes(conn->fd, &conn->progress))

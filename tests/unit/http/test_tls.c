@@ -248,6 +248,32 @@ certificates_meet_the_table_of_callers(void **state)
 }
 
 static void
+a_certificate_that_ends_while_its_connection_is_kept_is_refused(void **state)
+{
+    struct http_client_options options = {.base_url = base_url,
+                                          .ca_file = in("ca/ca.pem"),
+                                          .certificate = in("gw/cert.pem"),
+                                          .key = in("gw/key.key")};
+    struct http_call call = {.method = "GET", .path = "/gateway"};
+    struct http_client *client = NULL;
+    struct http_reply reply;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(http_client_new(&options, &client, &err), 0);
+    assert_int_equal(http_client_call(client, &call, &reply, &err), 0);
+    assert_int_equal(reply.status, 200);
+    http_reply_fini(&reply);
+    clock_fake(clock_wall_us() + 31 * DAY_US, clock_mono_ms());
+    assert_int_equal(http_client_call(client, &call, &reply, &err), 0);
+    clock_unfake();
+    assert_int_equal(reply.status, 403);
+    assert_non_null(strstr(buf_text(&reply.body), "time is over"));
+    http_reply_fini(&reply);
+    http_client_free(&client);
+}
+
+static void
 a_server_certificate_is_no_client_certificate(void **state)
 {
     struct http_client_options options = {.base_url = base_url,
@@ -354,6 +380,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(certificates_meet_the_table_of_callers),
+        cmocka_unit_test(a_certificate_that_ends_while_its_connection_is_kept_is_refused),
         cmocka_unit_test(a_server_certificate_is_no_client_certificate),
         cmocka_unit_test(the_client_trusts_its_ca_and_name_only),
         cmocka_unit_test(files_leave_whole_over_tls),
