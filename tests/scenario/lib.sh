@@ -8,6 +8,7 @@ BUILD=$(cd "${1:?a build folder}" && pwd)
 BIN=$BUILD/bin
 SHARED=$top/../shared
 T=$(mktemp -d /var/tmp/radpost-scenario-XXXXXX)
+chmod 711 "$T" # PostgreSQL runs as a user of its own
 D=$T/site
 export TMPDIR=$T RADPOST_BIN=$BIN
 . "$top/deploy/site.sh"
@@ -38,7 +39,9 @@ site_opens() { # start everything, enrolled; arguments as for site_up
     site_ports
     site_up "$@"
     site_write_addresses
+    set -a
     . "$D/addresses.env"
+    set +a
 }
 
 # Wait for a claim to become true; poll, for the claim is about another process.

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import urllib.request
 
+import pydicom
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 JUDGE = os.path.join(HERE, "..", "support", "digests.py")
 URL, TOKEN = os.environ["RADPOST_DICOMWEB_URL"], os.environ["RADPOST_DICOMWEB_TOKEN"]
@@ -28,7 +30,7 @@ GETSCU = {
 
 
 def digests(folder):
-    """SOP Instance UID > (pixels, dataset, syntax, study, class)"""
+    """SOP Instance UID > what the judge says, and its study"""
     names = sorted(os.path.join(folder, n) for n in os.listdir(folder))
     if not names:
         return {}
@@ -36,6 +38,10 @@ def digests(folder):
     if run.returncode != 0:
         sys.exit(f"the judge failed: {run.stderr[-2000:]}")
     rows = [json.loads(line) for line in run.stdout.splitlines()]
+    for row in rows:
+        if "error" in row:
+            sys.exit(f"the judge cannot read {row['file']}: {row['error']}")
+        row["study"] = str(pydicom.dcmread(row["file"], stop_before_pixels=True, specific_tags=["StudyInstanceUID"]).StudyInstanceUID)
     return {r["sop_instance"]: r for r in rows}
 
 
