@@ -47,8 +47,10 @@ enum dimse_admission {
 };
 enum dimse_offer {
     DIMSE_NOT_OFFERED,
-    DIMSE_ANY_SYNTAX,  /* storage: every transfer syntax, the best one of those proposed */
-    DIMSE_PLAIN_SYNTAX /* explicit or implicit little endian only: queries, verification */
+    DIMSE_ANY_SYNTAX,   /* storage: every transfer syntax, the best one of those proposed */
+    DIMSE_THEIR_SYNTAX, /* C-GET: the same, but a lossy one that the peer puts first is taken: what
+                           was lossy when it came can go back only as it came */
+    DIMSE_PLAIN_SYNTAX  /* explicit or implicit little endian only: queries, verification */
 };
 enum dimse_note { /* what a listener did about a connection without serving it */
                   DIMSE_NOTE_REFUSED,  /* by admit() */

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { LOSSY = 4 }; /* this rank and those after it */
+
 /* Smaller is better. Lossy syntaxes and unknown ones come last: taken only where nothing that
  * keeps the pixels is offered beside them. */
 static int
@@ -19,7 +21,7 @@ rank_syntax(const char *uid)
         return 5;
     if (syntax->codec == DCM_CODEC_NATIVE)
         return 2;
-    return syntax->is_lossless_proven ? 3 : 4;
+    return syntax->is_lossless_proven ? 3 : LOSSY;
 }
 
 int
@@ -29,6 +31,8 @@ dimse_choose_syntax(enum dimse_offer offer, const char *const *proposed, size_t 
 
     if (offer == DIMSE_NOT_OFFERED)
         return -1;
+    if (offer == DIMSE_THEIR_SYNTAX && count > 0 && rank_syntax(proposed[0]) >= LOSSY)
+        return 0;
     for (size_t i = 0; i < count; i++) {
         int rank = rank_syntax(proposed[i]);
         if (rank < best_rank) {

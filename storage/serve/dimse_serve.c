@@ -112,13 +112,12 @@ offers(const char *abstract_syntax, bool peer_is_scp, void *user)
                                         DCM_UID_PATIENT_ROOT_GET};
 
     (void)user;
-    (void)peer_is_scp;
     for (size_t i = 0; i < ARRAY_LEN(plain); i++)
         if (strcmp(abstract_syntax, plain[i]) == 0)
             return DIMSE_PLAIN_SYNTAX;
     if (dcm_sop_class_find(abstract_syntax) != NULL ||
         strncmp(abstract_syntax, STANDARD_ROOT, strlen(STANDARD_ROOT)) != 0)
-        return DIMSE_ANY_SYNTAX;
+        return peer_is_scp ? DIMSE_THEIR_SYNTAX : DIMSE_ANY_SYNTAX;
     return DIMSE_NOT_OFFERED;
 }
 
