@@ -1,0 +1,140 @@
+/* test_admin_cli.c - the operator's commands write what the archive then finds. */
+#include "proto/trust/ca.h"
+#include "storage/keep/admin_cli.h"
+#include "tests/support/archive.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct pg_cluster *cluster;
+static struct archive archive;
+static char config[FOLDER_PATH_BYTES + 16];
+
+static int
+start(void **state)
+{
+    FILE *f;
+
+    (void)state;
+    archive_open(&archive, cluster, "admin");
+    snprintf(config, sizeof config, "%s/s.conf", archive.dir);
+    f = fopen(config, "w");
+    assert_non_null(f);
+    fprintf(f, "data_dir = %s\npg_conninfo = %s\n", archive.dir, archive.conninfo);
+    assert_int_equal(fclose(f), 0);
+    return 0;
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    archive_close(&archive);
+    pg_cluster_remove(&cluster);
+    return 0;
+}
+
+/* Run with words parted by blanks; what it prints goes to out. */
+static int
+run(const char *words, char *out, size_t out_size)
+{
+    char line[512], *argv[24], *save = NULL;
+    int argc = 0, ends[2], saved = dup(1), rc;
+    ssize_t n;
+
+    snprintf(line, sizeof line, "%s --config %s", words, config);
+    for (char *w = strtok_r(line, " ", &save); w != NULL && argc < 23;
+         w = strtok_r(NULL, " ", &save))
+        argv[argc++] = w;
+    argv[argc] = NULL;
+    assert_int_equal(pipe(ends), 0);
+    fflush(stdout);
+    dup2(ends[1], 1);
+    rc = admin_cli(argc, argv);
+    fflush(stdout);
+    dup2(saved, 1);
+    close(saved);
+    close(ends[1]);
+    n = read(ends[0], out, out_size - 1);
+    close(ends[0]);
+    out[n > 0 ? n : 0] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    return rc;
+}
+
+static void
+an_organisation_its_peer_and_its_token_are_found(void **state)
+{
+    char text[256];
+    struct keep_ae ae;
+    struct keep_token token;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(run("org add --code clinic-9 --name Nine", text, sizeof text), 0);
+    assert_int_equal(
+        run("ae add --org clinic-9 --ae WS9 --host 127.0.0.1 --port 104", text, sizeof text), 0);
+    assert_int_equal(keep_ae_find(archive.keep, "WS9", "127.0.0.1", &ae, &err), 0);
+    assert_string_equal(ae.tenant, "clinic-9");
+    assert_int_equal(ae.port, 104);
+
+    assert_int_equal(run("token new --org clinic-9 --rights query", text, sizeof text), 0);
+    assert_int_equal(keep_token_find(archive.keep, text, &token, &err), 0);
+    assert_string_equal(token.tenant, "clinic-9");
+    assert_int_equal(token.rights, RIGHT_QUERY);
+}
+
+static void
+a_code_pins_the_archives_authority(void **state)
+{
+    char dir[FOLDER_PATH_BYTES + 8], text[256];
+    uint8_t fingerprint[DIGEST_BYTES], pin[CODE_PIN_BYTES], sha256[DIGEST_BYTES];
+    struct ca *ca = NULL;
+    struct err err;
+
+    (void)state;
+    assert_int_not_equal(
+        run("enrol new --org clinic-a --kind gateway --name g1", text, sizeof text), 0);
+    snprintf(dir, sizeof dir, "%s/ca", archive.dir);
+    assert_int_equal(ca_create(dir, "Test CA", &err), 0);
+    assert_int_equal(ca_open(dir, &ca, &err), 0);
+    ca_fingerprint(ca, fingerprint);
+
+    assert_int_equal(run("enrol new --org clinic-a --kind gateway --name g1", text, sizeof text),
+                     0);
+    assert_int_equal(code_read(text, pin, sha256, &err), 0);
+    assert_true(code_pins(pin, fingerprint));
+    ca_close(&ca);
+}
+
+static void
+what_is_missing_or_unknown_is_said(void **state)
+{
+    char text[256];
+
+    (void)state;
+    assert_int_equal(run("org", text, sizeof text), 64);
+    assert_int_equal(run("enrol new --org clinic-a --kind printer --name g1", text, sizeof text),
+                     65);
+    assert_int_equal(run("token new --org nowhere --rights query", text, sizeof text), 66);
+    assert_int_equal(run("token new --org clinic-a --rights everything", text, sizeof text), 65);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_organisation_its_peer_and_its_token_are_found),
+        cmocka_unit_test(a_code_pins_the_archives_authority),
+        cmocka_unit_test(what_is_missing_or_unknown_is_said),
+    };
+
+    if ((cluster = pg_cluster_start()) == NULL)
+        return 77;
+    return cmocka_run_group_tests(tests, start, stop);
+}
