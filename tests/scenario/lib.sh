@@ -72,5 +72,8 @@ modality_sends() { # FOLDER [storescu options]: every file, as it is, over one a
 }
 
 queue() { "$BIN/radpost" queue "$@" "$D/gateway/spool"; }
+queue_has() { # STATE COUNT
+    [ "$(queue list 2>/dev/null | awk -v s="$1" '$2 == s && $3 ~ /^[0-9-]+T/ { n++ } END { print n + 0 }')" = "$2" ]
+}
 
 judge() { /usr/bin/python3 "$top/tests/support/digests.py" "$@"; }
