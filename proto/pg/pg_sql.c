@@ -81,43 +81,47 @@ pg_queries_free(struct pg_query *queries, size_t count)
     free(queries);
 }
 
-/* Is a migration already recorded? */
+/* The door's own queries (migrate.sql), by name. */
+struct migrating {
+    PGconn *db;
+    struct pg_query *queries;
+    size_t count;
+};
+
+static const char *
+sql_of(const struct migrating *m, const char *name)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->queries[i].name, name) == 0)
+            return m->queries[i].sql;
+    check_failed(name, __FILE__, __LINE__);
+}
+
+/* One of them with the migration's name as its argument. */
 static int
-is_applied(PGconn *db, const char *name, bool *out_is, struct err *err)
+run_named(const struct migrating *m, const char *query, const char *name, int *out_rows,
+          struct err *err)
 {
     const char *values[1] = {name};
-    PGresult *result = PQexecParams(db, "SELECT 1 FROM schema_migrations WHERE name = $1", 1, NULL,
-                                    values, NULL, NULL, 0);
+    PGresult *result = PQexecParams(m->db, sql_of(m, query), 1, NULL, values, NULL, NULL, 0);
+    ExecStatusType status = PQresultStatus(result);
     int rc = 0;
 
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
-        rc = pg_fail(db, result, "look for migrations", err);
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+        rc = pg_fail(m->db, result, query, err);
     else
-        *out_is = PQntuples(result) > 0;
+        *out_rows = PQntuples(result);
     PQclear(result);
     return rc;
 }
 
 static int
-record_migration(PGconn *db, const char *name, struct err *err)
+apply(const struct migrating *m, const struct embedded *file, const char *name, struct err *err)
 {
-    const char *values[1] = {name};
-    PGresult *result = PQexecParams(db, "INSERT INTO schema_migrations (name) VALUES ($1)", 1, NULL,
-                                    values, NULL, NULL, 0);
-    int rc = 0;
-
-    if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        rc = pg_fail(db, result, "record migration", err);
-    PQclear(result);
-    return rc;
-}
-
-static int
-apply(PGconn *db, const struct embedded *file, const char *name, struct err *err)
-{
+    PGconn *db = m->db;
     char *sql = copy_range((const char *)file->begin, (const char *)file->end);
     PGresult *result = NULL;
-    int rc = -1;
+    int rc = -1, rows;
 
     if (pg_simple(db, "BEGIN", "begin", err) < 0)
         goto out;
@@ -130,7 +134,8 @@ apply(PGconn *db, const struct embedded *file, const char *name, struct err *err
                     PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
         goto out;
     }
-    if (record_migration(db, name, err) < 0 || pg_simple(db, "COMMIT", "commit", err) < 0)
+    if (run_named(m, "migration_record", name, &rows, err) < 0 ||
+        pg_simple(db, "COMMIT", "commit", err) < 0)
         goto out;
     rc = 0;
 out:
@@ -147,9 +152,8 @@ by_path(const void *a, const void *b)
     return strcmp((*x)->path, (*y)->path);
 }
 
-/* Several services may start at once: an advisory lock lets one at a time through. */
-int
-pg_migrate(PGconn *db, const char *prefix, struct err *err)
+static int
+apply_missing(const struct migrating *m, const char *prefix, struct err *err)
 {
     const struct embedded *files[256];
     size_t count = 0, prefix_n = strlen(prefix);
@@ -160,22 +164,32 @@ pg_migrate(PGconn *db, const char *prefix, struct err *err)
             files[count++] = f;
         }
     qsort(files, count, sizeof files[0], by_path);
-    if (pg_simple(db,
-                  "SELECT pg_advisory_lock(7267700);"
-                  "CREATE TABLE IF NOT EXISTS schema_migrations ("
-                  "name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())",
-                  "begin migrations", err) < 0)
-        return -1;
     for (size_t i = 0; i < count; i++) {
         const char *name = files[i]->path + prefix_n;
-        bool is_there = false;
+        int rows;
 
-        if (is_applied(db, name, &is_there, err) < 0)
-            return -1;
-        if (!is_there && apply(db, files[i], name, err) < 0)
+        if (run_named(m, "migration_find", name, &rows, err) < 0 ||
+            (rows == 0 && apply(m, files[i], name, err) < 0))
             return -1;
     }
-    return pg_simple(db, "SELECT pg_advisory_unlock(7267700)", "end migrations", err);
+    return 0;
+}
+
+int
+pg_migrate(PGconn *db, const char *prefix, struct err *err)
+{
+    static const char *const own[] = {"proto/pg/migrate.sql", NULL};
+    struct migrating m = {.db = db};
+    int rc = -1;
+
+    if (pg_queries_read(own, &m.queries, &m.count, err) < 0)
+        return -1;
+    if (pg_simple(db, sql_of(&m, "migrations_begin"), "begin migrations", err) == 0 &&
+        apply_missing(&m, prefix, err) == 0 &&
+        pg_simple(db, sql_of(&m, "migrations_end"), "end migrations", err) == 0)
+        rc = 0;
+    pg_queries_free(m.queries, m.count);
+    return rc;
 }
 
 char *

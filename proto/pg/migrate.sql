@@ -1,0 +1,15 @@
+-- What the door itself needs: which migrations were applied. Several services may start at once: an advisory lock lets
+-- one at a time through.
+
+-- name: migrations_begin
+SELECT pg_advisory_lock(7267700);
+CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())
+
+-- name: migration_find
+SELECT 1 FROM schema_migrations WHERE name = $1
+
+-- name: migration_record
+INSERT INTO schema_migrations (name) VALUES ($1)
+
+-- name: migrations_end
+SELECT pg_advisory_unlock(7267700)
