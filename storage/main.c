@@ -100,7 +100,9 @@ start_keep(struct storage *s, struct err *err)
                              .landing = landing,
                              .landing_copy = copy,
                              .stores = {a, b},
-                             .quiet_ms = s->config.quiet};
+                             .quiet_ms = s->config.quiet,
+                             .clean_after_ms = s->config.landing_keep,
+                             .scrub_ms = s->config.scrub};
     int64_t until_ms = clock_mono_ms() + s->config.pg_wait;
     const struct timespec pause = {.tv_nsec = PG_RETRY_MS * 1000000L};
 
