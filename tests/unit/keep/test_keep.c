@@ -8,7 +8,6 @@
 #include "storage/keep/keep_own.h"
 #include "storage/keep/landing.h"
 #include "tests/support/archive.h"
-#include "tests/support/await.h"
 #include "tests/support/run_program.h"
 
 #include <fcntl.h>
@@ -502,13 +501,9 @@ postgresql_away_is_try_again_and_nothing_is_lost(void **state)
     keep_bundle_free(&b);
     pg_cluster_restart(cluster);
 
-<<<<<<< Updated upstream
     clock_fake(clock_wall_us(), clock_mono_ms() + 5000); /* past the pool's back-off */
     OK(keep_check(a.keep, &err));
     clock_unfake();
-=======
-    assert_true(AWAIT(keep_check(a.keep, &err) == 0, 10000)); /* the pool's own back-off */
->>>>>>> Stashed changes
     /* Every byte was durable already: the offer alone finishes it. */
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
     assert_int_equal(answer.objects[0].state, LINK_HELD);

@@ -6,7 +6,6 @@
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
 #include "tests/support/archive.h"
-#include "tests/support/await.h"
 #include "tests/support/run_program.h"
 
 #include <fcntl.h>
@@ -233,13 +232,9 @@ a_bit_flipped_in_one_copy_is_noticed_at_read_back(void **state)
     assert_int_equal(folder_files(corrupt), 1);   /* kept for a look */
     assert_int_equal(folder_files(a.landing), 1); /* and the landing file stays */
 
-<<<<<<< Updated upstream
     clock_fake(clock_wall_us() + 5000000, clock_mono_ms()); /* when it is due again */
     assert_int_equal(work(&a), 1);
     clock_unfake();
-=======
-    assert_true(AWAIT(work(&a) == 1, 10000)); /* tried again after a second */
->>>>>>> Stashed changes
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.sealed, 1);
     archive_close(&a);

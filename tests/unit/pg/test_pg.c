@@ -2,11 +2,7 @@
  * found again, what was not committed is not there. The queries are the archive's own. */
 #include "proto/pg/pg.h"
 
-<<<<<<< Updated upstream
 #include "proto/base/clock.h"
-=======
-#include "tests/support/await.h"
->>>>>>> Stashed changes
 #include "tests/support/pg_cluster.h"
 
 #include <setjmp.h>
@@ -111,13 +107,9 @@ a_server_that_went_is_found_again(void **state)
     assert_int_equal(pg_get(pg, &conn, &err), -1);
     assert_int_equal(err.kind, ERR_RETRY);
     pg_cluster_restart(cluster);
-<<<<<<< Updated upstream
     clock_fake(clock_wall_us(), clock_mono_ms() + 5000); /* past the pool's back-off */
     OK(pg_get(pg, &conn, &err));
     clock_unfake();
-=======
-    assert_true(AWAIT(pg_get(pg, &conn, &err) == 0, 10000)); /* the pool's back-off */
->>>>>>> Stashed changes
     OK(pg_run(conn, "tenant_find", PG_ARGS(PG_TEXT("a")), NULL, &err));
     pg_put(&conn);
     pg_close(&pg);
