@@ -216,9 +216,6 @@ settle_head(struct http_request *req)
         http_request_refuse(req, 400, "The request's headers contradict each other.");
     else if (host != NULL && !http_host_is_plain(host))
         http_request_refuse(req, 400, "The Host header is not a host.");
-    else if (host != NULL && req->server->is_loopback &&
-             !http_host_is_local(host, req->server->options.hosts))
-        http_request_refuse(req, 421, "This server is reached by its address only.");
     snprintf(req->origin, sizeof req->origin, "%s://%s", is_https(req) ? "https" : "http",
              host != NULL && http_host_is_plain(host) ? host : "localhost");
 }
@@ -349,6 +346,19 @@ ask_authorise(struct http_request *req, const char *bearer)
     }
 }
 
+/* Who proves nothing is trusted for being on this machine, and a browser here may be led by a page
+ * from elsewhere: under a name, never under our address. With TLS the name must be the
+ * certificate's. */
+static void
+settle_place(struct http_request *req)
+{
+    const char *host = http_header(req, "Host");
+
+    if (host != NULL && req->server->is_loopback && !req->server->is_tls &&
+        !http_host_is_local(host, req->server->options.hosts))
+        http_request_refuse(req, 421, "This server is reached by its address only.");
+}
+
 static void
 settle_caller(struct http_request *req)
 {
@@ -357,8 +367,10 @@ settle_caller(struct http_request *req)
     const char *bearer = bearer_of(req);
 
     req->caller.kind = HTTP_ANYONE;
-    if (route->callers & HTTP_ANYONE)
+    if (route->callers & HTTP_ANYONE) {
+        settle_place(req);
         return;
+    }
     if (conn->peer_state == HTTP_PEER_GOOD && (route->callers & conn->certificate.kind))
         req->caller = conn->certificate;
     else if ((route->callers & HTTP_TOKEN) && bearer != NULL)

@@ -15,8 +15,9 @@
  *    answer is cut off (LIMIT_MS_HTTP_IDLE); one that waits for a handler is not.
  * 4. What fails answers the kind's public sentence and an id: {"error": "...", "id": "..."}; the
  *    operator's text goes to the log under that id. URLs are never logged, only patterns.
- * 5. A server that listens on a loopback address is reached by an address or "localhost" only: a
- * page from elsewhere cannot lead a browser here under a name of its own (DNS rebinding).
+ * 5. Plain HTTP on a loopback address: routes for anyone are reached by an address or "localhost"
+ *    only, so that a page from elsewhere cannot lead a browser here under a name of its own (DNS
+ *    rebinding).
  *
  * Threads: begin, on_body, handle, end of one request run in one thread; different requests at
  * once. A route's user pointer is shared by all. */

@@ -82,26 +82,27 @@ slow_clients_are_cut_off_and_waiting_handlers_are_not(void **state)
 }
 
 static void
-a_loopback_server_answers_to_addresses_only(void **state)
+who_proves_nothing_reaches_a_loopback_server_by_address_only(void **state)
 {
     static const struct {
-        const char *host, *answer;
+        const char *host, *answer, *path;
     } rows[] = {
-        {"127.0.0.1:80", "HTTP/1.1 200"},
-        {"localhost", "HTTP/1.1 200"},
-        {"LOCALHOST:8042", "HTTP/1.1 200"},
-        {"[::1]:80", "HTTP/1.1 200"},
-        {"evil.example", "HTTP/1.1 421"},
-        {"127.0.0.1.evil.example", "HTTP/1.1 421"},
-        {"localhost.evil.example:80", "HTTP/1.1 421"},
+        {"127.0.0.1:80", "HTTP/1.1 200", "/studies/1"},
+        {"localhost", "HTTP/1.1 200", "/studies/1"},
+        {"LOCALHOST:8042", "HTTP/1.1 200", "/studies/1"},
+        {"[::1]:80", "HTTP/1.1 200", "/studies/1"},
+        {"evil.example", "HTTP/1.1 421", "/studies/1"},
+        {"127.0.0.1.evil.example", "HTTP/1.1 421", "/studies/1"},
+        {"localhost.evil.example:80", "HTTP/1.1 421", "/studies/1"},
+        {"evil.example", "HTTP/1.1 401", "/token"},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char request[200], out[4096];
         int fd = world_dial();
-        int n = snprintf(request, sizeof request, "GET /studies/1 HTTP/1.1\r\nHost: %s\r\n\r\n",
-                         rows[i].host);
+        int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n",
+                         rows[i].path, rows[i].host);
 
         world_talk(fd, request, (size_t)n, out, sizeof out, 200);
         if (strncmp(out, rows[i].answer, strlen(rows[i].answer)) != 0)
@@ -264,7 +265,7 @@ main(void)
         cmocka_unit_test(end_runs_once_for_each_begin),
         cmocka_unit_test(a_handler_learns_that_its_client_left),
         cmocka_unit_test(slow_clients_are_cut_off_and_waiting_handlers_are_not),
-        cmocka_unit_test(a_loopback_server_answers_to_addresses_only),
+        cmocka_unit_test(who_proves_nothing_reaches_a_loopback_server_by_address_only),
         cmocka_unit_test(contradicting_heads_are_refused),
         cmocka_unit_test(malformed_requests_leave_the_server_serving),
         cmocka_unit_test(a_failing_handler_keeps_the_connection_and_a_refusal_ends_it),
