@@ -171,8 +171,15 @@ enrol(struct gateway *g, const char *url, const char *code, struct err *err)
 {
     struct enrol_identity identity;
 
-    if (make_folders(g, err) < 0 || enrol_new(g->link_dir, url, code, &identity, err) < 0)
+    if (make_folders(g, err) < 0)
+        return -1;
+    if (enrol_new(g->link_dir, url, code, &identity, err) < 0) {
+        /* the centre does not tell strangers why; whoever types the code should know what to do */
+        if (err->kind == ERR_DENIED)
+            err_context(err, "the code is not accepted (used already, out of time, or made by "
+                             "another centre): ask for a new one");
         return err_context(err, "enrol");
+    }
     printf("enrolled: tenant %s, device %s\n", identity.tenant, identity.device);
     enrol_identity_fini(&identity);
     return 0;
