@@ -89,17 +89,22 @@ def read_part10(content):
     return pydicom.dcmread(BytesIO(content), force=False)
 
 
+VIDEO = {f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109)}
+NATIVE = {IMPLICIT, EXPLICIT, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}
+
+
 def native(path, folder):
-    """A file of any syntax as explicit little endian, by DCMTK or GDCM."""
-    out = os.path.join(folder, "native-" + str(abs(hash(path))) + ".dcm")
-    for command in (["dcmdjpeg", "+cn"], ["dcmdjpls"], ["dcmdrle"], ["dcmconv", "+te"]):
-        if command[0] == "dcmconv" and pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID.is_compressed \
-                and not pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID.is_deflated:
-            break
+    """A file of any syntax as explicit little endian, by DCMTK or GDCM; None if neither can."""
+    out = os.path.join(folder, "native-" + str(abs(hash((path, os.path.getmtime(path))))) + ".dcm")
+    if os.path.exists(out):
+        return out
+    syntax = str(pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID)
+    tools = [["dcmconv", "+te"]] if syntax in NATIVE else [["dcmdjpeg", "+cn", "+px"], ["dcmdjpls"], ["dcmdrle"], ["gdcmconv", "--raw"]]
+    for command in tools:
         if subprocess.run(command + [path, out], capture_output=True).returncode == 0:
             return out
-    if subprocess.run(["gdcmconv", "--raw", path, out], capture_output=True).returncode == 0:
-        return out
+    if os.path.exists(out):
+        os.unlink(out)
     return None
 
 
@@ -127,6 +132,18 @@ def same_dataset(a, b, name):
                   f"{name}: {tag} {x.VR} {str(x.value)[:20]!r}, {y.VR} {str(y.value)[:20]!r}")
 
 
+def by_pixel(ds):
+    """Pixel bytes with the samples of a pixel side by side."""
+    data = pixel_bytes(ds)
+    if ds.SamplesPerPixel == 1 or ds.PlanarConfiguration == 0:
+        return data
+    plane, out = ds.Rows * ds.Columns * ds.BitsAllocated // 8, bytearray(len(data))
+    for at in range(0, len(data), 3 * plane):
+        for i in range(3):
+            out[at + i:at + 3 * plane:3] = data[at + i * plane:at + (i + 1) * plane]
+    return bytes(out)
+
+
 def pixel_bytes(ds):
     want = ds.Rows * ds.Columns * ds.SamplesPerPixel * int(ds.get("NumberOfFrames", 1) or 1) * ds.BitsAllocated // 8
     return bytes(ds.PixelData)[:want]
@@ -145,8 +162,13 @@ def nobody_gets_in_without_a_token(a, study):
 
 
 def a_list_as_ohif_asks_for_it(a, originals):
-    rows = a.json("/dicomweb/studies?limit=101&offset=0&fuzzymatching=false"
-                  "&includefield=00081030%2C00080060%2C00080090%2C00100030")
+    rows = []
+    while len(rows) % 101 == 0:
+        more = a.json(f"/dicomweb/studies?limit=101&offset={len(rows)}&fuzzymatching=false"
+                      "&includefield=00081030%2C00080060%2C00080090%2C00100030")
+        rows += more
+        if not more:
+            break
     by_uid = {r["0020000D"]["Value"][0]: r for r in rows}
     studies = {}
     for ds in originals.values():
@@ -167,7 +189,7 @@ def a_list_as_ohif_asks_for_it(a, originals):
         check(keys == sorted(keys), "attributes ascend")
         again = a.json(f"/dicomweb/studies?limit=101&offset=0&fuzzymatching=false&StudyInstanceUID={uid}")
         check(len(again) == 1, f"one study by its UID: {len(again)}")
-        prior = a.json("/dicomweb/studies?00100020=" + urllib.parse.quote(str(instances[0].get("PatientID", ""))) + "&limit=101")
+        prior = a.json("/dicomweb/studies?00100020=" + urllib.parse.quote(str(instances[0].get("PatientID", ""))) + "&limit=4000")
         check(uid in {r["0020000D"]["Value"][0] for r in prior}, "priors by PatientID")
         series = a.json(f"/dicomweb/studies/{uid}/series?includefield=00080021%2C00080031%2C0008103E%2C00200011")
         check({r["0020000E"]["Value"][0] for r in series} == {d.SeriesInstanceUID for d in instances}, f"series of {uid}")
@@ -201,13 +223,13 @@ def searches_match_what_was_asked(a, originals):
     check(a.get("/dicomweb/studies", accept="text/html").status == 406, "no HTML")
     total = len(found("limit=4000"))
     seen = []
-    for offset in range(total):
+    for offset in range(0, total, max(total // 30, 1)) if total > 60 else range(total):
         answer = a.get(f"/dicomweb/studies?limit=1&offset={offset}")
         rows = json.loads(answer.bytes)
         check(len(rows) == 1, "a page of one")
         seen.append(rows[0]["0020000D"]["Value"][0])
         check(("299" in answer.getheader("Warning", "")) == (offset + 1 < total), "warned of more, and only then")
-    check(len(set(seen)) == total, "pages neither repeat nor leave out")
+    check(len(set(seen)) == len(seen) and (total > 60 or len(seen) == total), "pages neither repeat nor leave out")
 
 
 def nestings_agree(a, originals):
@@ -248,7 +270,7 @@ def objects_come_back(a, originals, coded, folder):
                 flat = native(path, folder)
                 if flat:
                     check(ds.file_meta.TransferSyntaxUID == EXPLICIT, f"{path}: native by default")
-                    check(pixel_bytes(pydicom.dcmread(flat)) == pixel_bytes(ds), f"{path}: pixels")
+                    check(by_pixel(pydicom.dcmread(flat)) == by_pixel(ds), f"{path}: pixels")
         check(not mine, f"study {uid} is whole")
 
 
@@ -326,7 +348,7 @@ def frames_are_the_pixels(a, originals, coded, folder):
         if "PixelData" not in d and not hasattr(d, "Rows"):
             continue
         original = pydicom.dcmread(path)
-        if "PixelData" not in original:
+        if "PixelData" not in original or not drawable(path):
             continue
         flat = native(path, folder)
         count = int(original.get("NumberOfFrames", 1) or 1)
@@ -335,7 +357,9 @@ def frames_are_the_pixels(a, originals, coded, folder):
         got = parts(answer, "application/octet-stream")
         check(len(got) == 1 and got[0][0] == f"application/octet-stream; transfer-syntax={EXPLICIT}", f"{path}: frame")
         if flat and got:
-            whole = pixel_bytes(pydicom.dcmread(flat))
+            flat = pydicom.dcmread(flat)
+            # native frames leave as the metadata says: a stored native one as it is, a decoded one by pixel
+            whole = by_pixel(flat) if path in coded or original.file_meta.TransferSyntaxUID not in NATIVE else pixel_bytes(flat)
             n = len(whole) // count
             check(got[0][1] == whole[(count - 1) * n:], f"{path}: last frame's pixels ({len(got[0][1])} of {n})")
         check(a.get(f"{base}/{count + 1}").status == 404 and a.get(f"{base}/0").status == 404, "no such frame")
@@ -347,7 +371,7 @@ def frames_are_the_pixels(a, originals, coded, folder):
         got = parts(answer, "application/octet-stream")
         check(answer.getheader("Content-Length") == str(len(answer.bytes)), "length for progress")
         syntax = J2K if path in coded else str(original.file_meta.TransferSyntaxUID)
-        if original.file_meta.TransferSyntaxUID.is_deflated or syntax == "1.2.840.10008.1.2.2" or syntax == IMPLICIT:
+        if syntax in NATIVE:
             syntax = EXPLICIT
         check(got and got[0][0] == f"application/octet-stream; transfer-syntax={syntax}", f"{path}: {got and got[0][0]}")
         if path in coded and got:
@@ -364,12 +388,17 @@ def frames_are_the_pixels(a, originals, coded, folder):
                 check(got[0][1] == whole[2 * n:3 * n] and got[1][1] == whole[:n], "in the order asked")
 
 
+def drawable(path):
+    d = pydicom.dcmread(path)
+    return "PixelData" in d and str(d.file_meta.TransferSyntaxUID) not in VIDEO
+
+
 def pictures_are_jpeg(a, originals):
     chrome = "image/jxl,image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
     for path, d in originals.items():
         base = f"/dicomweb/studies/{d.StudyInstanceUID}/series/{d.SeriesInstanceUID}/instances/{d.SOPInstanceUID}"
         answer = a.get(base + "/rendered", accept=chrome)
-        if not hasattr(d, "Rows"):
+        if not drawable(path):
             check(answer.status == 406, f"{path}: nothing to draw ({answer.status})")
             continue
         check(answer.status == 200 and answer.bytes[:2] == b"\xff\xd8", f"{path}: rendered {answer.status}")
@@ -377,7 +406,7 @@ def pictures_are_jpeg(a, originals):
         check(small.status == 200 and len(small.bytes) < max(len(answer.bytes), 4096), "a small picture")
         check(a.get(base + "/frames/1/rendered?accept=image/jpeg", accept="text/html").status == 200, "accept= goes before Accept")
         check(a.get(base + "/thumbnail").status == 200, "thumbnail")
-    d = next(d for d in originals.values() if hasattr(d, "Rows"))
+    d = next(d for p, d in originals.items() if drawable(p))
     base = f"/dicomweb/studies/{d.StudyInstanceUID}/series/{d.SeriesInstanceUID}/instances/{d.SOPInstanceUID}"
     check(a.get(base + "/rendered?viewport=100000,100000").status == 200, "a huge viewport is harmless")
     for bad in ("window=1", "viewport=0,0", "quality=0", "window=1,0,linear"):
@@ -530,6 +559,8 @@ def main():
     if data:
         coded += sorted(os.path.join(data, "coded", n) for n in os.listdir(os.path.join(data, "coded")))
         direct += sorted(os.path.join(data, "direct", n) for n in os.listdir(os.path.join(data, "direct")))
+    magic = lambda path: open(path, "rb").read(132)[128:] == b"DICM"
+    coded, direct = [p for p in coded if magic(p)], [p for p in direct if magic(p)]
     stored = {}
     for way, paths in (("gateway", coded), ("direct", direct)):
         for path in paths:
