@@ -129,12 +129,13 @@ study_word_of(const struct spool_study *study)
     uint64_t held = safe + n[INSTANCE_HELD];
     bool is_listed =
         study->revision > 0 && study->acked_revision == study->revision && study->unlisted == 0;
+    bool may_grow = study->uninspected > 0; /* what the device sent last may be a late image */
 
     if (n[INSTANCE_QUARANTINED] > 0)
         return STUDY_ATTENTION;
     if (study->open_associations > 0)
         return STUDY_RECEIVING;
-    if (safe == study->total && is_listed)
+    if (safe == study->total && is_listed && !may_grow)
         return STUDY_SAFE;
     if (held == study->total)
         return STUDY_HELD;

@@ -29,6 +29,9 @@ only_a_sealed_listed_closed_study_is_safe_to_delete(void **state)
     s.unlisted = 1; /* a late image */
     assert_int_not_equal(study_word_of(&s), STUDY_SAFE);
     s = safe_study();
+    s.uninspected = 1; /* it may be one: nobody has looked into it yet */
+    assert_int_equal(study_word_of(&s), STUDY_HELD);
+    s = safe_study();
     s.acked_revision = 0; /* the centre has not said yes to the list */
     assert_int_equal(study_word_of(&s), STUDY_HELD);
     s = safe_study();

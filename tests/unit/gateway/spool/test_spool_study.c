@@ -82,6 +82,7 @@ a_study_is_quiet_only_when_no_association_is_open(void **state)
     assert_int_equal(study.quiet_ms, 30000);
     fixture_put(f, 100, 2, 0); /* not looked into yet: may belong to any study */
     OK(spool_study(f->sp, "1.9", &study, &err));
+    assert_int_equal(study.uninspected, 1);
     assert_int_equal(study.quiet_ms, 0);
     clock_unfake();
 }
