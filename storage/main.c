@@ -25,6 +25,8 @@
 #undef LOG_EVENT
 
 enum { SERVER_DAYS = 398, PG_RETRY_MS = 500 };
+/* Together with files, PostgreSQL and DICOM they stay below the usual 1024 descriptors. */
+enum { LINK_CONNECTIONS = 384, WEB_CONNECTIONS = 256 };
 
 static const struct config_option options[] = {
 #define OPT CONFIG_ROW
@@ -159,6 +161,7 @@ start_link(struct storage *s, struct err *err)
                              .certificate = s->certificate,
                              .key = s->key,
                              .client_ca = s->client_ca,
+                             .connections = LINK_CONNECTIONS,
                              .name = "storage/link",
                              .tables = tables,
                              .table_count = ARRAY_LEN(tables),
@@ -175,6 +178,7 @@ start_web(struct storage *s, struct err *err)
     struct http_table tables[] = {serve_table(s->serve), ingest_stow_table(s->ingest)};
     struct http_options o = {.address = s->config.web_address,
                              .port = (uint16_t)s->config.web_port,
+                             .connections = WEB_CONNECTIONS,
                              .name = "storage/web",
                              .tables = tables,
                              .table_count = ARRAY_LEN(tables),
