@@ -1,6 +1,8 @@
 /* test_qido_rows.c - DICOM JSON of matches, and the catalog's query made of a client's. */
 #include "storage/serve/qido_rows.h"
 
+#include "proto/base/durable.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -194,6 +196,43 @@ every_key_that_is_read_reaches_the_catalog(void **state)
     }
 }
 
+/* What docs/conformance.md promises of each attribute is what the table does. */
+static void
+the_document_has_every_attribute(void **state)
+{
+    static const char *const levels[] = {"study", "series", "instance"};
+    uint8_t *text = NULL;
+    struct err err;
+    size_t n;
+
+    (void)state;
+    if (durable_get_file("docs/conformance.md", 1 << 20, &text, &n, &err) < 0)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < QIDO_ATTRIBUTES; i++) {
+        const struct qido_attribute *a = &qido_attributes[i];
+        char row[64];
+        bool is_found = false;
+
+        snprintf(row, sizeof row, "\n| %s |", levels[a->level]);
+        for (char *at = strstr((char *)text, row); at != NULL; at = strstr(at + 1, row)) {
+            size_t length = 1 + strcspn(at + 1, "\n");
+            const char *name = strstr(at, a->keyword);
+            const char *last = at + length;
+
+            /* A whole word, not the end of a longer one. */
+            if (name == NULL || name > last || name[-1] != ' ')
+                continue;
+            is_found = memmem(at, length, a->is_returned ? "| always |" : "| when asked |",
+                              a->is_returned ? 10 : 14) != NULL &&
+                       (memmem(at, length, "| not |", 7) != NULL) == (a->match == QIDO_UNMATCHED);
+        }
+        if (!is_found)
+            fail_msg("docs/conformance.md does not say this of %s %s", levels[a->level],
+                     a->keyword);
+    }
+    free(text);
+}
+
 int
 main(void)
 {
@@ -203,6 +242,7 @@ main(void)
         cmocka_unit_test(an_instance_has_its_own_address_and_numbers),
         cmocka_unit_test(the_catalog_is_asked_what_the_client_asked),
         cmocka_unit_test(the_path_narrows_and_never_widens),
+        cmocka_unit_test(the_document_has_every_attribute),
         cmocka_unit_test(every_key_that_is_read_reaches_the_catalog),
     };
 
