@@ -70,7 +70,11 @@ spawn(const struct pg_cluster *c, const char *const argv[])
         if (chdir(c->dir) < 0)
             _exit(126);
         become(c);
-        execv(path, (char *const *)(uintptr_t)argv); /* exec does not write there */
+        const char *own[16] = {path}; /* PostgreSQL finds its other programs beside this one */
+
+        for (size_t i = 1; i < ARRAY_LEN(own) - 1 && argv[i] != NULL; i++)
+            own[i] = argv[i];
+        execv(path, (char *const *)(uintptr_t)own); /* exec does not write there */
         _exit(127);
     }
     return pid;
