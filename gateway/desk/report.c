@@ -19,6 +19,7 @@ struct sources {
     int64_t now_us;
     struct uplink_status line;
     struct spool_health health;
+    uint64_t counts[INSTANCE_STATES];
     struct accept_device *devices;
     size_t devices_n;
     struct accept_refused *refused;
@@ -177,6 +178,7 @@ write_studies(struct jsonw *w, const struct sources *s)
     }
     jsonw_end(w);
     jsonw_uint(w, "older", older);
+    jsonw_uint(w, "set_aside", s->counts[INSTANCE_QUARANTINED]);
 }
 
 void
@@ -187,6 +189,7 @@ report_write(const struct desk_options *sources, uint64_t change, struct buf *ou
 
     uplink_status(sources->uplink, &s.line);
     spool_health(sources->spool, &s.health);
+    spool_counts(sources->spool, s.counts);
     accept_list_devices(sources->accept, &s.devices, &s.devices_n);
     accept_list_refused(sources->accept, &s.refused, &s.refused_n);
     spool_studies(sources->spool, &s.studies, &s.studies_n);

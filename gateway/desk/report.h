@@ -1,6 +1,7 @@
 /* report.h - the desk's state as JSON, in one place for the page and for programs.
  *     {change, now_us, lamps: {devices, line, disk, clock, certificate: {word, colour, ...}},
- *      devices: [...], refused: [...], studies: [...], older: n}
+ *      devices: [...], refused: [...], studies: [...], older: n, set_aside: n}
+ * set_aside counts every quarantined instance, also those whose study could not be read.
  * Threads: any. */
 #ifndef RADPOST_DESK_REPORT_H
 #define RADPOST_DESK_REPORT_H

@@ -55,6 +55,7 @@ function Desk() {
       <button onClick=${swapLanguage} lang=${language.value === "zh" ? "en" : "zh-CN"}>${say("other")}</button>
     </header>
     ${isOld.value && html`<p class="old" role="alert">${say("offline")}</p>`}
+    ${now.set_aside > 0 && html`<p class="old" role="alert">${say("set_aside", now.set_aside)}</p>`}
     <main>
       <section aria-label=${say("lamps")}>
         <ul class="lamps">${LAMPS.map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} />`)}</ul>

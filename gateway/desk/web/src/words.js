@@ -24,6 +24,7 @@ const zh = {
   receiving: () => "正在接收", sending: (s) => `正在上传:${s.at_centre}/${s.total} 幅已到中心`,
   looked: (s) => `中心已可预览,原图上传中:${s.at_centre}/${s.total}`, held: () => "中心已收全,正在存两份",
   safe: () => "已存两份并核对", delete_yes: "可以在设备上删除", delete_no: "请勿在设备上删除", close: "本次检查已拍完",
+  set_aside: (n) => `共有 ${n} 幅图像无法处理或与已存图像矛盾,已单独保存、未丢失。请联系管理员,并勿在设备上删除。`,
   refused: "被拒绝的设备", refused_why: "这些设备没有登记,图像没有收下。请管理员登记后在设备上重发。",
   called_wrong: (r) => `把对方名称(AE)设成了“${r.called}”`, times: (n) => `${n} 次`,
 };
@@ -55,6 +56,7 @@ const en = {
   looked: (s) => `first look at the centre, the rest is uploading: ${s.at_centre} of ${s.total}`,
   held: () => "whole at the centre, being stored twice", safe: () => "stored twice and verified",
   delete_yes: "safe to delete on the device", delete_no: "do not delete on the device", close: "that was all of it",
+  set_aside: (n) => `${n} images could not be handled or contradict what is kept; they are kept aside, nothing is lost. Call the administrator and do not delete them on the device.`,
   refused: "Devices refused", refused_why: "These are not enrolled; their images were not taken. Enrol them, then send again.",
   called_wrong: (r) => `calls us “${r.called}”`, times: (n) => `${n} times`,
 };
