@@ -264,6 +264,7 @@ run_batch(struct spool *sp, struct work *batch)
         if (w->kind == WORK_GARBAGE)
             w->removed = garbage_collect(sp);
     answer(sp, rest);
+    keeper_tidy(sp);
 }
 
 static void *

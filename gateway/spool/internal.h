@@ -119,6 +119,7 @@ void active_finish(struct spool *sp); /* in order, at close or when full; nothin
 /* Append the bodies of works that are not failed, and cuts; one sync. Works that could not be
  * written get rc -1 and their err. */
 void keeper_write(struct spool *sp, struct work *batch);
+void keeper_tidy(struct spool *sp); /* after a batch was applied */
 int keeper_renew(struct spool *sp, struct err *err) MUST_CHECK;
 
 /* own.c (the caller's thread): make DIR/tmp/NAME, which holds the payload at DRAFT_PAYLOAD_AT, the

@@ -184,6 +184,14 @@ keeper_write(struct spool *sp, struct work *batch)
         start_over(sp, &err);
         return;
     }
-    if (journal_is_long(sp->journal) && keeper_renew(sp, &err) < 0)
+}
+
+/* Only between batches: the snapshot must hold all that the old journal says. */
+void
+keeper_tidy(struct spool *sp)
+{
+    struct err err = {0};
+
+    if (sp->journal != NULL && journal_is_long(sp->journal) && keeper_renew(sp, &err) < 0)
         LOG(&sp->log, SPOOL_JOURNAL_SICK, F_ERR(&err));
 }
