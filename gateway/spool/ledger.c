@@ -273,7 +273,9 @@ ledger_drop(struct ledger *l, uint64_t id)
     e = l->entries[i];
     count(l, e, -1);
     unlink_instance(l, e);
-    if (e->study != NULL && e->study->total == 0 && e->study->open_associations == 0)
+    /* A revision that was told is never told again: the centre would refuse it. */
+    if (e->study != NULL && e->study->total == 0 && e->study->open_associations == 0 &&
+        e->study->revision == 0)
         drop_study(l, e->study);
     memmove(l->entries + i, l->entries + i + 1, (l->n - i - 1) * sizeof(struct entry *));
     l->n--;
