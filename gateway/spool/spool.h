@@ -196,7 +196,7 @@ struct spool_study {
     uint64_t bytes; /* received */
     int64_t first_arrival_us;
     int64_t last_arrival_us;
-    uint64_t uninspected; /* received from that device and not looked into yet: may belong here */
+    uint64_t uninspected; /* received, from any device, and not looked into yet: may belong here */
     unsigned open_associations; /* that delivered to it */
     int64_t quiet_ms;           /* since the last arrival, 0 while one is open or while any entry is
                                    still uninspected (it may belong here); starts anew at open */

@@ -66,23 +66,6 @@ study_note_arrival(struct spool *sp, struct entry *e)
     e->study->open_associations++;
 }
 
-/* Entries from a device that are not looked into yet; they are young: from the end. Locked. */
-static uint64_t
-count_uninspected(const struct ledger *l, const char *calling_ae)
-{
-    uint64_t left = l->counts[INSTANCE_RECEIVED], n = 0;
-
-    for (size_t i = l->n; i-- > 0 && left > 0;) {
-        const struct record *r = &l->entries[i]->r;
-
-        if (r->state != INSTANCE_RECEIVED)
-            continue;
-        left--;
-        n += r->calling_ae == calling_ae; /* shared words */
-    }
-    return n;
-}
-
 static void
 describe(const struct spool *sp, const struct study *s, struct spool_study *out)
 {
@@ -103,7 +86,7 @@ describe(const struct spool *sp, const struct study *s, struct spool_study *out)
     out->closed_at_us = s->closed_at_us;
     out->acked_revision = s->acked_revision;
     out->unlisted = s->unlisted;
-    out->uninspected = count_uninspected(&sp->ledger, s->calling_ae);
+    out->uninspected = sp->ledger.counts[INSTANCE_RECEIVED];
     if (s->open_associations == 0 && sp->ledger.counts[INSTANCE_RECEIVED] == 0)
         out->quiet_ms = clock_mono_ms() - s->moved_ms;
 }

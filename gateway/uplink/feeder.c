@@ -276,13 +276,16 @@ recheck(struct feeder *f)
             spool_entry_free(&entry);
             break;
         }
-        if (answer.count == 1 &&
+        bool is_named = answer.count == 1 &&
+                        memcmp(answer.objects[0].object, object.object, LINK_HASH_BYTES) == 0;
+
+        if (is_named &&
             (answer.objects[0].state == LINK_WANTED || answer.objects[0].state == LINK_PARTIAL ||
              answer.objects[0].state == LINK_LOOKED))
             wanted_again(up, entry);
-        else if (answer.count == 1 && answer.objects[0].state == LINK_QUARANTINED)
+        else if (is_named && answer.objects[0].state == LINK_QUARANTINED)
             settle_object(up, ids[i], &answer.objects[0], true);
-        else if (answer.count == 1 && answer.objects[0].state == LINK_SEALED &&
+        else if (is_named && answer.objects[0].state == LINK_SEALED &&
                  spool_set_sealed(up->spool, ids[i], 0, &err) < 0)
             LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
         link_answer_free(&answer);

@@ -177,13 +177,14 @@ tell_log(const struct spool_study *study, struct note *note)
     uint64_t all =
         study->total - study->counts[INSTANCE_QUARANTINED] - study->counts[INSTANCE_DUPLICATE];
 
-    if (all == 0 || held < all)
+    if (all == 0 || held < all || study->counts[INSTANCE_QUARANTINED] > 0)
         return;
     if (note->held_told < all)
         LOG(&uplink_log, UPLINK_STUDY_HELD, F_UID("study", study->study_uid),
             F_NUMBER("instances", all));
     note->held_told = all;
-    if (sealed < all || study->acked_revision != study->revision)
+    if (sealed < all || study->acked_revision != study->revision || study->unlisted > 0 ||
+        study->uninspected > 0 || study->open_associations > 0)
         return;
     if (note->sealed_told < all)
         LOG(&uplink_log, UPLINK_STUDY_SEALED, F_UID("study", study->study_uid),
