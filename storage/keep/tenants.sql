@@ -10,6 +10,8 @@ SELECT id, code FROM tenants WHERE code = $1
 -- name: ae_add
 INSERT INTO aes (tenant_id, ae, host, port, rights)
 SELECT t.id, $2, $3, $4, $5 FROM tenants t WHERE t.code = $1
+  AND NOT EXISTS (SELECT FROM aes o WHERE o.ae = $2::text AND o.tenant_id <> t.id
+                  AND (o.host = '' OR $3::text = ''))
 ON CONFLICT (ae, host) DO UPDATE SET port = EXCLUDED.port, rights = EXCLUDED.rights
 WHERE aes.tenant_id = EXCLUDED.tenant_id
 
@@ -54,5 +56,9 @@ SELECT 1 FROM certificates c JOIN tenants t ON t.id = c.tenant_id
 WHERE c.serial = $1 AND t.code = $2 AND c.device = $3 AND c.revoked_at_us IS NULL AND c.not_after_us > $4
 
 -- name: device_revoke
+WITH codes AS (
+    UPDATE enrol_codes e SET expires_at_us = 0 FROM tenants o
+    WHERE o.id = e.tenant_id AND o.code = $1 AND e.device = $2 AND e.expires_at_us > $3
+)
 UPDATE certificates c SET revoked_at_us = $3 FROM tenants t
 WHERE t.id = c.tenant_id AND t.code = $1 AND c.device = $2 AND c.revoked_at_us IS NULL
