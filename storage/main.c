@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "storage/storage_events.def"
@@ -240,6 +241,20 @@ stop(struct storage *s)
     ca_close(&s->ca);
 }
 
+/* A bundle holds two descriptors an object it touches, and many bundles come at once: take as many
+ * as the system gives. Nothing here uses select(). */
+static void
+raise_descriptors(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        return; /* the usual 1024 then */
+}
+
 /* Signals are for the main thread alone: it waits for one that ends the service. */
 static int
 run(struct storage *s, struct err *err)
@@ -247,6 +262,7 @@ run(struct storage *s, struct err *err)
     sigset_t ends;
     int got = 0, rc;
 
+    raise_descriptors();
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);

@@ -113,7 +113,7 @@ stop_at_first(void *user, const struct keep_event *event)
 }
 
 void
-keep_events_wait(struct keep *k, uint64_t after, int64_t wait_ms)
+keep_events_wait(struct keep *k, const char *tenant, uint64_t after, int64_t wait_ms)
 {
     int64_t until = clock_mono_ms() + wait_ms;
 
@@ -123,7 +123,7 @@ keep_events_wait(struct keep *k, uint64_t after, int64_t wait_ms)
         int64_t left = until - clock_mono_ms();
         struct err err;
 
-        if (keep_events(k, NULL, after, 1, stop_at_first, &is_there, &err) < 0 || is_there ||
+        if (keep_events(k, tenant, after, 1, stop_at_first, &is_there, &err) < 0 || is_there ||
             left <= 0)
             return; /* an error shows itself to the caller's own keep_events() */
         wait_change(k, seen, left);

@@ -35,10 +35,12 @@ look_for_same(struct placing *p, bool *out_is_settled, struct err *err)
     int rc = -1;
 
     *out_is_settled = false;
-    if (pg_run(p->conn, "instance_by_object", PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(a->object, 32)),
-               &same, err) < 0 ||
-        pg_run(p->conn, "instance_by_sop",
-               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(a->facts->sop_instance)), &other, err) < 0)
+    /* In this order: what commits between the two is then found as this very file, not as a twin
+     * whose landing file could be dropped. */
+    if (pg_run(p->conn, "instance_by_sop",
+               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(a->facts->sop_instance)), &other, err) < 0 ||
+        pg_run(p->conn, "instance_by_object", PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(a->object, 32)),
+               &same, err) < 0)
         goto out;
     if (pg_rows_count(same) > 0) {
         p->end = pg_truth(same, 0, 3) ? ARRIVAL_QUARANTINED : ARRIVAL_ALREADY;

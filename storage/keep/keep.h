@@ -299,8 +299,8 @@ typedef int (*keep_on_event)(void *user, const struct keep_event *event);
  * tenant  NULL = of all tenants (readers of the deployment only) */
 int keep_events(struct keep *k, const char *tenant, uint64_t after, uint64_t limit,
                 keep_on_event on_event, void *user, struct err *err) MUST_CHECK;
-/* Wait until an event past the cursor may be there, at most wait_ms. */
-void keep_events_wait(struct keep *k, uint64_t after, int64_t wait_ms);
+/* Wait, at most wait_ms, until an event of this tenant (NULL: any) past the cursor may be there. */
+void keep_events_wait(struct keep *k, const char *tenant, uint64_t after, int64_t wait_ms);
 
 /* ---- For tests and the doctor ---- */
 

@@ -262,11 +262,11 @@ landing_file_promote(struct landing_file *f, struct err *err)
 {
     char from[PATH_MAX], to[PATH_MAX], folder[PATH_MAX];
 
-    if (f->is_whole)
-        return 0;
+    snprintf(folder, sizeof folder, "%s/whole", f->dir);
+    if (f->is_whole) /* renamed before a crash, perhaps not synced then */
+        return durable_sync_folder(folder, err);
     path_of(f, "partial", "part", from);
     path_of(f, "whole", "dcm", to);
-    snprintf(folder, sizeof folder, "%s/whole", f->dir);
     if (rename(from, to) < 0)
         return err_sys(err, ERR_RETRY, "rename to %s", to);
     if (durable_sync_folder(folder, err) < 0)

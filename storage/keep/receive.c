@@ -123,7 +123,10 @@ offer_landing(const struct offering *f, bool is_conflict, struct err *err)
     if (landing_take(f->k, f->sender->tenant, f->o->object, &o, err) < 0)
         return -1;
     gate_lock(&o->gate);
-    if (o->offer.size != f->o->size)
+    if (o->is_ended) /* catalogued since it was looked for: the row just put is nobody's */
+        rc = keep_run(f->k, "landing_delete",
+                      PG_ARGS(PG_TEXT(f->sender->tenant), PG_BYTES(f->o->object, 32)), NULL, err);
+    else if (o->offer.size != f->o->size)
         err_set(err, ERR_REJECT, "one hash, two sizes");
     else
         rc = landing_advance(f->k, o, &nothing, err);
@@ -143,10 +146,13 @@ offer_one(const struct offering *f, struct err *err)
     uint8_t pixels[32], dataset[32];
     int rc = -1;
 
-    if (keep_run(f->k, "instance_by_object",
-                 PG_ARGS(PG_TEXT(f->sender->tenant), PG_BYTES(f->o->object, 32)), &same, err) < 0 ||
-        keep_run(f->k, "instance_by_sop",
-                 PG_ARGS(PG_TEXT(f->sender->tenant), PG_TEXT(f->o->sop_instance)), &other, err) < 0)
+    /* In this order: what commits between the two is then found as this very file, not as a twin.
+     */
+    if (keep_run(f->k, "instance_by_sop",
+                 PG_ARGS(PG_TEXT(f->sender->tenant), PG_TEXT(f->o->sop_instance)), &other,
+                 err) < 0 ||
+        keep_run(f->k, "instance_by_object",
+                 PG_ARGS(PG_TEXT(f->sender->tenant), PG_BYTES(f->o->object, 32)), &same, err) < 0)
         goto out;
     if (pg_rows_count(same) > 0) {
         rc = offer_known(f, same, err);

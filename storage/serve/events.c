@@ -111,7 +111,7 @@ events_feed(struct http_request *req, struct http_response *res, struct err *err
         left = until - clock_mono_ms();
         if (f.count > 0 || left <= 0 || http_is_gone(req))
             break;
-        keep_events_wait(s->options.keep, after, left < STEP_MS ? left : STEP_MS);
+        keep_events_wait(s->options.keep, tenant, after, left < STEP_MS ? left : STEP_MS);
     }
     http_answer_buf(res, 200, "application/json", &f.json);
     rc = 0;

@@ -266,9 +266,10 @@ keep_events(struct keep *k, const char *tenant, uint64_t after, uint64_t limit,
 }
 
 void
-keep_events_wait(struct keep *k, uint64_t after, int64_t wait_ms)
+keep_events_wait(struct keep *k, const char *tenant, uint64_t after, int64_t wait_ms)
 {
     (void)k;
+    (void)tenant;
     (void)wait_ms;
     fake.events = after + 1;
 }
