@@ -1,4 +1,5 @@
 /* test_admin_cli.c - the operator's commands write what the archive then finds. */
+#include "proto/base/clock.h"
 #include "proto/trust/ca.h"
 #include "storage/keep/admin_cli.h"
 #include "tests/support/archive.h"
@@ -113,6 +114,42 @@ a_code_pins_the_archives_authority(void **state)
 }
 
 static void
+an_any_address_peer_is_not_shared_between_clinics(void **state)
+{
+    char text[256];
+    struct keep_ae ae;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(run("ae add --org clinic-a --ae ROAMER", text, sizeof text), 0);
+    assert_int_not_equal(
+        run("ae add --org clinic-b --ae ROAMER --host 10.0.0.5 --port 104", text, sizeof text), 0);
+    assert_int_equal(keep_ae_find(archive.keep, "ROAMER", "10.0.0.5", &ae, &err), 0);
+    assert_string_equal(ae.tenant, "clinic-a");
+}
+
+static void
+a_revoked_device_cannot_enrol_again_with_an_old_code(void **state)
+{
+    static const uint8_t code[DIGEST_BYTES] = {1}, key[DIGEST_BYTES] = {2};
+    struct ca_subject subject = {"clinic-a", "stolen", "gateway"}, found;
+    struct ca_certificate certificate = {.subject = subject, .serial_hex = "0a0b"};
+    struct err err;
+
+    (void)state;
+    certificate.not_after_us = clock_wall_us() + 1000000000;
+    assert_int_equal(keep_code_add(archive.keep, code, &subject, certificate.not_after_us, &err),
+                     0);
+    assert_int_equal(keep_code_burn(archive.keep, code, key, &found, &err), 0);
+    assert_int_equal(keep_certificate_add(archive.keep, &certificate, &err), 0);
+    assert_int_equal(keep_code_burn(archive.keep, code, key, &found, &err), 0); /* a lost answer */
+
+    assert_int_equal(keep_device_revoke(archive.keep, "clinic-a", "stolen", &err), 0);
+    assert_int_equal(keep_code_burn(archive.keep, code, key, &found, &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+}
+
+static void
 what_is_missing_or_unknown_is_said(void **state)
 {
     char text[256];
@@ -131,6 +168,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_organisation_its_peer_and_its_token_are_found),
         cmocka_unit_test(a_code_pins_the_archives_authority),
+        cmocka_unit_test(an_any_address_peer_is_not_shared_between_clinics),
+        cmocka_unit_test(a_revoked_device_cannot_enrol_again_with_an_old_code),
         cmocka_unit_test(what_is_missing_or_unknown_is_said),
     };
 
