@@ -242,7 +242,8 @@ stop(struct storage *s)
 }
 
 /* A bundle holds two descriptors an object it touches, and many bundles come at once: take as many
- * as the system gives. Nothing here uses select(). */
+ * as the system gives. Numbers past 1023 are safe: this program, DCMTK's network library and
+ * libmicrohttpd as it is started here (MHD_USE_POLL) wait by poll(), never by select(). */
 static void
 raise_descriptors(void)
 {

@@ -69,7 +69,7 @@ static void
 what_does_not_fit_is_refused(void **state)
 {
     /* SOI and a frame header of 12 bits, 1 x 1; then nothing. */
-    static const uint8_t stub[] = {0xFF, 0xD8, 0xFF, 0xC3, 0, 11, 12, 0, 1, 0, 1, 1, 1, 0x11, 0};
+    static const uint8_t torn[] = {0xFF, 0xD8, 0xFF, 0xC3, 0, 11, 12, 0, 1, 0, 1, 1, 1, 0x11, 0};
     struct dcmtk_frame frame = {
         "1.2.840.10008.1.2.4.70", 1, 1, 1, 16, 12, 11, false, "MONOCHROME2"};
     struct buf out;
@@ -78,18 +78,18 @@ what_does_not_fit_is_refused(void **state)
     (void)state;
     buf_init(&out, 64);
     assert_int_equal(dcmtk_decode_warm(&err), 0);
-    assert_int_equal(dcmtk_decode_frame(&frame, stub, sizeof stub, &out, NULL, &err), -1);
+    assert_int_equal(dcmtk_decode_frame(&frame, torn, sizeof torn, &out, NULL, &err), -1);
     frame.bits_allocated = 8; /* cells too small for 12 bits */
     frame.bits_stored = 8;
     frame.high_bit = 7;
-    assert_int_equal(dcmtk_decode_frame(&frame, stub, sizeof stub, &out, NULL, &err), -1);
+    assert_int_equal(dcmtk_decode_frame(&frame, torn, sizeof torn, &out, NULL, &err), -1);
     frame.bits_allocated = 32;
-    assert_int_equal(dcmtk_decode_frame(&frame, stub, sizeof stub, &out, NULL, &err), -1);
+    assert_int_equal(dcmtk_decode_frame(&frame, torn, sizeof torn, &out, NULL, &err), -1);
     frame.bits_allocated = 16;
     frame.rows = 65536;
-    assert_int_equal(dcmtk_decode_frame(&frame, stub, sizeof stub, &out, NULL, &err), -1);
+    assert_int_equal(dcmtk_decode_frame(&frame, torn, sizeof torn, &out, NULL, &err), -1);
     frame.rows = 1;
-    assert_int_equal(dcmtk_decode_frame(&frame, stub, 0, &out, NULL, &err), -1);
+    assert_int_equal(dcmtk_decode_frame(&frame, torn, 0, &out, NULL, &err), -1);
     assert_int_equal(out.n, 0);
     buf_fini(&out);
 }
