@@ -163,6 +163,15 @@ is_pixel_tag(uint32_t tag)
     return tag == TAG_PIXELS || tag == 0x7FE00008 || tag == 0x7FE00009;
 }
 
+/* What of a container's defined length is in the range: all of it, but in a prefix. */
+static size_t
+bytes_there(const struct dcm_walk *w, const struct dcm_element *e)
+{
+    size_t n = e->length == UNDEFINED ? 0 : e->length;
+
+    return n < w->n - e->value_at ? n : w->n - e->value_at;
+}
+
 static int
 next_element(struct dcm_walk *w, struct dcm_element *e, struct err *err)
 {
@@ -187,7 +196,7 @@ next_element(struct dcm_walk *w, struct dcm_element *e, struct err *err)
         if (e->length != UNDEFINED && !(w->flags & DCM_WALK_PREFIX) &&
             e->length > w->n - e->value_at)
             return broken(w, e->tag, "reaches past the end", err);
-        e->value_n = e->length == UNDEFINED ? 0 : e->length;
+        e->value_n = bytes_there(w, e);
         if (open_value(w, e, err) < 0)
             return -1;
         w->at = e->value_at;
@@ -232,6 +241,7 @@ next_item(struct dcm_walk *w, struct dcm_element *e, struct err *err)
     if (level->kind == KIND_SEQUENCE) {
         if (!(w->flags & DCM_WALK_PREFIX) && e->value_n > w->n - e->value_at)
             return broken(w, e->tag, "reaches past the end", err);
+        e->value_n = bytes_there(w, e);
         e->event = DCM_ITEM;
         if (push(w, e, KIND_ITEM, (enum dcm_coding)level->coding, err) < 0)
             return -1;

@@ -46,9 +46,9 @@ struct dcm_element {
     size_t header_at;   /* first byte of the element */
     size_t header_n;    /* bytes before the value */
     size_t value_at;
-    size_t
-        value_n; /* ELEMENT, FRAGMENT: bytes of the value; SEQUENCE, ITEM of defined length too */
-    int depth;   /* 0 = the data set itself; inside the first sequence's item 1 */
+    size_t value_n; /* ELEMENT, FRAGMENT: bytes of the value; SEQUENCE, ITEM of defined length too,
+                       as far as the range goes (length tells what a prefix cuts off) */
+    int depth;      /* 0 = the data set itself; inside the first sequence's item 1 */
     enum dcm_coding coding; /* of this element's header and value */
 };
 

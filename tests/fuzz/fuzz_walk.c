@@ -25,8 +25,7 @@ walk(const uint8_t *bytes, size_t n, enum dcm_coding coding, unsigned flags, boo
 
         depth += begins ? 1 : ends ? -1 : 0;
         CHECK(depth >= 0 && e.header_at <= n && e.header_n <= n - e.header_at);
-        if (e.event == DCM_ELEMENT || e.event == DCM_FRAGMENT)
-            CHECK(e.value_at <= n && e.value_n <= n - e.value_at);
+        CHECK(e.value_at <= n && e.value_n <= n - e.value_at);
         if (skips && begins)
             (void)dcm_walk_skip(&w);
     }

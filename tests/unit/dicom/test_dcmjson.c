@@ -114,12 +114,50 @@ bulk_values_are_found_by_path(void **state)
     buf_fini(&file);
 }
 
+/* Read as a prefix, an item or a sequence may say more than is there: what is there is read, and
+ * not a byte behind it (fuzz_dcmjson found one; the heap's guard tells). */
+static void
+an_item_that_reaches_past_a_prefix_is_read_to_its_end(void **state)
+{
+    static const struct dcm_json_options options = {NULL, 16, NULL, true, NULL};
+    static const char lengths[][17] = {"\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\0\1\0\0",
+                                       "\x80\2\0\0\xFE\xFF\0\xE0\0\1\0\0"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        struct buf file, out;
+        size_t head;
+
+        buf_init(&file, 4096);
+        buf_init(&out, 4096);
+        make_file(&file);
+        buf_add(&file, "\xE1\x7F\x40\x11SQ\0\0", 8);
+        head = file.n;
+        buf_add(&file, lengths[i], 12);
+        buf_add(&file, "\x08\0\5\0CS\6\0GB2312\x08\0\x60\0CS\2\0CT", 24);
+        for (size_t n = head; n <= file.n; n++) {
+            uint8_t *cut = mem_grow(NULL, n);
+            struct jsonw w;
+            struct err err;
+
+            memcpy(cut, file.bytes, n);
+            buf_clear(&out);
+            jsonw_init(&w, &out);
+            assert_int_equal(dcm_json_write(cut, n, &options, &w, &err), n < head + 4 ? 0 : -1);
+            free(cut);
+        }
+        buf_fini(&out);
+        buf_fini(&file);
+    }
+}
+
 int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_model_is_written),
         cmocka_unit_test(bulk_values_are_found_by_path),
+        cmocka_unit_test(an_item_that_reaches_past_a_prefix_is_read_to_its_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

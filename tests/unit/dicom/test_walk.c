@@ -29,7 +29,7 @@ trace(const uint8_t *bytes, size_t n, enum dcm_coding coding, unsigned flags, ch
             out[k++] = 'X';
             break;
         }
-        assert_true(e.header_at <= n && e.value_at <= n);
+        assert_true(e.header_at <= n && e.value_at <= n && e.value_n <= n - e.value_at);
         out[k++] = letters[e.event];
         if (e.event == DCM_END)
             break;
