@@ -1,0 +1,36 @@
+// session.js - who is signed in, and where in the page we are.
+import { signal } from "@preact/signals";
+import { get, post, setCsrf, whenSignedOut } from "../shared/api.js";
+
+export const user = signal(undefined); // undefined = not asked yet, null = nobody
+export const place = signal(location.hash.slice(1) || "/");
+
+addEventListener("hashchange", () => (place.value = location.hash.slice(1) || "/"));
+whenSignedOut(() => (user.value = null));
+
+export const go = (to) => (location.hash = to);
+export const hasRole = (...roles) => roles.some((role) => user.value?.roles.includes(role));
+
+function take(answer) {
+  setCsrf(answer.csrf);
+  user.value = answer.user;
+}
+
+export async function whoAmI() {
+  try {
+    take(await get("me"));
+  } catch (error) {
+    user.value = null;
+    if (error.status !== 401) throw error;
+  }
+}
+
+export async function signIn(fields) {
+  take(await post("login", fields));
+}
+
+export async function signOut() {
+  await post("logout");
+  setCsrf("");
+  user.value = null;
+}
