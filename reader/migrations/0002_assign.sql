@@ -1,0 +1,157 @@
+-- Organisations, agreements, doctors; reads and their log. Times are UTC microseconds. A person is known by login.
+
+CREATE TABLE organisations (
+    code text PRIMARY KEY,
+    name text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('province', 'city', 'county', 'township')),
+    parent text REFERENCES organisations,
+    path text NOT NULL, -- '/province/city/county/township/': all above it and itself
+    changed_at_us bigint NOT NULL
+);
+CREATE INDEX organisations_by_path ON organisations (path text_pattern_ops);
+
+-- A version never changes; the greatest version of a code that is in force counts.
+CREATE TABLE agreements (
+    code text NOT NULL,
+    version integer NOT NULL,
+    inviting text NOT NULL REFERENCES organisations,
+    invited text NOT NULL REFERENCES organisations,
+    modalities text[] NOT NULL,
+    valid_from_us bigint NOT NULL,
+    valid_until_us bigint NOT NULL,
+    routine_us bigint NOT NULL,
+    emergency_us bigint NOT NULL,
+    may_read_alone boolean NOT NULL,
+    canonical text NOT NULL,
+    sha256 bytea NOT NULL,
+    PRIMARY KEY (code, version)
+);
+CREATE INDEX agreements_of_inviting ON agreements (inviting);
+
+CREATE TABLE doctors (
+    login text PRIMARY KEY,
+    name text NOT NULL,
+    licence text NOT NULL,
+    valid_from_us bigint NOT NULL,
+    valid_until_us bigint NOT NULL,
+    modalities text[] NOT NULL,
+    is_on_duty boolean NOT NULL,
+    changed_at_us bigint NOT NULL
+);
+
+CREATE TABLE affiliations (
+    login text NOT NULL REFERENCES doctors,
+    org text NOT NULL REFERENCES organisations,
+    place integer NOT NULL, -- the first is shown
+    PRIMARY KEY (login, org)
+);
+CREATE INDEX affiliations_of_org ON affiliations (org);
+
+CREATE TABLE reads (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant text NOT NULL,
+    study_uid text NOT NULL,
+    state text NOT NULL,
+    is_emergency boolean NOT NULL DEFAULT false,
+    -- the study, as the archive had it when its list was closed
+    revision integer NOT NULL,
+    instances integer NOT NULL,
+    whole integer NOT NULL,
+    closed_at_us bigint NOT NULL,
+    modality text NOT NULL,
+    modalities text[] NOT NULL,
+    body_part text NOT NULL,
+    description text NOT NULL,
+    accession text NOT NULL,
+    study_date text NOT NULL,
+    study_time text NOT NULL,
+    issuer text NOT NULL,
+    patient_id text NOT NULL,
+    patient_name text NOT NULL,
+    sex text NOT NULL,
+    age text NOT NULL,
+    birth text NOT NULL,
+    -- under which agreement, until when
+    agreement text,
+    agreement_version integer,
+    due_at_us bigint NOT NULL DEFAULT 0,
+    -- who
+    assigned_to text,
+    assigned_at_us bigint NOT NULL DEFAULT 0,
+    passed_over text, -- let the read go last: another one is chosen if there is one
+    reason text NOT NULL DEFAULT '',
+    reason_en text NOT NULL DEFAULT '',
+    claimed_by text,
+    lease_until_us bigint NOT NULL DEFAULT 0,
+    author text,
+    reviewer text,
+    -- the signed report that stands
+    version integer NOT NULL DEFAULT 0,
+    covered_revision integer NOT NULL DEFAULT 0,
+    covered integer NOT NULL DEFAULT 0,
+    is_preliminary boolean NOT NULL DEFAULT false,
+    is_late boolean NOT NULL DEFAULT false,
+    registration text,
+    made_at_us bigint NOT NULL,
+    changed_at_us bigint NOT NULL,
+    UNIQUE (tenant, study_uid),
+    FOREIGN KEY (agreement, agreement_version) REFERENCES agreements (code, version)
+);
+CREATE INDEX reads_of_study ON reads (study_uid);
+CREATE INDEX reads_of_patient ON reads (tenant, patient_id, issuer) WHERE patient_id <> '';
+CREATE INDEX reads_of_accession ON reads (tenant, accession) WHERE accession <> '';
+CREATE INDEX reads_open ON reads (state) WHERE state NOT IN ('signed', 'amended', 'withdrawn');
+CREATE INDEX reads_late ON reads (id) WHERE is_late;
+CREATE INDEX reads_leased ON reads (lease_until_us) WHERE claimed_by IS NOT NULL;
+CREATE INDEX reads_of_doctor ON reads (assigned_to) WHERE assigned_to IS NOT NULL;
+CREATE INDEX reads_changed ON reads (changed_at_us);
+
+-- Append-only. seq is drawn under a lock that is held to the commit, so it has no gap that fills later.
+CREATE SEQUENCE read_event_seq;
+CREATE TABLE read_events (
+    seq bigint PRIMARY KEY,
+    read_id bigint NOT NULL REFERENCES reads,
+    at_us bigint NOT NULL,
+    actor text NOT NULL,
+    event text NOT NULL,
+    detail text NOT NULL
+);
+CREATE INDEX read_events_of_read ON read_events (read_id, seq);
+CREATE FUNCTION read_events_stay() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN RAISE EXCEPTION 'read_events is append-only'; END$$;
+CREATE TRIGGER read_events_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON read_events
+    FOR EACH STATEMENT EXECUTE FUNCTION read_events_stay();
+
+-- What the clinic said about a study, before or after it came.
+CREATE TABLE orders (
+    tenant text NOT NULL,
+    registration text NOT NULL,
+    study_uid text, -- told by the desk
+    accession text NOT NULL,
+    complaint text NOT NULL,
+    history text NOT NULL,
+    clinic_phone text NOT NULL,
+    is_urgent boolean NOT NULL,
+    urgent_reason text NOT NULL,
+    changed_at_us bigint NOT NULL,
+    PRIMARY KEY (tenant, registration)
+);
+CREATE INDEX orders_of_study ON orders (tenant, study_uid) WHERE study_uid IS NOT NULL;
+CREATE INDEX orders_of_accession ON orders (tenant, accession) WHERE accession <> '';
+
+-- How far the archive's events were taken, in the transaction that took them.
+CREATE TABLE intake_cursor (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    seq bigint NOT NULL
+);
+INSERT INTO intake_cursor (seq) VALUES (0);
+
+-- Studies whose closing was told but whose facts the archive could not give: looked for again.
+CREATE TABLE intake_aside (
+    tenant text NOT NULL,
+    study_uid text NOT NULL,
+    seq bigint NOT NULL,
+    tries integer NOT NULL DEFAULT 0,
+    next_at_us bigint NOT NULL,
+    PRIMARY KEY (tenant, study_uid)
+);

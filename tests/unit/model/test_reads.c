@@ -1,0 +1,149 @@
+/* test_reads.c - the table of a read's states: reachable, no dead event, words there and back, and
+ * the promises that a table can keep. */
+#include "proto/model/reads.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const struct {
+    enum read_state from;
+    enum read_event event;
+    enum read_state to;
+} rows[] = {
+#define ROW(from, event, to, action) {from, event, to},
+#include "proto/model/read_states.def"
+};
+
+static const unsigned nothing_stands = READ_BIT(READ_UNAGREED) | READ_BIT(READ_WAITING) |
+                                       READ_BIT(READ_ASSIGNED) | READ_BIT(READ_CLAIMED);
+
+/* All that is reached from these, without the events in the mask. */
+static unsigned
+reach(unsigned from, uint64_t without)
+{
+    for (int round = 0; round < READ_STATES; round++)
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+            if ((from & READ_BIT(rows[i].from)) && !(without >> rows[i].event & 1))
+                from |= READ_BIT(rows[i].to);
+    return from;
+}
+
+static void
+every_state_is_reached_from_the_two_first(void **state)
+{
+    unsigned begin = READ_BIT(READ_UNAGREED) | READ_BIT(READ_WAITING);
+
+    (void)state;
+    assert_int_equal(reach(begin, 0), (1u << READ_STATES) - 1);
+}
+
+static void
+from_every_state_a_signature_can_be_reached(void **state)
+{
+    (void)state;
+    for (int s = 0; s < READ_STATES; s++)
+        assert_true(reach(READ_BIT(s), 0) & READ_BIT(READ_SIGNED));
+}
+
+static void
+a_pair_is_listed_once_and_dispatched(void **state)
+{
+    enum read_action action;
+    enum read_state to;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        for (size_t k = i + 1; k < ARRAY_LEN(rows); k++)
+            assert_false(rows[i].from == rows[k].from && rows[i].event == rows[k].event);
+        assert_true(read_next(rows[i].from, rows[i].event, &to, &action));
+        assert_int_equal(to, rows[i].to);
+    }
+}
+
+static void
+every_event_moves_something_and_no_note_does(void **state)
+{
+    (void)state;
+    for (int e = 0; e < READ_EVENTS; e++) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+            n += rows[i].event == (enum read_event)e;
+        if (read_event_is_note((enum read_event)e))
+            assert_int_equal(n, 0);
+        else
+            assert_true(n > 0);
+    }
+}
+
+static void
+late_images_are_taken_in_every_state(void **state)
+{
+    enum read_action action;
+    enum read_state to;
+
+    (void)state;
+    for (int s = 0; s < READ_STATES; s++) {
+        assert_true(read_next((enum read_state)s, READ_SAW_LATE, &to, &action));
+        if (s != READ_WRITTEN && s != READ_REVIEWED)
+            assert_int_equal(to, s); /* a signed report stands, and says what it covers */
+        else
+            assert_int_equal(to, READ_DRAFTED); /* nobody signs images that nobody saw */
+    }
+}
+
+static void
+no_final_signature_without_a_review(void **state)
+{
+    const uint64_t review = 1ull << READ_SAW_REVIEW;
+
+    (void)state;
+    assert_false(reach(nothing_stands, review) & (READ_BIT(READ_SIGNED) | READ_BIT(READ_AMENDED)));
+}
+
+static void
+a_signed_report_is_left_only_by_amending_or_withdrawing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if ((rows[i].from == READ_SIGNED || rows[i].from == READ_AMENDED) &&
+            rows[i].to != rows[i].from)
+            assert_true(rows[i].event == READ_SAW_AMEND || rows[i].event == READ_SAW_WITHDRAW);
+}
+
+static void
+words_come_back(void **state)
+{
+    (void)state;
+    for (int s = 0; s < READ_STATES; s++) {
+        assert_int_equal(read_state_from_word(read_state_word((enum read_state)s)), s);
+        assert_true(strlen(read_state_meaning((enum read_state)s)) > 5);
+    }
+    for (int e = 0; e < READ_EVENTS; e++) {
+        assert_int_equal(read_event_from_word(read_event_word((enum read_event)e)), e);
+        assert_true(strlen(read_event_meaning((enum read_event)e)) > 5);
+    }
+    assert_int_equal(read_state_from_word("complete"), -1);
+    assert_int_equal(read_event_from_word("complete"), -1);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_state_is_reached_from_the_two_first),
+        cmocka_unit_test(from_every_state_a_signature_can_be_reached),
+        cmocka_unit_test(a_pair_is_listed_once_and_dispatched),
+        cmocka_unit_test(every_event_moves_something_and_no_note_does),
+        cmocka_unit_test(late_images_are_taken_in_every_state),
+        cmocka_unit_test(no_final_signature_without_a_review),
+        cmocka_unit_test(a_signed_report_is_left_only_by_amending_or_withdrawing),
+        cmocka_unit_test(words_come_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
