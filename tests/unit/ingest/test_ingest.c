@@ -3,7 +3,7 @@
 #include "proto/http/client.h"
 #include "proto/trust/token.h"
 #include "storage/ingest/ingest.h"
-#include "tests/support/archive.h"
+#include "tests/support/vault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 #define STOW_TYPE "multipart/related; type=\"application/dicom\"; boundary=frontier"
 
 static struct pg_cluster *cluster;
-static struct archive archive;
+static struct vault archive;
 static struct ingest *ingest;
 static struct http_server *server;
 static struct http_client *client;
@@ -54,7 +54,7 @@ start(void **state)
     struct err err;
 
     (void)state;
-    archive_open(&archive, cluster, "ingest");
+    vault_open(&archive, cluster, "ingest");
     snprintf(spool, sizeof spool, "%s/stow", archive.dir);
     options.keep = archive.keep;
     assert_int_equal(ingest_new(&options, &ingest, &err), 0);
@@ -72,7 +72,7 @@ stop(void **state)
     http_client_free(&client);
     http_server_stop(&server);
     ingest_free(&ingest);
-    archive_close(&archive);
+    vault_close(&archive);
     pg_cluster_remove(&cluster);
     return 0;
 }

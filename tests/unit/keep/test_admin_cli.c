@@ -2,7 +2,7 @@
 #include "proto/base/clock.h"
 #include "proto/trust/ca.h"
 #include "storage/keep/admin_cli.h"
-#include "tests/support/archive.h"
+#include "tests/support/vault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 static struct pg_cluster *cluster;
-static struct archive archive;
+static struct vault archive;
 static char config[FOLDER_PATH_BYTES + 16];
 
 static int
@@ -22,7 +22,7 @@ start(void **state)
     FILE *f;
 
     (void)state;
-    archive_open(&archive, cluster, "admin");
+    vault_open(&archive, cluster, "admin");
     snprintf(config, sizeof config, "%s/s.conf", archive.dir);
     f = fopen(config, "w");
     assert_non_null(f);
@@ -35,7 +35,7 @@ static int
 stop(void **state)
 {
     (void)state;
-    archive_close(&archive);
+    vault_close(&archive);
     pg_cluster_remove(&cluster);
     return 0;
 }

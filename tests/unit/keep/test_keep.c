@@ -7,7 +7,7 @@
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
 #include "storage/keep/landing.h"
-#include "tests/support/archive.h"
+#include "tests/support/vault.h"
 #include "tests/support/run_program.h"
 
 #include <fcntl.h>
@@ -80,7 +80,7 @@ count_events(void *user, const struct keep_event *event)
 }
 
 static size_t
-work(struct archive *a)
+work(struct vault *a)
 {
     struct err err;
     int sealed = 0;
@@ -90,7 +90,7 @@ work(struct archive *a)
 }
 
 static void
-assert_place_reads(struct archive *a, const struct keep_place *p)
+assert_place_reads(struct vault *a, const struct keep_place *p)
 {
     uint8_t found[32];
     struct err err;
@@ -106,18 +106,18 @@ static void
 a_study_goes_from_offer_to_sealed_and_is_read_back(void **state)
 {
     struct slice s[3] = {ct(1), ct(2), ct(3)};
-    struct archive a;
+    struct vault a;
     struct seen seen = {0, 0, NULL};
     struct link_receipts receipts;
     char kinds[1024] = "";
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "road");
+    vault_open(&a, cluster, "road");
     for (int i = 0; i < 3; i++)
-        assert_int_equal(archive_put(&a, &gate_a, &s[i]), LINK_HELD);
+        assert_int_equal(vault_put(&a, &gate_a, &s[i]), LINK_HELD);
     assert_int_equal(work(&a), 0); /* no manifest: nothing to pack */
-    archive_manifest(&a, &gate_a, 1, s, 3);
+    vault_manifest(&a, &gate_a, 1, s, 3);
     assert_int_equal(work(&a), 1);
 
     OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, on_place, &seen, &err));
@@ -134,24 +134,24 @@ a_study_goes_from_offer_to_sealed_and_is_read_back(void **state)
     OK(keep_events(a.keep, "clinic-a", 0, 0, count_events, kinds, &err));
     assert_string_equal(kinds, "study.arrived study.closed study.complete study.sealed ");
     keep_place_free(&seen.first);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
 a_pack_is_a_zip_that_stock_programs_verify(void **state)
 {
     struct slice s[2] = {ct(1), ct(2)};
-    struct archive a;
+    struct vault a;
     char script[1024], out[4096];
     const char *argv[] = {"sh", "-c", script, NULL};
 
     (void)state;
     if (!program_is_there("unzip"))
         skip();
-    archive_open(&a, cluster, "zip");
-    archive_put(&a, &gate_a, &s[0]);
-    archive_put(&a, &gate_a, &s[1]);
-    archive_manifest(&a, &gate_a, 1, s, 2);
+    vault_open(&a, cluster, "zip");
+    vault_put(&a, &gate_a, &s[0]);
+    vault_put(&a, &gate_a, &s[1]);
+    vault_manifest(&a, &gate_a, 1, s, 2);
     assert_int_equal(work(&a), 1);
 
     snprintf(script, sizeof script,
@@ -161,7 +161,7 @@ a_pack_is_a_zip_that_stock_programs_verify(void **state)
              a.dir);
     if (program_run(argv, NULL, out, sizeof out) != 0)
         fail_msg("%s", out);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -171,16 +171,16 @@ tenants_never_see_each_other(void **state)
     struct keep_query q = {.tenant = "clinic-b", .level = KEEP_STUDY};
     struct keep_standing standing;
     struct link_receipts receipts;
-    struct archive a;
+    struct vault a;
     struct seen seen = {0, 0, NULL};
     char kinds[256] = "";
     size_t rows = 0;
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "tenants");
-    assert_int_equal(archive_put(&a, &gate_a, &s), LINK_HELD);
-    archive_manifest(&a, &gate_a, 1, &s, 1);
+    vault_open(&a, cluster, "tenants");
+    assert_int_equal(vault_put(&a, &gate_a, &s), LINK_HELD);
+    vault_manifest(&a, &gate_a, 1, &s, 1);
     work(&a);
 
     for (int level = KEEP_STUDY; level <= KEEP_INSTANCE; level++) {
@@ -198,13 +198,13 @@ tenants_never_see_each_other(void **state)
     assert_int_equal(receipts.count, 0);
     link_receipts_free(&receipts);
     /* The same object of another clinic is its own: taken, kept and sealed for itself. */
-    assert_int_equal(archive_put(&a, &gate_b, &s), LINK_HELD);
-    archive_manifest(&a, &gate_b, 1, &s, 1);
+    assert_int_equal(vault_put(&a, &gate_b, &s), LINK_HELD);
+    vault_manifest(&a, &gate_b, 1, &s, 1);
     assert_int_equal(work(&a), 1);
     OK(keep_instances(a.keep, "clinic-b", "1.2.3", NULL, NULL, on_place, &seen, &err));
     assert_int_equal(seen.n, 1);
     keep_place_free(&seen.first);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -214,7 +214,7 @@ duplicates_are_kept_once_and_conflicts_twice(void **state)
     struct keep_sender second = {"clinic-a", "gate-2", "x"};
     struct keep_standing standing;
     struct link_receipts receipts;
-    struct archive a;
+    struct vault a;
     struct seen seen = {0, 0, NULL};
     struct err err;
 
@@ -222,13 +222,13 @@ duplicates_are_kept_once_and_conflicts_twice(void **state)
     other.noise = 99;
     same[0] = s;
     same[1] = other;
-    archive_open(&a, cluster, "conflict");
-    assert_int_equal(archive_put(&a, &gate_a, &s), LINK_HELD);
-    assert_int_equal(archive_put(&a, &gate_a, &s), LINK_HELD); /* offered again: there already */
-    assert_int_equal(archive_put(&a, &second, &s), LINK_HELD);
-    assert_int_equal(archive_put(&a, &gate_a, &other), LINK_QUARANTINED); /* aside, but kept */
-    assert_int_equal(archive_put(&a, &gate_a, &other), LINK_QUARANTINED); /* offered again */
-    archive_manifest(&a, &gate_a, 1, same, 2);
+    vault_open(&a, cluster, "conflict");
+    assert_int_equal(vault_put(&a, &gate_a, &s), LINK_HELD);
+    assert_int_equal(vault_put(&a, &gate_a, &s), LINK_HELD); /* offered again: there already */
+    assert_int_equal(vault_put(&a, &second, &s), LINK_HELD);
+    assert_int_equal(vault_put(&a, &gate_a, &other), LINK_QUARANTINED); /* aside, but kept */
+    assert_int_equal(vault_put(&a, &gate_a, &other), LINK_QUARANTINED); /* offered again */
+    vault_manifest(&a, &gate_a, 1, same, 2);
     assert_int_equal(work(&a), 2); /* the quarantine has a pack of its own */
 
     OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, on_place, &seen, &err));
@@ -239,7 +239,7 @@ duplicates_are_kept_once_and_conflicts_twice(void **state)
     OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
     assert_int_equal(receipts.count, 1); /* none for what is aside: a person has to look */
     link_receipts_free(&receipts);
-    assert_int_equal(archive_put(&a, &gate_a, &other), LINK_QUARANTINED); /* and still */
+    assert_int_equal(vault_put(&a, &gate_a, &other), LINK_QUARANTINED); /* and still */
     OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
     assert_int_equal(receipts.count, 1);
     link_receipts_free(&receipts);
@@ -247,7 +247,7 @@ duplicates_are_kept_once_and_conflicts_twice(void **state)
     assert_int_equal(receipts.count, 1); /* the second sender's receipt comes too */
     link_receipts_free(&receipts);
     keep_place_free(&seen.first);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -255,23 +255,23 @@ another_patient_under_a_known_study_is_set_aside(void **state)
 {
     struct slice s = ct(1), wrong = ct(2);
     struct keep_standing standing;
-    struct archive a;
+    struct vault a;
     struct err err;
 
     (void)state;
     wrong.patient_id = "P2";
-    archive_open(&a, cluster, "patient");
-    archive_put(&a, &gate_a, &s);
-    archive_put(&a, &gate_a, &wrong);
+    vault_open(&a, cluster, "patient");
+    vault_put(&a, &gate_a, &s);
+    vault_put(&a, &gate_a, &wrong);
 
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.whole, 1);
     assert_int_equal(standing.quarantined, 1);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
-piece(struct archive *a, const struct link_offer_object *o, const struct buf *file, size_t from,
+piece(struct vault *a, const struct link_offer_object *o, const struct buf *file, size_t from,
       size_t to, bool is_ended, enum link_state *out)
 {
     struct link_piece p = {.offset = from, .bytes = file->bytes + from, .n = to - from};
@@ -298,12 +298,12 @@ an_upload_resumes_after_a_restart_with_what_was_answered(void **state)
     struct link_offer offer = {&o, 1};
     struct link_answer answer;
     enum link_state said;
-    struct archive a;
+    struct vault a;
     struct buf file;
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "resume");
+    vault_open(&a, cluster, "resume");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
@@ -312,7 +312,7 @@ an_upload_resumes_after_a_restart_with_what_was_answered(void **state)
     piece(&a, &o, &file, 100, 300, true, &said);
     assert_int_equal(said, LINK_PARTIAL);
     piece(&a, &o, &file, 400, 500, false, &said); /* cut off: counts for nothing */
-    archive_reopen(&a);
+    vault_reopen(&a);
 
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
     assert_int_equal(answer.objects[0].have_n, 1);
@@ -323,7 +323,7 @@ an_upload_resumes_after_a_restart_with_what_was_answered(void **state)
     piece(&a, &o, &file, 300, file.n, true, &said);
     assert_int_equal(said, LINK_HELD);
     buf_fini(&file);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -333,24 +333,24 @@ a_wrong_byte_makes_the_object_bad_and_it_is_sent_again(void **state)
     struct link_offer_object o;
     struct link_offer offer = {&o, 1};
     struct link_answer answer;
-    struct archive a;
+    struct vault a;
     struct buf file;
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "bad");
+    vault_open(&a, cluster, "bad");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
     link_answer_free(&answer);
     file.bytes[700] ^= 1;
-    assert_int_equal(archive_send(&a, &gate_a, &o, &file), LINK_BAD);
+    assert_int_equal(vault_send(&a, &gate_a, &o, &file), LINK_BAD);
     assert_int_equal(folder_files(a.landing), 0);
     file.bytes[700] ^= 1;
-    assert_int_equal(archive_send(&a, &gate_a, &o, &file), LINK_HELD);
-    assert_int_equal(archive_send(&a, &gate_a, &o, &file), LINK_HELD); /* the answer was lost */
+    assert_int_equal(vault_send(&a, &gate_a, &o, &file), LINK_HELD);
+    assert_int_equal(vault_send(&a, &gate_a, &o, &file), LINK_HELD); /* the answer was lost */
     buf_fini(&file);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -363,12 +363,12 @@ pieces_of_others_or_outside_are_refused(void **state)
     struct link_piece p = {.offset = 0, .n = 10};
     struct keep_bundle *b = NULL;
     struct landing_object *taken = NULL;
-    struct archive a;
+    struct vault a;
     struct buf file;
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "outside");
+    vault_open(&a, cluster, "outside");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
@@ -388,11 +388,11 @@ pieces_of_others_or_outside_are_refused(void **state)
     assert_int_equal(keep_bundle_piece(b, &p, &err), -1);
     keep_bundle_free(&b);
     buf_fini(&file);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static int
-store(struct archive *a, const struct slice *s, struct keep_stored *out, struct err *err)
+store(struct vault *a, const struct slice *s, struct keep_stored *out, struct err *err)
 {
     struct keep_incoming in = {.tenant = "clinic-a", .way = "C-STORE", .ae = "CT1"};
     struct buf file;
@@ -413,12 +413,12 @@ direct_objects_are_in_two_places_before_success_and_sealed_when_quiet(void **sta
     struct slice one = ct(1), two = ct(2), late = ct(3), other = ct(1);
     struct keep_stored stored;
     struct keep_standing standing;
-    struct archive a;
+    struct vault a;
     struct err err;
 
     (void)state;
     other.noise = 77;
-    archive_open(&a, cluster, "direct");
+    vault_open(&a, cluster, "direct");
     OK(store(&a, &one, &stored, &err));
     assert_int_equal(stored.outcome, KEEP_STORED);
     assert_int_equal(folder_files(a.landing), 1);
@@ -438,7 +438,7 @@ direct_objects_are_in_two_places_before_success_and_sealed_when_quiet(void **sta
     assert_int_equal(standing.sealed, 3);
     assert_int_equal(standing.revision, 2);
     assert_int_equal(folder_files(a.landing) + folder_files(a.landing_copy), 0);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -448,12 +448,12 @@ an_open_association_keeps_a_study_open(void **state)
     struct keep_incoming in = {
         .tenant = "clinic-a", .way = "C-STORE", .ae = "CT1", .association = 7};
     struct keep_stored stored;
-    struct archive a;
+    struct vault a;
     struct buf file;
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "busy");
+    vault_open(&a, cluster, "busy");
     slice_make(&s, &file);
     in.fd = slice_fd(&file);
     in.size = file.n;
@@ -463,7 +463,7 @@ an_open_association_keeps_a_study_open(void **state)
     assert_int_equal(work(&a), 1);
     close(in.fd);
     buf_fini(&file);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -476,12 +476,12 @@ postgresql_away_is_try_again_and_nothing_is_lost(void **state)
     struct link_piece p = {.offset = 0};
     struct keep_bundle *b = NULL;
     struct keep_stored stored;
-    struct archive a;
+    struct vault a;
     struct buf file;
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "away");
+    vault_open(&a, cluster, "away");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
@@ -510,7 +510,7 @@ postgresql_away_is_try_again_and_nothing_is_lost(void **state)
     link_answer_free(&answer);
     OK(store(&a, &d, &stored, &err));
     buf_fini(&file);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -518,22 +518,22 @@ a_late_image_is_a_second_pack(void **state)
 {
     struct slice s[2] = {ct(1), ct(2)};
     char kinds[1024] = "";
-    struct archive a;
+    struct vault a;
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "late");
-    archive_put(&a, &gate_a, &s[0]);
-    archive_manifest(&a, &gate_a, 1, s, 1);
+    vault_open(&a, cluster, "late");
+    vault_put(&a, &gate_a, &s[0]);
+    vault_manifest(&a, &gate_a, 1, s, 1);
     assert_int_equal(work(&a), 1);
-    archive_put(&a, &gate_a, &s[1]);
-    archive_manifest(&a, &gate_a, 2, s, 2);
-    archive_manifest(&a, &gate_a, 2, s, 2); /* again: the same */
+    vault_put(&a, &gate_a, &s[1]);
+    vault_manifest(&a, &gate_a, 2, s, 2);
+    vault_manifest(&a, &gate_a, 2, s, 2); /* again: the same */
     assert_int_equal(work(&a), 1);
     OK(keep_events(a.keep, "clinic-a", 0, 0, count_events, kinds, &err));
     assert_non_null(strstr(kinds, "study.late"));
     assert_int_equal(folder_files(a.stores[0]), 2);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static int

@@ -5,7 +5,7 @@
 #include "proto/trust/audit.h"
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
-#include "tests/support/archive.h"
+#include "tests/support/vault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -145,11 +145,11 @@ restore(void *user, const struct keep_place *p, struct err *call_err)
 }
 
 static void
-archive_open_real(struct archive *a, const char *database)
+archive_open_real(struct vault *a, const char *database)
 {
     struct err err;
 
-    archive_open(a, cluster, database);
+    vault_open(a, cluster, database);
     keep_inspect = codec_inspect;
     keep_close(&a->keep);
     OK(keep_open_idle(&a->options, pool, NULL, &a->keep, &err));
@@ -165,7 +165,7 @@ a_first_look_shows_and_the_whole_is_restored_bit_for_bit(void **state)
     struct link_manifest_instance one;
     struct keep_standing standing;
     struct range *look = NULL, whole;
-    struct archive a;
+    struct vault a;
     struct coded c;
     size_t look_n, previews = 0;
     struct err err;
@@ -204,7 +204,7 @@ a_first_look_shows_and_the_whole_is_restored_bit_for_bit(void **state)
     OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, restore, &c, &err));
     free(look);
     coded_free(&c);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -216,7 +216,7 @@ a_file_that_is_not_what_its_offer_says_is_set_aside(void **state)
     struct link_offer offer = {&lie, 1};
     struct link_answer answer;
     struct keep_standing standing;
-    struct archive a;
+    struct vault a;
     struct buf file, junk;
     struct err err;
 
@@ -227,8 +227,8 @@ a_file_that_is_not_what_its_offer_says_is_set_aside(void **state)
     lie.pixels[3] ^= 1;
     OK(keep_offer(a.keep, &gate, &offer, &answer, &err));
     link_answer_free(&answer);
-    assert_int_equal(archive_send(&a, &gate, &lie, &file), LINK_QUARANTINED);
-    assert_int_equal(archive_send(&a, &gate, &lie, &file), LINK_QUARANTINED); /* said again */
+    assert_int_equal(vault_send(&a, &gate, &lie, &file), LINK_QUARANTINED);
+    assert_int_equal(vault_send(&a, &gate, &lie, &file), LINK_QUARANTINED); /* said again */
     buf_init(&junk, 1000);
     buf_add(&junk, text, sizeof text);
     digest_bytes(junk.bytes, junk.n, lie.object);
@@ -236,14 +236,14 @@ a_file_that_is_not_what_its_offer_says_is_set_aside(void **state)
     snprintf(lie.sop_instance, LINK_UID_SIZE, "1.2.3.1.2");
     OK(keep_offer(a.keep, &gate, &offer, &answer, &err));
     link_answer_free(&answer);
-    assert_int_equal(archive_send(&a, &gate, &lie, &junk), LINK_QUARANTINED);
+    assert_int_equal(vault_send(&a, &gate, &lie, &junk), LINK_QUARANTINED);
 
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.whole, 0);
     assert_int_equal(standing.quarantined, 2);
     buf_fini(&junk);
     buf_fini(&file);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -251,7 +251,7 @@ what_is_no_dicom_is_refused_to_a_direct_sender(void **state)
 {
     struct keep_incoming in = {.tenant = "clinic-a", .way = "C-STORE", .ae = "CT1"};
     struct keep_stored stored;
-    struct archive a;
+    struct vault a;
     struct buf junk;
     struct err err;
 
@@ -266,7 +266,7 @@ what_is_no_dicom_is_refused_to_a_direct_sender(void **state)
     assert_int_equal(folder_files(a.landing) + folder_files(a.landing_copy), 0);
     close(in.fd);
     buf_fini(&junk);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 /* ---- many at once ---- */
@@ -274,7 +274,7 @@ what_is_no_dicom_is_refused_to_a_direct_sender(void **state)
 enum { SENDERS = 4, EACH = 8 };
 
 struct sender {
-    struct archive *a;
+    struct vault *a;
     unsigned from;
 };
 
@@ -295,7 +295,7 @@ send_some(void *arg)
         enum link_state state;
 
         snprintf(uid, sizeof uid, "1.2.7.1.%u", number);
-        state = archive_put(me->a, &gate, &s);
+        state = vault_put(me->a, &gate, &s);
         CHECK(state == LINK_HELD || state == LINK_SEALED); /* no cmocka in this thread */
     }
     return NULL;
@@ -307,7 +307,7 @@ many_bundles_of_one_study_at_once_catalogue_each_instance_once(void **state)
     struct sender senders[SENDERS];
     pthread_t threads[SENDERS];
     struct keep_standing standing;
-    struct archive a;
+    struct vault a;
     struct err err;
 
     (void)state;
@@ -323,7 +323,7 @@ many_bundles_of_one_study_at_once_catalogue_each_instance_once(void **state)
     assert_int_equal(standing.whole, SENDERS / 2 * EACH);
     assert_int_equal(standing.quarantined, 0);
     assert_int_equal(folder_files(a.landing), SENDERS / 2 * EACH);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -332,7 +332,7 @@ the_audit_tells_of_arrivals_and_seals(void **state)
     struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .instance = "1.2.3.1.1"};
     struct audit_verdict before, after;
     struct audit *audit = NULL;
-    struct archive a;
+    struct vault a;
     char dir[200];
     struct err err;
     int sealed;
@@ -344,14 +344,14 @@ the_audit_tells_of_arrivals_and_seals(void **state)
     OK(audit_verify(dir, NULL, NULL, &before, &err));
     keep_close(&a.keep);
     OK(keep_open_idle(&a.options, pool, audit, &a.keep, &err));
-    assert_int_equal(archive_put(&a, &gate, &s), LINK_HELD);
-    archive_manifest(&a, &gate, 1, &s, 1);
+    assert_int_equal(vault_put(&a, &gate, &s), LINK_HELD);
+    vault_manifest(&a, &gate, 1, &s, 1);
     OK(keep_work(a.keep, &sealed, &err));
     OK(audit_verify(dir, NULL, NULL, &after, &err));
     assert_true(after.entries >= before.entries + 2);
     keep_close(&a.keep);
     audit_close(&audit);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static int

@@ -5,7 +5,7 @@
 #include "proto/base/log.h"
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
-#include "tests/support/archive.h"
+#include "tests/support/vault.h"
 #include "tests/support/run_program.h"
 
 #include <fcntl.h>
@@ -59,7 +59,7 @@ on_place(void *user, const struct keep_place *place, struct err *err)
 }
 
 static size_t
-work(struct archive *a)
+work(struct vault *a)
 {
     struct err err;
     int sealed = 0;
@@ -69,7 +69,7 @@ work(struct archive *a)
 }
 
 static void
-assert_place_reads(struct archive *a, const struct keep_place *p)
+assert_place_reads(struct vault *a, const struct keep_place *p)
 {
     uint8_t found[32];
     struct err err;
@@ -130,7 +130,7 @@ flip_second_copy(const char *step)
 
 /* A child works and is killed at the step. */
 static void
-work_until_killed(struct archive *a, const char *step)
+work_until_killed(struct vault *a, const char *step)
 {
     struct err err;
     int status;
@@ -166,11 +166,11 @@ a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
         "before commit",
         "committed",
     };
-    struct archive a;
+    struct vault a;
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "crash");
+    vault_open(&a, cluster, "crash");
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         char study[32], instance[2][32], series[32];
         struct slice s[2] = {ct(1), ct(2)};
@@ -185,9 +185,9 @@ a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
             s[j].study = study;
             s[j].series = series;
             s[j].instance = instance[j];
-            assert_int_equal(archive_put(&a, &gate_a, &s[j]), LINK_HELD);
+            assert_int_equal(vault_put(&a, &gate_a, &s[j]), LINK_HELD);
         }
-        archive_manifest(&a, &gate_a, 1, s, 2);
+        vault_manifest(&a, &gate_a, 1, s, 2);
         OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
         before = receipts.count;
         link_receipts_free(&receipts);
@@ -207,7 +207,7 @@ a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
         assert_int_equal(folder_files(a.stores[1]), i + 1);
         assert_int_equal(folder_files(a.landing), 0);
     }
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -215,14 +215,14 @@ a_bit_flipped_in_one_copy_is_noticed_at_read_back(void **state)
 {
     struct slice s = ct(1);
     struct keep_standing standing;
-    struct archive a;
+    struct vault a;
     char corrupt[256];
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "flip");
-    archive_put(&a, &gate_a, &s);
-    archive_manifest(&a, &gate_a, 1, &s, 1);
+    vault_open(&a, cluster, "flip");
+    vault_put(&a, &gate_a, &s);
+    vault_manifest(&a, &gate_a, 1, &s, 1);
     snprintf(flip_path, sizeof flip_path, "%s", a.stores[1]);
     seal_on_step = flip_second_copy;
     assert_int_equal(work(&a), 0);
@@ -237,23 +237,23 @@ a_bit_flipped_in_one_copy_is_noticed_at_read_back(void **state)
     clock_unfake();
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.sealed, 1);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
 a_damaged_copy_is_repaired_from_the_good_one(void **state)
 {
     struct slice s = ct(1);
-    struct archive a;
+    struct vault a;
     char pack[300], script[900], out[2000], corrupt[200];
     const char *argv[] = {"sh", "-c", script, NULL};
 
     (void)state;
-    archive_open(&a, cluster, "scrub");
+    vault_open(&a, cluster, "scrub");
     a.options.scrub_ms = 1;
-    archive_reopen(&a);
-    archive_put(&a, &gate_a, &s);
-    archive_manifest(&a, &gate_a, 1, &s, 1);
+    vault_reopen(&a);
+    vault_put(&a, &gate_a, &s);
+    vault_manifest(&a, &gate_a, 1, &s, 1);
     assert_int_equal(work(&a), 1);
     snprintf(pack, sizeof pack, "%s/store-1", a.dir);
     snprintf(script, sizeof script,
@@ -268,7 +268,7 @@ a_damaged_copy_is_repaired_from_the_good_one(void **state)
              a.dir);
     if (program_run(argv, NULL, out, sizeof out) != 0)
         fail_msg("%s", out);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static int

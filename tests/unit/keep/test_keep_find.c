@@ -4,7 +4,7 @@
 #include "proto/base/log.h"
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
-#include "tests/support/archive.h"
+#include "tests/support/vault.h"
 #include "tests/support/run_program.h"
 
 #include <fcntl.h>
@@ -74,7 +74,7 @@ queries_match_as_the_standard_says(void **state)
         {"array's own signs", {.level = KEEP_STUDY, .patient_id = "{\"P1\",NULL}"}, 0},
     };
     struct slice s = ct(1), second = ct(2), other = ct(3);
-    struct archive a;
+    struct vault a;
     struct err err;
 
     (void)state;
@@ -82,10 +82,10 @@ queries_match_as_the_standard_says(void **state)
     other.series = "1.2.4.1";
     other.patient_id = "P2";
     other.patient_name = "LI^SI=\xE6\x9D\x8E^\xE5\x9B\x9B";
-    archive_open(&a, cluster, "query");
-    archive_put(&a, &gate_a, &s);
-    archive_put(&a, &gate_a, &second);
-    archive_put(&a, &gate_a, &other);
+    vault_open(&a, cluster, "query");
+    vault_put(&a, &gate_a, &s);
+    vault_put(&a, &gate_a, &second);
+    vault_put(&a, &gate_a, &other);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct keep_query q = rows[i].q;
         size_t n = 0;
@@ -95,7 +95,7 @@ queries_match_as_the_standard_says(void **state)
         if (n != rows[i].want)
             fail_msg("%s: wanted %zu, got %zu", rows[i].name, rows[i].want, n);
     }
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static void
@@ -108,11 +108,11 @@ tokens_codes_and_certificates_are_checked(void **state)
     struct keep_ae ae = {"clinic-a", "WORKSTATION", "127.0.0.1", 11112, RIGHT_QUERY}, found;
     char text[TOKEN_TEXT_BYTES];
     uint8_t code[32] = {1}, key[32] = {2}, other_key[32] = {3};
-    struct archive a;
+    struct vault a;
     struct err err;
 
     (void)state;
-    archive_open(&a, cluster, "people");
+    vault_open(&a, cluster, "people");
     OK(keep_token_add(a.keep, &token, text, &err));
     OK(keep_token_find(a.keep, text, &back, &err));
     assert_string_equal(back.tenant, "clinic-a");
@@ -144,7 +144,7 @@ tokens_codes_and_certificates_are_checked(void **state)
     snprintf(ae.tenant, sizeof ae.tenant, "clinic-b");
     assert_int_equal(keep_ae_add(a.keep, &ae, &err), -1); /* another's */
     assert_int_equal(keep_tenant_add(a.keep, "../etc", "x", &err), -1);
-    archive_close(&a);
+    vault_close(&a);
 }
 
 static int

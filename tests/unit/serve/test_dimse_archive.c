@@ -23,7 +23,7 @@
 #include "proto/trust/token.h"
 #include "storage/keep/keep_own.h"
 #include "storage/serve/dimse_serve.h"
-#include "tests/support/archive.h"
+#include "tests/support/vault.h"
 #include "tests/support/run_program.h"
 
 #define DATA "../shared/data/transfer-syntaxes/"
@@ -31,7 +31,7 @@
 
 static struct pg_cluster *cluster;
 static struct codec_pool *pool;
-static struct archive archive;
+static struct vault archive;
 static struct dimse_serve *door;
 static char work[FOLDER_PATH_BYTES];
 
@@ -376,7 +376,7 @@ start(void **state)
     cluster = pg_cluster_start();
     if (cluster == NULL)
         return 0;
-    archive_open(&archive, cluster, "dimse");
+    vault_open(&archive, cluster, "dimse");
     keep_close(&archive.keep);
     keep_inspect = codec_inspect;
     OK(keep_open_idle(&archive.options, pool, NULL, &archive.keep, &err));
@@ -394,7 +394,7 @@ stop(void **state)
     (void)state;
     dimse_serve_stop(&door);
     if (cluster != NULL) {
-        archive_close(&archive);
+        vault_close(&archive);
         pg_cluster_remove(&cluster);
         folder_remove(work);
     }

@@ -1,5 +1,5 @@
-/* archive.c - an archive of a test's own. */
-#include "tests/support/archive.h"
+/* vault.c - an archive of a test's own. */
+#include "tests/support/vault.h"
 
 #include "proto/dicom/dataset_digest.h"
 #include "proto/dicom/facts.h"
@@ -57,11 +57,11 @@ out:
 }
 
 void
-archive_open(struct archive *a, struct pg_cluster *cluster, const char *database)
+vault_open(struct vault *a, struct pg_cluster *cluster, const char *database)
 {
     struct err err;
 
-    *a = (struct archive){.cluster = cluster};
+    *a = (struct vault){.cluster = cluster};
     keep_inspect = inspect_here;
     folder_make("archive", a->dir);
     snprintf(a->landing, sizeof a->landing, "%s/landing", a->dir);
@@ -82,7 +82,7 @@ archive_open(struct archive *a, struct pg_cluster *cluster, const char *database
 }
 
 void
-archive_reopen(struct archive *a)
+vault_reopen(struct vault *a)
 {
     struct err err;
 
@@ -91,7 +91,7 @@ archive_reopen(struct archive *a)
 }
 
 void
-archive_close(struct archive *a)
+vault_close(struct vault *a)
 {
     keep_close(&a->keep);
     folder_remove(a->dir);
@@ -183,8 +183,8 @@ slice_offer(const struct slice *s, const struct buf *file, struct link_offer_obj
 }
 
 enum link_state
-archive_send(struct archive *a, const struct keep_sender *sender, const struct link_offer_object *o,
-             const struct buf *file)
+vault_send(struct vault *a, const struct keep_sender *sender, const struct link_offer_object *o,
+           const struct buf *file)
 {
     struct link_piece piece = {.bytes = file->bytes, .n = file->n};
     struct keep_bundle *b = NULL;
@@ -204,7 +204,7 @@ archive_send(struct archive *a, const struct keep_sender *sender, const struct l
 }
 
 enum link_state
-archive_put(struct archive *a, const struct keep_sender *sender, const struct slice *s)
+vault_put(struct vault *a, const struct keep_sender *sender, const struct slice *s)
 {
     struct link_offer_object o;
     struct link_offer offer = {&o, 1};
@@ -218,15 +218,15 @@ archive_put(struct archive *a, const struct keep_sender *sender, const struct sl
     check(keep_offer(a->keep, sender, &offer, &answer, &err), &err);
     state = answer.objects[0].state;
     if (state == LINK_WANTED || state == LINK_CONFLICT)
-        state = archive_send(a, sender, &o, &file);
+        state = vault_send(a, sender, &o, &file);
     link_answer_free(&answer);
     buf_fini(&file);
     return state;
 }
 
 void
-archive_manifest(struct archive *a, const struct keep_sender *sender, uint32_t revision,
-                 const struct slice *samples, size_t n)
+vault_manifest(struct vault *a, const struct keep_sender *sender, uint32_t revision,
+               const struct slice *samples, size_t n)
 {
     struct link_manifest m = {.revision = revision, .closed_at_us = 1700000000000000, .count = n};
     struct err err;

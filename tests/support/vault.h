@@ -1,13 +1,13 @@
-/* archive.h - an archive of a test's own: PostgreSQL, folders, keep; and small DICOM objects. */
-#ifndef RADPOST_TESTS_ARCHIVE_H
-#define RADPOST_TESTS_ARCHIVE_H
+/* vault.h - an archive of a test's own: PostgreSQL, folders, keep; and small DICOM objects. */
+#ifndef RADPOST_TESTS_VAULT_H
+#define RADPOST_TESTS_VAULT_H
 
 #include "proto/base/buf.h"
 #include "storage/keep/keep.h"
 #include "tests/support/folder.h"
 #include "tests/support/pg_cluster.h"
 
-struct archive {
+struct vault {
     struct pg_cluster *cluster;
     char dir[FOLDER_PATH_BYTES];
     char landing[160], landing_copy[160], stores[KEEP_COPIES][160];
@@ -17,10 +17,10 @@ struct archive {
 };
 
 /* Tenants "clinic-a" and "clinic-b". database names a fresh database in the cluster. */
-void archive_open(struct archive *a, struct pg_cluster *cluster, const char *database);
+void vault_open(struct vault *a, struct pg_cluster *cluster, const char *database);
 /* Close and open again, as after a restart. */
-void archive_reopen(struct archive *a);
-void archive_close(struct archive *a);
+void vault_reopen(struct vault *a);
+void vault_close(struct vault *a);
 
 struct slice {
     const char *study, *series, *instance;
@@ -38,14 +38,13 @@ void slice_offer(const struct slice *s, const struct buf *file, struct link_offe
 int slice_fd(const struct buf *file);
 
 /* Send all of an object in one bundle. Returns the state answered. */
-enum link_state archive_send(struct archive *a, const struct keep_sender *sender,
-                             const struct link_offer_object *o, const struct buf *file);
+enum link_state vault_send(struct vault *a, const struct keep_sender *sender,
+                           const struct link_offer_object *o, const struct buf *file);
 /* Offer and send. */
-enum link_state archive_put(struct archive *a, const struct keep_sender *sender,
-                            const struct slice *s);
+enum link_state vault_put(struct vault *a, const struct keep_sender *sender, const struct slice *s);
 /* Close a study's list of these samples. */
-void archive_manifest(struct archive *a, const struct keep_sender *sender, uint32_t revision,
-                      const struct slice *samples, size_t n);
+void vault_manifest(struct vault *a, const struct keep_sender *sender, uint32_t revision,
+                    const struct slice *samples, size_t n);
 /* How many files there are below a folder. */
 size_t folder_files(const char *path);
 

@@ -1,0 +1,184 @@
+/* archive.h - the archive as the reader sees it: storage over mutual TLS, by our enrolment.
+ *
+ *     events > (cursor in the caller's transaction) > study facts, manifest > reads
+ *     the page > the reader's proxy > archive_fetch() > pixels
+ *     signed documents > archive_stow() > the clinic's study
+ *
+ * 1. Every call names the tenant whose study it means; what another tenant has answers NOT_FOUND.
+ * 2. Nothing here keeps a study's state: what storage says is asked each time. Only device checks
+ *    are remembered, for ARCHIVE_DEVICE_MS.
+ * 3. A call that waits ends within a second of archive_abort(), with ERR_RETRY; so do later ones.
+ * Errors of every call, besides its own: ERR_RETRY the line, storage away or not whole yet (503);
+ * ERR_DENIED our certificate is not taken, or the server's is not our CA's; ERR_NOT_FOUND.
+ * Threads: every function may be called by any thread at once; callbacks run in the caller's
+ * thread with no lock held. A call borrows one of a pool of kept connections (at most
+ * ARCHIVE_CONNECTIONS at once; one more waits its turn). A long poll has a connection of its own.
+ */
+#ifndef RADPOST_READER_ARCHIVE_ARCHIVE_H
+#define RADPOST_READER_ARCHIVE_ARCHIVE_H
+
+#include "proto/base/buf.h"
+
+struct archive;
+
+enum { ARCHIVE_CONNECTIONS = 32, ARCHIVE_DEVICE_MS = 5000 };
+
+/* identity_dir  as proto/link/enrol.h made it (kind reader)
+ * url           "https://storage.example:8443"; "" or NULL: the "link_url" told at enrolment
+ * errors        ERR_NOT_FOUND not enrolled yet, ERR_REJECT no address, ERR_CONFLICT the identity is
+ *               not a reader's; storage itself need not answer yet */
+int archive_open(const char *identity_dir, const char *url, struct archive **out_archive,
+                 struct err *err) MUST_CHECK;
+/* After all its callers have returned. */
+void archive_close(struct archive **archive);
+/* For shutting down, from any thread. */
+void archive_abort(struct archive *archive);
+/* The certificate was renewed: connections made from now on show the new one. */
+void archive_renewed(struct archive *archive);
+/* Does storage answer, and take our certificate? */
+int archive_check(struct archive *archive, struct err *err) MUST_CHECK;
+
+/* ---- events ---- */
+
+/* kind    study.arrived study.looked study.closed study.late study.complete study.sealed
+ *         instance.quarantined (docs/conformance.md). A late list is told twice, in this order:
+ *         study.closed, then study.late; acting on study.closed alone is enough.
+ * revision, instances   of study.closed, study.late, study.complete: the study's list this is
+ *         about, numbered 1, 2, 3... through all its senders, and how many instances it names in
+ *         all; else 0
+ * is_late of study.closed: something was closed before (revision > 1)
+ * What the reader itself stores (archive_stow) never makes a study.arrived, .closed or .late. */
+struct archive_event {
+    uint64_t seq;
+    char tenant[65], kind[32], study[65];
+    int64_t at_us;
+    uint32_t revision;
+    uint64_t instances;
+    bool is_late;
+    const char *detail; /* the JSON object as told; "{}" when there is none */
+};
+
+/* 0 to go on; anything else ends the call without an error (keep the last seq that was settled). */
+typedef int (*archive_on_event)(void *user, const struct archive_event *event);
+/* Events of all tenants after a cursor, in order, each once; waits up to wait_s (at most 60) for
+ * the first. None is no error. A cursor that is kept with what it led to misses nothing. */
+int archive_events(struct archive *archive, uint64_t after, unsigned wait_s,
+                   archive_on_event on_event, void *user, struct err *err) MUST_CHECK;
+
+/* ---- what a study is ---- */
+
+/* Texts are UTF-8, "" when the study has none; dates YYYYMMDD, times HHMMSS[.f], as in DICOM. */
+struct archive_study {
+    char study[65];
+    char patient_id[257], issuer[257], patient_name[513]; /* the name with its '^' and '=' */
+    char sex[17], birth_date[17], age[17];
+    char study_date[17], study_time[33];
+    char accession[65], study_id[65], description[257], referring[513], institution[257];
+    char body_part[65];  /* of the first series that says one */
+    char modalities[97]; /* "CT", "CT\\PT": of images and waveforms; SR KO PR DOC are left out */
+    uint32_t series;     /* of those modalities, with at least one whole instance */
+    uint32_t instances;  /* whole, in those series */
+};
+
+/* errors  ERR_NOT_FOUND nothing of it is whole yet, or there is no such study */
+int archive_study_facts(struct archive *archive, const char *tenant, const char *study,
+                        struct archive_study *out, struct err *err) MUST_CHECK;
+
+/* Priors: the studies of one patient in one tenant, newest first, at most limit. Matches identifier
+ * and issuer exactly; a patient without identifier has none. Each study's facts as above, but
+ * body_part stays "". */
+typedef int (*archive_on_study)(void *user, const struct archive_study *study);
+int archive_patient_studies(struct archive *archive, const char *tenant, const char *patient_id,
+                            const char *issuer, uint32_t limit, archive_on_study on_study,
+                            void *user, struct err *err) MUST_CHECK;
+
+/* The closed list of a study: all its senders' lists together, as they stood at that revision.
+ * {"study":UID,"revision":n,"closed_at":"2026-01-31T10:11:12.000000Z","instances":[
+ *   {"sop_instance":UID,"sop_class":UID,"series":UID,"object":hex,"pixels":hex,"dataset":hex,
+ *    "is_whole":true}, ...]}, sorted by sop_instance, no blanks: the same list is the same bytes.
+ * What is not whole yet has "" for sop_class and series unless it was offered, and a list always
+ * names object; pixels and dataset are "" until it is whole or offered.
+ * revision  0 = the latest
+ * out_json  appended to; set its limit to ARCHIVE_MANIFEST_BYTES
+ * errors    ERR_NOT_FOUND no such study, or nothing of it is closed yet (in this revision) */
+#define ARCHIVE_MANIFEST_BYTES ((size_t)64 << 20)
+int archive_manifest(struct archive *archive, const char *tenant, const char *study,
+                     uint32_t revision, struct buf *out_json, struct err *err) MUST_CHECK;
+
+/* How a study stands: for words like "12 of 30". What the reader stored is not counted. */
+struct archive_standing {
+    uint64_t offered, looked, whole, sealed, quarantined; /* instances */
+    uint32_t revision;                                    /* latest closed list, 0 = none */
+    uint64_t expected;                                    /* instances in it */
+    int64_t last_at_us;
+};
+int archive_standing_get(struct archive *archive, const char *tenant, const char *study,
+                         struct archive_standing *out, struct err *err) MUST_CHECK;
+
+/* ---- storing what the reader made ---- */
+
+struct archive_file {
+    const void *bytes; /* a whole Part 10 file: SR, Encapsulated PDF, KO or PR, nothing else */
+    size_t n;
+};
+
+/* All files into one study of the tenant (STOW-RS). 0 only when every one is durable in two places
+ * or was there already: repeating after any error is safe and stores nothing twice.
+ * errors  ERR_REJECT storage refuses one for good (not readable, another class, another study);
+ *         ERR_CONFLICT one contradicts what is kept under its UID (it is kept aside) */
+int archive_stow(struct archive *archive, const char *tenant, const char *study,
+                 const struct archive_file *files, size_t count, struct err *err) MUST_CHECK;
+
+/* ---- reading pixels ---- */
+
+/* One GET (or HEAD) of storage, streamed; for the proxy below the reader's /dicomweb and /preview.
+ * path     with query, encoded, as on storage: "/dicomweb/studies/1.2/...". Not vetted here.
+ * headers  "Name: value", NULL-ended: Accept, Range, If-None-Match, X-Request-Id... or NULL.
+ *          Radpost-Tenant is set by this function
+ * on_head  once, as soon as the status and headers are here, before the first byte; -1 ends the
+ *          call. Then on_bytes as they come, of any status (a refusal's JSON too); -1 ends the
+ *          call. Both may block: storage is held back.
+ * errors   ERR_RETRY also when the stream broke off: what came is not whole; those of callbacks */
+struct archive_head {
+    int status;
+    const struct buf *headers; /* "Name: value\r\n"...; see archive_head_find() */
+    uint64_t size;             /* Content-Length, or UINT64_MAX */
+};
+typedef int (*archive_on_head)(void *user, const struct archive_head *head, struct err *err);
+typedef int (*archive_on_bytes)(void *user, const uint8_t *bytes, size_t n, struct err *err);
+/* A header's value, copied; false when it is not there or longer than size. */
+bool archive_head_find(const struct archive_head *head, const char *name, char *out, size_t size);
+
+struct archive_request {
+    const char *method; /* NULL: "GET" */
+    const char *tenant;
+    const char *path;
+    const char *const *headers;
+    archive_on_head on_head;
+    archive_on_bytes on_bytes;
+    void *user;
+};
+
+int archive_fetch(struct archive *archive, const struct archive_request *request,
+                  struct err *err) MUST_CHECK;
+
+/* A picture as the archive renders it (JPEG), of whole, proved pixels only.
+ * frame     from 1
+ * viewport  longest side in pixels, 0 = as large as it is; quality 1..100, 0 = storage's
+ * window    "centre,width[,function]" as in WADO-RS, or NULL: the instance's own
+ * out_jpeg  appended to; its limit is the caller's
+ * errors    ERR_RETRY it is not whole yet */
+int archive_rendered(struct archive *archive, const char *tenant, const char *study,
+                     const char *series, const char *sop_instance, uint32_t frame,
+                     unsigned viewport, unsigned quality, const char *window, struct buf *out_jpeg,
+                     struct err *err) MUST_CHECK;
+
+/* ---- devices ---- */
+
+/* Is this certificate one of the deployment's, of this tenant and device, and not revoked? An
+ * answer is remembered for ARCHIVE_DEVICE_MS, so that a revoked gateway is out within that.
+ * errors  ERR_DENIED it is not; ERR_RETRY storage cannot be asked: do not let it in */
+int archive_device_check(struct archive *archive, const char *serial_hex, const char *tenant,
+                         const char *device, struct err *err) MUST_CHECK;
+
+#endif
