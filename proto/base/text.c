@@ -200,3 +200,35 @@ text_copy(char *out, size_t out_size, const char *text)
     out[n] = '\0';
     return fits;
 }
+
+/* The ASCII sign for a three-byte form at p, 0 when it has none. */
+static char
+narrow_sign(const uint8_t *p)
+{
+    unsigned code;
+
+    if ((p[0] & 0xF0) != 0xE0 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80)
+        return 0;
+    code = (unsigned)(p[0] & 0x0F) << 12 | (unsigned)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
+    if (code >= 0xFF01 && code <= 0xFF5E)
+        return (char)(code - 0xFF01 + '!');
+    if (code == 0x3000)
+        return ' ';
+    return (code >= 0x2010 && code <= 0x2015) || code == 0x2212 ? '-' : 0;
+}
+
+bool
+text_narrow(char *out, size_t out_size, const char *typed)
+{
+    const uint8_t *p = (const uint8_t *)typed;
+    size_t n = 0;
+
+    while (*p != 0 && n + 1 < out_size) {
+        char sign = narrow_sign(p); /* stops at the zero: a zero is no continuation byte */
+
+        out[n++] = sign != 0 ? sign : (char)*p;
+        p += sign != 0 ? 3 : 1;
+    }
+    out[n] = '\0';
+    return *p == 0;
+}

@@ -23,5 +23,8 @@ bool uid_is_valid(const char *uid, bool is_lenient);
 int text_to_u64(const char *text, uint64_t max, uint64_t *out) MUST_CHECK;
 /* Copy what fits, always zero-ended; true if all of it fitted. */
 bool text_copy(char *out, size_t out_size, const char *text);
+/* What a Chinese keyboard makes of letters and digits, as ASCII: full-width forms (U+FF01 to
+ * U+FF5E), the ideographic blank, long dashes. Other bytes stay. As text_copy(). */
+bool text_narrow(char *out, size_t out_size, const char *typed);
 
 #endif

@@ -1,0 +1,598 @@
+/* clinic.c - the clinic's messages as JSON: one table says which kind has which member. */
+#include "proto/link/clinic.h"
+
+#include "proto/base/jsonw.h"
+#include "proto/base/text.h"
+#include "proto/http/json.h"
+#include "proto/model/citizen_id.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How a member looks, in the struct and in JSON. */
+enum shape {
+    ID,
+    REGISTRATION,
+    UID,
+    LINE,  /* UTF-8 without control characters */
+    WORDS, /* the same with line breaks */
+    WORD,  /* letters, digits and _ */
+    DAY,
+    PHONE,
+    DIGITS,
+    CITIZEN,
+    SEX,
+    HASH,
+    TRUTH,
+    COUNT,  /* uint32_t */
+    NUMBER, /* int64_t, not negative */
+    TIME,   /* int64_t */
+};
+
+enum due { MAY_BE_EMPTY, IS_DUE };
+
+struct member {
+    const char *key;
+    enum shape shape;
+    enum due due;
+    unsigned kinds; /* a bit a kind */
+    size_t offset, size;
+};
+
+#define MEMBER(type, name, shape, due, kinds)                                                      \
+    {                                                                                              \
+#name, shape, due, kinds, offsetof(struct type, name), sizeof((struct type *)0)->name      \
+    }
+#define UP(name, shape, due, kinds) MEMBER(clinic_up, name, shape, due, kinds)
+#define DOWN(name, shape, due, kinds) MEMBER(clinic_down, name, shape, due, kinds)
+#define K(kind) (1u << CLINIC_##kind)
+#define ALL (~0u)
+
+static const struct member up_members[] = {
+    UP(id, ID, IS_DUE, ALL),
+    UP(at_us, TIME, IS_DUE, ALL),
+    UP(registration, REGISTRATION, IS_DUE, ALL & ~K(CONFIRM)),
+    UP(registration, REGISTRATION, MAY_BE_EMPTY, K(CONFIRM)),
+    UP(revision, COUNT, IS_DUE, K(REGISTRATION)),
+    UP(name, LINE, IS_DUE, K(REGISTRATION)),
+    UP(citizen_id, CITIZEN, MAY_BE_EMPTY, K(REGISTRATION)),
+    UP(sex, SEX, MAY_BE_EMPTY, K(REGISTRATION)),
+    UP(birth, DAY, MAY_BE_EMPTY, K(REGISTRATION)),
+    UP(modality, WORD, MAY_BE_EMPTY, K(REGISTRATION)),
+    UP(complaint, WORDS, MAY_BE_EMPTY, K(REGISTRATION)),
+    UP(history, WORDS, MAY_BE_EMPTY, K(REGISTRATION)),
+    UP(is_urgent, TRUTH, IS_DUE, K(REGISTRATION) | K(URGENT)),
+    UP(phone, PHONE, MAY_BE_EMPTY, K(REGISTRATION)),
+    UP(phone, PHONE, IS_DUE, K(PHONE_CODE) | K(PHONE_CHECK)),
+    UP(study, UID, IS_DUE, K(ATTACH)),
+    UP(reason, WORDS, MAY_BE_EMPTY, K(REGISTRATION) | K(URGENT)),
+    UP(code_sha256, HASH, IS_DUE, K(SLIP)),
+    UP(otp, DIGITS, IS_DUE, K(PHONE_CHECK)),
+    UP(read, NUMBER, IS_DUE, K(CONFIRM)),
+    UP(version, COUNT, IS_DUE, K(CONFIRM)),
+};
+
+#define ABOUT_A_READ (ALL & ~K(NOTICE))
+#define A_REPORT (K(REPORT) | K(AMENDED))
+
+static const struct member down_members[] = {
+    DOWN(seq, NUMBER, IS_DUE, ALL),
+    DOWN(id, ID, IS_DUE, ALL),
+    DOWN(at_us, TIME, IS_DUE, ALL),
+    DOWN(read, NUMBER, IS_DUE, ABOUT_A_READ),
+    DOWN(read, NUMBER, MAY_BE_EMPTY, K(NOTICE)),
+    DOWN(study, UID, IS_DUE, ABOUT_A_READ),
+    DOWN(study, UID, MAY_BE_EMPTY, K(NOTICE)),
+    DOWN(registration, REGISTRATION, MAY_BE_EMPTY, ALL),
+    DOWN(patient, LINE, MAY_BE_EMPTY, ALL),
+    DOWN(modality, WORD, MAY_BE_EMPTY, ALL),
+    DOWN(state, WORD, IS_DUE, ABOUT_A_READ),
+    DOWN(version, COUNT, IS_DUE, A_REPORT | K(WITHDRAWN) | K(LATE)),
+    DOWN(is_preliminary, TRUTH, IS_DUE, A_REPORT),
+    DOWN(signed_at_us, TIME, IS_DUE, A_REPORT),
+    DOWN(author, LINE, MAY_BE_EMPTY, A_REPORT),
+    DOWN(reviewer, LINE, MAY_BE_EMPTY, A_REPORT),
+    DOWN(hospital, LINE, MAY_BE_EMPTY, A_REPORT),
+    DOWN(verify_url, LINE, MAY_BE_EMPTY, A_REPORT),
+    DOWN(replaces, COUNT, MAY_BE_EMPTY, K(AMENDED)),
+    DOWN(covers, COUNT, MAY_BE_EMPTY, A_REPORT | K(LATE)),
+    DOWN(present, COUNT, MAY_BE_EMPTY, A_REPORT | K(LATE)),
+    DOWN(reason, WORDS, MAY_BE_EMPTY, K(AMENDED) | K(WITHDRAWN) | K(NOTICE)),
+};
+
+static const struct member receipt_members[] = {
+    MEMBER(clinic_receipt, id, ID, IS_DUE, ALL),
+    MEMBER(clinic_receipt, word, WORD, MAY_BE_EMPTY, ALL),
+};
+
+struct family {
+    const struct member *members;
+    size_t count;
+    const char *const *words; /* of the kinds */
+    int kinds;
+    const char *kind_key;
+    size_t kind_offset; /* of an enum */
+};
+
+static const char *const up_words[CLINIC_UP_KINDS] = {
+    [CLINIC_REGISTRATION] = "registration",
+    [CLINIC_ATTACH] = "attach",
+    [CLINIC_URGENT] = "urgent",
+    [CLINIC_SLIP] = "slip",
+    [CLINIC_PHONE_CODE] = "phone_code",
+    [CLINIC_PHONE_CHECK] = "phone_check",
+    [CLINIC_CONFIRM] = "confirm",
+};
+static const char *const down_words[CLINIC_DOWN_KINDS] = {
+    [CLINIC_READ_STATE] = "read_state", [CLINIC_REPORT] = "report", [CLINIC_AMENDED] = "amended",
+    [CLINIC_WITHDRAWN] = "withdrawn",   [CLINIC_LATE] = "late",     [CLINIC_NOTICE] = "notice",
+};
+static const char *const outcome_words[CLINIC_OUTCOMES] = {
+    [CLINIC_DONE] = "done",
+    [CLINIC_REFUSED] = "refused",
+};
+
+static const struct family up_family = {up_members, ARRAY_LEN(up_members),
+                                        up_words,   CLINIC_UP_KINDS,
+                                        "kind",     offsetof(struct clinic_up, kind)};
+static const struct family down_family = {down_members, ARRAY_LEN(down_members),
+                                          down_words,   CLINIC_DOWN_KINDS,
+                                          "kind",       offsetof(struct clinic_down, kind)};
+static const struct family receipt_family = {
+    receipt_members, ARRAY_LEN(receipt_members),
+    outcome_words,   CLINIC_OUTCOMES,
+    "outcome",       offsetof(struct clinic_receipt, outcome)};
+
+static int
+find_word(const char *const *words, int count, const char *word)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(words[i], word) == 0)
+            return i;
+    return -1;
+}
+
+const char *
+clinic_up_word(enum clinic_up_kind kind)
+{
+    CHECK(kind < CLINIC_UP_KINDS);
+    return up_words[kind];
+}
+
+const char *
+clinic_down_word(enum clinic_down_kind kind)
+{
+    CHECK(kind < CLINIC_DOWN_KINDS);
+    return down_words[kind];
+}
+
+const char *
+clinic_outcome_word(enum clinic_outcome outcome)
+{
+    CHECK(outcome < CLINIC_OUTCOMES);
+    return outcome_words[outcome];
+}
+
+int
+clinic_up_kind_of(const char *word)
+{
+    return find_word(up_words, CLINIC_UP_KINDS, word);
+}
+
+int
+clinic_down_kind_of(const char *word)
+{
+    return find_word(down_words, CLINIC_DOWN_KINDS, word);
+}
+
+static bool
+is_printable(const char *text, bool may_break)
+{
+    for (const uint8_t *p = (const uint8_t *)text; *p != 0; p++)
+        if ((*p < 0x20 && !(may_break && *p == '\n')) || *p == 0x7F)
+            return false;
+    return true;
+}
+
+static bool
+is_word(const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        if (!isalnum((uint8_t)*p) && *p != '_')
+            return false;
+    return true;
+}
+
+static bool
+is_citizen_id(const char *text)
+{
+    struct citizen_id id;
+
+    return citizen_id_read(text, "", &id) == CITIZEN_ID_FINE && strcmp(id.text, text) == 0;
+}
+
+/* Does a text that is not empty have its shape? */
+static bool
+has_shape(enum shape shape, const char *text)
+{
+    switch (shape) {
+    case ID:
+        return clinic_id_is_valid(text);
+    case REGISTRATION:
+        return clinic_registration_is_valid(text);
+    case UID:
+        return uid_is_valid(text, true);
+    case WORD:
+        return is_word(text);
+    case DAY:
+        return citizen_id_is_day(text);
+    case PHONE:
+        return clinic_phone_is_valid(text);
+    case DIGITS:
+        return strspn(text, "0123456789") == strlen(text);
+    case CITIZEN:
+        return is_citizen_id(text);
+    case SEX:
+        return strchr("MFO", text[0]) != NULL;
+    default:
+        return is_printable(text, shape == WORDS);
+    }
+}
+
+static int
+read_text(const struct json *o, const struct member *m, char *out, struct err *err)
+{
+    const struct json *v = json_find(o, m->key);
+    const char *text = "";
+
+    if (!json_is_null(v) && json_text(o, m->key, m->size - 1, &text, err) < 0)
+        return -1;
+    if (text[0] == '\0' ? m->due == IS_DUE : !has_shape(m->shape, text))
+        return err_set(err, ERR_REJECT, "%s: %s", m->key,
+                       text[0] == '\0' ? "text is due" : "not what is due there");
+    text_copy(out, m->size, text);
+    return 0;
+}
+
+static int
+read_number(const struct json *o, const struct member *m, void *out, struct err *err)
+{
+    uint64_t v = 0;
+    uint32_t v32;
+    bool is_there = !json_is_null(json_find(o, m->key)) || m->due == IS_DUE;
+
+    if (is_there && json_u64(o, m->key, m->shape == COUNT ? UINT32_MAX : INT64_MAX, &v, err) < 0)
+        return -1;
+    v32 = (uint32_t)v;
+    memcpy(out, m->shape == COUNT ? (void *)&v32 : (void *)&v, m->size);
+    return 0;
+}
+
+static int
+read_member(const struct json *o, const struct member *m, void *out, struct err *err)
+{
+    switch (m->shape) {
+    case HASH:
+        return json_hex(o, m->key, out, m->size, err);
+    case TRUTH:
+        return json_truth(o, m->key, out, err);
+    case TIME:
+        return json_i64(o, m->key, out, err);
+    case COUNT:
+    case NUMBER:
+        return read_number(o, m, out, err);
+    default:
+        return read_text(o, m, out, err);
+    }
+}
+
+static void
+write_member(struct jsonw *w, const struct member *m, const void *from)
+{
+    uint32_t v32;
+    int64_t v;
+
+    switch (m->shape) {
+    case HASH:
+        jsonw_hex(w, m->key, from, m->size);
+        break;
+    case TRUTH:
+        jsonw_bool(w, m->key, *(const bool *)from);
+        break;
+    case COUNT:
+        memcpy(&v32, from, sizeof v32);
+        jsonw_uint(w, m->key, v32);
+        break;
+    case TIME:
+    case NUMBER:
+        memcpy(&v, from, sizeof v);
+        jsonw_int(w, m->key, v);
+        break;
+    default:
+        jsonw_text(w, m->key, from);
+        break;
+    }
+}
+
+static void
+write_message(struct jsonw *w, const struct family *f, const void *message)
+{
+    unsigned kind;
+
+    memcpy(&kind, (const char *)message + f->kind_offset, sizeof kind);
+    CHECK(kind < (unsigned)f->kinds);
+    jsonw_object(w, NULL);
+    jsonw_text(w, f->kind_key, f->words[kind]);
+    for (size_t i = 0; i < f->count; i++)
+        if (f->members[i].kinds & 1u << kind)
+            write_member(w, &f->members[i], (const char *)message + f->members[i].offset);
+    jsonw_end(w);
+}
+
+static int
+read_message(const struct json *o, const struct family *f, void *out, struct err *err)
+{
+    const char *word;
+    int kind;
+
+    if (json_text(o, f->kind_key, CLINIC_WORD_SIZE - 1, &word, err) < 0)
+        return -1;
+    kind = find_word(f->words, f->kinds, word);
+    if (kind < 0)
+        return err_set(err, ERR_REJECT, "%s: an unknown one", f->kind_key);
+    memcpy((char *)out + f->kind_offset, &kind, sizeof kind);
+    for (size_t i = 0; i < f->count; i++)
+        if (f->members[i].kinds & 1u << kind &&
+            read_member(o, &f->members[i], (char *)out + f->members[i].offset, err) < 0)
+            return err_context(err, "%s", f->words[kind]);
+    return 0;
+}
+
+static int
+open_doc(const uint8_t *bytes, size_t n, struct json_doc **out_doc, struct err *err)
+{
+    if (n > CLINIC_BODY_BYTES)
+        return err_set(err, ERR_REJECT, "longer than %d bytes", CLINIC_BODY_BYTES);
+    return json_parse(bytes, n, out_doc, err);
+}
+
+static void
+write_list(struct jsonw *w, const char *key, const struct family *f, const void *messages,
+           size_t count, size_t each)
+{
+    jsonw_array(w, key);
+    for (size_t i = 0; i < count; i++)
+        write_message(w, f, (const char *)messages + i * each);
+    jsonw_end(w);
+}
+
+/* The messages of o[key], as fresh memory of count times each. */
+static int
+read_list(const struct json *o, const char *key, const struct family *f, size_t each,
+          void **out_messages, size_t *out_count, struct err *err)
+{
+    const struct json *list;
+    char *messages;
+
+    if (json_list(o, key, CLINIC_MESSAGES, &list, err) < 0)
+        return -1;
+    messages = mem_new((json_length(list) + 1) * each);
+    for (size_t i = 0; i < json_length(list); i++)
+        if (read_message(json_at(list, i), f, messages + i * each, err) < 0) {
+            free(messages);
+            return err_context(err, "message %zu", i);
+        }
+    *out_messages = messages;
+    *out_count = json_length(list);
+    return 0;
+}
+
+void
+clinic_ups_encode(const struct clinic_ups *ups, struct buf *out)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    write_list(&w, "messages", &up_family, ups->messages, ups->count, sizeof *ups->messages);
+    jsonw_end(&w);
+}
+
+int
+clinic_ups_decode(const uint8_t *bytes, size_t n, struct clinic_ups *out, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    void *messages;
+    int rc = -1;
+
+    if (open_doc(bytes, n, &doc, err) == 0)
+        rc = read_list(json_root(doc), "messages", &up_family, sizeof *out->messages, &messages,
+                       &out->count, err);
+    if (rc == 0)
+        out->messages = messages;
+    json_free(&doc);
+    return rc;
+}
+
+void
+clinic_ups_free(struct clinic_ups *ups)
+{
+    free(ups->messages);
+    *ups = (struct clinic_ups){.count = 0};
+}
+
+void
+clinic_receipts_encode(const struct clinic_receipts *receipts, struct buf *out)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    write_list(&w, "receipts", &receipt_family, receipts->receipts, receipts->count,
+               sizeof *receipts->receipts);
+    jsonw_end(&w);
+}
+
+int
+clinic_receipts_decode(const uint8_t *bytes, size_t n, struct clinic_receipts *out, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    void *receipts;
+    int rc = -1;
+
+    if (open_doc(bytes, n, &doc, err) == 0)
+        rc = read_list(json_root(doc), "receipts", &receipt_family, sizeof *out->receipts,
+                       &receipts, &out->count, err);
+    if (rc == 0)
+        out->receipts = receipts;
+    json_free(&doc);
+    return rc;
+}
+
+void
+clinic_receipts_free(struct clinic_receipts *receipts)
+{
+    free(receipts->receipts);
+    *receipts = (struct clinic_receipts){.count = 0};
+}
+
+void
+clinic_downs_encode(const struct clinic_downs *downs, struct buf *out)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_uint(&w, "next", downs->next);
+    jsonw_text(&w, "patient_url", downs->patient_url);
+    write_list(&w, "messages", &down_family, downs->messages, downs->count,
+               sizeof *downs->messages);
+    jsonw_end(&w);
+}
+
+int
+clinic_downs_decode(const uint8_t *bytes, size_t n, struct clinic_downs *out, struct err *err)
+{
+    static const struct member url = MEMBER(clinic_downs, patient_url, LINE, MAY_BE_EMPTY, ALL);
+    struct clinic_downs downs = {.count = 0};
+    struct json_doc *doc = NULL;
+    void *messages;
+    int rc = -1;
+
+    if (open_doc(bytes, n, &doc, err) < 0 ||
+        json_u64(json_root(doc), "next", INT64_MAX, &downs.next, err) < 0 ||
+        read_text(json_root(doc), &url, downs.patient_url, err) < 0 ||
+        read_list(json_root(doc), "messages", &down_family, sizeof *downs.messages, &messages,
+                  &downs.count, err) < 0)
+        goto out;
+    downs.messages = messages;
+    *out = downs;
+    rc = 0;
+out:
+    json_free(&doc);
+    return rc;
+}
+
+void
+clinic_downs_free(struct clinic_downs *downs)
+{
+    free(downs->messages);
+    *downs = (struct clinic_downs){.count = 0};
+}
+
+void
+clinic_ids_encode(const struct clinic_ids *ids, struct buf *out)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_array(&w, "ids");
+    for (size_t i = 0; i < ids->count; i++)
+        jsonw_text(&w, NULL, ids->ids[i]);
+    jsonw_end(&w);
+    jsonw_end(&w);
+}
+
+int
+clinic_ids_decode(const uint8_t *bytes, size_t n, struct clinic_ids *out, struct err *err)
+{
+    struct clinic_ids ids = {.count = 0};
+    struct json_doc *doc = NULL;
+    const struct json *list;
+    int rc = -1;
+
+    if (open_doc(bytes, n, &doc, err) < 0 ||
+        json_list(json_root(doc), "ids", CLINIC_MESSAGES, &list, err) < 0)
+        goto out;
+    ids.count = json_length(list);
+    ids.ids = mem_new((ids.count + 1) * sizeof *ids.ids);
+    for (size_t i = 0; i < ids.count; i++) {
+        const char *text = json_as_text(json_at(list, i));
+
+        if (text == NULL || !clinic_id_is_valid(text)) {
+            err_set(err, ERR_REJECT, "ids: not what is due there");
+            goto out;
+        }
+        text_copy(ids.ids[i], CLINIC_ID_SIZE, text);
+    }
+    *out = ids;
+    ids.ids = NULL;
+    rc = 0;
+out:
+    clinic_ids_free(&ids);
+    json_free(&doc);
+    return rc;
+}
+
+void
+clinic_ids_free(struct clinic_ids *ids)
+{
+    free(ids->ids);
+    *ids = (struct clinic_ids){.count = 0};
+}
+
+void
+clinic_up_encode(const struct clinic_up *up, struct buf *out)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, out);
+    write_message(&w, &up_family, up);
+}
+
+void
+clinic_down_encode(const struct clinic_down *down, struct buf *out)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, out);
+    write_message(&w, &down_family, down);
+}
+
+static int
+decode_one(const uint8_t *bytes, size_t n, const struct family *f, void *out, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    int rc = -1;
+
+    if (open_doc(bytes, n, &doc, err) == 0)
+        rc = read_message(json_root(doc), f, out, err);
+    json_free(&doc);
+    return rc;
+}
+
+int
+clinic_up_decode(const uint8_t *bytes, size_t n, struct clinic_up *out, struct err *err)
+{
+    *out = (struct clinic_up){.at_us = 0};
+    return decode_one(bytes, n, &up_family, out, err);
+}
+
+int
+clinic_down_decode(const uint8_t *bytes, size_t n, struct clinic_down *out, struct err *err)
+{
+    *out = (struct clinic_down){.at_us = 0};
+    return decode_one(bytes, n, &down_family, out, err);
+}

@@ -1,0 +1,273 @@
+/* test_clinic.c - the clinic's messages there and back, and what is refused. */
+#include "proto/link/clinic.h"
+
+#include "proto/base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct clinic_up
+sample_up(enum clinic_up_kind kind)
+{
+    struct clinic_up up = {.kind = kind,
+                           .at_us = 1795000000000000,
+                           .registration = "261122K7001",
+                           .revision = 2,
+                           .name = "王小东",
+                           .citizen_id = "11010519491231002X",
+                           .sex = "F",
+                           .birth = "19491231",
+                           .modality = "CT",
+                           .complaint = "咳嗽三天",
+                           .history = "高血压\n无过敏",
+                           .is_urgent = true,
+                           .phone = "13800138000",
+                           .study = "1.2.3.4",
+                           .reason = "胸痛",
+                           .otp = "123456",
+                           .read = 17,
+                           .version = 3};
+
+    clinic_id_new(up.id);
+    memset(up.code_sha256, 0xA5, sizeof up.code_sha256);
+    return up;
+}
+
+static struct clinic_down
+sample_down(enum clinic_down_kind kind)
+{
+    struct clinic_down down = {.seq = 41,
+                               .kind = kind,
+                               .at_us = 1795000000000000,
+                               .read = 17,
+                               .study = "1.2.3.4",
+                               .registration = "261122K7001",
+                               .patient = "王小东",
+                               .modality = "CT",
+                               .state = "signed",
+                               .version = 2,
+                               .is_preliminary = true,
+                               .signed_at_us = 1795000000000001,
+                               .author = "李医生",
+                               .reviewer = "赵医生",
+                               .hospital = "县医院",
+                               .verify_url = "https://p.example/v/ABC",
+                               .replaces = 1,
+                               .covers = 30,
+                               .present = 31,
+                               .reason = "左右写反"};
+
+    clinic_id_new(down.id);
+    return down;
+}
+
+static void
+every_kind_up_comes_back_equal(void **state)
+{
+    struct clinic_up messages[CLINIC_UP_KINDS];
+    struct clinic_ups ups = {messages, CLINIC_UP_KINDS}, read;
+    struct buf first, again;
+    struct err err;
+
+    (void)state;
+    for (int kind = 0; kind < CLINIC_UP_KINDS; kind++)
+        messages[kind] = sample_up((enum clinic_up_kind)kind);
+    buf_init(&first, 1 << 20);
+    buf_init(&again, 1 << 20);
+    clinic_ups_encode(&ups, &first);
+    assert_int_equal(clinic_ups_decode(first.bytes, first.n, &read, &err), 0);
+    clinic_ups_encode(&read, &again);
+
+    assert_string_equal(buf_text(&first), buf_text(&again));
+    assert_int_equal(read.count, CLINIC_UP_KINDS);
+    assert_string_equal(read.messages[CLINIC_REGISTRATION].name, "王小东");
+    assert_string_equal(read.messages[CLINIC_REGISTRATION].history, "高血压\n无过敏");
+    assert_int_equal(read.messages[CLINIC_REGISTRATION].revision, 2);
+    assert_string_equal(read.messages[CLINIC_ATTACH].study, "1.2.3.4");
+    assert_memory_equal(read.messages[CLINIC_SLIP].code_sha256, messages[0].code_sha256, 32);
+    assert_string_equal(read.messages[CLINIC_PHONE_CHECK].otp, "123456");
+    assert_int_equal(read.messages[CLINIC_CONFIRM].read, 17);
+    clinic_ups_free(&read);
+    buf_fini(&first);
+    buf_fini(&again);
+}
+
+static void
+every_kind_down_comes_back_equal(void **state)
+{
+    struct clinic_down messages[CLINIC_DOWN_KINDS];
+    struct clinic_downs downs = {messages, CLINIC_DOWN_KINDS, 41, "https://p.example"}, read;
+    struct buf first, again;
+    struct err err;
+
+    (void)state;
+    for (int kind = 0; kind < CLINIC_DOWN_KINDS; kind++)
+        messages[kind] = sample_down((enum clinic_down_kind)kind);
+    buf_init(&first, 1 << 20);
+    buf_init(&again, 1 << 20);
+    clinic_downs_encode(&downs, &first);
+    assert_int_equal(clinic_downs_decode(first.bytes, first.n, &read, &err), 0);
+    clinic_downs_encode(&read, &again);
+
+    assert_string_equal(buf_text(&first), buf_text(&again));
+    assert_int_equal(read.next, 41);
+    assert_string_equal(read.patient_url, "https://p.example");
+    assert_int_equal(read.messages[CLINIC_AMENDED].replaces, 1);
+    assert_int_equal(read.messages[CLINIC_LATE].present, 31);
+    assert_int_equal(read.messages[CLINIC_REPORT].signed_at_us, 1795000000000001);
+    assert_string_equal(read.messages[CLINIC_WITHDRAWN].reason, "左右写反");
+    clinic_downs_free(&read);
+    buf_fini(&first);
+    buf_fini(&again);
+}
+
+static void
+receipts_and_ids_come_back_equal(void **state)
+{
+    struct clinic_receipt one = {.outcome = CLINIC_REFUSED, .word = "locked"};
+    struct clinic_receipts receipts = {&one, 1}, read;
+    char id[2][CLINIC_ID_SIZE];
+    struct clinic_ids ids = {id, 2}, read_ids;
+    struct buf b;
+    struct err err;
+
+    (void)state;
+    clinic_id_new(one.id);
+    clinic_id_new(id[0]);
+    clinic_id_new(id[1]);
+    buf_init(&b, 1 << 16);
+    clinic_receipts_encode(&receipts, &b);
+    assert_int_equal(clinic_receipts_decode(b.bytes, b.n, &read, &err), 0);
+    assert_string_equal(read.receipts[0].word, "locked");
+    assert_int_equal(read.receipts[0].outcome, CLINIC_REFUSED);
+    buf_clear(&b);
+    clinic_ids_encode(&ids, &b);
+    assert_int_equal(clinic_ids_decode(b.bytes, b.n, &read_ids, &err), 0);
+    assert_string_equal(read_ids.ids[1], id[1]);
+    assert_string_not_equal(id[0], id[1]);
+    clinic_receipts_free(&read);
+    clinic_ids_free(&read_ids);
+    buf_fini(&b);
+}
+
+/* A good registration with one member changed. */
+static void
+what_breaks_a_rule_is_refused_by_its_name(void **state)
+{
+    static const struct {
+        const char *from, *to, *member;
+    } rows[] = {
+        {"\"kind\":\"registration\"", "\"kind\":\"discharge\"", "kind"},
+        {"\"registration\":\"261122K7001\"", "\"registration\":\"261122k7001\"", "registration"},
+        {"\"registration\":\"261122K7001\"", "\"registration\":\"\"", "registration"},
+        {"\"name\":\"王小东\"", "\"name\":\"\"", "name"},
+        {"\"name\":\"王小东\"", "\"name\":\"a\\nb\"", "name"},
+        {"\"name\":\"王小东\"", "\"name\":7", "name"},
+        {"\"citizen_id\":\"11010519491231002X\"", "\"citizen_id\":\"110105194912310021\"",
+         "citizen_id"},
+        {"\"sex\":\"F\"", "\"sex\":\"W\"", "sex"},
+        {"\"birth\":\"19491231\"", "\"birth\":\"19490231\"", "birth"},
+        {"\"phone\":\"13800138000\"", "\"phone\":\"138-0013-8000\"", "phone"},
+        {"\"is_urgent\":true", "\"is_urgent\":1", "is_urgent"},
+        {"\"revision\":2", "\"revision\":-2", "revision"},
+        {"\"revision\":2", "\"revision\":4294967296", "revision"},
+        {"\"modality\":\"CT\"", "\"modality\":\"C T\"", "modality"},
+    };
+    struct clinic_up up = sample_up(CLINIC_REGISTRATION), read;
+    struct buf good, bad;
+    struct err err;
+
+    (void)state;
+    buf_init(&good, 1 << 16);
+    clinic_up_encode(&up, &good);
+    assert_int_equal(clinic_up_decode(good.bytes, good.n, &read, &err), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *text = buf_text(&good), *at = strstr(text, rows[i].from);
+
+        assert_non_null(at);
+        buf_init(&bad, 1 << 16);
+        buf_add(&bad, text, (size_t)(at - text));
+        buf_add_text(&bad, rows[i].to);
+        buf_add_text(&bad, at + strlen(rows[i].from));
+        assert_int_equal(clinic_up_decode(bad.bytes, bad.n, &read, &err), -1);
+        assert_int_equal(err.kind, ERR_REJECT);
+        if (strstr(err.text, rows[i].member) == NULL)
+            fail_msg("row %zu: wanted '%s' named, got '%s'", i, rows[i].member, err.text);
+        assert_null(strstr(err.text, "110105"));
+        buf_fini(&bad);
+    }
+    buf_fini(&good);
+}
+
+static void
+no_body_is_longer_than_its_limit(void **state)
+{
+    struct clinic_up *messages = mem_new((CLINIC_MESSAGES + 1) * sizeof *messages);
+    struct clinic_ups ups = {messages, CLINIC_MESSAGES}, read;
+    struct buf b;
+    struct err err;
+
+    (void)state;
+    for (int i = 0; i <= CLINIC_MESSAGES; i++) {
+        messages[i] = sample_up(CLINIC_REGISTRATION);
+        memset(messages[i].history, 'x', CLINIC_TEXT_SIZE - 1);
+        memset(messages[i].complaint, 'y', CLINIC_TEXT_SIZE - 1);
+    }
+    buf_init(&b, 8 << 20);
+    clinic_ups_encode(&ups, &b);
+    assert_int_equal(clinic_ups_decode(b.bytes, b.n, &read, &err), 0); /* as much as may be */
+    clinic_ups_free(&read);
+    buf_clear(&b);
+    ups.count++;
+    clinic_ups_encode(&ups, &b);
+    assert_int_equal(clinic_ups_decode(b.bytes, b.n, &read, &err), -1);
+    buf_fini(&b);
+    free(messages);
+}
+
+static void
+phones_are_read_as_they_are_typed(void **state)
+{
+    static const struct {
+        const char *typed, *phone;
+    } rows[] = {
+        {"13800138000", "13800138000"},
+        {" 138 0013-8000 ", "13800138000"},
+        {"+86 13800138000", "+8613800138000"},
+        {"１３８００１３８０００", "13800138000"},
+        {"(0431) 8888888", "04318888888"},
+        {"", NULL},
+        {"1380", NULL},
+        {"1380013800x", NULL},
+        {"1234567890123456", NULL},
+        {"1+3800138000", NULL},
+    };
+    char phone[CLINIC_PHONE_SIZE];
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(clinic_phone_read(rows[i].typed, phone, &err),
+                         rows[i].phone == NULL ? -1 : 0);
+        if (rows[i].phone != NULL)
+            assert_string_equal(phone, rows[i].phone);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_up_comes_back_equal),
+        cmocka_unit_test(every_kind_down_comes_back_equal),
+        cmocka_unit_test(receipts_and_ids_come_back_equal),
+        cmocka_unit_test(what_breaks_a_rule_is_refused_by_its_name),
+        cmocka_unit_test(no_body_is_longer_than_its_limit),
+        cmocka_unit_test(phones_are_read_as_they_are_typed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
