@@ -1,6 +1,7 @@
 /* embed.h - files that are part of the program: SQL, built pages, dictionaries.
- * CMakeLists.txt embeds every .sql below a service and everything below a built web folder; the
- * path becomes the name, e.g. storage/keep/catalog.sql > "storage/keep/catalog.sql". */
+ * CMakeLists.txt embeds every .sql below a service and the desk's built pages; the path becomes the
+ * name, e.g. storage/keep/catalog.sql > "storage/keep/catalog.sql". The reader's pages (megabytes
+ * of decoders) are a table of their own, in radpost-reader only. */
 #ifndef RADPOST_BASE_EMBED_H
 #define RADPOST_BASE_EMBED_H
 
@@ -14,6 +15,8 @@ struct embedded {
 
 /* All of them, ended by a row whose path is NULL. */
 extern const struct embedded embedded_files[];
+/* reader/web/dist, ended alike; linked into radpost-reader and nothing else. */
+extern const struct embedded embedded_pages[];
 /* NULL when there is none. */
 const struct embedded *embed_find(const char *path);
 

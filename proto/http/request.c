@@ -2,6 +2,7 @@
 #include "proto/http/server_parts.h"
 
 #include "proto/base/clock.h"
+#include "proto/trust/digest.h"
 
 #include <ctype.h>
 #include <poll.h>
@@ -315,10 +316,70 @@ bearer_of(struct http_request *req)
     return value + strspn(value, " ");
 }
 
+/* ---- sessions: a cookie, and the page's own word where something changes ---- */
+
+#define SESSION_KINDS (HTTP_STAFF | HTTP_PATIENT)
+
+struct cookie_search {
+    const char *name, *value;
+    unsigned count;
+};
+
+static enum MHD_Result
+see_cookie(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct cookie_search *search = cls;
+
+    (void)kind;
+    if (strcmp(name, search->name) == 0) {
+        search->value = value;
+        search->count++;
+    }
+    return MHD_YES;
+}
+
+/* The cookie of a kind of caller that this route lets in; NULL: none. */
+static const char *
+cookie_of(struct http_request *req, enum http_caller_kind kind, const char *name)
+{
+    struct cookie_search search = {.name = name};
+
+    if (!(req->route->callers & kind))
+        return NULL;
+    MHD_get_connection_values(req->mhd, MHD_COOKIE_KIND, see_cookie, &search);
+    return search.count == 1 && search.value != NULL && search.value[0] != '\0' ? search.value
+                                                                                : NULL;
+}
+
+static const char *
+session_of(struct http_request *req, enum http_caller_kind *out_kind)
+{
+    const char *staff = cookie_of(req, HTTP_STAFF, "rp_session");
+    const char *patient = staff == NULL ? cookie_of(req, HTTP_PATIENT, "rp_patient") : NULL;
+
+    *out_kind = staff != NULL ? HTTP_STAFF : HTTP_PATIENT;
+    return staff != NULL ? staff : patient;
+}
+
+static void
+settle_word(struct http_request *req)
+{
+    const char *word = http_header(req, "X-Radpost-CSRF");
+    size_t n = strlen(req->caller.csrf);
+
+    if (!(req->caller.kind & SESSION_KINDS) || strcmp(req->method, "GET") == 0 ||
+        strcmp(req->method, "HEAD") == 0)
+        return;
+    if (n == 0 || word == NULL || strlen(word) != n || !secret_equal(word, req->caller.csrf, n))
+        http_request_refuse(req, 403, "The page's own word is missing: load the page again.");
+}
+
 static void
 refuse_unproved(struct http_request *req)
 {
-    if (req->route->callers & HTTP_TOKEN)
+    if (req->route->callers & SESSION_KINDS)
+        http_request_refuse(req, 401, "Please sign in.");
+    else if (req->route->callers & HTTP_TOKEN)
         http_request_refuse(req, 401, "A bearer token is due.");
     else
         http_request_refuse(req, 403, "A client certificate is due: enrol first.");
@@ -331,8 +392,8 @@ ask_authorise(struct http_request *req, const char *bearer)
     struct err err = {0};
 
     if (server->options.authorise == NULL) {
-        if (req->caller.kind == HTTP_TOKEN)
-            http_request_refuse(req, 401, "Tokens are not known here.");
+        if (req->caller.kind == HTTP_TOKEN || req->caller.kind & SESSION_KINDS)
+            http_request_refuse(req, 401, "Tokens and sessions are not known here.");
         else
             req->caller.rights = ~0u;
     } else if (server->options.authorise(server->options.authorise_user, bearer, &req->caller,
@@ -341,6 +402,8 @@ ask_authorise(struct http_request *req, const char *bearer)
         req->is_refused = true;
         if (err.kind == ERR_DENIED && req->caller.kind == HTTP_TOKEN)
             req->refusal = 401, req->sentence = "The token is not known, or its time is over.";
+        else if (err.kind == ERR_DENIED && (req->caller.kind & SESSION_KINDS))
+            req->refusal = 401, req->sentence = "The session has ended: please sign in.";
         else if (err.kind == ERR_DENIED)
             req->refusal = 403, req->sentence = "This device is not permitted any more.";
     }
@@ -364,7 +427,8 @@ settle_caller(struct http_request *req)
 {
     const struct http_route *route = req->route;
     struct http_conn *conn = req->conn;
-    const char *bearer = bearer_of(req);
+    enum http_caller_kind session_kind;
+    const char *bearer = bearer_of(req), *session = session_of(req, &session_kind);
 
     req->caller.kind = HTTP_ANYONE;
     if (route->callers & HTTP_ANYONE) {
@@ -373,15 +437,21 @@ settle_caller(struct http_request *req)
     }
     if (conn->peer_state == HTTP_PEER_GOOD && (route->callers & conn->certificate.kind))
         req->caller = conn->certificate;
+    else if (session != NULL)
+        req->caller.kind = session_kind;
     else if ((route->callers & HTTP_TOKEN) && bearer != NULL)
         req->caller.kind = HTTP_TOKEN;
-    else if (conn->peer_state == HTTP_PEER_GOOD)
+    else if (conn->peer_state == HTTP_PEER_GOOD && !(route->callers & SESSION_KINDS))
         http_request_refuse(req, 403, "A certificate of this kind may not do this.");
     else
         refuse_unproved(req);
     if (req->is_refused)
         return;
-    ask_authorise(req, req->caller.kind == HTTP_TOKEN ? bearer : NULL);
+    ask_authorise(req, req->caller.kind == HTTP_TOKEN     ? bearer
+                       : req->caller.kind & SESSION_KINDS ? session
+                                                          : NULL);
+    if (!req->is_refused)
+        settle_word(req);
     if (!req->is_refused && (req->caller.rights & route->rights) != route->rights)
         http_request_refuse(req, 403, "The caller has no right to do this.");
 }

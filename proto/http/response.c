@@ -213,8 +213,11 @@ http_response_error(struct http_request *req)
                     req->refusal != 0 ? req->sentence : err_kind_sentence(req->err.kind));
     if (status == 503 || status == 429)
         http_answer_header(res, "Retry-After", RETRY_AFTER_S);
-    if (status == 401)
-        http_answer_header(res, "WWW-Authenticate", "Bearer realm=\"radpost\"");
+    if (status == 401 &&
+        req->route != NULL) /* a scheme that browsers do not ask for by themselves */
+        http_answer_header(res, "WWW-Authenticate",
+                           req->route->callers & HTTP_TOKEN ? "Bearer realm=\"radpost\""
+                                                            : "Session realm=\"radpost\"");
     if (req->allow[0] != '\0')
         http_answer_header(res, "Allow", req->allow);
 }

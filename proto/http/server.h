@@ -15,7 +15,10 @@
  *    answer is cut off (LIMIT_MS_HTTP_IDLE); one that waits for a handler is not.
  * 4. What fails answers the kind's public sentence and an id: {"error": "...", "id": "..."}; the
  *    operator's text goes to the log under that id. URLs are never logged, only patterns.
- * 5. Plain HTTP on a loopback address: routes for anyone are reached by an address or "localhost"
+ * 5. A session's cookie alone changes nothing: any method but GET and HEAD needs the session's own
+ *    word in the header X-Radpost-CSRF as well (a page from elsewhere can send the cookie, but not
+ *    know the word). A cookie that comes twice is none.
+ * 6. Plain HTTP on a loopback address: routes for anyone are reached by an address or "localhost"
  *    only, so that a page from elsewhere cannot lead a browser here under a name of its own (DNS
  *    rebinding).
  *
@@ -32,18 +35,21 @@ struct http_response;
 
 /* Who may call a route: a mask. */
 enum http_caller_kind {
-    HTTP_ANYONE = 1,  /* no proof asked */
-    HTTP_GATEWAY = 2, /* client certificate with OU=gateway */
-    HTTP_READER = 4,  /* client certificate with OU=reader */
-    HTTP_TOKEN = 8,   /* Authorization: Bearer */
+    HTTP_ANYONE = 1,   /* no proof asked */
+    HTTP_GATEWAY = 2,  /* client certificate with OU=gateway */
+    HTTP_READER = 4,   /* client certificate with OU=reader */
+    HTTP_TOKEN = 8,    /* Authorization: Bearer */
+    HTTP_STAFF = 16,   /* a session's cookie "rp_session" */
+    HTTP_PATIENT = 32, /* a session's cookie "rp_patient" */
 };
 
 /* Who calls, as proved. Strings are empty when they do not apply. */
 struct http_caller {
     enum http_caller_kind kind;
-    char tenant[65];     /* certificate: subject O; token: set by authorise() */
-    char device[65];     /* certificate: subject CN; token: its name, set by authorise() */
-    unsigned rights;     /* trust/rights.h; set by authorise() */
+    char tenant[65];     /* certificate: subject O; others: set by authorise() */
+    char device[65];     /* certificate: subject CN; token: its name; session: the login */
+    unsigned rights;     /* trust/rights.h, or the service's own; set by authorise() */
+    char csrf[65];       /* session: what X-Radpost-CSRF must hold; set by authorise() */
     char serial_hex[65]; /* certificate's serial number */
     int64_t not_after_us;
 };
@@ -92,14 +98,15 @@ struct http_options {
     unsigned connections;    /* 0: LIMIT_HTTP_CONNECTIONS */
     int64_t idle_ms;         /* 0: LIMIT_MS_HTTP_IDLE */
     const char *name;        /* in the log: "storage/link" */
-    const char *hosts;       /* "a.example,b.example": further names in Host, see invariant 5 */
+    const char *hosts;       /* "a.example,b.example": further names in Host, see invariant 6 */
     const struct http_table *tables;
     size_t table_count;
     /* Called for every request to a route that is not for anyone. Certificate: kind, tenant, device
      * and serial are set and proved; check that the device is not revoked, set rights. Token: kind
-     * is HTTP_TOKEN; look bearer up, set tenant, device, rights. ERR_DENIED: 403 (a certificate) or
-     * 401 (a token); ERR_RETRY: 503. NULL: a certificate is enough and has all rights, tokens are
-     * refused. */
+     * is HTTP_TOKEN; look bearer up, set tenant, device, rights. Session: kind is HTTP_STAFF or
+     * HTTP_PATIENT, bearer the cookie's value; set csrf too. ERR_DENIED: 403 (a certificate) or
+     * 401 (a token, a session); ERR_RETRY: 503. NULL: a certificate is enough and has all rights,
+     * tokens and sessions are refused. */
     int (*authorise)(void *user, const char *bearer, struct http_caller *caller, struct err *err);
     void *authorise_user;
 };

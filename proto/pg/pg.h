@@ -22,9 +22,10 @@ struct pg_rows;
 
 struct pg_options {
     const char *conninfo;
-    const char *const *query_files; /* embedded paths, ended by NULL */
-    const char *migrations;         /* embedded path prefix; NULL = none */
-    int connections;                /* at most; made when needed */
+    /* Embedded paths, ended by NULL; "reader/" is every .sql below it that is no migration. */
+    const char *const *query_files;
+    const char *migrations; /* embedded path prefix; NULL = none */
+    int connections;        /* at most; made when needed */
 };
 
 /* Connect once, migrate, prepare.

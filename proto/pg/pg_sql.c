@@ -51,6 +51,19 @@ read_file(const struct embedded *file, struct pg_query **queries, size_t *count)
     }
 }
 
+static void
+read_folder(const char *folder, struct pg_query **queries, size_t *count)
+{
+    for (const struct embedded *f = embedded_files; f->path != NULL; f++) {
+        size_t n = strlen(f->path);
+
+        if (strncmp(f->path, folder, strlen(folder)) == 0 &&
+            strstr(f->path, "/migrations/") == NULL && n > 4 &&
+            strcmp(f->path + n - 4, ".sql") == 0)
+            read_file(f, queries, count);
+    }
+}
+
 int
 pg_queries_read(const char *const *files, struct pg_query **out, size_t *out_count, struct err *err)
 {
@@ -60,6 +73,10 @@ pg_queries_read(const char *const *files, struct pg_query **out, size_t *out_cou
     for (size_t i = 0; files != NULL && files[i] != NULL; i++) {
         const struct embedded *file = embed_find(files[i]);
 
+        if (files[i][0] != '\0' && files[i][strlen(files[i]) - 1] == '/') {
+            read_folder(files[i], &queries, &count);
+            continue;
+        }
         if (file == NULL) {
             pg_queries_free(queries, count);
             return err_set(err, ERR_FATAL, "%s is not part of this program", files[i]);
