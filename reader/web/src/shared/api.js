@@ -54,7 +54,7 @@ export const put = (path, body) => send("PUT", path, body);
 // follow("worklist/stream", (data) => …): calls for every event "change" until the returned function is called.
 // isLive says whether the line stands; after a break the browser comes back by itself, and we ask again in any case.
 export function follow(path, onChange) {
-  const isLive = signal(false);
+  const isLive = signal(true);
   let source = null;
   let timer = 0;
   let isOver = false;

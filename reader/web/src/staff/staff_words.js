@@ -4,14 +4,14 @@ import { add } from "../shared/words.js";
 add(
   {
     staff_title: "远程阅片", sign_in: "登录", sign_out: "退出", login: "账号", password: "密码",
-    totp: "动态验证码", totp_hint: "打开手机上的验证器,输入 6 位数字", wrong_login: "账号或密码不对",
-    wrong_totp: "动态验证码不对或已过期,请输入最新的 6 位数字", locked: "尝试次数过多,请稍后再试", first_admin: "首位管理员开户",
+    totp: "动态验证码", totp_hint: "打开手机上的验证器，输入 6 位数字", wrong_login: "账号或密码不对",
+    wrong_totp: "动态验证码不对或已过期，请输入最新的 6 位数字", locked: "尝试次数过多，请稍后再试", first_admin: "首位管理员开户",
     first_admin_hint: "本机控制台用 radpost-reader first-admin 打印的一次性代码", one_time_code: "一次性代码", name: "姓名",
-    new_password: "密码(至少 12 位)", create: "开户", created: "已开户。请现在就把密钥加到验证器里,此页关闭后不再显示。",
+    new_password: "密码（至少 12 位）", create: "开户", created: "已开户。请现在就把密钥加到验证器里，此页关闭后不再显示。",
     totp_secret: "验证器密钥", otpauth: "在本机验证器中打开", go_sign_in: "去登录", code_refused: "一次性代码不对、已用过或已过期",
     worklist: "工作列表", admin: "管理", supervision: "监管", no_page: "没有这个页面", demo: "演示账号", skip: "跳到内容",
     technician: "技师", doctor: "医师", reviewer: "审核医师", administrator: "管理员", supervisor: "监管员", main_menu: "主菜单",
-    not_built: "页面正在读取", reload: "页面没有读完整,请重新打开",
+    not_built: "页面正在读取", reload: "页面没有读完整，请重新打开",
   },
   {
     staff_title: "Remote reading", sign_in: "Sign in", sign_out: "Sign out", login: "Account", password: "Password",

@@ -1,0 +1,71 @@
+// reads.js - how one read is told: words for its patient, its images, its state, its time. No guesses: what was not
+// counted is not called complete.
+import { html } from "htm/preact";
+import { Mark } from "../../shared/components.js";
+import { minutesTo } from "../../shared/times.js";
+import { language, say } from "../../shared/words.js";
+
+export const isDone = (r) => ["signed", "amended", "withdrawn"].includes(r.state);
+export const isOpen = (r) => !isDone(r) || r.is_late;
+export const needsSecond = (r) => ["written", "reviewed", "preliminary"].includes(r.state);
+export const isOverdue = (r, now) => !isDone(r) && Boolean(r.due_at) && minutesTo(r.due_at, now) < 0;
+
+// Emergencies first, then what is due first; what is done comes last, newest first.
+export function byUrgency(a, b) {
+  if (isOpen(a) !== isOpen(b)) return isOpen(a) ? -1 : 1;
+  if (!isOpen(a)) return (b.closed_at || "").localeCompare(a.closed_at || "");
+  if (a.urgency !== b.urgency) return a.urgency === "emergency" ? -1 : 1;
+  return (a.due_at || "9").localeCompare(b.due_at || "9") || a.read - b.read;
+}
+
+// "WANG^XIAODONG=王^小东": the Han form when there is one.
+export function personName(text) {
+  const [letters, han] = (text || "").split("=");
+  const name = han || letters || "";
+  return name.replace(/\^+/g, /\p{Script=Han}/u.test(name) ? "" : " ").trim() || say("unnamed");
+}
+
+const SEX = { M: "male", F: "female" };
+const UNITS = { Y: ["岁", " y"], M: ["个月", " months"], W: ["周", " weeks"], D: ["天", " days"] };
+
+// "045Y" as DICOM writes it, or a number of years.
+export function ageText(age) {
+  const m = /^0*(\d+)([YMWD])$/.exec(age || "");
+  if (m) return m[1] + UNITS[m[2]][language.value === "en" ? 1 : 0];
+  return /^\d+$/.test(String(age ?? "")) ? `${age}${language.value === "en" ? " y" : "岁"}` : "";
+}
+
+export const sexAge = (p) => [say(SEX[p.sex] || "sex_other"), ageText(p.age)].filter(Boolean).join(" ");
+export const examText = (r) => [r.modality, r.body_part, r.description].filter(Boolean).join(" · ");
+export const reasonText = (r) => (language.value === "en" && r.reason_en ? r.reason_en : r.reason) || "";
+
+const COLOURS = { waiting: "amber", unagreed: "red", written: "amber", reviewed: "amber", preliminary: "amber", signed: "green", amended: "green", withdrawn: "red" };
+
+export const State = ({ read }) => html`<${Mark} colour=${COLOURS[read.state]}>${say(`state_${read.state}`)}<//>`;
+
+export function Images({ read: r }) {
+  const isShort = r.covered !== null && r.covered !== undefined && r.covered > 0 && r.covered < r.received;
+  return html`<span class="line">${say("received", r.received)}</span>
+    <span class="line quiet">${say("whole", r)}</span>
+    ${r.is_late && html`<${Mark} colour="red">${say("is_late")}<//>`}
+    ${isShort && html` <${Mark} colour="red">${say("covers", r)}<//>`}`;
+}
+
+export function Due({ read: r, now }) {
+  const age = html`<span class="line quiet">${say("since", -minutesTo(r.closed_at, now))}</span>`;
+  if (isDone(r)) return html`<span class="line">${say("done")}</span>${age}`;
+  if (!r.due_at) return html`<span class="line">${say("no_due")}</span>${age}`;
+  const m = minutesTo(r.due_at, now);
+  return html`${m < 0 ? html`<${Mark} colour="red">${say("overdue", -m)}<//>`
+    : html`<span class="line ${m < 15 ? "soon" : ""}">${say("due_in", m)}</span>`}${age}`;
+}
+
+export function Reader({ read: r }) {
+  if (isDone(r) && !r.claimed_by) return html`<span class="line quiet">${r.assigned_to ? r.assigned_to.name || r.assigned_to.login : "—"}</span>`;
+  return html`${r.claimed_by && html`<span class="line"><b>${say("claimed_by", r.claimed_by.name || r.claimed_by.login)}</b></span>`}
+    ${!r.claimed_by && html`<span class="line">${r.assigned_to ? say("assigned_to", r.assigned_to.name || r.assigned_to.login) : say("nobody")}</span>`}
+    ${reasonText(r) && html`<span class="line quiet">${reasonText(r)}</span>`}`;
+}
+
+export const Urgency = ({ read: r }) =>
+  html`${r.urgency === "emergency" ? html`<${Mark} colour="red">${say("emergency")}<//>` : html`<span class="quiet">${say("routine")}</span>`}`;
