@@ -81,15 +81,42 @@ certificate_new(EVP_PKEY *key, int days)
 }
 
 static void
-issue(const struct ca *ca, X509 *certificate, const char *usage)
+issue_for(const struct ca *ca, X509 *certificate, const char *usage, const char *extended)
 {
     CHECK(X509_set_issuer_name(certificate, X509_get_subject_name(ca->certificate)) == 1);
     add_extension(certificate, ca->certificate, NID_basic_constraints, "critical,CA:FALSE");
-    add_extension(certificate, ca->certificate, NID_key_usage, "critical,digitalSignature");
-    add_extension(certificate, ca->certificate, NID_ext_key_usage, usage);
+    add_extension(certificate, ca->certificate, NID_key_usage, usage);
+    add_extension(certificate, ca->certificate, NID_ext_key_usage, extended);
     add_extension(certificate, ca->certificate, NID_subject_key_identifier, "hash");
     add_extension(certificate, ca->certificate, NID_authority_key_identifier, "keyid:always");
     CHECK(X509_sign(certificate, ca->key, EVP_sha256()) > 0);
+}
+
+static void
+issue(const struct ca *ca, X509 *certificate, const char *extended)
+{
+    issue_for(ca, certificate, "critical,digitalSignature", extended);
+}
+
+X509 *
+ca_certify(const struct ca *ca, EVP_PKEY *key, const struct x509_word *names, size_t count,
+           int days, const char *usage, const char *extended, struct err *err)
+{
+    X509 *certificate = certificate_new(key, days);
+
+    for (size_t i = 0; i < count; i++) {
+        if (names[i].value[0] == '\0')
+            continue;
+        if (X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), names[i].field,
+                                       MBSTRING_UTF8, (const unsigned char *)names[i].value, -1, -1,
+                                       0) != 1) {
+            X509_free(certificate);
+            x509_error(err, ERR_REJECT, "a name in a certificate");
+            return NULL;
+        }
+    }
+    issue_for(ca, certificate, usage, extended);
+    return certificate;
 }
 
 static X509 *

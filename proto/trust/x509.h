@@ -28,4 +28,14 @@ void x509_key_digest(EVP_PKEY *key, uint8_t out[DIGEST_BYTES]);
 int x509_key_save(EVP_PKEY *key, const char *dir, const char *file, struct err *err) MUST_CHECK;
 int x509_make_folder(const char *dir, struct err *err) MUST_CHECK;
 
+/* A part of a name: field as OpenSSL knows it ("CN"), value UTF-8; empty ones are left out. */
+struct x509_word {
+    const char *field, *value;
+};
+
+/* ca.c: a certificate by the CA for a key, with such key usage. NULL and err (ERR_REJECT: a value
+ * that cannot stand in a name). */
+X509 *ca_certify(const struct ca *ca, EVP_PKEY *key, const struct x509_word *names, size_t count,
+                 int days, const char *usage, const char *extended, struct err *err);
+
 #endif
