@@ -24,6 +24,8 @@
 #endif
 
 #define DESCRIPTORS_MOST 16
+#define KEYS_MEMORY_BYTES ((rlim_t)256 << 20)
+#define KEYS_FILE_BYTES ((rlim_t)256 << 20)
 
 /* What decoding needs. No sigaction: the limit on processor time stays deadly. */
 static const int allowed[] = {
@@ -44,23 +46,48 @@ static const int allowed_to_sanitizers[] = {
     SCMP_SYS(pipe2),       SCMP_SYS(getrlimit),    SCMP_SYS(prlimit64), SCMP_SYS(sysinfo),
 };
 
+/* One kind of process: how much of what, and a call more than the others. */
+struct cage {
+    rlim_t memory, addresses, file;
+    int more; /* system call, -1 = none */
+};
+
+static int enter(const struct cage *cage, struct err *err);
 static int limit(int which, rlim_t most, const char *name, struct err *err);
-static int add_rules(scmp_filter_ctx filter);
+static int add_rules(scmp_filter_ctx filter, int more);
 
 int
 sandbox_enter(struct err *err)
+{
+    /* memory of its own; beside it, the source is mapped, which may be larger than memory is */
+    const struct cage codec = {LIMIT_WORKER_MEMORY_BYTES,
+                               LIMIT_WORKER_MEMORY_BYTES + LIMIT_OBJECT_BYTES, LIMIT_OBJECT_BYTES,
+                               -1};
+
+    return enter(&codec, err);
+}
+
+int
+sandbox_enter_keys(struct err *err)
+{
+    const struct cage keys = {KEYS_MEMORY_BYTES, RLIM_INFINITY, KEYS_FILE_BYTES,
+                              SCMP_SYS(fdatasync)};
+
+    return enter(&keys, err);
+}
+
+static int
+enter(const struct cage *cage, struct err *err)
 {
     scmp_filter_ctx filter = NULL;
     int status, rc = -1;
 
     if (limit(RLIMIT_CORE, 0, "core", err) < 0 ||
         limit(RLIMIT_NOFILE, DESCRIPTORS_MOST, "descriptors", err) < 0 ||
-        limit(RLIMIT_FSIZE, LIMIT_OBJECT_BYTES, "file size", err) < 0)
+        limit(RLIMIT_FSIZE, cage->file, "file size", err) < 0)
         goto out;
-    /* memory of its own; beside it, the source is mapped, which may be larger than memory is */
-    if (!IS_SANITIZED &&
-        (limit(RLIMIT_DATA, LIMIT_WORKER_MEMORY_BYTES, "memory", err) < 0 ||
-         limit(RLIMIT_AS, LIMIT_WORKER_MEMORY_BYTES + LIMIT_OBJECT_BYTES, "addresses", err) < 0))
+    if (!IS_SANITIZED && (limit(RLIMIT_DATA, cage->memory, "memory", err) < 0 ||
+                          limit(RLIMIT_AS, cage->addresses, "addresses", err) < 0))
         goto out;
     if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         (void)err_sys(err, ERR_FATAL, "prctl");
@@ -71,7 +98,7 @@ sandbox_enter(struct err *err)
         (void)err_set(err, ERR_FATAL, "seccomp: no filter");
         goto out;
     }
-    status = add_rules(filter);
+    status = add_rules(filter, cage->more);
     if (status == 0)
         status = seccomp_load(filter);
     if (status < 0) {
@@ -104,7 +131,7 @@ limit(int which, rlim_t most, const char *name, struct err *err)
 }
 
 static int
-add_rules(scmp_filter_ctx filter)
+add_rules(scmp_filter_ctx filter, int more)
 {
     int status = 0;
 
@@ -112,6 +139,8 @@ add_rules(scmp_filter_ctx filter)
         status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
     for (size_t i = 0; IS_SANITIZED && i < ARRAY_LEN(allowed_to_sanitizers) && status == 0; i++)
         status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_to_sanitizers[i], 0);
+    if (status == 0 && more >= 0)
+        status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, more, 0);
     if (status == 0) /* memory, but never code */
         status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
                                   SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));

@@ -11,5 +11,8 @@
 
 /* errors  ERR_FATAL: the kernel refuses; never go on without */
 int sandbox_enter(struct err *err) MUST_CHECK;
+/* The same cage for a process that holds keys: less memory, and it may sync what it writes to the
+ * files it has open. */
+int sandbox_enter_keys(struct err *err) MUST_CHECK;
 
 #endif

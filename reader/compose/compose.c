@@ -8,15 +8,6 @@ struct compose {
     struct compose_options options;
 };
 
-bool
-compose_signer_main_if_asked(int argc, char **argv, int *out_status)
-{
-    (void)argc;
-    (void)argv;
-    (void)out_status;
-    return false;
-}
-
 int
 compose_open(const struct compose_options *options, struct compose **out_compose, struct err *err)
 {

@@ -86,7 +86,7 @@ try_stat(void)
 }
 
 static int
-run_inside(void (*attempt)(void))
+run_inside(int (*enter)(struct err *), void (*attempt)(void))
 {
     pid_t pid = fork();
     int status;
@@ -95,7 +95,7 @@ run_inside(void (*attempt)(void))
     if (pid == 0) {
         struct err err = {0};
 
-        if (sandbox_enter(&err) < 0)
+        if (enter(&err) < 0)
             _exit(3);
         attempt();
         _exit(7);
@@ -103,6 +103,11 @@ run_inside(void (*attempt)(void))
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return status;
 }
+
+static const struct {
+    const char *name;
+    int (*enter)(struct err *err);
+} cages[] = {{"codec", sandbox_enter}, {"keys", sandbox_enter_keys}};
 
 static void
 what_reaches_outside_is_deadly(void **state)
@@ -126,10 +131,13 @@ what_reaches_outside_is_deadly(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        int status = run_inside(rows[i].attempt);
+        for (size_t k = 0; k < ARRAY_LEN(cages); k++) {
+            int status = run_inside(cages[k].enter, rows[i].attempt);
 
-        if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
-            fail_msg("%s: status %x, wanted SIGSYS", rows[i].name, (unsigned)status);
+            if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
+                fail_msg("%s, %s: status %x, wanted SIGSYS", cages[k].name, rows[i].name,
+                         (unsigned)status);
+        }
     }
 }
 
@@ -157,12 +165,36 @@ memory_and_open_descriptors_work(void **state)
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
 
-    status = run_inside(work_as_usual);
+    status = run_inside(sandbox_enter, work_as_usual);
 
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 7);
     assert_int_equal(read(ends[0], got, sizeof got), 4);
     close(ends[0]);
+    close(ends[1]);
+}
+
+static void
+sync_a_file(void)
+{
+    if (write(ends[1], "key", 3) != 3 || fdatasync(ends[1]) < 0)
+        _exit(8);
+}
+
+static void
+keys_are_synced_by_their_holder_only(void **state)
+{
+    int status;
+
+    (void)state;
+    ends[1] = memfd_create("keys", MFD_CLOEXEC);
+    assert_true(ends[1] >= 0);
+
+    status = run_inside(sandbox_enter_keys, sync_a_file);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    status = run_inside(sandbox_enter, sync_a_file);
+    assert_true(WIFSIGNALED(status));
     close(ends[1]);
 }
 
@@ -183,7 +215,7 @@ memory_is_limited(void **state)
 #ifdef __SANITIZE_ADDRESS__
     skip(); /* the sanitizer needs terabytes of address space, and has a limit of its own */
 #endif
-    status = run_inside(take_too_much);
+    status = run_inside(sandbox_enter, take_too_much);
 
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 7);
@@ -195,6 +227,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_reaches_outside_is_deadly),
         cmocka_unit_test(memory_and_open_descriptors_work),
+        cmocka_unit_test(keys_are_synced_by_their_holder_only),
         cmocka_unit_test(memory_is_limited),
     };
 
