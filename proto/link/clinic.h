@@ -59,8 +59,9 @@ struct clinic_up {
     char birth[9];       /* YYYYMMDD or "" */
     char modality[17];   /* asked for; "": not said */
     char complaint[CLINIC_TEXT_SIZE], history[CLINIC_TEXT_SIZE];
-    bool is_urgent;                /* and URGENT */
-    char phone[CLINIC_PHONE_SIZE]; /* and PHONE_CODE, PHONE_CHECK */
+    bool is_urgent;                       /* and URGENT */
+    char phone[CLINIC_PHONE_SIZE];        /* the patient's; and PHONE_CODE, PHONE_CHECK */
+    char clinic_phone[CLINIC_PHONE_SIZE]; /* where the doctor reaches the clinic; "" */
     /* ATTACH */
     char study[CLINIC_UID_SIZE];
     /* REGISTRATION, URGENT */
@@ -123,12 +124,11 @@ struct clinic_down {
     /* REPORT, AMENDED, WITHDRAWN, LATE: which version it is about */
     uint32_t version;
     /* REPORT, AMENDED */
+    uint32_t replaces; /* 0: none; REPORT: the preliminary one */
     bool is_preliminary;
     int64_t signed_at_us;
     char author[CLINIC_NAME_SIZE], reviewer[CLINIC_NAME_SIZE], hospital[CLINIC_NAME_SIZE];
     char verify_url[CLINIC_URL_SIZE];
-    /* AMENDED */
-    uint32_t replaces;
     /* REPORT, AMENDED, LATE: images the report covers, and there are */
     uint32_t covers, present;
     /* AMENDED, WITHDRAWN, NOTICE */

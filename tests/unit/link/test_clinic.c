@@ -25,6 +25,7 @@ sample_up(enum clinic_up_kind kind)
                            .history = "高血压\n无过敏",
                            .is_urgent = true,
                            .phone = "13800138000",
+                           .clinic_phone = "04318888888",
                            .study = "1.2.3.4",
                            .reason = "胸痛",
                            .otp = "123456",

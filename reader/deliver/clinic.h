@@ -1,0 +1,58 @@
+/* clinic.h - what deliver's clinic half shares among its own files: deliver.c (start, stop), the
+ * routes, what is done with a desk's messages, and the courier. Nobody else includes it. */
+#ifndef RADPOST_READER_DELIVER_CLINIC_H
+#define RADPOST_READER_DELIVER_CLINIC_H
+
+#include "proto/base/log.h"
+#include "proto/base/thread.h"
+#include "proto/link/clinic.h"
+#include "proto/pg/pg.h"
+#include "reader/assign/assign.h"
+#include "reader/compose/compose.h"
+#include "reader/deliver/deliver.h"
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "reader/deliver/clinic_events.def"
+#undef LOG_EVENT
+
+struct deliver {
+    struct deliver_options o;
+    char *patient_url;
+    struct gate gate;
+    bool is_stopping, is_started; /* gate */
+    int64_t latest;               /* gate: a number of clinic_down that is committed */
+    pthread_t courier;
+};
+
+extern const struct log_ctx deliver_log;
+
+bool deliver_is_stopping(struct deliver *d);
+/* Messages up to seq are committed: waiting desks look. */
+void deliver_news(struct deliver *d, int64_t seq);
+/* After a commit: whoever may have something to do looks. */
+void deliver_wake_others(struct deliver *d);
+
+struct clinic_sender {
+    const char *tenant, *device;
+};
+
+/* Do a message and keep its receipt, in one transaction; told again, give the same receipt.
+ * errors  ERR_RETRY, ERR_FULL, ERR_FATAL: nothing happened and there is no receipt */
+int clinic_apply(struct deliver *d, const struct clinic_sender *sender, const struct clinic_up *up,
+                 struct clinic_receipt *out, struct err *err) MUST_CHECK;
+/* Tell the patient, in the caller's transaction, if their report stands and was not told yet. */
+int clinic_tell_patient(struct pg_conn *conn, const struct read_row *row, enum patient_news news,
+                        unsigned version, struct err *err) MUST_CHECK;
+/* These messages are durable at the device; the first device's receipt of a report is noted. */
+int clinic_take(struct deliver *d, const struct clinic_sender *sender, const struct clinic_ids *ids,
+                struct err *err) MUST_CHECK;
+/* A clinic's messages after a number, at most CLINIC_MESSAGES; out_downs is the caller's. */
+int clinic_downs_after(struct deliver *d, const char *tenant, uint64_t after,
+                       struct clinic_downs *out_downs, struct err *err) MUST_CHECK;
+
+/* The courier: all that is due now. *out_did says whether there was anything.
+ * errors  ERR_RETRY the database: nothing is lost, call again */
+int courier_step(struct deliver *d, bool *out_did, struct err *err) MUST_CHECK;
+void *courier_run(void *deliver);
+
+#endif

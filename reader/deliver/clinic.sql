@@ -1,0 +1,102 @@
+-- name: clinic_up_begin
+INSERT INTO clinic_up (tenant, device, id, kind, outcome, word, at_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+
+-- name: clinic_up_find
+SELECT outcome, word FROM clinic_up WHERE tenant = $1 AND device = $2 AND id = $3
+
+-- name: clinic_up_word
+UPDATE clinic_up SET word = $4 WHERE tenant = $1 AND device = $2 AND id = $3
+
+-- name: clinic_registration_put
+INSERT INTO clinic_registration AS old (tenant, registration, device, revision, name, citizen_id, sex, birth, phone,
+    clinic_phone, modality, complaint, history, is_urgent, reason, at_us, changed_at_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+ON CONFLICT (tenant, registration) DO UPDATE SET revision = EXCLUDED.revision, name = EXCLUDED.name,
+    citizen_id = EXCLUDED.citizen_id, sex = EXCLUDED.sex, birth = EXCLUDED.birth, phone = EXCLUDED.phone,
+    is_phone_verified = old.is_phone_verified AND old.phone = EXCLUDED.phone,
+    clinic_phone = EXCLUDED.clinic_phone, modality = EXCLUDED.modality, complaint = EXCLUDED.complaint,
+    history = EXCLUDED.history, is_urgent = old.is_urgent OR EXCLUDED.is_urgent,
+    reason = CASE WHEN EXCLUDED.reason <> '' THEN EXCLUDED.reason ELSE old.reason END,
+    changed_at_us = EXCLUDED.changed_at_us
+WHERE old.device = EXCLUDED.device AND old.revision <= EXCLUDED.revision
+
+-- name: clinic_registration_get
+SELECT device, name, phone, is_phone_verified, clinic_phone, complaint, history, is_urgent, reason, study, code_sha256
+FROM clinic_registration WHERE tenant = $1 AND registration = $2 FOR UPDATE
+
+-- name: clinic_registration_of_study
+SELECT registration, name FROM clinic_registration WHERE tenant = $1 AND study = $2
+
+-- name: clinic_registration_attach
+UPDATE clinic_registration SET study = $3, changed_at_us = $4 WHERE tenant = $1 AND registration = $2
+
+-- name: clinic_registration_urgent
+UPDATE clinic_registration SET is_urgent = true, reason = $3, changed_at_us = $4
+WHERE tenant = $1 AND registration = $2
+
+-- name: clinic_registration_slip
+UPDATE clinic_registration SET code_sha256 = $3, changed_at_us = $4 WHERE tenant = $1 AND registration = $2
+
+-- name: clinic_registration_phone
+UPDATE clinic_registration SET phone = $3, is_phone_verified = true, changed_at_us = $4
+WHERE tenant = $1 AND registration = $2
+
+-- name: clinic_down_put
+INSERT INTO clinic_down (tenant, id, kind, event_seq, read_id, version, body, at_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING seq
+
+-- name: clinic_down_after
+SELECT seq, body FROM clinic_down WHERE tenant = $1 AND seq > $2 ORDER BY seq LIMIT $3
+
+-- name: clinic_down_latest
+SELECT coalesce(max(seq), 0) FROM clinic_down
+
+-- name: clinic_taken_put
+INSERT INTO clinic_taken (tenant, device, id, at_us)
+SELECT tenant, $2, id, $4 FROM clinic_down WHERE tenant = $1 AND id = $3 ON CONFLICT DO NOTHING
+
+-- name: clinic_taken_report
+SELECT m.read_id, m.version FROM clinic_down m
+WHERE m.tenant = $1 AND m.id = $2 AND m.kind IN ('report', 'amended')
+    AND 1 = (SELECT count(*) FROM clinic_taken t WHERE t.tenant = m.tenant AND t.id = m.id)
+
+-- name: clinic_confirmed_put
+INSERT INTO clinic_confirmed (tenant, read_id, version, device, at_us)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+
+-- name: clinic_courier_lock
+SELECT seq FROM clinic_courier FOR UPDATE
+
+-- name: clinic_courier_read
+SELECT seq FROM clinic_courier
+
+-- name: clinic_courier_set
+UPDATE clinic_courier SET seq = $1
+
+-- name: clinic_told_find
+SELECT state, registration, is_urgent FROM clinic_told WHERE read_id = $1
+
+-- name: clinic_told_put
+INSERT INTO clinic_told (read_id, state, registration, is_urgent) VALUES ($1, $2, $3, $4)
+ON CONFLICT (read_id) DO UPDATE SET state = EXCLUDED.state, registration = EXCLUDED.registration,
+    is_urgent = EXCLUDED.is_urgent
+
+-- name: clinic_aside_put
+INSERT INTO clinic_aside (event_seq, tries, next_at_us) VALUES ($1, 1, $2)
+ON CONFLICT (event_seq) DO UPDATE SET tries = clinic_aside.tries + 1, next_at_us = EXCLUDED.next_at_us
+
+-- name: clinic_aside_due
+SELECT event_seq FROM clinic_aside WHERE next_at_us <= $1 ORDER BY event_seq LIMIT 16
+
+-- name: clinic_aside_remove
+DELETE FROM clinic_aside WHERE event_seq = $1
+
+-- name: clinic_notice_due_put
+INSERT INTO clinic_notice_due (read_id, version, tenant, study) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+
+-- name: clinic_notice_due_list
+SELECT read_id, version, tenant, study FROM clinic_notice_due ORDER BY read_id, version LIMIT 64
+
+-- name: clinic_notice_due_remove
+DELETE FROM clinic_notice_due WHERE read_id = $1 AND version = $2

@@ -1,0 +1,96 @@
+/* clinic_down.c - a clinic's messages after a number, and that its desk has them. */
+#include "reader/deliver/clinic.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+clinic_downs_after(struct deliver *d, const char *tenant, uint64_t after,
+                   struct clinic_downs *out_downs, struct err *err)
+{
+    struct clinic_downs downs = {.next = after};
+    struct pg_conn *conn = NULL;
+    struct pg_rows *rows = NULL;
+    int rc = -1;
+
+    if (pg_get(d->o.pg, &conn, err) < 0 ||
+        pg_run(conn, "clinic_down_after",
+               PG_ARGS(PG_TEXT(tenant), PG_INT(after), PG_INT(CLINIC_MESSAGES)), &rows, err) < 0)
+        goto out;
+    text_copy(downs.patient_url, sizeof downs.patient_url, d->patient_url);
+    downs.messages = mem_new((pg_rows_count(rows) + 1) * sizeof *downs.messages);
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        const char *body = pg_text(rows, i, 1);
+
+        if (clinic_down_decode((const uint8_t *)body, strlen(body), &downs.messages[i], err) < 0) {
+            err_context(err, "message %lld as it was kept", (long long)pg_int(rows, i, 0));
+            goto out;
+        }
+        downs.next = downs.messages[i].seq = (uint64_t)pg_int(rows, i, 0);
+        downs.count = i + 1;
+    }
+    *out_downs = downs;
+    downs.messages = NULL;
+    rc = 0;
+out:
+    clinic_downs_free(&downs);
+    pg_rows_free(&rows);
+    pg_put(&conn);
+    return rc;
+}
+
+/* The report is at the clinic: its first device has it. */
+static int
+note_arrival(struct pg_conn *conn, const struct clinic_sender *sender, const char *id,
+             struct err *err)
+{
+    char actor[80], detail[80];
+    struct pg_rows *rows = NULL;
+    int rc = 0;
+
+    if (pg_run(conn, "clinic_taken_report", PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(id)), &rows,
+               err) < 0)
+        return -1;
+    if (pg_rows_count(rows) > 0) {
+        snprintf(actor, sizeof actor, "desk:%s", sender->device);
+        snprintf(detail, sizeof detail, "{\"version\":%lld,\"how\":\"received\"}",
+                 (long long)pg_int(rows, 0, 1));
+        rc = assign_note(conn, pg_int(rows, 0, 0), actor, READ_NOTE_DELIVERED, detail, err);
+    }
+    pg_rows_free(&rows);
+    return rc;
+}
+
+int
+clinic_take(struct deliver *d, const struct clinic_sender *sender, const struct clinic_ids *ids,
+            struct err *err)
+{
+    struct pg_conn *conn = NULL;
+    struct pg_rows *rows = NULL;
+    int rc = -1;
+
+    if (pg_get(d->o.pg, &conn, err) < 0 || pg_begin(conn, err) < 0)
+        goto out;
+    for (size_t i = 0; i < ids->count; i++) {
+        bool is_new;
+
+        if (pg_run(conn, "clinic_taken_put",
+                   PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(sender->device), PG_TEXT(ids->ids[i]),
+                           PG_INT(clock_wall_us())),
+                   &rows, err) < 0)
+            goto out;
+        is_new = pg_touched(rows) > 0;
+        pg_rows_free(&rows);
+        if (is_new && note_arrival(conn, sender, ids->ids[i], err) < 0)
+            goto out;
+    }
+    rc = pg_commit(conn, err);
+out:
+    pg_rows_free(&rows);
+    pg_put(&conn);
+    return rc;
+}
