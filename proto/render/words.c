@@ -1,35 +1,18 @@
 /* words.c - words burnt into a picture, by cairo and pango. */
 #include "proto/render/parts.h"
 
-#include <pango/pangocairo.h>
+#include "proto/render/fonts.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FONT "Noto Sans CJK SC, Noto Sans CJK, sans-serif"
 #define SIZE_LEAST_PX 15
 #define SIZE_PART 28 /* of the picture's width */
 #define MARGIN_PX 6
 
-#ifdef __SANITIZE_ADDRESS__
-/* fontconfig keeps patterns in caches that the leak checker cannot see into. */
-const char *__lsan_default_suppressions(void);
-
-const char *
-__lsan_default_suppressions(void)
-{
-    return "leak:libfontconfig.so\n";
-}
-#endif
-
-/* Pango's font map is used by one thread at a time and lives as long as the process. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static PangoFontMap *fonts;
-
 static int draw(cairo_surface_t *surface, const struct picture *p, const char *words,
                 struct err *err);
-static PangoLayout *lay_out(const struct picture *p, const char *words);
+static PangoLayout *lay_out(PangoFontMap *fonts, const struct picture *p, const char *words);
 static cairo_surface_t *surface_from(const struct picture *p);
 static void picture_from(struct picture *p, cairo_surface_t *surface);
 
@@ -43,9 +26,7 @@ words_burn(struct picture *p, const char *words, struct err *err)
         (void)err_set(err, ERR_REJECT, "words: a picture of %ux%u", p->cols, p->rows);
         goto out;
     }
-    pthread_mutex_lock(&lock);
     rc = draw(surface, p, words, err);
-    pthread_mutex_unlock(&lock);
     if (rc == 0)
         picture_from(p, surface);
 out:
@@ -56,13 +37,13 @@ out:
 static int
 draw(cairo_surface_t *surface, const struct picture *p, const char *words, struct err *err)
 {
-    PangoLayout *layout = lay_out(p, words);
+    PangoLayout *layout = lay_out(fonts_lock(), p, words);
     cairo_t *cairo;
-    int width, height;
+    int width, height, rc = -1;
 
     if (pango_layout_get_unknown_glyphs_count(layout) > 0) {
-        g_object_unref(layout);
-        return err_set(err, ERR_FATAL, "words: no font has these characters (fonts-noto-cjk?)");
+        (void)err_set(err, ERR_FATAL, "words: no font has these characters (fonts-noto-cjk?)");
+        goto out;
     }
     pango_layout_get_pixel_size(layout, &width, &height);
     cairo = cairo_create(surface);
@@ -73,20 +54,21 @@ draw(cairo_surface_t *surface, const struct picture *p, const char *words, struc
     cairo_move_to(cairo, MARGIN_PX, MARGIN_PX);
     pango_cairo_show_layout(cairo, layout);
     cairo_destroy(cairo);
+    rc = 0;
+out:
     g_object_unref(layout);
-    return 0;
+    fonts_unlock();
+    return rc;
 }
 
 static PangoLayout *
-lay_out(const struct picture *p, const char *words)
+lay_out(PangoFontMap *fonts, const struct picture *p, const char *words)
 {
     int size = (int)p->cols / SIZE_PART;
-    PangoFontDescription *font = pango_font_description_from_string(FONT);
+    PangoFontDescription *font = pango_font_description_from_string(FONTS_FAMILY);
     PangoContext *context;
     PangoLayout *layout;
 
-    if (fonts == NULL)
-        fonts = pango_cairo_font_map_new();
     context = pango_font_map_create_context(fonts);
     layout = pango_layout_new(context);
     pango_font_description_set_absolute_size(font, (size > SIZE_LEAST_PX ? size : SIZE_LEAST_PX) *
