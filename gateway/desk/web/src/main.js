@@ -1,11 +1,15 @@
-// main.js - the desk: lamps on top, today's studies below, whoever was refused last.
+// main.js - the desk: lamps on top, then today's studies, the registered patients, or the reports that came back.
 import { render } from "preact";
 import { html } from "htm/preact";
 import { effect } from "@preact/signals";
+import { Register } from "./register.js";
+import { Reports, waiting } from "./reports.js";
+import { follow, isOld, place, state } from "./state.js";
+import { Studies } from "./studies.js";
 import { clockTime, language, say, swapLanguage } from "./words.js";
-import { closeStudy, follow, isOld, state } from "./state.js";
 
 const LAMPS = ["devices", "line", "disk", "clock", "certificate"];
+const PLACES = { studies: Studies, register: Register, reports: Reports };
 
 function Lamp({ name, lamp }) {
   return html`<li class="lamp ${lamp.colour}">
@@ -14,40 +18,15 @@ function Lamp({ name, lamp }) {
   </li>`;
 }
 
-function Study({ study }) {
-  const n = study.counts;
-  const s = { ...study, at_centre: n.held + n.sealed + n.duplicate };
-  const colour = s.is_safe_to_delete ? "green" : s.word === "attention" ? "red" : "grey";
-  return html`<li class="study ${colour}">
-    <div class="what">
-      <b>${s.modality || "?"} ${s.body_part}</b>
-      <span class="quiet">${s.device} · ${clockTime(s.first_arrival_us)}</span>
-    </div>
-    <div class="how">
-      <span>${say("images", s)}</span>
-      <span class="quiet">${say(s.word, s)}</span>
-    </div>
-    <div class="may">
-      <span class="verdict ${colour}">${s.is_safe_to_delete ? "✓ " : ""}${say(s.is_safe_to_delete ? "delete_yes" : "delete_no")}</span>
-      ${!s.is_closed && s.word !== "receiving" && html`<button onClick=${() => closeStudy(s.study)}>${say("close")}</button>`}
-    </div>
-  </li>`;
-}
-
-function Refused({ list }) {
-  if (list.length === 0) return null;
-  return html`<section aria-labelledby="refused">
-    <h2 id="refused">${say("refused")}</h2>
-    <p class="quiet">${say("refused_why")}</p>
-    <ul class="rows">${list.map((r) => html`<li class="row">
-      <b>${r.calling}</b><span>${r.address}</span><span>${say("times", r.count)} · ${clockTime(r.last_us)}</span>
-      ${r.is_called_wrong && html`<span>${say("called_wrong", r)}</span>`}
-    </li>`)}</ul>
-  </section>`;
+function Tabs({ now, at }) {
+  const count = waiting(now.reports || []);
+  return html`<nav class="tabs" aria-label=${say("menu")}>${Object.keys(PLACES).map((name) => html`<a href="#/${name}" aria-current=${name === at ? "page" : undefined}>
+    ${say(`tab_${name}`)}${name === "reports" && count > 0 ? html` <span class="count">${say("new_reports", count)}</span>` : ""}</a>`)}</nav>`;
 }
 
 function Desk() {
   const now = state.value;
+  const at = place.value in PLACES ? place.value : "studies";
   if (now === null) return html`<main aria-busy="true"></main>`;
   return html`<header>
       <h1>影驿 ${say("title")}</h1>
@@ -60,13 +39,8 @@ function Desk() {
       <section aria-label=${say("lamps")}>
         <ul class="lamps">${LAMPS.map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} />`)}</ul>
       </section>
-      <section aria-labelledby="studies">
-        <h2 id="studies">${say("studies")}</h2>
-        ${now.studies.length === 0 && html`<p class="quiet">${say("none")}</p>`}
-        <ul class="studies">${now.studies.map((study) => html`<${Study} key=${study.study} study=${study} />`)}</ul>
-        ${now.older > 0 && html`<p class="quiet">${say("older", now.older)}</p>`}
-      </section>
-      <${Refused} list=${now.refused} />
+      <${Tabs} now=${now} at=${at} />
+      <${PLACES[at]} now=${now} />
     </main>`;
 }
 

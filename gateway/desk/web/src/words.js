@@ -2,31 +2,54 @@
 import { signal } from "@preact/signals";
 
 const zh = {
-  title: "影像上传台", other: "English", updated: "更新于", offline: "本机服务没有回应,页面显示的是旧内容",
+  title: "影像上传台", other: "English", updated: "更新于", offline: "本机服务没有回应，页面显示的是旧内容",
   lamps: "状态", devices: "设备", line: "线路", disk: "磁盘", clock: "时钟", certificate: "证书",
   DEVICES_NONE: () => "尚未登记设备", DEVICES_HEARD: (l) => `${l.heard} 台设备已发图`,
-  DEVICES_QUIET: (l) => `已登记 ${l.known} 台,启动后未发图`, DEVICES_REFUSED: (l) => `有 ${l.refused} 台未登记的设备被拒绝,见下`,
-  LINE_UP: (l) => (l.waiting ? `通,还有 ${l.waiting} 幅待传` : "通,全部传完"), LINE_TRYING: () => "正在连接中心",
-  LINE_DOWN: (l) => `断开,${l.waiting} 幅安全存在本机,会自动续传`,
-  LINE_DOWN_LONG: (l) => `断开超过 10 分钟,${l.waiting} 幅安全存在本机;请检查网络`,
-  LINE_REFUSED: () => "中心不接受本机证书,请联系管理员", LINE_NOT_ENROLLED: () => "本机尚未登记到中心,请联系管理员",
+  DEVICES_QUIET: (l) => `已登记 ${l.known} 台，启动后未发图`, DEVICES_REFUSED: (l) => `有 ${l.refused} 台未登记的设备被拒绝，见下`,
+  LINE_UP: (l) => (l.waiting ? `通，还有 ${l.waiting} 幅待传` : "通，全部传完"), LINE_TRYING: () => "正在连接中心",
+  LINE_DOWN: (l) => `断开，${l.waiting} 幅安全存在本机，会自动续传`,
+  LINE_DOWN_LONG: (l) => `断开超过 10 分钟，${l.waiting} 幅安全存在本机；请检查网络`,
+  LINE_REFUSED: () => "中心不接受本机证书，请联系管理员", LINE_NOT_ENROLLED: () => "本机尚未登记到中心，请联系管理员",
   DISK_FINE: (l) => `余 ${bytes(l.free_bytes)}`, DISK_WARN: (l) => `只余 ${bytes(l.free_bytes)},请通知管理员`,
-  DISK_SLOW: (l) => `只余 ${bytes(l.free_bytes)},接收已放慢`, DISK_REFUSE: () => "磁盘已满,暂不能接收图像!",
-  DISK_SICK: () => "磁盘写入出错,请立即通知管理员", CLOCK_FINE: () => "准确", CLOCK_UNKNOWN: () => "尚未与中心核对",
+  DISK_SLOW: (l) => `只余 ${bytes(l.free_bytes)},接收已放慢`, DISK_REFUSE: () => "磁盘已满，暂不能接收图像！",
+  DISK_SICK: () => "磁盘写入出错，请立即通知管理员", CLOCK_FINE: () => "准确", CLOCK_UNKNOWN: () => "尚未与中心核对",
   CLOCK_OFF: (l) => `与中心相差 ${Math.round(Math.abs(l.offset_ms) / 1000)} 秒`,
-  CLOCK_WRONG: (l) => `与中心相差 ${Math.round(Math.abs(l.offset_ms) / 1000)} 秒,请校时`,
+  CLOCK_WRONG: (l) => `与中心相差 ${Math.round(Math.abs(l.offset_ms) / 1000)} 秒，请校时`,
   CERTIFICATE_FINE: (l) => `还有 ${l.days} 天`, CERTIFICATE_UNKNOWN: () => "尚无",
-  CERTIFICATE_SOON: (l) => `还有 ${l.days} 天到期`, CERTIFICATE_ENDING: (l) => `${l.days} 天后到期,请联系管理员`,
-  CERTIFICATE_ENDED: () => "已过期,请联系管理员",
+  CERTIFICATE_SOON: (l) => `还有 ${l.days} 天到期`, CERTIFICATE_ENDING: (l) => `${l.days} 天后到期，请联系管理员`,
+  CERTIFICATE_ENDED: () => "已过期，请联系管理员",
   studies: "今日检查", none: "今天还没有收到检查。设备发送后会立即出现在这里。", older: (n) => `另有 ${n} 项较早的检查未列出`,
   images: (s) => (s.is_closed ? `收到 ${s.total} 幅(设备未说明应有几幅)` : `收到 ${s.total} 幅`),
-  attention: (s) => `${s.counts.quarantined} 幅需要人工处理,请联系管理员;请勿在设备上删除`,
-  receiving: () => "正在接收", sending: (s) => `正在上传:${s.at_centre}/${s.total} 幅已到中心`,
-  looked: (s) => `中心已可预览,原图上传中:${s.at_centre}/${s.total}`, held: () => "中心已收全,正在存两份",
+  attention: (s) => `${s.counts.quarantined} 幅需要人工处理，请联系管理员；请勿在设备上删除`,
+  receiving: () => "正在接收", sending: (s) => `正在上传：${s.at_centre}/${s.total} 幅已到中心`,
+  looked: (s) => `中心已可预览，原图上传中：${s.at_centre}/${s.total}`, held: () => "中心已收全，正在存两份",
   safe: () => "已存两份并核对", delete_yes: "可以在设备上删除", delete_no: "请勿在设备上删除", close: "本次检查已拍完",
-  set_aside: (n) => `共有 ${n} 幅图像无法处理或与已存图像矛盾,已单独保存、未丢失。请联系管理员,并勿在设备上删除。`,
-  refused: "被拒绝的设备", refused_why: "这些设备没有登记,图像没有收下。请管理员登记后在设备上重发。",
+  set_aside: (n) => `共有 ${n} 幅图像无法处理或与已存图像矛盾，已单独保存、未丢失。请联系管理员，并勿在设备上删除。`,
+  refused: "被拒绝的设备", refused_why: "这些设备没有登记，图像没有收下。请管理员登记后在设备上重发。",
   called_wrong: (r) => `把对方名称(AE)设成了“${r.called}”`, times: (n) => `${n} 次`,
+  tab_studies: "检查", tab_register: "登记", tab_reports: "报告", menu: "菜单", new_reports: (n) => `${n} 份未确认`,
+  unattached: "还不知道是谁的检查", whose: "选择已登记的患者", attach: "就是此人", failed: "没有办成。", shut: "关闭", print: "打印",
+  age_years: (n) => `${n}岁`, age_months: (n) => `${n}个月`, male: "男", female: "女", sex_other: "不详", choose: "请选择", number: "检查号",
+  read_waiting: "待分派", read_unagreed: "没有阅片协议", read_assigned: "已分派医师", read_claimed: "医师正在阅片", read_drafted: "报告书写中",
+  read_written: "报告待审核", read_reviewed: "报告待签发", read_preliminary: "急诊报告已发", read_signed: "报告已签发", read_amended: "报告已更正", read_withdrawn: "报告已作废",
+  register: "登记患者", register_do: "登记", name: "姓名", citizen_id: "身份证号", citizen_id_hint: "没有可不填", sex: "性别", birth: "出生日期",
+  phone: "手机号", phone_hint: "用来收报告通知和验证码；没有可不填", modality: "检查类型", complaint: "主诉", history: "病史（可不填）", urgent: "加急",
+  complaint_cough: "咳嗽", complaint_chest: "胸痛", complaint_injury: "外伤", complaint_head: "头痛头晕",
+  modality_DX: "X 线摄片", modality_CR: "X 线摄片", modality_CT: "CT", modality_MR: "磁共振", modality_US: "超声", modality_MG: "乳腺 X 线", modality_ECG: "心电图",
+  need_name: "请填写姓名", need_sex: "请选择性别", need_birth: "请填写出生日期", need_complaint: "请填写主诉", need_modality: "请选择检查类型",
+  bad_phone: "手机号只能是 5 到 15 位数字", id_length: "身份证号应为 18 位", id_sign: "身份证号只有数字，最后一位可以是 X", id_birth: "身份证号里的出生日期不对", id_check: "身份证号的校验位不对，请核对",
+  fault_length: "身份证号位数不对", fault_sign: "身份证号里有不该有的字符", fault_region: "身份证号的地区码不存在", fault_birth: "出生日期不对", fault_check: "身份证号的校验位不对，请核对", fault_phone: "手机号不对",
+  registered: (number) => `已登记，编号 ${number}。请打印检查单交给患者。`, registered_today: "已登记的患者", none_registered: "今天还没有登记患者。",
+  no_study: "图像还没有到", untold: "还没有送到中心，线路通了会自动送", is_urgent: "加急", no_phone: "未留手机号", phone_unverified: "手机未验证",
+  slip_printed: "检查单已打印", slip_print: "打印检查单", slip_again: "重新打印检查单", phone_check: "验证手机", phone_send: "发送验证码", otp: "患者说出的验证码", otp_hint: "6 位数字", check: "核对",
+  phone_unsent: "正在送往中心", phone_sent: "验证码已发出", phone_verified: "手机已验证", phone_wrong: "验证码不对", phone_expired: "验证码已过期，请重新发送",
+  phone_locked: "错的次数太多，请稍后重新发送", phone_too_many: "这个号码发得太多，请稍后再试", urgent_reason: "加急原因", urgent_do: "标为加急",
+  slip_title: "检查单 · 取报告凭证", qr_alt: "取报告二维码", slip_how: (url) => `用手机扫描二维码；或打开 ${url}，输入上面的取报告码。`, slip_phone: (phone) => `验证码会发到 ${phone}。`,
+  slip_no_phone: "未留手机号：请到窗口取报告。", slip_care: "请妥善保管，勿转告他人。重新打印后，旧码作废。", slip_once: "取报告码只显示这一次，请随即打印。",
+  slip_ends_old: "重新打印会产生新的取报告码，旧的检查单随即作废。", slip_make: "生成取报告码", reports: "返回的报告", no_reports: "还没有返回的报告。",
+  version: (n) => `第 ${n} 版`, withdrawn: "已作废，请收回", replaced: "已被新版本取代，请勿再用", corrected: (r) => `更正版，取代第 ${r.replaces} 版`, preliminary: "急诊报告,以正式报告为准",
+  late: (r) => `签发后有补传图像：报告只覆盖 ${r.covers}/${r.present} 幅`, signed_by: (r) => (r.reviewer ? `报告 ${r.author}，审核 ${r.reviewer}` : `报告 ${r.author}`),
+  because: (text) => `原因：${text}`, open_print: "打开并打印", fetching: "正在取回…", confirm: "确认已交给患者", confirm_withdrawn: "确认已收回", confirmed: "已确认",
 };
 
 const en = {
@@ -59,6 +82,29 @@ const en = {
   set_aside: (n) => `${n} images could not be handled or contradict what is kept; they are kept aside, nothing is lost. Call the administrator and do not delete them on the device.`,
   refused: "Devices refused", refused_why: "These are not enrolled; their images were not taken. Enrol them, then send again.",
   called_wrong: (r) => `calls us “${r.called}”`, times: (n) => `${n} times`,
+  tab_studies: "Studies", tab_register: "Register", tab_reports: "Reports", menu: "Menu", new_reports: (n) => `${n} to confirm`,
+  unattached: "Nobody has said whose study this is", whose: "Choose a registered patient", attach: "It is this patient's", failed: "It was not done.", shut: "Close", print: "Print",
+  age_years: (n) => `${n} y`, age_months: (n) => `${n} months`, male: "male", female: "female", sex_other: "unknown", choose: "Choose", number: "No.",
+  read_waiting: "waiting for a reader", read_unagreed: "no reader by agreement", read_assigned: "a reader was chosen", read_claimed: "being read", read_drafted: "being written",
+  read_written: "to be reviewed", read_reviewed: "to be signed", read_preliminary: "preliminary report out", read_signed: "signed", read_amended: "amended", read_withdrawn: "withdrawn",
+  register: "Register a patient", register_do: "Register", name: "Name", citizen_id: "Citizen number", citizen_id_hint: "leave empty if there is none", sex: "Sex", birth: "Born",
+  phone: "Phone", phone_hint: "for the code and the news that the report is ready; may be empty", modality: "Kind of examination", complaint: "Complaint", history: "History (may be empty)", urgent: "Urgent",
+  complaint_cough: "cough", complaint_chest: "chest pain", complaint_injury: "injury", complaint_head: "headache, dizziness",
+  modality_DX: "X-ray", modality_CR: "X-ray", modality_CT: "CT", modality_MR: "MR", modality_US: "Ultrasound", modality_MG: "Mammography", modality_ECG: "ECG",
+  need_name: "The name is needed", need_sex: "Please choose", need_birth: "The date of birth is needed", need_complaint: "The complaint is needed", need_modality: "Please choose",
+  bad_phone: "A phone number has 5 to 15 digits", id_length: "A citizen number has 18 signs", id_sign: "Only digits, and perhaps an X at the end", id_birth: "The date of birth in the number is wrong", id_check: "The check sign does not fit: something is mistyped",
+  fault_length: "The citizen number has a wrong length", fault_sign: "The citizen number holds a sign it cannot have", fault_region: "The citizen number's region does not exist", fault_birth: "The date of birth is wrong", fault_check: "The citizen number's check sign does not fit", fault_phone: "The phone number is wrong",
+  registered: (number) => `Registered as ${number}. Print the slip and hand it to the patient.`, registered_today: "Registered patients", none_registered: "Nobody was registered today.",
+  no_study: "no images yet", untold: "not at the centre yet; it goes by itself when the line is up", is_urgent: "urgent", no_phone: "no phone", phone_unverified: "phone not verified",
+  slip_printed: "slip printed", slip_print: "Print the slip", slip_again: "Print a new slip", phone_check: "Verify the phone", phone_send: "Send a code", otp: "The code the patient tells you", otp_hint: "six digits", check: "Check",
+  phone_unsent: "on its way to the centre", phone_sent: "the code was sent", phone_verified: "phone verified", phone_wrong: "that is not the code", phone_expired: "the code is too old; send a new one",
+  phone_locked: "too many wrong tries; send a new code later", phone_too_many: "too many codes to this number; try later", urgent_reason: "Why it is urgent", urgent_do: "Mark as urgent",
+  slip_title: "Slip: to fetch the report", qr_alt: "QR code for fetching the report", slip_how: (url) => `Scan the QR code with a phone, or open ${url} and type the code above.`, slip_phone: (phone) => `A one-time code goes to ${phone}.`,
+  slip_no_phone: "No phone was given: please fetch the report at the desk.", slip_care: "Keep it and tell nobody. A new slip ends this one.", slip_once: "The code is shown this once; print it now.",
+  slip_ends_old: "A new slip has a new code; the old slip is void from then on.", slip_make: "Make the code", reports: "Reports that came back", no_reports: "No report has come back yet.",
+  version: (n) => `version ${n}`, withdrawn: "withdrawn: take it back", replaced: "replaced by a newer version: do not use", corrected: (r) => `corrected, replaces version ${r.replaces}`, preliminary: "Emergency report; the final report decides",
+  late: (r) => `late images: the report covers ${r.covers} of ${r.present}`, signed_by: (r) => (r.reviewer ? `written by ${r.author}, reviewed by ${r.reviewer}` : `written by ${r.author}`),
+  because: (text) => `Why: ${text}`, open_print: "Open and print", fetching: "being fetched…", confirm: "Handed to the patient", confirm_withdrawn: "Taken back", confirmed: "confirmed",
 };
 
 export const language = signal(pick());
@@ -79,6 +125,8 @@ export function say(word, of) {
   return typeof found === "function" ? found(of) : found ?? word;
 }
 
+export const knows = (word) => word in (language.value === "zh" ? zh : en);
+
 export function bytes(n) {
   const units = ["B", "KB", "MB", "GB", "TB"];
   let i = 0;
@@ -88,4 +136,9 @@ export function bytes(n) {
 
 export function clockTime(us) {
   return new Date(us / 1000).toLocaleTimeString(language.value === "zh" ? "zh-CN" : "en-GB", { hour: "2-digit", minute: "2-digit" });
+}
+
+export function fullTime(us) {
+  return us ? new Date(us / 1000).toLocaleString(language.value === "zh" ? "zh-CN" : "en-GB",
+    { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" }) : "";
 }

@@ -1,0 +1,24 @@
+// people.js - how a registered patient is told in one line.
+import { html } from "htm/preact";
+import { Mark } from "./parts.js";
+import { knows, say } from "./words.js";
+
+const plainDay = (text) => (/^\d{8}$/.test(text || "") ? `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}` : text || "");
+
+// Years since a birth date; months below two years.
+export function ageOf(birth, today = new Date()) {
+  const day = new Date(plainDay(birth));
+  if (Number.isNaN(day.getTime())) return "";
+  const months = (today.getFullYear() - day.getFullYear()) * 12 + today.getMonth() - day.getMonth() - (today.getDate() < day.getDate() ? 1 : 0);
+  return months < 24 ? say("age_months", months) : say("age_years", Math.floor(months / 12));
+}
+
+export const sexWord = (sex) => say({ M: "male", F: "female" }[sex] || "sex_other");
+export const personLine = (r) => [r.name, sexWord(r.sex), ageOf(r.birth), r.modality].filter(Boolean).join(" ");
+
+const COLOURS = { signed: "green", amended: "green", withdrawn: "red", unagreed: "red" };
+
+export function readState(r) {
+  const word = `read_${r.read_state}`;
+  return r.read_state && knows(word) ? html`<${Mark} colour=${COLOURS[r.read_state] || "grey"}>${say(word)}<//>` : null;
+}

@@ -1,0 +1,157 @@
+// register.js - the patient at the desk: who, what for, which phone; then the slip, the phone's code, urgency.
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { read as readCitizenId, tidy } from "./citizen_id.js";
+import { Dialog, Field, Mark, sentence, Work, Wrong } from "./parts.js";
+import { ageOf, personLine, readState, sexWord } from "./people.js";
+import { Slip } from "./slip.js";
+import { post } from "./state.js";
+import { clockTime, knows, say } from "./words.js";
+
+const MODALITIES = ["DX", "CT", "MR", "US", "MG", "ECG"];
+const COMPLAINTS = ["complaint_cough", "complaint_chest", "complaint_injury", "complaint_head"];
+const EMPTY = { name: "", citizen_id: "", sex: "", birth: "", phone: "", complaint: "", history: "", modality: "", urgent: false };
+
+function faultsOf(f) {
+  const faults = {};
+  const id = readCitizenId(f.citizen_id);
+  if (f.name.trim() === "") faults.name = "need_name";
+  if (id.fault) faults.citizen_id = id.fault;
+  if (!f.sex) faults.sex = "need_sex";
+  if (!f.birth) faults.birth = "need_birth";
+  if (f.phone.trim() !== "" && !/^\+?\d{5,15}$/.test(f.phone.normalize("NFKC").replace(/[\s-]/g, ""))) faults.phone = "bad_phone";
+  if (f.complaint.trim() === "") faults.complaint = "need_complaint";
+  if (!f.modality) faults.modality = "need_modality";
+  return faults;
+}
+
+function Complaint({ fields, set, error }) {
+  const add = (word) => set({ complaint: [fields.complaint.trim(), say(word)].filter(Boolean).join("，") });
+  return html`<div class="wide">
+    <${Field} label=${say("complaint")} name="complaint" value=${fields.complaint} error=${error} maxlength="500" onInput=${(v) => set({ complaint: v })} />
+    <div class="quick" role="group" aria-label=${say("complaint")}>${COMPLAINTS.map((word) => html`<button type="button" onClick=${() => add(word)}>${say(word)}</button>`)}</div>
+  </div>`;
+}
+
+function Form({ onMade }) {
+  const [fields, setFields] = useState(EMPTY);
+  const [faults, setFaults] = useState({});
+  const [wrong, setWrong] = useState("");
+  const set = (change) => {
+    setFields((old) => ({ ...old, ...change }));
+    setFaults((old) => Object.fromEntries(Object.entries(old).filter(([name]) => !(name in change))));
+  };
+  const told = (name) => faults[name] && say(faults[name]);
+  const onId = (typed) => {
+    const id = readCitizenId(typed);
+    set({ citizen_id: typed, ...(id.birth ? { birth: id.birth, sex: id.sex } : {}) });
+    setFaults((old) => ({ ...old, citizen_id: tidy(typed).length >= 18 ? id.fault : undefined }));
+  };
+  const submit = async (event) => {
+    event.preventDefault();
+    const found = faultsOf(fields);
+    setFaults(found);
+    setWrong("");
+    if (Object.keys(found).length > 0) return document.getElementById(`field-${Object.keys(found)[0]}`)?.focus();
+    try {
+      const made = await post("registrations", { ...fields, name: fields.name.trim(), citizen_id: tidy(fields.citizen_id),
+        birth: fields.birth.replace(/-/g, ""), phone: fields.phone.normalize("NFKC").replace(/[\s-]/g, "") });
+      setFields(EMPTY);
+      onMade(made.registration);
+    } catch (error) {
+      setWrong(sentence(error));
+    }
+  };
+  const on = (name) => (value) => set({ [name]: value });
+  return html`<form class="register" onSubmit=${submit} novalidate>
+    <h2>${say("register")}</h2>
+    <${Wrong}>${wrong}<//>
+    <div class="columns">
+      <${Field} label=${say("name")} name="name" value=${fields.name} onInput=${on("name")} error=${told("name")} autocomplete="off" maxlength="64" />
+      <${Field} label=${say("citizen_id")} hint=${say("citizen_id_hint")} name="citizen_id" value=${fields.citizen_id} onInput=${onId} error=${told("citizen_id")} autocomplete="off" maxlength="24" />
+      <${Field} label=${say("sex")} name="sex" value=${fields.sex} onInput=${on("sex")} error=${told("sex")}
+        options=${[["", say("choose")], ["M", say("male")], ["F", say("female")], ["O", say("sex_other")]]} />
+      <${Field} label=${say("birth")} name="birth" kind="date" value=${fields.birth} onInput=${on("birth")} error=${told("birth")} />
+      <${Field} label=${say("phone")} hint=${say("phone_hint")} name="phone" kind="tel" value=${fields.phone} onInput=${on("phone")} error=${told("phone")} autocomplete="off" maxlength="24" />
+      <${Field} label=${say("modality")} name="modality" value=${fields.modality} onInput=${on("modality")} error=${told("modality")}
+        options=${[["", say("choose")], ...MODALITIES.map((m) => [m, say(`modality_${m}`)])]} />
+      <${Complaint} fields=${fields} set=${set} error=${told("complaint")} />
+      <${Field} label=${say("history")} name="history" value=${fields.history} onInput=${on("history")} maxlength="500" />
+      <label class="tick"><input type="checkbox" name="urgent" checked=${fields.urgent} onChange=${(event) => set({ urgent: event.target.checked })} /> ${say("urgent")}</label>
+    </div>
+    <button type="submit" class="primary">${say("register_do")}</button>
+  </form>`;
+}
+
+// The phone is the patient's when the code sent to it is said at the desk.
+function Phone({ r, onClose }) {
+  const [otp, setOtp] = useState("");
+  const [wrong, setWrong] = useState("");
+  const word = `phone_${r.phone_state}`;
+  return html`<${Dialog} title=${say("phone_check")} onClose=${onClose}>
+    <p>${r.name} · <b>${r.phone}</b></p>
+    <${Wrong}>${wrong}<//>
+    ${r.phone_state && knows(word) && html`<p role="status"><${Mark} colour=${r.phone_state === "verified" ? "green" : "grey"}>${say(word)}<//></p>`}
+    ${r.phone_state !== "verified" && html`<p><${Work} onError=${setWrong} onClick=${() => post(`registrations/${r.registration}/phone-code`)}>${say("phone_send")}<//></p>
+      <${Field} label=${say("otp")} hint=${say("otp_hint")} name="otp" value=${otp} onInput=${setOtp} inputmode="numeric" autocomplete="off" maxlength="8" />`}
+    <div class="quick">
+      ${r.phone_state !== "verified" && html`<${Work} class="primary" disabled=${otp.trim() === ""} onError=${setWrong}
+        onClick=${() => post(`registrations/${r.registration}/phone-check`, { code: otp.normalize("NFKC").replace(/\D/g, "") })}>${say("check")}<//>`}
+      <button type="button" onClick=${onClose}>${say("shut")}</button>
+    </div>
+  <//>`;
+}
+
+function Urgent({ r, onClose }) {
+  const [reason, setReason] = useState("");
+  const [wrong, setWrong] = useState("");
+  const send = async () => {
+    await post(`registrations/${r.registration}/urgent`, { reason: reason.trim() });
+    onClose();
+  };
+  return html`<${Dialog} title=${say("urgent")} onClose=${onClose}>
+    <p>${personLine(r)}</p>
+    <${Wrong}>${wrong}<//>
+    <${Field} label=${say("urgent_reason")} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
+    <div class="quick"><${Work} class="danger" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say("urgent_do")}<//>
+      <button type="button" onClick=${onClose}>${say("shut")}</button></div>
+  <//>`;
+}
+
+function Registered({ r, open, studies }) {
+  const study = studies.find((s) => s.study === r.study);
+  return html`<li class="study ${r.is_urgent ? "red" : "grey"}" data-registration=${r.registration}>
+    <div class="what"><b>${r.name}</b><span class="quiet">${sexWord(r.sex)} ${ageOf(r.birth)} · ${clockTime(r.created_us)}</span></div>
+    <div class="how">
+      <span>${say(`modality_${r.modality}`)} · ${r.complaint}</span>
+      <span class="quiet">${r.accession} · ${study ? say("images", study) : say("no_study")}${r.is_told === false ? ` · ${say("untold")}` : ""}</span>
+      <span class="marks">${r.is_urgent && html`<${Mark} colour="red">${say("is_urgent")}<//>`}
+        ${r.phone ? html`<${Mark} colour=${r.phone_state === "verified" ? "green" : "grey"}>${say(r.phone_state === "verified" ? "phone_verified" : "phone_unverified")}<//>` : html`<${Mark} colour="grey">${say("no_phone")}<//>`}
+        ${r.slip_us > 0 && html`<${Mark} colour="green">${say("slip_printed")}<//>`} ${readState(r)}</span>
+    </div>
+    <div class="may">
+      <button type="button" onClick=${() => open("slip", r)}>${say(r.slip_us > 0 ? "slip_again" : "slip_print")}</button>
+      ${r.phone && r.phone_state !== "verified" && html`<button type="button" onClick=${() => open("phone", r)}>${say("phone_check")}</button>`}
+      ${!r.is_urgent && html`<button type="button" onClick=${() => open("urgent", r)}>${say("urgent")}</button>`}
+    </div>
+  </li>`;
+}
+
+export function Register({ now }) {
+  const registrations = now.registrations || [];
+  const [asked, setAsked] = useState(null); // {what, registration}
+  const [made, setMade] = useState("");
+  const close = () => setAsked(null);
+  const r = asked && registrations.find((one) => one.registration === asked.registration);
+  return html`<${Form} onMade=${setMade} />
+    ${made && html`<p class="done" role="status">${say("registered", made)}</p>`}
+    <section aria-labelledby="registered">
+      <h2 id="registered">${say("registered_today")}</h2>
+      ${registrations.length === 0 && html`<p class="quiet">${say("none_registered")}</p>`}
+      <ul class="studies">${registrations.map((one) => html`<${Registered} key=${one.registration} r=${one} studies=${now.studies}
+        open=${(what, of) => setAsked({ what, registration: of.registration })} />`)}</ul>
+    </section>
+    ${r && asked.what === "slip" && html`<${Slip} r=${r} clinic=${now.clinic || now.gateway} onClose=${close} />`}
+    ${r && asked.what === "phone" && html`<${Phone} r=${r} onClose=${close} />`}
+    ${r && asked.what === "urgent" && html`<${Urgent} r=${r} onClose=${close} />`}`;
+}

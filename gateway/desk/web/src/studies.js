@@ -1,0 +1,71 @@
+// studies.js - today's studies: what arrived, how far it is, whether the device may forget it, whose it is.
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { Mark, Work, Wrong } from "./parts.js";
+import { personLine, readState } from "./people.js";
+import { closeStudy, post } from "./state.js";
+import { clockTime, say } from "./words.js";
+
+// A device that knows no order number sends a study nobody can name: the technician says whose it is.
+function Attach({ study, registrations, onError }) {
+  const open = registrations.filter((r) => !r.study);
+  const [chosen, setChosen] = useState("");
+  if (open.length === 0) return html`<span class="quiet">${say("unattached")}</span>`;
+  const id = `attach-${study.study}`;
+  return html`<span class="attach">
+    <label for=${id}>${say("unattached")}</label>
+    <select id=${id} value=${chosen} onChange=${(event) => setChosen(event.target.value)}>
+      <option value="">${say("whose")}</option>
+      ${open.map((r) => html`<option value=${r.registration}>${personLine(r)}</option>`)}
+    </select>
+    <${Work} disabled=${chosen === ""} onError=${onError} onClick=${() => post(`registrations/${chosen}/attach`, { study: study.study })}>${say("attach")}<//>
+  </span>`;
+}
+
+function Study({ study, registrations }) {
+  const [wrong, setWrong] = useState("");
+  const n = study.counts;
+  const s = { ...study, at_centre: n.held + n.sealed + n.duplicate };
+  const colour = s.is_safe_to_delete ? "green" : s.word === "attention" ? "red" : "grey";
+  const owner = registrations.find((r) => r.registration === s.registration || (r.study && r.study === s.study));
+  return html`<li class="study ${colour}" data-study=${s.study}>
+    <div class="what">
+      <b>${s.modality || "?"} ${s.body_part}</b>
+      <span class="quiet">${s.device} · ${clockTime(s.first_arrival_us)}</span>
+    </div>
+    <div class="how">
+      <span>${say("images", s)}</span>
+      <span class="quiet">${say(s.word, s)}</span>
+      ${owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
+        : html`<${Attach} study=${s} registrations=${registrations} onError=${setWrong} />`}
+      <${Wrong}>${wrong}<//>
+    </div>
+    <div class="may">
+      <${Mark} colour=${colour}>${s.is_safe_to_delete ? "✓ " : ""}${say(s.is_safe_to_delete ? "delete_yes" : "delete_no")}<//>
+      ${!s.is_closed && s.word !== "receiving" && html`<${Work} onError=${setWrong} onClick=${() => closeStudy(s.study)}>${say("close")}<//>`}
+    </div>
+  </li>`;
+}
+
+function Refused({ list }) {
+  if (list.length === 0) return null;
+  return html`<section aria-labelledby="refused">
+    <h2 id="refused">${say("refused")}</h2>
+    <p class="quiet">${say("refused_why")}</p>
+    <ul class="rows">${list.map((r) => html`<li class="row">
+      <b>${r.calling}</b><span>${r.address}</span><span>${say("times", r.count)} · ${clockTime(r.last_us)}</span>
+      ${r.is_called_wrong && html`<span>${say("called_wrong", r)}</span>`}
+    </li>`)}</ul>
+  </section>`;
+}
+
+export function Studies({ now }) {
+  const registrations = now.registrations || [];
+  return html`<section aria-labelledby="studies">
+      <h2 id="studies">${say("studies")}</h2>
+      ${now.studies.length === 0 && html`<p class="quiet">${say("none")}</p>`}
+      <ul class="studies">${now.studies.map((study) => html`<${Study} key=${study.study} study=${study} registrations=${registrations} />`)}</ul>
+      ${now.older > 0 && html`<p class="quiet">${say("older", now.older)}</p>`}
+    </section>
+    <${Refused} list=${now.refused} />`;
+}
