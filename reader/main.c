@@ -318,23 +318,22 @@ stop_listeners(struct reader *r)
     http_server_stop(&r->staff);
 }
 
-static void
-stop_nothing(struct reader *r)
-{
-    (void)r;
-}
-
-/* Begun from the first on, ended from the last back; a stop must bear that its start did not run.
- */
+/* Begun from the first on. At the end first all hush, from the last back: what waits (streams, long
+ * polls, calls of the archive) returns, so that listeners can end; then all stop, from the last
+ * back. Both may be NULL, and must bear that their start did not run. */
 static const struct stage {
     const char *name;
     int (*start)(struct reader *r, struct err *err);
+    void (*hush)(struct reader *r);
     void (*stop)(struct reader *r);
 } stages[] = {
-    {"identity", start_identity, stop_identity}, {"database", start_database, stop_database},
-    {"people", start_people, stop_people},       {"door", start_door, stop_door},
-    {"staff", start_staff, stop_nothing},        {"patient", start_patient, stop_nothing},
-    {"link", start_link, stop_listeners},
+    {"identity", start_identity, NULL, stop_identity},
+    {"database", start_database, NULL, stop_database},
+    {"people", start_people, NULL, stop_people},
+    {"door", start_door, NULL, stop_door},
+    {"staff", start_staff, NULL, NULL},
+    {"patient", start_patient, NULL, NULL},
+    {"link", start_link, NULL, stop_listeners},
 };
 
 static int
@@ -353,7 +352,11 @@ static void
 stop(struct reader *r)
 {
     for (size_t i = ARRAY_LEN(stages); i > 0; i--)
-        stages[i - 1].stop(r);
+        if (stages[i - 1].hush != NULL)
+            stages[i - 1].hush(r);
+    for (size_t i = ARRAY_LEN(stages); i > 0; i--)
+        if (stages[i - 1].stop != NULL)
+            stages[i - 1].stop(r);
 }
 
 /* Signals are for the main thread alone: it waits for one that ends the service. */
@@ -407,12 +410,32 @@ run_load(struct reader *r, char **args, struct err *err)
     return err_set(err, ERR_FATAL, "load %s: not built yet", args[0]);
 }
 
+/* For the organisation named, or the one this reader is enrolled for. Nothing is audited: the
+ * service may be running, and holds the log; the code's use is. */
 static int
 run_first_admin(struct reader *r, char **args, struct err *err)
 {
-    (void)r;
-    (void)args;
-    return err_set(err, ERR_FATAL, "first-admin: not built yet");
+    char code[PEOPLE_CODE_TEXT];
+    const char *org = args[0];
+    int rc = -1;
+
+    if (make_folders(r, err) < 0)
+        return -1;
+    if (org == NULL && enrol_load(r->identity_dir, &r->identity, err) == 0) {
+        r->is_enrolled = true;
+        org = r->identity.tenant;
+    }
+    if (org == NULL)
+        return err_context(err, "not enrolled yet: name the organisation");
+    if (start_database(r, err) == 0 && start_people(r, err) == 0 &&
+        people_first_code(r->people, org, code, err) == 0) {
+        printf("organisation %s, good once within the hour:\n%s\n", org, code);
+        rc = 0;
+    }
+    stop_people(r);
+    stop_database(r);
+    stop_identity(r);
+    return rc;
 }
 
 static int

@@ -47,6 +47,40 @@ http_peer(const struct http_request *req)
     return req->conn->peer;
 }
 
+/* Only one of ours is asked: who comes straight may write what he likes. */
+static bool
+has_proxy(const struct http_request *req)
+{
+    const struct http_options *o = &req->server->options;
+
+    return req->server->unix_path != NULL ||
+           (req->server->is_loopback && o->hosts != NULL && o->hosts[0] != '\0');
+}
+
+void
+http_address(const struct http_request *req, char out[64])
+{
+    const char *peer = req->conn->peer, *end = strrchr(peer, ':');
+    const char *told = has_proxy(req) ? http_header(req, "X-Forwarded-For") : NULL;
+    const char *last = told != NULL ? strrchr(told, ',') : NULL;
+
+    if (told != NULL) {
+        last = last != NULL ? last + 1 : told;
+        last += strspn(last, " ");
+        if (last[0] != '\0' && strspn(last, "0123456789abcdefABCDEF.:") == strlen(last)) {
+            snprintf(out, 64, "%s", last);
+            return;
+        }
+    }
+    snprintf(out, 64, "%.*s", end != NULL ? (int)(end - peer) : (int)strlen(peer), peer);
+}
+
+const char *
+http_session(const struct http_request *req)
+{
+    return req->session;
+}
+
 const char *
 http_id(const struct http_request *req)
 {
@@ -437,9 +471,10 @@ settle_caller(struct http_request *req)
     }
     if (conn->peer_state == HTTP_PEER_GOOD && (route->callers & conn->certificate.kind))
         req->caller = conn->certificate;
-    else if (session != NULL)
+    else if (session != NULL) {
         req->caller.kind = session_kind;
-    else if ((route->callers & HTTP_TOKEN) && bearer != NULL)
+        req->session = session;
+    } else if ((route->callers & HTTP_TOKEN) && bearer != NULL)
         req->caller.kind = HTTP_TOKEN;
     else if (conn->peer_state == HTTP_PEER_GOOD && !(route->callers & SESSION_KINDS))
         http_request_refuse(req, 403, "A certificate of this kind may not do this.");

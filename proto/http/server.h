@@ -127,6 +127,11 @@ const char *http_method(const struct http_request *req); /* as sent: HEAD stays 
 const char *http_path(const struct http_request *req);   /* as sent, not decoded */
 const char *http_peer(const struct http_request *req);   /* "10.0.0.7:41234", "unix" */
 const char *http_id(const struct http_request *req);     /* the id errors quote */
+/* Who asks, without a port: "10.0.0.7". Behind a proxy of ours (a unix socket; loopback with hosts
+ * set) what it says last in X-Forwarded-For. For limits by address; out has 64 bytes. */
+void http_address(const struct http_request *req, char out[64]);
+/* The cookie's value of a caller by session; NULL for others. */
+const char *http_session(const struct http_request *req);
 /* A segment of the path, decoded; the name must be in the pattern. */
 const char *http_param(const struct http_request *req, const char *name);
 /* Query values, decoded after splitting; NULL: not there. "a=1&a=2": index 0, 1. */
@@ -158,7 +163,11 @@ void http_answer_file(struct http_response *res, int status, const char *type, i
                       uint64_t offset, uint64_t size);
 /* Bytes as the client takes them. read: fill up to n bytes, *out_n = 0 ends the answer; -1 breaks
  * the connection off, so that the client sees that it is not whole. size: UINT64_MAX = unknown.
- * free_user runs exactly once, also if the client leaves. Both run in the connection's thread. */
+ * free_user runs exactly once, also if the client leaves. Both run in the connection's thread.
+ * What read gives leaves at once, so it may block until there is something to tell (Server-Sent
+ * Events): it looks at http_is_gone() every second or so and then ends, and gives a comment line
+ * now and then, since only a write shows that a client is gone without a word. The request may be
+ * looked at in read, not in free_user. */
 typedef int (*http_read_fn)(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err);
 void http_answer_stream(struct http_response *res, int status, const char *type, uint64_t size,
                         http_read_fn read, void (*free_user)(void *user), void *user);

@@ -98,6 +98,7 @@ struct http_request {
     const struct http_table *table;
     const struct http_route *route;
     struct http_caller caller;
+    const char *session; /* the cookie's value; NULL: not by session */
     struct buf body;
     uint64_t body_n;
     void *state;

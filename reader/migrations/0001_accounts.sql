@@ -39,3 +39,13 @@ CREATE TABLE login_failures (
     count   integer NOT NULL,
     last_us bigint NOT NULL
 );
+
+-- Who looked at what, for the patient's own question; the audit trail has it too.
+CREATE TABLE looks (
+    tenant     text NOT NULL,
+    study      text NOT NULL,
+    at_us      bigint NOT NULL,
+    account_id bigint NOT NULL REFERENCES accounts,
+    what       text NOT NULL
+);
+CREATE INDEX looks_study ON looks (tenant, study, at_us);

@@ -8,30 +8,16 @@
 
 #include "proto/base/log.h"
 #include "reader/people/people.h"
-#include "tests/support/pg_cluster.h"
+#include "tests/support/reader_db.h"
 
-static struct pg_cluster *cluster;
-static struct pg *pg;
+static struct reader_db db;
 
 static int
 start(void **state)
 {
-    static const char *const queries[] = {"reader/", NULL};
-    struct pg_options o = {
-        .query_files = queries, .migrations = "reader/migrations/", .connections = 4};
-    struct err err = {0};
-    char *conninfo;
-
     (void)state;
     log_set_level(LOG_ERROR);
-    cluster = pg_cluster_start();
-    if (cluster == NULL)
-        return 0;
-    conninfo = pg_cluster_database(cluster, "people");
-    o.conninfo = conninfo;
-    if (pg_open(&o, &pg, &err) < 0)
-        fail_msg("%s", err.text);
-    free(conninfo);
+    reader_db_start(&db);
     return 0;
 }
 
@@ -39,9 +25,7 @@ static int
 stop(void **state)
 {
     (void)state;
-    pg_close(&pg);
-    if (cluster != NULL)
-        pg_cluster_remove(&cluster);
+    reader_db_stop(&db);
     return 0;
 }
 
@@ -60,9 +44,9 @@ an_account_put_twice_is_one_and_takes_what_is_new(void **state)
     int64_t id = 0, again = 0;
 
     (void)state;
-    if (pg == NULL)
+    if (db.pg == NULL)
         skip();
-    assert_int_equal(pg_get(pg, &conn, &err), 0);
+    assert_int_equal(pg_get(db.pg, &conn, &err), 0);
     assert_int_equal(people_put(conn, &a, &id, &err), 0);
     a.roles = ROLE_DOCTOR | ROLE_REVIEWER;
     a.password = NULL;
@@ -100,9 +84,9 @@ accounts_that_cannot_be_are_refused(void **state)
     int64_t id;
 
     (void)state;
-    if (pg == NULL)
+    if (db.pg == NULL)
         skip();
-    assert_int_equal(pg_get(pg, &conn, &err), 0);
+    assert_int_equal(pg_get(db.pg, &conn, &err), 0);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_int_equal(people_put(conn, &rows[i], &id, &err), -1);
         assert_int_equal(err.kind, ERR_REJECT);
