@@ -4,7 +4,7 @@ CREATE TABLE organisations (
     code text PRIMARY KEY,
     name text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('province', 'city', 'county', 'township')),
-    parent text REFERENCES organisations,
+    parent text REFERENCES organisations DEFERRABLE INITIALLY DEFERRED,
     path text NOT NULL, -- '/province/city/county/township/': all above it and itself
     changed_at_us bigint NOT NULL
 );
@@ -79,6 +79,7 @@ CREATE TABLE reads (
     assigned_to text,
     assigned_at_us bigint NOT NULL DEFAULT 0,
     passed_over text, -- let the read go last: another one is chosen if there is one
+    look_at_us bigint NOT NULL DEFAULT 0, -- nobody could be chosen: not before this time again
     reason text NOT NULL DEFAULT '',
     reason_en text NOT NULL DEFAULT '',
     claimed_by text,
@@ -155,3 +156,54 @@ CREATE TABLE intake_aside (
     next_at_us bigint NOT NULL,
     PRIMARY KEY (tenant, study_uid)
 );
+
+-- How long a lease lasts, set by the service at its start.
+CREATE TABLE assign_settings (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    lease_short_us bigint NOT NULL,
+    lease_long_us bigint NOT NULL,
+    loads bigint NOT NULL DEFAULT 0 -- how often master data were loaded: a running service looks again
+);
+INSERT INTO assign_settings (lease_short_us, lease_long_us) VALUES (1200000000, 3600000000);
+
+CREATE FUNCTION lease_us(modality text) RETURNS bigint LANGUAGE sql STABLE AS
+    $$SELECT CASE WHEN $1 IN ('CT', 'MR', 'PT', 'NM', 'XA', 'MG') THEN s.lease_long_us ELSE s.lease_short_us END
+      FROM assign_settings s$$;
+
+-- Who sees a read (assign.h, rights): own = the caller's organisation, login = a doctor, above = a supervisor's organisation;
+-- each NULL where the caller has no such role.
+CREATE FUNCTION read_is_seen(r reads, own text, login text, above text) RETURNS boolean LANGUAGE sql STABLE AS
+    $$SELECT coalesce(r.tenant = own, false)
+      OR (login IS NOT NULL AND EXISTS (SELECT FROM agreements a JOIN affiliations f ON f.org = a.invited
+          WHERE a.code = r.agreement AND a.version = r.agreement_version AND f.login = read_is_seen.login))
+      OR (above IS NOT NULL AND EXISTS (SELECT FROM organisations o JOIN organisations s ON s.code = above
+          WHERE o.code = r.tenant AND starts_with(o.path, s.path)))$$;
+
+-- May this doctor read it at this time: agreement, licence in force, modalities. Duty is another matter.
+CREATE FUNCTION doctor_fits(r reads, login text, at_us bigint) RETURNS boolean LANGUAGE sql STABLE AS
+    $$SELECT EXISTS (SELECT FROM agreements a JOIN affiliations f ON f.org = a.invited JOIN doctors d ON d.login = f.login
+        WHERE a.code = r.agreement AND a.version = r.agreement_version AND d.login = doctor_fits.login
+          AND d.valid_from_us <= at_us AND at_us < d.valid_until_us AND r.modalities <@ d.modalities)$$;
+
+-- A read as lists show it; the order of the columns is known to reader/assign/rows.c.
+CREATE VIEW read_rows AS
+SELECT r.id, r.tenant, coalesce(c.name, r.tenant) AS clinic, r.study_uid, r.modality,
+    array_to_string(r.modalities, ' ') AS modalities, r.body_part, r.description, r.accession, r.patient_name, r.patient_id,
+    r.issuer, r.sex, r.age, r.birth, r.study_date, r.study_time, r.state, r.is_emergency,
+    coalesce(r.assigned_to, '') AS assigned_to, coalesce(d.name, r.assigned_to, '') AS assigned_name, r.reason, r.reason_en,
+    coalesce(r.claimed_by, '') AS claimed_by, coalesce(h.name, r.claimed_by, '') AS claimed_name, r.lease_until_us,
+    coalesce(r.author, '') AS author, coalesce(r.reviewer, '') AS reviewer, r.closed_at_us, r.due_at_us,
+    r.revision, r.instances, r.whole, r.version, r.covered_revision, r.covered, r.is_preliminary, r.is_late,
+    coalesce(a.code, '') AS agreement, coalesce(a.version, 0) AS agreement_version,
+    coalesce(a.may_read_alone, false) AS may_read_alone, coalesce(a.inviting, '') AS inviting, coalesce(a.invited, '') AS invited,
+    coalesce(oi.name, '') AS inviting_name, coalesce(od.name, '') AS invited_name,
+    coalesce(r.registration, '') AS registration, coalesce(q.complaint, '') AS complaint, coalesce(q.history, '') AS history,
+    coalesce(q.clinic_phone, '') AS clinic_phone
+FROM reads r
+LEFT JOIN organisations c ON c.code = r.tenant
+LEFT JOIN agreements a ON a.code = r.agreement AND a.version = r.agreement_version
+LEFT JOIN organisations oi ON oi.code = a.inviting
+LEFT JOIN organisations od ON od.code = a.invited
+LEFT JOIN doctors d ON d.login = r.assigned_to
+LEFT JOIN doctors h ON h.login = r.claimed_by
+LEFT JOIN orders q ON q.tenant = r.tenant AND q.registration = r.registration;

@@ -1,0 +1,91 @@
+-- The archive's events become reads.
+
+-- name: intake_cursor
+SELECT seq FROM intake_cursor
+
+-- name: intake_cursor_lock
+SELECT seq FROM intake_cursor FOR UPDATE
+
+-- name: intake_cursor_set
+UPDATE intake_cursor SET seq = $1
+
+-- name: intake_find
+SELECT id, revision, instances, state FROM reads WHERE tenant = $1 AND study_uid = $2 FOR UPDATE
+
+-- name: intake_new
+INSERT INTO reads (tenant, study_uid, state, revision, instances, whole, closed_at_us, made_at_us, changed_at_us,
+    modality, modalities, body_part, description, accession, study_date, study_time, issuer, patient_id, patient_name,
+    sex, age, birth, reason, reason_en)
+VALUES ($1, $2, 'unagreed', $3, $4, $5, $6, $7, $7, '', '{}', '', '', '', '', '', '', '', '', '', '', '', $8, $9)
+RETURNING id
+
+-- name: intake_facts
+UPDATE reads SET modality = coalesce((string_to_array($2, '\'))[1], ''),
+    modalities = array_remove(string_to_array($2, '\'), ''), body_part = $3, description = $4, accession = $5, study_date = $6,
+    study_time = $7, issuer = $8, patient_id = $9, patient_name = $10, sex = $11, age = $12, birth = $13,
+    whole = greatest(whole, least($14, instances))
+WHERE id = $1
+
+-- name: intake_late
+UPDATE reads SET revision = $2, instances = $3, changed_at_us = $4,
+    due_at_us = CASE WHEN state IN ('signed', 'amended') THEN $4 + coalesce((SELECT CASE WHEN reads.is_emergency
+        THEN a.emergency_us ELSE a.routine_us END FROM agreements a
+        WHERE a.code = reads.agreement AND a.version = reads.agreement_version), 0) ELSE due_at_us END
+WHERE id = $1
+
+-- name: intake_whole
+UPDATE reads SET whole = $2, changed_at_us = $3 WHERE id = $1
+
+-- name: aside_put
+INSERT INTO intake_aside (tenant, study_uid, seq, next_at_us) VALUES ($1, $2, $3, $4)
+ON CONFLICT (tenant, study_uid) DO UPDATE SET next_at_us = $4
+
+-- name: aside_due
+SELECT tenant, study_uid, tries FROM intake_aside WHERE next_at_us <= $1 ORDER BY next_at_us LIMIT 50
+
+-- name: aside_later
+UPDATE intake_aside SET tries = tries + 1, next_at_us = $3 WHERE tenant = $1 AND study_uid = $2
+
+-- name: aside_soon
+UPDATE intake_aside SET next_at_us = 0 WHERE tenant = $1 AND study_uid = $2
+
+-- name: aside_next
+SELECT min(next_at_us) FROM intake_aside
+
+-- name: aside_done
+DELETE FROM intake_aside WHERE tenant = $1 AND study_uid = $2
+
+-- name: order_put
+INSERT INTO orders (tenant, registration, study_uid, accession, complaint, history, clinic_phone, is_urgent, urgent_reason,
+    changed_at_us)
+VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (tenant, registration) DO UPDATE SET study_uid = coalesce(EXCLUDED.study_uid, orders.study_uid),
+    accession = EXCLUDED.accession, complaint = EXCLUDED.complaint, history = EXCLUDED.history,
+    clinic_phone = EXCLUDED.clinic_phone, is_urgent = orders.is_urgent OR EXCLUDED.is_urgent,
+    urgent_reason = CASE WHEN EXCLUDED.urgent_reason <> '' THEN EXCLUDED.urgent_reason ELSE orders.urgent_reason END,
+    changed_at_us = EXCLUDED.changed_at_us
+
+-- The read an order is about: told by the desk, or the one study with its accession number. A study that was attached to
+-- another registration by hand is not taken over by number.
+-- name: order_read
+SELECT r.id, coalesce(r.registration, '') FROM orders q JOIN reads r ON r.tenant = q.tenant
+    AND (r.study_uid = q.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND r.accession = q.accession
+        AND (r.registration IS NULL OR r.registration = q.registration)))
+WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id DESC LIMIT 1
+
+-- The order a fresh read is about.
+-- name: order_of_read
+SELECT q.registration, q.is_urgent, q.urgent_reason FROM reads r JOIN orders q ON q.tenant = r.tenant
+    AND (q.study_uid = r.study_uid OR (q.study_uid IS NULL AND r.accession <> '' AND q.accession = r.accession))
+WHERE r.id = $1 ORDER BY q.study_uid IS NULL, q.changed_at_us DESC LIMIT 1
+
+-- name: order_urgent
+SELECT is_urgent, urgent_reason FROM orders WHERE tenant = $1 AND registration = $2
+
+-- name: order_attach
+UPDATE reads SET registration = $2, changed_at_us = $3 WHERE id = $1
+
+-- A registration belongs to one study: what it was attached to before lets it go.
+-- name: order_detach
+UPDATE reads SET registration = NULL, changed_at_us = $3 WHERE tenant = (SELECT tenant FROM reads WHERE id = $1)
+    AND registration = $2 AND id <> $1

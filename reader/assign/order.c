@@ -1,0 +1,169 @@
+/* order.c - what the clinic says about a study: its registration, and how urgent it is. */
+#include "reader/assign/assign_own.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+
+#include <string.h>
+
+static int
+words_json(struct buf *b, const char *key, const char *word, const char *reason)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, b);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, key, word);
+    if (reason != NULL && reason[0] != '\0')
+        jsonw_text(&w, "reason", reason);
+    jsonw_end(&w);
+    return buf_is_over(b) ? -1 : 0;
+}
+
+int
+assign_urgency_put(struct pg_conn *conn, int64_t read_id, const char *actor, bool is_emergency,
+                   const char *reason, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    struct buf detail;
+    int state, rc = -1;
+
+    buf_init(&detail, 8192);
+    if (reason == NULL || reason[0] == '\0') {
+        err_set(err, ERR_REJECT, "a reason is due");
+        goto out;
+    }
+    if (pg_run(conn, "assign_lock", PG_ARGS(PG_INT(read_id)), &rows, err) < 0)
+        goto out;
+    if (pg_rows_count(rows) == 0) {
+        err_set(err, ERR_NOT_FOUND, "no such read");
+        goto out;
+    }
+    state = read_state_from_word(pg_text(rows, 0, 0));
+    if (state == READ_SIGNED || state == READ_AMENDED || state == READ_WITHDRAWN) {
+        err_set(err, ERR_CONFLICT, "the read is done");
+        goto out;
+    }
+    if (pg_truth(rows, 0, 8) == is_emergency) {
+        rc = 0; /* it is so already */
+        goto out;
+    }
+    if (words_json(&detail, "urgency", is_emergency ? "emergency" : "routine", reason) < 0) {
+        err_set(err, ERR_REJECT, "the reason is too long");
+        goto out;
+    }
+    if (pg_run(conn, "assign_urgency",
+               PG_ARGS(PG_INT(read_id), PG_BOOL(is_emergency), PG_INT(clock_wall_us())), NULL,
+               err) == 0)
+        rc = assign_note(conn, read_id, actor, READ_NOTE_URGENCY, buf_text(&detail), err);
+out:
+    buf_fini(&detail);
+    pg_rows_free(&rows);
+    return rc;
+}
+
+/* Urgent, unless the read is done already. */
+static int
+make_urgent(struct pg_conn *conn, int64_t read_id, const char *actor, const char *reason,
+            struct err *err)
+{
+    const char *why = reason[0] != '\0' ? reason : "registered as urgent";
+
+    if (assign_urgency_put(conn, read_id, actor, true, why, err) < 0)
+        return err->kind == ERR_CONFLICT ? 0 : -1;
+    return 0;
+}
+
+static int
+attach(struct pg_conn *conn, int64_t read_id, const char *registration, const char *actor,
+       struct err *err)
+{
+    struct buf detail;
+    int rc = -1;
+
+    buf_init(&detail, 4096);
+    if (words_json(&detail, "registration", registration, NULL) < 0)
+        err_set(err, ERR_REJECT, "the registration's number is too long");
+    else if (pg_run(conn, "order_detach",
+                    PG_ARGS(PG_INT(read_id), PG_TEXT(registration), PG_INT(clock_wall_us())), NULL,
+                    err) == 0 &&
+             pg_run(conn, "order_attach",
+                    PG_ARGS(PG_INT(read_id), PG_TEXT(registration), PG_INT(clock_wall_us())), NULL,
+                    err) == 0)
+        rc = assign_note(conn, read_id, actor, READ_NOTE_ORDER, buf_text(&detail), err);
+    buf_fini(&detail);
+    return rc;
+}
+
+/* The read that the order is about, if it is here. */
+static int
+attach_order(struct pg_conn *conn, const struct read_order *order, struct err *err)
+{
+    struct pg_rows *rows = NULL, *urgent = NULL;
+    int64_t read_id;
+    int rc = -1;
+
+    if (pg_run(conn, "order_read", PG_ARGS(PG_TEXT(order->tenant), PG_TEXT(order->registration)),
+               &rows, err) < 0 ||
+        pg_run(conn, "order_urgent", PG_ARGS(PG_TEXT(order->tenant), PG_TEXT(order->registration)),
+               &urgent, err) < 0)
+        goto out;
+    if (pg_rows_count(rows) == 0) {
+        rc = 0;
+        goto out;
+    }
+    read_id = pg_int(rows, 0, 0);
+    if (strcmp(pg_text(rows, 0, 1), order->registration) != 0 &&
+        attach(conn, read_id, order->registration, order->actor, err) < 0)
+        goto out;
+    if (pg_truth(urgent, 0, 0) &&
+        make_urgent(conn, read_id, order->actor, pg_text(urgent, 0, 1), err) < 0)
+        goto out;
+    rc = 0;
+out:
+    pg_rows_free(&urgent);
+    pg_rows_free(&rows);
+    return rc;
+}
+
+int
+assign_order_put(struct pg_conn *conn, const struct read_order *order, struct err *err)
+{
+    const char *study = order->study != NULL ? order->study : "";
+    const char *why = order->urgent_reason != NULL ? order->urgent_reason : "";
+
+    if (order->registration[0] == '\0' || (study[0] != '\0' && !uid_is_valid(study, true)))
+        return err_set(err, ERR_REJECT, "registration or study cannot be used");
+    if (pg_run(conn, "order_put",
+               PG_ARGS(PG_TEXT(order->tenant), PG_TEXT(order->registration), PG_TEXT(study),
+                       PG_TEXT(order->accession != NULL ? order->accession : ""),
+                       PG_TEXT(order->complaint != NULL ? order->complaint : ""),
+                       PG_TEXT(order->history != NULL ? order->history : ""),
+                       PG_TEXT(order->clinic_phone != NULL ? order->clinic_phone : ""),
+                       PG_BOOL(order->is_urgent), PG_TEXT(why), PG_INT(clock_wall_us())),
+               NULL, err) < 0)
+        return -1;
+    return attach_order(conn, order, err);
+}
+
+int
+order_find_for(struct pg_conn *conn, int64_t read_id, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = -1;
+
+    if (pg_run(conn, "order_of_read", PG_ARGS(PG_INT(read_id)), &rows, err) < 0)
+        return -1;
+    if (pg_rows_count(rows) == 0) {
+        rc = 0;
+        goto out;
+    }
+    if (attach(conn, read_id, pg_text(rows, 0, 0), "system", err) < 0 ||
+        (pg_truth(rows, 0, 1) &&
+         make_urgent(conn, read_id, "system", pg_text(rows, 0, 2), err) < 0))
+        goto out;
+    rc = 0;
+out:
+    pg_rows_free(&rows);
+    return rc;
+}

@@ -1,0 +1,456 @@
+/* routes.c - the worklist, one read, its lease and urgency, as JSON below /api/v1. */
+#include "reader/assign/assign_own.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/http/json.h"
+#include "proto/render/report_pdf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANSWER_BYTES = 16 << 20, REASON_BYTES = 2000 };
+
+int
+route_caller(struct http_request *req, struct pg_conn *conn, struct person *out, struct err *err)
+{
+    return people_of_caller(conn, http_caller(req), out, err);
+}
+
+int
+route_read_id(struct http_request *req, int64_t *out, struct err *err)
+{
+    uint64_t id;
+
+    if (text_to_u64(http_param(req, "read"), INT64_MAX, &id) < 0)
+        return err_set(err, ERR_NOT_FOUND, "no such read");
+    *out = (int64_t)id;
+    return 0;
+}
+
+void
+json_time(struct jsonw *w, const char *key, int64_t at_us)
+{
+    char text[40];
+
+    if (at_us == 0) {
+        jsonw_null(w, key);
+        return;
+    }
+    clock_text(at_us, text);
+    jsonw_text(w, key, text);
+}
+
+/* {login, name}, or null for nobody. */
+static void
+json_person(struct jsonw *w, const char *key, const char *login, const char *name)
+{
+    if (login[0] == '\0') {
+        jsonw_null(w, key);
+        return;
+    }
+    jsonw_object(w, key);
+    jsonw_text(w, "login", login);
+    jsonw_text(w, "name", name);
+    jsonw_end(w);
+}
+
+static void
+json_patient(struct jsonw *w, const struct read_row *row)
+{
+    char name[ASSIGN_TEXT];
+
+    report_pdf_person_name(row->patient_name, name, sizeof name);
+    jsonw_object(w, "patient");
+    jsonw_text(w, "name", name);
+    jsonw_text(w, "sex", row->sex);
+    jsonw_text(w, "age", row->age);
+    jsonw_text(w, "birth", row->birth);
+    jsonw_text(w, "id", row->patient_id);
+    jsonw_end(w);
+}
+
+static void
+json_report(struct jsonw *w, const struct read_row *row)
+{
+    jsonw_uint(w, "revision", row->revision);
+    jsonw_uint(w, "received", row->instances);
+    jsonw_uint(w, "whole", row->whole);
+    jsonw_uint(w, "version", row->version);
+    if (row->version > 0)
+        jsonw_uint(w, "covered", row->covered);
+    else
+        jsonw_null(w, "covered");
+    jsonw_bool(w, "is_late", row->is_late);
+    jsonw_bool(w, "is_preliminary", row->is_preliminary);
+}
+
+void
+row_json(struct jsonw *w, const struct read_row *row)
+{
+    jsonw_int(w, "read", row->read_id);
+    jsonw_text(w, "tenant", row->tenant);
+    jsonw_text(w, "clinic", row->clinic);
+    jsonw_text(w, "study", row->study);
+    jsonw_text(w, "modality", row->modality);
+    jsonw_text(w, "modalities", row->modalities);
+    jsonw_text(w, "body_part", row->body_part);
+    jsonw_text(w, "description", row->description);
+    jsonw_text(w, "accession", row->accession);
+    jsonw_text(w, "study_date", row->study_date);
+    jsonw_text(w, "study_time", row->study_time);
+    json_patient(w, row);
+    jsonw_text(w, "urgency", row->is_emergency ? "emergency" : "routine");
+    jsonw_text(w, "state", read_state_word(row->state));
+    json_person(w, "assigned_to", row->assigned_to, row->assigned_name);
+    jsonw_text(w, "reason", row->reason);
+    jsonw_text(w, "reason_en", row->reason_en);
+    json_person(w, "claimed_by", row->claimed_by, row->claimed_name);
+    json_time(w, "lease_until", row->lease_until_us);
+    jsonw_text(w, "author", row->author[0] != '\0' ? row->author : NULL);
+    jsonw_text(w, "reviewer", row->reviewer[0] != '\0' ? row->reviewer : NULL);
+    json_time(w, "closed_at", row->closed_at_us);
+    json_time(w, "due_at", row->due_at_us);
+    json_report(w, row);
+    jsonw_text(w, "complaint", row->complaint);
+}
+
+/* ---- GET worklist ---- */
+struct asked {
+    const char *state, *modality, *mine;
+};
+
+static int
+read_asked(struct http_request *req, const struct person *who, struct asked *out, struct err *err)
+{
+    const char *mine = http_query(req, "mine");
+
+    out->state = http_query(req, "state") != NULL ? http_query(req, "state") : "";
+    out->modality = http_query(req, "modality") != NULL ? http_query(req, "modality") : "";
+    out->mine = mine != NULL && strcmp(mine, "1") == 0 ? who->login : "";
+    if (out->state[0] != '\0' && strcmp(out->state, "open") != 0 &&
+        strcmp(out->state, "done") != 0 && read_state_from_word(out->state) < 0)
+        return err_set(err, ERR_REJECT, "state: no such state");
+    return 0;
+}
+
+static void
+put_worklist(struct jsonw *w, const struct pg_rows *rows, int64_t change)
+{
+    struct read_row *row = mem_new(sizeof *row);
+
+    jsonw_object(w, NULL);
+    jsonw_array(w, "items");
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        read_row_fill(rows, i, row);
+        jsonw_object(w, NULL);
+        row_json(w, row);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    jsonw_int(w, "change", change);
+    jsonw_end(w);
+    free(row);
+}
+
+int
+route_worklist(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct assign *a = http_user(req);
+    struct pg_conn *conn = NULL;
+    struct pg_rows *rows = NULL, *last = NULL;
+    struct person who;
+    struct seer seer;
+    struct asked asked;
+    struct buf json;
+    struct jsonw w;
+    int rc = -1;
+
+    buf_init(&json, ANSWER_BYTES);
+    jsonw_init(&w, &json);
+    if (pg_get(a->options.pg, &conn, err) < 0 || route_caller(req, conn, &who, err) < 0 ||
+        read_asked(req, &who, &asked, err) < 0)
+        goto out;
+    seer_of(&who, &seer);
+    /* the number first: what is written between the two is told again, never missed */
+    if (pg_run(conn, "assign_log_last", PG_NO_ARGS, &last, err) < 0 ||
+        pg_run(conn, "assign_worklist",
+               PG_ARGS(PG_TEXT(seer.own), PG_TEXT(seer.login), PG_TEXT(seer.above),
+                       PG_TEXT(asked.state), PG_TEXT(asked.modality), PG_TEXT(asked.mine),
+                       PG_INT(clock_wall_us())),
+               &rows, err) < 0)
+        goto out;
+    put_worklist(&w, rows, pg_int(last, 0, 0));
+    http_answer_buf(res, 200, "application/json", &json);
+    rc = 0;
+out:
+    pg_rows_free(&rows);
+    pg_rows_free(&last);
+    pg_put(&conn);
+    buf_fini(&json);
+    return rc;
+}
+
+/* ---- GET reads/{read} ---- */
+struct log_writer {
+    struct jsonw *w;
+};
+
+static int
+put_log(void *user, const struct read_log *e, struct err *err)
+{
+    struct log_writer *l = user;
+
+    (void)err;
+    jsonw_object(l->w, NULL);
+    json_time(l->w, "at", e->at_us);
+    jsonw_text(l->w, "actor", e->actor);
+    jsonw_text(l->w, "event", read_event_word(e->event));
+    jsonw_raw(l->w, "detail", e->detail, strlen(e->detail));
+    jsonw_end(l->w);
+    return 0;
+}
+
+static int
+put_priors(struct jsonw *w, struct pg_conn *conn, int64_t read_id, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(conn, "assign_priors", PG_ARGS(PG_INT(read_id)), &rows, err) < 0)
+        return -1;
+    jsonw_array(w, "priors");
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        jsonw_object(w, NULL);
+        jsonw_text(w, "study", pg_text(rows, i, 0));
+        jsonw_text(w, "date", pg_text(rows, i, 1));
+        jsonw_text(w, "modality", pg_text(rows, i, 2));
+        jsonw_text(w, "description", pg_text(rows, i, 3));
+        jsonw_text(w, "body_part", pg_text(rows, i, 7));
+        jsonw_int(w, "read", pg_int(rows, i, 4));
+        jsonw_text(w, "report_state", pg_int(rows, i, 6) > 0 ? pg_text(rows, i, 5) : NULL);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    pg_rows_free(&rows);
+    return 0;
+}
+
+static void
+put_agreement(struct jsonw *w, const struct read_row *row)
+{
+    if (row->agreement[0] == '\0') {
+        jsonw_null(w, "agreement");
+        return;
+    }
+    jsonw_object(w, "agreement");
+    jsonw_text(w, "code", row->agreement);
+    jsonw_uint(w, "version", row->agreement_version);
+    jsonw_bool(w, "may_read_alone", row->may_read_alone);
+    jsonw_text(w, "inviting", row->inviting_name);
+    jsonw_text(w, "invited", row->invited_name);
+    jsonw_end(w);
+}
+
+/* What this person may do to it now; the pages show it, the routes check it again. */
+static void
+put_may(struct jsonw *w, struct pg_conn *conn, const struct person *who, const struct read_row *row)
+{
+    struct err err;
+    bool may_write = assign_may(conn, who, row->read_id, ASSIGN_WRITE, &err) == 0;
+    bool may_review = assign_may(conn, who, row->read_id, ASSIGN_REVIEW, &err) == 0;
+    bool is_mine = strcmp(row->claimed_by, who->login) == 0;
+    enum read_action action;
+    enum read_state to;
+    bool is_claimable = read_next(row->state, READ_SAW_CLAIM, &to, &action) &&
+                        (choose_right_due(row->state) == MAY_REVIEW ? may_review : may_write);
+
+    jsonw_object(w, "may");
+    jsonw_bool(w, "claim", is_claimable && (row->claimed_by[0] == '\0' || is_mine));
+    jsonw_bool(w, "release", is_mine);
+    jsonw_bool(w, "urgency", (people_rights(who->roles) & MAY_MARK_URGENT) != 0);
+    jsonw_end(w);
+}
+
+static int
+put_read(struct jsonw *w, struct assign *a, struct pg_conn *conn, const struct person *who,
+         int64_t read_id, struct err *err)
+{
+    struct read_row *row = mem_new(sizeof *row);
+    struct log_writer l = {w};
+    int rc = -1;
+
+    if (assign_read_get(conn, read_id, row, err) < 0)
+        goto out;
+    jsonw_object(w, NULL);
+    row_json(w, row);
+    jsonw_text(w, "history", row->history);
+    jsonw_text(w, "clinic_phone", row->clinic_phone);
+    jsonw_text(w, "registration", row->registration[0] != '\0' ? row->registration : NULL);
+    put_agreement(w, row);
+    put_may(w, conn, who, row);
+    if (put_priors(w, conn, read_id, err) < 0)
+        goto out;
+    jsonw_array(w, "events");
+    if (assign_events(a->options.pg, read_id, 0, LIMIT_QUERY_RESULTS, put_log, &l, err) < 0)
+        goto out;
+    jsonw_end(w);
+    jsonw_end(w);
+    rc = 0;
+out:
+    free(row);
+    return rc;
+}
+
+int
+route_read(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct assign *a = http_user(req);
+    struct pg_conn *conn = NULL;
+    struct person who;
+    struct buf json;
+    struct jsonw w;
+    int64_t read_id;
+    int rc = -1;
+
+    buf_init(&json, ANSWER_BYTES);
+    jsonw_init(&w, &json);
+    if (route_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0 ||
+        route_caller(req, conn, &who, err) < 0 ||
+        assign_may(conn, &who, read_id, ASSIGN_SEE, err) < 0 ||
+        put_read(&w, a, conn, &who, read_id, err) < 0)
+        goto out;
+    http_answer_buf(res, 200, "application/json", &json);
+    rc = 0;
+out:
+    pg_put(&conn);
+    buf_fini(&json);
+    return rc;
+}
+
+/* ---- POST reads/{read}/claim, renew, release ---- */
+static void
+answer_lease(struct http_response *res, int status, const struct lease *lease, const char *id)
+{
+    struct buf json;
+    struct jsonw w;
+
+    buf_init(&json, 4096);
+    jsonw_init(&w, &json);
+    jsonw_object(&w, NULL);
+    if (status == 200) {
+        json_time(&w, "lease_until", lease->until_us);
+        jsonw_bool(&w, "is_new", lease->is_new);
+    } else {
+        jsonw_text(&w, "error", "Somebody else has this read, or it is not to be taken now.");
+        jsonw_text(&w, "id", id);
+        jsonw_text(&w, "by", lease->by[0] != '\0' ? lease->by : NULL);
+    }
+    jsonw_end(&w);
+    http_answer_buf(res, status, "application/json", &json);
+    buf_fini(&json);
+}
+
+typedef int (*lease_fn)(struct pg *pg, const struct person *who, int64_t read_id, struct lease *out,
+                        struct err *err);
+
+static int
+route_lease(struct http_request *req, struct http_response *res, lease_fn change, struct err *err)
+{
+    struct assign *a = http_user(req);
+    struct pg_conn *conn = NULL;
+    struct person who;
+    struct lease lease = {0};
+    int64_t read_id;
+    int rc;
+
+    if (route_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0)
+        return -1;
+    rc = route_caller(req, conn, &who, err);
+    pg_put(&conn);
+    if (rc < 0)
+        return -1;
+    if (change(a->options.pg, &who, read_id, &lease, err) < 0) {
+        if (err->kind != ERR_CONFLICT)
+            return -1;
+        answer_lease(res, 409, &lease, http_id(req));
+        return 0;
+    }
+    assign_wake(a);
+    if (lease.is_new)
+        LOG(&assign_log, ASSIGN_CLAIMED, F_NUMBER("read", read_id));
+    answer_lease(res, 200, &lease, NULL);
+    return 0;
+}
+
+int
+route_claim(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return route_lease(req, res, lease_claim, err);
+}
+
+int
+route_renew(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return route_lease(req, res, lease_renew, err);
+}
+
+int
+route_release(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return route_lease(req, res, lease_release, err);
+}
+
+/* ---- POST reads/{read}/urgency ---- */
+static int
+read_urgency(struct http_request *req, bool *out_is_emergency, char *out_reason, size_t size,
+             struct err *err)
+{
+    struct json_doc *doc = NULL;
+    const char *urgency, *reason;
+    const uint8_t *body;
+    size_t n;
+    int rc = -1;
+
+    body = http_body(req, &n);
+    if (json_parse(body, n, &doc, err) < 0 ||
+        json_text(json_root(doc), "urgency", 16, &urgency, err) < 0 ||
+        json_text(json_root(doc), "reason", REASON_BYTES, &reason, err) < 0)
+        goto out;
+    *out_is_emergency = strcmp(urgency, "emergency") == 0;
+    if (!*out_is_emergency && strcmp(urgency, "routine") != 0) {
+        err_set(err, ERR_REJECT, "urgency: emergency or routine");
+        goto out;
+    }
+    text_copy(out_reason, size, reason);
+    rc = 0;
+out:
+    json_free(&doc);
+    return rc;
+}
+
+int
+route_urgency(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct assign *a = http_user(req);
+    struct pg_conn *conn = NULL;
+    char reason[REASON_BYTES + 1];
+    struct person who;
+    bool is_emergency;
+    int64_t read_id;
+    int rc = -1;
+
+    if (route_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0 ||
+        pg_begin(conn, err) < 0 || route_caller(req, conn, &who, err) < 0 ||
+        assign_may(conn, &who, read_id, ASSIGN_SEE, err) < 0 ||
+        read_urgency(req, &is_emergency, reason, sizeof reason, err) < 0 ||
+        assign_urgency_put(conn, read_id, who.login, is_emergency, reason, err) < 0 ||
+        pg_commit(conn, err) < 0)
+        goto out;
+    assign_wake(a);
+    http_answer_bytes(res, 200, "application/json", "{}", 2);
+    rc = 0;
+out:
+    pg_put(&conn);
+    return rc;
+}

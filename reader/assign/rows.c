@@ -1,0 +1,273 @@
+/* rows.c - a read as the database has it. */
+#include "reader/assign/assign_own.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+
+#include <string.h>
+
+/* The columns of the view read_rows, in its order. */
+enum column {
+    C_ID,
+    C_TENANT,
+    C_CLINIC,
+    C_STUDY,
+    C_MODALITY,
+    C_MODALITIES,
+    C_BODY_PART,
+    C_DESCRIPTION,
+    C_ACCESSION,
+    C_PATIENT_NAME,
+    C_PATIENT_ID,
+    C_ISSUER,
+    C_SEX,
+    C_AGE,
+    C_BIRTH,
+    C_STUDY_DATE,
+    C_STUDY_TIME,
+    C_STATE,
+    C_IS_EMERGENCY,
+    C_ASSIGNED_TO,
+    C_ASSIGNED_NAME,
+    C_REASON,
+    C_REASON_EN,
+    C_CLAIMED_BY,
+    C_CLAIMED_NAME,
+    C_LEASE_UNTIL,
+    C_AUTHOR,
+    C_REVIEWER,
+    C_CLOSED_AT,
+    C_DUE_AT,
+    C_REVISION,
+    C_INSTANCES,
+    C_WHOLE,
+    C_VERSION,
+    C_COVERED_REVISION,
+    C_COVERED,
+    C_IS_PRELIMINARY,
+    C_IS_LATE,
+    C_AGREEMENT,
+    C_AGREEMENT_VERSION,
+    C_MAY_READ_ALONE,
+    C_INVITING,
+    C_INVITED,
+    C_INVITING_NAME,
+    C_INVITED_NAME,
+    C_REGISTRATION,
+    C_COMPLAINT,
+    C_HISTORY,
+    C_CLINIC_PHONE
+};
+
+#define COPY(field, column) text_copy(out->field, sizeof out->field, pg_text(rows, i, column))
+#define COUNT(column) ((uint32_t)pg_int(rows, i, column))
+
+static void
+fill_study(const struct pg_rows *rows, size_t i, struct read_row *out)
+{
+    COPY(tenant, C_TENANT);
+    COPY(clinic, C_CLINIC);
+    COPY(study, C_STUDY);
+    COPY(modality, C_MODALITY);
+    COPY(modalities, C_MODALITIES);
+    COPY(body_part, C_BODY_PART);
+    COPY(description, C_DESCRIPTION);
+    COPY(accession, C_ACCESSION);
+    COPY(patient_name, C_PATIENT_NAME);
+    COPY(patient_id, C_PATIENT_ID);
+    COPY(issuer, C_ISSUER);
+    COPY(sex, C_SEX);
+    COPY(age, C_AGE);
+    COPY(birth, C_BIRTH);
+    COPY(study_date, C_STUDY_DATE);
+    COPY(study_time, C_STUDY_TIME);
+    out->closed_at_us = pg_int(rows, i, C_CLOSED_AT);
+    out->revision = COUNT(C_REVISION);
+    out->instances = COUNT(C_INSTANCES);
+    out->whole = COUNT(C_WHOLE);
+}
+
+static void
+fill_people(const struct pg_rows *rows, size_t i, struct read_row *out)
+{
+    COPY(assigned_to, C_ASSIGNED_TO);
+    COPY(assigned_name, C_ASSIGNED_NAME);
+    COPY(reason, C_REASON);
+    COPY(reason_en, C_REASON_EN);
+    COPY(author, C_AUTHOR);
+    COPY(reviewer, C_REVIEWER);
+    out->lease_until_us = pg_int(rows, i, C_LEASE_UNTIL);
+    if (out->lease_until_us <= clock_wall_us()) { /* over, though nobody has noted it yet */
+        out->lease_until_us = 0;
+        return;
+    }
+    COPY(claimed_by, C_CLAIMED_BY);
+    COPY(claimed_name, C_CLAIMED_NAME);
+}
+
+static void
+fill_agreement(const struct pg_rows *rows, size_t i, struct read_row *out)
+{
+    COPY(agreement, C_AGREEMENT);
+    COPY(inviting, C_INVITING);
+    COPY(invited, C_INVITED);
+    COPY(inviting_name, C_INVITING_NAME);
+    COPY(invited_name, C_INVITED_NAME);
+    COPY(registration, C_REGISTRATION);
+    COPY(complaint, C_COMPLAINT);
+    COPY(history, C_HISTORY);
+    COPY(clinic_phone, C_CLINIC_PHONE);
+    out->agreement_version = COUNT(C_AGREEMENT_VERSION);
+    out->may_read_alone = pg_truth(rows, i, C_MAY_READ_ALONE);
+    out->due_at_us = pg_int(rows, i, C_DUE_AT);
+}
+
+void
+read_row_fill(const struct pg_rows *rows, size_t i, struct read_row *out)
+{
+    int state = read_state_from_word(pg_text(rows, i, C_STATE));
+
+    CHECK(state >= 0);
+    memset(out, 0, sizeof *out);
+    out->read_id = pg_int(rows, i, C_ID);
+    out->state = (enum read_state)state;
+    out->is_emergency = pg_truth(rows, i, C_IS_EMERGENCY);
+    out->version = COUNT(C_VERSION);
+    out->covered_revision = COUNT(C_COVERED_REVISION);
+    out->covered = COUNT(C_COVERED);
+    out->is_preliminary = pg_truth(rows, i, C_IS_PRELIMINARY);
+    out->is_late = pg_truth(rows, i, C_IS_LATE);
+    fill_study(rows, i, out);
+    fill_people(rows, i, out);
+    fill_agreement(rows, i, out);
+}
+
+static int
+one_row(struct pg_rows **rows, struct read_row *out, struct err *err)
+{
+    int rc = -1;
+
+    if (pg_rows_count(*rows) == 0) {
+        err_set(err, ERR_NOT_FOUND, "no such read");
+    } else {
+        read_row_fill(*rows, 0, out);
+        rc = 0;
+    }
+    pg_rows_free(rows);
+    return rc;
+}
+
+int
+assign_read_get(struct pg_conn *conn, int64_t read_id, struct read_row *out, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(conn, "assign_read", PG_ARGS(PG_INT(read_id)), &rows, err) < 0)
+        return -1;
+    return one_row(&rows, out, err);
+}
+
+int
+assign_read_find(struct pg_conn *conn, const char *tenant, const char *study, struct read_row *out,
+                 struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(conn, "assign_read_of_study", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study)), &rows, err) <
+        0)
+        return -1;
+    return one_row(&rows, out, err);
+}
+
+int
+assign_agreement_get(struct pg_conn *conn, int64_t read_id, struct read_agreement *out,
+                     struct buf *out_json, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = -1;
+
+    if (pg_run(conn, "assign_agreement_of_read", PG_ARGS(PG_INT(read_id)), &rows, err) < 0)
+        return -1;
+    if (pg_rows_count(rows) == 0) {
+        err_set(err, ERR_NOT_FOUND, "no agreement covers the read");
+        goto out;
+    }
+    memset(out, 0, sizeof *out);
+    text_copy(out->code, sizeof out->code, pg_text(rows, 0, 0));
+    out->version = (uint32_t)pg_int(rows, 0, 1);
+    out->may_read_alone = pg_truth(rows, 0, 2);
+    buf_add_text(out_json, pg_text(rows, 0, 3));
+    pg_copy_bytes(rows, 0, 4, out->sha256, sizeof out->sha256);
+    rc = 0;
+out:
+    pg_rows_free(&rows);
+    return rc;
+}
+
+/* ---- doctors and organisations ---- */
+static void
+fill_doctor(const struct pg_rows *rows, size_t i, struct assign_doctor *out)
+{
+    int64_t now = clock_wall_us();
+
+    memset(out, 0, sizeof *out);
+    COPY(login, 0);
+    COPY(name, 1);
+    COPY(licence, 2);
+    out->valid_from_us = pg_int(rows, i, 3);
+    out->valid_until_us = pg_int(rows, i, 4);
+    out->is_on_duty = pg_truth(rows, i, 6);
+    out->is_licensed = out->valid_from_us <= now && now < out->valid_until_us;
+    COPY(org, 9);
+    COPY(org_name, 10);
+}
+
+int
+assign_doctor_get(struct pg_conn *conn, const char *login, struct assign_doctor *out,
+                  struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = -1;
+
+    if (pg_run(conn, "assign_doctors", PG_ARGS(PG_TEXT(login)), &rows, err) < 0)
+        return -1;
+    if (pg_rows_count(rows) == 0) {
+        err_set(err, ERR_NOT_FOUND, "no such doctor");
+    } else {
+        fill_doctor(rows, 0, out);
+        rc = 0;
+    }
+    pg_rows_free(&rows);
+    return rc;
+}
+
+int
+assign_org_name(struct pg_conn *conn, const char *code, char out_name[ASSIGN_TEXT], struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = -1;
+
+    if (pg_run(conn, "assign_org", PG_ARGS(PG_TEXT(code)), &rows, err) < 0)
+        return -1;
+    if (pg_rows_count(rows) == 0) {
+        err_set(err, ERR_NOT_FOUND, "no such organisation");
+    } else {
+        text_copy(out_name, ASSIGN_TEXT, pg_text(rows, 0, 0));
+        rc = 0;
+    }
+    pg_rows_free(&rows);
+    return rc;
+}
+
+int
+assign_org_is_within(struct pg_conn *conn, const char *code, const char *above, bool *out_is,
+                     struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(conn, "assign_org_within", PG_ARGS(PG_TEXT(code), PG_TEXT(above)), &rows, err) < 0)
+        return -1;
+    *out_is = pg_truth(rows, 0, 0);
+    pg_rows_free(&rows);
+    return 0;
+}
