@@ -12,22 +12,25 @@
 #include "proto/link/enrol.h"
 #include "proto/pg/pg.h"
 #include "proto/trust/audit.h"
+#include "reader/assign/assign.h"
 #include "reader/door/door.h"
 #include "reader/people/people.h"
 #include "reader/reader_config.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "reader/reader_events.def"
 #undef LOG_EVENT
 
-enum { PG_RETRY_MS = 500, TABLES_MAX = 16 };
+enum { PG_RETRY_MS = 500, TABLES_MAX = 16, LOAD_BYTES = 64 << 20 };
 enum { STAFF_CONNECTIONS = 256, PATIENT_CONNECTIONS = 256, LINK_CONNECTIONS = 384 };
 
 static const struct config_option options[] = {
@@ -64,6 +67,7 @@ struct reader {
     struct pg *pg;
     struct codec_pool *pool;
     struct people *people;
+    struct assign *assign;
     struct door *door;
     struct http_server *staff, *patient, *link;
 };
@@ -205,6 +209,30 @@ stop_people(struct reader *r)
 }
 
 static int
+start_assign(struct reader *r, struct err *err)
+{
+    struct assign_options o = {.pg = r->pg,
+                               .audit = r->audit,
+                               .lease_short_ms = r->config.lease_short,
+                               .lease_long_ms = r->config.lease_long};
+
+    return assign_start(&o, &r->assign, err);
+}
+
+static void
+hush_assign(struct reader *r)
+{
+    if (r->assign != NULL)
+        assign_stop(r->assign);
+}
+
+static void
+stop_assign(struct reader *r)
+{
+    assign_free(&r->assign);
+}
+
+static int
 start_door(struct reader *r, struct err *err)
 {
     struct door_options o = {
@@ -232,12 +260,18 @@ door_staff(struct reader *r)
 }
 
 static struct http_table
+assign_staff(struct reader *r)
+{
+    return assign_table(r->assign);
+}
+
+static struct http_table
 door_assets(struct reader *r)
 {
     return door_assets_table(r->door);
 }
 
-static const table_fn staff_tables[] = {door_staff, door_assets};
+static const table_fn staff_tables[] = {door_staff, assign_staff, door_assets};
 static const table_fn patient_tables[] = {door_assets};
 static const table_fn link_tables[] = {NULL}; /* NULL: none yet */
 
@@ -330,6 +364,7 @@ static const struct stage {
     {"identity", start_identity, NULL, stop_identity},
     {"database", start_database, NULL, stop_database},
     {"people", start_people, NULL, stop_people},
+    {"assign", start_assign, hush_assign, stop_assign},
     {"door", start_door, NULL, stop_door},
     {"staff", start_staff, NULL, NULL},
     {"patient", start_patient, NULL, NULL},
@@ -404,10 +439,50 @@ run_enrol(struct reader *r, char **args, struct err *err)
 }
 
 static int
+read_file(const char *path, struct buf *out, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
+
+    if (fd < 0)
+        return err_sys(err, ERR_REJECT, "open");
+    for (;;) {
+        uint8_t *room = buf_reserve(out, 65536);
+        ssize_t n = room != NULL ? read(fd, room, 65536) : -1;
+
+        if (room == NULL)
+            err_set(err, ERR_REJECT, "longer than %d bytes", LOAD_BYTES);
+        else if (n < 0)
+            err_sys(err, ERR_RETRY, "read");
+        if (n <= 0) {
+            rc = n == 0 ? 0 : -1;
+            break;
+        }
+        out->n += (size_t)n;
+    }
+    close(fd);
+    return rc;
+}
+
+static int
 run_load(struct reader *r, char **args, struct err *err)
 {
-    (void)r;
-    return err_set(err, ERR_FATAL, "load %s: not built yet", args[0]);
+    struct assign_loaded loaded;
+    struct buf json;
+    int rc = -1;
+
+    buf_init(&json, LOAD_BYTES);
+    if (make_folders(r, err) == 0 && read_file(args[0], &json, err) == 0 &&
+        start_database(r, err) == 0 &&
+        assign_load(r->pg, buf_text(&json), json.n, r->config.demo, &loaded, err) == 0) {
+        printf("loaded: %u organisations, %u accounts, %u doctors, %u agreements\n",
+               loaded.organisations, loaded.accounts, loaded.doctors, loaded.agreements);
+        rc = 0;
+    }
+    if (rc < 0)
+        err_context(err, "load %s", args[0]);
+    stop_database(r);
+    buf_fini(&json);
+    return rc;
 }
 
 /* For the organisation named, or the one this reader is enrolled for. Nothing is audited: the
