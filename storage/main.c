@@ -51,7 +51,7 @@ struct storage {
     struct storage_config config;
     char ca_dir[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX], client_ca[PATH_MAX];
     char link_url[512];
-    const char *addresses[3];
+    const char *addresses[5];
     struct ca *ca;
     struct audit *audit;
     struct codec_pool *pool;
@@ -147,16 +147,22 @@ start_stages(struct storage *s, struct err *err)
         snprintf(s->link_url, sizeof s->link_url, "https://%.*s:%d",
                  (int)strcspn(s->config.server_names, ","), s->config.server_names,
                  (int)s->config.link_port);
+    if (s->config.reader_url[0] != '\0') {
+        s->addresses[2] = "reader_url";
+        s->addresses[3] = s->config.reader_url;
+    }
     if (ingest_new(&in, &s->ingest, err) < 0)
         return -1;
     s->serve = serve_new(&out);
     return 0;
 }
 
+/* One port for all machines with a certificate: gateways, and the reader's DICOMweb and events. */
 static int
 start_link(struct storage *s, struct err *err)
 {
-    struct http_table tables[] = {ingest_link_table(s->ingest), ingest_enrol_table(s->ingest)};
+    struct http_table tables[] = {ingest_link_table(s->ingest), ingest_enrol_table(s->ingest),
+                                  serve_table(s->serve), ingest_stow_table(s->ingest)};
     struct http_options o = {.address = s->config.link_address,
                              .port = (uint16_t)s->config.link_port,
                              .certificate = s->certificate,

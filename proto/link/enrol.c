@@ -113,6 +113,7 @@ out:
 static int
 answer_renew(struct http_request *req, struct http_response *res, struct err *err)
 {
+    struct enrol_server *server = http_user(req);
     const struct http_caller *caller = http_caller(req);
     struct ca_subject subject = {0};
     struct json_doc *doc = NULL;
@@ -124,7 +125,9 @@ answer_renew(struct http_request *req, struct http_response *res, struct err *er
     text_copy(subject.kind, sizeof subject.kind,
               caller->kind == HTTP_GATEWAY ? "gateway" : "reader");
     if (parse_body(req, &doc, err) == 0 &&
-        json_text(json_root(doc), "csr", CA_PEM_LIMIT, &csr, err) == 0)
+        json_text(json_root(doc), "csr", CA_PEM_LIMIT, &csr, err) == 0 &&
+        (server->names == NULL ||
+         server->names(server->user, caller->serial_hex, subject.names, err) == 0))
         rc = issue(req, csr, &subject, true, res, err);
     json_free(&doc);
     return rc;
@@ -471,7 +474,10 @@ renew(const char *dir, const char *url, const struct enrol_identity *id, struct 
         err_set(err, ERR_CONFLICT, "the new certificate names somebody else");
         goto out;
     }
-    rc = save_pair(dir, pem, err) < 0 ? -1 : durable_remove(dir, "next.key", err);
+    /* Addresses first: a crash in between leaves new ones beside a certificate that still holds. */
+    if (save_identity(dir, json_root(doc), &certificate, err) < 0 || save_pair(dir, pem, err) < 0)
+        goto out;
+    rc = durable_remove(dir, "next.key", err);
 out:
     json_free(&doc);
     buf_fini(&csr);

@@ -35,6 +35,9 @@ struct enrol_server {
     /* Note the new certificate (device row, audit) before it is answered. is_renewal: by /renew. */
     int (*issued)(void *user, const struct ca_certificate *certificate, bool is_renewal,
                   const char *peer, struct err *err);
+    /* Before a renewal: the names that the present certificate of this serial carries, which the
+     * new one gets again. NULL: none. */
+    int (*names)(void *user, const char *serial_hex, char out[CA_NAMES_SIZE], struct err *err);
 };
 
 /* GET /link/v1/ca, POST /link/v1/enrol for anyone; POST /link/v1/renew for gateways and readers.
@@ -67,7 +70,8 @@ void enrol_identity_fini(struct enrol_identity *identity);
 /* One of the addresses the centre told; false when it did not. */
 bool enrol_address(const struct enrol_identity *identity, const char *name, char *out, size_t size);
 /* Renew with the present certificate if less than a third of its life is left (or is_forced): new
- * key, new certificate, swapped in as a pair. out_is_renewed tells whether to load again. */
+ * key, new certificate, swapped in as a pair; the addresses are taken as the centre tells them now.
+ * out_is_renewed tells whether to load again. */
 int enrol_renew(const char *dir, const char *url, bool is_forced, bool *out_is_renewed,
                 struct err *err) MUST_CHECK;
 

@@ -258,6 +258,16 @@ alternative_names(const char *names, char *out, size_t size, struct err *err)
     return k > 0 ? 0 : err_set(err, ERR_REJECT, "a server needs a name or address");
 }
 
+int
+ca_check_names(const char *names, struct err *err)
+{
+    char alternatives[1024];
+
+    if (strlen(names) >= CA_NAMES_SIZE)
+        return err_set(err, ERR_REJECT, "too many names");
+    return alternative_names(names, alternatives, sizeof alternatives, err);
+}
+
 static bool
 names_match(X509 *certificate, const char *names)
 {
@@ -353,11 +363,16 @@ int
 ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject *subject, int days,
                struct buf *out_pem, struct err *err)
 {
-    X509_REQ *request = x509_request_read(csr_pem, err);
+    X509_REQ *request = NULL;
+    char alternatives[1024] = "";
     X509 *certificate;
     X509_NAME *name;
     char *pem;
 
+    if (subject->names[0] != '\0' &&
+        alternative_names(subject->names, alternatives, sizeof alternatives, err) < 0)
+        return -1;
+    request = x509_request_read(csr_pem, err);
     if (request == NULL)
         return -1;
     if (subject->tenant[0] == '\0' || subject->device[0] == '\0' || subject->kind[0] == '\0') {
@@ -370,7 +385,9 @@ ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject
     add_name(name, "O", subject->tenant);
     add_name(name, "OU", subject->kind);
     add_name(name, "CN", subject->device);
-    issue(ca, certificate, "clientAuth");
+    if (alternatives[0] != '\0')
+        add_extension(certificate, ca->certificate, NID_subject_alt_name, alternatives);
+    issue(ca, certificate, alternatives[0] != '\0' ? "clientAuth,serverAuth" : "clientAuth");
     pem = x509_pem(certificate);
     buf_add_text(out_pem, pem);
     free(pem);

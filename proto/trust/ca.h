@@ -2,7 +2,8 @@
  *
  * A CA is a folder: ca.key (PEM, 0600), ca.pem. It signs server certificates (names and addresses
  * in the SAN, serverAuth) and client certificates (O = tenant, CN = device, OU = kind, clientAuth);
- * serial numbers are 159 random bits. A certificate begins an hour before now, for clocks that are
+ * serial numbers are 159 random bits. A client that serves others too (a reader) gets its names
+ * into the SAN and serverAuth beside. A certificate begins an hour before now, for clocks that are
  * late. Threads: a CA may be used by several. */
 #ifndef RADPOST_TRUST_CA_H
 #define RADPOST_TRUST_CA_H
@@ -13,12 +14,14 @@
 struct ca;
 
 #define CA_PEM_LIMIT 65536
+#define CA_NAMES_SIZE 513
 
 /* What a certificate of ours says. */
 struct ca_subject {
-    char tenant[65]; /* O */
-    char device[65]; /* CN */
-    char kind[17];   /* OU: "gateway", "reader" */
+    char tenant[65];           /* O */
+    char device[65];           /* CN */
+    char kind[17];             /* OU: "gateway", "reader" */
+    char names[CA_NAMES_SIZE]; /* SAN: "10.0.0.7,reader.example"; "" = it serves nobody */
 };
 
 struct ca_certificate {
@@ -45,9 +48,12 @@ void ca_fingerprint(const struct ca *ca, uint8_t out_sha256[DIGEST_BYTES]);
 int ca_make_server(const struct ca *ca, const char *dir, const char *names, int days,
                    struct err *err) MUST_CHECK;
 /* A client certificate for the key of a PEM certificate request, whose own subject counts nothing.
- * errors  ERR_REJECT no request, its signature is wrong, or its key is not EC P-256 */
+ * errors  ERR_REJECT no request, its signature is wrong, its key is not EC P-256, or the subject's
+ *         names are none */
 int ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject *subject,
                    int days, struct buf *out_pem, struct err *err) MUST_CHECK;
+/* Is this a list of names and addresses, at most 16, that a certificate can carry? */
+int ca_check_names(const char *names, struct err *err) MUST_CHECK;
 /* The digest of a request's public key, its signature checked (see enrol.h: one code, one key). */
 int ca_request_key(const char *csr_pem, uint8_t out_key_sha256[DIGEST_BYTES],
                    struct err *err) MUST_CHECK;

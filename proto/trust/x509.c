@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,6 +215,37 @@ time_us(const ASN1_TIME *t)
     return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) * 1000000 : 0;
 }
 
+/* "IP,DNS,..." of the SAN; what does not fit, or is of another kind, is left out. */
+static void
+subject_names(X509 *certificate, char *out, size_t size)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    size_t k = 0;
+
+    out[0] = '\0';
+    for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        char one[256] = "";
+        int n;
+
+        if (name->type == GEN_DNS) {
+            n = ASN1_STRING_length(name->d.dNSName);
+            if (n < (int)sizeof one)
+                snprintf(one, sizeof one, "%.*s", n,
+                         (const char *)ASN1_STRING_get0_data(name->d.dNSName));
+        } else if (name->type == GEN_IPADD) {
+            n = ASN1_STRING_length(name->d.iPAddress);
+            if (n == 4 || n == 16)
+                inet_ntop(n == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(name->d.iPAddress),
+                          one, sizeof one);
+        }
+        if (one[0] == '\0' || k + 1 + strlen(one) >= size)
+            continue;
+        k += (size_t)snprintf(out + k, size - k, "%s%s", k > 0 ? "," : "", one);
+    }
+    GENERAL_NAMES_free(names);
+}
+
 static void
 read_certificate(X509 *certificate, struct ca_certificate *out)
 {
@@ -232,6 +264,7 @@ read_certificate(X509 *certificate, struct ca_certificate *out)
     subject_part(certificate, NID_commonName, out->subject.device, sizeof out->subject.device);
     subject_part(certificate, NID_organizationalUnitName, out->subject.kind,
                  sizeof out->subject.kind);
+    subject_names(certificate, out->subject.names, sizeof out->subject.names);
     out->not_before_us = time_us(X509_get0_notBefore(certificate));
     out->not_after_us = time_us(X509_get0_notAfter(certificate));
     x509_digest(certificate, out->sha256);

@@ -61,6 +61,14 @@ note_certificate(void *user, const struct ca_certificate *certificate, bool is_r
     return 0;
 }
 
+static int
+find_names(void *user, const char *serial_hex, char out[CA_NAMES_SIZE], struct err *err)
+{
+    struct ingest *ingest = user;
+
+    return keep_certificate_names(ingest->options.keep, serial_hex, out, err);
+}
+
 int
 ingest_new(const struct ingest_options *options, struct ingest **out_ingest, struct err *err)
 {
@@ -75,7 +83,8 @@ ingest_new(const struct ingest_options *options, struct ingest **out_ingest, str
                                           .addresses = options->addresses,
                                           .user = ingest,
                                           .burn = burn_code,
-                                          .issued = note_certificate};
+                                          .issued = note_certificate,
+                                          .names = find_names};
     *out_ingest = ingest;
     return 0;
 }
@@ -107,6 +116,6 @@ ingest_authorise(void *user, const char *bearer, struct http_caller *caller, str
     if (keep_certificate_check(ingest->options.keep, caller->serial_hex, caller->tenant,
                                caller->device, err) < 0)
         return -1;
-    caller->rights = caller->kind == HTTP_GATEWAY ? RIGHT_STORE : RIGHT_QUERY;
+    caller->rights = caller->kind == HTTP_GATEWAY ? KEEP_GATEWAY_RIGHTS : KEEP_READER_RIGHTS;
     return 0;
 }

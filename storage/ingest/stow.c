@@ -9,10 +9,12 @@
 #include "proto/base/durable.h"
 #include "proto/base/jsonw.h"
 #include "proto/base/limits.h"
+#include "proto/base/text.h"
 #include "proto/http/multipart_reader.h"
 #include "storage/keep/keep.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,8 +32,9 @@ struct stow {
     struct multipart_reader *reader;
     int fd; /* of the part under way, -1 = none */
     uint64_t size;
+    char tenant[KEEP_CODE_SIZE];
     struct outcome *outcomes;
-    size_t count, room, stored;
+    size_t count, room, stored, set_aside;
 };
 
 static int
@@ -81,10 +84,11 @@ keep_part(void *user, struct err *err)
     struct stow *s = user;
     const struct http_caller *caller = http_caller(s->req);
     struct outcome *outcome = add_outcome(s);
-    struct keep_incoming in = {.tenant = caller->tenant,
+    bool is_reader = caller->kind == HTTP_READER;
+    struct keep_incoming in = {.tenant = s->tenant,
                                .fd = s->fd,
                                .size = s->size,
-                               .way = "STOW-RS",
+                               .way = is_reader ? KEEP_WAY_READER : "STOW-RS",
                                .peer = http_peer(s->req),
                                .ae = caller->device,
                                .expect_study = NULL};
@@ -102,6 +106,7 @@ keep_part(void *user, struct err *err)
         LOG(&ingest_log, INGEST_PART_FAILED, F_NUMBER("part", s->count), F_ERR(err));
     }
     s->stored += rc == 0;
+    s->set_aside += rc == 0 && outcome->stored.outcome == KEEP_QUARANTINED;
     return 0;
 }
 
@@ -121,6 +126,26 @@ end_stow(struct http_request *req)
     free(s);
 }
 
+/* Whose study: the caller's own, or for a reader the tenant it names. */
+static int
+find_tenant(struct stow *s, const struct http_request *req, struct err *err)
+{
+    const struct http_caller *caller = http_caller(req);
+    const char *named = http_header(req, "Radpost-Tenant");
+
+    if (!(caller->rights & RIGHT_ALL_TENANTS)) {
+        if (named != NULL && strcmp(named, caller->tenant) != 0)
+            return err_set(err, ERR_NOT_FOUND, "a tenant of its own only");
+        text_copy(s->tenant, sizeof s->tenant, caller->tenant);
+        return 0;
+    }
+    if (named == NULL)
+        return err_set(err, ERR_REJECT, "no Radpost-Tenant header");
+    if (!text_copy(s->tenant, sizeof s->tenant, named))
+        return err_set(err, ERR_NOT_FOUND, "no such tenant");
+    return keep_tenant_find(s->ingest->options.keep, s->tenant, err);
+}
+
 static int
 begin_stow(struct http_request *req, struct err *err)
 {
@@ -132,6 +157,8 @@ begin_stow(struct http_request *req, struct err *err)
     s->req = req;
     s->fd = -1;
     http_state_set(req, s);
+    if (find_tenant(s, req, err) < 0)
+        return -1;
     if (multipart_reader_new(type != NULL ? type : "", &events, s, part_type, &s->reader, err) < 0)
         return -1;
     if (part_type[0] != '\0' && strcmp(part_type, "application/dicom") != 0)
@@ -227,8 +254,14 @@ post_studies(struct http_request *req, struct http_response *res, struct err *er
         return err_set(err, ERR_REJECT, "a request without parts");
     buf_init(&json, ANSWER_BYTES);
     write_answer(s, http_origin(req), &json);
-    LOG(&ingest_log, INGEST_STOWED, F_WORD("tenant", http_caller(req)->tenant),
-        F_NUMBER("stored", s->stored), F_NUMBER("failed", s->count - s->stored));
+    if (s->set_aside > 0) { /* success to the standard, but a person has to look */
+        char count[24];
+
+        snprintf(count, sizeof count, "%zu", s->set_aside);
+        http_answer_header(res, "Radpost-Set-Aside", count);
+    }
+    LOG(&ingest_log, INGEST_STOWED, F_WORD("tenant", s->tenant), F_NUMBER("stored", s->stored),
+        F_NUMBER("failed", s->count - s->stored));
     http_answer_buf(res,
                     s->stored == s->count ? 200
                     : s->stored > 0       ? 202

@@ -18,7 +18,7 @@ static const int64_t code_life_us = INT64_C(7) * 86400 * 1000000;
 
 /* What was typed. */
 struct words {
-    const char *config, *org, *name, *ae, *host, *port, *rights, *kind;
+    const char *config, *org, *name, *ae, *host, *port, *rights, *kind, *names;
 };
 
 struct admin {
@@ -95,6 +95,20 @@ run_token_new(struct admin *a, struct err *err)
     return 0;
 }
 
+/* Gateways reach a reader by these names, and verify that its certificate carries them. */
+static int
+check_names(const struct words *w, struct err *err)
+{
+    bool is_reader = strcmp(w->kind, "reader") == 0;
+
+    if (is_reader && w->names == NULL)
+        return err_set(err, ERR_REJECT,
+                       "--names is missing: the names and addresses gateways reach the reader by");
+    if (!is_reader && w->names != NULL)
+        return err_set(err, ERR_REJECT, "--names is a reader's");
+    return is_reader ? ca_check_names(w->names, err) : 0;
+}
+
 /* The code holds the CA's fingerprint, so that the new device trusts this CA and no other. */
 static int
 run_enrol_new(struct admin *a, struct err *err)
@@ -111,9 +125,12 @@ run_enrol_new(struct admin *a, struct err *err)
         return -1;
     if (strcmp(w->kind, "gateway") != 0 && strcmp(w->kind, "reader") != 0)
         return err_set(err, ERR_REJECT, "--kind is gateway or reader");
+    if (check_names(w, err) < 0)
+        return -1;
     if (!text_copy(subject.tenant, sizeof subject.tenant, w->org) ||
         !text_copy(subject.device, sizeof subject.device, w->name) ||
-        !text_copy(subject.kind, sizeof subject.kind, w->kind))
+        !text_copy(subject.kind, sizeof subject.kind, w->kind) ||
+        !text_copy(subject.names, sizeof subject.names, w->names != NULL ? w->names : ""))
         return err_set(err, ERR_REJECT, "--org or --name is too long");
     snprintf(dir, sizeof dir, "%s/ca", a->config.data_dir);
     if (ca_open(dir, &ca, err) < 0)
@@ -139,7 +156,8 @@ static const struct command commands[] = {
     {"org", "add", run_org_add, "--code CODE [--name NAME]"},
     {"ae", "add", run_ae_add, "--org CODE --ae AET [--host ADDRESS --port N] [--rights WORDS]"},
     {"token", "new", run_token_new, "--org CODE [--rights WORDS] [--note NAME]"},
-    {"enrol", "new", run_enrol_new, "--org CODE --kind gateway|reader --name NAME"},
+    {"enrol", "new", run_enrol_new,
+     "--org CODE --kind gateway|reader --name NAME [--names NAME,...]"},
     {"enrol", "revoke", run_enrol_revoke, "--org CODE --name NAME"},
 };
 
@@ -155,17 +173,12 @@ usage(void)
 }
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"org", required_argument, NULL, 'o'},
-    {"code", required_argument, NULL, 'o'},
-    {"name", required_argument, NULL, 'n'},
-    {"note", required_argument, NULL, 'n'},
-    {"ae", required_argument, NULL, 'a'},
-    {"host", required_argument, NULL, 'h'},
-    {"port", required_argument, NULL, 'p'},
-    {"rights", required_argument, NULL, 'r'},
-    {"kind", required_argument, NULL, 'k'},
-    {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'}, {"org", required_argument, NULL, 'o'},
+    {"code", required_argument, NULL, 'o'},   {"name", required_argument, NULL, 'n'},
+    {"note", required_argument, NULL, 'n'},   {"ae", required_argument, NULL, 'a'},
+    {"host", required_argument, NULL, 'h'},   {"port", required_argument, NULL, 'p'},
+    {"rights", required_argument, NULL, 'r'}, {"kind", required_argument, NULL, 'k'},
+    {"names", required_argument, NULL, 'N'},  {NULL, 0, NULL, 0},
 };
 
 static int
@@ -199,6 +212,9 @@ read_words(int argc, char **argv, struct words *w)
             break;
         case 'k':
             w->kind = optarg;
+            break;
+        case 'N':
+            w->names = optarg;
             break;
         default:
             return -1;

@@ -4,6 +4,7 @@
 
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
+#include "proto/dicom/sopclass.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -132,6 +133,15 @@ put_copy(const char *dir, const char *name, const struct keep_incoming *in, stru
     return durable_publish(&fd, dir, tmp, name, err);
 }
 
+static bool
+is_made_by_readers(const char *sop_class)
+{
+    const struct dcm_sop_class *c = dcm_sop_class_find(sop_class);
+
+    return c != NULL && (strcmp(c->modality, "SR") == 0 || strcmp(c->modality, "KO") == 0 ||
+                         strcmp(c->modality, "PR") == 0 || strcmp(c->modality, "DOC") == 0);
+}
+
 static int
 check_expected(const struct keep_incoming *in, const struct dcm_facts *f, struct err *err)
 {
@@ -141,6 +151,8 @@ check_expected(const struct keep_incoming *in, const struct dcm_facts *f, struct
         return err_set(err, ERR_REJECT, "the SOP class is not the one announced");
     if (in->expect_instance != NULL && strcmp(in->expect_instance, f->sop_instance) != 0)
         return err_set(err, ERR_REJECT, "the SOP instance is not the one announced");
+    if (strcmp(in->way, KEEP_WAY_READER) == 0 && !is_made_by_readers(f->sop_class))
+        return err_set(err, ERR_REJECT, "a reader stores documents and presentation states only");
     if (in->expect_study != NULL && strcmp(in->expect_study, f->study_uid) != 0)
         return err_set(err, ERR_REJECT, "the object belongs to another study");
     return 0;

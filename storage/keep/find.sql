@@ -172,7 +172,9 @@ LEFT JOIN studies s ON s.tenant_id = t.id AND s.study_uid = $2
 LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT i.is_quarantined) AS whole,
         count(*) FILTER (WHERE i.pack IS NOT NULL AND NOT i.is_quarantined) AS sealed,
         count(*) FILTER (WHERE i.is_quarantined) AS quarantined
-    FROM instances i WHERE i.study = s.id) c ON true
-LEFT JOIN LATERAL (SELECT x.revision, cardinality(x.objects)::bigint AS expected FROM manifests x
-    WHERE x.tenant_id = t.id AND x.study_uid = $2 ORDER BY x.revision DESC, x.source DESC LIMIT 1) m ON true
+    FROM instances i WHERE i.study = s.id AND i.way <> 'reader') c ON true
+LEFT JOIN LATERAL (SELECT max(n.last) AS revision, count(DISTINCT o.sop) AS expected
+    FROM (SELECT DISTINCT ON (x.source) x.sop_instances, max(x.study_revision) OVER () AS last FROM manifests x
+        WHERE x.tenant_id = t.id AND x.study_uid = $2 ORDER BY x.source, x.revision DESC) n
+        LEFT JOIN LATERAL unnest(n.sop_instances) AS o(sop) ON true) m ON true
 WHERE t.code = $1

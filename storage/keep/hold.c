@@ -174,7 +174,8 @@ place(struct placing *p, struct err *err)
     if (!is_settled) {
         if (put_study(p, &study, &is_new, err) < 0 || put_series(p, study, &series, err) < 0)
             return -1;
-        if (is_new && strcmp(a->way, "link") != 0) /* of gateways the offer tells */
+        if (is_new && strcmp(a->way, "link") != 0 && /* of gateways the offer tells */
+            strcmp(a->way, KEEP_WAY_READER) != 0)
             events_note(&p->events, "study.arrived", "{}");
         if (put_instance(p, study, series, err) < 0)
             return -1;

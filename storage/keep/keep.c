@@ -234,7 +234,7 @@ keep_work(struct keep *k, int *out_sealed, struct err *err)
     int sealed = 0;
     bool did = true;
 
-    if (manifest_close_quiet(k, err) < 0)
+    if (manifest_close_quiet(k, err) < 0 || manifest_pack_reader(k, err) < 0)
         return -1;
     while (did) {
         if (seal_next(k, &did, err) < 0)

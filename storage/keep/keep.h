@@ -108,6 +108,15 @@ int keep_certificate_add(struct keep *k, const struct ca_certificate *certificat
 /* Is it one of ours, of this subject, and not revoked? errors  ERR_DENIED */
 int keep_certificate_check(struct keep *k, const char *serial_hex, const char *tenant,
                            const char *device, struct err *err) MUST_CHECK;
+/* The names it carries as a server; "" when it has none or is not known. */
+int keep_certificate_names(struct keep *k, const char *serial_hex, char out[CA_NAMES_SIZE],
+                           struct err *err) MUST_CHECK;
+/* What machines may do, by the kind of their certificate. */
+enum {
+    KEEP_GATEWAY_RIGHTS = RIGHT_STORE | RIGHT_PREVIEW,
+    KEEP_READER_RIGHTS =
+        RIGHT_QUERY | RIGHT_RETRIEVE | RIGHT_PREVIEW | RIGHT_STORE | RIGHT_ALL_TENANTS
+};
 /* All certificates of a device. errors  ERR_NOT_FOUND */
 int keep_device_revoke(struct keep *k, const char *tenant, const char *device,
                        struct err *err) MUST_CHECK;
@@ -193,10 +202,36 @@ struct keep_standing {
     uint32_t revision;                                    /* latest closed manifest, 0 = none */
     uint64_t expected;                                    /* instances in it */
     int64_t last_at_us;
-};
+}; /* without what the reader made */
 /* errors  ERR_NOT_FOUND */
 int keep_standing_get(struct keep *k, const char *tenant, const char *study,
                       struct keep_standing *out, struct err *err) MUST_CHECK;
+
+/* One line of a study's closed list. */
+struct keep_listed {
+    char sop_instance[LINK_UID_SIZE];
+    char sop_class[LINK_UID_SIZE], series[LINK_UID_SIZE]; /* "" when it was not even offered yet */
+    uint8_t object[32];
+    uint8_t pixels[32], dataset[32];
+    bool has_digests;    /* whole, or told by the gateway's offer */
+    bool is_whole;       /* here, proved and served */
+    bool is_quarantined; /* here, but kept aside */
+};
+
+struct keep_list {
+    uint32_t revision;
+    int64_t closed_at_us;
+    struct keep_listed *instances; /* by sop_instance, bytewise */
+    size_t count;
+};
+
+/* The study's list as it stood at a revision (0: the latest). A study's revisions are numbered 1,
+ * 2, 3... in the order they came, whoever closed them (gateways, storage for direct senders); the
+ * list is the newest of each of these together. Needs keep_list_fini(). errors  ERR_NOT_FOUND there
+ * is no such study or revision */
+int keep_list_get(struct keep *k, const char *tenant, const char *study, uint32_t revision,
+                  struct keep_list *out, struct err *err) MUST_CHECK;
+void keep_list_fini(struct keep_list *list);
 
 /* An instance that is still on its way. */
 struct keep_preview {
@@ -258,12 +293,17 @@ struct keep_incoming {
     const char *tenant;
     int fd; /* a Part 10 file at offset; stays the caller's */
     uint64_t offset, size;
-    const char *way;                            /* "C-STORE" or "STOW-RS" */
+    const char *way;                            /* "C-STORE", "STOW-RS" or KEEP_WAY_READER */
     const char *peer, *ae;                      /* for the audit; NULL = unknown */
     const char *expect_class, *expect_instance; /* what the command said; NULL = nothing */
     const char *expect_study;                   /* STOW-RS to a study; NULL = any */
     uint64_t association;                       /* 0 = none; see keep_association_end */
 };
+
+/* What the deployment's reader made of a study (reports, key objects, presentation states) belongs
+ * to it without being of it: it is packed and served like the rest, but opens no manifest, counts
+ * in none, and tells neither study.arrived nor .closed nor .late. Other classes are refused. */
+#define KEEP_WAY_READER "reader"
 
 enum keep_outcome { KEEP_STORED, KEEP_DUPLICATE, KEEP_QUARANTINED };
 
@@ -283,8 +323,9 @@ void keep_association_end(struct keep *k, uint64_t association);
 
 /* ---- Events ---- */
 
-/* kind: study.arrived study.looked study.held study.closed study.complete study.late study.sealed
- * instance.quarantined. detail is a JSON object with counts. */
+/* kind: study.arrived study.looked study.closed study.complete study.late study.sealed
+ * instance.quarantined. detail is a JSON object (docs/conformance.md): of closed, late and complete
+ * the study's revision, its instances, and whether something was closed before. */
 struct keep_event {
     uint64_t seq;
     char tenant[KEEP_CODE_SIZE];

@@ -98,6 +98,8 @@ int manifest_settle(struct pg_conn *conn, const char *tenant, const char *study,
                     struct event_list *events, struct err *err) MUST_CHECK;
 /* Close the manifests of direct senders' studies that fell quiet. */
 int manifest_close_quiet(struct keep *k, struct err *err) MUST_CHECK;
+/* Make pack jobs of what the reader stored. */
+int manifest_pack_reader(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- seal.c ---- */
 /* Make, verify and seal one due pack. out_did false: nothing was due. */

@@ -1,7 +1,9 @@
-/* manifest.c - a study's closed lists, and what happens when all of a list is held. */
+/* manifest.c - a study's closed lists, what happens when all of a list is held, and telling them.
+ */
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/text.h"
 #include "proto/trust/digest.h"
 
 #include <stdio.h>
@@ -76,15 +78,43 @@ put_row(struct pg_conn *conn, const char *tenant, const char *source, const stru
     return rc;
 }
 
+/* What of a study is closed: all its sources' newest lists together. */
+static int
+count_closed(struct pg_conn *conn, const char *tenant, const char *study, int64_t *out_revision,
+             int64_t *out_instances, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(conn, "manifest_count", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study)), &rows, err) < 0)
+        return -1;
+    *out_instances = pg_int(rows, 0, 0);
+    *out_revision = pg_int(rows, 0, 1);
+    pg_rows_free(&rows);
+    return 0;
+}
+
 static void
-note_closed(const struct link_manifest *m, struct event_list *events)
+note_list(struct event_list *events, const char *kind, int64_t revision, int64_t instances)
 {
     char detail[96];
 
-    snprintf(detail, sizeof detail, "{\"revision\":%u,\"instances\":%zu}", m->revision, m->count);
-    events_note(events, "study.closed", detail);
-    if (m->revision > 1)
-        events_note(events, "study.late", detail);
+    snprintf(detail, sizeof detail, "{\"revision\":%lld,\"instances\":%lld,\"is_late\":%s}",
+             (long long)revision, (long long)instances, revision > 1 ? "true" : "false");
+    events_note(events, kind, detail);
+}
+
+static int
+note_closed(struct pg_conn *conn, const char *tenant, const char *study, struct event_list *events,
+            struct err *err)
+{
+    int64_t revision, instances;
+
+    if (count_closed(conn, tenant, study, &revision, &instances, err) < 0)
+        return -1;
+    note_list(events, "study.closed", revision, instances);
+    if (revision > 1)
+        note_list(events, "study.late", revision, instances);
+    return 0;
 }
 
 static int
@@ -99,10 +129,12 @@ close_list(struct keep *k, const char *tenant, const char *source, const struct 
 
     if (pg_get(k->pg, &conn, err) < 0)
         return -1;
-    if (pg_begin(conn, err) < 0 || put_row(conn, tenant, source, m, &is_new, err) < 0)
+    /* The lock numbers a study's revisions one after the other, whoever closes them. */
+    if (pg_begin(conn, err) < 0 ||
+        pg_run(conn, "manifest_lock", PG_ARGS(PG_TEXT(tenant), PG_TEXT(m->study)), NULL, err) < 0 ||
+        put_row(conn, tenant, source, m, &is_new, err) < 0 ||
+        (is_new && note_closed(conn, tenant, m->study, &events, err) < 0))
         goto out;
-    if (is_new)
-        note_closed(m, &events);
     if (manifest_settle(conn, tenant, m->study, &events, err) < 0 ||
         events_write(conn, tenant, m->study, &events, err) < 0 || pg_commit(conn, err) < 0)
         goto out;
@@ -134,16 +166,14 @@ manifest_settle(struct pg_conn *conn, const char *tenant, const char *study,
                 struct event_list *events, struct err *err)
 {
     struct pg_rows *rows = NULL;
-    int64_t now_us = clock_wall_us();
+    int64_t now_us = clock_wall_us(), closed, instances;
     int rc = -1;
 
     if (pg_run(conn, "manifest_due", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study)), &rows, err) < 0)
         return -1;
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         int64_t revision = pg_int(rows, i, 1);
-        char detail[64];
 
-        snprintf(detail, sizeof detail, "{\"revision\":%lld}", (long long)revision);
         if (pg_run(conn, "manifest_complete",
                    PG_ARGS(PG_TEXT(tenant), PG_TEXT(study), PG_TEXT(pg_text(rows, i, 0)),
                            PG_INT(now_us)),
@@ -151,10 +181,11 @@ manifest_settle(struct pg_conn *conn, const char *tenant, const char *study,
             pg_run(conn, "jobs_make",
                    PG_ARGS(PG_TEXT(tenant), PG_TEXT(study), PG_INT(revision),
                            PG_INT(pg_int(rows, i, 2))),
-                   NULL, err) < 0)
+                   NULL, err) < 0 ||
+            count_closed(conn, tenant, study, &closed, &instances, err) < 0)
             goto out;
         if (i < 2) /* one for gateways, one for direct senders is news enough */
-            events_note(events, "study.complete", detail);
+            note_list(events, "study.complete", pg_int(rows, i, 3), instances);
     }
     rc = 0;
 out:
@@ -200,4 +231,75 @@ manifest_close_quiet(struct keep *k, struct err *err)
             rc = close_direct(k, pg_text(rows, i, 0), pg_text(rows, i, 1), err);
     pg_rows_free(&rows);
     return rc;
+}
+
+/* What the reader made needs no list: its packs are due after the same silence. */
+int
+manifest_pack_reader(struct keep *k, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int64_t now_us = clock_wall_us();
+    int rc = 0;
+
+    if (keep_run(k, "reader_studies", PG_ARGS(PG_INT(now_us - k->quiet_ms * 1000)), &rows, err) < 0)
+        return -1;
+    for (size_t i = 0; i < pg_rows_count(rows) && rc == 0; i++)
+        rc = keep_run(
+            k, "reader_jobs_make",
+            PG_ARGS(PG_TEXT(pg_text(rows, i, 0)), PG_TEXT(pg_text(rows, i, 1)), PG_INT(now_us)),
+            NULL, err);
+    pg_rows_free(&rows);
+    return rc;
+}
+
+/* ---- the list as it is told ---- */
+
+static void
+take_listed(const struct pg_rows *rows, size_t i, struct keep_listed *out)
+{
+    text_copy(out->sop_instance, sizeof out->sop_instance, pg_text(rows, i, 2));
+    pg_copy_bytes(rows, i, 3, out->object, 32);
+    text_copy(out->sop_class, sizeof out->sop_class, pg_text(rows, i, 4));
+    text_copy(out->series, sizeof out->series, pg_text(rows, i, 5));
+    out->has_digests = !pg_is_null(rows, i, 6);
+    if (out->has_digests) {
+        pg_copy_bytes(rows, i, 6, out->pixels, 32);
+        pg_copy_bytes(rows, i, 7, out->dataset, 32);
+    }
+    out->is_whole = pg_truth(rows, i, 8);
+    out->is_quarantined = pg_truth(rows, i, 9);
+}
+
+int
+keep_list_get(struct keep *k, const char *tenant, const char *study, uint32_t revision,
+              struct keep_list *out, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    struct keep_list list = {0};
+
+    if (revision > INT32_MAX)
+        return err_set(err, ERR_NOT_FOUND, "there is no such revision");
+    if (keep_run(k, "manifest_list", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study), PG_INT(revision)),
+                 &rows, err) < 0)
+        return -1;
+    if (pg_rows_count(rows) == 0) {
+        pg_rows_free(&rows);
+        return err_set(err, ERR_NOT_FOUND, "nothing of this study is closed");
+    }
+    list.revision = (uint32_t)pg_int(rows, 0, 0);
+    list.closed_at_us = pg_int(rows, 0, 1);
+    list.instances = mem_new(pg_rows_count(rows) * sizeof *list.instances);
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        if (!pg_is_null(rows, i, 2)) /* an empty list has one row without an instance */
+            take_listed(rows, i, &list.instances[list.count++]);
+    pg_rows_free(&rows);
+    *out = list;
+    return 0;
+}
+
+void
+keep_list_fini(struct keep_list *list)
+{
+    free(list->instances);
+    *list = (struct keep_list){0};
 }

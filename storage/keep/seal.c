@@ -195,7 +195,7 @@ tell_sealed(struct sealing *s, struct err *err)
 
     if (pg_run(s->conn, "study_is_sealed", PG_ARGS(PG_INT(s->id)), &rows, err) < 0)
         return -1;
-    if (pg_int(rows, 0, 1) == 0) {
+    if (pg_int(rows, 0, 1) == 0 && pg_truth(rows, 0, 3)) { /* nothing new about a report's pack */
         snprintf(detail, sizeof detail, "{\"instances\":%lld}", (long long)pg_int(rows, 0, 0));
         events_note(&events, "study.sealed", detail);
     }

@@ -2,16 +2,55 @@
 
 -- name: manifest_add
 INSERT INTO manifests (tenant_id, study_uid, source, revision, closed_at_us, content_sha256, objects, sop_instances,
-    received_at_us)
-SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9 FROM tenants t WHERE t.code = $1
-ON CONFLICT DO NOTHING
+    received_at_us, study_revision)
+SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9, 1 + coalesce((SELECT max(m.study_revision) FROM manifests m
+    WHERE m.tenant_id = t.id AND m.study_uid = $2), 0)
+FROM tenants t WHERE t.code = $1
+ON CONFLICT (tenant_id, study_uid, source, revision) DO NOTHING
+
+-- name: manifest_lock
+SELECT 1 FROM (SELECT pg_advisory_xact_lock(7267703, hashtext($1 || '/' || $2))) l
+
+-- name: manifest_count
+SELECT count(DISTINCT o.sop), max(n.last)
+FROM (SELECT DISTINCT ON (m.source) m.sop_instances, max(m.study_revision) OVER () AS last
+    FROM manifests m JOIN tenants t ON t.id = m.tenant_id WHERE t.code = $1 AND m.study_uid = $2
+    ORDER BY m.source, m.revision DESC) n LEFT JOIN LATERAL unnest(n.sop_instances) AS o(sop) ON true
+
+-- name: manifest_list
+WITH top AS (
+    SELECT m.tenant_id, m.study_uid, m.study_revision, m.closed_at_us
+    FROM manifests m JOIN tenants t ON t.id = m.tenant_id
+    WHERE t.code = $1 AND m.study_uid = $2 AND ($3::integer = 0 OR m.study_revision = $3)
+    ORDER BY m.study_revision DESC LIMIT 1
+), newest AS (
+    SELECT DISTINCT ON (m.source) m.objects, m.sop_instances FROM manifests m JOIN top
+        ON m.tenant_id = top.tenant_id AND m.study_uid = top.study_uid AND m.study_revision <= top.study_revision
+    ORDER BY m.source, m.revision DESC
+), listed AS (
+    SELECT DISTINCT ON (o.sop, coalesce(i.object, o.object)) o.sop, coalesce(i.object, o.object) AS object,
+        coalesce(i.sop_class, l.sop_class, '') AS sop_class, coalesce(e.series_uid, l.series_uid, '') AS series_uid,
+        coalesce(i.pixels, l.pixels) AS pixels, coalesce(i.dataset, l.dataset) AS dataset,
+        i.id IS NOT NULL AND NOT i.is_quarantined AS is_whole, coalesce(i.is_quarantined, false) AS is_quarantined
+    FROM newest CROSS JOIN top CROSS JOIN LATERAL unnest(newest.objects, newest.sop_instances) AS o(object, sop)
+    LEFT JOIN instances own ON own.tenant_id = top.tenant_id AND own.object = o.object
+    LEFT JOIN LATERAL (SELECT d.instance FROM duplicates d
+        WHERE own.id IS NULL AND d.tenant_id = top.tenant_id AND d.object = o.object LIMIT 1) d ON true
+    LEFT JOIN instances i ON i.id = coalesce(own.id, d.instance)
+    LEFT JOIN series e ON e.id = i.series
+    LEFT JOIN landing l ON l.tenant_id = top.tenant_id AND l.object = o.object
+    ORDER BY o.sop, coalesce(i.object, o.object), is_whole DESC
+)
+SELECT top.study_revision, top.closed_at_us, listed.sop, listed.object, listed.sop_class, listed.series_uid,
+    listed.pixels, listed.dataset, listed.is_whole, listed.is_quarantined
+FROM top LEFT JOIN listed ON true ORDER BY listed.sop COLLATE "C", listed.object
 
 -- name: manifest_same
 SELECT 1 FROM manifests m JOIN tenants t ON t.id = m.tenant_id
 WHERE t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.revision = $4 AND m.content_sha256 = $5
 
 -- name: manifest_due
-SELECT m.source, m.revision, m.closed_at_us
+SELECT m.source, m.revision, m.closed_at_us, m.study_revision
 FROM manifests m JOIN tenants t ON t.id = m.tenant_id
 WHERE t.code = $1 AND m.study_uid = $2 AND m.complete_at_us IS NULL
     AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
@@ -39,10 +78,33 @@ UPDATE instances i SET job = made.id FROM made
 WHERE i.study = made.study AND i.series = made.series AND i.is_quarantined = made.is_quarantine
     AND i.pack IS NULL AND i.job IS NULL
 
+-- name: reader_studies
+SELECT DISTINCT t.code, s.study_uid
+FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
+WHERE i.pack IS NULL AND i.job IS NULL AND i.way = 'reader'
+    AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.way = 'reader'
+        AND n.arrived_at_us > $1)
+LIMIT 100
+
+-- name: reader_jobs_make
+WITH due AS (
+    SELECT DISTINCT i.tenant_id, s.study_uid, i.study, i.series, i.is_quarantined FROM instances i
+    JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
+    WHERE t.code = $1 AND s.study_uid = $2 AND i.pack IS NULL AND i.job IS NULL AND i.way = 'reader'
+), made AS (
+    INSERT INTO pack_jobs (tenant_id, study, series, revision, is_quarantine, made_at_us)
+    SELECT tenant_id, study, series, coalesce((SELECT max(m.revision) FROM manifests m
+        WHERE m.tenant_id = due.tenant_id AND m.study_uid = due.study_uid), 0), is_quarantined, $3 FROM due
+    RETURNING id, study, series, is_quarantine
+)
+UPDATE instances i SET job = made.id FROM made
+WHERE i.study = made.study AND i.series = made.series AND i.is_quarantined = made.is_quarantine
+    AND i.pack IS NULL AND i.job IS NULL AND i.way = 'reader'
+
 -- name: quiet_studies
 SELECT DISTINCT t.code, s.study_uid
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
-WHERE i.pack IS NULL AND i.job IS NULL AND i.way <> 'link'
+WHERE i.pack IS NULL AND i.job IS NULL AND i.way NOT IN ('link', 'reader')
     AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.arrived_at_us > $1)
 LIMIT 100
 
@@ -51,7 +113,7 @@ SELECT i.object, i.sop_instance,
     coalesce((SELECT max(m.revision) FROM manifests m
         WHERE m.tenant_id = s.tenant_id AND m.study_uid = s.study_uid AND m.source = ''), 0)
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
-WHERE t.code = $1 AND s.study_uid = $2 AND i.way <> 'link'
+WHERE t.code = $1 AND s.study_uid = $2 AND i.way NOT IN ('link', 'reader')
 ORDER BY i.id
 
 -- name: job_next
@@ -129,7 +191,8 @@ WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND i.sealed_at_us <= $1 ORDE
 UPDATE instances SET landing = NULL, has_copy = false WHERE id = ANY ($1::bigint[]) AND pack IS NOT NULL
 
 -- name: study_is_sealed
-SELECT count(*), count(*) FILTER (WHERE i.pack IS NULL), s.study_uid
+SELECT count(*) FILTER (WHERE i.way <> 'reader'), count(*) FILTER (WHERE i.pack IS NULL AND i.way <> 'reader'), s.study_uid,
+    bool_or(i.job = j.id AND i.way <> 'reader')
 FROM pack_jobs j JOIN studies s ON s.id = j.study JOIN instances i ON i.study = s.id
 WHERE j.id = $1 GROUP BY s.study_uid
 

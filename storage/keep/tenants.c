@@ -190,7 +190,7 @@ keep_code_add(struct keep *k, const uint8_t code_sha256[32], const struct ca_sub
     return change_one(k, "code_add",
                       PG_ARGS(PG_TEXT(subject->tenant), PG_BYTES(code_sha256, 32),
                               PG_TEXT(subject->device), PG_TEXT(subject->kind),
-                              PG_INT(expires_at_us)),
+                              PG_INT(expires_at_us), PG_TEXT(subject->names)),
                       ERR_NOT_FOUND, "there is no such organisation", err);
 }
 
@@ -212,6 +212,7 @@ keep_code_burn(struct keep *k, const uint8_t code_sha256[32], const uint8_t key_
         text_copy(out->tenant, sizeof out->tenant, pg_text(rows, 0, 0));
         text_copy(out->device, sizeof out->device, pg_text(rows, 0, 1));
         text_copy(out->kind, sizeof out->kind, pg_text(rows, 0, 2));
+        text_copy(out->names, sizeof out->names, pg_text(rows, 0, 3));
         rc = 0;
     }
     pg_rows_free(&rows);
@@ -225,8 +226,23 @@ keep_certificate_add(struct keep *k, const struct ca_certificate *c, struct err 
                     PG_ARGS(PG_TEXT(c->subject.tenant), PG_TEXT(c->serial_hex),
                             PG_TEXT(c->subject.device), PG_TEXT(c->subject.kind),
                             PG_BYTES(c->sha256, DIGEST_BYTES), PG_INT(c->not_after_us),
-                            PG_INT(clock_wall_us())),
+                            PG_INT(clock_wall_us()), PG_TEXT(c->subject.names)),
                     NULL, err);
+}
+
+int
+keep_certificate_names(struct keep *k, const char *serial_hex, char out[CA_NAMES_SIZE],
+                       struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (keep_run(k, "certificate_names", PG_ARGS(PG_TEXT(serial_hex)), &rows, err) < 0)
+        return -1;
+    out[0] = '\0';
+    if (pg_rows_count(rows) > 0)
+        text_copy(out, CA_NAMES_SIZE, pg_text(rows, 0, 0));
+    pg_rows_free(&rows);
+    return 0;
 }
 
 int

@@ -36,24 +36,27 @@ UPDATE tokens k SET revoked_at_us = $3 FROM tenants t
 WHERE t.id = k.tenant_id AND t.code = $1 AND k.name = $2 AND k.revoked_at_us IS NULL
 
 -- name: code_add
-INSERT INTO enrol_codes (sha256, tenant_id, device, kind, expires_at_us)
-SELECT $2, t.id, $3, $4, $5 FROM tenants t WHERE t.code = $1
+INSERT INTO enrol_codes (sha256, tenant_id, device, kind, expires_at_us, names)
+SELECT $2, t.id, $3, $4, $5, $6 FROM tenants t WHERE t.code = $1
 
 -- name: code_burn
 UPDATE enrol_codes e SET key_sha256 = $2, burnt_at_us = coalesce(e.burnt_at_us, $3)
 FROM tenants t
 WHERE t.id = e.tenant_id AND e.sha256 = $1 AND e.expires_at_us > $3
   AND (e.key_sha256 IS NULL OR e.key_sha256 = $2)
-RETURNING t.code, e.device, e.kind
+RETURNING t.code, e.device, e.kind, e.names
 
 -- name: certificate_add
-INSERT INTO certificates (serial, tenant_id, device, kind, fingerprint, not_after_us, made_at_us)
-SELECT $2, t.id, $3, $4, $5, $6, $7 FROM tenants t WHERE t.code = $1
+INSERT INTO certificates (serial, tenant_id, device, kind, fingerprint, not_after_us, made_at_us, names)
+SELECT $2, t.id, $3, $4, $5, $6, $7, $8 FROM tenants t WHERE t.code = $1
 ON CONFLICT (serial) DO NOTHING
 
 -- name: certificate_check
 SELECT 1 FROM certificates c JOIN tenants t ON t.id = c.tenant_id
 WHERE c.serial = $1 AND t.code = $2 AND c.device = $3 AND c.revoked_at_us IS NULL AND c.not_after_us > $4
+
+-- name: certificate_names
+SELECT names FROM certificates WHERE serial = $1
 
 -- name: device_revoke
 WITH codes AS (

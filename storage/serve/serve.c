@@ -52,6 +52,24 @@ static const struct http_route routes[] = {
     LOOK(ST, preview_study),
     LOOK(ST "/instances/{instance}/frames/{frames}", preview_frame),
     {.method = "GET",
+     .pattern = "/archive/v1" ST "/manifest",
+     .callers = HTTP_READER,
+     .rights = RIGHT_RETRIEVE,
+     .handle = reader_manifest,
+     .flags = HTTP_NO_STORE},
+    {.method = "GET",
+     .pattern = "/archive/v1" ST "/standing",
+     .callers = HTTP_READER,
+     .rights = RIGHT_PREVIEW,
+     .handle = reader_standing,
+     .flags = HTTP_NO_STORE | HTTP_QUIET},
+    {.method = "GET",
+     .pattern = "/archive/v1/certificates/{serial}",
+     .callers = HTTP_READER,
+     .rights = RIGHT_ALL_TENANTS,
+     .handle = reader_certificate,
+     .flags = HTTP_NO_STORE | HTTP_QUIET},
+    {.method = "GET",
      .pattern = "/events",
      .callers = CALLERS,
      .rights = RIGHT_QUERY,
@@ -140,8 +158,6 @@ serve_authorise(void *serve, const char *bearer, struct http_caller *caller, str
     if (keep_certificate_check(s->options.keep, caller->serial_hex, caller->tenant, caller->device,
                                err) < 0)
         return -1;
-    caller->rights = caller->kind == HTTP_READER
-                         ? RIGHT_QUERY | RIGHT_RETRIEVE | RIGHT_PREVIEW | RIGHT_ALL_TENANTS
-                         : RIGHT_PREVIEW;
+    caller->rights = caller->kind == HTTP_READER ? KEEP_READER_RIGHTS : KEEP_GATEWAY_RIGHTS;
     return 0;
 }

@@ -32,13 +32,12 @@ struct serve *serve_new(const struct serve_options *options);
 /* After the servers that use its table have stopped. */
 void serve_free(struct serve **serve);
 
-/* Routes below /dicomweb, /preview and /events; lives as long as the serve. */
+/* Routes below /dicomweb, /preview, /archive and /events; lives as long as the serve. */
 struct http_table serve_table(struct serve *serve);
 
 /* For http_options.authorise, with the serve as its user: bearer tokens and client certificates as
- * the catalog knows them. A reader's certificate has all rights but to store, in every tenant, and
- * names the tenant of a request in the header Radpost-Tenant; a gateway's may preview what its
- * clinic sends.
+ * the catalog knows them. A reader's certificate has all rights, in every tenant, and names the
+ * tenant of a request in the header Radpost-Tenant; a gateway's may preview what its clinic sends.
  * errors  ERR_DENIED, ERR_RETRY */
 int serve_authorise(void *serve, const char *bearer, struct http_caller *caller,
                     struct err *err) MUST_CHECK;

@@ -95,6 +95,9 @@ int wado_rendered(struct http_request *req, struct http_response *res, struct er
 int wado_thumbnail(struct http_request *req, struct http_response *res, struct err *err);
 int preview_study(struct http_request *req, struct http_response *res, struct err *err);
 int preview_frame(struct http_request *req, struct http_response *res, struct err *err);
+int reader_manifest(struct http_request *req, struct http_response *res, struct err *err);
+int reader_standing(struct http_request *req, struct http_response *res, struct err *err);
+int reader_certificate(struct http_request *req, struct http_response *res, struct err *err);
 int events_feed(struct http_request *req, struct http_response *res, struct err *err);
 
 #endif

@@ -142,6 +142,30 @@ slice_make(const struct slice *s, struct buf *out)
     assert_false(buf_is_over(out));
 }
 
+void
+report_make(const struct slice *s, struct buf *out)
+{
+    static const char sr_class[] = "1.2.840.10008.5.1.4.1.1.88.11";
+    struct dcm_writer w;
+    struct err err;
+
+    buf_init(out, 1 << 20);
+    check(part10_head(out, sr_class, s->instance, explicit_le, "READER", &err), &err);
+    dcm_write_init(&w, out, DCM_EXPLICIT_LE);
+    dcm_write_text(&w, 0x00080016, NULL, sr_class);
+    dcm_write_text(&w, 0x00080018, NULL, s->instance);
+    dcm_write_text(&w, 0x00080020, NULL, "20260131");
+    dcm_write_text(&w, 0x00080060, NULL, "SR");
+    dcm_write_text(&w, 0x00100010, NULL, s->patient_name != NULL ? s->patient_name : "WANG^XIAO");
+    dcm_write_text(&w, 0x00100020, NULL, s->patient_id != NULL ? s->patient_id : "P1");
+    dcm_write_text(&w, 0x0020000D, NULL, s->study);
+    dcm_write_text(&w, 0x0020000E, NULL, s->series);
+    dcm_write_text(&w, 0x00200011, NULL, "900");
+    dcm_write_text(&w, 0x0040A040, NULL, "CONTAINER");
+    dcm_write_text(&w, 0x0040A491, NULL, s->noise == 0 ? "COMPLETE" : "PARTIAL");
+    assert_false(buf_is_over(out));
+}
+
 int
 slice_fd(const struct buf *file)
 {

@@ -32,6 +32,8 @@ struct slice {
 
 /* A CT Part 10 file, explicit little endian. */
 void slice_make(const struct slice *s, struct buf *out);
+/* A Basic Text SR of the same names, as a reader would make (pixels and number are passed over). */
+void report_make(const struct slice *s, struct buf *out);
 /* What a gateway would offer of it, as it is. */
 void slice_offer(const struct slice *s, const struct buf *file, struct link_offer_object *out);
 /* A memfd of its own with the bytes; the caller closes. */

@@ -114,6 +114,41 @@ a_code_pins_the_archives_authority(void **state)
 }
 
 static void
+a_readers_code_holds_its_names(void **state)
+{
+    static const uint8_t key[DIGEST_BYTES] = {2};
+    uint8_t pin[CODE_PIN_BYTES], sha256[DIGEST_BYTES];
+    char names[CA_NAMES_SIZE], text[256];
+    struct ca_certificate certificate = {.serial_hex = "0c0d"};
+    struct ca_subject found;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(run("enrol new --org clinic-a --kind reader --name r1", text, sizeof text),
+                     65);
+    assert_int_equal(
+        run("enrol new --org clinic-a --kind gateway --name g2 --names a.b", text, sizeof text),
+        65);
+    assert_int_equal(
+        run("enrol new --org clinic-a --kind reader --name r1 --names a/b", text, sizeof text), 65);
+    assert_int_equal(run("enrol new --org clinic-a --kind reader --name r1 --names "
+                         "127.0.0.1,reader.example",
+                         text, sizeof text),
+                     0);
+    assert_int_equal(code_read(text, pin, sha256, &err), 0);
+    assert_int_equal(keep_code_burn(archive.keep, sha256, key, &found, &err), 0);
+    assert_string_equal(found.kind, "reader");
+    assert_string_equal(found.names, "127.0.0.1,reader.example");
+    certificate.subject = found;
+    certificate.not_after_us = clock_wall_us() + 1000000000;
+    assert_int_equal(keep_certificate_add(archive.keep, &certificate, &err), 0);
+    assert_int_equal(keep_certificate_names(archive.keep, "0c0d", names, &err), 0);
+    assert_string_equal(names, "127.0.0.1,reader.example");
+    assert_int_equal(keep_certificate_names(archive.keep, "0c0e", names, &err), 0);
+    assert_string_equal(names, "");
+}
+
+static void
 an_any_address_peer_is_not_shared_between_clinics(void **state)
 {
     char text[256];
@@ -132,7 +167,8 @@ static void
 a_revoked_device_cannot_enrol_again_with_an_old_code(void **state)
 {
     static const uint8_t code[DIGEST_BYTES] = {1}, key[DIGEST_BYTES] = {2};
-    struct ca_subject subject = {"clinic-a", "stolen", "gateway"}, found;
+    struct ca_subject subject = {.tenant = "clinic-a", .device = "stolen", .kind = "gateway"},
+                      found;
     struct ca_certificate certificate = {.subject = subject, .serial_hex = "0a0b"};
     struct err err;
 
@@ -168,6 +204,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_organisation_its_peer_and_its_token_are_found),
         cmocka_unit_test(a_code_pins_the_archives_authority),
+        cmocka_unit_test(a_readers_code_holds_its_names),
         cmocka_unit_test(an_any_address_peer_is_not_shared_between_clinics),
         cmocka_unit_test(a_revoked_device_cannot_enrol_again_with_an_old_code),
         cmocka_unit_test(what_is_missing_or_unknown_is_said),

@@ -102,7 +102,7 @@ static void
 tokens_codes_and_certificates_are_checked(void **state)
 {
     struct keep_token token = {.tenant = "clinic-a", .name = "viewer", .rights = RIGHT_QUERY}, back;
-    struct ca_subject subject = {"clinic-a", "gate-a", "gateway"}, who;
+    struct ca_subject subject = {.tenant = "clinic-a", .device = "gate-a", .kind = "gateway"}, who;
     struct ca_certificate certificate = {
         .subject = subject, .serial_hex = "0badcafe", .not_after_us = INT64_MAX / 2};
     struct keep_ae ae = {"clinic-a", "WORKSTATION", "127.0.0.1", 11112, RIGHT_QUERY}, found;

@@ -17,7 +17,8 @@ struct centre {
     struct enrol_server enrol;
     struct http_server *http;
     uint8_t code[DIGEST_BYTES], key[DIGEST_BYTES];
-    bool is_burnt, loses_answer;
+    bool is_burnt, loses_answer, is_reader;
+    const char *addresses[5];
     int issued, renewed;
     char url[64];
 };
@@ -46,7 +47,24 @@ burn(void *user, const uint8_t *code, const uint8_t *key, struct ca_subject *out
         return err_set(err, ERR_DENIED, "the code is unknown or spent");
     memcpy(c->key, key, DIGEST_BYTES);
     c->is_burnt = true;
-    *out = (struct ca_subject){"clinic-7", "gw-1", "gateway"};
+    *out = (struct ca_subject){.tenant = "clinic-7", .device = "gw-1", .kind = "gateway"};
+    if (c->is_reader)
+        *out = (struct ca_subject){.tenant = "clinic-7",
+                                   .device = "reader-1",
+                                   .kind = "reader",
+                                   .names = "127.0.0.1,reader.example"};
+    return 0;
+}
+
+/* What the archive's catalog has of the certificate. */
+static int
+find_names(void *user, const char *serial_hex, char out[CA_NAMES_SIZE], struct err *err)
+{
+    const struct centre *c = user;
+
+    (void)err;
+    assert_true(serial_hex[0] != '\0');
+    snprintf(out, CA_NAMES_SIZE, "%s", c->is_reader ? "127.0.0.1,reader.example" : "");
     return 0;
 }
 
@@ -71,7 +89,7 @@ static int
 open_centre(struct centre *c, const char *name)
 {
     static const char *const addresses[] = {"link_url", "https://10.1.2.3:8443", "storage_ae",
-                                            "RADPOST", NULL};
+                                            "RADPOST"};
     char ca[256], tls[256], certificate[300], key[300], root[300];
     struct http_options options = {.address = "127.0.0.1", .table_count = 1};
     struct http_table table;
@@ -82,8 +100,13 @@ open_centre(struct centre *c, const char *name)
     if (ca_create(ca, name, &err) < 0 || ca_open(ca, &c->ca, &err) < 0 ||
         ca_make_server(c->ca, tls, "127.0.0.1", 30, &err) < 0)
         return -1;
-    c->enrol = (struct enrol_server){
-        .ca = c->ca, .addresses = addresses, .user = c, .burn = burn, .issued = issued};
+    memcpy(c->addresses, addresses, sizeof addresses);
+    c->enrol = (struct enrol_server){.ca = c->ca,
+                                     .addresses = c->addresses,
+                                     .user = c,
+                                     .burn = burn,
+                                     .issued = issued,
+                                     .names = find_names};
     table = enrol_table(&c->enrol);
     snprintf(certificate, sizeof certificate, "%s/server.pem", tls);
     snprintf(key, sizeof key, "%s/server.key", tls);
@@ -163,6 +186,55 @@ a_code_makes_an_identity_that_can_be_renewed(void **state)
     assert_int_equal(access(in("gw/next.key"), F_OK), -1);
     assert_int_equal(enrol_new(in("gw"), centre.url, code, &again, &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT);
+    enrol_identity_fini(&id);
+}
+
+/* Enrolled before there was a reader, told of it by the renewal. */
+static void
+a_renewal_tells_the_addresses_anew(void **state)
+{
+    char code[CODE_TEXT_BYTES], value[100];
+    struct enrol_identity id;
+    bool is_renewed;
+    struct err err = {0};
+
+    (void)state;
+    make_code(code);
+    assert_int_equal(enrol_new(in("gw8"), centre.url, code, &id, &err), 0);
+    assert_false(enrol_address(&id, "reader_url", value, sizeof value));
+    enrol_identity_fini(&id);
+    centre.addresses[2] = "reader_url";
+    centre.addresses[3] = "https://10.1.2.4:8444";
+    assert_int_equal(enrol_renew(in("gw8"), centre.url, true, &is_renewed, &err), 0);
+    centre.addresses[2] = "storage_ae";
+    centre.addresses[3] = "RADPOST";
+
+    assert_int_equal(enrol_load(in("gw8"), &id, &err), 0);
+    assert_string_equal(id.device, "gw-1");
+    assert_true(enrol_address(&id, "reader_url", value, sizeof value));
+    assert_string_equal(value, "https://10.1.2.4:8444");
+    enrol_identity_fini(&id);
+}
+
+static void
+a_reader_keeps_its_names_over_a_renewal(void **state)
+{
+    char code[CODE_TEXT_BYTES];
+    struct enrol_identity id;
+    struct ca_certificate c;
+    bool is_renewed;
+    struct err err = {0};
+
+    (void)state;
+    make_code(code);
+    centre.is_reader = true;
+    assert_int_equal(enrol_new(in("reader"), centre.url, code, &id, &err), 0);
+    assert_string_equal(id.kind, "reader");
+    assert_int_equal(enrol_renew(in("reader"), centre.url, true, &is_renewed, &err), 0);
+    centre.is_reader = false;
+    assert_int_equal(ca_read_file(id.certificate, &c, &err), 0);
+    assert_string_equal(c.subject.kind, "reader");
+    assert_string_equal(c.subject.names, "127.0.0.1,reader.example");
     enrol_identity_fini(&id);
 }
 
@@ -259,6 +331,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_code_makes_an_identity_that_can_be_renewed),
+        cmocka_unit_test(a_renewal_tells_the_addresses_anew),
+        cmocka_unit_test(a_reader_keeps_its_names_over_a_renewal),
         cmocka_unit_test(a_lost_answer_does_not_cost_the_code),
         cmocka_unit_test(a_crash_before_the_last_file_does_not_cost_the_code),
         cmocka_unit_test(a_code_serves_one_device),

@@ -211,6 +211,28 @@ keep_standing_get(struct keep *k, const char *tenant, const char *study, struct 
 }
 
 int
+keep_list_get(struct keep *k, const char *tenant, const char *study, uint32_t revision,
+              struct keep_list *out, struct err *err)
+{
+    (void)k;
+    *out = (struct keep_list){.revision = 1, .instances = mem_new(sizeof *out->instances * 9)};
+    for (size_t i = 0; i < fake.count && out->count < 9; i++)
+        if (fake_is(&fake.objects[i], tenant, study, NULL, NULL)) {
+            snprintf(out->instances[out->count].sop_instance, LINK_UID_SIZE, "%s",
+                     fake.objects[i].instance);
+            out->instances[out->count++].is_whole = !fake.objects[i].is_preview;
+        }
+    return out->count > 0 && revision < 2 ? 0 : err_set(err, ERR_NOT_FOUND, "nothing closed");
+}
+
+void
+keep_list_fini(struct keep_list *list)
+{
+    free(list->instances);
+    list->instances = NULL;
+}
+
+int
 keep_previews(struct keep *k, const char *tenant, const char *study, const char *sop_instance,
               keep_on_preview on_preview, void *user, struct err *err)
 {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/x509v3.h>
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
@@ -84,7 +85,7 @@ static void
 a_client_certificate_names_whom_the_ca_says(void **state)
 {
     struct ca *ca = authority("ca2"), *other = authority("ca3");
-    struct ca_subject subject = {"clinic-7", "gw-1", "gateway"};
+    struct ca_subject subject = {.tenant = "clinic-7", .device = "gw-1", .kind = "gateway"};
     struct ca_certificate c;
     struct buf csr, pem;
     uint8_t key[DIGEST_BYTES];
@@ -122,7 +123,7 @@ static void
 a_request_that_was_altered_is_refused(void **state)
 {
     struct ca *ca = authority("ca4");
-    struct ca_subject subject = {"t", "d", "gateway"};
+    struct ca_subject subject = {.tenant = "t", .device = "d", .kind = "gateway"};
     struct buf csr, pem;
     struct err err = {0};
     int refused = 0, altered = 0;
@@ -146,6 +147,47 @@ a_request_that_was_altered_is_refused(void **state)
     assert_int_equal(err.kind, ERR_REJECT);
     subject.tenant[0] = '\0';
     assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 1, &pem, &err), -1);
+    buf_fini(&csr);
+    buf_fini(&pem);
+    ca_close(&ca);
+}
+
+/* Its names make a client a server too; without names it is none. */
+static void
+a_reader_serves_under_the_names_the_ca_says(void **state)
+{
+    struct ca *ca = authority("ca6");
+    struct ca_subject subject = {.tenant = "clinic-7",
+                                 .device = "reader-1",
+                                 .kind = "reader",
+                                 .names = "10.0.0.7,reader.example,2001:db8::1"};
+    struct ca_certificate c;
+    struct buf csr, pem;
+    struct err err = {0};
+
+    (void)state;
+    buf_init(&csr, CA_PEM_LIMIT);
+    buf_init(&pem, CA_PEM_LIMIT);
+    assert_int_equal(ca_make_request(in("id6"), "key", &csr, &err), 0);
+    for (int i = 0; i < 2; i++) {
+        X509 *x509;
+        uint32_t usage;
+
+        buf_clear(&pem);
+        assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 30, &pem, &err), 0);
+        assert_int_equal(ca_read(buf_text(&pem), &c, &err), 0);
+        assert_string_equal(c.subject.names, subject.names);
+        x509 = x509_read(buf_text(&pem), &err);
+        usage = X509_get_extended_key_usage(x509);
+        assert_int_equal(usage & (XKU_SSL_CLIENT | XKU_SSL_SERVER),
+                         i == 0 ? XKU_SSL_CLIENT | XKU_SSL_SERVER : XKU_SSL_CLIENT);
+        assert_int_equal(X509_check_host(x509, "reader.example", 0, 0, NULL), i == 0 ? 1 : 0);
+        X509_free(x509);
+        subject.names[0] = '\0';
+    }
+    snprintf(subject.names, sizeof subject.names, "reader.example,IP:1.2.3.4/8");
+    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 30, &pem, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
     buf_fini(&csr);
     buf_fini(&pem);
     ca_close(&ca);
@@ -209,6 +251,7 @@ main(void)
         cmocka_unit_test(a_ca_is_made_once_and_its_key_is_private),
         cmocka_unit_test(a_client_certificate_names_whom_the_ca_says),
         cmocka_unit_test(a_request_that_was_altered_is_refused),
+        cmocka_unit_test(a_reader_serves_under_the_names_the_ca_says),
         cmocka_unit_test(a_server_certificate_is_kept_while_it_serves),
         cmocka_unit_test(a_key_comes_back_from_its_file_and_broken_ones_are_refused),
     };

@@ -1,0 +1,141 @@
+/* reader_routes.c - what the deployment's reader asks beside DICOMweb: a study's closed list, how
+ * it stands, and whether a device's certificate still holds (docs/conformance.md). Nothing of it
+ * is about a person: UIDs, digests and counts, so it is not audited. */
+#include "storage/serve/serve_core.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/jsonw.h"
+#include "proto/base/text.h"
+
+#include <string.h>
+
+enum { MANIFEST_BYTES = 64 << 20, SMALL_BYTES = 4096 };
+
+static void
+write_digest(struct jsonw *w, const char *key, const uint8_t *digest, bool is_known)
+{
+    if (is_known)
+        jsonw_hex(w, key, digest, 32);
+    else
+        jsonw_text(w, key, "");
+}
+
+static void
+write_list(const char *study, const struct keep_list *list, struct buf *out)
+{
+    struct jsonw w;
+    char at[40];
+
+    clock_text(list->closed_at_us, at);
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "study", study);
+    jsonw_uint(&w, "revision", list->revision);
+    jsonw_text(&w, "closed_at", at);
+    jsonw_array(&w, "instances");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct keep_listed *l = &list->instances[i];
+
+        jsonw_object(&w, NULL);
+        jsonw_text(&w, "sop_instance", l->sop_instance);
+        jsonw_text(&w, "sop_class", l->sop_class);
+        jsonw_text(&w, "series", l->series);
+        jsonw_hex(&w, "object", l->object, 32);
+        write_digest(&w, "pixels", l->pixels, l->has_digests);
+        write_digest(&w, "dataset", l->dataset, l->has_digests);
+        jsonw_bool(&w, "is_whole", l->is_whole);
+        jsonw_bool(&w, "is_quarantined", l->is_quarantined);
+        jsonw_end(&w);
+    }
+    jsonw_end(&w);
+    jsonw_end(&w);
+}
+
+int
+reader_manifest(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct serve *s = http_user(req);
+    const char *text = http_query(req, "revision");
+    struct serve_target target;
+    struct keep_list list = {0};
+    uint64_t revision = 0;
+    struct buf json;
+    int rc = -1;
+
+    buf_init(&json, MANIFEST_BYTES);
+    if (serve_target_read(req, &target, err) < 0)
+        goto out;
+    if (text != NULL && text_to_u64(text, INT32_MAX, &revision) < 0) {
+        err_set(err, ERR_REJECT, "revision: not a number");
+        goto out;
+    }
+    if (keep_list_get(s->options.keep, target.tenant, target.study, (uint32_t)revision, &list,
+                      err) < 0)
+        goto out;
+    write_list(target.study, &list, &json);
+    http_answer_buf(res, 200, "application/json", &json);
+    rc = 0;
+out:
+    keep_list_fini(&list);
+    buf_fini(&json);
+    return serve_end(s, res, rc);
+}
+
+int
+reader_standing(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct serve *s = http_user(req);
+    struct serve_target target;
+    struct keep_standing standing;
+    struct buf json;
+    struct jsonw w;
+    char at[40];
+
+    if (serve_target_read(req, &target, err) < 0 ||
+        keep_standing_get(s->options.keep, target.tenant, target.study, &standing, err) < 0)
+        return serve_end(s, res, -1);
+    clock_text(standing.last_at_us, at);
+    buf_init(&json, SMALL_BYTES);
+    jsonw_init(&w, &json);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "study", target.study);
+    jsonw_uint(&w, "offered", standing.offered);
+    jsonw_uint(&w, "looked", standing.looked);
+    jsonw_uint(&w, "whole", standing.whole);
+    jsonw_uint(&w, "sealed", standing.sealed);
+    jsonw_uint(&w, "quarantined", standing.quarantined);
+    jsonw_uint(&w, "revision", standing.revision);
+    jsonw_uint(&w, "expected", standing.expected);
+    jsonw_text(&w, "last_at", at);
+    jsonw_end(&w);
+    http_answer_buf(res, 200, "application/json", &json);
+    buf_fini(&json);
+    return serve_end(s, res, 0);
+}
+
+/* "No" is an answer, not a refusal: the reader must tell it from a line that is down. */
+int
+reader_certificate(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct serve *s = http_user(req);
+    const char *device = http_query(req, "device");
+    struct serve_target target;
+    struct buf json;
+    bool is_valid;
+
+    if (serve_target_read(req, &target, err) < 0)
+        return serve_end(s, res, -1);
+    if (device == NULL) {
+        err_set(err, ERR_REJECT, "device: missing");
+        return serve_end(s, res, -1);
+    }
+    is_valid = keep_certificate_check(s->options.keep, http_param(req, "serial"), target.tenant,
+                                      device, err) == 0;
+    if (!is_valid && err->kind != ERR_DENIED)
+        return serve_end(s, res, -1);
+    buf_init(&json, SMALL_BYTES);
+    buf_add_printf(&json, "{\"is_valid\":%s}", is_valid ? "true" : "false");
+    http_answer_buf(res, 200, "application/json", &json);
+    buf_fini(&json);
+    return serve_end(s, res, 0);
+}
