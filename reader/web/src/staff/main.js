@@ -22,7 +22,7 @@ function Bar() {
     <nav aria-label=${say("main_menu")}>${pages.filter((p) => p.to && mayOpen(p)).map((p) => html`<a href="#${p.to}"
       aria-current=${place.value.startsWith(p.to) ? "page" : undefined}>${say(p.word)}</a>`)}</nav>
     <span class="grow"></span>
-    <span class="me">${me.name} <span class="quiet">${me.roles.map((role) => say(role)).join(" · ")} · ${me.organisation_name || me.organisation}</span>
+    <span class="me"><a href="#/account">${me.name}</a> <span class="quiet">${me.roles.map((role) => say(role)).join(" · ")} · ${me.organisation_name || me.organisation}</span>
       ${me.is_demo && html` <span class="mark amber">${say("demo")}</span>`}</span>
     <${LanguageSwitch} /><${ThemeSwitch} />
     <${Work} class="plain" onClick=${signOut}>${say("sign_out")}<//>
@@ -61,7 +61,7 @@ function Staff() {
   const me = user.value;
   useEffect(() => {
     const first = pages.find((p) => p.to && mayOpen(p));
-    if (me && place.value === "/" && first) go(first.to);
+    if (me && first && !find(place.value)) go(first.to);
   }, [me]);
   if (me === undefined) return html`<main id="content" aria-busy="true"></main>`;
   if (me === null) return html`<${Notice} kind="bad">${wrong}<//><${Login} />`;

@@ -7,9 +7,10 @@ const load = (name) => later[`./${name}/${name}_page.js`];
 
 export const pages = [
   { pattern: /^\/worklist$/, word: "worklist", to: "/worklist", roles: ["technician", "doctor", "reviewer", "administrator", "supervisor"], load: load("worklist") },
-  { pattern: /^\/reads\/(?<read>\d+)$/, roles: ["doctor", "reviewer", "supervisor", "technician", "administrator"], load: load("reading"), isDarkRoom: true },
+  { pattern: /^\/reads\/(?<read>\d+)$/, roles: ["technician", "doctor", "reviewer", "supervisor"], load: load("reading"), isDarkRoom: true },
   { pattern: /^\/admin$/, word: "admin", to: "/admin", roles: ["administrator"], load: load("admin") },
   { pattern: /^\/supervision$/, word: "supervision", to: "/supervision", roles: ["supervisor"], load: load("supervision") },
+  { pattern: /^\/account$/, roles: ["technician", "doctor", "reviewer", "administrator", "supervisor"], load: load("account") },
 ];
 
 export function find(place) {

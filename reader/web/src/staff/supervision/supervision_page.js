@@ -1,0 +1,89 @@
+// supervision_page.js - everything below one's own organisation, read only: how reads stand, what is overdue, the trail.
+import { html } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
+import "../worklist/worklist_words.js";
+import "../worklist/worklist.css";
+import "../admin/admin_words.js";
+import "../admin/admin.css";
+import "./supervision_words.js";
+import { follow, get } from "../../shared/api.js";
+import { Notice, sentence, Table } from "../../shared/components.js";
+import { fullTime, minutesTo } from "../../shared/times.js";
+import { say } from "../../shared/words.js";
+import { Agreements, Doctors, inTree, Indented, useList } from "../admin/master.js";
+import { Due, examText, isDone, isOverdue, personName, Reader, sexAge, State, Urgency } from "../worklist/reads.js";
+
+const FIGURES = {
+  open: (r) => !isDone(r),
+  overdue: isOverdue,
+  emergency: (r) => !isDone(r) && r.urgency === "emergency",
+  uncovered: (r) => r.state === "unagreed",
+  late: (r) => isDone(r) && r.is_late,
+  signed: (r) => r.state === "signed" || r.state === "amended",
+};
+const ALARMS = ["overdue", "uncovered", "late"];
+
+function useReads() {
+  const [reads, setReads] = useState(null);
+  const [wrong, setWrong] = useState("");
+  useEffect(() => {
+    const ask = () => get("worklist").then((answer) => { setReads(answer.items); setWrong(""); }, (error) => setWrong(sentence(error)));
+    const events = follow("worklist/stream", ask);
+    ask();
+    return () => events.stop();
+  }, []);
+  return { reads, wrong };
+}
+
+const count = (reads, name) => reads.filter((r) => FIGURES[name](r)).length;
+
+function Board({ reads }) {
+  return html`<div class="board">${Object.keys(FIGURES).map((name) => {
+    const n = count(reads, name);
+    return html`<div class=${n > 0 && ALARMS.includes(name) ? "bad" : ""}><b>${n}</b>${say(`board_${name}`)}<br /><span class="quiet">${say(`board_${name}_is`)}</span></div>`;
+  })}</div>`;
+}
+
+function ByClinic({ reads, organisations }) {
+  const rows = inTree(organisations).map((org) => [org, reads.filter((r) => r.tenant === org.code)]);
+  const oldest = (list) => {
+    const first = list.filter((r) => !isDone(r)).map((r) => r.closed_at).sort()[0];
+    return first ? say("since", -minutesTo(first)) : "";
+  };
+  return html`<${Table} caption=${say("by_clinic")} empty=${say("no_organisations")}
+    heads=${[say("organisation"), ...Object.keys(FIGURES).map((name) => say(`board_${name}`)), say("oldest")]}
+    rows=${rows.map(([org, list]) => [html`<${Indented} org=${org} />`, ...Object.keys(FIGURES).map((name) => count(list, name) || "·"), oldest(list)])} />`;
+}
+
+function Overdue({ reads }) {
+  const late = reads.filter((r) => isOverdue(r)).sort((a, b) => a.due_at.localeCompare(b.due_at));
+  return html`<${Table} caption=${say("overdue_list")} empty=${say("none_overdue")}
+    heads=${[say("urgency"), say("patient"), say("clinic"), say("exam"), say("state"), say("due"), say("reader")]}
+    rows=${late.map((r) => [html`<${Urgency} read=${r} />`, html`<a href="#/reads/${r.read}">${personName(r.patient.name)}</a><span class="line quiet">${sexAge(r.patient)}</span>`,
+      r.clinic || r.tenant, examText(r), html`<${State} read=${r} />`, html`<${Due} read=${r} />`, html`<${Reader} read=${r} />`])} />`;
+}
+
+function Audit() {
+  const { list, wrong } = useList("audit?limit=100", "entries");
+  return html`<h2>${say("audit")}</h2>
+    <${Notice} kind="warn">${wrong && `${say("audit_refused")}：${wrong}`}<//>
+    ${list && html`<${Table} caption=${say("audit")} heads=${[say("at"), say("actor"), say("event"), say("subject")]} empty=${say("no_audit")}
+      rows=${list.map((e) => [fullTime(e.at), e.actor || "", e.event || "", e.subject || ""])} />`}`;
+}
+
+export default function Supervision() {
+  const { reads, wrong } = useReads();
+  const { list: organisations } = useList("organisations", "organisations");
+  const nameOf = (code) => (organisations || []).find((o) => o.code === code)?.name || code || "";
+  return html`<main id="content" tabindex="-1" class="admin">
+    <h1>${say("supervision")}</h1>
+    <p class="quiet">${say("own_only")}</p>
+    <${Notice} kind="bad">${wrong}<//>
+    ${reads && html`<${Board} reads=${reads} />`}
+    <h2>${say("by_clinic")}</h2>${reads && organisations && html`<${ByClinic} reads=${reads} organisations=${organisations} />`}
+    <h2>${say("overdue_list")}</h2>${reads && html`<${Overdue} reads=${reads} />`}
+    <h2>${say("doctors")}</h2><${Doctors} nameOf=${nameOf} />
+    <h2>${say("agreements")}</h2><${Agreements} nameOf=${nameOf} />
+    <${Audit} />
+  </main>`;
+}
