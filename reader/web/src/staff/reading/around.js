@@ -1,0 +1,73 @@
+// around.js - what stands around images and report: whose they are, what the clinic wrote, priors, the read's course.
+import { html } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
+import { get } from "../../shared/api.js";
+import { dayTime, minutesTo, plainDay, span } from "../../shared/times.js";
+import { say } from "./reading_words.js";
+
+const SEX = { M: "♂", F: "♀" };
+const colourOf = { signed: "green", amended: "green", withdrawn: "red", written: "amber", preliminary: "amber" };
+
+function Standing({ standing }) {
+  if (!standing) return null;
+  const isWhole = standing.expected !== null && standing.whole >= standing.expected && standing.onTheWay === 0;
+  return html`<span class="mark ${isWhole ? "green" : "amber"}" data-whole=${isWhole}>${say(standing.expected === null ? "rd_standing_open" : "rd_standing", standing)}</span>`;
+}
+
+function Due({ item }) {
+  if (!item.due_at || ["signed", "amended", "withdrawn"].includes(item.state)) return null;
+  const left = minutesTo(item.due_at);
+  return html`<span class="mark ${left < 0 ? "red" : left < 15 ? "amber" : "grey"}">${left < 0 ? "−" : ""}${span(left)}</span>`;
+}
+
+export function Head({ item, standing }) {
+  const p = item.patient ?? {};
+  return html`<div class="who">
+    <a href="#/worklist">${say("rd_to_list")}</a>
+    <h1><span lang="zh-CN">${p.name}</span> <span class="quiet">${SEX[p.sex] ?? ""} ${p.age ?? ""} · ${say("rd_id")} ${p.id ?? ""}</span></h1>
+    <span>${item.modality} ${item.description || item.body_part || ""} · ${item.clinic ?? ""}</span>
+    <span class="mark ${item.urgency === "emergency" ? "red" : "grey"}">${say(item.urgency === "emergency" ? "rd_emergency" : "rd_routine")}</span>
+    <span class="mark ${colourOf[item.state] ?? "grey"}" data-read-state=${item.state}>${say(`rd_state_${item.state}`)}</span>
+    <${Due} item=${item} />
+    <${Standing} standing=${standing} />
+    ${item.is_late && html`<span class="mark red" data-late="true" role="status">${say("rd_late")}${item.covered ? `: ${say("rd_covers", item)}` : ""}</span>`}
+  </div>`;
+}
+
+export function Clinical({ item }) {
+  const rows = [["rd_complaint", item.complaint], ["rd_history", item.history], ["rd_phone", item.clinic_phone]].filter(([, text]) => text);
+  return html`<details class="clinical" open><summary>${say("rd_clinic_says")}</summary>
+    ${rows.length === 0 ? html`<p class="quiet">${say("rd_nothing_said")}</p>` : html`<dl>${rows.map(([word, text]) => html`<div><dt>${say(word)}</dt>
+      <dd>${word === "rd_phone" ? html`<a href="tel:${text.replace(/[^+\d]/g, "")}">${text}</a>` : text}</dd></div>`)}</dl>`}
+  </details>`;
+}
+
+export function Priors({ item, chosen, onChoose }) {
+  const list = item.priors ?? [];
+  return html`<section aria-label=${say("priors")}><h2>${say("priors")}</h2>
+    ${list.length === 0 && html`<p class="quiet">${say("no_priors")}</p>`}
+    <ul class="priors">${list.map((p) => html`<li><button type="button" data-prior=${p.study} aria-pressed=${chosen === p.study} onClick=${() => onChoose(p)}>
+      <b>${plainDay(p.date)}</b> ${p.modality} ${p.description}</button></li>`)}</ul>
+  </section>`;
+}
+
+export function PriorReport({ of }) {
+  const [report, setReport] = useState(undefined);
+  useEffect(() => {
+    let isOver = false;
+    if (!of.read) return setReport(null);
+    get(`reads/${of.read}/report`).then((r) => isOver || setReport(r), () => isOver || setReport(null));
+    return () => (isOver = true);
+  }, [of.study]);
+  if (report === undefined) return null;
+  return html`<section class="prior-report" aria-label=${say("rd_prior_report")}><h2>${say("rd_prior_report")} ${plainDay(of.date)}</h2>
+    ${!report || !report.impression ? html`<p class="quiet">${say("rd_prior_none")}</p>` : ["exam", "findings", "impression"].map((name) => html`<p lang="zh-CN"><b>${say(`rd_${name}`)}</b> ${report[name]}</p>`)}
+  </section>`;
+}
+
+export function Course({ item }) {
+  const events = item.events ?? [];
+  if (events.length === 0) return null;
+  return html`<details class="course"><summary>${say("rd_course")}</summary><ol>${events.map((e) => html`<li>
+    <span class="quiet">${dayTime(e.at)}</span> ${say(`rd_event_${e.event}`)} <span class="quiet">${e.actor === "system" ? "" : e.actor}</span></li>`)}</ol></details>`;
+}

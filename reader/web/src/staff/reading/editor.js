@@ -1,0 +1,187 @@
+// editor.js - the report beside the images: text, what the clinic said, what may be done now, versions.
+import { html } from "htm/preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Dialog, Notice, sentence, Work } from "../../shared/components.js";
+import { clockTime, fullTime } from "../../shared/times.js";
+import { hasRole } from "../session.js";
+import { troublesIn } from "./checks.js";
+import { FIELDS } from "./draft.js";
+import { say } from "./reading_words.js";
+import { filled, templatesFor } from "./templates.js";
+
+const ROWS = { exam: 1, findings: 9, impression: 5 };
+const CLAIMABLE = ["waiting", "assigned", "drafted", "written", "reviewed", "preliminary"];
+
+function Saved({ draft }) {
+  const s = draft.status.value;
+  const word = s.kind === "dirty" && s.isRestored ? "rd_restored" : `rd_${s.kind}`;
+  if (s.kind === "conflict") return null;
+  const text = s.kind === "saved" ? say("rd_saved", clockTime(s.at) || "") : s.kind === "refused" ? say("rd_refused", sentence(s.error)) : say(word);
+  return html`<p class="saved ${s.kind}" role="status" data-status=${s.kind}>${text}</p>`;
+}
+
+function Conflict({ draft }) {
+  const s = draft.status.value;
+  if (s.kind !== "conflict") return null;
+  return html`<div class="notice warn" role="alert"><p>${say("rd_conflict", s.by)}</p>
+    <p class="buttons"><button type="button" onClick=${() => draft.settle(true)}>${say("rd_ours")}</button>
+      <button type="button" onClick=${() => draft.settle(false)}>${say("rd_theirs")}</button></p>
+    <details open><summary>${say("rd_their_text")}</summary>${FIELDS.map((name) => html`<p><b>${say(`rd_${name}`)}</b> ${s.theirs[name]}</p>`)}</details>
+  </div>`;
+}
+
+function Text({ draft, name, isOpen }) {
+  const id = `report-${name}`;
+  const value = draft.fields.value[name];
+  return html`<div class="field"><label for=${id}>${say(`rd_${name}`)}</label>
+    <textarea id=${id} name=${name} rows=${ROWS[name]} readonly=${!isOpen} value=${value} lang="zh-CN"
+      onInput=${(event) => draft.edit(name, event.target.value)}></textarea></div>`;
+}
+
+function Templates({ draft, modality }) {
+  const list = templatesFor(modality);
+  if (list.length === 0) return null;
+  const take = (event) => {
+    const template = list.find((t) => t.id === event.target.value);
+    event.target.value = "";
+    if (!template) return;
+    const next = filled(draft.fields.value, template);
+    for (const name of FIELDS) if (next[name] !== draft.fields.value[name]) draft.edit(name, next[name]);
+  };
+  return html`<label class="template">${say("rd_template")} <select onChange=${take}><option value="">${say("rd_template_choose")}</option>
+    ${list.map((t) => html`<option value=${t.id} lang="zh-CN">${t.title}</option>`)}</select></label>`;
+}
+
+function Troubles({ fields, item }) {
+  const list = troublesIn(fields, item.patient?.sex, item.description ?? "");
+  if (list.length === 0) return null;
+  return html`<ul class="notice warn" role="status" aria-label=${say("rd_checks")}>${list.map((t) => html`<li>⚠ ${say(`rd_check_${t.kind}`, t)}</li>`)}</ul>`;
+}
+
+// Why a signature has to wait, as a word of ours and what it is about; null when it need not.
+export function holdUp(standing, lookedAt, shown, fields) {
+  if (standing && standing.expected === null) return ["rd_block_unclosed"];
+  if (!standing || standing.whole < standing.expected || standing.onTheWay > 0) return ["rd_block_previews"];
+  if (lookedAt > 0) return ["rd_block_looked", lookedAt];
+  if (shown === 0) return ["rd_block_unshown"];
+  return fields.impression.trim() === "" ? ["rd_block_empty"] : null;
+}
+
+// A question before what cannot be undone; with `label`, a reason is asked for too.
+function Ask({ title, text, label, isGrave, onDone, onClose }) {
+  const [reason, setReason] = useState("");
+  const [hasTried, setTried] = useState(false);
+  const run = async () => {
+    setTried(true);
+    if (label && !reason.trim()) return;
+    onClose();
+    await onDone(reason.trim());
+  };
+  return html`<${Dialog} title=${title} onClose=${onClose}>
+    ${text && html`<p>${text}</p>`}
+    ${label && html`<div class="field"><label for="ask-reason">${label}</label>
+      <textarea id="ask-reason" name="reason" rows="3" value=${reason} aria-invalid=${hasTried && !reason.trim() ? "true" : undefined} onInput=${(event) => setReason(event.target.value)}></textarea>
+      ${hasTried && !reason.trim() && html`<span class="wrong" role="alert">${say("rd_need_reason")}</span>`}</div>`}
+    <p class="buttons"><button type="button" class=${isGrave ? "danger" : "primary"} onClick=${run}>${say("rd_confirm")}</button>
+      <button type="button" onClick=${onClose}>${say("cancel")}</button></p>
+  <//>`;
+}
+
+function asksOf(state, standing) {
+  const covered = standing?.expected ?? "?";
+  return {
+    sign: { title: say(state.report.value.may.review ? "rd_review_sign" : "rd_sign"), text: say("rd_sign_ask", covered), onDone: () => state.reviewAndSign() },
+    preliminary: { title: say("rd_preliminary"), text: say("rd_preliminary_ask"), onDone: () => state.preliminary() },
+    back: { title: say("rd_return"), label: say("rd_reason_return"), onDone: (reason) => state.giveBack(reason) },
+    amend: { title: say("rd_amend"), label: say("rd_reason_amend"), onDone: (reason) => state.amend(reason) },
+    withdraw: { title: say("rd_withdraw"), label: say("rd_reason_withdraw"), isGrave: true, onDone: (reason) => state.withdraw(reason) },
+  };
+}
+
+function Steps({ state, standing, held }) {
+  const [asked, setAsked] = useState("");
+  const may = state.report.value.may;
+  const isEmpty = state.draft.fields.value.impression.trim() === "";
+  const ask = asked && asksOf(state, standing)[asked];
+  const isSigning = may.review || may.sign || may.preliminary;
+  const why = isSigning && held ? say(...held) : may.write && isEmpty ? say("rd_block_empty") : "";
+  const about = why ? "step-why" : undefined;
+  return html`<div class="steps">
+    <p class="buttons">
+      ${may.write && html`<${Work} class="primary" name="write" disabled=${isEmpty} aria-describedby=${about} onClick=${() => state.write()}>${say("rd_write")}<//>`}
+      ${(may.review || may.sign) && html`<button type="button" class="primary" name="sign" disabled=${Boolean(held)} aria-describedby=${about} onClick=${() => setAsked("sign")}>${say(may.review ? "rd_review_sign" : "rd_sign")}</button>`}
+      ${may.review && html`<button type="button" name="return" onClick=${() => setAsked("back")}>${say("rd_return")}</button>`}
+      ${may.preliminary && html`<button type="button" name="preliminary" disabled=${Boolean(held)} aria-describedby=${about} onClick=${() => setAsked("preliminary")}>${say("rd_preliminary")}</button>`}
+      ${may.amend && html`<button type="button" name="amend" onClick=${() => setAsked("amend")}>${say("rd_amend")}</button>`}
+      ${may.withdraw && html`<button type="button" class="danger" name="withdraw" onClick=${() => setAsked("withdraw")}>${say("rd_withdraw")}</button>`}
+    </p>
+    ${why && html`<p id="step-why" class="why">${why}</p>`}
+    ${ask && html`<${Ask} key=${asked} ...${ask} onClose=${() => setAsked("")} />`}
+  </div>`;
+}
+
+function Lease({ state }) {
+  const item = state.item.value;
+  const by = item.claimed_by;
+  const may = state.report.value.may;
+  if (state.isMine)
+    return html`<p class="lease"><span>${say("rd_lease", clockTime(item.lease_until))}</span> <${Work} name="release" onClick=${() => state.release()}>${say("rd_release")}<//></p>`;
+  if (by) return html`<p class="lease"><span class="mark amber">${say("rd_claimed_by", by.name)}</span></p>`;
+  if (!hasRole("doctor", "reviewer") || !CLAIMABLE.includes(item.state)) return null;
+  const claim = () => state.claim().catch((error) => (state.message.value = { kind: "bad", error }));
+  return html`<p class="lease"><${Work} name="claim" class=${may.review || may.sign ? "" : "primary"} onClick=${claim}>${say(item.state === "written" ? "rd_claim_review" : "rd_claim")}<//></p>`;
+}
+
+function Versions({ report, read }) {
+  const signed = report.versions ?? [];
+  if (signed.length === 0) return null;
+  return html`<section aria-label=${say("rd_versions")}><h2>${say("rd_versions")}</h2><ul class="versions">${signed.map((v) => html`<li>
+    <b>${say("rd_version", v)}</b> <span class="mark ${v.state === "valid" || v.state === "signed" ? "green" : "amber"}">${say(`rd_state_${v.state}`)}</span>
+    ${v.kind === "preliminary" && html` <span class="mark amber">${say("rd_kind_preliminary")}</span>`}
+    <span class="quiet">${v.signed_at ? fullTime(v.signed_at) : say("rd_unsigned")} ${[v.author?.name ?? v.author, v.reviewer?.name ?? v.reviewer].filter(Boolean).join(" / ")} ${v.reason ?? ""}</span>
+    ${v.signed_at && html` <a href="/api/v1/reads/${read}/report/${v.version}/pdf" target="_blank" rel="noopener">${say("rd_pdf")}</a>
+      <a href="/api/v1/reads/${read}/report/${v.version}/evidence" download>${say("rd_evidence")}</a>`}
+    ${v.verify_url && html` <a href=${v.verify_url} target="_blank" rel="noopener">${say("rd_verify")}</a>`}
+  </li>`)}</ul></section>`;
+}
+
+const lastReturn = (item) => (item.events ?? []).filter((e) => e.event === "return").at(-1)?.detail?.reason;
+
+// Control+S saves, Control+Enter presses the main button, Escape goes back to the images.
+function useEditorKeys(ref, state, onLeave) {
+  useEffect(() => {
+    const pressed = (event) => {
+      if (event.isComposing) return;
+      if (event.key === "Escape" && !document.querySelector("dialog[open]")) onLeave();
+      else if (event.ctrlKey && event.key.toLowerCase() === "s") state.draft.flush().catch(() => null);
+      else if (event.ctrlKey && event.key === "Enter") ref.current.querySelector(".steps button.primary:not(:disabled)")?.click();
+      else return;
+      event.preventDefault();
+    };
+    ref.current.addEventListener("keydown", pressed);
+    return () => ref.current?.removeEventListener("keydown", pressed);
+  }, []);
+}
+
+export function Editor({ state, standing, held, onLeave }) {
+  const ref = useRef(null);
+  useEditorKeys(ref, state, onLeave);
+  const [item, report, draft, message] = [state.item.value, state.report.value, state.draft, state.message.value];
+  const isOpen = Boolean((report.may.write && state.isMine) || report.may.review);
+  const returned = ["claimed", "drafted"].includes(item.state) ? lastReturn(item) : "";
+  return html`<section class="editor" ref=${ref} aria-label=${say("rd_report")}>
+    <div class="head"><h2>${say("rd_report")}</h2> <span class="mark" data-state=${report.state}>${say(`rd_state_${report.state}`)}</span>
+      ${report.kind === "preliminary" && html`<span class="mark amber">${say("rd_kind_preliminary")}</span>`}</div>
+    <${Lease} state=${state} />
+    ${returned && html`<${Notice} kind="warn">${say("rd_returned", returned)}<//>`}
+    ${isOpen && html`<${Templates} draft=${draft} modality=${item.modality} />`}
+    <${Conflict} draft=${draft} />
+    ${FIELDS.map((name) => html`<${Text} key=${name} draft=${draft} name=${name} isOpen=${isOpen} />`)}
+    <${Troubles} fields=${draft.fields.value} item=${item} />
+    <${Saved} draft=${draft} />
+    ${message && html`<${Notice} kind=${message.kind}>${message.error ? sentence(message.error) : say(message.word, message.of)}<//>`}
+    <${Steps} state=${state} standing=${standing} held=${held} />
+    ${isOpen && html`<p class="quiet hint">${say("rd_keys_hint")}</p>`}
+    <${Versions} report=${report} read=${state.read} />
+  </section>`;
+}

@@ -1,0 +1,177 @@
+// report_state.js - a read and its report as the page has them, and everything that can be done to them at the server.
+import { signal } from "@preact/signals";
+import { get, post, put } from "../../shared/api.js";
+import { Draft } from "./draft.js";
+
+const SHOWN_MS = 1000;
+
+export class ReportState {
+  constructor(read, login) {
+    this.read = read;
+    this.login = login;
+    this.item = signal(null);
+    this.report = signal(null);
+    this.error = signal(null); // of the first load
+    this.message = signal(null); // {kind, word | error}
+    this.draft = new Draft({ read, login, save: (body) => put(`reads/${read}/draft`, body) });
+    this.toTell = new Set();
+  }
+
+  path(rest) {
+    return `reads/${this.read}/${rest}`;
+  }
+
+  async load() {
+    try {
+      const [item, report] = await Promise.all([get(`reads/${this.read}`), get(this.path("report"))]);
+      this.item.value = item;
+      this.report.value = report;
+      this.draft.take(report);
+      this.error.value = null;
+    } catch (error) {
+      if (!this.item.value) this.error.value = error;
+    }
+    this.keepLease();
+  }
+
+  // An event of the worklist: somebody did something, perhaps to this read.
+  async refresh() {
+    try {
+      this.item.value = await get(`reads/${this.read}`);
+      const report = await get(this.path("report"));
+      this.report.value = report;
+      if (!this.draft.saving && !this.draft.isDirty && report.base !== this.draft.base) this.draft.take(report);
+    } catch {
+      return;
+    }
+  }
+
+  get isMine() {
+    return this.item.value?.claimed_by?.login === this.login;
+  }
+
+  // ---- lease ----
+
+  async claim() {
+    await post(this.path("claim"));
+    await this.load();
+  }
+
+  async release() {
+    await this.draft.flush();
+    clearTimeout(this.leaseTimer);
+    await post(this.path("release"));
+    await this.load();
+  }
+
+  keepLease() {
+    clearTimeout(this.leaseTimer);
+    const item = this.item.value;
+    if (!this.isMine || !item.lease_until) return;
+    const left = new Date(item.lease_until).getTime() - Date.now();
+    this.leaseTimer = setTimeout(() => this.renew(), Math.min(300_000, Math.max(5000, left / 3)));
+  }
+
+  async renew() {
+    try {
+      const { lease_until } = await post(this.path("renew"));
+      this.item.value = { ...this.item.value, lease_until };
+      this.keepLease();
+    } catch (error) {
+      if (error.status === 0) return this.keepLease();
+      this.message.value = { kind: "bad", word: "rd_lease_lost", of: error.body?.by?.name ?? error.body?.by };
+      await this.refresh();
+    }
+  }
+
+  // ---- steps: each saves the draft first, and says what came of it ----
+
+  async act(path, body, done) {
+    this.message.value = null;
+    try {
+      const hasDraft = this.report.value.may.write;
+      const base = hasDraft ? await this.draft.flush() : this.report.value.base;
+      await post(this.path(path), { base, ...body });
+      this.message.value = { kind: "good", word: done };
+    } catch (error) {
+      this.message.value = { kind: "bad", error };
+    }
+    await this.reload();
+    return this.message.value.kind === "good";
+  }
+
+  async reload() {
+    const message = this.message.value;
+    await this.load();
+    this.message.value = message;
+  }
+
+  write() {
+    return this.act("write", {}, "rd_done_written");
+  }
+
+  // What the reviewer changed travels with the acceptance; then the accepted text is signed.
+  async reviewAndSign() {
+    await this.tellShown();
+    this.message.value = null;
+    try {
+      if (this.report.value.may.review) {
+        const answer = await post(this.path("review"), { base: this.report.value.base, accept: true, ...this.draft.fields.value });
+        this.draft.drop();
+        this.report.value = answer.may ? answer : await get(this.path("report"));
+      }
+      await post(this.path("sign"), { base: this.report.value.base });
+      this.message.value = { kind: "good", word: "rd_done_signed" };
+    } catch (error) {
+      this.message.value = { kind: "bad", error };
+    }
+    this.draft.base = null;
+    await this.reload();
+  }
+
+  async preliminary() {
+    await this.tellShown();
+    return this.act("preliminary", {}, "rd_done_preliminary");
+  }
+
+  giveBack(reason) {
+    return this.act("review", { accept: false, reason }, "rd_done_returned");
+  }
+
+  amend(reason) {
+    return this.act("amend", { reason }, "rd_done_amend");
+  }
+
+  withdraw(reason) {
+    return this.act("withdraw", { reason }, "rd_done_withdrawn");
+  }
+
+  // ---- which proved pixels were shown ----
+
+  noteShown(sop) {
+    this.toTell.add(sop);
+    this.shownTimer ??= setTimeout(() => this.tellShown().catch(() => null), SHOWN_MS);
+  }
+
+  async tellShown() {
+    clearTimeout(this.shownTimer);
+    this.shownTimer = null;
+    const instances = [...this.toTell];
+    if (instances.length === 0) return;
+    this.toTell.clear();
+    try {
+      await post(this.path("shown"), { instances });
+    } catch (error) {
+      if (error.status === 403) return; // who only looks need not tell
+      for (const sop of instances) this.toTell.add(sop);
+      if (error.status === 0 || error.status >= 500) this.shownTimer = setTimeout(() => this.tellShown(), 5000);
+    }
+  }
+
+  stop() {
+    clearTimeout(this.leaseTimer);
+    this.tellShown();
+    if (this.draft.isDirty) this.draft.flush().catch(() => null);
+    this.draft.stop();
+  }
+}
