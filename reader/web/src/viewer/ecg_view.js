@@ -51,7 +51,7 @@ function Choice({ label, value, values, onChange }) {
 
 function Ruler({ measured, onMeasured, scale }) {
   return html`<div class="ruler">
-    <span class="bar" style=${{ width: `${RULER_MM * CSS_PX_PER_MM}px` }} aria-hidden="true"></span>
+    <span class="mm100" style=${{ width: `${RULER_MM * CSS_PX_PER_MM}px` }} aria-hidden="true"></span>
     <label>${say("ecg_ruler")} <input type="number" min="40" max="250" step="0.5" value=${measured || ""} placeholder="100"
       onChange=${(event) => onMeasured(Number(event.target.value) || 0)} /></label>
     <span class="quiet">${measured ? say("ecg_calibrated", measured) : say("ecg_uncalibrated")} · ${scale}</span>

@@ -32,7 +32,8 @@ function begin() {
   tools.init();
   dicomImageLoader.init({ maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency || 2) - 1)) });
   cache.setMaxCacheSize(CACHE_BYTES);
-  tools.annotation.config.style.setDefaultToolStyles({ global: {
+  const style = tools.annotation.config.style.getDefaultToolStyles();
+  tools.annotation.config.style.setDefaultToolStyles({ ...style, global: { ...style.global,
     color: "rgb(255, 214, 90)", colorHighlighted: "rgb(255, 240, 180)", colorSelected: "rgb(120, 220, 255)", lineWidth: "1.5",
     textBoxFontFamily: "Noto Sans SC, Noto Sans CJK SC, PingFang SC, Microsoft YaHei, sans-serif", textBoxFontSize: "14px",
     textBoxColor: "rgb(255, 214, 90)", textBoxColorHighlighted: "rgb(255, 240, 180)", textBoxColorSelected: "rgb(120, 220, 255)",

@@ -77,7 +77,7 @@ export class LightBox {
   async refresh(which) {
     const pane = this.panes[which];
     const stacks = this.stackLists[which].value;
-    const stack = stacks.find((s) => s.id === this.wanted[which].value) ?? stacks.find((s) => s.kind === "images");
+    const stack = stacks.find((s) => s.id === this.wanted[which].value) ?? stacks[0];
     if (!stack) return;
     if (!this.wanted[which].value) this.wanted[which].value = stack.id;
     if (!pane || stack.kind !== "images" || pane.stack === stack) return;
@@ -120,6 +120,7 @@ export class LightBox {
   }
 
   follow(which, index) {
+    this.message.value = "";
     this.noteLook(which);
     const other = this.panes[1 - which];
     if (!this.link.value || !other?.stack || this.isFollowing) return;

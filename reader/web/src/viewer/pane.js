@@ -32,6 +32,7 @@ export class Pane {
   }
 
   close() {
+    this.isClosed = true;
     this.prefetching = null;
     this.resizing.disconnect();
     const { engine, group } = start();
@@ -87,29 +88,41 @@ export class Pane {
     return this.go(isRound ? (this.index + by + n) % n : this.index + by);
   }
 
-  async draw(item) {
+  // One picture at a time, the last one asked for next: what was asked in between and is no longer wanted is passed over.
+  draw(item) {
+    this.drawing = (this.drawing ?? Promise.resolve()).then(() => (this.item?.key === item.key ? this.drawNow(item) : null));
+    return this.drawing;
+  }
+
+  async drawNow(item) {
     const ids = this.proved.map(imageIdOf);
-    const at = ids.indexOf(imageIdOf(item));
-    const name = ids.join();
+    const id = imageIdOf(item);
     try {
-      if (this.shownIds !== name) {
-        const seen = this.placed ? this.viewport.getViewPresentation() : null;
-        this.shownIds = name;
-        await this.viewport.setStack(ids, at);
-        if (!seen) this.viewport.resetCamera();
-        else this.viewport.setViewPresentation(seen);
-        this.placed = true;
-      } else {
-        await this.viewport.setImageIdIndex(at);
-      }
-      if (this.item !== item) return;
-      if (!cache.isLoaded(imageIdOf(item))) throw new Error("not loaded");
+      await this.place(ids, ids.indexOf(id));
+      if (this.item?.key !== item.key || this.isClosed) return;
+      if (!cache.isLoaded(id)) throw new Error("not loaded");
       this.isDrawn = true;
       this.applyWindow();
       this.viewport.render();
     } catch {
-      if (this.item === item) this.fail();
+      this.shownIds = null; // the next try begins anew
+      if (this.item?.key === item.key) this.fail();
     }
+  }
+
+  // The viewport at the picture `at` of `ids`; place and zoom stay when only more of the same stack is here.
+  async place(ids, at) {
+    const name = ids.join();
+    if (this.shownIds === name) {
+      await this.viewport.setImageIdIndex(at);
+      return;
+    }
+    const seen = this.placed ? this.viewport.getViewPresentation() : null;
+    this.shownIds = name;
+    await this.viewport.setStack(ids, at);
+    if (seen) this.viewport.setViewPresentation(seen);
+    else this.viewport.resetCamera();
+    this.placed = true;
   }
 
   fail() {

@@ -30,9 +30,8 @@ function KeyHelp({ onClose }) {
 }
 
 // What stands in the middle: panes of images, or the sheet or document that was chosen.
-function Middle({ box, study, prior, state }) {
+function Middle({ box, chosen, study, prior }) {
   const stacks = box.stackLists[0].value;
-  const chosen = stacks.find((stack) => stack.id === box.wanted[0].value) ?? stacks[0];
   const standing = study.standing.value;
   const status = study.error.value;
   const hasImages = stacks.some((stack) => stack.kind === "images");
@@ -107,6 +106,8 @@ function Reading({ state, study, box }) {
     if (box.measures.value.length === 0) return;
     import("../../viewer/watch_measures.js").then((m) => setDescribe(() => (measure) => m.describe(measure, box.panes.filter(Boolean))));
   }, [box.measures.value.length > 0]);
+  const stacks = box.stackLists[0].value;
+  const chosen = stacks.find((stack) => stack.id === box.wanted[0].value) ?? stacks[0];
   const held = holdUp(study.standing.value, box.lookedAt.value.size, box.shown.value.size, state.draft.fields.value);
   return html`<main id="content" class="reading" tabindex="-1" ref=${root}>
     <${Head} item=${item} standing=${study.standing.value} />
@@ -117,10 +118,10 @@ function Reading({ state, study, box }) {
         <${SeriesList} box=${box} which=${1} study=${prior.study.uid} title=${say("prior_study")} />`}
     </div>
     <div class="middle">
-      <${ToolBar} box=${box} onHelp=${() => setHelp(true)} />
-      <${Middle} box=${box} study=${study} prior=${prior?.study} state=${state} />
+      ${(chosen?.kind ?? "images") === "images" && html`<${ToolBar} box=${box} onHelp=${() => setHelp(true)} />`}
+      <${Middle} box=${box} chosen=${chosen} study=${study} prior=${prior?.study} />
       <p class="word" role="status">${box.message.value ? say(box.message.value) : ""}</p>
-      <${Measures} box=${box} describe=${describe} />
+      ${chosen?.kind === "images" && html`<${Measures} box=${box} describe=${describe} />`}
     </div>
     <div class="right">
       <${Clinical} item=${item} />
