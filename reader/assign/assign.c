@@ -303,6 +303,12 @@ static const struct http_route routes[] = {
      .rights = MAY_SEE_CENTRE,
      .handle = route_doctors,
      .flags = HTTP_NO_STORE},
+    {.method = "GET",
+     .pattern = API "/agreements",
+     .callers = HTTP_STAFF,
+     .rights = MAY_SEE_CENTRE,
+     .handle = route_agreements,
+     .flags = HTTP_NO_STORE},
 };
 
 struct http_table

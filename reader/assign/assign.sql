@@ -151,6 +151,11 @@ SELECT o.name, o.path FROM organisations o WHERE o.code = $1
 SELECT EXISTS (SELECT FROM organisations a JOIN organisations b ON b.code = $2
     WHERE a.code = $1 AND starts_with(a.path, b.path))
 
+-- name: assign_agreements
+SELECT a.code, a.version, a.inviting, a.invited, array_to_string(a.modalities, ' '), a.valid_from_us, a.valid_until_us,
+    a.routine_us, a.emergency_us, a.may_read_alone
+FROM agreements a ORDER BY a.code, a.version DESC
+
 -- name: assign_doctors
 SELECT d.login, d.name, d.licence, d.valid_from_us, d.valid_until_us, array_to_string(d.modalities, ' '), d.is_on_duty,
     (SELECT count(*) FROM reads r WHERE r.assigned_to = d.login),

@@ -129,6 +129,7 @@ int route_release(struct http_request *req, struct http_response *res, struct er
 int route_urgency(struct http_request *req, struct http_response *res, struct err *err);
 int route_organisations(struct http_request *req, struct http_response *res, struct err *err);
 int route_doctors(struct http_request *req, struct http_response *res, struct err *err);
+int route_agreements(struct http_request *req, struct http_response *res, struct err *err);
 /* Who calls. */
 int route_caller(struct http_request *req, struct pg_conn *conn, struct person *out,
                  struct err *err) MUST_CHECK;

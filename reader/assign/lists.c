@@ -1,4 +1,5 @@
-/* lists.c - organisations, doctors, and the stream that tells when the worklist changed. */
+/* lists.c - organisations, doctors, agreements, and the stream that tells when the worklist
+ * changed. */
 #include "reader/assign/assign_own.h"
 
 #include "proto/base/clock.h"
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_BYTES = 16 << 20, STEP_MS = 1000, HEARTBEAT_MS = 15000 };
+enum { ANSWER_BYTES = 16 << 20, STEP_MS = 1000, HEARTBEAT_MS = 15000, MINUTE_US = 60000000 };
 
 static void
 put_organisations(struct jsonw *w, const struct pg_rows *rows)
@@ -69,6 +70,31 @@ put_doctors(struct jsonw *w, const struct pg_rows *rows)
     jsonw_end(w);
 }
 
+static void
+put_agreements(struct jsonw *w, const struct pg_rows *rows)
+{
+    jsonw_object(w, NULL);
+    jsonw_array(w, "items");
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        jsonw_object(w, NULL);
+        jsonw_text(w, "code", pg_text(rows, i, 0));
+        jsonw_int(w, "version", pg_int(rows, i, 1));
+        jsonw_text(w, "inviting", pg_text(rows, i, 2));
+        jsonw_text(w, "invited", pg_text(rows, i, 3));
+        put_words(w, "modalities", pg_text(rows, i, 4));
+        json_time(w, "valid_from", pg_int(rows, i, 5));
+        json_time(w, "valid_until", pg_int(rows, i, 6));
+        jsonw_object(w, "turnaround_minutes");
+        jsonw_int(w, "routine", pg_int(rows, i, 7) / MINUTE_US);
+        jsonw_int(w, "emergency", pg_int(rows, i, 8) / MINUTE_US);
+        jsonw_end(w);
+        jsonw_bool(w, "may_read_alone", pg_truth(rows, i, 9));
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    jsonw_end(w);
+}
+
 static int
 answer_list(struct http_request *req, struct http_response *res, const char *query,
             const struct pg_arg *args, size_t count,
@@ -103,6 +129,12 @@ int
 route_doctors(struct http_request *req, struct http_response *res, struct err *err)
 {
     return answer_list(req, res, "assign_doctors", PG_ARGS(PG_NULL), put_doctors, err);
+}
+
+int
+route_agreements(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return answer_list(req, res, "assign_agreements", PG_NO_ARGS, put_agreements, err);
 }
 
 /* ---- GET worklist/stream ---- */

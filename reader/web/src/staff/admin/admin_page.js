@@ -9,7 +9,7 @@ import { Accounts } from "./accounts.js";
 import { Agreements, Doctors, Organisations, useList } from "./master.js";
 
 export default function Admin() {
-  const { list, wrong } = useList("organisations", "organisations");
+  const { list, wrong } = useList("organisations");
   const organisations = list || [];
   const nameOf = (code) => organisations.find((o) => o.code === code)?.name || code || "";
   return html`<main id="content" tabindex="-1" class="admin">

@@ -9,7 +9,7 @@ import { knows, say } from "../../shared/words.js";
 const SOON_MIN = 60 * 24 * 60;
 
 // One list of the interface; null while it is on its way.
-export function useList(path, name) {
+export function useList(path, name = "items") {
   const [list, setList] = useState(null);
   const [wrong, setWrong] = useState("");
   const ask = () => get(path).then((answer) => { setList(answer[name] || []); setWrong(""); }, (error) => setWrong(sentence(error)));
@@ -46,19 +46,19 @@ function Validity({ from, until }) {
 }
 
 export function Doctors({ list, nameOf }) {
-  const { list: doctors, wrong } = useList("doctors", "doctors");
+  const { list: doctors, wrong } = useList("doctors");
   return html`<${Notice} kind="bad">${wrong}<//>
     ${doctors && html`<${Table} caption=${say("doctors")} heads=${[say("name"), say("licence"), say("valid"), say("licensed_for"), say("works_at"), say("duty")]} empty=${say("no_doctors")}
       rows=${doctors.map((d) => [html`<b>${d.name || d.login}</b> <span class="quiet">${d.login}</span>`, d.licence, html`<${Validity} from=${d.valid_from} until=${d.valid_until} />`,
-        (d.modalities || []).join(" "), (d.organisations || []).map((o) => nameOf(o.code || o)).join("、"),
+        (d.modalities || []).join(" "), (d.organisations || []).map((o) => nameOf(o)).join("、"),
         html`<${Mark} colour=${d.is_on_duty ? "green" : "grey"}>${say(d.is_on_duty ? "on_duty" : "off_duty")}<//>`])} />`}`;
 }
 
 export function Agreements({ nameOf }) {
-  const { list, wrong } = useList("agreements", "agreements");
+  const { list, wrong } = useList("agreements");
   return html`<${Notice} kind="bad">${wrong}<//>
     ${list && html`<${Table} caption=${say("agreements")}
     heads=${[say("code"), say("version"), say("inviting"), say("invited_party"), say("modality"), say("valid"), say("turnaround"), say("alone")]} empty=${say("no_agreements")}
-    rows=${list.map((a) => [a.code, a.version, a.inviting_name || nameOf(a.inviting), a.invited_name || nameOf(a.invited), (a.modalities || []).join(" "),
+    rows=${list.map((a) => [a.code, a.version, nameOf(a.inviting), nameOf(a.invited), (a.modalities || []).join(" "),
       html`<${Validity} from=${a.valid_from} until=${a.valid_until} />`, a.turnaround_minutes ? say("turnaround_is", a.turnaround_minutes) : "", say(a.may_read_alone ? "yes" : "no")])} />`}`;
 }

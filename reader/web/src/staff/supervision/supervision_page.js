@@ -73,7 +73,7 @@ function Audit() {
 
 export default function Supervision() {
   const { reads, wrong } = useReads();
-  const { list: organisations } = useList("organisations", "organisations");
+  const { list: organisations } = useList("organisations");
   const nameOf = (code) => (organisations || []).find((o) => o.code === code)?.name || code || "";
   return html`<main id="content" tabindex="-1" class="admin">
     <h1>${say("supervision")}</h1>
