@@ -108,6 +108,12 @@ http_query(const struct http_request *req, const char *name)
     return NULL;
 }
 
+const char *
+http_query_text(const struct http_request *req)
+{
+    return req->query;
+}
+
 size_t
 http_query_count(const struct http_request *req)
 {

@@ -136,6 +136,7 @@ const char *http_session(const struct http_request *req);
 const char *http_param(const struct http_request *req, const char *name);
 /* Query values, decoded after splitting; NULL: not there. "a=1&a=2": index 0, 1. */
 const char *http_query(const struct http_request *req, const char *name);
+const char *http_query_text(const struct http_request *req); /* as sent, "" for none */
 size_t http_query_count(const struct http_request *req);
 void http_query_at(const struct http_request *req, size_t i, const char **out_name,
                    const char **out_value);

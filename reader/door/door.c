@@ -1,6 +1,7 @@
 /* door.c - the staff routes that are nobody else's, as a table; what their handlers share. */
 #include "reader/door/door_own.h"
 
+#include "proto/base/text.h"
 #include "proto/http/url.h"
 
 #include <stdlib.h>
@@ -27,6 +28,16 @@
 
 #define BODY DOOR_JSON_BYTES
 
+/* The archive's addresses, as they are there: storage/serve/serve.c. */
+#define IMAGES(where)                                                                              \
+    {                                                                                              \
+        .method = "GET", .pattern = where, .callers = HTTP_STAFF, .rights = MAY_SEE_IMAGES,        \
+        .handle = door_get_images, .flags = HTTP_QUIET                                             \
+    }
+#define ST "/dicomweb/studies/{study}"
+#define SE ST "/series/{series}"
+#define IN SE "/instances/{instance}"
+
 static const struct http_route routes[] = {
     PAGE("/"),
     PAGE("/worklist"),
@@ -43,6 +54,26 @@ static const struct http_route routes[] = {
     STAFF("POST", "/api/v1/users/{login}/enable", MAY_MANAGE_USERS, BODY, door_post_user_enable),
     STAFF("POST", "/api/v1/users/{login}/roles", MAY_MANAGE_USERS, BODY, door_post_user_roles),
     STAFF("POST", "/api/v1/users/{login}/reset", MAY_MANAGE_USERS, BODY, door_post_user_reset),
+    STAFF("GET", "/api/v1/studies/{study}/standing", MAY_SEE_READS, 0, door_get_standing),
+    IMAGES(ST),
+    IMAGES(SE),
+    IMAGES(IN),
+    IMAGES(ST "/series"),
+    IMAGES(ST "/instances"),
+    IMAGES(SE "/instances"),
+    IMAGES(ST "/metadata"),
+    IMAGES(SE "/metadata"),
+    IMAGES(IN "/metadata"),
+    IMAGES(IN "/bulkdata/{element}"),
+    IMAGES(IN "/frames/{frames}"),
+    IMAGES(IN "/rendered"),
+    IMAGES(IN "/frames/{frames}/rendered"),
+    IMAGES(ST "/thumbnail"),
+    IMAGES(SE "/thumbnail"),
+    IMAGES(IN "/thumbnail"),
+    IMAGES(IN "/frames/{frames}/thumbnail"),
+    IMAGES("/preview/studies/{study}"),
+    IMAGES("/preview/studies/{study}/instances/{instance}/frames/{frames}"),
 };
 
 struct door *
@@ -52,14 +83,23 @@ door_new(const struct door_options *options)
 
     door->options = *options;
     door->log.stage = "reader/door";
+    gate_init(&door->gate);
     return door;
 }
 
 void
 door_free(struct door **door)
 {
-    free(*door);
-    *door = NULL;
+    struct door *d = TAKE(*door);
+
+    if (d == NULL)
+        return;
+    gate_lock(&d->gate);
+    while (d->pipes > 0)
+        gate_wait(&d->gate);
+    gate_unlock(&d->gate);
+    gate_fini(&d->gate);
+    free(d);
 }
 
 struct http_table
@@ -118,25 +158,22 @@ door_caller(struct http_request *req, struct person *out, struct err *err)
 }
 
 int
-door_org_is_within(struct pg_conn *conn, const char *org, const char *above, bool *out_is,
-                   struct err *err)
-{
-    (void)conn;
-    (void)err;
-    *out_is = strcmp(org, above) == 0;
-    return 0;
-}
-
-int
 door_write_user_in(struct pg_conn *conn, struct jsonw *w, const struct person *person,
                    struct err *err)
 {
-    (void)conn;
-    (void)err;
+    char org[ASSIGN_TEXT];
+
+    /* an organisation may have left the tree since: its code is shown then */
+    if (assign_org_name(conn, person->org, org, err) < 0) {
+        if (err->kind != ERR_NOT_FOUND)
+            return -1;
+        err_clear(err);
+        text_copy(org, sizeof org, person->org);
+    }
     jsonw_text(w, "login", person->login);
     jsonw_text(w, "name", person->name);
     jsonw_text(w, "organisation", person->org);
-    jsonw_text(w, "organisation_name", person->org);
+    jsonw_text(w, "organisation_name", org);
     jsonw_array(w, "roles");
     for (unsigned i = 0; i < ROLE_COUNT; i++)
         if (person->roles & 1u << i)

@@ -14,16 +14,19 @@
 #include "proto/trust/audit.h"
 #include "reader/people/people.h"
 
+struct archive;
 struct door;
 
 struct door_options {
     struct pg *pg;
     struct audit *audit;
     struct people *people;
+    struct archive *archive;
     const struct embedded *pages; /* ended by a row without a path; live as long as the door */
 };
 
 struct door *door_new(const struct door_options *options);
+/* After the listeners; waits for what still reads from the archive: archive_abort() before. */
 void door_free(struct door **door);
 
 /* Routes of the staff listener. */

@@ -6,13 +6,18 @@
 
 #include "proto/base/jsonw.h"
 #include "proto/base/log.h"
+#include "proto/base/thread.h"
 #include "proto/http/json.h"
+#include "reader/archive/archive.h"
+#include "reader/assign/assign.h"
 
 enum { DOOR_JSON_BYTES = 16384, DOOR_ANSWER_BYTES = 4 << 20 };
 
 struct door {
     struct door_options options;
     struct log_ctx log;
+    struct gate gate; /* covers pipes */
+    unsigned pipes;   /* of images.c that somebody holds */
 };
 
 /* door.c: what handlers share. */
@@ -24,8 +29,6 @@ int door_text(const struct json *o, const char *key, size_t max, const char **ou
               struct err *err) MUST_CHECK;
 /* Who calls. errors: ERR_DENIED */
 int door_caller(struct http_request *req, struct person *out, struct err *err) MUST_CHECK;
-int door_org_is_within(struct pg_conn *conn, const char *org, const char *above, bool *out_is,
-                       struct err *err) MUST_CHECK;
 /* The members login, name, organisation, organisation_name, roles, is_demo. */
 int door_write_user(struct door *door, struct jsonw *w, const struct person *person,
                     struct err *err) MUST_CHECK;
@@ -52,5 +55,9 @@ int door_post_user_disable(struct http_request *req, struct http_response *res, 
 int door_post_user_enable(struct http_request *req, struct http_response *res, struct err *err);
 int door_post_user_roles(struct http_request *req, struct http_response *res, struct err *err);
 int door_post_user_reset(struct http_request *req, struct http_response *res, struct err *err);
+
+/* images.c */
+int door_get_images(struct http_request *req, struct http_response *res, struct err *err);
+int door_get_standing(struct http_request *req, struct http_response *res, struct err *err);
 
 #endif

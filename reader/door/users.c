@@ -12,7 +12,7 @@ check_org(struct pg_conn *conn, const struct person *actor, const char *org, str
 {
     bool is_within = strcmp(org, actor->org) == 0;
 
-    if (!is_within && door_org_is_within(conn, org, actor->org, &is_within, err) < 0)
+    if (!is_within && assign_org_is_within(conn, org, actor->org, &is_within, err) < 0)
         return -1;
     return is_within ? 0 : err_set(err, ERR_NOT_FOUND, "an organisation of one's own");
 }

@@ -25,12 +25,18 @@ people_list(struct pg_conn *conn, const char *org, people_on_row cb, void *user,
 
 int
 people_look_put(struct pg_conn *conn, const struct person *person, const char *tenant,
-                const char *study, const char *what, struct err *err)
+                const char *study, const char *what, bool *out_is_new, struct err *err)
 {
-    return pg_run(conn, "look_put",
-                  PG_ARGS(PG_TEXT(tenant), PG_TEXT(study), PG_INT(clock_wall_us()),
-                          PG_INT(person->id), PG_TEXT(what)),
-                  NULL, err);
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(conn, "look_put",
+               PG_ARGS(PG_TEXT(tenant), PG_TEXT(study), PG_INT(clock_wall_us()), PG_INT(person->id),
+                       PG_TEXT(what)),
+               &rows, err) < 0)
+        return -1;
+    *out_is_new = pg_touched(rows) == 1;
+    pg_rows_free(&rows);
+    return 0;
 }
 
 int

@@ -182,9 +182,10 @@ struct people_look {
     char login[PEOPLE_LOGIN], name[PEOPLE_NAME], org[PEOPLE_ORG];
     char what[17]; /* "images", "preview", "report" */
 };
-/* Kept once for five minutes of looking. */
+/* Kept once for five minutes of looking: out_is_new tells that it was. */
 int people_look_put(struct pg_conn *conn, const struct person *person, const char *tenant,
-                    const char *study, const char *what, struct err *err) MUST_CHECK;
+                    const char *study, const char *what, bool *out_is_new,
+                    struct err *err) MUST_CHECK;
 typedef int (*people_on_look)(void *user, const struct people_look *look, struct err *err);
 /* The latest first, at most 200. */
 int people_looks(struct pg_conn *conn, const char *tenant, const char *study, people_on_look cb,

@@ -69,10 +69,27 @@ serve_target_read(struct http_request *req, struct serve_target *out, struct err
     return 0;
 }
 
+/* Letters of an address without a query. */
+static bool
+is_base(const char *text)
+{
+    size_t n = strlen(text);
+
+    return n > 0 && n < SERVE_URL / 2 &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/[]") ==
+               n;
+}
+
 void
 serve_base(struct serve *s, const struct http_request *req, char out[SERVE_URL])
 {
-    if (s->public_url[0] != '\0')
+    /* A reader hands our answers on: links in them are to lead its pages to it. */
+    const char *told =
+        http_caller(req)->kind == HTTP_READER ? http_header(req, "Radpost-Base") : NULL;
+
+    if (told != NULL && is_base(told))
+        snprintf(out, SERVE_URL, "%s", told);
+    else if (s->public_url[0] != '\0')
         snprintf(out, SERVE_URL, "%s", s->public_url);
     else
         snprintf(out, SERVE_URL, "%s/dicomweb", http_origin(req));

@@ -357,6 +357,7 @@ who_looked_is_kept_once_for_a_while(void **state)
     struct person p;
     struct err err = {0};
     size_t n = 0;
+    bool is_new = false;
 
     (void)state;
     if (db.pg == NULL)
@@ -364,10 +365,11 @@ who_looked_is_kept_once_for_a_while(void **state)
     assert_int_equal(pg_get(db.pg, &conn, &err), 0);
     assert_int_equal(people_find(conn, "demo.other", &p, &err), 0);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(people_look_put(conn, &p, "clinic-a", "1.2.3", "images", &err), 0);
-    assert_int_equal(people_look_put(conn, &p, "clinic-b", "1.2.3", "images", &err), 0);
+        assert_int_equal(people_look_put(conn, &p, "clinic-a", "1.2.3", "images", &is_new, &err),
+                         0);
+    assert_int_equal(people_look_put(conn, &p, "clinic-b", "1.2.3", "images", &is_new, &err), 0);
     clock_fake_advance(301 * 1000);
-    assert_int_equal(people_look_put(conn, &p, "clinic-a", "1.2.3", "images", &err), 0);
+    assert_int_equal(people_look_put(conn, &p, "clinic-a", "1.2.3", "images", &is_new, &err), 0);
     assert_int_equal(people_looks(conn, "clinic-a", "1.2.3", see, &n, &err), 0);
 
     assert_int_equal(n, 2);
