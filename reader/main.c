@@ -1,24 +1,17 @@
 /* radpost-reader - assigns studies to readers, takes their signed reports, brings them to clinics
  * and patients. Crash-only: a start is a recovery; SIGTERM lets what is under way finish.
  *
- * Stages are begun in the order of stages[] and ended in the reverse; the routes of the three
- * listeners are in staff_tables[], patient_tables[] and link_tables[]. */
-#include "proto/base/clock.h"
-#include "proto/base/durable.h"
-#include "proto/base/log.h"
-#include "proto/base/text.h"
+ * Here are the command line and the wait for a signal; the stages are in service.c, the routes of
+ * the three listeners in listeners.c. */
+#include "reader/reader.h"
+
+#include "proto/base/buf.h"
 #include "proto/codec/codec.h"
-#include "proto/http/server.h"
-#include "proto/link/enrol.h"
-#include "proto/pg/pg.h"
-#include "proto/trust/audit.h"
 #include "reader/assign/assign.h"
-#include "reader/door/door.h"
+#include "reader/compose/compose.h"
 #include "reader/people/people.h"
-#include "reader/reader_config.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -26,12 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOG_EVENT LOG_EVENT_DECLARE
-#include "reader/reader_events.def"
-#undef LOG_EVENT
-
-enum { PG_RETRY_MS = 500, TABLES_MAX = 16, LOAD_BYTES = 64 << 20 };
-enum { STAFF_CONNECTIONS = 256, PATIENT_CONNECTIONS = 256, LINK_CONNECTIONS = 384 };
+enum { LOAD_BYTES = 64 << 20 };
 
 static const struct config_option options[] = {
 #define OPT CONFIG_ROW
@@ -57,343 +45,6 @@ static const char usage[] =
     "\n"
     "Options of the configuration file (name = value, a line each):\n";
 
-struct reader {
-    struct reader_config config;
-    char identity_dir[PATH_MAX];
-    char storage_url[512], patient_url[512];
-    struct enrol_identity identity;
-    bool is_enrolled;
-    struct audit *audit;
-    struct pg *pg;
-    struct codec_pool *pool;
-    struct people *people;
-    struct assign *assign;
-    struct door *door;
-    struct http_server *staff, *patient, *link;
-};
-
-/* ---- what lasts: folders, identity, audit, database ---- */
-
-static void
-place(const struct reader *r, const char *own, const char *name, char out[PATH_MAX])
-{
-    if (own != NULL && own[0] != '\0')
-        snprintf(out, PATH_MAX, "%s", own);
-    else
-        snprintf(out, PATH_MAX, "%s/%s", r->config.data_dir, name);
-}
-
-static bool
-is_loopback(const char *address)
-{
-    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
-}
-
-/* Known passwords belong to this machine only; passwords and images go in the clear nowhere else.
- */
-static int
-check_config(const struct reader *r, struct err *err)
-{
-    const struct reader_config *c = &r->config;
-    const struct {
-        const char *name, *address;
-        bool is_tls;
-    } listeners[] = {
-        {"staff_address", c->staff_address, c->web_tls},
-        {"patient_address", c->patient_address, c->web_tls},
-        {"link_address", c->link_address, true},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(listeners); i++) {
-        if (is_loopback(listeners[i].address))
-            continue;
-        if (c->demo)
-            return err_set(err, ERR_REJECT, "demo = yes keeps every listener on loopback: %s is %s",
-                           listeners[i].name, listeners[i].address);
-        if (!listeners[i].is_tls)
-            return err_set(err, ERR_REJECT, "%s %s needs web_tls = yes", listeners[i].name,
-                           listeners[i].address);
-    }
-    if ((c->web_certificate[0] == '\0') != (c->web_key[0] == '\0'))
-        return err_set(err, ERR_REJECT, "web_certificate and web_key belong together");
-    return 0;
-}
-
-static int
-make_folders(struct reader *r, struct err *err)
-{
-    if (check_config(r, err) < 0 || durable_mkdir(r->config.data_dir, err) < 0)
-        return -1;
-    place(r, NULL, "link", r->identity_dir);
-    return 0;
-}
-
-static int
-start_identity(struct reader *r, struct err *err)
-{
-    char dir[PATH_MAX];
-
-    if (make_folders(r, err) < 0)
-        return -1;
-    if (enrol_load(r->identity_dir, &r->identity, err) < 0) {
-        if (err->kind == ERR_NOT_FOUND)
-            err_context(err, "not enrolled yet: radpost-reader enrol URL CODE");
-        return -1;
-    }
-    r->is_enrolled = true;
-    if (r->config.storage_url[0] != '\0')
-        text_copy(r->storage_url, sizeof r->storage_url, r->config.storage_url);
-    else if (!enrol_address(&r->identity, "link_url", r->storage_url, sizeof r->storage_url))
-        return err_set(err, ERR_REJECT, "the centre told no link_url: set storage_url");
-    place(r, NULL, "audit", dir);
-    return audit_open(dir, "reader", &r->audit, err);
-}
-
-static void
-stop_identity(struct reader *r)
-{
-    audit_close(&r->audit);
-    if (r->is_enrolled)
-        enrol_identity_fini(&r->identity);
-    r->is_enrolled = false;
-}
-
-/* PostgreSQL may come up after us. */
-static int
-start_database(struct reader *r, struct err *err)
-{
-    static const char *const queries[] = {"reader/", NULL};
-    struct pg_options o = {.conninfo = r->config.pg_conninfo,
-                           .query_files = queries,
-                           .migrations = "reader/migrations/",
-                           .connections = (int)r->config.pg_connections};
-    int64_t until_ms = clock_mono_ms() + r->config.pg_wait;
-    const struct timespec pause = {.tv_nsec = PG_RETRY_MS * 1000000L};
-
-    for (;;) {
-        if (pg_open(&o, &r->pg, err) == 0)
-            return 0;
-        if (err->kind != ERR_RETRY || clock_mono_ms() >= until_ms)
-            return -1;
-        LOG(&ctx, READER_WAITING, F_ERR(err));
-        nanosleep(&pause, NULL);
-    }
-}
-
-static void
-stop_database(struct reader *r)
-{
-    pg_close(&r->pg);
-}
-
-/* ---- the stages, lowest first: each starts and stops in functions of its own ---- */
-
-static int
-start_people(struct reader *r, struct err *err)
-{
-    struct people_options o = {.pg = r->pg,
-                               .audit = r->audit,
-                               .is_demo = r->config.demo,
-                               .session_idle_ms = r->config.session_idle,
-                               .session_end_ms = r->config.session_end};
-
-    (void)err;
-    r->people = people_new(&o);
-    return 0;
-}
-
-static void
-stop_people(struct reader *r)
-{
-    people_free(&r->people);
-}
-
-static int
-start_assign(struct reader *r, struct err *err)
-{
-    struct assign_options o = {.pg = r->pg,
-                               .audit = r->audit,
-                               .lease_short_ms = r->config.lease_short,
-                               .lease_long_ms = r->config.lease_long};
-
-    return assign_start(&o, &r->assign, err);
-}
-
-static void
-hush_assign(struct reader *r)
-{
-    if (r->assign != NULL)
-        assign_stop(r->assign);
-}
-
-static void
-stop_assign(struct reader *r)
-{
-    assign_free(&r->assign);
-}
-
-static int
-start_door(struct reader *r, struct err *err)
-{
-    struct door_options o = {
-        .pg = r->pg, .audit = r->audit, .people = r->people, .pages = embedded_pages};
-
-    (void)err;
-    r->door = door_new(&o);
-    return 0;
-}
-
-static void
-stop_door(struct reader *r)
-{
-    door_free(&r->door);
-}
-
-/* ---- listeners ---- */
-
-typedef struct http_table (*table_fn)(struct reader *r);
-
-static struct http_table
-door_staff(struct reader *r)
-{
-    return door_staff_table(r->door);
-}
-
-static struct http_table
-assign_staff(struct reader *r)
-{
-    return assign_table(r->assign);
-}
-
-static struct http_table
-door_assets(struct reader *r)
-{
-    return door_assets_table(r->door);
-}
-
-static const table_fn staff_tables[] = {door_staff, assign_staff, door_assets};
-static const table_fn patient_tables[] = {door_assets};
-static const table_fn link_tables[] = {NULL}; /* NULL: none yet */
-
-static int
-listen_with(struct reader *r, const table_fn *tables, size_t count, struct http_options *o,
-            struct http_server **out, struct err *err)
-{
-    struct http_table all[TABLES_MAX];
-    size_t n = 0;
-
-    CHECK(count <= TABLES_MAX);
-    for (size_t i = 0; i < count; i++)
-        if (tables[i] != NULL)
-            all[n++] = tables[i](r);
-    o->tables = all;
-    o->table_count = n;
-    return http_server_start(o, out, err);
-}
-
-static void
-use_web_tls(const struct reader *r, struct http_options *o)
-{
-    const struct reader_config *c = &r->config;
-
-    if (!c->web_tls)
-        return;
-    o->certificate = c->web_certificate[0] != '\0' ? c->web_certificate : r->identity.certificate;
-    o->key = c->web_key[0] != '\0' ? c->web_key : r->identity.key;
-}
-
-static int
-start_staff(struct reader *r, struct err *err)
-{
-    struct http_options o = {.address = r->config.staff_address,
-                             .port = (uint16_t)r->config.staff_port,
-                             .connections = STAFF_CONNECTIONS,
-                             .name = "reader/staff",
-                             .hosts = r->config.staff_names,
-                             .authorise = people_authorise,
-                             .authorise_user = r->people};
-
-    use_web_tls(r, &o);
-    return listen_with(r, staff_tables, ARRAY_LEN(staff_tables), &o, &r->staff, err);
-}
-
-static int
-start_patient(struct reader *r, struct err *err)
-{
-    struct http_options o = {.address = r->config.patient_address,
-                             .port = (uint16_t)r->config.patient_port,
-                             .connections = PATIENT_CONNECTIONS,
-                             .name = "reader/patient",
-                             .hosts = r->config.patient_names};
-
-    use_web_tls(r, &o);
-    return listen_with(r, patient_tables, ARRAY_LEN(patient_tables), &o, &r->patient, err);
-}
-
-static int
-start_link(struct reader *r, struct err *err)
-{
-    struct http_options o = {.address = r->config.link_address,
-                             .port = (uint16_t)r->config.link_port,
-                             .certificate = r->identity.certificate,
-                             .key = r->identity.key,
-                             .client_ca = r->identity.ca,
-                             .connections = LINK_CONNECTIONS,
-                             .name = "reader/link"};
-
-    return listen_with(r, link_tables, ARRAY_LEN(link_tables), &o, &r->link, err);
-}
-
-static void
-stop_listeners(struct reader *r)
-{
-    http_server_stop(&r->link);
-    http_server_stop(&r->patient);
-    http_server_stop(&r->staff);
-}
-
-/* Begun from the first on. At the end first all hush, from the last back: what waits (streams, long
- * polls, calls of the archive) returns, so that listeners can end; then all stop, from the last
- * back. Both may be NULL, and must bear that their start did not run. */
-static const struct stage {
-    const char *name;
-    int (*start)(struct reader *r, struct err *err);
-    void (*hush)(struct reader *r);
-    void (*stop)(struct reader *r);
-} stages[] = {
-    {"identity", start_identity, NULL, stop_identity},
-    {"database", start_database, NULL, stop_database},
-    {"people", start_people, NULL, stop_people},
-    {"assign", start_assign, hush_assign, stop_assign},
-    {"door", start_door, NULL, stop_door},
-    {"staff", start_staff, NULL, NULL},
-    {"patient", start_patient, NULL, NULL},
-    {"link", start_link, NULL, stop_listeners},
-};
-
-static int
-start(struct reader *r, struct err *err)
-{
-    for (size_t i = 0; i < ARRAY_LEN(stages); i++)
-        if (stages[i].start(r, err) < 0)
-            return err_context(err, "start %s", stages[i].name);
-    LOG(&ctx, READER_READY, F_NUMBER("staff_port", http_server_port(r->staff)),
-        F_NUMBER("patient_port", http_server_port(r->patient)),
-        F_NUMBER("link_port", http_server_port(r->link)));
-    return 0;
-}
-
-static void
-stop(struct reader *r)
-{
-    for (size_t i = ARRAY_LEN(stages); i > 0; i--)
-        if (stages[i - 1].hush != NULL)
-            stages[i - 1].hush(r);
-    for (size_t i = ARRAY_LEN(stages); i > 0; i--)
-        if (stages[i - 1].stop != NULL)
-            stages[i - 1].stop(r);
-}
-
 /* Signals are for the main thread alone: it waits for one that ends the service. */
 static int
 run(struct reader *r, struct err *err)
@@ -406,13 +57,13 @@ run(struct reader *r, struct err *err)
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
     sigprocmask(SIG_BLOCK, &ends, NULL);
-    rc = start(r, err);
+    rc = reader_start(r, err);
     if (rc == 0) {
         while (sigwait(&ends, &got) != 0)
             ;
         LOG(&ctx, READER_STOPPING, F_NUMBER("signal", got));
     }
-    stop(r);
+    reader_stop(r);
     if (rc == 0)
         LOG(&ctx, READER_STOPPED);
     return rc;
@@ -425,7 +76,7 @@ run_enrol(struct reader *r, char **args, struct err *err)
 {
     struct enrol_identity identity;
 
-    if (make_folders(r, err) < 0)
+    if (reader_make_folders(r, err) < 0)
         return -1;
     if (enrol_new(r->identity_dir, args[0], args[1], &identity, err) < 0) {
         if (err->kind == ERR_DENIED)
@@ -471,8 +122,8 @@ run_load(struct reader *r, char **args, struct err *err)
     int rc = -1;
 
     buf_init(&json, LOAD_BYTES);
-    if (make_folders(r, err) == 0 && read_file(args[0], &json, err) == 0 &&
-        start_database(r, err) == 0 &&
+    if (reader_make_folders(r, err) == 0 && read_file(args[0], &json, err) == 0 &&
+        reader_start_database(r, err) == 0 &&
         assign_load(r->pg, buf_text(&json), json.n, r->config.demo, &loaded, err) == 0) {
         printf("loaded: %u organisations, %u accounts, %u doctors, %u agreements\n",
                loaded.organisations, loaded.accounts, loaded.doctors, loaded.agreements);
@@ -480,7 +131,7 @@ run_load(struct reader *r, char **args, struct err *err)
     }
     if (rc < 0)
         err_context(err, "load %s", args[0]);
-    stop_database(r);
+    reader_stop_database(r);
     buf_fini(&json);
     return rc;
 }
@@ -490,11 +141,12 @@ run_load(struct reader *r, char **args, struct err *err)
 static int
 run_first_admin(struct reader *r, char **args, struct err *err)
 {
+    struct people_options o = {0};
     char code[PEOPLE_CODE_TEXT];
     const char *org = args[0];
     int rc = -1;
 
-    if (make_folders(r, err) < 0)
+    if (reader_make_folders(r, err) < 0)
         return -1;
     if (org == NULL && enrol_load(r->identity_dir, &r->identity, err) == 0) {
         r->is_enrolled = true;
@@ -502,14 +154,17 @@ run_first_admin(struct reader *r, char **args, struct err *err)
     }
     if (org == NULL)
         return err_context(err, "not enrolled yet: name the organisation");
-    if (start_database(r, err) == 0 && start_people(r, err) == 0 &&
-        people_first_code(r->people, org, code, err) == 0) {
+    if (reader_start_database(r, err) == 0) {
+        o.pg = r->pg;
+        r->people = people_new(&o);
+    }
+    if (r->people != NULL && people_first_code(r->people, org, code, err) == 0) {
         printf("organisation %s, good once within the hour:\n%s\n", org, code);
         rc = 0;
     }
-    stop_people(r);
-    stop_database(r);
-    stop_identity(r);
+    people_free(&r->people);
+    reader_stop_database(r);
+    reader_stop_identity(r);
     return rc;
 }
 
@@ -561,7 +216,8 @@ main(int argc, char **argv)
     struct err err = {0};
     int status, at = 1, rc;
 
-    if (codec_worker_main_if_asked(argc, argv, &status))
+    if (codec_worker_main_if_asked(argc, argv, &status) ||
+        compose_signer_main_if_asked(argc, argv, &status))
         return status;
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return help(0);

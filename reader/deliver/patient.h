@@ -21,7 +21,7 @@
 #include "proto/http/server.h"
 
 struct archive;
-struct audit_log;
+struct audit;
 struct patient;
 struct pg;
 struct pg_conn;
@@ -42,7 +42,7 @@ struct patient_limits {
 struct patient_options {
     struct pg *pg;
     struct archive *archive;  /* rendered images; NULL: none are shown */
-    struct audit_log *audit;  /* may be NULL (tests) */
+    struct audit *audit;      /* may be NULL (tests) */
     const char *patient_url;  /* public base, "https://report.example"; named in messages */
     const char *send_command; /* "" or NULL: files in outbox_dir */
     const char *outbox_dir;

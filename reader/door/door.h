@@ -31,6 +31,8 @@ void door_free(struct door **door);
 
 /* Routes of the staff listener. */
 struct http_table door_staff_table(struct door *door);
+/* The patient's pages: "/" and "/v/{token}" (patient.html). */
+struct http_table door_patient_table(struct door *door);
 /* GET /assets/{name} of the built pages, for the patient listener too. */
 struct http_table door_assets_table(struct door *door);
 /* A built page by its file name ("staff.html", "patient.html").

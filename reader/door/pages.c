@@ -60,6 +60,12 @@ door_get_page(struct http_request *req, struct http_response *res, struct err *e
     return door_answer_page(http_user(req), res, "staff.html", err);
 }
 
+static int
+get_patient_page(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return door_answer_page(http_user(req), res, "patient.html", err);
+}
+
 /* Names of built files hold a hash of what is in them. */
 static int
 get_asset(struct http_request *req, struct http_response *res, struct err *err)
@@ -77,6 +83,25 @@ static const struct http_route asset_routes[] = {
      .handle = get_asset,
      .flags = HTTP_PAGE | HTTP_QUIET},
 };
+
+static const struct http_route patient_pages[] = {
+    {.method = "GET",
+     .pattern = "/",
+     .callers = HTTP_ANYONE,
+     .handle = get_patient_page,
+     .flags = HTTP_PAGE | HTTP_NO_STORE | HTTP_QUIET},
+    {.method = "GET",
+     .pattern = "/v/{token}",
+     .callers = HTTP_ANYONE,
+     .handle = get_patient_page,
+     .flags = HTTP_PAGE | HTTP_NO_STORE | HTTP_QUIET},
+};
+
+struct http_table
+door_patient_table(struct door *door)
+{
+    return (struct http_table){patient_pages, ARRAY_LEN(patient_pages), door};
+}
 
 struct http_table
 door_assets_table(struct door *door)
