@@ -1,0 +1,201 @@
+/* book_match.c - whose images: what they say of themselves against what was registered. */
+#include "gateway/desk/book_own.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "proto/model/citizen_id.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t open_us = INT64_C(2) * 86400 * 1000000; /* a registration waits for images */
+
+int
+book_study_is_known(struct book *book, const char *study, bool *out, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0)
+        rc = db_end(book->db, db_run(book->db, "study_find", DB_ARGS(DB_TEXT(study)), &rows, err),
+                    err);
+    if (rc == 0)
+        *out = db_rows_count(rows) > 0;
+    db_rows_free(&rows);
+    return rc;
+}
+
+int
+book_study_put(struct book *book, const struct book_study *study, struct err *err)
+{
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0)
+        rc = db_end(
+            book->db,
+            db_run(book->db, "study_put",
+                   DB_ARGS(DB_TEXT(study->study), DB_TEXT(study->patient_id),
+                           DB_TEXT(study->accession), DB_TEXT(study->name), DB_TEXT(study->sex),
+                           DB_TEXT(study->birth), DB_TEXT(study->modality),
+                           DB_INT(study->arrived_at_us), DB_INT(clock_wall_us())),
+                   NULL, err),
+            err);
+    if (rc == 0)
+        book_changed(book);
+    return rc;
+}
+
+int
+book_studies(struct book *book, int64_t since_us, struct book_study **out, size_t *out_n,
+             struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0)
+        rc = db_end(book->db, db_run(book->db, "study_list", DB_ARGS(DB_INT(since_us)), &rows, err),
+                    err);
+    if (rc == 0) {
+        *out_n = db_rows_count(rows);
+        *out = mem_new((*out_n + 1) * sizeof **out);
+        for (size_t i = 0; i < *out_n; i++) {
+            struct book_study *s = &(*out)[i];
+
+            text_copy(s->study, sizeof s->study, db_text(rows, i, 0));
+            text_copy(s->patient_id, sizeof s->patient_id, db_text(rows, i, 1));
+            text_copy(s->accession, sizeof s->accession, db_text(rows, i, 2));
+            text_copy(s->name, sizeof s->name, db_text(rows, i, 3));
+            text_copy(s->sex, sizeof s->sex, db_text(rows, i, 4));
+            text_copy(s->birth, sizeof s->birth, db_text(rows, i, 5));
+            text_copy(s->registration, sizeof s->registration, db_text(rows, i, 6));
+        }
+    }
+    db_rows_free(&rows);
+    return rc;
+}
+
+/* As it is typed at a device: blanks around, lower case. */
+static void
+tidy(const char *text, char out[65])
+{
+    size_t n = 0;
+
+    for (const char *p = text; *p != '\0' && n + 1 < 65; p++)
+        if (!isspace((uint8_t)*p))
+            out[n++] = (char)toupper((uint8_t)*p);
+    out[n] = '\0';
+}
+
+/* ---- one study, in a turn; *out_registration "" when it is nobody's or anybody's ---- */
+
+static int
+by_number(struct book *book, const char *patient_id, const char *accession,
+          char out[CLINIC_REGISTRATION_SIZE], struct err *err)
+{
+    struct db_rows *rows = NULL;
+
+    out[0] = '\0';
+    if (db_run(book->db, "registration_candidates",
+               DB_ARGS(DB_TEXT(patient_id), DB_TEXT(accession)), &rows, err) < 0)
+        return -1;
+    /* Two numbers of two people contradict one another; one with a study has its images. */
+    if (db_rows_count(rows) == 1 && db_text(rows, 0, 1)[0] == '\0')
+        text_copy(out, CLINIC_REGISTRATION_SIZE, db_text(rows, 0, 0));
+    db_rows_free(&rows);
+    return 0;
+}
+
+static int
+by_citizen(struct book *book, const char *patient_id, const char *modality,
+           char out[CLINIC_REGISTRATION_SIZE], struct err *err)
+{
+    struct db_rows *rows = NULL;
+    struct citizen_id id;
+    size_t fitting = 0;
+
+    out[0] = '\0';
+    if (citizen_id_read(patient_id, "", &id) != CITIZEN_ID_FINE)
+        return 0;
+    if (db_run(book->db, "registration_of_citizen",
+               DB_ARGS(DB_TEXT(id.text), DB_INT(clock_wall_us() - open_us)), &rows, err) < 0)
+        return -1;
+    for (size_t i = 0; i < db_rows_count(rows); i++) {
+        const char *asked = db_text(rows, i, 1);
+
+        if (asked[0] != '\0' && modality[0] != '\0' && strcmp(asked, modality) != 0)
+            continue;
+        fitting++;
+        text_copy(out, CLINIC_REGISTRATION_SIZE, db_text(rows, i, 0));
+    }
+    if (fitting != 1)
+        out[0] = '\0';
+    db_rows_free(&rows);
+    return 0;
+}
+
+static int
+match_one(struct book *book, const struct db_rows *studies, size_t i, bool *out_is_attached,
+          struct err *err)
+{
+    char patient_id[65], accession[65], registration[CLINIC_REGISTRATION_SIZE];
+    const char *by = "number";
+    struct book_registration *r;
+    int rc = -1;
+
+    *out_is_attached = false;
+    tidy(db_text(studies, i, 1), patient_id);
+    tidy(db_text(studies, i, 2), accession);
+    if (by_number(book, patient_id, accession, registration, err) < 0)
+        return -1;
+    if (registration[0] == '\0') {
+        by = "citizen_id";
+        if (by_citizen(book, patient_id, db_text(studies, i, 3), registration, err) < 0)
+            return -1;
+    }
+    if (registration[0] == '\0')
+        return 0;
+    r = mem_new(sizeof *r);
+    if (registration_get(book, registration, r, err) == 0 &&
+        registration_attach(book, r, db_text(studies, i, 0), by, err) == 0) {
+        *out_is_attached = true;
+        rc = 0;
+    }
+    free(r);
+    return rc;
+}
+
+static int
+match_all(struct book *book, int64_t since_us, unsigned *out_attached, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = -1;
+
+    *out_attached = 0;
+    if (db_run(book->db, "study_unmatched", DB_ARGS(DB_INT(since_us)), &rows, err) < 0)
+        return -1;
+    for (size_t i = 0; i < db_rows_count(rows); i++) {
+        bool is_attached;
+
+        if (match_one(book, rows, i, &is_attached, err) < 0)
+            goto out;
+        *out_attached += is_attached;
+    }
+    rc = 0;
+out:
+    db_rows_free(&rows);
+    return rc;
+}
+
+int
+book_match(struct book *book, int64_t since_us, unsigned *out_attached, struct err *err)
+{
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0)
+        rc = db_end(book->db, match_all(book, since_us, out_attached, err), err);
+    if (rc == 0 && *out_attached > 0)
+        book_changed(book);
+    return rc;
+}

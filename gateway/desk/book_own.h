@@ -1,0 +1,31 @@
+/* book_own.h - what the book's files share. */
+#ifndef RADPOST_DESK_BOOK_OWN_H
+#define RADPOST_DESK_BOOK_OWN_H
+
+#include "gateway/desk/book.h"
+#include "gateway/desk/db.h"
+#include "proto/base/thread.h"
+
+struct book {
+    struct db *db;
+    char *dir, *clinic_phone;
+    struct gate gate;
+    uint64_t change; /* gate */
+};
+
+/* Something a page may show has changed. */
+void book_changed(struct book *book);
+/* In a turn: a value that lasts; "" when it was never set. */
+int setting_get(struct book *book, const char *key, char *out, size_t size,
+                struct err *err) MUST_CHECK;
+int setting_set(struct book *book, const char *key, const char *value, struct err *err) MUST_CHECK;
+/* In a turn: queue a message. up->id is drawn. */
+int outbox_add(struct book *book, struct clinic_up *up, struct err *err) MUST_CHECK;
+/* In a turn. errors  ERR_NOT_FOUND */
+int registration_get(struct book *book, const char *registration, struct book_registration *out,
+                     struct err *err) MUST_CHECK;
+/* In a turn: attach, with its message. */
+int registration_attach(struct book *book, const struct book_registration *r, const char *study,
+                        const char *by, struct err *err) MUST_CHECK;
+
+#endif

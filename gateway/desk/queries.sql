@@ -1,0 +1,196 @@
+-- name: setting_get
+SELECT value FROM setting WHERE key = ?1
+
+-- name: setting_set
+INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+
+-- name: registration_add
+INSERT INTO registration (registration, at_us, changed_at_us, revision, name, citizen_id, sex, birth, phone, modality,
+    complaint, history, is_urgent, reason)
+VALUES (?1, ?2, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+
+-- name: registration_change
+UPDATE registration SET changed_at_us = ?2, revision = revision + 1, name = ?3, citizen_id = ?4, sex = ?5, birth = ?6,
+    is_phone_verified = is_phone_verified AND phone = ?7, phone = ?7, modality = ?8, complaint = ?9, history = ?10,
+    is_urgent = is_urgent OR ?11, reason = CASE WHEN ?12 <> '' THEN ?12 ELSE reason END
+WHERE registration = ?1
+
+-- name: registration_get
+SELECT r.registration, r.at_us, r.changed_at_us, r.revision, r.name, r.citizen_id, r.sex, r.birth, r.phone,
+    r.is_phone_verified, r.modality, r.complaint, r.history, r.is_urgent, r.reason, r.study, r.attached_by, r.slip_at_us,
+    coalesce((SELECT d.state FROM read d WHERE d.study = r.study AND r.study <> '' ORDER BY d.read_id DESC LIMIT 1), ''),
+    (SELECT count(*) FROM outbox o WHERE o.registration = r.registration AND o.outcome = ''),
+    coalesce((SELECT o.kind || ' ' || o.word FROM outbox o
+        WHERE o.registration = r.registration AND o.outcome = 'refused' ORDER BY o.n DESC LIMIT 1), ''),
+    coalesce((SELECT CASE o.outcome WHEN '' THEN 'unsent' ELSE o.word END FROM outbox o
+        WHERE o.registration = r.registration AND o.kind IN ('phone_code', 'phone_check') ORDER BY o.n DESC LIMIT 1), '')
+FROM registration r WHERE r.registration = ?1
+
+-- name: registration_list
+SELECT r.registration, r.at_us, r.changed_at_us, r.revision, r.name, r.citizen_id, r.sex, r.birth, r.phone,
+    r.is_phone_verified, r.modality, r.complaint, r.history, r.is_urgent, r.reason, r.study, r.attached_by, r.slip_at_us,
+    coalesce((SELECT d.state FROM read d WHERE d.study = r.study AND r.study <> '' ORDER BY d.read_id DESC LIMIT 1), ''),
+    (SELECT count(*) FROM outbox o WHERE o.registration = r.registration AND o.outcome = ''),
+    coalesce((SELECT o.kind || ' ' || o.word FROM outbox o
+        WHERE o.registration = r.registration AND o.outcome = 'refused' ORDER BY o.n DESC LIMIT 1), ''),
+    coalesce((SELECT CASE o.outcome WHEN '' THEN 'unsent' ELSE o.word END FROM outbox o
+        WHERE o.registration = r.registration AND o.kind IN ('phone_code', 'phone_check') ORDER BY o.n DESC LIMIT 1), '')
+FROM registration r ORDER BY r.at_us DESC, r.registration DESC LIMIT ?1
+
+-- name: registration_of_study
+SELECT registration, attached_by FROM registration WHERE study = ?1 AND study <> ''
+
+-- name: registration_attach
+UPDATE registration SET study = ?2, attached_by = ?3, changed_at_us = ?4 WHERE registration = ?1
+
+-- name: registration_detach_study
+UPDATE registration SET study = '', attached_by = '', changed_at_us = ?3 WHERE study = ?1 AND registration <> ?2
+
+-- name: registration_urgent
+UPDATE registration SET is_urgent = 1, reason = ?2, changed_at_us = ?3 WHERE registration = ?1
+
+-- name: registration_slip
+UPDATE registration SET slip_at_us = ?2 WHERE registration = ?1
+
+-- name: registration_phone
+UPDATE registration SET phone = ?2, is_phone_verified = ?3 WHERE registration = ?1
+
+-- name: registration_candidates
+SELECT registration, study, modality, at_us FROM registration WHERE registration = ?1 OR registration = ?2
+
+-- name: registration_of_citizen
+SELECT registration, modality FROM registration WHERE citizen_id = ?1 AND citizen_id <> '' AND study = '' AND at_us >= ?2
+
+-- name: outbox_add
+INSERT INTO outbox (id, kind, registration, body, made_at_us) VALUES (?1, ?2, ?3, ?4, ?5)
+
+-- name: outbox_due
+SELECT o.n, o.body FROM outbox o WHERE o.outcome = '' AND o.next_at_us <= ?1 AND NOT EXISTS (
+    SELECT 1 FROM outbox e WHERE e.outcome = '' AND e.registration = o.registration AND e.n < o.n AND e.next_at_us > ?1)
+ORDER BY o.n LIMIT ?2
+
+-- name: outbox_next
+SELECT coalesce(min(next_at_us), 0), count(*) FROM outbox WHERE outcome = ''
+
+-- name: outbox_counts
+SELECT (SELECT count(*) FROM outbox WHERE outcome = ''), (SELECT count(*) FROM outbox WHERE outcome = 'refused')
+
+-- name: outbox_find
+SELECT kind, registration, body, outcome, word FROM outbox WHERE id = ?1
+
+-- name: outbox_settle
+UPDATE outbox SET outcome = ?2, word = ?3, body = '', done_at_us = ?4 WHERE id = ?1 AND outcome = ''
+
+-- name: outbox_postpone
+UPDATE outbox SET tries = tries + 1, next_at_us = ?2 + min(60000000, 500000 << min(tries, 7)) WHERE id = ?1 AND outcome = ''
+
+-- name: outbox_drop
+DELETE FROM outbox WHERE id = ?1 AND outcome = ''
+
+-- name: outbox_clean
+DELETE FROM outbox WHERE outcome <> '' AND done_at_us < ?1
+
+-- name: inbox_add
+INSERT INTO inbox (id, seq, kind, read_id, version, at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING
+
+-- name: inbox_due
+SELECT i.id FROM inbox i WHERE i.is_receipted = 0 AND (i.kind NOT IN ('report', 'amended') OR EXISTS (
+    SELECT 1 FROM report r WHERE r.read_id = i.read_id AND r.version = i.version AND r.pdf_sha256 <> ''))
+ORDER BY i.seq LIMIT ?1
+
+-- name: inbox_receipted
+UPDATE inbox SET is_receipted = 1 WHERE id = ?1
+
+-- name: inbox_clean
+DELETE FROM inbox WHERE is_receipted = 1 AND at_us < ?1
+
+-- name: read_put
+INSERT INTO read (read_id, seq, study, registration, patient, modality, state, changed_at_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT (read_id) DO UPDATE SET seq = excluded.seq, study = excluded.study,
+    registration = CASE WHEN excluded.registration <> '' THEN excluded.registration ELSE registration END,
+    patient = CASE WHEN excluded.patient <> '' THEN excluded.patient ELSE patient END,
+    modality = excluded.modality, state = excluded.state, changed_at_us = excluded.changed_at_us
+WHERE seq <= excluded.seq
+
+-- name: report_put
+INSERT INTO report (read_id, version, is_preliminary, signed_at_us, author, reviewer, hospital, verify_url, covers, present,
+    standing, reason, received_at_us, replaces)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'valid', ?11, ?12, ?13)
+ON CONFLICT (read_id, version) DO UPDATE SET is_preliminary = excluded.is_preliminary,
+    signed_at_us = excluded.signed_at_us, author = excluded.author, reviewer = excluded.reviewer,
+    hospital = excluded.hospital, verify_url = excluded.verify_url, covers = excluded.covers, present = excluded.present
+
+-- name: report_replace
+UPDATE report SET standing = CASE WHEN standing = 'valid' THEN 'amended' ELSE standing END, superseded_by = ?2,
+    is_pdf_wanted = 1, pdf_next_at_us = 0
+WHERE read_id = ?1 AND version < ?2 AND superseded_by < ?2
+
+-- name: report_is_replaced
+UPDATE report SET standing = 'amended', superseded_by = (SELECT max(l.version) FROM report l WHERE l.read_id = ?1)
+WHERE read_id = ?1 AND version = ?2 AND standing = 'valid'
+    AND EXISTS (SELECT 1 FROM report l WHERE l.read_id = ?1 AND l.version > ?2)
+
+-- name: report_withdraw
+INSERT INTO report (read_id, version, is_preliminary, signed_at_us, author, reviewer, hospital, verify_url, covers, present,
+    standing, reason, received_at_us)
+VALUES (?1, ?2, 0, 0, '', '', '', '', 0, 0, 'withdrawn', ?3, ?4)
+ON CONFLICT (read_id, version) DO UPDATE SET standing = 'withdrawn', reason = excluded.reason, is_pdf_wanted = 1,
+    pdf_next_at_us = 0, confirmed_at_us = 0
+
+-- name: report_late
+UPDATE report SET covers = ?3, present = ?4 WHERE read_id = ?1 AND version = ?2
+
+-- name: report_get
+SELECT pdf_sha256, pdf_size, confirmed_at_us FROM report WHERE read_id = ?1 AND version = ?2
+
+-- name: report_list
+SELECT p.read_id, p.version, p.is_preliminary, p.signed_at_us, p.author, p.reviewer, p.hospital, p.verify_url, p.covers,
+    p.present, p.standing, p.superseded_by, p.reason, p.received_at_us, p.confirmed_at_us, p.pdf_sha256 <> '', d.study,
+    coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND d.study <> ''), d.registration, ''),
+    coalesce((SELECT r.name FROM registration r WHERE r.study = d.study AND d.study <> ''), d.patient, ''),
+    d.modality, d.state,
+    p.replaces
+FROM report p LEFT JOIN read d ON d.read_id = p.read_id
+ORDER BY (SELECT max(q.received_at_us) FROM report q WHERE q.read_id = p.read_id) DESC, p.read_id DESC, p.version DESC
+LIMIT ?1
+
+-- name: report_pdf_due
+SELECT read_id, version FROM report WHERE is_pdf_wanted = 1 AND pdf_next_at_us <= ?1 ORDER BY received_at_us LIMIT 1
+
+-- name: report_pdf_put
+UPDATE report SET pdf_sha256 = ?3, pdf_size = ?4, is_pdf_wanted = 0, pdf_tries = 0 WHERE read_id = ?1 AND version = ?2
+
+-- name: report_pdf_failed
+UPDATE report SET pdf_tries = pdf_tries + 1, pdf_next_at_us = ?3 + min(60000000, 500000 << min(pdf_tries, 7))
+WHERE read_id = ?1 AND version = ?2
+
+-- name: report_pdf_lost
+UPDATE report SET pdf_sha256 = '', is_pdf_wanted = 1, pdf_next_at_us = 0 WHERE read_id = ?1 AND version = ?2
+
+-- name: report_confirm
+UPDATE report SET confirmed_at_us = ?3 WHERE read_id = ?1 AND version = ?2 AND confirmed_at_us = 0
+
+-- name: notice_add
+INSERT INTO notice (id, at_us, registration, words) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING
+
+-- name: notice_list
+SELECT at_us, registration, words FROM notice ORDER BY at_us DESC LIMIT ?1
+
+-- name: study_find
+SELECT looked_at_us FROM study WHERE study = ?1
+
+-- name: study_put
+INSERT INTO study (study, patient_id, accession, name, sex, birth, modality, arrived_at_us, looked_at_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+ON CONFLICT (study) DO NOTHING
+
+-- name: study_list
+SELECT s.study, s.patient_id, s.accession, s.name, s.sex, s.birth,
+    coalesce((SELECT r.registration FROM registration r WHERE r.study = s.study), '')
+FROM study s WHERE s.arrived_at_us >= ?1
+
+-- name: study_unmatched
+SELECT s.study, s.patient_id, s.accession, s.modality, s.arrived_at_us FROM study s
+WHERE s.arrived_at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
+ORDER BY s.arrived_at_us LIMIT 500
