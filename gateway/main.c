@@ -44,7 +44,7 @@ static const char usage[] =
 /* The stages that run, in the order they were begun. */
 struct gateway {
     struct gateway_config config;
-    char spool_dir[PATH_MAX], link_dir[PATH_MAX];
+    char spool_dir[PATH_MAX], link_dir[PATH_MAX], desk_dir[PATH_MAX];
     struct codec_pool *pool;
     struct spool *spool;
     struct uplink *uplink;
@@ -59,6 +59,7 @@ make_folders(struct gateway *g, struct err *err)
 
     snprintf(g->spool_dir, sizeof g->spool_dir, "%s/spool", data);
     snprintf(g->link_dir, sizeof g->link_dir, "%s/link", data);
+    snprintf(g->desk_dir, sizeof g->desk_dir, "%s/desk", data);
     return durable_mkdir(data, err);
 }
 
@@ -114,7 +115,13 @@ start_desk(struct gateway *g, struct err *err)
                              .port = (uint16_t)g->config.desk_port,
                              .spool = g->spool,
                              .accept = g->accept,
-                             .uplink = g->uplink};
+                             .uplink = g->uplink,
+                             .dir = g->desk_dir,
+                             .link_dir = g->link_dir,
+                             .reader_url = g->config.reader_url,
+                             .clinic_phone = g->config.clinic_phone,
+                             .backoff_ms = g->config.link_backoff,
+                             .backoff_max_ms = g->config.link_backoff_max};
 
     return desk_start(&o, &g->desk, err);
 }

@@ -218,8 +218,10 @@ tag_get(struct book *book, char out[TAG_LETTERS + 1], struct err *err)
     static const char letters[] = "23456789BCDFGHJKMNPQRSTVWXYZ";
     uint8_t random[TAG_LETTERS];
 
-    if (setting_get(book, "tag", out, TAG_LETTERS + 1, err) < 0 || strlen(out) == TAG_LETTERS)
-        return strlen(out) == TAG_LETTERS ? 0 : -1;
+    if (setting_get(book, "tag", out, TAG_LETTERS + 1, err) < 0)
+        return -1;
+    if (strlen(out) == TAG_LETTERS)
+        return 0;
     random_bytes(random, sizeof random);
     for (int i = 0; i < TAG_LETTERS; i++)
         out[i] = letters[random[i] % (sizeof letters - 1)];

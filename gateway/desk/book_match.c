@@ -107,6 +107,17 @@ by_number(struct book *book, const char *patient_id, const char *accession,
     return 0;
 }
 
+/* A DR machine calls itself DX or CR. */
+static bool
+is_asked(const char *asked, const char *modality)
+{
+    if (asked[0] == '\0' || modality[0] == '\0')
+        return true;
+    asked = strcmp(asked, "CR") == 0 ? "DX" : asked;
+    modality = strcmp(modality, "CR") == 0 ? "DX" : modality;
+    return strcmp(asked, modality) == 0;
+}
+
 static int
 by_citizen(struct book *book, const char *patient_id, const char *modality,
            char out[CLINIC_REGISTRATION_SIZE], struct err *err)
@@ -122,9 +133,7 @@ by_citizen(struct book *book, const char *patient_id, const char *modality,
                DB_ARGS(DB_TEXT(id.text), DB_INT(clock_wall_us() - open_us)), &rows, err) < 0)
         return -1;
     for (size_t i = 0; i < db_rows_count(rows); i++) {
-        const char *asked = db_text(rows, i, 1);
-
-        if (asked[0] != '\0' && modality[0] != '\0' && strcmp(asked, modality) != 0)
+        if (!is_asked(db_text(rows, i, 1), modality))
             continue;
         fitting++;
         text_copy(out, CLINIC_REGISTRATION_SIZE, db_text(rows, i, 0));

@@ -1,6 +1,10 @@
 /* desk.c - the clinic's page: routes over the report and the embedded files. */
 #include "gateway/desk/desk.h"
 
+#include "gateway/desk/api.h"
+#include "gateway/desk/book.h"
+#include "gateway/desk/desk_link.h"
+#include "gateway/desk/look.h"
 #include "gateway/desk/report.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
@@ -8,15 +12,21 @@
 #include "proto/base/embed.h"
 #include "proto/base/text.h"
 #include "proto/http/server.h"
+#include "proto/link/clinic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPORT_BYTES = 1 << 20, POLL_MS = 1000, POLL_MAX_S = 30 };
+enum { REPORT_BYTES = 8 << 20, POLL_MS = 500, POLL_MAX_S = 30 };
+enum { BACKOFF_MS = 500, BACKOFF_MAX_MS = 15000 };
 
 struct desk {
     struct desk_options options;
+    struct book *book;
+    struct desk_link *link;
+    struct look *look;
+    struct api api;
     struct http_server *server;
 };
 
@@ -84,17 +94,24 @@ query_number(const struct http_request *req, const char *name, uint64_t max)
     return v < max ? v : max;
 }
 
+/* Both numbers only grow, so their sum is new whenever one of them is. */
+static uint64_t
+change_now(struct desk *desk)
+{
+    return spool_wait(desk->options.spool, 0, 0) + book_change(desk->book);
+}
+
 /* Wait until something changed since the number the page has seen, a few seconds at most. */
 static uint64_t
 wait_for_change(struct desk *desk, const struct http_request *req)
 {
-    uint64_t since = query_number(req, "since", UINT64_MAX);
+    uint64_t since = query_number(req, "since", UINT64_MAX), change = change_now(desk);
     int64_t until_ms = clock_mono_ms() + (int64_t)query_number(req, "wait_s", POLL_MAX_S) * 1000;
-    uint64_t change;
 
-    do
-        change = spool_wait(desk->options.spool, since, since == 0 ? 0 : POLL_MS);
-    while (change == since && clock_mono_ms() < until_ms && !http_is_gone(req));
+    while (since != 0 && change == since && clock_mono_ms() < until_ms && !http_is_gone(req)) {
+        (void)spool_wait(desk->options.spool, since - book_change(desk->book), POLL_MS);
+        change = change_now(desk);
+    }
     return change;
 }
 
@@ -103,24 +120,25 @@ get_state(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct desk *desk = http_user(req);
     uint64_t change = wait_for_change(desk, req);
+    struct report_sources sources = {&desk->options, desk->book, desk->link};
     struct buf report;
+    int rc;
 
-    (void)err;
     buf_init(&report, REPORT_BYTES);
-    report_write(&desk->options, change, &report);
-    http_answer_buf(res, 200, "application/json", &report);
+    rc = report_write(&sources, change, &report, err);
+    if (rc == 0)
+        http_answer_buf(res, 200, "application/json", &report);
     buf_fini(&report);
-    return 0;
+    return rc;
 }
 
-/* A page of another origin cannot set this header without asking first, and we never say yes. */
 static int
 post_close(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct desk *desk = http_user(req);
 
-    if (http_header(req, "X-Radpost-Desk") == NULL)
-        return err_set(err, ERR_DENIED, "a request from elsewhere");
+    if (api_check_post(req, err) < 0)
+        return -1;
     if (uplink_close_study(desk->options.uplink, http_param(req, "study"), err) < 0)
         return -1;
     http_answer_empty(res, 204);
@@ -150,34 +168,94 @@ static const struct http_route routes[] = {
      .flags = HTTP_NO_STORE},
 };
 
+static bool
+is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+static int
+serve(struct desk *desk, struct err *err)
+{
+    const struct http_table tables[] = {{routes, ARRAY_LEN(routes), desk},
+                                        {api_routes, api_route_count, &desk->api}};
+    struct http_options http = {.address = desk->options.address,
+                                .port = desk->options.port,
+                                .name = "gateway/desk",
+                                .tables = tables,
+                                .table_count = ARRAY_LEN(tables)};
+
+    return http_server_start(&http, &desk->server, err);
+}
+
+static void
+begin_work(struct desk *desk)
+{
+    const struct desk_options *o = &desk->options;
+    struct desk_link_options line = {.link_dir = o->link_dir,
+                                     .url = o->reader_url,
+                                     .book = desk->book,
+                                     .backoff_ms = o->backoff_ms > 0 ? o->backoff_ms : BACKOFF_MS,
+                                     .backoff_max_ms = o->backoff_max_ms > 0 ? o->backoff_max_ms
+                                                                             : BACKOFF_MAX_MS};
+
+    desk_link_start(&line, &desk->link);
+    look_start(o->spool, desk->book, &desk->look);
+}
+
+static int
+check_options(const struct desk_options *options, struct err *err)
+{
+    const char *phone = options->clinic_phone;
+
+    if (phone != NULL && phone[0] != '\0' && !clinic_phone_is_valid(phone))
+        return err_set(err, ERR_REJECT, "clinic_phone: 5 to 15 digits, perhaps a + before them");
+    if (!is_loopback(options->address))
+        return err_set(err, ERR_REJECT,
+                       "desk_address %s: the desk's page shows patients' names and has no accounts "
+                       "yet; it is served on a loopback address only (127.0.0.1 or ::1)",
+                       options->address);
+    return 0;
+}
+
 int
 desk_start(const struct desk_options *options, struct desk **out_desk, struct err *err)
 {
-    struct desk *desk = mem_new(sizeof *desk);
-    struct http_table table = {routes, ARRAY_LEN(routes), desk};
-    struct http_options http = {.address = options->address,
-                                .port = options->port,
-                                .name = "gateway/desk",
-                                .tables = &table,
-                                .table_count = 1};
+    struct desk *desk;
+    int rc = -1;
 
+    if (check_options(options, err) < 0)
+        return -1;
+    desk = mem_new(sizeof *desk);
     desk->options = *options;
-    if (http_server_start(&http, &desk->server, err) < 0) {
-        free(desk);
-        return err_context(err, "the desk's page");
+    if (book_open(options->dir, options->clinic_phone != NULL ? options->clinic_phone : "",
+                  &desk->book, err) < 0)
+        goto out;
+    desk->api.book = desk->book;
+    begin_work(desk);
+    if (serve(desk, err) < 0) {
+        err_context(err, "the desk's page");
+        goto out;
     }
-    *out_desk = desk;
-    return 0;
+    *out_desk = TAKE(desk);
+    rc = 0;
+out:
+    desk_stop(&desk);
+    return rc;
 }
 
 void
 desk_stop(struct desk **desk)
 {
-    if (*desk == NULL)
+    struct desk *old = TAKE(*desk);
+
+    if (old == NULL)
         return;
-    http_server_stop(&(*desk)->server);
-    free(*desk);
-    *desk = NULL;
+    http_server_stop(&old->server);
+    look_stop(&old->look);
+    desk_link_stop(&old->link);
+    book_close(&old->book);
+    free(old);
 }
 
 uint16_t

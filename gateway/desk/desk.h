@@ -1,7 +1,8 @@
-/* desk.h - the clinic's page: lamps, today's studies in plain words, who was refused.
- * Routes: GET / and /assets (the page, embedded), GET /desk/v1/state (JSON, long poll),
- * POST /desk/v1/studies/{study}/close (the technician's "that was all").
- * No patient data is shown: studies are told apart by device, time, body part and count.
+/* desk.h - the clinic's desk: lamps, today's studies, who was refused; registering patients, their
+ * slips and phones; reports that come back from the reader.
+ * Routes: GET / and /assets (the page, embedded), GET /desk/v1/state (JSON, long poll), and those
+ * of docs/desk.md. What must last is in a small file of its own (book.h); images never depend on
+ * it. The page shows patients' names and has no accounts yet: it is served on loopback only.
  * Threads: start and stop from the owner; requests have threads of their own. */
 #ifndef RADPOST_GATEWAY_DESK_H
 #define RADPOST_GATEWAY_DESK_H
@@ -14,14 +15,20 @@ struct spool;
 struct uplink;
 
 struct desk_options {
-    const char *address; /* numeric; the page has no accounts yet: keep it on loopback */
+    const char *address; /* numeric, loopback; any other is refused */
     uint16_t port;       /* 0 = one that is free */
     struct spool *spool; /* all three outlive the desk */
     struct accept *accept;
     struct uplink *uplink;
+    const char *dir;          /* of the desk's own state; made */
+    const char *link_dir;     /* the gateway's identity */
+    const char *reader_url;   /* "" or NULL: what enrolment told */
+    const char *clinic_phone; /* "" or NULL: none; told to doctors with each registration */
+    int64_t backoff_ms, backoff_max_ms; /* of the line to the reader; 0: half a second, 15 s */
 };
 
-/* errors  ERR_RETRY the port is taken */
+/* errors  ERR_REJECT the address is not loopback; ERR_RETRY the port is taken; those of book_open()
+ */
 int desk_start(const struct desk_options *options, struct desk **out_desk,
                struct err *err) MUST_CHECK;
 void desk_stop(struct desk **desk);

@@ -66,11 +66,9 @@ INSERT INTO outbox (id, kind, registration, body, made_at_us) VALUES (?1, ?2, ?3
 
 -- name: outbox_due
 SELECT o.n, o.body FROM outbox o WHERE o.outcome = '' AND o.next_at_us <= ?1 AND NOT EXISTS (
-    SELECT 1 FROM outbox e WHERE e.outcome = '' AND e.registration = o.registration AND e.n < o.n AND e.next_at_us > ?1)
+    SELECT 1 FROM outbox e WHERE e.outcome = '' AND e.registration = o.registration
+        AND o.registration <> '' AND e.n < o.n AND e.next_at_us > ?1)
 ORDER BY o.n LIMIT ?2
-
--- name: outbox_next
-SELECT coalesce(min(next_at_us), 0), count(*) FROM outbox WHERE outcome = ''
 
 -- name: outbox_counts
 SELECT (SELECT count(*) FROM outbox WHERE outcome = ''), (SELECT count(*) FROM outbox WHERE outcome = 'refused')
@@ -162,7 +160,7 @@ SELECT read_id, version FROM report WHERE is_pdf_wanted = 1 AND pdf_next_at_us <
 UPDATE report SET pdf_sha256 = ?3, pdf_size = ?4, is_pdf_wanted = 0, pdf_tries = 0 WHERE read_id = ?1 AND version = ?2
 
 -- name: report_pdf_failed
-UPDATE report SET pdf_tries = pdf_tries + 1, pdf_next_at_us = ?3 + min(60000000, 500000 << min(pdf_tries, 7))
+UPDATE report SET pdf_tries = pdf_tries + 1, pdf_next_at_us = ?3 + min(10000000, 500000 << min(pdf_tries, 7))
 WHERE read_id = ?1 AND version = ?2
 
 -- name: report_pdf_lost

@@ -2,6 +2,8 @@
 #include "gateway/desk/report.h"
 
 #include "gateway/accept/accept.h"
+#include "gateway/desk/api.h"
+#include "gateway/desk/book.h"
 #include "gateway/desk/lamps.h"
 #include "proto/base/clock.h"
 #include "proto/base/jsonw.h"
@@ -13,6 +15,7 @@
 
 enum { STUDIES_SHOWN = 200 };
 static const int64_t day_us = INT64_C(86400000000);
+static const int64_t owners_us = INT64_C(86400000000) * 14;
 
 /* Everything the report is made of, read once. */
 struct sources {
@@ -26,6 +29,8 @@ struct sources {
     size_t refused_n;
     struct spool_study *studies;
     size_t studies_n;
+    struct book_study *owners; /* what is known about whose they are */
+    size_t owners_n;
 };
 
 static void
@@ -121,8 +126,28 @@ write_devices(struct jsonw *w, const struct sources *s)
     jsonw_end(w);
 }
 
+/* Whose it is, as registered and as the images say. */
 static void
-write_study(struct jsonw *w, const struct spool_study *study)
+write_owner(struct jsonw *w, const struct sources *s, const char *study)
+{
+    for (size_t i = 0; i < s->owners_n; i++) {
+        const struct book_study *o = &s->owners[i];
+
+        if (strcmp(o->study, study) != 0)
+            continue;
+        jsonw_text(w, "registration", o->registration);
+        jsonw_object(w, "patient");
+        jsonw_text(w, "name", o->name);
+        jsonw_text(w, "id", o->patient_id);
+        jsonw_text(w, "sex", o->sex);
+        jsonw_text(w, "birth", o->birth);
+        jsonw_end(w);
+        return;
+    }
+}
+
+static void
+write_study(struct jsonw *w, const struct sources *s, const struct spool_study *study)
 {
     enum study_word word = study_word_of(study);
 
@@ -137,6 +162,7 @@ write_study(struct jsonw *w, const struct spool_study *study)
     jsonw_uint(w, "bytes", study->bytes);
     jsonw_uint(w, "revision", study->revision);
     jsonw_bool(w, "is_closed", study->revision > 0 && study->unlisted == 0);
+    write_owner(w, s, study->study_uid);
     jsonw_text(w, "word", study_word_text(word));
     jsonw_bool(w, "is_safe_to_delete", word == STUDY_SAFE);
     jsonw_object(w, "counts");
@@ -170,7 +196,7 @@ write_studies(struct jsonw *w, const struct sources *s)
         if (study->last_arrival_us < today_us && study_word_of(study) == STUDY_SAFE)
             continue;
         if (shown < STUDIES_SHOWN) {
-            write_study(w, study);
+            write_study(w, s, study);
             shown++;
         } else {
             older++;
@@ -181,29 +207,48 @@ write_studies(struct jsonw *w, const struct sources *s)
     jsonw_uint(w, "set_aside", s->counts[INSTANCE_QUARANTINED]);
 }
 
-void
-report_write(const struct desk_options *sources, uint64_t change, struct buf *out)
+static int
+write_all(const struct report_sources *from, struct sources *s, uint64_t change, struct buf *out,
+          struct err *err)
 {
-    struct sources s = {.now_us = clock_wall_us()};
     struct jsonw w;
 
-    uplink_status(sources->uplink, &s.line);
-    spool_health(sources->spool, &s.health);
-    spool_counts(sources->spool, s.counts);
-    accept_list_devices(sources->accept, &s.devices, &s.devices_n);
-    accept_list_refused(sources->accept, &s.refused, &s.refused_n);
-    spool_studies(sources->spool, &s.studies, &s.studies_n);
     jsonw_init(&w, out);
     jsonw_object(&w, NULL);
     jsonw_uint(&w, "change", change);
-    jsonw_int(&w, "now_us", s.now_us);
-    jsonw_text(&w, "tenant", s.line.tenant);
-    jsonw_text(&w, "gateway", s.line.device);
-    write_lamps(&w, &s);
-    write_devices(&w, &s);
-    write_studies(&w, &s);
+    jsonw_int(&w, "now_us", s->now_us);
+    jsonw_text(&w, "tenant", s->line.tenant);
+    jsonw_text(&w, "gateway", s->line.device);
+    write_lamps(&w, s);
+    write_devices(&w, s);
+    write_studies(&w, s);
+    if (from->book != NULL && api_write_state(from->book, from->link, &w, err) < 0)
+        return -1;
     jsonw_end(&w);
+    return 0;
+}
+
+int
+report_write(const struct report_sources *sources, uint64_t change, struct buf *out,
+             struct err *err)
+{
+    const struct desk_options *o = sources->options;
+    struct sources s = {.now_us = clock_wall_us()};
+    int rc = 0;
+
+    uplink_status(o->uplink, &s.line);
+    spool_health(o->spool, &s.health);
+    spool_counts(o->spool, s.counts);
+    accept_list_devices(o->accept, &s.devices, &s.devices_n);
+    accept_list_refused(o->accept, &s.refused, &s.refused_n);
+    spool_studies(o->spool, &s.studies, &s.studies_n);
+    if (sources->book != NULL)
+        rc = book_studies(sources->book, s.now_us - owners_us, &s.owners, &s.owners_n, err);
+    if (rc == 0)
+        rc = write_all(sources, &s, change, out, err);
+    free(s.owners);
     free(s.studies);
     free(s.refused);
     free(s.devices);
+    return rc;
 }

@@ -1,6 +1,7 @@
 /* report.h - the desk's state as JSON, in one place for the page and for programs.
  *     {change, now_us, lamps: {devices, line, disk, clock, certificate: {word, colour, ...}},
- *      devices: [...], refused: [...], studies: [...], older: n, set_aside: n}
+ *      devices: [...], refused: [...], studies: [...], older: n, set_aside: n,
+ *      registrations: [...], reports: [...], reader: {...}}            docs/desk.md
  * set_aside counts every quarantined instance, also those whose study could not be read.
  * Threads: any. */
 #ifndef RADPOST_DESK_REPORT_H
@@ -9,8 +10,18 @@
 #include "gateway/desk/desk.h"
 #include "proto/base/buf.h"
 
-/* change: the spool's number, to ask again with. Studies of today (local time) and those not yet
+struct book;
+struct desk_link;
+
+struct report_sources {
+    const struct desk_options *options;
+    struct book *book;      /* NULL (tests): no patients, no reports */
+    struct desk_link *link; /* may be NULL */
+};
+
+/* change: the number to ask again with. Studies of today (local time) and those not yet
  * safe, newest first; at most 200, the rest is counted in "older". */
-void report_write(const struct desk_options *sources, uint64_t change, struct buf *out);
+int report_write(const struct report_sources *sources, uint64_t change, struct buf *out,
+                 struct err *err) MUST_CHECK;
 
 #endif

@@ -8,6 +8,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/http/json.h"
+#include "proto/render/report_pdf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,32 +42,6 @@ struct telling {
 
 /* ---- one message ---- */
 
-/* A name as DICOM writes it, for people: the ideographic group if there is one, ^ as a blank (none
- * between Han signs). */
-static void
-show_name(const char *pn, char out[CLINIC_NAME_SIZE])
-{
-    const char *group = pn, *second = strchr(pn, '=');
-    size_t n = 0;
-
-    if (second != NULL && second[1] != '\0' && second[1] != '=')
-        group = second + 1;
-    for (const char *p = group; *p != '\0' && *p != '=' && n + 1 < CLINIC_NAME_SIZE; p++) {
-        bool is_han = n > 0 && (uint8_t)out[n - 1] >= 0x80;
-
-        if (*p != '^')
-            out[n++] = *p;
-        else if (n > 0 && !is_han && out[n - 1] != ' ')
-            out[n++] = ' ';
-    }
-    while (n > 0 && (out[n - 1] == ' ' || !text_is_utf8(out, n)))
-        n--; /* cut at a character */
-    out[n] = '\0';
-    for (size_t i = 0; i < n; i++)
-        if ((uint8_t)out[i] < 0x20 || out[i] == 0x7F)
-            out[i] = ' ';
-}
-
 static void
 copy_words(char *out, size_t size, const char *text)
 {
@@ -85,13 +60,15 @@ static void
 begin_down(const struct telling *t, enum clinic_down_kind kind, struct clinic_down *out)
 {
     const struct read_row *row = t->row;
+    char name[CLINIC_NAME_SIZE];
 
     *out = (struct clinic_down){.kind = kind, .at_us = t->line->at_us, .read = row->read_id};
     clinic_id_new(out->id);
     text_copy(out->study, sizeof out->study, row->study);
     text_copy(out->modality, sizeof out->modality, row->modality);
     text_copy(out->state, sizeof out->state, read_state_word(row->state));
-    show_name(row->patient_name, out->patient);
+    report_pdf_person_name(row->patient_name, name, sizeof name);
+    copy_words(out->patient, sizeof out->patient, name);
     if (pg_rows_count(t->registration) > 0) {
         text_copy(out->registration, sizeof out->registration, pg_text(t->registration, 0, 0));
         copy_words(out->patient, sizeof out->patient, pg_text(t->registration, 0, 1));

@@ -49,7 +49,7 @@ start(void **state)
                                   .recheck_ms = 1000};
     struct desk_options page = {.address = "127.0.0.1"};
     struct http_client_options browser = {0};
-    char path[96], url[64];
+    char path[96], book[96], url[64];
     struct err err;
 
     (void)state;
@@ -61,6 +61,9 @@ start(void **state)
     snprintf(path, sizeof path, "%s/link", dir);
     line.link_dir = path;
     assert_int_equal(uplink_start(&line, spool, NULL, &uplink, &err), 0);
+    page.link_dir = path;
+    snprintf(book, sizeof book, "%s/desk", dir);
+    page.dir = book;
     page.spool = spool;
     page.accept = door;
     page.uplink = uplink;
@@ -147,12 +150,14 @@ a_study_is_closed_only_from_our_own_page(void **state)
 static void
 the_report_fits_its_page_when_empty(void **state)
 {
-    struct desk_options sources = {.spool = spool, .accept = door, .uplink = uplink};
+    struct desk_options options = {.spool = spool, .accept = door, .uplink = uplink};
+    struct report_sources sources = {.options = &options};
     struct buf out;
+    struct err err;
 
     (void)state;
     buf_init(&out, 65536);
-    report_write(&sources, 7, &out);
+    assert_int_equal(report_write(&sources, 7, &out, &err), 0);
     assert_false(buf_is_over(&out));
     assert_memory_equal(out.bytes, "{\"change\":7,", 12);
     buf_fini(&out);

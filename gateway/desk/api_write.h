@@ -1,0 +1,12 @@
+/* api_write.h - registrations, reports and the reader's line as JSON; see docs/desk.md. */
+#ifndef RADPOST_DESK_API_WRITE_H
+#define RADPOST_DESK_API_WRITE_H
+
+#include "gateway/desk/book.h"
+#include "proto/base/jsonw.h"
+
+/* is_whole: with citizen number and history, which the list of the state leaves out. */
+void api_write_registration(struct jsonw *w, const struct book_registration *r, bool is_whole);
+void api_write_report(struct jsonw *w, const struct book_report *r);
+
+#endif

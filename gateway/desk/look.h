@@ -1,0 +1,17 @@
+/* look.h - reads from the images in the spool whose they say they are, and attaches studies to
+ * registrations where that is beyond doubt (book_match). One thread; each study is looked at once.
+ * Threads: start and stop from the owner. */
+#ifndef RADPOST_DESK_LOOK_H
+#define RADPOST_DESK_LOOK_H
+
+#include "proto/base/err.h"
+
+struct book;
+struct look;
+struct spool;
+
+/* spool, book  outlive it */
+void look_start(struct spool *spool, struct book *book, struct look **out_look);
+void look_stop(struct look **look);
+
+#endif
