@@ -1,113 +1,61 @@
-/* compose.c - the stage as a whole: opening, closing, and what other stages ask. */
-#include "reader/compose/compose.h"
+/* compose.c - the stage as a whole: the signer, the thread that makes documents, the routes. */
+#include "reader/compose/compose_own.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct compose {
-    struct compose_options options;
-};
+const struct log_ctx compose_log = {.stage = "reader/compose"};
 
 int
-compose_open(const struct compose_options *options, struct compose **out_compose, struct err *err)
+compose_open(const struct compose_options *o, struct compose **out_compose, struct err *err)
 {
-    (void)err;
-    *out_compose = mem_new(sizeof **out_compose);
-    (*out_compose)->options = *options;
-    return 0;
+    struct compose *c = mem_new(sizeof *c);
+    char dir[600];
+    int rc = -1;
+
+    c->pg = o->pg;
+    c->archive = o->archive;
+    c->assign = o->assign;
+    c->audit = o->audit;
+    c->patient_url = mem_text(o->patient_url != NULL ? o->patient_url : "");
+    gate_init(&c->gate);
+    snprintf(dir, sizeof dir, "%s/signer", o->data_dir);
+    if (signer_open(dir, o->ca_name != NULL ? o->ca_name : "Radpost signing CA", &c->signer, err) <
+        0)
+        goto out;
+    if (o->archive != NULL) {
+        c->worker = thread_start("documents", documents_run, c);
+        c->has_worker = true;
+    }
+    *out_compose = TAKE(c);
+    rc = 0;
+out:
+    compose_close(&c);
+    return rc;
 }
 
 void
 compose_close(struct compose **compose)
 {
-    free(TAKE(*compose));
+    struct compose *c = TAKE(*compose);
+
+    if (c == NULL)
+        return;
+    gate_lock(&c->gate);
+    c->is_ending = true;
+    gate_wake(&c->gate);
+    gate_unlock(&c->gate);
+    if (c->has_worker)
+        thread_join(c->worker);
+    signer_close(&c->signer);
+    gate_fini(&c->gate);
+    free(c->patient_url);
+    free(c);
 }
 
 struct http_table
 compose_table(struct compose *compose)
 {
-    return (struct http_table){NULL, 0, compose};
-}
-
-const char *
-report_kind_word(enum report_kind kind)
-{
-    return kind == REPORT_PRELIMINARY ? "preliminary" : "final";
-}
-
-const char *
-report_standing_word(enum report_standing standing)
-{
-    static const char *const words[] = {"valid", "amended", "withdrawn"};
-
-    return words[standing];
-}
-
-int
-compose_report_get(struct pg_conn *conn, int64_t read, unsigned version, struct report *out,
-                   struct err *err)
-{
-    (void)conn;
-    (void)read;
-    (void)version;
-    (void)out;
-    return err_set(err, ERR_FATAL, "reports: not built yet");
-}
-
-int
-compose_report_by_token(struct pg_conn *conn, const char *token, struct report *out,
-                        struct err *err)
-{
-    (void)conn;
-    (void)token;
-    (void)out;
-    return err_set(err, ERR_FATAL, "reports: not built yet");
-}
-
-int
-compose_version_count(struct pg_conn *conn, int64_t read, unsigned *out_count, struct err *err)
-{
-    (void)conn;
-    (void)read;
-    (void)out_count;
-    return err_set(err, ERR_FATAL, "reports: not built yet");
-}
-
-void
-report_fini(struct report *r)
-{
-    free(r->complaint);
-    free(r->history);
-    free(r->exam);
-    free(r->findings);
-    free(r->impression);
-    free(r->reason);
-    free(r->withdrawn_reason);
-    free(r->canonical);
-    free(r->manifest);
-    free(r->agreement_json);
-    free(r->cms);
-    memset(r, 0, sizeof *r);
-}
-
-int
-compose_pdf(struct compose *compose, int64_t read, unsigned version, struct buf *out,
-            struct err *err)
-{
-    (void)compose;
-    (void)read;
-    (void)version;
-    (void)out;
-    return err_set(err, ERR_FATAL, "reports: not built yet");
-}
-
-int
-compose_evidence(struct compose *compose, int64_t read, unsigned version, struct buf *out,
-                 struct err *err)
-{
-    (void)compose;
-    (void)read;
-    (void)version;
-    (void)out;
-    return err_set(err, ERR_FATAL, "reports: not built yet");
+    return (struct http_table){compose_routes, compose_route_count, compose};
 }

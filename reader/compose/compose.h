@@ -25,6 +25,7 @@
 #include "proto/trust/digest.h"
 
 struct archive;
+struct assign;
 struct audit;
 struct compose;
 struct pg;
@@ -33,6 +34,7 @@ struct pg_conn;
 struct compose_options {
     struct pg *pg;
     struct archive *archive;
+    struct assign *assign;   /* woken after each change; may be NULL (tests) */
     struct audit *audit;     /* may be NULL (tests) */
     const char *data_dir;    /* keys live in data_dir/signer */
     const char *ca_name;     /* of the signing CA; NULL: "Radpost signing CA" */
@@ -67,7 +69,7 @@ struct report_person {
     char name[129];
     char licence[65];
     char organisation[65];
-    char organisation_name[129];
+    char organisation_name[385];
 };
 
 /* All of it as it was when it was signed, but for standing, superseded_by, withdrawal and present.
@@ -80,17 +82,17 @@ struct report {
     unsigned superseded_by; /* version, 0 = none */
 
     char tenant[65]; /* the clinic */
-    char clinic_name[129];
+    char clinic_name[385];
     char hospital[65]; /* where it was read: the signer's organisation */
-    char hospital_name[129];
+    char hospital_name[385];
     char study[65];
     char accession[65];
     char modality[17];
-    char description[257];
-    char study_date[17], study_time[17]; /* as DICOM has them */
+    char description[385];
+    char study_date[17], study_time[33]; /* as DICOM has them */
 
-    char patient_id[129], issuer[129];
-    char patient_name[321]; /* PN, UTF-8 */
+    char patient_id[385], issuer[385];
+    char patient_name[385]; /* PN, UTF-8 */
     char patient_sex[17], patient_birth[17], patient_age[17];
     char *complaint, *history; /* what the clinic wrote; never NULL in a report that was got */
 

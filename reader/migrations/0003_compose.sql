@@ -10,6 +10,7 @@ CREATE TABLE report (
     impression text NOT NULL DEFAULT '',
     saved_by text NOT NULL DEFAULT '',         -- login
     saved_at_us bigint NOT NULL DEFAULT 0,
+    writers text[] NOT NULL DEFAULT '{}',      -- logins whose words are in it: none of them reviews it
     author text NOT NULL DEFAULT '',           -- login of who wrote; '' while it is a draft
     written_at_us bigint NOT NULL DEFAULT 0,
     reviewer text NOT NULL DEFAULT '',         -- login of who accepted it
@@ -40,6 +41,8 @@ CREATE TABLE report_version (
     tenant text NOT NULL,
     study_uid text NOT NULL,
     signed_at_us bigint NOT NULL,
+    written_at_us bigint NOT NULL,
+    verify_base text NOT NULL,                 -- URL of verification pages when it was signed
     signer text NOT NULL,                      -- login of whose key signed
     covers integer NOT NULL,
     canonical bytea NOT NULL,                  -- what is signed, docs/formats/report.md
@@ -54,10 +57,11 @@ CREATE TABLE report_version (
     withdrawal bytea,                          -- the canonical notice of it, and its signature
     withdrawal_cms bytea,
     stored_at_us bigint NOT NULL DEFAULT 0,    -- its documents are in the archive; 0: they are to be made
+    store_tries integer NOT NULL DEFAULT 0,
     PRIMARY KEY (read_id, version)
 );
 CREATE INDEX report_version_study ON report_version (tenant, study_uid);
-CREATE INDEX report_version_due ON report_version (signed_at_us) WHERE stored_at_us = 0;
+CREATE INDEX report_version_due ON report_version (store_tries, signed_at_us) WHERE stored_at_us = 0;
 
 -- The documents of a version: made once, so that what is sent again is the same bytes.
 CREATE TABLE report_document (

@@ -1,0 +1,393 @@
+/* report_world.c - reports on top of read_world. */
+#include "tests/support/report_world.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+struct report_archive report_archive;
+
+static char stored[256][65];
+
+static void
+check(int rc, const struct err *err)
+{
+    if (rc < 0)
+        fail_msg("%s", err->text);
+}
+
+/* ---- the archive ---- */
+
+static int
+fake_manifest(struct archive *archive, const char *tenant, const char *study, uint32_t revision,
+              struct buf *out, struct err *err)
+{
+    struct jsonw w;
+
+    (void)archive;
+    (void)tenant;
+    (void)revision;
+    if (report_archive.is_away)
+        return err_set(err, ERR_RETRY, "the archive is away");
+    if (report_archive.revision == 0)
+        return err_set(err, ERR_NOT_FOUND, "nothing is closed");
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "study", study);
+    jsonw_uint(&w, "revision", report_archive.revision);
+    jsonw_text(&w, "closed_at", "2026-01-31T10:11:12.000000Z");
+    jsonw_array(&w, "instances");
+    for (unsigned i = 0; i < report_archive.instances; i++) {
+        bool is_whole = (int)i != report_archive.not_whole;
+        uint8_t pixels[32], dataset[32];
+        char uid[65];
+
+        memset(pixels, (int)i, sizeof pixels);
+        memset(dataset, 100 + (int)i, sizeof dataset);
+        snprintf(uid, sizeof uid, "%.40s.1.%u", study, 100 + i);
+        jsonw_object(&w, NULL);
+        jsonw_text(&w, "sop_instance", uid);
+        jsonw_text(&w, "sop_class", "1.2.840.10008.5.1.4.1.1.2");
+        snprintf(uid, sizeof uid, "%.40s.1", study);
+        jsonw_text(&w, "series", uid);
+        jsonw_hex(&w, "object", pixels, 32);
+        jsonw_hex(&w, "pixels", pixels, is_whole ? 32 : 0);
+        jsonw_hex(&w, "dataset", dataset, is_whole ? 32 : 0);
+        jsonw_bool(&w, "is_whole", is_whole);
+        jsonw_end(&w);
+    }
+    jsonw_end(&w);
+    jsonw_end(&w);
+    return 0;
+}
+
+static int
+fake_standing(struct archive *archive, const char *tenant, const char *study,
+              struct archive_standing *out, struct err *err)
+{
+    (void)archive;
+    (void)tenant;
+    (void)study;
+    (void)err;
+    *out = (struct archive_standing){.offered = report_archive.instances +
+                                                (report_archive.is_open ? 1 : 0),
+                                     .expected = report_archive.instances};
+    return 0;
+}
+
+static int
+fake_facts(struct archive *archive, const char *tenant, const char *study,
+           struct archive_study *out, struct err *err)
+{
+    (void)archive;
+    (void)tenant;
+    (void)err;
+    memset(out, 0, sizeof *out);
+    text_copy(out->study, sizeof out->study, study);
+    text_copy(out->study_id, sizeof out->study_id, "S1");
+    return 0;
+}
+
+/* The SOP Instance UID of an explicit Part 10 file: the last one named in it is the object's own
+ * name in its meta header (0002,0003). */
+static void
+uid_of(const struct archive_file *f, char out[65])
+{
+    static const uint8_t tag[] = {0x02, 0x00, 0x03, 0x00, 'U', 'I'};
+    const uint8_t *at = memmem(f->bytes, f->n, tag, sizeof tag);
+    size_t n;
+
+    assert_non_null(at);
+    n = le16_read(at + 6);
+    assert_true(n < 65);
+    memcpy(out, at + 8, n);
+    out[n] = '\0';
+}
+
+static int
+fake_stow(struct archive *archive, const char *tenant, const char *study,
+          const struct archive_file *files, size_t count, struct err *err)
+{
+    enum err_kind fails = report_archive.stow_fails;
+
+    (void)archive;
+    (void)tenant;
+    (void)study;
+    report_archive.stows++;
+    for (size_t i = 0; i < count; i++) {
+        char uid[65];
+        size_t k = 0;
+
+        uid_of(&files[i], uid);
+        while (k < report_archive.stored && strcmp(stored[k], uid) != 0)
+            k++;
+        if (k == report_archive.stored) {
+            assert_true(k < ARRAY_LEN(stored));
+            text_copy(stored[report_archive.stored++], 65, uid);
+        }
+    }
+    text_copy(report_archive.first_stored, 65, stored[0]);
+    report_archive.stow_fails = ERR_NONE;
+    return fails == ERR_NONE ? 0 : err_set(err, fails, "the archive fails as it was told");
+}
+
+/* ---- the world ---- */
+
+static void
+open_compose(struct report_world *w)
+{
+    struct compose_options o = {
+        .pg = w->reads.pg, .data_dir = w->folder, .patient_url = "https://report.example"};
+    struct err err;
+
+    check(compose_open(&o, &w->compose, &err), &err);
+}
+
+void
+report_world_open(struct report_world *w, struct pg_cluster *cluster, const char *database)
+{
+    folder_make("report", w->folder);
+    read_world_open(&w->reads, cluster, database);
+    report_archive = (struct report_archive){.instances = 2, .revision = 1, .not_whole = -1};
+    compose_fetch_manifest = fake_manifest;
+    compose_fetch_standing = fake_standing;
+    compose_fetch_facts = fake_facts;
+    compose_stow = fake_stow;
+    open_compose(w);
+}
+
+void
+report_world_reopen(struct report_world *w)
+{
+    compose_close(&w->compose);
+    open_compose(w);
+}
+
+void
+report_world_close(struct report_world *w)
+{
+    compose_close(&w->compose);
+    read_world_close(&w->reads);
+    folder_remove(w->folder);
+}
+
+int64_t
+report_world_study(struct report_world *w, const char *tenant, const char *study)
+{
+    struct read_row *row = mem_new(sizeof *row);
+    int64_t read;
+
+    read_world_closes(&w->reads, tenant, study, 1, report_archive.instances);
+    read_world_settle(&w->reads);
+    read_world_read(&w->reads, tenant, study, row);
+    read = row->read_id;
+    free(row);
+    return read;
+}
+
+/* ---- steps ---- */
+
+static struct http_caller
+caller_of(const char *login)
+{
+    struct http_caller caller = {.kind = HTTP_STAFF};
+
+    text_copy(caller.device, sizeof caller.device, login);
+    return caller;
+}
+
+static int
+result_of(int rc, const struct act *a, const struct err *err)
+{
+    if (rc == 0)
+        return 0;
+    if (getenv("REPORT_WORLD_TALKS") != NULL)
+        fprintf(stderr, "%s\n", err->text);
+    return a->why != REFUSE_NOTHING ? (int)a->why : -(int)err->kind;
+}
+
+int
+report_claim(struct report_world *w, const char *login, int64_t read)
+{
+    struct pg_conn *conn = NULL;
+    struct err err;
+    int rc = -1;
+
+    if (pg_get(w->reads.pg, &conn, &err) == 0 && pg_begin(conn, &err) == 0 &&
+        assign_advance(conn, read, login, READ_SAW_CLAIM, NULL, &err) == 0)
+        rc = pg_commit(conn, &err);
+    pg_put(&conn);
+    return rc < 0 ? -(int)err.kind : 0;
+}
+
+int
+report_shown(struct report_world *w, const char *login, int64_t read, bool is_proved)
+{
+    struct http_caller caller = caller_of(login);
+    struct json_doc *doc = NULL;
+    struct act a = {0};
+    struct err err;
+    char json[400];
+    int rc;
+
+    rc = act_look(w->compose, &caller, read, &a, &err);
+    if (rc == 0) {
+        snprintf(json, sizeof json, "[\"%.40s.1.100\",\"%.40s.1.101\"]", a.row->study,
+                 a.row->study);
+        check(json_parse(json, strlen(json), &doc, &err), &err);
+        rc = shown_put(&a, is_proved ? NULL : json_root(doc), is_proved ? json_root(doc) : NULL,
+                       &err);
+    }
+    json_free(&doc);
+    rc = result_of(rc, &a, &err);
+    act_end(&a);
+    return rc;
+}
+
+struct step {
+    int64_t base;
+    struct texts texts;
+    bool is_accepted;
+    const char *reason;
+};
+
+static int
+run(struct report_world *w, const char *login, int64_t read, enum assign_level level,
+    int (*step)(struct act *a, const struct step *s, struct err *err), const struct step *s)
+{
+    struct http_caller caller = caller_of(login);
+    struct act a = {0};
+    struct err err;
+    int rc = act_begin(w->compose, &caller, read, level, &a, &err);
+
+    if (rc == 0)
+        rc = step(&a, s, &err);
+    rc = result_of(rc, &a, &err);
+    act_end(&a);
+    return rc;
+}
+
+static int
+do_draft(struct act *a, const struct step *s, struct err *err)
+{
+    return step_draft(a, s->base, &s->texts, err);
+}
+
+static int
+do_write(struct act *a, const struct step *s, struct err *err)
+{
+    return step_write(a, a->work.base, &s->texts, err);
+}
+
+static int
+do_review(struct act *a, const struct step *s, struct err *err)
+{
+    return step_review(a, a->work.base, s->is_accepted, s->reason, &s->texts, err);
+}
+
+static int
+do_amend(struct act *a, const struct step *s, struct err *err)
+{
+    return step_amend(a, s->reason, err);
+}
+
+static int
+do_withdraw(struct act *a, const struct step *s, struct err *err)
+{
+    return step_withdraw(a, s->reason, err);
+}
+
+int
+report_draft(struct report_world *w, const char *login, int64_t read, int64_t base,
+             const char *findings, const char *impression)
+{
+    return run(w, login, read, ASSIGN_WRITE, do_draft,
+               &(struct step){.base = base, .texts = {"头颅CT平扫", findings, impression}});
+}
+
+int
+report_write(struct report_world *w, const char *login, int64_t read)
+{
+    return run(w, login, read, ASSIGN_WRITE, do_write, &(struct step){0});
+}
+
+int
+report_review(struct report_world *w, const char *login, int64_t read, bool is_accepted,
+              const char *reason)
+{
+    return run(w, login, read, ASSIGN_REVIEW, do_review,
+               &(struct step){.is_accepted = is_accepted, .reason = reason});
+}
+
+int
+report_amend(struct report_world *w, const char *login, int64_t read, const char *reason)
+{
+    return run(w, login, read, ASSIGN_WRITE, do_amend, &(struct step){.reason = reason});
+}
+
+int
+report_withdraw(struct report_world *w, const char *login, int64_t read, const char *reason)
+{
+    return run(w, login, read, ASSIGN_REVIEW, do_withdraw, &(struct step){.reason = reason});
+}
+
+int64_t
+report_base(struct report_world *w, int64_t read)
+{
+    struct pg_conn *conn = NULL;
+    struct work work = {0};
+    struct err err;
+    int64_t base = 0;
+
+    check(pg_get(w->reads.pg, &conn, &err), &err);
+    if (work_get(conn, read, false, &work, &err) == 0)
+        base = work.base;
+    else
+        assert_int_equal(err.kind, ERR_NOT_FOUND);
+    work_fini(&work);
+    pg_put(&conn);
+    return base;
+}
+
+int
+report_sign(struct report_world *w, const char *login, int64_t read, enum report_kind kind)
+{
+    struct http_caller caller = caller_of(login);
+    struct act a = {0};
+    struct err err;
+    int rc = step_sign(w->compose, &caller, read, report_base(w, read), kind, &a, &err);
+
+    rc = result_of(rc, &a, &err);
+    act_end(&a);
+    return rc;
+}
+
+void
+report_world_sign(struct report_world *w, int64_t read, const char *author, const char *signer)
+{
+    assert_int_equal(report_claim(w, author, read), 0);
+    assert_int_equal(report_shown(w, author, read, true), 0);
+    assert_int_equal(
+        report_draft(w, author, read, report_base(w, read), "双肺纹理清晰。", "未见异常。"), 0);
+    assert_int_equal(report_write(w, author, read), 0);
+    assert_int_equal(report_shown(w, signer, read, true), 0);
+    assert_int_equal(report_review(w, signer, read, true, NULL), 0);
+    assert_int_equal(report_sign(w, signer, read, REPORT_FINAL), 0);
+}
+
+void
+report_world_get(struct report_world *w, int64_t read, unsigned version, struct report *out)
+{
+    struct pg_conn *conn = NULL;
+    struct err err;
+
+    check(pg_get(w->reads.pg, &conn, &err), &err);
+    check(compose_report_get(conn, read, version, out, &err), &err);
+    pg_put(&conn);
+}

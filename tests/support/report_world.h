@@ -1,0 +1,57 @@
+/* report_world.h - read_world and reports on top: an archive that lists and takes what a test says,
+ * and short words for the steps of people. For tests of reader/compose and of stages above it.
+ * The test's main() must begin with compose_signer_main_if_asked(). */
+#ifndef RADPOST_TESTS_REPORT_WORLD_H
+#define RADPOST_TESTS_REPORT_WORLD_H
+
+#include "reader/compose/compose.h"
+#include "reader/compose/compose_own.h"
+#include "tests/support/folder.h"
+#include "tests/support/read_world.h"
+
+struct report_world {
+    struct read_world reads;
+    char folder[FOLDER_PATH_BYTES];
+    struct compose *compose; /* its thread does not run: documents_settle() */
+};
+
+/* What the archive of the test says and got. */
+extern struct report_archive {
+    unsigned instances, revision; /* of every study's manifest */
+    int not_whole;                /* this one (from 0) is not whole; -1 */
+    bool is_open;                 /* more were offered than are listed */
+    bool is_away;
+    enum err_kind stow_fails; /* the next stow, once */
+    unsigned stows, stored;   /* calls; different SOP instances */
+    char first_stored[65];
+} report_archive;
+
+void report_world_open(struct report_world *w, struct pg_cluster *cluster, const char *database);
+/* Close compose and open it again, as after a restart. */
+void report_world_reopen(struct report_world *w);
+void report_world_close(struct report_world *w);
+
+/* A study of two images of a clinic, closed and known; its read. */
+int64_t report_world_study(struct report_world *w, const char *tenant, const char *study);
+
+/* Steps of somebody; REFUSE_NOTHING and 0: done. What else: the refusal, or minus the kind. */
+int report_claim(struct report_world *w, const char *login, int64_t read);
+int report_shown(struct report_world *w, const char *login, int64_t read, bool is_proved);
+int report_draft(struct report_world *w, const char *login, int64_t read, int64_t base,
+                 const char *findings, const char *impression);
+int report_write(struct report_world *w, const char *login, int64_t read);
+int report_review(struct report_world *w, const char *login, int64_t read, bool is_accepted,
+                  const char *reason);
+int report_sign(struct report_world *w, const char *login, int64_t read, enum report_kind kind);
+int report_amend(struct report_world *w, const char *login, int64_t read, const char *reason);
+int report_withdraw(struct report_world *w, const char *login, int64_t read, const char *reason);
+/* The counter of the version in work. */
+int64_t report_base(struct report_world *w, int64_t read);
+/* All of it: claimed, shown, drafted, written by author; shown, reviewed, signed by signer. The
+ * test fails where a step does. */
+void report_world_sign(struct report_world *w, int64_t read, const char *author,
+                       const char *signer);
+/* A signed version; report_fini(). */
+void report_world_get(struct report_world *w, int64_t read, unsigned version, struct report *out);
+
+#endif
