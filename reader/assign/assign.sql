@@ -164,3 +164,6 @@ SELECT d.login, d.name, d.licence, d.valid_from_us, d.valid_until_us, array_to_s
     coalesce((SELECT o.name FROM affiliations f JOIN organisations o ON o.code = f.org
         WHERE f.login = d.login ORDER BY f.place LIMIT 1), '')
 FROM doctors d WHERE $1::text IS NULL OR d.login = $1 ORDER BY d.login
+
+-- name: assign_duty
+UPDATE doctors SET is_on_duty = $2, changed_at_us = $3 WHERE login = $1 RETURNING login

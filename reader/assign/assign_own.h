@@ -127,6 +127,7 @@ int route_claim(struct http_request *req, struct http_response *res, struct err 
 int route_renew(struct http_request *req, struct http_response *res, struct err *err);
 int route_release(struct http_request *req, struct http_response *res, struct err *err);
 int route_urgency(struct http_request *req, struct http_response *res, struct err *err);
+int route_duty(struct http_request *req, struct http_response *res, struct err *err);
 int route_organisations(struct http_request *req, struct http_response *res, struct err *err);
 int route_doctors(struct http_request *req, struct http_response *res, struct err *err);
 int route_agreements(struct http_request *req, struct http_response *res, struct err *err);

@@ -454,3 +454,59 @@ out:
     pg_put(&conn);
     return rc;
 }
+
+/* ---- POST duty ---- */
+static int
+read_duty(struct http_request *req, bool *out_is_on_duty, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    const uint8_t *body;
+    size_t n;
+    int rc = -1;
+
+    body = http_body(req, &n);
+    if (json_parse(body, n, &doc, err) == 0)
+        rc = json_truth(json_root(doc), "is_on_duty", out_is_on_duty, err);
+    json_free(&doc);
+    return rc;
+}
+
+/* A doctor comes or goes; what waits is looked at again. */
+static int
+put_duty(struct pg_conn *conn, const char *login, bool is_on_duty, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = -1;
+
+    if (pg_run(conn, "assign_duty",
+               PG_ARGS(PG_TEXT(login), PG_BOOL(is_on_duty), PG_INT(clock_wall_us())), &rows,
+               err) < 0)
+        return -1;
+    if (pg_rows_count(rows) == 0)
+        err_set(err, ERR_DENIED, "not a doctor of any organisation");
+    else
+        rc = pg_run(conn, "choose_again", PG_NO_ARGS, NULL, err);
+    pg_rows_free(&rows);
+    return rc;
+}
+
+int
+route_duty(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct assign *a = http_user(req);
+    struct pg_conn *conn = NULL;
+    struct person who;
+    bool is_on_duty;
+    int rc = -1;
+
+    if (read_duty(req, &is_on_duty, err) < 0 || pg_get(a->options.pg, &conn, err) < 0 ||
+        pg_begin(conn, err) < 0 || route_caller(req, conn, &who, err) < 0 ||
+        put_duty(conn, who.login, is_on_duty, err) < 0 || pg_commit(conn, err) < 0)
+        goto out;
+    assign_wake(a);
+    http_answer_bytes(res, 200, "application/json", "{}", 2);
+    rc = 0;
+out:
+    pg_put(&conn);
+    return rc;
+}

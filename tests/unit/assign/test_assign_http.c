@@ -275,6 +275,33 @@ urgency_needs_a_reason_and_moves_the_due_time(void **state)
 }
 
 static void
+a_doctor_goes_and_comes(void **state)
+{
+    struct person who;
+    struct lease lease;
+    struct read_row row;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(asks("doc1", "POST", "/api/v1/duty", "{\"is_on_duty\":false}", NULL), 200);
+    assert_int_equal(asks("doc2", "POST", "/api/v1/duty", "{\"is_on_duty\":false}", NULL), 200);
+    assert_int_equal(asks("rev1", "POST", "/api/v1/duty", "{\"is_on_duty\":false}", NULL), 200);
+    assert_int_equal(asks("tech1", "POST", "/api/v1/duty", "{\"is_on_duty\":true}", NULL), 403);
+    assert_int_equal(asks("doc1", "POST", "/api/v1/duty", "{\"is_on_duty\":1}", NULL), 400);
+    read_world_closes(&w, "T1", "1.1", 1, 30);
+    read_world_settle(&w);
+    read_world_read(&w, "T1", "1.1", &row);
+    assert_int_equal(row.state, READ_WAITING);
+
+    assert_int_equal(asks("doc2", "POST", "/api/v1/duty", "{\"is_on_duty\":true}", NULL), 200);
+    read_world_settle(&w);
+    read_world_read(&w, "T1", "1.1", &row);
+    assert_string_equal(row.assigned_to, "doc2");
+    read_world_person(&w, "doc1", &who); /* off duty: may still take it */
+    OK(lease_claim(w.pg, &who, row.read_id, &lease, &err));
+}
+
+static void
 lists_are_told(void **state)
 {
     struct json_doc *doc = NULL;
@@ -433,6 +460,7 @@ main(void)
         CASE(a_read_of_others_is_not_found_whatever_is_asked),
         CASE(one_has_it_and_the_other_is_told_who),
         CASE(urgency_needs_a_reason_and_moves_the_due_time),
+        CASE(a_doctor_goes_and_comes),
         CASE(lists_are_told),
         CASE(a_change_is_told_within_a_second_and_a_stop_ends_the_stream),
         CASE(assignment_goes_on_by_itself_when_postgresql_was_away),

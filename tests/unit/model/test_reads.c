@@ -2,6 +2,8 @@
  * the promises that a table can keep. */
 #include "proto/model/reads.h"
 
+#include "proto/base/buf.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -131,6 +133,59 @@ words_come_back(void **state)
     assert_int_equal(read_event_from_word("complete"), -1);
 }
 
+/* The part of docs/reads.md that is drawn from the table. */
+static void
+draw(struct buf *b)
+{
+    buf_add_text(b, "| state | what it means |\n|---|---|\n");
+    for (int s = 0; s < READ_STATES; s++)
+        buf_add_printf(b, "| %s | %s |\n", read_state_word((enum read_state)s),
+                       read_state_meaning((enum read_state)s));
+    buf_add_text(b, "\n| event | what happened |\n|---|---|\n");
+    for (int e = 0; e < READ_EVENTS; e++)
+        if (!read_event_is_note((enum read_event)e))
+            buf_add_printf(b, "| %s | %s |\n", read_event_word((enum read_event)e),
+                           read_event_meaning((enum read_event)e));
+    buf_add_text(b, "\n```\n");
+    for (int s = 0; s < READ_STATES; s++)
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+            if (rows[i].from == (enum read_state)s && rows[i].to != rows[i].from)
+                buf_add_printf(b, "%-12s --%s--> %s\n", read_state_word(rows[i].from),
+                               read_event_word(rows[i].event), read_state_word(rows[i].to));
+    buf_add_text(b, "\nstays where it is:\n");
+    for (int s = 0; s < READ_STATES; s++) {
+        buf_add_printf(b, "%-12s ", read_state_word((enum read_state)s));
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+            if (rows[i].from == (enum read_state)s && rows[i].to == rows[i].from)
+                buf_add_printf(b, " %s", read_event_word(rows[i].event));
+        buf_add_text(b, "\n");
+    }
+    buf_add_text(b, "```\n");
+}
+
+static void
+docs_hold_the_table_as_it_is(void **state)
+{
+    static const char mark[] = "<!-- drawn from proto/model/read_states.def -->\n";
+    FILE *f = fopen("docs/reads.md", "re");
+    static char text[65536];
+    const char *at;
+    struct buf b;
+
+    (void)state;
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    buf_init(&b, sizeof text);
+    draw(&b);
+    at = strstr(text, mark);
+    if (at == NULL || strncmp(at + strlen(mark), buf_text(&b), b.n) != 0) {
+        fputs(buf_text(&b), stdout);
+        fail_msg("after its mark docs/reads.md is to say what stands above");
+    }
+    buf_fini(&b);
+}
+
 int
 main(void)
 {
@@ -143,6 +198,7 @@ main(void)
         cmocka_unit_test(no_final_signature_without_a_review),
         cmocka_unit_test(a_signed_report_is_left_only_by_amending_or_withdrawing),
         cmocka_unit_test(words_come_back),
+        cmocka_unit_test(docs_hold_the_table_as_it_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
