@@ -25,7 +25,8 @@ export class Cine {
 
   // The time a picture took to come is taken off the wait; time lost is not made up by a rush.
   plan() {
-    this.due = Math.max(this.due + 1000 / this.rate, this.now());
+    const [next, now] = [this.due + 1000 / this.rate, this.now()];
+    this.due = next >= now ? next : now + 1000 / this.rate;
     this.timer = this.later.call(globalThis, () => this.tick(), this.due - this.now());
   }
 

@@ -121,10 +121,10 @@ function Reading({ state, study, box }) {
       ${(chosen?.kind ?? "images") === "images" && html`<${ToolBar} box=${box} onHelp=${() => setHelp(true)} />`}
       <${Middle} box=${box} chosen=${chosen} study=${study} prior=${prior?.study} />
       <p class="word" role="status">${box.message.value ? say(box.message.value) : ""}</p>
-      ${chosen?.kind === "images" && html`<${Measures} box=${box} describe=${describe} />`}
     </div>
     <div class="right">
       <${Clinical} item=${item} />
+      ${chosen?.kind === "images" && html`<${Measures} box=${box} describe=${describe} />`}
       <${Editor} state=${state} standing=${study.standing.value} held=${held} onLeave=${toImages} />
       ${prior && html`<${PriorReport} key=${prior.of.study} of=${prior.of} />`}
       <${Course} item=${item} />
