@@ -55,7 +55,7 @@ function Templates({ draft, modality }) {
 function Troubles({ fields, item }) {
   const list = troublesIn(fields, item.patient?.sex, item.description ?? "");
   if (list.length === 0) return null;
-  return html`<ul class="notice warn" role="status" aria-label=${say("rd_checks")}>${list.map((t) => html`<li>⚠ ${say(`rd_check_${t.kind}`, t)}</li>`)}</ul>`;
+  return html`<div class="notice warn checks" role="status"><ul aria-label=${say("rd_checks")}>${list.map((t) => html`<li>⚠ ${say(`rd_check_${t.kind}`, t)}</li>`)}</ul></div>`;
 }
 
 // Why a signature has to wait, as a word of ours and what it is about; null when it need not.
@@ -177,10 +177,10 @@ export function Editor({ state, standing, held, onLeave }) {
     ${isOpen && html`<${Templates} draft=${draft} modality=${item.modality} />`}
     <${Conflict} draft=${draft} />
     ${FIELDS.map((name) => html`<${Text} key=${name} draft=${draft} name=${name} isOpen=${isOpen} />`)}
-    <${Troubles} fields=${draft.fields.value} item=${item} />
-    <${Saved} draft=${draft} />
+    ${isOpen && html`<${Troubles} fields=${draft.fields.value} item=${item} />`}
+    <div class="foot"><${Saved} draft=${draft} />
     ${message && html`<${Notice} kind=${message.kind}>${message.error ? sentence(message.error) : say(message.word, message.of)}<//>`}
-    <${Steps} state=${state} standing=${standing} held=${held} />
+    <${Steps} state=${state} standing=${standing} held=${held} /></div>
     ${isOpen && html`<p class="quiet hint">${say("rd_keys_hint")}</p>`}
     <${Versions} report=${report} read=${state.read} />
   </section>`;
