@@ -43,6 +43,42 @@ clock_text(int64_t wall_us, char out[40])
     snprintf(out, 40, "%s.%06" PRId64 "Z", date, wall_us % 1000000);
 }
 
+/* So many digits at *io_at, and what must follow them. */
+static bool
+read_digits(const char **io_at, int digits, char then, int *out)
+{
+    *out = 0;
+    for (int i = 0; i < digits; i++, (*io_at)++) {
+        if (**io_at < '0' || **io_at > '9')
+            return false;
+        *out = *out * 10 + (**io_at - '0');
+    }
+    return *(*io_at)++ == then;
+}
+
+int
+clock_read(const char *text, int64_t *out_wall_us)
+{
+    struct tm tm = {0}, back;
+    int us;
+    time_t s;
+
+    if (!read_digits(&text, 4, '-', &tm.tm_year) || !read_digits(&text, 2, '-', &tm.tm_mon) ||
+        !read_digits(&text, 2, 'T', &tm.tm_mday) || !read_digits(&text, 2, ':', &tm.tm_hour) ||
+        !read_digits(&text, 2, ':', &tm.tm_min) || !read_digits(&text, 2, '.', &tm.tm_sec) ||
+        !read_digits(&text, 6, 'Z', &us) || *text != '\0')
+        return -1;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    back = tm;
+    s = timegm(&back);
+    if (back.tm_year != tm.tm_year || back.tm_mon != tm.tm_mon || back.tm_mday != tm.tm_mday ||
+        back.tm_hour != tm.tm_hour || back.tm_min != tm.tm_min || back.tm_sec != tm.tm_sec)
+        return -1; /* the 31st of April, 25 o'clock */
+    *out_wall_us = (int64_t)s * 1000000 + us;
+    return 0;
+}
+
 struct timespec
 clock_deadline(int64_t wait_ms)
 {

@@ -11,6 +11,8 @@ int64_t clock_wall_us(void);
 int64_t clock_mono_ms(void);
 /* "2026-11-21T10:02:03.123456Z"; out has 40 bytes. */
 void clock_text(int64_t wall_us, char out[40]);
+/* The same backwards, that form only; -1 otherwise (no err: the caller knows what it read). */
+int clock_read(const char *text, int64_t *out_wall_us) MUST_CHECK;
 /* Deadline for pthread_cond_timedwait on a condition made by cond_new_mono(). */
 struct timespec clock_deadline(int64_t wait_ms);
 

@@ -34,7 +34,7 @@ struct running {
     struct http_reply *reply;
     struct err *err;
     bool has_err; /* err holds what a callback of the caller's said */
-    bool is_too_long;
+    bool is_too_long, is_head_told;
     uint64_t sent, received;
     int64_t moved_at_ms; /* of the last byte either way */
     curl_off_t seen_up, seen_down;
@@ -98,6 +98,37 @@ is_success(struct running *r)
     return status >= 200 && status < 300;
 }
 
+static void
+take_reply(struct running *r)
+{
+    struct http_reply *reply = r->reply;
+    long status = 0;
+    char seconds[16];
+    uint64_t n;
+
+    curl_easy_getinfo(r->client->curl, CURLINFO_RESPONSE_CODE, &status);
+    reply->status = (int)status;
+    if (!http_reply_find(reply, "Content-Type", reply->type, sizeof reply->type))
+        reply->type[0] = '\0';
+    reply->retry_after_s = -1;
+    if (http_reply_find(reply, "Retry-After", seconds, sizeof seconds) &&
+        text_to_u64(seconds, 86400, &n) == 0)
+        reply->retry_after_s = (int64_t)n;
+}
+
+static int
+tell_head(struct running *r)
+{
+    if (r->call->on_head == NULL || r->is_head_told)
+        return 0;
+    r->is_head_told = true;
+    take_reply(r);
+    if (r->call->on_head(r->call->sink_user, r->reply, r->err) == 0)
+        return 0;
+    r->has_err = true;
+    return -1;
+}
+
 static size_t
 on_receive(char *bytes, size_t size, size_t count, void *cls)
 {
@@ -111,7 +142,9 @@ on_receive(char *bytes, size_t size, size_t count, void *cls)
         r->is_too_long = true;
         return 0;
     }
-    if (r->call->sink == NULL || !is_success(r)) {
+    if (tell_head(r) < 0)
+        return 0;
+    if (r->call->sink == NULL || (!r->call->is_sink_for_all && !is_success(r))) {
         buf_add(&r->reply->body, bytes, n);
         r->is_too_long = buf_is_over(&r->reply->body);
         return r->is_too_long ? 0 : n;
@@ -120,6 +153,7 @@ on_receive(char *bytes, size_t size, size_t count, void *cls)
         r->has_err = true;
         return 0;
     }
+    r->moved_at_ms = clock_mono_ms(); /* a sink that holds us back is not a line that stalls */
     return n;
 }
 
@@ -253,24 +287,6 @@ call_failed(struct running *r, CURLcode code, const char *words)
     }
 }
 
-static void
-take_reply(struct running *r)
-{
-    struct http_reply *reply = r->reply;
-    long status = 0;
-    char seconds[16];
-    uint64_t n;
-
-    curl_easy_getinfo(r->client->curl, CURLINFO_RESPONSE_CODE, &status);
-    reply->status = (int)status;
-    if (!http_reply_find(reply, "Content-Type", reply->type, sizeof reply->type))
-        reply->type[0] = '\0';
-    reply->retry_after_s = -1;
-    if (http_reply_find(reply, "Retry-After", seconds, sizeof seconds) &&
-        text_to_u64(seconds, 86400, &n) == 0)
-        reply->retry_after_s = (int64_t)n;
-}
-
 int
 http_client_call(struct http_client *client, const struct http_call *call, struct http_reply *out,
                  struct err *err)
@@ -300,6 +316,8 @@ http_client_call(struct http_client *client, const struct http_call *call, struc
         call_failed(&r, code, words);
         goto out;
     }
+    if (tell_head(&r) < 0)
+        goto out;
     take_reply(&r);
     *out = reply;
     rc = 0;

@@ -37,6 +37,11 @@ typedef int (*http_source_fn)(void *user, uint8_t *bytes, size_t n, size_t *out_
 /* Bytes of a 2xx answer as they come; -1 ends the call. */
 typedef int (*http_sink_fn)(void *user, const uint8_t *bytes, size_t n, struct err *err);
 
+struct http_reply;
+/* Status, media type and headers of the answer, before the first byte of its body (also when there
+ * is none); once. -1 ends the call. */
+typedef int (*http_head_fn)(void *user, const struct http_reply *head, struct err *err);
+
 struct http_call {
     const char *method;       /* "GET", "POST", "DELETE" */
     const char *path;         /* with query, encoded: see url.h */
@@ -48,8 +53,10 @@ struct http_call {
     http_source_fn source; /* instead of body */
     uint64_t source_size;  /* or HTTP_SIZE_UNKNOWN */
     void *source_user;
-    http_sink_fn sink; /* NULL: the body is collected in the answer */
-    void *sink_user;
+    http_sink_fn sink;     /* NULL: the body is collected in the answer */
+    http_head_fn on_head;  /* may be NULL */
+    bool is_sink_for_all;  /* the sink takes the body of a refusal too */
+    void *sink_user;       /* of sink and on_head */
     uint64_t answer_limit; /* 0: LIMIT_HTTP_JSON_BYTES */
     int64_t total_ms;      /* 0: no limit but stall_ms; a long poll gives its wait + some */
 };

@@ -2,6 +2,7 @@
 #include "proto/base/arena.h"
 #include "proto/base/base.h"
 #include "proto/base/buf.h"
+#include "proto/base/clock.h"
 #include "proto/base/jsonw.h"
 #include "proto/base/text.h"
 #include "proto/base/zip.h"
@@ -37,6 +38,34 @@ uid_rules_follow_the_standard(void **state)
     }
     assert_int_equal(strlen(rows[8].uid), 64);
     assert_true(uid_is_valid(rows[8].uid, false));
+}
+
+static void
+a_time_comes_back_from_its_text(void **state)
+{
+    static const int64_t times[] = {0, 1, 1769853723123456, INT64_C(951782400000000) - 1,
+                                    INT64_C(4102444800999999)};
+    static const char *const wrong[] = {"",
+                                        "2026-01-31T10:11:12Z",
+                                        "2026-01-31T10:11:12.12345Z",
+                                        "2026-01-31T10:11:12.123456",
+                                        "2026-01-31T10:11:12.123456Z ",
+                                        "2026-01-31 10:11:12.123456Z",
+                                        "2026-02-31T10:11:12.123456Z",
+                                        "2026-01-31T24:11:12.123456Z",
+                                        "+026-01-31T10:11:12.123456Z"};
+    int64_t back;
+    char text[40];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        clock_text(times[i], text);
+        assert_int_equal(clock_read(text, &back), 0);
+        assert_int_equal(back, times[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        if (clock_read(wrong[i], &back) == 0)
+            fail_msg("'%s' was read", wrong[i]);
 }
 
 static void
@@ -137,6 +166,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(uid_rules_follow_the_standard),
+        cmocka_unit_test(a_time_comes_back_from_its_text),
         cmocka_unit_test(base64_comes_back),
         cmocka_unit_test(inflate_stops_at_its_limit),
         cmocka_unit_test(json_quotes_what_must_be_quoted),

@@ -1,0 +1,622 @@
+/* test_archive.c - the archive as the reader sees it, against a real storage over mutual TLS. */
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/base/thread.h"
+#include "proto/codec/codec.h"
+#include "proto/http/client.h"
+#include "proto/http/json.h"
+#include "proto/link/enrol.h"
+#include "reader/archive/archive.h"
+#include "tests/support/archive_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        if ((call) < 0)                                                                            \
+            fail_msg("%s", err.text);                                                              \
+    } while (0)
+
+enum { MANY = 48 };
+
+static struct pg_cluster *cluster;
+static struct codec_pool *pool;
+static struct archive_world w;
+static struct archive *archive;
+static const struct keep_sender gate_a = {"clinic-a", "gate-a", "test"};
+
+static const struct slice slices[] = {
+    {.study = "1.2.3", .series = "1.2.3.9", .instance = "1.2.3.9.1", .number = 1, .noise = 1},
+    {.study = "1.2.3", .series = "1.2.3.9", .instance = "1.2.3.9.2", .number = 2, .noise = 2},
+    {.study = "1.2.3", .series = "1.2.3.9", .instance = "1.2.3.9.3", .number = 3, .noise = 3},
+};
+static const struct slice report = {
+    .study = "1.2.3", .series = "1.2.3.900", .instance = "1.2.3.900.1"};
+
+static int
+begin(void **state)
+{
+    static int serial;
+    char database[32];
+    struct err err;
+
+    (void)state;
+    snprintf(database, sizeof database, "archive%d", serial++);
+    archive_world_open(&w, cluster, database, pool);
+    OK(archive_open(w.identity, NULL, &archive, &err));
+    return 0;
+}
+
+static int
+end(void **state)
+{
+    (void)state;
+    archive_close(&archive);
+    archive_world_close(&w);
+    return 0;
+}
+
+static void
+work(void)
+{
+    struct err err;
+    int sealed;
+
+    OK(keep_work(w.vault.keep, &sealed, &err));
+}
+
+/* Two images, closed. */
+static void
+fill(void)
+{
+    vault_put(&w.vault, &gate_a, &slices[0]);
+    vault_put(&w.vault, &gate_a, &slices[1]);
+    vault_manifest(&w.vault, &gate_a, 1, slices, 2);
+    work();
+}
+
+struct heard {
+    char text[2048];
+    uint64_t last;
+};
+
+static int
+hear(void *user, const struct archive_event *e)
+{
+    struct heard *h = user;
+    size_t n = strlen(h->text);
+
+    assert_true(e->seq > h->last);
+    assert_true(e->at_us > INT64_C(1600000000000000));
+    h->last = e->seq;
+    snprintf(h->text + n, sizeof h->text - n, "%s %s %s %u %u%s\n", e->tenant, e->kind, e->study,
+             e->revision, (unsigned)e->instances, e->is_late ? " late" : "");
+    return 0;
+}
+
+static void
+events_come_in_order_and_once(void **state)
+{
+    struct heard h = {.last = 0};
+    struct err err;
+
+    (void)state;
+    fill();
+    OK(archive_events(archive, 0, 0, hear, &h, &err));
+    assert_string_equal(h.text, "clinic-a study.arrived 1.2.3 0 0\n"
+                                "clinic-a study.closed 1.2.3 1 2\n"
+                                "clinic-a study.complete 1.2.3 1 2\n"
+                                "clinic-a study.sealed 1.2.3 0 2\n");
+    h.text[0] = '\0';
+    OK(archive_events(archive, h.last, 0, hear, &h, &err));
+    assert_string_equal(h.text, "");
+    vault_put(&w.vault, &gate_a, &slices[2]);
+    vault_manifest(&w.vault, &gate_a, 2, slices, 3);
+    OK(archive_events(archive, h.last, 0, hear, &h, &err));
+    assert_string_equal(h.text, "clinic-a study.closed 1.2.3 2 3 late\n"
+                                "clinic-a study.late 1.2.3 2 3 late\n"
+                                "clinic-a study.complete 1.2.3 2 3 late\n");
+}
+
+struct waiting {
+    struct heard heard;
+    struct err err;
+    int rc;
+    int64_t took_ms;
+};
+
+static void *
+wait_for_events(void *arg)
+{
+    struct waiting *x = arg;
+    int64_t from_ms = clock_mono_ms();
+
+    x->rc = archive_events(archive, 0, 60, hear, &x->heard, &x->err);
+    x->took_ms = clock_mono_ms() - from_ms;
+    return NULL;
+}
+
+static void
+a_waiting_call_is_woken_by_what_happens(void **state)
+{
+    struct waiting x = {.rc = 1};
+    pthread_t thread = thread_start("waits", wait_for_events, &x);
+
+    (void)state;
+    vault_put(&w.vault, &gate_a, &slices[0]);
+    thread_join(thread);
+    assert_int_equal(x.rc, 0);
+    assert_string_equal(x.heard.text, "clinic-a study.arrived 1.2.3 0 0\n");
+    assert_true(x.took_ms < 20000);
+}
+
+static void
+an_abort_ends_what_waits_and_what_comes(void **state)
+{
+    struct waiting x = {.rc = 1};
+    pthread_t thread = thread_start("waits", wait_for_events, &x);
+    struct err err;
+
+    (void)state;
+    while (http_server_connections(w.server) == 0) /* until it is there */
+        usleep(10000);
+    archive_abort(archive);
+    thread_join(thread);
+    assert_int_equal(x.rc, -1);
+    assert_int_equal(x.err.kind, ERR_RETRY);
+    assert_true(x.took_ms < 10000);
+    assert_int_equal(archive_check(archive, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+}
+
+static int
+count_studies(void *user, const struct archive_study *study)
+{
+    assert_string_equal(study->study, "1.2.3");
+    assert_string_equal(study->modalities, "CT");
+    ++*(int *)user;
+    return 0;
+}
+
+static void
+facts_are_those_of_the_study(void **state)
+{
+    struct archive_file file;
+    struct archive_study s;
+    struct buf sr;
+    struct err err;
+    int found = 0;
+
+    (void)state;
+    assert_int_equal(archive_study_facts(archive, "clinic-a", "1.2.3", &s, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    fill();
+    report_make(&report, &sr);
+    file = (struct archive_file){sr.bytes, sr.n};
+    OK(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err));
+    OK(archive_study_facts(archive, "clinic-a", "1.2.3", &s, &err));
+    assert_string_equal(s.study, "1.2.3");
+    assert_string_equal(s.patient_id, "P1");
+    assert_string_equal(s.patient_name, "WANG^XIAO");
+    assert_string_equal(s.study_date, "20260131");
+    assert_string_equal(s.study_time, "101112");
+    assert_string_equal(s.accession, "ACC1");
+    assert_string_equal(s.description, "HEAD");
+    assert_string_equal(s.modalities, "CT"); /* not CT\SR */
+    assert_int_equal(s.series, 1);
+    assert_int_equal(s.instances, 2);
+    OK(archive_patient_studies(archive, "clinic-a", "P1", "", 10, count_studies, &found, &err));
+    assert_int_equal(found, 1);
+    OK(archive_patient_studies(archive, "clinic-a", "P*", "", 10, count_studies, &found, &err));
+    OK(archive_patient_studies(archive, "clinic-a", "P1", "X", 10, count_studies, &found, &err));
+    OK(archive_patient_studies(archive, "clinic-b", "P1", "", 10, count_studies, &found, &err));
+    assert_int_equal(found, 1);
+    assert_int_equal(archive_study_facts(archive, "clinic-b", "1.2.3", &s, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_int_equal(archive_study_facts(archive, "clinic-a", "1.2.3/../4", &s, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    buf_fini(&sr);
+}
+
+static void
+the_closed_list_names_every_instance(void **state)
+{
+    struct archive_standing standing;
+    struct json_doc *doc = NULL;
+    const struct json *list;
+    struct buf json, again;
+    bool is_whole;
+    struct err err;
+
+    (void)state;
+    buf_init(&json, ARCHIVE_MANIFEST_BYTES);
+    buf_init(&again, ARCHIVE_MANIFEST_BYTES);
+    assert_int_equal(archive_manifest(archive, "clinic-a", "1.2.3", 0, &json, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    fill();
+    OK(archive_manifest(archive, "clinic-a", "1.2.3", 0, &json, &err));
+    OK(archive_manifest(archive, "clinic-a", "1.2.3", 1, &again, &err));
+    assert_int_equal(json.n, again.n);
+    assert_memory_equal(json.bytes, again.bytes, json.n);
+    OK(json_parse(json.bytes, json.n, &doc, &err));
+    list = json_find(json_root(doc), "instances");
+    assert_int_equal(json_length(list), 2);
+    assert_string_equal(json_as_text(json_find(json_at(list, 0), "sop_instance")), "1.2.3.9.1");
+    assert_string_equal(json_as_text(json_find(json_at(list, 0), "series")), "1.2.3.9");
+    assert_int_equal(strlen(json_as_text(json_find(json_at(list, 0), "pixels"))), 64);
+    assert_int_equal(strlen(json_as_text(json_find(json_at(list, 0), "dataset"))), 64);
+    OK(json_truth(json_at(list, 0), "is_whole", &is_whole, &err));
+    assert_true(is_whole);
+    json_free(&doc);
+    assert_int_equal(archive_manifest(archive, "clinic-b", "1.2.3", 0, &json, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_int_equal(archive_manifest(archive, "clinic-a", "1.2.3", 2, &json, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+
+    OK(archive_standing_get(archive, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.whole, 2);
+    assert_int_equal(standing.sealed, 2);
+    assert_int_equal(standing.revision, 1);
+    assert_int_equal(standing.expected, 2);
+    assert_true(standing.last_at_us > INT64_C(1600000000000000));
+    buf_fini(&json);
+    buf_fini(&again);
+}
+
+static void
+documents_are_stored_once_and_images_never(void **state)
+{
+    struct slice other = report;
+    struct heard h = {.last = 0};
+    struct archive_standing standing;
+    struct archive_file file;
+    struct buf sr, changed, ct;
+    struct err err;
+
+    (void)state;
+    fill();
+    other.noise = 1;
+    report_make(&report, &sr);
+    report_make(&other, &changed);
+    slice_make(&slices[2], &ct);
+    file = (struct archive_file){sr.bytes, sr.n};
+    OK(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err));
+    OK(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err));
+    file = (struct archive_file){changed.bytes, changed.n};
+    assert_int_equal(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    file = (struct archive_file){ct.bytes, ct.n};
+    assert_int_equal(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    file = (struct archive_file){sr.bytes, sr.n};
+    assert_int_equal(archive_stow(archive, "clinic-a", "1.2.4", &file, 1, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    assert_int_equal(archive_stow(archive, "nowhere", "1.2.3", &file, 1, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    work();
+
+    OK(archive_standing_get(archive, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.whole, 2);
+    assert_int_equal(standing.revision, 1);
+    OK(archive_events(archive, 0, 0, hear, &h, &err));
+    assert_null(strstr(h.text, "late"));
+    assert_null(strstr(h.text, "revision\":2"));
+    buf_fini(&sr);
+    buf_fini(&changed);
+    buf_fini(&ct);
+}
+
+struct fetched {
+    int status;
+    char type[80];
+    struct buf body;
+    bool refuses_head, refuses_bytes;
+    uint64_t size;
+};
+
+static int
+on_head(void *user, const struct archive_head *head, struct err *err)
+{
+    struct fetched *f = user;
+
+    assert_int_equal(f->status, 0); /* once */
+    assert_int_equal(f->body.n, 0);
+    f->status = head->status;
+    f->size = head->size;
+    if (!archive_head_find(head, "content-type", f->type, sizeof f->type))
+        f->type[0] = '\0';
+    return f->refuses_head ? err_set(err, ERR_FULL, "no head") : 0;
+}
+
+static int
+on_bytes(void *user, const uint8_t *bytes, size_t n, struct err *err)
+{
+    struct fetched *f = user;
+
+    assert_int_not_equal(f->status, 0);
+    buf_add(&f->body, bytes, n);
+    return f->refuses_bytes ? err_set(err, ERR_FULL, "no bytes") : 0;
+}
+
+static int
+fetch(const char *method, const char *tenant, const char *path, const char *header,
+      struct fetched *f, struct err *err)
+{
+    const char *const headers[] = {header, NULL};
+    struct archive_request r = {.method = method,
+                                .tenant = tenant,
+                                .path = path,
+                                .headers = headers,
+                                .on_head = on_head,
+                                .on_bytes = on_bytes,
+                                .user = f};
+
+    buf_clear(&f->body);
+    f->status = 0;
+    return archive_fetch(archive, &r, err);
+}
+
+static void
+a_fetch_hands_on_status_headers_and_bytes(void **state)
+{
+    static const char object[] = "/dicomweb/studies/1.2.3/series/1.2.3.9/instances/1.2.3.9.1";
+    struct fetched f = {0};
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    fill();
+    buf_init(&f.body, 1 << 20);
+    slice_make(&slices[0], &file);
+    OK(fetch(NULL, "clinic-a", object, "Accept: application/dicom", &f, &err));
+    assert_int_equal(f.status, 200);
+    assert_int_equal(strncmp(f.type, "application/dicom", 17), 0);
+    assert_int_equal(f.body.n, file.n);
+    assert_memory_equal(f.body.bytes, file.bytes, file.n);
+    assert_int_equal(f.size, file.n);
+    OK(fetch("HEAD", "clinic-a", object, "Accept: application/dicom", &f, &err));
+    assert_int_equal(f.status, 200);
+    assert_int_equal(f.body.n, 0);
+    OK(fetch(NULL, "clinic-b", object, NULL, &f, &err));
+    assert_int_equal(f.status, 404);
+    assert_non_null(strstr(buf_text(&f.body), "\"error\""));
+    OK(fetch(NULL, "clinic-a", "/dicomweb/studies/1.2.3/metadata", NULL, &f, &err));
+    assert_int_equal(f.status, 200);
+    f.refuses_bytes = true;
+    assert_int_equal(fetch(NULL, "clinic-a", object, NULL, &f, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    f.refuses_head = true;
+    assert_int_equal(fetch(NULL, "clinic-a", object, NULL, &f, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    assert_int_equal(f.body.n, 0);
+    assert_int_equal(fetch(NULL, "clinic-a", "/x HTTP/1.1", NULL, &f, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    assert_int_equal(fetch(NULL, "clinic-a\r\nX: y", object, NULL, &f, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_int_equal(fetch(NULL, "clinic-a", object, "A: b\r\nC: d", &f, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    OK(archive_check(archive, &err)); /* and the connections are still good */
+    buf_fini(&file);
+    buf_fini(&f.body);
+}
+
+static void
+a_picture_is_rendered(void **state)
+{
+    struct buf jpeg;
+    struct err err;
+
+    (void)state;
+    fill();
+    buf_init(&jpeg, 1 << 20);
+    OK(archive_rendered(archive, "clinic-a", "1.2.3", "1.2.3.9", "1.2.3.9.1", 1, 8, 80, "2048,4096",
+                        &jpeg, &err));
+    assert_true(jpeg.n > 100);
+    assert_memory_equal(jpeg.bytes, "\xFF\xD8\xFF", 3);
+    assert_int_equal(archive_rendered(archive, "clinic-a", "1.2.3", "1.2.3.9", "1.2.3.9.1", 9, 0, 0,
+                                      NULL, &jpeg, &err),
+                     -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    buf_fini(&jpeg);
+}
+
+static void
+a_revoked_gateway_is_out_within_the_memory_of_checks(void **state)
+{
+    struct ca_certificate c;
+    char dir[256], pem[300];
+    struct err err;
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/gateway", w.vault.dir);
+    archive_world_enrol(&w, "gateway", "clinic-a", "gate-a", "", dir);
+    snprintf(pem, sizeof pem, "%s/identity.pem", dir);
+    OK(ca_read_file(pem, &c, &err));
+    clock_fake(clock_wall_us(), clock_mono_ms());
+    OK(archive_device_check(archive, c.serial_hex, "clinic-a", "gate-a", &err));
+    assert_int_equal(archive_device_check(archive, c.serial_hex, "clinic-b", "gate-a", &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_int_equal(archive_device_check(archive, "0a/b", "clinic-a", "gate-a", &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    OK(keep_device_revoke(w.vault.keep, "clinic-a", "gate-a", &err));
+    archive_world_cut(&w); /* within five seconds storage is not asked */
+    OK(archive_device_check(archive, c.serial_hex, "clinic-a", "gate-a", &err));
+    clock_fake_advance(ARCHIVE_DEVICE_MS);
+    assert_int_equal(archive_device_check(archive, c.serial_hex, "clinic-a", "gate-a", &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY); /* not known is not let in */
+    archive_world_heal(&w);
+    assert_int_equal(archive_device_check(archive, c.serial_hex, "clinic-a", "gate-a", &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    clock_unfake();
+}
+
+static void *
+ask(void *arg)
+{
+    struct archive_standing standing;
+    struct err err;
+
+    *(int *)arg = archive_standing_get(archive, "clinic-a", "1.2.3", &standing, &err);
+    return NULL;
+}
+
+static void
+many_threads_share_the_connections(void **state)
+{
+    pthread_t threads[MANY];
+    int rc[MANY];
+
+    (void)state;
+    fill();
+    for (int i = 0; i < MANY; i++)
+        threads[i] = thread_start("asks", ask, &rc[i]);
+    for (int i = 0; i < MANY; i++)
+        thread_join(threads[i]);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(rc[i], 0);
+    assert_true(http_server_connections(w.server) <= ARCHIVE_CONNECTIONS + 1);
+}
+
+static void
+storage_away_is_try_again_and_it_goes_on(void **state)
+{
+    struct err err;
+    bool is_renewed;
+
+    (void)state;
+    OK(archive_check(archive, &err));
+    archive_world_cut(&w);
+    assert_int_equal(archive_check(archive, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    archive_world_heal(&w);
+    OK(archive_check(archive, &err));
+    OK(enrol_renew(w.identity, w.url, true, &is_renewed, &err));
+    archive_renewed(archive);
+    OK(archive_check(archive, &err));
+    OK(keep_device_revoke(w.vault.keep, "clinic-a", "reader-1", &err));
+    assert_int_equal(archive_check(archive, &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+}
+
+static int
+answer_hello(struct http_request *req, struct http_response *res, struct err *err)
+{
+    (void)err;
+    assert_string_equal(http_caller(req)->device, "gate-a");
+    http_answer_bytes(res, 200, "text/plain", "hello", 5);
+    return 0;
+}
+
+/* The reader's certificate is a server's too: a gateway calls it under mutual TLS. */
+static void
+gateways_reach_the_reader_by_its_enrolment(void **state)
+{
+    static const struct http_route route = {
+        .method = "GET", .pattern = "/hello", .callers = HTTP_GATEWAY, .handle = answer_hello};
+    struct http_table table = {&route, 1, NULL};
+    struct enrol_identity reader, gateway;
+    struct http_options o = {
+        .address = "127.0.0.1", .name = "reader/link", .tables = &table, .table_count = 1};
+    struct http_client_options c = {0};
+    struct http_call call = {.method = "GET", .path = "/hello"};
+    struct http_server *server = NULL;
+    struct http_client *client = NULL;
+    struct http_reply reply;
+    char dir[256], url[64];
+    struct err err;
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/gateway", w.vault.dir);
+    archive_world_enrol(&w, "gateway", "clinic-a", "gate-a", "", dir);
+    OK(enrol_load(w.identity, &reader, &err));
+    OK(enrol_load(dir, &gateway, &err));
+    o.certificate = reader.certificate;
+    o.key = reader.key;
+    o.client_ca = reader.ca;
+    OK(http_server_start(&o, &server, &err));
+    snprintf(url, sizeof url, "https://127.0.0.1:%u", http_server_port(server));
+    c.base_url = url;
+    c.ca_file = gateway.ca;
+    c.certificate = gateway.certificate;
+    c.key = gateway.key;
+    OK(http_client_new(&c, &client, &err));
+    OK(http_client_call(client, &call, &reply, &err));
+    assert_int_equal(reply.status, 200);
+    http_reply_fini(&reply);
+    http_client_free(&client);
+    http_server_stop(&server);
+    enrol_identity_fini(&reader);
+    enrol_identity_fini(&gateway);
+}
+
+static void
+an_identity_of_another_kind_is_refused(void **state)
+{
+    struct archive *other = NULL;
+    char dir[256];
+    struct err err;
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/nothing", w.vault.dir);
+    assert_int_equal(archive_open(dir, NULL, &other, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    snprintf(dir, sizeof dir, "%s/gateway", w.vault.dir);
+    archive_world_enrol(&w, "gateway", "clinic-a", "gate-a", "", dir);
+    assert_int_equal(archive_open(dir, NULL, &other, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_int_equal(archive_open(w.identity, "http://127.0.0.1:1", &other, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+}
+
+static int
+start(void **state)
+{
+    struct err err;
+
+    (void)state;
+    log_set_fd(-1);
+    cluster = pg_cluster_start();
+    return codec_pool_new(1, &pool, &err);
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    codec_pool_free(&pool);
+    pg_cluster_remove(&cluster);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(events_come_in_order_and_once),
+        TEST(a_waiting_call_is_woken_by_what_happens),
+        TEST(an_abort_ends_what_waits_and_what_comes),
+        TEST(facts_are_those_of_the_study),
+        TEST(the_closed_list_names_every_instance),
+        TEST(documents_are_stored_once_and_images_never),
+        TEST(a_fetch_hands_on_status_headers_and_bytes),
+        TEST(a_picture_is_rendered),
+        TEST(a_revoked_gateway_is_out_within_the_memory_of_checks),
+        TEST(many_threads_share_the_connections),
+        TEST(storage_away_is_try_again_and_it_goes_on),
+        TEST(gateways_reach_the_reader_by_its_enrolment),
+        TEST(an_identity_of_another_kind_is_refused),
+    };
+    int status;
+
+    if (codec_worker_main_if_asked(argc, argv, &status))
+        return status;
+    return cmocka_run_group_tests(tests, start, stop);
+}
