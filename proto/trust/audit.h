@@ -74,6 +74,16 @@ int audit_append_fields(struct audit *audit, enum audit_event event,
         (const struct audit_field[]){__VA_ARGS__ __VA_OPT__(, ){AUDIT_FIELD_END, 0, 0, 0, 0, 0}},  \
         err)
 
+/* The entries of a day ("2026-11-21", UTC), in order, as JSON objects: docs/formats/audit.md. Read
+ * as they stand, while others append; whether they are whole is audit_verify()'s to say.
+ * on_entry  -1 ends it without an error
+ * errors    ERR_NOT_FOUND nothing was written that day */
+typedef int (*audit_on_entry)(void *user, const char *json, size_t n);
+int audit_day(const struct audit *audit, const char *date, audit_on_entry on_entry, void *user,
+              struct err *err) MUST_CHECK;
+/* The sentence of an event's name, NULL for one that is not known. */
+const char *audit_sentence(const char *event);
+
 struct audit_verdict {
     uint64_t entries;         /* good ones */
     uint64_t bad_entry;       /* number of the first bad one, 0 = none */

@@ -25,6 +25,21 @@ static const char *const event_names[] = {
 #undef AUDIT_EVENT
 };
 
+static const char *const event_sentences[] = {
+#define AUDIT_EVENT(name, sentence) sentence,
+#include "proto/trust/audit_events.def"
+#undef AUDIT_EVENT
+};
+
+const char *
+audit_sentence(const char *event)
+{
+    for (size_t i = 0; i < ARRAY_LEN(event_names); i++)
+        if (strcmp(event, event_names[i]) == 0)
+            return event_sentences[i];
+    return NULL;
+}
+
 void
 audit_hash(const uint8_t before[DIGEST_BYTES], const char *json, size_t n,
            uint8_t out[DIGEST_BYTES])

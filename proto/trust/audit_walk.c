@@ -240,3 +240,32 @@ audit_walk_file(struct audit_walk *w, const char *dir, const char *name, struct 
     free(l);
     return rc;
 }
+
+int
+audit_day(const struct audit *audit, const char *date, audit_on_entry on_entry, void *user,
+          struct err *err)
+{
+    char path[AUDIT_PATH_BYTES], *line;
+    struct lines *l;
+    size_t n;
+    int rc, end = 0;
+
+    if (strlen(date) != AUDIT_DATE_BYTES - 1 || strspn(date, "0123456789-") != strlen(date))
+        return err_set(err, ERR_REJECT, "a day is written 2026-11-21");
+    snprintf(path, sizeof path, "%s/log/%s.log", audit->dir, date);
+    l = mem_new(sizeof *l);
+    l->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (l->fd < 0)
+        rc = err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_RETRY, "open the day's entries");
+    else
+        rc = next_line(l, &line, &n, err); /* the header */
+    while (rc == 1 && end == 0 && (rc = next_line(l, &line, &n, err)) == 1)
+        if (n > DIGEST_HEX_BYTES)
+            end = on_entry(user, line + DIGEST_HEX_BYTES, n - DIGEST_HEX_BYTES);
+    if (rc < 0 && err->kind == ERR_CONFLICT)
+        rc = 0; /* a line that is being written just now */
+    if (l->fd >= 0)
+        close(l->fd);
+    free(l);
+    return rc < 0 ? -1 : 0;
+}

@@ -54,6 +54,7 @@ static const struct http_route routes[] = {
     STAFF("POST", "/api/v1/users/{login}/enable", MAY_MANAGE_USERS, BODY, door_post_user_enable),
     STAFF("POST", "/api/v1/users/{login}/roles", MAY_MANAGE_USERS, BODY, door_post_user_roles),
     STAFF("POST", "/api/v1/users/{login}/reset", MAY_MANAGE_USERS, BODY, door_post_user_reset),
+    STAFF("GET", "/api/v1/audit", MAY_SEE_AUDIT, 0, door_get_audit),
     STAFF("GET", "/api/v1/studies/{study}/standing", MAY_SEE_READS, 0, door_get_standing),
     IMAGES(ST),
     IMAGES(SE),

@@ -21,7 +21,7 @@ struct door_options {
     struct pg *pg;
     struct audit *audit;
     struct people *people;
-    struct archive *archive;
+    struct archive *archive;      /* NULL: no images (tests) */
     const struct embedded *pages; /* ended by a row without a path; live as long as the door */
 };
 

@@ -56,6 +56,9 @@ int door_post_user_enable(struct http_request *req, struct http_response *res, s
 int door_post_user_roles(struct http_request *req, struct http_response *res, struct err *err);
 int door_post_user_reset(struct http_request *req, struct http_response *res, struct err *err);
 
+/* audit.c */
+int door_get_audit(struct http_request *req, struct http_response *res, struct err *err);
+
 /* images.c */
 int door_get_images(struct http_request *req, struct http_response *res, struct err *err);
 int door_get_standing(struct http_request *req, struct http_response *res, struct err *err);

@@ -315,6 +315,8 @@ door_get_images(struct http_request *req, struct http_response *res, struct err 
 
     if (settle_study(req, true, tenant, err) < 0)
         return -1;
+    if (door->options.archive == NULL)
+        return err_set(err, ERR_RETRY, "no archive");
     p = pipe_new(door, req, tenant);
     p->holders++;
     pthread_detach(thread_start("door-images", ask_archive, p));
@@ -335,8 +337,11 @@ door_get_standing(struct http_request *req, struct http_response *res, struct er
     struct buf b;
     struct jsonw w;
 
-    if (settle_study(req, false, tenant, err) < 0 ||
-        archive_standing_get(door->options.archive, tenant, http_param(req, "study"), &s, err) < 0)
+    if (settle_study(req, false, tenant, err) < 0)
+        return -1;
+    if (door->options.archive == NULL)
+        return err_set(err, ERR_RETRY, "no archive");
+    if (archive_standing_get(door->options.archive, tenant, http_param(req, "study"), &s, err) < 0)
         return -1;
     buf_init(&b, DOOR_JSON_BYTES);
     jsonw_init(&w, &b);

@@ -85,12 +85,12 @@ code_put(struct pg_conn *conn, int64_t account, const char *org, int64_t lives_s
 
 static int
 note(struct people *p, enum audit_event event, const char *actor, const char *login,
-     const char *what, struct err *err)
+     const char *org, const char *what, struct err *err)
 {
     if (p->options.audit == NULL)
         return 0;
-    return audit_append(p->options.audit, err, event, A_WORD("account", login), A_WORD("by", actor),
-                        A_WORD("what", what));
+    return audit_append(p->options.audit, err, event, A_WORD("account", login), A_WORD("of", org),
+                        A_WORD("by", actor), A_WORD("what", what));
 }
 
 /* ---- the first administrator ---- */
@@ -125,7 +125,7 @@ people_first_code(struct people *p, const char *org, char out_code[PEOPLE_CODE_T
         goto out;
     }
     if (code_put(conn, 0, org, PEOPLE_FIRST_CODE_S, out_code, err) < 0 ||
-        note(p, AUDIT_CODE_MADE, "console", "first administrator", "code", err) < 0)
+        note(p, AUDIT_CODE_MADE, "console", "first administrator", org, "code", err) < 0)
         goto out;
     rc = pg_commit(conn, err);
 out:
@@ -154,7 +154,7 @@ invite_in(struct people *p, struct pg_conn *conn, const struct person *actor,
         return err_set(err, ERR_CONFLICT, "login %s is taken", a->login);
     if (code_put(conn, id, a->org, PEOPLE_CODE_S, out_code, err) < 0)
         return -1;
-    return note(p, AUDIT_ACCOUNT_MADE, actor->login, a->login, "invited", err);
+    return note(p, AUDIT_ACCOUNT_MADE, actor->login, a->login, a->org, "invited", err);
 }
 
 int
@@ -202,7 +202,7 @@ change_in(struct people *p, struct pg_conn *conn, const struct person *actor, co
         if (code_put(conn, person.id, person.org, PEOPLE_CODE_S, c->out_code, err) < 0)
             return -1;
     }
-    return note(p, AUDIT_ACCOUNT_CHANGED, actor->login, login, c->word, err);
+    return note(p, AUDIT_ACCOUNT_CHANGED, actor->login, login, person.org, c->word, err);
 }
 
 static int
@@ -310,7 +310,8 @@ enrol_in(struct people *p, struct pg_conn *conn, const uint8_t sha256[DIGEST_BYT
     text_copy(out->login, sizeof out->login, pg_text(rows, 0, 0));
     totp_text(secret, out->totp);
     totp_uri(secret, out->login, out->otpauth, sizeof out->otpauth);
-    if (note(p, AUDIT_PASSWORD_SET, out->login, out->login, "by code", err) == 0)
+    if (note(p, AUDIT_PASSWORD_SET, out->login, out->login, pg_text(rows, 0, 1), "by code", err) ==
+        0)
         rc = pg_commit(conn, err);
 out:
     secret_wipe(secret, sizeof secret);

@@ -36,7 +36,7 @@ UPDATE accounts SET password = NULL, totp_secret = NULL WHERE id = $1
 
 -- name: people_enrol
 UPDATE accounts SET password = $2, totp_secret = $3, totp_step = 0 WHERE id = $1 AND disabled_at_us IS NULL AND NOT is_demo
-RETURNING login
+RETURNING login, org
 
 -- An administrator who has signed in, of the real ones.
 -- name: people_has_admin

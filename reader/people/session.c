@@ -210,10 +210,15 @@ note_failure(struct people *p, const struct account *a, const struct people_proo
         return; /* something of ours is broken; that is told elsewhere */
     if (refusal->needs_totp && proof->totp == NULL)
         return; /* half way in */
-    if (p->options.audit != NULL &&
-        audit_append(p->options.audit, &broken, AUDIT_SIGN_IN_FAILED,
-                     A_WORD("account", a->person.id != 0 ? a->person.login : "unknown"),
-                     A_WORD("why", why), A_WORD("peer", proof->address)) < 0)
+    if (p->options.audit == NULL)
+        return;
+    if (a->person.id == 0
+            ? audit_append(p->options.audit, &broken, AUDIT_SIGN_IN_FAILED,
+                           A_WORD("account", "unknown"), A_WORD("why", why),
+                           A_WORD("peer", proof->address)) < 0
+            : audit_append(p->options.audit, &broken, AUDIT_SIGN_IN_FAILED,
+                           A_WORD("account", a->person.login), A_WORD("of", a->person.org),
+                           A_WORD("why", why), A_WORD("peer", proof->address)) < 0)
         *err = broken;
 }
 
@@ -332,7 +337,7 @@ people_change_password(struct people *p, const struct people_proof *old, const c
     if (password_hash(password, text, err) < 0 ||
         (p->options.audit != NULL &&
          audit_append(p->options.audit, err, AUDIT_PASSWORD_SET, A_WORD("account", a.person.login),
-                      A_WORD("peer", old->address)) < 0) ||
+                      A_WORD("of", a.person.org), A_WORD("peer", old->address)) < 0) ||
         pg_get(p->options.pg, &conn, err) < 0)
         goto out;
     rc = password_put(conn, a.person.id, text, err);
