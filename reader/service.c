@@ -84,6 +84,7 @@ start_compose(struct reader *r, struct err *err)
 {
     struct compose_options o = {.pg = r->pg,
                                 .archive = r->archive,
+                                .assign = r->assign,
                                 .audit = r->audit,
                                 .data_dir = r->config.data_dir,
                                 .patient_url = r->patient_url};
