@@ -42,10 +42,12 @@ export const Notice = ({ kind = "info", children }) =>
 // A state or a mark: colour and a word, never colour alone.
 export const Mark = ({ colour = "grey", children, title }) => html`<span class="mark ${colour}" title=${title}>${children}</span>`;
 
-// The sentence for a failed request: our own words where we have them, else the server's, and the id to quote.
+// The sentence for a failed request: the server's where it speaks both languages, else our own words where we have them,
+// else what it said; and the id to quote.
 export function sentence(error) {
   const own = `error_${error.status}`;
-  const text = error.status === 0 ? say("unreachable") : knows(own) ? say(own) : error.message;
+  const both = error.body?.error_zh && (language.value === "en" ? error.body.error : error.body.error_zh);
+  const text = both ? both : error.status === 0 ? say("unreachable") : knows(own) ? say(own) : error.message;
   return error.id ? `${text} (${say("quote", error.id)})` : text;
 }
 

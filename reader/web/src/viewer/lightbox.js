@@ -24,7 +24,7 @@ export class LightBox {
     this.wanted = [signal(null), signal(null)]; // id of the stack a pane has or shall have
     this.lookedAt = signal(new Set()); // instances seen as first look only
     this.shown = signal(new Set());
-    for (const call of ["onReport", "onHelp", "onInsert", "onShown", "onCompare"]) this[call] = () => {};
+    for (const call of ["onReport", "onHelp", "onInsert", "onShown", "onOpened", "onCompare"]) this[call] = () => {};
     this.player = new Cine({ step: () => this.pane.step(1, true) });
   }
 
@@ -246,7 +246,9 @@ export class LightBox {
 
   noteLook(which) {
     const item = this.panes[which]?.item;
-    if (which === 0 && item && !item.isProved && item.hasLook) this.lookedAt.value = new Set(this.lookedAt.value).add(item.sop);
+    if (which !== 0 || !item || item.isProved || !item.hasLook || this.lookedAt.value.has(item.sop)) return;
+    this.onOpened(item.sop);
+    this.lookedAt.value = new Set(this.lookedAt.value).add(item.sop);
   }
 
   noteShown(sop) {

@@ -3,6 +3,7 @@ import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../shared/api.js";
 import { dayTime, minutesTo, plainDay, span } from "../../shared/times.js";
+import { latest } from "./report_state.js";
 import { say } from "./reading_words.js";
 
 const SEX = { M: "♂", F: "♀" };
@@ -56,7 +57,7 @@ export function PriorReport({ of }) {
   useEffect(() => {
     let isOver = false;
     if (!of.read) return setReport(null);
-    get(`reads/${of.read}/report`).then((r) => isOver || setReport(r), () => isOver || setReport(null));
+    get(`reads/${of.read}/report`).then((r) => isOver || setReport(latest(r) ?? null), () => isOver || setReport(null));
     return () => (isOver = true);
   }, [of.study]);
   if (report === undefined) return null;

@@ -17,6 +17,7 @@ export class Draft {
     this.saved = pick(null);
     this.timer = 0;
     this.saving = null;
+    this.isHeld = false; // the text may be changed here, but travels only with the next step (a review)
   }
 
   get key() {
@@ -30,6 +31,7 @@ export class Draft {
   // What the server has. Our unsaved text stays: it grew from this base, or the two are shown side by side.
   take(report) {
     const theirs = pick(report);
+    this.theirBase = null;
     const isFirst = this.base === null;
     const ours = isFirst ? this.keptHere() : this.isDirty ? { base: this.base, fields: this.fields.value } : null;
     this.saved = theirs;
@@ -44,7 +46,7 @@ export class Draft {
       this.plan();
     } else {
       this.fields.value = ours.fields;
-      this.mark("conflict", { theirs, by: report.author?.name ?? "" });
+      this.mark("conflict", { theirs, by: report.saved_by?.name ?? report.author?.name ?? "" });
     }
   }
 
@@ -58,7 +60,7 @@ export class Draft {
 
   // Three seconds after the first change, not after the last: who types on is saved too.
   plan() {
-    if (this.timer || this.status.value.kind === "conflict") return;
+    if (this.isHeld || this.timer || this.status.value.kind === "conflict") return;
     this.timer = this.later.call(globalThis, () => this.flush().catch(() => null), AUTOSAVE_MS);
   }
 
@@ -66,6 +68,7 @@ export class Draft {
   async flush() {
     this.never.call(globalThis, this.timer);
     this.timer = 0;
+    if (this.isHeld) return this.base;
     if (this.saving) await this.saving.catch(() => null);
     if (this.status.value.kind === "conflict") throw Object.assign(new Error("conflict"), { status: 409 });
     if (this.isDirty) {
@@ -97,7 +100,7 @@ export class Draft {
     const theirs = error.body?.current ?? (error.body?.base !== undefined ? error.body : null);
     if (error.status === 409 && theirs) {
       this.theirBase = theirs.base;
-      this.mark("conflict", { theirs: pick(theirs), by: theirs.author?.name ?? theirs.by?.name ?? "" });
+      this.mark("conflict", { theirs: pick(theirs), by: theirs.saved_by?.name ?? theirs.saved_by ?? theirs.author?.name ?? "" });
     } else if (error.status >= 400 && error.status < 500) {
       this.mark("refused", { error });
     } else {
@@ -112,6 +115,7 @@ export class Draft {
     this.base = this.theirBase ?? this.base;
     this.saved = theirs;
     if (!isOurs) this.fields.value = theirs;
+    this.theirBase = null;
     this.mark(this.isDirty ? "dirty" : "saved");
     if (this.isDirty) this.plan();
     else this.drop();

@@ -3,17 +3,16 @@ import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Dialog, Notice, sentence, Work } from "../../shared/components.js";
 import { clockTime, fullTime } from "../../shared/times.js";
-import { hasRole } from "../session.js";
 import { troublesIn } from "./checks.js";
 import { FIELDS } from "./draft.js";
 import { say } from "./reading_words.js";
 import { filled, templatesFor } from "./templates.js";
 
 const ROWS = { exam: 1, findings: 9, impression: 5 };
-const CLAIMABLE = ["waiting", "assigned", "drafted", "written", "reviewed", "preliminary"];
 
 function Saved({ draft }) {
   const s = draft.status.value;
+  if (draft.isHeld) return html`<p class="saved dirty" role="status" data-status="held">${draft.isDirty ? say("rd_held") : ""}</p>`;
   const word = s.kind === "dirty" && s.isRestored ? "rd_restored" : `rd_${s.kind}`;
   if (s.kind === "conflict") return null;
   const text = s.kind === "saved" ? say("rd_saved", clockTime(s.at) || "") : s.kind === "refused" ? say("rd_refused", sentence(s.error)) : say(word);
@@ -88,7 +87,7 @@ function Ask({ title, text, label, isGrave, onDone, onClose }) {
 }
 
 function asksOf(state, standing) {
-  const covered = standing?.expected ?? "?";
+  const covered = state.report.value.present ?? standing?.expected ?? "?";
   return {
     sign: { title: say(state.report.value.may.review ? "rd_review_sign" : "rd_sign"), text: say("rd_sign_ask", covered), onDone: () => state.reviewAndSign() },
     preliminary: { title: say("rd_preliminary"), text: say("rd_preliminary_ask"), onDone: () => state.preliminary() },
@@ -127,7 +126,7 @@ function Lease({ state }) {
   if (state.isMine)
     return html`<p class="lease"><span>${say("rd_lease", clockTime(item.lease_until))}</span> <${Work} name="release" onClick=${() => state.release()}>${say("rd_release")}<//></p>`;
   if (by) return html`<p class="lease"><span class="mark amber">${say("rd_claimed_by", by.name)}</span></p>`;
-  if (!hasRole("doctor", "reviewer") || !CLAIMABLE.includes(item.state)) return null;
+  if (!item.may?.claim) return null;
   const claim = () => state.claim().catch((error) => (state.message.value = { kind: "bad", error }));
   return html`<p class="lease"><${Work} name="claim" class=${may.review || may.sign ? "" : "primary"} onClick=${claim}>${say(item.state === "written" ? "rd_claim_review" : "rd_claim")}<//></p>`;
 }
@@ -144,8 +143,6 @@ function Versions({ report, read }) {
     ${v.verify_url && html` <a href=${v.verify_url} target="_blank" rel="noopener">${say("rd_verify")}</a>`}
   </li>`)}</ul></section>`;
 }
-
-const lastReturn = (item) => (item.events ?? []).filter((e) => e.event === "return").at(-1)?.detail?.reason;
 
 // Control+S saves, Control+Enter presses the main button, Escape goes back to the images.
 function useEditorKeys(ref, state, onLeave) {
@@ -168,11 +165,12 @@ export function Editor({ state, standing, held, onLeave }) {
   useEditorKeys(ref, state, onLeave);
   const [item, report, draft, message] = [state.item.value, state.report.value, state.draft, state.message.value];
   const isOpen = Boolean((report.may.write && state.isMine) || report.may.review);
-  const returned = ["claimed", "drafted"].includes(item.state) ? lastReturn(item) : "";
+  const returned = ["claimed", "drafted"].includes(item.state) ? report.returned_reason : "";
   return html`<section class="editor" ref=${ref} aria-label=${say("rd_report")}>
     <div class="head"><h2>${say("rd_report")}</h2> <span class="mark" data-state=${report.state}>${say(`rd_state_${report.state}`)}</span>
       ${report.kind === "preliminary" && html`<span class="mark amber">${say("rd_kind_preliminary")}</span>`}</div>
     <${Lease} state=${state} />
+    ${report.amend_reason && isOpen && html`<${Notice} kind="info">${say("rd_amending", report.amend_reason)}<//>`}
     ${returned && html`<${Notice} kind="warn">${say("rd_returned", returned)}<//>`}
     ${isOpen && html`<${Templates} draft=${draft} modality=${item.modality} />`}
     <${Conflict} draft=${draft} />

@@ -91,6 +91,7 @@ function Reading({ state, study, box }) {
   box.onReport = () => root.current.querySelector("#report-findings")?.focus();
   box.onCompare = () => compare(prior ? null : item.priors?.[0]);
   box.onShown = (sop) => state.noteShown(sop);
+  box.onOpened = (sop) => state.noteOpened(sop);
   box.onInsert = (text) => {
     const now = state.draft.fields.value.findings;
     if (state.report.value.may.write || state.report.value.may.review) state.draft.edit("findings", `${now}${now && !/[\n。]$/.test(now) ? "\n" : ""}${text}。`);

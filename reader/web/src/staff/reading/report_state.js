@@ -4,6 +4,10 @@ import { get, post, put } from "../../shared/api.js";
 import { Draft } from "./draft.js";
 
 const SHOWN_MS = 1000;
+const pickText = ({ exam, findings, impression }) => ({ exam, findings, impression });
+
+// The version that was signed last, with its text; undefined when none was.
+export const latest = (report) => [...(report.versions ?? [])].sort((a, b) => a.version - b.version).at(-1);
 
 export class ReportState {
   constructor(read, login) {
@@ -14,7 +18,8 @@ export class ReportState {
     this.error = signal(null); // of the first load
     this.message = signal(null); // {kind, word | error}
     this.draft = new Draft({ read, login, save: (body) => put(`reads/${read}/draft`, body) });
-    this.toTell = new Set();
+    this.toTell = new Set(); // instances whose proved pixels were shown
+    this.opened = new Set(); // instances seen as first looks
   }
 
   path(rest) {
@@ -25,8 +30,7 @@ export class ReportState {
     try {
       const [item, report] = await Promise.all([get(`reads/${this.read}`), get(this.path("report"))]);
       this.item.value = item;
-      this.report.value = report;
-      this.draft.take(report);
+      this.take(report);
       this.error.value = null;
     } catch (error) {
       if (!this.item.value) this.error.value = error;
@@ -34,13 +38,23 @@ export class ReportState {
     this.keepLease();
   }
 
+  // Who reviews changes the text with the review; whoever may do neither sees what was signed.
+  take(report) {
+    const { may } = report;
+    const isBlank = ![report.exam, report.findings, report.impression].some((text) => text);
+    const signed = isBlank && !may.write ? latest(report) : null;
+    this.report.value = report;
+    this.draft.isHeld = !may.write;
+    this.draft.take(signed ? { ...report, ...pickText(signed) } : report);
+  }
+
   // An event of the worklist: somebody did something, perhaps to this read.
   async refresh() {
     try {
       this.item.value = await get(`reads/${this.read}`);
       const report = await get(this.path("report"));
-      this.report.value = report;
-      if (!this.draft.saving && !this.draft.isDirty && report.base !== this.draft.base) this.draft.take(report);
+      if (!this.draft.saving && !this.draft.isDirty) this.take(report);
+      else this.report.value = report;
     } catch {
       return;
     }
@@ -91,7 +105,8 @@ export class ReportState {
     try {
       const hasDraft = this.report.value.may.write;
       const base = hasDraft ? await this.draft.flush() : this.report.value.base;
-      await post(this.path(path), { base, ...body });
+      await post(this.path(path), { base, ...(hasDraft ? this.draft.fields.value : {}), ...body });
+      if (hasDraft) this.draft.drop();
       this.message.value = { kind: "good", word: done };
     } catch (error) {
       this.message.value = { kind: "bad", error };
@@ -115,7 +130,7 @@ export class ReportState {
     await this.tellShown();
     this.message.value = null;
     try {
-      if (this.report.value.may.review) {
+      if (this.report.value.state !== "reviewed") {
         const answer = await post(this.path("review"), { base: this.report.value.base, accept: true, ...this.draft.fields.value });
         this.draft.drop();
         this.report.value = answer.may ? answer : await get(this.path("report"));
@@ -148,6 +163,12 @@ export class ReportState {
 
   // ---- which proved pixels were shown ----
 
+  // A first look that was opened: the proved image has to follow before anything is signed.
+  noteOpened(sop) {
+    this.opened.add(sop);
+    this.shownTimer ??= setTimeout(() => this.tellShown().catch(() => null), SHOWN_MS);
+  }
+
   noteShown(sop) {
     this.toTell.add(sop);
     this.shownTimer ??= setTimeout(() => this.tellShown().catch(() => null), SHOWN_MS);
@@ -157,13 +178,16 @@ export class ReportState {
     clearTimeout(this.shownTimer);
     this.shownTimer = null;
     const instances = [...this.toTell];
-    if (instances.length === 0) return;
+    const opened = [...this.opened];
+    if (instances.length + opened.length === 0) return;
     this.toTell.clear();
+    this.opened.clear();
     try {
-      await post(this.path("shown"), { instances });
+      await post(this.path("shown"), { opened, instances });
     } catch (error) {
       if (error.status === 403) return; // who only looks need not tell
       for (const sop of instances) this.toTell.add(sop);
+      for (const sop of opened) this.opened.add(sop);
       if (error.status === 0 || error.status >= 500) this.shownTimer = setTimeout(() => this.tellShown(), 5000);
     }
   }
