@@ -4,6 +4,7 @@
 #include "gateway/spool/queue_cli.h"
 #include "proto/base/err.h"
 #include "proto/trust/audit.h"
+#include "reader/compose/verify_cli.h"
 #include "storage/keep/admin_cli.h"
 
 #include <stdio.h>
@@ -21,6 +22,8 @@ static const struct verb verbs[] = {
     {"doctor", "--config FILE      ports, certificates, disk, clock, database, last check",
      cli_doctor},
     {"audit", "verify DIR         is the audit trail whole? names the first bad entry", audit_cli},
+    {"verify-report", "DIR|ZIP      is a signed report what was signed? names what differs",
+     verify_report_cli},
     {"org", "add                a clinic, at the centre", admin_cli},
     {"ae", "add                a DICOM peer of the archive", admin_cli},
     {"token", "new                a bearer token for DICOMweb", admin_cli},
@@ -39,7 +42,7 @@ usage(FILE *out)
 {
     fputs("radpost VERB ...: the operator's command\n", out);
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        fprintf(out, "  radpost %-7s %s\n", verbs[i].name, verbs[i].use);
+        fprintf(out, "  radpost %-13s %s\n", verbs[i].name, verbs[i].use);
     return out == stdout ? 0 : 64;
 }
 

@@ -427,6 +427,7 @@ canonical_read(const void *json, size_t n, struct report *out, struct report_bin
     take(&g, root, "format", word, sizeof word);
     take(&g, root, "kind", kind, sizeof kind);
     take(&g, root, "token", r.token, sizeof r.token);
+    take(&g, root, "signed_at", b.signed_at, sizeof b.signed_at);
     take_people(&g, root, &r);
     take_study(&g, root, &r);
     take_binds(&g, root, &r, &b);

@@ -87,6 +87,7 @@ struct report_binds {
     uint8_t manifest_sha256[DIGEST_BYTES], agreement_sha256[DIGEST_BYTES];
     int64_t shown_first_us, shown_last_us;
     uint32_t shown;
+    char signed_at[40]; /* reading only: as it is written */
 };
 void canonical_report(const struct report *r, const struct report_binds *binds, struct buf *out);
 /* And back. errors: ERR_FATAL it is not one */
