@@ -98,7 +98,7 @@ function Row({ read: r, now, mayOpen }) {
     html`<${Due} read=${r} now=${now} />`,
     html`<${Reader} read=${r} />`,
   ];
-  return html`<tr class=${r.urgency} data-read=${r.read}>${cells.map((cell, i) => html`<td data-label=${say(HEADS[i])}>${cell}</td>`)}</tr>`;
+  return html`<tr class=${r.urgency} data-read=${r.read} data-study=${r.study}>${cells.map((cell, i) => html`<td data-label=${say(HEADS[i])}>${cell}</td>`)}</tr>`;
 }
 
 function Filters({ filter, set, modalities, finder }) {

@@ -1,0 +1,181 @@
+// walk.mjs PART... - the road in Chromium, one part after another, as people walk it; used by the scenario
+// the_road_ends_on_a_phone. RADPOST_WALK names a file that one part writes for the next. RADPOST_STUDY is the folder of
+// the study that is sent, RADPOST_LATE a command that sends one more image of it.
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { launch, open, PHONE } from "./browser.mjs";
+import { attach, enterAsPatient, fileOf, lastMessage, makeSlip, messageAfter, must, openByKeys, register, rowOf, signIn, site, studyOf, verifyPhone } from "./people.mjs";
+import { expectImage, measure, placeOf, waitShown } from "./viewer.mjs";
+
+const FINDINGS = "脑实质内未见异常密度影，脑室系统无扩张，中线结构居中。";
+const IMPRESSION = "头颅 CT 平扫未见明显异常。";
+const MARK_S = 5;
+
+const memory = process.env.RADPOST_WALK;
+const walk = memory && existsSync(memory) ? JSON.parse(readFileSync(memory, "utf8")) : {};
+const step = (text) => console.log(`  ${text}`);
+const folder = process.env.RADPOST_STUDY;
+
+// Registers, verifies the phone, prints the slip: the paper has the code on it.
+async function technicianRegisters(browser) {
+  const page = await open(browser);
+  walk.registration = await register(page, { name: "王小东", citizen_id: "110101198503072615", phone: "13800138000", modality: "CT", complaint: "头痛三天" });
+  step(`registered as ${walk.registration}`);
+  await verifyPhone(page, walk.registration);
+  step("the patient's phone is verified by a code");
+  walk.code = await makeSlip(page, walk.registration);
+  await page.emulateMedia({ media: "print" });
+  writeFileSync(`${memory}.slip.pdf`, await page.pdf({ format: "A4" }));
+  const paper = execFileSync("pdftotext", ["-layout", `${memory}.slip.pdf`, "-"], { encoding: "utf8" });
+  must(paper.includes(walk.code) && paper.includes("王小东"), "the printed slip lacks the code or the name");
+  must(!paper.includes("登记患者"), "more than the slip goes to the printer");
+  step("the slip is printed, with the code and nothing else of the page");
+  return page;
+}
+
+async function technicianAttaches(browser) {
+  const page = await open(browser);
+  walk.study = studyOf(folder);
+  await attach(page, walk.study, walk.registration);
+  step("the study that arrived is this patient's");
+  return page;
+}
+
+// Opened by keyboard, compared with the file that was sent, measured, written.
+async function doctorReads(browser) {
+  const page = await open(browser, { viewport: { width: 1600, height: 900 } });
+  await signIn(page, "DOCTOR");
+  await openByKeys(page, walk.study);
+  await waitShown(page, { timeout: 60000 });
+  const sop = await page.getAttribute('.pane[data-pane="0"] .canvas', "data-sop");
+  step(`pixels as in the file: ${await expectImage(page, fileOf(folder, sop))}`);
+  const { count } = await placeOf(page);
+  step(`${count} images in the series; measured: ${await measure(page, "d", [180, 200], [280, 200])}`);
+  await page.click("[name=claim]");
+  await page.waitForFunction(() => !document.querySelector("#report-findings").readOnly);
+  await page.fill("#report-exam", "头颅 CT 平扫");
+  await page.fill("#report-findings", FINDINGS);
+  await page.fill("#report-impression", IMPRESSION);
+  await page.waitForSelector('[data-status="saved"]', { timeout: 15000 });
+  step("the draft is saved by itself");
+  await page.click("[name=write]");
+  await page.waitForSelector('.editor [data-state="written"]', { timeout: 15000 });
+  step("written");
+  return page;
+}
+
+async function reviewerSigns(browser) {
+  const page = await open(browser, { viewport: { width: 1600, height: 900 } });
+  walk.message = lastMessage();
+  await signIn(page, "REVIEWER");
+  await openByKeys(page, walk.study);
+  await waitShown(page, { timeout: 60000 });
+  await page.click("[name=claim]");
+  await page.waitForSelector("[name=sign]:not(:disabled)", { timeout: 30000 });
+  await page.click("[name=sign]");
+  await page.click("dialog[open] .primary");
+  await page.waitForSelector('.editor [data-state="signed"]', { timeout: 30000 });
+  step("reviewed and signed by another doctor");
+  return page;
+}
+
+const ofStudy = (page) => page.locator("li[data-version]", { hasText: "王小东" }).first();
+
+async function deskShows(browser) {
+  const page = await open(browser);
+  await page.goto(`${site.desk}/#/reports`);
+  const row = ofStudy(page);
+  const pdf = row.getByRole("link", { name: "打开并打印" });
+  await pdf.waitFor({ timeout: 30000 });
+  const answer = await page.request.get(new URL(await pdf.getAttribute("href"), site.desk).href);
+  must(answer.ok(), `the report's PDF answers ${answer.status()}`);
+  writeFileSync(`${memory}.report.pdf`, await answer.body());
+  const text = execFileSync("pdftotext", [`${memory}.report.pdf`, "-"], { encoding: "utf8" }).replace(/\s/g, "");
+  must(text.includes(IMPRESSION.replace(/\s/g, "")), "the PDF lacks the impression");
+  await row.getByRole("button", { name: "确认已交给患者" }).click();
+  await row.getByText("已确认").waitFor({ timeout: 10000 });
+  step("the desk has the report, printed and handed over");
+  return page;
+}
+
+// On a phone, in Chinese: the message, the slip's address, the code, the report, the images, the verification page.
+async function patientReads(browser) {
+  const told = await messageAfter(walk.message, /报告/, 30);
+  must(!told.text.includes("异常") && !told.text.includes("王小东"), "the message to the phone tells too much");
+  const page = await open(browser, { viewport: PHONE, isPhone: true });
+  await enterAsPatient(page, walk.code);
+  await page.waitForSelector("article.report", { timeout: 15000 });
+  must((await page.getAttribute("html", "lang")) === "zh-CN", "the page is not in Chinese");
+  const text = await page.innerText("article.report");
+  must(text.includes(IMPRESSION) && text.includes(FINDINGS), "the report is not on the phone");
+  await page.waitForFunction(() => document.querySelector(".stage img")?.naturalWidth > 0, null, { timeout: 20000 });
+  must((await page.innerText(".picture")).includes("不能用于诊断"), "the images do not say that they are not for diagnosis");
+  const small = await page.$$eval("button, input, a.button, summary", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 44).map((e) => e.outerHTML.slice(0, 80)));
+  must(small.length === 0, `too small for a thumb: ${small.join(" ")}`);
+  step("the patient reads report and images on a phone, in Chinese");
+  const verify = await page.getAttribute(".seal a", "href");
+  const other = await open(browser, { viewport: PHONE, isPhone: true });
+  await other.goto(new URL(verify, site.patient).href);
+  await other.waitForSelector(".verdict.good", { timeout: 10000 });
+  step("the verification page says 有效");
+  return page;
+}
+
+// Four pages are open when one more image comes; each says so by itself.
+async function lateImageIsMarked(browser) {
+  const worklist = await open(browser);
+  await signIn(worklist, "DOCTOR");
+  await worklist.selectOption("select[name=show]", "all");
+  await rowOf(worklist, walk.study).waitFor();
+  const reading = await worklist.context().newPage();
+  const read = await rowOf(worklist, walk.study).getAttribute("data-read");
+  await reading.goto(`${site.reader}/#/reads/${read}`);
+  await reading.waitForSelector('.editor [data-state="signed"]', { timeout: 20000 });
+  const desk = await open(browser);
+  await desk.goto(`${site.desk}/#/reports`);
+  await ofStudy(desk).waitFor();
+  const phone = await open(browser, { viewport: PHONE, isPhone: true });
+  await enterAsPatient(phone, walk.code);
+  await phone.waitForSelector("article.report");
+  const sent = spawnSync("/bin/sh", ["-c", process.env.RADPOST_LATE], { encoding: "utf8" });
+  must(sent.status === 0, `the late image was not sent: ${sent.stderr}`);
+  const begun = Date.now();
+  const marked = async (where, locator) => {
+    await locator.waitFor({ timeout: 30000 });
+    return `${where} ${((Date.now() - begun) / 1000).toFixed(1)} s`;
+  };
+  const told = await Promise.all([
+    marked("worklist", rowOf(worklist, walk.study).getByText("补传图像")),
+    marked("reading page", reading.locator("[data-late]").first()),
+    marked("desk", ofStudy(desk).getByText("签发后有补传图像")),
+    marked("patient", phone.getByText("报告签发后又收到了新的图像")),
+  ]);
+  const slowest = (Date.now() - begun) / 1000;
+  step(`marked after: ${told.join(", ")}`);
+  must(slowest <= MARK_S, `a late image was marked only after ${slowest.toFixed(1)} s`);
+  return phone;
+}
+
+const PARTS = { technicianRegisters, technicianAttaches, doctorReads, reviewerSigns, deskShows, patientReads, lateImageIsMarked };
+
+const browser = await launch();
+let failed = null;
+for (const name of process.argv.slice(2)) {
+  try {
+    const page = await PARTS[name](browser);
+    const complaints = browser.contexts().flatMap((context) => context.pages()).flatMap((one) => one.complaints ?? []);
+    must(complaints.length === 0, `a page complained: ${complaints.join("; ")}`);
+    await page.context().close();
+  } catch (error) {
+    failed = `${name}: ${error.message}`;
+    for (const page of browser.contexts().flatMap((context) => context.pages()))
+      await page.screenshot({ path: `${memory}.${name}.png` }).catch(() => null);
+    break;
+  }
+  writeFileSync(memory, JSON.stringify(walk));
+}
+await browser.close();
+if (failed) {
+  console.error(failed);
+  process.exit(1);
+}
