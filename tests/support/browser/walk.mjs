@@ -19,7 +19,7 @@ const folder = process.env.RADPOST_STUDY;
 // Registers, verifies the phone, prints the slip: the paper has the code on it.
 async function technicianRegisters(browser) {
   const page = await open(browser);
-  walk.registration = await register(page, { name: "王小东", citizen_id: "110101198503072615", phone: "13800138000", modality: "CT", complaint: "头痛三天" });
+  walk.registration = await register(page, { name: "王小东", citizen_id: "110101198503072617", phone: "13800138000", modality: "CT", complaint: "头痛三天" });
   step(`registered as ${walk.registration}`);
   await verifyPhone(page, walk.registration);
   step("the patient's phone is verified by a code");

@@ -35,6 +35,7 @@ function Desk() {
     </header>
     ${isOld.value && html`<p class="old" role="alert">${say("offline")}</p>`}
     ${now.set_aside > 0 && html`<p class="old" role="alert">${say("set_aside", now.set_aside)}</p>`}
+    ${["down", "refused"].includes(now.reader?.word) && html`<p class="old" role="alert">${say(`reader_${now.reader.word}`, now.reader)}</p>`}
     <main>
       <section aria-label=${say("lamps")}>
         <ul class="lamps">${LAMPS.map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} />`)}</ul>

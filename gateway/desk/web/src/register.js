@@ -127,7 +127,8 @@ function Registered({ r, open, studies }) {
       <span class="quiet">${r.accession} · ${study ? say("images", study) : say("no_study")}${r.is_told === false ? ` · ${say("untold")}` : ""}</span>
       <span class="marks">${r.is_urgent && html`<${Mark} colour="red">${say("is_urgent")}<//>`}
         ${r.phone ? html`<${Mark} colour=${r.phone_state === "verified" ? "green" : "grey"}>${say(r.phone_state === "verified" ? "phone_verified" : "phone_unverified")}<//>` : html`<${Mark} colour="grey">${say("no_phone")}<//>`}
-        ${r.slip_us > 0 && html`<${Mark} colour="green">${say("slip_printed")}<//>`} ${readState(r)}</span>
+        ${r.slip_us > 0 && html`<${Mark} colour="green">${say("slip_printed")}<//>`} ${readState(r)}
+        ${r.refused && html`<${Mark} colour="red">${say("is_refused", r.refused)}<//>`}</span>
     </div>
     <div class="may">
       <button type="button" onClick=${() => open("slip", r)}>${say(r.slip_us > 0 ? "slip_again" : "slip_print")}</button>

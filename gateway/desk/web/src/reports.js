@@ -9,7 +9,7 @@ import { fullTime, say } from "./words.js";
 // What nobody has confirmed: the number on the tab.
 export const waiting = (reports) => reports.filter((r) => r.standing !== "amended" && !r.confirmed_us).length;
 
-const isLate = (r) => r.standing === "valid" && r.present > r.covers;
+const isLate = (r) => r.standing === "valid" && (r.is_late || r.present > r.covers);
 const colourOf = (r) => (r.standing === "withdrawn" ? "red" : r.standing === "amended" ? "grey" : isLate(r) ? "amber" : "green");
 
 function Marks({ r }) {

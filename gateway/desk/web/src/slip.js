@@ -17,7 +17,7 @@ function Paper({ r, clinic, slip }) {
     <p><b>${r.name}</b> ${sexWord(r.sex)} ${ageOf(r.birth)}<br />${say(`modality_${r.modality}`)} · ${fullTime(r.created_us)}<br />${say("number")} ${r.accession}</p>
     <img src=${picture} alt=${say("qr_alt")} width="180" height="180" />
     <p class="slip-code">${slip.code}</p>
-    <p>${say("slip_how", slip.url.replace(/#.*/, ""))}</p>
+    <p>${slip.url ? say("slip_how", slip.url.replace(/#.*/, "")) : say("slip_how_later")}</p>
     <p>${r.phone ? say("slip_phone", hidden(r.phone)) : say("slip_no_phone")}</p>
     <p class="small">${say("slip_care")}</p>
   </div>`;
