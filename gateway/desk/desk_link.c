@@ -121,7 +121,7 @@ static int64_t
 identity_stamp(const struct desk_link *link)
 {
     static const char *const files[] = {"identity.json", "identity.pem"};
-    int64_t stamp = 0;
+    uint64_t stamp = 0; /* wraps */
 
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         char path[PATH_MAX];
@@ -130,10 +130,10 @@ identity_stamp(const struct desk_link *link)
         snprintf(path, sizeof path, "%s/%s", link->link_dir, files[i]);
         if (stat(path, &st) < 0)
             return 0;
-        stamp = stamp * 31 + st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec +
-                (int64_t)st.st_ino;
+        stamp = stamp * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
+                (uint64_t)st.st_mtim.tv_nsec + st.st_ino;
     }
-    return stamp == 0 ? 1 : stamp;
+    return stamp == 0 ? 1 : (int64_t)(stamp >> 1 | 1);
 }
 
 static int
