@@ -10,6 +10,7 @@ import { expectImage, measure, placeOf, waitShown } from "./viewer.mjs";
 const FINDINGS = "脑实质内未见异常密度影，脑室系统无扩张，中线结构居中。";
 const IMPRESSION = "头颅 CT 平扫未见明显异常。";
 const MARK_S = 5;
+const PATIENT = "演示患者"; // the one whose images radpost-demo-study makes
 
 const memory = process.env.RADPOST_WALK;
 const walk = memory && existsSync(memory) ? JSON.parse(readFileSync(memory, "utf8")) : {};
@@ -19,7 +20,7 @@ const folder = process.env.RADPOST_STUDY;
 // Registers, verifies the phone, prints the slip: the paper has the code on it.
 async function technicianRegisters(browser) {
   const page = await open(browser);
-  walk.registration = await register(page, { name: "王小东", citizen_id: "110101198503072617", phone: "13800138000", modality: "CT", complaint: "头痛三天" });
+  walk.registration = await register(page, { name: PATIENT, citizen_id: "110101196205172629", phone: "13800138000", modality: "CT", complaint: "头痛三天" });
   step(`registered as ${walk.registration}`);
   await verifyPhone(page, walk.registration);
   step("the patient's phone is verified by a code");
@@ -27,7 +28,7 @@ async function technicianRegisters(browser) {
   await page.emulateMedia({ media: "print" });
   writeFileSync(`${memory}.slip.pdf`, await page.pdf({ format: "A4" }));
   const paper = execFileSync("pdftotext", ["-layout", `${memory}.slip.pdf`, "-"], { encoding: "utf8" });
-  must(paper.includes(walk.code) && paper.includes("王小东"), "the printed slip lacks the code or the name");
+  must(paper.includes(walk.code) && paper.includes(PATIENT), "the printed slip lacks the code or the name");
   must(!paper.includes("登记患者"), "more than the slip goes to the printer");
   step("the slip is printed, with the code and nothing else of the page");
   return page;
@@ -79,7 +80,7 @@ async function reviewerSigns(browser) {
   return page;
 }
 
-const ofStudy = (page) => page.locator("li[data-version]", { hasText: "王小东" }).first();
+const ofStudy = (page) => page.locator("li[data-version]", { hasText: PATIENT }).first();
 
 async function deskShows(browser) {
   const page = await open(browser);
@@ -101,7 +102,7 @@ async function deskShows(browser) {
 // On a phone, in Chinese: the message, the slip's address, the code, the report, the images, the verification page.
 async function patientReads(browser) {
   const told = await messageAfter(walk.message, /报告/, 30);
-  must(!told.text.includes("异常") && !told.text.includes("王小东"), "the message to the phone tells too much");
+  must(!told.text.includes("异常") && !told.text.includes(PATIENT), "the message to the phone tells too much");
   const page = await open(browser, { viewport: PHONE, isPhone: true });
   await enterAsPatient(page, walk.code);
   await page.waitForSelector("article.report", { timeout: 15000 });

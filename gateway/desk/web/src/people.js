@@ -3,7 +3,7 @@ import { html } from "htm/preact";
 import { Mark } from "./parts.js";
 import { knows, say } from "./words.js";
 
-const plainDay = (text) => (/^\d{8}$/.test(text || "") ? `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}` : text || "");
+export const plainDay = (text) => (/^\d{8}$/.test(text || "") ? `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}` : text || "");
 
 // Years since a birth date; months below two years.
 export function ageOf(birth, today = new Date()) {

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Mark, Work, Wrong } from "./parts.js";
-import { personLine, readState } from "./people.js";
+import { personLine, plainDay, readState, sexWord } from "./people.js";
 import { closeStudy, post } from "./state.js";
 import { clockTime, say } from "./words.js";
 
@@ -22,6 +22,15 @@ function Attach({ study, registrations, onError }) {
   </span>`;
 }
 
+// What the images say of whose they are; when it is not the patient they were attached to, that is said aloud.
+function OnImages({ patient, owner }) {
+  const name = (patient?.name || "").replace(/\^+/g, "");
+  if (!patient || (!name && !patient.id)) return null;
+  const isOther = owner && ((name && name !== owner.name) || (patient.sex && owner.sex && patient.sex !== owner.sex) || (patient.birth && owner.birth && patient.birth !== owner.birth));
+  if (owner && !isOther) return null;
+  return html`<span class=${isOther ? "wrong" : "quiet"} role=${isOther ? "alert" : undefined}>${say(isOther ? "other_patient" : "on_images", [name, patient.sex && sexWord(patient.sex), plainDay(patient.birth), patient.id].filter(Boolean).join(" "))}</span>`;
+}
+
 function Study({ study, registrations }) {
   const [wrong, setWrong] = useState("");
   const n = study.counts;
@@ -38,6 +47,7 @@ function Study({ study, registrations }) {
       <span class="quiet">${say(s.word, s)}</span>
       ${owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
         : html`<${Attach} study=${s} registrations=${registrations} onError=${setWrong} />`}
+      <${OnImages} patient=${s.patient} owner=${owner} />
       <${Wrong}>${wrong}<//>
     </div>
     <div class="may">
