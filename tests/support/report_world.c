@@ -312,7 +312,7 @@ report_draft(struct report_world *w, const char *login, int64_t read, int64_t ba
 }
 
 int
-report_write(struct report_world *w, const char *login, int64_t read)
+report_write_as(struct report_world *w, const char *login, int64_t read)
 {
     return run(w, login, read, ASSIGN_WRITE, do_write, &(struct step){0});
 }
@@ -375,7 +375,7 @@ report_world_sign(struct report_world *w, int64_t read, const char *author, cons
     assert_int_equal(report_shown(w, author, read, true), 0);
     assert_int_equal(
         report_draft(w, author, read, report_base(w, read), "双肺纹理清晰。", "未见异常。"), 0);
-    assert_int_equal(report_write(w, author, read), 0);
+    assert_int_equal(report_write_as(w, author, read), 0);
     assert_int_equal(report_shown(w, signer, read, true), 0);
     assert_int_equal(report_review(w, signer, read, true, NULL), 0);
     assert_int_equal(report_sign(w, signer, read, REPORT_FINAL), 0);

@@ -39,7 +39,7 @@ int report_claim(struct report_world *w, const char *login, int64_t read);
 int report_shown(struct report_world *w, const char *login, int64_t read, bool is_proved);
 int report_draft(struct report_world *w, const char *login, int64_t read, int64_t base,
                  const char *findings, const char *impression);
-int report_write(struct report_world *w, const char *login, int64_t read);
+int report_write_as(struct report_world *w, const char *login, int64_t read);
 int report_review(struct report_world *w, const char *login, int64_t read, bool is_accepted,
                   const char *reason);
 int report_sign(struct report_world *w, const char *login, int64_t read, enum report_kind kind);

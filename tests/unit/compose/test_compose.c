@@ -145,7 +145,7 @@ nobody_reviews_or_signs_what_they_wrote(void **state)
     read_world_count(&w.reads, "UPDATE reads SET lease_until_us = 1");
     assert_int_equal(report_claim(&w, "doc1", read), 0);
     assert_int_equal(report_draft(&w, "doc1", read, 1, "c", "d"), 0);
-    assert_int_equal(report_write(&w, "doc1", read), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), 0);
     assert_int_equal(report_review(&w, "doc1", read, true, NULL), REFUSE_SAME_PERSON);
     assert_int_equal(report_review(&w, "doc2", read, true, NULL), REFUSE_SAME_PERSON);
     assert_int_equal(report_review(&w, "rev1", read, true, NULL), 0);
@@ -163,11 +163,11 @@ a_reviewer_gives_it_back_with_a_reason(void **state)
 
     (void)state;
     assert_int_equal(report_claim(&w, "doc1", read), 0);
-    assert_int_equal(report_write(&w, "doc1", read), REFUSE_EMPTY);
+    assert_int_equal(report_write_as(&w, "doc1", read), REFUSE_EMPTY);
     assert_int_equal(report_draft(&w, "doc1", read, 0, "a", "  \n"), 0);
-    assert_int_equal(report_write(&w, "doc1", read), REFUSE_EMPTY);
+    assert_int_equal(report_write_as(&w, "doc1", read), REFUSE_EMPTY);
     assert_int_equal(report_draft(&w, "doc1", read, 1, "a", "b"), 0);
-    assert_int_equal(report_write(&w, "doc1", read), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), 0);
     assert_int_equal(report_review(&w, "rev1", read, false, " "), REFUSE_REASON);
     assert_int_equal(report_review(&w, "rev1", read, false, "左右写反"), 0);
     assert_int_equal(state_of(read), READ_DRAFTED);
@@ -175,7 +175,7 @@ a_reviewer_gives_it_back_with_a_reason(void **state)
                                                 "returned_reason = '左右写反'"),
                      1);
     assert_int_equal(report_draft(&w, "doc1", read, report_base(&w, read), "A", "B"), 0);
-    assert_int_equal(report_write(&w, "doc1", read), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), 0);
     assert_int_equal(read_world_count(&w.reads, "SELECT count(*) FROM report_history WHERE "
                                                 "action IN ('write', 'return')"),
                      3);
@@ -189,7 +189,7 @@ reviewed(const char *study)
 
     assert_int_equal(report_claim(&w, "doc1", read), 0);
     assert_int_equal(report_draft(&w, "doc1", read, 0, "a", "b"), 0);
-    assert_int_equal(report_write(&w, "doc1", read), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), 0);
     assert_int_equal(report_review(&w, "rev1", read, true, NULL), 0);
     return read;
 }
@@ -261,7 +261,7 @@ amended_and_withdrawn_versions_stay(void **state)
     assert_int_equal(report_amend(&w, "doc1", read, "左右写反"), 0);
     assert_int_equal(state_of(read), READ_DRAFTED);
     assert_int_equal(report_draft(&w, "doc1", read, report_base(&w, read), "更正后", "更正后"), 0);
-    assert_int_equal(report_write(&w, "doc1", read), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), 0);
     assert_int_equal(report_review(&w, "rev1", read, true, NULL), 0);
     assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
     assert_int_equal(state_of(read), READ_AMENDED);
