@@ -187,6 +187,8 @@ struct read_order {
     const char
         *study; /* "": not known yet; the study's accession number or a later call attaches it */
     const char *accession;
+    /* as registered, "" or NULL allowed: they stand in a read where the images say nothing */
+    const char *patient_name, *patient_id, *sex, *birth;
     const char *complaint, *history, *clinic_phone; /* "" allowed */
     const char *actor;                              /* "desk:DEVICE" */
     bool is_urgent;
@@ -196,6 +198,10 @@ struct read_order {
  * It is attached to the study's read now, or when that comes. Urgent is never taken back by it. */
 int assign_order_put(struct pg_conn *conn, const struct read_order *order,
                      struct err *err) MUST_CHECK;
+/* The clinic says that a study is not this registration's after all: until it is told otherwise no
+ * study is. None attached, or no such registration, is fine. */
+int assign_order_detach(struct pg_conn *conn, const char *tenant, const char *registration,
+                        const char *actor, struct err *err) MUST_CHECK;
 /* errors  ERR_REJECT a reason is due; ERR_CONFLICT a signed read */
 int assign_urgency_put(struct pg_conn *conn, int64_t read_id, const char *actor, bool is_emergency,
                        const char *reason, struct err *err) MUST_CHECK;

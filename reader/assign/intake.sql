@@ -57,13 +57,20 @@ DELETE FROM intake_aside WHERE tenant = $1 AND study_uid = $2
 
 -- name: order_put
 INSERT INTO orders (tenant, registration, study_uid, accession, complaint, history, clinic_phone, is_urgent, urgent_reason,
-    changed_at_us)
-VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7, $8, $9, $10)
+    changed_at_us, patient_name, patient_id, sex, birth)
+VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (tenant, registration) DO UPDATE SET study_uid = coalesce(EXCLUDED.study_uid, orders.study_uid),
     accession = EXCLUDED.accession, complaint = EXCLUDED.complaint, history = EXCLUDED.history,
     clinic_phone = EXCLUDED.clinic_phone, is_urgent = orders.is_urgent OR EXCLUDED.is_urgent,
     urgent_reason = CASE WHEN EXCLUDED.urgent_reason <> '' THEN EXCLUDED.urgent_reason ELSE orders.urgent_reason END,
-    changed_at_us = EXCLUDED.changed_at_us
+    changed_at_us = EXCLUDED.changed_at_us, patient_name = EXCLUDED.patient_name, patient_id = EXCLUDED.patient_id,
+    sex = EXCLUDED.sex, birth = EXCLUDED.birth
+
+-- name: order_let_go
+UPDATE orders SET study_uid = NULL WHERE tenant = $1 AND registration = $2
+
+-- name: read_let_go
+UPDATE reads SET registration = NULL, changed_at_us = $3 WHERE tenant = $1 AND registration = $2 RETURNING id
 
 -- The read an order is about: told by the desk, or the one study with its accession number. A study that was attached to
 -- another registration by hand is not taken over by number.

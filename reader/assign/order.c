@@ -126,6 +126,12 @@ out:
     return rc;
 }
 
+static struct pg_arg
+said(const char *text)
+{
+    return PG_TEXT(text != NULL ? text : "");
+}
+
 int
 assign_order_put(struct pg_conn *conn, const struct read_order *order, struct err *err)
 {
@@ -136,14 +142,36 @@ assign_order_put(struct pg_conn *conn, const struct read_order *order, struct er
         return err_set(err, ERR_REJECT, "registration or study cannot be used");
     if (pg_run(conn, "order_put",
                PG_ARGS(PG_TEXT(order->tenant), PG_TEXT(order->registration), PG_TEXT(study),
-                       PG_TEXT(order->accession != NULL ? order->accession : ""),
-                       PG_TEXT(order->complaint != NULL ? order->complaint : ""),
-                       PG_TEXT(order->history != NULL ? order->history : ""),
-                       PG_TEXT(order->clinic_phone != NULL ? order->clinic_phone : ""),
-                       PG_BOOL(order->is_urgent), PG_TEXT(why), PG_INT(clock_wall_us())),
+                       said(order->accession), said(order->complaint), said(order->history),
+                       said(order->clinic_phone), PG_BOOL(order->is_urgent), PG_TEXT(why),
+                       PG_INT(clock_wall_us()), said(order->patient_name), said(order->patient_id),
+                       said(order->sex), said(order->birth)),
                NULL, err) < 0)
         return -1;
     return attach_order(conn, order, err);
+}
+
+int
+assign_order_detach(struct pg_conn *conn, const char *tenant, const char *registration,
+                    const char *actor, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = -1;
+
+    if (pg_run(conn, "order_let_go", PG_ARGS(PG_TEXT(tenant), PG_TEXT(registration)), NULL, err) <
+            0 ||
+        pg_run(conn, "read_let_go",
+               PG_ARGS(PG_TEXT(tenant), PG_TEXT(registration), PG_INT(clock_wall_us())), &rows,
+               err) < 0)
+        return -1;
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        if (assign_note(conn, pg_int(rows, i, 0), actor, READ_NOTE_ORDER, "{\"registration\":\"\"}",
+                        err) < 0)
+            goto out;
+    rc = 0;
+out:
+    pg_rows_free(&rows);
+    return rc;
 }
 
 int

@@ -22,7 +22,8 @@ ON CONFLICT (tenant, registration) DO UPDATE SET revision = EXCLUDED.revision, n
 WHERE old.device = EXCLUDED.device AND old.revision <= EXCLUDED.revision
 
 -- name: clinic_registration_get
-SELECT device, name, phone, is_phone_verified, clinic_phone, complaint, history, is_urgent, reason, study, code_sha256
+SELECT device, name, phone, is_phone_verified, clinic_phone, complaint, history, is_urgent, reason, study, code_sha256,
+    citizen_id, sex, birth
 FROM clinic_registration WHERE tenant = $1 AND registration = $2 FOR UPDATE
 
 -- name: clinic_registration_of_study

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ACTOR_BYTES = 80 };
+
 /* One message being done. */
 struct doing {
     struct deliver *d;
@@ -22,7 +24,8 @@ struct doing {
 /* A registration as it is kept; texts live as long as rows. */
 struct kept {
     struct pg_rows *rows;
-    const char *device, *phone, *clinic_phone, *complaint, *history, *reason, *study;
+    const char *device, *name, *phone, *clinic_phone, *complaint, *history, *reason, *study;
+    const char *citizen_id, *sex, *birth;
     bool is_phone_verified, is_urgent, has_code;
     uint8_t code[PATIENT_CODE_BYTES];
 };
@@ -42,6 +45,7 @@ kept_get(const struct doing *w, const char *registration, struct kept *out, stru
         return err_set(err, ERR_NOT_FOUND, "no such registration");
     }
     k.device = pg_text(k.rows, 0, 0);
+    k.name = pg_text(k.rows, 0, 1);
     k.phone = pg_text(k.rows, 0, 2);
     k.is_phone_verified = pg_truth(k.rows, 0, 3);
     k.clinic_phone = pg_text(k.rows, 0, 4);
@@ -50,6 +54,9 @@ kept_get(const struct doing *w, const char *registration, struct kept *out, stru
     k.is_urgent = pg_truth(k.rows, 0, 7);
     k.reason = pg_text(k.rows, 0, 8);
     k.study = pg_text(k.rows, 0, 9);
+    k.citizen_id = pg_text(k.rows, 0, 11);
+    k.sex = pg_text(k.rows, 0, 12);
+    k.birth = pg_text(k.rows, 0, 13);
     k.has_code = pg_copy_bytes(k.rows, 0, 10, k.code, sizeof k.code);
     if (strcmp(k.device, w->sender->device) != 0) {
         pg_rows_free(&k.rows);
@@ -59,29 +66,41 @@ kept_get(const struct doing *w, const char *registration, struct kept *out, stru
     return 0;
 }
 
-/* What assign is to know of a registration as it stands. */
+static void
+actor_of(const struct doing *w, char out[ACTOR_BYTES])
+{
+    snprintf(out, ACTOR_BYTES, "desk:%s", w->sender->device);
+}
+
+/* What assign is to know of a registration as it stands. A person without a citizen number is known
+ * by the registration's. */
 static int
 put_order(const struct doing *w, const char *registration, struct err *err)
 {
-    char actor[80];
+    char actor[ACTOR_BYTES];
     struct kept k;
     int rc;
 
     if (kept_get(w, registration, &k, err) < 0)
         return -1;
-    snprintf(actor, sizeof actor, "desk:%s", w->sender->device);
-    rc = assign_order_put(w->conn,
-                          &(struct read_order){.tenant = w->sender->tenant,
-                                               .registration = registration,
-                                               .study = k.study,
-                                               .accession = registration,
-                                               .complaint = k.complaint,
-                                               .history = k.history,
-                                               .clinic_phone = k.clinic_phone,
-                                               .actor = actor,
-                                               .is_urgent = k.is_urgent,
-                                               .urgent_reason = k.reason},
-                          err);
+    actor_of(w, actor);
+    rc = assign_order_put(
+        w->conn,
+        &(struct read_order){.tenant = w->sender->tenant,
+                             .registration = registration,
+                             .study = k.study,
+                             .accession = registration,
+                             .patient_name = k.name,
+                             .patient_id = k.citizen_id[0] != '\0' ? k.citizen_id : registration,
+                             .sex = k.sex,
+                             .birth = k.birth,
+                             .complaint = k.complaint,
+                             .history = k.history,
+                             .clinic_phone = k.clinic_phone,
+                             .actor = actor,
+                             .is_urgent = k.is_urgent,
+                             .urgent_reason = k.reason},
+        err);
     pg_rows_free(&k.rows);
     return rc;
 }
@@ -181,14 +200,19 @@ do_registration(struct doing *w, struct err *err)
     return put_slip(w, err); /* the phone may have changed */
 }
 
+/* study "": none any more. */
 static int
 set_study(const struct doing *w, const char *registration, const char *study, struct err *err)
 {
+    const char *tenant = w->sender->tenant;
+    char actor[ACTOR_BYTES];
+
+    actor_of(w, actor);
     if (pg_run(w->conn, "clinic_registration_attach",
-               PG_ARGS(PG_TEXT(w->sender->tenant), PG_TEXT(registration), PG_TEXT(study),
-                       PG_INT(w->now_us)),
+               PG_ARGS(PG_TEXT(tenant), PG_TEXT(registration), PG_TEXT(study), PG_INT(w->now_us)),
                NULL, err) < 0 ||
-        put_order(w, registration, err) < 0)
+        assign_order_detach(w->conn, tenant, registration, actor, err) < 0 ||
+        (study[0] != '\0' && put_order(w, registration, err) < 0))
         return -1;
     return patient_slip_attach(w->conn, w->sender->tenant, registration, study, err);
 }
@@ -281,7 +305,7 @@ do_confirm(struct doing *w, struct err *err)
 {
     struct read_row *row = mem_new(sizeof *row);
     struct pg_rows *rows = NULL;
-    char actor[80], detail[160];
+    char actor[ACTOR_BYTES], detail[160];
     int rc = -1;
 
     if (assign_read_get(w->conn, w->up->read, row, err) < 0)
@@ -295,7 +319,7 @@ do_confirm(struct doing *w, struct err *err)
                        PG_TEXT(w->sender->device), PG_INT(w->up->at_us)),
                &rows, err) < 0)
         goto out;
-    snprintf(actor, sizeof actor, "desk:%s", w->sender->device);
+    actor_of(w, actor);
     snprintf(detail, sizeof detail, "{\"version\":%u,\"how\":\"confirmed\"}", w->up->version);
     rc = pg_touched(rows) == 0
              ? 0

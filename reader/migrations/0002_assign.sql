@@ -129,6 +129,10 @@ CREATE TABLE orders (
     registration text NOT NULL,
     study_uid text, -- told by the desk
     accession text NOT NULL,
+    patient_name text NOT NULL DEFAULT '', -- as registered
+    patient_id text NOT NULL DEFAULT '',
+    sex text NOT NULL DEFAULT '',
+    birth text NOT NULL DEFAULT '',
     complaint text NOT NULL,
     history text NOT NULL,
     clinic_phone text NOT NULL,
@@ -185,11 +189,15 @@ CREATE FUNCTION doctor_fits(r reads, login text, at_us bigint) RETURNS boolean L
         WHERE a.code = r.agreement AND a.version = r.agreement_version AND d.login = doctor_fits.login
           AND d.valid_from_us <= at_us AND at_us < d.valid_until_us AND r.modalities <@ d.modalities)$$;
 
--- A read as lists show it; the order of the columns is known to reader/assign/rows.c.
+-- A read as lists show it; the order of the columns is known to reader/assign/rows.c. What the images do not say about the
+-- patient stands as the clinic registered it.
 CREATE VIEW read_rows AS
 SELECT r.id, r.tenant, coalesce(c.name, r.tenant) AS clinic, r.study_uid, r.modality,
-    array_to_string(r.modalities, ' ') AS modalities, r.body_part, r.description, r.accession, r.patient_name, r.patient_id,
-    r.issuer, r.sex, r.age, r.birth, r.study_date, r.study_time, r.state, r.is_emergency,
+    array_to_string(r.modalities, ' ') AS modalities, r.body_part, r.description, r.accession,
+    coalesce(nullif(r.patient_name, ''), q.patient_name, '') AS patient_name,
+    coalesce(nullif(r.patient_id, ''), q.patient_id, '') AS patient_id,
+    r.issuer, coalesce(nullif(r.sex, ''), q.sex, '') AS sex, r.age, coalesce(nullif(r.birth, ''), q.birth, '') AS birth,
+    r.study_date, r.study_time, r.state, r.is_emergency,
     coalesce(r.assigned_to, '') AS assigned_to, coalesce(d.name, r.assigned_to, '') AS assigned_name, r.reason, r.reason_en,
     coalesce(r.claimed_by, '') AS claimed_by, coalesce(h.name, r.claimed_by, '') AS claimed_name, r.lease_until_us,
     coalesce(r.author, '') AS author, coalesce(r.reviewer, '') AS reviewer, r.closed_at_us, r.due_at_us,
