@@ -22,6 +22,8 @@
 
 struct archive;
 struct audit;
+struct compose;
+struct embedded;
 struct patient;
 struct pg;
 struct pg_conn;
@@ -41,10 +43,12 @@ struct patient_limits {
 
 struct patient_options {
     struct pg *pg;
-    struct archive *archive;  /* rendered images; NULL: none are shown */
-    struct audit *audit;      /* may be NULL (tests) */
-    const char *patient_url;  /* public base, "https://report.example"; named in messages */
-    const char *send_command; /* "" or NULL: files in outbox_dir */
+    struct archive *archive;      /* rendered images; NULL: none are shown */
+    struct audit *audit;          /* may be NULL (tests) */
+    struct compose *compose;      /* the PDF; NULL: none is shown (tests) */
+    const struct embedded *pages; /* the built pages; NULL: none (tests) */
+    const char *patient_url;      /* public base, "https://report.example"; named in messages */
+    const char *send_command;     /* "" or NULL: files in outbox_dir */
     const char *outbox_dir;
     struct patient_limits limits;
 };
@@ -58,13 +62,12 @@ void patient_close(struct patient **patient);
  * patient_phone_code(). Not calling it costs two seconds. */
 void patient_wake(struct patient *patient);
 
-/* Routes of the patient's listener below /api/v1; the table's user is the struct patient. */
-extern const struct http_route patient_routes[];
-extern const size_t patient_route_count;
-/* For the listener's authorise(): is this rp_patient cookie a session? Sets tenant, device (the
- * session's own name, no person's), rights 0 and csrf of the caller.
- * errors  ERR_DENIED no such session or over; ERR_RETRY database */
-int patient_authorise(struct patient *patient, const char *cookie, struct http_caller *caller,
+/* Routes of the patient's listener: "/", "/v/{token}" and what is below /api/v1. */
+struct http_table patient_table(struct patient *patient);
+/* For http_options.authorise with HTTP_PATIENT (user: struct patient *). Sets tenant, device (the
+ * registration's number) and csrf of the caller.
+ * errors  ERR_DENIED no such session, or it is over; ERR_RETRY database */
+int patient_authorise(void *patient, const char *cookie, struct http_caller *caller,
                       struct err *err) MUST_CHECK;
 
 /* ---- for the clinic's link routes, in their transaction ---- */
@@ -99,11 +102,10 @@ int patient_phone_check(struct pg_conn *conn, const char *tenant, const char *re
 /* ---- for the courier, in its transaction ---- */
 enum patient_news { PATIENT_READY, PATIENT_AMENDED, PATIENT_WITHDRAWN };
 /* Tell the patient of this study, once for each version: a slip with a verified phone makes a
- * message; none is fine (*out_is_due false; out may be NULL). */
+ * message; none, or one that was made before, is fine (*out_is_due false; out may be NULL). */
 int patient_notify(struct pg_conn *conn, const char *tenant, const char *study, unsigned version,
                    enum patient_news news, bool *out_is_due, struct err *err) MUST_CHECK;
-/* Who brought this study in, for the courier's event "patient notified": has a message about this
- * version left? */
+/* Has a message about this version (ready or amended) been handed over? */
 int patient_is_told(struct pg_conn *conn, const char *tenant, const char *study, unsigned version,
                     bool *out_is_told, struct err *err) MUST_CHECK;
 
