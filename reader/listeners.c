@@ -48,7 +48,7 @@ compose_staff(struct reader *r)
 static struct http_table
 patient_own(struct reader *r)
 {
-    return (struct http_table){patient_routes, patient_route_count, r->patient_door};
+    return patient_table(r->patient_door);
 }
 
 static struct http_table

@@ -104,6 +104,7 @@ start_patient_door(struct reader *r, struct err *err)
     struct patient_options o = {.pg = r->pg,
                                 .archive = r->archive,
                                 .audit = r->audit,
+                                .compose = r->compose,
                                 .patient_url = r->patient_url,
                                 .send_command = r->config.send_command,
                                 .outbox_dir = r->outbox_dir};

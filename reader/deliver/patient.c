@@ -1,31 +1,16 @@
-/* patient.c - the patient's door as a whole: start, stop, routes, pages, sessions. */
+/* patient.c - the patient's door as a whole: start, stop, routes, sessions. */
 #include "reader/deliver/patient_own.h"
 
 #include "proto/base/clock.h"
-#include "proto/base/embed.h"
 #include "proto/base/text.h"
 #include "reader/deliver/send.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE "reader/web/dist/patient.html"
-
 const struct log_ctx patient_log = {.stage = "reader/deliver"};
 
-static int handle_page(struct http_request *req, struct http_response *res, struct err *err);
-
 static const struct http_route routes[] = {
-    {.method = "GET",
-     .pattern = "/",
-     .callers = HTTP_ANYONE,
-     .handle = handle_page,
-     .flags = HTTP_PAGE | HTTP_QUIET},
-    {.method = "GET",
-     .pattern = "/v/{token}",
-     .callers = HTTP_ANYONE,
-     .handle = handle_page,
-     .flags = HTTP_PAGE | HTTP_QUIET},
     {.method = "POST",
      .pattern = "/api/v1/open",
      .callers = HTTP_ANYONE,
@@ -174,20 +159,4 @@ patient_session_find(struct pg_conn *conn, const char *cookie, struct patient_se
     }
     pg_rows_free(&rows);
     return rc == 0 ? 0 : err_set(err, ERR_DENIED, "no such session, or it is over");
-}
-
-/* One page for both addresses: it finds its way itself. */
-static int
-handle_page(struct http_request *req, struct http_response *res, struct err *err)
-{
-    struct patient *p = http_user(req);
-
-    for (const struct embedded *e = p->o.pages; e != NULL && e->path != NULL; e++)
-        if (strcmp(e->path, PAGE) == 0) {
-            http_answer_bytes(res, 200, "text/html; charset=utf-8", e->begin,
-                              (size_t)(e->end - e->begin));
-            http_answer_header(res, "Referrer-Policy", "no-referrer");
-            return 0;
-        }
-    return err_set(err, ERR_NOT_FOUND, "the pages were not built");
 }

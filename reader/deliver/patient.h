@@ -23,7 +23,6 @@
 struct archive;
 struct audit;
 struct compose;
-struct embedded;
 struct patient;
 struct pg;
 struct pg_conn;
@@ -43,12 +42,11 @@ struct patient_limits {
 
 struct patient_options {
     struct pg *pg;
-    struct archive *archive;      /* rendered images; NULL: none are shown */
-    struct audit *audit;          /* may be NULL (tests) */
-    struct compose *compose;      /* the PDF; NULL: none is shown (tests) */
-    const struct embedded *pages; /* the built pages; NULL: none (tests) */
-    const char *patient_url;      /* public base, "https://report.example"; named in messages */
-    const char *send_command;     /* "" or NULL: files in outbox_dir */
+    struct archive *archive;  /* rendered images; NULL: none are shown */
+    struct audit *audit;      /* may be NULL (tests) */
+    struct compose *compose;  /* the PDF; NULL: none is shown (tests) */
+    const char *patient_url;  /* public base, "https://report.example"; named in messages */
+    const char *send_command; /* "" or NULL: files in outbox_dir */
     const char *outbox_dir;
     struct patient_limits limits;
 };
@@ -62,7 +60,7 @@ void patient_close(struct patient **patient);
  * patient_phone_code(). Not calling it costs two seconds. */
 void patient_wake(struct patient *patient);
 
-/* Routes of the patient's listener: "/", "/v/{token}" and what is below /api/v1. */
+/* Routes of the patient's listener below /api/v1; its pages are door's. */
 struct http_table patient_table(struct patient *patient);
 /* For http_options.authorise with HTTP_PATIENT (user: struct patient *). Sets tenant, device (the
  * registration's number) and csrf of the caller.

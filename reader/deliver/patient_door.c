@@ -52,11 +52,10 @@ patient_handle_open(struct http_request *req, struct http_response *res, struct 
 {
     static const char *const keys[] = {"code"};
     struct patient *p = http_user(req);
-    char challenge[CHALLENGE_TEXT], address[PATIENT_ADDRESS], text[SLIP_TEXT_BYTES] = "", body[80];
-    uint8_t random[16], code[DIGEST_BYTES], nobody[DIGEST_BYTES];
+    char challenge[CHALLENGE_TEXT], address[PATIENT_ADDRESS], text[SLIP_TEXT_BYTES], body[80];
+    uint8_t random[16], code[DIGEST_BYTES];
     struct err ignored;
     char *typed;
-    bool is_code;
 
     if (body_text(req, keys, &typed, 1, err) < 0)
         return -1;
@@ -64,12 +63,12 @@ patient_handle_open(struct http_request *req, struct http_response *res, struct 
     random_bytes(random, sizeof random);
     hex_encode(random, sizeof random, challenge);
     /* What is no code at all goes the same way, as a code that nobody has. */
-    is_code = strlen(typed) < SLIP_TYPED_BYTES && slip_read(typed, text, &ignored) == 0;
-    digest_bytes(typed, strlen(typed), nobody);
-    slip_digest(text, code);
+    digest_bytes(typed, strlen(typed), code);
+    if (strlen(typed) < SLIP_TYPED_BYTES && slip_read(typed, text, &ignored) == 0)
+        slip_digest(text, code);
     secret_wipe(typed, strlen(typed));
     free(typed);
-    if (put_challenge(p, challenge, is_code ? code : nobody, address, err) < 0)
+    if (put_challenge(p, challenge, code, address, err) < 0)
         return err_context(err, "open");
     patient_wake(p);
     (void)snprintf(body, sizeof body, "{\"challenge\":\"%s\"}", challenge);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -37,12 +38,17 @@ send_text(const char *command, const char *outbox_dir, const struct send_message
 int
 send_check(const char *command, const char *outbox_dir, struct err *err)
 {
+    char tmp[PATH_MAX];
+
     if (command != NULL && command[0] != '\0')
         return access(command, X_OK) == 0 ? 0
                                           : err_sys(err, ERR_REJECT, "send_command cannot be run");
     if (outbox_dir == NULL || outbox_dir[0] == '\0')
         return err_set(err, ERR_REJECT, "neither send_command nor outbox_dir");
-    return durable_mkdir(outbox_dir, err) < 0 ? err_context(err, "outbox_dir") : 0;
+    (void)snprintf(tmp, sizeof tmp, "%s/tmp", outbox_dir);
+    if (durable_mkdir(outbox_dir, err) < 0 || durable_mkdir(tmp, err) < 0)
+        return err_context(err, "outbox_dir");
+    return 0;
 }
 
 static int
