@@ -1,6 +1,7 @@
-# site.sh - a whole small Radpost in one folder D: PostgreSQL, storage, a gateway. Sourced by quickstart and by the
+# site.sh - a whole small Radpost in one folder D: PostgreSQL, storage, a gateway, the reader. Sourced by quickstart and by the
 # scenario tests; every function takes its site from $D, the programs from $BIN and its ports from $PORT_*.
 # All listeners are on 127.0.0.1; everything made is under D.
+. "$(dirname "${BASH_SOURCE[0]}")/site_reader.sh"
 
 site_say() { printf '%s\n' "$*"; }
 site_die() { printf '%s\n' "$*" >&2; exit 1; }
@@ -21,14 +22,15 @@ site_ports() { # [BASE]: ports are kept in D/ports, so that a second start finds
     if [ ! -f "$D/ports" ] || [ -n "${1:-}" ]; then
         local list
         if [ -n "${1:-}" ]; then
-            list=$(seq "$1" $(($1 + 4)))
+            list=$(seq "$1" $(($1 + 7)))
         else
-            list=$(site_free_ports 5)
+            list=$(site_free_ports 8)
         fi
         # shellcheck disable=SC2086
         set -- $list
         printf 'PORT_GATEWAY_DICOM=%s\nPORT_DESK=%s\nPORT_LINK=%s\nPORT_DICOMWEB=%s\nPORT_STORAGE_DICOM=%s\n' \
             "$1" "$2" "$3" "$4" "$5" >"$D/ports"
+        printf 'PORT_READER=%s\nPORT_PATIENT=%s\nPORT_READER_LINK=%s\n' "$6" "$7" "$8" >>"$D/ports"
     fi
     . "$D/ports"
 }
@@ -82,11 +84,12 @@ CONF
     (cd / && site_as_pg "$bin/pg_ctl" -D "$D/pg/data" -l "$D/pg/log" -w -t 60 start) >"$D/log/pg_ctl.log" 2>&1 ||
         { tail -5 "$D/log/pg_ctl.log" "$D/pg/log" >&2; site_die "PostgreSQL does not start"; }
     if [ ! -f "$D/pg/made" ]; then
-        (cd / && site_as_pg psql -qX -h "$socket" -U radpost -d postgres -c 'CREATE DATABASE radpost') ||
+        (cd / && site_as_pg psql -qX -h "$socket" -U radpost -d postgres -c 'CREATE DATABASE radpost' -c 'CREATE DATABASE radpost_reader') ||
             site_die "PostgreSQL: no database"
         site_as_pg touch "$D/pg/made"
     fi
     PG_CONNINFO="host=$socket user=radpost dbname=radpost"
+    PG_READER_CONNINFO="host=$socket user=radpost dbname=radpost_reader"
 }
 
 site_pg_stop() { # [immediate]
@@ -151,6 +154,7 @@ dicom_address = 127.0.0.1
 dicom_port = $PORT_STORAGE_DICOM
 dicom_ae = $SITE_STORAGE_AET
 quiet = ${SITE_QUIET:-3s}
+reader_url = https://127.0.0.1:$PORT_READER_LINK
 CONF
 }
 
@@ -185,6 +189,7 @@ site_up() {
         (umask 077 && site_admin token new --org "$SITE_TENANT" --rights query,retrieve,store,preview --note quickstart >"$D/token.new")
         mv "$D/token.new" "$D/token"
     fi
+    site_reader_up
     printf '# AE title   address   name\n%s 127.0.0.1 演示 CT\n' "$SITE_MODALITY_AET" >"$D/gateway/devices.conf"
     if [ ! -f "$D/gateway/enrolled" ]; then
         code=$(site_admin enrol new --org "$SITE_TENANT" --kind gateway --name gateway-1 | tail -1)
@@ -216,6 +221,7 @@ site_add_peer() { # AET PORT: store, query, retrieve, and be a destination
 
 site_down() {
     site_stop gateway
+    site_stop reader
     site_stop storage
     site_pg_stop
     [ ! -s "$D/pg-socket" ] || case $(cat "$D/pg-socket") in /tmp/radpost-pg-*) rm -rf "$(cat "$D/pg-socket")" "$D/pg-socket" ;; esac
@@ -235,6 +241,7 @@ RADPOST_DICOMWEB_URL=http://127.0.0.1:$PORT_DICOMWEB/dicomweb
 RADPOST_DICOMWEB_TOKEN=$(cat "$D/token")
 RADPOST_CA_FILE=$D/gateway/link/ca.pem
 ENV
+        site_reader_addresses >>"$D/addresses.env"
     )
 }
 
@@ -243,6 +250,9 @@ site_print_addresses() {
 
   the clinic's desk    http://127.0.0.1:$PORT_DESK/
   send images to       $SITE_GATEWAY_AET at 127.0.0.1:$PORT_GATEWAY_DICOM, calling as $SITE_MODALITY_AET
+  the readers' pages   http://127.0.0.1:$PORT_READER/
+$(site_print_accounts)
+  the patient's page   http://127.0.0.1:$PORT_PATIENT/   (one-time codes arrive as files in $D/outbox)
   the archive          DICOM $SITE_STORAGE_AET at 127.0.0.1:$PORT_STORAGE_DICOM; DICOMweb http://127.0.0.1:$PORT_DICOMWEB/dicomweb
   token and the rest   $D/addresses.env
 TEXT
@@ -309,10 +319,12 @@ site_walk() { # FOLDER or "": the demo study; sends it with DCMTK's dcmsend and 
     studies=$(find "$folder" -type f ! -name DICOMDIR -exec dcmdump -q -Un +P 0020,000d {} + 2>/dev/null |
         sed -n 's/^(0020,000d) UI \[\([0-9.]*\).*/\1/p' | sort -u)
     [ -n "$studies" ] || { site_say "no DICOM files in $folder"; return 1; }
+    site_register || { site_say "the desk does not register a patient"; return 1; }
     dcmsend -q --scan-directories --recurse --no-halt --decompress-never -aet "$SITE_MODALITY_AET" \
         -aec "$SITE_GATEWAY_AET" 127.0.0.1 "$PORT_GATEWAY_DICOM" "$folder" >"$D/log/dcmsend.log" 2>&1 ||
         { tail -5 "$D/log/dcmsend.log" >&2; site_say "the sender was not satisfied"; return 1; }
     # shellcheck disable=SC2086
     "$BIN/radpost" watch --desk "http://127.0.0.1:$PORT_DESK" --timeout 300 $studies || return 1
-    site_compare "$folder"
+    site_compare "$folder" || return 1
+    site_read_walk "${studies%%$'\n'*}"
 }
