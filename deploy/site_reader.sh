@@ -80,6 +80,7 @@ site_reader_up() {
     site_demo_passwords
     site_demo_load
     if [ ! -f "$D/reader/enrolled" ]; then
+        site_admin org add --code "$SITE_COUNTY" --name "Demo county hospital 演示县医院"
         code=$(site_admin enrol new --org "$SITE_COUNTY" --kind reader --name reader-1 --names 127.0.0.1,localhost | tail -1)
         "$BIN/radpost-reader" --config "$D/reader/reader.conf" enrol "https://127.0.0.1:$PORT_LINK" "$code" \
             >"$D/log/enrol-reader.log" 2>&1 || { tail -3 "$D/log/enrol-reader.log" >&2; site_die "the reader could not be enrolled"; }
