@@ -317,7 +317,7 @@ site_walk() { # FOLDER or "": the demo study; sends it with DCMTK's dcmsend and 
         "$BIN/radpost-demo-study" "$folder" >"$D/log/demo-study.log" 2>&1 || { tail -3 "$D/log/demo-study.log" >&2; return 1; }
     fi
     studies=$(find "$folder" -type f ! -name DICOMDIR -exec dcmdump -q -Un +P 0020,000d {} + 2>/dev/null |
-        sed -n 's/^(0020,000d) UI \[\([0-9.]*\).*/\1/p' | sort -u)
+        sed -n 's/^(0020,000d) UI \[\([0-9.]*\).*/\1/p' | sort | uniq -c | sort -rn | awk '{ print $2 }') # the largest first: it is read
     [ -n "$studies" ] || { site_say "no DICOM files in $folder"; return 1; }
     site_register || { site_say "the desk does not register a patient"; return 1; }
     dcmsend -q --scan-directories --recurse --no-halt --decompress-never -aet "$SITE_MODALITY_AET" \

@@ -134,16 +134,22 @@ site_api() { # LOGIN METHOD PATH [JSON] > answer; 1 and the answer on stderr whe
     [ -z "${4:-}" ] || body=(--data "$4" -H 'Content-Type: application/json')
     status=$(curl -sS -o "$D/api/answer" -w '%{http_code}' -X "$2" -b "$D/api/$1.cookie" \
         -H "X-Radpost-CSRF: $(jq -r .csrf "$D/api/$1.json")" "${body[@]}" "http://127.0.0.1:$PORT_READER/api/v1/$3")
-    case $status in
-    2*) cat "$D/api/answer" ;;
-    *) printf '%s %s: %s %s\n' "$2" "$3" "$status" "$(cat "$D/api/answer")" >&2; return 1 ;;
-    esac
+    site_answer "$status" "$D/api/answer" "$2 $3"
 }
 
-site_desk() { # METHOD PATH [JSON] > answer of the clinic's desk
-    local body=()
+site_desk() { # METHOD PATH [JSON] > answer of the clinic's desk; 1 and the answer on stderr when it is a refusal
+    local body=() status
+    mkdir -p "$D/api"
     [ -z "${3:-}" ] || body=(--data "$3" -H 'Content-Type: application/json')
-    curl -sS -f -X "$1" -H 'X-Radpost-Desk: 1' "${body[@]}" "http://127.0.0.1:$PORT_DESK/desk/v1/$2"
+    status=$(curl -sS -o "$D/api/desk" -w '%{http_code}' -X "$1" -H 'X-Radpost-Desk: 1' "${body[@]}" "http://127.0.0.1:$PORT_DESK/desk/v1/$2")
+    site_answer "$status" "$D/api/desk" "$1 $2"
+}
+
+site_answer() { # STATUS FILE WORDS
+    case $1 in
+    2*) [ "$1" = 204 ] || cat "$2" ;;
+    *) printf '%s: %s %s\n' "$3" "$1" "$(cat "$2")" >&2; return 1 ;;
+    esac
 }
 
 site_until() { # SECONDS COMMAND...: until it succeeds
@@ -155,9 +161,11 @@ site_until() { # SECONDS COMMAND...: until it succeeds
     done
 }
 
+site_outbox_last() { (cd "$D/outbox" && ls -- *.txt 2>/dev/null) | tail -1; }
+
 site_outbox_find() { # PATTERN [AFTER-FILE] > the newest message to the demo patient's phone that matches
     local file
-    for file in $(ls -r "$D/outbox" 2>/dev/null); do
+    for file in $(cd "$D/outbox" && ls -r -- *.txt 2>/dev/null); do
         [ -z "${2:-}" ] || [[ $file > $2 ]] || break
         if jq -e --arg p "$1" '.text | test($p)' "$D/outbox/$file" >/dev/null 2>&1; then
             jq -r .text "$D/outbox/$file"
@@ -170,10 +178,10 @@ site_outbox_find() { # PATTERN [AFTER-FILE] > the newest message to the demo pat
 # At the desk, before the exposure: who comes, a phone that is theirs, the slip.
 site_register() {
     local row before
-    row=$(site_desk POST registrations '{"name":"演示病人","citizen_id":"11010519491231002X","sex":"F","birth":"1949-12-31",
+    row=$(site_desk POST registrations '{"name":"演示病人","citizen_id":"11010519491231002X","sex":"F","birth":"19491231",
         "phone":"13800000000","history":"高血压十年","complaint":"头痛三天","urgent":false,"modality":"CT"}') || return 1
     SITE_REGISTRATION=$(jq -r .registration <<<"$row")
-    before=$(ls "$D/outbox" 2>/dev/null | tail -1)
+    before=$(site_outbox_last)
     site_desk POST "registrations/$SITE_REGISTRATION/phone-code" '{}' >/dev/null || return 1
     site_until 20 site_outbox_find '[0-9]{6}' "$before" || { site_say "no code came to the patient's phone"; return 1; }
     site_desk POST "registrations/$SITE_REGISTRATION/phone-check" \
@@ -198,7 +206,7 @@ site_shown() { # READ STUDY LOGIN: what the reading page says when every image w
 site_report_base() { site_api "$2" GET "reads/$1/report" | jq -r .base; }
 
 site_desk_has_report() { # READ > version
-    site_desk GET reports | jq -e --argjson r "$1" '[.reports[] | select(.read == $r and .state == "signed")] | length > 0'
+    site_desk GET reports | jq -e --argjson r "$1" '[.reports[] | select(.read == $r and .standing == "valid" and .is_here)] | length > 0'
 }
 
 # From assigned to fetched: two people write and sign through the API, the desk gets it, the patient reads it.
@@ -219,7 +227,7 @@ site_read_walk() { # STUDY
     site_api reviewer POST "reads/$read/claim" '{}' >/dev/null && site_shown "$read" "$study" reviewer || return 1
     site_api reviewer POST "reads/$read/review" "{\"base\":$(site_report_base "$read" reviewer),\"accept\":true}" >/dev/null || return 1
     site_say "reviewed"
-    before=$(ls "$D/outbox" | tail -1)
+    before=$(site_outbox_last)
     site_api reviewer POST "reads/$read/sign" "{\"base\":$(site_report_base "$read" reviewer)}" >/dev/null || return 1
     site_say "signed"
     site_until 30 site_desk_has_report "$read" || { site_say "the report is not at the desk"; return 1; }
@@ -238,7 +246,7 @@ site_read_is() { # READ LOGIN STATE...
 # The slip's code, the code that comes to the phone, the report.
 site_patient_reads() {
     local url=http://127.0.0.1:$PORT_PATIENT/api/v1 challenge before
-    before=$(ls "$D/outbox" | tail -1)
+    before=$(site_outbox_last)
     challenge=$(jq -nc --arg c "$(cat "$D/patient-code")" '{code: $c}' |
         curl -sS -f -H 'Content-Type: application/json' --data @- "$url/open" | jq -r .challenge) || return 1
     site_until 20 site_outbox_find '[0-9]{6}' "$before" || { site_say "no one-time code came"; return 1; }
