@@ -78,6 +78,14 @@ act_look(struct compose *c, const struct http_caller *caller, int64_t read, stru
 }
 
 int
+act_seen(struct act *a, const char *what, struct err *err)
+{
+    bool is_new;
+
+    return people_look_put(a->conn, &a->person, a->row->tenant, a->row->study, what, &is_new, err);
+}
+
+int
 act_commit(struct act *a, struct err *err)
 {
     if (pg_commit(a->conn, err) < 0)

@@ -128,6 +128,9 @@ int act_begin(struct compose *c, const struct http_caller *caller, int64_t read,
 /* The same to look only: nothing is made or locked. */
 int act_look(struct compose *c, const struct http_caller *caller, int64_t read, struct act *out,
              struct err *err) MUST_CHECK;
+/* Keep that the person looks at it now ("report", "pdf", "zip"), before anything is shown: its
+ * patient may ask who did. */
+int act_seen(struct act *a, const char *what, struct err *err) MUST_CHECK;
 /* Commit and tell. */
 int act_commit(struct act *a, struct err *err) MUST_CHECK;
 void act_end(struct act *a);

@@ -351,7 +351,7 @@ what_replaces_and_withdraws_is_told_in_order(void **state)
     assert_int_equal(report_amend(&w, "doc1", read, "左右写反"), 0);
     assert_int_equal(report_shown(&w, "doc1", read, true), 0);
     assert_int_equal(report_draft(&w, "doc1", read, report_base(&w, read), "右肺结节", "随访"), 0);
-    assert_int_equal(report_write(&w, "doc1", read), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), 0);
     assert_int_equal(report_claim(&w, "rev1", read), 0);
     assert_int_equal(report_shown(&w, "rev1", read, true), 0);
     assert_int_equal(report_review(&w, "rev1", read, true, NULL), 0);
