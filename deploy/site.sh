@@ -130,7 +130,8 @@ site_stop() { # NAME [SIGNAL]
     kill "-${2:-TERM}" "$pid" 2>/dev/null || true
     for _ in $(seq 300); do
         kill -0 "$pid" 2>/dev/null || break
-        [ "$(awk '{ print $3 }' "/proc/$pid/stat" 2>/dev/null)" = Z ] && break
+        # not reaped yet, and no thread left that could hold a file or a lock
+        [ "$(awk '{ print $3 }' "/proc/$pid/stat" 2>/dev/null)" = Z ] && [ "$(ls "/proc/$pid/task" | wc -l)" = 1 ] && break
         read -r -t 0.05 <> <(:) || true
     done
     rm -f "$D/$1.pid"

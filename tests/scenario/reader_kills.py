@@ -1,8 +1,7 @@
 #!/usr/bin/python3
-"""reader_kills.py STUDIES PIDFILE - write, review and sign every study while the reader is killed ten times."""
+"""reader_kills.py STUDIES - write, review and sign every study while the reader is killed ten times."""
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -17,18 +16,16 @@ KILLS = 10
 class Killer(threading.Thread):
     """Ten SIGKILLs, each followed by a start, at moments drawn from a seed that is printed."""
 
-    def __init__(self, pidfile, seed):
+    def __init__(self, seed):
         super().__init__(daemon=True)
-        self.pidfile, self.dice, self.kills = pidfile, random.Random(seed), 0
+        self.dice, self.kills = random.Random(seed), 0
         self.gone = threading.Event()
 
     def run(self):
         while self.kills < KILLS:
             time.sleep(self.dice.uniform(0.2, 2.0))  # the moment of the fault, not a wait for something
-            with open(self.pidfile, encoding="ascii") as f:
-                os.kill(int(f.read()), signal.SIGKILL)
+            subprocess.run(["bash", "-c", os.environ["RADPOST_KILL_AND_START"]], check=True)
             self.kills += 1
-            subprocess.run(["bash", "-c", os.environ["RADPOST_RESTART"]], check=True)
         self.gone.set()
 
 
@@ -103,7 +100,7 @@ def main():
     seed = int(os.environ.get("RADPOST_SEED", random.randrange(1 << 30)))
     print(f"  seed {seed}")
     doctor, reviewer = api.staff("DOCTOR"), api.staff("REVIEWER")
-    killer = Killer(sys.argv[2], seed)
+    killer = Killer(seed)
     killer.start()
     end = time.monotonic() + 240
     while not all(s.signed for s in studies) or not killer.gone.is_set():
@@ -111,7 +108,7 @@ def main():
         for study in studies:
             if not study.signed:
                 study.step(doctor, reviewer)
-    items = doctor.must("GET", "/api/v1/worklist?state=all")["items"]
+    items = doctor.must("GET", "/api/v1/worklist")["items"]
     for study in studies:
         mine = [i for i in items if i["study"] == study.uid]
         assert len(mine) == 1, f"{len(mine)} reads of one study"
