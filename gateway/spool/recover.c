@@ -230,7 +230,25 @@ take_coded(struct spool *sp, uint64_t number, const struct segment_record *s)
         e->is_coded_seen = true;
 }
 
-/* Give back what was reserved and never filled. What is left of a torn end stays. */
+/* Is the block where the next record would begin as it was reserved? */
+static bool
+is_blank(int fd, uint64_t at, uint64_t size)
+{
+    uint8_t block[SEGMENT_BLOCK];
+    size_t n = size - at < sizeof block ? (size_t)(size - at) : sizeof block;
+    struct err ignored; /* a block that cannot be read is not known to be blank */
+
+    if (durable_read_at(fd, block, n, at, &ignored) < 0)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (block[i] != 0)
+            return false;
+    return true;
+}
+
+/* Give back what was reserved and never filled. What is left of a torn end stays, and so does all
+ * behind a block that holds something: the last record, synced, looks just like it when its header
+ * cannot be read (invariant 9). */
 static void
 trim(struct spool *sp, int fd, uint64_t number, const struct segment_walk *walk)
 {
@@ -239,6 +257,10 @@ trim(struct spool *sp, int fd, uint64_t number, const struct segment_walk *walk)
     if (sp->options.is_read_only || walk->damaged > 0 || walk->header.is_own || walk->is_closed ||
         size <= (off_t)walk->seen_end)
         return;
+    if (!is_blank(fd, walk->seen_end, (uint64_t)size)) {
+        LOG(&sp->log, SPOOL_TAIL_KEPT, F_NUMBER("segment", number));
+        return;
+    }
     if (ftruncate(fd, (off_t)walk->seen_end) < 0)
         LOG(&sp->log, SPOOL_NOT_REMOVED, F_NUMBER("segment", number));
 }
