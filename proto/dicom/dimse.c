@@ -287,9 +287,9 @@ dimse_connect(const struct dimse_connect_options *options, const struct dimse_pr
 
     CHECK(proposal_count > 0 && proposal_count <= DIMSE_CONTEXTS);
     for (size_t i = 0; i < proposal_count; i++)
-        asked[i] = (struct upper_proposal){(uint8_t)(2 * i + 1), proposals[i].abstract_syntax,
-                                           proposals[i].transfer_syntaxes,
-                                           proposals[i].transfer_syntax_count};
+        asked[i] = (struct upper_proposal){
+            (uint8_t)(2 * i + 1), proposals[i].abstract_syntax, proposals[i].transfer_syntaxes,
+            proposals[i].transfer_syntax_count, proposals[i].we_are_scp};
     assoc->number = dimse_next_number();
     assoc->deadlines = dimse_deadlines_or_limits(&options->deadlines);
     limits = dimse_upper_limits(&assoc->deadlines);
@@ -303,7 +303,7 @@ dimse_connect(const struct dimse_connect_options *options, const struct dimse_pr
     for (size_t i = 0; i < n; i++) {
         struct dimse_context *c = &assoc->contexts[assoc->context_count++];
         c->id = agreed[i].context;
-        c->peer_is_scp = true;
+        c->peer_is_scp = !proposals[(c->id - 1) / 2].we_are_scp;
         text_copy(c->abstract_syntax, sizeof c->abstract_syntax,
                   proposals[(c->id - 1) / 2].abstract_syntax);
         text_copy(c->transfer_syntax, sizeof c->transfer_syntax, agreed[i].transfer_syntax);

@@ -125,6 +125,7 @@ struct dimse_proposal {
     const char *abstract_syntax;
     const char *const *transfer_syntaxes;
     size_t transfer_syntax_count;
+    bool we_are_scp; /* ask for the server's role (C-STORE to us, who ask by C-GET) */
 };
 
 struct dimse_connect_options {

@@ -313,12 +313,12 @@ make_offer(const struct retrieval *r, struct offer *offer)
         if (!is_plain && !is_offered(offer, m->sop_class, m->transfer_syntax)) {
             offer->stored[offer->n] = m->transfer_syntax;
             offer->proposals[offer->n] =
-                (struct dimse_proposal){m->sop_class, &offer->stored[offer->n], 1};
+                (struct dimse_proposal){m->sop_class, &offer->stored[offer->n], 1, false};
             offer->n++;
         }
         if (!is_offered(offer, m->sop_class, NULL)) {
             offer->stored[offer->n] = NULL;
-            offer->proposals[offer->n++] = (struct dimse_proposal){m->sop_class, plain, 2};
+            offer->proposals[offer->n++] = (struct dimse_proposal){m->sop_class, plain, 2, false};
         }
     }
 }

@@ -236,8 +236,9 @@ make_params(const char *host, uint16_t port, const char *calling, const char *ca
         std::vector<const char *> syntaxes(proposals[i].transfer_syntaxes,
                                            proposals[i].transfer_syntaxes +
                                                proposals[i].transfer_syntax_count);
-        (void)ASC_addPresentationContext(params, proposals[i].context, proposals[i].abstract_syntax,
-                                         syntaxes.data(), (int)syntaxes.size());
+        (void)ASC_addPresentationContext(
+            params, proposals[i].context, proposals[i].abstract_syntax, syntaxes.data(),
+            (int)syntaxes.size(), proposals[i].we_are_scp ? ASC_SC_ROLE_SCP : ASC_SC_ROLE_DEFAULT);
     }
     return params;
 }
@@ -293,6 +294,8 @@ upper_request(const char *host, uint16_t port, const char *calling, const char *
         for (size_t i = 0; i < count; i++) {
             if (ASC_findAcceptedPresentationContext(params, proposals[i].context, &pc).bad())
                 continue;
+            if (proposals[i].we_are_scp && pc.acceptedRole != ASC_SC_ROLE_SCP)
+                continue; /* a role that was not confirmed is the default one */
             out_agreed[agreed].context = proposals[i].context;
             OFStandard::strlcpy(out_agreed[agreed].transfer_syntax, pc.acceptedTransferSyntax, 65);
             agreed++;

@@ -65,6 +65,7 @@ struct upper_proposal {
     const char *abstract_syntax;
     const char *const *transfer_syntaxes;
     size_t transfer_syntax_count;
+    bool we_are_scp;
 };
 
 struct upper_agreed {

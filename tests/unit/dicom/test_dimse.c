@@ -40,9 +40,9 @@ static int
 connect_ours(const char *calling, const char *called, struct dimse_assoc **out, struct err *err)
 {
     static const char *const plain[] = {DCM_UID_EXPLICIT_LE, DCM_UID_IMPLICIT_LE};
-    struct dimse_proposal proposals[] = {{DCM_UID_VERIFICATION, plain, 2},
-                                         {DCM_UID_CT_IMAGE, plain, 2},
-                                         {"1.2.840.10008.1.20.1", plain, 2}};
+    struct dimse_proposal proposals[] = {{DCM_UID_VERIFICATION, plain, 2, false},
+                                         {DCM_UID_CT_IMAGE, plain, 2, false},
+                                         {"1.2.840.10008.1.20.1", plain, 2, false}};
     struct dimse_connect_options options = {.host = "127.0.0.1",
                                             .port = dimse_listener_port(dimse_receiver.listener),
                                             .calling = calling,
@@ -284,7 +284,7 @@ static void
 nobody_listening_is_worth_a_retry(void **state)
 {
     static const char *const plain[] = {DCM_UID_IMPLICIT_LE};
-    struct dimse_proposal proposal = {DCM_UID_VERIFICATION, plain, 1};
+    struct dimse_proposal proposal = {DCM_UID_VERIFICATION, plain, 1, false};
     struct dimse_connect_options options = {
         .host = "127.0.0.1", .port = 9, .calling = "A", .called = "B"};
     struct dimse_assoc *assoc = NULL;

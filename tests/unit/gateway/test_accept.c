@@ -101,10 +101,10 @@ static int
 connect_as(const char *calling, const char *called, struct dimse_assoc **out, struct err *err)
 {
     static const char *const plain[] = {DCM_UID_EXPLICIT_LE};
-    struct dimse_proposal proposals[] = {{DCM_UID_CT_IMAGE, plain, 1},
-                                         {DCM_UID_VERIFICATION, plain, 1},
-                                         {"1.2.840.113619.4.30", plain, 1},
-                                         {DCM_UID_STUDY_ROOT_FIND, plain, 1}};
+    struct dimse_proposal proposals[] = {{DCM_UID_CT_IMAGE, plain, 1, false},
+                                         {DCM_UID_VERIFICATION, plain, 1, false},
+                                         {"1.2.840.113619.4.30", plain, 1, false},
+                                         {DCM_UID_STUDY_ROOT_FIND, plain, 1, false}};
     struct dimse_connect_options options = {
         .host = "127.0.0.1", .port = accept_port(door), .calling = calling, .called = called};
 

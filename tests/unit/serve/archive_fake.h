@@ -362,10 +362,10 @@ static int
 connect_as(const char *calling, bool with_store, struct dimse_assoc **out, struct err *err)
 {
     static const char *const plain[] = {DCM_UID_EXPLICIT_LE};
-    struct dimse_proposal proposals[] = {{DCM_UID_STUDY_ROOT_FIND, plain, 1},
-                                         {DCM_UID_STUDY_ROOT_MOVE, plain, 1},
-                                         {DCM_UID_STUDY_ROOT_GET, plain, 1},
-                                         {DCM_UID_CT_IMAGE, plain, 1}};
+    struct dimse_proposal proposals[] = {{DCM_UID_STUDY_ROOT_FIND, plain, 1, false},
+                                         {DCM_UID_STUDY_ROOT_MOVE, plain, 1, false},
+                                         {DCM_UID_STUDY_ROOT_GET, plain, 1, false},
+                                         {DCM_UID_CT_IMAGE, plain, 1, false}};
     struct dimse_connect_options options = {.host = "127.0.0.1",
                                             .port = dimse_serve_port(archive),
                                             .calling = calling,
