@@ -146,7 +146,9 @@ write_may(struct jsonw *w, const struct act *a, unsigned rights, bool may_write,
     const enum read_state s = a->row->state;
     const bool is_free =
         a->row->claimed_by[0] == '\0' || strcmp(a->row->claimed_by, a->person.login) == 0;
-    const bool is_drafting = s == READ_CLAIMED || s == READ_DRAFTED;
+    const bool is_mine = strcmp(a->row->claimed_by, a->person.login) == 0;
+    const bool is_drafting = (s == READ_CLAIMED && is_mine) ||
+                             (s == READ_DRAFTED && (is_mine || (is_free && act_wrote(a))));
     const bool is_out =
         s == READ_SIGNED || s == READ_AMENDED || s == READ_WITHDRAWN || s == READ_PRELIMINARY;
     const bool is_second = may_review && is_free && !act_wrote(a);

@@ -17,6 +17,8 @@ int (*compose_fetch_manifest)(struct archive *, const char *, const char *, uint
 int (*compose_fetch_standing)(struct archive *, const char *, const char *,
                               struct archive_standing *, struct err *) = archive_standing_get;
 
+static const int64_t ARRIVING_US = 10LL * 60 * 1000000;
+
 /* What a signature is made of. */
 struct signing {
     struct act *act;
@@ -30,6 +32,14 @@ struct signing {
 };
 
 /* ---- what must be so ---- */
+
+/* More images than the closed list has are on their way. A gateway that fell silent in the middle
+ * of one does not hold a report back for ever: those that then come late are marked as such. */
+static bool
+is_arriving(const struct archive_standing *s)
+{
+    return s->offered > s->expected && clock_wall_us() - s->last_at_us < ARRIVING_US;
+}
 
 /* The closed list of images, and that no more are on their way. */
 static int
@@ -50,7 +60,7 @@ get_manifest(struct signing *s, struct err *err)
     if (compose_fetch_standing(archive, row->tenant, row->study, &standing, err) < 0 ||
         manifest_read(json.bytes, json.n, &s->manifest, err) < 0)
         goto out;
-    if (standing.offered > standing.expected + standing.quarantined) {
+    if (is_arriving(&standing)) {
         (void)act_refuse(s->act, REFUSE_MANIFEST_OPEN, err);
         goto out;
     }

@@ -77,7 +77,8 @@ fake_standing(struct archive *archive, const char *tenant, const char *study,
     (void)err;
     *out = (struct archive_standing){.offered = report_archive.instances +
                                                 (report_archive.is_open ? 1 : 0),
-                                     .expected = report_archive.instances};
+                                     .expected = report_archive.instances,
+                                     .last_at_us = clock_wall_us() - report_archive.silent_us};
     return 0;
 }
 

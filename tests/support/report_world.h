@@ -20,6 +20,7 @@ extern struct report_archive {
     unsigned instances, revision; /* of every study's manifest */
     int not_whole;                /* this one (from 0) is not whole; -1 */
     bool is_open;                 /* more were offered than are listed */
+    int64_t silent_us;            /* since the last of them came */
     bool is_away;
     enum err_kind stow_fails; /* the next stow, once */
     unsigned stows, stored;   /* calls; different SOP instances */

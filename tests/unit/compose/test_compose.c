@@ -232,6 +232,20 @@ signing_is_refused_in_clear_words(void **state)
 }
 
 static void
+a_gateway_that_fell_silent_holds_no_report_back(void **state)
+{
+    int64_t read = reviewed(STUDY);
+
+    (void)state;
+    assert_int_equal(report_shown(&w, "rev1", read, true), 0);
+    report_archive.is_open = true;
+    report_archive.silent_us = 9LL * 60 * 1000000;
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), REFUSE_MANIFEST_OPEN);
+    report_archive.silent_us = 11LL * 60 * 1000000;
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
+}
+
+static void
 a_stale_page_does_not_sign(void **state)
 {
     int64_t read = reviewed(STUDY);
@@ -429,6 +443,7 @@ main(int argc, char **argv)
         TEST(nobody_reviews_or_signs_what_they_wrote),
         TEST(a_reviewer_gives_it_back_with_a_reason),
         TEST(signing_is_refused_in_clear_words),
+        TEST(a_gateway_that_fell_silent_holds_no_report_back),
         TEST(a_stale_page_does_not_sign),
         TEST(amended_and_withdrawn_versions_stay),
         TEST(a_lone_reader_signs_a_preliminary_report_and_the_second_read_follows),
