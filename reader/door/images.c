@@ -220,13 +220,6 @@ answer_pipe(struct http_response *res, struct pipe *p)
 {
     bool has_tag = false;
 
-    if (p->status == 204 || p->status == 304) {
-        http_answer_empty(res, p->status);
-        leave_pipe(p);
-    } else {
-        http_answer_stream(res, p->status, p->type[0] != '\0' ? p->type : NULL, p->size, read_pipe,
-                           leave_pipe, p);
-    }
     for (size_t i = 0; i < ARRAY_LEN(told); i++)
         if (p->headers[i].value[0] != '\0') {
             http_answer_header(res, told[i], p->headers[i].value);
@@ -234,6 +227,13 @@ answer_pipe(struct http_response *res, struct pipe *p)
         }
     http_answer_header(res, "Cache-Control", has_tag ? "private, no-cache" : "no-store");
     http_answer_header(res, "Vary", "Accept, Cookie");
+    if (p->status == 204 || p->status == 304) {
+        http_answer_empty(res, p->status);
+        leave_pipe(p); /* may be its end */
+    } else {
+        http_answer_stream(res, p->status, p->type[0] != '\0' ? p->type : NULL, p->size, read_pipe,
+                           leave_pipe, p);
+    }
 }
 
 /* ---- the question ---- */
