@@ -46,7 +46,7 @@ export function Overlay({ pane, standing, isPrior }) {
       ${f.error && html`<span class="mark red">${say(f.error)}</span>`}
     </div>
     <div class="corner at-bottom at-left">
-      ${f.window && html`<span class="window">${say("window_text", f.window)}${f.preset ? ` · ${say(f.preset)}` : ""}</span>`}
+      ${f.window && html`<span class="window">${say("window_text", f.window)}${f.preset && f.preset !== "window_own" ? ` · ${say(f.preset)}` : ""}</span>`}
       <span>${say("zoom_of", f.zoom)}${f.rotation ? ` · ${f.rotation}°` : ""}${f.isFlipped ? ` · ${say("flip")}` : ""}${f.isInverted ? ` · ${say("inverted")}` : ""}</span>
     </div>
     <div class="corner at-bottom at-right"><span class="place">${f.index + 1}/${f.count}</span></div>
@@ -59,6 +59,6 @@ export function Presets({ box }) {
   if (!f?.stack || f.stack.kind !== "images") return null;
   return html`<span class="group" role="group" aria-label=${say("windows")}>
     ${presetsOf(f.stack.modality).slice(0, 6).map((preset, i) => html`<button type="button" disabled=${!f.isDrawn}
-      aria-pressed=${(f.preset ?? "window_own") === preset.word} onClick=${() => box.preset(i)}>${say(preset.word)} <kbd>${i}</kbd></button>`)}
+      aria-pressed=${f.preset === preset.word} onClick=${() => box.preset(i)}>${say(preset.word)} <kbd>${i}</kbd></button>`)}
   </span>`;
 }

@@ -13,6 +13,9 @@ const PREFETCH_SHARE = 0.7; // of the cache; the rest is for what is looked at
 const NOTHING = { stack: null, index: 0, count: 0, item: null, isDrawn: false, isProved: false, isFull: false, window: null,
   preset: null, zoom: 1, isInverted: false, rotation: 0, isFlipped: false, error: "", look: null };
 
+// Starts the library before there is anything to show.
+export const warmUp = () => void start();
+
 export class Pane {
   // element: an empty box that has its size. onShown(sop), onMove(index): see above and for linked scrolling.
   constructor(id, element, { onShown = () => {}, onMove = () => {} } = {}) {
@@ -323,7 +326,7 @@ export class Pane {
     this.noteMouseWindow(window);
     this.facts.value = {
       stack, index: this.index, count: stack.items.length, item, isDrawn, isProved: item.isProved, isFull, window,
-      preset: this.preset?.word ?? null, zoom: isDrawn ? seen.zoom ?? 1 : this.look.zoom, rotation: seen.rotation ?? 0,
+      preset: this.preset?.word ?? (this.userWindow ? null : "window_own"), zoom: isDrawn ? seen.zoom ?? 1 : this.look.zoom, rotation: seen.rotation ?? 0,
       isInverted: isDrawn && Boolean(this.viewport.getProperties().invert), isFlipped: Boolean(seen.flipHorizontal || seen.flipVertical),
       error: this.error, look: item.isProved ? null : { ...this.look, url: item.hasLook ? item.url : null },
     };

@@ -9,6 +9,16 @@ import { say } from "./reading_words.js";
 const SEX = { M: "♂", F: "♀" };
 const colourOf = { signed: "green", amended: "green", withdrawn: "red", written: "amber", preliminary: "amber" };
 
+// As the device wrote it (056Y), else from birth to study.
+export function ageOf({ age, birth }, studyDate) {
+  const said = /^0*(\d+)([YMWD])$/.exec(age ?? "");
+  if (said) return `${said[1]}${say(`rd_age_${said[2]}`)}`;
+  const [born, then] = [birth, studyDate].map((day) => /^(\d{4})-?(\d\d)-?(\d\d)/.exec(day ?? "")?.slice(1).map(Number));
+  if (!born || !then) return age ?? "";
+  const years = then[0] - born[0] - (then[1] * 100 + then[2] < born[1] * 100 + born[2] ? 1 : 0);
+  return years >= 0 && years < 130 ? `${years}${say("rd_age_Y")}` : "";
+}
+
 function Standing({ standing }) {
   if (!standing) return null;
   const isWhole = standing.expected !== null && standing.whole >= standing.expected && standing.onTheWay === 0;
@@ -25,7 +35,7 @@ export function Head({ item, standing }) {
   const p = item.patient ?? {};
   return html`<div class="who">
     <a href="#/worklist">${say("rd_to_list")}</a>
-    <h1><span lang="zh-CN">${p.name}</span> <span class="quiet">${SEX[p.sex] ?? ""} ${p.age ?? ""} · ${say("rd_id")} ${p.id ?? ""}</span></h1>
+    <h1><span lang="zh-CN">${p.name}</span> <span class="quiet">${SEX[p.sex] ?? ""} ${ageOf(p, item.study_date)} · ${say("rd_id")} ${p.id ?? ""}</span></h1>
     <span>${item.modality} ${item.description || item.body_part || ""} · ${item.clinic ?? ""}</span>
     <span class="mark ${item.urgency === "emergency" ? "red" : "grey"}">${say(item.urgency === "emergency" ? "rd_emergency" : "rd_routine")}</span>
     <span class="mark ${colourOf[item.state] ?? "grey"}" data-read-state=${item.state}>${say(`rd_state_${item.state}`)}</span>

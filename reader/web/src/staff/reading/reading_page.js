@@ -141,6 +141,11 @@ export default function ReadingPage({ read }) {
   const study = useMemo(() => (uid ? new Study(uid) : null), [uid]);
   const here = useRef(null);
   here.current = study;
+  // The imaging library comes while the study's list is being asked for; an ECG does without it.
+  const hasImages = state.item.value ? !["ECG", "SR", "DOC"].includes(state.item.value.modality) : false;
+  useEffect(() => {
+    if (hasImages) import("../../viewer/pane.js").then((module) => module.warmUp()).catch(() => null);
+  }, [hasImages]);
   useEffect(() => {
     state.load();
     const line = follow("worklist/stream", () => {

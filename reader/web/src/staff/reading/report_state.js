@@ -28,8 +28,11 @@ export class ReportState {
 
   async load() {
     try {
-      const [item, report] = await Promise.all([get(`reads/${this.read}`), get(this.path("report"))]);
-      this.item.value = item;
+      const asked = get(this.path("report"));
+      asked.catch(() => null);
+      const item = await get(`reads/${this.read}`);
+      this.item.value = item; // images need not wait for the report
+      const report = await asked;
       this.take(report);
       this.error.value = null;
     } catch (error) {
