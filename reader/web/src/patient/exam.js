@@ -8,7 +8,7 @@ import { knows, say } from "../shared/words.js";
 import { Pictures } from "./pictures.js";
 import { keepCsrf } from "./session.js";
 
-const AGAIN_MS = 4000;
+const AGAIN_MS = 1000;
 const STEPS = ["received", "being_read", "ready"];
 
 function Steps({ status }) {
@@ -84,7 +84,7 @@ function Looks() {
   </details>`;
 }
 
-// Asked again every few seconds while the page is looked at: a late image or an amendment shows by itself.
+// Asked again every second while the page is looked at: a late image or an amendment shows by itself.
 function useExam(onEnded) {
   const [exam, setExam] = useState(null);
   const [wrong, setWrong] = useState("");

@@ -1,0 +1,195 @@
+// pages.mjs OUT [NAME...] (reading needs worklist before it) - every page in both languages: axe-core finds nothing serious or critical, by day and by night,
+// and nothing is refused by the Content-Security-Policy; a picture of each goes to OUT/NAME.zh.png and OUT/NAME.en.png.
+// The site is the one of addresses.env, with the demo's study on it. The exit status says whether all was well.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { faults, launch, open, paint, PHONE, speak } from "./browser.mjs";
+import { enterAsPatient, must, signIn, site } from "./people.mjs";
+import { waitShown } from "./viewer.mjs";
+
+const [out, ...chosen] = process.argv.slice(2);
+const WIDE = { width: 1440, height: 860 };
+const found = [];
+let shown = null; // the read whose images are shown
+let code = process.env.RADPOST_PATIENT_CODE; // of the newest slip
+
+// 128 colours by ffmpeg: the pictures stand in the repository.
+function small(path) {
+  const raw = `${path}.raw.png`;
+  return { raw, done: () => {
+    execFileSync("ffmpeg", ["-y", "-loglevel", "error", "-i", raw, "-filter_complex", "split[a][b];[a]palettegen=max_colors=128[p];[b][p]paletteuse=dither=none", path]);
+    rmSync(raw);
+  } };
+}
+
+// Both languages, both themes (but for a page that is always dark).
+async function both(page, name, { full = false, themes = ["dark", "light"] } = {}) {
+  for (const [language, short] of [["zh-CN", "zh"], ["en", "en"]]) {
+    await speak(page, language);
+    for (const scheme of themes) {
+      await paint(page, scheme);
+      found.push(...(await faults(page, `${name}.${short} ${scheme}`)));
+    }
+    const picture = small(join(out, `${name}.${short}.png`));
+    await page.screenshot({ path: picture.raw, fullPage: full });
+    picture.done();
+  }
+  await speak(page, "zh-CN");
+  found.push(...page.complaints.splice(0).map((line) => `${name}: ${line}`));
+  console.log(`  ${name}`);
+}
+
+async function staff(browser, who, place, ready, viewport = WIDE) {
+  const page = await open(browser, { viewport });
+  await signIn(page, who);
+  await page.goto(`${site.reader}/#${place}`);
+  await page.waitForSelector(ready, { timeout: 30000 });
+  return page;
+}
+
+async function desk(browser, place, ready) {
+  const page = await open(browser, { viewport: { width: 1100, height: 820 } });
+  await page.goto(`${site.desk}/#/${place}`);
+  await page.waitForSelector(ready, { timeout: 20000 });
+  return page;
+}
+
+// Until the centre knows all that the desk did; poll, for the desk tells it in its state only.
+async function told(page) {
+  const until = Date.now() + 20000;
+  for (;;) {
+    const { registrations } = await (await page.request.get(`${site.desk}/desk/v1/state`)).json();
+    if (registrations.every((r) => r.is_told)) return;
+    must(Date.now() < until, "the desk's messages do not reach the centre");
+    await new Promise((done) => setTimeout(done, 200));
+  }
+}
+
+const PAGES = {
+  async login(browser) {
+    const page = await open(browser, { viewport: { width: 900, height: 620 } });
+    await page.goto(site.reader);
+    await page.waitForSelector("form.narrow");
+    await both(page, "login");
+    await page.goto(`${site.reader}/#/first-admin`);
+    await page.waitForSelector("[name=code]");
+    await both(page, "first-admin");
+  },
+  async worklist(browser) {
+    const page = await staff(browser, "DOCTOR", "/worklist", "header.bar");
+    await page.selectOption("select[name=show]", "all");
+    await page.waitForSelector("table.reads tbody tr");
+    await both(page, "worklist");
+    shown = await page.locator("tr[data-read]", { hasText: "CT" }).first().getAttribute("data-read");
+    await page.setViewportSize(PHONE);
+    for (const scheme of ["dark", "light"]) {
+      await paint(page, scheme);
+      found.push(...(await faults(page, `worklist, narrow ${scheme}`)));
+    }
+  },
+  async reading(browser) {
+    must(shown, "there is no CT on the worklist");
+    const page = await staff(browser, "DOCTOR", `/reads/${shown}`, "main.reading");
+    await waitShown(page, { timeout: 90000 });
+    await both(page, "reading", { themes: ["dark"] });
+  },
+  async admin(browser) {
+    const page = await staff(browser, "ADMIN", "/admin", ".admin tbody");
+    await page.waitForLoadState("networkidle").catch(() => null);
+    await both(page, "admin", { full: true });
+    await page.getByRole("button", { name: "新建账号" }).click();
+    await page.waitForSelector("dialog[open]");
+    for (const scheme of ["dark", "light"]) {
+      await paint(page, scheme);
+      found.push(...(await faults(page, `new account ${scheme}`)));
+    }
+  },
+  async supervision(browser) {
+    const page = await staff(browser, "SUPERVISOR", "/supervision", ".board");
+    await page.waitForSelector("h2 >> nth=-1");
+    await both(page, "supervision", { full: false });
+  },
+  async account(browser) {
+    await both(await staff(browser, "TECH", "/account", ".narrow", { width: 900, height: 620 }), "account");
+  },
+  async "desk-studies"(browser) {
+    await both(await desk(browser, "studies", ".study"), "desk-studies");
+  },
+  async "desk-register"(browser) {
+    const page = await desk(browser, "register", "form.register");
+    await both(page, "desk-register");
+    await page.click("form.register button[type=submit]");
+    await page.waitForSelector("[aria-invalid]");
+    found.push(...(await faults(page, "desk-register with faults")));
+  },
+  async "desk-slip"(browser) {
+    const page = await desk(browser, "register", "li[data-registration]");
+    const again = async () => {
+      if (await page.$("dialog[open]")) return;
+      await page.locator("li[data-registration]").last().locator(".may button").first().click();
+      await page.waitForSelector("dialog[open]");
+    };
+    // A dialog covers the switch of language: it is closed for that.
+    for (const language of ["zh-CN", "en"]) {
+      await speak(page, language);
+      await again();
+      await page.locator("dialog .primary").click();
+      await page.waitForSelector(".slip-code");
+      code = await page.innerText(".slip-code");
+      for (const scheme of ["dark", "light"]) {
+        await paint(page, scheme);
+        found.push(...(await faults(page, `desk-slip ${language} ${scheme}`)));
+      }
+      const picture = small(join(out, `desk-slip.${language.slice(0, 2)}.png`));
+      await page.locator("dialog").screenshot({ path: picture.raw });
+      picture.done();
+      await page.locator("dialog .quick button").last().click();
+      await page.waitForSelector("dialog[open]", { state: "detached" });
+    }
+    await told(page);
+    console.log("  desk-slip");
+  },
+  async "desk-reports"(browser) {
+    await both(await desk(browser, "reports", "h2#reports"), "desk-reports");
+  },
+  async "patient-enter"(browser) {
+    const page = await open(browser, { viewport: PHONE, isPhone: true });
+    await page.goto(site.patient);
+    await page.waitForSelector("[name=code]");
+    await both(page, "patient-enter");
+  },
+  async "patient-report"(browser) {
+    must(code, "there is no slip");
+    const page = await open(browser, { viewport: PHONE, isPhone: true });
+    await enterAsPatient(page, code);
+    await page.waitForSelector("article.report");
+    await page.waitForFunction(() => document.querySelector(".stage img")?.naturalWidth > 0, null, { timeout: 20000 });
+    await both(page, "patient-report", { full: true });
+    const verify = await page.getAttribute(".seal a", "href");
+    await page.goto(new URL(verify, site.patient).href);
+    await page.waitForSelector(".verdict");
+    await both(page, "verify");
+    await page.goto(`${site.patient}/v/AAAAAAAAAAAAAAAAAAAAAAAAAA`);
+    await page.waitForSelector(".verdict.bad");
+    await both(page, "verify-unknown");
+  },
+};
+
+mkdirSync(out, { recursive: true });
+const browser = await launch();
+let failed = "";
+for (const [name, take] of Object.entries(PAGES)) {
+  if (chosen.length > 0 && !chosen.includes(name)) continue;
+  try {
+    await take(browser);
+  } catch (error) {
+    failed = `${name}: ${error.message}`;
+    break;
+  }
+  for (const context of browser.contexts()) await context.close();
+}
+await browser.close();
+for (const line of found) console.error(line);
+if (failed) console.error(failed);
+process.exit(failed || found.length > 0 ? 1 : 0);
