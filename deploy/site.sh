@@ -169,6 +169,7 @@ dicom_port = $PORT_GATEWAY_DICOM
 dicom_ae = $SITE_GATEWAY_AET
 desk_address = 127.0.0.1
 desk_port = $PORT_DESK
+clinic_name = 演示卫生院
 study_quiet = ${SITE_QUIET:-3s}
 spool_warn_free = ${SITE_WARN_FREE:-2GiB}
 spool_slow_free = ${SITE_SLOW_FREE:-1GiB}

@@ -119,6 +119,7 @@ start_desk(struct gateway *g, struct err *err)
                              .dir = g->desk_dir,
                              .link_dir = g->link_dir,
                              .reader_url = g->config.reader_url,
+                             .clinic_name = g->config.clinic_name,
                              .clinic_phone = g->config.clinic_phone,
                              .backoff_ms = g->config.link_backoff,
                              .backoff_max_ms = g->config.link_backoff_max};

@@ -23,6 +23,7 @@ struct desk_options {
     const char *dir;          /* of the desk's own state; made */
     const char *link_dir;     /* the gateway's identity */
     const char *reader_url;   /* "" or NULL: what enrolment told */
+    const char *clinic_name;  /* "" or NULL: the organisation's code; printed on slips */
     const char *clinic_phone; /* "" or NULL: none; told to doctors with each registration */
     int64_t backoff_ms, backoff_max_ms; /* of the line to the reader; 0: half a second, 15 s */
 };

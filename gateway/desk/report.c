@@ -207,6 +207,14 @@ write_studies(struct jsonw *w, const struct sources *s)
     jsonw_uint(w, "set_aside", s->counts[INSTANCE_QUARANTINED]);
 }
 
+static const char *
+clinic_name(const struct desk_options *options, const struct sources *s)
+{
+    const char *name = options->clinic_name;
+
+    return name != NULL && name[0] != '\0' ? name : s->line.tenant;
+}
+
 static int
 write_all(const struct report_sources *from, struct sources *s, uint64_t change, struct buf *out,
           struct err *err)
@@ -218,6 +226,7 @@ write_all(const struct report_sources *from, struct sources *s, uint64_t change,
     jsonw_uint(&w, "change", change);
     jsonw_int(&w, "now_us", s->now_us);
     jsonw_text(&w, "tenant", s->line.tenant);
+    jsonw_text(&w, "clinic", clinic_name(from->options, s));
     jsonw_text(&w, "gateway", s->line.device);
     write_lamps(&w, s);
     write_devices(&w, s);

@@ -30,7 +30,7 @@ function Desk() {
   if (now === null) return html`<main aria-busy="true"></main>`;
   return html`<header>
       <h1>影驿 ${say("title")}</h1>
-      <span class="quiet">${now.gateway} · ${say("updated")} ${clockTime(now.now_us)}</span>
+      <span class="quiet">${now.clinic || now.gateway} · ${say("updated")} ${clockTime(now.now_us)}</span>
       <button onClick=${swapLanguage} lang=${language.value === "zh" ? "en" : "zh-CN"}>${say("other")}</button>
     </header>
     ${isOld.value && html`<p class="old" role="alert">${say("offline")}</p>`}

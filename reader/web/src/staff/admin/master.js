@@ -42,7 +42,8 @@ export function Organisations({ list }) {
 
 function Validity({ from, until }) {
   const left = until ? minutesTo(until) : Infinity;
-  return html`${fullDay(from)} – ${fullDay(until)} ${left < 0 ? html`<${Mark} colour="red">${say("expired")}<//>` : left < SOON_MIN ? html`<${Mark} colour="amber">${say("expiring")}<//>` : null}`;
+  const last = until && new Date(new Date(until).getTime() - 1).toISOString(); // until is the first moment after it
+  return html`${fullDay(from)} – ${fullDay(last)} ${left < 0 ? html`<${Mark} colour="red">${say("expired")}<//>` : left < SOON_MIN ? html`<${Mark} colour="amber">${say("expiring")}<//>` : null}`;
 }
 
 export function Doctors({ list, nameOf }) {
