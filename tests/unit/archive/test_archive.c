@@ -2,7 +2,6 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
-#include "proto/codec/codec.h"
 #include "proto/http/client.h"
 #include "proto/http/json.h"
 #include "proto/link/enrol.h"
@@ -12,9 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #define OK(call)                                                                                   \
@@ -26,7 +23,6 @@
 enum { MANY = 48 };
 
 static struct pg_cluster *cluster;
-static struct codec_pool *pool;
 static struct archive_world w;
 static struct archive *archive;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "test"};
@@ -48,7 +44,7 @@ begin(void **state)
 
     (void)state;
     snprintf(database, sizeof database, "archive%d", serial++);
-    archive_world_open(&w, cluster, database, pool);
+    archive_world_open(&w, cluster, database, NULL);
     OK(archive_open(w.identity, NULL, &archive, &err));
     return 0;
 }
@@ -129,6 +125,8 @@ struct waiting {
     struct err err;
     int rc;
     int64_t took_ms;
+    struct gate gate; /* of has_heard */
+    bool has_heard;
 };
 
 static void *
@@ -156,23 +154,46 @@ a_waiting_call_is_woken_by_what_happens(void **state)
     assert_true(x.took_ms < 20000);
 }
 
+/* Hears the first event, says so, and waits for another that never comes. */
+static void *
+hear_then_wait(void *arg)
+{
+    struct waiting *x = arg;
+
+    wait_for_events(x);
+    gate_lock(&x->gate);
+    x->has_heard = true;
+    gate_wake(&x->gate);
+    gate_unlock(&x->gate);
+    x->rc = archive_events(archive, x->heard.last, 60, hear, &x->heard, &x->err);
+    return NULL;
+}
+
 static void
 an_abort_ends_what_waits_and_what_comes(void **state)
 {
     struct waiting x = {.rc = 1};
-    pthread_t thread = thread_start("waits", wait_for_events, &x);
+    int64_t from_ms;
+    pthread_t thread;
     struct err err;
 
     (void)state;
-    while (http_server_connections(w.server) == 0) /* until it is there */
-        usleep(10000);
+    gate_init(&x.gate);
+    vault_put(&w.vault, &gate_a, &slices[0]);
+    thread = thread_start("waits", hear_then_wait, &x);
+    gate_lock(&x.gate);
+    while (!x.has_heard)
+        gate_wait(&x.gate);
+    gate_unlock(&x.gate);
+    from_ms = clock_mono_ms();
     archive_abort(archive);
     thread_join(thread);
+    assert_true(clock_mono_ms() - from_ms < 10000);
     assert_int_equal(x.rc, -1);
     assert_int_equal(x.err.kind, ERR_RETRY);
-    assert_true(x.took_ms < 10000);
     assert_int_equal(archive_check(archive, &err), -1);
     assert_int_equal(err.kind, ERR_RETRY);
+    gate_fini(&x.gate);
 }
 
 static int
@@ -267,163 +288,6 @@ the_closed_list_names_every_instance(void **state)
     assert_true(standing.last_at_us > INT64_C(1600000000000000));
     buf_fini(&json);
     buf_fini(&again);
-}
-
-static void
-documents_are_stored_once_and_images_never(void **state)
-{
-    struct slice other = report;
-    struct heard h = {.last = 0};
-    struct archive_standing standing;
-    struct archive_file file;
-    struct buf sr, changed, ct;
-    struct err err;
-
-    (void)state;
-    fill();
-    other.noise = 1;
-    report_make(&report, &sr);
-    report_make(&other, &changed);
-    slice_make(&slices[2], &ct);
-    file = (struct archive_file){sr.bytes, sr.n};
-    OK(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err));
-    OK(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err));
-    file = (struct archive_file){changed.bytes, changed.n};
-    assert_int_equal(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err), -1);
-    assert_int_equal(err.kind, ERR_CONFLICT);
-    file = (struct archive_file){ct.bytes, ct.n};
-    assert_int_equal(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err), -1);
-    assert_int_equal(err.kind, ERR_REJECT);
-    file = (struct archive_file){sr.bytes, sr.n};
-    assert_int_equal(archive_stow(archive, "clinic-a", "1.2.4", &file, 1, &err), -1);
-    assert_int_equal(err.kind, ERR_REJECT);
-    assert_int_equal(archive_stow(archive, "nowhere", "1.2.3", &file, 1, &err), -1);
-    assert_int_equal(err.kind, ERR_NOT_FOUND);
-    work();
-
-    OK(archive_standing_get(archive, "clinic-a", "1.2.3", &standing, &err));
-    assert_int_equal(standing.whole, 2);
-    assert_int_equal(standing.revision, 1);
-    OK(archive_events(archive, 0, 0, hear, &h, &err));
-    assert_null(strstr(h.text, "late"));
-    assert_null(strstr(h.text, "revision\":2"));
-    buf_fini(&sr);
-    buf_fini(&changed);
-    buf_fini(&ct);
-}
-
-struct fetched {
-    int status;
-    char type[80];
-    struct buf body;
-    bool refuses_head, refuses_bytes;
-    uint64_t size;
-};
-
-static int
-on_head(void *user, const struct archive_head *head, struct err *err)
-{
-    struct fetched *f = user;
-
-    assert_int_equal(f->status, 0); /* once */
-    assert_int_equal(f->body.n, 0);
-    f->status = head->status;
-    f->size = head->size;
-    if (!archive_head_find(head, "content-type", f->type, sizeof f->type))
-        f->type[0] = '\0';
-    return f->refuses_head ? err_set(err, ERR_FULL, "no head") : 0;
-}
-
-static int
-on_bytes(void *user, const uint8_t *bytes, size_t n, struct err *err)
-{
-    struct fetched *f = user;
-
-    assert_int_not_equal(f->status, 0);
-    buf_add(&f->body, bytes, n);
-    return f->refuses_bytes ? err_set(err, ERR_FULL, "no bytes") : 0;
-}
-
-static int
-fetch(const char *method, const char *tenant, const char *path, const char *header,
-      struct fetched *f, struct err *err)
-{
-    const char *const headers[] = {header, NULL};
-    struct archive_request r = {.method = method,
-                                .tenant = tenant,
-                                .path = path,
-                                .headers = headers,
-                                .on_head = on_head,
-                                .on_bytes = on_bytes,
-                                .user = f};
-
-    buf_clear(&f->body);
-    f->status = 0;
-    return archive_fetch(archive, &r, err);
-}
-
-static void
-a_fetch_hands_on_status_headers_and_bytes(void **state)
-{
-    static const char object[] = "/dicomweb/studies/1.2.3/series/1.2.3.9/instances/1.2.3.9.1";
-    struct fetched f = {0};
-    struct buf file;
-    struct err err;
-
-    (void)state;
-    fill();
-    buf_init(&f.body, 1 << 20);
-    slice_make(&slices[0], &file);
-    OK(fetch(NULL, "clinic-a", object, "Accept: application/dicom", &f, &err));
-    assert_int_equal(f.status, 200);
-    assert_int_equal(strncmp(f.type, "application/dicom", 17), 0);
-    assert_int_equal(f.body.n, file.n);
-    assert_memory_equal(f.body.bytes, file.bytes, file.n);
-    assert_int_equal(f.size, file.n);
-    OK(fetch("HEAD", "clinic-a", object, "Accept: application/dicom", &f, &err));
-    assert_int_equal(f.status, 200);
-    assert_int_equal(f.body.n, 0);
-    OK(fetch(NULL, "clinic-b", object, NULL, &f, &err));
-    assert_int_equal(f.status, 404);
-    assert_non_null(strstr(buf_text(&f.body), "\"error\""));
-    OK(fetch(NULL, "clinic-a", "/dicomweb/studies/1.2.3/metadata", NULL, &f, &err));
-    assert_int_equal(f.status, 200);
-    f.refuses_bytes = true;
-    assert_int_equal(fetch(NULL, "clinic-a", object, NULL, &f, &err), -1);
-    assert_int_equal(err.kind, ERR_FULL);
-    f.refuses_head = true;
-    assert_int_equal(fetch(NULL, "clinic-a", object, NULL, &f, &err), -1);
-    assert_int_equal(err.kind, ERR_FULL);
-    assert_int_equal(f.body.n, 0);
-    assert_int_equal(fetch(NULL, "clinic-a", "/x HTTP/1.1", NULL, &f, &err), -1);
-    assert_int_equal(err.kind, ERR_REJECT);
-    assert_int_equal(fetch(NULL, "clinic-a\r\nX: y", object, NULL, &f, &err), -1);
-    assert_int_equal(err.kind, ERR_NOT_FOUND);
-    assert_int_equal(fetch(NULL, "clinic-a", object, "A: b\r\nC: d", &f, &err), -1);
-    assert_int_equal(err.kind, ERR_REJECT);
-    OK(archive_check(archive, &err)); /* and the connections are still good */
-    buf_fini(&file);
-    buf_fini(&f.body);
-}
-
-static void
-a_picture_is_rendered(void **state)
-{
-    struct buf jpeg;
-    struct err err;
-
-    (void)state;
-    fill();
-    buf_init(&jpeg, 1 << 20);
-    OK(archive_rendered(archive, "clinic-a", "1.2.3", "1.2.3.9", "1.2.3.9.1", 1, 8, 80, "2048,4096",
-                        &jpeg, &err));
-    assert_true(jpeg.n > 100);
-    assert_memory_equal(jpeg.bytes, "\xFF\xD8\xFF", 3);
-    assert_int_equal(archive_rendered(archive, "clinic-a", "1.2.3", "1.2.3.9", "1.2.3.9.1", 9, 0, 0,
-                                      NULL, &jpeg, &err),
-                     -1);
-    assert_int_equal(err.kind, ERR_NOT_FOUND);
-    buf_fini(&jpeg);
 }
 
 static void
@@ -577,19 +441,16 @@ an_identity_of_another_kind_is_refused(void **state)
 static int
 start(void **state)
 {
-    struct err err;
-
     (void)state;
     log_set_fd(-1);
     cluster = pg_cluster_start();
-    return codec_pool_new(1, &pool, &err);
+    return 0;
 }
 
 static int
 stop(void **state)
 {
     (void)state;
-    codec_pool_free(&pool);
     pg_cluster_remove(&cluster);
     return 0;
 }
@@ -597,7 +458,7 @@ stop(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int
-main(int argc, char **argv)
+main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(events_come_in_order_and_once),
@@ -605,18 +466,12 @@ main(int argc, char **argv)
         TEST(an_abort_ends_what_waits_and_what_comes),
         TEST(facts_are_those_of_the_study),
         TEST(the_closed_list_names_every_instance),
-        TEST(documents_are_stored_once_and_images_never),
-        TEST(a_fetch_hands_on_status_headers_and_bytes),
-        TEST(a_picture_is_rendered),
         TEST(a_revoked_gateway_is_out_within_the_memory_of_checks),
         TEST(many_threads_share_the_connections),
         TEST(storage_away_is_try_again_and_it_goes_on),
         TEST(gateways_reach_the_reader_by_its_enrolment),
         TEST(an_identity_of_another_kind_is_refused),
     };
-    int status;
 
-    if (codec_worker_main_if_asked(argc, argv, &status))
-        return status;
     return cmocka_run_group_tests(tests, start, stop);
 }
