@@ -129,7 +129,7 @@ int act_begin(struct compose *c, const struct http_caller *caller, int64_t read,
 int act_look(struct compose *c, const struct http_caller *caller, int64_t read, struct act *out,
              struct err *err) MUST_CHECK;
 /* Keep that the person looks at it now ("report", "pdf", "zip"), before anything is shown: its
- * patient may ask who did. */
+ * patient may ask who did. The caller commits. */
 int act_seen(struct act *a, const char *what, struct err *err) MUST_CHECK;
 /* Commit and tell. */
 int act_commit(struct act *a, struct err *err) MUST_CHECK;

@@ -276,8 +276,10 @@ write_report(struct act *a, unsigned rights, struct buf *out, struct err *err)
                report_kind_word(!is_in_work && a->row->is_preliminary ? REPORT_PRELIMINARY
                                                                       : REPORT_FINAL));
     write_texts(&w, a, may_write || may_review);
+    /* late images put a written version back to its author, whatever was said of it before */
     if (write_login(&w, a->conn, "author", a->work.author, err) < 0 ||
-        write_login(&w, a->conn, "reviewer", a->work.reviewer, err) < 0 ||
+        write_login(&w, a->conn, "reviewer", a->row->state == READ_DRAFTED ? "" : a->work.reviewer,
+                    err) < 0 ||
         write_login(&w, a->conn, "saved_by", a->work.saved_by, err) < 0)
         return -1;
     jsonw_int(&w, "base", a->work.base);
@@ -348,7 +350,7 @@ answer_saved(struct act *a, struct http_response *res)
     buf_fini(&out);
 }
 
-/* After a step: the report as it stands now, from a look of its own. */
+/* The report as it stands now, from a look of its own, which is kept before it is shown. */
 static int
 answer_report(struct compose *c, const struct http_request *req, int64_t read,
               struct http_response *res, struct err *err)
@@ -359,7 +361,7 @@ answer_report(struct compose *c, const struct http_request *req, int64_t read,
 
     buf_init(&out, (size_t)16 << 20);
     if (act_look(c, http_caller(req), read, &a, err) == 0 && act_seen(&a, "report", err) == 0 &&
-        write_report(&a, http_caller(req)->rights, &out, err) == 0) {
+        write_report(&a, http_caller(req)->rights, &out, err) == 0 && pg_commit(a.conn, err) == 0) {
         http_answer_buf(res, 200, json_type, &out);
         rc = 0;
     }
@@ -543,7 +545,8 @@ hand_out(struct http_request *req, struct http_response *res, make_fn make, cons
 
     buf_init(&out, (size_t)128 << 20);
     if (read_of(req, &read, err) < 0 || version_of(req, &version, err) < 0 ||
-        act_look(c, http_caller(req), read, &a, err) < 0 || act_seen(&a, ending, err) < 0)
+        act_look(c, http_caller(req), read, &a, err) < 0 || act_seen(&a, ending, err) < 0 ||
+        pg_commit(a.conn, err) < 0)
         goto out;
     pg_put(&a.conn);
     if (make(c, read, version, &out, err) < 0)

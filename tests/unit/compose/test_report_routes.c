@@ -178,6 +178,18 @@ files_are_for_who_may_see_the_read(void **state)
     buf_init(&one, 65536);
     check(zipfile_get(reply.body.bytes, reply.body.n, "signature.p7s", &one, &err), &err);
     buf_fini(&one);
+    /* the patient may ask who looked: once for five minutes of looking */
+    assert_int_equal(
+        read_world_count(
+            &w.reads,
+            "SELECT count(*) FROM looks JOIN accounts ON account_id = id WHERE login = 'tech1' "
+            "AND what = 'pdf'"),
+        1);
+    assert_int_equal(
+        read_world_count(
+            &w.reads, "SELECT count(*) FROM looks JOIN accounts ON account_id = id WHERE login IN "
+                      "('tech2', 'doc9')"),
+        0);
 }
 
 /* What is not signed yet is for those who write and review. */
