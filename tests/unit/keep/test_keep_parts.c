@@ -152,12 +152,46 @@ a_zip_is_read_by_stock_programs(void **state)
     folder_remove(dir);
 }
 
+/* A crash between rename and sync: the file stands in whole/, but nothing says that its name would
+ * outlive the power. Promoting it again does not pass by on the sync: a folder that cannot be
+ * synced is told. */
+static void
+a_rename_before_a_crash_is_synced_after_it(void **state)
+{
+    char dir[FOLDER_PATH_BYTES], whole[FOLDER_PATH_BYTES + 16], away[FOLDER_PATH_BYTES + 16];
+    uint8_t object[32] = {7};
+    struct landing_file f;
+    struct err err;
+
+    (void)state;
+    folder_make("promote", dir);
+    snprintf(whole, sizeof whole, "%s/partial", dir);
+    OK(durable_mkdir(whole, &err));
+    snprintf(whole, sizeof whole, "%s/whole", dir);
+    snprintf(away, sizeof away, "%s/away", dir);
+    OK(durable_mkdir(whole, &err));
+    OK(landing_file_open(dir, "clinic", object, 1000, &f, &err));
+    note(&f, 0, 1000);
+    OK(landing_file_promote(&f, &err));
+    landing_file_close(&f);
+
+    OK(landing_file_open(dir, "clinic", object, 1000, &f, &err));
+    assert_true(f.is_whole);
+    assert_int_equal(rename(whole, away), 0);
+    assert_int_equal(landing_file_promote(&f, &err), -1);
+    assert_int_equal(rename(away, whole), 0);
+    OK(landing_file_promote(&f, &err));
+    landing_file_close(&f);
+    folder_remove(dir);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_are_a_set_of_bytes),
         cmocka_unit_test(a_torn_map_forgets_its_last_record_only_and_goes_on),
+        cmocka_unit_test(a_rename_before_a_crash_is_synced_after_it),
         cmocka_unit_test(a_zip_is_read_by_stock_programs),
     };
 
