@@ -31,6 +31,7 @@ struct talker {
     struct http_client *client; /* gate */
     int64_t stamp;              /* of the identity it was made with */
     int64_t backoff_ms;
+    bool is_answered; /* the last call was, whatever the answer */
 };
 
 struct desk_link {
@@ -198,6 +199,7 @@ talker_ready(struct talker *t, struct err *err)
 static int
 talk(struct talker *t, const struct http_call *call, struct http_reply *out, struct err *err)
 {
+    t->is_answered = false;
     if (talker_ready(t, err) < 0) {
         set_line(t->link, err->kind == ERR_NOT_FOUND ? DESK_LINE_UNKNOWN : DESK_LINE_DOWN, err);
         if (err->kind == ERR_NOT_FOUND)
@@ -209,6 +211,7 @@ talk(struct talker *t, const struct http_call *call, struct http_reply *out, str
             set_line(t->link, err->kind == ERR_DENIED ? DESK_LINE_REFUSED : DESK_LINE_DOWN, err);
         return -1;
     }
+    t->is_answered = true;
     if (http_reply_check(out, err) == 0) {
         set_line(t->link, DESK_LINE_UP, NULL);
         return 0;
@@ -375,15 +378,15 @@ fetch_one(struct talker *t, bool *out_did, struct err *err)
         rc = take_pdf(t->link, &reply, read, version, err);
         http_reply_fini(&reply);
     }
-    if (rc == 0)
-        return 0;
+    if (rc == 0 || !t->is_answered)
+        return rc; /* a line that broke is no fault of this report */
     why = *err;
     LOG(&ctx, DESK_REPORT_FAILED, F_NUMBER("read", read), F_NUMBER("version", version),
         F_ERR(&why));
     if (book_pdf_failed(t->link->o.book, read, version, err) < 0)
         return -1;
     *err = why;
-    return why.kind == ERR_RETRY || why.kind == ERR_DENIED ? -1 : 0;
+    return why.kind == ERR_DENIED ? -1 : 0;
 }
 
 static int
