@@ -1,0 +1,462 @@
+/* test_desk_api.c - the desk's routes about patients over a real desk: what is typed, what is
+ * refused and in which words, what a page from elsewhere cannot do, and that no log line holds a
+ * patient. */
+#include "gateway/desk/api.h"
+#include "gateway/desk/api_write.h"
+#include "gateway/desk/book.h"
+#include "gateway/desk/desk.h"
+#include "gateway/desk/desk_link.h"
+#include "gateway/desk/look.h"
+
+#include "gateway/accept/accept.h"
+#include "gateway/spool/spool.h"
+#include "gateway/uplink/uplink.h"
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "proto/codec/codec.h"
+#include "proto/http/client.h"
+#include "proto/http/json.h"
+#include "proto/model/slip.h"
+#include "tests/support/folder.h"
+#include "tests/support/vault.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define ID "11010519491231002X"
+enum { WAIT_MS = 20000 };
+
+static char dir[FOLDER_PATH_BYTES];
+static struct spool *spool;
+static struct accept *door;
+static struct codec_pool *pool;
+static struct uplink *uplink;
+static struct desk *desk;
+static struct http_client *client;
+static int log_fd;
+
+static int
+start(void **state)
+{
+    struct spool_options queue = {.keep_sealed_ms = -1};
+    struct accept_options accept = {.dir = dir, .address = "127.0.0.1", .max_associations = 4};
+    struct uplink_options lines = {.connections = 1,
+                                   .coders = 1,
+                                   .bundle_bytes = 65536,
+                                   .backoff_ms = 1000,
+                                   .backoff_max_ms = 1000,
+                                   .stall_ms = 1000,
+                                   .quiet_ms = 1000,
+                                   .recheck_ms = 1000};
+    struct desk_options page = {.address = "127.0.0.1", .clinic_phone = "04318888888"};
+    struct http_client_options browser = {0};
+    char queue_dir[160], link_dir[160], desk_dir[160], log_file[160], url[64];
+    struct err err;
+
+    (void)state;
+    folder_make("desk-api", dir);
+    snprintf(log_file, sizeof log_file, "%s/log", dir);
+    log_fd = open(log_file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    log_set_fd(log_fd);
+    snprintf(queue_dir, sizeof queue_dir, "%s/spool", dir);
+    snprintf(link_dir, sizeof link_dir, "%s/link", dir);
+    snprintf(desk_dir, sizeof desk_dir, "%s/desk", dir);
+    lines.link_dir = page.link_dir = link_dir;
+    page.dir = desk_dir;
+    assert_int_equal(spool_open(queue_dir, &queue, &spool, &err), 0);
+    assert_int_equal(accept_start(&accept, spool, &door, &err), 0);
+    assert_int_equal(codec_pool_new(1, &pool, &err), 0);
+    assert_int_equal(uplink_start(&lines, spool, pool, &uplink, &err), 0);
+    page.spool = spool;
+    page.accept = door;
+    page.uplink = uplink;
+    if (desk_start(&page, &desk, &err) < 0)
+        fail_msg("%s", err.text);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
+    browser.base_url = url;
+    return http_client_new(&browser, &client, &err);
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    http_client_free(&client);
+    desk_stop(&desk);
+    uplink_stop(&uplink);
+    codec_pool_free(&pool);
+    accept_stop(&door);
+    spool_close(&spool);
+    log_set_fd(-1);
+    close(log_fd);
+    folder_remove(dir);
+    return 0;
+}
+
+/* ---- asking ---- */
+
+static struct http_reply reply;
+static struct json_doc *doc;
+
+static void
+forget(void)
+{
+    json_free(&doc);
+    http_reply_fini(&reply);
+}
+
+/* The status; the answer's JSON is in doc. */
+static int
+ask(const char *method, const char *path, const char *body, bool is_ours)
+{
+    static const char *const ours[] = {"X-Radpost-Desk: 1", NULL};
+    struct http_call call = {.method = method,
+                             .path = path,
+                             .content_type = "application/json",
+                             .headers = is_ours ? ours : NULL,
+                             .body = body,
+                             .body_n = body != NULL ? strlen(body) : 0,
+                             .answer_limit = 16 << 20};
+    struct err err;
+
+    forget();
+    if (http_client_call(client, &call, &reply, &err) < 0)
+        fail_msg("%s %s: %s", method, path, err.text);
+    if (reply.body.n > 0 && strstr(reply.type, "json") != NULL)
+        assert_int_equal(json_parse(reply.body.bytes, reply.body.n, &doc, &err), 0);
+    return reply.status;
+}
+
+static int
+post(const char *path, const char *body)
+{
+    return ask("POST", path, body, true);
+}
+
+static const char *
+said(const char *key)
+{
+    const char *text = json_as_text(json_find(json_root(doc), key));
+
+    return text != NULL ? text : "";
+}
+
+static void
+registered(const char *name, const char *more, char out[17])
+{
+    char body[512];
+
+    snprintf(body, sizeof body, "{\"name\":\"%s\"%s}", name, more);
+    assert_int_equal(post("/desk/v1/registrations", body), 200);
+    assert_string_equal(said("registration"), said("accession"));
+    text_copy(out, 17, said("registration"));
+}
+
+/* The registration as the state lists it. */
+static const struct json *
+listed(const char *path, const char *number)
+{
+    const struct json *list;
+
+    assert_int_equal(ask("GET", path, NULL, false), 200);
+    list = json_find(json_root(doc), "registrations");
+    for (size_t i = 0; i < json_length(list); i++)
+        if (strcmp(json_as_text(json_find(json_at(list, i), "registration")), number) == 0)
+            return json_at(list, i);
+    return NULL;
+}
+
+static const char *
+listed_text(const char *number, const char *key)
+{
+    return json_as_text(json_find(listed("/desk/v1/state", number), key));
+}
+
+/* ---- tests ---- */
+
+static void
+a_person_is_registered_from_the_citizen_number(void **state)
+{
+    char number[17];
+
+    (void)state;
+    registered("王小东",
+               ",\"citizen_id\":\"11010519491231002x\",\"modality\":\"CT\",\"complaint\":"
+               "\" 咳嗽\\r\\n三天 \",\"history\":\"无\",\"phone\":\"138-0013 8000\"",
+               number);
+    assert_string_equal(listed_text(number, "name"), "王小东");
+    assert_string_equal(listed_text(number, "birth"), "19491231");
+    assert_string_equal(listed_text(number, "sex"), "F");
+    assert_string_equal(listed_text(number, "phone"), "13800138000");
+    assert_string_equal(listed_text(number, "phone_state"), "unverified");
+    assert_string_equal(listed_text(number, "complaint"), "咳嗽\n三天");
+    assert_null(listed_text(number, "history")); /* the state is told often: it holds less */
+    assert_string_equal(
+        json_as_text(json_find(listed("/desk/v1/registrations", number), "history")), "无");
+    assert_string_equal(
+        json_as_text(json_find(listed("/desk/v1/registrations", number), "citizen_id")), ID);
+}
+
+static void
+a_person_without_a_number_is_registered_too(void **state)
+{
+    char number[17];
+
+    (void)state;
+    registered("无名氏", ",\"sex\":\"M\",\"urgent\":true,\"reason\":\"车祸\"", number);
+    assert_string_equal(listed_text(number, "birth"), "");
+    assert_true(clinic_registration_is_valid(number));
+}
+
+static void
+what_is_mistyped_is_said_by_field_and_word(void **state)
+{
+    static const struct {
+        const char *body, *field, *word;
+    } rows[] = {
+        {"{}", "name", "name"},
+        {"{\"name\":\" \"}", "name", "name"},
+        {"{\"name\":\"甲\",\"citizen_id\":\"110105194912310021\"}", "citizen_id", "check"},
+        {"{\"name\":\"甲\",\"citizen_id\":\"1101051949\"}", "citizen_id", "length"},
+        {"{\"name\":\"甲\",\"citizen_id\":\"" ID "\",\"birth\":\"19500101\"}", "birth", "birth"},
+        {"{\"name\":\"甲\",\"citizen_id\":\"" ID "\",\"sex\":\"M\"}", "sex", "sex"},
+        {"{\"name\":\"甲\",\"sex\":\"男\"}", "sex", "sex"},
+        {"{\"name\":\"甲\",\"birth\":\"20991231\"}", "birth", "birth"},
+        {"{\"name\":\"甲\",\"phone\":\"12ab\"}", "phone", "phone"},
+        {"{\"name\":\"甲\",\"modality\":\"C T\"}", "modality", "modality"},
+        {"{\"name\":\"甲\",\"urgent\":1}", "urgent", "urgent"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(post("/desk/v1/registrations", rows[i].body), 400);
+        assert_string_equal(said("field"), rows[i].field);
+        assert_string_equal(said("word"), rows[i].word);
+    }
+    assert_int_equal(post("/desk/v1/registrations", "{\"name\":"), 400);
+}
+
+static void
+a_slip_is_shown_once_and_a_new_one_has_another_code(void **state)
+{
+    char number[17], path[96], first[SLIP_TEXT_BYTES], again[SLIP_TEXT_BYTES];
+    struct err err;
+
+    (void)state;
+    registered("王小东", "", number);
+    snprintf(path, sizeof path, "/desk/v1/registrations/%s/slip", number);
+    assert_int_equal(post(path, "{}"), 200);
+    assert_int_equal(slip_read(said("code"), first, &err), 0);
+    assert_string_equal(said("url"), ""); /* the reader has told no address yet */
+    assert_memory_equal(said("qr_svg"), "<svg", 4);
+    assert_int_equal(post(path, NULL), 200);
+    assert_int_equal(slip_read(said("code"), again, &err), 0);
+    assert_string_not_equal(first, again);
+    assert_true(json_as_int(json_find(listed("/desk/v1/state", number), "slip_us"), 0) > 0);
+    assert_int_equal(post("/desk/v1/registrations/NONE/slip", "{}"), 404);
+}
+
+static void
+a_phones_code_needs_the_line(void **state)
+{
+    char number[17], path[96];
+
+    (void)state;
+    registered("王小东", ",\"phone\":\"13800138000\"", number);
+    snprintf(path, sizeof path, "/desk/v1/registrations/%s/phone-check", number);
+    assert_int_equal(post(path, "{\"code\":\"12ab\"}"), 400);
+    assert_string_equal(said("word"), "otp");
+    assert_int_equal(post(path, "{\"code\":\"１２３４５６\"}"), 503);
+    assert_string_equal(said("word"), "line_down");
+    assert_string_equal(listed_text(number, "phone_state"), "unverified"); /* taken back */
+}
+
+static void
+nothing_is_done_for_a_page_from_elsewhere(void **state)
+{
+    static const char *const paths[] = {
+        "", "/X/urgent", "/X/attach", "/X/slip", "/X/phone-code", "/X/phone-check", "/X"};
+    char path[96];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        snprintf(path, sizeof path, "/desk/v1/registrations%s", paths[i]);
+        assert_int_equal(ask("POST", path, "{\"name\":\"甲\"}", false), 403);
+    }
+    assert_int_equal(ask("POST", "/desk/v1/reports/1/1/confirm", "{}", false), 403);
+}
+
+static void
+a_study_is_attached_by_hand_and_urgency_has_a_reason(void **state)
+{
+    char number[17], path[96];
+
+    (void)state;
+    registered("王小东", "", number);
+    snprintf(path, sizeof path, "/desk/v1/registrations/%s/attach", number);
+    assert_int_equal(post(path, "{\"study\":\"1.2.x\"}"), 400);
+    assert_int_equal(post(path, "{\"study\":\"1.2.3.44\"}"), 204);
+    assert_string_equal(listed_text(number, "study"), "1.2.3.44");
+    assert_string_equal(listed_text(number, "attached_by"), "hand");
+    snprintf(path, sizeof path, "/desk/v1/registrations/%s/urgent", number);
+    assert_int_equal(post(path, "{\"reason\":\" \"}"), 400);
+    assert_int_equal(post(path, "{\"reason\":\"胸痛\"}"), 204);
+    assert_string_equal(listed_text(number, "reason"), "胸痛");
+    assert_int_equal(post("/desk/v1/registrations/NONE/urgent", "{\"reason\":\"胸痛\"}"), 404);
+}
+
+static void
+a_correction_keeps_the_number(void **state)
+{
+    char number[17], path[96];
+
+    (void)state;
+    registered("王小冬", "", number);
+    snprintf(path, sizeof path, "/desk/v1/registrations/%s", number);
+    assert_int_equal(post(path, "{\"name\":\"王小东\",\"sex\":\"M\"}"), 200);
+    assert_string_equal(said("registration"), number);
+    assert_string_equal(listed_text(number, "name"), "王小东");
+}
+
+static void
+reports_that_are_not_here_are_not_found(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("GET", "/desk/v1/reports", NULL, false), 200);
+    assert_int_equal(json_length(json_find(json_root(doc), "reports")), 0);
+    assert_int_equal(ask("GET", "/desk/v1/reports/1/1.pdf", NULL, false), 404);
+    assert_int_equal(ask("GET", "/desk/v1/reports/1/..%2F1.pdf", NULL, false), 400);
+    assert_int_equal(ask("GET", "/desk/v1/reports/x/y.pdf", NULL, false), 404);
+    assert_int_equal(post("/desk/v1/reports/1/1/confirm", "{}"), 404);
+}
+
+/* A CT of this patient arrives; the uplink inspects it. */
+static void
+arrives(const char *study, const char *patient_id, const char *name)
+{
+    struct slice slice = {.study = study,
+                          .series = "1.2.3.8",
+                          .instance = study,
+                          .patient_id = patient_id,
+                          .patient_name = name};
+    struct spool_meta meta = {.sop_class = "1.2.840.10008.5.1.4.1.1.2",
+                              .transfer_syntax = "1.2.840.10008.1.2.1",
+                              .calling_ae = "CT"};
+    struct spool_draft *draft = NULL;
+    struct buf file;
+    uint64_t id;
+    struct err err;
+
+    text_copy(meta.sop_instance, sizeof meta.sop_instance, study);
+    buf_init(&file, 1 << 20);
+    slice_make(&slice, &file);
+    assert_int_equal(spool_draft_begin(spool, &meta, &draft, &err), 0);
+    assert_int_equal(spool_draft_write(draft, file.bytes, file.n, &err), 0);
+    assert_int_equal(spool_commit(spool, &draft, &id, &err), 0);
+    buf_fini(&file);
+}
+
+static void
+images_find_their_registration_by_what_they_say(void **state)
+{
+    int64_t until_ms = clock_mono_ms() + WAIT_MS;
+    char number[17], path[96];
+    const struct json *studies = NULL;
+    uint64_t change = 0;
+
+    (void)state;
+    registered("赵钱孙", "", number);
+    arrives("1.2.3.77", number, "ZHAO^QIAN=赵^钱孙");
+    while (listed_text(number, "study")[0] == '\0' && clock_mono_ms() < until_ms) {
+        change = (uint64_t)json_as_int(json_find(json_root(doc), "change"), 0);
+        snprintf(path, sizeof path, "/desk/v1/state?wait_s=2&since=%llu",
+                 (unsigned long long)change);
+        ask("GET", path, NULL, false); /* the page's own long poll: it wakes by the change */
+    }
+    assert_string_equal(listed_text(number, "study"), "1.2.3.77");
+    assert_string_equal(listed_text(number, "attached_by"), "number");
+    studies = json_find(json_root(doc), "studies");
+    for (size_t i = 0; i < json_length(studies); i++) {
+        const struct json *one = json_at(studies, i);
+
+        if (strcmp(json_as_text(json_find(one, "study")), "1.2.3.77") != 0)
+            continue;
+        assert_string_equal(json_as_text(json_find(one, "registration")), number);
+        assert_string_equal(json_as_text(json_find(json_find(one, "patient"), "name")), "赵钱孙");
+        return;
+    }
+    fail_msg("the study is not listed");
+}
+
+static void
+the_desk_is_refused_anywhere_but_on_loopback(void **state)
+{
+    static const char *const addresses[] = {"0.0.0.0", "::", "192.168.1.10", "10.0.0.1"};
+    struct desk_options page = {.spool = spool, .accept = door, .uplink = uplink, .dir = dir};
+    struct desk *other = NULL;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+        page.address = addresses[i];
+        assert_int_equal(desk_start(&page, &other, &err), -1);
+        assert_int_equal(err.kind, ERR_REJECT);
+        assert_non_null(strstr(err.text, "patients' names"));
+        assert_null(other);
+    }
+}
+
+/* After all of the above: everything that was typed, looked for in all that was logged. */
+static void
+no_log_line_holds_a_patient(void **state)
+{
+    static const char *const planted[] = {"王小", "赵",   "ZHAO", "110105",   "13800138000",
+                                          "咳嗽", "胸痛", "车祸", "19491231", "1949-12-31"};
+    char log_file[160];
+    uint8_t *text;
+    size_t n;
+    struct err err;
+
+    (void)state;
+    snprintf(log_file, sizeof log_file, "%s/log", dir);
+    assert_int_equal(durable_get_file(log_file, 16 << 20, &text, &n, &err), 0);
+    assert_non_null(strstr((char *)text, "HTTP_LISTENING"));
+    for (size_t i = 0; i < ARRAY_LEN(planted); i++)
+        if (strstr((char *)text, planted[i]) != NULL)
+            fail_msg("the log holds '%s'", planted[i]);
+    free(text);
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_person_is_registered_from_the_citizen_number),
+        cmocka_unit_test(a_person_without_a_number_is_registered_too),
+        cmocka_unit_test(what_is_mistyped_is_said_by_field_and_word),
+        cmocka_unit_test(a_slip_is_shown_once_and_a_new_one_has_another_code),
+        cmocka_unit_test(a_phones_code_needs_the_line),
+        cmocka_unit_test(nothing_is_done_for_a_page_from_elsewhere),
+        cmocka_unit_test(a_study_is_attached_by_hand_and_urgency_has_a_reason),
+        cmocka_unit_test(a_correction_keeps_the_number),
+        cmocka_unit_test(reports_that_are_not_here_are_not_found),
+        cmocka_unit_test(images_find_their_registration_by_what_they_say),
+        cmocka_unit_test(the_desk_is_refused_anywhere_but_on_loopback),
+        cmocka_unit_test(no_log_line_holds_a_patient),
+    };
+    int failed;
+
+    if (codec_worker_main_if_asked(argc, argv, &failed))
+        return failed;
+    failed = cmocka_run_group_tests(tests, start, stop);
+    forget();
+    return failed;
+}
