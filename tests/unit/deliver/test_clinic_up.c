@@ -1,0 +1,300 @@
+/* test_clinic_up.c - each message of a desk is done once, with its receipt; nobody does or sees
+ * anything of another clinic. */
+#include "reader/deliver/clinic.h"
+
+#include "tests/support/deliver_world.h"
+#include "tests/unit/deliver/fake_patient.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { PARALLEL = 8 };
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        if ((call) < 0)                                                                            \
+            fail_msg("%s: %s", #call, err.text);                                                   \
+    } while (0)
+
+/* ---- a desk's messages ---- */
+
+static void
+a_message_told_again_is_done_once(void **state)
+{
+    struct clinic_up m = up(CLINIC_REGISTRATION, REG), code = up(CLINIC_PHONE_CODE, REG);
+
+    (void)state;
+    assert_string_equal(apply(&m), "done");
+    assert_string_equal(apply(&m), "done");
+    assert_string_equal(apply(&code), "done sent");
+    assert_string_equal(apply(&code), "done sent");
+
+    assert_int_equal(patients.codes, 1);
+    assert_int_equal(count("SELECT count(*) FROM clinic_registration"), 1);
+    assert_int_equal(count("SELECT count(*) FROM orders"), 1);
+    assert_int_equal(count("SELECT count(*) FROM clinic_up"), 2);
+    clinic_id_new(code.id); /* asked for anew */
+    assert_string_equal(apply(&code), "done too_many");
+}
+
+static void *
+apply_twin(void *arg)
+{
+    struct clinic_sender sender = {"T1", "g1"};
+    struct clinic_receipt receipt;
+    struct err err;
+
+    return (void *)(intptr_t)clinic_apply(&d, &sender, arg, &receipt, &err);
+}
+
+static void
+twins_at_once_are_done_once(void **state)
+{
+    struct clinic_up m = up(CLINIC_PHONE_CODE, REG);
+    pthread_t threads[PARALLEL];
+
+    (void)state;
+    apply_new(CLINIC_REGISTRATION, REG);
+    for (size_t i = 0; i < PARALLEL; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, apply_twin, &m), 0);
+    for (size_t i = 0; i < PARALLEL; i++) {
+        void *rc;
+
+        pthread_join(threads[i], &rc);
+        assert_null(rc);
+    }
+    assert_int_equal(patients.codes, 1);
+}
+
+static void
+a_late_revision_changes_nothing(void **state)
+{
+    struct clinic_up first = up(CLINIC_REGISTRATION, REG), second = first;
+
+    (void)state;
+    clinic_id_new(second.id);
+    second.revision = 2;
+    text_copy(second.name, sizeof second.name, "王晓东");
+    assert_string_equal(apply(&second), "done");
+    assert_string_equal(apply(&first), "done");
+    assert_int_equal(count("SELECT count(*) FROM clinic_registration WHERE name = '王晓东'"), 1);
+}
+
+static void
+a_number_is_of_the_device_that_gave_it(void **state)
+{
+    struct clinic_up m = up(CLINIC_REGISTRATION, REG);
+
+    (void)state;
+    assert_string_equal(apply(&m), "done");
+    clinic_id_new(m.id);
+    assert_string_equal(apply_as("T1", "g2", &m), "refused conflict");
+    assert_string_equal(apply_as("T1", "g2", &m), "refused conflict");
+    assert_string_equal(apply_as("T2", "g1", &m), "done"); /* another clinic's own */
+    assert_string_equal(apply_new(CLINIC_SLIP, "261122ZZZ001"), "refused unknown_registration");
+}
+
+static void
+a_registration_reaches_the_read_before_or_after_it_comes(void **state)
+{
+    struct read_row row;
+
+    (void)state;
+    apply_new(CLINIC_REGISTRATION, REG);
+    assert_string_equal(attach(REG, STUDY), "done");
+    report_world_study(&w, "T1", STUDY);
+    row = read_of(STUDY);
+    assert_string_equal(row.registration, REG);
+    assert_string_equal(row.complaint, "咳嗽三天");
+    report_world_study(&w, "T1", OTHER);
+    apply_new(CLINIC_REGISTRATION, REG_TWO);
+    assert_string_equal(attach(REG_TWO, OTHER), "done");
+    assert_string_equal(read_of(OTHER).registration, REG_TWO);
+    assert_string_equal(patients.attached[1], REG_TWO " " OTHER);
+    tell_all();
+    assert_string_equal(last_of("T1", CLINIC_READ_STATE).registration, REG_TWO);
+}
+
+static void
+a_study_attached_wrongly_is_taken_back_for_good(void **state)
+{
+    struct clinic_up again = up(CLINIC_REGISTRATION, REG);
+
+    (void)state;
+    report_world_study(&w, "T1", STUDY);
+    apply_new(CLINIC_REGISTRATION, REG);
+    apply_new(CLINIC_REGISTRATION, REG_TWO);
+    attach(REG, STUDY);
+    assert_string_equal(attach(REG_TWO, STUDY), "done");
+
+    assert_string_equal(read_of(STUDY).registration, REG_TWO);
+    assert_string_equal(patients.attached[1], REG " "); /* its slip opens nothing now */
+    assert_string_equal(patients.attached[2], REG_TWO " " STUDY);
+    again.revision = 2;
+    assert_string_equal(apply(&again), "done"); /* a correction of the first takes nothing back */
+    assert_string_equal(read_of(STUDY).registration, REG_TWO);
+}
+
+/* The images say nothing of the patient: the clinic's word stands, also in the report. */
+static void
+what_the_images_do_not_say_the_registration_does(void **state)
+{
+    struct read_row row;
+
+    (void)state;
+    report_world_study(&w, "T1", STUDY);
+    count("UPDATE reads SET patient_name = '', patient_id = ''");
+    apply_new(CLINIC_REGISTRATION, REG);
+    attach(REG, STUDY);
+    row = read_of(STUDY);
+    assert_string_equal(row.patient_name, "王小东");
+    assert_string_equal(row.patient_id, REG);
+    assert_string_equal(row.sex, "F");
+}
+
+static void
+urgent_makes_an_emergency_with_its_reason(void **state)
+{
+    struct clinic_up m = up(CLINIC_URGENT, REG);
+
+    (void)state;
+    m.is_urgent = true;
+    text_copy(m.reason, sizeof m.reason, "胸痛");
+    report_world_study(&w, "T1", STUDY);
+    apply_new(CLINIC_REGISTRATION, REG);
+    attach(REG, STUDY);
+    assert_false(read_of(STUDY).is_emergency);
+    assert_string_equal(apply(&m), "done");
+    assert_true(read_of(STUDY).is_emergency);
+}
+
+static void
+a_proved_phone_goes_with_the_slip(void **state)
+{
+    struct clinic_up check = up(CLINIC_PHONE_CHECK, REG);
+
+    (void)state;
+    apply_new(CLINIC_REGISTRATION, REG);
+    assert_int_equal(patients.slips, 0);
+    apply_new(CLINIC_SLIP, REG);
+    assert_false(patients.last_is_verified);
+    assert_string_equal(patients.last_phone, "13800138000");
+    text_copy(check.otp, sizeof check.otp, "999999");
+    assert_string_equal(apply(&check), "done wrong");
+    clinic_id_new(check.id);
+    text_copy(check.otp, sizeof check.otp, "123456");
+    assert_string_equal(apply(&check), "done verified");
+    assert_true(patients.last_is_verified);
+}
+
+static void
+a_slip_after_the_signature_tells_the_patient(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+
+    (void)state;
+    apply_new(CLINIC_REGISTRATION, REG);
+    attach(REG, STUDY);
+    report_world_sign(&w, read, "doc1", "rev1");
+    tell_all();
+    assert_int_equal(patients.notices, 1);
+    apply_new(CLINIC_SLIP, REG);
+    assert_int_equal(patients.notices, 2); /* patient_notify() makes one message of both */
+}
+
+/* ---- receipts and other clinics ---- */
+
+static void
+take(const char *device, const char *id)
+{
+    struct clinic_sender sender = {"T1", device};
+    char one[1][CLINIC_ID_SIZE];
+    struct clinic_ids ids = {one, 1};
+    struct err err;
+
+    text_copy(one[0], CLINIC_ID_SIZE, id);
+    OK(clinic_take(&d, &sender, &ids, &err));
+}
+
+static void
+a_delivered_report_is_noted_once_and_its_confirmation_once(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    struct clinic_up m = up(CLINIC_CONFIRM, "");
+    struct clinic_down report;
+
+    (void)state;
+    report_world_sign(&w, read, "doc1", "rev1");
+    tell_all();
+    report = last_of("T1", CLINIC_REPORT);
+    take("g1", report.id);
+    take("g1", report.id);
+    take("g2", report.id);
+    take("g1", m.id); /* no message of ours */
+    assert_int_equal(count("SELECT count(*) FROM read_events WHERE event = 'delivered'"), 1);
+    m.read = read;
+    m.version = 1;
+    assert_string_equal(apply(&m), "done");
+    clinic_id_new(m.id);
+    assert_string_equal(apply_as("T1", "g2", &m), "done");
+    assert_int_equal(count("SELECT count(*) FROM read_events WHERE event = 'delivered'"), 2);
+}
+
+static void
+nothing_of_another_clinic_is_told_taken_or_confirmed(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    struct clinic_up m = up(CLINIC_CONFIRM, "");
+    struct clinic_sender stranger = {"T2", "g1"};
+    char id[1][CLINIC_ID_SIZE];
+    struct clinic_ids ids = {id, 1};
+    struct err err;
+
+    (void)state;
+    report_world_sign(&w, read, "doc1", "rev1");
+    tell_all();
+    assert_string_equal(told("T2", NULL), "");
+    text_copy(id[0], CLINIC_ID_SIZE, last_of("T1", CLINIC_REPORT).id);
+    OK(clinic_take(&d, &stranger, &ids, &err));
+    assert_int_equal(count("SELECT count(*) FROM clinic_taken"), 0);
+    m.read = read;
+    m.version = 1;
+    assert_string_equal(apply_as("T2", "g1", &m), "refused not_possible");
+    assert_int_equal(count("SELECT count(*) FROM clinic_confirmed"), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, deliver_world_close)
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_message_told_again_is_done_once),
+        TEST(twins_at_once_are_done_once),
+        TEST(a_late_revision_changes_nothing),
+        TEST(a_number_is_of_the_device_that_gave_it),
+        TEST(a_registration_reaches_the_read_before_or_after_it_comes),
+        TEST(a_study_attached_wrongly_is_taken_back_for_good),
+        TEST(what_the_images_do_not_say_the_registration_does),
+        TEST(urgent_makes_an_emergency_with_its_reason),
+        TEST(a_proved_phone_goes_with_the_slip),
+        TEST(a_slip_after_the_signature_tells_the_patient),
+        TEST(a_delivered_report_is_noted_once_and_its_confirmation_once),
+        TEST(nothing_of_another_clinic_is_told_taken_or_confirmed),
+    };
+    int status;
+
+    if (compose_signer_main_if_asked(argc, argv, &status))
+        return status;
+    log_set_fd(-1);
+    status = cmocka_run_group_tests(tests, NULL, NULL);
+    deliver_world_end();
+    return status;
+}

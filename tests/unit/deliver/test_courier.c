@@ -1,0 +1,320 @@
+/* test_courier.c - each line of the reads' log is told once, over a real PostgreSQL and really
+ * signed reports, also when couriers are killed. */
+#include "reader/deliver/clinic.h"
+#include "reader/deliver/deliver.h"
+
+#include "tests/support/deliver_world.h"
+#include "tests/unit/deliver/fake_patient.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { COURIERS = 10, STUDIES = 12 };
+
+extern char **environ;
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        if ((call) < 0)                                                                            \
+            fail_msg("%s: %s", #call, err.text);                                                   \
+    } while (0)
+
+/* ---- the courier ---- */
+
+static void
+a_signed_report_is_told_once(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    struct clinic_down m;
+
+    (void)state;
+    tell_all();
+    report_world_sign(&w, read, "doc1", "rev1");
+    tell_all();
+    tell_all();
+
+    assert_string_equal(told("T1", "read_state"), "report1 ");
+    m = last_of("T1", CLINIC_REPORT);
+    assert_int_equal(m.read, read);
+    assert_string_equal(m.study, STUDY);
+    assert_string_equal(m.state, "signed");
+    assert_string_equal(m.patient, "王小东");
+    assert_string_equal(m.author, "王医生");
+    assert_string_equal(m.reviewer, "张主任");
+    assert_string_equal(m.hospital, "县人民医院");
+    assert_int_equal(m.covers, 2);
+    assert_false(m.is_preliminary);
+    assert_non_null(strstr(m.verify_url, "https://report.example/v/"));
+    assert_int_equal(patients.notices, 1);
+}
+
+static void
+a_state_is_told_when_it_changed(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+
+    (void)state;
+    tell_all();
+    assert_string_equal(last_of("T1", CLINIC_READ_STATE).state, "assigned");
+    assert_string_equal(told("T1", NULL), "read_state ");
+    assert_int_equal(report_claim(&w, "doc1", read), 0);
+    tell_all();
+    assert_string_equal(last_of("T1", CLINIC_READ_STATE).state, "claimed");
+    assert_string_equal(told("T1", NULL), "read_state read_state ");
+}
+
+static void
+what_replaces_and_withdraws_is_told_in_order(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    struct clinic_down m;
+
+    (void)state;
+    report_world_sign(&w, read, "doc1", "rev1");
+    assert_int_equal(report_amend(&w, "doc1", read, "左右写反"), 0);
+    assert_int_equal(report_shown(&w, "doc1", read, true), 0);
+    assert_int_equal(report_draft(&w, "doc1", read, report_base(&w, read), "右肺结节", "随访"), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), 0);
+    assert_int_equal(report_claim(&w, "rev1", read), 0);
+    assert_int_equal(report_shown(&w, "rev1", read, true), 0);
+    assert_int_equal(report_review(&w, "rev1", read, true, NULL), 0);
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
+    assert_int_equal(report_withdraw(&w, "rev1", read, "患者弄错"), 0);
+    tell_all(); /* all of it at once, long after: each line is about its own version */
+
+    assert_string_equal(told("T1", "read_state"), "report1 amended2 withdrawn2 ");
+    m = last_of("T1", CLINIC_AMENDED);
+    assert_int_equal(m.replaces, 1);
+    assert_string_equal(m.reason, "左右写反");
+    m = last_of("T1", CLINIC_WITHDRAWN);
+    assert_string_equal(m.reason, "患者弄错");
+    assert_string_equal(m.state, "withdrawn");
+    assert_int_equal(patients.notices, 2);
+    assert_int_equal(patients.withdrawals, 1);
+}
+
+static void
+a_late_image_is_told_beside_the_report(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    struct clinic_down m;
+
+    (void)state;
+    report_world_sign(&w, read, "doc1", "rev1");
+    read_world_closes(&w.reads, "T1", STUDY, 2, 3);
+    read_world_settle(&w.reads);
+    tell_all();
+
+    assert_string_equal(told("T1", "read_state"), "report1 late1 ");
+    m = last_of("T1", CLINIC_LATE);
+    assert_int_equal(m.covers, 2);
+    assert_int_equal(m.present, 3);
+}
+
+static void
+a_preliminary_report_is_told_to_the_clinic_and_not_to_the_patient(void **state)
+{
+    int64_t read = report_world_study(&w, "T2", STUDY);
+
+    (void)state;
+    assert_int_equal(report_claim(&w, "doc2", read), 0);
+    assert_int_equal(report_shown(&w, "doc2", read, true), 0);
+    assert_int_equal(report_draft(&w, "doc2", read, report_base(&w, read), "脑出血", "急"), 0);
+    assert_int_equal(report_sign(&w, "doc2", read, REPORT_PRELIMINARY), 0);
+    tell_all();
+
+    assert_string_equal(told("T2", "read_state"), "report1 ");
+    assert_true(last_of("T2", CLINIC_REPORT).is_preliminary);
+    assert_int_equal(patients.notices, 0);
+}
+
+/* A line that names a version nobody signed: it is kept aside and holds up nothing. */
+static void
+a_line_that_cannot_be_told_holds_up_nothing(void **state)
+{
+    int64_t broken = report_world_study(&w, "T1", OTHER), read;
+    struct pg_conn *conn = NULL;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(report_claim(&w, "doc1", broken), 0);
+    count("UPDATE reads SET state = 'reviewed' WHERE study_uid = '" OTHER "'");
+    OK(pg_get(w.reads.pg, &conn, &err));
+    OK(pg_begin(conn, &err));
+    OK(assign_advance(conn, broken, "rev1", READ_SAW_SIGN, "{\"version\":1}", &err));
+    OK(pg_commit(conn, &err));
+    pg_put(&conn);
+    read = report_world_study(&w, "T1", STUDY);
+    report_world_sign(&w, read, "doc1", "rev1");
+    tell_all();
+
+    assert_string_equal(told("T1", "read_state"), "report1 ");
+    assert_int_equal(last_of("T1", CLINIC_REPORT).read, read);
+    assert_int_equal(count("SELECT count(*) FROM clinic_aside"), 1);
+    count("UPDATE clinic_aside SET next_at_us = 0");
+    tell_all();
+    assert_int_equal(count("SELECT tries FROM clinic_aside"), 2);
+    count("UPDATE clinic_aside SET event_seq = (SELECT seq FROM read_events WHERE event = 'claim' "
+          "LIMIT 1), next_at_us = 0"); /* as if it could be told now */
+    tell_all();
+    assert_int_equal(count("SELECT count(*) FROM clinic_aside"), 0);
+}
+
+static void
+a_patient_who_was_told_is_noted_once(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+
+    (void)state;
+    report_world_sign(&w, read, "doc1", "rev1");
+    tell_all();
+    assert_int_equal(count("SELECT count(*) FROM read_events WHERE event = 'notified'"), 0);
+    patients.is_told = true;
+    tell_all();
+    tell_all();
+    assert_int_equal(count("SELECT count(*) FROM read_events WHERE event = 'notified'"), 1);
+}
+
+static pid_t
+spawn_courier(void)
+{
+    char *argv[] = {(char *)(uintptr_t) "test_deliver", (char *)(uintptr_t) "--courier",
+                    w.reads.conninfo, NULL};
+    pid_t child;
+
+    assert_int_equal(posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ), 0);
+    return child;
+}
+
+/* Couriers are killed one after another in the middle of their work; two run at once at the end. */
+static void
+killed_couriers_lose_and_double_nothing(void **state)
+{
+    char study[32], wanted[512] = "";
+    unsigned killed = 0;
+    size_t n = 0;
+    pid_t last;
+
+    (void)state;
+    for (int i = 0; i < STUDIES; i++) {
+        snprintf(study, sizeof study, "1.2.840.7.%d", i);
+        report_world_sign(&w, report_world_study(&w, "T1", study), "doc1", "rev1");
+        n += (size_t)snprintf(wanted + n, sizeof wanted - n, "report1 ");
+    }
+    for (int i = 0; i < COURIERS; i++) {
+        int64_t until_ms = clock_mono_ms() + 5000, at = count("SELECT seq FROM clinic_courier");
+        pid_t child = spawn_courier();
+
+        /* when it has begun, a little later each time */
+        while (count("SELECT seq FROM clinic_courier") <= at + i / 3 && clock_mono_ms() < until_ms)
+            continue;
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        killed++;
+        if (count("SELECT seq FROM clinic_courier") == count("SELECT max(seq) FROM read_events"))
+            break;
+    }
+    assert_true(killed > 1); /* not all was done by the first */
+    last = spawn_courier();  /* and one here, at once */
+    tell_all();
+    kill(last, SIGKILL);
+    waitpid(last, NULL, 0);
+    tell_all();
+
+    assert_string_equal(told("T1", "read_state"), wanted);
+    assert_int_equal(count("SELECT count(*) - count(DISTINCT (event_seq, kind)) FROM clinic_down"),
+                     0);
+    assert_int_equal(count("SELECT seq FROM clinic_courier"),
+                     count("SELECT max(seq) FROM read_events"));
+}
+
+static void
+messages_come_in_pages_without_a_gap(void **state)
+{
+    struct clinic_downs downs;
+    uint64_t after = 0;
+    char study[32];
+    size_t n = 0;
+    struct err err;
+
+    (void)state;
+    for (int i = 0; i < CLINIC_MESSAGES + 20; i++) {
+        snprintf(study, sizeof study, "1.2.840.8.%d", i);
+        read_world_closes(&w.reads, "T1", study, 1, 2);
+    }
+    read_world_settle(&w.reads);
+    tell_all();
+    for (;;) {
+        OK(clinic_downs_after(&d, "T1", after, &downs, &err));
+        assert_true(downs.count <= CLINIC_MESSAGES);
+        for (size_t i = 0; i < downs.count; i++)
+            assert_true(downs.messages[i].seq > (i == 0 ? after : downs.messages[i - 1].seq));
+        n += downs.count;
+        after = downs.next;
+        if (downs.count == 0)
+            break;
+        clinic_downs_free(&downs);
+    }
+    assert_string_equal(downs.patient_url, "https://p.example");
+    clinic_downs_free(&downs);
+    assert_int_equal(n, count("SELECT count(*) FROM clinic_down"));
+    assert_true(n >= CLINIC_MESSAGES + 20);
+}
+
+/* This program as a courier of its own, until it is killed. */
+static int
+be_courier(const char *conninfo)
+{
+    static const char *const queries[] = {"reader/", NULL};
+    struct pg_options options = {.conninfo = conninfo, .query_files = queries, .connections = 4};
+    struct err err;
+    bool did;
+
+    log_set_fd(-1);
+    d.patient_url = mem_text("");
+    gate_init(&d.gate);
+    if (pg_open(&options, &d.o.pg, &err) < 0)
+        return 1;
+    for (;;)
+        if (courier_step(&d, &did, &err) < 0)
+            return 1;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, deliver_world_close)
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_signed_report_is_told_once),
+        TEST(a_state_is_told_when_it_changed),
+        TEST(what_replaces_and_withdraws_is_told_in_order),
+        TEST(a_late_image_is_told_beside_the_report),
+        TEST(a_preliminary_report_is_told_to_the_clinic_and_not_to_the_patient),
+        TEST(a_line_that_cannot_be_told_holds_up_nothing),
+        TEST(a_patient_who_was_told_is_noted_once),
+        TEST(killed_couriers_lose_and_double_nothing),
+        TEST(messages_come_in_pages_without_a_gap),
+    };
+    int status;
+
+    if (compose_signer_main_if_asked(argc, argv, &status))
+        return status;
+    if (argc == 3 && strcmp(argv[1], "--courier") == 0)
+        return be_courier(argv[2]);
+    log_set_fd(-1);
+    status = cmocka_run_group_tests(tests, NULL, NULL);
+    deliver_world_end();
+    return status;
+}
