@@ -120,7 +120,8 @@ patient_world_call(const char *method, const char *path, const char *body, const
 {
     char from[96], with[200], word[120];
     const char *headers[4] = {NULL};
-    struct http_call what = {.method = method, .path = path, .headers = headers};
+    struct http_call what = {
+        .method = method, .path = path, .headers = headers, .answer_limit = 8 << 20};
     struct http_reply reply;
     struct patient_answer a = {0};
     struct err err = {0};
@@ -146,7 +147,8 @@ patient_world_call(const char *method, const char *path, const char *body, const
     if (http_client_call(client, &what, &reply, &err) < 0)
         fail_msg("%s", err.text);
     a.status = reply.status;
-    (void)snprintf(a.body, sizeof a.body, "%s", buf_text(&reply.body));
+    a.n = reply.body.n;
+    memcpy(a.body, buf_text(&reply.body), a.n < sizeof a.body ? a.n : sizeof a.body - 1);
     (void)http_reply_find(&reply, "Set-Cookie", a.cookie, sizeof a.cookie);
     http_reply_fini(&reply);
     return a;

@@ -17,7 +17,8 @@ extern struct patient_world {
 
 struct patient_answer {
     int status;
-    char body[16384];
+    char body[65536];
+    size_t n;         /* of the body as it came */
     char cookie[160]; /* Set-Cookie as it came, "" */
 };
 

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "proto/dicom/part10.h"
-#include "reader/compose/doc.h"
+#include "reader/compose/doc_parts.h"
 
 #include "tests/support/folder.h"
 #include "tests/support/run_program.h"

@@ -7,6 +7,7 @@
 
 #include "proto/render/report_pdf.h"
 #include "proto/render/report_words.h"
+#include "proto/render/sheet.h"
 
 #include "tests/support/folder.h"
 #include "tests/support/run_program.h"
@@ -317,6 +318,40 @@ what_cannot_be_a_report_is_refused(void **state)
 }
 
 static void
+dress_plainly(struct sheet *s, void *user)
+{
+    ++*(unsigned *)user;
+    s->y = 40;
+    s->bottom = 140;
+}
+
+static void
+a_sheet_dresses_each_page_and_keeps_its_margins(void **state)
+{
+    const struct sheet_facts facts = {"t", "a", "2026-11-22T02:07:00Z"};
+    const struct sheet_style style = {.size = 10};
+    unsigned dressed = 0;
+    struct err err = {0};
+    struct sheet s;
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 1 << 20);
+
+    sheet_open(&s, &out, &facts, 0, dress_plainly, &dressed);
+    for (int i = 0; i < 30; i++) {
+        sheet_flow(&s, &style, "一行文字");
+        assert_true(s.y <= s.bottom);
+    }
+
+    assert_true(s.page >= 4);
+    assert_int_equal(dressed, s.page);
+    assert_true(sheet_width(&s, &style, "一行文字") > 39);
+    assert_int_equal(sheet_close(&s, &err), 0);
+    buf_fini(&out);
+}
+
+static void
 names_are_as_people_write_them(void **state)
 {
     static const struct {
@@ -359,6 +394,7 @@ main(void)
         cmocka_unit_test(a_character_no_font_has_is_written_as_its_number),
         cmocka_unit_test(the_same_report_is_the_same_bytes),
         cmocka_unit_test(what_cannot_be_a_report_is_refused),
+        cmocka_unit_test(a_sheet_dresses_each_page_and_keeps_its_margins),
         cmocka_unit_test(names_are_as_people_write_them),
     };
 
