@@ -19,7 +19,7 @@ function ToolBar({ box, onHelp }) {
       <button type="button" onClick=${() => box.pane?.turn(90)}>${say("turn")} <kbd>T</kbd></button>
       <button type="button" onClick=${() => box.pane?.flip(false)}>${say("flip")} <kbd>H</kbd></button>
       <button type="button" onClick=${() => box.pane?.natural()}>${say("natural")} <kbd>N</kbd></button>
-      <button type="button" onClick=${() => box.pane?.reset()}>${say("reset")} <kbd>X</kbd></button>
+      <button type="button" onClick=${() => box.pane?.reset()}>${say("view_reset")} <kbd>X</kbd></button>
     </span>
     <span class="group" role="group" aria-label=${say("play")}>
       <button type="button" aria-pressed=${cine.isPlaying} onClick=${() => box.toggleCine()}>${cine.isPlaying ? say("pause") : say("play")} <kbd>Space</kbd></button>
@@ -27,7 +27,7 @@ function ToolBar({ box, onHelp }) {
       <span class="rate">${say("rate_of", cine.rate)}</span>
       <button type="button" aria-label=${say("faster")} onClick=${() => box.changeRate(1.25)}>+</button>
     </span>
-    <button type="button" class="help" onClick=${onHelp}>${say("keys")} <kbd>?</kbd></button>
+    <button type="button" class="help" onClick=${onHelp}>${say("key_list")} <kbd>?</kbd></button>
   </div>`;
 }
 

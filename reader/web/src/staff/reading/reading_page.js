@@ -21,7 +21,7 @@ import "./reading.css";
 
 function KeyHelp({ onClose }) {
   const groups = [...new Set(KEYS.map((row) => row.group))];
-  return html`<${Dialog} title=${say("keys")} onClose=${onClose}>
+  return html`<${Dialog} title=${say("key_list")} onClose=${onClose}>
     <div class="keyhelp">${groups.map((group) => html`<section><h3>${say(group)}</h3><dl>${KEYS.filter((row) => row.group === group).map((row) => html`
       <div><dt>${shownKeys(row).map((key) => html`<kbd>${key}</kbd> `)}</dt><dd>${say(row.word)}</dd></div>`)}</dl></section>`)}
       <section><h3>${say("rd_editor_keys")}</h3><p>${say("rd_keys_hint")}</p></section></div>
