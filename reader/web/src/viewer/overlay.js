@@ -13,7 +13,8 @@ function Cross({ pane }) {
   </svg>`;
 }
 
-// A first look: a plain picture over everything, the words across it.
+// A first look: a plain picture over everything. Its words are burnt in at the top, where zooming may move them out of
+// sight; these stay.
 function Look({ facts, standing }) {
   const look = facts.look;
   if (!look) return null;
@@ -21,7 +22,6 @@ function Look({ facts, standing }) {
   return html`<div class="look">
     ${look.url ? html`<img src=${look.url} alt="" style=${style} draggable=${false} />` : html`<p class="still">${say("no_look_yet")}</p>`}
     <p class="across" role="status">${standing ? say("preview_lead", standing) : say("preview_words")}</p>
-    <p class="across again" aria-hidden="true">${say("preview_words")}</p>
   </div>`;
 }
 
