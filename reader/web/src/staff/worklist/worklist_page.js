@@ -57,6 +57,15 @@ function useMinute() {
   return now;
 }
 
+// Who reads will open an image next: the imaging library comes when the list is there and the browser has nothing to do.
+function useReadingAhead(isHere) {
+  useEffect(() => {
+    if (!isHere || !hasRole("doctor", "reviewer") || !globalThis.requestIdleCallback) return undefined;
+    const idle = requestIdleCallback(() => import("../../viewer/pane.js").catch(() => null));
+    return () => cancelIdleCallback(idle);
+  }, [isHere]);
+}
+
 // A link of a row gets the focus; J and K move it. While somebody types, letters are letters.
 function useKeys(table, finder) {
   useEffect(() => {
@@ -132,6 +141,7 @@ export default function Worklist() {
     setFilter(next);
   };
   useKeys(table, finder);
+  useReadingAhead(list !== null);
   const shown = useMemo(() => (list || []).filter((r) => matches(r, filter)).sort(byUrgency), [list, filter]);
   const modalities = [...new Set((list || []).map((r) => r.modality).filter(Boolean))].sort();
   const mayOpen = hasRole("technician", "doctor", "reviewer", "supervisor");
