@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "proto/render/fonts.h"
 #include "proto/render/report_pdf.h"
 #include "proto/render/report_words.h"
 #include "proto/render/sheet.h"
@@ -352,6 +353,26 @@ a_sheet_dresses_each_page_and_keeps_its_margins(void **state)
 }
 
 static void
+the_fonts_of_a_report_are_installed(void **state)
+{
+    PangoContext *context = pango_font_map_create_context(fonts_lock());
+    PangoLayout *layout = pango_layout_new(context);
+    PangoFontDescription *font = pango_font_description_from_string(FONTS_FAMILY " 11");
+    int unknown;
+
+    (void)state;
+    pango_layout_set_font_description(layout, font);
+    pango_layout_set_text(layout, "急诊报告,以正式报告为准 𠮷 Aa1", -1);
+    unknown = pango_layout_get_unknown_glyphs_count(layout);
+    pango_font_description_free(font);
+    g_object_unref(layout);
+    g_object_unref(context);
+    fonts_unlock();
+
+    assert_int_equal(unknown, 0);
+}
+
+static void
 names_are_as_people_write_them(void **state)
 {
     static const struct {
@@ -395,6 +416,7 @@ main(void)
         cmocka_unit_test(the_same_report_is_the_same_bytes),
         cmocka_unit_test(what_cannot_be_a_report_is_refused),
         cmocka_unit_test(a_sheet_dresses_each_page_and_keeps_its_margins),
+        cmocka_unit_test(the_fonts_of_a_report_are_installed),
         cmocka_unit_test(names_are_as_people_write_them),
     };
 
