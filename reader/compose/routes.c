@@ -144,9 +144,8 @@ static void
 write_may(struct jsonw *w, const struct act *a, unsigned rights, bool may_write, bool may_review)
 {
     const enum read_state s = a->row->state;
-    const bool is_free =
-        a->row->claimed_by[0] == '\0' || strcmp(a->row->claimed_by, a->person.login) == 0;
     const bool is_mine = strcmp(a->row->claimed_by, a->person.login) == 0;
+    const bool is_free = is_mine || a->row->claimed_by[0] == '\0';
     const bool is_drafting = (s == READ_CLAIMED && is_mine) ||
                              (s == READ_DRAFTED && (is_mine || (is_free && act_wrote(a))));
     const bool is_out =
@@ -213,7 +212,6 @@ write_version(struct jsonw *w, const struct pg_rows *rows, size_t i, struct err 
     jsonw_text(w, "impression", r.impression);
     write_time(w, "withdrawn_at", pg_int(rows, i, 6));
     jsonw_text(w, "withdrawn_reason", pg_int(rows, i, 6) != 0 ? pg_text(rows, i, 7) : NULL);
-    jsonw_text(w, "sha256", NULL);
     jsonw_text(w, "verify_url", r.verify_url);
     jsonw_end(w);
     report_fini(&r);
