@@ -115,23 +115,44 @@ look_at_log(struct assign *a, int64_t *out_loads, struct err *err)
 
 /* When accounts and agreements were last looked at. */
 struct sweep {
-    int64_t next_ms, loads;
+    int64_t next_ms, loads, at_us;
 };
+
+/* Accounts every now and then; agreements too, if they were loaded, or one began or ended. */
+static int
+what_is_due(struct assign *a, const struct sweep *sweep, int64_t loads, int64_t now_us,
+            unsigned *out_what, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    *out_what = 0;
+    if (loads != sweep->loads) {
+        *out_what = CHOOSE_EVERYTHING;
+        return 0;
+    }
+    if (clock_mono_ms() < sweep->next_ms)
+        return 0;
+    if (choose_list(a->options.pg, "choose_boundaries",
+                    PG_ARGS(PG_INT(sweep->at_us), PG_INT(now_us)), &rows, err) < 0)
+        return -1;
+    *out_what = CHOOSE_ACCOUNTS | (pg_truth(rows, 0, 0) ? CHOOSE_AGREEMENTS : 0);
+    pg_rows_free(&rows);
+    return 0;
+}
 
 static int
 look_after(struct assign *a, struct sweep *sweep, struct err *err)
 {
-    bool has_changed = false, is_due;
-    int64_t loads;
+    int64_t loads, now_us = clock_wall_us();
+    bool has_changed = false;
+    unsigned what;
 
     /* first what others wrote, so that streams need not wait for a round of choices */
-    if (look_at_log(a, &loads, err) < 0)
+    if (look_at_log(a, &loads, err) < 0 || what_is_due(a, sweep, loads, now_us, &what, err) < 0 ||
+        choose_round(a->options.pg, what, &has_changed, err) < 0)
         return -1;
-    is_due = clock_mono_ms() >= sweep->next_ms || loads != sweep->loads;
-    if (choose_round(a->options.pg, is_due, &has_changed, err) < 0)
-        return -1;
-    if (is_due)
-        *sweep = (struct sweep){clock_mono_ms() + SWEEP_MS, loads};
+    if (what != 0)
+        *sweep = (struct sweep){clock_mono_ms() + SWEEP_MS, loads, now_us};
     return has_changed ? look_at_log(a, NULL, err) : 0;
 }
 
@@ -156,7 +177,7 @@ run_chooser(void *arg)
 {
     struct assign *a = arg;
     struct backoff backoff = {0};
-    struct sweep sweep = {0, -1};
+    struct sweep sweep = {0, -1, 0};
     uint64_t seen = 0;
     struct err err = {0};
 

@@ -69,8 +69,9 @@ int advance(struct pg_conn *conn, int64_t read_id, const char *actor, enum read_
 /* ---- choose.c ---- */
 /* One round of assignment: leases that ended, doctors who may not any more, agreements, choices.
  * Each read in a transaction of its own. out_changed: something was done.
- * is_sweep: also look at accounts and agreements (every now and then, after a load). */
-int choose_round(struct pg *pg, bool is_sweep, bool *out_changed, struct err *err) MUST_CHECK;
+ * what: also look at accounts, at agreements. */
+enum { CHOOSE_ACCOUNTS = 1, CHOOSE_AGREEMENTS = 2, CHOOSE_EVERYTHING = 3 };
+int choose_round(struct pg *pg, unsigned what, bool *out_changed, struct err *err) MUST_CHECK;
 /* The rights a login has now; none when there is no such account, or it is disabled. */
 int choose_rights(struct pg_conn *conn, const char *login, unsigned *out,
                   struct err *err) MUST_CHECK;
@@ -83,8 +84,10 @@ int choose_list(struct pg *pg, const char *query, const struct pg_arg *args, siz
 /* ---- upkeep.c ---- */
 /* Leases that ended or whose holder may not read any more; chosen ones off duty. */
 int upkeep_now(struct pg *pg, bool *out_changed, struct err *err) MUST_CHECK;
-/* Accounts that were closed; agreements that came, changed or ended. */
-int upkeep_sweep(struct pg *pg, bool *out_changed, struct err *err) MUST_CHECK;
+/* Accounts that were closed or lost their role. */
+int upkeep_accounts(struct pg *pg, bool *out_changed, struct err *err) MUST_CHECK;
+/* Agreements that came, changed or ended. */
+int upkeep_agreements(struct pg *pg, bool *out_changed, struct err *err) MUST_CHECK;
 /* Find an agreement for a read that has none; in a transaction. */
 int choose_agree(struct pg_conn *conn, int64_t read_id, struct err *err) MUST_CHECK;
 

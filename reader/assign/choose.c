@@ -223,12 +223,14 @@ choose_all(struct pg *pg, bool *out_changed, struct err *err)
 }
 
 int
-choose_round(struct pg *pg, bool is_sweep, bool *out_changed, struct err *err)
+choose_round(struct pg *pg, unsigned what, bool *out_changed, struct err *err)
 {
     *out_changed = false;
     if (upkeep_now(pg, out_changed, err) < 0)
         return -1;
-    if (is_sweep && upkeep_sweep(pg, out_changed, err) < 0)
+    if ((what & CHOOSE_ACCOUNTS) && upkeep_accounts(pg, out_changed, err) < 0)
+        return -1;
+    if ((what & CHOOSE_AGREEMENTS) && upkeep_agreements(pg, out_changed, err) < 0)
         return -1;
     return choose_all(pg, out_changed, err);
 }

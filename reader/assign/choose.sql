@@ -3,24 +3,23 @@
 -- name: choose_settings
 UPDATE assign_settings SET lease_short_us = $1, lease_long_us = $2
 
--- The agreement in force that covers a read: of each code the greatest version in force now counts; of several, one that
--- has somebody on duty. A study from more than a day before the agreement began is history, not work.
+-- The agreement that covers a read now, see best_agreement().
 -- name: choose_agreement
-SELECT a.code, a.version FROM reads r JOIN agreements a ON a.inviting = r.tenant
-WHERE r.id = $1 AND cardinality(r.modalities) > 0 AND r.modalities <@ a.modalities
-    AND a.valid_from_us <= $2 AND $2 < a.valid_until_us AND (SELECT min(b.valid_from_us) FROM agreements b WHERE b.code = a.code) <= r.closed_at_us + 86400000000
-    AND NOT EXISTS (SELECT FROM agreements n WHERE n.code = a.code AND n.version > a.version
-        AND n.valid_from_us <= $2 AND $2 < n.valid_until_us)
-ORDER BY EXISTS (SELECT FROM affiliations f JOIN doctors d ON d.login = f.login WHERE f.org = a.invited AND d.is_on_duty
-        AND d.valid_from_us <= $2 AND $2 < d.valid_until_us AND r.modalities <@ d.modalities) DESC, a.code
-LIMIT 1
+SELECT b.code, b.version FROM reads r, best_agreement(r, $2) b WHERE r.id = $1
+
+-- Did an agreement begin or end between two looks?
+-- name: choose_boundaries
+SELECT EXISTS (SELECT FROM agreements a WHERE (a.valid_from_us > $1 AND a.valid_from_us <= $2)
+    OR (a.valid_until_us > $1 AND a.valid_until_us <= $2))
 
 -- name: choose_unagreed
-SELECT r.id FROM reads r WHERE r.state = 'unagreed' AND r.id > $1 ORDER BY r.id LIMIT 200
+SELECT r.id FROM reads r, best_agreement(r, $1) b WHERE r.state = 'unagreed'
+    AND r.closed_at_us >= (SELECT min(a.valid_from_us) FROM agreements a) - 86400000000 ORDER BY r.id LIMIT 200
 
--- Reads nobody has opened, to see whether their agreement still is the one that counts.
+-- Reads nobody has opened whose agreement is not the one that counts any more.
 -- name: choose_agreed
-SELECT r.id, r.agreement, r.agreement_version FROM reads r WHERE r.state IN ('waiting', 'assigned') AND r.id > $1
+SELECT r.id FROM reads r LEFT JOIN LATERAL (SELECT b.code, b.version FROM best_agreement(r, $1) b) b ON true
+WHERE r.state IN ('waiting', 'assigned') AND (b.code, b.version) IS DISTINCT FROM (r.agreement, r.agreement_version)
 ORDER BY r.id LIMIT 200
 
 -- name: choose_lapsed
@@ -30,12 +29,13 @@ SELECT r.id, 'right', r.claimed_by FROM reads r WHERE r.claimed_by IS NOT NULL A
     AND NOT doctor_fits(r, r.claimed_by, $1)
 LIMIT 200
 
--- Chosen, not opened, and not to be chosen any more.
+-- Chosen, not opened, and not to be chosen any more. (doctor_fits() and on duty, for many rows at once.)
 -- name: choose_misfits
 SELECT r.id, CASE WHEN doctor_fits(r, r.assigned_to, $1) THEN 'duty' ELSE 'right' END, r.assigned_to FROM reads r
 WHERE r.assigned_to IS NOT NULL AND r.claimed_by IS NULL
-    AND NOT (doctor_fits(r, r.assigned_to, $1)
-        AND EXISTS (SELECT FROM doctors d WHERE d.login = r.assigned_to AND d.is_on_duty))
+    AND NOT EXISTS (SELECT FROM agreements a JOIN affiliations f ON f.org = a.invited JOIN doctors d ON d.login = f.login
+        WHERE a.code = r.agreement AND a.version = r.agreement_version AND d.login = r.assigned_to AND d.is_on_duty
+            AND d.valid_from_us <= $1 AND $1 < d.valid_until_us AND r.modalities <@ d.modalities)
 LIMIT 200
 
 -- name: choose_assignees

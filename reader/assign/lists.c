@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_BYTES = 16 << 20, STEP_MS = 1000, HEARTBEAT_MS = 15000, MINUTE_US = 60000000 };
+enum {
+    ANSWER_BYTES = 16 << 20,
+    STEP_MS = 1000,
+    HEARTBEAT_MS = 15000,
+    STREAM_MS = 600000,
+    MINUTE_US = 60000000
+};
 
 static void
 put_organisations(struct jsonw *w, const struct pg_rows *rows)
@@ -144,8 +150,8 @@ struct stream {
     uint32_t magic;
     struct assign *assign;
     struct http_request *req;
-    int64_t told; /* the change the client knows; -1: none yet */
-    int64_t spoke_ms;
+    int64_t told;              /* the change the client knows; -1: none yet */
+    int64_t spoke_ms, ends_ms; /* the browser comes again, and shows its session again */
 };
 
 /* The next thing to say: a change at once, else a heartbeat now and then; n 0 ends the stream. */
@@ -158,7 +164,8 @@ stream_read(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
     (void)err;
     CHECK(s->magic == STREAM_MAGIC);
     *out_n = 0;
-    while (!http_is_gone(s->req) && !assign_is_stopping(s->assign)) {
+    while (!http_is_gone(s->req) && !assign_is_stopping(s->assign) &&
+           clock_mono_ms() < s->ends_ms) {
         int64_t now = assign_events_wait(s->assign, s->told, STEP_MS);
 
         if (now > s->told) {
@@ -184,7 +191,8 @@ route_stream(struct http_request *req, struct http_response *res, struct err *er
     struct stream *s = mem_new(sizeof *s);
 
     (void)err;
-    *s = (struct stream){STREAM_MAGIC, http_user(req), req, -1, clock_mono_ms()};
+    *s = (struct stream){STREAM_MAGIC, http_user(req),  req,
+                         -1,           clock_mono_ms(), clock_mono_ms() + STREAM_MS};
     http_answer_header(res, "X-Accel-Buffering", "no");
     http_answer_stream(res, 200, "text/event-stream", UINT64_MAX, stream_read, free, s);
     return 0;

@@ -6,6 +6,7 @@
 #include "proto/base/text.h"
 #include "proto/http/json.h"
 #include "proto/render/report_pdf.h"
+#include "proto/trust/audit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -355,6 +356,16 @@ typedef int (*lease_fn)(struct pg *pg, const struct person *who, int64_t read_id
                         struct err *err);
 
 static int
+note_claim(struct assign *a, const struct person *who, int64_t read_id, struct err *err)
+{
+    LOG(&assign_log, ASSIGN_CLAIMED, F_NUMBER("read", read_id));
+    if (a->options.audit == NULL)
+        return 0;
+    return audit_append(a->options.audit, err, AUDIT_READ_CLAIMED, A_NUMBER("read", read_id),
+                        A_WORD("by", who->login));
+}
+
+static int
 route_lease(struct http_request *req, struct http_response *res, lease_fn change, struct err *err)
 {
     struct assign *a = http_user(req);
@@ -377,8 +388,8 @@ route_lease(struct http_request *req, struct http_response *res, lease_fn change
         return 0;
     }
     assign_wake(a);
-    if (lease.is_new)
-        LOG(&assign_log, ASSIGN_CLAIMED, F_NUMBER("read", read_id));
+    if (lease.is_new && note_claim(a, &who, read_id, err) < 0)
+        return -1;
     answer_lease(res, 200, &lease, NULL);
     return 0;
 }

@@ -153,74 +153,41 @@ out:
     return rc;
 }
 
-/* Reads without an agreement, in pages by their number. */
+/* Each of a query's reads, in batches, until there are none: work() changes what the query finds.
+ */
 static int
-agree_all(struct pg *pg, bool *out_changed, struct err *err)
+each(struct pg *pg, const char *query,
+     int (*work)(struct pg *pg, int64_t read_id, bool *out_changed, struct err *err),
+     bool *out_changed, struct err *err)
 {
-    int64_t last = 0;
-    size_t n;
+    bool goes_on;
 
     do {
         struct pg_rows *rows = NULL;
+        bool has_moved = false;
         int rc = 0;
 
-        if (choose_list(pg, "choose_unagreed", PG_ARGS(PG_INT(last)), &rows, err) < 0)
+        if (choose_list(pg, query, PG_ARGS(PG_INT(clock_wall_us())), &rows, err) < 0)
             return -1;
-        n = pg_rows_count(rows);
-        for (size_t i = 0; i < n && rc == 0; i++) {
-            last = pg_int(rows, i, 0);
-            rc = agree_one(pg, last, out_changed, err);
-        }
+        for (size_t i = 0; i < pg_rows_count(rows) && rc == 0; i++)
+            rc = work(pg, pg_int(rows, i, 0), &has_moved, err);
+        goes_on = pg_rows_count(rows) == BATCH && has_moved;
+        *out_changed |= has_moved;
         pg_rows_free(&rows);
         if (rc < 0)
             return -1;
-    } while (n == BATCH);
+    } while (goes_on);
     return 0;
 }
 
-/* Does another agreement, or another version, count for this read now? Then it leaves its own. */
 static int
-disagree_one(struct pg *pg, int64_t read_id, const char *code, int64_t version, bool *out_changed,
-             struct err *err)
+disagree_one(struct pg *pg, int64_t read_id, bool *out_changed, struct err *err)
 {
     static const struct change gone = {.reason = "原协议或其版本已不再适用",
                                        .reason_en =
                                            "its agreement's version is no longer in force"};
-    struct pg_rows *rows = NULL;
-    bool is_same;
 
-    if (choose_list(pg, "choose_agreement", PG_ARGS(PG_INT(read_id), PG_INT(clock_wall_us())),
-                    &rows, err) < 0)
-        return -1;
-    is_same = pg_rows_count(rows) > 0 && strcmp(pg_text(rows, 0, 0), code) == 0 &&
-              pg_int(rows, 0, 1) == version;
-    pg_rows_free(&rows);
-    return is_same ? 0
-                   : move_one(pg, read_id, READ_SAW_DISAGREE, NULL, false, &gone, out_changed, err);
-}
-
-static int
-disagree_all(struct pg *pg, bool *out_changed, struct err *err)
-{
-    int64_t last = 0;
-    size_t n;
-
-    do {
-        struct pg_rows *rows = NULL;
-        int rc = 0;
-
-        if (choose_list(pg, "choose_agreed", PG_ARGS(PG_INT(last)), &rows, err) < 0)
-            return -1;
-        n = pg_rows_count(rows);
-        for (size_t i = 0; i < n && rc == 0; i++) {
-            last = pg_int(rows, i, 0);
-            rc = disagree_one(pg, last, pg_text(rows, i, 1), pg_int(rows, i, 2), out_changed, err);
-        }
-        pg_rows_free(&rows);
-        if (rc < 0)
-            return -1;
-    } while (n == BATCH);
-    return 0;
+    return move_one(pg, read_id, READ_SAW_DISAGREE, NULL, false, &gone, out_changed, err);
 }
 
 /* ---- accounts that were disabled or lost their role ---- */
@@ -274,9 +241,15 @@ upkeep_now(struct pg *pg, bool *out_changed, struct err *err)
 }
 
 int
-upkeep_sweep(struct pg *pg, bool *out_changed, struct err *err)
+upkeep_agreements(struct pg *pg, bool *out_changed, struct err *err)
 {
-    if (sweep_accounts(pg, out_changed, err) < 0 || disagree_all(pg, out_changed, err) < 0)
+    if (each(pg, "choose_agreed", disagree_one, out_changed, err) < 0)
         return -1;
-    return agree_all(pg, out_changed, err);
+    return each(pg, "choose_unagreed", agree_one, out_changed, err);
+}
+
+int
+upkeep_accounts(struct pg *pg, bool *out_changed, struct err *err)
+{
+    return sweep_accounts(pg, out_changed, err);
 }

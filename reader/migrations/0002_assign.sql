@@ -189,6 +189,20 @@ CREATE FUNCTION doctor_fits(r reads, login text, at_us bigint) RETURNS boolean L
         WHERE a.code = r.agreement AND a.version = r.agreement_version AND d.login = doctor_fits.login
           AND d.valid_from_us <= at_us AND at_us < d.valid_until_us AND r.modalities <@ d.modalities)$$;
 
+-- The agreement that covers a read at this time: of each code the greatest version in force counts; of several, one that has
+-- somebody on duty. A study from more than a day before the agreement began is history, not work.
+CREATE FUNCTION best_agreement(r reads, at_us bigint) RETURNS TABLE (code text, version integer) LANGUAGE sql STABLE AS
+    $$SELECT a.code, a.version FROM agreements a
+      WHERE a.inviting = r.tenant AND cardinality(r.modalities) > 0 AND r.modalities <@ a.modalities
+        AND a.valid_from_us <= at_us AND at_us < a.valid_until_us
+        AND (SELECT min(b.valid_from_us) FROM agreements b WHERE b.code = a.code) <= r.closed_at_us + 86400000000
+        AND NOT EXISTS (SELECT FROM agreements n WHERE n.code = a.code AND n.version > a.version
+            AND n.valid_from_us <= at_us AND at_us < n.valid_until_us)
+      ORDER BY EXISTS (SELECT FROM affiliations f JOIN doctors d ON d.login = f.login WHERE f.org = a.invited
+            AND d.is_on_duty AND d.valid_from_us <= at_us AND at_us < d.valid_until_us AND r.modalities <@ d.modalities) DESC,
+        a.code
+      LIMIT 1$$;
+
 -- A read as lists show it; the order of the columns is known to reader/assign/rows.c. What the images do not say about the
 -- patient stands as the clinic registered it.
 CREATE VIEW read_rows AS

@@ -262,7 +262,7 @@ read_world_settle(struct read_world *w)
 
     for (size_t i = 0; i <= event_n / 32 + 1; i++)
         check(intake_step(w->assign, 0, &err), &err);
-    check(choose_round(w->pg, true, &has_changed, &err), &err);
+    check(choose_round(w->pg, CHOOSE_EVERYTHING, &has_changed, &err), &err);
 }
 
 void

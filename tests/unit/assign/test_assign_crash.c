@@ -20,13 +20,15 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { STUDIES = 400, LATE_EVERY = 8, KILLS = 40, MOST_MS = 120 };
+enum { STUDIES = 400, LATE_EVERY = 8, KILLS = 40, MOST_MS = 60 };
 
 static struct pg_cluster *cluster;
 
-/* The child: connections of its own, then events and choices until it is killed. */
+/* The child: connections of its own, a word to the test, then events and choices until it is
+ * killed.
+ */
 __attribute__((noreturn)) static void
-be_the_reader(struct read_world *w)
+be_the_reader(struct read_world *w, int ready)
 {
     static const char *const queries[] = {"reader/", NULL};
     struct pg_options options = {.conninfo = w->conninfo,
@@ -39,9 +41,11 @@ be_the_reader(struct read_world *w)
     log_set_fd(-1);
     if (pg_open(&options, &w->assign->options.pg, &err) < 0)
         _exit(2);
+    if (write(ready, "r", 1) != 1)
+        _exit(4);
     for (;;) {
         if (intake_step(w->assign, 0, &err) < 0 ||
-            choose_round(w->assign->options.pg, true, &has_changed, &err) < 0)
+            choose_round(w->assign->options.pg, CHOOSE_EVERYTHING, &has_changed, &err) < 0)
             _exit(3);
     }
 }
@@ -50,12 +54,18 @@ static void
 kill_it_once(struct read_world *w, unsigned *seed)
 {
     const struct timespec life = {.tv_nsec = (long)(rand_r(seed) % MOST_MS + 1) * 1000000};
-    pid_t pid = fork();
-    int status;
+    int status, ready[2];
+    char word;
+    pid_t pid;
 
+    assert_int_equal(pipe(ready), 0);
+    pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        be_the_reader(w);
+        be_the_reader(w, ready[1]);
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &word, 1), 1);
+    close(ready[0]);
     nanosleep(&life, NULL); /* its life, not a wait for anything */
     kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -42,10 +42,10 @@ who_goes_off_duty_or_loses_the_licence_loses_what_is_not_open(void **state)
     read_world_closes(&w, "T1", "1.2.11", 1, 1);
     assert_string_equal(settled("T1", "1.2.11").assigned_to, "doc1");
     read_world_count(&w, "UPDATE doctors SET is_on_duty = false WHERE login = 'doc1'");
-    OK(choose_round(w.pg, false, &has_changed, &err));
+    OK(choose_round(w.pg, 0, &has_changed, &err));
     assert_string_equal(read_of("T1", "1.2.11").assigned_to, "rev1");
     read_world_count(&w, "UPDATE doctors SET valid_until_us = 1 WHERE login = 'rev1'");
-    OK(choose_round(w.pg, false, &has_changed, &err));
+    OK(choose_round(w.pg, 0, &has_changed, &err));
 
     row = read_of("T1", "1.2.11");
     assert_int_equal(row.state, READ_WAITING);
@@ -130,7 +130,7 @@ a_lease_ends_and_the_read_goes_to_another(void **state)
     OK(claims(first, row.read_id, &lease, &err));
     assert_true(lease.until_us > clock_wall_us() + 59 * 60000000LL); /* CT: an hour */
     read_world_count(&w, "UPDATE reads SET lease_until_us = 1");
-    OK(choose_round(w.pg, false, &has_changed, &err));
+    OK(choose_round(w.pg, 0, &has_changed, &err));
 
     row = read_of("T1", "1.2.3");
     assert_int_equal(row.state, READ_ASSIGNED);
@@ -182,7 +182,7 @@ a_lease_goes_with_the_licence(void **state)
     OK(claims("doc1", row.read_id, &lease, &err));
     OK(moves(row.read_id, "doc1", READ_SAW_DRAFT, &err));
     read_world_count(&w, "UPDATE doctors SET valid_until_us = 1 WHERE login = 'doc1'");
-    OK(choose_round(w.pg, false, &has_changed, &err));
+    OK(choose_round(w.pg, 0, &has_changed, &err));
 
     row = read_of("T1", "1.2.3");
     assert_int_equal(row.state, READ_DRAFTED); /* what is written stays */
