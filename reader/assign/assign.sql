@@ -125,7 +125,7 @@ SELECT p.study_uid, p.study_date, p.modality, p.description, p.id, p.state, p.ve
 FROM reads r JOIN reads p ON p.tenant = r.tenant AND p.patient_id = r.patient_id AND p.issuer = r.issuer AND p.id <> r.id
 WHERE r.id = $1 AND r.patient_id <> '' ORDER BY p.study_date DESC, p.study_time DESC, p.id DESC LIMIT 50
 
--- The worklist. $4 state ('open': all but what is done; 'done': the rest), $5 modality, $6 whose, $7 now. Who sees what is
+-- The worklist. $4 state ('open': all but what is done), $5 modality, $6 whose, $7 now. Who sees what is
 -- read_is_seen()'s rule, written for many rows at once; test_assign_rights holds the two together.
 -- name: assign_worklist
 WITH top AS MATERIALIZED (
@@ -140,7 +140,6 @@ WITH top AS MATERIALIZED (
         AND (CASE $4 WHEN '' THEN r.state NOT IN ('signed', 'amended', 'withdrawn') OR r.is_late
                     OR r.changed_at_us > $7 - 259200000000::bigint
                 WHEN 'open' THEN r.state NOT IN ('signed', 'amended', 'withdrawn') OR r.is_late
-                WHEN 'done' THEN r.state IN ('signed', 'amended', 'withdrawn')
                 ELSE r.state = $4 END)
         AND ($5 = '' OR $5 = ANY (r.modalities))
         AND ($6 = '' OR $6 IN (coalesce(r.assigned_to, ''), coalesce(r.claimed_by, ''))
@@ -148,6 +147,22 @@ WITH top AS MATERIALIZED (
                 AND $6 IN (coalesce(r.author, ''), coalesce(r.reviewer, ''))))
     ORDER BY place LIMIT 500)
 SELECT v.* FROM top JOIN read_rows v ON v.id = top.id ORDER BY top.place
+
+-- What is done, latest first. $4 state or 'done'; the rest as above ($7 is not used).
+-- name: assign_worklist_done
+WITH top AS MATERIALIZED (
+    SELECT r.id, r.changed_at_us FROM reads r
+    WHERE (r.tenant = $1
+            OR (r.agreement, r.agreement_version) IN (SELECT a.code, a.version FROM agreements a
+                JOIN affiliations f ON f.org = a.invited WHERE f.login = $2)
+            OR r.tenant IN (SELECT o.code FROM organisations o JOIN organisations s ON s.code = $3
+                WHERE starts_with(o.path, s.path)))
+        AND r.state IN ('signed', 'amended', 'withdrawn') AND ($4 = 'done' OR r.state = $4)
+        AND ($5 = '' OR $5 = ANY (r.modalities))
+        AND ($6 = '' OR $6 IN (coalesce(r.author, ''), coalesce(r.reviewer, '')))
+        AND $7::bigint > 0
+    ORDER BY r.changed_at_us DESC LIMIT 500)
+SELECT v.* FROM top JOIN read_rows v ON v.id = top.id ORDER BY top.changed_at_us DESC
 
 -- name: assign_organisations
 SELECT o.code, o.name, o.kind, coalesce(o.parent, '') FROM organisations o ORDER BY o.path

@@ -120,12 +120,14 @@ row_json(struct jsonw *w, const struct read_row *row)
 /* ---- GET worklist ---- */
 struct asked {
     const char *state, *modality, *mine;
+    const char *query;
 };
 
 static int
 read_asked(struct http_request *req, const struct person *who, struct asked *out, struct err *err)
 {
     const char *mine = http_query(req, "mine");
+    bool is_done;
 
     out->state = http_query(req, "state") != NULL ? http_query(req, "state") : "";
     out->modality = http_query(req, "modality") != NULL ? http_query(req, "modality") : "";
@@ -133,6 +135,9 @@ read_asked(struct http_request *req, const struct person *who, struct asked *out
     if (out->state[0] != '\0' && strcmp(out->state, "open") != 0 &&
         strcmp(out->state, "done") != 0 && read_state_from_word(out->state) < 0)
         return err_set(err, ERR_REJECT, "state: no such state");
+    is_done = strcmp(out->state, "done") == 0 || strcmp(out->state, "signed") == 0 ||
+              strcmp(out->state, "amended") == 0 || strcmp(out->state, "withdrawn") == 0;
+    out->query = is_done ? "assign_worklist_done" : "assign_worklist";
     return 0;
 }
 
@@ -176,7 +181,7 @@ route_worklist(struct http_request *req, struct http_response *res, struct err *
     seer_of(&who, &seer);
     /* the number first: what is written between the two is told again, never missed */
     if (pg_run(conn, "assign_log_last", PG_NO_ARGS, &last, err) < 0 ||
-        pg_run(conn, "assign_worklist",
+        pg_run(conn, asked.query,
                PG_ARGS(PG_TEXT(seer.own), PG_TEXT(seer.login), PG_TEXT(seer.above),
                        PG_TEXT(asked.state), PG_TEXT(asked.modality), PG_TEXT(asked.mine),
                        PG_INT(clock_wall_us())),

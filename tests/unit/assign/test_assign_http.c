@@ -159,6 +159,14 @@ the_worklist_holds_what_concerns_the_caller(void **state)
     assert_int_equal(sees("super", "?modality=DX"), 1);
     assert_int_equal(sees("super", "?state=open&modality=CT"), 2);
     assert_int_equal(sees("doc9", "?mine=1"), 0);
+    assert_int_equal(sees("super", "?state=done"), 0);
+    read_world_count(&w, "UPDATE reads SET state = 'signed', author = 'doc2' WHERE tenant = 'T2'");
+    assert_int_equal(sees("super", "?state=done"), 1);
+    assert_int_equal(sees("doc2", "?state=signed&mine=1"), 1);
+    assert_int_equal(sees("doc1", "?state=done&mine=1"), 0);
+    assert_int_equal(sees("tech1", "?state=done"), 0);
+    assert_int_equal(sees("super", "?state=open"), 3);
+    assert_int_equal(sees("super", ""), 4);
     assert_int_equal(asks("doc1", "GET", "/api/v1/worklist?state=done%27", NULL, NULL), 400);
     assert_int_equal(asks("nobody", "GET", "/api/v1/worklist", NULL, NULL), 401);
 }
