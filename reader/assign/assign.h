@@ -66,6 +66,8 @@ struct read_row {
     char body_part[65], description[ASSIGN_TEXT], accession[65];
     char patient_name[ASSIGN_TEXT], patient_id[ASSIGN_TEXT], issuer[ASSIGN_TEXT];
     char sex[17], age[17], birth[17], study_date[17], study_time[33]; /* as DICOM writes them */
+    char registered_name[ASSIGN_TEXT], registered_sex[17], registered_birth[17]; /* the desk's */
+    bool is_other_patient; /* images and registration contradict one another: ask the clinic */
     enum read_state state;
     bool is_emergency;
     char assigned_to[65], assigned_name[129]; /* "" nobody */
@@ -184,9 +186,8 @@ int64_t assign_events_wait(struct assign *a, int64_t after, int64_t wait_ms);
 /* ---- what the clinic says about a study ---- */
 struct read_order {
     const char *tenant, *registration;
-    const char
-        *study; /* "": not known yet; the study's accession number or a later call attaches it */
-    const char *accession;
+    const char *study;     /* the desk says this very study; "": not known yet */
+    const char *accession; /* else those that came with it as Accession Number or Patient ID; "" */
     /* as registered, "" or NULL allowed: they stand in a read where the images say nothing */
     const char *patient_name, *patient_id, *sex, *birth;
     const char *complaint, *history, *clinic_phone; /* "" allowed */

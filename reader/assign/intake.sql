@@ -72,18 +72,18 @@ UPDATE orders SET study_uid = NULL WHERE tenant = $1 AND registration = $2
 -- name: read_let_go
 UPDATE reads SET registration = NULL, changed_at_us = $3 WHERE tenant = $1 AND registration = $2 RETURNING id
 
--- The read an order is about: told by the desk, or the one study with its accession number. A study that was attached to
--- another registration by hand is not taken over by number.
--- name: order_read
-SELECT r.id, coalesce(r.registration, '') FROM orders q JOIN reads r ON r.tenant = q.tenant
-    AND (r.study_uid = q.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND r.accession = q.accession
+-- The reads an order is about: the study the desk named, or those that came with its number as Accession Number or Patient
+-- ID. A study that was attached to another registration is not taken over by number.
+-- name: order_reads
+SELECT r.id, coalesce(r.registration, ''), q.study_uid IS NOT NULL FROM orders q JOIN reads r ON r.tenant = q.tenant
+    AND (r.study_uid = q.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
         AND (r.registration IS NULL OR r.registration = q.registration)))
-WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id DESC LIMIT 1
+WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id DESC LIMIT 16
 
 -- The order a fresh read is about.
 -- name: order_of_read
-SELECT q.registration, q.is_urgent, q.urgent_reason FROM reads r JOIN orders q ON q.tenant = r.tenant
-    AND (q.study_uid = r.study_uid OR (q.study_uid IS NULL AND r.accession <> '' AND q.accession = r.accession))
+SELECT q.registration, q.is_urgent, q.urgent_reason, q.study_uid IS NOT NULL FROM reads r JOIN orders q ON q.tenant = r.tenant
+    AND (q.study_uid = r.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)))
 WHERE r.id = $1 ORDER BY q.study_uid IS NULL, q.changed_at_us DESC LIMIT 1
 
 -- name: order_urgent
@@ -92,7 +92,7 @@ SELECT is_urgent, urgent_reason FROM orders WHERE tenant = $1 AND registration =
 -- name: order_attach
 UPDATE reads SET registration = $2, changed_at_us = $3 WHERE id = $1
 
--- A registration belongs to one study: what it was attached to before lets it go.
+-- The desk named one study: what the registration was attached to before lets it go.
 -- name: order_detach
 UPDATE reads SET registration = NULL, changed_at_us = $3 WHERE tenant = (SELECT tenant FROM reads WHERE id = $1)
     AND registration = $2 AND id <> $1

@@ -74,51 +74,55 @@ make_urgent(struct pg_conn *conn, int64_t read_id, const char *actor, const char
     return 0;
 }
 
+/* is_named: the desk named this very study, so that the registration is about no other. */
 static int
-attach(struct pg_conn *conn, int64_t read_id, const char *registration, const char *actor,
-       struct err *err)
+attach(struct pg_conn *conn, int64_t read_id, const char *registration, bool is_named,
+       const char *actor, struct err *err)
 {
     struct buf detail;
     int rc = -1;
 
     buf_init(&detail, 4096);
-    if (words_json(&detail, "registration", registration, NULL) < 0)
+    if (words_json(&detail, "registration", registration, NULL) < 0) {
         err_set(err, ERR_REJECT, "the registration's number is too long");
-    else if (pg_run(conn, "order_detach",
-                    PG_ARGS(PG_INT(read_id), PG_TEXT(registration), PG_INT(clock_wall_us())), NULL,
-                    err) == 0 &&
-             pg_run(conn, "order_attach",
-                    PG_ARGS(PG_INT(read_id), PG_TEXT(registration), PG_INT(clock_wall_us())), NULL,
-                    err) == 0)
-        rc = assign_note(conn, read_id, actor, READ_NOTE_ORDER, buf_text(&detail), err);
+        goto out;
+    }
+    if (is_named && pg_run(conn, "order_detach",
+                           PG_ARGS(PG_INT(read_id), PG_TEXT(registration), PG_INT(clock_wall_us())),
+                           NULL, err) < 0)
+        goto out;
+    if (pg_run(conn, "order_attach",
+               PG_ARGS(PG_INT(read_id), PG_TEXT(registration), PG_INT(clock_wall_us())), NULL,
+               err) < 0)
+        goto out;
+    rc = assign_note(conn, read_id, actor, READ_NOTE_ORDER, buf_text(&detail), err);
+out:
     buf_fini(&detail);
     return rc;
 }
 
-/* The read that the order is about, if it is here. */
+/* The reads that the order is about, if they are here. */
 static int
 attach_order(struct pg_conn *conn, const struct read_order *order, struct err *err)
 {
     struct pg_rows *rows = NULL, *urgent = NULL;
-    int64_t read_id;
     int rc = -1;
 
-    if (pg_run(conn, "order_read", PG_ARGS(PG_TEXT(order->tenant), PG_TEXT(order->registration)),
+    if (pg_run(conn, "order_reads", PG_ARGS(PG_TEXT(order->tenant), PG_TEXT(order->registration)),
                &rows, err) < 0 ||
         pg_run(conn, "order_urgent", PG_ARGS(PG_TEXT(order->tenant), PG_TEXT(order->registration)),
                &urgent, err) < 0)
         goto out;
-    if (pg_rows_count(rows) == 0) {
-        rc = 0;
-        goto out;
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        int64_t read_id = pg_int(rows, i, 0);
+
+        if (strcmp(pg_text(rows, i, 1), order->registration) != 0 &&
+            attach(conn, read_id, order->registration, pg_truth(rows, i, 2), order->actor, err) < 0)
+            goto out;
+        if (pg_truth(urgent, 0, 0) &&
+            make_urgent(conn, read_id, order->actor, pg_text(urgent, 0, 1), err) < 0)
+            goto out;
     }
-    read_id = pg_int(rows, 0, 0);
-    if (strcmp(pg_text(rows, 0, 1), order->registration) != 0 &&
-        attach(conn, read_id, order->registration, order->actor, err) < 0)
-        goto out;
-    if (pg_truth(urgent, 0, 0) &&
-        make_urgent(conn, read_id, order->actor, pg_text(urgent, 0, 1), err) < 0)
-        goto out;
     rc = 0;
 out:
     pg_rows_free(&urgent);
@@ -186,7 +190,7 @@ order_find_for(struct pg_conn *conn, int64_t read_id, struct err *err)
         rc = 0;
         goto out;
     }
-    if (attach(conn, read_id, pg_text(rows, 0, 0), "system", err) < 0 ||
+    if (attach(conn, read_id, pg_text(rows, 0, 0), pg_truth(rows, 0, 3), "system", err) < 0 ||
         (pg_truth(rows, 0, 1) &&
          make_urgent(conn, read_id, "system", pg_text(rows, 0, 2), err) < 0))
         goto out;

@@ -69,6 +69,16 @@ json_patient(struct jsonw *w, const struct read_row *row)
     jsonw_text(w, "age", row->age);
     jsonw_text(w, "birth", row->birth);
     jsonw_text(w, "id", row->patient_id);
+    jsonw_bool(w, "is_other", row->is_other_patient);
+    if (row->registered_name[0] != '\0') {
+        jsonw_object(w, "registered");
+        jsonw_text(w, "name", row->registered_name);
+        jsonw_text(w, "sex", row->registered_sex);
+        jsonw_text(w, "birth", row->registered_birth);
+        jsonw_end(w);
+    } else {
+        jsonw_null(w, "registered");
+    }
     jsonw_end(w);
 }
 

@@ -3,6 +3,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/render/report_pdf.h"
 
 #include <string.h>
 
@@ -56,7 +57,13 @@ enum column {
     C_REGISTRATION,
     C_COMPLAINT,
     C_HISTORY,
-    C_CLINIC_PHONE
+    C_CLINIC_PHONE,
+    C_REGISTERED_NAME,
+    C_REGISTERED_SEX,
+    C_REGISTERED_BIRTH,
+    C_DEVICE_NAME,
+    C_DEVICE_SEX,
+    C_DEVICE_BIRTH
 };
 
 #define COPY(field, column) text_copy(out->field, sizeof out->field, pg_text(rows, i, column))
@@ -85,6 +92,41 @@ fill_study(const struct pg_rows *rows, size_t i, struct read_row *out)
     out->revision = COUNT(C_REVISION);
     out->instances = COUNT(C_INSTANCES);
     out->whole = COUNT(C_WHOLE);
+}
+
+static bool
+differ(const char *a, const char *b)
+{
+    return a[0] != '\0' && b[0] != '\0' && strcmp(a, b) != 0;
+}
+
+static bool
+is_han(const char *text)
+{
+    return (unsigned char)text[0] >= 0xE3; /* the first byte of CJK in UTF-8 */
+}
+
+/* What the images say against what was registered. Names are compared only where both are written
+ * in Chinese: 王小东 may well be WANG^XIAODONG. */
+static bool
+contradict(const struct pg_rows *rows, size_t i)
+{
+    char registered[ASSIGN_TEXT], device[ASSIGN_TEXT];
+
+    report_pdf_person_name(pg_text(rows, i, C_REGISTERED_NAME), registered, sizeof registered);
+    report_pdf_person_name(pg_text(rows, i, C_DEVICE_NAME), device, sizeof device);
+    return differ(pg_text(rows, i, C_REGISTERED_SEX), pg_text(rows, i, C_DEVICE_SEX)) ||
+           differ(pg_text(rows, i, C_REGISTERED_BIRTH), pg_text(rows, i, C_DEVICE_BIRTH)) ||
+           (is_han(registered) && is_han(device) && strcmp(registered, device) != 0);
+}
+
+static void
+fill_registered(const struct pg_rows *rows, size_t i, struct read_row *out)
+{
+    COPY(registered_name, C_REGISTERED_NAME);
+    COPY(registered_sex, C_REGISTERED_SEX);
+    COPY(registered_birth, C_REGISTERED_BIRTH);
+    out->is_other_patient = contradict(rows, i);
 }
 
 static void
@@ -138,6 +180,7 @@ read_row_fill(const struct pg_rows *rows, size_t i, struct read_row *out)
     out->is_preliminary = pg_truth(rows, i, C_IS_PRELIMINARY);
     out->is_late = pg_truth(rows, i, C_IS_LATE);
     fill_study(rows, i, out);
+    fill_registered(rows, i, out);
     fill_people(rows, i, out);
     fill_agreement(rows, i, out);
 }

@@ -128,9 +128,11 @@ fill_doc(struct making *m)
         m->images[i] =
             (struct doc_image){m->manifest.images[i].series, m->manifest.images[i].sop_class,
                                m->manifest.images[i].sop_instance};
+    /* the identity the study has, also where the report names the one the clinic registered: under
+     * another one the archive would set the documents aside */
     m->doc = (struct doc_report){.study = r->study,
-                                 .patient_id = r->patient_id,
-                                 .issuer = r->issuer,
+                                 .patient_id = m->facts.patient_id,
+                                 .issuer = m->facts.issuer,
                                  .patient_name = r->patient_name,
                                  .patient_birth = r->patient_birth,
                                  .patient_sex = r->patient_sex,

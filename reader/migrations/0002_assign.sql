@@ -220,7 +220,9 @@ SELECT r.id, r.tenant, coalesce(c.name, r.tenant) AS clinic, r.study_uid, r.moda
     coalesce(a.may_read_alone, false) AS may_read_alone, coalesce(a.inviting, '') AS inviting, coalesce(a.invited, '') AS invited,
     coalesce(oi.name, '') AS inviting_name, coalesce(od.name, '') AS invited_name,
     coalesce(r.registration, '') AS registration, coalesce(q.complaint, '') AS complaint, coalesce(q.history, '') AS history,
-    coalesce(q.clinic_phone, '') AS clinic_phone
+    coalesce(q.clinic_phone, '') AS clinic_phone,
+    coalesce(q.patient_name, '') AS registered_name, coalesce(q.sex, '') AS registered_sex,
+    coalesce(q.birth, '') AS registered_birth, r.patient_name AS device_name, r.sex AS device_sex, r.birth AS device_birth
 FROM reads r
 LEFT JOIN organisations c ON c.code = r.tenant
 LEFT JOIN agreements a ON a.code = r.agreement AND a.version = r.agreement_version

@@ -197,6 +197,47 @@ a_registration_moved_to_another_study_leaves_the_first(void **state)
     assert_string_equal(read_of("T1", "1.2.4").registration, "R1");
 }
 
+static void
+what_the_images_say_and_what_was_registered_stand_side_by_side(void **state)
+{
+    struct read_order order = {.tenant = "T1",
+                               .registration = "R9",
+                               .study = "",
+                               .accession = "P9", /* typed at the device as Patient ID */
+                               .patient_name = "王小东",
+                               .sex = "M",
+                               .birth = "19600101",
+                               .actor = "desk:d"};
+    struct pg_conn *conn = NULL;
+    struct read_row row;
+    struct err err;
+
+    (void)state;
+    read_world_study("1.2.3", "P9", "CT");
+    read_world_study("1.2.4", "P9", "DX");
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    read_world_closes(&w, "T1", "1.2.4", 1, 2);
+    read_world_settle(&w);
+    OK(pg_get(w.pg, &conn, &err));
+    OK(pg_begin(conn, &err));
+    OK(assign_order_put(conn, &order, &err));
+    OK(pg_commit(conn, &err));
+    row = read_of("T1", "1.2.3");
+    assert_string_equal(read_of("T1", "1.2.4").registration, "R9"); /* both came with it */
+    assert_string_equal(row.registered_name, "王小东");
+    assert_string_equal(row.sex, "M"); /* the images say none */
+    assert_false(row.is_other_patient);
+
+    order.patient_name = "李四";
+    OK(pg_begin(conn, &err));
+    OK(assign_order_put(conn, &order, &err));
+    OK(pg_commit(conn, &err));
+    pg_put(&conn);
+    row = read_of("T1", "1.2.3");
+    assert_true(row.is_other_patient);
+    assert_non_null(strstr(row.patient_name, "小东"));
+}
+
 /* ---- the file ---- */
 static void
 refused(const char *json, enum err_kind kind, const char *words)
@@ -312,6 +353,7 @@ main(void)
         CASE(a_study_the_archive_cannot_describe_yet_is_asked_for_again),
         CASE(a_registration_is_attached_before_or_after_the_study_came),
         CASE(a_registration_moved_to_another_study_leaves_the_first),
+        CASE(what_the_images_say_and_what_was_registered_stand_side_by_side),
         CASE(a_file_is_loaded_whole_or_not_at_all),
         CASE(the_agreement_is_the_same_bytes_whatever_its_order),
         CASE(the_example_in_the_manual_is_taken_in_twice),
