@@ -2,6 +2,7 @@
 #include "reader/compose/compose_own.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/jsonw.h"
 #include "proto/base/text.h"
 
 #include <string.h>
@@ -100,6 +101,24 @@ step_write(struct act *a, int64_t base, const struct texts *t, struct err *err)
     return act_commit(a, err);
 }
 
+/* The log tells the reason too: the author reads it there. */
+static int
+advance_because(struct act *a, enum read_event event, const char *reason, struct err *err)
+{
+    struct buf detail;
+    struct jsonw w;
+    int rc;
+
+    buf_init(&detail, REPORT_TEXT_BYTES);
+    jsonw_init(&w, &detail);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "reason", reason);
+    jsonw_end(&w);
+    rc = assign_advance(a->conn, a->row->read_id, a->person.login, event, buf_text(&detail), err);
+    buf_fini(&detail);
+    return rc;
+}
+
 static int
 return_it(struct act *a, const char *reason, struct err *err)
 {
@@ -109,7 +128,7 @@ return_it(struct act *a, const char *reason, struct err *err)
                err) < 0 ||
         reload(a, err) < 0 || act_note(a, "return", reason, err) < 0)
         return -1;
-    return assign_advance(a->conn, a->row->read_id, a->person.login, READ_SAW_RETURN, NULL, err);
+    return advance_because(a, READ_SAW_RETURN, reason, err);
 }
 
 static int
@@ -159,7 +178,7 @@ step_amend(struct act *a, const char *reason, struct err *err)
     if (pg_run(a->conn, "work_amending", PG_ARGS(PG_INT(a->row->read_id), PG_TEXT(reason)), NULL,
                err) < 0 ||
         reload(a, err) < 0 || act_note(a, "amend", reason, err) < 0 ||
-        assign_advance(a->conn, a->row->read_id, a->person.login, READ_SAW_AMEND, NULL, err) < 0)
+        advance_because(a, READ_SAW_AMEND, reason, err) < 0)
         return -1;
     return act_commit(a, err);
 }
