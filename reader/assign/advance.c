@@ -236,19 +236,9 @@ assign_cover_put(struct pg_conn *conn, int64_t read_id, const struct read_cover 
 }
 
 /* ---- the log ---- */
-int
-assign_events(struct pg *pg, int64_t read_id, int64_t after, int limit, assign_on_log cb,
-              void *user, struct err *err)
+static int
+tell(const struct pg_rows *rows, assign_on_log cb, void *user, struct err *err)
 {
-    struct pg_conn *conn = NULL;
-    struct pg_rows *rows = NULL;
-    int rc = -1;
-
-    if (pg_get(pg, &conn, err) < 0 ||
-        pg_run(conn, "assign_log_after", PG_ARGS(PG_INT(read_id), PG_INT(after), PG_INT(limit)),
-               &rows, err) < 0)
-        goto out;
-    pg_put(&conn); /* the callback may want one */
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         int event = read_event_from_word(pg_text(rows, i, 6));
         struct read_log entry = {.seq = pg_int(rows, i, 0),
@@ -262,11 +252,38 @@ assign_events(struct pg *pg, int64_t read_id, int64_t after, int limit, assign_o
 
         CHECK(event >= 0);
         if (cb(user, &entry, err) < 0)
-            goto out;
+            return -1;
     }
-    rc = 0;
-out:
+    return 0;
+}
+
+int
+log_read(struct pg_conn *conn, int64_t read_id, int64_t after, int limit, assign_on_log cb,
+         void *user, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc;
+
+    if (pg_run(conn, "assign_log_after", PG_ARGS(PG_INT(read_id), PG_INT(after), PG_INT(limit)),
+               &rows, err) < 0)
+        return -1;
+    rc = tell(rows, cb, user, err);
     pg_rows_free(&rows);
-    pg_put(&conn);
+    return rc;
+}
+
+int
+assign_events(struct pg *pg, int64_t read_id, int64_t after, int limit, assign_on_log cb,
+              void *user, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc;
+
+    /* the connection goes back first: the callback may want one */
+    if (choose_list(pg, "assign_log_after", PG_ARGS(PG_INT(read_id), PG_INT(after), PG_INT(limit)),
+                    &rows, err) < 0)
+        return -1;
+    rc = tell(rows, cb, user, err);
+    pg_rows_free(&rows);
     return rc;
 }

@@ -66,6 +66,10 @@ struct change {
 int advance(struct pg_conn *conn, int64_t read_id, const char *actor, enum read_event event,
             const struct change *change, struct err *err) MUST_CHECK;
 
+/* assign_events() on a connection at hand: who has one does not wait for a second. */
+int log_read(struct pg_conn *conn, int64_t read_id, int64_t after, int limit, assign_on_log cb,
+             void *user, struct err *err) MUST_CHECK;
+
 /* ---- choose.c ---- */
 /* One round of assignment: leases that ended, doctors who may not any more, agreements, choices.
  * Each read in a transaction of its own. out_changed: something was done.

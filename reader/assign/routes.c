@@ -289,8 +289,8 @@ put_may(struct jsonw *w, struct pg_conn *conn, const struct person *who, const s
 }
 
 static int
-put_read(struct jsonw *w, struct assign *a, struct pg_conn *conn, const struct person *who,
-         int64_t read_id, struct err *err)
+put_read(struct jsonw *w, struct pg_conn *conn, const struct person *who, int64_t read_id,
+         struct err *err)
 {
     struct read_row *row = mem_new(sizeof *row);
     struct log_writer l = {w};
@@ -308,7 +308,7 @@ put_read(struct jsonw *w, struct assign *a, struct pg_conn *conn, const struct p
     if (put_priors(w, conn, read_id, err) < 0)
         goto out;
     jsonw_array(w, "events");
-    if (assign_events(a->options.pg, read_id, 0, LIMIT_QUERY_RESULTS, put_log, &l, err) < 0)
+    if (log_read(conn, read_id, 0, LIMIT_QUERY_RESULTS, put_log, &l, err) < 0)
         goto out;
     jsonw_end(w);
     jsonw_end(w);
@@ -334,7 +334,7 @@ route_read(struct http_request *req, struct http_response *res, struct err *err)
     if (route_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0 ||
         route_caller(req, conn, &who, err) < 0 ||
         assign_may(conn, &who, read_id, ASSIGN_SEE, err) < 0 ||
-        put_read(&w, a, conn, &who, read_id, err) < 0)
+        put_read(&w, conn, &who, read_id, err) < 0)
         goto out;
     http_answer_buf(res, 200, "application/json", &json);
     rc = 0;
