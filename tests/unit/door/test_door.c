@@ -36,11 +36,12 @@ static struct audit *audit;
 static struct http_server *server;
 static char url[64], dir[FOLDER_PATH_BYTES];
 
-static const uint8_t page[] = "<!doctype html>staff", script[] = "export {}";
+static const uint8_t page[] = "<!doctype html>staff", script[] = "export {}", small[] = "\x1f\x8b";
 static const struct embedded pages[] = {
     {"reader/web/dist/staff.html", page, page + sizeof page - 1},
     {"reader/web/dist/patient.html", page, page + sizeof page - 1},
     {"reader/web/dist/assets/staff-1a2b.js", script, script + sizeof script - 1},
+    {"reader/web/dist/assets/staff-1a2b.js.gz", small, small + sizeof small - 1},
     {NULL, NULL, NULL},
 };
 
@@ -335,6 +336,7 @@ static void
 pages_carry_their_policy_and_built_files_stay_in_the_cache(void **state)
 {
     static const char *const places[] = {"/", "/worklist", "/reads/7"};
+    static const char *const gzip[] = {"Accept-Encoding: gzip, deflate", NULL};
     struct http_reply reply;
     char value[400];
 
@@ -354,6 +356,14 @@ pages_carry_their_policy_and_built_files_stay_in_the_cache(void **state)
     assert_int_equal(strncmp(reply.type, "text/javascript", 15), 0);
     assert_true(http_reply_find(&reply, "Cache-Control", value, sizeof value));
     assert_non_null(strstr(value, "immutable"));
+    assert_false(http_reply_find(&reply, "Content-Encoding", value, sizeof value));
+    assert_string_equal(buf_text(&reply.body), "export {}");
+    http_reply_fini(&reply);
+    assert_int_equal(ask("GET", "/assets/staff-1a2b.js", NULL, gzip, &reply), 200);
+    assert_int_equal(strncmp(reply.type, "text/javascript", 15), 0);
+    assert_true(http_reply_find(&reply, "Content-Encoding", value, sizeof value));
+    assert_string_equal(value, "gzip");
+    assert_memory_equal(reply.body.bytes, small, sizeof small - 1);
     http_reply_fini(&reply);
     assert_int_equal(status_of("GET", "/assets/none.js", NULL, NULL), 404);
 }
