@@ -178,7 +178,7 @@ site_outbox_find() { # PATTERN [AFTER-FILE] > the newest message to the demo pat
 # At the desk, before the exposure: who comes, a phone that is theirs, the slip.
 site_register() {
     local row before
-    row=$(site_desk POST registrations '{"name":"演示病人","citizen_id":"11010519491231002X","sex":"F","birth":"19491231",
+    row=$(site_desk POST registrations '{"name":"演示患者","citizen_id":"110101196205172629","sex":"F","birth":"19620517",
         "phone":"13800000000","history":"高血压十年","complaint":"头痛三天","urgent":false,"modality":"CT"}') || return 1
     SITE_REGISTRATION=$(jq -r .registration <<<"$row")
     before=$(site_outbox_last)

@@ -19,7 +19,7 @@ const zh = {
   CERTIFICATE_SOON: (l) => `还有 ${l.days} 天到期`, CERTIFICATE_ENDING: (l) => `${l.days} 天后到期，请联系管理员`,
   CERTIFICATE_ENDED: () => "已过期，请联系管理员",
   studies: "今日检查", none: "今天还没有收到检查。设备发送后会立即出现在这里。", older: (n) => `另有 ${n} 项较早的检查未列出`,
-  images: (s) => (s.is_closed ? `收到 ${s.total} 幅(设备未说明应有几幅)` : `收到 ${s.total} 幅`),
+  images: (s) => (s.is_closed ? `收到 ${s.total} 幅（设备未说明应有几幅）` : `收到 ${s.total} 幅`),
   attention: (s) => `${s.counts.quarantined} 幅需要人工处理，请联系管理员；请勿在设备上删除`,
   receiving: () => "正在接收", sending: (s) => `正在上传：${s.at_centre}/${s.total} 幅已到中心`,
   looked: (s) => `中心已可预览，原图上传中：${s.at_centre}/${s.total}`, held: () => "中心已收全，正在存两份",

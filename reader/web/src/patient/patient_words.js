@@ -24,7 +24,7 @@ add(
     valid_more: "这份报告由下列医师签发，目前有效。", amended_more: "这份报告已被新的版本取代，请以新版本为准。", verify_withdrawn_more: "这份报告已被作废，请勿再使用。",
     unknown_more: "没有找到这份报告。请核对二维码或网址；如仍查不到，这份报告可能不是本系统签发的。", see_new: "查看取代它的版本", kind: "类别",
     kind_final: "正式报告", kind_preliminary: "急诊报告,以正式报告为准", verify_private: "此页不显示患者姓名和检查内容。请与纸上的时间、医师和机构对照。",
-    look_opened: "打开了您的页面", look_exam: "查看了进度", look_report: "查看了报告", look_pdf: "打开了 PDF 报告", look_images: "查看了图像", look_image: "查看了图像",
+    look_opened: "打开了您的页面", look_exam: "查看了进度", look_report: "查看了报告", look_pdf: "打开了 PDF 报告", look_images: "查看了图像", look_image: "查看了图像", look_preview: "查看了预览图",
     privacy: "请勿把取报告码和验证码告诉他人。", steps: "步骤",
   },
   {
@@ -54,7 +54,7 @@ add(
     unknown_more: "No such report was found. Check the QR code or the address; if it still is not found, this report may not come from here.", see_new: "See the version that replaced it",
     kind: "Kind", kind_final: "Final report", kind_preliminary: "Emergency report; the final report decides",
     verify_private: "Neither the patient's name nor the examination is shown here. Compare time, doctors and hospitals with the paper.",
-    look_opened: "opened your page", look_exam: "looked at the state", look_report: "read the report", look_pdf: "opened the PDF", look_images: "looked at the images", look_image: "looked at the images",
+    look_opened: "opened your page", look_exam: "looked at the state", look_report: "read the report", look_pdf: "opened the PDF", look_images: "looked at the images", look_image: "looked at the images", look_preview: "looked at previews",
     privacy: "Do not tell anybody the report code or the one-time code.",
     steps: "Steps",
   },
