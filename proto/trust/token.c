@@ -89,14 +89,20 @@ token_digest(const char *text, uint8_t out_sha256[DIGEST_BYTES], struct err *err
     return 0;
 }
 
-/* secret, pin > all 20 bytes, with the checksum of the first 18. */
+/* secret, pin > all 20 bytes, with the checksum of the first 18: CRC-16 (CCITT), by which any one
+ * wrong letter and any two neighbours swapped are found, not only most (a burst of 16 bits). */
 static void
 fill_check(uint8_t raw[CODE_RAW_BYTES])
 {
-    uint8_t sum[DIGEST_BYTES];
+    unsigned crc = 0xFFFF;
 
-    digest_bytes(raw, CODE_RAW_BYTES - CODE_CHECK_BYTES, sum);
-    memcpy(raw + CODE_RAW_BYTES - CODE_CHECK_BYTES, sum, CODE_CHECK_BYTES);
+    for (size_t i = 0; i < CODE_RAW_BYTES - CODE_CHECK_BYTES; i++) {
+        crc ^= (unsigned)raw[i] << 8;
+        for (unsigned bit = 0; bit < 8; bit++)
+            crc = (crc << 1 ^ (crc & 0x8000 ? 0x1021 : 0)) & 0xFFFF;
+    }
+    raw[CODE_RAW_BYTES - 2] = (uint8_t)(crc >> 8);
+    raw[CODE_RAW_BYTES - 1] = (uint8_t)crc;
 }
 
 static void
