@@ -103,7 +103,7 @@ int book_reports(struct book *book, size_t limit, struct book_report **out, size
                  struct err *err) MUST_CHECK;
 int book_confirm(struct book *book, int64_t read, uint32_t version, struct err *err) MUST_CHECK;
 /* A PDF that is to be fetched (again: it says now that it was replaced). *out_is_due false: none.
- */
+ * What comes for the report from now on makes it due again, whatever book_pdf_put() brings. */
 int book_pdf_due(struct book *book, bool *out_is_due, int64_t *out_read, uint32_t *out_version,
                  struct err *err) MUST_CHECK;
 /* errors  ERR_REJECT the bytes are not those of sha256 */

@@ -154,10 +154,13 @@ ORDER BY (SELECT max(q.received_at_us) FROM report q WHERE q.read_id = p.read_id
 LIMIT ?1
 
 -- name: report_pdf_due
-SELECT read_id, version FROM report WHERE is_pdf_wanted = 1 AND pdf_next_at_us <= ?1 ORDER BY received_at_us LIMIT 1
+UPDATE report SET pdf_next_at_us = max(pdf_next_at_us, 1) WHERE (read_id, version) = (
+    SELECT read_id, version FROM report WHERE is_pdf_wanted = 1 AND pdf_next_at_us <= ?1 ORDER BY received_at_us LIMIT 1)
+RETURNING read_id, version
 
 -- name: report_pdf_put
-UPDATE report SET pdf_sha256 = ?3, pdf_size = ?4, is_pdf_wanted = 0, pdf_tries = 0 WHERE read_id = ?1 AND version = ?2
+UPDATE report SET pdf_sha256 = ?3, pdf_size = ?4, is_pdf_wanted = (pdf_next_at_us = 0), pdf_tries = 0
+WHERE read_id = ?1 AND version = ?2
 
 -- name: report_pdf_failed
 UPDATE report SET pdf_tries = pdf_tries + 1, pdf_next_at_us = ?3 + min(10000000, 500000 << min(pdf_tries, 7))

@@ -79,8 +79,21 @@ standings(void)
     return text;
 }
 
+/* The version whose file is to be fetched now; 0 none. */
+static uint32_t
+pdf_due(void)
+{
+    uint32_t version;
+    struct err err;
+    int64_t read;
+    bool is_due;
+
+    assert_int_equal(book_pdf_due(book, &is_due, &read, &version, &err), 0);
+    return is_due ? version : 0;
+}
+
 static void
-fetch(int64_t read, uint32_t version, const char *bytes)
+fetched(int64_t read, uint32_t version, const char *bytes)
 {
     uint8_t sha256[32];
     struct err err;
@@ -88,6 +101,13 @@ fetch(int64_t read, uint32_t version, const char *bytes)
     digest_bytes(bytes, strlen(bytes), sha256);
     if (book_pdf_put(book, read, version, bytes, strlen(bytes), sha256, &err) < 0)
         fail_msg("%s", err.text);
+}
+
+static void
+fetch(int64_t read, uint32_t version, const char *bytes)
+{
+    assert_int_equal(pdf_due(), version);
+    fetched(read, version, bytes);
 }
 
 static size_t
@@ -127,23 +147,37 @@ static void
 an_amended_version_replaces_the_one_before_it_visibly(void **state)
 {
     struct clinic_down first = down(CLINIC_REPORT, 7, 1), second = down(CLINIC_AMENDED, 7, 2);
-    int64_t read;
-    uint32_t version;
-    bool is_due;
-    struct err err;
 
     (void)state;
     take(&first, 1);
     fetch(7, 1, "%PDF one");
-    assert_int_equal(book_pdf_due(book, &is_due, &read, &version, &err), 0);
-    assert_false(is_due);
+    assert_int_equal(pdf_due(), 0);
     take(&second, 1);
 
     assert_string_equal(standings(), "2 valid/0, 1 amended/2");
+    fetch(7, 1, "%PDF one, replaced"); /* again: it says now that it was replaced */
     fetch(7, 2, "%PDF two");
-    assert_int_equal(book_pdf_due(book, &is_due, &read, &version, &err), 0);
-    assert_true(is_due); /* the first is fetched again: it says now that it was replaced */
-    assert_int_equal(version, 1);
+    assert_int_equal(pdf_due(), 0);
+}
+
+/* The file that is on its way was drawn before, and does not say so. */
+static void
+what_counts_no_longer_while_its_file_comes_is_fetched_again(void **state)
+{
+    const struct clinic_down reports[] = {down(CLINIC_REPORT, 7, 1), down(CLINIC_REPORT, 8, 1)};
+    const struct clinic_down ends[] = {down(CLINIC_WITHDRAWN, 7, 1), down(CLINIC_AMENDED, 8, 2)};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        take(&reports[i], 1);
+        assert_int_equal(pdf_due(), 1);
+        take(&ends[i], 1);
+        fetched(reports[i].read, 1, "%PDF one");
+
+        fetch(reports[i].read, 1, "%PDF one, marked");
+    }
+    fetch(8, 2, "%PDF two");
+    assert_int_equal(pdf_due(), 0);
 }
 
 /* The reader tells in order; a later version that is here first would still stand. */
@@ -403,6 +437,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, book_world_open, book_world_close)
         TEST(a_message_that_comes_twice_is_taken_once),
         TEST(an_amended_version_replaces_the_one_before_it_visibly),
+        TEST(what_counts_no_longer_while_its_file_comes_is_fetched_again),
         TEST(whatever_the_order_the_last_version_stands),
         TEST(a_withdrawn_version_counts_no_longer),
         TEST(a_late_image_marks_the_report),
