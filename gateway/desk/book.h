@@ -130,8 +130,9 @@ int book_study_put(struct book *book, const struct book_study *study, struct err
 int book_studies(struct book *book, int64_t since_us, struct book_study **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
 /* Attach what arrived since then and is unambiguously a registration's: its Patient ID or Accession
- * Number is a registration's number, or its Patient ID is the citizen number of exactly one open
- * registration of the last two days that asks for this modality (or none). */
+ * Number is a registration's number and its Patient ID is nobody else's citizen number; or it bears
+ * no such number, and its Patient ID is the citizen number of exactly one open registration of the
+ * last two days that asks for this modality (or none). */
 int book_match(struct book *book, int64_t since_us, unsigned *out_attached,
                struct err *err) MUST_CHECK;
 

@@ -90,21 +90,51 @@ tidy(const char *text, char out[65])
 
 /* ---- one study, in a turn; *out_registration "" when it is nobody's or anybody's ---- */
 
+/* The images' Patient ID is a citizen number, and not of who was registered with this one: a
+ * console still holds the last patient's accession number when the next one's card is read. */
 static int
-by_number(struct book *book, const char *patient_id, const char *accession,
+is_anothers(struct book *book, const char *patient_id, const char *citizen_id, bool *out,
+            struct err *err)
+{
+    struct db_rows *rows = NULL;
+    struct citizen_id id;
+
+    *out = false;
+    if (citizen_id_read(patient_id, "", &id) != CITIZEN_ID_FINE || strcmp(id.text, citizen_id) == 0)
+        return 0;
+    *out = citizen_id[0] != '\0';
+    if (*out)
+        return 0;
+    if (db_run(book->db, "registration_has_citizen",
+               DB_ARGS(DB_TEXT(id.text), DB_INT(clock_wall_us() - open_us)), &rows, err) < 0)
+        return -1;
+    *out = db_rows_count(rows) > 0;
+    db_rows_free(&rows);
+    return 0;
+}
+
+/* *out_is_named: the images bear a number of ours, so nothing else decides whose they are. */
+static int
+by_number(struct book *book, const char *patient_id, const char *accession, bool *out_is_named,
           char out[CLINIC_REGISTRATION_SIZE], struct err *err)
 {
     struct db_rows *rows = NULL;
+    bool is_other = false;
+    int rc = 0;
 
     out[0] = '\0';
     if (db_run(book->db, "registration_candidates",
                DB_ARGS(DB_TEXT(patient_id), DB_TEXT(accession)), &rows, err) < 0)
         return -1;
+    *out_is_named = db_rows_count(rows) > 0;
     /* Two numbers of two people contradict one another; one with a study has its images. */
-    if (db_rows_count(rows) == 1 && db_text(rows, 0, 1)[0] == '\0')
-        text_copy(out, CLINIC_REGISTRATION_SIZE, db_text(rows, 0, 0));
+    if (db_rows_count(rows) == 1 && db_text(rows, 0, 1)[0] == '\0') {
+        rc = is_anothers(book, patient_id, db_text(rows, 0, 2), &is_other, err);
+        if (rc == 0 && !is_other)
+            text_copy(out, CLINIC_REGISTRATION_SIZE, db_text(rows, 0, 0));
+    }
     db_rows_free(&rows);
-    return 0;
+    return rc;
 }
 
 /* A DR machine calls itself DX or CR. */
@@ -151,14 +181,15 @@ match_one(struct book *book, const struct db_rows *studies, size_t i, bool *out_
     char patient_id[65], accession[65], registration[CLINIC_REGISTRATION_SIZE];
     const char *by = "number";
     struct book_registration *r;
+    bool is_named = false;
     int rc = -1;
 
     *out_is_attached = false;
     tidy(db_text(studies, i, 1), patient_id);
     tidy(db_text(studies, i, 2), accession);
-    if (by_number(book, patient_id, accession, registration, err) < 0)
+    if (by_number(book, patient_id, accession, &is_named, registration, err) < 0)
         return -1;
-    if (registration[0] == '\0') {
+    if (!is_named) {
         by = "citizen_id";
         if (by_citizen(book, patient_id, db_text(studies, i, 3), registration, err) < 0)
             return -1;

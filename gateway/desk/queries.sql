@@ -56,10 +56,13 @@ UPDATE registration SET slip_at_us = ?2 WHERE registration = ?1
 UPDATE registration SET phone = ?2, is_phone_verified = ?3 WHERE registration = ?1
 
 -- name: registration_candidates
-SELECT registration, study, modality, at_us FROM registration WHERE registration = ?1 OR registration = ?2
+SELECT registration, study, citizen_id FROM registration WHERE registration = ?1 OR registration = ?2
 
 -- name: registration_of_citizen
 SELECT registration, modality FROM registration WHERE citizen_id = ?1 AND citizen_id <> '' AND study = '' AND at_us >= ?2
+
+-- name: registration_has_citizen
+SELECT 1 FROM registration WHERE citizen_id = ?1 AND at_us >= ?2 LIMIT 1
 
 -- name: outbox_add
 INSERT INTO outbox (id, kind, registration, body, made_at_us) VALUES (?1, ?2, ?3, ?4, ?5)

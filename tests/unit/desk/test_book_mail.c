@@ -395,6 +395,31 @@ contradicting_numbers_attach_nothing(void **state)
     assert_int_equal(match(), 0);
 }
 
+/* The console still held somebody's accession number when the next card was read. */
+static void
+a_number_beside_anothers_citizen_number_attaches_nothing(void **state)
+{
+    static const char card[] = "11010519491231002X", other_card[] = "110105194912310038";
+    char known[17], unknown[17], next[17], alike[17];
+
+    (void)state;
+    person("甲", card, "CT", known);
+    person("丙", "", "CT", unknown);
+    person("乙", other_card, "CT", next);
+    arrive("1.1", other_card, known, "CT");
+    arrive("1.2", other_card, unknown, "CT");
+    assert_int_equal(match(), 0);
+    arrive("1.3", card, known, "CT");
+    assert_int_equal(match(), 1);
+    assert_string_equal(found(known)->study, "1.3");
+    assert_int_equal(match(), 0); /* nor the next one's, now that the number has its images */
+    assert_string_equal(found(next)->study, "");
+    person("丁", "", "CT", alike);
+    arrive("1.4", "110105194912310054", alike, "CT"); /* whose card was not asked for */
+    assert_int_equal(match(), 1);
+    assert_string_equal(found(alike)->study, "1.4");
+}
+
 static void
 a_second_study_of_one_number_waits_for_a_person(void **state)
 {
@@ -448,6 +473,7 @@ main(void)
         TEST(a_study_finds_its_registration_by_number),
         TEST(a_citizen_number_attaches_only_when_one_registration_fits),
         TEST(contradicting_numbers_attach_nothing),
+        TEST(a_number_beside_anothers_citizen_number_attaches_nothing),
         TEST(a_second_study_of_one_number_waits_for_a_person),
         TEST(by_hand_a_study_moves_to_the_right_person),
     };
