@@ -229,7 +229,8 @@ tag_get(struct book *book, char out[TAG_LETTERS + 1], struct err *err)
     return setting_set(book, "tag", out, err);
 }
 
-/* 261122K7M001: the day here, the desk's letters, how many today. */
+/* 261122K7M001: the day here, the desk's letters, how many today. The day never goes back, even
+ * when the clock does: the numbers of a day to come are given already. */
 static int
 number_next(struct book *book, int64_t now_us, char out[CLINIC_REGISTRATION_SIZE], struct err *err)
 {
@@ -242,6 +243,8 @@ number_next(struct book *book, int64_t now_us, char out[CLINIC_REGISTRATION_SIZE
     snprintf(day, sizeof day, "%02d%02d%02d", tm.tm_year % 100, tm.tm_mon + 1, tm.tm_mday);
     if (tag_get(book, tag, err) < 0 || setting_get(book, "number", last, sizeof last, err) < 0)
         return -1;
+    if (strlen(last) > 6 && strncmp(last, day, 6) > 0)
+        snprintf(day, sizeof day, "%.6s", last);
     if (strncmp(last, day, 6) == 0 && text_to_u64(last + 6, 999999, &n) < 0)
         return err_set(err, ERR_FATAL, "the last number cannot be read");
     snprintf(last, sizeof last, "%s%" PRIu64, day, n + 1);

@@ -67,6 +67,30 @@ numbers_grow_by_the_day_and_are_the_desks_own(void **state)
 }
 
 static void
+a_clock_that_was_ahead_does_not_stop_registration(void **state)
+{
+    static const int64_t today_us = INT64_C(1795305600) * 1000000;
+    char today[17], ahead[17], back[17], tomorrow[17];
+
+    (void)state;
+    clock_fake(today_us, 1000);
+    person("甲", "", "DX", today);
+    clock_fake(today_us + DAY_US, 1000);
+    person("乙", "", "DX", ahead);
+    clock_fake(today_us, 1000);
+    person("丙", "", "DX", back);
+    clock_fake(today_us + DAY_US, 1000);
+    person("丁", "", "DX", tomorrow);
+
+    assert_string_equal(today + 9, "001");
+    assert_string_equal(ahead + 9, "001");
+    assert_memory_equal(back, ahead, 9); /* numbers do not go back */
+    assert_string_equal(back + 9, "002");
+    assert_memory_equal(tomorrow, ahead, 9);
+    assert_string_equal(tomorrow + 9, "003");
+}
+
+static void
 a_receipt_settles_its_message_once(void **state)
 {
     char number[17], id[CLINIC_ID_SIZE], word[CLINIC_WORD_SIZE];
@@ -300,6 +324,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, book_world_open, book_world_close)
         TEST(a_registration_and_its_message_are_kept_together),
         TEST(numbers_grow_by_the_day_and_are_the_desks_own),
+        TEST(a_clock_that_was_ahead_does_not_stop_registration),
         TEST(a_receipt_settles_its_message_once),
         TEST(a_message_waits_for_the_earlier_ones_of_its_registration_only),
         TEST(a_postponed_message_comes_again),
