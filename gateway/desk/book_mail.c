@@ -50,7 +50,7 @@ book_due(struct book *book, struct clinic_ups *out, struct err *err)
     return rc;
 }
 
-/* In a turn. A phone that was proved at the desk is so from now on. */
+/* In a turn. A phone that was proved at the desk is so from now on, if it is still the one. */
 static int
 settle_one(struct book *book, const struct clinic_receipt *receipt, struct err *err)
 {
@@ -68,8 +68,8 @@ settle_one(struct book *book, const struct clinic_receipt *receipt, struct err *
     }
     if (strcmp(receipt->word, "verified") == 0 &&
         clinic_up_decode((const uint8_t *)body, strlen(body), &up, err) == 0 &&
-        db_run(book->db, "registration_phone",
-               DB_ARGS(DB_TEXT(up.registration), DB_TEXT(up.phone), DB_INT(1)), NULL, err) < 0)
+        db_run(book->db, "registration_phone_proved",
+               DB_ARGS(DB_TEXT(up.registration), DB_TEXT(up.phone)), NULL, err) < 0)
         goto out;
     rc = db_run(book->db, "outbox_settle",
                 DB_ARGS(DB_TEXT(receipt->id), DB_TEXT(clinic_outcome_word(receipt->outcome)),

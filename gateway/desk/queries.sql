@@ -52,8 +52,8 @@ UPDATE registration SET is_urgent = 1, reason = ?2, changed_at_us = ?3 WHERE reg
 -- name: registration_slip
 UPDATE registration SET slip_at_us = ?2 WHERE registration = ?1
 
--- name: registration_phone
-UPDATE registration SET phone = ?2, is_phone_verified = ?3 WHERE registration = ?1
+-- name: registration_phone_proved
+UPDATE registration SET is_phone_verified = 1 WHERE registration = ?1 AND phone = ?2
 
 -- name: registration_candidates
 SELECT registration, study, citizen_id FROM registration WHERE registration = ?1 OR registration = ?2

@@ -202,6 +202,25 @@ another_phone_has_to_be_proved_anew(void **state)
 }
 
 static void
+a_phone_that_was_corrected_meanwhile_is_not_proved_by_the_old_one(void **state)
+{
+    struct book_registration *r;
+    char number[17], id[CLINIC_ID_SIZE];
+    struct err err;
+
+    (void)state;
+    person("甲", "", "CT", number);
+    assert_int_equal(book_phone(book, number, "654321", id, &err), 0);
+    r = found(number);
+    text_copy(r->phone, sizeof r->phone, "13900139000");
+    assert_int_equal(book_correct(book, r, &err), 0);
+    receipt(id, CLINIC_DONE, "verified");
+
+    assert_string_equal(found(number)->phone, "13900139000");
+    assert_false(found(number)->is_phone_verified);
+}
+
+static void
 a_dropped_message_is_never_told(void **state)
 {
     char number[17], id[CLINIC_ID_SIZE], word[CLINIC_WORD_SIZE];
@@ -330,6 +349,7 @@ main(void)
         TEST(a_postponed_message_comes_again),
         TEST(a_phone_is_proved_by_the_readers_word),
         TEST(another_phone_has_to_be_proved_anew),
+        TEST(a_phone_that_was_corrected_meanwhile_is_not_proved_by_the_old_one),
         TEST(a_dropped_message_is_never_told),
         TEST(what_was_answered_is_there_after_a_kill),
         TEST(a_damaged_file_is_set_aside_and_begun_anew),
