@@ -21,6 +21,12 @@ static const char page_policy[] =
     "worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'";
 static const char data_policy[] = "default-src 'none'; frame-ancestors 'none'; sandbox";
+/* Chromium long started its viewer of PDFs (with its print button) in no sandbox; to it, it is an
+ * object of a page around the file that has its style in its text. Nothing is run, framed or loaded
+ * from elsewhere. */
+static const char pdf_policy[] =
+    "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'";
 
 struct stream {
     http_read_fn read;
@@ -231,6 +237,17 @@ add_header(struct http_response *res, const char *name, const char *value)
     MHD_add_response_header(res->mhd, name, value);
 }
 
+static const char *
+policy_of(const struct http_response *res, unsigned flags)
+{
+    if (flags & HTTP_PAGE)
+        return page_policy;
+    for (size_t i = 0; i < res->header_count; i++)
+        if (strcasecmp(res->headers[i].name, "Content-Type") == 0)
+            return strcmp(res->headers[i].value, "application/pdf") == 0 ? pdf_policy : data_policy;
+    return data_policy;
+}
+
 enum MHD_Result
 http_response_queue(struct http_request *req)
 {
@@ -242,7 +259,7 @@ http_response_queue(struct http_request *req)
         MHD_add_response_header(res->mhd, res->headers[i].name, res->headers[i].value);
     add_header(res, "X-Content-Type-Options", "nosniff");
     add_header(res, "Referrer-Policy", "no-referrer");
-    add_header(res, "Content-Security-Policy", flags & HTTP_PAGE ? page_policy : data_policy);
+    add_header(res, "Content-Security-Policy", policy_of(res, flags));
     if (flags & HTTP_NO_STORE || res->status >= 400)
         add_header(res, "Cache-Control", "no-store");
     if (req->is_refused) /* who asks for what is not there may mean its next bytes otherwise too */

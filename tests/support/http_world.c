@@ -188,6 +188,15 @@ page(struct http_request *req, struct http_response *res, struct err *err)
     return 0;
 }
 
+static int
+pdf(struct http_request *req, struct http_response *res, struct err *err)
+{
+    (void)req;
+    (void)err;
+    http_answer_bytes(res, 200, "application/pdf", "%PDF", 4);
+    return 0;
+}
+
 const struct http_route world_routes[] = {
     {.method = "GET",
      .pattern = "/studies/{study}",
@@ -226,6 +235,7 @@ const struct http_route world_routes[] = {
      .callers = HTTP_ANYONE,
      .handle = page,
      .flags = HTTP_PAGE | HTTP_NO_STORE},
+    {.method = "GET", .pattern = "/pdf", .callers = HTTP_ANYONE, .handle = pdf},
     {.method = "GET", .pattern = "/token", .callers = HTTP_TOKEN, .rights = 1, .handle = say_count},
     {.method = "POST",
      .pattern = "/token",

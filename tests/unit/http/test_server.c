@@ -132,6 +132,30 @@ answers_carry_their_policies(void **state)
     http_reply_fini(&reply);
 }
 
+/* Browsers may start their viewer of PDFs in no sandbox; nothing is let in for it. */
+static void
+a_pdf_may_be_shown_by_the_browser_and_loads_nothing(void **state)
+{
+    struct http_reply reply;
+    char value[400];
+
+    (void)state;
+    assert_int_equal(world_ask("GET", "/studies/1", NULL, NULL, 0, &reply), 200);
+    assert_true(http_reply_find(&reply, "Content-Security-Policy", value, sizeof value));
+    assert_non_null(strstr(value, "sandbox"));
+    http_reply_fini(&reply);
+    assert_int_equal(world_ask("GET", "/pdf", NULL, NULL, 0, &reply), 200);
+    assert_true(http_reply_find(&reply, "Content-Security-Policy", value, sizeof value));
+    assert_null(strstr(value, "sandbox"));
+    assert_non_null(strstr(value, "default-src 'none'"));
+    assert_non_null(strstr(value, "base-uri 'none'"));
+    assert_non_null(strstr(value, "form-action 'none'"));
+    assert_non_null(strstr(value, "frame-ancestors 'none'"));
+    assert_null(strstr(value, "script-src"));
+    assert_true(http_reply_find(&reply, "X-Content-Type-Options", value, sizeof value));
+    http_reply_fini(&reply);
+}
+
 static void
 bodies_are_collected_up_to_their_limit(void **state)
 {
@@ -340,6 +364,7 @@ main(void)
         cmocka_unit_test(callers_meet_the_table_of_rights),
         cmocka_unit_test(failures_tell_a_public_sentence_and_an_id),
         cmocka_unit_test(answers_carry_their_policies),
+        cmocka_unit_test(a_pdf_may_be_shown_by_the_browser_and_loads_nothing),
         cmocka_unit_test(bodies_are_collected_up_to_their_limit),
         cmocka_unit_test(long_bodies_stream_and_a_failing_handler_answers),
         cmocka_unit_test(answers_stream_whole_or_break_off_visibly),
