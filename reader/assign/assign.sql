@@ -111,10 +111,13 @@ SELECT read_is_seen(r, $2, $3, $4) FROM reads r WHERE r.id = $1
 -- name: assign_fits
 SELECT doctor_fits(r, $2, $3) FROM reads r WHERE r.id = $1
 
+-- A prior is of the same patient: the same number, and the same name or birth date and sex beside it (assign_priors too).
 -- name: assign_see_study
 SELECT r.tenant FROM reads r WHERE r.study_uid = $1 AND (read_is_seen(r, $2, $3, $4)
     OR (r.patient_id <> '' AND EXISTS (SELECT FROM reads o WHERE o.tenant = r.tenant AND o.patient_id = r.patient_id
-        AND o.issuer = r.issuer AND o.id <> r.id AND read_is_seen(o, $2, $3, $4))))
+        AND o.issuer = r.issuer AND o.id <> r.id AND ((o.patient_name <> '' AND o.patient_name = r.patient_name)
+            OR (o.birth <> '' AND o.birth = r.birth AND o.sex = r.sex))
+        AND read_is_seen(o, $2, $3, $4))))
 ORDER BY read_is_seen(r, $2, $3, $4) DESC, r.id LIMIT 1
 
 -- name: assign_holder
@@ -123,6 +126,8 @@ SELECT claimed_by, lease_until_us FROM reads WHERE id = $1
 -- name: assign_priors
 SELECT p.study_uid, p.study_date, p.modality, p.description, p.id, p.state, p.version, p.body_part
 FROM reads r JOIN reads p ON p.tenant = r.tenant AND p.patient_id = r.patient_id AND p.issuer = r.issuer AND p.id <> r.id
+    AND ((p.patient_name <> '' AND p.patient_name = r.patient_name)
+        OR (p.birth <> '' AND p.birth = r.birth AND p.sex = r.sex))
 WHERE r.id = $1 AND r.patient_id <> '' ORDER BY p.study_date DESC, p.study_time DESC, p.id DESC LIMIT 50
 
 -- The worklist. $4 state ('open': all but what is done), $5 modality, $6 whose, $7 now. Who sees what is

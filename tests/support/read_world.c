@@ -19,6 +19,7 @@ static struct archive_event events[MOST];
 static size_t event_n;
 static struct {
     char study[65], patient[65], modalities[65];
+    char name[65], birth[17], sex[17], accession[65];
     bool is_hidden;
 } facts[MOST];
 static size_t fact_n;
@@ -111,6 +112,9 @@ fact_of(const char *study)
     text_copy(facts[fact_n].study, sizeof facts[0].study, study);
     snprintf(facts[fact_n].patient, sizeof facts[0].patient, "P-%s", study);
     text_copy(facts[fact_n].modalities, sizeof facts[0].modalities, "CT");
+    text_copy(facts[fact_n].name, sizeof facts[0].name, "WANG^XIAODONG=王^小东");
+    facts[fact_n].birth[0] = facts[fact_n].sex[0] = '\0';
+    snprintf(facts[fact_n].accession, sizeof facts[0].accession, "ACC-%.50s", study);
     return fact_n++;
 }
 
@@ -129,10 +133,12 @@ fake_facts(struct archive *archive, const char *tenant, const char *study,
     memset(out, 0, sizeof *out);
     text_copy(out->study, sizeof out->study, study);
     text_copy(out->patient_id, sizeof out->patient_id, facts[i].patient);
-    text_copy(out->patient_name, sizeof out->patient_name, "WANG^XIAODONG=王^小东");
+    text_copy(out->patient_name, sizeof out->patient_name, facts[i].name);
+    text_copy(out->birth_date, sizeof out->birth_date, facts[i].birth);
+    text_copy(out->sex, sizeof out->sex, facts[i].sex);
     text_copy(out->modalities, sizeof out->modalities, facts[i].modalities);
     text_copy(out->study_date, sizeof out->study_date, "20260131");
-    snprintf(out->accession, sizeof out->accession, "ACC-%.50s", study);
+    text_copy(out->accession, sizeof out->accession, facts[i].accession);
     text_copy(out->description, sizeof out->description, "HEAD");
     return 0;
 }
@@ -194,6 +200,22 @@ read_world_study(const char *study, const char *patient_id, const char *modaliti
     text_copy(facts[i].patient, sizeof facts[0].patient, patient_id);
     facts[i].is_hidden = modalities == NULL;
     text_copy(facts[i].modalities, sizeof facts[0].modalities, modalities ? modalities : "");
+}
+
+void
+read_world_names(const char *study, const char *name, const char *birth, const char *sex)
+{
+    size_t i = fact_of(study);
+
+    text_copy(facts[i].name, sizeof facts[0].name, name);
+    text_copy(facts[i].birth, sizeof facts[0].birth, birth);
+    text_copy(facts[i].sex, sizeof facts[0].sex, sex);
+}
+
+void
+read_world_accession(const char *study, const char *accession)
+{
+    text_copy(facts[fact_of(study)].accession, sizeof facts[0].accession, accession);
 }
 
 void

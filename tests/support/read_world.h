@@ -35,6 +35,10 @@ void read_world_tells(const char *tenant, const char *kind, const char *study, u
                       uint64_t instances);
 /* Facts of a study from now on; NULL modalities: the archive does not know it yet. */
 void read_world_study(const char *study, const char *patient_id, const char *modalities);
+/* Names the patient of a study from now on; "": the images name nobody. */
+void read_world_names(const char *study, const char *name, const char *birth, const char *sex);
+/* The Accession Number of a study from now on. */
+void read_world_accession(const char *study, const char *accession);
 /* What the next call of the archive answers, once: ERR_RETRY it is away. */
 void read_world_fails(enum err_kind kind);
 /* Take in all that was told, then choose readers. */

@@ -167,6 +167,35 @@ a_prior_of_the_same_patient_is_seen_and_no_other(void **state)
     assert_int_equal(sees_study("super2", "1.6", tenant, &err), -1);
 }
 
+/* An old device stamps "0" on everybody. */
+static void
+a_shared_number_alone_makes_nobody_the_same_patient(void **state)
+{
+    char tenant[ASSIGN_CODE];
+    struct err err;
+
+    (void)state;
+    read_world_study("1.1", "0", "CT");
+    read_world_study("1.2", "0", "MR");
+    read_world_names("1.2", "LI^SI", "19700101", "F");
+    read_world_study("1.3", "0", "CT");
+    read_world_names("1.3", "", "19700101", "F");
+    read_world_study("1.4", "0", "MR");
+    read_world_names("1.4", "", "", "");
+    read_world_closes(&w, "T1", "1.1", 1, 1);
+    read_world_closes(&w, "T1", "1.2", 1, 1);
+    read_world_closes(&w, "T1", "1.4", 1, 1);
+    read_world_settle(&w);
+    assert_int_equal(sees_study("doc1", "1.2", tenant, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+
+    read_world_closes(&w, "T1", "1.3", 1, 1); /* born the same day as who is in 1.2 */
+    read_world_settle(&w);
+
+    OK(sees_study("doc1", "1.2", tenant, &err));
+    assert_int_equal(sees_study("doc1", "1.4", tenant, &err), -1);
+}
+
 int
 main(void)
 {
@@ -176,6 +205,7 @@ main(void)
         CASE(an_amendment_that_covers_them_takes_the_mark_away),
         CASE(a_read_is_found_by_those_it_concerns_only),
         CASE(a_prior_of_the_same_patient_is_seen_and_no_other),
+        CASE(a_shared_number_alone_makes_nobody_the_same_patient),
     };
 
     RUN_CASES(tests);
