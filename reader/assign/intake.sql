@@ -73,17 +73,22 @@ UPDATE orders SET study_uid = NULL WHERE tenant = $1 AND registration = $2
 UPDATE reads SET registration = NULL, changed_at_us = $3 WHERE tenant = $1 AND registration = $2 RETURNING id
 
 -- The reads an order is about: the study the desk named, or those that came with its number as Accession Number or Patient
--- ID. A study that was attached to another registration is not taken over by number.
+-- ID. A study that was attached to another registration is not taken over by number; nor is one by its Accession Number
+-- whose Patient ID is another person's: another registration's number, or another citizen's (order_of_read too).
 -- name: order_reads
 SELECT r.id, coalesce(r.registration, ''), q.study_uid IS NOT NULL FROM orders q JOIN reads r ON r.tenant = q.tenant
     AND (r.study_uid = q.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
+        AND (r.patient_id IN ('', q.registration, q.patient_id) OR (r.patient_id !~ '^[0-9]{17}[0-9Xx]$'
+            AND NOT EXISTS (SELECT FROM orders o WHERE o.tenant = q.tenant AND o.registration = r.patient_id)))
         AND (r.registration IS NULL OR r.registration = q.registration)))
 WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id DESC LIMIT 16
 
 -- The order a fresh read is about.
 -- name: order_of_read
 SELECT q.registration, q.is_urgent, q.urgent_reason, q.study_uid IS NOT NULL FROM reads r JOIN orders q ON q.tenant = r.tenant
-    AND (q.study_uid = r.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)))
+    AND (q.study_uid = r.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
+        AND (r.patient_id IN ('', q.registration, q.patient_id) OR (r.patient_id !~ '^[0-9]{17}[0-9Xx]$'
+            AND NOT EXISTS (SELECT FROM orders o WHERE o.tenant = q.tenant AND o.registration = r.patient_id)))))
 WHERE r.id = $1 ORDER BY q.study_uid IS NULL, q.changed_at_us DESC LIMIT 1
 
 -- name: order_urgent

@@ -138,6 +138,19 @@ a_study_the_archive_cannot_describe_yet_is_asked_for_again(void **state)
 
 /* ---- registrations, urgency ---- */
 static void
+put(const struct read_order *order)
+{
+    struct pg_conn *conn = NULL;
+    struct err err;
+
+    OK(pg_get(w.pg, &conn, &err));
+    OK(pg_begin(conn, &err));
+    OK(assign_order_put(conn, order, &err));
+    OK(pg_commit(conn, &err));
+    pg_put(&conn);
+}
+
+static void
 put_order(const char *registration, const char *study, bool is_urgent)
 {
     struct read_order order = {.tenant = "T1",
@@ -236,6 +249,54 @@ what_the_images_say_and_what_was_registered_stand_side_by_side(void **state)
     row = read_of("T1", "1.2.3");
     assert_true(row.is_other_patient);
     assert_non_null(strstr(row.patient_name, "小东"));
+}
+
+static void
+an_accession_number_does_not_outweigh_another_patients_number(void **state)
+{
+    static const struct {
+        const char *study, *patient_id, *wanted;
+    } table[] = {
+        {"1.3.1", "", "R1"},         {"1.3.2", "R1", "R1"}, {"1.3.3", "11010519491231002X", "R1"},
+        {"1.3.4", "DEVICE-7", "R1"}, {"1.3.5", "R2", "R2"}, {"1.3.6", "110105199001011234", ""},
+    };
+    struct read_order order = {.tenant = "T1",
+                               .registration = "R1",
+                               .accession = "R1",
+                               .patient_id = "11010519491231002X",
+                               .actor = "desk:d"};
+
+    (void)state;
+    for (int is_before = 0; is_before < 2; is_before++) { /* the order, or the images first */
+        if (is_before == 0) {
+            order.registration = order.accession = order.patient_id = "R2";
+            put(&order);
+            order.registration = order.accession = "R1";
+            order.patient_id = "11010519491231002X";
+            put(&order);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+            read_world_study(table[i].study, table[i].patient_id, "CT");
+            read_world_accession(table[i].study, "R1");
+            if (is_before == 0)
+                read_world_closes(&w, "T1", table[i].study, 1, 1);
+        }
+        read_world_settle(&w);
+        if (is_before == 1) {
+            read_world_count(&w, "UPDATE reads SET registration = NULL");
+            put(&order);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+            struct read_row row = read_of("T1", table[i].study);
+            const char *wanted = table[i].wanted;
+
+            if (is_before == 1 && strcmp(wanted, "R2") == 0)
+                wanted = ""; /* only R1 is told again */
+            if (strcmp(row.registration, wanted) != 0)
+                fail_msg("%s, round %d: wanted '%s', got '%s'", table[i].study, is_before, wanted,
+                         row.registration);
+        }
+    }
 }
 
 /* ---- the file ---- */
@@ -354,6 +415,7 @@ main(void)
         CASE(a_registration_is_attached_before_or_after_the_study_came),
         CASE(a_registration_moved_to_another_study_leaves_the_first),
         CASE(what_the_images_say_and_what_was_registered_stand_side_by_side),
+        CASE(an_accession_number_does_not_outweigh_another_patients_number),
         CASE(a_file_is_loaded_whole_or_not_at_all),
         CASE(the_agreement_is_the_same_bytes_whatever_its_order),
         CASE(the_example_in_the_manual_is_taken_in_twice),
