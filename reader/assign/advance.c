@@ -157,7 +157,8 @@ act(struct pg_conn *conn, int64_t read_id, const char *actor, enum read_event ev
     case take_reviewer:
         return run_actor(conn, "assign_take_reviewer", read_id, actor, err);
     case give_back:
-        return give_back_to_author(conn, read_id, false, err);
+        return c->reason != NULL ? run_words(conn, "assign_give_back", read_id, c, err)
+                                 : give_back_to_author(conn, read_id, false, err);
     case take_late:
         return mark_late(conn, read_id, before->state, err);
     case give_back_late:

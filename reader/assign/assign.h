@@ -196,7 +196,9 @@ struct read_order {
     const char *urgent_reason;
 };
 /* Keep a registration, idempotent by (tenant, registration); the later call replaces the facts.
- * It is attached to the study's read now, or when that comes. Urgent is never taken back by it. */
+ * It is attached to the study's read now, or when that comes. Urgent is never taken back by it.
+ * A read whose registration changes or goes (assign_order_detach too) returns to its author when it
+ * was written and is not signed: docs/reads.md. */
 int assign_order_put(struct pg_conn *conn, const struct read_order *order,
                      struct err *err) MUST_CHECK;
 /* The clinic says that a study is not this registration's after all: until it is told otherwise no

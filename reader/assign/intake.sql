@@ -70,13 +70,14 @@ ON CONFLICT (tenant, registration) DO UPDATE SET study_uid = coalesce(EXCLUDED.s
 UPDATE orders SET study_uid = NULL WHERE tenant = $1 AND registration = $2
 
 -- name: read_let_go
-UPDATE reads SET registration = NULL, changed_at_us = $3 WHERE tenant = $1 AND registration = $2 RETURNING id
+UPDATE reads SET registration = NULL, changed_at_us = $3 WHERE tenant = $1 AND registration = $2 AND study_uid <> $4
+RETURNING id
 
 -- The reads an order is about: the study the desk named, or those that came with its number as Accession Number or Patient
 -- ID. A study that was attached to another registration is not taken over by number; nor is one by its Accession Number
 -- whose Patient ID is another person's: another registration's number, or another citizen's (order_of_read too).
 -- name: order_reads
-SELECT r.id, coalesce(r.registration, ''), q.study_uid IS NOT NULL FROM orders q JOIN reads r ON r.tenant = q.tenant
+SELECT r.id, coalesce(r.registration, '') FROM orders q JOIN reads r ON r.tenant = q.tenant
     AND (r.study_uid = q.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
         AND (r.patient_id IN ('', q.registration, q.patient_id) OR (r.patient_id !~ '^[0-9]{17}[0-9Xx]$'
             AND NOT EXISTS (SELECT FROM orders o WHERE o.tenant = q.tenant AND o.registration = r.patient_id)))
@@ -85,7 +86,7 @@ WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id DESC LIMIT 16
 
 -- The order a fresh read is about.
 -- name: order_of_read
-SELECT q.registration, q.is_urgent, q.urgent_reason, q.study_uid IS NOT NULL FROM reads r JOIN orders q ON q.tenant = r.tenant
+SELECT q.registration, q.is_urgent, q.urgent_reason FROM reads r JOIN orders q ON q.tenant = r.tenant
     AND (q.study_uid = r.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
         AND (r.patient_id IN ('', q.registration, q.patient_id) OR (r.patient_id !~ '^[0-9]{17}[0-9Xx]$'
             AND NOT EXISTS (SELECT FROM orders o WHERE o.tenant = q.tenant AND o.registration = r.patient_id)))))
@@ -96,8 +97,3 @@ SELECT is_urgent, urgent_reason FROM orders WHERE tenant = $1 AND registration =
 
 -- name: order_attach
 UPDATE reads SET registration = $2, changed_at_us = $3 WHERE id = $1
-
--- The desk named one study: what the registration was attached to before lets it go.
--- name: order_detach
-UPDATE reads SET registration = NULL, changed_at_us = $3 WHERE tenant = (SELECT tenant FROM reads WHERE id = $1)
-    AND registration = $2 AND id <> $1

@@ -4,6 +4,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int
@@ -74,9 +75,40 @@ make_urgent(struct pg_conn *conn, int64_t read_id, const char *actor, const char
     return 0;
 }
 
-/* is_named: the desk named this very study, so that the registration is about no other. */
+/* The read is about another patient than its author and reviewer saw: what nobody has signed goes
+ * back to its author. Where the table knows no way back there is nothing to judge again. */
 static int
-attach(struct pg_conn *conn, int64_t read_id, const char *registration, bool is_named,
+judge_again(struct pg_conn *conn, int64_t read_id, const char *actor, struct err *err)
+{
+    static const struct change change = {.detail = "{\"cause\":\"registration\"}",
+                                         .reason = "登记已变更,退回书写医生复核",
+                                         .reason_en =
+                                             "the registration changed: back to its author"};
+    struct err why;
+
+    if (advance(conn, read_id, actor, READ_SAW_RETURN, &change, &why) == 0 ||
+        why.kind == ERR_CONFLICT)
+        return 0;
+    *err = why;
+    return -1;
+}
+
+/* A first registration says who it is; only where the images say otherwise is that news. */
+static int
+judge_contradiction(struct pg_conn *conn, int64_t read_id, const char *actor, struct err *err)
+{
+    struct read_row *row = mem_new(sizeof *row);
+    int rc = assign_read_get(conn, read_id, row, err);
+
+    if (rc == 0 && row->is_other_patient)
+        rc = judge_again(conn, read_id, actor, err);
+    free(row);
+    return rc;
+}
+
+/* before: the registration that the read had, "" none. */
+static int
+attach(struct pg_conn *conn, int64_t read_id, const char *registration, const char *before,
        const char *actor, struct err *err)
 {
     struct buf detail;
@@ -87,15 +119,13 @@ attach(struct pg_conn *conn, int64_t read_id, const char *registration, bool is_
         err_set(err, ERR_REJECT, "the registration's number is too long");
         goto out;
     }
-    if (is_named && pg_run(conn, "order_detach",
-                           PG_ARGS(PG_INT(read_id), PG_TEXT(registration), PG_INT(clock_wall_us())),
-                           NULL, err) < 0)
-        goto out;
     if (pg_run(conn, "order_attach",
                PG_ARGS(PG_INT(read_id), PG_TEXT(registration), PG_INT(clock_wall_us())), NULL,
-               err) < 0)
+               err) < 0 ||
+        assign_note(conn, read_id, actor, READ_NOTE_ORDER, buf_text(&detail), err) < 0)
         goto out;
-    rc = assign_note(conn, read_id, actor, READ_NOTE_ORDER, buf_text(&detail), err);
+    rc = before[0] != '\0' ? judge_again(conn, read_id, actor, err)
+                           : judge_contradiction(conn, read_id, actor, err);
 out:
     buf_fini(&detail);
     return rc;
@@ -117,7 +147,7 @@ attach_order(struct pg_conn *conn, const struct read_order *order, struct err *e
         int64_t read_id = pg_int(rows, i, 0);
 
         if (strcmp(pg_text(rows, i, 1), order->registration) != 0 &&
-            attach(conn, read_id, order->registration, pg_truth(rows, i, 2), order->actor, err) < 0)
+            attach(conn, read_id, order->registration, pg_text(rows, i, 1), order->actor, err) < 0)
             goto out;
         if (pg_truth(urgent, 0, 0) &&
             make_urgent(conn, read_id, order->actor, pg_text(urgent, 0, 1), err) < 0)
@@ -126,6 +156,33 @@ attach_order(struct pg_conn *conn, const struct read_order *order, struct err *e
     rc = 0;
 out:
     pg_rows_free(&urgent);
+    pg_rows_free(&rows);
+    return rc;
+}
+
+/* The reads that were the registration's are not any more, but that of this study ("": none). */
+static int
+leave_reads(struct pg_conn *conn, const char *tenant, const char *registration, const char *but,
+            const char *actor, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = -1;
+
+    if (pg_run(
+            conn, "read_let_go",
+            PG_ARGS(PG_TEXT(tenant), PG_TEXT(registration), PG_INT(clock_wall_us()), PG_TEXT(but)),
+            &rows, err) < 0)
+        return -1;
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        int64_t read_id = pg_int(rows, i, 0);
+
+        if (assign_note(conn, read_id, actor, READ_NOTE_ORDER, "{\"registration\":\"\"}", err) <
+                0 ||
+            judge_again(conn, read_id, actor, err) < 0)
+            goto out;
+    }
+    rc = 0;
+out:
     pg_rows_free(&rows);
     return rc;
 }
@@ -152,6 +209,9 @@ assign_order_put(struct pg_conn *conn, const struct read_order *order, struct er
                        said(order->sex), said(order->birth)),
                NULL, err) < 0)
         return -1;
+    if (study[0] != '\0' && /* the desk named one study: the registration is about no other */
+        leave_reads(conn, order->tenant, order->registration, study, order->actor, err) < 0)
+        return -1;
     return attach_order(conn, order, err);
 }
 
@@ -159,23 +219,10 @@ int
 assign_order_detach(struct pg_conn *conn, const char *tenant, const char *registration,
                     const char *actor, struct err *err)
 {
-    struct pg_rows *rows = NULL;
-    int rc = -1;
-
     if (pg_run(conn, "order_let_go", PG_ARGS(PG_TEXT(tenant), PG_TEXT(registration)), NULL, err) <
-            0 ||
-        pg_run(conn, "read_let_go",
-               PG_ARGS(PG_TEXT(tenant), PG_TEXT(registration), PG_INT(clock_wall_us())), &rows,
-               err) < 0)
+        0)
         return -1;
-    for (size_t i = 0; i < pg_rows_count(rows); i++)
-        if (assign_note(conn, pg_int(rows, i, 0), actor, READ_NOTE_ORDER, "{\"registration\":\"\"}",
-                        err) < 0)
-            goto out;
-    rc = 0;
-out:
-    pg_rows_free(&rows);
-    return rc;
+    return leave_reads(conn, tenant, registration, "", actor, err);
 }
 
 int
@@ -190,7 +237,7 @@ order_find_for(struct pg_conn *conn, int64_t read_id, struct err *err)
         rc = 0;
         goto out;
     }
-    if (attach(conn, read_id, pg_text(rows, 0, 0), pg_truth(rows, 0, 3), "system", err) < 0 ||
+    if (attach(conn, read_id, pg_text(rows, 0, 0), "", "system", err) < 0 ||
         (pg_truth(rows, 0, 1) &&
          make_urgent(conn, read_id, "system", pg_text(rows, 0, 2), err) < 0))
         goto out;

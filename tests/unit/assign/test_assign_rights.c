@@ -83,6 +83,95 @@ an_amendment_that_covers_them_takes_the_mark_away(void **state)
     assert_int_equal(row.covered, 31);
 }
 
+/* ---- the patient changes ---- */
+static void
+registers(const char *registration, const char *study, const char *sex)
+{
+    struct read_order order = {.tenant = "T1",
+                               .registration = registration,
+                               .study = study,
+                               .sex = sex,
+                               .actor = "desk:d"};
+    struct pg_conn *conn = NULL;
+    struct err err;
+
+    OK(pg_get(w.pg, &conn, &err));
+    OK(pg_begin(conn, &err));
+    if (study != NULL)
+        OK(assign_order_put(conn, &order, &err));
+    else
+        OK(assign_order_detach(conn, "T1", registration, "desk:d", &err));
+    OK(pg_commit(conn, &err));
+    pg_put(&conn);
+}
+
+static void
+is_reviewed(int64_t read_id)
+{
+    struct lease lease;
+    struct err err;
+
+    if (read_of("T1", "1.2.3").state != READ_DRAFTED) {
+        OK(claims("doc1", read_id, &lease, &err));
+        OK(moves(read_id, "doc1", READ_SAW_DRAFT, &err));
+    }
+    OK(moves(read_id, "doc1", READ_SAW_WRITE, &err));
+    OK(claims("rev1", read_id, &lease, &err));
+    OK(moves(read_id, "rev1", READ_SAW_REVIEW, &err));
+}
+
+static void
+a_report_whose_patient_changes_goes_back_to_its_author(void **state)
+{
+    struct read_row row;
+
+    (void)state;
+    read_world_names("1.2.3", "WANG^XIAODONG=王^小东", "", "M");
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    row = settled("T1", "1.2.3");
+    is_reviewed(row.read_id);
+    registers("R1", "1.2.3", "M"); /* the first, and the images agree */
+    registers("R1", "1.2.3", "M");
+    assert_int_equal(read_of("T1", "1.2.3").state, READ_REVIEWED);
+
+    registers("R2", "1.2.3", "M"); /* another */
+    row = read_of("T1", "1.2.3");
+    assert_int_equal(row.state, READ_DRAFTED);
+    assert_string_equal(row.assigned_to, "doc1");
+    assert_non_null(strstr(row.reason_en, "registration changed"));
+    is_reviewed(row.read_id);
+    registers("R2", NULL, NULL); /* none any more */
+    assert_int_equal(read_of("T1", "1.2.3").state, READ_DRAFTED);
+    is_reviewed(row.read_id);
+    registers("R3", "1.2.3", "F"); /* the first, and the images are a man's */
+    assert_int_equal(read_of("T1", "1.2.3").state, READ_DRAFTED);
+    is_reviewed(row.read_id);
+    registers("R3", "1.2.4", "F"); /* moved to a study that is not here yet */
+
+    assert_int_equal(read_of("T1", "1.2.3").state, READ_DRAFTED);
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM read_events WHERE event = 'return' "
+                                          "AND detail = '{\"cause\":\"registration\"}'"),
+                     4);
+}
+
+static void
+a_signed_report_stands_when_its_registration_goes(void **state)
+{
+    struct read_row row;
+
+    (void)state;
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    row = settled("T1", "1.2.3");
+    registers("R1", "1.2.3", "M");
+    sign(row.read_id, "doc1", 1, 30);
+
+    registers("R1", NULL, NULL);
+
+    row = read_of("T1", "1.2.3");
+    assert_int_equal(row.state, READ_SIGNED);
+    assert_string_equal(row.registration, "");
+}
+
 /* ---- rights ---- */
 static void
 a_read_is_found_by_those_it_concerns_only(void **state)
@@ -203,6 +292,8 @@ main(void)
         CASE(a_late_image_marks_a_signed_report_which_stands),
         CASE(a_late_image_sends_a_written_report_back_to_its_author),
         CASE(an_amendment_that_covers_them_takes_the_mark_away),
+        CASE(a_report_whose_patient_changes_goes_back_to_its_author),
+        CASE(a_signed_report_stands_when_its_registration_goes),
         CASE(a_read_is_found_by_those_it_concerns_only),
         CASE(a_prior_of_the_same_patient_is_seen_and_no_other),
         CASE(a_shared_number_alone_makes_nobody_the_same_patient),
