@@ -101,6 +101,10 @@ int choose_agree(struct pg_conn *conn, int64_t read_id, struct err *err) MUST_CH
 int intake_step(struct assign *a, unsigned wait_s, struct err *err) MUST_CHECK;
 
 /* ---- order.c ---- */
+/* Until the transaction ends nobody else makes a read or keeps a registration of this clinic: else
+ * two made at the same moment do not see, and never find, one another. Before any row's lock but
+ * the cursor's. */
+int order_lock_tenant(struct pg_conn *conn, const char *tenant, struct err *err) MUST_CHECK;
 /* Attach the registration that is about a fresh read, if there is one; in a transaction. */
 int order_find_for(struct pg_conn *conn, int64_t read_id, struct err *err) MUST_CHECK;
 

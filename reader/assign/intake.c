@@ -129,7 +129,8 @@ take_closed(struct pg_conn *conn, const struct closed *c, struct err *err)
     struct pg_rows *rows = NULL;
     int rc = 0;
 
-    if (pg_run(conn, "intake_find", PG_ARGS(PG_TEXT(c->tenant), PG_TEXT(c->study)), &rows, err) < 0)
+    if (order_lock_tenant(conn, c->tenant, err) < 0 ||
+        pg_run(conn, "intake_find", PG_ARGS(PG_TEXT(c->tenant), PG_TEXT(c->study)), &rows, err) < 0)
         return -1;
     if (pg_rows_count(rows) == 0)
         rc = make_read(conn, c, err);

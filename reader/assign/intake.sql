@@ -55,6 +55,9 @@ SELECT min(next_at_us) FROM intake_aside
 -- name: aside_done
 DELETE FROM intake_aside WHERE tenant = $1 AND study_uid = $2
 
+-- name: order_lock_tenant
+SELECT pg_advisory_xact_lock(7267704, hashtext($1))
+
 -- name: order_put
 INSERT INTO orders (tenant, registration, study_uid, accession, complaint, history, clinic_phone, is_urgent, urgent_reason,
     changed_at_us, patient_name, patient_id, sex, birth)

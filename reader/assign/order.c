@@ -22,6 +22,12 @@ words_json(struct buf *b, const char *key, const char *word, const char *reason)
 }
 
 int
+order_lock_tenant(struct pg_conn *conn, const char *tenant, struct err *err)
+{
+    return pg_run(conn, "order_lock_tenant", PG_ARGS(PG_TEXT(tenant)), NULL, err);
+}
+
+int
 assign_urgency_put(struct pg_conn *conn, int64_t read_id, const char *actor, bool is_emergency,
                    const char *reason, struct err *err)
 {
@@ -201,6 +207,8 @@ assign_order_put(struct pg_conn *conn, const struct read_order *order, struct er
 
     if (order->registration[0] == '\0' || (study[0] != '\0' && !uid_is_valid(study, true)))
         return err_set(err, ERR_REJECT, "registration or study cannot be used");
+    if (order_lock_tenant(conn, order->tenant, err) < 0)
+        return -1;
     if (pg_run(conn, "order_put",
                PG_ARGS(PG_TEXT(order->tenant), PG_TEXT(order->registration), PG_TEXT(study),
                        said(order->accession), said(order->complaint), said(order->history),
@@ -219,6 +227,8 @@ int
 assign_order_detach(struct pg_conn *conn, const char *tenant, const char *registration,
                     const char *actor, struct err *err)
 {
+    if (order_lock_tenant(conn, tenant, err) < 0)
+        return -1;
     if (pg_run(conn, "order_let_go", PG_ARGS(PG_TEXT(tenant), PG_TEXT(registration)), NULL, err) <
         0)
         return -1;

@@ -299,6 +299,43 @@ an_accession_number_does_not_outweigh_another_patients_number(void **state)
     }
 }
 
+static void *
+take_in(void *arg)
+{
+    struct err *err = arg;
+
+    if (intake_step(w.assign, 0, err) == 0)
+        err->text[0] = '\0';
+    return NULL;
+}
+
+/* The read is being made while the registration's transaction is not committed. */
+static void
+a_registration_and_a_read_of_the_same_moment_find_one_another(void **state)
+{
+    struct read_order order = {
+        .tenant = "T1", .registration = "R1", .study = "1.2.3", .actor = "desk:d"};
+    struct pg_conn *conn = NULL;
+    struct err err, taken;
+    pthread_t thread;
+
+    (void)state;
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    OK(pg_get(w.pg, &conn, &err));
+    OK(pg_begin(conn, &err));
+    OK(assign_order_put(conn, &order, &err));
+    assert_int_equal(pthread_create(&thread, NULL, take_in, &taken), 0);
+    while (read_world_count(&w, "SELECT count(*) FROM pg_locks WHERE NOT granted OR "
+                                "EXISTS (SELECT FROM reads)") == 0)
+        ; /* it waits for the clinic's lock, or has gone past it */
+    OK(pg_commit(conn, &err));
+    pg_put(&conn);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+
+    assert_string_equal(taken.text, "");
+    assert_string_equal(read_of("T1", "1.2.3").registration, "R1");
+}
+
 /* ---- the file ---- */
 static void
 refused(const char *json, enum err_kind kind, const char *words)
@@ -416,6 +453,7 @@ main(void)
         CASE(a_registration_moved_to_another_study_leaves_the_first),
         CASE(what_the_images_say_and_what_was_registered_stand_side_by_side),
         CASE(an_accession_number_does_not_outweigh_another_patients_number),
+        CASE(a_registration_and_a_read_of_the_same_moment_find_one_another),
         CASE(a_file_is_loaded_whole_or_not_at_all),
         CASE(the_agreement_is_the_same_bytes_whatever_its_order),
         CASE(the_example_in_the_manual_is_taken_in_twice),
