@@ -76,6 +76,12 @@ UPDATE orders SET study_uid = NULL WHERE tenant = $1 AND registration = $2
 UPDATE reads SET registration = NULL, changed_at_us = $3 WHERE tenant = $1 AND registration = $2 AND study_uid <> $4
 RETURNING id
 
+-- Every read that a change of the order may touch: its own, and those it may be about.
+-- name: order_lock_reads
+SELECT r.id FROM orders q JOIN reads r ON r.tenant = q.tenant AND (r.registration = q.registration
+    OR r.study_uid = q.study_uid OR (q.accession <> '' AND q.accession IN (r.accession, r.patient_id)))
+WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id FOR UPDATE OF r
+
 -- The reads an order is about: the study the desk named, or those that came with its number as Accession Number or Patient
 -- ID. A study that was attached to another registration is not taken over by number; nor is one by its Accession Number
 -- whose Patient ID is another person's: another registration's number, or another citizen's (order_of_read too).

@@ -166,6 +166,15 @@ out:
     return rc;
 }
 
+/* Rows first, in their order, the log last: who signs or claims holds a row and waits for the log.
+ */
+static int
+lock_reads(struct pg_conn *conn, const char *tenant, const char *registration, struct err *err)
+{
+    return pg_run(conn, "order_lock_reads", PG_ARGS(PG_TEXT(tenant), PG_TEXT(registration)), NULL,
+                  err);
+}
+
 /* The reads that were the registration's are not any more, but that of this study ("": none). */
 static int
 leave_reads(struct pg_conn *conn, const char *tenant, const char *registration, const char *but,
@@ -217,6 +226,8 @@ assign_order_put(struct pg_conn *conn, const struct read_order *order, struct er
                        said(order->sex), said(order->birth)),
                NULL, err) < 0)
         return -1;
+    if (lock_reads(conn, order->tenant, order->registration, err) < 0)
+        return -1;
     if (study[0] != '\0' && /* the desk named one study: the registration is about no other */
         leave_reads(conn, order->tenant, order->registration, study, order->actor, err) < 0)
         return -1;
@@ -227,7 +238,7 @@ int
 assign_order_detach(struct pg_conn *conn, const char *tenant, const char *registration,
                     const char *actor, struct err *err)
 {
-    if (order_lock_tenant(conn, tenant, err) < 0)
+    if (order_lock_tenant(conn, tenant, err) < 0 || lock_reads(conn, tenant, registration, err) < 0)
         return -1;
     if (pg_run(conn, "order_let_go", PG_ARGS(PG_TEXT(tenant), PG_TEXT(registration)), NULL, err) <
         0)

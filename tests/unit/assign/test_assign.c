@@ -336,6 +336,55 @@ a_registration_and_a_read_of_the_same_moment_find_one_another(void **state)
     assert_string_equal(read_of("T1", "1.2.3").registration, "R1");
 }
 
+static void *
+register_it(void *arg)
+{
+    struct read_order order = {
+        .tenant = "T1", .registration = "R1", .study = "1.2.4", .actor = "desk:d"};
+    struct pg_conn *conn = NULL;
+    struct err *err = arg;
+
+    if (pg_get(w.pg, &conn, err) == 0 && pg_begin(conn, err) == 0 &&
+        assign_order_put(conn, &order, err) == 0 && pg_commit(conn, err) == 0)
+        err->text[0] = '\0';
+    pg_put(&conn);
+    return NULL;
+}
+
+/* A doctor has the row of the second study and writes to the log; the registration leaves the first
+ * study, which writes to the log, and comes to the second. */
+static void
+a_registration_that_moves_does_not_block_a_doctor_who_signs(void **state)
+{
+    struct pg_conn *conn = NULL;
+    struct pg_rows *rows = NULL;
+    struct err err, moved;
+    pthread_t thread;
+    int64_t second;
+
+    (void)state;
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    read_world_closes(&w, "T1", "1.2.4", 1, 30);
+    read_world_settle(&w);
+    put_order("R1", "1.2.3", false);
+    second = read_of("T1", "1.2.4").read_id;
+    OK(pg_get(w.pg, &conn, &err));
+    OK(pg_begin(conn, &err));
+    OK(pg_run(conn, "assign_lock", PG_ARGS(PG_INT(second)), &rows, &err));
+    pg_rows_free(&rows);
+    assert_int_equal(pthread_create(&thread, NULL, register_it, &moved), 0);
+    while (read_world_count(&w, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0)
+        ; /* it waits for the row */
+    OK(assign_note(conn, second, "doc1", READ_NOTE_SHOWN, NULL, &err));
+    OK(pg_commit(conn, &err));
+    pg_put(&conn);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+
+    assert_string_equal(moved.text, "");
+    assert_string_equal(read_of("T1", "1.2.4").registration, "R1");
+    assert_string_equal(read_of("T1", "1.2.3").registration, "");
+}
+
 /* ---- the file ---- */
 static void
 refused(const char *json, enum err_kind kind, const char *words)
@@ -454,6 +503,7 @@ main(void)
         CASE(what_the_images_say_and_what_was_registered_stand_side_by_side),
         CASE(an_accession_number_does_not_outweigh_another_patients_number),
         CASE(a_registration_and_a_read_of_the_same_moment_find_one_another),
+        CASE(a_registration_that_moves_does_not_block_a_doctor_who_signs),
         CASE(a_file_is_loaded_whole_or_not_at_all),
         CASE(the_agreement_is_the_same_bytes_whatever_its_order),
         CASE(the_example_in_the_manual_is_taken_in_twice),
