@@ -113,12 +113,12 @@ SELECT doctor_fits(r, $2, $3) FROM reads r WHERE r.id = $1
 
 -- A prior is of the same patient: the same number, and the same name or birth date and sex beside it (assign_priors too).
 -- name: assign_see_study
-SELECT r.tenant FROM reads r WHERE r.study_uid = $1 AND (read_is_seen(r, $2, $3, $4)
+SELECT r.tenant, read_is_seen(r, $2, $3, $4) FROM reads r WHERE r.study_uid = $1 AND (read_is_seen(r, $2, $3, $4)
     OR (r.patient_id <> '' AND EXISTS (SELECT FROM reads o WHERE o.tenant = r.tenant AND o.patient_id = r.patient_id
         AND o.issuer = r.issuer AND o.id <> r.id AND ((o.patient_name <> '' AND o.patient_name = r.patient_name)
             OR (o.birth <> '' AND o.birth = r.birth AND o.sex = r.sex))
         AND read_is_seen(o, $2, $3, $4))))
-ORDER BY read_is_seen(r, $2, $3, $4) DESC, r.id LIMIT 1
+ORDER BY 2 DESC, r.id LIMIT 2
 
 -- name: assign_holder
 SELECT claimed_by, lease_until_us FROM reads WHERE id = $1

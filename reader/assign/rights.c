@@ -74,6 +74,9 @@ assign_may_see_study(struct pg_conn *conn, const struct person *person, const ch
         return -1;
     if (pg_rows_count(rows) == 0) {
         err_set(err, ERR_NOT_FOUND, "no such study");
+    } else if (pg_rows_count(rows) > 1 && pg_truth(rows, 0, 1) == pg_truth(rows, 1, 1)) {
+        err_set(err, ERR_CONFLICT, "clinics %s and %s both have a study %s: which one is not said",
+                pg_text(rows, 0, 0), pg_text(rows, 1, 0), study);
     } else {
         text_copy(out_tenant, ASSIGN_CODE, pg_text(rows, 0, 0));
         rc = 0;

@@ -285,6 +285,23 @@ a_shared_number_alone_makes_nobody_the_same_patient(void **state)
     assert_int_equal(sees_study("doc1", "1.4", tenant, &err), -1);
 }
 
+static void
+a_study_number_of_two_clinics_opens_neither_by_chance(void **state)
+{
+    char tenant[ASSIGN_CODE];
+    struct err err;
+
+    (void)state;
+    read_world_closes(&w, "T1", "1.2.3", 1, 1);
+    read_world_closes(&w, "T2", "1.2.3", 1, 1);
+    read_world_settle(&w);
+
+    assert_int_equal(sees_study("doc1", "1.2.3", tenant, &err), -1); /* both invite the hospital */
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    OK(sees_study("tech2", "1.2.3", tenant, &err));
+    assert_string_equal(tenant, "T2");
+}
+
 int
 main(void)
 {
@@ -297,6 +314,7 @@ main(void)
         CASE(a_read_is_found_by_those_it_concerns_only),
         CASE(a_prior_of_the_same_patient_is_seen_and_no_other),
         CASE(a_shared_number_alone_makes_nobody_the_same_patient),
+        CASE(a_study_number_of_two_clinics_opens_neither_by_chance),
     };
 
     RUN_CASES(tests);
