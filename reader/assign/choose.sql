@@ -50,7 +50,8 @@ WHERE r.state IN ('waiting', 'drafted', 'written', 'reviewed', 'preliminary') AN
     AND r.claimed_by IS NULL AND r.look_at_us <= $1
 ORDER BY r.is_emergency DESC, r.due_at_us, r.id LIMIT 200
 
--- On duty, licensed, affiliated; least to do first, who let the read go last. The author of a written report is no candidate.
+-- On duty, licensed, affiliated; least to do first, who let the read go last. Nobody is who wrote of the
+-- report: its author, and who began, drafted or passed on this version of it.
 -- name: choose_candidates
 SELECT d.login, d.name, l.n, d.login = coalesce(r.passed_over, '') FROM reads r
 JOIN agreements a ON a.code = r.agreement AND a.version = r.agreement_version
@@ -58,7 +59,10 @@ JOIN affiliations f ON f.org = a.invited JOIN doctors d ON d.login = f.login
 CROSS JOIN LATERAL (SELECT count(*) AS n, coalesce(max(x.assigned_at_us), 0) AS last FROM reads x
     WHERE x.assigned_to = d.login) l
 WHERE r.id = $1 AND d.is_on_duty AND doctor_fits(r, d.login, $2)
-    AND NOT (r.state IN ('written', 'reviewed', 'preliminary') AND d.login = coalesce(r.author, ''))
+    AND NOT (r.state IN ('written', 'reviewed', 'preliminary') AND (d.login = coalesce(r.author, '')
+        OR EXISTS (SELECT FROM read_events e WHERE e.read_id = r.id AND e.actor = d.login
+            AND e.event IN ('draft', 'write', 'amend')
+            AND e.seq >= coalesce((SELECT max(m.seq) FROM read_events m WHERE m.read_id = r.id AND m.event = 'amend'), 0))))
 ORDER BY d.login = coalesce(r.passed_over, ''), d.login = coalesce(r.reviewer, '') DESC, l.n, l.last, d.login
 
 -- name: choose_nobody

@@ -112,6 +112,27 @@ nobody_reviews_their_own_report(void **state)
     assert_int_equal(err.kind, ERR_CONFLICT);
 }
 
+static void
+who_began_the_draft_is_not_chosen_to_review_it(void **state)
+{
+    struct read_row row;
+    struct lease lease;
+    struct err err;
+
+    (void)state;
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    row = settled("T1", "1.2.3");
+    OK(claims("rev1", row.read_id, &lease, &err));
+    OK(moves(row.read_id, "rev1", READ_SAW_DRAFT, &err));
+    OK(moves(row.read_id, "rev1", READ_SAW_RELEASE, &err));
+    OK(claims("doc1", row.read_id, &lease, &err));
+    OK(moves(row.read_id, "doc1", READ_SAW_WRITE, &err));
+    assert_string_equal(settled("T1", "1.2.3").assigned_to, "");
+
+    OK(claims("rev1", row.read_id, &lease, &err)); /* a person may still decide to */
+    OK(moves(row.read_id, "rev1", READ_SAW_REVIEW, &err));
+}
+
 /* ---- leases ---- */
 static void
 a_lease_ends_and_the_read_goes_to_another(void **state)
@@ -291,6 +312,7 @@ main(void)
         CASE(a_closed_account_is_chosen_no_more),
         CASE(a_written_report_goes_to_another_who_may_review),
         CASE(nobody_reviews_their_own_report),
+        CASE(who_began_the_draft_is_not_chosen_to_review_it),
         CASE(a_lease_ends_and_the_read_goes_to_another),
         CASE(who_holds_it_renews_and_gives_it_back),
         CASE(a_lease_goes_with_the_licence),
