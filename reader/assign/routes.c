@@ -373,11 +373,23 @@ typedef int (*lease_fn)(struct pg *pg, const struct person *who, int64_t read_id
 static int
 note_claim(struct assign *a, const struct person *who, int64_t read_id, struct err *err)
 {
+    struct read_row *row = NULL;
+    struct pg_conn *conn = NULL;
+    int rc;
+
     LOG(&assign_log, ASSIGN_CLAIMED, F_NUMBER("read", read_id));
     if (a->options.audit == NULL)
         return 0;
-    return audit_append(a->options.audit, err, AUDIT_READ_CLAIMED, A_NUMBER("read", read_id),
-                        A_WORD("by", who->login));
+    row = mem_new(sizeof *row);
+    rc = pg_get(a->options.pg, &conn, err) < 0 ? -1 : assign_read_get(conn, read_id, row, err);
+    pg_put(&conn);
+    /* whose read, and whose doctor: both organisations see it in the log */
+    if (rc == 0)
+        rc = audit_append(a->options.audit, err, AUDIT_READ_CLAIMED, A_NUMBER("read", read_id),
+                          A_WORD("tenant", row->tenant), A_WORD("by", who->login),
+                          A_WORD("of", who->org));
+    free(row);
+    return rc;
 }
 
 static int
