@@ -46,7 +46,8 @@ int clinic_tell_patient(struct pg_conn *conn, const struct read_row *row, enum p
 /* These messages are durable at the device; the first device's receipt of a report is noted. */
 int clinic_take(struct deliver *d, const struct clinic_sender *sender, const struct clinic_ids *ids,
                 struct err *err) MUST_CHECK;
-/* A clinic's messages after a number, at most CLINIC_MESSAGES; out_downs is the caller's. */
+/* A clinic's messages after a number, at most CLINIC_MESSAGES; out_downs is the caller's. One that
+ * was kept and cannot be read is reported and passed over: next lies past it. */
 int clinic_downs_after(struct deliver *d, const char *tenant, uint64_t after,
                        struct clinic_downs *out_downs, struct err *err) MUST_CHECK;
 

@@ -8,6 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A message as it was kept. One that cannot be read is passed over and reported: the rest of the
+ * clinic's must not wait behind it. */
+static void
+take_row(const struct pg_rows *rows, size_t i, struct clinic_downs *io)
+{
+    struct clinic_down *m = &io->messages[io->count];
+    const char *body = pg_text(rows, i, 1);
+    struct err why;
+
+    io->next = (uint64_t)pg_int(rows, i, 0);
+    if (clinic_down_decode((const uint8_t *)body, strlen(body), m, &why) < 0) {
+        LOG(&deliver_log, CLINIC_DOWN_UNREADABLE, F_NUMBER("seq", io->next), F_ERR(&why));
+        return;
+    }
+    m->seq = io->next;
+    io->count++;
+}
+
 int
 clinic_downs_after(struct deliver *d, const char *tenant, uint64_t after,
                    struct clinic_downs *out_downs, struct err *err)
@@ -23,16 +41,8 @@ clinic_downs_after(struct deliver *d, const char *tenant, uint64_t after,
         goto out;
     text_copy(downs.patient_url, sizeof downs.patient_url, d->patient_url);
     downs.messages = mem_new((pg_rows_count(rows) + 1) * sizeof *downs.messages);
-    for (size_t i = 0; i < pg_rows_count(rows); i++) {
-        const char *body = pg_text(rows, i, 1);
-
-        if (clinic_down_decode((const uint8_t *)body, strlen(body), &downs.messages[i], err) < 0) {
-            err_context(err, "message %lld as it was kept", (long long)pg_int(rows, i, 0));
-            goto out;
-        }
-        downs.next = downs.messages[i].seq = (uint64_t)pg_int(rows, i, 0);
-        downs.count = i + 1;
-    }
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        take_row(rows, i, &downs);
     *out_downs = downs;
     downs.messages = NULL;
     rc = 0;

@@ -139,7 +139,7 @@ get_down(struct http_request *req, struct http_response *res, struct err *err)
 
         if (clinic_downs_after(d, http_caller(req)->tenant, after, &downs, err) < 0)
             return -1;
-        if (downs.count > 0 || clock_mono_ms() >= until_ms || http_is_gone(req) ||
+        if (downs.next > after || clock_mono_ms() >= until_ms || http_is_gone(req) ||
             deliver_is_stopping(d))
             break;
         clinic_downs_free(&downs);

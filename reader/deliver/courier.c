@@ -10,6 +10,7 @@
 #include "proto/http/json.h"
 #include "proto/render/report_pdf.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,7 @@ struct telling {
 
 /* ---- one message ---- */
 
+/* What a message may hold is proto/link/clinic.c's; what we were given may be anything. */
 static void
 copy_words(char *out, size_t size, const char *text)
 {
@@ -52,8 +54,32 @@ copy_words(char *out, size_t size, const char *text)
     while (n > 0 && !text_is_utf8(out, n))
         out[--n] = '\0';
     for (char *p = out; *p != '\0'; p++)
-        if ((uint8_t)*p < 0x20 && *p != '\n')
+        if (((uint8_t)*p < 0x20 && *p != '\n') || *p == 0x7F)
             *p = ' ';
+}
+
+static void
+copy_line(char *out, size_t size, const char *text)
+{
+    copy_words(out, size, text);
+    for (char *p = out; *p != '\0'; p++)
+        if (*p == '\n')
+            *p = ' ';
+}
+
+/* A device's own idea of a modality ("C-ARM", Chinese) as a word: a _ for each sign that is none.
+ */
+static void
+copy_word(char *out, size_t size, const char *text)
+{
+    size_t n = 0;
+
+    for (const uint8_t *p = (const uint8_t *)text; *p != 0 && n + 1 < size; p++)
+        if (*p < 0x80 && isalnum(*p))
+            out[n++] = (char)*p;
+        else if ((*p & 0xC0) != 0x80) /* the rest of a sign that has its _ */
+            out[n++] = '_';
+    out[n] = '\0';
 }
 
 static void
@@ -65,13 +91,13 @@ begin_down(const struct telling *t, enum clinic_down_kind kind, struct clinic_do
     *out = (struct clinic_down){.kind = kind, .at_us = t->line->at_us, .read = row->read_id};
     clinic_id_new(out->id);
     text_copy(out->study, sizeof out->study, row->study);
-    text_copy(out->modality, sizeof out->modality, row->modality);
+    copy_word(out->modality, sizeof out->modality, row->modality);
     text_copy(out->state, sizeof out->state, read_state_word(row->state));
     report_pdf_person_name(row->patient_name, name, sizeof name);
-    copy_words(out->patient, sizeof out->patient, name);
+    copy_line(out->patient, sizeof out->patient, name);
     if (pg_rows_count(t->registration) > 0) {
         text_copy(out->registration, sizeof out->registration, pg_text(t->registration, 0, 0));
-        copy_words(out->patient, sizeof out->patient, pg_text(t->registration, 0, 1));
+        copy_line(out->patient, sizeof out->patient, pg_text(t->registration, 0, 1));
     } else if (clinic_registration_is_valid(row->registration)) {
         text_copy(out->registration, sizeof out->registration, row->registration);
     }
@@ -80,17 +106,22 @@ begin_down(const struct telling *t, enum clinic_down_kind kind, struct clinic_do
 static int
 put_down(struct telling *t, const struct clinic_down *m, struct err *err)
 {
+    struct clinic_down as_read;
     struct pg_rows *rows = NULL;
     struct buf json;
     int rc;
 
     buf_init(&json, CLINIC_BODY_BYTES);
     clinic_down_encode(m, &json);
-    rc = pg_run(t->conn, "clinic_down_put",
-                PG_ARGS(PG_TEXT(t->row->tenant), PG_TEXT(m->id), PG_TEXT(clinic_down_word(m->kind)),
-                        PG_INT(t->line->seq), PG_INT(m->read), PG_INT(m->version),
-                        PG_TEXT(buf_text(&json)), PG_INT(clock_wall_us())),
-                &rows, err);
+    /* what no desk could read is not kept: all that comes after it would wait behind it */
+    rc = clinic_down_decode((const uint8_t *)buf_text(&json), json.n, &as_read, err);
+    if (rc == 0)
+        rc = pg_run(t->conn, "clinic_down_put",
+                    PG_ARGS(PG_TEXT(t->row->tenant), PG_TEXT(m->id),
+                            PG_TEXT(clinic_down_word(m->kind)), PG_INT(t->line->seq),
+                            PG_INT(m->read), PG_INT(m->version), PG_TEXT(buf_text(&json)),
+                            PG_INT(clock_wall_us())),
+                    &rows, err);
     buf_fini(&json);
     if (rc < 0)
         return err_context(err, "%s", clinic_down_word(m->kind));
@@ -116,10 +147,10 @@ fill_report(const struct telling *t, struct clinic_down *m, struct err *err)
     m->signed_at_us = report.signed_at_us;
     m->covers = report.covers;
     m->present = report.present;
-    copy_words(m->author, sizeof m->author, report.author.name);
-    copy_words(m->reviewer, sizeof m->reviewer, report.reviewer.name);
-    copy_words(m->hospital, sizeof m->hospital, report.hospital_name);
-    copy_words(m->verify_url, sizeof m->verify_url, report.verify_url);
+    copy_line(m->author, sizeof m->author, report.author.name);
+    copy_line(m->reviewer, sizeof m->reviewer, report.reviewer.name);
+    copy_line(m->hospital, sizeof m->hospital, report.hospital_name);
+    copy_line(m->verify_url, sizeof m->verify_url, report.verify_url);
     copy_words(m->reason, sizeof m->reason, report.reason);
     report_fini(&report);
     return 0;

@@ -171,6 +171,56 @@ a_line_that_cannot_be_told_holds_up_nothing(void **state)
     assert_int_equal(count("SELECT count(*) FROM clinic_aside"), 0);
 }
 
+/* Devices and people write what they like; the clinic's messages go on. */
+static void
+odd_words_are_told_as_a_desk_can_read_them(void **state)
+{
+    static const struct {
+        const char *written, *told;
+    } modalities[] = {
+        {"C-ARM", "C_ARM"}, {"X RAY", "X_RAY"}, {"透视", "__"}, {"'CT'", "_CT_"}, {"", ""}};
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    char sql[256];
+
+    (void)state;
+    tell_all();
+    for (size_t i = 0; i < ARRAY_LEN(modalities); i++) {
+        snprintf(sql, sizeof sql, "UPDATE reads SET modality = $a$%s$a$, state = '%s'",
+                 modalities[i].written, i % 2 == 0 ? "claimed" : "assigned");
+        count("DELETE FROM clinic_told");
+        count(sql);
+        count("UPDATE reads SET patient_name = E'\u738b\n\u5c0f\x7f\u4e1c'");
+        count("INSERT INTO read_events (seq, read_id, at_us, actor, event, detail) "
+              "SELECT nextval('read_event_seq'), id, 1, 'doc1', 'claim', '{}' FROM reads");
+        tell_all();
+        assert_string_equal(last_of("T1", CLINIC_READ_STATE).modality, modalities[i].told);
+        assert_string_equal(last_of("T1", CLINIC_READ_STATE).patient, "王 小 东");
+    }
+    assert_int_equal(count("SELECT count(*) FROM clinic_aside"), 0);
+    assert_int_equal(last_of("T1", CLINIC_READ_STATE).read, read);
+}
+
+/* What an older version kept, or a hand wrote. */
+static void
+a_kept_message_that_cannot_be_read_is_passed_over(void **state)
+{
+    struct clinic_downs downs;
+    struct err err;
+
+    (void)state;
+    report_world_sign(&w, report_world_study(&w, "T1", STUDY), "doc1", "rev1");
+    tell_all();
+    count("UPDATE clinic_down SET body = replace(body, '\"modality\":\"', '\"modality\":\"C-') "
+          "WHERE kind = 'read_state'");
+
+    assert_string_equal(told("T1", NULL), "report1 ");
+    OK(clinic_downs_after(&d, "T1", 0, &downs, &err));
+    assert_int_equal(downs.count, 1);
+    assert_int_equal(downs.messages[0].seq, last_of("T1", CLINIC_REPORT).seq);
+    assert_int_equal(downs.next, count("SELECT max(seq) FROM clinic_down"));
+    clinic_downs_free(&downs);
+}
+
 static void
 a_patient_who_was_told_is_noted_once(void **state)
 {
@@ -303,6 +353,8 @@ main(int argc, char **argv)
         TEST(a_late_image_is_told_beside_the_report),
         TEST(a_preliminary_report_is_told_to_the_clinic_and_not_to_the_patient),
         TEST(a_line_that_cannot_be_told_holds_up_nothing),
+        TEST(odd_words_are_told_as_a_desk_can_read_them),
+        TEST(a_kept_message_that_cannot_be_read_is_passed_over),
         TEST(a_patient_who_was_told_is_noted_once),
         TEST(killed_couriers_lose_and_double_nothing),
         TEST(messages_come_in_pages_without_a_gap),
