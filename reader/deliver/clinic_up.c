@@ -142,6 +142,22 @@ clinic_tell_patient(struct pg_conn *conn, const struct read_row *row, enum patie
         NULL, err);
 }
 
+static int
+tell_report_that_stands(const struct doing *w, const struct read_row *row, struct err *err)
+{
+    struct report report;
+    bool is_theirs;
+
+    if (compose_report_get(w->conn, row->read_id, row->version, &report, err) < 0)
+        return -1;
+    is_theirs = patient_is_theirs(&report, row);
+    report_fini(&report);
+    if (!is_theirs)
+        return 0;
+    return clinic_tell_patient(w->conn, row, row->version > 1 ? PATIENT_AMENDED : PATIENT_READY,
+                               row->version, err);
+}
+
 /* A slip, a phone or a study that came after the report was signed: the patient is told now. */
 static int
 tell_what_stands(const struct doing *w, struct err *err)
@@ -160,8 +176,7 @@ tell_what_stands(const struct doing *w, struct err *err)
     else if (row->version == 0 || row->is_preliminary || row->state == READ_WITHDRAWN)
         rc = 0;
     else
-        rc = clinic_tell_patient(w->conn, row, row->version > 1 ? PATIENT_AMENDED : PATIENT_READY,
-                                 row->version, err);
+        rc = tell_report_that_stands(w, row, err);
     pg_rows_free(&k.rows);
     free(row);
     return rc;

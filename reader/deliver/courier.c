@@ -135,7 +135,7 @@ put_down(struct telling *t, const struct clinic_down *m, struct err *err)
 
 /* A signed version: which it is, who signed, what it covers and replaces. */
 static int
-fill_report(const struct telling *t, struct clinic_down *m, struct err *err)
+fill_report(const struct telling *t, struct clinic_down *m, bool *out_is_theirs, struct err *err)
 {
     struct report report;
 
@@ -152,6 +152,7 @@ fill_report(const struct telling *t, struct clinic_down *m, struct err *err)
     copy_line(m->hospital, sizeof m->hospital, report.hospital_name);
     copy_line(m->verify_url, sizeof m->verify_url, report.verify_url);
     copy_words(m->reason, sizeof m->reason, report.reason);
+    *out_is_theirs = patient_is_theirs(&report, t->row);
     report_fini(&report);
     return 0;
 }
@@ -186,13 +187,14 @@ tell_state(struct telling *t, struct err *err)
 static int
 tell_report(struct telling *t, struct err *err)
 {
-    bool is_amended = t->line->event == READ_SAW_SIGN_AMENDED;
+    bool is_amended = t->line->event == READ_SAW_SIGN_AMENDED, is_theirs;
     struct clinic_down m;
 
     begin_down(t, is_amended ? CLINIC_AMENDED : CLINIC_REPORT, &m);
-    if (fill_report(t, &m, err) < 0 || put_down(t, &m, err) < 0)
+    if (fill_report(t, &m, &is_theirs, err) < 0 || put_down(t, &m, err) < 0)
         return -1;
-    if (m.is_preliminary) /* the clinic acts on it; the patient waits for the final one */
+    /* the clinic acts on a preliminary one; the patient waits for the final one */
+    if (m.is_preliminary || !is_theirs)
         return 0;
     return clinic_tell_patient(t->conn, t->row, is_amended ? PATIENT_AMENDED : PATIENT_READY,
                                m.version, err);
@@ -203,9 +205,11 @@ tell_withdrawal(struct telling *t, struct err *err)
 {
     struct clinic_down m;
     struct report report;
+    bool is_theirs;
 
     if (compose_report_get(t->conn, t->line->read_id, t->line->version, &report, err) < 0)
         return -1;
+    is_theirs = patient_is_theirs(&report, t->row);
     begin_down(t, CLINIC_WITHDRAWN, &m);
     m.version = report.version;
     copy_words(m.reason, sizeof m.reason,
@@ -213,6 +217,8 @@ tell_withdrawal(struct telling *t, struct err *err)
     report_fini(&report);
     if (put_down(t, &m, err) < 0)
         return -1;
+    if (!is_theirs) /* they were never told of it */
+        return 0;
     return clinic_tell_patient(t->conn, t->row, PATIENT_WITHDRAWN, m.version, err);
 }
 

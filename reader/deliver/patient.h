@@ -26,6 +26,8 @@ struct compose;
 struct patient;
 struct pg;
 struct pg_conn;
+struct read_row;
+struct report;
 
 #define PATIENT_CODE_BYTES 32 /* SHA-256 of a slip's code: proto/model/slip.h */
 
@@ -103,6 +105,10 @@ enum patient_news { PATIENT_READY, PATIENT_AMENDED, PATIENT_WITHDRAWN };
  * message; none, or one that was made before, is fine (*out_is_due false; out may be NULL). */
 int patient_notify(struct pg_conn *conn, const char *tenant, const char *study, unsigned version,
                    enum patient_news news, bool *out_is_due, struct err *err) MUST_CHECK;
+/* Does a signed report speak of whom the study is attached to now? A wrong attachment that was
+ * mended after the signature leaves another person's name, number and history in it: then nobody is
+ * told of it, and the examination says that it is held. */
+bool patient_is_theirs(const struct report *report, const struct read_row *row);
 /* Has a message about this version (ready or amended) been handed over? */
 int patient_is_told(struct pg_conn *conn, const char *tenant, const char *study, unsigned version,
                     bool *out_is_told, struct err *err) MUST_CHECK;

@@ -60,18 +60,19 @@ patient_exam_get(struct pg_conn *conn, struct http_request *req, struct patient_
         free(TAKE(out->row));
         return -1;
     }
-    out->has_report = out->report.standing == REPORT_VALID;
-    out->is_withdrawn = !out->has_report;
+    out->is_withdrawn = out->report.standing != REPORT_VALID;
+    out->is_held = !out->is_withdrawn && !patient_is_theirs(&out->report, out->row);
+    out->has_report = !out->is_withdrawn && !out->is_held;
     return 0;
 }
 
 void
 patient_exam_fini(struct patient_exam *e)
 {
-    if (e->has_report || e->is_withdrawn)
+    if (e->has_report || e->is_held || e->is_withdrawn)
         report_fini(&e->report);
     free(TAKE(e->row));
-    e->has_report = e->is_withdrawn = false;
+    e->has_report = e->is_held = e->is_withdrawn = false;
 }
 
 int
@@ -244,13 +245,15 @@ write_verified(struct jsonw *w, const struct report *r, const char *superseded_b
     jsonw_end(w);
 }
 
-/* none > received > being_read > ready; withdrawn. A version that stands goes before the state of
- * what is being written after it. */
+/* none > received > being_read > ready; withdrawn; held: what is signed speaks of somebody else. A
+ * version that stands goes before the state of what is being written after it. */
 static const char *
 status_of(const struct patient_exam *e)
 {
     if (e->has_report)
         return "ready";
+    if (e->is_held)
+        return "held";
     if (e->is_withdrawn)
         return "withdrawn";
     if (e->session.study[0] == '\0')

@@ -164,7 +164,7 @@ exam_with_images(struct patient *p, struct http_request *req, const char *what,
 
     if (pg_get(p->o.pg, &conn, err) < 0 || patient_exam_get(conn, req, out, err) < 0)
         goto out;
-    if (!out->has_report || p->o.archive == NULL) {
+    if ((!out->has_report && !out->is_held) || p->o.archive == NULL) {
         (void)err_set(err, ERR_NOT_FOUND, "no report stands: no images yet");
         goto out;
     }

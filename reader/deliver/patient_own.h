@@ -2,6 +2,7 @@
  *     patient.c         start, stop, sessions        patient_slip.c    what the clinic's link tells
  *     patient_tries.c   limits                       patient_door.c    open, enter, leave
  *     patient_post.c    one-time codes and texts     patient_exam.c    report, looks, verification
+ *     patient_theirs.c  whose a report is
  *     patient_images.c  the list of images, and one  send.c            hands a text over */
 #ifndef RADPOST_DELIVER_PATIENT_OWN_H
 #define RADPOST_DELIVER_PATIENT_OWN_H
@@ -89,12 +90,13 @@ int patient_handle_image(struct http_request *req, struct http_response *res, st
 /* ---- patient_exam.c ---- */
 /* A session's examination: its read and the signed report that stands.
  * has_report   a signed version is valid (a draft after it changes nothing)
+ * is_held      one is valid, but speaks of somebody else (patient_is_theirs())
  * is_withdrawn the last signed version was withdrawn */
 struct patient_exam {
     struct patient_session session;
     struct read_row *row; /* NULL: no read yet */
-    struct report report; /* has_report or is_withdrawn */
-    bool has_report, is_withdrawn;
+    struct report report; /* has_report, is_held or is_withdrawn */
+    bool has_report, is_held, is_withdrawn;
 };
 int patient_exam_get(struct pg_conn *conn, struct http_request *req, struct patient_exam *out,
                      struct err *err) MUST_CHECK;

@@ -209,6 +209,35 @@ a_slip_after_the_signature_tells_the_patient(void **state)
     assert_int_equal(patients.notices, 2); /* patient_notify() makes one message of both */
 }
 
+/* The images say nothing of the patient: the report names whom the desk had attached by mistake. */
+static void
+a_report_signed_for_another_is_not_announced(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    struct clinic_up other = up(CLINIC_REGISTRATION, REG_TWO);
+    struct clinic_up mended = up(CLINIC_REGISTRATION, REG);
+
+    (void)state;
+    count("UPDATE reads SET patient_name = '', patient_id = ''");
+    text_copy(other.name, sizeof other.name, "李二");
+    apply_new(CLINIC_REGISTRATION, REG);
+    apply(&other);
+    attach(REG, STUDY);
+    report_world_sign(&w, read, "doc1", "rev1");
+    assert_string_equal(attach(REG_TWO, STUDY), "done");
+    tell_all();
+    apply_new(CLINIC_SLIP, REG_TWO);
+    assert_int_equal(patients.notices, 0);
+
+    assert_string_equal(attach(REG, STUDY), "done"); /* it was right, after all */
+    assert_int_equal(patients.notices, 1);
+    mended.revision = 2;
+    text_copy(mended.name, sizeof mended.name, "王晓东");
+    assert_string_equal(apply(&mended), "done");
+    apply_new(CLINIC_SLIP, REG); /* the number says that it is the same person */
+    assert_int_equal(patients.notices, 2);
+}
+
 /* ---- receipts and other clinics ---- */
 
 static void
@@ -286,6 +315,7 @@ main(int argc, char **argv)
         TEST(urgent_makes_an_emergency_with_its_reason),
         TEST(a_proved_phone_goes_with_the_slip),
         TEST(a_slip_after_the_signature_tells_the_patient),
+        TEST(a_report_signed_for_another_is_not_announced),
         TEST(a_delivered_report_is_noted_once_and_its_confirmation_once),
         TEST(nothing_of_another_clinic_is_told_taken_or_confirmed),
     };

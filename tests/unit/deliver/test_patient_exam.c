@@ -193,6 +193,32 @@ a_later_version_says_so_and_its_paper_leads_on(void **state)
     report_fini(&later);
 }
 
+/* The study is registered for another person than the one the report was signed for. */
+static void
+a_report_signed_for_another_is_held(void **state)
+{
+    struct patient_answer a;
+
+    (void)state;
+    if (cluster == NULL)
+        skip();
+    (void)read_world_count(&w.reads, "INSERT INTO orders (tenant, registration, accession, "
+                                     "complaint, history, clinic_phone, is_urgent, urgent_reason, "
+                                     "changed_at_us, patient_name, patient_id) VALUES ('T1', 'R1', "
+                                     "'', '', '', '', false, '', 1, '李二', 'R1')");
+    (void)read_world_count(&w.reads, "UPDATE reads SET registration = 'R1'");
+
+    a = get("/api/v1/exam");
+    assert_status("held");
+    assert_null(strstr(a.body, "\"report\""));
+    assert_null(strstr(a.body, "结节"));
+    assert_null(strstr(a.body, "/v/"));
+    assert_int_equal(get("/api/v1/report.pdf").status, 404);
+    (void)read_world_count(&w.reads, "UPDATE orders SET patient_name = '王小东'");
+    assert_status("ready");
+    (void)read_world_count(&w.reads, "UPDATE reads SET registration = NULL");
+}
+
 static void
 who_looked_is_told(void **state)
 {
@@ -267,6 +293,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_signed_report_is_shown_whole_with_its_pdf),
         cmocka_unit_test(anyone_with_the_paper_may_ask_whether_it_is_valid),
         cmocka_unit_test(a_later_version_says_so_and_its_paper_leads_on),
+        cmocka_unit_test(a_report_signed_for_another_is_held),
         cmocka_unit_test(who_looked_is_told),
         cmocka_unit_test(a_withdrawn_report_is_gone_and_said_to_be),
         cmocka_unit_test(a_study_taken_from_the_slip_is_gone_from_its_page),

@@ -12,14 +12,14 @@ const AGAIN_MS = 1000;
 const STEPS = ["received", "being_read", "ready"];
 
 function Steps({ status }) {
-  const at = status === "withdrawn" ? 2 : STEPS.indexOf(status);
+  const at = status === "withdrawn" || status === "held" ? 2 : STEPS.indexOf(status);
   return html`<ol class="steps" aria-label=${say("steps")}>${STEPS.map((step, i) => html`<li class=${i <= at ? "done" : ""} aria-current=${i === at ? "step" : undefined}>
-    <span aria-hidden="true">${i <= at ? "✓" : i + 1}</span>${say(i === 2 && status === "withdrawn" ? "withdrawn" : `step_${step}`)}</li>`)}</ol>`;
+    <span aria-hidden="true">${i <= at ? "✓" : i + 1}</span>${say(i === 2 && (status === "withdrawn" || status === "held") ? status : `step_${step}`)}</li>`)}</ol>`;
 }
 
 // The state in a large word, the way so far, and what the patient may expect next.
 function Status({ exam }) {
-  const status = STEPS.concat("withdrawn").indexOf(exam.status) >= 0 ? exam.status : "none";
+  const status = STEPS.concat("withdrawn", "held").indexOf(exam.status) >= 0 ? exam.status : "none";
   const more = say(`${status}_more`);
   return html`<section class="status ${status}" aria-labelledby="status">
     <h2 id="status" class="unseen">${say("status")}</h2>

@@ -1,0 +1,51 @@
+/* patient_theirs.c - does a signed report speak of the person whose slip now has the study?
+ *
+ * A study that was attached to the wrong registration and signed keeps, in its report, the name,
+ * number and history of who had it then. The images' own words about the patient are often Latin
+ * letters, or nothing; then only what the desk registered tells people apart. */
+#include "reader/deliver/patient.h"
+
+#include "proto/model/citizen_id.h"
+#include "proto/render/report_pdf.h"
+#include "reader/assign/assign.h"
+#include "reader/compose/compose.h"
+
+#include <string.h>
+
+static bool
+is_same(const char *a, const char *b)
+{
+    return a[0] != '\0' && strcmp(a, b) == 0;
+}
+
+/* Of two people: both are known, and not by different spellings of one name. */
+static bool
+differ(const char *signed_name, const char *registered, bool is_registered_word)
+{
+    bool can_be_compared =
+        is_registered_word || ((uint8_t)signed_name[0] >= 0x80 && (uint8_t)registered[0] >= 0x80);
+
+    return signed_name[0] != '\0' && registered[0] != '\0' && can_be_compared &&
+           strcmp(signed_name, registered) != 0;
+}
+
+bool
+patient_is_theirs(const struct report *report, const struct read_row *row)
+{
+    char name[ASSIGN_TEXT], present[ASSIGN_TEXT], registered[ASSIGN_TEXT];
+    bool is_same_number = is_same(report->patient_id, row->patient_id), is_registered_word;
+    struct citizen_id number;
+
+    report_pdf_person_name(report->patient_name, name, sizeof name);
+    report_pdf_person_name(row->patient_name, present, sizeof present);
+    report_pdf_person_name(row->registered_name, registered, sizeof registered);
+    if (is_same(name, registered) || is_same(report->patient_id, row->registration))
+        return true;
+    /* the read's name is the desk's word: the images say none, or the same */
+    is_registered_word = is_same(present, registered);
+    if (differ(name, registered, is_registered_word)) /* unless one person's name was mended */
+        return is_registered_word && is_same_number &&
+               citizen_id_read(report->patient_id, "", &number) == CITIZEN_ID_FINE;
+    return is_same(name, present) || is_same_number ||
+           (name[0] == '\0' && report->patient_id[0] == '\0');
+}
