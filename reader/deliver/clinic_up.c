@@ -433,6 +433,22 @@ refuse(struct doing *w, const struct err *why, struct clinic_receipt *out, struc
     return pg_commit(w->conn, err);
 }
 
+/* What makes a patient able to be told is done before or after the courier tells a line of the log,
+ * never beside it: each would miss what the other has not committed, and nobody be told. Taken
+ * first: the courier's lock goes before rows, rows before the log. */
+static int
+keep_courier_out(const struct doing *w, struct err *err)
+{
+    switch (w->up->kind) {
+    case CLINIC_ATTACH:
+    case CLINIC_SLIP:
+    case CLINIC_PHONE_CHECK:
+        return pg_run(w->conn, "clinic_courier_lock", PG_NO_ARGS, NULL, err);
+    default:
+        return 0;
+    }
+}
+
 int
 clinic_apply(struct deliver *d, const struct clinic_sender *sender, const struct clinic_up *up,
              struct clinic_receipt *out, struct err *err)
@@ -442,7 +458,7 @@ clinic_apply(struct deliver *d, const struct clinic_sender *sender, const struct
     int rc = -1;
 
     if (pg_get(d->o.pg, &w.conn, err) < 0 || pg_begin(w.conn, err) < 0 ||
-        begin_message(&w, CLINIC_DONE, "", &is_new, out, err) < 0)
+        keep_courier_out(&w, err) < 0 || begin_message(&w, CLINIC_DONE, "", &is_new, out, err) < 0)
         goto out;
     if (!is_new) {
         rc = 0;

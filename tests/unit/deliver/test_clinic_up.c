@@ -209,6 +209,33 @@ a_slip_after_the_signature_tells_the_patient(void **state)
     assert_int_equal(patients.notices, 2); /* patient_notify() makes one message of both */
 }
 
+/* While the courier tells a line, a slip waits, so that one of the two sees the other. */
+static void
+a_slip_waits_for_the_courier(void **state)
+{
+    struct clinic_up m = up(CLINIC_SLIP, REG);
+    struct pg_conn *conn = NULL;
+    pthread_t thread;
+    struct err err;
+    void *rc;
+
+    (void)state;
+    apply_new(CLINIC_REGISTRATION, REG);
+    OK(pg_get(w.reads.pg, &conn, &err));
+    OK(pg_begin(conn, &err));
+    OK(pg_run(conn, "clinic_courier_lock", PG_NO_ARGS, NULL, &err));
+    assert_int_equal(pthread_create(&thread, NULL, apply_twin, &m), 0);
+    while (count("SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT "
+                 "l.granted AND a.query LIKE '%clinic_courier%' AND a.pid <> pg_backend_pid()") ==
+           0)
+        assert_int_equal(patients.slips, 0);
+    pg_put(&conn);
+    pthread_join(thread, &rc);
+
+    assert_null(rc);
+    assert_int_equal(patients.slips, 1);
+}
+
 /* The images say nothing of the patient: the report names whom the desk had attached by mistake. */
 static void
 a_report_signed_for_another_is_not_announced(void **state)
@@ -315,6 +342,7 @@ main(int argc, char **argv)
         TEST(urgent_makes_an_emergency_with_its_reason),
         TEST(a_proved_phone_goes_with_the_slip),
         TEST(a_slip_after_the_signature_tells_the_patient),
+        TEST(a_slip_waits_for_the_courier),
         TEST(a_report_signed_for_another_is_not_announced),
         TEST(a_delivered_report_is_noted_once_and_its_confirmation_once),
         TEST(nothing_of_another_clinic_is_told_taken_or_confirmed),
