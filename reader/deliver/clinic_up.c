@@ -282,11 +282,25 @@ do_slip(struct doing *w, struct err *err)
     return tell_what_stands(w, err);
 }
 
+/* A registration that is this desk's own. */
+static int
+vet_own(const struct doing *w, struct err *err)
+{
+    struct kept k;
+
+    if (kept_get(w, w->up->registration, &k, err) < 0)
+        return -1;
+    pg_rows_free(&k.rows);
+    return 0;
+}
+
 static int
 do_phone_code(struct doing *w, struct err *err)
 {
     bool is_sent = false;
 
+    if (vet_own(w, err) < 0)
+        return -1;
     if (patient_phone_code(w->conn, w->sender->tenant, w->up->registration, w->up->phone, &is_sent,
                            err) < 0)
         return -1;
@@ -299,6 +313,8 @@ do_phone_check(struct doing *w, struct err *err)
 {
     bool is_right = false;
 
+    if (vet_own(w, err) < 0) /* a wrong code uses up a try of another's, too */
+        return -1;
     if (patient_phone_check(w->conn, w->sender->tenant, w->up->registration, w->up->phone,
                             w->up->otp, &is_right, err) < 0)
         return -1;

@@ -195,6 +195,23 @@ a_proved_phone_goes_with_the_slip(void **state)
 }
 
 static void
+codes_are_sent_for_registrations_of_the_desk_only(void **state)
+{
+    struct clinic_up code = up(CLINIC_PHONE_CODE, REG), check = up(CLINIC_PHONE_CHECK, REG);
+
+    (void)state;
+    assert_string_equal(apply(&code), "refused unknown_registration");
+    apply_new(CLINIC_REGISTRATION, REG);
+    clinic_id_new(code.id);
+    assert_string_equal(apply_as("T1", "g2", &code), "refused conflict");
+    assert_string_equal(apply_as("T2", "g1", &code), "refused unknown_registration");
+    text_copy(check.otp, sizeof check.otp, "999999");
+    assert_string_equal(apply_as("T1", "g2", &check), "refused conflict");
+    assert_int_equal(patients.codes + patients.checks, 0);
+    assert_string_equal(apply(&code), "done sent");
+}
+
+static void
 a_slip_after_the_signature_tells_the_patient(void **state)
 {
     int64_t read = report_world_study(&w, "T1", STUDY);
@@ -342,6 +359,7 @@ main(int argc, char **argv)
         TEST(urgent_makes_an_emergency_with_its_reason),
         TEST(a_proved_phone_goes_with_the_slip),
         TEST(a_slip_after_the_signature_tells_the_patient),
+        TEST(codes_are_sent_for_registrations_of_the_desk_only),
         TEST(a_slip_waits_for_the_courier),
         TEST(a_report_signed_for_another_is_not_announced),
         TEST(a_delivered_report_is_noted_once_and_its_confirmation_once),
