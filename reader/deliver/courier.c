@@ -205,11 +205,11 @@ tell_withdrawal(struct telling *t, struct err *err)
 {
     struct clinic_down m;
     struct report report;
-    bool is_theirs;
+    bool was_told;
 
     if (compose_report_get(t->conn, t->line->read_id, t->line->version, &report, err) < 0)
         return -1;
-    is_theirs = patient_is_theirs(&report, t->row);
+    was_told = report.kind != REPORT_PRELIMINARY && patient_is_theirs(&report, t->row);
     begin_down(t, CLINIC_WITHDRAWN, &m);
     m.version = report.version;
     copy_words(m.reason, sizeof m.reason,
@@ -217,7 +217,7 @@ tell_withdrawal(struct telling *t, struct err *err)
     report_fini(&report);
     if (put_down(t, &m, err) < 0)
         return -1;
-    if (!is_theirs) /* they were never told of it */
+    if (!was_told)
         return 0;
     return clinic_tell_patient(t->conn, t->row, PATIENT_WITHDRAWN, m.version, err);
 }

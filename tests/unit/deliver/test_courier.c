@@ -126,6 +126,8 @@ static void
 a_preliminary_report_is_told_to_the_clinic_and_not_to_the_patient(void **state)
 {
     int64_t read = report_world_study(&w, "T2", STUDY);
+    struct pg_conn *conn = NULL;
+    struct err err;
 
     (void)state;
     assert_int_equal(report_claim(&w, "doc2", read), 0);
@@ -137,6 +139,14 @@ a_preliminary_report_is_told_to_the_clinic_and_not_to_the_patient(void **state)
     assert_string_equal(told("T2", "read_state"), "report1 ");
     assert_true(last_of("T2", CLINIC_REPORT).is_preliminary);
     assert_int_equal(patients.notices, 0);
+    OK(pg_get(w.reads.pg, &conn, &err));
+    OK(pg_begin(conn, &err));
+    OK(assign_advance(conn, read, "doc2", READ_SAW_WITHDRAW, "{\"version\":1}", &err));
+    OK(pg_commit(conn, &err));
+    pg_put(&conn);
+    tell_all();
+    assert_string_equal(told("T2", "read_state"), "report1 withdrawn1 ");
+    assert_int_equal(patients.withdrawals, 0);
 }
 
 /* A line that names a version nobody signed: it is kept aside and holds up nothing. */
