@@ -90,6 +90,9 @@ ON CONFLICT (event_seq) DO UPDATE SET tries = clinic_aside.tries + 1, next_at_us
 -- name: clinic_aside_due
 SELECT event_seq FROM clinic_aside WHERE next_at_us <= $1 ORDER BY event_seq LIMIT 16
 
+-- name: clinic_aside_find
+SELECT FROM clinic_aside WHERE event_seq = $1
+
 -- name: clinic_aside_remove
 DELETE FROM clinic_aside WHERE event_seq = $1
 

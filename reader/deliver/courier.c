@@ -302,6 +302,24 @@ lock_cursor(struct pg_conn *conn, int64_t seq, bool *out_is_new, struct err *err
     return 0;
 }
 
+/* Lock the cursor; *out_is_due false: another process told the line, or put it aside. */
+static int
+lock_line(struct pg_conn *conn, const struct line *line, bool is_first, bool *out_is_due,
+          struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (lock_cursor(conn, line->seq, out_is_due, err) < 0)
+        return -1;
+    if (is_first)
+        return 0;
+    if (pg_run(conn, "clinic_aside_find", PG_ARGS(PG_INT(line->seq)), &rows, err) < 0)
+        return -1;
+    *out_is_due = pg_rows_count(rows) > 0;
+    pg_rows_free(&rows);
+    return 0;
+}
+
 static bool
 is_worth_waiting(enum err_kind kind)
 {
@@ -313,16 +331,19 @@ set_aside(struct deliver *d, const struct line *line, bool is_first, const struc
           struct err *err)
 {
     struct pg_conn *conn = NULL;
-    bool is_new = true;
+    bool is_due = false;
     int rc = -1;
 
     if (pg_get(d->o.pg, &conn, err) < 0 || pg_begin(conn, err) < 0 ||
-        lock_cursor(conn, line->seq, &is_new, err) < 0 ||
-        pg_run(conn, "clinic_aside_put",
-               PG_ARGS(PG_INT(line->seq), PG_INT(clock_wall_us() + aside_us)), NULL, err) < 0)
+        lock_line(conn, line, is_first, &is_due, err) < 0)
         goto out;
-    if (is_first && is_new &&
-        pg_run(conn, "clinic_courier_set", PG_ARGS(PG_INT(line->seq)), NULL, err) < 0)
+    if (!is_due) {
+        rc = 0;
+        goto out;
+    }
+    if (pg_run(conn, "clinic_aside_put",
+               PG_ARGS(PG_INT(line->seq), PG_INT(clock_wall_us() + aside_us)), NULL, err) < 0 ||
+        (is_first && pg_run(conn, "clinic_courier_set", PG_ARGS(PG_INT(line->seq)), NULL, err) < 0))
         goto out;
     rc = pg_commit(conn, err);
     if (rc == 0)
@@ -339,13 +360,13 @@ tell_once(struct deliver *d, const struct line *line, bool is_first, struct err 
 {
     struct pg_conn *conn = NULL;
     int64_t latest = 0;
-    bool is_new = false;
+    bool is_due = false;
     int rc = -1;
 
     if (pg_get(d->o.pg, &conn, err) < 0 || pg_begin(conn, err) < 0 ||
-        lock_cursor(conn, line->seq, &is_new, err) < 0)
+        lock_line(conn, line, is_first, &is_due, err) < 0)
         goto out;
-    if (is_first && !is_new) { /* another process told it */
+    if (!is_due) {
         rc = 0;
         goto out;
     }

@@ -181,6 +181,26 @@ a_line_that_cannot_be_told_holds_up_nothing(void **state)
     assert_int_equal(count("SELECT count(*) FROM clinic_aside"), 0);
 }
 
+/* Two lines are due; while the first is told, another courier tells the second. */
+static void
+a_line_another_courier_told_is_aside_no_more(void **state)
+{
+    (void)state;
+    report_world_sign(&w, report_world_study(&w, "T1", STUDY), "doc1", "rev1");
+    tell_all();
+    count("INSERT INTO clinic_aside SELECT seq, 1, 0 FROM read_events WHERE event IN ('claim', "
+          "'sign') ORDER BY seq LIMIT 64");
+    count("CREATE FUNCTION other_courier() RETURNS trigger LANGUAGE plpgsql AS "
+          "'BEGIN DELETE FROM clinic_aside; RETURN NULL; END'");
+    count("CREATE TRIGGER other_courier AFTER DELETE ON clinic_aside FOR EACH ROW WHEN "
+          "(pg_trigger_depth() = 0) EXECUTE FUNCTION other_courier()");
+    tell_all();
+
+    assert_int_equal(count("SELECT count(*) FROM clinic_aside"), 0);
+    assert_string_equal(told("T1", "read_state"), "report1 ");
+    assert_int_equal(patients.notices, 1);
+}
+
 /* Devices and people write what they like; the clinic's messages go on. */
 static void
 odd_words_are_told_as_a_desk_can_read_them(void **state)
@@ -363,6 +383,7 @@ main(int argc, char **argv)
         TEST(a_late_image_is_told_beside_the_report),
         TEST(a_preliminary_report_is_told_to_the_clinic_and_not_to_the_patient),
         TEST(a_line_that_cannot_be_told_holds_up_nothing),
+        TEST(a_line_another_courier_told_is_aside_no_more),
         TEST(odd_words_are_told_as_a_desk_can_read_them),
         TEST(a_kept_message_that_cannot_be_read_is_passed_over),
         TEST(a_patient_who_was_told_is_noted_once),
