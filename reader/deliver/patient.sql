@@ -27,14 +27,17 @@ DELETE FROM patient_phone_code WHERE tenant = $1 AND registration = $2
 
 -- ---- the door ----
 
+-- So many of an address wait at once, whatever their codes are ($6); more are answered and not looked at.
 -- name: patient_open
-INSERT INTO patient_challenge (sha256, code_sha256, address, at_us, ends_at_us) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO patient_challenge (sha256, code_sha256, address, at_us, ends_at_us)
+SELECT $1::bytea, $2::bytea, $3::text, $4::bigint, $5::bigint
+WHERE (SELECT count(*) FROM (SELECT FROM patient_challenge WHERE address = $3::text AND otp_sha256 IS NULL LIMIT $6) w) < $6
 
--- What "open" left to do. A code nobody has gives a row too, without a slip.
+-- What "open" left to do. A code nobody has gives a row too, without a slip; it waits behind those that somebody has.
 -- name: patient_open_waiting
 SELECT c.sha256, c.code_sha256, c.address, coalesce(s.phone, ''), coalesce(s.is_phone_verified, false), c.ends_at_us
 FROM patient_challenge c LEFT JOIN patient_slip s ON s.code_sha256 = c.code_sha256
-WHERE c.otp_sha256 IS NULL ORDER BY c.at_us LIMIT $1 FOR UPDATE OF c SKIP LOCKED
+WHERE c.otp_sha256 IS NULL ORDER BY coalesce(s.is_phone_verified, false) DESC, c.at_us LIMIT $1 FOR UPDATE OF c SKIP LOCKED
 
 -- name: patient_open_done
 UPDATE patient_challenge SET otp_sha256 = $2 WHERE sha256 = $1

@@ -1,7 +1,8 @@
 /* patient_door.c - open, enter, leave.
  *
  * 1. open() inserts one row and answers, whatever the code is: what the code means is looked at
- *    later, by the post. Its time and bytes cannot tell.
+ *    later, by the post. Its time and bytes cannot tell. An address that floods is answered the
+ * same and its row left out, by the address alone.
  * 2. enter() does the same statements in the same order for a code that exists and one that does
  *    not, counts the try before it judges it, and has one answer for every reason to refuse.
  * 3. A challenge lets in once. */
@@ -19,6 +20,7 @@
 #include <string.h>
 
 #define S_US INT64_C(1000000)
+enum { WAITING = 200 }; /* of an address at once */
 enum { TOKEN = 32, TOKEN_TEXT = 2 * TOKEN + 1, CHALLENGE_TEXT = 33 };
 
 /* The only answer to a try that does not get in. */
@@ -197,7 +199,7 @@ put_challenge(struct patient *p, const char *challenge, const uint8_t *code, con
         rc = pg_run(conn, "patient_open",
                     PG_ARGS(PG_BYTES(hash, sizeof hash), PG_BYTES(code, DIGEST_BYTES),
                             PG_TEXT(address), PG_INT(now_us),
-                            PG_INT(now_us + p->o.limits.code_s * S_US)),
+                            PG_INT(now_us + p->o.limits.code_s * S_US), PG_INT(WAITING)),
                     NULL, err);
     pg_put(&conn);
     return rc;

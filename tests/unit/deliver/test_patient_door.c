@@ -10,6 +10,7 @@
 #include "tests/support/patient_world.h"
 #include "tests/support/reader_db.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -273,6 +274,48 @@ what_is_no_code_gets_the_same_answer(void **state)
         patient_world_call("POST", "/api/v1/open", "{}", "10.1.0.8", NULL, NULL).status, 400);
 }
 
+static int64_t
+ask(const char *sql)
+{
+    PGconn *conn = PQconnectdb(db.conninfo);
+    PGresult *result = PQexec(conn, sql);
+    int64_t n = PQntuples(result) == 1 ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : -1;
+
+    PQclear(result);
+    PQfinish(conn);
+    return n;
+}
+
+/* The post is stopped while one address floods: its rows have a limit, and who has a slip is looked
+ * at first. */
+static void
+a_flood_from_an_address_delays_nobody(void **state)
+{
+    char code[SLIP_TEXT_BYTES], none[SLIP_TEXT_BYTES], challenge[33], other[33], otp[7];
+    PGconn *holder;
+
+    (void)state;
+    if (db.pg == NULL)
+        skip();
+    patient_world_print_slip("R10", "13800000010", true, code);
+    holder = PQconnectdb(db.conninfo);
+    PQclear(PQexec(holder, "BEGIN"));
+    PQclear(PQexec(holder, "LOCK TABLE patient_slip IN ACCESS EXCLUSIVE MODE"));
+    for (int i = 0; i < 210; i++) {
+        slip_new(none);
+        assert_int_equal(patient_world_open_with(none, "10.1.0.10", other).status, 200);
+        assert_int_equal(strlen(other), 32);
+    }
+    assert_int_equal(ask("SELECT count(*) FROM patient_challenge WHERE address = '10.1.0.10'"),
+                     200);
+    assert_int_equal(patient_world_open_with(code, "10.1.0.11", challenge).status, 200);
+    PQfinish(holder);
+
+    patient_world_read_otp("13800000010", otp);
+    assert_int_equal(patient_world_enter_with(challenge, otp, "10.1.0.11").status, 200);
+    assert_int_equal(patient_world_enter_with(other, "000000", "10.1.0.10").status, 403);
+}
+
 static int
 by_value(const void *a, const void *b)
 {
@@ -396,6 +439,7 @@ main(void)
         cmocka_unit_test(wrong_tries_lock_with_the_same_answer_and_the_lock_ends),
         cmocka_unit_test(an_address_that_guesses_is_locked_out_of_a_right_code),
         cmocka_unit_test(what_is_no_code_gets_the_same_answer),
+        cmocka_unit_test(a_flood_from_an_address_delays_nobody),
         cmocka_unit_test(news_reach_a_phone_once_a_version_without_saying_what),
         cmocka_unit_test(ten_thousand_guesses_learn_nothing),
     };
