@@ -1,6 +1,6 @@
 /* compose_own.h - what the files of reader/compose share: compose.c (the stage), act.c (one
  * person's step), write.c, sign.c, shown.c, canonical.c, report.c, documents.c, evidence.c,
- * routes.c. */
+ * page.c, routes.c. */
 #ifndef RADPOST_READER_COMPOSE_COMPOSE_OWN_H
 #define RADPOST_READER_COMPOSE_COMPOSE_OWN_H
 
@@ -183,6 +183,11 @@ void documents_wake(struct compose *c);
 int documents_settle(struct compose *c, unsigned *out_left, struct err *err) MUST_CHECK;
 /* The PDF of a report; as it stands now, or as it was when it was signed. */
 int documents_pdf(const struct report *r, bool is_now, struct buf *out, struct err *err) MUST_CHECK;
+
+/* ---- page.c ---- */
+void page_write_time(struct jsonw *w, const char *key, int64_t at_us); /* 0: null */
+/* The report of an act that looks, for a caller of these rights. */
+int page_write_report(struct act *a, unsigned rights, struct buf *out, struct err *err) MUST_CHECK;
 
 /* ---- routes.c ---- */
 extern const struct http_route compose_routes[];
