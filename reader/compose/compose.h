@@ -6,6 +6,8 @@
  *    preliminary report (急诊报告,以正式报告为准); the second read is then due.
  * 3. A signed version never changes. What follows (a later version, a withdrawal) is a row of its
  *    own that names it by its digest.
+ *    What came after somebody looked is shown to them, with its proved pixels, before they write or
+ *    sign: a version covers no image that came unseen.
  * 4. Of any number of people who sign at once exactly one succeeds.
  * 5. What is signed: the canonical report, which carries the digests of the image manifest and of
  *    the agreement; both are kept beside it, with the signature and its certificates. It verifies

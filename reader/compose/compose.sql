@@ -74,6 +74,14 @@ SELECT sop_instance, opened_at_us, proved_at_us FROM report_shown WHERE read_id 
 SELECT count(*) FILTER (WHERE proved_at_us > 0), count(*) FILTER (WHERE proved_at_us = 0)
 FROM report_shown WHERE read_id = $1 AND login = $2
 
+-- Of the list that was closed at a person's first look; 0: they never looked.
+-- name: shown_first
+SELECT coalesce(min(revision), 0) FROM report_shown WHERE read_id = $1 AND login = $2 AND proved_at_us > 0
+
+-- name: shown_lacks
+SELECT count(*) FROM unnest($3::text[]) s WHERE NOT EXISTS (SELECT FROM report_shown r
+    WHERE r.read_id = $1 AND r.login = $2 AND r.sop_instance = s AND r.proved_at_us > 0)
+
 -- ---- signed versions ----
 
 -- name: report_version_count

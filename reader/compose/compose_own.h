@@ -154,10 +154,12 @@ bool reason_is_fit(const char *reason);
 
 /* ---- write.c ---- each: a whole step, act filled for the answer; act_end() is the caller's */
 int step_draft(struct act *a, int64_t base, const struct texts *t, struct err *err) MUST_CHECK;
-int step_write(struct act *a, int64_t base, const struct texts *t, struct err *err) MUST_CHECK;
 int step_review(struct act *a, int64_t base, bool is_accepted, const char *reason,
                 const struct texts *t, struct err *err) MUST_CHECK;
 int step_amend(struct act *a, const char *reason, struct err *err) MUST_CHECK;
+/* Begins its own act: the archive may be asked first, outside any transaction. */
+int step_write(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,
+               const struct texts *t, struct act *out, struct err *err) MUST_CHECK;
 
 /* ---- sign.c ---- */
 /* Both begin their own act, since the archive is asked first, outside any transaction. */
@@ -175,6 +177,18 @@ int shown_put(struct act *a, const struct json *opened, const struct json *prove
               struct err *err) MUST_CHECK;
 int shown_get(struct pg_conn *conn, int64_t read, const char *login, const struct manifest *m,
               struct shown *out, struct err *err) MUST_CHECK;
+
+/* What came after a person's first look at a read: nothing of it is reported on unseen. */
+struct late {
+    uint32_t first, revision; /* of the list at that look, 0: they never looked; of the list now */
+    struct manifest before, now; /* those lists, where they differ */
+};
+/* For a: a look, whose connection goes back before the archive is asked.
+ * errors  ERR_CONFLICT the list is open (why is set); those of the archive */
+int late_ask(struct act *a, struct late *out, struct err *err) MUST_CHECK;
+/* Under the lock: all that came later was shown to them, with proved pixels. Else REFUSE_LATE. */
+int late_vet(struct act *a, const struct late *late, struct err *err) MUST_CHECK;
+void late_fini(struct late *late);
 
 /* ---- documents.c ---- */
 void *documents_run(void *compose); /* the thread */

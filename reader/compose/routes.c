@@ -202,12 +202,6 @@ run_draft(struct act *a, const struct said *s, struct err *err)
 }
 
 static int
-run_write(struct act *a, const struct said *s, struct err *err)
-{
-    return step_write(a, s->base, &s->texts, err);
-}
-
-static int
 run_review(struct act *a, const struct said *s, struct err *err)
 {
     return step_review(a, s->base, s->is_accepted, s->reason, &s->texts, err);
@@ -232,12 +226,6 @@ put_draft(struct http_request *req, struct http_response *res, struct err *err)
 }
 
 static int
-post_write(struct http_request *req, struct http_response *res, struct err *err)
-{
-    return step(req, res, ASSIGN_WRITE, run_write, false, err);
-}
-
-static int
 post_review(struct http_request *req, struct http_response *res, struct err *err)
 {
     return step(req, res, ASSIGN_REVIEW, run_review, false, err);
@@ -255,8 +243,21 @@ post_withdraw(struct http_request *req, struct http_response *res, struct err *e
     return step(req, res, ASSIGN_REVIEW, run_withdraw, false, err);
 }
 
+/* Steps that begin their own act. */
+enum own_step { STEP_WRITE, STEP_SIGN, STEP_PRELIMINARY };
+
 static int
-sign(struct http_request *req, struct http_response *res, enum report_kind kind, struct err *err)
+run_own(struct compose *c, const struct http_caller *caller, const struct said *s,
+        enum own_step which, struct act *a, struct err *err)
+{
+    if (which == STEP_WRITE)
+        return step_write(c, caller, s->read, s->base, &s->texts, a, err);
+    return step_sign(c, caller, s->read, s->base,
+                     which == STEP_SIGN ? REPORT_FINAL : REPORT_PRELIMINARY, a, err);
+}
+
+static int
+own_step(struct http_request *req, struct http_response *res, enum own_step which, struct err *err)
 {
     struct compose *c = http_user(req);
     struct act a = {0};
@@ -265,7 +266,7 @@ sign(struct http_request *req, struct http_response *res, enum report_kind kind,
 
     if (listen_to(req, &s, err) < 0)
         goto out;
-    rc = step_sign(c, http_caller(req), s.read, s.base, kind, &a, err);
+    rc = run_own(c, http_caller(req), &s, which, &a, err);
     if (rc < 0) {
         rc = answer_refusal(&a, req, res, err);
     } else {
@@ -279,15 +280,21 @@ out:
 }
 
 static int
+post_write(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return own_step(req, res, STEP_WRITE, err);
+}
+
+static int
 post_sign(struct http_request *req, struct http_response *res, struct err *err)
 {
-    return sign(req, res, REPORT_FINAL, err);
+    return own_step(req, res, STEP_SIGN, err);
 }
 
 static int
 post_preliminary(struct http_request *req, struct http_response *res, struct err *err)
 {
-    return sign(req, res, REPORT_PRELIMINARY, err);
+    return own_step(req, res, STEP_PRELIMINARY, err);
 }
 
 static int

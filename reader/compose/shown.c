@@ -1,5 +1,5 @@
-/* shown.c - which images a page drew for whom, and whether their proved pixels were on the screen.
- */
+/* shown.c - which images a page drew for whom, and whether their proved pixels were on the screen;
+ * which came after somebody looked. */
 #include "reader/compose/compose_own.h"
 
 #include "proto/base/clock.h"
@@ -80,4 +80,88 @@ shown_get(struct pg_conn *conn, int64_t read, const char *login, const struct ma
     pg_rows_free(&rows);
     *out = s;
     return 0;
+}
+
+/* ---- what came later ---- */
+
+static int
+fetch(struct act *a, uint32_t revision, struct manifest *out, struct err *err)
+{
+    struct buf json;
+    int rc = -1;
+
+    buf_init(&json, ARCHIVE_MANIFEST_BYTES);
+    if (compose_fetch_manifest(a->c->archive, a->row->tenant, a->row->study, revision, &json,
+                               err) == 0)
+        rc = manifest_read(json.bytes, json.n, out, err);
+    buf_fini(&json);
+    return rc;
+}
+
+static int
+first_look(struct act *a, uint32_t *out, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(a->conn, "shown_first", PG_ARGS(PG_INT(a->row->read_id), PG_TEXT(a->person.login)),
+               &rows, err) < 0)
+        return -1;
+    *out = (uint32_t)pg_int(rows, 0, 0);
+    pg_rows_free(&rows);
+    return 0;
+}
+
+int
+late_ask(struct act *a, struct late *out, struct err *err)
+{
+    *out = (struct late){.revision = a->row->revision};
+    if (first_look(a, &out->first, err) < 0)
+        return -1;
+    if (out->first == 0 || out->first == out->revision)
+        return 0;
+    pg_put(&a->conn); /* nothing is held while the archive is asked */
+    if (fetch(a, out->revision, &out->now, err) < 0)
+        return err->kind == ERR_NOT_FOUND ? act_refuse(a, REFUSE_MANIFEST_OPEN, err) : -1;
+    if (fetch(a, out->first, &out->before, err) == 0)
+        return 0;
+    if (err->kind != ERR_NOT_FOUND)
+        return -1;
+    err_clear(err); /* nobody knows what was in it: everything may be new */
+    return 0;
+}
+
+int
+late_vet(struct act *a, const struct late *late, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    const char **uids;
+    char *array;
+    size_t n = 0;
+    bool lacks;
+    int rc;
+
+    if (late->first == 0)
+        return 0;
+    if (a->row->revision != late->revision)
+        return act_refuse(a, REFUSE_LATE, err); /* they came this very moment */
+    uids = mem_new((late->now.count + 1) * sizeof *uids);
+    for (size_t i = 0; i < late->now.count; i++)
+        if (manifest_find(&late->before, late->now.images[i].sop_instance) == NULL)
+            uids[n++] = late->now.images[i].sop_instance;
+    array = pg_array_text(uids, n);
+    rc = pg_run(a->conn, "shown_lacks",
+                PG_ARGS(PG_INT(a->row->read_id), PG_TEXT(a->person.login), PG_TEXT(array)), &rows,
+                err);
+    lacks = rc == 0 && pg_int(rows, 0, 0) > 0;
+    pg_rows_free(&rows);
+    free(array);
+    free(uids);
+    return lacks ? act_refuse(a, REFUSE_LATE, err) : rc;
+}
+
+void
+late_fini(struct late *late)
+{
+    manifest_fini(&late->before);
+    manifest_fini(&late->now);
 }

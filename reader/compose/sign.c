@@ -24,6 +24,7 @@ struct signing {
     struct act *act;
     enum report_kind kind;
     struct manifest manifest;
+    struct late late;
     struct read_agreement agreement;
     struct buf agreement_json, canonical, cms;
     struct report report;
@@ -87,6 +88,8 @@ vet_images(struct signing *s, struct err *err)
         return act_refuse(s->act, REFUSE_NOT_SHOWN, err);
     if (shown.proved == 0)
         return act_refuse(s->act, REFUSE_NOTHING_SHOWN, err);
+    if (late_vet(s->act, &s->late, err) < 0)
+        return -1;
     s->binds.shown = shown.proved;
     s->binds.shown_first_us = shown.first_us;
     s->binds.shown_last_us = shown.last_us;
@@ -386,6 +389,7 @@ signing_fini(struct signing *s)
 {
     report_fini(&s->report);
     manifest_fini(&s->manifest);
+    late_fini(&s->late);
     buf_fini(&s->agreement_json);
     buf_fini(&s->canonical);
     buf_fini(&s->cms);
@@ -402,7 +406,8 @@ step_sign(struct compose *c, const struct http_caller *caller, int64_t read, int
     buf_init(&s.agreement_json, REPORT_BYTES);
     buf_init(&s.canonical, REPORT_BYTES);
     buf_init(&s.cms, REPORT_BYTES);
-    if (act_look(c, caller, read, out, err) < 0 || act_vet(out, base, err) < 0)
+    if (act_look(c, caller, read, out, err) < 0 || act_vet(out, base, err) < 0 ||
+        late_ask(out, &s.late, err) < 0)
         goto out;
     pg_put(&out->conn); /* nothing is held while the archive is asked */
     if (get_manifest(&s, err) < 0)

@@ -83,14 +83,15 @@ vet_shown(struct act *a, struct err *err)
     return is_open ? act_refuse(a, REFUSE_NOT_SHOWN, err) : 0;
 }
 
-int
-step_write(struct act *a, int64_t base, const struct texts *t, struct err *err)
+static int
+write_locked(struct act *a, const struct late *late, int64_t base, const struct texts *t,
+             struct err *err)
 {
     if (vet_draft(a, base, err) < 0)
         return -1;
     if (a->row->state != READ_DRAFTED)
         return act_refuse(a, REFUSE_EMPTY, err); /* not a word was kept yet */
-    if (vet_shown(a, err) < 0 || put_texts(a, t, err) < 0 ||
+    if (vet_shown(a, err) < 0 || late_vet(a, late, err) < 0 || put_texts(a, t, err) < 0 ||
         mark(a, "work_written", a->person.login, err) < 0 || reload(a, err) < 0)
         return -1;
     if (is_blank(a->work.findings) || is_blank(a->work.impression))
@@ -99,6 +100,24 @@ step_write(struct act *a, int64_t base, const struct texts *t, struct err *err)
         assign_advance(a->conn, a->row->read_id, a->person.login, READ_SAW_WRITE, NULL, err) < 0)
         return -1;
     return act_commit(a, err);
+}
+
+int
+step_write(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,
+           const struct texts *t, struct act *out, struct err *err)
+{
+    struct late late = {0};
+    int rc = -1;
+
+    if (act_look(c, caller, read, out, err) < 0 || late_ask(out, &late, err) < 0)
+        goto out;
+    act_end(out);
+    if (act_begin(c, caller, read, ASSIGN_WRITE, out, err) < 0)
+        goto out;
+    rc = write_locked(out, &late, base, t, err);
+out:
+    late_fini(&late);
+    return rc;
 }
 
 /* The log tells the reason too: the author reads it there. */

@@ -28,11 +28,12 @@ static int
 fake_manifest(struct archive *archive, const char *tenant, const char *study, uint32_t revision,
               struct buf *out, struct err *err)
 {
+    bool is_old = revision > 0 && revision < report_archive.revision;
+    unsigned count = is_old ? report_archive.before : report_archive.instances;
     struct jsonw w;
 
     (void)archive;
     (void)tenant;
-    (void)revision;
     if (report_archive.is_away)
         return err_set(err, ERR_RETRY, "the archive is away");
     if (report_archive.revision == 0)
@@ -40,10 +41,10 @@ fake_manifest(struct archive *archive, const char *tenant, const char *study, ui
     jsonw_init(&w, out);
     jsonw_object(&w, NULL);
     jsonw_text(&w, "study", study);
-    jsonw_uint(&w, "revision", report_archive.revision);
+    jsonw_uint(&w, "revision", is_old ? revision : report_archive.revision);
     jsonw_text(&w, "closed_at", "2026-01-31T10:11:12.000000Z");
     jsonw_array(&w, "instances");
-    for (unsigned i = 0; i < report_archive.instances; i++) {
+    for (unsigned i = 0; i < count; i++) {
         bool is_whole = (int)i != report_archive.not_whole;
         uint8_t pixels[32], dataset[32];
         char uid[65];
@@ -155,7 +156,8 @@ report_world_open(struct report_world *w, struct pg_cluster *cluster, const char
 {
     folder_make("report", w->folder);
     read_world_open(&w->reads, cluster, database);
-    report_archive = (struct report_archive){.instances = 2, .revision = 1, .not_whole = -1};
+    report_archive =
+        (struct report_archive){.instances = 2, .before = 2, .revision = 1, .not_whole = -1};
     compose_fetch_manifest = fake_manifest;
     compose_fetch_standing = fake_standing;
     compose_fetch_facts = fake_facts;
@@ -227,20 +229,25 @@ report_claim(struct report_world *w, const char *login, int64_t read)
     return rc < 0 ? -(int)err.kind : 0;
 }
 
-int
-report_shown(struct report_world *w, const char *login, int64_t read, bool is_proved)
+static int
+shown(struct report_world *w, const char *login, int64_t read, unsigned from, unsigned to,
+      bool is_proved)
 {
     struct http_caller caller = caller_of(login);
     struct json_doc *doc = NULL;
     struct act a = {0};
     struct err err;
-    char json[400];
+    char json[400] = "[";
     int rc;
 
     rc = act_look(w->compose, &caller, read, &a, &err);
     if (rc == 0) {
-        snprintf(json, sizeof json, "[\"%.40s.1.100\",\"%.40s.1.101\"]", a.row->study,
-                 a.row->study);
+        for (unsigned i = from; i < to; i++) {
+            size_t n = strlen(json);
+
+            snprintf(json + n, sizeof json - n, "%s\"%.40s.1.%u\"%s", i > from ? "," : "",
+                     a.row->study, 100 + i, i + 1 == to ? "]" : "");
+        }
         check(json_parse(json, strlen(json), &doc, &err), &err);
         rc = shown_put(&a, is_proved ? NULL : json_root(doc), is_proved ? json_root(doc) : NULL,
                        &err);
@@ -249,6 +256,18 @@ report_shown(struct report_world *w, const char *login, int64_t read, bool is_pr
     rc = result_of(rc, &a, &err);
     act_end(&a);
     return rc;
+}
+
+int
+report_shown(struct report_world *w, const char *login, int64_t read, bool is_proved)
+{
+    return shown(w, login, read, 0, 2, is_proved);
+}
+
+int
+report_shown_one(struct report_world *w, const char *login, int64_t read, unsigned image)
+{
+    return shown(w, login, read, image, image + 1, true);
 }
 
 struct step {
@@ -281,12 +300,6 @@ do_draft(struct act *a, const struct step *s, struct err *err)
 }
 
 static int
-do_write(struct act *a, const struct step *s, struct err *err)
-{
-    return step_write(a, a->work.base, &s->texts, err);
-}
-
-static int
 do_review(struct act *a, const struct step *s, struct err *err)
 {
     return step_review(a, a->work.base, s->is_accepted, s->reason, &s->texts, err);
@@ -310,12 +323,6 @@ report_draft(struct report_world *w, const char *login, int64_t read, int64_t ba
 {
     return run(w, login, read, ASSIGN_WRITE, do_draft,
                &(struct step){.base = base, .texts = {"头颅CT平扫", findings, impression}});
-}
-
-int
-report_write_as(struct report_world *w, const char *login, int64_t read)
-{
-    return run(w, login, read, ASSIGN_WRITE, do_write, &(struct step){0});
 }
 
 int
@@ -354,6 +361,20 @@ report_base(struct report_world *w, int64_t read)
     work_fini(&work);
     pg_put(&conn);
     return base;
+}
+
+int
+report_write_as(struct report_world *w, const char *login, int64_t read)
+{
+    struct http_caller caller = caller_of(login);
+    struct texts texts = {0};
+    struct act a = {0};
+    struct err err;
+    int rc = step_write(w->compose, &caller, read, report_base(w, read), &texts, &a, &err);
+
+    rc = result_of(rc, &a, &err);
+    act_end(&a);
+    return rc;
 }
 
 int

@@ -18,6 +18,7 @@ struct report_world {
 /* What the archive of the test says and got. */
 extern struct report_archive {
     unsigned instances, revision; /* of every study's manifest */
+    unsigned before;              /* images of older revisions */
     int not_whole;                /* this one (from 0) is not whole; -1 */
     bool is_open;                 /* more were offered than are listed */
     int64_t silent_us;            /* since the last of them came */
@@ -38,6 +39,8 @@ int64_t report_world_study(struct report_world *w, const char *tenant, const cha
 /* Steps of somebody; REFUSE_NOTHING and 0: done. What else: the refusal, or minus the kind. */
 int report_claim(struct report_world *w, const char *login, int64_t read);
 int report_shown(struct report_world *w, const char *login, int64_t read, bool is_proved);
+/* One image, from 0, with its proved pixels. */
+int report_shown_one(struct report_world *w, const char *login, int64_t read, unsigned image);
 int report_draft(struct report_world *w, const char *login, int64_t read, int64_t base,
                  const char *findings, const char *impression);
 int report_write_as(struct report_world *w, const char *login, int64_t read);

@@ -368,6 +368,49 @@ late_images_are_counted_beside_what_was_signed(void **state)
     report_fini(&r);
 }
 
+/* The archive closes the study anew, longer. */
+static void
+images_come(unsigned now, unsigned revision)
+{
+    report_archive.before = report_archive.instances;
+    report_archive.instances = now;
+    report_archive.revision = revision;
+    read_world_closes(&w.reads, "T1", STUDY, revision, now);
+    read_world_settle(&w.reads);
+}
+
+static void
+what_came_after_one_looked_is_opened_before_it_is_reported_on(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    struct report r;
+
+    (void)state;
+    assert_int_equal(report_claim(&w, "doc1", read), 0);
+    assert_int_equal(report_shown(&w, "doc1", read, true), 0);
+    assert_int_equal(report_draft(&w, "doc1", read, 0, "a", "b"), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), 0);
+    assert_int_equal(report_shown(&w, "rev1", read, true), 0);
+    images_come(4, 2);
+    assert_int_equal(state_of(read), READ_DRAFTED);
+
+    assert_int_equal(report_write_as(&w, "doc1", read), REFUSE_LATE);
+    assert_int_equal(report_shown_one(&w, "doc1", read, 2), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), REFUSE_LATE);
+    assert_int_equal(report_shown_one(&w, "doc1", read, 3), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), 0);
+    assert_int_equal(report_review(&w, "rev1", read, true, NULL), 0);
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), REFUSE_LATE);
+    assert_int_equal(report_shown_one(&w, "rev1", read, 3), 0);
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), REFUSE_LATE);
+    assert_int_equal(report_shown_one(&w, "rev1", read, 2), 0);
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
+
+    report_world_get(&w, read, 0, &r);
+    assert_int_equal(r.covers, 4);
+    report_fini(&r);
+}
+
 enum { RACERS = 100 };
 
 static void *
@@ -448,6 +491,7 @@ main(int argc, char **argv)
         TEST(amended_and_withdrawn_versions_stay),
         TEST(a_lone_reader_signs_a_preliminary_report_and_the_second_read_follows),
         TEST(late_images_are_counted_beside_what_was_signed),
+        TEST(what_came_after_one_looked_is_opened_before_it_is_reported_on),
         TEST(of_100_who_sign_at_once_exactly_one_succeeds),
         TEST(documents_are_stored_once_whatever_happens),
     };

@@ -124,7 +124,8 @@ export class ReportState {
     this.message.value = message;
   }
 
-  write() {
+  async write() {
+    await this.tellShown(); // what came late has to be seen first
     return this.act("write", {}, "rd_done_written");
   }
 
