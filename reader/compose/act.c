@@ -66,10 +66,10 @@ act_begin(struct compose *c, const struct http_caller *caller, int64_t read,
 }
 
 int
-act_look(struct compose *c, const struct http_caller *caller, int64_t read, struct act *out,
-         struct err *err)
+act_look(struct compose *c, const struct http_caller *caller, int64_t read, enum assign_level level,
+         struct act *out, struct err *err)
 {
-    if (open_act(c, caller, read, ASSIGN_SEE, out, err) < 0 ||
+    if (open_act(c, caller, read, level, out, err) < 0 ||
         assign_read_get(out->conn, read, out->row, err) < 0)
         return -1;
     if (work_get(out->conn, read, false, &out->work, err) == 0)

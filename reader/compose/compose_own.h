@@ -126,8 +126,8 @@ struct act {
 int act_begin(struct compose *c, const struct http_caller *caller, int64_t read,
               enum assign_level level, struct act *out, struct err *err) MUST_CHECK;
 /* The same to look only: nothing is made or locked. */
-int act_look(struct compose *c, const struct http_caller *caller, int64_t read, struct act *out,
-             struct err *err) MUST_CHECK;
+int act_look(struct compose *c, const struct http_caller *caller, int64_t read,
+             enum assign_level level, struct act *out, struct err *err) MUST_CHECK;
 /* Keep that the person looks at it now ("report", "pdf", "zip"), before anything is shown: its
  * patient may ask who did. The caller commits. */
 int act_seen(struct act *a, const char *what, struct err *err) MUST_CHECK;

@@ -141,7 +141,8 @@ answer_report(struct compose *c, const struct http_request *req, int64_t read,
     int rc = -1;
 
     buf_init(&out, (size_t)16 << 20);
-    if (act_look(c, http_caller(req), read, &a, err) == 0 && act_seen(&a, "report", err) == 0 &&
+    if (act_look(c, http_caller(req), read, ASSIGN_SEE, &a, err) == 0 &&
+        act_seen(&a, "report", err) == 0 &&
         page_write_report(&a, http_caller(req)->rights, &out, err) == 0 &&
         pg_commit(a.conn, err) == 0) {
         http_answer_buf(res, 200, json_type, &out);
@@ -305,7 +306,7 @@ post_shown(struct http_request *req, struct http_response *res, struct err *err)
     int rc = -1;
 
     if (listen_to(req, &s, err) < 0 ||
-        act_look(http_user(req), http_caller(req), s.read, &a, err) < 0 ||
+        act_look(http_user(req), http_caller(req), s.read, ASSIGN_SEE, &a, err) < 0 ||
         shown_put(&a, json_find(s.root, "opened"), json_find(s.root, "instances"), err) < 0)
         goto out;
     http_answer_empty(res, 204);
@@ -334,8 +335,8 @@ hand_out(struct http_request *req, struct http_response *res, make_fn make, cons
 
     buf_init(&out, (size_t)128 << 20);
     if (read_of(req, &read, err) < 0 || version_of(req, &version, err) < 0 ||
-        act_look(c, http_caller(req), read, &a, err) < 0 || act_seen(&a, ending, err) < 0 ||
-        pg_commit(a.conn, err) < 0)
+        act_look(c, http_caller(req), read, ASSIGN_SEE, &a, err) < 0 ||
+        act_seen(&a, ending, err) < 0 || pg_commit(a.conn, err) < 0)
         goto out;
     pg_put(&a.conn);
     if (make(c, read, version, &out, err) < 0)

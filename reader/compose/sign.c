@@ -406,7 +406,7 @@ step_sign(struct compose *c, const struct http_caller *caller, int64_t read, int
     buf_init(&s.agreement_json, REPORT_BYTES);
     buf_init(&s.canonical, REPORT_BYTES);
     buf_init(&s.cms, REPORT_BYTES);
-    if (act_look(c, caller, read, out, err) < 0 || act_vet(out, base, err) < 0 ||
+    if (act_look(c, caller, read, level, out, err) < 0 || act_vet(out, base, err) < 0 ||
         late_ask(out, &s.late, err) < 0)
         goto out;
     pg_put(&out->conn); /* nothing is held while the archive is asked */

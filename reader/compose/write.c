@@ -109,7 +109,7 @@ step_write(struct compose *c, const struct http_caller *caller, int64_t read, in
     struct late late = {0};
     int rc = -1;
 
-    if (act_look(c, caller, read, out, err) < 0 || late_ask(out, &late, err) < 0)
+    if (act_look(c, caller, read, ASSIGN_WRITE, out, err) < 0 || late_ask(out, &late, err) < 0)
         goto out;
     act_end(out);
     if (act_begin(c, caller, read, ASSIGN_WRITE, out, err) < 0)

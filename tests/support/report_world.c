@@ -240,7 +240,7 @@ shown(struct report_world *w, const char *login, int64_t read, unsigned from, un
     char json[400] = "[";
     int rc;
 
-    rc = act_look(w->compose, &caller, read, &a, &err);
+    rc = act_look(w->compose, &caller, read, ASSIGN_SEE, &a, &err);
     if (rc == 0) {
         for (unsigned i = from; i < to; i++) {
             size_t n = strlen(json);

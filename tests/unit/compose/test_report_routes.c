@@ -207,6 +207,12 @@ drafts_are_not_for_everybody(void **state)
     assert_true(says("所见")); /* version 1, signed */
     assert_int_equal(ask("rev1", "GET", "report", NULL), 200);
     assert_true(says("草稿"));
+    /* nor by way of a counter that is not the right one */
+    read_world_count(&w.reads, "UPDATE doctors SET valid_until_us = 1 WHERE login = 'rev1'");
+    assert_int_equal(ask("rev1", "POST", "sign", "{\"base\":0}"), 403);
+    assert_true(says("\"code\":\"licence\""));
+    assert_false(says("草稿") || says("\"current\""));
+    read_world_count(&w.reads, "UPDATE doctors SET valid_until_us = 9e15 WHERE login = 'rev1'");
     assert_int_equal(ask("rev1", "POST", "withdraw", "{}"), 400);
     assert_true(says("\"code\":\"reason\""));
 }
