@@ -156,7 +156,7 @@ bool reason_is_fit(const char *reason);
 int step_draft(struct act *a, int64_t base, const struct texts *t, struct err *err) MUST_CHECK;
 int step_review(struct act *a, int64_t base, bool is_accepted, const char *reason,
                 const struct texts *t, struct err *err) MUST_CHECK;
-int step_amend(struct act *a, const char *reason, struct err *err) MUST_CHECK;
+int step_amend(struct act *a, int64_t base, const char *reason, struct err *err) MUST_CHECK;
 /* Begins its own act: the archive may be asked first, outside any transaction. */
 int step_write(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,
                const struct texts *t, struct act *out, struct err *err) MUST_CHECK;
@@ -165,7 +165,8 @@ int step_write(struct compose *c, const struct http_caller *caller, int64_t read
 /* Both begin their own act, since the archive is asked first, outside any transaction. */
 int step_sign(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,
               enum report_kind kind, struct act *out, struct err *err) MUST_CHECK;
-int step_withdraw(struct act *a, const char *reason, struct err *err) MUST_CHECK;
+/* Also while another has the read open. */
+int step_withdraw(struct act *a, int64_t base, const char *reason, struct err *err) MUST_CHECK;
 
 /* ---- shown.c ---- */
 struct shown {

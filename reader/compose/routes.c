@@ -211,13 +211,13 @@ run_review(struct act *a, const struct said *s, struct err *err)
 static int
 run_amend(struct act *a, const struct said *s, struct err *err)
 {
-    return step_amend(a, s->reason, err);
+    return step_amend(a, s->base, s->reason, err);
 }
 
 static int
 run_withdraw(struct act *a, const struct said *s, struct err *err)
 {
-    return step_withdraw(a, s->reason, err);
+    return step_withdraw(a, s->base, s->reason, err);
 }
 
 static int

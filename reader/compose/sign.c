@@ -487,13 +487,15 @@ out:
 }
 
 int
-step_withdraw(struct act *a, const char *reason, struct err *err)
+step_withdraw(struct act *a, int64_t base, const char *reason, struct err *err)
 {
     struct report r;
     int rc;
 
     if (a->work.versions == 0)
         return act_refuse(a, REFUSE_NO_REPORT, err);
+    if (base != a->work.base) /* perhaps it was signed anew: not the version they saw */
+        return act_refuse(a, REFUSE_STALE, err);
     if (!reason_is_fit(reason))
         return act_refuse(a, REFUSE_REASON, err);
     if (compose_report_get(a->conn, a->row->read_id, 0, &r, err) < 0)

@@ -182,12 +182,12 @@ step_review(struct act *a, int64_t base, bool is_accepted, const char *reason,
 }
 
 int
-step_amend(struct act *a, const char *reason, struct err *err)
+step_amend(struct act *a, int64_t base, const char *reason, struct err *err)
 {
     const enum read_state s = a->row->state;
 
-    if (a->row->claimed_by[0] != '\0' && strcmp(a->row->claimed_by, a->person.login) != 0)
-        return act_refuse(a, REFUSE_LEASE, err);
+    if (act_vet(a, base, err) < 0)
+        return -1;
     if (a->work.versions == 0)
         return act_refuse(a, REFUSE_NO_REPORT, err);
     if (s != READ_SIGNED && s != READ_AMENDED && s != READ_WITHDRAWN && s != READ_PRELIMINARY)

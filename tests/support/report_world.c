@@ -308,13 +308,13 @@ do_review(struct act *a, const struct step *s, struct err *err)
 static int
 do_amend(struct act *a, const struct step *s, struct err *err)
 {
-    return step_amend(a, s->reason, err);
+    return step_amend(a, a->work.base, s->reason, err);
 }
 
 static int
 do_withdraw(struct act *a, const struct step *s, struct err *err)
 {
-    return step_withdraw(a, s->reason, err);
+    return step_withdraw(a, s->base >= 0 ? s->base : a->work.base, s->reason, err);
 }
 
 int
@@ -340,9 +340,17 @@ report_amend(struct report_world *w, const char *login, int64_t read, const char
 }
 
 int
+report_withdraw_at(struct report_world *w, const char *login, int64_t read, int64_t base,
+                   const char *reason)
+{
+    return run(w, login, read, ASSIGN_REVIEW, do_withdraw,
+               &(struct step){.base = base, .reason = reason});
+}
+
+int
 report_withdraw(struct report_world *w, const char *login, int64_t read, const char *reason)
 {
-    return run(w, login, read, ASSIGN_REVIEW, do_withdraw, &(struct step){.reason = reason});
+    return report_withdraw_at(w, login, read, -1, reason);
 }
 
 int64_t

@@ -311,6 +311,28 @@ amended_and_withdrawn_versions_stay(void **state)
 }
 
 static void
+a_page_that_saw_version_1_does_not_withdraw_version_2(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY), seen;
+    struct report r;
+
+    (void)state;
+    report_world_sign(&w, read, "doc1", "rev1");
+    seen = report_base(&w, read);
+    assert_int_equal(report_amend(&w, "doc1", read, "左右写反"), 0);
+    assert_int_equal(report_write_as(&w, "doc1", read), 0);
+    assert_int_equal(report_review(&w, "rev1", read, true, NULL), 0);
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
+
+    assert_int_equal(report_withdraw_at(&w, "rev1", read, seen, "患者错误"), REFUSE_STALE);
+
+    report_world_get(&w, read, 0, &r);
+    assert_int_equal(r.version, 2);
+    assert_int_equal(r.standing, REPORT_VALID);
+    report_fini(&r);
+}
+
+static void
 a_lone_reader_signs_a_preliminary_report_and_the_second_read_follows(void **state)
 {
     int64_t read = report_world_study(&w, "T2", STUDY), not_alone;
@@ -489,6 +511,7 @@ main(int argc, char **argv)
         TEST(a_gateway_that_fell_silent_holds_no_report_back),
         TEST(a_stale_page_does_not_sign),
         TEST(amended_and_withdrawn_versions_stay),
+        TEST(a_page_that_saw_version_1_does_not_withdraw_version_2),
         TEST(a_lone_reader_signs_a_preliminary_report_and_the_second_read_follows),
         TEST(late_images_are_counted_beside_what_was_signed),
         TEST(what_came_after_one_looked_is_opened_before_it_is_reported_on),

@@ -199,7 +199,9 @@ drafts_are_not_for_everybody(void **state)
     (void)state;
     if (cluster == NULL)
         skip();
-    assert_int_equal(ask("doc1", "POST", "amend", "{\"reason\":\"左右写反\"}"), 200);
+    assert_int_equal(ask("doc1", "POST", "amend", "{\"reason\":\"左右写反\"}"), 409);
+    assert_true(says("\"code\":\"stale\""));
+    assert_int_equal(ask("doc1", "POST", "amend", based(",\"reason\":\"左右写反\"")), 200);
     assert_true(says("\"state\":\"draft\"") && says("\"amend_reason\":\"左右写反\""));
     assert_int_equal(ask("doc1", "PUT", "draft", based(",\"findings\":\"草稿\"")), 200);
     assert_int_equal(ask("tech1", "GET", "report", NULL), 200);
@@ -213,7 +215,8 @@ drafts_are_not_for_everybody(void **state)
     assert_true(says("\"code\":\"licence\""));
     assert_false(says("草稿") || says("\"current\""));
     read_world_count(&w.reads, "UPDATE doctors SET valid_until_us = 9e15 WHERE login = 'rev1'");
-    assert_int_equal(ask("rev1", "POST", "withdraw", "{}"), 400);
+    assert_int_equal(ask("rev1", "POST", "withdraw", "{\"reason\":\"x\"}"), 409);
+    assert_int_equal(ask("rev1", "POST", "withdraw", based("")), 400);
     assert_true(says("\"code\":\"reason\""));
 }
 

@@ -86,22 +86,23 @@ function Ask({ title, text, label, isGrave, onDone, onClose }) {
   <//>`;
 }
 
-function asksOf(state, standing) {
+function asksOf(state, standing, seen) {
   const covered = state.report.value.present ?? standing?.expected ?? "?";
   return {
     sign: { title: say(state.report.value.may.review ? "rd_review_sign" : "rd_sign"), text: say("rd_sign_ask", covered), onDone: () => state.reviewAndSign() },
     preliminary: { title: say("rd_preliminary"), text: say("rd_preliminary_ask"), onDone: () => state.preliminary() },
     back: { title: say("rd_return"), label: say("rd_reason_return"), onDone: (reason) => state.giveBack(reason) },
-    amend: { title: say("rd_amend"), label: say("rd_reason_amend"), onDone: (reason) => state.amend(reason) },
-    withdraw: { title: say("rd_withdraw"), label: say("rd_reason_withdraw"), isGrave: true, onDone: (reason) => state.withdraw(reason) },
+    amend: { title: say("rd_amend"), label: say("rd_reason_amend"), onDone: (reason) => state.amend(reason, seen) },
+    withdraw: { title: say("rd_withdraw"), label: say("rd_reason_withdraw"), isGrave: true, onDone: (reason) => state.withdraw(reason, seen) },
   };
 }
 
 function Steps({ state, standing, held }) {
-  const [asked, setAsked] = useState("");
+  const [{ asked, seen }, setAsk] = useState({ asked: "" });
+  const setAsked = (name) => setAsk({ asked: name, seen: state.report.value.base });
   const may = state.report.value.may;
   const isEmpty = state.draft.fields.value.impression.trim() === "";
-  const ask = asked && asksOf(state, standing)[asked];
+  const ask = asked && asksOf(state, standing, seen)[asked];
   const isSigning = may.review || may.sign || may.preliminary;
   const why = isSigning && held ? say(...held) : may.write && isEmpty ? say("rd_block_empty") : "";
   const about = why ? "step-why" : undefined;

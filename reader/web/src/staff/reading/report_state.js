@@ -103,11 +103,12 @@ export class ReportState {
 
   // ---- steps: each saves the draft first, and says what came of it ----
 
-  async act(path, body, done) {
+  // seen: the counter of the report when the question was asked; it may have been signed anew since.
+  async act(path, body, done, seen) {
     this.message.value = null;
     try {
       const hasDraft = this.report.value.may.write;
-      const base = hasDraft ? await this.draft.flush() : this.report.value.base;
+      const base = hasDraft ? await this.draft.flush() : seen ?? this.report.value.base;
       await post(this.path(path), { base, ...(hasDraft ? this.draft.fields.value : {}), ...body });
       if (hasDraft) this.draft.drop();
       this.message.value = { kind: "good", word: done };
@@ -157,12 +158,12 @@ export class ReportState {
     return this.act("review", { accept: false, reason }, "rd_done_returned");
   }
 
-  amend(reason) {
-    return this.act("amend", { reason }, "rd_done_amend");
+  amend(reason, seen) {
+    return this.act("amend", { reason }, "rd_done_amend", seen);
   }
 
-  withdraw(reason) {
-    return this.act("withdraw", { reason }, "rd_done_withdrawn");
+  withdraw(reason, seen) {
+    return this.act("withdraw", { reason }, "rd_done_withdrawn", seen);
   }
 
   // ---- which proved pixels were shown ----
