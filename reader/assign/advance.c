@@ -205,6 +205,14 @@ advance(struct pg_conn *conn, int64_t read_id, const char *actor, enum read_even
 }
 
 int
+assign_lock_read(struct pg_conn *conn, int64_t read_id, struct err *err)
+{
+    struct before before;
+
+    return lock_row(conn, read_id, &before, err);
+}
+
+int
 assign_advance(struct pg_conn *conn, int64_t read_id, const char *actor, enum read_event event,
                const char *detail, struct err *err)
 {

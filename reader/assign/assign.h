@@ -93,6 +93,9 @@ struct read_row {
 /* errors  ERR_NOT_FOUND */
 int assign_read_get(struct pg_conn *conn, int64_t read_id, struct read_row *out,
                     struct err *err) MUST_CHECK;
+/* Lock the read's row to the end of the transaction: what is looked up after it stays so.
+ * errors  ERR_NOT_FOUND */
+int assign_lock_read(struct pg_conn *conn, int64_t read_id, struct err *err) MUST_CHECK;
 /* The read of a study. errors  ERR_NOT_FOUND */
 int assign_read_find(struct pg_conn *conn, const char *tenant, const char *study,
                      struct read_row *out, struct err *err) MUST_CHECK;

@@ -60,9 +60,10 @@ act_begin(struct compose *c, const struct http_caller *caller, int64_t read,
 {
     if (open_act(c, caller, read, level, out, err) < 0 ||
         pg_run(out->conn, "work_make", PG_ARGS(PG_INT(read)), NULL, err) < 0 ||
-        work_get(out->conn, read, true, &out->work, err) < 0)
+        work_get(out->conn, read, true, &out->work, err) < 0 ||
+        assign_lock_read(out->conn, read, err) < 0)
         return -1;
-    return assign_read_get(out->conn, read, out->row, err); /* after the lock: not older than it */
+    return assign_read_get(out->conn, read, out->row, err); /* after the locks: not older */
 }
 
 int

@@ -121,7 +121,8 @@ struct act {
     struct work work;
     enum refusal why; /* set where -1 has words for people */
 };
-/* Begin; the person may do that, the report's row is there and locked. act_end() in every case.
+/* Begin; the person may do that, the report's row is there and locked, then the read's: lease and
+ * state stay as they are judged. act_end() in every case.
  * errors  ERR_NOT_FOUND, ERR_DENIED (why is set when the licence is the reason) */
 int act_begin(struct compose *c, const struct http_caller *caller, int64_t read,
               enum assign_level level, struct act *out, struct err *err) MUST_CHECK;

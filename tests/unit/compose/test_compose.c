@@ -433,6 +433,39 @@ what_came_after_one_looked_is_opened_before_it_is_reported_on(void **state)
     report_fini(&r);
 }
 
+static void *
+save(void *read)
+{
+    return (void *)(intptr_t)report_draft(&w, "doc1", *(int64_t *)read, 0, "a", "b");
+}
+
+static void
+a_first_save_does_not_take_a_read_another_is_claiming(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    struct pg_conn *conn = NULL;
+    pthread_t saver;
+    struct err err;
+    void *result;
+
+    (void)state;
+    assert_int_equal(report_claim(&w, "doc1", read), 0);
+    OK(pg_get(w.reads.pg, &conn, &err));
+    OK(pg_begin(conn, &err));
+    OK(assign_advance(conn, read, "system", READ_SAW_LAPSE, NULL, &err));
+    OK(assign_advance(conn, read, "doc2", READ_SAW_CLAIM, NULL, &err));
+    assert_int_equal(pthread_create(&saver, NULL, save, &read), 0);
+    while (read_world_count(&w.reads, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0)
+        continue;
+    OK(pg_commit(conn, &err));
+    pg_put(&conn);
+    pthread_join(saver, &result);
+
+    assert_int_equal((intptr_t)result, REFUSE_LEASE);
+    assert_int_equal(
+        read_world_count(&w.reads, "SELECT count(*) FROM reads WHERE claimed_by = 'doc2'"), 1);
+}
+
 enum { RACERS = 100 };
 
 static void *
@@ -515,6 +548,7 @@ main(int argc, char **argv)
         TEST(a_lone_reader_signs_a_preliminary_report_and_the_second_read_follows),
         TEST(late_images_are_counted_beside_what_was_signed),
         TEST(what_came_after_one_looked_is_opened_before_it_is_reported_on),
+        TEST(a_first_save_does_not_take_a_read_another_is_claiming),
         TEST(of_100_who_sign_at_once_exactly_one_succeeds),
         TEST(documents_are_stored_once_whatever_happens),
     };
