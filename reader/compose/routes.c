@@ -343,6 +343,7 @@ hand_out(struct http_request *req, struct http_response *res, make_fn make, cons
         goto out;
     if (c->audit != NULL &&
         audit_append(c->audit, err, AUDIT_REPORT_EXPORTED, A_UID("study", a.row->study),
+                     A_WORD("tenant", a.row->tenant), A_WORD("of", a.person.org),
                      A_NUMBER("read", read), A_NUMBER("version", version), A_WORD("as", ending),
                      A_WORD("by", a.person.login)) < 0)
         goto out;

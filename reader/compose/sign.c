@@ -363,6 +363,7 @@ note_audit(struct act *a, enum audit_event event, const char *study, unsigned ve
     if (a->c->audit == NULL)
         return 0;
     return audit_append(a->c->audit, err, event, A_UID("study", study),
+                        A_WORD("tenant", a->row->tenant), A_WORD("of", a->person.org),
                         A_NUMBER("read", a->row->read_id), A_NUMBER("version", version),
                         A_HEX("report", sha256, DIGEST_BYTES), A_WORD("by", a->person.login));
 }

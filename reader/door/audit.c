@@ -48,7 +48,8 @@ is_within(struct trail *t, const char *code, bool *out)
     return 0;
 }
 
-/* An entry that names no organisation is about the service, or about somebody nobody knows. */
+/* An entry that names no organisation is about the service, or about somebody nobody knows; one of
+ * a study or a read is somebody's, and is not shown where it does not say whose. */
 static int
 is_theirs(struct trail *t, const struct json *o, bool *out)
 {
@@ -65,7 +66,7 @@ is_theirs(struct trail *t, const struct json *o, bool *out)
         if (is_within(t, org, out) < 0)
             return -1;
     }
-    *out = *out || !has_org;
+    *out = *out || (!has_org && json_find(o, "study") == NULL && json_find(o, "read") == NULL);
     return 0;
 }
 

@@ -476,6 +476,7 @@ who_looked_is_noted_once_and_told_to_those_who_oversee(void **state)
     char cookie[200];
     const char *const headers[] = {cookie, NULL};
     struct http_reply reply;
+    struct err err = {0};
     const char *first;
 
     (void)state;
@@ -494,6 +495,10 @@ who_looked_is_noted_once_and_told_to_those_who_oversee(void **state)
     assert_non_null(first);
     assert_null(strstr(first + 1, "\"event\":\"AUDIT_RETRIEVED\",\"sentence\""));
     http_reply_fini(&reply);
+    /* a study's entry that does not say whose it is */
+    need(audit_append(audit, &err, AUDIT_REPORT_SIGNED, A_UID("study", STUDY), A_NUMBER("read", 1),
+                      A_WORD("by", "rev1")),
+         &err);
     sign_in_as("super2", cookie);
     assert_int_equal(ask("GET", "/api/v1/audit?study=" STUDY, NULL, headers, &reply), 200);
     assert_string_equal(buf_text(&reply.body), "{\"entries\":[]}");
