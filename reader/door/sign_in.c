@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define WRONG "Login or password is not right."
 #define WRONG_TOTP "A one-time password is due, or the one given is not right."
@@ -47,6 +48,18 @@ answer_refusal(struct http_response *res, const struct people_refusal *refusal)
     door_answer(res, 401, &b);
 }
 
+/* TLS ends here, or at a proxy before us that does not say it was spoken to in the clear. */
+static bool
+is_over_tls(struct http_request *req)
+{
+    const char *proto = http_header(req, "X-Forwarded-Proto");
+
+    if (strncmp(http_origin(req), "https:", 6) == 0)
+        return true;
+    return http_header(req, "X-Forwarded-For") != NULL &&
+           (proto == NULL || strcasecmp(proto, "http") != 0);
+}
+
 /* Same site only, and not for scripts; over TLS for TLS only. */
 static void
 set_cookie(struct http_request *req, struct http_response *res, const char *value)
@@ -54,8 +67,7 @@ set_cookie(struct http_request *req, struct http_response *res, const char *valu
     char text[256];
 
     snprintf(text, sizeof text, "rp_session=%s; Path=/; HttpOnly; SameSite=Strict%s%s", value,
-             strncmp(http_origin(req), "https:", 6) == 0 ? "; Secure" : "",
-             value[0] == '\0' ? "; Max-Age=0" : "");
+             is_over_tls(req) ? "; Secure" : "", value[0] == '\0' ? "; Max-Age=0" : "");
     http_answer_header(res, "Set-Cookie", text);
 }
 

@@ -228,6 +228,34 @@ sign_in_as(const char *login, char out_cookie[200])
 /* ---- signing in ---- */
 
 static void
+a_cookie_behind_a_proxy_is_for_tls_only(void **state)
+{
+    static const char body[] = "{\"user\":\"demo.doc\",\"password\":\"" PASSWORD "\"}";
+    static const struct {
+        const char *headers[3];
+        bool is_secure;
+    } rows[] = {
+        {{"X-Forwarded-For: 10.1.2.3"}, true},
+        {{"X-Forwarded-For: 10.1.2.3", "X-Forwarded-Proto: https"}, true},
+        {{"X-Forwarded-For: 10.1.2.3", "X-Forwarded-Proto: http"}, false},
+    };
+
+    (void)state;
+    if (cluster == NULL)
+        skip();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct http_reply reply;
+        char cookie[300];
+
+        assert_int_equal(ask("POST", "/api/v1/login", body, rows[i].headers, &reply), 200);
+        assert_true(http_reply_find(&reply, "Set-Cookie", cookie, sizeof cookie));
+        if ((strstr(cookie, "; Secure") != NULL) != rows[i].is_secure)
+            fail_msg("row %zu: %s", i, cookie);
+        http_reply_fini(&reply);
+    }
+}
+
+static void
 a_cookie_is_for_this_site_only_and_not_for_scripts(void **state)
 {
     static const char body[] = "{\"user\":\"demo.doc\",\"password\":\"" PASSWORD "\"}";
@@ -553,6 +581,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cookie_behind_a_proxy_is_for_tls_only),
         cmocka_unit_test(a_cookie_is_for_this_site_only_and_not_for_scripts),
         cmocka_unit_test(what_is_no_sign_in_is_refused_as_it_should_be),
         cmocka_unit_test(a_session_lasts_until_it_is_left),
