@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { troublesIn } from "../../../reader/web/src/staff/reading/checks.js";
 import { Draft } from "../../../reader/web/src/staff/reading/draft.js";
+import { forgetDrafts } from "../../../reader/web/src/staff/reading/kept_drafts.js";
 import { filled, templatesFor } from "../../../reader/web/src/staff/reading/templates.js";
 
 function world({ kept, answers = [] } = {}) {
@@ -64,6 +65,19 @@ test("another person's unsaved text is not shown", () => {
   w.draft.take(report(4, "旧"));
 
   assert.equal(w.draft.fields.value.findings, "旧");
+});
+
+test("who signs out leaves no text behind, and nobody else's is touched", () => {
+  const w = world({ kept: { base: 4, login: "doc", fields: { findings: "所见" } } });
+  w.stored.set("radpost.draft.8", JSON.stringify({ base: 1, login: "other", fields: {} }));
+  w.stored.set("radpost.draft.9", "broken");
+  w.stored.set("ecg_ruler_mm", "10");
+  w.store.key = (i) => [...w.stored.keys()][i];
+  Object.defineProperty(w.store, "length", { get: () => w.stored.size });
+
+  forgetDrafts("doc", w.store);
+
+  assert.deepEqual([...w.stored.keys()], ["radpost.draft.8", "ecg_ruler_mm"]);
 });
 
 test("a conflict shows both texts, overwrites neither, and sends only what was chosen", async () => {

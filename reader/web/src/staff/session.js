@@ -1,6 +1,7 @@
 // session.js - who is signed in, and where in the page we are.
 import { signal } from "@preact/signals";
 import { get, post, setCsrf, whenSignedOut } from "../shared/api.js";
+import { forgetDrafts } from "./reading/kept_drafts.js";
 
 export const user = signal(undefined); // undefined = not asked yet, null = nobody
 export const place = signal(location.hash.slice(1) || "/");
@@ -29,8 +30,15 @@ export async function signIn(fields) {
   take(await post("login", fields));
 }
 
+// What is to be kept at the server while we are still signed in: functions that return promises.
+export const beforeSignOut = new Set();
+
+// Workstations are shared: texts of reports that only this browser has go with their writer.
 export async function signOut() {
+  await Promise.all([...beforeSignOut].map((keep) => keep().catch(() => null)));
+  const { login } = user.value;
   await post("logout");
+  forgetDrafts(login, localStorage);
   setCsrf("");
   user.value = null;
 }

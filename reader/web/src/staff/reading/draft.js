@@ -1,6 +1,7 @@
 // draft.js - the text of a report while it is being written: kept in this browser at each keystroke, at the server every
 // three seconds, never overwritten unseen. `base` is the counter of the draft our text grew from.
 import { signal } from "@preact/signals";
+import { keyOf } from "./kept_drafts.js";
 
 export const FIELDS = ["exam", "findings", "impression"];
 const AUTOSAVE_MS = 3000;
@@ -21,7 +22,7 @@ export class Draft {
   }
 
   get key() {
-    return `radpost.draft.${this.read}`;
+    return keyOf(this.read);
   }
 
   get isDirty() {

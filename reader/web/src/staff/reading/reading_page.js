@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { effect } from "@preact/signals";
 import { follow } from "../../shared/api.js";
 import { Dialog, Notice, sentence } from "../../shared/components.js";
-import { user } from "../session.js";
+import { beforeSignOut, user } from "../session.js";
 import { LightBox } from "../../viewer/lightbox.js";
 import { isForImages, KEYS, keyName, rowOf, shownKeys } from "../../viewer/keys.js";
 import { Study } from "../../viewer/load.js";
@@ -154,7 +154,10 @@ export default function ReadingPage({ read }) {
     });
     const leave = () => state.draft.keepHere();
     addEventListener("pagehide", leave);
+    const keep = () => state.draft.flush();
+    beforeSignOut.add(keep);
     return () => {
+      beforeSignOut.delete(keep);
       line.stop();
       removeEventListener("pagehide", leave);
       state.stop();
