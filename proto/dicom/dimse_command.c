@@ -18,8 +18,12 @@ enum {
     TAG_DATA_SET_TYPE = 0x0800,
     TAG_STATUS = 0x0900,
     TAG_COMMENT = 0x0902,
+    TAG_ERROR_ID = 0x0903,
     TAG_AFFECTED_INSTANCE = 0x1000,
     TAG_REQUESTED_INSTANCE = 0x1001,
+    TAG_EVENT_TYPE = 0x1002,
+    TAG_ATTRIBUTES = 0x1005,
+    TAG_ACTION_TYPE = 0x1008,
     TAG_REMAINING = 0x1020,
     TAG_COMPLETED = 0x1021,
     TAG_FAILED = 0x1022,
@@ -95,6 +99,16 @@ copy_uid(char out[65], const uint8_t *value, size_t n)
         out[0] = 0;
 }
 
+/* Tags, each two words (VR AT); those past the table's end are passed over. */
+static void
+copy_attributes(struct dimse_command *command, const uint8_t *value, size_t n)
+{
+    command->attribute_count = 0;
+    for (size_t at = 0; n - at >= 4 && command->attribute_count < DIMSE_ATTRIBUTES; at += 4)
+        command->attributes[command->attribute_count++] =
+            (uint32_t)le16_read(value + at) << 16 | le16_read(value + at + 2);
+}
+
 static int
 read_element(uint16_t element, const uint8_t *value, size_t n, struct dimse_command *command,
              struct err *err)
@@ -113,6 +127,9 @@ read_element(uint16_t element, const uint8_t *value, size_t n, struct dimse_comm
         {TAG_FAILED, &command->failed},
         {TAG_WARNING, &command->warning},
         {TAG_ORIGINATOR_ID, &command->move_originator_id},
+        {TAG_ERROR_ID, &command->error_id},
+        {TAG_EVENT_TYPE, &command->event_type_id},
+        {TAG_ACTION_TYPE, &command->action_type_id},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
@@ -139,8 +156,66 @@ read_element(uint16_t element, const uint8_t *value, size_t n, struct dimse_comm
         copy_text(command->move_originator, sizeof command->move_originator, value, n);
     } else if (element == TAG_COMMENT) {
         copy_text(command->comment, sizeof command->comment, value, n);
+    } else if (element == TAG_ATTRIBUTES) {
+        if (n % 4 != 0)
+            return err_set(err, ERR_REJECT, "Attribute Identifier List of %zu bytes", n);
+        copy_attributes(command, value, n);
     }
     return 0;
+}
+
+/* PS3.7 10.3: these name what they ask for as "requested", all other messages as "affected". */
+static bool
+is_of_requested(uint16_t field)
+{
+    return field == DIMSE_N_GET_RQ || field == DIMSE_N_SET_RQ || field == DIMSE_N_ACTION_RQ ||
+           field == DIMSE_N_DELETE_RQ;
+}
+
+static bool
+has_priority(uint16_t field)
+{
+    return field == DIMSE_C_STORE_RQ || field == DIMSE_C_FIND_RQ || field == DIMSE_C_MOVE_RQ ||
+           field == DIMSE_C_GET_RQ;
+}
+
+static void
+add_counts(struct buf *out, const struct dimse_command *command)
+{
+    if (command->status == DIMSE_PENDING || command->status == DIMSE_CANCELLED)
+        add_number(out, TAG_REMAINING, command->remaining);
+    add_number(out, TAG_COMPLETED, command->completed);
+    add_number(out, TAG_FAILED, command->failed);
+    add_number(out, TAG_WARNING, command->warning);
+}
+
+/* Elements 0000,1000 to 0000,1031. */
+static void
+add_objects(struct buf *out, const struct dimse_command *command)
+{
+    bool is_requested = is_of_requested(command->field);
+
+    add_text(out, is_requested ? TAG_REQUESTED_INSTANCE : TAG_AFFECTED_INSTANCE,
+             command->sop_instance, 0);
+    if (command->event_type_id != 0)
+        add_number(out, TAG_EVENT_TYPE, command->event_type_id);
+    if (command->attribute_count > 0) {
+        buf_add_le16(out, 0);
+        buf_add_le16(out, TAG_ATTRIBUTES);
+        buf_add_le32(out, 4u * command->attribute_count);
+    }
+    for (size_t i = 0; i < command->attribute_count; i++) {
+        buf_add_le16(out, (uint16_t)(command->attributes[i] >> 16));
+        buf_add_le16(out, (uint16_t)command->attributes[i]);
+    }
+    if (command->action_type_id != 0)
+        add_number(out, TAG_ACTION_TYPE, command->action_type_id);
+    if (command->has_counts)
+        add_counts(out, command);
+    if (command->move_originator[0] != 0) {
+        add_text(out, TAG_ORIGINATOR, command->move_originator, ' ');
+        add_number(out, TAG_ORIGINATOR_ID, command->move_originator_id);
+    }
 }
 
 void
@@ -153,32 +228,24 @@ dimse_command_write(const struct dimse_command *command, struct buf *out)
     buf_add_le16(out, TAG_GROUP_LENGTH);
     buf_add_le32(out, 4);
     buf_add_le32(out, 0);
-    add_text(out, TAG_AFFECTED_CLASS, command->sop_class, 0);
+    add_text(out, is_of_requested(command->field) ? TAG_REQUESTED_CLASS : TAG_AFFECTED_CLASS,
+             command->sop_class, 0);
     add_number(out, TAG_FIELD, command->field);
     if (!is_response && command->field != DIMSE_C_CANCEL_RQ)
         add_number(out, TAG_MESSAGE_ID, command->message_id);
     if (is_response || command->field == DIMSE_C_CANCEL_RQ)
         add_number(out, TAG_RESPONDED_ID, command->responded_id);
     add_text(out, TAG_MOVE_DESTINATION, command->move_destination, ' ');
-    if (!is_response && command->field != DIMSE_C_CANCEL_RQ && command->field != DIMSE_C_ECHO_RQ)
+    if (has_priority(command->field))
         add_number(out, TAG_PRIORITY, command->priority);
     add_number(out, TAG_DATA_SET_TYPE, command->has_data ? 0x0001 : NO_DATA_SET);
     if (is_response) {
         add_number(out, TAG_STATUS, command->status);
         add_text(out, TAG_COMMENT, command->comment, ' ');
+        if (command->error_id != 0)
+            add_number(out, TAG_ERROR_ID, command->error_id);
     }
-    add_text(out, TAG_AFFECTED_INSTANCE, command->sop_instance, 0);
-    if (command->has_counts) {
-        if (command->status == DIMSE_PENDING || command->status == DIMSE_CANCELLED)
-            add_number(out, TAG_REMAINING, command->remaining);
-        add_number(out, TAG_COMPLETED, command->completed);
-        add_number(out, TAG_FAILED, command->failed);
-        add_number(out, TAG_WARNING, command->warning);
-    }
-    if (command->move_originator[0] != 0) {
-        add_text(out, TAG_ORIGINATOR, command->move_originator, ' ');
-        add_number(out, TAG_ORIGINATOR_ID, command->move_originator_id);
-    }
+    add_objects(out, command);
     if (!buf_is_over(out))
         le32_write(out->bytes + start + 8, (uint32_t)(out->n - start - 12));
 }
@@ -191,6 +258,8 @@ dimse_answer(const struct dimse_command *request, uint16_t status)
         .field = (uint16_t)(request->field | 0x8000),
         .responded_id = request->message_id,
         .status = status,
+        .event_type_id = request->event_type_id,
+        .action_type_id = request->action_type_id,
     };
 
     memcpy(answer.sop_class, request->sop_class, sizeof answer.sop_class);

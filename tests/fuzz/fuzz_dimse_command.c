@@ -24,6 +24,11 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     CHECK(strcmp(first.sop_class, second.sop_class) == 0);
     CHECK(strcmp(first.sop_instance, second.sop_instance) == 0);
     CHECK(strcmp(first.move_destination, second.move_destination) == 0);
+    CHECK(first.event_type_id == second.event_type_id);
+    CHECK(first.action_type_id == second.action_type_id);
+    CHECK(first.attribute_count == second.attribute_count);
+    CHECK(memcmp(first.attributes, second.attributes,
+                 first.attribute_count * sizeof first.attributes[0]) == 0);
     buf_fini(&b);
     return 0;
 }

@@ -79,6 +79,131 @@ answer_carries_the_request_and_counts(void **state)
     buf_fini(&b);
 }
 
+/* Where an element of this number is in a command set; NULL: nowhere. */
+static const uint8_t *
+element_at(const struct buf *b, uint16_t element)
+{
+    for (size_t at = 0; at + 8 <= b->n; at += 8 + le32_read(b->bytes + at + 4))
+        if (le16_read(b->bytes + at + 2) == element)
+            return b->bytes + at;
+    return NULL;
+}
+
+/* PS3.7 10.3: which of (0000,0002/0003/1000/1001) a message of DIMSE-N carries, and no priority. */
+static void
+each_n_message_names_its_instance_by_the_right_element(void **state)
+{
+    static const struct {
+        const char *name;
+        uint16_t field;
+        bool is_requested;
+    } rows[] = {
+        {"N-EVENT-REPORT-RQ", DIMSE_N_EVENT_REPORT_RQ, false},
+        {"N-EVENT-REPORT-RSP", DIMSE_N_EVENT_REPORT_RSP, false},
+        {"N-GET-RQ", DIMSE_N_GET_RQ, true},
+        {"N-GET-RSP", DIMSE_N_GET_RSP, false},
+        {"N-SET-RQ", DIMSE_N_SET_RQ, true},
+        {"N-SET-RSP", DIMSE_N_SET_RSP, false},
+        {"N-ACTION-RQ", DIMSE_N_ACTION_RQ, true},
+        {"N-ACTION-RSP", DIMSE_N_ACTION_RSP, false},
+        {"N-CREATE-RQ", DIMSE_N_CREATE_RQ, false},
+        {"N-CREATE-RSP", DIMSE_N_CREATE_RSP, false},
+        {"N-DELETE-RQ", DIMSE_N_DELETE_RQ, true},
+        {"N-DELETE-RSP", DIMSE_N_DELETE_RSP, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        bool is_response = (rows[i].field & 0x8000) != 0;
+        struct dimse_command in = {.field = rows[i].field,
+                                   .message_id = 3,
+                                   .responded_id = 4,
+                                   .sop_class = CT,
+                                   .sop_instance = "1.2.3"},
+                             out;
+        struct err err;
+        struct buf b;
+
+        print_message("%s\n", rows[i].name);
+        buf_init(&b, 4096);
+        dimse_command_write(&in, &b);
+
+        assert_int_equal(dimse_command_read(b.bytes, b.n, &out, &err), 0);
+        assert_int_equal(out.field, rows[i].field);
+        assert_string_equal(out.sop_class, CT);
+        assert_string_equal(out.sop_instance, "1.2.3");
+        assert_int_equal(element_at(&b, 0x0002) == NULL, rows[i].is_requested);
+        assert_int_equal(element_at(&b, 0x0003) != NULL, rows[i].is_requested);
+        assert_int_equal(element_at(&b, 0x1000) == NULL, rows[i].is_requested);
+        assert_int_equal(element_at(&b, 0x1001) != NULL, rows[i].is_requested);
+        assert_null(element_at(&b, 0x0700));
+        assert_int_equal(element_at(&b, 0x0110) != NULL, !is_response);
+        assert_int_equal(element_at(&b, 0x0120) != NULL, is_response);
+        assert_int_equal(element_at(&b, 0x0900) != NULL, is_response);
+        buf_fini(&b);
+    }
+}
+
+static void
+n_message_keeps_its_types_and_attributes(void **state)
+{
+    struct dimse_command rq = {.context = 5,
+                               .field = DIMSE_N_ACTION_RQ,
+                               .message_id = 12,
+                               .has_data = true,
+                               .sop_class = CT,
+                               .sop_instance = "1.2.3",
+                               .action_type_id = 1};
+    struct dimse_command rsp = dimse_answer(&rq, DIMSE_ATTRIBUTES_IGNORED), out;
+    struct err err;
+    struct buf b;
+    uint16_t last = 0;
+
+    (void)state;
+    rsp.error_id = 77;
+    rsp.attribute_count = 2;
+    rsp.attributes[0] = 0x00081195;
+    rsp.attributes[1] = 0x00100010;
+    buf_init(&b, 4096);
+    dimse_command_write(&rsp, &b);
+
+    assert_int_equal(dimse_command_read(b.bytes, b.n, &out, &err), 0);
+    assert_int_equal(out.field, DIMSE_N_ACTION_RSP);
+    assert_int_equal(out.responded_id, 12);
+    assert_int_equal(out.action_type_id, 1);
+    assert_int_equal(out.event_type_id, 0);
+    assert_int_equal(out.status, DIMSE_ATTRIBUTES_IGNORED);
+    assert_int_equal(out.error_id, 77);
+    assert_int_equal(out.attribute_count, 2);
+    assert_int_equal(out.attributes[0], 0x00081195);
+    assert_int_equal(out.attributes[1], 0x00100010);
+    for (size_t at = 0; at < b.n; at += 8 + le32_read(b.bytes + at + 4)) {
+        assert_true(at == 0 || le16_read(b.bytes + at + 2) > last); /* in tag order */
+        last = le16_read(b.bytes + at + 2);
+    }
+    buf_fini(&b);
+}
+
+/* A long list is cut at the table's end, not refused: no service of ours needs so many. */
+static void
+attribute_list_past_the_table_is_cut(void **state)
+{
+    uint8_t *set = calloc(1, 10 + 8 + 4 * 300);
+    size_t n = 10 + 8 + 4 * 300;
+    struct dimse_command out;
+    struct err err;
+
+    (void)state;
+    memcpy(set, "\0\0\0\1\2\0\0\0\20\1", 10);
+    memcpy(set + 10, "\0\0\5\20", 4);
+    le32_write(set + 14, 4 * 300);
+
+    assert_int_equal(dimse_command_read(set, n, &out, &err), 0);
+    assert_int_equal(out.field, DIMSE_N_GET_RQ);
+    assert_int_equal(out.attribute_count, DIMSE_ATTRIBUTES);
+    free(set);
+}
+
 static void
 bad_command_sets_are_refused(void **state)
 {
@@ -95,6 +220,8 @@ bad_command_sets_are_refused(void **state)
         {"field zero", {0, 0, 0, 1, 2, 0, 0, 0, 0, 0}, 10},
         {"no field", {0, 0, 0x10, 1, 2, 0, 0, 0, 1, 0}, 10},
         {"cut by a byte", {0, 0, 0, 1, 2, 0, 0, 0, 1}, 9},
+        {"action type of four bytes", {0, 0, 8, 16, 4, 0, 0, 0, 1, 0, 0, 0}, 12},
+        {"half an attribute", {0, 0, 5, 16, 2, 0, 0, 0, 8, 0}, 10},
     };
     struct dimse_command out;
     struct err err;
@@ -151,11 +278,7 @@ syntax_is_chosen_by_what_it_keeps(void **state)
         {"unknown alone", DIMSE_ANY_SYNTAX, {unheard_of}, 1, 0},
         {"HTJ2K alone", DIMSE_ANY_SYNTAX, {DCM_UID_HTJ2K_LOSSLESS}, 1, 0},
         {"first of equals", DIMSE_ANY_SYNTAX, {DCM_UID_J2K_LOSSLESS, lossless}, 2, 0},
-        {"who gets may put lossy first",
-         DIMSE_THEIR_SYNTAX,
-         {jpeg, DCM_UID_EXPLICIT_LE},
-         2,
-         0},
+        {"who gets may put lossy first", DIMSE_THEIR_SYNTAX, {jpeg, DCM_UID_EXPLICIT_LE}, 2, 0},
         {"who gets and puts lossless first, gets plain",
          DIMSE_THEIR_SYNTAX,
          {lossless, DCM_UID_EXPLICIT_LE, jpeg},
@@ -307,6 +430,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(command_written_is_command_read),
         cmocka_unit_test(answer_carries_the_request_and_counts),
+        cmocka_unit_test(each_n_message_names_its_instance_by_the_right_element),
+        cmocka_unit_test(n_message_keeps_its_types_and_attributes),
+        cmocka_unit_test(attribute_list_past_the_table_is_cut),
         cmocka_unit_test(bad_command_sets_are_refused),
         cmocka_unit_test(uid_that_is_no_uid_reads_as_absent),
         cmocka_unit_test(syntax_is_chosen_by_what_it_keeps),
