@@ -88,6 +88,15 @@ dimse_context_for(const struct dimse_assoc *assoc, const char *abstract_syntax,
     return NULL;
 }
 
+static int
+end_association(struct dimse_assoc *assoc, enum upper_end end)
+{
+    assoc->is_over = true;
+    if (end == UPPER_LATE || end == UPPER_BROKEN)
+        upper_abort(assoc->upper, end == UPPER_BROKEN);
+    return -1;
+}
+
 /* One PDV, or the end of the association. */
 static int
 next_pdv(struct dimse_assoc *assoc, int64_t wait_ms, struct upper_pdv *out_pdv,
@@ -98,10 +107,7 @@ next_pdv(struct dimse_assoc *assoc, int64_t wait_ms, struct upper_pdv *out_pdv,
         return err_set(err, ERR_RETRY, "association is over");
     if (upper_next_pdv(assoc->upper, wait_ms, out_pdv, out_end, err) == 0)
         return 0;
-    assoc->is_over = true;
-    if (*out_end == UPPER_LATE || *out_end == UPPER_BROKEN)
-        upper_abort(assoc->upper, *out_end == UPPER_BROKEN);
-    return -1;
+    return end_association(assoc, *out_end);
 }
 
 /* Gather the PDVs of a command set; released = the peer ended in good order before it. */
@@ -132,6 +138,26 @@ gather_command(struct dimse_assoc *assoc, struct buf *set, uint8_t *out_context,
             return fail_protocol(assoc, err, "command set is too long");
     }
     return 0;
+}
+
+int
+dimse_wait(struct dimse_assoc *assoc, bool *out_is_woken, struct err *err)
+{
+    enum upper_end end = UPPER_CLOSED;
+
+    if (assoc->is_over)
+        return err_set(err, ERR_RETRY, "association is over");
+    if (assoc->data_context != 0)
+        return fail_protocol(assoc, err, "bug: data set was not read");
+    if (upper_wait(assoc->upper, assoc->deadlines.idle_ms, out_is_woken, &end, err) == 0)
+        return 0;
+    return end_association(assoc, end);
+}
+
+void
+dimse_wake(struct dimse_assoc *assoc)
+{
+    upper_wake(assoc->upper);
 }
 
 int

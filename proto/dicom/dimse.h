@@ -30,6 +30,8 @@ struct dimse_peer {
     uint16_t port;
     char implementation_uid[65];
     char implementation_version[17];
+    char
+        fingerprint[65]; /* SHA-256 of its TLS certificate, as dimse_listener_take() was told; "" */
 };
 
 struct dimse_context {
@@ -72,6 +74,9 @@ struct dimse_listener_options {
     struct dimse_deadlines deadlines;
     /* Who may come; called in the association's thread. */
     enum dimse_admission (*admit)(const struct dimse_peer *peer, void *user);
+    /* Largest PDU this peer may send; called before admit(). NULL or 0: LIMIT_PDU_BYTES, which is
+     * also the most; LIMIT_PDU_BYTES_LEAST the least. */
+    uint32_t (*pdu_bytes)(const struct dimse_peer *peer, void *user);
     /* What may be asked for; peer_is_scp: proposed with the server's role for the peer. */
     enum dimse_offer (*offers)(const char *abstract_syntax, bool peer_is_scp, void *user);
     /* The association, established. It is released or aborted and freed after serve() returns. */
@@ -88,6 +93,11 @@ int dimse_listen(const struct dimse_listener_options *options, struct dimse_list
                  struct err *err) MUST_CHECK;
 uint16_t dimse_listener_port(const struct dimse_listener *listener);
 size_t dimse_listener_associations(struct dimse_listener *listener);
+/* Serve a connection that came another way (behind TLS, ended by its owner) as if it had come to
+ * the port. From any thread; the stream socket is taken over and closed by the listener. address
+ * the peer's, numeric fingerprint  SHA-256 of its certificate in hex, NULL = none */
+void dimse_listener_take(struct dimse_listener *listener, int fd, const char *address,
+                         uint16_t port, const char *fingerprint);
 /* Close the port, end every association (what is being written is finished), join all threads. */
 void dimse_listener_free(struct dimse_listener **listener);
 
@@ -100,6 +110,15 @@ const struct dimse_context *dimse_context(const struct dimse_assoc *assoc, uint8
 const struct dimse_context *dimse_context_for(const struct dimse_assoc *assoc,
                                               const char *abstract_syntax,
                                               const char *transfer_syntax);
+
+/* Wait between two messages until the peer has said something or dimse_wake() was called; what the
+ * peer said is for dimse_next_command(), which then need not wait for it to begin.
+ * out_is_woken  dimse_wake() was called since the last time this was true
+ * errors        as dimse_next_command() */
+int dimse_wait(struct dimse_assoc *assoc, bool *out_is_woken, struct err *err) MUST_CHECK;
+/* From any thread while the association lives: dimse_wait() returns, now or when it is next called.
+ * No other call notices. */
+void dimse_wake(struct dimse_assoc *assoc);
 
 /* Wait for the next command. If its has_data is set, its data set must be read (or skipped) next.
  * errors  ERR_RETRY deadline passed or connection lost, ERR_REJECT protocol broken (aborted) */

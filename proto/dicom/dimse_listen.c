@@ -50,8 +50,15 @@ struct dimse_listener {
     size_t half_count;
     struct gate gate;
     struct running *running;
+    struct taken *taken; /* by dimse_listener_take(), newest first */
     size_t active;
     bool is_stopping;
+};
+
+struct taken {
+    struct taken *next;
+    int fd;
+    struct dimse_peer peer;
 };
 
 static void *gather(void *arg);
@@ -212,6 +219,50 @@ drop_half(struct dimse_listener *l, size_t i)
     memmove(&l->half[i], &l->half[i + 1], (l->half_count - i) * sizeof l->half[0]);
 }
 
+/* A connection more, at the table's end: its oldest gives way when it is full. */
+static void
+add_half(struct dimse_listener *l, int fd, const struct dimse_peer *peer)
+{
+    if (l->half_count == HALF_OPEN_COUNT) {
+        note(l, DIMSE_NOTE_SILENT, &l->half[0].peer, NULL);
+        drop_half(l, 0);
+    }
+    struct half *h = &l->half[l->half_count++];
+    *h = (struct half){.fd = fd, .peer = *peer, .wanted = PDU_HEAD_BYTES};
+    h->deadline_ms = clock_mono_ms() + l->options.deadlines.associate_ms;
+    h->pdu = mem_new(PDU_HEAD_BYTES);
+}
+
+void
+dimse_listener_take(struct dimse_listener *l, int fd, const char *address, uint16_t port,
+                    const char *fingerprint)
+{
+    struct taken *t = mem_new(sizeof *t);
+
+    t->fd = fd;
+    t->peer.port = port;
+    text_copy(t->peer.address, sizeof t->peer.address, address);
+    text_copy(t->peer.fingerprint, sizeof t->peer.fingerprint, fingerprint ? fingerprint : "");
+    gate_lock(&l->gate);
+    t->next = l->taken;
+    l->taken = t;
+    gate_unlock(&l->gate);
+    wake(l);
+}
+
+static void
+accept_taken(struct dimse_listener *l)
+{
+    gate_lock(&l->gate);
+    struct taken *taken = TAKE(l->taken);
+    gate_unlock(&l->gate);
+    for (struct taken *next; taken; taken = next) {
+        next = taken->next;
+        add_half(l, taken->fd, &taken->peer);
+        free(taken);
+    }
+}
+
 /* The new ones; oldest first in the table. false: no descriptor was to be had. */
 static bool
 accept_new(struct dimse_listener *l)
@@ -222,23 +273,17 @@ accept_new(struct dimse_listener *l)
         int fd = accept4(l->listen_fd, (struct sockaddr *)&from, &n, SOCK_CLOEXEC);
         if (fd < 0)
             return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
-        if (l->half_count == HALF_OPEN_COUNT) {
-            note(l, DIMSE_NOTE_SILENT, &l->half[0].peer, NULL);
-            drop_half(l, 0);
-        }
-        struct half *h = &l->half[l->half_count++];
-        *h = (struct half){.fd = fd, .wanted = PDU_HEAD_BYTES};
-        h->deadline_ms = clock_mono_ms() + l->options.deadlines.associate_ms;
-        h->pdu = mem_new(PDU_HEAD_BYTES);
+        struct dimse_peer peer = {.port = 0};
         if (from.ss_family == AF_INET6) {
             const struct sockaddr_in6 *v6 = (const void *)&from;
-            inet_ntop(AF_INET6, &v6->sin6_addr, h->peer.address, sizeof h->peer.address);
-            h->peer.port = ntohs(v6->sin6_port);
+            inet_ntop(AF_INET6, &v6->sin6_addr, peer.address, sizeof peer.address);
+            peer.port = ntohs(v6->sin6_port);
         } else {
             const struct sockaddr_in *v4 = (const void *)&from;
-            inet_ntop(AF_INET, &v4->sin_addr, h->peer.address, sizeof h->peer.address);
-            h->peer.port = ntohs(v4->sin_port);
+            inet_ntop(AF_INET, &v4->sin_addr, peer.address, sizeof peer.address);
+            peer.port = ntohs(v4->sin_port);
         }
+        add_half(l, fd, &peer);
     }
     return true;
 }
@@ -367,11 +412,13 @@ gather(void *arg)
         drop_late(l);
         if (fds[1].revents)
             is_starved = !accept_new(l);
+        accept_taken(l);
         reap(l, false);
         gate_lock(&l->gate);
         is_stopping = l->is_stopping;
         gate_unlock(&l->gate);
     }
+    accept_taken(l);
     while (l->half_count > 0)
         drop_half(l, l->half_count - 1);
     return NULL;
@@ -456,6 +503,16 @@ run_association(struct running *r, const struct pdu_associate *rq, struct dimse_
     upper_free(&assoc->upper);
 }
 
+static uint32_t
+pdu_bytes_for(const struct dimse_listener *l, const struct dimse_peer *peer)
+{
+    uint32_t wanted = l->options.pdu_bytes ? l->options.pdu_bytes(peer, l->options.user) : 0;
+
+    if (wanted == 0 || wanted > LIMIT_PDU_BYTES)
+        return LIMIT_PDU_BYTES;
+    return wanted < LIMIT_PDU_BYTES_LEAST ? LIMIT_PDU_BYTES_LEAST : wanted;
+}
+
 static void *
 associate(void *arg)
 {
@@ -477,6 +534,7 @@ associate(void *arg)
         memcpy(assoc->peer.called, rq->called, sizeof rq->called);
         memcpy(assoc->peer.implementation_uid, rq->implementation_uid, 65);
         memcpy(assoc->peer.implementation_version, rq->implementation_version, 17);
+        limits.pdu_bytes = pdu_bytes_for(l, &assoc->peer);
         if (upper_receive(r->from.fd, r->from.pdu, r->from.n, &limits, &assoc->upper, &err) < 0)
             note(l, DIMSE_NOTE_MALFORMED, &assoc->peer, &err);
         else

@@ -136,6 +136,16 @@ pdu_data_check(const uint8_t *pdu, size_t n, struct err *err)
     return 0;
 }
 
+size_t
+pdu_data_pdvs(const uint8_t *pdu, size_t n)
+{
+    size_t count = 0;
+
+    for (size_t at = PDU_HEAD_BYTES; at < n; at += 4 + (size_t)be32(pdu + at))
+        count++;
+    return count;
+}
+
 static int
 next_item(struct range *in, uint8_t *out_type, struct range *out_value, struct err *err)
 {

@@ -331,6 +331,8 @@ upper_next_pdv(struct upper_assoc *assoc, int64_t idle_ms, struct upper_pdv *out
                 (void)ASC_acknowledgeRelease(assoc->asc);
             return set_end_err(assoc, *out_end, cond, err);
         }
+        if (assoc->wire.pdvs > 0)
+            assoc->wire.pdvs--;
         out_pdv->context = pdv.presentationContextID;
         out_pdv->is_command = pdv.pdvType == DUL_COMMANDPDV;
         out_pdv->is_last = pdv.lastPDV;
@@ -347,6 +349,27 @@ bool
 upper_has_input(struct upper_assoc *assoc)
 {
     return assoc->wire.has_input();
+}
+
+int
+upper_wait(struct upper_assoc *assoc, int64_t idle_ms, bool *out_is_woken, enum upper_end *out_end,
+           struct err *err)
+{
+    try {
+        if (assoc->wire.wait(idle_ms, out_is_woken))
+            return 0;
+        *out_end = assoc->wire.end;
+        return set_end_err(assoc, *out_end, EC_Normal, err);
+    } catch (...) {
+        *out_end = UPPER_BROKEN;
+        return caught(err);
+    }
+}
+
+void
+upper_wake(struct upper_assoc *assoc)
+{
+    assoc->wire.wake();
 }
 
 int

@@ -87,6 +87,11 @@ int upper_next_pdv(struct upper_assoc *assoc, int64_t idle_ms, struct upper_pdv 
                    enum upper_end *out_end, struct err *err) MUST_CHECK;
 /* Has anything come that upper_next_pdv() would not wait for? */
 bool upper_has_input(struct upper_assoc *assoc);
+/* Wait for that, or until upper_wake() was called (since *out_is_woken was last true). On failure
+ * as upper_next_pdv(). */
+int upper_wait(struct upper_assoc *assoc, int64_t idle_ms, bool *out_is_woken,
+               enum upper_end *out_end, struct err *err) MUST_CHECK;
+void upper_wake(struct upper_assoc *assoc); /* from any thread */
 int upper_send_pdv(struct upper_assoc *assoc, const struct upper_pdv *pdv,
                    struct err *err) MUST_CHECK;
 int upper_release(struct upper_assoc *assoc, struct err *err) MUST_CHECK;

@@ -16,6 +16,8 @@ extern "C" {
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdexcept>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,8 +30,11 @@ upper_wire::fail(upper_end how, const char *text)
     if (end == UPPER_OPEN) {
         end = how;
         snprintf(why, sizeof why, "%s", text);
-        if (how == UPPER_BROKEN) { /* PS3.8 9.3.8: source 2 provider, reason 6 invalid parameter */
-            static const uint8_t abort_pdu[10] = {PDU_ABORT, 0, 0, 0, 0, 4, 0, 0, 2, 6};
+        if (how == UPPER_BROKEN || how == UPPER_LATE) {
+            /* PS3.8 9.3.8: source 2 provider, reason 6 invalid parameter; source 0 user */
+            const uint8_t source = how == UPPER_BROKEN ? 2 : 0;
+            const uint8_t reason = how == UPPER_BROKEN ? 6 : 0;
+            const uint8_t abort_pdu[10] = {PDU_ABORT, 0, 0, 0, 0, 4, 0, 0, source, reason};
             if (::send(fd, abort_pdu, sizeof abort_pdu, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
                 end = UPPER_CLOSED;
         }
@@ -122,6 +127,7 @@ upper_wire::next_pdu()
             return fail(UPPER_BROKEN, err.text);
     }
     whole = n;
+    pdvs = pdu[0] == PDU_DATA ? pdu_data_pdvs(pdu, n) : 0;
     return true;
 }
 
@@ -145,7 +151,49 @@ upper_wire::has_input()
 {
     struct pollfd p = {fd, POLLIN, 0};
 
-    return from < to || fd < 0 || poll(&p, 1, 0) > 0;
+    return pdvs > 0 || from < to || fd < 0 || poll(&p, 1, 0) > 0;
+}
+
+upper_wire::upper_wire() : wake_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
+{
+    if (wake_fd < 0)
+        throw std::runtime_error("no eventfd");
+}
+
+upper_wire::~upper_wire()
+{
+    if (wake_fd >= 0)
+        (void)::close(wake_fd);
+}
+
+void
+upper_wire::wake()
+{
+    uint64_t one = 1;
+
+    CHECK(::write(wake_fd, &one, sizeof one) == sizeof one || errno == EAGAIN);
+}
+
+bool
+upper_wire::wait(int64_t idle_ms, bool *out_is_woken)
+{
+    int64_t deadline = clock_mono_ms() + idle_ms;
+    uint64_t count;
+
+    *out_is_woken = false;
+    for (;;) {
+        int64_t left = pdvs > 0 || from < to || fd < 0 ? 0 : deadline - clock_mono_ms();
+        struct pollfd p[2] = {{wake_fd, POLLIN, 0}, {fd, POLLIN, 0}};
+        int n = poll(p, 2, left > 60000 ? 60000 : left > 0 ? (int)left : 0);
+        if (n < 0)
+            CHECK(errno == EINTR || errno == ENOMEM);
+        *out_is_woken =
+            n > 0 && p[0].revents != 0 && ::read(wake_fd, &count, sizeof count) == sizeof count;
+        if (*out_is_woken || (n > 0 && p[1].revents != 0) || pdvs > 0 || from < to || fd < 0)
+            return true;
+        if (clock_mono_ms() >= deadline)
+            return fail(UPPER_LATE, "silent until the deadline");
+    }
 }
 
 bool

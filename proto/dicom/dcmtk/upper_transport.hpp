@@ -24,8 +24,14 @@ struct upper_wire {
     size_t from = 0, to = 0;
     size_t whole = 0; /* of those, bytes of the PDU at the front that was looked at */
     std::vector<uint8_t> out;
+    size_t pdvs = 0; /* of the data PDU that DCMTK has, not yet taken */
+    int wake_fd = -1;
 
+    upper_wire();
+    ~upper_wire();
     bool has_input();
+    bool wait(int64_t idle_ms, bool *out_is_woken);
+    void wake();
     ssize_t read(void *bytes, size_t n);
     ssize_t write(const void *bytes, size_t n);
     bool flush();
