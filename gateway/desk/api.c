@@ -15,13 +15,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { BODY_BYTES = 64 << 10, LIST_BYTES = 16 << 20, LISTED = 500, PHONE_MS = 10000 };
+enum { LIST_BYTES = 16 << 20, LISTED = 500, PHONE_MS = 10000 };
 enum { SVG_BYTES = 256 << 10, LOOK_MS = 500 };
-
-/* What is wrong with what was typed, for the page. */
-struct fault {
-    const char *field, *word, *sentence;
-};
 
 static struct book *
 book_of(const struct http_request *req)
@@ -39,9 +34,9 @@ api_check_post(const struct http_request *req, struct err *err)
                : err_set(err, ERR_DENIED, "a request from elsewhere");
 }
 
-static void
-answer_fault(const struct http_request *req, struct http_response *res, int status,
-             const struct fault *fault)
+void
+api_answer_fault(const struct http_request *req, struct http_response *res, int status,
+                 const struct api_fault *fault)
 {
     struct buf json;
     struct jsonw w;
@@ -59,8 +54,8 @@ answer_fault(const struct http_request *req, struct http_response *res, int stat
 }
 
 /* The body of a POST from our own page. out_doc is the caller's. */
-static int
-open_post(const struct http_request *req, struct json_doc **out_doc, struct err *err)
+int
+api_read_body(const struct http_request *req, struct json_doc **out_doc, struct err *err)
 {
     const uint8_t *body;
     size_t n;
@@ -75,8 +70,8 @@ open_post(const struct http_request *req, struct json_doc **out_doc, struct err 
 
 /* Text as typed: no blanks around, line ends as \n, no other control characters. False: longer than
  * its field. */
-static bool
-take_text(const struct json *o, const char *key, char *out, size_t size)
+bool
+api_take_text(const struct json *o, const char *key, char *out, size_t size)
 {
     const char *p = json_as_text(json_find(o, key));
     size_t n = 0;
@@ -106,7 +101,7 @@ today(char out[9])
 
 /* The citizen number knows birth and sex; what was typed beside it must agree. */
 static bool
-take_citizen_id(const char *typed, struct book_registration *r, struct fault *fault)
+take_citizen_id(const char *typed, struct book_registration *r, struct api_fault *fault)
 {
     enum citizen_id_fault why;
     struct citizen_id id;
@@ -115,16 +110,16 @@ take_citizen_id(const char *typed, struct book_registration *r, struct fault *fa
     today(day);
     why = citizen_id_read(typed, day, &id);
     if (why != CITIZEN_ID_FINE) {
-        *fault = (struct fault){"citizen_id", citizen_id_fault_word(why),
-                                "the citizen number is mistyped"};
+        *fault = (struct api_fault){"citizen_id", citizen_id_fault_word(why),
+                                    "the citizen number is mistyped"};
         return false;
     }
     if (r->birth[0] != '\0' && strcmp(r->birth, id.birth) != 0) {
-        *fault = (struct fault){"birth", "birth", "the citizen number says another birth date"};
+        *fault = (struct api_fault){"birth", "birth", "the citizen number says another birth date"};
         return false;
     }
     if (r->sex[0] != '\0' && r->sex[0] != id.sex) {
-        *fault = (struct fault){"sex", "sex", "the citizen number says another sex"};
+        *fault = (struct api_fault){"sex", "sex", "the citizen number says another sex"};
         return false;
     }
     text_copy(r->citizen_id, sizeof r->citizen_id, id.text);
@@ -135,13 +130,13 @@ take_citizen_id(const char *typed, struct book_registration *r, struct fault *fa
 }
 
 static bool
-take_phone(const char *typed, struct book_registration *r, struct fault *fault)
+take_phone(const char *typed, struct book_registration *r, struct api_fault *fault)
 {
     struct err err;
 
     if (typed[0] == '\0' || clinic_phone_read(typed, r->phone, &err) == 0)
         return true;
-    *fault = (struct fault){"phone", "phone", "a phone number has 5 to 15 digits"};
+    *fault = (struct api_fault){"phone", "phone", "a phone number has 5 to 15 digits"};
     return false;
 }
 
@@ -153,44 +148,44 @@ has_word(const char *text, const char *signs)
 
 /* False: fault says why. */
 static bool
-read_registration(const struct json *o, struct book_registration *r, struct fault *fault)
+read_registration(const struct json *o, struct book_registration *r, struct api_fault *fault)
 {
     char citizen_id[81], phone[65], day[9];
 
-    *fault = (struct fault){"name", "name", "a name is due, at most 64 signs"};
-    if (!take_text(o, "name", r->name, sizeof r->name) || r->name[0] == '\0' ||
+    *fault = (struct api_fault){"name", "name", "a name is due, at most 64 signs"};
+    if (!api_take_text(o, "name", r->name, sizeof r->name) || r->name[0] == '\0' ||
         strchr(r->name, '\n') != NULL)
         return false;
-    *fault = (struct fault){"sex", "sex", "sex: M, F, O or nothing"};
-    if (!take_text(o, "sex", r->sex, sizeof r->sex) || !has_word(r->sex, "MFO"))
+    *fault = (struct api_fault){"sex", "sex", "sex: M, F, O or nothing"};
+    if (!api_take_text(o, "sex", r->sex, sizeof r->sex) || !has_word(r->sex, "MFO"))
         return false;
     today(day);
-    *fault = (struct fault){"birth", "birth", "birth: a day as YYYYMMDD, or nothing"};
-    if (!take_text(o, "birth", r->birth, sizeof r->birth) ||
+    *fault = (struct api_fault){"birth", "birth", "birth: a day as YYYYMMDD, or nothing"};
+    if (!api_take_text(o, "birth", r->birth, sizeof r->birth) ||
         (r->birth[0] != '\0' && (!citizen_id_is_day(r->birth) || strcmp(r->birth, day) > 0)))
         return false;
-    *fault = (struct fault){"modality", "modality", "modality: DX, CT, MR, US ... or nothing"};
-    if (!take_text(o, "modality", r->modality, sizeof r->modality) ||
+    *fault = (struct api_fault){"modality", "modality", "modality: DX, CT, MR, US ... or nothing"};
+    if (!api_take_text(o, "modality", r->modality, sizeof r->modality) ||
         !has_word(r->modality, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
         return false;
-    *fault = (struct fault){"complaint", "long", "complaint or history: at most 2000 signs"};
-    if (!take_text(o, "complaint", r->complaint, sizeof r->complaint) ||
-        !take_text(o, "history", r->history, sizeof r->history))
+    *fault = (struct api_fault){"complaint", "long", "complaint or history: at most 2000 signs"};
+    if (!api_take_text(o, "complaint", r->complaint, sizeof r->complaint) ||
+        !api_take_text(o, "history", r->history, sizeof r->history))
         return false;
-    *fault = (struct fault){"reason", "long", "reason: at most 200 signs"};
-    if (!take_text(o, "reason", r->reason, sizeof r->reason))
+    *fault = (struct api_fault){"reason", "long", "reason: at most 200 signs"};
+    if (!api_take_text(o, "reason", r->reason, sizeof r->reason))
         return false;
-    *fault = (struct fault){"citizen_id", "length", "the citizen number is mistyped"};
-    if (!take_text(o, "citizen_id", citizen_id, sizeof citizen_id) ||
+    *fault = (struct api_fault){"citizen_id", "length", "the citizen number is mistyped"};
+    if (!api_take_text(o, "citizen_id", citizen_id, sizeof citizen_id) ||
         (citizen_id[0] != '\0' && !take_citizen_id(citizen_id, r, fault)))
         return false;
-    *fault = (struct fault){"phone", "phone", "a phone number has 5 to 15 digits"};
-    if (!take_text(o, "phone", phone, sizeof phone) || !take_phone(phone, r, fault))
+    *fault = (struct api_fault){"phone", "phone", "a phone number has 5 to 15 digits"};
+    if (!api_take_text(o, "phone", phone, sizeof phone) || !take_phone(phone, r, fault))
         return false;
     if (json_find(o, "urgent") != NULL) {
         struct err err;
 
-        *fault = (struct fault){"urgent", "urgent", "urgent: true or false"};
+        *fault = (struct api_fault){"urgent", "urgent", "urgent: true or false"};
         return json_truth(o, "urgent", &r->is_urgent, &err) == 0;
     }
     return true;
@@ -220,13 +215,13 @@ register_or_correct(struct http_request *req, struct http_response *res, const c
     struct book_registration *r = mem_new(sizeof *r);
     char number[CLINIC_REGISTRATION_SIZE];
     struct json_doc *doc = NULL;
-    struct fault fault;
+    struct api_fault fault;
     int rc = -1;
 
-    if (open_post(req, &doc, err) < 0)
+    if (api_read_body(req, &doc, err) < 0)
         goto out;
     if (!read_registration(json_root(doc), r, &fault)) {
-        answer_fault(req, res, 400, &fault);
+        api_answer_fault(req, res, 400, &fault);
         rc = 0;
         goto out;
     }
@@ -283,15 +278,15 @@ get_registrations(struct http_request *req, struct http_response *res, struct er
 static int
 post_urgent(struct http_request *req, struct http_response *res, struct err *err)
 {
-    static const struct fault due = {"reason", "reason", "a reason is due, at most 200 signs"};
+    static const struct api_fault due = {"reason", "reason", "a reason is due, at most 200 signs"};
     char reason[CLINIC_REASON_SIZE];
     struct json_doc *doc = NULL;
     int rc = 0;
 
-    if (open_post(req, &doc, err) < 0)
+    if (api_read_body(req, &doc, err) < 0)
         return -1;
-    if (!take_text(json_root(doc), "reason", reason, sizeof reason) || reason[0] == '\0')
-        answer_fault(req, res, 400, &due);
+    if (!api_take_text(json_root(doc), "reason", reason, sizeof reason) || reason[0] == '\0')
+        api_answer_fault(req, res, 400, &due);
     else if ((rc = book_urgent(book_of(req), http_param(req, "registration"), reason, err)) == 0)
         http_answer_empty(res, 204);
     json_free(&doc);
@@ -305,7 +300,7 @@ post_attach(struct http_request *req, struct http_response *res, struct err *err
     const char *study;
     int rc = -1;
 
-    if (open_post(req, &doc, err) < 0 ||
+    if (api_read_body(req, &doc, err) < 0 ||
         json_text(json_root(doc), "study", CLINIC_UID_SIZE - 1, &study, err) < 0)
         goto out;
     rc = uid_is_valid(study, true)
@@ -362,8 +357,8 @@ out:
 static int
 answer_phone(struct http_request *req, struct http_response *res, const char *id, struct err *err)
 {
-    static const struct fault down = {"phone", "line_down",
-                                      "the centre cannot be reached: no code can be sent now"};
+    static const struct api_fault down = {"phone", "line_down",
+                                          "the centre cannot be reached: no code can be sent now"};
     int64_t until_ms = clock_mono_ms() + PHONE_MS;
     struct book *book = book_of(req);
     char word[CLINIC_WORD_SIZE] = "";
@@ -381,7 +376,7 @@ answer_phone(struct http_request *req, struct http_response *res, const char *id
             (void)book_wait(book, seen, LOOK_MS);
     }
     if (!is_settled) {
-        answer_fault(req, res, 503, &down);
+        api_answer_fault(req, res, 503, &down);
     } else {
         struct buf json;
 
@@ -407,17 +402,17 @@ post_phone_code(struct http_request *req, struct http_response *res, struct err 
 static int
 post_phone_check(struct http_request *req, struct http_response *res, struct err *err)
 {
-    static const struct fault due = {"code", "otp", "the code has up to 8 digits"};
+    static const struct api_fault due = {"code", "otp", "the code has up to 8 digits"};
     char typed[65], code[65], id[CLINIC_ID_SIZE];
     struct json_doc *doc = NULL;
     int rc = 0;
 
-    if (open_post(req, &doc, err) < 0)
+    if (api_read_body(req, &doc, err) < 0)
         return -1;
-    if (!take_text(json_root(doc), "code", typed, sizeof typed) ||
+    if (!api_take_text(json_root(doc), "code", typed, sizeof typed) ||
         !text_narrow(code, sizeof code, typed) || code[0] == '\0' ||
         strlen(code) >= CLINIC_OTP_SIZE || !has_word(code, "0123456789"))
-        answer_fault(req, res, 400, &due);
+        api_answer_fault(req, res, 400, &due);
     else if ((rc = book_phone(book_of(req), http_param(req, "registration"), code, id, err)) == 0)
         rc = answer_phone(req, res, id, err);
     json_free(&doc);
@@ -500,28 +495,17 @@ post_confirm(struct http_request *req, struct http_response *res, struct err *er
     return 0;
 }
 
-#define GET(path, function)                                                                        \
-    {                                                                                              \
-        .method = "GET", .pattern = path, .callers = HTTP_ANYONE, .handle = function,              \
-        .flags = HTTP_NO_STORE                                                                     \
-    }
-#define POST(path, function)                                                                       \
-    {                                                                                              \
-        .method = "POST", .pattern = path, .callers = HTTP_ANYONE, .body_limit = BODY_BYTES,       \
-        .handle = function, .flags = HTTP_NO_STORE                                                 \
-    }
-
 const struct http_route api_routes[] = {
-    GET("/desk/v1/registrations", get_registrations),
-    POST("/desk/v1/registrations", post_registration),
-    POST("/desk/v1/registrations/{registration}", post_correction),
-    POST("/desk/v1/registrations/{registration}/urgent", post_urgent),
-    POST("/desk/v1/registrations/{registration}/attach", post_attach),
-    POST("/desk/v1/registrations/{registration}/slip", post_slip),
-    POST("/desk/v1/registrations/{registration}/phone-code", post_phone_code),
-    POST("/desk/v1/registrations/{registration}/phone-check", post_phone_check),
-    GET("/desk/v1/reports", get_reports),
-    GET("/desk/v1/reports/{read}/{file}", get_pdf),
-    POST("/desk/v1/reports/{read}/{version}/confirm", post_confirm),
+    DESK_GET("/desk/v1/registrations", DESK_WORK, get_registrations),
+    DESK_POST("/desk/v1/registrations", DESK_WORK, post_registration),
+    DESK_POST("/desk/v1/registrations/{registration}", DESK_WORK, post_correction),
+    DESK_POST("/desk/v1/registrations/{registration}/urgent", DESK_WORK, post_urgent),
+    DESK_POST("/desk/v1/registrations/{registration}/attach", DESK_WORK, post_attach),
+    DESK_POST("/desk/v1/registrations/{registration}/slip", DESK_WORK, post_slip),
+    DESK_POST("/desk/v1/registrations/{registration}/phone-code", DESK_WORK, post_phone_code),
+    DESK_POST("/desk/v1/registrations/{registration}/phone-check", DESK_WORK, post_phone_check),
+    DESK_GET("/desk/v1/reports", DESK_WORK, get_reports),
+    DESK_GET("/desk/v1/reports/{read}/{file}", DESK_WORK, get_pdf),
+    DESK_POST("/desk/v1/reports/{read}/{version}/confirm", DESK_WORK, post_confirm),
 };
 const size_t api_route_count = ARRAY_LEN(api_routes);

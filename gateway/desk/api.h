@@ -5,19 +5,47 @@
 #ifndef RADPOST_DESK_API_H
 #define RADPOST_DESK_API_H
 
+#include "gateway/desk/rights.h"
 #include "proto/base/jsonw.h"
+#include "proto/http/json.h"
 #include "proto/http/server.h"
 
 struct book;
 struct desk_link;
+struct desk_options;
 
+/* What the handlers of every part work on: http_user(). All outlive the server. */
 struct api {
-    struct book *book; /* outlives the server */
+    struct book *book;
+    struct desk_link *link;
+    const struct desk_options *options; /* spool, accept, uplink ... */
 };
 
-/* user is the struct api. */
-extern const struct http_route api_routes[];
-extern const size_t api_route_count;
+/* A row of a part's table (parts.def). right: enum desk_right. */
+#define DESK_GET(path, right, function)                                                            \
+    {                                                                                              \
+        .method = "GET", .pattern = path, .callers = HTTP_ANYONE, .rights = right,                 \
+        .handle = function, .flags = HTTP_NO_STORE                                                 \
+    }
+#define DESK_POST(path, right, function)                                                           \
+    {                                                                                              \
+        .method = "POST", .pattern = path, .callers = HTTP_ANYONE, .rights = right,                \
+        .body_limit = DESK_BODY_BYTES, .handle = function, .flags = HTTP_NO_STORE                  \
+    }
+enum { DESK_BODY_BYTES = 64 << 10 };
+
+/* What is wrong with what was typed, for the page: answered as 400 {error, field, word, id}. */
+struct api_fault {
+    const char *field, *word, *sentence;
+};
+void api_answer_fault(const struct http_request *req, struct http_response *res, int status,
+                      const struct api_fault *fault);
+/* The body of a POST, an object; an empty one reads as {}. out_doc is the caller's (json_free). */
+int api_read_body(const struct http_request *req, struct json_doc **out_doc,
+                  struct err *err) MUST_CHECK;
+/* Text as typed: no blanks around, line ends as \n, no other control characters; "" when it is not
+ * there. False: longer than its field. */
+bool api_take_text(const struct json *o, const char *key, char *out, size_t size);
 
 /* ERR_DENIED unless the header is there. */
 int api_check_post(const struct http_request *req, struct err *err) MUST_CHECK;

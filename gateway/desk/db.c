@@ -16,8 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define QUERIES "gateway/desk/queries.sql"
-enum { VERSION = 1, BUSY_MS = 5000, QUERIES_MAX = 128, NAME_BYTES = 64 };
+#define FOLDER "gateway/desk/"
+#define SCHEMA FOLDER "schema_"
+enum { VERSION = 2, BUSY_MS = 5000, QUERIES_MAX = 512, NAME_BYTES = 64 };
 
 static const char name_mark[] = "-- name: ";
 
@@ -81,6 +82,15 @@ simple(sqlite3 *file, const char *sql, const char *what, struct err *err)
 
 /* ---- opening ---- */
 
+static struct query *
+find_query(struct db *db, const char *name)
+{
+    for (size_t i = 0; i < db->count; i++)
+        if (strcmp(db->queries[i].name, name) == 0)
+            return &db->queries[i];
+    return NULL;
+}
+
 static int
 version_of(sqlite3 *file, int *out, struct err *err)
 {
@@ -128,7 +138,7 @@ migrate(sqlite3 *file, struct err *err)
         const struct embedded *schema;
         int rc;
 
-        snprintf(path, sizeof path, "gateway/desk/schema_%d.sql", next);
+        snprintf(path, sizeof path, SCHEMA "%d.sql", next);
         schema = embed_find(path);
         CHECK(schema != NULL);
         sql = mem_printf("BEGIN;%.*s;PRAGMA user_version=%d;COMMIT",
@@ -152,28 +162,49 @@ next_mark(const char *at, const char *end)
 }
 
 static int
-prepare_all(struct db *db, struct err *err)
+prepare_one(struct db *db, const char *name, size_t name_n, const char *sql, const char *end,
+            struct err *err)
 {
-    const struct embedded *file = embed_find(QUERIES);
-    const char *at, *end;
+    struct query *q = &db->queries[db->count];
+    int code;
 
-    CHECK(file != NULL);
-    end = (const char *)file->end;
+    CHECK(db->count < QUERIES_MAX && name_n < NAME_BYTES);
+    memcpy(q->name, name, name_n);
+    q->name[name_n] = '\0';
+    CHECK(find_query(db, q->name) == NULL); /* no name comes twice */
+    code = sqlite3_prepare_v2(db->file, sql, (int)(end - sql), &q->statement, NULL);
+    if (code != SQLITE_OK || q->statement == NULL)
+        return err_set(err, ERR_FATAL, "query %s: %s", q->name, sqlite3_errmsg(db->file));
+    db->count++;
+    return 0;
+}
+
+static int
+prepare_file(struct db *db, const struct embedded *file, struct err *err)
+{
+    const char *at, *end = (const char *)file->end;
+
     for (at = next_mark((const char *)file->begin, end); at < end;) {
         const char *name = at + sizeof name_mark - 1;
-        const char *sql = memchr(name, '\n', (size_t)(end - name)), *next;
-        struct query *q = &db->queries[db->count];
-        int code;
+        const char *sql = memchr(name, '\n', (size_t)(end - name));
 
-        CHECK(sql != NULL && db->count < QUERIES_MAX && sql - name < NAME_BYTES);
-        next = next_mark(sql, end);
-        memcpy(q->name, name, (size_t)(sql - name));
-        code = sqlite3_prepare_v2(db->file, sql, (int)(next - sql), &q->statement, NULL);
-        if (code != SQLITE_OK || q->statement == NULL)
-            return err_set(err, ERR_FATAL, "query %s: %s", q->name, sqlite3_errmsg(db->file));
-        db->count++;
-        at = next;
+        CHECK(sql != NULL);
+        at = next_mark(sql, end);
+        if (prepare_one(db, name, (size_t)(sql - name), sql, at, err) < 0)
+            return -1;
     }
+    return 0;
+}
+
+/* Every .sql of this folder but the schemas: a part brings its own. */
+static int
+prepare_all(struct db *db, struct err *err)
+{
+    for (const struct embedded *e = embedded_files; e->path != NULL; e++)
+        if (strncmp(e->path, FOLDER, strlen(FOLDER)) == 0 &&
+            strncmp(e->path, SCHEMA, strlen(SCHEMA)) != 0 && strstr(e->path, ".sql") != NULL &&
+            prepare_file(db, e, err) < 0)
+            return -1;
     return 0;
 }
 
@@ -303,15 +334,6 @@ db_end(struct db *db, int rc, struct err *err)
 }
 
 /* ---- queries ---- */
-
-static struct query *
-find_query(struct db *db, const char *name)
-{
-    for (size_t i = 0; i < db->count; i++)
-        if (strcmp(db->queries[i].name, name) == 0)
-            return &db->queries[i];
-    return NULL;
-}
 
 static void
 take_row(sqlite3_stmt *statement, struct db_rows *rows)

@@ -1,10 +1,11 @@
 /* db.h - the desk's SQLite file: the one door to that library.
  * SQL lives in embedded files: schema_N.sql brings the file from version N-1 to N (user_version),
- * queries.sql holds named queries ("-- name: x" before each), all prepared at the start. The file
- * is in WAL mode with synchronous=FULL: a commit that returned is on the disk. A version of later
- * than ours is refused; a file that SQLite cannot read is set aside in corrupt/ and begun anew,
- * with an error in the log: the desk's state is never worth the road of the images. Threads: any;
- * db_begin() waits for its turn, and only who has it may run queries, until db_end().
+ * every other .sql of this folder holds named queries ("-- name: x" before each; a part of the desk
+ * has its own file), all prepared at the start. The file is in WAL mode with synchronous=FULL: a
+ * commit that returned is on the disk. A version of later than ours is refused; a file that SQLite
+ * cannot read is set aside in corrupt/ and begun anew, with an error in the log: the desk's state
+ * is never worth the road of the images. Threads: any; db_begin() waits for its turn, and only who
+ * has it may run queries, until db_end().
  */
 #ifndef RADPOST_DESK_DB_H
 #define RADPOST_DESK_DB_H

@@ -18,6 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The tables of parts.def. */
+#define REPORT(part, right)
+#define ROUTES(part)                                                                               \
+    extern const struct http_route part##_routes[];                                                \
+    extern const size_t part##_route_count;
+#include "gateway/desk/parts.def"
+#undef ROUTES
+
 enum { REPORT_BYTES = 8 << 20, POLL_MS = 500, POLL_MAX_S = 30 };
 enum { BACKOFF_MS = 500, BACKOFF_MAX_MS = 15000 };
 
@@ -177,8 +185,12 @@ is_loopback(const char *address)
 static int
 serve(struct desk *desk, struct err *err)
 {
-    const struct http_table tables[] = {{routes, ARRAY_LEN(routes), desk},
-                                        {api_routes, api_route_count, &desk->api}};
+    const struct http_table tables[] = {
+        {routes, ARRAY_LEN(routes), desk},
+#define ROUTES(part) {part##_routes, part##_route_count, &desk->api},
+#include "gateway/desk/parts.def"
+#undef ROUTES
+    };
     struct http_options http = {.address = desk->options.address,
                                 .port = desk->options.port,
                                 .name = "gateway/desk",
@@ -231,8 +243,8 @@ desk_start(const struct desk_options *options, struct desk **out_desk, struct er
     if (book_open(options->dir, options->clinic_phone != NULL ? options->clinic_phone : "",
                   &desk->book, err) < 0)
         goto out;
-    desk->api.book = desk->book;
     begin_work(desk);
+    desk->api = (struct api){.book = desk->book, .link = desk->link, .options = &desk->options};
     if (serve(desk, err) < 0) {
         err_context(err, "the desk's page");
         goto out;

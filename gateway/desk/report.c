@@ -13,6 +13,13 @@
 #include <string.h>
 #include <time.h>
 
+/* The sections of parts.def. */
+#define ROUTES(part)
+#define REPORT(part, right)                                                                        \
+    extern int part##_report(struct book *, struct jsonw *, struct err *) MUST_CHECK;
+#include "gateway/desk/parts.def"
+#undef REPORT
+
 enum { STUDIES_SHOWN = 200 };
 static const int64_t day_us = INT64_C(86400000000);
 static const int64_t owners_us = INT64_C(86400000000) * 14;
@@ -216,6 +223,25 @@ clinic_name(const struct desk_options *options, const struct sources *s)
 }
 
 static int
+write_parts(const struct report_sources *from, struct jsonw *w, struct err *err)
+{
+    static const struct {
+        unsigned right;
+        int (*report)(struct book *, struct jsonw *, struct err *);
+    } parts[] = {
+#define REPORT(part, right) {right, part##_report},
+#include "gateway/desk/parts.def"
+#undef REPORT
+        {0, NULL},
+    };
+
+    for (size_t i = 0; parts[i].report != NULL; i++)
+        if (parts[i].report(from->book, w, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int
 write_all(const struct report_sources *from, struct sources *s, uint64_t change, struct buf *out,
           struct err *err)
 {
@@ -231,7 +257,8 @@ write_all(const struct report_sources *from, struct sources *s, uint64_t change,
     write_lamps(&w, s);
     write_devices(&w, s);
     write_studies(&w, s);
-    if (from->book != NULL && api_write_state(from->book, from->link, &w, err) < 0)
+    if (from->book != NULL &&
+        (api_write_state(from->book, from->link, &w, err) < 0 || write_parts(from, &w, err) < 0))
         return -1;
     jsonw_end(&w);
     return 0;

@@ -5,10 +5,13 @@
 #include "gateway/desk/db.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/embed.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/trust/digest.h"
 #include "tests/support/book_world.h"
+
+#include <sqlite3.h>
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -336,6 +339,56 @@ a_file_of_a_later_version_is_refused(void **state)
     assert_false(was_corrupt);
 }
 
+/* A desk.db as version 1 made it, with a row in each kind of table that matters to somebody. */
+static void
+write_version_1(const char *path)
+{
+    static const char rows[] =
+        "PRAGMA user_version=1;"
+        "INSERT INTO setting VALUES ('tag', 'K7M'), ('cursor', '42');"
+        "INSERT INTO registration (registration, at_us, changed_at_us, revision, name, citizen_id,"
+        " sex, birth, phone, modality, complaint, history, is_urgent, reason) VALUES"
+        " ('260101K7M001', 5, 5, 1, '王小东', '', 'M', '19800101', '', 'CT', '咳嗽', '', 0, '');"
+        "INSERT INTO outbox (id, kind, registration, body, made_at_us) VALUES"
+        " ('00112233445566778899aabbccddeeff', 'slip', '260101K7M001', '{}', 5);";
+    const struct embedded *schema = embed_find("gateway/desk/schema_1.sql");
+    sqlite3 *file = NULL;
+    char *sql;
+
+    assert_non_null(schema);
+    sql = mem_printf("%.*s", (int)(schema->end - schema->begin), (const char *)schema->begin);
+    assert_int_equal(sqlite3_open(path, &file), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(file, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(file, rows, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(file);
+    free(sql);
+}
+
+static void
+a_file_of_version_1_is_brought_forward_and_keeps_its_rows(void **state)
+{
+    char path[FOLDER_PATH_BYTES + 32], number[17];
+    uint64_t cursor = 0;
+    struct err err;
+
+    (void)state;
+    book_close(&book);
+    snprintf(path, sizeof path, "%s/desk.db", book_dir);
+    assert_int_equal(unlink(path), 0);
+    write_version_1(path);
+
+    reopen();
+
+    assert_string_equal(found("260101K7M001")->name, "王小东");
+    assert_int_equal(found("260101K7M001")->waiting, 1);
+    assert_int_equal(book_cursor(book, &cursor, &err), 0);
+    assert_int_equal(cursor, 42);
+    person("乙", "", "CT", number);
+    assert_memory_equal(number + 6, "K7M", 3);
+    reopen(); /* and is of version 2 now: no step is taken twice */
+    assert_string_equal(found(number)->name, "乙");
+}
+
 int
 main(void)
 {
@@ -354,6 +407,7 @@ main(void)
         TEST(what_was_answered_is_there_after_a_kill),
         TEST(a_damaged_file_is_set_aside_and_begun_anew),
         TEST(a_file_of_a_later_version_is_refused),
+        TEST(a_file_of_version_1_is_brought_forward_and_keeps_its_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
