@@ -4,7 +4,7 @@
 #include "storage/serve/dimse_core.h"
 
 #include "proto/base/limits.h"
-#include "proto/dicom/write.h"
+#include "proto/dicom/dimse_answers.h"
 #include "storage/serve/qido_rows.h"
 
 #include <stdio.h>
@@ -12,8 +12,6 @@
 #include <string.h>
 
 enum {
-    PENDING_PARTLY = 0xFF01, /* some keys were not matched on */
-    ANSWERS_BYTES = 128 * 1024 * 1024,
     TAG_CHARACTER_SET = 0x00080005,
     TAG_RETRIEVE_AE = 0x00080054,
     TAG_AVAILABILITY = 0x00080056
@@ -22,9 +20,7 @@ enum {
 struct answers {
     const struct dimse_identifier *id;
     const char *ae;
-    enum dcm_coding coding;
-    struct buf bytes; /* le32 length, data set, ... */
-    uint64_t count;
+    struct dimse_answers gathered;
 };
 
 static bool
@@ -32,6 +28,14 @@ is_own_key(uint32_t tag)
 {
     return tag == TAG_CHARACTER_SET || tag == TAG_RETRIEVE_LEVEL || tag == TAG_RETRIEVE_AE ||
            tag == TAG_AVAILABILITY || tag == 0x00080053 /* Query/Retrieve View */;
+}
+
+static enum qido_level
+level_of(const struct dimse_identifier *id)
+{
+    return id->level == DIMSE_STUDY    ? QIDO_STUDY
+           : id->level == DIMSE_SERIES ? QIDO_SERIES
+                                       : QIDO_INSTANCE;
 }
 
 static const struct qido_attribute *
@@ -53,7 +57,7 @@ to_parameters(const struct dimse_identifier *id, struct qido_parameter *out, boo
     *out_is_partly = false;
     for (size_t i = 0; i < id->n; i++) {
         const struct dimse_key *key = &id->keys[i];
-        const struct qido_attribute *a = attribute_of(key->tag, id->level);
+        const struct qido_attribute *a = attribute_of(key->tag, level_of(id));
         bool has_value = key->value[strspn(key->value, "*")] != '\0';
 
         if (is_own_key(key->tag) || (key->tag & 0xFFFF) == 0)
@@ -94,12 +98,12 @@ collect(const struct answers *answers, const struct keep_row *row,
     out[n++] = (struct answer_element){TAG_RETRIEVE_AE, "AE", answers->ae, ""};
     out[n++] = (struct answer_element){TAG_AVAILABILITY, "CS", "ONLINE", ""};
     out[n++] = (struct answer_element){TAG_STUDY_UID, "UI", row->facts->study_uid, ""};
-    if (id->level >= QIDO_SERIES)
+    if (id->level >= DIMSE_SERIES)
         out[n++] = (struct answer_element){TAG_SERIES_UID, "UI", row->facts->series_uid, ""};
-    if (id->level == QIDO_INSTANCE)
+    if (id->level == DIMSE_IMAGE)
         out[n++] = (struct answer_element){TAG_SOP_INSTANCE, "UI", row->facts->sop_instance, ""};
     for (size_t i = 0, own = n; i < id->n; i++) {
-        const struct qido_attribute *a = attribute_of(id->keys[i].tag, id->level);
+        const struct qido_attribute *a = attribute_of(id->keys[i].tag, level_of(id));
         bool is_there = a == NULL || is_own_key(a->tag) || strcmp(a->vr, "UR") == 0;
         int64_t number = 0;
 
@@ -123,12 +127,11 @@ add_answer(void *user, const struct keep_row *row)
 {
     struct answers *answers = user;
     struct answer_element elements[DIMSE_KEYS + 8];
-    size_t n = collect(answers, row, elements), at = answers->bytes.n;
+    size_t n = collect(answers, row, elements);
     struct dcm_writer w;
 
     qsort(elements, n, sizeof elements[0], by_tag);
-    buf_add_le32(&answers->bytes, 0);
-    dcm_write_init(&w, &answers->bytes, answers->coding);
+    dimse_answers_begin(&answers->gathered, &w);
     for (size_t i = 0; i < n; i++) {
         const struct answer_element *e = &elements[i];
         if (i > 0 && e->tag == elements[i - 1].tag)
@@ -138,11 +141,7 @@ add_answer(void *user, const struct keep_row *row)
         else
             dcm_write_text(&w, e->tag, e->vr, e->text != NULL ? e->text : e->number);
     }
-    if (buf_is_over(&answers->bytes))
-        return 1;
-    le32_write(answers->bytes.bytes + at, (uint32_t)(answers->bytes.n - at - 4));
-    answers->count++;
-    return 0;
+    return dimse_answers_end(&answers->gathered) ? 0 : 1;
 }
 
 /* Ask the catalog. errors ERR_REJECT the keys, ERR_RETRY the catalog */
@@ -158,7 +157,7 @@ search(struct dimse_talk *t, const struct dimse_identifier *id, struct answers *
     size_t n = to_parameters(id, parameters, out_is_partly);
     int rc = -1;
 
-    if (qido_query_read(id->level, false, false, parameters, n, &query, err) < 0)
+    if (qido_query_read(level_of(id), false, false, parameters, n, &query, err) < 0)
         goto out;
     rc = qido_ask_catalog(&query, t->caller.tenant, ask, &k, &is_empty, err);
     k.limit = LIMIT_QUERY_RESULTS;
@@ -201,50 +200,31 @@ note_search(struct dimse_talk *t, const struct dimse_identifier *id, uint64_t ma
 }
 
 static int
-send_answers(struct dimse_talk *t, const struct dimse_command *rq, const struct answers *answers,
-             uint16_t pending, bool *out_is_cancelled, struct err *err)
-{
-    struct dimse_command rsp = dimse_answer(rq, pending);
-
-    *out_is_cancelled = false;
-    rsp.has_data = true;
-    for (size_t at = 0; at < answers->bytes.n && !*out_is_cancelled;) {
-        uint32_t n = le32_read(answers->bytes.bytes + at);
-        at += 4;
-        if (dimse_send_command(t->assoc, &rsp, err) < 0 ||
-            dimse_send_data(t->assoc, rq->context, answers->bytes.bytes + at, n, true, err) < 0 ||
-            dimse_poll_cancel(t->assoc, rq->message_id, out_is_cancelled, err) < 0)
-            return -1;
-        at += n;
-        t->found++;
-    }
-    return 0;
-}
-
-static int
 find(struct dimse_talk *t, const struct dimse_command *rq, const struct dimse_identifier *id,
      struct err *err)
 {
-    const char *syntax = dimse_context(t->assoc, rq->context)->transfer_syntax;
     struct answers answers = {.id = id, .ae = t->s->ae};
+    struct dimse_answers *gathered = &answers.gathered;
     struct err why = {0};
     bool is_partly = false, is_cancelled = false;
+    uint64_t sent = 0;
     int rc;
 
-    answers.coding = strcmp(syntax, DCM_UID_IMPLICIT_LE) == 0 ? DCM_IMPLICIT_LE : DCM_EXPLICIT_LE;
-    buf_init(&answers.bytes, ANSWERS_BYTES);
+    dimse_answers_init(gathered, dimse_coding(t->assoc, rq->context));
     if (search(t, id, &answers, &is_partly, &why) < 0 ||
-        note_search(t, id, answers.count, &why) < 0) {
+        note_search(t, id, gathered->count, &why) < 0) {
         rc = dimse_say_error(t, rq, &why, err);
         goto out;
     }
-    bool is_cut = buf_is_over(&answers.bytes) || answers.count >= LIMIT_QUERY_RESULTS;
-    if (buf_is_over(&answers.bytes)) { /* too much to say any of it */
+    if (dimse_answers_is_over(gathered)) { /* too much to say any of it */
         rc = dimse_say(t, rq, DIMSE_OUT_OF_RESOURCES, "Too many matches; ask more closely.", err);
         goto out;
     }
-    rc = send_answers(t, rq, &answers, is_partly ? PENDING_PARTLY : DIMSE_PENDING, &is_cancelled,
-                      err);
+    bool is_cut = gathered->count >= LIMIT_QUERY_RESULTS;
+    rc =
+        dimse_answers_send(t->assoc, rq, gathered, is_partly ? DIMSE_PENDING_PARTLY : DIMSE_PENDING,
+                           &sent, &is_cancelled, err);
+    t->found += sent;
     if (rc == 0)
         rc = dimse_say(t, rq,
                        is_cancelled ? DIMSE_CANCELLED
@@ -252,7 +232,7 @@ find(struct dimse_talk *t, const struct dimse_command *rq, const struct dimse_id
                                     : DIMSE_SUCCESS,
                        is_cut && !is_cancelled ? "Too many matches; ask more closely." : NULL, err);
 out:
-    buf_fini(&answers.bytes);
+    dimse_answers_fini(gathered);
     return rc;
 }
 
@@ -264,7 +244,7 @@ dimse_serve_find(struct dimse_talk *t, const struct dimse_command *rq, struct er
     uint16_t status;
     int rc;
 
-    if (dimse_take_identifier(t, rq, &id, &status, &why, err) < 0)
+    if (dimse_identifier_take(t->assoc, rq, &id, &status, &why, err) < 0)
         return -1;
     if (status != DIMSE_SUCCESS) {
         dimse_log_failed(t, rq, &why);

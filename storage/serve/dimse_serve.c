@@ -166,34 +166,6 @@ dimse_say_error(struct dimse_talk *t, const struct dimse_command *rq, const stru
     return dimse_say(t, rq, err_kind_dimse(why->kind), err_kind_sentence(why->kind), err);
 }
 
-int
-dimse_take_identifier(struct dimse_talk *t, const struct dimse_command *rq,
-                      struct dimse_identifier *out, uint16_t *out_status, struct err *why,
-                      struct err *err)
-{
-    const struct dimse_context *context = dimse_context(t->assoc, rq->context);
-    enum dcm_coding coding = strcmp(context->transfer_syntax, DCM_UID_IMPLICIT_LE) == 0
-                                 ? DCM_IMPLICIT_LE
-                                 : DCM_EXPLICIT_LE;
-    struct buf bytes;
-    int rc = 0;
-
-    *out_status = DIMSE_CLASS_DIFFERS;
-    buf_init(&bytes, LIMIT_IDENTIFIER_BYTES);
-    if (!rq->has_data)
-        err_set(why, ERR_REJECT, "request without an identifier");
-    else if ((rc = dimse_collect_data(t->assoc, &bytes, err)) < 0 && buf_is_over(&bytes)) {
-        err_set(why, ERR_REJECT, "identifier of more than %llu bytes",
-                (unsigned long long)LIMIT_IDENTIFIER_BYTES);
-        rc = 0;
-    } else if (rc == 0 && strcmp(rq->sop_class, context->abstract_syntax) != 0)
-        err_set(why, ERR_REJECT, "SOP Class is not that of the presentation context");
-    else if (rc == 0 && dimse_identifier_read(bytes.bytes, bytes.n, coding, out, why) == 0)
-        *out_status = DIMSE_SUCCESS;
-    buf_fini(&bytes);
-    return rc;
-}
-
 /* What a request needs; 0: nothing. */
 static unsigned
 right_for(uint16_t field)

@@ -2,6 +2,7 @@
 #include "storage/serve/qido_query.h"
 
 #include "proto/base/text.h"
+#include "proto/dicom/dimse_match.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -151,86 +152,15 @@ read_include(struct qido_query *q, const struct qido_parameter *p, struct err *e
     }
 }
 
-/* YYYYMMDD */
-static bool
-is_date(const char *text, size_t n)
-{
-    int month, day;
-
-    if (n != 8)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (!is_digit(text[i]))
-            return false;
-    month = (text[4] - '0') * 10 + text[5] - '0';
-    day = (text[6] - '0') * 10 + text[7] - '0';
-    return month >= 1 && month <= 12 && day >= 1 && day <= 31;
-}
-
-/* HH[MM[SS[.F{1,6}]]] */
-static bool
-is_time(const char *text, size_t n)
-{
-    static const int most[] = {23, 59, 60};
-    size_t whole = n < 6 ? n : 6;
-
-    if (n < 2 || whole % 2 != 0 || (n > 6 && (text[6] != '.' || n < 8 || n > 13)))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (i != 6 && !is_digit(text[i]))
-            return false;
-    for (size_t i = 0; i < whole; i += 2)
-        if ((text[i] - '0') * 10 + text[i + 1] - '0' > most[i / 2])
-            return false;
-    return true;
-}
-
-/* Ends of a time range, for comparing as text with times of any precision: 1200 begins at "12" and
- * ends at "120059.999999". */
-static void
-begin_time(char out[20], const char *text, size_t n)
-{
-    memcpy(out, text, n);
-    out[n] = '\0';
-    while (n > 7 && out[n - 1] == '0')
-        out[--n] = '\0';
-    if (n == 7)
-        out[n = 6] = '\0';
-    while (n > 2 && n <= 6 && out[n - 1] == '0' && out[n - 2] == '0')
-        out[n -= 2] = '\0';
-}
-
-static void
-end_time(char out[20], const char *text, size_t n)
-{
-    memcpy(out, "235959.999999", 14);
-    memcpy(out, text, n);
-}
-
 static int
 read_range(struct qido_filter *f, const char *name, const char *value, struct err *err)
 {
-    bool is_day = f->attribute->match == QIDO_DATE;
-    const char *dash = strchr(value, '-');
-    size_t first = dash == NULL ? strlen(value) : (size_t)(dash - value);
-    const char *second = dash == NULL ? value : dash + 1;
-    size_t second_n = strlen(second);
+    struct dimse_range range;
 
-    if ((first == 0 && second_n == 0) || strcspn(second, "-") != second_n)
+    if (!dimse_range_read(value, f->attribute->match == QIDO_DATE, &range))
         return refuse(err, name, "not a value or range");
-    if (first > 0 && !(is_day ? is_date(value, first) : is_time(value, first)))
-        return refuse(err, name, "not a value or range");
-    if (second_n > 0 && !(is_day ? is_date(second, second_n) : is_time(second, second_n)))
-        return refuse(err, name, "not a value or range");
-    if (is_day) {
-        memcpy(f->from, value, first);
-        memcpy(f->to, second, second_n);
-        return 0;
-    }
-    if (first > 0)
-        begin_time(f->from, value, first);
-    if (second_n > 0)
-        end_time(f->to, second, second_n);
+    memcpy(f->from, range.from, sizeof f->from);
+    memcpy(f->to, range.to, sizeof f->to);
     return 0;
 }
 

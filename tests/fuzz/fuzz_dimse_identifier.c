@@ -1,6 +1,6 @@
 /* fuzz_dimse_identifier.c - hostile C-FIND, C-MOVE and C-GET identifiers in both codings. */
 #include "proto/base/log.h"
-#include "storage/serve/dimse_identifier.h"
+#include "proto/dicom/dimse_identifier.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -14,7 +14,7 @@
 #include "proto/dicom/write.h"
 #include "proto/trust/audit.h"
 #include "storage/keep/keep.h"
-#include "storage/serve/dimse_identifier.h"
+#include "proto/dicom/dimse_identifier.h"
 #include "storage/serve/dimse_serve.h"
 #include "tests/support/folder.h"
 

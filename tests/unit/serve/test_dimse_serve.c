@@ -16,7 +16,7 @@
 #include "proto/dicom/sopclass.h"
 #include "proto/dicom/write.h"
 #include "storage/serve/dimse_core.h"
-#include "storage/serve/dimse_identifier.h"
+#include "proto/dicom/dimse_identifier.h"
 #include "storage/serve/dimse_serve.h"
 #include "tests/support/run_program.h"
 #include "tests/unit/serve/archive_fake.h"

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "storage/serve/dimse_identifier.h"
+#include "proto/dicom/dimse_identifier.h"
 
 static void
 identifiers_are_read_or_refused(void **state)
@@ -20,7 +20,7 @@ identifiers_are_read_or_refused(void **state)
 
     (void)state;
     assert_int_equal(dimse_identifier_read(good, sizeof good, DCM_IMPLICIT_LE, &id, &err), 0);
-    assert_int_equal(id.level, QIDO_STUDY);
+    assert_int_equal(id.level, DIMSE_STUDY);
     assert_string_equal(dimse_identifier_value(&id, TAG_STUDY_UID), "1.2");
     dimse_identifier_fini(&id);
     for (size_t cut = 1; cut < sizeof good; cut++)

@@ -1,11 +1,11 @@
-/* dimse_identifier.h - the identifier of a C-FIND, C-MOVE or C-GET (PS3.4 C.4), read into keys with
- * values in UTF-8. Pure functions; an identifier belongs to its owner. */
-#ifndef RADPOST_STORAGE_SERVE_DIMSE_IDENTIFIER_H
-#define RADPOST_STORAGE_SERVE_DIMSE_IDENTIFIER_H
+/* dimse_identifier.h - the identifier of a C-FIND, C-MOVE or C-GET of Query/Retrieve (PS3.4 C.4),
+ * read into keys with values in UTF-8. An identifier belongs to its owner. */
+#ifndef RADPOST_DICOM_DIMSE_IDENTIFIER_H
+#define RADPOST_DICOM_DIMSE_IDENTIFIER_H
 
 #include "proto/base/buf.h"
+#include "proto/dicom/dimse.h"
 #include "proto/dicom/syntax.h"
-#include "storage/serve/qido_query.h"
 
 #define TAG_RETRIEVE_LEVEL 0x00080052u
 #define TAG_STUDY_UID 0x0020000Du
@@ -15,6 +15,8 @@
 
 enum { DIMSE_KEYS = 256 };
 
+enum dimse_level { DIMSE_STUDY, DIMSE_SERIES, DIMSE_IMAGE };
+
 struct dimse_key {
     uint32_t tag;
     char *value; /* without padding; "" = universal matching */
@@ -22,7 +24,7 @@ struct dimse_key {
 };
 
 struct dimse_identifier {
-    enum qido_level level;
+    enum dimse_level level;
     size_t n;
     struct dimse_key keys[DIMSE_KEYS];
 };
@@ -31,10 +33,19 @@ struct dimse_identifier {
  * errors  ERR_REJECT not a data set, no Query/Retrieve Level of ours, too many keys */
 int dimse_identifier_read(const uint8_t *bytes, size_t n, enum dcm_coding coding,
                           struct dimse_identifier *out, struct err *err) MUST_CHECK;
+/* Read the identifier that follows a request. *out_status is DIMSE_SUCCESS: it is there (fini it);
+ * else what to answer, and why says more.
+ * errors  of the association only */
+int dimse_identifier_take(struct dimse_assoc *assoc, const struct dimse_command *rq,
+                          struct dimse_identifier *out, uint16_t *out_status, struct err *why,
+                          struct err *err) MUST_CHECK;
 void dimse_identifier_fini(struct dimse_identifier *identifier);
 /* "" where it is not there. */
 const char *dimse_identifier_value(const struct dimse_identifier *identifier, uint32_t tag);
 /* UIDs between backslashes: how many, each valid; 0 if there is none or one is no UID. */
 size_t dimse_uid_list(const char *value, char (**out_uids)[65]);
+
+/* How data sets of a presentation context for queries are written: implicit or explicit. */
+enum dcm_coding dimse_coding(const struct dimse_assoc *assoc, uint8_t context);
 
 #endif

@@ -1,5 +1,5 @@
 /* dimse_identifier.c - an identifier's elements, top level only. */
-#include "storage/serve/dimse_identifier.h"
+#include "proto/dicom/dimse_identifier.h"
 
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
@@ -39,11 +39,11 @@ read_level(struct dimse_identifier *id, struct err *err)
     const char *level = dimse_identifier_value(id, TAG_RETRIEVE_LEVEL);
 
     if (strcmp(level, "STUDY") == 0)
-        id->level = QIDO_STUDY;
+        id->level = DIMSE_STUDY;
     else if (strcmp(level, "SERIES") == 0)
-        id->level = QIDO_SERIES;
+        id->level = DIMSE_SERIES;
     else if (strcmp(level, "IMAGE") == 0)
-        id->level = QIDO_INSTANCE;
+        id->level = DIMSE_IMAGE;
     else
         return err_set(err, ERR_REJECT, "Query/Retrieve Level is neither STUDY, SERIES nor IMAGE");
     return 0;
@@ -88,6 +88,40 @@ dimse_identifier_read(const uint8_t *bytes, size_t n, enum dcm_coding coding,
 refused:
     dimse_identifier_fini(out);
     return -1;
+}
+
+int
+dimse_identifier_take(struct dimse_assoc *assoc, const struct dimse_command *rq,
+                      struct dimse_identifier *out, uint16_t *out_status, struct err *why,
+                      struct err *err)
+{
+    const struct dimse_context *context = dimse_context(assoc, rq->context);
+    struct buf bytes;
+    int rc = 0;
+
+    *out_status = DIMSE_CLASS_DIFFERS;
+    buf_init(&bytes, LIMIT_IDENTIFIER_BYTES);
+    if (!rq->has_data)
+        err_set(why, ERR_REJECT, "request without an identifier");
+    else if ((rc = dimse_collect_data(assoc, &bytes, err)) < 0 && buf_is_over(&bytes)) {
+        err_set(why, ERR_REJECT, "identifier of more than %llu bytes",
+                (unsigned long long)LIMIT_IDENTIFIER_BYTES);
+        rc = 0;
+    } else if (rc == 0 && strcmp(rq->sop_class, context->abstract_syntax) != 0)
+        err_set(why, ERR_REJECT, "SOP Class is not that of the presentation context");
+    else if (rc == 0 && dimse_identifier_read(bytes.bytes, bytes.n,
+                                              dimse_coding(assoc, rq->context), out, why) == 0)
+        *out_status = DIMSE_SUCCESS;
+    buf_fini(&bytes);
+    return rc;
+}
+
+enum dcm_coding
+dimse_coding(const struct dimse_assoc *assoc, uint8_t context)
+{
+    return strcmp(dimse_context(assoc, context)->transfer_syntax, DCM_UID_IMPLICIT_LE) == 0
+               ? DCM_IMPLICIT_LE
+               : DCM_EXPLICIT_LE;
 }
 
 void

@@ -1,0 +1,130 @@
+/* dimse_send.c - one instance to a peer by C-STORE: as it is stored where the peer takes that,
+ * else in explicit or implicit little endian. */
+#include "proto/dicom/dimse_send.h"
+
+#include "proto/base/durable.h"
+#include "proto/base/text.h"
+#include "proto/dicom/part10.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { HEAD_BYTES = 65536, CHUNK_BYTES = 131072 - 12 };
+
+/* Stored syntax first, then what it can be decoded to. */
+static const struct dimse_context *
+choose(const struct dimse_assoc *to, const struct dimse_retrieved *instance)
+{
+    const char *const wanted[] = {instance->transfer_syntax, DCM_UID_EXPLICIT_LE,
+                                  DCM_UID_IMPLICIT_LE};
+    const struct dimse_context *found = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(wanted) && found == NULL; i++)
+        found = dimse_context_for(to, instance->sop_class, wanted[i]);
+    return found;
+}
+
+/* Where the data set begins behind the meta group. */
+static int
+find_dataset(struct dimse_part10 *file, const char *syntax, struct err *err)
+{
+    struct dcm_part10 part10;
+    size_t n = file->end - file->at < HEAD_BYTES ? (size_t)(file->end - file->at) : HEAD_BYTES;
+    uint8_t *head = mem_new(n + 1);
+    int rc = -1;
+
+    if (durable_read_at(file->fd, head, n, file->at, err) < 0 ||
+        dcm_part10_parse(head, n, &part10, err) < 0)
+        goto out;
+    if (strcmp(part10.transfer_syntax, syntax) != 0) {
+        err_set(err, ERR_FATAL, "a stored instance is not in the syntax it is listed with");
+        goto out;
+    }
+    file->at += part10.dataset_at;
+    rc = 0;
+out:
+    free(head);
+    return rc;
+}
+
+static int
+send_dataset(struct dimse_sub *sub, uint8_t context, struct dimse_part10 *file, struct err *err)
+{
+    uint8_t *chunk = mem_new(CHUNK_BYTES);
+    int rc = 0;
+
+    while (rc == 0 && file->at < file->end) {
+        size_t n = file->end - file->at < CHUNK_BYTES ? (size_t)(file->end - file->at)
+                                                      : (size_t)CHUNK_BYTES;
+        rc = durable_read_at(file->fd, chunk, n, file->at, err);
+        file->at += n;
+        if (rc == 0)
+            rc = dimse_send_data(sub->to, context, chunk, n, file->at == file->end, err);
+    }
+    free(chunk);
+    return rc;
+}
+
+/* Its answer; a C-CANCEL of the retrieval may come before it. */
+static int
+take_answer(struct dimse_sub *sub, uint16_t message_id, enum dimse_sent *out_sent, struct err *err)
+{
+    struct dimse_command rsp;
+
+    for (;;) {
+        if (dimse_next_command(sub->to, &rsp, err) < 0)
+            return -1;
+        if (rsp.field == DIMSE_C_CANCEL_RQ && sub->cancel_id != 0) {
+            sub->is_cancelled = sub->is_cancelled || rsp.responded_id == sub->cancel_id;
+            continue;
+        }
+        if (rsp.field != DIMSE_C_STORE_RSP || rsp.responded_id != message_id)
+            return err_set(err, ERR_REJECT, "something else than the answer to a C-STORE");
+        if (rsp.has_data && dimse_skip_data(sub->to, err) < 0)
+            return -1;
+        *out_sent =
+            rsp.status == DIMSE_SUCCESS       ? DIMSE_SENT
+            : (rsp.status & 0xF000) == 0xB000 ? DIMSE_SENT_WARNING
+            : rsp.status == DIMSE_ATTRIBUTES_IGNORED || rsp.status == DIMSE_VALUE_OUT_OF_RANGE
+                ? DIMSE_SENT_WARNING
+                : DIMSE_SENT_FAILED;
+        return 0;
+    }
+}
+
+int
+dimse_send_instance(struct dimse_retrieval *r, struct dimse_sub *sub,
+                    const struct dimse_retrieved *instance, enum dimse_sent *out_sent,
+                    struct err *err)
+{
+    const struct dimse_context *context = choose(sub->to, instance);
+    struct dimse_part10 file = {.fd = -1};
+    struct dimse_command rq = {.field = DIMSE_C_STORE_RQ, .has_data = true};
+    struct err why = {0};
+    int rc = 0;
+
+    *out_sent = DIMSE_SENT_FAILED;
+    if (context == NULL)
+        err_set(&why, ERR_REJECT, "the receiver takes neither its class nor a syntax of it");
+    if (context == NULL || r->open(r->user, instance, context->transfer_syntax, &file, &why) < 0 ||
+        find_dataset(&file, context->transfer_syntax, &why) < 0) {
+        r->not_sent(r->user, instance, &why);
+        goto out;
+    }
+    rq.context = context->id;
+    rq.message_id = ++sub->message_id;
+    text_copy(rq.sop_class, sizeof rq.sop_class, instance->sop_class);
+    text_copy(rq.sop_instance, sizeof rq.sop_instance, instance->sop_instance);
+    text_copy(rq.move_originator, sizeof rq.move_originator, sub->originator);
+    rq.move_originator_id = sub->originator_id;
+    rc = dimse_send_command(sub->to, &rq, err);
+    if (rc == 0)
+        rc = send_dataset(sub, context->id, &file, err);
+    if (rc == 0)
+        rc = take_answer(sub, rq.message_id, out_sent, err);
+out:
+    if (file.fd >= 0)
+        close(file.fd);
+    return rc;
+}
