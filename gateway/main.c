@@ -96,16 +96,23 @@ start_uplink(struct gateway *g, struct err *err)
 }
 
 static int
-start_accept(struct gateway *g, struct err *err)
+open_accept(struct gateway *g, struct err *err)
 {
     const struct gateway_config *c = &g->config;
     struct accept_options o = {.dir = c->data_dir,
                                .address = c->dicom_address[0] != '\0' ? c->dicom_address : NULL,
                                .port = (uint16_t)c->dicom_port,
                                .called = c->dicom_ae[0] != '\0' ? c->dicom_ae : NULL,
-                               .max_associations = (size_t)c->dicom_associations};
+                               .max_associations = (size_t)c->dicom_associations,
+                               .private_classes = c->dicom_private_classes,
+                               .window_quota_bytes = c->dicom_window_quota,
+                               .has_tls = c->dicom_tls,
+                               .tls_port = (uint16_t)c->dicom_tls_port,
+                               .tls_certificate = c->dicom_tls_certificate,
+                               .tls_key = c->dicom_tls_key,
+                               .tls_ca = c->dicom_tls_ca};
 
-    return accept_start(&o, g->spool, &g->accept, err);
+    return accept_open(&o, g->spool, &g->accept, err);
 }
 
 static int
@@ -132,8 +139,8 @@ start(struct gateway *g, struct err *err)
 {
     if (make_folders(g, err) < 0 ||
         codec_pool_new((unsigned)g->config.codec_workers, &g->pool, err) < 0 ||
-        start_spool(g, err) < 0 || start_uplink(g, err) < 0 || start_accept(g, err) < 0 ||
-        start_desk(g, err) < 0)
+        start_spool(g, err) < 0 || start_uplink(g, err) < 0 || open_accept(g, err) < 0 ||
+        start_desk(g, err) < 0 || accept_listen(g->accept, err) < 0)
         return err_context(err, "start");
     LOG(&ctx, GATEWAY_READY, F_NUMBER("dicom_port", accept_port(g->accept)),
         F_NUMBER("desk_port", desk_port(g->desk)));

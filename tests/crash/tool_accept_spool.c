@@ -45,7 +45,7 @@ run(uint16_t port, const char *dir, char **titles, struct err *err)
     sigprocmask(SIG_BLOCK, &ends, NULL);
     if (durable_mkdir(dir, err) < 0 || enrol(door_dir, titles, err) < 0 ||
         spool_open(spool_dir, &keep, &spool, err) < 0 ||
-        accept_start(&options, spool, &door, err) < 0)
+        accept_open(&options, spool, &door, err) < 0 || accept_listen(door, err) < 0)
         goto out;
     printf("listening %u\n", accept_port(door));
     fflush(stdout);

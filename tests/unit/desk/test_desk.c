@@ -57,7 +57,8 @@ start(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/spool", dir);
     assert_int_equal(spool_open(path, &queue, &spool, &err), 0);
-    assert_int_equal(accept_start(&accept, spool, &door, &err), 0);
+    assert_int_equal(accept_open(&accept, spool, &door, &err), 0);
+    assert_int_equal(accept_listen(door, &err), 0);
     snprintf(path, sizeof path, "%s/link", dir);
     line.link_dir = path;
     assert_int_equal(uplink_start(&line, spool, NULL, &uplink, &err), 0);

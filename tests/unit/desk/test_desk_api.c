@@ -72,7 +72,8 @@ start(void **state)
     lines.link_dir = page.link_dir = link_dir;
     page.dir = desk_dir;
     assert_int_equal(spool_open(queue_dir, &queue, &spool, &err), 0);
-    assert_int_equal(accept_start(&accept, spool, &door, &err), 0);
+    assert_int_equal(accept_open(&accept, spool, &door, &err), 0);
+    assert_int_equal(accept_listen(door, &err), 0);
     assert_int_equal(codec_pool_new(1, &pool, &err), 0);
     assert_int_equal(uplink_start(&lines, spool, pool, &uplink, &err), 0);
     page.spool = spool;
