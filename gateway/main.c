@@ -69,7 +69,10 @@ start_spool(struct gateway *g, struct err *err)
     struct spool_options o = {.keep_sealed_ms = g->config.spool_keep_sealed,
                               .warn_free_bytes = g->config.spool_warn_free,
                               .slow_free_bytes = g->config.spool_slow_free,
-                              .refuse_free_bytes = g->config.spool_refuse_free};
+                              .refuse_free_bytes = g->config.spool_refuse_free,
+                              .warn_days = (uint32_t)g->config.spool_warn_days,
+                              .slow_days = (uint32_t)g->config.spool_slow_days,
+                              .refuse_days = (uint32_t)g->config.spool_refuse_days};
 
     return spool_open(g->spool_dir, &o, &g->spool, err);
 }

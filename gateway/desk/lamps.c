@@ -135,7 +135,7 @@ study_word_of(const struct spool_study *study)
         return STUDY_ATTENTION;
     if (study->open_associations > 0)
         return STUDY_RECEIVING;
-    if (safe == study->total && is_listed && !may_grow)
+    if (safe == study->total && is_listed && !may_grow && study->paused == 0)
         return STUDY_SAFE;
     if (held == study->total)
         return STUDY_HELD;

@@ -45,6 +45,9 @@ take_facts(struct spool *sp, struct record *r, const struct news *news)
     r->frames = f->frames;
     memcpy(r->pixels_sha256, f->pixels_sha256, 32);
     memcpy(r->dataset_sha256, f->dataset_sha256, 32);
+    r->doubts = f->doubts;
+    memcpy(r->identity_sha256, f->identity_sha256, 32);
+    memcpy(r->rest_sha256, f->rest_sha256, 32);
 }
 
 static void
@@ -89,7 +92,23 @@ take_recall(struct spool *sp, struct record *r, const struct news *news)
 {
     (void)sp;
     (void)news;
-    r->at_us[INSTANCE_LOOKED] = r->at_us[INSTANCE_HELD] = 0;
+    r->at_us[INSTANCE_LOOKED] = r->at_us[INSTANCE_HELD] = r->at_us[INSTANCE_SEALED] = 0;
+}
+
+/* As it came; only that it was received stays known. */
+static void
+take_release(struct spool *sp, struct record *r, const struct news *news)
+{
+    int64_t received_at_us = r->at_us[INSTANCE_RECEIVED];
+
+    (void)sp;
+    (void)news;
+    memset(r->at_us, 0, sizeof r->at_us);
+    r->at_us[INSTANCE_RECEIVED] = received_at_us;
+    r->is_inspected = false;
+    r->coded = (struct place){0};
+    r->why_not_coded = r->last_error = "";
+    r->twin_of = 0;
 }
 
 static void
@@ -130,6 +149,15 @@ await_entry(struct spool *sp, uint64_t id)
     return e;
 }
 
+static void
+take_time(struct spool *sp, struct record *r)
+{
+    if (r->state != INSTANCE_RECEIVED) /* that it came stays when it came */
+        r->at_us[r->state] = clock_wall_us();
+    if (record_is_done(r))
+        r->done_age_ms = spool_age_ms(sp);
+}
+
 /* Prepare the arrow and mark the entry busy. */
 static int
 begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const struct news *news,
@@ -143,13 +171,15 @@ begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const stru
     e = await_entry(sp, id);
     if (e == NULL) {
         err_set(err, ERR_NOT_FOUND, "there is no such entry");
+    } else if (event == INSTANCE_SAW_RELEASE && e->r.received.segment == 0) {
+        err_set(err, ERR_NOT_FOUND, "its bytes are not here");
     } else if (!instance_next(e->r.state, event, &to)) {
         err_set(err, ERR_CONFLICT, "not possible from state %s", instance_state_word(e->r.state));
     } else {
         *out = e->r;
         find_action(e->r.state, event)(sp, out, news);
         out->state = to;
-        out->at_us[to] = clock_wall_us();
+        take_time(sp, out);
         e->is_busy = true;
         rc = 0;
     }
@@ -406,4 +436,87 @@ spool_set_duplicate(struct spool *sp, uint64_t id, uint64_t of, struct err *err)
     struct news news = {.twin_of = of};
 
     return arrow(sp, id, INSTANCE_SAW_TWIN, &news, err);
+}
+
+/* ---- by a person ---- */
+
+int
+spool_release(struct spool *sp, uint64_t id, struct err *err)
+{
+    struct news news = {0};
+
+    return arrow(sp, id, INSTANCE_SAW_RELEASE, &news, err);
+}
+
+int
+spool_set_paused(struct spool *sp, uint64_t id, bool is_paused, struct err *err)
+{
+    struct work w = {.kind = WORK_STEP};
+    bool is_new = false;
+    struct entry *e;
+    int rc = 0;
+
+    gate_lock(&sp->gate);
+    e = await_entry(sp, id);
+    if (e == NULL) {
+        rc = err_set(err, ERR_NOT_FOUND, "there is no such entry");
+    } else if (e->r.is_paused != is_paused) {
+        w.step = e->r;
+        w.step.is_paused = is_paused;
+        e->is_busy = is_new = true;
+    }
+    gate_unlock(&sp->gate);
+    if (is_new) {
+        rc = committer_do(sp, &w, err);
+        end_arrow(sp, id);
+    }
+    buf_fini(&w.body);
+    return rc < 0 ? err_context(err, "entry %" PRIu64, id) : 0;
+}
+
+/* Which event sends an entry of this state again; 0: none is needed, it waits to be sent. */
+static int
+requeue_event(const struct record *r, enum instance_event *out, struct err *err)
+{
+    bool is_coded = r->coded.segment != 0;
+
+    *out = (enum instance_event)0;
+    switch (r->state) {
+    case INSTANCE_LOOKED:
+    case INSTANCE_HELD:
+        *out = is_coded ? INSTANCE_SAW_WANTED : INSTANCE_SAW_WANTED_PLAIN;
+        break;
+    case INSTANCE_SEALED:
+        *out = is_coded ? INSTANCE_SAW_REQUEUE : INSTANCE_SAW_REQUEUE_PLAIN;
+        break;
+    case INSTANCE_QUARANTINED:
+        return err_set(err, ERR_CONFLICT, "it is quarantined: release it");
+    case INSTANCE_DUPLICATE:
+        return err_set(err, ERR_CONFLICT, "it repeats another entry, which goes");
+    default:
+        return 0;
+    }
+    if (!is_coded && r->received.segment == 0)
+        return err_set(err, ERR_NOT_FOUND, "its bytes are no longer here");
+    return 0;
+}
+
+int
+spool_requeue(struct spool *sp, uint64_t id, struct err *err)
+{
+    enum instance_event event = (enum instance_event)0;
+    struct news news = {0};
+    struct entry *e;
+    int rc;
+
+    gate_lock(&sp->gate);
+    e = await_entry(sp, id);
+    if (e == NULL)
+        rc = err_set(err, ERR_NOT_FOUND, "there is no such entry");
+    else
+        rc = requeue_event(&e->r, &event, err);
+    gate_unlock(&sp->gate);
+    if (rc < 0)
+        return err_context(err, "entry %" PRIu64, id);
+    return event == 0 ? 0 : arrow(sp, id, event, &news, err);
 }

@@ -14,6 +14,7 @@
 #define BATCH_WORKS 64
 #define BATCH_BYTES (48u << 20)
 #define GARBAGE_EVERY_MS 60000
+#define AGE_EVERY_MS 600000
 
 int
 committer_do(struct spool *sp, struct work *w, struct err *err)
@@ -272,6 +273,7 @@ committer_run(void *arg)
 {
     struct spool *sp = arg;
     int64_t next_garbage = clock_mono_ms() + GARBAGE_EVERY_MS;
+    int64_t next_age = clock_mono_ms() + AGE_EVERY_MS;
 
     gate_lock(&sp->gate);
     for (;;) {
@@ -289,13 +291,19 @@ committer_run(void *arg)
         if (batch != NULL)
             run_batch(sp, batch);
         if (clock_mono_ms() >= next_garbage) {
+            room_measure(sp);
             garbage_collect(sp);
             next_garbage = clock_mono_ms() + GARBAGE_EVERY_MS;
+        }
+        if (clock_mono_ms() >= next_age) {
+            keeper_note_age(sp);
+            next_age = clock_mono_ms() + AGE_EVERY_MS;
         }
         gate_lock(&sp->gate);
     }
     gate_unlock(&sp->gate);
     active_finish(sp);
+    keeper_note_age(sp);
     journal_close(&sp->journal);
     return NULL;
 }

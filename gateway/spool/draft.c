@@ -53,6 +53,7 @@ spool_draft_begin(struct spool *sp, const struct spool_meta *meta, struct spool_
     make_printable(d->meta.calling_ae);
     make_printable(d->meta.called_ae);
     make_printable(d->meta.peer);
+    make_printable(d->meta.quarantine);
     *out_draft = d;
     return 0;
 }

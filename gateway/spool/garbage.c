@@ -3,7 +3,6 @@
 
 #include "gateway/spool/log.h"
 
-#include "proto/base/clock.h"
 #include "proto/base/durable.h"
 
 #include <inttypes.h>
@@ -27,11 +26,11 @@ is_twin_unsealed(const struct spool *sp, const struct record *r)
 
 /* Locked. */
 static bool
-is_over(const struct spool *sp, const struct record *r, int64_t keep_ms, int64_t now_us)
+is_over(struct spool *sp, const struct record *r, int64_t keep_ms)
 {
     if (!record_is_done(r) || is_twin_unsealed(sp, r))
         return false;
-    return keep_ms == 0 || now_us - r->at_us[r->state] >= keep_ms * 1000;
+    return keep_ms == 0 || (int64_t)(spool_age_ms(sp) - r->done_age_ms) >= keep_ms;
 }
 
 static void
@@ -49,7 +48,6 @@ find_free(struct spool *sp, uint64_t **out_numbers)
 {
     int64_t keep_ms = sp->disk >= SPOOL_DISK_SLOW ? 0 : sp->options.keep_sealed_ms;
     uint64_t *numbers = mem_new((sp->segments_n + 1) * sizeof *numbers);
-    int64_t now = clock_wall_us();
     size_t n = 0;
 
     for (size_t i = 0; i < sp->segments_n; i++)
@@ -57,7 +55,7 @@ find_free(struct spool *sp, uint64_t **out_numbers)
     for (size_t i = 0; i < sp->ledger.n; i++) {
         const struct entry *e = sp->ledger.entries[i];
 
-        if (e->is_busy || !is_over(sp, &e->r, keep_ms, now)) {
+        if (e->is_busy || !is_over(sp, &e->r, keep_ms)) {
             pin(sp, e->r.received.segment);
             pin(sp, e->r.coded.segment);
         }
@@ -110,14 +108,13 @@ drop_summaries(struct spool *sp)
 {
     int64_t keep_ms =
         sp->options.keep_summary_ms != 0 ? sp->options.keep_summary_ms : DEFAULT_KEEP_SUMMARY_MS;
-    int64_t now = clock_wall_us();
 
     gate_lock(&sp->gate);
     for (size_t i = sp->ledger.n; i-- > 0;) {
         const struct entry *e = sp->ledger.entries[i];
 
         if (!e->is_busy && e->r.received.segment == 0 && e->r.coded.segment == 0 &&
-            is_over(sp, &e->r, keep_ms, now))
+            is_over(sp, &e->r, keep_ms))
             ledger_drop(&sp->ledger, e->r.id);
     }
     gate_unlock(&sp->gate);

@@ -69,6 +69,14 @@ struct work {
     size_t removed; /* WORK_GARBAGE */
 };
 
+/* What comes and what could go, as last measured (room.c). */
+struct room {
+    int64_t measured_ms;   /* monotonic */
+    uint64_t bytes_today;  /* received in the last 24 hours */
+    uint64_t bytes_a_day;  /* that the disk has to take: today or this week's average, the more */
+    uint64_t bytes_sealed; /* here, and may go when room is needed */
+};
+
 struct spool {
     char *dir;
     struct spool_options options;
@@ -88,6 +96,9 @@ struct spool {
     bool is_closing;
     bool is_journal_sick;
     enum spool_disk disk;
+    struct room room;
+    int64_t opened_ms; /* monotonic */
+    uint64_t age_before_ms;
     uint64_t syncs, commits;
 
     pthread_t committer;
@@ -121,6 +132,7 @@ void active_finish(struct spool *sp); /* in order, at close or when full; nothin
 void keeper_write(struct spool *sp, struct work *batch);
 void keeper_tidy(struct spool *sp); /* after a batch was applied */
 int keeper_renew(struct spool *sp, struct err *err) MUST_CHECK;
+void keeper_note_age(struct spool *sp); /* when it cannot, what was lived counts as not lived */
 
 /* own.c (the caller's thread): make DIR/tmp/NAME, which holds the payload at DRAFT_PAYLOAD_AT, the
  * segment of its number. *fd is closed and -1 in every case; after a failure nothing of it counts.
@@ -145,7 +157,14 @@ void study_note_arrival(struct spool *sp, struct entry *e);
 
 /* spool.c; locked: something changed. */
 void spool_changed(struct spool *sp);
-/* The disk's state by its marks; logs when it changes. Not locked. */
+
+/* room.c. The disk's state by its marks; logs when it changes. Not locked. */
 enum spool_disk spool_disk_now(struct spool *sp);
+/* Look through the entries for what comes a day; done at open and every minute. Not locked. */
+void room_measure(struct spool *sp);
+/* The spool's age: for how many milliseconds it has been open in all its life. What is done is kept
+ * by this, so that no jump of the wall clock expires anything. Locked. */
+uint64_t spool_age_ms(struct spool *sp);
+#define SPOOL_AGE "age_ms" /* the number that keeps it */
 
 #endif

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define MAJOR 1
+#define MINOR 1
 #define HEADER_BYTES 52
 #define FRAME_BYTES 32
 #define GROW_BYTES (1u << 20)
@@ -42,6 +43,7 @@ header_write(const struct journal *j, uint8_t out[HEADER_BYTES])
     memset(out, 0, HEADER_BYTES);
     memcpy(out, magic, 8);
     out[8] = MAJOR;
+    out[10] = MINOR;
     le64_write(out + 16, j->number);
     le64_write(out + 24, (uint64_t)clock_wall_us());
     memcpy(out + 32, j->nonce, 16);

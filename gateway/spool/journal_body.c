@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define RECORD_FLAG_INSPECTED 1u
+#define RECORD_FLAG_PAUSED 2u
 
 /* ---- bodies, written ---- */
 
@@ -40,7 +41,8 @@ journal_body_entry(struct buf *b, const struct record *r)
     buf_add_u8(b, JOURNAL_ENTRY);
     buf_add_le64(b, r->id);
     buf_add_u8(b, (uint8_t)r->state);
-    buf_add_u8(b, r->is_inspected ? RECORD_FLAG_INSPECTED : 0);
+    buf_add_u8(b, (uint8_t)((r->is_inspected ? RECORD_FLAG_INSPECTED : 0) |
+                            (r->is_paused ? RECORD_FLAG_PAUSED : 0)));
     put_place(b, &r->received);
     put_place(b, &r->coded);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -54,6 +56,11 @@ journal_body_entry(struct buf *b, const struct record *r)
     buf_add_u8(b, INSTANCE_STATES);
     for (int i = 0; i < INSTANCE_STATES; i++)
         buf_add_le64(b, (uint64_t)r->at_us[i]);
+    buf_add_le32(b, r->doubts);
+    buf_add(b, r->identity_sha256, 32);
+    buf_add(b, r->rest_sha256, 32);
+    put_text(b, r->quarantine);
+    buf_add_le64(b, r->done_age_ms);
 }
 
 void
@@ -177,6 +184,22 @@ get_place(struct reader *r, struct place *out)
     memcpy(out->sha256, get(r, 32), 32);
 }
 
+/* What minor version 1 added; an entry of minor 0 ends before it. */
+static void
+get_minor_1(struct ledger *l, struct reader *in, struct record *r)
+{
+    char word[256];
+
+    if (in->left == 0)
+        return;
+    r->doubts = get_le32(in);
+    memcpy(r->identity_sha256, get(in, 32), 32);
+    memcpy(r->rest_sha256, get(in, 32), 32);
+    get_text(in, word);
+    r->quarantine = in->is_bad ? "" : ledger_word(l, word);
+    r->done_age_ms = get_le64(in);
+}
+
 static bool
 apply_entry(struct ledger *l, struct reader *in)
 {
@@ -186,12 +209,14 @@ apply_entry(struct ledger *l, struct reader *in)
                                   &r.modality,  &r.study_date,    &r.study_time,      &r.body_part,
                                   &r.station,   &r.why_not_coded, &r.last_error};
     char words[ARRAY_LEN(texts)][256];
-    unsigned states;
+    unsigned states, flags;
 
     ledger_record_init(&r);
     r.id = get_le64(in);
     r.state = (enum instance_state)get_u8(in);
-    r.is_inspected = (get_u8(in) & RECORD_FLAG_INSPECTED) != 0;
+    flags = get_u8(in);
+    r.is_inspected = (flags & RECORD_FLAG_INSPECTED) != 0;
+    r.is_paused = (flags & RECORD_FLAG_PAUSED) != 0;
     get_place(in, &r.received);
     get_place(in, &r.coded);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -209,6 +234,7 @@ apply_entry(struct ledger *l, struct reader *in)
         if (i < INSTANCE_STATES)
             r.at_us[i] = at;
     }
+    get_minor_1(l, in, &r);
     if (in->is_bad || r.id == 0 || r.id == UINT64_MAX || (unsigned)r.state >= INSTANCE_STATES)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)

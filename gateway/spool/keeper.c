@@ -107,6 +107,7 @@ keeper_renew(struct spool *sp, struct err *err)
 
     buf_init(&b, SNAPSHOT_BYTES);
     gate_lock(&sp->gate);
+    *ledger_number(&sp->ledger, SPOOL_AGE, true) = spool_age_ms(sp);
     take_snapshot(sp, &b);
     gate_unlock(&sp->gate);
     if (buf_is_over(&b))
@@ -184,6 +185,21 @@ keeper_write(struct spool *sp, struct work *batch)
         start_over(sp, &err);
         return;
     }
+}
+
+void
+keeper_note_age(struct spool *sp)
+{
+    struct work note = {.kind = WORK_BODY};
+    uint64_t age_ms;
+
+    gate_lock(&sp->gate);
+    age_ms = spool_age_ms(sp);
+    gate_unlock(&sp->gate);
+    buf_init(&note.body, JOURNAL_BODY_BYTES);
+    journal_body_number(&note.body, SPOOL_AGE, age_ms);
+    keeper_write(sp, &note);
+    buf_fini(&note.body);
 }
 
 /* Only between batches: the snapshot must hold all that the old journal says. */

@@ -91,7 +91,7 @@ ledger_record_init(struct record *r)
     r->calling_ae = r->called_ae = r->peer = "";
     r->study_uid = r->series_uid = r->modality = "";
     r->study_date = r->study_time = r->body_part = r->station = "";
-    r->why_not_coded = r->last_error = "";
+    r->why_not_coded = r->last_error = r->quarantine = "";
 }
 
 void
@@ -111,6 +111,12 @@ ledger_record_receive(struct ledger *l, const struct segment_record *s, uint64_t
     out->calling_ae = ledger_word(l, s->meta.calling_ae);
     out->called_ae = ledger_word(l, s->meta.called_ae);
     out->peer = ledger_word(l, s->meta.peer);
+    out->quarantine = ledger_word(l, s->meta.quarantine);
+    if (s->meta.quarantine[0] != '\0') {
+        out->state = INSTANCE_QUARANTINED;
+        out->last_error = out->quarantine;
+        out->at_us[INSTANCE_QUARANTINED] = s->at_us;
+    }
 }
 
 /* The first index whose id is not less. */
@@ -190,11 +196,13 @@ count(struct ledger *l, struct entry *e, int sign)
     uint64_t one = (uint64_t)(int64_t)sign;
 
     l->counts[e->r.state] += one;
+    l->paused += e->r.is_paused ? one : 0;
     if (s == NULL)
         return;
     s->counts[e->r.state] += one;
     s->total += one;
     s->bytes += one * e->r.received.object_size;
+    s->paused += e->r.is_paused ? one : 0;
     if (record_is_listable(&e->r) && e->r.revision == 0)
         s->unlisted += one;
 }
@@ -209,7 +217,10 @@ join_study(struct ledger *l, struct entry *e)
         s->first = e->r;
         s->calling_ae = e->r.calling_ae;
         s->first_arrival_us = s->last_arrival_us = at;
+        s->first_id = e->r.id;
     }
+    if (e->r.id < s->first_id)
+        s->first_id = e->r.id;
     if (at < s->first_arrival_us)
         s->first_arrival_us = at;
     if (at > s->last_arrival_us)
@@ -240,7 +251,9 @@ ledger_put(struct ledger *l, const struct record *r)
         if (e->r.revision == 0) /* an arrow begun before the manifest was closed */
             e->r.revision = revision;
     }
-    if (r->is_inspected && (e->study == NULL || e->study->uid != r->study_uid))
+    if (!r->is_inspected) /* released: it is looked into anew */
+        e->study = NULL;
+    else if (e->study == NULL || e->study->uid != r->study_uid)
         join_study(l, e);
     count(l, e, 1);
     if (r->id >= l->next_id)

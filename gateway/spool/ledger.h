@@ -26,16 +26,22 @@ struct record {
     struct place coded;
     const char *sop_class, *sop_instance, *transfer_syntax;
     const char *calling_ae, *called_ae, *peer;
+    const char *quarantine; /* as it came: a word of quarantine.def or "" */
     bool is_inspected;
+    bool is_paused;
     const char *study_uid, *series_uid, *modality;
     const char *study_date, *study_time, *body_part, *station;
     uint32_t frames;
     uint8_t pixels_sha256[32];
     uint8_t dataset_sha256[32];
+    uint32_t doubts;
+    uint8_t identity_sha256[32];
+    uint8_t rest_sha256[32];
     uint32_t revision;
     uint64_t twin_of;
     uint64_t receipt_seq;
     int64_t at_us[INSTANCE_STATES];
+    uint64_t done_age_ms; /* the spool's age when it was done (sealed or found a duplicate) */
     const char *why_not_coded, *last_error;
 };
 
@@ -56,7 +62,8 @@ struct study {
     const char *calling_ae;
     struct record first; /* copy of the first inspected entry */
     uint64_t counts[INSTANCE_STATES];
-    uint64_t total, bytes, unlisted;
+    uint64_t total, bytes, unlisted, paused;
+    uint64_t first_id;
     int64_t first_arrival_us, last_arrival_us;
     int64_t moved_ms; /* monotonic: last arrival or end of an association */
     unsigned open_associations;
@@ -80,6 +87,7 @@ struct ledger {
     struct number *numbers;
     size_t numbers_n;
     uint64_t counts[INSTANCE_STATES];
+    uint64_t paused;
     uint64_t next_id;
 };
 

@@ -407,7 +407,8 @@ reconcile(struct spool *sp, struct entry *e)
             r.last_error = ledger_word(&sp->ledger, "its bytes are only at the centre");
         } else if (!has_received && !has_coded && r.state != INSTANCE_QUARANTINED) {
             r.state = INSTANCE_QUARANTINED;
-            r.last_error = ledger_word(&sp->ledger, "its bytes are missing from the spool");
+            r.last_error =
+                ledger_word(&sp->ledger, "damaged: its bytes are missing from the spool");
             r.at_us[r.state] = clock_wall_us();
         }
     } else if (is_coded_lost && e->r.coded.object_size > 0) {

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #define MAJOR 1
-#define MINOR 0
+#define MINOR 1
 #define FLAG_OWN 1u
 #define TEXTS_AT 116
 #define RECORD_CRC_AT 1020
@@ -99,6 +99,7 @@ segment_record_write(const struct segment_record *r, const uint8_t nonce[SEGMENT
         at = text_write(out, at, r->meta.calling_ae);
         at = text_write(out, at, r->meta.called_ae);
         at = text_write(out, at, r->meta.peer);
+        at = text_write(out, at, r->meta.quarantine); /* zero, as in minor 0, when there is none */
     }
     CHECK(at <= RECORD_CRC_AT);
     le32_write(out + RECORD_CRC_AT, zip_crc32(0, out, RECORD_CRC_AT));
@@ -127,7 +128,8 @@ meta_read(const uint8_t *bytes, struct spool_meta *out)
            text_read(bytes, &at, out->transfer_syntax, sizeof out->transfer_syntax) &&
            text_read(bytes, &at, out->calling_ae, sizeof out->calling_ae) &&
            text_read(bytes, &at, out->called_ae, sizeof out->called_ae) &&
-           text_read(bytes, &at, out->peer, sizeof out->peer);
+           text_read(bytes, &at, out->peer, sizeof out->peer) &&
+           text_read(bytes, &at, out->quarantine, sizeof out->quarantine);
 }
 
 static bool

@@ -88,6 +88,7 @@ new_spool(const char *dir, const struct spool_options *options)
     sp->next_segment = 1;
     sp->next_draft = 1;
     sp->change = 1;
+    sp->opened_ms = clock_mono_ms();
     sp->queue_end = &sp->queue;
     gate_init(&sp->gate);
     ledger_init(&sp->ledger);
@@ -113,6 +114,7 @@ spool_open(const char *dir, const struct spool_options *options, struct spool **
 {
     struct spool *sp = new_spool(dir, options);
     int64_t began = clock_mono_ms();
+    const uint64_t *number;
     int rc = -1;
 
     if (!options->is_read_only) {
@@ -122,6 +124,9 @@ spool_open(const char *dir, const struct spool_options *options, struct spool **
     }
     if (recover(sp, err) < 0)
         goto out;
+    number = ledger_number(&sp->ledger, SPOOL_AGE, false);
+    sp->age_before_ms = number != NULL ? *number : 0;
+    room_measure(sp);
     if (!options->is_read_only) {
         begin_writing(sp);
         LOG(&sp->log, SPOOL_OPENED, F_NUMBER("entries", sp->ledger.n),
@@ -229,6 +234,7 @@ copy_meta(const struct record *r, struct spool_meta *out)
     text_copy(out->calling_ae, sizeof out->calling_ae, r->calling_ae);
     text_copy(out->called_ae, sizeof out->called_ae, r->called_ae);
     text_copy(out->peer, sizeof out->peer, r->peer);
+    text_copy(out->quarantine, sizeof out->quarantine, r->quarantine);
     out->received_at_us = r->at_us[INSTANCE_RECEIVED];
 }
 
@@ -245,6 +251,9 @@ copy_facts(const struct record *r, struct spool_inspection *out)
     out->frames = r->frames;
     memcpy(out->pixels_sha256, r->pixels_sha256, 32);
     memcpy(out->dataset_sha256, r->dataset_sha256, 32);
+    out->doubts = r->doubts;
+    memcpy(out->identity_sha256, r->identity_sha256, 32);
+    memcpy(out->rest_sha256, r->rest_sha256, 32);
 }
 
 static bool
@@ -268,6 +277,7 @@ copy_entry(const struct record *r)
     memcpy(e->received_sha256, r->received.sha256, 32);
     e->is_coded = record_is_coded(r);
     e->has_bytes = object->segment != 0;
+    e->is_paused = r->is_paused;
     e->object_size = object->object_size;
     memcpy(e->object_sha256, object->sha256, 32);
     e->revision = r->revision;
@@ -361,6 +371,13 @@ spool_entry_free(struct spool_entry **entry)
 }
 
 static bool
+is_quarantined_for(const struct record *r, const char *word)
+{
+    return r->state == INSTANCE_QUARANTINED &&
+           strcmp(quarantine_word(quarantine_of(r->last_error)), word) == 0;
+}
+
+static bool
 matches(const struct entry *e, const struct spool_filter *f)
 {
     if (f->states != 0 && (f->states & INSTANCE_BIT(e->r.state)) == 0)
@@ -368,6 +385,10 @@ matches(const struct entry *e, const struct spool_filter *f)
     if (e->r.id <= f->after_id)
         return false;
     if (f->study_uid != NULL && strcmp(e->r.study_uid, f->study_uid) != 0)
+        return false;
+    if (f->only_paused && !e->r.is_paused)
+        return false;
+    if (f->quarantine != NULL && !is_quarantined_for(&e->r, f->quarantine))
         return false;
     return f->sop_instance == NULL || strcmp(e->r.sop_instance, f->sop_instance) == 0;
 }
@@ -411,7 +432,7 @@ count_states(const struct ledger *l, uint32_t states)
 static void
 list_all(const struct ledger *l, const struct spool_filter *filter, struct id_list *list)
 {
-    uint64_t left = count_states(l, filter->states);
+    uint64_t left = filter->only_paused && l->paused == 0 ? 0 : count_states(l, filter->states);
     bool is_from_end = left < l->n / 4 || left == 0;
 
     for (size_t k = 0; k < l->n && left > 0; k++) {
@@ -482,7 +503,7 @@ spool_source_object(struct spool *sp, uint64_t id, struct spool_bytes *out, stru
     return open_source(sp, id, true, out, err);
 }
 
-/* ---- change, health, garbage ---- */
+/* ---- change ---- */
 
 void
 spool_changed(struct spool *sp)
@@ -507,83 +528,4 @@ spool_wait(struct spool *sp, uint64_t since, int64_t wait_ms)
     change = sp->change;
     gate_unlock(&sp->gate);
     return change;
-}
-
-enum spool_disk
-spool_disk_now(struct spool *sp)
-{
-    const struct spool_options *o = &sp->options;
-    enum spool_disk disk = SPOOL_DISK_FINE, before;
-    uint64_t free_bytes = 0;
-    struct err err = {0};
-    int used = 0;
-
-    if (durable_room(sp->dir, &free_bytes, &used, &err) < 0)
-        disk = SPOOL_DISK_WARN;
-    else if (free_bytes < o->refuse_free_bytes)
-        disk = SPOOL_DISK_REFUSE;
-    else if (free_bytes < o->slow_free_bytes)
-        disk = SPOOL_DISK_SLOW;
-    else if (free_bytes < o->warn_free_bytes)
-        disk = SPOOL_DISK_WARN;
-    gate_lock(&sp->gate);
-    before = sp->disk;
-    sp->disk = disk;
-    gate_unlock(&sp->gate);
-    if (before != disk)
-        LOG(&sp->log, SPOOL_DISK_MARK, F_NUMBER("mark", disk), F_NUMBER("before", before),
-            F_NUMBER("free", free_bytes), F_NUMBER("used_percent", used));
-    return disk;
-}
-
-static uint64_t
-count_corrupt(const struct spool *sp)
-{
-    char path[PATH_MAX];
-    struct dirent *d;
-    uint64_t n = 0;
-    DIR *dir;
-
-    snprintf(path, sizeof path, "%s/corrupt", sp->dir);
-    dir = opendir(path);
-    if (dir == NULL)
-        return 0;
-    while ((d = readdir(dir)) != NULL)
-        n += d->d_name[0] != '.';
-    closedir(dir);
-    return n;
-}
-
-void
-spool_health(struct spool *sp, struct spool_health *out)
-{
-    struct spool_health h = {.disk = spool_disk_now(sp), .corrupt_files = count_corrupt(sp)};
-    struct err err = {0};
-
-    if (durable_room(sp->dir, &h.free_bytes, &h.used_percent, &err) < 0)
-        h.free_bytes = 0;
-    gate_lock(&sp->gate);
-    h.is_journal_sick = sp->is_journal_sick;
-    h.entries = sp->ledger.n;
-    for (size_t i = 0; i < sp->ledger.n; i++) {
-        const struct record *r = &sp->ledger.entries[i]->r;
-
-        if (!record_is_done(r) && r->state != INSTANCE_QUARANTINED) {
-            h.waiting++;
-            h.waiting_bytes += r->received.object_size;
-        }
-    }
-    h.syncs = sp->syncs;
-    h.commits = sp->commits;
-    gate_unlock(&sp->gate);
-    *out = h;
-}
-
-size_t
-spool_collect_garbage(struct spool *sp)
-{
-    struct work w = {.kind = WORK_GARBAGE};
-    struct err err;
-
-    return committer_do(sp, &w, &err) == 0 ? w.removed : 0;
 }

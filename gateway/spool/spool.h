@@ -6,6 +6,7 @@
  *     spool_association_begin > (draft_begin > draft_write... > commit)... > spool_association_end
  *     entry: received > set_inspected > set_coded > set_looked > set_held > set_sealed
  *                                     > set_uncoded           > set_held > set_sealed
+ *            quarantined > release > received
  *
  * Threads: every function but open and close may be called from any thread; a draft belongs to one
  * thread. No lock is held while a disk is waited for, except by the committer for itself. */
@@ -13,6 +14,7 @@
 #define RADPOST_SPOOL_SPOOL_H
 
 #include "proto/base/err.h"
+#include "proto/model/quarantine.h"
 #include "proto/model/states.h"
 
 struct spool;
@@ -23,10 +25,15 @@ struct spool_options {
     uint64_t segment_bytes;   /* 0 = 64 MiB */
     int64_t keep_sealed_ms;   /* bytes stay this long after sealing; 0 = go at once; < 0 = never */
     int64_t keep_summary_ms;  /* an entry without bytes stays listed this long; 0 = 90 days */
+                              /* both count the time that the spool was open, not the wall's */
     uint64_t warn_free_bytes; /* marks of the disk; 0 = no such mark */
     uint64_t slow_free_bytes; /* below: each commit waits slow_ms before it is answered */
     uint64_t refuse_free_bytes; /* below: drafts and commits are ERR_FULL (A700H) */
     int64_t slow_ms;            /* 0 = 250 */
+    uint32_t
+        warn_days; /* the same marks by days until the disk is full, as spool_health.days_left */
+    uint32_t slow_days; /* counts them; 0 = no such mark */
+    uint32_t refuse_days;
 };
 
 /* Open (and make) the folder; replays what the disk says. A second opener is ERR_CONFLICT.
@@ -47,6 +54,9 @@ struct spool_meta {
     char peer[64];          /* address, no port */
     int64_t received_at_us; /* 0 = now */
     uint64_t association;   /* of spool_association_begin; 0 = none. Not kept on disk */
+    char quarantine[QUARANTINE_WORD_BYTES]; /* "", or why it is kept aside from its first moment (a
+                                               word of quarantine.def): nobody looks into it before
+                                               spool_release */
 };
 
 /* An association is open: studies it delivers to are not quiet until it ends. */
@@ -87,6 +97,10 @@ struct spool_inspection {
     uint32_t frames;
     uint8_t pixels_sha256[32]; /* DESIGN "Digests" */
     uint8_t dataset_sha256[32];
+    uint32_t doubts; /* bits of doubts.def: what is odd about the identity */
+    uint8_t
+        identity_sha256[32]; /* of the attributes that name patient and study; zeros: not taken */
+    uint8_t rest_sha256[32]; /* of the data set without those; zeros: not taken */
 };
 
 /* One entry, copied for the caller (spool_entry_free). */
@@ -100,6 +114,7 @@ struct spool_entry {
     uint8_t received_sha256[32]; /* of the received Part 10 file */
     bool is_coded;               /* a coded file is kept and goes instead */
     bool has_bytes;              /* false: sealed long ago, bytes removed */
+    bool is_paused;              /* kept back by a person: not sent */
     uint64_t object_size;        /* of the file that goes: coded, else as received */
     uint8_t object_sha256[32];   /* its digest, the object's name on the link */
     uint8_t *recipe;             /* restores the received file from the coded one */
@@ -111,7 +126,7 @@ struct spool_entry {
     uint64_t receipt_seq; /* of the newest receipt, 0 = none */
     int64_t state_at_us[INSTANCE_STATES]; /* when each state was reached, 0 = not */
     char why_not_coded[64];
-    char last_error[160]; /* why it is quarantined */
+    char last_error[160]; /* why it is quarantined: begins with a word of quarantine.def */
 };
 
 int spool_load(struct spool *sp, uint64_t id, struct spool_entry **out_entry,
@@ -122,8 +137,10 @@ struct spool_filter {
     uint32_t states;          /* of INSTANCE_BIT(); 0 = any */
     const char *study_uid;    /* NULL = any */
     const char *sop_instance; /* NULL = any: finds twins */
-    uint64_t after_id;        /* entries with a greater id */
-    size_t limit;             /* 0 = no limit */
+    bool only_paused;
+    const char *quarantine; /* NULL = any; else quarantined for this word of quarantine.def */
+    uint64_t after_id;      /* entries with a greater id */
+    size_t limit;           /* 0 = no limit */
 };
 
 /* Ids in the order of arrival; free(*out_ids). */
@@ -175,8 +192,19 @@ int spool_set_sealed(struct spool *sp, uint64_t id, uint64_t receipt_seq,
                      struct err *err) MUST_CHECK;
 /* The centre no longer has what it looked at or held: back to coded or plain. */
 int spool_set_wanted(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
+/* why: "WORD: more" with a word of quarantine.def; no patient data. */
 int spool_set_quarantined(struct spool *sp, uint64_t id, const char *why,
                           struct err *err) MUST_CHECK;
+/* Let a quarantined entry go on: it is received again, and looked into anew.
+ * errors  ERR_CONFLICT it is not quarantined, ERR_NOT_FOUND (also: its bytes are gone) */
+int spool_release(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
+/* Kept back by a person, whatever its state: not sent while it lasts, and its study is not safe to
+ * delete. What is set already is success. */
+int spool_set_paused(struct spool *sp, uint64_t id, bool is_paused, struct err *err) MUST_CHECK;
+/* Offer it to the centre again, sealed ones too while their bytes are here; one that waits to be
+ * sent anyway is left as it is (success).
+ * errors  ERR_CONFLICT quarantined (release it) or a duplicate, ERR_NOT_FOUND (also: bytes gone) */
+int spool_requeue(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
 /* of: the entry here that it repeats; 0: the centre has it under another file digest. */
 int spool_set_duplicate(struct spool *sp, uint64_t id, uint64_t of, struct err *err) MUST_CHECK;
 
@@ -192,10 +220,12 @@ struct spool_study {
     char study_time[7];
     char body_part[17];
     uint64_t counts[INSTANCE_STATES];
-    uint64_t total; /* all of them */
-    uint64_t bytes; /* received */
+    uint64_t total;  /* all of them */
+    uint64_t paused; /* kept back by a person: the study is not safe to delete */
+    uint64_t bytes;  /* received */
     int64_t first_arrival_us;
     int64_t last_arrival_us;
+    uint64_t first_id;    /* of its oldest entry: the order of studies, whatever the clock did */
     uint64_t uninspected; /* received, from any device, and not looked into yet: may belong here */
     unsigned open_associations; /* that delivered to it */
     int64_t quiet_ms;           /* since the last arrival, 0 while one is open or while any entry is
@@ -206,7 +236,7 @@ struct spool_study {
     uint64_t unlisted;       /* entries that no manifest lists yet: a revision is due */
 };
 
-/* All studies, oldest arrival first; free(*out_studies). */
+/* All studies, by first_id; free(*out_studies). */
 void spool_studies(struct spool *sp, struct spool_study **out_studies, size_t *out_n);
 int spool_study(struct spool *sp, const char *study_uid, struct spool_study *out,
                 struct err *err) MUST_CHECK;
@@ -233,6 +263,12 @@ struct spool_health {
     uint64_t entries;
     uint64_t waiting; /* not sealed, not duplicate, not quarantined */
     uint64_t waiting_bytes;
+    uint64_t quarantined;
+    uint64_t paused;
+    uint64_t bytes_today; /* received in the last 24 hours */
+    int32_t
+        days_left; /* until the refuse mark, when everything stays that is not sealed and as much
+                      comes a day as today or on average this week, the more; -1: nothing came */
     uint64_t corrupt_files; /* in corrupt/ */
     uint64_t syncs;         /* of segments since the start */
     uint64_t commits;

@@ -81,6 +81,8 @@ describe(const struct spool *sp, const struct study *s, struct spool_study *out)
     out->bytes = s->bytes;
     out->first_arrival_us = s->first_arrival_us;
     out->last_arrival_us = s->last_arrival_us;
+    out->first_id = s->first_id;
+    out->paused = s->paused;
     out->open_associations = s->open_associations;
     out->revision = s->revision;
     out->closed_at_us = s->closed_at_us;
@@ -96,8 +98,7 @@ by_arrival(const void *a, const void *b)
 {
     const struct spool_study *x = a, *y = b;
 
-    return (x->first_arrival_us > y->first_arrival_us) -
-           (x->first_arrival_us < y->first_arrival_us);
+    return (x->first_id > y->first_id) - (x->first_id < y->first_id);
 }
 
 void

@@ -201,12 +201,13 @@ inspect(struct uplink *up, struct spool_entry *entry, const struct codec_source 
     if (codec_inspect(up->pool, source, facts, &digests, err) < 0) {
         if (err->kind != ERR_REJECT)
             goto out;
+        err_context(err, "unreadable");
         settle_quarantine(up, entry->id, err->text);
         rc = 0;
         goto out;
     }
     if (memcmp(digests.file, entry->received_sha256, DIGEST_BYTES) != 0) {
-        settle_quarantine(up, entry->id, "its bytes on this disk have changed");
+        settle_quarantine(up, entry->id, "damaged: its bytes on this disk have changed");
         rc = 0;
         goto out;
     }

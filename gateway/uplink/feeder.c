@@ -6,6 +6,7 @@
 #include "proto/base/text.h"
 #include "proto/dicom/syntax.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +42,7 @@ add_entry(struct uplink *up, const struct spool_entry *entry)
     struct spool_study study;
     struct plan_object object = {.id = entry->id,
                                  .size = entry->object_size,
-                                 .due_us = entry->meta.received_at_us,
+                                 .due = (int64_t)entry->id,
                                  .is_looked = entry->state == INSTANCE_LOOKED,
                                  .may_deflate = may_deflate(entry)};
     struct layout *layout = NULL;
@@ -51,7 +52,7 @@ add_entry(struct uplink *up, const struct spool_entry *entry)
     memcpy(object.object, entry->object_sha256, sizeof object.object);
     text_copy(object.study, sizeof object.study, entry->facts.study_uid);
     if (spool_study(up->spool, object.study, &study, &err) == 0)
-        object.due_us = study.first_arrival_us;
+        object.due = (int64_t)study.first_id; /* the order of arrival, whatever the clock did */
     if (entry->is_coded && layout_read(entry->layout, entry->layout_n, &layout, &err) == 0) {
         layout_first_look(layout, &look, &object.look_n);
         object.look = look;
@@ -64,6 +65,23 @@ add_entry(struct uplink *up, const struct spool_entry *entry)
     layout_free(&layout);
 }
 
+/* What a person keeps back does not go on. */
+static void
+drop_paused(struct uplink *up)
+{
+    struct spool_filter filter = {.only_paused = true};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(up->spool, &filter, &ids, &n);
+    gate_lock(&up->gate);
+    for (size_t i = 0; i < n; i++)
+        if (plan_has(up->plan, ids[i]))
+            plan_drop(up->plan, ids[i]);
+    gate_unlock(&up->gate);
+    free(ids);
+}
+
 /* Entries that are to be sent and are not in the plan; how many are to be sent. */
 static size_t
 feed(struct uplink *up)
@@ -74,6 +92,7 @@ feed(struct uplink *up)
     uint64_t *ids = NULL;
     size_t n = 0;
 
+    drop_paused(up);
     spool_list(up->spool, &filter, &ids, &n);
     for (size_t i = 0; i < n; i++) {
         struct spool_entry *entry = NULL;
@@ -86,8 +105,9 @@ feed(struct uplink *up)
         if (is_there || spool_load(up->spool, ids[i], &entry, &err) < 0)
             continue;
         /* it may have become held since it was listed; if it does just now, its offer will tell */
-        if (entry->state == INSTANCE_CODED || entry->state == INSTANCE_PLAIN ||
-            entry->state == INSTANCE_LOOKED)
+        if (!entry->is_paused &&
+            (entry->state == INSTANCE_CODED || entry->state == INSTANCE_PLAIN ||
+             entry->state == INSTANCE_LOOKED))
             add_entry(up, entry);
         spool_entry_free(&entry);
     }
@@ -181,7 +201,10 @@ offer_failed(struct feeder *f, struct spool_entry *const *entries, size_t n, con
         return;
     LOG(&uplink_log, UPLINK_CALL_REFUSED, F_NUMBER("objects", n), F_ERR(err));
     if (n == 1 && (err->kind == ERR_REJECT || err->kind == ERR_CONFLICT)) {
-        settle_quarantine(up, entries[0]->id, err->text);
+        char why[sizeof err->text + 16];
+
+        snprintf(why, sizeof why, "refused: %s", err->text);
+        settle_quarantine(up, entries[0]->id, why);
         return;
     }
     f->alone = n;
@@ -267,7 +290,10 @@ recheck(struct feeder *f)
 
         if (spool_load(up->spool, ids[i], &entry, &err) < 0)
             continue;
-        if ((clock_wall_us() - entry->state_at_us[INSTANCE_HELD]) / 1000 < up->o.recheck_ms) {
+        int64_t age_us = clock_wall_us() - entry->state_at_us[INSTANCE_HELD];
+
+        /* less than nothing: the clock was put back since */
+        if (entry->is_paused || (age_us >= 0 && age_us / 1000 < up->o.recheck_ms)) {
             spool_entry_free(&entry);
             continue;
         }

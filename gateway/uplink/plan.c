@@ -28,7 +28,7 @@ struct job {
     uint64_t id;
     uint8_t object[LINK_HASH_BYTES];
     uint64_t size;
-    int64_t due_us;
+    int64_t due;
     struct study *study;
     enum phase phase;
     bool is_looked;
@@ -104,20 +104,20 @@ place_of_id(const struct plan *plan, uint64_t id)
 }
 
 static bool
-goes_before(const struct job *job, int64_t due_us, uint64_t id)
+goes_before(const struct job *job, int64_t due, uint64_t id)
 {
-    return job->due_us != due_us ? job->due_us < due_us : job->id < id;
+    return job->due != due ? job->due < due : job->id < id;
 }
 
 static size_t
-place_of_due(const struct plan *plan, int64_t due_us, uint64_t id)
+place_of_due(const struct plan *plan, int64_t due, uint64_t id)
 {
     size_t low = 0, high = plan->n;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (goes_before(plan->by_due[middle], due_us, id))
+        if (goes_before(plan->by_due[middle], due, id))
             low = middle + 1;
         else
             high = middle;
@@ -212,7 +212,7 @@ plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
     job->id = object->id;
     memcpy(job->object, object->object, sizeof job->object);
     job->size = object->size;
-    job->due_us = object->due_us;
+    job->due = object->due;
     job->is_looked = object->is_looked;
     job->may_deflate = object->may_deflate;
     for (size_t i = 0; i < object->look_n; i++)
@@ -231,7 +231,7 @@ plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
     }
     study_check_looked(job->study);
     insert(plan->by_id, plan->n, place_of_id(plan, job->id), job);
-    insert(plan->by_due, plan->n, place_of_due(plan, job->due_us, job->id), job);
+    insert(plan->by_due, plan->n, place_of_due(plan, job->due, job->id), job);
     plan->n++;
 }
 
@@ -256,7 +256,7 @@ plan_drop(struct plan *plan, uint64_t id)
     job_is_looked(job);
     i = place_of_id(plan, id);
     memmove(plan->by_id + i, plan->by_id + i + 1, (plan->n - i - 1) * sizeof(struct job *));
-    i = place_of_due(plan, job->due_us, id);
+    i = place_of_due(plan, job->due, id);
     CHECK(plan->by_due[i] == job);
     memmove(plan->by_due + i, plan->by_due + i + 1, (plan->n - i - 1) * sizeof(struct job *));
     plan->n--;

@@ -25,7 +25,7 @@ struct plan_object {
     uint8_t object[LINK_HASH_BYTES];
     uint64_t size;
     char study[LINK_UID_SIZE];
-    int64_t due_us;           /* less goes sooner: the study's first arrival */
+    int64_t due;              /* less goes sooner: the study's first entry */
     const struct range *look; /* layout_first_look(); copied */
     size_t look_n;
     bool is_looked; /* the centre has told so before */

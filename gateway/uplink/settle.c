@@ -10,8 +10,9 @@
 
 enum { BAD_TRIES = 3 };
 
-static const char taken[] = "other content is kept under this SOP Instance UID at the centre";
-static const char aside[] = "kept aside at the centre: a person has to look";
+static const char taken[] =
+    "uid_conflict: other content is kept under this SOP Instance UID at the centre";
+static const char aside[] = "refused: kept aside at the centre, a person has to look";
 
 /* The spool's own words for what went wrong; the plan forgets the entry and the feeder finds it
  * again by its state. */
@@ -125,9 +126,9 @@ settle_bad(struct uplink *up, uint64_t id, unsigned times)
         digest_file(bytes.fd, bytes.offset, bytes.size, now, &err) < 0)
         goto out;
     if (memcmp(now, entry->object_sha256, sizeof now) != 0)
-        settle_quarantine(up, id, "its bytes on this disk have changed");
+        settle_quarantine(up, id, "damaged: its bytes on this disk have changed");
     else if (times >= BAD_TRIES)
-        settle_quarantine(up, id, "the centre finds another digest again and again");
+        settle_quarantine(up, id, "refused: the centre finds another digest again and again");
 out:
     if (err.kind != ERR_NONE)
         spool_trouble(up, id, &err);

@@ -12,10 +12,10 @@
 enum { HOLD_MS = 30000, SIZE = 1000, LOOK = 120, PIECES = 64 };
 
 static struct plan_object
-object_of(uint64_t id, const char *study, int64_t due_us)
+object_of(uint64_t id, const char *study, int64_t due)
 {
     static const struct range look[] = {{0, LOOK}};
-    struct plan_object o = {.id = id, .size = SIZE, .due_us = due_us, .look = look, .look_n = 1};
+    struct plan_object o = {.id = id, .size = SIZE, .due = due, .look = look, .look_n = 1};
 
     memset(o.object, (int)id, sizeof o.object);
     strncpy(o.study, study, sizeof o.study - 1);
@@ -23,9 +23,9 @@ object_of(uint64_t id, const char *study, int64_t due_us)
 }
 
 static void
-add(struct plan *plan, uint64_t id, const char *study, int64_t due_us)
+add(struct plan *plan, uint64_t id, const char *study, int64_t due)
 {
-    struct plan_object o = object_of(id, study, due_us);
+    struct plan_object o = object_of(id, study, due);
 
     plan_add(plan, &o, 0);
 }

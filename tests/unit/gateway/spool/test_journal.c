@@ -155,6 +155,8 @@ damage_is_told_and_stepped_over(void **state)
     end(&w);
 }
 
+#define MINOR_1_BYTES (4 + 32 + 32 + 1 + 8 + 8) /* what it added to this entry: "stranger" is 8 */
+
 static void
 an_entry_comes_back_field_by_field(void **state)
 {
@@ -178,6 +180,12 @@ an_entry_comes_back_field_by_field(void **state)
     r.revision = 2;
     r.receipt_seq = 41;
     r.at_us[INSTANCE_LOOKED] = 123456789;
+    r.is_paused = true;
+    r.doubts = 5;
+    memset(r.identity_sha256, 11, 32);
+    memset(r.rest_sha256, 12, 32);
+    r.quarantine = ledger_word(&l, "stranger");
+    r.done_age_ms = 99;
     buf_init(&b, JOURNAL_BODY_BYTES);
     journal_body_entry(&b, &r);
 
@@ -189,10 +197,23 @@ an_entry_comes_back_field_by_field(void **state)
     assert_string_equal(e->r.last_error, "words");
     assert_memory_equal(&e->r.coded, &r.coded, sizeof r.coded);
     assert_int_equal(e->r.at_us[INSTANCE_LOOKED], 123456789);
+    assert_true(e->r.is_paused);
+    assert_int_equal(l.paused, 1);
+    assert_int_equal(e->r.doubts, 5);
+    assert_memory_equal(e->r.identity_sha256, r.identity_sha256, 32);
+    assert_memory_equal(e->r.rest_sha256, r.rest_sha256, 32);
+    assert_string_equal(e->r.quarantine, "stranger");
+    assert_int_equal(e->r.done_age_ms, 99);
     assert_ptr_equal(ledger_instance(&l, "1.2.3"), e);
     assert_int_equal(l.next_id, 78);
-    for (size_t n = 0; n < b.n; n++) /* cut anywhere, it is refused whole */
-        assert_false(journal_apply(&l, b.bytes, n, NULL));
+    for (size_t n = 0; n < b.n; n++) /* cut anywhere, it is refused whole; but so minor 0 ends */
+        if (n != b.n - MINOR_1_BYTES)
+            assert_false(journal_apply(&l, b.bytes, n, NULL));
+    assert_true(journal_apply(&l, b.bytes, b.n - MINOR_1_BYTES, NULL));
+    e = ledger_find(&l, 77);
+    assert_int_equal(e->r.at_us[INSTANCE_LOOKED], 123456789);
+    assert_int_equal(e->r.doubts, 0);
+    assert_string_equal(e->r.quarantine, "");
     buf_fini(&b);
     ledger_fini(&l);
 }

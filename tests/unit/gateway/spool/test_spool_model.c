@@ -55,9 +55,9 @@ static void
 step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed)
 {
     static const enum instance_event events[] = {
-        INSTANCE_SAW_FACTS,   INSTANCE_SAW_CODING, INSTANCE_SAW_NO_CODING,
-        INSTANCE_SAW_LOOK,    INSTANCE_SAW_HELD,   INSTANCE_SAW_SEALED,
-        INSTANCE_SAW_TROUBLE, INSTANCE_SAW_TWIN,   INSTANCE_SAW_WANTED};
+        INSTANCE_SAW_FACTS,  INSTANCE_SAW_CODING,  INSTANCE_SAW_NO_CODING, INSTANCE_SAW_LOOK,
+        INSTANCE_SAW_HELD,   INSTANCE_SAW_SEALED,  INSTANCE_SAW_TROUBLE,   INSTANCE_SAW_TWIN,
+        INSTANCE_SAW_WANTED, INSTANCE_SAW_RELEASE, INSTANCE_SAW_REQUEUE};
     enum instance_event event = events[draw(m, ARRAY_LEN(events))];
     enum instance_state to = e->state;
     int study = (int)draw(m, STUDIES), rc = -1;
@@ -67,6 +67,10 @@ step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed
         return; /* ends are rare */
     if (event == INSTANCE_SAW_WANTED && !e->has_coding)
         event = INSTANCE_SAW_WANTED_PLAIN;
+    if (event == INSTANCE_SAW_REQUEUE && e->state != INSTANCE_SEALED)
+        return;
+    if (event == INSTANCE_SAW_REQUEUE && !e->has_coding)
+        event = INSTANCE_SAW_REQUEUE_PLAIN;
     is_listed = instance_next(e->state, event, &to);
     switch (event) {
     case INSTANCE_SAW_FACTS: {
@@ -98,6 +102,13 @@ step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed
     case INSTANCE_SAW_TROUBLE:
         rc = spool_set_quarantined(f->sp, e->id, "drawn", &err);
         break;
+    case INSTANCE_SAW_RELEASE:
+        rc = spool_release(f->sp, e->id, &err);
+        break;
+    case INSTANCE_SAW_REQUEUE:
+    case INSTANCE_SAW_REQUEUE_PLAIN:
+        rc = spool_requeue(f->sp, e->id, &err);
+        break;
     case INSTANCE_SAW_TWIN:
         rc = spool_set_duplicate(f->sp, e->id, 0, &err);
         break;
@@ -110,7 +121,9 @@ step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed
         return;
     if (event == INSTANCE_SAW_FACTS)
         e->study = study;
-    if (event == INSTANCE_SAW_NO_CODING)
+    if (event == INSTANCE_SAW_RELEASE)
+        e->study = -1;
+    if (event == INSTANCE_SAW_NO_CODING || event == INSTANCE_SAW_RELEASE)
         e->has_coding = false;
     e->state = to;
 }
