@@ -252,7 +252,7 @@ number_next(struct book *book, int64_t now_us, char out[CLINIC_REGISTRATION_SIZE
     return setting_set(book, "number", last, err);
 }
 
-static int
+int
 registration_add(struct book *book, struct book_registration *r, struct err *err)
 {
     r->at_us = clock_wall_us();
@@ -277,8 +277,12 @@ book_register(struct book *book, const struct book_registration *r,
 
     *own = *r;
     rc = db_begin(book->db, err);
-    if (rc == 0)
-        rc = db_end(book->db, registration_add(book, own, err), err);
+    if (rc == 0) {
+        rc = registration_add(book, own, err);
+        if (rc == 0)
+            rc = order_of_registration(book, own, err);
+        rc = db_end(book->db, rc, err);
+    }
     if (rc == 0) {
         text_copy(out_registration, CLINIC_REGISTRATION_SIZE, own->registration);
         book_changed(book);
@@ -287,7 +291,7 @@ book_register(struct book *book, const struct book_registration *r,
     return rc;
 }
 
-static int
+int
 registration_change(struct book *book, const struct book_registration *r, struct err *err)
 {
     struct book_registration *now = mem_new(sizeof *now);
@@ -300,7 +304,8 @@ registration_change(struct book *book, const struct book_registration *r, struct
                        DB_TEXT(r->phone), DB_TEXT(r->modality), DB_TEXT(r->complaint),
                        DB_TEXT(r->history), DB_INT(r->is_urgent), DB_TEXT(r->reason)),
                NULL, err) < 0 ||
-        registration_get(book, r->registration, now, err) < 0)
+        registration_get(book, r->registration, now, err) < 0 ||
+        order_follow_name(book, now, err) < 0)
         goto out;
     rc = tell_registration(book, now, err);
 out:

@@ -24,6 +24,15 @@ int outbox_add(struct book *book, struct clinic_up *up, struct err *err) MUST_CH
 /* In a turn. errors  ERR_NOT_FOUND */
 int registration_get(struct book *book, const char *registration, struct book_registration *out,
                      struct err *err) MUST_CHECK;
+/* In a turn: number and times are given, the message queued. */
+int registration_add(struct book *book, struct book_registration *r, struct err *err) MUST_CHECK;
+int registration_change(struct book *book, const struct book_registration *r,
+                        struct err *err) MUST_CHECK;
+/* In a turn, orders.c: the order that a registration at the desk makes; its name's pinyin. */
+int order_of_registration(struct book *book, const struct book_registration *r,
+                          struct err *err) MUST_CHECK;
+int order_follow_name(struct book *book, const struct book_registration *r,
+                      struct err *err) MUST_CHECK;
 /* In a turn: attach, with its message. */
 int registration_attach(struct book *book, const struct book_registration *r, const char *study,
                         const char *by, struct err *err) MUST_CHECK;

@@ -34,10 +34,10 @@ enum { ORDER_LO_SIZE = 64 * 4 + 1, ORDER_SH_SIZE = 17, ORDER_PLACER_SIZE = 65 };
 /* Text is UTF-8; "" = not known. Names of people as they are written: 王小东; in Latin letters
  * "Wang^XiaoDong" or "Wang XiaoDong". */
 struct order {
-    int64_t number;         /* the book's; 0 in order_put() */
-    enum order_state state; /* the book's */
-    char source[17];        /* "desk" "hl7" "http" "folder" "command" "centre" "import" */
-    char placer[ORDER_PLACER_SIZE];              /* the source's own number of it */
+    int64_t number;                 /* the book's; 0 in order_put() */
+    enum order_state state;         /* the book's */
+    char source[17];                /* "desk" "hl7" "http" "folder" "command" "centre" "import" */
+    char placer[ORDER_PLACER_SIZE]; /* the source's own number of it */
     char registration[CLINIC_REGISTRATION_SIZE]; /* the book's */
     char accession[ORDER_SH_SIZE];               /* ASCII; "": the registration's number */
     char patient_id[65]; /* ASCII; "": the citizen number, else the registration's number */

@@ -35,6 +35,81 @@ CREATE TABLE account_try (
 
 -- == orders, worklist, MPPS ==
 
+-- What is to be examined; the patient is in the registration. source and placer: who asked, and its own number of it.
+CREATE TABLE orders (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL,
+    placer TEXT NOT NULL,
+    registration TEXT NOT NULL REFERENCES registration (registration),
+    state TEXT NOT NULL,                       -- word of orders_states.def
+    accession TEXT NOT NULL,                   -- '' the registration's number
+    patient_id TEXT NOT NULL,                  -- '' the citizen number, else the registration's number
+    pinyin TEXT NOT NULL,
+    is_pinyin_ours INTEGER NOT NULL,           -- made from the name: follows it when it is corrected
+    weight_g INTEGER NOT NULL,
+    height_mm INTEGER NOT NULL,
+    station TEXT NOT NULL,                     -- AE title; '' any
+    scheduled_at_us INTEGER NOT NULL,
+    procedure_id TEXT NOT NULL,
+    description TEXT NOT NULL,
+    code TEXT NOT NULL,
+    code_scheme TEXT NOT NULL,
+    code_meaning TEXT NOT NULL,
+    study TEXT NOT NULL,                       -- Study Instance UID that devices are told
+    referring TEXT NOT NULL,
+    department TEXT NOT NULL,
+    made_at_us INTEGER NOT NULL,
+    changed_at_us INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX orders_by_placer ON orders (source, placer);
+CREATE UNIQUE INDEX orders_by_study ON orders (study);
+CREATE INDEX orders_by_registration ON orders (registration);
+CREATE INDEX orders_by_accession ON orders (accession) WHERE accession <> '';
+CREATE INDEX orders_by_time ON orders (scheduled_at_us);
+
+-- Performed procedure steps as devices told them.
+CREATE TABLE mpps (
+    uid TEXT PRIMARY KEY,
+    state TEXT NOT NULL,                       -- 'IN PROGRESS', 'COMPLETED', 'DISCONTINUED'
+    device TEXT NOT NULL,                      -- calling AE title
+    order_number INTEGER NOT NULL,             -- 0 none found
+    study TEXT NOT NULL,
+    accession TEXT NOT NULL,
+    modality TEXT NOT NULL,
+    created_at_us INTEGER NOT NULL,
+    changed_at_us INTEGER NOT NULL,
+    reason TEXT NOT NULL                       -- of the discontinuation, in words
+) STRICT;
+CREATE INDEX mpps_by_study ON mpps (study);
+
+-- What each N-CREATE and N-SET said, as DICOM JSON (PS3.18 F).
+CREATE TABLE mpps_said (
+    uid TEXT NOT NULL REFERENCES mpps (uid),
+    n INTEGER NOT NULL,
+    at_us INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (uid, n)
+) STRICT;
+
+-- Instances that a device says it made: they add to what is expected of a study.
+CREATE TABLE expected (
+    study TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    by TEXT NOT NULL,                          -- 'mpps' UID, 'commitment' transaction
+    PRIMARY KEY (study, instance)
+) STRICT, WITHOUT ROWID;
+
+-- Radiation dose: from 'mpps', 'rdsr' (a dose report), 'image'. uid: of the step or the instance it stands in.
+CREATE TABLE dose (
+    study TEXT NOT NULL,
+    source TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    kind TEXT NOT NULL,                        -- word of dose_kinds.def
+    value TEXT NOT NULL,                       -- decimal, in the kind's unit
+    at_us INTEGER NOT NULL,
+    PRIMARY KEY (study, source, uid, kind)
+) STRICT, WITHOUT ROWID;
+
 -- == end of orders, worklist, MPPS ==
 
 

@@ -1,0 +1,527 @@
+/* orders.c - orders in the desk's book: the patient in the registration, the rest in its own row.
+ */
+#include "gateway/desk/orders.h"
+
+#include "gateway/desk/book_own.h"
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "proto/dicom/pinyin.h"
+#include "proto/model/citizen_id.h"
+#include "proto/trust/digest.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *word;
+} states[] = {
+#define STATE(name, word, meaning) [name] = {word},
+#include "gateway/desk/orders_states.def"
+};
+
+static const struct {
+    enum order_state from;
+    enum order_event event;
+    enum order_state to;
+} arrows[] = {
+#define ROW(from, event, to, action) {from, event, to},
+#include "gateway/desk/orders_states.def"
+};
+
+const char *
+order_state_word(enum order_state state)
+{
+    return (unsigned)state < ORDER_STATES ? states[state].word : "unknown";
+}
+
+bool
+order_next(enum order_state from, enum order_event event, enum order_state *out_to)
+{
+    for (size_t i = 0; i < ARRAY_LEN(arrows); i++)
+        if (arrows[i].from == from && arrows[i].event == event) {
+            *out_to = arrows[i].to;
+            return true;
+        }
+    return false;
+}
+
+void
+order_step_id(const struct order *order, char out[ORDER_SH_SIZE])
+{
+    snprintf(out, ORDER_SH_SIZE, "S%" PRId64, order->number);
+}
+
+/* ---- reading rows ---- */
+
+static enum order_state
+state_of(const char *word)
+{
+    for (int i = 0; i < ORDER_STATES; i++)
+        if (strcmp(states[i].word, word) == 0)
+            return (enum order_state)i;
+    return ORDER_CANCELLED; /* a word of a later version: shown to no device */
+}
+
+#define TAKE_TEXT(field, column)                                                                   \
+    (void)text_copy(o->field, sizeof o->field, db_text(rows, i, column))
+
+static void
+take_patient(const struct db_rows *rows, size_t i, struct order *o)
+{
+    TAKE_TEXT(patient_id, 6);
+    TAKE_TEXT(name, 7);
+    TAKE_TEXT(pinyin, 8);
+    TAKE_TEXT(citizen_id, 9);
+    TAKE_TEXT(sex, 10);
+    TAKE_TEXT(birth, 11);
+    TAKE_TEXT(phone, 12);
+    o->weight_g = (uint32_t)db_int(rows, i, 13);
+    o->height_mm = (uint32_t)db_int(rows, i, 14);
+}
+
+static void
+take_row(const struct db_rows *rows, size_t i, struct order *o)
+{
+    memset(o, 0, sizeof *o);
+    o->number = db_int(rows, i, 0);
+    o->state = state_of(db_text(rows, i, 1));
+    TAKE_TEXT(source, 2);
+    TAKE_TEXT(placer, 3);
+    TAKE_TEXT(registration, 4);
+    TAKE_TEXT(accession, 5);
+    take_patient(rows, i, o);
+    TAKE_TEXT(modality, 15);
+    TAKE_TEXT(station, 16);
+    o->scheduled_at_us = db_int(rows, i, 17);
+    TAKE_TEXT(procedure_id, 18);
+    TAKE_TEXT(description, 19);
+    TAKE_TEXT(code, 20);
+    TAKE_TEXT(code_scheme, 21);
+    TAKE_TEXT(code_meaning, 22);
+    TAKE_TEXT(study, 23);
+    TAKE_TEXT(referring, 24);
+    TAKE_TEXT(department, 25);
+    o->is_urgent = db_int(rows, i, 26) != 0;
+    TAKE_TEXT(reason, 27);
+    TAKE_TEXT(complaint, 28);
+    TAKE_TEXT(history, 29);
+    o->made_at_us = db_int(rows, i, 30);
+    o->changed_at_us = db_int(rows, i, 31);
+    TAKE_TEXT(attached, 32);
+}
+
+/* What the rows leave to be made: as devices are told it. */
+static void
+fill_in(struct order *o)
+{
+    if (o->accession[0] == '\0')
+        (void)text_copy(o->accession, sizeof o->accession, o->registration);
+    if (o->patient_id[0] == '\0')
+        (void)text_copy(o->patient_id, sizeof o->patient_id,
+                        o->citizen_id[0] != '\0' ? o->citizen_id : o->registration);
+    if (o->procedure_id[0] == '\0')
+        snprintf(o->procedure_id, sizeof o->procedure_id, "P%" PRId64, o->number);
+}
+
+/* In a turn: the one row that a query gives, as it stands in the file. */
+static int
+get_row(struct book *book, const char *query, const struct db_arg *args, size_t n,
+        struct order *out, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = 0;
+
+    if (db_run(book->db, query, args, n, &rows, err) < 0)
+        return -1;
+    if (db_rows_count(rows) == 0)
+        rc = err_set(err, ERR_NOT_FOUND, "no such order");
+    else
+        take_row(rows, 0, out);
+    db_rows_free(&rows);
+    return rc;
+}
+
+static int
+find(struct book *book, const char *query, const struct db_arg *args, size_t n, struct order *out,
+     struct err *err)
+{
+    struct order *o = mem_new(sizeof *o);
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0)
+        rc = db_end(book->db, get_row(book, query, args, n, o, err), err);
+    if (rc == 0) {
+        fill_in(o);
+        *out = *o;
+    }
+    free(o);
+    return rc;
+}
+
+int
+order_find_placer(struct book *book, const char *source, const char *placer, struct order *out,
+                  struct err *err)
+{
+    return find(book, "order_by_placer", DB_ARGS(DB_TEXT(source), DB_TEXT(placer)), out, err);
+}
+
+int
+order_find(struct book *book, const char *registration, struct order *out, struct err *err)
+{
+    return find(book, "order_by_registration", DB_ARGS(DB_TEXT(registration)), out, err);
+}
+
+int
+order_find_accession(struct book *book, const char *accession, struct order *out, struct err *err)
+{
+    return find(book, "order_by_accession", DB_ARGS(DB_TEXT(accession)), out, err);
+}
+
+int
+order_find_study(struct book *book, const char *study, struct order *out, struct err *err)
+{
+    return find(book, "order_by_study", DB_ARGS(DB_TEXT(study)), out, err);
+}
+
+int
+order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, size_t limit,
+           struct order **out, size_t *out_n, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0)
+        rc = db_end(book->db,
+                    db_run(book->db, "order_list",
+                           DB_ARGS(DB_INT(from_us), DB_INT(to_us), DB_INT(is_open), DB_INT(limit)),
+                           &rows, err),
+                    err);
+    if (rc == 0) {
+        *out_n = db_rows_count(rows);
+        *out = mem_new((*out_n + 1) * sizeof **out);
+        for (size_t i = 0; i < *out_n; i++) {
+            take_row(rows, i, &(*out)[i]);
+            fill_in(&(*out)[i]);
+        }
+    }
+    db_rows_free(&rows);
+    return rc;
+}
+
+/* ---- what a source says, made fit ---- */
+
+static bool
+is_made_of(const char *text, const char *signs)
+{
+    return text[strspn(text, signs)] == '\0';
+}
+
+static bool
+is_plain_ascii(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text < 0x20 || *text > 0x7E || *text == '\\')
+            return false;
+    return true;
+}
+
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+
+static int
+check(const struct order *o, struct err *err)
+{
+    if (o->source[0] == '\0' || !is_made_of(o->source, LOWER "_"))
+        return err_set(err, ERR_REJECT, "source: a word is due");
+    if (o->placer[0] == '\0' || !is_plain_ascii(o->placer))
+        return err_set(err, ERR_REJECT, "placer: the source's own number is due, ASCII");
+    if (o->name[0] == '\0' || strpbrk(o->name, "\r\n=\\") != NULL)
+        return err_set(err, ERR_REJECT, "name: one line is due");
+    if (!is_plain_ascii(o->accession) || !is_plain_ascii(o->patient_id))
+        return err_set(err, ERR_REJECT, "accession and patient_id: ASCII without backslashes");
+    if (!is_plain_ascii(o->procedure_id) || !is_plain_ascii(o->code) ||
+        !is_plain_ascii(o->code_scheme) || !is_plain_ascii(o->station))
+        return err_set(err, ERR_REJECT, "procedure_id, code, code_scheme and station: ASCII");
+    if (!is_made_of(o->modality, UPPER))
+        return err_set(err, ERR_REJECT, "modality: DX, CT, MR, US ... or nothing");
+    if (!is_plain_ascii(o->pinyin))
+        return err_set(err, ERR_REJECT, "pinyin: ASCII");
+    if (o->study[0] != '\0' && !uid_is_valid(o->study, true))
+        return err_set(err, ERR_REJECT, "study: not a UID");
+    return 0;
+}
+
+/* Numbers and days that a HIS has wrong are left out: the examination does not wait for them, and
+ * the desk shows what is missing. */
+static void
+tidy(struct order *o)
+{
+    char phone[CLINIC_PHONE_SIZE];
+    struct citizen_id id;
+    struct err ignored;
+
+    if (citizen_id_read(o->citizen_id, "", &id) == CITIZEN_ID_FINE) {
+        (void)text_copy(o->citizen_id, sizeof o->citizen_id, id.text);
+        (void)text_copy(o->birth, sizeof o->birth, o->birth[0] != '\0' ? o->birth : id.birth);
+        if (o->sex[0] == '\0')
+            o->sex[0] = id.sex;
+    } else {
+        o->citizen_id[0] = '\0';
+    }
+    if (!citizen_id_is_day(o->birth))
+        o->birth[0] = '\0';
+    if (strchr("MFO", o->sex[0]) == NULL)
+        o->sex[0] = '\0';
+    if (o->phone[0] != '\0' && clinic_phone_read(o->phone, phone, &ignored) == 0)
+        (void)text_copy(o->phone, sizeof o->phone, phone);
+    else
+        o->phone[0] = '\0';
+}
+
+/* A UID of our own: 2.25. and 122 random bits in decimal (PS3.5 B.2). */
+static void
+uid_make(char out[CLINIC_UID_SIZE])
+{
+    uint8_t random[16];
+    char digits[40];
+    size_t n = sizeof digits;
+    unsigned __int128 v = 0;
+
+    random_bytes(random, sizeof random);
+    random[6] = (uint8_t)(0x40 | (random[6] & 0x0F));
+    random[8] = (uint8_t)(0x80 | (random[8] & 0x3F));
+    for (size_t i = 0; i < sizeof random; i++)
+        v = v << 8 | random[i];
+    digits[--n] = '\0';
+    do {
+        digits[--n] = (char)('0' + (int)(v % 10));
+        v /= 10;
+    } while (v > 0);
+    snprintf(out, CLINIC_UID_SIZE, "2.25.%s", digits + n);
+}
+
+/* ---- in a turn: writing ---- */
+
+static void
+to_registration(const struct order *o, struct book_registration *r)
+{
+    memset(r, 0, sizeof *r);
+    (void)text_copy(r->registration, sizeof r->registration, o->registration);
+    (void)text_copy(r->name, sizeof r->name, o->name);
+    (void)text_copy(r->citizen_id, sizeof r->citizen_id, o->citizen_id);
+    (void)text_copy(r->sex, sizeof r->sex, o->sex);
+    (void)text_copy(r->birth, sizeof r->birth, o->birth);
+    (void)text_copy(r->phone, sizeof r->phone, o->phone);
+    (void)text_copy(r->modality, sizeof r->modality, o->modality);
+    (void)text_copy(r->complaint, sizeof r->complaint, o->complaint);
+    (void)text_copy(r->history, sizeof r->history, o->history);
+    (void)text_copy(r->reason, sizeof r->reason, o->reason);
+    r->is_urgent = o->is_urgent;
+}
+
+static int
+add_row(struct book *book, struct order *o, struct err *err)
+{
+    bool is_ours = o->pinyin[0] == '\0';
+
+    if (is_ours)
+        (void)pinyin_name(o->name, o->pinyin, sizeof o->pinyin);
+    if (o->study[0] == '\0')
+        uid_make(o->study);
+    if (o->scheduled_at_us == 0)
+        o->scheduled_at_us = clock_wall_us();
+    return db_run(book->db, "order_add",
+                  DB_ARGS(DB_TEXT(o->source), DB_TEXT(o->placer), DB_TEXT(o->registration),
+                          DB_TEXT(o->accession), DB_TEXT(o->patient_id), DB_TEXT(o->pinyin),
+                          DB_INT(is_ours), DB_INT(o->weight_g), DB_INT(o->height_mm),
+                          DB_TEXT(o->station), DB_INT(o->scheduled_at_us), DB_TEXT(o->procedure_id),
+                          DB_TEXT(o->description), DB_TEXT(o->code), DB_TEXT(o->code_scheme),
+                          DB_TEXT(o->code_meaning), DB_TEXT(o->study), DB_TEXT(o->referring),
+                          DB_TEXT(o->department), DB_INT(clock_wall_us())),
+                  NULL, err);
+}
+
+int
+order_of_registration(struct book *book, const struct book_registration *r, struct err *err)
+{
+    struct order *o = mem_new(sizeof *o);
+    int rc;
+
+    (void)text_copy(o->source, sizeof o->source, "desk");
+    (void)text_copy(o->placer, sizeof o->placer, r->registration);
+    (void)text_copy(o->registration, sizeof o->registration, r->registration);
+    (void)text_copy(o->name, sizeof o->name, r->name);
+    o->scheduled_at_us = r->at_us;
+    rc = add_row(book, o, err);
+    free(o);
+    return rc;
+}
+
+int
+order_follow_name(struct book *book, const struct book_registration *r, struct err *err)
+{
+    char pinyin[CLINIC_NAME_SIZE];
+
+    (void)pinyin_name(r->name, pinyin, sizeof pinyin);
+    return db_run(book->db, "order_rename", DB_ARGS(DB_TEXT(r->registration), DB_TEXT(pinyin)),
+                  NULL, err);
+}
+
+static int
+put_new(struct book *book, struct order *o, struct err *err)
+{
+    struct book_registration *r = mem_new(sizeof *r);
+    int rc;
+
+    to_registration(o, r);
+    rc = registration_add(book, r, err);
+    (void)text_copy(o->registration, sizeof o->registration, r->registration);
+    if (rc == 0)
+        rc = add_row(book, o, err);
+    free(r);
+    return rc;
+}
+
+#define SAME(field) (strcmp(a->field, b->field) == 0)
+
+static bool
+is_same_patient(const struct order *a, const struct order *b)
+{
+    return SAME(name) && SAME(citizen_id) && SAME(sex) && SAME(birth) && SAME(phone) &&
+           SAME(modality) && SAME(complaint) && SAME(history) && SAME(reason) &&
+           (a->is_urgent || !b->is_urgent);
+}
+
+/* a is what is kept, b what is told now. */
+static bool
+is_same_order(const struct order *a, const struct order *b)
+{
+    return SAME(accession) && SAME(patient_id) && SAME(station) && SAME(procedure_id) &&
+           SAME(description) && SAME(code) && SAME(code_scheme) && SAME(code_meaning) &&
+           SAME(referring) && SAME(department) && (b->pinyin[0] == '\0' || SAME(pinyin)) &&
+           a->weight_g == b->weight_g && a->height_mm == b->height_mm &&
+           (b->scheduled_at_us == 0 || a->scheduled_at_us == b->scheduled_at_us);
+}
+
+static int
+change_row(struct book *book, const struct order *a, struct order *b, enum order_state state,
+           struct err *err)
+{
+    bool is_ours = b->pinyin[0] == '\0';
+
+    if (is_ours)
+        (void)pinyin_name(b->name, b->pinyin, sizeof b->pinyin);
+    if (b->scheduled_at_us == 0)
+        b->scheduled_at_us = a->scheduled_at_us;
+    return db_run(book->db, "order_change",
+                  DB_ARGS(DB_INT(a->number), DB_TEXT(b->accession), DB_TEXT(b->patient_id),
+                          DB_TEXT(b->pinyin), DB_INT(is_ours), DB_INT(b->weight_g),
+                          DB_INT(b->height_mm), DB_TEXT(b->station), DB_INT(b->scheduled_at_us),
+                          DB_TEXT(b->procedure_id), DB_TEXT(b->description), DB_TEXT(b->code),
+                          DB_TEXT(b->code_scheme), DB_TEXT(b->code_meaning), DB_TEXT(b->referring),
+                          DB_TEXT(b->department), DB_TEXT(order_state_word(state)),
+                          DB_INT(clock_wall_us())),
+                  NULL, err);
+}
+
+/* *out_is_changed false: nothing new was said. */
+static int
+put_known(struct book *book, const struct order *known, struct order *o, bool *out_is_changed,
+          struct err *err)
+{
+    struct book_registration *r;
+    enum order_state state;
+    int rc;
+
+    *out_is_changed = !is_same_patient(known, o) || !is_same_order(known, o);
+    if (!*out_is_changed)
+        return 0;
+    if (!order_next(known->state, ORDER_SAW_PUT, &state))
+        return err_set(err, ERR_CONFLICT, "the order is %s", order_state_word(known->state));
+    if (change_row(book, known, o, state, err) < 0)
+        return -1;
+    if (is_same_patient(known, o))
+        return 0;
+    r = mem_new(sizeof *r);
+    (void)text_copy(o->registration, sizeof o->registration, known->registration);
+    to_registration(o, r);
+    rc = registration_change(book, r, err);
+    free(r);
+    return rc;
+}
+
+int
+order_put(struct book *book, const struct order *order, struct err *err)
+{
+    struct order *o = mem_new(sizeof *o), *known = mem_new(sizeof *known);
+    bool is_changed = true;
+    int rc = -1;
+
+    *o = *order;
+    tidy(o);
+    if (check(o, err) < 0 || db_begin(book->db, err) < 0)
+        goto out;
+    rc = get_row(book, "order_by_placer", DB_ARGS(DB_TEXT(o->source), DB_TEXT(o->placer)), known,
+                 err);
+    if (rc == 0)
+        rc = put_known(book, known, o, &is_changed, err);
+    else if (err->kind == ERR_NOT_FOUND)
+        rc = put_new(book, o, err);
+    rc = db_end(book->db, rc, err);
+    if (rc == 0 && is_changed)
+        book_changed(book);
+out:
+    free(o);
+    free(known);
+    return rc;
+}
+
+/* ---- states ---- */
+
+static int
+step(struct book *book, const struct order *o, enum order_event event, struct err *err)
+{
+    enum order_state to;
+
+    if (!order_next(o->state, event, &to))
+        return err_set(err, ERR_CONFLICT, "the order is %s", order_state_word(o->state));
+    return db_run(
+        book->db, "order_set_state",
+        DB_ARGS(DB_INT(o->number), DB_TEXT(order_state_word(to)), DB_INT(clock_wall_us())), NULL,
+        err);
+}
+
+static int
+find_and_step(struct book *book, const char *query, const struct db_arg *args, size_t n,
+              enum order_event event, struct err *err)
+{
+    struct order *o = mem_new(sizeof *o);
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0) {
+        rc = get_row(book, query, args, n, o, err);
+        if (rc == 0)
+            rc = step(book, o, event, err);
+        rc = db_end(book->db, rc, err);
+    }
+    if (rc == 0)
+        book_changed(book);
+    free(o);
+    return rc;
+}
+
+int
+order_cancel(struct book *book, const char *source, const char *placer, struct err *err)
+{
+    return find_and_step(book, "order_by_placer", DB_ARGS(DB_TEXT(source), DB_TEXT(placer)),
+                         ORDER_SAW_CANCEL, err);
+}
+
+int
+order_step(struct book *book, int64_t number, enum order_event event, struct err *err)
+{
+    return find_and_step(book, "order_by_number", DB_ARGS(DB_INT(number)), event, err);
+}

@@ -1,0 +1,272 @@
+/* test_orders.c - orders over a real file: from the desk, from sources, each once; their states. */
+#include "gateway/desk/orders.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "tests/support/book_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct order *
+sample(const char *placer)
+{
+    static struct order o;
+
+    memset(&o, 0, sizeof o);
+    text_copy(o.source, sizeof o.source, "http");
+    text_copy(o.placer, sizeof o.placer, placer);
+    text_copy(o.accession, sizeof o.accession, "A2026-1");
+    text_copy(o.patient_id, sizeof o.patient_id, "P77");
+    text_copy(o.name, sizeof o.name, "单雄信");
+    text_copy(o.citizen_id, sizeof o.citizen_id, "11010519491231002x");
+    text_copy(o.modality, sizeof o.modality, "CT");
+    text_copy(o.description, sizeof o.description, "胸部平扫");
+    o.weight_g = 61500;
+    return &o;
+}
+
+static void
+put(const struct order *o)
+{
+    struct err err;
+
+    if (order_put(book, o, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static struct order *
+known(const char *placer)
+{
+    static struct order o;
+    struct err err;
+
+    assert_int_equal(order_find_placer(book, "http", placer, &o, &err), 0);
+    return &o;
+}
+
+static size_t
+messages(void)
+{
+    struct clinic_ups ups;
+    size_t n = due(&ups);
+
+    clinic_ups_free(&ups);
+    return n;
+}
+
+static void
+a_registration_at_the_desk_makes_its_order(void **state)
+{
+    char number[17], study[65];
+    struct order o;
+    struct err err;
+
+    (void)state;
+    person("王小东", "11010519491231002X", "CT", number);
+    reopen();
+
+    assert_int_equal(order_find(book, number, &o, &err), 0);
+    assert_string_equal(o.source, "desk");
+    assert_string_equal(o.accession, number);
+    assert_string_equal(o.patient_id, "11010519491231002X");
+    assert_string_equal(o.pinyin, "Wang^XiaoDong");
+    assert_string_equal(o.modality, "CT");
+    assert_int_equal(o.state, ORDER_SCHEDULED);
+    assert_true(uid_is_valid(o.study, false));
+    assert_memory_equal(o.study, "2.25.", 5);
+    text_copy(study, sizeof study, o.study);
+    assert_int_equal(order_find_accession(book, number, &o, &err), 0);
+    assert_int_equal(order_find_study(book, study, &o, &err), 0);
+    assert_string_equal(o.registration, number);
+}
+
+static void
+a_corrected_name_is_what_devices_see(void **state)
+{
+    char number[17];
+    struct order o;
+    struct err err;
+
+    (void)state;
+    person("王小东", "", "CT", number);
+    struct book_registration *r = found(number);
+    text_copy(r->name, sizeof r->name, "仇小东");
+    assert_int_equal(book_correct(book, r, &err), 0);
+
+    assert_int_equal(order_find(book, number, &o, &err), 0);
+    assert_string_equal(o.name, "仇小东");
+    assert_string_equal(o.pinyin, "Qiu^XiaoDong");
+    assert_string_equal(o.patient_id, number);
+}
+
+static void
+an_order_of_a_source_comes_once_and_is_registered(void **state)
+{
+    char study[65];
+
+    (void)state;
+    put(sample("1"));
+    text_copy(study, sizeof study, known("1")->study);
+    put(sample("1"));
+    reopen();
+    put(sample("1"));
+
+    assert_string_equal(known("1")->study, study);
+    assert_string_equal(known("1")->citizen_id, "11010519491231002X");
+    assert_string_equal(known("1")->birth, "19491231");
+    assert_string_equal(known("1")->sex, "F");
+    assert_string_equal(known("1")->accession, "A2026-1");
+    assert_string_equal(known("1")->patient_id, "P77");
+    assert_string_equal(found(known("1")->registration)->name, "单雄信");
+    assert_int_equal(messages(), 1);
+}
+
+static void
+what_changed_is_changed_in_both_and_told(void **state)
+{
+    struct order *o = sample("1");
+    char study[65];
+
+    (void)state;
+    put(o);
+    text_copy(study, sizeof study, known("1")->study);
+    text_copy(o->name, sizeof o->name, "单雄心");
+    text_copy(o->station, sizeof o->station, "CT_1");
+    o->scheduled_at_us = 1795305600000000;
+    put(o);
+
+    assert_string_equal(known("1")->name, "单雄心");
+    assert_string_equal(known("1")->pinyin, "Shan^XiongXin");
+    assert_string_equal(known("1")->station, "CT_1");
+    assert_string_equal(known("1")->study, study);
+    assert_int_equal(known("1")->scheduled_at_us, 1795305600000000);
+    assert_int_equal(found(known("1")->registration)->revision, 2);
+    assert_int_equal(messages(), 2);
+}
+
+static void
+what_is_wrong_is_left_out_or_refused(void **state)
+{
+    struct order *o = sample("1");
+    struct err err;
+
+    (void)state;
+    text_copy(o->citizen_id, sizeof o->citizen_id, "110105194912310021");
+    text_copy(o->birth, sizeof o->birth, "19500230");
+    text_copy(o->phone, sizeof o->phone, "call me");
+    put(o);
+    assert_string_equal(known("1")->citizen_id, "");
+    assert_string_equal(known("1")->birth, "");
+    assert_string_equal(known("1")->phone, "");
+
+    o = sample("2");
+    o->name[0] = '\0';
+    assert_int_equal(order_put(book, o, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    o = sample("2");
+    text_copy(o->accession, sizeof o->accession, "A\\B");
+    assert_int_equal(order_put(book, o, &err), -1);
+    o = sample("2");
+    text_copy(o->study, sizeof o->study, "1..2");
+    assert_int_equal(order_put(book, o, &err), -1);
+    o = sample("");
+    assert_int_equal(order_put(book, o, &err), -1);
+}
+
+static void
+states_go_by_the_table_only(void **state)
+{
+    struct order *o = sample("1");
+    struct err err;
+
+    (void)state;
+    put(o);
+    assert_int_equal(order_cancel(book, "http", "1", &err), 0);
+    assert_int_equal(known("1")->state, ORDER_CANCELLED);
+    put(o); /* a view that lists it still says nothing new */
+    assert_int_equal(known("1")->state, ORDER_CANCELLED);
+    text_copy(o->description, sizeof o->description, "腹部平扫");
+    put(o);
+    assert_int_equal(known("1")->state, ORDER_SCHEDULED);
+
+    assert_int_equal(order_step(book, known("1")->number, ORDER_SAW_START, &err), 0);
+    assert_int_equal(order_cancel(book, "http", "1", &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_int_equal(order_step(book, known("1")->number, ORDER_SAW_COMPLETE, &err), 0);
+    put(o);
+    o->weight_g++;
+    assert_int_equal(order_put(book, o, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_int_equal(order_cancel(book, "http", "none", &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+}
+
+/* Invariant 4: from the first state every state is reached, and each named pair leads somewhere. */
+static void
+every_state_is_reached(void **state)
+{
+    bool is_reached[ORDER_STATES] = {[ORDER_SCHEDULED] = true};
+
+    (void)state;
+    for (int round = 0; round < ORDER_STATES; round++)
+        for (int from = 0; from < ORDER_STATES; from++)
+            for (int event = 0; event < ORDER_EVENTS && is_reached[from]; event++) {
+                enum order_state to;
+                if (order_next((enum order_state)from, (enum order_event)event, &to))
+                    is_reached[to] = true;
+            }
+    for (int i = 0; i < ORDER_STATES; i++) {
+        assert_true(is_reached[i]);
+        assert_string_not_equal(order_state_word((enum order_state)i), "unknown");
+    }
+}
+
+static void
+the_list_is_by_time_and_openness(void **state)
+{
+    static const int64_t noon_us = INT64_C(1795305600) * 1000000;
+    struct order *list = NULL, *o;
+    struct err err;
+    size_t n = 0;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        char placer[2] = {(char)('1' + i), '\0'};
+        o = sample(placer);
+        o->scheduled_at_us = noon_us - i * 1000000;
+        put(o);
+    }
+    assert_int_equal(order_cancel(book, "http", "2", &err), 0);
+
+    assert_int_equal(order_list(book, noon_us - 5000000, noon_us, true, 10, &list, &n, &err), 0);
+    assert_int_equal(n, 2);
+    assert_string_equal(list[0].placer, "3");
+    assert_string_equal(list[1].placer, "1");
+    free(list);
+    assert_int_equal(order_list(book, noon_us, noon_us, false, 10, &list, &n, &err), 0);
+    assert_int_equal(n, 1);
+    free(list);
+}
+
+#define BOOK_TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOOK_TEST(a_registration_at_the_desk_makes_its_order),
+        BOOK_TEST(a_corrected_name_is_what_devices_see),
+        BOOK_TEST(an_order_of_a_source_comes_once_and_is_registered),
+        BOOK_TEST(what_changed_is_changed_in_both_and_told),
+        BOOK_TEST(what_is_wrong_is_left_out_or_refused),
+        BOOK_TEST(states_go_by_the_table_only),
+        cmocka_unit_test(every_state_is_reached),
+        BOOK_TEST(the_list_is_by_time_and_openness),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
