@@ -25,12 +25,14 @@ committer_do(struct spool *sp, struct work *w, struct err *err)
         return err_set(err, ERR_DENIED, "the spool is open for reading only");
     }
     w->next = NULL;
+    bell_init(&w->done);
     *sp->queue_end = w;
     sp->queue_end = &w->next;
-    gate_wake(&sp->gate);
+    bell_ring(&sp->due);
     while (!w->is_done)
-        gate_wait(&sp->gate);
+        bell_wait(&w->done, &sp->gate);
     gate_unlock(&sp->gate);
+    bell_fini(&w->done);
     if (w->rc < 0)
         *err = w->err;
     return w->rc;
@@ -208,6 +210,7 @@ answer(struct spool *sp, struct work *works)
         if (w->rc == 0)
             apply(sp, w);
         w->is_done = true;
+        bell_ring(&w->done);
     }
     spool_changed(sp);
     gate_unlock(&sp->gate);
@@ -283,7 +286,7 @@ committer_run(void *arg)
         if (sp->queue == NULL && sp->is_closing)
             break;
         if (sp->queue == NULL && now < next_garbage) {
-            gate_wait_ms(&sp->gate, next_garbage - now);
+            bell_wait_ms(&sp->due, &sp->gate, next_garbage - now);
             continue;
         }
         batch = take_batch(sp);
@@ -323,6 +326,9 @@ committer_stop(struct spool *sp)
     gate_lock(&sp->gate);
     sp->is_closing = true;
     gate_wake(&sp->gate);
+    bell_ring(&sp->due);
+    bell_ring(&sp->news);
+    bell_ring(&sp->closing);
     gate_unlock(&sp->gate);
     thread_join(sp->committer);
     sp->has_committer = false;

@@ -3,7 +3,9 @@
  *     callers --work--> queue > committer: segment appended, one sync | journal appended, one sync
  *                                          > ledger changed > callers woken
  *
- * The gate guards everything in struct spool but what is marked "committer's". */
+ * The gate guards everything in struct spool but what is marked "committer's". Who waits for what:
+ * the committer for works (due), a caller for its own work (done), spool_wait() for any change
+ * (news), everybody else for the gate itself. */
 #ifndef RADPOST_SPOOL_INTERNAL_H
 #define RADPOST_SPOOL_INTERNAL_H
 
@@ -51,6 +53,7 @@ enum work_kind { WORK_RECEIVE, WORK_STEP, WORK_BODY, WORK_CUT, WORK_GARBAGE };
 struct work {
     enum work_kind kind;
     struct work *next;
+    struct bell done;
     bool is_done;
     int rc;
     struct err err;
@@ -83,6 +86,8 @@ struct spool {
     int lock_fd;
     struct log_ctx log;
     struct gate gate;
+    struct bell due, news, closing;
+    bool has_listeners; /* somebody waits for the news bell and was not called yet */
     struct ledger ledger;
     struct segment *segments; /* by number */
     size_t segments_n;

@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { SWARM_MS = 20 };
+
 /* ---- open and close ---- */
 
 static int
@@ -91,6 +93,9 @@ new_spool(const char *dir, const struct spool_options *options)
     sp->opened_ms = clock_mono_ms();
     sp->queue_end = &sp->queue;
     gate_init(&sp->gate);
+    bell_init(&sp->due);
+    bell_init(&sp->news);
+    bell_init(&sp->closing);
     ledger_init(&sp->ledger);
     return sp;
 }
@@ -154,6 +159,9 @@ spool_close(struct spool **spool)
     free(sp->associations);
     free(sp->segments);
     ledger_fini(&sp->ledger);
+    bell_fini(&sp->closing);
+    bell_fini(&sp->news);
+    bell_fini(&sp->due);
     gate_fini(&sp->gate);
     if (sp->lock_fd >= 0)
         close(sp->lock_fd);
@@ -509,7 +517,18 @@ void
 spool_changed(struct spool *sp)
 {
     sp->change++;
-    gate_wake(&sp->gate);
+    if (sp->has_listeners)
+        bell_ring(&sp->news);
+    sp->has_listeners = false;
+}
+
+static void
+await_swarm(struct spool *sp)
+{
+    int64_t until = clock_mono_ms() + SWARM_MS, left;
+
+    while (!sp->is_closing && (left = until - clock_mono_ms()) > 0)
+        bell_wait_ms(&sp->closing, &sp->gate, left);
 }
 
 uint64_t
@@ -522,9 +541,14 @@ spool_wait(struct spool *sp, uint64_t since, int64_t wait_ms)
     while (sp->change <= since && !sp->is_closing) {
         int64_t left = until - clock_mono_ms();
 
-        if (left <= 0 || !gate_wait_ms(&sp->gate, left))
+        if (left <= 0)
             break;
+        sp->has_listeners = true;
+        bell_wait_ms(&sp->news, &sp->gate, left);
     }
+    /* Changes come in swarms while a study arrives: hear of the swarm, not of each. */
+    if (wait_ms > 0 && sp->change > since)
+        await_swarm(sp);
     change = sp->change;
     gate_unlock(&sp->gate);
     return change;

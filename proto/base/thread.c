@@ -6,16 +6,32 @@
 #include <errno.h>
 #include <signal.h>
 
-void
-gate_init(struct gate *g)
+static void
+condition_init(pthread_cond_t *condition)
 {
     pthread_condattr_t attr;
 
-    CHECK(pthread_mutex_init(&g->lock, NULL) == 0);
     CHECK(pthread_condattr_init(&attr) == 0);
     CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
-    CHECK(pthread_cond_init(&g->changed, &attr) == 0);
+    CHECK(pthread_cond_init(condition, &attr) == 0);
     pthread_condattr_destroy(&attr);
+}
+
+static bool
+condition_wait_ms(pthread_cond_t *condition, struct gate *g, int64_t wait_ms)
+{
+    struct timespec until = clock_deadline(wait_ms > 0 ? wait_ms : 0);
+    int e = pthread_cond_timedwait(condition, &g->lock, &until);
+
+    CHECK(e == 0 || e == ETIMEDOUT);
+    return e == 0;
+}
+
+void
+gate_init(struct gate *g)
+{
+    CHECK(pthread_mutex_init(&g->lock, NULL) == 0);
+    condition_init(&g->changed);
 }
 
 void
@@ -46,17 +62,43 @@ gate_wait(struct gate *g)
 bool
 gate_wait_ms(struct gate *g, int64_t wait_ms)
 {
-    struct timespec until = clock_deadline(wait_ms > 0 ? wait_ms : 0);
-    int e = pthread_cond_timedwait(&g->changed, &g->lock, &until);
-
-    CHECK(e == 0 || e == ETIMEDOUT);
-    return e == 0;
+    return condition_wait_ms(&g->changed, g, wait_ms);
 }
 
 void
 gate_wake(struct gate *g)
 {
     CHECK(pthread_cond_broadcast(&g->changed) == 0);
+}
+
+void
+bell_init(struct bell *b)
+{
+    condition_init(&b->rung);
+}
+
+void
+bell_fini(struct bell *b)
+{
+    CHECK(pthread_cond_destroy(&b->rung) == 0);
+}
+
+void
+bell_wait(struct bell *b, struct gate *g)
+{
+    CHECK(pthread_cond_wait(&b->rung, &g->lock) == 0);
+}
+
+bool
+bell_wait_ms(struct bell *b, struct gate *g, int64_t wait_ms)
+{
+    return condition_wait_ms(&b->rung, g, wait_ms);
+}
+
+void
+bell_ring(struct bell *b)
+{
+    CHECK(pthread_cond_broadcast(&b->rung) == 0);
 }
 
 pthread_t

@@ -20,6 +20,18 @@ void gate_wait(struct gate *g);                     /* locked; until somebody wa
 bool gate_wait_ms(struct gate *g, int64_t wait_ms); /* false: the time passed */
 void gate_wake(struct gate *g);                     /* all waiters; locked */
 
+/* One more condition of a gate, for those who wait for one thing only: where many threads share a
+ * lock, waking all of them for each change costs more than the change. */
+struct bell {
+    pthread_cond_t rung;
+};
+
+void bell_init(struct bell *b);
+void bell_fini(struct bell *b);
+void bell_wait(struct bell *b, struct gate *g); /* locked */
+bool bell_wait_ms(struct bell *b, struct gate *g, int64_t wait_ms);
+void bell_ring(struct bell *b); /* all waiters; locked */
+
 /* name: at most 15 characters, seen in top and gdb. Signals are blocked in the new thread. */
 pthread_t thread_start(const char *name, void *(*run)(void *), void *arg);
 void thread_join(pthread_t t);
