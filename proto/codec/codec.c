@@ -2,6 +2,7 @@
 #include "proto/codec/codec.h"
 
 #include "proto/base/limits.h"
+#include "proto/base/text.h"
 #include "proto/codec/image_wire.h"
 #include "proto/codec/pool.h"
 #include "proto/dicom/facts.h"
@@ -33,12 +34,21 @@ int
 codec_inspect(struct codec_pool *pool, const struct codec_source *source,
               struct dcm_facts *out_facts, struct dcm_digests *out_digests, struct err *err)
 {
+    return codec_inspect_as(pool, source, NULL, out_facts, out_digests, err);
+}
+
+int
+codec_inspect_as(struct codec_pool *pool, const struct codec_source *source, const char *profile,
+                 struct dcm_facts *out_facts, struct dcm_digests *out_digests, struct err *err)
+{
     struct wire_request request = ask(JOB_INSPECT, source);
     struct wire_reply reply;
     int fds[2] = {-1, -1};
     bool died;
-    int rc = run(pool, &request, source, NULL, &reply, fds, &died, err);
+    int rc;
 
+    text_copy(request.profile, sizeof request.profile, profile != NULL ? profile : "");
+    rc = run(pool, &request, source, NULL, &reply, fds, &died, err);
     /* hostile pixels are kept all the same: they are digested as they came */
     if (rc < 0 && died && !has_recipe(source)) {
         request.is_not_decoded = true;

@@ -50,6 +50,11 @@ int codec_inspect(struct codec_pool *pool, const struct codec_source *source,
                   struct dcm_facts *out_facts, struct dcm_digests *out_digests,
                   struct err *err) MUST_CHECK;
 
+/* The same with a profile of the sending device's texts (proto/dicom/charset.h); NULL none. */
+int codec_inspect_as(struct codec_pool *pool, const struct codec_source *source,
+                     const char *profile, struct dcm_facts *out_facts,
+                     struct dcm_digests *out_digests, struct err *err) MUST_CHECK;
+
 struct codec_policy {
     bool is_off;                 /* leave everything as it is */
     unsigned first_look_percent; /* aimed share of the first layer; 0 = the default, 12 */

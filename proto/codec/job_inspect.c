@@ -39,8 +39,9 @@ job_inspect(struct job *job, struct err *err)
         digest_bytes(pixels.bytes, pixels.n, digests->pixels);
         digests->pixels_from = PIXELS_NATIVE;
     }
-    if (dcm_facts_read(bytes, n, false, facts, err) < 0 ||
-        dcm_dataset_digest(bytes, n, digests->dataset, err) < 0)
+    if (dcm_facts_read_as(bytes, n, false, job->request->profile, facts, err) < 0 ||
+        dcm_dataset_digest(bytes, n, digests->dataset, err) < 0 ||
+        dcm_rest_digest(bytes, n, digests->rest, err) < 0)
         goto out;
     if (job->recipe == NULL && digest_received(job, digests, err) < 0)
         goto out;

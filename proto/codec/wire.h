@@ -35,6 +35,7 @@ struct wire_request {
     uint8_t max_layers;
     uint32_t first_look_percent;
     char to[65];
+    char profile[20]; /* inspect: how the sender writes texts; "" as they say themselves */
     struct dcm_digests expected;
     uint8_t received[DIGEST_BYTES];
 };

@@ -13,6 +13,11 @@
 int dcm_dataset_digest(const uint8_t *part10, size_t n, uint8_t out[32],
                        struct err *err) MUST_CHECK;
 
+/* The same without what says whose the instance is and of which study (docs/formats/digests.md,
+ * "rest"): equal in two files that only a correction of patient or study tells apart.
+ * errors  ERR_REJECT as above */
+int dcm_rest_digest(const uint8_t *part10, size_t n, uint8_t out[32], struct err *err) MUST_CHECK;
+
 /* Decode one frame to native pixels: little endian, colour by pixel, bits_allocated bits a sample,
  * in the photometric interpretation of the form (YBR_RCT undone to RGB). coded is the frame's
  * bytes; out gets exactly frame_bytes bytes (never more: its limit is set). Called in a codec
