@@ -1,0 +1,83 @@
+/* fuzz_import.c - a file of a device without DICOM: it is looked at, wrapped and drawn within its
+ * bounds; what is wrapped is a DICOM file that our own reader takes. */
+#include "proto/base/log.h"
+#include "proto/dicom/ecg/scp_parts.h"
+#include "proto/dicom/facts.h"
+#include "proto/dicom/wrap.h"
+#include "proto/dicom/wrap_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static void
+wrap(const uint8_t *data, size_t n)
+{
+    static const struct wrap_identity to = {.patient_id = "1", .study_uid = "2.25.1"};
+    struct wrap_source source = {.bytes = data, .n = n, .number = 1};
+    struct dcm_facts facts;
+    struct wrap_plan plan;
+    struct err err;
+
+    if (wrap_plan_make(&to, &source, &plan, &err) < 0)
+        return;
+    if (plan.has_body)
+        buf_add(&plan.head, data, n);
+    buf_add(&plan.head, plan.tail.bytes, plan.tail.n);
+    if (!buf_is_over(&plan.head) &&
+        dcm_facts_read(plan.head.bytes, plan.head.n, false, &facts, &err) < 0)
+        abort();
+    wrap_plan_fini(&plan);
+}
+
+static void
+put_crc(uint8_t *at, size_t n)
+{
+    uint16_t crc = scp_crc(at + 2, n - 2);
+
+    at[0] = (uint8_t)crc;
+    at[1] = (uint8_t)(crc >> 8);
+}
+
+/* A record whose length and checksums fit, so that what lies behind them is met too. */
+static void
+read_sealed(const uint8_t *data, size_t n)
+{
+    uint8_t *copy;
+    struct ecg *ecg = NULL;
+    struct err err;
+
+    if (wrap_sniff(data, n) != WRAP_SCP || n < 32)
+        return;
+    copy = mem_new(n);
+    memcpy(copy, data, n);
+    le32_write(copy + 2, (uint32_t)n);
+    for (size_t i = 22; i + 10 <= n && i < 142; i += 10) {
+        uint32_t length = le32_read(copy + i + 2), index = le32_read(copy + i + 6);
+
+        if (index > 142 && length >= 16 && index - 1 + (uint64_t)length <= n)
+            put_crc(copy + index - 1, length);
+    }
+    put_crc(copy, n);
+    if (ecg_read_scp(copy, n, &ecg, &err) == 0)
+        ecg_free(&ecg);
+    free(copy);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    struct wrap_facts facts;
+    struct buf svg;
+    struct err err;
+
+    log_set_fd(-1);
+    buf_init(&svg, 1 << 20);
+    if (wrap_look(data, n, &facts, &err) == 0)
+        wrap(data, n);
+    (void)!wrap_ecg_svg(data, n, &svg, &err);
+    read_sealed(data, n);
+    buf_fini(&svg);
+    return 0;
+}
