@@ -143,7 +143,10 @@ start(struct gateway *g, struct err *err)
     if (make_folders(g, err) < 0 ||
         codec_pool_new((unsigned)g->config.codec_workers, &g->pool, err) < 0 ||
         start_spool(g, err) < 0 || start_uplink(g, err) < 0 || open_accept(g, err) < 0 ||
-        start_desk(g, err) < 0 || accept_listen(g->accept, err) < 0)
+        start_desk(g, err) < 0)
+        return err_context(err, "start");
+    desk_offer_services(g->desk);
+    if (accept_listen(g->accept, err) < 0)
         return err_context(err, "start");
     LOG(&ctx, GATEWAY_READY, F_NUMBER("dicom_port", accept_port(g->accept)),
         F_NUMBER("desk_port", desk_port(g->desk)));
@@ -153,6 +156,7 @@ start(struct gateway *g, struct err *err)
 static void
 stop(struct gateway *g)
 {
+    accept_shut(g->accept);
     desk_stop(&g->desk);
     accept_stop(&g->accept);
     uplink_stop(&g->uplink);

@@ -104,6 +104,13 @@ free_text(const char *text)
 }
 
 void
+accept_shut(struct accept *accept)
+{
+    if (accept != NULL)
+        dimse_listener_free(&accept->listener);
+}
+
+void
 accept_stop(struct accept **accept)
 {
     struct accept *a = *accept;
@@ -131,7 +138,7 @@ accept_stop(struct accept **accept)
 uint16_t
 accept_port(const struct accept *accept)
 {
-    return dimse_listener_port(accept->listener);
+    return accept->listener != NULL ? dimse_listener_port(accept->listener) : 0;
 }
 
 uint16_t
@@ -151,7 +158,7 @@ accept_tls_fingerprint(const struct accept *accept, char out[65])
 size_t
 accept_associations(struct accept *accept)
 {
-    return dimse_listener_associations(accept->listener);
+    return accept->listener != NULL ? dimse_listener_associations(accept->listener) : 0;
 }
 
 static enum dimse_admission

@@ -1,7 +1,7 @@
 /* accept.h - the clinic's DICOM door: who may come in, C-ECHO and C-STORE into the spool, and the
  * other services that stages of the gateway put beside them on the same associations.
  *
- *     accept_open > accept_add_service... > accept_listen > ... > accept_stop
+ *     accept_open > accept_add_service... > accept_listen > ... > accept_shut > accept_stop
  *
  * C-STORE is answered 0000H only after spool_commit() returned 0; A700H when there is no room,
  * A900H and C000H when no instance can be told, 0124H when the device may not send this.
@@ -68,6 +68,7 @@ struct accept_device {
     char classes[512]; /* the only storage classes it may send, UIDs with commas; "" = any */
     char host[64];     /* where it listens: a target of C-MOVE; "" = none */
     uint16_t port;
+    char modality[17];  /* its worklist's: "CT", "DX+CR"; "" = any */
     char charset[20];   /* "" auto, ISO_IR 192, GB18030, GBK-AS-IR100, ISO_IR 58, PINYIN */
     uint32_t pdu_bytes; /* 16384..131072; 0 = the most */
     char commit_ae[17]; /* answers to commitment on a new association to this; "" = the open one */
@@ -106,7 +107,10 @@ int accept_open(const struct accept_options *options, struct spool *spool,
                 struct accept **out_accept, struct err *err) MUST_CHECK;
 /* Open the ports. errors  ERR_FATAL port in use, certificate or key that cannot be used */
 int accept_listen(struct accept *accept, struct err *err) MUST_CHECK;
-/* Close the door, finish what is being written, join. Also after a failed accept_listen(). */
+/* Close the door, finish what is being written, join: no service is called after this. What
+ * services work on may go then; the rest of the functions still answer. */
+void accept_shut(struct accept *accept);
+/* The same, and free. Also after a failed accept_listen(). */
 void accept_stop(struct accept **accept);
 uint16_t accept_port(const struct accept *accept);
 uint16_t accept_tls_port(const struct accept *accept); /* 0 = no TLS */

@@ -38,6 +38,7 @@ static const struct setting settings[] = {
     {"classes", SETTING_CLASSES, FIELD(classes)},
     {"host", SETTING_HOST, FIELD(host)},
     {"port", SETTING_PORT, FIELD(port)},
+    {"modality", SETTING_TITLE, FIELD(modality)},
     {"charset", SETTING_CHARSET, FIELD(charset)},
     {"pdu", SETTING_PDU, FIELD(pdu_bytes)},
     {"commit_ae", SETTING_TITLE, FIELD(commit_ae)},

@@ -6,6 +6,7 @@
 #include "gateway/desk/desk_link.h"
 #include "gateway/desk/look.h"
 #include "gateway/desk/report.h"
+#include "gateway/desk/worklist.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
@@ -34,6 +35,7 @@ struct desk {
     struct book *book;
     struct desk_link *link;
     struct look *look;
+    struct worklist *worklist;
     struct api api;
     struct http_server *server;
 };
@@ -257,6 +259,12 @@ out:
 }
 
 void
+desk_offer_services(struct desk *desk)
+{
+    worklist_start(desk->book, desk->options.accept, &desk->worklist);
+}
+
+void
 desk_stop(struct desk **desk)
 {
     struct desk *old = TAKE(*desk);
@@ -266,6 +274,7 @@ desk_stop(struct desk **desk)
     http_server_stop(&old->server);
     look_stop(&old->look);
     desk_link_stop(&old->link);
+    worklist_stop(&old->worklist);
     book_close(&old->book);
     free(old);
 }

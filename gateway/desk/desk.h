@@ -32,6 +32,9 @@ struct desk_options {
  */
 int desk_start(const struct desk_options *options, struct desk **out_desk,
                struct err *err) MUST_CHECK;
+/* Worklist and MPPS, at the DICOM door; before accept_listen(). accept_shut() goes before
+ * desk_stop(). */
+void desk_offer_services(struct desk *desk);
 void desk_stop(struct desk **desk);
 uint16_t desk_port(const struct desk *desk);
 

@@ -111,6 +111,7 @@ take_row(const struct db_rows *rows, size_t i, struct order *o)
     o->made_at_us = db_int(rows, i, 30);
     o->changed_at_us = db_int(rows, i, 31);
     TAKE_TEXT(attached, 32);
+    o->arrived_at_us = db_int(rows, i, 33);
 }
 
 /* What the rows leave to be made: as devices are told it. */

@@ -59,6 +59,7 @@ struct order {
     char complaint[CLINIC_TEXT_SIZE], history[CLINIC_TEXT_SIZE];
     int64_t made_at_us, changed_at_us; /* the book's */
     char attached[CLINIC_UID_SIZE];    /* the book's: the study that came; "" none yet */
+    int64_t arrived_at_us;             /* the book's: when its images did; 0 not yet */
 };
 
 /* Make the order, or bring the one of this source and placer number up to date (an unchanged one
