@@ -2,13 +2,14 @@
 #include "gateway/accept/accept.h"
 
 #include "gateway/accept/accept_parts.h"
-#include "gateway/accept/store.h"
+#include "gateway/accept/seen.h"
 #include "gateway/spool/spool.h"
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
 #include "proto/dicom/sopclass.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,15 +29,37 @@ static void note(enum dimse_note what, const struct dimse_peer *peer, const stru
                  void *user);
 
 static int
+open_lists(struct accept *a, struct err *err)
+{
+    size_t bad = 0;
+
+    if (refused_read(a->options.dir, &a->refused, &bad, err) < 0)
+        return err_context(err, REFUSED_FILE);
+    if (bad > 0)
+        LOG(&accept_ctx, ACCEPT_LINES_LEFT_OUT, F_WORD("file", REFUSED_FILE), F_NUMBER("n", bad));
+    if (unsent_open(a->options.dir, &a->unsent, &bad, err) < 0)
+        return err_context(err, UNSENT_FILE);
+    if (bad > 0)
+        LOG(&accept_ctx, ACCEPT_LINES_LEFT_OUT, F_WORD("file", UNSENT_FILE), F_NUMBER("n", bad));
+    return 0;
+}
+
+static int
 open_folder(struct accept *a, struct err *err)
 {
     char *tmp = mem_printf("%s/tmp", a->options.dir);
-    size_t bad = 0;
+    struct err seen = {0};
     int rc = -1;
 
-    if (durable_mkdir(a->options.dir, err) == 0 && durable_mkdir(tmp, err) == 0 &&
-        refused_read(a->options.dir, &a->refused, &bad, err) == 0 && table_read(a, err) == 0)
-        rc = 0;
+    if (durable_mkdir(a->options.dir, err) < 0 || durable_mkdir(tmp, err) < 0 ||
+        open_lists(a, err) < 0 || table_read(a, err) < 0)
+        goto out;
+    if (seen_read(a->options.dir, &a->devices, &seen) < 0)
+        LOG(&accept_ctx, ACCEPT_SEEN_NOT_KEPT, F_ERR(&seen));
+    window_begin(a);
+    window_release(a);
+    rc = 0;
+out:
     free(tmp);
     return rc;
 }
@@ -66,6 +89,7 @@ accept_open(const struct accept_options *options, struct spool *spool, struct ac
     a->spool = spool;
     a->devices_path = mem_printf("%s/%s", o->dir, DEVICES_FILE);
     gate_init(&a->gate);
+    gate_init(&a->seen_gate);
     if (open_folder(a, err) < 0) {
         err_context(err, "DICOM door");
         accept_stop(&a);
@@ -121,9 +145,13 @@ accept_stop(struct accept **accept)
     dimse_listener_free(&a->listener);
     if (a->refused.is_dirty)
         table_keep_refused(a);
+    if (a->devices.n > 0)
+        table_keep_seen(a, true);
+    unsent_close(&a->unsent);
     devices_fini(&a->devices);
     services_fini(a);
     gate_fini(&a->gate);
+    gate_fini(&a->seen_gate);
     free(a->devices_path);
     free_text(a->options.dir);
     free_text(a->options.address);
@@ -161,25 +189,36 @@ accept_associations(struct accept *accept)
     return accept->listener != NULL ? dimse_listener_associations(accept->listener) : 0;
 }
 
+/* Locked. */
+static void
+mark_seen(struct accept_device *d, const struct dimse_peer *peer)
+{
+    d->last_seen_us = clock_wall_us();
+    text_copy(d->last_address, sizeof d->last_address, peer->address);
+    if (peer->fingerprint[0] != '\0')
+        text_copy(d->last_certificate, sizeof d->last_certificate, peer->fingerprint);
+}
+
 static enum dimse_admission
 admit(const struct dimse_peer *peer, void *user)
 {
     struct accept *a = user;
     enum dimse_admission admission = DIMSE_ADMITTED;
+    enum accept_refusal why;
     bool is_due = false;
 
     gate_lock(&a->gate);
     table_refresh(a);
     struct devices_match match = devices_match(&a->devices, peer, a->called);
-    if (match.device) {
-        match.device->last_seen_us = clock_wall_us();
-        text_copy(match.device->last_address, sizeof match.device->last_address, peer->address);
-        if (peer->fingerprint[0] != '\0')
-            text_copy(match.device->last_certificate, sizeof match.device->last_certificate,
-                      peer->fingerprint);
-    } else {
-        admission = match.why == ACCEPT_CALLED_WRONG ? DIMSE_CALLED_UNKNOWN : DIMSE_CALLING_UNKNOWN;
-        refused_add(&a->refused, peer, match.why, clock_wall_us(), &is_due);
+    if (match.device)
+        mark_seen(match.device, peer);
+    else {
+        why = match.why;
+        if (window_admits(a, peer, why))
+            why = REFUSED_STRANGER;
+        else
+            admission = why == ACCEPT_CALLED_WRONG ? DIMSE_CALLED_UNKNOWN : DIMSE_CALLING_UNKNOWN;
+        refused_add(&a->refused, peer, why, clock_wall_us(), &is_due);
         if (is_due)
             table_keep_refused(a);
     }
@@ -267,7 +306,7 @@ count_device(struct accept *a, const struct live *l, int open_by, unsigned store
 {
     gate_lock(&a->gate);
     struct accept_device *d = devices_at(&a->devices, l->device.ae, l->device.address);
-    if (d && !l->is_stranger) {
+    if (d && l->is_enrolled) {
         d->open = open_by < 0 ? (d->open > 0 ? d->open - 1 : 0) : d->open + (uint32_t)open_by;
         d->stored += stored_by;
         if (stored_by > 0)
@@ -279,10 +318,12 @@ count_device(struct accept *a, const struct live *l, int open_by, unsigned store
 /* One association while it is served. */
 struct served {
     struct accept *a;
+    const struct dimse_peer *peer;
     struct live live;
     struct log_ctx ctx;
     uint64_t spool_association;
     uint64_t stored, failed, echoes;
+    bool was_stranger; /* at any time */
 };
 
 static int
@@ -312,35 +353,74 @@ may_store(const struct accept_device *d, const char *sop_class)
     return false;
 }
 
+/* What the desk reads as the reason: words of ours that hold no path. */
+static const char *
+words_of(const struct err *why)
+{
+    bool is_ours = why->kind == ERR_REJECT || why->kind == ERR_DENIED;
+
+    return is_ours ? why->text : err_kind_sentence(why->kind);
+}
+
+static void
+list_unsent(struct served *s, const struct dimse_command *request,
+            const struct store_result *result)
+{
+    struct accept_unsent row = {.status = result->status, .first_us = clock_wall_us()};
+    struct err err = {0};
+
+    row.last_us = row.first_us;
+    text_copy(row.ae, sizeof row.ae, s->peer->calling);
+    text_copy(row.address, sizeof row.address, s->peer->address);
+    text_copy(row.sop_class, sizeof row.sop_class, request->sop_class);
+    text_copy(row.sop_instance, sizeof row.sop_instance, request->sop_instance);
+    text_copy(row.why, sizeof row.why, words_of(&result->why));
+    if (unsent_add(s->a->unsent, &row, &err) < 0)
+        LOG(&s->ctx, ACCEPT_UNSENT_NOT_KEPT, F_ERR(&err));
+}
+
+static void
+count_stored(struct served *s, const struct dimse_command *request,
+             const struct store_result *result)
+{
+    struct err err = {0};
+
+    s->stored++;
+    count_device(s->a, &s->live, 0, 1);
+    if (unsent_arrived(s->a->unsent, request->sop_instance, &err) < 0)
+        LOG(&s->ctx, ACCEPT_UNSENT_NOT_KEPT, F_ERR(&err));
+    LOG(&s->ctx, ACCEPT_STORE_DURABLE, F_NUMBER("entry", result->entry),
+        F_UID("instance", request->sop_instance));
+}
+
 static int
 serve_store(struct served *s, const struct dimse_command *request, const char *abstract_syntax,
             struct err *err)
 {
-    struct err why = {0};
-    uint64_t entry = 0;
-    uint16_t status = DIMSE_NOT_AUTHORIZED;
+    const struct store_terms terms = {
+        .spool_association = s->spool_association,
+        .quarantine = s->live.is_stranger ? quarantine_word(QUARANTINE_STRANGER) : "",
+        .room = s->live.is_stranger ? &s->a->window_room : NULL};
+    struct store_result result = {.status = DIMSE_NOT_AUTHORIZED};
     int rc;
 
     if (may_store(&s->live.device, abstract_syntax))
-        rc = store_instance(s->live.assoc, s->a->spool, s->spool_association, request, &status,
-                            &entry, &why, err);
+        rc = store_instance(s->live.assoc, s->a->spool, &terms, request, &result, err);
     else {
-        err_set(&why, ERR_DENIED, "this device may not send this class");
+        err_set(&result.why, ERR_DENIED, "this device may not send this class");
         rc = request->has_data ? dimse_skip_data(s->live.assoc, err) : 0;
         if (rc == 0)
-            rc = answer(s, request, status, err);
+            rc = answer(s, request, result.status, err);
     }
     if (rc < 0)
         return -1;
-    if (status == DIMSE_SUCCESS) {
-        s->stored++;
-        count_device(s->a, &s->live, 0, 1);
-        LOG(&s->ctx, ACCEPT_STORE_DURABLE, F_NUMBER("entry", entry),
-            F_UID("instance", request->sop_instance));
-    } else {
+    if (result.status == DIMSE_SUCCESS)
+        count_stored(s, request, &result);
+    else {
         s->failed++;
-        LOG(&s->ctx, ACCEPT_STORE_FAILED, F_NUMBER("status", status),
-            F_UID("instance", request->sop_instance), F_ERR(&why));
+        list_unsent(s, request, &result);
+        LOG(&s->ctx, ACCEPT_STORE_FAILED, F_NUMBER("status", result.status),
+            F_UID("instance", request->sop_instance), F_ERR(&result.why));
     }
     return 0;
 }
@@ -356,7 +436,7 @@ serve_service(struct served *s, const struct accept_service *service,
                                .association = s->live.number,
                                .user = service->user};
 
-    if (!s->live.is_stranger && (s->live.device.may & service->right) == service->right)
+    if (s->live.is_enrolled && (s->live.device.may & service->right) == service->right)
         return service->handle(&call, err);
     LOG(&s->ctx, ACCEPT_NOT_ALLOWED, F_NUMBER("field", request->field));
     if (request->has_data && dimse_skip_data(s->live.assoc, err) < 0)
@@ -388,6 +468,34 @@ serve_command(struct served *s, const struct dimse_command *request, struct err 
                   err);
 }
 
+/* Whose association it is by the table in force; it may have been enrolled or removed meanwhile.
+ * A stranger stays one until its association ends, also when the window closes. */
+static void
+find_device(struct served *s)
+{
+    struct accept *a = s->a;
+    struct live *l = &s->live;
+
+    if (l->table_version == atomic_load(&a->table_version))
+        return;
+    gate_lock(&a->gate);
+    l->table_version = atomic_load(&a->table_version);
+    struct devices_match match = devices_match(&a->devices, s->peer, a->called);
+    const struct accept_refused *r = refused_find(&a->refused, s->peer);
+    l->is_enrolled = match.device != NULL;
+    l->is_stranger = !match.device && (l->is_stranger || (r && r->why == REFUSED_STRANGER &&
+                                                          clock_mono_ms() < a->window_until_ms));
+    s->was_stranger = s->was_stranger || l->is_stranger;
+    if (match.device)
+        l->device = *match.device;
+    else {
+        l->device = (struct accept_device){.may = l->is_stranger ? ACCEPT_MAY_STORE : 0};
+        text_copy(l->device.ae, sizeof l->device.ae, s->peer->calling);
+        text_copy(l->device.address, sizeof l->device.address, s->peer->address);
+    }
+    gate_unlock(&a->gate);
+}
+
 /* Messages and posts in turn until the peer releases (0) or the association breaks (-1). */
 static int
 serve_messages(struct served *s, struct err *err)
@@ -398,6 +506,7 @@ serve_messages(struct served *s, struct err *err)
     for (;;) {
         if (dimse_wait(s->live.assoc, &is_woken, err) < 0)
             return -1;
+        find_device(s);
         if (is_woken) {
             if (live_run_posts(s->a, &s->live, &s->ctx, err) < 0)
                 return -1;
@@ -412,20 +521,16 @@ serve_messages(struct served *s, struct err *err)
     }
 }
 
-/* The row the caller was let in by. It may have gone since: then nothing is allowed. */
 static void
-find_device(struct accept *a, const struct dimse_peer *peer, struct live *l)
+end_association(struct served *s)
 {
-    gate_lock(&a->gate);
-    struct devices_match match = devices_match(&a->devices, peer, a->called);
-    if (match.device)
-        l->device = *match.device;
-    else {
-        text_copy(l->device.ae, sizeof l->device.ae, peer->calling);
-        text_copy(l->device.address, sizeof l->device.address, peer->address);
-        l->is_stranger = true;
-    }
-    gate_unlock(&a->gate);
+    live_end(s->a, &s->live);
+    count_device(s->a, &s->live, -1, 0);
+    spool_association_end(s->a->spool, s->spool_association);
+    if (s->was_stranger) /* it may have been enrolled while its last instance was on its way */
+        atomic_store(&s->a->is_release_due, true);
+    window_release(s->a);
+    table_keep_seen(s->a, false);
 }
 
 static void
@@ -436,21 +541,21 @@ serve(struct dimse_assoc *assoc, void *user)
     struct err err = {0};
     int rc;
 
-    *s = (struct served){.a = user,
-                         .live = {.number = dimse_number(assoc), .assoc = assoc},
-                         .ctx = {.stage = "gateway/accept",
-                                 .peer = peer->address,
-                                 .peer_ae = peer->calling,
-                                 .association = dimse_number(assoc)}};
-    find_device(s->a, peer, &s->live);
+    *s = (struct served){
+        .a = user,
+        .peer = peer,
+        .live = {.number = dimse_number(assoc), .assoc = assoc, .table_version = UINT_MAX},
+        .ctx = {.stage = "gateway/accept",
+                .peer = peer->address,
+                .peer_ae = peer->calling,
+                .association = dimse_number(assoc)}};
+    find_device(s);
     s->spool_association = spool_association_begin(s->a->spool);
     LOG(&s->ctx, ACCEPT_ASSOCIATION_OPEN, F_WORD("called", peer->called));
     count_device(s->a, &s->live, 1, 0);
     live_begin(s->a, &s->live);
     rc = serve_messages(s, &err);
-    live_end(s->a, &s->live);
-    count_device(s->a, &s->live, -1, 0);
-    spool_association_end(s->a->spool, s->spool_association);
+    end_association(s);
     if (rc == 0)
         LOG(&s->ctx, ACCEPT_ASSOCIATION_END, F_NUMBER("stored", s->stored),
             F_NUMBER("failed", s->failed), F_NUMBER("echoes", s->echoes));

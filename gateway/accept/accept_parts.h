@@ -5,6 +5,8 @@
 #include "gateway/accept/accept.h"
 #include "gateway/accept/devices.h"
 #include "gateway/accept/refused.h"
+#include "gateway/accept/store.h"
+#include "gateway/accept/unsent.h"
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
 
@@ -21,9 +23,11 @@ struct live {
     struct live *next;
     uint64_t number;
     struct dimse_assoc *assoc;
-    struct accept_device device; /* a copy; is_stranger: made up from what it said of itself */
-    bool is_stranger;
-    struct post *posts; /* in order */
+    struct accept_device device; /* a copy; else made up from what it said of itself */
+    bool is_enrolled;            /* it is a row's */
+    bool is_stranger;            /* let in through the window: its instances are quarantined */
+    unsigned table_version;      /* of the table that device is of */
+    struct post *posts;          /* in order */
 };
 
 struct accept {
@@ -34,11 +38,18 @@ struct accept {
     const char *called;               /* "" = any */
     struct accept_service **services; /* fixed once it listens */
     size_t service_count;
-    struct gate gate; /* guards all below */
+    struct unsent *unsent;
+    _Atomic uint64_t window_room; /* bytes that strangers may still leave */
+    atomic_bool is_release_due;   /* a row may fit what strangers left */
+    atomic_uint table_version;    /* grows with each reading of the table */
+    _Atomic int64_t seen_kept_us; /* when seen.tsv was written last */
+    struct gate seen_gate;        /* guards that file; never locked within the next */
+    struct gate gate;             /* guards all below */
     struct devices devices;
     struct stat devices_seen; /* zeros: no file */
     struct refused refused;
     struct live *live;
+    int64_t window_until_ms; /* monotonic; 0 = closed */
 };
 
 extern const struct log_ctx accept_ctx;
@@ -47,6 +58,15 @@ extern const struct log_ctx accept_ctx;
 int table_read(struct accept *a, struct err *err) MUST_CHECK;
 void table_refresh(struct accept *a); /* the same; a mistake is logged, the old table stays */
 void table_keep_refused(struct accept *a);
+/* Not locked: what devices did, when that is due (once a minute) or asked for. */
+void table_keep_seen(struct accept *a, bool is_asked);
+
+/* window.c */
+void window_begin(struct accept *a);
+/* Locked: is this caller, who is turned away for such a reason, let in as a stranger? */
+bool window_admits(struct accept *a, const struct dimse_peer *peer, enum accept_refusal why);
+/* Not locked: set free what strangers left whose device is enrolled by now, when that is due. */
+void window_release(struct accept *a);
 
 /* services.c */
 const struct accept_service *service_of(const struct accept *a, const char *abstract_syntax);

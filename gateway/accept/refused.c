@@ -124,7 +124,8 @@ refused_add(struct refused *list, const struct dimse_peer *peer, enum accept_ref
 {
     const struct accept_refused *known = refused_find(list, peer);
     struct accept_refused *row = known ? &list->rows[known - list->rows] : NULL;
-    bool is_new = !row && (list->n < REFUSED_MAX || why == REFUSED_STRANGER);
+    bool is_new = row ? why == REFUSED_STRANGER && row->why != why
+                      : why == REFUSED_STRANGER || list->n < REFUSED_MAX;
 
     if (!row) {
         row = &list->rows[place_for(list)];

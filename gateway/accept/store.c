@@ -18,11 +18,11 @@ static int answer(struct dimse_assoc *assoc, const struct dimse_command *request
                   struct err *err);
 
 static struct spool_meta
-meta_of(const struct dimse_assoc *assoc, uint64_t spool_association,
+meta_of(const struct dimse_assoc *assoc, const struct store_terms *terms,
         const struct dimse_command *request, const struct dimse_context *context)
 {
     const struct dimse_peer *peer = dimse_peer(assoc);
-    struct spool_meta meta = {.association = spool_association};
+    struct spool_meta meta = {.association = terms->spool_association};
 
     text_copy(meta.sop_class, sizeof meta.sop_class, request->sop_class);
     text_copy(meta.sop_instance, sizeof meta.sop_instance, request->sop_instance);
@@ -30,59 +30,120 @@ meta_of(const struct dimse_assoc *assoc, uint64_t spool_association,
     text_copy(meta.calling_ae, sizeof meta.calling_ae, peer->calling);
     text_copy(meta.called_ae, sizeof meta.called_ae, peer->called);
     text_copy(meta.peer, sizeof meta.peer, peer->address);
+    text_copy(meta.quarantine, sizeof meta.quarantine, terms->quarantine);
     return meta;
 }
 
-/* Data set bytes into the draft while there is one; the sum of them. */
+/* Take n bytes of the room; false: there is not so much. */
+static bool
+take_room(const struct store_terms *terms, uint64_t n, uint64_t *taken)
+{
+    uint64_t left;
+
+    if (!terms->room)
+        return true;
+    left = atomic_load(terms->room);
+    do {
+        if (left < n)
+            return false;
+    } while (!atomic_compare_exchange_weak(terms->room, &left, left - n));
+    *taken += n;
+    return true;
+}
+
+static void
+give_room_back(const struct store_terms *terms, uint64_t taken)
+{
+    if (terms->room)
+        atomic_fetch_add(terms->room, taken);
+}
+
+/* One data set on its way. */
+struct incoming {
+    const struct store_terms *terms;
+    struct spool_draft *draft; /* NULL: what comes is only read past */
+    uint64_t bytes, room_taken;
+};
+
+static void
+keep(struct incoming *in, const uint8_t *bytes, size_t n, struct store_result *out)
+{
+    in->bytes += n;
+    if (!in->draft)
+        return;
+    if (in->bytes > in->room_taken && !take_room(in->terms, n, &in->room_taken))
+        err_set(&out->why, ERR_FULL, "no room left for devices that are not enrolled");
+    else if (spool_draft_write(in->draft, bytes, n, &out->why) == 0)
+        return;
+    out->status = err_kind_dimse(out->why.kind);
+    spool_draft_free(&in->draft);
+}
+
 static int
-stream(struct dimse_assoc *assoc, struct spool_draft **draft, uint16_t *status, uint64_t *out_bytes,
-       struct err *why, struct err *err)
+stream(struct dimse_assoc *assoc, struct incoming *in, struct store_result *out, struct err *err)
 {
     const uint8_t *bytes;
     size_t n;
     bool is_last = false;
 
-    *out_bytes = 0;
     while (!is_last) {
         if (dimse_read_data(assoc, &bytes, &n, &is_last, err) < 0)
             return -1;
-        *out_bytes += n;
-        if (*draft && spool_draft_write(*draft, bytes, n, why) < 0) {
-            *status = err_kind_dimse(why->kind);
-            spool_draft_free(draft);
-        }
+        keep(in, bytes, n, out);
     }
     return 0;
 }
 
-int
-store_instance(struct dimse_assoc *assoc, struct spool *spool, uint64_t spool_association,
-               const struct dimse_command *request, uint16_t *out_status, uint64_t *out_entry,
-               struct err *why, struct err *err)
+static void
+begin_instance(struct dimse_assoc *assoc, struct spool *spool, struct incoming *in,
+               const struct dimse_command *request, struct store_result *out)
 {
     const struct dimse_context *context = dimse_context(assoc, request->context);
-    struct spool_meta meta = meta_of(assoc, spool_association, request, context);
-    struct spool_draft *draft = NULL;
-    uint16_t status = judge(request, context, why);
-    uint64_t bytes = 0;
+    struct spool_meta meta = meta_of(assoc, in->terms, request, context);
+
+    out->status = judge(request, context, &out->why);
+    if (out->status != DIMSE_SUCCESS)
+        return;
+    if (!take_room(in->terms, STORE_ROOM_LEAST, &in->room_taken))
+        err_set(&out->why, ERR_FULL, "no room left for devices that are not enrolled");
+    else if (begin(spool, &meta, &in->draft, &out->why) == 0)
+        return;
+    out->status = err_kind_dimse(out->why.kind);
+}
+
+static void
+end_instance(struct spool *spool, struct incoming *in, struct store_result *out)
+{
+    if (out->status == DIMSE_SUCCESS && in->bytes == 0) {
+        out->status = DIMSE_CANNOT_UNDERSTAND;
+        err_set(&out->why, ERR_REJECT, "data set is empty");
+    }
+    if (out->status == DIMSE_SUCCESS && spool_commit(spool, &in->draft, &out->entry, &out->why) < 0)
+        out->status = err_kind_dimse(out->why.kind);
+}
+
+int
+store_instance(struct dimse_assoc *assoc, struct spool *spool, const struct store_terms *terms,
+               const struct dimse_command *request, struct store_result *out, struct err *err)
+{
+    struct incoming in = {.terms = terms};
+    struct store_result result = {.status = DIMSE_SUCCESS};
+    bool is_kept = false;
     int rc = -1;
 
-    if (status == DIMSE_SUCCESS && begin(spool, &meta, &draft, why) < 0)
-        status = err_kind_dimse(why->kind);
-    if (request->has_data && stream(assoc, &draft, &status, &bytes, why, err) < 0)
+    begin_instance(assoc, spool, &in, request, &result);
+    if (request->has_data && stream(assoc, &in, &result, err) < 0)
         goto out;
-    if (status == DIMSE_SUCCESS && bytes == 0) {
-        status = DIMSE_CANNOT_UNDERSTAND;
-        err_set(why, ERR_REJECT, "data set is empty");
-    }
-    if (status == DIMSE_SUCCESS && spool_commit(spool, &draft, out_entry, why) < 0)
-        status = err_kind_dimse(why->kind);
-    if (answer(assoc, request, status, err) < 0)
+    end_instance(spool, &in, &result);
+    is_kept = result.status == DIMSE_SUCCESS;
+    if (answer(assoc, request, result.status, err) < 0)
         goto out;
-    *out_status = status;
+    *out = result;
     rc = 0;
 out:
-    spool_draft_free(&draft);
+    if (!is_kept)
+        give_room_back(terms, in.room_taken);
+    spool_draft_free(&in.draft);
     return rc;
 }
 

@@ -5,11 +5,29 @@
 #include "gateway/accept/accept.h"
 #include "gateway/spool/spool.h"
 
+#include <stdatomic.h>
+
+/* Under which terms an instance is taken. */
+struct store_terms {
+    uint64_t spool_association;
+    const char *quarantine; /* word of quarantine.def; "" = none */
+    _Atomic uint64_t *room; /* NULL, or bytes that are left for such instances: past it
+                               A700H. What is kept is taken off */
+};
+
+/* Of the room, an instance takes at least so much: small ones cost entries. */
+#define STORE_ROOM_LEAST (256u * 1024)
+
+struct store_result {
+    uint16_t status; /* what was answered */
+    uint64_t entry;  /* of the spool, if that is 0000H */
+    struct err why;  /* else */
+};
+
 /* Take the data set of a C-STORE-RQ, make it durable, answer.
- * out_status  what was answered; why (fresh) says more when it is not 0000H
- * errors      only of the association: it is over then */
-int store_instance(struct dimse_assoc *assoc, struct spool *spool, uint64_t spool_association,
-                   const struct dimse_command *request, uint16_t *out_status, uint64_t *out_entry,
-                   struct err *why, struct err *err) MUST_CHECK;
+ * errors  only of the association: it is over then */
+int store_instance(struct dimse_assoc *assoc, struct spool *spool, const struct store_terms *terms,
+                   const struct dimse_command *request, struct store_result *out,
+                   struct err *err) MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
  * by hand works at the device's next attempt. */
 #include "gateway/accept/accept_parts.h"
 
+#include "gateway/accept/seen.h"
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
@@ -14,7 +15,7 @@
 #include "gateway/accept/accept_events.def"
 #undef LOG_EVENT
 
-enum { DEVICES_BYTES = 1024 * 1024, LINE_BYTES = 4096 };
+enum { DEVICES_BYTES = 1024 * 1024, LINE_BYTES = 4096, MINUTE_US = 60 * 1000 * 1000 };
 
 static bool
 is_same_file(const struct stat *a, const struct stat *b)
@@ -41,6 +42,20 @@ carry_counts(const struct devices *from, struct devices *to)
     }
 }
 
+/* Would this caller be let in by the table in force? */
+static bool
+is_admitted_now(const struct accept_refused *row, const void *user)
+{
+    const struct accept *a = user;
+    struct dimse_peer peer = {.port = 0};
+
+    text_copy(peer.calling, sizeof peer.calling, row->calling);
+    text_copy(peer.called, sizeof peer.called, row->called);
+    text_copy(peer.address, sizeof peer.address, row->address);
+    text_copy(peer.fingerprint, sizeof peer.fingerprint, row->certificate_sha256);
+    return devices_match(&a->devices, &peer, a->called).device != NULL;
+}
+
 int
 table_read(struct accept *a, struct err *err)
 {
@@ -64,6 +79,10 @@ table_read(struct accept *a, struct err *err)
     carry_counts(&a->devices, &devices);
     devices_fini(&a->devices);
     a->devices = devices;
+    if (refused_forget(&a->refused, is_admitted_now, a) > 0)
+        table_keep_refused(a);
+    atomic_fetch_add(&a->table_version, 1);
+    atomic_store(&a->is_release_due, true);
     LOG(&accept_ctx, ACCEPT_DEVICES_READ, F_NUMBER("devices", devices.n));
     rc = 0;
 out:
@@ -87,6 +106,27 @@ table_keep_refused(struct accept *a)
 
     if (refused_write(a->options.dir, &a->refused, clock_wall_us(), &err) < 0)
         LOG(&accept_ctx, ACCEPT_REFUSED_NOT_KEPT, F_ERR(&err));
+}
+
+void
+table_keep_seen(struct accept *a, bool is_asked)
+{
+    int64_t now_us = clock_wall_us(), since_us = now_us - atomic_load(&a->seen_kept_us);
+    struct err err = {0};
+    struct buf text;
+
+    if (!is_asked && since_us >= 0 && since_us < MINUTE_US)
+        return;
+    atomic_store(&a->seen_kept_us, now_us);
+    buf_init(&text, SEEN_BYTES);
+    gate_lock(&a->seen_gate);
+    gate_lock(&a->gate);
+    seen_format(&a->devices, &text);
+    gate_unlock(&a->gate);
+    if (seen_write(a->options.dir, &text, &err) < 0)
+        LOG(&accept_ctx, ACCEPT_SEEN_NOT_KEPT, F_ERR(&err));
+    gate_unlock(&a->seen_gate);
+    buf_fini(&text);
 }
 
 void
@@ -209,20 +249,6 @@ out:
     return rc;
 }
 
-/* Would this caller be let in by the table in force? */
-static bool
-is_admitted_now(const struct accept_refused *row, const void *user)
-{
-    const struct accept *a = user;
-    struct dimse_peer peer = {.port = 0};
-
-    text_copy(peer.calling, sizeof peer.calling, row->calling);
-    text_copy(peer.called, sizeof peer.called, row->called);
-    text_copy(peer.address, sizeof peer.address, row->address);
-    text_copy(peer.fingerprint, sizeof peer.fingerprint, row->certificate_sha256);
-    return devices_match(&a->devices, &peer, a->called).device != NULL;
-}
-
 int
 accept_put_device(struct accept *a, const struct accept_device *device, struct err *err)
 {
@@ -241,12 +267,12 @@ accept_put_device(struct accept *a, const struct accept_device *device, struct e
     devices_format(&d, &line);
     if (edit_file(a, d.ae, d.address, &line, err) < 0)
         goto out;
-    if (refused_forget(&a->refused, is_admitted_now, a) > 0)
-        table_keep_refused(a);
     rc = 0;
 out:
     gate_unlock(&a->gate);
     buf_fini(&line);
+    if (rc == 0)
+        window_release(a);
     return rc;
 }
 
@@ -261,4 +287,17 @@ accept_remove_device(struct accept *a, const char *ae, const char *address, stru
         rc = edit_file(a, ae, address, NULL, err);
     gate_unlock(&a->gate);
     return rc;
+}
+
+void
+accept_list_unsent(struct accept *a, struct accept_unsent **out_unsent, size_t *out_n,
+                   uint64_t *out_more)
+{
+    unsent_copy(a->unsent, out_unsent, out_n, out_more);
+}
+
+int
+accept_forget_unsent(struct accept *a, const char *ae, const char *sop_instance, struct err *err)
+{
+    return unsent_forget(a->unsent, ae, sop_instance, err);
 }
