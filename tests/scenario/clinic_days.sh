@@ -55,8 +55,8 @@ disk_off() {
 # The power fails now, with whatever the disk's cache held; it comes back with what was on the platter.
 power_fails() {
     local written
+    site_stop gateway KILL # nothing is answered after this moment
     written=$("$CUTDISK" count "$DISK/log" | sed 's/records=\([0-9]*\).*/\1/') # what came before; umount writes more
-    site_stop gateway KILL
     disk_off
     "$CUTDISK" image "$DISK/base.img" "$DISK/log" "$written" "$RANDOM" "$DISK/after.img" "$DISK/marks" rand >/dev/null
     mv "$DISK/after.img" "$DISK/base.img"
