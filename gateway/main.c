@@ -3,6 +3,7 @@
 #include "gateway/accept/accept.h"
 #include "gateway/desk/desk.h"
 #include "gateway/gateway_config.h"
+#include "gateway/serve/serve.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/durable.h"
@@ -44,11 +45,12 @@ static const char usage[] =
 /* The stages that run, in the order they were begun. */
 struct gateway {
     struct gateway_config config;
-    char spool_dir[PATH_MAX], link_dir[PATH_MAX], desk_dir[PATH_MAX];
+    char spool_dir[PATH_MAX], link_dir[PATH_MAX], desk_dir[PATH_MAX], serve_dir[PATH_MAX];
     struct codec_pool *pool;
     struct spool *spool;
     struct uplink *uplink;
     struct accept *accept;
+    struct serve *serve;
     struct desk *desk;
 };
 
@@ -59,6 +61,7 @@ make_folders(struct gateway *g, struct err *err)
 
     snprintf(g->spool_dir, sizeof g->spool_dir, "%s/spool", data);
     snprintf(g->link_dir, sizeof g->link_dir, "%s/link", data);
+    snprintf(g->serve_dir, sizeof g->serve_dir, "%s/serve", data);
     snprintf(g->desk_dir, sizeof g->desk_dir, "%s/desk", data);
     return durable_mkdir(data, err);
 }
@@ -119,12 +122,35 @@ open_accept(struct gateway *g, struct err *err)
 }
 
 static int
+start_serve(struct gateway *g, struct err *err)
+{
+    const struct gateway_config *c = &g->config;
+    bool is_durable = strcmp(c->commit_when, "durable") == 0;
+    struct serve_options o = {.dir = g->serve_dir,
+                              .ae = c->dicom_ae,
+                              .spool = g->spool,
+                              .accept = g->accept,
+                              .pool = g->pool,
+                              .is_durable_enough = is_durable,
+                              .is_mirrored = c->spool_disks > 1,
+                              .grace_ms = c->commit_grace,
+                              .retry_ms = c->commit_retry,
+                              .retry_max_ms = c->commit_retry_max,
+                              .give_up_ms = c->commit_give_up};
+
+    if (!is_durable && strcmp(c->commit_when, "sealed") != 0)
+        return err_set(err, ERR_REJECT, "commit_when is neither \"sealed\" nor \"durable\"");
+    return serve_start(&o, &g->serve, err);
+}
+
+static int
 start_desk(struct gateway *g, struct err *err)
 {
     struct desk_options o = {.address = g->config.desk_address,
                              .port = (uint16_t)g->config.desk_port,
                              .spool = g->spool,
                              .accept = g->accept,
+                             .serve = g->serve,
                              .uplink = g->uplink,
                              .dir = g->desk_dir,
                              .link_dir = g->link_dir,
@@ -143,7 +169,7 @@ start(struct gateway *g, struct err *err)
     if (make_folders(g, err) < 0 ||
         codec_pool_new((unsigned)g->config.codec_workers, &g->pool, err) < 0 ||
         start_spool(g, err) < 0 || start_uplink(g, err) < 0 || open_accept(g, err) < 0 ||
-        start_desk(g, err) < 0)
+        start_serve(g, err) < 0 || start_desk(g, err) < 0)
         return err_context(err, "start");
     desk_offer_services(g->desk);
     if (accept_listen(g->accept, err) < 0)
@@ -158,7 +184,9 @@ stop(struct gateway *g)
 {
     accept_shut(g->accept);
     desk_stop(&g->desk);
+    serve_stop(g->serve);
     accept_stop(&g->accept);
+    serve_close(&g->serve);
     uplink_stop(&g->uplink);
     spool_close(&g->spool);
     codec_pool_free(&g->pool);

@@ -5,6 +5,7 @@
 #include "gateway/desk/api.h"
 #include "gateway/desk/book.h"
 #include "gateway/desk/lamps.h"
+#include "gateway/serve/serve.h"
 #include "proto/base/clock.h"
 #include "proto/base/jsonw.h"
 
@@ -26,6 +27,7 @@ static const int64_t owners_us = INT64_C(86400000000) * 14;
 
 /* Everything the report is made of, read once. */
 struct sources {
+    struct serve *serve; /* may be NULL */
     int64_t now_us;
     struct uplink_status line;
     struct spool_health health;
@@ -167,6 +169,8 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
     jsonw_int(w, "last_arrival_us", study->last_arrival_us);
     jsonw_uint(w, "total", study->total);
     jsonw_uint(w, "bytes", study->bytes);
+    /* asked to be committed with these, and not here: only ever adds to what is expected */
+    jsonw_uint(w, "missing", s->serve != NULL ? serve_expected(s->serve, study->study_uid) : 0);
     jsonw_uint(w, "revision", study->revision);
     jsonw_bool(w, "is_closed", study->revision > 0 && study->unlisted == 0);
     write_owner(w, s, study->study_uid);
@@ -257,6 +261,11 @@ write_all(const struct report_sources *from, struct sources *s, uint64_t change,
     write_lamps(&w, s);
     write_devices(&w, s);
     write_studies(&w, s);
+    if (s->serve != NULL) {
+        jsonw_object(&w, "commitment");
+        serve_report(s->serve, &w);
+        jsonw_end(&w);
+    }
     if (from->book != NULL &&
         (api_write_state(from->book, from->link, &w, err) < 0 || write_parts(from, &w, err) < 0))
         return -1;
@@ -269,7 +278,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
              struct err *err)
 {
     const struct desk_options *o = sources->options;
-    struct sources s = {.now_us = clock_wall_us()};
+    struct sources s = {.serve = o->serve, .now_us = clock_wall_us()};
     int rc = 0;
 
     uplink_status(o->uplink, &s.line);

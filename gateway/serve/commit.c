@@ -1,0 +1,374 @@
+/* commit.c - Storage Commitment: what devices ask (N-ACTION), and the thread that decides and
+ * tells. Invariants: 1. 0000H is answered only when the transaction is durable; 2. "committed" is
+ * told only of what the judge found so in the very look that decided; 3. once decided, a
+ * transaction stays as it is until the device asks again under the same UID. */
+#include "gateway/serve/parts.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "proto/dicom/dimse_identifier.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/serve/serve_events.def"
+#undef LOG_EVENT
+
+enum { HELD_MOST = 2000, LOOK_MS = 500, SAVE_MS = 60000, KEEP_GIVEN_UP_DAYS = 30 };
+static const uint64_t day_ms = UINT64_C(86400000);
+
+/* ---- what is asked ---- */
+
+/* Read the data set, if any. out_status: DIMSE_SUCCESS, or what to answer. errors: of the
+ * association only */
+static int
+take_ask(struct accept_call *call, struct commit_ask *ask, uint16_t *out_status, struct err *why,
+         struct err *err)
+{
+    const struct dimse_command *rq = call->request;
+    struct buf data;
+    int rc = 0;
+
+    buf_init(&data, COMMIT_BYTES);
+    *out_status = DIMSE_RESOURCE_LIMITATION;
+    if (rq->has_data && dimse_collect_data(call->assoc, &data, err) < 0) {
+        rc = buf_is_over(&data) ? 0 : -1;
+        err_set(why, ERR_FULL, "request of more than %d bytes", COMMIT_BYTES);
+    } else if (rq->field != DIMSE_N_ACTION_RQ) {
+        *out_status = DIMSE_UNRECOGNIZED_OPERATION;
+        err_set(why, ERR_REJECT, "neither N-ACTION nor the answer to a report");
+    } else if (strcmp(rq->sop_class, COMMIT_CLASS) != 0) {
+        *out_status = DIMSE_CLASS_UNKNOWN;
+        err_set(why, ERR_REJECT, "SOP Class is not that of the presentation context");
+    } else if (strcmp(rq->sop_instance, COMMIT_INSTANCE) != 0) {
+        *out_status = DIMSE_NO_SUCH_INSTANCE;
+        err_set(why, ERR_REJECT, "not the well-known instance of Storage Commitment");
+    } else if (rq->action_type_id != COMMIT_ACTION_REQUEST) {
+        *out_status = DIMSE_NO_SUCH_ACTION;
+        err_set(why, ERR_REJECT, "action type %u", rq->action_type_id);
+    } else if (!rq->has_data) {
+        *out_status = DIMSE_MISSING_ATTRIBUTE;
+        err_set(why, ERR_REJECT, "request without a data set");
+    } else if (commit_ask_read(data.bytes, data.n, dimse_coding(call->assoc, rq->context), ask,
+                               out_status, why) < 0) {
+        rc = 0;
+    }
+    buf_fini(&data);
+    return rc;
+}
+
+/* A transaction of this request, durable. The ask's instances become its own. */
+static int
+make(struct serve *s, const struct accept_call *call, struct commit_ask *ask, struct commit **out,
+     struct err *err)
+{
+    const struct dimse_peer *peer = dimse_peer(call->assoc);
+    struct commit *c = mem_new(sizeof *c);
+    bool is_full;
+
+    c->state = COMMIT_OPEN;
+    c->asked_at_us = clock_wall_us();
+    text_copy(c->transaction, sizeof c->transaction, ask->transaction);
+    text_copy(c->ae, sizeof c->ae, peer->calling);
+    text_copy(c->address, sizeof c->address, peer->address);
+    text_copy(c->called, sizeof c->called, peer->called);
+    c->refs = TAKE(ask->refs);
+    c->n = ask->n;
+    gate_lock(&s->gate);
+    is_full = s->held_n >= HELD_MOST;
+    c->number = s->next_number++;
+    gate_unlock(&s->gate);
+    if (is_full)
+        err_set(err, ERR_FULL, "%d transactions are open", HELD_MOST);
+    if (is_full || commits_write(s, c, err) < 0) {
+        commit_free(&c);
+        return -1;
+    }
+    *out = c;
+    return 0;
+}
+
+static int
+take_request(struct serve *s, struct accept_call *call, struct err *err)
+{
+    struct commit_ask ask = {.n = 0};
+    struct commit *c = NULL;
+    struct dimse_command rsp;
+    struct err why = {0};
+    uint16_t status = DIMSE_SUCCESS;
+    int rc;
+
+    if (take_ask(call, &ask, &status, &why, err) < 0)
+        return -1;
+    if (status == DIMSE_SUCCESS && make(s, call, &ask, &c, &why) < 0)
+        status = why.kind == ERR_FULL ? DIMSE_RESOURCE_LIMITATION : DIMSE_PROCESSING_FAILURE;
+    if (c != NULL)
+        LOG(call->log, SERVE_COMMIT_ASKED, F_NUMBER("transaction", c->number),
+            F_NUMBER("instances", c->n));
+    else
+        LOG(call->log, SERVE_COMMIT_REFUSED, F_NUMBER("status", status), F_ERR(&why));
+    rsp = dimse_answer(call->request, status);
+    rc = dimse_send_command(call->assoc, &rsp, err);
+    if (c != NULL) { /* durable, so it holds even if the answer was lost */
+        gate_lock(&s->gate);
+        commits_add(s, c);
+        s->has_news = true;
+        gate_wake(&s->gate);
+        gate_unlock(&s->gate);
+    }
+    commit_ask_fini(&ask);
+    return rc;
+}
+
+static int
+handle(struct accept_call *call, struct err *err)
+{
+    struct serve *s = call->user;
+
+    if (call->request->field & 0x8000) {
+        if (call->request->has_data && dimse_skip_data(call->assoc, err) < 0)
+            return -1;
+        commit_take_answer(s, call->association, call->request);
+        return 0;
+    }
+    if (call->request->field == DIMSE_C_CANCEL_RQ)
+        return call->request->has_data ? dimse_skip_data(call->assoc, err) : 0;
+    commit_line_begin(s, call);
+    return take_request(s, call, err);
+}
+
+void
+commit_offer(struct serve *s)
+{
+    static const char *const classes[] = {COMMIT_CLASS, NULL};
+    const struct accept_service service = {.abstract_syntaxes = classes,
+                                           .offer = DIMSE_PLAIN_SYNTAX,
+                                           .right = ACCEPT_MAY_COMMIT,
+                                           .handle = handle,
+                                           .association_end = commit_line_end,
+                                           .user = s};
+
+    accept_add_service(s->options.accept, &service);
+}
+
+/* ---- deciding ---- */
+
+struct look {
+    uint16_t *verdicts;
+    uint64_t waiting, missing, failed;
+    char study[65];
+};
+
+/* Judge every instance; nothing is remembered, for a person may have released or requeued one. */
+static void
+look_over(struct serve *s, const struct commit *c, struct look *look)
+{
+    char study[65];
+    bool is_mixed = false;
+
+    *look = (struct look){.verdicts = mem_new((c->n + 1) * sizeof *look->verdicts)};
+    for (size_t i = 0; i < c->n; i++) {
+        uint16_t v =
+            commit_judge(s->options.spool, s->options.is_durable_enough, &c->refs[i], study);
+
+        look->verdicts[i] = v;
+        look->waiting += v == JUDGED_WAITING;
+        look->missing += v == JUDGED_MISSING;
+        look->failed += v != DIMSE_SUCCESS && v != JUDGED_WAITING && v != JUDGED_MISSING;
+        if (study[0] == 0)
+            continue;
+        is_mixed = is_mixed || (look->study[0] != 0 && strcmp(look->study, study) != 0);
+        text_copy(look->study, sizeof look->study, study);
+    }
+    if (is_mixed)
+        look->study[0] = 0;
+}
+
+static void
+decide(struct serve *s, struct held *h, const struct look *look, int64_t now_ms)
+{
+    gate_lock(&s->gate);
+    for (size_t i = 0; i < h->c->n; i++)
+        h->c->refs[i].verdict =
+            look->verdicts[i] == JUDGED_MISSING ? DIMSE_NO_SUCH_INSTANCE : look->verdicts[i];
+    h->c->state = COMMIT_DECIDED;
+    h->next_ms = now_ms;
+    gate_unlock(&s->gate);
+    LOG(&serve_ctx, SERVE_COMMIT_DECIDED, F_NUMBER("transaction", h->c->number),
+        F_NUMBER("instances", h->c->n), F_NUMBER("failed", look->failed + look->missing));
+    commits_save(s, h);
+}
+
+/* Count the time that something was missing; true: it may still arrive. */
+static bool
+count_grace(struct serve *s, struct held *h, uint64_t passed_ms)
+{
+    bool is_graceful;
+
+    gate_lock(&s->gate);
+    if (h->missing > 0)
+        h->c->grace_used_ms += passed_ms;
+    is_graceful = h->missing > 0 && h->c->grace_used_ms < (uint64_t)s->options.grace_ms;
+    gate_unlock(&s->gate);
+    return is_graceful;
+}
+
+static void
+step_open(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_ms)
+{
+    uint64_t change = spool_wait(s->options.spool, UINT64_MAX, 0);
+    bool is_graceful = count_grace(s, h, passed_ms);
+    struct look look;
+
+    if (is_graceful && now_ms - h->saved_ms >= SAVE_MS)
+        commits_save(s, h);
+    if (change == h->change && (is_graceful || h->missing == 0))
+        return; /* nothing of it can have changed */
+    h->change = change;
+    look_over(s, h->c, &look);
+    gate_lock(&s->gate);
+    h->missing = look.missing;
+    text_copy(h->study, sizeof h->study, look.study);
+    gate_unlock(&s->gate);
+    if (look.waiting == 0 && !count_grace(s, h, 0))
+        decide(s, h, &look, now_ms);
+    free(look.verdicts);
+}
+
+static void
+step_decided(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_ms)
+{
+    gate_lock(&s->gate);
+    h->c->tried_ms += passed_ms;
+    gate_unlock(&s->gate);
+    if (commit_tell(s, h, now_ms)) {
+        LOG(&serve_ctx, SERVE_COMMIT_TOLD, F_NUMBER("transaction", h->c->number),
+            F_NUMBER("attempts", h->c->attempts + 1));
+        gate_lock(&s->gate);
+        s->told++;
+        gate_unlock(&s->gate);
+        commits_remove(s, h);
+    } else if (h->association == 0 && h->c->attempts > 0 &&
+               h->c->tried_ms >= (uint64_t)s->options.give_up_ms) {
+        gate_lock(&s->gate);
+        h->c->state = COMMIT_GIVEN_UP;
+        gate_unlock(&s->gate);
+        LOG(&serve_ctx, SERVE_COMMIT_GIVEN_UP, F_NUMBER("transaction", h->c->number),
+            F_WORD("device", h->c->ae), F_NUMBER("attempts", h->c->attempts));
+        commits_save(s, h);
+    }
+}
+
+static void
+step_given_up(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_ms)
+{
+    gate_lock(&s->gate);
+    h->c->tried_ms += passed_ms;
+    gate_unlock(&s->gate);
+    if (h->c->tried_ms >= (uint64_t)s->options.give_up_ms + KEEP_GIVEN_UP_DAYS * day_ms)
+        commits_remove(s, h);
+    else if (now_ms - h->saved_ms >= (int64_t)day_ms)
+        commits_save(s, h);
+}
+
+static void
+step(struct serve *s, struct held *h, int64_t now_ms)
+{
+    uint64_t passed_ms = now_ms > h->counted_ms ? (uint64_t)(now_ms - h->counted_ms) : 0;
+
+    h->counted_ms = now_ms;
+    if (h->is_replaced)
+        commits_remove(s, h);
+    else if (h->c->state == COMMIT_OPEN)
+        step_open(s, h, now_ms, passed_ms);
+    else if (h->c->state == COMMIT_DECIDED)
+        step_decided(s, h, now_ms, passed_ms);
+    else
+        step_given_up(s, h, now_ms, passed_ms);
+}
+
+/* Locked. Those that are over. */
+static void
+sweep(struct serve *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->held_n; i++) {
+        struct held *h = s->held[i];
+
+        if (!h->is_dropped) {
+            s->held[n++] = h;
+            continue;
+        }
+        commit_free(&h->c);
+        free(h);
+    }
+    s->held_n = n;
+}
+
+/* Locked. Open ones are looked at twice a second, the rest by their own times; none: no wake-up. */
+static void
+rest(struct serve *s, int64_t now_ms)
+{
+    int64_t wait_ms = INT64_MAX;
+
+    for (size_t i = 0; i < s->held_n; i++) {
+        const struct held *h = s->held[i];
+        int64_t own_ms = h->c->state == COMMIT_OPEN       ? LOOK_MS
+                         : h->c->state == COMMIT_GIVEN_UP ? (int64_t)day_ms
+                         : h->association != 0            ? 1000
+                         : h->next_ms > now_ms            ? h->next_ms - now_ms
+                                                          : 1;
+        wait_ms = own_ms < wait_ms ? own_ms : wait_ms;
+    }
+    if (s->is_stopping || s->has_news)
+        return;
+    if (wait_ms == INT64_MAX)
+        gate_wait(&s->gate);
+    else
+        (void)gate_wait_ms(&s->gate, wait_ms);
+}
+
+static void *
+run(void *arg)
+{
+    struct serve *s = arg;
+
+    gate_lock(&s->gate);
+    while (!s->is_stopping) {
+        size_t n = s->held_n;
+
+        s->has_news = false;
+        for (size_t i = 0; i < n && !s->is_stopping; i++) {
+            struct held *h = s->held[i]; /* others only append */
+            gate_unlock(&s->gate);
+            step(s, h, clock_mono_ms());
+            gate_lock(&s->gate);
+        }
+        sweep(s);
+        rest(s, clock_mono_ms());
+    }
+    gate_unlock(&s->gate);
+    return NULL;
+}
+
+void
+commit_begin(struct serve *s)
+{
+    s->thread = thread_start("commit", run, s);
+    s->has_thread = true;
+}
+
+void
+commit_end(struct serve *s)
+{
+    if (!s->has_thread)
+        return;
+    gate_lock(&s->gate);
+    s->is_stopping = true;
+    gate_wake(&s->gate);
+    gate_unlock(&s->gate);
+    thread_join(s->thread);
+    s->has_thread = false;
+}

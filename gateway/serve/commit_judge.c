@@ -1,0 +1,77 @@
+/* commit_judge.c - what can be promised of one instance, by the spool alone.
+ * Anything in doubt is no promise: an instance with a quarantined entry of its UID fails, even if
+ * another entry of it is sealed, for nobody can tell which of the two the device means. */
+#include "gateway/serve/parts.h"
+
+#include "proto/base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct evidence {
+    bool is_there, is_waiting, is_set_aside, is_other_class;
+};
+
+/* The state of an entry, or of the one it repeats. One that is forgotten was sealed long ago. */
+static enum instance_state
+state_of(struct spool *spool, const struct spool_entry *entry)
+{
+    struct spool_entry *twin = NULL;
+    struct err err = {0};
+    enum instance_state state = entry->state;
+
+    if (state != INSTANCE_DUPLICATE || entry->twin_of == 0)
+        return state;
+    state = spool_load(spool, entry->twin_of, &twin, &err) == 0 ? twin->state
+            : err.kind == ERR_NOT_FOUND                         ? INSTANCE_SEALED
+                                                                : INSTANCE_RECEIVED;
+    spool_entry_free(&twin);
+    return state;
+}
+
+static void
+look_at(struct spool *spool, bool is_durable_enough, const struct commit_ref *ref,
+        const struct spool_entry *entry, struct evidence *e)
+{
+    enum instance_state state = state_of(spool, entry);
+
+    e->is_there = true;
+    e->is_other_class = e->is_other_class || strcmp(entry->meta.sop_class, ref->sop_class) != 0;
+    if (state == INSTANCE_QUARANTINED || state == INSTANCE_DUPLICATE)
+        e->is_set_aside = true;
+    else if (state != INSTANCE_SEALED && !(is_durable_enough && state != INSTANCE_RECEIVED))
+        e->is_waiting = true;
+}
+
+uint16_t
+commit_judge(struct spool *spool, bool is_durable_enough, const struct commit_ref *ref,
+             char out_study[65])
+{
+    struct spool_filter filter = {.sop_instance = ref->sop_instance};
+    struct evidence e = {.is_there = false};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    if (out_study != NULL)
+        out_study[0] = 0;
+    spool_list(spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct spool_entry *entry = NULL;
+        struct err err = {0};
+
+        if (spool_load(spool, ids[i], &entry, &err) < 0)
+            continue; /* forgotten since the list was made */
+        look_at(spool, is_durable_enough, ref, entry, &e);
+        if (out_study != NULL && entry->is_inspected)
+            text_copy(out_study, 65, entry->facts.study_uid);
+        spool_entry_free(&entry);
+    }
+    free(ids);
+    if (!e.is_there)
+        return JUDGED_MISSING;
+    if (e.is_other_class)
+        return DIMSE_CLASS_CONFLICT;
+    if (e.is_set_aside)
+        return DIMSE_PROCESSING_FAILURE;
+    return e.is_waiting ? JUDGED_WAITING : DIMSE_SUCCESS;
+}

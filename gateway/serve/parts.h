@@ -1,0 +1,106 @@
+/* parts.h - what the files of this stage share. Nobody else's business; the door is serve.h. */
+#ifndef RADPOST_SERVE_PARTS_H
+#define RADPOST_SERVE_PARTS_H
+
+#include "gateway/accept/accept.h"
+#include "gateway/serve/commit_file.h"
+#include "gateway/serve/serve.h"
+#include "gateway/spool/spool.h"
+#include "proto/base/log.h"
+#include "proto/base/thread.h"
+
+/* A transaction in memory. Its file is written by its maker, then by the telling thread only. */
+struct held {
+    struct commit *c; /* the texts, refs and counts change under the gate, by that thread */
+    int64_t counted_ms, saved_ms, next_ms; /* that thread's, monotonic */
+    bool is_replaced;                      /* the device asked again under the same UID */
+    bool is_dropped;                       /* over: goes at the end of the round */
+    uint64_t change;                       /* of the spool, at the last look; 0 = none yet */
+    uint64_t missing;                      /* instances that have not arrived */
+    char study[65];                        /* of those that have; "" = of several, or none yet */
+    /* the report under way on an association that the device holds open; 0 = none */
+    uint64_t association;
+    uint16_t message_id;
+    int64_t sent_ms;
+    bool is_answered, is_lost;
+    uint16_t answer;
+};
+
+/* An open association on which a device asked for commitment. */
+struct line {
+    uint64_t association;
+    uint8_t context;
+    char ae[17];
+    char address[46];
+};
+
+struct index; /* index.h */
+
+struct serve {
+    struct serve_options options;
+    char *dir, ae[17];
+    pthread_t thread;
+    bool has_thread;
+    struct gate gate; /* guards all below */
+    bool is_stopping, has_news;
+    struct held **held;
+    size_t held_n;
+    uint64_t next_number;
+    uint16_t next_message;
+    uint64_t told; /* reports answered since the start */
+    struct line *lines;
+    size_t lines_n;
+    struct gate index_gate; /* guards the index */
+    struct index *index;
+};
+
+extern const struct log_ctx serve_ctx;
+
+/* ---- commit_list.c: transactions and their files ---- */
+
+/* Read commit/. Of two transactions of one device with the same UID the older one goes. */
+int commits_open(struct serve *s, struct err *err) MUST_CHECK;
+void commits_close(struct serve *s);
+/* Make the transaction durable; it is not in the list yet. */
+int commits_write(struct serve *s, const struct commit *c, struct err *err) MUST_CHECK;
+/* Locked. Own it; earlier ones of the same device and UID are replaced. */
+void commits_add(struct serve *s, struct commit *c);
+/* The telling thread's: save what changed (a failure is logged), remove the file for good. */
+void commits_save(struct serve *s, struct held *h);
+void commits_remove(struct serve *s, struct held *h);
+/* Locked. NULL: gone. */
+struct held *commits_find(struct serve *s, uint64_t number);
+
+/* ---- commit_judge.c ---- */
+
+enum { JUDGED_WAITING = 0xFFFE, JUDGED_MISSING = 0xFFFD };
+/* What there is to say of one instance now: a DIMSE status, or one of the two above. out_study: of
+ * the entry that was judged, "" = not known; may be NULL. */
+uint16_t commit_judge(struct spool *spool, bool is_durable_enough, const struct commit_ref *ref,
+                      char out_study[65]);
+
+/* ---- commit.c: the service, and the thread that decides and tells ---- */
+
+void commit_offer(struct serve *s);
+void commit_begin(struct serve *s);
+void commit_end(struct serve *s);
+
+/* ---- commit_tell.c ---- */
+
+/* Take one step to tell the device: may begin, end, or await a report. True: it has answered. */
+bool commit_tell(struct serve *s, struct held *h, int64_t now_ms);
+/* In the association's thread: an N-EVENT-REPORT-RSP has come. */
+void commit_take_answer(struct serve *s, uint64_t association, const struct dimse_command *rsp);
+void commit_line_begin(struct serve *s, const struct accept_call *call);
+void commit_line_end(uint64_t association, void *user);
+
+/* ---- find.c, retrieve.c ---- */
+
+int serve_find(struct serve *s, struct accept_call *call, struct err *err) MUST_CHECK;
+int serve_retrieve(struct serve *s, struct accept_call *call, struct err *err) MUST_CHECK;
+/* Answer with a status and public words (NULL = none). */
+int serve_say(struct accept_call *call, uint16_t status, const char *comment,
+              struct err *err) MUST_CHECK;
+void serve_log_failed(const struct accept_call *call, const struct err *why);
+
+#endif

@@ -1,0 +1,194 @@
+/* serve.c - the stage: its services beside C-STORE, its threads, what it tells the desk. */
+#include "gateway/serve/serve.h"
+
+#include "gateway/serve/index.h"
+#include "gateway/serve/parts.h"
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "proto/dicom/sopclass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/serve/serve_events.def"
+#undef LOG_EVENT
+
+enum { SHOWN = 50, CLASSES_MOST = 1024 };
+
+const struct log_ctx serve_ctx = {.stage = "gateway/serve"};
+
+int
+serve_say(struct accept_call *call, uint16_t status, const char *comment, struct err *err)
+{
+    struct dimse_command rsp = dimse_answer(call->request, status);
+
+    if (comment != NULL)
+        text_copy(rsp.comment, sizeof rsp.comment, comment);
+    return dimse_send_command(call->assoc, &rsp, err);
+}
+
+void
+serve_log_failed(const struct accept_call *call, const struct err *why)
+{
+    LOG(call->log, SERVE_REQUEST_FAILED, F_NUMBER("command", call->request->field), F_ERR(why));
+}
+
+static int
+handle(struct accept_call *call, struct err *err)
+{
+    struct serve *s = call->user;
+
+    switch (call->request->field) {
+    case DIMSE_C_FIND_RQ:
+        return serve_find(s, call, err);
+    case DIMSE_C_MOVE_RQ:
+    case DIMSE_C_GET_RQ:
+        return serve_retrieve(s, call, err);
+    default:
+        break;
+    }
+    if (call->request->has_data && dimse_skip_data(call->assoc, err) < 0)
+        return -1;
+    if (call->request->field == DIMSE_C_CANCEL_RQ)
+        return 0; /* of something answered already: PS3.7 9.3.2.3 */
+    if (call->request->field & 0x8000)
+        return err_set(err, ERR_REJECT, "a response without a request");
+    return serve_say(call, DIMSE_UNRECOGNIZED_OPERATION, NULL, err);
+}
+
+/* Queries, and every storage class in which a C-GET may have its instances sent. */
+static void
+offer_queries(struct serve *s)
+{
+    static const char *const roots[] = {DCM_UID_STUDY_ROOT_FIND,
+                                        DCM_UID_STUDY_ROOT_MOVE,
+                                        DCM_UID_STUDY_ROOT_GET,
+                                        DCM_UID_PATIENT_ROOT_FIND,
+                                        DCM_UID_PATIENT_ROOT_MOVE,
+                                        DCM_UID_PATIENT_ROOT_GET,
+                                        NULL};
+    const char *classes[CLASSES_MOST + 1] = {NULL};
+    const struct accept_service queries = {.abstract_syntaxes = roots,
+                                           .offer = DIMSE_PLAIN_SYNTAX,
+                                           .right = ACCEPT_MAY_QUERY,
+                                           .handle = handle,
+                                           .user = s};
+    const struct accept_service storage = {
+        .abstract_syntaxes = classes, .offer = DIMSE_THEIR_SYNTAX, .peer_scp_too = true};
+
+    for (size_t i = 0; i < CLASSES_MOST && dcm_sop_class_at(i) != NULL; i++)
+        classes[i] = dcm_sop_class_at(i)->uid;
+    accept_add_service(s->options.accept, &queries);
+    accept_add_service(s->options.accept, &storage);
+}
+
+int
+serve_start(const struct serve_options *options, struct serve **out_serve, struct err *err)
+{
+    struct serve *s;
+
+    if (options->is_durable_enough && !options->is_mirrored)
+        return err_set(err, ERR_REJECT,
+                       "\"durable here\" is no commitment while the spool is on one disk");
+    s = mem_new(sizeof *s);
+    s->options = *options;
+    s->dir = mem_text(options->dir);
+    text_copy(s->ae, sizeof s->ae,
+              options->ae != NULL && options->ae[0] != 0 ? options->ae : "RADPOST");
+    s->index = mem_new(sizeof *s->index);
+    gate_init(&s->gate);
+    gate_init(&s->index_gate);
+    if (commits_open(s, err) < 0) {
+        serve_close(&s);
+        return -1;
+    }
+    commit_offer(s);
+    offer_queries(s);
+    commit_begin(s);
+    *out_serve = s;
+    return 0;
+}
+
+void
+serve_stop(struct serve *serve)
+{
+    if (serve != NULL)
+        commit_end(serve);
+}
+
+void
+serve_close(struct serve **serve)
+{
+    struct serve *s = TAKE(*serve);
+
+    if (s == NULL)
+        return;
+    commit_end(s);
+    commits_close(s);
+    index_free(&s->index);
+    gate_fini(&s->gate);
+    gate_fini(&s->index_gate);
+    free(s->lines);
+    free(s->dir);
+    free(s);
+}
+
+uint64_t
+serve_expected(struct serve *serve, const char *study_uid)
+{
+    uint64_t n = 0;
+
+    gate_lock(&serve->gate);
+    for (size_t i = 0; i < serve->held_n; i++)
+        if (serve->held[i]->c->state == COMMIT_OPEN &&
+            strcmp(serve->held[i]->study, study_uid) == 0)
+            n += serve->held[i]->missing;
+    gate_unlock(&serve->gate);
+    return n;
+}
+
+static const char *
+word_of(const struct held *h)
+{
+    static const char *const words[] = {
+        [COMMIT_OPEN] = "open", [COMMIT_DECIDED] = "to_tell", [COMMIT_GIVEN_UP] = "given_up"};
+
+    return words[h->c->state];
+}
+
+static void
+write_one(const struct held *h, struct jsonw *w)
+{
+    size_t failed = 0;
+
+    for (size_t i = 0; i < h->c->n && h->c->state != COMMIT_OPEN; i++)
+        failed += h->c->refs[i].verdict != DIMSE_SUCCESS;
+    jsonw_object(w, NULL);
+    jsonw_uint(w, "number", h->c->number);
+    jsonw_text(w, "device", h->c->ae);
+    jsonw_text(w, "address", h->c->address);
+    jsonw_text(w, "state", word_of(h));
+    jsonw_int(w, "asked_at_us", h->c->asked_at_us);
+    jsonw_uint(w, "instances", h->c->n);
+    jsonw_uint(w, "missing", h->c->state == COMMIT_OPEN ? h->missing : 0);
+    jsonw_uint(w, "failed", failed);
+    jsonw_uint(w, "attempts", h->c->attempts);
+    jsonw_text(w, "trouble", h->c->trouble);
+    jsonw_end(w);
+}
+
+void
+serve_report(struct serve *serve, struct jsonw *w)
+{
+    size_t shown = 0;
+
+    gate_lock(&serve->gate);
+    jsonw_uint(w, "open", serve->held_n);
+    jsonw_uint(w, "told", serve->told);
+    jsonw_array(w, "commitments");
+    for (size_t i = serve->held_n; i-- > 0 && shown < SHOWN; shown++)
+        write_one(serve->held[i], w);
+    jsonw_end(w);
+    gate_unlock(&serve->gate);
+}

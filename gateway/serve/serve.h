@@ -1,0 +1,58 @@
+/* serve.h - what the clinic's own devices may ask of the gateway beside storing: Storage Commitment
+ * (PS3.4 J, Push Model, as SCP) and Query/Retrieve of what is still here (PS3.4 C, as SCP).
+ *
+ *     accept_open > serve_start > accept_listen > ... > serve_stop > accept_stop > serve_close
+ *
+ * Commitment: an N-ACTION is answered 0000H only when its transaction is durable in DIR/commit. It
+ * is decided when each of its instances is: sealed at the centre (or, where the options say so,
+ * durable here), put aside, of another class, or still missing when the grace period is over. Then
+ * one N-EVENT-REPORT tells the device, on an association it holds open or on one of ours, as its
+ * row says; that is tried again, across restarts, until the device answers or it is given up.
+ * On disk: docs/formats/serve.md. What devices are told: docs/conformance-dimse.md.
+ *
+ * Query/Retrieve: only devices with may=query. Names and identities come from the files that are
+ * here; they are kept in memory only and never logged. Quarantined instances are neither found nor
+ * sent. What has been sealed and removed counts as failed when its study is retrieved: nobody is
+ * told that the rest is all of it.
+ * Threads: start, stop and close from the owner; all else from any. */
+#ifndef RADPOST_GATEWAY_SERVE_H
+#define RADPOST_GATEWAY_SERVE_H
+
+#include "proto/base/err.h"
+#include "proto/base/jsonw.h"
+
+struct accept;
+struct codec_pool;
+struct serve;
+struct spool;
+
+struct serve_options {
+    const char *dir;       /* made; commit/ and tmp/ below it */
+    const char *ae;        /* our AE title; NULL or "" = RADPOST */
+    struct spool *spool;   /* these three outlive it */
+    struct accept *accept; /* opened, not listening yet */
+    struct codec_pool *pool;
+    bool is_durable_enough; /* success means durable here: only where is_mirrored */
+    bool is_mirrored;       /* the spool is on two disks */
+    int64_t grace_ms;       /* what has not arrived so long after it was asked for is 0112H */
+    int64_t retry_ms;       /* first wait before a device is told again; doubles */
+    int64_t retry_max_ms;
+    int64_t give_up_ms; /* of running time, from the decision on */
+};
+
+/* errors  ERR_REJECT is_durable_enough without is_mirrored; ERR_RETRY, ERR_FULL the folder */
+int serve_start(const struct serve_options *options, struct serve **out_serve,
+                struct err *err) MUST_CHECK;
+/* Tell nobody any more. Associations may still ask: what they ask is kept for the next start. */
+void serve_stop(struct serve *serve);
+void serve_close(struct serve **serve);
+
+/* How many instances devices have asked us to commit together with this study's, and have not sent:
+ * only ever adds to what is expected of a study. */
+uint64_t serve_expected(struct serve *serve, const char *study_uid);
+
+/* The members "open", "told" and "commitments" of an object that the caller has begun: who waits
+ * for what, who could not be told. No patient data. */
+void serve_report(struct serve *serve, struct jsonw *w);
+
+#endif
