@@ -101,6 +101,15 @@ start_uplink(struct gateway *g, struct err *err)
     return uplink_start(&o, g->spool, g->pool, &g->uplink, err);
 }
 
+static void
+charset_of_device(void *user, const char *ae, const char *address, char out[20])
+{
+    struct accept_device device;
+
+    if (accept_find_device(user, ae, address, &device))
+        text_copy(out, sizeof device.charset, device.charset);
+}
+
 static int
 open_accept(struct gateway *g, struct err *err)
 {
@@ -118,7 +127,10 @@ open_accept(struct gateway *g, struct err *err)
                                .tls_key = c->dicom_tls_key,
                                .tls_ca = c->dicom_tls_ca};
 
-    return accept_open(&o, g->spool, &g->accept, err);
+    if (accept_open(&o, g->spool, &g->accept, err) < 0)
+        return -1;
+    uplink_set_profile(g->uplink, charset_of_device, g->accept);
+    return 0;
 }
 
 static int
@@ -185,6 +197,8 @@ stop(struct gateway *g)
     accept_shut(g->accept);
     desk_stop(&g->desk);
     serve_stop(g->serve);
+    if (g->uplink != NULL)
+        uplink_set_profile(g->uplink, NULL, NULL);
     accept_stop(&g->accept);
     serve_close(&g->serve);
     uplink_stop(&g->uplink);

@@ -108,86 +108,6 @@ unclaim(struct uplink *up, uint64_t id)
     gate_unlock(&up->gate);
 }
 
-static void
-copy_facts(const struct dcm_facts *facts, const struct dcm_digests *digests,
-           struct spool_inspection *out)
-{
-    memset(out, 0, sizeof *out);
-    text_copy(out->study_uid, sizeof out->study_uid, facts->study_uid);
-    text_copy(out->series_uid, sizeof out->series_uid, facts->series_uid);
-    text_copy(out->modality, sizeof out->modality, facts->modality);
-    text_copy(out->study_date, sizeof out->study_date, facts->study_date);
-    text_copy(out->study_time, sizeof out->study_time, facts->study_time);
-    text_copy(out->body_part, sizeof out->body_part, facts->body_part);
-    text_copy(out->station, sizeof out->station, facts->station);
-    out->frames = facts->frames > 0 && facts->frames < UINT32_MAX ? (uint32_t)facts->frames : 1;
-    memcpy(out->pixels_sha256, digests->pixels, DIGEST_BYTES);
-    memcpy(out->dataset_sha256, digests->dataset, DIGEST_BYTES);
-}
-
-/* Is the other entry one that this one repeats? Of two that are inspected at once the later sees
- * the earlier; after a restart in between, the younger one gives way. */
-static bool
-is_twin(const struct spool_entry *other, const struct spool_entry *entry,
-        const struct spool_inspection *facts, bool is_fresh)
-{
-    if (other->id == entry->id || !other->is_inspected || other->state == INSTANCE_QUARANTINED ||
-        other->state == INSTANCE_DUPLICATE)
-        return false;
-    if (!is_fresh && other->state == INSTANCE_INSPECTED && other->id > entry->id)
-        return false;
-    return memcmp(other->facts.pixels_sha256, facts->pixels_sha256, DIGEST_BYTES) == 0 &&
-           memcmp(other->facts.dataset_sha256, facts->dataset_sha256, DIGEST_BYTES) == 0;
-}
-
-/* Another entry here with the same UID, pixels and data set; 0: none. */
-static uint64_t
-find_twin(struct uplink *up, const struct spool_entry *entry, const struct spool_inspection *facts,
-          bool is_fresh)
-{
-    struct spool_filter filter = {.sop_instance = entry->meta.sop_instance};
-    uint64_t *ids = NULL, twin = 0;
-    size_t n = 0;
-
-    spool_list(up->spool, &filter, &ids, &n);
-    for (size_t i = 0; i < n && twin == 0; i++) {
-        struct spool_entry *other = NULL;
-        struct err err = {0};
-
-        if (spool_load(up->spool, ids[i], &other, &err) < 0)
-            continue;
-        if (is_twin(other, entry, facts, is_fresh))
-            twin = other->id;
-        spool_entry_free(&other);
-    }
-    free(ids);
-    return twin;
-}
-
-/* Note what was found (again after a restart: it is noted already) and whether it is a twin. */
-static int
-note_inspection(struct uplink *up, const struct spool_entry *entry,
-                const struct spool_inspection *found, bool *out_is_twin, struct err *err)
-{
-    struct log_ctx ctx = log_of_entry(entry->id);
-    bool is_fresh = entry->state == INSTANCE_RECEIVED;
-    uint64_t twin = 0;
-    int rc = 0;
-
-    pthread_mutex_lock(&up->twins);
-    if (is_fresh)
-        rc = spool_set_inspected(up->spool, entry->id, found, err);
-    if (rc == 0)
-        twin = find_twin(up, entry, found, is_fresh);
-    if (twin != 0)
-        rc = spool_set_duplicate(up->spool, entry->id, twin, err);
-    pthread_mutex_unlock(&up->twins);
-    if (rc == 0 && twin != 0)
-        LOG(&ctx, UPLINK_TWIN, F_NUMBER("of", twin));
-    *out_is_twin = twin != 0;
-    return rc;
-}
-
 /* out_is_done: it was put aside or is a twin; nothing more to do for it. */
 static int
 inspect(struct uplink *up, struct spool_entry *entry, const struct codec_source *source,
@@ -195,10 +115,12 @@ inspect(struct uplink *up, struct spool_entry *entry, const struct codec_source 
 {
     struct dcm_facts *facts = mem_new(sizeof *facts);
     struct dcm_digests digests;
+    char profile[DEVICE_CHARSET_BYTES];
     int rc = -1;
 
     *out_is_done = true;
-    if (codec_inspect(up->pool, source, facts, &digests, err) < 0) {
+    whose_profile(up, entry, profile);
+    if (codec_inspect_as(up->pool, source, profile, facts, &digests, err) < 0) {
         if (err->kind != ERR_REJECT)
             goto out;
         err_context(err, "unreadable");
@@ -211,9 +133,9 @@ inspect(struct uplink *up, struct spool_entry *entry, const struct codec_source 
         rc = 0;
         goto out;
     }
-    copy_facts(facts, &digests, &entry->facts);
+    whose_facts(up, entry, facts, &digests);
     entry->is_inspected = true;
-    rc = note_inspection(up, entry, &entry->facts, out_is_done, err);
+    rc = whose_note(up, entry, out_is_done, err);
 out:
     free(facts);
     return rc;
@@ -319,7 +241,7 @@ work(struct uplink *up, uint64_t id, struct err *err)
     if (entry->state == INSTANCE_RECEIVED)
         rc = inspect(up, entry, &source, &is_done, err);
     else if (entry->state == INSTANCE_INSPECTED)
-        rc = note_inspection(up, entry, &entry->facts, &is_done, err);
+        rc = whose_note(up, entry, &is_done, err);
     else
         is_done = true;
     if (rc == 0 && !is_done)

@@ -24,6 +24,10 @@
 
 enum { MAX_CONNECTIONS = 16, MAX_CODERS = 64, MAX_TALKS = MAX_CONNECTIONS + 3 };
 
+enum { SEEN_STUDIES = 64 };
+
+struct dcm_digests;
+struct dcm_facts;
 struct http_client;
 struct http_reply;
 
@@ -52,6 +56,13 @@ struct line {
     int64_t not_after_us;
     bool has_clock_offset;
     int64_t clock_offset_ms;
+};
+
+/* Whose a study was said to be by the first of it; memory only, from the spool when it is not here.
+ */
+struct seen_study {
+    char uid[65];
+    uint8_t identity[32];
 };
 
 /* What the feeder remembers of a study between two looks; memory only. */
@@ -86,7 +97,12 @@ struct uplink {
     uint64_t claimed[MAX_CODERS]; /* entries that coders are at; 0 = free */
     struct later *later;          /* entries that did not work */
     size_t later_n;
-    pthread_mutex_t twins; /* inspected states are set one after the other */
+    pthread_mutex_t twins; /* inspected states are set one after the other; guards seen */
+    struct seen_study seen[SEEN_STUDIES];
+    size_t seen_at;            /* the next to be written over */
+    pthread_mutex_t asking;    /* guards profile, held while it is asked */
+    uplink_profile_fn profile; /* NULL: none */
+    void *profile_user;
 
     pthread_t watcher, feeder, receiver, prober;
     pthread_t senders[MAX_CONNECTIONS];
@@ -131,6 +147,19 @@ int talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int6
               struct err *err) MUST_CHECK;
 /* End calls that began before the line broke: they hang in what the line swallowed. */
 void talk_give_up_old(struct uplink *up);
+
+/* --- whose.c: what an inspected instance says of whose it is, and what is here of its UID */
+enum { DEVICE_CHARSET_BYTES = 20 };
+/* The character set that the sender's row asks for; "" none. */
+void whose_profile(struct uplink *up, const struct spool_entry *entry,
+                   char out[DEVICE_CHARSET_BYTES]);
+/* Fill entry->facts, its doubts and digests too. */
+void whose_facts(struct uplink *up, struct spool_entry *entry, const struct dcm_facts *facts,
+                 const struct dcm_digests *digests);
+/* Note entry->facts in the spool (again after a restart: they are noted already) and what follows
+ * of it. out_is_done: it is a twin or was put aside; nothing more to do for it. */
+int whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done,
+               struct err *err) MUST_CHECK;
 
 /* --- settle.c: what the centre says about an object, noted in spool and plan */
 void settle_object(struct uplink *up, uint64_t id, const struct link_object_state *says,

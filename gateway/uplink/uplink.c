@@ -63,6 +63,7 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     up->pool = pool;
     gate_init(&up->gate);
     pthread_mutex_init(&up->twins, NULL);
+    pthread_mutex_init(&up->asking, NULL);
     up->plan = plan_new(options->look_hold_ms);
     up->bucket.rate = options->rate_bytes;
     up->line.backoff.least_ms = options->backoff_ms;
@@ -105,6 +106,7 @@ uplink_stop(struct uplink **uplink)
     thread_join(up->watcher);
     plan_free(&up->plan);
     pthread_mutex_destroy(&up->twins);
+    pthread_mutex_destroy(&up->asking);
     gate_fini(&up->gate);
     free(up->later);
     free(up->conflicts);
@@ -162,4 +164,13 @@ uplink_status(struct uplink *up, struct uplink_status *out)
     out->waiting_objects = stats.objects;
     out->waiting_looks = stats.unlooked;
     out->waiting_bytes = stats.missing_bytes;
+}
+
+void
+uplink_set_profile(struct uplink *up, uplink_profile_fn fn, void *user)
+{
+    pthread_mutex_lock(&up->asking);
+    up->profile = fn;
+    up->profile_user = user;
+    pthread_mutex_unlock(&up->asking);
 }

@@ -39,6 +39,12 @@ int uplink_start(const struct uplink_options *options, struct spool *spool, stru
 /* Ends calls under way and joins; what they carried is offered again next time. */
 void uplink_stop(struct uplink **uplink);
 
+/* How a device writes its texts (charset of devices.conf): asked at each inspection, from any
+ * thread; out stays "" where the device has no such setting. fn NULL: nobody is asked any more, and
+ * no call is under way when it returns. */
+typedef void (*uplink_profile_fn)(void *user, const char *ae, const char *address, char out[20]);
+void uplink_set_profile(struct uplink *up, uplink_profile_fn fn, void *user);
+
 /* The technician's button: close the study's manifest now (as soon as no association is open). */
 int uplink_close_study(struct uplink *up, const char *study_uid, struct err *err) MUST_CHECK;
 

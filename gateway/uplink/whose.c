@@ -1,0 +1,320 @@
+/* whose.c - whose an inspected instance says it is, and what is here already under its UID.
+ *
+ *     same pixels, same data set       a duplicate: success was told, no copy goes
+ *     same pixels, same rest           the same image for another patient or study: kept aside,
+ *                                      other_patient, until the desk says whose it is
+ *     anything else under the UID      kept aside, uid_conflict
+ *
+ * Nothing is overwritten and no byte changes. Of two that come at once the later inspected gives
+ * way. Digests: docs/formats/digests.md. */
+#include "gateway/uplink/parts.h"
+
+#include "proto/base/text.h"
+#include "proto/dicom/facts.h"
+#include "proto/model/digests.h"
+#include "proto/model/doubts.h"
+#include "proto/model/quarantine.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char import_ae[] = "IMPORT"; /* who brings old exams in */
+
+/* Names as charset.h knows them for the names that devices.conf has. */
+void
+whose_profile(struct uplink *up, const struct spool_entry *entry, char out[DEVICE_CHARSET_BYTES])
+{
+    out[0] = '\0';
+    pthread_mutex_lock(&up->asking);
+    if (up->profile != NULL)
+        up->profile(up->profile_user, entry->meta.calling_ae, entry->meta.peer, out);
+    pthread_mutex_unlock(&up->asking);
+    if (strcmp(out, "GBK-AS-IR100") == 0)
+        text_copy(out, DEVICE_CHARSET_BYTES, "GBK");
+    else if (strcmp(out, "PINYIN") == 0) /* what it can show says nothing of what it sends */
+        out[0] = '\0';
+}
+
+/* Signs that count: no blanks, no ^ and =, no difference of case. */
+static void
+digest_signs(struct digest *d, const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++) {
+        char c = (char)toupper((uint8_t)*p);
+
+        if (!isspace((uint8_t)c) && c != '^' && c != '=')
+            digest_add(d, &c, 1);
+    }
+    digest_add(d, "\n", 1);
+}
+
+/* Who the patient is said to be: number and name. Zeros when neither is said. */
+static void
+digest_identity(const struct dcm_facts *facts, uint8_t out[DIGEST_BYTES])
+{
+    struct digest *d;
+
+    memset(out, 0, DIGEST_BYTES);
+    if (facts->patient_id[0] == '\0' && facts->patient_name[0] == '\0')
+        return;
+    d = digest_new();
+    digest_signs(d, facts->patient_id);
+    digest_signs(d, facts->patient_name);
+    digest_take(d, out);
+    digest_free(&d);
+}
+
+/* When it arrived by the centre's clock; without the centre's word no clock is believed. */
+static int64_t
+believed_us(struct uplink *up, const struct spool_entry *entry)
+{
+    int64_t us = 0;
+
+    gate_lock(&up->gate);
+    if (up->line.has_clock_offset)
+        us = entry->meta.received_at_us + up->line.clock_offset_ms * 1000;
+    gate_unlock(&up->gate);
+    return us;
+}
+
+static uint32_t
+doubts_of(struct uplink *up, const struct spool_entry *entry, const struct dcm_facts *facts)
+{
+    struct doubts_seen seen = {.patient_id = facts->patient_id,
+                               .sex = facts->sex,
+                               .birth = facts->birth_date,
+                               .study_date = facts->study_date,
+                               .study_uid = facts->study_uid,
+                               .series_uid = facts->series_uid,
+                               .is_text_broken = facts->text_method == DCM_TEXT_BROKEN,
+                               .is_old_welcome = strcmp(entry->meta.calling_ae, import_ae) == 0,
+                               .now_us = believed_us(up, entry)};
+
+    return doubts_of_instance(&seen);
+}
+
+void
+whose_facts(struct uplink *up, struct spool_entry *entry, const struct dcm_facts *facts,
+            const struct dcm_digests *digests)
+{
+    struct spool_inspection *out = &entry->facts;
+
+    memset(out, 0, sizeof *out);
+    text_copy(out->study_uid, sizeof out->study_uid, facts->study_uid);
+    text_copy(out->series_uid, sizeof out->series_uid, facts->series_uid);
+    text_copy(out->modality, sizeof out->modality, facts->modality);
+    text_copy(out->study_date, sizeof out->study_date, facts->study_date);
+    text_copy(out->study_time, sizeof out->study_time, facts->study_time);
+    text_copy(out->body_part, sizeof out->body_part, facts->body_part);
+    text_copy(out->station, sizeof out->station, facts->station);
+    out->frames = facts->frames > 0 && facts->frames < UINT32_MAX ? (uint32_t)facts->frames : 1;
+    memcpy(out->pixels_sha256, digests->pixels, DIGEST_BYTES);
+    memcpy(out->dataset_sha256, digests->dataset, DIGEST_BYTES);
+    memcpy(out->rest_sha256, digests->rest, DIGEST_BYTES);
+    digest_identity(facts, out->identity_sha256);
+    out->doubts = doubts_of(up, entry, facts);
+}
+
+static bool
+is_same(const uint8_t a[DIGEST_BYTES], const uint8_t b[DIGEST_BYTES])
+{
+    return memcmp(a, b, DIGEST_BYTES) == 0;
+}
+
+static bool
+is_said(const uint8_t digest[DIGEST_BYTES])
+{
+    static const uint8_t zeros[DIGEST_BYTES];
+
+    return !is_same(digest, zeros);
+}
+
+/* ---- one study, two people ---- */
+
+/* Whose the study was said to be by what came first; zeros when nobody said. Twins held. */
+static const uint8_t *
+first_identity(struct uplink *up, const char *study)
+{
+    struct spool_filter filter = {.study_uid = study};
+    struct seen_study *seen;
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < SEEN_STUDIES; i++)
+        if (strcmp(up->seen[i].uid, study) == 0)
+            return up->seen[i].identity;
+    seen = &up->seen[up->seen_at++ % SEEN_STUDIES];
+    memset(seen, 0, sizeof *seen);
+    text_copy(seen->uid, sizeof seen->uid, study);
+    spool_list(up->spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n && !is_said(seen->identity); i++) {
+        struct spool_entry *other = NULL;
+        struct err err = {0};
+
+        if (spool_load(up->spool, ids[i], &other, &err) < 0)
+            continue;
+        if (other->state != INSTANCE_QUARANTINED)
+            memcpy(seen->identity, other->facts.identity_sha256, DIGEST_BYTES);
+        spool_entry_free(&other);
+    }
+    free(ids);
+    return seen->identity;
+}
+
+static void
+doubt_reuse(struct uplink *up, struct spool_inspection *facts)
+{
+    const uint8_t *first;
+
+    if (facts->study_uid[0] == '\0' || !is_said(facts->identity_sha256))
+        return;
+    first = first_identity(up, facts->study_uid);
+    if (is_said(first) && !is_same(first, facts->identity_sha256))
+        facts->doubts |= DOUBT_UID_REUSED;
+    else if (!is_said(first))
+        for (size_t i = 0; i < SEEN_STUDIES; i++)
+            if (strcmp(up->seen[i].uid, facts->study_uid) == 0)
+                memcpy(up->seen[i].identity, facts->identity_sha256, DIGEST_BYTES);
+}
+
+/* ---- one UID, twice ---- */
+
+enum likeness { UNLIKE_ANY, TWIN, OTHER_PATIENT, CONFLICT };
+
+struct likeness_of {
+    enum likeness is;
+    uint64_t id; /* of the entry it is like */
+};
+
+/* Was it put aside for what it is, with its bytes whole? Then what equals it is no news. */
+static bool
+is_kept_aside(const struct spool_entry *other)
+{
+    enum quarantine why = quarantine_of(other->last_error);
+
+    return other->state == INSTANCE_QUARANTINED &&
+           (why == QUARANTINE_OTHER_PATIENT || why == QUARANTINE_UID_CONFLICT);
+}
+
+/* Of two that are inspected at once the later sees the earlier; after a restart in between, the
+ * younger one gives way. */
+static enum likeness
+compare(const struct spool_entry *other, const struct spool_entry *entry, bool is_fresh)
+{
+    const struct spool_inspection *a = &other->facts, *b = &entry->facts;
+    bool is_equal;
+
+    if (other->id == entry->id || !other->is_inspected || other->state == INSTANCE_DUPLICATE ||
+        (!is_fresh && other->state == INSTANCE_INSPECTED && other->id > entry->id))
+        return UNLIKE_ANY;
+    is_equal = is_same(a->pixels_sha256, b->pixels_sha256);
+    if (other->state == INSTANCE_QUARANTINED)
+        return is_kept_aside(other) && is_equal && is_same(a->dataset_sha256, b->dataset_sha256)
+                   ? TWIN
+                   : UNLIKE_ANY;
+    if (is_equal && is_same(a->dataset_sha256, b->dataset_sha256))
+        return TWIN;
+    return is_equal && is_said(b->rest_sha256) && is_same(a->rest_sha256, b->rest_sha256)
+               ? OTHER_PATIENT
+               : CONFLICT;
+}
+
+/* The likest of what is here under its UID: a twin before a correction before a conflict. */
+static struct likeness_of
+find_like(struct uplink *up, const struct spool_entry *entry, bool is_fresh)
+{
+    struct spool_filter filter = {.sop_instance = entry->meta.sop_instance};
+    struct likeness_of found = {UNLIKE_ANY, 0};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(up->spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n && found.is != TWIN; i++) {
+        struct spool_entry *other = NULL;
+        struct err err = {0};
+        enum likeness is;
+
+        if (spool_load(up->spool, ids[i], &other, &err) < 0)
+            continue;
+        is = compare(other, entry, is_fresh);
+        if (is != UNLIKE_ANY && (found.is == UNLIKE_ANY || is < found.is))
+            found = (struct likeness_of){is, other->id};
+        spool_entry_free(&other);
+    }
+    free(ids);
+    return found;
+}
+
+static int
+put_aside(struct uplink *up, const struct spool_entry *entry, enum quarantine why,
+          const char *words, struct err *err)
+{
+    struct log_ctx ctx = log_of_entry(entry->id);
+    char text[160];
+
+    snprintf(text, sizeof text, "%s: %s", quarantine_word(why), words);
+    if (spool_set_quarantined(up->spool, entry->id, text, err) < 0)
+        return -1;
+    LOG(&ctx, UPLINK_QUARANTINED, F_WORD("why", text));
+    return 0;
+}
+
+/* A number that the link cannot carry: it is kept here for a person. */
+static bool
+can_travel(const struct spool_inspection *facts)
+{
+    return uid_is_valid(facts->study_uid, true) && uid_is_valid(facts->series_uid, true);
+}
+
+static int
+act_on(struct uplink *up, const struct spool_entry *entry, const struct likeness_of *like,
+       struct err *err)
+{
+    struct log_ctx ctx = log_of_entry(entry->id);
+    char words[96];
+
+    switch (like->is) {
+    case TWIN:
+        if (spool_set_duplicate(up->spool, entry->id, like->id, err) < 0)
+            return -1;
+        LOG(&ctx, UPLINK_TWIN, F_NUMBER("of", like->id));
+        return 0;
+    case OTHER_PATIENT:
+        snprintf(words, sizeof words, "the same image as entry %llu, for another patient or study",
+                 (unsigned long long)like->id);
+        return put_aside(up, entry, QUARANTINE_OTHER_PATIENT, words, err);
+    case CONFLICT:
+        snprintf(words, sizeof words, "entry %llu has this UID with other content",
+                 (unsigned long long)like->id);
+        return put_aside(up, entry, QUARANTINE_UID_CONFLICT, words, err);
+    case UNLIKE_ANY:
+    default:
+        return put_aside(up, entry, QUARANTINE_REFUSED, "its study or series number cannot be used",
+                         err);
+    }
+}
+
+int
+whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done, struct err *err)
+{
+    bool is_fresh = entry->state == INSTANCE_RECEIVED, is_done;
+    struct likeness_of like;
+    int rc = 0;
+
+    pthread_mutex_lock(&up->twins);
+    like = find_like(up, entry, is_fresh);
+    is_done = like.is != UNLIKE_ANY || !can_travel(&entry->facts);
+    if (is_fresh) {
+        if (like.is == UNLIKE_ANY)
+            doubt_reuse(up, &entry->facts);
+        rc = spool_set_inspected(up->spool, entry->id, &entry->facts, err);
+    }
+    if (rc == 0 && is_done)
+        rc = act_on(up, entry, &like, err);
+    pthread_mutex_unlock(&up->twins);
+    if (rc == 0)
+        *out_is_done = is_done;
+    return rc;
+}
