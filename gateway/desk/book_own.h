@@ -31,6 +31,12 @@ int registration_change(struct book *book, const struct book_registration *r,
 /* In a turn, orders.c: the order that a registration at the desk makes; its name's pinyin. */
 int order_of_registration(struct book *book, const struct book_registration *r,
                           struct err *err) MUST_CHECK;
+/* In a turn: the order a device's step is of, 0 none: by the study it was told, else by the
+ * accession number and the step's id, else by the accession number alone. */
+int order_of_step(struct book *book, const char *study, const char *accession, const char *step_id,
+                  int64_t *out_number, struct err *err) MUST_CHECK;
+/* In a turn: as far as the table allows; what it does not list changes nothing. */
+int order_try_step(struct book *book, int64_t number, unsigned event, struct err *err) MUST_CHECK;
 int order_follow_name(struct book *book, const struct book_registration *r,
                       struct err *err) MUST_CHECK;
 /* In a turn: attach, with its message. */

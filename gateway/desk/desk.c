@@ -4,7 +4,9 @@
 #include "gateway/desk/api.h"
 #include "gateway/desk/book.h"
 #include "gateway/desk/desk_link.h"
+#include "gateway/desk/arrivals.h"
 #include "gateway/desk/look.h"
+#include "gateway/desk/mpps.h"
 #include "gateway/desk/report.h"
 #include "gateway/desk/worklist.h"
 #include "gateway/spool/spool.h"
@@ -35,7 +37,9 @@ struct desk {
     struct book *book;
     struct desk_link *link;
     struct look *look;
+    struct arrivals *arrivals;
     struct worklist *worklist;
+    struct mpps *mpps;
     struct api api;
     struct http_server *server;
 };
@@ -215,6 +219,7 @@ begin_work(struct desk *desk)
 
     desk_link_start(&line, &desk->link);
     look_start(o->spool, desk->book, &desk->look);
+    arrivals_start(o->spool, desk->book, &desk->arrivals);
 }
 
 static int
@@ -262,6 +267,7 @@ void
 desk_offer_services(struct desk *desk)
 {
     worklist_start(desk->book, desk->options.accept, &desk->worklist);
+    mpps_start(desk->book, desk->options.accept, &desk->mpps);
 }
 
 void
@@ -274,7 +280,9 @@ desk_stop(struct desk **desk)
     http_server_stop(&old->server);
     look_stop(&old->look);
     desk_link_stop(&old->link);
+    arrivals_stop(&old->arrivals);
     worklist_stop(&old->worklist);
+    mpps_stop(&old->mpps);
     book_close(&old->book);
     free(old);
 }

@@ -282,28 +282,6 @@ tidy(struct order *o)
         o->phone[0] = '\0';
 }
 
-/* A UID of our own: 2.25. and 122 random bits in decimal (PS3.5 B.2). */
-static void
-uid_make(char out[CLINIC_UID_SIZE])
-{
-    uint8_t random[16];
-    char digits[40];
-    size_t n = sizeof digits;
-    unsigned __int128 v = 0;
-
-    random_bytes(random, sizeof random);
-    random[6] = (uint8_t)(0x40 | (random[6] & 0x0F));
-    random[8] = (uint8_t)(0x80 | (random[8] & 0x3F));
-    for (size_t i = 0; i < sizeof random; i++)
-        v = v << 8 | random[i];
-    digits[--n] = '\0';
-    do {
-        digits[--n] = (char)('0' + (int)(v % 10));
-        v /= 10;
-    } while (v > 0);
-    snprintf(out, CLINIC_UID_SIZE, "2.25.%s", digits + n);
-}
-
 /* ---- in a turn: writing ---- */
 
 static void
@@ -331,7 +309,7 @@ add_row(struct book *book, struct order *o, struct err *err)
     if (is_ours)
         (void)pinyin_name(o->name, o->pinyin, sizeof o->pinyin);
     if (o->study[0] == '\0')
-        uid_make(o->study);
+        random_uid(o->study);
     if (o->scheduled_at_us == 0)
         o->scheduled_at_us = clock_wall_us();
     return db_run(book->db, "order_add",
@@ -493,6 +471,54 @@ step(struct book *book, const struct order *o, enum order_event event, struct er
         book->db, "order_set_state",
         DB_ARGS(DB_INT(o->number), DB_TEXT(order_state_word(to)), DB_INT(clock_wall_us())), NULL,
         err);
+}
+
+int
+order_try_step(struct book *book, int64_t number, unsigned event, struct err *err)
+{
+    struct order *o = mem_new(sizeof *o);
+    enum order_state to;
+    int rc = get_row(book, "order_by_number", DB_ARGS(DB_INT(number)), o, err);
+
+    if (rc == 0 && order_next(o->state, (enum order_event)event, &to))
+        rc = step(book, o, (enum order_event)event, err);
+    free(o);
+    return rc;
+}
+
+/* *out 0: none. */
+static int
+number_of(struct book *book, const char *query, const char *key, int64_t *out, struct err *err)
+{
+    struct order *o = mem_new(sizeof *o);
+    int rc = get_row(book, query, DB_ARGS(DB_TEXT(key)), o, err);
+
+    *out = rc == 0 ? o->number : 0;
+    if (rc < 0 && err->kind == ERR_NOT_FOUND)
+        rc = 0;
+    free(o);
+    return rc;
+}
+
+int
+order_of_step(struct book *book, const char *study, const char *accession, const char *step_id,
+              int64_t *out_number, struct err *err)
+{
+    uint64_t told = 0;
+
+    if (number_of(book, "order_by_study", study, out_number, err) < 0)
+        return -1;
+    if (*out_number == 0 && step_id[0] == 'S' && text_to_u64(step_id + 1, INT64_MAX, &told) == 0) {
+        struct db_rows *rows = NULL;
+
+        if (db_run(book->db, "order_of_accession", DB_ARGS(DB_INT(told), DB_TEXT(accession)), &rows,
+                   err) < 0)
+            return -1;
+        if (db_rows_count(rows) > 0)
+            *out_number = db_int(rows, 0, 0);
+        db_rows_free(&rows);
+    }
+    return *out_number != 0 ? 0 : number_of(book, "order_by_accession", accession, out_number, err);
 }
 
 static int

@@ -70,3 +70,6 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
 FROM orders o JOIN registration r ON r.registration = o.registration
 WHERE o.scheduled_at_us >= ?1 AND o.scheduled_at_us <= ?2 AND (?3 = 0 OR o.state IN ('scheduled', 'in_progress'))
 ORDER BY o.scheduled_at_us, o.number LIMIT ?4
+
+-- name: order_of_accession
+SELECT number FROM orders WHERE number = ?1 AND ?2 <> '' AND (accession = ?2 OR (accession = '' AND registration = ?2))

@@ -72,7 +72,6 @@ CREATE TABLE mpps (
     uid TEXT PRIMARY KEY,
     state TEXT NOT NULL,                       -- 'IN PROGRESS', 'COMPLETED', 'DISCONTINUED'
     device TEXT NOT NULL,                      -- calling AE title
-    order_number INTEGER NOT NULL,             -- 0 none found
     study TEXT NOT NULL,
     accession TEXT NOT NULL,
     modality TEXT NOT NULL,
@@ -81,6 +80,14 @@ CREATE TABLE mpps (
     reason TEXT NOT NULL                       -- of the discontinuation, in words
 ) STRICT;
 CREATE INDEX mpps_by_study ON mpps (study);
+CREATE INDEX mpps_by_time ON mpps (changed_at_us);
+
+-- The orders that a step is of.
+CREATE TABLE mpps_order (
+    uid TEXT NOT NULL REFERENCES mpps (uid),
+    number INTEGER NOT NULL REFERENCES orders (number),
+    PRIMARY KEY (uid, number)
+) STRICT, WITHOUT ROWID;
 
 -- What each N-CREATE and N-SET said, as DICOM JSON (PS3.18 F).
 CREATE TABLE mpps_said (
@@ -95,9 +102,12 @@ CREATE TABLE mpps_said (
 CREATE TABLE expected (
     study TEXT NOT NULL,
     instance TEXT NOT NULL,
-    by TEXT NOT NULL,                          -- 'mpps' UID, 'commitment' transaction
+    by TEXT NOT NULL,                          -- UID of the step or of the commitment's transaction
+    at_us INTEGER NOT NULL,
+    is_here INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (study, instance)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX expected_missing ON expected (instance) WHERE is_here = 0;
 
 -- Radiation dose: from 'mpps', 'rdsr' (a dose report), 'image'. uid: of the step or the instance it stands in.
 CREATE TABLE dose (
@@ -109,6 +119,7 @@ CREATE TABLE dose (
     at_us INTEGER NOT NULL,
     PRIMARY KEY (study, source, uid, kind)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX dose_by_time ON dose (at_us);
 
 -- == end of orders, worklist, MPPS ==
 

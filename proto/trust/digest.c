@@ -10,6 +10,7 @@
 #include <openssl/rand.h>
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define READ_BYTES ((size_t)256 * 1024)
@@ -108,6 +109,27 @@ random_bytes(void *out, size_t n)
 {
     CHECK(n <= INT_MAX);
     CHECK(RAND_bytes(out, (int)n) == 1);
+}
+
+void
+random_uid(char out[65])
+{
+    uint8_t random[16];
+    char digits[40];
+    size_t n = sizeof digits;
+    unsigned __int128 v = 0;
+
+    random_bytes(random, sizeof random);
+    random[6] = (uint8_t)(0x40 | (random[6] & 0x0F)); /* RFC 4122 version 4 */
+    random[8] = (uint8_t)(0x80 | (random[8] & 0x3F));
+    for (size_t i = 0; i < sizeof random; i++)
+        v = v << 8 | random[i];
+    digits[--n] = '\0';
+    do {
+        digits[--n] = (char)('0' + (int)(v % 10));
+        v /= 10;
+    } while (v > 0);
+    snprintf(out, 65, "2.25.%s", digits + n);
 }
 
 bool

@@ -36,6 +36,8 @@ void digest_text(const uint8_t digest[DIGEST_BYTES], char out[DIGEST_HEX_BYTES])
 
 /* From the system's generator. */
 void random_bytes(void *out, size_t n);
+/* A DICOM UID that nobody else draws: 2.25. and a random UUID in decimal (PS3.5 B.2). */
+void random_uid(char out[65]);
 /* True when equal; takes as long whether or where they differ. */
 bool secret_equal(const void *a, const void *b, size_t n);
 /* Overwrite a secret in a way the compiler keeps. */

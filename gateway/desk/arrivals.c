@@ -1,0 +1,298 @@
+/* arrivals.c - new entries of the spool, once each, a batch at a time. */
+#include "gateway/desk/arrivals.h"
+
+#include "gateway/desk/book_own.h"
+#include "gateway/desk/mpps.h"
+#include "gateway/spool/spool.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "proto/base/thread.h"
+#include "proto/dicom/part10.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/desk/desk_events.def"
+#undef LOG_EVENT
+
+#define CURSOR "arrivals"
+enum {
+    BATCH = 256,
+    WATCH_MS = 1000,
+    RETRY_MS = 5000,
+    IMAGE_BYTES = 256 << 10, /* dose attributes stand before the pixels */
+    REPORT_BYTES = 16 << 20
+};
+
+struct arrivals {
+    struct spool *spool;
+    struct book *book;
+    struct gate gate;
+    bool is_stopping; /* gate */
+    pthread_t thread;
+};
+
+static const struct log_ctx ctx = {.stage = "gateway/desk"};
+
+static bool
+is_here(void *user, const char *instance)
+{
+    struct spool_filter filter = {
+        .sop_instance = instance, .states = ~INSTANCE_BIT(INSTANCE_QUARANTINED), .limit = 1};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(user, &filter, &ids, &n);
+    free(ids);
+    return n > 0;
+}
+
+/* The file's beginning, or all of it. errors ERR_NOT_FOUND its bytes are gone */
+static int
+read_bytes(struct spool *spool, uint64_t id, size_t most, uint8_t **out_bytes, size_t *out_n,
+           struct err *err)
+{
+    struct spool_bytes source;
+    uint8_t *bytes;
+    ssize_t got;
+    size_t n;
+
+    if (spool_source_received(spool, id, &source, err) < 0)
+        return -1;
+    n = source.size < most ? (size_t)source.size : most;
+    bytes = mem_new(n + 1);
+    got = pread(source.fd, bytes, n, (off_t)source.offset);
+    close(source.fd);
+    if (got != (ssize_t)n) {
+        free(bytes);
+        return err_set(err, ERR_RETRY, "the instance could not be read");
+    }
+    *out_bytes = bytes;
+    *out_n = n;
+    return 0;
+}
+
+/* Study Instance UID, wherever the data set is cut. */
+static void
+find_study(const uint8_t *dataset, size_t n, enum dcm_coding coding, char out[CLINIC_UID_SIZE])
+{
+    struct dcm_walk walk;
+    struct dcm_element e;
+    struct err ignored;
+
+    out[0] = '\0';
+    dcm_walk_init(&walk, dataset, n, coding, DCM_WALK_PREFIX | DCM_WALK_STOP_AT_PIXELS);
+    while (dcm_walk_next(&walk, &e, &ignored) == 0 && e.event != DCM_END && e.tag <= 0x0020000D)
+        if (e.event == DCM_ELEMENT && e.depth == 0 && e.tag == 0x0020000D &&
+            e.value_n < CLINIC_UID_SIZE) {
+            memcpy(out, dataset + e.value_at, e.value_n);
+            out[e.value_n] = '\0';
+        }
+    if (!uid_is_valid(out, true))
+        out[0] = '\0';
+}
+
+static int
+read_dose(const uint8_t *bytes, size_t n, enum dose_class is, char study[CLINIC_UID_SIZE],
+          struct dose *out, struct err *err)
+{
+    struct dcm_part10 head;
+    const uint8_t *dataset;
+    size_t dataset_n;
+    struct buf room;
+    int rc = -1;
+
+    buf_init(&room, REPORT_BYTES);
+    if (dcm_part10_parse(bytes, n, &head, err) < 0 ||
+        dcm_part10_dataset(bytes, n, &head, &room, &dataset, &dataset_n, err) < 0)
+        goto out;
+    find_study(dataset, dataset_n, head.syntax->coding, study);
+    rc = is == DOSE_CLASS_REPORT
+             ? dose_read_report(dataset, dataset_n, head.syntax->coding, out, err)
+             : dose_read_attributes(dataset, dataset_n, head.syntax->coding, out, err);
+out:
+    buf_fini(&room);
+    return rc;
+}
+
+static bool
+has_any(const struct dose *dose)
+{
+    for (int k = 0; k < DOSE_KINDS; k++)
+        if (dose->has[k])
+            return true;
+    return false;
+}
+
+/* What cannot be read is named in the log and left out; only the disk's trouble is tried again. */
+static int
+look_for_dose(struct spool *spool, struct book *book, const struct spool_entry *entry,
+              struct err *err)
+{
+    enum dose_class is = dose_class_of(entry->meta.sop_class);
+    struct dose dose = {.has = {false}};
+    char study[CLINIC_UID_SIZE] = "";
+    uint8_t *bytes = NULL;
+    struct err why = {0};
+    size_t n = 0;
+    int rc;
+
+    if (is == DOSE_CLASS_NONE)
+        return 0;
+    if (read_bytes(spool, entry->id, is == DOSE_CLASS_REPORT ? REPORT_BYTES : IMAGE_BYTES, &bytes,
+                   &n, err) < 0)
+        return err->kind == ERR_NOT_FOUND ? 0 : -1;
+    rc = read_dose(bytes, n, is, study, &dose, &why);
+    free(bytes);
+    if (rc < 0) {
+        LOG(&ctx, DESK_DOSE_UNREAD, F_UID("instance", entry->meta.sop_instance), F_ERR(&why));
+        return 0;
+    }
+    if (study[0] == '\0' || !has_any(&dose))
+        return 0;
+    if (dose_put(book, study, is == DOSE_CLASS_REPORT ? "rdsr" : "image", entry->meta.sop_instance,
+                 &dose, err) < 0)
+        return -1;
+    LOG(&ctx, DESK_DOSE, F_UID("study", study), F_UID("instance", entry->meta.sop_instance));
+    return 0;
+}
+
+static int
+cursor_get(struct book *book, uint64_t *out, struct err *err)
+{
+    char text[32];
+    int rc = db_begin(book->db, err);
+
+    *out = 0;
+    if (rc == 0)
+        rc = db_end(book->db, setting_get(book, CURSOR, text, sizeof text, err), err);
+    if (rc == 0 && text[0] != '\0' && text_to_u64(text, UINT64_MAX, out) < 0)
+        *out = 0; /* from the beginning: each is noted once all the same */
+    return rc;
+}
+
+static int
+cursor_set(struct book *book, uint64_t at, struct err *err)
+{
+    char text[32];
+    int rc = db_begin(book->db, err);
+
+    snprintf(text, sizeof text, "%" PRIu64, at);
+    return rc < 0 ? -1 : db_end(book->db, setting_set(book, CURSOR, text, err), err);
+}
+
+/* *out_n: how many were new. */
+static int
+look_at_batch(struct spool *spool, struct book *book, size_t *out_n, struct err *err)
+{
+    struct spool_filter filter = {.limit = BATCH};
+    uint64_t *ids = NULL;
+    int rc = 0;
+
+    if (cursor_get(book, &filter.after_id, err) < 0)
+        return -1;
+    spool_list(spool, &filter, &ids, out_n);
+    for (size_t i = 0; rc == 0 && i < *out_n; i++) {
+        struct spool_entry *entry = NULL;
+
+        if (spool_load(spool, ids[i], &entry, err) < 0) {
+            rc = err->kind == ERR_NOT_FOUND ? 0 : -1;
+            continue;
+        }
+        rc = look_for_dose(spool, book, entry, err);
+        spool_entry_free(&entry);
+    }
+    if (rc == 0 && *out_n > 0)
+        rc = cursor_set(book, ids[*out_n - 1], err);
+    free(ids);
+    return rc;
+}
+
+int
+arrivals_look(struct spool *spool, struct book *book, struct err *err)
+{
+    unsigned arrived;
+    size_t n;
+
+    do {
+        if (look_at_batch(spool, book, &n, err) < 0)
+            return -1;
+    } while (n == BATCH);
+    return mpps_settle(book, is_here, spool, &arrived, err);
+}
+
+static bool
+is_stopping(struct arrivals *a)
+{
+    bool is;
+
+    gate_lock(&a->gate);
+    is = a->is_stopping;
+    gate_unlock(&a->gate);
+    return is;
+}
+
+static void
+rest(struct arrivals *a, int64_t wait_ms)
+{
+    gate_lock(&a->gate);
+    if (!a->is_stopping)
+        (void)gate_wait_ms(&a->gate, wait_ms);
+    gate_unlock(&a->gate);
+}
+
+static void *
+arrivals_run(void *arg)
+{
+    struct arrivals *a = arg;
+    uint64_t seen = 0, book_seen = 0;
+
+    while (!is_stopping(a)) {
+        uint64_t spool_now = spool_wait(a->spool, seen, WATCH_MS), book_now = book_change(a->book);
+        struct err err = {0};
+
+        if (spool_now == seen && book_now == book_seen)
+            continue;
+        if (arrivals_look(a->spool, a->book, &err) == 0) {
+            seen = spool_now;
+            book_seen = book_now;
+        } else {
+            LOG(&ctx, DESK_STATE_FAILED, F_ERR(&err));
+            rest(a, RETRY_MS);
+        }
+        rest(a, WATCH_MS); /* at most once a second, however fast images come */
+    }
+    return NULL;
+}
+
+void
+arrivals_start(struct spool *spool, struct book *book, struct arrivals **out_arrivals)
+{
+    struct arrivals *a = mem_new(sizeof *a);
+
+    a->spool = spool;
+    a->book = book;
+    gate_init(&a->gate);
+    a->thread = thread_start("desk-arrivals", arrivals_run, a);
+    *out_arrivals = a;
+}
+
+void
+arrivals_stop(struct arrivals **arrivals)
+{
+    struct arrivals *a = TAKE(*arrivals);
+
+    if (a == NULL)
+        return;
+    gate_lock(&a->gate);
+    a->is_stopping = true;
+    gate_wake(&a->gate);
+    gate_unlock(&a->gate);
+    thread_join(a->thread);
+    gate_fini(&a->gate);
+    free(a);
+}

@@ -1,0 +1,70 @@
+/* mpps.h - devices tell how an examination goes: Modality Performed Procedure Step (PS3.4 F.7,
+ * 1.2.840.10008.3.1.2.3.3, N-CREATE and N-SET).
+ *
+ *     N-CREATE (IN PROGRESS) > N-SET... > N-SET (COMPLETED or DISCONTINUED), then no more
+ *
+ * 1. What is answered 0000H is durable, with what follows from it: the order's state, the instances
+ *    that are expected of the study, the dose; one transaction.
+ * 2. A final step changes no more: 0110H with error id A710H. A UID is created once: 0111H. One
+ * that nobody created: 0112H. Without what the standard asks for: 0106H, 0120H, 0121H.
+ * 3. A step whose order nobody knows is kept all the same.
+ *
+ * Patient data: never logged. Threads: any. */
+#ifndef RADPOST_DESK_MPPS_H
+#define RADPOST_DESK_MPPS_H
+
+#include "gateway/desk/book.h"
+#include "gateway/desk/mpps_read.h"
+
+struct accept;
+struct mpps;
+
+/* Before accept_listen(). */
+void mpps_start(struct book *book, struct accept *accept, struct mpps **out_mpps);
+/* After the door is closed. */
+void mpps_stop(struct mpps **mpps);
+
+/* One message. The status to answer; why says more when it is not 0000H. body: the data set as
+ * DICOM JSON, kept as it was said. error_id as in dimse_command.h. */
+uint16_t mpps_create(struct book *book, const char *uid, const char *device,
+                     const struct mpps_said *said, const char *body, struct err *why);
+uint16_t mpps_set(struct book *book, const char *uid, const struct mpps_said *said,
+                  const char *body, uint16_t *out_error_id, struct err *why);
+
+/* How the steps of a study stand, and what they say is to come. */
+struct mpps_study {
+    char study[CLINIC_UID_SIZE];
+    enum mpps_state state; /* IN PROGRESS while any is, else COMPLETED if any is */
+    uint32_t expected;     /* instances that devices say they made; 0: nobody said */
+    uint32_t missing;      /* of them, not here yet */
+};
+/* Studies with a step, or with instances expected, since then; free(*out). */
+int mpps_studies(struct book *book, int64_t since_us, struct mpps_study **out, size_t *out_n,
+                 struct err *err) MUST_CHECK;
+/* Of one study; expected 0 where nothing is known. */
+int mpps_expected(struct book *book, const char *study, uint32_t *out_expected,
+                  uint32_t *out_missing, struct err *err) MUST_CHECK;
+/* Devices say (commitment: transaction, MPPS: step) that these are of the study. In a transaction
+ * of its own. */
+int mpps_expect(struct book *book, const char *study, const char *by, const char (*instances)[65],
+                size_t n, struct err *err) MUST_CHECK;
+/* is_here() is asked about each that is missing; what is here is noted. */
+int mpps_settle(struct book *book, bool (*is_here)(void *user, const char *instance), void *user,
+                unsigned *out_arrived, struct err *err) MUST_CHECK;
+
+/* Radiation dose of a study: the best source there is (a dose report, else the step, else the
+ * images), of its kinds the sum or the largest. source "" = none known. */
+struct dose_study {
+    char study[CLINIC_UID_SIZE];
+    char source[17]; /* "rdsr" "mpps" "image" */
+    struct dose dose;
+};
+int dose_put(struct book *book, const char *study, const char *source, const char *uid,
+             const struct dose *dose, struct err *err) MUST_CHECK;
+int dose_get(struct book *book, const char *study, struct dose_study *out,
+             struct err *err) MUST_CHECK;
+/* Noted since then; free(*out). */
+int dose_studies(struct book *book, int64_t since_us, struct dose_study **out, size_t *out_n,
+                 struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,51 @@
+-- name: mpps_get
+SELECT state, study FROM mpps WHERE uid = ?1
+
+-- name: mpps_add
+INSERT INTO mpps (uid, state, device, study, accession, modality, created_at_us, changed_at_us, reason)
+VALUES (?1, 'IN PROGRESS', ?2, ?3, ?4, ?5, ?6, ?6, '')
+
+-- name: mpps_change
+UPDATE mpps SET state = ?2, reason = CASE WHEN ?3 <> '' THEN ?3 ELSE reason END, changed_at_us = ?4 WHERE uid = ?1
+
+-- name: mpps_said_add
+INSERT INTO mpps_said (uid, n, at_us, body)
+VALUES (?1, (SELECT coalesce(max(s.n), 0) + 1 FROM mpps_said s WHERE s.uid = ?1), ?2, ?3)
+
+-- name: mpps_order_add
+INSERT INTO mpps_order (uid, number) VALUES (?1, ?2) ON CONFLICT DO NOTHING
+
+-- name: mpps_orders
+SELECT number FROM mpps_order WHERE uid = ?1
+
+-- name: mpps_study_list
+SELECT m.study, max(CASE m.state WHEN 'IN PROGRESS' THEN 3 WHEN 'COMPLETED' THEN 2 ELSE 1 END),
+    (SELECT count(*) FROM expected e WHERE e.study = m.study),
+    (SELECT count(*) FROM expected e WHERE e.study = m.study AND e.is_here = 0)
+FROM mpps m WHERE m.changed_at_us >= ?1 GROUP BY m.study
+UNION ALL
+SELECT e.study, 0, count(*), sum(e.is_here = 0) FROM expected e
+WHERE e.at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM mpps m WHERE m.study = e.study AND m.changed_at_us >= ?1) GROUP BY e.study
+
+-- name: expected_add
+INSERT INTO expected (study, instance, by, at_us) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING
+
+-- name: expected_of
+SELECT count(*), coalesce(sum(is_here = 0), 0) FROM expected WHERE study = ?1
+
+-- name: expected_waiting
+SELECT DISTINCT instance FROM expected WHERE is_here = 0 AND at_us >= ?1 LIMIT 20000
+
+-- name: expected_here
+UPDATE expected SET is_here = 1 WHERE instance = ?1 AND is_here = 0
+
+-- name: dose_put
+INSERT INTO dose (study, source, uid, kind, value, at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+ON CONFLICT (study, source, uid, kind) DO UPDATE SET value = excluded.value, at_us = excluded.at_us
+
+-- name: dose_of
+SELECT study, source, kind, value FROM dose WHERE study = ?1 ORDER BY study, source
+
+-- name: dose_list
+SELECT study, source, kind, value FROM dose
+WHERE study IN (SELECT d.study FROM dose d WHERE d.at_us >= ?1) ORDER BY study, source

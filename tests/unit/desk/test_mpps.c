@@ -1,0 +1,498 @@
+/* test_mpps.c - performed procedure steps: states and statuses, the order, what is expected, dose;
+ * in the book and over a real association. */
+#include "gateway/desk/mpps.h"
+
+#include "gateway/accept/accept.h"
+#include "gateway/desk/arrivals.h"
+#include "gateway/desk/dose_read.h"
+#include "gateway/desk/mpps_read.h"
+#include "gateway/desk/orders.h"
+#include "gateway/spool/spool.h"
+#include "proto/base/text.h"
+#include "proto/dicom/part10.h"
+#include "proto/dicom/write.h"
+#include "tests/support/book_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define STEP_CLASS "1.2.840.10008.3.1.2.3.3"
+
+/* An N-CREATE for the order; with dose when it ends. */
+static void
+begin_set(struct buf *out, const struct order *o, const char *state)
+{
+    struct dcm_writer w;
+    char step[ORDER_SH_SIZE];
+
+    order_step_id(o, step);
+    buf_init(out, 1 << 20);
+    dcm_write_init(&w, out, DCM_IMPLICIT_LE);
+    dcm_write_text(&w, 0x00080060, "CS", "CT");
+    dcm_write_text(&w, 0x00100010, "PN", "Wang^XiaoDong");
+    dcm_write_text(&w, 0x00400241, "AE", "CT_1");
+    if (state != NULL)
+        dcm_write_text(&w, 0x00400252, "CS", state);
+    dcm_write_text(&w, 0x00400253, "SH", "PPS1");
+    dcm_write_sequence_begin(&w, 0x00400270);
+    dcm_write_item_begin(&w);
+    dcm_write_text(&w, 0x00080050, "SH", o->accession);
+    dcm_write_text(&w, 0x0020000D, "UI", o->study);
+    dcm_write_text(&w, 0x00400009, "SH", step);
+    dcm_write_item_end(&w);
+    dcm_write_sequence_end(&w);
+}
+
+/* An N-SET: images 1.2.3.1 to 1.2.3.n, a report 1.2.3.900, dose. */
+static void
+end_set(struct buf *out, const char *state, unsigned n)
+{
+    struct dcm_writer w;
+
+    buf_init(out, 1 << 20);
+    dcm_write_init(&w, out, DCM_IMPLICIT_LE);
+    dcm_write_text(&w, 0x0018115E, "DS", "1.25");
+    dcm_write_text(&w, 0x00400252, "CS", state);
+    dcm_write_sequence_begin(&w, 0x0040030E);
+    dcm_write_item_begin(&w);
+    dcm_write_bytes(&w, 0x00189345, "FD", "\0\0\0\0\0\0\x24\x40", 8); /* 10.0 */
+    dcm_write_item_end(&w);
+    dcm_write_sequence_end(&w);
+    dcm_write_sequence_begin(&w, 0x00400340);
+    dcm_write_item_begin(&w);
+    dcm_write_sequence_begin(&w, 0x00081140);
+    for (unsigned i = 1; i <= n; i++) {
+        char uid[65];
+        snprintf(uid, sizeof uid, "1.2.3.%u", i);
+        dcm_write_item_begin(&w);
+        dcm_write_text(&w, 0x00081155, "UI", uid);
+        dcm_write_item_end(&w);
+    }
+    dcm_write_sequence_end(&w);
+    dcm_write_sequence_begin(&w, 0x00400220);
+    dcm_write_item_begin(&w);
+    dcm_write_text(&w, 0x00081155, "UI", "1.2.3.900");
+    dcm_write_item_end(&w);
+    dcm_write_sequence_end(&w);
+    dcm_write_item_end(&w);
+    dcm_write_sequence_end(&w);
+}
+
+static struct order *
+an_order(void)
+{
+    static struct order o;
+    char number[17];
+    struct err err;
+
+    person("王小东", "", "CT", number);
+    assert_int_equal(order_find(book, number, &o, &err), 0);
+    return &o;
+}
+
+static enum order_state
+state_of(const struct order *o)
+{
+    struct order now;
+    struct err err;
+
+    assert_int_equal(order_find(book, o->registration, &now, &err), 0);
+    return now.state;
+}
+
+static uint16_t
+create(const char *uid, struct buf *set)
+{
+    struct mpps_said said;
+    struct err err;
+    uint16_t status;
+
+    if (mpps_read(set->bytes, set->n, DCM_IMPLICIT_LE, "", &said, &err) < 0)
+        fail_msg("%s", err.text);
+    status = mpps_create(book, uid, "CT_1", &said, "{}", &err);
+    mpps_said_fini(&said);
+    buf_fini(set);
+    return status;
+}
+
+static uint16_t
+change(const char *uid, struct buf *set, uint16_t *error_id)
+{
+    struct mpps_said said;
+    struct err err;
+    uint16_t status;
+
+    if (mpps_read(set->bytes, set->n, DCM_IMPLICIT_LE, "", &said, &err) < 0)
+        fail_msg("%s", err.text);
+    status = mpps_set(book, uid, &said, "{}", error_id, &err);
+    mpps_said_fini(&said);
+    buf_fini(set);
+    return status;
+}
+
+static void
+a_step_takes_its_order_along_and_is_durable(void **state)
+{
+    struct order *o = an_order();
+    uint32_t expected, missing;
+    struct dose_study dose;
+    uint16_t error_id;
+    struct buf set;
+    struct err err;
+
+    (void)state;
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.5", &set), 0);
+    assert_int_equal(state_of(o), ORDER_IN_PROGRESS);
+    reopen();
+    end_set(&set, "COMPLETED", 30);
+    assert_int_equal(change("2.25.5", &set, &error_id), 0);
+    reopen();
+
+    assert_int_equal(state_of(o), ORDER_COMPLETED);
+    assert_int_equal(mpps_expected(book, o->study, &expected, &missing, &err), 0);
+    assert_int_equal(expected, 31);
+    assert_int_equal(missing, 31);
+    assert_int_equal(dose_get(book, o->study, &dose, &err), 0);
+    assert_string_equal(dose.source, "mpps");
+    assert_true(dose.dose.value[DOSE_DAP] > 124.99 && dose.dose.value[DOSE_DAP] < 125.01);
+    assert_true(dose.dose.value[DOSE_CTDI] > 9.99 && dose.dose.value[DOSE_CTDI] < 10.01);
+    assert_false(dose.dose.has[DOSE_DLP]);
+}
+
+static void
+statuses_are_the_standards(void **state)
+{
+    struct order *o = an_order(), *none = mem_new(sizeof *none);
+    uint16_t error_id;
+    struct buf set;
+
+    (void)state;
+    begin_set(&set, o, NULL);
+    assert_int_equal(create("2.25.5", &set), 0x0120);
+    begin_set(&set, o, "COMPLETED");
+    assert_int_equal(create("2.25.5", &set), 0x0106);
+    begin_set(&set, o, "STARTED");
+    assert_int_equal(create("2.25.5", &set), 0x0106);
+    begin_set(&set, none, "IN PROGRESS");
+    assert_int_equal(create("2.25.5", &set), 0x0121);
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("", &set), 0x0117);
+    end_set(&set, "COMPLETED", 1);
+    assert_int_equal(change("2.25.5", &set, &error_id), 0x0112);
+
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.5", &set), 0);
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.5", &set), 0x0111);
+    end_set(&set, "DONE", 1);
+    assert_int_equal(change("2.25.5", &set, &error_id), 0x0106);
+    end_set(&set, "IN PROGRESS", 1);
+    assert_int_equal(change("2.25.5", &set, &error_id), 0);
+    end_set(&set, "DISCONTINUED", 1);
+    assert_int_equal(change("2.25.5", &set, &error_id), 0);
+    assert_int_equal(state_of(o), ORDER_DISCONTINUED);
+    end_set(&set, "COMPLETED", 5);
+    assert_int_equal(change("2.25.5", &set, &error_id), 0x0110);
+    assert_int_equal(error_id, 0xA710);
+    assert_int_equal(state_of(o), ORDER_DISCONTINUED);
+    free(none);
+}
+
+static void
+a_second_step_does_not_undo_what_is_done(void **state)
+{
+    struct order *o = an_order();
+    uint16_t error_id;
+    struct buf set;
+
+    (void)state;
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.5", &set), 0);
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.6", &set), 0);
+    end_set(&set, "COMPLETED", 1);
+    assert_int_equal(change("2.25.5", &set, &error_id), 0);
+    end_set(&set, "DISCONTINUED", 1);
+    assert_int_equal(change("2.25.6", &set, &error_id), 0);
+
+    assert_int_equal(state_of(o), ORDER_COMPLETED);
+}
+
+static void
+a_step_of_an_unknown_order_is_kept(void **state)
+{
+    struct order o = {.number = 99, .accession = "FOREIGN", .study = "1.2.840.99"};
+    struct mpps_study *list = NULL;
+    struct buf set;
+    struct err err;
+    size_t n = 0;
+
+    (void)state;
+    begin_set(&set, &o, "IN PROGRESS");
+    assert_int_equal(create("2.25.5", &set), 0);
+
+    assert_int_equal(mpps_studies(book, 0, &list, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_string_equal(list[0].study, "1.2.840.99");
+    assert_int_equal(list[0].state, MPPS_IN_PROGRESS);
+    assert_int_equal(list[0].expected, 0);
+    free(list);
+}
+
+static bool
+only_two(void *user, const char *instance)
+{
+    (void)user;
+    return strcmp(instance, "1.2.3.1") == 0 || strcmp(instance, "1.2.3.2") == 0;
+}
+
+static void
+what_arrives_is_no_longer_missing(void **state)
+{
+    static const char instances[3][65] = {"1.2.3.1", "1.2.3.2", "1.2.3.3"};
+    uint32_t expected, missing;
+    unsigned arrived;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(mpps_expect(book, "1.2.9", "1.2.8", instances, 3, &err), 0);
+    assert_int_equal(mpps_expect(book, "1.2.9", "1.2.7", instances, 3, &err), 0);
+    assert_int_equal(mpps_settle(book, only_two, NULL, &arrived, &err), 0);
+    assert_int_equal(arrived, 2);
+
+    assert_int_equal(mpps_expected(book, "1.2.9", &expected, &missing, &err), 0);
+    assert_int_equal(expected, 3);
+    assert_int_equal(missing, 1);
+}
+
+/* ---- dose reports ---- */
+
+static void
+number(struct dcm_writer *w, const char *code, const char *value, const char *unit)
+{
+    dcm_write_item_begin(w);
+    dcm_write_text(w, 0x0040A040, "CS", "NUM");
+    dcm_write_sequence_begin(w, 0x0040A043);
+    dcm_write_item_begin(w);
+    dcm_write_text(w, 0x00080100, "SH", code);
+    dcm_write_item_end(w);
+    dcm_write_sequence_end(w);
+    dcm_write_sequence_begin(w, 0x0040A300);
+    dcm_write_item_begin(w);
+    dcm_write_sequence_begin(w, 0x004008EA);
+    dcm_write_item_begin(w);
+    dcm_write_text(w, 0x00080100, "SH", unit);
+    dcm_write_item_end(w);
+    dcm_write_sequence_end(w);
+    dcm_write_text(w, 0x0040A30A, "DS", value);
+    dcm_write_item_end(w);
+    dcm_write_sequence_end(w);
+    dcm_write_item_end(w);
+}
+
+static void
+a_report(struct buf *out)
+{
+    struct dcm_writer w;
+
+    dcm_write_init(&w, out, DCM_EXPLICIT_LE);
+    dcm_write_text(&w, 0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.88.67");
+    dcm_write_text(&w, 0x0020000D, "UI", "1.2.9");
+    dcm_write_sequence_begin(&w, 0x0040A730);
+    dcm_write_item_begin(&w); /* accumulated */
+    dcm_write_text(&w, 0x0040A040, "CS", "CONTAINER");
+    dcm_write_sequence_begin(&w, 0x0040A730);
+    number(&w, "113813", "512.5 ", "mGy.cm");
+    number(&w, "113722", "0.00002", "Gy.m2");
+    number(&w, "113722", "1", "mGy.cm2");
+    number(&w, "113725", "-4", "mGy");
+    number(&w, "113725", "nan", "mGy");
+    dcm_write_sequence_end(&w);
+    dcm_write_item_end(&w);
+    number(&w, "113830", "12.5", "mGy");
+    number(&w, "113830", "20.5", "mGy");
+    dcm_write_sequence_end(&w);
+}
+
+static void
+a_dose_report_gives_its_totals_in_our_units(void **state)
+{
+    struct dose dose;
+    struct buf set;
+    struct err err;
+
+    (void)state;
+    buf_init(&set, 65536);
+    a_report(&set);
+    assert_int_equal(dose_read_report(set.bytes, set.n, DCM_EXPLICIT_LE, &dose, &err), 0);
+    assert_true(dose.value[DOSE_DLP] > 512.4 && dose.value[DOSE_DLP] < 512.6);
+    assert_true(dose.value[DOSE_DAP] > 200.9 && dose.value[DOSE_DAP] < 201.1);
+    assert_true(dose.value[DOSE_CTDI] > 20.4 && dose.value[DOSE_CTDI] < 20.6);
+    assert_false(dose.has[DOSE_REFERENCE]);
+    assert_int_equal(dose_read_report(set.bytes, set.n - 3, DCM_EXPLICIT_LE, &dose, &err), -1);
+    buf_fini(&set);
+}
+
+static void
+send_to_spool(struct spool *spool, const char *sop_class, const char *instance, struct buf *set)
+{
+    struct spool_meta meta = {.association = 0};
+    struct spool_draft *draft = NULL;
+    struct buf head;
+    struct err err;
+    uint64_t id;
+
+    buf_init(&head, 4096);
+    text_copy(meta.sop_class, sizeof meta.sop_class, sop_class);
+    text_copy(meta.sop_instance, sizeof meta.sop_instance, instance);
+    text_copy(meta.transfer_syntax, sizeof meta.transfer_syntax, DCM_UID_EXPLICIT_LE);
+    assert_int_equal(part10_head(&head, sop_class, instance, DCM_UID_EXPLICIT_LE, NULL, &err), 0);
+    assert_int_equal(spool_draft_begin(spool, &meta, &draft, &err), 0);
+    assert_int_equal(spool_draft_write(draft, head.bytes, head.n, &err), 0);
+    assert_int_equal(spool_draft_write(draft, set->bytes, set->n, &err), 0);
+    assert_int_equal(spool_commit(spool, &draft, &id, &err), 0);
+    buf_fini(&head);
+}
+
+/* Images, then the report that is worth more than they are; what was announced and what came. */
+static void
+arrivals_are_counted_and_their_dose_is_kept(void **state)
+{
+    static const char instances[2][65] = {"1.2.3.1", "1.2.3.2"};
+    struct spool_options so = {.keep_sealed_ms = -1};
+    char dir[FOLDER_PATH_BYTES + 8];
+    struct spool *spool = NULL;
+    struct dose_study dose;
+    uint32_t expected, missing;
+    struct dcm_writer w;
+    struct buf set;
+    struct err err;
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/spool", book_dir);
+    assert_int_equal(spool_open(dir, &so, &spool, &err), 0);
+    assert_int_equal(mpps_expect(book, "1.2.9", "1.2.8", instances, 2, &err), 0);
+    buf_init(&set, 65536);
+    dcm_write_init(&w, &set, DCM_EXPLICIT_LE);
+    dcm_write_text(&w, 0x0018115E, "DS", "0.5");
+    dcm_write_text(&w, 0x0020000D, "UI", "1.2.9");
+    send_to_spool(spool, "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3.1", &set);
+    send_to_spool(spool, "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3.77", &set);
+    assert_int_equal(arrivals_look(spool, book, &err), 0);
+    assert_int_equal(arrivals_look(spool, book, &err), 0);
+
+    assert_int_equal(mpps_expected(book, "1.2.9", &expected, &missing, &err), 0);
+    assert_int_equal(missing, 1);
+    assert_int_equal(dose_get(book, "1.2.9", &dose, &err), 0);
+    assert_string_equal(dose.source, "image");
+    assert_true(dose.dose.value[DOSE_DAP] > 99.9 && dose.dose.value[DOSE_DAP] < 100.1);
+
+    buf_clear(&set);
+    a_report(&set);
+    send_to_spool(spool, "1.2.840.10008.5.1.4.1.1.88.67", "1.2.3.2", &set);
+    assert_int_equal(arrivals_look(spool, book, &err), 0);
+    assert_int_equal(mpps_expected(book, "1.2.9", &expected, &missing, &err), 0);
+    assert_int_equal(missing, 0);
+    assert_int_equal(dose_get(book, "1.2.9", &dose, &err), 0);
+    assert_string_equal(dose.source, "rdsr");
+    assert_true(dose.dose.value[DOSE_DAP] > 200.9 && dose.dose.value[DOSE_DAP] < 201.1);
+    buf_fini(&set);
+    spool_close(&spool);
+}
+
+/* ---- over an association ---- */
+
+static uint16_t
+tell(struct dimse_assoc *assoc, uint16_t field, const char *uid, struct buf *set,
+     struct dimse_command *out_rsp)
+{
+    struct dimse_command rq = {.context = 1, .field = field, .message_id = 9, .has_data = true};
+    struct err err;
+
+    text_copy(rq.sop_class, sizeof rq.sop_class, STEP_CLASS);
+    text_copy(rq.sop_instance, sizeof rq.sop_instance, uid);
+    assert_int_equal(dimse_send_command(assoc, &rq, &err), 0);
+    assert_int_equal(dimse_send_data(assoc, 1, set->bytes, set->n, true, &err), 0);
+    assert_int_equal(dimse_next_command(assoc, out_rsp, &err), 0);
+    assert_false(out_rsp->has_data);
+    buf_fini(set);
+    return out_rsp->status;
+}
+
+static void
+a_device_tells_and_the_desk_keeps(void **state)
+{
+    static const char *const plain[] = {DCM_UID_IMPLICIT_LE};
+    const struct dimse_proposal proposal = {STEP_CLASS, plain, 1, false};
+    struct accept_options ao = {.dir = book_dir, .address = "127.0.0.1", .max_associations = 4};
+    struct accept_device device = {.ae = "CT_1", .address = "127.0.0.1", .name = "CT"};
+    struct spool_options so = {.keep_sealed_ms = -1};
+    struct order *o = an_order();
+    char dir[FOLDER_PATH_BYTES + 8], ours[65];
+    struct dimse_assoc *assoc = NULL;
+    struct accept *door = NULL;
+    struct spool *spool = NULL;
+    struct mpps *mpps = NULL;
+    struct dimse_command rsp;
+    struct buf set;
+    struct err err;
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/spool", book_dir);
+    assert_int_equal(spool_open(dir, &so, &spool, &err), 0);
+    assert_int_equal(accept_open(&ao, spool, &door, &err), 0);
+    assert_int_equal(accept_put_device(door, &device, &err), 0);
+    mpps_start(book, door, &mpps);
+    assert_int_equal(accept_listen(door, &err), 0);
+    const struct dimse_connect_options to = {
+        .host = "127.0.0.1", .port = accept_port(door), .calling = "CT_1", .called = "RADPOST"};
+    if (dimse_connect(&to, &proposal, 1, &assoc, &err) < 0)
+        fail_msg("%s", err.text);
+
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(tell(assoc, DIMSE_N_CREATE_RQ, "", &set, &rsp),
+                     0); /* the UID is ours to give */
+    assert_true(uid_is_valid(rsp.sop_instance, false));
+    text_copy(ours, sizeof ours, rsp.sop_instance);
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(tell(assoc, DIMSE_N_CREATE_RQ, ours, &set, &rsp), 0x0111);
+    buf_init(&set, 10);
+    buf_add(&set, "garbage..", 9);
+    assert_int_equal(tell(assoc, DIMSE_N_SET_RQ, ours, &set, &rsp), 0x0110);
+    end_set(&set, "COMPLETED", 3);
+    assert_int_equal(tell(assoc, DIMSE_N_SET_RQ, ours, &set, &rsp), 0);
+    end_set(&set, "COMPLETED", 3);
+    assert_int_equal(tell(assoc, DIMSE_N_SET_RQ, ours, &set, &rsp), 0x0110);
+    assert_int_equal(rsp.error_id, 0xA710);
+    assert_int_equal(state_of(o), ORDER_COMPLETED);
+
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    accept_shut(door);
+    mpps_stop(&mpps);
+    accept_stop(&door);
+    spool_close(&spool);
+}
+
+#define BOOK_TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOOK_TEST(a_step_takes_its_order_along_and_is_durable),
+        BOOK_TEST(statuses_are_the_standards),
+        BOOK_TEST(a_second_step_does_not_undo_what_is_done),
+        BOOK_TEST(a_step_of_an_unknown_order_is_kept),
+        BOOK_TEST(what_arrives_is_no_longer_missing),
+        cmocka_unit_test(a_dose_report_gives_its_totals_in_our_units),
+        BOOK_TEST(arrivals_are_counted_and_their_dose_is_kept),
+        BOOK_TEST(a_device_tells_and_the_desk_keeps),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
