@@ -8,6 +8,7 @@
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
 #include "proto/dicom/sopclass.h"
+#include "proto/trust/tls_pipe.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -118,6 +119,8 @@ accept_listen(struct accept *a, struct err *err)
     if (dimse_listen(&listen, &a->listener, err) < 0)
         return err_context(err, "DICOM door");
     LOG(&accept_ctx, ACCEPT_LISTENING, F_NUMBER("port", dimse_listener_port(a->listener)));
+    if (a->options.has_tls && tls_begin(a, err) < 0)
+        return err_context(err, "DICOM door over TLS");
     return 0;
 }
 
@@ -142,7 +145,11 @@ accept_stop(struct accept **accept)
     if (!a)
         return;
     *accept = NULL;
+    gate_lock(&a->gate);
+    a->is_stopping = true;
+    gate_unlock(&a->gate);
     dimse_listener_free(&a->listener);
+    tls_pipe_free(&a->tls);
     if (a->refused.is_dirty)
         table_keep_refused(a);
     if (a->devices.n > 0)
@@ -167,20 +174,6 @@ uint16_t
 accept_port(const struct accept *accept)
 {
     return accept->listener != NULL ? dimse_listener_port(accept->listener) : 0;
-}
-
-uint16_t
-accept_tls_port(const struct accept *accept)
-{
-    (void)accept;
-    return 0;
-}
-
-void
-accept_tls_fingerprint(const struct accept *accept, char out[65])
-{
-    (void)accept;
-    out[0] = '\0';
 }
 
 size_t

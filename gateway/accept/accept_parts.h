@@ -33,6 +33,7 @@ struct live {
 struct accept {
     struct spool *spool;
     struct dimse_listener *listener;
+    struct tls_pipe *tls;          /* NULL: no TLS */
     struct accept_options options; /* texts are ours */
     char *devices_path;
     const char *called;               /* "" = any */
@@ -49,6 +50,7 @@ struct accept {
     struct stat devices_seen; /* zeros: no file */
     struct refused refused;
     struct live *live;
+    bool is_stopping;        /* the listener takes nothing more */
     int64_t window_until_ms; /* monotonic; 0 = closed */
 };
 
@@ -60,6 +62,9 @@ void table_refresh(struct accept *a); /* the same; a mistake is logged, the old 
 void table_keep_refused(struct accept *a);
 /* Not locked: what devices did, when that is due (once a minute) or asked for. */
 void table_keep_seen(struct accept *a, bool is_asked);
+
+/* tls.c */
+int tls_begin(struct accept *a, struct err *err) MUST_CHECK;
 
 /* window.c */
 void window_begin(struct accept *a);

@@ -1,0 +1,89 @@
+/* tls.c - DICOM over TLS: the handshake is proto/trust's, who it is that came is the table's. */
+#include "gateway/accept/accept_parts.h"
+
+#include "proto/trust/tls_pipe.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/accept/accept_events.def"
+#undef LOG_EVENT
+
+#define OWN_FILE "dicom" /* DIR/tls/dicom.pem, dicom.key */
+
+static void
+take(int fd, const char *address, uint16_t port, const char *fingerprint, void *user)
+{
+    struct accept *a = user;
+
+    gate_lock(&a->gate);
+    if (a->is_stopping)
+        close(fd);
+    else
+        dimse_listener_take(a->listener, fd, address, port, fingerprint);
+    gate_unlock(&a->gate);
+}
+
+static void
+note(const char *address, const struct err *err, void *user)
+{
+    const struct log_ctx ctx = {.stage = "gateway/accept", .peer = address};
+
+    (void)user;
+    LOG(&ctx, ACCEPT_TLS_FAILED, F_ERR(err));
+}
+
+int
+tls_begin(struct accept *a, struct err *err)
+{
+    const struct accept_options *o = &a->options;
+    struct tls_pipe_options pipe = {.address = o->address,
+                                    .port = o->tls_port,
+                                    .certificate = o->tls_certificate,
+                                    .key = o->tls_key,
+                                    .ca = o->tls_ca,
+                                    .handshake_ms = o->deadlines.associate_ms,
+                                    .stall_ms = o->deadlines.pdu_ms,
+                                    .take = take,
+                                    .note = note,
+                                    .user = a};
+    char *dir = mem_printf("%s/tls", o->dir), *pem = mem_printf("%s/" OWN_FILE ".pem", dir);
+    char *key = mem_printf("%s/" OWN_FILE ".key", dir);
+    int rc = -1;
+
+    if ((o->tls_certificate == NULL) != (o->tls_key == NULL)) {
+        err_set(err, ERR_REJECT, "certificate and key go together");
+        goto out;
+    }
+    if (!o->tls_certificate) {
+        pipe.certificate = pem;
+        pipe.key = key;
+        if (tls_pipe_make_certificate(dir, OWN_FILE, o->called[0] != '\0' ? o->called : "RADPOST",
+                                      err) < 0)
+            goto out;
+    }
+    rc = tls_pipe_open(&pipe, &a->tls, err);
+    if (rc == 0)
+        LOG(&accept_ctx, ACCEPT_TLS_LISTENING, F_NUMBER("port", tls_pipe_port(a->tls)));
+out:
+    free(key);
+    free(pem);
+    free(dir);
+    return rc;
+}
+
+uint16_t
+accept_tls_port(const struct accept *a)
+{
+    return a->tls ? tls_pipe_port(a->tls) : 0;
+}
+
+void
+accept_tls_fingerprint(const struct accept *a, char out[65])
+{
+    out[0] = '\0';
+    if (a->tls)
+        tls_pipe_fingerprint(a->tls, out);
+}

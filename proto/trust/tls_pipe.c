@@ -1,0 +1,604 @@
+/* tls_pipe.c - one thread that shakes hands and pumps.
+ *
+ *     new --handshake--> open (pair made, take() called) --either side ends--> gone
+ *      \--deadline, failure--> gone
+ *
+ * Invariants
+ *   1. A connection has at most one buffer full each way; a side that does not take holds up only
+ *      its own connection.
+ *   2. take() is called once, after the peer proved that it has its certificate's key. */
+#include "proto/trust/tls_pipe.h"
+
+#include "proto/base/buf.h"
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/base/text.h"
+#include "proto/base/thread.h"
+#include "proto/trust/x509.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PIECE = 32768, MAX_CONNECTIONS = 256, BY_DEFAULT = 128, DAYS = 3650, KEY_BITS = 2048 };
+#define HANDSHAKE_MS 10000
+#define STALL_MS 30000
+#define CIPHERS                                                                                    \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+
+struct flow { /* one way */
+    uint8_t bytes[PIECE];
+    size_t from, to;
+};
+
+struct conn {
+    int fd, plain; /* plain -1: the handshake is not through */
+    SSL *ssl;
+    char address[46];
+    uint16_t port;
+    int64_t deadline_ms;       /* of the handshake, then of the peer's taking what waits for it */
+    bool wants_write;          /* TLS waits for room towards the peer, not for bytes from it */
+    bool peer_ended, we_ended; /* nothing more comes from the peer; from the owner */
+    struct flow *in, *out;
+};
+
+struct tls_pipe {
+    struct tls_pipe_options options;
+    SSL_CTX *ctx;
+    char fingerprint[65];
+    uint16_t port;
+    int listen_fd, wake_fd;
+    pthread_t thread;
+    bool has_thread;
+    atomic_bool is_stopping;
+    struct conn *conns[MAX_CONNECTIONS]; /* oldest first; the thread's own */
+    size_t n;
+};
+
+/* ---- the certificate of our own ---- */
+
+static X509 *
+sign_itself(EVP_PKEY *key, const char *common_name)
+{
+    X509 *c = X509_new();
+    X509_NAME *name;
+    uint8_t serial[8];
+
+    CHECK(c && X509_set_version(c, X509_VERSION_3) == 1);
+    random_bytes(serial, sizeof serial);
+    CHECK(ASN1_INTEGER_set_uint64(X509_get_serialNumber(c), le64_read(serial) >> 1) == 1);
+    X509_gmtime_adj(X509_getm_notBefore(c), -3600);
+    X509_time_adj_ex(X509_getm_notAfter(c), DAYS, 0, NULL);
+    name = X509_get_subject_name(c);
+    CHECK(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)common_name,
+                                     -1, -1, 0) == 1);
+    CHECK(X509_set_issuer_name(c, name) == 1 && X509_set_pubkey(c, key) == 1 &&
+          X509_sign(c, key, EVP_sha256()) > 0);
+    return c;
+}
+
+int
+tls_pipe_make_certificate(const char *dir, const char *file, const char *common_name,
+                          struct err *err)
+{
+    char *key_file = mem_printf("%s.key", file), *pem_file = mem_printf("%s.pem", file);
+    char *key_path = mem_printf("%s/%s", dir, key_file),
+         *pem_path = mem_printf("%s/%s", dir, pem_file);
+    EVP_PKEY *key = NULL;
+    X509 *certificate = NULL;
+    char *pem = NULL;
+    int rc = -1;
+
+    if (access(key_path, F_OK) == 0 && access(pem_path, F_OK) == 0) {
+        rc = 0;
+        goto out;
+    }
+    key = EVP_RSA_gen(KEY_BITS);
+    CHECK(key != NULL);
+    certificate = sign_itself(key, common_name);
+    pem = x509_pem(certificate);
+    if (x509_make_folder(dir, err) == 0 && x509_key_save(key, dir, key_file, err) == 0 &&
+        durable_put_file(dir, pem_file, pem, strlen(pem), err) == 0)
+        rc = 0;
+out:
+    free(pem);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    free(pem_path);
+    free(key_path);
+    free(pem_file);
+    free(key_file);
+    return rc;
+}
+
+/* ---- opening ---- */
+
+/* Without a CA every certificate passes here: its owner's digest is judged by ours. */
+static int
+let_pass(int is_ok, X509_STORE_CTX *store)
+{
+    (void)is_ok;
+    (void)store;
+    return 1;
+}
+
+static int
+load_identity(struct tls_pipe *p, struct err *err)
+{
+    const struct tls_pipe_options *o = &p->options;
+    EVP_PKEY *key = x509_key_read(o->key, err); /* never asks for a password */
+    X509 *own = key ? x509_read_file(o->certificate, err) : NULL;
+    uint8_t digest[DIGEST_BYTES];
+    int rc = -1;
+
+    if (!own)
+        goto out;
+    x509_digest(own, digest);
+    hex_encode(digest, sizeof digest, p->fingerprint);
+    if (SSL_CTX_use_certificate_chain_file(p->ctx, o->certificate) != 1)
+        x509_error(err, ERR_REJECT, o->certificate);
+    else if (SSL_CTX_use_PrivateKey(p->ctx, key) != 1 || SSL_CTX_check_private_key(p->ctx) != 1)
+        x509_error(err, ERR_REJECT, o->key);
+    else
+        rc = 0;
+out:
+    X509_free(own);
+    EVP_PKEY_free(key);
+    return rc;
+}
+
+static int
+make_context(struct tls_pipe *p, struct err *err)
+{
+    const char *ca = p->options.ca;
+
+    p->ctx = SSL_CTX_new(TLS_server_method());
+    CHECK(p->ctx != NULL);
+    SSL_CTX_set_security_level(p->ctx, 2);
+    CHECK(SSL_CTX_set_min_proto_version(p->ctx, TLS1_2_VERSION) == 1 &&
+          SSL_CTX_set_cipher_list(p->ctx, CIPHERS) == 1);
+    SSL_CTX_set_options(p->ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION |
+                                    SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_session_cache_mode(p->ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(p->ctx, 0);
+    SSL_CTX_set_mode(p->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                 SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_verify(p->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                       ca ? NULL : let_pass);
+    if (ca && SSL_CTX_load_verify_locations(p->ctx, ca, NULL) != 1)
+        return x509_error(err, ERR_REJECT, ca);
+    return load_identity(p, err);
+}
+
+static int
+open_port(struct tls_pipe *p, struct err *err)
+{
+    const char *text = p->options.address ? p->options.address : "0.0.0.0";
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(p->options.port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(p->options.port)};
+    bool is_v6 = strchr(text, ':') != NULL;
+    struct sockaddr *address = is_v6 ? (void *)&v6 : (void *)&v4;
+    socklen_t n = is_v6 ? sizeof v6 : sizeof v4;
+    int one = 1;
+
+    if (inet_pton(is_v6 ? AF_INET6 : AF_INET, text,
+                  is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) != 1)
+        return err_set(err, ERR_FATAL, "TLS address %s is not numeric", text);
+    p->listen_fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (p->listen_fd < 0)
+        return err_sys(err, ERR_FATAL, "socket");
+    (void)setsockopt(p->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(p->listen_fd, address, n) < 0 || listen(p->listen_fd, 256) < 0 ||
+        getsockname(p->listen_fd, address, &n) < 0)
+        return err_sys(err, ERR_FATAL, "TLS port %s:%u", text, p->options.port);
+    p->port = ntohs(is_v6 ? v6.sin6_port : v4.sin_port);
+    return 0;
+}
+
+static void *pump(void *arg);
+
+int
+tls_pipe_open(const struct tls_pipe_options *options, struct tls_pipe **out_pipe, struct err *err)
+{
+    struct tls_pipe *p = mem_new(sizeof *p);
+    struct tls_pipe_options *o = &p->options;
+
+    *o = *options;
+    if (o->max_connections == 0 || o->max_connections > MAX_CONNECTIONS)
+        o->max_connections = BY_DEFAULT;
+    if (o->handshake_ms <= 0)
+        o->handshake_ms = HANDSHAKE_MS;
+    if (o->stall_ms <= 0)
+        o->stall_ms = STALL_MS;
+    p->listen_fd = -1;
+    p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (p->wake_fd < 0)
+        err_sys(err, ERR_FATAL, "eventfd");
+    if (p->wake_fd < 0 || make_context(p, err) < 0 || open_port(p, err) < 0) {
+        tls_pipe_free(&p);
+        return -1;
+    }
+    p->thread = thread_start("tls-pipe", pump, p);
+    p->has_thread = true;
+    *out_pipe = p;
+    return 0;
+}
+
+uint16_t
+tls_pipe_port(const struct tls_pipe *pipe)
+{
+    return pipe->port;
+}
+
+void
+tls_pipe_fingerprint(const struct tls_pipe *pipe, char out[65])
+{
+    memcpy(out, pipe->fingerprint, sizeof pipe->fingerprint);
+}
+
+void
+tls_pipe_free(struct tls_pipe **pipe)
+{
+    struct tls_pipe *p = *pipe;
+    uint64_t one = 1;
+
+    if (!p)
+        return;
+    *pipe = NULL;
+    atomic_store(&p->is_stopping, true);
+    if (p->has_thread) {
+        CHECK(write(p->wake_fd, &one, sizeof one) == sizeof one || errno == EAGAIN);
+        thread_join(p->thread);
+    }
+    if (p->listen_fd >= 0)
+        close(p->listen_fd);
+    if (p->wake_fd >= 0)
+        close(p->wake_fd);
+    SSL_CTX_free(p->ctx);
+    free(p);
+}
+
+/* ---- one connection ---- */
+
+static void
+drop(struct tls_pipe *p, size_t i)
+{
+    struct conn *c = p->conns[i];
+
+    SSL_free(c->ssl);
+    close(c->fd);
+    if (c->plain >= 0)
+        close(c->plain);
+    free(c->in);
+    free(c->out);
+    free(c);
+    p->n--;
+    memmove(&p->conns[i], &p->conns[i + 1], (p->n - i) * sizeof(struct conn *));
+}
+
+static void
+tell(const struct tls_pipe *p, const struct conn *c, const struct err *err)
+{
+    if (p->options.note)
+        p->options.note(c->address, err, p->options.user);
+}
+
+/* Through: the owner gets its end. */
+static bool
+hand_on(struct tls_pipe *p, struct conn *c, struct err *err)
+{
+    X509 *certificate = SSL_get1_peer_certificate(c->ssl);
+    uint8_t digest[DIGEST_BYTES];
+    char fingerprint[65];
+    int pair[2];
+
+    if (!certificate) { /* cannot be: the context wants one */
+        err_set(err, ERR_DENIED, "no certificate");
+        return false;
+    }
+    x509_digest(certificate, digest);
+    X509_free(certificate);
+    hex_encode(digest, sizeof digest, fingerprint);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        err_sys(err, ERR_RETRY, "socketpair");
+        return false;
+    }
+    c->plain = pair[0];
+    c->in = mem_new(sizeof *c->in);
+    c->out = mem_new(sizeof *c->out);
+    c->deadline_ms = INT64_MAX;
+    p->options.take(pair[1], c->address, c->port, fingerprint, p->options.user);
+    return true;
+}
+
+/* false: it is over. */
+static bool
+shake_hands(struct tls_pipe *p, struct conn *c)
+{
+    struct err err = {0};
+    int rc, why;
+
+    ERR_clear_error();
+    rc = SSL_accept(c->ssl);
+    if (rc == 1) {
+        if (hand_on(p, c, &err))
+            return true;
+        tell(p, c, &err);
+        return false;
+    }
+    why = SSL_get_error(c->ssl, rc);
+    c->wants_write = why == SSL_ERROR_WANT_WRITE;
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
+        return true;
+    x509_error(&err, ERR_DENIED, "handshake");
+    tell(p, c, &err);
+    return false;
+}
+
+/* From the peer into its buffer; true: something moved. */
+static bool
+read_peer(struct conn *c)
+{
+    int one = 1, n, why;
+
+    if (c->peer_ended || c->in->from < c->in->to)
+        return false;
+    ERR_clear_error();
+    n = SSL_read(c->ssl, c->in->bytes, PIECE);
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+    if (n > 0) {
+        c->in->from = 0;
+        c->in->to = (size_t)n;
+        return true;
+    }
+    why = SSL_get_error(c->ssl, n);
+    if (why == SSL_ERROR_WANT_WRITE)
+        c->wants_write = true;
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
+        return false;
+    c->peer_ended = true;
+    return true;
+}
+
+/* To the owner. false in *out_lives: it has closed its end. */
+static bool
+write_owner(struct conn *c, bool *out_lives)
+{
+    if (c->in->from == c->in->to) {
+        if (c->peer_ended)
+            (void)shutdown(c->plain, SHUT_WR);
+        return false;
+    }
+    ssize_t n = send(c->plain, c->in->bytes + c->in->from, c->in->to - c->in->from,
+                     MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        *out_lives = false;
+    if (n > 0)
+        c->in->from += (size_t)n;
+    return n > 0;
+}
+
+static bool
+read_owner(struct conn *c)
+{
+    if (c->we_ended || c->out->from < c->out->to)
+        return false;
+    ssize_t n = recv(c->plain, c->out->bytes, PIECE, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    c->we_ended = n <= 0;
+    c->out->from = 0;
+    c->out->to = n > 0 ? (size_t)n : 0;
+    return true;
+}
+
+/* To the peer. false in *out_lives: it cannot be reached any more. */
+static bool
+write_peer(const struct tls_pipe *p, struct conn *c, bool *out_lives)
+{
+    size_t left = c->out->to - c->out->from;
+    int n, why;
+
+    if (left == 0)
+        return false;
+    ERR_clear_error();
+    n = SSL_write(c->ssl, c->out->bytes + c->out->from, (int)left);
+    if (n > 0) {
+        c->out->from += (size_t)n;
+        c->deadline_ms = INT64_MAX;
+        return true;
+    }
+    why = SSL_get_error(c->ssl, n);
+    c->wants_write = why == SSL_ERROR_WANT_WRITE;
+    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
+        *out_lives = false;
+    else if (c->deadline_ms == INT64_MAX)
+        c->deadline_ms = clock_mono_ms() + p->options.stall_ms;
+    return false;
+}
+
+/* Move what can be moved, both ways. false: it is over. */
+static bool
+move(const struct tls_pipe *p, struct conn *c)
+{
+    bool lives = true, is_moving = true;
+
+    c->wants_write = false;
+    while (lives && is_moving) {
+        is_moving = read_peer(c);
+        is_moving |= write_owner(c, &lives);
+        is_moving |= read_owner(c);
+        is_moving |= write_peer(p, c, &lives);
+    }
+    if (!lives)
+        return false;
+    if (c->we_ended && c->out->from == c->out->to) {
+        (void)SSL_shutdown(c->ssl);
+        return false;
+    }
+    return true;
+}
+
+/* ---- all of them ---- */
+
+/* The oldest that is not through gives way; false: all are. */
+static bool
+make_place(struct tls_pipe *p)
+{
+    struct err err = {0};
+
+    if (p->n < p->options.max_connections)
+        return true;
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->conns[i]->plain >= 0)
+            continue;
+        err_set(&err, ERR_RETRY, "handshake pushed out by later ones");
+        tell(p, p->conns[i], &err);
+        drop(p, i);
+        return true;
+    }
+    return false;
+}
+
+static void
+add(struct tls_pipe *p, int fd, const struct sockaddr_storage *from)
+{
+    struct conn *c = mem_new(sizeof *c);
+    int one = 1;
+
+    c->fd = fd;
+    c->plain = -1;
+    c->deadline_ms = clock_mono_ms() + p->options.handshake_ms;
+    if (from->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const void *)from;
+        inet_ntop(AF_INET6, &v6->sin6_addr, c->address, sizeof c->address);
+        c->port = ntohs(v6->sin6_port);
+    } else {
+        const struct sockaddr_in *v4 = (const void *)from;
+        inet_ntop(AF_INET, &v4->sin_addr, c->address, sizeof c->address);
+        c->port = ntohs(v4->sin_port);
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    c->ssl = SSL_new(p->ctx);
+    CHECK(c->ssl != NULL && SSL_set_fd(c->ssl, fd) == 1);
+    p->conns[p->n++] = c;
+}
+
+/* false: no descriptor was to be had. */
+static bool
+accept_new(struct tls_pipe *p)
+{
+    for (int i = 0; i < 64; i++) {
+        struct sockaddr_storage from = {0};
+        socklen_t n = sizeof from;
+        int fd = accept4(p->listen_fd, (struct sockaddr *)&from, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+        if (make_place(p))
+            add(p, fd, &from);
+        else
+            close(fd);
+    }
+    return true;
+}
+
+static size_t
+fill_polls(const struct tls_pipe *p, bool is_starved, struct pollfd *fds)
+{
+    fds[0] = (struct pollfd){p->wake_fd, POLLIN, 0};
+    fds[1] = (struct pollfd){is_starved ? -1 : p->listen_fd, POLLIN, 0};
+    for (size_t i = 0; i < p->n; i++) {
+        const struct conn *c = p->conns[i];
+        struct pollfd *tls = &fds[2 + 2 * i], *plain = tls + 1;
+        *tls = (struct pollfd){c->fd, 0, 0};
+        *plain = (struct pollfd){c->plain, 0, 0};
+        if (c->wants_write)
+            tls->events |= POLLOUT;
+        if (c->plain < 0 ? !c->wants_write : !c->peer_ended && c->in->from == c->in->to)
+            tls->events |= POLLIN;
+        if (c->plain >= 0 && c->in->from < c->in->to)
+            plain->events |= POLLOUT;
+        if (c->plain >= 0 && !c->we_ended && c->out->from == c->out->to)
+            plain->events |= POLLIN;
+        if (tls->events == 0) /* else a hung-up peer would be told without end */
+            tls->fd = -1;
+        if (plain->events == 0)
+            plain->fd = -1;
+    }
+    return 2 + 2 * p->n;
+}
+
+static int
+wait_of(const struct tls_pipe *p, bool is_starved)
+{
+    int64_t left_ms = is_starved ? 200 : 60000, now_ms = clock_mono_ms();
+
+    for (size_t i = 0; i < p->n; i++)
+        if (p->conns[i]->deadline_ms - now_ms < left_ms)
+            left_ms = p->conns[i]->deadline_ms - now_ms;
+    return left_ms < 0 ? 0 : (int)left_ms;
+}
+
+static void
+drop_late(struct tls_pipe *p)
+{
+    int64_t now_ms = clock_mono_ms();
+    struct err err = {0};
+
+    for (size_t i = p->n; i-- > 0;) {
+        struct conn *c = p->conns[i];
+        if (c->deadline_ms > now_ms)
+            continue;
+        err_set(&err, ERR_RETRY,
+                c->plain < 0 ? "handshake was not through in time"
+                             : "takes nothing of what is sent to it");
+        tell(p, c, &err);
+        drop(p, i);
+    }
+}
+
+static void *
+pump(void *arg)
+{
+    struct tls_pipe *p = arg;
+    struct pollfd *fds = mem_new((2 + 2 * MAX_CONNECTIONS) * sizeof *fds);
+    bool is_starved = false;
+
+    while (!atomic_load(&p->is_stopping)) {
+        size_t n = fill_polls(p, is_starved, fds);
+        if (poll(fds, n, wait_of(p, is_starved)) < 0)
+            CHECK(errno == EINTR || errno == ENOMEM);
+        is_starved = false;
+        for (size_t i = p->n; i-- > 0;) {
+            struct conn *c = p->conns[i];
+            if (!fds[2 + 2 * i].revents && !fds[3 + 2 * i].revents)
+                continue;
+            bool lives = c->plain >= 0 || shake_hands(p, c);
+            if (lives && c->plain >= 0)
+                lives = move(p, c);
+            if (!lives)
+                drop(p, i);
+        }
+        drop_late(p);
+        if (fds[1].revents)
+            is_starved = !accept_new(p);
+    }
+    while (p->n > 0) {
+        if (p->conns[p->n - 1]->plain >= 0)
+            (void)move(p, p->conns[p->n - 1]);
+        drop(p, p->n - 1);
+    }
+    free(fds);
+    return NULL;
+}
