@@ -98,6 +98,7 @@ start_uplink(struct gateway *g, struct err *err)
                                .look_hold_ms = c->link_look_hold,
                                .recheck_ms = c->link_recheck};
 
+    codec_pool_set_nice(g->pool, (int)c->codec_nice);
     return uplink_start(&o, g->spool, g->pool, &g->uplink, err);
 }
 

@@ -142,6 +142,7 @@ active_finish(struct spool *sp)
     sp->active_fd = -1;
 }
 
+/* From the draft's file. */
 static int
 copy_payload(struct spool *sp, const struct work *w, uint64_t to, struct err *err)
 {
@@ -149,8 +150,6 @@ copy_payload(struct spool *sp, const struct work *w, uint64_t to, struct err *er
     uint64_t at = 0;
     int rc = 0;
 
-    if (w->payload != NULL)
-        return durable_write_at(sp->active_fd, w->payload, w->record.payload_size, to, err);
     chunk = mem_new(COPY_BYTES);
     while (rc == 0 && at < w->record.payload_size) {
         uint64_t left = w->record.payload_size - at;
@@ -176,9 +175,14 @@ write_record(struct spool *sp, struct work *w, uint64_t span, struct err *err)
     segment_record_write(&w->record, sp->active.nonce, header);
     segment_end_write(&w->record, sp->active.nonce, tail);
     end_at = at + SEGMENT_RECORD_HEADER + w->record.payload_size;
-    if (durable_write_at(sp->active_fd, header, sizeof header, at, err) < 0 ||
-        copy_payload(sp, w, at + SEGMENT_RECORD_HEADER, err) < 0 ||
-        durable_write_at(sp->active_fd, tail, (size_t)(at + span - end_at), end_at, err) < 0)
+    const struct durable_part whole[] = {{header, sizeof header},
+                                         {w->payload, (size_t)w->record.payload_size},
+                                         {tail, (size_t)(at + span - end_at)}};
+    if (w->payload != NULL
+            ? durable_write_parts_at(sp->active_fd, whole, ARRAY_LEN(whole), at, err) < 0
+            : durable_write_at(sp->active_fd, header, sizeof header, at, err) < 0 ||
+                  copy_payload(sp, w, at + SEGMENT_RECORD_HEADER, err) < 0 ||
+                  durable_write_at(sp->active_fd, tail, whole[2].n, end_at, err) < 0)
         return err_context(err, "segment %" PRIx64, sp->active.number);
     sp->active_end = at + span;
     w->segment = sp->active.number;

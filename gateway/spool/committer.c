@@ -296,6 +296,7 @@ committer_run(void *arg)
         if (clock_mono_ms() >= next_garbage) {
             room_measure(sp);
             garbage_collect(sp);
+            draft_drop_spares(sp);
             next_garbage = clock_mono_ms() + GARBAGE_EVERY_MS;
         }
         if (clock_mono_ms() >= next_age) {

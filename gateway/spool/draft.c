@@ -29,6 +29,73 @@ check_disk(struct spool *sp, struct err *err)
     return 0;
 }
 
+#define SPARES_MOST 16
+
+static struct spool_draft *
+draft_new(struct spool *sp)
+{
+    struct spool_draft *d;
+
+    gate_lock(&sp->gate);
+    d = sp->spares;
+    if (d != NULL) {
+        sp->spares = d->next;
+        sp->spares_n--;
+    }
+    gate_unlock(&sp->gate);
+    if (d != NULL)
+        return d;
+    d = mem_new(sizeof *d);
+    d->sp = sp;
+    d->fd = -1;
+    d->digest = digest_new();
+    buf_init(&d->head, LIMIT_DRAFT_MEMORY_BYTES);
+    return d;
+}
+
+/* As new, but for the memory it has. false: there are enough. */
+static bool
+keep_spare(struct spool_draft *d)
+{
+    struct spool *sp = d->sp;
+    struct spool_draft fresh = {.sp = sp, .fd = -1, .digest = d->digest, .head = d->head};
+    bool is_kept;
+
+    digest_take(d->digest, d->sha256);
+    buf_clear(&fresh.head);
+    *d = fresh;
+    gate_lock(&sp->gate);
+    is_kept = sp->spares_n < SPARES_MOST;
+    if (is_kept) {
+        d->next = sp->spares;
+        sp->spares = d;
+        sp->spares_n++;
+    }
+    gate_unlock(&sp->gate);
+    return is_kept;
+}
+
+static void
+dispose(struct spool_draft *d)
+{
+    digest_free(&d->digest);
+    buf_fini(&d->head);
+    free(d);
+}
+
+void
+draft_drop_spares(struct spool *sp)
+{
+    gate_lock(&sp->gate);
+    struct spool_draft *d = TAKE(sp->spares), *next;
+    sp->spares_n = 0;
+    gate_unlock(&sp->gate);
+    for (; d != NULL; d = next) {
+        next = d->next;
+        dispose(d);
+    }
+}
+
 int
 spool_draft_begin(struct spool *sp, const struct spool_meta *meta, struct spool_draft **out_draft,
                   struct err *err)
@@ -39,12 +106,8 @@ spool_draft_begin(struct spool *sp, const struct spool_meta *meta, struct spool_
         return err_set(err, ERR_DENIED, "the spool is open for reading only");
     if (check_disk(sp, err) < 0)
         return -1;
-    d = mem_new(sizeof *d);
-    d->sp = sp;
+    d = draft_new(sp);
     d->meta = *meta;
-    d->fd = -1;
-    d->digest = digest_new();
-    buf_init(&d->head, LIMIT_DRAFT_MEMORY_BYTES);
     if (d->meta.received_at_us == 0)
         d->meta.received_at_us = clock_wall_us();
     make_printable(d->meta.sop_class);
@@ -119,9 +182,8 @@ spool_draft_free(struct spool_draft **draft)
         draft_path(d, path, sizeof path);
         unlink(path); /* best effort: tmp/ is emptied at start */
     }
-    digest_free(&d->digest);
-    buf_fini(&d->head);
-    free(d);
+    if (d->head.bytes == NULL || !keep_spare(d)) /* NULL: it was moved into a file */
+        dispose(d);
     *draft = NULL;
 }
 

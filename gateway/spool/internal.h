@@ -32,9 +32,11 @@ struct association {
 };
 
 /* A draft: its head is in memory, and once it is long it is a file that looks like a segment of
- * its own, so that it need not be copied when it becomes one. */
+ * its own, so that it need not be copied when it becomes one. Some that never became a file are
+ * kept for the next instances: fresh memory for each costs as much as its checksums. */
 struct spool_draft {
     struct spool *sp;
+    struct spool_draft *next; /* among the spares */
     struct spool_meta meta;
     struct buf head;
     int fd; /* -1: all in head */
@@ -93,6 +95,8 @@ struct spool {
     size_t segments_n;
     uint64_t next_segment;
     uint64_t next_draft;
+    struct spool_draft *spares;
+    size_t spares_n;
     struct association *associations;
     size_t associations_n;
     uint64_t next_association;
@@ -144,6 +148,9 @@ void keeper_note_age(struct spool *sp); /* when it cannot, what was lived counts
  */
 int own_publish(struct spool *sp, int *fd, const char *name, struct segment_record *record,
                 uint64_t number, struct err *err) MUST_CHECK;
+
+/* draft.c: let the memory of spares go. Not locked. */
+void draft_drop_spares(struct spool *sp);
 
 /* segments: locked. */
 struct segment *segment_find(struct spool *sp, uint64_t number);

@@ -157,6 +157,7 @@ spool_close(struct spool **spool)
     for (size_t i = 0; i < sp->associations_n; i++)
         free(sp->associations[i].studies);
     free(sp->associations);
+    draft_drop_spares(sp);
     free(sp->segments);
     ledger_fini(&sp->ledger);
     bell_fini(&sp->closing);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int
@@ -44,6 +45,34 @@ durable_write_at(int fd, const void *bytes, size_t n, uint64_t offset, struct er
         p += k;
         n -= (size_t)k;
         offset += (uint64_t)k;
+    }
+    return 0;
+}
+
+/* Whatever the first call leaves is written piece by piece. */
+int
+durable_write_parts_at(int fd, const struct durable_part *parts, size_t count, uint64_t offset,
+                       struct err *err)
+{
+    struct iovec pieces[DURABLE_PARTS];
+    ssize_t done;
+
+    CHECK(count <= DURABLE_PARTS);
+    for (size_t i = 0; i < count; i++)
+        pieces[i] = (struct iovec){(void *)(uintptr_t)parts[i].bytes, parts[i].n};
+    do
+        done = pwritev(fd, pieces, (int)count, (off_t)offset);
+    while (done < 0 && errno == EINTR);
+    if (done < 0)
+        return err_sys(err, ERR_RETRY, "write");
+    for (size_t i = 0; i < count; i++) {
+        size_t skip = (size_t)done < parts[i].n ? (size_t)done : parts[i].n;
+        const uint8_t *rest = (const uint8_t *)parts[i].bytes + skip;
+
+        if (durable_write_at(fd, rest, parts[i].n - skip, offset + skip, err) < 0)
+            return -1;
+        done -= (ssize_t)skip;
+        offset += parts[i].n;
     }
     return 0;
 }

@@ -13,6 +13,14 @@
 int durable_write(int fd, const void *bytes, size_t n, struct err *err) MUST_CHECK;
 int durable_write_at(int fd, const void *bytes, size_t n, uint64_t offset,
                      struct err *err) MUST_CHECK;
+/* Several pieces one after the other, in one call where the kernel takes them so. */
+enum { DURABLE_PARTS = 4 };
+struct durable_part {
+    const void *bytes;
+    size_t n;
+};
+int durable_write_parts_at(int fd, const struct durable_part *parts, size_t count, uint64_t offset,
+                           struct err *err) MUST_CHECK;
 /* Whole reads; a short file is ERR_REJECT. */
 int durable_read_at(int fd, void *bytes, size_t n, uint64_t offset, struct err *err) MUST_CHECK;
 int durable_sync(int fd, struct err *err) MUST_CHECK; /* fdatasync */

@@ -1,6 +1,8 @@
 /* zip.c - checksum and deflate, bounded. */
 #include "proto/base/zip.h"
 
+#include "proto/base/crc32.h"
+
 #include <zlib.h>
 
 enum { STEP_BYTES = 64 * 1024, FEED_BYTES = 1 << 30 };
@@ -10,6 +12,15 @@ zip_crc32(uint32_t crc, const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
 
+    if (n >= 4 * CRC32_FOLD_BYTES && crc32_can_fold()) { /* several times as fast as zlib's */
+        uint8_t folded[16];
+        size_t k = n / 16 * 16;
+
+        crc32_fold(crc, p, k, folded);
+        crc = (uint32_t)crc32(UINT32_MAX, folded, sizeof folded); /* its register begins at zero */
+        p += k;
+        n -= k;
+    }
     while (n > 0) {
         size_t k = n < FEED_BYTES ? n : FEED_BYTES;
 

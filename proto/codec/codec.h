@@ -30,6 +30,9 @@ bool codec_worker_main_if_asked(int argc, char **argv, int *out_status);
 /* Start `count` workers (1..64).
  * errors  ERR_FATAL when they cannot be started or cannot lock themselves in */
 int codec_pool_new(unsigned count, struct codec_pool **out, struct err *err) MUST_CHECK;
+/* From now on the workers, those that are started later too, leave the processor to others: nice
+ * as nice(2) has it, only ever more. Before the first job. */
+void codec_pool_set_nice(struct codec_pool *pool, int nice);
 /* No job may be under way. */
 void codec_pool_free(struct codec_pool **pool);
 

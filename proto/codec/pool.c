@@ -42,11 +42,12 @@ struct codec_pool {
     struct gate gate;
     struct worker *workers;
     unsigned count;
+    int nice;
 };
 
 static struct worker *take(struct codec_pool *pool);
 static void give_back(struct codec_pool *pool, struct worker *w);
-static int worker_start(struct worker *w, struct err *err);
+static int worker_start(struct codec_pool *pool, struct worker *w, struct err *err);
 static int worker_spawn(struct worker *w, int theirs, struct err *err);
 static int worker_greet(struct worker *w, struct err *err);
 static int worker_bury(struct worker *w, struct err *err);
@@ -77,7 +78,7 @@ codec_pool_new(unsigned count, struct codec_pool **out, struct err *err)
     for (unsigned i = 0; i < count; i++)
         pool->workers[i].socket = -1;
     for (unsigned i = 0; i < count; i++)
-        if (worker_start(&pool->workers[i], err) < 0)
+        if (worker_start(pool, &pool->workers[i], err) < 0)
             goto out;
     for (unsigned i = 0; i < count; i++)
         if (worker_greet(&pool->workers[i], err) < 0)
@@ -110,6 +111,24 @@ codec_pool_free(struct codec_pool **pool)
     free(p);
 }
 
+/* Best effort: without it the workers only take a larger share. */
+static void
+make_nice(const struct worker *w, int nice)
+{
+    if (w->pid > 0)
+        (void)setpriority(PRIO_PROCESS, (id_t)w->pid, nice);
+}
+
+void
+codec_pool_set_nice(struct codec_pool *pool, int nice)
+{
+    gate_lock(&pool->gate);
+    pool->nice = nice;
+    for (unsigned i = 0; i < pool->count; i++)
+        make_nice(&pool->workers[i], nice);
+    gate_unlock(&pool->gate);
+}
+
 int
 pool_memfd(const char *name, struct err *err)
 {
@@ -137,7 +156,7 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
     if (side_fd < 0)
         fds[WIRE_FD_SIDE] = fds[WIRE_FD_SOURCE];
     w = take(pool);
-    if (w->pid == 0 && (worker_start(w, err) < 0 || worker_greet(w, err) < 0))
+    if (w->pid == 0 && (worker_start(pool, w, err) < 0 || worker_greet(w, err) < 0))
         goto out;
     limit_cpu(w->pid, request->size);
     if (send_request(w->socket, request, fds, err) < 0 ||
@@ -196,7 +215,7 @@ give_back(struct codec_pool *pool, struct worker *w)
 }
 
 static int
-worker_start(struct worker *w, struct err *err)
+worker_start(struct codec_pool *pool, struct worker *w, struct err *err)
 {
     int pair[2];
     int rc;
@@ -209,6 +228,8 @@ worker_start(struct worker *w, struct err *err)
         close(pair[0]);
     else
         w->socket = pair[0];
+    if (rc == 0 && pool->nice > 0)
+        make_nice(w, pool->nice);
     return rc;
 }
 
