@@ -1,8 +1,11 @@
 /* store.c - a data set streams from the association into a draft of the spool.
- * Invariant: 0000H is sent only after spool_commit() returned 0. Whatever is wrong with an
- * instance, its data set is read to the end, so that the next one on the association is well. */
+ * Invariants: 1. 0000H is sent only after spool_commit() returned 0. 2. Whatever is wrong with an
+ * instance, its data set is read to the end, so that the next one on the association is well.
+ * 3. What the spool cannot do now is A700H, whatever the reason: the device may try again. */
 #include "gateway/accept/store.h"
 
+#include "gateway/accept/judge.h"
+#include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/dicom/part10.h"
 
@@ -10,8 +13,6 @@
 
 enum { HEAD_BYTES = 4096 };
 
-static uint16_t judge(const struct dimse_command *request, const struct dimse_context *context,
-                      struct err *why);
 static int begin(struct spool *spool, const struct spool_meta *meta, struct spool_draft **out_draft,
                  struct err *err);
 static int answer(struct dimse_assoc *assoc, const struct dimse_command *request, uint16_t status,
@@ -61,9 +62,21 @@ give_room_back(const struct store_terms *terms, uint64_t taken)
 /* One data set on its way. */
 struct incoming {
     const struct store_terms *terms;
+    struct spool *spool;
+    const char *abstract_syntax;
+    struct spool_meta meta;
+    struct buf head; /* its first bytes, until they are judged */
+    bool is_judged;
     struct spool_draft *draft; /* NULL: what comes is only read past */
     uint64_t bytes, room_taken;
 };
+
+static void
+give_up(struct incoming *in, struct store_result *out)
+{
+    out->status = DIMSE_OUT_OF_RESOURCES;
+    spool_draft_free(&in->draft);
+}
 
 static void
 keep(struct incoming *in, const uint8_t *bytes, size_t n, struct store_result *out)
@@ -75,8 +88,38 @@ keep(struct incoming *in, const uint8_t *bytes, size_t n, struct store_result *o
         err_set(&out->why, ERR_FULL, "no room left for devices that are not enrolled");
     else if (spool_draft_write(in->draft, bytes, n, &out->why) == 0)
         return;
-    out->status = err_kind_dimse(out->why.kind);
-    spool_draft_free(&in->draft);
+    give_up(in, out);
+}
+
+/* Its beginning is here, or all of it. */
+static void
+begin_instance(struct incoming *in, struct store_result *out)
+{
+    in->is_judged = true;
+    out->status =
+        judge_instance(in->abstract_syntax, in->head.bytes, in->head.n, &in->meta, &out->why);
+    if (out->status != DIMSE_SUCCESS)
+        return;
+    if (!take_room(in->terms, STORE_ROOM_LEAST, &in->room_taken))
+        err_set(&out->why, ERR_FULL, "no room left for devices that are not enrolled");
+    else if (begin(in->spool, &in->meta, &in->draft, &out->why) == 0)
+        return;
+    give_up(in, out);
+}
+
+static void
+take(struct incoming *in, const uint8_t *bytes, size_t n, bool is_last, struct store_result *out)
+{
+    if (in->is_judged) {
+        keep(in, bytes, n, out);
+        return;
+    }
+    buf_add(&in->head, bytes, n);
+    if (!is_last && in->head.n < JUDGE_BYTES)
+        return;
+    begin_instance(in, out);
+    keep(in, in->head.bytes, in->head.n, out);
+    buf_fini(&in->head);
 }
 
 static int
@@ -89,52 +132,34 @@ stream(struct dimse_assoc *assoc, struct incoming *in, struct store_result *out,
     while (!is_last) {
         if (dimse_read_data(assoc, &bytes, &n, &is_last, err) < 0)
             return -1;
-        keep(in, bytes, n, out);
+        take(in, bytes, n, is_last, out);
     }
     return 0;
-}
-
-static void
-begin_instance(struct dimse_assoc *assoc, struct spool *spool, struct incoming *in,
-               const struct dimse_command *request, struct store_result *out)
-{
-    const struct dimse_context *context = dimse_context(assoc, request->context);
-    struct spool_meta meta = meta_of(assoc, in->terms, request, context);
-
-    out->status = judge(request, context, &out->why);
-    if (out->status != DIMSE_SUCCESS)
-        return;
-    if (!take_room(in->terms, STORE_ROOM_LEAST, &in->room_taken))
-        err_set(&out->why, ERR_FULL, "no room left for devices that are not enrolled");
-    else if (begin(spool, &meta, &in->draft, &out->why) == 0)
-        return;
-    out->status = err_kind_dimse(out->why.kind);
-}
-
-static void
-end_instance(struct spool *spool, struct incoming *in, struct store_result *out)
-{
-    if (out->status == DIMSE_SUCCESS && in->bytes == 0) {
-        out->status = DIMSE_CANNOT_UNDERSTAND;
-        err_set(&out->why, ERR_REJECT, "data set is empty");
-    }
-    if (out->status == DIMSE_SUCCESS && spool_commit(spool, &in->draft, &out->entry, &out->why) < 0)
-        out->status = err_kind_dimse(out->why.kind);
 }
 
 int
 store_instance(struct dimse_assoc *assoc, struct spool *spool, const struct store_terms *terms,
                const struct dimse_command *request, struct store_result *out, struct err *err)
 {
-    struct incoming in = {.terms = terms};
+    const struct dimse_context *context = dimse_context(assoc, request->context);
+    struct incoming in = {.terms = terms,
+                          .spool = spool,
+                          .abstract_syntax = context->abstract_syntax,
+                          .meta = meta_of(assoc, terms, request, context)};
     struct store_result result = {.status = DIMSE_SUCCESS};
     bool is_kept = false;
     int rc = -1;
 
-    begin_instance(assoc, spool, &in, request, &result);
-    if (request->has_data && stream(assoc, &in, &result, err) < 0)
+    buf_init(&in.head, JUDGE_BYTES + LIMIT_PDU_BYTES);
+    if (!request->has_data) {
+        result.status = DIMSE_CANNOT_UNDERSTAND;
+        err_set(&result.why, ERR_REJECT, "C-STORE without a data set");
+    } else if (stream(assoc, &in, &result, err) < 0) {
         goto out;
-    end_instance(spool, &in, &result);
+    }
+    if (result.status == DIMSE_SUCCESS &&
+        spool_commit(spool, &in.draft, &result.entry, &result.why) < 0)
+        give_up(&in, &result);
     is_kept = result.status == DIMSE_SUCCESS;
     if (answer(assoc, request, result.status, err) < 0)
         goto out;
@@ -144,26 +169,8 @@ out:
     if (!is_kept)
         give_room_back(terms, in.room_taken);
     spool_draft_free(&in.draft);
+    buf_fini(&in.head);
     return rc;
-}
-
-/* What can be said before the first byte (PS3.4 B.2.3). */
-static uint16_t
-judge(const struct dimse_command *request, const struct dimse_context *context, struct err *why)
-{
-    if (!request->has_data) {
-        err_set(why, ERR_REJECT, "C-STORE without a data set");
-        return DIMSE_CANNOT_UNDERSTAND;
-    }
-    if (request->sop_instance[0] == 0) {
-        err_set(why, ERR_REJECT, "no usable Affected SOP Instance UID");
-        return DIMSE_CANNOT_UNDERSTAND;
-    }
-    if (strcmp(request->sop_class, context->abstract_syntax) != 0) {
-        err_set(why, ERR_REJECT, "Affected SOP Class is not that of the presentation context");
-        return DIMSE_CLASS_DIFFERS;
-    }
-    return DIMSE_SUCCESS;
 }
 
 static int

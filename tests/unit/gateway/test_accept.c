@@ -202,7 +202,7 @@ what_cannot_be_kept_is_answered_so_and_the_next_is_well(void **state)
         {"no instance", DCM_UID_CT_IMAGE, "", 19, 0xC000},
         {"a path for an instance", DCM_UID_CT_IMAGE, "../../x", 19, 0xC000},
         {"another class", DCM_UID_SECONDARY_CAPTURE, "1.2.3", 19, 0xA900},
-        {"no class", "", "1.2.3", 19, 0xA900},
+        {"no class: what was agreed on", "", "1.2.5", 19, 0x0000},
         {"no data set", DCM_UID_CT_IMAGE, "1.2.3", 0, 0xC000},
         {"empty data set", DCM_UID_CT_IMAGE, "1.2.3", 1, 0xC000},
         {"good", DCM_UID_CT_IMAGE, "1.2.3", 19, 0x0000},
@@ -220,7 +220,7 @@ what_cannot_be_kept_is_answered_so_and_the_next_is_well(void **state)
     }
     assert_int_equal(dimse_release(&assoc, &err), 0);
 
-    assert_int_equal(entries(&ids), 1);
+    assert_int_equal(entries(&ids), 2);
     free(ids);
 }
 
