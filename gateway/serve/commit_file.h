@@ -23,7 +23,7 @@ struct commit {
     uint64_t grace_used_ms; /* of running time, while something was missing */
     uint64_t tried_ms;      /* of running time, since it was decided */
     uint32_t attempts;      /* to tell the device */
-    char trouble[96];       /* why the last one failed; ours, no patient data */
+    char trouble[160];      /* why the last one failed; ours, no patient data */
     struct commit_ref *refs;
     size_t n;
 };
