@@ -170,6 +170,9 @@ start_desk(struct gateway *g, struct err *err)
                              .reader_url = g->config.reader_url,
                              .clinic_name = g->config.clinic_name,
                              .clinic_phone = g->config.clinic_phone,
+                             .orders_folder = g->config.orders_folder,
+                             .orders_command = g->config.orders_command,
+                             .orders_every_ms = g->config.orders_every,
                              .backoff_ms = g->config.link_backoff,
                              .backoff_max_ms = g->config.link_backoff_max};
 

@@ -6,6 +6,8 @@
 #include "gateway/desk/desk_link.h"
 #include "gateway/desk/arrivals.h"
 #include "gateway/desk/look.h"
+#include "gateway/desk/orders_api.h"
+#include "gateway/desk/orders_sources.h"
 #include "gateway/desk/mpps.h"
 #include "gateway/desk/report.h"
 #include "gateway/desk/worklist.h"
@@ -38,6 +40,7 @@ struct desk {
     struct desk_link *link;
     struct look *look;
     struct arrivals *arrivals;
+    struct orders_sources *orders;
     struct worklist *worklist;
     struct mpps *mpps;
     struct api api;
@@ -237,6 +240,19 @@ check_options(const struct desk_options *options, struct err *err)
     return 0;
 }
 
+static int
+fetch_orders(struct desk *desk, struct err *err)
+{
+    const struct orders_sources_options o = {.book = desk->book,
+                                             .folder = desk->options.orders_folder,
+                                             .command = desk->options.orders_command,
+                                             .every_ms = desk->options.orders_every_ms};
+
+    if (orders_make_token(desk->options.dir, err) < 0)
+        return -1;
+    return orders_sources_start(&o, &desk->orders, err);
+}
+
 int
 desk_start(const struct desk_options *options, struct desk **out_desk, struct err *err)
 {
@@ -249,6 +265,8 @@ desk_start(const struct desk_options *options, struct desk **out_desk, struct er
     desk->options = *options;
     if (book_open(options->dir, options->clinic_phone != NULL ? options->clinic_phone : "",
                   &desk->book, err) < 0)
+        goto out;
+    if (fetch_orders(desk, err) < 0)
         goto out;
     begin_work(desk);
     desk->api = (struct api){.book = desk->book, .link = desk->link, .options = &desk->options};
@@ -281,6 +299,7 @@ desk_stop(struct desk **desk)
     look_stop(&old->look);
     desk_link_stop(&old->link);
     arrivals_stop(&old->arrivals);
+    orders_sources_stop(&old->orders);
     worklist_stop(&old->worklist);
     mpps_stop(&old->mpps);
     book_close(&old->book);

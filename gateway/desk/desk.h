@@ -22,11 +22,14 @@ struct desk_options {
     struct accept *accept;
     struct serve *serve; /* may be NULL (tests) */
     struct uplink *uplink;
-    const char *dir;          /* of the desk's own state; made */
-    const char *link_dir;     /* the gateway's identity */
-    const char *reader_url;   /* "" or NULL: what enrolment told */
-    const char *clinic_name;  /* "" or NULL: the organisation's code; printed on slips */
-    const char *clinic_phone; /* "" or NULL: none; told to doctors with each registration */
+    const char *dir;            /* of the desk's own state; made */
+    const char *link_dir;       /* the gateway's identity */
+    const char *reader_url;     /* "" or NULL: what enrolment told */
+    const char *clinic_name;    /* "" or NULL: the organisation's code; printed on slips */
+    const char *clinic_phone;   /* "" or NULL: none; told to doctors with each registration */
+    const char *orders_folder;  /* "" or NULL: none (orders_sources.h) */
+    const char *orders_command; /* "" or NULL: none */
+    int64_t orders_every_ms;
     int64_t backoff_ms, backoff_max_ms; /* of the line to the reader; 0: half a second, 15 s */
 };
 

@@ -1,0 +1,375 @@
+/* orders_sources.c - a folder and a command. */
+#include "gateway/desk/orders_sources.h"
+
+#include "gateway/desk/orders_json.h"
+#include "proto/base/buf.h"
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "proto/base/thread.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/desk/desk_events.def"
+#undef LOG_EVENT
+
+enum {
+    FOLDER_MS = 2000,
+    ARGUMENTS = 64,
+    COMMAND_BYTES = 4096,
+    PIECE = 65536,
+    FILES_AT_ONCE = 1000
+};
+static const int64_t settled_us = 1000000; /* a file is whole when it has not grown for so long */
+
+struct orders_sources {
+    struct book *book;
+    char *folder, *command;
+    int64_t every_ms;
+    struct gate gate;
+    bool is_stopping; /* gate */
+    pthread_t thread;
+};
+
+static const struct log_ctx ctx = {.stage = "gateway/desk"};
+
+static void
+tell(const struct orders_tally *tally)
+{
+    if (tally->taken > 0)
+        LOG(&ctx, DESK_ORDERS_TAKEN, F_NUMBER("orders", tally->taken));
+    if (tally->refused > 0)
+        LOG(&ctx, DESK_ORDER_REFUSED, F_NUMBER("orders", tally->refused), F_ERR(&tally->first));
+}
+
+/* ---- the folder ---- */
+
+/* To failed/, with the reason in words: whoever wrote it looks there. */
+static int
+put_aside(const char *folder, const char *name, const struct err *why, struct err *err)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+
+    snprintf(from, sizeof from, "%s/%s", folder, name);
+    snprintf(to, sizeof to, "%s/failed/%s", folder, name);
+    if (rename(from, to) < 0)
+        return err_sys(err, ERR_RETRY, "set a file of orders aside");
+    snprintf(to, sizeof to, "failed/%s.why.txt", name);
+    return durable_put_file(folder, to, why->text, strlen(why->text), err);
+}
+
+/* errors  those of the book and the folder; a bad file is no error */
+static int
+take_file(struct book *book, const char *folder, const char *name, unsigned *out_taken,
+          struct err *err)
+{
+    struct orders_tally tally = {.taken = 0};
+    char path[PATH_MAX];
+    uint8_t *bytes = NULL;
+    struct err why = {0};
+    size_t n = 0;
+    int rc;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    rc = durable_get_file(path, ORDERS_BYTES, &bytes, &n, &why);
+    if (rc == 0)
+        rc = orders_take(book, bytes, n, "folder", &tally, &why);
+    free(bytes);
+    tell(&tally);
+    *out_taken += tally.taken;
+    if (rc < 0 && err_kind_is_retried(why.kind)) {
+        *err = why;
+        return -1;
+    }
+    if (rc == 0 && tally.refused == 0)
+        return durable_remove(folder, name, err);
+    return put_aside(folder, name, rc < 0 ? &why : &tally.first, err);
+}
+
+static bool
+is_ours(const char *folder, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    char path[PATH_MAX];
+    struct stat st;
+
+    if (name[0] == '.' || dot == NULL || strlen(name) > 200 ||
+        (strcmp(dot, ".json") != 0 && strcmp(dot, ".tsv") != 0))
+        return false;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    return clock_wall_us() - ((int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000) >
+           settled_us;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int
+orders_from_folder(struct book *book, const char *folder, unsigned *out_taken, struct err *err)
+{
+    DIR *dir = opendir(folder);
+    char **names = NULL;
+    size_t n = 0;
+    int rc = 0;
+
+    if (dir == NULL)
+        return err_sys(err, ERR_RETRY, "the folder of orders");
+    for (struct dirent *d; n < FILES_AT_ONCE && (d = readdir(dir)) != NULL;)
+        if (is_ours(folder, d->d_name)) {
+            names = mem_grow(names, (n + 1) * sizeof *names);
+            names[n++] = mem_text(d->d_name);
+        }
+    closedir(dir);
+    if (n > 0)
+        qsort(names, n, sizeof *names, by_name);
+    for (size_t i = 0; i < n; i++) {
+        if (rc == 0)
+            rc = take_file(book, folder, names[i], out_taken, err);
+        free(names[i]);
+    }
+    free(names);
+    return rc;
+}
+
+/* ---- the command ---- */
+
+/* Blanks part arguments; in "..." they do not. Points into text, which is cut up. */
+static int
+split(char *text, char *argv[ARGUMENTS + 1], struct err *err)
+{
+    size_t n = 0;
+
+    for (char *at = text + strspn(text, " \t"); *at != '\0'; at += strspn(at, " \t")) {
+        bool is_quoted = *at == '"';
+        size_t length = is_quoted ? strcspn(at + 1, "\"") : strcspn(at, " \t");
+        char *word = at + (is_quoted ? 1 : 0);
+
+        if (n == ARGUMENTS || (is_quoted && word[length] != '"'))
+            return err_set(err, ERR_REJECT, "orders_command: too many words, or an open quote");
+        at = word + length;
+        if (*at != '\0')
+            *at++ = '\0';
+        argv[n++] = word;
+    }
+    argv[n] = NULL;
+    return n > 0 && argv[0][0] == '/'
+               ? 0
+               : err_set(err, ERR_REJECT, "orders_command: a program's whole path is due");
+}
+
+static int
+spawn(char *argv[], pid_t *out_pid, int *out_fd, struct err *err)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    int pipes[2], status;
+
+    if (pipe2(pipes, O_CLOEXEC) < 0)
+        return err_sys(err, ERR_RETRY, "a pipe for the orders' command");
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                              POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    status = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (status == 0)
+        status = posix_spawn_file_actions_adddup2(&actions, pipes[1], 1);
+    if (status == 0)
+        status = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    if (status == 0)
+        status = posix_spawn(out_pid, argv[0], &actions, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    close(pipes[1]);
+    if (status != 0) {
+        close(pipes[0]);
+        errno = status;
+        return err_sys(err, ERR_REJECT, "the orders' command cannot be run");
+    }
+    *out_fd = pipes[0];
+    return 0;
+}
+
+/* All it prints, until it ends or its time does. */
+static int
+listen_to(int fd, int64_t limit_ms, struct buf *out, struct err *err)
+{
+    int64_t until_ms = clock_mono_ms() + limit_ms;
+
+    for (;;) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        int64_t left_ms = until_ms - clock_mono_ms();
+        uint8_t *room;
+        ssize_t got;
+        int n = left_ms > 0 ? poll(&wait, 1, (int)left_ms) : 0;
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return err_set(err, ERR_RETRY, "the orders' command did not end in time");
+        room = buf_reserve(out, PIECE);
+        if (room == NULL)
+            return err_set(err, ERR_REJECT, "the orders' command printed too much");
+        got = read(fd, room, PIECE);
+        if (got == 0)
+            return 0;
+        if (got < 0 && errno != EINTR)
+            return err_sys(err, ERR_RETRY, "read from the orders' command");
+        out->n += got > 0 ? (size_t)got : 0;
+    }
+}
+
+static int
+end_command(pid_t pid, int rc, struct err *err)
+{
+    int status = 0;
+
+    if (rc < 0)
+        (void)kill(-pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (rc < 0)
+        return -1;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return err_set(err, ERR_RETRY, "the orders' command ended with status %d",
+                       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    return 0;
+}
+
+int
+orders_from_command(struct book *book, const char *command, int64_t limit_ms, unsigned *out_taken,
+                    struct err *err)
+{
+    struct orders_tally tally = {.taken = 0};
+    char *argv[ARGUMENTS + 1], text[COMMAND_BYTES];
+    struct buf said;
+    pid_t pid;
+    int fd, rc;
+
+    if (!text_copy(text, sizeof text, command))
+        return err_set(err, ERR_REJECT, "orders_command: too long");
+    if (split(text, argv, err) < 0 || spawn(argv, &pid, &fd, err) < 0)
+        return -1;
+    buf_init(&said, ORDERS_BYTES + PIECE);
+    rc = listen_to(fd, limit_ms, &said, err);
+    rc = end_command(pid, rc, err);
+    close(fd);
+    if (rc == 0)
+        rc = orders_take(book, said.bytes, said.n, "command", &tally, err);
+    buf_fini(&said);
+    tell(&tally);
+    *out_taken += tally.taken;
+    return rc;
+}
+
+/* ---- the thread ---- */
+
+static bool
+rest(struct orders_sources *s, int64_t wait_ms)
+{
+    bool goes_on;
+
+    gate_lock(&s->gate);
+    if (!s->is_stopping && wait_ms > 0)
+        (void)gate_wait_ms(&s->gate, wait_ms);
+    goes_on = !s->is_stopping;
+    gate_unlock(&s->gate);
+    return goes_on;
+}
+
+static void *
+run(void *arg)
+{
+    struct orders_sources *s = arg;
+    int64_t command_ms = clock_mono_ms();
+    bool was_bad = false;
+
+    do {
+        struct err err = {0};
+        unsigned taken = 0;
+        int rc = 0;
+
+        if (s->folder[0] != '\0')
+            rc = orders_from_folder(s->book, s->folder, &taken, &err);
+        if (s->command[0] != '\0' && clock_mono_ms() >= command_ms) {
+            if (rc == 0)
+                rc = orders_from_command(s->book, s->command, ORDERS_COMMAND_MS, &taken, &err);
+            command_ms = clock_mono_ms() + s->every_ms;
+        }
+        if (rc < 0 && !was_bad)
+            LOG(&ctx, DESK_ORDERS_SOURCE_FAILED, F_ERR(&err));
+        was_bad = rc < 0;
+    } while (rest(s, FOLDER_MS));
+    return NULL;
+}
+
+int
+orders_sources_start(const struct orders_sources_options *options, struct orders_sources **out,
+                     struct err *err)
+{
+    struct orders_sources *s;
+    const char *folder = options->folder != NULL ? options->folder : "";
+    const char *command = options->command != NULL ? options->command : "";
+    static const char *const below[] = {"", "/failed", "/tmp"};
+
+    *out = NULL;
+    if (folder[0] == '\0' && command[0] == '\0')
+        return 0;
+    for (size_t i = 0; folder[0] != '\0' && i < ARRAY_LEN(below); i++) {
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof path, "%s%s", folder, below[i]);
+        if (durable_mkdir(path, err) < 0)
+            return err_context(err, "the folder of orders");
+    }
+    s = mem_new(sizeof *s);
+    s->book = options->book;
+    s->folder = mem_text(folder);
+    s->command = mem_text(command);
+    s->every_ms = options->every_ms;
+    gate_init(&s->gate);
+    s->thread = thread_start("desk-orders", run, s);
+    *out = s;
+    return 0;
+}
+
+void
+orders_sources_stop(struct orders_sources **sources)
+{
+    struct orders_sources *s = TAKE(*sources);
+
+    if (s == NULL)
+        return;
+    gate_lock(&s->gate);
+    s->is_stopping = true;
+    gate_wake(&s->gate);
+    gate_unlock(&s->gate);
+    thread_join(s->thread);
+    gate_fini(&s->gate);
+    free(s->command);
+    free(s->folder);
+    free(s);
+}

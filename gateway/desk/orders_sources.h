@@ -1,0 +1,36 @@
+/* orders_sources.h - orders that are fetched: files that a program leaves in a folder, and what a
+ * command of the clinic's prints (a view of the HIS by its own SQL client, a page of the centre by
+ * curl ...). A file goes once its orders are durable; one that cannot be read is moved to failed/
+ * with the reason beside it. The command runs without a shell, is given ORDERS_COMMAND_MS, and may
+ * be run again at any time: orders come once (orders.h). In words: docs/orders.md.
+ * Threads: one of its own. */
+#ifndef RADPOST_DESK_ORDERS_SOURCES_H
+#define RADPOST_DESK_ORDERS_SOURCES_H
+
+#include "proto/base/err.h"
+
+struct book;
+struct orders_sources;
+
+enum { ORDERS_COMMAND_MS = 60000 };
+
+struct orders_sources_options {
+    struct book *book;   /* outlives it */
+    const char *folder;  /* "" or NULL: none; made with failed/ */
+    const char *command; /* program and arguments, parted by blanks; "" or NULL: none */
+    int64_t every_ms;    /* how often the command runs */
+};
+
+/* With neither folder nor command *out is NULL. errors ERR_RETRY the folder cannot be made */
+int orders_sources_start(const struct orders_sources_options *options, struct orders_sources **out,
+                         struct err *err) MUST_CHECK;
+void orders_sources_stop(struct orders_sources **sources);
+
+/* One round of each, for the thread and for tests; *out_taken adds up.
+ * errors  ERR_RETRY, ERR_FULL the book; ERR_REJECT, ERR_RETRY the command failed, said why */
+int orders_from_folder(struct book *book, const char *folder, unsigned *out_taken,
+                       struct err *err) MUST_CHECK;
+int orders_from_command(struct book *book, const char *command, int64_t limit_ms,
+                        unsigned *out_taken, struct err *err) MUST_CHECK;
+
+#endif
