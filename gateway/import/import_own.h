@@ -1,0 +1,95 @@
+/* import_own.h - what the import stage's files share. */
+#ifndef RADPOST_IMPORT_IMPORT_OWN_H
+#define RADPOST_IMPORT_IMPORT_OWN_H
+
+#include "gateway/import/import.h"
+
+#include "proto/base/log.h"
+#include "proto/base/thread.h"
+
+#include <limits.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/import/import_events.def"
+#undef LOG_EVENT
+
+enum import_event {
+    IMPORT_SAW_BIND,
+    IMPORT_SAW_COMMIT,
+    IMPORT_SAW_TROUBLE,
+    IMPORT_SAW_DISCARD,
+    IMPORT_SAW_REOPEN
+};
+
+/* False: the table does not list the pair. */
+bool import_next(enum import_state from, enum import_event event, enum import_state *out_to);
+
+struct watch; /* watch.c */
+
+struct import {
+    struct import_options options; /* its texts point to the ones below */
+    char dir[PATH_MAX - 300], drop_dir[PATH_MAX - 300], media_dir[PATH_MAX - 300];
+    struct gate work; /* one at a time changes files and sidecars; taken before gate */
+    struct gate gate; /* the list below, and change */
+    struct import_item **items;
+    size_t count, room;
+    uint64_t change;
+    struct watch *watch;
+};
+
+static const struct log_ctx import_ctx __attribute__((unused)) = {.stage = "gateway/import"};
+
+/* ---- items.c: sidecars ---- */
+
+/* The text of a sidecar, and back. errors of read: ERR_REJECT */
+void item_write(const struct import_item *item, struct buf *out);
+int item_read(const uint8_t *bytes, size_t n, struct import_item *out, struct err *err) MUST_CHECK;
+/* Read all; what is broken goes to corrupt/. Removes what nobody names. */
+int items_load(struct import *im, struct err *err) MUST_CHECK;
+/* Write the sidecar, then let the list say the same. Within work. */
+int items_save(struct import *im, const struct import_item *item, struct err *err) MUST_CHECK;
+/* A copy; false: no such id. */
+bool items_get(struct import *im, const char *id, struct import_item *out);
+/* Forget an item whose time has come: sidecar and source. */
+int items_forget(struct import *im, const char *id, struct err *err) MUST_CHECK;
+/* "files/SHA256", below dir. */
+void item_file(const struct import_item *item, char out[80]);
+
+/* ---- take.c: from outside into the inbox ---- */
+enum take_outcome { TAKE_DONE, TAKE_SENT, TAKE_KNOWN, TAKE_UNUSABLE, TAKE_NOT_WHOLE, TAKE_IGNORED };
+
+/* Copy an open file in, look at it, write its sidecar. Takes work.
+ * is_last  what is not whole is taken as unusable
+ * errors   ERR_FULL, ERR_RETRY: try later */
+int take_file(struct import *im, int fd, const char *name, bool is_media, bool is_last,
+              enum take_outcome *out, struct err *err) MUST_CHECK;
+/* A file of files/ without a sidecar becomes an item. name: its digest in hexadecimal. */
+int take_orphan(struct import *im, const char *name, struct err *err) MUST_CHECK;
+
+/* ---- bind.c: from the inbox into the spool ---- */
+/* A Part 10 file in up to three pieces, unless the spool has it already. */
+struct bind_piece {
+    const void *bytes;
+    size_t n;
+};
+int bind_commit(struct import *im, const struct wrap_facts *as, const struct bind_piece pieces[3],
+                uint64_t *out_entry, struct err *err) MUST_CHECK;
+/* Do again what was decided and is not done; note what is sealed; remove what is due. Takes work.
+ */
+void bind_end_open(struct import *im);
+void bind_keep(struct import *im);
+
+/* A file of ours as memory; bytes NULL when it is empty. munmap by map_end(). */
+int map_begin(int fd, const uint8_t **out_bytes, size_t *out_n, struct err *err) MUST_CHECK;
+void map_end(const uint8_t *bytes, size_t n);
+
+/* ---- watch.c: the drop folder ---- */
+int watch_start(struct import *im, struct err *err) MUST_CHECK;
+void watch_stop(struct import *im);
+void watch_scan(struct import *im);
+/* Visit regular files below a folder, no links followed, at most depth 12 and 100,000 files.
+ * visit returns false to stop. */
+typedef bool (*visit_fn)(void *user, int fd, const char *relative);
+void walk_files(const char *root, visit_fn visit, void *user);
+
+#endif
