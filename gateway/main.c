@@ -3,6 +3,7 @@
 #include "gateway/accept/accept.h"
 #include "gateway/desk/desk.h"
 #include "gateway/gateway_config.h"
+#include "gateway/import/import.h"
 #include "gateway/serve/serve.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
@@ -46,11 +47,13 @@ static const char usage[] =
 struct gateway {
     struct gateway_config config;
     char spool_dir[PATH_MAX], link_dir[PATH_MAX], desk_dir[PATH_MAX], serve_dir[PATH_MAX];
+    char import_dir[PATH_MAX];
     struct codec_pool *pool;
     struct spool *spool;
     struct uplink *uplink;
     struct accept *accept;
     struct serve *serve;
+    struct import *import;
     struct desk *desk;
 };
 
@@ -62,6 +65,7 @@ make_folders(struct gateway *g, struct err *err)
     snprintf(g->spool_dir, sizeof g->spool_dir, "%s/spool", data);
     snprintf(g->link_dir, sizeof g->link_dir, "%s/link", data);
     snprintf(g->serve_dir, sizeof g->serve_dir, "%s/serve", data);
+    snprintf(g->import_dir, sizeof g->import_dir, "%s/import", data);
     snprintf(g->desk_dir, sizeof g->desk_dir, "%s/desk", data);
     return durable_mkdir(data, err);
 }
@@ -157,6 +161,23 @@ start_serve(struct gateway *g, struct err *err)
 }
 
 static int
+start_import(struct gateway *g, struct err *err)
+{
+    const struct gateway_config *c = &g->config;
+    struct import_options o = {.dir = g->import_dir,
+                               .drop_dir = c->import_dir,
+                               .media_dir = c->import_media_dir,
+                               .spool = g->spool,
+                               .rescan_ms = c->import_rescan,
+                               .settle_ms = c->import_settle,
+                               .partial_ms = c->import_partial,
+                               .keep_ms = c->import_keep,
+                               .max_bytes = c->import_max};
+
+    return import_start(&o, &g->import, err);
+}
+
+static int
 start_desk(struct gateway *g, struct err *err)
 {
     struct desk_options o = {.address = g->config.desk_address,
@@ -164,6 +185,7 @@ start_desk(struct gateway *g, struct err *err)
                              .spool = g->spool,
                              .accept = g->accept,
                              .serve = g->serve,
+                             .import = g->import,
                              .uplink = g->uplink,
                              .dir = g->desk_dir,
                              .link_dir = g->link_dir,
@@ -185,7 +207,7 @@ start(struct gateway *g, struct err *err)
     if (make_folders(g, err) < 0 ||
         codec_pool_new((unsigned)g->config.codec_workers, &g->pool, err) < 0 ||
         start_spool(g, err) < 0 || start_uplink(g, err) < 0 || open_accept(g, err) < 0 ||
-        start_serve(g, err) < 0 || start_desk(g, err) < 0)
+        start_serve(g, err) < 0 || start_import(g, err) < 0 || start_desk(g, err) < 0)
         return err_context(err, "start");
     desk_offer_services(g->desk);
     if (accept_listen(g->accept, err) < 0)
@@ -200,6 +222,7 @@ stop(struct gateway *g)
 {
     accept_shut(g->accept);
     desk_stop(&g->desk);
+    import_stop(&g->import);
     serve_stop(g->serve);
     if (g->uplink != NULL)
         uplink_set_profile(g->uplink, NULL, NULL);

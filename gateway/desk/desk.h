@@ -11,6 +11,7 @@
 
 struct accept;
 struct desk;
+struct import;
 struct serve;
 struct spool;
 struct uplink;
@@ -20,7 +21,8 @@ struct desk_options {
     uint16_t port;       /* 0 = one that is free */
     struct spool *spool; /* all three outlive the desk */
     struct accept *accept;
-    struct serve *serve; /* may be NULL (tests) */
+    struct serve *serve;   /* may be NULL (tests) */
+    struct import *import; /* may be NULL (tests) */
     struct uplink *uplink;
     const char *dir;            /* of the desk's own state; made */
     const char *link_dir;       /* the gateway's identity */

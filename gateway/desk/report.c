@@ -4,6 +4,7 @@
 #include "gateway/accept/accept.h"
 #include "gateway/desk/api.h"
 #include "gateway/desk/book.h"
+#include "gateway/desk/import_api.h"
 #include "gateway/desk/lamps.h"
 #include "gateway/serve/serve.h"
 #include "proto/base/clock.h"
@@ -266,6 +267,7 @@ write_all(const struct report_sources *from, struct sources *s, uint64_t change,
         serve_report(s->serve, &w);
         jsonw_end(&w);
     }
+    import_api_counts(from->options->import, &w);
     if (from->book != NULL &&
         (api_write_state(from->book, from->link, &w, err) < 0 || write_parts(from, &w, err) < 0))
         return -1;

@@ -1,0 +1,22 @@
+/* import_api.h - the inbox of files at the desk: list, look, say whose, throw away; sticks and
+ * discs. Routes and their JSON: docs/formats/import.md. Threads: any. */
+#ifndef RADPOST_DESK_IMPORT_API_H
+#define RADPOST_DESK_IMPORT_API_H
+
+#include "gateway/desk/api.h"
+#include "gateway/import/import.h"
+
+struct order;
+
+extern const struct http_route import_api_routes[];
+extern const size_t import_api_route_count;
+
+/* "imports": {"waiting", "binding", "unusable"} of the state; nothing of a patient. NULL: nothing.
+ */
+void import_api_counts(struct import *import, struct jsonw *w);
+
+/* Who and which examination an order stands for, as its instances will say: the name as worklists
+ * give it, the study that came already or the one made for it. */
+void import_identity_of(const struct order *order, const char *clinic, struct wrap_identity *out);
+
+#endif
