@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CHAINS = 65536, RECEIPTS_AT_ONCE = 1000 };
+
 struct fake_centre {
     char dir[256], url[64], port_text[8];
     uint16_t port;
@@ -23,12 +25,13 @@ struct fake_centre {
     struct http_table tables[2];
     struct http_server *server;
     struct gate gate;
-    struct fake_object objects[FAKE_OBJECTS];
-    size_t n;
+    struct fake_object *objects;
+    size_t n, room;
+    size_t chains[CHAINS]; /* by digest: index + 1 of the first */
     struct fake_wishes wishes;
     struct fake_counts counts;
-    struct link_receipt receipts[FAKE_OBJECTS];
-    size_t receipts_n;
+    struct link_receipt *receipts;
+    size_t receipts_n, receipts_room;
 };
 
 static void
@@ -40,12 +43,18 @@ must(int rc, const struct err *err)
     abort();
 }
 
+static size_t
+chain_of(const uint8_t *object)
+{
+    return (size_t)(object[0] | object[1] << 8);
+}
+
 static struct fake_object *
 find(struct fake_centre *c, const uint8_t *object)
 {
-    for (size_t i = 0; i < c->n; i++)
-        if (memcmp(c->objects[i].offer.object, object, LINK_HASH_BYTES) == 0)
-            return &c->objects[i];
+    for (size_t at = c->chains[chain_of(object)]; at != 0; at = c->objects[at - 1].next)
+        if (memcmp(c->objects[at - 1].offer.object, object, LINK_HASH_BYTES) == 0)
+            return &c->objects[at - 1];
     return NULL;
 }
 
@@ -121,11 +130,18 @@ answer(struct http_response *res, struct link_answer *a)
 static struct fake_object *
 add(struct fake_centre *c, const struct link_offer_object *o)
 {
-    struct fake_object *new = &c->objects[c->n++];
+    size_t *chain = &c->chains[chain_of(o->object)];
+    struct fake_object *new;
     struct err err = {0};
 
-    CHECK(c->n <= FAKE_OBJECTS);
+    if (c->n == c->room) {
+        c->room = 2 * c->room + 64;
+        c->objects = mem_grow(c->objects, c->room * sizeof *c->objects);
+    }
+    new = &c->objects[c->n++];
     memset(new, 0, sizeof *new);
+    new->next = *chain;
+    *chain = c->n;
     new->offer = *o;
     new->offer.recipe = new->offer.layout = NULL;
     new->bytes = mem_new((size_t)o->size);
@@ -203,8 +219,8 @@ note_order(struct fake_centre *c, const struct fake_object *o, const struct link
 
 struct taking {
     struct fake_centre *c;
-    struct fake_object *touched[FAKE_OBJECTS];
-    size_t n;
+    struct fake_object **touched;
+    size_t n, room;
 };
 
 static int
@@ -223,6 +239,10 @@ on_piece(void *user, const struct link_piece *piece, struct err *err)
     t->c->counts.bytes += piece->n;
     for (size_t i = 0; i < t->n; i++)
         is_new = is_new && t->touched[i] != o;
+    if (is_new && t->n == t->room) {
+        t->room = 2 * t->room + 64;
+        t->touched = mem_grow(t->touched, t->room * sizeof(struct fake_object *));
+    }
     if (is_new)
         t->touched[t->n++] = o;
     return 0;
@@ -231,10 +251,15 @@ on_piece(void *user, const struct link_piece *piece, struct err *err)
 static void
 seal(struct fake_centre *c, struct fake_object *o)
 {
-    struct link_receipt *r = &c->receipts[c->receipts_n];
+    struct link_receipt *r;
 
     if (c->wishes.is_never_sealing || o->state == LINK_SEALED)
         return;
+    if (c->receipts_n == c->receipts_room) {
+        c->receipts_room = 2 * c->receipts_room + 64;
+        c->receipts = mem_grow(c->receipts, c->receipts_room * sizeof *c->receipts);
+    }
+    r = &c->receipts[c->receipts_n];
     memset(r, 0, sizeof *r);
     r->seq = ++c->receipts_n;
     memcpy(r->object, o->offer.object, LINK_HASH_BYTES);
@@ -305,6 +330,7 @@ on_bundle(struct http_request *req, struct http_response *res, struct err *err)
 out:
     gate_unlock(&c->gate);
     link_bundle_reader_fini(&reader);
+    free(t.touched);
     return rc;
 }
 
@@ -358,9 +384,10 @@ on_receipts(struct http_request *req, struct http_response *res, struct err *err
             break;
         gate_wait_ms(&c->gate, 100);
     }
-    r.next = c->receipts_n;
-    r.receipts = c->receipts + (after < c->receipts_n ? after : c->receipts_n);
-    r.count = after < c->receipts_n ? c->receipts_n - after : 0;
+    after = after < c->receipts_n ? after : c->receipts_n;
+    r.count = c->receipts_n - after < RECEIPTS_AT_ONCE ? c->receipts_n - after : RECEIPTS_AT_ONCE;
+    r.receipts = c->receipts == NULL ? NULL : c->receipts + after;
+    r.next = after + r.count;
     buf_init(&body, LIMIT_LINK_JSON_BYTES);
     link_receipts_encode(&r, &body);
     http_answer_buf(res, 200, "application/json", &body);
@@ -483,6 +510,8 @@ fake_centre_stop(struct fake_centre **centre)
         free(c->objects[i].have);
         layout_free(&c->objects[i].layout);
     }
+    free(c->objects);
+    free(c->receipts);
     gate_fini(&c->gate);
     free(c);
 }

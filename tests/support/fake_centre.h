@@ -8,9 +8,8 @@
 
 #include <stdbool.h>
 
-enum { FAKE_OBJECTS = 64 };
-
 struct fake_object {
+    size_t next;                    /* for the centre itself: of the same chain */
     struct link_offer_object offer; /* recipe and layout are not kept */
     struct layout *layout;
     uint8_t *bytes, *have;
