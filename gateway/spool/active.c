@@ -78,7 +78,7 @@ active_sync(struct spool *sp, struct err *err)
 {
     if (sp->active_fd < 0 || sp->active_synced == sp->active_end)
         return 0;
-#ifdef RADPOST_MUTANT_NO_SYNC /* tests/crash/powercut.test proves that this lie is seen */
+#ifdef RADPOST_MUTANT_NO_SYNC /* tests/crash/mutants.test proves that this lie is seen */
     (void)err;
 #else
     if (durable_sync(sp->active_fd, err) < 0)

@@ -252,7 +252,7 @@ run_batch(struct spool *sp, struct work *batch)
     struct work *received, *rest;
 
     place_records(sp, batch);
-#ifdef RADPOST_MUTANT_EARLY_ANSWER /* tests/crash/powercut.test proves that this lie is seen */
+#ifdef RADPOST_MUTANT_EARLY_ANSWER /* tests/crash/mutants.test proves that this lie is seen */
     split(batch, &received, &rest);
     answer(sp, received);
     dawdle(sp);

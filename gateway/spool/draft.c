@@ -136,7 +136,12 @@ spill(struct spool_draft *d, struct err *err)
     gate_lock(&d->sp->gate);
     number = d->sp->next_draft++;
     gate_unlock(&d->sp->gate);
+#ifdef RADPOST_MUTANT_UID_NAMES /* test_spool_names.c proves that this mistake is seen */
+    (void)number;
+    snprintf(d->name, sizeof d->name, "%s", d->meta.sop_instance);
+#else
     snprintf(d->name, sizeof d->name, "draft-%" PRIu64, number);
+#endif
     if (durable_create(d->sp->dir, d->name, &d->fd, err) < 0)
         return -1;
     if (durable_write_at(d->fd, d->head.bytes, d->head.n, DRAFT_PAYLOAD_AT, err) < 0)

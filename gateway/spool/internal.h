@@ -10,6 +10,7 @@
 #define RADPOST_SPOOL_INTERNAL_H
 
 #include "gateway/spool/journal.h"
+#include "gateway/spool/queue_door.h"
 
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
@@ -109,6 +110,8 @@ struct spool {
     int64_t opened_ms; /* monotonic */
     uint64_t age_before_ms;
     uint64_t syncs, commits;
+
+    struct queue_door *door;
 
     pthread_t committer;
     bool has_committer;

@@ -1,7 +1,7 @@
 /* queue_cli.c - radpost queue: what waits in a spool folder, in words. */
 #include "gateway/spool/queue_cli.h"
 
-#include "gateway/spool/spool.h"
+#include "gateway/spool/queue_door.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
@@ -17,10 +17,17 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "radpost queue list DIR [STATE]     the entries of a gateway's spool, oldest first\n"
+    "radpost queue list DIR [WORD]      the entries of a gateway's spool, oldest first; WORD: a "
+    "state,\n"
+    "                                   a reason of quarantine, or paused\n"
     "radpost queue show DIR ID          one entry\n"
     "radpost queue export DIR ID FILE   its Part 10 file as it was received (FILE must be new)\n"
-    "DIR is the spool's folder; the gateway may be running. Nothing in it is changed.\n";
+    "radpost queue verify DIR [ID]      read all bytes again and compare their digests\n"
+    "radpost queue hold DIR WHICH       keep back: not sent until it is released\n"
+    "radpost queue release DIR WHICH    what was held, or is quarantined: looked into anew\n"
+    "radpost queue requeue DIR WHICH    offer to the centre again, also what is sealed\n"
+    "DIR is the spool's folder; the gateway may be running (it is asked) or stopped.\n"
+    "WHICH is an entry's number, or study:UID for all of a study.\n";
 
 static int
 complain(const struct err *err)
@@ -68,9 +75,14 @@ list(struct spool *sp, const char *word, struct err *err)
 
     if (word != NULL) {
         state = instance_state_from_word(word);
-        if (state < 0)
-            return err_set(err, ERR_REJECT, "there is no state '%s'", word);
-        filter.states = INSTANCE_BIT(state);
+        if (state >= 0)
+            filter.states = INSTANCE_BIT(state);
+        else if (quarantine_from_word(word) >= 0)
+            filter.quarantine = word;
+        else if (strcmp(word, "paused") == 0)
+            filter.only_paused = true;
+        else
+            return err_set(err, ERR_REJECT, "there is no state or reason '%s'", word);
     }
     spool_list(sp, &filter, &ids, &n);
     for (size_t i = 0; i < n && rc == 0; i++)
@@ -131,6 +143,8 @@ show(struct spool *sp, uint64_t id, struct err *err)
         clock_text(e->state_at_us[s], when);
         printf("%-16s %s\n", instance_state_word((enum instance_state)s), when);
     }
+    if (e->is_paused)
+        printf("a person keeps it back: it is not sent\n");
     if (!e->has_bytes)
         printf("its bytes were removed after it was sealed\n");
     spool_entry_free(&e);
@@ -190,6 +204,158 @@ out:
     return rc;
 }
 
+/* ---- verify ---- */
+
+struct tally {
+    uint64_t good, bad, gone;
+};
+
+/* One object's bytes against the digest that is kept. */
+static void
+verify_bytes(struct tally *t, const struct spool_entry *e, const char *what,
+             const struct spool_bytes *at, const uint8_t want[32])
+{
+    uint8_t got[32];
+    struct err err = {0};
+
+    if (digest_file(at->fd, at->offset, at->size, got, &err) == 0 && memcmp(got, want, 32) == 0) {
+        t->good++;
+        return;
+    }
+    t->bad++;
+    printf("%8" PRIu64 "  %-8s  %s  %s\n", e->id, what, e->meta.sop_instance,
+           err.kind != ERR_NONE ? err.text : "the bytes are not those of the digest");
+}
+
+static void
+verify_entry(struct spool *sp, struct tally *t, uint64_t id)
+{
+    struct spool_entry *e = NULL;
+    struct spool_bytes at = {.fd = -1};
+    struct err err = {0};
+
+    if (spool_load(sp, id, &e, &err) < 0) {
+        t->bad++;
+        printf("%8" PRIu64 "  %s\n", id, err.text);
+        return;
+    }
+    if (spool_source_received(sp, id, &at, &err) == 0) {
+        verify_bytes(t, e, "received", &at, e->received_sha256);
+        close(at.fd);
+    } else if (e->has_bytes || e->state != INSTANCE_SEALED) {
+        t->bad++;
+        printf("%8" PRIu64 "  %-8s  %s  %s\n", id, "received", e->meta.sop_instance, err.text);
+    } else {
+        t->gone++;
+    }
+    if (e->is_coded && spool_source_object(sp, id, &at, &err) == 0) {
+        verify_bytes(t, e, "coded", &at, e->object_sha256);
+        close(at.fd);
+    }
+    spool_entry_free(&e);
+}
+
+static int
+verify(struct spool *sp, const char *which, struct err *err)
+{
+    struct spool_filter filter = {0};
+    struct tally t = {0};
+    uint64_t *ids = NULL, one = 0;
+    size_t n = 0;
+
+    if (which != NULL && text_to_u64(which, UINT64_MAX, &one) < 0)
+        return err_set(err, ERR_REJECT, "'%s' is no entry's number", which);
+    if (which != NULL)
+        verify_entry(sp, &t, one);
+    else
+        spool_list(sp, &filter, &ids, &n);
+    for (size_t i = 0; i < n; i++)
+        verify_entry(sp, &t, ids[i]);
+    free(ids);
+    printf("%" PRIu64 " objects as they came, %" PRIu64 " not, %" PRIu64
+           " entries sealed long ago without bytes\n",
+           t.good, t.bad, t.gone);
+    if (t.bad > 0)
+        return err_set(err, ERR_CONFLICT, "%" PRIu64 " objects are damaged", t.bad);
+    return 0;
+}
+
+/* ---- hold, release, requeue ---- */
+
+/* The entries that WHICH names; free. */
+static int
+find(const char *dir, const char *which, uint64_t **out_ids, size_t *out_n, struct err *err)
+{
+    struct spool_options options = {.is_read_only = true};
+    struct spool_filter filter = {0};
+    struct spool *sp = NULL;
+    uint64_t one;
+
+    if (strncmp(which, "study:", 6) != 0) {
+        if (text_to_u64(which, UINT64_MAX, &one) < 0)
+            return err_set(err, ERR_REJECT, "'%s' is neither a number nor study:UID", which);
+        *out_ids = mem_new(sizeof **out_ids);
+        **out_ids = one;
+        *out_n = 1;
+        return 0;
+    }
+    if (spool_open(dir, &options, &sp, err) < 0)
+        return -1;
+    filter.study_uid = which + 6;
+    spool_list(sp, &filter, out_ids, out_n);
+    spool_close(&sp);
+    if (*out_n == 0)
+        return err_set(err, ERR_NOT_FOUND, "there is no such study");
+    return 0;
+}
+
+/* Ask the gateway, or, when none runs, do it here: sp is opened at the first need. */
+static int
+act_once(const char *dir, const char *word, uint64_t id, struct spool **sp, struct err *err)
+{
+    struct spool_options options = {.keep_sealed_ms = -1};
+
+    bool is_running = false;
+
+    if (*sp == NULL) {
+        if (queue_door_ask(dir, word, id, &is_running, err) == 0)
+            return 0;
+        if (is_running || spool_open(dir, &options, sp, err) < 0)
+            return -1;
+    }
+    return queue_act(*sp, word, id, err);
+}
+
+static int
+act(const char *dir, const char *word, const char *which, struct err *err)
+{
+    struct spool *sp = NULL;
+    uint64_t *ids = NULL;
+    size_t n = 0, done = 0;
+    struct err first = {0};
+
+    if (find(dir, which, &ids, &n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        struct err why = {0};
+
+        if (act_once(dir, word, ids[i], &sp, &why) == 0) {
+            done++;
+            continue;
+        }
+        fprintf(stderr, "radpost queue: %s\n", why.text);
+        first = first.kind == ERR_NONE ? why : first;
+    }
+    printf("%s: %zu of %zu entries\n", word, done, n);
+    spool_close(&sp);
+    free(ids);
+    if (done < n)
+        *err = first;
+    return done == n ? 0 : -1;
+}
+
+/* ---- words ---- */
+
 static int
 run(struct spool *sp, int argc, char **argv, struct err *err)
 {
@@ -197,6 +363,8 @@ run(struct spool *sp, int argc, char **argv, struct err *err)
 
     if (strcmp(argv[1], "list") == 0)
         return list(sp, argc > 3 ? argv[3] : NULL, err);
+    if (strcmp(argv[1], "verify") == 0)
+        return verify(sp, argc > 3 ? argv[3] : NULL, err);
     if (text_to_u64(argv[3], UINT64_MAX, &id) < 0)
         return err_set(err, ERR_REJECT, "'%s' is no entry's number", argv[3]);
     if (strcmp(argv[1], "show") == 0)
@@ -207,9 +375,23 @@ run(struct spool *sp, int argc, char **argv, struct err *err)
 static bool
 is_understood(int argc, char **argv)
 {
-    return argc >= 3 && ((strcmp(argv[1], "list") == 0 && argc <= 4) ||
-                         (strcmp(argv[1], "show") == 0 && argc == 4) ||
-                         (strcmp(argv[1], "export") == 0 && argc == 5));
+    static const struct {
+        const char *word;
+        int least, most;
+    } rows[] = {{"list", 3, 4}, {"show", 4, 4},    {"export", 5, 5}, {"verify", 3, 4},
+                {"hold", 4, 4}, {"release", 4, 4}, {"requeue", 4, 4}};
+
+    for (size_t i = 0; argc >= 3 && i < ARRAY_LEN(rows); i++)
+        if (strcmp(argv[1], rows[i].word) == 0)
+            return argc >= rows[i].least && argc <= rows[i].most;
+    return false;
+}
+
+static bool
+is_act(const char *word)
+{
+    return strcmp(word, "hold") == 0 || strcmp(word, "release") == 0 ||
+           strcmp(word, "requeue") == 0;
 }
 
 int
@@ -228,6 +410,8 @@ queue_cli(int argc, char **argv)
         err_sys(&err, ERR_NOT_FOUND, "%s", argv[2]);
         return complain(&err);
     }
+    if (is_act(argv[1]))
+        return act(argv[2], argv[1], argv[3], &err) < 0 ? err_kind_exit(err.kind) : 0;
     if (spool_open(argv[2], &options, &sp, &err) < 0)
         return complain(&err);
     rc = run(sp, argc, argv, &err);

@@ -111,6 +111,8 @@ begin_writing(struct spool *sp)
         LOG(&sp->log, SPOOL_JOURNAL_SICK, F_ERR(&err));
     }
     committer_start(sp);
+    if (sp->options.has_queue_door && queue_door_open(sp, sp->dir, &sp->door, &err) < 0)
+        LOG(&sp->log, SPOOL_NO_QUEUE_DOOR, F_ERR(&err));
 }
 
 int
@@ -153,6 +155,7 @@ spool_close(struct spool **spool)
 
     if (sp == NULL)
         return;
+    queue_door_close(&sp->door);
     committer_stop(sp);
     for (size_t i = 0; i < sp->associations_n; i++)
         free(sp->associations[i].studies);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void
 check_failed(const char *cond, const char *file, int line)
@@ -13,12 +14,23 @@ check_failed(const char *cond, const char *file, int line)
     abort();
 }
 
+void
+mem_stop(void)
+{
+    static const char words[] = "radpost: out of memory: the process stops\n";
+    ssize_t ignored = write(STDERR_FILENO, words, sizeof words - 1);
+
+    (void)ignored;
+    _exit(MEM_EXIT);
+}
+
 void *
 mem_new(size_t size_bytes)
 {
     void *p = calloc(1, size_bytes ? size_bytes : 1);
 
-    CHECK(p != NULL);
+    if (p == NULL)
+        mem_stop();
     return p;
 }
 
@@ -27,7 +39,8 @@ mem_grow(void *old, size_t size_bytes)
 {
     void *p = realloc(old, size_bytes ? size_bytes : 1);
 
-    CHECK(p != NULL);
+    if (p == NULL)
+        mem_stop();
     return p;
 }
 
@@ -38,7 +51,8 @@ mem_text(const char *text)
 
     if (text != NULL) {
         p = strdup(text);
-        CHECK(p != NULL);
+        if (p == NULL)
+            mem_stop();
     }
     return p;
 }
@@ -50,7 +64,8 @@ mem_printf(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    CHECK(vasprintf(&text, format, args) >= 0);
+    if (vasprintf(&text, format, args) < 0)
+        mem_stop();
     va_end(args);
     return text;
 }

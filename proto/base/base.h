@@ -43,7 +43,11 @@ size_mul(size_t a, size_t b, size_t *out_product)
 }
 
 /* Memory or stop: running out of memory is not an input anyone can answer. Sizes are vetted first.
- */
+ * The process says so in a line and ends in order of its own, exit status MEM_EXIT, without running
+ * anything more (crash-only: what was acknowledged is durable, and the next start goes on there).
+ * docs/decisions/memory.md */
+#define MEM_EXIT 75
+__attribute__((noreturn)) void mem_stop(void);
 void *mem_new(size_t size_bytes);             /* zeroed */
 void *mem_grow(void *old, size_t size_bytes); /* realloc */
 char *mem_text(const char *text);             /* strdup; NULL stays NULL */

@@ -101,6 +101,10 @@ durable_read_at(int fd, void *bytes, size_t n, uint64_t offset, struct err *err)
 int
 durable_sync(int fd, struct err *err)
 {
+#ifdef RADPOST_MUTANT_SYNC_RETRIED /* tests/crash/mutants.test proves that this lie is seen */
+    if (fdatasync(fd) == 0)
+        return 0;
+#endif
     return fdatasync(fd) < 0 ? err_sys(err, ERR_RETRY, "sync") : 0;
 }
 
@@ -194,7 +198,11 @@ durable_publish(int *fd, const char *dir, const char *name, const char *to, stru
         rc = err_sys(err, ERR_RETRY, "rename to %s", to_path);
         goto out;
     }
+#ifdef RADPOST_MUTANT_NO_FOLDER_SYNC /* tests/crash/mutants.test proves that this lie is seen */
+    rc = 0;
+#else
     rc = durable_sync_folder(folder, err);
+#endif
 out:
     if (rc < 0)
         unlink(from_path);

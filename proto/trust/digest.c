@@ -19,6 +19,48 @@ struct digest {
     EVP_MD_CTX *ctx;
 };
 
+/* OpenSSL gets memory or the process stops, as with our own (docs/decisions/memory.md): some of its
+ * paths go on with a NULL lock. Before anything of it has run, hence a constructor. */
+static void *
+ssl_new(size_t n, const char *file, int line)
+{
+    void *p = n > 0 ? malloc(n) : NULL;
+
+    (void)file, (void)line;
+    if (p == NULL && n > 0)
+        mem_stop();
+    return p;
+}
+
+static void *
+ssl_grow(void *old, size_t n, const char *file, int line)
+{
+    void *p;
+
+    (void)file, (void)line;
+    if (n == 0) {
+        free(old);
+        return NULL;
+    }
+    p = realloc(old, n);
+    if (p == NULL)
+        mem_stop();
+    return p;
+}
+
+static void
+ssl_free(void *p, const char *file, int line)
+{
+    (void)file, (void)line;
+    free(p);
+}
+
+__attribute__((constructor)) static void
+give_memory(void)
+{
+    (void)CRYPTO_set_mem_functions(ssl_new, ssl_grow, ssl_free); /* 0: it has run; then its own */
+}
+
 struct digest *
 digest_new(void)
 {

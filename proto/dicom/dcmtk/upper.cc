@@ -16,6 +16,7 @@ extern "C" {
 
 #include <exception>
 #include <memory>
+#include <new>
 #include <unistd.h>
 
 struct upper_assoc {
@@ -58,6 +59,7 @@ the_network()
 {
     static T_ASC_Network *network = [] {
         T_ASC_Network *made = NULL;
+        std::set_new_handler(mem_stop); /* as for our own memory: docs/decisions/memory.md */
         OFLog::configure(OFLogger::OFF_LOG_LEVEL);
         dcmDisableGethostbyaddr.set(OFTrue);
         dcmSocketSendTimeout.set(-1);

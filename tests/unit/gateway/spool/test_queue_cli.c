@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <fcntl.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static struct err err;
@@ -65,6 +67,105 @@ what_cannot_be_done_is_told_by_the_exit_code(void **state)
     assert_int_equal(queue("list", NULL, NULL, NULL), 2);
 }
 
+static bool
+is_paused(struct spool_fixture *f, uint64_t id)
+{
+    struct spool_entry *e = NULL;
+    bool is;
+
+    assert_int_equal(spool_load(f->sp, id, &e, &err), 0);
+    is = e->is_paused;
+    spool_entry_free(&e);
+    return is;
+}
+
+/* Hold, release and requeue, of one and of a study; the spool is open here and asked, or closed. */
+static void
+work_through(struct spool_fixture *f, bool is_running)
+{
+    uint64_t a = fixture_put(f, 100, 1, 0), b = fixture_put(f, 100, 2, 0);
+    char id[24];
+
+    fixture_inspect(f, a, "1.9");
+    fixture_inspect(f, b, "1.9");
+    assert_int_equal(spool_set_uncoded(f->sp, a, "-", &err), 0);
+    assert_int_equal(spool_set_held(f->sp, a, 1, &err), 0);
+    assert_int_equal(spool_set_quarantined(f->sp, b, "other: drawn", &err), 0);
+    snprintf(id, sizeof id, "%d", (int)b);
+    if (!is_running)
+        spool_close(&f->sp);
+    assert_int_equal(queue("hold", f->dir, "study:1.9", NULL), 0);
+    assert_int_equal(queue("requeue", f->dir, id, NULL), err_kind_exit(ERR_CONFLICT));
+    assert_int_equal(queue("requeue", f->dir, "study:1.9", NULL), err_kind_exit(ERR_CONFLICT));
+    assert_int_equal(queue("release", f->dir, "study:1.9", NULL), 0); /* what was held back */
+    assert_int_equal(queue("release", f->dir, id, NULL), 0);          /* from quarantine */
+    assert_int_equal(queue("release", f->dir, id, NULL), err_kind_exit(ERR_CONFLICT));
+    assert_int_equal(queue("hold", f->dir, id, NULL), 0);
+    assert_int_equal(queue("hold", f->dir, "77", NULL), err_kind_exit(ERR_NOT_FOUND));
+    assert_int_equal(queue("hold", f->dir, "study:1.77", NULL), err_kind_exit(ERR_NOT_FOUND));
+    assert_int_equal(queue("hold", f->dir, "all", NULL), err_kind_exit(ERR_REJECT));
+    assert_int_equal(queue("list", f->dir, "paused", NULL), 0);
+    assert_int_equal(queue("list", f->dir, "stranger", NULL), 0);
+    if (!is_running)
+        fixture_reopen(f);
+    assert_int_equal(fixture_state_of(f, a), INSTANCE_PLAIN);
+    assert_int_equal(fixture_state_of(f, b), INSTANCE_RECEIVED);
+    assert_false(is_paused(f, a));
+    assert_true(is_paused(f, b));
+}
+
+static void
+a_running_gateway_is_asked(void **state)
+{
+    struct spool_fixture *f = *state;
+
+    f->options.has_queue_door = true;
+    fixture_reopen(f);
+    work_through(f, true);
+    fixture_reopen(f); /* what stays of the socket is in nobody's way */
+    assert_int_equal(queue("hold", f->dir, "1", NULL), 0);
+}
+
+static void
+a_stopped_gateways_spool_is_worked_on_itself(void **state)
+{
+    work_through(*state, false);
+}
+
+static void
+a_spool_that_is_open_without_a_door_is_left_alone(void **state)
+{
+    struct spool_fixture *f = *state;
+
+    fixture_put(f, 100, 1, 0);
+    assert_int_equal(queue("hold", f->dir, "1", NULL), err_kind_exit(ERR_CONFLICT));
+    assert_false(is_paused(f, 1));
+}
+
+static void
+verify_names_what_is_not_as_it_came(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t good = fixture_put(f, 50000, 1, 0), bad = fixture_put(f, 50000, 2, 0);
+    struct spool_bytes at;
+    char path[FOLDER_PATH_BYTES + 64], id[24];
+    int fd;
+
+    fixture_inspect(f, good, "1.9");
+    fixture_code(f, good, 100, 3);
+    assert_int_equal(queue("verify", f->dir, NULL, NULL), 0);
+    assert_int_equal(spool_source_received(f->sp, bad, &at, &err), 0);
+    close(at.fd);
+    snprintf(path, sizeof path, "%s/segments/0000000000000001.seg", f->dir);
+    fd = open(path, O_WRONLY);
+    assert_true(fd >= 0 && pwrite(fd, "rot", 3, (off_t)at.offset + 777) == 3);
+    close(fd);
+    assert_int_equal(queue("verify", f->dir, NULL, NULL), err_kind_exit(ERR_CONFLICT));
+    snprintf(id, sizeof id, "%d", (int)good);
+    assert_int_equal(queue("verify", f->dir, id, NULL), 0);
+    assert_int_equal(queue("verify", f->dir, "99", NULL), err_kind_exit(ERR_CONFLICT));
+}
+
 int
 main(void)
 {
@@ -73,6 +174,14 @@ main(void)
                                         spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_done_is_told_by_the_exit_code,
                                         spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_running_gateway_is_asked, spool_fixture_setup,
+                                        spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_stopped_gateways_spool_is_worked_on_itself,
+                                        spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_spool_that_is_open_without_a_door_is_left_alone,
+                                        spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(verify_names_what_is_not_as_it_came, spool_fixture_setup,
+                                        spool_fixture_teardown),
     };
 
     log_set_fd(-1);
