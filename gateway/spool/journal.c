@@ -178,9 +178,9 @@ journal_number(const struct journal *j)
 }
 
 bool
-journal_is_long(const struct journal *j)
+journal_is_long(const struct journal *j, uint64_t by)
 {
-    return j->end - j->snapshot > LONG_BYTES + j->snapshot;
+    return j->end - j->snapshot > (by != 0 ? by : LONG_BYTES) + j->snapshot;
 }
 
 /* ---- replay ---- */

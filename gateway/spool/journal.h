@@ -20,8 +20,8 @@ int journal_append(struct journal *j, const uint8_t *body, size_t n, struct err 
 int journal_sync(struct journal *j, struct err *err) MUST_CHECK;
 void journal_close(struct journal **j);
 uint64_t journal_number(const struct journal *j);
-/* Has grown past what a fresh one would save. */
-bool journal_is_long(const struct journal *j);
+/* Has grown by so many bytes (0 = 16 MiB) past what a fresh one would save. */
+bool journal_is_long(const struct journal *j, uint64_t by);
 
 struct journal_replay {
     uint64_t number;

@@ -208,6 +208,7 @@ keeper_tidy(struct spool *sp)
 {
     struct err err = {0};
 
-    if (sp->journal != NULL && journal_is_long(sp->journal) && keeper_renew(sp, &err) < 0)
+    if (sp->journal != NULL && journal_is_long(sp->journal, sp->options.journal_bytes) &&
+        keeper_renew(sp, &err) < 0)
         LOG(&sp->log, SPOOL_JOURNAL_SICK, F_ERR(&err));
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LOOK_BYTES (1u << 20)
 #define TRIES 3         /* of a file that the disk will not give */
 #define ID_LEAP 1000000 /* past the ids that an unread segment may hold */
 
@@ -230,25 +231,49 @@ take_coded(struct spool *sp, uint64_t number, const struct segment_record *s)
         e->is_coded_seen = true;
 }
 
-/* Is the block where the next record would begin as it was reserved? */
+static bool
+is_zero(int fd, uint64_t from, uint64_t to)
+{
+    uint8_t *chunk = mem_new(LOOK_BYTES);
+    struct err ignored; /* what cannot be read is not known to be blank */
+    bool is = true;
+
+    while (is && from < to) {
+        size_t n = to - from < LOOK_BYTES ? (size_t)(to - from) : LOOK_BYTES;
+
+        is = durable_read_at(fd, chunk, n, from, &ignored) == 0 && chunk[0] == 0 &&
+             memcmp(chunk, chunk + 1, n - 1) == 0;
+        from += n;
+    }
+    free(chunk);
+    return is;
+}
+
+/* Is all from there on as it was reserved? Reserved and never written are holes to SEEK_DATA; where
+ * a file system does not tell them apart, all is read. */
 static bool
 is_blank(int fd, uint64_t at, uint64_t size)
 {
-    uint8_t block[SEGMENT_BLOCK];
-    size_t n = size - at < sizeof block ? (size_t)(size - at) : sizeof block;
-    struct err ignored; /* a block that cannot be read is not known to be blank */
+    while (at < size) {
+        off_t data = lseek(fd, (off_t)at, SEEK_DATA), hole;
 
-    if (durable_read_at(fd, block, n, at, &ignored) < 0)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (block[i] != 0)
+        if (data < 0 && errno == ENXIO)
+            return true;
+        hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+        if (data < 0 || hole <= data) { /* it cannot tell */
+            data = (off_t)at;
+            hole = (off_t)size;
+        }
+        if (!is_zero(fd, (uint64_t)data, (uint64_t)hole))
             return false;
+        at = (uint64_t)hole;
+    }
     return true;
 }
 
 /* Give back what was reserved and never filled. What is left of a torn end stays, and so does all
- * behind a block that holds something: the last record, synced, looks just like it when its header
- * cannot be read (invariant 9). */
+ * when anything lies behind: records that were synced look just like it when their headers cannot
+ * be read (invariant 9). */
 static void
 trim(struct spool *sp, int fd, uint64_t number, const struct segment_walk *walk)
 {

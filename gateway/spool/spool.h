@@ -24,6 +24,7 @@ struct spool_options {
     bool is_read_only;        /* look at a folder, also while the daemon runs; changes nothing */
     bool has_queue_door;      /* radpost queue may ask this process: DIR/queue.sock */
     uint64_t segment_bytes;   /* 0 = 64 MiB */
+    uint64_t journal_bytes;   /* a new journal begins when this one grew by so much; 0 = 16 MiB */
     int64_t keep_sealed_ms;   /* bytes stay this long after sealing; 0 = go at once; < 0 = never */
     int64_t keep_summary_ms;  /* an entry without bytes stays listed this long; 0 = 90 days */
                               /* both count the time that the spool was open, not the wall's */

@@ -157,6 +157,44 @@ a_last_record_that_cannot_be_read_is_not_cut_off(void **state)
     fixture_assert_bytes(f, last, 5000, 2);
 }
 
+/* The same with more behind it: the first block after the readable ones reads as zeros, the next
+ * record's header is scratched. Neither is cut off. */
+static void
+what_lies_behind_a_block_of_zeros_is_not_cut_off(void **state)
+{
+    struct spool_fixture *f = *state;
+    char path[PATH_MAX], crashed[PATH_MAX], journal[PATH_MAX];
+    uint64_t first = fixture_put(f, 5000, 1, 0), last;
+    uint8_t was[8192] = {0}, zeros[8192] = {0};
+    int fd;
+
+    fixture_put(f, 5000, 2, 0);
+    last = fixture_put(f, 5000, 3, 0);
+    snprintf(crashed, sizeof crashed, "%s-crashed", f->dir);
+    copy_folder(f->dir, crashed);
+    spool_close(&f->sp);
+    folder_remove(f->dir);
+    OK(rename(crashed, f->dir));
+    file_of(f, "journal", 0, journal);
+    OK(unlink(journal));
+    file_of(f, "segments", 0, path);
+    fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, was, sizeof was, 4096 + 8192), sizeof was);
+    assert_int_equal(pwrite(fd, zeros, sizeof zeros, 4096 + 8192), sizeof zeros);
+    scratch(path, 4096 + 2 * 8192 + 40);
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    assert_int_equal(count(f), 1);
+    spool_close(&f->sp);
+
+    assert_int_equal(pwrite(fd, was, sizeof was, 4096 + 8192), sizeof was);
+    close(fd);
+    scratch(path, 4096 + 2 * 8192 + 40);
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    assert_int_equal(count(f), 3);
+    fixture_assert_bytes(f, first, 5000, 1);
+    fixture_assert_bytes(f, last, 5000, 3);
+}
+
 /* Two folders' segments in one: each record is an instance, and stays the same one at each start.
  */
 static void
@@ -249,6 +287,7 @@ main(void)
         CLAIM(a_scratched_journal_is_set_aside_and_told),
         CLAIM(a_scratched_record_costs_itself_alone_and_is_told),
         CLAIM(a_last_record_that_cannot_be_read_is_not_cut_off),
+        CLAIM(what_lies_behind_a_block_of_zeros_is_not_cut_off),
         CLAIM(two_records_of_one_id_are_two_entries),
         CLAIM(ids_of_what_cannot_be_read_are_not_given_out),
         CLAIM(bytes_that_are_gone_are_told_unless_the_centre_holds_them),

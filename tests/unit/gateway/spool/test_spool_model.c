@@ -10,11 +10,14 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <pthread.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define ENTRIES 120
 #define STUDIES 5
 #define ACTS 1500
+#define WALKS 30
 
 struct modelled {
     uint64_t id;
@@ -34,6 +37,7 @@ struct model {
 };
 
 static struct err err;
+static _Thread_local struct err w_err;
 
 static unsigned
 draw(struct model *m, unsigned below)
@@ -211,10 +215,9 @@ compare(struct spool_fixture *f, const struct model *m)
 }
 
 static void
-spool_and_model_agree(void **state)
+agree(struct spool_fixture *f, uint64_t course)
 {
-    struct spool_fixture *f = *state;
-    struct model m = {.rng = 20261121};
+    struct model m = {.rng = course};
     const char *seed = getenv("RADPOST_SEED");
 
     if (seed != NULL)
@@ -241,12 +244,82 @@ spool_and_model_agree(void **state)
     assert_true(m.n > 50);
 }
 
+static void
+spool_and_model_agree(void **state)
+{
+    agree(*state, 20261121);
+}
+
+/* A new journal begins again and again while arrows and manifests are under way. */
+static void
+spool_and_model_agree_while_the_journal_is_renewed(void **state)
+{
+    struct spool_fixture *f = *state;
+
+    f->options.journal_bytes = 1;
+    fixture_reopen(f);
+    agree(f, 20261122);
+}
+
+struct walker {
+    struct spool_fixture *f;
+    unsigned seed;
+    pthread_t thread;
+};
+
+static void *
+walk(void *arg)
+{
+    struct walker *w = arg;
+
+    for (unsigned i = 0; i < WALKS; i++) {
+        uint64_t id = fixture_put(w->f, 200, w->seed + i, 0);
+
+        fixture_inspect(w->f, id, "1.9");
+        if (spool_set_uncoded(w->f->sp, id, "-", &w_err) < 0 ||
+            spool_set_held(w->f->sp, id, w->seed + i, &w_err) < 0)
+            abort();
+    }
+    return NULL;
+}
+
+/* Batches of several threads' arrows, renewals between them: no arrow that was told is lost. */
+static void
+a_journal_renewed_among_batches_keeps_every_arrow(void **state)
+{
+    struct spool_fixture *f = *state;
+    struct walker walkers[4];
+    struct spool_filter held = {.states = INSTANCE_BIT(INSTANCE_HELD)};
+    char path[FOLDER_PATH_BYTES + 64];
+    uint64_t *ids;
+    size_t n;
+
+    f->options.journal_bytes = 1;
+    fixture_reopen(f);
+    for (unsigned i = 0; i < ARRAY_LEN(walkers); i++) {
+        walkers[i] = (struct walker){.f = f, .seed = 1000 * (i + 1)};
+        assert_int_equal(pthread_create(&walkers[i].thread, NULL, walk, &walkers[i]), 0);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(walkers); i++)
+        pthread_join(walkers[i].thread, NULL);
+    snprintf(path, sizeof path, "%s/journal/0000000000000002.jnl", f->dir);
+    assert_int_not_equal(access(path, F_OK), 0); /* that one is gone: there were newer ones */
+    fixture_reopen(f);
+    spool_list(f->sp, &held, &ids, &n);
+    assert_int_equal(n, ARRAY_LEN(walkers) * WALKS);
+    free(ids);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(spool_and_model_agree, spool_fixture_setup,
                                         spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(spool_and_model_agree_while_the_journal_is_renewed,
+                                        spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_journal_renewed_among_batches_keeps_every_arrow,
+                                        spool_fixture_setup, spool_fixture_teardown),
     };
 
     log_set_fd(-1);
