@@ -519,7 +519,7 @@ associate(void *arg)
     struct running *r = arg;
     struct dimse_listener *l = r->listener;
     struct dimse_assoc *assoc = mem_new(sizeof *assoc);
-    struct pdu_associate *rq = mem_new(sizeof *rq);
+    struct pdu_associate *rq = mem_grow(NULL, sizeof *rq);
     struct upper_limits limits = dimse_upper_limits(&l->options.deadlines);
     struct err err = {0};
 

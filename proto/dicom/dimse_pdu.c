@@ -6,6 +6,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -86,7 +87,8 @@ pdu_associate_read(const uint8_t *pdu, size_t n, struct pdu_associate *out, stru
     struct range value = {0}, rest;
     bool has_application = false, has_user = false;
 
-    memset(out, 0, sizeof *out);
+    /* It is big, and mostly unused: of contexts only those that come are set. */
+    memset(out, 0, offsetof(struct pdu_associate, contexts));
     if (n < PDU_HEAD_BYTES + FIXED_BYTES || be32(pdu + 2) != n - PDU_HEAD_BYTES)
         return err_set(err, ERR_REJECT, "association PDU of %zu bytes", n);
     if ((be16(pdu + 6) & 1) == 0)
@@ -180,6 +182,7 @@ read_context(uint8_t type, struct range in, struct pdu_associate *out, struct er
         if (out->contexts[i].id == in.at[0])
             return err_set(err, ERR_REJECT, "presentation context id %u twice", in.at[0]);
     c = &out->contexts[out->context_count];
+    memset(c, 0, offsetof(struct pdu_context, syntaxes));
     c->id = in.at[0];
     in = (struct range){in.at + 4, in.n - 4};
     while (in.n > 0) {

@@ -147,8 +147,7 @@ upper_receive(int fd, const uint8_t *pdu, size_t n, const struct upper_limits *l
         assoc->wire.fd = fd;
         assoc->wire.limits = *limits;
         assoc->wire.wait_ms = limits->idle_ms;
-        assoc->wire.in.assign(pdu, pdu + n);
-        assoc->wire.to = n;
+        assoc->wire.put_back(pdu, n);
         if (receive(assoc, err) < 0) {
             upper_abort(assoc, true);
             upper_free(&assoc);

@@ -21,8 +21,8 @@ extern "C" {
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Room for one PDU and what came with it. */
-static const size_t IN_BYTES = 2 * 131072 + 4096;
+/* Room beside the PDU that is awaited: for what comes with it. */
+static const size_t BESIDE_BYTES = 16384;
 
 bool
 upper_wire::fail(upper_end how, const char *text)
@@ -66,16 +66,9 @@ upper_wire::receive_some(int64_t deadline_ms)
 
     if (fd < 0)
         return fail(UPPER_CLOSED, "connection is closed");
-    if (in.size() < IN_BYTES)
-        in.resize(IN_BYTES);
-    if (from > 0 && to > IN_BYTES / 2) {
-        memmove(in.data(), in.data() + from, to - from);
-        to -= from;
-        from = 0;
-    }
     for (;;) {
         (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
-        ssize_t n = recv(fd, in.data() + to, in.size() - to, MSG_DONTWAIT);
+        ssize_t n = recv(fd, in.get() + to, room - to, MSG_DONTWAIT);
         if (n > 0) {
             to += (size_t)n;
             return true;
@@ -92,9 +85,40 @@ upper_wire::receive_some(int64_t deadline_ms)
     }
 }
 
+/* Memory is touched only as far as it is needed: most associations are small. */
+void
+upper_wire::make_room(size_t wanted)
+{
+    if (room - from >= wanted + BESIDE_BYTES)
+        return;
+    std::unique_ptr<uint8_t[]> grown;
+    size_t grown_room = room;
+    if (grown_room < wanted + BESIDE_BYTES) {
+        grown_room = wanted + BESIDE_BYTES;
+        grown.reset(new uint8_t[grown_room]);
+    }
+    uint8_t *target = grown ? grown.get() : in.get();
+    if (to > from)
+        memmove(target, in.get() + from, to - from);
+    if (grown)
+        in = std::move(grown);
+    room = grown_room;
+    to -= from;
+    from = 0;
+}
+
+void
+upper_wire::put_back(const uint8_t *pdu, size_t n)
+{
+    make_room(n);
+    memcpy(in.get(), pdu, n);
+    to = whole = n;
+}
+
 bool
 upper_wire::receive(size_t wanted, int64_t deadline_ms)
 {
+    make_room(wanted);
     while (to - from < wanted)
         if (!receive_some(deadline_ms))
             return false;
@@ -113,12 +137,12 @@ upper_wire::next_pdu()
     int64_t deadline = clock_mono_ms() + limits.pdu_ms;
     if (!receive(PDU_HEAD_BYTES, deadline))
         return false;
-    if (pdu_head_check(in.data() + from, limits.pdu_bytes, &length, &err) < 0)
+    if (pdu_head_check(in.get() + from, limits.pdu_bytes, &length, &err) < 0)
         return fail(UPPER_BROKEN, err.text);
     size_t n = PDU_HEAD_BYTES + (size_t)length;
     if (!receive(n, deadline))
         return false;
-    const uint8_t *pdu = in.data() + from;
+    const uint8_t *pdu = in.get() + from;
     if (pdu[0] == PDU_DATA && pdu_data_check(pdu, n, &err) < 0)
         return fail(UPPER_BROKEN, err.text);
     if (pdu[0] == PDU_ASSOCIATE_RQ || pdu[0] == PDU_ASSOCIATE_AC) {
@@ -138,7 +162,7 @@ upper_wire::read(void *bytes, size_t n)
         return end == UPPER_CLOSED ? 0 : -1;
     if (n > whole)
         n = whole;
-    memcpy(bytes, in.data() + from, n);
+    memcpy(bytes, in.get() + from, n);
     from += n;
     whole -= n;
     if (from == to)

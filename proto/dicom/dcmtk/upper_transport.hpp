@@ -9,6 +9,7 @@
 #include <dcmtk/dcmnet/dcmlayer.h>
 #include <dcmtk/dcmnet/dcmtrans.h>
 
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -20,8 +21,8 @@ struct upper_wire {
     int64_t wait_ms = 0; /* for the first byte of the next PDU */
     upper_end end = UPPER_OPEN;
     char why[160] = "";
-    std::vector<uint8_t> in; /* [from, to) has been received and not been handed on */
-    size_t from = 0, to = 0;
+    std::unique_ptr<uint8_t[]> in; /* [from, to) has been received and not been handed on */
+    size_t room = 0, from = 0, to = 0;
     size_t whole = 0; /* of those, bytes of the PDU at the front that was looked at */
     std::vector<uint8_t> out;
     size_t pdvs = 0; /* of the data PDU that DCMTK has, not yet taken */
@@ -29,6 +30,8 @@ struct upper_wire {
 
     upper_wire();
     ~upper_wire();
+    /* An A-ASSOCIATE-RQ that was read, and looked at, before there was an association. */
+    void put_back(const uint8_t *pdu, size_t n);
     bool has_input();
     bool wait(int64_t idle_ms, bool *out_is_woken);
     void wake();
@@ -40,6 +43,7 @@ struct upper_wire {
 
   private:
     bool next_pdu();
+    void make_room(size_t wanted);
     bool receive(size_t wanted, int64_t deadline_ms);
     bool receive_some(int64_t deadline_ms);
     bool fail(upper_end how, const char *text);
