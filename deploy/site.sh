@@ -200,6 +200,7 @@ site_up() {
         touch "$D/gateway/enrolled"
     fi
     site_gateway_start
+    site_desk_accounts
 }
 
 site_storage_start() {
@@ -237,6 +238,7 @@ RADPOST_MODALITY_AET=$SITE_MODALITY_AET
 RADPOST_GATEWAY_AET=$SITE_GATEWAY_AET
 RADPOST_GATEWAY_DICOM_PORT=$PORT_GATEWAY_DICOM
 RADPOST_GATEWAY_DESK_URL=http://127.0.0.1:$PORT_DESK/
+RADPOST_GATEWAY_DESK_TOKEN=$(cat "$D/gateway/desk/token")
 RADPOST_STORAGE_AET=$SITE_STORAGE_AET
 RADPOST_STORAGE_DICOM_PORT=$PORT_STORAGE_DICOM
 RADPOST_DICOMWEB_URL=http://127.0.0.1:$PORT_DICOMWEB/dicomweb
@@ -251,6 +253,7 @@ site_print_addresses() {
     cat <<TEXT
 
   the clinic's desk    http://127.0.0.1:$PORT_DESK/
+$(site_print_desk_accounts)
   send images to       $SITE_GATEWAY_AET at 127.0.0.1:$PORT_GATEWAY_DICOM, calling as $SITE_MODALITY_AET
   the readers' pages   http://127.0.0.1:$PORT_READER/
 $(site_print_accounts)
@@ -326,7 +329,7 @@ site_walk() { # FOLDER or "": the demo study; sends it with DCMTK's dcmsend and 
         -aec "$SITE_GATEWAY_AET" 127.0.0.1 "$PORT_GATEWAY_DICOM" "$folder" >"$D/log/dcmsend.log" 2>&1 ||
         { tail -5 "$D/log/dcmsend.log" >&2; site_say "the sender was not satisfied"; return 1; }
     # shellcheck disable=SC2086
-    "$BIN/radpost" watch --desk "http://127.0.0.1:$PORT_DESK" --timeout 300 $studies || return 1
+    "$BIN/radpost" watch --desk "http://127.0.0.1:$PORT_DESK" --token-file "$D/gateway/desk/token" --timeout 300 $studies || return 1
     site_compare "$folder" || return 1
     site_read_walk "${studies%%$'\n'*}"
 }

@@ -100,6 +100,11 @@ site_reader_addresses() { # > lines for addresses.env
         upper=$(printf '%s' "$login" | tr a-z A-Z)
         eval "printf 'RADPOST_%s_USER=%s\nRADPOST_%s_PASSWORD=%s\n' $upper $login $upper \"\$PASSWORD_$login\""
     done
+    . "$D/desk-accounts"
+    for login in $SITE_DESK_LOGINS; do
+        upper=$(printf '%s' "$login" | tr a-z- A-Z_)
+        eval "printf 'RADPOST_%s_USER=%s\nRADPOST_%s_PASSWORD=%s\n' $upper $login $upper \"\$DESK_PASSWORD_${login//-/_}\""
+    done
 }
 
 site_print_accounts() {
@@ -110,9 +115,19 @@ site_print_accounts() {
     done
 }
 
+site_print_desk_accounts() {
+    local login password
+    for login in $SITE_DESK_LOGINS; do
+        password=DESK_PASSWORD_${login//-/_}
+        printf '    %-18s user %-11s password %s\n' "$(site_role_words "$login")" "$login" "${!password}"
+    done
+}
+
 site_role_words() {
     case $1 in
-    tech) echo "technician" ;;
+    tech | desk) echo "technician" ;;
+    desk-admin) echo "desk administrator" ;;
+    engineer) echo "service engineer" ;;
     doctor) echo "radiologist" ;;
     reviewer) echo "reviewing doctor" ;;
     admin) echo "administrator" ;;
@@ -139,10 +154,58 @@ site_api() { # LOGIN METHOD PATH [JSON] > answer; 1 and the answer on stderr whe
 
 site_desk() { # METHOD PATH [JSON] > answer of the clinic's desk; 1 and the answer on stderr when it is a refusal
     local body=() status
-    mkdir -p "$D/api"
+    [ -s "$D/api/desk.json" ] || site_desk_login desk || { echo "nobody can sign in at the desk" >&2; return 1; }
     [ -z "${3:-}" ] || body=(--data "$3" -H 'Content-Type: application/json')
-    status=$(curl -sS -o "$D/api/desk" -w '%{http_code}' -X "$1" -H 'X-Radpost-Desk: 1' "${body[@]}" "http://127.0.0.1:$PORT_DESK/desk/v1/$2")
+    status=$(curl -sS -o "$D/api/desk" -w '%{http_code}' -X "$1" -b "$D/api/desk.cookie" -H "X-Radpost-CSRF: $(jq -r .csrf "$D/api/desk.json")" \
+        "${body[@]}" "http://127.0.0.1:$PORT_DESK/desk/v1/$2")
     site_answer "$status" "$D/api/desk" "$1 $2"
+}
+
+# --- the desk's accounts: the first by a one-time code of this machine, the others invited by it; random passwords
+SITE_DESK_LOGINS="desk-admin desk engineer"
+
+site_desk_open() { # PATH JSON COOKIES > answer of a route that asks no session
+    curl -sS -f -c "$3" -H 'Content-Type: application/json' --data "$2" "http://127.0.0.1:$PORT_DESK/desk/v1/$1"
+}
+
+site_desk_login() { # LOGIN: its cookie and CSRF value are kept in D/api
+    local password=DESK_PASSWORD_${1//-/_}
+    mkdir -p "$D/api"
+    . "$D/desk-accounts"
+    site_desk_open login "$(jq -nc --arg u "$1" --arg p "${!password}" '{login: $u, password: $p}')" "$D/api/$1.cookie" >"$D/api/$1.json.new" &&
+        mv "$D/api/$1.json.new" "$D/api/$1.json"
+}
+
+site_desk_invite() { # LOGIN NAME ROLE PASSWORD
+    local code
+    code=$(curl -sS -f -b "$D/api/desk-admin.cookie" -H "X-Radpost-CSRF: $(jq -r .csrf "$D/api/desk-admin.json")" -H 'Content-Type: application/json' \
+        --data "$(jq -nc --arg l "$1" --arg n "$2" --arg r "$3" '{login: $l, name: $n, roles: [$r]}')" \
+        "http://127.0.0.1:$PORT_DESK/desk/v1/accounts" | jq -r .code) || return 1
+    site_desk_open code "$(jq -nc --arg c "$code" --arg p "$4" '{code: $c, password: $p}')" "$D/api/$1.cookie" >"$D/api/$1.json"
+}
+
+site_desk_accounts() {
+    local login code
+    [ ! -s "$D/desk-accounts" ] || { . "$D/desk-accounts"; return 0; }
+    (
+        umask 077
+        mkdir -p "$D/api"
+        for login in $SITE_DESK_LOGINS; do
+            printf 'DESK_PASSWORD_%s=%s\n' "${login//-/_}" "$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')"
+        done >"$D/desk-accounts.new"
+        . "$D/desk-accounts.new"
+        code=$("$BIN/radpost-gateway" --config "$D/gateway/gateway.conf" desk-account 2>>"$D/log/desk-account.log" | tail -1)
+        site_desk_open code "$(jq -nc --arg c "$code" --arg p "$DESK_PASSWORD_desk_admin" \
+            '{code: $c, login: "desk-admin", name: "演示管理员", password: $p}')" "$D/api/desk-admin.cookie" >"$D/api/desk-admin.json" &&
+            site_desk_invite desk "演示技师" technician "$DESK_PASSWORD_desk" &&
+            site_desk_invite engineer "演示工程师" engineer "$DESK_PASSWORD_engineer" &&
+            mv "$D/desk-accounts.new" "$D/desk-accounts"
+    ) || site_die "the desk's accounts could not be made; see $D/log/desk-account.log and $D/log/gateway.log"
+    . "$D/desk-accounts"
+}
+
+site_desk_state() { # > what a program of this machine may see of the desk
+    curl -sS -f -H "Authorization: Bearer $(cat "$D/gateway/desk/token")" "http://127.0.0.1:$PORT_DESK/desk/v1/state"
 }
 
 site_answer() { # STATUS FILE WORDS

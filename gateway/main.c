@@ -38,6 +38,8 @@ static const char usage[] =
     "radpost-gateway [--config FILE]                  run\n"
     "radpost-gateway [--config FILE] enrol URL CODE   get this gateway's certificate from the "
     "centre\n"
+    "radpost-gateway [--config FILE] desk-account     print a one-time code for an administrator's "
+    "account of the desk\n"
     "radpost-gateway [--config FILE] --print-config   the options in force\n"
     "radpost-gateway --help | --version\n"
     "\n"
@@ -183,6 +185,11 @@ start_desk(struct gateway *g, struct err *err)
 {
     struct desk_options o = {.address = g->config.desk_address,
                              .port = (uint16_t)g->config.desk_port,
+                             .is_tls = g->config.desk_tls,
+                             .certificate = g->config.desk_certificate,
+                             .key = g->config.desk_key,
+                             .hosts = g->config.desk_hosts,
+                             .session_ms = g->config.desk_session,
                              .spool = g->spool,
                              .accept = g->accept,
                              .serve = g->serve,
@@ -277,6 +284,18 @@ enrol(struct gateway *g, const char *url, const char *code, struct err *err)
     return 0;
 }
 
+/* Also while the gateway runs. */
+static int
+desk_account(struct gateway *g, struct err *err)
+{
+    char code[SLIP_TEXT_BYTES];
+
+    if (make_folders(g, err) < 0 || desk_account_code(g->desk_dir, code, err) < 0)
+        return -1;
+    printf("%s\n", code);
+    return 0;
+}
+
 static int
 finish(int rc, const struct err *err)
 {
@@ -322,7 +341,9 @@ main(int argc, char **argv)
     else if (argc == at + 1 && strcmp(argv[at], "--print-config") == 0) {
         config_print(options, ARRAY_LEN(options), &g.config);
         rc = 0;
-    } else if (argc == at + 3 && strcmp(argv[at], "enrol") == 0)
+    } else if (argc == at + 1 && strcmp(argv[at], "desk-account") == 0)
+        rc = finish(desk_account(&g, &err), &err);
+    else if (argc == at + 3 && strcmp(argv[at], "enrol") == 0)
         rc = finish(enrol(&g, argv[at + 1], argv[at + 2], &err), &err);
     else
         rc = help(2);

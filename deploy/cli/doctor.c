@@ -4,6 +4,7 @@
 #include "deploy/cli/cli.h"
 
 #include "deploy/cli/findings.h"
+#include "gateway/desk/desk.h"
 #include "gateway/gateway_config.h"
 #include "gateway/spool/spool.h"
 #include "proto/base/clock.h"
@@ -140,11 +141,28 @@ check_queue(struct findings *f, const char *data_dir)
     spool_close(&spool);
 }
 
+/* What whoever opens the page for the first time compares. */
+static void
+check_desk(struct findings *f, const struct gateway_config *c)
+{
+    char dir[PATH_MAX], fingerprint[96];
+    struct err err;
+
+    if (!c->desk_tls || c->desk_certificate[0] != '\0')
+        return;
+    snprintf(dir, sizeof dir, "%s/desk", c->data_dir);
+    if (desk_fingerprint(dir, fingerprint, &err) < 0)
+        finding(f, MARK_LOOK, "desk page", "%s", err.text);
+    else
+        finding(f, MARK_FINE, "desk page", "certificate SHA-256 %s", fingerprint);
+}
+
 static void
 examine_gateway(struct findings *f, const struct gateway_config *c)
 {
     check_port(f, "DICOM port", c->dicom_address, c->dicom_port);
     check_port(f, "desk", c->desk_address, c->desk_port);
+    check_desk(f, c);
     check_disk(f, "disk", c->data_dir, c->spool_warn_free, c->spool_refuse_free);
     check_line(f, c);
     check_queue(f, c->data_dir);

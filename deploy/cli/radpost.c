@@ -18,7 +18,7 @@ struct verb {
 
 static const struct verb verbs[] = {
     {"queue", "list|show|export   what a gateway holds; works without the daemon", queue_cli},
-    {"watch", "--desk URL         follow studies through a gateway, in words", cli_watch},
+    {"watch", "--desk URL --token-file F  follow studies through a gateway, in words", cli_watch},
     {"doctor", "--config FILE      ports, certificates, disk, clock, database, last check",
      cli_doctor},
     {"audit", "verify DIR         is the audit trail whole? names the first bad entry", audit_cli},

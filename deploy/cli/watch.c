@@ -3,14 +3,17 @@
 #include "deploy/cli/cli.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/durable.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/http/client.h"
 #include "proto/http/json.h"
+#include "proto/trust/token.h"
 
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { POLL_S = 5, TIMEOUT_S = 300, UID_LONGEST = 64, STUDIES_MOST = 100000 };
@@ -22,7 +25,7 @@ struct tally {
 };
 
 struct watch {
-    const char *desk;
+    const char *desk, *token_file;
     char **studies; /* none: all that the desk shows */
     size_t count;
     uint64_t timeout_s;
@@ -173,6 +176,7 @@ static int
 read_options(int argc, char **argv, struct watch *w)
 {
     static const struct option options[] = {{"desk", required_argument, NULL, 'd'},
+                                            {"token-file", required_argument, NULL, 'k'},
                                             {"timeout", required_argument, NULL, 't'},
                                             {NULL, 0, NULL, 0}};
     int c;
@@ -180,11 +184,26 @@ read_options(int argc, char **argv, struct watch *w)
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
         if (c == 'd')
             w->desk = optarg;
+        else if (c == 'k')
+            w->token_file = optarg;
         else if (c != 't' || text_to_u64(optarg, 86400, &w->timeout_s) < 0)
             return -1;
     w->studies = argv + optind;
     w->count = (size_t)(argc - optind);
-    return w->desk != NULL ? 0 : -1;
+    return w->desk != NULL && w->token_file != NULL ? 0 : -1;
+}
+
+static int
+read_token(const char *file, char **out, struct err *err)
+{
+    uint8_t *bytes = NULL;
+    size_t n = 0;
+
+    if (durable_get_file(file, TOKEN_TEXT_BYTES, &bytes, &n, err) < 0)
+        return -1;
+    *out = mem_printf("%.*s", (int)n, (const char *)bytes);
+    free(bytes);
+    return 0;
 }
 
 int
@@ -193,19 +212,26 @@ cli_watch(int argc, char **argv)
     struct watch w = {.timeout_s = TIMEOUT_S};
     struct http_client_options options = {0};
     struct http_client *client = NULL;
+    char *token = NULL;
     struct err err;
     int rc;
 
     if (read_options(argc, argv, &w) < 0) {
-        fputs("radpost watch --desk URL [--timeout SECONDS] [STUDY_UID...]\n", stderr);
+        fputs("radpost watch --desk URL --token-file FILE [--timeout SECONDS] [STUDY_UID...]\n"
+              "FILE is desk/token in the gateway's data_dir\n",
+              stderr);
         return 64;
     }
     options.base_url = w.desk;
-    rc = http_client_new(&options, &client, &err);
+    rc = read_token(w.token_file, &token, &err);
+    options.bearer = token;
+    if (rc == 0)
+        rc = http_client_new(&options, &client, &err);
     if (rc == 0)
         rc = follow(&w, client, &err);
     if (w.has_spoken)
         putchar('\n');
     http_client_free(&client);
+    free(token);
     return rc < 0 ? cli_fail(&err) : 0;
 }

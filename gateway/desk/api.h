@@ -1,7 +1,6 @@
-/* api.h - the desk's routes about patients and reports (docs/desk.md): register, slip, phone,
- * attach, urgent; reports, their PDFs, confirm. Every POST needs the header X-Radpost-Desk, which a
- * page of another origin cannot set. Refusals a person can act on carry "field" and "word" beside
- * "error". Threads: any. */
+/* api.h - what the desk's parts share of their routes (parts.def), and the routes about patients
+ * and reports (docs/desk.md): register, slip, phone, attach, urgent; reports, their PDFs, confirm.
+ * Refusals a person can act on carry "field" and "word" beside "error". Threads: any. */
 #ifndef RADPOST_DESK_API_H
 #define RADPOST_DESK_API_H
 
@@ -21,15 +20,19 @@ struct api {
     const struct desk_options *options; /* spool, accept, uplink ... */
 };
 
-/* A row of a part's table (parts.def). right: enum desk_right. */
+#define DESK_COOKIE "rp_desk"
+
+/* A row of a part's table (parts.def). right: enum desk_right. Callers are signed in, and who
+ * changes something says the session's own word (http/server.h, 5); programs of this machine may
+ * read, by the token of desk.h, what needs DESK_SEE only. */
 #define DESK_GET(path, right, function)                                                            \
     {                                                                                              \
-        .method = "GET", .pattern = path, .callers = HTTP_ANYONE, .rights = right,                 \
+        .method = "GET", .pattern = path, .callers = HTTP_STAFF | HTTP_TOKEN, .rights = right,     \
         .handle = function, .flags = HTTP_NO_STORE                                                 \
     }
 #define DESK_POST(path, right, function)                                                           \
     {                                                                                              \
-        .method = "POST", .pattern = path, .callers = HTTP_ANYONE, .rights = right,                \
+        .method = "POST", .pattern = path, .callers = HTTP_STAFF, .rights = right,                 \
         .body_limit = DESK_BODY_BYTES, .handle = function, .flags = HTTP_NO_STORE                  \
     }
 enum { DESK_BODY_BYTES = 64 << 10 };
@@ -47,12 +50,8 @@ int api_read_body(const struct http_request *req, struct json_doc **out_doc,
  * there. False: longer than its field. */
 bool api_take_text(const struct json *o, const char *key, char *out, size_t size);
 
-/* ERR_DENIED unless the header is there. */
-int api_check_post(const struct http_request *req, struct err *err) MUST_CHECK;
-
-/* Sections of the state: "registrations", "reports", "reader"; and of one study what is known about
- * whose it is. */
-int api_write_state(struct book *book, struct desk_link *link, struct jsonw *w,
+/* Sections of the state: "reader"; and for who may know of patients "registrations", "reports". */
+int api_write_state(struct book *book, struct desk_link *link, unsigned rights, struct jsonw *w,
                     struct err *err) MUST_CHECK;
 
 #endif

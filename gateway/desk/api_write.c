@@ -111,18 +111,16 @@ write_reader(struct jsonw *w, struct desk_link *link, const struct book_counts *
     jsonw_end(w);
 }
 
-int
-api_write_state(struct book *book, struct desk_link *link, struct jsonw *w, struct err *err)
+static int
+write_patients(struct book *book, struct jsonw *w, struct err *err)
 {
     struct book_registration *registrations = NULL;
     struct book_report *reports = NULL;
     size_t registrations_n = 0, reports_n = 0;
-    struct book_counts counts;
     int rc = -1;
 
     if (book_registrations(book, REGISTRATIONS_SHOWN, &registrations, &registrations_n, err) < 0 ||
-        book_reports(book, REPORTS_SHOWN, &reports, &reports_n, err) < 0 ||
-        book_counts(book, &counts, err) < 0)
+        book_reports(book, REPORTS_SHOWN, &reports, &reports_n, err) < 0)
         goto out;
     jsonw_array(w, "registrations");
     for (size_t i = 0; i < registrations_n; i++)
@@ -132,10 +130,22 @@ api_write_state(struct book *book, struct desk_link *link, struct jsonw *w, stru
     for (size_t i = 0; i < reports_n; i++)
         api_write_report(w, &reports[i]);
     jsonw_end(w);
-    write_reader(w, link, &counts);
     rc = 0;
 out:
     free(reports);
     free(registrations);
     return rc;
+}
+
+int
+api_write_state(struct book *book, struct desk_link *link, unsigned rights, struct jsonw *w,
+                struct err *err)
+{
+    struct book_counts counts;
+
+    if (((rights & DESK_WORK) && write_patients(book, w, err) < 0) ||
+        book_counts(book, &counts, err) < 0)
+        return -1;
+    write_reader(w, link, &counts);
+    return 0;
 }

@@ -23,11 +23,11 @@ enum { TAG_LETTERS = 3 };
 
 static const struct log_ctx ctx = {.stage = "gateway/desk"};
 
-int
-book_open(const char *dir, const char *clinic_phone, struct book **out_book, struct err *err)
+static int
+open_book(const char *dir, const char *clinic_phone, bool *was_corrupt, struct book **out_book,
+          struct err *err)
 {
     struct book *book = mem_new(sizeof *book);
-    bool was_corrupt = false;
     char path[PATH_MAX];
     int rc = -1;
 
@@ -41,10 +41,8 @@ book_open(const char *dir, const char *clinic_phone, struct book **out_book, str
     if (durable_mkdir(path, err) < 0)
         goto out;
     snprintf(path, sizeof path, "%s/reports", dir);
-    if (durable_mkdir(path, err) < 0 || db_open(dir, FILE_NAME, &book->db, &was_corrupt, err) < 0)
+    if (durable_mkdir(path, err) < 0 || db_open(dir, FILE_NAME, &book->db, was_corrupt, err) < 0)
         goto out;
-    if (was_corrupt)
-        LOG(&ctx, DESK_FILE_CORRUPT);
     *out_book = TAKE(book);
     rc = 0;
 out:
@@ -52,6 +50,24 @@ out:
         err_context(err, "the desk's book");
     book_close(&book);
     return rc;
+}
+
+int
+book_open(const char *dir, const char *clinic_phone, struct book **out_book, struct err *err)
+{
+    bool was_corrupt = false;
+
+    if (open_book(dir, clinic_phone, &was_corrupt, out_book, err) < 0)
+        return -1;
+    if (was_corrupt)
+        LOG(&ctx, DESK_FILE_CORRUPT);
+    return 0;
+}
+
+int
+book_open_beside(const char *dir, struct book **out_book, struct err *err)
+{
+    return open_book(dir, "", NULL, out_book, err);
 }
 
 void

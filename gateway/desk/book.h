@@ -20,6 +20,9 @@ struct book;
  * errors  those of db_open() and durable.h */
 int book_open(const char *dir, const char *clinic_phone, struct book **out_book,
               struct err *err) MUST_CHECK;
+/* The same file, perhaps beside a desk that runs: nothing is set aside, a damaged one is refused.
+ */
+int book_open_beside(const char *dir, struct book **out_book, struct err *err) MUST_CHECK;
 void book_close(struct book **book);
 /* Grows with each change that a page may show. */
 uint64_t book_change(struct book *book);

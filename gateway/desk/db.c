@@ -272,11 +272,13 @@ db_open(const char *dir, const char *name, struct db **out_db, bool *out_was_cor
     char path[PATH_MAX];
     int rc;
 
-    *out_was_corrupt = false;
+    if (out_was_corrupt != NULL)
+        *out_was_corrupt = false;
     pthread_mutex_init(&db->turn, NULL);
     snprintf(path, sizeof path, "%s/%s", dir, name);
     rc = open_file(db, path, err);
-    if (rc < 0 && (is_damaged(db) || strstr(err->text, sqlite3_errstr(SQLITE_CORRUPT)) != NULL)) {
+    if (rc < 0 && out_was_corrupt != NULL &&
+        (is_damaged(db) || strstr(err->text, sqlite3_errstr(SQLITE_CORRUPT)) != NULL)) {
         close_file(db);
         *out_was_corrupt = true;
         rc = put_aside(dir, name, err);

@@ -15,7 +15,8 @@
 struct db;
 struct db_rows;
 
-/* dir/NAME; dir exists. was_corrupt: one that could not be read was set aside.
+/* dir/NAME; dir exists. was_corrupt: one that could not be read was set aside; NULL: it is refused
+ * (somebody else may have it open).
  * errors  ERR_REJECT of a later version; ERR_FULL, ERR_RETRY; ERR_FATAL SQL that does not fit */
 int db_open(const char *dir, const char *name, struct db **out_db, bool *out_was_corrupt,
             struct err *err) MUST_CHECK;

@@ -1,6 +1,7 @@
 /* desk.c - the clinic's page: routes over the report and the embedded files. */
 #include "gateway/desk/desk.h"
 
+#include "gateway/desk/accounts.h"
 #include "gateway/desk/api.h"
 #include "gateway/desk/book.h"
 #include "gateway/desk/desk_link.h"
@@ -9,19 +10,25 @@
 #include "gateway/desk/orders_api.h"
 #include "gateway/desk/orders_sources.h"
 #include "gateway/desk/mpps.h"
+#include "gateway/desk/place.h"
 #include "gateway/desk/report.h"
 #include "gateway/desk/worklist.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
+#include "proto/base/durable.h"
 #include "proto/base/embed.h"
 #include "proto/base/text.h"
 #include "proto/http/server.h"
 #include "proto/link/clinic.h"
+#include "proto/trust/digest.h"
+#include "proto/trust/token.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The tables of parts.def. */
 #define REPORT(part, right)
@@ -32,7 +39,8 @@
 #undef ROUTES
 
 enum { REPORT_BYTES = 8 << 20, POLL_MS = 500, POLL_MAX_S = 30 };
-enum { BACKOFF_MS = 500, BACKOFF_MAX_MS = 15000 };
+enum { BACKOFF_MS = 500, BACKOFF_MAX_MS = 15000, SESSION_MS = 12 * 3600 * 1000 };
+#define TOKEN_FILE "token"
 
 struct desk {
     struct desk_options options;
@@ -44,6 +52,8 @@ struct desk {
     struct worklist *worklist;
     struct mpps *mpps;
     struct api api;
+    struct place place;
+    uint8_t token_sha256[DIGEST_BYTES];
     struct http_server *server;
 };
 
@@ -137,7 +147,11 @@ get_state(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct desk *desk = http_user(req);
     uint64_t change = wait_for_change(desk, req);
-    struct report_sources sources = {&desk->options, desk->book, desk->link};
+    struct report_sources sources = {.options = &desk->options,
+                                     .book = desk->book,
+                                     .link = desk->link,
+                                     .rights = http_caller(req)->rights,
+                                     .fingerprint = desk->place.fingerprint};
     struct buf report;
     int rc;
 
@@ -154,8 +168,6 @@ post_close(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct desk *desk = http_user(req);
 
-    if (api_check_post(req, err) < 0)
-        return -1;
     if (uplink_close_study(desk->options.uplink, http_param(req, "study"), err) < 0)
         return -1;
     http_answer_empty(res, 204);
@@ -175,20 +187,56 @@ static const struct http_route routes[] = {
      .flags = HTTP_PAGE | HTTP_QUIET},
     {.method = "GET",
      .pattern = "/desk/v1/state",
-     .callers = HTTP_ANYONE,
+     .callers = HTTP_STAFF | HTTP_TOKEN,
+     .rights = DESK_SEE,
      .handle = get_state,
      .flags = HTTP_NO_STORE | HTTP_QUIET},
-    {.method = "POST",
-     .pattern = "/desk/v1/studies/{study}/close",
-     .callers = HTTP_ANYONE,
-     .handle = post_close,
-     .flags = HTTP_NO_STORE},
+    DESK_POST("/desk/v1/studies/{study}/close", DESK_WORK, post_close),
 };
 
-static bool
-is_loopback(const char *address)
+/* ---- who calls ---- */
+
+static int
+authorise(void *user, const char *bearer, struct http_caller *caller, struct err *err)
 {
-    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+    struct desk *desk = user;
+    int64_t session_ms = desk->options.session_ms;
+    uint8_t sha256[DIGEST_BYTES];
+
+    if (caller->kind != HTTP_TOKEN)
+        return accounts_authorise(desk->book, session_ms > 0 ? session_ms : SESSION_MS, bearer,
+                                  caller, err);
+    if (token_digest(bearer, sha256, err) < 0)
+        return -1;
+    if (!secret_equal(sha256, desk->token_sha256, sizeof sha256))
+        return err_set(err, ERR_DENIED, "not this desk's token");
+    text_copy(caller->device, sizeof caller->device, "program");
+    caller->rights = DESK_SEE;
+    return 0;
+}
+
+/* For programs of whoever may read this folder. Made anew when it cannot be read. */
+static int
+make_token(struct desk *desk, struct err *err)
+{
+    char path[PATH_MAX], text[TOKEN_TEXT_BYTES];
+    uint8_t *bytes = NULL;
+    size_t n = 0;
+    int rc = -1;
+
+    snprintf(path, sizeof path, "%s/" TOKEN_FILE, desk->options.dir);
+    if (durable_get_file(path, sizeof text - 1, &bytes, &n, err) == 0) {
+        snprintf(text, sizeof text, "%.*s", (int)n, (const char *)bytes);
+        rc = token_digest(text, desk->token_sha256, err);
+    }
+    if (rc < 0) {
+        err_clear(err);
+        token_new(text, desk->token_sha256);
+        rc = durable_put_file(desk->options.dir, TOKEN_FILE, text, strlen(text), err);
+    }
+    secret_wipe(text, sizeof text);
+    free(bytes);
+    return rc;
 }
 
 static int
@@ -200,11 +248,19 @@ serve(struct desk *desk, struct err *err)
 #include "gateway/desk/parts.def"
 #undef ROUTES
     };
+    const struct place *place = &desk->place;
     struct http_options http = {.address = desk->options.address,
                                 .port = desk->options.port,
+                                .certificate =
+                                    place->certificate[0] != '\0' ? place->certificate : NULL,
+                                .key = place->key[0] != '\0' ? place->key : NULL,
+                                .hosts = desk->options.hosts,
                                 .name = "gateway/desk",
+                                .staff_cookie = DESK_COOKIE,
                                 .tables = tables,
-                                .table_count = ARRAY_LEN(tables)};
+                                .table_count = ARRAY_LEN(tables),
+                                .authorise = authorise,
+                                .authorise_user = desk};
 
     return http_server_start(&http, &desk->server, err);
 }
@@ -232,11 +288,6 @@ check_options(const struct desk_options *options, struct err *err)
 
     if (phone != NULL && phone[0] != '\0' && !clinic_phone_is_valid(phone))
         return err_set(err, ERR_REJECT, "clinic_phone: 5 to 15 digits, perhaps a + before them");
-    if (!is_loopback(options->address))
-        return err_set(err, ERR_REJECT,
-                       "desk_address %s: the desk's page shows patients' names and has no accounts "
-                       "yet; it is served on a loopback address only (127.0.0.1 or ::1)",
-                       options->address);
     return 0;
 }
 
@@ -264,7 +315,8 @@ desk_start(const struct desk_options *options, struct desk **out_desk, struct er
     desk = mem_new(sizeof *desk);
     desk->options = *options;
     if (book_open(options->dir, options->clinic_phone != NULL ? options->clinic_phone : "",
-                  &desk->book, err) < 0)
+                  &desk->book, err) < 0 ||
+        place_find(options, &desk->place, err) < 0 || make_token(desk, err) < 0)
         goto out;
     if (fetch_orders(desk, err) < 0)
         goto out;
@@ -310,4 +362,28 @@ uint16_t
 desk_port(const struct desk *desk)
 {
     return http_server_port(desk->server);
+}
+
+int
+desk_account_code(const char *dir, char out_code[SLIP_TEXT_BYTES], struct err *err)
+{
+    struct book *book = NULL;
+    int rc;
+
+    if (book_open_beside(dir, &book, err) < 0)
+        return -1;
+    rc = accounts_first_code(book, out_code, err);
+    book_close(&book);
+    return rc;
+}
+
+int
+desk_fingerprint(const char *dir, char out[96], struct err *err)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/tls/server.pem", dir);
+    if (access(path, R_OK) < 0)
+        return err_set(err, ERR_NOT_FOUND, "the desk made no certificate");
+    return place_fingerprint(path, out, err);
 }

@@ -1,13 +1,15 @@
 /* desk.h - the clinic's desk: lamps, today's studies, who was refused; registering patients, their
- * slips and phones; reports that come back from the reader.
+ * slips and phones; reports that come back from the reader; accounts and devices.
  * Routes: GET / and /assets (the page, embedded), GET /desk/v1/state (JSON, long poll), and those
  * of docs/desk.md. What must last is in a small file of its own (book.h); images never depend on
- * it. The page shows patients' names and has no accounts yet: it is served on loopback only.
+ * it. Callers are signed in (accounts.h); programs on this machine may read what holds nothing of a
+ * patient by the token in dir/token. Beyond this machine it is served over TLS only (place.h).
  * Threads: start and stop from the owner; requests have threads of their own. */
 #ifndef RADPOST_GATEWAY_DESK_H
 #define RADPOST_GATEWAY_DESK_H
 
 #include "proto/base/err.h"
+#include "proto/model/slip.h"
 
 struct accept;
 struct desk;
@@ -17,8 +19,12 @@ struct spool;
 struct uplink;
 
 struct desk_options {
-    const char *address; /* numeric, loopback; any other is refused */
+    const char *address; /* numeric; beyond loopback is_tls is due */
     uint16_t port;       /* 0 = one that is free */
+    bool is_tls;
+    const char *certificate, *key; /* PEM files of the clinic's; NULL or "": the desk's own */
+    const char *hosts;   /* "a,b": names it is reached by, see http/server.h; NULL: none */
+    int64_t session_ms;  /* absolute end of a session; 0: 12 h */
     struct spool *spool; /* all three outlive the desk */
     struct accept *accept;
     struct serve *serve;   /* may be NULL (tests) */
@@ -35,8 +41,7 @@ struct desk_options {
     int64_t backoff_ms, backoff_max_ms; /* of the line to the reader; 0: half a second, 15 s */
 };
 
-/* errors  ERR_REJECT the address is not loopback; ERR_RETRY the port is taken; those of book_open()
- */
+/* errors  those of place_find() and book_open(); ERR_RETRY the port is taken */
 int desk_start(const struct desk_options *options, struct desk **out_desk,
                struct err *err) MUST_CHECK;
 /* Worklist and MPPS, at the DICOM door; before accept_listen(). accept_shut() goes before
@@ -44,5 +49,12 @@ int desk_start(const struct desk_options *options, struct desk **out_desk,
 void desk_offer_services(struct desk *desk);
 void desk_stop(struct desk **desk);
 uint16_t desk_port(const struct desk *desk);
+/* A one-time code for an administrator's account (accounts.h), whether the desk runs or not. Makes
+ * the desk's file if there is none.
+ * errors  those of book_open() */
+int desk_account_code(const char *dir, char out_code[SLIP_TEXT_BYTES], struct err *err) MUST_CHECK;
+/* SHA-256 of the certificate the desk under dir made itself, "AB:CD:...".
+ * errors  ERR_NOT_FOUND there is none; ERR_REJECT */
+int desk_fingerprint(const char *dir, char out[96], struct err *err) MUST_CHECK;
 
 #endif

@@ -414,8 +414,7 @@ post_bind(struct http_request *req, struct http_response *res, struct err *err)
     struct buf json;
     int rc = -1;
 
-    if (api_check_post(req, err) < 0 || due_import(req, &import, err) < 0 ||
-        api_read_body(req, &doc, err) < 0 ||
+    if (due_import(req, &import, err) < 0 || api_read_body(req, &doc, err) < 0 ||
         (json_find(json_root(doc), "is_sure") != NULL &&
          json_truth(json_root(doc), "is_sure", &is_sure, err) < 0) ||
         find_order(api->book, json_root(doc), order, err) < 0)
@@ -447,8 +446,7 @@ post_discard(struct http_request *req, struct http_response *res, struct err *er
     struct import *import;
     int rc = -1;
 
-    if (api_check_post(req, err) < 0 || due_import(req, &import, err) < 0 ||
-        api_read_body(req, &doc, err) < 0)
+    if (due_import(req, &import, err) < 0 || api_read_body(req, &doc, err) < 0)
         goto out;
     rc = 0;
     if (!api_take_text(json_root(doc), "reason", reason, sizeof reason) || reason[0] == '\0')
@@ -467,7 +465,7 @@ post_reopen(struct http_request *req, struct http_response *res, struct err *err
 {
     struct import *import;
 
-    if (api_check_post(req, err) < 0 || due_import(req, &import, err) < 0)
+    if (due_import(req, &import, err) < 0)
         return -1;
     if (import_reopen(import, http_param(req, "id"), who(req), err) < 0)
         return answer_trouble(req, res, false, err);
@@ -480,7 +478,7 @@ post_rescan(struct http_request *req, struct http_response *res, struct err *err
 {
     struct import *import;
 
-    if (api_check_post(req, err) < 0 || due_import(req, &import, err) < 0)
+    if (due_import(req, &import, err) < 0)
         return -1;
     import_rescan(import);
     http_answer_empty(res, 204);
@@ -527,7 +525,7 @@ post_media(struct http_request *req, struct http_response *res, struct err *err)
     struct import *import;
     struct buf json;
 
-    if (api_check_post(req, err) < 0 || due_import(req, &import, err) < 0 ||
+    if (due_import(req, &import, err) < 0 ||
         import_media(import, http_param(req, "name"), &taken, err) < 0)
         return -1;
     buf_init(&json, 256);

@@ -142,8 +142,6 @@ post_event(struct http_request *req, struct http_response *res, struct err *err)
         {"cancel", ORDER_SAW_CANCEL}, {"complete", ORDER_SAW_COMPLETE}, {"again", ORDER_SAW_AGAIN}};
     uint64_t number;
 
-    if (api_check_post(req, err) < 0)
-        return -1;
     if (text_to_u64(http_param(req, "number"), INT64_MAX, &number) < 0)
         return err_set(err, ERR_NOT_FOUND, "no such order");
     for (size_t i = 0; i < ARRAY_LEN(words); i++)

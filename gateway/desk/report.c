@@ -241,7 +241,7 @@ write_parts(const struct report_sources *from, struct jsonw *w, struct err *err)
     };
 
     for (size_t i = 0; parts[i].report != NULL; i++)
-        if (parts[i].report(from->book, w, err) < 0)
+        if ((from->rights & parts[i].right) && parts[i].report(from->book, w, err) < 0)
             return -1;
     return 0;
 }
@@ -259,6 +259,7 @@ write_all(const struct report_sources *from, struct sources *s, uint64_t change,
     jsonw_text(&w, "tenant", s->line.tenant);
     jsonw_text(&w, "clinic", clinic_name(from->options, s));
     jsonw_text(&w, "gateway", s->line.device);
+    jsonw_text(&w, "page_certificate", from->fingerprint != NULL ? from->fingerprint : "");
     write_lamps(&w, s);
     write_devices(&w, s);
     write_studies(&w, s);
@@ -268,8 +269,8 @@ write_all(const struct report_sources *from, struct sources *s, uint64_t change,
         jsonw_end(&w);
     }
     import_api_counts(from->options->import, &w);
-    if (from->book != NULL &&
-        (api_write_state(from->book, from->link, &w, err) < 0 || write_parts(from, &w, err) < 0))
+    if (from->book != NULL && (api_write_state(from->book, from->link, from->rights, &w, err) < 0 ||
+                               write_parts(from, &w, err) < 0))
         return -1;
     jsonw_end(&w);
     return 0;
@@ -289,7 +290,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     accept_list_devices(o->accept, &s.devices, &s.devices_n);
     accept_list_refused(o->accept, &s.refused, &s.refused_n);
     spool_studies(o->spool, &s.studies, &s.studies_n);
-    if (sources->book != NULL)
+    if (sources->book != NULL && (sources->rights & DESK_WORK))
         rc = book_studies(sources->book, s.now_us - owners_us, &s.owners, &s.owners_n, err);
     if (rc == 0)
         rc = write_all(sources, &s, change, out, err);

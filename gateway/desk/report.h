@@ -15,8 +15,10 @@ struct desk_link;
 
 struct report_sources {
     const struct desk_options *options;
-    struct book *book;      /* NULL (tests): no patients, no reports */
-    struct desk_link *link; /* may be NULL */
+    struct book *book;       /* NULL (tests): no patients, no reports */
+    struct desk_link *link;  /* may be NULL */
+    unsigned rights;         /* of who asks: without DESK_WORK nothing of a patient */
+    const char *fingerprint; /* of the page's own certificate; NULL or "": none */
 };
 
 /* change: the number to ask again with. Studies of today (local time) and those not yet

@@ -394,7 +394,8 @@ cookie_of(struct http_request *req, enum http_caller_kind kind, const char *name
 static const char *
 session_of(struct http_request *req, enum http_caller_kind *out_kind)
 {
-    const char *staff = cookie_of(req, HTTP_STAFF, "rp_session");
+    const char *name = req->server->options.staff_cookie;
+    const char *staff = cookie_of(req, HTTP_STAFF, name != NULL ? name : "rp_session");
     const char *patient = staff == NULL ? cookie_of(req, HTTP_PATIENT, "rp_patient") : NULL;
 
     *out_kind = staff != NULL ? HTTP_STAFF : HTTP_PATIENT;

@@ -39,7 +39,7 @@ enum http_caller_kind {
     HTTP_GATEWAY = 2,  /* client certificate with OU=gateway */
     HTTP_READER = 4,   /* client certificate with OU=reader */
     HTTP_TOKEN = 8,    /* Authorization: Bearer */
-    HTTP_STAFF = 16,   /* a session's cookie "rp_session" */
+    HTTP_STAFF = 16,   /* a session's cookie: http_options.staff_cookie */
     HTTP_PATIENT = 32, /* a session's cookie "rp_patient" */
 };
 
@@ -89,16 +89,18 @@ struct http_table {
 };
 
 struct http_options {
-    const char *address;     /* "127.0.0.1", "::1", "0.0.0.0"; NULL with unix_path */
-    uint16_t port;           /* 0: any free one, see http_server_port() */
-    const char *unix_path;   /* NULL; else plain HTTP on a unix socket (a proxy in front) */
-    const char *certificate; /* PEM file: own certificate, then the chain; NULL: plain HTTP */
-    const char *key;         /* PEM file */
-    const char *client_ca;   /* PEM file of the CA of client certificates; NULL: none are asked */
-    unsigned connections;    /* 0: LIMIT_HTTP_CONNECTIONS */
-    int64_t idle_ms;         /* 0: LIMIT_MS_HTTP_IDLE */
-    const char *name;        /* in the log: "storage/link" */
-    const char *hosts;       /* "a.example,b.example": further names in Host, see invariant 6 */
+    const char *address;      /* "127.0.0.1", "::1", "0.0.0.0"; NULL with unix_path */
+    uint16_t port;            /* 0: any free one, see http_server_port() */
+    const char *unix_path;    /* NULL; else plain HTTP on a unix socket (a proxy in front) */
+    const char *certificate;  /* PEM file: own certificate, then the chain; NULL: plain HTTP */
+    const char *key;          /* PEM file */
+    const char *client_ca;    /* PEM file of the CA of client certificates; NULL: none are asked */
+    unsigned connections;     /* 0: LIMIT_HTTP_CONNECTIONS */
+    int64_t idle_ms;          /* 0: LIMIT_MS_HTTP_IDLE */
+    const char *name;         /* in the log: "storage/link" */
+    const char *hosts;        /* "a.example,b.example": further names in Host, see invariant 6 */
+    const char *staff_cookie; /* NULL: "rp_session"; browsers do not tell ports apart, so two
+                                 services of one machine need two names */
     const struct http_table *tables;
     size_t table_count;
     /* Called for every request to a route that is not for anyone. Certificate: kind, tenant, device

@@ -51,5 +51,5 @@ queue_counts() { # STATE > how many entries of the gateway are in it
 sealed_are() { [ "$(queue_counts sealed)" = "$1" ]; }
 is_sealed() { sealed_are "$COUNT"; }
 line_has_carried() { [ "$(line_carried)" -gt "$1" ]; }
-desk_says() { curl -s "$RADPOST_GATEWAY_DESK_URL"desk/v1/state | grep -q "$1"; }
+desk_says() { site_desk_state | grep -q "$1"; }
 gateway_log() { grep -c "$1" "$D/log/gateway.log" || true; }

@@ -62,8 +62,12 @@ def staff(role):
     return session
 
 
-def desk():
-    return Session(ENV["RADPOST_GATEWAY_DESK_URL"], {"X-Radpost-Desk": "1"})
+def desk(role="DESK"):
+    """A logged in session at the clinic's desk: "DESK" (technician), "DESK_ADMIN", "ENGINEER"."""
+    session = Session(ENV["RADPOST_GATEWAY_DESK_URL"])
+    answer = session.must("POST", "/desk/v1/login", {"login": ENV[f"RADPOST_{role}_USER"], "password": ENV[f"RADPOST_{role}_PASSWORD"]})
+    session.csrf = answer["csrf"]
+    return session
 
 
 def until(seconds, claim, what):

@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { faults, launch, open, paint, PHONE, speak } from "./browser.mjs";
-import { enterAsPatient, must, signIn, site } from "./people.mjs";
+import { enterAsPatient, must, openDesk, signIn, site } from "./people.mjs";
 import { waitShown } from "./viewer.mjs";
 
 const [out, ...chosen] = process.argv.slice(2);
@@ -48,9 +48,9 @@ async function staff(browser, who, place, ready, viewport = WIDE) {
   return page;
 }
 
-async function desk(browser, place, ready) {
-  const page = await open(browser, { viewport: { width: 1100, height: 820 } });
-  await page.goto(`${site.desk}/#/${place}`);
+async function desk(browser, place, ready, who = "DESK") {
+  const page = await open(browser, { viewport: { width: 1024, height: 768 } });
+  await openDesk(page, place, who);
   await page.waitForSelector(ready, { timeout: 20000 });
   return page;
 }
@@ -112,6 +112,19 @@ const PAGES = {
   },
   async account(browser) {
     await both(await staff(browser, "TECH", "/account", ".narrow", { width: 900, height: 620 }), "account");
+  },
+  async "desk-login"(browser) {
+    const page = await open(browser, { viewport: { width: 1024, height: 768 } });
+    await page.goto(`${site.desk}/#/`);
+    await page.waitForSelector("form.door");
+    await both(page, "desk-login");
+    await page.goto(`${site.desk}/#/code`);
+    await page.waitForSelector("[name=code]");
+    await both(page, "desk-code");
+  },
+  async "desk-account"(browser) {
+    const page = await desk(browser, "account", "li[data-login]", "DESK_ADMIN");
+    await both(page, "desk-account");
   },
   async "desk-studies"(browser) {
     await both(await desk(browser, "studies", ".study"), "desk-studies");

@@ -77,8 +77,20 @@ export const studyOf = (folder) => tag(join(folder, readdirSync(folder)[0]), "00
 
 // ---- the desk ----
 
+// "DESK" (technician), "DESK_ADMIN", "ENGINEER"; a page that is signed in already stays so.
+export async function openDesk(page, place, who = "DESK") {
+  await page.goto(`${site.desk}/#/${place}`);
+  await page.waitForSelector("form.door, .lamps", { timeout: 20000 });
+  if (!(await page.$("form.door"))) return;
+  const [login, password] = site.account(who);
+  await page.fill("[name=login]", login);
+  await page.fill("[name=password]", password);
+  await page.click("form.door button[type=submit]");
+  await page.waitForSelector(".lamps", { timeout: 20000 });
+}
+
 export async function register(page, patient) {
-  await page.goto(`${site.desk}/#/register`);
+  await openDesk(page, "register");
   await page.waitForSelector("form.register");
   await page.fill("[name=name]", patient.name);
   if (patient.citizen_id) await page.fill("[name=citizen_id]", patient.citizen_id);
@@ -118,7 +130,7 @@ export async function makeSlip(page, registration) {
 }
 
 export async function attach(page, study, registration) {
-  await page.goto(`${site.desk}/#/studies`);
+  await openDesk(page, "studies");
   const row = page.locator(`li[data-study="${study}"]`);
   await row.waitFor({ timeout: 30000 });
   await row.locator("select").selectOption(registration);

@@ -4,7 +4,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { launch, open, PHONE } from "./browser.mjs";
-import { attach, enterAsPatient, fileOf, lastMessage, makeSlip, messageAfter, must, openByKeys, register, rowOf, signIn, site, studyOf, verifyPhone } from "./people.mjs";
+import { attach, enterAsPatient, fileOf, lastMessage, makeSlip, messageAfter, must, openByKeys, openDesk, register, rowOf, signIn, site, studyOf, verifyPhone } from "./people.mjs";
 import { expectImage, measure, placeOf, waitShown } from "./viewer.mjs";
 
 const FINDINGS = "脑实质内未见异常密度影，脑室系统无扩张，中线结构居中。";
@@ -84,7 +84,7 @@ const ofStudy = (page) => page.locator("li[data-version]", { hasText: PATIENT })
 
 async function deskShows(browser) {
   const page = await open(browser);
-  await page.goto(`${site.desk}/#/reports`);
+  await openDesk(page, "reports");
   const row = ofStudy(page);
   const pdf = row.getByRole("link", { name: "打开并打印" });
   await pdf.waitFor({ timeout: 30000 });
@@ -133,7 +133,7 @@ async function lateImageIsMarked(browser) {
   await reading.goto(`${site.reader}/#/reads/${read}`);
   await reading.waitForSelector('.editor [data-state="signed"]', { timeout: 20000 });
   const desk = await open(browser);
-  await desk.goto(`${site.desk}/#/reports`);
+  await openDesk(desk, "reports");
   await ofStudy(desk).waitFor();
   const phone = await open(browser, { viewport: PHONE, isPhone: true });
   await enterAsPatient(phone, walk.code);

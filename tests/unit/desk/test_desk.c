@@ -8,6 +8,7 @@
 #include "proto/base/embed.h"
 #include "proto/http/client.h"
 #include "proto/http/json.h"
+#include "tests/support/desk_visitor.h"
 
 #include <ftw.h>
 #include <setjmp.h>
@@ -24,6 +25,7 @@ static struct accept *door;
 static struct uplink *uplink;
 static struct desk *desk;
 static struct http_client *client;
+static struct desk_visitor visitor;
 
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -71,6 +73,7 @@ start(void **state)
     assert_int_equal(desk_start(&page, &desk, &err), 0);
     snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
     browser.base_url = url;
+    desk_visit(book, DESK_TECHNICIAN, &visitor);
     assert_int_equal(http_client_new(&browser, &client, &err), 0);
     return 0;
 }
@@ -90,7 +93,9 @@ stop(void **state)
 static int
 ask(const char *method, const char *path, struct http_reply *out)
 {
-    struct http_call call = {.method = method, .path = path, .body = "", .body_n = 0};
+    const char *const headers[] = {visitor.cookie, NULL};
+    struct http_call call = {
+        .method = method, .path = path, .body = "", .body_n = 0, .headers = headers};
     struct err err;
 
     assert_int_equal(http_client_call(client, &call, out, &err), 0);

@@ -1,15 +1,21 @@
-// main.js - the desk: lamps on top, then today's studies, the registered patients, or the reports that came back.
+// main.js - the desk: lamps on top, then what there is to do, for whoever is signed in.
 import { render } from "preact";
 import { html } from "htm/preact";
 import { effect } from "@preact/signals";
+import { Account } from "./account.js";
+import { Door } from "./door.js";
 import { Register } from "./register.js";
 import { Reports, waiting } from "./reports.js";
-import { follow, isOld, place, state } from "./state.js";
+import { follow, isOld, me, place, state } from "./state.js";
 import { Studies } from "./studies.js";
 import { clockTime, language, say, swapLanguage } from "./words.js";
 
 const LAMPS = ["devices", "line", "disk", "clock", "certificate"];
-const PLACES = { studies: Studies, register: Register, reports: Reports };
+const PLACES = [
+  { name: "studies", Page: Studies, may: () => true },
+  { name: "register", Page: Register, may: (who) => who.may_work },
+  { name: "reports", Page: Reports, may: (who) => who.may_work, count: (now) => waiting(now.reports || []) },
+];
 
 function Lamp({ name, lamp }) {
   return html`<li class="lamp ${lamp.colour}">
@@ -18,20 +24,32 @@ function Lamp({ name, lamp }) {
   </li>`;
 }
 
-function Tabs({ now, at }) {
-  const count = waiting(now.reports || []);
-  return html`<nav class="tabs" aria-label=${say("menu")}>${Object.keys(PLACES).map((name) => html`<a href="#/${name}" aria-current=${name === at ? "page" : undefined}>
-    ${say(`tab_${name}`)}${name === "reports" && count > 0 ? html` <span class="count">${say("new_reports", count)}</span>` : ""}</a>`)}</nav>`;
+function Tab({ tab, now, at }) {
+  const count = tab.count ? tab.count(now) : 0;
+  return html`<a href="#/${tab.name}" aria-current=${tab.name === at ? "page" : undefined}>
+    ${say(`tab_${tab.name}`)}${count > 0 ? html` <span class="count">${say("new_reports", count)}</span>` : ""}</a>`;
+}
+
+const Language = () => html`<button onClick=${swapLanguage} lang=${language.value === "zh" ? "en" : "zh-CN"}>${say("other")}</button>`;
+
+function Closed() {
+  return html`<header><h1>影驿 ${say("title")}</h1><${Language} /></header>
+    ${isOld.value && html`<p class="old" role="alert">${say("offline")}</p>`}
+    <main>${me.value === null && html`<${Door} />`}</main>`;
 }
 
 function Desk() {
   const now = state.value;
-  const at = place.value in PLACES ? place.value : "studies";
+  if (!me.value) return html`<${Closed} />`;
   if (now === null) return html`<main aria-busy="true"></main>`;
+  const tabs = PLACES.filter((p) => p.may(me.value));
+  const isAccount = place.value === "account";
+  const at = tabs.find((p) => p.name === place.value) || tabs[0];
   return html`<header>
       <h1>影驿 ${say("title")}</h1>
       <span class="quiet">${now.clinic || now.gateway} · ${say("updated")} ${clockTime(now.now_us)}</span>
-      <button onClick=${swapLanguage} lang=${language.value === "zh" ? "en" : "zh-CN"}>${say("other")}</button>
+      <a class="button" href="#/account" aria-current=${isAccount ? "page" : undefined}>${me.value.name}</a>
+      <${Language} />
     </header>
     ${isOld.value && html`<p class="old" role="alert">${say("offline")}</p>`}
     ${now.set_aside > 0 && html`<p class="old" role="alert">${say("set_aside", now.set_aside)}</p>`}
@@ -40,8 +58,8 @@ function Desk() {
       <section aria-label=${say("lamps")}>
         <ul class="lamps">${LAMPS.map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} />`)}</ul>
       </section>
-      <${Tabs} now=${now} at=${at} />
-      <${PLACES[at]} now=${now} />
+      <nav class="tabs" aria-label=${say("menu")}>${tabs.map((tab) => html`<${Tab} tab=${tab} now=${now} at=${isAccount ? "" : at.name} />`)}</nav>
+      ${isAccount ? html`<${Account} />` : html`<${at.Page} now=${now} />`}
     </main>`;
 }
 

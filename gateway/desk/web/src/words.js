@@ -53,6 +53,13 @@ const zh = {
   version: (n) => `第 ${n} 版`, withdrawn: "已作废，请收回", replaced: "已被新版本取代，请勿再用", corrected: (r) => `更正版，取代第 ${r.replaces} 版`, preliminary: "急诊报告,以正式报告为准",
   late: (r) => `签发后有补传图像：报告只覆盖 ${r.covers}/${r.present} 幅`, signed_by: (r) => (r.reviewer ? `报告 ${r.author}，审核 ${r.reviewer}` : `报告 ${r.author}`),
   because: (text) => `原因：${text}`, open_print: "打开并打印", fetching: "正在取回…", confirm: "确认已交给患者", confirm_withdrawn: "确认已收回", confirmed: "已确认",
+  sign_in: "登录", sign_in_do: "登录", sign_out: "退出登录", login: "账号", password: "密码", have_code: "我有一次性口令", login_hint: "2 到 64 个小写字母、数字或 . _ - @",
+  first_account: "建立第一个账号", first_account_how: "口令由管理本机的人运行 radpost-gateway desk-account 得到，一小时内有效。", use_code: "用一次性口令设密码", use_code_how: "口令由影像台管理员给出，三天内有效。",
+  code: "一次性口令", code_of_console: "口令来自本机命令 desk-account（建立管理员账号）", your_name: "您的姓名", password_new: "新密码", password_hint: "至少 10 个字符", password_again: "再输一遍新密码", set_password: "设密码并登录",
+  door_wrong: "账号或密码不对", door_wait: (s) => `错的次数太多，请等 ${s} 秒再试`, door_no_code: "口令不对、已用过或已过期", fault_password: "密码至少 10 个字符", fault_password_again: "两次输入的密码不一样", fault_login: "账号不能用：2 到 64 个小写字母、数字或 . _ - @", fault_account: "请填账号、姓名和角色；账号只能用小写字母、数字或 . _ - @",
+  password_change: "修改密码", password_old: "现在的密码", accounts: "影像台账号", account_new: "新建账号", account_new_do: "新建", account_reset: "重设密码", account_disable: "停用", account_enable: "启用", role: "角色",
+  role_technician: "技师", role_engineer: "维修工程师", role_administrator: "影像台管理员", is_disabled: "已停用", no_password: "尚未设密码", signed_in_last: (t) => `上次登录 ${t}`, signed_in_never: "从未登录",
+  code_for: (name) => `${name} 的一次性口令`, code_hand_over: "只显示这一次。请当面交给本人：在登录页选“我有一次性口令”，三天内设好密码。",
 };
 
 const en = {
@@ -111,6 +118,13 @@ const en = {
   version: (n) => `version ${n}`, withdrawn: "withdrawn: take it back", replaced: "replaced by a newer version: do not use", corrected: (r) => `corrected, replaces version ${r.replaces}`, preliminary: "Emergency report; the final report decides",
   late: (r) => `late images: the report covers ${r.covers} of ${r.present}`, signed_by: (r) => (r.reviewer ? `written by ${r.author}, reviewed by ${r.reviewer}` : `written by ${r.author}`),
   because: (text) => `Why: ${text}`, open_print: "Open and print", fetching: "being fetched…", confirm: "Handed to the patient", confirm_withdrawn: "Taken back", confirmed: "confirmed",
+  sign_in: "Sign in", sign_in_do: "Sign in", sign_out: "Sign out", login: "Account", password: "Password", have_code: "I have a one-time code", login_hint: "2 to 64 lower case letters, digits or . _ - @",
+  first_account: "Make the first account", first_account_how: "Whoever looks after this machine gets the code from radpost-gateway desk-account; it is good for an hour.", use_code: "Set a password with a one-time code", use_code_how: "The desk's administrator gives you the code; it is good for three days.",
+  code: "One-time code", code_of_console: "The code comes from desk-account on this machine (an administrator's account)", your_name: "Your name", password_new: "New password", password_hint: "at least 10 characters", password_again: "New password again", set_password: "Set the password and sign in",
+  door_wrong: "Account or password is not right", door_wait: (s) => `Too many wrong tries: please wait ${s} s`, door_no_code: "This code is not known, was used, or its time is over", fault_password: "A password has at least 10 characters", fault_password_again: "The two new passwords differ", fault_login: "This account name cannot be used: 2 to 64 lower case letters, digits or . _ - @", fault_account: "Account, name and role are due; an account name has lower case letters, digits or . _ - @",
+  password_change: "Change the password", password_old: "Present password", accounts: "Accounts of the desk", account_new: "New account", account_new_do: "Make it", account_reset: "Reset password", account_disable: "Disable", account_enable: "Enable", role: "Role",
+  role_technician: "technician", role_engineer: "service engineer", role_administrator: "desk administrator", is_disabled: "disabled", no_password: "no password yet", signed_in_last: (t) => `signed in last ${t}`, signed_in_never: "never signed in",
+  code_for: (name) => `One-time code for ${name}`, code_hand_over: "It is shown this once. Hand it over in person: on the sign-in page choose \"I have a one-time code\" within three days.",
 };
 
 export const language = signal(pick());

@@ -1,0 +1,317 @@
+/* test_desk_access.c - who may call what at the desk, route by route; and where it may listen. */
+#include "gateway/desk/api.h"
+#include "gateway/desk/desk.h"
+#include "gateway/desk/place.h"
+
+#include "gateway/accept/accept.h"
+#include "gateway/spool/spool.h"
+#include "gateway/uplink/uplink.h"
+#include "proto/base/durable.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "proto/http/client.h"
+#include "tests/support/desk_visitor.h"
+#include "tests/support/folder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* Every table of every part. */
+#define REPORT(part, right)
+#define ROUTES(part)                                                                               \
+    extern const struct http_route part##_routes[];                                                \
+    extern const size_t part##_route_count;
+#include "gateway/desk/parts.def"
+#undef ROUTES
+
+static char dir[FOLDER_PATH_BYTES], desk_dir[FOLDER_PATH_BYTES + 16];
+static char link_dir[FOLDER_PATH_BYTES + 16];
+static struct spool *spool;
+static struct accept *door;
+static struct uplink *uplink;
+static struct desk_options page;
+static struct desk *desk;
+static struct http_client *client;
+
+static int
+start(void **state)
+{
+    struct spool_options queue = {.keep_sealed_ms = -1};
+    struct accept_options accept = {.dir = dir, .address = "127.0.0.1", .max_associations = 4};
+    struct uplink_options line = {.connections = 1,
+                                  .coders = 1,
+                                  .bundle_bytes = 65536,
+                                  .backoff_ms = 1000,
+                                  .backoff_max_ms = 1000,
+                                  .stall_ms = 1000,
+                                  .quiet_ms = 1000,
+                                  .recheck_ms = 1000};
+    struct http_client_options browser = {0};
+    char path[FOLDER_PATH_BYTES + 16], url[64];
+    struct err err;
+
+    (void)state;
+    log_set_fd(-1);
+    folder_make("desk-access", dir);
+    snprintf(path, sizeof path, "%s/spool", dir);
+    snprintf(link_dir, sizeof link_dir, "%s/link", dir);
+    snprintf(desk_dir, sizeof desk_dir, "%s/desk", dir);
+    line.link_dir = link_dir;
+    assert_int_equal(spool_open(path, &queue, &spool, &err), 0);
+    assert_int_equal(accept_open(&accept, spool, &door, &err), 0);
+    assert_int_equal(uplink_start(&line, spool, NULL, &uplink, &err), 0);
+    page = (struct desk_options){.address = "127.0.0.1",
+                                 .spool = spool,
+                                 .accept = door,
+                                 .uplink = uplink,
+                                 .dir = desk_dir,
+                                 .link_dir = link_dir};
+    assert_int_equal(desk_start(&page, &desk, &err), 0);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
+    browser.base_url = url;
+    return http_client_new(&browser, &client, &err);
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    http_client_free(&client);
+    desk_stop(&desk);
+    uplink_stop(&uplink);
+    accept_stop(&door);
+    spool_close(&spool);
+    folder_remove(dir);
+    return 0;
+}
+
+static int
+ask(const char *method, const char *path, const char *const *headers, struct buf *out_body)
+{
+    struct http_call call = {.method = method,
+                             .path = path,
+                             .headers = headers,
+                             .content_type = "application/json",
+                             .body = "{}",
+                             .body_n = strcmp(method, "GET") == 0 ? 0 : 2,
+                             .answer_limit = 16 << 20};
+    struct http_reply reply;
+    struct err err;
+    int status;
+
+    if (http_client_call(client, &call, &reply, &err) < 0)
+        fail_msg("%s %s: %s", method, path, err.text);
+    status = reply.status;
+    if (out_body != NULL) {
+        buf_init(out_body, 16 << 20);
+        buf_add(out_body, reply.body.bytes, reply.body.n);
+    }
+    http_reply_fini(&reply);
+    return status;
+}
+
+/* "/desk/v1/x/{name}" > "/desk/v1/x/1". */
+static void
+fill(const char *pattern, char out[256])
+{
+    size_t n = 0;
+
+    for (const char *p = pattern; *p != '\0' && n + 1 < 256; p++) {
+        if (*p == '{') {
+            p += strcspn(p, "}");
+            out[n++] = '1';
+        } else {
+            out[n++] = *p;
+        }
+    }
+    out[n] = '\0';
+}
+
+static void
+token_header(char out[128])
+{
+    char path[FOLDER_PATH_BYTES + 32];
+    uint8_t *bytes = NULL;
+    size_t n;
+    struct err err;
+
+    snprintf(path, sizeof path, "%s/token", desk_dir);
+    assert_int_equal(durable_get_file(path, 100, &bytes, &n, &err), 0);
+    snprintf(out, 128, "Authorization: Bearer %s", (const char *)bytes);
+    free(bytes);
+}
+
+/* ---- who ---- */
+
+/* Everybody who has not the right of a route is refused at its door. */
+static void
+check_route(const struct http_route *r, const struct desk_visitor *visitors)
+{
+    char path[256];
+
+    fill(r->pattern, path);
+    if (r->callers & HTTP_ANYONE) {
+        bool is_door = strcmp(path, "/desk/v1/door") == 0 || strcmp(path, "/desk/v1/login") == 0 ||
+                       strcmp(path, "/desk/v1/code") == 0;
+
+        /* or it has a proof of its own */
+        if (!is_door && ask(r->method, path, NULL, NULL) != 403)
+            fail_msg("%s %s is open to anybody", r->method, r->pattern);
+        return;
+    }
+    if (r->rights == 0)
+        fail_msg("%s %s names no right", r->method, r->pattern);
+    if (ask(r->method, path, NULL, NULL) != 401)
+        fail_msg("%s %s answers who is not signed in", r->method, r->pattern);
+    for (unsigned i = 0; i < DESK_ROLE_COUNT; i++) {
+        const char *const without_word[] = {visitors[i].cookie, NULL};
+        bool may = (desk_rights_of(1u << i) & r->rights) == r->rights;
+
+        if (!may && ask(r->method, path, visitors[i].headers, NULL) != 403)
+            fail_msg("%s %s answers a %s", r->method, r->pattern, desk_role_word(1u << i));
+        if (strcmp(r->method, "GET") != 0 && ask(r->method, path, without_word, NULL) != 403)
+            fail_msg("%s %s answers a page from elsewhere", r->method, r->pattern);
+    }
+}
+
+static void
+every_route_is_closed_to_who_has_not_its_right(void **state)
+{
+    static const struct {
+        const struct http_route *routes;
+        const size_t *count;
+    } tables[] = {
+#define ROUTES(part) {part##_routes, &part##_route_count},
+#include "gateway/desk/parts.def"
+#undef ROUTES
+    };
+    struct desk_visitor visitors[DESK_ROLE_COUNT];
+
+    (void)state;
+    for (unsigned i = 0; i < DESK_ROLE_COUNT; i++)
+        desk_visit(desk_dir, 1u << i, &visitors[i]);
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+        for (size_t i = 0; i < *tables[t].count; i++)
+            check_route(&tables[t].routes[i], visitors);
+    assert_int_equal(ask("GET", "/desk/v1/state", NULL, NULL), 401);
+    assert_int_equal(ask("POST", "/desk/v1/studies/1.2.3/close", NULL, NULL), 401);
+}
+
+static void
+only_who_works_with_patients_is_told_of_them(void **state)
+{
+    struct desk_visitor technician, engineer;
+    char token[128];
+    const char *const program[] = {token, NULL};
+    struct buf body;
+
+    (void)state;
+    desk_visit(desk_dir, DESK_TECHNICIAN, &technician);
+    desk_visit(desk_dir, DESK_SERVICE, &engineer);
+    token_header(token);
+    assert_int_equal(ask("GET", "/desk/v1/state", technician.headers, &body), 200);
+    assert_non_null(strstr(buf_text(&body), "\"registrations\""));
+    buf_fini(&body);
+    assert_int_equal(ask("GET", "/desk/v1/state", engineer.headers, &body), 200);
+    assert_null(strstr(buf_text(&body), "\"registrations\""));
+    assert_null(strstr(buf_text(&body), "\"reports\""));
+    buf_fini(&body);
+    assert_int_equal(ask("GET", "/desk/v1/state", program, &body), 200);
+    assert_null(strstr(buf_text(&body), "\"registrations\""));
+    buf_fini(&body);
+    assert_int_equal(ask("GET", "/desk/v1/registrations", program, NULL), 403);
+    token[strlen(token) - 1] ^= 1;
+    assert_int_equal(ask("GET", "/desk/v1/state", program, NULL), 401);
+}
+
+/* ---- where ---- */
+
+static void
+beyond_this_machine_the_desk_speaks_tls_or_not_at_all(void **state)
+{
+    static const char *const addresses[] = {"0.0.0.0", "::", "192.168.1.10", "10.0.0.1"};
+    struct desk_options o = page;
+    struct desk *other = NULL;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+        o.address = addresses[i];
+        assert_int_equal(desk_start(&o, &other, &err), -1);
+        assert_int_equal(err.kind, ERR_REJECT);
+        assert_non_null(strstr(err.text, "desk_tls"));
+        assert_null(other);
+    }
+}
+
+static void
+a_desk_over_tls_makes_its_certificate_once_and_tells_its_fingerprint(void **state)
+{
+    struct desk_options o = page;
+    struct desk *other = NULL;
+    struct http_client *browser = NULL;
+    struct http_call call = {.method = "GET", .path = "/desk/v1/door"};
+    struct http_client_options options = {0};
+    char its_dir[FOLDER_PATH_BYTES + 16], ca[FOLDER_PATH_BYTES + 40], url[64];
+    char first[96], again[96];
+    struct http_reply reply;
+    struct err err;
+
+    (void)state;
+    snprintf(its_dir, sizeof its_dir, "%s/tls-desk", dir);
+    snprintf(ca, sizeof ca, "%s/tls/ca.pem", its_dir);
+    o.dir = its_dir;
+    o.address = "0.0.0.0";
+    o.is_tls = true;
+    assert_int_equal(desk_fingerprint(its_dir, first, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    if (desk_start(&o, &other, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(desk_fingerprint(its_dir, first, &err), 0);
+    assert_int_equal(strlen(first), 32 * 3 - 1);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u", desk_port(other));
+    options.base_url = url;
+    options.ca_file = ca;
+    assert_int_equal(http_client_new(&options, &browser, &err), 0);
+    if (http_client_call(browser, &call, &reply, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(reply.status, 200);
+    http_reply_fini(&reply);
+    http_client_free(&browser);
+    desk_stop(&other);
+
+    assert_int_equal(desk_start(&o, &other, &err), 0);
+    assert_int_equal(desk_fingerprint(its_dir, again, &err), 0);
+    assert_string_equal(first, again);
+    desk_stop(&other);
+}
+
+static void
+a_code_for_the_first_account_is_made_beside_a_desk_that_runs(void **state)
+{
+    char code[SLIP_TEXT_BYTES];
+    struct err err;
+
+    (void)state;
+    if (desk_account_code(desk_dir, code, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(strlen(code), SLIP_TEXT_BYTES - 1);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_route_is_closed_to_who_has_not_its_right),
+        cmocka_unit_test(only_who_works_with_patients_is_told_of_them),
+        cmocka_unit_test(beyond_this_machine_the_desk_speaks_tls_or_not_at_all),
+        cmocka_unit_test(a_desk_over_tls_makes_its_certificate_once_and_tells_its_fingerprint),
+        cmocka_unit_test(a_code_for_the_first_account_is_made_beside_a_desk_that_runs),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
