@@ -261,28 +261,6 @@ decide(struct import *im, struct import_item *item, const struct wrap_identity *
     return items_save(im, item, err);
 }
 
-/* Ids of the item, or of the waiting ones of a group; free. */
-static size_t
-members(struct import *im, const char *id, char (**out)[IMPORT_ID_SIZE])
-{
-    char(*ids)[IMPORT_ID_SIZE];
-    size_t n = 0;
-
-    gate_lock(&im->gate);
-    ids = mem_new((im->count + 1) * sizeof *ids);
-    for (size_t i = 0; i < im->count; i++) {
-        const struct import_item *item = im->items[i];
-
-        if (strcmp(item->id, id) == 0 ||
-            (strcmp(item->group, id) == 0 &&
-             (item->state == IMPORT_WAITING || item->state == IMPORT_BINDING)))
-            memcpy(ids[n++], item->id, sizeof ids[0]);
-    }
-    gate_unlock(&im->gate);
-    *out = ids;
-    return n;
-}
-
 static int
 decide_all(struct import *im, char (*ids)[IMPORT_ID_SIZE], size_t n,
            const struct wrap_identity *identity, const char *by, bool is_sure, bool *out_is_other,
@@ -319,7 +297,7 @@ import_bind(struct import *im, const char *id, const struct wrap_identity *ident
     if (out_is_other != NULL)
         *out_is_other = false;
     gate_lock(&im->work);
-    n = members(im, id, &ids);
+    n = items_members(im, id, 1u << IMPORT_WAITING | 1u << IMPORT_BINDING, &ids);
     if (!uid_is_valid(identity->study_uid, false) || identity->patient_id[0] == '\0') {
         (void)err_set(err, ERR_REJECT, "nobody to bind to");
         goto out;

@@ -237,12 +237,21 @@ int
 import_discard(struct import *im, const char *id, const char *reason, const char *by,
                struct err *err)
 {
+    char(*ids)[IMPORT_ID_SIZE] = NULL;
+    int rc = 0;
+    size_t n;
+
     if (reason[strspn(reason, " \t\r\n")] == '\0')
         return err_set(err, ERR_REJECT, "a reason is due");
-    if (step(im, id, IMPORT_SAW_DISCARD, by, reason, err) < 0)
-        return -1;
-    LOG(&import_ctx, IMPORT_THROWN);
-    return 0;
+    n = items_members(im, id, 1u << IMPORT_WAITING | 1u << IMPORT_UNUSABLE, &ids);
+    if (n == 0)
+        rc = err_set(err, ERR_NOT_FOUND, "no such file");
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = step(im, ids[i], IMPORT_SAW_DISCARD, by, reason, err);
+    if (rc == 0)
+        LOG(&import_ctx, IMPORT_THROWN, F_NUMBER("files", n));
+    free(ids);
+    return rc;
 }
 
 int

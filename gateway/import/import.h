@@ -94,7 +94,8 @@ const char *import_state_word(enum import_state state);
  * still decided, and tried again by itself */
 int import_bind(struct import *import, const char *id, const struct wrap_identity *identity,
                 const char *by, bool is_sure, bool *out_is_other, struct err *err) MUST_CHECK;
-/* errors  ERR_REJECT no reason; ERR_NOT_FOUND; ERR_CONFLICT it is bound */
+/* An item, or what waits of a group.
+ * errors  ERR_REJECT no reason; ERR_NOT_FOUND; ERR_CONFLICT it is bound */
 int import_discard(struct import *import, const char *id, const char *reason, const char *by,
                    struct err *err) MUST_CHECK;
 /* Back to waiting, while the source is kept. errors  ERR_CONFLICT, ERR_NOT_FOUND its source went */

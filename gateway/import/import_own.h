@@ -50,6 +50,9 @@ int items_load(struct import *im, struct err *err) MUST_CHECK;
 int items_save(struct import *im, const struct import_item *item, struct err *err) MUST_CHECK;
 /* A copy; false: no such id. */
 bool items_get(struct import *im, const char *id, struct import_item *out);
+/* Ids of the item, or of those of a group that are in these states; free(*out). */
+size_t items_members(struct import *im, const char *id, unsigned states,
+                     char (**out)[IMPORT_ID_SIZE]);
 /* Forget an item whose time has come: sidecar and source. */
 int items_forget(struct import *im, const char *id, struct err *err) MUST_CHECK;
 /* "files/SHA256", below dir. */

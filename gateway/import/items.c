@@ -322,6 +322,26 @@ items_get(struct import *im, const char *id, struct import_item *out)
     return is_there;
 }
 
+size_t
+items_members(struct import *im, const char *id, unsigned states, char (**out)[IMPORT_ID_SIZE])
+{
+    char(*ids)[IMPORT_ID_SIZE];
+    size_t n = 0;
+
+    gate_lock(&im->gate);
+    ids = mem_new((im->count + 1) * sizeof *ids);
+    for (size_t i = 0; i < im->count; i++) {
+        const struct import_item *item = im->items[i];
+
+        if (strcmp(item->id, id) == 0 ||
+            (strcmp(item->group, id) == 0 && (1u << item->state & states)))
+            memcpy(ids[n++], item->id, sizeof ids[0]);
+    }
+    gate_unlock(&im->gate);
+    *out = ids;
+    return n;
+}
+
 static void
 put(struct import *im, const struct import_item *item)
 {

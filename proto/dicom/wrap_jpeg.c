@@ -171,7 +171,8 @@ wrap_jpeg_plan(const struct wrap_identity *identity, const struct wrap_source *s
     wrap_text(s, 0x00080008, "CS", "DERIVED\\SECONDARY");
     wrap_text(s, 0x00080064, "CS", "DI");
     wrap_text(s, 0x00200020, "CS", "");
-    wrap_text(s, 0x00200060, "CS", ""); /* not known */
+    if (strcmp(series.modality, "ECG") != 0 && strcmp(series.modality, "EPS") != 0)
+        wrap_text(s, 0x00200060, "CS", ""); /* not known; of a heart there is none */
     wrap_u16(s, 0x00280002, (uint16_t)j.components);
     wrap_text(s, 0x00280004, "CS", j.photometric);
     if (j.components > 1)

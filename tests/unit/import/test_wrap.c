@@ -324,7 +324,7 @@ jpeg_is_encapsulated_with_its_colours_told_right(void **state)
         struct buf file;
         struct err err;
 
-        memcpy(to.modality, "US", 3);
+        memcpy(to.modality, i % 2 ? "US" : "ECG", i % 2 ? 3 : 4);
         buf_init(&file, 1 << 20);
         import_file_jpeg(rows[i].kind, 161, 120, &file);
         expect_kind(&file, WRAP_JPEG, &facts);

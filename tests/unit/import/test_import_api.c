@@ -1,0 +1,277 @@
+/* test_import_api.c - the inbox of files over the desk's own routes. */
+#include "gateway/desk/import_api.h"
+
+#include "gateway/accept/accept.h"
+#include "gateway/desk/desk.h"
+#include "gateway/uplink/uplink.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "proto/codec/codec.h"
+#include "proto/http/client.h"
+#include "tests/support/folder.h"
+#include "tests/support/import_files.h"
+#include "tests/support/import_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char dir[FOLDER_PATH_BYTES], accept_dir[160], link_dir[160], desk_dir[160];
+static struct accept *door;
+static struct codec_pool *pool;
+static struct uplink *uplink;
+static struct desk *desk;
+static struct http_client *client;
+static struct http_reply reply;
+static struct json_doc *doc;
+static struct buf file;
+
+static int
+start(void **state)
+{
+    struct uplink_options lines = {.connections = 1,
+                                   .coders = 1,
+                                   .bundle_bytes = 65536,
+                                   .backoff_ms = 1000,
+                                   .backoff_max_ms = 1000,
+                                   .stall_ms = 1000,
+                                   .quiet_ms = 1000,
+                                   .recheck_ms = 1000,
+                                   .link_dir = link_dir};
+    struct accept_options accept = {
+        .dir = accept_dir, .address = "127.0.0.1", .max_associations = 4};
+    struct desk_options page = {.address = "127.0.0.1",
+                                .clinic_name = "云岭乡卫生院",
+                                .clinic_phone = "04318888888",
+                                .link_dir = link_dir,
+                                .dir = desk_dir};
+    struct http_client_options browser = {0};
+    char url[64];
+    struct err err;
+
+    import_world_setup(state);
+    folder_make("import-api", dir);
+    snprintf(accept_dir, sizeof accept_dir, "%s/accept", dir);
+    snprintf(link_dir, sizeof link_dir, "%s/link", dir);
+    snprintf(desk_dir, sizeof desk_dir, "%s/desk", dir);
+    world_begin();
+    if (accept_open(&accept, world_spool, &door, &err) < 0 || accept_listen(door, &err) < 0 ||
+        codec_pool_new(1, &pool, &err) < 0 ||
+        uplink_start(&lines, world_spool, pool, &uplink, &err) < 0)
+        fail_msg("%s", err.text);
+    page.spool = world_spool;
+    page.accept = door;
+    page.uplink = uplink;
+    page.import = world_import;
+    if (desk_start(&page, &desk, &err) < 0)
+        fail_msg("%s", err.text);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
+    browser.base_url = url;
+    buf_init(&file, 8 << 20);
+    return http_client_new(&browser, &client, &err);
+}
+
+static void
+forget(void)
+{
+    json_free(&doc);
+    http_reply_fini(&reply);
+}
+
+static int
+stop(void **state)
+{
+    forget();
+    buf_fini(&file);
+    http_client_free(&client);
+    desk_stop(&desk);
+    uplink_stop(&uplink);
+    codec_pool_free(&pool);
+    accept_stop(&door);
+    folder_remove(dir);
+    return import_world_teardown(state);
+}
+
+/* The status; the answer's JSON is in doc. */
+static int
+ask(const char *method, const char *path, const char *body)
+{
+    static const char *const ours[] = {"X-Radpost-Desk: 1", NULL};
+    struct http_call call = {.method = method,
+                             .path = path,
+                             .content_type = "application/json",
+                             .headers = body != NULL ? ours : NULL,
+                             .body = body,
+                             .body_n = body != NULL ? strlen(body) : 0,
+                             .answer_limit = 16 << 20};
+    struct err err;
+
+    forget();
+    if (http_client_call(client, &call, &reply, &err) < 0)
+        fail_msg("%s %s: %s", method, path, err.text);
+    if (reply.body.n > 0 && strstr(reply.type, "json") != NULL)
+        assert_int_equal(json_parse(reply.body.bytes, reply.body.n, &doc, &err), 0);
+    return reply.status;
+}
+
+static const char *
+said(const char *key)
+{
+    const char *text = json_as_text(json_find(json_root(doc), key));
+
+    return text != NULL ? text : "";
+}
+
+/* A person of the file's sex and birth date; bind's body in out. */
+static void
+registered(const char *sex, char out[96])
+{
+    char body[256];
+
+    snprintf(body, sizeof body,
+             "{\"name\":\"王小明\",\"sex\":\"%s\",\"birth\":\"19670309\",\"modality\":\"ECG\"}",
+             sex);
+    assert_int_equal(ask("POST", "/desk/v1/registrations", body), 200);
+    snprintf(out, 96, "{\"registration\":\"%s\"}", said("registration"));
+}
+
+/* Drop it, wait for it; its id. */
+static void
+waits(const char *name, char id[IMPORT_ID_SIZE])
+{
+    struct import_item item;
+
+    world_drop_file(world_drop, name, &file);
+    world_wait(1u << IMPORT_WAITING, 1, &item);
+    memcpy(id, item.id, IMPORT_ID_SIZE);
+}
+
+static const char *
+route(const char *id, const char *verb)
+{
+    static char path[128];
+
+    snprintf(path, sizeof path, "/desk/v1/imports/%s/%s", id, verb);
+    return path;
+}
+
+static void
+a_technician_sees_a_file_and_says_whose_it_is(void **state)
+{
+    char id[IMPORT_ID_SIZE], body[96];
+    const struct json *item;
+
+    (void)state;
+    registered("F", body);
+    buf_clear(&file);
+    import_file_aecg(&(struct import_ecg){.leads = 12, .samples = 5000, .hertz = 500}, &file);
+    waits("cart.xml", id);
+
+    assert_int_equal(ask("GET", "/desk/v1/imports?state=waiting", NULL), 200);
+    assert_int_equal(json_as_int(json_find(json_root(doc), "waiting"), -1), 1);
+    item = json_at(json_find(json_root(doc), "items"), 0);
+    assert_string_equal(json_as_text(json_find(item, "id")), id);
+    assert_string_equal(json_as_text(json_find(item, "kind")), "aecg");
+    assert_string_equal(json_as_text(json_find(json_find(item, "said"), "id")), "CART-0042");
+    assert_int_equal(ask("GET", route(id, "source"), NULL), 200);
+    assert_int_equal(reply.body.n, file.n);
+    assert_memory_equal(reply.body.bytes, file.bytes, file.n);
+    assert_int_equal(ask("GET", route(id, "preview"), NULL), 200);
+    assert_string_equal(reply.type, "image/svg+xml");
+
+    assert_int_equal(ask("POST", route(id, "bind"), body), 200);
+    assert_int_equal(json_as_int(json_find(json_root(doc), "bound"), -1), 1);
+    assert_int_equal(world_entries(NULL), 1);
+    assert_int_equal(ask("GET", "/desk/v1/imports?state=bound", NULL), 200);
+    item = json_at(json_find(json_root(doc), "items"), 0);
+    assert_non_null(strstr(json_as_text(json_find(json_find(item, "bound"), "name")), "=王^小明"));
+    assert_int_equal(ask("GET", "/desk/v1/state", NULL), 200);
+    assert_int_equal(json_as_int(json_find(json_find(json_root(doc), "imports"), "waiting"), -1),
+                     0);
+    item = json_at(json_find(json_root(doc), "registrations"), 0);
+    assert_string_not_equal(json_as_text(json_find(item, "study")), "");
+}
+
+static void
+another_persons_file_is_asked_about(void **state)
+{
+    char id[IMPORT_ID_SIZE], body[96], sure[128];
+
+    (void)state;
+    registered("M", body);
+    buf_clear(&file);
+    import_file_scp(&(struct import_ecg){.leads = 2, .samples = 500, .hertz = 500}, &file);
+    waits("cart.scp", id);
+
+    assert_int_equal(ask("POST", route(id, "bind"), body), 409);
+    assert_string_equal(said("word"), "other_person");
+    assert_int_equal(world_entries(NULL), 0);
+    snprintf(sure, sizeof sure, "%.*s,\"is_sure\":true}", (int)strlen(body) - 1, body);
+    assert_int_equal(ask("POST", route(id, "bind"), sure), 200);
+    assert_int_equal(ask("POST", route(id, "bind"), sure), 200); /* said twice */
+    assert_int_equal(world_entries(NULL), 1);
+}
+
+static void
+what_is_asked_wrongly_is_refused(void **state)
+{
+    char id[IMPORT_ID_SIZE];
+
+    (void)state;
+    buf_clear(&file);
+    import_file_pdf("refused", &file);
+    waits("a.pdf", id);
+
+    assert_int_equal(ask("POST", route(id, "bind"), "{}"), 400);
+    assert_int_equal(ask("POST", route(id, "bind"), "{\"registration\":\"NOBODY\"}"), 404);
+    assert_int_equal(ask("POST", route(id, "discard"), "{\"reason\":\" \"}"), 400);
+    assert_string_equal(said("word"), "reason");
+    assert_int_equal(ask("POST", route(id, "discard"), "{\"reason\":\"空白页\"}"), 204);
+    assert_int_equal(ask("POST", route(id, "discard"), "{\"reason\":\"空白页\"}"), 409);
+    assert_int_equal(ask("POST", route(id, "reopen"), "{}"), 204);
+    assert_int_equal(ask("GET", route(id, "preview"), NULL), 404);
+    assert_int_equal(ask("GET", route("00000000000000000000000000000000", "source"), NULL), 404);
+    assert_int_equal(ask("GET", "/desk/v1/imports?state=nonsense", NULL), 400);
+    assert_int_equal(ask("GET", "/desk/v1/import-media", NULL), 200);
+    assert_int_equal(ask("POST", "/desk/v1/import-media/nosuch", "{}"), 404);
+}
+
+/* A page from elsewhere cannot set the header. */
+static void
+a_page_from_elsewhere_binds_nothing(void **state)
+{
+    struct http_call call = {.method = "POST",
+                             .path = "/desk/v1/imports/rescan",
+                             .content_type = "application/json",
+                             .body = "{}",
+                             .body_n = 2,
+                             .answer_limit = 65536};
+    struct err err;
+
+    (void)state;
+    forget();
+    assert_int_equal(http_client_call(client, &call, &reply, &err), 0);
+    assert_int_equal(reply.status, 403);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_technician_sees_a_file_and_says_whose_it_is),
+        TEST(another_persons_file_is_asked_about),
+        TEST(what_is_asked_wrongly_is_refused),
+        TEST(a_page_from_elsewhere_binds_nothing),
+    };
+    int status;
+
+    if (codec_worker_main_if_asked(argc, argv, &status))
+        return status;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
