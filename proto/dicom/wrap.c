@@ -14,7 +14,6 @@
 #include <string.h>
 
 #define CLASS_DICOMDIR "1.2.840.10008.1.3.10"
-#define INFLATED_BYTES ((size_t)256 << 20)
 
 static const struct {
     const char *word, *media;
@@ -99,35 +98,45 @@ wrap_sniff(const uint8_t *bytes, size_t n)
 
 /* ---- is it whole, what does it say ---- */
 
+/* Every element lies inside the file. */
 static int
-look_dicom(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *err)
+walk_whole(const uint8_t *dataset, size_t n, enum dcm_coding coding, struct err *err)
 {
-    struct dcm_facts *facts = mem_new(sizeof *facts);
-    struct dcm_part10 part10;
     struct dcm_element e;
     struct dcm_walk walk;
-    const uint8_t *dataset;
-    struct buf room;
-    size_t dataset_n;
-    int rc = -1;
 
-    buf_init(&room, INFLATED_BYTES);
-    if (dcm_part10_parse(bytes, n, &part10, err) < 0)
-        goto out;
-    if (strcmp(part10.sop_class, CLASS_DICOMDIR) == 0) {
-        out->kind = WRAP_DICOMDIR;
-        rc = 0;
-        goto out;
-    }
-    if (dcm_part10_dataset(bytes, n, &part10, &room, &dataset, &dataset_n, err) < 0)
-        goto out;
-    dcm_walk_init(&walk, dataset, dataset_n, part10.syntax->coding, DCM_WALK_WHOLE);
+    dcm_walk_init(&walk, dataset, n, coding, DCM_WALK_WHOLE);
     do {
         if (dcm_walk_next(&walk, &e, err) < 0) {
             err->kind = ERR_RETRY; /* what is cut off and what is broken look alike */
-            goto out;
+            return -1;
         }
     } while (e.event != DCM_END);
+    return 0;
+}
+
+static int
+look_dicom(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *err)
+{
+    struct dcm_facts *facts;
+    struct dcm_part10 part10;
+    int rc = -1;
+
+    if (dcm_part10_parse(bytes, n, &part10, err) < 0)
+        return -1;
+    if (strcmp(part10.sop_class, CLASS_DICOMDIR) == 0) {
+        out->kind = WRAP_DICOMDIR;
+        return 0;
+    }
+    text_copy(out->sop_class, sizeof out->sop_class, part10.sop_class);
+    text_copy(out->sop_instance, sizeof out->sop_instance, part10.sop_instance);
+    text_copy(out->transfer_syntax, sizeof out->transfer_syntax, part10.transfer_syntax);
+    if (part10.syntax->is_deflated) /* not inflated here: it waits, nobody's, and goes as it is */
+        return 0;
+    if (walk_whole(bytes + part10.dataset_at, n - part10.dataset_at, part10.syntax->coding, err) <
+        0)
+        return -1;
+    facts = mem_new(sizeof *facts);
     if (dcm_facts_read(bytes, n, false, facts, err) < 0)
         goto out;
     text_copy(out->said_name, sizeof out->said_name, facts->patient_name);
@@ -139,10 +148,8 @@ look_dicom(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *e
     text_copy(out->series_uid, sizeof out->series_uid, facts->series_uid);
     text_copy(out->sop_class, sizeof out->sop_class, facts->sop_class);
     text_copy(out->sop_instance, sizeof out->sop_instance, facts->sop_instance);
-    text_copy(out->transfer_syntax, sizeof out->transfer_syntax, part10.transfer_syntax);
     rc = 0;
 out:
-    buf_fini(&room);
     free(facts);
     return rc;
 }
