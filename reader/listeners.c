@@ -52,13 +52,19 @@ patient_own(struct reader *r)
 }
 
 static struct http_table
+deliver_staff(struct reader *r)
+{
+    return deliver_staff_table(r->deliver);
+}
+
+static struct http_table
 deliver_link(struct reader *r)
 {
     return deliver_link_table(r->deliver);
 }
 
 static const struct source staff_tables[] = {
-    {door_staff}, {assign_staff}, {compose_staff}, {door_assets}};
+    {door_staff}, {assign_staff}, {compose_staff}, {deliver_staff}, {door_assets}};
 static const struct source patient_tables[] = {{patient_own}, {door_patient}, {door_assets}};
 static const struct source link_tables[] = {{deliver_link}};
 

@@ -129,6 +129,7 @@ start_deliver(struct reader *r, struct err *err)
                                 .assign = r->assign,
                                 .compose = r->compose,
                                 .patient = r->patient_door,
+                                .audit = r->audit,
                                 .patient_url = r->patient_url};
 
     return deliver_start(&o, &r->deliver, err);

@@ -1,5 +1,6 @@
 /* book_mail.c - what waits for the reader, and what came from it. */
 #include "gateway/desk/book_own.h"
+#include "gateway/desk/calls.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
@@ -207,6 +208,9 @@ take_one(struct book *book, const struct clinic_down *m, struct err *err)
                       DB_ARGS(DB_INT(m->read), DB_INT(m->version), DB_TEXT(m->reason),
                               DB_INT(clock_wall_us())),
                       NULL, err);
+    case CLINIC_CRITICAL:
+    case CLINIC_REPEAT:
+        return calls_take(book, m, err);
     case CLINIC_LATE:
         return db_run(
             book->db, "report_late",

@@ -136,6 +136,29 @@ CREATE INDEX dose_by_time ON dose (at_us);
 
 -- == critical calls and repeat requests ==
 
+CREATE TABLE call (
+    call TEXT PRIMARY KEY,                     -- id of the reader's message
+    kind TEXT NOT NULL,                        -- 'critical', 'repeat'
+    is_on_preview INTEGER NOT NULL,
+    read_id INTEGER NOT NULL,
+    study TEXT NOT NULL,
+    registration TEXT NOT NULL,
+    patient TEXT NOT NULL,
+    modality TEXT NOT NULL,
+    words TEXT NOT NULL,
+    author TEXT NOT NULL,
+    hospital TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    received_at_us INTEGER NOT NULL,
+    heard_at_us INTEGER NOT NULL DEFAULT 0,    -- 0 it sounds
+    heard_by TEXT NOT NULL DEFAULT '',
+    outcome TEXT NOT NULL DEFAULT '',          -- '' none; 'read_back', 'will_repeat', 'cannot_repeat'
+    answer TEXT NOT NULL DEFAULT '',
+    answered_by TEXT NOT NULL DEFAULT '',
+    answered_at_us INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX call_by_time ON call (at_us);
+
 -- == end of critical calls and repeat requests ==
 
 

@@ -52,8 +52,8 @@ struct member {
 static const struct member up_members[] = {
     UP(id, ID, IS_DUE, ALL),
     UP(at_us, TIME, IS_DUE, ALL),
-    UP(registration, REGISTRATION, IS_DUE, ALL & ~K(CONFIRM)),
-    UP(registration, REGISTRATION, MAY_BE_EMPTY, K(CONFIRM)),
+    UP(registration, REGISTRATION, IS_DUE, ALL & ~(K(CONFIRM) | K(ANSWER))),
+    UP(registration, REGISTRATION, MAY_BE_EMPTY, K(CONFIRM) | K(ANSWER)),
     UP(revision, COUNT, IS_DUE, K(REGISTRATION)),
     UP(name, LINE, IS_DUE, K(REGISTRATION)),
     UP(citizen_id, CITIZEN, MAY_BE_EMPTY, K(REGISTRATION)),
@@ -68,14 +68,19 @@ static const struct member up_members[] = {
     UP(phone, PHONE, IS_DUE, K(PHONE_CODE) | K(PHONE_CHECK)),
     UP(study, UID, IS_DUE, K(ATTACH)),
     UP(reason, WORDS, MAY_BE_EMPTY, K(REGISTRATION) | K(URGENT)),
+    UP(reason, WORDS, IS_DUE, K(ANSWER)),
     UP(code_sha256, HASH, IS_DUE, K(SLIP)),
     UP(otp, DIGITS, IS_DUE, K(PHONE_CHECK)),
-    UP(read, NUMBER, IS_DUE, K(CONFIRM)),
+    UP(read, NUMBER, IS_DUE, K(CONFIRM) | K(ANSWER)),
     UP(version, COUNT, IS_DUE, K(CONFIRM)),
+    UP(call, ID, IS_DUE, K(ANSWER)),
+    UP(outcome, WORD, IS_DUE, K(ANSWER)),
+    UP(by, LINE, MAY_BE_EMPTY, K(ANSWER)),
 };
 
 #define ABOUT_A_READ (ALL & ~K(NOTICE))
 #define A_REPORT (K(REPORT) | K(AMENDED))
+#define A_CALL (K(CRITICAL) | K(REPEAT))
 
 static const struct member down_members[] = {
     DOWN(seq, NUMBER, IS_DUE, ALL),
@@ -92,14 +97,16 @@ static const struct member down_members[] = {
     DOWN(version, COUNT, IS_DUE, A_REPORT | K(WITHDRAWN) | K(LATE)),
     DOWN(is_preliminary, TRUTH, IS_DUE, A_REPORT),
     DOWN(signed_at_us, TIME, IS_DUE, A_REPORT),
-    DOWN(author, LINE, MAY_BE_EMPTY, A_REPORT),
+    DOWN(author, LINE, MAY_BE_EMPTY, A_REPORT | A_CALL),
     DOWN(reviewer, LINE, MAY_BE_EMPTY, A_REPORT),
-    DOWN(hospital, LINE, MAY_BE_EMPTY, A_REPORT),
+    DOWN(hospital, LINE, MAY_BE_EMPTY, A_REPORT | A_CALL),
     DOWN(verify_url, LINE, MAY_BE_EMPTY, A_REPORT),
     DOWN(replaces, COUNT, MAY_BE_EMPTY, A_REPORT),
     DOWN(covers, COUNT, MAY_BE_EMPTY, A_REPORT | K(LATE)),
     DOWN(present, COUNT, MAY_BE_EMPTY, A_REPORT | K(LATE)),
     DOWN(reason, WORDS, MAY_BE_EMPTY, K(AMENDED) | K(WITHDRAWN) | K(NOTICE)),
+    DOWN(reason, WORDS, IS_DUE, A_CALL),
+    DOWN(is_on_preview, TRUTH, IS_DUE, K(CRITICAL)),
 };
 
 static const struct member receipt_members[] = {
@@ -124,10 +131,12 @@ static const char *const up_words[CLINIC_UP_KINDS] = {
     [CLINIC_PHONE_CODE] = "phone_code",
     [CLINIC_PHONE_CHECK] = "phone_check",
     [CLINIC_CONFIRM] = "confirm",
+    [CLINIC_ANSWER] = "answer",
 };
 static const char *const down_words[CLINIC_DOWN_KINDS] = {
     [CLINIC_READ_STATE] = "read_state", [CLINIC_REPORT] = "report", [CLINIC_AMENDED] = "amended",
     [CLINIC_WITHDRAWN] = "withdrawn",   [CLINIC_LATE] = "late",     [CLINIC_NOTICE] = "notice",
+    [CLINIC_CRITICAL] = "critical",     [CLINIC_REPEAT] = "repeat",
 };
 static const char *const outcome_words[CLINIC_OUTCOMES] = {
     [CLINIC_DONE] = "done",

@@ -43,6 +43,7 @@ enum clinic_up_kind {
     CLINIC_PHONE_CODE,  /* send a code to this phone */
     CLINIC_PHONE_CHECK, /* the code that the person at the desk said */
     CLINIC_CONFIRM,     /* somebody at the clinic has the report in hand */
+    CLINIC_ANSWER,      /* to a call: read back, or what becomes of the repeat */
     CLINIC_UP_KINDS
 };
 
@@ -50,7 +51,7 @@ struct clinic_up {
     char id[CLINIC_ID_SIZE];
     enum clinic_up_kind kind;
     int64_t at_us;
-    char registration[CLINIC_REGISTRATION_SIZE]; /* all kinds but CONFIRM, where it may be "" */
+    char registration[CLINIC_REGISTRATION_SIZE]; /* of CONFIRM and ANSWER it may be "" */
     /* REGISTRATION */
     uint32_t revision; /* 1..; a lower one than is known changes nothing */
     char name[CLINIC_NAME_SIZE];
@@ -64,15 +65,19 @@ struct clinic_up {
     char clinic_phone[CLINIC_PHONE_SIZE]; /* where the doctor reaches the clinic; "" */
     /* ATTACH */
     char study[CLINIC_UID_SIZE];
-    /* REGISTRATION, URGENT */
+    /* REGISTRATION, URGENT; ANSWER: the words read back, or why not */
     char reason[CLINIC_REASON_SIZE];
     /* SLIP */
     uint8_t code_sha256[CLINIC_HASH_BYTES];
     /* PHONE_CHECK */
     char otp[CLINIC_OTP_SIZE];
     /* CONFIRM */
-    int64_t read;
+    int64_t read; /* and ANSWER */
     uint32_t version;
+    /* ANSWER */
+    char call[CLINIC_ID_SIZE];      /* id of the CRITICAL or REPEAT message */
+    char outcome[CLINIC_WORD_SIZE]; /* "read_back" "will_repeat" "cannot_repeat" */
+    char by[CLINIC_NAME_SIZE];      /* who at the clinic */
 };
 
 struct clinic_ups {
@@ -107,6 +112,8 @@ enum clinic_down_kind {
     CLINIC_WITHDRAWN,  /* a version counts no longer, and nothing replaces it yet */
     CLINIC_LATE,       /* an image arrived that the report does not cover */
     CLINIC_NOTICE,     /* words for the technician */
+    CLINIC_CRITICAL,   /* a finding that somebody at the clinic must hear now, and read back */
+    CLINIC_REPEAT,     /* images are to be made again, with the reason */
     CLINIC_DOWN_KINDS
 };
 
@@ -131,8 +138,9 @@ struct clinic_down {
     char verify_url[CLINIC_URL_SIZE];
     /* REPORT, AMENDED, LATE: images the report covers, and there are */
     uint32_t covers, present;
-    /* AMENDED, WITHDRAWN, NOTICE */
+    /* AMENDED, WITHDRAWN, NOTICE; CRITICAL, REPEAT: what is said, by author of hospital */
     char reason[CLINIC_REASON_SIZE];
+    bool is_on_preview; /* CRITICAL: seen on images that were not whole yet */
 };
 
 struct clinic_downs {

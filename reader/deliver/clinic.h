@@ -51,6 +51,20 @@ int clinic_take(struct deliver *d, const struct clinic_sender *sender, const str
 int clinic_downs_after(struct deliver *d, const char *tenant, uint64_t after,
                        struct clinic_downs *out_downs, struct err *err) MUST_CHECK;
 
+/* A doctor's call to the clinic. */
+struct clinic_call {
+    char id[CLINIC_ID_SIZE];
+    int64_t read_id;
+    bool is_critical; /* else images are to be made again */
+    bool is_on_preview;
+    char words[CLINIC_REASON_SIZE];
+};
+
+/* Durable with its line in the read's log; the courier makes the message.
+ * errors  ERR_NOT_FOUND, ERR_DENIED as assign_may(ASSIGN_WRITE) */
+int clinic_call_make(struct deliver *d, const struct person *who, const struct clinic_call *call,
+                     struct err *err) MUST_CHECK;
+
 /* The courier: all that is due now. *out_did says whether there was anything.
  * errors  ERR_RETRY the database: nothing is lost, call again */
 int courier_step(struct deliver *d, bool *out_did, struct err *err) MUST_CHECK;

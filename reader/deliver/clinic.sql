@@ -104,3 +104,25 @@ SELECT read_id, version, tenant, study FROM clinic_notice_due ORDER BY read_id, 
 
 -- name: clinic_notice_due_remove
 DELETE FROM clinic_notice_due WHERE read_id = $1 AND version = $2
+
+-- name: clinic_call_put
+INSERT INTO clinic_call (id, tenant, read_id, kind, words, is_on_preview, login, name, hospital, at_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: clinic_call_find
+SELECT kind, words, is_on_preview, name, hospital FROM clinic_call WHERE tenant = $1 AND id = $2
+
+-- name: clinic_call_answer
+WITH was AS (SELECT id, outcome FROM clinic_call WHERE tenant = $1 AND id = $2 FOR UPDATE)
+UPDATE clinic_call c SET
+    outcome = CASE WHEN was.outcome = '' THEN $3 ELSE c.outcome END,
+    answer = CASE WHEN was.outcome = '' THEN $4 ELSE c.answer END,
+    answered_by = CASE WHEN was.outcome = '' THEN $5 ELSE c.answered_by END,
+    answered_at_us = CASE WHEN was.outcome = '' THEN $6 ELSE c.answered_at_us END
+FROM was WHERE c.id = was.id RETURNING c.read_id, was.outcome = ''
+
+-- name: clinic_call_list
+SELECT c.id, c.kind, c.words, c.is_on_preview, c.login, c.name, c.at_us,
+    coalesce((SELECT min(t.at_us) FROM clinic_taken t WHERE t.tenant = c.tenant AND t.id = c.id), 0),
+    c.outcome, c.answer, c.answered_by, c.answered_at_us
+FROM clinic_call c WHERE c.read_id = $1 ORDER BY c.at_us, c.id

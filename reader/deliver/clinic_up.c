@@ -361,6 +361,35 @@ out:
     return rc;
 }
 
+/* The clinic's word on a call: noted once; a later one changes nothing. */
+static int
+do_answer(struct doing *w, struct err *err)
+{
+    char actor[ACTOR_BYTES], detail[160];
+    struct pg_rows *rows = NULL;
+    bool is_first;
+    int64_t read_id;
+
+    if (pg_run(w->conn, "clinic_call_answer",
+               PG_ARGS(PG_TEXT(w->sender->tenant), PG_TEXT(w->up->call), PG_TEXT(w->up->outcome),
+                       PG_TEXT(w->up->reason), PG_TEXT(w->up->by), PG_INT(w->up->at_us)),
+               &rows, err) < 0)
+        return -1;
+    if (pg_rows_count(rows) == 0) {
+        pg_rows_free(&rows);
+        return err_set(err, ERR_REJECT, "no such call of this clinic's");
+    }
+    read_id = pg_int(rows, 0, 0);
+    is_first = pg_truth(rows, 0, 1);
+    pg_rows_free(&rows);
+    if (!is_first)
+        return 0;
+    actor_of(w, actor);
+    snprintf(detail, sizeof detail, "{\"call\":\"%s\",\"how\":\"%s\"}", w->up->call,
+             w->up->outcome);
+    return assign_note(w->conn, read_id, actor, READ_NOTE_ANSWERED, detail, err);
+}
+
 static int (*const doers[CLINIC_UP_KINDS])(struct doing *w, struct err *err) = {
     [CLINIC_REGISTRATION] = do_registration,
     [CLINIC_ATTACH] = do_attach,
@@ -369,6 +398,7 @@ static int (*const doers[CLINIC_UP_KINDS])(struct doing *w, struct err *err) = {
     [CLINIC_PHONE_CODE] = do_phone_code,
     [CLINIC_PHONE_CHECK] = do_phone_check,
     [CLINIC_CONFIRM] = do_confirm,
+    [CLINIC_ANSWER] = do_answer,
 };
 
 /* ---- once, with a receipt ---- */
@@ -434,7 +464,7 @@ is_for_good(enum err_kind kind)
 static int
 refuse(struct doing *w, const struct err *why, struct clinic_receipt *out, struct err *err)
 {
-    bool is_about_registration = w->up->kind != CLINIC_CONFIRM;
+    bool is_about_registration = w->up->kind != CLINIC_CONFIRM && w->up->kind != CLINIC_ANSWER;
     const char *word = why->kind == ERR_NOT_FOUND && is_about_registration ? "unknown_registration"
                        : why->kind == ERR_CONFLICT                         ? "conflict"
                                                                            : "not_possible";

@@ -24,6 +24,7 @@ struct line {
     enum read_event event;
     unsigned version; /* the detail's, 0 = it says none */
     char reason[CLINIC_REASON_SIZE];
+    char call[CLINIC_ID_SIZE];
 };
 
 struct lines {
@@ -237,6 +238,36 @@ tell_late(struct telling *t, struct err *err)
     return put_down(t, &m, err);
 }
 
+/* The message bears the call's own number: the clinic's answer names it. */
+static int
+tell_call(struct telling *t, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    struct clinic_down m;
+    int rc = -1;
+
+    if (pg_run(t->conn, "clinic_call_find",
+               PG_ARGS(PG_TEXT(t->row->tenant), PG_TEXT(t->line->call)), &rows, err) < 0)
+        return -1;
+    if (pg_rows_count(rows) == 0) {
+        err_set(err, ERR_NOT_FOUND, "no such call");
+        goto out;
+    }
+    begin_down(t,
+               strcmp(pg_text(rows, 0, 0), clinic_down_word(CLINIC_CRITICAL)) == 0 ? CLINIC_CRITICAL
+                                                                                   : CLINIC_REPEAT,
+               &m);
+    text_copy(m.id, sizeof m.id, t->line->call);
+    copy_words(m.reason, sizeof m.reason, pg_text(rows, 0, 1));
+    m.is_on_preview = pg_truth(rows, 0, 2);
+    copy_line(m.author, sizeof m.author, pg_text(rows, 0, 3));
+    copy_line(m.hospital, sizeof m.hospital, pg_text(rows, 0, 4));
+    rc = put_down(t, &m, err);
+out:
+    pg_rows_free(&rows);
+    return rc;
+}
+
 static int
 tell_line(struct telling *t, struct err *err)
 {
@@ -249,6 +280,8 @@ tell_line(struct telling *t, struct err *err)
         return tell_withdrawal(t, err);
     case READ_SAW_LATE:
         return tell_late(t, err);
+    case READ_NOTE_CALLED:
+        return tell_call(t, err);
     default:
         return 0;
     }
@@ -259,7 +292,7 @@ static bool
 is_news(enum read_event event)
 {
     return !read_event_is_note(event) || event == READ_NOTE_OPENED || event == READ_NOTE_URGENCY ||
-           event == READ_NOTE_ORDER;
+           event == READ_NOTE_ORDER || event == READ_NOTE_CALLED;
 }
 
 /* ---- once each ---- */
@@ -389,6 +422,14 @@ out:
     return rc;
 }
 
+static const char *
+call_of(const struct json_doc *doc)
+{
+    const char *call = json_as_text(json_find(json_root(doc), "call"));
+
+    return call != NULL ? call : "";
+}
+
 static int
 take_line(void *user, const struct read_log *entry, struct err *err)
 {
@@ -407,6 +448,7 @@ take_line(void *user, const struct read_log *entry, struct err *err)
         line->version = version > 0 && version <= INT32_MAX ? (unsigned)version : 0;
         reason = json_as_text(json_find(json_root(doc), "reason"));
         copy_words(line->reason, sizeof line->reason, reason);
+        text_copy(line->call, sizeof line->call, call_of(doc));
     }
     json_free(&doc);
     lines->count++;

@@ -22,6 +22,7 @@
 #include "reader/deliver/patient.h"
 
 struct assign;
+struct audit;
 struct compose;
 struct deliver;
 
@@ -31,6 +32,7 @@ struct deliver_options {
     struct assign *assign;   /* NULL: the log is looked at each second */
     struct compose *compose;
     struct patient *patient;
+    struct audit *audit;     /* NULL: none */
     const char *patient_url; /* public base of the patient page, told to desks for their slips */
 };
 
@@ -43,6 +45,8 @@ int deliver_start(const struct deliver_options *options, struct deliver **out_de
 void deliver_stop(struct deliver *d);
 void deliver_free(struct deliver **d);
 
+/* Staff routes: a doctor's calls to the clinic (user: struct deliver *). */
+struct http_table deliver_staff_table(struct deliver *d);
 /* Routes of the link listener below /link/v1/clinic, and its authorise(): gateways that are not
  * revoked (user: struct deliver *). */
 struct http_table deliver_link_table(struct deliver *d);

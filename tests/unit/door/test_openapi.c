@@ -148,6 +148,7 @@ the_file_lists_the_routes_there_are_and_no_others(void **state)
     check_table("staff", door_assets_table(NULL));
     check_table("staff", assign_table(NULL));
     check_table("staff", compose_table(NULL));
+    check_table("staff", deliver_staff_table(NULL));
     check_table("patient", door_patient_table(NULL));
     check_table("patient", door_assets_table(NULL));
     check_table("patient", patient_table(NULL));

@@ -15,6 +15,7 @@
 #include "proto/http/client.h"
 #include "proto/trust/token.h"
 #include "reader/compose/compose.h"
+#include "reader/deliver/deliver.h"
 #include "reader/door/door.h"
 #include "tests/support/folder.h"
 #include "tests/support/read_world.h"
@@ -85,6 +86,9 @@ static const struct law {
     {"POST", "/api/v1/reads/{read}/release", "{}", "dr", NOT_FOUND},
     {"POST", "/api/v1/reads/{read}/urgency", "{\"urgency\":\"routine\",\"reason\":\"r\"}", "tdr",
      NOT_FOUND},
+    {"GET", "/api/v1/reads/{read}/calls", NULL, "tdrs", NOT_FOUND},
+    {"POST", "/api/v1/reads/{read}/calls", "{\"kind\":\"repeat\",\"words\":\"w\"}", "dr",
+     NOT_FOUND},
     /* reports */
     {"GET", "/api/v1/reads/{read}/report", NULL, "tdrs", NOT_FOUND},
     {"PUT", "/api/v1/reads/{read}/draft",
@@ -143,7 +147,8 @@ static struct people *people;
 static struct compose *compose;
 static struct door *door;
 static struct audit *audit;
-static struct http_table tables[4];
+static struct http_table tables[5];
+static struct deliver *deliver;
 static struct http_server *server;
 static struct read_row theirs;
 static char url[64], dir[FOLDER_PATH_BYTES];
@@ -179,6 +184,7 @@ start(void **state)
         .is_demo = true, .session_idle_ms = 3600 * 1000, .session_end_ms = 3600 * 1000};
     struct compose_options co = {.data_dir = dir, .patient_url = "http://127.0.0.1:1"};
     struct door_options dopt = {.pages = no_pages};
+    struct deliver_options dvo = {.patient_url = "http://127.0.0.1:1"};
     struct err err = {0};
     char audit_dir[FOLDER_PATH_BYTES + 16];
 
@@ -195,15 +201,18 @@ start(void **state)
     folder_make("rights", dir);
     snprintf(audit_dir, sizeof audit_dir, "%s/audit", dir);
     need(audit_open(audit_dir, "reader", &audit, &err), &err);
-    po.pg = co.pg = dopt.pg = w.pg;
-    po.audit = co.audit = dopt.audit = audit;
+    po.pg = co.pg = dopt.pg = dvo.pg = w.pg;
+    po.audit = co.audit = dopt.audit = dvo.audit = audit;
     dopt.people = people = people_new(&po);
     need(compose_open(&co, &compose, &err), &err);
     door = door_new(&dopt);
     tables[0] = door_staff_table(door);
     tables[1] = assign_table(w.assign);
     tables[2] = compose_table(compose);
+    dvo.compose = compose;
+    need(deliver_start(&dvo, &deliver, &err), &err);
     tables[3] = door_assets_table(door);
+    tables[4] = deliver_staff_table(deliver);
     serve();
     return 0;
 }
@@ -215,7 +224,9 @@ stop(void **state)
     if (cluster == NULL)
         return 0;
     assign_stop(w.assign);
+    deliver_stop(deliver);
     http_server_stop(&server);
+    deliver_free(&deliver);
     door_free(&door);
     compose_close(&compose);
     people_free(&people);

@@ -1,0 +1,150 @@
+/* test_call.c - a doctor's call reaches the clinic once and its answer comes back once. */
+#include "reader/deliver/clinic.h"
+
+#include "tests/support/deliver_world.h"
+#include "tests/unit/deliver/fake_patient.h"
+
+#include "proto/base/text.h"
+#include "reader/people/people.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static int64_t read_id;
+
+static int
+call_as(const char *login, bool is_critical, const char *words, struct clinic_call *out)
+{
+    struct clinic_call call = {
+        .read_id = read_id, .is_critical = is_critical, .is_on_preview = true};
+    struct pg_conn *conn = NULL;
+    struct person who;
+    struct err err;
+    int rc;
+
+    clinic_id_new(call.id);
+    text_copy(call.words, sizeof call.words, words);
+    assert_int_equal(pg_get(w.reads.pg, &conn, &err), 0);
+    assert_int_equal(people_find(conn, login, &who, &err), 0);
+    pg_put(&conn);
+    rc = clinic_call_make(&d, &who, &call, &err);
+    *out = call;
+    return rc < 0 ? -(int)err.kind : 0;
+}
+
+static struct clinic_up
+answer_to(const struct clinic_call *call, const char *outcome)
+{
+    struct clinic_up m = up(CLINIC_ANSWER, "");
+
+    m.read = call->read_id;
+    text_copy(m.call, sizeof m.call, call->id);
+    text_copy(m.outcome, sizeof m.outcome, outcome);
+    text_copy(m.reason, sizeof m.reason, "左侧张力性气胸,已通知值班医生");
+    text_copy(m.by, sizeof m.by, "王技师");
+    return m;
+}
+
+static int
+open_study(void **state)
+{
+    if (begin(state) != 0)
+        return -1;
+    read_id = report_world_study(&w, "T1", STUDY);
+    tell_all();
+    return 0;
+}
+
+static void
+a_critical_finding_is_told_without_lease_and_once(void **state)
+{
+    struct clinic_call call;
+    struct clinic_down m;
+
+    (void)state;
+    assert_int_equal(call_as("doc1", true, "左侧张力性气胸", &call), 0);
+    tell_all();
+    tell_all();
+
+    m = last_of("T1", CLINIC_CRITICAL);
+    assert_string_equal(m.id, call.id);
+    assert_string_equal(m.reason, "左侧张力性气胸");
+    assert_string_equal(m.study, STUDY);
+    assert_true(m.is_on_preview);
+    assert_true(m.author[0] != '\0');
+    assert_string_equal(told("T1", "read_state"), "critical ");
+}
+
+static void
+who_may_not_write_may_not_call(void **state)
+{
+    struct clinic_call call;
+
+    (void)state;
+    assert_int_equal(call_as("tech1", true, "x", &call), -ERR_DENIED);
+    assert_int_equal(call_as("doc9", true, "x", &call), -ERR_NOT_FOUND);
+    tell_all();
+    assert_int_equal(count("SELECT count(*) FROM clinic_call"), 0);
+    assert_string_equal(told("T1", "read_state"), "");
+}
+
+static void
+what_is_read_back_is_kept_once(void **state)
+{
+    struct clinic_call call;
+    struct clinic_up first, second;
+
+    (void)state;
+    assert_int_equal(call_as("doc1", true, "左侧张力性气胸", &call), 0);
+    tell_all();
+    first = answer_to(&call, "read_back");
+    second = answer_to(&call, "read_back");
+    text_copy(second.reason, sizeof second.reason, "不是这样");
+
+    assert_string_equal(apply(&first), "done");
+    assert_string_equal(apply(&first), "done");
+    assert_string_equal(apply(&second), "done");
+    assert_int_equal(count("SELECT count(*) FROM clinic_call WHERE answer LIKE '左侧%'"), 1);
+    assert_int_equal(count("SELECT count(*) FROM read_events WHERE event = 'answered'"), 1);
+}
+
+static void
+another_clinic_answers_nothing(void **state)
+{
+    struct clinic_call call;
+    struct clinic_up m;
+
+    (void)state;
+    assert_int_equal(call_as("doc1", false, "请重拍:体位不正", &call), 0);
+    tell_all();
+    m = answer_to(&call, "will_repeat");
+
+    assert_string_equal(apply_as("T2", "g9", &m), "refused not_possible");
+    assert_int_equal(count("SELECT count(*) FROM clinic_call WHERE outcome <> ''"), 0);
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_critical_finding_is_told_without_lease_and_once,
+                                        open_study, deliver_world_close),
+        cmocka_unit_test_setup_teardown(who_may_not_write_may_not_call, open_study,
+                                        deliver_world_close),
+        cmocka_unit_test_setup_teardown(what_is_read_back_is_kept_once, open_study,
+                                        deliver_world_close),
+        cmocka_unit_test_setup_teardown(another_clinic_answers_nothing, open_study,
+                                        deliver_world_close),
+    };
+    int status;
+
+    if (compose_signer_main_if_asked(argc, argv, &status))
+        return status;
+    status = cmocka_run_group_tests(tests, NULL, NULL);
+    deliver_world_end();
+    return status;
+}
