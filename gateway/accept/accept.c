@@ -133,8 +133,15 @@ free_text(const char *text)
 void
 accept_shut(struct accept *accept)
 {
-    if (accept != NULL)
-        dimse_listener_free(&accept->listener);
+    struct dimse_listener *listener;
+
+    if (!accept)
+        return;
+    gate_lock(&accept->gate);
+    listener = TAKE(accept->listener); /* others find none: nothing more is taken in */
+    gate_unlock(&accept->gate);
+    dimse_listener_free(&listener);
+    tls_pipe_free(&accept->tls);
 }
 
 void
@@ -144,12 +151,8 @@ accept_stop(struct accept **accept)
 
     if (!a)
         return;
+    accept_shut(a);
     *accept = NULL;
-    gate_lock(&a->gate);
-    a->is_stopping = true;
-    gate_unlock(&a->gate);
-    dimse_listener_free(&a->listener);
-    tls_pipe_free(&a->tls);
     if (a->refused.is_dirty)
         table_keep_refused(a);
     if (a->devices.n > 0)
@@ -179,7 +182,10 @@ accept_port(const struct accept *accept)
 size_t
 accept_associations(struct accept *accept)
 {
-    return accept->listener != NULL ? dimse_listener_associations(accept->listener) : 0;
+    gate_lock(&accept->gate);
+    size_t n = accept->listener ? dimse_listener_associations(accept->listener) : 0;
+    gate_unlock(&accept->gate);
+    return n;
 }
 
 /* Locked. */

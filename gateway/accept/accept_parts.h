@@ -32,9 +32,9 @@ struct live {
 
 struct accept {
     struct spool *spool;
-    struct dimse_listener *listener;
-    struct tls_pipe *tls;          /* NULL: no TLS */
-    struct accept_options options; /* texts are ours */
+    struct dimse_listener *listener; /* NULL: not open yet, or shut (then under the gate) */
+    struct tls_pipe *tls;            /* NULL: no TLS */
+    struct accept_options options;   /* texts are ours */
     char *devices_path;
     const char *called;               /* "" = any */
     struct accept_service **services; /* fixed once it listens */

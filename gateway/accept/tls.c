@@ -19,10 +19,10 @@ take(int fd, const char *address, uint16_t port, const char *fingerprint, void *
     struct accept *a = user;
 
     gate_lock(&a->gate);
-    if (a->is_stopping)
-        close(fd);
-    else
+    if (a->listener)
         dimse_listener_take(a->listener, fd, address, port, fingerprint);
+    else
+        close(fd);
     gate_unlock(&a->gate);
 }
 

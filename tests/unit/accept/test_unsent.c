@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/accept/seen.h"
 #include "gateway/accept/unsent.h"
 #include "proto/base/durable.h"
 #include "proto/base/log.h"
@@ -216,6 +217,28 @@ what_devices_did_last_is_known_after_a_restart(void **state)
     assert_false(accept_find_device(w.door, "OURS", "10.0.0.1", &d));
 }
 
+static void
+foreign_lines_of_what_was_seen_are_left_out(void **state)
+{
+    struct accept_device d;
+
+    (void)state;
+    accept_stop(&w.door);
+    door_put_file(&w, SEEN_FILE,
+                  "NOBODY\t*\t1\t2\t3\t10.0.0.1\t\n"
+                  "MR\t*\tx\t2\t3\t10.0.0.1\t\n"
+                  "VIEWER\t*\t7\t8\t9\t10.0.0.9\tab\n"
+                  "OURS\t127.0.0.1\t1");
+    door_open(&w);
+
+    assert_true(accept_find_device(w.door, "VIEWER", NULL, &d));
+    assert_int_equal(d.last_seen_us, 7);
+    assert_int_equal(d.stored, 9);
+    assert_string_equal(d.last_address, "10.0.0.9");
+    assert_true(accept_find_device(w.door, "MR", NULL, &d));
+    assert_int_equal(d.last_seen_us, 0);
+}
+
 int
 main(void)
 {
@@ -229,6 +252,7 @@ main(void)
         cmocka_unit_test(a_list_that_cannot_be_written_goes_on_in_memory),
         cmocka_unit_test(the_list_is_bounded_and_says_how_many_are_missing),
         cmocka_unit_test_setup_teardown(what_devices_did_last_is_known_after_a_restart, begin, end),
+        cmocka_unit_test_setup_teardown(foreign_lines_of_what_was_seen_are_left_out, begin, end),
     };
 
     log_set_fd(-1);

@@ -1,0 +1,287 @@
+/* test_tls_pipe.c - a port that ends TLS: whole streams both ways, pins handed on, and nobody holds
+ * up another. The peer is openssl's s_client. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/base/log.h"
+#include "proto/base/thread.h"
+#include "proto/trust/tls_pipe.h"
+#include "tests/support/folder.h"
+#include "tests/support/run_program.h"
+
+static char dir[FOLDER_PATH_BYTES], own[400], key[400];
+static struct tls_pipe *pipe_;
+static struct gate gate; /* guards all below */
+static int taken, failed;
+static int owner_fd; /* 0: owners echo */
+static char shown[65];
+
+/* The owner's side: an echo of everything until the end. */
+static void *
+echo(void *arg)
+{
+    int fd = *(int *)arg;
+    char bytes[65536];
+    ssize_t n;
+
+    free(arg);
+    while ((n = recv(fd, bytes, sizeof bytes, 0)) > 0)
+        for (ssize_t at = 0, m; at < n; at += m) {
+            m = send(fd, bytes + at, (size_t)(n - at), MSG_NOSIGNAL);
+            if (m <= 0)
+                break;
+        }
+    close(fd);
+    return NULL;
+}
+
+static pthread_t threads[8];
+
+static void
+take(int fd, const char *address, uint16_t port, const char *fingerprint, void *user)
+{
+    int *copy = mem_new(sizeof *copy);
+
+    assert_string_equal(address, "127.0.0.1");
+    assert_int_not_equal(port, 0);
+    gate_lock(&gate);
+    memcpy(shown, fingerprint, sizeof shown);
+    if (user) { /* an owner that says much and hears nothing */
+        owner_fd = fd;
+        free(copy);
+    } else {
+        *copy = fd;
+        threads[taken] = thread_start("echo", echo, copy);
+    }
+    taken++;
+    gate_wake(&gate);
+    gate_unlock(&gate);
+}
+
+static void
+note(const char *address, const struct err *err, void *user)
+{
+    (void)address;
+    (void)err;
+    (void)user;
+    gate_lock(&gate);
+    failed++;
+    gate_wake(&gate);
+    gate_unlock(&gate);
+}
+
+static void
+open_pipe(const char *ca, void *user)
+{
+    struct tls_pipe_options options = {.address = "127.0.0.1",
+                                       .certificate = own,
+                                       .key = key,
+                                       .ca = ca,
+                                       .max_connections = 4,
+                                       .handshake_ms = 3000,
+                                       .stall_ms = 1000,
+                                       .take = take,
+                                       .note = note,
+                                       .user = user};
+    struct err err = {0};
+
+    if (tls_pipe_open(&options, &pipe_, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static int
+begin(void **state)
+{
+    struct err err = {0};
+    char *tls;
+
+    (void)state;
+    folder_make("tls-pipe", dir);
+    tls = mem_printf("%s/tls", dir);
+    snprintf(own, sizeof own, "%s/own.pem", tls);
+    snprintf(key, sizeof key, "%s/own.key", tls);
+    gate_init(&gate);
+    taken = failed = owner_fd = 0;
+    assert_int_equal(tls_pipe_make_certificate(tls, "own", "RADPOST", &err), 0);
+    free(tls);
+    return 0;
+}
+
+static int
+end(void **state)
+{
+    (void)state;
+    tls_pipe_free(&pipe_);
+    for (int i = 0; i < taken && i < 8 && owner_fd == 0; i++)
+        thread_join(threads[i]);
+    gate_fini(&gate);
+    folder_remove(dir);
+    return 0;
+}
+
+/* A shell line with the port in $P and the identity in $OWN and $KEY; what it prints. */
+static int
+shell(const char *line, char *out, size_t size)
+{
+    char *script =
+        mem_printf("P=%u OWN=%s KEY=%s; cd %s; %s", tls_pipe_port(pipe_), own, key, dir, line);
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    int rc = program_run(argv, NULL, out, size);
+
+    free(script);
+    return rc;
+}
+
+static void
+megabytes_come_back_whole_and_the_pin_is_told(void **state)
+{
+    char out[4096], fingerprint[65];
+
+    (void)state;
+    open_pipe(NULL, NULL);
+    int rc = shell("head -c 8000000 /dev/urandom >sent && { cat sent; sleep 3; } | "
+                   "timeout 30 openssl s_client -quiet -no_ign_eof -nocommands -connect "
+                   "127.0.0.1:$P -cert $OWN -key $KEY >back 2>/dev/null; cmp sent back",
+                   out, sizeof out);
+
+    print_message("%s", out);
+    assert_int_equal(rc, 0);
+    tls_pipe_fingerprint(pipe_, fingerprint);
+    assert_string_equal(shown, fingerprint); /* the peer showed our own */
+}
+
+static void
+a_peer_without_a_certificate_or_of_another_authority_is_not_handed_on(void **state)
+{
+    char out[8192], ca[500];
+
+    (void)state;
+    snprintf(ca, sizeof ca, "%s/ca.pem", dir);
+    open_pipe(NULL, NULL);
+    (void)shell("echo | timeout 10 openssl s_client -connect 127.0.0.1:$P 2>&1", out, sizeof out);
+    assert_int_equal(taken, 0);
+    assert_int_equal(
+        shell("openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=CA "
+              "2>/dev/null && openssl req -newkey rsa:2048 -nodes -keyout d.key -out d.csr -subj "
+              "/CN=d 2>/dev/null && openssl x509 -req -in d.csr -CA ca.pem -CAkey ca.key "
+              "-CAcreateserial -out d.pem 2>/dev/null",
+              out, sizeof out),
+        0);
+    tls_pipe_free(&pipe_);
+    open_pipe(ca, NULL);
+    (void)shell(
+        "echo | timeout 10 openssl s_client -connect 127.0.0.1:$P -cert $OWN -key $KEY 2>&1", out,
+        sizeof out);
+    assert_int_equal(taken, 0);
+    (void)shell("echo | timeout 10 openssl s_client -connect 127.0.0.1:$P -cert d.pem -key d.key "
+                "2>&1",
+                out, sizeof out);
+    assert_int_equal(taken, 1);
+    assert_in_range(failed, 2, 3);
+}
+
+static int
+connect_raw(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(tls_pipe_port(pipe_))};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static void
+when_it_is_full_the_oldest_that_is_not_through_gives_way(void **state)
+{
+    int fds[4];
+    char out[4096], byte;
+
+    (void)state;
+    open_pipe(NULL, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        fds[i] = connect_raw();
+    int rc = shell("echo hello | timeout 10 openssl s_client -quiet -no_ign_eof -connect "
+                   "127.0.0.1:$P -cert $OWN -key $KEY 2>/dev/null",
+                   out, sizeof out);
+    print_message("%d %s", rc, out);
+
+    assert_int_equal(taken, 1);
+    assert_true(recv(fds[0], &byte, 1, 0) <= 0);
+    assert_int_equal(recv(fds[3], &byte, 1, MSG_DONTWAIT), -1); /* still there */
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        close(fds[i]);
+}
+
+/* s_client whose output nobody reads: it soon reads nothing either. */
+static void *
+run_deaf_peer(void *arg)
+{
+    char out[256];
+
+    (void)arg;
+    (void)shell("sleep 6 | timeout 10 openssl s_client -quiet -connect 127.0.0.1:$P -cert $OWN "
+                "-key $KEY 2>/dev/null | sleep 6",
+                out, sizeof out);
+    return NULL;
+}
+
+static void
+a_peer_that_takes_nothing_is_let_go(void **state)
+{
+    char bytes[65536] = {0};
+    int64_t begun = clock_mono_ms();
+    bool is_over = false;
+    pthread_t peer;
+
+    (void)state;
+    open_pipe(NULL, &gate);
+    peer = thread_start("deaf", run_deaf_peer, NULL);
+    gate_lock(&gate);
+    while (taken == 0 && clock_mono_ms() - begun < 15000)
+        (void)gate_wait_ms(&gate, 500);
+    int fd = owner_fd;
+    gate_unlock(&gate);
+    assert_int_equal(taken, 1);
+
+    for (int i = 0; i < 2000 && !is_over; i++)
+        is_over = send(fd, bytes, sizeof bytes, MSG_NOSIGNAL) < 0;
+
+    assert_true(is_over);
+    assert_in_range(clock_mono_ms() - begun, 900, 5500);
+    assert_int_equal(failed, 1);
+    close(fd);
+    thread_join(peer);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(megabytes_come_back_whole_and_the_pin_is_told, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_peer_without_a_certificate_or_of_another_authority_is_not_handed_on, begin, end),
+        cmocka_unit_test_setup_teardown(when_it_is_full_the_oldest_that_is_not_through_gives_way,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(a_peer_that_takes_nothing_is_let_go, begin, end),
+    };
+
+    if (!program_is_there("openssl")) {
+        print_message("SKIPPED: no openssl\n");
+        return 77;
+    }
+    log_set_fd(-1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
