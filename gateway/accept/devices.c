@@ -476,6 +476,13 @@ devices_normalize(struct accept_device *d, struct err *err)
     return 0;
 }
 
+/* A name that would be read as a setting, or lose its outer blanks. */
+static bool
+needs_quotes(const char *name)
+{
+    return strchr(name, '=') || name[0] == ' ' || name[strlen(name) - 1] == ' ';
+}
+
 void
 devices_format(const struct accept_device *d, struct buf *out)
 {
@@ -484,7 +491,7 @@ devices_format(const struct accept_device *d, struct buf *out)
     buf_add_printf(out, strchr(d->ae, ' ') || d->ae[0] == '#' ? "\"%s\"\t%s" : "%s\t%s", d->ae,
                    d->address);
     if (d->name[0] != '\0')
-        buf_add_printf(out, strchr(d->name, '=') ? "\t\"%s\"" : "\t%s", d->name);
+        buf_add_printf(out, needs_quotes(d->name) ? "\t\"%s\"" : "\t%s", d->name);
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
         if (write_value(&settings[i], d, value))
             buf_add_printf(out, strchr(value, ' ') ? "\t%s=\"%s\"" : "\t%s=%s", settings[i].key,
