@@ -30,6 +30,8 @@ check_disk(struct spool *sp, struct err *err)
 }
 
 #define SPARES_MOST 16
+/* A large object's bytes go to the disk while the rest comes: its answer would wait for all. */
+#define HINT_BYTES ((uint64_t)8 << 20)
 
 static struct spool_draft *
 draft_new(struct spool *sp)
@@ -161,6 +163,8 @@ spool_draft_write(struct spool_draft *d, const void *bytes, size_t n, struct err
         buf_add(&d->head, bytes, n);
     else if (durable_write_at(d->fd, bytes, n, DRAFT_PAYLOAD_AT + d->size, err) < 0)
         return err_context(err, "draft");
+    if (d->fd >= 0 && (d->size + n) / HINT_BYTES > d->size / HINT_BYTES)
+        durable_hint(d->fd, DRAFT_PAYLOAD_AT + d->size / HINT_BYTES * HINT_BYTES, HINT_BYTES);
     digest_add(d->digest, bytes, n);
     d->crc = zip_crc32(d->crc, bytes, n);
     d->size += n;

@@ -108,6 +108,12 @@ durable_sync(int fd, struct err *err)
     return fdatasync(fd) < 0 ? err_sys(err, ERR_RETRY, "sync") : 0;
 }
 
+void
+durable_hint(int fd, uint64_t offset, uint64_t n)
+{
+    (void)sync_file_range(fd, (off_t)offset, (off_t)n, SYNC_FILE_RANGE_WRITE);
+}
+
 int
 durable_sync_folder(const char *path, struct err *err)
 {

@@ -24,6 +24,9 @@ int durable_write_parts_at(int fd, const struct durable_part *parts, size_t coun
 /* Whole reads; a short file is ERR_REJECT. */
 int durable_read_at(int fd, void *bytes, size_t n, uint64_t offset, struct err *err) MUST_CHECK;
 int durable_sync(int fd, struct err *err) MUST_CHECK; /* fdatasync */
+/* Let the disk begin with bytes that were written, so that the sync to come is short. Promises
+ * nothing and reports nothing: the sync does both. */
+void durable_hint(int fd, uint64_t offset, uint64_t n);
 int durable_sync_folder(const char *path, struct err *err) MUST_CHECK;
 /* Reserve real blocks, so that a later write cannot meet a full disk. */
 int durable_preallocate(int fd, uint64_t size_bytes, struct err *err) MUST_CHECK;

@@ -4,6 +4,7 @@
  * was told where it could be. */
 #include "proto/dicom/dimse.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/dicom/dimse_assoc.h"
@@ -16,6 +17,7 @@
 const struct upper_identity dimse_identity = {DCM_IMPLEMENTATION_UID, DCM_IMPLEMENTATION_VERSION};
 
 static int fail_protocol(struct dimse_assoc *assoc, struct err *err, const char *what);
+static int fail_slow(struct dimse_assoc *assoc, struct err *err, const char *what);
 
 struct dimse_deadlines
 dimse_deadlines_or_limits(const struct dimse_deadlines *wanted)
@@ -118,10 +120,16 @@ gather_command(struct dimse_assoc *assoc, struct buf *set, uint8_t *out_context,
     struct upper_pdv pdv = {0};
     enum upper_end end;
 
+    int64_t until_ms = 0;
+
     *out_is_released = false;
     *out_context = 0;
     while (!pdv.is_last) {
-        int64_t wait_ms = set->n > 0 ? assoc->deadlines.pdu_ms : assoc->deadlines.idle_ms;
+        int64_t wait_ms = assoc->deadlines.idle_ms;
+        if (*out_context != 0)
+            wait_ms = until_ms - clock_mono_ms();
+        if (wait_ms <= 0)
+            return fail_slow(assoc, err, "command set not whole within its deadline");
         if (next_pdv(assoc, wait_ms, &pdv, &end, err) < 0) {
             *out_is_released = end == UPPER_RELEASED && *out_context == 0;
             return *out_is_released ? 0 : -1;
@@ -132,6 +140,8 @@ gather_command(struct dimse_assoc *assoc, struct buf *set, uint8_t *out_context,
             return fail_protocol(assoc, err, "command over two presentation contexts");
         if (!dimse_context(assoc, pdv.context))
             return fail_protocol(assoc, err, "presentation context was not agreed on");
+        if (*out_context == 0)
+            until_ms = clock_mono_ms() + assoc->deadlines.pdu_ms;
         *out_context = pdv.context;
         buf_add(set, pdv.bytes, pdv.n);
         if (buf_is_over(set))
@@ -185,10 +195,31 @@ dimse_next_command(struct dimse_assoc *assoc, struct dimse_command *out_command,
     }
     out_command->context = context;
     assoc->data_context = out_command->has_data ? context : 0;
+    assoc->pace_from_ms = 0;
     rc = 0;
 out:
     buf_fini(&set);
     return rc;
+}
+
+/* A peer that sends a byte now and then holds its place for ever. */
+static int
+check_pace(struct dimse_assoc *assoc, size_t n, struct err *err)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (assoc->pace_from_ms == 0) {
+        assoc->pace_from_ms = now_ms;
+        assoc->pace_bytes = 0;
+    }
+    assoc->pace_bytes += n;
+    if (now_ms - assoc->pace_from_ms < assoc->deadlines.idle_ms)
+        return 0;
+    if (assoc->pace_bytes < LIMIT_TRICKLE_BYTES)
+        return fail_slow(assoc, err, "data set comes too slowly");
+    assoc->pace_from_ms = now_ms;
+    assoc->pace_bytes = 0;
+    return 0;
 }
 
 int
@@ -208,6 +239,8 @@ dimse_read_data(struct dimse_assoc *assoc, const uint8_t **out_bytes, size_t *ou
         return fail_protocol(assoc, err, "data set over two presentation contexts");
     if (pdv.is_last)
         assoc->data_context = 0;
+    else if (check_pace(assoc, pdv.n, err) < 0)
+        return -1;
     *out_bytes = pdv.bytes;
     *out_n = pdv.n;
     *out_is_last = pdv.is_last;
@@ -365,6 +398,15 @@ dimse_abort(struct dimse_assoc **assoc)
         upper_abort((*assoc)->upper, false);
     upper_free(&(*assoc)->upper);
     free(TAKE(*assoc));
+}
+
+static int
+fail_slow(struct dimse_assoc *assoc, struct err *err, const char *what)
+{
+    if (!assoc->is_over)
+        upper_abort(assoc->upper, false);
+    assoc->is_over = true;
+    return err_set(err, ERR_RETRY, "%s", what);
 }
 
 static int

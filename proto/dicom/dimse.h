@@ -8,8 +8,8 @@
  *
  * Any failure of a call on an association ends that association: the peer was told by A-ABORT where
  * that was possible, and further calls fail too. Deadlines: LIMIT_MS_ASSOCIATE until the request is
- * whole, LIMIT_MS_PDU for one PDU and between the parts of a message, LIMIT_MS_IDLE between
- * messages.
+ * whole, LIMIT_MS_PDU for one PDU, for a whole command and between the parts of a data set, of
+ * which at least LIMIT_TRICKLE_BYTES come in each LIMIT_MS_IDLE; LIMIT_MS_IDLE between messages.
  * Threads: an association belongs to one thread; listener functions may be called from any.
  * DICOM: PS3.8 9 (upper layer), PS3.7 9 (DIMSE-C), PS3.7 E (command dictionary). */
 #ifndef RADPOST_DICOM_DIMSE_H

@@ -13,6 +13,8 @@ struct dimse_assoc {
     struct dimse_context contexts[DIMSE_CONTEXTS];
     size_t context_count;
     uint8_t data_context; /* a data set is due on this context; 0 = none */
+    int64_t pace_from_ms; /* of the data set: how much has come since then */
+    uint64_t pace_bytes;
     bool is_over;
 };
 

@@ -83,6 +83,8 @@ serve_one(struct owner *o, struct dimse_assoc *assoc, bool *out_is_end, struct e
     *out_is_end = rq.field == DIMSE_END;
     if (*out_is_end)
         return 0;
+    if (rq.has_data && dimse_skip_data(assoc, err) < 0)
+        return -1;
     rsp = dimse_answer(&rq, DIMSE_SUCCESS);
     gate_lock(&o->gate);
     o->echoes++;
@@ -112,7 +114,7 @@ static void
 start(struct owner *o, uint32_t limit, int64_t idle_ms)
 {
     struct dimse_listener_options options = {.address = "127.0.0.1",
-                                             .deadlines = {.idle_ms = idle_ms},
+                                             .deadlines = {.idle_ms = idle_ms, .pdu_ms = idle_ms},
                                              .admit = admit,
                                              .pdu_bytes = pdu_bytes,
                                              .offers = offers,
@@ -268,6 +270,14 @@ request_pdu(uint8_t *out)
     return n;
 }
 
+/* A command whose data set follows: Command Field C-STORE-RQ, Command Data Set Type 0. */
+static const uint8_t store_pdu[] = {
+    4, 0, 0,    0, 0, 0x30, 0, 0, 0,  0x2c, 1, 3, /* PDU, PDV, context 1, whole command */
+    0, 0, 0,    0, 4, 0,    0, 0, 30, 0,    0, 0, /* group length */
+    0, 0, 0,    1, 2, 0,    0, 0, 1,  0,          /* Command Field */
+    0, 0, 0x10, 1, 2, 0,    0, 0, 1,  0,          /* Message ID */
+    0, 0, 0,    8, 2, 0,    0, 0, 0,  0};         /* Command Data Set Type */
+
 /* Read one PDU; its length. */
 static size_t
 read_pdu(int fd, uint8_t *out)
@@ -401,6 +411,52 @@ pdu_past_its_device_s_limit_is_answered_with_an_abort(void **state)
     stop(&o);
 }
 
+/* Parts of two bytes, each in time: of a data set, or of a command. */
+static void
+trickle(bool is_command)
+{
+    static const uint8_t command[] = {4, 0, 0, 0, 0, 8, 0, 0, 0, 4, 1, 1, 0, 0};
+    static const uint8_t data[] = {4, 0, 0, 0, 0, 8, 0, 0, 0, 4, 1, 0, 0, 0};
+    struct owner o;
+    uint8_t pdu[65536 + 6];
+    int64_t began_ms = clock_mono_ms();
+    int pair[2];
+    size_t n = request_pdu(pdu);
+
+    start(&o, 0, 300);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    dimse_listener_take(o.listener, pair[1], "192.0.2.7", 4711, NULL);
+    assert_int_equal(write(pair[0], pdu, n), (ssize_t)n);
+    (void)read_pdu(pair[0], pdu);
+    if (!is_command)
+        assert_int_equal(write(pair[0], store_pdu, sizeof store_pdu), sizeof store_pdu);
+    for (struct pollfd p = {pair[0], POLLIN, 0}; poll(&p, 1, 50) == 0;) {
+        assert_in_range(clock_mono_ms() - began_ms, 0, 15000);
+        assert_int_equal(write(pair[0], is_command ? command : data, 14), 14);
+    }
+    assert_int_equal(read_pdu(pair[0], pdu), 10);
+    assert_int_equal(pdu[0], 7);
+    assert_in_range(clock_mono_ms() - began_ms, 250, 15000);
+    wait_for(&o, &o.ended, 1);
+    assert_true(o.is_lost);
+    close(pair[0]);
+    stop(&o);
+}
+
+static void
+data_set_that_trickles_is_given_up(void **state)
+{
+    (void)state;
+    trickle(false);
+}
+
+static void
+command_that_trickles_is_given_up(void **state)
+{
+    (void)state;
+    trickle(true);
+}
+
 int
 main(void)
 {
@@ -410,6 +466,8 @@ main(void)
         cmocka_unit_test(taken_connection_is_served_like_any_other),
         cmocka_unit_test(taken_connection_that_says_nothing_goes_with_the_listener),
         cmocka_unit_test(each_device_is_told_its_own_pdu_limit),
+        cmocka_unit_test(data_set_that_trickles_is_given_up),
+        cmocka_unit_test(command_that_trickles_is_given_up),
         cmocka_unit_test(pdu_past_its_device_s_limit_is_answered_with_an_abort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
