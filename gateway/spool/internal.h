@@ -83,6 +83,12 @@ struct room {
     uint64_t bytes_sealed; /* here, and may go when room is needed */
 };
 
+/* How old it was at this time of both clocks. */
+struct age {
+    uint64_t ms;
+    int64_t mono_ms, wall_ms;
+};
+
 struct spool {
     char *dir;
     struct spool_options options;
@@ -107,8 +113,7 @@ struct spool {
     bool is_journal_sick;
     enum spool_disk disk;
     struct room room;
-    int64_t opened_ms; /* monotonic */
-    uint64_t age_before_ms;
+    struct age age;
     uint64_t syncs, commits;
 
     struct queue_door *door;
@@ -177,9 +182,12 @@ void spool_changed(struct spool *sp);
 enum spool_disk spool_disk_now(struct spool *sp);
 /* Look through the entries for what comes a day; done at open and every minute. Not locked. */
 void room_measure(struct spool *sp);
-/* The spool's age: for how many milliseconds it has been open in all its life. What is done is kept
- * by this, so that no jump of the wall clock expires anything. Locked. */
+/* The spool's age: for how many milliseconds it has been open in all its life, and closed for up to
+ * three days at a time. What is done is kept by this, so that no jump of the wall clock expires
+ * anything, nor keeps it for ever. Locked. */
 uint64_t spool_age_ms(struct spool *sp);
-#define SPOOL_AGE "age_ms" /* the number that keeps it */
+void age_begin(struct spool *sp); /* what the journal says of it */
+#define SPOOL_AGE "age_ms"        /* the numbers that keep it, and the wall clock by then */
+#define SPOOL_AGE_WALL "age_wall_ms"
 
 #endif

@@ -108,6 +108,7 @@ keeper_renew(struct spool *sp, struct err *err)
     buf_init(&b, SNAPSHOT_BYTES);
     gate_lock(&sp->gate);
     *ledger_number(&sp->ledger, SPOOL_AGE, true) = spool_age_ms(sp);
+    *ledger_number(&sp->ledger, SPOOL_AGE_WALL, true) = (uint64_t)sp->age.wall_ms;
     take_snapshot(sp, &b);
     gate_unlock(&sp->gate);
     if (buf_is_over(&b))
@@ -190,16 +191,17 @@ keeper_write(struct spool *sp, struct work *batch)
 void
 keeper_note_age(struct spool *sp)
 {
-    struct work note = {.kind = WORK_BODY};
-    uint64_t age_ms;
+    struct work wall = {.kind = WORK_BODY}, age = {.kind = WORK_BODY, .next = &wall};
 
+    buf_init(&age.body, JOURNAL_BODY_BYTES);
+    buf_init(&wall.body, JOURNAL_BODY_BYTES);
     gate_lock(&sp->gate);
-    age_ms = spool_age_ms(sp);
+    journal_body_number(&age.body, SPOOL_AGE, spool_age_ms(sp));
+    journal_body_number(&wall.body, SPOOL_AGE_WALL, (uint64_t)sp->age.wall_ms);
     gate_unlock(&sp->gate);
-    buf_init(&note.body, JOURNAL_BODY_BYTES);
-    journal_body_number(&note.body, SPOOL_AGE, age_ms);
-    keeper_write(sp, &note);
-    buf_fini(&note.body);
+    keeper_write(sp, &age);
+    buf_fini(&age.body);
+    buf_fini(&wall.body);
 }
 
 /* Only between batches: the snapshot must hold all that the old journal says. */

@@ -13,6 +13,7 @@
 #define HOUR_US 3600000000ll
 #define DAY_US (24 * HOUR_US)
 #define WEEK_DAYS 7
+#define AWAY_MOST_MS (3 * DAY_US / 1000)
 
 static uint64_t
 bytes_of(const struct record *r)
@@ -162,12 +163,31 @@ spool_health(struct spool *sp, struct spool_health *out)
     *out = h;
 }
 
+void
+age_begin(struct spool *sp)
+{
+    const uint64_t *ms = ledger_number(&sp->ledger, SPOOL_AGE, false);
+    const uint64_t *wall = ledger_number(&sp->ledger, SPOOL_AGE_WALL, false);
+
+    sp->age.ms = ms != NULL ? *ms : 0;
+    sp->age.wall_ms = wall != NULL ? (int64_t)*wall : clock_wall_us() / 1000;
+    sp->age.mono_ms = clock_mono_ms();
+}
+
 uint64_t
 spool_age_ms(struct spool *sp)
 {
-    int64_t open_ms = clock_mono_ms() - sp->opened_ms;
+    struct age *age = &sp->age;
+    int64_t mono = clock_mono_ms(), wall = clock_wall_us() / 1000;
+    int64_t lived = mono - age->mono_ms, by_wall = wall - age->wall_ms;
 
-    return sp->age_before_ms + (open_ms > 0 ? (uint64_t)open_ms : 0);
+    lived = lived > 0 ? lived : 0;
+    if (by_wall > lived && by_wall <= AWAY_MOST_MS)
+        lived = by_wall; /* it was switched off for a night or a weekend */
+    age->ms += (uint64_t)lived;
+    age->mono_ms = mono;
+    age->wall_ms = wall;
+    return age->ms;
 }
 
 size_t

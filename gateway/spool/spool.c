@@ -90,7 +90,6 @@ new_spool(const char *dir, const struct spool_options *options)
     sp->next_segment = 1;
     sp->next_draft = 1;
     sp->change = 1;
-    sp->opened_ms = clock_mono_ms();
     sp->queue_end = &sp->queue;
     gate_init(&sp->gate);
     bell_init(&sp->due);
@@ -121,7 +120,6 @@ spool_open(const char *dir, const struct spool_options *options, struct spool **
 {
     struct spool *sp = new_spool(dir, options);
     int64_t began = clock_mono_ms();
-    const uint64_t *number;
     int rc = -1;
 
     if (!options->is_read_only) {
@@ -131,8 +129,7 @@ spool_open(const char *dir, const struct spool_options *options, struct spool **
     }
     if (recover(sp, err) < 0)
         goto out;
-    number = ledger_number(&sp->ledger, SPOOL_AGE, false);
-    sp->age_before_ms = number != NULL ? *number : 0;
+    age_begin(sp);
     room_measure(sp);
     if (!options->is_read_only) {
         begin_writing(sp);

@@ -27,7 +27,8 @@ struct spool_options {
     uint64_t journal_bytes;   /* a new journal begins when this one grew by so much; 0 = 16 MiB */
     int64_t keep_sealed_ms;   /* bytes stay this long after sealing; 0 = go at once; < 0 = never */
     int64_t keep_summary_ms;  /* an entry without bytes stays listed this long; 0 = 90 days */
-                              /* both count the time that the spool was open, not the wall's */
+                              /* both count the time that the spool was open, or closed for up to
+                                 three days at a time, whatever the wall clock says */
     uint64_t warn_free_bytes; /* marks of the disk; 0 = no such mark */
     uint64_t slow_free_bytes; /* below: each commit waits slow_ms before it is answered */
     uint64_t refuse_free_bytes; /* below: drafts and commits are ERR_FULL (A700H) */

@@ -38,6 +38,9 @@ only_a_sealed_listed_closed_study_is_safe_to_delete(void **state)
     s.revision = s.acked_revision = 0; /* never closed */
     assert_int_equal(study_word_of(&s), STUDY_HELD);
     s = safe_study();
+    s.paused = 1; /* a person keeps one back */
+    assert_int_equal(study_word_of(&s), STUDY_HELD);
+    s = safe_study();
     s.open_associations = 1;
     assert_int_equal(study_word_of(&s), STUDY_RECEIVING);
     s = safe_study();

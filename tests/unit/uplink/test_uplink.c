@@ -438,6 +438,30 @@ a_strange_centre_is_refused_and_said_so(void **state)
     site_close(&s);
 }
 
+static void
+what_a_person_keeps_back_waits_until_it_is_released(void **state)
+{
+    struct site s;
+    uint64_t kept;
+
+    (void)state;
+    site_open(&s);
+    kept = receive(&s, "1.2.3.1", 1, false);
+    receive(&s, "1.2.3.1", 2, false);
+    must(spool_set_paused(s.spool, kept, true, &err));
+    start(&s);
+
+    assert_true(wait_state(&s, INSTANCE_HELD, 1));
+    fake_centre_lock(s.centre);
+    assert_whole(&s, 1);
+    assert_int_equal(fake_centre_counts(s.centre)->manifests, 0); /* the study is not whole */
+    fake_centre_unlock(s.centre);
+    must(spool_set_paused(s.spool, kept, false, &err));
+    assert_true(wait_state(&s, INSTANCE_SEALED, 2));
+    assert_whole(&s, 2);
+    site_close(&s);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -453,6 +477,7 @@ main(int argc, char **argv)
         cmocka_unit_test(what_the_centre_cannot_understand_is_put_aside_and_the_rest_goes),
         cmocka_unit_test(bytes_that_are_no_dicom_are_put_aside_and_the_rest_goes),
         cmocka_unit_test(a_strange_centre_is_refused_and_said_so),
+        cmocka_unit_test(what_a_person_keeps_back_waits_until_it_is_released),
     };
     int status;
 

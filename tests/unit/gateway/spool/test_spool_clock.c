@@ -98,6 +98,53 @@ what_is_sealed_ages_over_restarts(void **state)
     assert_false(has_bytes(f, id));
 }
 
+/* Switched off every night, and over a weekend: those count. A year away may be a wrong clock. */
+static void
+time_away_counts_up_to_three_days(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t id;
+
+    clock_fake(T0, 1000);
+    f->options.keep_sealed_ms = 7 * DAY_MS;
+    fixture_reopen(f);
+    id = put_sealed(f, 1);
+    for (int i = 1; i <= 2; i++) { /* six days in two leaps; the monotonic clock began anew */
+        spool_close(&f->sp);
+        clock_fake(T0 + i * 3 * DAY_MS * 1000, 10 + i);
+        OK(spool_open(f->dir, &f->options, &f->sp, &err));
+        assert_true(has_bytes(f, id));
+    }
+    spool_close(&f->sp);
+    clock_fake(T0 + YEAR_US, 20);
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    assert_true(has_bytes(f, id));
+    spool_close(&f->sp);
+    clock_fake(T0 + YEAR_US + DAY_MS * 1000, 30);
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    assert_false(has_bytes(f, id));
+}
+
+/* What was sealed while the clock was nine years ahead goes in its time all the same. */
+static void
+what_was_sealed_in_the_future_is_not_kept_for_ever(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t id;
+
+    clock_fake(T0 + 9 * YEAR_US, 1000);
+    f->options.keep_sealed_ms = 7 * DAY_MS;
+    fixture_reopen(f);
+    id = put_sealed(f, 1);
+    clock_fake(T0, 2000);
+    assert_true(has_bytes(f, id));
+    for (int day = 1; day <= 7; day++) { /* the wall clock is set on by a day, again and again */
+        assert_true(has_bytes(f, id));
+        clock_fake(T0 + day * DAY_MS * 1000, 2000 + day);
+    }
+    assert_false(has_bytes(f, id));
+}
+
 static void
 a_wall_clock_that_jumps_years_reorders_nothing(void **state)
 {
@@ -204,6 +251,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(a_wall_clock_that_jumps_years_expires_nothing),
         CLAIM(what_is_sealed_ages_over_restarts),
+        CLAIM(time_away_counts_up_to_three_days),
+        CLAIM(what_was_sealed_in_the_future_is_not_kept_for_ever),
         CLAIM(a_wall_clock_that_jumps_years_reorders_nothing),
         CLAIM(days_left_follow_from_what_comes_a_day),
         CLAIM(the_marks_also_count_days),
