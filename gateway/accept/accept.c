@@ -254,9 +254,15 @@ is_named(const char *list, const char *uid)
 }
 
 static bool
+is_standard(const char *uid)
+{
+    return strncmp(uid, STANDARD_ROOT, strlen(STANDARD_ROOT)) == 0;
+}
+
+static bool
 is_storage(const struct accept *a, const char *abstract_syntax)
 {
-    if (strncmp(abstract_syntax, STANDARD_ROOT, strlen(STANDARD_ROOT)) == 0)
+    if (is_standard(abstract_syntax))
         return dcm_sop_class_find(abstract_syntax) != NULL;
     return is_named(a->options.private_classes, abstract_syntax);
 }
@@ -275,7 +281,8 @@ offers(const char *abstract_syntax, bool peer_is_scp, void *user)
         return DIMSE_ANY_SYNTAX;
     if (service)
         return service->offer;
-    LOG(&accept_ctx, ACCEPT_CLASS_NOT_OFFERED, F_UID("class", abstract_syntax));
+    if (!is_standard(abstract_syntax))
+        LOG(&accept_ctx, ACCEPT_CLASS_NOT_OFFERED, F_UID("class", abstract_syntax));
     return DIMSE_NOT_OFFERED;
 }
 
@@ -372,7 +379,7 @@ list_unsent(struct served *s, const struct dimse_command *request,
     text_copy(row.ae, sizeof row.ae, s->peer->calling);
     text_copy(row.address, sizeof row.address, s->peer->address);
     text_copy(row.sop_class, sizeof row.sop_class, request->sop_class);
-    text_copy(row.sop_instance, sizeof row.sop_instance, request->sop_instance);
+    text_copy(row.sop_instance, sizeof row.sop_instance, result->sop_instance);
     text_copy(row.why, sizeof row.why, words_of(&result->why));
     if (unsent_add(s->a->unsent, &row, &err) < 0)
         LOG(&s->ctx, ACCEPT_UNSENT_NOT_KEPT, F_ERR(&err));
@@ -386,7 +393,7 @@ count_stored(struct served *s, const struct dimse_command *request,
 
     s->stored++;
     count_device(s->a, &s->live, 0, 1);
-    if (unsent_arrived(s->a->unsent, request->sop_instance, &err) < 0)
+    if (unsent_arrived(s->a->unsent, result->sop_instance, &err) < 0)
         LOG(&s->ctx, ACCEPT_UNSENT_NOT_KEPT, F_ERR(&err));
     LOG(&s->ctx, ACCEPT_STORE_DURABLE, F_NUMBER("entry", result->entry),
         F_UID("instance", request->sop_instance));
@@ -407,6 +414,7 @@ serve_store(struct served *s, const struct dimse_command *request, const char *a
         rc = store_instance(s->live.assoc, s->a->spool, &terms, request, &result, err);
     else {
         err_set(&result.why, ERR_DENIED, "this device may not send this class");
+        text_copy(result.sop_instance, sizeof result.sop_instance, request->sop_instance);
         rc = request->has_data ? dimse_skip_data(s->live.assoc, err) : 0;
         if (rc == 0)
             rc = answer(s, request, result.status, err);

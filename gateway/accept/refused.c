@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MINUTE_US = 60 * 1000 * 1000, FIELDS_LEAST = 7, FIELDS = 8, FILE_BYTES = REFUSED_MAX * 320 };
+enum {
+    SECOND_US = 1000 * 1000,
+    MINUTE_US = 60 * SECOND_US,
+    FIELDS_LEAST = 7,
+    FIELDS = 8,
+    FILE_BYTES = REFUSED_MAX * 320
+};
 
 static bool
 parse_line(char *line, struct accept_refused *out)
@@ -141,7 +147,9 @@ refused_add(struct refused *list, const struct dimse_peer *peer, enum accept_ref
     row->last_us = now_us;
     row->count++;
     list->is_dirty = true;
-    *out_is_due = is_new || now_us - list->written_us >= MINUTE_US;
+    /* who floods us with names costs one write a second */
+    int64_t rest_us = !is_new ? MINUTE_US : why == REFUSED_STRANGER ? 0 : SECOND_US;
+    *out_is_due = now_us - list->written_us >= rest_us || now_us < list->written_us;
 }
 
 size_t

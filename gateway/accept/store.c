@@ -161,6 +161,7 @@ store_instance(struct dimse_assoc *assoc, struct spool *spool, const struct stor
         spool_commit(spool, &in.draft, &result.entry, &result.why) < 0)
         give_up(&in, &result);
     is_kept = result.status == DIMSE_SUCCESS;
+    text_copy(result.sop_instance, sizeof result.sop_instance, in.meta.sop_instance);
     if (answer(assoc, request, result.status, err) < 0)
         goto out;
     *out = result;

@@ -19,9 +19,10 @@ struct store_terms {
 #define STORE_ROOM_LEAST (256u * 1024)
 
 struct store_result {
-    uint16_t status; /* what was answered */
-    uint64_t entry;  /* of the spool, if that is 0000H */
-    struct err why;  /* else */
+    uint16_t status;       /* what was answered */
+    uint64_t entry;        /* of the spool, if that is 0000H */
+    struct err why;        /* else */
+    char sop_instance[65]; /* the command's, or where that has none the data set's; "" = neither */
 };
 
 /* Take the data set of a C-STORE-RQ, make it durable, answer.

@@ -289,14 +289,15 @@ gone(struct unsent *u, const char *ae, const char *sop_instance, bool *out_was_t
     struct buf line;
     int rc = 0;
 
-    buf_init(&line, LINE_BYTES);
-    buf_add_printf(&line, "-\t%s\t%s\n", ae ? ae : "", sop_instance);
     gate_lock(&u->gate);
     *out_was_there = u->n > 0 && take_all_off(u, ae, sop_instance);
-    if (*out_was_there)
+    if (*out_was_there) {
+        buf_init(&line, LINE_BYTES);
+        buf_add_printf(&line, "-\t%s\t%s\n", ae ? ae : "", sop_instance);
         rc = append(u, &line, err);
+        buf_fini(&line);
+    }
     gate_unlock(&u->gate);
-    buf_fini(&line);
     return rc;
 }
 
@@ -305,6 +306,8 @@ unsent_arrived(struct unsent *u, const char *sop_instance, struct err *err)
 {
     bool was_there;
 
+    if (sop_instance[0] == '\0') /* rows without one are of others */
+        return 0;
     return gone(u, NULL, sop_instance, &was_there, err);
 }
 

@@ -57,7 +57,7 @@ write_devices_lamp(struct jsonw *w, const struct sources *s)
     size_t heard = 0, lately = 0;
 
     for (size_t i = 0; i < s->devices_n; i++)
-        heard += s->devices[i].last_store_us > 0;
+        heard += s->devices[i].last_store_us > s->now_us - day_us;
     for (size_t i = 0; i < s->refused_n; i++)
         lately += s->refused[i].last_us > s->now_us - day_us;
     begin_lamp(w, "devices", lamp_of_devices(s->devices_n, heard, lately));
@@ -115,6 +115,8 @@ write_devices(struct jsonw *w, const struct sources *s)
         jsonw_text(w, "name", d->name);
         jsonw_text(w, "address", d->address);
         jsonw_int(w, "last_seen_us", d->last_seen_us);
+        jsonw_int(w, "last_store_us", d->last_store_us);
+        jsonw_bool(w, "is_plain", d->security == ACCEPT_PLAIN);
         jsonw_uint(w, "stored", d->stored);
         jsonw_uint(w, "open", d->open);
         jsonw_end(w);

@@ -1,4 +1,5 @@
-/* test_accept_tls.c - DICOM over TLS with DCMTK's own tools and OpenSSL's, certificates made by openssl.
+/* test_accept_tls.c - DICOM over TLS with DCMTK's own tools and OpenSSL's, certificates made by
+ * openssl.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -198,6 +198,7 @@ a_caller_is_admitted_by_title_address_called_title_and_certificate(void **state)
 static void
 list_of_refused_stays_bounded_and_loses_the_oldest(void **state)
 {
+    const int64_t second_us = 1000 * 1000;
     char dir[FOLDER_PATH_BYTES];
     struct refused *list = mem_new(sizeof *list), *again = mem_new(sizeof *again);
     struct dimse_peer peer = {.called = "RADPOST", .address = "10.0.0.1"};
@@ -213,16 +214,21 @@ list_of_refused_stays_bounded_and_loses_the_oldest(void **state)
     assert_int_equal(durable_mkdir(tmp, &err), 0);
     for (int i = 0; i < REFUSED_MAX + 5; i++) {
         snprintf(peer.calling, sizeof peer.calling, "AE%d", i);
-        refused_add(list, &peer, ACCEPT_CALLER_UNKNOWN, 1000 + i, &is_due);
-        assert_int_equal(is_due, i < REFUSED_MAX);
+        refused_add(list, &peer, ACCEPT_CALLER_UNKNOWN, second_us * (1000 + i), &is_due);
+        assert_int_equal(is_due,
+                         i < REFUSED_MAX); /* new ones once a second, counts once a minute */
+        if (is_due)
+            list->written_us = second_us * (1000 + i);
     }
+    refused_add(list, &peer, ACCEPT_CALLER_UNKNOWN, second_us * 2000, &is_due);
+    assert_true(is_due);
     assert_int_equal(refused_write(dir, list, 5000, &err), 0);
 
     assert_int_equal(refused_read(dir, again, &bad, &err), 0);
     assert_int_equal(bad, 0);
     assert_int_equal(again->n, REFUSED_MAX);
     for (size_t i = 0; i < again->n; i++)
-        assert_true(again->rows[i].last_us >= 1005);
+        assert_true(again->rows[i].last_us >= 1005 * second_us);
     assert_int_equal(durable_put_file(dir, REFUSED_FILE, damaged, strlen(damaged), &err), 0);
     assert_int_equal(refused_read(dir, again, &bad, &err), 0);
     assert_int_equal(bad, 1);
@@ -231,6 +237,31 @@ list_of_refused_stays_bounded_and_loses_the_oldest(void **state)
     free(list);
     free(again);
     folder_remove(dir);
+}
+
+static void
+a_flood_of_names_costs_one_write_a_second(void **state)
+{
+    struct refused *list = mem_new(sizeof *list);
+    struct dimse_peer peer = {.called = "RADPOST", .address = "10.0.0.1"};
+    const int64_t begun_us = 1800000000000000;
+    bool is_due;
+    int writes = 0;
+
+    (void)state;
+    for (int i = 0; i < 2000; i++) { /* one millisecond apart */
+        snprintf(peer.calling, sizeof peer.calling, "AE%d", i);
+        refused_add(list, &peer, ACCEPT_CALLER_UNKNOWN, begun_us + i * 1000, &is_due);
+        if (is_due) {
+            writes++;
+            list->written_us = begun_us + i * 1000;
+        }
+    }
+    assert_in_range(writes, 1, 2);
+    refused_add(list, &peer, REFUSED_STRANGER, begun_us + 2000000, &is_due);
+    assert_true(is_due); /* what it leaves here must find it again */
+    assert_true(list->is_dirty);
+    free(list);
 }
 
 static void
@@ -264,6 +295,7 @@ main(void)
         cmocka_unit_test(one_line_is_changed_and_the_others_stay_byte_for_byte),
         cmocka_unit_test(a_caller_is_admitted_by_title_address_called_title_and_certificate),
         cmocka_unit_test(list_of_refused_stays_bounded_and_loses_the_oldest),
+        cmocka_unit_test(a_flood_of_names_costs_one_write_a_second),
         cmocka_unit_test(strangers_give_way_last),
     };
 

@@ -91,7 +91,7 @@ the_list_outlives_a_restart_and_ends_when_the_instance_arrives(void **state)
     assert_int_equal(on_the_list(NULL), 3);
 
     assert_int_equal(door_store_as(&w, "OURS", "1.2.1"), DIMSE_SUCCESS);
-    assert_int_equal(on_the_list(NULL), 2);
+    assert_int_equal(on_the_list(NULL), 2); /* the one without a name is another's */
     assert_int_equal(accept_forget_unsent(w.door, "MR", "1.2.2", &err), 0);
     assert_int_equal(accept_forget_unsent(w.door, "MR", "1.2.2", &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
