@@ -13,6 +13,10 @@
 
 #define BATCH_WORKS 64
 #define BATCH_BYTES (48u << 20)
+/* While instances come, an arrow lets them go first for so long: a device waits for its answer, and
+ * arrows cost a second sync, which they share the better. */
+#define STEP_WAIT_MS 20
+#define RECEPTION_GAP_MS 10
 #define GARBAGE_EVERY_MS 60000
 #define AGE_EVERY_MS 600000
 
@@ -26,6 +30,7 @@ committer_do(struct spool *sp, struct work *w, struct err *err)
     }
     w->next = NULL;
     bell_init(&w->done);
+    w->queued_ms = clock_mono_ms();
     *sp->queue_end = w;
     sp->queue_end = &w->next;
     bell_ring(&sp->due);
@@ -36,6 +41,25 @@ committer_do(struct spool *sp, struct work *w, struct err *err)
     if (w->rc < 0)
         *err = w->err;
     return w->rc;
+}
+
+/* How long the committer may wait for a reception yet: 0 when one is here, when none has come for a
+ * while, or when an arrow has waited long enough. Locked. */
+static int64_t
+patience_ms(const struct spool *sp)
+{
+    int64_t now = clock_mono_ms(), left = STEP_WAIT_MS;
+
+    if (sp->is_closing || now - sp->received_ms >= RECEPTION_GAP_MS)
+        return 0;
+    for (const struct work *w = sp->queue; w != NULL; w = w->next) {
+        int64_t mine = STEP_WAIT_MS - (now - w->queued_ms);
+
+        if (w->kind == WORK_RECEIVE)
+            return 0;
+        left = mine < left ? mine : left;
+    }
+    return left > 0 ? left : 0;
 }
 
 /* The first works of the queue, as one list; locked. */
@@ -167,6 +191,7 @@ apply_receive(struct spool *sp, struct work *w)
     e = ledger_put(&sp->ledger, &r);
     e->association = w->record.meta.association;
     sp->commits++;
+    sp->received_ms = clock_mono_ms();
 }
 
 /* Now it is true: show it. Locked. */
@@ -281,7 +306,7 @@ committer_run(void *arg)
     gate_lock(&sp->gate);
     for (;;) {
         struct work *batch;
-        int64_t now = clock_mono_ms();
+        int64_t now = clock_mono_ms(), patience;
 
         if (sp->queue == NULL && sp->is_closing)
             break;
@@ -289,6 +314,9 @@ committer_run(void *arg)
             bell_wait_ms(&sp->due, &sp->gate, next_garbage - now);
             continue;
         }
+        patience = sp->queue != NULL ? patience_ms(sp) : 0;
+        if (patience > 0 && bell_wait_ms(&sp->due, &sp->gate, patience))
+            continue;
         batch = take_batch(sp);
         gate_unlock(&sp->gate);
         if (batch != NULL)

@@ -57,6 +57,7 @@ struct work {
     enum work_kind kind;
     struct work *next;
     struct bell done;
+    int64_t queued_ms;
     bool is_done;
     int rc;
     struct err err;
@@ -109,6 +110,7 @@ struct spool {
     uint64_t next_association;
     uint64_t change;
     struct work *queue, **queue_end;
+    int64_t received_ms; /* when the last reception was answered */
     bool is_closing;
     bool is_journal_sick;
     enum spool_disk disk;
