@@ -1,6 +1,7 @@
 /* test_queue_cli.c - radpost queue beside a running spool: exit codes, and an export that is exact.
  */
 #include "gateway/spool/queue_cli.h"
+#include "gateway/spool/queue_door.h"
 
 #include "proto/base/durable.h"
 #include "proto/base/log.h"
@@ -143,6 +144,23 @@ a_spool_that_is_open_without_a_door_is_left_alone(void **state)
 }
 
 static void
+a_door_tells_why_and_who_is_not_there(void **state)
+{
+    struct spool_fixture *f = *state;
+    bool is_running = true;
+
+    assert_int_equal(queue_door_ask(f->dir, "hold", 1, &is_running, &err), -1);
+    assert_false(is_running);
+    f->options.has_queue_door = true;
+    fixture_reopen(f);
+    assert_int_equal(queue_door_ask(f->dir, "hold", 1, &is_running, &err), -1);
+    assert_true(is_running);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_int_equal(queue_door_ask(f->dir, "burn", 1, &is_running, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+}
+
+static void
 verify_names_what_is_not_as_it_came(void **state)
 {
     struct spool_fixture *f = *state;
@@ -180,6 +198,8 @@ main(void)
                                         spool_fixture_setup, spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(a_spool_that_is_open_without_a_door_is_left_alone,
                                         spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_door_tells_why_and_who_is_not_there, spool_fixture_setup,
+                                        spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(verify_names_what_is_not_as_it_came, spool_fixture_setup,
                                         spool_fixture_teardown),
     };

@@ -54,7 +54,8 @@ study_name(int study)
     return names[study];
 }
 
-/* Try an event on the spool; whether it may succeed is the table's word. */
+/* Try an event on the spool; whether it may succeed is the table's word.
+ * long because every event has a case */
 static void
 step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed)
 {
