@@ -4,6 +4,8 @@
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/mpps.h"
 #include "gateway/spool/spool.h"
+#include "gateway/uplink/uplink.h"
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
@@ -31,11 +33,15 @@ enum {
 struct arrivals {
     struct spool *spool;
     struct book *book;
+    struct uplink *uplink;
     struct gate gate;
-    bool is_stopping; /* gate */
+    bool is_stopping;           /* gate */
+    struct mpps_study *studies; /* gate: as of the last look; what the uplink asks for */
+    size_t studies_n;
     pthread_t thread;
 };
 
+static const int64_t studies_us = INT64_C(14) * 86400 * 1000000;
 static const struct log_ctx ctx = {.stage = "gateway/desk"};
 
 static bool
@@ -225,6 +231,45 @@ arrivals_look(struct spool *spool, struct book *book, struct err *err)
     return mpps_settle(book, is_here, spool, &arrived, err);
 }
 
+/* ---- what the uplink asks for ---- */
+
+static bool
+missing_of(void *user, const char *study, uint32_t *out_missing)
+{
+    struct arrivals *a = user;
+    bool is_said = false;
+
+    gate_lock(&a->gate);
+    for (size_t i = 0; i < a->studies_n && !is_said; i++)
+        if (a->studies[i].expected > 0 && strcmp(a->studies[i].study, study) == 0) {
+            *out_missing = a->studies[i].missing;
+            is_said = true;
+        }
+    gate_unlock(&a->gate);
+    return is_said;
+}
+
+static int
+refresh(struct arrivals *a, struct err *err)
+{
+    struct mpps_study *studies = NULL, *old;
+    bool is_new;
+    size_t n = 0;
+
+    if (mpps_studies(a->book, clock_wall_us() - studies_us, &studies, &n, err) < 0)
+        return -1;
+    gate_lock(&a->gate);
+    is_new = n != a->studies_n || (n > 0 && memcmp(studies, a->studies, n * sizeof *studies) != 0);
+    old = a->studies;
+    a->studies = studies;
+    a->studies_n = n;
+    gate_unlock(&a->gate);
+    free(old);
+    if (is_new && a->uplink != NULL)
+        uplink_missing_changed(a->uplink);
+    return 0;
+}
+
 static bool
 is_stopping(struct arrivals *a)
 {
@@ -257,7 +302,7 @@ arrivals_run(void *arg)
 
         if (spool_now == seen && book_now == book_seen)
             continue;
-        if (arrivals_look(a->spool, a->book, &err) == 0) {
+        if (arrivals_look(a->spool, a->book, &err) == 0 && refresh(a, &err) == 0) {
             seen = spool_now;
             book_seen = book_now;
         } else {
@@ -270,13 +315,17 @@ arrivals_run(void *arg)
 }
 
 void
-arrivals_start(struct spool *spool, struct book *book, struct arrivals **out_arrivals)
+arrivals_start(struct spool *spool, struct book *book, struct uplink *uplink,
+               struct arrivals **out_arrivals)
 {
     struct arrivals *a = mem_new(sizeof *a);
 
     a->spool = spool;
     a->book = book;
+    a->uplink = uplink;
     gate_init(&a->gate);
+    if (uplink != NULL)
+        uplink_ask_missing(uplink, missing_of, a);
     a->thread = thread_start("desk-arrivals", arrivals_run, a);
     *out_arrivals = a;
 }
@@ -293,6 +342,9 @@ arrivals_stop(struct arrivals **arrivals)
     gate_wake(&a->gate);
     gate_unlock(&a->gate);
     thread_join(a->thread);
+    if (a->uplink != NULL)
+        uplink_ask_missing(a->uplink, NULL, NULL);
     gate_fini(&a->gate);
+    free(a->studies);
     free(a);
 }

@@ -9,9 +9,11 @@
 struct arrivals;
 struct book;
 struct spool;
+struct uplink;
 
-/* Both outlive it. */
-void arrivals_start(struct spool *spool, struct book *book, struct arrivals **out_arrivals);
+/* All outlive it. uplink (may be NULL) is told what is announced and not here. */
+void arrivals_start(struct spool *spool, struct book *book, struct uplink *uplink,
+                    struct arrivals **out_arrivals);
 void arrivals_stop(struct arrivals **arrivals);
 /* One look, by whoever has not started a thread (tests). */
 int arrivals_look(struct spool *spool, struct book *book, struct err *err) MUST_CHECK;

@@ -278,7 +278,7 @@ begin_work(struct desk *desk)
 
     desk_link_start(&line, &desk->link);
     look_start(o->spool, desk->book, &desk->look);
-    arrivals_start(o->spool, desk->book, &desk->arrivals);
+    arrivals_start(o->spool, desk->book, o->uplink, &desk->arrivals);
 }
 
 static int

@@ -6,6 +6,7 @@
 #include "gateway/desk/book.h"
 #include "gateway/desk/import_api.h"
 #include "gateway/desk/lamps.h"
+#include "gateway/desk/mpps.h"
 #include "gateway/serve/serve.h"
 #include "proto/base/clock.h"
 #include "proto/base/jsonw.h"
@@ -41,6 +42,8 @@ struct sources {
     size_t studies_n;
     struct book_study *owners; /* what is known about whose they are */
     size_t owners_n;
+    struct mpps_study *steps; /* what devices say they made */
+    size_t steps_n;
 };
 
 static void
@@ -158,6 +161,18 @@ write_owner(struct jsonw *w, const struct sources *s, const char *study)
     }
 }
 
+/* Only where a device said how many there are: else the number is unknown. */
+static void
+write_expected(struct jsonw *w, const struct sources *s, const char *study)
+{
+    for (size_t i = 0; i < s->steps_n; i++)
+        if (s->steps[i].expected > 0 && strcmp(s->steps[i].study, study) == 0) {
+            jsonw_uint(w, "expected", s->steps[i].expected);
+            jsonw_uint(w, "missing", s->steps[i].missing);
+            return;
+        }
+}
+
 static void
 write_study(struct jsonw *w, const struct sources *s, const struct spool_study *study)
 {
@@ -176,6 +191,7 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
     jsonw_uint(w, "missing", s->serve != NULL ? serve_expected(s->serve, study->study_uid) : 0);
     jsonw_uint(w, "revision", study->revision);
     jsonw_bool(w, "is_closed", study->revision > 0 && study->unlisted == 0);
+    write_expected(w, s, study->study_uid);
     write_owner(w, s, study->study_uid);
     jsonw_text(w, "word", study_word_text(word));
     jsonw_bool(w, "is_safe_to_delete", word == STUDY_SAFE);
@@ -294,8 +310,11 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     spool_studies(o->spool, &s.studies, &s.studies_n);
     if (sources->book != NULL && (sources->rights & DESK_WORK))
         rc = book_studies(sources->book, s.now_us - owners_us, &s.owners, &s.owners_n, err);
+    if (rc == 0 && sources->book != NULL)
+        rc = mpps_studies(sources->book, s.now_us - owners_us, &s.steps, &s.steps_n, err);
     if (rc == 0)
         rc = write_all(sources, &s, change, out, err);
+    free(s.steps);
     free(s.owners);
     free(s.studies);
     free(s.refused);

@@ -10,11 +10,15 @@
 
 enum { LOOK_AGAIN_MS = 60000, REFUSED_WAIT_MS = 60000, SOON_MS = 1000 };
 
+static const int64_t announced_for_us = INT64_C(7) * 86400 * 1000000;
+
 struct note {
     char study[65];
     int64_t not_before_ms; /* the centre refused its manifest */
     uint64_t held_told;    /* of so many instances */
     uint64_t sealed_told;
+    uint32_t announced_told; /* with its newest list */
+    uint32_t announced_of;   /* that list's revision */
 };
 
 struct notes {
@@ -118,6 +122,33 @@ collect(struct uplink *up, const struct spool_study *study, struct link_manifest
     return is_ready_all && out->count > 0;
 }
 
+/* How many the devices say there are, of a list of so many; 0: nobody said. */
+static uint32_t
+announced(struct uplink *up, const char *study, uint64_t listed)
+{
+    uint32_t missing = 0;
+    bool is_said;
+
+    pthread_mutex_lock(&up->missing_lock);
+    is_said = up->missing != NULL && up->missing(up->missing_user, study, &missing);
+    pthread_mutex_unlock(&up->missing_lock);
+    return is_said ? (uint32_t)listed + missing : 0;
+}
+
+/* Devices tell how many there are when they have done, often after the list was closed. */
+static bool
+is_more_announced(struct uplink *up, const struct spool_study *study, const struct note *note)
+{
+    uint64_t listed = study->total - study->counts[INSTANCE_QUARANTINED] -
+                      study->counts[INSTANCE_DUPLICATE] - study->unlisted;
+
+    if (study->revision == 0 || study->revision != study->acked_revision ||
+        clock_wall_us() - study->closed_at_us > announced_for_us)
+        return false;
+    return announced(up, study->study_uid, listed) >
+           (note->announced_of == study->revision ? note->announced_told : 0);
+}
+
 static void
 tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct note *note)
 {
@@ -128,6 +159,7 @@ tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct 
     text_copy(manifest.study, sizeof manifest.study, study->study_uid);
     if (!collect(up, study, &manifest))
         goto out;
+    manifest.announced = announced(up, study->study_uid, manifest.count);
     if (talk_manifest(t, &manifest, &err) < 0) {
         if (!err_kind_is_retried(err.kind) && err.kind != ERR_DENIED) {
             LOG(&uplink_log, UPLINK_CALL_REFUSED, F_UID("study", study->study_uid), F_ERR(&err));
@@ -139,6 +171,8 @@ tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct 
         LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
         goto out;
     }
+    note->announced_told = manifest.announced;
+    note->announced_of = manifest.revision;
     LOG(&uplink_log, UPLINK_MANIFEST_ACKED, F_UID("study", study->study_uid),
         F_NUMBER("revision", study->revision), F_NUMBER("instances", manifest.count));
 out:
@@ -214,7 +248,9 @@ manifest_pass(struct uplink *up, struct talk *t, struct notes *notes)
         gate_lock(&up->gate);
         is_up = up->line.state == UPLINK_UP;
         gate_unlock(&up->gate);
-        if (is_up && studies[i].revision > studies[i].acked_revision &&
+        if (is_up &&
+            (studies[i].revision > studies[i].acked_revision ||
+             is_more_announced(up, &studies[i], note)) &&
             clock_mono_ms() >= note->not_before_ms)
             tell(up, t, &studies[i], note);
     }

@@ -97,6 +97,10 @@ struct uplink {
     uint64_t claimed[MAX_CODERS]; /* entries that coders are at; 0 = free */
     struct later *later;          /* entries that did not work */
     size_t later_n;
+    pthread_mutex_t missing_lock; /* guards the two below while they are called */
+    uplink_missing_fn missing;
+    void *missing_user;
+
     pthread_mutex_t twins; /* inspected states are set one after the other; guards seen */
     struct seen_study seen[SEEN_STUDIES];
     size_t seen_at;            /* the next to be written over */

@@ -64,6 +64,7 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     gate_init(&up->gate);
     pthread_mutex_init(&up->twins, NULL);
     pthread_mutex_init(&up->asking, NULL);
+    pthread_mutex_init(&up->missing_lock, NULL);
     up->plan = plan_new(options->look_hold_ms);
     up->bucket.rate = options->rate_bytes;
     up->line.backoff.least_ms = options->backoff_ms;
@@ -105,8 +106,9 @@ uplink_stop(struct uplink **uplink)
         thread_join(up->coders[i]);
     thread_join(up->watcher);
     plan_free(&up->plan);
-    pthread_mutex_destroy(&up->twins);
     pthread_mutex_destroy(&up->asking);
+    pthread_mutex_destroy(&up->twins);
+    pthread_mutex_destroy(&up->missing_lock);
     gate_fini(&up->gate);
     free(up->later);
     free(up->conflicts);
@@ -131,6 +133,21 @@ uplink_close_study(struct uplink *up, const char *study_uid, struct err *err)
         F_NUMBER("revision", revision), F_NUMBER("new", study.unlisted));
     up_news(up);
     return 0;
+}
+
+void
+uplink_ask_missing(struct uplink *up, uplink_missing_fn ask, void *user)
+{
+    pthread_mutex_lock(&up->missing_lock);
+    up->missing = ask;
+    up->missing_user = user;
+    pthread_mutex_unlock(&up->missing_lock);
+}
+
+void
+uplink_missing_changed(struct uplink *up)
+{
+    up_news(up);
 }
 
 void

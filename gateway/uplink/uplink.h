@@ -77,6 +77,13 @@ struct uplink_status {
     char trouble[200];  /* why the line is down or refused; empty: nothing */
 };
 
+/* Who knows how many instances of a study devices have announced that are not here: *out_missing;
+ * false where nobody said. Told to the centre with each list, and again when it grows. NULL: nobody
+ * knows (any more); returns when no call runs. */
+typedef bool (*uplink_missing_fn)(void *user, const char *study, uint32_t *out_missing);
+void uplink_ask_missing(struct uplink *up, uplink_missing_fn ask, void *user);
+/* What is known about that has changed. */
+void uplink_missing_changed(struct uplink *up);
 void uplink_status(struct uplink *up, struct uplink_status *out);
 const char *uplink_line_word(enum uplink_line line);
 

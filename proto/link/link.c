@@ -274,6 +274,8 @@ link_manifest_encode(const struct link_manifest *manifest, struct buf *out)
     jsonw_text(&w, "study", manifest->study);
     jsonw_uint(&w, "revision", manifest->revision);
     jsonw_int(&w, "closed_at_us", manifest->closed_at_us);
+    if (manifest->announced > 0)
+        jsonw_uint(&w, "announced", manifest->announced);
     jsonw_array(&w, "instances");
     for (size_t i = 0; i < manifest->count; i++) {
         const struct link_manifest_instance *m = &manifest->instances[i];
@@ -293,15 +295,18 @@ static int
 read_manifest(const struct json *root, const struct json *list, struct link_manifest *out,
               struct err *err)
 {
-    uint64_t revision;
+    uint64_t revision, announced = 0;
 
     if (read_uid(root, "study", out->study, err) < 0 ||
         json_u64(root, "revision", INT32_MAX, &revision, err) < 0 ||
+        (json_find(root, "announced") != NULL &&
+         json_u64(root, "announced", INT32_MAX, &announced, err) < 0) ||
         json_i64(root, "closed_at_us", &out->closed_at_us, err) < 0)
         return -1;
     if (revision == 0)
         return err_set(err, ERR_REJECT, "revision: begins at 1");
     out->revision = (uint32_t)revision;
+    out->announced = (uint32_t)announced;
     out->instances = mem_new((json_length(list) + 1) * sizeof *out->instances);
     for (size_t i = 0; i < json_length(list); i++) {
         struct link_manifest_instance *m = &out->instances[i];

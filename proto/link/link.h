@@ -76,6 +76,9 @@ struct link_manifest {
     char study[LINK_UID_SIZE];
     uint32_t revision; /* 1.. */
     int64_t closed_at_us;
+    /* Instances that the study's devices say there are (MPPS, commitment), these and what has not
+     * come; 0: nobody said. The same revision may be told again with a larger one. */
+    uint32_t announced;
     struct link_manifest_instance *instances;
     size_t count;
 };

@@ -166,7 +166,9 @@ SELECT t.id,
     (SELECT count(*) FROM landing l WHERE l.tenant_id = t.id AND l.study_uid = $2),
     (SELECT count(*) FROM landing l WHERE l.tenant_id = t.id AND l.study_uid = $2 AND l.is_looked),
     coalesce(c.whole, 0), coalesce(c.sealed, 0), coalesce(c.quarantined, 0), coalesce(s.last_at_us, 0),
-    coalesce(m.revision, 0), coalesce(m.expected, 0)
+    coalesce(m.revision, 0), coalesce(m.expected, 0), coalesce((SELECT sum(x.announced) FROM manifests x
+        WHERE x.tenant_id = t.id AND x.study_uid = $2 AND NOT EXISTS (SELECT FROM manifests y WHERE y.tenant_id = x.tenant_id
+            AND y.study_uid = x.study_uid AND y.source = x.source AND y.revision > x.revision)), 0)
 FROM tenants t
 LEFT JOIN studies s ON s.tenant_id = t.id AND s.study_uid = $2
 LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT i.is_quarantined) AS whole,

@@ -201,6 +201,7 @@ struct keep_standing {
     uint64_t offered, looked, whole, sealed, quarantined; /* instances */
     uint32_t revision;                                    /* latest closed manifest, 0 = none */
     uint64_t expected;                                    /* instances in it */
+    uint64_t announced; /* how many the devices say there are; 0: they did not */
     int64_t last_at_us;
 }; /* without what the reader made */
 /* errors  ERR_NOT_FOUND */

@@ -133,6 +133,10 @@ close_list(struct keep *k, const char *tenant, const char *source, const struct 
     if (pg_begin(conn, err) < 0 ||
         pg_run(conn, "manifest_lock", PG_ARGS(PG_TEXT(tenant), PG_TEXT(m->study)), NULL, err) < 0 ||
         put_row(conn, tenant, source, m, &is_new, err) < 0 ||
+        (m->announced > 0 && pg_run(conn, "manifest_announce",
+                                    PG_ARGS(PG_TEXT(tenant), PG_TEXT(m->study), PG_TEXT(source),
+                                            PG_INT(m->revision), PG_INT(m->announced)),
+                                    NULL, err) < 0) ||
         (is_new && note_closed(conn, tenant, m->study, &events, err) < 0))
         goto out;
     if (manifest_settle(conn, tenant, m->study, &events, err) < 0 ||

@@ -170,6 +170,7 @@ keep_standing_get(struct keep *k, const char *tenant, const char *study, struct 
         s.last_at_us = pg_int(rows, 0, 6);
         s.revision = (uint32_t)pg_int(rows, 0, 7);
         s.expected = (uint64_t)pg_int(rows, 0, 8);
+        s.announced = (uint64_t)pg_int(rows, 0, 9);
     }
     if (s.offered == 0 && s.quarantined == 0 && s.revision == 0) {
         err_set(err, ERR_NOT_FOUND, "there is no such study");

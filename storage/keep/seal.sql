@@ -8,6 +8,11 @@ SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9, 1 + coalesce((SELECT max(m.study_re
 FROM tenants t WHERE t.code = $1
 ON CONFLICT (tenant_id, study_uid, source, revision) DO NOTHING
 
+-- name: manifest_announce
+UPDATE manifests m SET announced = $5 FROM tenants t
+WHERE t.id = m.tenant_id AND t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.revision = $4
+    AND coalesce(m.announced, 0) < $5
+
 -- name: manifest_lock
 SELECT 1 FROM (SELECT pg_advisory_xact_lock(7267703, hashtext($1 || '/' || $2))) l
 

@@ -97,6 +97,10 @@ list_standing(struct jsonw *w, const struct keep_standing *st, bool is_whole)
         jsonw_uint(w, "expected", st->expected);
     else
         jsonw_null(w, "expected");
+    if (st->announced > 0)
+        jsonw_uint(w, "announced", st->announced);
+    else
+        jsonw_null(w, "announced");
     jsonw_text(w, "words", is_whole ? NULL : words);
 }
 

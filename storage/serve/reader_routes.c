@@ -106,6 +106,8 @@ reader_standing(struct http_request *req, struct http_response *res, struct err 
     jsonw_uint(&w, "quarantined", standing.quarantined);
     jsonw_uint(&w, "revision", standing.revision);
     jsonw_uint(&w, "expected", standing.expected);
+    if (standing.announced > 0)
+        jsonw_uint(&w, "announced", standing.announced);
     jsonw_text(&w, "last_at", at);
     jsonw_end(&w);
     http_answer_buf(res, 200, "application/json", &json);

@@ -252,7 +252,15 @@ void
 vault_manifest(struct vault *a, const struct keep_sender *sender, uint32_t revision,
                const struct slice *samples, size_t n)
 {
-    struct link_manifest m = {.revision = revision, .closed_at_us = 1700000000000000, .count = n};
+    vault_announce(a, sender, revision, 0, samples, n);
+}
+
+void
+vault_announce(struct vault *a, const struct keep_sender *sender, uint32_t revision,
+               uint32_t announced, const struct slice *samples, size_t n)
+{
+    struct link_manifest m = {
+        .revision = revision, .closed_at_us = 1700000000000000, .announced = announced, .count = n};
     struct err err;
 
     copy_uid(m.study, samples[0].study);

@@ -47,6 +47,9 @@ enum link_state vault_put(struct vault *a, const struct keep_sender *sender, con
 /* Close a study's list of these samples. */
 void vault_manifest(struct vault *a, const struct keep_sender *sender, uint32_t revision,
                     const struct slice *samples, size_t n);
+/* The same, where devices said how many there are. */
+void vault_announce(struct vault *a, const struct keep_sender *sender, uint32_t revision,
+                    uint32_t announced, const struct slice *samples, size_t n);
 /* How many files there are below a folder. */
 size_t folder_files(const char *path);
 

@@ -2,6 +2,7 @@
  * command. */
 #include "gateway/desk/orders_sources.h"
 
+#include "gateway/desk/orders_api.h"
 #include "gateway/desk/orders_json.h"
 #include "proto/base/text.h"
 #include "tests/support/book_world.h"
@@ -208,6 +209,29 @@ files_go_when_their_orders_are_durable(void **state)
     assert_int_equal(taken, 2);
 }
 
+/* ---- the token ---- */
+
+static void
+the_token_is_made_once_and_is_nobody_elses(void **state)
+{
+    char path[FOLDER_PATH_BYTES + 32], first[64] = "", second[64] = "";
+    struct stat st;
+    struct err err;
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/orders.token", book_dir);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(orders_make_token(book_dir, &err), 0);
+        fd = open(path, O_RDONLY);
+        assert_true(read(fd, i == 0 ? first : second, sizeof first - 1) > 20);
+        assert_int_equal(fstat(fd, &st), 0);
+        close(fd);
+        assert_int_equal(st.st_mode & 0777, 0600);
+    }
+    assert_string_equal(first, second);
+}
+
 /* ---- the command ---- */
 
 static void
@@ -274,6 +298,7 @@ main(void)
         BOOK_TEST(lines_and_tables_are_read_too),
         BOOK_TEST(what_is_done_or_gone_is_no_trouble),
         BOOK_TEST(files_go_when_their_orders_are_durable),
+        BOOK_TEST(the_token_is_made_once_and_is_nobody_elses),
         BOOK_TEST(a_commands_output_is_taken),
         BOOK_TEST(a_command_that_fails_or_hangs_is_said_to),
         BOOK_TEST(the_thread_fetches_by_itself),

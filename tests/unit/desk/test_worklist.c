@@ -1,6 +1,7 @@
 /* test_worklist.c - worklists by the standard's rules: what matches, what is told, in which bytes;
  * and over a real association. */
 #include "gateway/desk/worklist.h"
+#include "gateway/desk/worklist_query.h"
 
 #include "gateway/accept/accept.h"
 #include "gateway/spool/spool.h"

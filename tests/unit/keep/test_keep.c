@@ -536,6 +536,32 @@ a_late_image_is_a_second_pack(void **state)
     vault_close(&a);
 }
 
+/* Devices tell how many there are when they have done, often after the list was closed. */
+static void
+what_devices_announce_is_known_and_only_grows(void **state)
+{
+    struct slice s = ct(1);
+    struct keep_standing standing;
+    struct vault a;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, cluster, "announced");
+    vault_put(&a, &gate_a, &s);
+    vault_manifest(&a, &gate_a, 1, &s, 1);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.announced, 0);
+    vault_announce(&a, &gate_a, 1, 3, &s, 1);
+    vault_announce(&a, &gate_a, 1, 2, &s, 1);
+    vault_manifest(&a, &gate_a, 1, &s, 1);
+
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.announced, 3);
+    assert_int_equal(standing.expected, 1);
+    assert_int_equal(standing.revision, 1);
+    vault_close(&a);
+}
+
 static int
 start(void **state)
 {
@@ -569,6 +595,7 @@ main(void)
         cmocka_unit_test(an_open_association_keeps_a_study_open),
         cmocka_unit_test(postgresql_away_is_try_again_and_nothing_is_lost),
         cmocka_unit_test(a_late_image_is_a_second_pack),
+        cmocka_unit_test(what_devices_announce_is_known_and_only_grows),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

@@ -195,7 +195,7 @@ answers_manifests_and_receipts_come_back(void **state)
     struct link_object_state s = {.state = LINK_CONFLICT, .have = have, .have_n = 2};
     struct link_answer answer = {&s, 1}, answer_back;
     struct link_manifest_instance m = {.sop_instance = "1.2.3"};
-    struct link_manifest manifest = {"1.2", 3, 1700000000000000, &m, 1}, manifest_back;
+    struct link_manifest manifest = {"1.2", 3, 1700000000000000, 31, &m, 1}, manifest_back;
     struct link_receipt r = {.seq = 9,
                              .sop_instance = "1.2.3",
                              .study = "1.2",
@@ -218,6 +218,7 @@ answers_manifests_and_receipts_come_back(void **state)
     link_manifest_encode(&manifest, &b);
     assert_int_equal(link_manifest_decode(b.bytes, b.n, &manifest_back, &err), 0);
     assert_int_equal(manifest_back.revision, 3);
+    assert_int_equal(manifest_back.announced, 31);
     assert_string_equal(manifest_back.instances[0].sop_instance, "1.2.3");
     link_manifest_free(&manifest_back);
     buf_clear(&b);

@@ -21,7 +21,7 @@ export function ageOf({ age, birth }, studyDate) {
 
 function Standing({ standing }) {
   if (!standing) return null;
-  const isWhole = standing.expected !== null && standing.whole >= standing.expected && standing.onTheWay === 0;
+  const isWhole = standing.expected !== null && standing.whole >= Math.max(standing.expected, standing.announced ?? 0) && standing.onTheWay === 0;
   return html`<span class="mark ${isWhole ? "green" : "amber"}" data-whole=${isWhole}>${say(standing.expected === null ? "rd_standing_open" : "rd_standing", standing)}</span>`;
 }
 
