@@ -113,10 +113,12 @@ is_anothers(struct book *book, const char *patient_id, const char *citizen_id, b
     return 0;
 }
 
-/* *out_is_named: the images bear a number of ours, so nothing else decides whose they are. */
+/* By the study that an order's device was told, the registration's number, or its order's accession
+ * number. *out_is_named: the images bear a number of ours, so nothing else decides whose they are.
+ */
 static int
-by_number(struct book *book, const char *patient_id, const char *accession, bool *out_is_named,
-          char out[CLINIC_REGISTRATION_SIZE], struct err *err)
+by_number(struct book *book, const char *patient_id, const char *accession, const char *study,
+          bool *out_is_named, char out[CLINIC_REGISTRATION_SIZE], struct err *err)
 {
     struct db_rows *rows = NULL;
     bool is_other = false;
@@ -124,7 +126,7 @@ by_number(struct book *book, const char *patient_id, const char *accession, bool
 
     out[0] = '\0';
     if (db_run(book->db, "registration_candidates",
-               DB_ARGS(DB_TEXT(patient_id), DB_TEXT(accession)), &rows, err) < 0)
+               DB_ARGS(DB_TEXT(patient_id), DB_TEXT(accession), DB_TEXT(study)), &rows, err) < 0)
         return -1;
     *out_is_named = db_rows_count(rows) > 0;
     /* Two numbers of two people contradict one another; one with a study has its images. */
@@ -187,7 +189,8 @@ match_one(struct book *book, const struct db_rows *studies, size_t i, bool *out_
     *out_is_attached = false;
     tidy(db_text(studies, i, 1), patient_id);
     tidy(db_text(studies, i, 2), accession);
-    if (by_number(book, patient_id, accession, &is_named, registration, err) < 0)
+    if (by_number(book, patient_id, accession, db_text(studies, i, 0), &is_named, registration,
+                  err) < 0)
         return -1;
     if (!is_named) {
         by = "citizen_id";

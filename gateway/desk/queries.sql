@@ -56,7 +56,11 @@ UPDATE registration SET slip_at_us = ?2 WHERE registration = ?1
 UPDATE registration SET is_phone_verified = 1 WHERE registration = ?1 AND phone = ?2
 
 -- name: registration_candidates
-SELECT registration, study, citizen_id FROM registration WHERE registration = ?1 OR registration = ?2
+WITH told AS (SELECT registration FROM orders WHERE study = ?3)
+SELECT r.registration, r.study, r.citizen_id FROM registration r
+WHERE r.registration IN (?1, ?2) OR r.registration IN (SELECT t.registration FROM told t)
+    OR (NOT EXISTS (SELECT 1 FROM told) AND ?2 <> ''
+        AND r.registration IN (SELECT o.registration FROM orders o WHERE o.accession <> '' AND upper(o.accession) = ?2))
 
 -- name: registration_of_citizen
 SELECT registration, modality FROM registration WHERE citizen_id = ?1 AND citizen_id <> '' AND study = '' AND at_us >= ?2

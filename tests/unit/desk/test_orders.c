@@ -252,6 +252,43 @@ the_list_is_by_time_and_openness(void **state)
     free(list);
 }
 
+static void
+arrive(const char *study, const char *patient_id, const char *accession)
+{
+    struct book_study s = {.arrived_at_us = clock_wall_us(), .modality = "CT"};
+    unsigned n;
+    struct err err;
+
+    text_copy(s.study, sizeof s.study, study);
+    text_copy(s.patient_id, sizeof s.patient_id, patient_id);
+    text_copy(s.accession, sizeof s.accession, accession);
+    assert_int_equal(book_study_put(book, &s, &err), 0);
+    assert_int_equal(book_match(book, 0, &n, &err), 0);
+}
+
+/* The HIS has its own accession numbers, perhaps one for two procedures; then the study decides. */
+static void
+images_of_an_order_find_its_registration(void **state)
+{
+    struct order *o = sample("1");
+
+    (void)state;
+    put(o);
+    text_copy(o->placer, sizeof o->placer, "2");
+    put(o);
+    text_copy(o->placer, sizeof o->placer, "3");
+    text_copy(o->accession, sizeof o->accession, "a-33");
+    put(o);
+    arrive("1.2.3.4", "P77", "A2026-1");
+    arrive(known("2")->study, "P77", "A2026-1");
+    arrive("1.2.3.5", "P77", "A-33 ");
+
+    assert_string_equal(known("1")->attached, "");
+    assert_string_equal(known("2")->attached, known("2")->study);
+    assert_string_equal(known("3")->attached, "1.2.3.5");
+    assert_true(known("3")->arrived_at_us > 0);
+}
+
 #define BOOK_TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
 
 int
@@ -266,6 +303,7 @@ main(void)
         BOOK_TEST(states_go_by_the_table_only),
         cmocka_unit_test(every_state_is_reached),
         BOOK_TEST(the_list_is_by_time_and_openness),
+        BOOK_TEST(images_of_an_order_find_its_registration),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
