@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -353,6 +354,31 @@ what_is_no_commitment_is_refused_and_the_next_is_well(void **state)
     buf_fini(&data);
 }
 
+/* Invariant 1 of commit.c, on a disk that does not take it: no success, and nothing of it later. */
+static void
+request_that_cannot_be_made_durable_is_not_answered_success(void **state)
+{
+    const char *const instances[] = {"1.2.7.1.1", NULL};
+    struct dimse_assoc *assoc = connect_as("CT1", accept_port(world.door));
+    char *tmp = mem_printf("%s/serve/tmp", world.dir);
+    struct err err = {0};
+
+    (void)state;
+    put("1.2.7.1.1");
+    serve_world_seal(&world);
+    assert_int_equal(rmdir(tmp), 0);
+    assert_int_equal(ask(assoc, "2.25.15", instances), DIMSE_PROCESSING_FAILURE);
+    assert_int_equal(files_in_commit(), 0);
+    assert_int_equal(mkdir(tmp, 0700), 0);
+    assert_int_equal(ask(assoc, "2.25.16", instances), DIMSE_SUCCESS);
+
+    expect_report(assoc);
+    assert_true(is_in_report(0x00081195, "2.25.16"));
+    assert_int_equal(told.reports, 1);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    free(tmp);
+}
+
 static void
 durable_here_is_a_promise_of_two_disks_only(void **state)
 {
@@ -419,6 +445,7 @@ main(void)
         CLAIM(device_that_never_answers_is_given_up_and_shown),
         CLAIM(what_was_sealed_and_removed_is_still_committed),
         CLAIM(what_is_no_commitment_is_refused_and_the_next_is_well),
+        CLAIM(request_that_cannot_be_made_durable_is_not_answered_success),
         CLAIM(durable_here_is_a_promise_of_two_disks_only),
         CLAIM(unreadable_transaction_goes_aside_and_the_rest_goes_on),
     };
