@@ -22,8 +22,9 @@ enum {
     CLINIC_OTP_SIZE = 9,    /* digits */
     CLINIC_WORD_SIZE = 33,  /* lower case letters and _ */
     CLINIC_URL_SIZE = 257,
-    CLINIC_REASON_SIZE = 601,    /* of urgency, amendment, withdrawal: 200 signs */
-    CLINIC_TEXT_SIZE = 6001,     /* history, complaint: 2000 signs */
+    CLINIC_REASON_SIZE = 601, /* of urgency, amendment, withdrawal: 200 signs */
+    CLINIC_TEXT_SIZE = 6001,  /* history, complaint: 2000 signs */
+    CLINIC_DOUBTS_SIZE = 257,
     CLINIC_MESSAGES = 64,        /* in one body */
     CLINIC_BODY_BYTES = 2 << 20, /* one body, either way */
 };
@@ -44,6 +45,8 @@ enum clinic_up_kind {
     CLINIC_PHONE_CHECK, /* the code that the person at the desk said */
     CLINIC_CONFIRM,     /* somebody at the clinic has the report in hand */
     CLINIC_ANSWER,      /* to a call: read back, or what becomes of the repeat */
+    CLINIC_JOIN,        /* this study is of this registration, too: one exam came as several */
+    CLINIC_DOUBT,       /* what is odd about whose images this study is, and what the desk says */
     CLINIC_UP_KINDS
 };
 
@@ -51,7 +54,7 @@ struct clinic_up {
     char id[CLINIC_ID_SIZE];
     enum clinic_up_kind kind;
     int64_t at_us;
-    char registration[CLINIC_REGISTRATION_SIZE]; /* of CONFIRM and ANSWER it may be "" */
+    char registration[CLINIC_REGISTRATION_SIZE]; /* of CONFIRM, ANSWER and DOUBT it may be "" */
     /* REGISTRATION */
     uint32_t revision; /* 1..; a lower one than is known changes nothing */
     char name[CLINIC_NAME_SIZE];
@@ -63,9 +66,9 @@ struct clinic_up {
     bool is_urgent;                       /* and URGENT */
     char phone[CLINIC_PHONE_SIZE];        /* the patient's; and PHONE_CODE, PHONE_CHECK */
     char clinic_phone[CLINIC_PHONE_SIZE]; /* where the doctor reaches the clinic; "" */
-    /* ATTACH */
+    /* ATTACH, JOIN, DOUBT */
     char study[CLINIC_UID_SIZE];
-    /* REGISTRATION, URGENT; ANSWER: the words read back, or why not */
+    /* REGISTRATION, URGENT, DOUBT; ANSWER: the words read back, or why not */
     char reason[CLINIC_REASON_SIZE];
     /* SLIP */
     uint8_t code_sha256[CLINIC_HASH_BYTES];
@@ -78,6 +81,12 @@ struct clinic_up {
     char call[CLINIC_ID_SIZE];      /* id of the CRITICAL or REPEAT message */
     char outcome[CLINIC_WORD_SIZE]; /* "read_back" "will_repeat" "cannot_repeat" */
     char by[CLINIC_NAME_SIZE];      /* who at the clinic */
+    /* DOUBT, with its revision; name, sex and birth too: whose they are, when the images say it
+     * wrongly (is_corrected) */
+    char doubts[CLINIC_DOUBTS_SIZE]; /* words of proto/model/doubts.def, parted by blanks */
+    bool is_confirmed;               /* somebody at the desk has looked at all of them */
+    bool is_corrected;
+    char patient_id[65];
 };
 
 struct clinic_ups {

@@ -71,6 +71,33 @@ doubts_words_hold(const char *words)
     return false;
 }
 
+static bool
+has_word(const char *words, const char *word, size_t n)
+{
+    while (*words != '\0') {
+        size_t k = strcspn(words, " ");
+
+        if (k == n && memcmp(words, word, n) == 0)
+            return true;
+        words += k + (words[k] == ' ');
+    }
+    return false;
+}
+
+bool
+doubts_are_open(const char *words, const char *confirmed)
+{
+    while (*words != '\0') {
+        size_t n = strcspn(words, " ");
+        uint32_t bit = find_word(words, n);
+
+        if (n > 0 && (bit == 0 || doubts_that_hold(bit) != 0) && !has_word(confirmed, words, n))
+            return true;
+        words += n + (words[n] == ' ');
+    }
+    return false;
+}
+
 void
 doubts_write(uint32_t bits, char out[DOUBT_WORDS_BYTES])
 {

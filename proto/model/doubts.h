@@ -22,6 +22,8 @@ uint32_t doubt_of_word(const char *word);
  * hold. */
 uint32_t doubts_that_hold(uint32_t doubts);
 bool doubts_words_hold(const char *words);
+/* Of these words, is one that holds not among the confirmed ones? */
+bool doubts_are_open(const char *words, const char *confirmed);
 /* "id_check id_sex" in the order of the table, and back; unknown words are left out of bits. */
 void doubts_write(uint32_t doubts, char out[DOUBT_WORDS_BYTES]);
 uint32_t doubts_read(const char *words);

@@ -88,7 +88,14 @@ struct read_row {
     char inviting_name[ASSIGN_TEXT], invited_name[ASSIGN_TEXT];
     char registration[65]; /* the desk's, "" none */
     char complaint[ASSIGN_WORDS], history[ASSIGN_WORDS], clinic_phone[65];
+    char doubts[257], confirmed[514]; /* words of proto/model/doubts.def: all; confirmed ones */
+    char confirmed_by[65], confirmed_reason[ASSIGN_TEXT];
+    int64_t confirmed_at_us;
+    bool is_corrected; /* the clinic says that the images name another person: patient_* is right */
 };
+
+/* Signing waits: a doubt that holds is not confirmed. */
+bool read_has_open_doubts(const struct read_row *row);
 
 /* errors  ERR_NOT_FOUND */
 int assign_read_get(struct pg_conn *conn, int64_t read_id, struct read_row *out,
@@ -210,6 +217,28 @@ int assign_order_put(struct pg_conn *conn, const struct read_order *order,
  * study is. None attached, or no such registration, is fine. */
 int assign_order_detach(struct pg_conn *conn, const char *tenant, const char *registration,
                         const char *actor, struct err *err) MUST_CHECK;
+/* A further study of a registration: one exam came as several. Then assign_order_put(). */
+int assign_order_join(struct pg_conn *conn, const char *tenant, const char *registration,
+                      const char *study, struct err *err) MUST_CHECK;
+/* This study is nobody's further study any more; none is fine. */
+int assign_order_part(struct pg_conn *conn, const char *tenant, const char *study,
+                      const char *actor, struct err *err) MUST_CHECK;
+
+/* What is odd about whose images a study is, as the clinic tells it, before or after the read
+ * comes; a lower revision than is known changes nothing. is_confirmed: somebody there has looked at
+ * all of the words. is_corrected: the images name the wrong person, patient_* is the right one. */
+struct read_doubt {
+    const char *tenant, *study, *doubts, *reason, *actor;
+    uint32_t revision;
+    bool is_confirmed, is_corrected;
+    const char *patient_name, *patient_id, *sex, *birth;
+};
+int assign_doubt_put(struct pg_conn *conn, const struct read_doubt *doubt,
+                     struct err *err) MUST_CHECK;
+/* A doctor confirms the words of the row, with a reason; the read's row is locked. */
+int assign_doubt_confirm(struct pg_conn *conn, const struct read_row *row, const char *actor,
+                         const char *reason, struct err *err) MUST_CHECK;
+
 /* errors  ERR_REJECT a reason is due; ERR_CONFLICT a signed read */
 int assign_urgency_put(struct pg_conn *conn, int64_t read_id, const char *actor, bool is_emergency,
                        const char *reason, struct err *err) MUST_CHECK;

@@ -128,7 +128,9 @@ SELECT p.study_uid, p.study_date, p.modality, p.description, p.id, p.state, p.ve
 FROM reads r JOIN reads p ON p.tenant = r.tenant AND p.patient_id = r.patient_id AND p.issuer = r.issuer AND p.id <> r.id
     AND ((p.patient_name <> '' AND p.patient_name = r.patient_name)
         OR (p.birth <> '' AND p.birth = r.birth AND p.sex = r.sex))
-WHERE r.id = $1 AND r.patient_id <> '' ORDER BY p.study_date DESC, p.study_time DESC, p.id DESC LIMIT 50
+WHERE r.id = $1 AND r.patient_id <> '' AND NOT EXISTS (SELECT FROM study_doubts s WHERE s.tenant = r.tenant
+    AND s.study_uid IN (r.study_uid, p.study_uid) AND s.is_corrected) -- they name the wrong person
+ORDER BY p.study_date DESC, p.study_time DESC, p.id DESC LIMIT 50
 
 -- The worklist. $4 state ('open': all but what is done), $5 modality, $6 whose, $7 now. Who sees what is
 -- read_is_seen()'s rule, written for many rows at once; test_assign_rights holds the two together.

@@ -104,6 +104,9 @@ int intake_step(struct assign *a, unsigned wait_s, struct err *err) MUST_CHECK;
 /* Until the transaction ends nobody else makes a read or keeps a registration of this clinic: else
  * two made at the same moment do not see, and never find, one another. Before any row's lock but
  * the cursor's. */
+/* What nobody has signed goes back to its author: it is about another person than they saw. */
+int order_judge_again(struct pg_conn *conn, int64_t read_id, const char *actor,
+                      struct err *err) MUST_CHECK;
 int order_lock_tenant(struct pg_conn *conn, const char *tenant, struct err *err) MUST_CHECK;
 /* Attach the registration that is about a fresh read, if there is one; in a transaction. */
 int order_find_for(struct pg_conn *conn, int64_t read_id, struct err *err) MUST_CHECK;

@@ -74,12 +74,14 @@ UPDATE orders SET study_uid = NULL WHERE tenant = $1 AND registration = $2
 
 -- name: read_let_go
 UPDATE reads SET registration = NULL, changed_at_us = $3 WHERE tenant = $1 AND registration = $2 AND study_uid <> $4
+    AND NOT EXISTS (SELECT FROM order_studies s WHERE s.tenant = $1 AND s.registration = $2 AND s.study_uid = reads.study_uid)
 RETURNING id
 
 -- Every read that a change of the order may touch: its own, and those it may be about.
 -- name: order_lock_reads
 SELECT r.id FROM orders q JOIN reads r ON r.tenant = q.tenant AND (r.registration = q.registration
-    OR r.study_uid = q.study_uid OR (q.accession <> '' AND q.accession IN (r.accession, r.patient_id)))
+    OR r.study_uid = q.study_uid OR EXISTS (SELECT FROM order_studies s WHERE s.tenant = q.tenant AND s.registration = q.registration AND s.study_uid = r.study_uid)
+    OR (q.accession <> '' AND q.accession IN (r.accession, r.patient_id)))
 WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id FOR UPDATE OF r
 
 -- The reads an order is about: the study the desk named, or those that came with its number as Accession Number or Patient
@@ -87,7 +89,8 @@ WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id FOR UPDATE OF r
 -- whose Patient ID is another person's: another registration's number, or another citizen's (order_of_read too).
 -- name: order_reads
 SELECT r.id, coalesce(r.registration, '') FROM orders q JOIN reads r ON r.tenant = q.tenant
-    AND (r.study_uid = q.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
+    AND (r.study_uid = q.study_uid OR EXISTS (SELECT FROM order_studies s WHERE s.tenant = q.tenant AND s.registration = q.registration AND s.study_uid = r.study_uid)
+        OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
         AND (r.patient_id IN ('', q.registration, q.patient_id) OR (r.patient_id !~ '^[0-9]{17}[0-9Xx]$'
             AND NOT EXISTS (SELECT FROM orders o WHERE o.tenant = q.tenant AND o.registration = r.patient_id)))
         AND (r.registration IS NULL OR r.registration = q.registration)))
@@ -96,10 +99,12 @@ WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id DESC LIMIT 16
 -- The order a fresh read is about.
 -- name: order_of_read
 SELECT q.registration, q.is_urgent, q.urgent_reason FROM reads r JOIN orders q ON q.tenant = r.tenant
-    AND (q.study_uid = r.study_uid OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
+    AND (q.study_uid = r.study_uid OR EXISTS (SELECT FROM order_studies s WHERE s.tenant = q.tenant AND s.registration = q.registration AND s.study_uid = r.study_uid)
+        OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
         AND (r.patient_id IN ('', q.registration, q.patient_id) OR (r.patient_id !~ '^[0-9]{17}[0-9Xx]$'
             AND NOT EXISTS (SELECT FROM orders o WHERE o.tenant = q.tenant AND o.registration = r.patient_id)))))
-WHERE r.id = $1 ORDER BY q.study_uid IS NULL, q.changed_at_us DESC LIMIT 1
+WHERE r.id = $1 ORDER BY q.study_uid IS DISTINCT FROM r.study_uid, NOT EXISTS (SELECT FROM order_studies s WHERE s.tenant = q.tenant AND s.registration = q.registration AND s.study_uid = r.study_uid),
+    q.changed_at_us DESC LIMIT 1
 
 -- name: order_urgent
 SELECT is_urgent, urgent_reason FROM orders WHERE tenant = $1 AND registration = $2

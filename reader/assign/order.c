@@ -83,8 +83,8 @@ make_urgent(struct pg_conn *conn, int64_t read_id, const char *actor, const char
 
 /* The read is about another patient than its author and reviewer saw: what nobody has signed goes
  * back to its author. Where the table knows no way back there is nothing to judge again. */
-static int
-judge_again(struct pg_conn *conn, int64_t read_id, const char *actor, struct err *err)
+int
+order_judge_again(struct pg_conn *conn, int64_t read_id, const char *actor, struct err *err)
 {
     static const struct change change = {.detail = "{\"cause\":\"registration\"}",
                                          .reason = "登记已变更,退回书写医生复核",
@@ -107,7 +107,7 @@ judge_contradiction(struct pg_conn *conn, int64_t read_id, const char *actor, st
     int rc = assign_read_get(conn, read_id, row, err);
 
     if (rc == 0 && row->is_other_patient)
-        rc = judge_again(conn, read_id, actor, err);
+        rc = order_judge_again(conn, read_id, actor, err);
     free(row);
     return rc;
 }
@@ -130,7 +130,7 @@ attach(struct pg_conn *conn, int64_t read_id, const char *registration, const ch
                err) < 0 ||
         assign_note(conn, read_id, actor, READ_NOTE_ORDER, buf_text(&detail), err) < 0)
         goto out;
-    rc = before[0] != '\0' ? judge_again(conn, read_id, actor, err)
+    rc = before[0] != '\0' ? order_judge_again(conn, read_id, actor, err)
                            : judge_contradiction(conn, read_id, actor, err);
 out:
     buf_fini(&detail);
@@ -193,7 +193,7 @@ leave_reads(struct pg_conn *conn, const char *tenant, const char *registration, 
 
         if (assign_note(conn, read_id, actor, READ_NOTE_ORDER, "{\"registration\":\"\"}", err) <
                 0 ||
-            judge_again(conn, read_id, actor, err) < 0)
+            order_judge_again(conn, read_id, actor, err) < 0)
             goto out;
     }
     rc = 0;

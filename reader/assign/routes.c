@@ -82,6 +82,28 @@ json_patient(struct jsonw *w, const struct read_row *row)
     jsonw_end(w);
 }
 
+/* Words of proto/model/doubts.def; the page has the sentences. */
+static void
+json_doubts(struct jsonw *w, const struct read_row *row)
+{
+    const char *at = row->doubts;
+
+    jsonw_array(w, "doubts");
+    while (*at != '\0') {
+        size_t n = strcspn(at, " ");
+
+        if (n > 0)
+            jsonw_text_n(w, NULL, at, n);
+        at += n + (at[n] == ' ');
+    }
+    jsonw_end(w);
+    jsonw_bool(w, "has_open_doubts", read_has_open_doubts(row));
+    jsonw_text(w, "doubts_confirmed_by", row->confirmed_by[0] != '\0' ? row->confirmed_by : NULL);
+    json_time(w, "doubts_confirmed_at", row->confirmed_at_us);
+    jsonw_text(w, "doubts_reason", row->confirmed_reason[0] != '\0' ? row->confirmed_reason : NULL);
+    jsonw_bool(w, "is_corrected", row->is_corrected);
+}
+
 static void
 json_report(struct jsonw *w, const struct read_row *row)
 {
@@ -124,6 +146,7 @@ row_json(struct jsonw *w, const struct read_row *row)
     json_time(w, "closed_at", row->closed_at_us);
     json_time(w, "due_at", row->due_at_us);
     json_report(w, row);
+    json_doubts(w, row);
     jsonw_text(w, "complaint", row->complaint);
 }
 

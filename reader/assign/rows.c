@@ -63,7 +63,13 @@ enum column {
     C_REGISTERED_BIRTH,
     C_DEVICE_NAME,
     C_DEVICE_SEX,
-    C_DEVICE_BIRTH
+    C_DEVICE_BIRTH,
+    C_DOUBTS,
+    C_CONFIRMED,
+    C_CONFIRMED_BY,
+    C_CONFIRMED_AT,
+    C_CONFIRMED_REASON,
+    C_IS_CORRECTED
 };
 
 #define COPY(field, column) text_copy(out->field, sizeof out->field, pg_text(rows, i, column))
@@ -164,6 +170,17 @@ fill_agreement(const struct pg_rows *rows, size_t i, struct read_row *out)
     out->due_at_us = pg_int(rows, i, C_DUE_AT);
 }
 
+static void
+fill_doubts(const struct pg_rows *rows, size_t i, struct read_row *out)
+{
+    COPY(doubts, C_DOUBTS);
+    COPY(confirmed, C_CONFIRMED);
+    COPY(confirmed_by, C_CONFIRMED_BY);
+    COPY(confirmed_reason, C_CONFIRMED_REASON);
+    out->confirmed_at_us = pg_int(rows, i, C_CONFIRMED_AT);
+    out->is_corrected = pg_truth(rows, i, C_IS_CORRECTED);
+}
+
 void
 read_row_fill(const struct pg_rows *rows, size_t i, struct read_row *out)
 {
@@ -183,6 +200,7 @@ read_row_fill(const struct pg_rows *rows, size_t i, struct read_row *out)
     fill_registered(rows, i, out);
     fill_people(rows, i, out);
     fill_agreement(rows, i, out);
+    fill_doubts(rows, i, out);
 }
 
 static int

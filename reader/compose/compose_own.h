@@ -162,6 +162,13 @@ int step_amend(struct act *a, int64_t base, const char *reason, struct err *err)
 int step_write(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,
                const struct texts *t, struct act *out, struct err *err) MUST_CHECK;
 
+/* ---- doubts.c ---- */
+/* Whose images these are is confirmed by a doctor, with a reason: the desk was asked in vain, or an
+ * emergency does not wait. doubts: the words their page showed. Emergencies too: reading was never
+ * held back, and this takes one sentence. */
+int step_confirm_doubts(struct act *a, const char *doubts, const char *reason,
+                        struct err *err) MUST_CHECK;
+
 /* ---- sign.c ---- */
 /* Both begin their own act, since the archive is asked first, outside any transaction. */
 int step_sign(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,

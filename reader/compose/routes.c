@@ -215,6 +215,12 @@ run_amend(struct act *a, const struct said *s, struct err *err)
 }
 
 static int
+run_doubts(struct act *a, const struct said *s, struct err *err)
+{
+    return step_confirm_doubts(a, json_as_text(json_find(s->root, "doubts")), s->reason, err);
+}
+
+static int
 run_withdraw(struct act *a, const struct said *s, struct err *err)
 {
     return step_withdraw(a, s->base, s->reason, err);
@@ -242,6 +248,12 @@ static int
 post_withdraw(struct http_request *req, struct http_response *res, struct err *err)
 {
     return step(req, res, ASSIGN_REVIEW, run_withdraw, false, err);
+}
+
+static int
+post_doubts(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return step(req, res, ASSIGN_WRITE, run_doubts, false, err);
 }
 
 /* Steps that begin their own act. */
@@ -386,6 +398,7 @@ const struct http_route compose_routes[] = {
     STAFF("POST", "/preliminary", MAY_SIGN_ALONE, BODY_BYTES, post_preliminary),
     STAFF("POST", "/amend", MAY_WRITE, BODY_BYTES, post_amend),
     STAFF("POST", "/withdraw", MAY_REVIEW, BODY_BYTES, post_withdraw),
+    STAFF("POST", "/doubts", MAY_WRITE, BODY_BYTES, post_doubts),
     STAFF("POST", "/shown", MAY_SEE_IMAGES, SHOWN_BODY_BYTES, post_shown),
     STAFF("GET", "/report/{version}/pdf", MAY_SEE_REPORTS, 0, get_pdf),
     STAFF("GET", "/report/{version}/evidence", MAY_EXPORT, 0, get_evidence),

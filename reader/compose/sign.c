@@ -139,6 +139,8 @@ vet_all(struct signing *s, int64_t base, struct err *err)
         return err->kind == ERR_NOT_FOUND ? act_refuse(s->act, REFUSE_NO_AGREEMENT, err) : -1;
     if (vet_people(s, err) < 0 || vet_licence(s, err) < 0)
         return -1;
+    if (read_has_open_doubts(s->act->row))
+        return act_refuse(s->act, REFUSE_DOUBT, err);
     if (w->findings[strspn(w->findings, " \t\r\n")] == '\0' ||
         w->impression[strspn(w->impression, " \t\r\n")] == '\0')
         return act_refuse(s->act, REFUSE_EMPTY, err);

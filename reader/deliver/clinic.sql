@@ -26,6 +26,11 @@ SELECT device, name, phone, is_phone_verified, clinic_phone, complaint, history,
     citizen_id, sex, birth
 FROM clinic_registration WHERE tenant = $1 AND registration = $2 FOR UPDATE
 
+-- The rows an attachment may change, in one order and before the tenant's lock, as whoever changes one row takes them.
+-- name: clinic_registration_lock
+SELECT registration FROM clinic_registration WHERE tenant = $1 AND (registration = $2 OR study = $3)
+ORDER BY registration FOR UPDATE
+
 -- name: clinic_registration_of_study
 SELECT registration, name FROM clinic_registration WHERE tenant = $1 AND study = $2
 

@@ -221,15 +221,31 @@ set_study(const struct doing *w, const char *registration, const char *study, st
 {
     const char *tenant = w->sender->tenant;
     char actor[ACTOR_BYTES];
+    struct kept k;
+    bool is_same;
 
     actor_of(w, actor);
+    if (kept_get(w, registration, &k, err) < 0)
+        return -1;
+    is_same = study[0] != '\0' && strcmp(k.study, study) == 0;
+    pg_rows_free(&k.rows);
+    /* the same study again: what was written about it is not taken back for that */
     if (pg_run(w->conn, "clinic_registration_attach",
                PG_ARGS(PG_TEXT(tenant), PG_TEXT(registration), PG_TEXT(study), PG_INT(w->now_us)),
                NULL, err) < 0 ||
-        assign_order_detach(w->conn, tenant, registration, actor, err) < 0 ||
+        (!is_same && assign_order_detach(w->conn, tenant, registration, actor, err) < 0) ||
         (study[0] != '\0' && put_order(w, registration, err) < 0))
         return -1;
     return patient_slip_attach(w->conn, w->sender->tenant, registration, study, err);
+}
+
+static int
+lock_registrations(const struct doing *w, struct err *err)
+{
+    return pg_run(
+        w->conn, "clinic_registration_lock",
+        PG_ARGS(PG_TEXT(w->sender->tenant), PG_TEXT(w->up->registration), PG_TEXT(w->up->study)),
+        NULL, err);
 }
 
 /* A study belongs to one registration: whoever had it by mistake loses it first, so that no slip
@@ -250,10 +266,59 @@ take_study_from_others(const struct doing *w, struct err *err)
     return rc;
 }
 
+/* One exam came as several studies: this one is the registration's, too. */
+static int
+do_join(struct doing *w, struct err *err)
+{
+    char actor[ACTOR_BYTES];
+    struct kept k;
+    int rc;
+
+    actor_of(w, actor);
+    if (lock_registrations(w, err) < 0 || kept_get(w, w->up->registration, &k, err) < 0)
+        return -1;
+    rc = strcmp(k.study, w->up->study) == 0; /* it is its first one already */
+    pg_rows_free(&k.rows);
+    if (rc != 0)
+        return 0;
+    if (take_study_from_others(w, err) < 0 ||
+        assign_order_part(w->conn, w->sender->tenant, w->up->study, actor, err) < 0 ||
+        assign_order_join(w->conn, w->sender->tenant, w->up->registration, w->up->study, err) < 0)
+        return -1;
+    return put_order(w, w->up->registration, err);
+}
+
+static int
+do_doubt(struct doing *w, struct err *err)
+{
+    const struct clinic_up *up = w->up;
+    char actor[ACTOR_BYTES];
+
+    actor_of(w, actor);
+    return assign_doubt_put(w->conn,
+                            &(struct read_doubt){.tenant = w->sender->tenant,
+                                                 .study = up->study,
+                                                 .doubts = up->doubts,
+                                                 .reason = up->reason,
+                                                 .actor = actor,
+                                                 .revision = up->revision,
+                                                 .is_confirmed = up->is_confirmed,
+                                                 .is_corrected = up->is_corrected,
+                                                 .patient_name = up->name,
+                                                 .patient_id = up->patient_id,
+                                                 .sex = up->sex,
+                                                 .birth = up->birth},
+                            err);
+}
+
 static int
 do_attach(struct doing *w, struct err *err)
 {
-    if (take_study_from_others(w, err) < 0 ||
+    char actor[ACTOR_BYTES];
+
+    actor_of(w, actor);
+    if (lock_registrations(w, err) < 0 || take_study_from_others(w, err) < 0 ||
+        assign_order_part(w->conn, w->sender->tenant, w->up->study, actor, err) < 0 ||
         set_study(w, w->up->registration, w->up->study, err) < 0)
         return -1;
     return tell_what_stands(w, err);
@@ -399,6 +464,8 @@ static int (*const doers[CLINIC_UP_KINDS])(struct doing *w, struct err *err) = {
     [CLINIC_PHONE_CHECK] = do_phone_check,
     [CLINIC_CONFIRM] = do_confirm,
     [CLINIC_ANSWER] = do_answer,
+    [CLINIC_JOIN] = do_join,
+    [CLINIC_DOUBT] = do_doubt,
 };
 
 /* ---- once, with a receipt ---- */
@@ -464,7 +531,8 @@ is_for_good(enum err_kind kind)
 static int
 refuse(struct doing *w, const struct err *why, struct clinic_receipt *out, struct err *err)
 {
-    bool is_about_registration = w->up->kind != CLINIC_CONFIRM && w->up->kind != CLINIC_ANSWER;
+    bool is_about_registration = w->up->kind != CLINIC_CONFIRM && w->up->kind != CLINIC_ANSWER &&
+                                 w->up->kind != CLINIC_DOUBT;
     const char *word = why->kind == ERR_NOT_FOUND && is_about_registration ? "unknown_registration"
                        : why->kind == ERR_CONFLICT                         ? "conflict"
                                                                            : "not_possible";
@@ -487,6 +555,8 @@ keep_courier_out(const struct doing *w, struct err *err)
 {
     switch (w->up->kind) {
     case CLINIC_ATTACH:
+    case CLINIC_JOIN:
+    case CLINIC_DOUBT:
     case CLINIC_SLIP:
     case CLINIC_PHONE_CHECK:
         return pg_run(w->conn, "clinic_courier_lock", PG_NO_ARGS, NULL, err);

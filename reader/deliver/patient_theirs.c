@@ -6,6 +6,7 @@
 #include "reader/deliver/patient.h"
 
 #include "proto/model/citizen_id.h"
+#include "proto/model/doubts.h"
 #include "proto/render/report_pdf.h"
 #include "reader/assign/assign.h"
 #include "reader/compose/compose.h"
@@ -36,6 +37,8 @@ patient_is_theirs(const struct report *report, const struct read_row *row)
     bool is_same_number = is_same(report->patient_id, row->patient_id), is_registered_word;
     struct citizen_id number;
 
+    if (strstr(row->doubts, doubt_word(DOUBT_A_OR_B)) != NULL && read_has_open_doubts(row))
+        return false; /* the desk has not said whose these images are */
     report_pdf_person_name(report->patient_name, name, sizeof name);
     report_pdf_person_name(row->patient_name, present, sizeof present);
     report_pdf_person_name(row->registered_name, registered, sizeof registered);

@@ -317,6 +317,20 @@ do_withdraw(struct act *a, const struct step *s, struct err *err)
     return step_withdraw(a, s->base >= 0 ? s->base : a->work.base, s->reason, err);
 }
 
+static int
+do_doubts(struct act *a, const struct step *s, struct err *err)
+{
+    return step_confirm_doubts(a, s->texts.exam, s->reason, err);
+}
+
+int
+report_confirm_doubts(struct report_world *w, const char *login, int64_t read, const char *doubts,
+                      const char *reason)
+{
+    return run(w, login, read, ASSIGN_WRITE, do_doubts,
+               &(struct step){.texts = {.exam = doubts}, .reason = reason});
+}
+
 int
 report_draft(struct report_world *w, const char *login, int64_t read, int64_t base,
              const char *findings, const char *impression)

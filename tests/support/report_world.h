@@ -49,6 +49,9 @@ int report_review(struct report_world *w, const char *login, int64_t read, bool 
 int report_sign(struct report_world *w, const char *login, int64_t read, enum report_kind kind);
 int report_amend(struct report_world *w, const char *login, int64_t read, const char *reason);
 int report_withdraw(struct report_world *w, const char *login, int64_t read, const char *reason);
+/* doubts: as the page showed them. */
+int report_confirm_doubts(struct report_world *w, const char *login, int64_t read,
+                          const char *doubts, const char *reason);
 /* From a page that saw this counter. */
 int report_withdraw_at(struct report_world *w, const char *login, int64_t read, int64_t base,
                        const char *reason);
