@@ -1,5 +1,6 @@
 /* book.c - registrations and what the technician does with them, each with its message. */
 #include "gateway/desk/book_own.h"
+#include "gateway/desk/doubts.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
@@ -431,9 +432,11 @@ registration_attach(struct book *book, const struct book_registration *r, const 
         db_run(
             book->db, "registration_attach",
             DB_ARGS(DB_TEXT(r->registration), DB_TEXT(study), DB_TEXT(by), DB_INT(clock_wall_us())),
-            NULL, err) < 0)
+            NULL, err) < 0 ||
+        db_run(book->db, "registration_part", DB_ARGS(DB_TEXT(study)), NULL, err) < 0 ||
+        outbox_add(book, &up, err) < 0)
         return -1;
-    return outbox_add(book, &up, err);
+    return doubts_attached(book, study, err);
 }
 
 static int

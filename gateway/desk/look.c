@@ -2,29 +2,32 @@
 #include "gateway/desk/look.h"
 
 #include "gateway/desk/book.h"
+#include "gateway/desk/doubts.h"
+#include "gateway/desk/doubts_look.h"
 #include "gateway/spool/spool.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
-#include "proto/dicom/facts.h"
-#include "proto/render/report_pdf.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "gateway/desk/desk_events.def"
 #undef LOG_EVENT
 
-enum { WATCH_MS = 1000, RETRY_MS = 5000, HEAD_BYTES = 1 << 20, UIDS_KEPT = 4096 };
+enum { WATCH_MS = 1000, RETRY_MS = 5000, UIDS_KEPT = 4096 };
 /* Studies that are older wait for nobody. */
 static const int64_t since_us = INT64_C(3) * 86400 * 1000000;
+/* Parts of one exam are looked for among those of so late. */
+static const int64_t parts_us = INT64_C(2) * 3600 * 1000000;
 
 struct look {
     struct spool *spool;
+    struct accept *accept;
     struct book *book;
+    struct doubts_look *doubts; /* the thread's */
     struct gate gate;
     bool is_stopping; /* gate */
     char (*known)[CLINIC_UID_SIZE];
@@ -77,75 +80,72 @@ is_known(struct look *look, const char *study, bool *out, struct err *err)
     return 0;
 }
 
-/* The beginning of the study's first instance.
- * errors  ERR_NOT_FOUND none is left here */
-static int
-read_head(struct look *look, const char *study, uint8_t **out_bytes, size_t *out_n,
-          bool *out_is_all, struct err *err)
-{
-    struct spool_filter filter = {.study_uid = study, .limit = 1};
-    struct spool_bytes source;
-    uint8_t *bytes;
-    uint64_t *ids = NULL;
-    ssize_t got;
-    size_t n = 0;
-    int rc;
-
-    spool_list(look->spool, &filter, &ids, &n);
-    rc = n == 0 ? err_set(err, ERR_NOT_FOUND, "no instance")
-                : spool_source_received(look->spool, ids[0], &source, err);
-    free(ids);
-    if (rc < 0)
-        return -1;
-    n = source.size < HEAD_BYTES ? (size_t)source.size : HEAD_BYTES;
-    bytes = mem_new(n + 1);
-    got = pread(source.fd, bytes, n, (off_t)source.offset);
-    close(source.fd);
-    if (got != (ssize_t)n) {
-        free(bytes);
-        return err_set(err, ERR_RETRY, "the instance could not be read");
-    }
-    *out_bytes = bytes;
-    *out_n = n;
-    *out_is_all = n == source.size;
-    return 0;
-}
-
-static void
-take_facts(const struct dcm_facts *facts, struct book_study *out)
-{
-    text_copy(out->patient_id, sizeof out->patient_id, facts->patient_id);
-    text_copy(out->accession, sizeof out->accession, facts->accession);
-    report_pdf_person_name(facts->patient_name, out->name, sizeof out->name);
-    text_copy(out->sex, sizeof out->sex, facts->sex);
-    text_copy(out->birth, sizeof out->birth, facts->birth_date);
-}
-
 /* What cannot be read is kept as unknown: a person attaches it. */
 static int
 look_at(struct look *look, const struct spool_study *study, struct err *err)
 {
     struct book_study found = {.arrived_at_us = study->first_arrival_us};
-    struct dcm_facts *facts = mem_new(sizeof *facts);
-    uint8_t *bytes = NULL;
-    bool is_all = false;
+    struct spool_filter filter = {.study_uid = study->study_uid, .limit = 1};
+    uint64_t *ids = NULL;
     size_t n = 0;
-    int rc = -1;
 
     text_copy(found.study, sizeof found.study, study->study_uid);
     text_copy(found.modality, sizeof found.modality, study->modality);
-    if (read_head(look, study->study_uid, &bytes, &n, &is_all, err) < 0) {
-        if (err->kind != ERR_NOT_FOUND)
-            goto out;
-    } else if (dcm_facts_read(bytes, n, !is_all, facts, err) < 0) {
-        LOG(&ctx, DESK_STUDY_UNREAD, F_UID("study", study->study_uid), F_ERR(err));
-    } else {
-        take_facts(facts, &found);
+    spool_list(look->spool, &filter, &ids, &n);
+    if (n > 0 && look_facts(look->spool, look->accept, ids[0], &found, err) < 0) {
+        if (err->kind != ERR_NOT_FOUND && err->kind != ERR_REJECT) {
+            free(ids);
+            return -1;
+        }
+        if (err->kind == ERR_REJECT)
+            LOG(&ctx, DESK_STUDY_UNREAD, F_UID("study", study->study_uid), F_ERR(err));
     }
-    rc = book_study_put(look->book, &found, err);
-out:
-    free(bytes);
-    free(facts);
+    free(ids);
+    return book_study_put(look->book, &found, err);
+}
+
+static const struct book_study *
+owner_of(const struct book_study *owners, size_t n, const char *study)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(owners[i].study, study) == 0)
+            return &owners[i];
+    return NULL;
+}
+
+/* Which studies of late are parts of one exam: told to the book, which knows what is news. */
+static int
+look_for_parts(struct look *look, const struct spool_study *studies, size_t n, struct err *err)
+{
+    int64_t since = clock_wall_us() - parts_us;
+    struct doubts_arrived *arrived = mem_new((n + 1) * sizeof *arrived);
+    const char **uids = mem_new((n + 1) * sizeof *uids);
+    uint32_t *bits = mem_new((n + 1) * sizeof *bits);
+    struct book_study *owners = NULL;
+    size_t owners_n = 0, k = 0;
+    int rc = book_studies(look->book, since, &owners, &owners_n, err);
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const struct book_study *o = owner_of(owners, owners_n, studies[i].study_uid);
+
+        if (o == NULL || studies[i].first_arrival_us < since)
+            continue;
+        uids[k] = studies[i].study_uid;
+        arrived[k++] = (struct doubts_arrived){.ae = studies[i].calling_ae,
+                                               .modality = studies[i].modality,
+                                               .patient_id = o->patient_id,
+                                               .name = o->name,
+                                               .arrived_at_us = studies[i].first_arrival_us,
+                                               .images = studies[i].total};
+    }
+    doubts_of_arrivals(arrived, k, bits);
+    for (size_t i = 0; rc == 0 && i < k; i++)
+        if (bits[i] != 0)
+            rc = book_doubt_put(look->book, uids[i], bits[i], err);
+    free(owners);
+    free(bits);
+    free(uids);
+    free(arrived);
     return rc;
 }
 
@@ -170,6 +170,8 @@ look_at_new(struct look *look, unsigned *out_new, struct err *err)
             (*out_new)++;
         }
     }
+    if (rc == 0 && *out_new > 0)
+        rc = look_for_parts(look, studies, n, err);
     free(studies);
     return rc;
 }
@@ -180,7 +182,7 @@ step(struct look *look, uint64_t *io_seen, struct err *err)
     uint64_t change;
     unsigned n;
 
-    if (look_at_new(look, &n, err) < 0)
+    if (look_at_new(look, &n, err) < 0 || doubts_look_step(look->doubts, err) < 0)
         return -1;
     change = book_change(look->book);
     if (change == *io_seen)
@@ -211,12 +213,14 @@ look_run(void *arg)
 }
 
 void
-look_start(struct spool *spool, struct book *book, struct look **out_look)
+look_start(struct spool *spool, struct accept *accept, struct book *book, struct look **out_look)
 {
     struct look *look = mem_new(sizeof *look);
 
     look->spool = spool;
+    look->accept = accept;
     look->book = book;
+    look->doubts = doubts_look_new(spool, accept, book);
     look->known = mem_new(UIDS_KEPT * sizeof *look->known);
     gate_init(&look->gate);
     look->thread = thread_start("desk-look", look_run, look);
@@ -236,6 +240,7 @@ look_stop(struct look **look)
     gate_unlock(&old->gate);
     thread_join(old->thread);
     gate_fini(&old->gate);
+    doubts_look_free(&old->doubts);
     free(old->known);
     free(old);
 }

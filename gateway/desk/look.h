@@ -6,12 +6,14 @@
 
 #include "proto/base/err.h"
 
+struct accept;
 struct book;
 struct look;
 struct spool;
 
-/* spool, book  outlive it */
-void look_start(struct spool *spool, struct book *book, struct look **out_look);
+/* spool, accept (may be NULL), book  outlive it */
+void look_start(struct spool *spool, struct accept *accept, struct book *book,
+                struct look **out_look);
 void look_stop(struct look **look);
 
 #endif

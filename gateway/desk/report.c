@@ -4,6 +4,7 @@
 #include "gateway/accept/accept.h"
 #include "gateway/desk/api.h"
 #include "gateway/desk/book.h"
+#include "gateway/desk/doubts.h"
 #include "gateway/desk/import_api.h"
 #include "gateway/desk/lamps.h"
 #include "gateway/desk/mpps.h"
@@ -44,6 +45,9 @@ struct sources {
     size_t owners_n;
     struct mpps_study *steps; /* what devices say they made */
     size_t steps_n;
+    struct book_question *questions; /* "A or B?" */
+    size_t questions_n;
+    uint64_t answered; /* put aside, and answered */
 };
 
 static void
@@ -234,7 +238,7 @@ write_studies(struct jsonw *w, const struct sources *s)
     }
     jsonw_end(w);
     jsonw_uint(w, "older", older);
-    jsonw_uint(w, "set_aside", s->counts[INSTANCE_QUARANTINED]);
+    jsonw_uint(w, "set_aside", s->counts[INSTANCE_QUARANTINED] - s->answered);
 }
 
 static const char *
@@ -294,6 +298,23 @@ write_all(const struct report_sources *from, struct sources *s, uint64_t change,
     return 0;
 }
 
+/* What was put aside and answered counts no more; an open question holds all of its studies. */
+static void
+settle_studies(struct sources *s)
+{
+    for (size_t i = 0; i < s->studies_n; i++) {
+        uint64_t before = s->studies[i].counts[INSTANCE_QUARANTINED];
+        bool is_open;
+
+        doubts_settle_study(s->questions, s->questions_n, &s->studies[i], &is_open);
+        s->answered += before - s->studies[i].counts[INSTANCE_QUARANTINED];
+        if (is_open && s->studies[i].counts[INSTANCE_QUARANTINED] == 0)
+            s->studies[i].counts[INSTANCE_QUARANTINED] = 1; /* of its other study */
+    }
+    if (s->answered > s->counts[INSTANCE_QUARANTINED])
+        s->answered = s->counts[INSTANCE_QUARANTINED];
+}
+
 int
 report_write(const struct report_sources *sources, uint64_t change, struct buf *out,
              struct err *err)
@@ -312,8 +333,12 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
         rc = book_studies(sources->book, s.now_us - owners_us, &s.owners, &s.owners_n, err);
     if (rc == 0 && sources->book != NULL)
         rc = mpps_studies(sources->book, s.now_us - owners_us, &s.steps, &s.steps_n, err);
+    if (rc == 0 && sources->book != NULL)
+        rc = book_questions(sources->book, &s.questions, &s.questions_n, err);
+    settle_studies(&s);
     if (rc == 0)
         rc = write_all(sources, &s, change, out, err);
+    free(s.questions);
     free(s.steps);
     free(s.owners);
     free(s.studies);

@@ -126,6 +126,52 @@ CREATE INDEX dose_by_time ON dose (at_us);
 
 -- == identity, unmatched box, A or B ==
 
+-- What is odd about whose images a study is: bits of proto/model/doubts.def.
+CREATE TABLE doubt (
+    study TEXT PRIMARY KEY,
+    bits INTEGER NOT NULL,                     -- found
+    resolved INTEGER NOT NULL DEFAULT 0,       -- settled by what was done: attached, answered
+    confirmed INTEGER NOT NULL DEFAULT 0,      -- a person has looked and it is as it is
+    confirmed_by TEXT NOT NULL DEFAULT '',
+    confirmed_at_us INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    is_corrected INTEGER NOT NULL DEFAULT 0,   -- whose, when the images say it wrongly
+    patient_id TEXT NOT NULL DEFAULT '',
+    name TEXT NOT NULL DEFAULT '',
+    sex TEXT NOT NULL DEFAULT '',
+    birth TEXT NOT NULL DEFAULT '',
+    revision INTEGER NOT NULL DEFAULT 0,       -- of the newest message to the reader
+    at_us INTEGER NOT NULL
+) STRICT;
+
+-- "A or B?": the same images came for two people. The first went on to the centre, the second was put aside here.
+CREATE TABLE correction (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    study TEXT NOT NULL,                       -- of the first
+    other_study TEXT NOT NULL,                 -- of the second; often the same
+    identity TEXT NOT NULL,                    -- of the second: what several images have in common
+    patient_id TEXT NOT NULL, name TEXT NOT NULL, sex TEXT NOT NULL, birth TEXT NOT NULL,
+    other_patient_id TEXT NOT NULL, other_name TEXT NOT NULL, other_sex TEXT NOT NULL, other_birth TEXT NOT NULL,
+    asked_at_us INTEGER NOT NULL,
+    answer TEXT NOT NULL DEFAULT '',           -- '', 'first', 'second'
+    answered_by TEXT NOT NULL DEFAULT '',
+    answered_at_us INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (study, other_study, identity)
+) STRICT;
+CREATE TABLE correction_instance (
+    entry INTEGER PRIMARY KEY,                 -- of the spool: put aside
+    correction INTEGER NOT NULL REFERENCES correction (n)
+) STRICT;
+CREATE INDEX correction_instances ON correction_instance (correction);
+
+-- Further studies of a registration: one exam came as several.
+CREATE TABLE registration_study (
+    study TEXT PRIMARY KEY,
+    registration TEXT NOT NULL REFERENCES registration (registration),
+    at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX registration_studies ON registration_study (registration);
+
 -- == end of identity, unmatched box, A or B ==
 
 

@@ -22,19 +22,16 @@
 
 static const char import_ae[] = "IMPORT"; /* who brings old exams in */
 
-/* Names as charset.h knows them for the names that devices.conf has. */
 void
 whose_profile(struct uplink *up, const struct spool_entry *entry, char out[DEVICE_CHARSET_BYTES])
 {
-    out[0] = '\0';
+    char said[DEVICE_CHARSET_BYTES] = "";
+
     pthread_mutex_lock(&up->asking);
     if (up->profile != NULL)
-        up->profile(up->profile_user, entry->meta.calling_ae, entry->meta.peer, out);
+        up->profile(up->profile_user, entry->meta.calling_ae, entry->meta.peer, said);
     pthread_mutex_unlock(&up->asking);
-    if (strcmp(out, "GBK-AS-IR100") == 0)
-        text_copy(out, DEVICE_CHARSET_BYTES, "GBK");
-    else if (strcmp(out, "PINYIN") == 0) /* what it can show says nothing of what it sends */
-        out[0] = '\0';
+    text_copy(out, DEVICE_CHARSET_BYTES, dcm_charset_of_device(said));
 }
 
 /* Signs that count: no blanks, no ^ and =, no difference of case. */

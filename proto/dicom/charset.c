@@ -84,6 +84,14 @@ open_converter(size_t row)
     return true;
 }
 
+const char *
+dcm_charset_of_device(const char *charset)
+{
+    if (strcmp(charset, "GBK-AS-IR100") == 0)
+        return "GBK";
+    return strcmp(charset, "PINYIN") == 0 ? "" : charset;
+}
+
 int
 dcm_charset_warm(struct err *err)
 {

@@ -32,6 +32,10 @@ enum dcm_text_method {
 
 const char *dcm_text_method_name(enum dcm_text_method method); /* "ascii", "declared", ... */
 
+/* The profile to read by, of what devices.conf says of a device (docs/formats/devices.md): GBK for
+ * an old console that labels it ISO_IR 100; none for one that only shows pinyin. */
+const char *dcm_charset_of_device(const char *charset);
+
 /* One data set's way of reading. */
 struct dcm_charset {
     enum dcm_text_method method;

@@ -519,58 +519,6 @@ clinic_downs_free(struct clinic_downs *downs)
 }
 
 void
-clinic_ids_encode(const struct clinic_ids *ids, struct buf *out)
-{
-    struct jsonw w;
-
-    jsonw_init(&w, out);
-    jsonw_object(&w, NULL);
-    jsonw_array(&w, "ids");
-    for (size_t i = 0; i < ids->count; i++)
-        jsonw_text(&w, NULL, ids->ids[i]);
-    jsonw_end(&w);
-    jsonw_end(&w);
-}
-
-int
-clinic_ids_decode(const uint8_t *bytes, size_t n, struct clinic_ids *out, struct err *err)
-{
-    struct clinic_ids ids = {.count = 0};
-    struct json_doc *doc = NULL;
-    const struct json *list;
-    int rc = -1;
-
-    if (open_doc(bytes, n, &doc, err) < 0 ||
-        json_list(json_root(doc), "ids", CLINIC_MESSAGES, &list, err) < 0)
-        goto out;
-    ids.count = json_length(list);
-    ids.ids = mem_new((ids.count + 1) * sizeof *ids.ids);
-    for (size_t i = 0; i < ids.count; i++) {
-        const char *text = json_as_text(json_at(list, i));
-
-        if (text == NULL || !clinic_id_is_valid(text)) {
-            err_set(err, ERR_REJECT, "ids: not what is due there");
-            goto out;
-        }
-        text_copy(ids.ids[i], CLINIC_ID_SIZE, text);
-    }
-    *out = ids;
-    ids.ids = NULL;
-    rc = 0;
-out:
-    clinic_ids_free(&ids);
-    json_free(&doc);
-    return rc;
-}
-
-void
-clinic_ids_free(struct clinic_ids *ids)
-{
-    free(ids->ids);
-    *ids = (struct clinic_ids){.count = 0};
-}
-
-void
 clinic_up_encode(const struct clinic_up *up, struct buf *out)
 {
     struct jsonw w;

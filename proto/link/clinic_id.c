@@ -1,9 +1,12 @@
-/* clinic_id.c - message ids, registration and phone numbers. */
+/* clinic_id.c - message ids and lists of them, registration and phone numbers. */
+#include "proto/base/jsonw.h"
 #include "proto/base/text.h"
+#include "proto/http/json.h"
 #include "proto/link/clinic.h"
 #include "proto/trust/digest.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void
@@ -65,4 +68,60 @@ clinic_phone_read(const char *typed, char out[CLINIC_PHONE_SIZE], struct err *er
         return err_set(err, ERR_REJECT, "a phone number has 5 to 15 digits");
     text_copy(out, CLINIC_PHONE_SIZE, phone);
     return 0;
+}
+
+void
+clinic_ids_encode(const struct clinic_ids *ids, struct buf *out)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_array(&w, "ids");
+    for (size_t i = 0; i < ids->count; i++)
+        jsonw_text(&w, NULL, ids->ids[i]);
+    jsonw_end(&w);
+    jsonw_end(&w);
+}
+
+int
+clinic_ids_decode(const uint8_t *bytes, size_t n, struct clinic_ids *out, struct err *err)
+{
+    struct clinic_ids ids = {.count = 0};
+    struct json_doc *doc = NULL;
+    const struct json *list;
+    int rc = -1;
+
+    if (n > CLINIC_BODY_BYTES) {
+        err_set(err, ERR_REJECT, "longer than %d bytes", CLINIC_BODY_BYTES);
+        goto out;
+    }
+    if (json_parse(bytes, n, &doc, err) < 0 ||
+        json_list(json_root(doc), "ids", CLINIC_MESSAGES, &list, err) < 0)
+        goto out;
+    ids.count = json_length(list);
+    ids.ids = mem_new((ids.count + 1) * sizeof *ids.ids);
+    for (size_t i = 0; i < ids.count; i++) {
+        const char *text = json_as_text(json_at(list, i));
+
+        if (text == NULL || !clinic_id_is_valid(text)) {
+            err_set(err, ERR_REJECT, "ids: not what is due there");
+            goto out;
+        }
+        text_copy(ids.ids[i], CLINIC_ID_SIZE, text);
+    }
+    *out = ids;
+    ids.ids = NULL;
+    rc = 0;
+out:
+    clinic_ids_free(&ids);
+    json_free(&doc);
+    return rc;
+}
+
+void
+clinic_ids_free(struct clinic_ids *ids)
+{
+    free(ids->ids);
+    *ids = (struct clinic_ids){.count = 0};
 }

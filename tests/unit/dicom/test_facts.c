@@ -81,6 +81,8 @@ names_are_read_as_they_were_meant(void **state)
             strcmp(dcm_text_method_name(facts.text_method), rows[i].method) != 0)
             fail_msg("%s: got %s (%s), wanted %s (%s)", rows[i].file, facts.patient_name,
                      dcm_text_method_name(facts.text_method), rows[i].name, rows[i].method);
+        if (strcmp(rows[i].file, "derived-gbk-trail-5c-5e.dcm") == 0)
+            assert_string_equal(facts.study_description, "描述癨盶瞈皘眧瞸");
         if (strncmp(rows[i].file, "derived-raw", 11) == 0) {
             assert_string_equal(facts.institution, "示例市第一人民医院");
             assert_string_equal(facts.study_description, "胸部CT平扫");
@@ -143,6 +145,14 @@ vectors_of_the_domain_report(void **state)
     decode("ISO_IR 100", NULL, "M\xFCller", "Müller", "declared");
     decode("ISO_IR 192", NULL, "\xCD\xF5\xD0\xA1", "王小", "gb18030");
     decode("ISO_IR 100", "GB18030", "\xAC\x42", "珺", "profile");
+    decode("ISO_IR 100", NULL, "\xCD\xF5\xAD\x5C\xD5\x5C\xDF\x5C", "王璡誠運", "gb18030");
+    decode("ISO_IR 100", NULL, "\xCD\xF5\xB1\x7C=\xAB\x5C", "王眧=玕", "gb18030");
+    /* GBK that happens to be valid UTF-8: but not of Han */
+    decode("ISO_IR 100", NULL, "\xC1\xAA\xCD\xA8", "联通", "gb18030");
+    decode("", NULL, "\xC1\xAA\xCD\xA8", "联通", "gb18030");
+    decode("GB18030", NULL, "\xC1\xAA\xCD\xA8", "联通", "declared");
+    decode("ISO_IR 192", dcm_charset_of_device("GBK-AS-IR100"), "\xC1\xAA", "联", "profile");
+    decode("ISO_IR 100", dcm_charset_of_device("PINYIN"), "M\xFCller", "Müller", "declared");
     decode("ISO-IR 100", NULL, "plain", "plain", "ascii");
     decode("ISO_IR 192", NULL, "\xE7\x8E\x8B\xFF", "王\xEF\xBF\xBD", "broken");
 }

@@ -17,6 +17,7 @@ import { say } from "./reading_words.js";
 import { Editor, holdUp } from "./editor.js";
 import { Clinical, Course, Head, PriorReport, Priors } from "./around.js";
 import { ReportState } from "./report_state.js";
+import { Doubts } from "./doubts.js";
 import "./reading.css";
 
 function KeyHelp({ onClose }) {
@@ -124,6 +125,7 @@ function Reading({ state, study, box }) {
       <p class="word" role="status">${box.message.value ? say(box.message.value) : ""}</p>
     </div>
     <div class="right">
+      <${Doubts} item=${item} state=${state} />
       <${Clinical} item=${item} />
       ${chosen?.kind === "images" && html`<${Measures} box=${box} describe=${describe} />`}
       <${Editor} state=${state} standing=${study.standing.value} held=${held} onLeave=${toImages} />

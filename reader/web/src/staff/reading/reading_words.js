@@ -23,6 +23,10 @@ add(
     rd_event_opened: "建立", rd_event_assign: "分配", rd_event_claim: "领取", rd_event_release: "放回", rd_event_lapse: "领取到期", rd_event_draft: "开始书写", rd_event_write: "写完", rd_event_return: "退回",
     rd_event_review: "审核", rd_event_preliminary: "急诊报告", rd_event_sign: "签发", "rd_event_sign-amended": "签发更正", rd_event_amend: "更正", rd_event_withdraw: "作废", rd_event_late: "迟到图像", rd_event_urgency: "改变急缓",
     rd_event_order: "收到申请", rd_event_whole: "图像到齐", rd_event_stored: "已归档", rd_event_delivered: "诊所已收", rd_event_notified: "已通知患者", rd_event_shown: "看过原图", rd_event_agree: "协议生效", rd_event_disagree: "协议失效",
+    rd_doubts: "影像归属提示", rd_doubts_open: "影像归属存疑。可以继续阅片;确认之前不能签发。", rd_doubts_by: (d) => `已由${d.by}确认:${d.reason}`, rd_doubts_desk: "诊所", rd_doubts_reason: "由您确认(急诊或诊所无应答):核对了什么?", rd_doubts_confirm: "确认", rd_doubts_done: "已确认",
+    rd_corrected: "诊所确认:影像上的患者信息有误,以此处所示患者为准。", rd_event_doubt: "影像归属提示或确认",
+    rd_doubt_id_check: "身份证号校验位不符,可能输错", rd_doubt_id_sex: "性别与身份证号不一致", rd_doubt_id_birth: "出生日期与身份证号不一致", rd_doubt_study_date: "检查日期不可能正确", rd_doubt_study_old: "检查日期在一年以前",
+    rd_doubt_no_patient_id: "缺少可用的患者编号", rd_doubt_uid_reused: "同一检查编号下出现两位患者的影像", rd_doubt_several_studies: "一次检查可能被拆分为多个检查", rd_doubt_study_per_image: "设备为每幅图像新建一个检查", rd_doubt_bad_uid: "检查或序列编号无效", rd_doubt_a_or_b: "同一影像以不同患者信息到达两次", rd_doubt_text_broken: "姓名或文字无法识别", rd_doubt_unknown: "有异常",
     rd_event_unassign: "撤销分配", rd_keys_hint: "Esc 回到图像 · Ctrl+S 保存 · Ctrl+Enter 提交", rd_editor_keys: "报告快捷键",
   },
   {
@@ -46,6 +50,10 @@ add(
     rd_event_opened: "opened", rd_event_assign: "assigned", rd_event_claim: "claimed", rd_event_release: "given back", rd_event_lapse: "claim ended", rd_event_draft: "draft begun", rd_event_write: "written", rd_event_return: "returned",
     rd_event_review: "reviewed", rd_event_preliminary: "preliminary report", rd_event_sign: "signed", "rd_event_sign-amended": "amendment signed", rd_event_amend: "amended", rd_event_withdraw: "withdrawn", rd_event_late: "late images", rd_event_urgency: "urgency changed",
     rd_event_order: "request came", rd_event_whole: "images complete", rd_event_stored: "archived", rd_event_delivered: "clinic has it", rd_event_notified: "patient told", rd_event_shown: "real images seen", rd_event_agree: "agreement in force", rd_event_disagree: "agreement ended",
+    rd_doubts: "Whose images: notes", rd_doubts_open: "Whose images these are is in doubt. Read on; signing waits until it is confirmed.", rd_doubts_by: (d) => `Confirmed by ${d.by}: ${d.reason}`, rd_doubts_desk: "the clinic", rd_doubts_reason: "Confirm it yourself (emergency, or the clinic does not answer): what did you check?", rd_doubts_confirm: "Confirm", rd_doubts_done: "Confirmed",
+    rd_corrected: "The clinic says the images name the wrong person; the person shown here is right.", rd_event_doubt: "Whose images: told or confirmed",
+    rd_doubt_id_check: "The citizen number is mistyped: its check sign does not fit", rd_doubt_id_sex: "The sex contradicts the citizen number", rd_doubt_id_birth: "The birth date contradicts the citizen number", rd_doubt_study_date: "The study date cannot be right", rd_doubt_study_old: "The study date is more than a year ago",
+    rd_doubt_no_patient_id: "There is no usable patient number", rd_doubt_uid_reused: "Images of two people came under one study number", rd_doubt_several_studies: "One exam seems to have come as several studies", rd_doubt_study_per_image: "The device opens a study for each image", rd_doubt_bad_uid: "A study or series number is not valid", rd_doubt_a_or_b: "The same images came twice for different people", rd_doubt_text_broken: "Names or texts could not be read", rd_doubt_unknown: "Something is odd",
     rd_event_unassign: "assignment undone", rd_keys_hint: "Esc back to the images · Ctrl+S save · Ctrl+Enter send", rd_editor_keys: "Keys in the report",
   },
 );

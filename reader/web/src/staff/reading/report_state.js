@@ -166,6 +166,11 @@ export class ReportState {
     return this.act("withdraw", { reason }, "rd_done_withdrawn", seen);
   }
 
+  // words: as the page showed them; others may have been told meanwhile, then nothing is confirmed.
+  confirmDoubts(words, reason) {
+    return this.act("doubts", { doubts: words.join(" "), reason }, "rd_doubts_done");
+  }
+
   // ---- which proved pixels were shown ----
 
   // A first look that was opened: the proved image has to follow before anything is signed.

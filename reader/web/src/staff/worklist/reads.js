@@ -48,6 +48,7 @@ export function Images({ read: r }) {
   return html`<span class="line">${say("received", r.received)}</span>
     <span class="line quiet">${say("whole", r)}</span>
     ${r.is_late && html`<${Mark} colour="red">${say("is_late")}<//>`}
+    ${r.has_open_doubts && html`<${Mark} colour="red">${say("in_doubt")}<//>`}
     ${isShort && html` <${Mark} colour="red">${say("covers", r)}<//>`}`;
 }
 

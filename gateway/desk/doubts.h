@@ -1,0 +1,56 @@
+/* doubts.h - whose images: what is odd about a study, questions of "A or B?", exams that came as
+ * several studies. All of it is durable here, with the message that tells the reader, before a page
+ * is answered (book.h, 1). Bits: proto/model/doubts.def. Patient data: never logged. Threads: any.
+ */
+#ifndef RADPOST_DESK_DOUBTS_H
+#define RADPOST_DESK_DOUBTS_H
+
+#include "gateway/desk/book.h"
+
+struct spool_study;
+
+/* Something odd was found: told to the reader if it is new. */
+int book_doubt_put(struct book *book, const char *study, uint32_t bits, struct err *err) MUST_CHECK;
+/* Somebody at the desk looked: it is as it is. shown: the bits they saw.
+ * errors  ERR_NOT_FOUND nothing is odd; ERR_CONFLICT something else is odd by now, or "A or B?" is
+ *         to be answered first; ERR_REJECT a reason is due */
+int book_doubt_confirm(struct book *book, const char *study, uint32_t shown, const char *by,
+                       const char *reason, struct err *err) MUST_CHECK;
+/* In a turn: the study was attached, so a missing number says nothing any more. */
+int doubts_attached(struct book *book, const char *study, struct err *err) MUST_CHECK;
+
+/* The same image came for somebody else: entry was put aside. One question for all images of one
+ * pair of studies and one second person; an answer given covers those that come later. */
+struct book_correction {
+    const char *study, *other_study;
+    const char *identity; /* of the second, in hexadecimal */
+    struct book_study first, second;
+    uint64_t entry;
+};
+int book_correction_put(struct book *book, const struct book_correction *c,
+                        struct err *err) MUST_CHECK;
+/* is_second: the second is right, the images at the centre name the wrong person: the reader is
+ * told who it is, and the study goes to that person's registration ("" none). Else the first is.
+ * Stored bytes never change. The last answer counts.
+ * errors  ERR_NOT_FOUND no such question or registration */
+int book_correction_answer(struct book *book, int64_t n, bool is_second, const char *registration,
+                           const char *by, struct err *err) MUST_CHECK;
+
+/* One exam came as several: this study is the registration's, too (its first, if it has none).
+ * errors  ERR_NOT_FOUND */
+int book_join(struct book *book, const char *registration, const char *study,
+              struct err *err) MUST_CHECK;
+
+/* Questions as they bear on "safe to delete". */
+struct book_question {
+    char study[CLINIC_UID_SIZE], other_study[CLINIC_UID_SIZE];
+    bool is_open;
+    uint64_t instances; /* put aside, of other_study */
+};
+int book_questions(struct book *book, struct book_question **out, size_t *out_n,
+                   struct err *err) MUST_CHECK;
+/* The study without what was put aside and answered; *out_is_open: nothing of it is safe. */
+void doubts_settle_study(const struct book_question *questions, size_t n, struct spool_study *study,
+                         bool *out_is_open);
+
+#endif

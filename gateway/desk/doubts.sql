@@ -1,0 +1,72 @@
+-- name: doubt_get
+SELECT d.bits, d.resolved, d.confirmed, d.confirmed_by, d.reason, d.is_corrected, d.patient_id, d.name, d.sex, d.birth, d.revision
+FROM doubt d WHERE d.study = ?1
+
+-- name: doubt_add
+INSERT INTO doubt (study, bits, at_us) VALUES (?1, ?2, ?3) ON CONFLICT (study) DO UPDATE SET bits = bits | excluded.bits
+
+-- name: doubt_resolve
+UPDATE doubt SET resolved = resolved | ?2 WHERE study = ?1
+
+-- An open question holds again what an earlier answer had settled.
+-- name: doubt_unresolve
+UPDATE doubt SET resolved = resolved & ~?2 WHERE study = ?1
+
+-- name: doubt_confirm
+UPDATE doubt SET confirmed = confirmed | ?2, confirmed_by = ?3, reason = ?4, confirmed_at_us = ?5 WHERE study = ?1
+
+-- name: doubt_correct
+UPDATE doubt SET is_corrected = ?2, patient_id = ?3, name = ?4, sex = ?5, birth = ?6 WHERE study = ?1
+
+-- name: doubt_told
+UPDATE doubt SET revision = revision + 1 WHERE study = ?1
+
+-- name: doubt_owner
+SELECT registration FROM registration WHERE study = ?1 AND study <> ''
+UNION SELECT registration FROM registration_study WHERE study = ?1
+
+-- name: doubt_list
+SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_at_us, d.reason, d.is_corrected,
+    coalesce(s.patient_id, ''), coalesce(s.name, ''), coalesce(s.sex, ''), coalesce(s.birth, ''), coalesce(s.modality, ''),
+    coalesce(s.accession, ''), coalesce(s.arrived_at_us, d.at_us),
+    coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study),
+        (SELECT r.registration FROM registration_study r WHERE r.study = d.study), '')
+FROM doubt d LEFT JOIN study s ON s.study = d.study
+WHERE d.at_us >= ?1 AND d.bits & ~d.resolved <> 0 ORDER BY d.at_us DESC LIMIT 500
+
+-- name: correction_add
+INSERT INTO correction (study, other_study, identity, patient_id, name, sex, birth, other_patient_id, other_name, other_sex,
+    other_birth, asked_at_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING
+
+-- name: correction_find
+SELECT n, answer FROM correction WHERE study = ?1 AND other_study = ?2 AND identity = ?3
+
+-- name: correction_get
+SELECT study, other_study, other_patient_id, other_name, other_sex, other_birth, answer FROM correction WHERE n = ?1
+
+-- name: correction_instance_add
+INSERT INTO correction_instance (entry, correction) VALUES (?1, ?2) ON CONFLICT DO NOTHING
+
+-- name: correction_answer
+UPDATE correction SET answer = ?2, answered_by = ?3, answered_at_us = ?4 WHERE n = ?1
+
+-- name: correction_open
+SELECT n FROM correction WHERE study = ?1 AND answer = ''
+
+-- name: correction_list
+SELECT c.n, c.study, c.other_study, c.patient_id, c.name, c.sex, c.birth, c.other_patient_id, c.other_name, c.other_sex,
+    c.other_birth, c.asked_at_us, c.answer, c.answered_by, c.answered_at_us,
+    (SELECT count(*) FROM correction_instance i WHERE i.correction = c.n)
+FROM correction c WHERE c.answer = '' OR c.answered_at_us >= ?1 ORDER BY c.answer <> '', c.n DESC LIMIT 200
+
+-- name: correction_standing
+SELECT c.study, c.other_study, c.answer, (SELECT count(*) FROM correction_instance i WHERE i.correction = c.n)
+FROM correction c
+
+-- name: registration_join
+INSERT INTO registration_study (study, registration, at_us) VALUES (?1, ?2, ?3)
+ON CONFLICT (study) DO UPDATE SET registration = excluded.registration, at_us = excluded.at_us
+
+-- name: registration_part
+DELETE FROM registration_study WHERE study = ?1

@@ -1,0 +1,342 @@
+/* doubts_look.c - from the spool's inspections to the book's doubts and questions. */
+#include "gateway/desk/doubts_look.h"
+
+#include "gateway/accept/accept.h"
+#include "gateway/desk/doubts.h"
+#include "gateway/spool/spool.h"
+#include "proto/base/text.h"
+#include "proto/dicom/facts.h"
+#include "proto/model/doubts.h"
+#include "proto/model/quarantine.h"
+#include "proto/render/report_pdf.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { HEAD_BYTES = 1 << 20, CACHED = 256, PER_IMAGE_STUDIES = 3 };
+/* Parts of one exam come so close together. */
+static const int64_t exam_us = INT64_C(30) * 60 * 1000000;
+
+struct cached {
+    char study[65];
+    uint32_t bits;
+};
+
+struct doubts_look {
+    struct spool *spool;
+    struct accept *accept;
+    struct book *book;
+    uint64_t after;    /* entries up to this were listed */
+    uint64_t *pending; /* of those, not inspected yet */
+    size_t n, room;
+    struct cached cache[CACHED]; /* what the book knows */
+    size_t cache_at;
+};
+
+struct doubts_look *
+doubts_look_new(struct spool *spool, struct accept *accept, struct book *book)
+{
+    struct doubts_look *look = mem_new(sizeof *look);
+
+    *look = (struct doubts_look){.spool = spool, .accept = accept, .book = book};
+    return look;
+}
+
+void
+doubts_look_free(struct doubts_look **look)
+{
+    struct doubts_look *old = TAKE(*look);
+
+    if (old == NULL)
+        return;
+    free(old->pending);
+    free(old);
+}
+
+/* ---- what one instance says of itself ---- */
+
+static int
+read_head(struct spool *spool, uint64_t id, uint8_t **out_bytes, size_t *out_n, bool *out_is_all,
+          struct err *err)
+{
+    struct spool_bytes source;
+    uint8_t *bytes;
+    ssize_t got;
+    size_t n;
+
+    if (spool_source_received(spool, id, &source, err) < 0)
+        return -1;
+    n = source.size < HEAD_BYTES ? (size_t)source.size : HEAD_BYTES;
+    bytes = mem_new(n + 1);
+    got = pread(source.fd, bytes, n, (off_t)source.offset);
+    close(source.fd);
+    if (got != (ssize_t)n) {
+        free(bytes);
+        return err_set(err, ERR_RETRY, "the instance could not be read");
+    }
+    *out_bytes = bytes;
+    *out_n = n;
+    *out_is_all = n == source.size;
+    return 0;
+}
+
+static void
+profile_of(struct spool *spool, struct accept *accept, uint64_t id, char out[20])
+{
+    struct spool_entry *entry = NULL;
+    struct accept_device device;
+    struct err ignored;
+
+    out[0] = '\0';
+    if (accept == NULL || spool_load(spool, id, &entry, &ignored) < 0)
+        return;
+    if (accept_find_device(accept, entry->meta.calling_ae, entry->meta.peer, &device))
+        text_copy(out, 20, dcm_charset_of_device(device.charset));
+    spool_entry_free(&entry);
+}
+
+static void
+take_facts(const struct dcm_facts *facts, struct book_study *out)
+{
+    text_copy(out->patient_id, sizeof out->patient_id, facts->patient_id);
+    text_copy(out->accession, sizeof out->accession, facts->accession);
+    report_pdf_person_name(facts->patient_name, out->name, sizeof out->name);
+    text_copy(out->sex, sizeof out->sex, facts->sex);
+    text_copy(out->birth, sizeof out->birth, facts->birth_date);
+}
+
+int
+look_facts(struct spool *spool, struct accept *accept, uint64_t entry, struct book_study *out,
+           struct err *err)
+{
+    struct dcm_facts *facts;
+    uint8_t *bytes = NULL;
+    char profile[20];
+    bool is_all;
+    size_t n;
+    int rc;
+
+    if (read_head(spool, entry, &bytes, &n, &is_all, err) < 0)
+        return -1;
+    profile_of(spool, accept, entry, profile);
+    facts = mem_new(sizeof *facts);
+    rc = dcm_facts_read_as(bytes, n, !is_all, profile, facts, err);
+    if (rc == 0)
+        take_facts(facts, out);
+    free(facts);
+    free(bytes);
+    return rc;
+}
+
+/* ---- A or B ---- */
+
+/* Who has the UID that the entry was put aside for; 0: nobody any more. */
+static uint64_t
+find_first(struct spool *spool, const struct spool_entry *aside, char out_study[65])
+{
+    struct spool_filter filter = {.sop_instance = aside->meta.sop_instance};
+    uint64_t *ids = NULL, found = 0;
+    size_t n = 0;
+
+    spool_list(spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n && found == 0; i++) {
+        struct spool_entry *other = NULL;
+        struct err ignored;
+
+        if (ids[i] == aside->id || spool_load(spool, ids[i], &other, &ignored) < 0)
+            continue;
+        if (other->is_inspected && other->state != INSTANCE_QUARANTINED &&
+            other->state != INSTANCE_DUPLICATE) {
+            found = other->id;
+            text_copy(out_study, 65, other->facts.study_uid);
+        }
+        spool_entry_free(&other);
+    }
+    free(ids);
+    return found;
+}
+
+/* What is gone here stands in the book, if the study was looked at. */
+static int
+facts_or_nothing(struct doubts_look *look, uint64_t id, struct book_study *out, struct err *err)
+{
+    struct err why;
+
+    if (look_facts(look->spool, look->accept, id, out, &why) == 0 || why.kind == ERR_NOT_FOUND ||
+        why.kind == ERR_REJECT)
+        return 0;
+    *err = why;
+    return -1;
+}
+
+static int
+note_question(struct doubts_look *look, const struct spool_entry *entry, struct err *err)
+{
+    struct book_correction *c;
+    char study[65] = "", identity[65];
+    uint64_t first = find_first(look->spool, entry, study);
+    int rc = -1;
+
+    if (first == 0)
+        return 0;
+    c = mem_new(sizeof *c);
+    hex_encode(entry->facts.identity_sha256, 32, identity);
+    *c = (struct book_correction){.study = study,
+                                  .other_study = entry->facts.study_uid,
+                                  .identity = identity,
+                                  .entry = entry->id};
+    if (facts_or_nothing(look, first, &c->first, err) == 0 &&
+        facts_or_nothing(look, entry->id, &c->second, err) == 0)
+        rc = book_correction_put(look->book, c, err);
+    free(c);
+    return rc;
+}
+
+/* ---- entry by entry ---- */
+
+static struct cached *
+cached_of(struct doubts_look *look, const char *study)
+{
+    struct cached *c;
+
+    for (size_t i = 0; i < CACHED; i++)
+        if (strcmp(look->cache[i].study, study) == 0)
+            return &look->cache[i];
+    c = &look->cache[look->cache_at++ % CACHED];
+    memset(c, 0, sizeof *c);
+    text_copy(c->study, sizeof c->study, study);
+    return c;
+}
+
+static int
+note_doubts(struct doubts_look *look, const char *study, uint32_t bits, struct err *err)
+{
+    struct cached *c;
+
+    if (bits == 0 || study[0] == '\0')
+        return 0;
+    c = cached_of(look, study);
+    if ((bits & ~c->bits) == 0)
+        return 0;
+    if (book_doubt_put(look->book, study, bits, err) < 0)
+        return -1;
+    c->bits |= bits;
+    return 0;
+}
+
+/* *out_is_done false: it is looked into later (a stranger's: when it is released). */
+static int
+look_at(struct doubts_look *look, uint64_t id, bool *out_is_done, struct err *err)
+{
+    struct spool_entry *entry = NULL;
+    enum quarantine why;
+    struct err gone;
+    int rc = 0;
+
+    *out_is_done = true;
+    if (spool_load(look->spool, id, &entry, &gone) < 0)
+        return 0;
+    why = quarantine_of(entry->last_error);
+    if (entry->state == INSTANCE_RECEIVED || entry->state == INSTANCE_INSPECTED ||
+        (entry->state == INSTANCE_QUARANTINED && why == QUARANTINE_STRANGER))
+        *out_is_done = false;
+    else if (entry->state == INSTANCE_QUARANTINED && why == QUARANTINE_OTHER_PATIENT)
+        rc = note_question(look, entry, err);
+    else if (entry->is_inspected &&
+             (entry->state != INSTANCE_QUARANTINED || why == QUARANTINE_REFUSED))
+        rc = note_doubts(look, entry->facts.study_uid, entry->facts.doubts, err);
+    spool_entry_free(&entry);
+    return rc;
+}
+
+static void
+list_new(struct doubts_look *look)
+{
+    struct spool_filter filter = {.after_id = look->after};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(look->spool, &filter, &ids, &n);
+    if (look->n + n > look->room) {
+        look->room = 2 * (look->n + n);
+        look->pending = mem_grow(look->pending, look->room * sizeof *look->pending);
+    }
+    if (n > 0) {
+        memcpy(look->pending + look->n, ids, n * sizeof *ids);
+        look->after = ids[n - 1];
+    }
+    look->n += n;
+    free(ids);
+}
+
+int
+doubts_look_step(struct doubts_look *look, struct err *err)
+{
+    size_t kept = 0, i;
+    int rc = 0;
+
+    list_new(look);
+    for (i = 0; i < look->n && rc == 0; i++) {
+        bool is_done = false;
+
+        rc = look_at(look, look->pending[i], &is_done, err);
+        if (rc < 0 || !is_done)
+            look->pending[kept++] = look->pending[i];
+    }
+    for (; i < look->n; i++)
+        look->pending[kept++] = look->pending[i];
+    look->n = kept;
+    return rc;
+}
+
+/* ---- studies that are one exam ---- */
+
+static bool
+is_close(const struct doubts_arrived *a, const struct doubts_arrived *b)
+{
+    int64_t apart = a->arrived_at_us - b->arrived_at_us;
+
+    return llabs(apart) <= exam_us && strcmp(a->ae, b->ae) == 0 &&
+           strcmp(a->modality, b->modality) == 0;
+}
+
+/* One person, as far as the images say; nobody is not one person. */
+static bool
+is_one_person(const struct doubts_arrived *a, const struct doubts_arrived *b)
+{
+    if (!doubts_is_placeholder(a->patient_id) || !doubts_is_placeholder(b->patient_id))
+        return strcmp(a->patient_id, b->patient_id) == 0;
+    return a->name[0] != '\0' && strcmp(a->name, b->name) == 0;
+}
+
+static bool
+is_nobody(const struct doubts_arrived *a)
+{
+    return doubts_is_placeholder(a->patient_id) && a->name[0] == '\0';
+}
+
+void
+doubts_of_arrivals(const struct doubts_arrived *studies, size_t n, uint32_t *out_bits)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct doubts_arrived *a = &studies[i];
+        size_t same = 1, single = a->images == 1;
+
+        for (size_t k = 0; k < n; k++) {
+            const struct doubts_arrived *b = &studies[k];
+            bool is_one;
+
+            if (k == i || !is_close(a, b))
+                continue;
+            is_one = is_one_person(a, b);
+            same += is_one;
+            single += b->images == 1 && (is_one || (is_nobody(a) && is_nobody(b)));
+        }
+        out_bits[i] = 0;
+        if (strcmp(a->modality, "US") == 0 && a->images == 1 && single >= PER_IMAGE_STUDIES)
+            out_bits[i] = DOUBT_STUDY_PER_IMAGE;
+        else if (same > 1)
+            out_bits[i] = DOUBT_SEVERAL_STUDIES;
+    }
+}

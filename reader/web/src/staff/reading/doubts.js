@@ -1,0 +1,29 @@
+// doubts.js - what is odd about whose images these are: shown to everybody; whoever writes or signs may confirm it with a reason.
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { Notice, Work } from "../../shared/components.js";
+import { say } from "./reading_words.js";
+
+export function Doubts({ item, state }) {
+  const [reason, setReason] = useState("");
+  const [hasTried, setTried] = useState(false);
+  const words = item.doubts ?? [];
+  const may = state.report.value?.may ?? {};
+  if (words.length === 0 && !item.is_corrected) return null;
+  const confirm = async () => {
+    setTried(true);
+    if (reason.trim()) await state.confirmDoubts(words, reason.trim());
+  };
+  return html`<section class="doubts" aria-label=${say("rd_doubts")} data-open=${item.has_open_doubts}>
+    <${Notice} kind=${item.has_open_doubts ? "bad" : "info"}>
+      ${item.is_corrected && html`<p>${say("rd_corrected")}</p>`}
+      ${words.length > 0 && html`<strong>${say(item.has_open_doubts ? "rd_doubts_open" : "rd_doubts")}</strong>
+        <ul>${words.map((word) => html`<li data-doubt=${word}>${say(`rd_doubt_${word}`) === `rd_doubt_${word}` ? `${say("rd_doubt_unknown")} (${word})` : say(`rd_doubt_${word}`)}</li>`)}</ul>`}
+      ${!item.has_open_doubts && item.doubts_confirmed_by && html`<p>${say("rd_doubts_by", { by: item.doubts_confirmed_by.startsWith("desk:") ? say("rd_doubts_desk") : item.doubts_confirmed_by, reason: item.doubts_reason ?? "" })}</p>`}
+    <//>
+    ${item.has_open_doubts && (may.write || may.review || may.sign) && html`<div class="field"><label for="doubts-reason">${say("rd_doubts_reason")}</label>
+      <textarea id="doubts-reason" rows="2" value=${reason} aria-invalid=${hasTried && !reason.trim() ? "true" : undefined} onInput=${(event) => setReason(event.target.value)}></textarea>
+      ${hasTried && !reason.trim() && html`<span class="wrong" role="alert">${say("rd_need_reason")}</span>`}
+      <${Work} onClick=${confirm}>${say("rd_doubts_confirm")}<//></div>`}
+  </section>`;
+}

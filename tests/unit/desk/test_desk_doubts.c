@@ -1,0 +1,283 @@
+/* test_desk_doubts.c - what is odd is told once and confirmed for good; "A or B?" holds an exam
+ * until it is answered; an exam that came as several studies; over a real file, also reopened. */
+#include "gateway/desk/doubts.h"
+#include "gateway/desk/doubts_look.h"
+
+#include "gateway/spool/spool.h"
+#include "proto/base/text.h"
+#include "proto/model/doubts.h"
+#include "tests/support/book_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define S1 "1.2.3.1"
+#define S2 "1.2.3.2"
+
+static struct err err;
+
+static void
+must(int rc)
+{
+    if (rc < 0)
+        fail_msg("%s", err.text);
+}
+
+/* The newest message that is due. */
+static struct clinic_up
+newest(void)
+{
+    struct clinic_ups ups;
+    struct clinic_up last;
+
+    assert_true(due(&ups) > 0);
+    last = ups.messages[ups.count - 1];
+    clinic_ups_free(&ups);
+    return last;
+}
+
+static size_t
+messages(void)
+{
+    struct clinic_ups ups;
+    size_t n = due(&ups);
+
+    clinic_ups_free(&ups);
+    return n;
+}
+
+static void
+what_is_odd_is_told_once_and_confirmed_with_a_reason(void **state)
+{
+    struct clinic_up m;
+
+    (void)state;
+    must(book_doubt_put(book, S1, DOUBT_ID_SEX, &err));
+    must(book_doubt_put(book, S1, DOUBT_ID_SEX, &err));
+    assert_int_equal(messages(), 1);
+    m = newest();
+    assert_int_equal(m.kind, CLINIC_DOUBT);
+    assert_string_equal(m.study, S1);
+    assert_string_equal(m.doubts, "id_sex");
+    assert_false(m.is_confirmed);
+    assert_int_equal(book_doubt_confirm(book, S1, DOUBT_ID_SEX, "li", "", &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    must(book_doubt_put(book, S1, DOUBT_STUDY_DATE, &err));
+    assert_int_equal(book_doubt_confirm(book, S1, DOUBT_ID_SEX, "li", "看过身份证", &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT); /* more is odd than they saw */
+    must(book_doubt_confirm(book, S1, DOUBT_ID_SEX | DOUBT_STUDY_DATE, "li", "看过身份证", &err));
+    reopen();
+    m = newest();
+    assert_true(m.is_confirmed);
+    assert_string_equal(m.doubts, "id_sex study_date");
+    assert_string_equal(m.reason, "看过身份证");
+    assert_int_equal(m.revision, 3);
+    assert_int_equal(book_doubt_confirm(book, S2, DOUBT_ID_SEX, "li", "x", &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+}
+
+static void
+a_missing_number_is_answered_by_an_order(void **state)
+{
+    char number[17];
+
+    (void)state;
+    person("王小东", "", "DX", number);
+    must(book_doubt_put(book, S1, DOUBT_NO_PATIENT, &err));
+    assert_string_equal(newest().doubts, "no_patient_id");
+    must(book_attach(book, number, S1, "hand", &err));
+    assert_string_equal(newest().doubts, "");
+    assert_string_equal(newest().registration, number);
+    /* and when the order came first */
+    must(book_join(book, number, S2, &err));
+    must(book_doubt_put(book, S2, DOUBT_NO_PATIENT | DOUBT_ID_CHECK, &err));
+    assert_string_equal(newest().doubts, "id_check");
+}
+
+static struct book_correction
+question(const char *study, const char *other, uint64_t entry)
+{
+    struct book_correction c = {
+        .study = study, .other_study = other, .identity = "ab", .entry = entry};
+
+    text_copy(c.first.name, sizeof c.first.name, "甲");
+    text_copy(c.second.name, sizeof c.second.name, "乙");
+    text_copy(c.second.patient_id, sizeof c.second.patient_id, "R2");
+    text_copy(c.second.sex, sizeof c.second.sex, "M");
+    text_copy(c.second.birth, sizeof c.second.birth, "19700101");
+    return c;
+}
+
+/* As the page is told: is it held, and how many are put aside that count. */
+static bool
+is_held(const char *study, uint64_t aside, uint64_t total, uint64_t *out_aside)
+{
+    struct spool_study s = {.total = total};
+    struct book_question *q = NULL;
+    bool is_open;
+    size_t n;
+
+    text_copy(s.study_uid, sizeof s.study_uid, study);
+    s.counts[INSTANCE_QUARANTINED] = aside;
+    must(book_questions(book, &q, &n, &err));
+    doubts_settle_study(q, n, &s, &is_open);
+    free(q);
+    *out_aside = s.counts[INSTANCE_QUARANTINED];
+    return is_open;
+}
+
+static void
+an_open_question_holds_both_studies_until_it_is_answered(void **state)
+{
+    struct book_correction one = question(S1, S2, 11), two = question(S1, S2, 12);
+    uint64_t aside;
+
+    (void)state;
+    must(book_correction_put(book, &one, &err));
+    must(book_correction_put(book, &two, &err));
+    must(book_correction_put(book, &two, &err)); /* after a restart all is seen again */
+    assert_int_equal(messages(), 1);
+    assert_string_equal(newest().doubts, "a_or_b");
+    assert_true(is_held(S1, 0, 2, &aside));
+    assert_true(is_held(S2, 2, 2, &aside));
+    assert_int_equal(aside, 2);
+    assert_int_equal(book_doubt_confirm(book, S1, DOUBT_A_OR_B, "li", "x", &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    must(book_correction_answer(book, 1, false, "", "li", &err));
+    reopen();
+    assert_string_equal(newest().doubts, "");
+    assert_false(newest().is_corrected);
+    assert_false(is_held(S1, 0, 2, &aside));
+    assert_false(is_held(S2, 2, 2, &aside));
+    assert_int_equal(aside, 0);
+    /* one more of the same question: it is answered */
+    two.entry = 13;
+    must(book_correction_put(book, &two, &err));
+    assert_false(is_held(S2, 3, 3, &aside));
+    assert_int_equal(aside, 0);
+    assert_int_equal(book_correction_answer(book, 99, true, "", "li", &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+}
+
+static void
+the_second_answer_says_who_it_is_and_attaches(void **state)
+{
+    struct book_correction c = question(S1, S1, 11);
+    struct clinic_up m;
+    char number[17];
+
+    (void)state;
+    person("乙", "", "DX", number);
+    must(book_correction_put(book, &c, &err));
+    must(book_correction_answer(book, 1, true, number, "li", &err));
+    m = newest();
+    assert_int_equal(m.kind, CLINIC_DOUBT);
+    assert_true(m.is_corrected);
+    assert_string_equal(m.name, "乙");
+    assert_string_equal(m.patient_id, "R2");
+    assert_string_equal(m.birth, "19700101");
+    assert_string_equal(found(number)->study, S1);
+    /* somebody changes their mind: the last answer counts */
+    must(book_correction_answer(book, 1, false, "", "li", &err));
+    assert_false(newest().is_corrected);
+    assert_string_equal(newest().name, "");
+}
+
+static void
+a_second_question_holds_again_what_was_answered(void **state)
+{
+    struct book_correction one = question(S1, S1, 11), two = question(S1, S1, 12);
+
+    (void)state;
+    must(book_correction_put(book, &one, &err));
+    must(book_correction_answer(book, 1, false, "", "li", &err));
+    two.identity = "cd"; /* a third person */
+    must(book_correction_put(book, &two, &err));
+    assert_string_equal(newest().doubts, "a_or_b");
+}
+
+static void
+studies_of_one_exam_are_joined_onto_one_registration(void **state)
+{
+    char number[17], other[17];
+    struct clinic_up m;
+
+    (void)state;
+    person("甲", "", "US", number);
+    person("乙", "", "US", other);
+    must(book_join(book, number, S1, &err)); /* its first: an attachment */
+    assert_int_equal(newest().kind, CLINIC_ATTACH);
+    must(book_join(book, number, S2, &err));
+    m = newest();
+    assert_int_equal(m.kind, CLINIC_JOIN);
+    assert_string_equal(m.study, S2);
+    assert_string_equal(found(number)->study, S1);
+    must(book_attach(book, other, S2, "hand", &err)); /* it was not, after all */
+    assert_string_equal(found(other)->study, S2);
+    assert_string_equal(found(number)->study, S1);
+    must(book_join(book, number, S2, &err));
+    assert_string_equal(found(other)->study, "");
+}
+
+static void
+parts_of_one_exam_are_seen_by_device_person_and_time(void **state)
+{
+    static const int64_t minute = INT64_C(60) * 1000000;
+    const struct doubts_arrived rows[] = {
+        {"US1", "US", "R1", "", 0, 1},
+        {"US1", "US", "R1", "", minute, 1},
+        {"US1", "US", "R1", "", 2 * minute, 1},
+        {"US1", "US", "R2", "", 2 * minute, 1}, /* the next patient */
+        {"CT1", "CT", "R3", "", 0, 30},
+        {"CT1", "CT", "R3", "", 10 * minute, 60},
+        {"CT1", "CT", "R3", "", 90 * minute, 60}, /* a second exam */
+        {"CT1", "CT", "1", "", 0, 30},            /* two nobodies are not one person */
+        {"CT1", "CT", "", "", 0, 30},
+    };
+    const uint32_t wanted[] = {DOUBT_STUDY_PER_IMAGE,
+                               DOUBT_STUDY_PER_IMAGE,
+                               DOUBT_STUDY_PER_IMAGE,
+                               0,
+                               DOUBT_SEVERAL_STUDIES,
+                               DOUBT_SEVERAL_STUDIES,
+                               0,
+                               0,
+                               0};
+    uint32_t bits[ARRAY_LEN(rows)];
+
+    (void)state;
+    doubts_of_arrivals(rows, ARRAY_LEN(rows), bits);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (bits[i] != wanted[i])
+            fail_msg("row %zu: wanted %x, got %x", i, wanted[i], bits[i]);
+}
+
+static void
+a_study_whose_number_is_none_is_shown_here_and_told_to_nobody(void **state)
+{
+    (void)state;
+    must(book_doubt_put(book, "1.2.abc", DOUBT_BAD_UID, &err));
+    assert_int_equal(messages(), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_odd_is_told_once_and_confirmed_with_a_reason),
+        TEST(a_missing_number_is_answered_by_an_order),
+        TEST(an_open_question_holds_both_studies_until_it_is_answered),
+        TEST(the_second_answer_says_who_it_is_and_attaches),
+        TEST(a_second_question_holds_again_what_was_answered),
+        TEST(studies_of_one_exam_are_joined_onto_one_registration),
+        TEST(parts_of_one_exam_are_seen_by_device_person_and_time),
+        TEST(a_study_whose_number_is_none_is_shown_here_and_told_to_nobody),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
