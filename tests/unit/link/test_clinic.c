@@ -30,9 +30,16 @@ sample_up(enum clinic_up_kind kind)
                            .reason = "胸痛",
                            .otp = "123456",
                            .read = 17,
-                           .version = 3};
+                           .version = 3,
+                           .doubts = "id_sex study_old",
+                           .is_confirmed = true,
+                           .is_corrected = true,
+                           .patient_id = "R2",
+                           .outcome = "read_back",
+                           .by = "张护士"};
 
     clinic_id_new(up.id);
+    clinic_id_new(up.call);
     memset(up.code_sha256, 0xA5, sizeof up.code_sha256);
     return up;
 }
@@ -91,6 +98,13 @@ every_kind_up_comes_back_equal(void **state)
     assert_memory_equal(read.messages[CLINIC_SLIP].code_sha256, messages[0].code_sha256, 32);
     assert_string_equal(read.messages[CLINIC_PHONE_CHECK].otp, "123456");
     assert_int_equal(read.messages[CLINIC_CONFIRM].read, 17);
+    assert_string_equal(read.messages[CLINIC_JOIN].study, "1.2.3.4");
+    assert_string_equal(read.messages[CLINIC_DOUBT].doubts, "id_sex study_old");
+    assert_true(read.messages[CLINIC_DOUBT].is_confirmed);
+    assert_true(read.messages[CLINIC_DOUBT].is_corrected);
+    assert_string_equal(read.messages[CLINIC_DOUBT].patient_id, "R2");
+    assert_string_equal(read.messages[CLINIC_DOUBT].name, "王小东");
+    assert_string_equal(read.messages[CLINIC_ANSWER].outcome, "read_back");
     clinic_ups_free(&read);
     buf_fini(&first);
     buf_fini(&again);
