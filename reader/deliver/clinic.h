@@ -65,6 +65,22 @@ struct clinic_call {
 int clinic_call_make(struct deliver *d, const struct person *who, const struct clinic_call *call,
                      struct err *err) MUST_CHECK;
 
+/* A line of the log, copied. */
+struct clinic_line {
+    int64_t seq, read_id, at_us;
+    enum read_event event;
+    unsigned version; /* the detail's, 0 = it says none */
+    char reason[CLINIC_REASON_SIZE];
+    char call[CLINIC_ID_SIZE];
+};
+
+/* The messages that a line makes, in the caller's transaction; *out_latest: number of the last, 0
+ * none. */
+int clinic_make_messages(struct deliver *d, struct pg_conn *conn, const struct clinic_line *line,
+                         int64_t *out_latest, struct err *err) MUST_CHECK;
+/* What a person typed, cut to whole signs, without control characters but line ends. */
+void clinic_copy_words(char *out, size_t size, const char *text);
+
 /* The courier: all that is due now. *out_did says whether there was anything.
  * errors  ERR_RETRY the database: nothing is lost, call again */
 int courier_step(struct deliver *d, bool *out_did, struct err *err) MUST_CHECK;

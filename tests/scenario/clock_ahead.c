@@ -1,8 +1,9 @@
-/* clock_ahead.c - a library to preload: the calendar's clock is as far ahead as a file says, waits stay real.
+/* clock_ahead.c - a library to preload: the calendar's clock is as far ahead as a file says, waits
+ * stay real.
  *     LD_PRELOAD=clock_ahead.so CLOCK_AHEAD=FILE PROGRAM
- * FILE holds a number of seconds, perhaps negative; it is looked at twenty times a second, and replaced by
- * rename. Only CLOCK_REALTIME, gettimeofday() and time() are moved: libfaketime moves the waits on
- * condition variables as well, even when told not to, and threads spin. */
+ * FILE holds a number of seconds, perhaps negative; it is looked at twenty times a second, and
+ * replaced by rename. Only CLOCK_REALTIME, gettimeofday() and time() are moved: libfaketime moves
+ * the waits on condition variables as well, even when told not to, and threads spin. */
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -4,7 +4,6 @@
 
 #include "proto/base/text.h"
 #include "proto/dicom/ecg/ecg.h"
-#include "proto/dicom/ecg/scp_parts.h"
 #include "proto/dicom/facts.h"
 #include "proto/dicom/wrap_parts.h"
 #include "proto/trust/digest.h"
@@ -563,43 +562,10 @@ decimals_are_exact_where_16_characters_allow(void **state)
 }
 
 /* The check value of CRC-16/CCITT-FALSE; codes as EN 1064's table spells them. */
-static void
-scp_parts_are_the_standards(void **state)
-{
-    /* 0, 1, -1, 8, -8, 8 bits of -100, 16 bits of 1000, as one row of bits */
-    static const char row[] = "0"
-                              "100"
-                              "101"
-                              "1111111100"
-                              "1111111101"
-                              "1111111110"
-                              "10011100"
-                              "1111111111"
-                              "0000001111101000";
-    static const int32_t want[] = {0, 1, -1, 8, -8, -100, 1000};
-    uint8_t bytes[16] = {0};
-    int32_t got[ARRAY_LEN(want)];
-    struct scp_huffman h;
-    struct err err;
-
-    (void)state;
-    assert_int_equal(scp_crc((const uint8_t *)"123456789", 9), 0x29B1);
-    for (size_t i = 0; row[i] != '\0'; i++)
-        if (row[i] == '1')
-            bytes[i / 8] |= (uint8_t)(0x80 >> i % 8);
-    scp_huffman_default(&h);
-    assert_int_equal(
-        scp_huffman_decode(&h, bytes, (sizeof row + 6) / 8, got, ARRAY_LEN(want), &err), 0);
-    for (size_t i = 0; i < ARRAY_LEN(want); i++)
-        assert_int_equal(got[i], want[i]);
-    assert_int_equal(scp_huffman_decode(&h, bytes, 4, got, ARRAY_LEN(want), &err), -1);
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scp_parts_are_the_standards),
         cmocka_unit_test(scp_keeps_every_sample_however_it_is_coded),
         cmocka_unit_test(scp_becomes_a_waveform_equal_in_microvolts),
         cmocka_unit_test(aecg_becomes_a_waveform_equal_in_microvolts),
