@@ -2,6 +2,7 @@
  * one-time codes; and for administrators everybody else's. */
 #include "gateway/desk/accounts.h"
 #include "gateway/desk/api.h"
+#include "gateway/desk/calls.h"
 
 #include "proto/base/text.h"
 #include "proto/http/url.h"
@@ -16,7 +17,7 @@
 #define NO_CODE "This code is not known, was used, or its time is over."
 #define TOO_MANY "Too many wrong tries: please wait."
 
-enum { JSON_BYTES = 16384, LIST_BYTES = 1 << 20, TEXT_BYTES = 1025 };
+enum { CALLS_LOOKED_AT = 100, JSON_BYTES = 16384, LIST_BYTES = 1 << 20, TEXT_BYTES = 1025 };
 
 static struct book *
 book_of(const struct http_request *req)
@@ -206,20 +207,39 @@ out:
 
 /* ---- before anybody is signed in ---- */
 
+/* Critical calls that nobody has heard: they sound also where nobody is signed in. */
+static int
+count_sounding(struct book *book, size_t *out, struct err *err)
+{
+    struct desk_call *calls = NULL;
+    size_t n = 0;
+
+    if (calls_list(book, CALLS_LOOKED_AT, &calls, &n, err) < 0)
+        return -1;
+    *out = 0;
+    for (size_t i = 0; i < n; i++)
+        *out += calls[i].is_critical && calls[i].heard_at_us == 0;
+    free(calls);
+    return 0;
+}
+
 /* What a page may know that nobody signed in at: nothing of a patient. */
 static int
 get_door(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct buf json;
     struct jsonw w;
+    size_t sounding = 0;
     bool any = false;
 
-    if (accounts_any(book_of(req), &any, err) < 0)
+    if (accounts_any(book_of(req), &any, err) < 0 ||
+        count_sounding(book_of(req), &sounding, err) < 0)
         return -1;
     buf_init(&json, JSON_BYTES);
     jsonw_init(&w, &json);
     jsonw_object(&w, NULL);
     jsonw_bool(&w, "has_accounts", any);
+    jsonw_uint(&w, "sounding", sounding);
     jsonw_end(&w);
     answer_json(res, 200, &json);
     return 0;

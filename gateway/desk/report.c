@@ -6,6 +6,7 @@
 #include "gateway/desk/book.h"
 #include "gateway/desk/doubts.h"
 #include "gateway/desk/import_api.h"
+#include "gateway/desk/devices_api.h"
 #include "gateway/desk/lamps.h"
 #include "gateway/desk/mpps.h"
 #include "gateway/serve/serve.h"
@@ -97,6 +98,9 @@ write_lamps(struct jsonw *w, const struct sources *s)
     begin_lamp(w, "disk", lamp_of_disk(&s->health));
     jsonw_uint(w, "free_bytes", s->health.free_bytes);
     jsonw_int(w, "used_percent", s->health.used_percent);
+    if (s->health.days_left >= 0)
+        jsonw_int(w, "days_left", s->health.days_left);
+    jsonw_uint(w, "bytes_today", s->health.bytes_today);
     jsonw_uint(w, "corrupt_files", s->health.corrupt_files);
     jsonw_end(w);
     begin_lamp(w, "clock", lamp_of_clock(&s->line));
@@ -107,41 +111,6 @@ write_lamps(struct jsonw *w, const struct sources *s)
     if (s->line.certificate_days != INT_MIN)
         jsonw_int(w, "days", s->line.certificate_days);
     jsonw_end(w);
-    jsonw_end(w);
-}
-
-static void
-write_devices(struct jsonw *w, const struct sources *s)
-{
-    jsonw_array(w, "devices");
-    for (size_t i = 0; i < s->devices_n; i++) {
-        const struct accept_device *d = &s->devices[i];
-
-        jsonw_object(w, NULL);
-        jsonw_text(w, "ae", d->ae);
-        jsonw_text(w, "name", d->name);
-        jsonw_text(w, "address", d->address);
-        jsonw_int(w, "last_seen_us", d->last_seen_us);
-        jsonw_int(w, "last_store_us", d->last_store_us);
-        jsonw_bool(w, "is_plain", d->security == ACCEPT_PLAIN);
-        jsonw_uint(w, "stored", d->stored);
-        jsonw_uint(w, "open", d->open);
-        jsonw_end(w);
-    }
-    jsonw_end(w);
-    jsonw_array(w, "refused");
-    for (size_t i = 0; i < s->refused_n; i++) {
-        const struct accept_refused *r = &s->refused[i];
-
-        jsonw_object(w, NULL);
-        jsonw_text(w, "calling", r->calling);
-        jsonw_text(w, "called", r->called);
-        jsonw_text(w, "address", r->address);
-        jsonw_bool(w, "is_called_wrong", r->is_called_wrong);
-        jsonw_uint(w, "count", r->count);
-        jsonw_int(w, "last_us", r->last_us);
-        jsonw_end(w);
-    }
     jsonw_end(w);
 }
 
@@ -283,7 +252,7 @@ write_all(const struct report_sources *from, struct sources *s, uint64_t change,
     jsonw_text(&w, "gateway", s->line.device);
     jsonw_text(&w, "page_certificate", from->fingerprint != NULL ? from->fingerprint : "");
     write_lamps(&w, s);
-    write_devices(&w, s);
+    devices_write(from->options->accept, &w);
     write_studies(&w, s);
     if (s->serve != NULL) {
         jsonw_object(&w, "commitment");

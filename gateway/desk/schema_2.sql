@@ -208,6 +208,26 @@ CREATE INDEX call_by_time ON call (at_us);
 -- == end of critical calls and repeat requests ==
 
 
--- == reject reasons, side and view, print queue ==
+-- == reject reasons, print queue: notes.c ==
 
--- == end of reject reasons, side and view, print queue ==
+CREATE TABLE reject (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    study TEXT NOT NULL,
+    registration TEXT NOT NULL,
+    reason TEXT NOT NULL,                      -- word of reject_reasons.def
+    images INTEGER NOT NULL,
+    words TEXT NOT NULL,
+    by_login TEXT NOT NULL,
+    at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX reject_by_time ON reject (at_us);
+
+CREATE TABLE report_print (
+    read_id INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    by_login TEXT NOT NULL,
+    at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX report_print_of ON report_print (read_id, version);
+
+-- == end of reject reasons, print queue ==

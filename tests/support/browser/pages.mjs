@@ -166,6 +166,38 @@ const PAGES = {
   async "desk-reports"(browser) {
     await both(await desk(browser, "reports", "h2#reports"), "desk-reports");
   },
+  async "desk-orders"(browser) {
+    await both(await desk(browser, "orders", "h2#orders"), "desk-orders");
+  },
+  async "desk-calls"(browser) {
+    await both(await desk(browser, "calls", "h2#calls"), "desk-calls");
+  },
+  async "desk-doubts"(browser) {
+    await both(await desk(browser, "doubts", "h2#doubts"), "desk-doubts");
+  },
+  async "desk-imports"(browser) {
+    await both(await desk(browser, "imports", "h2#imports"), "desk-imports");
+  },
+  async "desk-devices"(browser) {
+    const page = await desk(browser, "devices", "li[data-device]", "ENGINEER");
+    must(!(await page.$("li[data-registration], .owner")), "the service engineer sees a patient");
+    await both(page, "desk-devices");
+  },
+  // Everything of the desk on a phone: nothing wider than the screen, nothing too small for a thumb.
+  async "desk-phone"(browser) {
+    const page = await open(browser, { viewport: PHONE, isPhone: true });
+    await openDesk(page, "studies", "DESK_ADMIN");
+    for (const place of ["studies", "register", "orders", "reports", "calls", "doubts", "imports", "devices", "account"]) {
+      await page.goto(`${site.desk}/#/${place}`);
+      await page.waitForSelector("main h2");
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (wide > 0) found.push(`desk ${place} on a phone: ${wide} px too wide`);
+      const small = await page.$$eval("button, select, input:not([type=checkbox]), a.button, .tabs a", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43.5).map((e) => e.outerHTML.slice(0, 80)));
+      found.push(...small.map((e) => `desk ${place} on a phone: too small for a thumb: ${e}`));
+      if (place === "studies") await both(page, "desk-phone");
+      else found.push(...(await faults(page, `desk ${place} on a phone`)));
+    }
+  },
   async "patient-enter"(browser) {
     const page = await open(browser, { viewport: PHONE, isPhone: true });
     await page.goto(site.patient);

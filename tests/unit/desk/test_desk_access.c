@@ -1,6 +1,7 @@
 /* test_desk_access.c - who may call what at the desk, route by route; and where it may listen. */
 #include "gateway/desk/api.h"
 #include "gateway/desk/desk.h"
+#include "gateway/desk/devices_api.h"
 #include "gateway/desk/place.h"
 
 #include "gateway/accept/accept.h"
@@ -228,6 +229,84 @@ only_who_works_with_patients_is_told_of_them(void **state)
     assert_int_equal(ask("GET", "/desk/v1/state", program, NULL), 401);
 }
 
+/* ---- what an engineer does: devices_api.h ---- */
+
+static int
+tell(const char *path, const char *body, const struct desk_visitor *who)
+{
+    struct http_call call = {.method = "POST",
+                             .path = path,
+                             .headers = who->headers,
+                             .content_type = "application/json",
+                             .body = body,
+                             .body_n = strlen(body)};
+    struct http_reply reply;
+    struct err err;
+    int status;
+
+    if (http_client_call(client, &call, &reply, &err) < 0)
+        fail_msg("%s: %s", path, err.text);
+    status = reply.status;
+    http_reply_fini(&reply);
+    return status;
+}
+
+static bool
+state_says(const struct desk_visitor *who, const char *wanted)
+{
+    struct buf body;
+    bool is;
+
+    assert_int_equal(ask("GET", "/desk/v1/state", who->headers, &body), 200);
+    is = strstr(buf_text(&body), wanted) != NULL;
+    buf_fini(&body);
+    return is;
+}
+
+static void
+an_engineer_enrols_changes_and_removes_a_device(void **state)
+{
+    static const char enrol[] =
+        "{\"ae\":\"US_OLD\",\"address\":\"192.168.1.30\",\"name\":\"超声\"}";
+    static const char change[] = "{\"ae\":\"US_OLD\",\"address\":\"192.168.1.30\",\"pdu_bytes\":"
+                                 "16384,\"charset\":\"GB18030\"}";
+    static const char where[] = "{\"ae\":\"US_OLD\",\"address\":\"192.168.1.30\"}";
+    struct accept_device d;
+    struct desk_visitor engineer;
+
+    (void)state;
+    desk_visit(desk_dir, DESK_SERVICE, &engineer);
+    assert_int_equal(tell("/desk/v1/devices", enrol, &engineer), 204);
+    assert_true(accept_find_device(door, "US_OLD", "192.168.1.30", &d));
+    assert_true(state_says(&engineer, "\"security\":\"plain\""));
+    assert_int_equal(tell("/desk/v1/devices", change, &engineer), 204);
+    assert_true(accept_find_device(door, "US_OLD", "192.168.1.30", &d));
+    assert_int_equal(d.pdu_bytes, 16384);
+    assert_string_equal(d.name, "超声"); /* what was not said stays */
+    assert_int_equal(tell("/desk/v1/devices", "{\"ae\":\"US_OLD\"}", &engineer), 400);
+    assert_int_equal(tell("/desk/v1/devices/remove", where, &engineer), 204);
+    assert_false(accept_find_device(door, "US_OLD", "192.168.1.30", &d));
+    assert_int_equal(tell("/desk/v1/devices/remove", where, &engineer), 404);
+}
+
+static void
+the_installation_window_is_opened_and_closed_at_the_desk(void **state)
+{
+    struct accept_window window;
+    struct desk_visitor engineer;
+
+    (void)state;
+    desk_visit(desk_dir, DESK_SERVICE, &engineer);
+    assert_true(state_says(&engineer, "\"window\":{\"left_ms\":0,"));
+    assert_int_equal(tell("/desk/v1/devices/window", "{\"is_open\":true}", &engineer), 204);
+    accept_window_state(door, &window);
+    assert_in_range(window.left_ms, 29 * 60 * 1000, ACCEPT_WINDOW_MS);
+    assert_int_equal(tell("/desk/v1/devices/window", "{\"is_open\":false}", &engineer), 204);
+    accept_window_state(door, &window);
+    assert_int_equal(window.left_ms, 0);
+    assert_int_equal(tell("/desk/v1/devices/window", "{}", &engineer), 400);
+}
+
 /* ---- where ---- */
 
 static void
@@ -308,6 +387,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_closed_to_who_has_not_its_right),
         cmocka_unit_test(only_who_works_with_patients_is_told_of_them),
+        cmocka_unit_test(an_engineer_enrols_changes_and_removes_a_device),
+        cmocka_unit_test(the_installation_window_is_opened_and_closed_at_the_desk),
         cmocka_unit_test(beyond_this_machine_the_desk_speaks_tls_or_not_at_all),
         cmocka_unit_test(a_desk_over_tls_makes_its_certificate_once_and_tells_its_fingerprint),
         cmocka_unit_test(a_code_for_the_first_account_is_made_beside_a_desk_that_runs),

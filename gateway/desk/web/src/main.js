@@ -3,18 +3,29 @@ import { render } from "preact";
 import { html } from "htm/preact";
 import { effect } from "@preact/signals";
 import { Account } from "./account.js";
+import { Alarm, Calls, open as openCalls } from "./calls.js";
+import { Devices } from "./devices.js";
 import { Door } from "./door.js";
+import { Doubts, openDoubts } from "./doubts.js";
+import { Imports } from "./imports.js";
+import { Orders } from "./orders.js";
 import { Register } from "./register.js";
 import { Reports, waiting } from "./reports.js";
-import { follow, isOld, me, place, state } from "./state.js";
+import { door, follow, isOld, me, place, state } from "./state.js";
 import { Studies } from "./studies.js";
 import { clockTime, language, say, swapLanguage } from "./words.js";
 
 const LAMPS = ["devices", "line", "disk", "clock", "certificate"];
+const works = (who) => who.may_work;
 const PLACES = [
   { name: "studies", Page: Studies, may: () => true },
-  { name: "register", Page: Register, may: (who) => who.may_work },
-  { name: "reports", Page: Reports, may: (who) => who.may_work, count: (now) => waiting(now.reports || []) },
+  { name: "register", Page: Register, may: works },
+  { name: "orders", Page: Orders, may: works },
+  { name: "reports", Page: Reports, may: works, count: (now) => waiting(now.reports || []), said: "new_reports" },
+  { name: "calls", Page: Calls, may: works, count: (now) => openCalls(now.calls || []).length, said: "unanswered" },
+  { name: "doubts", Page: Doubts, may: works, count: openDoubts, said: "open_doubts" },
+  { name: "imports", Page: Imports, may: works, count: (now) => now.imports?.waiting || 0, said: "waiting_n" },
+  { name: "devices", Page: Devices, may: () => true, count: (now) => now.unsent.length + now.strangers.length, said: "look_at" },
 ];
 
 function Lamp({ name, lamp }) {
@@ -27,7 +38,7 @@ function Lamp({ name, lamp }) {
 function Tab({ tab, now, at }) {
   const count = tab.count ? tab.count(now) : 0;
   return html`<a href="#/${tab.name}" aria-current=${tab.name === at ? "page" : undefined}>
-    ${say(`tab_${tab.name}`)}${count > 0 ? html` <span class="count">${say("new_reports", count)}</span>` : ""}</a>`;
+    ${say(`tab_${tab.name}`)}${count > 0 ? html` <span class="count">${say(tab.said, count)}</span>` : ""}</a>`;
 }
 
 const Language = () => html`<button onClick=${swapLanguage} lang=${language.value === "zh" ? "en" : "zh-CN"}>${say("other")}</button>`;
@@ -35,6 +46,7 @@ const Language = () => html`<button onClick=${swapLanguage} lang=${language.valu
 function Closed() {
   return html`<header><h1>影驿 ${say("title")}</h1><${Language} /></header>
     ${isOld.value && html`<p class="old" role="alert">${say("offline")}</p>`}
+    <${Alarm} sounding=${me.value === null ? door.value.sounding : 0} />
     <main>${me.value === null && html`<${Door} />`}</main>`;
 }
 
@@ -52,6 +64,7 @@ function Desk() {
       <${Language} />
     </header>
     ${isOld.value && html`<p class="old" role="alert">${say("offline")}</p>`}
+    <${Alarm} sounding=${now.sounding} isSignedIn=${true} />
     ${now.set_aside > 0 && html`<p class="old" role="alert">${say("set_aside", now.set_aside)}</p>`}
     ${["down", "refused"].includes(now.reader?.word) && html`<p class="old" role="alert">${say(`reader_${now.reader.word}`, now.reader)}</p>`}
     <main>

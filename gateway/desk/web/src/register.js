@@ -10,7 +10,14 @@ import { clockTime, knows, say } from "./words.js";
 
 const MODALITIES = ["DX", "CT", "MR", "US", "MG", "ECG"];
 const COMPLAINTS = ["complaint_cough", "complaint_chest", "complaint_injury", "complaint_head"];
-const EMPTY = { name: "", citizen_id: "", sex: "", birth: "", phone: "", complaint: "", history: "", modality: "", urgent: false };
+// Side and view are asked for in the words the doctor reads with the complaint: what the device writes into its images
+// (0020,0060 and 0018,5101) stays the device's.
+const SIDES = ["", "L", "R", "B"];
+const VIEWS = ["", "AP", "PA", "LAT", "AP_LAT", "OBL", "AXIAL"];
+const HAS_SIDES = ["DX", "CR", "MG", "CT", "MR", "US"];
+const HAS_VIEWS = ["DX", "CR", "MG"];
+const CONSENTS = ["", "patient", "family", "emergency"];
+const EMPTY = { side: "", view: "", consent: "", name: "", citizen_id: "", sex: "", birth: "", phone: "", complaint: "", history: "", modality: "", urgent: false };
 
 function faultsOf(f) {
   const faults = {};
@@ -24,6 +31,14 @@ function faultsOf(f) {
   if (!f.modality) faults.modality = "need_modality";
   return faults;
 }
+
+// [左侧 正侧位] 外伤
+function asked(f) {
+  const words = [HAS_SIDES.includes(f.modality) && f.side && say(`side_${f.side}`), HAS_VIEWS.includes(f.modality) && f.view && say(`view_${f.view}`)].filter(Boolean).join(" ");
+  return words ? `[${words}] ${f.complaint.trim()}` : f.complaint.trim();
+}
+
+const history = (f) => [f.history.trim(), f.consent && `[${say("consent")}: ${say(`consent_${f.consent}`)}]`].filter(Boolean).join(" ");
 
 function Complaint({ fields, set, error }) {
   const add = (word) => set({ complaint: [fields.complaint.trim(), say(word)].filter(Boolean).join("，") });
@@ -54,7 +69,8 @@ function Form({ onMade }) {
     setWrong("");
     if (Object.keys(found).length > 0) return document.getElementById(`field-${Object.keys(found)[0]}`)?.focus();
     try {
-      const made = await post("registrations", { ...fields, name: fields.name.trim(), citizen_id: tidy(fields.citizen_id),
+      const { side, view, consent, ...typed } = fields;
+      const made = await post("registrations", { ...typed, complaint: asked(fields), history: history(fields), name: fields.name.trim(), citizen_id: tidy(fields.citizen_id),
         birth: fields.birth.replace(/-/g, ""), phone: fields.phone.normalize("NFKC").replace(/[\s-]/g, "") });
       setFields(EMPTY);
       onMade(made.registration);
@@ -75,9 +91,12 @@ function Form({ onMade }) {
       <${Field} label=${say("phone")} hint=${say("phone_hint")} name="phone" kind="tel" value=${fields.phone} onInput=${on("phone")} error=${told("phone")} autocomplete="off" maxlength="24" />
       <${Field} label=${say("modality")} name="modality" value=${fields.modality} onInput=${on("modality")} error=${told("modality")}
         options=${[["", say("choose")], ...MODALITIES.map((m) => [m, say(`modality_${m}`)])]} />
+      ${HAS_SIDES.includes(fields.modality) && html`<${Field} label=${say("side")} name="side" value=${fields.side} onInput=${on("side")} options=${SIDES.map((v) => [v, v ? say(`side_${v}`) : say("as_needed")])} />`}
+      ${HAS_VIEWS.includes(fields.modality) && html`<${Field} label=${say("view")} name="view" value=${fields.view} onInput=${on("view")} options=${VIEWS.map((v) => [v, v ? say(`view_${v}`) : say("as_needed")])} />`}
       <${Complaint} fields=${fields} set=${set} error=${told("complaint")} />
       <${Field} label=${say("history")} name="history" value=${fields.history} onInput=${on("history")} maxlength="500" />
-      <label class="tick"><input type="checkbox" name="urgent" checked=${fields.urgent} onChange=${(event) => set({ urgent: event.target.checked })} /> ${say("urgent")}</label>
+      <${Field} label=${say("consent")} hint=${say("consent_hint")} name="consent" value=${fields.consent} onInput=${on("consent")} options=${CONSENTS.map((v) => [v, v ? say(`consent_${v}`) : say("consent_none")])} />
+      <label class="tick stat"><input type="checkbox" name="urgent" checked=${fields.urgent} onChange=${(event) => set({ urgent: event.target.checked })} /> ${say("urgent")}</label>
     </div>
     <button type="submit" class="primary">${say("register_do")}</button>
   </form>`;
@@ -133,7 +152,7 @@ function Registered({ r, open, studies }) {
     <div class="may">
       <button type="button" onClick=${() => open("slip", r)}>${say(r.slip_us > 0 ? "slip_again" : "slip_print")}</button>
       ${r.phone && r.phone_state !== "verified" && html`<button type="button" onClick=${() => open("phone", r)}>${say("phone_check")}</button>`}
-      ${!r.is_urgent && html`<button type="button" onClick=${() => open("urgent", r)}>${say("urgent")}</button>`}
+      ${!r.is_urgent && html`<button type="button" class="danger" onClick=${() => open("urgent", r)}>${say("urgent")}</button>`}
     </div>
   </li>`;
 }

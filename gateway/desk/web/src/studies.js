@@ -3,7 +3,8 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Mark, Work, Wrong } from "./parts.js";
 import { personLine, plainDay, readState, sexWord } from "./people.js";
-import { closeStudy, post } from "./state.js";
+import { Reject, Rejects } from "./rejects.js";
+import { closeStudy, me, post } from "./state.js";
 import { clockTime, say } from "./words.js";
 
 // A device that knows no order number sends a study nobody can name: the technician says whose it is.
@@ -31,8 +32,22 @@ function OnImages({ patient, owner }) {
   return html`<span class=${isOther ? "wrong" : "quiet"} role=${isOther ? "alert" : undefined}>${say(isOther ? "other_patient" : "on_images", [name, patient.sex && sexWord(patient.sex), plainDay(patient.birth), patient.id].filter(Boolean).join(" "))}</span>`;
 }
 
-function Study({ study, registrations }) {
+// "2 of 2 stored here", "2 of 2 at the centre, verified: safe to delete on the device"; more are expected than came when the
+// device said so.
+function Progress({ s, step }) {
+  const due = Math.max(s.total, step?.expected || 0);
+  const verified = s.counts.sealed + s.counts.duplicate;
+  return html`<span><b class="number">${say(s.is_safe_to_delete && due === s.total ? "count_safe" : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due })}</b></span>
+    ${!s.is_safe_to_delete && s.at_centre > 0 && html`<span class="quiet">${say("count_centre", { n: s.at_centre, due })}</span>`}
+    ${step?.missing > 0 && html`<span class="wrong">${say("still_missing", step.missing)}</span>`}`;
+}
+
+const doseLine = (dose) => dose.values.map((v) => `${say(`dose_${v.kind}`)} ${Number(v.value.toPrecision(4))} ${v.unit}`).join(" · ");
+
+function Study({ study, registrations, step, dose }) {
   const [wrong, setWrong] = useState("");
+  const [isReject, setReject] = useState(false);
+  const mayWork = me.value?.may_work;
   const n = study.counts;
   const s = { ...study, at_centre: n.held + n.sealed + n.duplicate };
   const colour = s.is_safe_to_delete ? "green" : s.word === "attention" ? "red" : "grey";
@@ -43,30 +58,21 @@ function Study({ study, registrations }) {
       <span class="quiet">${s.device} · ${clockTime(s.first_arrival_us)}</span>
     </div>
     <div class="how">
-      <span>${say("images", s)}</span>
-      <span class="quiet">${say(s.word, s)}</span>
-      ${owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
+      <${Progress} s=${s} step=${step} />
+      <span class="quiet">${[!s.is_safe_to_delete && say(s.word, s), s.is_closed && say("is_closed")].filter(Boolean).join(" · ")}</span>
+      ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
+      ${!mayWork ? null : owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
         : html`<${Attach} study=${s} registrations=${registrations} onError=${setWrong} />`}
       <${OnImages} patient=${s.patient} owner=${owner} />
       <${Wrong}>${wrong}<//>
     </div>
     <div class="may">
       <${Mark} colour=${colour}>${s.is_safe_to_delete ? "✓ " : ""}${say(s.is_safe_to_delete ? "delete_yes" : "delete_no")}<//>
-      ${!s.is_closed && s.word !== "receiving" && html`<${Work} onError=${setWrong} onClick=${() => closeStudy(s.study)}>${say("close")}<//>`}
+      ${mayWork && !s.is_closed && s.word !== "receiving" && html`<${Work} onError=${setWrong} onClick=${() => closeStudy(s.study)}>${say("close")}<//>`}
+      ${mayWork && html`<button type="button" onClick=${() => setReject(true)}>${say("reject")}</button>`}
     </div>
+    ${isReject && html`<${Reject} study=${s} onClose=${() => setReject(false)} />`}
   </li>`;
-}
-
-function Refused({ list }) {
-  if (list.length === 0) return null;
-  return html`<section aria-labelledby="refused">
-    <h2 id="refused">${say("refused")}</h2>
-    <p class="quiet">${say("refused_why")}</p>
-    <ul class="rows">${list.map((r) => html`<li class="row">
-      <b>${r.calling}</b><span>${r.address}</span><span>${say("times", r.count)} · ${clockTime(r.last_us)}</span>
-      ${r.is_called_wrong && html`<span>${say("called_wrong", r)}</span>`}
-    </li>`)}</ul>
-  </section>`;
 }
 
 export function Studies({ now }) {
@@ -74,8 +80,9 @@ export function Studies({ now }) {
   return html`<section aria-labelledby="studies">
       <h2 id="studies">${say("studies")}</h2>
       ${now.studies.length === 0 && html`<p class="quiet">${say("none")}</p>`}
-      <ul class="studies">${now.studies.map((study) => html`<${Study} key=${study.study} study=${study} registrations=${registrations} />`)}</ul>
+      <ul class="studies">${now.studies.map((study) => html`<${Study} key=${study.study} study=${study} registrations=${registrations}
+        step=${(now.steps || []).find((x) => x.study === study.study)} dose=${(now.doses || []).find((x) => x.study === study.study)} />`)}</ul>
       ${now.older > 0 && html`<p class="quiet">${say("older", now.older)}</p>`}
-    </section>
-    <${Refused} list=${now.refused} />`;
+      <${Rejects} now=${now} />
+    </section>`;
 }

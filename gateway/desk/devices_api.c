@@ -1,0 +1,320 @@
+/* devices_api.c - devices as JSON, and what an engineer does with them. */
+#include "gateway/desk/devices_api.h"
+
+#include "gateway/accept/accept.h"
+#include "gateway/desk/book_own.h"
+#include "gateway/desk/desk.h"
+
+#include "proto/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { UNSENT_SHOWN = 200 };
+
+static struct accept *
+accept_of(const struct http_request *req)
+{
+    const struct api *api = http_user(req);
+
+    return api->options->accept;
+}
+
+/* Done, and the page shows it at once. */
+static int
+answer_done(const struct http_request *req, struct http_response *res)
+{
+    const struct api *api = http_user(req);
+
+    book_changed(api->book);
+    http_answer_empty(res, 204);
+    return 0;
+}
+
+/* ---- as JSON ---- */
+
+static void
+write_device(struct jsonw *w, const struct accept_device *d)
+{
+    jsonw_object(w, NULL);
+    jsonw_text(w, "ae", d->ae);
+    jsonw_text(w, "name", d->name);
+    jsonw_text(w, "address", d->address);
+    jsonw_text(w, "called", d->called);
+    jsonw_text(w, "security", d->security == ACCEPT_TLS ? "tls" : "plain");
+    jsonw_text(w, "certificate", d->certificate_sha256);
+    jsonw_text(w, "modality", d->modality);
+    jsonw_text(w, "charset", d->charset);
+    jsonw_uint(w, "pdu_bytes", d->pdu_bytes);
+    jsonw_text(w, "host", d->host);
+    jsonw_uint(w, "port", d->port);
+    jsonw_int(w, "last_seen_us", d->last_seen_us);
+    jsonw_int(w, "last_store_us", d->last_store_us);
+    jsonw_uint(w, "stored", d->stored);
+    jsonw_uint(w, "open", d->open);
+    jsonw_text(w, "last_address", d->last_address);
+    jsonw_text(w, "last_certificate", d->last_certificate);
+    jsonw_end(w);
+}
+
+static const char *
+refusal_word(enum accept_refusal why)
+{
+    static const char *const words[] = {[ACCEPT_CALLER_UNKNOWN] = "unknown",
+                                        [ACCEPT_CALLED_WRONG] = "called_wrong",
+                                        [ACCEPT_TLS_WANTED] = "tls_wanted",
+                                        [ACCEPT_CERTIFICATE_DIFFERS] = "certificate_differs"};
+
+    return words[why];
+}
+
+static void
+write_refused(struct accept *accept, struct jsonw *w)
+{
+    struct accept_refused *list = NULL;
+    size_t n = 0;
+
+    accept_list_refused(accept, &list, &n);
+    jsonw_array(w, "refused");
+    for (size_t i = 0; i < n; i++) {
+        jsonw_object(w, NULL);
+        jsonw_text(w, "calling", list[i].calling);
+        jsonw_text(w, "called", list[i].called);
+        jsonw_text(w, "address", list[i].address);
+        jsonw_text(w, "certificate", list[i].certificate_sha256);
+        jsonw_text(w, "why", refusal_word(list[i].why));
+        jsonw_bool(w, "is_called_wrong", list[i].is_called_wrong);
+        jsonw_uint(w, "count", list[i].count);
+        jsonw_int(w, "last_us", list[i].last_us);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    free(list);
+}
+
+static void
+write_strangers(struct accept *accept, struct jsonw *w)
+{
+    struct accept_stranger *list = NULL;
+    struct accept_window window;
+    size_t n = 0;
+
+    accept_window_state(accept, &window);
+    jsonw_object(w, "window");
+    jsonw_int(w, "left_ms", window.left_ms);
+    jsonw_uint(w, "instances", window.instances);
+    jsonw_uint(w, "bytes", window.bytes);
+    jsonw_uint(w, "quota_bytes", window.quota_bytes);
+    jsonw_end(w);
+    accept_list_strangers(accept, &list, &n);
+    jsonw_array(w, "strangers");
+    for (size_t i = 0; i < n; i++) {
+        jsonw_object(w, NULL);
+        jsonw_text(w, "calling", list[i].calling);
+        jsonw_text(w, "called", list[i].called);
+        jsonw_text(w, "address", list[i].address);
+        jsonw_text(w, "certificate", list[i].certificate_sha256);
+        jsonw_int(w, "last_us", list[i].last_us);
+        jsonw_uint(w, "instances", list[i].instances);
+        jsonw_uint(w, "bytes", list[i].bytes);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    free(list);
+}
+
+static void
+write_unsent(struct accept *accept, struct jsonw *w)
+{
+    struct accept_unsent *list = NULL;
+    uint64_t more = 0;
+    size_t n = 0;
+
+    accept_list_unsent(accept, &list, &n, &more);
+    jsonw_array(w, "unsent");
+    for (size_t i = 0; i < n && i < UNSENT_SHOWN; i++) {
+        char status[8];
+
+        snprintf(status, sizeof status, "%04X", list[i].status);
+        jsonw_object(w, NULL);
+        jsonw_text(w, "ae", list[i].ae);
+        jsonw_text(w, "address", list[i].address);
+        jsonw_text(w, "instance", list[i].sop_instance);
+        jsonw_text(w, "status", status);
+        jsonw_text(w, "why", list[i].why);
+        jsonw_int(w, "last_us", list[i].last_us);
+        jsonw_uint(w, "count", list[i].count);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    jsonw_uint(w, "unsent_more", more + (n > UNSENT_SHOWN ? n - UNSENT_SHOWN : 0));
+    free(list);
+}
+
+void
+devices_write(struct accept *accept, struct jsonw *w)
+{
+    struct accept_device *list = NULL;
+    size_t n = 0;
+
+    accept_list_devices(accept, &list, &n);
+    jsonw_array(w, "devices");
+    for (size_t i = 0; i < n; i++)
+        write_device(w, &list[i]);
+    jsonw_end(w);
+    free(list);
+    write_refused(accept, w);
+    write_strangers(accept, w);
+    write_unsent(accept, w);
+}
+
+/* ---- what an engineer does ---- */
+
+/* The members a page gives; those it leaves out stay as they are. False: one is too long. */
+static bool
+take_texts(const struct json *o, struct accept_device *d)
+{
+    const struct {
+        const char *key;
+        char *to;
+        size_t size;
+    } texts[] = {
+        {"name", d->name, sizeof d->name},
+        {"called", d->called, sizeof d->called},
+        {"modality", d->modality, sizeof d->modality},
+        {"charset", d->charset, sizeof d->charset},
+        {"host", d->host, sizeof d->host},
+        {"certificate", d->certificate_sha256, sizeof d->certificate_sha256},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (json_find(o, texts[i].key) != NULL &&
+            !api_take_text(o, texts[i].key, texts[i].to, texts[i].size))
+            return false;
+    return true;
+}
+
+static int
+take_numbers(const struct json *o, struct accept_device *d, struct err *err)
+{
+    uint64_t pdu = d->pdu_bytes, port = d->port;
+
+    if ((json_find(o, "pdu_bytes") != NULL && json_u64(o, "pdu_bytes", 131072, &pdu, err) < 0) ||
+        (json_find(o, "port") != NULL && json_u64(o, "port", UINT16_MAX, &port, err) < 0))
+        return -1;
+    d->pdu_bytes = (uint32_t)pdu;
+    d->port = (uint16_t)port;
+    return 0;
+}
+
+/* {ae, address, ...}: enrols a device, or changes the one of this title and address. */
+static int
+put_device(struct accept *accept, const struct json *o, struct err *err)
+{
+    struct accept_device d = {0}, known;
+
+    if (!api_take_text(o, "ae", d.ae, sizeof d.ae) || d.ae[0] == '\0' ||
+        !api_take_text(o, "address", d.address, sizeof d.address) || d.address[0] == '\0')
+        return err_set(err, ERR_REJECT, "ae and address are due");
+    if (accept_find_device(accept, d.ae, d.address, &known) &&
+        strcmp(known.address, d.address) == 0)
+        d = known;
+    if (!take_texts(o, &d))
+        return err_set(err, ERR_REJECT, "a text is too long");
+    if (take_numbers(o, &d, err) < 0)
+        return -1;
+    return accept_put_device(accept, &d, err);
+}
+
+static int
+post_device(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    int rc;
+
+    if (api_read_body(req, &doc, err) < 0)
+        return -1;
+    rc = put_device(accept_of(req), json_root(doc), err);
+    if (rc == 0) {
+        rc = answer_done(req, res);
+    } else if (err->kind == ERR_REJECT) {
+        struct api_fault fault = {"device", "device", err->text};
+
+        api_answer_fault(req, res, 400, &fault);
+        rc = 0;
+    }
+    json_free(&doc);
+    return rc;
+}
+
+typedef int (*pair_fn)(struct accept *accept, const char *first, const char *second,
+                       struct err *err);
+
+/* A body of two texts that name a row. */
+static int
+post_pair(struct http_request *req, struct http_response *res, const char *first_key,
+          const char *second_key, pair_fn act, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    char first[80], second[80];
+    int rc;
+
+    if (api_read_body(req, &doc, err) < 0)
+        return -1;
+    rc = api_take_text(json_root(doc), first_key, first, sizeof first) &&
+                 api_take_text(json_root(doc), second_key, second, sizeof second)
+             ? act(accept_of(req), first, second, err)
+             : err_set(err, ERR_REJECT, "%s, %s: too long", first_key, second_key);
+    if (rc == 0)
+        rc = answer_done(req, res);
+    json_free(&doc);
+    return rc;
+}
+
+static int
+post_remove(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return post_pair(req, res, "ae", "address", accept_remove_device, err);
+}
+
+static int
+post_forget(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return post_pair(req, res, "calling", "address", accept_forget_refused, err);
+}
+
+static int
+post_forget_unsent(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return post_pair(req, res, "ae", "instance", accept_forget_unsent, err);
+}
+
+static int
+post_window(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    bool is_open = false;
+    int rc;
+
+    if (api_read_body(req, &doc, err) < 0)
+        return -1;
+    rc = json_truth(json_root(doc), "is_open", &is_open, err);
+    json_free(&doc);
+    if (rc < 0)
+        return -1;
+    if (is_open)
+        accept_window_open(accept_of(req), ACCEPT_WINDOW_MS);
+    else
+        accept_window_close(accept_of(req));
+    return answer_done(req, res);
+}
+
+const struct http_route devices_routes[] = {
+    DESK_POST("/desk/v1/devices", DESK_ENGINEER, post_device),
+    DESK_POST("/desk/v1/devices/remove", DESK_ENGINEER, post_remove),
+    DESK_POST("/desk/v1/devices/forget", DESK_ENGINEER, post_forget),
+    DESK_POST("/desk/v1/devices/window", DESK_ENGINEER, post_window),
+    DESK_POST("/desk/v1/unsent/forget", DESK_ENGINEER, post_forget_unsent),
+};
+const size_t devices_route_count = ARRAY_LEN(devices_routes);

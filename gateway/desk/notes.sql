@@ -1,0 +1,19 @@
+-- Rejected images and printed reports: notes.h.
+
+-- name: reject_add
+INSERT INTO reject (study, registration, reason, images, words, by_login, at_us)
+SELECT ?1, coalesce((SELECT registration FROM registration WHERE study = ?1 AND ?1 <> ''), ''), ?2, ?3, ?4, ?5, ?6
+
+-- name: reject_list
+SELECT n, study, registration, reason, images, words, by_login, at_us FROM reject WHERE at_us >= ?1 ORDER BY n DESC LIMIT ?2
+
+-- name: reject_counts
+SELECT reason, sum(images) FROM reject WHERE at_us >= ?1 GROUP BY reason ORDER BY sum(images) DESC
+
+-- name: print_add
+INSERT INTO report_print (read_id, version, by_login, at_us) SELECT ?1, ?2, ?3, ?4
+WHERE EXISTS (SELECT 1 FROM report WHERE read_id = ?1 AND version = ?2)
+
+-- name: print_list
+SELECT p.read_id, p.version, max(p.at_us), count(*) FROM report_print p GROUP BY p.read_id, p.version
+ORDER BY max(p.at_us) DESC LIMIT ?1

@@ -1,0 +1,88 @@
+// doubts.js - whose images: "A or B?" for images that came twice for different people, what is odd about a study, and
+// studies that name nobody. Nothing of them is safe to delete, and no report is signed, until somebody here has said so.
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
+import { personLine, plainDay, sexWord } from "./people.js";
+import { post } from "./state.js";
+import { fullTime, knows, say } from "./words.js";
+
+export const openDoubts = (now) => (now.doubts || []).filter((d) => d.is_open).length + (now.corrections || []).filter((c) => !c.answer).length;
+
+const clean = (name) => (name || "").replace(/=.*/, "").replace(/\^+/g, " ").trim();
+const identity = (p) => [clean(p.name), p.sex && sexWord(p.sex), plainDay(p.birth), p.patient_id].filter(Boolean).join(" · ") || say("nobody_named");
+const word = (w) => (knows(`doubt_${w}`) ? say(`doubt_${w}`) : w);
+
+function Which({ c, registrations }) {
+  const [wrong, setWrong] = useState("");
+  const [registration, setRegistration] = useState("");
+  const answer = (which) => () => post(`corrections/${c.n}/answer`, { answer: which, ...(which === "second" ? { registration } : {}) });
+  const id = `correction-${c.n}`;
+  return html`<li class="study ${c.answer ? "green" : "red"} which" data-correction=${c.n}>
+    <div class="what"><b>${say("a_or_b")}</b><span class="quiet">${fullTime(c.asked_at_us)}</span></div>
+    <div class="how">
+      <span>${say("a_or_b_why", c.images)}</span>
+      <dl><dt>A</dt><dd>${identity(c.first)}</dd><dt>B</dt><dd>${identity(c.second)}</dd></dl>
+      ${c.answer ? html`<span>${say("a_or_b_answered", { which: c.answer === "second" ? "B" : "A", by: c.answered_by })}</span>`
+        : html`<span class="attach"><label for=${id}>${say("b_is")}</label><select id=${id} value=${registration} onChange=${(event) => setRegistration(event.target.value)}>
+          <option value="">${say("b_is_nobody")}</option>${registrations.map((r) => html`<option value=${r.registration}>${personLine(r)}</option>`)}</select></span>`}
+      <${Wrong}>${wrong}<//></div>
+    <div class="may">${!c.answer && html`<${Work} class="primary" onError=${setWrong} onClick=${answer("first")}>${say("it_is", "A")}<//>
+      <${Work} class="primary" onError=${setWrong} onClick=${answer("second")}>${say("it_is", "B")}<//>`}</div>
+  </li>`;
+}
+
+function Confirm({ d, onClose }) {
+  const [reason, setReason] = useState("");
+  const [wrong, setWrong] = useState("");
+  const send = async () => {
+    await post(`studies/${d.study}/doubts`, { doubts: d.doubts, reason: reason.trim() });
+    onClose();
+  };
+  return html`<${Dialog} title=${say("doubt_confirm")} onClose=${onClose}>
+    <p>${identity(d)}</p><ul class="plain">${d.doubts.map((w) => html`<li>${word(w)}</li>`)}</ul>
+    <${Wrong}>${wrong}<//>
+    <${Field} label=${say("doubt_reason")} hint=${say("doubt_reason_hint")} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
+    <div class="quick"><${Work} class="primary" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say("doubt_confirm")}<//>
+      <button type="button" onClick=${onClose}>${say("shut")}</button></div><//>`;
+}
+
+// Said by hand: these are the patient's images, or one more part of the patient's exam.
+function Whose({ d, registrations, onError }) {
+  const [chosen, setChosen] = useState("");
+  const id = `whose-${d.study}`;
+  const has = registrations.find((r) => r.registration === chosen)?.study;
+  const give = () => post(`registrations/${chosen}/${has ? "join" : "attach"}`, { study: d.study });
+  return html`<span class="attach"><label for=${id}>${say("unattached")}</label>
+    <select id=${id} value=${chosen} onChange=${(event) => setChosen(event.target.value)}><option value="">${say("whose")}</option>
+      ${registrations.map((r) => html`<option value=${r.registration}>${personLine(r)}</option>`)}</select>
+    <${Work} disabled=${chosen === ""} onError=${onError} onClick=${give}>${say(has ? "join" : "attach")}<//></span>`;
+}
+
+function Odd({ d, registrations }) {
+  const [wrong, setWrong] = useState("");
+  const [isAsked, setAsked] = useState(false);
+  return html`<li class="study ${d.is_open ? "red" : "grey"}" data-doubt=${d.study}>
+    <div class="what"><b>${clean(d.name) || say("nobody_named")}</b><span class="quiet">${d.modality} · ${fullTime(d.arrived_at_us)}</span></div>
+    <div class="how"><span class="quiet">${identity(d)}</span>
+      ${d.doubts.map((w) => html`<span class=${d.is_open ? "wrong" : ""}>${word(w)}</span>`)}
+      ${d.confirmed_by && html`<span>${say("doubt_confirmed", d)}${d.reason ? `：${d.reason}` : ""}</span>`}
+      ${!d.registration && html`<${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
+      <${Wrong}>${wrong}<//></div>
+    <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> <button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>` : null}</div>
+    ${isAsked && html`<${Confirm} d=${d} onClose=${() => setAsked(false)} />`}
+  </li>`;
+}
+
+export function Doubts({ now }) {
+  const corrections = now.corrections || [];
+  const registrations = now.registrations || [];
+  const doubts = now.doubts || [];
+  const listed = new Set(doubts.map((d) => d.study));
+  const rows = [...doubts, ...(now.unmatched || []).filter((d) => !listed.has(d.study))].sort((a, b) => b.is_open - a.is_open || b.arrived_at_us - a.arrived_at_us);
+  return html`<section aria-labelledby="doubts"><h2 id="doubts">${say("doubts")}</h2>
+    <p class="quiet">${say("doubts_why")}</p>
+    ${corrections.length + rows.length === 0 && html`<p class="quiet">${say("no_doubts")}</p>`}
+    <ul class="studies">${corrections.map((c) => html`<${Which} key=${c.n} c=${c} registrations=${registrations} />`)}
+      ${rows.map((d) => html`<${Odd} key=${d.study} d=${d} registrations=${registrations} />`)}</ul></section>`;
+}

@@ -1,0 +1,95 @@
+// imports.js - files from devices that speak no DICOM: look at them, say whose they are, or throw them away.
+import { html } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
+import { Dialog, Field, sentence, Work, Wrong } from "./parts.js";
+import { personLine, plainDay, sexWord } from "./people.js";
+import { get, post } from "./state.js";
+import { bytes, fullTime, say } from "./words.js";
+
+const PICTURES = ["jpeg", "aecg", "scp_ecg"];
+
+function Bind({ item, registrations, onDone, onError }) {
+  const [chosen, setChosen] = useState("");
+  const [isOther, setOther] = useState(false);
+  const id = `bind-${item.id}`;
+  const bind = async () => {
+    try {
+      await post(`imports/${item.id}/bind`, { registration: chosen, is_sure: isOther });
+      onDone();
+    } catch (error) {
+      if (error.body?.word !== "other_person") throw error;
+      setOther(true); // asked once more, in words
+    }
+  };
+  return html`<span class="attach"><label for=${id}>${say("import_whose")}</label>
+    <select id=${id} value=${chosen} onChange=${(event) => { setChosen(event.target.value); setOther(false); }}><option value="">${say("whose")}</option>
+      ${registrations.map((r) => html`<option value=${r.registration}>${personLine(r)}</option>`)}</select>
+    ${isOther && html`<span class="wrong" role="alert">${say("import_other")}</span>`}
+    <${Work} class=${isOther ? "danger" : ""} disabled=${chosen === ""} onError=${onError} onClick=${bind}>${say(isOther ? "import_sure" : "attach")}<//></span>`;
+}
+
+function Discard({ item, onDone, onClose }) {
+  const [reason, setReason] = useState("");
+  const [wrong, setWrong] = useState("");
+  const send = async () => {
+    await post(`imports/${item.id}/discard`, { reason: reason.trim() });
+    onDone();
+  };
+  return html`<${Dialog} title=${say("import_discard")} onClose=${onClose}><p>${item.name}</p><${Wrong}>${wrong}<//>
+    <${Field} label=${say("import_reason")} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
+    <div class="quick"><${Work} class="danger" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say("import_discard")}<//>
+      <button type="button" onClick=${onClose}>${say("shut")}</button></div><//>`;
+}
+
+function Item({ item, registrations, onDone }) {
+  const [wrong, setWrong] = useState("");
+  const [isAsked, setAsked] = useState(false);
+  const said = item.said || {};
+  const told = [said.name, said.sex && sexWord(said.sex), plainDay(said.birth), said.id].filter(Boolean).join(" ");
+  return html`<li class="study ${item.state === "unusable" ? "red" : "amber"}" data-import=${item.id}>
+    <div class="what"><b>${say(`kind_${item.kind}`)}</b><span class="quiet">${bytes(item.size)} · ${fullTime(item.file_us)}</span>
+      ${PICTURES.includes(item.kind) && html`<img class="peek" src="/desk/v1/imports/${item.id}/preview" alt=${item.name} loading="lazy" />`}</div>
+    <div class="how"><span class="uid">${item.name}</span>
+      ${told && html`<span>${say("file_says", told)}</span>`}
+      ${item.why && html`<span class="wrong">${item.why}</span>`}
+      ${item.state === "waiting" && html`<${Bind} item=${item} registrations=${registrations} onDone=${onDone} onError=${setWrong} />`}
+      <${Wrong}>${wrong}<//></div>
+    <div class="may">${item.has_source && html`<a class="button" href="/desk/v1/imports/${item.id}/source" target="_blank" rel="noopener">${say("look")}</a>`}
+      ${item.state === "discarded" ? html`<${Work} onError=${setWrong} onClick=${async () => { await post(`imports/${item.id}/reopen`); onDone(); }}>${say("import_reopen")}<//>`
+        : html`<button type="button" onClick=${() => setAsked(true)}>${say("import_discard")}</button>`}</div>
+    ${isAsked && html`<${Discard} item=${item} onClose=${() => setAsked(false)} onDone=${() => { setAsked(false); onDone(); }} />`}
+  </li>`;
+}
+
+export function Imports({ now }) {
+  const [items, setItems] = useState([]);
+  const [media, setMedia] = useState([]);
+  const [wrong, setWrong] = useState("");
+  const [taken, setTaken] = useState("");
+  const load = async () => {
+    try {
+      const [all, found] = await Promise.all([get("imports"), get("import-media")]);
+      setItems(all.items.filter((i) => i.state === "waiting" || i.state === "unusable" || i.state === "binding"));
+      setMedia(found.media);
+    } catch (error) {
+      setWrong(sentence(error));
+    }
+  };
+  const counts = now.imports || {};
+  useEffect(() => {
+    load();
+  }, [counts.waiting, counts.binding, counts.unusable]);
+  const take = (name) => async () => {
+    setTaken(say("media_taken", await post(`import-media/${encodeURIComponent(name)}`)));
+    await load();
+  };
+  return html`<section aria-labelledby="imports">
+    <div class="line"><h2 id="imports">${say("imports")}</h2><${Work} onError=${setWrong} onClick=${async () => { await post("imports/rescan"); await load(); }}>${say("rescan")}<//></div>
+    <p class="quiet">${say("imports_why")}</p>
+    <${Wrong}>${wrong}<//>
+    ${media.map((m) => html`<div class="notice"><p><b>${m.name}</b> ${say("media_files", m.files)}</p><${Work} onError=${setWrong} onClick=${take(m.name)}>${say("media_take")}<//></div>`)}
+    ${taken && html`<p class="done" role="status">${taken}</p>`}
+    ${items.length === 0 && html`<p class="quiet">${say("no_imports")}</p>`}
+    <ul class="studies">${items.map((item) => html`<${Item} key=${item.id} item=${item} registrations=${now.registrations || []} onDone=${load} />`)}</ul>
+  </section>`;
+}
