@@ -183,6 +183,20 @@ const PAGES = {
     must(!(await page.$("li[data-registration], .owner")), "the service engineer sees a patient");
     await both(page, "desk-devices");
   },
+  // What a technician and an engineer press, once.
+  async "desk-works"(browser) {
+    const page = await desk(browser, "studies", ".study");
+    await page.getByRole("button", { name: "废片" }).first().click();
+    await page.selectOption("dialog [name=reason]", "motion");
+    await page.getByRole("button", { name: "记下" }).click();
+    await page.getByText("近一个月废片").waitFor();
+    const other = await desk(browser, "devices", "li[data-device]", "ENGINEER");
+    await other.getByRole("button", { name: "打开 30 分钟" }).click();
+    await other.getByText("装机窗口开着").waitFor();
+    await other.getByRole("button", { name: "现在关闭" }).click();
+    await other.getByText("装机窗口已关闭").waitFor();
+    found.push(...page.complaints, ...other.complaints);
+  },
   // Everything of the desk on a phone: nothing wider than the screen, nothing too small for a thumb.
   async "desk-phone"(browser) {
     const page = await open(browser, { viewport: PHONE, isPhone: true });

@@ -9,6 +9,9 @@ import { fullTime, knows, say } from "./words.js";
 const COLOURS = { scheduled: "grey", in_progress: "amber", completed: "green", discontinued: "red", cancelled: "red" };
 const ACTS = { scheduled: ["cancel"], in_progress: ["complete"], discontinued: ["again"], cancelled: ["again"] };
 
+// A device without MPPS never says that it is done: the images that came let a person say it.
+const actsOf = (o) => (o.state === "scheduled" && o.attached ? ["complete", ...ACTS.scheduled] : ACTS[o.state] || []);
+
 function Order({ o }) {
   const [wrong, setWrong] = useState("");
   const modality = knows(`modality_${o.modality}`) ? say(`modality_${o.modality}`) : o.modality || say("any_modality");
@@ -17,8 +20,9 @@ function Order({ o }) {
     <div class="how"><span>${modality}${o.description ? ` · ${o.description}` : ""}</span>
       <span class="quiet">${o.accession} · ${o.pinyin.replace("^", " ")} · ${fullTime(o.scheduled_at_us)} · ${say(`source_${o.source}`)}</span>
       <span class="marks"><${Mark} colour=${COLOURS[o.state] || "grey"}>${say(`order_${o.state}`)}<//>
+        ${o.attached && html`<${Mark} colour="green">${say("order_has_images")}<//>`}
         ${o.is_urgent && html`<${Mark} colour="red">${say("is_urgent")}<//>`}</span><${Wrong}>${wrong}<//></div>
-    <div class="may">${(ACTS[o.state] || []).map((act) => html`<${Work} onError=${setWrong} onClick=${() => post(`orders/${o.number}/${act}`)}>${say(`order_do_${act}`)}<//>`)}</div>
+    <div class="may">${actsOf(o).map((act) => html`<${Work} onError=${setWrong} onClick=${() => post(`orders/${o.number}/${act}`)}>${say(`order_do_${act}`)}<//>`)}</div>
   </li>`;
 }
 
