@@ -10,6 +10,7 @@ import { expectImage, measure, placeOf, waitShown } from "./viewer.mjs";
 const FINDINGS = "脑实质内未见异常密度影，脑室系统无扩张，中线结构居中。";
 const IMPRESSION = "头颅 CT 平扫未见明显异常。";
 const MARK_S = 5;
+const CRITICAL = "左侧顶叶出血,请立即联系患者";
 const PATIENT = "演示患者"; // the one whose images radpost-demo-study makes
 
 const memory = process.env.RADPOST_WALK;
@@ -63,6 +64,33 @@ async function doctorReads(browser) {
   await page.waitForSelector('.editor [data-state="written"]', { timeout: 15000 });
   step("written");
   return page;
+}
+
+// A doctor calls, the desk hears it and reads it back, the doctor sees the words: no lease is needed for it.
+async function criticalIsReadBack(browser) {
+  const doctor = await open(browser, { viewport: { width: 1600, height: 900 } });
+  await signIn(doctor, "DOCTOR");
+  await openByKeys(doctor, walk.study);
+  const began = Date.now();
+  await doctor.getByRole("button", { name: "危急值…" }).click();
+  await doctor.fill("#call-words", CRITICAL);
+  await doctor.getByRole("button", { name: "呼叫", exact: true }).click();
+  const call = doctor.locator('[data-call="critical"]');
+  await call.waitFor({ timeout: 10000 });
+  const desk = await open(browser);
+  await openDesk(desk, "calls");
+  const heard = desk.getByRole("button", { name: "已听到" });
+  await heard.waitFor({ timeout: 30000 });
+  must(Date.now() - began < 120_000, "the call took longer than two minutes");
+  step(`a critical call stands at the desk after ${((Date.now() - began) / 1000).toFixed(1)} s`);
+  await heard.click();
+  await desk.getByRole("button", { name: "复述并回复" }).click();
+  await desk.locator("dialog[open] [name=words]").fill(CRITICAL);
+  await desk.locator("dialog[open] .primary").click();
+  await desk.locator("dialog[open]").waitFor({ state: "detached", timeout: 10000 });
+  await doctor.locator('[data-call="critical"][data-answered="true"]', { hasText: "诊所复述" }).waitFor({ timeout: 30000 });
+  step("read back; the doctor sees the words");
+  return doctor;
 }
 
 async function reviewerSigns(browser) {
@@ -157,7 +185,7 @@ async function lateImageIsMarked(browser) {
   return phone;
 }
 
-const PARTS = { technicianRegisters, technicianAttaches, doctorReads, reviewerSigns, deskShows, patientReads, lateImageIsMarked };
+const PARTS = { technicianRegisters, technicianAttaches, doctorReads, criticalIsReadBack, reviewerSigns, deskShows, patientReads, lateImageIsMarked };
 
 const browser = await launch();
 let failed = null;

@@ -18,6 +18,7 @@ import { Editor, holdUp } from "./editor.js";
 import { Clinical, Course, Head, PriorReport, Priors } from "./around.js";
 import { ReportState } from "./report_state.js";
 import { Doubts } from "./doubts.js";
+import { Calls } from "./calls.js";
 import "./reading.css";
 
 function KeyHelp({ onClose }) {
@@ -127,6 +128,7 @@ function Reading({ state, study, box }) {
     <div class="right">
       <${Doubts} item=${item} state=${state} />
       <${Clinical} item=${item} />
+      <${Calls} item=${item} standing=${study.standing.value} />
       ${chosen?.kind === "images" && html`<${Measures} box=${box} describe=${describe} />`}
       <${Editor} state=${state} standing=${study.standing.value} held=${held} onLeave=${toImages} />
       ${prior && html`<${PriorReport} key=${prior.of.study} of=${prior.of} />`}
