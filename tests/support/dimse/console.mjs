@@ -1,10 +1,11 @@
 // console.mjs PORT AE - what a console does, by dcmjs-dimse: asks its worklist for Wang*, begins the step, ends it with
 // three images and dose, and tries what is not allowed. Prints a line of JSON: answers and statuses.
+import { randomUUID } from "node:crypto";
 import dimse from "dcmjs-dimse";
 const { Client, Dataset, requests, constants, log } = dimse;
 const [port, ae] = [Number(process.argv[2]), process.argv[3]];
 const stepClass = "1.2.840.10008.3.1.2.3.3";
-const uid = `2.25.${BigInt("0x" + crypto.randomUUID().replaceAll("-", ""))}`;
+const uid = `2.25.${BigInt("0x" + randomUUID().replaceAll("-", ""))}`;
 if (log?.level) log.level = "error";
 
 function send(...list) {
