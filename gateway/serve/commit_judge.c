@@ -12,18 +12,22 @@ struct evidence {
     bool is_there, is_waiting, is_set_aside, is_other_class;
 };
 
-/* The state of an entry, or of the one it repeats. One that is forgotten was sealed long ago. */
+/* The state of an entry, or of the one it repeats. One that is forgotten was sealed long ago; one
+ * that is listed (a twin has the same SOP Instance UID) and cannot be read is in doubt. */
 static enum instance_state
-state_of(struct spool *spool, const struct spool_entry *entry)
+state_of(struct spool *spool, const struct spool_entry *entry, const uint64_t *ids, size_t n)
 {
     struct spool_entry *twin = NULL;
     struct err err = {0};
     enum instance_state state = entry->state;
+    bool is_listed = false;
 
     if (state != INSTANCE_DUPLICATE || entry->twin_of == 0)
         return state;
+    for (size_t i = 0; i < n; i++)
+        is_listed = is_listed || ids[i] == entry->twin_of;
     state = spool_load(spool, entry->twin_of, &twin, &err) == 0 ? twin->state
-            : err.kind == ERR_NOT_FOUND                         ? INSTANCE_SEALED
+            : err.kind == ERR_NOT_FOUND && !is_listed           ? INSTANCE_SEALED
                                                                 : INSTANCE_RECEIVED;
     spool_entry_free(&twin);
     return state;
@@ -31,9 +35,9 @@ state_of(struct spool *spool, const struct spool_entry *entry)
 
 static void
 look_at(struct spool *spool, bool is_durable_enough, const struct commit_ref *ref,
-        const struct spool_entry *entry, struct evidence *e)
+        const struct spool_entry *entry, const uint64_t *ids, size_t n, struct evidence *e)
 {
-    enum instance_state state = state_of(spool, entry);
+    enum instance_state state = state_of(spool, entry, ids, n);
 
     e->is_there = true;
     e->is_other_class = e->is_other_class || strcmp(entry->meta.sop_class, ref->sop_class) != 0;
@@ -59,9 +63,11 @@ commit_judge(struct spool *spool, bool is_durable_enough, const struct commit_re
         struct spool_entry *entry = NULL;
         struct err err = {0};
 
-        if (spool_load(spool, ids[i], &entry, &err) < 0)
-            continue; /* forgotten since the list was made */
-        look_at(spool, is_durable_enough, ref, entry, &e);
+        if (spool_load(spool, ids[i], &entry, &err) < 0) {
+            e.is_there = e.is_waiting = true; /* in doubt, or forgotten just now: look again */
+            continue;
+        }
+        look_at(spool, is_durable_enough, ref, entry, ids, n, &e);
         if (out_study != NULL && entry->is_inspected)
             text_copy(out_study, 65, entry->facts.study_uid);
         spool_entry_free(&entry);

@@ -136,13 +136,14 @@ find_action(enum instance_state from, enum instance_event event)
     return NULL;
 }
 
-/* The entry, when no other arrow of it is on its way; locked. */
+/* The entry, when no other arrow of it is on its way and no bytes of what is done are being
+ * removed; locked. */
 static struct entry *
 await_entry(struct spool *sp, uint64_t id)
 {
     struct entry *e = ledger_find(&sp->ledger, id);
 
-    while (e != NULL && e->is_busy) {
+    while (e != NULL && (e->is_busy || (sp->is_collecting && record_is_done(&e->r)))) {
         gate_wait(&sp->gate);
         e = ledger_find(&sp->ledger, id);
     }
@@ -171,7 +172,9 @@ begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const stru
     e = await_entry(sp, id);
     if (e == NULL) {
         err_set(err, ERR_NOT_FOUND, "there is no such entry");
-    } else if (event == INSTANCE_SAW_RELEASE && e->r.received.segment == 0) {
+    } else if ((event == INSTANCE_SAW_REQUEUE && e->r.coded.segment == 0) ||
+               ((event == INSTANCE_SAW_RELEASE || event == INSTANCE_SAW_REQUEUE_PLAIN) &&
+                e->r.received.segment == 0)) {
         err_set(err, ERR_NOT_FOUND, "its bytes are not here");
     } else if (!instance_next(e->r.state, event, &to)) {
         err_set(err, ERR_CONFLICT, "not possible from state %s", instance_state_word(e->r.state));

@@ -130,6 +130,7 @@ garbage_collect(struct spool *sp)
         return 0;
     spool_disk_now(sp);
     gate_lock(&sp->gate);
+    sp->is_collecting = true;
     n = find_free(sp, &numbers);
     gate_unlock(&sp->gate);
     for (size_t i = 0; i < n; i++) {
@@ -150,5 +151,9 @@ garbage_collect(struct spool *sp)
     }
     free(numbers);
     drop_summaries(sp);
+    gate_lock(&sp->gate);
+    sp->is_collecting = false;
+    gate_wake(&sp->gate);
+    gate_unlock(&sp->gate);
     return removed;
 }

@@ -112,6 +112,7 @@ struct spool {
     struct work *queue, **queue_end;
     int64_t received_ms; /* when the last reception was answered */
     bool is_closing;
+    bool is_collecting; /* bytes of what is done are going: no arrow of it begins */
     bool is_journal_sick;
     enum spool_disk disk;
     struct room room;

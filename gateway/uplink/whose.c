@@ -191,7 +191,7 @@ is_kept_aside(const struct spool_entry *other)
 {
     enum quarantine why = quarantine_of(other->last_error);
 
-    return other->state == INSTANCE_QUARANTINED &&
+    return other->state == INSTANCE_QUARANTINED && other->has_bytes &&
            (why == QUARANTINE_OTHER_PATIENT || why == QUARANTINE_UID_CONFLICT);
 }
 
