@@ -162,8 +162,9 @@ bool accept_assoc_post(struct accept *accept, uint64_t association, accept_post_
 /* Copies, the caller's (free). */
 void accept_list_devices(struct accept *accept, struct accept_device **out_devices, size_t *out_n);
 void accept_list_refused(struct accept *accept, struct accept_refused **out_refused, size_t *out_n);
-/* Forget a caller (refused or stranger) that nobody wants to enrol; its quarantined instances stay.
- * errors  ERR_NOT_FOUND, ERR_RETRY */
+/* Forget a caller (refused or stranger) that nobody wants to enrol. A stranger whose images wait in
+ * quarantine is not forgotten: its row is what tells them from those of a device that is enrolled
+ * by its title and address later. errors  ERR_NOT_FOUND; ERR_CONFLICT its images wait */
 int accept_forget_refused(struct accept *accept, const char *calling, const char *address,
                           struct err *err) MUST_CHECK;
 /* Write a device into devices.conf (durable), in the place of the row with this title and address

@@ -160,6 +160,7 @@ accept_list_refused(struct accept *a, struct accept_refused **out_refused, size_
 
 struct caller {
     const char *calling, *address;
+    bool has_left; /* images in quarantine: its strangers' rows hold them there (window.c, 2) */
 };
 
 static bool
@@ -167,18 +168,28 @@ is_caller(const struct accept_refused *row, const void *user)
 {
     const struct caller *c = user;
 
-    return strcmp(row->calling, c->calling) == 0 && strcmp(row->address, c->address) == 0;
+    return strcmp(row->calling, c->calling) == 0 && strcmp(row->address, c->address) == 0 &&
+           !(c->has_left && row->why == REFUSED_STRANGER);
 }
 
 int
 accept_forget_refused(struct accept *a, const char *calling, const char *address, struct err *err)
 {
-    struct caller caller = {calling, address};
+    struct caller caller = {calling, address, false};
+    struct accept_stranger *left = NULL;
+    size_t n = 0;
     int rc = 0;
 
+    accept_list_strangers(a, &left, &n); /* before the gate: it takes it, and the spool's */
+    for (size_t i = 0; i < n; i++)
+        caller.has_left =
+            caller.has_left || (left[i].instances > 0 && strcmp(left[i].calling, calling) == 0 &&
+                                strcmp(left[i].address, address) == 0);
+    free(left);
     gate_lock(&a->gate);
     if (refused_forget(&a->refused, is_caller, &caller) == 0)
-        rc = err_set(err, ERR_NOT_FOUND, "no such caller");
+        rc = caller.has_left ? err_set(err, ERR_CONFLICT, "its images wait in quarantine")
+                             : err_set(err, ERR_NOT_FOUND, "no such caller");
     else
         rc = refused_write(a->options.dir, &a->refused, clock_wall_us(), err);
     gate_unlock(&a->gate);
