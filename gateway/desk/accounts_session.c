@@ -138,9 +138,8 @@ begin_try(struct book *book, const struct account_proof *proof, struct account *
 /* No turn is held while the password is worked on: memory-hard work takes its time. */
 static int
 prove(struct book *book, const struct account_proof *proof, struct account *out,
-      int64_t *out_wait_s, struct err *err)
+      char password[PASSWORD_TEXT_BYTES], int64_t *out_wait_s, struct err *err)
 {
-    char password[PASSWORD_TEXT_BYTES];
     bool may;
     int rc;
 
@@ -155,11 +154,26 @@ prove(struct book *book, const struct account_proof *proof, struct account *out,
     return rc;
 }
 
+/* In a turn: what was proved is still the password; it may have been reset meanwhile. */
 static int
-open_session(struct book *book, const struct account_proof *proof, struct account_session *out,
-             struct err *err)
+check_still(struct book *book, const char *login, const char *proved, struct err *err)
 {
-    if (account_try_give(book, proof->login, proof->address, err) < 0)
+    char now[PASSWORD_TEXT_BYTES] = "";
+    struct account a;
+
+    if (account_get(book, login, &a, now, sizeof now, err) < 0)
+        return -1;
+    return !a.is_disabled && strcmp(now, proved) == 0
+               ? 0
+               : err_set(err, ERR_DENIED, "the account changed meanwhile");
+}
+
+static int
+open_session(struct book *book, const struct account_proof *proof, const char *proved,
+             struct account_session *out, struct err *err)
+{
+    if (check_still(book, proof->login, proved, err) < 0 ||
+        account_try_give(book, proof->login, proof->address, err) < 0)
         return -1;
     return account_session_make(book, proof->login, out, err);
 }
@@ -169,12 +183,13 @@ accounts_sign_in(struct book *book, const struct account_proof *proof, struct ac
                  int64_t *out_wait_s, struct err *err)
 {
     struct account_session session = {0};
+    char proved[PASSWORD_TEXT_BYTES];
     struct account account;
     int rc;
 
-    if (prove(book, proof, &account, out_wait_s, err) < 0 || db_begin(book->db, err) < 0)
+    if (prove(book, proof, &account, proved, out_wait_s, err) < 0 || db_begin(book->db, err) < 0)
         return -1;
-    rc = db_end(book->db, open_session(book, proof, &session, err), err);
+    rc = db_end(book->db, open_session(book, proof, proved, &session, err), err);
     if (rc == 0) {
         *out = session;
         LOG(&ctx, DESK_SIGNED_IN, F_WORD("account", account.login), F_WORD("peer", proof->address));
@@ -184,9 +199,11 @@ accounts_sign_in(struct book *book, const struct account_proof *proof, struct ac
 }
 
 static int
-set_password(struct book *book, const struct account_proof *old, const char *text, struct err *err)
+set_password(struct book *book, const struct account_proof *old, const char *proved,
+             const char *text, struct err *err)
 {
-    if (account_try_give(book, old->login, old->address, err) < 0 ||
+    if (check_still(book, old->login, proved, err) < 0 ||
+        account_try_give(book, old->login, old->address, err) < 0 ||
         db_run(book->db, "account_set_password", DB_ARGS(DB_TEXT(old->login), DB_TEXT(text)), NULL,
                err) < 0)
         return -1;
@@ -198,13 +215,14 @@ accounts_change_password(struct book *book, const struct account_proof *old, con
                          int64_t *out_wait_s, struct err *err)
 {
     struct account account;
-    char text[PASSWORD_TEXT_BYTES];
+    char text[PASSWORD_TEXT_BYTES], proved[PASSWORD_TEXT_BYTES];
 
     *out_wait_s = 0;
-    if (password_vet(password, err) < 0 || prove(book, old, &account, out_wait_s, err) < 0 ||
+    if (password_vet(password, err) < 0 ||
+        prove(book, old, &account, proved, out_wait_s, err) < 0 ||
         password_hash(password, text, err) < 0 || db_begin(book->db, err) < 0)
         return -1;
-    if (db_end(book->db, set_password(book, old, text, err), err) < 0)
+    if (db_end(book->db, set_password(book, old, proved, text, err), err) < 0)
         return -1;
     LOG(&ctx, DESK_ACCOUNT_CHANGED, F_WORD("account", old->login), F_WORD("by", old->login),
         F_WORD("what", "password"));
