@@ -436,6 +436,8 @@ registration_attach(struct book *book, const struct book_registration *r, const 
         db_run(book->db, "registration_part", DB_ARGS(DB_TEXT(study)), NULL, err) < 0 ||
         outbox_add(book, &up, err) < 0)
         return -1;
+    if (r->study[0] != '\0' && doubts_detached(book, r->study, err) < 0)
+        return -1;
     return doubts_attached(book, study, err);
 }
 

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A HIS counts its numbers anew some day: what was asked for long ago names nobody. */
+static const int64_t accession_us = INT64_C(30) * 86400 * 1000000;
+
 static const int64_t open_us = INT64_C(2) * 86400 * 1000000; /* a registration waits for images */
 
 int
@@ -126,7 +129,9 @@ by_number(struct book *book, const char *patient_id, const char *accession, cons
 
     out[0] = '\0';
     if (db_run(book->db, "registration_candidates",
-               DB_ARGS(DB_TEXT(patient_id), DB_TEXT(accession), DB_TEXT(study)), &rows, err) < 0)
+               DB_ARGS(DB_TEXT(patient_id), DB_TEXT(accession), DB_TEXT(study),
+                       DB_INT(clock_wall_us() - accession_us)),
+               &rows, err) < 0)
         return -1;
     *out_is_named = db_rows_count(rows) > 0;
     /* Two numbers of two people contradict one another; one with a study has its images. */

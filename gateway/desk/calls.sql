@@ -6,7 +6,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO N
 -- name: call_list
 SELECT call, kind, is_on_preview, read_id, study, registration, patient, modality, words, author, hospital, at_us,
     received_at_us, heard_at_us, heard_by, outcome, answer, answered_by, answered_at_us
-FROM call ORDER BY outcome <> '', at_us DESC LIMIT ?1
+FROM call ORDER BY outcome <> '', kind <> 'critical', heard_at_us <> 0, at_us DESC LIMIT ?1
 
 -- name: call_find
 SELECT kind, read_id, registration, outcome FROM call WHERE call = ?1

@@ -174,6 +174,21 @@ doubts_attached(struct book *book, const char *study, struct err *err)
     return tell(book, study, err);
 }
 
+int
+doubts_detached(struct book *book, const char *study, struct err *err)
+{
+    struct row row;
+
+    if (get(book, study, &row, err) < 0)
+        return -1;
+    if ((row.bits & row.resolved & answered_by_hand) == 0)
+        return 0;
+    if (db_run(book->db, "doubt_unresolve", DB_ARGS(DB_TEXT(study), DB_INT(answered_by_hand)), NULL,
+               err) < 0)
+        return -1;
+    return tell(book, study, err);
+}
+
 struct confirm {
     const char *study, *by, *reason;
     uint32_t shown;
@@ -310,13 +325,15 @@ keep_answer(struct book *book, const struct answer *a, const struct db_rows *q, 
                DB_ARGS(DB_INT(a->n), DB_TEXT(a->is_second ? "second" : "first"), DB_TEXT(a->by),
                        DB_INT(clock_wall_us())),
                NULL, err) < 0 ||
-        db_run(book->db, "doubt_correct",
-               DB_ARGS(DB_TEXT(study), DB_INT(a->is_second),
-                       DB_TEXT(a->is_second ? db_text(q, 0, 2) : ""),
-                       DB_TEXT(a->is_second ? db_text(q, 0, 3) : ""),
-                       DB_TEXT(a->is_second ? db_text(q, 0, 4) : ""),
-                       DB_TEXT(a->is_second ? db_text(q, 0, 5) : "")),
-               NULL, err) < 0 ||
+        /* "first" takes back no more than this question's own "second" */
+        ((a->is_second || strcmp(db_text(q, 0, 6), "second") == 0) &&
+         db_run(book->db, "doubt_correct",
+                DB_ARGS(DB_TEXT(study), DB_INT(a->is_second),
+                        DB_TEXT(a->is_second ? db_text(q, 0, 2) : ""),
+                        DB_TEXT(a->is_second ? db_text(q, 0, 3) : ""),
+                        DB_TEXT(a->is_second ? db_text(q, 0, 4) : ""),
+                        DB_TEXT(a->is_second ? db_text(q, 0, 5) : "")),
+                NULL, err) < 0) ||
         no_question(book, study, &is_settled, err) < 0)
         return -1;
     if (is_settled && db_run(book->db, "doubt_resolve",

@@ -18,6 +18,8 @@ int book_doubt_confirm(struct book *book, const char *study, uint32_t shown, con
                        const char *reason, struct err *err) MUST_CHECK;
 /* In a turn: the study was attached, so a missing number says nothing any more. */
 int doubts_attached(struct book *book, const char *study, struct err *err) MUST_CHECK;
+/* In a turn: its registration went to another study, it is nobody's again. */
+int doubts_detached(struct book *book, const char *study, struct err *err) MUST_CHECK;
 
 /* The same image came for somebody else: entry was put aside. One question for all images of one
  * pair of studies and one second person; an answer given covers those that come later. */

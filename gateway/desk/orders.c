@@ -406,6 +406,17 @@ change_row(struct book *book, const struct order *a, struct order *b, enum order
                   NULL, err);
 }
 
+/* The source gave its number to somebody else: a mended name, or a mended number, alone is nobody
+ * else. */
+static bool
+is_other_person(const struct order *a, const struct order *b)
+{
+    return !SAME(name) &&
+           ((a->citizen_id[0] != '\0' && b->citizen_id[0] != '\0' && !SAME(citizen_id)) ||
+            (a->birth[0] != '\0' && b->birth[0] != '\0' && !SAME(birth)) ||
+            (a->patient_id[0] != '\0' && b->patient_id[0] != '\0' && !SAME(patient_id)));
+}
+
 /* *out_is_changed false: nothing new was said. */
 static int
 put_known(struct book *book, const struct order *known, struct order *o, bool *out_is_changed,
@@ -418,6 +429,8 @@ put_known(struct book *book, const struct order *known, struct order *o, bool *o
     *out_is_changed = !is_same_patient(known, o) || !is_same_order(known, o);
     if (!*out_is_changed)
         return 0;
+    if (is_other_person(known, o))
+        return err_set(err, ERR_REJECT, "placer: this number is another patient's order");
     if (!order_next(known->state, ORDER_SAW_PUT, &state))
         return err_set(err, ERR_CONFLICT, "the order is %s", order_state_word(known->state));
     if (change_row(book, known, o, state, err) < 0)

@@ -60,7 +60,8 @@ WITH told AS (SELECT registration FROM orders WHERE study = ?3)
 SELECT r.registration, r.study, r.citizen_id FROM registration r
 WHERE r.registration IN (?1, ?2) OR r.registration IN (SELECT t.registration FROM told t)
     OR (NOT EXISTS (SELECT 1 FROM told) AND ?2 <> ''
-        AND r.registration IN (SELECT o.registration FROM orders o WHERE o.accession <> '' AND upper(o.accession) = ?2))
+        AND r.registration IN (SELECT o.registration FROM orders o WHERE o.accession <> '' AND upper(o.accession) = ?2
+            AND o.scheduled_at_us >= ?4))
 
 -- name: registration_of_citizen
 SELECT registration, modality FROM registration WHERE citizen_id = ?1 AND citizen_id <> '' AND study = '' AND at_us >= ?2

@@ -83,7 +83,7 @@ assign_doubt_put(struct pg_conn *conn, const struct read_doubt *d, struct err *e
         return -1;
     is_news = pg_rows_count(rows) > 0;
     if (is_news)
-        is_corrected_anew = d->is_corrected && !pg_truth(rows, 0, 0);
+        is_corrected_anew = pg_truth(rows, 0, 0);
     pg_rows_free(&rows);
     return is_news ? tell_read(conn, d, is_corrected_anew, err) : 0;
 }
