@@ -289,8 +289,8 @@ post_urgent(struct http_request *req, struct http_response *res, struct err *err
     return rc;
 }
 
-static int
-post_attach(struct http_request *req, struct http_response *res, struct err *err)
+int
+api_read_study(const struct http_request *req, char out_study[CLINIC_UID_SIZE], struct err *err)
 {
     struct json_doc *doc = NULL;
     const char *study;
@@ -299,14 +299,27 @@ post_attach(struct http_request *req, struct http_response *res, struct err *err
     if (api_read_body(req, &doc, err) < 0 ||
         json_text(json_root(doc), "study", CLINIC_UID_SIZE - 1, &study, err) < 0)
         goto out;
-    rc = uid_is_valid(study, true)
-             ? book_attach(book_of(req), http_param(req, "registration"), study, "hand", err)
-             : err_set(err, ERR_REJECT, "study: no UID");
-    if (rc == 0)
-        http_answer_empty(res, 204);
+    if (!uid_is_valid(study, true)) {
+        err_set(err, ERR_REJECT, "study: no UID");
+        goto out;
+    }
+    text_copy(out_study, CLINIC_UID_SIZE, study);
+    rc = 0;
 out:
     json_free(&doc);
     return rc;
+}
+
+static int
+post_attach(struct http_request *req, struct http_response *res, struct err *err)
+{
+    char study[CLINIC_UID_SIZE];
+
+    if (api_read_study(req, study, err) < 0 ||
+        book_attach(book_of(req), http_param(req, "registration"), study, "hand", err) < 0)
+        return -1;
+    http_answer_empty(res, 204);
+    return 0;
 }
 
 /* The code is in this answer and on paper, nowhere else. */

@@ -8,6 +8,7 @@
 #include "proto/base/jsonw.h"
 #include "proto/http/json.h"
 #include "proto/http/server.h"
+#include "proto/link/clinic.h"
 
 struct book;
 struct desk_link;
@@ -49,6 +50,10 @@ int api_read_body(const struct http_request *req, struct json_doc **out_doc,
 /* Text as typed: no blanks around, line ends as \n, no other control characters; "" when it is not
  * there. False: longer than its field. */
 bool api_take_text(const struct json *o, const char *key, char *out, size_t size);
+
+/* The UID under "study" of a body. errors ERR_REJECT */
+int api_read_study(const struct http_request *req, char out_study[CLINIC_UID_SIZE],
+                   struct err *err) MUST_CHECK;
 
 /* Sections of the state: "reader"; and for who may know of patients "registrations", "reports". */
 int api_write_state(struct book *book, struct desk_link *link, unsigned rights, struct jsonw *w,

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "gateway/desk/desk_events.def"
@@ -55,31 +54,6 @@ is_here(void *user, const char *instance)
     spool_list(user, &filter, &ids, &n);
     free(ids);
     return n > 0;
-}
-
-/* The file's beginning, or all of it. errors ERR_NOT_FOUND its bytes are gone */
-static int
-read_bytes(struct spool *spool, uint64_t id, size_t most, uint8_t **out_bytes, size_t *out_n,
-           struct err *err)
-{
-    struct spool_bytes source;
-    uint8_t *bytes;
-    ssize_t got;
-    size_t n;
-
-    if (spool_source_received(spool, id, &source, err) < 0)
-        return -1;
-    n = source.size < most ? (size_t)source.size : most;
-    bytes = mem_new(n + 1);
-    got = pread(source.fd, bytes, n, (off_t)source.offset);
-    close(source.fd);
-    if (got != (ssize_t)n) {
-        free(bytes);
-        return err_set(err, ERR_RETRY, "the instance could not be read");
-    }
-    *out_bytes = bytes;
-    *out_n = n;
-    return 0;
 }
 
 /* Study Instance UID, wherever the data set is cut. */
@@ -149,8 +123,8 @@ look_for_dose(struct spool *spool, struct book *book, const struct spool_entry *
 
     if (is == DOSE_CLASS_NONE)
         return 0;
-    if (read_bytes(spool, entry->id, is == DOSE_CLASS_REPORT ? REPORT_BYTES : IMAGE_BYTES, &bytes,
-                   &n, err) < 0)
+    if (spool_read_received(spool, entry->id, is == DOSE_CLASS_REPORT ? REPORT_BYTES : IMAGE_BYTES,
+                            &bytes, &n, NULL, err) < 0)
         return err->kind == ERR_NOT_FOUND ? 0 : -1;
     rc = read_dose(bytes, n, is, study, &dose, &why);
     free(bytes);

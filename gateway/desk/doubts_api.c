@@ -107,21 +107,13 @@ out:
 static int
 post_join(struct http_request *req, struct http_response *res, struct err *err)
 {
-    struct json_doc *doc = NULL;
-    const char *study;
-    int rc = -1;
+    char study[CLINIC_UID_SIZE];
 
-    if (api_read_body(req, &doc, err) < 0 ||
-        json_text(json_root(doc), "study", CLINIC_UID_SIZE - 1, &study, err) < 0)
-        goto out;
-    rc = uid_is_valid(study, true)
-             ? book_join(book_of(req), http_param(req, "registration"), study, err)
-             : err_set(err, ERR_REJECT, "study: no UID");
-    if (rc == 0)
-        http_answer_empty(res, 204);
-out:
-    json_free(&doc);
-    return rc;
+    if (api_read_study(req, study, err) < 0 ||
+        book_join(book_of(req), http_param(req, "registration"), study, err) < 0)
+        return -1;
+    http_answer_empty(res, 204);
+    return 0;
 }
 
 /* ---- sections of the state ---- */

@@ -12,7 +12,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { HEAD_BYTES = 1 << 20, CACHED = 256, PER_IMAGE_STUDIES = 3 };
 /* Parts of one exam come so close together. */
@@ -56,31 +55,6 @@ doubts_look_free(struct doubts_look **look)
 
 /* ---- what one instance says of itself ---- */
 
-static int
-read_head(struct spool *spool, uint64_t id, uint8_t **out_bytes, size_t *out_n, bool *out_is_all,
-          struct err *err)
-{
-    struct spool_bytes source;
-    uint8_t *bytes;
-    ssize_t got;
-    size_t n;
-
-    if (spool_source_received(spool, id, &source, err) < 0)
-        return -1;
-    n = source.size < HEAD_BYTES ? (size_t)source.size : HEAD_BYTES;
-    bytes = mem_new(n + 1);
-    got = pread(source.fd, bytes, n, (off_t)source.offset);
-    close(source.fd);
-    if (got != (ssize_t)n) {
-        free(bytes);
-        return err_set(err, ERR_RETRY, "the instance could not be read");
-    }
-    *out_bytes = bytes;
-    *out_n = n;
-    *out_is_all = n == source.size;
-    return 0;
-}
-
 static void
 profile_of(struct spool *spool, struct accept *accept, uint64_t id, char out[20])
 {
@@ -117,7 +91,7 @@ look_facts(struct spool *spool, struct accept *accept, uint64_t entry, struct bo
     size_t n;
     int rc;
 
-    if (read_head(spool, entry, &bytes, &n, &is_all, err) < 0)
+    if (spool_read_received(spool, entry, HEAD_BYTES, &bytes, &n, &is_all, err) < 0)
         return -1;
     profile_of(spool, accept, entry, profile);
     facts = mem_new(sizeof *facts);

@@ -4,6 +4,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/dicom/charset.h"
+#include "proto/dicom/dimse_identifier.h"
 #include "proto/dicom/walk.h"
 
 #include <stdlib.h>
@@ -22,29 +23,6 @@ struct place {
     uint32_t path[DCM_DEPTH_MAX + 1];
     unsigned items[DCM_DEPTH_MAX + 1];
 };
-
-static char *
-read_value(const uint8_t *bytes, const struct dcm_element *e, struct dcm_charset *charset)
-{
-    struct buf text;
-    char *value;
-    size_t n;
-
-    buf_init(&text, LIMIT_IDENTIFIER_BYTES * 4);
-    if (dcm_vr_has_charset(e->vr))
-        dcm_charset_decode(charset, bytes + e->value_at, e->value_n, strcmp(e->vr, "PN") == 0,
-                           &text);
-    else
-        buf_add(&text, bytes + e->value_at, e->value_n);
-    value = mem_text(buf_is_over(&text) ? "" : buf_text(&text));
-    buf_fini(&text);
-    n = strlen(value);
-    while (n > 0 && value[n - 1] == ' ')
-        value[--n] = '\0';
-    n = strspn(value, " ");
-    memmove(value, value + n, strlen(value + n) + 1);
-    return value;
-}
 
 static bool
 is_known(uint32_t sequence, uint32_t inner, uint32_t tag)
@@ -78,7 +56,8 @@ take_key(struct worklist_query *q, const struct place *place, const uint8_t *byt
     q->asked[q->n].inner = inner;
     q->asked[q->n].tag = e->tag;
     q->asked[q->n].is_sequence = e->event == DCM_SEQUENCE;
-    q->asked[q->n].value = e->event == DCM_SEQUENCE ? mem_text("") : read_value(bytes, e, charset);
+    q->asked[q->n].value =
+        e->event == DCM_SEQUENCE ? mem_text("") : dimse_identifier_text(bytes, e, charset);
     q->n++;
     return 0;
 }

@@ -2,7 +2,6 @@
 #include "gateway/serve/index.h"
 
 #include "gateway/spool/spool.h"
-#include "proto/base/durable.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/dicom/facts.h"
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "gateway/serve/serve_events.def"
@@ -156,18 +154,15 @@ static int
 read_facts(struct spool *spool, uint64_t id, const char *profile, struct dcm_facts *out,
            struct err *err)
 {
-    struct spool_bytes bytes = {.fd = -1};
     uint8_t *head = NULL;
-    int rc = -1;
+    bool is_all;
+    size_t n;
+    int rc;
 
-    if (spool_source_received(spool, id, &bytes, err) < 0)
+    if (spool_read_received(spool, id, PREFIX_BYTES, &head, &n, &is_all, err) < 0)
         return -1;
-    size_t n = bytes.size < PREFIX_BYTES ? (size_t)bytes.size : (size_t)PREFIX_BYTES;
-    head = mem_new(n + 1);
-    if (durable_read_at(bytes.fd, head, n, bytes.offset, err) == 0)
-        rc = dcm_facts_read_as(head, n, n < bytes.size, profile, out, err);
+    rc = dcm_facts_read_as(head, n, !is_all, profile, out, err);
     free(head);
-    close(bytes.fd);
     return rc;
 }
 

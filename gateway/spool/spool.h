@@ -165,6 +165,12 @@ int spool_source_received(struct spool *sp, uint64_t id, struct spool_bytes *out
 int spool_source_object(struct spool *sp, uint64_t id, struct spool_bytes *out,
                         struct err *err) MUST_CHECK;
 
+/* The beginning of the file as received, at most `most` bytes; fresh memory, with a zero behind it.
+ * out_is_all  the file ends there; may be NULL
+ * errors  those of spool_source_received(); ERR_RETRY it could not be read */
+int spool_read_received(struct spool *sp, uint64_t id, size_t most, uint8_t **out_bytes,
+                        size_t *out_n, bool *out_is_all, struct err *err) MUST_CHECK;
+
 /* The arrows. Durable before they return; a pair that instance_states.def does not list is
  * ERR_CONFLICT and changes nothing.
  * errors  ERR_NOT_FOUND, ERR_CONFLICT, ERR_RETRY and ERR_FULL (disk; nothing changed, call again)

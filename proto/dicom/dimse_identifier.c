@@ -3,15 +3,13 @@
 
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
-#include "proto/dicom/charset.h"
-#include "proto/dicom/walk.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The value as UTF-8 without padding; what holds a zero in the middle ends there. */
-static char *
-read_value(const uint8_t *bytes, const struct dcm_element *e, struct dcm_charset *charset)
+char *
+dimse_identifier_text(const uint8_t *bytes, const struct dcm_element *e,
+                      struct dcm_charset *charset)
 {
     struct buf text;
     char *value;
@@ -59,7 +57,7 @@ add_key(struct dimse_identifier *id, const uint8_t *bytes, const struct dcm_elem
         return err_set(err, ERR_REJECT, "identifier of more than %d keys", DIMSE_KEYS);
     key->tag = e->tag;
     key->is_sequence = e->event == DCM_SEQUENCE;
-    key->value = key->is_sequence ? mem_text("") : read_value(bytes, e, charset);
+    key->value = key->is_sequence ? mem_text("") : dimse_identifier_text(bytes, e, charset);
     id->n++;
     return 0;
 }

@@ -4,8 +4,10 @@
 #define RADPOST_DICOM_DIMSE_IDENTIFIER_H
 
 #include "proto/base/buf.h"
+#include "proto/dicom/charset.h"
 #include "proto/dicom/dimse.h"
 #include "proto/dicom/syntax.h"
+#include "proto/dicom/walk.h"
 
 #define TAG_RETRIEVE_LEVEL 0x00080052u
 #define TAG_STUDY_UID 0x0020000Du
@@ -42,6 +44,10 @@ int dimse_identifier_take(struct dimse_assoc *assoc, const struct dimse_command 
 void dimse_identifier_fini(struct dimse_identifier *identifier);
 /* "" where it is not there. */
 const char *dimse_identifier_value(const struct dimse_identifier *identifier, uint32_t tag);
+/* One element's value as UTF-8 without padding; what holds a zero in the middle ends there. The
+ * caller's (free). */
+char *dimse_identifier_text(const uint8_t *bytes, const struct dcm_element *e,
+                            struct dcm_charset *charset);
 /* UIDs between backslashes: how many, each valid; 0 if there is none or one is no UID. */
 size_t dimse_uid_list(const char *value, char (**out_uids)[65]);
 

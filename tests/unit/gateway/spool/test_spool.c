@@ -306,6 +306,30 @@ what_the_centre_lost_goes_again(void **state)
     assert_int_equal(fixture_state_of(f, coded), INSTANCE_CODED);
 }
 
+static void
+a_file_is_read_from_its_beginning_as_far_as_asked(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint8_t *want = fixture_bytes(600, 1), *got = NULL;
+    uint64_t id = fixture_put(f, 600, 1, 0);
+    bool is_all = true;
+    size_t n = 0;
+
+    OK(spool_read_received(f->sp, id, 100, &got, &n, &is_all, &err));
+    assert_int_equal(n, 100);
+    assert_false(is_all);
+    assert_memory_equal(got, want, 100);
+    free(got);
+    OK(spool_read_received(f->sp, id, 600, &got, &n, &is_all, &err));
+    assert_int_equal(n, 600);
+    assert_true(is_all);
+    assert_memory_equal(got, want, 600);
+    free(got);
+    assert_int_equal(spool_read_received(f->sp, id + 1, 600, &got, &n, NULL, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    free(want);
+}
+
 int
 main(void)
 {
@@ -324,6 +348,7 @@ main(void)
         CLAIM(commits_at_once_share_syncs_and_all_stay),
         CLAIM(spool_wait_wakes_on_change_and_numbers_last),
         CLAIM(what_the_centre_lost_goes_again),
+        CLAIM(a_file_is_read_from_its_beginning_as_far_as_asked),
     };
 
     log_set_fd(-1);
