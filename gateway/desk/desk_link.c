@@ -476,6 +476,8 @@ listen(struct talker *t, struct err *err)
     http_reply_fini(&reply);
     if (rc == 0)
         rc = book_take(t->link->o.book, &downs, err);
+    if (rc == 0 && downs.passed_over > 0)
+        LOG(&ctx, DESK_PASSED_OVER, F_NUMBER("messages", downs.passed_over));
     if (rc == 0 && downs.count > 0)
         LOG(&ctx, DESK_TOOK, F_NUMBER("messages", downs.count), F_NUMBER("next", downs.next));
     clinic_downs_free(&downs);

@@ -4,41 +4,10 @@
 #include "proto/base/jsonw.h"
 #include "proto/base/text.h"
 #include "proto/http/json.h"
-#include "proto/model/citizen_id.h"
+#include "proto/link/clinic_member.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* How a member looks, in the struct and in JSON. */
-enum shape {
-    ID,
-    REGISTRATION,
-    UID,
-    LINE,  /* UTF-8 without control characters */
-    WORDS, /* the same with line breaks */
-    WORD,  /* letters, digits and _ */
-    DAY,
-    PHONE,
-    DIGITS,
-    CITIZEN,
-    SEX,
-    HASH,
-    TRUTH,
-    COUNT,  /* uint32_t */
-    NUMBER, /* int64_t, not negative */
-    TIME,   /* int64_t */
-};
-
-enum due { MAY_BE_EMPTY, IS_DUE };
-
-struct member {
-    const char *key;
-    enum shape shape;
-    enum due due;
-    unsigned kinds; /* a bit a kind */
-    size_t offset, size;
-};
 
 #define MEMBER(type, name, shape, due, kinds)                                                      \
     {                                                                                              \
@@ -49,7 +18,7 @@ struct member {
 #define K(kind) (1u << CLINIC_##kind)
 #define ALL (~0u)
 
-static const struct member up_members[] = {
+static const struct clinic_member up_members[] = {
     UP(id, ID, IS_DUE, ALL),
     UP(at_us, TIME, IS_DUE, ALL),
     UP(registration, REGISTRATION, IS_DUE, ALL & ~(K(CONFIRM) | K(ANSWER) | K(DOUBT))),
@@ -83,11 +52,11 @@ static const struct member up_members[] = {
     UP(by, LINE, MAY_BE_EMPTY, K(ANSWER)),
 };
 
-#define ABOUT_A_READ (ALL & ~K(NOTICE))
+#define ABOUT_A_READ (ALL & ~(K(NOTICE) | K(ORDER)))
 #define A_REPORT (K(REPORT) | K(AMENDED))
 #define A_CALL (K(CRITICAL) | K(REPEAT))
 
-static const struct member down_members[] = {
+static const struct clinic_member down_members[] = {
     DOWN(seq, NUMBER, IS_DUE, ALL),
     DOWN(id, ID, IS_DUE, ALL),
     DOWN(at_us, TIME, IS_DUE, ALL),
@@ -102,30 +71,50 @@ static const struct member down_members[] = {
     DOWN(version, COUNT, IS_DUE, A_REPORT | K(WITHDRAWN) | K(LATE)),
     DOWN(is_preliminary, TRUTH, IS_DUE, A_REPORT),
     DOWN(signed_at_us, TIME, IS_DUE, A_REPORT),
-    DOWN(author, LINE, MAY_BE_EMPTY, A_REPORT | A_CALL),
+    DOWN(author, LINE, MAY_BE_EMPTY, A_REPORT | A_CALL | K(URGENCY) | K(ORDER)),
     DOWN(reviewer, LINE, MAY_BE_EMPTY, A_REPORT),
-    DOWN(hospital, LINE, MAY_BE_EMPTY, A_REPORT | A_CALL),
+    DOWN(hospital, LINE, MAY_BE_EMPTY, A_REPORT | A_CALL | K(URGENCY) | K(ORDER)),
     DOWN(verify_url, LINE, MAY_BE_EMPTY, A_REPORT),
     DOWN(replaces, COUNT, MAY_BE_EMPTY, A_REPORT),
     DOWN(covers, COUNT, MAY_BE_EMPTY, A_REPORT | K(LATE)),
     DOWN(present, COUNT, MAY_BE_EMPTY, A_REPORT | K(LATE)),
-    DOWN(reason, WORDS, MAY_BE_EMPTY, K(AMENDED) | K(WITHDRAWN) | K(NOTICE)),
-    DOWN(reason, WORDS, IS_DUE, A_CALL),
+    DOWN(reason, WORDS, MAY_BE_EMPTY, K(AMENDED) | K(WITHDRAWN) | K(NOTICE) | K(ORDER)),
+    DOWN(reason, WORDS, IS_DUE, A_CALL | K(URGENCY)),
     DOWN(is_on_preview, TRUTH, IS_DUE, K(CRITICAL)),
+    DOWN(urgency, WORD, IS_DUE, K(URGENCY)),
+    DOWN(placer, LINE, IS_DUE, K(ORDER)),
+    DOWN(is_cancelled, TRUTH, IS_DUE, K(ORDER)),
+    DOWN(is_urgent, TRUTH, IS_DUE, K(ORDER)),
+    DOWN(accession, LINE, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(patient_id, LINE, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(citizen_id, CITIZEN, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(sex, SEX, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(birth, DAY, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(phone, PHONE, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(station, LINE, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(scheduled_at_us, NUMBER, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(description, LINE, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(code, LINE, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(code_scheme, LINE, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(referring, LINE, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(department, LINE, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(complaint, WORDS, MAY_BE_EMPTY, K(ORDER)),
+    DOWN(history, WORDS, MAY_BE_EMPTY, K(ORDER)),
 };
 
-static const struct member receipt_members[] = {
+static const struct clinic_member receipt_members[] = {
     MEMBER(clinic_receipt, id, ID, IS_DUE, ALL),
     MEMBER(clinic_receipt, word, WORD, MAY_BE_EMPTY, ALL),
 };
 
 struct family {
-    const struct member *members;
+    const struct clinic_member *members;
     size_t count;
     const char *const *words; /* of the kinds */
     int kinds;
     const char *kind_key;
     size_t kind_offset; /* of an enum */
+    bool is_open;       /* a newer peer may know more kinds: they are passed over */
 };
 
 static const char *const up_words[CLINIC_UP_KINDS] = {
@@ -143,7 +132,8 @@ static const char *const up_words[CLINIC_UP_KINDS] = {
 static const char *const down_words[CLINIC_DOWN_KINDS] = {
     [CLINIC_READ_STATE] = "read_state", [CLINIC_REPORT] = "report", [CLINIC_AMENDED] = "amended",
     [CLINIC_WITHDRAWN] = "withdrawn",   [CLINIC_LATE] = "late",     [CLINIC_NOTICE] = "notice",
-    [CLINIC_CRITICAL] = "critical",     [CLINIC_REPEAT] = "repeat",
+    [CLINIC_CRITICAL] = "critical",     [CLINIC_REPEAT] = "repeat", [CLINIC_URGENCY] = "urgency",
+    [CLINIC_ORDER] = "order",
 };
 static const char *const outcome_words[CLINIC_OUTCOMES] = {
     [CLINIC_DONE] = "done",
@@ -152,14 +142,19 @@ static const char *const outcome_words[CLINIC_OUTCOMES] = {
 
 static const struct family up_family = {up_members, ARRAY_LEN(up_members),
                                         up_words,   CLINIC_UP_KINDS,
-                                        "kind",     offsetof(struct clinic_up, kind)};
+                                        "kind",     offsetof(struct clinic_up, kind),
+                                        false};
 static const struct family down_family = {down_members, ARRAY_LEN(down_members),
                                           down_words,   CLINIC_DOWN_KINDS,
-                                          "kind",       offsetof(struct clinic_down, kind)};
-static const struct family receipt_family = {
-    receipt_members, ARRAY_LEN(receipt_members),
-    outcome_words,   CLINIC_OUTCOMES,
-    "outcome",       offsetof(struct clinic_receipt, outcome)};
+                                          "kind",       offsetof(struct clinic_down, kind),
+                                          true};
+static const struct family receipt_family = {receipt_members,
+                                             ARRAY_LEN(receipt_members),
+                                             outcome_words,
+                                             CLINIC_OUTCOMES,
+                                             "outcome",
+                                             offsetof(struct clinic_receipt, outcome),
+                                             false};
 
 static int
 find_word(const char *const *words, int count, const char *word)
@@ -203,135 +198,6 @@ clinic_down_kind_of(const char *word)
     return find_word(down_words, CLINIC_DOWN_KINDS, word);
 }
 
-static bool
-is_printable(const char *text, bool may_break)
-{
-    for (const uint8_t *p = (const uint8_t *)text; *p != 0; p++)
-        if ((*p < 0x20 && !(may_break && *p == '\n')) || *p == 0x7F)
-            return false;
-    return true;
-}
-
-static bool
-is_word(const char *text)
-{
-    for (const char *p = text; *p != '\0'; p++)
-        if (!isalnum((uint8_t)*p) && *p != '_')
-            return false;
-    return true;
-}
-
-static bool
-is_citizen_id(const char *text)
-{
-    struct citizen_id id;
-
-    return citizen_id_read(text, "", &id) == CITIZEN_ID_FINE && strcmp(id.text, text) == 0;
-}
-
-/* Does a text that is not empty have its shape? */
-static bool
-has_shape(enum shape shape, const char *text)
-{
-    switch (shape) {
-    case ID:
-        return clinic_id_is_valid(text);
-    case REGISTRATION:
-        return clinic_registration_is_valid(text);
-    case UID:
-        return uid_is_valid(text, true);
-    case WORD:
-        return is_word(text);
-    case DAY:
-        return citizen_id_is_day(text);
-    case PHONE:
-        return clinic_phone_is_valid(text);
-    case DIGITS:
-        return strspn(text, "0123456789") == strlen(text);
-    case CITIZEN:
-        return is_citizen_id(text);
-    case SEX:
-        return strchr("MFO", text[0]) != NULL;
-    default:
-        return is_printable(text, shape == WORDS);
-    }
-}
-
-static int
-read_text(const struct json *o, const struct member *m, char *out, struct err *err)
-{
-    const struct json *v = json_find(o, m->key);
-    const char *text = "";
-
-    if (!json_is_null(v) && json_text(o, m->key, m->size - 1, &text, err) < 0)
-        return -1;
-    if (text[0] == '\0' ? m->due == IS_DUE : !has_shape(m->shape, text))
-        return err_set(err, ERR_REJECT, "%s: %s", m->key,
-                       text[0] == '\0' ? "text is due" : "not what is due there");
-    text_copy(out, m->size, text);
-    return 0;
-}
-
-static int
-read_number(const struct json *o, const struct member *m, void *out, struct err *err)
-{
-    uint64_t v = 0;
-    uint32_t v32;
-    bool is_there = !json_is_null(json_find(o, m->key)) || m->due == IS_DUE;
-
-    if (is_there && json_u64(o, m->key, m->shape == COUNT ? UINT32_MAX : INT64_MAX, &v, err) < 0)
-        return -1;
-    v32 = (uint32_t)v;
-    memcpy(out, m->shape == COUNT ? (void *)&v32 : (void *)&v, m->size);
-    return 0;
-}
-
-static int
-read_member(const struct json *o, const struct member *m, void *out, struct err *err)
-{
-    switch (m->shape) {
-    case HASH:
-        return json_hex(o, m->key, out, m->size, err);
-    case TRUTH:
-        return json_truth(o, m->key, out, err);
-    case TIME:
-        return json_i64(o, m->key, out, err);
-    case COUNT:
-    case NUMBER:
-        return read_number(o, m, out, err);
-    default:
-        return read_text(o, m, out, err);
-    }
-}
-
-static void
-write_member(struct jsonw *w, const struct member *m, const void *from)
-{
-    uint32_t v32;
-    int64_t v;
-
-    switch (m->shape) {
-    case HASH:
-        jsonw_hex(w, m->key, from, m->size);
-        break;
-    case TRUTH:
-        jsonw_bool(w, m->key, *(const bool *)from);
-        break;
-    case COUNT:
-        memcpy(&v32, from, sizeof v32);
-        jsonw_uint(w, m->key, v32);
-        break;
-    case TIME:
-    case NUMBER:
-        memcpy(&v, from, sizeof v);
-        jsonw_int(w, m->key, v);
-        break;
-    default:
-        jsonw_text(w, m->key, from);
-        break;
-    }
-}
-
 static void
 write_message(struct jsonw *w, const struct family *f, const void *message)
 {
@@ -343,7 +209,7 @@ write_message(struct jsonw *w, const struct family *f, const void *message)
     jsonw_text(w, f->kind_key, f->words[kind]);
     for (size_t i = 0; i < f->count; i++)
         if (f->members[i].kinds & 1u << kind)
-            write_member(w, &f->members[i], (const char *)message + f->members[i].offset);
+            clinic_member_write(w, &f->members[i], (const char *)message + f->members[i].offset);
     jsonw_end(w);
 }
 
@@ -361,7 +227,7 @@ read_message(const struct json *o, const struct family *f, void *out, struct err
     memcpy((char *)out + f->kind_offset, &kind, sizeof kind);
     for (size_t i = 0; i < f->count; i++)
         if (f->members[i].kinds & 1u << kind &&
-            read_member(o, &f->members[i], (char *)out + f->members[i].offset, err) < 0)
+            clinic_member_read(o, &f->members[i], (char *)out + f->members[i].offset, err) < 0)
             return err_context(err, "%s", f->words[kind]);
     return 0;
 }
@@ -384,24 +250,38 @@ write_list(struct jsonw *w, const char *key, const struct family *f, const void 
     jsonw_end(w);
 }
 
+/* A kind that only a newer peer knows. */
+static bool
+is_passed_over(const struct json *o, const struct family *f)
+{
+    const char *word = json_as_text(json_find(o, f->kind_key));
+
+    return f->is_open && word != NULL && strlen(word) < CLINIC_WORD_SIZE && clinic_is_word(word) &&
+           find_word(f->words, f->kinds, word) < 0;
+}
+
 /* The messages of o[key], as fresh memory of count times each. */
 static int
 read_list(const struct json *o, const char *key, const struct family *f, size_t each,
           void **out_messages, size_t *out_count, struct err *err)
 {
     const struct json *list;
+    size_t count = 0;
     char *messages;
 
     if (json_list(o, key, CLINIC_MESSAGES, &list, err) < 0)
         return -1;
     messages = mem_new((json_length(list) + 1) * each);
-    for (size_t i = 0; i < json_length(list); i++)
-        if (read_message(json_at(list, i), f, messages + i * each, err) < 0) {
+    for (size_t i = 0; i < json_length(list); i++) {
+        if (is_passed_over(json_at(list, i), f))
+            continue;
+        if (read_message(json_at(list, i), f, messages + count++ * each, err) < 0) {
             free(messages);
             return err_context(err, "message %zu", i);
         }
+    }
     *out_messages = messages;
-    *out_count = json_length(list);
+    *out_count = count;
     return 0;
 }
 
@@ -491,7 +371,8 @@ clinic_downs_encode(const struct clinic_downs *downs, struct buf *out)
 int
 clinic_downs_decode(const uint8_t *bytes, size_t n, struct clinic_downs *out, struct err *err)
 {
-    static const struct member url = MEMBER(clinic_downs, patient_url, LINE, MAY_BE_EMPTY, ALL);
+    static const struct clinic_member url =
+        MEMBER(clinic_downs, patient_url, LINE, MAY_BE_EMPTY, ALL);
     struct clinic_downs downs = {.count = 0};
     struct json_doc *doc = NULL;
     void *messages;
@@ -499,11 +380,12 @@ clinic_downs_decode(const uint8_t *bytes, size_t n, struct clinic_downs *out, st
 
     if (open_doc(bytes, n, &doc, err) < 0 ||
         json_u64(json_root(doc), "next", INT64_MAX, &downs.next, err) < 0 ||
-        read_text(json_root(doc), &url, downs.patient_url, err) < 0 ||
+        clinic_member_read(json_root(doc), &url, downs.patient_url, err) < 0 ||
         read_list(json_root(doc), "messages", &down_family, sizeof *downs.messages, &messages,
                   &downs.count, err) < 0)
         goto out;
     downs.messages = messages;
+    downs.passed_over = json_length(json_find(json_root(doc), "messages")) - downs.count;
     *out = downs;
     rc = 0;
 out:

@@ -1,7 +1,7 @@
 /* clinic.h - what a clinic's desk and the reader say to each other, as structs and JSON.
  * Up: registrations, what study they belong to, urgency, slips, phones, confirmations. Down: how a
- * read stands, reports, what replaces or withdraws them, late images. Each message has an id of its
- * own and is done exactly once, however often it is told; the conversation is in
+ * read stands, reports, what replaces or withdraws them, late images, orders. Each message has an
+ * id of its own and is done exactly once, however often it is told; the conversation is in
  * docs/link-protocol.md, "Clinic". Which members a kind has: the tables in clinic.c.
  * Decoders meet bytes from outside: every text, number and count has a limit, unknown members are
  * let through, missing ones refused. Messages hold patient data: they are never logged, and errors
@@ -123,6 +123,8 @@ enum clinic_down_kind {
     CLINIC_NOTICE,     /* words for the technician */
     CLINIC_CRITICAL,   /* a finding that somebody at the clinic must hear now, and read back */
     CLINIC_REPEAT,     /* images are to be made again, with the reason */
+    CLINIC_URGENCY,    /* the reader needs a study sooner: it may raise, only the clinic lowers */
+    CLINIC_ORDER,      /* an examination that another institution registered for this clinic */
     CLINIC_DOWN_KINDS
 };
 
@@ -150,6 +152,20 @@ struct clinic_down {
     /* AMENDED, WITHDRAWN, NOTICE; CRITICAL, REPEAT: what is said, by author of hospital */
     char reason[CLINIC_REASON_SIZE];
     bool is_on_preview; /* CRITICAL: seen on images that were not whole yet */
+    /* URGENCY: "urgent" or "stat"; reason, author and hospital say why and who */
+    char urgency[CLINIC_WORD_SIZE];
+    /* ORDER: patient, modality and reason (of the urgency) above; a placer told again with other
+     * words replaces what it said before, is_cancelled takes it back */
+    char placer[65]; /* the centre's own number of it */
+    bool is_cancelled, is_urgent;
+    char accession[17], patient_id[65], citizen_id[19], sex[2], birth[9];
+    char phone[CLINIC_PHONE_SIZE];
+    char station[17];        /* AE title of the one device that may see it; "": any */
+    int64_t scheduled_at_us; /* 0: now */
+    char description[257];   /* of the procedure, as people read it */
+    char code[17], code_scheme[17];
+    char referring[CLINIC_NAME_SIZE], department[257];
+    char complaint[CLINIC_TEXT_SIZE], history[CLINIC_TEXT_SIZE];
 };
 
 struct clinic_downs {
@@ -157,6 +173,7 @@ struct clinic_downs {
     size_t count;
     uint64_t next;                     /* ask with after=next */
     char patient_url[CLINIC_URL_SIZE]; /* of the patient page, for slips; "": not said */
+    size_t passed_over;                /* decoded: of kinds that this version does not know */
 };
 
 struct clinic_ids {

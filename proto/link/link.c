@@ -436,9 +436,7 @@ link_ping_encode(const struct link_ping *ping, struct buf *out)
     jsonw_init(&w, out);
     jsonw_object(&w, NULL);
     jsonw_int(&w, "now_us", ping->now_us);
-    jsonw_object(&w, "policy");
-    jsonw_int(&w, "quiet_ms", ping->quiet_ms);
-    jsonw_end(&w);
+    link_policy_write(&w, "policy", &ping->policy);
     jsonw_end(&w);
 }
 
@@ -454,9 +452,9 @@ link_ping_decode(const uint8_t *bytes, size_t n, struct link_ping *out, struct e
         goto out;
     }
     if (json_parse(bytes, n, &doc, err) < 0 ||
-        json_i64(json_root(doc), "now_us", &ping.now_us, err) < 0)
+        json_i64(json_root(doc), "now_us", &ping.now_us, err) < 0 ||
+        link_policy_read(json_find(json_root(doc), "policy"), &ping.policy, err) < 0)
         goto out;
-    ping.quiet_ms = json_as_int(json_find(json_find(json_root(doc), "policy"), "quiet_ms"), 0);
     *out = ping;
     rc = 0;
 out:

@@ -8,6 +8,7 @@
 #define RADPOST_LINK_LINK_H
 
 #include "proto/base/buf.h"
+#include "proto/link/policy.h"
 #include "proto/model/layout.h"
 
 enum { LINK_UID_SIZE = 65, LINK_HASH_BYTES = 32 };
@@ -101,7 +102,7 @@ struct link_receipts {
 
 struct link_ping {
     int64_t now_us;
-    int64_t quiet_ms; /* policy: close a manifest after this silence; 0 = the gateway's own */
+    struct link_policy policy;
 };
 
 const char *link_state_name(enum link_state state);

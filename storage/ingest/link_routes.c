@@ -203,11 +203,11 @@ static int
 get_ping(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct link_ping ping = {.now_us = clock_wall_us(),
-                             .quiet_ms = ingest_of(req)->options.quiet_ms};
+                             .policy.quiet_ms = ingest_of(req)->options.quiet_ms};
     struct buf json;
 
     (void)err;
-    buf_init(&json, 256);
+    buf_init(&json, LIMIT_HTTP_JSON_BYTES);
     link_ping_encode(&ping, &json);
     http_answer_buf(res, 200, "application/json", &json);
     buf_fini(&json);

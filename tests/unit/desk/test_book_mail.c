@@ -54,7 +54,7 @@ static void
 take(const struct clinic_down *messages, size_t n)
 {
     struct clinic_downs downs = {(struct clinic_down *)(uintptr_t)messages, n, last_seq,
-                                 "https://p.example"};
+                                 "https://p.example", 0};
     struct err err;
 
     if (book_take(book, &downs, &err) < 0)

@@ -19,7 +19,7 @@ static const char *
 come(enum clinic_down_kind kind)
 {
     static struct clinic_down m;
-    struct clinic_downs downs = {&m, 1, ++last_seq, ""};
+    struct clinic_downs downs = {.messages = &m, .count = 1, .next = ++last_seq};
     struct err err;
 
     m = (struct clinic_down){.seq = last_seq,

@@ -1,5 +1,6 @@
 /* test_clinic.c - the clinic's messages there and back, and what is refused. */
 #include "proto/link/clinic.h"
+#include "proto/link/clinic_member.h"
 
 #include "proto/base/text.h"
 
@@ -66,7 +67,25 @@ sample_down(enum clinic_down_kind kind)
                                .replaces = 1,
                                .covers = 30,
                                .present = 31,
-                               .reason = "左右写反"};
+                               .reason = "左右写反",
+                               .urgency = "stat",
+                               .placer = "XY-2026-17",
+                               .is_urgent = true,
+                               .accession = "A17",
+                               .patient_id = "P17",
+                               .citizen_id = "11010519491231002X",
+                               .sex = "F",
+                               .birth = "19491231",
+                               .phone = "13800138000",
+                               .station = "CT-1",
+                               .scheduled_at_us = 1795000600000000,
+                               .description = "胸部 CT 平扫",
+                               .code = "CT01",
+                               .code_scheme = "99XY",
+                               .referring = "钱医生",
+                               .department = "呼吸科",
+                               .complaint = "咳嗽",
+                               .history = "高血压\n无过敏"};
 
     clinic_id_new(down.id);
     return down;
@@ -114,7 +133,7 @@ static void
 every_kind_down_comes_back_equal(void **state)
 {
     struct clinic_down messages[CLINIC_DOWN_KINDS];
-    struct clinic_downs downs = {messages, CLINIC_DOWN_KINDS, 41, "https://p.example"}, read;
+    struct clinic_downs downs = {messages, CLINIC_DOWN_KINDS, 41, "https://p.example", 0}, read;
     struct buf first, again;
     struct err err;
 
@@ -134,9 +153,56 @@ every_kind_down_comes_back_equal(void **state)
     assert_int_equal(read.messages[CLINIC_LATE].present, 31);
     assert_int_equal(read.messages[CLINIC_REPORT].signed_at_us, 1795000000000001);
     assert_string_equal(read.messages[CLINIC_WITHDRAWN].reason, "左右写反");
+    assert_string_equal(read.messages[CLINIC_URGENCY].urgency, "stat");
+    assert_string_equal(read.messages[CLINIC_URGENCY].author, "李医生");
+    assert_string_equal(read.messages[CLINIC_ORDER].placer, "XY-2026-17");
+    assert_string_equal(read.messages[CLINIC_ORDER].patient, "王小东");
+    assert_string_equal(read.messages[CLINIC_ORDER].history, "高血压\n无过敏");
+    assert_int_equal(read.messages[CLINIC_ORDER].scheduled_at_us, 1795000600000000);
+    assert_int_equal(read.passed_over, 0);
     clinic_downs_free(&read);
     buf_fini(&first);
     buf_fini(&again);
+}
+
+/* A desk that was not upgraded yet goes on hearing what it knows; a broken message is refused. */
+static void
+a_kind_of_a_newer_centre_is_passed_over(void **state)
+{
+    struct clinic_down known = sample_down(CLINIC_LATE);
+    struct buf one, b;
+    struct clinic_downs read;
+    struct err err;
+
+    (void)state;
+    buf_init(&one, 1 << 16);
+    buf_init(&b, 1 << 16);
+    clinic_down_encode(&known, &one);
+    buf_add_printf(&b,
+                   "{\"next\":9,\"patient_url\":\"\",\"messages\":[{\"kind\":\"telepathy\"},%s]}",
+                   buf_text(&one));
+    assert_int_equal(clinic_downs_decode(b.bytes, b.n, &read, &err), 0);
+    assert_int_equal(read.count, 1);
+    assert_int_equal(read.passed_over, 1);
+    assert_int_equal(read.next, 9);
+    assert_int_equal(read.messages[0].present, 31);
+    clinic_downs_free(&read);
+
+    buf_clear(&b);
+    buf_add_text(&b, "{\"next\":9,\"patient_url\":\"\",\"messages\":[{\"kind\":\"late\"}]}");
+    assert_int_equal(clinic_downs_decode(b.bytes, b.n, &read, &err), -1);
+    buf_fini(&one);
+    buf_fini(&b);
+}
+
+static void
+a_word_is_letters_digits_and_lines(void **state)
+{
+    (void)state;
+    assert_true(clinic_is_word("read_back2"));
+    assert_true(clinic_is_word(""));
+    assert_false(clinic_is_word("read back"));
+    assert_false(clinic_is_word("急"));
 }
 
 static void
@@ -278,6 +344,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_up_comes_back_equal),
         cmocka_unit_test(every_kind_down_comes_back_equal),
+        cmocka_unit_test(a_kind_of_a_newer_centre_is_passed_over),
+        cmocka_unit_test(a_word_is_letters_digits_and_lines),
         cmocka_unit_test(receipts_and_ids_come_back_equal),
         cmocka_unit_test(what_breaks_a_rule_is_refused_by_its_name),
         cmocka_unit_test(no_body_is_longer_than_its_limit),

@@ -203,7 +203,7 @@ answers_manifests_and_receipts_come_back(void **state)
                              .copies = 2,
                              .at_us = 5};
     struct link_receipts receipts = {9, &r, 1}, receipts_back;
-    struct link_ping ping = {12, 3000}, ping_back;
+    struct link_ping ping = {.now_us = 12, .policy.quiet_ms = 3000}, ping_back;
     struct buf b;
     struct err err;
 
@@ -230,7 +230,7 @@ answers_manifests_and_receipts_come_back(void **state)
     buf_clear(&b);
     link_ping_encode(&ping, &b);
     assert_int_equal(link_ping_decode(b.bytes, b.n, &ping_back, &err), 0);
-    assert_int_equal(ping_back.quiet_ms, 3000);
+    assert_int_equal(ping_back.policy.quiet_ms, 3000);
     buf_fini(&b);
 }
 
