@@ -103,6 +103,7 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
     int rc = -1;
 
     gate_init(&k->gate);
+    gate_init(&k->finish.gate);
     k->pool = pool;
     k->audit = audit;
     k->landing = mem_text(options->landing);
@@ -131,6 +132,7 @@ keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err)
     struct pg_options pg = {conninfo, query_files, "storage/keep/migrations/", 1};
 
     gate_init(&k->gate);
+    gate_init(&k->finish.gate);
     if (pg_open(&pg, &k->pg, err) < 0) {
         keep_close(&k);
         return -1;
@@ -166,6 +168,7 @@ keep_open(const struct keep_options *options, struct codec_pool *pool, struct au
     k->has_work = true;
     k->has_worker = true;
     k->worker = thread_start("keep-work", work_run, k);
+    finish_start(k);
     *out_keep = k;
     return 0;
 }
@@ -183,6 +186,7 @@ keep_close(struct keep **keep)
     gate_unlock(&k->gate);
     if (k->has_worker)
         thread_join(k->worker);
+    finish_stop(k);
     CHECK(k->open_objects == NULL);
     direct_forget_all(k);
     pg_close(&k->pg);
@@ -190,6 +194,7 @@ keep_close(struct keep **keep)
     free(k->landing_copy);
     for (int i = 0; i < KEEP_COPIES; i++)
         free(k->stores[i]);
+    gate_fini(&k->finish.gate);
     gate_fini(&k->gate);
     free(k);
 }

@@ -268,17 +268,17 @@ struct keep_sender {
 int keep_offer(struct keep *k, const struct keep_sender *sender, const struct link_offer *offer,
                struct link_answer *out, struct err *err) MUST_CHECK;
 
-/* One bundle of ranges: pieces are written as they come; keep_bundle_end() makes them durable,
- * verifies and catalogues what became whole, and says how each touched object stands.
- * errors  ERR_REJECT piece of an object that was not offered, or outside it
- * blocks  on disk syncs, decoding and the catalog */
+/* One bundle of ranges: pieces are written as they come and made durable every 128 KiB; what became
+ * whole is verified, inspected and catalogued meanwhile. keep_bundle_end() does the rest of that
+ * and says how each touched object stands. errors  ERR_REJECT piece of an object that was not
+ * offered, or outside it blocks  on disk syncs, decoding and the catalog */
 struct keep_bundle;
 int keep_bundle_begin(struct keep *k, const struct keep_sender *sender, struct keep_bundle **out,
                       struct err *err) MUST_CHECK;
 int keep_bundle_piece(struct keep_bundle *b, const struct link_piece *piece,
                       struct err *err) MUST_CHECK;
 int keep_bundle_end(struct keep_bundle *b, struct link_answer *out, struct err *err) MUST_CHECK;
-/* Without keep_bundle_end() the pieces written are forgotten. */
+/* Without keep_bundle_end(), too, every piece that was written counts. */
 void keep_bundle_free(struct keep_bundle **b);
 
 /* errors  ERR_CONFLICT another manifest has this revision */

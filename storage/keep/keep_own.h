@@ -8,6 +8,7 @@
 #include "proto/dicom/facts.h"
 #include "proto/pg/pg.h"
 #include "proto/trust/audit.h"
+#include "storage/keep/finish.h"
 #include "storage/keep/keep.h"
 
 #define LOG_EVENT LOG_EVENT_DECLARE
@@ -23,6 +24,7 @@ struct keep {
     struct audit *audit; /* NULL: none */
     char *landing, *landing_copy, *stores[KEEP_COPIES];
     int64_t quiet_ms, clean_after_ms, scrub_ms;
+    struct finish_line finish;
 
     struct gate gate; /* for all below */
     struct landing_object *open_objects;

@@ -353,32 +353,48 @@ out:
     return rc;
 }
 
+/* Every byte is there: is it what was named? In whole/ it is found again after any end of ours. */
 static int
-advance_whole(struct keep *k, struct landing_object *o, struct err *err)
+verify(struct keep *k, struct landing_object *o, struct err *err)
 {
     uint8_t found[DIGEST_BYTES];
 
+    if (o->is_verified)
+        return 0;
     if (digest_file(o->file.fd, 0, o->offer.size, found, err) < 0)
         return -1;
     if (memcmp(found, o->object, sizeof found) != 0)
         return drop_bad(k, o, err);
     if (landing_file_promote(&o->file, err) < 0)
         return -1;
-    return catalogue(k, o, err);
+    o->is_verified = true;
+    return 0;
+}
+
+int
+landing_note(struct keep *k, struct landing_object *o, const struct ranges *written,
+             struct err *err)
+{
+    if (o->is_ended || (o->state == LINK_BAD && written->n == 0)) /* said until it comes again */
+        return 0;
+    if (landing_file_note(&o->file, written, err) < 0)
+        return -1;
+    o->state = o->is_looked ? LINK_LOOKED : o->file.have.n > 0 ? LINK_PARTIAL : LINK_WANTED;
+    if (landing_file_is_complete(&o->file))
+        return verify(k, o, err);
+    if (o->is_looked || !has_first_look(o))
+        return 0;
+    if (advance_looked(k, o, err) < 0)
+        return -1;
+    o->state = LINK_LOOKED;
+    return 0;
 }
 
 int
 landing_advance(struct keep *k, struct landing_object *o, const struct ranges *written,
                 struct err *err)
 {
-    if (o->is_ended)
-        return 0;
-    if (landing_file_note(&o->file, written, err) < 0)
+    if (landing_note(k, o, written, err) < 0)
         return -1;
-    if (landing_file_is_complete(&o->file))
-        return advance_whole(k, o, err);
-    if (!o->is_looked && has_first_look(o) && advance_looked(k, o, err) < 0)
-        return -1;
-    o->state = o->is_looked ? LINK_LOOKED : o->file.have.n > 0 ? LINK_PARTIAL : LINK_WANTED;
-    return 0;
+    return o->is_verified && !o->is_ended ? catalogue(k, o, err) : 0;
 }

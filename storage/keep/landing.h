@@ -21,7 +21,8 @@ struct landing_object {
     struct range *first_look;
     size_t first_look_n;
     bool is_looked;
-    bool is_ended; /* became a catalogued instance, or was given up; state says */
+    bool is_verified; /* whole, its hash agreed: landing_advance() catalogues it */
+    bool is_ended;    /* became a catalogued instance, or was given up; state says */
     enum link_state state;
     struct landing_file file;
 };
@@ -31,6 +32,10 @@ int landing_take(struct keep *k, const char *tenant, const uint8_t object[32],
                  struct landing_object **out, struct err *err) MUST_CHECK;
 void landing_release(struct keep *k, struct landing_object **object);
 
+/* Under the object's gate: make written ranges durable; tell of the first look when that completes
+ * it; a whole file is compared with its name and moved to whole/ (is_verified). */
+int landing_note(struct keep *k, struct landing_object *o, const struct ranges *written,
+                 struct err *err) MUST_CHECK;
 /* Under the object's gate: make written ranges durable, and take the next step they allow (looked;
  * or whole: verified, inspected, catalogued). o->state is what to answer. */
 int landing_advance(struct keep *k, struct landing_object *o, const struct ranges *written,

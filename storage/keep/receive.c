@@ -200,11 +200,13 @@ out:
 
 /* ---- bundles ---- */
 
+enum { NOTE_BYTES = 131072 }; /* written are made durable together */
+
 struct touched {
     struct landing_object *o; /* NULL: it is in the catalog already, as known says */
     enum link_state known;
     uint8_t object[32];
-    struct ranges written;
+    struct ranges written; /* not durable yet */
 };
 
 struct keep_bundle {
@@ -212,7 +214,9 @@ struct keep_bundle {
     char tenant[KEEP_CODE_SIZE];
     struct touched *touched;
     size_t n, last;
-    bool has_made; /* files that are new in partial/ */
+    uint64_t unnoted;
+    bool has_made;           /* files that are new in partial/ */
+    struct finish_group due; /* objects whose last byte came */
 };
 
 int
@@ -228,13 +232,46 @@ keep_bundle_begin(struct keep *k, const struct keep_sender *sender, struct keep_
     return 0;
 }
 
+/* What was written becomes durable; what is whole now goes on beside the receiving. */
+static int
+note_written(struct keep_bundle *b, struct err *err)
+{
+    int rc = 0;
+
+    if (b->has_made && landing_sync_partial(b->k->landing, err) < 0)
+        return -1;
+    b->has_made = false;
+    b->unnoted = 0;
+    for (size_t i = 0; i < b->n && rc == 0; i++) {
+        struct touched *t = &b->touched[i];
+        bool is_whole;
+
+        if (t->o == NULL || t->written.n == 0)
+            continue;
+        gate_lock(&t->o->gate);
+        rc = landing_note(b->k, t->o, &t->written, err);
+        is_whole = t->o->is_verified && !t->o->is_ended;
+        gate_unlock(&t->o->gate);
+        ranges_fini(&t->written);
+        if (rc == 0 && is_whole)
+            finish_put(b->k, t->o, &b->due);
+    }
+    return rc;
+}
+
+/* Every whole piece counts, however the bundle ends. */
 void
 keep_bundle_free(struct keep_bundle **bundle)
 {
     struct keep_bundle *b = TAKE(*bundle);
+    struct err err;
 
     if (b == NULL)
         return;
+    err_clear(&err);
+    if (note_written(b, &err) < 0)
+        LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(&err));
+    finish_wait(b->k, &b->due);
     for (size_t i = 0; i < b->n; i++) {
         ranges_fini(&b->touched[i].written);
         landing_release(b->k, &b->touched[i].o);
@@ -312,6 +349,7 @@ write_piece(struct keep_bundle *b, struct touched *t, const struct link_piece *p
     if (landing_file_write(&o->file, piece->offset, piece->bytes, piece->n, err) < 0)
         return -1;
     ranges_add(&t->written, piece->offset, piece->offset + piece->n);
+    b->unnoted += piece->n;
     return 0;
 }
 
@@ -328,17 +366,21 @@ keep_bundle_piece(struct keep_bundle *b, const struct link_piece *piece, struct 
     gate_lock(&t->o->gate);
     rc = write_piece(b, t, piece, err);
     gate_unlock(&t->o->gate);
+    if (rc == 0 && b->unnoted >= NOTE_BYTES)
+        rc = note_written(b, err);
     return rc;
 }
 
 int
 keep_bundle_end(struct keep_bundle *b, struct link_answer *out, struct err *err)
 {
+    static const struct ranges nothing;
     struct link_answer answer = {mem_new((b->n + 1) * sizeof *answer.objects), 0};
     int rc = -1;
 
-    if (b->has_made && landing_sync_partial(b->k->landing, err) < 0)
+    if (note_written(b, err) < 0)
         goto out;
+    finish_wait(b->k, &b->due);
     for (size_t i = 0; i < b->n; i++) {
         struct touched *t = &b->touched[i];
         int step = 0;
@@ -349,7 +391,7 @@ keep_bundle_end(struct keep_bundle *b, struct link_answer *out, struct err *err)
             continue;
         }
         gate_lock(&t->o->gate);
-        step = landing_advance(b->k, t->o, &t->written, err);
+        step = landing_advance(b->k, t->o, &nothing, err); /* what finish.c could not do, too */
         if (step == 0)
             tell_state(&answer.objects[i], t->object, t->o->state, &t->o->file.have);
         gate_unlock(&t->o->gate);

@@ -1,0 +1,38 @@
+/* finish.h - objects whose last byte came are verified, inspected and catalogued beside the
+ * receiving of what follows, by a few threads. A bundle waits for its own at its end only. */
+#ifndef RADPOST_STORAGE_KEEP_FINISH_H
+#define RADPOST_STORAGE_KEEP_FINISH_H
+
+#include "proto/base/thread.h"
+
+struct keep;
+struct landing_object;
+
+enum { FINISHERS = 3, FINISH_QUEUE = 64 };
+
+struct finish_job;
+
+struct finish_line {
+    struct gate gate; /* for all below */
+    struct finish_job *first, *last;
+    unsigned queued;
+    bool is_closing;
+    unsigned threads_n;
+    pthread_t threads[FINISHERS];
+};
+
+/* How many of somebody's objects are not done yet; all zero to begin with. */
+struct finish_group {
+    unsigned pending;
+};
+
+void finish_start(struct keep *k);
+/* After the last group was waited for. */
+void finish_stop(struct keep *k);
+/* landing_advance() will be called for the object; without threads (finish_start) nothing happens,
+ * its holder does it. A failure is noted nowhere: whoever asks next finds the object as it was.
+ * blocks  while FINISH_QUEUE wait: the sender is held back */
+void finish_put(struct keep *k, struct landing_object *o, struct finish_group *group);
+void finish_wait(struct keep *k, struct finish_group *group);
+
+#endif
