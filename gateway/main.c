@@ -49,7 +49,7 @@ static const char usage[] =
 struct gateway {
     struct gateway_config config;
     char spool_dir[PATH_MAX], link_dir[PATH_MAX], desk_dir[PATH_MAX], serve_dir[PATH_MAX];
-    char import_dir[PATH_MAX];
+    char import_dir[PATH_MAX], lines_path[PATH_MAX];
     struct codec_pool *pool;
     struct spool *spool;
     struct uplink *uplink;
@@ -68,6 +68,10 @@ make_folders(struct gateway *g, struct err *err)
     snprintf(g->link_dir, sizeof g->link_dir, "%s/link", data);
     snprintf(g->serve_dir, sizeof g->serve_dir, "%s/serve", data);
     snprintf(g->import_dir, sizeof g->import_dir, "%s/import", data);
+    snprintf(g->lines_path, sizeof g->lines_path, "%s",
+             g->config.link_lines[0] != '\0' ? g->config.link_lines : "");
+    if (g->lines_path[0] == '\0')
+        snprintf(g->lines_path, sizeof g->lines_path, "%s/lines.conf", data);
     snprintf(g->desk_dir, sizeof g->desk_dir, "%s/desk", data);
     return durable_mkdir(data, err);
 }
@@ -93,6 +97,7 @@ start_uplink(struct gateway *g, struct err *err)
     const struct gateway_config *c = &g->config;
     struct uplink_options o = {.link_dir = g->link_dir,
                                .url = c->link_url,
+                               .lines_path = g->lines_path,
                                .connections = (unsigned)c->link_connections,
                                .coders = (unsigned)c->codec_workers,
                                .is_coding_off = !c->coding,
@@ -103,7 +108,8 @@ start_uplink(struct gateway *g, struct err *err)
                                .stall_ms = c->link_stall,
                                .quiet_ms = c->study_quiet,
                                .look_hold_ms = c->link_look_hold,
-                               .recheck_ms = c->link_recheck};
+                               .recheck_ms = c->link_recheck,
+                               .line_back_ms = c->link_line_back};
 
     codec_pool_set_nice(g->pool, (int)c->codec_nice);
     return uplink_start(&o, g->spool, g->pool, &g->uplink, err);

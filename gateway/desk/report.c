@@ -75,6 +75,29 @@ write_devices_lamp(struct jsonw *w, const struct sources *s)
     jsonw_end(w);
 }
 
+/* Where there are several ways to the centre: each of them. */
+static void
+write_lines(struct jsonw *w, const struct sources *s)
+{
+    jsonw_array(w, "lines");
+    for (size_t i = 0; i < s->line.lines_n; i++) {
+        const struct uplink_line_status *line = &s->line.lines[i];
+
+        jsonw_object(w, NULL);
+        jsonw_text(w, "name", line->name);
+        jsonw_uint(w, "rank", line->rank);
+        jsonw_text(w, "state", uplink_line_word(line->line));
+        jsonw_bool(w, "is_serving", line->is_serving);
+        jsonw_int(w, "since_us", line->since_us);
+        jsonw_int(w, "last_contact_us", line->last_contact_us);
+        jsonw_uint(w, "bytes_per_s", line->bytes_per_s);
+        jsonw_uint(w, "rate_bytes", line->rate_bytes);
+        jsonw_text(w, "trouble", line->trouble);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+}
+
 static void
 write_line_lamp(struct jsonw *w, const struct sources *s)
 {
@@ -86,6 +109,8 @@ write_line_lamp(struct jsonw *w, const struct sources *s)
     jsonw_uint(w, "waiting", s->line.waiting_objects + s->line.uncoded);
     jsonw_uint(w, "waiting_bytes", s->health.waiting_bytes);
     jsonw_text(w, "trouble", s->line.trouble);
+    if (s->line.lines_n > 1)
+        write_lines(w, s);
     jsonw_end(w);
 }
 

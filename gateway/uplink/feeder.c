@@ -226,8 +226,7 @@ offer_some(struct feeder *f)
     bool is_done = false;
 
     gate_lock(&up->gate);
-    n = up->line.state == UPLINK_UP ? plan_next_offers(up->plan, ids, f->alone > 0 ? 1 : OFFERS)
-                                    : 0;
+    n = serving_best(up) != NULL ? plan_next_offers(up->plan, ids, f->alone > 0 ? 1 : OFFERS) : 0;
     gate_unlock(&up->gate);
     for (size_t i = 0; i < n; i++) {
         struct spool_entry *entry = NULL;
@@ -337,7 +336,7 @@ feeder_run(void *arg)
     struct feeder f = {.up = arg, .rechecked_ms = clock_mono_ms()};
     struct uplink *up = arg;
 
-    talk_init(&f.talk, up, up->o.stall_ms);
+    talk_init(&f.talk, up, NULL, up->o.stall_ms);
     f.notes = notes_new();
     while (!up_is_stopping(up)) {
         uint64_t seen;
@@ -347,7 +346,7 @@ feeder_run(void *arg)
 
         gate_lock(&up->gate);
         seen = up->news;
-        is_up = up->line.state == UPLINK_UP;
+        is_up = serving_best(up) != NULL;
         gate_unlock(&up->gate);
         queued = feed(up);
         feed_studies(up);

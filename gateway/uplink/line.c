@@ -1,4 +1,4 @@
-/* line.c - is there a way to the centre, since when, and who we are to it. */
+/* line.c - is there a way to the centre by this line, since when, and who we are to it. */
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/clock.h"
@@ -45,56 +45,8 @@ up_rest(struct uplink *up, int64_t ms)
     gate_unlock(&up->gate);
 }
 
-bool
-line_wait_up(struct uplink *up)
-{
-    bool is_up;
-
-    gate_lock(&up->gate);
-    while (!up->is_stopping && up->line.state != UPLINK_UP)
-        gate_wait(&up->gate);
-    is_up = !up->is_stopping;
-    gate_unlock(&up->gate);
-    return is_up;
-}
-
-static void
-set_state(struct line *line, enum uplink_line state)
-{
-    if (line->state == state)
-        return;
-    line->state = state;
-    line->since_us = clock_wall_us();
-}
-
-void
-line_answered(struct uplink *up, bool is_ping)
-{
-    bool is_new, was_broken;
-
-    gate_lock(&up->gate);
-    is_new = up->line.state != UPLINK_UP;
-    was_broken = is_new && up->line.is_broken && clock_mono_ms() - up->line.down_ms >= LONG_CUT_MS;
-    set_state(&up->line, UPLINK_UP);
-    up->line.last_contact_us = clock_wall_us();
-    up->line.trouble[0] = '\0';
-    /* an answered ping alone does not say that the centre takes images: the waits go on growing
-     * until it has taken some */
-    if (!is_ping)
-        backoff_reset(&up->line.backoff);
-    if (is_new) {
-        up->news++;
-        gate_wake(&up->gate);
-    }
-    gate_unlock(&up->gate);
-    if (is_new)
-        LOG(&uplink_log, UPLINK_LINE_UP);
-    if (was_broken)
-        talk_give_up_old(up);
-}
-
-static double
-chance(void)
+double
+up_chance(void)
 {
     uint32_t drawn;
 
@@ -102,48 +54,124 @@ chance(void)
     return (double)drawn / 4294967295.0;
 }
 
+bool
+line_is_serving(const struct up_line *line)
+{
+    return line->is_serving && line->state == UPLINK_UP && !line->is_gone;
+}
+
+bool
+line_wait_serving(struct up_line *line, unsigned n)
+{
+    struct uplink *up = line->up;
+    bool is_on;
+
+    gate_lock(&up->gate);
+    while (!up->is_stopping && (!line_is_serving(line) || n >= line->open))
+        gate_wait(&up->gate);
+    is_on = !up->is_stopping;
+    gate_unlock(&up->gate);
+    return is_on;
+}
+
+static void
+set_state(struct up_line *line, enum uplink_line state)
+{
+    if (line->state == state)
+        return;
+    line->state = state;
+    line->since_us = clock_wall_us();
+}
+
+/* Gate held; it is let go. */
+static void
+changed(struct uplink *up)
+{
+    serving_choose(up);
+    gate_unlock(&up->gate);
+    serving_tell(up);
+}
+
 void
-line_failed(struct uplink *up, const struct err *err, bool is_answered, int64_t retry_after_s)
+line_answered(struct up_line *line, bool is_ping)
+{
+    struct uplink *up = line->up;
+    bool is_new, was_broken;
+    int64_t now = clock_mono_ms();
+
+    gate_lock(&up->gate);
+    is_new = line->state != UPLINK_UP;
+    was_broken = is_new && line->is_broken && now - line->down_ms >= LONG_CUT_MS;
+    set_state(line, UPLINK_UP);
+    line->last_contact_us = clock_wall_us();
+    line->trouble[0] = '\0';
+    /* an answered ping alone does not say that the centre takes images: the waits go on growing
+     * until it has taken some */
+    if (!is_ping)
+        backoff_reset(&line->backoff);
+    if (is_new) {
+        line->up_ms = now;
+        if (was_broken)
+            talk_give_up(line, line->down_ms);
+        up->news++;
+        changed(up);
+    } else {
+        gate_unlock(&up->gate);
+    }
+    if (is_new)
+        LOG(&uplink_log, UPLINK_LINE_UP, F_WORD("line", line->set.name));
+}
+
+/* When it is tried again. Gate held. */
+static void
+put_off(struct up_line *line, int64_t retry_after_s, int64_t now)
+{
+    int64_t wait = backoff_next(&line->backoff, up_chance());
+
+    if (retry_after_s > 0 && retry_after_s * 1000 > wait)
+        wait = retry_after_s * 1000;
+    if (wait > line->up->o.backoff_max_ms)
+        wait = line->up->o.backoff_max_ms;
+    line->retry_ms = now + wait;
+}
+
+void
+line_failed(struct up_line *line, const struct err *err, bool is_answered, int64_t retry_after_s)
 {
     enum uplink_line state = err->kind == ERR_DENIED ? UPLINK_REFUSED : UPLINK_DOWN;
-    int64_t wait, now = clock_mono_ms();
+    struct uplink *up = line->up;
+    int64_t now = clock_mono_ms();
     bool is_new;
 
     gate_lock(&up->gate);
-    is_new = up->line.state != state && !up->is_stopping;
-    if (up->line.state == UPLINK_UP || up->line.retry_ms <= now) {
-        wait = backoff_next(&up->line.backoff, chance());
-        if (retry_after_s > 0 && retry_after_s * 1000 > wait)
-            wait = retry_after_s * 1000;
-        if (wait > up->o.backoff_max_ms)
-            wait = up->o.backoff_max_ms;
-        if (up->line.state == UPLINK_UP) {
-            up->line.down_ms = now;
-            up->line.is_broken = false;
-        }
-        up->line.retry_ms = now + wait;
+    is_new = line->state != state && !up->is_stopping;
+    if (line->state == UPLINK_UP || line->retry_ms <= now)
+        put_off(line, retry_after_s, now);
+    if (line->state == UPLINK_UP || line->down_ms == 0) {
+        line->down_ms = now;
+        line->is_broken = false;
     }
-    up->line.is_broken = up->line.is_broken || !is_answered;
-    set_state(&up->line, state);
-    text_copy(up->line.trouble, sizeof up->line.trouble, err->text);
-    gate_wake(&up->gate);
-    gate_unlock(&up->gate);
+    line->is_broken = line->is_broken || !is_answered;
+    set_state(line, state);
+    text_copy(line->trouble, sizeof line->trouble, err->text);
+    changed(up);
     if (is_new && state == UPLINK_REFUSED)
-        LOG(&uplink_log, UPLINK_LINE_REFUSED, F_ERR(err));
+        LOG(&uplink_log, UPLINK_LINE_REFUSED, F_WORD("line", line->set.name), F_ERR(err));
     else if (is_new)
-        LOG(&uplink_log, UPLINK_LINE_DOWN, F_ERR(err));
+        LOG(&uplink_log, UPLINK_LINE_DOWN, F_WORD("line", line->set.name), F_ERR(err));
 }
 
 bool
 line_load_identity(struct uplink *up)
 {
     struct enrol_identity identity;
+    struct identity *who = &up->who;
     struct err err = {0};
     char url[256] = "";
 
     if (enrol_load(up->link_dir, &identity, &err) < 0) {
-        if (err.kind != ERR_NOT_FOUND)
-            line_failed(up, &err, true, -1);
+        for (size_t i = 0; i < up->lines_n && err.kind != ERR_NOT_FOUND; i++)
+            line_failed(&up->lines[i], &err, true, -1);
         return false;
     }
     if (up->url[0] != '\0')
@@ -151,30 +179,34 @@ line_load_identity(struct uplink *up)
     else if (!enrol_address(&identity, "link_url", url, sizeof url))
         url[0] = '\0';
     gate_lock(&up->gate);
-    text_copy(up->line.centre, sizeof up->line.centre, url);
-    text_copy(up->line.tenant, sizeof up->line.tenant, identity.tenant);
-    text_copy(up->line.device, sizeof up->line.device, identity.device);
-    text_copy(up->line.certificate, sizeof up->line.certificate, identity.certificate);
-    text_copy(up->line.key, sizeof up->line.key, identity.key);
-    text_copy(up->line.ca, sizeof up->line.ca, identity.ca);
-    up->line.not_after_us = identity.not_after_us;
-    up->line.enrolment++;
-    if (up->line.state == UPLINK_NOT_ENROLLED)
-        set_state(&up->line, UPLINK_TRYING);
-    gate_unlock(&up->gate);
+    text_copy(who->link_url, sizeof who->link_url, url);
+    text_copy(who->tenant, sizeof who->tenant, identity.tenant);
+    text_copy(who->device, sizeof who->device, identity.device);
+    text_copy(who->certificate, sizeof who->certificate, identity.certificate);
+    text_copy(who->key, sizeof who->key, identity.key);
+    text_copy(who->ca, sizeof who->ca, identity.ca);
+    who->not_after_us = identity.not_after_us;
+    who->enrolment++;
+    for (size_t i = 0; i < up->lines_n; i++)
+        if (up->lines[i].state == UPLINK_NOT_ENROLLED) {
+            set_state(&up->lines[i], UPLINK_TRYING);
+            up->lines[i].begun_ms = clock_mono_ms();
+        }
+    changed(up);
     enrol_identity_fini(&identity);
     LOG(&uplink_log, UPLINK_ENROLLED);
     return true;
 }
 
 int
-line_renew(struct uplink *up, struct err *err)
+line_renew(struct up_line *line, struct err *err)
 {
+    struct uplink *up = line->up;
     bool is_renewed = false;
     char url[256];
 
     gate_lock(&up->gate);
-    text_copy(url, sizeof url, up->line.centre);
+    text_copy(url, sizeof url, line->set.url[0] != '\0' ? line->set.url : up->who.link_url);
     gate_unlock(&up->gate);
     if (enrol_renew(up->link_dir, url, false, &is_renewed, err) < 0)
         return -1;

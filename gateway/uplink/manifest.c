@@ -245,9 +245,7 @@ manifest_pass(struct uplink *up, struct talk *t, struct notes *notes)
         if (wait > 0 && wait < wait_ms)
             wait_ms = wait;
         tell_log(&studies[i], note);
-        gate_lock(&up->gate);
-        is_up = up->line.state == UPLINK_UP;
-        gate_unlock(&up->gate);
+        is_up = serving_is_up(up);
         if (is_up &&
             (studies[i].revision > studies[i].acked_revision ||
              is_more_announced(up, &studies[i], note)) &&

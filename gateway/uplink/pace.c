@@ -25,6 +25,20 @@ bucket_take(struct bucket *b, uint64_t n, int64_t now_ms)
     return b->tokens >= 0.0 ? 0 : (int64_t)ceil(-b->tokens * 1000.0 / (double)b->rate);
 }
 
+void
+bucket_set_rate(struct bucket *b, uint64_t rate)
+{
+    double most = (double)rate / 10.0;
+
+    if (b->rate == rate)
+        return;
+    b->rate = rate;
+    if (b->tokens > most)
+        b->tokens = most;
+    if (b->tokens < -most)
+        b->tokens = -most;
+}
+
 int64_t
 backoff_next(struct backoff *b, double chance)
 {

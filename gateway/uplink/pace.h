@@ -16,6 +16,9 @@ struct bucket {
 /* Take n bytes; the milliseconds to wait before they may go (their debt is remembered). */
 int64_t bucket_take(struct bucket *b, uint64_t n, int64_t now_ms);
 
+/* From now on; what was saved up or is owed stays, no more than a tenth of a second of the new. */
+void bucket_set_rate(struct bucket *b, uint64_t rate);
+
 /* Doubling waits with jitter: between half of the step and the whole of it. */
 struct backoff {
     int64_t least_ms, most_ms;

@@ -1,10 +1,11 @@
-/* parts.h - what the parts of the uplink share: one gate, the plan behind it, the line's state.
+/* parts.h - what the parts of the uplink share: one gate, the plan behind it, the lines' state.
  *
- *     watcher   waits for the spool and wakes the others
+ *     watcher   waits for the spool and wakes the others; keeps the lines  (uplink.c, serving.c)
  *     coders    inspect, code, prove                                       (coder.c)
  *     feeder    spool > plan, offers, manifests                            (feeder.c, manifest.c)
- *     senders   plan > bundles > answers                                   (sender.c, settle.c)
  *     receiver  receipts, by long poll                                     (receiver.c)
+ *   and for each line
+ *     senders   plan > bundles > answers                                   (sender.c, settle.c)
  *     prober    tries the line while it is down, pings while it is up     (prober.c)
  *
  * The gate is never held while a disk, a worker or the line is waited for. */
@@ -12,6 +13,7 @@
 #define RADPOST_UPLINK_PARTS_H
 
 #include "gateway/spool/spool.h"
+#include "gateway/uplink/lines.h"
 #include "gateway/uplink/pace.h"
 #include "gateway/uplink/plan.h"
 #include "gateway/uplink/uplink.h"
@@ -22,7 +24,11 @@
 #include "gateway/uplink/uplink_events.def"
 #undef LOG_EVENT
 
-enum { MAX_CONNECTIONS = 16, MAX_CODERS = 64, MAX_TALKS = MAX_CONNECTIONS + 3 };
+enum {
+    MAX_CONNECTIONS = LINE_CONNECTIONS_MAX,
+    MAX_CODERS = 64,
+    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 1) + 2
+};
 
 enum { SEEN_STUDIES = 64 };
 
@@ -34,28 +40,63 @@ struct http_reply;
 /* A thread's way to the centre. */
 struct talk {
     struct uplink *up;
+    struct up_line *line;       /* the one the client was made for; roaming: NULL at first */
+    bool is_prober;             /* it tries a line that nobody else uses: never given up */
+    bool is_roaming;            /* takes the best line that works, call by call */
     struct http_client *client; /* NULL until it is needed */
     unsigned enrolment;         /* the one the client was made for */
+    unsigned settings;          /* of its line, the same */
     int64_t stall_ms;           /* silence that ends a call */
     int64_t begun_ms;           /* of the call under way, 0 = none */
     int64_t moved_ms;           /* when bytes of it last left */
-    bool is_given_up;           /* ended by the prober: says nothing about the line */
+    bool is_given_up;           /* ended by us: says nothing about the line */
 };
 
-struct line {
+/* Who we are to the centre, over whichever line. */
+struct identity {
+    unsigned enrolment; /* counts up with each certificate; 0 = none */
+    char link_url[256]; /* link_url, else as enrolled; "": not known */
+    char tenant[65], device[65];
+    char certificate[512], key[512], ca[512];
+    int64_t not_after_us;
+};
+
+/* One way to the centre. Slots stay for the life of the uplink, with their threads. */
+struct up_line {
+    struct uplink *up;
+    struct line_settings set;
+    unsigned settings; /* counts up with each change that a client is made anew for */
+    bool is_gone;      /* its line left the table: nothing goes here */
+    unsigned rank;     /* of set */
+    unsigned open;     /* senders that may work now, 1..set.connections */
+
     enum uplink_line state;
     int64_t since_us, last_contact_us;
+    int64_t begun_ms; /* when it was first tried */
+    int64_t up_ms;    /* since when it answers */
     int64_t down_ms;  /* when it went down */
     bool is_broken;   /* down without an answer: bytes on the way may be lost */
+    bool is_serving;  /* it carries images now; see serving.c */
+    bool is_told;     /* the log knows that it serves */
+    bool has_lost;    /* others took over from it: it must answer for a while to come back */
     int64_t retry_ms; /* not tried again before */
     struct backoff backoff;
     char trouble[200];
-    unsigned enrolment; /* counts up with each certificate; 0 = none */
-    char centre[256], tenant[65], device[65];
-    char certificate[512], key[512], ca[512];
-    int64_t not_after_us;
-    bool has_clock_offset;
-    int64_t clock_offset_ms;
+
+    struct bucket bucket;
+    struct meter meter;
+    uint64_t sent_bytes;
+
+    unsigned begun; /* senders that took their number */
+    unsigned senders_n;
+    bool has_prober;
+    pthread_t prober;
+    pthread_t senders[MAX_CONNECTIONS];
+};
+
+struct lines_stamp {
+    uint64_t inode, size;
+    int64_t changed_ns;
 };
 
 /* Whose a study was said to be by the first of it; memory only, from the spool when it is not here.
@@ -76,7 +117,8 @@ struct later {
 
 struct uplink {
     struct uplink_options o;
-    char *link_dir, *url;
+    char *link_dir, *url, *lines_path;
+    struct lines_stamp lines_stamp; /* the watcher's */
     struct spool *spool;
     struct codec_pool *pool;
 
@@ -84,10 +126,14 @@ struct uplink {
     bool is_stopping;
     uint64_t news; /* counts changes that feeder and coders want to know of */
     struct plan *plan;
-    struct bucket bucket;
-    struct meter meter;
-    uint64_t sent_bytes;
-    struct line line;
+    struct up_line lines[LINES_MAX];
+    size_t lines_n;
+    enum uplink_line state; /* of the best of them */
+    int64_t since_us;
+    struct identity who;
+    int64_t renewed_ms; /* when the certificate's age was last looked at */
+    bool has_clock_offset;
+    int64_t clock_offset_ms; /* centre's clock minus ours */
     struct talk *talks[MAX_TALKS];
     size_t talks_n;
     uint64_t *conflicts; /* entries whose UID is taken at the centre, not whole there yet */
@@ -108,8 +154,7 @@ struct uplink {
     uplink_profile_fn profile; /* NULL: none */
     void *profile_user;
 
-    pthread_t watcher, feeder, receiver, prober;
-    pthread_t senders[MAX_CONNECTIONS];
+    pthread_t watcher, feeder, receiver;
     pthread_t coders[MAX_CODERS];
 };
 
@@ -123,22 +168,45 @@ log_of_entry(uint64_t id)
 
 /* --- gate.c: waiting */
 bool up_is_stopping(struct uplink *up);
+/* 0..1 */
+double up_chance(void);
 void up_news(struct uplink *up);             /* wake feeder, coders, senders */
 void up_rest(struct uplink *up, int64_t ms); /* sleep, ended by stop */
 
-/* --- line.c */
-/* Until the line is up; false: stopping. */
-bool line_wait_up(struct uplink *up);
-void line_answered(struct uplink *up, bool is_ping);
+/* --- line.c: one line's state */
+void line_answered(struct up_line *line, bool is_ping);
 /* A call failed: the line is down, or refused. is_answered: the centre said so itself;
  * retry_after_s -1 = it did not say when. */
-void line_failed(struct uplink *up, const struct err *err, bool is_answered, int64_t retry_after_s);
+void line_failed(struct up_line *line, const struct err *err, bool is_answered,
+                 int64_t retry_after_s);
+/* Gate held: images may leave by it now. */
+bool line_is_serving(const struct up_line *line);
+/* Until the line serves and has room for its n-th sender (from 0); false: stopping. */
+bool line_wait_serving(struct up_line *line, unsigned n);
 /* Read the enrolment's files; false: there are none (yet), or they cannot be read. */
 bool line_load_identity(struct uplink *up);
-int line_renew(struct uplink *up, struct err *err) MUST_CHECK;
+int line_renew(struct up_line *line, struct err *err) MUST_CHECK;
+
+/* --- serving.c: which lines carry the images, and what the table of lines says */
+/* Take the table, or the options' one line; threads are not begun. */
+int serving_begin(struct uplink *up, struct err *err) MUST_CHECK;
+void serving_start_threads(struct uplink *up);
+void serving_stop_threads(struct uplink *up); /* joins */
+/* Now and then: the table again if it changed, the hours' rates, who takes over from whom. */
+void serving_look(struct uplink *up);
+/* Gate held: a state changed, or time went by. */
+void serving_choose(struct uplink *up);
+/* After it, with the gate let go: tell the log. */
+void serving_tell(struct uplink *up);
+/* Gate held: where one call goes now; NULL: no line works. */
+struct up_line *serving_best(struct uplink *up);
+/* Until some line serves; false: stopping. */
+bool serving_wait(struct uplink *up);
+bool serving_is_up(struct uplink *up);
 
 /* --- talk.c: one call each; failures have been told to the line */
-void talk_init(struct talk *t, struct uplink *up, int64_t stall_ms);
+/* line NULL: whichever serves, call by call. */
+void talk_init(struct talk *t, struct uplink *up, struct up_line *line, int64_t stall_ms);
 void talk_fini(struct talk *t);
 int talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *out,
                struct err *err) MUST_CHECK;
@@ -149,8 +217,9 @@ int talk_receipts(struct talk *t, uint64_t after, int wait_s, struct link_receip
                   struct err *err) MUST_CHECK;
 int talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int64_t *out_told_us,
               struct err *err) MUST_CHECK;
-/* End calls that began before the line broke: they hang in what the line swallowed. */
-void talk_give_up_old(struct uplink *up);
+/* Gate held. End calls over a line that moved nothing since: they hang in what the line swallowed.
+ * INT64_MAX: all of them. */
+void talk_give_up(struct up_line *line, int64_t since_ms);
 
 /* --- whose.c: what an inspected instance says of whose it is, and what is here of its UID */
 enum { DEVICE_CHARSET_BYTES = 20 };
@@ -173,9 +242,9 @@ void settle_quarantine(struct uplink *up, uint64_t id, const char *why);
 /* --- the threads */
 void *coder_run(void *up);
 void *feeder_run(void *up);
-void *sender_run(void *up);
 void *receiver_run(void *up);
-void *prober_run(void *up);
+void *sender_run(void *line);
+void *prober_run(void *line);
 
 /* --- manifest.c */
 struct notes;

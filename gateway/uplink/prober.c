@@ -1,27 +1,46 @@
-/* prober.c - while the line is down it alone tries again; while it is up it pings now and then, so
- * that a line that swallows everything is noticed before TCP gives up. Keeps the clock's offset
- * and the certificate young. */
+/* prober.c - while its line is down it alone tries again; while it is up it pings now and then, so
+ * that a line that swallows everything is noticed before TCP gives up: sooner where another line
+ * could take over, seldom over a line that stands by (it may cost money by the byte). Keeps the
+ * clock's offset and the certificate young. */
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/clock.h"
 
-enum { PING_EVERY_MS = 5000, LOOK_FOR_IDENTITY_MS = 1000, RENEW_EVERY_MS = 6 * 3600 * 1000 };
+enum {
+    PING_EVERY_MS = 5000,
+    PING_SOON_MS = 2500,
+    PING_STANDBY_MS = 30000,
+    LOOK_FOR_IDENTITY_MS = 1000,
+    RENEW_EVERY_MS = 6 * 3600 * 1000
+};
+
+/* Gate held. */
+static int64_t
+ping_every(const struct up_line *line)
+{
+    if (line->up->lines_n < 2)
+        return PING_EVERY_MS;
+    return line->is_serving || line->has_lost ? PING_SOON_MS : PING_STANDBY_MS;
+}
 
 /* Wait until it is time to try; false: stopping. */
 static bool
-wait_turn(struct uplink *up)
+wait_turn(struct up_line *line)
 {
-    int64_t now = clock_mono_ms(), until = now + PING_EVERY_MS;
+    struct uplink *up = line->up;
+    int64_t begun = clock_mono_ms(), until, now;
     bool is_on;
 
     gate_lock(&up->gate);
     while (!up->is_stopping) {
         now = clock_mono_ms();
-        if (up->line.state != UPLINK_UP && now >= up->line.retry_ms)
+        until = line->state == UPLINK_UP ? begun + ping_every(line) : line->retry_ms;
+        if (line->is_gone)
+            gate_wait(&up->gate);
+        else if (now >= until)
             break;
-        if (now >= until && up->line.state == UPLINK_UP)
-            break;
-        gate_wait_ms(&up->gate, (up->line.state == UPLINK_UP ? until : up->line.retry_ms) - now);
+        else
+            gate_wait_ms(&up->gate, until - now);
     }
     is_on = !up->is_stopping;
     gate_unlock(&up->gate);
@@ -39,46 +58,67 @@ ping(struct talk *t)
     if (talk_ping(t, &answer, &asked_us, &told_us, &err) < 0)
         return; /* the line was told */
     gate_lock(&up->gate);
-    up->line.has_clock_offset = true;
-    up->line.clock_offset_ms = (answer.now_us - (asked_us + told_us) / 2) / 1000;
+    up->has_clock_offset = true;
+    up->clock_offset_ms = (answer.now_us - (asked_us + told_us) / 2) / 1000;
     gate_unlock(&up->gate);
 }
 
-/* Until this gateway is enrolled. False: stopping. */
+/* Until this gateway is enrolled: the first line's prober looks, the others wait for it. False:
+ * stopping. */
 static bool
-wait_identity(struct uplink *up)
+wait_identity(struct up_line *line)
 {
-    if (line_load_identity(up))
-        return true;
-    LOG(&uplink_log, UPLINK_WAITS_FOR_ENROLMENT);
-    while (!up_is_stopping(up)) {
-        up_rest(up, LOOK_FOR_IDENTITY_MS);
-        if (line_load_identity(up))
-            return true;
+    struct uplink *up = line->up;
+    bool is_on;
+
+    if (line == &up->lines[0] && !line_load_identity(up)) {
+        LOG(&uplink_log, UPLINK_WAITS_FOR_ENROLMENT);
+        do
+            up_rest(up, LOOK_FOR_IDENTITY_MS);
+        while (!up_is_stopping(up) && !line_load_identity(up));
     }
-    return false;
+    gate_lock(&up->gate);
+    while (!up->is_stopping && up->who.enrolment == 0)
+        gate_wait(&up->gate);
+    is_on = !up->is_stopping;
+    gate_unlock(&up->gate);
+    return is_on;
+}
+
+/* The certificate's age is looked at by one prober, over a line that serves. */
+static bool
+takes_renewal(struct up_line *line)
+{
+    struct uplink *up = line->up;
+    int64_t now = clock_mono_ms();
+    bool is_due;
+
+    gate_lock(&up->gate);
+    is_due =
+        line_is_serving(line) && (up->renewed_ms == 0 || now - up->renewed_ms >= RENEW_EVERY_MS);
+    if (is_due)
+        up->renewed_ms = now;
+    gate_unlock(&up->gate);
+    return is_due;
 }
 
 void *
 prober_run(void *arg)
 {
-    struct uplink *up = arg;
-    int64_t renewed_ms = clock_mono_ms() - RENEW_EVERY_MS;
+    struct up_line *line = arg;
     struct talk talk;
 
-    if (!wait_identity(up))
+    if (!wait_identity(line))
         return NULL;
-    talk_init(&talk, up, up->o.stall_ms);
+    talk_init(&talk, line->up, line, line->up->o.stall_ms);
+    talk.is_prober = true;
     do {
         struct err err = {0};
 
         ping(&talk);
-        if (clock_mono_ms() - renewed_ms < RENEW_EVERY_MS)
-            continue;
-        renewed_ms = clock_mono_ms();
-        if (line_renew(up, &err) < 0)
+        if (takes_renewal(line) && line_renew(line, &err) < 0)
             LOG(&uplink_log, UPLINK_RENEW_FAILED, F_ERR(&err));
-    } while (wait_turn(up));
+    } while (wait_turn(line));
     talk_fini(&talk);
     return NULL;
 }

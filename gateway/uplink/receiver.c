@@ -59,8 +59,8 @@ receiver_run(void *arg)
     struct uplink *up = arg;
     struct talk talk;
 
-    talk_init(&talk, up, up->o.stall_ms + WAIT_S * 1000);
-    while (line_wait_up(up)) {
+    talk_init(&talk, up, NULL, up->o.stall_ms + WAIT_S * 1000);
+    while (serving_wait(up)) {
         struct link_receipts receipts = {0};
         struct err err = {0};
 

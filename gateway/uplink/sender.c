@@ -14,30 +14,31 @@ enum { MAX_PIECES = 512, LEAST_BUNDLE = 65536, PIECE_HEAD_BYTES = 64, REFUSED_WA
 /* About a second of the line by its speed now: small enough that a cut costs little, large enough
  * that a long round trip does not matter. Several connections share the line. */
 static uint64_t
-bundle_size(struct uplink *up)
+bundle_size(struct up_line *line)
 {
-    uint64_t speed = meter_read(&up->meter, clock_mono_ms());
-    uint64_t size = up->o.bundle_bytes;
+    uint64_t speed = meter_read(&line->meter, clock_mono_ms());
+    uint64_t size = line->up->o.bundle_bytes;
 
-    if (up->bucket.rate > 0 && up->bucket.rate < speed)
-        speed = up->bucket.rate;
+    if (line->bucket.rate > 0 && line->bucket.rate < speed)
+        speed = line->bucket.rate;
     if (speed > 0 && speed < size)
         size = speed;
-    if (up->bucket.rate > 0 && up->bucket.rate < size)
-        size = up->bucket.rate;
+    if (line->bucket.rate > 0 && line->bucket.rate < size)
+        size = line->bucket.rate;
     return size < LEAST_BUNDLE ? LEAST_BUNDLE : size;
 }
 
-/* Wait for something that may go; 0: stopping or the line went down. */
+/* Wait for something that may go; 0: stopping, or the line does not serve any more. */
 static size_t
-next_bundle(struct uplink *up, struct plan_piece *pieces)
+next_bundle(struct up_line *line, struct plan_piece *pieces)
 {
+    struct uplink *up = line->up;
     int64_t wait_ms;
     size_t n = 0;
 
     gate_lock(&up->gate);
-    while (!up->is_stopping && up->line.state == UPLINK_UP) {
-        n = plan_take(up->plan, bundle_size(up), pieces, MAX_PIECES, clock_mono_ms(), &wait_ms);
+    while (!up->is_stopping && line_is_serving(line)) {
+        n = plan_take(up->plan, bundle_size(line), pieces, MAX_PIECES, clock_mono_ms(), &wait_ms);
         if (n > 0)
             break;
         if (wait_ms < 0)
@@ -151,15 +152,20 @@ send_bundle(struct talk *t, struct plan_piece *pieces, size_t n, struct buf *bun
 void *
 sender_run(void *arg)
 {
-    struct uplink *up = arg;
+    struct up_line *line = arg;
+    struct uplink *up = line->up;
     struct plan_piece *pieces = mem_new(MAX_PIECES * sizeof *pieces);
     struct talk talk;
     struct buf bundle;
+    unsigned number;
 
     buf_init(&bundle, LIMIT_BUNDLE_BYTES);
-    talk_init(&talk, up, up->o.stall_ms);
-    while (line_wait_up(up)) {
-        size_t n = next_bundle(up, pieces);
+    talk_init(&talk, up, line, up->o.stall_ms);
+    gate_lock(&up->gate);
+    number = line->begun++;
+    gate_unlock(&up->gate);
+    while (line_wait_serving(line, number)) {
+        size_t n = next_bundle(line, pieces);
 
         if (n > 0)
             send_bundle(&talk, pieces, n, &bundle);

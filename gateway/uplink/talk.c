@@ -10,7 +10,13 @@
 #include <string.h>
 
 #define BUNDLE_TYPE "application/x-radpost-bundle"
-enum { CALL_MS = 60000, PING_MS = 10000, CONNECT_MS = 8000, TAKE_BYTES = 16384 };
+enum {
+    CALL_MS = 60000,
+    PING_MS = 10000,
+    PING_SOON_MS = 6000,
+    CONNECT_MS = 8000,
+    TAKE_BYTES = 16384
+};
 
 /* A body that leaves as fast as the bucket lets it. */
 struct body {
@@ -20,10 +26,12 @@ struct body {
 };
 
 void
-talk_init(struct talk *t, struct uplink *up, int64_t stall_ms)
+talk_init(struct talk *t, struct uplink *up, struct up_line *line, int64_t stall_ms)
 {
     memset(t, 0, sizeof *t);
     t->up = up;
+    t->line = line;
+    t->is_roaming = line == NULL;
     t->stall_ms = stall_ms;
     gate_lock(&up->gate);
     CHECK(up->talks_n < MAX_TALKS);
@@ -46,54 +54,95 @@ talk_fini(struct talk *t)
 }
 
 void
-talk_give_up_old(struct uplink *up)
+talk_give_up(struct up_line *line, int64_t since_ms)
 {
-    gate_lock(&up->gate);
+    struct uplink *up = line->up;
+
     for (size_t i = 0; i < up->talks_n; i++) {
         struct talk *t = up->talks[i];
 
-        if (t->client == NULL || t->begun_ms == 0 || t->moved_ms > up->line.down_ms)
+        if (t->line != line || t->is_prober || t->client == NULL || t->begun_ms == 0 ||
+            t->moved_ms > since_ms)
             continue;
         t->is_given_up = true;
         http_client_abort(t->client);
     }
-    gate_unlock(&up->gate);
 }
 
-/* A client with the certificate in use; the old one goes when it was given up or renewed. */
+/* A client for this line with the certificate in use. */
+static int
+make_client(const struct talk *t, const struct identity *who, const struct line_settings *set,
+            struct http_client **out, struct err *err)
+{
+    char user[LINE_TEXT_BYTES];
+    struct http_client_options options = {.base_url =
+                                              set->url[0] != '\0' ? set->url : who->link_url,
+                                          .ca_file = who->ca,
+                                          .certificate = who->certificate,
+                                          .key = who->key,
+                                          .proxy = set->proxy[0] != '\0' ? set->proxy : NULL,
+                                          .source = set->source[0] != '\0' ? set->source : NULL,
+                                          .connect_ms = CONNECT_MS,
+                                          .stall_ms = t->stall_ms};
+    int rc = 0;
+
+    if (set->proxy_user[0] != '\0') {
+        rc = lines_read_user(set->proxy_user, user, err);
+        options.proxy_user = user;
+    }
+    if (rc == 0)
+        rc = http_client_new(&options, out, err);
+    return rc;
+}
+
+/* Where this call goes: its own line, or the best. Gate held. */
+static bool
+pick_line(struct talk *t)
+{
+    struct up_line *best = t->is_roaming ? serving_best(t->up) : t->line;
+
+    if (best != t->line)
+        t->settings = 0; /* no client is of the zeroth */
+    t->line = best;
+    return best != NULL;
+}
+
+/* A client of the line and the certificate in use; the old one goes when it was given up or they
+ * changed. */
 static int
 talk_ready(struct talk *t, struct err *err)
 {
     struct uplink *up = t->up;
     struct http_client *old = NULL, *client = NULL;
-    struct line line;
+    struct line_settings set;
+    struct identity who;
+    unsigned settings;
 
     gate_lock(&up->gate);
-    line = up->line;
-    if (t->client != NULL && (t->is_given_up || t->enrolment != line.enrolment))
+    if (!pick_line(t)) {
+        gate_unlock(&up->gate);
+        return err_set(err, ERR_RETRY, "no line works");
+    }
+    who = up->who;
+    set = t->line->set;
+    settings = t->line->settings;
+    if (t->client != NULL &&
+        (t->is_given_up || t->enrolment != who.enrolment || t->settings != settings))
         old = TAKE(t->client);
     t->is_given_up = false;
     gate_unlock(&up->gate);
     http_client_free(&old);
-    if (line.enrolment == 0)
+    if (who.enrolment == 0)
         return err_set(err, ERR_RETRY, "not enrolled yet");
-    if (line.centre[0] == '\0')
+    if (who.link_url[0] == '\0' && set.url[0] == '\0')
         return err_set(err, ERR_RETRY, "the centre's address is not known: link_url");
-    if (t->client == NULL) {
-        struct http_client_options options = {.base_url = line.centre,
-                                              .ca_file = line.ca,
-                                              .certificate = line.certificate,
-                                              .key = line.key,
-                                              .connect_ms = CONNECT_MS,
-                                              .stall_ms = t->stall_ms};
-
-        if (http_client_new(&options, &client, err) < 0)
-            return -1;
-    }
+    if (t->client == NULL && make_client(t, &who, &set, &client, err) < 0)
+        return -1;
     gate_lock(&up->gate);
     if (client != NULL)
         t->client = client;
-    t->enrolment = line.enrolment;
+    t->enrolment = who.enrolment;
+    t->settings = settings;
     t->begun_ms = t->moved_ms = clock_mono_ms();
     if (up->is_stopping)
         http_client_abort(t->client);
@@ -111,7 +160,8 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     int64_t retry_after = -1;
 
     if (talk_ready(t, err) < 0) {
-        line_failed(t->up, err, true, -1);
+        if (t->line != NULL)
+            line_failed(t->line, err, false, -1);
         return -1;
     }
     if (http_client_call(t->client, call, out, err) == 0) {
@@ -128,9 +178,9 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     gate_unlock(&t->up->gate);
     if (is_done || err->kind == ERR_REJECT || err->kind == ERR_NOT_FOUND ||
         err->kind == ERR_CONFLICT)
-        line_answered(t->up, is_ping);
+        line_answered(t->line, is_ping);
     else if (!is_given_up)
-        line_failed(t->up, err, is_answered, retry_after);
+        line_failed(t->line, err, is_answered, retry_after);
     return is_done ? 0 : -1;
 }
 
@@ -139,6 +189,7 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
 {
     struct body *body = user;
     struct uplink *up = body->talk->up;
+    struct up_line *line = body->talk->line;
     int64_t wait_ms, now = clock_mono_ms();
 
     if (n > body->n - body->at)
@@ -146,9 +197,9 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
     if (n > TAKE_BYTES)
         n = TAKE_BYTES;
     gate_lock(&up->gate);
-    wait_ms = bucket_take(&up->bucket, n, now);
-    meter_add(&up->meter, n, now);
-    up->sent_bytes += n;
+    wait_ms = bucket_take(&line->bucket, n, now);
+    meter_add(&line->meter, n, now);
+    line->sent_bytes += n;
     body->talk->moved_ms = now;
     gate_unlock(&up->gate);
     if (wait_ms > 0)
@@ -263,8 +314,11 @@ talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int64_t 
           struct err *err)
 {
     struct http_reply reply = {0};
-    struct http_call call = {
-        .method = "GET", .path = LINK_PATH_PING, .accept = "application/json", .total_ms = PING_MS};
+    struct http_call call = {.method = "GET",
+                             .path = LINK_PATH_PING,
+                             .accept = "application/json",
+                             /* another line waits to take over */
+                             .total_ms = t->up->lines_n > 1 ? PING_SOON_MS : PING_MS};
     int rc;
 
     *out_asked_us = clock_wall_us();

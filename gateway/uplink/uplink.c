@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WATCH_MS = 1000 };
+enum { WATCH_MS = 1000, WATCH_LINES_MS = 250 };
 
 static const char *const line_words[] = {"not enrolled", "trying", "up", "down", "refused"};
 
@@ -19,18 +19,25 @@ uplink_line_word(enum uplink_line line)
     return line_words[line];
 }
 
-/* What happens in the spool is news to the others. */
+/* What happens in the spool is news to the others. Lines change with time, too. */
 static void *
 watcher_run(void *arg)
 {
     struct uplink *up = arg;
+    int64_t every_ms = WATCH_MS, looked_ms = clock_mono_ms(), now_ms;
     uint64_t seen = 0, now;
 
     while (!up_is_stopping(up)) {
-        now = spool_wait(up->spool, seen, WATCH_MS);
+        now = spool_wait(up->spool, seen, every_ms);
         if (now != seen)
             up_news(up);
         seen = now;
+        now_ms = clock_mono_ms();
+        if (now_ms - looked_ms < every_ms)
+            continue;
+        looked_ms = now_ms;
+        serving_look(up);
+        every_ms = up->lines_n > 1 ? WATCH_LINES_MS : WATCH_MS; /* they grow by this thread alone */
     }
     return NULL;
 }
@@ -47,6 +54,24 @@ check_options(const struct uplink_options *o, struct err *err)
     return 0;
 }
 
+static void
+uplink_free(struct uplink **uplink)
+{
+    struct uplink *up = TAKE(*uplink);
+
+    plan_free(&up->plan);
+    pthread_mutex_destroy(&up->asking);
+    pthread_mutex_destroy(&up->twins);
+    pthread_mutex_destroy(&up->missing_lock);
+    gate_fini(&up->gate);
+    free(up->later);
+    free(up->conflicts);
+    free(up->lines_path);
+    free(up->url);
+    free(up->link_dir);
+    free(up);
+}
+
 int
 uplink_start(const struct uplink_options *options, struct spool *spool, struct codec_pool *pool,
              struct uplink **out_uplink, struct err *err)
@@ -59,6 +84,7 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     up->o = *options;
     up->link_dir = mem_text(options->link_dir);
     up->url = mem_text(options->url == NULL ? "" : options->url);
+    up->lines_path = mem_text(options->lines_path);
     up->spool = spool;
     up->pool = pool;
     gate_init(&up->gate);
@@ -66,18 +92,17 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     pthread_mutex_init(&up->asking, NULL);
     pthread_mutex_init(&up->missing_lock, NULL);
     up->plan = plan_new(options->look_hold_ms);
-    up->bucket.rate = options->rate_bytes;
-    up->line.backoff.least_ms = options->backoff_ms;
-    up->line.backoff.most_ms = options->backoff_max_ms;
-    up->line.since_us = clock_wall_us();
-    up->watcher = thread_start("up-watch", watcher_run, up);
+    up->since_us = clock_wall_us();
+    if (serving_begin(up, err) < 0) {
+        uplink_free(&up);
+        return err_context(err, "uplink");
+    }
     for (unsigned i = 0; i < up->o.coders; i++)
         up->coders[i] = thread_start("up-code", coder_run, up);
-    up->prober = thread_start("up-probe", prober_run, up);
+    serving_start_threads(up);
     up->feeder = thread_start("up-feed", feeder_run, up);
     up->receiver = thread_start("up-receipts", receiver_run, up);
-    for (unsigned i = 0; i < up->o.connections; i++)
-        up->senders[i] = thread_start("up-send", sender_run, up);
+    up->watcher = thread_start("up-watch", watcher_run, up);
     LOG(&uplink_log, UPLINK_STARTED);
     *out_uplink = up;
     return 0;
@@ -97,24 +122,13 @@ uplink_stop(struct uplink **uplink)
             http_client_abort(up->talks[i]->client);
     gate_wake(&up->gate);
     gate_unlock(&up->gate);
-    for (unsigned i = 0; i < up->o.connections; i++)
-        thread_join(up->senders[i]);
+    thread_join(up->watcher); /* it alone begins threads */
+    serving_stop_threads(up);
     thread_join(up->receiver);
     thread_join(up->feeder);
-    thread_join(up->prober);
     for (unsigned i = 0; i < up->o.coders; i++)
         thread_join(up->coders[i]);
-    thread_join(up->watcher);
-    plan_free(&up->plan);
-    pthread_mutex_destroy(&up->asking);
-    pthread_mutex_destroy(&up->twins);
-    pthread_mutex_destroy(&up->missing_lock);
-    gate_fini(&up->gate);
-    free(up->later);
-    free(up->conflicts);
-    free(up->url);
-    free(up->link_dir);
-    free(up);
+    uplink_free(&up);
 }
 
 int
@@ -150,6 +164,50 @@ uplink_missing_changed(struct uplink *up)
     up_news(up);
 }
 
+/* Gate held. */
+static void
+line_status(struct up_line *line, struct uplink_line_status *out)
+{
+    text_copy(out->name, sizeof out->name, line->set.name);
+    out->rank = line->rank;
+    out->is_serving = line_is_serving(line);
+    out->line = line->state;
+    out->since_us = line->since_us;
+    out->last_contact_us = line->last_contact_us;
+    out->bytes_per_s = meter_read(&line->meter, clock_mono_ms());
+    out->sent_bytes = line->sent_bytes;
+    out->rate_bytes = line->bucket.rate;
+    text_copy(out->trouble, sizeof out->trouble, line->trouble);
+}
+
+/* Gate held: what is said of the line where several are. */
+static void
+lines_status(struct uplink *up, struct uplink_status *out)
+{
+    const struct up_line *best = serving_best(up);
+
+    out->line = up->state;
+    out->line_since_us = up->since_us;
+    for (size_t i = 0; i < up->lines_n; i++) {
+        struct up_line *line = &up->lines[i];
+
+        out->sent_bytes += line->sent_bytes;
+        if (line->is_gone)
+            continue;
+        line_status(line, &out->lines[out->lines_n]);
+        out->bytes_per_s += out->lines[out->lines_n++].bytes_per_s;
+        if (line->last_contact_us > out->last_contact_us)
+            out->last_contact_us = line->last_contact_us;
+        if (best == NULL && (line->state == up->state || up->lines_n == 1))
+            best = line;
+    }
+    if (best == NULL)
+        return;
+    text_copy(out->centre, sizeof out->centre,
+              best->set.url[0] != '\0' ? best->set.url : up->who.link_url);
+    text_copy(out->trouble, sizeof out->trouble, best->trouble);
+}
+
 void
 uplink_status(struct uplink *up, struct uplink_status *out)
 {
@@ -161,21 +219,15 @@ uplink_status(struct uplink *up, struct uplink_status *out)
     out->uncoded = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED];
     gate_lock(&up->gate);
     plan_stats(up->plan, &stats);
-    out->line = up->line.state;
-    out->line_since_us = up->line.since_us;
-    out->last_contact_us = up->line.last_contact_us;
-    out->bytes_per_s = meter_read(&up->meter, clock_mono_ms());
-    out->sent_bytes = up->sent_bytes;
-    text_copy(out->centre, sizeof out->centre, up->line.centre);
-    text_copy(out->tenant, sizeof out->tenant, up->line.tenant);
-    text_copy(out->device, sizeof out->device, up->line.device);
-    text_copy(out->trouble, sizeof out->trouble, up->line.trouble);
+    lines_status(up, out);
+    text_copy(out->tenant, sizeof out->tenant, up->who.tenant);
+    text_copy(out->device, sizeof out->device, up->who.device);
     out->certificate_days = INT_MIN;
-    if (up->line.enrolment > 0)
+    if (up->who.enrolment > 0)
         out->certificate_days =
-            (int)((up->line.not_after_us - clock_wall_us()) / (86400 * INT64_C(1000000)));
-    out->has_clock_offset = up->line.has_clock_offset;
-    out->clock_offset_ms = up->line.clock_offset_ms;
+            (int)((up->who.not_after_us - clock_wall_us()) / (86400 * INT64_C(1000000)));
+    out->has_clock_offset = up->has_clock_offset;
+    out->clock_offset_ms = up->clock_offset_ms;
     out->conflicts = up->conflicts_seen;
     gate_unlock(&up->gate);
     out->waiting_objects = stats.objects;

@@ -18,10 +18,11 @@ struct uplink;
 struct uplink_options {
     const char *link_dir;   /* key, certificate and addresses of the enrolment */
     const char *url;        /* NULL or "": the address that enrolment wrote down */
-    unsigned connections;   /* 1..16 */
+    const char *lines_path; /* lines.conf, docs/formats/lines.md; NULL, or not there: one line */
+    unsigned connections;   /* 1..16; a line's of the table without its own */
     unsigned coders;        /* threads that feed the codec pool */
     bool is_coding_off;     /* everything goes as it was received */
-    uint64_t rate_bytes;    /* a second; 0 = no limit */
+    uint64_t rate_bytes;    /* a second; 0 = no limit; a line's of the table without its own */
     uint64_t bundle_bytes;  /* largest body of one request */
     int64_t backoff_ms;     /* first wait */
     int64_t backoff_max_ms; /* longest wait */
@@ -29,11 +30,12 @@ struct uplink_options {
     int64_t quiet_ms;     /* of a study before its manifest closes */
     int64_t look_hold_ms; /* the rest of a study waits so long for the first looks of its others */
     int64_t recheck_ms;   /* held but not sealed after so long: asked again */
+    int64_t line_back_ms; /* a better line answers for so long before it takes over again */
 };
 
 /* Does not need the line, nor an enrolment: it waits for both.
  * pool, spool  outlive the uplink
- * errors       ERR_REJECT options */
+ * errors       ERR_REJECT options, or the table of lines */
 int uplink_start(const struct uplink_options *options, struct spool *spool, struct codec_pool *pool,
                  struct uplink **out_uplink, struct err *err) MUST_CHECK;
 /* Ends calls under way and joins; what they carried is offered again next time. */
@@ -56,7 +58,23 @@ enum uplink_line {
     UPLINK_REFUSED, /* a certificate is not accepted, ours or theirs: retrying will not help */
 };
 
-/* For the desk. */
+enum { UPLINK_LINES_MAX = 4 };
+
+/* One of the ways to the centre. */
+struct uplink_line_status {
+    char name[33];
+    unsigned rank;   /* the least that works carries the images */
+    bool is_serving; /* images go by it now; else it stands by or is down */
+    enum uplink_line line;
+    int64_t since_us;
+    int64_t last_contact_us;
+    uint64_t bytes_per_s;
+    uint64_t sent_bytes;
+    uint64_t rate_bytes; /* that it may carry now; 0 = no limit */
+    char trouble[200];
+};
+
+/* For the desk. What is said of the line is said of the best of them. */
 struct uplink_status {
     enum uplink_line line;
     int64_t line_since_us;   /* in this state since */
@@ -75,6 +93,8 @@ struct uplink_status {
     uint64_t waiting_bytes;
     uint64_t conflicts; /* since the start: UIDs taken by other content at the centre */
     char trouble[200];  /* why the line is down or refused; empty: nothing */
+    struct uplink_line_status lines[UPLINK_LINES_MAX]; /* as the table names them */
+    size_t lines_n;
 };
 
 /* Who knows how many instances of a study devices have announced that are not here: *out_missing;

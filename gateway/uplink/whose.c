@@ -70,8 +70,8 @@ believed_us(struct uplink *up, const struct spool_entry *entry)
     int64_t us = 0;
 
     gate_lock(&up->gate);
-    if (up->line.has_clock_offset)
-        us = entry->meta.received_at_us + up->line.clock_offset_ms * 1000;
+    if (up->has_clock_offset)
+        us = entry->meta.received_at_us + up->clock_offset_ms * 1000;
     gate_unlock(&up->gate);
     return us;
 }

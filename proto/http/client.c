@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@
 struct http_client {
     CURL *curl;
     char *base_url;
-    char *ca_file, *certificate, *key, *bearer, *unix_path, *proxy;
+    char *ca_file, *certificate, *key, *bearer, *unix_path, *proxy, *proxy_user, *source;
     int64_t connect_ms, stall_ms;
     bool is_ca_unknown;
     _Atomic bool is_aborted;
@@ -447,6 +448,32 @@ check_options(const struct http_client_options *o, struct err *err)
     return check_readable(o->key, "key", err);
 }
 
+/* Over a proxy, or by one of several ways out of this machine. */
+static void
+set_way(struct http_client *c)
+{
+    struct in6_addr address;
+    char *way;
+
+    curl_easy_setopt(c->curl, CURLOPT_PROXY, c->proxy != NULL ? c->proxy : "");
+    curl_easy_setopt(c->curl, CURLOPT_HTTPPROXYTUNNEL, c->proxy != NULL ? 1L : 0L);
+    curl_easy_setopt(c->curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    if (c->proxy_user != NULL) {
+        curl_easy_setopt(c->curl, CURLOPT_PROXYUSERPWD, c->proxy_user);
+        curl_easy_setopt(c->curl, CURLOPT_PROXYAUTH, (long)(CURLAUTH_BASIC | CURLAUTH_DIGEST));
+    }
+    if (c->source == NULL)
+        return;
+    way = mem_printf("%s!%s",
+                     inet_pton(AF_INET, c->source, &address) == 1 ||
+                             inet_pton(AF_INET6, c->source, &address) == 1
+                         ? "host"
+                         : "if",
+                     c->source);
+    curl_easy_setopt(c->curl, CURLOPT_INTERFACE, way);
+    free(way);
+}
+
 static void
 set_connection(struct http_client *c)
 {
@@ -456,7 +483,7 @@ set_connection(struct http_client *c)
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_PROXY, c->proxy != NULL ? c->proxy : "");
+    set_way(c);
     curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -501,6 +528,8 @@ http_client_new(const struct http_client_options *options, struct http_client **
     c->bearer = mem_text(options->bearer);
     c->unix_path = mem_text(options->unix_path);
     c->proxy = mem_text(options->proxy);
+    c->proxy_user = mem_text(options->proxy_user);
+    c->source = mem_text(options->source);
     c->connect_ms = options->connect_ms != 0 ? options->connect_ms : CONNECT_MS;
     c->stall_ms = options->stall_ms != 0 ? options->stall_ms : (int64_t)LIMIT_MS_HTTP_IDLE;
     c->is_ca_unknown = options->is_ca_unknown;
@@ -526,6 +555,8 @@ http_client_free(struct http_client **client)
     free(c->key);
     free(c->bearer);
     free(c->unix_path);
+    free(c->source);
+    free(c->proxy_user);
     free(c->proxy);
     free(c);
 }

@@ -18,7 +18,9 @@ struct http_client_options {
     const char *key;         /* PEM file */
     const char *bearer;      /* token; NULL: none */
     const char *unix_path;   /* connect here instead */
-    const char *proxy;       /* "http://proxy:3128"; NULL: none */
+    const char *proxy;       /* "http://proxy:3128"; NULL: none. The way through it is CONNECT */
+    const char *proxy_user;  /* "user:password" it asks for; NULL: none */
+    const char *source;      /* interface, or numeric address of ours, calls leave by; NULL: any */
     int64_t connect_ms;      /* 0: 10 s */
     int64_t stall_ms;        /* 0: LIMIT_MS_HTTP_IDLE; no byte either way for so long ends a call */
     bool is_ca_unknown;      /* enrolment's first question only: the answer is checked by its pin */

@@ -1,0 +1,371 @@
+/* serving.c - which lines carry the images now.
+ *
+ * 1. Of the lines that hold, those of the least rank serve, all of them at once.
+ * 2. A line holds while it answers, or is down for less than a moment, or is down by the centre's
+ *    own word (busy, full): another line would hear the same.
+ * 3. A line that others took over from holds again when it has answered for link_line_back; at once
+ *    if no other line holds.
+ * 4. When a broken line's place was taken, its calls are ended: what they carried is offered again,
+ *    and the centre's `have` decides what goes over the other line.
+ *
+ * The table (lines.conf) is read again when it changed; with a mistake in it the one before stays.
+ */
+#include "gateway/uplink/parts.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MOMENT_MS = 1500, FIRST_TRY_MS = 3000 };
+
+/* ---- who serves ---- */
+
+static bool
+holds(const struct up_line *line, int64_t now)
+{
+    if (line->is_gone)
+        return false;
+    switch (line->state) {
+    case UPLINK_UP:
+        return !line->has_lost || now - line->up_ms >= line->up->o.line_back_ms;
+    case UPLINK_TRYING:
+        return now - line->begun_ms < FIRST_TRY_MS;
+    case UPLINK_DOWN:
+    case UPLINK_REFUSED:
+        return !line->has_lost && (!line->is_broken || now - line->down_ms < MOMENT_MS);
+    case UPLINK_NOT_ENROLLED:
+    default:
+        return false;
+    }
+}
+
+static unsigned
+least_rank(struct uplink *up, int64_t now)
+{
+    unsigned rank = UINT_MAX;
+
+    for (size_t i = 0; i < up->lines_n; i++)
+        if (holds(&up->lines[i], now) && up->lines[i].rank < rank)
+            rank = up->lines[i].rank;
+    if (rank != UINT_MAX)
+        return rank;
+    for (size_t i = 0; i < up->lines_n; i++) /* better one that comes and goes than none */
+        if (up->lines[i].state == UPLINK_UP && !up->lines[i].is_gone && up->lines[i].rank < rank)
+            rank = up->lines[i].rank;
+    return rank;
+}
+
+/* The state that is told of all of them: the best. */
+static void
+tell_state(struct uplink *up)
+{
+    static const int goodness[] = {[UPLINK_NOT_ENROLLED] = 0,
+                                   [UPLINK_REFUSED] = 1,
+                                   [UPLINK_DOWN] = 2,
+                                   [UPLINK_TRYING] = 3,
+                                   [UPLINK_UP] = 4};
+    const struct up_line *best = NULL;
+
+    for (size_t i = 0; i < up->lines_n; i++)
+        if (!up->lines[i].is_gone &&
+            (best == NULL || goodness[up->lines[i].state] > goodness[best->state]))
+            best = &up->lines[i];
+    if (best == NULL || best->state == up->state)
+        return;
+    up->state = best->state;
+    up->since_us = clock_wall_us();
+}
+
+/* Others are tried at once when the one that served is lost. */
+static void
+try_others(struct uplink *up, const struct up_line *lost, int64_t now)
+{
+    for (size_t i = 0; i < up->lines_n; i++)
+        if (&up->lines[i] != lost && up->lines[i].state != UPLINK_UP && up->lines[i].retry_ms > now)
+            up->lines[i].retry_ms = now;
+}
+
+/* Images go by it now, or not any more. */
+static void
+set_serving(struct up_line *line, bool is_serving, int64_t now)
+{
+    struct uplink *up = line->up;
+
+    if (line->is_serving == is_serving)
+        return;
+    line->is_serving = is_serving;
+    up->news++;
+    if (is_serving || (line->state == UPLINK_UP && !line->is_gone))
+        return;
+    talk_give_up(line, INT64_MAX);
+    try_others(up, line, now);
+}
+
+void
+serving_choose(struct uplink *up)
+{
+    int64_t now = clock_mono_ms();
+    unsigned rank = least_rank(up, now);
+
+    for (size_t i = 0; i < up->lines_n && rank != UINT_MAX; i++) {
+        struct up_line *line = &up->lines[i];
+        bool is_on = line->rank == rank && !line->is_gone;
+
+        if (!holds(line, now) && line->state != UPLINK_UP && line->rank < rank)
+            line->has_lost = true;
+        if (is_on && line->state == UPLINK_UP)
+            line->has_lost = false;
+        set_serving(line, is_on, now);
+    }
+    tell_state(up);
+    gate_wake(&up->gate);
+}
+
+void
+serving_tell(struct uplink *up)
+{
+    char names[LINES_MAX][LINE_NAME_BYTES];
+    size_t n = 0;
+
+    gate_lock(&up->gate);
+    for (size_t i = 0; i < up->lines_n; i++) {
+        struct up_line *line = &up->lines[i];
+
+        if (line_is_serving(line) && !line->is_told && up->lines_n > 1)
+            text_copy(names[n++], LINE_NAME_BYTES, line->set.name);
+        line->is_told = line->is_serving && (line->is_told || line->state == UPLINK_UP);
+    }
+    gate_unlock(&up->gate);
+    for (size_t i = 0; i < n; i++)
+        LOG(&uplink_log, UPLINK_LINE_SERVES, F_WORD("line", names[i]));
+}
+
+struct up_line *
+serving_best(struct uplink *up)
+{
+    struct up_line *best = NULL;
+
+    for (size_t i = 0; i < up->lines_n; i++)
+        if (line_is_serving(&up->lines[i]) && (best == NULL || up->lines[i].rank < best->rank))
+            best = &up->lines[i];
+    return best;
+}
+
+bool
+serving_wait(struct uplink *up)
+{
+    bool is_on;
+
+    gate_lock(&up->gate);
+    while (!up->is_stopping && serving_best(up) == NULL)
+        gate_wait(&up->gate);
+    is_on = !up->is_stopping;
+    gate_unlock(&up->gate);
+    return is_on;
+}
+
+bool
+serving_is_up(struct uplink *up)
+{
+    bool is_up;
+
+    gate_lock(&up->gate);
+    is_up = serving_best(up) != NULL;
+    gate_unlock(&up->gate);
+    return is_up;
+}
+
+/* ---- the table ---- */
+
+static void
+one_line(struct lines *out)
+{
+    memset(out, 0, sizeof *out);
+    out->n = 1;
+    out->at[0].rank = 1;
+    text_copy(out->at[0].name, sizeof out->at[0].name, "main");
+}
+
+/* The file as it is now; the change of a name's file (rename) counts too. */
+static void
+stamp_of(const char *path, struct lines_stamp *out)
+{
+    struct stat st;
+
+    memset(out, 0, sizeof *out);
+    if (stat(path, &st) < 0)
+        return;
+    out->inode = (uint64_t)st.st_ino;
+    out->size = (uint64_t)st.st_size;
+    out->changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+static int
+read_table(struct uplink *up, struct lines *out, struct err *err)
+{
+    if (up->lines_path == NULL || lines_read(up->lines_path, out, err) < 0) {
+        if (up->lines_path != NULL && err->kind != ERR_NOT_FOUND)
+            return -1;
+        err_clear(err);
+        one_line(out);
+    }
+    return 0;
+}
+
+static bool
+is_other_way(const struct line_settings *a, const struct line_settings *b)
+{
+    return strcmp(a->url, b->url) != 0 || strcmp(a->proxy, b->proxy) != 0 ||
+           strcmp(a->proxy_user, b->proxy_user) != 0 || strcmp(a->source, b->source) != 0;
+}
+
+static uint64_t
+rate_now(const struct up_line *line)
+{
+    if (!line->set.has_rate)
+        return line->up->o.rate_bytes;
+    return hours_rate(&line->set.rate, hours_minute(clock_wall_us()));
+}
+
+static void
+set_line(struct up_line *line, const struct line_settings *set)
+{
+    if (is_other_way(&line->set, set))
+        line->settings++;
+    line->set = *set;
+    line->rank = set->rank;
+    line->is_gone = false;
+    line->open = set->connections > 0 ? set->connections : line->up->o.connections;
+    bucket_set_rate(&line->bucket, rate_now(line));
+}
+
+/* A slot for a line that was not there before: one whose line is gone, else a new one. */
+static struct up_line *
+new_slot(struct uplink *up)
+{
+    struct up_line *line = NULL;
+
+    for (size_t i = 0; i < up->lines_n && line == NULL; i++)
+        if (up->lines[i].is_gone)
+            line = &up->lines[i];
+    if (line == NULL) {
+        CHECK(up->lines_n < LINES_MAX);
+        line = &up->lines[up->lines_n++];
+        line->settings = 1;
+    }
+    line->up = up;
+    line->backoff.least_ms = up->o.backoff_ms;
+    line->backoff.most_ms = up->o.backoff_max_ms;
+    line->state = up->who.enrolment > 0 ? UPLINK_TRYING : UPLINK_NOT_ENROLLED;
+    line->since_us = clock_wall_us();
+    line->begun_ms = clock_mono_ms();
+    line->last_contact_us = line->down_ms = line->retry_ms = 0;
+    line->is_broken = line->is_serving = line->has_lost = false;
+    line->trouble[0] = '\0';
+    return line;
+}
+
+static bool
+is_named(const struct lines *lines, const char *name)
+{
+    for (size_t i = 0; i < lines->n; i++)
+        if (strcmp(lines->at[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Gate held, or nobody else runs yet. */
+static void
+take_table(struct uplink *up, const struct lines *lines)
+{
+    for (size_t i = 0; i < up->lines_n; i++)
+        if (!is_named(lines, up->lines[i].set.name))
+            up->lines[i].is_gone = true;
+    for (size_t k = 0; k < lines->n; k++) {
+        struct up_line *line = NULL;
+
+        for (size_t i = 0; i < up->lines_n && line == NULL; i++)
+            if (!up->lines[i].is_gone && strcmp(up->lines[i].set.name, lines->at[k].name) == 0)
+                line = &up->lines[i];
+        set_line(line != NULL ? line : new_slot(up), &lines->at[k]);
+    }
+}
+
+int
+serving_begin(struct uplink *up, struct err *err)
+{
+    struct lines lines;
+
+    if (up->lines_path != NULL)
+        stamp_of(up->lines_path, &up->lines_stamp);
+    if (read_table(up, &lines, err) < 0)
+        return -1;
+    take_table(up, &lines);
+    return 0;
+}
+
+void
+serving_start_threads(struct uplink *up)
+{
+    for (size_t i = 0; i < up->lines_n; i++) {
+        struct up_line *line = &up->lines[i];
+
+        if (!line->has_prober)
+            line->prober = thread_start("up-probe", prober_run, line);
+        line->has_prober = true;
+        while (line->senders_n < line->open)
+            line->senders[line->senders_n++] = thread_start("up-send", sender_run, line);
+    }
+}
+
+void
+serving_stop_threads(struct uplink *up)
+{
+    for (size_t i = 0; i < up->lines_n; i++) {
+        for (unsigned k = 0; k < up->lines[i].senders_n; k++)
+            thread_join(up->lines[i].senders[k]);
+        thread_join(up->lines[i].prober);
+    }
+}
+
+static void
+read_again(struct uplink *up)
+{
+    struct lines_stamp stamp;
+    struct lines lines;
+    struct err err = {0};
+
+    if (up->lines_path == NULL)
+        return;
+    stamp_of(up->lines_path, &stamp);
+    if (memcmp(&stamp, &up->lines_stamp, sizeof stamp) == 0)
+        return;
+    up->lines_stamp = stamp;
+    if (read_table(up, &lines, &err) < 0) {
+        LOG(&uplink_log, UPLINK_LINES_WRONG, F_ERR(&err));
+        return;
+    }
+    gate_lock(&up->gate);
+    take_table(up, &lines);
+    gate_wake(&up->gate);
+    gate_unlock(&up->gate);
+    serving_start_threads(up);
+    LOG(&uplink_log, UPLINK_LINES_READ, F_NUMBER("lines", lines.n));
+}
+
+void
+serving_look(struct uplink *up)
+{
+    read_again(up);
+    gate_lock(&up->gate);
+    for (size_t i = 0; i < up->lines_n; i++)
+        bucket_set_rate(&up->lines[i].bucket, rate_now(&up->lines[i]));
+    serving_choose(up);
+    gate_unlock(&up->gate);
+    serving_tell(up);
+}
