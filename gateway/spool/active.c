@@ -17,6 +17,27 @@
 #define DEFAULT_SEGMENT_BYTES (64u << 20)
 #define COPY_BYTES (256u << 10)
 
+uint64_t
+active_usual_size(const struct spool *sp)
+{
+    return sp->options.segment_bytes != 0 ? sp->options.segment_bytes : DEFAULT_SEGMENT_BYTES;
+}
+
+static int
+reserve(struct spool *sp, const char *name, int *out_fd, struct err *err)
+{
+    char path[PATH_MAX];
+
+    if (durable_create(sp->dir, name, out_fd, err) < 0)
+        return -1;
+    if (durable_preallocate(*out_fd, sp->active_size, err) == 0)
+        return 0;
+    close(*out_fd);
+    snprintf(path, sizeof path, "%s/tmp/%s", sp->dir, name);
+    unlink(path); /* best effort: tmp/ is emptied at start */
+    return -1;
+}
+
 static int
 write_new_file(struct spool *sp, const char *name, const char *to, struct err *err)
 {
@@ -25,10 +46,9 @@ write_new_file(struct spool *sp, const char *name, const char *to, struct err *e
     int fd = -1;
 
     segment_header_write(&sp->active, block);
-    if (durable_create(sp->dir, name, &fd, err) < 0)
+    if (!ready_take(sp, sp->active_size, &name, &fd) && reserve(sp, name, &fd, err) < 0)
         return -1;
-    if (durable_preallocate(fd, sp->active_size, err) < 0 ||
-        durable_write_at(fd, block, sizeof block, 0, err) < 0) {
+    if (durable_write_at(fd, block, sizeof block, 0, err) < 0) {
         close(fd);
         snprintf(path, sizeof path, "%s/tmp/%s", sp->dir, name);
         unlink(path); /* best effort: tmp/ is emptied at start */
@@ -45,8 +65,7 @@ write_new_file(struct spool *sp, const char *name, const char *to, struct err *e
 static int
 begin(struct spool *sp, uint64_t span, struct err *err)
 {
-    uint64_t want =
-        sp->options.segment_bytes != 0 ? sp->options.segment_bytes : DEFAULT_SEGMENT_BYTES;
+    uint64_t want = active_usual_size(sp);
     char name[64], to[64], path[PATH_MAX];
     uint64_t least = SEGMENT_BLOCK + span + segment_span(SEGMENT_END, 0);
 

@@ -16,7 +16,6 @@
 /* While instances come, an arrow lets them go first for so long: a device waits for its answer, and
  * arrows cost a second sync, which they share the better. */
 #define STEP_WAIT_MS 20
-#define RECEPTION_GAP_MS 10
 #define GARBAGE_EVERY_MS 60000
 #define AGE_EVERY_MS 600000
 
@@ -186,12 +185,16 @@ apply_receive(struct spool *sp, struct work *w)
 {
     struct record r;
     struct entry *e;
+    int64_t now;
 
     ledger_record_receive(&sp->ledger, &w->record, w->segment, &r);
     e = ledger_put(&sp->ledger, &r);
     e->association = w->record.meta.association;
     sp->commits++;
-    sp->received_ms = clock_mono_ms();
+    now = clock_mono_ms();
+    if (now - sp->received_ms >= RECEPTION_GAP_MS)
+        sp->burst_ms = now;
+    sp->received_ms = now;
 }
 
 /* Now it is true: show it. Locked. */
@@ -296,6 +299,21 @@ run_batch(struct spool *sp, struct work *batch)
     keeper_tidy(sp);
 }
 
+/* Nothing is due: wait for a work, or get the next segment ready meanwhile. Locked. */
+static void
+rest(struct spool *sp, int64_t most_ms)
+{
+    int64_t wait = ready_wait_ms(sp);
+
+    if (wait > 0) {
+        bell_wait_ms(&sp->due, &sp->gate, wait < most_ms ? wait : most_ms);
+        return;
+    }
+    gate_unlock(&sp->gate);
+    ready_step(sp);
+    gate_lock(&sp->gate);
+}
+
 static void *
 committer_run(void *arg)
 {
@@ -311,7 +329,7 @@ committer_run(void *arg)
         if (sp->queue == NULL && sp->is_closing)
             break;
         if (sp->queue == NULL && now < next_garbage) {
-            bell_wait_ms(&sp->due, &sp->gate, next_garbage - now);
+            rest(sp, next_garbage - now);
             continue;
         }
         patience = sp->queue != NULL ? patience_ms(sp) : 0;
@@ -335,6 +353,7 @@ committer_run(void *arg)
     }
     gate_unlock(&sp->gate);
     active_finish(sp);
+    ready_drop(sp);
     keeper_note_age(sp);
     journal_close(&sp->journal);
     return NULL;

@@ -17,6 +17,7 @@
 #include "proto/trust/digest.h"
 
 #define SPOOL_UNCUT UINT64_MAX
+#define RECEPTION_GAP_MS 10 /* receptions that follow one another closely */
 
 struct segment {
     uint64_t number;
@@ -90,6 +91,14 @@ struct age {
     int64_t mono_ms, wall_ms;
 };
 
+/* The next shared segment's file, zeros so far. */
+struct ready {
+    int fd; /* -1: none */
+    uint64_t written;
+    bool is_whole;
+    int64_t not_before_ms;
+};
+
 struct spool {
     char *dir;
     struct spool_options options;
@@ -111,6 +120,7 @@ struct spool {
     uint64_t change;
     struct work *queue, **queue_end;
     int64_t received_ms; /* when the last reception was answered */
+    int64_t burst_ms;    /* when the first of those that follow one another closely was */
     bool is_closing;
     bool is_collecting; /* bytes of what is done are going: no arrow of it begins */
     bool is_journal_sick;
@@ -127,6 +137,7 @@ struct spool {
     int active_fd; /* -1: none */
     struct segment_header active;
     uint64_t active_end, active_synced, active_size;
+    struct ready ready;
     struct journal *journal;
     uint64_t next_journal;
 };
@@ -145,6 +156,16 @@ int active_sync(struct spool *sp, struct err *err) MUST_CHECK;
 /* Give the segment up; its number and where it is cut are for the journal. */
 void active_abandon(struct spool *sp, const struct err *why);
 void active_finish(struct spool *sp); /* in order, at close or when full; nothing is unsynced */
+
+uint64_t active_usual_size(const struct spool *sp);
+
+/* ready.c (the committer's thread) */
+/* Until the next step may be made; INT64_MAX: none is wanted. Locked. */
+int64_t ready_wait_ms(const struct spool *sp);
+void ready_step(struct spool *sp);
+/* DIR/tmp/NAME of that size is the caller's now; false: there is none. */
+bool ready_take(struct spool *sp, uint64_t size, const char **out_name, int *out_fd);
+void ready_drop(struct spool *sp);
 
 /* keeper.c (the committer's thread): the journal that is open. */
 /* Append the bodies of works that are not failed, and cuts; one sync. Works that could not be

@@ -13,6 +13,7 @@
 #define HOUR_US 3600000000ll
 #define DAY_US (24 * HOUR_US)
 #define WEEK_DAYS 7
+#define BURST_MOST_MS 500
 #define AWAY_MOST_MS (3 * DAY_US / 1000)
 
 static uint64_t
@@ -188,6 +189,19 @@ spool_age_ms(struct spool *sp)
     age->mono_ms = mono;
     age->wall_ms = wall;
     return age->ms;
+}
+
+int64_t
+spool_burst_ms(struct spool *sp)
+{
+    int64_t now = clock_mono_ms(), gap;
+
+    gate_lock(&sp->gate);
+    gap = sp->received_ms + RECEPTION_GAP_MS - now;
+    if (now - sp->burst_ms >= BURST_MOST_MS)
+        gap = 0;
+    gate_unlock(&sp->gate);
+    return gap > 0 ? gap : 0;
 }
 
 size_t

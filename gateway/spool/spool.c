@@ -86,6 +86,8 @@ new_spool(const char *dir, const struct spool_options *options)
     sp->options = *options;
     sp->lock_fd = -1;
     sp->active_fd = -1;
+    sp->ready.fd = -1;
+    sp->received_ms = clock_mono_ms();
     sp->log = (struct log_ctx){.stage = "gateway/spool"};
     sp->next_segment = 1;
     sp->next_draft = 1;

@@ -253,6 +253,17 @@ out:
     return rc;
 }
 
+/* A study of 300 images comes within half a second over a clinic's own network; coding it takes
+ * many times as long, and begins a moment later all the same. */
+static void
+let_receptions_go_first(struct uplink *up)
+{
+    int64_t ms;
+
+    while ((ms = spool_burst_ms(up->spool)) > 0 && !up_is_stopping(up))
+        up_rest(up, ms);
+}
+
 void *
 coder_run(void *arg)
 {
@@ -263,6 +274,7 @@ coder_run(void *arg)
     while (!up_is_stopping(up)) {
         struct err err = {0};
 
+        let_receptions_go_first(up);
         gate_lock(&up->gate);
         seen = up->news;
         gate_unlock(&up->gate);

@@ -164,7 +164,7 @@ fixture_files_in(struct spool_fixture *f, const char *folder)
     dir = opendir(path);
     assert_non_null(dir);
     while ((d = readdir(dir)) != NULL)
-        n += d->d_name[0] != '.';
+        n += d->d_name[0] != '.' && strcmp(d->d_name, "ready") != 0;
     closedir(dir);
     return n;
 }

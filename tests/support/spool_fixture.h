@@ -24,6 +24,7 @@ void fixture_assert_bytes(struct spool_fixture *f, uint64_t id, size_t n, unsign
 enum instance_state fixture_state_of(struct spool_fixture *f, uint64_t id);
 void fixture_inspect(struct spool_fixture *f, uint64_t id, const char *study);
 void fixture_code(struct spool_fixture *f, uint64_t id, size_t n, unsigned seed);
+/* But for the segment that is being got ready. */
 size_t fixture_files_in(struct spool_fixture *f, const char *folder);
 
 #endif
