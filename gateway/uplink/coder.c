@@ -7,6 +7,7 @@
 #include "proto/base/text.h"
 #include "proto/codec/codec.h"
 #include "proto/dicom/facts.h"
+#include "proto/dicom/syntax.h"
 #include "proto/trust/digest.h"
 
 #include <stdio.h>
@@ -139,6 +140,22 @@ inspect(struct uplink *up, struct spool_entry *entry, const struct codec_source 
 out:
     free(facts);
     return rc;
+}
+
+/* A coding without layers is JPEG-LS. */
+const char *
+coder_syntax(const struct spool_entry *entry)
+{
+    struct layout *layout = NULL;
+    struct err err = {0};
+    const char *syntax = DCM_UID_J2K_LOSSLESS;
+
+    if (!entry->is_coded)
+        return entry->meta.transfer_syntax;
+    if (layout_read(entry->layout, entry->layout_n, &layout, &err) == 0 && layout->layers == 0)
+        syntax = DCM_UID_JPEGLS_LOSSLESS;
+    layout_free(&layout);
+    return syntax;
 }
 
 static int

@@ -155,8 +155,7 @@ fill_offer(const struct spool_entry *entry, struct link_offer_object *o)
     text_copy(o->study, sizeof o->study, entry->facts.study_uid);
     text_copy(o->series, sizeof o->series, entry->facts.series_uid);
     text_copy(o->received_syntax, sizeof o->received_syntax, entry->meta.transfer_syntax);
-    text_copy(o->transfer_syntax, sizeof o->transfer_syntax,
-              entry->is_coded ? DCM_UID_J2K_LOSSLESS : entry->meta.transfer_syntax);
+    text_copy(o->transfer_syntax, sizeof o->transfer_syntax, coder_syntax(entry));
     memcpy(o->pixels, entry->facts.pixels_sha256, sizeof o->pixels);
     memcpy(o->dataset, entry->facts.dataset_sha256, sizeof o->dataset);
     memcpy(o->received, entry->received_sha256, sizeof o->received);

@@ -234,6 +234,10 @@ void whose_facts(struct uplink *up, struct spool_entry *entry, const struct dcm_
 int whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done,
                struct err *err) MUST_CHECK;
 
+/* --- coder.c */
+/* Of the file that goes. */
+const char *coder_syntax(const struct spool_entry *entry);
+
 /* --- settle.c: what the centre says about an object, noted in spool and plan */
 void settle_object(struct uplink *up, uint64_t id, const struct link_object_state *says,
                    bool is_offer);

@@ -77,6 +77,8 @@ codec_encode(struct codec_pool *pool, const struct codec_source *source,
     if (policy != NULL)
         request.first_look_percent =
             policy->first_look_percent <= 90 ? policy->first_look_percent : 90;
+    if (policy != NULL)
+        request.coding = policy->coding;
     if (policy != NULL && policy->is_off)
         (void)strncpy(reply.why_not, "coding is switched off", sizeof reply.why_not - 1);
     else if (run(pool, &request, source, NULL, &reply, fds, &died, err) < 0)
@@ -334,7 +336,7 @@ take_side(const struct wire_reply *reply, int fd, struct codec_result *out, stru
     if (layout_read(bytes + reply->recipe_n, (size_t)(reply->out_side_n - reply->recipe_n),
                     &out->layout, err) < 0)
         goto out;
-    if (out->layout->file_size != reply->out_n || out->layout->layers == 0) {
+    if (out->layout->file_size != reply->out_n) {
         layout_free(&out->layout);
         (void)err_set(err, ERR_REJECT, "codec worker: the layout is of another file");
         goto out;

@@ -5,8 +5,8 @@
  * worker that dies costs its job, ERR_REJECT "codec worker died ...", and is replaced.
  *
  * A source is a Part 10 file inside a descriptor. With a recipe it is a file coded by us (JPEG 2000
- * in layers, docs/formats/layout.md; the recipe restores the received bytes); without, one as it
- * was received, in any syntax.
+ * in layers, docs/formats/layout.md, or JPEG-LS; the recipe restores the received bytes); without,
+ * one as it was received, in any syntax.
  *
  * Threads: a pool may be used by any number of threads; each call blocks its thread until a worker
  * is free and has done the job, at most LIMIT_MS_CODEC_JOB once it has begun. */
@@ -58,8 +58,16 @@ int codec_inspect_as(struct codec_pool *pool, const struct codec_source *source,
                      const char *profile, struct dcm_facts *out_facts,
                      struct dcm_digests *out_digests, struct err *err) MUST_CHECK;
 
+/* Of what may be coded (docs/decisions/coding.md). */
+enum codec_coding {
+    CODEC_LAYERS, /* JPEG 2000 with a first look */
+    CODEC_BEST,   /* the same where a first look is worth its bytes, else JPEG-LS */
+    CODEC_FAST    /* JPEG-LS where the form allows it, else layers */
+};
+
 struct codec_policy {
-    bool is_off;                 /* leave everything as it is */
+    bool is_off; /* leave everything as it is */
+    enum codec_coding coding;
     unsigned first_look_percent; /* aimed share of the first layer; 0 = the default, 12 */
 };
 
@@ -70,7 +78,8 @@ struct codec_result {
     uint64_t coded_size;
     uint8_t *recipe; /* caller frees */
     size_t recipe_n;
-    struct layout *layout; /* of the coded file, or of the uncoded one (layers 0); caller frees */
+    struct layout
+        *layout; /* of the coded file; layers 0: not coded, or without layers; caller frees */
     char why_not[CODEC_WHY_BYTES]; /* in words, when coded_fd is -1; else empty */
 };
 

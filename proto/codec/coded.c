@@ -3,12 +3,14 @@
  *   head | (7FE0,0010) OB undefined length | offset table | frame 1 | ... | frame n | delimiter |
  * tail
  *
- * Frames are one fragment each, a JPEG 2000 codestream with a tile-part a layer, padded with a zero
- * to an even length (PS3.5 A.4). Head and tail are proto/dicom's, which also writes the recipe. */
+ * Frames are one fragment each, a JPEG 2000 codestream with a tile-part a layer or a JPEG-LS
+ * stream, padded with a zero to an even length (PS3.5 A.4). Head and tail are proto/dicom's, which
+ * also writes the recipe. */
 #include "proto/codec/job.h"
 
 #include "proto/base/limits.h"
 #include "proto/codec/codestream.h"
+#include "proto/codec/jls.h"
 #include "proto/dicom/convert.h"
 
 #include <string.h>
@@ -22,12 +24,16 @@ static const uint8_t item_tag[4] = {0xFE, 0xFF, 0x00, 0xE0};
 static const uint8_t delimiter[ITEM_BYTES] = {0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0};
 
 static int read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f,
-                      struct layout **io_layout, size_t n, uint32_t frames, struct err *err);
+                      enum codec_coding coding, struct layout **io_layout, size_t n,
+                      uint32_t frames, struct err *err);
+static int read_layers(const uint8_t *stream, size_t stream_n, uint64_t at, uint32_t f,
+                       struct layout **io_layout, size_t n, uint32_t frames, size_t *out_used,
+                       struct err *err);
 static int sink_to_buf(void *user, const void *bytes, size_t n, struct err *err);
 
 int
 coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n, uint32_t frames,
-             struct layout **out, struct err *err)
+             enum codec_coding coding, struct layout **out, struct err *err)
 {
     size_t table_n = (size_t)frames * 4, first, at, end;
     struct layout *layout = NULL;
@@ -49,14 +55,17 @@ coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n, uint3
             (void)err_set(err, ERR_REJECT, "coded file: offset table, frame %u", f + 1);
             goto out;
         }
-        if (read_frame(coded, &at, end, f, &layout, n, frames, err) < 0)
+        if (read_frame(coded, &at, end, f, coding, &layout, n, frames, err) < 0)
             goto out;
     }
     if (at != end) {
         (void)err_set(err, ERR_REJECT, "coded file: bytes behind the last frame");
         goto out;
     }
-    layout->header_end = layout->frame_start[0];
+    if (coding == CODEC_FAST)
+        layout = layout_new_uncoded(n);
+    else
+        layout->header_end = layout->frame_start[0];
     if (layout_check(layout, err) < 0)
         goto out;
     *out = TAKE(layout);
@@ -97,11 +106,11 @@ out:
 }
 
 static int
-read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f, struct layout **io_layout,
-           size_t n, uint32_t frames, struct err *err)
+read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f, enum codec_coding coding,
+           struct layout **io_layout, size_t n, uint32_t frames, struct err *err)
 {
-    size_t ends[CODESTREAM_MAX_PARTS], at = *io_at, item_n, used;
-    struct codestream s;
+    size_t at = *io_at, item_n, used;
+    int rc;
 
     if (end - at < ITEM_BYTES || memcmp(coded + at, item_tag, 4) != 0)
         return err_set(err, ERR_REJECT, "coded file: no item for frame %u", f + 1);
@@ -109,19 +118,34 @@ read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f, struct l
     at += ITEM_BYTES;
     if (item_n > end - at)
         return err_set(err, ERR_REJECT, "coded file: frame %u reaches past the end", f + 1);
-    if (codestream_read_layers(coded + at, item_n, CODESTREAM_MAX_PARTS, &s, ends, err) < 0)
+    rc = coding == CODEC_FAST
+             ? jls_find_end(coded + at, item_n, &used, err)
+             : read_layers(coded + at, item_n, at, f, io_layout, n, frames, &used, err);
+    if (rc < 0)
+        return -1;
+    if (item_n % 2 != 0 || item_n - used > 1 || (item_n > used && coded[at + used] != 0))
+        return err_set(err, ERR_REJECT, "coded file: frame %u is not padded with zero", f + 1);
+    *io_at = at + item_n;
+    return 0;
+}
+
+static int
+read_layers(const uint8_t *stream, size_t stream_n, uint64_t at, uint32_t f,
+            struct layout **io_layout, size_t n, uint32_t frames, size_t *out_used, struct err *err)
+{
+    size_t ends[CODESTREAM_MAX_PARTS];
+    struct codestream s;
+
+    if (codestream_read_layers(stream, stream_n, CODESTREAM_MAX_PARTS, &s, ends, err) < 0)
         return -1;
     if (*io_layout == NULL && s.layers <= LAYOUT_MAX_LAYERS)
         *io_layout = layout_new(n, frames, (uint8_t)s.layers);
     if (*io_layout == NULL || s.layers != (*io_layout)->layers)
         return err_set(err, ERR_REJECT, "coded file: frame %u has %u layers", f + 1, s.layers);
-    used = ends[s.layers - 1];
-    if (item_n % 2 != 0 || item_n - used > 1 || (item_n > used && coded[at + used] != 0))
-        return err_set(err, ERR_REJECT, "coded file: frame %u is not padded with zero", f + 1);
     (*io_layout)->frame_start[f] = at;
     for (unsigned k = 0; k < s.layers; k++)
         (*io_layout)->layer_end[(size_t)f * s.layers + k] = at + ends[k];
-    *io_at = at + item_n;
+    *out_used = ends[s.layers - 1];
     return 0;
 }
 

@@ -59,11 +59,13 @@ eligible_check(const struct instance *in, bool *out_is_eligible, char why_not[CO
 }
 
 struct dcm_change
-eligible_change(const struct dcm_pixel_form *form)
+eligible_change(const struct dcm_pixel_form *form, enum codec_coding coding)
 {
     struct dcm_change change = {.transfer_syntax = DCM_UID_J2K_LOSSLESS, .is_by_pixel = true};
 
-    if (form->samples == 3 && strcmp(form->photometric, "RGB") == 0)
+    if (coding == CODEC_FAST)
+        change.transfer_syntax = DCM_UID_JPEGLS_LOSSLESS;
+    else if (form->samples == 3 && strcmp(form->photometric, "RGB") == 0)
         change.photometric = "YBR_RCT"; /* PS3.5 8.2.4 */
     return change;
 }

@@ -11,6 +11,6 @@ int eligible_check(const struct instance *in, bool *out_is_eligible, char why_no
                    struct err *err) MUST_CHECK;
 
 /* The attributes that are other in the coded file. */
-struct dcm_change eligible_change(const struct dcm_pixel_form *form);
+struct dcm_change eligible_change(const struct dcm_pixel_form *form, enum codec_coding coding);
 
 #endif

@@ -54,9 +54,10 @@ int instance_frame(const struct instance *in, uint32_t frame, struct buf *out,
 int coded_restore(const uint8_t *coded, size_t n, const uint8_t *recipe, size_t recipe_n,
                   struct buf *out_received, struct buf *out_pixels, struct err *err) MUST_CHECK;
 /* Where frames and layers of a coded file lie; head_n and tail_n bytes are around its pixel data
- * element, which is read strictly: offset table, one fragment a frame, zero pads, delimiter. */
+ * element, which is read strictly: offset table, one fragment a frame, zero pads, delimiter. Of
+ * CODEC_FAST there are no layers: the layout only says how long the file is. */
 int coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n, uint32_t frames,
-                 struct layout **out, struct err *err) MUST_CHECK;
+                 enum codec_coding coding, struct layout **out, struct err *err) MUST_CHECK;
 
 /* What codec_image says besides pixels, from the data set, for this frame (1..). */
 int look_read(const uint8_t *dataset, size_t n, enum dcm_coding coding, uint32_t frame,

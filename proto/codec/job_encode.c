@@ -5,18 +5,23 @@
 #include "proto/codec/codestream.h"
 #include "proto/codec/eligible.h"
 #include "proto/codec/j2k.h"
+#include "proto/codec/jls.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define FIRST_LOOK_PERCENT 12
-#define LAYERED_FROM_BYTES 32768 /* of a native frame; smaller ones have two layers */
+#define LAYERED_FROM_BYTES 32768    /* of a native frame; smaller ones have two layers */
+#define COMPARED_BELOW_BYTES 393216 /* of a native frame */
+#define LAYERS_MAY_COST_PERCENT 3
+#define HEAD_SHARE 2 /* a head of more than half the native pixels */
 
 /* Where the coded file stands while it is written. */
 struct coding {
     const struct job *job;
     const struct instance *in;
+    enum codec_coding coding;
     struct j2k_layers layers;
     struct buf canonical; /* one frame */
     struct buf stream;    /* its codestream */
@@ -28,8 +33,11 @@ struct coding {
 static int code(struct job *job, const struct instance *in, struct err *err);
 static int write_frames(struct coding *c, struct err *err);
 static int write_frame(struct coding *c, uint32_t frame, struct err *err);
+static int encode_frame(struct coding *c, struct err *err);
 static int finish(struct job *job, struct coding *c, const struct dcm_converted *converted,
                   struct err *err);
+static enum codec_coding choose_coding(const struct job *job, const struct instance *in);
+static bool are_layers_too_large(const struct job *job, const struct instance *in);
 static struct j2k_layers choose_layers(const struct job *job, const struct instance *in);
 
 int
@@ -52,8 +60,9 @@ job_encode(struct job *job, struct err *err)
 static int
 code(struct job *job, const struct instance *in, struct err *err)
 {
-    struct dcm_change change = eligible_change(&in->pixels.form);
-    struct coding c = {.job = job, .in = in, .layers = choose_layers(job, in)};
+    struct coding c = {
+        .job = job, .in = in, .coding = choose_coding(job, in), .layers = choose_layers(job, in)};
+    struct dcm_change change = eligible_change(&in->pixels.form, c.coding);
     struct dcm_converted converted;
     int rc = -1;
 
@@ -136,7 +145,7 @@ write_frame(struct coding *c, uint32_t frame, struct err *err)
         (void)snprintf(c->job->reply->why_not, CODEC_WHY_BYTES, "unused bits are in use");
         return 0;
     }
-    if (j2k_encode(form, c->canonical.bytes, c->canonical.n, &c->layers, &c->stream, err) < 0)
+    if (encode_frame(c, err) < 0)
         return -1;
     if (c->stream.n % 2 != 0)
         buf_add_u8(&c->stream, 0);
@@ -146,6 +155,16 @@ write_frame(struct coding *c, uint32_t frame, struct err *err)
     if (job_write(c->job->out, item, sizeof item, &c->n, err) < 0)
         return -1;
     return job_write(c->job->out, c->stream.bytes, c->stream.n, &c->n, err);
+}
+
+static int
+encode_frame(struct coding *c, struct err *err)
+{
+    const struct dcm_pixel_form *form = &c->in->pixels.form;
+
+    return c->coding == CODEC_FAST
+               ? jls_encode(form, c->canonical.bytes, c->canonical.n, &c->stream, err)
+               : j2k_encode(form, c->canonical.bytes, c->canonical.n, &c->layers, &c->stream, err);
 }
 
 static int
@@ -175,7 +194,7 @@ finish(struct job *job, struct coding *c, const struct dcm_converted *converted,
         goto out;
     }
     if (coded_layout(coded.bytes, c->n, converted->head.n, converted->tail.n,
-                     c->in->pixels.form.frames, &layout, err) < 0)
+                     c->in->pixels.form.frames, c->coding, &layout, err) < 0)
         goto out;
     buf_add(&side, converted->recipe.bytes, converted->recipe.n);
     layout_write(layout, &side);
@@ -187,6 +206,50 @@ out:
     buf_fini(&side);
     buf_fini(&coded);
     return rc;
+}
+
+/* docs/decisions/coding.md. Layers of a palette's numbers are no picture, and larger by half; where
+ * the head outweighs the pixels there is no first look to speak of. */
+static enum codec_coding
+choose_coding(const struct job *job, const struct instance *in)
+{
+    const struct dcm_pixels *p = &in->pixels;
+    bool is_mostly_head = (uint64_t)p->header_at * HEAD_SHARE > p->frames_bytes;
+
+    if (job->request->coding == CODEC_LAYERS || !jls_may_encode(&p->form))
+        return CODEC_LAYERS;
+    return job->request->coding == CODEC_FAST || is_mostly_head ||
+                   strcmp(p->form.photometric, "PALETTE COLOR") == 0 ||
+                   are_layers_too_large(job, in)
+               ? CODEC_FAST
+               : CODEC_LAYERS;
+}
+
+/* The layers of small frames cost what they bring: the middle one is coded both ways. */
+static bool
+are_layers_too_large(const struct job *job, const struct instance *in)
+{
+    const struct dcm_pixel_form *form = &in->pixels.form;
+    struct j2k_layers layers = choose_layers(job, in);
+    struct buf canonical, layered, fast;
+    struct err ignored = {0};
+    char photometric[17];
+    bool is_so = false;
+
+    if (in->pixels.frame_bytes >= COMPARED_BELOW_BYTES)
+        return false;
+    buf_init(&canonical, LIMIT_FRAME_BYTES);
+    buf_init(&layered, LIMIT_FRAME_BYTES);
+    buf_init(&fast, LIMIT_FRAME_BYTES);
+    if (instance_frame(in, form->frames / 2 + 1, &canonical, photometric, &ignored) == 0 &&
+        pixels_are_clean(form, canonical.bytes, canonical.n) &&
+        jls_encode(form, canonical.bytes, canonical.n, &fast, &ignored) == 0 &&
+        j2k_encode(form, canonical.bytes, canonical.n, &layers, &layered, &ignored) == 0)
+        is_so = layered.n > fast.n + fast.n * LAYERS_MAY_COST_PERCENT / 100;
+    buf_fini(&fast);
+    buf_fini(&layered);
+    buf_fini(&canonical);
+    return is_so;
 }
 
 /* docs/decisions/layers.md: each layer doubles what is there, the last is lossless. */

@@ -16,6 +16,7 @@ static int decode_for_digest(void *user, const struct dcm_pixels *pixels, const 
                              size_t coded_n, struct buf *out, struct err *err);
 static int prove_digests(const struct job *job, const struct buf *received,
                          const struct buf *pixels, struct err *err);
+static int coding_of(const struct job *job, enum codec_coding *out, struct err *err);
 static int prove_file(const struct job *job, const struct buf *received, struct err *err);
 
 int
@@ -151,6 +152,22 @@ prove_digests(const struct job *job, const struct buf *received, const struct bu
     return 0;
 }
 
+static int
+coding_of(const struct job *job, enum codec_coding *out, struct err *err)
+{
+    struct dcm_part10 part10;
+
+    if (dcm_part10_parse(job->bytes, job->n, &part10, err) < 0)
+        return -1;
+    if (strcmp(part10.transfer_syntax, DCM_UID_JPEGLS_LOSSLESS) == 0)
+        *out = CODEC_FAST;
+    else if (strcmp(part10.transfer_syntax, DCM_UID_J2K_LOSSLESS) == 0)
+        *out = CODEC_LAYERS;
+    else
+        return err_set(err, ERR_CONFLICT, "it is in no syntax that we code in");
+    return 0;
+}
+
 /* What of the coded file the restored one does not come from: it must be what we would write. */
 static int
 prove_file(const struct job *job, const struct buf *received, struct err *err)
@@ -159,12 +176,14 @@ prove_file(const struct job *job, const struct buf *received, struct err *err)
     struct dcm_converted again;
     struct dcm_change change;
     struct layout *layout = NULL;
+    enum codec_coding coding;
     int rc = -1;
 
     dcm_converted_init(&again);
-    if (instance_open(&in, received->bytes, received->n, err) < 0)
+    if (coding_of(job, &coding, err) < 0 ||
+        instance_open(&in, received->bytes, received->n, err) < 0)
         goto out;
-    change = eligible_change(&in.pixels.form);
+    change = eligible_change(&in.pixels.form, coding);
     if (dcm_convert(received->bytes, received->n, &change, &again, err) < 0)
         goto out;
     if (again.head.n > job->n || again.tail.n > job->n - again.head.n ||
@@ -176,7 +195,7 @@ prove_file(const struct job *job, const struct buf *received, struct err *err)
         (void)err_set(err, ERR_CONFLICT, "its data set is not what the received one becomes");
         goto out;
     }
-    rc = coded_layout(job->bytes, job->n, again.head.n, again.tail.n, in.pixels.form.frames,
+    rc = coded_layout(job->bytes, job->n, again.head.n, again.tail.n, in.pixels.form.frames, coding,
                       &layout, err);
 out:
     layout_free(&layout);

@@ -34,6 +34,7 @@ struct wire_request {
     uint32_t frame;
     uint8_t max_layers;
     uint32_t first_look_percent;
+    uint32_t coding; /* encode: enum codec_coding */
     char to[65];
     char profile[20]; /* inspect: how the sender writes texts; "" as they say themselves */
     struct dcm_digests expected;

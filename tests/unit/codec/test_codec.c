@@ -59,71 +59,96 @@ bytes_of(int fd, uint64_t n)
     return bytes;
 }
 
+/* Coded, proved, restored: the received bytes again. */
+static void
+comes_back(const char *name, const struct sample *sample, enum codec_coding coding, bool is_layered)
+{
+    struct codec_policy policy = {.coding = coding};
+    uint32_t frames = sample->frames > 0 ? sample->frames : 1;
+    struct err err = {0};
+    struct codec_result coded;
+    struct received r;
+    struct codec_source source;
+    struct dcm_digests after;
+    uint64_t n = 0;
+    uint8_t *back;
+    int fd = -1;
+
+    receive(sample, &r);
+    if (codec_encode(pool, &r.source, &policy, &coded, &err) < 0 || coded.coded_fd < 0)
+        fail_msg("%s: %s", name, err.text[0] != 0 ? err.text : coded.why_not);
+    source = coded_source(&coded);
+    if (codec_prove(pool, &source, &r.digests, r.digests.file, &err) < 0 ||
+        codec_inspect(pool, &source, NULL, &after, &err) < 0 ||
+        codec_restore(pool, &source, &fd, &n, &err) < 0)
+        fail_msg("%s: %s", name, err.text);
+
+    assert_true(coded.coded_size < r.bytes.n);
+    assert_int_equal(n, r.bytes.n);
+    back = bytes_of(fd, n);
+    assert_memory_equal(back, r.bytes.bytes, n);
+    assert_memory_equal(after.pixels, r.digests.pixels, DIGEST_BYTES);
+    assert_memory_equal(after.dataset, r.digests.dataset, DIGEST_BYTES);
+    assert_int_equal(layout_check(coded.layout, &err), 0);
+    if (coded.layout->frames != (is_layered ? frames : 0))
+        fail_msg("%s: %u frames in the layout", name, coded.layout->frames);
+    free(back);
+    close(fd);
+    codec_result_fini(&coded);
+    forget(&r);
+}
+
 /* long because of its table */
 static void
 what_is_coded_comes_back_bit_for_bit(void **state)
 {
+    enum { NEVER, WISHED, ALWAYS }; /* JPEG-LS */
     static const struct {
         const char *name;
+        int fast;
         struct sample sample;
     } rows[] = {
-        {"12 of 16 bits", {0}},
-        {"16 bits", {.bits_stored = 16}},
-        {"16 bits signed", {.bits_stored = 16, .is_signed = true}},
-        {"12 of 16 bits signed", {.is_signed = true}},
-        {"14 bits, odd size", {.bits_stored = 14, .cols = 33, .rows = 27}},
-        {"8 bits, odd length", {.bits_allocated = 8, .cols = 33, .rows = 27}},
-        {"5 of 8 bits signed", {.bits_allocated = 8, .bits_stored = 5, .is_signed = true}},
-        {"one column", {.cols = 1, .rows = 600}},
-        {"one row", {.cols = 600, .rows = 1}},
-        {"RGB", {.samples = 3, .bits_allocated = 8}},
-        {"RGB by plane", {.samples = 3, .bits_allocated = 8, .is_by_plane = true}},
+        {"12 of 16 bits", WISHED, {0}},
+        {"16 bits", WISHED, {.bits_stored = 16}},
+        {"16 bits signed", WISHED, {.bits_stored = 16, .is_signed = true}},
+        {"12 of 16 bits signed", WISHED, {.is_signed = true}},
+        {"9 of 16 bits signed", WISHED, {.bits_stored = 9, .is_signed = true}},
+        {"8 of 16 bits", NEVER, {.bits_stored = 8}},
+        {"14 bits, odd size", WISHED, {.bits_stored = 14, .cols = 33, .rows = 27}},
+        {"8 bits, odd length", WISHED, {.bits_allocated = 8, .cols = 33, .rows = 27}},
+        {"5 of 8 bits signed", NEVER, {.bits_allocated = 8, .bits_stored = 5, .is_signed = true}},
+        {"6 of 8 bits signed", WISHED, {.bits_allocated = 8, .bits_stored = 6, .is_signed = true}},
+        {"7 of 8 bits", WISHED, {.bits_allocated = 8, .bits_stored = 7, .cols = 99, .rows = 99}},
+        {"1 of 8 bits", NEVER, {.bits_allocated = 8, .bits_stored = 1, .cols = 99, .rows = 99}},
+        {"one column", WISHED, {.cols = 1, .rows = 900}},
+        {"one row", WISHED, {.cols = 900, .rows = 1}},
+        {"RGB", NEVER, {.samples = 3, .bits_allocated = 8}},
+        {"RGB by plane", NEVER, {.samples = 3, .bits_allocated = 8, .is_by_plane = true}},
         {"RGB by plane, frames",
+         NEVER,
          {.samples = 3, .bits_allocated = 8, .is_by_plane = true, .frames = 3}},
-        {"YBR_FULL", {.samples = 3, .bits_allocated = 8, .photometric = "YBR_FULL"}},
-        {"RGB of 16 bits", {.samples = 3, .bits_stored = 16}},
-        {"MONOCHROME1", {.photometric = "MONOCHROME1"}},
-        {"seven frames", {.frames = 7}},
-        {"seven frames of odd length", {.frames = 7, .bits_allocated = 8, .cols = 33, .rows = 27}},
-        {"implicit", {.is_implicit = true}},
+        {"YBR_FULL", NEVER, {.samples = 3, .bits_allocated = 8, .photometric = "YBR_FULL"}},
+        {"RGB of 16 bits", NEVER, {.samples = 3, .bits_stored = 16}},
+        {"MONOCHROME1", WISHED, {.photometric = "MONOCHROME1"}},
+        {"palette", ALWAYS, {.bits_allocated = 8, .photometric = "PALETTE COLOR"}},
+        {"palette of 16 bits, frames", ALWAYS, {.frames = 3, .photometric = "PALETTE COLOR"}},
+        {"seven frames", WISHED, {.frames = 7}},
+        {"seven frames of odd length",
+         WISHED,
+         {.frames = 7, .bits_allocated = 8, .cols = 33, .rows = 27}},
+        {"implicit", WISHED, {.is_implicit = true}},
         {"implicit RGB by plane",
+         NEVER,
          {.is_implicit = true, .samples = 3, .bits_allocated = 8, .is_by_plane = true}},
-        {"four layers", {.cols = 256, .rows = 200}},
+        {"four layers", WISHED, {.cols = 256, .rows = 200}},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct err err = {0};
-        struct codec_result coded;
-        struct received r;
-        struct codec_source source;
-        struct dcm_digests after;
-        uint64_t n = 0;
-        uint8_t *back;
-        int fd = -1;
-
-        receive(&rows[i].sample, &r);
-        if (codec_encode(pool, &r.source, NULL, &coded, &err) < 0 || coded.coded_fd < 0)
-            fail_msg("%s: %s", rows[i].name, err.text[0] != 0 ? err.text : coded.why_not);
-        source = coded_source(&coded);
-        if (codec_prove(pool, &source, &r.digests, r.digests.file, &err) < 0 ||
-            codec_inspect(pool, &source, NULL, &after, &err) < 0 ||
-            codec_restore(pool, &source, &fd, &n, &err) < 0)
-            fail_msg("%s: %s", rows[i].name, err.text);
-
-        assert_true(coded.coded_size < r.bytes.n);
-        assert_int_equal(n, r.bytes.n);
-        back = bytes_of(fd, n);
-        assert_memory_equal(back, r.bytes.bytes, n);
-        assert_memory_equal(after.pixels, r.digests.pixels, DIGEST_BYTES);
-        assert_memory_equal(after.dataset, r.digests.dataset, DIGEST_BYTES);
-        assert_int_equal(layout_check(coded.layout, &err), 0);
-        assert_int_equal(coded.layout->frames,
-                         rows[i].sample.frames > 0 ? rows[i].sample.frames : 1);
-        free(back);
-        close(fd);
-        codec_result_fini(&coded);
-        forget(&r);
+        comes_back(rows[i].name, &rows[i].sample, CODEC_LAYERS, true);
+        comes_back(rows[i].name, &rows[i].sample, CODEC_FAST, rows[i].fast == NEVER);
+        if (rows[i].fast != WISHED)
+            comes_back(rows[i].name, &rows[i].sample, CODEC_BEST, rows[i].fast == NEVER);
     }
 }
 

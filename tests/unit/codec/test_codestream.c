@@ -296,9 +296,12 @@ only_rgb_changes_its_name(void **state)
     struct dcm_pixel_form ybr = {.samples = 3, .photometric = "YBR_FULL"};
 
     (void)state;
-    assert_string_equal(eligible_change(&rgb).photometric, "YBR_RCT");
-    assert_null(eligible_change(&ybr).photometric);
-    assert_string_equal(eligible_change(&ybr).transfer_syntax, "1.2.840.10008.1.2.4.90");
+    assert_string_equal(eligible_change(&rgb, CODEC_LAYERS).photometric, "YBR_RCT");
+    assert_null(eligible_change(&ybr, CODEC_LAYERS).photometric);
+    assert_string_equal(eligible_change(&ybr, CODEC_LAYERS).transfer_syntax,
+                        "1.2.840.10008.1.2.4.90");
+    assert_string_equal(eligible_change(&ybr, CODEC_FAST).transfer_syntax,
+                        "1.2.840.10008.1.2.4.80");
 }
 
 static void
