@@ -209,6 +209,13 @@ start_desk(struct gateway *g, struct err *err)
                              .orders_folder = g->config.orders_folder,
                              .orders_command = g->config.orders_command,
                              .orders_every_ms = g->config.orders_every,
+                             .has_hl7_in = g->config.hl7_in,
+                             .hl7_address = g->config.hl7_address,
+                             .hl7_peers = g->config.hl7_peers,
+                             .hl7_charset = g->config.hl7_charset,
+                             .hl7_facility = g->config.hl7_facility,
+                             .hl7_port = (uint16_t)g->config.hl7_port,
+                             .hl7_idle_ms = g->config.hl7_idle,
                              .backoff_ms = g->config.link_backoff,
                              .backoff_max_ms = g->config.link_backoff_max};
 
@@ -227,7 +234,7 @@ start(struct gateway *g, struct err *err)
     if (accept_listen(g->accept, err) < 0)
         return err_context(err, "start");
     LOG(&ctx, GATEWAY_READY, F_NUMBER("dicom_port", accept_port(g->accept)),
-        F_NUMBER("desk_port", desk_port(g->desk)));
+        F_NUMBER("desk_port", desk_port(g->desk)), F_NUMBER("hl7_port", desk_hl7_port(g->desk)));
     return 0;
 }
 

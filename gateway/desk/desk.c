@@ -6,6 +6,7 @@
 #include "gateway/desk/book.h"
 #include "gateway/desk/desk_link.h"
 #include "gateway/desk/arrivals.h"
+#include "gateway/desk/his_in.h"
 #include "gateway/desk/look.h"
 #include "gateway/desk/orders_api.h"
 #include "gateway/desk/orders_sources.h"
@@ -49,6 +50,7 @@ struct desk {
     struct look *look;
     struct arrivals *arrivals;
     struct orders_sources *orders;
+    struct his_in *his_in;
     struct worklist *worklist;
     struct mpps *mpps;
     struct api api;
@@ -304,6 +306,21 @@ fetch_orders(struct desk *desk, struct err *err)
     return orders_sources_start(&o, &desk->orders, err);
 }
 
+static int
+open_hl7(struct desk *desk, struct err *err)
+{
+    const struct desk_options *o = &desk->options;
+    const struct his_in_options in = {.book = desk->book,
+                                      .address = o->hl7_address,
+                                      .port = o->hl7_port,
+                                      .peers = o->hl7_peers,
+                                      .charset = o->hl7_charset,
+                                      .facility = o->hl7_facility,
+                                      .idle_ms = o->hl7_idle_ms};
+
+    return o->has_hl7_in ? his_in_start(&in, &desk->his_in, err) : 0;
+}
+
 int
 desk_start(const struct desk_options *options, struct desk **out_desk, struct err *err)
 {
@@ -318,7 +335,7 @@ desk_start(const struct desk_options *options, struct desk **out_desk, struct er
                   &desk->book, err) < 0 ||
         place_find(options, &desk->place, err) < 0 || make_token(desk, err) < 0)
         goto out;
-    if (fetch_orders(desk, err) < 0)
+    if (fetch_orders(desk, err) < 0 || open_hl7(desk, err) < 0)
         goto out;
     begin_work(desk);
     desk->api = (struct api){.book = desk->book, .link = desk->link, .options = &desk->options};
@@ -348,6 +365,7 @@ desk_stop(struct desk **desk)
     if (old == NULL)
         return;
     http_server_stop(&old->server);
+    his_in_stop(&old->his_in);
     look_stop(&old->look);
     desk_link_stop(&old->link);
     arrivals_stop(&old->arrivals);
@@ -362,6 +380,12 @@ uint16_t
 desk_port(const struct desk *desk)
 {
     return http_server_port(desk->server);
+}
+
+uint16_t
+desk_hl7_port(const struct desk *desk)
+{
+    return desk->his_in != NULL ? his_in_port(desk->his_in) : 0;
 }
 
 int

@@ -38,6 +38,10 @@ struct desk_options {
     const char *orders_folder;  /* "" or NULL: none (orders_sources.h) */
     const char *orders_command; /* "" or NULL: none */
     int64_t orders_every_ms;
+    bool has_hl7_in; /* his_in.h */
+    const char *hl7_address, *hl7_peers, *hl7_charset, *hl7_facility;
+    uint16_t hl7_port;
+    int64_t hl7_idle_ms;
     int64_t backoff_ms, backoff_max_ms; /* of the line to the reader; 0: half a second, 15 s */
 };
 
@@ -49,6 +53,7 @@ int desk_start(const struct desk_options *options, struct desk **out_desk,
 void desk_offer_services(struct desk *desk);
 void desk_stop(struct desk **desk);
 uint16_t desk_port(const struct desk *desk);
+uint16_t desk_hl7_port(const struct desk *desk); /* 0: it takes no HL7 */
 /* A one-time code for an administrator's account (accounts.h), whether the desk runs or not. Makes
  * the desk's file if there is none.
  * errors  those of book_open() */

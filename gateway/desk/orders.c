@@ -235,7 +235,7 @@ is_plain_ascii(const char *text)
 static int
 check(const struct order *o, struct err *err)
 {
-    if (o->source[0] == '\0' || !is_made_of(o->source, LOWER "_"))
+    if (o->source[0] == '\0' || !is_made_of(o->source, LOWER "_0123456789"))
         return err_set(err, ERR_REJECT, "source: a word is due");
     if (o->placer[0] == '\0' || !is_plain_ascii(o->placer))
         return err_set(err, ERR_REJECT, "placer: the source's own number is due, ASCII");

@@ -175,11 +175,6 @@ CREATE INDEX registration_studies ON registration_study (registration);
 -- == end of identity, unmatched box, A or B ==
 
 
--- == clinic's own systems: in and out ==
-
--- == end of clinic's own systems ==
-
-
 -- == critical calls and repeat requests ==
 
 CREATE TABLE call (

@@ -385,7 +385,7 @@ a_file_of_version_1_is_brought_forward_and_keeps_its_rows(void **state)
     assert_int_equal(cursor, 42);
     person("乙", "", "CT", number);
     assert_memory_equal(number + 6, "K7M", 3);
-    reopen(); /* and is of version 2 now: no step is taken twice */
+    reopen(); /* and is of the newest version now: no step is taken twice */
     assert_string_equal(found(number)->name, "乙");
 }
 

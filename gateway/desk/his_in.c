@@ -1,0 +1,353 @@
+/* his_in.c - connections of the HIS. */
+#include "gateway/desk/his_in.h"
+
+#include "gateway/desk/his_orders.h"
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "proto/base/thread.h"
+#include "proto/hl7/mllp.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/desk/desk_events.def"
+#undef LOG_EVENT
+
+enum { ANSWER_MS = 10000, ANSWER_BYTES = 8192, PAUSE_MS = 1000 };
+
+struct line {
+    struct his_in *in;
+    int fd; /* gate; -1: the place is free */
+    bool is_over;
+    int64_t spoke_ms;
+    char address[INET6_ADDRSTRLEN];
+    pthread_t thread;
+};
+
+struct his_in {
+    struct his_in_options o;
+    char *peers, *facility, *profile;
+    int listen_fd, stop_fd;
+    uint16_t port;
+    struct gate gate;
+    bool is_stopping;   /* gate */
+    struct line *lines; /* LIMIT_HL7_CONNECTIONS */
+    pthread_t thread;
+};
+
+static const struct log_ctx ctx = {.stage = "gateway/desk"};
+
+/* ---- one message ---- */
+
+static void
+tell(const struct line *line, const struct his_verdict *v, const struct err *why)
+{
+    if (why != NULL)
+        LOG(&ctx, DESK_HL7_REFUSED, F_WORD("peer", line->address), F_WORD("answer", v->code),
+            F_ERR(why));
+    else if (v->orders > 0)
+        LOG(&ctx, DESK_ORDERS_TAKEN, F_NUMBER("orders", v->orders));
+}
+
+/* Do it, and say what came of it. */
+static int
+answer(struct line *line, struct mllp *stream, const struct buf *message, struct err *err)
+{
+    struct his_in *in = line->in;
+    struct his_verdict v = {.code = "AR", .error = "100"};
+    struct hl7_message *m = NULL;
+    struct hl7_answer a = {
+        .our_application = "RADPOST", .our_facility = in->facility, .at_us = clock_wall_us()};
+    struct err why = {0};
+    char control[24];
+    struct buf out;
+    int rc = hl7_parse(message->bytes, message->n, in->profile, &m, &why);
+
+    if (rc == 0)
+        rc = his_take(in->o.book, m, message->bytes, message->n, &v, &why);
+    tell(line, &v, rc < 0 ? &why : NULL);
+    snprintf(control, sizeof control, "%" PRId64, a.at_us);
+    a.control = control;
+    a.code = v.code;
+    a.error = v.error;
+    a.place = v.place;
+    a.sentence = rc < 0 ? why.text : NULL;
+    buf_init(&out, ANSWER_BYTES);
+    hl7_write_answer(m, &a, &out);
+    hl7_free(&m);
+    rc = mllp_write(stream, out.bytes, out.n, ANSWER_MS, err);
+    buf_fini(&out);
+    return rc;
+}
+
+static int
+serve_one(struct line *line, struct mllp *stream, struct buf *message, struct err *err)
+{
+    struct his_in *in = line->in;
+
+    buf_clear(message);
+    if (mllp_read(stream, in->o.idle_ms, LIMIT_MS_HL7_MESSAGE, message, err) < 0)
+        return -1;
+    gate_lock(&in->gate);
+    line->spoke_ms = clock_mono_ms();
+    gate_unlock(&in->gate);
+    return answer(line, stream, message, err);
+}
+
+static void *
+serve(void *arg)
+{
+    struct line *line = arg;
+    struct his_in *in = line->in;
+    struct mllp stream;
+    struct buf message;
+    struct err err;
+
+    mllp_init(&stream, line->fd, LIMIT_HL7_BYTES);
+    buf_init(&message, LIMIT_HL7_BYTES);
+    while (serve_one(line, &stream, &message, &err) == 0)
+        ;
+    if (err.kind == ERR_REJECT)
+        LOG(&ctx, DESK_HL7_PEER_CUT, F_WORD("peer", line->address), F_ERR(&err));
+    buf_fini(&message);
+    mllp_fini(&stream);
+    (void)shutdown(line->fd, SHUT_RDWR); /* closed when its place is needed */
+    gate_lock(&in->gate);
+    line->is_over = true;
+    gate_wake(&in->gate);
+    gate_unlock(&in->gate);
+    return NULL;
+}
+
+/* ---- who may come ---- */
+
+static bool
+is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+static bool
+is_peer(const struct his_in *in, const char *address)
+{
+    size_t n = strlen(address);
+
+    if (in->peers[0] == '\0')
+        return is_loopback(address);
+    for (const char *at = in->peers; *at != '\0';) {
+        size_t length;
+
+        at += strspn(at, ", ");
+        length = strcspn(at, ", ");
+        if (length == n && memcmp(at, address, n) == 0)
+            return true;
+        at += length;
+    }
+    return false;
+}
+
+static void
+name_peer(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN])
+{
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)peer;
+    const struct sockaddr_in *four = (const struct sockaddr_in *)peer;
+
+    out[0] = '\0';
+    if (peer->ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &six->sin6_addr, out, INET6_ADDRSTRLEN);
+    else if (peer->ss_family == AF_INET)
+        inet_ntop(AF_INET, &four->sin_addr, out, INET6_ADDRSTRLEN);
+    if (strncmp(out, "::ffff:", 7) == 0)
+        memmove(out, out + 7, strlen(out + 7) + 1);
+}
+
+/* ---- places ---- */
+
+/* Locked: free the places of those that are over. */
+static void
+reap(struct his_in *in)
+{
+    for (size_t i = 0; i < (size_t)LIMIT_HL7_CONNECTIONS; i++) {
+        struct line *line = &in->lines[i];
+
+        if (line->fd < 0 || !line->is_over)
+            continue;
+        thread_join(line->thread); /* it ends: is_over is the last it does */
+        close(line->fd);
+        line->fd = -1;
+    }
+}
+
+/* Locked. NULL: the clinic's HIS holds all; the longest silent one was asked to go. */
+static struct line *
+free_place(struct his_in *in)
+{
+    struct line *oldest = NULL;
+
+    for (size_t i = 0; i < (size_t)LIMIT_HL7_CONNECTIONS; i++) {
+        struct line *line = &in->lines[i];
+
+        if (line->fd < 0)
+            return line;
+        if (oldest == NULL || line->spoke_ms < oldest->spoke_ms)
+            oldest = line;
+    }
+    (void)shutdown(oldest->fd, SHUT_RDWR);
+    return NULL;
+}
+
+static void
+admit(struct his_in *in, int fd, const char *address)
+{
+    struct line *line;
+
+    gate_lock(&in->gate);
+    for (;;) {
+        reap(in);
+        line = in->is_stopping ? NULL : free_place(in);
+        if (line != NULL || in->is_stopping)
+            break;
+        (void)gate_wait_ms(&in->gate, PAUSE_MS);
+    }
+    if (line != NULL) {
+        *line = (struct line){.in = in, .fd = fd, .spoke_ms = clock_mono_ms()};
+        (void)text_copy(line->address, sizeof line->address, address);
+        line->thread = thread_start("desk-hl7", serve, line);
+    }
+    gate_unlock(&in->gate);
+    if (line == NULL)
+        close(fd);
+}
+
+static void
+take_one(struct his_in *in)
+{
+    struct sockaddr_storage peer = {0};
+    char address[INET6_ADDRSTRLEN];
+    socklen_t n = sizeof peer;
+    int fd = accept4(in->listen_fd, (struct sockaddr *)&peer, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            (void)poll(&(struct pollfd){.fd = in->stop_fd, .events = POLLIN}, 1, PAUSE_MS);
+        return;
+    }
+    name_peer(&peer, address);
+    if (!is_peer(in, address)) {
+        LOG(&ctx, DESK_HL7_STRANGER, F_WORD("peer", address));
+        close(fd);
+        return;
+    }
+    admit(in, fd, address);
+}
+
+static void *
+run(void *arg)
+{
+    struct his_in *in = arg;
+    struct pollfd wait[] = {{.fd = in->listen_fd, .events = POLLIN},
+                            {.fd = in->stop_fd, .events = POLLIN}};
+
+    for (;;) {
+        if (poll(wait, ARRAY_LEN(wait), -1) < 0)
+            continue;
+        if (wait[1].revents != 0)
+            return NULL;
+        if (wait[0].revents != 0)
+            take_one(in);
+    }
+}
+
+/* ---- start and stop ---- */
+
+static int
+check(const struct his_in_options *o, const char **out_profile, struct err *err)
+{
+    if (!is_loopback(o->address) && o->peers[0] == '\0')
+        return err_set(err, ERR_REJECT,
+                       "hl7_peers: beyond this machine the addresses of the HIS are due");
+    *out_profile = "";
+    if (strcmp(o->charset, "GB18030") == 0)
+        *out_profile = "GB18030";
+    else if (strcmp(o->charset, "UTF-8") == 0)
+        *out_profile = "ISO_IR 192";
+    else if (o->charset[0] != '\0')
+        return err_set(err, ERR_REJECT, "hl7_charset: GB18030, UTF-8 or nothing");
+    return 0;
+}
+
+int
+his_in_start(const struct his_in_options *options, struct his_in **out, struct err *err)
+{
+    const char *profile;
+    struct his_in *in;
+
+    if (check(options, &profile, err) < 0)
+        return err_context(err, "HL7");
+    in = mem_new(sizeof *in);
+    in->o = *options;
+    if (mllp_listen(options->address, options->port, &in->listen_fd, &in->port, err) < 0) {
+        free(in);
+        return err_context(err, "HL7");
+    }
+    in->stop_fd = eventfd(0, EFD_CLOEXEC);
+    CHECK(in->stop_fd >= 0);
+    in->peers = mem_text(options->peers);
+    in->facility = mem_text(options->facility);
+    in->profile = mem_text(profile);
+    in->lines = mem_new((size_t)LIMIT_HL7_CONNECTIONS * sizeof *in->lines);
+    for (size_t i = 0; i < (size_t)LIMIT_HL7_CONNECTIONS; i++)
+        in->lines[i].fd = -1;
+    gate_init(&in->gate);
+    in->thread = thread_start("desk-hl7-door", run, in);
+    *out = in;
+    return 0;
+}
+
+void
+his_in_stop(struct his_in **in)
+{
+    struct his_in *old = TAKE(*in);
+    uint64_t one = 1;
+
+    if (old == NULL)
+        return;
+    gate_lock(&old->gate);
+    old->is_stopping = true;
+    gate_wake(&old->gate);
+    gate_unlock(&old->gate);
+    CHECK(write(old->stop_fd, &one, sizeof one) == sizeof one);
+    thread_join(old->thread);
+    for (size_t i = 0; i < (size_t)LIMIT_HL7_CONNECTIONS; i++)
+        if (old->lines[i].fd >= 0) {
+            (void)shutdown(old->lines[i].fd, SHUT_RDWR);
+            thread_join(old->lines[i].thread);
+            close(old->lines[i].fd);
+        }
+    gate_fini(&old->gate);
+    close(old->stop_fd);
+    close(old->listen_fd);
+    free(old->lines);
+    free(old->profile);
+    free(old->facility);
+    free(old->peers);
+    free(old);
+}
+
+uint16_t
+his_in_port(const struct his_in *in)
+{
+    return in->port;
+}

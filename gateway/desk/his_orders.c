@@ -1,0 +1,321 @@
+/* his_orders.c - HL7 orders: what is asked by ORC-1, done in the book, and answered. */
+#include "gateway/desk/his_orders.h"
+
+#include "gateway/desk/book_own.h"
+#include "gateway/desk/his_read.h"
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "proto/trust/digest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEEN_KEPT = 10000, VALUE_BYTES = 513 };
+
+enum action { HIS_PUT, HIS_CHANGE, HIS_CANCEL, HIS_DISCONTINUE, HIS_NOTHING };
+static const struct control {
+    const char *word;
+    enum action action;
+} controls[] = {
+#define CONTROL(word, action, meaning) {word, action},
+#include "gateway/desk/his_controls.def"
+#undef CONTROL
+};
+
+#define AT(field) offsetof(struct order, field), sizeof(((struct order *)0)->field)
+
+/* ---- doing ---- */
+
+/* What the book made by itself is not told to it as if the HIS had. */
+static void
+forget_own(struct order *kept)
+{
+    char own[ORDER_SH_SIZE];
+
+    if (strcmp(kept->accession, kept->registration) == 0)
+        kept->accession[0] = '\0';
+    if (strcmp(kept->patient_id, kept->registration) == 0 ||
+        strcmp(kept->patient_id, kept->citizen_id) == 0)
+        kept->patient_id[0] = '\0';
+    snprintf(own, sizeof own, "P%" PRId64, kept->number);
+    if (strcmp(kept->procedure_id, own) == 0)
+        kept->procedure_id[0] = '\0';
+}
+
+/* What the message leaves empty stays as it was. */
+static int
+overlay(struct book *book, struct order *o, struct err *err)
+{
+    static const struct {
+        size_t at, size;
+    } members[] = {
+        {AT(accession)},   {AT(patient_id)},   {AT(name)},         {AT(citizen_id)},
+        {AT(sex)},         {AT(birth)},        {AT(phone)},        {AT(modality)},
+        {AT(station)},     {AT(description)},  {AT(procedure_id)}, {AT(referring)},
+        {AT(department)},  {AT(complaint)},    {AT(history)},      {AT(code)},
+        {AT(code_scheme)}, {AT(code_meaning)},
+    };
+    struct order *kept = mem_new(sizeof *kept);
+    int rc = order_find_placer(book, HIS_SOURCE, o->placer, kept, err);
+
+    if (rc < 0 && err->kind == ERR_NOT_FOUND) {
+        err_clear(err);
+        rc = 0;
+        goto out;
+    }
+    if (rc < 0)
+        goto out;
+    forget_own(kept);
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        char *to = (char *)o + members[i].at;
+
+        if (to[0] == '\0')
+            (void)text_copy(to, members[i].size, (const char *)kept + members[i].at);
+    }
+    o->weight_g = o->weight_g != 0 ? o->weight_g : kept->weight_g;
+    o->height_mm = o->height_mm != 0 ? o->height_mm : kept->height_mm;
+out:
+    free(kept);
+    return rc;
+}
+
+/* Taken back; broken off if a device has begun and that is what is asked. */
+static int
+take_back(struct book *book, const char *placer, bool is_begun_too, struct err *err)
+{
+    struct order *o;
+    int rc = order_cancel(book, HIS_SOURCE, placer, err);
+
+    if (rc == 0 || err->kind != ERR_CONFLICT || !is_begun_too)
+        return rc;
+    o = mem_new(sizeof *o);
+    rc = order_find_placer(book, HIS_SOURCE, placer, o, err);
+    if (rc == 0)
+        rc = order_step(book, o->number, ORDER_SAW_DISCONTINUE, err);
+    free(o);
+    return rc;
+}
+
+/* A new order that was taken back is asked for after all, also when nothing else of it changed. */
+static int
+ask_again(struct book *book, const char *placer, struct err *err)
+{
+    struct order *o = mem_new(sizeof *o);
+    int rc = order_find_placer(book, HIS_SOURCE, placer, o, err);
+
+    if (rc == 0 && o->state == ORDER_CANCELLED)
+        rc = order_step(book, o->number, ORDER_SAW_PUT, err);
+    free(o);
+    return rc;
+}
+
+static int
+act(struct book *book, enum action action, struct order *o, struct err *err)
+{
+    if (action == HIS_NOTHING)
+        return 0;
+    if (o->placer[0] == '\0')
+        return err_set(err, ERR_REJECT, "ORC-2: the placer's order number is due");
+    if (action == HIS_CANCEL || action == HIS_DISCONTINUE)
+        return take_back(book, o->placer, action == HIS_DISCONTINUE, err);
+    if (action == HIS_CHANGE && overlay(book, o, err) < 0)
+        return -1;
+    if (order_put(book, o, err) < 0)
+        return -1;
+    return action == HIS_PUT ? ask_again(book, o->placer, err) : 0;
+}
+
+static const struct control *
+control_of(const struct his_group *g)
+{
+    char word[VALUE_BYTES];
+
+    his_get(g, "ORC", 1, 1, word, sizeof word);
+    for (size_t i = 0; i < ARRAY_LEN(controls); i++)
+        if (strcmp(controls[i].word, word) == 0)
+            return &controls[i];
+    return NULL;
+}
+
+static int
+refuse(struct his_verdict *v, const char *code, const char *error, const char *place)
+{
+    v->code = code;
+    v->error = error;
+    v->place = place;
+    return -1;
+}
+
+static int
+take_group(struct book *book, const struct his_group *g, struct his_verdict *out, struct err *err)
+{
+    const struct control *control = control_of(g);
+    struct order *o;
+    int rc;
+
+    if (control == NULL) {
+        err_set(err, ERR_REJECT, "ORC-1: this order control is not done here");
+        return refuse(out, "AE", "103", "ORC^1^1");
+    }
+    o = mem_new(sizeof *o);
+    rc = his_order_read(g, o, err);
+    if (rc == 0)
+        rc = act(book, control->action, o, err);
+    free(o);
+    if (rc == 0) {
+        out->orders++;
+        return 0;
+    }
+    switch (err->kind) {
+    case ERR_REJECT:
+        return refuse(out, "AE", "102", "ORC^1");
+    case ERR_NOT_FOUND:
+        return refuse(out, "AE", "204", "ORC^1^2");
+    case ERR_CONFLICT:
+        return refuse(out, "AE", "206", "ORC^1^2");
+    default: /* not now: told again it may be done */
+        return refuse(out, "AR", "207", NULL);
+    }
+}
+
+static int
+take_groups(struct book *book, const struct hl7_message *m, struct his_verdict *out,
+            struct err *err)
+{
+    int at = hl7_find(m, "ORC", 0, 0);
+
+    if (at < 0 || hl7_find(m, "PID", 0, (size_t)at) < 0) {
+        err_set(err, ERR_REJECT, "PID and ORC are due, in this order");
+        return refuse(out, "AE", "100", NULL);
+    }
+    while (at >= 0) {
+        int next = hl7_find(m, "ORC", (size_t)at + 1, 0);
+        struct his_group g = {m, (size_t)at, next >= 0 ? (size_t)next : hl7_count(m)};
+
+        if (take_group(book, &g, out, err) < 0)
+            return -1;
+        at = next;
+    }
+    return 0;
+}
+
+/* Is it ours to do at all? */
+static int
+check_head(const struct hl7_message *m, struct his_verdict *out, struct err *err)
+{
+    static const struct {
+        const char *code, *event;
+    } taken[] = {{"ORM", "O01"}, {"OMG", "O19"}, {"OMI", "O23"}};
+    char code[VALUE_BYTES], event[VALUE_BYTES], text[VALUE_BYTES];
+
+    (void)hl7_get_of(m, "MSH", 12, 1, text, sizeof text);
+    if (strncmp(text, "2.", 2) != 0) {
+        err_set(err, ERR_REJECT, "MSH-12: version 2.x is due");
+        return refuse(out, "AR", "203", "MSH^1^12");
+    }
+    (void)hl7_get_of(m, "MSH", 11, 1, text, sizeof text);
+    if (text[0] != '\0' && strcmp(text, "P") != 0) {
+        err_set(err, ERR_REJECT, "MSH-11: only P, production, is taken");
+        return refuse(out, "AR", "202", "MSH^1^11");
+    }
+    (void)hl7_get_of(m, "MSH", 9, 1, code, sizeof code);
+    (void)hl7_get_of(m, "MSH", 9, 2, event, sizeof event);
+    for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+        if (strcmp(taken[i].code, code) == 0) {
+            if (event[0] == '\0' || strcmp(taken[i].event, event) == 0)
+                return 0;
+            err_set(err, ERR_REJECT, "MSH-9.2: this event is not taken");
+            return refuse(out, "AR", "201", "MSH^1^9");
+        }
+    err_set(err, ERR_REJECT, "MSH-9: ORM^O01, OMG^O19 or OMI^O23 is taken, nothing else");
+    return refuse(out, "AR", "200", "MSH^1^9");
+}
+
+/* ---- knowing a message again ---- */
+
+struct seen {
+    char sender[2 * VALUE_BYTES], control[VALUE_BYTES], sha256[DIGEST_HEX_BYTES];
+};
+
+static void
+name_it(const struct hl7_message *m, const void *bytes, size_t n, struct seen *s)
+{
+    char application[VALUE_BYTES], facility[VALUE_BYTES];
+    uint8_t sha256[DIGEST_BYTES];
+
+    (void)hl7_get_of(m, "MSH", 3, 1, application, sizeof application);
+    (void)hl7_get_of(m, "MSH", 4, 1, facility, sizeof facility);
+    snprintf(s->sender, sizeof s->sender, "%s|%s", application, facility);
+    (void)hl7_get_of(m, "MSH", 10, 1, s->control, sizeof s->control);
+    digest_bytes(bytes, n, sha256);
+    digest_text(sha256, s->sha256);
+}
+
+static int
+is_seen(struct book *book, const struct seen *s, bool *out, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = db_begin(book->db, err);
+
+    if (rc < 0)
+        return -1;
+    rc = db_run(book->db, "his_seen_find",
+                DB_ARGS(DB_TEXT(s->sender), DB_TEXT(s->control), DB_TEXT(s->sha256)), &rows, err);
+    rc = db_end(book->db, rc, err);
+    if (rc == 0)
+        *out = db_rows_count(rows) > 0;
+    db_rows_free(&rows);
+    return rc;
+}
+
+static int
+note_seen(struct book *book, const struct seen *s, struct err *err)
+{
+    int rc = db_begin(book->db, err);
+
+    if (rc < 0)
+        return -1;
+    rc = db_run(book->db, "his_seen_add",
+                DB_ARGS(DB_TEXT(s->sender), DB_TEXT(s->control), DB_TEXT(s->sha256),
+                        DB_INT(clock_wall_us())),
+                NULL, err);
+    if (rc == 0)
+        rc = db_run(book->db, "his_seen_clean", DB_ARGS(DB_INT(SEEN_KEPT)), NULL, err);
+    return db_end(book->db, rc, err);
+}
+
+int
+his_take(struct book *book, const struct hl7_message *m, const void *bytes, size_t n,
+         struct his_verdict *out, struct err *err)
+{
+    struct seen *seen = mem_new(sizeof *seen);
+    bool is_old = false;
+    int rc = -1;
+
+    *out = (struct his_verdict){.code = "AA"};
+    if (check_head(m, out, err) < 0)
+        goto out;
+    name_it(m, bytes, n, seen);
+    if (seen->control[0] == '\0') {
+        err_set(err, ERR_REJECT, "MSH-10: a control number is due");
+        refuse(out, "AE", "101", "MSH^1^10");
+        goto out;
+    }
+    if (is_seen(book, seen, &is_old, err) < 0) {
+        refuse(out, "AR", "207", NULL);
+        goto out;
+    }
+    out->is_old = is_old;
+    if (!is_old && take_groups(book, m, out, err) < 0)
+        goto out;
+    if (!is_old && note_seen(book, seen, err) < 0) {
+        refuse(out, "AR", "207", NULL);
+        goto out;
+    }
+    rc = 0;
+out:
+    free(seen);
+    return rc;
+}

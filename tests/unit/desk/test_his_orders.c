@@ -1,0 +1,234 @@
+/* test_his_orders.c - orders of a HIS: what stands where, who asks what, and asking twice. */
+#include "gateway/desk/his_orders.h"
+
+#include "gateway/desk/orders.h"
+#include "proto/base/text.h"
+#include "tests/support/book_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#define HEAD(type, control)                                                                        \
+    "MSH|^~\\&|HIS|HOSP|RADPOST|CLINIC|20261122083000||" type "|" control                          \
+    "|P|2.5.1||||||UNICODE UTF-8\r"
+#define PATIENT                                                                                    \
+    "PID|1||P100^^^HIS^MR~11010519491231002X^^^PRC^NNCHN||"                                        \
+    "Wang^XiaoDong^^^^^L^A~王^小东^^^^^L^I||"                                                   \
+    "19491231|F|||||138-0013-8000\r"
+
+static struct his_verdict verdict;
+static char why[400];
+
+static int
+take(const char *text)
+{
+    struct hl7_message *m = NULL;
+    struct err err;
+    int rc;
+
+    assert_int_equal(hl7_parse((const uint8_t *)text, strlen(text), NULL, &m, &err), 0);
+    rc = his_take(book, m, text, strlen(text), &verdict, &err);
+    (void)snprintf(why, sizeof why, "%s", rc < 0 ? err.text : "");
+    if (rc < 0)
+        for (const char *p = err.text; *p != '\0'; p++)
+            assert_true((uint8_t)*p < 0x80); /* nothing of the message is repeated */
+    hl7_free(&m);
+    return rc;
+}
+
+static struct order *
+known(const char *placer)
+{
+    static struct order o;
+    struct err err;
+
+    return order_find_placer(book, "hl7", placer, &o, &err) == 0 ? &o : NULL;
+}
+
+static void
+an_orm_has_its_fields_where_ihe_puts_them(void **state)
+{
+    const struct order *o;
+
+    (void)state;
+    setenv("TZ", "Asia/Shanghai", 1);
+    tzset();
+    assert_int_equal(
+        take(HEAD("ORM^O01^ORM_O01", "1") PATIENT
+             "PV1|1|O|内科^3^1|||||D7^李^大夫\r"
+             "ORC|NW|4711||||||||||D7^李^大夫|||||内^内科\r"
+             "OBR|1|4711||CT01^胸部平扫^99HIS|S||||||||吸烟\\.br\\二十年|||||ACC1|RP1|SPS1||||CT|"
+             "||||||咳嗽^咳嗽三周|||||20261122093000\r"
+             "NTE|1||无过敏\r"
+             "OBX|1|NM|3141-9^weight^LN||61.5|kg\r"
+             "OBX|2|NM|3137-7^height^LN||1.72|m\r"
+             "ZDS|1.2.3.4^RADPOST^Application^DICOM\r"),
+        0);
+
+    o = known("4711");
+    assert_non_null(o);
+    assert_string_equal(verdict.code, "AA");
+    assert_string_equal(o->name, "王小东");
+    assert_string_equal(o->pinyin, "Wang^XiaoDong");
+    assert_string_equal(o->citizen_id, "11010519491231002X");
+    assert_string_equal(o->patient_id, "P100");
+    assert_string_equal(o->sex, "F");
+    assert_string_equal(o->birth, "19491231");
+    assert_string_equal(o->phone, "13800138000");
+    assert_string_equal(o->accession, "ACC1");
+    assert_string_equal(o->procedure_id, "RP1");
+    assert_string_equal(o->modality, "CT");
+    assert_string_equal(o->code, "CT01");
+    assert_string_equal(o->code_meaning, "胸部平扫");
+    assert_string_equal(o->description, "胸部平扫");
+    assert_string_equal(o->study, "1.2.3.4");
+    assert_string_equal(o->referring, "李大夫");
+    assert_string_equal(o->department, "内科");
+    assert_string_equal(o->complaint, "咳嗽三周");
+    assert_string_equal(o->history, "吸烟\n二十年\n无过敏");
+    assert_true(o->is_urgent);
+    assert_int_equal(o->weight_g, 61500);
+    assert_int_equal(o->height_mm, 1720);
+    assert_int_equal(o->scheduled_at_us, INT64_C(1795311000) * 1000000);
+}
+
+static void
+an_omi_has_them_in_tq1_and_ipc(void **state)
+{
+    const struct order *o;
+
+    (void)state;
+    assert_int_equal(
+        take(HEAD("OMI^O23^OMI_O23", "1") PATIENT
+             "ORC|NW|8001\rTQ1|1||||||20261122100000+0800||R\r"
+             "OBR|1|8001||01^胸部正位^99HIS\rIPC|ACC8|RP8|1.2.840.8|SPS8|DX|||R1|DR_1\r"),
+        0);
+    o = known("8001");
+    assert_non_null(o);
+    assert_string_equal(o->accession, "ACC8");
+    assert_string_equal(o->procedure_id, "RP8");
+    assert_string_equal(o->study, "1.2.840.8");
+    assert_string_equal(o->modality, "DX");
+    assert_string_equal(o->station, "DR_1");
+    assert_false(o->is_urgent);
+    assert_int_equal(o->scheduled_at_us, INT64_C(1795312800) * 1000000);
+}
+
+static void
+a_message_with_two_orders_makes_both(void **state)
+{
+    (void)state;
+    assert_int_equal(take(HEAD("ORM^O01", "1") PATIENT
+                          "ORC|NW|1\rOBR|1|1||a^头颅^99\rORC|NW|2\rOBR|2|2||b^胸部^99\r"),
+                     0);
+    assert_int_equal(verdict.orders, 2);
+    assert_string_equal(known("1")->description, "头颅");
+    assert_string_equal(known("2")->description, "胸部");
+}
+
+static void
+what_a_change_leaves_empty_stays(void **state)
+{
+    const struct order *o;
+
+    (void)state;
+    assert_int_equal(
+        take(HEAD("ORM^O01", "1") PATIENT "ORC|NW|5\rOBR|1|5||a^头颅^99||||||||||||||A5||||||CT\r"),
+        0);
+    assert_int_equal(take(HEAD("ORM^O01", "2") "PID|1||P100||王^晓东\r"
+                                               "ORC|XO|5\rOBR|1|5||a^头颅增强^99\r"),
+                     0);
+    o = known("5");
+    assert_string_equal(o->name, "王晓东");
+    assert_string_equal(o->description, "头颅增强");
+    assert_string_equal(o->accession, "A5");
+    assert_string_equal(o->modality, "CT");
+    assert_string_equal(o->citizen_id, "11010519491231002X");
+}
+
+static void
+a_cancelled_order_stays_so_when_the_old_message_comes_again(void **state)
+{
+    static const char new_order[] = HEAD("ORM^O01", "1") PATIENT "ORC|NW|6\rOBR|1|6\r";
+
+    (void)state;
+    assert_int_equal(take(new_order), 0);
+    assert_int_equal(take(HEAD("ORM^O01", "2") PATIENT "ORC|CA|6\rOBR|1|6\r"), 0);
+    assert_int_equal(known("6")->state, ORDER_CANCELLED);
+    assert_int_equal(take(new_order), 0);
+    assert_true(verdict.is_old);
+    assert_int_equal(known("6")->state, ORDER_CANCELLED);
+    assert_int_equal(take(HEAD("ORM^O01", "2") PATIENT "ORC|CA|6\rOBR|1|6\r"), 0);
+    /* asked for after all, by a message of its own */
+    assert_int_equal(take(HEAD("ORM^O01", "3") PATIENT "ORC|NW|6\rOBR|1|6\r"), 0);
+    assert_int_equal(known("6")->state, ORDER_SCHEDULED);
+}
+
+static void
+what_has_begun_is_broken_off_and_not_cancelled(void **state)
+{
+    struct err err;
+
+    (void)state;
+    assert_int_equal(take(HEAD("ORM^O01", "1") PATIENT "ORC|NW|7\rOBR|1|7\r"), 0);
+    assert_int_equal(order_step(book, known("7")->number, ORDER_SAW_START, &err), 0);
+    assert_int_equal(take(HEAD("ORM^O01", "2") PATIENT "ORC|CA|7\r"), -1);
+    assert_string_equal(verdict.code, "AE");
+    assert_string_equal(verdict.error, "206");
+    assert_int_equal(take(HEAD("ORM^O01", "3") PATIENT "ORC|DC|7\r"), 0);
+    assert_int_equal(known("7")->state, ORDER_DISCONTINUED);
+}
+
+static void
+what_cannot_be_done_is_answered_so(void **state)
+{
+    static const struct {
+        const char *name, *message, *code, *error;
+    } rows[] = {
+        {"another message", HEAD("ADT^A01", "1") PATIENT, "AR", "200"},
+        {"another event", HEAD("ORM^O02", "1") PATIENT "ORC|NW|1\r", "AR", "201"},
+        {"no control number", HEAD("ORM^O01", "") PATIENT "ORC|NW|1\r", "AE", "101"},
+        {"no patient", HEAD("ORM^O01", "1") "ORC|NW|1\r", "AE", "100"},
+        {"no order", HEAD("ORM^O01", "1") PATIENT, "AE", "100"},
+        {"no placer", HEAD("ORM^O01", "1") PATIENT "ORC|NW\r", "AE", "102"},
+        {"an unknown control", HEAD("ORM^O01", "1") PATIENT "ORC|ZZ|1\r", "AE", "103"},
+        {"cancel what is unknown", HEAD("ORM^O01", "1") PATIENT "ORC|CA|nobody\r", "AE", "204"},
+        {"no name", HEAD("ORM^O01", "1") "PID|1||P1\rORC|NW|1\r", "AE", "102"},
+        {"an accession number longer than DICOM's",
+         HEAD("OMI^O23", "1") PATIENT "ORC|NW|1\rOBR|1\rIPC|12345678901234567\r", "AE", "102"},
+        {"version 3", "MSH|^~\\&|H|H|||1||ORM^O01|1|P|3.0\rPID|1\rORC|NW|1\r", "AR", "203"},
+        {"training", "MSH|^~\\&|H|H|||1||ORM^O01|1|T|2.4\rPID|1\rORC|NW|1\r", "AR", "202"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (take(rows[i].message) == 0)
+            fail_msg("%s: taken", rows[i].name);
+        if (strcmp(verdict.code, rows[i].code) != 0 || strcmp(verdict.error, rows[i].error) != 0)
+            fail_msg("%s: wanted %s %s, got %s %s", rows[i].name, rows[i].code, rows[i].error,
+                     verdict.code, verdict.error);
+    }
+    assert_null(known("1"));
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, book_world_open, book_world_close)
+    const struct CMUnitTest tests[] = {
+        TEST(an_orm_has_its_fields_where_ihe_puts_them),
+        TEST(an_omi_has_them_in_tq1_and_ipc),
+        TEST(a_message_with_two_orders_makes_both),
+        TEST(what_a_change_leaves_empty_stays),
+        TEST(a_cancelled_order_stays_so_when_the_old_message_comes_again),
+        TEST(what_has_begun_is_broken_off_and_not_cancelled),
+        TEST(what_cannot_be_done_is_answered_so),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,87 @@
+/* test_his_read.c - times and names as a HIS writes them; the rest is in test_his_orders. */
+#include "gateway/desk/his_read.h"
+
+#include "proto/base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+static void
+times_are_read_as_hl7_writes_them(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t at_s; /* 0: no time */
+    } rows[] = {
+        {"20261122083000", 1795307400},
+        {"202611220830", 1795307400},
+        {"20261122003000+0000", 1795307400},
+        {"20261122083000.123", 1795307400},
+        {"20261122", 1795276800},
+        {"2026", 0},
+        {"20261122083000+8", 0},
+        {"tomorrow", 0},
+        {"20269922", 0},
+        {"", 0},
+    };
+
+    (void)state;
+    setenv("TZ", "Asia/Shanghai", 1);
+    tzset();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t at_us = 0;
+        bool is = his_time_read(rows[i].text, &at_us);
+
+        if (is != (rows[i].at_s != 0) || (is && at_us != rows[i].at_s * 1000000))
+            fail_msg("%s: %d, %lld", rows[i].text, is, (long long)at_us);
+    }
+}
+
+/* PID-5 and OBR-16 of a message, and what becomes of them. */
+static void
+names_are_written_as_people_write_them(void **state)
+{
+    static const struct {
+        const char *patient, *doctor, *name, *pinyin, *referring;
+    } rows[] = {
+        {"王^小东", "7^李^大夫", "王小东", "", "李大夫"},
+        {"王小东", "7^李大夫", "王小东", "", "李大夫"},
+        {"Wang^XiaoDong", "7^Li^Ming", "Wang^XiaoDong", "", "Li^Ming"},
+        {"Wang^XiaoDong~王^小东", "李大夫", "王小东", "Wang^XiaoDong", ""},
+        {"买买提·艾力", "", "买买提·艾力", "", ""},
+        {"\"\"", "", "", "", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char *text = mem_printf("MSH|^~\\&|H\rPID|1||P||%s\rORC|NW|1\rOBR|1|1||||||||||||||%s\r",
+                                rows[i].patient, rows[i].doctor);
+        struct order *o = mem_new(sizeof *o);
+        struct hl7_message *m = NULL;
+        struct err err;
+
+        assert_int_equal(hl7_parse((const uint8_t *)text, strlen(text), NULL, &m, &err), 0);
+        assert_int_equal(his_order_read(&(struct his_group){m, 2, 4}, o, &err), 0);
+        assert_string_equal(o->name, rows[i].name);
+        assert_string_equal(o->pinyin, rows[i].pinyin);
+        assert_string_equal(o->referring, rows[i].referring);
+        hl7_free(&m);
+        free(o);
+        free(text);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(times_are_read_as_hl7_writes_them),
+        cmocka_unit_test(names_are_written_as_people_write_them),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
