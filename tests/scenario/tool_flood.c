@@ -27,6 +27,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Native pixels have a length of 32 bits; what is longer goes in fragments, a frame each. */
+enum { FRAMES_OF_FRAGMENTS = 2048 };
+
 enum { MAX_PEERS = 512, SAMPLES = 4096, ECHO_EVERY_MS = 20, CHUNK_BYTES = 256 * 1024 };
 
 static uint16_t port;
@@ -62,13 +65,15 @@ static int
 associate(struct dimse_assoc **out, struct err *err)
 {
     static const char *const plain[] = {DCM_UID_EXPLICIT_LE};
+    static const char *const coded[] = {"1.2.840.10008.1.2.4.50"};
     struct dimse_proposal proposals[] = {
         {DCM_UID_VERIFICATION, plain, 1, false},
-        {"1.2.840.10008.5.1.4.1.1.7.2", plain, 1, false}}; /* multi-frame secondary capture */
+        {"1.2.840.10008.5.1.4.1.1.7.2", plain, 1, false}, /* multi-frame secondary capture */
+        {"1.2.840.10008.5.1.4.1.1.7.2", coded, 1, false}};
     struct dimse_connect_options options = {
         .host = "127.0.0.1", .port = port, .calling = "FLOOD", .called = "RADPOST"};
 
-    return dimse_connect(&options, proposals, 2, out, err);
+    return dimse_connect(&options, proposals, 3, out, err);
 }
 
 static int
@@ -355,6 +360,15 @@ add_number(struct buf *b, uint32_t tag, uint16_t value)
     buf_add_le16(b, value);
 }
 
+/* Group FFFE: no VR. */
+static void
+add_frame_item(struct buf *b, uint16_t element, uint32_t n)
+{
+    buf_add_le16(b, 0xfffe);
+    buf_add_le16(b, element);
+    buf_add_le32(b, n);
+}
+
 /* Frames of 1024 x 1024 at 8 bit: a MiB each. */
 static void
 make_head(struct buf *b, const char *instance, uint64_t mib)
@@ -382,7 +396,23 @@ make_head(struct buf *b, const char *instance, uint64_t mib)
     buf_add_le16(b, 0x7fe0);
     buf_add_le16(b, 0x0010);
     buf_add(b, "OB\0", 4);
-    buf_add_le32(b, (uint32_t)(mib << 20));
+    buf_add_le32(b, mib < FRAMES_OF_FRAGMENTS ? (uint32_t)(mib << 20) : UINT32_MAX);
+    if (mib >= FRAMES_OF_FRAGMENTS)
+        add_frame_item(b, 0xe000, 0); /* an empty offset table */
+}
+
+static int
+send_frame_item(struct dimse_assoc *assoc, uint8_t context, uint16_t element, uint32_t n,
+                bool is_last, struct err *err)
+{
+    struct buf item;
+    int rc;
+
+    buf_init(&item, 8);
+    add_frame_item(&item, element, n);
+    rc = dimse_send_data(assoc, context, item.bytes, item.n, is_last, err);
+    buf_fini(&item);
+    return rc;
 }
 
 static int
@@ -390,15 +420,22 @@ send_frames(struct dimse_assoc *assoc, uint64_t mib, struct err *err)
 {
     uint8_t *chunk = mem_new(CHUNK_BYTES);
     uint64_t left = mib << 20;
+    bool has_items = mib >= FRAMES_OF_FRAGMENTS;
+    uint8_t context = has_items ? 5 : 3;
     int rc = 0;
 
     while (rc == 0 && left > 0) {
         size_t n = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES;
 
+        if (has_items && left % (1 << 20) == 0)
+            rc = send_frame_item(assoc, context, 0xe000, 1 << 20, false, err);
         memset(chunk, (int)(left >> 20 & 0xff), n); /* each frame of another grey */
         left -= n;
-        rc = dimse_send_data(assoc, 3, chunk, n, left == 0, err);
+        if (rc == 0)
+            rc = dimse_send_data(assoc, context, chunk, n, left == 0 && !has_items, err);
     }
+    if (rc == 0 && has_items)
+        rc = send_frame_item(assoc, context, 0xe0dd, 0, true, err);
     free(chunk);
     return rc;
 }
@@ -407,7 +444,8 @@ static int
 store(struct peer *p, struct err *err)
 {
     struct dimse_assoc *assoc = NULL;
-    struct dimse_command rsp, rq = {.context = 3,
+    uint8_t context = p->mib < FRAMES_OF_FRAGMENTS ? 3 : 5;
+    struct dimse_command rsp, rq = {.context = context,
                                     .field = DIMSE_C_STORE_RQ,
                                     .message_id = 1,
                                     .has_data = true,
@@ -422,7 +460,7 @@ store(struct peer *p, struct err *err)
     if (associate(&assoc, err) < 0)
         goto out;
     if (dimse_send_command(assoc, &rq, err) < 0 ||
-        dimse_send_data(assoc, 3, head.bytes, head.n, false, err) < 0 ||
+        dimse_send_data(assoc, context, head.bytes, head.n, false, err) < 0 ||
         send_frames(assoc, p->mib, err) < 0 || dimse_next_command(assoc, &rsp, err) < 0)
         goto out;
     if (rsp.status != DIMSE_SUCCESS) {
