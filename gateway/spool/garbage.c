@@ -24,11 +24,26 @@ is_twin_unsealed(const struct spool *sp, const struct record *r)
     return twin != NULL && twin->r.state != INSTANCE_SEALED;
 }
 
+bool
+garbage_is_needed(const struct spool *sp, uint64_t id)
+{
+    return sp->needs != NULL && sp->needs(sp->needs_user, id);
+}
+
+void
+spool_keep_for(struct spool *sp, spool_needs_fn fn, void *user)
+{
+    gate_lock(&sp->gate);
+    sp->needs = fn;
+    sp->needs_user = user;
+    gate_unlock(&sp->gate);
+}
+
 /* Locked. */
 static bool
 is_over(struct spool *sp, const struct record *r, int64_t keep_ms)
 {
-    if (!record_is_done(r) || is_twin_unsealed(sp, r))
+    if (!record_is_done(r) || is_twin_unsealed(sp, r) || garbage_is_needed(sp, r->id))
         return false;
     return keep_ms == 0 || (int64_t)(spool_age_ms(sp) - r->done_age_ms) >= keep_ms;
 }

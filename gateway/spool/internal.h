@@ -130,6 +130,8 @@ struct spool {
     uint64_t syncs, commits;
 
     struct queue_door *door;
+    spool_needs_fn needs; /* NULL: nobody else needs what is done */
+    void *needs_user;
 
     pthread_t committer;
     bool has_committer;
@@ -194,6 +196,8 @@ void segment_path(const struct spool *sp, uint64_t number, char *out, size_t out
 int recover(struct spool *sp, struct err *err) MUST_CHECK;
 
 /* garbage.c (the committer's thread) */
+/* Locked. Done, and somebody beside the centre still needs its bytes. */
+bool garbage_is_needed(const struct spool *sp, uint64_t id);
 size_t garbage_collect(struct spool *sp);
 
 /* study.c; locked. An entry has been inspected: its association now delivers to its study. */

@@ -288,6 +288,11 @@ struct spool_health {
 
 void spool_health(struct spool *sp, struct spool_health *out);
 
+/* Who still needs the bytes of what is done: asked before they go, also when the disk is full, and
+ * before its summary goes. fn may not call the spool, nor wait: its lock is held. NULL: nobody. */
+typedef bool (*spool_needs_fn)(void *user, uint64_t id);
+void spool_keep_for(struct spool *sp, spool_needs_fn fn, void *user);
+
 /* Remove segments all of whose entries are sealed or duplicate long enough. The committer does it
  * by itself every minute; here for tests and for a full disk. Returns how many went. */
 size_t spool_collect_garbage(struct spool *sp);
