@@ -390,6 +390,12 @@ dimse_release(struct dimse_assoc **assoc, struct err *err)
 }
 
 void
+dimse_shut(struct dimse_assoc *assoc)
+{
+    upper_shut(assoc->upper);
+}
+
+void
 dimse_abort(struct dimse_assoc **assoc)
 {
     if (!*assoc)

@@ -164,6 +164,9 @@ int dimse_connect(const struct dimse_connect_options *options,
                   struct dimse_assoc **out_assoc, struct err *err) MUST_CHECK;
 /* Requestors: end in good order, and free. */
 int dimse_release(struct dimse_assoc **assoc, struct err *err) MUST_CHECK;
+/* From any thread while the association lives: what waits on it fails now, and so does all after.
+ */
+void dimse_shut(struct dimse_assoc *assoc);
 /* Tell the peer A-ABORT if it can still hear, and free. */
 void dimse_abort(struct dimse_assoc **assoc);
 

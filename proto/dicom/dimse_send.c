@@ -83,6 +83,8 @@ take_answer(struct dimse_sub *sub, uint16_t message_id, enum dimse_sent *out_sen
             return err_set(err, ERR_REJECT, "something else than the answer to a C-STORE");
         if (rsp.has_data && dimse_skip_data(sub->to, err) < 0)
             return -1;
+        sub->status = rsp.status;
+        text_copy(sub->comment, sizeof sub->comment, rsp.comment);
         *out_sent =
             rsp.status == DIMSE_SUCCESS       ? DIMSE_SENT
             : (rsp.status & 0xF000) == 0xB000 ? DIMSE_SENT_WARNING

@@ -13,6 +13,8 @@ struct dimse_sub {
     uint16_t originator_id;
     uint16_t cancel_id; /* C-GET: a C-CANCEL for this message may come in between; 0 = none may */
     bool is_cancelled;  /* it came */
+    uint16_t status;    /* of the last instance that was answered, and the peer's words for it */
+    char comment[65];
 };
 
 /* out_sent says how it went; an instance that cannot be opened is DIMSE_SENT_FAILED, and told to
