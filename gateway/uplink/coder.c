@@ -228,6 +228,8 @@ code(struct uplink *up, const struct spool_entry *entry, const struct codec_sour
     struct codec_result coded = {.coded_fd = -1};
     int rc;
 
+    if (is_elsewhere(up, entry))
+        return go_plain(up, entry->id, "another archive keeps it", err);
     if (codec_encode(up->pool, source, &policy, &coded, err) < 0) {
         if (err->kind != ERR_REJECT)
             return -1;

@@ -105,7 +105,7 @@ feed(struct uplink *up)
         if (is_there || spool_load(up->spool, ids[i], &entry, &err) < 0)
             continue;
         /* it may have become held since it was listed; if it does just now, its offer will tell */
-        if (!entry->is_paused &&
+        if (!entry->is_paused && !is_elsewhere(up, entry) &&
             (entry->state == INSTANCE_CODED || entry->state == INSTANCE_PLAIN ||
              entry->state == INSTANCE_LOOKED))
             add_entry(up, entry);
@@ -291,7 +291,8 @@ recheck(struct feeder *f)
         int64_t age_us = clock_wall_us() - entry->state_at_us[INSTANCE_HELD];
 
         /* less than nothing: the clock was put back since */
-        if (entry->is_paused || (age_us >= 0 && age_us / 1000 < up->o.recheck_ms)) {
+        if (entry->is_paused || is_elsewhere(up, entry) ||
+            (age_us >= 0 && age_us / 1000 < up->o.recheck_ms)) {
             spool_entry_free(&entry);
             continue;
         }

@@ -106,7 +106,7 @@ collect(struct uplink *up, const struct spool_study *study, struct link_manifest
             is_ready_all = err.kind == ERR_NOT_FOUND;
             continue;
         }
-        if (is_listed(entry, study->revision)) {
+        if (is_listed(entry, study->revision) && !is_elsewhere(up, entry)) {
             struct link_manifest_instance *line = &out->instances[out->count];
 
             is_ready_all = is_ready(up, entry);

@@ -221,6 +221,13 @@ int talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int6
  * INT64_MAX: all of them. */
 void talk_give_up(struct up_line *line, int64_t since_ms);
 
+/* Another archive keeps it: no business of the centre's. */
+static inline bool
+is_elsewhere(const struct uplink *up, const struct spool_entry *entry)
+{
+    return up->o.elsewhere != NULL && up->o.elsewhere(up->o.elsewhere_user, entry);
+}
+
 /* --- whose.c: what an inspected instance says of whose it is, and what is here of its UID */
 enum { DEVICE_CHARSET_BYTES = 20 };
 /* The character set that the sender's row asks for; "" none. */

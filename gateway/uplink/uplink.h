@@ -12,8 +12,13 @@
 #include "proto/base/err.h"
 
 struct spool;
+struct spool_entry;
 struct codec_pool;
 struct uplink;
+
+/* Does another archive keep it instead of the centre? Then it is neither coded nor offered, and no
+ * list tells the centre of it. Called from any thread; the same answer each time. */
+typedef bool (*uplink_elsewhere_fn)(void *user, const struct spool_entry *entry);
 
 struct uplink_options {
     const char *link_dir;   /* key, certificate and addresses of the enrolment */
@@ -31,6 +36,8 @@ struct uplink_options {
     int64_t look_hold_ms; /* the rest of a study waits so long for the first looks of its others */
     int64_t recheck_ms;   /* held but not sealed after so long: asked again */
     int64_t line_back_ms; /* a better line answers for so long before it takes over again */
+    uplink_elsewhere_fn elsewhere; /* NULL: the centre keeps everything */
+    void *elsewhere_user;
 };
 
 /* Does not need the line, nor an enrolment: it waits for both.
