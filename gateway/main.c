@@ -4,6 +4,7 @@
 #include "gateway/desk/desk.h"
 #include "gateway/gateway_config.h"
 #include "gateway/import/import.h"
+#include "gateway/plain/plain.h"
 #include "gateway/serve/serve.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
@@ -49,9 +50,11 @@ static const char usage[] =
 struct gateway {
     struct gateway_config config;
     char spool_dir[PATH_MAX], link_dir[PATH_MAX], desk_dir[PATH_MAX], serve_dir[PATH_MAX];
-    char import_dir[PATH_MAX], lines_path[PATH_MAX];
+    char import_dir[PATH_MAX], lines_path[PATH_MAX], plain_dir[PATH_MAX];
+    char targets_file[PATH_MAX];
     struct codec_pool *pool;
     struct spool *spool;
+    struct plain *plain;
     struct uplink *uplink;
     struct accept *accept;
     struct serve *serve;
@@ -73,6 +76,8 @@ make_folders(struct gateway *g, struct err *err)
     if (g->lines_path[0] == '\0')
         snprintf(g->lines_path, sizeof g->lines_path, "%s/lines.conf", data);
     snprintf(g->desk_dir, sizeof g->desk_dir, "%s/desk", data);
+    snprintf(g->plain_dir, sizeof g->plain_dir, "%s/targets", data);
+    snprintf(g->targets_file, sizeof g->targets_file, "%s/targets.conf", data);
     return durable_mkdir(data, err);
 }
 
@@ -89,6 +94,30 @@ start_spool(struct gateway *g, struct err *err)
                               .refuse_days = (uint32_t)g->config.spool_refuse_days};
 
     return spool_open(g->spool_dir, &o, &g->spool, err);
+}
+
+static int
+start_plain(struct gateway *g, struct err *err)
+{
+    const struct gateway_config *c = &g->config;
+    struct plain_options o = {.file = g->targets_file,
+                              .dir = g->plain_dir,
+                              .ae = c->dicom_ae,
+                              .spool = g->spool,
+                              .pool = g->pool,
+                              .backoff_ms = c->link_backoff,
+                              .backoff_max_ms = c->target_backoff_max,
+                              .stall_ms = c->link_stall,
+                              .verify_ms = c->target_verify,
+                              .lost_ms = c->target_lost};
+
+    return plain_start(&o, &g->plain, err);
+}
+
+static bool
+is_elsewhere(void *user, const struct spool_entry *entry)
+{
+    return plain_is_archived(user, entry);
 }
 
 static int
@@ -109,7 +138,9 @@ start_uplink(struct gateway *g, struct err *err)
                                .quiet_ms = c->study_quiet,
                                .look_hold_ms = c->link_look_hold,
                                .recheck_ms = c->link_recheck,
-                               .line_back_ms = c->link_line_back};
+                               .line_back_ms = c->link_line_back,
+                               .elsewhere = is_elsewhere,
+                               .elsewhere_user = g->plain};
 
     codec_pool_set_nice(g->pool, (int)c->codec_nice);
     return uplink_start(&o, g->spool, g->pool, &g->uplink, err);
@@ -201,6 +232,7 @@ start_desk(struct gateway *g, struct err *err)
                              .serve = g->serve,
                              .import = g->import,
                              .uplink = g->uplink,
+                             .plain = g->plain,
                              .dir = g->desk_dir,
                              .link_dir = g->link_dir,
                              .reader_url = g->config.reader_url,
@@ -227,8 +259,9 @@ start(struct gateway *g, struct err *err)
 {
     if (make_folders(g, err) < 0 ||
         codec_pool_new((unsigned)g->config.codec_workers, &g->pool, err) < 0 ||
-        start_spool(g, err) < 0 || start_uplink(g, err) < 0 || open_accept(g, err) < 0 ||
-        start_serve(g, err) < 0 || start_import(g, err) < 0 || start_desk(g, err) < 0)
+        start_spool(g, err) < 0 || start_plain(g, err) < 0 || start_uplink(g, err) < 0 ||
+        open_accept(g, err) < 0 || start_serve(g, err) < 0 || start_import(g, err) < 0 ||
+        start_desk(g, err) < 0)
         return err_context(err, "start");
     desk_offer_services(g->desk);
     if (accept_listen(g->accept, err) < 0)
@@ -250,6 +283,7 @@ stop(struct gateway *g)
     accept_stop(&g->accept);
     serve_close(&g->serve);
     uplink_stop(&g->uplink);
+    plain_stop(&g->plain);
     spool_close(&g->spool);
     codec_pool_free(&g->pool);
 }

@@ -14,6 +14,7 @@
 struct accept;
 struct desk;
 struct import;
+struct plain;
 struct serve;
 struct spool;
 struct uplink;
@@ -30,6 +31,7 @@ struct desk_options {
     struct serve *serve;   /* may be NULL (tests) */
     struct import *import; /* may be NULL (tests) */
     struct uplink *uplink;
+    struct plain *plain;        /* targets beside the centre; may be NULL (tests) */
     const char *dir;            /* of the desk's own state; made */
     const char *link_dir;       /* the gateway's identity */
     const char *reader_url;     /* "" or NULL: what enrolment told */

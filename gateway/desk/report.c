@@ -9,6 +9,7 @@
 #include "gateway/desk/devices_api.h"
 #include "gateway/desk/lamps.h"
 #include "gateway/desk/mpps.h"
+#include "gateway/plain/plain.h"
 #include "gateway/serve/serve.h"
 #include "proto/base/clock.h"
 #include "proto/base/jsonw.h"
@@ -32,6 +33,7 @@ static const int64_t owners_us = INT64_C(86400000000) * 14;
 /* Everything the report is made of, read once. */
 struct sources {
     struct serve *serve; /* may be NULL */
+    struct plain *plain; /* may be NULL */
     int64_t now_us;
     struct uplink_status line;
     struct spool_health health;
@@ -171,6 +173,19 @@ write_expected(struct jsonw *w, const struct sources *s, const char *study)
         }
 }
 
+/* Not at the centre: then "safe" says that this archive was asked and has it. */
+static void
+write_kept_at(struct jsonw *w, const struct sources *s, const struct spool_study *study)
+{
+    char archive[33];
+
+    if (s->plain == NULL)
+        return;
+    plain_archive_name(s->plain, study->calling_ae, study->modality, archive);
+    if (archive[0] != '\0')
+        jsonw_text(w, "kept_at", archive);
+}
+
 static void
 write_study(struct jsonw *w, const struct sources *s, const struct spool_study *study)
 {
@@ -189,6 +204,7 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
     jsonw_uint(w, "missing", s->serve != NULL ? serve_expected(s->serve, study->study_uid) : 0);
     jsonw_uint(w, "revision", study->revision);
     jsonw_bool(w, "is_closed", study->revision > 0 && study->unlisted == 0);
+    write_kept_at(w, s, study);
     write_expected(w, s, study->study_uid);
     write_owner(w, s, study->study_uid);
     jsonw_text(w, "word", study_word_text(word));
@@ -284,6 +300,8 @@ write_all(const struct report_sources *from, struct sources *s, uint64_t change,
         serve_report(s->serve, &w);
         jsonw_end(&w);
     }
+    if (s->plain != NULL)
+        plain_report(s->plain, &w);
     import_api_counts(from->options->import, &w);
     if (from->book != NULL && (api_write_state(from->book, from->link, from->rights, &w, err) < 0 ||
                                write_parts(from, &w, err) < 0))
@@ -314,7 +332,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
              struct err *err)
 {
     const struct desk_options *o = sources->options;
-    struct sources s = {.serve = o->serve, .now_us = clock_wall_us()};
+    struct sources s = {.serve = o->serve, .plain = o->plain, .now_us = clock_wall_us()};
     int rc = 0;
 
     uplink_status(o->uplink, &s.line);
