@@ -18,12 +18,14 @@
 #define K(kind) (1u << CLINIC_##kind)
 #define ALL (~0u)
 
+#define MAY_NAME_NONE (K(CONFIRM) | K(ANSWER) | K(DOUBT) | K(STUDY_URGENT))
+
 static const struct clinic_member up_members[] = {
     UP(id, ID, IS_DUE, ALL),
     UP(at_us, TIME, IS_DUE, ALL),
-    UP(registration, REGISTRATION, IS_DUE, ALL & ~(K(CONFIRM) | K(ANSWER) | K(DOUBT))),
-    UP(registration, REGISTRATION, MAY_BE_EMPTY, K(CONFIRM) | K(ANSWER) | K(DOUBT)),
-    UP(revision, COUNT, IS_DUE, K(REGISTRATION) | K(DOUBT)),
+    UP(registration, REGISTRATION, IS_DUE, ALL & ~MAY_NAME_NONE),
+    UP(registration, REGISTRATION, MAY_BE_EMPTY, MAY_NAME_NONE),
+    UP(revision, COUNT, IS_DUE, K(REGISTRATION) | K(DOUBT) | K(STUDY_URGENT)),
     UP(name, LINE, IS_DUE, K(REGISTRATION)),
     UP(citizen_id, CITIZEN, MAY_BE_EMPTY, K(REGISTRATION)),
     UP(sex, SEX, MAY_BE_EMPTY, K(REGISTRATION) | K(DOUBT)),
@@ -31,12 +33,12 @@ static const struct clinic_member up_members[] = {
     UP(modality, WORD, MAY_BE_EMPTY, K(REGISTRATION)),
     UP(complaint, WORDS, MAY_BE_EMPTY, K(REGISTRATION)),
     UP(history, WORDS, MAY_BE_EMPTY, K(REGISTRATION)),
-    UP(is_urgent, TRUTH, IS_DUE, K(REGISTRATION) | K(URGENT)),
+    UP(is_urgent, TRUTH, IS_DUE, K(REGISTRATION) | K(URGENT) | K(STUDY_URGENT)),
     UP(phone, PHONE, MAY_BE_EMPTY, K(REGISTRATION)),
     UP(clinic_phone, PHONE, MAY_BE_EMPTY, K(REGISTRATION)),
     UP(phone, PHONE, IS_DUE, K(PHONE_CODE) | K(PHONE_CHECK)),
-    UP(study, UID, IS_DUE, K(ATTACH) | K(JOIN) | K(DOUBT)),
-    UP(reason, WORDS, MAY_BE_EMPTY, K(REGISTRATION) | K(URGENT) | K(DOUBT)),
+    UP(study, UID, IS_DUE, K(ATTACH) | K(JOIN) | K(DOUBT) | K(STUDY_URGENT)),
+    UP(reason, WORDS, MAY_BE_EMPTY, K(REGISTRATION) | K(URGENT) | K(DOUBT) | K(STUDY_URGENT)),
     UP(name, LINE, MAY_BE_EMPTY, K(DOUBT)),
     UP(patient_id, LINE, MAY_BE_EMPTY, K(DOUBT)),
     UP(doubts, LINE, MAY_BE_EMPTY, K(DOUBT)),
@@ -49,7 +51,7 @@ static const struct clinic_member up_members[] = {
     UP(version, COUNT, IS_DUE, K(CONFIRM)),
     UP(call, ID, IS_DUE, K(ANSWER)),
     UP(outcome, WORD, IS_DUE, K(ANSWER)),
-    UP(by, LINE, MAY_BE_EMPTY, K(ANSWER)),
+    UP(by, LINE, MAY_BE_EMPTY, K(ANSWER) | K(STUDY_URGENT)),
 };
 
 #define ABOUT_A_READ (ALL & ~(K(NOTICE) | K(ORDER)))
@@ -128,6 +130,7 @@ static const char *const up_words[CLINIC_UP_KINDS] = {
     [CLINIC_ANSWER] = "answer",
     [CLINIC_JOIN] = "join",
     [CLINIC_DOUBT] = "doubt",
+    [CLINIC_STUDY_URGENT] = "study_urgent",
 };
 static const char *const down_words[CLINIC_DOWN_KINDS] = {
     [CLINIC_READ_STATE] = "read_state", [CLINIC_REPORT] = "report", [CLINIC_AMENDED] = "amended",

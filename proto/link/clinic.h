@@ -40,13 +40,14 @@ enum clinic_up_kind {
     CLINIC_REGISTRATION, /* a person and what is asked; told again when something of it changed */
     CLINIC_ATTACH,       /* this study is of this registration */
     CLINIC_URGENT,
-    CLINIC_SLIP,        /* a slip was printed: the digest of its code; an older one is dead */
-    CLINIC_PHONE_CODE,  /* send a code to this phone */
-    CLINIC_PHONE_CHECK, /* the code that the person at the desk said */
-    CLINIC_CONFIRM,     /* somebody at the clinic has the report in hand */
-    CLINIC_ANSWER,      /* to a call: read back, or what becomes of the repeat */
-    CLINIC_JOIN,        /* this study is of this registration, too: one exam came as several */
-    CLINIC_DOUBT,       /* what is odd about whose images this study is, and what the desk says */
+    CLINIC_SLIP,         /* a slip was printed: the digest of its code; an older one is dead */
+    CLINIC_PHONE_CODE,   /* send a code to this phone */
+    CLINIC_PHONE_CHECK,  /* the code that the person at the desk said */
+    CLINIC_CONFIRM,      /* somebody at the clinic has the report in hand */
+    CLINIC_ANSWER,       /* to a call: read back, or what becomes of the repeat */
+    CLINIC_JOIN,         /* this study is of this registration, too: one exam came as several */
+    CLINIC_DOUBT,        /* what is odd about whose images this study is, and what the desk says */
+    CLINIC_STUDY_URGENT, /* this study is an emergency, or is none any more: the clinic says so */
     CLINIC_UP_KINDS
 };
 
@@ -54,7 +55,7 @@ struct clinic_up {
     char id[CLINIC_ID_SIZE];
     enum clinic_up_kind kind;
     int64_t at_us;
-    char registration[CLINIC_REGISTRATION_SIZE]; /* of CONFIRM, ANSWER and DOUBT it may be "" */
+    char registration[CLINIC_REGISTRATION_SIZE]; /* may be "": MAY_NAME_NONE of clinic.c */
     /* REGISTRATION */
     uint32_t revision; /* 1..; a lower one than is known changes nothing */
     char name[CLINIC_NAME_SIZE];
@@ -63,12 +64,12 @@ struct clinic_up {
     char birth[9];       /* YYYYMMDD or "" */
     char modality[17];   /* asked for; "": not said */
     char complaint[CLINIC_TEXT_SIZE], history[CLINIC_TEXT_SIZE];
-    bool is_urgent;                       /* and URGENT */
+    bool is_urgent;                       /* and URGENT, STUDY_URGENT */
     char phone[CLINIC_PHONE_SIZE];        /* the patient's; and PHONE_CODE, PHONE_CHECK */
     char clinic_phone[CLINIC_PHONE_SIZE]; /* where the doctor reaches the clinic; "" */
-    /* ATTACH, JOIN, DOUBT */
+    /* ATTACH, JOIN, DOUBT, STUDY_URGENT (with its revision, and by) */
     char study[CLINIC_UID_SIZE];
-    /* REGISTRATION, URGENT, DOUBT; ANSWER: the words read back, or why not */
+    /* REGISTRATION, URGENT, STUDY_URGENT, DOUBT; ANSWER: the words read back, or why not */
     char reason[CLINIC_REASON_SIZE];
     /* SLIP */
     uint8_t code_sha256[CLINIC_HASH_BYTES];

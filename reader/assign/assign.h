@@ -70,6 +70,8 @@ struct read_row {
     bool is_other_patient; /* images and registration contradict one another: ask the clinic */
     enum read_state state;
     bool is_emergency;
+    char urgency_reason[601], urgency_by[ASSIGN_TEXT]; /* "" routine, or nobody said */
+    int64_t urgency_at_us;
     char assigned_to[65], assigned_name[129]; /* "" nobody */
     char reason[513], reason_en[513];         /* why this doctor, or why nobody: zh-CN, en */
     char claimed_by[65], claimed_name[129];   /* "" nobody; the lease is not over */
@@ -239,9 +241,23 @@ int assign_doubt_put(struct pg_conn *conn, const struct read_doubt *doubt,
 int assign_doubt_confirm(struct pg_conn *conn, const struct read_row *row, const char *actor,
                          const char *reason, struct err *err) MUST_CHECK;
 
-/* errors  ERR_REJECT a reason is due; ERR_CONFLICT a signed read */
-int assign_urgency_put(struct pg_conn *conn, int64_t read_id, const char *actor, bool is_emergency,
-                       const char *reason, struct err *err) MUST_CHECK;
+/* Is it an emergency, who says so and why. */
+struct read_urgency {
+    const char *actor; /* a login, or "desk:DEVICE" */
+    const char *by;    /* the person's name; "" not known */
+    const char *org;   /* the person's organisation; "" */
+    const char *reason;
+    bool is_emergency;
+    bool is_clinics; /* the desk said it: it need not be told */
+};
+/* Somebody at the reader says so. errors  ERR_REJECT a reason is due; ERR_CONFLICT a signed read */
+int assign_urgency_put(struct pg_conn *conn, int64_t read_id, const struct read_urgency *urgency,
+                       struct err *err) MUST_CHECK;
+/* The clinic's desk says so, before or after the read comes; a lower revision than is known changes
+ * nothing, nor does a registration that was urgent from now on. */
+int assign_study_urgency(struct pg_conn *conn, const char *tenant, const char *study,
+                         uint32_t revision, const struct read_urgency *urgency,
+                         struct err *err) MUST_CHECK;
 
 /* ---- master data ---- */
 struct assign_loaded {

@@ -111,6 +111,14 @@ int order_lock_tenant(struct pg_conn *conn, const char *tenant, struct err *err)
 /* Attach the registration that is about a fresh read, if there is one; in a transaction. */
 int order_find_for(struct pg_conn *conn, int64_t read_id, struct err *err) MUST_CHECK;
 
+/* ---- urgency.c ---- */
+/* In a transaction: what the desk said of a fresh read's study. */
+int urgency_find_for(struct pg_conn *conn, int64_t read_id, struct err *err) MUST_CHECK;
+/* In a transaction: its registration is urgent; a read that is done, or of whose study the desk
+ * said something, stays as it is. */
+int urgency_of_order(struct pg_conn *conn, int64_t read_id, const char *actor, const char *reason,
+                     struct err *err) MUST_CHECK;
+
 /* ---- lease.c ---- */
 struct lease {
     int64_t until_us;

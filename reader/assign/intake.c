@@ -96,7 +96,8 @@ make_read(struct pg_conn *conn, const struct closed *c, struct err *err)
              (unsigned long long)c->instances);
     if (put_facts(conn, read_id, c->facts, c->whole, err) < 0 ||
         assign_note(conn, read_id, "system", READ_NOTE_OPENED, detail, err) < 0 ||
-        choose_agree(conn, read_id, err) < 0 || order_find_for(conn, read_id, err) < 0)
+        choose_agree(conn, read_id, err) < 0 || order_find_for(conn, read_id, err) < 0 ||
+        urgency_find_for(conn, read_id, err) < 0)
         return -1;
     LOG(&assign_log, ASSIGN_READ_MADE, F_NUMBER("read", read_id), F_WORD("tenant", c->tenant),
         F_UID("study", c->study), F_NUMBER("instances", c->instances));

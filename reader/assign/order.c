@@ -27,60 +27,6 @@ order_lock_tenant(struct pg_conn *conn, const char *tenant, struct err *err)
     return pg_run(conn, "order_lock_tenant", PG_ARGS(PG_TEXT(tenant)), NULL, err);
 }
 
-int
-assign_urgency_put(struct pg_conn *conn, int64_t read_id, const char *actor, bool is_emergency,
-                   const char *reason, struct err *err)
-{
-    struct pg_rows *rows = NULL;
-    struct buf detail;
-    int state, rc = -1;
-
-    buf_init(&detail, 8192);
-    if (reason == NULL || reason[0] == '\0') {
-        err_set(err, ERR_REJECT, "a reason is due");
-        goto out;
-    }
-    if (pg_run(conn, "assign_lock", PG_ARGS(PG_INT(read_id)), &rows, err) < 0)
-        goto out;
-    if (pg_rows_count(rows) == 0) {
-        err_set(err, ERR_NOT_FOUND, "no such read");
-        goto out;
-    }
-    state = read_state_from_word(pg_text(rows, 0, 0));
-    if (state == READ_SIGNED || state == READ_AMENDED || state == READ_WITHDRAWN) {
-        err_set(err, ERR_CONFLICT, "the read is done");
-        goto out;
-    }
-    if (pg_truth(rows, 0, 8) == is_emergency) {
-        rc = 0; /* it is so already */
-        goto out;
-    }
-    if (words_json(&detail, "urgency", is_emergency ? "emergency" : "routine", reason) < 0) {
-        err_set(err, ERR_REJECT, "the reason is too long");
-        goto out;
-    }
-    if (pg_run(conn, "assign_urgency",
-               PG_ARGS(PG_INT(read_id), PG_BOOL(is_emergency), PG_INT(clock_wall_us())), NULL,
-               err) == 0)
-        rc = assign_note(conn, read_id, actor, READ_NOTE_URGENCY, buf_text(&detail), err);
-out:
-    buf_fini(&detail);
-    pg_rows_free(&rows);
-    return rc;
-}
-
-/* Urgent, unless the read is done already. */
-static int
-make_urgent(struct pg_conn *conn, int64_t read_id, const char *actor, const char *reason,
-            struct err *err)
-{
-    const char *why = reason[0] != '\0' ? reason : "registered as urgent";
-
-    if (assign_urgency_put(conn, read_id, actor, true, why, err) < 0)
-        return err->kind == ERR_CONFLICT ? 0 : -1;
-    return 0;
-}
-
 /* The read is about another patient than its author and reviewer saw: what nobody has signed goes
  * back to its author. Where the table knows no way back there is nothing to judge again. */
 int
@@ -156,7 +102,7 @@ attach_order(struct pg_conn *conn, const struct read_order *order, struct err *e
             attach(conn, read_id, order->registration, pg_text(rows, i, 1), order->actor, err) < 0)
             goto out;
         if (pg_truth(urgent, 0, 0) &&
-            make_urgent(conn, read_id, order->actor, pg_text(urgent, 0, 1), err) < 0)
+            urgency_of_order(conn, read_id, order->actor, pg_text(urgent, 0, 1), err) < 0)
             goto out;
     }
     rc = 0;
@@ -260,7 +206,7 @@ order_find_for(struct pg_conn *conn, int64_t read_id, struct err *err)
     }
     if (attach(conn, read_id, pg_text(rows, 0, 0), "", "system", err) < 0 ||
         (pg_truth(rows, 0, 1) &&
-         make_urgent(conn, read_id, "system", pg_text(rows, 0, 2), err) < 0))
+         urgency_of_order(conn, read_id, "system", pg_text(rows, 0, 2), err) < 0))
         goto out;
     rc = 0;
 out:

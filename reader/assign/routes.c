@@ -1,4 +1,4 @@
-/* routes.c - the worklist, one read, its lease and urgency, as JSON below /api/v1. */
+/* routes.c - the worklist, one read, its lease, as JSON below /api/v1. */
 #include "reader/assign/assign_own.h"
 
 #include "proto/base/clock.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_BYTES = 16 << 20, REASON_BYTES = 2000 };
+enum { ANSWER_BYTES = 16 << 20 };
 
 int
 route_caller(struct http_request *req, struct pg_conn *conn, struct person *out, struct err *err)
@@ -135,6 +135,9 @@ row_json(struct jsonw *w, const struct read_row *row)
     jsonw_text(w, "study_time", row->study_time);
     json_patient(w, row);
     jsonw_text(w, "urgency", row->is_emergency ? "emergency" : "routine");
+    jsonw_text(w, "urgency_reason", row->is_emergency ? row->urgency_reason : NULL);
+    jsonw_text(w, "urgency_by", row->urgency_by[0] != '\0' ? row->urgency_by : NULL);
+    json_time(w, "urgency_at", row->urgency_at_us);
     jsonw_text(w, "state", read_state_word(row->state));
     json_person(w, "assigned_to", row->assigned_to, row->assigned_name);
     jsonw_text(w, "reason", row->reason);
@@ -460,60 +463,6 @@ int
 route_release(struct http_request *req, struct http_response *res, struct err *err)
 {
     return route_lease(req, res, lease_release, err);
-}
-
-/* ---- POST reads/{read}/urgency ---- */
-static int
-read_urgency(struct http_request *req, bool *out_is_emergency, char *out_reason, size_t size,
-             struct err *err)
-{
-    struct json_doc *doc = NULL;
-    const char *urgency, *reason;
-    const uint8_t *body;
-    size_t n;
-    int rc = -1;
-
-    body = http_body(req, &n);
-    if (json_parse(body, n, &doc, err) < 0 ||
-        json_text(json_root(doc), "urgency", 16, &urgency, err) < 0 ||
-        json_text(json_root(doc), "reason", REASON_BYTES, &reason, err) < 0)
-        goto out;
-    *out_is_emergency = strcmp(urgency, "emergency") == 0;
-    if (!*out_is_emergency && strcmp(urgency, "routine") != 0) {
-        err_set(err, ERR_REJECT, "urgency: emergency or routine");
-        goto out;
-    }
-    text_copy(out_reason, size, reason);
-    rc = 0;
-out:
-    json_free(&doc);
-    return rc;
-}
-
-int
-route_urgency(struct http_request *req, struct http_response *res, struct err *err)
-{
-    struct assign *a = http_user(req);
-    struct pg_conn *conn = NULL;
-    char reason[REASON_BYTES + 1];
-    struct person who;
-    bool is_emergency;
-    int64_t read_id;
-    int rc = -1;
-
-    if (route_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0 ||
-        pg_begin(conn, err) < 0 || route_caller(req, conn, &who, err) < 0 ||
-        assign_may(conn, &who, read_id, ASSIGN_SEE, err) < 0 ||
-        read_urgency(req, &is_emergency, reason, sizeof reason, err) < 0 ||
-        assign_urgency_put(conn, read_id, who.login, is_emergency, reason, err) < 0 ||
-        pg_commit(conn, err) < 0)
-        goto out;
-    assign_wake(a);
-    http_answer_bytes(res, 200, "application/json", "{}", 2);
-    rc = 0;
-out:
-    pg_put(&conn);
-    return rc;
 }
 
 /* ---- POST duty ---- */

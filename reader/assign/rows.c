@@ -69,7 +69,10 @@ enum column {
     C_CONFIRMED_BY,
     C_CONFIRMED_AT,
     C_CONFIRMED_REASON,
-    C_IS_CORRECTED
+    C_IS_CORRECTED,
+    C_URGENCY_REASON,
+    C_URGENCY_BY,
+    C_URGENCY_AT
 };
 
 #define COPY(field, column) text_copy(out->field, sizeof out->field, pg_text(rows, i, column))
@@ -191,6 +194,9 @@ read_row_fill(const struct pg_rows *rows, size_t i, struct read_row *out)
     out->read_id = pg_int(rows, i, C_ID);
     out->state = (enum read_state)state;
     out->is_emergency = pg_truth(rows, i, C_IS_EMERGENCY);
+    COPY(urgency_reason, C_URGENCY_REASON);
+    COPY(urgency_by, C_URGENCY_BY);
+    out->urgency_at_us = pg_int(rows, i, C_URGENCY_AT);
     out->version = COUNT(C_VERSION);
     out->covered_revision = COUNT(C_COVERED_REVISION);
     out->covered = COUNT(C_COVERED);

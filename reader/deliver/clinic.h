@@ -72,6 +72,8 @@ struct clinic_line {
     unsigned version; /* the detail's, 0 = it says none */
     char reason[CLINIC_REASON_SIZE];
     char call[CLINIC_ID_SIZE];
+    char by[CLINIC_NAME_SIZE], org[ASSIGN_CODE]; /* of an urgency */
+    bool is_emergency, is_clinics;               /* the same */
 };
 
 /* The messages that a line makes, in the caller's transaction; *out_latest: number of the last, 0

@@ -1,6 +1,6 @@
 /* clinic_up.c - what is done with a desk's messages: each once, with its receipt in the same
  * transaction. */
-#include "reader/deliver/clinic.h"
+#include "reader/deliver/clinic_up.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
@@ -8,18 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { ACTOR_BYTES = 80 };
-
-/* One message being done. */
-struct doing {
-    struct deliver *d;
-    struct pg_conn *conn;
-    const struct clinic_sender *sender;
-    const struct clinic_up *up;
-    int64_t now_us;
-    const char *word; /* what came of it */
-};
 
 /* A registration as it is kept; texts live as long as rows. */
 struct kept {
@@ -66,12 +54,6 @@ kept_get(const struct doing *w, const char *registration, struct kept *out, stru
     return 0;
 }
 
-static void
-actor_of(const struct doing *w, char out[ACTOR_BYTES])
-{
-    snprintf(out, ACTOR_BYTES, "desk:%s", w->sender->device);
-}
-
 /* What assign is to know of a registration as it stands. A person without a citizen number is known
  * by the registration's. */
 static int
@@ -83,7 +65,7 @@ put_order(const struct doing *w, const char *registration, struct err *err)
 
     if (kept_get(w, registration, &k, err) < 0)
         return -1;
-    actor_of(w, actor);
+    clinic_actor(w, actor);
     rc = assign_order_put(
         w->conn,
         &(struct read_order){.tenant = w->sender->tenant,
@@ -224,7 +206,7 @@ set_study(const struct doing *w, const char *registration, const char *study, st
     struct kept k;
     bool is_same;
 
-    actor_of(w, actor);
+    clinic_actor(w, actor);
     if (kept_get(w, registration, &k, err) < 0)
         return -1;
     is_same = study[0] != '\0' && strcmp(k.study, study) == 0;
@@ -274,7 +256,7 @@ do_join(struct doing *w, struct err *err)
     struct kept k;
     int rc;
 
-    actor_of(w, actor);
+    clinic_actor(w, actor);
     if (lock_registrations(w, err) < 0 || kept_get(w, w->up->registration, &k, err) < 0)
         return -1;
     rc = strcmp(k.study, w->up->study) == 0; /* it is its first one already */
@@ -289,34 +271,11 @@ do_join(struct doing *w, struct err *err)
 }
 
 static int
-do_doubt(struct doing *w, struct err *err)
-{
-    const struct clinic_up *up = w->up;
-    char actor[ACTOR_BYTES];
-
-    actor_of(w, actor);
-    return assign_doubt_put(w->conn,
-                            &(struct read_doubt){.tenant = w->sender->tenant,
-                                                 .study = up->study,
-                                                 .doubts = up->doubts,
-                                                 .reason = up->reason,
-                                                 .actor = actor,
-                                                 .revision = up->revision,
-                                                 .is_confirmed = up->is_confirmed,
-                                                 .is_corrected = up->is_corrected,
-                                                 .patient_name = up->name,
-                                                 .patient_id = up->patient_id,
-                                                 .sex = up->sex,
-                                                 .birth = up->birth},
-                            err);
-}
-
-static int
 do_attach(struct doing *w, struct err *err)
 {
     char actor[ACTOR_BYTES];
 
-    actor_of(w, actor);
+    clinic_actor(w, actor);
     if (lock_registrations(w, err) < 0 || take_study_from_others(w, err) < 0 ||
         assign_order_part(w->conn, w->sender->tenant, w->up->study, actor, err) < 0 ||
         set_study(w, w->up->registration, w->up->study, err) < 0)
@@ -415,7 +374,7 @@ do_confirm(struct doing *w, struct err *err)
                        PG_TEXT(w->sender->device), PG_INT(w->up->at_us)),
                &rows, err) < 0)
         goto out;
-    actor_of(w, actor);
+    clinic_actor(w, actor);
     snprintf(detail, sizeof detail, "{\"version\":%u,\"how\":\"confirmed\"}", w->up->version);
     rc = pg_touched(rows) == 0
              ? 0
@@ -449,7 +408,7 @@ do_answer(struct doing *w, struct err *err)
     pg_rows_free(&rows);
     if (!is_first)
         return 0;
-    actor_of(w, actor);
+    clinic_actor(w, actor);
     snprintf(detail, sizeof detail, "{\"call\":\"%s\",\"how\":\"%s\"}", w->up->call,
              w->up->outcome);
     return assign_note(w->conn, read_id, actor, READ_NOTE_ANSWERED, detail, err);
@@ -465,7 +424,8 @@ static int (*const doers[CLINIC_UP_KINDS])(struct doing *w, struct err *err) = {
     [CLINIC_CONFIRM] = do_confirm,
     [CLINIC_ANSWER] = do_answer,
     [CLINIC_JOIN] = do_join,
-    [CLINIC_DOUBT] = do_doubt,
+    [CLINIC_DOUBT] = clinic_do_doubt,
+    [CLINIC_STUDY_URGENT] = clinic_do_study_urgent,
 };
 
 /* ---- once, with a receipt ---- */
@@ -532,7 +492,7 @@ static int
 refuse(struct doing *w, const struct err *why, struct clinic_receipt *out, struct err *err)
 {
     bool is_about_registration = w->up->kind != CLINIC_CONFIRM && w->up->kind != CLINIC_ANSWER &&
-                                 w->up->kind != CLINIC_DOUBT;
+                                 w->up->kind != CLINIC_DOUBT && w->up->kind != CLINIC_STUDY_URGENT;
     const char *word = why->kind == ERR_NOT_FOUND && is_about_registration ? "unknown_registration"
                        : why->kind == ERR_CONFLICT                         ? "conflict"
                                                                            : "not_possible";
@@ -557,6 +517,7 @@ keep_courier_out(const struct doing *w, struct err *err)
     case CLINIC_ATTACH:
     case CLINIC_JOIN:
     case CLINIC_DOUBT:
+    case CLINIC_STUDY_URGENT:
     case CLINIC_SLIP:
     case CLINIC_PHONE_CHECK:
         return pg_run(w->conn, "clinic_courier_lock", PG_NO_ARGS, NULL, err);

@@ -133,6 +133,21 @@ call_of(const struct json_doc *doc)
     return call != NULL ? call : "";
 }
 
+/* Who changed the urgency, and to what. */
+static void
+take_urgency(const struct json *o, struct clinic_line *line)
+{
+    const char *by = json_as_text(json_find(o, "by")), *org = json_as_text(json_find(o, "org"));
+    const char *urgency = json_as_text(json_find(o, "urgency"));
+    struct err ignored;
+
+    clinic_copy_words(line->by, sizeof line->by, by);
+    text_copy(line->org, sizeof line->org, org != NULL ? org : "");
+    line->is_emergency = urgency != NULL && strcmp(urgency, "emergency") == 0;
+    if (json_truth(o, "is_clinics", &line->is_clinics, &ignored) < 0)
+        line->is_clinics = false;
+}
+
 static int
 take_line(void *user, const struct read_log *entry, struct err *err)
 {
@@ -152,6 +167,8 @@ take_line(void *user, const struct read_log *entry, struct err *err)
         reason = json_as_text(json_find(json_root(doc), "reason"));
         clinic_copy_words(line->reason, sizeof line->reason, reason);
         text_copy(line->call, sizeof line->call, call_of(doc));
+        if (line->event == READ_NOTE_URGENCY)
+            take_urgency(json_root(doc), line);
     }
     json_free(&doc);
     lines->count++;

@@ -246,6 +246,26 @@ out:
     return rc;
 }
 
+/* The desk knows what it said itself; that it is none any more is the desk's to say. */
+static int
+tell_urgency(struct telling *t, struct err *err)
+{
+    char hospital[ASSIGN_TEXT] = "";
+    struct clinic_down m;
+
+    if (t->line->is_clinics || !t->line->is_emergency)
+        return 0;
+    if (t->line->org[0] != '\0' && assign_org_name(t->conn, t->line->org, hospital, err) < 0 &&
+        err->kind != ERR_NOT_FOUND)
+        return -1;
+    begin_down(t, CLINIC_URGENCY, &m);
+    text_copy(m.urgency, sizeof m.urgency, "stat");
+    clinic_copy_words(m.reason, sizeof m.reason, t->line->reason);
+    copy_line(m.author, sizeof m.author, t->line->by);
+    copy_line(m.hospital, sizeof m.hospital, hospital);
+    return put_down(t, &m, err);
+}
+
 static int
 tell_line(struct telling *t, struct err *err)
 {
@@ -260,6 +280,8 @@ tell_line(struct telling *t, struct err *err)
         return tell_late(t, err);
     case READ_NOTE_CALLED:
         return tell_call(t, err);
+    case READ_NOTE_URGENCY:
+        return tell_urgency(t, err);
     default:
         return 0;
     }

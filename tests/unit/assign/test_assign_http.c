@@ -280,6 +280,38 @@ urgency_needs_a_reason_and_moves_the_due_time(void **state)
     read_world_read(&w, "T1", "1.1", &after);
     assert_true(after.is_emergency);
     assert_int_equal(after.due_at_us, row.closed_at_us + 30 * 60000000LL);
+    assert_string_equal(after.urgency_reason, "胸痛");
+    assert_true(after.urgency_by[0] != '\0');
+}
+
+static void
+anybody_raises_and_only_the_clinic_lowers(void **state)
+{
+    const char *lower = "{\"urgency\":\"routine\",\"reason\":\"误标\"}";
+    struct json_doc *doc = NULL;
+    struct read_row row;
+    char path[64], detail[64];
+
+    (void)state;
+    read_world_closes(&w, "T1", "1.1", 1, 30);
+    read_world_settle(&w);
+    read_world_read(&w, "T1", "1.1", &row);
+    snprintf(path, sizeof path, "/api/v1/reads/%lld/urgency", (long long)row.read_id);
+    snprintf(detail, sizeof detail, "/api/v1/reads/%lld", (long long)row.read_id);
+
+    assert_int_equal(
+        asks("doc1", "POST", path, "{\"urgency\":\"emergency\",\"reason\":\"脑出血\"}", NULL), 200);
+    assert_int_equal(asks("doc1", "GET", detail, NULL, &doc), 200);
+    assert_string_equal(text_of(json_root(doc), "urgency_reason"), "脑出血");
+    assert_string_equal(text_of(json_root(doc), "urgency_by"), "王医生");
+    json_free(&doc);
+    assert_int_equal(asks("doc1", "POST", path, lower, NULL), 403);
+    read_world_read(&w, "T1", "1.1", &row);
+    assert_true(row.is_emergency);
+    assert_int_equal(asks("tech1", "POST", path, lower, NULL), 200);
+    read_world_read(&w, "T1", "1.1", &row);
+    assert_false(row.is_emergency);
+    assert_string_equal(row.urgency_reason, "");
 }
 
 static void
@@ -468,6 +500,7 @@ main(void)
         CASE(a_read_of_others_is_not_found_whatever_is_asked),
         CASE(one_has_it_and_the_other_is_told_who),
         CASE(urgency_needs_a_reason_and_moves_the_due_time),
+        CASE(anybody_raises_and_only_the_clinic_lowers),
         CASE(a_doctor_goes_and_comes),
         CASE(lists_are_told),
         CASE(a_change_is_told_within_a_second_and_a_stop_ends_the_stream),

@@ -84,7 +84,7 @@ static const struct law {
     {"POST", "/api/v1/reads/{read}/claim", "{}", "dr", NOT_FOUND},
     {"POST", "/api/v1/reads/{read}/renew", "{}", "dr", NOT_FOUND},
     {"POST", "/api/v1/reads/{read}/release", "{}", "dr", NOT_FOUND},
-    {"POST", "/api/v1/reads/{read}/urgency", "{\"urgency\":\"routine\",\"reason\":\"r\"}", "tdr",
+    {"POST", "/api/v1/reads/{read}/urgency", "{\"urgency\":\"emergency\",\"reason\":\"r\"}", "tdr",
      NOT_FOUND},
     {"GET", "/api/v1/reads/{read}/calls", NULL, "tdrs", NOT_FOUND},
     {"POST", "/api/v1/reads/{read}/calls", "{\"kind\":\"repeat\",\"words\":\"w\"}", "dr",

@@ -124,6 +124,9 @@ every_kind_up_comes_back_equal(void **state)
     assert_string_equal(read.messages[CLINIC_DOUBT].patient_id, "R2");
     assert_string_equal(read.messages[CLINIC_DOUBT].name, "王小东");
     assert_string_equal(read.messages[CLINIC_ANSWER].outcome, "read_back");
+    assert_string_equal(read.messages[CLINIC_STUDY_URGENT].study, "1.2.3.4");
+    assert_true(read.messages[CLINIC_STUDY_URGENT].is_urgent);
+    assert_string_equal(read.messages[CLINIC_STUDY_URGENT].by, "张护士");
     clinic_ups_free(&read);
     buf_fini(&first);
     buf_fini(&again);
