@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Shorter than this, TCP itself carries calls over a break. */
-enum { LONG_CUT_MS = 2000 };
+enum { LONG_CUT_MS = 2000, OLD_GRACE_MS = 2500 };
 
 const struct log_ctx uplink_log = {.stage = "gateway/uplink"};
 
@@ -111,8 +111,10 @@ line_answered(struct up_line *line, bool is_ping)
         backoff_reset(&line->backoff);
     if (is_new) {
         line->up_ms = now;
-        if (was_broken)
-            talk_give_up(line, line->down_ms);
+        if (was_broken) { /* within this, TCP itself goes on with what it can */
+            line->old_ms = line->down_ms;
+            line->give_up_ms = now + OLD_GRACE_MS;
+        }
         up->news++;
         changed(up);
     } else {

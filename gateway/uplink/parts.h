@@ -13,6 +13,7 @@
 #define RADPOST_UPLINK_PARTS_H
 
 #include "gateway/spool/spool.h"
+#include "gateway/uplink/crowd.h"
 #include "gateway/uplink/lines.h"
 #include "gateway/uplink/pace.h"
 #include "gateway/uplink/plan.h"
@@ -42,6 +43,7 @@ struct talk {
     struct uplink *up;
     struct up_line *line;       /* the one the client was made for; roaming: NULL at first */
     bool is_prober;             /* it tries a line that nobody else uses: never given up */
+    bool is_bulk;               /* it carries images */
     bool is_roaming;            /* takes the best line that works, call by call */
     struct http_client *client; /* NULL until it is needed */
     unsigned enrolment;         /* the one the client was made for */
@@ -69,12 +71,18 @@ struct up_line {
     bool is_gone;      /* its line left the table: nothing goes here */
     unsigned rank;     /* of set */
     unsigned open;     /* senders that may work now, 1..set.connections */
+    unsigned
+        streaming; /* of them send a body now; the others wait for an answer, or for their turn */
+    bool has_starved;   /* since the last look at the crowd one of them had nothing to send */
+    struct crowd crowd; /* how many may stream */
 
     enum uplink_line state;
     int64_t since_us, last_contact_us;
-    int64_t begun_ms; /* when it was first tried */
-    int64_t up_ms;    /* since when it answers */
-    int64_t down_ms;  /* when it went down */
+    int64_t begun_ms;   /* when it was first tried */
+    int64_t up_ms;      /* since when it answers */
+    int64_t down_ms;    /* when it went down */
+    int64_t give_up_ms; /* then calls that did not move since old_ms are ended; 0: none */
+    int64_t old_ms;
     bool is_broken;   /* down without an answer: bytes on the way may be lost */
     bool is_serving;  /* it carries images now; see serving.c */
     bool is_told;     /* the log knows that it serves */
@@ -210,8 +218,13 @@ void talk_init(struct talk *t, struct uplink *up, struct up_line *line, int64_t 
 void talk_fini(struct talk *t);
 int talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *out,
                struct err *err) MUST_CHECK;
-int talk_bundle(struct talk *t, const struct buf *bundle, struct link_answer *out,
+/* The next bytes of a body that is made while it is sent; they stay until the next call. *out_n 0
+ * ends it. May wait. */
+typedef int (*talk_next_fn)(void *user, const uint8_t **out_bytes, size_t *out_n, struct err *err);
+int talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answer *out,
                 struct err *err) MUST_CHECK;
+/* Nothing to say for a while: the connection is closed, a next call opens another. */
+void talk_hang_up(struct talk *t);
 int talk_manifest(struct talk *t, const struct link_manifest *manifest, struct err *err) MUST_CHECK;
 int talk_receipts(struct talk *t, uint64_t after, int wait_s, struct link_receipts *out,
                   struct err *err) MUST_CHECK;

@@ -35,6 +35,12 @@ wait_turn(struct up_line *line)
     while (!up->is_stopping) {
         now = clock_mono_ms();
         until = line->state == UPLINK_UP ? begun + ping_every(line) : line->retry_ms;
+        if (line->give_up_ms != 0 && now >= line->give_up_ms) {
+            talk_give_up(line, line->old_ms);
+            line->give_up_ms = 0;
+        } else if (line->give_up_ms != 0 && until > line->give_up_ms) {
+            until = line->give_up_ms;
+        }
         if (line->is_gone)
             gate_wait(&up->gate);
         else if (now >= until)

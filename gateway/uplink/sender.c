@@ -1,4 +1,10 @@
-/* sender.c - one connection: take the next bundle of the plan, send it, note the answer. */
+/* sender.c - one connection: a request whose body is made while it is sent, then its answer.
+ *
+ *     a piece may go > the request begins > piece, piece, ... each chosen when the one before has
+ * left > nothing more, or enough > end piece > the answer is noted
+ *
+ * A piece is what its connection carries in about a fifth of a second, so what overtakes waits no
+ * longer than that. While this connection waits for its answer the others carry on. */
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/clock.h"
@@ -9,98 +15,204 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_PIECES = 512, LEAST_BUNDLE = 65536, PIECE_HEAD_BYTES = 64, REFUSED_WAIT_MS = 5000 };
+enum {
+    MAX_PIECES = 1024,      /* of a request */
+    MAX_OBJECTS = 400,      /* the centre's limit is LIMIT_BUNDLE_OBJECTS */
+    LEAST_PIECE = 16384,    /* bytes */
+    FIRST_PIECE = 65536,    /* while the line's speed is not known */
+    MOST_PIECE = 262144,    /* bytes */
+    PIECES_A_SECOND = 5,    /* of one connection */
+    LINGER_MS = 60,         /* an open request waits so long for more */
+    REQUEST_MS = 3000,      /* after so long it ends, so that its objects are known to be held; */
+    REQUEST_MORE_MS = 2000, /* up to so much later: not all wait for their answers at once */
+    HANG_UP_MS = 20000,     /* an unused connection */
+    REFUSED_WAIT_MS = 5000
+};
 
-/* About a second of the line by its speed now: small enough that a cut costs little, large enough
- * that a long round trip does not matter. Several connections share the line. */
+struct stream {
+    struct talk talk;
+    struct up_line *line;
+    struct plan_piece first;
+    struct plan_piece *sent;
+    size_t n, objects;
+    uint64_t bytes;
+    int64_t until_ms;
+    bool is_streaming, is_ended;
+    struct buf out; /* the frame on its way */
+    uint8_t *room;
+    struct spool_bytes from;
+    uint64_t open_id;
+};
+
+/* Gate held. */
 static uint64_t
-bundle_size(struct up_line *line)
+piece_size(struct up_line *line)
 {
     uint64_t speed = meter_read(&line->meter, clock_mono_ms());
-    uint64_t size = line->up->o.bundle_bytes;
+    uint64_t size;
 
-    if (line->bucket.rate > 0 && line->bucket.rate < speed)
+    if (line->bucket.rate > 0 && (speed == 0 || line->bucket.rate < speed))
         speed = line->bucket.rate;
-    if (speed > 0 && speed < size)
-        size = speed;
-    if (line->bucket.rate > 0 && line->bucket.rate < size)
-        size = line->bucket.rate;
-    return size < LEAST_BUNDLE ? LEAST_BUNDLE : size;
+    if (speed == 0)
+        return FIRST_PIECE;
+    size = speed / PIECES_A_SECOND / line->crowd.n;
+    return size < LEAST_PIECE ? LEAST_PIECE : size > MOST_PIECE ? MOST_PIECE : size;
 }
 
-/* Wait for something that may go; 0: stopping, or the line does not serve any more. */
-static size_t
-next_bundle(struct up_line *line, struct plan_piece *pieces)
+/* Gate held. Are the connections that may stream enough? Looked at with each piece. */
+static void
+look_at_crowd(struct up_line *line, int64_t now)
 {
-    struct uplink *up = line->up;
-    int64_t wait_ms;
-    size_t n = 0;
+    uint64_t rate = line->bucket.rate, speed = meter_read(&line->meter, now);
+    bool is_capped = rate > 0 && speed >= rate - rate / 8;
+    unsigned before = line->crowd.n;
+
+    crowd_look(&line->crowd, line->sent_bytes,
+               line->streaming >= before && !line->has_starved && !is_capped, now);
+    line->has_starved = false;
+    if (line->crowd.n > before)
+        gate_wake(&line->up->gate);
+}
+
+/* Gate held. */
+static bool
+try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wait_ms)
+{
+    struct up_line *line = s->line;
+
+    *out_wait_ms = -1;
+    if (!s->is_streaming && line->streaming >= line->crowd.n)
+        return false;
+    if (plan_take(line->up->plan, piece_size(line), out, 1, now, out_wait_ms) == 0) {
+        line->has_starved = true;
+        return false;
+    }
+    if (!s->is_streaming)
+        line->streaming++;
+    s->is_streaming = true;
+    look_at_crowd(line, now);
+    return true;
+}
+
+/* Wait for a piece that may go, and for this connection's turn; false: none until then, or the line
+ * does not serve any more, or stopping. */
+static bool
+take_piece(struct stream *s, struct plan_piece *out, int64_t until_ms)
+{
+    struct uplink *up = s->line->up;
+    int64_t wait_ms, now;
+    bool is_there = false;
 
     gate_lock(&up->gate);
-    while (!up->is_stopping && line_is_serving(line)) {
-        n = plan_take(up->plan, bundle_size(line), pieces, MAX_PIECES, clock_mono_ms(), &wait_ms);
-        if (n > 0)
+    while (!up->is_stopping && line_is_serving(s->line)) {
+        now = clock_mono_ms();
+        is_there = try_piece(s, out, now, &wait_ms);
+        if (is_there || now >= until_ms)
             break;
-        if (wait_ms < 0)
-            gate_wait(&up->gate);
-        else
-            gate_wait_ms(&up->gate, wait_ms + 1);
+        if (wait_ms < 0 || wait_ms > until_ms - now)
+            wait_ms = until_ms - now;
+        gate_wait_ms(&up->gate, wait_ms + 1);
     }
     gate_unlock(&up->gate);
-    return n;
+    return is_there;
+}
+
+/* The body is all sent, or will not be: another connection may send one. */
+static void
+end_streaming(struct stream *s)
+{
+    struct uplink *up = s->line->up;
+
+    gate_lock(&up->gate);
+    if (s->is_streaming) {
+        s->line->streaming--;
+        gate_wake(&up->gate);
+    }
+    s->is_streaming = false;
+    gate_unlock(&up->gate);
+}
+
+static void
+give_back(struct uplink *up, const struct plan_piece *pieces, size_t n)
+{
+    gate_lock(&up->gate);
+    plan_failed(up->plan, pieces, n);
+    up->news++;
+    gate_wake(&up->gate);
+    gate_unlock(&up->gate);
 }
 
 static int
-add_piece(struct buf *bundle, const struct plan_piece *piece, const struct spool_bytes *from,
-          uint8_t *room, struct err *err)
+frame_piece(struct stream *s, const struct plan_piece *piece, struct err *err)
 {
-    if (piece->offset > from->size || piece->n > from->size - piece->offset)
+    if (s->from.fd < 0 || s->open_id != piece->id) {
+        if (s->from.fd >= 0)
+            close(s->from.fd);
+        s->from.fd = -1;
+        if (spool_source_object(s->line->up->spool, piece->id, &s->from, err) < 0)
+            return -1;
+        s->open_id = piece->id;
+    }
+    if (piece->offset > s->from.size || piece->n > s->from.size - piece->offset)
         return err_set(err, ERR_FATAL, "a range beyond the end of its file");
-    if (durable_read_at(from->fd, room, (size_t)piece->n, from->offset + piece->offset, err) < 0)
+    if (durable_read_at(s->from.fd, s->room, (size_t)piece->n, s->from.offset + piece->offset,
+                        err) < 0)
         return -1;
-    return link_bundle_add(bundle, piece->object, piece->offset, room, (size_t)piece->n,
+    return link_bundle_add(&s->out, piece->object, piece->offset, s->room, (size_t)piece->n,
                            piece->may_deflate, err);
 }
 
-/* The bundle's bytes. A piece that cannot be read stays out: *out_n says how many are in, the rest
- * has been given back. */
-static size_t
-build(struct uplink *up, struct plan_piece *pieces, size_t n, struct buf *bundle)
+/* Its frame is in s->out; one that cannot be read stays here and is told. */
+static bool
+add_piece(struct stream *s, const struct plan_piece *piece)
 {
-    uint8_t *room = mem_new(LIMIT_BUNDLE_PIECE_BYTES);
-    struct spool_bytes from = {.fd = -1};
-    uint64_t open_id = 0;
-    size_t kept = 0;
+    struct log_ctx ctx = log_of_entry(piece->id);
+    struct err err = {0};
 
-    link_bundle_begin(bundle);
-    for (size_t i = 0; i < n; i++) {
-        struct log_ctx ctx = log_of_entry(pieces[i].id);
-        struct err err = {0};
-        int rc = 0;
-
-        if (from.fd < 0 || open_id != pieces[i].id) {
-            if (from.fd >= 0)
-                close(from.fd);
-            from.fd = -1;
-            rc = spool_source_object(up->spool, pieces[i].id, &from, &err);
-            open_id = pieces[i].id;
-        }
-        if (rc == 0)
-            rc = add_piece(bundle, &pieces[i], &from, room, &err);
-        if (rc == 0) {
-            pieces[kept++] = pieces[i];
-            continue;
-        }
+    if (frame_piece(s, piece, &err) < 0) {
         LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
-        gate_lock(&up->gate);
-        plan_failed(up->plan, &pieces[i], 1);
-        gate_unlock(&up->gate);
+        give_back(s->line->up, piece, 1);
+        return false;
     }
-    link_bundle_end(bundle);
-    if (from.fd >= 0)
-        close(from.fd);
-    free(room);
-    return kept;
+    if (s->n == 0 || s->sent[s->n - 1].id != piece->id)
+        s->objects++;
+    s->sent[s->n++] = *piece;
+    s->bytes += piece->n;
+    return true;
+}
+
+static bool
+is_enough(const struct stream *s)
+{
+    return s->n == MAX_PIECES || s->objects >= MAX_OBJECTS ||
+           s->bytes + MOST_PIECE > s->line->up->o.bundle_bytes || clock_mono_ms() >= s->until_ms;
+}
+
+/* talk_next_fn: the magic with the first piece, pieces, the end. */
+static int
+next_bytes(void *user, const uint8_t **out_bytes, size_t *out_n, struct err *err)
+{
+    struct stream *s = user;
+    struct plan_piece piece = s->first;
+    bool has_piece = s->n == 0 && !s->is_ended;
+
+    (void)err;
+    buf_clear(&s->out);
+    if (has_piece)
+        link_bundle_begin(&s->out);
+    while (!s->is_ended) {
+        if (!has_piece && (is_enough(s) || !take_piece(s, &piece, clock_mono_ms() + LINGER_MS))) {
+            link_bundle_end(&s->out);
+            s->is_ended = true;
+            end_streaming(s);
+        } else if (add_piece(s, &piece)) {
+            break;
+        }
+        has_piece = false;
+    }
+    *out_bytes = s->out.bytes;
+    *out_n = s->out.n;
+    return 0;
 }
 
 static void
@@ -110,39 +222,45 @@ note_answer(struct uplink *up, const struct plan_piece *pieces, size_t n,
     gate_lock(&up->gate);
     plan_arrived(up->plan, pieces, n);
     gate_unlock(&up->gate);
-    for (size_t k = 0; k < answer->count; k++)
+    for (size_t k = 0; k < answer->count; k++) {
+        uint64_t told =
+            0; /* an entry's pieces mostly follow one another; said twice changes nothing */
+
         for (size_t i = 0; i < n; i++) {
-            if (memcmp(pieces[i].object, answer->objects[k].object, LINK_HASH_BYTES) != 0)
+            if (pieces[i].id == told ||
+                memcmp(pieces[i].object, answer->objects[k].object, LINK_HASH_BYTES) != 0)
                 continue;
-            if (i > 0 && pieces[i].id == pieces[i - 1].id)
-                continue; /* said once for each entry */
-            settle_object(up, pieces[i].id, &answer->objects[k], false);
+            told = pieces[i].id;
+            settle_object(up, told, &answer->objects[k], false);
         }
+    }
 }
 
 static void
-send_bundle(struct talk *t, struct plan_piece *pieces, size_t n, struct buf *bundle)
+send_request(struct stream *s)
 {
-    struct uplink *up = t->up;
+    struct uplink *up = s->line->up;
     struct link_answer answer = {0};
     struct err err = {0};
+    int rc;
 
-    buf_clear(bundle);
-    n = build(up, pieces, n, bundle);
-    if (n == 0) {
-        up_rest(up, REFUSED_WAIT_MS);
-        return;
-    }
-    if (talk_bundle(t, bundle, &answer, &err) == 0) {
-        note_answer(up, pieces, n, &answer);
+    s->n = s->objects = 0;
+    s->bytes = 0;
+    s->is_ended = false;
+    s->until_ms = clock_mono_ms() + REQUEST_MS + (int64_t)(up_chance() * REQUEST_MORE_MS);
+    rc = talk_bundle(&s->talk, next_bytes, s, &answer, &err);
+    end_streaming(s);
+    if (s->from.fd >= 0)
+        close(s->from.fd);
+    s->from.fd = -1;
+    if (rc == 0) {
+        note_answer(up, s->sent, s->n, &answer);
         link_answer_free(&answer);
         return;
     }
-    gate_lock(&up->gate);
-    plan_failed(up->plan, pieces, n);
-    up->news++;
-    gate_wake(&up->gate);
-    gate_unlock(&up->gate);
+    if (s->n == 0) /* it did not even begin */
+        give_back(up, &s->first, 1);
+    give_back(up, s->sent, s->n);
     if (!err_kind_is_retried(err.kind) && err.kind != ERR_DENIED) {
         LOG(&uplink_log, UPLINK_CALL_REFUSED, F_ERR(&err));
         up_rest(up, REFUSED_WAIT_MS);
@@ -154,24 +272,29 @@ sender_run(void *arg)
 {
     struct up_line *line = arg;
     struct uplink *up = line->up;
-    struct plan_piece *pieces = mem_new(MAX_PIECES * sizeof *pieces);
-    struct talk talk;
-    struct buf bundle;
+    struct stream *s = mem_new(sizeof *s);
     unsigned number;
 
-    buf_init(&bundle, LIMIT_BUNDLE_BYTES);
-    talk_init(&talk, up, line, up->o.stall_ms);
+    s->line = line;
+    s->from.fd = -1;
+    s->sent = mem_new(MAX_PIECES * sizeof *s->sent);
+    s->room = mem_new(MOST_PIECE);
+    buf_init(&s->out, 2 * MOST_PIECE);
+    talk_init(&s->talk, up, line, up->o.stall_ms);
+    s->talk.is_bulk = true;
     gate_lock(&up->gate);
     number = line->begun++;
     gate_unlock(&up->gate);
     while (line_wait_serving(line, number)) {
-        size_t n = next_bundle(line, pieces);
-
-        if (n > 0)
-            send_bundle(&talk, pieces, n, &bundle);
+        if (take_piece(s, &s->first, clock_mono_ms() + HANG_UP_MS))
+            send_request(s);
+        else
+            talk_hang_up(&s->talk);
     }
-    talk_fini(&talk);
-    buf_fini(&bundle);
-    free(pieces);
+    talk_fini(&s->talk);
+    buf_fini(&s->out);
+    free(s->room);
+    free(s->sent);
+    free(s);
     return NULL;
 }

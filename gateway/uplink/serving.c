@@ -241,6 +241,8 @@ set_line(struct up_line *line, const struct line_settings *set)
     line->rank = set->rank;
     line->is_gone = false;
     line->open = set->connections > 0 ? set->connections : line->up->o.connections;
+    if (line->crowd.most != line->open)
+        crowd_init(&line->crowd, line->open);
     bucket_set_rate(&line->bucket, rate_now(line));
 }
 

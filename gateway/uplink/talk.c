@@ -15,14 +15,19 @@ enum {
     PING_MS = 10000,
     PING_SOON_MS = 6000,
     CONNECT_MS = 8000,
-    TAKE_BYTES = 16384
+    TAKE_BYTES = 16368 /* with the head of its chunk one TLS record */
 };
+
+/* Waiting for a word of encouragement costs a round trip. */
+static const char *const no_expect[] = {"Expect:", NULL};
 
 /* A body that leaves as fast as the bucket lets it. */
 struct body {
     struct talk *talk;
     const uint8_t *bytes;
     size_t n, at;
+    talk_next_fn next; /* for what follows; NULL: nothing */
+    void *user;
 };
 
 void
@@ -82,6 +87,7 @@ make_client(const struct talk *t, const struct identity *who, const struct line_
                                           .key = who->key,
                                           .proxy = set->proxy[0] != '\0' ? set->proxy : NULL,
                                           .source = set->source[0] != '\0' ? set->source : NULL,
+                                          .is_bulk = t->is_bulk,
                                           .connect_ms = CONNECT_MS,
                                           .stall_ms = t->stall_ms};
     int rc = 0;
@@ -190,12 +196,18 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
     struct body *body = user;
     struct uplink *up = body->talk->up;
     struct up_line *line = body->talk->line;
-    int64_t wait_ms, now = clock_mono_ms();
+    int64_t wait_ms, now;
 
+    if (body->at == body->n && body->next != NULL) {
+        body->at = 0;
+        if (body->next(body->user, &body->bytes, &body->n, err) < 0)
+            return -1;
+    }
     if (n > body->n - body->at)
         n = body->n - body->at;
     if (n > TAKE_BYTES)
         n = TAKE_BYTES;
+    now = clock_mono_ms();
     gate_lock(&up->gate);
     wait_ms = bucket_take(&line->bucket, n, now);
     meter_add(&line->meter, n, now);
@@ -214,14 +226,15 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
 
 /* POST bytes of ours; the answer's body is left in reply. */
 static int
-talk_post(struct talk *t, const char *path, const char *type, const struct buf *bytes,
-          struct http_reply *reply, struct err *err)
+talk_post(struct talk *t, const char *path, const struct buf *bytes, struct http_reply *reply,
+          struct err *err)
 {
-    struct body body = {t, bytes->bytes, bytes->n, 0};
+    struct body body = {.talk = t, .bytes = bytes->bytes, .n = bytes->n};
     struct http_call call = {.method = "POST",
                              .path = path,
-                             .content_type = type,
+                             .content_type = "application/json",
                              .accept = "application/json",
+                             .headers = no_expect,
                              .source = body_source,
                              .source_size = bytes->n,
                              .source_user = &body,
@@ -243,7 +256,7 @@ talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *o
         err_set(err, ERR_FATAL, "an offer of %zu objects is too long", offer->count);
         goto out;
     }
-    if (talk_post(t, LINK_PATH_OFFER, "application/json", &body, &reply, err) < 0)
+    if (talk_post(t, LINK_PATH_OFFER, &body, &reply, err) < 0)
         goto out;
     rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
     http_reply_fini(&reply);
@@ -253,16 +266,37 @@ out:
 }
 
 int
-talk_bundle(struct talk *t, const struct buf *bundle, struct link_answer *out, struct err *err)
+talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answer *out, struct err *err)
 {
+    struct body body = {.talk = t, .next = next, .user = user};
+    struct http_call call = {.method = "POST",
+                             .path = LINK_PATH_BUNDLE,
+                             .content_type = BUNDLE_TYPE,
+                             .accept = "application/json",
+                             .headers = no_expect,
+                             .source = body_source,
+                             .source_size = HTTP_SIZE_UNKNOWN,
+                             .source_user = &body,
+                             .answer_limit = LIMIT_LINK_JSON_BYTES};
     struct http_reply reply = {0};
     int rc;
 
-    if (talk_post(t, LINK_PATH_BUNDLE, BUNDLE_TYPE, bundle, &reply, err) < 0)
+    if (talk_call(t, &call, false, &reply, err) < 0)
         return err_context(err, "bundle");
     rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
     http_reply_fini(&reply);
     return rc < 0 ? err_context(err, "answer to a bundle") : 0;
+}
+
+void
+talk_hang_up(struct talk *t)
+{
+    struct http_client *client;
+
+    gate_lock(&t->up->gate);
+    client = TAKE(t->client);
+    gate_unlock(&t->up->gate);
+    http_client_free(&client);
 }
 
 int
@@ -278,7 +312,7 @@ talk_manifest(struct talk *t, const struct link_manifest *manifest, struct err *
         err_set(err, ERR_FATAL, "the list of %zu instances is too long", manifest->count);
         goto out;
     }
-    if (talk_post(t, LINK_PATH_MANIFEST, "application/json", &body, &reply, err) < 0)
+    if (talk_post(t, LINK_PATH_MANIFEST, &body, &reply, err) < 0)
         goto out;
     http_reply_fini(&reply);
     rc = 0;

@@ -5,6 +5,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/http/json.h"
+#include "proto/http/socket.h"
 
 #include <curl/curl.h>
 
@@ -24,7 +25,7 @@ struct http_client {
     char *base_url;
     char *ca_file, *certificate, *key, *bearer, *unix_path, *proxy, *proxy_user, *source;
     int64_t connect_ms, stall_ms;
-    bool is_ca_unknown;
+    bool is_ca_unknown, is_bulk;
     _Atomic bool is_aborted;
 };
 
@@ -474,6 +475,18 @@ set_way(struct http_client *c)
     free(way);
 }
 
+static int
+on_socket(void *cls, curl_socket_t fd, curlsocktype purpose)
+{
+    const struct http_client *c = cls;
+
+    (void)purpose;
+    http_socket_patient(fd);
+    if (c->is_bulk)
+        http_socket_bulk(fd);
+    return CURL_SOCKOPT_OK;
+}
+
 static void
 set_connection(struct http_client *c)
 {
@@ -490,8 +503,12 @@ set_connection(struct http_client *c)
     curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "radpost/" RADPOST_VERSION);
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-    if (c->unix_path != NULL)
+    if (c->unix_path != NULL) {
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, c->unix_path);
+        return;
+    }
+    curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    curl_easy_setopt(curl, CURLOPT_SOCKOPTDATA, c);
 }
 
 static void
@@ -533,6 +550,7 @@ http_client_new(const struct http_client_options *options, struct http_client **
     c->connect_ms = options->connect_ms != 0 ? options->connect_ms : CONNECT_MS;
     c->stall_ms = options->stall_ms != 0 ? options->stall_ms : (int64_t)LIMIT_MS_HTTP_IDLE;
     c->is_ca_unknown = options->is_ca_unknown;
+    c->is_bulk = options->is_bulk;
     c->curl = curl_easy_init();
     CHECK(c->curl != NULL);
     set_connection(c);

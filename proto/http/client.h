@@ -23,7 +23,10 @@ struct http_client_options {
     const char *source;      /* interface, or numeric address of ours, calls leave by; NULL: any */
     int64_t connect_ms;      /* 0: 10 s */
     int64_t stall_ms;        /* 0: LIMIT_MS_HTTP_IDLE; no byte either way for so long ends a call */
-    bool is_ca_unknown;      /* enrolment's first question only: the answer is checked by its pin */
+    bool is_bulk;       /* carries much: it keeps to the line's rate under random loss (BBR where
+                           the kernel lets us) and leaves little unsent in the kernel, so that
+                           what the source gives last is on the line soon */
+    bool is_ca_unknown; /* enrolment's first question only: the answer is checked by its pin */
 };
 
 /* errors  ERR_REJECT a file cannot be read or the options contradict */

@@ -12,6 +12,7 @@
 #include "proto/base/durable.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
+#include "proto/http/socket.h"
 #include "proto/trust/digest.h"
 
 #include <arpa/inet.h>
@@ -303,6 +304,7 @@ listen_tcp(struct http_server *server, const struct addrinfo *at, struct err *er
     server->listen_fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (server->listen_fd < 0)
         return err_sys(err, ERR_RETRY, "make a socket");
+    http_socket_patient(server->listen_fd);
     if (setsockopt(server->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         bind(server->listen_fd, at->ai_addr, at->ai_addrlen) < 0 ||
         listen(server->listen_fd, LISTEN_BACKLOG) < 0 ||
