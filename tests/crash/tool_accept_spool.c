@@ -32,7 +32,7 @@ static int
 run(uint16_t port, const char *dir, char **titles, struct err *err)
 {
     char *door_dir = mem_printf("%s/accept", dir), *spool_dir = mem_printf("%s/spool", dir);
-    struct spool_options keep = {.segment_bytes = 0};
+    struct spool_options keep = {.segment_bytes = 4 << 20}; /* made in no time */
     struct accept_options options = {.dir = door_dir, .port = port};
     struct spool *spool = NULL;
     struct accept *door = NULL;
