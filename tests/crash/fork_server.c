@@ -9,9 +9,11 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +21,10 @@ enum { LINE = 4096, WORDS = 64, ANSWERS = 3 };
 
 typedef int (*main_function)(int, char **, char **);
 
+int fork_serve_here(char *program, int (*run)(int, char **));
+
 static main_function real_main;
+static char **environment;
 
 static int
 read_request(char *line)
@@ -45,11 +50,12 @@ answer(const char *word, int number)
 }
 
 static int
-run(char *program, char *line, char **env)
+run(char *program, char *line, int (*inside)(int, char **))
 {
     char *argv[WORDS + 1] = {program};
     int argc = 1, nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(nothing, STDIN_FILENO);
     close(nothing);
     close(ANSWERS);
@@ -59,31 +65,39 @@ run(char *program, char *line, char **env)
         if (word != NULL)
             *word++ = '\0';
     }
-    return real_main(argc, argv, env);
+    return inside != NULL ? inside(argc, argv) : real_main(argc, argv, environment);
 }
 
-static int
-serve(int argc, char **argv, char **env)
+int
+fork_serve_here(char *program, int (*inside)(int, char **))
 {
     static char line[LINE];
-    const char *how = getenv("FORK_SERVER");
 
-    (void)argc;
-    if (how != NULL && strcmp(how, "leave") == 0)
-        _exit(0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* none outlives whoever drives it */
     answer("ready", 0);
     while (read_request(line) == 0) {
         pid_t pid = fork();
         int status = 0;
 
         if (pid == 0)
-            return run(argv[0], line, env);
+            return run(program, line, inside);
         answer("pid", pid);
         if (pid < 0 || waitpid(pid, &status, 0) != pid)
             _exit(1);
         answer("end", status);
     }
     _exit(0);
+}
+
+static int
+serve(int argc, char **argv, char **env)
+{
+    const char *where = getenv("FORK_SERVER");
+
+    environment = env;
+    if (where != NULL && strcmp(where, "inside") == 0)
+        return real_main(argc, argv, env);
+    return fork_serve_here(argv[0], NULL);
 }
 
 /* What the program's own start calls to reach its main(). */

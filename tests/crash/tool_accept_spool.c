@@ -5,6 +5,8 @@
 #include "gateway/spool/spool.h"
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
+#include "proto/trust/digest.h"
+#include "tests/support/forked.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -59,8 +61,8 @@ out:
     return rc;
 }
 
-int
-main(int argc, char **argv)
+static int
+begin(int argc, char **argv)
 {
     struct err err = {0};
     uint64_t port;
@@ -74,4 +76,19 @@ main(int argc, char **argv)
         return 1;
     }
     return 0;
+}
+
+/* OpenSSL reads its files once a process. */
+static void
+warm(void)
+{
+    uint8_t sha256[32];
+
+    digest_bytes("", 0, sha256);
+}
+
+int
+main(int argc, char **argv)
+{
+    return forked_run(argc, argv, begin, warm);
 }
