@@ -217,9 +217,26 @@ start_import(struct gateway *g, struct err *err)
     return import_start(&o, &g->import, err);
 }
 
+static struct his_settings
+his_settings(const struct gateway_config *c)
+{
+    return (struct his_settings){.dicom = c->his_dicom,
+                                 .dicom_calling = c->dicom_ae,
+                                 .hl7 = c->his_hl7,
+                                 .hl7_charset = c->his_hl7_charset,
+                                 .hl7_application = c->his_hl7_application,
+                                 .hl7_facility = c->his_hl7_facility,
+                                 .our_facility = c->hl7_facility,
+                                 .hl7_has_pdf = c->his_hl7_pdf,
+                                 .hl7_wait_ms = c->his_hl7_wait,
+                                 .folder = c->his_folder,
+                                 .folder_format = c->his_folder_format};
+}
+
 static int
 start_desk(struct gateway *g, struct err *err)
 {
+    const struct his_settings his = his_settings(&g->config);
     struct desk_options o = {.address = g->config.desk_address,
                              .port = (uint16_t)g->config.desk_port,
                              .is_tls = g->config.desk_tls,
@@ -248,6 +265,9 @@ start_desk(struct gateway *g, struct err *err)
                              .hl7_facility = g->config.hl7_facility,
                              .hl7_port = (uint16_t)g->config.hl7_port,
                              .hl7_idle_ms = g->config.hl7_idle,
+                             .his = &his,
+                             .his_retry_ms = g->config.his_retry,
+                             .his_retry_max_ms = g->config.his_retry_max,
                              .backoff_ms = g->config.link_backoff,
                              .backoff_max_ms = g->config.link_backoff_max};
 

@@ -13,12 +13,14 @@
 struct book;
 struct desk_link;
 struct desk_options;
+struct his_out;
 
 /* What the handlers of every part work on: http_user(). All outlive the server. */
 struct api {
     struct book *book;
     struct desk_link *link;
     const struct desk_options *options; /* spool, accept, uplink ... */
+    struct his_out *his;                /* NULL: nothing is handed over */
 };
 
 #define DESK_COOKIE "rp_desk"

@@ -7,6 +7,7 @@
 #include "gateway/desk/desk_link.h"
 #include "gateway/desk/arrivals.h"
 #include "gateway/desk/his_in.h"
+#include "gateway/desk/his_out.h"
 #include "gateway/desk/look.h"
 #include "gateway/desk/orders_api.h"
 #include "gateway/desk/orders_sources.h"
@@ -51,6 +52,7 @@ struct desk {
     struct arrivals *arrivals;
     struct orders_sources *orders;
     struct his_in *his_in;
+    struct his_out *his_out;
     struct worklist *worklist;
     struct mpps *mpps;
     struct api api;
@@ -321,6 +323,20 @@ open_hl7(struct desk *desk, struct err *err)
     return o->has_hl7_in ? his_in_start(&in, &desk->his_in, err) : 0;
 }
 
+static int
+hand_over(struct desk *desk, struct err *err)
+{
+    const struct desk_options *o = &desk->options;
+    struct his_out_options out = {
+        .book = desk->book, .retry_ms = o->his_retry_ms, .retry_max_ms = o->his_retry_max_ms};
+
+    if (o->his == NULL)
+        return 0;
+    out.settings = *o->his;
+    desk->options.his = NULL; /* the caller's; the workers have copies */
+    return his_out_start(&out, &desk->his_out, err);
+}
+
 int
 desk_start(const struct desk_options *options, struct desk **out_desk, struct err *err)
 {
@@ -335,10 +351,11 @@ desk_start(const struct desk_options *options, struct desk **out_desk, struct er
                   &desk->book, err) < 0 ||
         place_find(options, &desk->place, err) < 0 || make_token(desk, err) < 0)
         goto out;
-    if (fetch_orders(desk, err) < 0 || open_hl7(desk, err) < 0)
+    if (fetch_orders(desk, err) < 0 || open_hl7(desk, err) < 0 || hand_over(desk, err) < 0)
         goto out;
     begin_work(desk);
-    desk->api = (struct api){.book = desk->book, .link = desk->link, .options = &desk->options};
+    desk->api = (struct api){
+        .book = desk->book, .link = desk->link, .options = &desk->options, .his = desk->his_out};
     if (serve(desk, err) < 0) {
         err_context(err, "the desk's page");
         goto out;
@@ -368,6 +385,7 @@ desk_stop(struct desk **desk)
     his_in_stop(&old->his_in);
     look_stop(&old->look);
     desk_link_stop(&old->link);
+    his_out_stop(&old->his_out);
     arrivals_stop(&old->arrivals);
     orders_sources_stop(&old->orders);
     worklist_stop(&old->worklist);

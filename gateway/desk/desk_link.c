@@ -2,6 +2,7 @@
 #include "gateway/desk/desk_link.h"
 
 #include "gateway/desk/book.h"
+#include "gateway/desk/his_book.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
@@ -335,58 +336,99 @@ tell_due(struct talker *t, struct err *err)
 /* ---- reports and receipts ---- */
 
 static int
-take_pdf(struct desk_link *link, const struct http_reply *reply, int64_t read, uint32_t version,
-         struct err *err)
+read_digest(const struct http_reply *reply, uint8_t out[CLINIC_HASH_BYTES], struct err *err)
 {
-    uint8_t sha256[CLINIC_HASH_BYTES];
     char hex[2 * CLINIC_HASH_BYTES + 1];
 
     if (!http_reply_find(reply, CLINIC_DIGEST_HEADER, hex, sizeof hex) ||
-        hex_decode(hex, sha256, sizeof sha256) < 0)
+        hex_decode(hex, out, CLINIC_HASH_BYTES) < 0)
         return err_set(err, ERR_REJECT, "the reader told no digest of the report");
-    if (book_pdf_put(link->o.book, read, version, reply->body.bytes, reply->body.n, sha256, err) <
-        0)
-        return -1;
-    LOG(&ctx, DESK_REPORT_HERE, F_NUMBER("read", read), F_NUMBER("version", version),
-        F_BYTES(reply->body.n));
     return 0;
 }
 
-/* One report; *out_did says whether one was due. Its own trouble postpones it and nothing else. */
+/* What is due of a report: its PDF, or (kind not "") a document for the clinic's own systems. */
+struct wanted {
+    int64_t read;
+    uint32_t version;
+    char kind[HIS_KIND_SIZE];
+};
+
 static int
-fetch_one(struct talker *t, bool *out_did, struct err *err)
+take_file(struct desk_link *link, const struct http_reply *reply, const struct wanted *f,
+          struct err *err)
+{
+    const struct buf *body = &reply->body;
+    uint8_t sha256[CLINIC_HASH_BYTES];
+
+    if (read_digest(reply, sha256, err) < 0)
+        return -1;
+    if (f->kind[0] != '\0')
+        return his_document_put(link->o.book, f->read, f->version, f->kind, body->bytes, body->n,
+                                sha256, err);
+    if (book_pdf_put(link->o.book, f->read, f->version, body->bytes, body->n, sha256, err) < 0)
+        return -1;
+    LOG(&ctx, DESK_REPORT_HERE, F_NUMBER("read", f->read), F_NUMBER("version", f->version),
+        F_BYTES(body->n));
+    return 0;
+}
+
+static int
+note_failed(struct desk_link *link, const struct wanted *f, const struct err *why, struct err *err)
+{
+    if (f->kind[0] == '\0') {
+        LOG(&ctx, DESK_REPORT_FAILED, F_NUMBER("read", f->read), F_NUMBER("version", f->version),
+            F_ERR(why));
+        return book_pdf_failed(link->o.book, f->read, f->version, err);
+    }
+    LOG(&ctx, DESK_DOCUMENT_FAILED, F_NUMBER("read", f->read), F_NUMBER("version", f->version),
+        F_WORD("kind", f->kind), F_ERR(why));
+    return his_document_failed(link->o.book, f->read, f->version, f->kind, err);
+}
+
+/* Its own trouble postpones it and nothing else. */
+static int
+fetch(struct talker *t, const struct wanted *f, struct err *err)
 {
     struct http_reply reply = {0};
     struct http_call call = {.method = "GET",
-                             .accept = "application/pdf",
+                             .accept = f->kind[0] != '\0' ? "*/*" : "application/pdf",
                              .answer_limit = PDF_BYTES,
                              .total_ms = CALL_MS};
     struct err why;
     char path[128];
-    uint32_t version;
-    int64_t read;
     int rc;
 
-    if (book_pdf_due(t->link->o.book, out_did, &read, &version, err) < 0)
-        return -1;
-    if (!*out_did)
-        return 0;
-    snprintf(path, sizeof path, CLINIC_PATH_REPORTS "/%" PRId64 "/%" PRIu32, read, version);
+    snprintf(path, sizeof path, CLINIC_PATH_REPORTS "/%" PRId64 "/%" PRIu32 "%s%s", f->read,
+             f->version, f->kind[0] != '\0' ? "/" : "", f->kind);
     call.path = path;
     rc = talk(t, &call, &reply, err);
     if (rc == 0) {
-        rc = take_pdf(t->link, &reply, read, version, err);
+        rc = take_file(t->link, &reply, f, err);
         http_reply_fini(&reply);
     }
     if (rc == 0 || !t->is_answered)
         return rc; /* a line that broke is no fault of this report */
     why = *err;
-    LOG(&ctx, DESK_REPORT_FAILED, F_NUMBER("read", read), F_NUMBER("version", version),
-        F_ERR(&why));
-    if (book_pdf_failed(t->link->o.book, read, version, err) < 0)
+    if (note_failed(t->link, f, &why, err) < 0)
         return -1;
     *err = why;
     return why.kind == ERR_DENIED ? -1 : 0;
+}
+
+/* One of each; *out_did says whether one was due. */
+static int
+fetch_due(struct talker *t, bool *out_did, struct err *err)
+{
+    struct book *book = t->link->o.book;
+    struct wanted pdf = {.kind = ""}, document;
+    bool is_due = false;
+
+    if (book_pdf_due(book, out_did, &pdf.read, &pdf.version, err) < 0 ||
+        (*out_did && fetch(t, &pdf, err) < 0) ||
+        his_document_due(book, &is_due, &document.read, &document.version, document.kind, err) < 0)
+        return -1;
+    *out_did = *out_did || is_due;
+    return is_due ? fetch(t, &document, err) : 0;
 }
 
 static int
@@ -418,7 +460,7 @@ out:
 static int
 up_step(struct talker *t, bool *out_did, struct err *err)
 {
-    if (tell_due(t, err) < 0 || fetch_one(t, out_did, err) < 0)
+    if (tell_due(t, err) < 0 || fetch_due(t, out_did, err) < 0)
         return -1;
     return give_receipts(t, err);
 }

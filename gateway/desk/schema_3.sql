@@ -48,5 +48,6 @@ CREATE TABLE his_delivery (
     UNIQUE (target, read_id, version, event)
 ) STRICT;
 CREATE INDEX his_delivery_due ON his_delivery (target, next_at_us) WHERE state = 'waiting';
+CREATE INDEX his_delivery_state ON his_delivery (state, n);
 
 -- == end of clinic's own systems ==

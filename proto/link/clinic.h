@@ -33,6 +33,7 @@ enum {
 #define CLINIC_PATH_DOWN "/link/v1/clinic/down"         /* GET ?after=N&wait_s=25 > downs */
 #define CLINIC_PATH_RECEIPTS "/link/v1/clinic/receipts" /* POST ids > 204 */
 #define CLINIC_PATH_REPORTS "/link/v1/clinic/reports"   /* GET /{read}/{version} > PDF */
+/* GET /{read}/{version}/sr, /pdf > the DICOM objects; /text > the signed report, JSON */
 /* Header of the PDF's answer: its SHA-256 in hexadecimal. */
 #define CLINIC_DIGEST_HEADER "X-Radpost-SHA256"
 

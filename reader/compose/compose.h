@@ -143,6 +143,12 @@ void report_fini(struct report *report);
 int compose_pdf(struct compose *compose, int64_t read, unsigned version, struct buf *out,
                 struct err *err) MUST_CHECK;
 
+/* A version as it was signed, for other systems: "sr" and "pdf" the DICOM objects that are in the
+ * archive, "text" the canonical report (JSON). Always the same bytes.
+ * errors  ERR_NOT_FOUND no such version, or its objects are not made yet */
+int compose_document(struct compose *compose, int64_t read, unsigned version, const char *kind,
+                     struct buf *out, struct err *err) MUST_CHECK;
+
 /* The folder of evidence as a ZIP: report.json manifest.json agreement.json signature.p7s
  * signing-ca.pem report.pdf and, when it was withdrawn, withdrawal.json withdrawal.p7s. */
 int compose_evidence(struct compose *compose, int64_t read, unsigned version, struct buf *out,

@@ -238,6 +238,50 @@ find_documents(struct pg_conn *conn, int64_t read, unsigned version, struct pg_r
     return pg_run(conn, "documents_find", PG_ARGS(PG_INT(read), PG_INT(version)), out_rows, err);
 }
 
+/* Of a version that was signed, or ERR_NOT_FOUND. */
+static int
+add_signed_text(struct pg_conn *conn, int64_t read, unsigned version, bool is_wanted,
+                struct buf *out, struct err *err)
+{
+    struct report r = {0};
+
+    if (compose_report_get(conn, read, version, &r, err) < 0)
+        return -1;
+    if (is_wanted)
+        buf_add(out, r.canonical, r.canonical_n);
+    report_fini(&r);
+    return 0;
+}
+
+int
+compose_document(struct compose *compose, int64_t read, unsigned version, const char *kind,
+                 struct buf *out, struct err *err)
+{
+    bool is_text = strcmp(kind, "text") == 0;
+    struct pg_conn *conn = NULL;
+    struct pg_rows *rows = NULL;
+    int rc = -1;
+
+    if (pg_get(compose->pg, &conn, err) < 0 ||
+        add_signed_text(conn, read, version, is_text, out, err) < 0 ||
+        find_documents(conn, read, version, &rows, err) < 0)
+        goto out;
+    rc = is_text ? 0 : err_set(err, ERR_NOT_FOUND, "the version's objects are not made yet");
+    for (size_t i = 0; i < pg_rows_count(rows) && rc < 0; i++)
+        if (strcmp(pg_text(rows, i, 0), kind) == 0) {
+            size_t n;
+            const uint8_t *bytes = pg_bytes(rows, i, 3, &n);
+
+            buf_add(out, bytes, n);
+            err_clear(err);
+            rc = 0;
+        }
+out:
+    pg_rows_free(&rows);
+    pg_put(&conn);
+    return rc;
+}
+
 /* The rows there are, made first if need be. */
 static int
 have_documents(struct compose *c, struct pg_conn *conn, int64_t read, unsigned version,

@@ -198,35 +198,87 @@ out:
     return rc;
 }
 
+/* Which version of which of the clinic's own reads is asked for. */
 static int
-get_report(struct http_request *req, struct http_response *res, struct err *err)
+find_version(const struct http_request *req, int64_t *out_read, unsigned *out_version,
+             struct err *err)
 {
-    struct deliver *d = http_user(req);
-    const char *tenant = http_caller(req)->tenant;
-    uint8_t sha256[DIGEST_BYTES];
-    char hex[DIGEST_HEX_BYTES];
     uint64_t read, version;
-    struct buf pdf;
-    int rc;
 
     if (text_to_u64(http_param(req, "read"), INT64_MAX, &read) < 0 ||
         text_to_u64(http_param(req, "version"), UINT32_MAX, &version) < 0 || version == 0)
         return err_set(err, ERR_NOT_FOUND, "no such report");
-    if (check_own_read(d, tenant, (int64_t)read, err) < 0)
+    *out_read = (int64_t)read;
+    *out_version = (unsigned)version;
+    return check_own_read(http_user(req), http_caller(req)->tenant, *out_read, err);
+}
+
+/* With its digest beside it. */
+static int
+answer_file(const struct http_request *req, struct http_response *res, const char *media,
+            struct buf *file, struct err *err)
+{
+    uint8_t sha256[DIGEST_BYTES];
+    char hex[DIGEST_HEX_BYTES];
+
+    if (buf_is_over(file))
+        return err_set(err, ERR_FATAL, "longer than %d bytes", PDF_BYTES);
+    digest_bytes(file->bytes, file->n, sha256);
+    digest_text(sha256, hex);
+    LOG(&deliver_log, CLINIC_PDF_SENT, F_WORD("tenant", http_caller(req)->tenant),
+        F_WORD("read", http_param(req, "read")), F_WORD("version", http_param(req, "version")),
+        F_WORD("media", media), F_BYTES(file->n));
+    http_answer_header(res, CLINIC_DIGEST_HEADER, hex);
+    http_answer_buf(res, 200, media, file);
+    return 0;
+}
+
+static int
+get_report(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct deliver *d = http_user(req);
+    unsigned version;
+    struct buf pdf;
+    int64_t read;
+    int rc;
+
+    if (find_version(req, &read, &version, err) < 0)
         return -1;
     buf_init(&pdf, PDF_BYTES);
-    rc = compose_pdf(d->o.compose, (int64_t)read, (unsigned)version, &pdf, err);
-    if (rc == 0 && buf_is_over(&pdf))
-        rc = err_set(err, ERR_FATAL, "the PDF is longer than %d bytes", PDF_BYTES);
-    if (rc == 0) {
-        digest_bytes(pdf.bytes, pdf.n, sha256);
-        digest_text(sha256, hex);
-        LOG(&deliver_log, CLINIC_PDF_SENT, F_WORD("tenant", tenant), F_NUMBER("read", read),
-            F_NUMBER("version", version), F_BYTES(pdf.n));
-        http_answer_header(res, CLINIC_DIGEST_HEADER, hex);
-        http_answer_buf(res, 200, "application/pdf", &pdf);
-    }
+    rc = compose_pdf(d->o.compose, read, version, &pdf, err);
+    if (rc == 0)
+        rc = answer_file(req, res, "application/pdf", &pdf, err);
     buf_fini(&pdf);
+    return rc;
+}
+
+/* What the clinic's own systems are given besides the PDF. */
+static int
+get_document(struct http_request *req, struct http_response *res, struct err *err)
+{
+    static const struct {
+        const char *kind, *media;
+    } kinds[] = {
+        {"sr", "application/dicom"}, {"pdf", "application/dicom"}, {"text", "application/json"}};
+    struct deliver *d = http_user(req);
+    const char *media = NULL, *kind = http_param(req, "kind");
+    unsigned version;
+    struct buf file;
+    int64_t read;
+    int rc;
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strcmp(kinds[i].kind, kind) == 0)
+            media = kinds[i].media;
+    if (media == NULL)
+        return err_set(err, ERR_NOT_FOUND, "sr, pdf or text");
+    if (find_version(req, &read, &version, err) < 0)
+        return -1;
+    buf_init(&file, PDF_BYTES);
+    rc = compose_document(d->o.compose, read, version, kind, &file, err);
+    if (rc == 0)
+        rc = answer_file(req, res, media, &file, err);
+    buf_fini(&file);
     return rc;
 }
 
@@ -252,6 +304,11 @@ static const struct http_route routes[] = {
      .pattern = CLINIC_PATH_REPORTS "/{read}/{version}",
      .callers = HTTP_GATEWAY,
      .handle = get_report,
+     .flags = HTTP_NO_STORE},
+    {.method = "GET",
+     .pattern = CLINIC_PATH_REPORTS "/{read}/{version}/{kind}",
+     .callers = HTTP_GATEWAY,
+     .handle = get_document,
      .flags = HTTP_NO_STORE},
 };
 

@@ -530,6 +530,34 @@ documents_are_stored_once_whatever_happens(void **state)
         read_world_count(&w.reads, "SELECT count(*) FROM read_events WHERE event = 'stored'"), 1);
 }
 
+static void
+a_versions_documents_are_there_for_other_systems(void **state)
+{
+    static const struct {
+        const char *kind, *says;
+        size_t at;
+    } rows[] = {{"sr", "DICM", 128}, {"pdf", "DICM", 128}, {"text", "{\"agreement\"", 0}};
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    unsigned left = 9;
+    struct buf out;
+    struct err err;
+
+    (void)state;
+    report_world_sign(&w, read, "doc1", "rev1");
+    buf_init(&out, 1 << 24);
+    assert_int_equal(compose_document(w.compose, read, 1, "sr", &out, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND); /* not made yet */
+    OK(documents_settle(w.compose, &left, &err));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        buf_clear(&out);
+        OK(compose_document(w.compose, read, 1, rows[i].kind, &out, &err));
+        assert_memory_equal(out.bytes + rows[i].at, rows[i].says, strlen(rows[i].says));
+    }
+    assert_int_equal(compose_document(w.compose, read, 2, "text", &out, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    buf_fini(&out);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int
@@ -551,6 +579,7 @@ main(int argc, char **argv)
         TEST(a_first_save_does_not_take_a_read_another_is_claiming),
         TEST(of_100_who_sign_at_once_exactly_one_succeeds),
         TEST(documents_are_stored_once_whatever_happens),
+        TEST(a_versions_documents_are_there_for_other_systems),
     };
     int status;
 

@@ -1,0 +1,102 @@
+-- name: his_target_find
+SELECT since_us FROM his_target WHERE target = ?1
+
+-- name: his_target_add
+INSERT INTO his_target (target, since_us) VALUES (?1, ?2)
+
+-- name: his_owe_before
+INSERT INTO his_delivery (target, read_id, version, event, state, made_at_us)
+SELECT ?1, read_id, version, 'report', 'before', ?2 FROM report WHERE signed_at_us <> 0 ORDER BY received_at_us
+ON CONFLICT DO NOTHING
+
+-- name: his_owe_before_withdrawn
+INSERT INTO his_delivery (target, read_id, version, event, state, made_at_us)
+SELECT ?1, read_id, version, 'withdrawn', 'before', ?2 FROM report WHERE standing = 'withdrawn' ORDER BY received_at_us
+ON CONFLICT DO NOTHING
+
+-- name: his_owe_reports
+INSERT INTO his_delivery (target, read_id, version, event, made_at_us)
+SELECT ?1, r.read_id, r.version, 'report', ?2 FROM report r WHERE r.signed_at_us <> 0 AND NOT EXISTS (
+    SELECT 1 FROM his_delivery d WHERE d.target = ?1 AND d.read_id = r.read_id AND d.version = r.version AND d.event = 'report')
+ORDER BY r.received_at_us, r.version
+
+-- name: his_owe_withdrawals
+INSERT INTO his_delivery (target, read_id, version, event, made_at_us)
+SELECT ?1, r.read_id, r.version, 'withdrawn', ?2 FROM report r WHERE r.standing = 'withdrawn' AND NOT EXISTS (
+    SELECT 1 FROM his_delivery d WHERE d.target = ?1 AND d.read_id = r.read_id AND d.version = r.version AND d.event = 'withdrawn')
+ORDER BY r.received_at_us, r.version
+
+-- name: his_owe_documents
+INSERT INTO his_document (read_id, version, kind)
+SELECT DISTINCT d.read_id, d.version, k.column1 FROM his_delivery d, (VALUES ('sr'), ('pdf'), ('text')) k
+WHERE d.state = 'waiting' AND d.event = 'report' AND NOT EXISTS (
+    SELECT 1 FROM his_document o WHERE o.read_id = d.read_id AND o.version = d.version AND o.kind = k.column1)
+
+-- name: his_due
+SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, d.next_at_us, d.made_at_us, d.done_at_us,
+    d.trouble, d.receipt, d.again_by, r.standing = 'withdrawn',
+    EXISTS (SELECT 1 FROM his_delivery o WHERE o.target = d.target AND o.read_id = d.read_id
+        AND (o.state = 'delivered' OR (o.state = 'waiting' AND o.tries > 0) OR o.round > 0)),
+    '', '', ''
+FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version
+WHERE d.target = ?1 AND d.state = 'waiting' AND (d.next_at_us <= ?2 OR d.next_at_us > ?2 + ?3)
+    AND NOT EXISTS (SELECT 1 FROM his_delivery e WHERE e.target = d.target AND e.read_id = d.read_id
+        AND e.state = 'waiting' AND e.n < d.n)
+    AND CASE WHEN d.event = 'report' THEN r.standing = 'withdrawn' OR (r.pdf_sha256 <> '' AND NOT EXISTS (
+            SELECT 1 FROM his_document o WHERE o.read_id = d.read_id AND o.version = d.version AND o.sha256 = ''))
+        ELSE d.target <> 'dicom' OR (r.pdf_sha256 <> '' AND r.is_pdf_wanted = 0) END
+ORDER BY d.next_at_us, d.n LIMIT 1
+
+-- name: his_find
+SELECT state, tries, round FROM his_delivery WHERE n = ?1
+
+-- name: his_set
+UPDATE his_delivery SET state = ?2, tries = ?3, round = ?4, next_at_us = ?5, trouble = ?6, receipt = ?7, done_at_us = ?8,
+    again_by = CASE WHEN ?9 <> '' THEN ?9 ELSE again_by END
+WHERE n = ?1
+
+-- name: his_list
+SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, d.next_at_us, d.made_at_us, d.done_at_us,
+    d.trouble, d.receipt, d.again_by, r.standing = 'withdrawn', 0,
+    coalesce((SELECT g.name FROM registration g WHERE g.study = a.study AND a.study <> ''), a.patient, ''),
+    coalesce((SELECT g.registration FROM registration g WHERE g.study = a.study AND a.study <> ''), a.registration, ''),
+    coalesce(a.modality, '')
+FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version
+    LEFT JOIN read a ON a.read_id = d.read_id
+ORDER BY d.state <> 'refused', d.state <> 'waiting', d.n DESC LIMIT ?1
+
+-- name: his_count
+SELECT t.target,
+    (SELECT count(*) FROM his_delivery d WHERE d.target = t.target AND d.state = 'waiting'),
+    (SELECT count(*) FROM his_delivery d WHERE d.target = t.target AND d.state = 'refused'),
+    (SELECT d.trouble FROM his_delivery d WHERE d.target = t.target AND d.state = 'waiting' AND d.trouble <> ''
+        ORDER BY d.next_at_us DESC LIMIT 1)
+FROM his_target t
+
+-- name: his_document_due
+UPDATE his_document SET next_at_us = max(next_at_us, 1) WHERE (read_id, version, kind) = (
+    SELECT read_id, version, kind FROM his_document WHERE sha256 = '' AND (next_at_us <= ?1 OR next_at_us > ?1 + ?2)
+    ORDER BY next_at_us LIMIT 1)
+RETURNING read_id, version, kind
+
+-- name: his_document_put
+UPDATE his_document SET sha256 = ?4, tries = 0 WHERE read_id = ?1 AND version = ?2 AND kind = ?3
+
+-- name: his_document_failed
+UPDATE his_document SET tries = tries + 1, next_at_us = ?4 + min(300000000, 500000 << min(tries, 10))
+WHERE read_id = ?1 AND version = ?2 AND kind = ?3
+
+-- name: his_document_find
+SELECT sha256 FROM his_document WHERE read_id = ?1 AND version = ?2 AND kind = ?3
+
+-- name: his_document_lost
+UPDATE his_document SET sha256 = '', next_at_us = 0 WHERE read_id = ?1 AND version = ?2 AND kind = ?3
+
+-- name: his_report_get
+SELECT p.version, p.is_preliminary, p.signed_at_us, p.author, p.reviewer, p.hospital, p.verify_url, p.covers, p.present,
+    p.standing, p.reason, coalesce(d.study, ''),
+    coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND d.study <> ''), d.registration, ''),
+    coalesce(d.patient, ''), coalesce(d.modality, ''),
+    EXISTS (SELECT 1 FROM report e WHERE e.read_id = p.read_id AND e.version < p.version AND e.is_preliminary = 0
+        AND e.signed_at_us <> 0)
+FROM report p LEFT JOIN read d ON d.read_id = p.read_id WHERE p.read_id = ?1 AND p.version = ?2

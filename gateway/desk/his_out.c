@@ -1,0 +1,237 @@
+/* his_out.c - a thread a target. */
+#include "gateway/desk/his_out.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/base/thread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/desk/desk_events.def"
+#undef LOG_EVENT
+
+enum { LOOK_MS = 2000 };
+
+struct worker {
+    struct his_out *out;
+    enum his_target target;
+    bool is_started;
+    pthread_t thread;
+};
+
+struct his_out {
+    struct his_out_options o;
+    char *texts[9]; /* copies of the settings */
+    struct his_targets targets;
+    struct gate gate;
+    bool is_stopping; /* gate, as is asked */
+    uint64_t asked;   /* grows when a person asks */
+    struct worker workers[HIS_TARGETS];
+};
+
+static const struct log_ctx ctx = {.stage = "gateway/desk"};
+
+/* What came of a try, into the book. */
+static int
+note(struct book *book, const struct his_delivery *d, int rc, const char *receipt,
+     const struct err *why, int64_t wait_ms, bool *out_is_down, struct err *err)
+{
+    bool is_retried = rc < 0 && err_kind_is_retried(why->kind);
+
+    *out_is_down = is_retried;
+    if (rc == 0)
+        LOG(&ctx, DESK_HIS_DELIVERED, F_WORD("target", his_target_word(d->target)),
+            F_NUMBER("read", d->read), F_NUMBER("version", d->version));
+    else if (!is_retried)
+        LOG(&ctx, DESK_HIS_REFUSED, F_WORD("target", his_target_word(d->target)),
+            F_NUMBER("read", d->read), F_NUMBER("version", d->version), F_ERR(why));
+    else if (d->tries == 0)
+        LOG(&ctx, DESK_HIS_WAITS, F_WORD("target", his_target_word(d->target)),
+            F_NUMBER("read", d->read), F_NUMBER("version", d->version), F_ERR(why));
+    return his_book_step(book, d->n,
+                         rc == 0      ? HIS_SAW_RECEIPT
+                         : is_retried ? HIS_SAW_TROUBLE
+                                      : HIS_SAW_REFUSAL,
+                         rc == 0 ? receipt : why->text, wait_ms, err);
+}
+
+int
+his_out_step(const struct his_targets *t, struct book *book, enum his_target target,
+             int64_t wait_ms, bool *out_did, bool *out_is_down, struct err *err)
+{
+    struct his_delivery *d = mem_new(sizeof *d);
+    char receipt[HIS_RECEIPT_SIZE] = "";
+    struct err why = {0};
+    int rc;
+
+    *out_is_down = false;
+    rc = his_book_due(book, target, out_did, d, err);
+    if (rc < 0 || !*out_did)
+        goto out;
+    if ((d->is_withdrawn || d->is_withdrawal) && !d->was_told)
+        rc = his_book_step(book, d->n, HIS_SAW_OVERTAKEN, "", 0, err);
+    else
+        rc = note(book, d, his_send(t, book, d, receipt, &why), receipt, &why, wait_ms, out_is_down,
+                  err);
+    if (rc < 0 && err->kind == ERR_CONFLICT) { /* a person was faster: looked at anew */
+        err_clear(err);
+        rc = 0;
+    }
+out:
+    free(d);
+    return rc;
+}
+
+/* ---- the thread ---- */
+
+static bool
+is_stopping(struct his_out *out)
+{
+    bool is;
+
+    gate_lock(&out->gate);
+    is = out->is_stopping;
+    gate_unlock(&out->gate);
+    return is;
+}
+
+/* Until the time is over, or a person asks for something. */
+static void
+rest(struct his_out *out, int64_t wait_ms)
+{
+    int64_t until_ms = clock_mono_ms() + wait_ms;
+    uint64_t asked;
+
+    gate_lock(&out->gate);
+    asked = out->asked;
+    while (!out->is_stopping && out->asked == asked && clock_mono_ms() < until_ms)
+        (void)gate_wait_ms(&out->gate, until_ms - clock_mono_ms());
+    gate_unlock(&out->gate);
+}
+
+void
+his_out_wake(struct his_out *out)
+{
+    if (out == NULL)
+        return;
+    gate_lock(&out->gate);
+    out->asked++;
+    gate_wake(&out->gate);
+    gate_unlock(&out->gate);
+}
+
+static void *
+run(void *arg)
+{
+    struct worker *w = arg;
+    struct his_out *out = w->out;
+    struct book *book = out->o.book;
+    int64_t wait_ms = out->o.retry_ms;
+    uint64_t owed = 0;
+
+    while (!is_stopping(out)) {
+        bool did = false, is_down = false, is_new = false;
+        uint64_t seen = book_change(book);
+        struct err err = {0};
+        int rc = 0;
+
+        if (seen != owed) /* nothing is owed that no change has brought */
+            rc = his_book_owe(book, 1u << w->target, &is_new, &err);
+        owed = rc == 0 ? seen : 0;
+        if (rc == 0)
+            rc = his_out_step(&out->targets, book, w->target, wait_ms, &did, &is_down, &err);
+        if (rc < 0) {
+            LOG(&ctx, DESK_STATE_FAILED, F_ERR(&err));
+            rest(out, out->o.retry_ms);
+        } else if (is_down) {
+            rest(out, wait_ms);
+            wait_ms = wait_ms * 2 < out->o.retry_max_ms ? wait_ms * 2 : out->o.retry_max_ms;
+        } else if (did) {
+            wait_ms = out->o.retry_ms;
+        } else {
+            (void)book_wait(book, seen, LOOK_MS);
+        }
+    }
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static const char *
+keep(struct his_out *out, size_t i, const char *text)
+{
+    CHECK(i < ARRAY_LEN(out->texts));
+    out->texts[i] = mem_text(text != NULL ? text : "");
+    return out->texts[i];
+}
+
+static void
+keep_settings(struct his_out *out, const struct his_settings *s)
+{
+    struct his_settings *own = &out->o.settings;
+
+    own->dicom = keep(out, 0, s->dicom);
+    own->dicom_calling = keep(out, 1, s->dicom_calling);
+    own->hl7 = keep(out, 2, s->hl7);
+    own->hl7_charset = keep(out, 3, s->hl7_charset);
+    own->hl7_application = keep(out, 4, s->hl7_application);
+    own->hl7_facility = keep(out, 5, s->hl7_facility);
+    own->our_facility = keep(out, 6, s->our_facility);
+    own->folder = keep(out, 7, s->folder);
+    own->folder_format = keep(out, 8, s->folder_format);
+}
+
+int
+his_out_start(const struct his_out_options *options, struct his_out **out, struct err *err)
+{
+    struct his_out *new = mem_new(sizeof *new);
+    bool is_new;
+    int rc = -1;
+
+    gate_init(&new->gate);
+    new->o = *options;
+    keep_settings(new, &options->settings);
+    if (his_targets_read(&new->o.settings, &new->targets, err) < 0)
+        goto out;
+    rc = 0;
+    if (new->targets.bits == 0)
+        goto out;
+    /* before the line to the reader brings the next one: what is here now is before the target */
+    rc = his_book_owe(options->book, new->targets.bits, &is_new, err);
+    if (rc < 0)
+        goto out;
+    for (int t = 0; t < HIS_TARGETS; t++)
+        if (new->targets.bits & 1u << t) {
+            static const char *const names[HIS_TARGETS] = {"desk-his-dicom", "desk-his-hl7",
+                                                           "desk-his-folder"};
+
+            new->workers[t] = (struct worker){new, (enum his_target)t, true, 0};
+            new->workers[t].thread = thread_start(names[t], run, &new->workers[t]);
+        }
+    *out = TAKE(new);
+out:
+    his_out_stop(&new);
+    return rc;
+}
+
+void
+his_out_stop(struct his_out **out)
+{
+    struct his_out *old = TAKE(*out);
+
+    if (old == NULL)
+        return;
+    gate_lock(&old->gate);
+    old->is_stopping = true;
+    gate_wake(&old->gate);
+    gate_unlock(&old->gate);
+    for (size_t t = 0; t < HIS_TARGETS; t++)
+        if (old->workers[t].is_started)
+            thread_join(old->workers[t].thread);
+    gate_fini(&old->gate);
+    for (size_t i = 0; i < ARRAY_LEN(old->texts); i++)
+        free(old->texts[i]);
+    free(old);
+}
