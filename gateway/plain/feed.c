@@ -247,6 +247,7 @@ is_all_archived(struct plain *p, const char *study_uid)
 static void
 acknowledge_lists(struct plain *p)
 {
+    static const struct log_ctx log = {.stage = "gateway/plain"};
     struct spool_study *studies = NULL;
     size_t n = 0;
 
@@ -260,9 +261,9 @@ acknowledge_lists(struct plain *p)
             !is_all_archived(p, s->study_uid))
             continue;
         if (spool_manifest_acked(p->o.spool, s->study_uid, s->revision, &err) < 0)
-            LOG(&p->ways[0].log, PLAIN_SPOOL_TROUBLE, F_ERR(&err));
+            LOG(&log, PLAIN_SPOOL_TROUBLE, F_ERR(&err));
         else
-            LOG(&p->ways[0].log, PLAIN_STUDY_SAFE, F_UID("study", s->study_uid),
+            LOG(&log, PLAIN_STUDY_SAFE, F_UID("study", s->study_uid),
                 F_NUMBER("instances", s->total));
     }
     free(studies);

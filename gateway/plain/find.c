@@ -160,18 +160,6 @@ associate(struct talk *t, struct dimse_assoc **out, struct err *err)
     return dimse_connect(&options, &proposal, 1, out, err);
 }
 
-/* How many of the items at `from` are of one series. */
-static size_t
-series_length(const struct item *items, size_t from, size_t n)
-{
-    size_t to = from + 1;
-
-    while (to < n && strcmp(items[to].study, items[from].study) == 0 &&
-           strcmp(items[to].series, items[from].series) == 0)
-        to++;
-    return to - from;
-}
-
 static void
 no_query(struct way *way)
 {
@@ -204,7 +192,7 @@ find_some(struct talk *t, const struct item *items, bool *is_found, size_t n)
     for (size_t at = 0; at < n && rc == 0; at += q.n) {
         q.items = items + at;
         q.is_found = is_found + at;
-        q.n = series_length(items, at, n);
+        q.n = queue_series_length(items + at, n - at);
         rc = ask_series(&q, &err);
         if (rc == 0)
             settle_asked(t->way, q.items, q.is_found, q.n);

@@ -140,6 +140,8 @@ void qido_some(struct talk *t, const struct item *items, bool *is_found, size_t 
 /* The received bytes, in this syntax (decoded where it is another one). out: as dimse_part10. */
 int plain_open_bytes(struct way *way, uint64_t id, const char *stored, const char *syntax,
                      int *out_fd, uint64_t *out_at, uint64_t *out_end, struct err *err) MUST_CHECK;
+/* To the target's root, with what it asks of us. */
+int plain_http_client(struct way *way, struct http_client **out, struct err *err) MUST_CHECK;
 /* May the item still go: not paused, not put aside, its bytes here? Else it is settled. */
 bool plain_may_go(struct way *way, const struct item *item);
 

@@ -53,8 +53,6 @@ open_ways(struct plain *p, struct err *err)
         return -1;
     p->ways = mem_new(p->targets.n * sizeof *p->ways);
     for (size_t i = 0; i < p->targets.n; i++) {
-        if (p->targets.rows[i].kind == TARGET_STOW)
-            return err_set(err, ERR_REJECT, "stow is not for this version");
         p->ways_n++; /* closed, also when it did not open whole */
         if (way_open(&p->ways[i], p, &p->targets.rows[i], err) < 0)
             return -1;

@@ -343,6 +343,17 @@ queue_due_asks(struct queue *q, int64_t now_ms, struct item *out, size_t most)
     return collect(q, may_ask, now_ms, by_series, out, most);
 }
 
+size_t
+queue_series_length(const struct item *items, size_t n)
+{
+    size_t to = 0;
+
+    while (to < n && strcmp(items[to].study, items[0].study) == 0 &&
+           strcmp(items[to].series, items[0].series) == 0)
+        to++;
+    return to;
+}
+
 int64_t
 queue_next_ms(const struct queue *q, bool is_asks)
 {

@@ -25,6 +25,7 @@ struct item {
     uint32_t urgency;      /* more is sooner */
     uint64_t due;          /* of its study: less is sooner */
     uint64_t size;
+    bool is_decoded; /* the peer does not take the syntax it came in */
     uint16_t status; /* of a refusal */
     char why[MARK_WHY_BYTES];
     char study[65], series[65], sop_instance[65], sop_class[65], syntax[65];
@@ -57,6 +58,8 @@ bool queue_take(struct queue *q, int64_t now_ms, struct item *out);
 size_t queue_peek(struct queue *q, int64_t now_ms, struct item *out, size_t most);
 /* Those accepted or doubtful that may be asked for now, by series, then by SOP instance; copies. */
 size_t queue_due_asks(struct queue *q, int64_t now_ms, struct item *out, size_t most);
+/* How many of these, from the first on, are of its series. */
+size_t queue_series_length(const struct item *items, size_t n);
 /* When the first of them may be sent (is_asks: asked for); INT64_MAX: none waits. */
 int64_t queue_next_ms(const struct queue *q, bool is_asks);
 

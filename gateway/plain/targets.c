@@ -20,7 +20,6 @@ enum setting_kind {
     SETTING_ENTITY,
     SETTING_PATH,
     SETTING_COUNT,
-    SETTING_SAMPLE,
     SETTING_RATE
 };
 
@@ -41,14 +40,13 @@ static const struct setting {
     {"verify", SETTING_VERIFY, FOR_ALL, FIELD(is_unverified)},
     {"as", SETTING_TITLE, FOR_DICOM, FIELD(as)},
     {"query", SETTING_ENTITY, FOR_DICOM, FIELD(query)},
-    {"sample", SETTING_SAMPLE, FOR_STOW, FIELD(sample)},
     {"token", SETTING_PATH, FOR_STOW, FIELD(token)},
     {"ca", SETTING_PATH, FOR_STOW, FIELD(ca)},
     {"certificate", SETTING_PATH, FOR_STOW, FIELD(certificate)},
     {"key", SETTING_PATH, FOR_STOW, FIELD(key)},
 };
 
-enum { VALUE_BYTES = 512, SAMPLE_MOST = 1000000 };
+enum { VALUE_BYTES = 512 };
 
 static void
 skip_blanks(struct line *l)
@@ -220,8 +218,6 @@ read_value(const struct setting *s, const char *text, struct target *t)
         return text[0] == '/' && text_copy(field, s->size, text);
     case SETTING_COUNT:
         return read_count(text, TARGET_CONNECTIONS_MAX, field);
-    case SETTING_SAMPLE:
-        return read_count(text, SAMPLE_MOST, field);
     case SETTING_RATE:
         return read_rate(text, field);
     }

@@ -38,7 +38,6 @@ struct target {
     char devices[512];    /* AE titles with commas; "" all */
     char modalities[256]; /* with commas; "" all */
     unsigned connections; /* 1..TARGET_CONNECTIONS_MAX */
-    unsigned sample;      /* stow: one instance of so many is fetched and compared; 0 none */
     uint64_t rate_bytes;  /* a second; 0 no limit */
 };
 

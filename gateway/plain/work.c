@@ -67,7 +67,10 @@ plain_send_run(void *arg)
     struct talk *t = arg;
 
     while (way_await_work(t->way, false)) {
-        store_some(t);
+        if (t->way->conf->kind == TARGET_DICOM)
+            store_some(t);
+        else
+            stow_some(t);
         way_sync(t->way);
     }
     return NULL;
@@ -87,7 +90,10 @@ plain_ask_run(void *arg)
         n = queue_due_asks(t->way->queue, clock_mono_ms(), items, ASKED_AT_ONCE);
         gate_unlock(&t->way->gate);
         memset(is_found, 0, ASKED_AT_ONCE * sizeof *is_found);
-        find_some(t, items, is_found, n);
+        if (t->way->conf->kind == TARGET_DICOM)
+            find_some(t, items, is_found, n);
+        else
+            qido_some(t, items, is_found, n);
     }
     free(is_found);
     free(items);

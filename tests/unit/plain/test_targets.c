@@ -24,7 +24,7 @@ a_line_says_where_and_how(void **state)
         "pacs  dicom  \"OLD PACS@10.0.0.5:104\"  devices=\"CT1,US CART 2\" modalities=CT,DX "
         "instead-of-centre=yes connections=2 rate=2MiB as=TOWNSHIP query=QR@pacs.local:11112\r\n"
         "cloud\tstow\thttps://archive.example/dicom-web/ ca=/etc/ca.pem token=/etc/token "
-        "sample=20 verify=none\n"
+        "verify=none\n"
         "six dicom SIX@[fe80::1]:104";
     struct targets t;
     struct err err = {0};
@@ -44,7 +44,6 @@ a_line_says_where_and_how(void **state)
     assert_int_equal(t.rows[1].kind, TARGET_STOW);
     assert_string_equal(t.rows[1].url, "https://archive.example/dicom-web");
     assert_true(t.rows[1].is_unverified);
-    assert_int_equal(t.rows[1].sample, 20);
     assert_int_equal(t.rows[1].connections, 1);
     assert_string_equal(t.rows[2].entity.host, "fe80::1");
     targets_fini(&t);
