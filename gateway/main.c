@@ -20,6 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { CODERS_MOST = 63 };
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "gateway/gateway_events.def"
@@ -96,6 +99,15 @@ start_spool(struct gateway *g, struct err *err)
     return spool_open(g->spool_dir, &o, &g->spool, err);
 }
 
+/* As many as there are processors; the pool has one more worker, for none proves what it made. */
+static unsigned
+coders(const struct gateway_config *c)
+{
+    long n = c->codec_workers > 0 ? (long)c->codec_workers : sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1 ? 1 : n < CODERS_MOST ? (unsigned)n : CODERS_MOST;
+}
+
 static int
 start_plain(struct gateway *g, struct err *err)
 {
@@ -128,7 +140,7 @@ start_uplink(struct gateway *g, struct err *err)
                                .url = c->link_url,
                                .lines_path = g->lines_path,
                                .connections = (unsigned)c->link_connections,
-                               .coders = (unsigned)c->codec_workers,
+                               .coders = coders(c),
                                .is_coding_off = !c->coding,
                                .rate_bytes = c->link_rate,
                                .bundle_bytes = c->link_bundle,
@@ -277,8 +289,7 @@ start_desk(struct gateway *g, struct err *err)
 static int
 start(struct gateway *g, struct err *err)
 {
-    if (make_folders(g, err) < 0 ||
-        codec_pool_new((unsigned)g->config.codec_workers, &g->pool, err) < 0 ||
+    if (make_folders(g, err) < 0 || codec_pool_new(coders(&g->config) + 1, &g->pool, err) < 0 ||
         start_spool(g, err) < 0 || start_plain(g, err) < 0 || start_uplink(g, err) < 0 ||
         open_accept(g, err) < 0 || start_serve(g, err) < 0 || start_import(g, err) < 0 ||
         start_desk(g, err) < 0)

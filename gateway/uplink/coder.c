@@ -179,11 +179,15 @@ prove(struct uplink *up, const struct spool_entry *entry, const struct codec_res
                                   .recipe = coded->recipe,
                                   .recipe_n = coded->recipe_n};
     struct dcm_digests expected = {.pixels_from = PIXELS_NATIVE};
+    struct codec_claim claim = {.digests = &expected,
+                                .received_sha256 = entry->received_sha256,
+                                .layout = coded->layout,
+                                .made_by = coded->made_by};
 
     memcpy(expected.file, file_sha256, DIGEST_BYTES);
     memcpy(expected.pixels, entry->facts.pixels_sha256, DIGEST_BYTES);
     memcpy(expected.dataset, entry->facts.dataset_sha256, DIGEST_BYTES);
-    return codec_prove(up->pool, &source, &expected, entry->received_sha256, err);
+    return codec_prove(up->pool, &source, &claim, err);
 }
 
 static int

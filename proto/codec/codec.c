@@ -91,6 +91,7 @@ codec_encode(struct codec_pool *pool, const struct codec_source *source,
             goto out;
         result.coded_fd = fds[0];
         result.coded_size = reply.out_n;
+        result.made_by = reply.done_by;
         fds[0] = -1;
     }
     *out = result;
@@ -113,8 +114,7 @@ codec_result_fini(struct codec_result *result)
 
 int
 codec_prove(struct codec_pool *pool, const struct codec_source *coded,
-            const struct dcm_digests *expected, const uint8_t received_sha256[DIGEST_BYTES],
-            struct err *err)
+            const struct codec_claim *claim, struct err *err)
 {
     struct wire_request request = ask(JOB_PROVE, coded);
     struct wire_reply reply;
@@ -122,9 +122,10 @@ codec_prove(struct codec_pool *pool, const struct codec_source *coded,
     bool died;
     int rc;
 
-    request.expected = *expected;
-    memcpy(request.received, received_sha256, DIGEST_BYTES);
-    rc = run(pool, &request, coded, NULL, &reply, fds, &died, err);
+    request.expected = *claim->digests;
+    request.not_by = claim->made_by;
+    memcpy(request.received, claim->received_sha256, DIGEST_BYTES);
+    rc = run(pool, &request, coded, claim->layout, &reply, fds, &died, err);
     close_both(fds);
     if (rc < 0 && died)
         err->kind = ERR_CONFLICT;

@@ -33,6 +33,9 @@ int codec_pool_new(unsigned count, struct codec_pool **out, struct err *err) MUS
 /* From now on the workers, those that are started later too, leave the processor to others: nice
  * as nice(2) has it, only ever more. Before the first job. */
 void codec_pool_set_nice(struct codec_pool *pool, int nice);
+/* How long a job on a small object may take before its worker is ended; 0 = LIMIT_MS_CODEC_JOB's
+ * share for it (larger ones get more). For tests of what hangs. */
+void codec_pool_set_patience(struct codec_pool *pool, int64_t base_ms);
 /* No job may be under way. */
 void codec_pool_free(struct codec_pool **pool);
 
@@ -78,9 +81,9 @@ struct codec_result {
     uint64_t coded_size;
     uint8_t *recipe; /* caller frees */
     size_t recipe_n;
-    struct layout
-        *layout; /* of the coded file; layers 0: not coded, or without layers; caller frees */
+    struct layout *layout;         /* layers 0: not coded, or coded without; caller frees */
     char why_not[CODEC_WHY_BYTES]; /* in words, when coded_fd is -1; else empty */
+    int made_by;                   /* names the worker, for codec_prove */
 };
 
 /* Code a received file, if it may be and becomes smaller; else 0 with coded_fd -1 and why_not.
@@ -91,14 +94,21 @@ int codec_encode(struct codec_pool *pool, const struct codec_source *source,
                  struct err *err) MUST_CHECK;
 void codec_result_fini(struct codec_result *result);
 
-/* Decode the coded file, restore the received one, and compare: the decoded pixels' and the
- * restored data set's digests with expected's (those of the received file; expected->file is not
- * looked at), the SHA-256 of the restored file with received_sha256, and the coded file's own data
- * set, offset table and layers with what the received file becomes. errors  ERR_CONFLICT when
- * anything differs or cannot be decoded: do not use the coded file */
+/* What a coded file is said to be. */
+struct codec_claim {
+    const struct dcm_digests *digests; /* of the received file; ->file is not looked at */
+    const uint8_t *received_sha256;    /* of all its bytes */
+    const struct layout *layout;       /* codec_result's; NULL: is not compared */
+    int made_by;                       /* codec_result's; 0 = by none of this pool */
+};
+
+/* In another worker than the one that made it (whose memory may be at fault): decode the coded
+ * file, restore the received one, and compare: the decoded pixels' and the restored data set's
+ * digests, the SHA-256 of the restored file, and what of the coded file does not come from there:
+ * its own data set, offset table, pads, streams' heads and layout must be what we make of the
+ * received file. errors  ERR_CONFLICT when anything differs or cannot be decoded: do not use it */
 int codec_prove(struct codec_pool *pool, const struct codec_source *coded,
-                const struct dcm_digests *expected, const uint8_t received_sha256[DIGEST_BYTES],
-                struct err *err) MUST_CHECK;
+                const struct codec_claim *claim, struct err *err) MUST_CHECK;
 
 /* The received bytes of a coded file, in a sealed memfd (caller closes). */
 int codec_restore(struct codec_pool *pool, const struct codec_source *coded, int *out_fd,

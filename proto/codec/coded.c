@@ -10,6 +10,7 @@
 
 #include "proto/base/limits.h"
 #include "proto/codec/codestream.h"
+#include "proto/codec/j2k.h"
 #include "proto/codec/jls.h"
 #include "proto/dicom/convert.h"
 
@@ -17,6 +18,7 @@
 
 #define ITEM_BYTES 8
 #define ELEMENT_BYTES 12
+#define HEAD_MOST 512 /* of a stream */
 
 static const uint8_t element_head[ELEMENT_BYTES] = {0xE0, 0x7F, 0x10, 0x00, 'O',  'B',
                                                     0,    0,    0xFF, 0xFF, 0xFF, 0xFF};
@@ -25,16 +27,21 @@ static const uint8_t delimiter[ITEM_BYTES] = {0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0
 
 static int read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f,
                       enum codec_coding coding, struct layout **io_layout, size_t n,
-                      uint32_t frames, struct err *err);
+                      const struct dcm_pixel_form *form, struct err *err);
 static int read_layers(const uint8_t *stream, size_t stream_n, uint64_t at, uint32_t f,
-                       struct layout **io_layout, size_t n, uint32_t frames, size_t *out_used,
-                       struct err *err);
+                       struct layout **io_layout, size_t n, const struct dcm_pixel_form *form,
+                       size_t *out_used, struct err *err);
+static int read_fast(const uint8_t *stream, size_t n, const struct dcm_pixel_form *form,
+                     size_t *out_used, struct err *err);
+static bool is_head(const struct buf *head, const uint8_t *stream, size_t n);
 static int sink_to_buf(void *user, const void *bytes, size_t n, struct err *err);
 
 int
-coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n, uint32_t frames,
-             enum codec_coding coding, struct layout **out, struct err *err)
+coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n,
+             const struct dcm_pixel_form *form, enum codec_coding coding, struct layout **out,
+             struct err *err)
 {
+    uint32_t frames = form->frames;
     size_t table_n = (size_t)frames * 4, first, at, end;
     struct layout *layout = NULL;
     int rc = -1;
@@ -55,7 +62,7 @@ coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n, uint3
             (void)err_set(err, ERR_REJECT, "coded file: offset table, frame %u", f + 1);
             goto out;
         }
-        if (read_frame(coded, &at, end, f, coding, &layout, n, frames, err) < 0)
+        if (read_frame(coded, &at, end, f, coding, &layout, n, form, err) < 0)
             goto out;
     }
     if (at != end) {
@@ -107,7 +114,7 @@ out:
 
 static int
 read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f, enum codec_coding coding,
-           struct layout **io_layout, size_t n, uint32_t frames, struct err *err)
+           struct layout **io_layout, size_t n, const struct dcm_pixel_form *form, struct err *err)
 {
     size_t at = *io_at, item_n, used;
     int rc;
@@ -119,8 +126,8 @@ read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f, enum cod
     if (item_n > end - at)
         return err_set(err, ERR_REJECT, "coded file: frame %u reaches past the end", f + 1);
     rc = coding == CODEC_FAST
-             ? jls_find_end(coded + at, item_n, &used, err)
-             : read_layers(coded + at, item_n, at, f, io_layout, n, frames, &used, err);
+             ? read_fast(coded + at, item_n, form, &used, err)
+             : read_layers(coded + at, item_n, at, f, io_layout, n, form, &used, err);
     if (rc < 0)
         return -1;
     if (item_n % 2 != 0 || item_n - used > 1 || (item_n > used && coded[at + used] != 0))
@@ -129,17 +136,48 @@ read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f, enum cod
     return 0;
 }
 
+static bool
+is_head(const struct buf *head, const uint8_t *stream, size_t n)
+{
+    return n > head->n && memcmp(stream, head->bytes, head->n) == 0;
+}
+
+static int
+read_fast(const uint8_t *stream, size_t n, const struct dcm_pixel_form *form, size_t *out_used,
+          struct err *err)
+{
+    struct buf head;
+    bool is_ours;
+
+    buf_init(&head, HEAD_MOST);
+    jls_write_head(form, &head);
+    is_ours = is_head(&head, stream, n);
+    buf_fini(&head);
+    if (!is_ours)
+        return err_set(err, ERR_REJECT, "coded file: the head of a stream is not ours");
+    return jls_find_end(stream, n, out_used, err);
+}
+
 static int
 read_layers(const uint8_t *stream, size_t stream_n, uint64_t at, uint32_t f,
-            struct layout **io_layout, size_t n, uint32_t frames, size_t *out_used, struct err *err)
+            struct layout **io_layout, size_t n, const struct dcm_pixel_form *form,
+            size_t *out_used, struct err *err)
 {
     size_t ends[CODESTREAM_MAX_PARTS];
     struct codestream s;
+    struct buf head;
+    bool is_ours;
 
     if (codestream_read_layers(stream, stream_n, CODESTREAM_MAX_PARTS, &s, ends, err) < 0)
         return -1;
+    buf_init(&head, HEAD_MOST);
+    j2k_write_head(form, s.layers, &head);
+    is_ours = is_head(&head, stream, stream_n) && s.first_part_at == head.n;
+    buf_fini(&head);
+    if (!is_ours)
+        return err_set(err, ERR_REJECT, "coded file: the head of frame %u is not ours", f + 1);
     if (*io_layout == NULL && s.layers <= LAYOUT_MAX_LAYERS)
-        *io_layout = layout_new(n, frames, (uint8_t)s.layers);
+        *io_layout = layout_new(n, form->frames, (uint8_t)s.layers);
     if (*io_layout == NULL || s.layers != (*io_layout)->layers)
         return err_set(err, ERR_REJECT, "coded file: frame %u has %u layers", f + 1, s.layers);
     (*io_layout)->frame_start[f] = at;

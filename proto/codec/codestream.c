@@ -86,12 +86,15 @@ codestream_read_layers(const uint8_t *bytes, size_t n, uint8_t max_parts, struct
         return err_set(err, ERR_REJECT, "codestream: not one tile in layers");
     at = s.first_part_at;
     for (unsigned k = 0; k < s.layers && k < max_parts; k++) {
+        size_t part_at = at;
         unsigned index = 0;
 
         if (next_part(bytes, n, at, &at, &index, err) < 0)
             return -1;
         if (index != k)
             return err_set(err, ERR_REJECT, "codestream: tile-part %u where %u is due", index, k);
+        if (bytes[part_at + SOT_BYTES - 1] != s.layers || be16(bytes + part_at + SOT_BYTES) != SOD)
+            return err_set(err, ERR_REJECT, "codestream: tile-part %u is not one of ours", k);
         out_ends[k] = at;
     }
     if (max_parts >= s.layers) {

@@ -12,6 +12,8 @@
 #define MAX_TILES 65535
 #define WORTH_ANOTHER_BYTES 8192
 
+static char comment_text[] = "Radpost";
+
 /* OpenJPEG speaks by callbacks; its last word goes into the error. */
 struct said {
     char text[160];
@@ -44,6 +46,23 @@ static int frame_from_image(const struct dcm_pixel_form *p, const opj_image_t *i
 static int check_planes(const struct dcm_pixel_form *p, const opj_image_t *image, struct err *err);
 static void hear(const char *text, void *user);
 static void hear_nothing(const char *text, void *user);
+
+static bool
+is_transformed(const struct dcm_pixel_form *p)
+{
+    return strcmp(p->photometric, "RGB") == 0 && p->samples == 3;
+}
+
+static unsigned
+resolutions(const struct dcm_pixel_form *p)
+{
+    uint32_t least = p->cols < p->rows ? p->cols : p->rows;
+    unsigned n = 1;
+
+    while (n <= MAX_DECOMPOSITIONS && least >> n > 0)
+        n++;
+    return n;
+}
 
 int
 j2k_encode(const struct dcm_pixel_form *p, const uint8_t *frame, size_t n,
@@ -133,6 +152,50 @@ out:
     return rc;
 }
 
+static void
+add_be(struct buf *out, uint32_t v, unsigned bytes)
+{
+    while (bytes-- > 0)
+        buf_add_u8(out, (uint8_t)(v >> 8 * bytes));
+}
+
+/* Annex A.5.1, A.6.1, A.6.4, A.9.2. */
+void
+j2k_write_head(const struct dcm_pixel_form *p, unsigned layers, struct buf *out)
+{
+    unsigned decompositions = resolutions(p) - 1;
+    uint32_t size[] = {p->cols, p->rows, 0, 0, p->cols, p->rows, 0, 0}; /* grid, tile, offsets */
+
+    add_be(out, 0xFF4FFF51, 4);
+    add_be(out, 38 + 3 * p->samples, 2);
+    add_be(out, 0, 2);
+    for (size_t i = 0; i < ARRAY_LEN(size); i++)
+        add_be(out, size[i], 4);
+    add_be(out, p->samples, 2);
+    for (unsigned s = 0; s < p->samples; s++)
+        add_be(out, (p->bits_stored - 1 + (p->is_signed ? 128 : 0)) << 16 | 0x0101, 3);
+    add_be(out, 0xFF52, 2);
+    add_be(out, 12, 2);
+    add_be(out, 0, 2); /* no markers inside, LRCP */
+    add_be(out, layers, 2);
+    add_be(out, is_transformed(p), 1);
+    add_be(out, decompositions, 1);
+    add_be(out, 0x04040001, 4); /* blocks of 64x64, plain, reversible */
+    add_be(out, 0xFF5C, 2);
+    add_be(out, 3 + 3 * decompositions + 1, 2);
+    add_be(out, 2 << 5, 1); /* two guard bits */
+    add_be(out, p->bits_stored << 3, 1);
+    for (unsigned d = 0; d < decompositions; d++) {
+        add_be(out, (p->bits_stored + 1) << 3, 1);
+        add_be(out, (p->bits_stored + 1) << 3, 1);
+        add_be(out, (p->bits_stored + 2) << 3, 1);
+    }
+    add_be(out, 0xFF64, 2);
+    add_be(out, 4 + (uint32_t)strlen(comment_text), 2);
+    add_be(out, 1, 2);
+    buf_add_text(out, comment_text);
+}
+
 static opj_image_t *
 image_from_frame(const struct dcm_pixel_form *p, const uint8_t *frame)
 {
@@ -176,21 +239,17 @@ static void
 set_parameters(opj_cparameters_t *with, const struct dcm_pixel_form *p, double guess,
                const struct j2k_layers *layers)
 {
-    static char comment[] = "Radpost";
-    uint32_t least = p->cols < p->rows ? p->cols : p->rows;
     double raw = (double)p->cols * p->rows * p->samples * p->bits_stored / 8;
 
     opj_set_default_encoder_parameters(with);
-    with->cp_comment = comment;
+    with->cp_comment = comment_text;
     with->cp_disto_alloc = 1;
     with->prog_order = OPJ_LRCP;
     with->tp_on = 1;
     with->tp_flag = 'L';
     with->irreversible = 0;
-    with->tcp_mct = strcmp(p->photometric, "RGB") == 0 && p->samples == 3;
-    with->numresolution = 1;
-    while (with->numresolution <= MAX_DECOMPOSITIONS && least >> with->numresolution > 0)
-        with->numresolution++;
+    with->tcp_mct = is_transformed(p);
+    with->numresolution = (int)resolutions(p);
     with->tcp_numlayers = layers->n;
     for (unsigned k = 0; k + 1 < layers->n; k++) {
         double rate = raw / (guess * layers->permille[k] / 1000.0);

@@ -19,6 +19,9 @@ struct j2k_layers {
 int j2k_encode(const struct dcm_pixel_form *p, const uint8_t *frame, size_t n,
                const struct j2k_layers *layers, struct buf *out, struct err *err) MUST_CHECK;
 
+/* The main header of what j2k_encode writes for this form, up to the first tile-part. */
+void j2k_write_head(const struct dcm_pixel_form *p, unsigned layers, struct buf *out);
+
 /* Decode a codestream or JP2 (also HTJ2K) of the expected shape into a native frame of n bytes.
  * p        size, samples, bits allocated and sign of what is expected; a stream of another shape is
  *          refused before anything is decoded

@@ -50,8 +50,8 @@ struct encoder {
     struct bits out;
 };
 
-static void write_head(const struct encoder *e, const struct dcm_pixel_form *form, struct buf *out);
-static void set_thresholds(struct encoder *e);
+static void set_thresholds(struct encoder *e, uint32_t bits);
+static void begin(struct encoder *e);
 static void load_row(const struct dcm_pixel_form *form, const uint8_t *frame, uint32_t y,
                      int32_t *row);
 static void encode_row(struct encoder *e, const int32_t *above, const int32_t *row, int32_t cols);
@@ -86,12 +86,12 @@ jls_encode(const struct dcm_pixel_form *form, const uint8_t *frame, size_t n, st
     if (!jls_may_encode(form) || pixels_frame_bytes(form, &frame_n, err) < 0 || frame_n != n)
         return err_set(err, ERR_REJECT, "JPEG-LS: pixels of a form that is not encoded");
     e = mem_new(sizeof *e);
-    e->bits = (int32_t)form->bits_stored;
-    set_thresholds(e);
+    set_thresholds(e, form->bits_stored);
+    begin(e);
     rows = mem_new(2 * stride * sizeof *rows);
     above = rows + 1;
     row = rows + stride + 1;
-    write_head(e, form, out);
+    jls_write_head(form, out);
     for (uint32_t y = 0; y < form->rows; y++) {
         size_t most = row_most(e, form);
         int32_t *other = above;
@@ -145,27 +145,29 @@ add_u16(struct buf *out, unsigned v)
 }
 
 /* C.2: frame header, thresholds where they matter, scan header. */
-static void
-write_head(const struct encoder *e, const struct dcm_pixel_form *form, struct buf *out)
+void
+jls_write_head(const struct dcm_pixel_form *form, struct buf *out)
 {
     static const uint8_t component[] = {1, 1, 0x11, 0}; /* one, its id, not sub-sampled, - */
     static const uint8_t scan[] = {1, 1, 0, 0, 0, 0};   /* one, its id, -, NEAR 0, ILV 0, Al 0 */
+    struct encoder e;
 
+    set_thresholds(&e, form->bits_stored);
     add_u16(out, SOI);
     add_u16(out, SOF_55);
     add_u16(out, 2 + 5 + sizeof component);
-    buf_add_u8(out, (uint8_t)e->bits);
+    buf_add_u8(out, (uint8_t)e.bits);
     add_u16(out, form->rows);
     add_u16(out, form->cols);
     buf_add(out, component, sizeof component);
-    if (e->bits < DEFAULT_LEAST || e->bits > DEFAULT_MOST) {
+    if (e.bits < DEFAULT_LEAST || e.bits > DEFAULT_MOST) {
         add_u16(out, LSE);
         add_u16(out, 13);
         buf_add_u8(out, 1); /* preset coding parameters */
-        add_u16(out, (unsigned)e->maxval);
-        add_u16(out, (unsigned)e->T1);
-        add_u16(out, (unsigned)e->T2);
-        add_u16(out, (unsigned)e->T3);
+        add_u16(out, (unsigned)e.maxval);
+        add_u16(out, (unsigned)e.T1);
+        add_u16(out, (unsigned)e.T2);
+        add_u16(out, (unsigned)e.T3);
         add_u16(out, RESET);
     }
     add_u16(out, SOS);
@@ -196,8 +198,9 @@ quantize(const struct encoder *e, int32_t d)
 }
 
 static void
-set_thresholds(struct encoder *e)
+set_thresholds(struct encoder *e, uint32_t bits)
 {
+    e->bits = (int32_t)bits;
     e->maxval = (1 << e->bits) - 1;
     e->range = e->maxval + 1;
     e->limit = 2 * (e->bits + larger(8, e->bits));
@@ -214,6 +217,11 @@ set_thresholds(struct encoder *e)
         e->T2 = clamp_threshold(larger(3, 7 / factor), e->T1, e->maxval);
         e->T3 = clamp_threshold(larger(4, 21 / factor), e->T2, e->maxval);
     }
+}
+
+static void
+begin(struct encoder *e)
+{
     for (size_t i = 0; i < CONTEXTS; i++)
         e->contexts[i] = (struct context){.A = larger(2, (e->range + 32) / 64), .N = 1};
     for (size_t i = 0; i < 2; i++)

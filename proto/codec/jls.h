@@ -16,6 +16,9 @@ bool jls_may_encode(const struct dcm_pixel_form *form);
 int jls_encode(const struct dcm_pixel_form *form, const uint8_t *frame, size_t n, struct buf *out,
                struct err *err) MUST_CHECK;
 
+/* All of a stream before the coded bits, as jls_encode writes it. */
+void jls_write_head(const struct dcm_pixel_form *form, struct buf *out);
+
 /* Where a stream of ours ends: after EOI, the pad byte not counted.
  * errors  ERR_REJECT it does not begin with SOI or does not end with EOI and at most a zero */
 int jls_find_end(const uint8_t *bytes, size_t n, size_t *out_end, struct err *err) MUST_CHECK;

@@ -20,6 +20,10 @@ struct job {
     struct wire_reply *reply;
 };
 
+/* What a worker does, by enum wire_job. Not constant so that a test's worker can do worse. */
+typedef int (*job_fn)(struct job *job, struct err *err);
+extern job_fn job_table[];
+
 int job_inspect(struct job *job, struct err *err) MUST_CHECK;
 int job_encode(struct job *job, struct err *err) MUST_CHECK;
 int job_prove(struct job *job, struct err *err) MUST_CHECK;
@@ -54,10 +58,12 @@ int instance_frame(const struct instance *in, uint32_t frame, struct buf *out,
 int coded_restore(const uint8_t *coded, size_t n, const uint8_t *recipe, size_t recipe_n,
                   struct buf *out_received, struct buf *out_pixels, struct err *err) MUST_CHECK;
 /* Where frames and layers of a coded file lie; head_n and tail_n bytes are around its pixel data
- * element, which is read strictly: offset table, one fragment a frame, zero pads, delimiter. Of
+ * element, which is read strictly: offset table, one fragment a frame, zero pads, delimiter, and
+ * each stream's head as we write it for this form. Of
  * CODEC_FAST there are no layers: the layout only says how long the file is. */
-int coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n, uint32_t frames,
-                 enum codec_coding coding, struct layout **out, struct err *err) MUST_CHECK;
+int coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n,
+                 const struct dcm_pixel_form *form, enum codec_coding coding, struct layout **out,
+                 struct err *err) MUST_CHECK;
 
 /* What codec_image says besides pixels, from the data set, for this frame (1..). */
 int look_read(const uint8_t *dataset, size_t n, enum dcm_coding coding, uint32_t frame,

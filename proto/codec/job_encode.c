@@ -193,8 +193,8 @@ finish(struct job *job, struct coding *c, const struct dcm_converted *converted,
         (void)err_sys(err, ERR_RETRY, "read the coded file back");
         goto out;
     }
-    if (coded_layout(coded.bytes, c->n, converted->head.n, converted->tail.n,
-                     c->in->pixels.form.frames, c->coding, &layout, err) < 0)
+    if (coded_layout(coded.bytes, c->n, converted->head.n, converted->tail.n, &c->in->pixels.form,
+                     c->coding, &layout, err) < 0)
         goto out;
     buf_add(&side, converted->recipe.bytes, converted->recipe.n);
     layout_write(layout, &side);

@@ -17,6 +17,7 @@ static int decode_for_digest(void *user, const struct dcm_pixels *pixels, const 
 static int prove_digests(const struct job *job, const struct buf *received,
                          const struct buf *pixels, struct err *err);
 static int coding_of(const struct job *job, enum codec_coding *out, struct err *err);
+static int prove_layout(const struct job *job, const struct layout *layout, struct err *err);
 static int prove_file(const struct job *job, const struct buf *received, struct err *err);
 
 int
@@ -79,7 +80,7 @@ job_prove(struct job *job, struct err *err)
     int rc = -1;
 
     if (job->recipe == NULL)
-        return err_set(err, ERR_REJECT, "prove: no recipe");
+        return err_set(err, ERR_CONFLICT, "prove: no recipe");
     buf_init(&received, LIMIT_OBJECT_BYTES);
     buf_init(&pixels, LIMIT_CODED_PIXELS_BYTES);
     if (coded_restore(job->bytes, job->n, job->recipe, job->recipe_n, &received, &pixels, err) ==
@@ -168,6 +169,21 @@ coding_of(const struct job *job, enum codec_coding *out, struct err *err)
     return 0;
 }
 
+static int
+prove_layout(const struct job *job, const struct layout *layout, struct err *err)
+{
+    struct buf written;
+    bool is_same;
+
+    if (job->layout_n == 0)
+        return 0;
+    buf_init(&written, LIMIT_OBJECT_BYTES);
+    layout_write(layout, &written);
+    is_same = written.n == job->layout_n && memcmp(written.bytes, job->layout, job->layout_n) == 0;
+    buf_fini(&written);
+    return is_same ? 0 : err_set(err, ERR_CONFLICT, "its layout is another one");
+}
+
 /* What of the coded file the restored one does not come from: it must be what we would write. */
 static int
 prove_file(const struct job *job, const struct buf *received, struct err *err)
@@ -195,8 +211,9 @@ prove_file(const struct job *job, const struct buf *received, struct err *err)
         (void)err_set(err, ERR_CONFLICT, "its data set is not what the received one becomes");
         goto out;
     }
-    rc = coded_layout(job->bytes, job->n, again.head.n, again.tail.n, in.pixels.form.frames, coding,
-                      &layout, err);
+    if (coded_layout(job->bytes, job->n, again.head.n, again.tail.n, &in.pixels.form, coding,
+                     &layout, err) == 0)
+        rc = prove_layout(job, layout, err);
 out:
     layout_free(&layout);
     dcm_converted_fini(&again);

@@ -2,7 +2,8 @@
  * A worker is idle (at its socket), busy (one thread waits for it) or dead (pid 0; started again by
  * the next thread that takes it). Invariants: 1. one job at a time; 2. what a worker wrote is
  * sealed before it is read, so that it cannot change under the reader; 3. a worker that breaks the
- * protocol, its deadline or its sandbox never gets another job. */
+ * protocol, its deadline or its sandbox never gets another job; 4. who made a coding never proves
+ * it: a pool of one starts its worker anew in between. */
 #include "proto/codec/pool.h"
 
 #include "proto/base/clock.h"
@@ -43,14 +44,16 @@ struct codec_pool {
     struct worker *workers;
     unsigned count;
     int nice;
+    int64_t patience_ms;
 };
 
-static struct worker *take(struct codec_pool *pool);
+static struct worker *take(struct codec_pool *pool, pid_t not_by);
 static void give_back(struct codec_pool *pool, struct worker *w);
 static int worker_start(struct codec_pool *pool, struct worker *w, struct err *err);
 static int worker_spawn(struct worker *w, int theirs, struct err *err);
 static int worker_greet(struct worker *w, struct err *err);
 static int worker_bury(struct worker *w, struct err *err);
+static void worker_end(struct worker *w);
 static int send_request(int socket, const struct wire_request *request, const int fds[WIRE_FDS],
                         struct err *err);
 static int receive_reply(struct worker *w, struct wire_reply *out, int64_t wait_ms,
@@ -74,6 +77,7 @@ codec_pool_new(unsigned count, struct codec_pool **out, struct err *err)
     pool = mem_new(sizeof *pool);
     pool->workers = mem_new(count * sizeof *pool->workers);
     pool->count = count;
+    pool->patience_ms = (int64_t)LIMIT_MS_CODEC_SMALL;
     gate_init(&pool->gate);
     for (unsigned i = 0; i < count; i++)
         pool->workers[i].socket = -1;
@@ -100,11 +104,9 @@ codec_pool_free(struct codec_pool **pool)
     if (p == NULL)
         return;
     for (unsigned i = 0; i < p->count; i++) {
-        struct err ignored = {0};
-
         CHECK(!p->workers[i].is_busy);
         if (p->workers[i].pid > 0)
-            (void)worker_bury(&p->workers[i], &ignored);
+            worker_end(&p->workers[i]);
     }
     gate_fini(&p->gate);
     free(p->workers);
@@ -127,6 +129,22 @@ codec_pool_set_nice(struct codec_pool *pool, int nice)
     for (unsigned i = 0; i < pool->count; i++)
         make_nice(&pool->workers[i], nice);
     gate_unlock(&pool->gate);
+}
+
+void
+codec_pool_set_patience(struct codec_pool *pool, int64_t base_ms)
+{
+    pool->patience_ms = base_ms > 0 ? base_ms : (int64_t)LIMIT_MS_CODEC_SMALL;
+}
+
+/* As much more for a larger one as it may have processor time, five times over: others work too. */
+static int64_t
+patience(const struct codec_pool *pool, uint64_t source_bytes)
+{
+    int64_t ms =
+        pool->patience_ms + (int64_t)((source_bytes >> 20) * LIMIT_WORKER_CPU_MIB_S * 5000);
+
+    return ms < (int64_t)LIMIT_MS_CODEC_JOB ? ms : (int64_t)LIMIT_MS_CODEC_JOB;
 }
 
 int
@@ -155,12 +173,14 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
         goto out;
     if (side_fd < 0)
         fds[WIRE_FD_SIDE] = fds[WIRE_FD_SOURCE];
-    w = take(pool);
+    w = take(pool, request->not_by);
+    if (w->pid == request->not_by && w->pid != 0) /* there is no other */
+        worker_end(w);
     if (w->pid == 0 && (worker_start(pool, w, err) < 0 || worker_greet(w, err) < 0))
         goto out;
     limit_cpu(w->pid, request->size);
     if (send_request(w->socket, request, fds, err) < 0 ||
-        receive_reply(w, &reply, (int64_t)LIMIT_MS_CODEC_JOB, err) < 0 ||
+        receive_reply(w, &reply, patience(pool, request->size), err) < 0 ||
         (reply.rc == 0 && (seal(fds[WIRE_FD_OUT], reply.out_n, err) < 0 ||
                            seal(fds[WIRE_FD_OUT_SIDE], reply.out_side_n, err) < 0))) {
         *out_died = true;
@@ -173,6 +193,7 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
         goto out;
     }
     *out_reply = reply;
+    out_reply->done_by = w->pid;
     out_fds[0] = fds[WIRE_FD_OUT];
     out_fds[1] = fds[WIRE_FD_OUT_SIDE];
     rc = 0;
@@ -188,14 +209,15 @@ out:
 }
 
 static struct worker *
-take(struct codec_pool *pool)
+take(struct codec_pool *pool, pid_t not_by)
 {
     struct worker *w = NULL;
 
     gate_lock(&pool->gate);
     while (w == NULL) {
         for (unsigned i = 0; i < pool->count && w == NULL; i++)
-            if (!pool->workers[i].is_busy)
+            if (!pool->workers[i].is_busy &&
+                (pool->workers[i].pid != not_by || not_by == 0 || pool->count == 1))
                 w = &pool->workers[i];
         if (w == NULL)
             gate_wait(&pool->gate);
@@ -203,6 +225,15 @@ take(struct codec_pool *pool)
     w->is_busy = true;
     gate_unlock(&pool->gate);
     return w;
+}
+
+/* Nothing was wrong with it. */
+static void
+worker_end(struct worker *w)
+{
+    struct err ignored = {0};
+
+    (void)worker_bury(w, &ignored);
 }
 
 static void

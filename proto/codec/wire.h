@@ -39,6 +39,7 @@ struct wire_request {
     char profile[20]; /* inspect: how the sender writes texts; "" as they say themselves */
     struct dcm_digests expected;
     uint8_t received[DIGEST_BYTES];
+    int32_t not_by; /* for the pool: another worker than this one does it; 0 = any */
 };
 
 struct wire_reply {
@@ -50,6 +51,7 @@ struct wire_reply {
     uint64_t recipe_n;   /* encode: the first part of the side */
     struct dcm_digests digests;
     char why_not[64];
+    int32_t done_by; /* the pool's word: which worker it was */
 };
 
 #endif

@@ -22,7 +22,7 @@ struct mapping {
     size_t n;
 };
 
-static int (*const runs[])(struct job *, struct err *) = {
+job_fn job_table[] = {
     [JOB_INSPECT] = job_inspect, [JOB_ENCODE] = job_encode,       [JOB_PROVE] = job_prove,
     [JOB_RESTORE] = job_restore, [JOB_TRANSCODE] = job_transcode, [JOB_FRAME] = job_frame,
 };
@@ -149,7 +149,7 @@ serve(const struct wire_request *request, const int fds[WIRE_FDS], struct wire_r
     }
     job.layout = side_bytes + request->recipe_n;
     job.layout_n = (size_t)request->layout_n;
-    reply->rc = runs[request->job](&job, &reply->err);
+    reply->rc = job_table[request->job](&job, &reply->err);
 out:
     if (source.n > 0)
         munmap(source.at, source.n);

@@ -2,8 +2,9 @@
  * A file coded by us begins with its header (preamble, data set, offset table, first item), then
  * each frame is one fragment: a JPEG 2000 codestream whose tile-parts are its quality layers. The
  * first look of the whole file is the header and the first layer of each frame; all offsets are
- * absolute in the file. A file that is not coded, or without layers (JPEG-LS), has layers = 0 and no
- * first look: its layout only says how long it is. On disk and on the wire: docs/formats/layout.md.
+ * absolute in the file. A file that is not coded, or without layers (JPEG-LS), has layers = 0 and
+ * no first look: its layout only says how long it is. On disk and on the wire:
+ * docs/formats/layout.md.
  * Threads: a layout belongs to its owner; pure functions. */
 #ifndef RADPOST_MODEL_LAYOUT_H
 #define RADPOST_MODEL_LAYOUT_H

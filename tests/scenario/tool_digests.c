@@ -85,7 +85,7 @@ encode_source(struct codec_pool *pool, const struct codec_source *source, const 
     }
     coded = (struct codec_source){result.coded_fd, 0, result.coded_size, result.recipe,
                                   result.recipe_n};
-    if (codec_prove(pool, &coded, &digests, received, err) < 0 ||
+    if (codec_prove(pool, &coded, &(struct codec_claim){&digests, received, NULL, 0}, err) < 0 ||
         save(&result, dir, number, err) < 0)
         goto out;
     jsonw_uint(w, "coded", number);

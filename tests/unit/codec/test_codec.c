@@ -78,7 +78,8 @@ comes_back(const char *name, const struct sample *sample, enum codec_coding codi
     if (codec_encode(pool, &r.source, &policy, &coded, &err) < 0 || coded.coded_fd < 0)
         fail_msg("%s: %s", name, err.text[0] != 0 ? err.text : coded.why_not);
     source = coded_source(&coded);
-    if (codec_prove(pool, &source, &r.digests, r.digests.file, &err) < 0 ||
+    if (codec_prove(pool, &source, &(struct codec_claim){&r.digests, r.digests.file, NULL, 0},
+                    &err) < 0 ||
         codec_inspect(pool, &source, NULL, &after, &err) < 0 ||
         codec_restore(pool, &source, &fd, &n, &err) < 0)
         fail_msg("%s: %s", name, err.text);
@@ -240,7 +241,8 @@ sabotage_is_refused(void **state)
         bytes[at] ^= flip;
         source = coded_source(&coded);
         source.fd = sample_fd(bytes, coded.coded_size);
-        if (codec_prove(pool, &source, &r.digests, r.digests.file, &err) < 0) {
+        if (codec_prove(pool, &source, &(struct codec_claim){&r.digests, r.digests.file, NULL, 0},
+                        &err) < 0) {
             assert_int_equal(err.kind, ERR_CONFLICT);
             refused++;
         } else {
@@ -279,10 +281,13 @@ proof_of_other_digests_is_refused(void **state)
 
         memcpy(file, r.digests.file, sizeof file);
         (which == 0 ? file : which == 1 ? expected.pixels : expected.dataset)[9] ^= 1;
-        assert_int_equal(codec_prove(pool, &source, &expected, file, &err), -1);
+        assert_int_equal(
+            codec_prove(pool, &source, &(struct codec_claim){&expected, file, NULL, 0}, &err), -1);
         assert_int_equal(err.kind, ERR_CONFLICT);
     }
-    assert_int_equal(codec_prove(pool, &source, &r.digests, r.digests.file, &err), 0);
+    assert_int_equal(codec_prove(pool, &source,
+                                 &(struct codec_claim){&r.digests, r.digests.file, NULL, 0}, &err),
+                     0);
     codec_result_fini(&coded);
     forget(&r);
 }

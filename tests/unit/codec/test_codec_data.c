@@ -162,7 +162,8 @@ round_trip(const char *name, struct codec_source *source, uint64_t *io_coded, ui
         fail_msg("%s: not coded: %s", name, coded.why_not);
     coded_source =
         (struct codec_source){coded.coded_fd, 0, coded.coded_size, coded.recipe, coded.recipe_n};
-    if (codec_prove(pool, &coded_source, &before, before.file, &err) < 0 ||
+    if (codec_prove(pool, &coded_source, &(struct codec_claim){&before, before.file, NULL, 0},
+                    &err) < 0 ||
         codec_inspect(pool, &coded_source, NULL, &after, &err) < 0)
         fail_msg("%s: %s", name, err.text);
     assert_memory_equal(after.pixels, before.pixels, DIGEST_BYTES);

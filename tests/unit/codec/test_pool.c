@@ -2,9 +2,11 @@
 #include "proto/codec/pool.h"
 
 #include "proto/base/thread.h"
+#include "proto/codec/job.h"
 #include "tests/support/sample_image.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -184,6 +186,115 @@ a_worker_makes_no_workers(void **state)
     assert_int_equal(unsetenv("RADPOST_CODEC_WORKER"), 0);
 }
 
+static void
+none_proves_what_it_made(void **state)
+{
+    struct err err = {0};
+    struct dcm_digests digests;
+    struct buf room;
+    struct codec_source good = good_source(&room);
+
+    (void)state;
+    for (unsigned count = 1; count <= 3; count++) {
+        struct codec_pool *pool = NULL;
+        int before = 0;
+
+        assert_int_equal(codec_pool_new(count, &pool, &err), 0);
+        assert_int_equal(codec_inspect(pool, &good, NULL, &digests, &err), 0);
+        for (int i = 0; i < 4; i++) {
+            struct wire_request ask = {.job = JOB_INSPECT, .size = good.size};
+            struct wire_reply reply;
+            struct codec_result coded;
+            int fds[2];
+            bool died;
+
+            assert_int_equal(codec_encode(pool, &good, NULL, &coded, &err), 0);
+            assert_int_not_equal(coded.made_by, 0);
+            ask.not_by = coded.made_by;
+            if (pool_run(pool, &ask, good.fd, -1, &reply, fds, &died, &err) < 0)
+                fail_msg("%u workers: %s", count, err.text);
+            assert_int_not_equal(reply.done_by, coded.made_by);
+            assert_true(count > 1 || coded.made_by != before);
+            before = coded.made_by;
+            close(fds[0]);
+            close(fds[1]);
+            codec_result_fini(&coded);
+        }
+        codec_pool_free(&pool);
+    }
+    close(good.fd);
+    buf_fini(&room);
+}
+
+/* This program's own workers: what looking into an object of so many bytes does to them. */
+enum { HANG = 1001, SPIN, EAT, GOOD };
+
+static int
+misbehave(struct job *job, struct err *err)
+{
+    uint8_t byte;
+
+    switch (job->n) {
+    case HANG: /* nobody says anything more to it */
+        (void)!read(WIRE_SOCKET, &byte, sizeof byte);
+        return err_set(err, ERR_FATAL, "woken");
+    case SPIN:
+        for (;;)
+            (void)sched_yield();
+    case EAT:
+        while (malloc(64U << 20) != NULL)
+            ;
+        abort(); /* as mem_new() does */
+    case GOOD:
+        return 0;
+    default:
+        return job_inspect(job, err);
+    }
+}
+
+static int
+inspect_bytes(struct codec_pool *pool, uint64_t n, struct err *err)
+{
+    struct codec_source source = {.fd = sample_fd("short", 5), .size = n};
+    struct dcm_digests digests;
+    int rc = codec_inspect(pool, &source, NULL, &digests, err);
+
+    close(source.fd);
+    return rc;
+}
+
+static void
+what_hangs_or_eats_costs_its_job(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t size;
+        const char *says;
+    } rows[] = {
+        {"hangs", HANG, "no answer in"},
+        {"spins", SPIN, "no answer in"},
+#ifndef __SANITIZE_ADDRESS__ /* the sanitizer's own memory knows no such limit */
+        {"eats memory", EAT, "died of signal 6"},
+#endif
+    };
+    struct codec_pool *pool = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(codec_pool_new(1, &pool, &err), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        codec_pool_set_patience(pool, 1500);
+        if (inspect_bytes(pool, rows[i].size, &err) == 0 || strstr(err.text, rows[i].says) == NULL)
+            fail_msg("%s: %s", rows[i].name, err.text);
+        assert_int_equal(err.kind, ERR_REJECT);
+
+        codec_pool_set_patience(pool, 0);
+        if (inspect_bytes(pool, GOOD, &err) < 0)
+            fail_msg("the next after one that %s: %s", rows[i].name, err.text);
+    }
+    codec_pool_free(&pool);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -193,9 +304,12 @@ main(int argc, char **argv)
         cmocka_unit_test(no_descriptor_is_left_behind),
         cmocka_unit_test(what_came_back_cannot_be_changed),
         cmocka_unit_test(a_worker_makes_no_workers),
+        cmocka_unit_test(none_proves_what_it_made),
+        cmocka_unit_test(what_hangs_or_eats_costs_its_job),
     };
     int status;
 
+    job_table[JOB_INSPECT] = misbehave;
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
     return cmocka_run_group_tests(tests, NULL, NULL);
