@@ -100,10 +100,19 @@ write_lines(struct jsonw *w, const struct sources *s)
     jsonw_end(w);
 }
 
+/* Where the clinic's own archives keep everything, nobody need enrol. */
+static enum lamp
+line_lamp(const struct sources *s)
+{
+    if (s->line.line == UPLINK_NOT_ENROLLED && s->plain != NULL && plain_is_all_archived(s->plain))
+        return LAMP_LINE_UNUSED;
+    return lamp_of_line(&s->line, s->now_us);
+}
+
 static void
 write_line_lamp(struct jsonw *w, const struct sources *s)
 {
-    begin_lamp(w, "line", lamp_of_line(&s->line, s->now_us));
+    begin_lamp(w, "line", line_lamp(s));
     jsonw_text(w, "centre", s->line.centre);
     jsonw_int(w, "since_us", s->line.line_since_us);
     jsonw_int(w, "last_contact_us", s->line.last_contact_us);

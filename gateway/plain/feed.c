@@ -13,6 +13,7 @@ enum {
     LEAST_PASS_MS = 50,
     BUSY_PASS_MS = 500, /* with a long queue */
     BUSY_ENTRIES = 5000,
+    URGED_MOST = 200,     /* studies whose urgency is asked for again */
     WHOLE_PASS_MS = 30000 /* what is over is looked through so often, too */
 };
 
@@ -29,6 +30,17 @@ is_stopping(struct plain *p)
     is = p->is_stopping;
     gate_unlock(&p->gate);
     return is;
+}
+
+static bool
+has_urgency(struct plain *p)
+{
+    bool has;
+
+    pthread_mutex_lock(&p->asking);
+    has = p->urgency != NULL;
+    pthread_mutex_unlock(&p->asking);
+    return has;
 }
 
 static unsigned
@@ -219,6 +231,29 @@ feed_states(struct plain *p, uint32_t states, bool is_over_listed)
     return n;
 }
 
+/* What a person has raised or lowered since. */
+static void
+refresh_urgency(struct way *way)
+{
+    char(*studies)[65];
+    size_t n;
+
+    if (!has_urgency(way->plain))
+        return;
+    studies = mem_new(URGED_MOST * sizeof *studies);
+    gate_lock(&way->gate);
+    n = queue_studies(way->queue, studies, URGED_MOST);
+    gate_unlock(&way->gate);
+    for (size_t i = 0; i < n; i++) {
+        unsigned urgency = urgency_of(way->plain, studies[i]);
+
+        gate_lock(&way->gate);
+        queue_urge(way->queue, studies[i], urgency);
+        gate_unlock(&way->gate);
+    }
+    free(studies);
+}
+
 /* ---- lists of studies kept elsewhere ---- */
 
 static bool
@@ -330,8 +365,10 @@ plain_feed_run(void *arg)
         is_first = false;
         if (has_archive(p))
             acknowledge_lists(p);
-        for (size_t w = 0; w < p->ways_n; w++)
+        for (size_t w = 0; w < p->ways_n; w++) {
+            refresh_urgency(&p->ways[w]);
             way_renew_if_due(&p->ways[w], false);
+        }
         rest(p, n > BUSY_ENTRIES ? BUSY_PASS_MS : LEAST_PASS_MS);
         seen = spool_wait(p->o.spool, seen, WATCH_MS);
     }

@@ -343,6 +343,32 @@ queue_due_asks(struct queue *q, int64_t now_ms, struct item *out, size_t most)
     return collect(q, may_ask, now_ms, by_series, out, most);
 }
 
+/* A study's instances mostly follow one another. */
+size_t
+queue_studies(const struct queue *q, char (*out)[65], size_t most)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < q->open_n && n < most; i++) {
+        const struct item *item = q->open[i];
+        bool is_new = item->state == ITEM_WAITING && item->study[0] != '\0';
+
+        for (size_t k = n; is_new && k > 0 && k + 8 > n; k--)
+            is_new = strcmp(out[k - 1], item->study) != 0;
+        if (is_new)
+            text_copy(out[n++], sizeof out[0], item->study);
+    }
+    return n;
+}
+
+void
+queue_urge(struct queue *q, const char *study, uint32_t urgency)
+{
+    for (size_t i = 0; i < q->open_n; i++)
+        if (strcmp(q->open[i]->study, study) == 0)
+            q->open[i]->urgency = urgency;
+}
+
 size_t
 queue_series_length(const struct item *items, size_t n)
 {

@@ -58,6 +58,9 @@ bool queue_take(struct queue *q, int64_t now_ms, struct item *out);
 size_t queue_peek(struct queue *q, int64_t now_ms, struct item *out, size_t most);
 /* Those accepted or doubtful that may be asked for now, by series, then by SOP instance; copies. */
 size_t queue_due_asks(struct queue *q, int64_t now_ms, struct item *out, size_t most);
+/* Studies that have something to be sent, each about once; how many. */
+size_t queue_studies(const struct queue *q, char (*out)[65], size_t most);
+void queue_urge(struct queue *q, const char *study, uint32_t urgency);
 /* How many of these, from the first on, are of its series. */
 size_t queue_series_length(const struct item *items, size_t n);
 /* When the first of them may be sent (is_asks: asked for); INT64_MAX: none waits. */

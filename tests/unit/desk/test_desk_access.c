@@ -307,6 +307,17 @@ the_installation_window_is_opened_and_closed_at_the_desk(void **state)
     assert_int_equal(tell("/desk/v1/devices/window", "{}", &engineer), 400);
 }
 
+static void
+what_no_target_refused_cannot_be_sent_again(void **state)
+{
+    struct desk_visitor engineer;
+
+    (void)state;
+    desk_visit(desk_dir, DESK_SERVICE, &engineer);
+    assert_int_equal(tell("/desk/v1/targets/pacs/requeue", "{}", &engineer), 404);
+    assert_int_equal(tell("/desk/v1/targets/pacs/leave", "{\"entry\":1}", &engineer), 404);
+}
+
 /* ---- where ---- */
 
 static void
@@ -389,6 +400,7 @@ main(void)
         cmocka_unit_test(only_who_works_with_patients_is_told_of_them),
         cmocka_unit_test(an_engineer_enrols_changes_and_removes_a_device),
         cmocka_unit_test(the_installation_window_is_opened_and_closed_at_the_desk),
+        cmocka_unit_test(what_no_target_refused_cannot_be_sent_again),
         cmocka_unit_test(beyond_this_machine_the_desk_speaks_tls_or_not_at_all),
         cmocka_unit_test(a_desk_over_tls_makes_its_certificate_once_and_tells_its_fingerprint),
         cmocka_unit_test(a_code_for_the_first_account_is_made_beside_a_desk_that_runs),

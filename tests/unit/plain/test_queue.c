@@ -53,6 +53,28 @@ the_urgent_goes_first_then_the_study_that_came_first(void **state)
 }
 
 static void
+a_study_that_was_raised_overtakes(void **state)
+{
+    struct queue *q = queue_new();
+    char studies[4][65];
+    struct item item, got;
+
+    (void)state;
+    for (uint64_t id = 1; id <= 4; id++) {
+        item = item_of(id, id, 0, ITEM_WAITING);
+        snprintf(item.study, sizeof item.study, "1.2.%u", id > 2 ? 8u : 7u);
+        queue_put(q, &item);
+    }
+    assert_int_equal(queue_studies(q, studies, 4), 2);
+    assert_string_equal(studies[1], "1.2.8");
+    queue_urge(q, "1.2.8", 2);
+
+    assert_true(queue_take(q, 0, &got));
+    assert_int_equal(got.id, 3);
+    queue_free(&q);
+}
+
+static void
 what_is_put_off_lets_others_go_and_tells_when(void **state)
 {
     struct queue *q = queue_new();
@@ -173,6 +195,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_urgent_goes_first_then_the_study_that_came_first),
+        cmocka_unit_test(a_study_that_was_raised_overtakes),
         cmocka_unit_test(what_is_put_off_lets_others_go_and_tells_when),
         cmocka_unit_test(questions_come_by_series),
         cmocka_unit_test(what_is_over_is_known_by_its_bytes),

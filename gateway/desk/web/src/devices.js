@@ -3,6 +3,7 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
 import { me, post } from "./state.js";
+import { Targets } from "./targets.js";
 import { bytes, fullTime, say } from "./words.js";
 
 const CHARSETS = ["", "ISO_IR 192", "GB18030", "GBK-AS-IR100", "ISO_IR 58", "PINYIN"];
@@ -112,6 +113,7 @@ export function Devices({ now }) {
       <p class="quiet">${say(may ? "unknown_how" : "refused_why")}</p>
       <ul class="studies">${unknown.map((u) => html`<${Unknown} key=${`${u.calling} ${u.address} ${u.isStranger}`} who=${u} isStranger=${u.isStranger} onEnrol=${ask("enrol")} />`)}</ul></section>`}
     <${Unsent} list=${now.unsent} more=${now.unsent_more} may=${may} />
+    <${Targets} list=${now.targets} />
     <${Commitments} commitment=${now.commitment} />
     ${now.page_certificate && html`<p class="quiet uid">${say("page_certificate")} ${now.page_certificate}</p>`}
     ${asked?.what === "enrol" && html`<${Enrol} who=${asked.of} onClose=${close} />`}

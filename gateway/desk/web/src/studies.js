@@ -37,8 +37,8 @@ function OnImages({ patient, owner }) {
 function Progress({ s, step }) {
   const due = Math.max(s.total, step?.expected || 0);
   const verified = s.counts.sealed + s.counts.duplicate;
-  return html`<span><b class="number">${say(s.is_safe_to_delete && due === s.total ? "count_safe" : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due })}</b></span>
-    ${!s.is_safe_to_delete && s.at_centre > 0 && html`<span class="quiet">${say("count_centre", { n: s.at_centre, due })}</span>`}
+  return html`<span><b class="number">${say(s.is_safe_to_delete && due === s.total ? (s.kept_at ? "count_kept" : "count_safe") : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due, at: s.kept_at })}</b></span>
+    ${!s.is_safe_to_delete && s.at_centre > 0 && html`<span class="quiet">${say(s.kept_at ? "count_archive" : "count_centre", { n: s.at_centre, due, at: s.kept_at })}</span>`}
     ${step?.missing > 0 && html`<span class="wrong">${say("still_missing", step.missing)}</span>`}`;
 }
 
@@ -59,7 +59,7 @@ function Study({ study, registrations, step, dose }) {
     </div>
     <div class="how">
       <${Progress} s=${s} step=${step} />
-      <span class="quiet">${[!s.is_safe_to_delete && say(s.word, s), s.is_closed && say("is_closed")].filter(Boolean).join(" · ")}</span>
+      <span class="quiet">${[!s.is_safe_to_delete && say(s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word, s), s.is_closed && say("is_closed")].filter(Boolean).join(" · ")}</span>
       ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
       ${!mayWork ? null : owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
         : html`<${Attach} study=${s} registrations=${registrations} onError=${setWrong} />`}
