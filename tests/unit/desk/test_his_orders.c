@@ -2,6 +2,7 @@
 #include "gateway/desk/his_orders.h"
 
 #include "gateway/desk/orders.h"
+#include "proto/base/durable.h"
 #include "proto/base/text.h"
 #include "tests/support/book_world.h"
 
@@ -216,6 +217,33 @@ what_cannot_be_done_is_answered_so(void **state)
     assert_null(known("1"));
 }
 
+/* docs/hl7.md, the block of hl7. */
+static void
+the_manuals_example_is_taken(void **state)
+{
+    static const char begin[] = "```hl7\n";
+    uint8_t *manual = NULL;
+    char *at, *end;
+    struct err err;
+    size_t n;
+
+    (void)state;
+    assert_int_equal(durable_get_file("docs/hl7.md", 1 << 20, &manual, &n, &err), 0);
+    at = strstr((char *)manual, begin);
+    assert_non_null(at);
+    at += sizeof begin - 1;
+    end = strstr(at, "```");
+    assert_non_null(end);
+    *end = '\0';
+    assert_int_equal(take(at), 0);
+    assert_string_equal(known("4711")->name, "王小东");
+    assert_string_equal(known("4711")->complaint, "咳嗽三周");
+    assert_string_equal(known("4711")->accession, "ACC4711");
+    assert_string_equal(known("4711")->modality, "CT");
+    assert_int_not_equal(known("4711")->scheduled_at_us, 0);
+    free(manual);
+}
+
 int
 main(void)
 {
@@ -228,6 +256,7 @@ main(void)
         TEST(a_cancelled_order_stays_so_when_the_old_message_comes_again),
         TEST(what_has_begun_is_broken_off_and_not_cancelled),
         TEST(what_cannot_be_done_is_answered_so),
+        TEST(the_manuals_example_is_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

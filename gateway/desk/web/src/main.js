@@ -7,6 +7,7 @@ import { Alarm, Calls, open as openCalls } from "./calls.js";
 import { Devices } from "./devices.js";
 import { Door } from "./door.js";
 import { Doubts, openDoubts } from "./doubts.js";
+import { refusedCount } from "./handover.js";
 import { Imports } from "./imports.js";
 import { Orders } from "./orders.js";
 import { Register } from "./register.js";
@@ -21,7 +22,7 @@ const PLACES = [
   { name: "studies", Page: Studies, may: () => true },
   { name: "register", Page: Register, may: works },
   { name: "orders", Page: Orders, may: works },
-  { name: "reports", Page: Reports, may: works, count: (now) => waiting(now.reports || []), said: "new_reports" },
+  { name: "reports", Page: Reports, may: works, count: (now) => waiting(now.reports || []) + refusedCount(now), said: "new_reports" },
   { name: "calls", Page: Calls, may: works, count: (now) => openCalls(now.calls || []).length, said: "unanswered" },
   { name: "doubts", Page: Doubts, may: works, count: openDoubts, said: "open_doubts" },
   { name: "imports", Page: Imports, may: works, count: (now) => now.imports?.waiting || 0, said: "waiting_n" },

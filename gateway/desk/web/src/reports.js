@@ -2,6 +2,7 @@
 // says so in its own row.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
+import { Handover } from "./handover.js";
 import { Mark, sentence, Work, Wrong } from "./parts.js";
 import { post } from "./state.js";
 import { fullTime, say } from "./words.js";
@@ -60,5 +61,6 @@ export function Reports({ now }) {
         <button type="button" aria-pressed=${isQueue} onClick=${() => setQueue(true)}>${say("reports_unprinted", queue.length)}</button></div></div>
     ${reports.length === 0 && html`<p class="quiet">${say(isQueue ? "none_unprinted" : "no_reports")}</p>`}
     <ul class="studies">${reports.map((r) => html`<${Report} key=${`${r.read}/${r.version}`} r=${r} printed=${printOf(now, r)} />`)}</ul>
-  </section>`;
+  </section>
+  <${Handover} now=${now} />`;
 }
