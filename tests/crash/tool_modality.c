@@ -1,7 +1,8 @@
-/* tool_modality PORT COUNT THREADS LEDGER - a modality that does not give up: sends instances
- * 0..COUNT-1 by so many associations at once, each again until it is told success, whatever happens
- * to the gateway in between. Standard input holds it back: a line "N" lets N more go, its end all.
- * The ledger gets "acked N UID" the moment instance N was answered 0000H. */
+/* tool_modality PORT COUNT THREADS LEDGER [SIDE] - a modality that does not give up: sends
+ * instances 0..COUNT-1 by so many associations at once, each again until it is told success,
+ * whatever happens to the gateway in between. Standard input holds it back: a line "N" lets N more
+ * go, its end all. The ledger gets "acked N UID" the moment instance N was answered 0000H. SIDE:
+ * pixels in a row and in a column (16); more than 16 are noise, which no coding makes smaller. */
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
@@ -15,13 +16,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 16, SIDE = 16, A_STUDY = 20, AGAIN_MS = 20, BYTES_MOST = 65536 };
+enum { MAX_THREADS = 16, SIDE = 16, SIDE_MOST = 512, A_STUDY = 20, AGAIN_MS = 20 };
+enum { BYTES_MOST = 2 * SIDE_MOST * SIDE_MOST + 65536 };
 
 static const char class[] = "1.2.840.10008.5.1.4.1.1.7";
 
 struct modality {
     uint16_t port;
     uint64_t count, next, allowed;
+    size_t side;
     uint64_t again; /* times that an instance was sent once more */
     int ledger;
     struct gate gate;
@@ -33,22 +36,34 @@ uid_of(uint64_t n, char out[65])
     snprintf(out, 65, "2.25.7001.%" PRIu64, n + 1);
 }
 
-/* A small image of nobody; every instance has pixels of its own. */
+/* Every instance has pixels of its own. */
 static void
-write_instance(uint64_t n, struct buf *out)
+draw(uint64_t n, size_t side, uint8_t *pixels)
 {
-    uint8_t pixels[SIDE * SIDE * 2];
+    uint64_t noise = n * 0x9E3779B97F4A7C15u + 1;
+
+    for (size_t i = 0; i < side * side; i++) {
+        uint64_t v = (i * 7 + (i == n % (SIDE * SIDE) ? n : n / 256)) & 0xFFF;
+
+        noise = noise * 6364136223846793005u + 1442695040888963407u;
+        if (side > SIDE)
+            v = noise >> 52;
+        pixels[2 * i] = (uint8_t)v;
+        pixels[2 * i + 1] = (uint8_t)(v >> 8);
+    }
+}
+
+/* A small image of nobody. */
+static void
+write_instance(uint64_t n, size_t side, struct buf *out)
+{
+    uint8_t *pixels = mem_new(side * side * 2);
     struct dcm_writer w;
     char uid[65], study[65];
 
     uid_of(n, uid);
     snprintf(study, sizeof study, "2.25.7002.%" PRIu64, n / A_STUDY + 1);
-    for (size_t i = 0; i < SIDE * SIDE; i++) {
-        uint64_t v = (i * 7 + (i == n % (SIDE * SIDE) ? n : n / 256)) & 0xFFF;
-
-        pixels[2 * i] = (uint8_t)v;
-        pixels[2 * i + 1] = (uint8_t)(v >> 8);
-    }
+    draw(n, side, pixels);
     dcm_write_init(&w, out, DCM_EXPLICIT_LE);
     dcm_write_text(&w, 0x00080016, NULL, class);
     dcm_write_text(&w, 0x00080018, NULL, uid);
@@ -58,14 +73,15 @@ write_instance(uint64_t n, struct buf *out)
     dcm_write_text(&w, 0x0020000E, NULL, study);
     dcm_write_u16(&w, 0x00280002, 1);
     dcm_write_text(&w, 0x00280004, NULL, "MONOCHROME2");
-    dcm_write_u16(&w, 0x00280010, SIDE);
-    dcm_write_u16(&w, 0x00280011, SIDE);
+    dcm_write_u16(&w, 0x00280010, (uint16_t)side);
+    dcm_write_u16(&w, 0x00280011, (uint16_t)side);
     dcm_write_u16(&w, 0x00280100, 16);
     dcm_write_u16(&w, 0x00280101, 12);
     dcm_write_u16(&w, 0x00280102, 11);
     dcm_write_u16(&w, 0x00280103, 0);
-    dcm_write_bytes(&w, 0x7FE00010, "OW", pixels, sizeof pixels);
+    dcm_write_bytes(&w, 0x7FE00010, "OW", pixels, side * side * 2);
     CHECK(!buf_is_over(out));
+    free(pixels);
 }
 
 static int
@@ -85,7 +101,7 @@ connect_to(const struct modality *m, struct dimse_assoc **out, struct err *err)
 
 /* One C-STORE; out_status is what was answered. */
 static int
-store(struct dimse_assoc *a, uint64_t n, uint16_t *out_status, struct err *err)
+store(struct dimse_assoc *a, uint64_t n, size_t side, uint16_t *out_status, struct err *err)
 {
     const struct dimse_context *context = dimse_context_for(a, class, NULL);
     struct dimse_command rq = {.field = DIMSE_C_STORE_RQ, .message_id = 1, .has_data = true};
@@ -101,7 +117,7 @@ store(struct dimse_assoc *a, uint64_t n, uint16_t *out_status, struct err *err)
     rq.context = context->id;
     text_copy(rq.sop_class, sizeof rq.sop_class, class);
     uid_of(n, rq.sop_instance);
-    write_instance(n, &data);
+    write_instance(n, side, &data);
     if (dimse_send_command(a, &rq, err) < 0 ||
         dimse_send_data(a, rq.context, data.bytes, data.n, true, err) < 0 ||
         dimse_next_command(a, &rsp, err) < 0)
@@ -165,7 +181,8 @@ send_some(void *arg)
             uint16_t status = DIMSE_CANNOT_UNDERSTAND;
             struct err err = {0};
 
-            if ((a != NULL || connect_to(m, &a, &err) == 0) && store(a, n, &status, &err) < 0)
+            if ((a != NULL || connect_to(m, &a, &err) == 0) &&
+                store(a, n, m->side, &status, &err) < 0)
                 dimse_abort(&a);
             is_acked = status == DIMSE_SUCCESS;
             if (!is_acked)
@@ -202,14 +219,16 @@ main(int argc, char **argv)
 {
     struct modality m = {0};
     pthread_t threads[MAX_THREADS];
-    uint64_t port, n;
+    uint64_t port, n, side = SIDE;
 
-    if (argc != 5 || text_to_u64(argv[1], 65535, &port) < 0 ||
-        text_to_u64(argv[2], 1000000, &m.count) < 0 || text_to_u64(argv[3], MAX_THREADS, &n) < 0) {
-        fprintf(stderr, "usage: tool_modality PORT COUNT THREADS LEDGER\n");
+    if (argc < 5 || argc > 6 || text_to_u64(argv[1], 65535, &port) < 0 ||
+        text_to_u64(argv[2], 1000000, &m.count) < 0 || text_to_u64(argv[3], MAX_THREADS, &n) < 0 ||
+        (argc == 6 && text_to_u64(argv[5], SIDE_MOST, &side) < 0)) {
+        fprintf(stderr, "usage: tool_modality PORT COUNT THREADS LEDGER [SIDE]\n");
         return 2;
     }
     m.port = (uint16_t)port;
+    m.side = (size_t)side;
     m.ledger = open(argv[4], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     CHECK(m.ledger >= 0);
     gate_init(&m.gate);
