@@ -101,7 +101,7 @@ ordeal_stops() {
 }
 
 ordeal_ends() {
-    local sealed most=$1
+    local sealed before=0 still=0 most=$1
     echo "== left alone, everything arrives"
     exec {permits}>&-
     round=last
@@ -111,10 +111,12 @@ ordeal_ends() {
     wait "$modality"
     modality=
     cat "$work/modality.out"
-    for _ in $(seq $((200 + count / 10))); do
+    # until all are there, or for half a minute nothing comes any more
+    while [ $still -lt 60 ]; do
         kill -USR1 "$centre"
         read -r -t 20 sealed <&$from_centre || die "the centre is gone"
         [ "$sealed" -lt "$count" ] || break
+        still=$((sealed > before ? 0 : still + 1)) before=$sealed
         rest 0.5
     done
     # what the centre said while nobody listened is asked for again
