@@ -55,6 +55,7 @@ struct gateway {
     char spool_dir[PATH_MAX], link_dir[PATH_MAX], desk_dir[PATH_MAX], serve_dir[PATH_MAX];
     char import_dir[PATH_MAX], lines_path[PATH_MAX], plain_dir[PATH_MAX];
     char targets_file[PATH_MAX];
+    char uplink_dir[PATH_MAX];
     struct codec_pool *pool;
     struct spool *spool;
     struct plain *plain;
@@ -74,6 +75,7 @@ make_folders(struct gateway *g, struct err *err)
     snprintf(g->link_dir, sizeof g->link_dir, "%s/link", data);
     snprintf(g->serve_dir, sizeof g->serve_dir, "%s/serve", data);
     snprintf(g->import_dir, sizeof g->import_dir, "%s/import", data);
+    snprintf(g->uplink_dir, sizeof g->uplink_dir, "%s/uplink", data);
     snprintf(g->lines_path, sizeof g->lines_path, "%s",
              g->config.link_lines[0] != '\0' ? g->config.link_lines : "");
     if (g->lines_path[0] == '\0')
@@ -136,11 +138,13 @@ static int
 start_uplink(struct gateway *g, struct err *err)
 {
     const struct gateway_config *c = &g->config;
-    struct uplink_options o = {.link_dir = g->link_dir,
+    struct uplink_options o = {.dir = g->uplink_dir,
+                               .link_dir = g->link_dir,
                                .url = c->link_url,
                                .lines_path = g->lines_path,
                                .connections = (unsigned)c->link_connections,
                                .coders = coders(c),
+                               .stat_percent = (unsigned)c->link_stat_share,
                                .is_coding_off = !c->coding,
                                .rate_bytes = c->link_rate,
                                .bundle_bytes = c->link_bundle,

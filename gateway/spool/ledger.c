@@ -188,6 +188,32 @@ unlink_instance(struct ledger *l, struct entry *e)
     e->next_twin = NULL;
 }
 
+/* How much of it goes, or has gone, to the centre. */
+static void
+count_bytes(struct study *s, const struct record *r, uint64_t one)
+{
+    uint64_t received = r->received.object_size;
+    uint64_t size = r->coded.object_size > 0 ? r->coded.object_size : received;
+
+    switch (r->state) {
+    case INSTANCE_RECEIVED:
+    case INSTANCE_INSPECTED:
+        s->bytes_unready += one * received;
+        return;
+    case INSTANCE_QUARANTINED:
+    case INSTANCE_DUPLICATE:
+        return;
+    case INSTANCE_HELD:
+    case INSTANCE_SEALED:
+        s->bytes_held += one * size;
+        break;
+    default:
+        break;
+    }
+    s->bytes_ready += one * size;
+    s->bytes_before += one * received;
+}
+
 /* Add (sign 1) or take away (-1) an entry's share in the counts. */
 static void
 count(struct ledger *l, struct entry *e, int sign)
@@ -202,6 +228,7 @@ count(struct ledger *l, struct entry *e, int sign)
     s->counts[e->r.state] += one;
     s->total += one;
     s->bytes += one * e->r.received.object_size;
+    count_bytes(s, &e->r, one);
     s->paused += e->r.is_paused ? one : 0;
     if (record_is_listable(&e->r) && e->r.revision == 0)
         s->unlisted += one;

@@ -63,6 +63,7 @@ struct study {
     struct record first; /* copy of the first inspected entry */
     uint64_t counts[INSTANCE_STATES];
     uint64_t total, bytes, unlisted, paused;
+    uint64_t bytes_ready, bytes_before, bytes_unready, bytes_held;
     uint64_t first_id;
     int64_t first_arrival_us, last_arrival_us;
     int64_t moved_ms; /* monotonic: last arrival or end of an association */

@@ -235,6 +235,11 @@ struct spool_study {
     uint64_t total;  /* all of them */
     uint64_t paused; /* kept back by a person: the study is not safe to delete */
     uint64_t bytes;  /* received */
+    /* Without what is quarantined or a duplicate: */
+    uint64_t bytes_ready;   /* of files that go (coded or plain), sealed ones too */
+    uint64_t bytes_before;  /* what those were as received */
+    uint64_t bytes_unready; /* received, and not yet known how they will go */
+    uint64_t bytes_held;    /* of bytes_ready, held or sealed at the centre */
     int64_t first_arrival_us;
     int64_t last_arrival_us;
     uint64_t first_id;    /* of its oldest entry: the order of studies, whatever the clock did */

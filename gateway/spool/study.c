@@ -79,6 +79,10 @@ describe(const struct spool *sp, const struct study *s, struct spool_study *out)
     memcpy(out->counts, s->counts, sizeof out->counts);
     out->total = s->total;
     out->bytes = s->bytes;
+    out->bytes_ready = s->bytes_ready;
+    out->bytes_before = s->bytes_before;
+    out->bytes_unready = s->bytes_unready;
+    out->bytes_held = s->bytes_held;
     out->first_arrival_us = s->first_arrival_us;
     out->last_arrival_us = s->last_arrival_us;
     out->first_id = s->first_id;

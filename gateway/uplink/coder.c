@@ -1,5 +1,5 @@
-/* coder.c - each received instance, oldest first: inspect, notice a twin, code, prove, note.
- * The decoding is done by the codec's caged workers; these threads only wait for them. */
+/* coder.c - each received instance, STAT first, then oldest: inspect, notice a twin, code, prove,
+ * note. The decoding is done by the codec's caged workers; these threads only wait for them. */
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/clock.h"
@@ -71,20 +71,23 @@ is_taken(const struct uplink *up, uint64_t id, int64_t now_ms, int64_t *soonest_
     return false;
 }
 
-/* Claim the oldest entry that waits for a coder; 0: none, *out_wait_ms says when to look again. */
+/* Claim the first entry that waits for a coder; 0: none, *out_wait_ms says when to look again. */
 static uint64_t
 claim(struct uplink *up, int64_t *out_wait_ms)
 {
     struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_RECEIVED) |
                                             INSTANCE_BIT(INSTANCE_INSPECTED)};
+    bool is_ordered = order_is_on(up);
     uint64_t *ids = NULL, id = 0;
     size_t n = 0;
 
     *out_wait_ms = LOOK_AGAIN_MS;
     gate_lock(&up->gate);
-    filter.limit = MAX_CODERS + up->later_n + 1;
+    filter.limit = is_ordered ? 0 : MAX_CODERS + up->later_n + 1;
     gate_unlock(&up->gate);
     spool_list(up->spool, &filter, &ids, &n);
+    if (is_ordered)
+        order_coding(up, ids, n);
     gate_lock(&up->gate);
     for (size_t i = 0; i < n && id == 0; i++)
         if (!is_taken(up, ids[i], clock_mono_ms(), out_wait_ms))

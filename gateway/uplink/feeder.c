@@ -58,6 +58,7 @@ add_entry(struct uplink *up, const struct spool_entry *entry)
         object.look = look;
     }
     gate_lock(&up->gate);
+    object.urgency = (int)order_of(up, object.study);
     if (!plan_has(up->plan, object.id))
         plan_add(up->plan, &object, clock_mono_ms());
     gate_unlock(&up->gate);

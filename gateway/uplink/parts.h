@@ -18,6 +18,7 @@
 #include "gateway/uplink/pace.h"
 #include "gateway/uplink/plan.h"
 #include "gateway/uplink/uplink.h"
+#include "gateway/uplink/urgency.h"
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
 
@@ -123,9 +124,15 @@ struct later {
     unsigned tries;
 };
 
+/* Whose a received entry may be; memory only. */
+struct peek {
+    uint64_t id;
+    char study[65];
+};
+
 struct uplink {
     struct uplink_options o;
-    char *link_dir, *url, *lines_path;
+    char *dir, *link_dir, *url, *lines_path;
     struct lines_stamp lines_stamp; /* the watcher's */
     struct spool *spool;
     struct codec_pool *pool;
@@ -134,6 +141,7 @@ struct uplink {
     bool is_stopping;
     uint64_t news; /* counts changes that feeder and coders want to know of */
     struct plan *plan;
+    struct urgency urgency; /* written under urging and the gate */
     struct up_line lines[LINES_MAX];
     size_t lines_n;
     enum uplink_line state; /* of the best of them */
@@ -151,6 +159,10 @@ struct uplink {
     uint64_t claimed[MAX_CODERS]; /* entries that coders are at; 0 = free */
     struct later *later;          /* entries that did not work */
     size_t later_n;
+    pthread_mutex_t urging; /* one word at a time: it is written to disk without the gate */
+    pthread_mutex_t coding; /* guards the peeks */
+    struct peek *peeks;     /* by id */
+    size_t peeks_n, peeks_room;
     pthread_mutex_t missing_lock; /* guards the two below while they are called */
     uplink_missing_fn missing;
     void *missing_user;
@@ -240,6 +252,14 @@ is_elsewhere(const struct uplink *up, const struct spool_entry *entry)
 {
     return up->o.elsewhere != NULL && up->o.elsewhere(up->o.elsewhere_user, entry);
 }
+
+/* --- order.c */
+int order_begin(struct uplink *up, struct err *err) MUST_CHECK;
+enum uplink_urgency order_of(struct uplink *up, const char *study); /* gate held */
+/* Is anything wanted sooner than in its turn? */
+bool order_is_on(struct uplink *up);
+/* These waiting entries, ascending, in the order they are to be coded. Reads heads of files. */
+void order_coding(struct uplink *up, uint64_t *ids, size_t n);
 
 /* --- whose.c: what an inspected instance says of whose it is, and what is here of its UID */
 enum { DEVICE_CHARSET_BYTES = 20 };

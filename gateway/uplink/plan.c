@@ -1,54 +1,11 @@
-/* plan.c - two rows of the same jobs: by id for finding, by due time for taking. */
-#include "gateway/uplink/plan.h"
-
-#include "proto/base/limits.h"
+/* plan.c - two rows of the same jobs: by id for finding, by their order for taking (plan_take.c).
+ */
+#include "gateway/uplink/plan_own.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TURN_OF_RESTS = 10, SMALL_BYTES = 65536, POKE_BYTES = 16 };
-
-enum phase { PHASE_NEW, PHASE_OFFERING, PHASE_SENDING };
-
-struct study {
-    char uid[LINK_UID_SIZE];
-    uint64_t jobs;
-    uint64_t unlooked;
-    uint64_t objects;
-    uint64_t sent_bytes;
-    uint64_t object_bytes;
-    int64_t since_ms;
-    bool is_more_expected;
-    uint64_t sent_when_looked;
-    bool is_looked; /* all looks known here are there, and no more are expected */
-    bool is_told;   /* that was told, or there was nothing to look at */
-};
-
-struct job {
-    uint64_t id;
-    uint8_t object[LINK_HASH_BYTES];
-    uint64_t size;
-    int64_t due;
-    struct study *study;
-    enum phase phase;
-    bool is_looked;
-    bool may_deflate;
-    unsigned bad;
-    struct ranges look;      /* what makes a first look */
-    struct ranges way;       /* on the way */
-    struct ranges todo_look; /* neither there nor on the way */
-    struct ranges todo_rest;
-};
-
-struct plan {
-    struct job **by_id;
-    struct job **by_due;
-    size_t n, room;
-    struct study **studies;
-    size_t studies_n, studies_room;
-    int64_t look_hold_ms;
-    unsigned turn;
-};
+enum { SHARE_OF_STAT = 90, SMALL_BYTES = 65536, POKE_BYTES = 16 };
 
 struct plan *
 plan_new(int64_t look_hold_ms)
@@ -56,7 +13,15 @@ plan_new(int64_t look_hold_ms)
     struct plan *plan = mem_new(sizeof *plan);
 
     plan->look_hold_ms = look_hold_ms;
+    plan->stat_percent = SHARE_OF_STAT;
     return plan;
+}
+
+void
+plan_set_share(struct plan *plan, unsigned stat_percent)
+{
+    CHECK(stat_percent >= 1 && stat_percent <= 100);
+    plan->stat_percent = stat_percent;
 }
 
 static void
@@ -104,20 +69,22 @@ place_of_id(const struct plan *plan, uint64_t id)
 }
 
 static bool
-goes_before(const struct job *job, int64_t due, uint64_t id)
+goes_before(const struct job *a, const struct job *b)
 {
-    return job->due != due ? job->due < due : job->id < id;
+    if (a->study->urgency != b->study->urgency)
+        return a->study->urgency > b->study->urgency;
+    return a->due != b->due ? a->due < b->due : a->id < b->id;
 }
 
 static size_t
-place_of_due(const struct plan *plan, int64_t due, uint64_t id)
+place_of_due(const struct plan *plan, const struct job *job)
 {
     size_t low = 0, high = plan->n;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (goes_before(plan->by_due[middle], due, id))
+        if (goes_before(plan->by_due[middle], job))
             low = middle + 1;
         else
             high = middle;
@@ -231,8 +198,29 @@ plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
     }
     study_check_looked(job->study);
     insert(plan->by_id, plan->n, place_of_id(plan, job->id), job);
-    insert(plan->by_due, plan->n, place_of_due(plan, job->due, job->id), job);
+    insert(plan->by_due, plan->n, place_of_due(plan, job), job);
     plan->n++;
+    if (job->study->urgency != object->urgency)
+        plan_set_urgency(plan, job->study->uid, object->urgency);
+}
+
+static int
+by_order(const void *a, const void *b)
+{
+    const struct job *const *x = a, *const *y = b;
+
+    return goes_before(*x, *y) ? -1 : goes_before(*y, *x) ? 1 : 0;
+}
+
+void
+plan_set_urgency(struct plan *plan, const char *study_uid, int urgency)
+{
+    struct study *study = study_find(plan, study_uid);
+
+    if (study == NULL || study->urgency == urgency)
+        return;
+    study->urgency = urgency;
+    qsort(plan->by_due, plan->n, sizeof *plan->by_due, by_order);
 }
 
 static void
@@ -256,7 +244,7 @@ plan_drop(struct plan *plan, uint64_t id)
     job_is_looked(job);
     i = place_of_id(plan, id);
     memmove(plan->by_id + i, plan->by_id + i + 1, (plan->n - i - 1) * sizeof(struct job *));
-    i = place_of_due(plan, job->due, id);
+    i = place_of_due(plan, job);
     CHECK(plan->by_due[i] == job);
     memmove(plan->by_due + i, plan->by_due + i + 1, (plan->n - i - 1) * sizeof(struct job *));
     plan->n--;
@@ -311,7 +299,9 @@ reckon(struct job *job, const struct range *have, size_t have_n)
     ranges_add_all(&job->todo_look, &job->look);
     ranges_add(&job->todo_rest, 0, job->size);
     ranges_remove_all(&job->todo_rest, &job->look);
+    job->there = 0;
     for (size_t i = 0; i < have_n; i++) {
+        job->there += have[i].to > have[i].from ? have[i].to - have[i].from : 0;
         ranges_remove(&job->todo_look, have[i].from, have[i].to);
         ranges_remove(&job->todo_rest, have[i].from, have[i].to);
     }
@@ -351,93 +341,6 @@ plan_doubt(struct plan *plan)
         plan->by_id[i]->phase = PHASE_NEW;
 }
 
-static bool
-rest_may_go(const struct plan *plan, const struct study *study, int64_t now_ms)
-{
-    return study->is_looked || now_ms >= study->since_ms + plan->look_hold_ms;
-}
-
-/* Pieces of one job; how many were added. */
-static size_t
-take_job(struct job *job, struct ranges *todo, uint64_t *room_bytes, struct plan_piece *out,
-         size_t max)
-{
-    size_t n = 0;
-    struct range next;
-
-    while (n<max && * room_bytes> 0) {
-        uint64_t limit =
-            *room_bytes < LIMIT_BUNDLE_PIECE_BYTES ? *room_bytes : LIMIT_BUNDLE_PIECE_BYTES;
-
-        if (!ranges_first(todo, limit, &next))
-            break;
-        ranges_remove(todo, next.from, next.to);
-        ranges_add(&job->way, next.from, next.to);
-        out[n].id = job->id;
-        memcpy(out[n].object, job->object, sizeof out[n].object);
-        out[n].offset = next.from;
-        out[n].n = next.to - next.from;
-        out[n].may_deflate = job->may_deflate;
-        *room_bytes -= out[n].n;
-        job->study->sent_bytes += out[n].n;
-        n++;
-    }
-    return n;
-}
-
-static size_t
-take_looks(struct plan *plan, uint64_t max_bytes, struct plan_piece *out, size_t max)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < plan->n && n < max && max_bytes > 0; i++)
-        if (plan->by_due[i]->phase == PHASE_SENDING)
-            n += take_job(plan->by_due[i], &plan->by_due[i]->todo_look, &max_bytes, out + n,
-                          max - n);
-    return n;
-}
-
-static size_t
-take_rests(struct plan *plan, uint64_t max_bytes, struct plan_piece *out, size_t max,
-           int64_t now_ms, int64_t *out_wait_ms)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < plan->n && n < max && max_bytes > 0; i++) {
-        struct job *job = plan->by_due[i];
-        int64_t wait;
-
-        if (job->phase != PHASE_SENDING || job->todo_rest.n == 0)
-            continue;
-        if (rest_may_go(plan, job->study, now_ms)) {
-            n += take_job(job, &job->todo_rest, &max_bytes, out + n, max - n);
-            continue;
-        }
-        wait = job->study->since_ms + plan->look_hold_ms - now_ms;
-        if (*out_wait_ms < 0 || wait < *out_wait_ms)
-            *out_wait_ms = wait;
-    }
-    return n;
-}
-
-size_t
-plan_take(struct plan *plan, uint64_t max_bytes, struct plan_piece *out_pieces, size_t max,
-          int64_t now_ms, int64_t *out_wait_ms)
-{
-    size_t n = 0;
-
-    *out_wait_ms = -1;
-    if (plan->turn % TURN_OF_RESTS == TURN_OF_RESTS - 1)
-        n = take_rests(plan, max_bytes, out_pieces, max, now_ms, out_wait_ms);
-    if (n == 0)
-        n = take_looks(plan, max_bytes, out_pieces, max);
-    if (n == 0)
-        n = take_rests(plan, max_bytes, out_pieces, max, now_ms, out_wait_ms);
-    if (n > 0)
-        plan->turn++;
-    return n;
-}
-
 void
 plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n)
 {
@@ -457,8 +360,10 @@ plan_arrived(struct plan *plan, const struct plan_piece *pieces, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct job *job = find(plan, pieces[i].id);
 
-        if (job != NULL)
-            ranges_remove(&job->way, pieces[i].offset, pieces[i].offset + pieces[i].n);
+        if (job == NULL)
+            continue;
+        ranges_remove(&job->way, pieces[i].offset, pieces[i].offset + pieces[i].n);
+        job->there += pieces[i].n;
     }
 }
 
@@ -473,6 +378,7 @@ plan_answered(struct plan *plan, uint64_t id, const struct link_object_state *an
         job_is_looked(job);
     if (answer->state == LINK_BAD) {
         job->bad++;
+        job->there = 0;
         job->phase = PHASE_NEW;
     } else if (job->phase == PHASE_SENDING && job->way.n == 0 && job->todo_look.n == 0 &&
                job->todo_rest.n == 0) {
@@ -501,6 +407,38 @@ plan_next_looked(struct plan *plan, struct plan_looked *out)
     return false;
 }
 
+static uint64_t
+missing_of(const struct job *job)
+{
+    return job->there < job->size ? job->size - job->there : 0;
+}
+
+void
+plan_each_study(struct plan *plan, plan_far_fn fn, void *user)
+{
+    uint64_t before = 0;
+
+    for (size_t i = 0; i < plan->studies_n; i++)
+        plan->studies[i]->far =
+            (struct plan_far){.study = plan->studies[i]->uid, .urgency = plan->studies[i]->urgency};
+    for (size_t i = 0; i < plan->n; i++) {
+        struct job *job = plan->by_due[i];
+        struct plan_far *far = &job->study->far;
+        uint64_t missing = missing_of(job);
+
+        before += missing;
+        far->objects++;
+        far->bytes += job->size;
+        far->unlooked += job->is_looked ? 0 : 1;
+        far->missing_bytes += missing;
+        far->before_bytes = before;
+        job->study->last = i;
+    }
+    for (size_t i = 0; i < plan->n; i++)
+        if (plan->by_due[i]->study->last == i)
+            fn(user, &plan->by_due[i]->study->far);
+}
+
 void
 plan_stats(const struct plan *plan, struct plan_stats *out)
 {
@@ -510,10 +448,6 @@ plan_stats(const struct plan *plan, struct plan_stats *out)
         const struct job *job = plan->by_id[i];
 
         out->unlooked += job->is_looked ? 0 : 1;
-        if (job->phase == PHASE_SENDING)
-            out->missing_bytes += ranges_total(&job->todo_look) + ranges_total(&job->todo_rest) +
-                                  ranges_total(&job->way);
-        else
-            out->missing_bytes += job->size;
+        out->missing_bytes += missing_of(job);
     }
 }

@@ -8,8 +8,10 @@
  *    asked what it has.
  * 2. While any first look of a study that is known here is missing at the centre, the rest of that
  *    study waits (at most look_hold_ms since its first object came).
- * 3. First looks go before rests, each oldest due first; but every tenth bundle is one of rests if
- *    there are any that may go, so that nothing starves.
+ * 3. What is STAT goes first, looks before rests; but others get their share of its bytes (a tenth)
+ *    if any of them may go. Of the others first looks go before rests, and rests get a tenth of the
+ *    looks' bytes. So nothing starves. Within each: urgent before routine, oldest due first.
+ * 4. A piece is at most PLAN_CHUNK long: so much may lie between a word and its effect.
  * Small objects without layers go with the first looks: whole, they are looks.
  * Threads: the owner's lock. */
 #ifndef RADPOST_UPLINK_PLAN_H
@@ -17,6 +19,11 @@
 
 #include "gateway/uplink/ranges.h"
 #include "proto/link/link.h"
+
+enum { PLAN_CHUNK = 256 << 10 };
+
+/* As uplink.h says it: 0 routine, 1 urgent, 2 STAT. */
+enum { PLAN_STAT = 2 };
 
 struct plan;
 
@@ -26,6 +33,7 @@ struct plan_object {
     uint64_t size;
     char study[LINK_UID_SIZE];
     int64_t due;              /* less goes sooner: the study's first entry */
+    int urgency;              /* of its study, as known now */
     const struct range *look; /* layout_first_look(); copied */
     size_t look_n;
     bool is_looked; /* the centre has told so before */
@@ -55,7 +63,21 @@ struct plan_stats {
     uint64_t missing_bytes; /* not at the centre, as far as is known */
 };
 
+/* How far one study is. */
+struct plan_far {
+    const char *study; /* during the call */
+    int urgency;
+    uint64_t objects, unlooked;
+    uint64_t bytes; /* of the objects */
+    uint64_t missing_bytes;
+    uint64_t before_bytes; /* missing of what goes before its last byte, its own included */
+};
+
+typedef void (*plan_far_fn)(void *user, const struct plan_far *far);
+
+/* stat_percent: what STAT takes of the bytes while others could go, 1..100. */
 struct plan *plan_new(int64_t look_hold_ms);
+void plan_set_share(struct plan *plan, unsigned stat_percent);
 void plan_free(struct plan **plan);
 
 bool plan_has(const struct plan *plan, uint64_t id);
@@ -64,7 +86,10 @@ void plan_drop(struct plan *plan, uint64_t id);
 /* More instances of the study are being received, inspected or coded here. */
 void plan_expect_more(struct plan *plan, const char *study, bool is_expected);
 
-/* Objects to be offered, oldest due first, at most max; they are OFFERING then. */
+/* From now on, for what is here of the study and what comes. */
+void plan_set_urgency(struct plan *plan, const char *study, int urgency);
+
+/* Objects to be offered, in the order they will go, at most max; they are OFFERING then. */
 size_t plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max);
 void plan_offer_failed(struct plan *plan, uint64_t id);
 void plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *answer);
@@ -73,7 +98,7 @@ bool plan_is_offered(const struct plan *plan, uint64_t id);
 /* Everything is in doubt (a long cut): offer all again. */
 void plan_doubt(struct plan *plan);
 
-/* The next bundle: at most max pieces of max_bytes together, on the way then. 0: nothing may go;
+/* What goes next: at most max pieces of max_bytes together, on the way then. 0: nothing may go;
  * *out_wait_ms is when to ask again if time alone will let something go (-1: it will not). */
 size_t plan_take(struct plan *plan, uint64_t max_bytes, struct plan_piece *out_pieces, size_t max,
                  int64_t now_ms, int64_t *out_wait_ms);
@@ -86,6 +111,8 @@ unsigned plan_answered(struct plan *plan, uint64_t id, const struct link_object_
 
 /* One study whose looks have all arrived since the last time it was told; false: none. */
 bool plan_next_looked(struct plan *plan, struct plan_looked *out);
+/* Each study that has something in the plan, soonest first. */
+void plan_each_study(struct plan *plan, plan_far_fn fn, void *user);
 void plan_stats(const struct plan *plan, struct plan_stats *out);
 
 #endif

@@ -49,6 +49,8 @@ check_options(const struct uplink_options *o, struct err *err)
         return err_set(err, ERR_REJECT, "connections: 1 to %d", MAX_CONNECTIONS);
     if (o->coders < 1 || o->coders > MAX_CODERS)
         return err_set(err, ERR_REJECT, "coders: 1 to %d", MAX_CODERS);
+    if (o->stat_percent > 100)
+        return err_set(err, ERR_REJECT, "the share of STAT: 1 to 100");
     if (o->backoff_ms < 1 || o->backoff_max_ms < o->backoff_ms)
         return err_set(err, ERR_REJECT, "link_backoff_max is shorter than link_backoff");
     return 0;
@@ -63,9 +65,14 @@ uplink_free(struct uplink **uplink)
     pthread_mutex_destroy(&up->asking);
     pthread_mutex_destroy(&up->twins);
     pthread_mutex_destroy(&up->missing_lock);
+    pthread_mutex_destroy(&up->urging);
+    pthread_mutex_destroy(&up->coding);
     gate_fini(&up->gate);
     free(up->later);
     free(up->conflicts);
+    urgency_fini(&up->urgency);
+    free(up->peeks);
+    free(up->dir);
     free(up->lines_path);
     free(up->url);
     free(up->link_dir);
@@ -82,6 +89,7 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
         return err_context(err, "uplink");
     up = mem_new(sizeof *up);
     up->o = *options;
+    up->dir = mem_text(options->dir);
     up->link_dir = mem_text(options->link_dir);
     up->url = mem_text(options->url == NULL ? "" : options->url);
     up->lines_path = mem_text(options->lines_path);
@@ -91,9 +99,13 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     pthread_mutex_init(&up->twins, NULL);
     pthread_mutex_init(&up->asking, NULL);
     pthread_mutex_init(&up->missing_lock, NULL);
+    pthread_mutex_init(&up->urging, NULL);
+    pthread_mutex_init(&up->coding, NULL);
     up->plan = plan_new(options->look_hold_ms);
     up->since_us = clock_wall_us();
-    if (serving_begin(up, err) < 0) {
+    if (options->stat_percent > 0)
+        plan_set_share(up->plan, options->stat_percent);
+    if (serving_begin(up, err) < 0 || order_begin(up, err) < 0) {
         uplink_free(&up);
         return err_context(err, "uplink");
     }

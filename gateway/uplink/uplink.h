@@ -21,10 +21,12 @@ struct uplink;
 typedef bool (*uplink_elsewhere_fn)(void *user, const struct spool_entry *entry);
 
 struct uplink_options {
+    const char *dir;        /* what the uplink itself keeps; NULL: nothing (a restart forgets) */
     const char *link_dir;   /* key, certificate and addresses of the enrolment */
     const char *url;        /* NULL or "": the address that enrolment wrote down */
     const char *lines_path; /* lines.conf, docs/formats/lines.md; NULL, or not there: one line */
     unsigned connections;   /* 1..16; a line's of the table without its own */
+    unsigned stat_percent;  /* of the line that STAT may take of others; 0: 90 */
     unsigned coders;        /* threads that feed the codec pool */
     bool is_coding_off;     /* everything goes as it was received */
     uint64_t rate_bytes;    /* a second; 0 = no limit; a line's of the table without its own */
@@ -56,6 +58,58 @@ void uplink_set_profile(struct uplink *up, uplink_profile_fn fn, void *user);
 
 /* The technician's button: close the study's manifest now (as soon as no association is open). */
 int uplink_close_study(struct uplink *up, const char *study_uid, struct err *err) MUST_CHECK;
+
+/* ---- how soon a study is wanted ---- */
+
+enum uplink_urgency { UPLINK_ROUTINE, UPLINK_URGENT, UPLINK_STAT };
+enum uplink_by { UPLINK_BY_CLINIC, UPLINK_BY_READER };
+
+/* Who said what of a study last. No patient data, but a reason is medical: not for the log. */
+struct uplink_urgent {
+    char study[65];
+    enum uplink_urgency urgency;
+    enum uplink_by by;
+    int64_t at_us;
+    char who[97];
+    char reason[257];
+};
+
+/* The clinic's word: higher or lower. Durable before it returns, in force with the next chunk on
+ * the line (STAT overtakes all, urgent goes first among equals). A study need not have come yet.
+ * reason, who  one line each, not empty
+ * errors       ERR_REJECT words or number, ERR_RETRY ERR_FULL disk */
+int uplink_set_urgency(struct uplink *up, const char *study, enum uplink_urgency urgency,
+                       const char *reason, const char *who, struct err *err) MUST_CHECK;
+/* A reader's word: may only raise it; the same again is success and changes nothing.
+ * errors  ERR_DENIED it would lower it */
+int uplink_raise_urgency(struct uplink *up, const char *study, enum uplink_urgency urgency,
+                         const char *reason, const char *who, struct err *err) MUST_CHECK;
+/* Routine and empty words where nobody said anything. */
+void uplink_urgency(struct uplink *up, const char *study, struct uplink_urgent *out);
+const char *uplink_urgency_word(enum uplink_urgency urgency); /* "routine", "urgent", "stat" */
+
+/* ---- how far a study is ---- */
+
+struct uplink_progress {
+    char study[65];
+    uint64_t objects; /* here, without what is aside or a duplicate */
+    uint64_t looked;  /* whose first look is at the centre, held and sealed ones too */
+    uint64_t held;    /* whole there, sealed ones too */
+    uint64_t sealed;
+    uint64_t bytes_all;   /* of the files that go */
+    bool is_estimate;     /* some are not coded yet: bytes_all is a guess from the others */
+    uint64_t bytes_there; /* of them at the centre, pieces of unfinished ones too */
+    uint64_t bytes_per_s; /* of the line now, for all studies */
+    int64_t seconds_left; /* until all is held; -1: unknown (no line, or nothing moves yet) */
+    enum uplink_urgency urgency;
+    char line[33]; /* that carries it; "": none works */
+};
+
+/* False: no instance of it is here. */
+bool uplink_progress(struct uplink *up, const char *study, struct uplink_progress *out);
+/* All studies of which something is not held yet, soonest on the line first. */
+typedef void (*uplink_progress_fn)(void *user, const struct uplink_progress *progress);
+void uplink_each_progress(struct uplink *up, uplink_progress_fn fn, void *user);
 
 enum uplink_line {
     UPLINK_NOT_ENROLLED,

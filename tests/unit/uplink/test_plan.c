@@ -134,28 +134,172 @@ the_rest_waits_no_longer_than_the_hold(void **state)
     plan_free(&plan);
 }
 
+static const uint64_t mib = 1 << 20;
+
+/* Larger than life: shares are counted in bytes, a chunk at a time. */
 static void
-endless_looks_leave_a_tenth_of_the_bundles_to_rests(void **state)
+add_large(struct plan *plan, uint64_t id, const char *study, uint64_t look, int urgency)
+{
+    struct range range = {0, look};
+    struct plan_object o = object_of(id, study, (int64_t)id);
+
+    o.size = 1000 * mib;
+    o.look = &range;
+    o.urgency = urgency;
+    plan_add(plan, &o, 0);
+}
+
+/* Take so many bytes; how many of them were of this entry. */
+static uint64_t
+share_of(struct plan *plan, uint64_t id, uint64_t bytes)
+{
+    struct plan_piece piece;
+    uint64_t taken = 0, its = 0;
+    int64_t wait;
+
+    while (taken < bytes && plan_take(plan, bytes, &piece, 1, HOLD_MS, &wait) == 1) {
+        assert_in_range(piece.n, 1, PLAN_CHUNK);
+        taken += piece.n;
+        its += piece.id == id ? piece.n : 0;
+    }
+    return its;
+}
+
+static void
+endless_looks_leave_a_tenth_of_the_bytes_to_rests(void **state)
 {
     struct plan *plan = plan_new(HOLD_MS);
-    struct range have = {0, LOOK};
-    struct link_object_state looked = {.state = LINK_LOOKED, .have = &have, .have_n = 1};
-    struct plan_piece piece;
-    uint64_t id;
-    int64_t wait;
-    unsigned rests = 0;
 
     (void)state;
-    add(plan, 1, "1.1", 900);
-    assert_int_equal(plan_next_offers(plan, &id, 1), 1);
-    plan_offered(plan, 1, &looked);
-    for (uint64_t k = 2; k < 42; k++) {
-        add(plan, k, "1.2", 100);
-        offer_all(plan, LINK_WANTED);
-        assert_int_equal(plan_take(plan, 50, &piece, 1, 0, &wait), 1);
-        rests += piece.id == 1 ? 1 : 0;
+    add_large(plan, 1, "1.1", 0, 0); /* all rest */
+    add_large(plan, 2, "1.2", 900 * mib, 0);
+    offer_all(plan, LINK_WANTED);
+
+    assert_int_equal(share_of(plan, 1, 2 * mib), 0);
+    assert_in_range(share_of(plan, 1, 98 * mib), 9 * mib, 10 * mib);
+    plan_free(&plan);
+}
+
+static void
+stat_overtakes_with_the_next_chunk(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct plan_piece piece;
+    int64_t wait;
+
+    (void)state;
+    add_large(plan, 1, "1.1", mib, 0);
+    add_large(plan, 2, "1.2", mib, 0);
+    offer_all(plan, LINK_WANTED);
+    assert_int_equal(plan_take(plan, 100 * mib, &piece, 1, HOLD_MS, &wait), 1);
+    assert_int_equal(piece.id, 1);
+    assert_int_equal(piece.n, PLAN_CHUNK);
+
+    plan_set_urgency(plan, "1.2", PLAN_STAT);
+
+    for (int i = 0; i < 8; i++) { /* its look, then its rest, before the other's look */
+        assert_int_equal(plan_take(plan, 100 * mib, &piece, 1, HOLD_MS, &wait), 1);
+        assert_int_equal(piece.id, 2);
+        assert_int_equal(piece.offset, i * PLAN_CHUNK);
     }
-    assert_int_equal(rests, 4);
+    plan_free(&plan);
+}
+
+static void
+stat_leaves_a_tenth_to_the_others_and_takes_all_when_alone(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+
+    (void)state;
+    add_large(plan, 1, "1.1", 0, PLAN_STAT);
+    offer_all(plan, LINK_WANTED);
+    assert_int_equal(share_of(plan, 1, 50 * mib), 50 * mib);
+    add_large(plan, 2, "1.2", 300 * mib, 0);
+    add_large(plan, 3, "1.3", 0, 0);
+    offer_all(plan, LINK_WANTED);
+    assert_in_range(share_of(plan, 1, 100 * mib), 89 * mib, 91 * mib);
+    plan_set_share(plan, 50);
+    assert_in_range(share_of(plan, 1, 100 * mib), 49 * mib, 51 * mib);
+    plan_set_share(plan, 100);
+    assert_in_range(share_of(plan, 1, 100 * mib), 99 * mib, 100 * mib);
+    plan_free(&plan);
+}
+
+static void
+urgent_goes_before_routine_but_not_before_its_looks(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct plan_piece pieces[PIECES];
+    uint64_t ids[4];
+
+    (void)state;
+    add(plan, 1, "1.1", 1);
+    add(plan, 2, "1.2", 2);
+    add(plan, 3, "1.3", 3);
+    plan_set_urgency(plan, "1.3", 1);
+    plan_set_urgency(plan, "1.9", 1); /* unknown here: nothing happens */
+
+    assert_int_equal(plan_next_offers(plan, ids, 4), 3);
+    assert_int_equal(ids[0], 3);
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct link_object_state wanted = {.state = LINK_WANTED};
+
+        plan_offered(plan, id, &wanted);
+    }
+    assert_int_equal(take(plan, 1000000, pieces), 3);
+    assert_int_equal(pieces[0].id, 3);
+    assert_int_equal(pieces[1].id, 1);
+    assert_int_equal(pieces[1].n, LOOK); /* looks of all before any rest, urgent or not */
+    plan_set_urgency(plan, "1.3", 0);
+    plan_drop(plan, 3);
+    plan_drop(plan, 1);
+    plan_drop(plan, 2);
+    assert_false(plan_has(plan, 3));
+    plan_free(&plan);
+}
+
+static void
+note_far(void *user, const struct plan_far *far)
+{
+    struct plan_far **at = user;
+
+    *(*at)++ = *far;
+}
+
+static void
+how_far_a_study_is_counts_what_the_centre_said(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct range have = {0, 300};
+    struct link_object_state partial = {.state = LINK_PARTIAL, .have = &have, .have_n = 1};
+    struct plan_far far[2], *at = far;
+    struct plan_piece pieces[PIECES];
+    uint64_t ids[4];
+    int64_t wait;
+
+    (void)state;
+    add(plan, 1, "1.1", 1);
+    add(plan, 2, "1.1", 1);
+    add(plan, 3, "1.2", 3);
+    assert_int_equal(plan_next_offers(plan, ids, 4), 3);
+    plan_offered(plan, 1, &partial);
+    assert_int_equal(plan_take(plan, 100, pieces, PIECES, HOLD_MS, &wait), 1);
+    plan_each_study(plan, note_far, &at);
+    assert_ptr_equal(at, far + 2);
+    assert_string_equal(far[0].study, "1.1");
+    assert_int_equal(far[0].objects, 2);
+    assert_int_equal(far[0].bytes, 2 * SIZE);
+    assert_int_equal(far[0].missing_bytes, 2 * SIZE - 300);
+    assert_int_equal(far[1].before_bytes, 3 * SIZE - 300);
+
+    plan_arrived(plan, pieces, 1);
+    at = far;
+    plan_each_study(plan, note_far, &at);
+    assert_int_equal(far[0].missing_bytes, 2 * SIZE - 400);
+    plan_failed(plan, pieces, 1); /* in doubt, yet what was answered stays */
+    at = far;
+    plan_each_study(plan, note_far, &at);
+    assert_int_equal(far[0].missing_bytes, 2 * SIZE - 400);
     plan_free(&plan);
 }
 
@@ -308,7 +452,11 @@ main(void)
         cmocka_unit_test(looks_of_all_studies_go_before_any_rest),
         cmocka_unit_test(the_rest_waits_until_every_look_of_its_study_is_at_the_centre),
         cmocka_unit_test(the_rest_waits_no_longer_than_the_hold),
-        cmocka_unit_test(endless_looks_leave_a_tenth_of_the_bundles_to_rests),
+        cmocka_unit_test(endless_looks_leave_a_tenth_of_the_bytes_to_rests),
+        cmocka_unit_test(stat_overtakes_with_the_next_chunk),
+        cmocka_unit_test(stat_leaves_a_tenth_to_the_others_and_takes_all_when_alone),
+        cmocka_unit_test(urgent_goes_before_routine_but_not_before_its_looks),
+        cmocka_unit_test(how_far_a_study_is_counts_what_the_centre_said),
         cmocka_unit_test(after_a_cut_the_centre_is_asked_before_anything_goes_again),
         cmocka_unit_test(every_byte_arrives_and_none_is_twice_on_the_way),
         cmocka_unit_test(bad_objects_are_counted_and_offered_again),

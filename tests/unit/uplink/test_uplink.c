@@ -462,6 +462,107 @@ what_a_person_keeps_back_waits_until_it_is_released(void **state)
     site_close(&s);
 }
 
+/* The order in which entries left a state, by their ids: what the coders chose. */
+static void
+stat_is_coded_first_and_a_restart_knows_it(void **state)
+{
+    static const char emergency[] = "1.2.3.7";
+    char dir[300];
+    struct uplink_urgent said;
+    struct uplink_progress far;
+    struct spool_entry *entry = NULL;
+    uint64_t last = 0, first = 0;
+    int64_t coded_us, other_us;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    snprintf(dir, sizeof dir, "%s/own", s.folder);
+    s.options.dir = dir;
+    s.options.coders = 1;
+    start(&s);
+    must(uplink_set_urgency(s.up, emergency, UPLINK_STAT, "trauma", "Li", &err));
+    uplink_stop(&s.up);
+    for (int i = 1; i <= 12; i++)
+        last = receive(&s, "1.2.3.1", i, false);
+    first = receive(&s, emergency, 1, false);
+    start(&s);
+    uplink_urgency(s.up, emergency, &said);
+    assert_int_equal(said.urgency, UPLINK_STAT);
+    assert_string_equal(said.who, "Li");
+    assert_int_equal(uplink_raise_urgency(s.up, emergency, UPLINK_URGENT, "no", "Dr", &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    err_clear(&err);
+    must(uplink_raise_urgency(s.up, emergency, UPLINK_STAT, "again", "Dr", &err));
+    assert_true(wait_state(&s, INSTANCE_SEALED, 13));
+
+    must(spool_load(s.spool, first, &entry, &err));
+    coded_us = entry->state_at_us[INSTANCE_CODED];
+    spool_entry_free(&entry);
+    must(spool_load(s.spool, last, &entry, &err));
+    other_us = entry->state_at_us[INSTANCE_CODED];
+    spool_entry_free(&entry);
+    assert_true(coded_us > 0 && coded_us < other_us);
+    uplink_urgency(s.up, emergency, &said);
+    assert_string_equal(said.who, "Li"); /* the same again changed nothing */
+    assert_true(uplink_progress(s.up, emergency, &far));
+    assert_int_equal(far.urgency, UPLINK_STAT);
+    site_close(&s);
+}
+
+static void
+sum_up(void *user, const struct uplink_progress *p)
+{
+    struct uplink_progress *sum = user;
+
+    assert_true(p->bytes_there <= p->bytes_all);
+    assert_true(p->held < p->objects);
+    sum->objects += p->objects;
+    sum->bytes_there += p->bytes_there;
+}
+
+static void
+progress_is_told_from_the_first_second_to_the_last(void **state)
+{
+    struct uplink_progress far = {.study = ""}, sum = {.study = ""};
+    int64_t until = clock_mono_ms() + WAIT_MS;
+    uint64_t there = 0;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    s.options.rate_bytes = 40000;
+    for (int i = 1; i <= 8; i++)
+        receive(&s, "1.2.3.1", i, false);
+    receive(&s, "1.2.3.2", 9, false);
+    start(&s);
+    assert_false(uplink_progress(s.up, "1.2.3.9", &far));
+    assert_true(wait_state(&s, INSTANCE_RECEIVED, 0));
+    assert_true(uplink_progress(s.up, "1.2.3.1", &far));
+    assert_int_equal(far.objects, 8);
+    assert_true(far.bytes_all > 0);
+    while ((!uplink_progress(s.up, "1.2.3.1", &far) || far.looked == 0 || far.bytes_per_s == 0) &&
+           clock_mono_ms() < until) {
+        assert_true(far.bytes_there >= there || far.is_estimate); /* it only grows */
+        there = far.is_estimate ? 0 : far.bytes_there;
+        spool_wait(s.spool, 0, 20);
+    }
+    assert_true(far.looked >= far.held && far.looked > 0);
+    assert_false(far.is_estimate);
+    assert_true(far.bytes_there > 0 && far.bytes_there < far.bytes_all);
+    assert_true(far.bytes_per_s > 0 && far.seconds_left > 0);
+    assert_string_equal(far.line, "main");
+    uplink_each_progress(s.up, sum_up, &sum);
+    assert_true(sum.objects >= 8 && sum.bytes_there > 0);
+
+    assert_true(wait_state(&s, INSTANCE_SEALED, 9));
+    assert_true(uplink_progress(s.up, "1.2.3.1", &far));
+    assert_int_equal(far.sealed, 8);
+    assert_int_equal(far.bytes_there, far.bytes_all);
+    assert_int_equal(far.seconds_left, 0);
+    site_close(&s);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -478,6 +579,8 @@ main(int argc, char **argv)
         cmocka_unit_test(bytes_that_are_no_dicom_are_put_aside_and_the_rest_goes),
         cmocka_unit_test(a_strange_centre_is_refused_and_said_so),
         cmocka_unit_test(what_a_person_keeps_back_waits_until_it_is_released),
+        cmocka_unit_test(stat_is_coded_first_and_a_restart_knows_it),
+        cmocka_unit_test(progress_is_told_from_the_first_second_to_the_last),
     };
     int status;
 

@@ -1,0 +1,55 @@
+/* plan_own.h - what plan.c and plan_take.c share. */
+#ifndef RADPOST_UPLINK_PLAN_OWN_H
+#define RADPOST_UPLINK_PLAN_OWN_H
+
+#include "gateway/uplink/plan.h"
+
+enum phase { PHASE_NEW, PHASE_OFFERING, PHASE_SENDING };
+
+struct study {
+    char uid[LINK_UID_SIZE];
+    uint64_t jobs;
+    uint64_t unlooked;
+    uint64_t objects;
+    uint64_t sent_bytes;
+    uint64_t object_bytes;
+    int64_t since_ms;
+    bool is_more_expected;
+    uint64_t sent_when_looked;
+    bool is_looked; /* all looks known here are there, and no more are expected */
+    bool is_told;   /* that was told, or there was nothing to look at */
+    int urgency;
+    struct plan_far far; /* for plan_each_study() */
+    size_t last;         /* of its jobs by due, the same */
+};
+
+struct job {
+    uint64_t id;
+    uint8_t object[LINK_HASH_BYTES];
+    uint64_t size;
+    int64_t due;
+    struct study *study;
+    enum phase phase;
+    bool is_looked;
+    bool may_deflate;
+    unsigned bad;
+    uint64_t there;          /* bytes at the centre, as it said last and was answered since */
+    struct ranges look;      /* what makes a first look */
+    struct ranges way;       /* on the way */
+    struct ranges todo_look; /* neither there nor on the way */
+    struct ranges todo_rest;
+};
+
+struct plan {
+    struct job **by_id;
+    struct job **by_due;
+    size_t n, room;
+    struct study **studies;
+    size_t studies_n, studies_room;
+    int64_t look_hold_ms;
+    unsigned stat_percent;
+    double owed_others; /* bytes that STAT took of the others' share */
+    double owed_rests;  /* and looks of the rests' */
+};
+
+#endif

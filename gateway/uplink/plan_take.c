@@ -1,0 +1,190 @@
+/* plan_take.c - whose bytes go next: STAT, first looks, rests, each with its share. */
+#include "gateway/uplink/plan_own.h"
+
+#include <string.h>
+
+enum { SHARE_OF_LOOKS = 90 };
+
+static bool
+rest_may_go(const struct plan *plan, const struct study *study, int64_t now_ms)
+{
+    return study->is_looked || now_ms >= study->since_ms + plan->look_hold_ms;
+}
+
+/* What a bundle is filled with. */
+struct filling {
+    struct plan *plan;
+    struct plan_piece *out;
+    size_t n, max;
+    uint64_t room;  /* bytes it may still take */
+    uint64_t run;   /* of them before the turn changes */
+    uint64_t taken; /* in this run */
+    int64_t now_ms;
+    int64_t wait_ms;
+};
+
+static bool
+is_full(const struct filling *f)
+{
+    return f->n == f->max || f->room == 0 || f->taken >= f->run;
+}
+
+/* Pieces of one job. */
+static void
+take_job(struct filling *f, struct job *job, struct ranges *todo)
+{
+    struct range next;
+
+    while (!is_full(f)) {
+        struct plan_piece *piece = &f->out[f->n];
+
+        if (!ranges_first(todo, f->room < PLAN_CHUNK ? f->room : PLAN_CHUNK, &next))
+            break;
+        ranges_remove(todo, next.from, next.to);
+        ranges_add(&job->way, next.from, next.to);
+        piece->id = job->id;
+        memcpy(piece->object, job->object, sizeof piece->object);
+        piece->offset = next.from;
+        piece->n = next.to - next.from;
+        piece->may_deflate = job->may_deflate;
+        f->room -= piece->n;
+        f->taken += piece->n;
+        job->study->sent_bytes += piece->n;
+        f->n++;
+    }
+}
+
+static bool
+is_of(const struct job *job, bool is_stat)
+{
+    return (job->study->urgency >= PLAN_STAT) == is_stat;
+}
+
+static void
+take_looks(struct filling *f, bool is_stat)
+{
+    for (size_t i = 0; i < f->plan->n && !is_full(f); i++) {
+        struct job *job = f->plan->by_due[i];
+
+        if (is_stat && !is_of(job, true))
+            return; /* they come first in the row */
+        if (job->phase == PHASE_SENDING && is_of(job, is_stat))
+            take_job(f, job, &job->todo_look);
+    }
+}
+
+static void
+take_rests(struct filling *f, bool is_stat)
+{
+    for (size_t i = 0; i < f->plan->n && !is_full(f); i++) {
+        struct job *job = f->plan->by_due[i];
+        int64_t wait;
+
+        if (is_stat && !is_of(job, true))
+            return;
+        if (job->phase != PHASE_SENDING || job->todo_rest.n == 0 || !is_of(job, is_stat))
+            continue;
+        if (rest_may_go(f->plan, job->study, f->now_ms)) {
+            take_job(f, job, &job->todo_rest);
+            continue;
+        }
+        wait = job->study->since_ms + f->plan->look_hold_ms - f->now_ms;
+        if (f->wait_ms < 0 || wait < f->wait_ms)
+            f->wait_ms = wait;
+    }
+}
+
+/* One run of a kind, of at most so many bytes; how many it took. */
+static uint64_t
+take_run(struct filling *f, void (*take)(struct filling *, bool), bool is_stat, uint64_t run)
+{
+    f->run = run;
+    f->taken = 0;
+    take(f, is_stat);
+    return f->taken;
+}
+
+/* How many bytes one side may take until the other is owed a chunk; what it took is put down. A
+ * share of 100 owes nothing. */
+static uint64_t
+run_of(double owed, unsigned percent)
+{
+    double left = (PLAN_CHUNK - owed) * percent / (100.0 - percent);
+
+    return percent >= 100 || left > 1e15 ? UINT64_MAX : left < 1 ? 1 : (uint64_t)left;
+}
+
+static void
+put_down(double *owed, uint64_t taken, unsigned percent)
+{
+    *owed += percent >= 100 ? 0 : (double)taken * (100.0 - percent) / percent;
+    if (*owed > PLAN_CHUNK)
+        *owed = PLAN_CHUNK; /* those who had nothing to send save nothing up */
+}
+
+static uint64_t
+take_others(struct filling *f)
+{
+    struct plan *plan = f->plan;
+    uint64_t taken = 0;
+
+    if (plan->owed_rests >= PLAN_CHUNK) {
+        taken = take_run(f, take_rests, false, PLAN_CHUNK);
+        plan->owed_rests -= (double)taken;
+    }
+    if (taken > 0)
+        return taken;
+    taken = take_run(f, take_looks, false, run_of(plan->owed_rests, SHARE_OF_LOOKS));
+    put_down(&plan->owed_rests, taken, SHARE_OF_LOOKS);
+    return taken > 0 ? taken : take_run(f, take_rests, false, UINT64_MAX);
+}
+
+static uint64_t
+take_stat(struct filling *f)
+{
+    uint64_t run = run_of(f->plan->owed_others, f->plan->stat_percent);
+    uint64_t taken = take_run(f, take_looks, true, run);
+
+    if (taken == 0)
+        taken = take_run(f, take_rests, true, run);
+    put_down(&f->plan->owed_others, taken, f->plan->stat_percent);
+    return taken;
+}
+
+/* One turn; false: nothing may go. */
+static bool
+take_turn(struct filling *f)
+{
+    struct plan *plan = f->plan;
+    bool has_stat = plan->n > 0 && is_of(plan->by_due[0], true);
+    uint64_t taken = 0;
+
+    if (has_stat && plan->owed_others >= PLAN_CHUNK) {
+        uint64_t room = f->room;
+
+        f->room = room < PLAN_CHUNK ? room : PLAN_CHUNK;
+        taken = take_others(f);
+        f->room = room - taken;
+        plan->owed_others -= (double)taken;
+    }
+    if (taken == 0 && has_stat)
+        taken = take_stat(f);
+    return taken > 0 || take_others(f) > 0;
+}
+
+size_t
+plan_take(struct plan *plan, uint64_t max_bytes, struct plan_piece *out_pieces, size_t max,
+          int64_t now_ms, int64_t *out_wait_ms)
+{
+    struct filling f = {.plan = plan,
+                        .out = out_pieces,
+                        .max = max,
+                        .room = max_bytes,
+                        .now_ms = now_ms,
+                        .wait_ms = -1};
+
+    while (f.n < f.max && f.room > 0 && take_turn(&f))
+        ;
+    *out_wait_ms = f.wait_ms;
+    return f.n;
+}
