@@ -17,7 +17,8 @@ enum {
     BUSY_PASS_MS = 500,    /* with a long queue */
     BUSY_ENTRIES = 5000,
     REFUSED_WAIT_MS = 5000,
-    OFFERS = 256
+    OFFERS = 256,
+    OFFERS_FIRST = 16 /* of a row of offers: sending begins when they are answered */
 };
 
 struct feeder {
@@ -25,6 +26,7 @@ struct feeder {
     struct talk talk;
     struct notes *notes;
     int64_t rechecked_ms;
+    size_t batch; /* objects in the next offer */
     size_t alone; /* so many objects are offered one by one: which of them is refused? */
 };
 
@@ -226,7 +228,7 @@ offer_some(struct feeder *f)
     bool is_done = false;
 
     gate_lock(&up->gate);
-    n = serving_best(up) != NULL ? plan_next_offers(up->plan, ids, f->alone > 0 ? 1 : OFFERS) : 0;
+    n = serving_best(up) != NULL ? plan_next_offers(up->plan, ids, f->alone > 0 ? 1 : f->batch) : 0;
     gate_unlock(&up->gate);
     for (size_t i = 0; i < n; i++) {
         struct spool_entry *entry = NULL;
@@ -351,8 +353,9 @@ feeder_run(void *arg)
         gate_unlock(&up->gate);
         queued = feed(up);
         feed_studies(up);
+        f.batch = OFFERS_FIRST;
         while (offer_some(&f))
-            ;
+            f.batch = f.batch * 2 < OFFERS ? f.batch * 2 : OFFERS;
         wait_ms = manifest_pass(up, &f.talk, f.notes);
         if (is_up && clock_mono_ms() - f.rechecked_ms >= up->o.recheck_ms) {
             f.rechecked_ms = clock_mono_ms();

@@ -81,7 +81,7 @@ def go(who, slices, event, times):
         begun = now = time.time()
         at = base
         while True:
-            held = who.state(uid)[1]
+            held = who.state(uid)[2]
             if held >= slices:
                 break
             if time.time() - begun > 60 + 20 * times:
