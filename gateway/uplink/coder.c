@@ -95,6 +95,8 @@ claim(struct uplink *up, int64_t *out_wait_ms)
     for (size_t i = 0; i < MAX_CODERS && id != 0; i++)
         if (up->claimed[i] == 0) {
             up->claimed[i] = id;
+            up->coming_ms = clock_mono_ms();
+            gate_wake(&up->gate);
             break;
         }
     gate_unlock(&up->gate);

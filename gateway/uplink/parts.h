@@ -139,7 +139,8 @@ struct uplink {
 
     struct gate gate; /* guards everything below */
     bool is_stopping;
-    uint64_t news; /* counts changes that feeder and coders want to know of */
+    uint64_t news;     /* counts changes that feeder and coders want to know of */
+    int64_t coming_ms; /* a coder last began something: connections are made ready meanwhile */
     struct plan *plan;
     struct urgency urgency; /* written under urging and the gate */
     struct up_line lines[LINES_MAX];

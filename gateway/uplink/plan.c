@@ -342,6 +342,20 @@ plan_doubt(struct plan *plan)
 }
 
 void
+plan_put_back(struct plan *plan, const struct plan_piece *piece)
+{
+    struct job *job = find(plan, piece->id);
+    uint64_t end = piece->offset + piece->n;
+
+    if (job == NULL)
+        return;
+    ranges_remove(&job->way, piece->offset, end);
+    if (job->phase == PHASE_SENDING) /* else its offer reckons anew */
+        ranges_add(piece->is_look ? &job->todo_look : &job->todo_rest, piece->offset, end);
+    job->study->sent_bytes -= piece->n;
+}
+
+void
 plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

@@ -47,6 +47,7 @@ struct plan_piece {
     uint64_t offset;
     uint64_t n;
     bool may_deflate;
+    bool is_look;
 };
 
 /* All first looks of a study are at the centre; how much of it has been sent by then. */
@@ -102,6 +103,8 @@ void plan_doubt(struct plan *plan);
  * *out_wait_ms is when to ask again if time alone will let something go (-1: it will not). */
 size_t plan_take(struct plan *plan, uint64_t max_bytes, struct plan_piece *out_pieces, size_t max,
                  int64_t now_ms, int64_t *out_wait_ms);
+/* It was taken and not sent: it goes again in its turn. */
+void plan_put_back(struct plan *plan, const struct plan_piece *piece);
 /* The bundle was not answered. */
 void plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n);
 /* The bundle was answered; then for each object of the answer plan_answered(). */

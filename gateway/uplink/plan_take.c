@@ -47,6 +47,7 @@ take_job(struct filling *f, struct job *job, struct ranges *todo)
         piece->offset = next.from;
         piece->n = next.to - next.from;
         piece->may_deflate = job->may_deflate;
+        piece->is_look = todo == &job->todo_look;
         f->room -= piece->n;
         f->taken += piece->n;
         job->study->sent_bytes += piece->n;

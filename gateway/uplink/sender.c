@@ -26,17 +26,22 @@ enum {
     REQUEST_MS = 3000,      /* after so long it ends, so that its objects are known to be held; */
     REQUEST_MORE_MS = 2000, /* up to so much later: not all wait for their answers at once */
     HANG_UP_MS = 20000,     /* an unused connection */
+    COMING_MS = 5000,       /* what was begun to be coded so long ago will be sent */
     REFUSED_WAIT_MS = 5000
 };
 
 struct stream {
     struct talk talk;
     struct up_line *line;
+    unsigned number; /* of the line's senders */
     struct plan_piece first;
     struct plan_piece *sent;
     size_t n, objects;
+    size_t rests; /* in a row at its end */
+    bool has_looks;
     uint64_t bytes;
     int64_t until_ms;
+    bool is_wanted; /* the connection, before there is anything to send */
     bool is_streaming, is_ended;
     struct buf out; /* the frame on its way */
     uint8_t *room;
@@ -74,6 +79,27 @@ look_at_crowd(struct up_line *line, int64_t now)
         gate_wake(&line->up->gate);
 }
 
+/* Gate held. What is being coded will want a connection: opening it costs several round trips. */
+static bool
+should_open(const struct stream *s, int64_t now)
+{
+    const struct uplink *up = s->line->up;
+
+    return s->talk.client == NULL && s->number < s->line->crowd.n && up->coming_ms > 0 &&
+           now - up->coming_ms < COMING_MS;
+}
+
+static void
+open_connection(struct stream *s)
+{
+    struct link_ping answer;
+    int64_t asked_us, told_us;
+    struct err err = {0};
+
+    if (talk_ping(&s->talk, &answer, &asked_us, &told_us, &err) < 0)
+        return; /* the line was told */
+}
+
 /* Gate held. */
 static bool
 try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wait_ms)
@@ -103,11 +129,13 @@ take_piece(struct stream *s, struct plan_piece *out, int64_t until_ms)
     int64_t wait_ms, now;
     bool is_there = false;
 
+    s->is_wanted = false;
     gate_lock(&up->gate);
     while (!up->is_stopping && line_is_serving(s->line)) {
         now = clock_mono_ms();
         is_there = try_piece(s, out, now, &wait_ms);
-        if (is_there || now >= until_ms)
+        s->is_wanted = !is_there && should_open(s, now);
+        if (is_there || now >= until_ms || s->is_wanted)
             break;
         if (wait_ms < 0 || wait_ms > until_ms - now)
             wait_ms = until_ms - now;
@@ -129,6 +157,15 @@ end_streaming(struct stream *s)
         gate_wake(&up->gate);
     }
     s->is_streaming = false;
+    gate_unlock(&up->gate);
+}
+
+static void
+put_back(struct uplink *up, const struct plan_piece *piece)
+{
+    gate_lock(&up->gate);
+    plan_put_back(up->plan, piece);
+    gate_wake(&up->gate);
     gate_unlock(&up->gate);
 }
 
@@ -176,6 +213,8 @@ add_piece(struct stream *s, const struct plan_piece *piece)
     }
     if (s->n == 0 || s->sent[s->n - 1].id != piece->id)
         s->objects++;
+    s->has_looks = s->has_looks || piece->is_look;
+    s->rests = piece->is_look ? 0 : s->rests + 1;
     s->sent[s->n++] = *piece;
     s->bytes += piece->n;
     return true;
@@ -186,6 +225,14 @@ is_enough(const struct stream *s)
 {
     return s->n == MAX_PIECES || s->objects >= MAX_OBJECTS ||
            s->bytes + MOST_PIECE > s->line->up->o.bundle_bytes || clock_mono_ms() >= s->until_ms;
+}
+
+/* No more looks after these: an answer soon tells that they are there. Single rests come between
+ * looks as their share. */
+static bool
+ends_looks(const struct stream *s, const struct plan_piece *next)
+{
+    return s->has_looks && s->rests > 0 && !next->is_look;
 }
 
 /* talk_next_fn: the magic with the first piece, pieces, the end. */
@@ -201,7 +248,12 @@ next_bytes(void *user, const uint8_t **out_bytes, size_t *out_n, struct err *err
     if (has_piece)
         link_bundle_begin(&s->out);
     while (!s->is_ended) {
-        if (!has_piece && (is_enough(s) || !take_piece(s, &piece, clock_mono_ms() + LINGER_MS))) {
+        if (!has_piece && !is_enough(s) && take_piece(s, &piece, clock_mono_ms() + LINGER_MS)) {
+            has_piece = !ends_looks(s, &piece);
+            if (!has_piece)
+                put_back(s->line->up, &piece);
+        }
+        if (!has_piece) {
             link_bundle_end(&s->out);
             s->is_ended = true;
             end_streaming(s);
@@ -223,8 +275,7 @@ note_answer(struct uplink *up, const struct plan_piece *pieces, size_t n,
     plan_arrived(up->plan, pieces, n);
     gate_unlock(&up->gate);
     for (size_t k = 0; k < answer->count; k++) {
-        uint64_t told =
-            0; /* an entry's pieces mostly follow one another; said twice changes nothing */
+        uint64_t told = 0; /* an entry's pieces mostly are in a row; said twice changes nothing */
 
         for (size_t i = 0; i < n; i++) {
             if (pieces[i].id == told ||
@@ -244,7 +295,8 @@ send_request(struct stream *s)
     struct err err = {0};
     int rc;
 
-    s->n = s->objects = 0;
+    s->n = s->objects = s->rests = 0;
+    s->has_looks = false;
     s->bytes = 0;
     s->is_ended = false;
     s->until_ms = clock_mono_ms() + REQUEST_MS + (int64_t)(up_chance() * REQUEST_MORE_MS);
@@ -273,7 +325,6 @@ sender_run(void *arg)
     struct up_line *line = arg;
     struct uplink *up = line->up;
     struct stream *s = mem_new(sizeof *s);
-    unsigned number;
 
     s->line = line;
     s->from.fd = -1;
@@ -283,11 +334,13 @@ sender_run(void *arg)
     talk_init(&s->talk, up, line, up->o.stall_ms);
     s->talk.is_bulk = true;
     gate_lock(&up->gate);
-    number = line->begun++;
+    s->number = line->begun++;
     gate_unlock(&up->gate);
-    while (line_wait_serving(line, number)) {
+    while (line_wait_serving(line, s->number)) {
         if (take_piece(s, &s->first, clock_mono_ms() + HANG_UP_MS))
             send_request(s);
+        else if (s->is_wanted)
+            open_connection(s);
         else
             talk_hang_up(&s->talk);
     }

@@ -81,6 +81,34 @@ looks_of_all_studies_go_before_any_rest(void **state)
 }
 
 static void
+what_is_put_back_goes_again_without_a_doubt(void **state)
+{
+    struct plan *plan = plan_new(0);
+    struct plan_piece pieces[PIECES];
+    struct plan_stats stats;
+
+    (void)state;
+    add(plan, 1, "1.1", 100);
+    offer_all(plan, LINK_WANTED);
+    assert_int_equal(take(plan, LOOK, pieces), 1);
+    assert_true(pieces[0].is_look);
+    plan_put_back(plan, &pieces[0]);
+    assert_int_equal(take(plan, LOOK, pieces), 1);
+    assert_true(pieces[0].is_look);
+    assert_int_equal(take(plan, 100, pieces), 1);
+    assert_false(pieces[0].is_look);
+    plan_put_back(plan, &pieces[0]);
+
+    assert_true(plan_is_offered(plan, 1));
+    assert_int_equal(take(plan, 1000000, pieces), 1);
+    assert_int_equal(pieces[0].offset, LOOK);
+    assert_int_equal(pieces[0].n, SIZE - LOOK);
+    plan_stats(plan, &stats);
+    assert_int_equal(stats.missing_bytes, SIZE);
+    plan_free(&plan);
+}
+
+static void
 the_rest_waits_until_every_look_of_its_study_is_at_the_centre(void **state)
 {
     struct plan *plan = plan_new(HOLD_MS);
@@ -450,6 +478,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(looks_of_all_studies_go_before_any_rest),
+        cmocka_unit_test(what_is_put_back_goes_again_without_a_doubt),
         cmocka_unit_test(the_rest_waits_until_every_look_of_its_study_is_at_the_centre),
         cmocka_unit_test(the_rest_waits_no_longer_than_the_hold),
         cmocka_unit_test(endless_looks_leave_a_tenth_of_the_bytes_to_rests),
