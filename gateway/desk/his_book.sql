@@ -16,9 +16,13 @@ ON CONFLICT DO NOTHING
 
 -- name: his_owe_reports
 INSERT INTO his_delivery (target, read_id, version, event, made_at_us)
-SELECT ?1, r.read_id, r.version, 'report', ?2 FROM report r WHERE r.signed_at_us <> 0 AND NOT EXISTS (
+SELECT ?1, r.read_id, r.version, 'report', ?2 FROM report r NOT INDEXED
+WHERE r.rowid > (SELECT t.owed FROM his_target t WHERE t.target = ?1) AND r.signed_at_us <> 0 AND NOT EXISTS (
     SELECT 1 FROM his_delivery d WHERE d.target = ?1 AND d.read_id = r.read_id AND d.version = r.version AND d.event = 'report')
-ORDER BY r.received_at_us, r.version
+ORDER BY r.rowid
+
+-- name: his_owed
+UPDATE his_target SET owed = (SELECT max(rowid) FROM report) WHERE target = ?1 AND owed < (SELECT max(rowid) FROM report)
 
 -- name: his_owe_withdrawals
 INSERT INTO his_delivery (target, read_id, version, event, made_at_us)
@@ -56,12 +60,16 @@ UPDATE his_delivery SET state = ?2, tries = ?3, round = ?4, next_at_us = ?5, tro
 WHERE n = ?1
 
 -- name: his_list
+WITH shown AS (
+    SELECT n FROM (SELECT n FROM his_delivery WHERE state = 'refused' ORDER BY n DESC LIMIT ?1)
+    UNION SELECT n FROM (SELECT n FROM his_delivery WHERE state = 'waiting' ORDER BY n DESC LIMIT ?1)
+    UNION SELECT n FROM (SELECT n FROM his_delivery ORDER BY n DESC LIMIT ?1))
 SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, d.next_at_us, d.made_at_us, d.done_at_us,
     d.trouble, d.receipt, d.again_by, r.standing = 'withdrawn', 0,
     coalesce((SELECT g.name FROM registration g WHERE g.study = a.study AND a.study <> ''), a.patient, ''),
     coalesce((SELECT g.registration FROM registration g WHERE g.study = a.study AND a.study <> ''), a.registration, ''),
     coalesce(a.modality, '')
-FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version
+FROM shown s CROSS JOIN his_delivery d ON d.n = s.n CROSS JOIN report r ON r.read_id = d.read_id AND r.version = d.version
     LEFT JOIN read a ON a.read_id = d.read_id
 ORDER BY d.state <> 'refused', d.state <> 'waiting', d.n DESC LIMIT ?1
 

@@ -15,7 +15,8 @@ CREATE TABLE his_seen (
 -- From when on a target is told of reports: its first start.
 CREATE TABLE his_target (
     target TEXT PRIMARY KEY,                   -- 'dicom', 'hl7', 'folder'
-    since_us INTEGER NOT NULL
+    since_us INTEGER NOT NULL,
+    owed INTEGER NOT NULL DEFAULT 0            -- rowid in report up to which all were added
 ) STRICT;
 
 -- What a report is, beside the desk's PDF of it: files reports/READ-VERSION.KIND.
@@ -49,5 +50,7 @@ CREATE TABLE his_delivery (
 ) STRICT;
 CREATE INDEX his_delivery_due ON his_delivery (target, next_at_us) WHERE state = 'waiting';
 CREATE INDEX his_delivery_state ON his_delivery (state, n);
+
+CREATE INDEX report_withdrawn ON report (received_at_us) WHERE standing = 'withdrawn';
 
 -- == end of clinic's own systems ==

@@ -1,6 +1,7 @@
-/* fuzz_hl7.c - HL7 messages from bytes a peer may send: every field of every segment is read into a
- * short and a long place, what is read is UTF-8 and, written again, reads the same; an answer to
- * anything is a message. The first byte chooses the profile. */
+/* fuzz_hl7.c - HL7 messages from bytes a peer may send: orders are made of them; every field of
+ * every segment is read into a short and a long place, what is read is UTF-8 and, written again,
+ * reads the same; an answer to anything is a message. The first byte chooses the profile. */
+#include "gateway/desk/his_read.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/hl7/hl7.h"
@@ -59,6 +60,28 @@ read_all(const struct hl7_message *m)
     free(text);
 }
 
+/* Whatever an order is made of, its words are UTF-8 and end within their places. */
+static void
+read_orders(const struct hl7_message *m)
+{
+    struct order *o = mem_new(sizeof *o);
+    struct err err;
+
+    for (int at = hl7_find(m, "ORC", 0, 0), n = 0; at >= 0 && n < SEGMENTS; n++) {
+        int next = hl7_find(m, "ORC", (size_t)at + 1, 0);
+        struct his_group g = {m, (size_t)at, next >= 0 ? (size_t)next : hl7_count(m)};
+
+        if (his_order_read(&g, o, &err) == 0) {
+            CHECK(text_is_utf8(o->name, strlen(o->name)));
+            CHECK(text_is_utf8(o->history, strlen(o->history)));
+            CHECK(text_is_utf8(o->referring, strlen(o->referring)));
+            CHECK(strlen(o->patient_id) < sizeof o->patient_id);
+        }
+        at = next;
+    }
+    free(o);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
@@ -70,8 +93,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     log_set_fd(-1);
     if (n == 0)
         return 0;
-    if (hl7_parse(bytes + 1, n - 1, profiles[bytes[0] % ARRAY_LEN(profiles)], &m, &err) == 0)
+    if (hl7_parse(bytes + 1, n - 1, profiles[bytes[0] % ARRAY_LEN(profiles)], &m, &err) == 0) {
         read_all(m);
+        read_orders(m);
+    }
     buf_init(&out, TEXT);
     hl7_write_answer(m, &(struct hl7_answer){.code = "AE", .error = "207", .place = "ORC^1^1"},
                      &out);
