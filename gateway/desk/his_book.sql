@@ -66,8 +66,8 @@ WITH shown AS (
     UNION SELECT n FROM (SELECT n FROM his_delivery ORDER BY n DESC LIMIT ?1))
 SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, d.next_at_us, d.made_at_us, d.done_at_us,
     d.trouble, d.receipt, d.again_by, r.standing = 'withdrawn', 0,
-    coalesce((SELECT g.name FROM registration g WHERE g.study = a.study AND a.study <> ''), a.patient, ''),
-    coalesce((SELECT g.registration FROM registration g WHERE g.study = a.study AND a.study <> ''), a.registration, ''),
+    coalesce((SELECT g.name FROM registration g WHERE g.study = a.study AND g.study <> ''), a.patient, ''),
+    coalesce((SELECT g.registration FROM registration g WHERE g.study = a.study AND g.study <> ''), a.registration, ''),
     coalesce(a.modality, '')
 FROM shown s CROSS JOIN his_delivery d ON d.n = s.n CROSS JOIN report r ON r.read_id = d.read_id AND r.version = d.version
     LEFT JOIN read a ON a.read_id = d.read_id
@@ -103,7 +103,7 @@ UPDATE his_document SET sha256 = '', next_at_us = 0 WHERE read_id = ?1 AND versi
 -- name: his_report_get
 SELECT p.version, p.is_preliminary, p.signed_at_us, p.author, p.reviewer, p.hospital, p.verify_url, p.covers, p.present,
     p.standing, p.reason, coalesce(d.study, ''),
-    coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND d.study <> ''), d.registration, ''),
+    coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND r.study <> ''), d.registration, ''),
     coalesce(d.patient, ''), coalesce(d.modality, ''),
     EXISTS (SELECT 1 FROM report e WHERE e.read_id = p.read_id AND e.version < p.version AND e.is_preliminary = 0
         AND e.signed_at_us <> 0)
