@@ -341,6 +341,7 @@ dimse_connect(const struct dimse_connect_options *options, const struct dimse_pr
     struct upper_proposal asked[DIMSE_CONTEXTS];
     struct upper_agreed agreed[DIMSE_CONTEXTS];
     struct dimse_assoc *assoc = mem_new(sizeof *assoc);
+    struct upper_secure secure = {options->secure, options->secure_user};
     struct upper_limits limits;
     size_t n = 0;
 
@@ -353,8 +354,8 @@ dimse_connect(const struct dimse_connect_options *options, const struct dimse_pr
     assoc->deadlines = dimse_deadlines_or_limits(&options->deadlines);
     limits = dimse_upper_limits(&assoc->deadlines);
     if (upper_request(options->host, options->port, options->calling, options->called,
-                      &dimse_identity, &limits, asked, proposal_count, &assoc->upper, agreed, &n,
-                      err) < 0) {
+                      &dimse_identity, &limits, options->secure != NULL ? &secure : NULL, asked,
+                      proposal_count, &assoc->upper, agreed, &n, err) < 0) {
         free(assoc);
         return err_context(err, "associate with %s at %s:%u", options->called, options->host,
                            options->port);

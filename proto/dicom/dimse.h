@@ -153,6 +153,10 @@ struct dimse_connect_options {
     const char *calling;
     const char *called;
     struct dimse_deadlines deadlines;
+    /* Over TLS: make the connected socket another, plain one; fd is taken over in every case. NULL:
+     * as it is. */
+    int (*secure)(void *user, int fd, int *out_fd, struct err *err);
+    void *secure_user;
 };
 
 /* Ask for an association; at most DIMSE_CONTEXTS proposals (ids 1, 3, 5 ... in their order).

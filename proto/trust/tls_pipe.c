@@ -12,6 +12,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
+#include "proto/trust/tls_flow.h"
 #include "proto/trust/x509.h"
 
 #include <openssl/err.h>
@@ -20,7 +21,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,27 +28,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PIECE = 32768, MAX_CONNECTIONS = 256, BY_DEFAULT = 128 };
+enum { MAX_CONNECTIONS = 256, BY_DEFAULT = 128 };
 #define HANDSHAKE_MS 10000
 #define STALL_MS 30000
-#define CIPHERS                                                                                    \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
-
-struct flow { /* one way */
-    uint8_t bytes[PIECE];
-    size_t from, to;
-};
 
 struct conn {
-    int fd, plain; /* plain -1: the handshake is not through */
-    SSL *ssl;
+    struct tls_flow flow; /* plain -1: the handshake is not through, its deadline is the flow's */
     char address[46];
     uint16_t port;
-    int64_t deadline_ms;       /* of the handshake, then of the peer's taking what waits for it */
-    bool wants_write;          /* TLS waits for room towards the peer, not for bytes from it */
-    bool peer_ended, we_ended; /* nothing more comes from the peer; from the owner */
-    struct flow *in, *out;
 };
 
 struct tls_pipe {
@@ -109,7 +96,7 @@ make_context(struct tls_pipe *p, struct err *err)
     CHECK(p->ctx != NULL);
     SSL_CTX_set_security_level(p->ctx, 2);
     CHECK(SSL_CTX_set_min_proto_version(p->ctx, TLS1_2_VERSION) == 1 &&
-          SSL_CTX_set_cipher_list(p->ctx, CIPHERS) == 1);
+          SSL_CTX_set_cipher_list(p->ctx, TLS_FLOW_CIPHERS) == 1);
     SSL_CTX_set_options(p->ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION |
                                     SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_session_cache_mode(p->ctx, SSL_SESS_CACHE_OFF);
@@ -218,12 +205,7 @@ drop(struct tls_pipe *p, size_t i)
 {
     struct conn *c = p->conns[i];
 
-    SSL_free(c->ssl);
-    close(c->fd);
-    if (c->plain >= 0)
-        close(c->plain);
-    free(c->in);
-    free(c->out);
+    tls_flow_end(&c->flow);
     free(c);
     p->n--;
     memmove(&p->conns[i], &p->conns[i + 1], (p->n - i) * sizeof(struct conn *));
@@ -240,7 +222,7 @@ tell(const struct tls_pipe *p, const struct conn *c, const struct err *err)
 static bool
 hand_on(struct tls_pipe *p, struct conn *c, struct err *err)
 {
-    X509 *certificate = SSL_get1_peer_certificate(c->ssl);
+    X509 *certificate = SSL_get1_peer_certificate(c->flow.ssl);
     uint8_t digest[DIGEST_BYTES];
     char fingerprint[65];
     int pair[2];
@@ -256,10 +238,7 @@ hand_on(struct tls_pipe *p, struct conn *c, struct err *err)
         err_sys(err, ERR_RETRY, "socketpair");
         return false;
     }
-    c->plain = pair[0];
-    c->in = mem_new(sizeof *c->in);
-    c->out = mem_new(sizeof *c->out);
-    c->deadline_ms = INT64_MAX;
+    tls_flow_begin(&c->flow, pair[0]);
     p->options.take(pair[1], c->address, c->port, fingerprint, p->options.user);
     return true;
 }
@@ -272,124 +251,20 @@ shake_hands(struct tls_pipe *p, struct conn *c)
     int rc, why;
 
     ERR_clear_error();
-    rc = SSL_accept(c->ssl);
+    rc = SSL_accept(c->flow.ssl);
     if (rc == 1) {
         if (hand_on(p, c, &err))
             return true;
         tell(p, c, &err);
         return false;
     }
-    why = SSL_get_error(c->ssl, rc);
-    c->wants_write = why == SSL_ERROR_WANT_WRITE;
+    why = SSL_get_error(c->flow.ssl, rc);
+    c->flow.wants_write = why == SSL_ERROR_WANT_WRITE;
     if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
         return true;
     x509_error(&err, ERR_DENIED, "handshake");
     tell(p, c, &err);
     return false;
-}
-
-/* From the peer into its buffer; true: something moved. */
-static bool
-read_peer(struct conn *c)
-{
-    int one = 1, n, why;
-
-    if (c->peer_ended || c->in->from < c->in->to)
-        return false;
-    ERR_clear_error();
-    n = SSL_read(c->ssl, c->in->bytes, PIECE);
-    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
-    if (n > 0) {
-        c->in->from = 0;
-        c->in->to = (size_t)n;
-        return true;
-    }
-    why = SSL_get_error(c->ssl, n);
-    if (why == SSL_ERROR_WANT_WRITE)
-        c->wants_write = true;
-    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
-        return false;
-    c->peer_ended = true;
-    return true;
-}
-
-/* To the owner. false in *out_lives: it has closed its end. */
-static bool
-write_owner(struct conn *c, bool *out_lives)
-{
-    if (c->in->from == c->in->to) {
-        if (c->peer_ended)
-            (void)shutdown(c->plain, SHUT_WR);
-        return false;
-    }
-    ssize_t n = send(c->plain, c->in->bytes + c->in->from, c->in->to - c->in->from,
-                     MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN && errno != EINTR)
-        *out_lives = false;
-    if (n > 0)
-        c->in->from += (size_t)n;
-    return n > 0;
-}
-
-static bool
-read_owner(struct conn *c)
-{
-    if (c->we_ended || c->out->from < c->out->to)
-        return false;
-    ssize_t n = recv(c->plain, c->out->bytes, PIECE, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return false;
-    c->we_ended = n <= 0;
-    c->out->from = 0;
-    c->out->to = n > 0 ? (size_t)n : 0;
-    return true;
-}
-
-/* To the peer. false in *out_lives: it cannot be reached any more. */
-static bool
-write_peer(const struct tls_pipe *p, struct conn *c, bool *out_lives)
-{
-    size_t left = c->out->to - c->out->from;
-    int n, why;
-
-    if (left == 0)
-        return false;
-    ERR_clear_error();
-    n = SSL_write(c->ssl, c->out->bytes + c->out->from, (int)left);
-    if (n > 0) {
-        c->out->from += (size_t)n;
-        c->deadline_ms = INT64_MAX;
-        return true;
-    }
-    why = SSL_get_error(c->ssl, n);
-    c->wants_write = why == SSL_ERROR_WANT_WRITE;
-    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
-        *out_lives = false;
-    else if (c->deadline_ms == INT64_MAX)
-        c->deadline_ms = clock_mono_ms() + p->options.stall_ms;
-    return false;
-}
-
-/* Move what can be moved, both ways. false: it is over. */
-static bool
-move(const struct tls_pipe *p, struct conn *c)
-{
-    bool lives = true, is_moving = true;
-
-    c->wants_write = false;
-    while (lives && is_moving) {
-        is_moving = read_peer(c);
-        is_moving |= write_owner(c, &lives);
-        is_moving |= read_owner(c);
-        is_moving |= write_peer(p, c, &lives);
-    }
-    if (!lives)
-        return false;
-    if (c->we_ended && c->out->from == c->out->to) {
-        (void)SSL_shutdown(c->ssl);
-        return false;
-    }
-    return true;
 }
 
 /* ---- all of them ---- */
@@ -403,7 +278,7 @@ make_place(struct tls_pipe *p)
     if (p->n < p->options.max_connections)
         return true;
     for (size_t i = 0; i < p->n; i++) {
-        if (p->conns[i]->plain >= 0)
+        if (p->conns[i]->flow.plain >= 0)
             continue;
         err_set(&err, ERR_RETRY, "handshake pushed out by later ones");
         tell(p, p->conns[i], &err);
@@ -419,9 +294,10 @@ add(struct tls_pipe *p, int fd, const struct sockaddr_storage *from)
     struct conn *c = mem_new(sizeof *c);
     int one = 1;
 
-    c->fd = fd;
-    c->plain = -1;
-    c->deadline_ms = clock_mono_ms() + p->options.handshake_ms;
+    c->flow.fd = fd;
+    c->flow.plain = -1;
+    c->flow.stall_ms = p->options.stall_ms;
+    c->flow.deadline_ms = clock_mono_ms() + p->options.handshake_ms;
     if (from->ss_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const void *)from;
         inet_ntop(AF_INET6, &v6->sin6_addr, c->address, sizeof c->address);
@@ -432,8 +308,8 @@ add(struct tls_pipe *p, int fd, const struct sockaddr_storage *from)
         c->port = ntohs(v4->sin_port);
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    c->ssl = SSL_new(p->ctx);
-    CHECK(c->ssl != NULL && SSL_set_fd(c->ssl, fd) == 1);
+    c->flow.ssl = SSL_new(p->ctx);
+    CHECK(c->flow.ssl != NULL && SSL_set_fd(c->flow.ssl, fd) == 1);
     p->conns[p->n++] = c;
 }
 
@@ -460,24 +336,8 @@ fill_polls(const struct tls_pipe *p, bool is_starved, struct pollfd *fds)
 {
     fds[0] = (struct pollfd){p->wake_fd, POLLIN, 0};
     fds[1] = (struct pollfd){is_starved ? -1 : p->listen_fd, POLLIN, 0};
-    for (size_t i = 0; i < p->n; i++) {
-        const struct conn *c = p->conns[i];
-        struct pollfd *tls = &fds[2 + 2 * i], *plain = tls + 1;
-        *tls = (struct pollfd){c->fd, 0, 0};
-        *plain = (struct pollfd){c->plain, 0, 0};
-        if (c->wants_write)
-            tls->events |= POLLOUT;
-        if (c->plain < 0 ? !c->wants_write : !c->peer_ended && c->in->from == c->in->to)
-            tls->events |= POLLIN;
-        if (c->plain >= 0 && c->in->from < c->in->to)
-            plain->events |= POLLOUT;
-        if (c->plain >= 0 && !c->we_ended && c->out->from == c->out->to)
-            plain->events |= POLLIN;
-        if (tls->events == 0) /* else a hung-up peer would be told without end */
-            tls->fd = -1;
-        if (plain->events == 0)
-            plain->fd = -1;
-    }
+    for (size_t i = 0; i < p->n; i++)
+        tls_flow_polls(&p->conns[i]->flow, &fds[2 + 2 * i], &fds[3 + 2 * i]);
     return 2 + 2 * p->n;
 }
 
@@ -487,8 +347,8 @@ wait_of(const struct tls_pipe *p, bool is_starved)
     int64_t left_ms = is_starved ? 200 : 60000, now_ms = clock_mono_ms();
 
     for (size_t i = 0; i < p->n; i++)
-        if (p->conns[i]->deadline_ms - now_ms < left_ms)
-            left_ms = p->conns[i]->deadline_ms - now_ms;
+        if (p->conns[i]->flow.deadline_ms - now_ms < left_ms)
+            left_ms = p->conns[i]->flow.deadline_ms - now_ms;
     return left_ms < 0 ? 0 : (int)left_ms;
 }
 
@@ -500,11 +360,11 @@ drop_late(struct tls_pipe *p)
 
     for (size_t i = p->n; i-- > 0;) {
         struct conn *c = p->conns[i];
-        if (c->deadline_ms > now_ms)
+        if (c->flow.deadline_ms > now_ms)
             continue;
         err_set(&err, ERR_RETRY,
-                c->plain < 0 ? "handshake was not through in time"
-                             : "takes nothing of what is sent to it");
+                c->flow.plain < 0 ? "handshake was not through in time"
+                                  : "takes nothing of what is sent to it");
         tell(p, c, &err);
         drop(p, i);
     }
@@ -526,9 +386,9 @@ pump(void *arg)
             struct conn *c = p->conns[i];
             if (!fds[2 + 2 * i].revents && !fds[3 + 2 * i].revents)
                 continue;
-            bool lives = c->plain >= 0 || shake_hands(p, c);
-            if (lives && c->plain >= 0)
-                lives = move(p, c);
+            bool lives = c->flow.plain >= 0 || shake_hands(p, c);
+            if (lives && c->flow.plain >= 0)
+                lives = tls_flow_move(&c->flow);
             if (!lives)
                 drop(p, i);
         }
@@ -537,8 +397,8 @@ pump(void *arg)
             is_starved = !accept_new(p);
     }
     while (p->n > 0) {
-        if (p->conns[p->n - 1]->plain >= 0)
-            (void)move(p, p->conns[p->n - 1]);
+        if (p->conns[p->n - 1]->flow.plain >= 0)
+            (void)tls_flow_move(&p->conns[p->n - 1]->flow);
         drop(p, p->n - 1);
     }
     free(fds);

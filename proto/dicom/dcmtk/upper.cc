@@ -257,6 +257,10 @@ set_refusal(upper_assoc *assoc, T_ASC_Parameters *params, const OFCondition &con
     }
     if (assoc->wire.end == UPPER_BROKEN)
         return set_end_err(assoc, UPPER_BROKEN, cond, err);
+    if (assoc->wire.secure_err.kind != ERR_NONE) {
+        *err = assoc->wire.secure_err;
+        return -1;
+    }
     return err_set(err, ERR_RETRY, "no association: %s",
                    assoc->wire.why[0] ? assoc->wire.why : cond.text());
 }
@@ -264,8 +268,8 @@ set_refusal(upper_assoc *assoc, T_ASC_Parameters *params, const OFCondition &con
 int
 upper_request(const char *host, uint16_t port, const char *calling, const char *called,
               const struct upper_identity *identity, const struct upper_limits *limits,
-              const struct upper_proposal *proposals, size_t count, struct upper_assoc **out_assoc,
-              struct upper_agreed *out_agreed, size_t *out_agreed_count, struct err *err)
+              const struct upper_secure *secure, const struct upper_proposal *proposals,
+              size_t count, struct upper_assoc **out_assoc, struct upper_agreed *out_agreed, size_t *out_agreed_count, struct err *err)
 {
     std::unique_ptr<upper_assoc> assoc;
 
@@ -278,6 +282,8 @@ upper_request(const char *host, uint16_t port, const char *calling, const char *
         assoc.reset(new upper_assoc);
         assoc->wire.limits = *limits;
         assoc->wire.wait_ms = limits->associate_ms;
+        if (secure)
+            assoc->wire.secure = *secure;
         T_ASC_Parameters *params =
             make_params(host, port, calling, called, identity, limits, proposals, count);
         wire_in_hand = &assoc->wire;

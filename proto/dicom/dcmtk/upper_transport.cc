@@ -9,6 +9,8 @@ extern "C" {
 #include "proto/dicom/dimse_pdu.h"
 }
 
+#include <dcmtk/dcmnet/cond.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -275,6 +277,23 @@ upper_wire::close()
     fd = -1;
 }
 
+bool
+upper_wire::make_secure()
+{
+    int raw, made = -1;
+
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        raw = fd;
+        fd = -1; /* another's from now on */
+    }
+    if (secure.wrap(secure.user, raw, &made, &secure_err) < 0)
+        return fail(UPPER_CLOSED, secure_err.text);
+    std::lock_guard<std::mutex> guard(lock);
+    fd = made;
+    return true;
+}
+
 UpperConnection::UpperConnection(DcmNativeSocketType fd, upper_wire *wire_of_assoc)
     : DcmTransportConnection(fd), wire(wire_of_assoc)
 {
@@ -298,7 +317,11 @@ UpperConnection::serverSideHandshake()
 OFCondition
 UpperConnection::clientSideHandshake()
 {
-    return EC_Normal;
+    if (!wire->secure.wrap)
+        return EC_Normal;
+    bool is_secure = wire->make_secure();
+    setSocket(wire->fd);
+    return is_secure ? EC_Normal : DUL_NETWORKCLOSED;
 }
 
 OFCondition

@@ -27,6 +27,8 @@ struct upper_wire {
     std::vector<uint8_t> out;
     size_t pdvs = 0; /* of the data PDU that DCMTK has, not yet taken */
     int wake_fd = -1;
+    upper_secure secure = {}; /* wrap NULL: plain */
+    struct err secure_err = {};
 
     upper_wire();
     ~upper_wire();
@@ -35,6 +37,7 @@ struct upper_wire {
     bool has_input();
     bool wait(int64_t idle_ms, bool *out_is_woken);
     void wake();
+    bool make_secure();
     ssize_t read(void *bytes, size_t n);
     ssize_t write(const void *bytes, size_t n);
     bool flush();
