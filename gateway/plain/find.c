@@ -143,23 +143,6 @@ ask_series(struct question *q, struct err *err)
     return 0;
 }
 
-static int
-associate(struct talk *t, struct dimse_assoc **out, struct err *err)
-{
-    static const char *const plain[] = {DCM_UID_EXPLICIT_LE, DCM_UID_IMPLICIT_LE};
-    static const struct dimse_proposal proposal = {FIND_CLASS, plain, ARRAY_LEN(plain), false};
-    const struct target *conf = t->way->conf;
-    const struct target_entity *to = conf->query.port != 0 ? &conf->query : &conf->entity;
-    struct dimse_connect_options options = {
-        .host = to->host,
-        .port = to->port,
-        .called = to->ae,
-        .calling = conf->as[0] != '\0' ? conf->as : t->way->plain->ae,
-    };
-
-    return dimse_connect(&options, &proposal, 1, out, err);
-}
-
 static void
 no_query(struct way *way)
 {
@@ -173,22 +156,23 @@ no_query(struct way *way)
 void
 find_some(struct talk *t, const struct item *items, bool *is_found, size_t n)
 {
+    static const char *const plain[] = {DCM_UID_EXPLICIT_LE, DCM_UID_IMPLICIT_LE};
+    static const struct dimse_proposal proposal = {FIND_CLASS, plain, ARRAY_LEN(plain), false};
+    const struct target *conf = t->way->conf;
     const struct dimse_context *context;
     struct question q = {.message_id = 0};
-    struct err err = {0}, end = {0};
-    int rc = 0;
+    struct err err = {0};
+    int rc;
 
-    if (associate(t, &q.assoc, &err) < 0) {
-        way_line_failed(t->way, true, LINE_DOWN, &err);
+    rc = plain_associate(t, conf->query.port != 0 ? &conf->query : &conf->entity, &proposal, 1,
+                         &q.assoc, &err);
+    context = rc == 0 ? dimse_context_for(q.assoc, FIND_CLASS, NULL) : NULL;
+    if (rc == 0 && context == NULL) {
+        no_query(t->way);
+        plain_hang_up(t, &q.assoc, true);
         return;
     }
-    talk_set_assoc(t, q.assoc);
-    context = dimse_context_for(q.assoc, FIND_CLASS, NULL);
-    if (context == NULL) {
-        no_query(t->way);
-        goto out;
-    }
-    q.context = context->id;
+    q.context = rc == 0 ? context->id : 0;
     for (size_t at = 0; at < n && rc == 0; at += q.n) {
         q.items = items + at;
         q.is_found = is_found + at;
@@ -201,9 +185,5 @@ find_some(struct talk *t, const struct item *items, bool *is_found, size_t n)
         way_line_failed(t->way, true, LINE_DOWN, &err);
     else
         way_line_up(t->way, true);
-out:
-    talk_set_assoc(t, NULL);
-    if (rc == 0 && q.assoc != NULL && dimse_release(&q.assoc, &end) < 0)
-        err_clear(&end); /* it has answered */
-    dimse_abort(&q.assoc);
+    plain_hang_up(t, &q.assoc, rc == 0);
 }

@@ -21,7 +21,9 @@
 #undef LOG_EVENT
 
 struct dimse_assoc;
+struct dimse_proposal;
 struct http_client;
+struct tls_call;
 struct way;
 
 enum line_state { LINE_TRYING, LINE_UP, LINE_DOWN, LINE_FULL, LINE_DENIED, LINE_UNABLE };
@@ -41,6 +43,7 @@ struct talk {
     bool is_asker;
     struct dimse_assoc *assoc;
     struct http_client *client;
+    struct tls_call *tls; /* the association's, the thread's own; NULL plain */
     pthread_t thread;
 };
 
@@ -109,6 +112,12 @@ void way_line_failed(struct way *way, bool is_asker, enum line_state state, cons
 /* Wait until so many bytes may go; false: stopping. */
 bool way_pace(struct way *way, uint64_t bytes);
 
+/* call.c: the association is the talk's until plain_hang_up(). */
+int plain_associate(struct talk *t, const struct target_entity *to,
+                    const struct dimse_proposal *proposals, size_t n, struct dimse_assoc **out,
+                    struct err *err) MUST_CHECK;
+/* Release it (else abort), and free; NULL: nothing to do. */
+void plain_hang_up(struct talk *t, struct dimse_assoc **assoc, bool is_in_order);
 void talk_set_assoc(struct talk *t, struct dimse_assoc *assoc); /* NULL before it is freed */
 void talk_set_client(struct talk *t, struct http_client *client);
 

@@ -73,19 +73,6 @@ make_offer(struct way *way, struct offer *offer)
     return offer->n > 0;
 }
 
-static int
-associate(struct talk *t, const struct offer *offer, struct dimse_assoc **out, struct err *err)
-{
-    const struct target *conf = t->way->conf;
-    struct dimse_connect_options to = {.host = conf->entity.host,
-                                       .port = conf->entity.port,
-                                       .called = conf->entity.ae,
-                                       .calling =
-                                           conf->as[0] != '\0' ? conf->as : t->way->plain->ae};
-
-    return dimse_connect(&to, offer->proposals, offer->n, out, err);
-}
-
 /* ---- one instance ---- */
 
 struct sending {
@@ -194,28 +181,22 @@ store_some(struct talk *t)
 {
     struct offer *offer = mem_new(sizeof *offer);
     struct dimse_assoc *assoc = NULL;
-    struct err err = {0}, end = {0};
+    struct err err = {0};
+    bool is_fine = false;
 
     if (!make_offer(t->way, offer)) { /* another sender was quicker */
         way_line_unprobed(t->way, false);
         goto out;
     }
-    if (associate(t, offer, &assoc, &err) < 0) {
+    /* an answered instance says that the line is up, no less */
+    is_fine =
+        plain_associate(t, &t->way->conf->entity, offer->proposals, offer->n, &assoc, &err) == 0 &&
+        send_on(t->way, assoc, offer, &err);
+    if (is_fine)
+        way_line_unprobed(t->way, false);
+    else
         way_line_failed(t->way, false, LINE_DOWN, &err);
-        goto out;
-    }
-    talk_set_assoc(t, assoc); /* an answered instance says that the line is up, no less */
-    if (!send_on(t->way, assoc, offer, &err)) {
-        way_line_failed(t->way, false, LINE_DOWN, &err);
-        talk_set_assoc(t, NULL);
-        if (err.kind != ERR_FULL)
-            goto out;
-    }
-    talk_set_assoc(t, NULL);
-    way_line_unprobed(t->way, false);
-    if (dimse_release(&assoc, &end) < 0)
-        err_clear(&end); /* everything was answered before */
+    plain_hang_up(t, &assoc, is_fine || err.kind == ERR_FULL);
 out:
-    dimse_abort(&assoc);
     free(offer);
 }

@@ -19,6 +19,7 @@ enum setting_kind {
     SETTING_TITLE,
     SETTING_ENTITY,
     SETTING_PATH,
+    SETTING_PIN, /* SHA-256 in hexadecimal digits */
     SETTING_COUNT,
     SETTING_RATE
 };
@@ -40,10 +41,12 @@ static const struct setting {
     {"verify", SETTING_VERIFY, FOR_ALL, FIELD(is_unverified)},
     {"as", SETTING_TITLE, FOR_DICOM, FIELD(as)},
     {"query", SETTING_ENTITY, FOR_DICOM, FIELD(query)},
+    {"tls", SETTING_TRUTH, FOR_DICOM, FIELD(is_tls)},
+    {"pin", SETTING_PIN, FOR_DICOM, FIELD(pin)},
     {"token", SETTING_PATH, FOR_STOW, FIELD(token)},
-    {"ca", SETTING_PATH, FOR_STOW, FIELD(ca)},
-    {"certificate", SETTING_PATH, FOR_STOW, FIELD(certificate)},
-    {"key", SETTING_PATH, FOR_STOW, FIELD(key)},
+    {"ca", SETTING_PATH, FOR_ALL, FIELD(ca)},
+    {"certificate", SETTING_PATH, FOR_ALL, FIELD(certificate)},
+    {"key", SETTING_PATH, FOR_ALL, FIELD(key)},
 };
 
 enum { VALUE_BYTES = 512 };
@@ -196,6 +199,24 @@ read_count(const char *text, uint64_t most, unsigned *out)
     return true;
 }
 
+/* As openssl prints it, too (AB:CD:...); kept in small letters. */
+static bool
+normal_pin(const char *text, char out[65])
+{
+    uint8_t digest[32];
+    char bare[65];
+    size_t n = 0;
+
+    for (; *text != '\0' && n < sizeof bare - 1; text++)
+        if (*text != ':')
+            bare[n++] = *text;
+    bare[n] = '\0';
+    if (*text != '\0' || hex_decode(bare, digest, sizeof digest) < 0)
+        return false;
+    hex_encode(digest, sizeof digest, out);
+    return true;
+}
+
 static bool
 read_value(const struct setting *s, const char *text, struct target *t)
 {
@@ -216,6 +237,8 @@ read_value(const struct setting *s, const char *text, struct target *t)
         return read_entity(text, field);
     case SETTING_PATH:
         return text[0] == '/' && text_copy(field, s->size, text);
+    case SETTING_PIN:
+        return normal_pin(text, field);
     case SETTING_COUNT:
         return read_count(text, TARGET_CONNECTIONS_MAX, field);
     case SETTING_RATE:
@@ -280,6 +303,11 @@ check_whole(struct target *t, struct err *err)
                        "safe to delete");
     if ((t->certificate[0] != '\0') != (t->key[0] != '\0'))
         return err_set(err, ERR_REJECT, "certificate= and key= go together");
+    if (t->is_tls && t->ca[0] == '\0' && t->pin[0] == '\0')
+        return err_set(err, ERR_REJECT, "tls=yes needs ca=FILE or pin=DIGEST: who it must be");
+    if (t->kind == TARGET_DICOM && !t->is_tls &&
+        (t->ca[0] != '\0' || t->pin[0] != '\0' || t->key[0] != '\0'))
+        return err_set(err, ERR_REJECT, "ca=, pin=, certificate= and key= are for tls=yes");
     if (t->kind == TARGET_STOW && strncmp(t->url, "https://", 8) == 0 && t->ca[0] == '\0')
         return err_set(err, ERR_REJECT, "https needs ca=FILE: who signed its certificate");
     return 0;

@@ -28,6 +28,8 @@ struct target {
     struct target_entity entity; /* dicom */
     struct target_entity query;  /* where it answers C-FIND; port 0: the same */
     char as[17];                 /* our AE title towards it; "": ours */
+    bool is_tls;                 /* dicom */
+    char pin[65];                /* dicom: its certificate, whoever signed it; "" none */
     char url[512];               /* stow: the service's root, no slash at the end */
     char token[512];             /* file of the bearer token; "" none */
     char ca[512];                /* PEM files: who signed the peer's certificate, */

@@ -25,14 +25,16 @@ a_line_says_where_and_how(void **state)
         "instead-of-centre=yes connections=2 rate=2MiB as=TOWNSHIP query=QR@pacs.local:11112\r\n"
         "cloud\tstow\thttps://archive.example/dicom-web/ ca=/etc/ca.pem token=/etc/token "
         "verify=none\n"
-        "six dicom SIX@[fe80::1]:104";
+        "six dicom SIX@[fe80::1]:104\n"
+        "safe dicom SAFE@pacs:2762 tls=yes "
+        "pin=AB:CDcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\n";
     struct targets t;
     struct err err = {0};
 
     (void)state;
     assert_int_equal(parse(text, &t, &err), 0);
 
-    assert_int_equal(t.n, 3);
+    assert_int_equal(t.n, 4);
     assert_string_equal(t.rows[0].entity.ae, "OLD PACS");
     assert_string_equal(t.rows[0].entity.host, "10.0.0.5");
     assert_int_equal(t.rows[0].entity.port, 104);
@@ -46,6 +48,8 @@ a_line_says_where_and_how(void **state)
     assert_true(t.rows[1].is_unverified);
     assert_int_equal(t.rows[1].connections, 1);
     assert_string_equal(t.rows[2].entity.host, "fe80::1");
+    assert_true(t.rows[3].is_tls);
+    assert_memory_equal(t.rows[3].pin, "abcdcdcd", 8);
     targets_fini(&t);
 }
 
@@ -82,6 +86,10 @@ a_mistake_names_its_line(void **state)
         {"query in it", "web stow http://h/dw?a=1", "an address is"},
         {"https without ca", "web stow https://h/dw", "https needs ca="},
         {"certificate alone", "web stow http://h certificate=/a", "go together"},
+        {"tls with nobody", "pacs dicom X@h:104 tls=yes", "tls=yes needs"},
+        {"ca without tls", "pacs dicom X@h:104 ca=/a", "are for tls=yes"},
+        {"pin", "pacs dicom X@h:104 tls=yes pin=abcd", "no usable value"},
+        {"tls of the other kind", "web stow http://h tls=yes", "tls= is not for this kind"},
         {"never safe", "pacs dicom X@h:104 instead-of-centre=yes verify=none", "safe to delete"},
     };
     struct targets t;
