@@ -132,7 +132,7 @@ peek_study(struct uplink *up, uint64_t id, char out[65])
         dcm_walk_init(&walk, bytes + head.dataset_at, n - head.dataset_at, head.syntax->coding,
                       DCM_WALK_PREFIX | DCM_WALK_STOP_AT_PIXELS);
         while (dcm_walk_next(&walk, &e, &ignored) == 0 && e.event != DCM_END &&
-               (e.depth > 0 || e.tag <= 0x0020000D))
+               (e.event != DCM_ELEMENT || e.depth > 0 || e.tag <= 0x0020000D))
             if (e.event == DCM_ELEMENT && e.depth == 0 && e.tag == 0x0020000D && e.value_n < 65) {
                 memcpy(out, bytes + head.dataset_at + e.value_at, e.value_n);
                 out[e.value_n] = '\0';

@@ -100,6 +100,11 @@ picture(struct buf *out, const char *study, int number, bool is_text_only)
     dcm_write_text(&w, 0x00080016, NULL, CT_IMAGE);
     dcm_write_text(&w, 0x00080018, NULL, sop);
     dcm_write_text(&w, 0x00080060, NULL, "CT");
+    dcm_write_sequence_begin(&w, 0x00082218); /* before the study's UID, as radiographs have it */
+    dcm_write_item_begin(&w);
+    dcm_write_text(&w, 0x00080104, NULL, "Chest");
+    dcm_write_item_end(&w);
+    dcm_write_sequence_end(&w);
     dcm_write_text(&w, 0x00100020, NULL, "T-1");
     dcm_write_text(&w, 0x0020000D, NULL, study);
     dcm_write_text(&w, 0x0020000E, NULL, series);
