@@ -1,7 +1,7 @@
 // devices.js - for whoever installs devices: who sends, who was refused, the installation window, what has to be sent again.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { Targets } from "./handover.js";
+import { OwnSystems } from "./handover.js";
 import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
 import { me, post } from "./state.js";
 import { Targets } from "./targets.js";
@@ -116,7 +116,7 @@ export function Devices({ now }) {
     <${Unsent} list=${now.unsent} more=${now.unsent_more} may=${may} />
     <${Targets} list=${now.targets} />
     <${Commitments} commitment=${now.commitment} />
-    <${Targets} now=${now} />
+    <${OwnSystems} now=${now} />
     ${now.page_certificate && html`<p class="quiet uid">${say("page_certificate")} ${now.page_certificate}</p>`}
     ${asked?.what === "enrol" && html`<${Enrol} who=${asked.of} onClose=${close} />`}
     ${asked?.what === "change" && html`<${Change} d=${asked.of} onClose=${close} />`}`;

@@ -39,11 +39,11 @@ export function Handover({ now }) {
 }
 
 // For whoever installs devices: the targets and what troubles them, nothing of a patient.
-export function Targets({ now }) {
+export function OwnSystems({ now }) {
   const targets = now.handover || [];
   if (targets.length === 0) return null;
-  return html`<section aria-labelledby="targets">
-    <h2 id="targets">${say("handover")}</h2>
+  return html`<section aria-labelledby="own-systems">
+    <h2 id="own-systems">${say("handover")}</h2>
     <ul class="rows">${targets.map((t) => html`<li class="row" data-target=${t.target}><b>${say(`his_${t.target}`)}</b>
       <${Mark} colour=${t.refused ? "red" : t.waiting ? "amber" : "green"}>${say("his_numbers", t)}<//>
       <span class="quiet">${t.trouble}</span></li>`)}</ul>
