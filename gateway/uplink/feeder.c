@@ -333,6 +333,26 @@ wait_for_news(struct uplink *up, uint64_t seen, int64_t wait_ms)
     gate_unlock(&up->gate);
 }
 
+/* What is being coded now will be offered: the connection is opened meanwhile. */
+static void
+open_connection(struct feeder *f)
+{
+    struct uplink *up = f->up;
+    uint64_t counts[INSTANCE_STATES];
+    struct link_ping answer;
+    int64_t asked_us, told_us;
+    struct err err = {0};
+    bool is_due;
+
+    spool_counts(up->spool, counts);
+    gate_lock(&up->gate);
+    is_due = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED] > 0 &&
+             serving_best(up) != NULL && talk_is_cold(&f->talk);
+    gate_unlock(&up->gate);
+    if (is_due && talk_ping(&f->talk, &answer, &asked_us, &told_us, &err) < 0)
+        return; /* the line was told */
+}
+
 void *
 feeder_run(void *arg)
 {
@@ -351,6 +371,7 @@ feeder_run(void *arg)
         seen = up->news;
         is_up = serving_best(up) != NULL;
         gate_unlock(&up->gate);
+        open_connection(&f);
         queued = feed(up);
         feed_studies(up);
         f.batch = OFFERS_FIRST;

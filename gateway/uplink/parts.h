@@ -236,6 +236,8 @@ int talk_offer(struct talk *t, const struct link_offer *offer, struct link_answe
 typedef int (*talk_next_fn)(void *user, const uint8_t **out_bytes, size_t *out_n, struct err *err);
 int talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answer *out,
                 struct err *err) MUST_CHECK;
+/* Gate held. A call now would have to open a connection first, which costs several round trips. */
+bool talk_is_cold(const struct talk *t);
 /* Nothing to say for a while: the connection is closed, a next call opens another. */
 void talk_hang_up(struct talk *t);
 int talk_manifest(struct talk *t, const struct link_manifest *manifest, struct err *err) MUST_CHECK;

@@ -15,6 +15,7 @@ enum {
     PING_MS = 10000,
     PING_SOON_MS = 6000,
     CONNECT_MS = 8000,
+    COLD_MS = 50000,   /* the centre closes it soon: LIMIT_MS_HTTP_IDLE */
     TAKE_BYTES = 16368 /* with the head of its chunk one TLS record */
 };
 
@@ -286,6 +287,12 @@ talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answer *o
     rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
     http_reply_fini(&reply);
     return rc < 0 ? err_context(err, "answer to a bundle") : 0;
+}
+
+bool
+talk_is_cold(const struct talk *t)
+{
+    return t->client == NULL || clock_mono_ms() - t->moved_ms > COLD_MS;
 }
 
 void
