@@ -171,6 +171,16 @@ charset_of_device(void *user, const char *ae, const char *address, char out[20])
         text_copy(out, sizeof device.charset, device.charset);
 }
 
+/* What is STAT on the line to the centre goes first to the targets, too. */
+static unsigned
+urgency_of(void *user, const char *study)
+{
+    struct uplink_urgent said;
+
+    uplink_urgency(user, study, &said);
+    return said.urgency;
+}
+
 static int
 open_accept(struct gateway *g, struct err *err)
 {
@@ -191,6 +201,7 @@ open_accept(struct gateway *g, struct err *err)
     if (accept_open(&o, g->spool, &g->accept, err) < 0)
         return -1;
     uplink_set_profile(g->uplink, charset_of_device, g->accept);
+    plain_ask_urgency(g->plain, urgency_of, g->uplink);
     return 0;
 }
 
@@ -317,6 +328,8 @@ stop(struct gateway *g)
         uplink_set_profile(g->uplink, NULL, NULL);
     accept_stop(&g->accept);
     serve_close(&g->serve);
+    if (g->plain != NULL)
+        plain_ask_urgency(g->plain, NULL, NULL);
     uplink_stop(&g->uplink);
     plain_stop(&g->plain);
     spool_close(&g->spool);

@@ -269,7 +269,8 @@ int
 upper_request(const char *host, uint16_t port, const char *calling, const char *called,
               const struct upper_identity *identity, const struct upper_limits *limits,
               const struct upper_secure *secure, const struct upper_proposal *proposals,
-              size_t count, struct upper_assoc **out_assoc, struct upper_agreed *out_agreed, size_t *out_agreed_count, struct err *err)
+              size_t count, struct upper_assoc **out_assoc, struct upper_agreed *out_agreed,
+              size_t *out_agreed_count, struct err *err)
 {
     std::unique_ptr<upper_assoc> assoc;
 
