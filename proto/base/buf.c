@@ -74,7 +74,8 @@ buf_add_printf(struct buf *b, const char *format, ...)
     va_start(args, format);
     n = vasprintf(&text, format, args);
     va_end(args);
-    CHECK(n >= 0);
+    if (n < 0)
+        mem_stop();
     buf_add(b, text, (size_t)n);
     free(text);
 }

@@ -109,7 +109,8 @@ thread_start(const char *name, void *(*run)(void *), void *arg)
 
     sigfillset(&all);
     CHECK(pthread_sigmask(SIG_SETMASK, &all, &old) == 0);
-    CHECK(pthread_create(&t, NULL, run, arg) == 0);
+    if (pthread_create(&t, NULL, run, arg) != 0)
+        mem_stop();
     CHECK(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
     pthread_setname_np(t, name);
     return t;

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""grid.py BIN WORK FAULTS DICOM [ROW] - the grid of the gateway's durable way; grid.test says what it is and starts it.
+"""grid.py BIN WORK FAULTS DICOM [ROW [FIRST LAST]] - the grid of the gateway's durable way; grid.test says what it is and starts it.
 
 BIN: our programs. WORK: a folder of its own, in memory. FAULTS: a folder with faultlib.so and fork_server.so.
-DICOM: a folder with the door's instances, or "". ROW: only rules that begin so.
+DICOM: a folder with the door's instances, or "". ROW: only rules that begin so, the operation before them or not; FIRST, LAST: only these n.
 
 A program is started once a row and forked for each round (fork_server.c), with the counter that faultlib.so shares with
 us set so that the n-th call of the round is the one that fails. RADPOST_LONG=1: for all n, of every row.
@@ -15,6 +15,7 @@ NO_MEMORY, KILLED, HUNG_S = 75, 128 + 9, 60
 CRASHES = [128 + n for n in (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)]
 BIN, WORK, FAULTS, DICOM = sys.argv[1:5]
 ONLY = sys.argv[5] if len(sys.argv) > 5 else ""
+FIRST, LAST = (int(n) for n in sys.argv[6:8]) if len(sys.argv) > 7 else (1, 10**6)
 LONG = os.environ.get("RADPOST_LONG", "0") != "0"
 
 
@@ -63,10 +64,15 @@ class Program:
         """What the running child says first, or None: it ended without a word."""
         if b"\n" in self.answers:
             return None
-        ready = select.select([self.process.stdout, self.says], [], [], HUNG_S)[0]
-        if not ready:
-            self._hung()
-        return os.read(self.process.stdout.fileno(), 4096).decode() if self.process.stdout in ready else None
+        line = b""
+        while not line.endswith(b"\n"):
+            ready = select.select([self.process.stdout, self.says], [], [], HUNG_S)[0]
+            if not ready:
+                self._hung()
+            if self.process.stdout not in ready:
+                return None
+            line += os.read(self.process.stdout.fileno(), 4096)
+        return line.decode()
 
     def _hung(self):
         stack = "; ".join(open(f"/proc/{self.pid}/task/{t}/wchan").read() for t in os.listdir(f"/proc/{self.pid}/task"))
@@ -128,13 +134,17 @@ class Row:
         self.state = os.open(state, os.O_RDWR)
         self.environment = {"FORK_SERVER": "inside", "FAULT_RULES": self.rule.replace("%", str(BASE)), "FAULT_STATE": state, "FAULT_LOG": self.log,
                             "FAULT_PROC": "tool_"}
-        operation = OPERATIONS[self.operation](self)
+        operation = None
         try:
-            for n in range(self.first, 10**6, self.step):
+            operation = OPERATIONS[self.operation](self)
+            for n in range(FIRST + self.first - 1, LAST + 1, self.step):
                 if not self.one(operation, n):
                     break
+        except Exception as e:  # of ours: the other rows go on, and this one is not true
+            self.complaints.append(f"{self.operation} {self.rule}: {e!r}")
         finally:
-            operation.close()
+            if operation is not None:
+                operation.close()
             os.close(self.state)
             shutil.rmtree(self.folder)
         self.seconds = time.monotonic() - began
@@ -353,7 +363,7 @@ def cell(faults, bad):
 
 
 def main():
-    wanted = [row for row in rows() if row.rule.startswith(ONLY)]
+    wanted = [row for row in rows() if row.rule.startswith(ONLY) or f"{row.operation} {row.rule}".startswith(ONLY)]
     began = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(6 if LONG else 3) as pool:
         done = []
