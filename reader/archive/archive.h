@@ -110,6 +110,10 @@ struct archive_standing {
     uint64_t offered, looked, whole, sealed, quarantined; /* instances */
     uint32_t revision;                                    /* latest closed list, 0 = none */
     uint64_t expected;                                    /* instances in it */
+    uint64_t announced; /* how many the devices say there are; 0: they did not */
+    /* of what was offered; what of it is durable there; what comes a second just now, 0: nothing */
+    uint64_t bytes_all, bytes_there, bytes_per_s;
+    int64_t seconds_left; /* until all of the list is there; -1: nobody knows */
     int64_t last_at_us;
 };
 int archive_standing_get(struct archive *archive, const char *tenant, const char *study,

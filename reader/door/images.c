@@ -352,6 +352,11 @@ door_get_standing(struct http_request *req, struct http_response *res, struct er
     jsonw_uint(&w, "quarantined", s.quarantined);
     jsonw_uint(&w, "revision", s.revision);
     jsonw_uint(&w, "expected", s.expected);
+    jsonw_uint(&w, "announced", s.announced);
+    jsonw_uint(&w, "bytes_all", s.bytes_all);
+    jsonw_uint(&w, "bytes_there", s.bytes_there);
+    jsonw_uint(&w, "bytes_per_s", s.bytes_per_s);
+    jsonw_int(&w, "seconds_left", s.seconds_left);
     jsonw_end(&w);
     door_answer(res, 200, &b);
     return 0;

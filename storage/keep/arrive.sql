@@ -22,11 +22,11 @@ RETURNING (xmax = 0), is_looked
 
 -- name: landing_get
 SELECT l.device, l.size, l.study_uid, l.series_uid, l.sop_class, l.sop_instance, l.transfer_syntax,
-    l.received_syntax, l.pixels, l.dataset, l.received, l.recipe, l.layout, l.is_looked
+    l.received_syntax, l.pixels, l.dataset, l.received, l.recipe, l.layout, l.is_looked, l.have_bytes
 FROM landing l JOIN tenants t ON t.id = l.tenant_id WHERE t.code = $1 AND l.object = $2
 
--- name: landing_looked
-UPDATE landing l SET is_looked = $3 FROM tenants t
+-- name: landing_progress
+UPDATE landing l SET have_bytes = $3, is_looked = $4 FROM tenants t
 WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2
 
 -- name: landing_delete

@@ -35,17 +35,14 @@ next_job(struct finish_line *line)
 static void *
 finish_run(void *arg)
 {
-    static const struct ranges nothing;
     struct keep *k = arg;
     struct finish_job *job;
 
     while ((job = next_job(&k->finish)) != NULL) {
         struct err ignored; /* the bundle's end asks again and tells its sender */
 
-        gate_lock(&job->o->gate);
-        if (landing_advance(k, job->o, &nothing, &ignored) < 0)
+        if (landing_finish(k, job->o, &ignored) < 0)
             err_clear(&ignored);
-        gate_unlock(&job->o->gate);
         gate_lock(&k->finish.gate);
         job->group->pending--;
         gate_wake(&k->finish.gate);

@@ -29,7 +29,7 @@ struct finish_group {
 void finish_start(struct keep *k);
 /* After the last group was waited for. */
 void finish_stop(struct keep *k);
-/* landing_advance() will be called for the object; without threads (finish_start) nothing happens,
+/* landing_finish() will be called for the object; without threads (finish_start) nothing happens,
  * its holder does it. A failure is noted nowhere: whoever asks next finds the object as it was.
  * blocks  while FINISH_QUEUE wait: the sender is held back */
 void finish_put(struct keep *k, struct landing_object *o, struct finish_group *group);

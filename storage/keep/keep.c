@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+/* Groups of pieces that are made durable at once, and how long one waits for its turn at most. */
+enum { SHARE_TURNS = 8, SHARE_LIMIT_MS = 2000 };
 enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000 };
 #define SCRUB_MS INT64_C(2592000000)
 
@@ -104,6 +106,8 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
 
     gate_init(&k->gate);
     gate_init(&k->finish.gate);
+    k->share = share_new(SHARE_TURNS, SHARE_LIMIT_MS);
+    k->traffic = traffic_new();
     k->pool = pool;
     k->audit = audit;
     k->landing = mem_text(options->landing);
@@ -133,6 +137,8 @@ keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err)
 
     gate_init(&k->gate);
     gate_init(&k->finish.gate);
+    k->share = share_new(SHARE_TURNS, SHARE_LIMIT_MS);
+    k->traffic = traffic_new();
     if (pg_open(&pg, &k->pg, err) < 0) {
         keep_close(&k);
         return -1;
@@ -177,6 +183,7 @@ void
 keep_close(struct keep **keep)
 {
     struct keep *k = TAKE(*keep);
+    struct err err = {0};
 
     if (k == NULL)
         return;
@@ -189,6 +196,10 @@ keep_close(struct keep **keep)
     finish_stop(k);
     CHECK(k->open_objects == NULL);
     direct_forget_all(k);
+    if (k->pg != NULL && traffic_write(k, true, &err) < 0)
+        LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(&err));
+    traffic_free(&k->traffic);
+    share_free(&k->share);
     pg_close(&k->pg);
     free(k->landing);
     free(k->landing_copy);
@@ -239,7 +250,8 @@ keep_work(struct keep *k, int *out_sealed, struct err *err)
     int sealed = 0;
     bool did = true;
 
-    if (manifest_close_quiet(k, err) < 0 || manifest_pack_reader(k, err) < 0)
+    if (traffic_write(k, false, err) < 0 || manifest_close_quiet(k, err) < 0 ||
+        manifest_pack_reader(k, err) < 0)
         return -1;
     while (did) {
         if (seal_next(k, &did, err) < 0)

@@ -202,6 +202,11 @@ struct keep_standing {
     uint32_t revision;                                    /* latest closed manifest, 0 = none */
     uint64_t expected;                                    /* instances in it */
     uint64_t announced; /* how many the devices say there are; 0: they did not */
+    /* bytes of all that was offered and of what came otherwise; how many of them are durable here;
+     * how many a second come just now, 0: none; and by that the rest of the list takes so long,
+     * -1: nobody knows, 0: all is here */
+    uint64_t bytes_all, bytes_there, bytes_per_s;
+    int64_t seconds_left;
     int64_t last_at_us;
 }; /* without what the reader made */
 /* errors  ERR_NOT_FOUND */
@@ -268,17 +273,18 @@ struct keep_sender {
 int keep_offer(struct keep *k, const struct keep_sender *sender, const struct link_offer *offer,
                struct link_answer *out, struct err *err) MUST_CHECK;
 
-/* One bundle of ranges: pieces are written as they come and made durable every 128 KiB; what became
- * whole is verified, inspected and catalogued meanwhile. keep_bundle_end() does the rest of that
- * and says how each touched object stands. errors  ERR_REJECT piece of an object that was not
- * offered, or outside it blocks  on disk syncs, decoding and the catalog */
+/* One bundle of ranges: pieces are made durable as they come, in groups; what became whole is
+ * verified, inspected and catalogued meanwhile. keep_bundle_end() does the rest of that and says
+ * how each touched object stands.
+ * errors  ERR_REJECT piece of an object that was not offered, or outside it
+ * blocks  on disk syncs, decoding and the catalog */
 struct keep_bundle;
 int keep_bundle_begin(struct keep *k, const struct keep_sender *sender, struct keep_bundle **out,
                       struct err *err) MUST_CHECK;
 int keep_bundle_piece(struct keep_bundle *b, const struct link_piece *piece,
                       struct err *err) MUST_CHECK;
 int keep_bundle_end(struct keep_bundle *b, struct link_answer *out, struct err *err) MUST_CHECK;
-/* Without keep_bundle_end(), too, every piece that was written counts. */
+/* Without keep_bundle_end() the pieces that came count nevertheless. */
 void keep_bundle_free(struct keep_bundle **b);
 
 /* errors  ERR_CONFLICT another manifest has this revision */
@@ -343,6 +349,19 @@ int keep_events(struct keep *k, const char *tenant, uint64_t after, uint64_t lim
                 keep_on_event on_event, void *user, struct err *err) MUST_CHECK;
 /* Wait, at most wait_ms, until an event of this tenant (NULL: any) past the cursor may be there. */
 void keep_events_wait(struct keep *k, const char *tenant, uint64_t after, int64_t wait_ms);
+
+/* ---- How much comes ---- */
+
+/* What a clinic sent over the link in one hour. */
+struct keep_traffic_hour {
+    const char *tenant;
+    int64_t at_us; /* when it began */
+    uint64_t bytes, objects;
+};
+typedef int (*keep_on_traffic)(void *user, const struct keep_traffic_hour *hour);
+/* tenant  NULL = all; by hour, newest first, then by clinic; the last ten seconds may be missing */
+int keep_traffic(struct keep *k, const char *tenant, int64_t since_us, keep_on_traffic on_hour,
+                 void *user, struct err *err) MUST_CHECK;
 
 /* ---- For tests and the doctor ---- */
 

@@ -10,6 +10,8 @@
 #include "proto/trust/audit.h"
 #include "storage/keep/finish.h"
 #include "storage/keep/keep.h"
+#include "storage/keep/share.h"
+#include "storage/keep/traffic.h"
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "storage/keep/keep_events.def"
@@ -25,10 +27,13 @@ struct keep {
     char *landing, *landing_copy, *stores[KEEP_COPIES];
     int64_t quiet_ms, clean_after_ms, scrub_ms;
     struct finish_line finish;
+    struct share *share;
+    struct traffic *traffic;
 
     struct gate gate; /* for all below */
     struct landing_object *open_objects;
     struct busy_study *busy;
+    unsigned bundles; /* on their way in */
     uint64_t changes; /* counts receipts, events and work that became due */
     bool is_closing, has_work;
     bool has_worker;

@@ -20,10 +20,11 @@ struct landing_object {
     char device[KEEP_NAME_SIZE];
     struct range *first_look;
     size_t first_look_n;
-    bool is_looked;
-    bool is_verified; /* whole, its hash agreed: landing_advance() catalogues it */
+    bool is_looked, is_look_new; /* new: its study was not told yet */
+    bool is_verified; /* whole, its hash agreed, durably in whole/: see landing_finish() */
     bool is_ended;    /* became a catalogued instance, or was given up; state says */
     enum link_state state;
+    uint64_t told_bytes; /* the catalog knows of so many */
     struct landing_file file;
 };
 
@@ -32,13 +33,18 @@ int landing_take(struct keep *k, const char *tenant, const uint8_t object[32],
                  struct landing_object **out, struct err *err) MUST_CHECK;
 void landing_release(struct keep *k, struct landing_object **object);
 
-/* Under the object's gate: make written ranges durable; tell of the first look when that completes
- * it; a whole file is compared with its name and moved to whole/ (is_verified). */
-int landing_note(struct keep *k, struct landing_object *o, const struct ranges *written,
-                 struct err *err) MUST_CHECK;
-/* Under the object's gate: make written ranges durable, and take the next step they allow (looked;
- * or whole: verified, inspected, catalogued). o->state is what to answer. */
-int landing_advance(struct keep *k, struct landing_object *o, const struct ranges *written,
-                    struct err *err) MUST_CHECK;
+/* Make what was written to any of these objects durable; tell of a first look that is whole with
+ * it; a whole file is compared with its name and moved to whole/ (is_verified). No gate is held by
+ * the caller; all objects are of one tenant. What is wrong with one does not keep the others from
+ * their step. */
+int landing_settle(struct keep *k, struct landing_object *const *objects, size_t n,
+                   struct err *err) MUST_CHECK;
+/* A verified one is inspected and catalogued; others are left as they are. No gate is held.
+ * o->state is what to answer then. */
+int landing_finish(struct keep *k, struct landing_object *o, struct err *err) MUST_CHECK;
+
+/* An object's state for an answer; have may be NULL. Under the object's gate where have is its. */
+void landing_tell(struct link_object_state *out, const uint8_t object[32], enum link_state state,
+                  const struct ranges *have);
 
 #endif

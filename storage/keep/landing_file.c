@@ -162,17 +162,20 @@ landing_file_close(struct landing_file *f)
         close(f->map_fd);
     f->fd = -1;
     f->map_fd = -1;
+    f->is_new = false;
     ranges_fini(&f->have);
+    ranges_fini(&f->written);
+    ranges_fini(&f->synced);
+    ranges_fini(&f->noted);
 }
 
 int
-landing_file_make(struct landing_file *f, bool *out_made, struct err *err)
+landing_file_make(struct landing_file *f, struct err *err)
 {
     char path[PATH_MAX];
     struct buf head;
     int rc = -1;
 
-    *out_made = false;
     if (f->is_whole || f->map_at > 0)
         return 0;
     buf_init(&head, HEAD_BYTES);
@@ -194,20 +197,32 @@ landing_file_make(struct landing_file *f, bool *out_made, struct err *err)
     if (durable_write_at(f->map_fd, head.bytes, head.n, 0, err) < 0)
         goto out;
     f->map_at = head.n;
-    *out_made = true;
+    f->is_new = true;
     rc = 0;
 out:
     buf_fini(&head);
     return rc;
 }
 
-int
-landing_sync_partial(const char *dir, struct err *err)
+static int
+sync_folder(const char *dir, const char *name, struct err *err)
 {
     char path[PATH_MAX];
 
-    snprintf(path, sizeof path, "%s/partial", dir);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
     return durable_sync_folder(path, err);
+}
+
+int
+landing_sync_partial(const char *dir, struct err *err)
+{
+    return sync_folder(dir, "partial", err);
+}
+
+int
+landing_sync_whole(const char *dir, struct err *err)
+{
+    return sync_folder(dir, "whole", err);
 }
 
 int
@@ -215,7 +230,13 @@ landing_file_write(struct landing_file *f, uint64_t offset, const uint8_t *bytes
                    struct err *err)
 {
     CHECK(f->fd >= 0 && !f->is_whole && offset <= f->size && n <= f->size - offset);
-    return durable_write_at(f->fd, bytes, n, offset, err);
+    if (n == 0)
+        return 0;
+    if (durable_write_at(f->fd, bytes, n, offset, err) < 0)
+        return -1;
+    durable_hint(f->fd, offset, n);
+    ranges_add(&f->written, offset, offset + n);
+    return 0;
 }
 
 bool
@@ -224,33 +245,77 @@ landing_file_is_complete(const struct landing_file *f)
     return ranges_cover(&f->have, 0, f->size);
 }
 
+uint64_t
+landing_file_bytes(const struct landing_file *f)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < f->have.n; i++)
+        n += f->have.r[i].to - f->have.r[i].from;
+    return n;
+}
+
+static void
+move_ranges(struct ranges *from, struct ranges *to)
+{
+    for (size_t i = 0; i < from->n; i++)
+        ranges_add(to, from->r[i].from, from->r[i].to);
+    ranges_fini(from);
+}
+
 int
-landing_file_note(struct landing_file *f, const struct ranges *written, struct err *err)
+landing_file_flush(struct landing_file *f, struct err *err)
+{
+    if (f->is_whole || f->written.n == 0)
+        return 0;
+    if (durable_sync(f->fd, err) < 0)
+        return -1;
+    move_ranges(&f->written, &f->synced);
+    return 0;
+}
+
+/* Would it be complete with what is synced? */
+static bool
+completes(const struct landing_file *f)
+{
+    struct ranges all = {0};
+    bool is;
+
+    for (size_t i = 0; i < f->have.n; i++)
+        ranges_add(&all, f->have.r[i].from, f->have.r[i].to);
+    for (size_t i = 0; i < f->noted.n; i++)
+        ranges_add(&all, f->noted.r[i].from, f->noted.r[i].to);
+    for (size_t i = 0; i < f->synced.n; i++)
+        ranges_add(&all, f->synced.r[i].from, f->synced.r[i].to);
+    is = ranges_cover(&all, 0, f->size);
+    ranges_fini(&all);
+    return is;
+}
+
+int
+landing_file_record(struct landing_file *f, struct err *err)
 {
     struct buf records;
     int rc = -1;
 
-    if (f->is_whole || written->n == 0)
+    if (f->is_whole || f->synced.n == 0)
         return 0;
-    buf_init(&records, LANDING_MAP_MAX_BYTES);
-    if (durable_sync(f->fd, err) < 0)
-        goto out;
-    for (size_t i = 0; i < written->n; i++)
-        ranges_add(&f->have, written->r[i].from, written->r[i].to);
-    if (landing_file_is_complete(f)) {
-        rc = 0;
-        goto out;
+    if (completes(f)) {
+        move_ranges(&f->noted, &f->have);
+        move_ranges(&f->synced, &f->have);
+        return 0;
     }
-    for (size_t i = 0; i < written->n; i++)
-        record_make(&written->r[i], &records);
+    buf_init(&records, LANDING_MAP_MAX_BYTES);
+    for (size_t i = 0; i < f->synced.n; i++)
+        record_make(&f->synced.r[i], &records);
     if (f->map_at + records.n > LANDING_MAP_MAX_BYTES || buf_is_over(&records)) {
         err_set(err, ERR_REJECT, "an object in too many pieces");
         goto out;
     }
-    if (durable_write_at(f->map_fd, records.bytes, records.n, f->map_at, err) < 0 ||
-        durable_sync(f->map_fd, err) < 0)
+    if (durable_write_at(f->map_fd, records.bytes, records.n, f->map_at, err) < 0)
         goto out;
     f->map_at += records.n;
+    move_ranges(&f->synced, &f->noted);
     rc = 0;
 out:
     buf_fini(&records);
@@ -258,23 +323,39 @@ out:
 }
 
 int
-landing_file_promote(struct landing_file *f, struct err *err)
+landing_file_commit(struct landing_file *f, struct err *err)
 {
-    char from[PATH_MAX], to[PATH_MAX], folder[PATH_MAX];
+    if (f->is_whole || f->noted.n == 0)
+        return 0;
+    if (durable_sync(f->map_fd, err) < 0)
+        return -1;
+    move_ranges(&f->noted, &f->have);
+    return 0;
+}
 
-    snprintf(folder, sizeof folder, "%s/whole", f->dir);
-    if (f->is_whole) /* renamed before a crash, perhaps not synced then */
-        return durable_sync_folder(folder, err);
+int
+landing_file_move(struct landing_file *f, struct err *err)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+
+    if (f->is_whole)
+        return 0;
     path_of(f, "partial", "part", from);
     path_of(f, "whole", "dcm", to);
     if (rename(from, to) < 0)
         return err_sys(err, ERR_RETRY, "rename to %s", to);
-    if (durable_sync_folder(folder, err) < 0)
-        return -1;
     f->is_whole = true;
-    path_of(f, "partial", "map", from);
-    if (unlink(from) < 0 && errno != ENOENT) /* a map without its file means nothing */
-        return err_sys(err, ERR_RETRY, "remove %s", from);
+    return 0;
+}
+
+int
+landing_file_forget_map(struct landing_file *f, struct err *err)
+{
+    char path[PATH_MAX];
+
+    path_of(f, "partial", "map", path);
+    if (unlink(path) < 0 && errno != ENOENT) /* a map without its file means nothing */
+        return err_sys(err, ERR_RETRY, "remove %s", path);
     return 0;
 }
 

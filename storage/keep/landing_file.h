@@ -17,10 +17,14 @@ struct landing_file {
     char name[LANDING_NAME_SIZE]; /* TENANT-HEX */
     uint8_t object[32];
     uint64_t size;
-    struct ranges have; /* durable */
-    int fd, map_fd;     /* -1: not made yet */
-    uint64_t map_at;    /* end of the map's good records */
-    bool is_whole;      /* it is in whole/ */
+    struct ranges have;    /* durable: bytes and records */
+    struct ranges written; /* handed to the system only */
+    struct ranges synced;  /* bytes durable, not in the map */
+    struct ranges noted;   /* and in the map, which is not synced */
+    int fd, map_fd;        /* -1: not made yet */
+    uint64_t map_at;       /* end of the map's good records */
+    bool is_new;           /* made, its folder not synced yet */
+    bool is_whole;         /* it is in whole/ */
 };
 
 /* Find what is there of an object; nothing is made.
@@ -29,20 +33,33 @@ int landing_file_open(const char *dir, const char *tenant, const uint8_t object[
                       struct landing_file *out, struct err *err) MUST_CHECK;
 void landing_file_close(struct landing_file *f);
 
-/* Make the two files if they are not there. out_made: their folder must be synced before anybody is
- * answered (landing_sync_partial, once for many). */
-int landing_file_make(struct landing_file *f, bool *out_made, struct err *err) MUST_CHECK;
+/* Make the two files if they are not there. While is_new their folder must be synced before anybody
+ * is told of a range (landing_sync_partial, once for many). */
+int landing_file_make(struct landing_file *f, struct err *err) MUST_CHECK;
 int landing_sync_partial(const char *dir, struct err *err) MUST_CHECK;
-/* Not durable yet. The range lies in the file. */
+/* Into written. The range lies in the file, which was made and is not whole. */
 int landing_file_write(struct landing_file *f, uint64_t offset, const uint8_t *bytes, size_t n,
                        struct err *err) MUST_CHECK;
-/* Make ranges that were written durable. When that completes the object the map is left as it is:
- * the caller moves the file on, or it is sent again. */
-int landing_file_note(struct landing_file *f, const struct ranges *written,
-                      struct err *err) MUST_CHECK;
+/* The three steps that make what was written durable. Each takes what the one before left, so that
+ * many files can go through one step before the next: the disk then does the work of several syncs
+ * at once. None does anything to a file that has nothing for it.
+ *     flush   sync the bytes                              written > synced
+ *     record  append to the map; a file that is complete with it has no more use for its map and
+ *             leaves it as it is (the caller moves it on, or it is sent again)
+ *                                                         synced > noted, or > have
+ *     commit  sync the map                                noted > have
+ * A sync that fails leaves a file that must be dropped (errors ERR_RETRY). */
+int landing_file_flush(struct landing_file *f, struct err *err) MUST_CHECK;
+int landing_file_record(struct landing_file *f, struct err *err) MUST_CHECK;
+int landing_file_commit(struct landing_file *f, struct err *err) MUST_CHECK;
+/* Bytes in have. */
+uint64_t landing_file_bytes(const struct landing_file *f);
 bool landing_file_is_complete(const struct landing_file *f);
-/* Complete and verified: to whole/. Durable when it returns 0. */
-int landing_file_promote(struct landing_file *f, struct err *err) MUST_CHECK;
+/* Complete and verified: to whole/. Durable when landing_sync_whole() returned 0 after it; the map
+ * is forgotten then. One that is there already is fine. */
+int landing_file_move(struct landing_file *f, struct err *err) MUST_CHECK;
+int landing_sync_whole(const char *dir, struct err *err) MUST_CHECK;
+int landing_file_forget_map(struct landing_file *f, struct err *err) MUST_CHECK;
 /* Forget everything of it. */
 int landing_file_drop(struct landing_file *f, struct err *err) MUST_CHECK;
 

@@ -151,6 +151,20 @@ keep_open_place(struct keep *k, const struct keep_place *place, int *out_fd, str
 
 /* ---- standing ---- */
 
+/* What was not even offered yet is taken to be as large as the rest. */
+static int64_t
+time_left(const struct keep_standing *s)
+{
+    uint64_t all = s->expected > s->announced ? s->expected : s->announced;
+    double rest = (double)(s->bytes_all - s->bytes_there);
+
+    if (all > s->offered && s->offered > 0)
+        rest += (double)s->bytes_all * (double)(all - s->offered) / (double)s->offered;
+    if (rest < 1)
+        return 0;
+    return s->bytes_per_s == 0 ? -1 : (int64_t)(rest / (double)s->bytes_per_s) + 1;
+}
+
 int
 keep_standing_get(struct keep *k, const char *tenant, const char *study, struct keep_standing *out,
                   struct err *err)
@@ -171,6 +185,10 @@ keep_standing_get(struct keep *k, const char *tenant, const char *study, struct 
         s.revision = (uint32_t)pg_int(rows, 0, 7);
         s.expected = (uint64_t)pg_int(rows, 0, 8);
         s.announced = (uint64_t)pg_int(rows, 0, 9);
+        s.bytes_all = (uint64_t)pg_int(rows, 0, 10);
+        s.bytes_there = (uint64_t)pg_int(rows, 0, 11);
+        s.bytes_per_s = traffic_rate(k->traffic, tenant, study);
+        s.seconds_left = time_left(&s);
     }
     if (s.offered == 0 && s.quarantined == 0 && s.revision == 0) {
         err_set(err, ERR_NOT_FOUND, "there is no such study");

@@ -211,6 +211,14 @@ SELECT e.seq, t.code, e.kind, e.study_uid, e.at_us, e.detail
 FROM events e JOIN tenants t ON t.id = e.tenant_id
 WHERE ($1::text IS NULL OR t.code = $1) AND e.seq > $2 ORDER BY e.seq LIMIT $3
 
+-- name: traffic_add
+INSERT INTO traffic (tenant_id, hour_us, bytes, objects) SELECT t.id, $2, $3, $4 FROM tenants t WHERE t.code = $1
+ON CONFLICT (tenant_id, hour_us) DO UPDATE SET bytes = traffic.bytes + EXCLUDED.bytes, objects = traffic.objects + EXCLUDED.objects
+
+-- name: traffic_since
+SELECT t.code, f.hour_us, f.bytes, f.objects FROM traffic f JOIN tenants t ON t.id = f.tenant_id
+WHERE ($1::text IS NULL OR t.code = $1) AND f.hour_us >= $2 ORDER BY f.hour_us DESC, t.code LIMIT 100000
+
 -- name: health
 SELECT count(*) FILTER (WHERE pack IS NULL), count(*) FILTER (WHERE pack IS NOT NULL),
     count(*) FILTER (WHERE is_quarantined), (SELECT count(*) FROM packs),

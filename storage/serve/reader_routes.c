@@ -108,6 +108,10 @@ reader_standing(struct http_request *req, struct http_response *res, struct err 
     jsonw_uint(&w, "expected", standing.expected);
     if (standing.announced > 0)
         jsonw_uint(&w, "announced", standing.announced);
+    jsonw_uint(&w, "bytes_all", standing.bytes_all);
+    jsonw_uint(&w, "bytes_there", standing.bytes_there);
+    jsonw_uint(&w, "bytes_per_s", standing.bytes_per_s);
+    jsonw_int(&w, "seconds_left", standing.seconds_left);
     jsonw_text(&w, "last_at", at);
     jsonw_end(&w);
     http_answer_buf(res, 200, "application/json", &json);

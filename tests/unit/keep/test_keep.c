@@ -270,127 +270,6 @@ another_patient_under_a_known_study_is_set_aside(void **state)
     vault_close(&a);
 }
 
-static void
-piece(struct vault *a, const struct link_offer_object *o, const struct buf *file, size_t from,
-      size_t to, bool is_ended, enum link_state *out)
-{
-    struct link_piece p = {.offset = from, .bytes = file->bytes + from, .n = to - from};
-    struct keep_bundle *b = NULL;
-    struct link_answer answer;
-    struct err err;
-
-    memcpy(p.object, o->object, 32);
-    OK(keep_bundle_begin(a->keep, &gate_a, &b, &err));
-    OK(keep_bundle_piece(b, &p, &err));
-    if (is_ended) {
-        OK(keep_bundle_end(b, &answer, &err));
-        *out = answer.objects[0].state;
-        link_answer_free(&answer);
-    }
-    keep_bundle_free(&b);
-}
-
-static void
-an_upload_resumes_after_a_restart_with_what_was_answered(void **state)
-{
-    struct slice s = ct(1);
-    struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
-    struct link_answer answer;
-    enum link_state said;
-    struct vault a;
-    struct buf file;
-    struct err err;
-
-    (void)state;
-    vault_open(&a, cluster, "resume");
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    assert_int_equal(answer.objects[0].state, LINK_WANTED);
-    link_answer_free(&answer);
-    piece(&a, &o, &file, 100, 300, true, &said);
-    assert_int_equal(said, LINK_PARTIAL);
-    piece(&a, &o, &file, 400, 500, false, &said); /* cut off: its whole pieces count */
-    vault_reopen(&a);
-
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    assert_int_equal(answer.objects[0].have_n, 2);
-    assert_memory_equal(answer.objects[0].have, ((struct range[]){{100, 300}, {400, 500}}),
-                        2 * sizeof(struct range));
-    link_answer_free(&answer);
-    piece(&a, &o, &file, 0, 150, true, &said);
-    piece(&a, &o, &file, 300, file.n, true, &said);
-    assert_int_equal(said, LINK_HELD);
-    buf_fini(&file);
-    vault_close(&a);
-}
-
-static void
-a_wrong_byte_makes_the_object_bad_and_it_is_sent_again(void **state)
-{
-    struct slice s = ct(1);
-    struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
-    struct link_answer answer;
-    struct vault a;
-    struct buf file;
-    struct err err;
-
-    (void)state;
-    vault_open(&a, cluster, "bad");
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
-    file.bytes[700] ^= 1;
-    assert_int_equal(vault_send(&a, &gate_a, &o, &file), LINK_BAD);
-    assert_int_equal(folder_files(a.landing), 0);
-    file.bytes[700] ^= 1;
-    assert_int_equal(vault_send(&a, &gate_a, &o, &file), LINK_HELD);
-    assert_int_equal(vault_send(&a, &gate_a, &o, &file), LINK_HELD); /* the answer was lost */
-    buf_fini(&file);
-    vault_close(&a);
-}
-
-static void
-pieces_of_others_or_outside_are_refused(void **state)
-{
-    struct slice s = ct(1);
-    struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
-    struct link_answer answer;
-    struct link_piece p = {.offset = 0, .n = 10};
-    struct keep_bundle *b = NULL;
-    struct landing_object *taken = NULL;
-    struct vault a;
-    struct buf file;
-    struct err err;
-
-    (void)state;
-    vault_open(&a, cluster, "outside");
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
-    p.bytes = file.bytes;
-    memcpy(p.object, o.object, 32);
-    assert_int_equal(landing_take(a.keep, "clinic-b", o.object, &taken, &err), -1);
-    assert_int_equal(err.kind, ERR_NOT_FOUND);
-    OK(keep_bundle_begin(a.keep, &gate_b, &b, &err));
-    assert_int_equal(keep_bundle_piece(b, &p, &err), -1); /* another clinic's object */
-    assert_int_equal(err.kind, ERR_REJECT);
-    keep_bundle_free(&b);
-    OK(keep_bundle_begin(a.keep, &gate_a, &b, &err));
-    p.offset = file.n - 5;
-    assert_int_equal(keep_bundle_piece(b, &p, &err), -1);
-    p.offset = UINT64_MAX - 2;
-    assert_int_equal(keep_bundle_piece(b, &p, &err), -1);
-    keep_bundle_free(&b);
-    buf_fini(&file);
-    vault_close(&a);
-}
-
 static int
 store(struct vault *a, const struct slice *s, struct keep_stored *out, struct err *err)
 {
@@ -586,9 +465,6 @@ main(void)
         cmocka_unit_test(tenants_never_see_each_other),
         cmocka_unit_test(duplicates_are_kept_once_and_conflicts_twice),
         cmocka_unit_test(another_patient_under_a_known_study_is_set_aside),
-        cmocka_unit_test(an_upload_resumes_after_a_restart_with_what_was_answered),
-        cmocka_unit_test(a_wrong_byte_makes_the_object_bad_and_it_is_sent_again),
-        cmocka_unit_test(pieces_of_others_or_outside_are_refused),
         cmocka_unit_test(direct_objects_are_in_two_places_before_success_and_sealed_when_quiet),
         cmocka_unit_test(an_open_association_keeps_a_study_open),
         cmocka_unit_test(postgresql_away_is_try_again_and_nothing_is_lost),

@@ -70,15 +70,13 @@ static void
 note(struct landing_file *f, uint64_t from, uint64_t to)
 {
     static const uint8_t bytes[1000] = {1};
-    struct ranges written = {0};
     struct err err;
-    bool has_made;
 
-    OK(landing_file_make(f, &has_made, &err));
+    OK(landing_file_make(f, &err));
     OK(landing_file_write(f, from, bytes, (size_t)(to - from), &err));
-    ranges_add(&written, from, to);
-    OK(landing_file_note(f, &written, &err));
-    ranges_fini(&written);
+    OK(landing_file_flush(f, &err));
+    OK(landing_file_record(f, &err));
+    OK(landing_file_commit(f, &err));
 }
 
 static void
@@ -111,6 +109,44 @@ a_torn_map_forgets_its_last_record_only_and_goes_on(void **state)
     /* The same hash with another size is not this file. */
     OK(landing_file_open(dir, "clinic", object, 999, &f, &err));
     assert_int_equal(f.have.n, 0);
+    landing_file_close(&f);
+    folder_remove(dir);
+}
+
+/* Each step takes only what the one before left: what was not committed is not there after a crash.
+ */
+static void
+a_range_counts_only_after_all_three_steps(void **state)
+{
+    static const uint8_t bytes[100] = {1};
+    uint8_t object[32] = {5};
+    char dir[FOLDER_PATH_BYTES];
+    struct landing_file f;
+    struct err err;
+
+    (void)state;
+    folder_make("steps", dir);
+    make_dirs(dir);
+    OK(landing_file_open(dir, "clinic", object, 1000, &f, &err));
+    OK(landing_file_make(&f, &err));
+    assert_true(f.is_new);
+    OK(landing_file_write(&f, 0, bytes, 100, &err));
+    OK(landing_file_record(&f, &err));
+    OK(landing_file_commit(&f, &err));
+    assert_int_equal(landing_file_bytes(&f), 0); /* never synced */
+    OK(landing_file_flush(&f, &err));
+    OK(landing_file_commit(&f, &err));
+    assert_int_equal(landing_file_bytes(&f), 0); /* never recorded */
+    OK(landing_file_record(&f, &err));
+    assert_int_equal(landing_file_bytes(&f), 0);
+    OK(landing_file_commit(&f, &err));
+    assert_int_equal(landing_file_bytes(&f), 100);
+    OK(landing_file_write(&f, 100, bytes, 100, &err));
+    OK(landing_file_flush(&f, &err));
+    landing_file_close(&f);
+
+    OK(landing_file_open(dir, "clinic", object, 1000, &f, &err));
+    assert_int_equal(landing_file_bytes(&f), 100);
     landing_file_close(&f);
     folder_remove(dir);
 }
@@ -172,15 +208,16 @@ a_rename_before_a_crash_is_synced_after_it(void **state)
     OK(durable_mkdir(whole, &err));
     OK(landing_file_open(dir, "clinic", object, 1000, &f, &err));
     note(&f, 0, 1000);
-    OK(landing_file_promote(&f, &err));
+    OK(landing_file_move(&f, &err));
     landing_file_close(&f);
 
     OK(landing_file_open(dir, "clinic", object, 1000, &f, &err));
     assert_true(f.is_whole);
     assert_int_equal(rename(whole, away), 0);
-    assert_int_equal(landing_file_promote(&f, &err), -1);
+    OK(landing_file_move(&f, &err)); /* it is there: only the folder is left to sync */
+    assert_int_equal(landing_sync_whole(dir, &err), -1);
     assert_int_equal(rename(away, whole), 0);
-    OK(landing_file_promote(&f, &err));
+    OK(landing_sync_whole(dir, &err));
     landing_file_close(&f);
     folder_remove(dir);
 }
@@ -191,6 +228,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_are_a_set_of_bytes),
         cmocka_unit_test(a_torn_map_forgets_its_last_record_only_and_goes_on),
+        cmocka_unit_test(a_range_counts_only_after_all_three_steps),
         cmocka_unit_test(a_rename_before_a_crash_is_synced_after_it),
         cmocka_unit_test(a_zip_is_read_by_stock_programs),
     };
