@@ -26,8 +26,8 @@
 #undef LOG_EVENT
 
 enum { SERVER_DAYS = 398, PG_RETRY_MS = 500 };
-/* Together with files, PostgreSQL and DICOM they stay below the usual 1024 descriptors. */
-enum { LINK_CONNECTIONS = 384, WEB_CONNECTIONS = 256 };
+/* What is left of the descriptors beside the link is for files, PostgreSQL, DICOM and the web. */
+enum { WEB_CONNECTIONS = 256, OTHER_DESCRIPTORS = 640 };
 
 static const struct config_option options[] = {
 #define OPT CONFIG_ROW
@@ -157,6 +157,21 @@ start_stages(struct storage *s, struct err *err)
     return 0;
 }
 
+static unsigned
+link_connections(const struct storage *s)
+{
+    struct rlimit files;
+    uint64_t most = (uint64_t)s->config.link_connections;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY &&
+        files.rlim_cur < most + OTHER_DESCRIPTORS) {
+        most = files.rlim_cur > 2 * OTHER_DESCRIPTORS ? files.rlim_cur - OTHER_DESCRIPTORS
+                                                      : files.rlim_cur / 3;
+        LOG(&ctx, STORAGE_FEW_DESCRIPTORS, F_NUMBER("connections", most));
+    }
+    return (unsigned)most;
+}
+
 /* One port for all machines with a certificate: gateways, and the reader's DICOMweb and events. */
 static int
 start_link(struct storage *s, struct err *err)
@@ -168,7 +183,7 @@ start_link(struct storage *s, struct err *err)
                              .certificate = s->certificate,
                              .key = s->key,
                              .client_ca = s->client_ca,
-                             .connections = LINK_CONNECTIONS,
+                             .connections = link_connections(s),
                              .name = "storage/link",
                              .tables = tables,
                              .table_count = ARRAY_LEN(tables),

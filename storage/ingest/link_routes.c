@@ -165,32 +165,28 @@ query_number(const struct http_request *req, const char *name, uint64_t max, uin
     return 0;
 }
 
+/* A server that stops does not wait for its clients. */
+static bool
+is_gone(void *user)
+{
+    return http_is_gone(user);
+}
+
 static int
 get_receipts(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct keep_sender sender = sender_of(req);
     struct link_receipts receipts;
+    struct keep_wait wait = {.is_over = is_gone, .user = req};
     uint64_t after, wait_s;
-    int64_t until_ms;
     struct buf json;
 
     if (query_number(req, "after", INT64_MAX, &after, err) < 0 ||
         query_number(req, "wait_s", RECEIPT_WAIT_MAX_S, &wait_s, err) < 0)
         return -1;
-    until_ms = clock_mono_ms() + (int64_t)wait_s * 1000;
-    for (;;) { /* a second at a time: a server that stops does not wait for its clients */
-        int64_t left_ms = until_ms - clock_mono_ms();
-
-        if (keep_receipts(ingest_of(req)->options.keep, &sender, after,
-                          left_ms < 0      ? 0
-                          : left_ms < 1000 ? left_ms
-                                           : 1000,
-                          &receipts, err) < 0)
-            return -1;
-        if (receipts.count > 0 || left_ms <= 1000 || http_is_gone(req))
-            break;
-        link_receipts_free(&receipts);
-    }
+    wait.ms = (int64_t)wait_s * 1000;
+    if (keep_receipts(ingest_of(req)->options.keep, &sender, after, &wait, &receipts, err) < 0)
+        return -1;
     buf_init(&json, ANSWER_BYTES);
     link_receipts_encode(&receipts, &json);
     link_receipts_free(&receipts);

@@ -1,4 +1,4 @@
-/* events.c - the event feed and the receipts, both by durable cursors. */
+/* events.c - the event feed, by a durable cursor. */
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/clock.h"
@@ -29,30 +29,6 @@ events_write(struct pg_conn *conn, const char *tenant, const char *study,
                    NULL, err) < 0)
             return -1;
     return 0;
-}
-
-int
-receipt_promise(struct pg_conn *conn, int64_t instance, const uint8_t object[32],
-                const char *device, struct err *err)
-{
-    struct pg_rows *rows = NULL;
-    bool is_sealed;
-
-    if (pg_run(conn, "receipts_lock", PG_NO_ARGS, NULL, err) < 0 ||
-        pg_run(conn, "duplicate_add",
-               PG_ARGS(PG_INT(instance), PG_BYTES(object, 32), PG_TEXT(device),
-                       PG_INT(clock_wall_us())),
-               NULL, err) < 0 ||
-        pg_run(conn, "instance_is_sealed", PG_ARGS(PG_INT(instance)), &rows, err) < 0)
-        return -1;
-    is_sealed = pg_rows_count(rows) > 0 && pg_truth(rows, 0, 0);
-    pg_rows_free(&rows);
-    if (!is_sealed)
-        return 0; /* the seal will see the row */
-    return pg_run(
-        conn, "receipt_again",
-        PG_ARGS(PG_INT(instance), PG_TEXT(device), PG_BYTES(object, 32), PG_INT(clock_wall_us())),
-        NULL, err);
 }
 
 int
@@ -126,57 +102,6 @@ keep_events_wait(struct keep *k, const char *tenant, uint64_t after, int64_t wai
         if (keep_events(k, tenant, after, 1, stop_at_first, &is_there, &err) < 0 || is_there ||
             left <= 0)
             return; /* an error shows itself to the caller's own keep_events() */
-        wait_change(k, seen, left);
-    }
-}
-
-static int
-read_receipts(struct keep *k, const struct keep_sender *sender, uint64_t after,
-              struct link_receipts *out, struct err *err)
-{
-    struct pg_rows *rows = NULL;
-
-    if (keep_run(k, "receipts_after",
-                 PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(sender->device), PG_INT(after),
-                         PG_INT(LIMIT_RECEIPTS)),
-                 &rows, err) < 0)
-        return -1;
-    *out = (struct link_receipts){.next = after, .count = pg_rows_count(rows)};
-    out->receipts = mem_new((out->count + 1) * sizeof *out->receipts);
-    for (size_t i = 0; i < out->count; i++) {
-        struct link_receipt *r = &out->receipts[i];
-
-        r->seq = (uint64_t)pg_int(rows, i, 0);
-        pg_copy_bytes(rows, i, 1, r->object, sizeof r->object);
-        text_copy(r->sop_instance, sizeof r->sop_instance, pg_text(rows, i, 2));
-        text_copy(r->study, sizeof r->study, pg_text(rows, i, 3));
-        pg_copy_bytes(rows, i, 4, r->pack, sizeof r->pack);
-        r->copies = (uint32_t)pg_int(rows, i, 5);
-        r->at_us = pg_int(rows, i, 6);
-        r->state = LINK_SEALED;
-        out->next = r->seq;
-    }
-    pg_rows_free(&rows);
-    return 0;
-}
-
-int
-keep_receipts(struct keep *k, const struct keep_sender *sender, uint64_t after, int64_t wait_ms,
-              struct link_receipts *out, struct err *err)
-{
-    int64_t until = clock_mono_ms() + wait_ms;
-
-    if (after > INT64_MAX)
-        return err_set(err, ERR_REJECT, "no such cursor");
-    for (;;) {
-        uint64_t seen = changes_now(k);
-        int64_t left = until - clock_mono_ms();
-
-        if (read_receipts(k, sender, after, out, err) < 0)
-            return -1;
-        if (out->count > 0 || left <= 0 || k->is_closing)
-            return 0;
-        link_receipts_free(out);
         wait_change(k, seen, left);
     }
 }

@@ -106,6 +106,7 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
 
     gate_init(&k->gate);
     gate_init(&k->finish.gate);
+    gate_init(&k->receipts_gate);
     k->share = share_new(SHARE_TURNS, SHARE_LIMIT_MS);
     k->traffic = traffic_new();
     k->pool = pool;
@@ -137,6 +138,7 @@ keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err)
 
     gate_init(&k->gate);
     gate_init(&k->finish.gate);
+    gate_init(&k->receipts_gate);
     k->share = share_new(SHARE_TURNS, SHARE_LIMIT_MS);
     k->traffic = traffic_new();
     if (pg_open(&pg, &k->pg, err) < 0) {
@@ -206,6 +208,7 @@ keep_close(struct keep **keep)
     for (int i = 0; i < KEEP_COPIES; i++)
         free(k->stores[i]);
     gate_fini(&k->finish.gate);
+    gate_fini(&k->receipts_gate);
     gate_fini(&k->gate);
     free(k);
 }
@@ -250,8 +253,8 @@ keep_work(struct keep *k, int *out_sealed, struct err *err)
     int sealed = 0;
     bool did = true;
 
-    if (traffic_write(k, false, err) < 0 || manifest_close_quiet(k, err) < 0 ||
-        manifest_pack_reader(k, err) < 0)
+    if (traffic_write(k, false, err) < 0 || receipts_look(k, err) < 0 ||
+        manifest_close_quiet(k, err) < 0 || manifest_pack_reader(k, err) < 0)
         return -1;
     while (did) {
         if (seal_next(k, &did, err) < 0)

@@ -290,9 +290,16 @@ void keep_bundle_free(struct keep_bundle **b);
 /* errors  ERR_CONFLICT another manifest has this revision */
 int keep_manifest(struct keep *k, const struct keep_sender *sender,
                   const struct link_manifest *manifest, struct err *err) MUST_CHECK;
-/* Receipts after a cursor; waits up to wait_ms for the first. */
-int keep_receipts(struct keep *k, const struct keep_sender *sender, uint64_t after, int64_t wait_ms,
-                  struct link_receipts *out, struct err *err) MUST_CHECK;
+/* How long to wait: is_over (may be NULL) is asked about every second. */
+struct keep_wait {
+    int64_t ms;
+    bool (*is_over)(void *user);
+    void *user;
+};
+/* Receipts after a cursor; waits for the first of them. */
+int keep_receipts(struct keep *k, const struct keep_sender *sender, uint64_t after,
+                  const struct keep_wait *wait, struct link_receipts *out,
+                  struct err *err) MUST_CHECK;
 
 /* ---- Taking in: from everybody else (C-STORE, STOW-RS) ---- */
 

@@ -19,6 +19,7 @@
 
 struct landing_object;
 struct busy_study;
+struct receipt_waiter;
 
 struct keep {
     struct pg *pg;
@@ -38,6 +39,10 @@ struct keep {
     bool is_closing, has_work;
     bool has_worker;
     pthread_t worker;
+
+    struct gate receipts_gate; /* for the next */
+    struct receipt_waiter *receipt_waiters;
+    int64_t receipts_seen, receipts_looked_ms; /* the working thread's */
 };
 
 extern const struct log_ctx keep_log;
@@ -98,6 +103,12 @@ int events_write(struct pg_conn *conn, const char *tenant, const char *study,
  * missed. */
 int receipt_promise(struct pg_conn *conn, int64_t instance, const uint8_t object[32],
                     const char *device, struct err *err) MUST_CHECK;
+
+/* ---- receipts.c ---- */
+/* Receipts of this clinic (NULL: of any) were committed. */
+void receipts_ring(struct keep *k, const char *tenant);
+/* Ring for those that others committed; once a second, by the working thread. */
+int receipts_look(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- manifest.c ---- */
 /* In a transaction: manifests of the study that became complete make pack jobs. */

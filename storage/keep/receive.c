@@ -29,7 +29,7 @@ promise_receipt(const struct offering *f, int64_t instance, struct err *err)
         rc = pg_commit(conn, err);
     pg_put(&conn);
     if (rc == 0)
-        keep_wake(f->k, false);
+        receipts_ring(f->k, f->sender->tenant);
     return rc;
 }
 

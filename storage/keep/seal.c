@@ -303,6 +303,7 @@ seal_next(struct keep *k, bool *out_did, struct err *err)
     if (*out_did) {
         tell_audit(s);
         tell_log(s);
+        receipts_ring(k, s->plan.tenant);
     }
 out:
     pg_put(&s->conn); /* rolls back what failed */

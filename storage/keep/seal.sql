@@ -188,6 +188,12 @@ SELECT r.seq, r.object, r.sop_instance, r.study_uid, r.pack, r.copies, r.at_us
 FROM receipts r JOIN tenants t ON t.id = r.tenant_id
 WHERE t.code = $1 AND r.device = $2 AND r.seq > $3 ORDER BY r.seq LIMIT $4
 
+-- name: receipts_news
+SELECT t.code, max(r.seq) FROM receipts r JOIN tenants t ON t.id = r.tenant_id WHERE r.seq > $1 GROUP BY t.code
+
+-- name: receipts_latest
+SELECT coalesce(max(seq), 0) FROM receipts
+
 -- name: clean_list
 SELECT i.id, i.landing, i.has_copy FROM instances i
 WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND i.sealed_at_us <= $1 ORDER BY i.id LIMIT 500

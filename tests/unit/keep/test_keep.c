@@ -25,6 +25,8 @@ static struct pg_cluster *cluster;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
 static const struct keep_sender gate_b = {"clinic-b", "gate-b", "127.0.0.1:2"};
 
+static const struct keep_wait now = {.ms = 0};
+
 #define OK(call)                                                                                   \
     do {                                                                                           \
         struct err *e_ = &err;                                                                     \
@@ -124,7 +126,7 @@ a_study_goes_from_offer_to_sealed_and_is_read_back(void **state)
     assert_int_equal(seen.n, 3);
     assert_int_equal(seen.sealed, 3);
     assert_place_reads(&a, seen.first);
-    OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+    OK(keep_receipts(a.keep, &gate_a, 0, &now, &receipts, &err));
     assert_int_equal(receipts.count, 3);
     assert_int_equal(receipts.receipts[0].copies, 2);
     link_receipts_free(&receipts);
@@ -194,7 +196,7 @@ tenants_never_see_each_other(void **state)
     assert_int_equal(keep_standing_get(a.keep, "clinic-b", "1.2.3", &standing, &err), -1);
     OK(keep_events(a.keep, "clinic-b", 0, 0, count_events, kinds, &err));
     assert_string_equal(kinds, "");
-    OK(keep_receipts(a.keep, &gate_b, 0, 0, &receipts, &err));
+    OK(keep_receipts(a.keep, &gate_b, 0, &now, &receipts, &err));
     assert_int_equal(receipts.count, 0);
     link_receipts_free(&receipts);
     /* The same object of another clinic is its own: taken, kept and sealed for itself. */
@@ -236,14 +238,14 @@ duplicates_are_kept_once_and_conflicts_twice(void **state)
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.quarantined, 1);
     assert_int_equal(standing.sealed, 1);
-    OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+    OK(keep_receipts(a.keep, &gate_a, 0, &now, &receipts, &err));
     assert_int_equal(receipts.count, 1); /* none for what is aside: a person has to look */
     link_receipts_free(&receipts);
     assert_int_equal(vault_put(&a, &gate_a, &other), LINK_QUARANTINED); /* and still */
-    OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+    OK(keep_receipts(a.keep, &gate_a, 0, &now, &receipts, &err));
     assert_int_equal(receipts.count, 1);
     link_receipts_free(&receipts);
-    OK(keep_receipts(a.keep, &second, 0, 0, &receipts, &err));
+    OK(keep_receipts(a.keep, &second, 0, &now, &receipts, &err));
     assert_int_equal(receipts.count, 1); /* the second sender's receipt comes too */
     link_receipts_free(&receipts);
     keep_place_free(&seen.first);

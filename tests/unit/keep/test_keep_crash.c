@@ -22,6 +22,8 @@
 static struct pg_cluster *cluster;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
 
+static const struct keep_wait now = {.ms = 0};
+
 #define OK(call)                                                                                   \
     do {                                                                                           \
         struct err *e_ = &err;                                                                     \
@@ -188,7 +190,7 @@ a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
             assert_int_equal(vault_put(&a, &gate_a, &s[j]), LINK_HELD);
         }
         vault_manifest(&a, &gate_a, 1, s, 2);
-        OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+        OK(keep_receipts(a.keep, &gate_a, 0, &now, &receipts, &err));
         before = receipts.count;
         link_receipts_free(&receipts);
         work_until_killed(&a, steps[i]);
@@ -200,7 +202,7 @@ a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
         assert_int_equal(seen.sealed, 2);
         assert_place_reads(&a, seen.first);
         keep_place_free(&seen.first);
-        OK(keep_receipts(a.keep, &gate_a, 0, 0, &receipts, &err));
+        OK(keep_receipts(a.keep, &gate_a, 0, &now, &receipts, &err));
         assert_int_equal(receipts.count, before + 2); /* once each */
         link_receipts_free(&receipts);
         assert_int_equal(folder_files(a.stores[0]), i + 1); /* one pack a study, no orphans */
