@@ -51,7 +51,7 @@ lamp_of_line(const struct uplink_status *status, int64_t now_us)
 {
     switch (status->line) {
     case UPLINK_UP:
-        return LAMP_LINE_UP;
+        return status->proofs_failed > 0 ? LAMP_LINE_PROOF : LAMP_LINE_UP;
     case UPLINK_TRYING:
         return LAMP_LINE_TRYING;
     case UPLINK_REFUSED:

@@ -1,5 +1,6 @@
-/* coder.c - each received instance, STAT first, then oldest: inspect, notice a twin, code, prove,
- * note. The decoding is done by the codec's caged workers; these threads only wait for them. */
+/* coder.c - each received instance, STAT first, then oldest: inspect, notice a twin, code, note;
+ * then prove. The decoding is done by the codec's caged workers; these threads only wait for them.
+ */
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/clock.h"
@@ -16,10 +17,10 @@
 #include <unistd.h>
 
 enum {
-
     LATER_FIRST_MS = 1000,
     LATER_MOST_MS = 60000,
-    LOOK_AGAIN_MS = 5000
+    LOOK_AGAIN_MS = 5000,
+    PROOF_MOST_MS = 10000 /* then it takes turns with the coding of others */
 };
 
 /* What does not work just now waits longer each time. */
@@ -174,27 +175,6 @@ go_plain(struct uplink *up, uint64_t id, const char *why, struct err *err)
     return 0;
 }
 
-/* Decode what was coded and compare everything, before any byte of it counts. */
-static int
-prove(struct uplink *up, const struct spool_entry *entry, const struct codec_result *coded,
-      const uint8_t file_sha256[DIGEST_BYTES], struct err *err)
-{
-    struct codec_source source = {.fd = coded->coded_fd,
-                                  .size = coded->coded_size,
-                                  .recipe = coded->recipe,
-                                  .recipe_n = coded->recipe_n};
-    struct dcm_digests expected = {.pixels_from = PIXELS_NATIVE};
-    struct codec_claim claim = {.digests = &expected,
-                                .received_sha256 = entry->received_sha256,
-                                .layout = coded->layout,
-                                .made_by = coded->made_by};
-
-    memcpy(expected.file, file_sha256, DIGEST_BYTES);
-    memcpy(expected.pixels, entry->facts.pixels_sha256, DIGEST_BYTES);
-    memcpy(expected.dataset, entry->facts.dataset_sha256, DIGEST_BYTES);
-    return codec_prove(up->pool, &source, &claim, err);
-}
-
 static int
 keep_coded(struct uplink *up, const struct spool_entry *entry, const struct codec_result *coded,
            struct err *err)
@@ -209,16 +189,11 @@ keep_coded(struct uplink *up, const struct spool_entry *entry, const struct code
 
     if (digest_file(coded->coded_fd, 0, coded->coded_size, coding.sha256, err) < 0)
         return -1;
-    if (prove(up, entry, coded, coding.sha256, err) < 0) {
-        if (err->kind != ERR_CONFLICT && err->kind != ERR_REJECT)
-            return -1;
-        LOG(&ctx, UPLINK_PROOF_FAILED, F_ERR(err));
-        return go_plain(up, entry->id, "the coding did not prove itself", err);
-    }
     buf_init(&layout, LIMIT_LAYOUT_BYTES);
     layout_write(coded->layout, &layout);
     coding.layout = layout.bytes;
     coding.layout_n = layout.n;
+    proof_note_made(up, entry->id, coded->made_by);
     if (buf_is_over(&layout))
         rc = go_plain(up, entry->id, "its layout is too long", err);
     else
@@ -229,12 +204,63 @@ keep_coded(struct uplink *up, const struct spool_entry *entry, const struct code
     return rc;
 }
 
+/* Gate held. The line that carries the images, and what waits for it. */
+static void
+look_at_line(struct uplink *up, uint64_t queued)
+{
+    struct up_line *line = NULL;
+    double rate;
+
+    for (size_t i = 0; i < up->lines_n; i++)
+        if (line_is_serving(&up->lines[i]))
+            line = &up->lines[i];
+    if (line == NULL)
+        return;
+    if (line != up->choice_line)
+        choice_forget_line(&up->choice);
+    up->choice_line = line;
+    rate = (double)meter_read(&line->meter, clock_mono_ms());
+    if (line->bucket.rate > 0 && rate > (double)line->bucket.rate)
+        rate = (double)line->bucket.rate;
+    choice_note_line(&up->choice, rate, queued);
+}
+
+static enum codec_coding
+choose(struct uplink *up, uint64_t bytes)
+{
+    struct choice_case now = {.bytes = bytes, .workers = up->o.coders};
+    uint64_t counts[INSTANCE_STATES];
+    struct plan_stats stats;
+    enum codec_coding coding;
+
+    spool_counts(up->spool, counts);
+    now.waiting_images = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED];
+    gate_lock(&up->gate);
+    plan_stats(up->plan, &stats);
+    now.queued_bytes = stats.missing_bytes;
+    look_at_line(up, stats.missing_bytes);
+    coding = choice_make(&up->choice, &now);
+    gate_unlock(&up->gate);
+    return coding;
+}
+
+static void
+note_coding(struct uplink *up, uint64_t bytes, const struct codec_result *coded, int64_t took_ms)
+{
+    gate_lock(&up->gate);
+    choice_note_job(&up->choice, coded->layout->layers > 0 ? CODEC_LAYERS : CODEC_FAST, false,
+                    bytes, (double)took_ms / 1000);
+    choice_note_size(&up->choice, bytes, coded->coded_size);
+    gate_unlock(&up->gate);
+}
+
 static int
 code(struct uplink *up, const struct spool_entry *entry, const struct codec_source *source,
      struct err *err)
 {
-    struct codec_policy policy = {.is_off = up->o.is_coding_off};
+    struct codec_policy policy = {.is_off = up->o.is_coding_off, .coding = choose(up, entry->size)};
     struct codec_result coded = {.coded_fd = -1};
+    int64_t begin_ms = clock_mono_ms();
     int rc;
 
     if (is_elsewhere(up, entry))
@@ -244,10 +270,12 @@ code(struct uplink *up, const struct spool_entry *entry, const struct codec_sour
             return -1;
         return go_plain(up, entry->id, "the encoder gave it up", err);
     }
-    if (coded.coded_fd < 0)
+    if (coded.coded_fd < 0) {
         rc = go_plain(up, entry->id, coded.why_not, err);
-    else
+    } else {
+        note_coding(up, entry->size, &coded, clock_mono_ms() - begin_ms);
         rc = keep_coded(up, entry, &coded, err);
+    }
     codec_result_fini(&coded);
     return rc;
 }
@@ -292,34 +320,81 @@ let_receptions_go_first(struct uplink *up)
         up_rest(up, ms);
 }
 
+/* Claim an image whose coding is to be proved: when there is none to be coded, or when one waits
+ * for long; 0: none. */
+static uint64_t
+claim_proof(struct uplink *up, int64_t least_age_ms)
+{
+    int64_t since_ms = 0, now_ms = clock_mono_ms();
+    uint64_t id, *not = NULL;
+    size_t not_n = MAX_CODERS;
+
+    gate_lock(&up->gate);
+    not = mem_new((MAX_CODERS + up->later_n) * sizeof *not );
+    memcpy(not, up->claimed, sizeof up->claimed);
+    for (size_t i = 0; i < up->later_n; i++)
+        if (up->later[i].at_ms > now_ms)
+            not [not_n++] = up->later[i].id;
+    id = plan_next_unproved(up->plan, not, not_n, &since_ms);
+    if (id != 0 && now_ms - since_ms < least_age_ms)
+        id = 0;
+    for (size_t i = 0; i < MAX_CODERS && id != 0; i++)
+        if (up->claimed[i] == 0) {
+            up->claimed[i] = id;
+            break;
+        }
+    gate_unlock(&up->gate);
+    free(not );
+    return id;
+}
+
+/* One job, of whichever kind is due; false: there was none, look again after *out_wait_ms. */
+static bool
+do_one(struct uplink *up, unsigned turn, int64_t *out_wait_ms)
+{
+    uint64_t id = turn % 2 == 1 ? claim_proof(up, PROOF_MOST_MS) : 0;
+    bool is_proof = id != 0;
+    struct err err = {0};
+    int rc;
+
+    *out_wait_ms = LOOK_AGAIN_MS;
+    if (id == 0)
+        id = claim(up, out_wait_ms);
+    if (id == 0) {
+        id = claim_proof(up, 0);
+        is_proof = true;
+    }
+    if (id == 0)
+        return false;
+    rc = is_proof ? proof_make(up, id, &err) : work(up, id, &err);
+    if (rc < 0)
+        put_off(up, id, &err);
+    else
+        forget_later(up, id);
+    unclaim(up, id);
+    up_news(up);
+    return true;
+}
+
 void *
 coder_run(void *arg)
 {
     struct uplink *up = arg;
-    uint64_t seen, id;
-    int64_t wait_ms;
 
-    while (!up_is_stopping(up)) {
-        struct err err = {0};
+    for (unsigned turn = 0; !up_is_stopping(up); turn++) {
+        uint64_t seen;
+        int64_t wait_ms;
 
         let_receptions_go_first(up);
         gate_lock(&up->gate);
         seen = up->news;
         gate_unlock(&up->gate);
-        id = claim(up, &wait_ms);
-        if (id == 0) {
-            gate_lock(&up->gate);
-            if (!up->is_stopping && up->news == seen)
-                gate_wait_ms(&up->gate, wait_ms);
-            gate_unlock(&up->gate);
+        if (do_one(up, turn, &wait_ms))
             continue;
-        }
-        if (work(up, id, &err) < 0)
-            put_off(up, id, &err);
-        else
-            forget_later(up, id);
-        unclaim(up, id);
-        up_news(up);
+        gate_lock(&up->gate);
+        if (!up->is_stopping && up->news == seen)
+            gate_wait_ms(&up->gate, wait_ms);
+        gate_unlock(&up->gate);
     }
     return NULL;
 }

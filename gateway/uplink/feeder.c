@@ -61,6 +61,7 @@ add_entry(struct uplink *up, const struct spool_entry *entry)
     }
     gate_lock(&up->gate);
     object.urgency = (int)order_of(up, object.study);
+    object.is_unproved = entry->is_coded && !proof_is_known(up, entry->id);
     if (!plan_has(up->plan, object.id))
         plan_add(up->plan, &object, clock_mono_ms());
     gate_unlock(&up->gate);

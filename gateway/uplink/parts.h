@@ -15,6 +15,7 @@
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/crowd.h"
 #include "gateway/uplink/lines.h"
+#include "gateway/uplink/choice.h"
 #include "gateway/uplink/pace.h"
 #include "gateway/uplink/plan.h"
 #include "gateway/uplink/uplink.h"
@@ -130,6 +131,14 @@ struct peek {
     char study[65];
 };
 
+enum { PROVED_MOST = 4096, MADE_MOST = 256 };
+
+/* Which worker made a coding. */
+struct maker {
+    uint64_t id;
+    int made_by;
+};
+
 struct uplink {
     struct uplink_options o;
     char *dir, *link_dir, *url, *lines_path;
@@ -164,6 +173,13 @@ struct uplink {
     pthread_mutex_t coding; /* guards the peeks */
     struct peek *peeks;     /* by id */
     size_t peeks_n, peeks_room;
+    struct choice choice;         /* which coding */
+    struct up_line *choice_line;  /* the one whose rate it knows */
+    uint64_t proved[PROVED_MOST]; /* the last that were proved, whose end may go; 0 = none */
+    size_t proved_at;
+    struct maker made[MADE_MOST]; /* and the last that were coded */
+    size_t made_at;
+    uint64_t proofs_failed;       /* since the start */
     pthread_mutex_t missing_lock; /* guards the two below while they are called */
     uplink_missing_fn missing;
     void *missing_user;
@@ -276,6 +292,13 @@ void whose_facts(struct uplink *up, struct spool_entry *entry, const struct dcm_
  * of it. out_is_done: it is a twin or was put aside; nothing more to do for it. */
 int whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done,
                struct err *err) MUST_CHECK;
+
+/* --- proof.c: decode what was coded, before its end may go */
+/* Gate held: it has been proved, as far as is remembered (else it is proved again). */
+bool proof_is_known(const struct uplink *up, uint64_t id);
+void proof_note_made(struct uplink *up, uint64_t id, int made_by);
+/* Prove an entry whose first look may be on the way already; what fails goes as it was received. */
+int proof_make(struct uplink *up, uint64_t id, struct err *err) MUST_CHECK;
 
 /* --- coder.c */
 /* Of the file that goes. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARE_OF_STAT = 90, SMALL_BYTES = 65536, POKE_BYTES = 16 };
+enum { SHARE_OF_STAT = 90, SMALL_BYTES = 65536, POKE_BYTES = 16, END_BYTES = 4096 };
 
 struct plan *
 plan_new(int64_t look_hold_ms)
@@ -31,6 +31,7 @@ job_free(struct job *job)
     ranges_fini(&job->way);
     ranges_fini(&job->todo_look);
     ranges_fini(&job->todo_rest);
+    ranges_fini(&job->kept);
     free(job);
 }
 
@@ -182,6 +183,8 @@ plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
     job->due = object->due;
     job->is_looked = object->is_looked;
     job->may_deflate = object->may_deflate;
+    job->is_unproved = object->is_unproved;
+    job->since_ms = now_ms;
     for (size_t i = 0; i < object->look_n; i++)
         ranges_add(&job->look, object->look[i].from, object->look[i].to);
     if (object->look_n == 0 && object->size <= SMALL_BYTES)
@@ -290,6 +293,64 @@ plan_offer_failed(struct plan *plan, uint64_t id)
         job->phase = PHASE_NEW;
 }
 
+/* Of an unproved one, its end. */
+static void
+keep_back(struct job *job)
+{
+    uint64_t end = job->size > END_BYTES ? job->size - END_BYTES : 0;
+    struct ranges go = {0};
+
+    ranges_clear(&job->kept);
+    if (!job->is_unproved)
+        return;
+    ranges_add_all(&job->kept, &job->todo_look);
+    ranges_add_all(&job->kept, &job->todo_rest);
+    ranges_remove(&job->kept, 0, end);
+    ranges_add(&go, end, job->size);
+    ranges_remove_all(&job->todo_look, &go);
+    ranges_remove_all(&job->todo_rest, &go);
+    ranges_fini(&go);
+}
+
+void
+plan_proved(struct plan *plan, uint64_t id)
+{
+    struct job *job = find(plan, id);
+    struct ranges rest = {0};
+
+    if (job == NULL)
+        return;
+    job->is_unproved = false;
+    ranges_add_all(&rest, &job->kept);
+    ranges_remove_all(&rest, &job->look);
+    ranges_remove_all(&job->kept, &rest);
+    ranges_add_all(&job->todo_look, &job->kept);
+    ranges_add_all(&job->todo_rest, &rest);
+    ranges_clear(&job->kept);
+    ranges_fini(&rest);
+}
+
+uint64_t
+plan_next_unproved(const struct plan *plan, const uint64_t *taken, size_t taken_n,
+                   int64_t *out_since_ms)
+{
+    uint64_t id = 0;
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct job *job = plan->by_due[i];
+        bool is_taken = false;
+
+        for (size_t k = 0; k < taken_n && job->is_unproved; k++)
+            is_taken = is_taken || taken[k] == job->id;
+        if (!job->is_unproved || is_taken)
+            continue;
+        if (id == 0 || job->since_ms < *out_since_ms)
+            *out_since_ms = job->since_ms;
+        id = id == 0 ? job->id : id;
+    }
+    return id;
+}
+
 /* What is to be sent, given what the centre has and what is on the way. */
 static void
 reckon(struct job *job, const struct range *have, size_t have_n)
@@ -309,7 +370,8 @@ reckon(struct job *job, const struct range *have, size_t have_n)
     ranges_remove_all(&job->todo_rest, &job->way);
     /* it has every byte and yet does not say held (it fell over in between): its last bytes again
      * make it look */
-    if (job->todo_look.n == 0 && job->todo_rest.n == 0 && job->way.n == 0)
+    keep_back(job);
+    if (job->todo_look.n == 0 && job->todo_rest.n == 0 && job->way.n == 0 && job->kept.n == 0)
         ranges_add(&job->todo_rest, job->size > POKE_BYTES ? job->size - POKE_BYTES : 0, job->size);
 }
 

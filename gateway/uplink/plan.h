@@ -12,6 +12,7 @@
  *    if any of them may go. Of the others first looks go before rests, and rests get a tenth of the
  *    looks' bytes. So nothing starves. Within each: urgent before routine, oldest due first.
  * 4. A piece is at most PLAN_CHUNK long: so much may lie between a word and its effect.
+ * 5. The end of what is not proved yet stays here: never can it be whole there.
  * Small objects without layers go with the first looks: whole, they are looks.
  * Threads: the owner's lock. */
 #ifndef RADPOST_UPLINK_PLAN_H
@@ -38,6 +39,7 @@ struct plan_object {
     size_t look_n;
     bool is_looked; /* the centre has told so before */
     bool may_deflate;
+    bool is_unproved; /* its end is kept back until plan_proved() */
 };
 
 /* A range to be sent now. */
@@ -84,6 +86,12 @@ void plan_free(struct plan **plan);
 bool plan_has(const struct plan *plan, uint64_t id);
 void plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms);
 void plan_drop(struct plan *plan, uint64_t id);
+/* All of it may go. */
+void plan_proved(struct plan *plan, uint64_t id);
+/* The first, in their order, that waits for its proof and is none of these; 0: there is none.
+ * *out_since_ms: when the oldest of them came. */
+uint64_t plan_next_unproved(const struct plan *plan, const uint64_t *taken, size_t taken_n,
+                            int64_t *out_since_ms);
 /* More instances of the study are being received, inspected or coded here. */
 void plan_expect_more(struct plan *plan, const char *study, bool is_expected);
 

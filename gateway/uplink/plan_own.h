@@ -32,12 +32,15 @@ struct job {
     enum phase phase;
     bool is_looked;
     bool may_deflate;
+    bool is_unproved;
+    int64_t since_ms;
     unsigned bad;
     uint64_t there;          /* bytes at the centre, as it said last and was answered since */
     struct ranges look;      /* what makes a first look */
     struct ranges way;       /* on the way */
     struct ranges todo_look; /* neither there nor on the way */
     struct ranges todo_rest;
+    struct ranges kept; /* of these, until it is proved */
 };
 
 struct plan {

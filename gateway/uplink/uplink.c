@@ -241,6 +241,7 @@ uplink_status(struct uplink *up, struct uplink_status *out)
     out->has_clock_offset = up->has_clock_offset;
     out->clock_offset_ms = up->clock_offset_ms;
     out->conflicts = up->conflicts_seen;
+    out->proofs_failed = up->proofs_failed;
     gate_unlock(&up->gate);
     out->waiting_objects = stats.objects;
     out->waiting_looks = stats.unlooked;

@@ -153,7 +153,9 @@ struct uplink_status {
     uint64_t waiting_objects;
     uint64_t waiting_bytes;
     uint64_t conflicts; /* since the start: UIDs taken by other content at the centre */
-    char trouble[200];  /* why the line is down or refused; empty: nothing */
+    uint64_t
+        proofs_failed; /* since the start: codings that were not the image; it went as it came */
+    char trouble[200]; /* why the line is down or refused; empty: nothing */
     struct uplink_line_status lines[UPLINK_LINES_MAX]; /* as the table names them */
     size_t lines_n;
 };

@@ -1,8 +1,8 @@
 /* tool_digests - our own digests of Part 10 files, one JSON line a file, for comparison with the
  * judge (tests/support/digests.py), which shares no code with this. As the gateway does it: by
  * codec workers. tool_digests FILE...               digests tool_digests --json FILE... DICOM JSON
- * instead tool_digests --encode DIR FILE...  code, prove, write DIR/0.dcm, DIR/1.dcm, ... what may
- * be coded */
+ * instead tool_digests --encode DIR FILE...  code in layers, prove, write DIR/0.dcm, DIR/1.dcm, ...
+ * what may be coded; --encode-fast: in JPEG-LS */
 #include "proto/base/durable.h"
 #include "proto/base/jsonw.h"
 #include "proto/codec/codec.h"
@@ -64,6 +64,8 @@ save(const struct codec_result *result, const char *dir, unsigned number, struct
     return rc;
 }
 
+static struct codec_policy policy = {.coding = CODEC_LAYERS};
+
 static int
 encode_source(struct codec_pool *pool, const struct codec_source *source, const char *dir,
               unsigned number, struct jsonw *w, struct err *err)
@@ -76,7 +78,7 @@ encode_source(struct codec_pool *pool, const struct codec_source *source, const 
 
     if (codec_inspect(pool, source, NULL, &digests, err) < 0 ||
         digest_file(source->fd, 0, source->size, received, err) < 0 ||
-        codec_encode(pool, source, NULL, &result, err) < 0)
+        codec_encode(pool, source, &policy, &result, err) < 0)
         goto out;
     if (result.coded_fd < 0) {
         jsonw_text(w, "why_not", result.why_not);
@@ -85,7 +87,9 @@ encode_source(struct codec_pool *pool, const struct codec_source *source, const 
     }
     coded = (struct codec_source){result.coded_fd, 0, result.coded_size, result.recipe,
                                   result.recipe_n};
-    if (codec_prove(pool, &coded, &(struct codec_claim){&digests, received, NULL, 0}, err) < 0 ||
+    if (codec_prove(pool, &coded,
+                    &(struct codec_claim){&digests, received, result.layout, result.made_by},
+                    err) < 0 ||
         save(&result, dir, number, err) < 0)
         goto out;
     jsonw_uint(w, "coded", number);
@@ -169,7 +173,9 @@ main(int argc, char **argv)
             print_json(argv[i]);
         return 0;
     }
-    if (argc > 2 && strcmp(argv[1], "--encode") == 0) {
+    if (argc > 2 && strncmp(argv[1], "--encode", 8) == 0) {
+        if (strcmp(argv[1], "--encode-fast") == 0)
+            policy.coding = CODEC_FAST;
         dir = argv[2];
         first = 3;
     }

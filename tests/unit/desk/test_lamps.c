@@ -77,6 +77,9 @@ the_line_turns_red_after_ten_minutes(void **state)
     assert_string_equal(lamp_colour(lamp_of_line(&s, 1000000 + 601 * 1000000LL)), "red");
     s.line = UPLINK_UP;
     assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_UP");
+    s.proofs_failed = 1;
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_PROOF");
+    assert_string_equal(lamp_colour(lamp_of_line(&s, 0)), "red");
 }
 
 static void

@@ -1,0 +1,34 @@
+/* choice.h - which coding, so that neither the line waits for the coder nor the coder wastes the
+ * line: docs/decisions/coding.md. Pure functions of what they are given. Threads: the owner's lock.
+ */
+#ifndef RADPOST_UPLINK_CHOICE_H
+#define RADPOST_UPLINK_CHOICE_H
+
+#include "proto/codec/codec.h"
+
+/* What the last jobs have shown. All zero at first. */
+struct choice {
+    double slowness;  /* of this machine now: how much longer jobs take than choice.c's figures */
+    double share;     /* coded bytes to received ones */
+    double line_rate; /* the best seen, bytes a second; 0 = not known */
+};
+
+/* A job has taken this long; is_proof: proving, else encoding. */
+void choice_note_job(struct choice *c, enum codec_coding coding, bool is_proof, uint64_t bytes,
+                     double seconds);
+void choice_note_size(struct choice *c, uint64_t received_bytes, uint64_t coded_bytes);
+/* The line moves `rate` bytes a second now, while `queued_bytes` wait for it. */
+void choice_note_line(struct choice *c, double rate, uint64_t queued_bytes);
+/* Another line: nothing is known of it. */
+void choice_forget_line(struct choice *c);
+
+struct choice_case {
+    uint64_t bytes;          /* of the image to be coded now, as received */
+    uint64_t waiting_images; /* that wait to be coded, this one included */
+    uint64_t queued_bytes;   /* coded already, not at the centre */
+    unsigned workers;
+};
+
+enum codec_coding choice_make(const struct choice *c, const struct choice_case *now);
+
+#endif

@@ -1,0 +1,110 @@
+/* test_choice.c - layers on thin lines, JPEG-LS where the line would wait for the coder. */
+#include "gateway/uplink/choice.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define CT 526000
+#define DR 15000000
+#define MBIT 125000.0
+
+static void
+by_line_and_backlog(void **state)
+{
+    static const struct {
+        const char *name;
+        double rate; /* of the line, Mbit/s; 0: not known */
+        struct choice_case now;
+        enum codec_coding wanted;
+    } rows[] = {
+        {"nothing is known of the line", 0, {CT, 300, 0, 2}, CODEC_BEST},
+        {"300 slices at 4 Mbit/s", 4, {CT, 300, 0, 2}, CODEC_BEST},
+        {"300 slices at 10 Mbit/s", 10, {CT, 300, 0, 2}, CODEC_BEST},
+        {"300 slices at 50 Mbit/s", 50, {CT, 300, 0, 2}, CODEC_FAST},
+        {"300 slices at 100 Mbit/s", 100, {CT, 300, 0, 2}, CODEC_FAST},
+        {"300 slices at 100 Mbit/s, sixteen processors", 100, {CT, 300, 0, 16}, CODEC_BEST},
+        {"300 slices at 1000 Mbit/s, sixteen processors", 1000, {CT, 300, 0, 16}, CODEC_FAST},
+        {"one slice now and then, whatever the line", 100, {CT, 1, 0, 2}, CODEC_BEST},
+        {"a chest at 4 Mbit/s", 4, {DR, 1, 0, 2}, CODEC_BEST},
+        {"a chest at 10 Mbit/s", 10, {DR, 1, 0, 2}, CODEC_FAST},
+        {"a chest at 50 Mbit/s", 50, {DR, 1, 0, 2}, CODEC_FAST},
+        {"a chest at 50 Mbit/s behind much else", 50, {DR, 1, 80000000, 2}, CODEC_BEST},
+        {"the last slice with enough queued", 50, {CT, 1, 9000000, 2}, CODEC_BEST},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct choice c = {.slowness = 1, .share = 0.25, .line_rate = rows[i].rate * MBIT};
+        enum codec_coding got = choice_make(&c, &rows[i].now);
+
+        if (got != rows[i].wanted)
+            fail_msg("%s: %d, wanted %d", rows[i].name, got, rows[i].wanted);
+    }
+}
+
+static void
+a_slow_machine_leaves_layers_sooner(void **state)
+{
+    struct choice_case study = {CT, 300, 0, 2};
+    struct choice c = {.share = 0.25, .line_rate = 20 * MBIT};
+
+    (void)state;
+    assert_int_equal(choice_make(&c, &study), CODEC_BEST);
+
+    for (int i = 0; i < 50; i++) /* three times as long as it should take */
+        choice_note_job(&c, CODEC_LAYERS, i % 2 == 1, CT, 3 * CT / (i % 2 == 1 ? 24e6 : 14e6));
+    assert_true(c.slowness > 2.9 && c.slowness < 3.1);
+    assert_int_equal(choice_make(&c, &study), CODEC_FAST);
+
+    for (int i = 0; i < 50; i++) /* the load is gone: seen by the other coding too */
+        choice_note_job(&c, CODEC_FAST, i % 2 == 1, CT, CT / (i % 2 == 1 ? 57e6 : 75e6));
+    assert_int_equal(choice_make(&c, &study), CODEC_BEST);
+}
+
+static void
+a_line_is_known_by_its_best_or_when_it_is_full(void **state)
+{
+    struct choice c = {0};
+
+    (void)state;
+    choice_note_line(&c, 5 * MBIT, 0);
+    choice_note_line(&c, 1 * MBIT, 1000); /* there was not more to send */
+    assert_true(c.line_rate == 5 * MBIT);
+
+    choice_note_line(&c, 2 * MBIT, 10000000); /* there was: it has become slower */
+    assert_true(c.line_rate == 2 * MBIT);
+
+    choice_note_line(&c, 0, 10000000); /* it is down: that is no rate */
+    assert_true(c.line_rate == 2 * MBIT);
+
+    choice_forget_line(&c);
+    assert_true(c.line_rate == 0);
+}
+
+static void
+sizes_are_learnt(void **state)
+{
+    struct choice c = {0};
+
+    (void)state;
+    for (int i = 0; i < 60; i++)
+        choice_note_size(&c, 1000000, 100000);
+    choice_note_size(&c, 0, 5);
+
+    assert_true(c.share > 0.099 && c.share < 0.101);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(by_line_and_backlog),
+        cmocka_unit_test(a_slow_machine_leaves_layers_sooner),
+        cmocka_unit_test(a_line_is_known_by_its_best_or_when_it_is_full),
+        cmocka_unit_test(sizes_are_learnt),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
