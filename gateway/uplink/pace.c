@@ -3,10 +3,13 @@
 
 #include <math.h>
 
+/* A quarter of a second: a busy machine wakes late, and over ten seconds it is 2.5 % at most. */
+#define SAVED_PART 4.0
+
 int64_t
 bucket_take(struct bucket *b, uint64_t n, int64_t now_ms)
 {
-    double most = (double)b->rate / 10.0;
+    double most = (double)b->rate / SAVED_PART;
 
     if (b->rate == 0)
         return 0;
@@ -26,9 +29,16 @@ bucket_take(struct bucket *b, uint64_t n, int64_t now_ms)
 }
 
 void
+bucket_settle(struct bucket *b, double n)
+{
+    if (b->rate > 0)
+        b->tokens -= n;
+}
+
+void
 bucket_set_rate(struct bucket *b, uint64_t rate)
 {
-    double most = (double)rate / 10.0;
+    double most = (double)rate / SAVED_PART;
 
     if (b->rate == rate)
         return;

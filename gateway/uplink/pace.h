@@ -5,7 +5,7 @@
 
 #include "proto/base/base.h"
 
-/* Bytes a second; a tenth of a second may be saved up. 0 = no limit. */
+/* Bytes a second; a quarter of a second may be saved up. 0 = no limit. */
 struct bucket {
     uint64_t rate;
     double tokens;
@@ -16,7 +16,10 @@ struct bucket {
 /* Take n bytes; the milliseconds to wait before they may go (their debt is remembered). */
 int64_t bucket_take(struct bucket *b, uint64_t n, int64_t now_ms);
 
-/* From now on; what was saved up or is owed stays, no more than a tenth of a second of the new. */
+/* n more, or less, have gone than was taken. */
+void bucket_settle(struct bucket *b, double n);
+/* From now on; what was saved up or is owed stays, no more than a quarter of a second of the new.
+ */
 void bucket_set_rate(struct bucket *b, uint64_t rate);
 
 /* Doubling waits with jitter: between half of the step and the whole of it. */

@@ -50,6 +50,7 @@ struct talk {
     struct http_client *client; /* NULL until it is needed */
     unsigned enrolment;         /* the one the client was made for */
     unsigned settings;          /* of its line, the same */
+    uint64_t taken, wire;       /* bytes of bodies since the client was made; on the wire by then */
     int64_t stall_ms;           /* silence that ends a call */
     int64_t begun_ms;           /* of the call under way, 0 = none */
     int64_t moved_ms;           /* when bytes of it last left */

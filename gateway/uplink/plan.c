@@ -93,8 +93,8 @@ place_of_due(const struct plan *plan, const struct job *job)
     return low;
 }
 
-static struct job *
-find(const struct plan *plan, uint64_t id)
+struct job *
+plan_find(const struct plan *plan, uint64_t id)
 {
     size_t i = place_of_id(plan, id);
 
@@ -104,7 +104,7 @@ find(const struct plan *plan, uint64_t id)
 bool
 plan_has(const struct plan *plan, uint64_t id)
 {
-    return find(plan, id) != NULL;
+    return plan_find(plan, id) != NULL;
 }
 
 static struct study *
@@ -239,7 +239,7 @@ job_is_looked(struct job *job)
 void
 plan_drop(struct plan *plan, uint64_t id)
 {
-    struct job *job = find(plan, id);
+    struct job *job = plan_find(plan, id);
     size_t i;
 
     if (job == NULL)
@@ -287,7 +287,7 @@ plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max)
 void
 plan_offer_failed(struct plan *plan, uint64_t id)
 {
-    struct job *job = find(plan, id);
+    struct job *job = plan_find(plan, id);
 
     if (job != NULL && job->phase == PHASE_OFFERING)
         job->phase = PHASE_NEW;
@@ -378,7 +378,7 @@ reckon(struct job *job, const struct range *have, size_t have_n)
 void
 plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *answer)
 {
-    struct job *job = find(plan, id);
+    struct job *job = plan_find(plan, id);
 
     if (job == NULL)
         return;
@@ -391,7 +391,7 @@ plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *ans
 bool
 plan_is_offered(const struct plan *plan, uint64_t id)
 {
-    const struct job *job = find(plan, id);
+    const struct job *job = plan_find(plan, id);
 
     return job != NULL && job->phase == PHASE_SENDING;
 }
@@ -406,7 +406,7 @@ plan_doubt(struct plan *plan)
 void
 plan_put_back(struct plan *plan, const struct plan_piece *piece)
 {
-    struct job *job = find(plan, piece->id);
+    struct job *job = plan_find(plan, piece->id);
     uint64_t end = piece->offset + piece->n;
 
     if (job == NULL)
@@ -421,7 +421,7 @@ void
 plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct job *job = find(plan, pieces[i].id);
+        struct job *job = plan_find(plan, pieces[i].id);
 
         if (job == NULL)
             continue;
@@ -430,23 +430,42 @@ plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n)
     }
 }
 
+unsigned
+plan_refused(struct plan *plan, const struct plan_piece *pieces, size_t n)
+{
+    struct job *job = n > 0 ? plan_find(plan, pieces[0].id) : NULL;
+    bool is_alone = job != NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        struct job *other = plan_find(plan, pieces[i].id);
+
+        is_alone = is_alone && pieces[i].id == pieces[0].id;
+        if (other != NULL)
+            other->is_suspect = true;
+    }
+    plan_failed(plan, pieces, n);
+    return is_alone ? ++job->refused : 0;
+}
+
 void
 plan_arrived(struct plan *plan, const struct plan_piece *pieces, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct job *job = find(plan, pieces[i].id);
+        struct job *job = plan_find(plan, pieces[i].id);
 
         if (job == NULL)
             continue;
         ranges_remove(&job->way, pieces[i].offset, pieces[i].offset + pieces[i].n);
         job->there += pieces[i].n;
+        job->is_suspect = false;
+        job->refused = 0;
     }
 }
 
 unsigned
 plan_answered(struct plan *plan, uint64_t id, const struct link_object_state *answer)
 {
-    struct job *job = find(plan, id);
+    struct job *job = plan_find(plan, id);
 
     if (job == NULL)
         return 0;

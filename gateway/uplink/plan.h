@@ -113,6 +113,14 @@ size_t plan_take(struct plan *plan, uint64_t max_bytes, struct plan_piece *out_p
                  int64_t now_ms, int64_t *out_wait_ms);
 /* It was taken and not sent: it goes again in its turn. */
 void plan_put_back(struct plan *plan, const struct plan_piece *piece);
+/* The same, for a request that is under way: what a refused request named (plan_refused) goes in
+ * requests of its own. before: the last piece of it. */
+size_t plan_take_more(struct plan *plan, const struct plan_piece *before, uint64_t max_bytes,
+                      struct plan_piece *out_pieces, size_t max, int64_t now_ms,
+                      int64_t *out_wait_ms);
+/* The centre refused the request for what it says; some object of it is to blame. How often that
+ * one was refused when it was alone; 0: it was not alone, or is not here any more. */
+unsigned plan_refused(struct plan *plan, const struct plan_piece *pieces, size_t n);
 /* The bundle was not answered. */
 void plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n);
 /* The bundle was answered; then for each object of the answer plan_answered(). */

@@ -35,6 +35,8 @@ struct job {
     bool is_unproved;
     int64_t since_ms;
     unsigned bad;
+    bool is_suspect;         /* a request that named it was refused */
+    unsigned refused;        /* requests that named it alone */
     uint64_t there;          /* bytes at the centre, as it said last and was answered since */
     struct ranges look;      /* what makes a first look */
     struct ranges way;       /* on the way */
@@ -54,5 +56,7 @@ struct plan {
     double owed_others; /* bytes that STAT took of the others' share */
     double owed_rests;  /* and looks of the rests' */
 };
+
+struct job *plan_find(const struct plan *plan, uint64_t id); /* NULL: it is not here */
 
 #endif

@@ -21,7 +21,16 @@ struct filling {
     uint64_t taken; /* in this run */
     int64_t now_ms;
     int64_t wait_ms;
+    const struct job *alone; /* the request is its own */
+    bool is_mixed;           /* the request has others in it: no suspects */
 };
+
+/* Fits it into this request? */
+static bool
+fits(const struct filling *f, const struct job *job)
+{
+    return f->alone != NULL ? job == f->alone : !f->is_mixed || !job->is_suspect;
+}
 
 static bool
 is_full(const struct filling *f)
@@ -52,6 +61,10 @@ take_job(struct filling *f, struct job *job, struct ranges *todo)
         f->taken += piece->n;
         job->study->sent_bytes += piece->n;
         f->n++;
+        if (job->is_suspect)
+            f->alone = job;
+        else
+            f->is_mixed = true;
     }
 }
 
@@ -69,7 +82,7 @@ take_looks(struct filling *f, bool is_stat)
 
         if (is_stat && !is_of(job, true))
             return; /* they come first in the row */
-        if (job->phase == PHASE_SENDING && is_of(job, is_stat))
+        if (job->phase == PHASE_SENDING && is_of(job, is_stat) && fits(f, job))
             take_job(f, job, &job->todo_look);
     }
 }
@@ -83,7 +96,8 @@ take_rests(struct filling *f, bool is_stat)
 
         if (is_stat && !is_of(job, true))
             return;
-        if (job->phase != PHASE_SENDING || job->todo_rest.n == 0 || !is_of(job, is_stat))
+        if (job->phase != PHASE_SENDING || job->todo_rest.n == 0 || !is_of(job, is_stat) ||
+            !fits(f, job))
             continue;
         if (rest_may_go(f->plan, job->study, f->now_ms)) {
             take_job(f, job, &job->todo_rest);
@@ -173,6 +187,15 @@ take_turn(struct filling *f)
     return taken > 0 || take_others(f) > 0;
 }
 
+static size_t
+fill(struct filling *f, int64_t *out_wait_ms)
+{
+    while (f->n < f->max && f->room > 0 && take_turn(f))
+        ;
+    *out_wait_ms = f->wait_ms;
+    return f->n;
+}
+
 size_t
 plan_take(struct plan *plan, uint64_t max_bytes, struct plan_piece *out_pieces, size_t max,
           int64_t now_ms, int64_t *out_wait_ms)
@@ -184,8 +207,22 @@ plan_take(struct plan *plan, uint64_t max_bytes, struct plan_piece *out_pieces, 
                         .now_ms = now_ms,
                         .wait_ms = -1};
 
-    while (f.n < f.max && f.room > 0 && take_turn(&f))
-        ;
-    *out_wait_ms = f.wait_ms;
-    return f.n;
+    return fill(&f, out_wait_ms);
+}
+
+size_t
+plan_take_more(struct plan *plan, const struct plan_piece *before, uint64_t max_bytes,
+               struct plan_piece *out_pieces, size_t max, int64_t now_ms, int64_t *out_wait_ms)
+{
+    const struct job *job = plan_find(plan, before->id);
+    struct filling f = {.plan = plan,
+                        .out = out_pieces,
+                        .max = max,
+                        .room = max_bytes,
+                        .now_ms = now_ms,
+                        .wait_ms = -1,
+                        .alone = job != NULL && job->is_suspect ? job : NULL,
+                        .is_mixed = job == NULL || !job->is_suspect};
+
+    return fill(&f, out_wait_ms);
 }

@@ -11,6 +11,7 @@
 #include "proto/base/durable.h"
 #include "proto/base/limits.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,7 +28,9 @@ enum {
     REQUEST_MORE_MS = 2000, /* up to so much later: not all wait for their answers at once */
     HANG_UP_MS = 20000,     /* an unused connection */
     COMING_MS = 5000,       /* what was begun to be coded so long ago will be sent */
-    REFUSED_WAIT_MS = 5000
+    REFUSED_WAIT_MS = 5000, /* all objects of the request are asked for anew, one by one */
+    REFUSED_ALONE_MS = 200,
+    REFUSED_TIMES = 2 /* alone */
 };
 
 struct stream {
@@ -109,7 +112,9 @@ try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wa
     *out_wait_ms = -1;
     if (!s->is_streaming && line->streaming >= line->crowd.n)
         return false;
-    if (plan_take(line->up->plan, piece_size(line), out, 1, now, out_wait_ms) == 0) {
+    if ((s->n == 0 ? plan_take(line->up->plan, piece_size(line), out, 1, now, out_wait_ms)
+                   : plan_take_more(line->up->plan, &s->sent[s->n - 1], piece_size(line), out, 1,
+                                    now, out_wait_ms)) == 0) {
         line->has_starved = true;
         return false;
     }
@@ -287,6 +292,26 @@ note_answer(struct uplink *up, const struct plan_piece *pieces, size_t n,
     }
 }
 
+/* The centre's own word against what was sent: whatever is refused again when it is alone is put
+ * aside with that word, the others go on. */
+static void
+note_refusal(struct stream *s, const struct err *err)
+{
+    struct uplink *up = s->line->up;
+    char why[sizeof err->text + 16];
+    unsigned times;
+
+    gate_lock(&up->gate);
+    times = plan_refused(up->plan, s->sent, s->n);
+    up->news++;
+    gate_wake(&up->gate);
+    gate_unlock(&up->gate);
+    if (times < REFUSED_TIMES)
+        return;
+    snprintf(why, sizeof why, "refused: %s", err->text);
+    settle_quarantine(up, s->sent[0].id, why);
+}
+
 static void
 send_request(struct stream *s)
 {
@@ -312,10 +337,13 @@ send_request(struct stream *s)
     }
     if (s->n == 0) /* it did not even begin */
         give_back(up, &s->first, 1);
-    give_back(up, s->sent, s->n);
+    if (s->n > 0 && (err.kind == ERR_REJECT || err.kind == ERR_CONFLICT))
+        note_refusal(s, &err);
+    else
+        give_back(up, s->sent, s->n);
     if (!err_kind_is_retried(err.kind) && err.kind != ERR_DENIED) {
         LOG(&uplink_log, UPLINK_CALL_REFUSED, F_ERR(&err));
-        up_rest(up, REFUSED_WAIT_MS);
+        up_rest(up, s->objects == 1 ? REFUSED_ALONE_MS : REFUSED_WAIT_MS);
     }
 }
 
@@ -337,6 +365,7 @@ sender_run(void *arg)
     s->number = line->begun++;
     gate_unlock(&up->gate);
     while (line_wait_serving(line, s->number)) {
+        s->n = 0; /* a new request */
         if (take_piece(s, &s->first, clock_mono_ms() + HANG_UP_MS))
             send_request(s);
         else if (s->is_wanted)

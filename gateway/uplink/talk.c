@@ -146,8 +146,10 @@ talk_ready(struct talk *t, struct err *err)
     if (t->client == NULL && make_client(t, &who, &set, &client, err) < 0)
         return -1;
     gate_lock(&up->gate);
-    if (client != NULL)
+    if (client != NULL) {
         t->client = client;
+        t->taken = t->wire = 0;
+    }
     t->enrolment = who.enrolment;
     t->settings = settings;
     t->begun_ms = t->moved_ms = clock_mono_ms();
@@ -155,6 +157,35 @@ talk_ready(struct talk *t, struct err *err)
         http_client_abort(t->client);
     gate_unlock(&up->gate);
     return 0;
+}
+
+/* Gate held. The bucket gave room for bodies only: what else the wire saw of them is owed. */
+static void
+settle_wire(struct talk *t)
+{
+    uint64_t wire = http_client_wire(t->client);
+
+    /* 0: the kernel does not say; less than bodies: they are not written yet */
+    if (wire > t->taken + t->wire) {
+        bucket_settle(&t->line->bucket, (double)(wire - t->taken - t->wire));
+        t->wire = wire - t->taken;
+    }
+}
+
+/* Words of something on the way (a proxy, a server before the centre) refuse no object: they are
+ * trouble of the line. */
+static bool
+is_centres_word(const struct http_reply *reply)
+{
+    static const char type[] = "application/json";
+
+    return strncmp(reply->type, type, sizeof type - 1) == 0;
+}
+
+static bool
+is_refusal(enum err_kind kind)
+{
+    return kind == ERR_REJECT || kind == ERR_NOT_FOUND || kind == ERR_CONFLICT;
 }
 
 /* Make the call and tell the line how it went. A refusal of this one message (400, 404, 409) is
@@ -174,17 +205,20 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     if (http_client_call(t->client, call, out, err) == 0) {
         is_answered = true;
         retry_after = out->retry_after_s;
-        if (http_reply_check(out, err) == 0)
-            is_done = true;
-        else
+        is_done = http_reply_check(out, err) == 0;
+        if (!is_done && is_refusal(err->kind) && !is_centres_word(out)) {
+            err->kind = ERR_RETRY;
+            is_answered = false;
+        }
+        if (!is_done)
             http_reply_fini(out);
     }
     gate_lock(&t->up->gate);
     t->begun_ms = 0;
+    settle_wire(t);
     is_given_up = t->is_given_up || t->up->is_stopping;
     gate_unlock(&t->up->gate);
-    if (is_done || err->kind == ERR_REJECT || err->kind == ERR_NOT_FOUND ||
-        err->kind == ERR_CONFLICT)
+    if (is_done || is_refusal(err->kind))
         line_answered(t->line, is_ping);
     else if (!is_given_up)
         line_failed(t->line, err, is_answered, retry_after);
@@ -210,7 +244,9 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
         n = TAKE_BYTES;
     now = clock_mono_ms();
     gate_lock(&up->gate);
+    settle_wire(body->talk);
     wait_ms = bucket_take(&line->bucket, n, now);
+    body->talk->taken += n;
     meter_add(&line->meter, n, now);
     line->sent_bytes += n;
     body->talk->moved_ms = now;
@@ -223,6 +259,16 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
     body->at += n;
     *out_n = n;
     return 0;
+}
+
+/* An answer that cannot be read says nothing about what was sent: it is tried again. */
+static int
+not_understood(struct talk *t, const char *what, struct err *err)
+{
+    err->kind = ERR_RETRY;
+    err_context(err, "answer to %s", what);
+    line_failed(t->line, err, true, -1);
+    return -1;
 }
 
 /* POST bytes of ours; the answer's body is left in reply. */
@@ -260,6 +306,8 @@ talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *o
     if (talk_post(t, LINK_PATH_OFFER, &body, &reply, err) < 0)
         goto out;
     rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
+    if (rc < 0)
+        not_understood(t, "an offer", err);
     http_reply_fini(&reply);
 out:
     buf_fini(&body);
@@ -286,7 +334,7 @@ talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answer *o
         return err_context(err, "bundle");
     rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
     http_reply_fini(&reply);
-    return rc < 0 ? err_context(err, "answer to a bundle") : 0;
+    return rc < 0 ? not_understood(t, "a bundle", err) : 0;
 }
 
 bool

@@ -6,6 +6,7 @@
 #include "proto/base/text.h"
 #include "proto/http/json.h"
 #include "proto/http/socket.h"
+#include "proto/http/wire.h"
 
 #include <curl/curl.h>
 
@@ -26,6 +27,8 @@ struct http_client {
     char *ca_file, *certificate, *key, *bearer, *unix_path, *proxy, *proxy_user, *source;
     int64_t connect_ms, stall_ms;
     bool is_ca_unknown, is_bulk;
+    int fd;              /* of the connection, -1: none */
+    uint64_t wire_ended; /* what connections that ended had put on the wire */
     _Atomic bool is_aborted;
 };
 
@@ -478,13 +481,34 @@ set_way(struct http_client *c)
 static int
 on_socket(void *cls, curl_socket_t fd, curlsocktype purpose)
 {
-    const struct http_client *c = cls;
+    struct http_client *c = cls;
 
     (void)purpose;
+    c->fd = fd;
     http_socket_patient(fd);
     if (c->is_bulk)
         http_socket_bulk(fd);
     return CURL_SOCKOPT_OK;
+}
+
+static int
+on_socket_close(void *cls, curl_socket_t fd)
+{
+    struct http_client *c = cls;
+
+    if (fd == c->fd) {
+        c->wire_ended = http_client_wire(c);
+        c->fd = -1;
+    }
+    return close(fd);
+}
+
+uint64_t
+http_client_wire(const struct http_client *c)
+{
+    uint64_t sent;
+
+    return c->wire_ended + (c->fd >= 0 && http_wire_sent(c->fd, &sent) ? sent : 0);
 }
 
 static void
@@ -509,6 +533,8 @@ set_connection(struct http_client *c)
     }
     curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, on_socket);
     curl_easy_setopt(curl, CURLOPT_SOCKOPTDATA, c);
+    curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, on_socket_close);
+    curl_easy_setopt(curl, CURLOPT_CLOSESOCKETDATA, c);
 }
 
 static void
@@ -551,6 +577,7 @@ http_client_new(const struct http_client_options *options, struct http_client **
     c->stall_ms = options->stall_ms != 0 ? options->stall_ms : (int64_t)LIMIT_MS_HTTP_IDLE;
     c->is_ca_unknown = options->is_ca_unknown;
     c->is_bulk = options->is_bulk;
+    c->fd = -1;
     c->curl = curl_easy_init();
     CHECK(c->curl != NULL);
     set_connection(c);

@@ -36,6 +36,10 @@ void http_client_free(struct http_client **client);
 /* A call that runs ends soon with ERR_RETRY, later ones at once; for shutting down. */
 void http_client_abort(struct http_client *client);
 
+/* Bytes its connections have put on the wire since it was made: TLS, HTTP, headers of TCP and IP
+ * and repeats included; also during a call, from its callbacks. 0: the kernel does not say. */
+uint64_t http_client_wire(const struct http_client *client);
+
 /* Fill up to n bytes of the body, *out_n = 0 ends it; may block (a token bucket). Runs in the
  * caller's thread. */
 typedef int (*http_source_fn)(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err);

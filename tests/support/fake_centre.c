@@ -31,7 +31,7 @@ struct fake_centre {
     struct fake_wishes wishes;
     struct fake_counts counts;
     struct link_receipt *receipts;
-    size_t receipts_n, receipts_room;
+    size_t receipts_n;
 };
 
 static void
@@ -152,6 +152,25 @@ add(struct fake_centre *c, const struct link_offer_object *o)
     return new;
 }
 
+static bool
+is_refusing(const struct fake_centre *c)
+{
+    return c->wishes.refused_times == 0 || c->counts.refused < c->wishes.refused_times;
+}
+
+static int
+refuse(struct fake_centre *c, struct http_response *res)
+{
+    int status = c->wishes.refused_status != 0 ? c->wishes.refused_status : 400;
+
+    c->counts.refused++;
+    if (c->wishes.is_refused_by_another)
+        http_answer_bytes(res, status, "text/html", "<h1>no</h1>", 11);
+    else
+        http_answer_refusal(res, status, "refused on demand");
+    return 0;
+}
+
 static int
 on_offer(struct http_request *req, struct http_response *res, struct err *err)
 {
@@ -168,9 +187,9 @@ on_offer(struct http_request *req, struct http_response *res, struct err *err)
     c->counts.offers++;
     if (is_busy(c, res))
         goto out;
-    for (size_t i = 0; i < offer.count && c->wishes.refused_sop != NULL; i++)
+    for (size_t i = 0; i < offer.count && c->wishes.refused_sop != NULL && is_refusing(c); i++)
         if (strcmp(offer.objects[i].sop_instance, c->wishes.refused_sop) == 0) {
-            http_answer_refusal(res, 400, "refused on demand");
+            (void)refuse(c, res);
             goto out;
         }
     a.objects = mem_new(offer.count * sizeof *a.objects);
@@ -220,7 +239,8 @@ note_order(struct fake_centre *c, const struct fake_object *o, const struct link
 struct taking {
     struct fake_centre *c;
     struct fake_object **touched;
-    size_t n, room;
+    size_t n;
+    bool is_refused;
 };
 
 static int
@@ -232,6 +252,10 @@ on_piece(void *user, const struct link_piece *piece, struct err *err)
 
     if (o == NULL || piece->offset + piece->n > o->offer.size)
         return err_set(err, ERR_REJECT, "a piece of nothing offered");
+    t->is_refused = t->c->wishes.refused_bundle_sop != NULL && is_refusing(t->c) &&
+                    strcmp(o->offer.sop_instance, t->c->wishes.refused_bundle_sop) == 0;
+    if (t->is_refused)
+        return err_set(err, ERR_REJECT, "refused on demand");
     note_order(t->c, o, piece);
     memcpy(o->bytes + piece->offset, piece->bytes, piece->n);
     memset(o->have + piece->offset, 1, piece->n);
@@ -239,12 +263,10 @@ on_piece(void *user, const struct link_piece *piece, struct err *err)
     t->c->counts.bytes += piece->n;
     for (size_t i = 0; i < t->n; i++)
         is_new = is_new && t->touched[i] != o;
-    if (is_new && t->n == t->room) {
-        t->room = 2 * t->room + 64;
-        t->touched = mem_grow(t->touched, t->room * sizeof(struct fake_object *));
-    }
-    if (is_new)
+    if (is_new) {
+        t->touched = mem_grow(t->touched, (t->n + 1) * sizeof(struct fake_object *));
         t->touched[t->n++] = o;
+    }
     return 0;
 }
 
@@ -255,10 +277,7 @@ seal(struct fake_centre *c, struct fake_object *o)
 
     if (c->wishes.is_never_sealing || o->state == LINK_SEALED)
         return;
-    if (c->receipts_n == c->receipts_room) {
-        c->receipts_room = 2 * c->receipts_room + 64;
-        c->receipts = mem_grow(c->receipts, c->receipts_room * sizeof *c->receipts);
-    }
+    c->receipts = mem_grow(c->receipts, (c->receipts_n + 1) * sizeof *c->receipts);
     r = &c->receipts[c->receipts_n];
     memset(r, 0, sizeof *r);
     r->seq = ++c->receipts_n;
@@ -313,10 +332,16 @@ on_bundle(struct http_request *req, struct http_response *res, struct err *err)
         http_answer_refusal(res, 503, "dropped on demand");
         goto out;
     }
+    if (c->wishes.junk_answers > 0 && c->wishes.junk_answers-- > 0) {
+        http_answer_bytes(res, 200, "application/json", "{\"objects\":7}", 13);
+        goto out;
+    }
     rc = link_bundle_reader_feed(&reader, body, n, on_piece, &t, err);
     if (rc == 0 && !link_bundle_reader_is_whole(&reader))
         rc = err_set(err, ERR_REJECT, "cut off");
-    if (rc < 0)
+    if (t.is_refused)
+        rc = refuse(c, res);
+    if (rc < 0 || t.is_refused)
         goto out;
     a.objects = mem_new((t.n + 1) * sizeof *a.objects);
     for (size_t i = 0; i < t.n; i++)
@@ -427,7 +452,7 @@ burn(void *user, const uint8_t code[DIGEST_BYTES], const uint8_t key[DIGEST_BYTE
      struct ca_subject *out, struct err *err)
 {
     (void)user, (void)code, (void)key, (void)err;
-    memset(out, 0, sizeof *out);
+    *out = (struct ca_subject){.tenant = ""};
     text_copy(out->tenant, sizeof out->tenant, "T1");
     text_copy(out->device, sizeof out->device, "g1");
     text_copy(out->kind, sizeof out->kind, "gateway");

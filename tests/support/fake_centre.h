@@ -29,12 +29,18 @@ struct fake_wishes {
     bool is_bad_once;           /* each object is called bad once when it is whole */
     bool are_all_conflicts;     /* every offer is answered "conflict" */
     bool are_all_duplicates;
-    bool are_all_put_aside;  /* what is whole is "quarantined" */
-    const char *refused_sop; /* an offer that names it is answered 400 */
+    bool are_all_put_aside;         /* what is whole is "quarantined" */
+    const char *refused_sop;        /* an offer that names it is answered refused_status, 0: 400 */
+    const char *refused_bundle_sop; /* a bundle that touches it is */
+    int refused_status;
+    unsigned refused_times;     /* 0: always; then so often */
+    bool is_refused_by_another; /* by a server on the way: no JSON */
+    unsigned junk_answers;      /* so many bundles are answered 200 with what is no answer */
     bool is_never_sealing;
 };
 
 struct fake_counts {
+    unsigned refused;
     unsigned offers, bundles, manifests, pings, receipt_polls;
     unsigned looked_first_failures; /* rest bytes of a study came before all its looks were there */
     uint32_t last_revision;

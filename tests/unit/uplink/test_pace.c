@@ -35,14 +35,30 @@ a_bucket_without_rate_never_waits(void **state)
 }
 
 static void
-an_idle_bucket_saves_up_a_tenth_of_a_second_only(void **state)
+an_idle_bucket_saves_up_a_quarter_of_a_second_only(void **state)
 {
     struct bucket b = {.rate = 10000};
 
     (void)state;
     assert_int_equal(bucket_take(&b, 1, 0), 0);
-    assert_int_equal(bucket_take(&b, 1000, 3600000), 0);
+    assert_int_equal(bucket_take(&b, 2500, 3600000), 0);
     assert_true(bucket_take(&b, 1000, 3600000) > 0);
+}
+
+static void
+what_went_beside_is_owed_and_a_new_rate_holds_at_once(void **state)
+{
+    struct bucket b = {.rate = 10000};
+
+    (void)state;
+    assert_int_equal(bucket_take(&b, 2500, 0), 0);
+    bucket_settle(&b, 500); /* headers, repeats */
+    assert_int_equal(bucket_take(&b, 500, 0), 100);
+    bucket_settle(&b, 1000000);
+    bucket_set_rate(&b, 20000); /* owed: a quarter of a second of it, no more */
+    assert_int_equal(bucket_take(&b, 1000, 0), 300);
+    bucket_set_rate(&b, 0);
+    assert_int_equal(bucket_take(&b, 1000000, 0), 0);
 }
 
 static void
@@ -80,7 +96,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bucket_lets_its_rate_through_and_no_more),
         cmocka_unit_test(a_bucket_without_rate_never_waits),
-        cmocka_unit_test(an_idle_bucket_saves_up_a_tenth_of_a_second_only),
+        cmocka_unit_test(an_idle_bucket_saves_up_a_quarter_of_a_second_only),
+        cmocka_unit_test(what_went_beside_is_owed_and_a_new_rate_holds_at_once),
         cmocka_unit_test(backoff_doubles_within_its_bounds_with_jitter),
         cmocka_unit_test(the_meter_settles_at_the_speed_and_falls_to_nothing),
     };

@@ -473,6 +473,39 @@ bad_objects_are_counted_and_offered_again(void **state)
     plan_free(&plan);
 }
 
+static void
+what_a_refused_request_named_goes_alone(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct link_object_state looked = {.state = LINK_PARTIAL};
+    struct plan_piece pieces[PIECES], more[PIECES];
+    int64_t wait;
+
+    (void)state;
+    for (uint64_t id = 1; id <= 3; id++)
+        add(plan, id, "1.1", 100);
+    offer_all(plan, LINK_WANTED);
+    assert_int_equal(plan_take(plan, 2 * LOOK, pieces, PIECES, 0, &wait), 2);
+    assert_int_equal(plan_refused(plan, pieces, 2), 0);
+    offer_all(plan, LINK_WANTED);
+
+    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 0, &wait), 1);
+    assert_int_equal(pieces[0].id, 1);
+    assert_int_equal(plan_take_more(plan, pieces, 1000000, more, PIECES, 0, &wait), 0);
+    assert_int_equal(plan_refused(plan, pieces, 1), 1);
+    offer_all(plan, LINK_WANTED);
+    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 0, &wait), 1);
+    assert_int_equal(plan_refused(plan, pieces, 1), 2);
+    plan_drop(plan, 1);
+    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 0, &wait), 1);
+    assert_int_equal(pieces[0].id, 2);
+    plan_arrived(plan, pieces, 1); /* it was not to blame */
+    plan_answered(plan, 2, &looked);
+    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, HOLD_MS, &wait), 3);
+    assert_int_equal(pieces[0].id, 3); /* its look, then both rests in one request */
+    plan_free(&plan);
+}
+
 int
 main(void)
 {
@@ -488,6 +521,7 @@ main(void)
         cmocka_unit_test(how_far_a_study_is_counts_what_the_centre_said),
         cmocka_unit_test(after_a_cut_the_centre_is_asked_before_anything_goes_again),
         cmocka_unit_test(every_byte_arrives_and_none_is_twice_on_the_way),
+        cmocka_unit_test(what_a_refused_request_named_goes_alone),
         cmocka_unit_test(bad_objects_are_counted_and_offered_again),
     };
 
