@@ -1,6 +1,7 @@
 /* radpost.c - the operator's command: one table of verbs. */
 #include "deploy/cli/cli.h"
 
+#include "gateway/accept/devices_cli.h"
 #include "gateway/spool/queue_cli.h"
 #include "proto/base/err.h"
 #include "proto/trust/audit.h"
@@ -18,6 +19,8 @@ struct verb {
 
 static const struct verb verbs[] = {
     {"queue", "list|show|export   what a gateway holds; works without the daemon", queue_cli},
+    {"devices", "list|add|enrol|remove  who may send to a gateway; works without the daemon",
+     devices_cli},
     {"watch", "--desk URL --token-file F  follow studies through a gateway, in words", cli_watch},
     {"doctor", "--config FILE      ports, certificates, disk, clock, database, last check",
      cli_doctor},

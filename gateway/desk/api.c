@@ -26,6 +26,14 @@ book_of(const struct http_request *req)
     return api->book;
 }
 
+const char *
+api_who(const struct http_request *req)
+{
+    const struct http_caller *caller = http_caller(req);
+
+    return caller != NULL && caller->device[0] != '\0' ? caller->device : "desk";
+}
+
 void
 api_answer_fault(const struct http_request *req, struct http_response *res, int status,
                  const struct api_fault *fault)
@@ -223,6 +231,7 @@ register_or_correct(struct http_request *req, struct http_response *res, const c
     }
     text_copy(number, sizeof number, registration != NULL ? registration : "");
     text_copy(r->registration, sizeof r->registration, number);
+    text_copy(r->urgent_by, sizeof r->urgent_by, api_who(req));
     rc = registration != NULL ? book_correct(book_of(req), r, err)
                               : book_register(book_of(req), r, number, err);
     if (rc == 0)
@@ -283,7 +292,8 @@ post_urgent(struct http_request *req, struct http_response *res, struct err *err
         return -1;
     if (!api_take_text(json_root(doc), "reason", reason, sizeof reason) || reason[0] == '\0')
         api_answer_fault(req, res, 400, &due);
-    else if ((rc = book_urgent(book_of(req), http_param(req, "registration"), reason, err)) == 0)
+    else if ((rc = book_urgent(book_of(req), http_param(req, "registration"), reason, api_who(req),
+                               err)) == 0)
         http_answer_empty(res, 204);
     json_free(&doc);
     return rc;

@@ -10,6 +10,7 @@
 #include "proto/http/server.h"
 #include "proto/link/clinic.h"
 
+struct audit;
 struct book;
 struct desk_link;
 struct desk_options;
@@ -21,6 +22,7 @@ struct api {
     struct desk_link *link;
     const struct desk_options *options; /* spool, accept, uplink ... */
     struct his_out *his;                /* NULL: nothing is handed over */
+    struct audit *audit;                /* NULL: none (tests) */
 };
 
 #define DESK_COOKIE "rp_desk"
@@ -53,6 +55,8 @@ int api_read_body(const struct http_request *req, struct json_doc **out_doc,
  * there. False: longer than its field. */
 bool api_take_text(const struct json *o, const char *key, char *out, size_t size);
 
+/* Who is signed in: a login. */
+const char *api_who(const struct http_request *req);
 /* The UID under "study" of a body. errors ERR_REJECT */
 int api_read_study(const struct http_request *req, char out_study[CLINIC_UID_SIZE],
                    struct err *err) MUST_CHECK;

@@ -3,6 +3,8 @@
 
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/mpps.h"
+#include "gateway/desk/urgency.h"
+#include "gateway/serve/serve.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
@@ -33,6 +35,7 @@ struct arrivals {
     struct spool *spool;
     struct book *book;
     struct uplink *uplink;
+    struct serve *serve;
     struct gate gate;
     bool is_stopping;           /* gate */
     struct mpps_study *studies; /* gate: as of the last look; what the uplink asks for */
@@ -244,6 +247,23 @@ refresh(struct arrivals *a, struct err *err)
     return 0;
 }
 
+/* A device that asks for images to be kept says that there are so many. */
+static int
+take_announced(struct arrivals *a, struct err *err)
+{
+    struct serve_announced said;
+    int rc = 0;
+
+    while (rc == 0 && a->serve != NULL && serve_announced_next(a->serve, &said)) {
+        rc = mpps_expect(a->book, said.study, said.transaction, (const char(*)[65])said.instances,
+                         said.n, err);
+        if (rc == 0)
+            serve_announced_noted(a->serve, said.number);
+        free(said.instances);
+    }
+    return rc;
+}
+
 static bool
 is_stopping(struct arrivals *a)
 {
@@ -273,10 +293,12 @@ arrivals_run(void *arg)
     while (!is_stopping(a)) {
         uint64_t spool_now = spool_wait(a->spool, seen, WATCH_MS), book_now = book_change(a->book);
         struct err err = {0};
+        int rc = take_announced(a, &err);
 
-        if (spool_now == seen && book_now == book_seen)
+        if (rc == 0 && spool_now == seen && book_now == book_seen)
             continue;
-        if (arrivals_look(a->spool, a->book, &err) == 0 && refresh(a, &err) == 0) {
+        if (rc == 0 && arrivals_look(a->spool, a->book, &err) == 0 && refresh(a, &err) == 0 &&
+            urgency_step(a->book, a->uplink, &err) == 0) {
             seen = spool_now;
             book_seen = book_now;
         } else {
@@ -289,7 +311,7 @@ arrivals_run(void *arg)
 }
 
 void
-arrivals_start(struct spool *spool, struct book *book, struct uplink *uplink,
+arrivals_start(struct spool *spool, struct book *book, struct uplink *uplink, struct serve *serve,
                struct arrivals **out_arrivals)
 {
     struct arrivals *a = mem_new(sizeof *a);
@@ -297,6 +319,7 @@ arrivals_start(struct spool *spool, struct book *book, struct uplink *uplink,
     a->spool = spool;
     a->book = book;
     a->uplink = uplink;
+    a->serve = serve;
     gate_init(&a->gate);
     if (uplink != NULL)
         uplink_ask_missing(uplink, missing_of, a);

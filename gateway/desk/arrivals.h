@@ -8,12 +8,14 @@
 
 struct arrivals;
 struct book;
+struct serve;
 struct spool;
 struct uplink;
 
-/* All outlive it. uplink (may be NULL) is told what is announced and not here. */
+/* All outlive it. uplink (may be NULL) is told what is announced and not here: by steps, and by
+ * commitments (serve may be NULL). */
 void arrivals_start(struct spool *spool, struct book *book, struct uplink *uplink,
-                    struct arrivals **out_arrivals);
+                    struct serve *serve, struct arrivals **out_arrivals);
 void arrivals_stop(struct arrivals **arrivals);
 /* One look, by whoever has not started a thread (tests). */
 int arrivals_look(struct spool *spool, struct book *book, struct err *err) MUST_CHECK;

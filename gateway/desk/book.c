@@ -1,6 +1,7 @@
 /* book.c - registrations and what the technician does with them, each with its message. */
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/doubts.h"
+#include "gateway/desk/urgency.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
@@ -134,6 +135,14 @@ int
 setting_set(struct book *book, const char *key, const char *value, struct err *err)
 {
     return db_run(book->db, "setting_set", DB_ARGS(DB_TEXT(key), DB_TEXT(value)), NULL, err);
+}
+
+uint32_t
+book_revision_after(uint32_t known)
+{
+    int64_t now_s = clock_wall_us() / 1000000;
+
+    return now_s > known && now_s < UINT32_MAX ? (uint32_t)now_s : known + 1;
 }
 
 /* ---- the message that goes with each ---- */
@@ -280,7 +289,8 @@ registration_add(struct book *book, struct book_registration *r, struct err *err
                        DB_TEXT(r->citizen_id), DB_TEXT(r->sex), DB_TEXT(r->birth),
                        DB_TEXT(r->phone), DB_TEXT(r->modality), DB_TEXT(r->complaint),
                        DB_TEXT(r->history), DB_INT(r->is_urgent), DB_TEXT(r->reason)),
-               NULL, err) < 0)
+               NULL, err) < 0 ||
+        (r->is_urgent && urgency_note_by(book, r->registration, r->urgent_by, false, err) < 0))
         return -1;
     return tell_registration(book, r, err);
 }
@@ -321,6 +331,7 @@ registration_change(struct book *book, const struct book_registration *r, struct
                        DB_TEXT(r->phone), DB_TEXT(r->modality), DB_TEXT(r->complaint),
                        DB_TEXT(r->history), DB_INT(r->is_urgent), DB_TEXT(r->reason)),
                NULL, err) < 0 ||
+        (r->is_urgent && urgency_note_by(book, r->registration, r->urgent_by, false, err) < 0) ||
         registration_get(book, r->registration, now, err) < 0 ||
         order_follow_name(book, now, err) < 0)
         goto out;
@@ -398,20 +409,25 @@ static int
 act_urgent(struct book *book, const struct book_registration *r, void *user, struct err *err)
 {
     struct clinic_up up = {.kind = CLINIC_URGENT, .is_urgent = true};
+    const char *const *reason_by = user;
 
     text_copy(up.registration, sizeof up.registration, r->registration);
-    text_copy(up.reason, sizeof up.reason, user);
+    text_copy(up.reason, sizeof up.reason, reason_by[0]);
     if (db_run(book->db, "registration_urgent",
                DB_ARGS(DB_TEXT(r->registration), DB_TEXT(up.reason), DB_INT(clock_wall_us())), NULL,
-               err) < 0)
+               err) < 0 ||
+        outbox_add(book, &up, err) < 0)
         return -1;
-    return outbox_add(book, &up, err);
+    return urgency_of_registration(book, r->registration, up.reason, reason_by[1], err);
 }
 
 int
-book_urgent(struct book *book, const char *registration, const char *reason, struct err *err)
+book_urgent(struct book *book, const char *registration, const char *reason, const char *by,
+            struct err *err)
 {
-    return with_registration(book, registration, act_urgent, (char *)(uintptr_t)reason, err);
+    const char *reason_by[] = {reason, by};
+
+    return with_registration(book, registration, act_urgent, reason_by, err);
 }
 
 int

@@ -38,6 +38,7 @@ struct book_registration {
     char modality[17], complaint[CLINIC_TEXT_SIZE], history[CLINIC_TEXT_SIZE];
     bool is_urgent, is_phone_verified;
     char reason[CLINIC_REASON_SIZE];
+    char urgent_by[CLINIC_NAME_SIZE]; /* login, or source of the order; on the way in only */
     char study[CLINIC_UID_SIZE], attached_by[17];
     int64_t slip_at_us;
     char read_state[CLINIC_WORD_SIZE]; /* of the attached study; "" */
@@ -57,7 +58,8 @@ int book_find(struct book *book, const char *registration, struct book_registrat
 /* The newest first, at most limit; free(*out). */
 int book_registrations(struct book *book, size_t limit, struct book_registration **out,
                        size_t *out_n, struct err *err) MUST_CHECK;
-int book_urgent(struct book *book, const char *registration, const char *reason,
+/* by: a login. Its studies become STAT (urgency.h). */
+int book_urgent(struct book *book, const char *registration, const char *reason, const char *by,
                 struct err *err) MUST_CHECK;
 /* by: "number", "citizen_id", "hand". By hand, whoever had the study loses it.
  * errors  ERR_CONFLICT the registration has another study (not by hand) */

@@ -1,6 +1,7 @@
 /* book_mail.c - what waits for the reader, and what came from it. */
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/calls.h"
+#include "gateway/desk/urgency.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
@@ -208,6 +209,8 @@ take_one(struct book *book, const struct clinic_down *m, struct err *err)
                       DB_ARGS(DB_INT(m->read), DB_INT(m->version), DB_TEXT(m->reason),
                               DB_INT(clock_wall_us())),
                       NULL, err);
+    case CLINIC_URGENCY:
+        return urgency_take(book, m, err);
     case CLINIC_CRITICAL:
     case CLINIC_REPEAT:
         return calls_take(book, m, err);

@@ -19,6 +19,9 @@ void book_changed(struct book *book);
 int setting_get(struct book *book, const char *key, char *out, size_t size,
                 struct err *err) MUST_CHECK;
 int setting_set(struct book *book, const char *key, const char *value, struct err *err) MUST_CHECK;
+/* The revision after one that is known (0: none) of what the reader is told about a study: it grows
+ * also when this file was lost and begun anew, so it is never under the seconds of the clock. */
+uint32_t book_revision_after(uint32_t known);
 /* In a turn: queue a message. up->id is drawn. */
 int outbox_add(struct book *book, struct clinic_up *up, struct err *err) MUST_CHECK;
 /* In a turn. errors  ERR_NOT_FOUND */

@@ -23,6 +23,7 @@
 #include "proto/base/text.h"
 #include "proto/http/server.h"
 #include "proto/link/clinic.h"
+#include "proto/trust/audit.h"
 #include "proto/trust/digest.h"
 #include "proto/trust/token.h"
 
@@ -55,6 +56,7 @@ struct desk {
     struct his_out *his_out;
     struct worklist *worklist;
     struct mpps *mpps;
+    struct audit *audit;
     struct api api;
     struct place place;
     uint8_t token_sha256[DIGEST_BYTES];
@@ -282,7 +284,7 @@ begin_work(struct desk *desk)
 
     desk_link_start(&line, &desk->link);
     look_start(o->spool, o->accept, desk->book, &desk->look);
-    arrivals_start(o->spool, desk->book, o->uplink, &desk->arrivals);
+    arrivals_start(o->spool, desk->book, o->uplink, o->serve, &desk->arrivals);
 }
 
 static int
@@ -337,6 +339,18 @@ hand_over(struct desk *desk, struct err *err)
     return his_out_start(&out, &desk->his_out, err);
 }
 
+/* Who changed what at the desk that somebody may ask after in fifteen years. */
+static int
+open_audit(struct desk *desk, struct err *err)
+{
+    char dir[PATH_MAX];
+
+    snprintf(dir, sizeof dir, "%s/audit", desk->options.dir);
+    if (audit_open(dir, "gateway", &desk->audit, err) < 0)
+        return err_context(err, "the desk's audit log");
+    return 0;
+}
+
 int
 desk_start(const struct desk_options *options, struct desk **out_desk, struct err *err)
 {
@@ -349,13 +363,17 @@ desk_start(const struct desk_options *options, struct desk **out_desk, struct er
     desk->options = *options;
     if (book_open(options->dir, options->clinic_phone != NULL ? options->clinic_phone : "",
                   &desk->book, err) < 0 ||
-        place_find(options, &desk->place, err) < 0 || make_token(desk, err) < 0)
+        place_find(options, &desk->place, err) < 0 || make_token(desk, err) < 0 ||
+        open_audit(desk, err) < 0)
         goto out;
     if (fetch_orders(desk, err) < 0 || open_hl7(desk, err) < 0 || hand_over(desk, err) < 0)
         goto out;
     begin_work(desk);
-    desk->api = (struct api){
-        .book = desk->book, .link = desk->link, .options = &desk->options, .his = desk->his_out};
+    desk->api = (struct api){.book = desk->book,
+                             .link = desk->link,
+                             .options = &desk->options,
+                             .his = desk->his_out,
+                             .audit = desk->audit};
     if (serve(desk, err) < 0) {
         err_context(err, "the desk's page");
         goto out;
@@ -391,6 +409,7 @@ desk_stop(struct desk **desk)
     worklist_stop(&old->worklist);
     mpps_stop(&old->mpps);
     book_close(&old->book);
+    audit_close(&old->audit);
     free(old);
 }
 

@@ -82,6 +82,7 @@ tell(struct book *book, const char *study, struct err *err)
     struct clinic_up *up = mem_new(sizeof *up);
     struct db_rows *rows = NULL;
     uint32_t bits, confirmed;
+    struct row row;
     int rc = -1;
 
     *up = (struct clinic_up){.kind = CLINIC_DOUBT};
@@ -89,7 +90,9 @@ tell(struct book *book, const char *study, struct err *err)
         rc = 0;
         goto out;
     }
-    if (db_run(book->db, "doubt_told", DB_ARGS(DB_TEXT(study)), NULL, err) < 0 ||
+    if (get(book, study, &row, err) < 0 ||
+        db_run(book->db, "doubt_told",
+               DB_ARGS(DB_TEXT(study), DB_INT(book_revision_after(row.revision))), NULL, err) < 0 ||
         db_run(book->db, "doubt_get", DB_ARGS(DB_TEXT(study)), &rows, err) < 0 ||
         owner_of(book, study, up->registration, err) < 0)
         goto out;
@@ -380,8 +383,14 @@ join(struct book *book, const struct book_registration *r, const char *study, st
     struct clinic_up up = {.kind = CLINIC_JOIN};
     int64_t now_us = clock_wall_us();
 
+    char owner[CLINIC_REGISTRATION_SIZE];
+
     if (r->study[0] == '\0' || strcmp(r->study, study) == 0)
         return registration_attach(book, r, study, "hand", err);
+    if (owner_of(book, study, owner, err) < 0)
+        return -1;
+    if (strcmp(owner, r->registration) == 0)
+        return 0; /* it is one already */
     text_copy(up.registration, sizeof up.registration, r->registration);
     text_copy(up.study, sizeof up.study, study);
     if (db_run(book->db, "registration_detach_study",

@@ -19,7 +19,7 @@ UPDATE doubt SET confirmed = confirmed | ?2, confirmed_by = ?3, reason = ?4, con
 UPDATE doubt SET is_corrected = ?2, patient_id = ?3, name = ?4, sex = ?5, birth = ?6 WHERE study = ?1
 
 -- name: doubt_told
-UPDATE doubt SET revision = revision + 1 WHERE study = ?1
+UPDATE doubt SET revision = ?2 WHERE study = ?1
 
 -- name: doubt_owner
 SELECT registration FROM registration WHERE study = ?1 AND study <> ''

@@ -27,15 +27,6 @@ book_of(const struct http_request *req)
     return api->book;
 }
 
-/* Who is signed in. */
-static const char *
-who(const struct http_request *req)
-{
-    const struct http_caller *caller = http_caller(req);
-
-    return caller != NULL && caller->device[0] != '\0' ? caller->device : "desk";
-}
-
 /* ["id_check", ...] as the page showed them; words nobody knows are nothing. */
 static int
 read_words(const struct json *o, uint32_t *out, struct err *err)
@@ -68,7 +59,8 @@ post_doubts(struct http_request *req, struct http_response *res, struct err *err
         err_set(err, ERR_REJECT, "reason: too long");
         goto out;
     }
-    rc = book_doubt_confirm(book_of(req), http_param(req, "study"), shown, who(req), reason, err);
+    rc = book_doubt_confirm(book_of(req), http_param(req, "study"), shown, api_who(req), reason,
+                            err);
     if (rc == 0)
         http_answer_empty(res, 204);
 out:
@@ -96,7 +88,7 @@ post_answer(struct http_request *req, struct http_response *res, struct err *err
         goto out;
     }
     rc = book_correction_answer(book_of(req), (int64_t)n, strcmp(answer, "second") == 0,
-                                registration, who(req), err);
+                                registration, api_who(req), err);
     if (rc == 0)
         http_answer_empty(res, 204);
 out:

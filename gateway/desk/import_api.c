@@ -2,6 +2,7 @@
 #include "gateway/desk/import_api.h"
 
 #include "gateway/desk/book.h"
+#include "gateway/desk/doubts.h"
 #include "gateway/desk/desk.h"
 #include "gateway/desk/orders.h"
 #include "proto/base/text.h"
@@ -359,28 +360,33 @@ find_order(struct book *book, const struct json *body, struct order *out, struct
 /* What was bound now counts as the registration's images; a study that came before stays its own.
  * Images that a device sends are told to their registration by their numbers; a file's own study
  * is not (DICOM without identity), so it is said here. */
+static const char *
+study_of(const struct import_item *item)
+{
+    return item->facts.kind == WRAP_DICOM ? item->facts.study_uid : item->identity.study_uid;
+}
+
 static int
 attach(struct book *book, struct import *import, const char *id, const struct order *order,
        unsigned *out_bound, struct err *err)
 {
-    char study[CLINIC_UID_SIZE] = "";
     struct import_item *list;
     unsigned bound = 0;
     size_t n;
+    int rc = 0;
 
     import_list(import, 1u << IMPORT_BOUND, &list, &n);
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(list[i].id, id) == 0 || strcmp(list[i].group, id) == 0) {
-            text_copy(study, sizeof study,
-                      list[i].facts.kind == WRAP_DICOM ? list[i].facts.study_uid
-                                                       : list[i].identity.study_uid);
-            bound++;
-        }
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(list[i].id, id) != 0 && strcmp(list[i].group, id) != 0)
+            continue;
+        bound++;
+        /* the registration's first study, or one more of it */
+        if (rc == 0 && uid_is_valid(study_of(&list[i]), true))
+            rc = book_join(book, order->registration, study_of(&list[i]), err);
+    }
     free(list);
     *out_bound = bound;
-    if (bound == 0 || order->attached[0] != '\0' || !uid_is_valid(study, true))
-        return 0;
-    return book_attach(book, order->registration, study, "hand", err);
+    return rc;
 }
 
 static int

@@ -299,6 +299,7 @@ to_registration(const struct order *o, struct book_registration *r)
     (void)text_copy(r->history, sizeof r->history, o->history);
     (void)text_copy(r->reason, sizeof r->reason, o->reason);
     r->is_urgent = o->is_urgent;
+    text_copy(r->urgent_by, sizeof r->urgent_by, o->source);
 }
 
 static int

@@ -9,6 +9,7 @@
 #include "gateway/desk/devices_api.h"
 #include "gateway/desk/lamps.h"
 #include "gateway/desk/mpps.h"
+#include "gateway/desk/urgency.h"
 #include "gateway/plain/plain.h"
 #include "gateway/serve/serve.h"
 #include "proto/base/clock.h"
@@ -51,6 +52,10 @@ struct sources {
     struct book_question *questions; /* "A or B?" */
     size_t questions_n;
     uint64_t answered; /* put aside, and answered */
+    struct book_urgency *urgencies;
+    size_t urgencies_n;
+    struct uplink_progress *progress; /* of what is not all at the centre */
+    size_t progress_n;
 };
 
 static void
@@ -170,6 +175,20 @@ write_owner(struct jsonw *w, const struct sources *s, const char *study)
     }
 }
 
+static int
+by_study(const void *key, const void *row)
+{
+    return strcmp(key, ((const struct book_urgency *)row)->study);
+}
+
+static const struct book_urgency *
+urgency_of(const struct sources *s, const char *study)
+{
+    return s->urgencies_n == 0
+               ? NULL
+               : bsearch(study, s->urgencies, s->urgencies_n, sizeof *s->urgencies, by_study);
+}
+
 /* Only where a device said how many there are: else the number is unknown. */
 static void
 write_expected(struct jsonw *w, const struct sources *s, const char *study)
@@ -195,6 +214,47 @@ write_kept_at(struct jsonw *w, const struct sources *s, const struct spool_study
         jsonw_text(w, "kept_at", archive);
 }
 
+/* Who said that it is an emergency, and why: of a patient, so only for who may know. */
+static void
+write_urgency(struct jsonw *w, const struct sources *s, const char *study)
+{
+    const struct book_urgency *u = urgency_of(s, study);
+
+    jsonw_bool(w, "is_stat", u != NULL && u->is_stat);
+    if (u == NULL || s->owners == NULL)
+        return;
+    jsonw_object(w, "urgency");
+    jsonw_text(w, "reason", u->reason);
+    jsonw_text(w, "by", u->by);
+    jsonw_text(w, "side", u->side);
+    jsonw_int(w, "at_us", u->at_us);
+    jsonw_end(w);
+}
+
+/* Not there: all of it is at the centre. */
+static void
+write_progress(struct jsonw *w, const struct sources *s, const char *study)
+{
+    for (size_t i = 0; i < s->progress_n; i++) {
+        const struct uplink_progress *p = &s->progress[i];
+
+        if (strcmp(p->study, study) != 0)
+            continue;
+        jsonw_object(w, "progress");
+        jsonw_uint(w, "objects", p->objects);
+        jsonw_uint(w, "looked", p->looked);
+        jsonw_uint(w, "held", p->held);
+        jsonw_uint(w, "sealed", p->sealed);
+        jsonw_uint(w, "bytes_all", p->bytes_all);
+        jsonw_bool(w, "is_estimate", p->is_estimate);
+        jsonw_uint(w, "bytes_there", p->bytes_there);
+        jsonw_int(w, "seconds_left", p->seconds_left);
+        jsonw_text(w, "line", p->line);
+        jsonw_end(w);
+        return;
+    }
+}
+
 static void
 write_study(struct jsonw *w, const struct sources *s, const struct spool_study *study)
 {
@@ -216,6 +276,8 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
     write_kept_at(w, s, study);
     write_expected(w, s, study->study_uid);
     write_owner(w, s, study->study_uid);
+    write_urgency(w, s, study->study_uid);
+    write_progress(w, s, study->study_uid);
     jsonw_text(w, "word", study_word_text(word));
     jsonw_bool(w, "is_safe_to_delete", word == STUDY_SAFE);
     jsonw_object(w, "counts");
@@ -236,6 +298,14 @@ midnight_us(int64_t now_us)
     return (int64_t)mktime(&tm) * 1000000;
 }
 
+static bool
+is_first(const struct sources *s, const struct spool_study *study, bool is_safe)
+{
+    const struct book_urgency *u = is_safe ? NULL : urgency_of(s, study->study_uid);
+
+    return u != NULL && u->is_stat;
+}
+
 static void
 write_studies(struct jsonw *w, const struct sources *s)
 {
@@ -243,18 +313,21 @@ write_studies(struct jsonw *w, const struct sources *s)
     size_t shown = 0, older = 0;
 
     jsonw_array(w, "studies");
-    for (size_t i = s->studies_n; i-- > 0;) {
-        const struct spool_study *study = &s->studies[i];
+    for (int round = 0; round < 2; round++) /* emergencies on their way first */
+        for (size_t i = s->studies_n; i-- > 0;) {
+            const struct spool_study *study = &s->studies[i];
+            bool is_safe = study_word_of(study) == STUDY_SAFE;
 
-        if (study->last_arrival_us < today_us && study_word_of(study) == STUDY_SAFE)
-            continue;
-        if (shown < STUDIES_SHOWN) {
-            write_study(w, s, study);
-            shown++;
-        } else {
-            older++;
+            if (is_first(s, study, is_safe) != (round == 0) ||
+                (study->last_arrival_us < today_us && is_safe))
+                continue;
+            if (shown < STUDIES_SHOWN) {
+                write_study(w, s, study);
+                shown++;
+            } else {
+                older++;
+            }
         }
-    }
     jsonw_end(w);
     jsonw_uint(w, "older", older);
     jsonw_uint(w, "set_aside", s->counts[INSTANCE_QUARANTINED] - s->answered);
@@ -336,6 +409,15 @@ settle_studies(struct sources *s)
         s->answered = s->counts[INSTANCE_QUARANTINED];
 }
 
+static void
+keep_progress(void *user, const struct uplink_progress *progress)
+{
+    struct sources *s = user;
+
+    s->progress = mem_grow(s->progress, (s->progress_n + 1) * sizeof *s->progress);
+    s->progress[s->progress_n++] = *progress;
+}
+
 int
 report_write(const struct report_sources *sources, uint64_t change, struct buf *out,
              struct err *err)
@@ -355,10 +437,15 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     if (rc == 0 && sources->book != NULL)
         rc = mpps_studies(sources->book, s.now_us - owners_us, &s.steps, &s.steps_n, err);
     if (rc == 0 && sources->book != NULL)
+        rc = book_urgencies(sources->book, s.now_us - owners_us, &s.urgencies, &s.urgencies_n, err);
+    if (rc == 0 && sources->book != NULL)
         rc = book_questions(sources->book, &s.questions, &s.questions_n, err);
+    uplink_each_progress(o->uplink, keep_progress, &s);
     settle_studies(&s);
     if (rc == 0)
         rc = write_all(sources, &s, change, out, err);
+    free(s.progress);
+    free(s.urgencies);
     free(s.questions);
     free(s.steps);
     free(s.owners);

@@ -54,3 +54,22 @@ CREATE INDEX his_delivery_state ON his_delivery (state, n);
 CREATE INDEX report_withdrawn ON report (received_at_us) WHERE standing = 'withdrawn';
 
 -- == end of clinic's own systems ==
+
+-- == urgency of studies: urgency.c ==
+
+ALTER TABLE registration ADD COLUMN urgent_by TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE study_urgency (
+    study TEXT PRIMARY KEY,
+    is_stat INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    by_name TEXT NOT NULL,                     -- the person's name, as people read it
+    side TEXT NOT NULL,                        -- 'desk', 'registration', 'reader'
+    revision INTEGER NOT NULL,                 -- of the newest message to the reader
+    is_applied INTEGER NOT NULL DEFAULT 0,     -- the uplink has it
+    at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX study_urgency_by_time ON study_urgency (at_us);
+CREATE INDEX study_urgency_due ON study_urgency (at_us) WHERE is_applied = 0;
+
+-- == end of urgency of studies ==

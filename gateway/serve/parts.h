@@ -14,6 +14,7 @@ struct held {
     struct commit *c; /* the texts, refs and counts change under the gate, by that thread */
     int64_t counted_ms, saved_ms, next_ms; /* that thread's, monotonic */
     bool is_replaced;                      /* the device asked again under the same UID */
+    bool is_noted;                         /* what it announces was taken (serve.h) */
     bool is_dropped;                       /* over: goes at the end of the round */
     uint64_t change;                       /* of the spool, at the last look; 0 = none yet */
     uint64_t missing;                      /* instances that have not arrived */

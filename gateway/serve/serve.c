@@ -148,6 +148,39 @@ serve_expected(struct serve *serve, const char *study_uid)
     return n;
 }
 
+bool
+serve_announced_next(struct serve *serve, struct serve_announced *out)
+{
+    bool is_there = false;
+
+    gate_lock(&serve->gate);
+    for (size_t i = 0; i < serve->held_n && !is_there; i++) {
+        const struct held *h = serve->held[i];
+
+        if (h->is_noted || h->c->state != COMMIT_OPEN || h->missing == 0 || h->study[0] == '\0')
+            continue;
+        *out = (struct serve_announced){.number = h->c->number, .n = h->c->n};
+        text_copy(out->study, sizeof out->study, h->study);
+        text_copy(out->transaction, sizeof out->transaction, h->c->transaction);
+        out->instances = mem_new(h->c->n * sizeof *out->instances);
+        for (size_t k = 0; k < h->c->n; k++)
+            text_copy(out->instances[k], sizeof *out->instances, h->c->refs[k].sop_instance);
+        is_there = true;
+    }
+    gate_unlock(&serve->gate);
+    return is_there;
+}
+
+void
+serve_announced_noted(struct serve *serve, uint64_t number)
+{
+    gate_lock(&serve->gate);
+    for (size_t i = 0; i < serve->held_n; i++)
+        if (serve->held[i]->c->number == number)
+            serve->held[i]->is_noted = true;
+    gate_unlock(&serve->gate);
+}
+
 static const char *
 word_of(const struct held *h)
 {

@@ -51,6 +51,18 @@ void serve_close(struct serve **serve);
  * only ever adds to what is expected of a study. */
 uint64_t serve_expected(struct serve *serve, const char *study_uid);
 
+/* A transaction that announces what has not all come, of one study that is known, and was not noted
+ * yet since the start; false: none. out->instances is the caller's (free). */
+struct serve_announced {
+    uint64_t number;
+    char study[65], transaction[65];
+    char (*instances)[65];
+    size_t n;
+};
+bool serve_announced_next(struct serve *serve, struct serve_announced *out);
+/* It is kept elsewhere: not told again. */
+void serve_announced_noted(struct serve *serve, uint64_t number);
+
 /* The members "open", "told" and "commitments" of an object that the caller has begun: who waits
  * for what, who could not be told. No patient data. */
 void serve_report(struct serve *serve, struct jsonw *w);

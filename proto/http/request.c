@@ -57,11 +57,32 @@ has_proxy(const struct http_request *req)
            (req->server->is_loopback && o->hosts != NULL && o->hosts[0] != '\0');
 }
 
+static enum MHD_Result
+keep_last(void *user, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    const char **last = user;
+
+    (void)kind;
+    if (strcasecmp(name, "X-Forwarded-For") == 0 && value != NULL)
+        *last = value;
+    return MHD_YES;
+}
+
+/* A proxy may add a line of its own behind those a caller sent: the last line is the proxy's. */
+static const char *
+forwarded_for(const struct http_request *req)
+{
+    const char *last = NULL;
+
+    MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, keep_last, &last);
+    return last;
+}
+
 void
 http_address(const struct http_request *req, char out[64])
 {
     const char *peer = req->conn->peer, *end = strrchr(peer, ':');
-    const char *told = has_proxy(req) ? http_header(req, "X-Forwarded-For") : NULL;
+    const char *told = has_proxy(req) ? forwarded_for(req) : NULL;
     const char *last = told != NULL ? strrchr(told, ',') : NULL;
 
     if (told != NULL) {

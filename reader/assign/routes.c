@@ -311,6 +311,7 @@ put_may(struct jsonw *w, struct pg_conn *conn, const struct person *who, const s
     jsonw_bool(w, "claim", is_claimable && (row->claimed_by[0] == '\0' || is_mine));
     jsonw_bool(w, "release", is_mine);
     jsonw_bool(w, "urgency", (people_rights(who->roles) & MAY_MARK_URGENT) != 0);
+    jsonw_bool(w, "lower", strcmp(who->org, row->tenant) == 0); /* it is the clinic's to say */
     jsonw_end(w);
 }
 

@@ -118,7 +118,7 @@ static int
 listen_to(const struct http_request *req, struct clinic_call *out, struct err *err)
 {
     struct json_doc *doc = NULL;
-    const char *kind, *words;
+    const char *kind, *words, *id;
     const uint8_t *body;
     size_t n;
     int rc = -1;
@@ -128,30 +128,57 @@ listen_to(const struct http_request *req, struct clinic_call *out, struct err *e
         return -1;
     kind = json_as_text(json_find(json_root(doc), "kind"));
     words = json_as_text(json_find(json_root(doc), "words"));
+    id = json_as_text(json_find(json_root(doc), "call"));
     if (kind == NULL || (strcmp(kind, "critical") != 0 && strcmp(kind, "repeat") != 0)) {
         err_set(err, ERR_REJECT, "kind: critical or repeat");
     } else if (words == NULL || strspn(words, " \t\r\n") == strlen(words) ||
                strlen(words) >= sizeof out->words) {
         err_set(err, ERR_REJECT, "words: 1 to %zu bytes", sizeof out->words - 1);
+    } else if (id != NULL && !clinic_id_is_valid(id)) {
+        err_set(err, ERR_REJECT, "call: a random UUID in lower case, or nothing");
     } else if (json_find(json_root(doc), "is_on_preview") != NULL &&
                json_truth(json_root(doc), "is_on_preview", &out->is_on_preview, err) < 0) {
         err_context(err, "is_on_preview");
     } else {
         out->is_critical = strcmp(kind, "critical") == 0;
         text_copy(out->words, sizeof out->words, words);
-        clinic_id_new(out->id);
+        if (id != NULL)
+            text_copy(out->id, sizeof out->id, id);
+        else
+            clinic_id_new(out->id);
         rc = 0;
     }
     json_free(&doc);
     return rc;
 }
 
+/* The page that had no answer sends the same call again: that is one call.
+ * errors  ERR_CONFLICT the id is another call's */
+static int
+vet_again(struct pg_conn *conn, const struct person *who, const struct clinic_call *call,
+          struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    bool is_same;
+
+    if (pg_run(conn, "clinic_call_is",
+               PG_ARGS(PG_TEXT(call->id), PG_INT(call->read_id),
+                       PG_TEXT(call->is_critical ? "critical" : "repeat"), PG_TEXT(call->words),
+                       PG_TEXT(who->login)),
+               &rows, err) < 0)
+        return -1;
+    is_same = pg_rows_count(rows) > 0 && pg_truth(rows, 0, 0);
+    pg_rows_free(&rows);
+    return is_same ? 0 : err_set(err, ERR_CONFLICT, "another call has this id");
+}
+
 /* In a transaction: the row first, the log last (assign.h). */
 static int
 put_down_call(struct pg_conn *conn, const struct person *who, const struct read_row *row,
-              const struct clinic_call *call, struct err *err)
+              const struct clinic_call *call, bool *out_is_new, struct err *err)
 {
     char hospital[ASSIGN_TEXT] = "", detail[96];
+    struct pg_rows *rows = NULL;
     const char *kind = call->is_critical ? "critical" : "repeat";
 
     if (assign_org_name(conn, who->org, hospital, err) < 0 && err->kind != ERR_NOT_FOUND)
@@ -160,8 +187,12 @@ put_down_call(struct pg_conn *conn, const struct person *who, const struct read_
                PG_ARGS(PG_TEXT(call->id), PG_TEXT(row->tenant), PG_INT(row->read_id), PG_TEXT(kind),
                        PG_TEXT(call->words), PG_BOOL(call->is_on_preview), PG_TEXT(who->login),
                        PG_TEXT(who->name), PG_TEXT(hospital), PG_INT(clock_wall_us())),
-               NULL, err) < 0)
+               &rows, err) < 0)
         return -1;
+    *out_is_new = pg_touched(rows) > 0;
+    pg_rows_free(&rows);
+    if (!*out_is_new)
+        return vet_again(conn, who, call, err);
     snprintf(detail, sizeof detail, "{\"call\":\"%s\",\"kind\":\"%s\"}", call->id, kind);
     return assign_note(conn, row->read_id, who->login, READ_NOTE_CALLED, detail, err);
 }
@@ -184,21 +215,23 @@ clinic_call_make(struct deliver *d, const struct person *who, const struct clini
 {
     struct read_row *row = mem_new(sizeof *row);
     struct pg_conn *conn = NULL;
+    bool is_new = false;
     int rc = -1;
 
     if (pg_get(d->o.pg, &conn, err) < 0 || pg_begin(conn, err) < 0 ||
         assign_may(conn, who, call->read_id, ASSIGN_WRITE, err) < 0 ||
         assign_read_get(conn, call->read_id, row, err) < 0 ||
-        put_down_call(conn, who, row, call, err) < 0 || audit_call(d, who, row, call, err) < 0 ||
-        pg_commit(conn, err) < 0)
+        put_down_call(conn, who, row, call, &is_new, err) < 0 ||
+        (is_new && audit_call(d, who, row, call, err) < 0) || pg_commit(conn, err) < 0)
         goto out;
-    LOG(&deliver_log, CLINIC_CALLED, F_NUMBER("read", call->read_id),
-        F_WORD("kind", call->is_critical ? "critical" : "repeat"));
+    if (is_new)
+        LOG(&deliver_log, CLINIC_CALLED, F_NUMBER("read", call->read_id),
+            F_WORD("kind", call->is_critical ? "critical" : "repeat"));
     rc = 0;
 out:
     pg_put(&conn);
     free(row);
-    if (rc == 0)
+    if (rc == 0 && is_new)
         deliver_wake_others(d);
     return rc;
 }

@@ -61,7 +61,8 @@ struct clinic_call {
 };
 
 /* Durable with its line in the read's log; the courier makes the message.
- * errors  ERR_NOT_FOUND, ERR_DENIED as assign_may(ASSIGN_WRITE) */
+ * The same id with the same words again is success, and one call.
+ * errors  ERR_NOT_FOUND, ERR_DENIED as assign_may(ASSIGN_WRITE); ERR_CONFLICT another call's id */
 int clinic_call_make(struct deliver *d, const struct person *who, const struct clinic_call *call,
                      struct err *err) MUST_CHECK;
 

@@ -112,7 +112,10 @@ DELETE FROM clinic_notice_due WHERE read_id = $1 AND version = $2
 
 -- name: clinic_call_put
 INSERT INTO clinic_call (id, tenant, read_id, kind, words, is_on_preview, login, name, hospital, at_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING
+
+-- name: clinic_call_is
+SELECT read_id = $2 AND kind = $3 AND words = $4 AND login = $5 FROM clinic_call WHERE id = $1
 
 -- name: clinic_call_find
 SELECT kind, words, is_on_preview, name, hospital FROM clinic_call WHERE tenant = $1 AND id = $2

@@ -80,6 +80,28 @@ a_critical_finding_is_told_without_lease_and_once(void **state)
 }
 
 static void
+a_call_that_is_sent_again_is_one_call(void **state)
+{
+    struct clinic_call call;
+    struct pg_conn *conn = NULL;
+    struct person who;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(call_as("doc1", true, "左侧张力性气胸", &call), 0);
+    assert_int_equal(pg_get(w.reads.pg, &conn, &err), 0);
+    assert_int_equal(people_find(conn, "doc1", &who, &err), 0);
+    pg_put(&conn);
+    assert_int_equal(clinic_call_make(&d, &who, &call, &err), 0);
+    tell_all();
+    assert_int_equal(count("SELECT count(*) FROM clinic_call"), 1);
+    assert_int_equal(count("SELECT count(*) FROM clinic_down WHERE kind = 'critical'"), 1);
+    text_copy(call.words, sizeof call.words, "别的话");
+    assert_int_equal(clinic_call_make(&d, &who, &call, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+}
+
+static void
 who_may_not_write_may_not_call(void **state)
 {
     struct clinic_call call;
@@ -133,6 +155,8 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_critical_finding_is_told_without_lease_and_once,
                                         open_study, deliver_world_close),
+        cmocka_unit_test_setup_teardown(a_call_that_is_sent_again_is_one_call, open_study,
+                                        deliver_world_close),
         cmocka_unit_test_setup_teardown(who_may_not_write_may_not_call, open_study,
                                         deliver_world_close),
         cmocka_unit_test_setup_teardown(what_is_read_back_is_kept_once, open_study,

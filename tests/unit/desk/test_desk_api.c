@@ -319,6 +319,22 @@ a_study_is_attached_by_hand_and_urgency_has_a_reason(void **state)
 }
 
 static void
+a_study_is_an_emergency_with_a_reason_and_the_log_knows_who_said_so(void **state)
+{
+    const char *path = "/desk/v1/studies/1.2.3.55/urgency";
+
+    (void)state;
+    assert_int_equal(post(path, "{\"urgency\":\"stat\",\"reason\":\" \"}"), 400);
+    assert_string_equal(said("word"), "reason");
+    assert_int_equal(post(path, "{\"urgency\":\"soon\",\"reason\":\"x\"}"), 400);
+    assert_int_equal(
+        post("/desk/v1/studies/1.2.x/urgency", "{\"urgency\":\"stat\",\"reason\":\"x\"}"), 404);
+    assert_int_equal(post(path, "{\"urgency\":\"stat\",\"reason\":\"胸痛\"}"), 204);
+    assert_int_equal(post(path, "{\"urgency\":\"routine\",\"reason\":\"误标\"}"), 204);
+    assert_int_equal(ask("POST", path, "{\"urgency\":\"stat\",\"reason\":\"x\"}", false), 403);
+}
+
+static void
 a_correction_keeps_the_number(void **state)
 {
     char number[17], path[96];
@@ -433,6 +449,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_phones_code_needs_the_line),
         cmocka_unit_test(nothing_is_done_for_a_page_from_elsewhere),
         cmocka_unit_test(a_study_is_attached_by_hand_and_urgency_has_a_reason),
+        cmocka_unit_test(a_study_is_an_emergency_with_a_reason_and_the_log_knows_who_said_so),
         cmocka_unit_test(a_correction_keeps_the_number),
         cmocka_unit_test(reports_that_are_not_here_are_not_found),
         cmocka_unit_test(images_find_their_registration_by_what_they_say),

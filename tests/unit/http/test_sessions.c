@@ -257,6 +257,8 @@ static void
 who_asks_is_the_peer_unless_a_proxy_of_ours_says_otherwise(void **state)
 {
     static const char *const headers[] = {"X-Forwarded-For: 10.9.9.9, 10.0.0.7", NULL};
+    static const char *const lines[] = {"X-Forwarded-For: 10.9.9.9", "X-Forwarded-For: 10.0.0.8",
+                                        NULL};
     static const char *const broken[] = {"X-Forwarded-For: 10.9.9.9, <script>", NULL};
     struct http_reply reply;
 
@@ -269,6 +271,9 @@ who_asks_is_the_peer_unless_a_proxy_of_ours_says_otherwise(void **state)
     serve("reader.example");
     ask("GET", "/anyone", headers, &reply);
     assert_string_equal(buf_text(&reply.body), " none 10.0.0.7");
+    http_reply_fini(&reply);
+    ask("GET", "/anyone", lines, &reply); /* what the caller said, and a line of the proxy's own */
+    assert_string_equal(buf_text(&reply.body), " none 10.0.0.8");
     http_reply_fini(&reply);
     ask("GET", "/anyone", broken, &reply);
     assert_string_equal(buf_text(&reply.body), " none 127.0.0.1");

@@ -13,22 +13,43 @@ const clean = (name) => (name || "").replace(/=.*/, "").replace(/\^+/g, " ").tri
 const identity = (p) => [clean(p.name), p.sex && sexWord(p.sex), plainDay(p.birth), p.patient_id].filter(Boolean).join(" · ") || say("nobody_named");
 const word = (w) => (knows(`doubt_${w}`) ? say(`doubt_${w}`) : w);
 
-function Which({ c, registrations }) {
+// Once more, with the person in full: what is answered here decides whose exam it is.
+function Answer({ c, which, registrations, onClose }) {
   const [wrong, setWrong] = useState("");
   const [registration, setRegistration] = useState("");
-  const answer = (which) => () => post(`corrections/${c.n}/answer`, { answer: which, ...(which === "second" ? { registration } : {}) });
-  const id = `correction-${c.n}`;
+  const isSecond = which === "second";
+  const send = async () => {
+    await post(`corrections/${c.n}/answer`, { answer: which, ...(isSecond ? { registration } : {}) });
+    onClose();
+  };
+  return html`<${Dialog} title=${say("it_is", isSecond ? "B" : "A")} onClose=${onClose}>
+    <p><b>${identity(isSecond ? c.second : c.first)}</b></p>
+    <p class="quiet">${say(isSecond ? "it_is_b_does" : "it_is_a_does")}</p>
+    ${isSecond && html`<${Field} label=${say("b_is")} name="registration" value=${registration} onInput=${setRegistration}
+      options=${[["", say("b_is_nobody")], ...registrations.map((r) => [r.registration, personLine(r)])]} />`}
+    <${Wrong}>${wrong}<//>
+    <div class="quick"><${Work} class="primary" onError=${setWrong} onClick=${send}>${say("it_is_do")}<//>
+      <button type="button" onClick=${onClose}>${say("shut")}</button></div>
+  <//>`;
+}
+
+function Which({ c, registrations }) {
+  const [asked, setAsked] = useState("");
+  const [isAgain, setAgain] = useState(false);
+  const close = () => {
+    setAsked("");
+    setAgain(false);
+  };
   return html`<li class="study ${c.answer ? "green" : "red"} which" data-correction=${c.n}>
     <div class="what"><b>${say("a_or_b")}</b><span class="quiet">${fullTime(c.asked_at_us)}</span></div>
     <div class="how">
       <span>${say("a_or_b_why", c.images)}</span>
       <dl><dt>A</dt><dd>${identity(c.first)}</dd><dt>B</dt><dd>${identity(c.second)}</dd></dl>
-      ${c.answer ? html`<span>${say("a_or_b_answered", { which: c.answer === "second" ? "B" : "A", by: c.answered_by })}</span>`
-        : html`<span class="attach"><label for=${id}>${say("b_is")}</label><select id=${id} value=${registration} onChange=${(event) => setRegistration(event.target.value)}>
-          <option value="">${say("b_is_nobody")}</option>${registrations.map((r) => html`<option value=${r.registration}>${personLine(r)}</option>`)}</select></span>`}
-      <${Wrong}>${wrong}<//></div>
-    <div class="may">${!c.answer && html`<${Work} class="primary" onError=${setWrong} onClick=${answer("first")}>${say("it_is", "A")}<//>
-      <${Work} class="primary" onError=${setWrong} onClick=${answer("second")}>${say("it_is", "B")}<//>`}</div>
+      ${c.answer && html`<span>${say("a_or_b_answered", { which: c.answer === "second" ? "B" : "A", by: c.answered_by })}</span>`}</div>
+    <div class="may">${!c.answer || isAgain ? html`<button type="button" class="primary" onClick=${() => setAsked("first")}>${say("it_is", "A")}</button>
+      <button type="button" class="primary" onClick=${() => setAsked("second")}>${say("it_is", "B")}</button>`
+      : html`<button type="button" onClick=${() => setAgain(true)}>${say("it_is_again")}</button>`}</div>
+    ${asked && html`<${Answer} c=${c} which=${asked} registrations=${registrations} onClose=${close} />`}
   </li>`;
 }
 
@@ -69,7 +90,7 @@ function Odd({ d, registrations }) {
       ${d.confirmed_by && html`<span>${say("doubt_confirmed", d)}${d.reason ? `：${d.reason}` : ""}</span>`}
       ${!d.registration && html`<${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
       <${Wrong}>${wrong}<//></div>
-    <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> <button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>` : null}</div>
+    <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> ${!d.doubts.includes("a_or_b") && html`<button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>`}` : null}</div>
     ${isAsked && html`<${Confirm} d=${d} onClose=${() => setAsked(false)} />`}
   </li>`;
 }

@@ -32,7 +32,8 @@ const PLACES = [
 function Lamp({ name, lamp }) {
   return html`<li class="lamp ${lamp.colour}">
     <span class="dot" aria-hidden="true"></span>
-    <span><b>${say(name)}</b><span class="word">${say(lamp.word, lamp)}</span></span>
+    <span><b>${say(name)}</b><span class="word">${say(lamp.word, lamp)}</span>
+      ${(lamp.lines || []).map((l) => html`<span class="word quiet">${l.name}: ${say(`line_now_${l.state}`)}${l.state === "up" ? ` · ${say(l.is_serving ? "line_serves" : "line_waits")}` : ""}</span>`)}</span>
   </li>`;
 }
 

@@ -1,7 +1,7 @@
 // studies.js - today's studies: what arrived, how far it is, whether the device may forget it, whose it is.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { Mark, Work, Wrong } from "./parts.js";
+import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
 import { personLine, plainDay, readState, sexWord } from "./people.js";
 import { Reject, Rejects } from "./rejects.js";
 import { closeStudy, me, post } from "./state.js";
@@ -38,8 +38,35 @@ function Progress({ s, step }) {
   const due = Math.max(s.total, step?.expected || 0);
   const verified = s.counts.sealed + s.counts.duplicate;
   return html`<span><b class="number">${say(s.is_safe_to_delete && due === s.total ? (s.kept_at ? "count_kept" : "count_safe") : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due, at: s.kept_at })}</b></span>
-    ${!s.is_safe_to_delete && s.at_centre > 0 && html`<span class="quiet">${say(s.kept_at ? "count_archive" : "count_centre", { n: s.at_centre, due, at: s.kept_at })}</span>`}
+    ${!s.is_safe_to_delete && !s.progress && s.at_centre > 0 && html`<span class="quiet">${say(s.kept_at ? "count_archive" : "count_centre", { n: s.at_centre, due, at: s.kept_at })}</span>`}
     ${step?.missing > 0 && html`<span class="wrong">${say("still_missing", step.missing)}</span>`}`;
+}
+
+// What is on its way: objects, bytes, and the time left where it is known. All of it there: nothing is shown.
+function OnTheLine({ p }) {
+  if (!p || p.objects === 0 || p.held >= p.objects) return null;
+  const parts = [say("progress", p), p.looked < p.objects && say("progress_looked", p), say("progress_bytes", p), p.seconds_left >= 0 && say("progress_left", p.seconds_left)].filter(Boolean);
+  return html`<span class="progress"><progress aria-label=${say("progress_of")} max=${p.bytes_all || 1} value=${Math.min(p.bytes_there, p.bytes_all)}></progress>
+    <span class="number">${parts.join(" · ")}</span></span>`;
+}
+
+// Raised with a reason by anybody at the desk, and taken back the same way: the line and the doctors follow at once.
+function Stat({ study, onClose }) {
+  const [reason, setReason] = useState("");
+  const [wrong, setWrong] = useState("");
+  const word = study.is_stat ? "stat_back" : "stat";
+  const send = async () => {
+    await post(`studies/${study.study}/urgency`, { urgency: study.is_stat ? "routine" : "stat", reason: reason.trim() });
+    onClose();
+  };
+  return html`<${Dialog} title=${say(`${word}_title`)} onClose=${onClose}>
+    ${!study.is_stat && html`<p class="quiet">${say("stat_how")}</p>`}
+    <${Wrong}>${wrong}<//>
+    <${Field} label=${say(`${word}_reason`)} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
+    <div class="quick">${!study.is_stat && ["complaint_chest", "complaint_injury", "complaint_head"].map((w) => html`<button type="button" onClick=${() => setReason(say(w))}>${say(w)}</button>`)}</div>
+    <div class="quick"><${Work} class="danger" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say(`${word}_do`)}<//>
+      <button type="button" onClick=${onClose}>${say("shut")}</button></div>
+  <//>`;
 }
 
 const doseLine = (dose) => dose.values.map((v) => `${say(`dose_${v.kind}`)} ${Number(v.value.toPrecision(4))} ${v.unit}`).join(" · ");
@@ -47,10 +74,13 @@ const doseLine = (dose) => dose.values.map((v) => `${say(`dose_${v.kind}`)} ${Nu
 function Study({ study, registrations, step, dose }) {
   const [wrong, setWrong] = useState("");
   const [isReject, setReject] = useState(false);
+  const [isStat, setStat] = useState(false);
   const mayWork = me.value?.may_work;
   const n = study.counts;
-  const s = { ...study, at_centre: n.held + n.sealed + n.duplicate };
-  const colour = s.is_safe_to_delete ? "green" : s.word === "attention" ? "red" : "grey";
+  const there = n.held + n.sealed;
+  // one that came twice is there when what it repeats is: known for sure when all others are
+  const s = { ...study, at_centre: there + (there + n.duplicate >= study.total ? n.duplicate : 0) };
+  const colour = s.is_safe_to_delete ? "green" : s.word === "attention" || s.is_stat ? "red" : "grey";
   const owner = registrations.find((r) => r.registration === s.registration || (r.study && r.study === s.study));
   return html`<li class="study ${colour}" data-study=${s.study}>
     <div class="what">
@@ -58,8 +88,10 @@ function Study({ study, registrations, step, dose }) {
       <span class="quiet">${s.device} · ${clockTime(s.first_arrival_us)}</span>
     </div>
     <div class="how">
+      ${s.is_stat && html`<span class="marks"><${Mark} colour="red">${say("is_stat")}<//>${s.urgency && html`<b>${say("stat_by", s.urgency)}</b>`}</span>`}
       <${Progress} s=${s} step=${step} />
-      <span class="quiet">${[!s.is_safe_to_delete && say(s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word, s), s.is_closed && say("is_closed")].filter(Boolean).join(" · ")}</span>
+      <${OnTheLine} p=${s.progress} />
+      <span class="quiet">${[!s.is_safe_to_delete && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word, s), s.is_closed && say("is_closed")].filter(Boolean).join(" · ")}</span>
       ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
       ${!mayWork ? null : owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
         : html`<${Attach} study=${s} registrations=${registrations} onError=${setWrong} />`}
@@ -69,8 +101,10 @@ function Study({ study, registrations, step, dose }) {
     <div class="may">
       <${Mark} colour=${colour}>${s.is_safe_to_delete ? "✓ " : ""}${say(s.is_safe_to_delete ? "delete_yes" : "delete_no")}<//>
       ${mayWork && !s.is_closed && s.word !== "receiving" && html`<${Work} onError=${setWrong} onClick=${() => closeStudy(s.study)}>${say("close")}<//>`}
+      ${mayWork && (s.is_stat || !s.is_safe_to_delete) && html`<button type="button" class=${s.is_stat ? "" : "danger"} onClick=${() => setStat(true)}>${say(s.is_stat ? "stat_back" : "stat")}</button>`}
       ${mayWork && html`<button type="button" onClick=${() => setReject(true)}>${say("reject")}</button>`}
     </div>
+    ${isStat && html`<${Stat} study=${s} onClose=${() => setStat(false)} />`}
     ${isReject && html`<${Reject} study=${s} onClose=${() => setReject(false)} />`}
   </li>`;
 }

@@ -3,6 +3,7 @@ import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../shared/api.js";
 import { dayTime, minutesTo, plainDay, span } from "../../shared/times.js";
+import { Urgency } from "./urgency.js";
 import { latest } from "./report_state.js";
 import { say } from "./reading_words.js";
 
@@ -19,10 +20,28 @@ export function ageOf({ age, birth }, studyDate) {
   return years >= 0 && years < 130 ? `${years}${say("rd_age_Y")}` : "";
 }
 
-function Standing({ standing }) {
+function Standing({ standing, study }) {
+  const coming = useComing(study, standing && standing.onTheWay > 0);
   if (!standing) return null;
   const isWhole = standing.expected !== null && standing.whole >= Math.max(standing.expected, standing.announced ?? 0) && standing.onTheWay === 0;
-  return html`<span class="mark ${isWhole ? "green" : "amber"}" data-whole=${isWhole}>${say(standing.expected === null ? "rd_standing_open" : "rd_standing", standing)}</span>`;
+  return html`<span class="mark ${isWhole ? "green" : "amber"}" data-whole=${isWhole}>${say(standing.expected === null ? "rd_standing_open" : "rd_standing", standing)}${coming && coming.seconds_left >= 0 ? ` · ${say("rd_left", coming.seconds_left)}` : ""}</span>`;
+}
+
+// The time left, asked for while something is on the line.
+function useComing(study, isComing) {
+  const [coming, setComing] = useState(null);
+  useEffect(() => {
+    if (!isComing) return setComing(null);
+    let isOver = false;
+    const look = () => document.hidden || get(`studies/${study}/standing`).then((s) => isOver || setComing(s), () => null);
+    const timer = setInterval(look, 3000);
+    look();
+    return () => {
+      isOver = true;
+      clearInterval(timer);
+    };
+  }, [study, isComing]);
+  return coming;
 }
 
 function Due({ item }) {
@@ -37,10 +56,10 @@ export function Head({ item, standing }) {
     <a href="#/worklist">${say("rd_to_list")}</a>
     <h1><span lang="zh-CN">${p.name}</span> <span class="quiet">${SEX[p.sex] ?? ""} ${ageOf(p, item.study_date)} · ${say("rd_id")} ${p.id ?? ""}</span></h1>
     <span>${item.modality} ${item.description || item.body_part || ""} · ${item.clinic ?? ""}</span>
-    <span class="mark ${item.urgency === "emergency" ? "red" : "grey"}">${say(item.urgency === "emergency" ? "rd_emergency" : "rd_routine")}</span>
+    <${Urgency} item=${item} />
     <span class="mark ${colourOf[item.state] ?? "grey"}" data-read-state=${item.state}>${say(`rd_state_${item.state}`)}</span>
     <${Due} item=${item} />
-    <${Standing} standing=${standing} />
+    <${Standing} standing=${standing} study=${item.study} />
     ${item.is_late && html`<span class="mark red" data-late="true" role="status">${say("rd_late")}${item.covered ? `: ${say("rd_covers", item)}` : ""}</span>`}
   </div>`;
 }

@@ -18,10 +18,20 @@ function Call({ call, phone }) {
   </li>`;
 }
 
+// Of 16 random bytes (RFC 9562 version 4): randomUUID() is not there on a page without TLS.
+function uuid() {
+  const b = crypto.getRandomValues(new Uint8Array(16));
+  b[6] = (b[6] & 0x0f) | 0x40;
+  b[8] = (b[8] & 0x3f) | 0x80;
+  const hex = [...b].map((n) => n.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
 export function Calls({ item, standing }) {
   const [calls, setCalls] = useState([]);
   const [kind, setKind] = useState("");
   const [words, setWords] = useState("");
+  const [id, setId] = useState(""); // of the call being written: pressed again after a lost answer it is the same call
   const [error, setError] = useState(null);
   const mayCall = (user.value?.roles ?? []).some((role) => role === "doctor" || role === "reviewer");
   const isOnPreview = !standing || standing.onTheWay > 0 || standing.whole < standing.offered;
@@ -30,10 +40,18 @@ export function Calls({ item, standing }) {
   useEffect(() => {
     get(path).then(take).catch(() => null); // with each event of the read; what is shown stays
   }, [item]);
+  const write = (text) => {
+    setWords(text);
+    if (error) setId(uuid()); // other words are another call, should the first have arrived
+  };
+  const begin = (what) => {
+    setKind(what);
+    setId(uuid());
+  };
   const send = async () => {
     if (!words.trim()) return;
     try {
-      take(await post(path, { kind, words: words.trim(), is_on_preview: kind === "critical" && isOnPreview }));
+      take(await post(path, { call: id, kind, words: words.trim(), is_on_preview: kind === "critical" && isOnPreview }));
       setKind("");
       setWords("");
       setError(null);
@@ -45,10 +63,10 @@ export function Calls({ item, standing }) {
   return html`<section class="calls" aria-label=${say("rd_calls")}>
     ${calls.length > 0 && html`<ul>${calls.map((call) => html`<${Call} key=${call.call} call=${call} phone=${item.clinic_phone} />`)}</ul>`}
     ${mayCall && kind === "" && html`<p class="buttons">
-      <button type="button" onClick=${() => setKind("critical")}>${say("rd_call_critical")}…</button>
-      <button type="button" onClick=${() => setKind("repeat")}>${say("rd_call_repeat")}…</button></p>`}
+      <button type="button" onClick=${() => begin("critical")}>${say("rd_call_critical")}…</button>
+      <button type="button" onClick=${() => begin("repeat")}>${say("rd_call_repeat")}…</button></p>`}
     ${mayCall && kind !== "" && html`<div class="field"><label for="call-words">${say(`rd_call_ask_${kind}`)}</label>
-      <textarea id="call-words" rows="2" maxlength="190" value=${words} onInput=${(event) => setWords(event.target.value)}></textarea>
+      <textarea id="call-words" rows="2" maxlength="190" value=${words} onInput=${(event) => write(event.target.value)}></textarea>
       ${kind === "critical" && isOnPreview && html`<p class="quiet">${say("rd_call_on_preview")}</p>`}
       ${error && html`<${Notice} kind="bad">${sentence(error)}<//>`}
       <p class="buttons"><${Work} onClick=${send}>${say("rd_call_send")}<//> <button type="button" onClick=${() => setKind("")}>${say("cancel")}</button></p></div>`}

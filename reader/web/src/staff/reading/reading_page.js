@@ -19,6 +19,7 @@ import { Clinical, Course, Head, PriorReport, Priors } from "./around.js";
 import { ReportState } from "./report_state.js";
 import { Doubts } from "./doubts.js";
 import { Calls } from "./calls.js";
+import { Raise } from "./urgency.js";
 import "./reading.css";
 
 function KeyHelp({ onClose }) {
@@ -128,6 +129,7 @@ function Reading({ state, study, box }) {
     <div class="right">
       <${Doubts} item=${item} state=${state} />
       <${Clinical} item=${item} />
+      <${Raise} item=${item} />
       <${Calls} item=${item} standing=${study.standing.value} />
       ${chosen?.kind === "images" && html`<${Measures} box=${box} describe=${describe} />`}
       <${Editor} state=${state} standing=${study.standing.value} held=${held} onLeave=${toImages} />

@@ -1,6 +1,8 @@
 // reads.js - how one read is told: words for its patient, its images, its state, its time. No guesses: what was not
 // counted is not called complete.
 import { html } from "htm/preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { get } from "../../shared/api.js";
 import { Mark } from "../../shared/components.js";
 import { minutesTo } from "../../shared/times.js";
 import { language, say } from "../../shared/words.js";
@@ -43,10 +45,37 @@ const COLOURS = { waiting: "amber", unagreed: "red", written: "amber", reviewed:
 
 export const State = ({ read }) => html`<${Mark} colour=${COLOURS[read.state]}>${say(`state_${read.state}`)}<//>`;
 
+const isComing = (r) => r.whole < r.received && !isDone(r);
+const LOOK_MS = 4000;
+
+// What is still on the line, with the time left: asked for while the row is on the screen, and no more once all is there.
+function OnTheLine({ read: r }) {
+  const [standing, setStanding] = useState(null);
+  const box = useRef(null);
+  useEffect(() => {
+    let isSeen = true;
+    let isOver = false;
+    const look = () => isSeen && !document.hidden && get(`studies/${r.study}/standing`).then((s) => isOver || setStanding(s), () => null);
+    const watch = new IntersectionObserver((all) => {
+      isSeen = all[all.length - 1].isIntersecting;
+    });
+    watch.observe(box.current);
+    const timer = setInterval(look, LOOK_MS);
+    look();
+    return () => {
+      isOver = true;
+      watch.disconnect();
+      clearInterval(timer);
+    };
+  }, [r.study]);
+  const s = standing && standing.bytes_all > 0 ? standing : null;
+  return html`<span class="line quiet" ref=${box}>${s ? html`<progress aria-label=${say("progress_of")} max=${s.bytes_all} value=${Math.min(s.bytes_there, s.bytes_all)}></progress> ${say("on_the_line", s)}` : say("whole", r)}</span>`;
+}
+
 export function Images({ read: r }) {
   const isShort = r.covered !== null && r.covered !== undefined && r.covered > 0 && r.covered < r.received;
   return html`<span class="line">${say("received", r.received)}</span>
-    <span class="line quiet">${say("whole", r)}</span>
+    ${isComing(r) ? html`<${OnTheLine} read=${r} />` : html`<span class="line quiet">${say("whole", r)}</span>`}
     ${r.is_late && html`<${Mark} colour="red">${say("is_late")}<//>`}
     ${r.has_open_doubts && html`<${Mark} colour="red">${say("in_doubt")}<//>`}
     ${isShort && html` <${Mark} colour="red">${say("covers", r)}<//>`}`;
@@ -69,4 +98,4 @@ export function Reader({ read: r }) {
 }
 
 export const Urgency = ({ read: r }) =>
-  html`${r.urgency === "emergency" ? html`<${Mark} colour="red">${say("emergency")}<//>` : html`<span class="quiet">${say("routine")}</span>`}`;
+  html`${r.urgency === "emergency" ? html`<${Mark} colour="red">${say("emergency")}<//>${say("urgent_by", r) && html`<span class="line quiet">${say("urgent_by", r)}</span>`}` : html`<span class="quiet">${say("routine")}</span>`}`;

@@ -14,6 +14,7 @@ add(
     show: "显示", show_open: "未完成", show_review: "待审核与签发", show_signed: "已签发", show_all: "全部", modality: "设备类型", any: "全部",
     mine: "只看我的", find: "查找", find_hint: "姓名、机构、检查", no_reads: "没有符合条件的检查", keys: "J / K 上下移动 · Enter 打开 · / 查找",
     is_old: "与服务器的连接断开，列表可能已过时，正在重连", count: (n) => `${n} 项`, male: "男", female: "女", sex_other: "性别不详", open_read: "打开",
+    urgent_by: (r) => [r.urgency_reason, r.urgency_by].filter(Boolean).join(" · "), on_the_line: (s) => [`${s.whole}/${s.offered}`, s.seconds_left >= 0 && (s.seconds_left < 60 ? `剩 ${s.seconds_left} 秒` : `剩 ${span(Math.ceil(s.seconds_left / 60))}`)].filter(Boolean).join(" · "), progress_of: "传送进度",
     unnamed: "无姓名", provisional: "临时", only_course: "管理员只看状态，不看图像与报告",
   },
   {
@@ -28,7 +29,8 @@ add(
     show: "Show", show_open: "Open", show_review: "To review and sign", show_signed: "Signed", show_all: "All", modality: "Modality", any: "Any",
     mine: "Mine only", find: "Find", find_hint: "Name, clinic, examination", no_reads: "Nothing matches", keys: "J / K move · Enter opens · / finds",
     is_old: "The line to the server is broken; this list may be old. Trying again.", count: (n) => (n === 1 ? "1 read" : `${n} reads`),
-    male: "male", female: "female", sex_other: "sex unknown", open_read: "Open", unnamed: "No name", provisional: "Provisional",
+    male: "male", female: "female", sex_other: "sex unknown", urgent_by: (r) => [r.urgency_reason, r.urgency_by].filter(Boolean).join(" · "), on_the_line: (s) => [`${s.whole} of ${s.offered}`, s.seconds_left >= 0 && (s.seconds_left < 60 ? `${s.seconds_left} s left` : `${span(Math.ceil(s.seconds_left / 60))} left`)].filter(Boolean).join(" · "), progress_of: "On the line",
+    open_read: "Open", unnamed: "No name", provisional: "Provisional",
     only_course: "Administrators see states, not images or reports",
   },
 );

@@ -1,0 +1,169 @@
+/* test_desk_urgency.c - STAT of a study: said at the desk, following an urgent registration, raised by a
+ * reader; told to the reader once each, and never begun anew under an older number. */
+#include "gateway/desk/urgency.h"
+
+#include "gateway/desk/book_own.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "tests/support/book_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define STUDY "1.2.3.4"
+
+static struct err err;
+
+static struct book_urgency
+said(const char *study)
+{
+    struct book_urgency *list = NULL, found = {.study = ""};
+    size_t n = 0;
+
+    assert_int_equal(book_urgencies(book, 0, &list, &n, &err), 0);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i].study, study) == 0)
+            found = list[i];
+    free(list);
+    return found;
+}
+
+/* The newest message of the kind; how many there are. */
+static size_t
+told(struct clinic_up *out)
+{
+    struct clinic_ups ups;
+    size_t n = 0;
+
+    due(&ups);
+    for (size_t i = 0; i < ups.count; i++)
+        if (ups.messages[i].kind == CLINIC_STUDY_URGENT) {
+            *out = ups.messages[i];
+            n++;
+        }
+    clinic_ups_free(&ups);
+    return n;
+}
+
+static void
+raised_by(const char *doctor, const char *reason)
+{
+    static uint64_t seq;
+    struct clinic_down m = {.kind = CLINIC_URGENCY,
+                            .seq = ++seq,
+                            .at_us = clock_wall_us(),
+                            .read = 7,
+                            .study = STUDY,
+                            .modality = "CT",
+                            .state = "claimed",
+                            .urgency = "stat"};
+    struct clinic_downs downs = {.messages = &m, .count = 1, .next = seq};
+
+    clinic_id_new(m.id);
+    text_copy(m.author, sizeof m.author, doctor);
+    text_copy(m.hospital, sizeof m.hospital, "县医院");
+    text_copy(m.reason, sizeof m.reason, reason);
+    assert_int_equal(book_take(book, &downs, &err), 0);
+}
+
+static void
+what_the_desk_says_is_told_with_reason_and_name(void **state)
+{
+    struct clinic_up m;
+    uint32_t first;
+
+    (void)state;
+    assert_int_equal(book_study_urgency(book, STUDY, true, "", "zhang", &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    assert_int_equal(book_study_urgency(book, STUDY, false, "误标", "zhang", &err), 0);
+    assert_int_equal(told(&m), 0); /* nobody ever said that it is one */
+    assert_int_equal(book_study_urgency(book, STUDY, true, "胸痛", "zhang", &err), 0);
+    assert_true(said(STUDY).is_stat);
+    assert_string_equal(said(STUDY).reason, "胸痛");
+    assert_int_equal(told(&m), 1);
+    assert_true(m.is_urgent);
+    assert_string_equal(m.by, "zhang");
+    first = m.revision;
+    assert_int_equal(book_study_urgency(book, STUDY, false, "误标", "zhang", &err), 0);
+    assert_false(said(STUDY).is_stat);
+    assert_int_equal(told(&m), 2);
+    assert_false(m.is_urgent);
+    assert_true(m.revision > first);
+}
+
+static void
+images_of_an_urgent_registration_are_stat_until_the_desk_says_otherwise(void **state)
+{
+    struct book_registration r = {.name = "王小东", .is_urgent = true, .reason = "外伤"};
+    char number[CLINIC_REGISTRATION_SIZE];
+    struct clinic_up m;
+
+    (void)state;
+    text_copy(r.urgent_by, sizeof r.urgent_by, "li");
+    assert_int_equal(book_register(book, &r, number, &err), 0);
+    assert_int_equal(urgency_step(book, NULL, &err), 0);
+    assert_string_equal(said(STUDY).study, ""); /* no images yet */
+    assert_int_equal(book_attach(book, number, STUDY, "number", &err), 0);
+    assert_int_equal(urgency_step(book, NULL, &err), 0);
+    assert_true(said(STUDY).is_stat);
+    assert_string_equal(said(STUDY).reason, "外伤");
+    assert_string_equal(said(STUDY).by, "li");
+    assert_string_equal(said(STUDY).side, "registration");
+    assert_int_equal(told(&m), 1);
+
+    assert_int_equal(book_study_urgency(book, STUDY, false, "误标", "zhang", &err), 0);
+    text_copy(r.registration, sizeof r.registration, number);
+    assert_int_equal(book_correct(book, &r, &err), 0); /* still urgent, as it was */
+    assert_int_equal(urgency_step(book, NULL, &err), 0);
+    assert_false(said(STUDY).is_stat);
+    assert_int_equal(book_urgent(book, number, "又加重了", "zhang", &err), 0);
+    assert_true(said(STUDY).is_stat);
+    assert_string_equal(said(STUDY).by, "zhang");
+}
+
+static void
+a_doctor_raises_and_is_not_told_of_it(void **state)
+{
+    struct clinic_up m;
+
+    (void)state;
+    raised_by("王医生", "怀疑主动脉夹层");
+    assert_true(said(STUDY).is_stat);
+    assert_string_equal(said(STUDY).by, "王医生 县医院");
+    assert_string_equal(said(STUDY).side, "reader");
+    assert_int_equal(told(&m), 0);
+    raised_by("李医生", "另一原因"); /* it is one already */
+    assert_string_equal(said(STUDY).reason, "怀疑主动脉夹层");
+    assert_int_equal(book_study_urgency(book, STUDY, false, "已排除", "zhang", &err), 0);
+    assert_int_equal(told(&m), 1);
+}
+
+static void
+a_file_that_was_begun_anew_counts_on(void **state)
+{
+    int64_t now_s = clock_wall_us() / 1000000;
+
+    (void)state;
+    assert_true(book_revision_after(0) >= (uint32_t)now_s);
+    assert_int_equal(book_revision_after(UINT32_C(4000000000)), UINT32_C(4000000001));
+}
+
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, book_world_open, book_world_close)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(what_the_desk_says_is_told_with_reason_and_name),
+        CLAIM(images_of_an_urgent_registration_are_stat_until_the_desk_says_otherwise),
+        CLAIM(a_doctor_raises_and_is_not_told_of_it),
+        CLAIM(a_file_that_was_begun_anew_counts_on),
+    };
+
+    log_set_fd(-1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
