@@ -315,7 +315,7 @@ keep_back(struct job *job)
 void
 plan_proved(struct plan *plan, uint64_t id)
 {
-    struct job *job = find(plan, id);
+    struct job *job = plan_find(plan, id);
     struct ranges rest = {0};
 
     if (job == NULL)

@@ -69,22 +69,22 @@ keep_last(void *user, enum MHD_ValueKind kind, const char *name, const char *val
 }
 
 /* A proxy may add a line of its own behind those a caller sent: the last line is the proxy's. */
-static const char *
-forwarded_for(const struct http_request *req)
+static void
+forwarded_for(const struct http_request *req, const char **out_last)
 {
-    const char *last = NULL;
-
-    MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, keep_last, &last);
-    return last;
+    *out_last = NULL;
+    MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, keep_last, out_last);
 }
 
 void
 http_address(const struct http_request *req, char out[64])
 {
     const char *peer = req->conn->peer, *end = strrchr(peer, ':');
-    const char *told = has_proxy(req) ? forwarded_for(req) : NULL;
-    const char *last = told != NULL ? strrchr(told, ',') : NULL;
+    const char *told = NULL, *last;
 
+    if (has_proxy(req))
+        forwarded_for(req, &told);
+    last = told != NULL ? strrchr(told, ',') : NULL;
     if (told != NULL) {
         last = last != NULL ? last + 1 : told;
         last += strspn(last, " ");
