@@ -86,7 +86,9 @@ read_name(const struct his_group *g, struct hl7_at at, char *out, size_t size)
     for (char *p = both; *p != '\0'; p++)
         if (*p == '=' || *p == '\\' || *p == '\n')
             *p = ' ';
-    (void)text_copy(out, size, both);
+    if (!text_copy(out, size, both))
+        while (!text_is_utf8(out, strlen(out))) /* cut at a whole character */
+            out[strlen(out) - 1] = '\0';
 }
 
 /* The written name, and the one in letters if both are told. */

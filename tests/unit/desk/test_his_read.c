@@ -75,12 +75,34 @@ names_are_written_as_people_write_them(void **state)
     }
 }
 
+static void
+a_name_that_is_too_long_is_cut_at_a_character(void **state)
+{
+    char han[3 * 80 + 1], *text;
+    struct order *o = mem_new(sizeof *o);
+    struct hl7_message *m = NULL;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < 80; i++)
+        memcpy(han + 3 * i, "王", 4);
+    text = mem_printf("MSH|^~\\&|H\rPID|1||P||x%s^%s\rORC|NW|1\r", han, han);
+    assert_int_equal(hl7_parse((const uint8_t *)text, strlen(text), NULL, &m, &err), 0);
+    assert_int_equal(his_order_read(&(struct his_group){m, 2, 3}, o, &err), 0);
+    assert_true(text_is_utf8(o->name, strlen(o->name)));
+    assert_true(strlen(o->name) > sizeof o->name - 5);
+    hl7_free(&m);
+    free(text);
+    free(o);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_are_read_as_hl7_writes_them),
         cmocka_unit_test(names_are_written_as_people_write_them),
+        cmocka_unit_test(a_name_that_is_too_long_is_cut_at_a_character),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
