@@ -32,8 +32,8 @@ void bell_wait(struct bell *b, struct gate *g); /* locked */
 bool bell_wait_ms(struct bell *b, struct gate *g, int64_t wait_ms);
 void bell_ring(struct bell *b); /* all waiters; locked */
 
-/* name: at most 15 characters, seen in top and gdb. Signals are blocked in the new thread. Where the
- * machine has no room for one more the process stops as by mem_stop(). */
+/* name: at most 15 characters, seen in top and gdb. Signals are blocked in the new thread. Where
+ * the machine has no room for one more the process stops as by mem_stop(). */
 pthread_t thread_start(const char *name, void *(*run)(void *), void *arg);
 void thread_join(pthread_t t);
 

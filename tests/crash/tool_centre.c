@@ -28,7 +28,7 @@ tell(struct fake_centre *c, const char *path)
         hex_encode(objects[i].offer.object, LINK_HASH_BYTES, hex);
         sealed += objects[i].state == LINK_SEALED;
         fprintf(report, "%s %s %" PRIu64 " %" PRIu64 " %s\n", objects[i].offer.sop_instance,
-               link_state_name(objects[i].state), objects[i].offer.size, objects[i].arrived, hex);
+                link_state_name(objects[i].state), objects[i].offer.size, objects[i].arrived, hex);
     }
     fake_centre_unlock(c);
     CHECK(fclose(report) == 0);

@@ -1,5 +1,5 @@
-/* test_desk_urgency.c - STAT of a study: said at the desk, following an urgent registration, raised by a
- * reader; told to the reader once each, and never begun anew under an older number. */
+/* test_desk_urgency.c - STAT of a study: said at the desk, following an urgent registration, raised
+ * by a reader; told to the reader once each, and never begun anew under an older number. */
 #include "gateway/desk/urgency.h"
 
 #include "gateway/desk/book_own.h"

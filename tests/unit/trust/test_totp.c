@@ -23,15 +23,14 @@ codes_are_those_of_rfc_6238(void **state)
         int64_t time_s;
         uint32_t code;
     } rows[] = {
-        {59, 94287082},         {1111111109, 7081804},   {1111111111, 14050471},
-        {1234567890, 89005924}, {2000000000, 69279037},  {20000000000, 65353130},
+        {59, 94287082},         {1111111109, 7081804},  {1111111111, 14050471},
+        {1234567890, 89005924}, {2000000000, 69279037}, {20000000000, 65353130},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        assert_int_equal(
-            totp_code(rfc_secret, sizeof rfc_secret, totp_step(rows[i].time_s * S), 8),
-            rows[i].code);
+        assert_int_equal(totp_code(rfc_secret, sizeof rfc_secret, totp_step(rows[i].time_s * S), 8),
+                         rows[i].code);
 }
 
 static void
@@ -54,8 +53,11 @@ a_step_early_or_late_is_taken_two_are_not(void **state)
     static const struct {
         int64_t at_s;
         bool is_good;
-    } rows[] = {{1111111109, true},      {1111111109 - 30, true},  {1111111109 + 30, true},
-                {1111111109 - 60, false}, {1111111109 + 60, false}};
+    } rows[] = {{1111111109, true},
+                {1111111109 - 30, true},
+                {1111111109 + 30, true},
+                {1111111109 - 60, false},
+                {1111111109 + 60, false}};
     struct err err = {0};
     int64_t step;
 
