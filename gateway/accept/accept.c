@@ -91,6 +91,7 @@ accept_open(const struct accept_options *options, struct spool *spool, struct ac
     a->devices_path = mem_printf("%s/%s", o->dir, DEVICES_FILE);
     gate_init(&a->gate);
     gate_init(&a->seen_gate);
+    gate_init(&a->release_gate);
     if (open_folder(a, err) < 0) {
         err_context(err, "DICOM door");
         accept_stop(&a);
@@ -162,6 +163,7 @@ accept_stop(struct accept **accept)
     services_fini(a);
     gate_fini(&a->gate);
     gate_fini(&a->seen_gate);
+    gate_fini(&a->release_gate);
     free(a->devices_path);
     free_text(a->options.dir);
     free_text(a->options.address);
@@ -536,7 +538,8 @@ end_association(struct served *s)
     spool_association_end(s->a->spool, s->spool_association);
     if (s->was_stranger) /* it may have been enrolled while its last instance was on its way */
         atomic_store(&s->a->is_release_due, true);
-    window_release(s->a);
+    if (atomic_load(&s->a->is_release_due))
+        window_release(s->a);
     table_keep_seen(s->a, false);
 }
 

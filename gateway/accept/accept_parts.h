@@ -42,7 +42,8 @@ struct accept {
     struct unsent *unsent;
     _Atomic uint64_t window_room; /* bytes that strangers may still leave */
     atomic_bool is_release_due;   /* a row may fit what strangers left */
-    atomic_uint table_version;    /* grows with each reading of the table */
+    struct gate release_gate;  /* held while it is set free; the next locks may be taken within */
+    atomic_uint table_version; /* grows with each reading of the table */
     _Atomic int64_t seen_kept_us; /* when seen.tsv was written last */
     struct gate seen_gate;        /* guards that file; never locked within the next */
     struct gate gate;             /* guards all below */
@@ -70,7 +71,8 @@ int tls_begin(struct accept *a, struct err *err) MUST_CHECK;
 void window_begin(struct accept *a);
 /* Locked: is this caller, who is turned away for such a reason, let in as a stranger? */
 bool window_admits(struct accept *a, const struct dimse_peer *peer, enum accept_refusal why);
-/* Not locked: set free what strangers left whose device is enrolled by now, when that is due. */
+/* Not locked: set free what strangers left whose device is enrolled by now, when that is due. When
+ * it returns that is done, whoever did it. */
 void window_release(struct accept *a);
 
 /* services.c */

@@ -100,14 +100,12 @@ is_free(struct accept *a, const struct spool_entry *entry)
     return is_fit;
 }
 
-void
-window_release(struct accept *a)
+static void
+release(struct accept *a)
 {
     uint64_t *ids = NULL;
     size_t n, freed = 0;
 
-    if (!atomic_exchange(&a->is_release_due, false))
-        return;
     n = list_left(a, &ids);
     for (size_t i = 0; i < n; i++) {
         struct spool_entry *entry = NULL;
@@ -129,6 +127,15 @@ window_release(struct accept *a)
     free(ids);
     if (freed > 0)
         LOG(&accept_ctx, ACCEPT_RELEASED, F_NUMBER("instances", freed));
+}
+
+void
+window_release(struct accept *a)
+{
+    gate_lock(&a->release_gate);
+    if (atomic_exchange(&a->is_release_due, false))
+        release(a);
+    gate_unlock(&a->release_gate);
 }
 
 void

@@ -35,6 +35,13 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     struct codec_image image;
     struct layout *layout = NULL;
     struct codestream s;
+    struct dcm_pixel_form form = {.rows = 16,
+                                  .cols = 16,
+                                  .samples = 1,
+                                  .bits_allocated = 16,
+                                  .bits_stored = 12,
+                                  .high_bit = 11,
+                                  .photometric = "MONOCHROME2"};
     struct err err = {0};
 
     log_set_fd(-1);
@@ -47,8 +54,9 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         for (uint8_t k = 1; k < 5; k++)
             cut(bytes + at, stream_n, k);
     }
-    if (coded_layout(bytes + 2, n - 2, bytes[0] % n, bytes[1] % n, 1 + bytes[0] % 3U, &layout,
-                     &err) == 0) {
+    form.frames = 1 + bytes[0] % 3U;
+    if (coded_layout(bytes + 2, n - 2, bytes[0] % n, bytes[1] % n, &form,
+                     bytes[1] & 1 ? CODEC_FAST : CODEC_LAYERS, &layout, &err) == 0) {
         CHECK(layout_check(layout, &err) == 0 && layout->file_size == n - 2);
         layout_free(&layout);
     }
