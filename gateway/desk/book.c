@@ -34,6 +34,7 @@ open_book(const char *dir, const char *clinic_phone, bool *was_corrupt, struct b
     int rc = -1;
 
     gate_init(&book->gate);
+    CHECK(pthread_mutex_init(&book->urgency, NULL) == 0);
     book->change = 1;
     book->dir = mem_text(dir);
     book->clinic_phone = mem_text(clinic_phone);
@@ -80,6 +81,7 @@ book_close(struct book **book)
     if (old == NULL)
         return;
     db_close(&old->db);
+    pthread_mutex_destroy(&old->urgency);
     gate_fini(&old->gate);
     free(old->clinic_phone);
     free(old->dir);

@@ -10,7 +10,8 @@ struct book {
     struct db *db;
     char *dir, *clinic_phone;
     struct gate gate;
-    uint64_t change; /* gate */
+    uint64_t change;         /* gate */
+    pthread_mutex_t urgency; /* urgency_step(): taken before any other lock */
 };
 
 /* Something a page may show has changed. */

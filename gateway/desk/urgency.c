@@ -309,8 +309,8 @@ apply(struct book *book, struct uplink *uplink, const struct due *due, struct er
                            err);
 }
 
-int
-urgency_step(struct book *book, struct uplink *uplink, struct err *err)
+static int
+step(struct book *book, struct uplink *uplink, struct err *err)
 {
     struct act act = {.login = ""};
     struct due *due = NULL;
@@ -328,6 +328,19 @@ urgency_step(struct book *book, struct uplink *uplink, struct err *err)
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = apply(book, uplink, &due[i], err);
     free(due);
+    return rc;
+}
+
+/* One at a time: a list that another step's newer word has overtaken would be told after it, and
+ * the uplink would keep the older one for ever. */
+int
+urgency_step(struct book *book, struct uplink *uplink, struct err *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&book->urgency);
+    rc = step(book, uplink, err);
+    pthread_mutex_unlock(&book->urgency);
     return rc;
 }
 

@@ -32,7 +32,8 @@ int urgency_note_by(struct book *book, const char *registration, const char *log
 /* In a turn: a doctor raised it. One that is STAT already keeps its reason. */
 int urgency_take(struct book *book, const struct clinic_down *m, struct err *err) MUST_CHECK;
 /* Studies that came for urgent registrations become STAT; what the uplink has not been told is told
- * (uplink may be NULL: tests). */
+ * (uplink may be NULL: tests), the newest word last, whoever else takes this step at the same time.
+ * blocks  while another thread's step lasts: the uplink syncs its file for each word */
 int urgency_step(struct book *book, struct uplink *uplink, struct err *err) MUST_CHECK;
 /* What was said since then, by study; free(*out). */
 int book_urgencies(struct book *book, int64_t since_us, struct book_urgency **out, size_t *out_n,

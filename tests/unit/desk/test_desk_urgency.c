@@ -3,6 +3,7 @@
 #include "gateway/desk/urgency.h"
 
 #include "gateway/desk/book_own.h"
+#include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
@@ -17,6 +18,39 @@
 #define STUDY "1.2.3.4"
 
 static struct err err;
+
+/* ---- an uplink that keeps the last word, and during one of them lets something happen ---- */
+
+static struct line {
+    enum uplink_urgency word;
+    void (*meanwhile)(void); /* before it has taken "routine"; once */
+    pthread_t other;
+    bool is_joined;
+    struct err of_other;
+} line;
+#define LINE ((struct uplink *)(void *)&line)
+
+int
+uplink_set_urgency(struct uplink *up, const char *study, enum uplink_urgency urgency,
+                   const char *reason, const char *who, struct err *e)
+{
+    void (*meanwhile)(void) = line.meanwhile;
+
+    (void)up, (void)study, (void)reason, (void)who, (void)e;
+    if (urgency == UPLINK_ROUTINE && meanwhile != NULL) {
+        line.meanwhile = NULL;
+        meanwhile();
+    }
+    line.word = urgency;
+    return 0;
+}
+
+int
+uplink_raise_urgency(struct uplink *up, const char *study, enum uplink_urgency urgency,
+                     const char *reason, const char *who, struct err *e)
+{
+    return uplink_set_urgency(up, study, urgency, reason, who, e);
+}
 
 static struct book_urgency
 said(const char *study)
@@ -152,6 +186,51 @@ a_file_that_was_begun_anew_counts_on(void **state)
     assert_int_equal(book_revision_after(UINT32_C(4000000000)), UINT32_C(4000000001));
 }
 
+static void *
+step(void *arg)
+{
+    struct err *e = arg;
+
+    if (urgency_step(book, LINE, e) == 0)
+        e->text[0] = '\0';
+    return NULL;
+}
+
+/* The desk's request: kept, then a step of its own. Where steps were not one at a time, that one
+ * would be over before the uplink has the older word. */
+static void
+the_desk_says_stat(void)
+{
+    assert_int_equal(book_study_urgency(book, STUDY, true, "胸痛", "zhang", &err), 0);
+    line.other = thread_start("step", step, &line.of_other);
+    if (pthread_mutex_trylock(&book->urgency) == 0) {
+        pthread_mutex_unlock(&book->urgency);
+        thread_join(line.other);
+        line.is_joined = true;
+    }
+}
+
+static void
+a_word_said_while_an_older_one_is_told_is_the_uplinks_last(void **state)
+{
+    (void)state;
+    line = (struct line){.word = UPLINK_ROUTINE};
+    assert_int_equal(book_study_urgency(book, STUDY, true, "外伤", "li", &err), 0);
+    assert_int_equal(urgency_step(book, LINE, &err), 0);
+    assert_int_equal(line.word, UPLINK_STAT);
+    assert_int_equal(book_study_urgency(book, STUDY, false, "误标", "li", &err), 0);
+    line.meanwhile = the_desk_says_stat;
+
+    assert_int_equal(urgency_step(book, LINE, &err), 0);
+    if (!line.is_joined)
+        thread_join(line.other);
+
+    assert_null(line.meanwhile); /* it did happen */
+    assert_string_equal(line.of_other.text, "");
+    assert_true(said(STUDY).is_stat);
+    assert_int_equal(line.word, UPLINK_STAT);
+}
+
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, book_world_open, book_world_close)
 
 int
@@ -162,6 +241,7 @@ main(void)
         CLAIM(images_of_an_urgent_registration_are_stat_until_the_desk_says_otherwise),
         CLAIM(a_doctor_raises_and_is_not_told_of_it),
         CLAIM(a_file_that_was_begun_anew_counts_on),
+        CLAIM(a_word_said_while_an_older_one_is_told_is_the_uplinks_last),
     };
 
     log_set_fd(-1);
