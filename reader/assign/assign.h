@@ -250,7 +250,8 @@ struct read_urgency {
     bool is_emergency;
     bool is_clinics; /* the desk said it: it need not be told */
 };
-/* Somebody at the reader says so. errors  ERR_REJECT a reason is due; ERR_CONFLICT a signed read */
+/* Somebody at the reader says so, in a transaction that has locked no read.
+ * errors  ERR_REJECT a reason is due; ERR_CONFLICT a signed read */
 int assign_urgency_put(struct pg_conn *conn, int64_t read_id, const struct read_urgency *urgency,
                        struct err *err) MUST_CHECK;
 /* The clinic's desk says so, before or after the read comes; a lower revision than is known changes

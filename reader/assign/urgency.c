@@ -78,7 +78,10 @@ assign_urgency_put(struct pg_conn *conn, int64_t read_id, const struct read_urge
 
     if (u->reason == NULL || u->reason[0] == '\0')
         return err_set(err, ERR_REJECT, "a reason is due");
-    if (vet(conn, read_id, u->is_emergency, &is_change, err) < 0)
+    /* The desk's word locks clinic, urgency, read (assign_study_urgency()). This one has the read
+     * before the urgency: the clinic's lock, first, keeps the two from waiting for one another. */
+    if (pg_run(conn, "urgency_lock_tenant", PG_ARGS(PG_INT(read_id)), NULL, err) < 0 ||
+        vet(conn, read_id, u->is_emergency, &is_change, err) < 0)
         return -1;
     if (!is_change)
         return 0;

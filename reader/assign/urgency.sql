@@ -20,5 +20,9 @@ ON CONFLICT (tenant, study_uid) DO UPDATE SET is_emergency = EXCLUDED.is_emergen
 SELECT u.is_emergency, u.reason, u.by_name, u.actor, u.revision FROM reads r
 JOIN study_urgency u ON u.tenant = r.tenant AND u.study_uid = r.study_uid WHERE r.id = $1
 
+-- The clinic's lock (order_lock_tenant), of a read whose row is not locked yet.
+-- name: urgency_lock_tenant
+SELECT pg_advisory_xact_lock(7267704, hashtext(tenant)) FROM reads WHERE id = $1
+
 -- name: urgency_read
 SELECT id FROM reads WHERE tenant = $1 AND study_uid = $2

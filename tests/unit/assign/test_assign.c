@@ -385,6 +385,60 @@ a_registration_that_moves_does_not_block_a_doctor_who_signs(void **state)
     assert_string_equal(read_of("T1", "1.2.3").registration, "");
 }
 
+/* A doctor's word, while the desk's is being said of the same study. */
+static void *
+raise_it(void *arg)
+{
+    const struct read_urgency raise = {
+        .actor = "doc1", .by = "王医生", .org = "H", .reason = "脑出血", .is_emergency = true};
+    struct pg_conn *conn = NULL;
+    struct err *err = arg;
+
+    if (pg_get(w.pg, &conn, err) == 0 && pg_begin(conn, err) == 0 &&
+        assign_urgency_put(conn, read_of("T1", "1.2.3").read_id, &raise, err) == 0 &&
+        pg_commit(conn, err) == 0)
+        err->text[0] = '\0';
+    pg_put(&conn);
+    return NULL;
+}
+
+/* The desk has said its first word, which holds the study's urgency, and comes to the read when the
+ * doctor waits. */
+static void
+a_desk_and_a_doctor_who_say_an_emergency_do_not_end_one_another(void **state)
+{
+    const struct read_urgency said = {
+        .actor = "desk:d", .by = "张", .org = "", .reason = "误标", .is_clinics = true};
+    struct pg_conn *conn = NULL;
+    struct err err, raised;
+    pthread_t thread;
+
+    (void)state;
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    read_world_settle(&w);
+    for (uint32_t i = 0; i < 5; i++) {
+        OK(pg_get(w.pg, &conn, &err));
+        OK(pg_begin(conn, &err));
+        OK(pg_run(conn, "order_lock_tenant", PG_ARGS(PG_TEXT("T1")), NULL, &err));
+        OK(pg_run(conn, "urgency_told",
+                  PG_ARGS(PG_TEXT("T1"), PG_TEXT("1.2.3"), PG_INT(2 * i + 1), PG_BOOL(false),
+                          PG_TEXT(said.reason), PG_TEXT(said.by), PG_TEXT(said.actor),
+                          PG_INT(clock_wall_us())),
+                  NULL, &err));
+        assert_int_equal(pthread_create(&thread, NULL, raise_it, &raised), 0);
+        while (read_world_count(&w, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0)
+            ; /* it waits */
+        OK(assign_study_urgency(conn, "T1", "1.2.3", 2 * i + 2, &said, &err));
+        OK(pg_commit(conn, &err));
+        pg_put(&conn);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+
+        assert_string_equal(raised.text, "");
+        assert_true(read_of("T1", "1.2.3").is_emergency); /* the doctor's came after */
+        read_world_count(&w, "UPDATE reads SET is_emergency = false");
+    }
+}
+
 /* ---- the file ---- */
 static void
 refused(const char *json, enum err_kind kind, const char *words)
@@ -504,6 +558,7 @@ main(void)
         CASE(an_accession_number_does_not_outweigh_another_patients_number),
         CASE(a_registration_and_a_read_of_the_same_moment_find_one_another),
         CASE(a_registration_that_moves_does_not_block_a_doctor_who_signs),
+        CASE(a_desk_and_a_doctor_who_say_an_emergency_do_not_end_one_another),
         CASE(a_file_is_loaded_whole_or_not_at_all),
         CASE(the_agreement_is_the_same_bytes_whatever_its_order),
         CASE(the_example_in_the_manual_is_taken_in_twice),
