@@ -38,7 +38,8 @@ struct plain_options {
  * errors  ERR_REJECT targets.conf, with its line; those of durable.h */
 int plain_start(const struct plain_options *options, struct plain **out_plain,
                 struct err *err) MUST_CHECK;
-/* What was on its way is asked for next time. */
+/* What was on its way is asked for next time. Until it is closed, or this starts again, the spool
+ * keeps all bytes. */
 void plain_stop(struct plain **plain);
 
 /* Does one of the targets keep it instead of the centre? Depends on targets.conf alone. */

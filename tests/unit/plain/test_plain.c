@@ -452,3 +452,7 @@ main(int argc, char **argv)
     codec_pool_free(&pool);
     return failed;
 }
+    plain_stop(&x->plain); /* nobody is there to say what it needs */
+    spool_collect_garbage(x->w.spool);
+    assert_true(has_bytes(x, 1));
+    plain_world_start(x);
