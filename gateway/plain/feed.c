@@ -141,6 +141,7 @@ fill_known(struct way *way, const struct spool_entry *entry)
         fresh.state = open->state;
         fresh.at_us = open->at_us;
         fresh.status = open->status;
+        fresh.may_be_there = open->may_be_there;
         text_copy(fresh.why, sizeof fresh.why, open->why);
         if (fresh.state == ITEM_DOUBTFUL && way->conf->is_unverified)
             fresh.state = ITEM_WAITING;

@@ -23,6 +23,7 @@
 struct dimse_assoc;
 struct dimse_proposal;
 struct http_client;
+struct http_reply;
 struct tls_call;
 struct way;
 
@@ -102,7 +103,7 @@ void way_renew_if_due(struct way *way, bool is_due); /* not held; the feeder's *
  * A line that is not up is tried by one thread at a time, who must then say way_line_up() or
  * way_line_failed(). */
 bool way_await_work(struct way *way, bool is_asker);
-/* Something to send within so long? */
+/* Something to send within so long? No, while the marks cannot be written. */
 bool way_await_more(struct way *way, int64_t wait_ms);
 void way_line_up(struct way *way, bool is_asker);
 /* It was not tried after all. */
@@ -151,6 +152,8 @@ int plain_open_bytes(struct way *way, uint64_t id, const char *stored, const cha
                      int *out_fd, uint64_t *out_at, uint64_t *out_end, struct err *err) MUST_CHECK;
 /* To the target's root, with what it asks of us. */
 int plain_http_client(struct way *way, struct http_client **out, struct err *err) MUST_CHECK;
+/* The kind of a refused request and its status; the peer's own words may name a patient. */
+void plain_http_refused(const struct http_reply *reply, struct err *err);
 /* May the item still go: not paused, not put aside, its bytes here? Else it is settled. */
 bool plain_may_go(struct way *way, const struct item *item);
 

@@ -52,10 +52,12 @@ get(struct question *q, struct buf *path, size_t *out_n, struct err *err)
     *out_n = 0;
     if (http_client_call(q->client, &call, &reply, err) < 0)
         return -1;
-    if (reply.status == 200)
+    if (reply.status == 200) {
         rc = stow_read_matches(reply.body.bytes, reply.body.n, note_found, q, out_n, err);
-    else if (reply.status != 204 && reply.status != 404)
-        rc = http_reply_check(&reply, err);
+    } else if (reply.status != 204 && reply.status != 404) {
+        plain_http_refused(&reply, err);
+        rc = -1;
+    }
     http_reply_fini(&reply);
     return rc;
 }

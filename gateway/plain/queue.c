@@ -225,6 +225,7 @@ queue_replay(struct queue *q, const struct mark *mark)
 
     memcpy(item.tag, mark->tag, sizeof item.tag);
     text_copy(item.why, sizeof item.why, mark->why);
+    item.may_be_there = mark->kind == MARK_TRIED;
     queue_put(q, &item);
 }
 
@@ -469,6 +470,8 @@ queue_mark_at(const struct queue *q, size_t i, struct mark *out)
                          .id = q->open[i]->id,
                          .at_us = q->open[i]->at_us,
                          .status = q->open[i]->status};
+    if (q->open[i]->state == ITEM_WAITING && q->open[i]->may_be_there)
+        out->kind = MARK_TRIED; /* asked for once more before it goes */
     memcpy(out->tag, q->open[i]->tag, sizeof out->tag);
     text_copy(out->why, sizeof out->why, q->open[i]->why);
     return true;

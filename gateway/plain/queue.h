@@ -25,8 +25,9 @@ struct item {
     uint32_t urgency;      /* more is sooner */
     uint64_t due;          /* of its study: less is sooner */
     uint64_t size;
-    bool is_decoded; /* the peer does not take the syntax it came in */
-    uint16_t status; /* of a refusal */
+    bool is_decoded;   /* the peer does not take the syntax it came in */
+    bool may_be_there; /* it went before, and no failure was answered */
+    uint16_t status;   /* of a refusal */
     char why[MARK_WHY_BYTES];
     char study[65], series[65], sop_instance[65], sop_class[65], syntax[65];
 };

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LATER_TRIES = 5, LATER_FIRST_MS = 2000, LATER_MOST_MS = 600000, SPOOL_WAIT_MS = 5000 };
+enum { LATER_TRIES = 12, LATER_FIRST_MS = 2000, LATER_MOST_MS = 600000, SPOOL_WAIT_MS = 5000 };
 enum { ASK_MOST_MS = 60000, DOUBTFUL_ASKS = 3, DUPLICATE_INSTANCE = DIMSE_DUPLICATE_INSTANCE };
 
 static struct log_ctx
@@ -125,6 +125,7 @@ settle_doubtful(struct way *way, const struct item *item)
     open = queue_open(way->queue, item->id);
     if (open != NULL) {
         open->tries++;
+        open->may_be_there = true;
         open->not_before_ms =
             clock_mono_ms() + (is_unverified ? later_ms(open->tries) : way->plain->o.verify_ms);
     }
@@ -178,7 +179,7 @@ settle_later(struct way *way, const struct item *item, uint16_t status, const ch
     }
     LOG(&log, PLAIN_LATER, F_NUMBER("status", status), F_NUMBER("tries", item->tries + 1));
     gate_lock(&way->gate);
-    way_mark(way, item, MARK_AGAIN);
+    way_mark(way, item, item->may_be_there ? MARK_TRIED : MARK_AGAIN);
     queue_set(way->queue, item->id, ITEM_WAITING, clock_wall_us());
     open = queue_open(way->queue, item->id);
     if (open != NULL) {
@@ -226,6 +227,20 @@ verdict_of(uint16_t status)
     return status >> 12 == 0xC ? NOT_NOW : NEVER; /* C0xx says "cannot understand", and all else */
 }
 
+/* The peer has this UID. Where nothing of ours can have been kept it is another's object: a query,
+ * which knows the UID alone, would call ours safe to delete. Beside the centre that does no harm.
+ */
+static void
+settle_there(struct way *way, const struct item *item, uint16_t status)
+{
+    if (way->conf->is_unverified)
+        settle_accepted(way, item, status);
+    else if (!item->may_be_there && is_archived_here(way, item->id))
+        settle_refused(way, item, 0, "another object has this UID there");
+    else
+        settle_doubtful(way, item);
+}
+
 bool
 settle_status(struct way *way, const struct item *item, uint16_t status, const char *comment,
               struct err *err)
@@ -243,10 +258,7 @@ settle_status(struct way *way, const struct item *item, uint16_t status, const c
         settle_accepted(way, item, status);
         break;
     case IS_THERE:
-        if (way->conf->is_unverified)
-            settle_accepted(way, item, status);
-        else
-            settle_doubtful(way, item);
+        settle_there(way, item, status);
         break;
     case NOT_NOW:
         settle_later(way, item, status, why);
@@ -256,7 +268,7 @@ settle_status(struct way *way, const struct item *item, uint16_t status, const c
         break;
     case ROOM_IS_SHORT:
         settle_back(way, item);
-        err_set(err, ERR_FULL, "the target has no room: %s", why);
+        err_set(err, ERR_FULL, "the target has no room: %04XH", status);
         return false;
     }
     return true;
@@ -302,12 +314,13 @@ settle_found(struct way *way, const struct item *items, const bool *is_found, si
     free(is_sealed);
 }
 
-/* Not there any more, or never was: it goes again. */
+/* Not there any more, or never was: it goes again. That it went before outlasts a restart. */
 static void
 send_again(struct way *way, const struct item *item)
 {
     struct log_ctx log = log_of(way, item);
     struct err err = {0};
+    struct item *open;
 
     if (item->state == ITEM_ACCEPTED)
         LOG(&log, PLAIN_MISSING);
@@ -317,8 +330,11 @@ send_again(struct way *way, const struct item *item)
         !is_settled(way, item, spool_set_wanted(way->plain->o.spool, item->id, &err), &err))
         return;
     gate_lock(&way->gate);
-    way_mark(way, item, MARK_AGAIN);
+    way_mark(way, item, MARK_TRIED);
     queue_set(way->queue, item->id, ITEM_WAITING, clock_wall_us());
+    open = queue_open(way->queue, item->id);
+    if (open != NULL)
+        open->may_be_there = true;
     queue_put_off(way->queue, item->id,
                   clock_mono_ms() + (item->tries > 1 ? later_ms(item->tries) : 0));
     gate_wake(&way->gate);

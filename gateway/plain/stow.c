@@ -19,6 +19,7 @@
 
 enum { PARTS = 32, BATCH_BYTES = 16 << 20, LINGER_MS = 2000, TOKEN_BYTES = 8192 };
 enum { SYNTAX_NOT_TAKEN = 0xC122, ANSWER_BYTES = 8 << 20 }; /* PS3.18 table I.2-2 */
+enum { THERE_ALREADY = 0xB00E }; /* no standard's, but some servers' failure reason (45070) */
 
 static const char part_head[] = "Content-Type: application/dicom\r\n\r\n";
 
@@ -91,7 +92,8 @@ fill_batch(struct way *way, struct batch *b, bool is_alone)
         bool is_taken;
 
         gate_lock(&way->gate);
-        is_taken = !way->is_stopping && queue_take(way->queue, clock_mono_ms(), &item);
+        is_taken = !way->is_stopping && !marks_is_sick(way->marks) &&
+                   queue_take(way->queue, clock_mono_ms(), &item);
         gate_unlock(&way->gate);
         if (!is_taken)
             return;
@@ -184,21 +186,41 @@ wants_decoding(struct way *way, const struct item *item, uint16_t reason)
     return true;
 }
 
+/* Listed among the failures it was not taken, whatever the reason says. */
+static uint16_t
+failure_of(uint16_t reason)
+{
+    if (reason == THERE_ALREADY)
+        return DIMSE_DUPLICATE_INSTANCE;
+    if (reason >> 12 == 0xB || reason == DIMSE_SUCCESS || reason == DIMSE_ATTRIBUTES_IGNORED ||
+        reason == DIMSE_VALUE_OUT_OF_RANGE)
+        return DIMSE_PROCESSING_FAILURE;
+    return reason;
+}
+
+/* The answer says nothing of it. is_all: 200 and no word against it, which says that all were
+ * stored (PS3.18 10.5.3): where nobody is asked that is enough. */
+static void
+settle_unnamed(struct way *way, const struct item *item, bool is_all)
+{
+    if (!way->conf->is_unverified)
+        settle_doubtful(way, item);
+    else if (is_all)
+        settle_accepted(way, item, 0);
+    else
+        settle_later(way, item, 0, "the answer says nothing of it");
+}
+
 /* False: the target is full. */
 static bool
 settle_row(struct way *way, const struct item *item, const struct stow_row *row, struct err *err)
 {
-    if (row == NULL) { /* it says nothing of this one */
-        settle_doubtful(way, item);
-        return true;
-    }
     if (row->is_taken)
         return settle_status(way, item, row->reason >> 12 == 0xB ? row->reason : DIMSE_SUCCESS, "",
                              err);
     if (wants_decoding(way, item, row->reason))
         return true;
-    return settle_status(way, item, row->reason != 0 ? row->reason : DIMSE_PROCESSING_FAILURE, "",
-                         err);
+    return settle_status(way, item, failure_of(row->reason), "", err);
 }
 
 static bool
@@ -207,14 +229,22 @@ settle_answer(struct way *way, const struct batch *b, const struct http_reply *r
 {
     struct stow_answer answer = {NULL, 0};
     struct err why = {0};
-    bool is_fine = true;
+    bool is_fine = true, is_all = reply->status == 200;
 
-    if (stow_answer_read(reply->type, reply->body.bytes, reply->body.n, &answer, &why) < 0)
+    if (reply->body.n > 0 &&
+        stow_answer_read(reply->type, reply->body.bytes, reply->body.n, &answer, &why) < 0) {
         LOG(&way->log, PLAIN_ANSWER_UNREAD, F_ERR(&why)); /* all of it is in doubt */
-    for (size_t i = 0; i < b->n; i++)
-        is_fine = settle_row(way, &b->items[i], stow_answer_find(&answer, b->items[i].sop_instance),
-                             err) &&
-                  is_fine;
+        is_all = false;
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        const struct item *item = &b->items[i];
+        const struct stow_row *row = stow_answer_find(&answer, item->sop_instance);
+
+        if (row == NULL)
+            settle_unnamed(way, item, is_all);
+        else
+            is_fine = settle_row(way, item, row, err) && is_fine;
+    }
     stow_answer_fini(&answer);
     return is_fine;
 }
@@ -234,22 +264,29 @@ settle_refusal(struct way *way, const struct batch *b, const struct http_reply *
 {
     char why[64];
 
-    if (http_reply_check(reply, err) == 0)
-        err_set(err, ERR_RETRY, "the target answers with %d", reply->status);
+    plain_http_refused(reply, err);
     switch (reply->status) {
+    case 404: /* no such service: an address, not an image, is wrong */
+    case 405:
+    case 407:
+        err->kind = ERR_DENIED;
+        settle_all(way, b, settle_back);
+        return false;
     case 401:
     case 403:
-    case 404: /* no such service: an address, not an image, is wrong */
     case 408:
     case 429:
     case 503:
     case 507:
-        if (reply->status == 404)
-            err->kind = ERR_DENIED;
         settle_all(way, b, settle_back);
         return false;
     default:
         break;
+    }
+    if (reply->status < 400) { /* a redirect: of the address, too */
+        err->kind = ERR_DENIED;
+        settle_all(way, b, settle_back);
+        return false;
     }
     if (reply->status >= 500) {
         settle_all(way, b, settle_doubtful);
@@ -260,7 +297,9 @@ settle_refusal(struct way *way, const struct batch *b, const struct http_reply *
         return true;
     }
     snprintf(why, sizeof why, "HTTP status %d", reply->status);
-    if (reply->status != 415 || !wants_decoding(way, &b->items[0], SYNTAX_NOT_TAKEN))
+    if (reply->status != 415) /* a proxy's mistake looks the same: not for good at once */
+        settle_later(way, &b->items[0], 0, why);
+    else if (!wants_decoding(way, &b->items[0], SYNTAX_NOT_TAKEN))
         settle_refused(way, &b->items[0], 0, why);
     return true;
 }
@@ -328,6 +367,15 @@ plain_http_client(struct way *way, struct http_client **out, struct err *err)
     rc = http_client_new(&o, out, err);
     free(token);
     return rc;
+}
+
+void
+plain_http_refused(const struct http_reply *reply, struct err *err)
+{
+    struct err peers = {0};
+    enum err_kind kind = http_reply_check(reply, &peers) < 0 ? peers.kind : ERR_RETRY;
+
+    err_set(err, kind, "the target answers with %d", reply->status);
 }
 
 /* Until nothing waits, or the line breaks. */

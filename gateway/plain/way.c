@@ -177,6 +177,8 @@ way_await_more(struct way *way, int64_t wait_ms)
 
     gate_lock(&way->gate);
     while (!way->is_stopping && (now = clock_mono_ms()) < until) {
+        if (marks_is_sick(way->marks)) /* nothing may go before way_await_work() says so */
+            break;
         next = queue_next_ms(way->queue, false);
         is_more = next <= now;
         if (is_more)

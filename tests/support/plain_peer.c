@@ -145,7 +145,12 @@ serve_one(struct plain_peer *p, struct dimse_assoc *assoc, const struct dimse_co
     if (rc == 0 && rq->field == DIMSE_C_FIND_RQ) {
         rc = find(p, assoc, rq, &data, err);
     } else if (rc == 0) {
-        if (store(p, rq, dimse_context(assoc, rq->context)->transfer_syntax, &rsp.status))
+        bool is_answered =
+            store(p, rq, dimse_context(assoc, rq->context)->transfer_syntax, &rsp.status);
+
+        if (rsp.status != DIMSE_SUCCESS && p->comment != NULL)
+            text_copy(rsp.comment, sizeof rsp.comment, p->comment);
+        if (is_answered)
             rc = dimse_send_command(assoc, &rsp, err);
         else
             rc = err_set(err, ERR_RETRY, "the test breaks the line");

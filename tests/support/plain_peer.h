@@ -23,6 +23,7 @@ struct plain_peer {
     unsigned full;         /* so many stores are answered A700H */
     char refused[65];      /* this instance is answered .. */
     uint16_t refusal;      /* .. so */
+    const char *comment;   /* the Error Comment of what it does not take; NULL none */
     unsigned break_after;  /* the n-th store from now is kept, then the line breaks; 0 never */
     unsigned break_before; /* the n-th is not kept */
 };

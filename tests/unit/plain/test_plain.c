@@ -10,6 +10,7 @@
 
 #include "gateway/plain/plain.h"
 #include "proto/base/log.h"
+#include "proto/base/text.h"
 #include "proto/codec/codec.h"
 #include "proto/dicom/syntax.h"
 #include "tests/support/plain_peer.h"
@@ -236,6 +237,62 @@ a_full_peer_is_waited_for(void **state)
 }
 
 static void
+a_peers_own_words_do_not_reach_the_desk(void **state)
+{
+    struct plain_world *x = *state;
+
+    plain_peer.full = 1000000;
+    plain_peer.comment = "no room for ROE^JANE";
+    plain_world_arrive(x, 1, 1);
+    plain_world_start(x);
+    PLAIN_AWAIT(x, plain_world_says(x, "line", "full"));
+
+    assert_true(plain_world_says(x, "trouble", "the target has no room: A700H"));
+}
+
+/* The peer answers it 0111H and finds it when asked: of another, or ours from before. */
+static void
+keeps_already(const char *uid)
+{
+    text_copy(plain_peer.uids[plain_peer.n++], 65, uid);
+    snprintf(plain_peer.refused, sizeof plain_peer.refused, "%s", uid);
+    plain_peer.refusal = DIMSE_DUPLICATE_INSTANCE;
+}
+
+static void
+anothers_object_of_the_same_uid_is_not_ours_to_delete(void **state)
+{
+    struct plain_world *x = *state;
+
+    keeps_already("1.2.9.2");
+    target_is(x, "instead-of-centre=yes");
+    plain_world_arrive(x, 1, 3);
+    plain_world_start(x);
+    PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_QUARANTINED) == 1 &&
+                       plain_world_count(x, INSTANCE_SEALED) == 2);
+
+    stores(3);
+}
+
+static void
+what_is_there_already_after_a_cut_is_asked_for(void **state)
+{
+    struct plain_world *x = *state;
+
+    keeps_already("1.2.9.1");
+    plain_peer.break_after = 1;
+    plain_peer.finds_nothing = true;
+    target_is(x, "instead-of-centre=yes");
+    plain_world_arrive(x, 1, 1);
+    plain_world_start(x);
+    PLAIN_AWAIT(x, plain_peer.stores >= 2);
+    plain_peer.finds_nothing = false;
+
+    PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_SEALED) == 1);
+    assert_int_equal(plain_world_count(x, INSTANCE_QUARANTINED), 0);
+}
+
+static void
 one_refused_instance_stops_no_other_and_waits_for_a_person(void **state)
 {
     struct plain_world *x = *state;
@@ -406,6 +463,10 @@ the_spool_keeps_what_a_target_still_needs(void **state)
 
     spool_collect_garbage(x->w.spool);
     assert_true(has_bytes(x, 1));
+    plain_stop(&x->plain); /* nobody is there to say what it needs */
+    spool_collect_garbage(x->w.spool);
+    assert_true(has_bytes(x, 1));
+    plain_world_start(x);
     plain_peer.is_closed = false;
     PLAIN_AWAIT(x, plain_world_number(x, "there") == 1);
     spool_collect_garbage(x->w.spool);
@@ -428,6 +489,9 @@ main(int argc, char **argv)
         T(a_peer_that_is_down_costs_time_only),
         T(a_peer_that_does_not_let_us_in_is_told_apart),
         T(a_full_peer_is_waited_for),
+        T(a_peers_own_words_do_not_reach_the_desk),
+        T(anothers_object_of_the_same_uid_is_not_ours_to_delete),
+        T(what_is_there_already_after_a_cut_is_asked_for),
         T(one_refused_instance_stops_no_other_and_waits_for_a_person),
         T(what_a_person_leaves_is_needed_no_more),
         T(the_archives_refusal_is_put_aside_for_all_and_released_there),
@@ -452,7 +516,3 @@ main(int argc, char **argv)
     codec_pool_free(&pool);
     return failed;
 }
-    plain_stop(&x->plain); /* nobody is there to say what it needs */
-    spool_collect_garbage(x->w.spool);
-    assert_true(has_bytes(x, 1));
-    plain_world_start(x);

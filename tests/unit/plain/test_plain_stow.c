@@ -18,7 +18,9 @@
 #include "proto/http/server.h"
 #include "tests/support/plain_world.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static struct codec_pool *pool;
 
@@ -30,6 +32,7 @@ static struct {
     size_t n;
     unsigned requests, parts, repeats;
     bool answers_xml, is_silent; /* an answer that names nobody */
+    bool is_mute;                /* an answer without a body */
     char refused[65];
     uint16_t reason;
     int status;         /* instead of an answer .. */
@@ -135,6 +138,8 @@ answer(struct http_response *res, const struct taking *t, bool is_bad)
     buf_init(&body, 1 << 20);
     if (is_bad)
         http_answer_empty(res, peer.status);
+    else if (peer.is_mute)
+        http_answer_empty(res, 200);
     else if (peer.is_silent)
         http_answer_bytes(res, 200, "application/dicom+json", "{}", 2);
     else if (peer.answers_xml) {
@@ -316,6 +321,111 @@ what_the_answer_does_not_name_is_asked_for(void **state)
 }
 
 static void
+where_nobody_is_asked_an_empty_200_is_enough(void **state)
+{
+    struct plain_world *x = *state;
+
+    strncat(x->target, " verify=none", sizeof x->target - strlen(x->target) - 1);
+    peer.is_mute = true;
+    plain_world_arrive(x, 1, 5);
+    plain_world_start(x);
+    PLAIN_AWAIT(x, plain_world_number(x, "there") == 5);
+
+    came_once(5);
+}
+
+static void
+anothers_object_of_the_same_uid_is_not_ours_to_delete(void **state)
+{
+    static const uint16_t reasons[] = {0x0111, 45070};
+    struct plain_world *x = *state;
+
+    strncat(x->target, " instead-of-centre=yes", sizeof x->target - strlen(x->target) - 1);
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
+        int first = (int)i * 2 + 1;
+
+        gate_lock(&peer.gate);
+        snprintf(peer.refused, sizeof peer.refused, "1.2.9.%d", first);
+        text_copy(peer.uids[peer.n++], 65, peer.refused);
+        peer.reason = reasons[i];
+        gate_unlock(&peer.gate);
+        plain_world_arrive(x, first, first + 1);
+        if (i == 0)
+            plain_world_start(x);
+        PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_QUARANTINED) == i + 1 &&
+                           plain_world_count(x, INSTANCE_SEALED) == i + 1);
+    }
+
+    came_once(4);
+}
+
+/* The open file of marks. */
+static int
+marks_fd(void)
+{
+    for (int fd = 3; fd < 1024; fd++) {
+        char link[64], path[512];
+        ssize_t n;
+
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        n = readlink(link, path, sizeof path - 1);
+        if (n > 0) {
+            path[n] = '\0';
+            if (strstr(path, "/pacs.marks") != NULL)
+                return fd;
+        }
+    }
+    return -1;
+}
+
+/* How many lines of the log hold these words. */
+static unsigned
+lines_with(FILE *log, const char *words)
+{
+    char line[1024];
+    unsigned n = 0;
+
+    rewind(log);
+    while (fgets(line, sizeof line, log) != NULL)
+        n += strstr(line, words) != NULL;
+    return n;
+}
+
+static void
+marks_that_cannot_be_written_are_waited_for_at_rest(void **state)
+{
+    struct plain_world *x = *state;
+    char *dir = mem_printf("%s/targets", x->w.dir), *away = mem_printf("%s/away", x->w.dir);
+    char name[] = "/tmp/radpost-marks-XXXXXX";
+    int fd = mkstemp(name), full = open("/dev/full", O_RDWR | O_CLOEXEC);
+    FILE *log = fopen(name, "r");
+
+    assert_non_null(log);
+    unlink(name);
+    log_set_fd(fd);
+    plain_world_arrive(x, 1, 1);
+    plain_world_start(x);
+    PLAIN_AWAIT(x, plain_world_number(x, "there") == 1);
+    assert_int_equal(rename(dir, away), 0); /* no new file of marks either */
+    dup2(full, marks_fd());
+    plain_world_arrive(x, 2, 4);
+    PLAIN_AWAIT(x, lines_with(log, "PLAIN_MARKS_TROUBLE") >= 1 &&
+                       lines_with(log, "No such file") >= 2); /* two passes of the feeder */
+    assert_true(lines_with(log, "cannot be written just now") < 20);
+    assert_int_equal(rename(away, dir), 0);
+    PLAIN_AWAIT(x, plain_world_number(x, "there") == 4);
+    plain_stop(&x->plain);
+    log_set_fd(2);
+
+    assert_int_equal(peer.repeats, 0);
+    fclose(log);
+    close(full);
+    close(fd);
+    free(dir);
+    free(away);
+}
+
+static void
 one_refused_instance_stops_no_other(void **state)
 {
     struct plain_world *x = *state;
@@ -339,13 +449,14 @@ a_request_refused_whole_goes_one_by_one(void **state)
     struct plain_world *x = *state;
 
     peer.status = 400;
-    peer.status_n = 2; /* all of them, then the first alone */
+    peer.status_n = 2; /* all of them, then the first alone, which goes again later */
     plain_world_arrive(x, 1, 5);
     plain_world_start(x);
-    PLAIN_AWAIT(x, plain_world_number(x, "there") == 4 && plain_world_number(x, "refused") == 1);
+    PLAIN_AWAIT(x, plain_world_number(x, "there") == 5);
 
     assert_int_equal(peer.repeats, 0);
-    assert_int_equal(peer.requests, 6);
+    assert_int_equal(peer.requests, 7);
+    assert_int_equal(plain_world_number(x, "refused"), 0);
 }
 
 static void
@@ -369,7 +480,8 @@ a_server_that_is_busy_full_or_shut_costs_time_only(void **state)
     static const struct {
         int status;
         const char *line;
-    } rows[] = {{503, "down"}, {507, "full"}, {401, "denied"}, {404, "denied"}};
+    } rows[] = {{503, "down"},   {507, "full"},   {401, "denied"}, {404, "denied"},
+                {302, "denied"}, {405, "denied"}, {407, "denied"}};
     struct plain_world *x = *state;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -420,6 +532,9 @@ main(int argc, char **argv)
         T(an_answer_in_xml_is_read),
         T(instead_of_the_centre_found_means_sealed),
         T(what_the_answer_does_not_name_is_asked_for),
+        T(where_nobody_is_asked_an_empty_200_is_enough),
+        T(anothers_object_of_the_same_uid_is_not_ours_to_delete),
+        T(marks_that_cannot_be_written_are_waited_for_at_rest),
         T(one_refused_instance_stops_no_other),
         T(a_request_refused_whole_goes_one_by_one),
         T(a_failure_of_the_server_is_asked_for_before_it_is_sent_again),
