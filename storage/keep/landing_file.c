@@ -366,15 +366,18 @@ landing_file_drop(struct landing_file *f, struct err *err)
         {"partial", "map"}, {"partial", "part"}, {"whole", "dcm"}};
     int rc = 0;
 
-    for (size_t i = 0; i < ARRAY_LEN(rows) && rc == 0; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) { /* all: what is left would be found again */
         char name[LANDING_NAME_SIZE + 16];
+        struct err later;
 
         snprintf(name, sizeof name, "%s/%s.%s", rows[i][0], f->name, rows[i][1]);
-        rc = durable_remove(f->dir, name, err);
+        if (durable_remove(f->dir, name, rc == 0 ? err : &later) < 0)
+            rc = -1;
     }
     landing_file_close(f);
     f->map_at = 0;
     f->is_whole = false;
+    f->drops++;
     return rc;
 }
 

@@ -25,6 +25,7 @@ struct landing_file {
     uint64_t map_at;       /* end of the map's good records */
     bool is_new;           /* made, its folder not synced yet */
     bool is_whole;         /* it is in whole/ */
+    unsigned drops;        /* how often it was forgotten: what came since is another file */
 };
 
 /* Find what is there of an object; nothing is made.

@@ -213,7 +213,8 @@ abandon(struct keep *k, struct landing_object *o, struct err *err)
     ctx.tenant = o->tenant;
     LOG(&ctx, KEEP_OBJECT_ABANDONED, F_HEX("object", o->object, 32), F_ERR(err));
     if (landing_file_drop(&o->file, &why) < 0 || note_progress(k, o, 0, false, &why) < 0)
-        return -1; /* the first trouble is what is told */
+        err_clear(&why); /* the first trouble is what is told */
+    o->is_verified = false;
     o->state = LINK_WANTED;
     return -1;
 }
@@ -266,17 +267,6 @@ step_verify(struct keep *k, struct landing_object *o, struct err *err)
     return landing_file_move(&o->file, err);
 }
 
-/* The folder it moved to is synced. */
-static int
-step_verified(struct keep *k, struct landing_object *o, struct err *err)
-{
-    (void)k;
-    if (!o->file.is_whole || o->is_verified)
-        return 0;
-    o->is_verified = true;
-    return landing_file_forget_map(&o->file, err);
-}
-
 typedef int (*step_fn)(struct keep *k, struct landing_object *o, struct err *err);
 
 /* The first trouble is told; the other objects take the step nevertheless. */
@@ -297,40 +287,98 @@ take_step(struct keep *k, struct landing_object *const *objects, size_t n, step_
     return rc;
 }
 
-/* The entries of files that are new: one sync for all of them. */
-static int
-sync_new(struct keep *k, struct landing_object *const *objects, size_t n, struct err *err)
-{
-    bool is_due = false;
+/* ---- the folders: one sync for all entries that wait for one ---- */
 
-    for (size_t i = 0; i < n; i++) {
-        gate_lock(&objects[i]->gate);
-        is_due = is_due || objects[i]->file.is_new;
-        gate_unlock(&objects[i]->gate);
-    }
-    if (!is_due)
-        return 0;
-    if (landing_sync_partial(k->landing, err) < 0)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        gate_lock(&objects[i]->gate);
-        objects[i]->file.is_new = false;
-        gate_unlock(&objects[i]->gate);
-    }
-    return 0;
+struct entries {
+    bool (*is_due)(const struct landing_object *o);
+    int (*sync)(const char *dir, struct err *err);
+    int (*on_durable)(struct landing_object *o, struct err *err);
+};
+
+/* As it was before the sync, which covers no more than that. */
+struct entry {
+    bool is_due;
+    unsigned drops;
+};
+
+static bool
+is_new(const struct landing_object *o)
+{
+    return o->file.is_new;
 }
 
 static int
-sync_moved(struct keep *k, struct landing_object *const *objects, size_t n, struct err *err)
+new_is_durable(struct landing_object *o, struct err *err)
 {
-    bool is_due = false;
+    (void)err;
+    o->file.is_new = false;
+    return 0;
+}
+
+static bool
+is_moved(const struct landing_object *o)
+{
+    return o->file.is_whole && !o->is_verified;
+}
+
+static int
+moved_is_durable(struct landing_object *o, struct err *err)
+{
+    o->is_verified = true;
+    return landing_file_forget_map(&o->file, err);
+}
+
+static const struct entries new_entries = {is_new, landing_sync_partial, new_is_durable};
+static const struct entries moved_entries = {is_moved, landing_sync_whole, moved_is_durable};
+
+static bool
+note_entries(const struct entries *which, struct landing_object *const *objects, size_t n,
+             struct entry *out)
+{
+    bool is_any = false;
 
     for (size_t i = 0; i < n; i++) {
         gate_lock(&objects[i]->gate);
-        is_due = is_due || (objects[i]->file.is_whole && !objects[i]->is_verified);
+        out[i].is_due = !objects[i]->is_ended && which->is_due(objects[i]);
+        out[i].drops = objects[i]->file.drops;
         gate_unlock(&objects[i]->gate);
+        is_any = is_any || out[i].is_due;
     }
-    return is_due ? landing_sync_whole(k->landing, err) : 0;
+    return is_any;
+}
+
+/* Another bundle may make or move an entry while the folder is synced: it is durable by that
+ * bundle's own sync only. A sync that failed is not tried again on the same entry: its file is
+ * dropped and sent again, even if another bundle's sync seemed to succeed (of two, the kernel tells
+ * only one of the failure). */
+static int
+sync_entries(struct keep *k, const struct entries *which, struct landing_object *const *objects,
+             size_t n, struct err *err)
+{
+    struct entry *entries = mem_new((n + 1) * sizeof *entries);
+    bool is_synced;
+    int rc = 0;
+
+    if (!note_entries(which, objects, n, entries))
+        goto out;
+    is_synced = which->sync(k->landing, err) == 0;
+    rc = is_synced ? 0 : -1;
+    for (size_t i = 0; i < n; i++) {
+        struct landing_object *o = objects[i];
+        struct err later;
+
+        gate_lock(&o->gate);
+        if (entries[i].is_due && !o->is_ended && o->file.drops == entries[i].drops) {
+            if (!is_synced)
+                (void)abandon(k, o, err);
+            else if (which->is_due(o) && which->on_durable(o, rc == 0 ? err : &later) < 0)
+                rc = -1;
+        }
+        gate_unlock(&o->gate);
+    }
+out:
+    free(entries);
+    return rc;
 }
 
 /* One word for each study whose first look became whole with these. */
@@ -359,7 +407,8 @@ tell_looked(struct keep *k, struct landing_object *const *objects, size_t n, str
 static int
 make_durable(struct keep *k, struct landing_object *const *objects, size_t n, struct err *err)
 {
-    if (take_step(k, objects, n, step_flush, err) < 0 || sync_new(k, objects, n, err) < 0 ||
+    if (take_step(k, objects, n, step_flush, err) < 0 ||
+        sync_entries(k, &new_entries, objects, n, err) < 0 ||
         take_step(k, objects, n, step_record, err) < 0 ||
         take_step(k, objects, n, step_commit, err) < 0 ||
         take_step(k, objects, n, step_look, err) < 0)
@@ -376,9 +425,7 @@ landing_settle(struct keep *k, struct landing_object *const *objects, size_t n, 
     if (make_durable(k, objects, n, err) < 0)
         return -1;
     rc = take_step(k, objects, n, step_verify, err);
-    if (sync_moved(k, objects, n, rc == 0 ? err : &later) < 0)
-        return -1;
-    if (take_step(k, objects, n, step_verified, rc == 0 ? err : &later) < 0)
+    if (sync_entries(k, &moved_entries, objects, n, rc == 0 ? err : &later) < 0)
         rc = -1;
     return rc;
 }
