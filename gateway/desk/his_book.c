@@ -193,6 +193,7 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
     struct db_rows *rows = NULL;
     enum his_state to;
     int64_t tries, round;
+    bool is_new_round;
     int state;
 
     if (db_run(book->db, "his_find", DB_ARGS(DB_INT(n)), &rows, err) < 0)
@@ -205,14 +206,20 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
         return err_set(err, ERR_NOT_FOUND, "no such delivery");
     if (!his_next((enum his_state)state, event, &to))
         return err_set(err, ERR_CONFLICT, "the delivery is %s", state_words[state]);
+    is_new_round = is_again && state != HIS_WAITING;
     return db_run(book->db, "his_set",
-                  DB_ARGS(DB_INT(n), DB_TEXT(state_words[to]),
-                          DB_INT(is_again ? 0 : tries + (event != HIS_SAW_OVERTAKEN)),
-                          DB_INT(round + (is_again && state != HIS_WAITING)), DB_INT(next_us),
+                  DB_ARGS(DB_INT(n), DB_TEXT(state_words[to]), DB_INT(is_new_round ? 0 : tries),
+                          DB_INT(round + is_new_round), DB_INT(next_us),
                           DB_TEXT(is_trouble || event == HIS_SAW_REFUSAL ? words : ""),
                           DB_TEXT(event == HIS_SAW_RECEIPT ? words : ""),
                           DB_INT(to == HIS_WAITING ? 0 : now_us), DB_TEXT(is_again ? words : "")),
                   NULL, err);
+}
+
+int
+his_book_trying(struct book *book, int64_t n, struct err *err)
+{
+    return ask(book, "his_trying", DB_ARGS(DB_INT(n)), NULL, err);
 }
 
 int

@@ -46,7 +46,9 @@ struct his_delivery {
     char again_by[65];
     /* of the report: */
     bool is_withdrawn; /* by now */
-    bool was_told; /* the target was, of any version of this read, or a try may have reached it */
+    /* the target was, of any version of this read, or a try may have reached it: one that it
+     * refused, or that nothing was heard of, is one too */
+    bool was_told;
     char patient[CLINIC_NAME_SIZE], registration[CLINIC_REGISTRATION_SIZE], modality[17];
 };
 
@@ -57,6 +59,9 @@ int his_book_owe(struct book *book, unsigned targets, bool *out_is_new, struct e
  * none. */
 int his_book_due(struct book *book, enum his_target target, bool *out_is_due,
                  struct his_delivery *out, struct err *err) MUST_CHECK;
+/* A try, counted before its first byte leaves: a target that may have been told stays one, though
+ * the power fails before it answers. */
+int his_book_trying(struct book *book, int64_t n, struct err *err) MUST_CHECK;
 /* An event of a delivery; words: the receipt, the trouble or the reason, or who asked. wait_ms: of
  * HIS_SAW_TROUBLE.
  * errors  ERR_NOT_FOUND; ERR_CONFLICT no such arrow */

@@ -40,7 +40,7 @@ WHERE d.state = 'waiting' AND d.event = 'report' AND NOT EXISTS (
 SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, d.next_at_us, d.made_at_us, d.done_at_us,
     d.trouble, d.receipt, d.again_by, r.standing = 'withdrawn',
     EXISTS (SELECT 1 FROM his_delivery o WHERE o.target = d.target AND o.read_id = d.read_id
-        AND (o.state = 'delivered' OR (o.state = 'waiting' AND o.tries > 0) OR o.round > 0)),
+        AND (o.state IN ('delivered', 'refused') OR o.tries > 0 OR o.round > 0)),
     '', '', ''
 FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version
 WHERE d.target = ?1 AND d.state = 'waiting' AND (d.next_at_us <= ?2 OR d.next_at_us > ?2 + ?3)
@@ -53,6 +53,9 @@ ORDER BY d.next_at_us, d.n LIMIT 1
 
 -- name: his_find
 SELECT state, tries, round FROM his_delivery WHERE n = ?1
+
+-- name: his_trying
+UPDATE his_delivery SET tries = tries + 1 WHERE n = ?1 AND state = 'waiting'
 
 -- name: his_set
 UPDATE his_delivery SET state = ?2, tries = ?3, round = ?4, next_at_us = ?5, trouble = ?6, receipt = ?7, done_at_us = ?8,

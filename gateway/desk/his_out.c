@@ -72,7 +72,7 @@ his_out_step(const struct his_targets *t, struct book *book, enum his_target tar
         goto out;
     if ((d->is_withdrawn || d->is_withdrawal) && !d->was_told)
         rc = his_book_step(book, d->n, HIS_SAW_OVERTAKEN, "", 0, err);
-    else
+    else if ((rc = his_book_trying(book, d->n, err)) == 0)
         rc = note(book, d, his_send(t, book, d, receipt, &why), receipt, &why, wait_ms, out_is_down,
                   err);
     if (rc < 0 && err->kind == ERR_CONFLICT) { /* a person was faster: looked at anew */

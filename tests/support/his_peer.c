@@ -18,6 +18,7 @@ static struct {
     uint16_t port;
     struct gate gate;
     enum his_peer_answer answer; /* gate, as all below */
+    void (*heard)(void);
     unsigned count;
     struct buf last;
     struct hl7_message *message;
@@ -62,6 +63,7 @@ static void
 serve(int fd)
 {
     enum his_peer_answer how;
+    void (*heard)(void);
     struct mllp stream;
     struct buf got;
     struct err err;
@@ -69,6 +71,11 @@ serve(int fd)
     mllp_init(&stream, fd, LARGEST);
     buf_init(&got, LARGEST);
     if (mllp_read(&stream, WAIT_MS, WAIT_MS, &got, &err) == 0) {
+        gate_lock(&peer.gate);
+        heard = peer.heard;
+        gate_unlock(&peer.gate);
+        if (heard != NULL)
+            heard();
         gate_lock(&peer.gate);
         keep(&got);
         how = peer.answer;
@@ -117,6 +124,14 @@ his_peer_answer(enum his_peer_answer answer)
 {
     gate_lock(&peer.gate);
     peer.answer = answer;
+    gate_unlock(&peer.gate);
+}
+
+void
+his_peer_when_heard(void (*heard)(void))
+{
+    gate_lock(&peer.gate);
+    peer.heard = heard;
     gate_unlock(&peer.gate);
 }
 

@@ -13,6 +13,8 @@ enum his_peer_answer {
 
 void his_peer_start(enum his_peer_answer answer);
 void his_peer_answer(enum his_peer_answer answer);
+/* Called as a message has come, before it is answered, by the peer's thread. */
+void his_peer_when_heard(void (*heard)(void));
 void his_peer_stop(void);
 uint16_t his_peer_port(void);
 unsigned his_peer_count(void);
