@@ -21,6 +21,7 @@ write_delivery(struct jsonw *w, const struct his_delivery *d)
     jsonw_int(w, "read", d->read);
     jsonw_uint(w, "version", d->version);
     jsonw_bool(w, "is_withdrawal", d->is_withdrawal);
+    jsonw_bool(w, "is_overtaken", d->is_overtaken);
     jsonw_text(w, "state", his_state_word(d->state));
     jsonw_uint(w, "tries", d->tries);
     jsonw_uint(w, "round", d->round);

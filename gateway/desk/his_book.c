@@ -152,6 +152,7 @@ take_row(const struct db_rows *rows, size_t i, struct his_delivery *d)
     (void)text_copy(d->patient, sizeof d->patient, db_text(rows, i, 16));
     (void)text_copy(d->registration, sizeof d->registration, db_text(rows, i, 17));
     (void)text_copy(d->modality, sizeof d->modality, db_text(rows, i, 18));
+    d->is_overtaken = db_int(rows, i, 19) != 0;
 }
 
 /* One query in a turn of its own. */
@@ -193,7 +194,7 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
     struct db_rows *rows = NULL;
     enum his_state to;
     int64_t tries, round;
-    bool is_new_round;
+    bool is_new_round, is_overtaken;
     int state;
 
     if (db_run(book->db, "his_find", DB_ARGS(DB_INT(n)), &rows, err) < 0)
@@ -201,12 +202,15 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
     state = db_rows_count(rows) > 0 ? word_at(state_words, HIS_STATES, db_text(rows, 0, 0)) : -1;
     tries = db_rows_count(rows) > 0 ? db_int(rows, 0, 1) : 0;
     round = db_rows_count(rows) > 0 ? db_int(rows, 0, 2) : 0;
+    is_overtaken = db_rows_count(rows) > 0 && db_int(rows, 0, 3) != 0;
     db_rows_free(&rows);
     if (state < 0)
         return err_set(err, ERR_NOT_FOUND, "no such delivery");
     if (!his_next((enum his_state)state, event, &to))
         return err_set(err, ERR_CONFLICT, "the delivery is %s", state_words[state]);
     is_new_round = is_again && state != HIS_WAITING;
+    if (is_new_round && is_overtaken)
+        return err_set(err, ERR_CONFLICT, "a later version or a withdrawal counts");
     return db_run(book->db, "his_set",
                   DB_ARGS(DB_INT(n), DB_TEXT(state_words[to]), DB_INT(is_new_round ? 0 : tries),
                           DB_INT(round + is_new_round), DB_INT(next_us),

@@ -46,6 +46,7 @@ struct his_delivery {
     char again_by[65];
     /* of the report: */
     bool is_withdrawn; /* by now */
+    bool is_overtaken; /* in a list: by a later version or a withdrawal; not sent once more */
     /* the target was, of any version of this read, or a try may have reached it: one that it
      * refused, or that nothing was heard of, is one too */
     bool was_told;
@@ -64,7 +65,8 @@ int his_book_due(struct book *book, enum his_target target, bool *out_is_due,
 int his_book_trying(struct book *book, int64_t n, struct err *err) MUST_CHECK;
 /* An event of a delivery; words: the receipt, the trouble or the reason, or who asked. wait_ms: of
  * HIS_SAW_TROUBLE.
- * errors  ERR_NOT_FOUND; ERR_CONFLICT no such arrow */
+ * errors  ERR_NOT_FOUND; ERR_CONFLICT no such arrow; to be sent once more, though a later version
+ * or a withdrawal counts */
 int his_book_step(struct book *book, int64_t n, enum his_event event, const char *words,
                   int64_t wait_ms, struct err *err) MUST_CHECK;
 /* The newest first, what is refused or waits before all others; free(*out). */

@@ -41,7 +41,7 @@ SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, 
     d.trouble, d.receipt, d.again_by, r.standing = 'withdrawn',
     EXISTS (SELECT 1 FROM his_delivery o WHERE o.target = d.target AND o.read_id = d.read_id
         AND (o.state IN ('delivered', 'refused') OR o.tries > 0 OR o.round > 0)),
-    '', '', ''
+    '', '', '', 0
 FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version
 WHERE d.target = ?1 AND d.state = 'waiting' AND (d.next_at_us <= ?2 OR d.next_at_us > ?2 + ?3)
     AND NOT EXISTS (SELECT 1 FROM his_delivery e WHERE e.target = d.target AND e.read_id = d.read_id
@@ -52,7 +52,9 @@ WHERE d.target = ?1 AND d.state = 'waiting' AND (d.next_at_us <= ?2 OR d.next_at
 ORDER BY d.next_at_us, d.n LIMIT 1
 
 -- name: his_find
-SELECT state, tries, round FROM his_delivery WHERE n = ?1
+SELECT d.state, d.tries, d.round, (d.event = 'report' AND r.standing <> 'valid') OR EXISTS (
+    SELECT 1 FROM report l WHERE l.read_id = d.read_id AND l.version > d.version)
+FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version WHERE d.n = ?1
 
 -- name: his_trying
 UPDATE his_delivery SET tries = tries + 1 WHERE n = ?1 AND state = 'waiting'
@@ -71,7 +73,9 @@ SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, 
     d.trouble, d.receipt, d.again_by, r.standing = 'withdrawn', 0,
     coalesce((SELECT g.name FROM registration g WHERE g.study = a.study AND g.study <> ''), a.patient, ''),
     coalesce((SELECT g.registration FROM registration g WHERE g.study = a.study AND g.study <> ''), a.registration, ''),
-    coalesce(a.modality, '')
+    coalesce(a.modality, ''),
+    (d.event = 'report' AND r.standing <> 'valid') OR EXISTS (
+        SELECT 1 FROM report l WHERE l.read_id = d.read_id AND l.version > d.version)
 FROM shown s CROSS JOIN his_delivery d ON d.n = s.n CROSS JOIN report r ON r.read_id = d.read_id AND r.version = d.version
     LEFT JOIN read a ON a.read_id = d.read_id
 ORDER BY d.state <> 'refused', d.state <> 'waiting', d.n DESC LIMIT ?1

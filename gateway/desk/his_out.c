@@ -70,7 +70,7 @@ his_out_step(const struct his_targets *t, struct book *book, enum his_target tar
     rc = his_book_due(book, target, out_did, d, err);
     if (rc < 0 || !*out_did)
         goto out;
-    if ((d->is_withdrawn || d->is_withdrawal) && !d->was_told)
+    if (d->is_withdrawal ? !d->was_told : d->is_withdrawn)
         rc = his_book_step(book, d->n, HIS_SAW_OVERTAKEN, "", 0, err);
     else if ((rc = his_book_trying(book, d->n, err)) == 0)
         rc = note(book, d, his_send(t, book, d, receipt, &why), receipt, &why, wait_ms, out_is_down,

@@ -18,7 +18,7 @@ function Delivery({ d }) {
     <${Mark} colour=${COLOURS[d.state]}>${say(`his_${d.state}`)}<//>
     <span class="quiet">${d.state === "delivered" ? `${d.receipt} · ${fullTime(d.done_us)}` : d.trouble ? `${d.trouble}${d.tries > 1 ? ` · ${say("his_tries", d.tries)}` : ""}` : ""}</span>
     <${Wrong}>${wrong}<//>
-    <${Work} onError=${setWrong} onClick=${() => post(`deliveries/${d.delivery}/again`)}>${say("his_again")}<//>
+    ${(!d.is_overtaken || d.state === "waiting") && html`<${Work} onError=${setWrong} onClick=${() => post(`deliveries/${d.delivery}/again`)}>${say("his_again")}<//>`}
   </li>`;
 }
 
