@@ -184,15 +184,20 @@ static int
 take_groups(struct book *book, const struct hl7_message *m, struct his_verdict *out,
             struct err *err)
 {
-    int at = hl7_find(m, "ORC", 0, 0);
+    int first = hl7_find(m, "ORC", 0, 0), at = first, pid = hl7_find(m, "PID", 0, 0);
 
-    if (at < 0 || hl7_find(m, "PID", 0, (size_t)at) < 0) {
+    if (at < 0 || pid < 0 || pid > at) {
         err_set(err, ERR_REJECT, "PID and ORC are due, in this order");
         return refuse(out, "AE", "100", NULL);
     }
+    if (hl7_find(m, "PID", (size_t)pid + 1, 0) >= 0) { /* whose order is whose? nothing is done */
+        err_set(err, ERR_REJECT, "one patient a message");
+        return refuse(out, "AE", "100", "PID^2");
+    }
     while (at >= 0) {
         int next = hl7_find(m, "ORC", (size_t)at + 1, 0);
-        struct his_group g = {m, (size_t)at, next >= 0 ? (size_t)next : hl7_count(m)};
+        struct his_group g = {m, (size_t)first, (size_t)at,
+                              next >= 0 ? (size_t)next : hl7_count(m)};
 
         if (take_group(book, &g, out, err) < 0)
             return -1;

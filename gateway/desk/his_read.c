@@ -42,13 +42,20 @@ static const struct {
 
 /* ---- reading ---- */
 
+/* 0 would be the message's end. */
+static size_t
+head_end(const struct his_group *g)
+{
+    return g->first > 0 ? g->first : 1;
+}
+
 /* Segments of the patient and the visit stand before the first order. */
 static int
 find(const struct his_group *g, const char *segment)
 {
     int i = hl7_find(g->m, segment, g->from, g->end);
 
-    return i >= 0 ? i : hl7_find(g->m, segment, 0, g->from > 0 ? g->from : 1);
+    return i >= 0 ? i : hl7_find(g->m, segment, 0, head_end(g));
 }
 
 const char *
@@ -241,12 +248,11 @@ read_schedule(const struct his_group *g, struct order *o)
 
 /* Weight in kilograms and height in centimetres or metres, as LOINC names them. */
 static void
-read_measures(const struct his_group *g, struct order *o)
+read_measures(const struct his_group *g, size_t from, size_t end, struct order *o)
 {
     char code[VALUE_BYTES], value[VALUE_BYTES], unit[VALUE_BYTES];
-    size_t end = g->end;
 
-    for (int i = hl7_find(g->m, "OBX", 0, end); i >= 0;
+    for (int i = hl7_find(g->m, "OBX", from, end); i >= 0;
          i = hl7_find(g->m, "OBX", (size_t)i + 1, end)) {
         double v;
 
@@ -314,7 +320,7 @@ int
 his_order_read(const struct his_group *g, struct order *o, struct err *err)
 {
     bool is_code_cut = false;
-    int pid = hl7_find(g->m, "PID", 0, g->from);
+    int pid = hl7_find(g->m, "PID", 0, head_end(g));
 
     memset(o, 0, sizeof *o);
     (void)text_copy(o->source, sizeof o->source, HIS_SOURCE);
@@ -338,7 +344,8 @@ his_order_read(const struct his_group *g, struct order *o, struct err *err)
     if (pid >= 0)
         read_patient(g, (size_t)pid, o);
     read_schedule(g, o);
-    read_measures(g, o);
+    read_measures(g, 0, head_end(g), o);
+    read_measures(g, g->from, g->end, o);
     read_words(g, o);
     return 0;
 }

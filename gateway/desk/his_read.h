@@ -9,9 +9,11 @@
 
 #define HIS_SOURCE "hl7" /* order.source */
 
-/* The segments of one order: from its ORC to before the next. */
+/* The segments of one order: from its ORC to before the next. What stands before the first ORC is
+ * of all orders; what another order says is of that one. */
 struct his_group {
     const struct hl7_message *m;
+    size_t first; /* the message's first ORC */
     size_t from, end;
 };
 

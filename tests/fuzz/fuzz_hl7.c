@@ -67,9 +67,12 @@ read_orders(const struct hl7_message *m)
     struct order *o = mem_new(sizeof *o);
     struct err err;
 
-    for (int at = hl7_find(m, "ORC", 0, 0), n = 0; at >= 0 && n < SEGMENTS; n++) {
+    int first = hl7_find(m, "ORC", 0, 0);
+
+    for (int at = first, n = 0; at >= 0 && n < SEGMENTS; n++) {
         int next = hl7_find(m, "ORC", (size_t)at + 1, 0);
-        struct his_group g = {m, (size_t)at, next >= 0 ? (size_t)next : hl7_count(m)};
+        struct his_group g = {m, (size_t)first, (size_t)at,
+                              next >= 0 ? (size_t)next : hl7_count(m)};
 
         if (his_order_read(&g, o, &err) == 0) {
             CHECK(text_is_utf8(o->name, strlen(o->name)));

@@ -65,7 +65,7 @@ names_are_written_as_people_write_them(void **state)
         struct err err;
 
         assert_int_equal(hl7_parse((const uint8_t *)text, strlen(text), NULL, &m, &err), 0);
-        assert_int_equal(his_order_read(&(struct his_group){m, 2, 4}, o, &err), 0);
+        assert_int_equal(his_order_read(&(struct his_group){m, 2, 2, 4}, o, &err), 0);
         assert_string_equal(o->name, rows[i].name);
         assert_string_equal(o->pinyin, rows[i].pinyin);
         assert_string_equal(o->referring, rows[i].referring);
@@ -88,11 +88,34 @@ a_name_that_is_too_long_is_cut_at_a_character(void **state)
         memcpy(han + 3 * i, "王", 4);
     text = mem_printf("MSH|^~\\&|H\rPID|1||P||x%s^%s\rORC|NW|1\r", han, han);
     assert_int_equal(hl7_parse((const uint8_t *)text, strlen(text), NULL, &m, &err), 0);
-    assert_int_equal(his_order_read(&(struct his_group){m, 2, 3}, o, &err), 0);
+    assert_int_equal(his_order_read(&(struct his_group){m, 2, 2, 3}, o, &err), 0);
     assert_true(text_is_utf8(o->name, strlen(o->name)));
     assert_true(strlen(o->name) > sizeof o->name - 5);
     hl7_free(&m);
     free(text);
+    free(o);
+}
+
+static void
+an_order_has_nothing_of_the_order_before_it(void **state)
+{
+    static const char text[] = "MSH|^~\\&|H\rPID|1||P\rPV1|1|O|ward\rOBX|1|NM|3137-7||172|cm\r"
+                               "ORC|NW|1\rOBR|1|1\rDG1|1||a^cough\rZDS|1.2.3\r"
+                               "OBX|1|NM|3141-9||61|kg\rORC|NW|2\rOBR|2|2\r";
+    struct order *o = mem_new(sizeof *o);
+    struct hl7_message *m = NULL;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(hl7_parse((const uint8_t *)text, strlen(text), NULL, &m, &err), 0);
+    assert_int_equal(his_order_read(&(struct his_group){m, 4, 9, 11}, o, &err), 0);
+    assert_string_equal(o->placer, "2");
+    assert_string_equal(o->study, "");
+    assert_string_equal(o->complaint, "");
+    assert_int_equal(o->weight_g, 0);
+    assert_int_equal(o->height_mm, 1720); /* of the patient: of all orders */
+    assert_string_equal(o->department, "ward");
+    hl7_free(&m);
     free(o);
 }
 
@@ -103,6 +126,7 @@ main(void)
         cmocka_unit_test(times_are_read_as_hl7_writes_them),
         cmocka_unit_test(names_are_written_as_people_write_them),
         cmocka_unit_test(a_name_that_is_too_long_is_cut_at_a_character),
+        cmocka_unit_test(an_order_has_nothing_of_the_order_before_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
