@@ -203,7 +203,8 @@ out:
 
 /* ---- the steps, each for all objects before the next ---- */
 
-/* What could not be synced is gone for good: nothing of that file is trusted any more. */
+/* What could not be synced is gone for good, and so is what cannot be read back: nothing of that
+ * file is trusted any more. */
 static int
 abandon(struct keep *k, struct landing_object *o, struct err *err)
 {
@@ -261,7 +262,7 @@ step_verify(struct keep *k, struct landing_object *o, struct err *err)
     if (o->is_verified || !landing_file_is_complete(&o->file))
         return 0;
     if (digest_file(o->file.fd, 0, o->offer.size, found, err) < 0)
-        return -1;
+        return abandon(k, o, err);
     if (memcmp(found, o->object, sizeof found) != 0)
         return drop_bad(k, o, err);
     return landing_file_move(&o->file, err);

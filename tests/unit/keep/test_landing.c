@@ -499,6 +499,39 @@ what_a_failed_folder_sync_covered_is_sent_again(void **state)
     }
 }
 
+/* The disk took the bytes and does not give them back. */
+static void
+an_object_that_cannot_be_read_back_is_sent_again(void **state)
+{
+    struct slice s = ct(1);
+    struct link_offer_object o;
+    struct link_offer offer = {&o, 1};
+    struct link_answer answer;
+    struct landing_object *taken = NULL;
+    struct vault a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, cluster, "unread");
+    slice_make(&s, &file);
+    slice_offer(&s, &file, &o);
+    take_offered(&a, &o, &taken);
+    bring(taken, &file, 0, file.n);
+    assert_int_equal(ftruncate(taken->file.fd, 100), 0);
+
+    assert_int_equal(landing_settle(a.keep, &taken, 1, &err), -1);
+    landing_release(a.keep, &taken);
+    assert_int_equal(folder_files(a.landing), 0);
+    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    assert_int_equal(answer.objects[0].state, LINK_WANTED);
+    assert_int_equal(answer.objects[0].have_n, 0);
+    link_answer_free(&answer);
+    assert_int_equal(vault_send(&a, &gate_a, &o, &file), LINK_HELD);
+    buf_fini(&file);
+    vault_close(&a);
+}
+
 static int
 start(void **state)
 {
@@ -528,6 +561,7 @@ main(void)
         cmocka_unit_test(pieces_of_others_or_outside_are_refused),
         cmocka_unit_test(a_rename_is_trusted_only_after_a_sync_that_began_later),
         cmocka_unit_test(what_a_failed_folder_sync_covered_is_sent_again),
+        cmocka_unit_test(an_object_that_cannot_be_read_back_is_sent_again),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
