@@ -397,8 +397,12 @@ tell_looked(struct keep *k, struct landing_object *const *objects, size_t n, str
         gate_unlock(&objects[i]->gate);
         if (!is_new || strcmp(told, objects[i]->offer.study) == 0)
             continue;
-        if (tell_study_looked(k, objects[i], err) < 0)
+        if (tell_study_looked(k, objects[i], err) < 0) {
+            gate_lock(&objects[i]->gate);
+            objects[i]->is_look_new = true; /* the next group tells it */
+            gate_unlock(&objects[i]->gate);
             return -1;
+        }
         told = objects[i]->offer.study;
     }
     return 0;

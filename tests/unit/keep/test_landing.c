@@ -6,6 +6,7 @@
 #include "tests/support/vault.h"
 
 #include <errno.h>
+#include <libpq-fe.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -532,6 +533,59 @@ an_object_that_cannot_be_read_back_is_sent_again(void **state)
     vault_close(&a);
 }
 
+static void
+run_sql(const struct vault *a, const char *sql)
+{
+    PGconn *db = PQconnectdb(a->conninfo);
+    PGresult *result = PQexec(db, sql);
+
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(db));
+    PQclear(result);
+    PQfinish(db);
+}
+
+static int
+count_looked(void *user, const struct keep_event *event)
+{
+    *(size_t *)user += strcmp(event->kind, "study.looked") == 0;
+    return 0;
+}
+
+static void
+a_first_look_that_could_not_be_told_is_told_later(void **state)
+{
+    struct slice s = ct(1);
+    struct link_offer_object o;
+    struct landing_object *taken = NULL;
+    struct vault a;
+    struct buf file;
+    struct err err;
+    size_t looked = 0;
+
+    (void)state;
+    vault_open(&a, cluster, "untold");
+    slice_make(&s, &file);
+    slice_offer(&s, &file, &o);
+    take_offered(&a, &o, &taken);
+    taken->first_look = mem_new(sizeof *taken->first_look);
+    *taken->first_look = (struct range){0, 300};
+    taken->first_look_n = 1;
+    bring(taken, &file, 0, 300);
+    run_sql(&a, "ALTER TABLE events ADD CONSTRAINT away CHECK (kind <> 'study.looked')");
+    assert_int_equal(landing_settle(a.keep, &taken, 1, &err), -1);
+    run_sql(&a, "ALTER TABLE events DROP CONSTRAINT away");
+
+    OK(landing_settle(a.keep, &taken, 1, &err));
+    OK(landing_settle(a.keep, &taken, 1, &err));
+
+    OK(keep_events(a.keep, "clinic-a", 0, 100, count_looked, &looked, &err));
+    assert_int_equal(looked, 1);
+    landing_release(a.keep, &taken);
+    buf_fini(&file);
+    vault_close(&a);
+}
+
 static int
 start(void **state)
 {
@@ -562,6 +616,7 @@ main(void)
         cmocka_unit_test(a_rename_is_trusted_only_after_a_sync_that_began_later),
         cmocka_unit_test(what_a_failed_folder_sync_covered_is_sent_again),
         cmocka_unit_test(an_object_that_cannot_be_read_back_is_sent_again),
+        cmocka_unit_test(a_first_look_that_could_not_be_told_is_told_later),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
