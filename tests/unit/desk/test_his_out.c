@@ -234,16 +234,6 @@ again(int64_t n)
     assert_int_equal(his_book_step(book, n, HIS_SAW_AGAIN, "anna", 0, &err), 0);
 }
 
-static void
-not_again(int64_t n)
-{
-    struct err err;
-
-    assert_int_equal(his_book_step(book, n, HIS_SAW_AGAIN, "anna", 0, &err), -1);
-    assert_int_equal(err.kind, ERR_CONFLICT);
-    assert_false(step(HIS_HL7, NULL));
-}
-
 /* ---- claims ---- */
 
 static void
@@ -395,107 +385,6 @@ what_was_withdrawn_before_anybody_was_told_is_not_told(void **state)
     assert_int_equal(delivery(HIS_HL7, 1, false).state, HIS_OBSOLETE);
     assert_int_equal(delivery(HIS_HL7, 1, true).state, HIS_OBSOLETE);
     assert_int_equal(his_peer_count(), 0);
-}
-
-static void
-what_was_overtaken_is_never_told_again(void **state)
-{
-    (void)state;
-    his_peer_answer(HIS_PEER_AE);
-    report(CLINIC_REPORT, 1, "");
-    assert_true(step(HIS_HL7, NULL));
-    his_peer_answer(HIS_PEER_AA);
-    assert_false(delivery(HIS_HL7, 1, false).is_overtaken);
-    report(CLINIC_AMENDED, 2, "x");
-    assert_true(step(HIS_HL7, NULL));
-    assert_true(delivery(HIS_HL7, 1, false).is_overtaken);
-    not_again(delivery(HIS_HL7, 1, false).n);
-
-    hear(CLINIC_WITHDRAWN, 2, false, "x");
-    assert_true(step(HIS_HL7, NULL));
-    assert_string_equal(his_peer_last("OBX", 1, 11, 1), "W");
-    not_again(delivery(HIS_HL7, 2, false).n);
-    again(delivery(HIS_HL7, 2, true).n); /* the withdrawal itself counts */
-    assert_true(step(HIS_HL7, NULL));
-    assert_string_equal(his_peer_last("OBX", 1, 11, 1), "W");
-    report(CLINIC_AMENDED, 3, "y");
-    assert_true(step(HIS_HL7, NULL));
-    not_again(delivery(HIS_HL7, 2, true).n);
-}
-
-static void
-a_version_withdrawn_while_it_waits_is_not_told_but_its_withdrawal_is(void **state)
-{
-    (void)state;
-    report(CLINIC_REPORT, 1, "");
-    assert_true(step(HIS_HL7, NULL));
-    report(CLINIC_AMENDED, 2, "x");
-    hear(CLINIC_WITHDRAWN, 2, false, "y");
-    while (step(HIS_HL7, NULL))
-        ;
-
-    assert_int_equal(delivery(HIS_HL7, 2, false).state, HIS_OBSOLETE);
-    assert_int_equal(delivery(HIS_HL7, 2, true).state, HIS_DELIVERED);
-    assert_int_equal(his_peer_count(), 2);
-    assert_string_equal(his_peer_last("OBX", 1, 11, 1), "W");
-}
-
-static void
-a_withdrawal_is_told_wherever_a_try_may_have_reached(void **state)
-{
-    static const struct {
-        const char *name;
-        enum his_peer_answer answer;
-        bool is_hurried;
-    } rows[] = {
-        {"refused", HIS_PEER_AE, false},
-        {"unanswered", HIS_PEER_HANGS_UP, false},
-        {"unanswered, then a person cannot wait", HIS_PEER_HANGS_UP, true},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (i > 0) {
-            assert_int_equal(teardown(state), 0);
-            assert_int_equal(setup(state), 0);
-        }
-        his_peer_answer(rows[i].answer);
-        report(CLINIC_REPORT, 1, "");
-        assert_true(step(HIS_HL7, NULL));
-        his_peer_answer(HIS_PEER_AA);
-        hear(CLINIC_WITHDRAWN, 1, false, "x");
-        if (rows[i].is_hurried)
-            again(delivery(HIS_HL7, 1, false).n);
-        else if (rows[i].answer == HIS_PEER_HANGS_UP)
-            clock_fake(clock_wall_us() + WAIT_MS * INT64_C(1000), 1000);
-        while (step(HIS_HL7, NULL))
-            ;
-        if (delivery(HIS_HL7, 1, true).state != HIS_DELIVERED)
-            fail_msg("%s: the withdrawal is %s", rows[i].name,
-                     his_state_word(delivery(HIS_HL7, 1, true).state));
-        assert_string_equal(his_peer_last("OBX", 1, 11, 1), "W");
-    }
-}
-
-static uint32_t tries_when_heard;
-
-static void
-look_into_the_book(void)
-{
-    tries_when_heard = delivery(HIS_HL7, 1, false).tries;
-}
-
-/* So that the power may fail here, and a withdrawal is told all the same. */
-static void
-a_try_is_in_the_book_before_the_target_hears_of_it(void **state)
-{
-    (void)state;
-    his_peer_when_heard(look_into_the_book);
-    report(CLINIC_REPORT, 1, "");
-    assert_true(step(HIS_HL7, NULL));
-
-    assert_int_equal(his_peer_count(), 1);
-    assert_int_equal(tries_when_heard, 1);
-    assert_int_equal(delivery(HIS_HL7, 1, false).tries, 1);
 }
 
 static void
@@ -667,10 +556,6 @@ main(void)
         TEST(what_is_refused_waits_for_a_person_and_holds_up_nothing),
         TEST(a_report_is_told_in_order_and_only_when_all_of_it_is_here),
         TEST(what_was_withdrawn_before_anybody_was_told_is_not_told),
-        TEST(what_was_overtaken_is_never_told_again),
-        TEST(a_version_withdrawn_while_it_waits_is_not_told_but_its_withdrawal_is),
-        TEST(a_withdrawal_is_told_wherever_a_try_may_have_reached),
-        TEST(a_try_is_in_the_book_before_the_target_hears_of_it),
         TEST(what_came_before_a_target_was_set_up_is_sent_by_hand_only),
         TEST(a_folder_gets_the_pdf_and_then_the_words),
         TEST(a_pacs_gets_both_objects_and_hears_of_the_withdrawal),
