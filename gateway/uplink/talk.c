@@ -188,6 +188,14 @@ is_refusal(enum err_kind kind)
     return kind == ERR_REJECT || kind == ERR_NOT_FOUND || kind == ERR_CONFLICT;
 }
 
+/* No word of the centre's about what was to be sent: our own files, the way, what stands on it. */
+static void
+not_its_fault(struct err *err)
+{
+    if (is_refusal(err->kind))
+        err->kind = ERR_RETRY;
+}
+
 /* Make the call and tell the line how it went. A refusal of this one message (400, 404, 409) is
  * no fault of the line. */
 static int
@@ -198,6 +206,7 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     int64_t retry_after = -1;
 
     if (talk_ready(t, err) < 0) {
+        not_its_fault(err);
         if (t->line != NULL)
             line_failed(t->line, err, false, -1);
         return -1;
@@ -206,12 +215,14 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
         is_answered = true;
         retry_after = out->retry_after_s;
         is_done = http_reply_check(out, err) == 0;
-        if (!is_done && is_refusal(err->kind) && !is_centres_word(out)) {
-            err->kind = ERR_RETRY;
+        if (!is_done && !is_centres_word(out)) {
             is_answered = false;
+            not_its_fault(err);
         }
         if (!is_done)
             http_reply_fini(out);
+    } else {
+        not_its_fault(err);
     }
     gate_lock(&t->up->gate);
     t->begun_ms = 0;

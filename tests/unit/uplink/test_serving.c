@@ -352,6 +352,38 @@ a_proxy_that_is_not_told_the_password_is_a_line_that_does_not_work(void **state)
     site_close(&s);
 }
 
+/* What is wrong with our own files is no word about an image. */
+static void
+a_password_file_that_breaks_costs_the_line_alone(void **state)
+{
+    struct uplink_status status;
+    uint64_t counts[INSTANCE_STATES];
+    char text[600], path[300];
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    receive(&s, "1.2.3.1", 1, FEW);
+    start(&s);
+    assert_true(wait_state(&s, INSTANCE_SEALED, 1));
+    snprintf(path, sizeof path, "%s/wrong.user", s.folder);
+    write_text(path, "nobody");
+    snprintf(text, sizeof text,
+             "fibre proxy=%s proxy_user=wrong.user\n"
+             "lte rank=2 proxy=%s proxy_user=lte.user\n",
+             relay_url(s.fibre), relay_url(s.lte));
+    snprintf(path, sizeof path, "%s.new", s.table);
+    write_text(path, text);
+    assert_int_equal(rename(path, s.table), 0);
+    receive(&s, "1.2.3.1", 2, FEW);
+
+    assert_true(wait_state(&s, INSTANCE_SEALED, 2));
+    assert_true(wait_serving(&s, "lte", &status));
+    spool_counts(s.spool, counts);
+    assert_int_equal(counts[INSTANCE_QUARANTINED], 0);
+    site_close(&s);
+}
+
 /* ---- refusals ---- */
 
 /* What the centre says no to, by any word of refusal, costs that object alone. */
@@ -402,9 +434,10 @@ static void
 trouble_that_is_no_objects_fault_costs_time_only(void **state)
 {
     static const int statuses[] = {507, 503, 500, 429, 408};
+    static const int another[] = {413, 502, 503, 403};
 
     (void)state;
-    for (size_t k = 0; k <= ARRAY_LEN(statuses); k++) {
+    for (size_t k = 0; k < ARRAY_LEN(statuses) + ARRAY_LEN(another); k++) {
         struct fake_wishes *w;
         struct site s;
 
@@ -416,7 +449,7 @@ trouble_that_is_no_objects_fault_costs_time_only(void **state)
             w->refused_status = statuses[k];
         } else { /* a server on the way refuses, and answers come that are none */
             w->is_refused_by_another = true;
-            w->refused_status = 413;
+            w->refused_status = another[k - ARRAY_LEN(statuses)];
             w->junk_answers = 3;
         }
         for (int i = 1; i <= 3; i++)
@@ -510,6 +543,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_busy_centre_is_busy_over_every_line),
         cmocka_unit_test(lines_of_one_rank_share_and_the_table_changes_while_it_runs),
         cmocka_unit_test(a_proxy_that_is_not_told_the_password_is_a_line_that_does_not_work),
+        cmocka_unit_test(a_password_file_that_breaks_costs_the_line_alone),
         cmocka_unit_test(a_refused_object_is_set_aside_and_the_queue_goes_on),
         cmocka_unit_test(trouble_that_is_no_objects_fault_costs_time_only),
         cmocka_unit_test(the_cap_holds_while_emergencies_come_and_lines_break),
