@@ -393,7 +393,7 @@ plan_is_offered(const struct plan *plan, uint64_t id)
 {
     const struct job *job = plan_find(plan, id);
 
-    return job != NULL && job->phase == PHASE_SENDING;
+    return job != NULL && job->phase == PHASE_SENDING && !job->is_unproved;
 }
 
 void

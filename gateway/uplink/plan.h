@@ -102,7 +102,8 @@ void plan_set_urgency(struct plan *plan, const char *study, int urgency);
 size_t plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max);
 void plan_offer_failed(struct plan *plan, uint64_t id);
 void plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *answer);
-/* The centre has said what it makes of the object (false also when it is not in the plan). */
+/* The centre has said what it makes of the object, and the object is the one that goes to the end:
+ * it is proved, or needs no proof (false also when it is not in the plan). */
 bool plan_is_offered(const struct plan *plan, uint64_t id);
 /* Everything is in doubt (a long cut): offer all again. */
 void plan_doubt(struct plan *plan);

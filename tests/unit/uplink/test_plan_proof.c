@@ -156,6 +156,23 @@ a_small_one_waits_whole_and_goes_as_a_look(void **state)
     plan_free(&plan);
 }
 
+/* What its proof may still change is told to nobody as final. */
+static void
+what_waits_for_its_proof_is_not_settled(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct plan_object o = unproved_of(1, 50000);
+
+    (void)state;
+    plan_add(plan, &o, 0);
+    offer_all(plan, LINK_WANTED);
+    assert_false(plan_is_offered(plan, 1));
+
+    plan_proved(plan, 1);
+    assert_true(plan_is_offered(plan, 1));
+    plan_free(&plan);
+}
+
 int
 main(void)
 {
@@ -164,6 +181,7 @@ main(void)
         cmocka_unit_test(a_proof_may_come_before_the_offer),
         cmocka_unit_test(a_cut_does_not_let_the_end_go),
         cmocka_unit_test(a_small_one_waits_whole_and_goes_as_a_look),
+        cmocka_unit_test(what_waits_for_its_proof_is_not_settled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
