@@ -17,43 +17,17 @@
 #include <unistd.h>
 
 enum {
-    LATER_FIRST_MS = 1000,
-    LATER_MOST_MS = 60000,
     LOOK_AGAIN_MS = 5000,
     PROOF_MOST_MS = 10000 /* then it takes turns with the coding of others */
 };
 
-/* What does not work just now waits longer each time. */
 static void
 put_off(struct uplink *up, uint64_t id, const struct err *err)
 {
     struct log_ctx ctx = log_of_entry(id);
-    struct later *later = NULL;
 
-    gate_lock(&up->gate);
-    for (size_t i = 0; i < up->later_n; i++)
-        if (up->later[i].id == id)
-            later = &up->later[i];
-    if (later == NULL) {
-        up->later = mem_grow(up->later, (up->later_n + 1) * sizeof *up->later);
-        later = &up->later[up->later_n++];
-        *later = (struct later){.id = id};
-    }
-    later->at_ms = LATER_FIRST_MS << (later->tries < 6 ? later->tries : 6);
-    later->at_ms = clock_mono_ms() + (later->at_ms > LATER_MOST_MS ? LATER_MOST_MS : later->at_ms);
-    later->tries++;
-    gate_unlock(&up->gate);
+    (void)later_put_off(up, id);
     LOG(&ctx, UPLINK_WORK_LATER, F_ERR(err));
-}
-
-static void
-forget_later(struct uplink *up, uint64_t id)
-{
-    gate_lock(&up->gate);
-    for (size_t i = 0; i < up->later_n; i++)
-        if (up->later[i].id == id)
-            up->later[i] = up->later[--up->later_n];
-    gate_unlock(&up->gate);
 }
 
 /* Gate held. Another coder is at it, or it has been put off (then when). */
@@ -370,7 +344,7 @@ do_one(struct uplink *up, unsigned turn, int64_t *out_wait_ms)
     if (rc < 0)
         put_off(up, id, &err);
     else
-        forget_later(up, id);
+        later_forget(up, id);
     unclaim(up, id);
     up_news(up);
     return true;

@@ -101,13 +101,17 @@ feed(struct uplink *up)
     for (size_t i = 0; i < n; i++) {
         struct spool_entry *entry = NULL;
         struct err err = {0};
-        bool is_there;
+        bool is_new;
 
         gate_lock(&up->gate);
-        is_there = plan_has(up->plan, ids[i]);
+        is_new = !plan_has(up->plan, ids[i]) && later_is_due(up, ids[i]);
         gate_unlock(&up->gate);
-        if (is_there || spool_load(up->spool, ids[i], &entry, &err) < 0)
+        if (!is_new)
             continue;
+        if (spool_load(up->spool, ids[i], &entry, &err) < 0) {
+            settle_unreadable(up, ids[i], &err);
+            continue;
+        }
         /* it may have become held since it was listed; if it does just now, its offer will tell */
         if (!entry->is_paused && !is_elsewhere(up, entry) &&
             (entry->state == INSTANCE_CODED || entry->state == INSTANCE_PLAIN ||
@@ -233,19 +237,22 @@ offer_some(struct feeder *f)
     gate_unlock(&up->gate);
     for (size_t i = 0; i < n; i++) {
         struct spool_entry *entry = NULL;
-        bool is_sent = bytes < OFFER_BYTES && spool_load(up->spool, ids[i], &entry, &err) == 0;
 
-        if (!is_sent) {
+        if (bytes >= OFFER_BYTES) {
             gate_lock(&up->gate);
             plan_offer_failed(up->plan, ids[i]);
             gate_unlock(&up->gate);
+            continue;
+        }
+        if (spool_load(up->spool, ids[i], &entry, &err) < 0) {
+            settle_unreadable(up, ids[i], &err);
             continue;
         }
         fill_offer(entry, &objects[offer.count]);
         bytes += entry->recipe_n + entry->layout_n;
         entries[offer.count++] = entry;
     }
-    if (f->alone > 0 && offer.count > 0)
+    if (f->alone > 0 && n > 0)
         f->alone--;
     if (offer.count > 0 && talk_offer(&f->talk, &offer, &answer, &err) == 0) {
         note_offer(up, &offer, entries, &answer);
@@ -384,7 +391,7 @@ feeder_run(void *arg)
             recheck(&f);
         }
         up_rest(up, queued > BUSY_ENTRIES ? BUSY_PASS_MS : LEAST_PASS_MS);
-        wait_for_news(up, seen, wait_ms);
+        wait_for_news(up, seen, later_wait_ms(up, wait_ms));
     }
     notes_free(&f.notes);
     talk_fini(&f.talk);

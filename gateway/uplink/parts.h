@@ -301,6 +301,13 @@ void proof_note_made(struct uplink *up, uint64_t id, int made_by);
 /* Prove an entry whose first look may be on the way already; what fails goes as it was received. */
 int proof_make(struct uplink *up, uint64_t id, struct err *err) MUST_CHECK;
 
+/* --- later.c: what did not work just now waits longer each time */
+unsigned later_put_off(struct uplink *up, uint64_t id); /* how often it did not work by now */
+void later_forget(struct uplink *up, uint64_t id);
+bool later_is_due(const struct uplink *up, uint64_t id); /* gate held: it does not wait */
+/* Until the next of them is due, at most most_ms. */
+int64_t later_wait_ms(struct uplink *up, int64_t most_ms);
+
 /* --- coder.c */
 /* Of the file that goes. */
 const char *coder_syntax(const struct spool_entry *entry);
@@ -309,6 +316,9 @@ const char *coder_syntax(const struct spool_entry *entry);
 void settle_object(struct uplink *up, uint64_t id, const struct link_object_state *says,
                    bool is_offer);
 void settle_quarantine(struct uplink *up, uint64_t id, const char *why);
+/* What is to go cannot be read here: it leaves the plan and is tried again later. After some times
+ * a coded one goes as it was received, and what was received is put aside. */
+void settle_unreadable(struct uplink *up, uint64_t id, const struct err *err);
 
 /* --- the threads */
 void *coder_run(void *up);

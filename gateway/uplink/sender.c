@@ -204,16 +204,23 @@ frame_piece(struct stream *s, const struct plan_piece *piece, struct err *err)
                            piece->may_deflate, err);
 }
 
+static void
+close_source(struct stream *s)
+{
+    if (s->from.fd >= 0)
+        close(s->from.fd);
+    s->from.fd = -1;
+}
+
 /* Its frame is in s->out; one that cannot be read stays here and is told. */
 static bool
 add_piece(struct stream *s, const struct plan_piece *piece)
 {
-    struct log_ctx ctx = log_of_entry(piece->id);
     struct err err = {0};
 
     if (frame_piece(s, piece, &err) < 0) {
-        LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
-        give_back(s->line->up, piece, 1);
+        close_source(s);
+        settle_unreadable(s->line->up, piece->id, &err);
         return false;
     }
     if (s->n == 0 || s->sent[s->n - 1].id != piece->id)
@@ -327,9 +334,7 @@ send_request(struct stream *s)
     s->until_ms = clock_mono_ms() + REQUEST_MS + (int64_t)(up_chance() * REQUEST_MORE_MS);
     rc = talk_bundle(&s->talk, next_bytes, s, &answer, &err);
     end_streaming(s);
-    if (s->from.fd >= 0)
-        close(s->from.fd);
-    s->from.fd = -1;
+    close_source(s);
     if (rc == 0) {
         note_answer(up, s->sent, s->n, &answer);
         link_answer_free(&answer);

@@ -4,11 +4,12 @@
 
 #include "proto/trust/digest.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { BAD_TRIES = 3 };
+enum { BAD_TRIES = 3, READ_TRIES = 3 };
 
 static const char taken[] =
     "uid_conflict: other content is kept under this SOP Instance UID at the centre";
@@ -41,6 +42,52 @@ settle_quarantine(struct uplink *up, uint64_t id, const char *why)
     gate_lock(&up->gate);
     plan_drop(up->plan, id);
     gate_unlock(&up->gate);
+}
+
+/* Too little memory or too many open files say nothing about this one. */
+static bool
+is_of_the_host(const struct err *err)
+{
+    return err->sys == EMFILE || err->sys == ENFILE || err->sys == ENOMEM;
+}
+
+/* Only a coding can keep an entry from being loaded. */
+static void
+give_up_reading(struct uplink *up, uint64_t id)
+{
+    struct log_ctx ctx = log_of_entry(id);
+    struct spool_entry *entry = NULL;
+    struct err err = {0};
+    bool is_coded = spool_load(up->spool, id, &entry, &err) < 0 || entry->is_coded;
+    bool is_to_go = entry == NULL || entry->state == INSTANCE_CODED ||
+                    entry->state == INSTANCE_PLAIN || entry->state == INSTANCE_LOOKED;
+
+    spool_entry_free(&entry);
+    err_clear(&err);
+    if (is_to_go && is_coded) {
+        static const char why[] = "its coded bytes cannot be read";
+
+        if (spool_set_uncoded(up->spool, id, why, &err) == 0) {
+            LOG(&ctx, UPLINK_PLAIN, F_WORD("why", why));
+        } else if (err.kind != ERR_NOT_FOUND && err.kind != ERR_CONFLICT) { /* else gone, or held */
+            LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
+            return; /* it stays put off */
+        }
+    } else if (is_to_go) {
+        settle_quarantine(up, id, "damaged: its bytes cannot be read");
+    }
+    later_forget(up, id);
+}
+
+void
+settle_unreadable(struct uplink *up, uint64_t id, const struct err *err)
+{
+    unsigned tries = later_put_off(up, id);
+
+    spool_trouble(up, id, err);
+    if (tries >= READ_TRIES && !is_of_the_host(err))
+        give_up_reading(up, id);
+    up_news(up);
 }
 
 static bool
@@ -105,6 +152,7 @@ settle_held(struct uplink *up, uint64_t id, bool is_sealed)
         spool_trouble(up, id, &err);
         return;
     }
+    later_forget(up, id);
     gate_lock(&up->gate);
     plan_drop(up->plan, id);
     up->news++;

@@ -467,6 +467,39 @@ what_a_person_keeps_back_waits_until_it_is_released(void **state)
     site_close(&s);
 }
 
+/* A disk that gives no bytes costs a coding first, then a person's look, and no calls meanwhile. */
+static void
+what_cannot_be_read_goes_as_received_or_is_put_aside(void **state)
+{
+    static const enum instance_state ends[] = {INSTANCE_SEALED, INSTANCE_QUARANTINED};
+
+    (void)state;
+    for (size_t k = 0; k < ARRAY_LEN(ends); k++) {
+        char segments[300], away[300];
+        struct site s;
+        uint64_t id;
+
+        site_open(&s);
+        snprintf(segments, sizeof segments, "%s/segments", s.spool_dir);
+        snprintf(away, sizeof away, "%s.away", segments);
+        id = receive(&s, "1.2.3.1", 1, false);
+        must(spool_set_paused(s.spool, id, true, &err));
+        start(&s);
+        assert_true(wait_state(&s, INSTANCE_CODED, 1));
+        assert_int_equal(rename(segments, away), 0);
+        must(spool_set_paused(s.spool, id, false, &err));
+
+        assert_true(wait_state(&s, INSTANCE_PLAIN, 1));
+        if (ends[k] == INSTANCE_SEALED)
+            assert_int_equal(rename(away, segments), 0);
+        assert_true(wait_state(&s, ends[k], 1));
+        fake_centre_lock(s.centre);
+        assert_true(fake_centre_counts(s.centre)->offers <= 8);
+        fake_centre_unlock(s.centre);
+        site_close(&s);
+    }
+}
+
 /* The order in which entries left a state, by their ids: what the coders chose. */
 static void
 stat_is_coded_first_and_a_restart_knows_it(void **state)
@@ -585,6 +618,7 @@ main(int argc, char **argv)
         cmocka_unit_test(bytes_that_are_no_dicom_are_put_aside_and_the_rest_goes),
         cmocka_unit_test(a_strange_centre_is_refused_and_said_so),
         cmocka_unit_test(what_a_person_keeps_back_waits_until_it_is_released),
+        cmocka_unit_test(what_cannot_be_read_goes_as_received_or_is_put_aside),
         cmocka_unit_test(stat_is_coded_first_and_a_restart_knows_it),
         cmocka_unit_test(progress_is_told_from_the_first_second_to_the_last),
     };
