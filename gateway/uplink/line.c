@@ -96,11 +96,13 @@ void
 line_answered(struct up_line *line, bool is_ping)
 {
     struct uplink *up = line->up;
-    bool is_new, was_broken;
+    bool is_new, was_broken, was_silent;
     int64_t now = clock_mono_ms();
 
     gate_lock(&up->gate);
     is_new = line->state != UPLINK_UP;
+    was_silent = now - line->moved_ms >= LONG_CUT_MS;
+    line->moved_ms = now;
     was_broken = is_new && line->is_broken && now - line->down_ms >= LONG_CUT_MS;
     set_state(line, UPLINK_UP);
     line->last_contact_us = clock_wall_us();
@@ -109,6 +111,8 @@ line_answered(struct up_line *line, bool is_ping)
      * until it has taken some */
     if (!is_ping)
         backoff_reset(&line->backoff);
+    if (is_new || was_silent) /* also after a cut that nobody noticed */
+        plan_hold_rests(up->plan, now);
     if (is_new) {
         line->up_ms = now;
         if (was_broken) { /* within this, TCP itself goes on with what it can */

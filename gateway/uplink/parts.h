@@ -84,6 +84,7 @@ struct up_line {
     int64_t begun_ms;   /* when it was first tried */
     int64_t up_ms;      /* since when it answers */
     int64_t down_ms;    /* when it went down */
+    int64_t moved_ms;   /* when bytes of images last left by it, or it last answered */
     int64_t give_up_ms; /* then calls that did not move since old_ms are ended; 0: none */
     int64_t old_ms;
     bool is_broken;   /* down without an answer: bytes on the way may be lost */

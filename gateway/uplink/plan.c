@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARE_OF_STAT = 90, SMALL_BYTES = 65536, POKE_BYTES = 16, END_BYTES = 4096 };
+enum { SHARE_OF_STAT = 90, SMALL_BYTES = 65536, POKE_BYTES = 16, END_BYTES = 4096, JOIN_MS = 2000 };
 
 struct plan *
 plan_new(int64_t look_hold_ms)
@@ -198,6 +198,8 @@ plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
     if (!job->is_looked) {
         job->study->unlooked++;
         job->study->is_told = false;
+        job->is_awaited = now_ms < plan->join_ms;
+        plan->awaited += job->is_awaited ? 1 : 0;
     }
     study_check_looked(job->study);
     insert(plan->by_id, plan->n, place_of_id(plan, job->id), job);
@@ -236,6 +238,19 @@ job_is_looked(struct job *job)
     study_check_looked(job->study);
 }
 
+/* The centre said something of it; is_there: its look is not to be waited for any more. */
+static void
+job_is_heard(struct plan *plan, struct job *job, bool is_there)
+{
+    if (!job->is_awaited)
+        return;
+    plan->has_heard = true;
+    if (!is_there)
+        return;
+    job->is_awaited = false;
+    plan->awaited--;
+}
+
 void
 plan_drop(struct plan *plan, uint64_t id)
 {
@@ -245,6 +260,7 @@ plan_drop(struct plan *plan, uint64_t id)
     if (job == NULL)
         return;
     job_is_looked(job);
+    job_is_heard(plan, job, true);
     i = place_of_id(plan, id);
     memmove(plan->by_id + i, plan->by_id + i + 1, (plan->n - i - 1) * sizeof(struct job *));
     i = place_of_due(plan, job);
@@ -386,6 +402,7 @@ plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *ans
     if (answer->state == LINK_LOOKED)
         job_is_looked(job);
     reckon(job, answer->have, answer->have_n);
+    job_is_heard(plan, job, job->is_looked || job->todo_look.n == 0);
 }
 
 bool
@@ -394,6 +411,20 @@ plan_is_offered(const struct plan *plan, uint64_t id)
     const struct job *job = plan_find(plan, id);
 
     return job != NULL && job->phase == PHASE_SENDING && !job->is_unproved;
+}
+
+void
+plan_hold_rests(struct plan *plan, int64_t now_ms)
+{
+    plan->heard_ms = now_ms;
+    plan->join_ms = now_ms + JOIN_MS; /* whoever adds may have waited for the line, too */
+    plan->awaited = 0;
+    for (size_t i = 0; i < plan->n; i++) {
+        struct job *job = plan->by_id[i];
+
+        job->is_awaited = !job->is_looked;
+        plan->awaited += job->is_awaited ? 1 : 0;
+    }
 }
 
 void
@@ -471,6 +502,7 @@ plan_answered(struct plan *plan, uint64_t id, const struct link_object_state *an
         return 0;
     if (answer->state == LINK_LOOKED)
         job_is_looked(job);
+    job_is_heard(plan, job, job->is_looked || job->todo_look.n == 0);
     if (answer->state == LINK_BAD) {
         job->bad++;
         job->there = 0;

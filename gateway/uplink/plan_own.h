@@ -33,6 +33,7 @@ struct job {
     bool is_looked;
     bool may_deflate;
     bool is_unproved;
+    bool is_awaited; /* its look, since the line came up */
     int64_t since_ms;
     unsigned bad;
     bool is_suspect;         /* a request that named it was refused */
@@ -53,6 +54,10 @@ struct plan {
     size_t studies_n, studies_room;
     int64_t look_hold_ms;
     unsigned stat_percent;
+    size_t awaited;     /* jobs */
+    int64_t join_ms;    /* what is added until then is one of them: 0 none */
+    bool has_heard;     /* one of them was answered */
+    int64_t heard_ms;   /* when, or when a look last went */
     double owed_others; /* bytes that STAT took of the others' share */
     double owed_rests;  /* and looks of the rests' */
 };

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { SHARE_OF_LOOKS = 90 };
+enum { SHARE_OF_LOOKS = 90, AWAITED_MS = 8000 };
 
 static bool
 rest_may_go(const struct plan *plan, const struct study *study, int64_t now_ms)
@@ -57,6 +57,8 @@ take_job(struct filling *f, struct job *job, struct ranges *todo)
         piece->n = next.to - next.from;
         piece->may_deflate = job->may_deflate;
         piece->is_look = todo == &job->todo_look;
+        if (piece->is_look)
+            f->plan->heard_ms = f->now_ms;
         f->room -= piece->n;
         f->taken += piece->n;
         job->study->sent_bytes += piece->n;
@@ -87,12 +89,40 @@ take_looks(struct filling *f, bool is_stat)
     }
 }
 
+/* So long rests wait for looks that waited for the line; 0: they do not. */
+static int64_t
+looks_awaited_ms(const struct filling *f, bool is_stat)
+{
+    const struct plan *plan = f->plan;
+    int64_t left = plan->heard_ms + AWAITED_MS - f->now_ms;
+
+    for (size_t i = 0; i < plan->n && plan->awaited > 0 && left > 0; i++) {
+        if (is_stat && !is_of(plan->by_due[i], true))
+            break; /* STAT waits for no others */
+        if (plan->by_due[i]->is_awaited)
+            return left;
+    }
+    return 0;
+}
+
+static void
+note_wait(struct filling *f, int64_t wait_ms)
+{
+    if (f->wait_ms < 0 || wait_ms < f->wait_ms)
+        f->wait_ms = wait_ms;
+}
+
 static void
 take_rests(struct filling *f, bool is_stat)
 {
+    int64_t awaited_ms = looks_awaited_ms(f, is_stat);
+
+    if (awaited_ms > 0) {
+        note_wait(f, awaited_ms);
+        return;
+    }
     for (size_t i = 0; i < f->plan->n && !is_full(f); i++) {
         struct job *job = f->plan->by_due[i];
-        int64_t wait;
 
         if (is_stat && !is_of(job, true))
             return;
@@ -103,9 +133,7 @@ take_rests(struct filling *f, bool is_stat)
             take_job(f, job, &job->todo_rest);
             continue;
         }
-        wait = job->study->since_ms + f->plan->look_hold_ms - f->now_ms;
-        if (f->wait_ms < 0 || wait < f->wait_ms)
-            f->wait_ms = wait;
+        note_wait(f, job->study->since_ms + f->plan->look_hold_ms - f->now_ms);
     }
 }
 
@@ -190,6 +218,9 @@ take_turn(struct filling *f)
 static size_t
 fill(struct filling *f, int64_t *out_wait_ms)
 {
+    if (f->plan->has_heard)
+        f->plan->heard_ms = f->now_ms;
+    f->plan->has_heard = false;
     while (f->n < f->max && f->room > 0 && take_turn(f))
         ;
     *out_wait_ms = f->wait_ms;

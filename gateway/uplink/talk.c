@@ -6,6 +6,7 @@
 #include "proto/base/text.h"
 #include "proto/http/client.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,8 +16,10 @@ enum {
     PING_MS = 10000,
     PING_SOON_MS = 6000,
     CONNECT_MS = 8000,
-    COLD_MS = 50000,   /* the centre closes it soon: LIMIT_MS_HTTP_IDLE */
-    TAKE_BYTES = 16368 /* with the head of its chunk one TLS record */
+    CONNECT_BUSY_MS = 30000, /* through a line that is full of images */
+    MOVING_MS = 4000,        /* less than any deadline of a connection */
+    COLD_MS = 50000,         /* the centre closes it soon: LIMIT_MS_HTTP_IDLE */
+    TAKE_BYTES = 16368       /* with the head of its chunk one TLS record */
 };
 
 /* Waiting for a word of encouragement costs a round trip. */
@@ -196,6 +199,46 @@ not_its_fault(struct err *err)
         err->kind = ERR_RETRY;
 }
 
+/* Gate held. Its connections carry something just now: of images little waits in the kernel
+ * (http_socket_bulk), so what a line swallows soon stands still. */
+static bool
+is_moving(const struct up_line *line)
+{
+    return line->state == UPLINK_UP && line->moved_ms != 0 &&
+           clock_mono_ms() - line->moved_ms < MOVING_MS;
+}
+
+/* A call failed. That it found no room for its handshake among the images that go by other
+ * connections says nothing about the line: it is tried again. */
+static void
+tell_failure(struct talk *t, const struct err *err, bool is_answered, int64_t retry_after_s)
+{
+    struct uplink *up = t->up;
+    bool is_crowded;
+
+    gate_lock(&up->gate);
+    is_crowded = !is_answered && err->sys == ETIMEDOUT && is_moving(t->line);
+    if (is_crowded) {
+        up->news++;
+        gate_wake(&up->gate);
+    }
+    gate_unlock(&up->gate);
+    if (!is_crowded)
+        line_failed(t->line, err, is_answered, retry_after_s);
+}
+
+/* Where another line could take over, a doubt is not waited for. */
+static int64_t
+connect_deadline(struct talk *t)
+{
+    bool is_long;
+
+    gate_lock(&t->up->gate);
+    is_long = t->up->lines_n == 1 && is_moving(t->line);
+    gate_unlock(&t->up->gate);
+    return is_long ? CONNECT_BUSY_MS : CONNECT_MS;
+}
+
 /* Make the call and tell the line how it went. A refusal of this one message (400, 404, 409) is
  * no fault of the line. */
 static int
@@ -203,6 +246,7 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
           struct err *err)
 {
     bool is_given_up, is_answered = false, is_done = false;
+    struct http_call timed = *call;
     int64_t retry_after = -1;
 
     if (talk_ready(t, err) < 0) {
@@ -211,7 +255,8 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
             line_failed(t->line, err, false, -1);
         return -1;
     }
-    if (http_client_call(t->client, call, out, err) == 0) {
+    timed.connect_ms = connect_deadline(t);
+    if (http_client_call(t->client, &timed, out, err) == 0) {
         is_answered = true;
         retry_after = out->retry_after_s;
         is_done = http_reply_check(out, err) == 0;
@@ -232,7 +277,7 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     if (is_done || is_refusal(err->kind))
         line_answered(t->line, is_ping);
     else if (!is_given_up)
-        line_failed(t->line, err, is_answered, retry_after);
+        tell_failure(t, err, is_answered, retry_after);
     return is_done ? 0 : -1;
 }
 
@@ -261,6 +306,8 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
     meter_add(&line->meter, n, now);
     line->sent_bytes += n;
     body->talk->moved_ms = now;
+    if (body->talk->is_bulk)
+        line->moved_ms = now;
     gate_unlock(&up->gate);
     if (wait_ms > 0)
         up_rest(up, wait_ms);

@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,7 +263,19 @@ set_call(struct running *r)
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, r);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)r->call->total_ms);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)client->connect_ms);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)(r->call->connect_ms != 0 ? r->call->connect_ms : client->connect_ms));
+}
+
+/* Time ran out before a connection, TLS included, stood. */
+static bool
+is_connect_too_late(const struct running *r, CURLcode code)
+{
+    curl_off_t ready_us = 0;
+
+    curl_easy_getinfo(r->client->curl, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
+    return ready_us == 0 && (code == CURLE_OPERATION_TIMEDOUT ||
+                             (code == CURLE_ABORTED_BY_CALLBACK && !r->client->is_aborted));
 }
 
 static int
@@ -318,6 +331,8 @@ http_client_call(struct http_client *client, const struct http_call *call, struc
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, NULL);
     if (code != CURLE_OK) {
         call_failed(&r, code, words);
+        if (is_connect_too_late(&r, code))
+            err->sys = ETIMEDOUT;
         goto out;
     }
     if (tell_head(&r) < 0)

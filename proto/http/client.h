@@ -68,6 +68,7 @@ struct http_call {
     void *sink_user;       /* of sink and on_head */
     uint64_t answer_limit; /* 0: LIMIT_HTTP_JSON_BYTES */
     int64_t total_ms;      /* 0: no limit but stall_ms; a long poll gives its wait + some */
+    int64_t connect_ms;    /* 0: the client's */
 };
 
 struct http_reply {
@@ -79,9 +80,9 @@ struct http_reply {
 };
 
 /* 0 when an answer of any status came whole; out is set then and needs http_reply_fini().
- * errors  ERR_RETRY line, time, peer; ERR_DENIED the server's certificate is not what we trust, or
- *         it does not want ours; ERR_REJECT the answer is too long or broken; the source's, the
- *         sink's */
+ * errors  ERR_RETRY line, time, peer (its sys is ETIMEDOUT: no connection came about in time);
+ * ERR_DENIED the server's certificate is not what we trust, or it does not want ours; ERR_REJECT
+ * the answer is too long or broken; the source's, the sink's */
 int http_client_call(struct http_client *client, const struct http_call *call,
                      struct http_reply *out, struct err *err) MUST_CHECK;
 void http_reply_fini(struct http_reply *reply);

@@ -44,6 +44,7 @@ static enum mode mode;
 static uint64_t rate; /* 0: as fast as it goes */
 static double tokens;
 static int64_t filled_ms;
+static int turn; /* the pair that is served first: each in turn, as flows share a line */
 static uint64_t up_bytes, down_bytes, connections;
 static const char *control_path;
 static int stats_fd;
@@ -248,7 +249,7 @@ serve(int listener, int watch, uint16_t to_port)
     if ((fds[1].revents & POLLIN) != 0)
         take_connection(listener, to_port);
     for (int i = 0; i < MAX_PAIRS && mode == OPEN; i++) {
-        struct pair *p = &pairs[i];
+        struct pair *p = &pairs[(turn + i) % MAX_PAIRS];
 
         if (p->near < 0)
             continue;
@@ -256,6 +257,7 @@ serve(int listener, int watch, uint16_t to_port)
             (p->up.is_write_over && p->down.is_write_over))
             pair_close(p);
     }
+    turn = (turn + 1) % MAX_PAIRS;
     write_stats();
 }
 
