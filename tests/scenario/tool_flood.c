@@ -1,6 +1,7 @@
 /* tool_flood - good and bad DICOM peers for scenarios, all on 127.0.0.1. One line of key=value.
  *
- *   tool_flood PORT good N MS       N associations at once, each a C-ECHO every 20 ms for so long
+ *   tool_flood PORT good N MS       N associations at once, each a C-ECHO every 20 ms for so long;
+ *                                   "all are in" on stderr when all have been accepted
  *   tool_flood PORT flood RATE MS   so many associations a second begun (opened, answered, left)
  *   tool_flood PORT fill N          N associations held at once: how many accepted, how refused
  *   tool_flood PORT half N          N connections of two bytes each, held until each is closed
@@ -33,6 +34,7 @@ enum { FRAMES_OF_FRAGMENTS = 2048 };
 enum { MAX_PEERS = 512, SAMPLES = 4096, ECHO_EVERY_MS = 20, CHUNK_BYTES = 256 * 1024 };
 
 static uint16_t port;
+static atomic_uint good_to_come; /* good ones that are not associated yet */
 
 struct peer {
     pthread_t thread;
@@ -108,6 +110,8 @@ be_good(void *arg)
         p->failed++;
         return NULL;
     }
+    if (atomic_fetch_sub(&good_to_come, 1) == 1)
+        fprintf(stderr, "all are in\n");
     while (clock_mono_ms() < p->until_ms && p->n < SAMPLES) {
         int64_t began = now_us();
 
@@ -140,6 +144,7 @@ good(uint64_t n, uint64_t ms)
     size_t count = 0;
     unsigned failed = 0;
 
+    atomic_store(&good_to_come, (unsigned)n);
     for (size_t i = 0; i < n; i++) {
         peers[i].until_ms = clock_mono_ms() + (int64_t)ms;
         CHECK(pthread_create(&peers[i].thread, NULL, be_good, &peers[i]) == 0);
