@@ -54,7 +54,8 @@ struct storage {
     const char *addresses[5];
     struct ca *ca;
     struct audit *audit;
-    struct codec_pool *pool;
+    struct codec_pool *pool;   /* for those who look */
+    struct codec_pool *finish; /* for what arrives: after all else */
     struct keep *keep;
     struct ingest *ingest;
     struct serve *serve;
@@ -114,7 +115,7 @@ start_keep(struct storage *s, struct err *err)
     place(s, s->config.store_a, "store-a", a);
     place(s, s->config.store_b, "store-b", b);
     for (;;) {
-        if (keep_open(&o, s->pool, s->audit, &s->keep, err) == 0)
+        if (keep_open(&o, s->finish, s->audit, &s->keep, err) == 0)
             return 0;
         if (err->kind != ERR_RETRY || clock_mono_ms() >= until_ms)
             return -1;
@@ -235,13 +236,25 @@ start_dicom(struct storage *s, struct err *err)
     return dimse_serve_start(&o, &s->dicom, err);
 }
 
+/* Somebody waits for what is decoded to be looked at; what arrived is safe already when it is
+ * looked into, and must not keep the rest from arriving. */
+static int
+start_codecs(struct storage *s, struct err *err)
+{
+    unsigned workers = (unsigned)s->config.codec_workers;
+
+    if (codec_pool_new(workers, &s->pool, err) < 0 || codec_pool_new(workers, &s->finish, err) < 0)
+        return -1;
+    codec_pool_set_nice(s->finish, (int)s->config.codec_nice);
+    return 0;
+}
+
 static int
 start(struct storage *s, struct err *err)
 {
-    if (start_trust(s, err) < 0 ||
-        codec_pool_new((unsigned)s->config.codec_workers, &s->pool, err) < 0 ||
-        start_keep(s, err) < 0 || start_stages(s, err) < 0 || start_link(s, err) < 0 ||
-        start_web(s, err) < 0 || start_dicom(s, err) < 0)
+    if (start_trust(s, err) < 0 || start_codecs(s, err) < 0 || start_keep(s, err) < 0 ||
+        start_stages(s, err) < 0 || start_link(s, err) < 0 || start_web(s, err) < 0 ||
+        start_dicom(s, err) < 0)
         return err_context(err, "start");
     LOG(&ctx, STORAGE_READY, F_NUMBER("link_port", http_server_port(s->link)),
         F_NUMBER("web_port", http_server_port(s->web)));
@@ -257,6 +270,7 @@ stop(struct storage *s)
     serve_free(&s->serve);
     ingest_free(&s->ingest);
     keep_close(&s->keep);
+    codec_pool_free(&s->finish);
     codec_pool_free(&s->pool);
     audit_close(&s->audit);
     ca_close(&s->ca);

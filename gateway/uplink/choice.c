@@ -9,7 +9,6 @@
 #define SHARE_AT_FIRST 0.25
 #define NEW_PART 0.1       /* of each new figure in the mean */
 #define SLOWNESS_MOST 50.0 /* a machine that was asleep says nothing */
-#define SATURATED_S 2.0    /* so much is queued: the line shows all it can */
 #define LOSS_LEAST_S 0.3   /* less than that nobody notices */
 #define LOSS_PART 4        /* nor a quarter of the whole, for the sake of a first look */
 
@@ -43,21 +42,6 @@ choice_note_size(struct choice *c, uint64_t received_bytes, uint64_t coded_bytes
         blend(&c->share, (double)coded_bytes / (double)received_bytes);
 }
 
-void
-choice_note_line(struct choice *c, double rate, uint64_t queued_bytes)
-{
-    if (rate <= 0)
-        return;
-    if (rate > c->line_rate || (double)queued_bytes > SATURATED_S * rate)
-        c->line_rate = rate;
-}
-
-void
-choice_forget_line(struct choice *c)
-{
-    c->line_rate = 0;
-}
-
 enum codec_coding
 choice_make(const struct choice *c, const struct choice_case *now)
 {
@@ -69,15 +53,15 @@ choice_make(const struct choice *c, const struct choice_case *now)
     double work_s = encode_s + bytes / LAYERS_PROVE_RATE * slowness;
     double line_s, idle_s, layered_s, loss_s;
 
-    if (c->line_rate <= 0 || workers <= 0)
+    if (now->line_rate <= 0 || workers <= 0)
         return CODEC_BEST;
-    line_s = ((double)now->queued_bytes + images * bytes * share) / c->line_rate;
+    line_s = ((double)now->queued_bytes + images * bytes * share) / now->line_rate;
     /* the line has nothing to do before the first of them is coded */
-    idle_s = encode_s - (double)now->queued_bytes / c->line_rate;
+    idle_s = encode_s - (double)now->queued_bytes / now->line_rate;
     layered_s = line_s + (idle_s > 0 ? idle_s : 0);
     /* or the coders end after the line would, and the last image follows then */
-    if (layered_s < images * work_s / workers + bytes * share / c->line_rate)
-        layered_s = images * work_s / workers + bytes * share / c->line_rate;
+    if (layered_s < images * work_s / workers + bytes * share / now->line_rate)
+        layered_s = images * work_s / workers + bytes * share / now->line_rate;
     loss_s = layered_s - line_s;
     return loss_s > LOSS_LEAST_S && loss_s > line_s / LOSS_PART ? CODEC_FAST : CODEC_BEST;
 }

@@ -8,25 +8,21 @@
 
 /* What the last jobs have shown. All zero at first. */
 struct choice {
-    double slowness;  /* of this machine now: how much longer jobs take than choice.c's figures */
-    double share;     /* coded bytes to received ones */
-    double line_rate; /* the best seen, bytes a second; 0 = not known */
+    double slowness; /* of this machine now: how much longer jobs take than choice.c's figures */
+    double share;    /* coded bytes to received ones */
 };
 
 /* A job has taken this long; is_proof: proving, else encoding. */
 void choice_note_job(struct choice *c, enum codec_coding coding, bool is_proof, uint64_t bytes,
                      double seconds);
 void choice_note_size(struct choice *c, uint64_t received_bytes, uint64_t coded_bytes);
-/* The line moves `rate` bytes a second now, while `queued_bytes` wait for it. */
-void choice_note_line(struct choice *c, double rate, uint64_t queued_bytes);
-/* Another line: nothing is known of it. */
-void choice_forget_line(struct choice *c);
 
 struct choice_case {
     uint64_t bytes;          /* of the image to be coded now, as received */
     uint64_t waiting_images; /* that wait to be coded, this one included */
     uint64_t queued_bytes;   /* coded already, not at the centre */
     unsigned workers;
+    double line_rate; /* what the line can carry, bytes a second (pace.h, reach); 0: not known */
 };
 
 enum codec_coding choice_make(const struct choice *c, const struct choice_case *now);

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FULL_S 2.0 /* so much is queued: a line shows all it can */
+
 enum {
     LOOK_AGAIN_MS = 5000,
     PROOF_MOST_MS = 10000 /* then it takes turns with the coding of others */
@@ -178,25 +180,26 @@ keep_coded(struct uplink *up, const struct spool_entry *entry, const struct code
     return rc;
 }
 
-/* Gate held. The line that carries the images, and what waits for it. */
-static void
-look_at_line(struct uplink *up, uint64_t queued)
+/* Gate held. What the lines that serve can carry; the token bucket may give less. */
+static double
+reach_of_lines(struct uplink *up, uint64_t queued)
 {
-    struct up_line *line = NULL;
-    double rate;
+    int64_t now = clock_mono_ms();
+    double all = 0;
 
-    for (size_t i = 0; i < up->lines_n; i++)
-        if (line_is_serving(&up->lines[i]))
-            line = &up->lines[i];
-    if (line == NULL)
-        return;
-    if (line != up->choice_line)
-        choice_forget_line(&up->choice);
-    up->choice_line = line;
-    rate = (double)meter_read(&line->meter, clock_mono_ms());
-    if (line->bucket.rate > 0 && rate > (double)line->bucket.rate)
-        rate = (double)line->bucket.rate;
-    choice_note_line(&up->choice, rate, queued);
+    for (size_t i = 0; i < up->lines_n; i++) {
+        struct up_line *line = &up->lines[i];
+        double carried = (double)meter_read(&line->meter, now), rate, cap;
+
+        if (!line_is_serving(line))
+            continue;
+        rate = carried > line->burst ? carried : line->burst;
+        if ((double)queued > FULL_S * rate)
+            reach_note(&line->reach, carried, line->burst, true, now);
+        cap = (double)line->bucket.rate;
+        all += cap > 0 && line->reach.rate > cap ? cap : line->reach.rate;
+    }
+    return all;
 }
 
 static enum codec_coding
@@ -212,7 +215,7 @@ choose(struct uplink *up, uint64_t bytes)
     gate_lock(&up->gate);
     plan_stats(up->plan, &stats);
     now.queued_bytes = stats.missing_bytes;
-    look_at_line(up, stats.missing_bytes);
+    now.line_rate = reach_of_lines(up, stats.missing_bytes);
     coding = choice_make(&up->choice, &now);
     gate_unlock(&up->gate);
     return coding;

@@ -5,6 +5,9 @@
 
 /* A quarter of a second: a busy machine wakes late, and over ten seconds it is 2.5 % at most. */
 #define SAVED_PART 4.0
+/* Of what a line has shown: half of the difference is forgotten in so long. */
+#define CALM_HALF_MS 60000.0
+#define FULL_HALF_MS 1000.0
 
 int64_t
 bucket_take(struct bucket *b, uint64_t n, int64_t now_ms)
@@ -98,4 +101,18 @@ meter_read(struct meter *m, int64_t now_ms)
         return 0;
     meter_fold(m, now_ms);
     return (uint64_t)llround(m->bytes_per_s);
+}
+
+void
+reach_note(struct reach *r, double carried, double burst, bool is_full, int64_t now_ms)
+{
+    double shown = carried > burst ? carried : burst;
+    double half_ms = is_full ? FULL_HALF_MS : CALM_HALF_MS;
+
+    if (shown < r->rate && now_ms > r->at_ms)
+        shown += (r->rate - shown) * exp2(-(double)(now_ms - r->at_ms) / half_ms);
+    else if (shown < r->rate)
+        return;
+    r->rate = shown;
+    r->at_ms = now_ms;
 }

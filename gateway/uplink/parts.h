@@ -54,6 +54,7 @@ struct talk {
     int64_t stall_ms;           /* silence that ends a call */
     int64_t begun_ms;           /* of the call under way, 0 = none */
     int64_t moved_ms;           /* when bytes of it last left */
+    int64_t rated_ms;           /* when its connection was last asked what the way carries */
     bool is_given_up;           /* ended by us: says nothing about the line */
 };
 
@@ -97,6 +98,8 @@ struct up_line {
 
     struct bucket bucket;
     struct meter meter;
+    struct reach reach; /* what it can carry */
+    double burst;       /* bytes a second, as one of its connections showed last */
     uint64_t sent_bytes;
 
     unsigned begun; /* senders that took their number */
@@ -176,7 +179,6 @@ struct uplink {
     struct peek *peeks;     /* by id */
     size_t peeks_n, peeks_room;
     struct choice choice;         /* which coding */
-    struct up_line *choice_line;  /* the one whose rate it knows */
     uint64_t proved[PROVED_MOST]; /* the last that were proved, whose end may go; 0 = none */
     size_t proved_at;
     struct maker made[MADE_MOST]; /* and the last that were coded */

@@ -19,7 +19,8 @@ enum {
     CONNECT_BUSY_MS = 30000, /* through a line that is full of images */
     MOVING_MS = 4000,        /* less than any deadline of a connection */
     COLD_MS = 50000,         /* the centre closes it soon: LIMIT_MS_HTTP_IDLE */
-    TAKE_BYTES = 16368       /* with the head of its chunk one TLS record */
+    RATED_MS = 100,
+    TAKE_BYTES = 16368 /* with the head of its chunk one TLS record */
 };
 
 /* Waiting for a word of encouragement costs a round trip. */
@@ -175,6 +176,19 @@ settle_wire(struct talk *t)
     }
 }
 
+/* Gate held, during a call. What its connection has shown of the line. */
+static void
+note_reach(struct talk *t, int64_t now)
+{
+    struct up_line *line = t->line;
+
+    if (!t->is_bulk || now - t->rated_ms < RATED_MS)
+        return;
+    t->rated_ms = now;
+    line->burst = (double)http_client_rate(t->client);
+    reach_note(&line->reach, (double)meter_read(&line->meter, now), line->burst, false, now);
+}
+
 /* Words of something on the way (a proxy, a server before the centre) refuse no object: they are
  * trouble of the line. */
 static bool
@@ -301,6 +315,7 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
     now = clock_mono_ms();
     gate_lock(&up->gate);
     settle_wire(body->talk);
+    note_reach(body->talk, now);
     wait_ms = bucket_take(&line->bucket, n, now);
     body->talk->taken += n;
     meter_add(&line->meter, n, now);

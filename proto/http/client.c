@@ -437,6 +437,14 @@ http_client_wire(const struct http_client *c)
     return c->wire_ended + (c->fd >= 0 && http_wire_sent(c->fd, &sent) ? sent : 0);
 }
 
+uint64_t
+http_client_rate(const struct http_client *c)
+{
+    uint64_t rate;
+
+    return c->proxy == NULL && c->fd >= 0 && http_wire_rate(c->fd, &rate) ? rate : 0;
+}
+
 static void
 set_connection(struct http_client *c)
 {

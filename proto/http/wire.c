@@ -2,6 +2,7 @@
  */
 #include "proto/http/wire.h"
 
+#include <linux/inet_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -24,4 +25,26 @@ http_wire_sent(int fd, uint64_t *out_bytes)
     /* bytes_sent counts repeats; what has not left yet will */
     *out_bytes = info.tcpi_bytes_sent + info.tcpi_notsent_bytes + info.tcpi_segs_out * headers;
     return true;
+}
+
+bool
+http_wire_rate(int fd, uint64_t *out_rate)
+{
+    struct tcp_info info = {0};
+    union tcp_cc_info cc = {0};
+    socklen_t n = sizeof info, cc_n = sizeof cc;
+    uint64_t rate = 0;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
+        return false;
+    if (n >= offsetof(struct tcp_info, tcpi_delivery_rate) + sizeof info.tcpi_delivery_rate)
+        rate = info.tcpi_delivery_rate;
+    /* of the congestion controls that tell something only BBR's is so long */
+    if (getsockopt(fd, IPPROTO_TCP, TCP_CC_INFO, &cc, &cc_n) == 0 && cc_n == sizeof cc.bbr) {
+        uint64_t best = (uint64_t)cc.bbr.bbr_bw_hi << 32 | cc.bbr.bbr_bw_lo;
+
+        rate = best > rate ? best : rate;
+    }
+    *out_rate = rate;
+    return rate > 0;
 }

@@ -1,7 +1,9 @@
 /* bundle.c - ranges of objects as they come. What came counts piece by piece: a group of pieces is
  * made durable as soon as it is worth a sync (128 KiB; more while many bundles come at once), and
  * what a cut bundle has left is settled when its connection ends, or when one of its objects is
- * offered again, whichever is first. Open files are few, however many objects a bundle touches. */
+ * offered again, whichever is first. Open files are few, however many objects a bundle touches.
+ * What became whole is finished elsewhere (finish.h) and not looked at again before the bundle's
+ * end: whoever finishes it holds its gate meanwhile, and the receiving waits for nobody. */
 #include "storage/keep/keep_own.h"
 #include "storage/keep/landing.h"
 #include "storage/keep/share.h"
@@ -23,7 +25,6 @@ struct touched {
     struct landing_object *o; /* NULL: see says */
     struct link_object_state says;
     uint8_t object[32];
-    bool is_passed_on; /* to finish.c */
 };
 
 struct keep_bundle {
@@ -33,8 +34,10 @@ struct keep_bundle {
     size_t n, room, last;
     struct landing_object *open[OPEN_OBJECTS]; /* of touched */
     size_t open_n;
-    uint64_t unsettled;      /* bytes */
-    struct finish_group due; /* objects whose last byte came; they stay open */
+    struct landing_object **passed_on; /* of touched: being finished, or that is done */
+    size_t passed_on_n, passed_on_room;
+    uint64_t unsettled; /* bytes */
+    struct finish_group due;
 };
 
 int
@@ -85,8 +88,8 @@ note_state(struct touched *t)
     gate_unlock(&t->o->gate);
 }
 
-/* May it be let go? Not what is being finished, nor the one that is being written, whose next piece
- * is most likely here. */
+/* May it be let go? Not what is still to be finished (its holder does it), nor the one that is
+ * being written, whose next piece is most likely here. */
 static bool
 is_at_rest(const struct keep_bundle *b, struct landing_object *o)
 {
@@ -101,38 +104,55 @@ is_at_rest(const struct keep_bundle *b, struct landing_object *o)
 }
 
 static void
-let_go(struct keep_bundle *b, bool is_all)
+let_one_go(struct keep_bundle *b, struct landing_object *o)
+{
+    struct touched *t = touched_of(b, o);
+
+    note_state(t);
+    landing_release(b->k, &t->o);
+}
+
+static void
+let_go(struct keep_bundle *b)
 {
     size_t kept = 0;
 
-    for (size_t i = 0; i < b->open_n; i++) {
-        struct touched *t = touched_of(b, b->open[i]);
-
-        if (!is_all && !is_at_rest(b, t->o)) {
-            b->open[kept++] = t->o;
-            continue;
-        }
-        note_state(t);
-        landing_release(b->k, &t->o);
-    }
+    for (size_t i = 0; i < b->open_n; i++)
+        if (is_at_rest(b, b->open[i]))
+            let_one_go(b, b->open[i]);
+        else
+            b->open[kept++] = b->open[i];
     b->open_n = kept;
+}
+
+static bool
+pass_one_on(struct keep_bundle *b, struct landing_object *o)
+{
+    bool is_due;
+
+    gate_lock(&o->gate);
+    is_due = o->is_verified && !o->is_ended;
+    gate_unlock(&o->gate);
+    if (!is_due || !finish_put(b->k, o, &b->due))
+        return false;
+    if (b->passed_on_n == b->passed_on_room) {
+        b->passed_on_room = b->passed_on_room == 0 ? 16 : 2 * b->passed_on_room;
+        b->passed_on = mem_grow(b->passed_on, b->passed_on_room * sizeof(struct landing_object *));
+    }
+    b->passed_on[b->passed_on_n++] = o;
+    return true;
 }
 
 /* What became whole goes on beside the receiving, once. */
 static void
 pass_on(struct keep_bundle *b)
 {
-    for (size_t i = 0; i < b->open_n; i++) {
-        struct touched *t = touched_of(b, b->open[i]);
-        bool is_due;
+    size_t kept = 0;
 
-        gate_lock(&t->o->gate);
-        is_due = t->o->is_verified && !t->o->is_ended;
-        gate_unlock(&t->o->gate);
-        if (is_due && !t->is_passed_on)
-            finish_put(b->k, t->o, &b->due);
-        t->is_passed_on = t->is_passed_on || is_due;
-    }
+    for (size_t i = 0; i < b->open_n; i++)
+        if (!pass_one_on(b, b->open[i]))
+            b->open[kept++] = b->open[i];
+    b->open_n = kept;
 }
 
 static int
@@ -147,7 +167,19 @@ settle(struct keep_bundle *b, struct err *err)
     if (rc < 0)
         return -1;
     b->unsettled = 0;
-    let_go(b, false);
+    let_go(b);
+    return 0;
+}
+
+static int
+finish_all(struct keep_bundle *b, struct landing_object **objects, size_t *n, struct err *err)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (landing_finish(b->k, objects[i], err) < 0)
+            return -1;
+    for (size_t i = 0; i < *n; i++)
+        let_one_go(b, objects[i]);
+    *n = 0;
     return 0;
 }
 
@@ -156,11 +188,9 @@ static int
 finish(struct keep_bundle *b, struct err *err)
 {
     finish_wait(b->k, &b->due);
-    for (size_t i = 0; i < b->open_n; i++)
-        if (landing_finish(b->k, b->open[i], err) < 0)
-            return -1;
-    let_go(b, true);
-    return 0;
+    if (finish_all(b, b->passed_on, &b->passed_on_n, err) < 0)
+        return -1;
+    return finish_all(b, b->open, &b->open_n, err);
 }
 
 /* Pieces for what is catalogued already are let through: the answer to an earlier bundle was lost.
@@ -322,6 +352,7 @@ keep_bundle_free(struct keep_bundle **bundle)
     gate_lock(&b->k->gate);
     b->k->bundles--;
     gate_unlock(&b->k->gate);
+    free(b->passed_on);
     free(b->touched);
     free(b);
 }

@@ -71,14 +71,14 @@ finish_stop(struct keep *k)
     CHECK(k->finish.first == NULL);
 }
 
-void
+bool
 finish_put(struct keep *k, struct landing_object *o, struct finish_group *group)
 {
     struct finish_line *line = &k->finish;
     struct finish_job *job;
 
     if (line->threads_n == 0)
-        return;
+        return false;
     job = mem_new(sizeof *job);
     *job = (struct finish_job){NULL, o, group};
     gate_lock(&line->gate);
@@ -93,6 +93,7 @@ finish_put(struct keep *k, struct landing_object *o, struct finish_group *group)
     group->pending++;
     gate_wake(&line->gate);
     gate_unlock(&line->gate);
+    return true;
 }
 
 void

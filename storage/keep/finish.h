@@ -8,7 +8,7 @@
 struct keep;
 struct landing_object;
 
-enum { FINISHERS = 3, FINISH_QUEUE = 64 };
+enum { FINISHERS = 3, FINISH_QUEUE = 512 };
 
 struct finish_job;
 
@@ -31,8 +31,9 @@ void finish_start(struct keep *k);
 void finish_stop(struct keep *k);
 /* landing_finish() will be called for the object; without threads (finish_start) nothing happens,
  * its holder does it. A failure is noted nowhere: whoever asks next finds the object as it was.
+ * false   there are no threads
  * blocks  while FINISH_QUEUE wait: the sender is held back */
-void finish_put(struct keep *k, struct landing_object *o, struct finish_group *group);
+bool finish_put(struct keep *k, struct landing_object *o, struct finish_group *group);
 void finish_wait(struct keep *k, struct finish_group *group);
 
 #endif

@@ -195,6 +195,7 @@ catalogue(struct keep *k, struct landing_object *o, struct err *err)
                : end == ARRIVAL_QUARANTINED ? LINK_QUARANTINED
                                             : LINK_HELD;
     o->is_ended = true;
+    landing_file_close(&o->file); /* its bundle may go on for long */
     rc = 0;
 out:
     free(facts);

@@ -90,10 +90,68 @@ the_meter_settles_at_the_speed_and_falls_to_nothing(void **state)
     assert_in_range(meter_read(&m, now + 60000), 0, 9000);
 }
 
+/* What a line shows in steps of a tenth of a second, and what is believed of it then. Mbit/s. */
+static void
+a_line_is_known_by_what_it_has_shown(void **state)
+{
+    static const struct {
+        const char *name;
+        struct {
+            int steps;
+            double carried, burst;
+            bool is_full;
+        } spells[4];
+        double least, most;
+    } rows[] = {
+        {"nothing was sent", {{0, 0, 0, false}}, 0, 0},
+        {"a coder gives 20, its trains show 60", {{50, 20, 60, false}}, 60, 60},
+        {"trains get longer", {{2, 1, 8, false}, {2, 5, 25, false}, {2, 9, 75, false}}, 75, 75},
+        {"one of two connections, both full", {{50, 9.6, 5.2, true}}, 9.6, 9.6},
+        {"then there is little to send", {{50, 9.6, 5, true}, {100, 1, 3, false}}, 8.5, 9.6},
+        {"nothing for five minutes", {{50, 48, 50, false}, {3000, 0, 0, false}}, 1, 2},
+        {"an hour later", {{50, 48, 50, false}, {36000, 0, 0, false}}, 0, 0.1},
+        {"it has become slower and is full", {{50, 48, 50, false}, {100, 4, 3, true}}, 4, 4.2},
+        {"and fast again", {{9, 50, 50, false}, {99, 4, 3, true}, {1, 9, 45, false}}, 45, 45},
+        {"the kernel says nothing", {{50, 9, 0, false}, {20, 2, 0, false}}, 8, 9},
+        {"ten seconds cut", {{50, 9, 9, true}, {100, 0, 0, true}, {10, 3, 8, true}}, 8, 8.1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct reach r = {0};
+        int64_t now = 1000;
+
+        for (size_t k = 0; k < ARRAY_LEN(rows[i].spells); k++)
+            for (int step = 0; step < rows[i].spells[k].steps; step++, now += 100)
+                reach_note(&r, rows[i].spells[k].carried, rows[i].spells[k].burst,
+                           rows[i].spells[k].is_full, now);
+
+        if (r.rate < rows[i].least || r.rate > rows[i].most)
+            fail_msg("%s: %.2f, wanted %.2f to %.2f", rows[i].name, r.rate, rows[i].least,
+                     rows[i].most);
+    }
+}
+
+/* Two coders ask within the same millisecond. */
+static void
+a_word_said_twice_forgets_nothing(void **state)
+{
+    struct reach r = {0};
+
+    (void)state;
+    reach_note(&r, 10, 20, false, 5000);
+    reach_note(&r, 1, 0, true, 5000);
+    reach_note(&r, 1, 0, true, 4000); /* a clock that was read before the other's */
+
+    assert_true(r.rate == 20);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_is_known_by_what_it_has_shown),
+        cmocka_unit_test(a_word_said_twice_forgets_nothing),
         cmocka_unit_test(a_bucket_lets_its_rate_through_and_no_more),
         cmocka_unit_test(a_bucket_without_rate_never_waits),
         cmocka_unit_test(an_idle_bucket_saves_up_a_quarter_of_a_second_only),
