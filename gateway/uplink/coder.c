@@ -20,7 +20,7 @@
 
 enum {
     LOOK_AGAIN_MS = 5000,
-    PROOF_MOST_MS = 10000 /* then it takes turns with the coding of others */
+    PROOF_MOST_MS = 30000 /* then it takes turns with the coding of others */
 };
 
 static void
