@@ -1,4 +1,5 @@
-/* receive.c - offers of gateways. */
+/* receive.c - offers of gateways. What the catalog does not know gets a landing row, all of an
+ * offer in one transaction, before any of them is taken: looks wait for their offer's answer. */
 #include "storage/keep/keep_own.h"
 #include "storage/keep/landing.h"
 
@@ -13,6 +14,8 @@ struct offering {
     const struct keep_sender *sender;
     const struct link_offer_object *o;
     struct link_object_state *out;
+    bool is_landing; /* its bytes are to come */
+    bool is_conflict;
 };
 
 /* The sender waits for a receipt of an instance that came before, under this or another file. */
@@ -51,20 +54,20 @@ offer_known(const struct offering *f, const struct pg_rows *row, struct err *err
 }
 
 static int
-put_row(const struct offering *f, struct err *err)
+put_row(const struct offering *f, struct pg_conn *conn, struct err *err)
 {
     const struct link_offer_object *o = f->o;
     struct pg_arg recipe = o->recipe != NULL ? PG_BYTES(o->recipe, o->recipe_n) : PG_NULL;
     struct pg_arg layout = o->layout != NULL ? PG_BYTES(o->layout, o->layout_n) : PG_NULL;
 
-    return keep_run(f->k, "landing_put",
-                    PG_ARGS(PG_TEXT(f->sender->tenant), PG_BYTES(o->object, 32),
-                            PG_TEXT(f->sender->device), PG_INT(o->size), PG_TEXT(o->study),
-                            PG_TEXT(o->series), PG_TEXT(o->sop_class), PG_TEXT(o->sop_instance),
-                            PG_TEXT(o->transfer_syntax), PG_TEXT(o->received_syntax),
-                            PG_BYTES(o->pixels, 32), PG_BYTES(o->dataset, 32),
-                            PG_BYTES(o->received, 32), recipe, layout, PG_INT(clock_wall_us())),
-                    NULL, err);
+    return pg_run(conn, "landing_put",
+                  PG_ARGS(PG_TEXT(f->sender->tenant), PG_BYTES(o->object, 32),
+                          PG_TEXT(f->sender->device), PG_INT(o->size), PG_TEXT(o->study),
+                          PG_TEXT(o->series), PG_TEXT(o->sop_class), PG_TEXT(o->sop_instance),
+                          PG_TEXT(o->transfer_syntax), PG_TEXT(o->received_syntax),
+                          PG_BYTES(o->pixels, 32), PG_BYTES(o->dataset, 32),
+                          PG_BYTES(o->received, 32), recipe, layout, PG_INT(clock_wall_us())),
+                  NULL, err);
 }
 
 /* The first offer of a study that nothing is known of is an event. */
@@ -90,17 +93,53 @@ out:
     return rc;
 }
 
-/* Nothing of it is in the catalog: make or find its place, and finish it if its bytes are all there
- * (a crash, or PostgreSQL away, between the last byte and the catalog). */
+/* Nothing of it is in the catalog: its row is made or found with those of the others. */
 static int
-offer_landing(const struct offering *f, bool is_conflict, struct err *err)
+offer_landing(struct offering *f, bool is_conflict)
+{
+    f->is_landing = true;
+    f->is_conflict = is_conflict;
+    return 0;
+}
+
+/* Is it the offer's first of its study? */
+static bool
+is_first_of_study(const struct offering *all, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (all[k].is_landing && strcmp(all[k].o->study, all[i].o->study) == 0)
+            return false;
+    return true;
+}
+
+static int
+put_rows(struct keep *k, const struct offering *all, size_t n, struct err *err)
+{
+    struct pg_conn *conn = NULL;
+    int rc = -1;
+
+    if (pg_get(k->pg, &conn, err) < 0 || pg_begin(conn, err) < 0)
+        goto out;
+    for (size_t i = 0; i < n; i++)
+        if (all[i].is_landing && put_row(&all[i], conn, err) < 0) {
+            err_context(err, "object %zu", i);
+            goto out;
+        }
+    rc = pg_commit(conn, err);
+out:
+    pg_put(&conn);
+    return rc;
+}
+
+/* Take the place whose row is there, and finish it if its bytes are all there (a crash, or
+ * PostgreSQL away, between the last byte and the catalog). */
+static int
+land(const struct offering *f, struct err *err)
 {
     struct landing_object *o = NULL;
     bool is_ended;
     int rc = -1;
 
-    if (tell_study_arrived(f, err) < 0 || put_row(f, err) < 0)
-        return -1;
     if (landing_take(f->k, f->sender->tenant, f->o->object, &o, err) < 0)
         return -1;
     gate_lock(&o->gate);
@@ -116,7 +155,8 @@ offer_landing(const struct offering *f, bool is_conflict, struct err *err)
     gate_lock(&o->gate);
     if (rc == 0)
         landing_tell(f->out, o->object,
-                     is_conflict && !o->is_ended && o->state != LINK_BAD ? LINK_CONFLICT : o->state,
+                     f->is_conflict && !o->is_ended && o->state != LINK_BAD ? LINK_CONFLICT
+                                                                            : o->state,
                      &o->file.have);
     gate_unlock(&o->gate);
     landing_release(f->k, &o);
@@ -124,7 +164,7 @@ offer_landing(const struct offering *f, bool is_conflict, struct err *err)
 }
 
 static int
-offer_one(const struct offering *f, struct err *err)
+offer_one(struct offering *f, struct err *err)
 {
     struct pg_rows *same = NULL, *other = NULL;
     uint8_t pixels[32], dataset[32];
@@ -147,10 +187,10 @@ offer_one(const struct offering *f, struct err *err)
             rc = promise_receipt(f, pg_int(other, 0, 0), err);
             landing_tell(f->out, f->o->object, LINK_DUPLICATE, NULL);
         } else {
-            rc = offer_landing(f, true, err);
+            rc = offer_landing(f, true);
         }
     } else {
-        rc = offer_landing(f, false, err);
+        rc = offer_landing(f, false);
     }
 out:
     pg_rows_free(&same);
@@ -158,26 +198,51 @@ out:
     return rc;
 }
 
+/* Those that the catalog does not know. */
+static int
+land_all(struct keep *k, const struct offering *all, size_t n, struct err *err)
+{
+    size_t landing = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        landing += all[i].is_landing;
+        if (all[i].is_landing && is_first_of_study(all, i) && tell_study_arrived(&all[i], err) < 0)
+            return -1;
+    }
+    if (landing > 0 && put_rows(k, all, n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (all[i].is_landing && land(&all[i], err) < 0)
+            return err_context(err, "object %zu", i);
+    return 0;
+}
+
 int
 keep_offer(struct keep *k, const struct keep_sender *sender, const struct link_offer *offer,
            struct link_answer *out, struct err *err)
 {
-    struct link_answer answer = {mem_new((offer->count + 1) * sizeof *answer.objects), 0};
+    struct link_answer answer = {mem_new((offer->count + 1) * sizeof *answer.objects),
+                                 offer->count};
+    struct offering *all = mem_new((offer->count + 1) * sizeof *all);
     int rc = -1;
 
     for (size_t i = 0; i < offer->count; i++) {
-        struct offering f = {k, sender, &offer->objects[i], &answer.objects[i]};
-
-        answer.count = i + 1;
-        if (offer_one(&f, err) < 0) {
-            err_context(err, "offer, object %zu", i);
+        all[i] = (struct offering){
+            .k = k, .sender = sender, .o = &offer->objects[i], .out = &answer.objects[i]};
+        if (offer_one(&all[i], err) < 0) {
+            err_context(err, "object %zu", i);
             goto out;
         }
     }
+    if (land_all(k, all, offer->count, err) < 0)
+        goto out;
     *out = answer;
     answer = (struct link_answer){0};
     rc = 0;
 out:
+    if (rc < 0)
+        err_context(err, "offer");
+    free(all);
     link_answer_free(&answer);
     return rc;
 }
