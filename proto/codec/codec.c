@@ -212,6 +212,7 @@ ask(enum wire_job job, const struct codec_source *source)
     request.job = job;
     request.offset = source->offset;
     request.size = source->size;
+    request.is_urgent = source->is_urgent;
     return request;
 }
 

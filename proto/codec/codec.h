@@ -1,15 +1,21 @@
 /* codec.h - pixels in and out of their codings, in children that may die.
  * Whatever decodes hostile bytes (JPEG, JPEG-LS, JPEG 2000, RLE, deflate) runs in worker processes:
  * this program started again as `--codec-worker`, which may then neither open a file, nor make a
- * socket, a process or a thread (seccomp: the kernel ends it), within limits of memory and time. A
- * worker that dies costs its job, ERR_REJECT "codec worker died ...", and is replaced.
+ * socket or a process (seccomp: the kernel ends it), within limits of memory and time. A worker
+ * that is the only one at work, or does what is urgent, spreads a JPEG 2000 frame over all
+ * processors by threads. A worker that dies costs its job, ERR_REJECT "codec worker died ...", and
+ * is replaced.
  *
  * A source is a Part 10 file inside a descriptor. With a recipe it is a file coded by us (JPEG 2000
  * in layers, docs/formats/layout.md, or JPEG-LS; the recipe restores the received bytes); without,
  * one as it was received, in any syntax.
  *
+ * Urgent jobs go before all others of their pool: what is under way is stopped for them (at most
+ * ten seconds a job), what is asked for meanwhile begins later (at most two).
+ *
  * Threads: a pool may be used by any number of threads; each call blocks its thread until a worker
- * is free and has done the job, at most LIMIT_MS_CODEC_JOB once it has begun. */
+ * is free and has done the job, at most LIMIT_MS_CODEC_JOB once it has begun, the time it was
+ * stopped not counted. */
 #ifndef RADPOST_CODEC_CODEC_H
 #define RADPOST_CODEC_CODEC_H
 
@@ -45,6 +51,7 @@ struct codec_source {
     uint64_t size;
     const uint8_t *recipe; /* NULL or of no bytes: as received */
     size_t recipe_n;
+    bool is_urgent;
 };
 
 /* Facts and the three digests of an instance, received or coded.

@@ -14,6 +14,10 @@ struct j2k_layers {
     unsigned permille[J2K_LAYERS_MOST];
 };
 
+/* How many processors the calls that follow may use for one frame; 1 at first. Not to be called
+ * beside them. */
+void j2k_set_processors(unsigned n);
+
 /* Append a lossless codestream (LRCP, a tile-part a layer) of a native frame.
  * errors  ERR_FATAL the encoder refuses */
 int j2k_encode(const struct dcm_pixel_form *p, const uint8_t *frame, size_t n,

@@ -3,7 +3,12 @@
  * the next thread that takes it). Invariants: 1. one job at a time; 2. what a worker wrote is
  * sealed before it is read, so that it cannot change under the reader; 3. a worker that breaks the
  * protocol, its deadline or its sandbox never gets another job; 4. who made a coding never proves
- * it: a pool of one starts its worker anew in between. */
+ * it: a pool of one starts its worker anew in between; 5. while an urgent job is worked on no other
+ * runs: workers with others are stopped (SIGSTOP), for STOP_MOST_MS a job at most, and that time is
+ * not theirs. Only a worker that has a job is stopped, by whoever holds the gate; it is continued
+ * before it gets the next. If this program dies meanwhile the kernel ends them: each worker is a
+ * process group of its own, and those who are stopped in a group that nobody of their session can
+ * continue any more get SIGHUP. */
 #include "proto/codec/pool.h"
 
 #include "proto/base/clock.h"
@@ -14,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -33,35 +39,63 @@
 
 #define WORKERS_MOST 64
 
+enum {
+    STOP_MOST_MS = 10000, /* a job is stopped for urgent ones */
+    HOLD_MOST_MS = 2000,  /* one that has not begun waits for them */
+    LOOK_MS = 1000        /* between two looks whether a job goes on */
+};
+
 struct worker {
     pid_t pid;
     int socket;
     bool is_busy;
+    /* of the job it has */
+    bool is_working;
+    bool is_urgent;
+    bool is_never_stopped; /* it has waited enough before it began */
+    int64_t stopped_at_ms; /* 0: it runs */
+    int64_t stopped_ms;    /* until it was last continued */
 };
 
 struct codec_pool {
     struct gate gate;
     struct worker *workers;
     unsigned count;
+    unsigned processors;
+    unsigned urgent_asked;   /* jobs that wait for a worker or have one */
+    unsigned urgent_working; /* that have one */
     int nice;
     int64_t patience_ms;
 };
 
-static struct worker *take(struct codec_pool *pool, pid_t not_by);
-static void give_back(struct codec_pool *pool, struct worker *w);
+static struct worker *take(struct codec_pool *pool, const struct wire_request *request);
+static void begin_work(struct codec_pool *pool, struct worker *w, struct wire_request *request);
+static void end_work(struct codec_pool *pool, struct worker *w);
+static void give_back(struct codec_pool *pool, struct worker *w,
+                      const struct wire_request *request);
 static int worker_start(struct codec_pool *pool, struct worker *w, struct err *err);
 static int worker_spawn(struct worker *w, int theirs, struct err *err);
-static int worker_greet(struct worker *w, struct err *err);
+static int worker_greet(struct codec_pool *pool, struct worker *w, struct err *err);
 static int worker_bury(struct worker *w, struct err *err);
 static void worker_end(struct worker *w);
 static int send_request(int socket, const struct wire_request *request, const int fds[WIRE_FDS],
                         struct err *err);
-static int receive_reply(struct worker *w, struct wire_reply *out, int64_t wait_ms,
-                         struct err *err);
+static int receive_reply(struct codec_pool *pool, struct worker *w, struct wire_reply *out,
+                         int64_t wait_ms, struct err *err);
 static void limit_cpu(pid_t pid, uint64_t source_bytes);
 static int reopen_read_only(int fd, struct err *err);
 static int seal(int fd, uint64_t expected, struct err *err);
 static bool is_sane(const struct wire_reply *reply);
+
+/* That this program may run on. */
+static unsigned
+count_processors(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    return n < 1 ? 1 : (unsigned)n;
+}
 
 int
 codec_pool_new(unsigned count, struct codec_pool **out, struct err *err)
@@ -77,6 +111,7 @@ codec_pool_new(unsigned count, struct codec_pool **out, struct err *err)
     pool = mem_new(sizeof *pool);
     pool->workers = mem_new(count * sizeof *pool->workers);
     pool->count = count;
+    pool->processors = count_processors();
     pool->patience_ms = (int64_t)LIMIT_MS_CODEC_SMALL;
     gate_init(&pool->gate);
     for (unsigned i = 0; i < count; i++)
@@ -85,7 +120,7 @@ codec_pool_new(unsigned count, struct codec_pool **out, struct err *err)
         if (worker_start(pool, &pool->workers[i], err) < 0)
             goto out;
     for (unsigned i = 0; i < count; i++)
-        if (worker_greet(&pool->workers[i], err) < 0)
+        if (worker_greet(pool, &pool->workers[i], err) < 0)
             goto out;
     *out = TAKE(pool);
     rc = 0;
@@ -173,21 +208,28 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
         goto out;
     if (side_fd < 0)
         fds[WIRE_FD_SIDE] = fds[WIRE_FD_SOURCE];
-    w = take(pool, request->not_by);
+    w = take(pool, request);
     if (w->pid == request->not_by && w->pid != 0) /* there is no other */
         worker_end(w);
-    if (w->pid == 0 && (worker_start(pool, w, err) < 0 || worker_greet(w, err) < 0))
+    if (w->pid == 0 && (worker_start(pool, w, err) < 0 || worker_greet(pool, w, err) < 0))
         goto out;
     limit_cpu(w->pid, request->size);
-    if (send_request(w->socket, request, fds, err) < 0 ||
-        receive_reply(w, &reply, patience(pool, request->size), err) < 0 ||
-        (reply.rc == 0 && (seal(fds[WIRE_FD_OUT], reply.out_n, err) < 0 ||
-                           seal(fds[WIRE_FD_OUT_SIDE], reply.out_side_n, err) < 0))) {
+    begin_work(pool, w, request);
+    rc = send_request(w->socket, request, fds, err);
+    if (rc == 0)
+        rc = receive_reply(pool, w, &reply, patience(pool, request->size), err);
+    end_work(pool, w);
+    if (rc == 0 && reply.rc == 0 &&
+        (seal(fds[WIRE_FD_OUT], reply.out_n, err) < 0 ||
+         seal(fds[WIRE_FD_OUT_SIDE], reply.out_side_n, err) < 0))
+        rc = -1;
+    if (rc < 0) {
         *out_died = true;
         (void)worker_bury(w, err);
         LOG(&ctx, CODEC_WORKER_DIED, F_ERR(err));
         goto out;
     }
+    rc = -1;
     if (reply.rc < 0) {
         *err = reply.err;
         goto out;
@@ -199,7 +241,7 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
     rc = 0;
 out:
     if (w != NULL)
-        give_back(pool, w);
+        give_back(pool, w, request);
     if (fds[WIRE_FD_SOURCE] >= 0)
         close(fds[WIRE_FD_SOURCE]);
     for (int i = WIRE_FD_OUT; rc < 0 && i < WIRE_FDS; i++)
@@ -209,22 +251,101 @@ out:
 }
 
 static struct worker *
-take(struct codec_pool *pool, pid_t not_by)
+find_idle(struct codec_pool *pool, pid_t not_by)
 {
+    for (unsigned i = 0; i < pool->count; i++)
+        if (!pool->workers[i].is_busy &&
+            (pool->workers[i].pid != not_by || not_by == 0 || pool->count == 1))
+            return &pool->workers[i];
+    return NULL;
+}
+
+static struct worker *
+take(struct codec_pool *pool, const struct wire_request *request)
+{
+    int64_t until_ms = clock_mono_ms() + HOLD_MOST_MS, left_ms = HOLD_MOST_MS;
     struct worker *w = NULL;
 
     gate_lock(&pool->gate);
+    pool->urgent_asked += request->is_urgent;
     while (w == NULL) {
-        for (unsigned i = 0; i < pool->count && w == NULL; i++)
-            if (!pool->workers[i].is_busy &&
-                (pool->workers[i].pid != not_by || not_by == 0 || pool->count == 1))
-                w = &pool->workers[i];
-        if (w == NULL)
+        bool is_held = !request->is_urgent && pool->urgent_asked > 0 && left_ms > 0;
+
+        if (!is_held)
+            w = find_idle(pool, request->not_by);
+        if (w == NULL && left_ms > 0)
+            (void)gate_wait_ms(&pool->gate, left_ms);
+        else if (w == NULL)
             gate_wait(&pool->gate);
+        left_ms = until_ms - clock_mono_ms();
     }
     w->is_busy = true;
+    w->is_never_stopped = pool->urgent_asked > 0;
     gate_unlock(&pool->gate);
     return w;
+}
+
+/* Gate held. */
+static int64_t
+stopped_ms(const struct worker *w, int64_t now_ms)
+{
+    return w->stopped_ms + (w->stopped_at_ms != 0 ? now_ms - w->stopped_at_ms : 0);
+}
+
+/* Gate held. It has a job, so that nobody waits for its end: the process is there. */
+static void
+stop_or_continue(struct worker *w, bool is_to_stop, int64_t now_ms)
+{
+    if (is_to_stop == (w->stopped_at_ms != 0))
+        return;
+    (void)kill(w->pid, is_to_stop ? SIGSTOP : SIGCONT);
+    w->stopped_ms = stopped_ms(w, now_ms);
+    w->stopped_at_ms = is_to_stop ? now_ms : 0;
+}
+
+/* Gate held. Invariant 5. */
+static void
+steer(struct codec_pool *pool)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    for (unsigned i = 0; i < pool->count; i++) {
+        struct worker *w = &pool->workers[i];
+
+        if (w->is_working && !w->is_urgent && !w->is_never_stopped)
+            stop_or_continue(w, pool->urgent_working > 0 && stopped_ms(w, now_ms) < STOP_MOST_MS,
+                             now_ms);
+    }
+}
+
+static void
+begin_work(struct codec_pool *pool, struct worker *w, struct wire_request *request)
+{
+    unsigned busy = 0;
+
+    gate_lock(&pool->gate);
+    for (unsigned i = 0; i < pool->count; i++)
+        busy += pool->workers[i].is_busy;
+    request->processors = pool->processors / (request->is_urgent ? 1 : busy);
+    if (request->processors < 1)
+        request->processors = 1;
+    w->is_working = true;
+    w->is_urgent = request->is_urgent;
+    w->stopped_at_ms = w->stopped_ms = 0;
+    pool->urgent_working += request->is_urgent;
+    steer(pool);
+    gate_unlock(&pool->gate);
+}
+
+static void
+end_work(struct codec_pool *pool, struct worker *w)
+{
+    gate_lock(&pool->gate);
+    stop_or_continue(w, false, clock_mono_ms());
+    w->is_working = false;
+    pool->urgent_working -= w->is_urgent;
+    steer(pool);
+    gate_unlock(&pool->gate);
 }
 
 /* Nothing was wrong with it. */
@@ -237,10 +358,11 @@ worker_end(struct worker *w)
 }
 
 static void
-give_back(struct codec_pool *pool, struct worker *w)
+give_back(struct codec_pool *pool, struct worker *w, const struct wire_request *request)
 {
     gate_lock(&pool->gate);
     w->is_busy = false;
+    pool->urgent_asked -= request->is_urgent;
     gate_wake(&pool->gate);
     gate_unlock(&pool->gate);
 }
@@ -286,7 +408,9 @@ worker_spawn(struct worker *w, int theirs, struct err *err)
     sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                              POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     status = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
@@ -308,11 +432,11 @@ worker_spawn(struct worker *w, int theirs, struct err *err)
 }
 
 static int
-worker_greet(struct worker *w, struct err *err)
+worker_greet(struct codec_pool *pool, struct worker *w, struct err *err)
 {
     struct wire_reply hello;
 
-    if (receive_reply(w, &hello, (int64_t)LIMIT_MS_CODEC_START, err) < 0) {
+    if (receive_reply(pool, w, &hello, (int64_t)LIMIT_MS_CODEC_START, err) < 0) {
         (void)worker_bury(w, err);
         return -1;
     }
@@ -332,11 +456,11 @@ worker_bury(struct worker *w, struct err *err)
     int status = 0;
     struct err was = *err;
 
-    close(w->socket);
     /* dead already, waiting at its socket, or not answering: in each case this is right */
     kill(w->pid, SIGKILL);
     while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
         ;
+    close(w->socket); /* not before: it would end by itself, and say another reason */
     w->pid = 0;
     w->socket = -1;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
@@ -377,24 +501,37 @@ send_request(int socket, const struct wire_request *request, const int fds[WIRE_
     return 0;
 }
 
-static int
-receive_reply(struct worker *w, struct wire_reply *out, int64_t wait_ms, struct err *err)
+/* What is left of wait_ms since then, the time it was stopped not counted. */
+static int64_t
+left_of(struct codec_pool *pool, struct worker *w, int64_t since_ms, int64_t wait_ms)
 {
-    int64_t until = clock_mono_ms() + wait_ms;
+    int64_t now_ms = clock_mono_ms(), left_ms;
+
+    gate_lock(&pool->gate);
+    steer(pool);
+    left_ms = since_ms + wait_ms - now_ms + (w->is_working ? stopped_ms(w, now_ms) : 0);
+    gate_unlock(&pool->gate);
+    return left_ms;
+}
+
+static int
+receive_reply(struct codec_pool *pool, struct worker *w, struct wire_reply *out, int64_t wait_ms,
+              struct err *err)
+{
+    int64_t since_ms = clock_mono_ms(), left_ms;
     struct pollfd at = {w->socket, POLLIN, 0};
+    int ready = 0;
     ssize_t n;
 
-    for (;;) {
-        int64_t left = until - clock_mono_ms();
-        int ready = left > 0 ? poll(&at, 1, (int)left) : 0;
-
-        if (ready > 0)
-            break;
-        if (ready == 0)
-            return err_set(err, ERR_REJECT, "no answer in %lld ms", (long long)wait_ms);
-        if (errno != EINTR)
-            return err_sys(err, ERR_REJECT, "wait for a codec worker");
+    while (ready == 0 && (left_ms = left_of(pool, w, since_ms, wait_ms)) > 0) {
+        ready = poll(&at, 1, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS);
+        if (ready < 0 && errno == EINTR)
+            ready = 0;
     }
+    if (ready == 0)
+        return err_set(err, ERR_REJECT, "no answer in %lld ms", (long long)wait_ms);
+    if (ready < 0)
+        return err_sys(err, ERR_REJECT, "wait for a codec worker");
     n = recv(w->socket, out, sizeof *out, MSG_DONTWAIT);
     if (n != (ssize_t)sizeof *out || !is_sane(out))
         return err_set(err, ERR_REJECT, "an answer of %zd bytes", n);

@@ -1,7 +1,8 @@
 /* sandbox.h - lock this process in: memory, time and what was opened before; nothing else.
  * After sandbox_enter() the process may read, write, map and seek in descriptors it has, take new
  * ones from its socket, and get memory. Any other system call (open, socket, fork, execve, kill,
- * ptrace ...) ends it with SIGSYS; so do executable mappings. There is no way back. Under address
+ * ptrace ...) ends it with SIGSYS; so do executable mappings. There is no way back. Threads, which
+ * get nothing that the process has not, are allowed to a codec worker only. Under address
  * sanitizer the memory limit is the sanitizer's own and the calls of its reports are let through,
  * still nothing that opens, connects or starts. */
 #ifndef RADPOST_CODEC_SANDBOX_H

@@ -39,7 +39,9 @@ struct wire_request {
     char profile[20]; /* inspect: how the sender writes texts; "" as they say themselves */
     struct dcm_digests expected;
     uint8_t received[DIGEST_BYTES];
-    int32_t not_by; /* for the pool: another worker than this one does it; 0 = any */
+    int32_t not_by;      /* for the pool: another worker than this one does it; 0 = any */
+    bool is_urgent;      /* for the pool */
+    uint32_t processors; /* the pool's word: so many may be used at once; at least 1 */
 };
 
 struct wire_reply {

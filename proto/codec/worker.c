@@ -1,6 +1,7 @@
 /* worker.c - the child: warm up, lock in, then one job after the other until the socket closes. */
 #include "proto/codec/codec.h"
 
+#include "proto/codec/j2k.h"
 #include "proto/codec/job.h"
 #include "proto/codec/sandbox.h"
 #include "proto/dicom/charset.h"
@@ -149,6 +150,7 @@ serve(const struct wire_request *request, const int fds[WIRE_FDS], struct wire_r
     }
     job.layout = side_bytes + request->recipe_n;
     job.layout_n = (size_t)request->layout_n;
+    j2k_set_processors(request->processors);
     reply->rc = job_table[request->job](&job, &reply->err);
 out:
     if (source.n > 0)

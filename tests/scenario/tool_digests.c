@@ -85,8 +85,10 @@ encode_source(struct codec_pool *pool, const struct codec_source *source, const 
         rc = 0;
         goto out;
     }
-    coded = (struct codec_source){result.coded_fd, 0, result.coded_size, result.recipe,
-                                  result.recipe_n};
+    coded = (struct codec_source){.fd = result.coded_fd,
+                                  .size = result.coded_size,
+                                  .recipe = result.recipe,
+                                  .recipe_n = result.recipe_n};
     if (codec_prove(pool, &coded,
                     &(struct codec_claim){&digests, received, result.layout, result.made_by},
                     err) < 0 ||

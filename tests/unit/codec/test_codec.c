@@ -31,8 +31,8 @@ receive(const struct sample *sample, struct received *out)
 
     buf_init(&out->bytes, 1U << 30);
     sample_image(sample, &out->bytes);
-    out->source =
-        (struct codec_source){sample_fd(out->bytes.bytes, out->bytes.n), 0, out->bytes.n, NULL, 0};
+    out->source = (struct codec_source){.fd = sample_fd(out->bytes.bytes, out->bytes.n),
+                                        .size = out->bytes.n};
     if (codec_inspect(pool, &out->source, NULL, &out->digests, &err) < 0)
         fail_msg("%s", err.text);
 }
@@ -47,7 +47,8 @@ forget(struct received *r)
 static struct codec_source
 coded_source(const struct codec_result *r)
 {
-    return (struct codec_source){r->coded_fd, 0, r->coded_size, r->recipe, r->recipe_n};
+    return (struct codec_source){
+        .fd = r->coded_fd, .size = r->coded_size, .recipe = r->recipe, .recipe_n = r->recipe_n};
 }
 
 static uint8_t *
@@ -504,8 +505,8 @@ what_is_no_dicom_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct codec_source source = {sample_fd(rows[i], strlen(rows[i])), 0, strlen(rows[i]), NULL,
-                                      0};
+        struct codec_source source = {.fd = sample_fd(rows[i], strlen(rows[i])),
+                                      .size = strlen(rows[i])};
         struct codec_result coded;
         struct err err = {0};
 

@@ -30,7 +30,7 @@ open_source(const char *path, struct codec_source *out)
 {
     struct stat st;
 
-    *out = (struct codec_source){open(path, O_RDONLY | O_CLOEXEC), 0, 0, NULL, 0};
+    *out = (struct codec_source){.fd = open(path, O_RDONLY | O_CLOEXEC)};
     if (out->fd < 0)
         return false;
     assert_int_equal(fstat(out->fd, &st), 0);
@@ -160,8 +160,10 @@ round_trip(const char *name, struct codec_source *source, uint64_t *io_coded, ui
         fail_msg("%s: %s", name, err.text);
     if (coded.coded_fd < 0)
         fail_msg("%s: not coded: %s", name, coded.why_not);
-    coded_source =
-        (struct codec_source){coded.coded_fd, 0, coded.coded_size, coded.recipe, coded.recipe_n};
+    coded_source = (struct codec_source){.fd = coded.coded_fd,
+                                         .size = coded.coded_size,
+                                         .recipe = coded.recipe,
+                                         .recipe_n = coded.recipe_n};
     if (codec_prove(pool, &coded_source, &(struct codec_claim){&before, before.file, NULL, 0},
                     &err) < 0 ||
         codec_inspect(pool, &coded_source, NULL, &after, &err) < 0)

@@ -39,7 +39,7 @@ check_answer(const char *name, const char *what, int rc, const struct err *err)
 static void
 try_object(const char *name, const uint8_t *bytes, size_t n)
 {
-    struct codec_source source = {sample_fd(bytes, n), 0, n, NULL, 0};
+    struct codec_source source = {.fd = sample_fd(bytes, n), .size = n};
     struct dcm_digests digests;
     struct codec_result coded;
     struct codec_image image;

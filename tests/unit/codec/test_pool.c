@@ -18,7 +18,7 @@
 static struct codec_source
 deadly_source(void)
 {
-    return (struct codec_source){sample_fd("short", 5), 65536, 1000, NULL, 0};
+    return (struct codec_source){.fd = sample_fd("short", 5), .offset = 65536, .size = 1000};
 }
 
 static struct codec_source
@@ -28,7 +28,7 @@ good_source(struct buf *room)
 
     buf_init(room, 1U << 20);
     sample_image(&sample, room);
-    return (struct codec_source){sample_fd(room->bytes, room->n), 0, room->n, NULL, 0};
+    return (struct codec_source){.fd = sample_fd(room->bytes, room->n), .size = room->n};
 }
 
 static void

@@ -2,6 +2,8 @@
 #include "proto/codec/sandbox.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -85,6 +87,19 @@ try_stat(void)
     (void)syscall(SYS_stat, "/etc/passwd", NULL);
 }
 
+static void
+try_process_of_threads_kind(void)
+{
+    (void)syscall(SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND, NULL, NULL, NULL,
+                  0);
+}
+
+static void
+try_name_space(void)
+{
+    (void)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, 0);
+}
+
 static int
 run_inside(int (*enter)(struct err *), void (*attempt)(void))
 {
@@ -121,6 +136,8 @@ what_reaches_outside_is_deadly(void **state)
         {"internet socket", try_socket},
         {"unix socket", try_unix_socket},
         {"fork", try_fork},
+        {"a process that shares its memory", try_process_of_threads_kind},
+        {"a name space", try_name_space},
         {"exec", try_exec},
         {"kill", try_kill},
         {"memory with code", try_code},
@@ -172,6 +189,78 @@ memory_and_open_descriptors_work(void **state)
     assert_int_equal(read(ends[0], got, sizeof got), 4);
     close(ends[0]);
     close(ends[1]);
+}
+
+static void *
+add_one(void *arg)
+{
+    __atomic_add_fetch((int *)arg, 1, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+static void
+count_with_threads(void)
+{
+    pthread_t threads[4];
+    int count = 0;
+
+    for (int i = 0; i < 4; i++)
+        if (pthread_create(&threads[i], NULL, add_one, &count) != 0)
+            _exit(8);
+    for (int i = 0; i < 4; i++)
+        if (pthread_join(threads[i], NULL) != 0)
+            _exit(9);
+    if (count != 4)
+        _exit(10);
+}
+
+static void *
+open_a_file(void *arg)
+{
+    (void)arg;
+    (void)open("/etc/passwd", O_RDONLY);
+    return NULL;
+}
+
+static void
+open_in_a_thread(void)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, open_a_file, NULL) == 0)
+        (void)pthread_join(thread, NULL);
+}
+
+static void
+ask_for_a_thread_unseen(void)
+{
+    uint64_t ask[11] = {CLONE_NEWUSER, 0, 0, 0, SIGCHLD}; /* struct clone_args */
+    long pid = syscall(SYS_clone3, ask, sizeof ask);
+
+    if (pid >= 0)
+        _exit(8);
+}
+
+static void
+codec_threads_are_in_the_cage_too(void **state)
+{
+    int status;
+
+    (void)state;
+    status = run_inside(sandbox_enter, count_with_threads);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+
+    status = run_inside(sandbox_enter, open_in_a_thread);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGSYS);
+
+    status = run_inside(sandbox_enter, ask_for_a_thread_unseen);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+
+    status = run_inside(sandbox_enter_keys, count_with_threads);
+    assert_true(WIFSIGNALED(status));
 }
 
 static void
@@ -227,6 +316,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_reaches_outside_is_deadly),
         cmocka_unit_test(memory_and_open_descriptors_work),
+        cmocka_unit_test(codec_threads_are_in_the_cage_too),
         cmocka_unit_test(keys_are_synced_by_their_holder_only),
         cmocka_unit_test(memory_is_limited),
     };
