@@ -269,7 +269,10 @@ work(struct uplink *up, uint64_t id, struct err *err)
     if (spool_load(up->spool, id, &entry, err) < 0 ||
         spool_source_received(up->spool, id, &bytes, err) < 0)
         goto out;
-    source = (struct codec_source){.fd = bytes.fd, .offset = bytes.offset, .size = bytes.size};
+    source = (struct codec_source){.fd = bytes.fd,
+                                   .offset = bytes.offset,
+                                   .size = bytes.size,
+                                   .is_urgent = order_is_stat(up, id)};
     rc = 0;
     if (entry->state == INSTANCE_RECEIVED)
         rc = inspect(up, entry, &source, &is_done, err);
@@ -298,9 +301,9 @@ let_receptions_go_first(struct uplink *up)
 }
 
 /* Claim an image whose coding is to be proved: when there is none to be coded, or when one waits
- * for long; 0: none. */
+ * for long, or of an emergency; 0: none. */
 static uint64_t
-claim_proof(struct uplink *up, int64_t least_age_ms)
+claim_proof(struct uplink *up, int64_t least_age_ms, bool is_stat)
 {
     int64_t since_ms = 0, now_ms = clock_mono_ms();
     uint64_t id, *not = NULL;
@@ -313,7 +316,7 @@ claim_proof(struct uplink *up, int64_t least_age_ms)
         if (up->later[i].at_ms > now_ms)
             not [not_n++] = up->later[i].id;
     id = plan_next_unproved(up->plan, not, not_n, &since_ms);
-    if (id != 0 && now_ms - since_ms < least_age_ms)
+    if (id != 0 && (now_ms - since_ms < least_age_ms || (is_stat && !plan_is_stat(up->plan, id))))
         id = 0;
     for (size_t i = 0; i < MAX_CODERS && id != 0; i++)
         if (up->claimed[i] == 0) {
@@ -329,7 +332,7 @@ claim_proof(struct uplink *up, int64_t least_age_ms)
 static bool
 do_one(struct uplink *up, unsigned turn, int64_t *out_wait_ms)
 {
-    uint64_t id = turn % 2 == 1 ? claim_proof(up, PROOF_MOST_MS) : 0;
+    uint64_t id = turn % 2 == 1 ? claim_proof(up, PROOF_MOST_MS, false) : 0, stat;
     bool is_proof = id != 0;
     struct err err = {0};
     int rc;
@@ -337,8 +340,14 @@ do_one(struct uplink *up, unsigned turn, int64_t *out_wait_ms)
     *out_wait_ms = LOOK_AGAIN_MS;
     if (id == 0)
         id = claim(up, out_wait_ms);
+    if (!is_proof && order_is_on(up) && (id == 0 || !order_is_stat(up, id)) &&
+        (stat = claim_proof(up, 0, true)) != 0) {
+        unclaim(up, id);
+        id = stat;
+        is_proof = true;
+    }
     if (id == 0) {
-        id = claim_proof(up, 0);
+        id = claim_proof(up, 0, false);
         is_proof = true;
     }
     if (id == 0)

@@ -224,6 +224,23 @@ order_is_on(struct uplink *up)
     return is_on;
 }
 
+bool
+order_is_stat(struct uplink *up, uint64_t id)
+{
+    const char *study;
+    bool is_stat;
+
+    if (!order_is_on(up))
+        return false;
+    pthread_mutex_lock(&up->coding);
+    study = peeked_study(up, id);
+    gate_lock(&up->gate);
+    is_stat = order_of(up, study) == UPLINK_STAT;
+    gate_unlock(&up->gate);
+    pthread_mutex_unlock(&up->coding);
+    return is_stat;
+}
+
 void
 order_coding(struct uplink *up, uint64_t *ids, size_t n)
 {

@@ -281,6 +281,7 @@ int order_begin(struct uplink *up, struct err *err) MUST_CHECK;
 enum uplink_urgency order_of(struct uplink *up, const char *study); /* gate held */
 /* Is anything wanted sooner than in its turn? */
 bool order_is_on(struct uplink *up);
+bool order_is_stat(struct uplink *up, uint64_t id); /* an entry's; locks by itself */
 /* These waiting entries, ascending, in the order they are to be coded. Reads heads of files. */
 void order_coding(struct uplink *up, uint64_t *ids, size_t n);
 

@@ -76,6 +76,14 @@ is_of(const struct job *job, bool is_stat)
     return (job->study->urgency >= PLAN_STAT) == is_stat;
 }
 
+bool
+plan_is_stat(const struct plan *plan, uint64_t id)
+{
+    const struct job *job = plan_find(plan, id);
+
+    return job != NULL && is_of(job, true);
+}
+
 static void
 take_looks(struct filling *f, bool is_stat)
 {

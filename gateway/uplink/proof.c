@@ -65,6 +65,7 @@ prove(struct uplink *up, const struct spool_entry *entry, struct err *err)
                                 .made_by = maker_of(up, entry->id)};
     struct codec_source source;
     int64_t begin_ms = clock_mono_ms();
+    bool is_urgent;
     int rc = -1;
 
     memcpy(expected.pixels, entry->facts.pixels_sha256, DIGEST_BYTES);
@@ -73,11 +74,15 @@ prove(struct uplink *up, const struct spool_entry *entry, struct err *err)
         layout_read(entry->layout, entry->layout_n, &layout, err) < 0)
         goto out;
     claim.layout = layout;
+    gate_lock(&up->gate);
+    is_urgent = order_of(up, entry->facts.study_uid) == UPLINK_STAT;
+    gate_unlock(&up->gate);
     source = (struct codec_source){.fd = bytes.fd,
                                    .offset = bytes.offset,
                                    .size = bytes.size,
                                    .recipe = entry->recipe,
-                                   .recipe_n = entry->recipe_n};
+                                   .recipe_n = entry->recipe_n,
+                                   .is_urgent = is_urgent};
     rc = codec_prove(up->pool, &source, &claim, err);
     gate_lock(&up->gate);
     choice_note_job(&up->choice, layout->layers > 0 ? CODEC_LAYERS : CODEC_FAST, true, entry->size,
