@@ -12,9 +12,10 @@
 
 enum {
     OFFER_BYTES = 2 << 20, /* of recipes and layouts in one offer */
-    CALM_MS = 1000,        /* a study that was silent for less is still coming */
-    LEAST_PASS_MS = 20,    /* between two looks at the spool */
-    BUSY_PASS_MS = 500,    /* with a long queue */
+    LOOK_AGAIN_MS = 60000,
+    CALM_MS = 1000,     /* a study that was silent for less is still coming */
+    LEAST_PASS_MS = 20, /* between two looks at the spool */
+    BUSY_PASS_MS = 500, /* with a long queue */
     BUSY_ENTRIES = 5000,
     REFUSED_WAIT_MS = 5000,
     OFFERS = 256,
@@ -24,8 +25,6 @@ enum {
 struct feeder {
     struct uplink *up;
     struct talk talk;
-    struct notes *notes;
-    int64_t rechecked_ms;
     size_t batch; /* objects in the next offer */
     size_t alone; /* so many objects are offered one by one: which of them is refused? */
 };
@@ -123,10 +122,12 @@ feed(struct uplink *up)
     return n;
 }
 
-/* Which studies are still growing, and which have all their looks at the centre. */
-static void
+/* Which studies are still growing, and which have all their looks at the centre. When to look again
+ * although nothing happens. */
+static int64_t
 feed_studies(struct uplink *up)
 {
+    int64_t wait_ms = LOOK_AGAIN_MS;
     struct spool_study *studies = NULL;
     uint64_t counts[INSTANCE_STATES];
     struct plan_looked looked;
@@ -135,11 +136,14 @@ feed_studies(struct uplink *up)
     spool_counts(up->spool, counts);
     spool_studies(up->spool, &studies, &n);
     gate_lock(&up->gate);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         plan_expect_more(up->plan, studies[i].study_uid,
                          studies[i].open_associations > 0 || studies[i].quiet_ms < CALM_MS ||
                              studies[i].counts[INSTANCE_INSPECTED] > 0 ||
                              counts[INSTANCE_RECEIVED] > 0);
+        if (studies[i].quiet_ms < CALM_MS && CALM_MS - studies[i].quiet_ms < wait_ms)
+            wait_ms = CALM_MS - studies[i].quiet_ms;
+    }
     while (plan_next_looked(up->plan, &looked)) {
         gate_unlock(&up->gate);
         LOG(&uplink_log, UPLINK_STUDY_LOOKED, F_UID("study", looked.study),
@@ -150,10 +154,11 @@ feed_studies(struct uplink *up)
     gate_wake(&up->gate); /* rests may go now */
     gate_unlock(&up->gate);
     free(studies);
+    return wait_ms;
 }
 
-static void
-fill_offer(const struct spool_entry *entry, struct link_offer_object *o)
+void
+feeder_fill_offer(const struct spool_entry *entry, struct link_offer_object *o)
 {
     memset(o, 0, sizeof *o);
     memcpy(o->object, entry->object_sha256, sizeof o->object);
@@ -248,7 +253,7 @@ offer_some(struct feeder *f)
             settle_unreadable(up, ids[i], &err);
             continue;
         }
-        fill_offer(entry, &objects[offer.count]);
+        feeder_fill_offer(entry, &objects[offer.count]);
         bytes += entry->recipe_n + entry->layout_n;
         entries[offer.count++] = entry;
     }
@@ -266,79 +271,6 @@ offer_some(struct feeder *f)
     free(entries);
     free(objects);
     return is_done;
-}
-
-static void
-wanted_again(struct uplink *up, const struct spool_entry *entry)
-{
-    struct log_ctx ctx = log_of_entry(entry->id);
-    struct err err = {0};
-
-    LOG(&ctx, UPLINK_WANTED_AGAIN);
-    if (spool_set_wanted(up->spool, entry->id, &err) < 0)
-        LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
-}
-
-/* What has been held for long without being sealed: does the centre still have it? Its landing
- * disk may have been lost, or a receipt was for another file of the same instance. */
-static void
-recheck(struct feeder *f)
-{
-    struct uplink *up = f->up;
-    struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_HELD)};
-    uint64_t *ids = NULL;
-    size_t n = 0;
-
-    spool_list(up->spool, &filter, &ids, &n);
-    for (size_t i = 0; i < n && !up_is_stopping(up); i++) {
-        struct spool_entry *entry = NULL;
-        struct link_offer_object object;
-        struct link_offer offer = {&object, 1};
-        struct link_answer answer = {0};
-        struct err err = {0};
-
-        if (spool_load(up->spool, ids[i], &entry, &err) < 0)
-            continue;
-        int64_t age_us = clock_wall_us() - entry->state_at_us[INSTANCE_HELD];
-
-        /* less than nothing: the clock was put back since */
-        if (entry->is_paused || is_elsewhere(up, entry) ||
-            (age_us >= 0 && age_us / 1000 < up->o.recheck_ms)) {
-            spool_entry_free(&entry);
-            continue;
-        }
-        fill_offer(entry, &object);
-        if (talk_offer(&f->talk, &offer, &answer, &err) < 0) {
-            spool_entry_free(&entry);
-            break;
-        }
-        bool is_named = answer.count == 1 &&
-                        memcmp(answer.objects[0].object, object.object, LINK_HASH_BYTES) == 0;
-
-        if (is_named &&
-            (answer.objects[0].state == LINK_WANTED || answer.objects[0].state == LINK_PARTIAL ||
-             answer.objects[0].state == LINK_LOOKED))
-            wanted_again(up, entry);
-        else if (is_named && answer.objects[0].state == LINK_QUARANTINED)
-            settle_object(up, ids[i], &answer.objects[0], true);
-        else if (is_named && answer.objects[0].state == LINK_SEALED &&
-                 spool_set_sealed(up->spool, ids[i], 0, &err) < 0)
-            LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
-        link_answer_free(&answer);
-        spool_entry_free(&entry);
-    }
-    free(ids);
-}
-
-static void
-wait_for_news(struct uplink *up, uint64_t seen, int64_t wait_ms)
-{
-    int64_t until = clock_mono_ms() + wait_ms, now;
-
-    gate_lock(&up->gate);
-    while (!up->is_stopping && up->news == seen && (now = clock_mono_ms()) < until)
-        gate_wait_ms(&up->gate, until - now);
-    gate_unlock(&up->gate);
 }
 
 /* What is being coded now will be offered: the connection is opened meanwhile. */
@@ -364,36 +296,27 @@ open_connection(struct feeder *f)
 void *
 feeder_run(void *arg)
 {
-    struct feeder f = {.up = arg, .rechecked_ms = clock_mono_ms()};
+    struct feeder f = {.up = arg};
     struct uplink *up = arg;
 
     talk_init(&f.talk, up, NULL, up->o.stall_ms);
-    f.notes = notes_new();
     while (!up_is_stopping(up)) {
         uint64_t seen;
         int64_t wait_ms;
         size_t queued;
-        bool is_up;
 
         gate_lock(&up->gate);
         seen = up->news;
-        is_up = serving_best(up) != NULL;
         gate_unlock(&up->gate);
         open_connection(&f);
         queued = feed(up);
-        feed_studies(up);
+        wait_ms = feed_studies(up);
         f.batch = OFFERS_FIRST;
         while (offer_some(&f))
             f.batch = f.batch * 2 < OFFERS ? f.batch * 2 : OFFERS;
-        wait_ms = manifest_pass(up, &f.talk, f.notes);
-        if (is_up && clock_mono_ms() - f.rechecked_ms >= up->o.recheck_ms) {
-            f.rechecked_ms = clock_mono_ms();
-            recheck(&f);
-        }
         up_rest(up, queued > BUSY_ENTRIES ? BUSY_PASS_MS : LEAST_PASS_MS);
-        wait_for_news(up, seen, later_wait_ms(up, wait_ms));
+        up_wait_news(up, seen, later_wait_ms(up, wait_ms));
     }
-    notes_free(&f.notes);
     talk_fini(&f.talk);
     return NULL;
 }

@@ -45,6 +45,17 @@ up_rest(struct uplink *up, int64_t ms)
     gate_unlock(&up->gate);
 }
 
+void
+up_wait_news(struct uplink *up, uint64_t seen, int64_t most_ms)
+{
+    int64_t until = clock_mono_ms() + most_ms, now;
+
+    gate_lock(&up->gate);
+    while (!up->is_stopping && up->news == seen && (now = clock_mono_ms()) < until)
+        gate_wait_ms(&up->gate, until - now);
+    gate_unlock(&up->gate);
+}
+
 double
 up_chance(void)
 {

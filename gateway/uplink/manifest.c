@@ -19,6 +19,7 @@ struct note {
     uint64_t sealed_told;
     uint32_t announced_told; /* with its newest list */
     uint32_t announced_of;   /* that list's revision */
+    uint64_t waits_for;      /* an entry that was not ready when its list was last looked at */
 };
 
 struct notes {
@@ -87,9 +88,26 @@ is_listed(const struct spool_entry *entry, uint32_t revision)
            entry->state != INSTANCE_QUARANTINED && entry->state != INSTANCE_DUPLICATE;
 }
 
-/* The lines of a manifest; false: some instance is not ready yet, or none is listed. */
+/* The entry that its list waited for is not ready yet: the others need not be looked at. */
 static bool
-collect(struct uplink *up, const struct spool_study *study, struct link_manifest *out)
+still_waits(struct uplink *up, const struct spool_study *study, const struct note *note)
+{
+    struct spool_entry *entry = NULL;
+    struct err gone;
+    bool is;
+
+    if (note->waits_for == 0 || spool_load(up->spool, note->waits_for, &entry, &gone) < 0)
+        return false;
+    is = is_listed(entry, study->revision) && !is_elsewhere(up, entry) && !is_ready(up, entry);
+    spool_entry_free(&entry);
+    return is;
+}
+
+/* The lines of a manifest; false: some instance is not ready yet (*out_waits_for), or none is
+ * listed. */
+static bool
+collect(struct uplink *up, const struct spool_study *study, struct link_manifest *out,
+        uint64_t *out_waits_for)
 {
     struct spool_filter filter = {.study_uid = study->study_uid};
     uint64_t *ids = NULL;
@@ -110,6 +128,7 @@ collect(struct uplink *up, const struct spool_study *study, struct link_manifest
             struct link_manifest_instance *line = &out->instances[out->count];
 
             is_ready_all = is_ready(up, entry);
+            *out_waits_for = is_ready_all ? 0 : ids[i];
             text_copy(line->sop_instance, sizeof line->sop_instance, entry->meta.sop_instance);
             memcpy(line->object, entry->object_sha256, sizeof line->object);
             memcpy(line->pixels, entry->facts.pixels_sha256, sizeof line->pixels);
@@ -156,8 +175,10 @@ tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct 
                                      .closed_at_us = study->closed_at_us};
     struct err err = {0};
 
+    if (still_waits(up, study, note))
+        return;
     text_copy(manifest.study, sizeof manifest.study, study->study_uid);
-    if (!collect(up, study, &manifest))
+    if (!collect(up, study, &manifest, &note->waits_for))
         goto out;
     manifest.announced = announced(up, study->study_uid, manifest.count);
     if (talk_manifest(t, &manifest, &err) < 0) {

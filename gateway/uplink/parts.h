@@ -2,7 +2,8 @@
  *
  *     watcher   waits for the spool and wakes the others; keeps the lines  (uplink.c, serving.c)
  *     coders    inspect, code, prove                                       (coder.c)
- *     feeder    spool > plan, offers, manifests                            (feeder.c, manifest.c)
+ *     feeder    spool > plan, offers                                       (feeder.c)
+ *     teller    manifests; asks again after what is held for long          (teller.c, manifest.c)
  *     receiver  receipts, by long poll                                     (receiver.c)
  *   and for each line
  *     senders   plan > bundles > answers                                   (sender.c, settle.c)
@@ -30,7 +31,7 @@
 enum {
     MAX_CONNECTIONS = LINE_CONNECTIONS_MAX,
     MAX_CODERS = 64,
-    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 1) + 2
+    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 1) + 3
 };
 
 enum { SEEN_STUDIES = 64 };
@@ -121,7 +122,7 @@ struct seen_study {
     uint8_t identity[32];
 };
 
-/* What the feeder remembers of a study between two looks; memory only. */
+/* What the teller remembers of a study between two looks; memory only. */
 struct note;
 
 struct later {
@@ -195,7 +196,7 @@ struct uplink {
     uplink_profile_fn profile; /* NULL: none */
     void *profile_user;
 
-    pthread_t watcher, feeder, receiver;
+    pthread_t watcher, feeder, teller, receiver;
     pthread_t coders[MAX_CODERS];
 };
 
@@ -213,6 +214,8 @@ bool up_is_stopping(struct uplink *up);
 double up_chance(void);
 void up_news(struct uplink *up);             /* wake feeder, coders, senders */
 void up_rest(struct uplink *up, int64_t ms); /* sleep, ended by stop */
+/* Until there is news beyond seen, or stop, or at most so long. */
+void up_wait_news(struct uplink *up, uint64_t seen, int64_t most_ms);
 
 /* --- line.c: one line's state */
 void line_answered(struct up_line *line, bool is_ping);
@@ -324,9 +327,14 @@ void settle_quarantine(struct uplink *up, uint64_t id, const char *why);
  * a coded one goes as it was received, and what was received is put aside. */
 void settle_unreadable(struct uplink *up, uint64_t id, const struct err *err);
 
+/* --- feeder.c */
+/* Its bytes are the entry's: it outlives the offer. */
+void feeder_fill_offer(const struct spool_entry *entry, struct link_offer_object *out);
+
 /* --- the threads */
 void *coder_run(void *up);
 void *feeder_run(void *up);
+void *teller_run(void *up);
 void *receiver_run(void *up);
 void *sender_run(void *line);
 void *prober_run(void *line);

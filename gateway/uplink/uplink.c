@@ -113,6 +113,7 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
         up->coders[i] = thread_start("up-code", coder_run, up);
     serving_start_threads(up);
     up->feeder = thread_start("up-feed", feeder_run, up);
+    up->teller = thread_start("up-tell", teller_run, up);
     up->receiver = thread_start("up-receipts", receiver_run, up);
     up->watcher = thread_start("up-watch", watcher_run, up);
     LOG(&uplink_log, UPLINK_STARTED);
@@ -137,6 +138,7 @@ uplink_stop(struct uplink **uplink)
     thread_join(up->watcher); /* it alone begins threads */
     serving_stop_threads(up);
     thread_join(up->receiver);
+    thread_join(up->teller);
     thread_join(up->feeder);
     for (unsigned i = 0; i < up->o.coders; i++)
         thread_join(up->coders[i]);

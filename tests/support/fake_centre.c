@@ -1,5 +1,4 @@
-/* fake_centre.c - see fake_centre.h. Kept plain: what it says is what docs/link-protocol.md says.
- */
+/* fake_centre.c - see fake_centre.h. It says what docs/link-protocol.md says. */
 #include "tests/support/fake_centre.h"
 
 #include "proto/base/clock.h"
@@ -185,6 +184,7 @@ on_offer(struct http_request *req, struct http_response *res, struct err *err)
         return -1;
     gate_lock(&c->gate);
     c->counts.offers++;
+    c->counts.offered += (unsigned)offer.count;
     if (is_busy(c, res))
         goto out;
     for (size_t i = 0; i < offer.count && c->wishes.refused_sop != NULL && is_refusing(c); i++)
@@ -371,6 +371,10 @@ on_manifest(struct http_request *req, struct http_response *res, struct err *err
     if (link_manifest_decode(body, n, &m, err) < 0)
         return -1;
     gate_lock(&c->gate);
+    c->counts.manifests_waiting++;
+    while (c->wishes.is_slow_with_manifests && !http_is_gone(req))
+        gate_wait_ms(&c->gate, 100);
+    c->counts.manifests_waiting--;
     if (!is_busy(c, res)) {
         c->counts.manifests++;
         c->counts.last_revision = m.revision;
@@ -514,8 +518,7 @@ fake_centre_start(const char *dir, const char *link_dir)
     c->tables[1] = (struct http_table){routes, ARRAY_LEN(routes), c};
     fake_centre_heal(c);
     snprintf(c->url, sizeof c->url, "https://127.0.0.1:%u", c->port);
-    c->addresses[0] = "link_url";
-    c->addresses[1] = c->url;
+    c->addresses[0] = "link_url", c->addresses[1] = c->url;
     ca_fingerprint(c->ca, pin);
     code_new(pin, code, unused);
     must(enrol_new(link_dir, c->url, code, &identity, &err), &err);
@@ -582,11 +585,10 @@ bool
 fake_centre_wait(struct fake_centre *c, enum link_state state, size_t count, int64_t wait_ms)
 {
     int64_t until = clock_mono_ms() + wait_ms, now;
-    size_t n = 0;
+    size_t n;
 
     gate_lock(&c->gate);
-    while ((now = clock_mono_ms()) < until) {
-        n = 0;
+    for (n = 0; (now = clock_mono_ms()) < until; n = 0) {
         for (size_t i = 0; i < c->n; i++)
             n += c->objects[i].state >= state && c->objects[i].state <= LINK_SEALED ? 1 : 0;
         if (n >= count)

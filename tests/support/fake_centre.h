@@ -37,11 +37,14 @@ struct fake_wishes {
     bool is_refused_by_another; /* by a server on the way: no JSON */
     unsigned junk_answers;      /* so many bundles are answered 200 with what is no answer */
     bool is_never_sealing;
+    bool is_slow_with_manifests; /* none is answered while this is wished */
 };
 
 struct fake_counts {
     unsigned refused;
     unsigned offers, bundles, manifests, pings, receipt_polls;
+    unsigned offered; /* objects */
+    unsigned manifests_waiting;
     unsigned looked_first_failures; /* rest bytes of a study came before all its looks were there */
     uint32_t last_revision;
     size_t last_manifest_count;
