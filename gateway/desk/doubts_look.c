@@ -247,13 +247,23 @@ list_new(struct doubts_look *look)
 int
 doubts_look_step(struct doubts_look *look, struct err *err)
 {
-    size_t kept = 0, i;
+    struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_RECEIVED) |
+                                            INSTANCE_BIT(INSTANCE_INSPECTED)};
+    uint64_t *waiting = NULL;
+    size_t kept = 0, i, at = 0, waiting_n = 0;
     int rc = 0;
 
     list_new(look);
+    spool_list(look->spool, &filter, &waiting, &waiting_n);
     for (i = 0; i < look->n && rc == 0; i++) {
         bool is_done = false;
 
+        while (at < waiting_n && waiting[at] < look->pending[i])
+            at++;
+        if (at < waiting_n && waiting[at] == look->pending[i]) { /* ten thousand may wait */
+            look->pending[kept++] = look->pending[i];
+            continue;
+        }
         rc = look_at(look, look->pending[i], &is_done, err);
         if (rc < 0 || !is_done)
             look->pending[kept++] = look->pending[i];
@@ -261,6 +271,7 @@ doubts_look_step(struct doubts_look *look, struct err *err)
     for (; i < look->n; i++)
         look->pending[kept++] = look->pending[i];
     look->n = kept;
+    free(waiting);
     return rc;
 }
 
