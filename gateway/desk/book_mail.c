@@ -1,6 +1,7 @@
 /* book_mail.c - what waits for the reader, and what came from it. */
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/calls.h"
+#include "gateway/desk/orders.h"
 #include "gateway/desk/urgency.h"
 
 #include "proto/base/clock.h"
@@ -184,6 +185,70 @@ take_report(struct book *book, const struct clinic_down *m, struct err *err)
 }
 
 static int
+add_notice(struct book *book, const struct clinic_down *m, const char *words, struct err *err)
+{
+    return db_run(
+        book->db, "notice_add",
+        DB_ARGS(DB_TEXT(m->id), DB_INT(m->at_us), DB_TEXT(m->registration), DB_TEXT(words)), NULL,
+        err);
+}
+
+static void
+order_of(const struct clinic_down *m, struct order *o)
+{
+    (void)text_copy(o->source, sizeof o->source, "centre");
+    (void)text_copy(o->placer, sizeof o->placer, m->placer);
+    (void)text_copy(o->name, sizeof o->name, m->patient);
+    (void)text_copy(o->accession, sizeof o->accession, m->accession);
+    (void)text_copy(o->patient_id, sizeof o->patient_id, m->patient_id);
+    (void)text_copy(o->citizen_id, sizeof o->citizen_id, m->citizen_id);
+    (void)text_copy(o->sex, sizeof o->sex, m->sex);
+    (void)text_copy(o->birth, sizeof o->birth, m->birth);
+    (void)text_copy(o->phone, sizeof o->phone, m->phone);
+    (void)text_copy(o->modality, sizeof o->modality, m->modality);
+    (void)text_copy(o->station, sizeof o->station, m->station);
+    (void)text_copy(o->description, sizeof o->description, m->description);
+    (void)text_copy(o->code, sizeof o->code, m->code);
+    (void)text_copy(o->code_scheme, sizeof o->code_scheme, m->code_scheme);
+    (void)text_copy(o->referring, sizeof o->referring,
+                    m->referring[0] != '\0' ? m->referring : m->author);
+    (void)text_copy(o->department, sizeof o->department,
+                    m->department[0] != '\0' ? m->department : m->hospital);
+    (void)text_copy(o->complaint, sizeof o->complaint, m->complaint);
+    (void)text_copy(o->history, sizeof o->history, m->history);
+    (void)text_copy(o->reason, sizeof o->reason, m->reason);
+    o->is_urgent = m->is_urgent;
+    o->scheduled_at_us = m->scheduled_at_us;
+}
+
+/* What cannot be taken is said to the technician: the message is done with, the order is not. */
+static int
+take_order(struct book *book, const struct clinic_down *m, struct err *err)
+{
+    struct order *o = mem_new(sizeof *o);
+    struct err why = {0};
+    char words[CLINIC_REASON_SIZE];
+    int rc;
+
+    order_of(m, o);
+    rc = order_take(book, o, m->is_cancelled, &why);
+    free(o);
+    if (rc == 0 || (m->is_cancelled && why.kind == ERR_NOT_FOUND))
+        return 0;
+    if (why.kind != ERR_REJECT && why.kind != ERR_CONFLICT) {
+        *err = why;
+        return -1;
+    }
+    snprintf(words, sizeof words,
+             why.kind == ERR_CONFLICT ? "上级检查单 %s 已开始或已完成,未作更改。The centre's order "
+                                        "%s has begun or is done; unchanged. (%s)"
+                                      : "上级检查单 %s 有误,请联系上级医院。The centre's order %s "
+                                        "cannot be taken; please call the hospital. (%s)",
+             m->placer, m->placer, why.text);
+    return add_notice(book, m, words, err);
+}
+
+static int
 take_one(struct book *book, const struct clinic_down *m, struct err *err)
 {
     if (db_run(book->db, "inbox_add",
@@ -194,10 +259,9 @@ take_one(struct book *book, const struct clinic_down *m, struct err *err)
     if (db_touched(book->db) == 0)
         return 0; /* taken before */
     if (m->kind == CLINIC_NOTICE)
-        return db_run(
-            book->db, "notice_add",
-            DB_ARGS(DB_TEXT(m->id), DB_INT(m->at_us), DB_TEXT(m->registration), DB_TEXT(m->reason)),
-            NULL, err);
+        return add_notice(book, m, m->reason, err);
+    if (m->kind == CLINIC_ORDER)
+        return take_order(book, m, err);
     if (take_state(book, m, err) < 0)
         return -1;
     switch (m->kind) {

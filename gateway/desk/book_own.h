@@ -43,6 +43,10 @@ int order_of_step(struct book *book, const char *study, const char *accession, c
 int order_try_step(struct book *book, int64_t number, unsigned event, struct err *err) MUST_CHECK;
 int order_follow_name(struct book *book, const struct book_registration *r,
                       struct err *err) MUST_CHECK;
+/* In a turn: order_put() or order_cancel() of its source and placer; errors as theirs. */
+struct order;
+int order_take(struct book *book, const struct order *order, bool is_cancelled,
+               struct err *err) MUST_CHECK;
 /* In a turn: attach, with its message. */
 int registration_attach(struct book *book, const struct book_registration *r, const char *study,
                         const char *by, struct err *err) MUST_CHECK;

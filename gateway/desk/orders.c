@@ -446,29 +446,40 @@ put_known(struct book *book, const struct order *known, struct order *o, bool *o
     return rc;
 }
 
-int
-order_put(struct book *book, const struct order *order, struct err *err)
+/* In a turn. */
+static int
+put_one(struct book *book, const struct order *order, bool *out_is_changed, struct err *err)
 {
     struct order *o = mem_new(sizeof *o), *known = mem_new(sizeof *known);
-    bool is_changed = true;
     int rc = -1;
 
+    *out_is_changed = true;
     *o = *order;
     tidy(o);
-    if (check(o, err) < 0 || db_begin(book->db, err) < 0)
+    if (check(o, err) < 0)
         goto out;
     rc = get_row(book, "order_by_placer", DB_ARGS(DB_TEXT(o->source), DB_TEXT(o->placer)), known,
                  err);
     if (rc == 0)
-        rc = put_known(book, known, o, &is_changed, err);
+        rc = put_known(book, known, o, out_is_changed, err);
     else if (err->kind == ERR_NOT_FOUND)
         rc = put_new(book, o, err);
-    rc = db_end(book->db, rc, err);
-    if (rc == 0 && is_changed)
-        book_changed(book);
 out:
     free(o);
     free(known);
+    return rc;
+}
+
+int
+order_put(struct book *book, const struct order *order, struct err *err)
+{
+    bool is_changed = false;
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0)
+        rc = db_end(book->db, put_one(book, order, &is_changed, err), err);
+    if (rc == 0 && is_changed)
+        book_changed(book);
     return rc;
 }
 
@@ -535,23 +546,42 @@ order_of_step(struct book *book, const char *study, const char *accession, const
     return *out_number != 0 ? 0 : number_of(book, "order_by_accession", accession, out_number, err);
 }
 
+/* In a turn. */
+static int
+step_one(struct book *book, const char *query, const struct db_arg *args, size_t n,
+         enum order_event event, struct err *err)
+{
+    struct order *o = mem_new(sizeof *o);
+    int rc = get_row(book, query, args, n, o, err);
+
+    if (rc == 0)
+        rc = step(book, o, event, err);
+    free(o);
+    return rc;
+}
+
 static int
 find_and_step(struct book *book, const char *query, const struct db_arg *args, size_t n,
               enum order_event event, struct err *err)
 {
-    struct order *o = mem_new(sizeof *o);
     int rc = db_begin(book->db, err);
 
-    if (rc == 0) {
-        rc = get_row(book, query, args, n, o, err);
-        if (rc == 0)
-            rc = step(book, o, event, err);
-        rc = db_end(book->db, rc, err);
-    }
+    if (rc == 0)
+        rc = db_end(book->db, step_one(book, query, args, n, event, err), err);
     if (rc == 0)
         book_changed(book);
-    free(o);
     return rc;
+}
+
+int
+order_take(struct book *book, const struct order *order, bool is_cancelled, struct err *err)
+{
+    bool is_changed;
+
+    if (!is_cancelled)
+        return put_one(book, order, &is_changed, err);
+    return step_one(book, "order_by_placer",
+                    DB_ARGS(DB_TEXT(order->source), DB_TEXT(order->placer)), ORDER_SAW_CANCEL, err);
 }
 
 int

@@ -446,3 +446,43 @@ clinic_down_decode(const uint8_t *bytes, size_t n, struct clinic_down *out, stru
     *out = (struct clinic_down){.at_us = 0};
     return decode_one(bytes, n, &down_family, out, err);
 }
+
+/* What the sender says of itself and of the message is not the institution's to say. */
+static bool
+is_of_envelope(const struct clinic_member *member)
+{
+    static const size_t envelope[] = {
+        offsetof(struct clinic_down, seq),          offsetof(struct clinic_down, id),
+        offsetof(struct clinic_down, at_us),        offsetof(struct clinic_down, author),
+        offsetof(struct clinic_down, registration), offsetof(struct clinic_down, hospital)};
+
+    for (size_t i = 0; i < ARRAY_LEN(envelope); i++)
+        if (member->offset == envelope[i])
+            return true;
+    return false;
+}
+
+int
+clinic_order_decode(const uint8_t *bytes, size_t n, struct clinic_down *out, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    int rc = -1;
+
+    *out = (struct clinic_down){.kind = CLINIC_ORDER};
+    if (open_doc(bytes, n, &doc, err) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(down_members); i++)
+        if (down_members[i].kinds & K(ORDER) && !is_of_envelope(&down_members[i]) &&
+            clinic_member_read(json_root(doc), &down_members[i],
+                               (char *)out + down_members[i].offset, err) < 0)
+            goto out;
+    if (out->placer[0] == '\0' || (!out->is_cancelled && out->patient[0] == '\0'))
+        (void)err_set(err, ERR_REJECT, "placer and patient are due");
+    else if (out->is_urgent && out->reason[0] == '\0')
+        (void)err_set(err, ERR_REJECT, "reason: why it is urgent");
+    else
+        rc = 0;
+out:
+    json_free(&doc);
+    return rc;
+}

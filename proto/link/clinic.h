@@ -228,5 +228,9 @@ int clinic_up_decode(const uint8_t *bytes, size_t n, struct clinic_up *out,
 void clinic_down_encode(const struct clinic_down *down, struct buf *out);
 int clinic_down_decode(const uint8_t *bytes, size_t n, struct clinic_down *out,
                        struct err *err) MUST_CHECK;
+/* An ORDER as an institution writes it: the members of that kind but who sends it, when and under
+ * which number (docs/link-protocol.md, "Clinic"); sets kind. errors  ERR_REJECT */
+int clinic_order_decode(const uint8_t *bytes, size_t n, struct clinic_down *out,
+                        struct err *err) MUST_CHECK;
 
 #endif

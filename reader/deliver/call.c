@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_BYTES = 1 << 20, CALL_BODY_BYTES = 8192 };
+enum { ANSWER_BYTES = 1 << 20, CALL_BODY_BYTES = 8192, ORDER_BODY_BYTES = 64 << 10 };
 
 static int
 read_of(const struct http_request *req, int64_t *out, struct err *err)
@@ -269,6 +269,19 @@ static const struct http_route routes[] = {
      .rights = MAY_CALL,
      .body_limit = CALL_BODY_BYTES,
      .handle = post_call,
+     .flags = HTTP_NO_STORE},
+    {.method = "GET",
+     .pattern = "/api/v1/orders",
+     .callers = HTTP_STAFF,
+     .rights = MAY_ORDER,
+     .handle = clinic_get_orders,
+     .flags = HTTP_NO_STORE},
+    {.method = "POST",
+     .pattern = "/api/v1/orders",
+     .callers = HTTP_STAFF,
+     .rights = MAY_ORDER,
+     .body_limit = ORDER_BODY_BYTES,
+     .handle = clinic_post_order,
      .flags = HTTP_NO_STORE},
 };
 

@@ -66,6 +66,14 @@ struct clinic_call {
 int clinic_call_make(struct deliver *d, const struct person *who, const struct clinic_call *call,
                      struct err *err) MUST_CHECK;
 
+/* An examination at a clinic, ordered by a doctor one of whose organisations its agreement invites.
+ * placer is the caller's number of it; who sends it is filled in here.
+ * errors  ERR_NOT_FOUND no agreement in force; ERR_CONFLICT the number is another clinic's order */
+int clinic_order_place(struct deliver *d, const struct person *who, const char *tenant,
+                       const struct clinic_down *order, struct err *err) MUST_CHECK;
+int clinic_get_orders(struct http_request *req, struct http_response *res, struct err *err);
+int clinic_post_order(struct http_request *req, struct http_response *res, struct err *err);
+
 /* A line of the log, copied. */
 struct clinic_line {
     int64_t seq, read_id, at_us;

@@ -134,3 +134,36 @@ SELECT c.id, c.kind, c.words, c.is_on_preview, c.login, c.name, c.at_us,
     coalesce((SELECT min(t.at_us) FROM clinic_taken t WHERE t.tenant = c.tenant AND t.id = c.id), 0),
     c.outcome, c.answer, c.answered_by, c.answered_at_us
 FROM clinic_call c WHERE c.read_id = $1 ORDER BY c.at_us, c.id
+
+-- Does an agreement in force invite an organisation of this doctor's to read for this clinic? Their first such one orders.
+-- name: clinic_order_may
+SELECT f.org, o.name FROM agreements a JOIN affiliations f ON f.org = a.invited JOIN doctors d ON d.login = f.login
+JOIN organisations o ON o.code = f.org
+WHERE a.inviting = $1 AND f.login = $2 AND a.valid_from_us <= $3 AND $3 < a.valid_until_us
+    AND d.valid_from_us <= $3 AND $3 < d.valid_until_us
+    AND NOT EXISTS (SELECT FROM agreements n WHERE n.code = a.code AND n.version > a.version
+        AND n.valid_from_us <= $3 AND $3 < n.valid_until_us)
+ORDER BY f.place LIMIT 1
+
+-- name: clinic_order_number
+SELECT -nextval('clinic_order_seq')
+
+-- A number is one clinic's: nobody's order moves to another by being told again.
+-- name: clinic_order_put
+INSERT INTO clinic_order AS old (org, placer, tenant, login, name, patient, modality, description, is_urgent, is_cancelled,
+    message, at_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (org, placer) DO UPDATE SET login = EXCLUDED.login, name = EXCLUDED.name,
+    patient = CASE WHEN EXCLUDED.is_cancelled THEN old.patient ELSE EXCLUDED.patient END,
+    modality = CASE WHEN EXCLUDED.is_cancelled THEN old.modality ELSE EXCLUDED.modality END,
+    description = CASE WHEN EXCLUDED.is_cancelled THEN old.description ELSE EXCLUDED.description END,
+    is_urgent = CASE WHEN EXCLUDED.is_cancelled THEN old.is_urgent ELSE EXCLUDED.is_urgent END,
+    is_cancelled = EXCLUDED.is_cancelled, message = EXCLUDED.message, at_us = EXCLUDED.at_us
+WHERE old.tenant = EXCLUDED.tenant
+
+-- name: clinic_order_list
+SELECT c.placer, c.tenant, coalesce(o.name, c.tenant), c.login, c.name, c.patient, c.modality, c.description, c.is_urgent,
+    c.is_cancelled, c.at_us,
+    coalesce((SELECT min(t.at_us) FROM clinic_taken t WHERE t.tenant = c.tenant AND t.id = c.message), 0)
+FROM clinic_order c LEFT JOIN organisations o ON o.code = c.tenant
+WHERE c.org IN (SELECT f.org FROM affiliations f WHERE f.login = $1) ORDER BY c.at_us DESC LIMIT $2

@@ -45,7 +45,7 @@ int deliver_start(const struct deliver_options *options, struct deliver **out_de
 void deliver_stop(struct deliver *d);
 void deliver_free(struct deliver **d);
 
-/* Staff routes: a doctor's calls to the clinic (user: struct deliver *). */
+/* Staff routes: a doctor's calls to the clinic and orders at it (user: struct deliver *). */
 struct http_table deliver_staff_table(struct deliver *d);
 /* Routes of the link listener below /link/v1/clinic, and its authorise(): gateways that are not
  * revoked (user: struct deliver *). */

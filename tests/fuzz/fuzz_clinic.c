@@ -39,6 +39,27 @@ AGAIN(receipts)
 AGAIN(downs)
 AGAIN(ids)
 
+/* What is taken can be sent. */
+static void
+ordered(const uint8_t *bytes, size_t n)
+{
+    struct clinic_down *order = mem_new(sizeof *order), *again = mem_new(sizeof *again);
+    struct err err;
+    struct buf json;
+
+    buf_init(&json, 1 << 26);
+    if (clinic_order_decode(bytes, n, order, &err) == 0) {
+        clinic_id_new(order->id);
+        order->at_us = 1;
+        clinic_down_encode(order, &json);
+        CHECK(json.n > CLINIC_BODY_BYTES ||
+              clinic_down_decode(json.bytes, json.n, again, &err) == 0);
+    }
+    buf_fini(&json);
+    free(order);
+    free(again);
+}
+
 static void
 typed(const uint8_t *bytes, size_t n)
 {
@@ -61,8 +82,8 @@ typed(const uint8_t *bytes, size_t n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    static void (*const parsers[])(const uint8_t *, size_t) = {ups_again, receipts_again,
-                                                               downs_again, ids_again, typed};
+    static void (*const parsers[])(const uint8_t *, size_t) = {
+        ups_again, receipts_again, downs_again, ids_again, typed, ordered};
 
     log_set_fd(-1);
     if (n > 0)

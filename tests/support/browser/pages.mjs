@@ -110,6 +110,22 @@ const PAGES = {
     await page.waitForSelector("h2 >> nth=-1");
     await both(page, "supervision", { full: false });
   },
+  // Ordered here, the desk has it, taken back.
+  async orders(browser) {
+    const page = await staff(browser, "DOCTOR", "/orders", "form.order");
+    await page.fill("[name=patient]", "罗成");
+    await page.fill("[name=citizen_id]", "11010519491231002X");
+    await page.selectOption("[name=modality]", "CT");
+    await page.fill("[name=description]", "胸部平扫");
+    await page.getByRole("button", { name: "发给诊所" }).click();
+    await page.locator("tbody tr", { hasText: "罗成" }).first().waitFor();
+    await both(page, "orders", { full: true });
+    const at = await desk(browser, "orders", "h2#orders");
+    await at.getByText("罗成").first().waitFor({ timeout: 20000 });
+    await page.getByRole("button", { name: "撤回" }).first().click();
+    await page.getByText("已撤回").first().waitFor();
+    found.push(...page.complaints, ...at.complaints);
+  },
   async account(browser) {
     await both(await staff(browser, "TECH", "/account", ".narrow", { width: 900, height: 620 }), "account");
   },

@@ -2,6 +2,7 @@
 #include "gateway/desk/book.h"
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/db.h"
+#include "gateway/desk/orders.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
@@ -455,12 +456,80 @@ by_hand_a_study_moves_to_the_right_person(void **state)
     clinic_ups_free(&ups);
 }
 
+static struct clinic_down
+order_down(const char *placer, const char *description)
+{
+    struct clinic_down m = down(CLINIC_ORDER, 0, 0);
+
+    text_copy(m.placer, sizeof m.placer, placer);
+    text_copy(m.description, sizeof m.description, description);
+    text_copy(m.hospital, sizeof m.hospital, "县医院");
+    m.reason[0] = m.study[0] = m.state[0] = '\0';
+    return m;
+}
+
+static void
+an_order_of_the_centre_stands_on_the_worklists_changes_and_goes(void **state)
+{
+    struct clinic_down first = order_down("H/1", "胸部平扫"), again = order_down("H/1", "头部平扫");
+    struct clinic_down back = order_down("H/1", ""), unknown = order_down("H/2", "");
+    struct order *o = mem_new(sizeof *o);
+    struct clinic_ups ups;
+    struct err err;
+
+    (void)state;
+    back.is_cancelled = unknown.is_cancelled = true;
+    take(&first, 1);
+    take(&first, 1);
+    assert_int_equal(order_find_placer(book, "centre", "H/1", o, &err), 0);
+    assert_string_equal(o->name, "王小东");
+    assert_string_equal(o->referring, "李医生");
+    assert_string_equal(o->department, "县医院");
+    assert_int_equal(o->state, ORDER_SCHEDULED);
+    assert_int_equal(due(&ups), 1); /* the reader is told of its registration, once */
+    clinic_ups_free(&ups);
+
+    take(&again, 1);
+    assert_int_equal(order_find_placer(book, "centre", "H/1", o, &err), 0);
+    assert_string_equal(o->description, "头部平扫");
+    take(&back, 1);
+    take(&unknown, 1);
+    assert_int_equal(order_find_placer(book, "centre", "H/1", o, &err), 0);
+    assert_int_equal(o->state, ORDER_CANCELLED);
+    assert_int_equal(order_find_placer(book, "centre", "H/2", o, &err), -1);
+    assert_int_equal(receipts_due(), 4);
+    free(o);
+}
+
+static void
+an_order_that_cannot_be_taken_is_said_and_holds_nothing_up(void **state)
+{
+    struct clinic_down messages[] = {order_down("H/1", "胸部平扫"), order_down("号", "x"),
+                                     order_down("H/3", "y")};
+    struct order *o = mem_new(sizeof *o);
+    struct db_rows *rows = NULL;
+    struct err err;
+
+    (void)state;
+    take(messages, 3);
+    assert_int_equal(order_find_placer(book, "centre", "H/3", o, &err), 0);
+    assert_int_equal(receipts_due(), 3);
+    assert_int_equal(db_begin(book->db, &err), 0);
+    assert_int_equal(
+        db_end(book->db, db_run(book->db, "notice_list", DB_ARGS(DB_INT(10)), &rows, &err), &err), 0);
+    assert_int_equal(db_rows_count(rows), 1);
+    db_rows_free(&rows);
+    free(o);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, book_world_open, book_world_close)
         TEST(a_message_that_comes_twice_is_taken_once),
+        TEST(an_order_of_the_centre_stands_on_the_worklists_changes_and_goes),
+        TEST(an_order_that_cannot_be_taken_is_said_and_holds_nothing_up),
         TEST(an_amended_version_replaces_the_one_before_it_visibly),
         TEST(what_counts_no_longer_while_its_file_comes_is_fetched_again),
         TEST(whatever_the_order_the_last_version_stands),

@@ -89,6 +89,11 @@ static const struct law {
     {"GET", "/api/v1/reads/{read}/calls", NULL, "tdrs", NOT_FOUND},
     {"POST", "/api/v1/reads/{read}/calls", "{\"kind\":\"repeat\",\"words\":\"w\"}", "dr",
      NOT_FOUND},
+    {"GET", "/api/v1/orders", NULL, "dr", NOTHING},
+    {"POST", "/api/v1/orders",
+     "{\"clinic\":\"T1\",\"placer\":\"1\",\"patient\":\"n\",\"is_urgent\":false,"
+     "\"is_cancelled\":false}",
+     "dr", NOT_FOUND},
     /* reports */
     {"GET", "/api/v1/reads/{read}/report", NULL, "tdrs", NOT_FOUND},
     {"PUT", "/api/v1/reads/{read}/draft",

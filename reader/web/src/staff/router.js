@@ -8,6 +8,7 @@ const load = (name) => later[`./${name}/${name}_page.js`];
 export const pages = [
   { pattern: /^\/worklist$/, word: "worklist", to: "/worklist", roles: ["technician", "doctor", "reviewer", "administrator", "supervisor"], load: load("worklist") },
   { pattern: /^\/reads\/(?<read>\d+)$/, roles: ["technician", "doctor", "reviewer", "supervisor"], load: load("reading"), isDarkRoom: true },
+  { pattern: /^\/orders$/, word: "orders", to: "/orders", roles: ["doctor", "reviewer"], load: load("orders") },
   { pattern: /^\/admin$/, word: "admin", to: "/admin", roles: ["administrator"], load: load("admin") },
   { pattern: /^\/supervision$/, word: "supervision", to: "/supervision", roles: ["supervisor"], load: load("supervision") },
   { pattern: /^\/account$/, roles: ["technician", "doctor", "reviewer", "administrator", "supervisor"], load: load("account") },
