@@ -137,7 +137,7 @@ struct peek {
     char study[65];
 };
 
-enum { PROVED_MOST = 4096, MADE_MOST = 256 };
+enum { PROVED_MOST = 4096, MADE_MOST = 4096 };
 
 /* Which worker made a coding. */
 struct maker {
@@ -304,6 +304,8 @@ int whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done,
 /* --- proof.c: decode what was coded, before its end may go */
 /* Gate held: it has been proved, as far as is remembered (else it is proved again). */
 bool proof_is_known(const struct uplink *up, uint64_t id);
+/* Of a coding that is not in the spool yet: whatever was proved of the entry before is forgotten.
+ */
 void proof_note_made(struct uplink *up, uint64_t id, int made_by);
 /* Prove an entry whose first look may be on the way already; what fails goes as it was received. */
 int proof_make(struct uplink *up, uint64_t id, struct err *err) MUST_CHECK;

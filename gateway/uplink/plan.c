@@ -434,10 +434,26 @@ plan_doubt(struct plan *plan)
         plan->by_id[i]->phase = PHASE_NEW;
 }
 
+/* NULL also when the entry has gone on as another object since: its coding was given up. */
+static struct job *
+job_of_piece(const struct plan *plan, const struct plan_piece *piece)
+{
+    struct job *job = plan_find(plan, piece->id);
+
+    return job != NULL && memcmp(job->object, piece->object, sizeof job->object) == 0 ? job : NULL;
+}
+
+void
+plan_drop_stale(struct plan *plan, const struct plan_piece *piece)
+{
+    if (job_of_piece(plan, piece) != NULL)
+        plan_drop(plan, piece->id);
+}
+
 void
 plan_put_back(struct plan *plan, const struct plan_piece *piece)
 {
-    struct job *job = plan_find(plan, piece->id);
+    struct job *job = job_of_piece(plan, piece);
     uint64_t end = piece->offset + piece->n;
 
     if (job == NULL)
@@ -452,7 +468,7 @@ void
 plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct job *job = plan_find(plan, pieces[i].id);
+        struct job *job = job_of_piece(plan, &pieces[i]);
 
         if (job == NULL)
             continue;
@@ -482,7 +498,7 @@ void
 plan_arrived(struct plan *plan, const struct plan_piece *pieces, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct job *job = plan_find(plan, pieces[i].id);
+        struct job *job = job_of_piece(plan, &pieces[i]);
 
         if (job == NULL)
             continue;
@@ -504,12 +520,14 @@ plan_answered(struct plan *plan, uint64_t id, const struct link_object_state *an
         job_is_looked(job);
     job_is_heard(plan, job, job->is_looked || job->todo_look.n == 0);
     if (answer->state == LINK_BAD) {
-        job->bad++;
+        if (job->phase == PHASE_SENDING) /* each open request is told of the same one */
+            job->bad++;
         job->there = 0;
         job->phase = PHASE_NEW;
     } else if (job->phase == PHASE_SENDING && job->way.n == 0 && job->todo_look.n == 0 &&
-               job->todo_rest.n == 0) {
-        /* all was sent, yet it is not held: what the centre says it has decides */
+               job->todo_rest.n == 0 && job->kept.n == 0) {
+        /* all was sent, yet it is not held: what the centre says it has decides. While the end is
+         * kept back an answer may be older than another's pieces; the end's own answer tells */
         reckon(job, answer->have, answer->have_n);
     }
     return job->bad;

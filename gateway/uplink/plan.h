@@ -89,6 +89,8 @@ void plan_free(struct plan **plan);
 bool plan_has(const struct plan *plan, uint64_t id);
 void plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms);
 void plan_drop(struct plan *plan, uint64_t id);
+/* The piece's entry goes as another object now: what the plan knows of the old one is forgotten. */
+void plan_drop_stale(struct plan *plan, const struct plan_piece *piece);
 /* All of it may go. */
 void plan_proved(struct plan *plan, uint64_t id);
 /* The first, in their order, that waits for its proof and is none of these; 0: there is none.

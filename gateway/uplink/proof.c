@@ -35,6 +35,9 @@ void
 proof_note_made(struct uplink *up, uint64_t id, int made_by)
 {
     gate_lock(&up->gate);
+    for (size_t i = 0; i < PROVED_MOST; i++) /* what was made of it before, and released since */
+        if (up->proved[i] == id)
+            up->proved[i] = 0;
     up->made[up->made_at] = (struct maker){id, made_by};
     up->made_at = (up->made_at + 1) % MADE_MOST;
     gate_unlock(&up->gate);

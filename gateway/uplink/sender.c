@@ -50,6 +50,7 @@ struct stream {
     uint8_t *room;
     struct spool_bytes from;
     uint64_t open_id;
+    uint8_t open_object[LINK_HASH_BYTES]; /* an entry whose coding is given up has another */
 };
 
 /* Gate held. */
@@ -184,24 +185,14 @@ give_back(struct uplink *up, const struct plan_piece *pieces, size_t n)
     gate_unlock(&up->gate);
 }
 
-static int
-frame_piece(struct stream *s, const struct plan_piece *piece, struct err *err)
+static void
+drop_stale(struct uplink *up, const struct plan_piece *piece)
 {
-    if (s->from.fd < 0 || s->open_id != piece->id) {
-        if (s->from.fd >= 0)
-            close(s->from.fd);
-        s->from.fd = -1;
-        if (spool_source_object(s->line->up->spool, piece->id, &s->from, err) < 0)
-            return -1;
-        s->open_id = piece->id;
-    }
-    if (piece->offset > s->from.size || piece->n > s->from.size - piece->offset)
-        return err_set(err, ERR_FATAL, "a range beyond the end of its file");
-    if (durable_read_at(s->from.fd, s->room, (size_t)piece->n, s->from.offset + piece->offset,
-                        err) < 0)
-        return -1;
-    return link_bundle_add(&s->out, piece->object, piece->offset, s->room, (size_t)piece->n,
-                           piece->may_deflate, err);
+    gate_lock(&up->gate);
+    plan_drop_stale(up->plan, piece);
+    up->news++; /* the feeder finds the entry again */
+    gate_wake(&up->gate);
+    gate_unlock(&up->gate);
 }
 
 static void
@@ -212,6 +203,51 @@ close_source(struct stream *s)
     s->from.fd = -1;
 }
 
+/* ERR_CONFLICT: since the plan took it, its coding was given up; what is there now is another
+ * object. */
+static int
+open_source(struct stream *s, const struct plan_piece *piece, struct err *err)
+{
+    struct spool *spool = s->line->up->spool;
+    struct spool_entry *entry = NULL;
+    int rc = -1;
+
+    close_source(s);
+    /* in this order: never is anything coded again, so what is coded now was so when it was opened
+     */
+    if (spool_source_object(spool, piece->id, &s->from, err) < 0 ||
+        spool_load(spool, piece->id, &entry, err) < 0)
+        goto out;
+    if (memcmp(entry->object_sha256, piece->object, sizeof piece->object) != 0) {
+        err_set(err, ERR_CONFLICT, "it goes as another object");
+        goto out;
+    }
+    s->open_id = piece->id;
+    memcpy(s->open_object, piece->object, sizeof s->open_object);
+    rc = 0;
+out:
+    if (rc < 0)
+        close_source(s);
+    spool_entry_free(&entry);
+    return rc;
+}
+
+static int
+frame_piece(struct stream *s, const struct plan_piece *piece, struct err *err)
+{
+    if ((s->from.fd < 0 || s->open_id != piece->id ||
+         memcmp(s->open_object, piece->object, sizeof s->open_object) != 0) &&
+        open_source(s, piece, err) < 0)
+        return -1;
+    if (piece->offset > s->from.size || piece->n > s->from.size - piece->offset)
+        return err_set(err, ERR_FATAL, "a range beyond the end of its file");
+    if (durable_read_at(s->from.fd, s->room, (size_t)piece->n, s->from.offset + piece->offset,
+                        err) < 0)
+        return -1;
+    return link_bundle_add(&s->out, piece->object, piece->offset, s->room, (size_t)piece->n,
+                           piece->may_deflate, err);
+}
+
 /* Its frame is in s->out; one that cannot be read stays here and is told. */
 static bool
 add_piece(struct stream *s, const struct plan_piece *piece)
@@ -220,7 +256,10 @@ add_piece(struct stream *s, const struct plan_piece *piece)
 
     if (frame_piece(s, piece, &err) < 0) {
         close_source(s);
-        settle_unreadable(s->line->up, piece->id, &err);
+        if (err.kind == ERR_CONFLICT)
+            drop_stale(s->line->up, piece);
+        else
+            settle_unreadable(s->line->up, piece->id, &err);
         return false;
     }
     if (s->n == 0 || s->sent[s->n - 1].id != piece->id)

@@ -461,14 +461,16 @@ static void
 bad_objects_are_counted_and_offered_again(void **state)
 {
     struct plan *plan = plan_new(HOLD_MS);
-    struct link_object_state bad = {.state = LINK_BAD};
+    struct link_object_state bad = {.state = LINK_BAD}, wanted = {.state = LINK_WANTED};
     uint64_t id;
 
     (void)state;
     add(plan, 1, "1.1", 100);
     offer_all(plan, LINK_WANTED);
     assert_int_equal(plan_answered(plan, 1, &bad), 1);
+    assert_int_equal(plan_answered(plan, 1, &bad), 1); /* another request's word of the same */
     assert_int_equal(plan_next_offers(plan, &id, 1), 1);
+    plan_offered(plan, 1, &wanted);
     assert_int_equal(plan_answered(plan, 1, &bad), 2);
     plan_free(&plan);
 }

@@ -173,6 +173,85 @@ what_waits_for_its_proof_is_not_settled(void **state)
     plan_free(&plan);
 }
 
+/* Two requests carry it; the first answer does not know of the second's part. */
+static void
+an_old_answer_sends_nothing_twice_while_the_end_waits(void **state)
+{
+    struct plan *plan = plan_new(0);
+    struct plan_object o = unproved_of(1, 50000);
+    struct plan_piece first[PIECES], second[PIECES];
+    struct range have = {0, 0};
+    struct link_object_state answer = {.state = LINK_LOOKED, .have = &have, .have_n = 1};
+    size_t n, m;
+    uint64_t end;
+
+    (void)state;
+    plan_add(plan, &o, 0);
+    offer_all(plan, LINK_WANTED);
+    n = take(plan, 20000, first);
+    have.to = first[n - 1].offset + first[n - 1].n;
+    m = take(plan, 1000000, second);
+    assert_true(n > 0 && m > 0);
+    plan_arrived(plan, second, m);
+    plan_arrived(plan, first, n);
+    plan_answered(plan, 1, &answer);
+    assert_int_equal(take(plan, 1000000, first), 0);
+
+    plan_proved(plan, 1);
+    assert_int_equal(take_all(plan, &end), 4096);
+    plan_free(&plan);
+}
+
+/* Its coding was given up while a request carried some of it. */
+static void
+pieces_of_a_given_up_coding_say_nothing_of_the_original(void **state)
+{
+    struct plan *plan = plan_new(0);
+    struct plan_object coded = unproved_of(1, 50000), original = object_of(1, "1.1", 100);
+    struct plan_piece pieces[PIECES];
+    size_t n;
+
+    (void)state;
+    memset(original.object, 77, sizeof original.object);
+    plan_add(plan, &coded, 0);
+    offer_all(plan, LINK_WANTED);
+    n = take(plan, 1000000, pieces);
+    assert_true(n >= 2);
+    plan_drop(plan, 1);
+    plan_add(plan, &original, 0);
+    offer_all(plan, LINK_WANTED);
+
+    plan_put_back(plan, &pieces[n - 1]);
+    plan_failed(plan, pieces, n);
+    plan_arrived(plan, pieces, n);
+    assert_true(plan_is_offered(plan, 1));
+    assert_true(take(plan, 1000000, pieces) > 0);
+    assert_int_equal(pieces[0].offset, 0);
+    plan_free(&plan);
+}
+
+/* The sender found another object under the entry than the plan has. */
+static void
+a_stale_object_is_dropped_and_its_successor_is_not(void **state)
+{
+    struct plan *plan = plan_new(0);
+    struct plan_object coded = unproved_of(1, 50000), original = object_of(1, "1.1", 100);
+    struct plan_piece pieces[PIECES];
+
+    (void)state;
+    memset(original.object, 77, sizeof original.object);
+    plan_add(plan, &coded, 0);
+    offer_all(plan, LINK_WANTED);
+    assert_true(take(plan, 1000000, pieces) > 0);
+
+    plan_drop_stale(plan, &pieces[0]);
+    assert_false(plan_has(plan, 1));
+    plan_add(plan, &original, 0);
+    plan_drop_stale(plan, &pieces[0]);
+    assert_true(plan_has(plan, 1));
+    plan_free(&plan);
+}
+
 int
 main(void)
 {
@@ -182,6 +261,9 @@ main(void)
         cmocka_unit_test(a_cut_does_not_let_the_end_go),
         cmocka_unit_test(a_small_one_waits_whole_and_goes_as_a_look),
         cmocka_unit_test(what_waits_for_its_proof_is_not_settled),
+        cmocka_unit_test(an_old_answer_sends_nothing_twice_while_the_end_waits),
+        cmocka_unit_test(pieces_of_a_given_up_coding_say_nothing_of_the_original),
+        cmocka_unit_test(a_stale_object_is_dropped_and_its_successor_is_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
