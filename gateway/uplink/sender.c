@@ -89,7 +89,8 @@ should_open(const struct stream *s, int64_t now)
 {
     const struct uplink *up = s->line->up;
 
-    return s->talk.client == NULL && s->number < s->line->crowd.n && up->coming_ms > 0 &&
+    /* one more than may stream: it goes on while the first waits for the answer to its looks */
+    return s->talk.client == NULL && s->number <= s->line->crowd.n && up->coming_ms > 0 &&
            now - up->coming_ms < COMING_MS;
 }
 

@@ -13,6 +13,7 @@
 
 #define FIRST_LOOK_PERCENT 12
 #define LAYERED_FROM_BYTES 32768    /* of a native frame; smaller ones have two layers */
+#define LARGE_FROM_BYTES 4000000    /* of a native frame; larger ones have three */
 #define COMPARED_BELOW_BYTES 393216 /* of a native frame */
 #define LAYERS_MAY_COST_PERCENT 3
 #define HEAD_SHARE 2 /* a head of more than half the native pixels */
@@ -261,7 +262,9 @@ choose_layers(const struct job *job, const struct instance *in)
 
     if (first == 0)
         first = FIRST_LOOK_PERCENT * 10;
-    layers.n = in->pixels.frame_bytes < LAYERED_FROM_BYTES ? 2 : J2K_LAYERS_MOST;
+    layers.n = in->pixels.frame_bytes < LAYERED_FROM_BYTES  ? 2
+               : in->pixels.frame_bytes >= LARGE_FROM_BYTES ? 3
+                                                            : J2K_LAYERS_MOST;
     for (unsigned k = 0; k + 1 < layers.n; k++)
         layers.permille[k] = first << k < 900 ? first << k : 900 + k;
     return layers;

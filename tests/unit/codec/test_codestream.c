@@ -115,6 +115,49 @@ a_cut_is_a_stream_of_its_own(void **state)
     buf_fini(&stream);
 }
 
+/* Small frames on one processor, large ones (whose low bits bypass the arithmetic coder) on any. */
+static void
+processors_change_no_byte(void **state)
+{
+    static const struct sample rows[] = {
+        {.cols = 300, .rows = 260, .samples = 1, .bits_allocated = 16, .bits_stored = 12},
+        {.cols = 2000, .rows = 1001, .samples = 1, .bits_allocated = 16, .bits_stored = 14},
+        {.cols = 2001, .rows = 1000, .samples = 3, .bits_allocated = 8, .bits_stored = 8},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct dcm_pixel_form f = form_of(&rows[i]);
+        struct buf pixels, stream, head;
+
+        make_stream(&rows[i], &pixels, &stream);
+        buf_init(&head, 512);
+        j2k_write_head(&f, four.n, &head);
+        assert_memory_equal(stream.bytes, head.bytes, head.n);
+        for (unsigned n = 1; n <= 3; n++) {
+            uint8_t *frame = mem_new(pixels.n);
+            struct buf again, same_pixels;
+            struct err err = {0};
+
+            j2k_set_processors(n);
+            make_stream(&rows[i], &same_pixels, &again);
+            if (j2k_decode(&f, again.bytes, again.n, false, frame, pixels.n, &err) < 0)
+                fail_msg("%u processors: %s", n, err.text);
+            j2k_set_processors(1);
+
+            assert_int_equal(again.n, stream.n);
+            assert_memory_equal(again.bytes, stream.bytes, stream.n);
+            assert_memory_equal(frame, pixels.bytes, pixels.n);
+            free(frame);
+            buf_fini(&same_pixels);
+            buf_fini(&again);
+        }
+        buf_fini(&head);
+        buf_fini(&stream);
+        buf_fini(&pixels);
+    }
+}
+
 static void
 every_shorter_stream_is_refused(void **state)
 {
@@ -338,6 +381,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_layer_is_a_tile_part),
         cmocka_unit_test(a_cut_is_a_stream_of_its_own),
+        cmocka_unit_test(processors_change_no_byte),
         cmocka_unit_test(every_shorter_stream_is_refused),
         cmocka_unit_test(changed_headers_do_no_harm),
         cmocka_unit_test(a_stream_of_another_size_is_refused_undecoded),
