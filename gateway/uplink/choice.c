@@ -9,8 +9,9 @@
 #define SHARE_AT_FIRST 0.25
 #define NEW_PART 0.1       /* of each new figure in the mean */
 #define SLOWNESS_MOST 50.0 /* a machine that was asleep says nothing */
+#define IDLE_HOPE 2.0      /* times what it has shown, of a line that had nothing to send */
 #define LOSS_LEAST_S 0.3   /* less than that nobody notices */
-#define LOSS_PART 4        /* nor a quarter of the whole, for the sake of a first look */
+#define LOSS_PART 6        /* nor a sixth of the whole, for the sake of a first look */
 
 static double
 rate_of(enum codec_coding coding, bool is_proof)
@@ -51,17 +52,23 @@ choice_make(const struct choice *c, const struct choice_case *now)
     double workers = images < now->workers ? images : now->workers;
     double encode_s = bytes / LAYERS_ENCODE_RATE * slowness;
     double work_s = encode_s + bytes / LAYERS_PROVE_RATE * slowness;
-    double line_s, idle_s, layered_s, loss_s;
+    double proofs_s = (double)now->waiting_proofs * bytes / FAST_PROVE_RATE * slowness;
+    double rate = now->line_rate * (now->is_line_idle ? IDLE_HOPE : 1);
+    double line_s, idle_s, coded_s, proved_s, layered_s, loss_s;
 
-    if (now->line_rate <= 0 || workers <= 0)
+    if (rate <= 0 || workers <= 0)
         return CODEC_BEST;
-    line_s = ((double)now->queued_bytes + images * bytes * share) / now->line_rate;
+    line_s = ((double)now->queued_bytes + images * bytes * share) / rate;
     /* the line has nothing to do before the first of them is coded */
-    idle_s = encode_s - (double)now->queued_bytes / now->line_rate;
+    idle_s = encode_s - (double)now->queued_bytes / rate;
     layered_s = line_s + (idle_s > 0 ? idle_s : 0);
-    /* or the coders end after the line would, and the last image follows then */
-    if (layered_s < images * work_s / workers + bytes * share / now->line_rate)
-        layered_s = images * work_s / workers + bytes * share / now->line_rate;
+    /* or the coders end after the line would, and the last image follows then, or the last proof */
+    coded_s = images * encode_s / workers + bytes * share / rate;
+    proved_s = (images * work_s + proofs_s) / workers;
+    if (layered_s < coded_s)
+        layered_s = coded_s;
+    if (layered_s < proved_s)
+        layered_s = proved_s;
     loss_s = layered_s - line_s;
     return loss_s > LOSS_LEAST_S && loss_s > line_s / LOSS_PART ? CODEC_FAST : CODEC_BEST;
 }

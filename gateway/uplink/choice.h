@@ -21,8 +21,10 @@ struct choice_case {
     uint64_t bytes;          /* of the image to be coded now, as received */
     uint64_t waiting_images; /* that wait to be coded, this one included */
     uint64_t queued_bytes;   /* coded already, not at the centre */
+    uint64_t waiting_proofs; /* of these; the end of each goes when it is proved */
     unsigned workers;
-    double line_rate; /* what the line can carry, bytes a second (pace.h, reach); 0: not known */
+    double line_rate;  /* what the line can carry, bytes a second (pace.h, reach); 0: not known */
+    bool is_line_idle; /* of late it had nothing to send: it may carry more than it has shown */
 };
 
 enum codec_coding choice_make(const struct choice *c, const struct choice_case *now);

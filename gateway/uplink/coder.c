@@ -20,6 +20,7 @@
 
 enum {
     LOOK_AGAIN_MS = 5000,
+    IDLE_MS = 300,        /* a line that had nothing to send so long ago */
     PROOF_MOST_MS = 30000 /* then it takes turns with the coding of others */
 };
 
@@ -181,11 +182,10 @@ keep_coded(struct uplink *up, const struct spool_entry *entry, const struct code
 }
 
 /* Gate held. What the lines that serve can carry; the token bucket may give less. */
-static double
-reach_of_lines(struct uplink *up, uint64_t queued)
+static void
+look_at_lines(struct uplink *up, uint64_t queued, struct choice_case *out)
 {
     int64_t now = clock_mono_ms();
-    double all = 0;
 
     for (size_t i = 0; i < up->lines_n; i++) {
         struct up_line *line = &up->lines[i];
@@ -197,9 +197,10 @@ reach_of_lines(struct uplink *up, uint64_t queued)
         if ((double)queued > FULL_S * rate)
             reach_note(&line->reach, carried, line->burst, true, now);
         cap = (double)line->bucket.rate;
-        all += cap > 0 && line->reach.rate > cap ? cap : line->reach.rate;
+        out->line_rate += cap > 0 && line->reach.rate > cap ? cap : line->reach.rate;
+        out->is_line_idle = out->is_line_idle || (now - line->starved_ms < IDLE_MS &&
+                                                  (cap <= 0 || line->reach.rate < cap));
     }
-    return all;
 }
 
 static enum codec_coding
@@ -215,7 +216,8 @@ choose(struct uplink *up, uint64_t bytes)
     gate_lock(&up->gate);
     plan_stats(up->plan, &stats);
     now.queued_bytes = stats.missing_bytes;
-    now.line_rate = reach_of_lines(up, stats.missing_bytes);
+    now.waiting_proofs = stats.unproved;
+    look_at_lines(up, stats.missing_bytes, &now);
     coding = choice_make(&up->choice, &now);
     gate_unlock(&up->gate);
     return coding;

@@ -8,6 +8,7 @@
 /* Of what a line has shown: half of the difference is forgotten in so long. */
 #define CALM_HALF_MS 60000.0
 #define FULL_HALF_MS 1000.0
+#define SPELL_MOST_MS 1000.0 /* while nothing is sent nothing is learnt */
 
 int64_t
 bucket_take(struct bucket *b, uint64_t n, int64_t now_ms)
@@ -108,11 +109,14 @@ reach_note(struct reach *r, double carried, double burst, bool is_full, int64_t 
 {
     double shown = carried > burst ? carried : burst;
     double half_ms = is_full ? FULL_HALF_MS : CALM_HALF_MS;
+    double spell_ms = (double)(now_ms - r->at_ms);
 
-    if (shown < r->rate && now_ms > r->at_ms)
-        shown += (r->rate - shown) * exp2(-(double)(now_ms - r->at_ms) / half_ms);
-    else if (shown < r->rate)
+    if (spell_ms > SPELL_MOST_MS)
+        spell_ms = SPELL_MOST_MS;
+    if (shown < r->rate && spell_ms <= 0)
         return;
+    if (shown < r->rate)
+        shown += (r->rate - shown) * exp2(-spell_ms / half_ms);
     r->rate = shown;
     r->at_ms = now_ms;
 }

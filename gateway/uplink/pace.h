@@ -52,7 +52,8 @@ struct reach {
 /* carried: the mean of the last seconds (meter_read). burst: what the kernel has seen of one of its
  * connections; 0 not known. is_full: more waits than it carries in some seconds, so what it carries
  * is all it can. More than was known counts at once. Less is no proof, as there may have been
- * nothing to send: of what was known half is forgotten in a minute; in a second when it is full. */
+ * nothing to send: of what was known half is forgotten in a minute of such words; in a second when
+ * it is full. */
 void reach_note(struct reach *r, double carried, double burst, bool is_full, int64_t now_ms);
 
 #endif

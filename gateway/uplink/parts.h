@@ -100,6 +100,7 @@ struct up_line {
     struct bucket bucket;
     struct meter meter;
     struct reach reach; /* what it can carry */
+    int64_t starved_ms; /* when a sender last found nothing to send by it */
     double burst;       /* bytes a second, as one of its connections showed last */
     uint64_t sent_bytes;
 

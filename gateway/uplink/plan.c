@@ -593,6 +593,7 @@ plan_stats(const struct plan *plan, struct plan_stats *out)
         const struct job *job = plan->by_id[i];
 
         out->unlooked += job->is_looked ? 0 : 1;
+        out->unproved += job->is_unproved ? 1 : 0;
         out->missing_bytes += missing_of(job);
     }
 }

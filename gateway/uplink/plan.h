@@ -66,6 +66,7 @@ struct plan_looked {
 struct plan_stats {
     uint64_t objects;
     uint64_t unlooked;
+    uint64_t unproved;
     uint64_t missing_bytes; /* not at the centre, as far as is known */
 };
 

@@ -118,6 +118,7 @@ try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wa
                    : plan_take_more(line->up->plan, &s->sent[s->n - 1], piece_size(line), out, 1,
                                     now, out_wait_ms)) == 0) {
         line->has_starved = true;
+        line->starved_ms = now;
         return false;
     }
     if (!s->is_streaming)

@@ -9,7 +9,7 @@
 
 /* Groups of pieces that are made durable at once, and how long one waits for its turn at most. */
 enum { SHARE_TURNS = 8, SHARE_LIMIT_MS = 2000 };
-enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000 };
+enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000, WORK_REST_MS = 200 };
 #define SCRUB_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
@@ -65,10 +65,21 @@ clear_all_tmp(struct keep *k, struct err *err)
     return 0;
 }
 
+/* Gate held. Each arrival says that there is work: a pass looks for that of all of them. */
+static void
+rest(struct keep *k, int64_t passed_ms)
+{
+    int64_t left;
+
+    while (!k->is_closing && (left = passed_ms + WORK_REST_MS - clock_mono_ms()) > 0)
+        gate_wait_ms(&k->gate, left);
+}
+
 static void *
 work_run(void *arg)
 {
     struct keep *k = arg;
+    int64_t passed_ms = clock_mono_ms() - WORK_REST_MS;
     bool is_away = false;
 
     for (;;) {
@@ -77,6 +88,7 @@ work_run(void *arg)
         int rc;
 
         gate_lock(&k->gate);
+        rest(k, passed_ms);
         if (!k->has_work && !k->is_closing)
             gate_wait_ms(&k->gate, k->quiet_ms / 4 < WORK_LEAST_MS  ? WORK_LEAST_MS
                                    : k->quiet_ms / 4 > WORK_MOST_MS ? WORK_MOST_MS
@@ -89,6 +101,7 @@ work_run(void *arg)
         gate_unlock(&k->gate);
         err_clear(&err);
         rc = keep_work(k, &sealed, &err);
+        passed_ms = clock_mono_ms();
         if (rc < 0 && !is_away)
             LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(&err));
         is_away = rc < 0;

@@ -19,19 +19,36 @@ by_line_and_backlog(void **state)
         struct choice_case now;
         enum codec_coding wanted;
     } rows[] = {
-        {"nothing is known of the line", 0, {CT, 300, 0, 2, 0}, CODEC_BEST},
-        {"300 slices at 4 Mbit/s", 4, {CT, 300, 0, 2, 0}, CODEC_BEST},
-        {"300 slices at 10 Mbit/s", 10, {CT, 300, 0, 2, 0}, CODEC_BEST},
-        {"300 slices at 50 Mbit/s", 50, {CT, 300, 0, 2, 0}, CODEC_FAST},
-        {"300 slices at 100 Mbit/s", 100, {CT, 300, 0, 2, 0}, CODEC_FAST},
-        {"300 slices at 100 Mbit/s, sixteen processors", 100, {CT, 300, 0, 16, 0}, CODEC_BEST},
-        {"300 slices at 1000 Mbit/s, sixteen processors", 1000, {CT, 300, 0, 16, 0}, CODEC_FAST},
-        {"one slice now and then, whatever the line", 100, {CT, 1, 0, 2, 0}, CODEC_BEST},
-        {"a chest at 4 Mbit/s", 4, {DR, 1, 0, 2, 0}, CODEC_BEST},
-        {"a chest at 10 Mbit/s", 10, {DR, 1, 0, 2, 0}, CODEC_FAST},
-        {"a chest at 50 Mbit/s", 50, {DR, 1, 0, 2, 0}, CODEC_FAST},
-        {"a chest at 50 Mbit/s behind much else", 50, {DR, 1, 80000000, 2, 0}, CODEC_BEST},
-        {"the last slice with enough queued", 50, {CT, 1, 9000000, 2, 0}, CODEC_BEST},
+        {"nothing is known of the line", 0, {CT, 300, 0, 0, 2, 0, false}, CODEC_BEST},
+        {"300 slices at 4 Mbit/s", 4, {CT, 300, 0, 0, 2, 0, false}, CODEC_BEST},
+        {"300 slices at 10 Mbit/s", 10, {CT, 300, 0, 0, 2, 0, false}, CODEC_BEST},
+        {"300 slices at 10 Mbit/s, as far as shown", 10, {CT, 300, 0, 0, 2, 0, true}, CODEC_BEST},
+        {"300 slices at 30 Mbit/s", 30, {CT, 300, 0, 0, 2, 0, false}, CODEC_BEST},
+        {"300 slices at 30 Mbit/s, as far as shown", 30, {CT, 300, 0, 0, 2, 0, true}, CODEC_FAST},
+        {"300 slices at 50 Mbit/s", 50, {CT, 300, 0, 0, 2, 0, false}, CODEC_FAST},
+        {"300 slices at 100 Mbit/s", 100, {CT, 300, 0, 0, 2, 0, false}, CODEC_FAST},
+        {"300 slices at 100 Mbit/s, sixteen processors",
+         100,
+         {CT, 300, 0, 0, 16, 0, false},
+         CODEC_BEST},
+        {"300 slices at 1000 Mbit/s, sixteen processors",
+         1000,
+         {CT, 300, 0, 0, 16, 0, false},
+         CODEC_FAST},
+        {"one slice now and then, whatever the line", 100, {CT, 1, 0, 0, 2, 0, false}, CODEC_BEST},
+        {"a chest at 4 Mbit/s", 4, {DR, 1, 0, 0, 2, 0, false}, CODEC_BEST},
+        {"a chest at 10 Mbit/s", 10, {DR, 1, 0, 0, 2, 0, false}, CODEC_FAST},
+        {"a chest at 50 Mbit/s", 50, {DR, 1, 0, 0, 2, 0, false}, CODEC_FAST},
+        {"a chest at 50 Mbit/s behind much else",
+         50,
+         {DR, 1, 80000000, 0, 2, 0, false},
+         CODEC_BEST},
+        {"the last slices, all others to be proved",
+         50,
+         {CT, 20, 6000000, 280, 2, 0, false},
+         CODEC_FAST},
+        {"the same at 10 Mbit/s", 10, {CT, 20, 12000000, 280, 2, 0, false}, CODEC_BEST},
+        {"the last slice with enough queued", 50, {CT, 1, 9000000, 0, 2, 0, false}, CODEC_BEST},
     };
 
     (void)state;
@@ -51,7 +68,7 @@ by_line_and_backlog(void **state)
 static void
 a_slow_machine_leaves_layers_sooner(void **state)
 {
-    struct choice_case study = {CT, 300, 0, 2, 20 * MBIT};
+    struct choice_case study = {CT, 300, 0, 0, 2, 20 * MBIT, false};
     struct choice c = {.share = 0.25};
 
     (void)state;

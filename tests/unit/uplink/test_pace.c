@@ -146,12 +146,26 @@ a_word_said_twice_forgets_nothing(void **state)
     assert_true(r.rate == 20);
 }
 
+/* The next study after a night. */
+static void
+a_silent_line_stays_as_it_was(void **state)
+{
+    struct reach r = {0};
+
+    (void)state;
+    reach_note(&r, 40, 50, false, 1000);
+    reach_note(&r, 0, 3, false, INT64_C(9) * 3600 * 1000);
+
+    assert_true(r.rate > 49);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_known_by_what_it_has_shown),
         cmocka_unit_test(a_word_said_twice_forgets_nothing),
+        cmocka_unit_test(a_silent_line_stays_as_it_was),
         cmocka_unit_test(a_bucket_lets_its_rate_through_and_no_more),
         cmocka_unit_test(a_bucket_without_rate_never_waits),
         cmocka_unit_test(an_idle_bucket_saves_up_a_quarter_of_a_second_only),
