@@ -110,6 +110,15 @@ coders(const struct gateway_config *c)
     return n < 1 ? 1 : n < CODERS_MOST ? (unsigned)n : CODERS_MOST;
 }
 
+/* Each image waits for the disk several times on its way through the coder: others go on then. */
+static unsigned
+feeders(const struct gateway_config *c)
+{
+    unsigned n = 2 * coders(c);
+
+    return n < CODERS_MOST ? n : CODERS_MOST;
+}
+
 static int
 start_plain(struct gateway *g, struct err *err)
 {
@@ -143,7 +152,7 @@ start_uplink(struct gateway *g, struct err *err)
                                .url = c->link_url,
                                .lines_path = g->lines_path,
                                .connections = (unsigned)c->link_connections,
-                               .coders = coders(c),
+                               .coders = feeders(c),
                                .stat_percent = (unsigned)c->link_stat_share,
                                .is_coding_off = !c->coding,
                                .rate_bytes = c->link_rate,

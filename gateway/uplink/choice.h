@@ -22,7 +22,7 @@ struct choice_case {
     uint64_t waiting_images; /* that wait to be coded, this one included */
     uint64_t queued_bytes;   /* coded already, not at the centre */
     uint64_t waiting_proofs; /* of these; the end of each goes when it is proved */
-    unsigned workers;
+    unsigned workers;        /* jobs under way at once, as those whose time was noted */
     double line_rate;  /* what the line can carry, bytes a second (pace.h, reach); 0: not known */
     bool is_line_idle; /* of late it had nothing to send: it may carry more than it has shown */
 };
