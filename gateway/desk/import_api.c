@@ -11,10 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LISTED = 500, LIST_BYTES = 4 << 20, SVG_BYTES = 8 << 20, SVG_SOURCE = 64 << 20 };
+enum {
+    LISTED = 500,
+    LIST_BYTES = 4 << 20,
+    SVG_BYTES = 8 << 20,
+    SVG_SOURCE = 64 << 20,
+    STILL_BYTES = 16 << 20,
+    STILL_SOURCE = 512 << 20
+};
 enum { POLL_MAX_MS = 30000, POLL_STEP_MS = 1000 };
 #define OPEN_STATES (1u << IMPORT_WAITING | 1u << IMPORT_BINDING | 1u << IMPORT_UNUSABLE)
 
@@ -243,6 +251,29 @@ out:
     return rc;
 }
 
+/* A film's first picture; the file is mapped, a film may be long. */
+static int
+answer_still(struct http_response *res, int fd, uint64_t size, struct err *err)
+{
+    const char *media = NULL;
+    struct buf still;
+    void *bytes;
+    int rc;
+
+    if (size == 0 || size > STILL_SOURCE)
+        return err_set(err, ERR_NOT_FOUND, "too large for a picture");
+    bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return err_sys(err, ERR_RETRY, "map the file");
+    buf_init(&still, STILL_BYTES);
+    rc = wrap_avi_still(bytes, size, &still, &media, err);
+    if (rc == 0)
+        http_answer_buf(res, 200, media, &still);
+    buf_fini(&still);
+    munmap(bytes, size);
+    return rc;
+}
+
 static int
 get_preview(struct http_request *req, struct http_response *res, struct err *err)
 {
@@ -259,6 +290,8 @@ get_preview(struct http_request *req, struct http_response *res, struct err *err
         http_answer_file(res, 200, "image/jpeg", fd, 0, size);
         fd = -1;
         rc = 0;
+    } else if (item->facts.kind == WRAP_AVI) {
+        rc = answer_still(res, fd, size, err);
     } else {
         rc = answer_svg(res, fd, size, err);
     }

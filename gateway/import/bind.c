@@ -45,20 +45,42 @@ find_entry(struct import *im, const char *sop_instance, const uint8_t sha256[DIG
     return is_there;
 }
 
+static int
+give(const struct wrap_plan *plan, const struct wrap_source *source, wrap_sink_fn sink, void *user,
+     struct err *err)
+{
+    return plan != NULL ? wrap_plan_write(plan, source, sink, user, err)
+                        : sink(user, source->bytes, source->n, err);
+}
+
+static int
+into_digest(void *user, const void *bytes, size_t n, struct err *err)
+{
+    (void)err;
+    digest_add(user, bytes, n);
+    return 0;
+}
+
+static int
+into_draft(void *user, const void *bytes, size_t n, struct err *err)
+{
+    return n > 0 ? spool_draft_write(user, bytes, n, err) : 0;
+}
+
 int
-bind_commit(struct import *im, const struct wrap_facts *as, const struct bind_piece pieces[3],
-            uint64_t *out_entry, struct err *err)
+bind_commit(struct import *im, const struct wrap_facts *as, const struct wrap_plan *plan,
+            const struct wrap_source *source, uint64_t *out_entry, struct err *err)
 {
     struct spool_meta meta = {.calling_ae = IMPORT_AE, .called_ae = "RADPOST", .peer = "local"};
     struct spool_draft *draft = NULL;
     struct digest *d = digest_new();
     uint8_t sha256[DIGEST_BYTES];
-    int rc = -1;
+    int rc = give(plan, source, into_digest, d, err);
 
-    for (int i = 0; i < 3; i++)
-        digest_add(d, pieces[i].bytes, pieces[i].n);
     digest_take(d, sha256);
     digest_free(&d);
+    if (rc < 0)
+        return -1;
     if (find_entry(im, as->sop_instance, sha256, out_entry))
         return 0;
     text_copy(meta.sop_class, sizeof meta.sop_class, as->sop_class);
@@ -66,11 +88,9 @@ bind_commit(struct import *im, const struct wrap_facts *as, const struct bind_pi
     text_copy(meta.transfer_syntax, sizeof meta.transfer_syntax, as->transfer_syntax);
     if (spool_draft_begin(im->options.spool, &meta, &draft, err) < 0)
         return -1;
-    for (int i = 0; i < 3; i++)
-        if (pieces[i].n > 0 && spool_draft_write(draft, pieces[i].bytes, pieces[i].n, err) < 0)
-            goto out;
-    rc = spool_commit(im->options.spool, &draft, out_entry, err);
-out:
+    rc = give(plan, source, into_draft, draft, err);
+    if (rc == 0)
+        rc = spool_commit(im->options.spool, &draft, out_entry, err);
     spool_draft_free(&draft);
     return rc;
 }
@@ -115,11 +135,7 @@ commit_wrapped(struct import *im, struct import_item *item, const uint8_t *bytes
     text_copy(as.sop_class, sizeof as.sop_class, plan.sop_class);
     text_copy(as.sop_instance, sizeof as.sop_instance, plan.sop_instance);
     text_copy(as.transfer_syntax, sizeof as.transfer_syntax, plan.transfer_syntax);
-    rc = bind_commit(im, &as,
-                     (struct bind_piece[3]){{plan.head.bytes, plan.head.n},
-                                            {bytes, plan.has_body ? n : 0},
-                                            {plan.tail.bytes, plan.tail.n}},
-                     &item->entry, err);
+    rc = bind_commit(im, &as, &plan, &source, &item->entry, err);
     text_copy(item->sop_instance, sizeof item->sop_instance, plan.sop_instance);
     wrap_plan_fini(&plan);
     return rc;
@@ -165,7 +181,7 @@ commit_item(struct import *im, struct import_item *item, struct err *err)
         return -1;
     if (item->facts.kind == WRAP_DICOM) {
         text_copy(item->sop_instance, sizeof item->sop_instance, item->facts.sop_instance);
-        rc = bind_commit(im, &item->facts, (struct bind_piece[3]){{bytes, n}, {NULL, 0}, {NULL, 0}},
+        rc = bind_commit(im, &item->facts, NULL, &(struct wrap_source){.bytes = bytes, .n = n},
                          &item->entry, err);
     } else {
         rc = commit_wrapped(im, item, bytes, n, err);

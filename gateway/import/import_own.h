@@ -70,13 +70,10 @@ int take_file(struct import *im, int fd, const char *name, bool is_media, bool i
 int take_orphan(struct import *im, const char *name, struct err *err) MUST_CHECK;
 
 /* ---- bind.c: from the inbox into the spool ---- */
-/* A Part 10 file in up to three pieces, unless the spool has it already. */
-struct bind_piece {
-    const void *bytes;
-    size_t n;
-};
-int bind_commit(struct import *im, const struct wrap_facts *as, const struct bind_piece pieces[3],
-                uint64_t *out_entry, struct err *err) MUST_CHECK;
+/* A Part 10 file into the spool, unless it has it already.
+ * plan  NULL: the source as it is */
+int bind_commit(struct import *im, const struct wrap_facts *as, const struct wrap_plan *plan,
+                const struct wrap_source *source, uint64_t *out_entry, struct err *err) MUST_CHECK;
 /* Do again what was decided and is not done; note what is sealed; remove what is due. Takes work.
  */
 void bind_end_open(struct import *im);

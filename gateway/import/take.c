@@ -185,18 +185,16 @@ is_usable(const struct wrap_facts *f)
 static int
 send_as_is(struct import *im, int fd, const struct wrap_facts *facts, struct err *err)
 {
-    struct bind_piece pieces[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
-    const uint8_t *bytes;
+    struct wrap_source source = {.n = 0};
     uint64_t entry;
     int rc;
 
-    if (map_begin(fd, &bytes, &pieces[0].n, err) < 0)
+    if (map_begin(fd, &source.bytes, &source.n, err) < 0)
         return -1;
-    pieces[0].bytes = bytes;
-    rc = bind_commit(im, facts, pieces, &entry, err);
-    map_end(bytes, pieces[0].n);
+    rc = bind_commit(im, facts, NULL, &source, &entry, err);
+    map_end(source.bytes, source.n);
     if (rc == 0)
-        LOG(&import_ctx, IMPORT_SENT, F_NUMBER("entry", entry), F_BYTES(pieces[0].n));
+        LOG(&import_ctx, IMPORT_SENT, F_NUMBER("entry", entry), F_BYTES(source.n));
     return rc;
 }
 

@@ -204,6 +204,21 @@ look_video(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *e
     return 0;
 }
 
+static int
+look_avi(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *err)
+{
+    struct wrap_avi avi;
+
+    if (wrap_avi_read(bytes, n, &avi, err) < 0)
+        return -1;
+    out->cols = avi.cols;
+    out->rows = avi.rows;
+    out->frames = avi.frames;
+    out->seconds = (uint32_t)(avi.frames * avi.frame_ms / 1000 + 0.5);
+    wrap_avi_fini(&avi);
+    return 0;
+}
+
 int
 wrap_look(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *err)
 {
@@ -231,7 +246,7 @@ wrap_look(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *er
         rc = err_set(err, ERR_REJECT, "PNG: export JPEG or PDF instead");
         break;
     case WRAP_AVI:
-        rc = err_set(err, ERR_REJECT, "AVI: export the film as MP4 (H.264) instead");
+        rc = look_avi(bytes, n, &facts, err);
         break;
     default:
         rc = n < 1024 ? err_set(err, ERR_RETRY, "too short to tell what it is")
@@ -266,6 +281,9 @@ wrap_plan_make(const struct wrap_identity *identity, const struct wrap_source *s
     case WRAP_MP4:
         rc = wrap_video_plan(identity, source, out, s, err);
         break;
+    case WRAP_AVI:
+        rc = wrap_avi_plan(identity, source, out, s, err);
+        break;
     case WRAP_AECG:
     case WRAP_SCP:
         rc = wrap_ecg_plan(identity, source, kind, out, s, err);
@@ -287,6 +305,22 @@ wrap_plan_fini(struct wrap_plan *plan)
 {
     buf_fini(&plan->head);
     buf_fini(&plan->tail);
+    if (plan->film != NULL)
+        wrap_avi_fini(plan->film);
+    free(TAKE(plan->film));
+}
+
+int
+wrap_plan_write(const struct wrap_plan *plan, const struct wrap_source *source, wrap_sink_fn sink,
+                void *user, struct err *err)
+{
+    if (sink(user, plan->head.bytes, plan->head.n, err) < 0)
+        return -1;
+    if (plan->has_body && sink(user, source->bytes, source->n, err) < 0)
+        return -1;
+    if (plan->film != NULL && wrap_avi_write(plan->film, source->bytes, sink, user, err) < 0)
+        return -1;
+    return plan->tail.n > 0 ? sink(user, plan->tail.bytes, plan->tail.n, err) : 0;
 }
 
 /* ---- UIDs ---- */

@@ -3,17 +3,19 @@
  *
  *     wrap_look    what is it, is it whole, what does it say of itself (bounds of every header)
  *     wrap_plan    the instance it becomes for this patient and study: what to write before and
- *                  behind the file's own bytes, which are never re-encoded (an ECG is written anew,
- *                  its samples and their units kept exactly)
- *     wrap_uid     UIDs that follow from what they stand for: the same file bound to the same study
- *                  is the same instance, however often a crash makes us begin again
+ *                  behind the file's own pictures, which are never re-encoded (an ECG is written
+ *                  anew, its samples and their units kept exactly; a bitmap's rows are turned
+ * round) wrap_uid     UIDs that follow from what they stand for: the same file bound to the same
+ * study is the same instance, however often a crash makes us begin again
  *
  *     PDF             Encapsulated PDF                        explicit little endian
  *     JPEG            Secondary Capture                       JPEG baseline, extended (8 bit)
  *     MP4 with H.264  Video Photographic, Video Endoscopic    MPEG-4 AVC/H.264 HP 4.1, 4.2
  *     aECG, SCP-ECG   12-Lead ECG Waveform, General ECG       explicit little endian
  *     DICOM           goes as it is; nothing is wrapped
- *     PNG, AVI, QuickTime, progressive or CMYK JPEG, fragmented MP4, H.265   refused in words
+ *     AVI of JPEGs    Multi-frame True Color or Grayscale SC  JPEG baseline, extended (8 bit)
+ *     AVI of bitmaps  the same                                explicit little endian
+ *     PNG, other AVI, QuickTime, progressive or CMYK JPEG, fragmented MP4, H.265   refused in words
  *
  * Patient data: never logged; err texts name parts of a format, never their content.
  * DICOM: PS3.3 A.8.1, A.32.7, A.34.3, A.34.4, A.45.1; PS3.5 8.2.1, 8.2.7. Threads: pure. */
@@ -82,17 +84,29 @@ struct wrap_source {
     unsigned number;                       /* Instance Number, 1.. */
 };
 
-/* The instance: head, then the source's bytes if has_body, then tail: a Part 10 file. */
+struct wrap_avi;
+
+/* The instance: head, then the source's bytes if has_body or its film's pictures, then tail: a
+ * Part 10 file. */
 struct wrap_plan {
     char sop_class[65], sop_instance[65], transfer_syntax[65], series_uid[65];
     struct buf head, tail;
     bool has_body;
+    struct wrap_avi *film; /* NULL none */
 };
+
+typedef int (*wrap_sink_fn)(void *user, const void *bytes, size_t n, struct err *err);
 
 /* errors  ERR_REJECT as wrap_look(), or the identity lacks a study UID */
 int wrap_plan_make(const struct wrap_identity *identity, const struct wrap_source *source,
                    struct wrap_plan *out, struct err *err) MUST_CHECK;
 void wrap_plan_fini(struct wrap_plan *plan);
+/* Give the instance to a sink, piece by piece in order; any number of times, the same bytes. At
+ * most some hundred KiB are held beside plan and source.
+ * source  the plan's
+ * errors  the sink's */
+int wrap_plan_write(const struct wrap_plan *plan, const struct wrap_source *source,
+                    wrap_sink_fn sink, void *user, struct err *err) MUST_CHECK;
 
 /* 2.25.N, N the first 122 bits (RFC 9562 8) of SHA-256 over the words, each ended by a zero. */
 void wrap_uid(const char *what, const char *first, const char *second, char out[65]);
@@ -102,5 +116,11 @@ void wrap_instance_uid(const char *study_uid, const uint8_t sha256[32], char out
 /* A picture of an ECG's first group for the inbox: SVG, sixty pixels a second of recording.
  * errors  ERR_REJECT as wrap_look(); ERR_NOT_FOUND it is no ECG */
 int wrap_ecg_svg(const uint8_t *bytes, size_t n, struct buf *out, struct err *err) MUST_CHECK;
+
+/* An AVI film's first picture for the inbox: its JPEG, or a BMP.
+ * out_media  "image/jpeg" or "image/bmp"
+ * errors     ERR_REJECT as wrap_look(); ERR_NOT_FOUND it is no AVI */
+int wrap_avi_still(const uint8_t *bytes, size_t n, struct buf *out, const char **out_media,
+                   struct err *err) MUST_CHECK;
 
 #endif

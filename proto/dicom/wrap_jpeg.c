@@ -84,6 +84,8 @@ read_segment(struct jpeg *j, unsigned marker, const uint8_t *p, size_t n, struct
         return read_frame(j, marker, p, n, err);
     if (marker == 0xE0 && n >= 5 && memcmp(p, "JFIF", 5) == 0)
         j->has_jfif = true;
+    else if (marker == 0xC4)
+        j->out.has_tables = true;
     else if (marker == 0xEE && n >= 12 && memcmp(p, "Adobe", 5) == 0)
         j->adobe = p[11];
     else if (marker == 0xDA) {
@@ -119,6 +121,8 @@ wrap_jpeg_read(const uint8_t *bytes, size_t n, struct wrap_jpeg *out, struct err
             continue;
         if (n - at < 2)
             return err_set(err, ERR_RETRY, "JPEG: ends early");
+        if (marker == 0xDA && !j.has_scan)
+            j.out.scan_at = at - 2;
         length = (size_t)(bytes[at] << 8 | bytes[at + 1]);
         if (length < 2)
             return err_set(err, ERR_REJECT, "JPEG: a segment of no length");
@@ -133,6 +137,7 @@ wrap_jpeg_read(const uint8_t *bytes, size_t n, struct wrap_jpeg *out, struct err
     if (!j.has_scan)
         return err_set(err, ERR_REJECT, "JPEG: holds no picture");
     j.out.photometric = photometric_of(&j);
+    j.out.end = at;
     *out = j.out;
     return 0;
 }

@@ -10,6 +10,8 @@
 
 #define WRAP_CLASS_PDF "1.2.840.10008.5.1.4.1.1.104.1"
 #define WRAP_CLASS_SC "1.2.840.10008.5.1.4.1.1.7"
+#define WRAP_CLASS_SC_GREY "1.2.840.10008.5.1.4.1.1.7.2"
+#define WRAP_CLASS_SC_COLOUR "1.2.840.10008.5.1.4.1.1.7.4"
 #define WRAP_CLASS_VIDEO_ENDOSCOPIC "1.2.840.10008.5.1.4.1.1.77.1.1.1"
 #define WRAP_CLASS_VIDEO_PHOTOGRAPHIC "1.2.840.10008.5.1.4.1.1.77.1.4.1"
 #define WRAP_CLASS_ECG_12 "1.2.840.10008.5.1.4.1.1.9.1.1"
@@ -68,6 +70,9 @@ struct wrap_jpeg {
     unsigned components;
     const char *photometric;
     const char *transfer_syntax;
+    size_t scan_at; /* its first scan's marker */
+    size_t end;     /* behind its end mark */
+    bool has_tables;
 };
 int wrap_jpeg_read(const uint8_t *bytes, size_t n, struct wrap_jpeg *out,
                    struct err *err) MUST_CHECK;
@@ -82,6 +87,29 @@ int wrap_video_read(const uint8_t *bytes, size_t n, struct wrap_video *out,
 /* An AVC decoder configuration record (ISO/IEC 14496-15 5.2.4): profile, level, picture size. */
 int wrap_avc_read(const uint8_t *bytes, size_t n, struct wrap_video *out,
                   struct err *err) MUST_CHECK;
+
+/* A film of pictures, each a range of the file. */
+struct wrap_avi {
+    uint32_t cols, rows, frames;
+    double frame_ms;
+    bool is_jpeg;
+    struct wrap_jpeg jpeg; /* the first */
+    unsigned bits;         /* of a bitmap: 8, 24, 32 */
+    bool is_top_down, is_grey;
+    uint8_t palette[256][3]; /* of 8 bits: RGB */
+    struct wrap_frame {
+        size_t at;
+        uint32_t n;
+        uint32_t tables_at; /* JPEG without Huffman tables: where they are due; 0 it has them */
+    } * list;
+};
+int wrap_avi_read(const uint8_t *bytes, size_t n, struct wrap_avi *out, struct err *err) MUST_CHECK;
+void wrap_avi_fini(struct wrap_avi *avi);
+size_t wrap_avi_stride(const struct wrap_avi *avi);
+/* The pixel data's content, frame by frame. */
+int wrap_avi_write(const struct wrap_avi *avi, const uint8_t *file, wrap_sink_fn sink, void *user,
+                   struct err *err) MUST_CHECK;
+
 int wrap_pdf_read(const uint8_t *bytes, size_t n, struct err *err) MUST_CHECK;
 int wrap_ecg_read(enum wrap_kind kind, const uint8_t *bytes, size_t n, struct ecg **out,
                   struct err *err) MUST_CHECK;
@@ -92,6 +120,8 @@ int wrap_jpeg_plan(const struct wrap_identity *identity, const struct wrap_sourc
                    struct wrap_plan *plan, struct wrap_set *s, struct err *err) MUST_CHECK;
 int wrap_video_plan(const struct wrap_identity *identity, const struct wrap_source *source,
                     struct wrap_plan *plan, struct wrap_set *s, struct err *err) MUST_CHECK;
+int wrap_avi_plan(const struct wrap_identity *identity, const struct wrap_source *source,
+                  struct wrap_plan *plan, struct wrap_set *s, struct err *err) MUST_CHECK;
 int wrap_ecg_plan(const struct wrap_identity *identity, const struct wrap_source *source,
                   enum wrap_kind kind, struct wrap_plan *plan, struct wrap_set *s,
                   struct err *err) MUST_CHECK;

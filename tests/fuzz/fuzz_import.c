@@ -11,6 +11,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
+static int
+take(void *user, const void *bytes, size_t n, struct err *err)
+{
+    (void)err;
+    buf_add(user, bytes, n);
+    return 0;
+}
+
 static void
 wrap(const uint8_t *data, size_t n)
 {
@@ -18,16 +26,16 @@ wrap(const uint8_t *data, size_t n)
     struct wrap_source source = {.bytes = data, .n = n, .number = 1};
     struct dcm_facts facts;
     struct wrap_plan plan;
+    struct buf file;
     struct err err;
 
     if (wrap_plan_make(&to, &source, &plan, &err) < 0)
         return;
-    if (plan.has_body)
-        buf_add(&plan.head, data, n);
-    buf_add(&plan.head, plan.tail.bytes, plan.tail.n);
-    if (!buf_is_over(&plan.head) &&
-        dcm_facts_read(plan.head.bytes, plan.head.n, false, &facts, &err) < 0)
+    buf_init(&file, 64 << 20);
+    if (wrap_plan_write(&plan, &source, take, &file, &err) < 0 ||
+        (!buf_is_over(&file) && dcm_facts_read(file.bytes, file.n, false, &facts, &err) < 0))
         abort();
+    buf_fini(&file);
     wrap_plan_fini(&plan);
 }
 
@@ -70,6 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct wrap_facts facts;
     struct buf svg;
+    const char *media;
     struct err err;
 
     log_set_fd(-1);
@@ -77,6 +86,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (wrap_look(data, n, &facts, &err) == 0)
         wrap(data, n);
     (void)!wrap_ecg_svg(data, n, &svg, &err);
+    buf_clear(&svg);
+    (void)!wrap_avi_still(data, n, &svg, &media, &err);
     read_sealed(data, n);
     buf_fini(&svg);
     return 0;

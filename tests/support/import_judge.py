@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """import_judge KIND DICOM SOURCE - is the instance what the source file was? pydicom reads the one, code of its own the other.
 
-ecg: every sample in microvolts, every lead; pdf, jpeg, mp4: the bytes; mp4 also against ffprobe when it is there."""
+avi: every picture, decoded by ffmpeg, DCMTK and GDCM; ecg: every sample in microvolts, every lead; pdf, jpeg, mp4: the bytes; mp4 also against ffprobe when it is there."""
 import json
 import shutil
 import subprocess
@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pydicom
 from pydicom.encaps import decode_data_sequence
+from pydicom.pixel_data_handlers.util import convert_color_space
 
 LEADS = {"I": 1, "II": 2, "III": 61, "aVR": 62, "aVL": 63, "aVF": 64, **{f"V{i}": i + 2 for i in range(1, 7)}}
 
@@ -80,12 +81,80 @@ def judge_bytes(kind, ds, path):
         assert abs(float(ds.FrameTime) - 1000 * int(bottom) / int(top)) < 0.5, (ds.FrameTime, said["r_frame_rate"])
 
 
+def film_pictures(path):
+    """The video chunks of an AVI, walked again: bytes of each, an empty one being the one before."""
+    with open(path, "rb") as f:
+        data = f.read()
+    out = []
+
+    def walk(at, end):
+        while at + 8 <= end:
+            kind, size = data[at:at + 4], int.from_bytes(data[at + 4:at + 8], "little")
+            if kind in (b"RIFF", b"LIST"):
+                walk(at + 12, at + 8 + size)
+            elif kind in (b"00dc", b"00db"):
+                out.append(data[at + 8:at + 8 + size] or out[-1])
+            at += 8 + size + size % 2
+
+    walk(0, len(data))
+    return out
+
+
+def without_tables(jpeg):
+    """A JPEG without its Huffman tables."""
+    at, out = 2, jpeg[:2]
+    while jpeg[at + 1] != 0xDA:
+        n = 2 + int.from_bytes(jpeg[at + 2:at + 4], "big")
+        out += jpeg[at:at + n] if jpeg[at + 1] != 0xC4 else b""
+        at += n
+    return out + jpeg[at:]
+
+
+def decoded(argv, out):
+    """Frames by another decoder, as pydicom reads what it wrote."""
+    if not shutil.which(argv[0]):
+        return None
+    subprocess.run(argv, check=True, capture_output=True)
+    ds = pydicom.dcmread(out)
+    return convert_color_space(ds.pixel_array, "YBR_FULL", "RGB") if "YBR" in ds.PhotometricInterpretation else ds.pixel_array
+
+
+def judge_avi(ds, path, dicom):
+    grey, frames = ds.SamplesPerPixel == 1, int(ds.NumberOfFrames)
+    shape = (frames, ds.Rows, ds.Columns) + (() if grey else (3,))
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-vsync", "passthrough", "-"],
+                         capture_output=True, check=True).stdout
+    said = json.loads(subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_streams", "-of", "json", path],
+                                     capture_output=True, check=True).stdout)["streams"][0]
+    top, bottom = said["r_frame_rate"].split("/")
+    assert frames == 1 or abs(float(ds.FrameTime) - 1000 * int(bottom) / int(top)) < 1e-3, (ds.FrameTime, said["r_frame_rate"])
+    want = np.frombuffer(raw, np.uint8).reshape(-1, ds.Rows, ds.Columns, 3)
+    want = want[..., 0] if grey else want
+    pictures = film_pictures(path)
+    assert len(pictures) == frames
+    if not ds.file_meta.TransferSyntaxUID.is_compressed:
+        assert np.array_equal(ds.pixel_array.reshape(shape), want)
+        return
+    fragments = list(decode_data_sequence(ds.PixelData))
+    for got, source in zip(fragments, pictures, strict=True):
+        assert got[:len(source)] == source or without_tables(got)[:len(source)] == source
+    first = decoded(["dcmdjpeg", dicom, dicom + ".dcmtk"], dicom + ".dcmtk")
+    second = decoded(["gdcmconv", "--raw", dicom, dicom + ".gdcm"], dicom + ".gdcm")
+    for name, got in (("dcmdjpeg", first), ("gdcmconv", second)):
+        if got is not None and len(want) == frames:  # rounding of colours differs a little from decoder to decoder
+            off = np.abs(got.reshape(shape).astype(int) - want.astype(int))
+            assert off.mean() < 6, (name, off.mean(), off.max())
+            print(name, "differs from ffmpeg by", round(float(off.mean()), 2))
+
+
 def main():
     kind, dicom, source = sys.argv[1:]
     ds = pydicom.dcmread(dicom)
     assert ds.SpecificCharacterSet == "ISO_IR 192" and ds.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID
     if kind == "ecg":
         judge_ecg(ds, source)
+    elif kind == "avi":
+        judge_avi(ds, source, dicom)
     else:
         judge_bytes(kind, ds, source)
     print(kind, ds.SOPClassUID.name, ds.file_meta.TransferSyntaxUID.name)

@@ -267,6 +267,36 @@ who_is_not_signed_in_sees_and_binds_nothing(void **state)
     assert_in_range(reply.status, 401, 403);
 }
 
+/* A cart's film: seen at the desk, bound, in the spool with its pictures. */
+static void
+a_film_of_a_cart_is_seen_and_bound(void **state)
+{
+    char id[IMPORT_ID_SIZE], body[96];
+    struct buf sent;
+    uint64_t entry;
+    FILE *f;
+
+    (void)state;
+    registered("F", body);
+    buf_clear(&file);
+    f = fopen("tests/fuzz/seeds/fuzz_import/film-jpeg.avi", "rb");
+    assert_non_null(f);
+    file.n = fread(buf_reserve(&file, 65536), 1, 65536, f);
+    fclose(f);
+    waits("clip.avi", id);
+
+    assert_int_equal(ask("GET", route(id, "preview"), NULL), 200);
+    assert_string_equal(reply.type, "image/jpeg");
+    assert_memory_equal(reply.body.bytes, "\xFF\xD8", 2);
+    assert_int_equal(ask("POST", route(id, "bind"), body), 200);
+
+    assert_int_equal(world_entries(&entry), 1);
+    buf_init(&sent, 1 << 20);
+    world_bytes(entry, &sent);
+    assert_non_null(memmem(sent.bytes, sent.n, "1.2.840.10008.5.1.4.1.1.7.4", 27));
+    buf_fini(&sent);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int
@@ -274,6 +304,7 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_technician_sees_a_file_and_says_whose_it_is),
+        TEST(a_film_of_a_cart_is_seen_and_bound),
         TEST(another_persons_file_is_asked_about),
         TEST(what_is_asked_wrongly_is_refused),
         TEST(who_is_not_signed_in_sees_and_binds_nothing),

@@ -67,32 +67,47 @@ keep(const char *name, const void *bytes, size_t n, char path[256])
 }
 
 static void
+source_of(const struct buf *file, struct wrap_source *out)
+{
+    *out = (struct wrap_source){.bytes = file->bytes,
+                                .n = file->n,
+                                .content_date = "20261122",
+                                .content_time = "090000",
+                                .made_date = "20261122",
+                                .made_time = "091500",
+                                .number = 1};
+    digest_bytes(file->bytes, file->n, out->sha256);
+}
+
+static void
 plan_of(const struct buf *file, const struct wrap_identity *to, struct wrap_plan *out)
 {
-    struct wrap_source source = {.bytes = file->bytes,
-                                 .n = file->n,
-                                 .content_date = "20261122",
-                                 .content_time = "090000",
-                                 .made_date = "20261122",
-                                 .made_time = "091500",
-                                 .number = 1};
+    struct wrap_source source;
     struct err err;
 
-    digest_bytes(file->bytes, file->n, source.sha256);
+    source_of(file, &source);
     if (wrap_plan_make(to, &source, out, &err) < 0)
         fail_msg("%s", err.text);
+}
+
+static int
+into_buf(void *user, const void *bytes, size_t n, struct err *err)
+{
+    (void)err;
+    buf_add(user, bytes, n);
+    return 0;
 }
 
 static void
 wrap(const struct buf *file, const struct wrap_identity *to, struct buf *out)
 {
+    struct wrap_source source;
     struct wrap_plan plan;
+    struct err err;
 
+    source_of(file, &source);
     plan_of(file, to, &plan);
-    buf_add(out, plan.head.bytes, plan.head.n);
-    if (plan.has_body)
-        buf_add(out, file->bytes, file->n);
-    buf_add(out, plan.tail.bytes, plan.tail.n);
+    assert_int_equal(wrap_plan_write(&plan, &source, into_buf, out, &err), 0);
     wrap_plan_fini(&plan);
 }
 
@@ -423,7 +438,6 @@ what_cannot_be_taken_is_refused_in_words(void **state)
     import_file_jpeg(JPEG_PROGRESSIVE, 64, 64, &file);
     expect_refused("progressive", file.bytes, file.n, ERR_REJECT, "progressive");
     expect_refused("png", (const uint8_t *)"\x89PNG\r\n\x1A\n....", 12, ERR_REJECT, "PNG");
-    expect_refused("avi", (const uint8_t *)"RIFF....AVI LIST", 16, ERR_REJECT, "MP4");
     expect_refused("doctype", (const uint8_t *)doctype, sizeof doctype - 1, ERR_REJECT,
                    "document type");
     expect_refused("xml", (const uint8_t *)"<?xml version=\"1.0\"?><a/>", 25, ERR_REJECT,

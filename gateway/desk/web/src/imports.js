@@ -6,7 +6,10 @@ import { personLine, plainDay, sexWord } from "./people.js";
 import { get, post } from "./state.js";
 import { bytes, fullTime, say } from "./words.js";
 
-const PICTURES = ["jpeg", "aecg", "scp_ecg"];
+const PICTURES = ["jpeg", "avi", "aecg", "scp_ecg"];
+// What to do about a file that cannot be used, by what the reason names.
+const ADVICE = [[/ends early|never finished/, "advice_again"], [/MP4/, "advice_film"], [/JPEG|RGB/, "advice_picture"], [/ECG/, "advice_ecg"]];
+const advice = (why) => say((ADVICE.find(([pattern]) => pattern.test(why)) || [0, "advice_kind"])[1]);
 
 function Bind({ item, registrations, onDone, onError }) {
   const [chosen, setChosen] = useState("");
@@ -51,7 +54,7 @@ function Item({ item, registrations, onDone }) {
       ${PICTURES.includes(item.kind) && html`<img class="peek" src="/desk/v1/imports/${item.id}/preview" alt=${item.name} loading="lazy" />`}</div>
     <div class="how"><span class="uid">${item.name}</span>
       ${told && html`<span>${say("file_says", told)}</span>`}
-      ${item.why && html`<span class="wrong">${item.why}</span>`}
+      ${item.why && html`<span class="wrong"><b>${advice(item.why)}</b> ${item.why}</span>`}
       ${item.state === "waiting" && html`<${Bind} item=${item} registrations=${registrations} onDone=${onDone} onError=${setWrong} />`}
       <${Wrong}>${wrong}<//></div>
     <div class="may">${item.has_source && html`<a class="button" href="/desk/v1/imports/${item.id}/source" target="_blank" rel="noopener">${say("look")}</a>`}

@@ -1,0 +1,557 @@
+/* test_wrap_avi.c - AVI films of carts become multi-frame images whose pictures are the film's. The
+ * judges are ffmpeg, which makes films and decodes them, and DCMTK, GDCM, pydicom and dciodvfy,
+ * which read the instances (tests/support/import_judge.py). */
+#include "proto/base/text.h"
+#include "proto/dicom/facts.h"
+#include "proto/dicom/wrap.h"
+#include "proto/dicom/wrap_parts.h"
+#include "proto/trust/digest.h"
+#include "tests/support/folder.h"
+#include "tests/support/import_files.h"
+#include "tests/support/run_program.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char dir[FOLDER_PATH_BYTES];
+static char said[65536];
+
+static const struct wrap_identity somebody = {.patient_id = "R26112200017",
+                                              .patient_name = "王小明",
+                                              .birth = "19670309",
+                                              .sex = "F",
+                                              .accession = "R26112200017",
+                                              .study_uid = "2.25.1234567890",
+                                              .study_id = "17",
+                                              .study_date = "20261122",
+                                              .study_time = "083000",
+                                              .study_description = "腹部超声",
+                                              .institution = "云岭乡卫生院",
+                                              .modality = "US"};
+
+static int
+make_dir(void **state)
+{
+    (void)state;
+    folder_make("wrap-avi", dir);
+    return 0;
+}
+
+static int
+remove_dir(void **state)
+{
+    (void)state;
+    folder_remove(dir);
+    return 0;
+}
+
+static void
+keep(const char *name, const struct buf *bytes, char path[256])
+{
+    FILE *f;
+
+    snprintf(path, 256, "%s/%s", dir, name);
+    f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes->bytes, 1, bytes->n, f), bytes->n);
+    assert_int_equal(fclose(f), 0);
+}
+
+static int
+into_buf(void *user, const void *bytes, size_t n, struct err *err)
+{
+    (void)err;
+    buf_add(user, bytes, n);
+    return 0;
+}
+
+static void
+wrap(const struct buf *film, struct buf *out)
+{
+    struct wrap_source source = {.bytes = film->bytes,
+                                 .n = film->n,
+                                 .content_date = "20261122",
+                                 .content_time = "090000",
+                                 .made_date = "20261122",
+                                 .made_time = "091500",
+                                 .number = 1};
+    struct wrap_plan plan;
+    struct err err;
+
+    digest_bytes(film->bytes, film->n, source.sha256);
+    if (wrap_plan_make(&somebody, &source, &plan, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(wrap_plan_write(&plan, &source, into_buf, out, &err), 0);
+    assert_false(buf_is_over(out));
+    wrap_plan_fini(&plan);
+}
+
+/* dciodvfy finds no error, and pydicom, DCMTK, GDCM and ffmpeg see the same pictures. */
+static void
+judge(const char *name, const struct buf *film)
+{
+    char source[256], dicom[256], file_name[64];
+    const char *const verify[] = {"dciodvfy", "-new", dicom, NULL};
+    const char *const compare[] = {
+        "/usr/bin/python3", "tests/support/import_judge.py", "avi", dicom, source, NULL};
+    struct buf out;
+
+    buf_init(&out, 256 << 20);
+    wrap(film, &out);
+    snprintf(file_name, sizeof file_name, "%s.dcm", name);
+    keep(name, film, source);
+    keep(file_name, &out, dicom);
+    buf_fini(&out);
+    if (program_is_there("dciodvfy")) {
+        (void)program_run(verify, NULL, said, sizeof said);
+        if (strstr(said, "Error") != NULL)
+            fail_msg("%s: %s", name, said);
+    }
+    if (!program_is_there("python3") || !program_is_there("ffmpeg"))
+        return;
+    if (program_run(compare, NULL, said, sizeof said) != 0)
+        fail_msg("%s: %s", name, said);
+    if (getenv("RADPOST_SHOW") != NULL)
+        print_message("%s", said);
+}
+
+static void
+expect_film(const struct buf *film, uint32_t cols, uint32_t rows, uint32_t frames)
+{
+    struct wrap_facts facts;
+    struct err err;
+
+    if (wrap_look(film->bytes, film->n, &facts, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(facts.kind, WRAP_AVI);
+    assert_int_equal(facts.cols, cols);
+    assert_int_equal(facts.rows, rows);
+    assert_int_equal(facts.frames, frames);
+}
+
+static void
+expect_refused(const char *name, const struct buf *film, enum err_kind kind, const char *word)
+{
+    struct wrap_facts facts;
+    struct err err = {.kind = ERR_NONE};
+
+    if (wrap_look(film->bytes, film->n, &facts, &err) == 0)
+        fail_msg("%s was taken", name);
+    if (err.kind != kind || strstr(err.text, word) == NULL)
+        fail_msg("%s: kind %d, %s", name, err.kind, err.text);
+}
+
+/* ---- films by a program that no one here wrote ---- */
+
+static bool
+make_film(const char *name, const char *const options[], struct buf *out)
+{
+    const char *argv[40] = {"ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i"};
+    char path[256];
+    size_t n = 7;
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    for (size_t i = 0; options[i] != NULL; i++)
+        argv[n++] = options[i];
+    argv[n++] = path;
+    argv[n] = NULL;
+    if (program_run(argv, NULL, said, sizeof said) != 0)
+        return false;
+    f = fopen(path, "rb");
+    assert_non_null(f);
+    buf_clear(out);
+    out->n += fread(buf_reserve(out, 16 << 20), 1, 16 << 20, f);
+    fclose(f);
+    return true;
+}
+
+#define TEST_FILM "testsrc=size=322x244:rate=25:duration=1"
+#define ODD_FILM "testsrc=size=321x243:rate=30000/1001:duration=0.5"
+#define WITH_SOUND "-f", "lavfi", "-i", "sine=duration=1"
+
+static void
+films_of_carts_keep_every_picture(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *options[14];
+        uint32_t cols, rows, frames;
+    } rows[] = {
+        {"jpeg.avi", {TEST_FILM, "-c:v", "mjpeg", NULL}, 322, 244, 25},
+        {"jpeg-422.avi",
+         {ODD_FILM, "-c:v", "mjpeg", "-pix_fmt", "yuvj422p", "-huffman", "default", NULL},
+         321,
+         243,
+         15},
+        {"jpeg-grey.avi", {TEST_FILM, "-c:v", "mjpeg", "-pix_fmt", "gray", NULL}, 322, 244, 25},
+        {"jpeg-sound.avi",
+         {TEST_FILM, WITH_SOUND, "-c:v", "mjpeg", "-c:a", "pcm_s16le", NULL},
+         322,
+         244,
+         25},
+        {"bitmap.avi", {TEST_FILM, "-c:v", "rawvideo", "-pix_fmt", "bgr24", NULL}, 322, 244, 25},
+        {"bitmap-odd.avi", {ODD_FILM, "-c:v", "rawvideo", "-pix_fmt", "bgr24", NULL}, 321, 243, 15},
+        {"bitmap-32.avi", {ODD_FILM, "-c:v", "rawvideo", "-pix_fmt", "bgra", NULL}, 321, 243, 15},
+    };
+    struct buf film;
+
+    (void)state;
+    if (!program_is_there("ffmpeg"))
+        skip();
+    buf_init(&film, 64 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!make_film(rows[i].name, rows[i].options, &film))
+            fail_msg("%s: %s", rows[i].name, said);
+        expect_film(&film, rows[i].cols, rows[i].rows, rows[i].frames);
+        judge(rows[i].name, &film);
+    }
+    buf_fini(&film);
+}
+
+static void
+films_of_other_codings_say_what_to_do(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *options[8];
+        const char *word;
+    } rows[] = {
+        {"xvid.avi", {TEST_FILM, "-c:v", "mpeg4", "-vtag", "XVID", NULL}, "XVID; export it as MP4"},
+        {"yuv.avi", {TEST_FILM, "-c:v", "rawvideo", "-pix_fmt", "yuyv422", NULL}, "YUY2"},
+        {"lossless.avi", {TEST_FILM, "-c:v", "huffyuv", NULL}, "HFYU"},
+    };
+    struct buf film;
+
+    (void)state;
+    if (!program_is_there("ffmpeg"))
+        skip();
+    buf_init(&film, 64 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!make_film(rows[i].name, rows[i].options, &film))
+            fail_msg("%s: %s", rows[i].name, said);
+        expect_refused(rows[i].name, &film, ERR_REJECT, rows[i].word);
+    }
+    buf_fini(&film);
+}
+
+/* ---- films put together here, for what ffmpeg does not write ---- */
+
+struct strip {
+    uint32_t cols, rows;
+    int32_t height; /* as the header has it */
+    unsigned bits;
+    const char *code;
+    uint32_t scale, rate;
+    const struct buf *pictures; /* of no bytes: the one before stays */
+    size_t count;
+    bool has_rec; /* each picture inside a list of its own */
+};
+
+static size_t
+begin(struct buf *b, const char *id, const char *list)
+{
+    buf_add(b, id, 4);
+    buf_add_le32(b, 0);
+    if (list != NULL)
+        buf_add(b, list, 4);
+    return b->n - (list != NULL ? 4 : 0);
+}
+
+static void
+end(struct buf *b, size_t at)
+{
+    le32_write(b->bytes + at - 4, (uint32_t)(b->n - at));
+    if ((b->n - at) % 2 != 0)
+        buf_add_u8(b, 0);
+}
+
+static void
+put_stream(const struct strip *s, struct buf *b)
+{
+    size_t strl = begin(b, "LIST", "strl"), at = begin(b, "strh", NULL);
+
+    buf_add(b, "vids", 4);
+    buf_add(b, s->code, 4);
+    for (int i = 0; i < 3; i++)
+        buf_add_le32(b, 0);
+    buf_add_le32(b, s->scale);
+    buf_add_le32(b, s->rate);
+    for (int i = 0; i < 7; i++)
+        buf_add_le32(b, 0);
+    end(b, at);
+    at = begin(b, "strf", NULL);
+    buf_add_le32(b, 40);
+    buf_add_le32(b, s->cols);
+    buf_add_le32(b, (uint32_t)s->height);
+    buf_add_le16(b, 1);
+    buf_add_le16(b, (uint16_t)s->bits);
+    buf_add(b, s->code, 4);
+    for (int i = 0; i < 5; i++)
+        buf_add_le32(b, 0);
+    for (unsigned i = 0; s->bits == 8 && i < 256; i++)
+        buf_add_le32(b, (255 - i) * 0x010101u);
+    end(b, at);
+    end(b, strl);
+}
+
+static void
+make_strip(const struct strip *s, struct buf *b)
+{
+    size_t riff = begin(b, "RIFF", "AVI "), hdrl = begin(b, "LIST", "hdrl");
+    size_t avih = begin(b, "avih", NULL), movi;
+
+    for (int i = 0; i < 14; i++)
+        buf_add_le32(b, 0);
+    end(b, avih);
+    put_stream(s, b);
+    end(b, hdrl);
+    movi = begin(b, "LIST", "movi");
+    for (size_t i = 0; i < s->count; i++) {
+        size_t rec = s->has_rec ? begin(b, "LIST", "rec ") : 0;
+        size_t at = begin(b, s->code[0] != '\0' ? "00dc" : "00db", NULL);
+
+        buf_add(b, s->pictures[i].bytes, s->pictures[i].n);
+        end(b, at);
+        if (s->has_rec)
+            end(b, rec);
+    }
+    end(b, movi);
+    end(b, riff);
+}
+
+static const struct strip jpegs = {
+    .cols = 96, .rows = 64, .height = 64, .bits = 24, .code = "MJPG", .scale = 1, .rate = 10};
+
+/* Without its Huffman tables, as capture cards write it. */
+static void
+strip_tables(const struct buf *jpeg, struct buf *out)
+{
+    size_t at = 2;
+
+    buf_add(out, jpeg->bytes, 2);
+    while (jpeg->bytes[at + 1] != 0xDA) {
+        size_t n = 2 + (size_t)(jpeg->bytes[at + 2] << 8 | jpeg->bytes[at + 3]);
+
+        if (jpeg->bytes[at + 1] != 0xC4)
+            buf_add(out, jpeg->bytes + at, n);
+        at += n;
+    }
+    buf_add(out, jpeg->bytes + at, jpeg->n - at);
+}
+
+static void
+expect_tables(enum import_jpeg kind, const char *name)
+{
+    struct buf whole, bare[3], film;
+    struct strip s = jpegs;
+
+    buf_init(&whole, 1 << 20);
+    buf_init(&film, 1 << 20);
+    import_file_jpeg(kind, 96, 64, &whole);
+    for (int i = 0; i < 3; i++)
+        buf_init(&bare[i], 1 << 20);
+    strip_tables(&whole, &bare[0]);
+    assert_true(bare[0].n < whole.n - 200);
+    strip_tables(&whole, &bare[2]); /* bare[1]: nothing came, the first stays */
+    s.pictures = bare;
+    s.count = 3;
+    s.has_rec = true;
+
+    make_strip(&s, &film);
+
+    expect_film(&film, 96, 64, 3);
+    judge(name, &film);
+    buf_fini(&film);
+    buf_fini(&whole);
+    for (int i = 0; i < 3; i++)
+        buf_fini(&bare[i]);
+}
+
+static void
+jpegs_without_tables_get_those_they_mean(void **state)
+{
+    (void)state;
+    expect_tables(JPEG_COLOUR_420, "bare.avi");
+    expect_tables(JPEG_GREY, "bare-grey.avi");
+}
+
+static void
+bitmaps_of_256_colours_and_from_the_top_are_right(void **state)
+{
+    struct buf picture, film, out;
+    struct strip s = {.cols = 5,
+                      .rows = 3,
+                      .height = -3,
+                      .bits = 8,
+                      .code = "\0\0\0",
+                      .scale = 1,
+                      .rate = 25,
+                      .pictures = &picture,
+                      .count = 1};
+
+    (void)state;
+    buf_init(&picture, 4096);
+    buf_init(&film, 1 << 16);
+    buf_init(&out, 1 << 20);
+    for (unsigned i = 0; i < 24; i++)
+        buf_add_u8(&picture, (uint8_t)i);
+    for (int turn = 0; turn < 2; turn++) {
+        static const uint8_t down[] = {255, 254, 253, 252, 251, 247, 246, 245,
+                                       244, 243, 239, 238, 237, 236, 235, 0};
+        static const uint8_t up[] = {239, 238, 237, 236, 235, 247, 246, 245,
+                                     244, 243, 255, 254, 253, 252, 251, 0};
+
+        s.height = turn == 0 ? -3 : 3;
+        buf_clear(&film);
+        buf_clear(&out);
+        make_strip(&s, &film);
+        expect_film(&film, 5, 3, 1);
+        wrap(&film, &out);
+        assert_memory_equal(out.bytes + out.n - 16, turn == 0 ? down : up, 16);
+        if (turn == 1) /* ffmpeg takes a bitmap of 8 bits from the top for one from the bottom */
+            judge("palette.avi", &film);
+    }
+    buf_fini(&picture);
+    buf_fini(&film);
+    buf_fini(&out);
+}
+
+static void
+films_that_cannot_be_right_are_refused_in_words(void **state)
+{
+    struct buf jpeg, small, halves, mixed[2], film;
+    struct strip s = jpegs;
+
+    (void)state;
+    buf_init(&jpeg, 1 << 20);
+    buf_init(&small, 1 << 20);
+    buf_init(&halves, 1 << 20);
+    buf_init(&film, 1 << 20);
+    import_file_jpeg(JPEG_COLOUR_420, 96, 64, &jpeg);
+    import_file_jpeg(JPEG_COLOUR_420, 96, 32, &small);
+    buf_add(&halves, small.bytes, small.n);
+    buf_add(&halves, small.bytes, small.n);
+    s.count = 1;
+    s.pictures = &halves;
+    make_strip(&s, &film);
+    expect_refused("halves", &film, ERR_REJECT, "interlaced");
+
+    mixed[0] = jpeg;
+    mixed[1] = small;
+    s.pictures = mixed;
+    s.count = 2;
+    s.height = s.rows = 32;
+    buf_clear(&film);
+    make_strip(&s, &film);
+    expect_refused("mixed", &film, ERR_REJECT, "another kind");
+
+    s = jpegs;
+    s.pictures = &jpeg;
+    s.count = 1;
+    s.rate = 0;
+    buf_clear(&film);
+    make_strip(&s, &film);
+    expect_refused("no rate", &film, ERR_REJECT, "how fast");
+
+    s.rate = 10;
+    s.count = 0;
+    buf_clear(&film);
+    make_strip(&s, &film);
+    expect_refused("no pictures", &film, ERR_REJECT, "no pictures");
+
+    s.count = 1;
+    s.code = "\0\0\0";
+    s.cols = s.rows = 4000;
+    s.height = 4000;
+    buf_clear(&film);
+    make_strip(&s, &film);
+    expect_refused("short", &film, ERR_REJECT, "too short");
+    buf_fini(&jpeg);
+    buf_fini(&small);
+    buf_fini(&halves);
+    buf_fini(&film);
+}
+
+/* A film of many empty pictures asks for far more than it brings. */
+static void
+a_film_of_more_than_4_gib_is_refused(void **state)
+{
+    enum { PICTURES = 100000 };
+    struct buf *pictures = mem_new(PICTURES * sizeof *pictures), film;
+    struct wrap_source source = {.number = 1};
+    struct strip s = {.cols = 128,
+                      .rows = 128,
+                      .height = 128,
+                      .bits = 24,
+                      .code = "\0\0\0",
+                      .scale = 1,
+                      .rate = 25,
+                      .pictures = pictures,
+                      .count = PICTURES};
+    struct wrap_plan plan;
+    struct err err;
+
+    (void)state;
+    buf_init(&film, 64 << 20);
+    buf_init(&pictures[0], 1 << 20);
+    for (unsigned i = 0; i < 128 * 128 * 3; i++)
+        buf_add_u8(&pictures[0], 7);
+    make_strip(&s, &film);
+    expect_film(&film, 128, 128, PICTURES);
+    source.bytes = film.bytes;
+    source.n = film.n;
+
+    assert_int_equal(wrap_plan_make(&somebody, &source, &plan, &err), -1);
+
+    assert_int_equal(err.kind, ERR_REJECT);
+    assert_non_null(strstr(err.text, "4 GiB"));
+    buf_fini(&film);
+    buf_fini(&pictures[0]);
+    free(pictures);
+}
+
+static void
+a_film_cut_anywhere_is_not_whole(void **state)
+{
+    struct buf jpeg, film;
+    struct strip s = jpegs;
+
+    (void)state;
+    buf_init(&jpeg, 1 << 20);
+    buf_init(&film, 1 << 20);
+    import_file_jpeg(JPEG_GREY, 96, 64, &jpeg);
+    s.pictures = &jpeg;
+    s.count = 1;
+    make_strip(&s, &film);
+    for (size_t n = 12; n < film.n; n++) {
+        struct buf cut = {.bytes = film.bytes, .n = n};
+
+        expect_refused("cut", &cut, ERR_RETRY, "ends early");
+    }
+    le32_write(film.bytes + 4, 0);
+    expect_refused("unfinished", &film, ERR_RETRY, "never finished");
+    buf_fini(&jpeg);
+    buf_fini(&film);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(films_of_carts_keep_every_picture),
+        cmocka_unit_test(films_of_other_codings_say_what_to_do),
+        cmocka_unit_test(jpegs_without_tables_get_those_they_mean),
+        cmocka_unit_test(bitmaps_of_256_colours_and_from_the_top_are_right),
+        cmocka_unit_test(films_that_cannot_be_right_are_refused_in_words),
+        cmocka_unit_test(a_film_of_more_than_4_gib_is_refused),
+        cmocka_unit_test(a_film_cut_anywhere_is_not_whole),
+    };
+
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
