@@ -1,8 +1,10 @@
 /* tool_gateways.c - many gateways at one storage: each has a tenant and a certificate of its own
- * and hangs in the receipts long poll; some send at a time, all they can, in turns. Prints how the
- * bytes are spread, what a waiting gateway costs in memory and a landed GB in processor time.
- *     tool_gateways STORAGE-PROGRAM [--gateways N] [--sending K] [--seconds S] [--spread PERCENT]
- * Fails when a gateway's bytes are further from the median than the spread (10). */
+ * and hangs in the receipts long poll; some send at a time, all they can, an exam each in turns,
+ * over a connection that stays. Rounds are finished, so that the turns say nothing about the
+ * spread: it tells how the storage deals with those that send at once. Prints how the bytes are
+ * spread, what a waiting gateway costs in memory and a landed GB in processor time. tool_gateways
+ * STORAGE-PROGRAM [--gateways N] [--sending K] [--seconds S] [--spread PERCENT] Fails when a
+ * gateway's bytes are further from the median than the spread (10). */
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
@@ -10,6 +12,7 @@
 #include "proto/link/enrol.h"
 #include "proto/link/link.h"
 #include "proto/trust/ca.h"
+#include "tests/support/process_cost.h"
 #include "tests/support/vault.h"
 
 #include <arpa/inet.h>
@@ -28,7 +31,15 @@
 #include <unistd.h>
 #include <cmocka.h> /* what tests/support needs */
 
-enum { GATEWAYS_MOST = 4000, ENROLLERS = 4, ROWS = 256, INSTANCES = 8, WAIT_S = 25, DONE_S = 180 };
+enum {
+    GATEWAYS_MOST = 4000,
+    ENROLLERS = 4,
+    ROWS = 256,
+    INSTANCES = 2,
+    WAIT_S = 25,
+    DONE_S = 180,
+    BETWEEN_MS = 10
+};
 
 struct gateway {
     unsigned number;
@@ -114,63 +125,6 @@ is_reached(void)
     is = connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
     close(fd);
     return is;
-}
-
-/* Resident memory of a process in KiB; CPU seconds of it and of the children it waited for. */
-static uint64_t
-resident_kib(pid_t pid)
-{
-    char path[64], line[256];
-    unsigned long long kib = 0;
-    FILE *f;
-
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    f = fopen(path, "r");
-    while (f != NULL && fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "VmRSS: %llu", &kib) == 1)
-            break;
-    if (f != NULL)
-        fclose(f);
-    return kib;
-}
-
-static double
-cpu_of(const char *pid)
-{
-    char path[64], text[1024];
-    unsigned long user = 0, sys = 0;
-    FILE *f;
-
-    snprintf(path, sizeof path, "/proc/%s/stat", pid);
-    f = fopen(path, "r");
-    if (f == NULL)
-        return 0;
-    if (fgets(text, sizeof text, f) != NULL && strrchr(text, ')') != NULL)
-        (void)!sscanf(strrchr(text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-                      &user, &sys);
-    fclose(f);
-    return (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
-}
-
-/* The service and its codec workers. */
-static double
-cpu_seconds(pid_t pid)
-{
-    char path[96], own[16], children[4096] = "";
-    double sum;
-    FILE *f;
-
-    snprintf(own, sizeof own, "%d", (int)pid);
-    sum = cpu_of(own);
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    f = fopen(path, "r");
-    if (f != NULL && fgets(children, sizeof children, f) != NULL)
-        for (char *save = NULL, *word = strtok_r(children, " \n", &save); word != NULL;
-             word = strtok_r(NULL, " \n", &save))
-            sum += cpu_of(word);
-    if (f != NULL)
-        fclose(f);
-    return sum;
 }
 
 /* ---- enrolment ---- */
@@ -365,29 +319,41 @@ send_lists(struct gateway *g, struct http_client *client, const struct exam *e, 
     return rc;
 }
 
-/* One of those that send at a time: each gateway of its share for as long as the others'. */
+static int
+send_exam(struct gateway *g, struct http_client *client, struct exam *e)
+{
+    int rc = -1;
+
+    exam_make(g, e);
+    if (send_lists(g, client, e, true) == 0 && send_bundle(g, client, e) == 0)
+        rc = send_lists(g, client, e, false);
+    for (unsigned i = 0; i < INSTANCES; i++)
+        buf_fini(&e->files[i]);
+    return rc;
+}
+
+/* One of those that send at a time: an exam of each gateway of its share, round after round. */
 static void *
 send_run(void *arg)
 {
     unsigned first = *(const unsigned *)arg;
     unsigned turns = (count + sending - 1) / sending;
+    struct http_client **clients = mem_new(turns * sizeof *clients);
     struct exam *e = mem_new(sizeof *e);
+    int64_t until_ms = clock_mono_ms() + (int64_t)seconds * 1000;
+    bool is_well = true;
 
-    for (unsigned turn = 0; turn < turns && first + turn * sending < count; turn++) {
-        struct gateway *g = &gateways[first + turn * sending];
-        struct http_client *client = client_of(g);
-        int64_t until_ms = clock_mono_ms() + (int64_t)seconds * 1000 / turns;
+    while (is_well && clock_mono_ms() < until_ms)
+        for (unsigned turn = 0; is_well && turn < turns && first + turn * sending < count; turn++) {
+            struct gateway *g = &gateways[first + turn * sending];
 
-        while (clock_mono_ms() < until_ms) {
-            exam_make(g, e);
-            if (send_lists(g, client, e, true) < 0 || send_bundle(g, client, e) < 0 ||
-                send_lists(g, client, e, false) < 0)
-                until_ms = 0;
-            for (unsigned i = 0; i < INSTANCES; i++)
-                buf_fini(&e->files[i]);
+            if (clients[turn] == NULL)
+                clients[turn] = client_of(g);
+            is_well = send_exam(g, clients[turn], e) == 0;
         }
-        http_client_free(&client);
-    }
+    for (unsigned turn = 0; turn < turns; turn++)
+        http_client_free(&clients[turn]);
+    free(clients);
     free(e);
     return NULL;
 }
@@ -470,16 +436,18 @@ measure(pid_t storage)
     pthread_t *listeners = mem_new(count * sizeof *listeners);
     pthread_t *senders = mem_new(sending * sizeof *senders);
     unsigned *firsts = mem_new(sending * sizeof *firsts);
-    uint64_t before = resident_kib(storage);
+    uint64_t before = process_resident_kib(storage);
     double idle, cpu;
     int64_t began_ms, took_ms;
 
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         listeners[i] = small_thread(listen_run, &gateways[i]);
+        rest(BETWEEN_MS); /* clinics do not switch on together */
+    }
     rest(4000 + count * 4);
-    idle = (double)(resident_kib(storage) - before) / count;
+    idle = (double)(process_resident_kib(storage) - before) / count;
     began_ms = clock_mono_ms();
-    cpu = cpu_seconds(storage);
+    cpu = process_cpu_seconds(storage);
     for (unsigned i = 0; i < sending; i++) {
         firsts[i] = i;
         senders[i] = small_thread(send_run, &firsts[i]);
@@ -489,7 +457,7 @@ measure(pid_t storage)
     took_ms = clock_mono_ms() - began_ms;
     for (int i = 0; i < DONE_S * 5 && !all_have_receipts(); i++)
         rest(200);
-    cpu = cpu_seconds(storage) - cpu;
+    cpu = process_cpu_seconds(storage) - cpu;
     atomic_store(&is_listening_over, true);
     kill(storage, SIGTERM); /* ends the long polls */
     for (unsigned i = 0; i < count; i++)
