@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 enum {
     SOI = 0xFFD8,
     EOI = 0xFFD9,
@@ -259,14 +261,31 @@ emit(struct bits *b)
     }
 }
 
-/* n at most 32; what is held before is less than a byte. */
+static inline bool
+has_ff(uint32_t word)
+{
+    return ((~word - 0x01010101U) & word & 0x80808080U) != 0;
+}
+
+/* n at most 32; what is held before is less than that. */
 static inline void
 put(struct bits *b, uint32_t value, unsigned n)
 {
+    uint32_t word;
+
     b->held = b->held << n | value;
     b->n += n;
-    if (b->n >= 32)
+    if (b->n < 32)
+        return;
+    word = (uint32_t)(b->held >> (b->n - 32));
+    if (b->was_ff || has_ff(word)) {
         emit(b);
+        return;
+    }
+    word = __builtin_bswap32(word);
+    memcpy(b->at, &word, sizeof word);
+    b->at += sizeof word;
+    b->n -= 32;
 }
 
 static void
@@ -284,79 +303,96 @@ bits_flush(struct bits *b)
 }
 
 /* A.5.3: a unary part, then k bits; past the limit the value as it is. */
-static inline void
-put_golomb(struct encoder *e, unsigned k, uint32_t mapped, int32_t limit)
+ALWAYS_INLINE void
+put_golomb(const struct encoder *e, struct bits *out, unsigned k, uint32_t mapped, int32_t limit)
 {
     uint32_t high = mapped >> k;
     uint32_t most = (uint32_t)(limit - e->bits - 1);
 
+    if (high < most && high + k < 32) {
+        put(out, 1U << k | (mapped & ((1U << k) - 1)), high + 1 + k);
+        return;
+    }
     if (high < most) {
         for (; high > 24; high -= 24)
-            put(&e->out, 0, 24);
-        put(&e->out, 1, high + 1);
-        put(&e->out, mapped & ((1U << k) - 1), k);
+            put(out, 0, 24);
+        put(out, 1, high + 1);
+        put(out, mapped & ((1U << k) - 1), k);
         return;
     }
     for (high = most; high > 24; high -= 24)
-        put(&e->out, 0, 24);
-    put(&e->out, 1, high + 1);
-    put(&e->out, (mapped - 1) & (uint32_t)e->maxval, (unsigned)e->bits);
+        put(out, 0, 24);
+    put(out, 1, high + 1);
+    put(out, (mapped - 1) & (uint32_t)e->maxval, (unsigned)e->bits);
 }
 
-/* A.4.5 */
+/* A.4.5, for a RANGE of 2 to the power of bits: the sign is what the highest of them says. */
 static inline int32_t
 reduce(const struct encoder *e, int32_t error)
 {
-    if (error < 0)
-        error += e->range;
-    return error >= (e->range + 1) / 2 ? error - e->range : error;
+    unsigned spare = 32U - (unsigned)e->bits;
+
+    return (int32_t)((uint32_t)error << spare) >> spare;
+}
+
+/* A.5.1: the least k for which N * 2^k is no less than A. N is at least 1. */
+static inline unsigned
+golomb_k(int32_t A, int32_t N)
+{
+    int k = __builtin_clz((uint32_t)N) - __builtin_clz((uint32_t)A | 1);
+
+    if (k < 0)
+        return 0;
+    return (unsigned)k + (N << k < A);
 }
 
 /* A.6 */
 static inline void
-learn(struct context *c, int32_t error)
+learn(struct context *context, int32_t error)
 {
-    c->B += error;
-    c->A += abs(error);
-    if (c->N == RESET) {
-        c->A >>= 1;
-        c->B >>= 1;
-        c->N >>= 1;
+    struct context c = *context;
+
+    c.B += error;
+    c.A += abs(error);
+    if (c.N == RESET) {
+        c.A >>= 1;
+        c.B >>= 1;
+        c.N >>= 1;
     }
-    c->N++;
-    if (c->B <= -c->N) {
-        c->B += c->N;
-        if (c->C > BIAS_LEAST)
-            c->C--;
-        if (c->B <= -c->N)
-            c->B = 1 - c->N;
-    } else if (c->B > 0) {
-        c->B -= c->N;
-        if (c->C < BIAS_MOST)
-            c->C++;
-        if (c->B > 0)
-            c->B = 0;
+    c.N++;
+    if (c.B <= -c.N) {
+        c.B += c.N;
+        c.C -= c.C > BIAS_LEAST;
+        c.B = c.B <= -c.N ? 1 - c.N : c.B;
+    } else if (c.B > 0) {
+        c.B -= c.N;
+        c.C += c.C < BIAS_MOST;
+        c.B = c.B > 0 ? 0 : c.B;
     }
+    *context = c;
 }
 
-/* A.4 and A.5: one sample in its context. */
-static inline void
-encode_sample(struct encoder *e, int32_t q, int32_t predicted, int32_t sample)
+/* A.5.2: 0, -1, 1, -2, 2 ... are numbered from 0. */
+static inline uint32_t
+number_of(int32_t error)
 {
-    struct context *c = &e->contexts[q < 0 ? -q : q];
-    bool is_mirrored = q < 0;
-    unsigned k = 0;
-    int32_t error;
+    return (uint32_t)error << 1 ^ (uint32_t)(error >> 31);
+}
 
-    while (c->N << k < c->A)
-        k++;
-    predicted += is_mirrored ? -c->C : c->C;
+/* A.4 and A.5: one sample in its context. `mirror` is -1 or 0, and x ^ -1 - -1 is -x: the sign is
+ * as good as random, so that nothing should be guessed from it. */
+ALWAYS_INLINE void
+encode_sample(struct encoder *e, struct bits *out, int32_t q, int32_t predicted, int32_t sample)
+{
+    int32_t mirror = q >> 31, error, inverse;
+    struct context *c = &e->contexts[(q ^ mirror) - mirror];
+    unsigned k = golomb_k(c->A, c->N);
+
+    predicted += (c->C ^ mirror) - mirror;
     predicted = predicted < 0 ? 0 : predicted > e->maxval ? e->maxval : predicted;
-    error = reduce(e, is_mirrored ? predicted - sample : sample - predicted);
-    if (k == 0 && 2 * c->B <= -c->N)
-        put_golomb(e, k, (uint32_t)(error >= 0 ? 2 * error + 1 : -2 * (error + 1)), e->limit);
-    else
-        put_golomb(e, k, (uint32_t)(error >= 0 ? 2 * error : -2 * error - 1), e->limit);
+    error = reduce(e, ((sample - predicted) ^ mirror) - mirror);
+    inverse = -(int32_t)(k == 0 && 2 * c->B <= -c->N);
+    put_golomb(e, out, k, number_of(error ^ inverse), e->limit);
     learn(c, error);
 }
 
@@ -369,22 +405,27 @@ predict(int32_t a, int32_t b, int32_t c)
     return c >= high ? low : c <= low ? high : a + b - c;
 }
 
+/* The bits are kept in a variable of its own here, which no byte that is written can be. */
 static void
 encode_row(struct encoder *e, const int32_t *above, const int32_t *row, int32_t cols)
 {
     const int8_t *quantized = e->quantized + e->maxval;
+    struct bits out = e->out;
 
     for (int32_t x = 0; x < cols;) {
         int32_t a = row[x - 1], b = above[x], c = above[x - 1], d = above[x + 1];
         int32_t q = (quantized[d - b] * 9 + quantized[b - c]) * 9 + quantized[c - a];
 
         if (q != 0) {
-            encode_sample(e, q, predict(a, b, c), row[x]);
+            encode_sample(e, &out, q, predict(a, b, c), row[x]);
             x++;
         } else {
+            e->out = out;
             x += encode_run(e, above, row, x, cols);
+            out = e->out;
         }
     }
+    e->out = out;
 }
 
 /* A.7.2: the sample that ends a run. */
@@ -396,15 +437,13 @@ encode_run_end(struct encoder *e, int32_t a, int32_t b, int32_t sample)
     int32_t error = is_flat ? sample - a : a > b ? b - sample : sample - b;
     int32_t least = is_flat ? c->A + (c->N >> 1) : c->A;
     int32_t mapped;
-    unsigned k = 0;
+    unsigned k = golomb_k(least, c->N);
     bool is_odd;
 
     error = reduce(e, error);
-    while (c->N << k < least)
-        k++;
     is_odd = error > 0 ? k == 0 && 2 * c->Nn < c->N : error < 0 && (k != 0 || 2 * c->Nn >= c->N);
     mapped = 2 * abs(error) - (is_flat ? 1 : 0) - (is_odd ? 1 : 0);
-    put_golomb(e, k, (uint32_t)mapped, e->limit - J[e->run_step] - 1);
+    put_golomb(e, &e->out, k, (uint32_t)mapped, e->limit - J[e->run_step] - 1);
     if (error < 0)
         c->Nn++;
     c->A += (mapped + 1 - (is_flat ? 1 : 0)) >> 1;

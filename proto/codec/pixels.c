@@ -4,6 +4,7 @@
 #include "proto/base/buf.h"
 #include "proto/base/limits.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,38 @@ pixels_frame_bytes(const struct dcm_pixel_form *p, size_t *out_n, struct err *er
     return 0;
 }
 
+static uint16_t
+word_at(const uint8_t *bytes, size_t i)
+{
+    uint16_t v;
+
+    memcpy(&v, bytes + 2 * i, sizeof v);
+    return le16toh(v);
+}
+
+static bool
+are_words_short(const uint8_t *bytes, size_t n, unsigned bits)
+{
+    uint16_t all = 0;
+
+    for (size_t i = 0; i < n; i++)
+        all |= word_at(bytes, i);
+    return all >> bits == 0;
+}
+
+static bool
+are_words_extended(const uint8_t *bytes, size_t n, unsigned spare)
+{
+    uint16_t off = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint16_t v = word_at(bytes, i);
+
+        off |= v ^ (uint16_t)((int16_t)(uint16_t)(v << spare) >> spare);
+    }
+    return off == 0;
+}
+
 bool
 pixels_are_clean(const struct dcm_pixel_form *p, const uint8_t *bytes, size_t n)
 {
@@ -42,23 +75,20 @@ pixels_are_clean(const struct dcm_pixel_form *p, const uint8_t *bytes, size_t n)
 
     if (spare == 0)
         return true;
+    /* a difference is kept, not looked for: so that the compiler may take many at once */
     if (p->bits_allocated == 8) {
+        uint8_t off = 0;
+
         for (size_t i = 0; i < n; i++) {
             uint8_t shifted = (uint8_t)(bytes[i] << spare);
 
-            if (bytes[i] != (p->is_signed ? (uint8_t)((int8_t)shifted >> spare) : shifted >> spare))
-                return false;
+            off |=
+                bytes[i] ^ (p->is_signed ? (uint8_t)((int8_t)shifted >> spare) : shifted >> spare);
         }
-        return true;
+        return off == 0;
     }
-    for (size_t i = 0; i + 1 < n; i += 2) {
-        uint16_t v = (uint16_t)(bytes[i] | bytes[i + 1] << 8);
-        uint16_t shifted = (uint16_t)(v << spare);
-
-        if (v != (p->is_signed ? (uint16_t)((int16_t)shifted >> spare) : shifted >> spare))
-            return false;
-    }
-    return true;
+    return p->is_signed ? are_words_extended(bytes, n / 2, spare)
+                        : are_words_short(bytes, n / 2, p->bits_stored);
 }
 
 /* Residuals by what the neighbours differ by. */
