@@ -180,25 +180,71 @@ scp_tables(const struct import_ecg *e, struct buf *b)
     own_code(b, 1, 1, false, 1, 1);
 }
 
+/* Reference beats: the recording's own, every BEAT_EVERY samples; the third is of another kind and
+ * stays whole. Sections 4 and 5 written by the standard's text, as an encoder would. */
+enum { BEAT_EVERY = 450, BEAT_FIRST = 160, BEAT_BEFORE = 60, BEAT_COUNT = 161, BEAT_ODD = 2 };
+
+static int32_t
+beat_of(const struct import_ecg *e, unsigned lead, uint32_t j)
+{
+    return import_sample(lead, BEAT_FIRST - BEAT_BEFORE + j) / (int)e->beat_steps;
+}
+
+/* What is left of sample i. */
+static int32_t
+residual_of(const struct import_ecg *e, unsigned lead, uint32_t i)
+{
+    uint32_t from = BEAT_FIRST - BEAT_BEFORE, k = i >= from ? (i - from) / BEAT_EVERY : 0;
+    uint32_t j = i - from - k * BEAT_EVERY;
+
+    if (e->beat_steps == 0 || i < from || k == BEAT_ODD || j >= BEAT_COUNT)
+        return import_sample(lead, i);
+    return import_sample(lead, i) - beat_of(e, lead, j) * (int)e->beat_steps;
+}
+
+static void
+scp_zones(const struct import_ecg *e, struct buf *b)
+{
+    uint32_t count = 0;
+
+    for (uint32_t at = BEAT_FIRST; at < e->samples + BEAT_BEFORE; at += BEAT_EVERY)
+        count++;
+    buf_add_le16(b, (uint16_t)(BEAT_COUNT * 1000 / e->hertz));
+    buf_add_le16(b, BEAT_BEFORE + 1);
+    buf_add_le16(b, (uint16_t)count);
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t at = BEAT_FIRST + k * BEAT_EVERY;
+
+        buf_add_le16(b, k == BEAT_ODD);
+        buf_add_le32(b, at - BEAT_BEFORE + 1);
+        buf_add_le32(b, at + 1);
+        buf_add_le32(b, at - BEAT_BEFORE + BEAT_COUNT);
+    }
+    for (uint32_t k = 0; k < count; k++) { /* protected areas: for bimodal readers */
+        buf_add_le32(b, BEAT_FIRST + k * BEAT_EVERY - 20);
+        buf_add_le32(b, BEAT_FIRST + k * BEAT_EVERY + 20);
+    }
+}
+
 static int32_t
 difference_of(const struct import_ecg *e, unsigned lead, uint32_t i)
 {
-    int32_t v = import_sample(lead, i);
+    int32_t v = residual_of(e, lead, i);
 
     if (e->difference == 1 && i >= 1)
-        v -= import_sample(lead, i - 1);
+        v -= residual_of(e, lead, i - 1);
     if (e->difference == 2 && i >= 2)
-        v += import_sample(lead, i - 2) - 2 * import_sample(lead, i - 1);
+        v += residual_of(e, lead, i - 2) - 2 * residual_of(e, lead, i - 1);
     return v;
 }
 
 static void
-scp_lead(const struct import_ecg *e, unsigned lead, struct buf *out)
+scp_lead(const struct import_ecg *e, unsigned lead, bool is_beat, struct buf *out)
 {
     struct bit_writer w = {.out = out};
 
-    for (uint32_t i = 0; i < e->samples; i++) {
-        int32_t v = difference_of(e, lead, i);
+    for (uint32_t i = 0; i < (is_beat ? (uint32_t)BEAT_COUNT : e->samples); i++) {
+        int32_t v = is_beat ? beat_of(e, lead, i) : difference_of(e, lead, i);
 
         if (e->code == SCP_PLAIN)
             buf_add_le16(out, (uint16_t)v);
@@ -213,19 +259,20 @@ scp_lead(const struct import_ecg *e, unsigned lead, struct buf *out)
         buf_add_u8(out, 0);
 }
 
+/* Section 6, or 5: the beat, its samples as they are. */
 static void
-scp_rhythm(const struct import_ecg *e, struct buf *b)
+scp_rhythm(const struct import_ecg *e, bool is_beat, struct buf *b)
 {
     struct buf data;
     size_t before = 0;
 
     buf_init(&data, 16 << 20);
-    buf_add_le16(b, 2500); /* nV a step */
+    buf_add_le16(b, (uint16_t)(2500 * (is_beat ? e->beat_steps : 1))); /* nV a step */
     buf_add_le16(b, (uint16_t)(1000000 / e->hertz));
-    buf_add_u8(b, (uint8_t)e->difference);
+    buf_add_u8(b, (uint8_t)(is_beat ? 0 : e->difference));
     buf_add_u8(b, 0);
     for (unsigned i = 0; i < e->leads; i++) {
-        scp_lead(e, import_leads[i], &data);
+        scp_lead(e, import_leads[i], is_beat, &data);
         buf_add_le16(b, (uint16_t)(data.n - before));
         before = data.n;
     }
@@ -265,13 +312,17 @@ import_file_scp(const struct import_ecg *e, struct buf *out)
     if (e->code != SCP_PLAIN)
         scp_tables(e, &content[2]);
     buf_add_u8(&content[3], (uint8_t)e->leads);
-    buf_add_u8(&content[3], (uint8_t)(4 | (e->leads & 31) << 3));
+    buf_add_u8(&content[3], (uint8_t)((e->beat_steps > 0) | 4 | (e->leads & 31) << 3));
     for (unsigned i = 0; i < e->leads; i++) {
         buf_add_le32(&content[3], 1);
         buf_add_le32(&content[3], e->samples);
         buf_add_u8(&content[3], (uint8_t)import_leads[i]);
     }
-    scp_rhythm(e, &content[6]);
+    if (e->beat_steps > 0) {
+        scp_zones(e, &content[4]);
+        scp_rhythm(e, true, &content[5]);
+    }
+    scp_rhythm(e, false, &content[6]);
     buf_add(out, head, sizeof head);
     memcpy(out->bytes + 16, "SCPECG", 6);
     buf_add(out, pointers, sizeof pointers);

@@ -15,6 +15,7 @@ struct import_ecg {
     enum import_scp_code code;
     unsigned difference;    /* 0 1 2 */
     const char *first_name; /* bytes as they stand; NULL none */
+    unsigned beat_steps;    /* 0 none; else a reference beat is subtracted, in steps of so many */
 };
 
 /* Sample i of a lead: a beat of some 900 ms with noise, within +-3000. */

@@ -1,7 +1,7 @@
-/* scp.c - SCP-ECG (EN 1064, ISO 11073-91064): sections 0, 1, 2, 3 and 6.
+/* scp.c - SCP-ECG (EN 1064, ISO 11073-91064): sections 0 to 6.
  * Section 6 is either plain 16-bit numbers or Huffman code, of samples or of their first or second
- * differences. Bimodal compression and the subtraction of a reference beat, which the standard's
- * second edition no longer recommends and no cart here was seen to use, are refused in words. */
+ * differences; a reference beat that was subtracted (section 5) is put back where section 4 says.
+ * Bimodal compression, which throws samples away, is refused in words. */
 #include "proto/dicom/ecg/ecg.h"
 #include "proto/dicom/ecg/scp_parts.h"
 
@@ -30,8 +30,10 @@ struct scp {
     unsigned lead_count;
     struct lead leads[ECG_CHANNELS];
     uint32_t nanovolts, interval_us, difference;
-    bool is_coded;
+    uint32_t factor, beat_factor; /* steps of the samples given in one of section 6, of 5 */
+    bool is_coded, has_beats;
     struct scp_huffman huffman;
+    struct scp_beats beats;
     struct ecg *ecg;
 };
 
@@ -55,6 +57,7 @@ ecg_read_scp(const uint8_t *bytes, size_t n, struct ecg **out_ecg, struct err *e
     rc = 0;
 out:
     ecg_free(&scp->ecg);
+    scp_beats_fini(&scp->beats);
     free(scp);
     return rc;
 }
@@ -237,10 +240,7 @@ read_leads(struct scp *scp, struct err *err)
     flags = scp_read(&r, 1);
     if (scp->lead_count == 0 || scp->lead_count > ECG_CHANNELS)
         return err_set(err, ERR_REJECT, "SCP-ECG: %u leads", scp->lead_count);
-    if (flags & 1)
-        return err_set(err, ERR_REJECT,
-                       "SCP-ECG: a reference beat was subtracted; set the recorder to export "
-                       "without this compression, or to export PDF or aECG");
+    scp->has_beats = (flags & 1) != 0;
     for (unsigned i = 0; i < scp->lead_count; i++) {
         struct lead *l = &scp->leads[i];
 
@@ -279,48 +279,83 @@ read_rhythm_head(struct scp *scp, struct scp_reader *r, struct err *err)
     return 0;
 }
 
-/* Differences to samples; what no longer fits 16 bits was not coded by the standard's rules. */
-static int
-undo_difference(int32_t *v, uint32_t count, unsigned order, int16_t *out, struct err *err)
+static uint32_t
+common_divisor(uint32_t a, uint32_t b)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t x = v[i];
+    while (b != 0) {
+        uint32_t rest = a % b;
 
-        if (order == 1 && i >= 1)
-            x += v[i - 1];
-        else if (order == 2 && i >= 2)
-            x += 2 * (int64_t)v[i - 1] - v[i - 2];
-        if (x < INT16_MIN || x > INT16_MAX)
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* The beat may be written in other steps than the recording: then both count in what divides
+ * them. */
+static int
+read_beats(struct scp *scp, struct err *err)
+{
+    struct scp_reader four = {.bytes = scp->sections[4].bytes, .n = scp->sections[4].n};
+    struct scp_reader five = {.bytes = scp->sections[5].bytes, .n = scp->sections[5].n};
+    uint32_t step;
+
+    scp->factor = scp->beat_factor = 1;
+    if (!scp->has_beats)
+        return 0;
+    if (scp_beats_read(&four, &five, scp->is_coded ? &scp->huffman : NULL, scp->lead_count,
+                       &scp->beats, err) < 0)
+        return -1;
+    if (scp->beats.interval_us != scp->interval_us)
+        return err_set(err, ERR_REJECT,
+                       "SCP-ECG: its reference beat has another sampling rate; set the recorder to "
+                       "export without compression, or to export PDF or aECG");
+    step = common_divisor(scp->nanovolts, scp->beats.nanovolts);
+    scp->factor = scp->nanovolts / step;
+    scp->beat_factor = scp->beats.nanovolts / step;
+    scp->nanovolts = step;
+    return 0;
+}
+
+static int
+take_samples(const struct scp *scp, unsigned lead, int32_t *values, uint32_t count, int16_t *out,
+             struct err *err)
+{
+    if (scp_undo_difference(values, count, scp->difference, err) < 0)
+        return -1;
+    for (uint32_t i = 0; i < count; i++)
+        values[i] *= (int32_t)scp->factor; /* 16 bits each: fits */
+    if (scp->has_beats)
+        scp_beats_add(&scp->beats, lead, scp->leads[lead].start, scp->beat_factor, values, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (values[i] < INT16_MIN || values[i] > INT16_MAX)
             return err_set(err, ERR_REJECT, "SCP-ECG: sample %u does not fit 16 bits", i);
-        v[i] = (int32_t)x;
-        out[i] = (int16_t)x;
+        out[i] = (int16_t)values[i];
     }
     return 0;
 }
 
 static int
-read_samples(const struct scp *scp, const struct lead *l, struct scp_reader *r, int16_t *out,
+read_samples(const struct scp *scp, unsigned lead, struct scp_reader *r, int16_t *out,
              struct err *err)
 {
+    const struct lead *l = &scp->leads[lead];
     const uint8_t *bytes = scp_skip(r, l->coded_n);
     uint32_t count = l->end - l->start + 1;
     int32_t *values;
-    int rc;
+    int rc = 0;
 
     if (bytes == NULL)
         return err_set(err, ERR_REJECT, "SCP-ECG: section 6 ends within a lead");
     if (!scp->is_coded && l->coded_n < 2 * (size_t)count)
         return err_set(err, ERR_REJECT, "SCP-ECG: a lead has fewer samples than section 3 says");
     values = mem_new(count * sizeof *values);
-    if (scp->is_coded) {
+    if (scp->is_coded)
         rc = scp_huffman_decode(&scp->huffman, bytes, l->coded_n, values, count, err);
-    } else {
-        for (uint32_t i = 0; i < count; i++)
-            values[i] = (int16_t)le16_read(bytes + 2 * (size_t)i);
-        rc = 0;
-    }
+    for (uint32_t i = 0; !scp->is_coded && i < count; i++)
+        values[i] = (int16_t)le16_read(bytes + 2 * (size_t)i);
     if (rc == 0)
-        rc = undo_difference(values, count, scp->difference, out, err);
+        rc = take_samples(scp, lead, values, count, out, err);
     free(values);
     return rc;
 }
@@ -353,7 +388,7 @@ read_rhythm(struct scp *scp, struct err *err)
     struct scp_reader r = {.bytes = scp->sections[6].bytes, .n = scp->sections[6].n};
     uint32_t first = UINT32_MAX;
 
-    if (read_rhythm_head(scp, &r, err) < 0)
+    if (read_rhythm_head(scp, &r, err) < 0 || read_beats(scp, err) < 0)
         return -1;
     for (unsigned i = 0; i < scp->lead_count; i++)
         first = scp->leads[i].start < first ? scp->leads[i].start : first;
@@ -372,7 +407,7 @@ read_rhythm(struct scp *scp, struct err *err)
         ecg_decimal(scp->nanovolts / 1000.0, c->sensitivity);
         memcpy(c->baseline, "0", 2);
         c->samples = ecg_samples_new(g->sample_count);
-        if (read_samples(scp, l, &r, c->samples, err) < 0)
+        if (read_samples(scp, i, &r, c->samples, err) < 0)
             return -1;
     }
     return 0;

@@ -172,3 +172,21 @@ scp_huffman_decode(const struct scp_huffman *h, const uint8_t *bytes, size_t n, 
     }
     return 0;
 }
+
+/* What no longer fits 16 bits was not coded by the standard's rules. */
+int
+scp_undo_difference(int32_t *v, uint32_t count, unsigned order, struct err *err)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t x = v[i];
+
+        if (order == 1 && i >= 1)
+            x += v[i - 1];
+        else if (order == 2 && i >= 2)
+            x += 2 * (int64_t)v[i - 1] - v[i - 2];
+        if (x < INT16_MIN || x > INT16_MAX)
+            return err_set(err, ERR_REJECT, "SCP-ECG: sample %u does not fit 16 bits", i);
+        v[i] = (int32_t)x;
+    }
+    return 0;
+}

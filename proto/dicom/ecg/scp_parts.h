@@ -43,4 +43,29 @@ int scp_huffman_read(struct scp_reader *r, struct scp_huffman *out, struct err *
 int scp_huffman_decode(const struct scp_huffman *h, const uint8_t *bytes, size_t n, int32_t *out,
                        uint32_t count, struct err *err) MUST_CHECK;
 
+/* First (1) or second (2) differences back to what they are of, in place.
+ * errors  ERR_REJECT a sample does not fit 16 bits */
+int scp_undo_difference(int32_t *v, uint32_t count, unsigned order, struct err *err) MUST_CHECK;
+
+/* The average beat that was taken away from a recording, and where. */
+struct scp_beats {
+    uint32_t nanovolts, interval_us; /* of a step, of a sample */
+    uint32_t fiducial, count;        /* ones-based; samples of the beat */
+    uint32_t zone_count;
+    struct scp_zone {
+        uint32_t start, fiducial, end; /* samples of the recording, ones-based, inclusive */
+    } * zones;
+    int32_t *samples[24]; /* by lead */
+};
+
+/* Contents of sections 4 and 5; huffman NULL: plain. Fini also after a failure.
+ * errors  ERR_REJECT */
+int scp_beats_read(struct scp_reader *section4, struct scp_reader *section5,
+                   const struct scp_huffman *huffman, unsigned leads, struct scp_beats *out,
+                   struct err *err) MUST_CHECK;
+void scp_beats_fini(struct scp_beats *beats);
+/* Put it back into a lead whose first value is sample `start`; a step of the beat counts factor. */
+void scp_beats_add(const struct scp_beats *beats, unsigned lead, uint32_t start, uint32_t factor,
+                   int32_t *values, uint32_t count);
+
 #endif
