@@ -144,6 +144,19 @@ is_elsewhere(void *user, const struct spool_entry *entry)
 }
 
 static int
+read_coding(const struct gateway_config *c, enum uplink_coding *out, struct err *err)
+{
+    static const char *const words[] = {"choose", "layers", "fast"}; /* enum uplink_coding */
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcmp(c->coding_kind, words[i]) == 0) {
+            *out = c->coding ? (enum uplink_coding)i : UPLINK_CODING_OFF;
+            return 0;
+        }
+    return err_set(err, ERR_REJECT, "coding_kind is none of choose, layers and fast");
+}
+
+static int
 start_uplink(struct gateway *g, struct err *err)
 {
     const struct gateway_config *c = &g->config;
@@ -154,7 +167,6 @@ start_uplink(struct gateway *g, struct err *err)
                                .connections = (unsigned)c->link_connections,
                                .coders = feeders(c),
                                .stat_percent = (unsigned)c->link_stat_share,
-                               .is_coding_off = !c->coding,
                                .rate_bytes = c->link_rate,
                                .bundle_bytes = c->link_bundle,
                                .backoff_ms = c->link_backoff,
@@ -167,6 +179,8 @@ start_uplink(struct gateway *g, struct err *err)
                                .elsewhere = is_elsewhere,
                                .elsewhere_user = g->plain};
 
+    if (read_coding(c, &o.coding, err) < 0)
+        return -1;
     codec_pool_set_nice(g->pool, (int)c->codec_nice);
     return uplink_start(&o, g->spool, g->pool, &g->uplink, err);
 }

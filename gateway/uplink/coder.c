@@ -211,6 +211,8 @@ choose(struct uplink *up, uint64_t bytes)
     struct plan_stats stats;
     enum codec_coding coding;
 
+    if (up->o.coding != UPLINK_CODING_CHOOSE)
+        return up->o.coding == UPLINK_CODING_FAST ? CODEC_FAST : CODEC_LAYERS;
     spool_counts(up->spool, counts);
     now.waiting_images = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED];
     gate_lock(&up->gate);
@@ -237,7 +239,8 @@ static int
 code(struct uplink *up, const struct spool_entry *entry, const struct codec_source *source,
      struct err *err)
 {
-    struct codec_policy policy = {.is_off = up->o.is_coding_off, .coding = choose(up, entry->size)};
+    struct codec_policy policy = {.is_off = up->o.coding == UPLINK_CODING_OFF,
+                                  .coding = choose(up, entry->size)};
     struct codec_result coded = {.coded_fd = -1};
     int64_t begin_ms = clock_mono_ms();
     int rc;

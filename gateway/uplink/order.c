@@ -301,7 +301,7 @@ describe(struct uplink *up, const struct spool_study *s, struct uplink_progress 
     out->looked = s->counts[INSTANCE_LOOKED] + out->held;
     out->bytes_there = s->bytes_held;
     out->seconds_left = -1;
-    reckon_bytes(s, up->o.is_coding_off, out);
+    reckon_bytes(s, up->o.coding == UPLINK_CODING_OFF, out);
 }
 
 /* Gate held. */

@@ -20,6 +20,14 @@ struct uplink;
  * list tells the centre of it. Called from any thread; the same answer each time. */
 typedef bool (*uplink_elsewhere_fn)(void *user, const struct spool_entry *entry);
 
+/* How images are coded (docs/decisions/coding.md). */
+enum uplink_coding {
+    UPLINK_CODING_CHOOSE, /* by line and content */
+    UPLINK_CODING_LAYERS, /* always with a first look */
+    UPLINK_CODING_FAST,   /* JPEG-LS wherever it can be */
+    UPLINK_CODING_OFF     /* everything goes as it was received */
+};
+
 struct uplink_options {
     const char *dir;        /* what the uplink itself keeps; NULL: nothing (a restart forgets) */
     const char *link_dir;   /* key, certificate and addresses of the enrolment */
@@ -28,7 +36,7 @@ struct uplink_options {
     unsigned connections;   /* 1..16; a line's of the table without its own */
     unsigned stat_percent;  /* of the line that STAT may take of others; 0: 90 */
     unsigned coders;        /* threads that feed the codec pool */
-    bool is_coding_off;     /* everything goes as it was received */
+    enum uplink_coding coding;
     uint64_t rate_bytes;    /* a second; 0 = no limit; a line's of the table without its own */
     uint64_t bundle_bytes;  /* largest body of one request */
     int64_t backoff_ms;     /* first wait */

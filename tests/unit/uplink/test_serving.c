@@ -96,7 +96,7 @@ site_open(struct site *s)
                                          .lines_path = s->table,
                                          .connections = 3,
                                          .coders = 2,
-                                         .is_coding_off = true,
+                                         .coding = UPLINK_CODING_OFF,
                                          .bundle_bytes = 1 << 20,
                                          .backoff_ms = 20,
                                          .backoff_max_ms = 100,
