@@ -55,7 +55,7 @@ add_entry(struct uplink *up, const struct spool_entry *entry)
     if (spool_study(up->spool, object.study, &study, &err) == 0)
         object.due = (int64_t)study.first_id; /* the order of arrival, whatever the clock did */
     if (entry->is_coded && layout_read(entry->layout, entry->layout_n, &layout, &err) == 0) {
-        layout_first_look(layout, &look, &object.look_n);
+        layout_look_order(layout, &look, &object.look_n);
         object.look = look;
     }
     gate_lock(&up->gate);

@@ -32,6 +32,7 @@ job_free(struct job *job)
     ranges_fini(&job->todo_look);
     ranges_fini(&job->todo_rest);
     ranges_fini(&job->kept);
+    free(job->order);
     free(job);
 }
 
@@ -187,6 +188,11 @@ plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
     job->since_ms = now_ms;
     for (size_t i = 0; i < object->look_n; i++)
         ranges_add(&job->look, object->look[i].from, object->look[i].to);
+    if (object->look_n > 1) {
+        job->order = mem_new(object->look_n * sizeof *job->order);
+        memcpy(job->order, object->look, object->look_n * sizeof *job->order);
+        job->order_n = object->look_n;
+    }
     if (object->look_n == 0 && object->size <= SMALL_BYTES)
         ranges_add(&job->look, 0, object->size);
     if (job->look.n == 0)
@@ -341,6 +347,7 @@ plan_proved(struct plan *plan, uint64_t id)
     ranges_remove_all(&rest, &job->look);
     ranges_remove_all(&job->kept, &rest);
     ranges_add_all(&job->todo_look, &job->kept);
+    job->order_at = 0;
     ranges_add_all(&job->todo_rest, &rest);
     ranges_clear(&job->kept);
     ranges_fini(&rest);
@@ -373,6 +380,7 @@ reckon(struct job *job, const struct range *have, size_t have_n)
 {
     ranges_clear(&job->todo_look);
     ranges_clear(&job->todo_rest);
+    job->order_at = 0;
     ranges_add_all(&job->todo_look, &job->look);
     ranges_add(&job->todo_rest, 0, job->size);
     ranges_remove_all(&job->todo_rest, &job->look);
@@ -459,6 +467,7 @@ plan_put_back(struct plan *plan, const struct plan_piece *piece)
     if (job == NULL)
         return;
     ranges_remove(&job->way, piece->offset, end);
+    job->order_at = 0;
     if (job->phase == PHASE_SENDING) /* else its offer reckons anew */
         ranges_add(piece->is_look ? &job->todo_look : &job->todo_rest, piece->offset, end);
     job->study->sent_bytes -= piece->n;

@@ -16,7 +16,8 @@
  * 6. When the line comes up, no rest goes before the looks that waited for it have arrived: what is
  *    in the line's buffers would go beside them. For some seconds at most without one that goes or
  *    is answered.
- * Small objects without layers go with the first looks: whole, they are looks.
+ * Small objects without layers go with the first looks: whole, they are looks. The look of a
+ * multi-frame goes in the order it was given: its middle frame can be shown long before the others.
  * Threads: the owner's lock. */
 #ifndef RADPOST_UPLINK_PLAN_H
 #define RADPOST_UPLINK_PLAN_H
@@ -38,7 +39,7 @@ struct plan_object {
     char study[LINK_UID_SIZE];
     int64_t due;              /* less goes sooner: the study's first entry */
     int urgency;              /* of its study, as known now */
-    const struct range *look; /* layout_first_look(); copied */
+    const struct range *look; /* layout_look_order(), and that is how it goes; copied */
     size_t look_n;
     bool is_looked; /* the centre has told so before */
     bool may_deflate;

@@ -36,10 +36,12 @@ struct job {
     bool is_awaited; /* its look, since the line came up */
     int64_t since_ms;
     unsigned bad;
-    bool is_suspect;         /* a request that named it was refused */
-    unsigned refused;        /* requests that named it alone */
-    uint64_t there;          /* bytes at the centre, as it said last and was answered since */
-    struct ranges look;      /* what makes a first look */
+    bool is_suspect;     /* a request that named it was refused */
+    unsigned refused;    /* requests that named it alone */
+    uint64_t there;      /* bytes at the centre, as it said last and was answered since */
+    struct ranges look;  /* what makes a first look */
+    struct range *order; /* the same as it is to go */
+    size_t order_n, order_at;
     struct ranges way;       /* on the way */
     struct ranges todo_look; /* neither there nor on the way */
     struct ranges todo_rest;

@@ -38,6 +38,19 @@ is_full(const struct filling *f)
     return f->n == f->max || f->room == 0 || f->taken >= f->run;
 }
 
+/* Of looks, what comes first in their order. */
+static bool
+next_of(struct job *job, const struct ranges *todo, uint64_t limit, struct range *out)
+{
+    for (; todo == &job->todo_look && job->order_at < job->order_n; job->order_at++) {
+        const struct range *r = &job->order[job->order_at];
+
+        if (ranges_first_within(todo, r->from, r->to, limit, out))
+            return true;
+    }
+    return ranges_first(todo, limit, out);
+}
+
 /* Pieces of one job. */
 static void
 take_job(struct filling *f, struct job *job, struct ranges *todo)
@@ -47,7 +60,7 @@ take_job(struct filling *f, struct job *job, struct ranges *todo)
     while (!is_full(f)) {
         struct plan_piece *piece = &f->out[f->n];
 
-        if (!ranges_first(todo, f->room < PLAN_CHUNK ? f->room : PLAN_CHUNK, &next))
+        if (!next_of(job, todo, f->room < PLAN_CHUNK ? f->room : PLAN_CHUNK, &next))
             break;
         ranges_remove(todo, next.from, next.to);
         ranges_add(&job->way, next.from, next.to);

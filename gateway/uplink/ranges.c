@@ -112,9 +112,19 @@ ranges_cover(const struct ranges *r, uint64_t from, uint64_t to)
 bool
 ranges_first(const struct ranges *r, uint64_t limit, struct range *out)
 {
-    if (r->n == 0 || limit == 0)
+    return ranges_first_within(r, 0, UINT64_MAX, limit, out);
+}
+
+bool
+ranges_first_within(const struct ranges *r, uint64_t from, uint64_t to, uint64_t limit,
+                    struct range *out)
+{
+    size_t i = first_ending_at(r, from + 1);
+
+    if (i == r->n || r->at[i].from >= to || limit == 0)
         return false;
-    *out = r->at[0];
+    out->from = r->at[i].from > from ? r->at[i].from : from;
+    out->to = r->at[i].to < to ? r->at[i].to : to;
     if (out->to - out->from > limit)
         out->to = out->from + limit;
     return true;

@@ -21,5 +21,8 @@ uint64_t ranges_total(const struct ranges *r);
 bool ranges_cover(const struct ranges *r, uint64_t from, uint64_t to);
 /* The first bytes of the set, at most limit of them, as one range; false when it is empty. */
 bool ranges_first(const struct ranges *r, uint64_t limit, struct range *out);
+/* The same of what lies in [from, to). */
+bool ranges_first_within(const struct ranges *r, uint64_t from, uint64_t to, uint64_t limit,
+                         struct range *out);
 
 #endif

@@ -190,6 +190,40 @@ layout_first_look(const struct layout *l, struct range **out, size_t *out_n)
     layout_ranges(l, 1, out, out_n);
 }
 
+/* A first frame follows its header without a gap: one range. */
+static void
+add_look(struct range *ranges, size_t *n, const struct layout *l, uint32_t frame_index)
+{
+    struct range look = {l->frame_start[frame_index], layout_layer_end(l, frame_index, 0)};
+
+    if (ranges[*n - 1].to == look.from)
+        ranges[*n - 1].to = look.to;
+    else
+        ranges[(*n)++] = look;
+}
+
+void
+layout_look_order(const struct layout *l, struct range **out, size_t *out_n)
+{
+    uint32_t middle = l->frames / 2;
+    struct range *ranges;
+    size_t n = 1;
+
+    *out = NULL;
+    *out_n = 0;
+    if (l->layers == 0)
+        return;
+    ranges = mem_new(((size_t)l->frames + 1) * sizeof *ranges);
+    ranges[0] = (struct range){0, l->header_end};
+    add_look(ranges, &n, l, middle);
+    for (int is_rest = 0; is_rest < 2; is_rest++)
+        for (uint32_t f = 0; f < l->frames; f++)
+            if (f != middle && (f % LAYOUT_LOOK_STEP != 0) == is_rest)
+                add_look(ranges, &n, l, f);
+    *out = ranges;
+    *out_n = n;
+}
+
 uint64_t
 layout_first_look_bytes(const struct layout *l)
 {

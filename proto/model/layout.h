@@ -12,6 +12,7 @@
 #include "proto/base/buf.h"
 
 #define LAYOUT_MAX_LAYERS 16
+#define LAYOUT_LOOK_STEP 8
 
 /* Bytes [from, to) of a file. */
 struct range {
@@ -55,6 +56,9 @@ void layout_ranges(const struct layout *layout, uint8_t layers, struct range **o
 /* layout_ranges(layout, 1): what must be at the centre to look at every frame. Of a file that is
  * not coded: nothing (*out_n 0). */
 void layout_first_look(const struct layout *layout, struct range **out, size_t *out_n);
+/* The same bytes in the order in which they are worth most: the header, the first layer of the
+ * middle frame, of every LAYOUT_LOOK_STEP-th, of the others (free *out). */
+void layout_look_order(const struct layout *layout, struct range **out, size_t *out_n);
 uint64_t layout_first_look_bytes(const struct layout *layout);
 /* How many layers of a frame (counted from 0) lie within what is there, the header included;
  * `have` is sorted and merged. 0 = nothing to show yet. */

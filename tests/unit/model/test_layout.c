@@ -172,6 +172,52 @@ the_first_look_is_header_and_first_layers(void **state)
 }
 
 static void
+looks_go_from_the_middle_frame_to_every_eighth_to_all(void **state)
+{
+    static const uint32_t wanted[] = {10, 0, 8,  16, 1,  2,  3,  4,  5,  6,
+                                      7,  9, 11, 12, 13, 14, 15, 17, 18, 19};
+    struct layout *l = layout_new(100 + 20 * 50, 20, 2), *one = layout_new(300, 1, 2), *none;
+    struct range *ranges = NULL;
+    size_t n = 0;
+
+    (void)state;
+    l->header_end = 100;
+    one->header_end = one->frame_start[0] = 100;
+    one->layer_end[0] = 130;
+    one->layer_end[1] = 300;
+    for (uint32_t f = 0; f < 20; f++) {
+        l->frame_start[f] = 100 + 50 * f;
+        l->layer_end[f * 2] = l->frame_start[f] + 20;
+        l->layer_end[f * 2 + 1] = l->frame_start[f] + 50;
+    }
+
+    layout_look_order(l, &ranges, &n);
+
+    assert_int_equal(n, 21);
+    assert_int_equal(ranges[0].from, 0);
+    assert_int_equal(ranges[0].to, 100);
+    for (size_t i = 0; i < 20; i++) {
+        assert_int_equal(ranges[i + 1].from, 100 + 50 * wanted[i]);
+        assert_int_equal(ranges[i + 1].to, 120 + 50 * wanted[i]);
+    }
+    free(ranges);
+
+    layout_look_order(one, &ranges, &n);
+    assert_int_equal(n, 1); /* one piece */
+    assert_int_equal(ranges[0].from, 0);
+    assert_int_equal(ranges[0].to, 130);
+    free(ranges);
+
+    none = layout_new_uncoded(300);
+    layout_look_order(none, &ranges, &n);
+    assert_int_equal(n, 0);
+    assert_null(ranges);
+    layout_free(&l);
+    layout_free(&one);
+    layout_free(&none);
+}
+
+static void
 layers_count_only_when_whole(void **state)
 {
     static const struct {
@@ -206,6 +252,7 @@ main(void)
         cmocka_unit_test(offsets_out_of_order_are_refused),
         cmocka_unit_test(counts_without_bytes_allocate_nothing),
         cmocka_unit_test(the_first_look_is_header_and_first_layers),
+        cmocka_unit_test(looks_go_from_the_middle_frame_to_every_eighth_to_all),
         cmocka_unit_test(layers_count_only_when_whole),
     };
 

@@ -74,6 +74,14 @@ the_first_bytes_are_limited(void **state)
     assert_true(ranges_first(&r, 1000, &first));
     assert_int_equal(first.to, 150);
     assert_false(ranges_first(&r, 0, &first));
+    assert_true(ranges_first_within(&r, 120, 130, 4, &first));
+    assert_int_equal(first.from, 120);
+    assert_int_equal(first.to, 124);
+    assert_true(ranges_first_within(&r, 0, 130, 1000, &first));
+    assert_int_equal(first.from, 100);
+    assert_int_equal(first.to, 130);
+    assert_false(ranges_first_within(&r, 150, 200, 10, &first));
+    assert_false(ranges_first_within(&r, 0, 100, 10, &first));
     ranges_fini(&r);
 }
 
