@@ -34,6 +34,17 @@ layers_of_all(const struct layout *layout, const struct keep_preview *p)
     return fewest;
 }
 
+/* Frames that can be looked at while others cannot yet: the middle one comes first. */
+static void
+list_frames(struct jsonw *w, const struct layout *layout, const struct keep_preview *p)
+{
+    jsonw_array(w, "frames_here");
+    for (uint32_t i = 0; i < layout->frames; i++)
+        if (layout_layers_within(layout, i, p->have, p->have_n) > 0)
+            jsonw_uint(w, NULL, i + 1);
+    jsonw_end(w);
+}
+
 static uint64_t
 bytes_here(const struct keep_preview *p)
 {
@@ -57,9 +68,11 @@ list_one(void *user, const struct keep_preview *p, struct err *err)
     struct listing *list = user;
     struct jsonw *w = &list->w;
     struct layout *layout = NULL;
+    uint8_t here;
 
     if (p->layout != NULL && layout_read(p->layout, p->layout_n, &layout, err) < 0)
         return err_context(err, "layout of instance %s", p->sop_instance);
+    here = layout != NULL ? layers_of_all(layout, p) : 0;
     jsonw_object(w, NULL);
     jsonw_text(w, "series", p->series);
     jsonw_text(w, "instance", p->sop_instance);
@@ -67,7 +80,9 @@ list_one(void *user, const struct keep_preview *p, struct err *err)
     jsonw_text(w, "transfer_syntax", p->transfer_syntax);
     jsonw_uint(w, "frames", layout != NULL ? layout->frames : 0);
     jsonw_uint(w, "layers", layout != NULL ? layout->layers : 0);
-    jsonw_uint(w, "layers_here", layout != NULL ? layers_of_all(layout, p) : 0);
+    jsonw_uint(w, "layers_here", here);
+    if (layout != NULL && layout->frames > 1 && here == 0)
+        list_frames(w, layout, p);
     jsonw_uint(w, "bytes", p->size);
     jsonw_uint(w, "bytes_here", bytes_here(p));
     jsonw_end(w);

@@ -23,7 +23,8 @@ struct fake_object {
     const char *tenant, *study, *series, *instance, *syntax;
     struct buf bytes; /* the Part 10 file */
     struct layout *layout;
-    struct range have;
+    struct range have[2];
+    size_t have_n;
     uint32_t frames;
     bool is_preview, has_pixels;
 };
@@ -239,7 +240,7 @@ keep_previews(struct keep *k, const char *tenant, const char *study, const char 
     (void)k;
     for (size_t i = 0; i < fake.count; i++) {
         struct fake_object *o = &fake.objects[i];
-        struct keep_preview p = {.size = o->bytes.n, .is_looked = true, .have = &o->have};
+        struct keep_preview p = {.size = o->bytes.n, .is_looked = true, .have = o->have};
         struct buf layout;
         int rc;
 
@@ -248,7 +249,7 @@ keep_previews(struct keep *k, const char *tenant, const char *study, const char 
         snprintf(p.study, sizeof p.study, "%s", o->study);
         snprintf(p.series, sizeof p.series, "%s", o->series);
         snprintf(p.sop_instance, sizeof p.sop_instance, "%s", o->instance);
-        p.have_n = 1;
+        p.have_n = o->have_n;
         buf_init(&layout, 1 << 16);
         layout_write(o->layout, &layout);
         p.layout = layout.bytes;

@@ -24,7 +24,8 @@ static struct serve *serve;
 static struct http_server *server;
 
 /* 1.2.3: native 2 x 2 of two frames, coded in fragments, a video, one without pixels.
- * 1.2.4: one whole, one on its way. 1.2.5: on its way only. */
+ * 1.2.4: one whole, one on its way. 1.2.5: on its way only.
+ * 1.2.6: of three frames the middle one has come. */
 static void
 fill(void)
 {
@@ -46,8 +47,22 @@ fill(void)
         o->layout->header_end = o->layout->frame_start[0] = o->bytes.n - 10;
         o->layout->layer_end[0] = o->bytes.n - 6;
         o->layout->layer_end[1] = o->bytes.n;
-        o->have = (struct range){0, o->bytes.n - 5};
+        o->have[0] = (struct range){0, o->bytes.n - 5};
+        o->have_n = 1;
     }
+    o = fake_add("A", "1.2.6", "1.8", J2K);
+    buf_add_text(&o->bytes, "hhAaBbCc");
+    o->is_preview = true;
+    o->layout = layout_new(o->bytes.n, 3, 2);
+    o->layout->header_end = o->bytes.n - 6;
+    for (uint32_t f = 0; f < 3; f++) {
+        o->layout->frame_start[f] = o->bytes.n - 6 + 2 * f;
+        o->layout->layer_end[2 * f] = o->layout->frame_start[f] + 1;
+        o->layout->layer_end[2 * f + 1] = o->layout->frame_start[f] + 2;
+    }
+    o->have[0] = (struct range){0, o->bytes.n - 6};
+    o->have[1] = (struct range){o->bytes.n - 4, o->bytes.n - 3};
+    o->have_n = 2;
 }
 
 static int
@@ -323,6 +338,27 @@ a_preview_says_that_it_is_one(void **state)
 }
 
 static void
+a_middle_frame_is_shown_before_the_others(void **state)
+{
+    static const int wanted[] = {503, 200, 503, 404};
+    struct http_reply reply;
+    char path[100], *body;
+
+    (void)state;
+    assert_int_equal(get("Ap", "/preview/studies/1.2.6", NULL, &body), 200);
+    assert_non_null(strstr(body, "\"layers_here\":0,\"frames_here\":[2],"));
+    free(body);
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        snprintf(path, sizeof path, "/preview/studies/1.2.6/instances/1.8/frames/%zu", i + 1);
+        assert_int_equal(get("Ap", path, NULL, NULL), wanted[i]);
+    }
+    reply = call("GET", "Ap", "/preview/studies/1.2.6/instances/1.8/frames/2",
+                 "application/vnd.radpost.preview+j2c", NULL);
+    assert_string_equal(buf_text(&reply.body), "cut to 1: B");
+    http_reply_fini(&reply);
+}
+
+static void
 a_held_representation_is_not_sent_again(void **state)
 {
     struct http_reply reply = call("GET", "Ar", FRAME("1.1") "1", OCTETS, NULL);
@@ -423,6 +459,7 @@ main(void)
         cmocka_unit_test(frames_of_single_bits_begin_on_a_byte),
         cmocka_unit_test(what_is_on_its_way_does_not_leave),
         cmocka_unit_test(a_preview_says_that_it_is_one),
+        cmocka_unit_test(a_middle_frame_is_shown_before_the_others),
         cmocka_unit_test(a_held_representation_is_not_sent_again),
         cmocka_unit_test(nothing_leaves_unnoted),
         cmocka_unit_test(a_feed_waits_for_what_is_new),

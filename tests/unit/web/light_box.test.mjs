@@ -150,6 +150,20 @@ test("frames of a multi-frame image are a stack of their own with its rate", () 
   assert.equal(list.find((s) => s.items.length === 3).rate, 25);
 });
 
+test("of a multi-frame that is still coming the middle frame is shown when only that has come", () => {
+  const look = { series: "1", instance: "1.2", sop_class: "1.2.840.10008.5.1.4.1.1.4.1", frames: 20, layers: 4, layers_here: 0 };
+  const none = stacksOf("9", [], [{ ...look, frames_here: [] }])[0];
+  const middle = stacksOf("9", [], [{ ...look, frames_here: [11] }])[0];
+  const all = stacksOf("9", [], [{ ...look, layers_here: 2 }])[0];
+
+  assert.deepEqual(none.items.filter((item) => item.hasLook), []);
+  assert.equal(thumbnailOf("9", none), null);
+  assert.deepEqual(middle.items.filter((item) => item.hasLook).map((item) => item.frame), [11]);
+  assert.equal(thumbnailOf("9", middle), "/preview/studies/9/instances/1.2/frames/11?layers=1");
+  assert.equal(all.items.filter((item) => item.hasLook).length, 20);
+  assert.match(all.items[0].url, /layers=2$/);
+});
+
 test("what has only a first look is never called proved, and gives way to the proved one", () => {
   const look = { series: "1", instance: "1.2", sop_class: "1.2.840.10008.5.1.4.1.1.2", frames: 1, layers: 4, layers_here: 1 };
   const early = stacksOf("9", [instance("1", 1)], [look])[0];

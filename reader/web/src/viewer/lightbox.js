@@ -88,10 +88,12 @@ export class LightBox {
     if (isNew) this.relink();
   }
 
-  // A CT or MR is opened in its middle, where something is to be seen.
+  // A CT or MR is opened in its middle, where something is to be seen; what has no picture yet, where there is one.
   firstIndex(stack) {
     const n = stack.items.filter((item) => item.isProved).length || stack.items.length;
-    return n > 8 ? Math.floor(n / 2) : 0;
+    const index = n > 8 ? Math.floor(n / 2) : 0;
+    const shown = stack.items[index]?.hasLook ? index : stack.items.findIndex((item) => item.hasLook);
+    return shown >= 0 ? shown : index;
   }
 
   chooseStack(which, id) {

@@ -90,12 +90,16 @@ function addLook(stacks, look, study) {
   if (!stacks.has(id))
     stacks.set(id, { id, kind, series: look.series, modality: "", description: "", bodyPart: "", items: [], rate: FULL_SPEED,
       frameOfReference: "", sop: look.instance, meta: null });
-  for (let frame = 1; frame <= Math.max(1, look.frames); frame++)
+  // Of a multi-frame the middle frame comes first, then every eighth: each can be looked at by itself.
+  const frames = new Set(look.frames_here);
+  for (let frame = 1; frame <= Math.max(1, look.frames); frame++) {
+    const layersHere = look.layers_here || (frames.has(frame) ? 1 : 0);
     stacks.get(id).items.push({
       key: `${look.instance}/${frame}`, sop: look.instance, series: look.series, frame, isProved: false,
-      hasLook: look.layers_here > 0, layers: look.layers, layersHere: look.layers_here,
-      url: `/preview/studies/${study}/instances/${look.instance}/frames/${frame}?layers=${look.layers_here}`,
+      hasLook: layersHere > 0, layers: look.layers, layersHere,
+      url: `/preview/studies/${study}/instances/${look.instance}/frames/${frame}?layers=${layersHere}`,
     });
+  }
 }
 
 // metadata: the study's DICOM JSON (whole instances only); looks: `instances` of GET /preview/studies/{study}.
