@@ -83,6 +83,8 @@ archive_world_open(struct archive_world *w, struct pg_cluster *cluster, const ch
 
     *w = (struct archive_world){.pool = pool};
     vault_open(&w->vault, cluster, database);
+    if (pool != NULL)
+        vault_decode_by(&w->vault, pool);
     snprintf(w->ca_dir, sizeof w->ca_dir, "%s/ca", w->vault.dir);
     snprintf(w->tls_dir, sizeof w->tls_dir, "%s/tls", w->vault.dir);
     snprintf(w->identity, sizeof w->identity, "%s/identity", w->vault.dir);

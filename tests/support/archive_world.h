@@ -25,7 +25,7 @@ struct archive_world {
     uint16_t port;
 };
 
-/* pool: for rendered pictures and frames; NULL: they cannot be asked for. */
+/* pool: for rendered pictures and frames, and for what comes coded; NULL: neither may be asked. */
 void archive_world_open(struct archive_world *w, struct pg_cluster *cluster, const char *database,
                         struct codec_pool *pool);
 void archive_world_close(struct archive_world *w);

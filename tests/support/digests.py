@@ -380,7 +380,7 @@ def decode(form, value):
     if form.syntax in JPEG_LOSSLESS:
         return decode_file(form, [("gdcm", ("gdcmconv", "--raw")), ("dcmtk", ("dcmdjpeg", "+cn", "+pi"))], frames)
     if form.syntax in JPEGLS:
-        return decode_file(form, [("gdcm", ("gdcmconv", "--raw")), ("dcmtk", ("dcmdjpls", "+pi"))], frames)
+        return decode_file(form, [("gdcm", ("gdcmconv", "--raw")), ("dcmtk", ("dcmdjpls", "+px"))], frames)
     if form.bits in (8, 16) and form.syntax in RLE:
         return decode_rle(frames, form)
     if form.bits in (8, 16) and form.syntax in J2K:

@@ -82,6 +82,16 @@ vault_open(struct vault *a, struct pg_cluster *cluster, const char *database)
 }
 
 void
+vault_decode_by(struct vault *a, struct codec_pool *pool)
+{
+    struct err err;
+
+    keep_inspect = codec_inspect;
+    keep_close(&a->keep);
+    check(keep_open_idle(&a->options, pool, NULL, &a->keep, &err), &err);
+}
+
+void
 vault_reopen(struct vault *a)
 {
     struct err err;

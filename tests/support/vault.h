@@ -7,6 +7,8 @@
 #include "tests/support/folder.h"
 #include "tests/support/pg_cluster.h"
 
+struct codec_pool;
+
 struct vault {
     struct pg_cluster *cluster;
     char dir[FOLDER_PATH_BYTES];
@@ -18,6 +20,8 @@ struct vault {
 
 /* Tenants "clinic-a" and "clinic-b". database names a fresh database in the cluster. */
 void vault_open(struct vault *a, struct pg_cluster *cluster, const char *database);
+/* From now on it decodes what comes, as a real one does; else only uncoded samples may come. */
+void vault_decode_by(struct vault *a, struct codec_pool *pool);
 /* Close and open again, as after a restart. */
 void vault_reopen(struct vault *a);
 void vault_close(struct vault *a);
