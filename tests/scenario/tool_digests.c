@@ -2,7 +2,7 @@
  * judge (tests/support/digests.py), which shares no code with this. As the gateway does it: by
  * codec workers. tool_digests FILE...               digests tool_digests --json FILE... DICOM JSON
  * instead tool_digests --encode DIR FILE...  code in layers, prove, write DIR/0.dcm, DIR/1.dcm, ...
- * what may be coded; --encode-fast: in JPEG-LS */
+ * what may be coded, with recipe (0.recipe) and layout (0.layout); --encode-fast: in JPEG-LS */
 #include "proto/base/durable.h"
 #include "proto/base/jsonw.h"
 #include "proto/codec/codec.h"
@@ -54,6 +54,7 @@ save(const struct codec_result *result, const char *dir, unsigned number, struct
 {
     void *bytes = mmap(NULL, result->coded_size, PROT_READ, MAP_PRIVATE, result->coded_fd, 0);
     char name[32];
+    struct buf layout;
     int rc;
 
     if (bytes == MAP_FAILED)
@@ -61,6 +62,15 @@ save(const struct codec_result *result, const char *dir, unsigned number, struct
     snprintf(name, sizeof name, "%u.dcm", number);
     rc = durable_put_file(dir, name, bytes, result->coded_size, err);
     munmap(bytes, result->coded_size);
+    snprintf(name, sizeof name, "%u.recipe", number);
+    if (rc == 0)
+        rc = durable_put_file(dir, name, result->recipe, result->recipe_n, err);
+    buf_init(&layout, 1 << 20);
+    layout_write(result->layout, &layout);
+    snprintf(name, sizeof name, "%u.layout", number);
+    if (rc == 0)
+        rc = durable_put_file(dir, name, layout.bytes, layout.n, err);
+    buf_fini(&layout);
     return rc;
 }
 
