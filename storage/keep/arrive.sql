@@ -35,6 +35,11 @@ WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2 AND how.is = 'off'
 -- name: landing_delete
 DELETE FROM landing l USING tenants t WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2
 
+-- The same received image under way in another coding: the gateway gave that one up when it did not prove itself.
+-- name: landing_given_up
+SELECT l.object, l.size FROM landing l JOIN tenants t ON t.id = l.tenant_id
+WHERE t.code = $1 AND l.sop_instance = $2 AND l.received = $3 AND l.object <> $4
+
 -- name: landing_of_study
 SELECT l.object, l.size, l.study_uid, l.series_uid, l.sop_class, l.sop_instance, l.transfer_syntax,
     l.layout, l.is_looked

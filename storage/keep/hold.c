@@ -4,6 +4,7 @@
  *    nothing or everything; doing it again finds what is there.
  * 2. Of two different files with the same SOP Instance UID the first committed one is served. */
 #include "storage/keep/keep_own.h"
+#include "storage/keep/landing_file.h"
 
 #include "proto/base/clock.h"
 
@@ -19,6 +20,7 @@ int (*keep_inspect)(struct codec_pool *pool, const struct codec_source *source,
 
 struct placing {
     const struct arrival *a;
+    const char *landing; /* folder */
     struct pg_conn *conn;
     const char *why; /* quarantine */
     enum arrival_end end;
@@ -161,6 +163,37 @@ put_instance(struct placing *p, int64_t study, int64_t series, struct err *err)
     return 0;
 }
 
+/* Another coding of what arrived will never be whole: what came of it is no image and is shown no
+ * more. Its bytes go first; a row without bytes is only offered again. */
+static int
+forget_given_up(struct placing *p, struct err *err)
+{
+    const struct arrival *a = p->a;
+    struct pg_rows *rows = NULL;
+    struct landing_file file;
+    uint8_t object[32];
+    int rc = -1;
+
+    if (pg_run(p->conn, "landing_given_up",
+               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(a->facts->sop_instance),
+                       PG_BYTES(a->received, 32), PG_BYTES(a->object, 32)),
+               &rows, err) < 0)
+        goto out;
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        pg_copy_bytes(rows, i, 0, object, sizeof object);
+        if (landing_file_open(p->landing, a->tenant, object, (uint64_t)pg_int(rows, i, 1), &file,
+                              err) < 0 ||
+            landing_file_drop(&file, err) < 0 ||
+            pg_run(p->conn, "landing_delete", PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(object, 32)),
+                   NULL, err) < 0)
+            goto out;
+    }
+    rc = 0;
+out:
+    pg_rows_free(&rows);
+    return rc;
+}
+
 /* All in the transaction that the caller began. */
 static int
 place(struct placing *p, struct err *err)
@@ -181,6 +214,8 @@ place(struct placing *p, struct err *err)
             return -1;
         p->end = p->why != NULL ? ARRIVAL_QUARANTINED : ARRIVAL_KEPT;
     }
+    if (strcmp(a->way, "link") == 0 && forget_given_up(p, err) < 0)
+        return -1;
     if (pg_run(p->conn, "landing_delete", PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(a->object, 32)),
                NULL, err) < 0 ||
         manifest_settle(p->conn, a->tenant, a->facts->study_uid, &p->events, err) < 0)
@@ -193,7 +228,7 @@ place_once(struct keep *k, const struct arrival *a, struct placing *p, struct er
 {
     int rc = -1;
 
-    *p = (struct placing){.a = a, .why = a->why, .now_us = clock_wall_us()};
+    *p = (struct placing){.a = a, .landing = k->landing, .why = a->why, .now_us = clock_wall_us()};
     if (pg_get(k->pg, &p->conn, err) < 0)
         return -1;
     if (pg_begin(p->conn, err) == 0 && place(p, err) == 0 && pg_commit(p->conn, err) == 0)
