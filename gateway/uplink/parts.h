@@ -78,6 +78,7 @@ struct up_line {
     unsigned open;     /* senders that may work now, 1..set.connections */
     unsigned
         streaming; /* of them send a body now; the others wait for an answer, or for their turn */
+    unsigned warm; /* open connections whose senders wait for something to send */
     bool has_starved;   /* since the last look at the crowd one of them had nothing to send */
     struct crowd crowd; /* how many may stream */
 

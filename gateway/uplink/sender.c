@@ -114,6 +114,8 @@ try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wa
     *out_wait_ms = -1;
     if (!s->is_streaming && line->streaming >= line->crowd.n)
         return false;
+    if (!s->is_streaming && line->warm > 0 && talk_is_cold(&s->talk))
+        return false; /* an open connection takes it at once, this one only in three round trips */
     if ((s->n == 0 ? plan_take(line->up->plan, piece_size(line), out, 1, now, out_wait_ms)
                    : plan_take_more(line->up->plan, &s->sent[s->n - 1], piece_size(line), out, 1,
                                     now, out_wait_ms)) == 0) {
@@ -134,11 +136,12 @@ static bool
 take_piece(struct stream *s, struct plan_piece *out, int64_t until_ms)
 {
     struct uplink *up = s->line->up;
+    bool is_there = false, is_warm = !s->is_streaming && !talk_is_cold(&s->talk);
     int64_t wait_ms, now;
-    bool is_there = false;
 
     s->is_wanted = false;
     gate_lock(&up->gate);
+    s->line->warm += is_warm;
     while (!up->is_stopping && line_is_serving(s->line)) {
         now = clock_mono_ms();
         is_there = try_piece(s, out, now, &wait_ms);
@@ -149,6 +152,9 @@ take_piece(struct stream *s, struct plan_piece *out, int64_t until_ms)
             wait_ms = until_ms - now;
         gate_wait_ms(&up->gate, wait_ms + 1);
     }
+    s->line->warm -= is_warm;
+    if (is_warm && !is_there)
+        gate_wake(&up->gate); /* those that are not open need not wait for this one any more */
     gate_unlock(&up->gate);
     return is_there;
 }
