@@ -57,6 +57,8 @@ write_new_file(struct spool *sp, const char *name, const char *to, struct err *e
     if (durable_publish(&fd, sp->dir, name, to, err) < 0) {
         snprintf(path, sizeof path, "%s/%s", sp->dir, to);
         unlink(path); /* best effort: it holds no record */
+        snprintf(path, sizeof path, "%s/tmp/%s", sp->dir, name);
+        unlink(path); /* the same, when it was not renamed */
         return -1;
     }
     return 0;

@@ -50,8 +50,13 @@ step(struct spool *sp, uint64_t size, struct err *err)
     uint64_t left = size - sp->ready.written;
     size_t n = left < STEP_BYTES ? (size_t)left : STEP_BYTES;
     uint8_t *zeros = mem_new(n);
+    char path[PATH_MAX];
     int rc = -1;
 
+    /* one that was taken and could not be published is in the way */
+    snprintf(path, sizeof path, "%s/tmp/" NAME, sp->dir);
+    if (sp->ready.fd < 0)
+        unlink(path);
     if (sp->ready.fd < 0 && durable_create(sp->dir, NAME, &sp->ready.fd, err) < 0)
         goto out;
     if (durable_write_at(sp->ready.fd, zeros, n, sp->ready.written, err) < 0 ||

@@ -80,6 +80,22 @@ nothing_of_it_is_left_after_an_orderly_end(void **state)
     fixture_reopen(f);
 }
 
+/* The one before was taken and could not be published. */
+static void
+what_was_left_of_another_is_not_in_its_way(void **state)
+{
+    struct spool_fixture *f = *state;
+    char path[FOLDER_PATH_BYTES + 32];
+    FILE *left;
+
+    snprintf(path, sizeof path, "%s/tmp/ready", f->dir);
+    left = fopen(path, "wbx");
+    if (left == NULL)
+        skip(); /* it was quicker */
+    fclose(left);
+    await_ready(f);
+}
+
 static void
 receptions_in_a_burst_go_first_but_not_for_ever(void **state)
 {
@@ -110,6 +126,8 @@ main(void)
         cmocka_unit_test_setup_teardown(one_that_comes_sooner_is_not_kept_waiting_for_it,
                                         spool_fixture_setup, spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(nothing_of_it_is_left_after_an_orderly_end,
+                                        spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_was_left_of_another_is_not_in_its_way,
                                         spool_fixture_setup, spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(receptions_in_a_burst_go_first_but_not_for_ever,
                                         spool_fixture_setup, spool_fixture_teardown),
