@@ -325,8 +325,15 @@ step(struct book *book, struct uplink *uplink, struct err *err)
         return 0;
     if (list_due(book, &due, &n, err) < 0)
         return -1;
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = apply(book, uplink, &due[i], err);
+    while (rc == 0 && n > 0) {
+        for (size_t i = 0; rc == 0 && i < n; i++)
+            rc = apply(book, uplink, &due[i], err);
+        free(due);
+        due = NULL;
+        n = 0;
+        if (rc == 0) /* not more than some at a time, and each that was told is not due any more */
+            rc = list_due(book, &due, &n, err);
+    }
     free(due);
     return rc;
 }
