@@ -14,18 +14,38 @@ enum { HEAD_BYTES = 16 << 10 };
 
 /* ---- urgency ---- */
 
-int
-order_begin(struct uplink *up, struct err *err)
+/* Urging held, or before the threads. What others said is taken up; -1: not yet, the file stays as
+ * it is. */
+static int
+load(struct uplink *up, struct err *err)
 {
+    struct urgency table = {.n = 0};
     bool was_corrupt = false;
 
-    if (up->dir == NULL)
-        return 0;
-    if (urgency_load(up->dir, &up->urgency, &was_corrupt, err) < 0)
+    if (urgency_load(up->dir, &table, &was_corrupt, err) < 0)
         return -1;
     if (was_corrupt)
         LOG(&uplink_log, UPLINK_URGENCY_CORRUPT);
+    gate_lock(&up->gate);
+    urgency_fini(&up->urgency);
+    up->urgency = table;
+    up->is_urgency_unread = false;
+    for (size_t i = 0; i < table.n; i++)
+        plan_set_urgency(up->plan, table.rows[i].study, (int)table.rows[i].urgency);
+    gate_unlock(&up->gate);
     return 0;
+}
+
+/* Nothing about urgency keeps images from going. */
+void
+order_begin(struct uplink *up)
+{
+    struct err err = {0};
+
+    if (up->dir == NULL || load(up, &err) == 0)
+        return;
+    up->is_urgency_unread = true;
+    LOG(&uplink_log, UPLINK_URGENCY_UNREAD, F_ERR(&err));
 }
 
 /* The table with one word more, on disk first. */
@@ -36,7 +56,9 @@ say(struct uplink *up, const struct uplink_urgent *said, struct err *err)
     int rc;
 
     pthread_mutex_lock(&up->urging);
-    rc = urgency_with(&up->urgency, said, &table, err);
+    rc = up->is_urgency_unread ? load(up, err) : 0;
+    if (rc == 0)
+        rc = urgency_with(&up->urgency, said, &table, err);
     if (rc == 0 && up->dir != NULL)
         rc = urgency_save(up->dir, &table, err);
     if (rc == 0) {

@@ -160,6 +160,7 @@ struct uplink {
     int64_t coming_ms; /* a coder last began something: connections are made ready meanwhile */
     struct plan *plan;
     struct urgency urgency; /* written under urging and the gate */
+    bool is_urgency_unread; /* the same: its file is there and must not be written over */
     struct up_line lines[LINES_MAX];
     size_t lines_n;
     enum uplink_line state; /* of the best of them */
@@ -282,7 +283,7 @@ is_elsewhere(const struct uplink *up, const struct spool_entry *entry)
 }
 
 /* --- order.c */
-int order_begin(struct uplink *up, struct err *err) MUST_CHECK;
+void order_begin(struct uplink *up);
 enum uplink_urgency order_of(struct uplink *up, const char *study); /* gate held */
 /* Is anything wanted sooner than in its turn? */
 bool order_is_on(struct uplink *up);

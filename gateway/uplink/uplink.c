@@ -105,10 +105,11 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     up->since_us = clock_wall_us();
     if (options->stat_percent > 0)
         plan_set_share(up->plan, options->stat_percent);
-    if (serving_begin(up, err) < 0 || order_begin(up, err) < 0) {
+    if (serving_begin(up, err) < 0) {
         uplink_free(&up);
         return err_context(err, "uplink");
     }
+    order_begin(up);
     for (unsigned i = 0; i < up->o.coders; i++)
         up->coders[i] = thread_start("up-code", coder_run, up);
     serving_start_threads(up);

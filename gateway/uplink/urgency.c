@@ -5,6 +5,8 @@
 #include "proto/base/text.h"
 #include "proto/base/zip.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,7 @@
 
 #define FILE_NAME "urgency"
 #define HEAD "radpost-urgency 1\n"
-enum { COLUMNS = 6 };
+enum { COLUMNS = 6, ASIDE_MOST = 1000 };
 
 static const char *const words[] = {"routine", "urgent", "stat"};
 static const char *const sides[] = {"clinic", "reader"};
@@ -222,21 +224,46 @@ out:
     return rc == 0 ? 0 : err_set(err, ERR_REJECT, "it is no table of urgencies, or broken");
 }
 
+/* Beside what was put there before. */
+static int
+move_beside(const char *from, const char *folder, struct err *err)
+{
+    char *to = mem_printf("%s/" FILE_NAME, folder);
+    int rc = -1;
+
+    for (unsigned i = 1; rc < 0 && i <= ASIDE_MOST; i++) {
+        rc = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+        if (rc < 0 && errno != EEXIST)
+            break;
+        free(to);
+        to = mem_printf("%s/" FILE_NAME ".%u", folder, i);
+    }
+    free(to);
+    return rc < 0 ? err_sys(err, ERR_RETRY, "move %s to corrupt/", from) : 0;
+}
+
 static int
 put_aside(const char *dir, struct err *err)
 {
     char *folder = mem_printf("%s/corrupt", dir), *from = mem_printf("%s/" FILE_NAME, dir);
-    char *to = mem_printf("%s/" FILE_NAME, folder);
     int rc = durable_mkdir(folder, err);
 
-    if (rc == 0 && rename(from, to) < 0)
-        rc = err_sys(err, ERR_RETRY, "move %s to corrupt/", from);
+    if (rc == 0)
+        rc = move_beside(from, folder, err);
     if (rc == 0)
         rc = durable_sync_folder(folder, err);
+    if (rc == 0)
+        rc = durable_sync_folder(dir, err);
     free(folder);
     free(from);
-    free(to);
     return rc;
+}
+
+/* Too little memory or too many open files say nothing about the file. */
+static bool
+is_of_the_host(const struct err *err)
+{
+    return err->sys == EMFILE || err->sys == ENFILE || err->sys == ENOMEM;
 }
 
 int
@@ -251,9 +278,12 @@ urgency_load(const char *dir, struct urgency *out, bool *out_was_corrupt, struct
 
     memset(out, 0, sizeof *out);
     if (rc == 0 && durable_get_file(path, URGENCY_FILE_BYTES, &bytes, &n, &why) < 0) {
-        if (why.kind != ERR_NOT_FOUND) {
+        if (why.kind != ERR_NOT_FOUND && is_of_the_host(&why)) {
             rc = -1;
             *err = why;
+        } else if (why.kind != ERR_NOT_FOUND) {
+            was_corrupt = true;
+            rc = put_aside(dir, err);
         }
     } else if (rc == 0 && urgency_read(bytes, n, out, &why) < 0) {
         was_corrupt = true;

@@ -28,8 +28,9 @@ int urgency_with(const struct urgency *from, const struct uplink_urgent *said, s
 void urgency_write(const struct urgency *u, struct buf *out);
 /* errors  ERR_REJECT it is none of ours, or broken */
 int urgency_read(const uint8_t *bytes, size_t n, struct urgency *out, struct err *err) MUST_CHECK;
-/* Not there: empty. What cannot be read goes to dir/corrupt.
- * out_was_corrupt  it did; the table is empty then */
+/* Not there: empty. What cannot be read goes to dir/corrupt, beside what is there.
+ * out_was_corrupt  it did; the table is empty then
+ * errors           it can neither be read nor put aside: saving would write over it */
 int urgency_load(const char *dir, struct urgency *out, bool *out_was_corrupt,
                  struct err *err) MUST_CHECK;
 int urgency_save(const char *dir, const struct urgency *u, struct err *err) MUST_CHECK;

@@ -160,8 +160,44 @@ every_flipped_bit_is_noticed_and_the_file_kept_aside(void **state)
     assert_int_equal(read.n, 0);
     snprintf(path, sizeof path, "%s/corrupt/urgency", folder);
     assert_int_equal(access(path, F_OK), 0);
+
+    snprintf(path, sizeof path, "%s/urgency", folder);
+    f = fopen(path, "wb");
+    assert_non_null(f);
+    fclose(f);
+    assert_int_equal(urgency_load(folder, &read, &was_corrupt, &err), 0);
+    assert_true(was_corrupt);
+    snprintf(path, sizeof path, "%s/corrupt/urgency.1", folder);
+    assert_int_equal(access(path, F_OK), 0);
     buf_fini(&text);
     urgency_fini(&u);
+    folder_remove(folder);
+}
+
+/* Neither read nor moved: it is not taken for an empty one, over which the next word would be
+ * written. */
+static void
+what_can_neither_be_read_nor_moved_stays(void **state)
+{
+    char folder[FOLDER_PATH_BYTES], path[FOLDER_PATH_BYTES + 32];
+    struct urgency read;
+    bool was_corrupt;
+    FILE *f;
+
+    (void)state;
+    folder_make("urgency", folder);
+    snprintf(path, sizeof path, "%s/corrupt", folder);
+    f = fopen(path, "wb"); /* where the folder would have to be */
+    assert_non_null(f);
+    fclose(f);
+    snprintf(path, sizeof path, "%s/urgency", folder);
+    f = fopen(path, "wb");
+    assert_non_null(f);
+    fputs("rotten", f);
+    fclose(f);
+
+    assert_int_equal(urgency_load(folder, &read, &was_corrupt, &err), -1);
+    assert_int_equal(access(path, F_OK), 0);
     folder_remove(folder);
 }
 
@@ -174,6 +210,7 @@ main(void)
         cmocka_unit_test(too_many_words_cost_the_oldest_routine_one),
         cmocka_unit_test(what_was_said_is_there_after_a_restart),
         cmocka_unit_test(every_flipped_bit_is_noticed_and_the_file_kept_aside),
+        cmocka_unit_test(what_can_neither_be_read_nor_moved_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
