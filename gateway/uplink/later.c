@@ -3,7 +3,7 @@
 
 #include "proto/base/clock.h"
 
-enum { FIRST_MS = 1000, MOST_MS = 60000, DOUBLED = 6 };
+enum { FIRST_MS = 1000, MOST_MS = 60000, DOUBLED = 6, GONE_MS = 10 * MOST_MS };
 
 /* Gate held. */
 static struct later *
@@ -13,6 +13,19 @@ find(const struct uplink *up, uint64_t id)
         if (up->later[i].id == id)
             return &up->later[i];
     return NULL;
+}
+
+/* Gate held. What was due so long ago and was not tried again has left, or was asked for by a
+ * person elsewhere: the list does not grow for years. */
+static void
+forget_gone(struct uplink *up, int64_t now_ms)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < up->later_n; i++)
+        if (now_ms - up->later[i].at_ms < GONE_MS)
+            up->later[kept++] = up->later[i];
+    up->later_n = kept;
 }
 
 unsigned
@@ -25,6 +38,7 @@ later_put_off(struct uplink *up, uint64_t id)
     gate_lock(&up->gate);
     later = find(up, id);
     if (later == NULL) {
+        forget_gone(up, clock_mono_ms());
         up->later = mem_grow(up->later, (up->later_n + 1) * sizeof *up->later);
         later = &up->later[up->later_n++];
         *later = (struct later){.id = id};

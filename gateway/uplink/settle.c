@@ -39,6 +39,7 @@ settle_quarantine(struct uplink *up, uint64_t id, const char *why)
         return;
     }
     LOG(&ctx, UPLINK_QUARANTINED, F_WORD("why", why));
+    later_forget(up, id);
     gate_lock(&up->gate);
     plan_drop(up->plan, id);
     gate_unlock(&up->gate);
