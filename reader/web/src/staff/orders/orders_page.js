@@ -2,12 +2,14 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import "./orders_words.js";
+import "./orders.css";
 import { get, post } from "../../shared/api.js";
 import { Field, Mark, Notice, sentence, Table, Work } from "../../shared/components.js";
 import { dayTime } from "../../shared/times.js";
 import { say } from "../../shared/words.js";
 import { user } from "../session.js";
 
+const ASK_AGAIN_MS = 5000; // while one is on its way
 const KINDS = ["", "CT", "DX", "CR", "MR", "US", "MG", "ECG"];
 const EMPTY = { patient: "", citizen_id: "", modality: "", description: "", phone: "", history: "", is_urgent: false, reason: "" };
 
@@ -58,7 +60,7 @@ function Form({ clinics, onSent }) {
     <p><label><input type="checkbox" checked=${order.is_urgent} onChange=${(event) => setOrder({ ...order, is_urgent: event.target.checked })} /> ${say("ord_urgent")}</label></p>
     ${order.is_urgent && field("reason", { maxlength: 190 })}
     ${told && html`<${Notice} kind=${told.kind}>${told.words}<//>`}
-    <p class="buttons"><${Work} class="main" onClick=${send}>${say("ord_send")}<//></p>
+    <p class="buttons"><${Work} class="primary" onClick=${send}>${say("ord_send")}<//></p>
   </form>`;
 }
 
@@ -80,6 +82,11 @@ export default function Orders() {
     askClinics().then(setClinics, (why) => setWrong(sentence(why)));
     get("orders").then(take, (why) => setWrong(sentence(why)));
   }, []);
+  const isWaiting = orders.some((o) => !o.is_cancelled && !o.arrived_at);
+  useEffect(() => {
+    const timer = isWaiting && setInterval(() => get("orders").then(take).catch(() => null), ASK_AGAIN_MS); // what is shown stays
+    return () => clearInterval(timer);
+  }, [isWaiting]);
   return html`<main id="content" tabindex="-1"><h1>${say("ord_title")}</h1>
     ${wrong && html`<${Notice} kind="bad">${wrong}<//>`}
     ${clinics && (clinics.length > 0 ? html`<${Form} clinics=${clinics} onSent=${take} />` : html`<${Notice}>${say("ord_no_clinic")}<//>`)}
