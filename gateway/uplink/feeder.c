@@ -300,6 +300,7 @@ feeder_run(void *arg)
     struct uplink *up = arg;
 
     talk_init(&f.talk, up, NULL, up->o.stall_ms);
+    f.talk.is_bulk = true; /* looks wait for its answers, among what fills the line */
     while (!up_is_stopping(up)) {
         uint64_t seen;
         int64_t wait_ms;
