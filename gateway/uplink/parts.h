@@ -102,7 +102,7 @@ struct up_line {
     struct meter meter;
     struct reach reach; /* what it can carry */
     int64_t starved_ms; /* when a sender last found nothing to send by it */
-    double burst;       /* bytes a second, as one of its connections showed last */
+    double burst;       /* bytes a second, as its connections showed lately */
     uint64_t sent_bytes;
 
     unsigned begun; /* senders that took their number */

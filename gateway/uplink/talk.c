@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RATED_NEW 0.1
 #define BUNDLE_TYPE "application/x-radpost-bundle"
 enum {
     CALL_MS = 60000,
@@ -181,11 +182,14 @@ static void
 note_reach(struct talk *t, int64_t now)
 {
     struct up_line *line = t->line;
+    double rate;
 
-    if (!t->is_bulk || now - t->rated_ms < RATED_MS)
-        return;
+    if (!t->is_bulk || t->is_roaming || now - t->rated_ms < RATED_MS)
+        return; /* an offer is too little to show anything */
     t->rated_ms = now;
-    line->burst = (double)http_client_rate(t->client);
+    rate = (double)http_client_rate(t->client);
+    /* a connection that has just been opened says less than the others */
+    line->burst = rate > line->burst ? rate : line->burst + (rate - line->burst) * RATED_NEW;
     reach_note(&line->reach, (double)meter_read(&line->meter, now), line->burst, false, now);
 }
 
