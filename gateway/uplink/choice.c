@@ -10,6 +10,7 @@
 #define NEW_PART 0.1       /* of each new figure in the mean */
 #define SLOWNESS_MOST 50.0 /* a machine that was asleep says nothing */
 #define IDLE_HOPE 2.0      /* times what it has shown, of a line that had nothing to send */
+#define COMPANY 1.4        /* so much more a whole queue takes: what is coded is sent, too */
 #define LOSS_LEAST_S 0.3   /* less than that nobody notices */
 #define LOSS_PART 6        /* nor a sixth of the whole, for the sake of a first look */
 
@@ -64,7 +65,7 @@ choice_make(const struct choice *c, const struct choice_case *now)
     layered_s = line_s + (idle_s > 0 ? idle_s : 0);
     /* or the coders end after the line would, and the last image follows then, or the last proof */
     coded_s = images * encode_s / workers + bytes * share / rate;
-    proved_s = (images * work_s + proofs_s) / workers;
+    proved_s = (images * work_s + proofs_s) / workers * COMPANY;
     if (layered_s < coded_s)
         layered_s = coded_s;
     if (layered_s < proved_s)
