@@ -258,6 +258,7 @@ start_import(struct gateway *g, struct err *err)
                                .drop_dir = c->import_dir,
                                .media_dir = c->import_media_dir,
                                .spool = g->spool,
+                               .pool = g->pool,
                                .rescan_ms = c->import_rescan,
                                .settle_ms = c->import_settle,
                                .partial_ms = c->import_partial,

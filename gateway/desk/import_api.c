@@ -286,8 +286,8 @@ get_preview(struct http_request *req, struct http_response *res, struct err *err
         import_find(import, http_param(req, "id"), item, err) < 0 ||
         import_source(import, item->id, &fd, &size, err) < 0)
         goto out;
-    if (item->facts.kind == WRAP_JPEG) {
-        http_answer_file(res, 200, "image/jpeg", fd, 0, size);
+    if (item->facts.kind == WRAP_JPEG || item->facts.kind == WRAP_PNG) {
+        http_answer_file(res, 200, wrap_kind_media(item->facts.kind), fd, 0, size);
         fd = -1;
         rc = 0;
     } else if (item->facts.kind == WRAP_AVI) {

@@ -122,7 +122,7 @@ source_of(const struct import_item *item, const uint8_t *bytes, size_t n)
 }
 
 static int
-commit_wrapped(struct import *im, struct import_item *item, const uint8_t *bytes, size_t n,
+commit_wrapped(struct import *im, struct import_item *item, int fd, const uint8_t *bytes, size_t n,
                struct err *err)
 {
     struct wrap_source source = source_of(item, bytes, n);
@@ -135,7 +135,9 @@ commit_wrapped(struct import *im, struct import_item *item, const uint8_t *bytes
     text_copy(as.sop_class, sizeof as.sop_class, plan.sop_class);
     text_copy(as.sop_instance, sizeof as.sop_instance, plan.sop_instance);
     text_copy(as.transfer_syntax, sizeof as.transfer_syntax, plan.transfer_syntax);
-    rc = bind_commit(im, &as, &plan, &source, &item->entry, err);
+    rc = plan.needs == WRAP_NEEDS_NOTHING
+             ? bind_commit(im, &as, &plan, &source, &item->entry, err)
+             : decode_commit(im, &as, &plan, &source, fd, &item->entry, err);
     text_copy(item->sop_instance, sizeof item->sop_instance, plan.sop_instance);
     wrap_plan_fini(&plan);
     return rc;
@@ -184,7 +186,7 @@ commit_item(struct import *im, struct import_item *item, struct err *err)
         rc = bind_commit(im, &item->facts, NULL, &(struct wrap_source){.bytes = bytes, .n = n},
                          &item->entry, err);
     } else {
-        rc = commit_wrapped(im, item, bytes, n, err);
+        rc = commit_wrapped(im, item, fd, bytes, n, err);
     }
     map_end(bytes, n);
     close(fd);

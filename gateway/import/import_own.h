@@ -74,6 +74,12 @@ int take_orphan(struct import *im, const char *name, struct err *err) MUST_CHECK
  * plan  NULL: the source as it is */
 int bind_commit(struct import *im, const struct wrap_facts *as, const struct wrap_plan *plan,
                 const struct wrap_source *source, uint64_t *out_entry, struct err *err) MUST_CHECK;
+/* The same for a plan that needs a decoder (decode.c); as->transfer_syntax becomes what it is then.
+ * source_fd  the source's file
+ * errors     ERR_REJECT it cannot be decoded */
+int decode_commit(struct import *im, struct wrap_facts *as, const struct wrap_plan *plan,
+                  const struct wrap_source *source, int source_fd, uint64_t *out_entry,
+                  struct err *err) MUST_CHECK;
 /* Do again what was decided and is not done; note what is sealed; remove what is due. Takes work.
  */
 void bind_end_open(struct import *im);

@@ -154,6 +154,15 @@ codec_transcode(struct codec_pool *pool, const struct codec_source *source, cons
 }
 
 int
+codec_png(struct codec_pool *pool, const struct codec_source *png, int *out_fd, uint64_t *out_size,
+          struct err *err)
+{
+    struct wire_request request = ask(JOB_PNG, png);
+
+    return run_to_file(pool, &request, png, out_fd, out_size, err);
+}
+
+int
 codec_frame(struct codec_pool *pool, const struct codec_source *source, uint32_t frame,
             uint8_t max_layers, const struct layout *layout, struct codec_image *out,
             struct err *err)
@@ -360,7 +369,9 @@ run_to_file(struct codec_pool *pool, struct wire_request *request,
     bool died;
 
     if (run(pool, request, source, NULL, &reply, fds, &died, err) < 0)
-        return err_context(err, request->job == JOB_RESTORE ? "restore" : "transcode");
+        return err_context(err, request->job == JOB_RESTORE ? "restore"
+                                : request->job == JOB_PNG   ? "decode"
+                                                            : "transcode");
     *out_fd = fds[0];
     *out_size = reply.out_n;
     fds[0] = -1;

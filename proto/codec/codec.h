@@ -130,6 +130,11 @@ int codec_restore(struct codec_pool *pool, const struct codec_source *coded, int
 int codec_transcode(struct codec_pool *pool, const struct codec_source *source, const char *to,
                     int *out_fd, uint64_t *out_size, struct err *err) MUST_CHECK;
 
+/* The pixels of a PNG file (proto/dicom/png.h says which), in a sealed memfd (caller closes).
+ * errors  ERR_REJECT */
+int codec_png(struct codec_pool *pool, const struct codec_source *png, int *out_fd,
+              uint64_t *out_size, struct err *err) MUST_CHECK;
+
 struct codec_lut { /* PS3.3 C.11.1.1, C.7.6.3.1.5 */
     uint16_t *values;
     uint32_t n;

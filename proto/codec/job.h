@@ -30,6 +30,7 @@ int job_prove(struct job *job, struct err *err) MUST_CHECK;
 int job_restore(struct job *job, struct err *err) MUST_CHECK;
 int job_transcode(struct job *job, struct err *err) MUST_CHECK;
 int job_frame(struct job *job, struct err *err) MUST_CHECK;
+int job_png(struct job *job, struct err *err) MUST_CHECK;
 
 /* Write all of it to a descriptor, counting into *io_n. */
 int job_write(int fd, const void *bytes, size_t n, uint64_t *io_n, struct err *err) MUST_CHECK;

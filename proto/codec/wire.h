@@ -17,7 +17,8 @@ enum wire_job {
     JOB_PROVE,
     JOB_RESTORE,
     JOB_TRANSCODE,
-    JOB_FRAME
+    JOB_FRAME,
+    JOB_PNG
 };
 
 enum wire_fd { WIRE_FD_SOURCE, WIRE_FD_SIDE, WIRE_FD_OUT, WIRE_FD_OUT_SIDE, WIRE_FDS };

@@ -26,6 +26,7 @@ struct mapping {
 job_fn job_table[] = {
     [JOB_INSPECT] = job_inspect, [JOB_ENCODE] = job_encode,       [JOB_PROVE] = job_prove,
     [JOB_RESTORE] = job_restore, [JOB_TRANSCODE] = job_transcode, [JOB_FRAME] = job_frame,
+    [JOB_PNG] = job_png,
 };
 
 static int warm_up(struct err *err);
@@ -135,7 +136,7 @@ serve(const struct wire_request *request, const int fds[WIRE_FDS], struct wire_r
     const uint8_t *side_bytes = NULL;
 
     reply->rc = -1;
-    if (request->job <= JOB_HELLO || request->job > JOB_FRAME) {
+    if (request->job <= JOB_HELLO || request->job > JOB_PNG) {
         (void)err_set(&reply->err, ERR_FATAL, "no such job");
         return;
     }

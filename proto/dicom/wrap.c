@@ -191,6 +191,19 @@ look_jpeg(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *er
 }
 
 static int
+look_png(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *err)
+{
+    struct png p;
+
+    if (png_read(bytes, n, &p, err) < 0)
+        return -1;
+    out->cols = p.cols;
+    out->rows = p.rows;
+    out->frames = 1;
+    return 0;
+}
+
+static int
 look_video(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *err)
 {
     struct wrap_video v;
@@ -243,7 +256,7 @@ wrap_look(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *er
         rc = look_ecg(bytes, n, &facts, err);
         break;
     case WRAP_PNG:
-        rc = err_set(err, ERR_REJECT, "PNG: export JPEG or PDF instead");
+        rc = look_png(bytes, n, &facts, err);
         break;
     case WRAP_AVI:
         rc = look_avi(bytes, n, &facts, err);
@@ -281,6 +294,9 @@ wrap_plan_make(const struct wrap_identity *identity, const struct wrap_source *s
     case WRAP_MP4:
         rc = wrap_video_plan(identity, source, out, s, err);
         break;
+    case WRAP_PNG:
+        rc = wrap_png_plan(identity, source, out, s, err);
+        break;
     case WRAP_AVI:
         rc = wrap_avi_plan(identity, source, out, s, err);
         break;
@@ -316,6 +332,12 @@ wrap_plan_write(const struct wrap_plan *plan, const struct wrap_source *source, 
 {
     if (sink(user, plan->head.bytes, plan->head.n, err) < 0)
         return -1;
+    if (plan->needs == WRAP_NEEDS_PIXELS) {
+        if (source->n != plan->pixels_n)
+            return err_set(err, ERR_REJECT, "the decoder gave pixels of another size");
+        if (sink(user, source->bytes, source->n, err) < 0)
+            return -1;
+    }
     if (plan->has_body && sink(user, source->bytes, source->n, err) < 0)
         return -1;
     if (plan->film != NULL && wrap_avi_write(plan->film, source->bytes, sink, user, err) < 0)

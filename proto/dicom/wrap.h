@@ -13,9 +13,11 @@
  *     MP4 with H.264  Video Photographic, Video Endoscopic    MPEG-4 AVC/H.264 HP 4.1, 4.2
  *     aECG, SCP-ECG   12-Lead ECG Waveform, General ECG       explicit little endian
  *     DICOM           goes as it is; nothing is wrapped
+ *     PNG             the same                                explicit little endian
+ *     progressive     the same, to be made native
  *     AVI of JPEGs    Multi-frame True Color or Grayscale SC  JPEG baseline, extended (8 bit)
  *     AVI of bitmaps  the same                                explicit little endian
- *     PNG, other AVI, QuickTime, progressive or CMYK JPEG, fragmented MP4, H.265   refused in words
+ *     other AVI, QuickTime, CMYK JPEG, fragmented MP4, H.265   refused in words
  *
  * Patient data: never logged; err texts name parts of a format, never their content.
  * DICOM: PS3.3 A.8.1, A.32.7, A.34.3, A.34.4, A.45.1; PS3.5 8.2.1, 8.2.7. Threads: pure. */
@@ -93,6 +95,12 @@ struct wrap_plan {
     struct buf head, tail;
     bool has_body;
     struct wrap_avi *film; /* NULL none */
+    enum wrap_needs {
+        WRAP_NEEDS_NOTHING,
+        WRAP_NEEDS_NATIVE, /* of a retired syntax: codec_transcode, what comes is the instance */
+        WRAP_NEEDS_PIXELS  /* codec_png: wrap_plan_write's source then holds the pixels */
+    } needs;
+    size_t pixels_n;
 };
 
 typedef int (*wrap_sink_fn)(void *user, const void *bytes, size_t n, struct err *err);

@@ -230,6 +230,8 @@ check_jpeg(struct avi *a, struct wrap_frame *f, struct err *err)
         err->kind = ERR_REJECT;
         return err_context(err, "AVI: picture %u", a->out.frames + 1);
     }
+    if (strcmp(j.transfer_syntax, WRAP_SYNTAX_PROGRESSIVE) == 0)
+        return err_set(err, ERR_REJECT, "AVI: of progressive JPEGs; export it as MP4 (H.264)");
     is_half = j.cols == a->out.cols && j.rows < a->out.rows && j.rows * 2 >= a->out.rows - 1;
     if (is_half || (f->n - j.end >= 2 && memcmp(p + j.end, "\xFF\xD8", 2) == 0))
         return err_set(err, ERR_REJECT,

@@ -1,4 +1,5 @@
-/* wrap_jpeg.c - a JPEG as Secondary Capture, its bytes as they are (PS3.3 A.8.1, PS3.5 8.2.1).
+/* wrap_jpeg.c - a JPEG as Secondary Capture, its bytes as they are (PS3.3 A.8.1, PS3.5 8.2.1); a
+ * progressive one, whose syntax is retired, to be made native by whoever has a decoder.
  * Only markers are read (ITU-T T.81 annex B). Colours: JFIF says YCbCr; an Adobe marker says which;
  * else component ids R G B say RGB, and anything else is YCbCr, as every decoder takes it. */
 #include "proto/dicom/wrap_parts.h"
@@ -26,12 +27,9 @@ read_frame(struct jpeg *j, unsigned marker, const uint8_t *p, size_t n, struct e
         return err_set(err, ERR_REJECT, "JPEG: broken frame header");
     if (j->has_frame)
         return err_set(err, ERR_REJECT, "JPEG: more than one frame");
-    if (marker != 0xC0 && marker != 0xC1)
+    if (marker < 0xC0 || marker > 0xC2)
         return err_set(err, ERR_REJECT,
-                       marker == 0xC2
-                           ? "JPEG: progressive; save it as a baseline JPEG instead"
-                           : "JPEG: of a rare kind (marker FF%02X); save it as a baseline JPEG",
-                       marker);
+                       "JPEG: of a rare kind (marker FF%02X); save it as a baseline JPEG", marker);
     if (p[0] != 8)
         return err_set(err, ERR_REJECT, "JPEG: %u bits; save it with 8", p[0]);
     j->out.rows = (uint32_t)(p[1] << 8 | p[2]);
@@ -45,7 +43,9 @@ read_frame(struct jpeg *j, unsigned marker, const uint8_t *p, size_t n, struct e
     for (unsigned i = 0; i < count; i++)
         j->ids[i] = p[6 + 3 * i];
     j->out.components = count;
-    j->out.transfer_syntax = marker == 0xC0 ? DCM_UID_JPEG_BASELINE : SYNTAX_EXTENDED;
+    j->out.transfer_syntax = marker == 0xC0   ? DCM_UID_JPEG_BASELINE
+                             : marker == 0xC1 ? SYNTAX_EXTENDED
+                                              : WRAP_SYNTAX_PROGRESSIVE;
     j->has_frame = true;
     return 0;
 }
@@ -190,5 +190,7 @@ wrap_jpeg_plan(const struct wrap_identity *identity, const struct wrap_source *s
     wrap_u16(s, 0x00280103, 0);
     wrap_text(s, 0x00280301, "CS", "YES"); /* it may name the patient */
     put_lossy(s, &j, source->n);
+    if (strcmp(j.transfer_syntax, WRAP_SYNTAX_PROGRESSIVE) == 0)
+        plan->needs = WRAP_NEEDS_NATIVE;
     return wrap_one_fragment(s, source->n, plan, err);
 }

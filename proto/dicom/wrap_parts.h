@@ -5,9 +5,11 @@
 #define RADPOST_DICOM_WRAP_PARTS_H
 
 #include "proto/dicom/ecg/ecg.h"
+#include "proto/dicom/png.h"
 #include "proto/dicom/wrap.h"
 #include "proto/dicom/write.h"
 
+#define WRAP_SYNTAX_PROGRESSIVE "1.2.840.10008.1.2.4.55" /* retired */
 #define WRAP_CLASS_PDF "1.2.840.10008.5.1.4.1.1.104.1"
 #define WRAP_CLASS_SC "1.2.840.10008.5.1.4.1.1.7"
 #define WRAP_CLASS_SC_GREY "1.2.840.10008.5.1.4.1.1.7.2"
@@ -120,6 +122,8 @@ int wrap_jpeg_plan(const struct wrap_identity *identity, const struct wrap_sourc
                    struct wrap_plan *plan, struct wrap_set *s, struct err *err) MUST_CHECK;
 int wrap_video_plan(const struct wrap_identity *identity, const struct wrap_source *source,
                     struct wrap_plan *plan, struct wrap_set *s, struct err *err) MUST_CHECK;
+int wrap_png_plan(const struct wrap_identity *identity, const struct wrap_source *source,
+                  struct wrap_plan *plan, struct wrap_set *s, struct err *err) MUST_CHECK;
 int wrap_avi_plan(const struct wrap_identity *identity, const struct wrap_source *source,
                   struct wrap_plan *plan, struct wrap_set *s, struct err *err) MUST_CHECK;
 int wrap_ecg_plan(const struct wrap_identity *identity, const struct wrap_source *source,

@@ -147,12 +147,26 @@ def judge_avi(ds, path, dicom):
             print(name, "differs from ffmpeg by", round(float(off.mean()), 2))
 
 
+def judge_picture(ds, path):
+    """Native pixels against ffmpeg's: equal for PNG, nearly for a lossy JPEG."""
+    grey, bits = ds.SamplesPerPixel == 1, ds.BitsAllocated
+    fmt = ("gray16le" if bits == 16 else "gray") if grey else "rgb24"
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", fmt, "-"], capture_output=True, check=True).stdout
+    got = convert_color_space(ds.pixel_array, "YBR_FULL", "RGB") if ds.PhotometricInterpretation == "YBR_FULL" else ds.pixel_array
+    want = np.frombuffer(raw, "<u2" if bits == 16 else np.uint8).reshape(got.shape)
+    assert ds.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1" and ds.SOPClassUID.name.startswith("Secondary Capture")
+    off = np.abs(got.astype(int) - want.astype(int))
+    assert off.max() == 0 if path.endswith(".png") else off.mean() < 3 and ds.LossyImageCompression == "01", (off.mean(), off.max())
+
+
 def main():
     kind, dicom, source = sys.argv[1:]
     ds = pydicom.dcmread(dicom)
     assert ds.SpecificCharacterSet == "ISO_IR 192" and ds.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID
     if kind == "ecg":
         judge_ecg(ds, source)
+    elif kind == "picture":
+        judge_picture(ds, source)
     elif kind == "avi":
         judge_avi(ds, source, dicom)
     else:

@@ -6,7 +6,7 @@ import { personLine, plainDay, sexWord } from "./people.js";
 import { get, post } from "./state.js";
 import { bytes, fullTime, say } from "./words.js";
 
-const PICTURES = ["jpeg", "avi", "aecg", "scp_ecg"];
+const PICTURES = ["jpeg", "png", "avi", "aecg", "scp_ecg"];
 // What to do about a file that cannot be used, by what the reason names.
 const ADVICE = [[/ends early|never finished/, "advice_again"], [/MP4/, "advice_film"], [/JPEG|RGB/, "advice_picture"], [/ECG/, "advice_ecg"]];
 const advice = (why) => say((ADVICE.find(([pattern]) => pattern.test(why)) || [0, "advice_kind"])[1]);

@@ -1,0 +1,202 @@
+/* test_import_decode.c - pictures that cannot go as they are, bound through a worker: PNG of every
+ * kind and progressive JPEG. ffmpeg makes and decodes them, pydicom and dciodvfy read the
+ * instances. */
+#include "gateway/import/import.h"
+
+#include "gateway/import/import_own.h"
+#include "proto/codec/codec.h"
+#include "tests/support/folder.h"
+#include "tests/support/import_files.h"
+#include "tests/support/import_world.h"
+#include "tests/support/run_program.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char dir[FOLDER_PATH_BYTES];
+static char said[65536];
+static struct codec_pool *pool;
+static struct buf file;
+
+static int
+setup(void **state)
+{
+    struct err err;
+
+    (void)import_world_setup(state);
+    folder_make("decode", dir);
+    buf_init(&file, 16 << 20);
+    if (codec_pool_new(1, &pool, &err) < 0)
+        fail_msg("%s", err.text);
+    world_options.pool = pool;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)import_world_teardown(state);
+    codec_pool_free(&pool);
+    buf_fini(&file);
+    folder_remove(dir);
+    return 0;
+}
+
+static void
+keep(const char *name, const struct buf *bytes, char path[256])
+{
+    FILE *f;
+
+    snprintf(path, 256, "%s/%s", dir, name);
+    f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes->bytes, 1, bytes->n, f), bytes->n);
+    assert_int_equal(fclose(f), 0);
+}
+
+static bool
+make_picture(const char *const argv[], const char *path)
+{
+    FILE *f;
+
+    if (program_run(argv, NULL, said, sizeof said) != 0)
+        return false;
+    f = fopen(path, "rb");
+    assert_non_null(f);
+    buf_clear(&file);
+    file.n += fread(buf_reserve(&file, 8 << 20), 1, 8 << 20, f);
+    fclose(f);
+    return true;
+}
+
+/* From the drop folder through a person into the spool, and what came out is judged. */
+static void
+bind_and_judge(const char *name)
+{
+    char source[256], dicom[256];
+    const char *const compare[] = {
+        "/usr/bin/python3", "tests/support/import_judge.py", "picture", dicom, source, NULL};
+    const char *const verify[] = {"dciodvfy", "-new", dicom, NULL};
+    struct import_item item;
+    uint64_t entry;
+    struct buf out;
+    struct err err;
+
+    world_begin();
+    world_drop_file(world_drop, name, &file);
+    world_wait(1u << IMPORT_WAITING, 1, &item);
+    if (import_bind(world_import, item.id, &world_person, "desk", false, NULL, &err) < 0)
+        fail_msg("%s: %s", name, err.text);
+    assert_true(world_entries(&entry) >= 1);
+    buf_init(&out, 16 << 20);
+    world_bytes(entry, &out);
+    world_end();
+    keep(name, &file, source);
+    keep("out.dcm", &out, dicom);
+    buf_fini(&out);
+    if (program_is_there("dciodvfy")) {
+        (void)program_run(verify, NULL, said, sizeof said);
+        if (strstr(said, "Error") != NULL)
+            fail_msg("%s: %s", name, said);
+    }
+    if (program_run(compare, NULL, said, sizeof said) != 0)
+        fail_msg("%s: %s", name, said);
+}
+
+static void
+png_of_every_kind_keeps_every_value(void **state)
+{
+    static const struct {
+        const char *name, *format, *flags;
+    } rows[] = {
+        {"grey.png", "gray", "0"},
+        {"grey16.png", "gray16be", "0"},
+        {"bits.png", "monob", "0"},
+        {"colours.png", "rgb24", "0"},
+        {"palette.png", "pal8", "0"},
+        {"opaque.png", "rgba", "0"},
+        {"woven.png", "rgb24", "ildct"},
+        {"woven-grey.png", "gray16be", "ildct"},
+        {"woven-palette.png", "pal8", "ildct"},
+    };
+
+    (void)state;
+    if (!program_is_there("ffmpeg") || !program_is_there("python3"))
+        skip();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char path[256];
+        const char *const argv[] = {
+            "ffmpeg",    "-v",          "error",    "-y",
+            "-f",        "lavfi",       "-i",       "testsrc=size=101x67:rate=1:duration=1",
+            "-frames:v", "1",           "-pix_fmt", rows[i].format,
+            "-flags",    rows[i].flags, "-pred",    "mixed",
+            path,        NULL};
+
+        snprintf(path, sizeof path, "%s/made.png", dir);
+        if (!make_picture(argv, path))
+            fail_msg("%s: %s", rows[i].name, said);
+        bind_and_judge(rows[i].name);
+    }
+}
+
+static void
+progressive_jpeg_becomes_native(void **state)
+{
+    (void)state;
+    if (!program_is_there("ffmpeg") || !program_is_there("python3"))
+        skip();
+    import_file_jpeg(JPEG_PROGRESSIVE, 161, 120, &file);
+    bind_and_judge("progressive.jpg");
+}
+
+/* What no decoder takes waits again, with the reason; nothing is in the spool. */
+static void
+what_cannot_be_decoded_waits_again_in_words(void **state)
+{
+    char path[256];
+    const char *const argv[] = {
+        "ffmpeg",    "-v",    "error",    "-y",
+        "-f",        "lavfi", "-i",       "color=red@0.5:size=20x20,format=rgba",
+        "-frames:v", "1",     "-pix_fmt", "rgba",
+        path,        NULL};
+    struct import_item item;
+    struct err err;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/clear.png", dir);
+    if (!program_is_there("ffmpeg") || !make_picture(argv, path))
+        skip();
+    world_begin();
+    world_drop_file(world_drop, "clear.png", &file);
+    world_wait(1u << IMPORT_WAITING, 1, &item);
+
+    assert_int_equal(import_bind(world_import, item.id, &world_person, "desk", false, NULL, &err),
+                     -1);
+
+    assert_int_equal(err.kind, ERR_REJECT);
+    assert_int_equal(world_entries(NULL), 0);
+    world_wait(1u << IMPORT_WAITING, 1, &item);
+    assert_non_null(strstr(item.why, "transparent"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(png_of_every_kind_keeps_every_value),
+        TEST(progressive_jpeg_becomes_native),
+        TEST(what_cannot_be_decoded_waits_again_in_words),
+    };
+    int status;
+
+    if (codec_worker_main_if_asked(argc, argv, &status))
+        return status;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
