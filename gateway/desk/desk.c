@@ -314,15 +314,22 @@ static int
 open_hl7(struct desk *desk, struct err *err)
 {
     const struct desk_options *o = &desk->options;
+    char *tls_dir = mem_printf("%s/tls", o->dir);
     const struct his_in_options in = {.book = desk->book,
                                       .address = o->hl7_address,
                                       .port = o->hl7_port,
                                       .peers = o->hl7_peers,
                                       .charset = o->hl7_charset,
                                       .facility = o->hl7_facility,
-                                      .idle_ms = o->hl7_idle_ms};
+                                      .idle_ms = o->hl7_idle_ms,
+                                      .tls_ca = o->hl7_tls_ca,
+                                      .tls_certificate = o->hl7_tls_certificate,
+                                      .tls_key = o->hl7_tls_key,
+                                      .tls_dir = tls_dir};
+    int rc = o->has_hl7_in ? his_in_start(&in, &desk->his_in, err) : 0;
 
-    return o->has_hl7_in ? his_in_start(&in, &desk->his_in, err) : 0;
+    free(tls_dir);
+    return rc;
 }
 
 static int

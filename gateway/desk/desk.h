@@ -45,6 +45,7 @@ struct desk_options {
     const char *hl7_address, *hl7_peers, *hl7_charset, *hl7_facility;
     uint16_t hl7_port;
     int64_t hl7_idle_ms;
+    const char *hl7_tls_ca, *hl7_tls_certificate, *hl7_tls_key;
     const struct his_settings *his; /* NULL: reports go nowhere else in the clinic (his_out.h) */
     int64_t his_retry_ms, his_retry_max_ms;
     int64_t backoff_ms, backoff_max_ms; /* of the line to the reader; 0: half a second, 15 s */

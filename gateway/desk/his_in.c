@@ -8,9 +8,11 @@
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
 #include "proto/hl7/mllp.h"
+#include "proto/trust/tls_pipe.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -39,7 +41,8 @@ struct line {
 struct his_in {
     struct his_in_options o;
     char *peers, *facility, *profile;
-    int listen_fd, stop_fd;
+    int listen_fd, stop_fd; /* listen_fd -1: tls listens */
+    struct tls_pipe *tls;   /* NULL: plain */
     uint16_t port;
     struct gate gate;
     bool is_stopping;   /* gate */
@@ -253,6 +256,31 @@ take_one(struct his_in *in)
     admit(in, fd, address);
 }
 
+/* A handshake is through: its certificate is by the authority, and it comes from where it may. */
+static void
+take_sealed(int fd, const char *address, uint16_t port, const char *fingerprint, void *user)
+{
+    struct his_in *in = user;
+    int flags = fcntl(fd, F_GETFL);
+
+    (void)port;
+    (void)fingerprint;
+    if ((in->peers[0] != '\0' && !is_peer(in, address)) || flags < 0 ||
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+        LOG(&ctx, DESK_HL7_STRANGER, F_WORD("peer", address));
+        close(fd);
+        return;
+    }
+    admit(in, fd, address);
+}
+
+static void
+note_failed(const char *address, const struct err *err, void *user)
+{
+    (void)user;
+    LOG(&ctx, DESK_HL7_TLS_FAILED, F_WORD("peer", address), F_ERR(err));
+}
+
 static void *
 run(void *arg)
 {
@@ -272,10 +300,57 @@ run(void *arg)
 
 /* ---- start and stop ---- */
 
+static bool
+has_text(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+/* The port, with TLS or without. */
+static int
+listen_on(struct his_in *in, struct err *err)
+{
+    const struct his_in_options *o = &in->o;
+    struct tls_pipe_options pipe = {.address = o->address,
+                                    .port = o->port,
+                                    .certificate = o->tls_certificate,
+                                    .key = o->tls_key,
+                                    .ca = o->tls_ca,
+                                    .take = take_sealed,
+                                    .note = note_failed,
+                                    .user = in};
+    char *pem = NULL, *key = NULL, print[65];
+    int rc = -1;
+
+    in->listen_fd = -1;
+    if (!has_text(o->tls_ca))
+        return mllp_listen(o->address, o->port, &in->listen_fd, &in->port, err);
+    if (has_text(o->tls_certificate) != has_text(o->tls_key))
+        return err_set(err, ERR_REJECT, "hl7_tls_certificate and hl7_tls_key go together");
+    if (!has_text(o->tls_certificate)) {
+        pem = mem_printf("%s/hl7.pem", o->tls_dir);
+        key = mem_printf("%s/hl7.key", o->tls_dir);
+        pipe.certificate = pem;
+        pipe.key = key;
+        if (tls_pipe_make_certificate(o->tls_dir, "hl7", "RADPOST HL7", err) < 0)
+            goto out;
+    }
+    rc = tls_pipe_open(&pipe, &in->tls, err);
+    if (rc == 0) {
+        in->port = tls_pipe_port(in->tls);
+        tls_pipe_fingerprint(in->tls, print);
+        LOG(&ctx, DESK_HL7_TLS, F_WORD("fingerprint", print));
+    }
+out:
+    free(key);
+    free(pem);
+    return rc;
+}
+
 static int
 check(const struct his_in_options *o, const char **out_profile, struct err *err)
 {
-    if (!is_loopback(o->address) && o->peers[0] == '\0')
+    if (!is_loopback(o->address) && o->peers[0] == '\0' && !has_text(o->tls_ca))
         return err_set(err, ERR_REJECT,
                        "hl7_peers: beyond this machine the addresses of the HIS are due");
     *out_profile = "";
@@ -288,6 +363,18 @@ check(const struct his_in_options *o, const char **out_profile, struct err *err)
     return 0;
 }
 
+/* What no thread uses any more. */
+static void
+forget(struct his_in *in)
+{
+    gate_fini(&in->gate);
+    free(in->lines);
+    free(in->profile);
+    free(in->facility);
+    free(in->peers);
+    free(in);
+}
+
 int
 his_in_start(const struct his_in_options *options, struct his_in **out, struct err *err)
 {
@@ -298,12 +385,6 @@ his_in_start(const struct his_in_options *options, struct his_in **out, struct e
         return err_context(err, "HL7");
     in = mem_new(sizeof *in);
     in->o = *options;
-    if (mllp_listen(options->address, options->port, &in->listen_fd, &in->port, err) < 0) {
-        free(in);
-        return err_context(err, "HL7");
-    }
-    in->stop_fd = eventfd(0, EFD_CLOEXEC);
-    CHECK(in->stop_fd >= 0);
     in->peers = mem_text(options->peers);
     in->facility = mem_text(options->facility);
     in->profile = mem_text(profile);
@@ -311,6 +392,12 @@ his_in_start(const struct his_in_options *options, struct his_in **out, struct e
     for (size_t i = 0; i < (size_t)LIMIT_HL7_CONNECTIONS; i++)
         in->lines[i].fd = -1;
     gate_init(&in->gate);
+    if (listen_on(in, err) < 0) {
+        forget(in);
+        return err_context(err, "HL7");
+    }
+    in->stop_fd = eventfd(0, EFD_CLOEXEC);
+    CHECK(in->stop_fd >= 0);
     in->thread = thread_start("desk-hl7-door", run, in);
     *out = in;
     return 0;
@@ -336,14 +423,20 @@ his_in_stop(struct his_in **in)
             thread_join(old->lines[i].thread);
             close(old->lines[i].fd);
         }
-    gate_fini(&old->gate);
+    if (old->tls != NULL)
+        tls_pipe_free(&old->tls); /* what was answered goes out first */
     close(old->stop_fd);
-    close(old->listen_fd);
-    free(old->lines);
-    free(old->profile);
-    free(old->facility);
-    free(old->peers);
-    free(old);
+    if (old->listen_fd >= 0)
+        close(old->listen_fd);
+    forget(old);
+}
+
+void
+his_in_fingerprint(const struct his_in *in, char out[65])
+{
+    out[0] = '\0';
+    if (in->tls != NULL)
+        tls_pipe_fingerprint(in->tls, out);
 }
 
 uint16_t

@@ -1,6 +1,7 @@
 /* his_send.c - what the settings say, and the HL7 target. */
 #include "gateway/desk/his_send.h"
 
+#include "gateway/desk/his_reach.h"
 #include "gateway/desk/his_report.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
@@ -196,20 +197,20 @@ his_send_hl7(const struct his_targets *t, struct book *book, const struct his_de
     char control[CONTROL_BYTES];
     struct mllp stream;
     struct buf message;
-    int fd = -1, rc = -1;
+    struct his_reached his = {.fd = -1};
+    int rc = -1;
 
     buf_init(&message, MESSAGE_BYTES);
     mllp_init(&stream, -1, ANSWER_BYTES);
     if (his_hl7_message(t, book, d, control, &message, err) < 0 ||
-        mllp_connect(t->hl7_host, t->hl7_port, CONNECT_MS, &fd, err) < 0)
+        his_reach(t->s, t->hl7_host, t->hl7_port, CONNECT_MS, &his, err) < 0)
         goto out;
-    stream.fd = fd;
+    stream.fd = his.fd;
     if (mllp_write(&stream, message.bytes, message.n, t->s->hl7_wait_ms, err) < 0)
         goto out;
     rc = await_answer(&stream, control, clock_mono_ms() + t->s->hl7_wait_ms, receipt, err);
 out:
-    if (fd >= 0)
-        close(fd);
+    his_leave(&his);
     mllp_fini(&stream);
     buf_fini(&message);
     return rc;

@@ -15,6 +15,9 @@ struct his_settings {
     const char *our_facility;
     bool hl7_has_pdf;
     int64_t hl7_wait_ms;       /* for their answer */
+    /* TLS towards their port: who signs its certificate, or its SHA-256; ours that is shown.
+     * All NULL or "": plain. */
+    const char *hl7_tls_ca, *hl7_tls_pin, *hl7_tls_certificate, *hl7_tls_key;
     const char *folder;        /* "": none */
     const char *folder_format; /* "json" "hl7" */
 };

@@ -1,0 +1,196 @@
+/* test_his_tls.c - HL7 over TLS, both ways: only who shows the right certificate is heard, and only
+ * the right HIS is spoken to. openssl's own client is a peer, too. */
+#include "gateway/desk/his_in.h"
+#include "gateway/desk/his_reach.h"
+
+#include "gateway/desk/orders.h"
+#include "proto/base/limits.h"
+#include "proto/base/log.h"
+#include "proto/hl7/hl7.h"
+#include "proto/hl7/mllp.h"
+#include "proto/trust/tls_pipe.h"
+#include "tests/support/book_world.h"
+#include "tests/support/run_program.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WAIT_MS = 30000 };
+
+#define ORDER(number)                                                                              \
+    "MSH|^~\\&|HIS|H|||1||ORM^O01|" number "|P|2.4\rPID|1||P1||WANG^XD\r"                          \
+    "ORC|NW|N" number "\rOBR|1|N" number "||a^HEAD^99\r"
+
+static struct his_in *door;
+static char his_pem[300], his_key[300], other_pem[300], other_key[300], ours[65];
+
+static int
+setup(void **state)
+{
+    struct his_in_options o = {.address = "127.0.0.1",
+                               .peers = "",
+                               .charset = "",
+                               .facility = "CLINIC",
+                               .idle_ms = 1000,
+                               .tls_ca = his_pem};
+    char tls_dir[300];
+    struct err err;
+
+    assert_int_equal(book_world_open(state), 0);
+    log_set_fd(-1);
+    snprintf(tls_dir, sizeof tls_dir, "%s/tls", book_dir);
+    snprintf(his_pem, sizeof his_pem, "%s/his.pem", tls_dir);
+    snprintf(his_key, sizeof his_key, "%s/his.key", tls_dir);
+    snprintf(other_pem, sizeof other_pem, "%s/other.pem", tls_dir);
+    snprintf(other_key, sizeof other_key, "%s/other.key", tls_dir);
+    assert_int_equal(tls_pipe_make_certificate(tls_dir, "his", "HIS", &err), 0);
+    assert_int_equal(tls_pipe_make_certificate(tls_dir, "other", "HIS", &err), 0);
+    o.book = book;
+    o.tls_dir = tls_dir;
+    if (his_in_start(&o, &door, &err) < 0)
+        fail_msg("%s", err.text);
+    his_in_fingerprint(door, ours);
+    assert_int_equal(strlen(ours), 64);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    his_in_stop(&door);
+    return book_world_close(state);
+}
+
+/* What is answered: MSA-1; "" nothing. */
+static const char *
+say(int fd, const char *text)
+{
+    static char word[8];
+    struct hl7_message *m = NULL;
+    struct mllp stream;
+    struct buf got;
+    struct err err;
+
+    word[0] = '\0';
+    mllp_init(&stream, fd, LIMIT_HL7_BYTES);
+    buf_init(&got, LIMIT_HL7_BYTES);
+    if (mllp_write(&stream, text, strlen(text), WAIT_MS, &err) == 0 &&
+        mllp_read(&stream, WAIT_MS, WAIT_MS, &got, &err) == 0 &&
+        hl7_parse(got.bytes, got.n, NULL, &m, &err) == 0)
+        (void)hl7_get_of(m, "MSA", 1, 1, word, sizeof word);
+    hl7_free(&m);
+    buf_fini(&got);
+    mllp_fini(&stream);
+    return word;
+}
+
+static bool
+is_known(const char *placer)
+{
+    struct order *o = mem_new(sizeof *o);
+    struct err err;
+    bool is = order_find_placer(book, "hl7", placer, o, &err) == 0;
+
+    free(o);
+    return is;
+}
+
+static int
+reach(const char *pin, const char *pem, const char *key, struct his_reached *out, struct err *err)
+{
+    const struct his_settings s = {
+        .hl7_tls_pin = pin, .hl7_tls_certificate = pem, .hl7_tls_key = key};
+
+    return his_reach(&s, "127.0.0.1", his_in_port(door), WAIT_MS, out, err);
+}
+
+static void
+the_right_certificates_hear_each_other(void **state)
+{
+    struct his_reached r;
+    struct err err;
+
+    (void)state;
+    if (reach(ours, his_pem, his_key, &r, &err) < 0)
+        fail_msg("%s", err.text);
+
+    assert_string_equal(say(r.fd, ORDER("1")), "AA");
+
+    his_leave(&r);
+    assert_true(is_known("N1"));
+}
+
+/* TLS 1.3 tells a caller that its certificate is refused only when it reads. */
+static void
+a_stranger_is_not_heard(void **state)
+{
+    struct his_reached r;
+    struct err err;
+
+    (void)state;
+    if (reach(ours, other_pem, other_key, &r, &err) == 0) {
+        assert_string_equal(say(r.fd, ORDER("2")), "");
+        his_leave(&r);
+    }
+    if (reach("", NULL, NULL, &r, &err) == 0) { /* plain */
+        assert_string_equal(say(r.fd, ORDER("2")), "");
+        his_leave(&r);
+    }
+    assert_false(is_known("N2"));
+}
+
+/* Nothing of a report goes to a HIS that is another than the one that was named. */
+static void
+another_his_is_not_spoken_to(void **state)
+{
+    struct his_reached r;
+    char wrong[65];
+    struct err err;
+
+    (void)state;
+    memcpy(wrong, ours, sizeof wrong);
+    wrong[10] = wrong[10] == '0' ? '1' : '0';
+
+    assert_int_equal(reach(wrong, his_pem, his_key, &r, &err), -1);
+
+    assert_int_equal(err.kind, ERR_DENIED);
+}
+
+static void
+another_programs_tls_is_answered(void **state)
+{
+    char place[32], said[65536];
+    const char *const argv[] = {"openssl", "s_client", "-quiet", "-connect", place,
+                                "-cert",   his_pem,    "-key",   his_key,    NULL};
+
+    (void)state;
+    if (!program_is_there("openssl"))
+        skip();
+    snprintf(place, sizeof place, "127.0.0.1:%u", his_in_port(door));
+
+    (void)program_run(argv, "\x0B" ORDER("3") "\x1C\r", said, sizeof said);
+
+    if (strstr(said, "MSA|AA") == NULL)
+        fail_msg("%s", said);
+    assert_true(is_known("N3"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_right_certificates_hear_each_other),
+        TEST(a_stranger_is_not_heard),
+        TEST(another_his_is_not_spoken_to),
+        TEST(another_programs_tls_is_answered),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
