@@ -265,6 +265,8 @@ int talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answe
 /* Gate held. A call now would have to open a connection first, which costs several round trips. */
 bool talk_is_cold(const struct talk *t);
 /* Nothing to say for a while: the connection is closed, a next call opens another. */
+/* During its call: no more than about so many bytes wait in the kernel for their turn. */
+void talk_keep_short(struct talk *t, uint64_t bytes);
 void talk_hang_up(struct talk *t);
 int talk_manifest(struct talk *t, const struct link_manifest *manifest, struct err *err) MUST_CHECK;
 int talk_receipts(struct talk *t, uint64_t after, int wait_s, struct link_receipts *out,

@@ -35,6 +35,19 @@ plan_each_study(struct plan *plan, plan_far_fn fn, void *user)
             fn(user, &plan->by_due[i]->study->far);
 }
 
+uint64_t
+plan_left(const struct plan *plan, uint64_t most)
+{
+    uint64_t left = 0;
+
+    for (size_t i = 0; i < plan->n && left < most; i++) {
+        const struct job *job = plan->by_due[i];
+
+        left += ranges_total(&job->todo_look) + ranges_total(&job->todo_rest);
+    }
+    return left < most ? left : most;
+}
+
 void
 plan_stats(const struct plan *plan, struct plan_stats *out)
 {

@@ -17,14 +17,16 @@
 #include <unistd.h>
 
 enum {
-    MAX_PIECES = 1024,      /* of a request */
-    MAX_OBJECTS = 400,      /* the centre's limit is LIMIT_BUNDLE_OBJECTS */
-    LEAST_PIECE = 16384,    /* bytes */
-    FIRST_PIECE = 65536,    /* while the line's speed is not known */
-    MOST_PIECE = 262144,    /* bytes */
-    PIECES_A_SECOND = 5,    /* of one connection */
-    LINGER_MS = 60,         /* an open request waits so long for more */
-    REQUEST_MS = 3000,      /* after so long it ends, so that its objects are known to be held; */
+    MAX_PIECES = 1024,   /* of a request */
+    MAX_OBJECTS = 400,   /* the centre's limit is LIMIT_BUNDLE_OBJECTS */
+    LEAST_PIECE = 16384, /* bytes */
+    FIRST_PIECE = 65536, /* while the line's speed is not known */
+    MOST_PIECE = 262144, /* bytes */
+    PIECES_A_SECOND = 5, /* of one connection */
+    ENDING = 4,          /* pieces of each connection before everything has gone */
+    UNSENT_PART = 4,     /* of a piece: so much may wait in the kernel behind what is on its way */
+    LINGER_MS = 60,      /* an open request waits so long for more */
+    REQUEST_MS = 3000,   /* after so long it ends, so that its objects are known to be held; */
     REQUEST_MORE_MS = 2000, /* up to so much later: not all wait for their answers at once */
     HANG_UP_MS = 20000,     /* an unused connection */
     COMING_MS = 5000,       /* what was begun to be coded so long ago will be sent */
@@ -58,13 +60,17 @@ static uint64_t
 piece_size(struct up_line *line)
 {
     uint64_t speed = meter_read(&line->meter, clock_mono_ms());
-    uint64_t size;
+    uint64_t size, left;
 
     if (line->bucket.rate > 0 && (speed == 0 || line->bucket.rate < speed))
         speed = line->bucket.rate;
     if (speed == 0)
         return FIRST_PIECE;
     size = speed / PIECES_A_SECOND / line->crowd.n;
+    /* the last bytes go by all connections, so that they end together */
+    left = plan_left(line->up->plan, ENDING * size * line->crowd.n);
+    if (size > left / ENDING / line->crowd.n)
+        size = left / ENDING / line->crowd.n;
     return size < LEAST_PIECE ? LEAST_PIECE : size > MOST_PIECE ? MOST_PIECE : size;
 }
 
@@ -89,8 +95,8 @@ should_open(const struct stream *s, int64_t now)
 {
     const struct uplink *up = s->line->up;
 
-    /* one more than may stream: it goes on while the first waits for the answer to its looks */
-    return s->talk.client == NULL && s->number <= s->line->crowd.n && up->coming_ms > 0 &&
+    /* as many again as may stream: they go on while the first wait for the answer to their looks */
+    return s->talk.client == NULL && s->number < 2 * s->line->crowd.n && up->coming_ms > 0 &&
            now - up->coming_ms < COMING_MS;
 }
 
@@ -276,6 +282,7 @@ add_piece(struct stream *s, const struct plan_piece *piece)
     s->rests = piece->is_look ? 0 : s->rests + 1;
     s->sent[s->n++] = *piece;
     s->bytes += piece->n;
+    talk_keep_short(&s->talk, piece->n / UNSENT_PART);
     return true;
 }
 

@@ -19,7 +19,9 @@ enum {
     CONNECT_MS = 8000,
     CONNECT_BUSY_MS = 30000, /* through a line that is full of images */
     MOVING_MS = 4000,        /* less than any deadline of a connection */
-    COLD_MS = 50000,         /* the centre closes it soon: LIMIT_MS_HTTP_IDLE */
+    UNSENT_LEAST = 16384,
+    UNSENT_MOST = 65536,
+    COLD_MS = 50000, /* the centre closes it soon: LIMIT_MS_HTTP_IDLE */
     RATED_MS = 100,
     TAKE_BYTES = 16368 /* with the head of its chunk one TLS record */
 };
@@ -418,6 +420,14 @@ bool
 talk_is_cold(const struct talk *t)
 {
     return t->client == NULL || clock_mono_ms() - t->moved_ms > COLD_MS;
+}
+
+void
+talk_keep_short(struct talk *t, uint64_t bytes)
+{
+    if (bytes < UNSENT_LEAST)
+        bytes = UNSENT_LEAST;
+    http_client_keep_short(t->client, bytes < UNSENT_MOST ? (int)bytes : UNSENT_MOST);
 }
 
 void

@@ -437,6 +437,13 @@ http_client_wire(const struct http_client *c)
     return c->wire_ended + (c->fd >= 0 && http_wire_sent(c->fd, &sent) ? sent : 0);
 }
 
+void
+http_client_keep_short(const struct http_client *c, int unsent)
+{
+    if (c->is_bulk && c->fd >= 0)
+        http_socket_keep_short(c->fd, unsent);
+}
+
 uint64_t
 http_client_rate(const struct http_client *c)
 {

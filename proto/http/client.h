@@ -39,6 +39,9 @@ void http_client_abort(struct http_client *client);
 /* Bytes its connections have put on the wire since it was made: TLS, HTTP, headers of TCP and IP
  * and repeats included; also during a call, from its callbacks. 0: the kernel does not say. */
 uint64_t http_client_wire(const struct http_client *client);
+/* Bulk only, inside its call: the kernel takes more when fewer bytes than these wait behind those
+ * that are on their way. */
+void http_client_keep_short(const struct http_client *client, int unsent);
 /* Bytes a second its connection's way has shown of late (wire.h); at least so much, that is. 0: not
  * known, or the connection ends at a proxy, which says nothing of the way behind it. */
 uint64_t http_client_rate(const struct http_client *client);

@@ -24,16 +24,20 @@ http_socket_patient(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &ms, sizeof ms);
 }
 
+static inline void
+http_socket_keep_short(int fd, int unsent)
+{
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+}
+
 /* Random loss does not halve the rate, and what is sent last does not wait behind a long queue in
  * the kernel. */
 static inline void
 http_socket_bulk(int fd)
 {
-    int unsent = HTTP_SOCKET_UNSENT_BYTES;
-
     (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, HTTP_SOCKET_CONGESTION,
                      sizeof HTTP_SOCKET_CONGESTION - 1);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+    http_socket_keep_short(fd, HTTP_SOCKET_UNSENT_BYTES);
 }
 
 #endif

@@ -87,10 +87,14 @@ the_end_waits_for_the_proof(void **state)
     assert_int_equal(plan_next_unproved(plan, taken, 1, &since_ms), 0);
     assert_int_equal(plan_next_unproved(plan, taken, 0, &since_ms), 1);
     assert_int_equal(since_ms, 7);
+    assert_int_equal(plan_left(plan, 1000), 1000);
+    assert_int_equal(plan_left(plan, 1000000), 50000 - 4096);
 
     assert_int_equal(take_all(plan, &end), 50000 - 4096);
     assert_int_equal(end, 50000 - 4096);
+    assert_int_equal(plan_left(plan, 1000000), 0);
     plan_proved(plan, 1);
+    assert_int_equal(plan_left(plan, 1000000), 4096);
     assert_int_equal(take_all(plan, &end), 4096);
     assert_int_equal(end, 50000);
     assert_int_equal(plan_next_unproved(plan, taken, 0, &since_ms), 0);
