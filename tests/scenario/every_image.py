@@ -41,7 +41,8 @@ NATIVE = {TS, TS + ".1", TS + ".2"}
 PIXELS = 0x7FE00010
 NATIVE_MOST = 16 << 20
 FRAMES_MOST = 20
-MAKERS = (("gdcmconv", "--raw"), ("dcmdjpeg", "+cn"), ("dcmdjpls",), ("dcmdrle",), ("dcmconv", "+te"))
+# GDCM last: it leaves an icon of the mammogram compressed inside the native data set, which DCMTK then cannot read
+MAKERS = (("dcmdjpeg", "+cn"), ("dcmdjpls",), ("dcmdrle",), ("dcmconv", "+te"), ("gdcmconv", "--raw"))
 # words of the encoder for what is rightly left alone (proto/codec/eligible.h)
 LEFT_ALONE = ("float pixels", "1 bits allocated", "32 bits allocated", "pixel data not whole", "unused bits are in use",
               "overlay inside the pixels", "coding makes it larger", "bits stored", "photometric interpretation YBR_FULL_422",
