@@ -204,15 +204,17 @@ look_at_lines(struct uplink *up, uint64_t queued, struct choice_case *out)
 }
 
 static enum codec_coding
-choose(struct uplink *up, uint64_t bytes)
+choose(struct uplink *up, const struct codec_source *source)
 {
-    struct choice_case now = {.bytes = bytes, .workers = up->o.coders};
+    struct choice_case now = {.bytes = source->size, .workers = up->o.coders};
     uint64_t counts[INSTANCE_STATES];
     struct plan_stats stats;
     enum codec_coding coding;
 
     if (up->o.coding != UPLINK_CODING_CHOOSE)
         return up->o.coding == UPLINK_CODING_FAST ? CODEC_FAST : CODEC_LAYERS;
+    if (source->is_urgent) /* somebody waits to see it, and it has all processors */
+        return CODEC_BEST;
     spool_counts(up->spool, counts);
     now.waiting_images = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED];
     gate_lock(&up->gate);
@@ -240,7 +242,7 @@ code(struct uplink *up, const struct spool_entry *entry, const struct codec_sour
      struct err *err)
 {
     struct codec_policy policy = {.is_off = up->o.coding == UPLINK_CODING_OFF,
-                                  .coding = choose(up, entry->size)};
+                                  .coding = choose(up, source)};
     struct codec_result coded = {.coded_fd = -1};
     int64_t begin_ms = clock_mono_ms();
     int rc;
