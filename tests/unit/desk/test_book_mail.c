@@ -516,7 +516,8 @@ an_order_that_cannot_be_taken_is_said_and_holds_nothing_up(void **state)
     assert_int_equal(receipts_due(), 3);
     assert_int_equal(db_begin(book->db, &err), 0);
     assert_int_equal(
-        db_end(book->db, db_run(book->db, "notice_list", DB_ARGS(DB_INT(10)), &rows, &err), &err), 0);
+        db_end(book->db, db_run(book->db, "notice_list", DB_ARGS(DB_INT(10)), &rows, &err), &err),
+        0);
     assert_int_equal(db_rows_count(rows), 1);
     db_rows_free(&rows);
     free(o);
