@@ -216,7 +216,11 @@ place(struct placing *p, struct err *err)
     }
     if (strcmp(a->way, "link") == 0 && forget_given_up(p, err) < 0)
         return -1;
+    /* The lock: a list that is closed at this moment sees this instance, or is seen here. Without
+     * it each may miss the other, and the study is never packed. */
     if (pg_run(p->conn, "landing_delete", PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(a->object, 32)),
+               NULL, err) < 0 ||
+        pg_run(p->conn, "manifest_lock", PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(a->facts->study_uid)),
                NULL, err) < 0 ||
         manifest_settle(p->conn, a->tenant, a->facts->study_uid, &p->events, err) < 0)
         return -1;
