@@ -175,6 +175,7 @@ start_uplink(struct gateway *g, struct err *err)
                                .quiet_ms = c->study_quiet,
                                .look_hold_ms = c->link_look_hold,
                                .recheck_ms = c->link_recheck,
+                               .reconcile_ms = c->link_reconcile,
                                .line_back_ms = c->link_line_back,
                                .elsewhere = is_elsewhere,
                                .elsewhere_user = g->plain};

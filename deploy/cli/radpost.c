@@ -31,6 +31,9 @@ static const struct verb verbs[] = {
     {"ae", "add                a DICOM peer of the archive", admin_cli},
     {"token", "new                a bearer token for DICOMweb", admin_cli},
     {"enrol", "new                a one-time code for a gateway or reader", admin_cli},
+    {"policy", "set|show|clear     what gateways are told: rates, quiet time, upgrade", admin_cli},
+    {"reconcile", "show|now           do gateways and archive have the same? names what is lost",
+     admin_cli},
 };
 
 int

@@ -92,6 +92,8 @@ take_recall(struct spool *sp, struct record *r, const struct news *news)
 {
     (void)sp;
     (void)news;
+    if (r->coded.segment == 0) /* the coding went before the received bytes: those go */
+        r->coded = (struct place){0};
     r->at_us[INSTANCE_LOOKED] = r->at_us[INSTANCE_HELD] = r->at_us[INSTANCE_SEALED] = 0;
 }
 

@@ -370,6 +370,17 @@ spool_load(struct spool *sp, uint64_t id, struct spool_entry **out_entry, struct
     return 0;
 }
 
+int
+spool_look(struct spool *sp, uint64_t id, struct spool_entry **out_entry, struct err *err)
+{
+    struct record r;
+
+    if (get_record(sp, id, &r, err) < 0)
+        return -1;
+    *out_entry = copy_entry(&r);
+    return 0;
+}
+
 void
 spool_entry_free(struct spool_entry **entry)
 {

@@ -134,6 +134,9 @@ struct spool_entry {
 
 int spool_load(struct spool *sp, uint64_t id, struct spool_entry **out_entry,
                struct err *err) MUST_CHECK;
+/* The same without recipe and layout, and without a disk. */
+int spool_look(struct spool *sp, uint64_t id, struct spool_entry **out_entry,
+               struct err *err) MUST_CHECK;
 void spool_entry_free(struct spool_entry **entry);
 
 struct spool_filter {

@@ -206,13 +206,17 @@ close_if_quiet(struct uplink *up, const struct spool_study *study)
 {
     struct err err = {0};
     uint32_t revision;
+    int64_t quiet_ms;
 
     if (study->unlisted == 0)
         return -1;
     if (study->open_associations > 0)
         return -1; /* its end is news */
-    if (study->quiet_ms < up->o.quiet_ms)
-        return up->o.quiet_ms - study->quiet_ms;
+    gate_lock(&up->gate);
+    quiet_ms = policy_quiet_ms(up);
+    gate_unlock(&up->gate);
+    if (study->quiet_ms < quiet_ms)
+        return quiet_ms - study->quiet_ms;
     if (spool_manifest_close(up->spool, study->study_uid, &revision, &err) < 0) {
         LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_UID("study", study->study_uid), F_ERR(&err));
         return SOON_MS;

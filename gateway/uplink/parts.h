@@ -5,6 +5,7 @@
  *     feeder    spool > plan, offers                                       (feeder.c)
  *     teller    manifests; asks again after what is held for long          (teller.c, manifest.c)
  *     receiver  receipts, by long poll                                     (receiver.c)
+ *     reconciler  once a day: is all there that was handed over?           (reconcile.c)
  *   and for each line
  *     senders   plan > bundles > answers                                   (sender.c, settle.c)
  *     prober    tries the line while it is down, pings while it is up     (prober.c)
@@ -19,6 +20,8 @@
 #include "gateway/uplink/choice.h"
 #include "gateway/uplink/pace.h"
 #include "gateway/uplink/plan.h"
+#include "gateway/uplink/policy.h"
+#include "gateway/uplink/reconcile.h"
 #include "gateway/uplink/uplink.h"
 #include "gateway/uplink/urgency.h"
 #include "proto/base/log.h"
@@ -31,7 +34,7 @@
 enum {
     MAX_CONNECTIONS = LINE_CONNECTIONS_MAX,
     MAX_CODERS = 64,
-    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 1) + 3
+    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 1) + 4
 };
 
 enum { SEEN_STUDIES = 64 };
@@ -167,6 +170,9 @@ struct uplink {
     int64_t since_us;
     struct identity who;
     int64_t renewed_ms; /* when the certificate's age was last looked at */
+    struct reconciler reconciler;
+    struct link_policy policy;              /* of the centre; the last that could be read */
+    char policy_trouble[LINK_TROUBLE_SIZE]; /* of the last one told */
     bool has_clock_offset;
     int64_t clock_offset_ms; /* centre's clock minus ours */
     struct talk *talks[MAX_TALKS];
@@ -199,7 +205,7 @@ struct uplink {
     uplink_profile_fn profile; /* NULL: none */
     void *profile_user;
 
-    pthread_t watcher, feeder, teller, receiver;
+    pthread_t watcher, feeder, teller, receiver, reconcile;
     pthread_t coders[MAX_CODERS];
 };
 
@@ -268,9 +274,20 @@ bool talk_is_cold(const struct talk *t);
 /* During its call: no more than about so many bytes wait in the kernel for their turn. */
 void talk_keep_short(struct talk *t, uint64_t bytes);
 void talk_hang_up(struct talk *t);
+/* POST a document of ours; the answer's body is left in reply. */
+int talk_post(struct talk *t, const char *path, const struct buf *bytes, struct http_reply *reply,
+              struct err *err) MUST_CHECK;
 int talk_manifest(struct talk *t, const struct link_manifest *manifest, struct err *err) MUST_CHECK;
-int talk_receipts(struct talk *t, uint64_t after, int wait_s, struct link_receipts *out,
-                  struct err *err) MUST_CHECK;
+/* at: the first bytes of the object that the receipt at the cursor is of; 0: not known */
+int talk_receipts(struct talk *t, uint64_t after, uint64_t at, int wait_s,
+                  struct link_receipts *out, struct err *err) MUST_CHECK;
+int talk_reconcile_days(struct talk *t, const struct link_days *ask, struct link_days *out,
+                        struct err *err) MUST_CHECK;
+int talk_reconcile_studies(struct talk *t, const struct link_studies *ask, struct link_studies *out,
+                           struct err *err) MUST_CHECK;
+int talk_reconcile_objects(struct talk *t, const struct link_objects *ask, struct link_answer *out,
+                           struct err *err) MUST_CHECK;
+int talk_reconciled(struct talk *t, const struct link_reconciled *done, struct err *err) MUST_CHECK;
 int talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int64_t *out_told_us,
               struct err *err) MUST_CHECK;
 /* Gate held. End calls over a line that moved nothing since: they hang in what the line swallowed.

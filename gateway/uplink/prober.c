@@ -66,7 +66,9 @@ ping(struct talk *t)
     gate_lock(&up->gate);
     up->has_clock_offset = true;
     up->clock_offset_ms = (answer.now_us - (asked_us + told_us) / 2) / 1000;
+    reconcile_heard(up, &answer);
     gate_unlock(&up->gate);
+    policy_heard(up, &answer);
 }
 
 /* Until this gateway is enrolled: the first line's prober looks, the others wait for it. False:

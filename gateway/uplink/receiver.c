@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define CURSOR "receipts"
+#define CURSOR_AT "receipts_at" /* the first bytes of the object whose receipt that is */
 enum { WAIT_S = 25, REFUSED_WAIT_MS = 5000 };
 
 /* The entries of this SOP instance whose file is the sealed one. */
@@ -42,15 +43,30 @@ note_receipt(struct uplink *up, const struct link_receipt *receipt, struct err *
     return rc;
 }
 
+/* As hexadecimal digits say them. */
+static uint64_t
+first_bytes(const uint8_t object[LINK_HASH_BYTES])
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < sizeof n; i++)
+        n = n << 8 | object[i];
+    return n;
+}
+
 static int
 note_receipts(struct uplink *up, const struct link_receipts *receipts, struct err *err)
 {
     for (size_t i = 0; i < receipts->count; i++)
         if (note_receipt(up, &receipts->receipts[i], err) < 0)
             return -1;
-    if (receipts->next > spool_number_get(up->spool, CURSOR))
-        return spool_number_set(up->spool, CURSOR, receipts->next, err);
-    return 0;
+    if (receipts->next <= spool_number_get(up->spool, CURSOR) || receipts->count == 0)
+        return 0;
+    /* in this order: an old cursor with a newer object is still known to the centre */
+    if (spool_number_set(up->spool, CURSOR_AT,
+                         first_bytes(receipts->receipts[receipts->count - 1].object), err) < 0)
+        return -1;
+    return spool_number_set(up->spool, CURSOR, receipts->next, err);
 }
 
 void *
@@ -64,15 +80,16 @@ receiver_run(void *arg)
         struct link_receipts receipts = {0};
         struct err err = {0};
 
-        if (talk_receipts(&talk, spool_number_get(up->spool, CURSOR), WAIT_S, &receipts, &err) <
-            0) {
+        if (talk_receipts(&talk, spool_number_get(up->spool, CURSOR),
+                          spool_number_get(up->spool, CURSOR_AT), WAIT_S, &receipts, &err) < 0) {
             if (!err_kind_is_retried(err.kind) && err.kind != ERR_DENIED) {
                 LOG(&uplink_log, UPLINK_CALL_REFUSED, F_ERR(&err));
                 up_rest(up, REFUSED_WAIT_MS);
             }
             continue;
         }
-        if (note_receipts(up, &receipts, &err) < 0) {
+        if (receipts.is_cursor_lost ? reconcile_cursor_lost(up, receipts.next, &err) < 0
+                                    : note_receipts(up, &receipts, &err) < 0) {
             LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
             up_rest(up, REFUSED_WAIT_MS);
         }

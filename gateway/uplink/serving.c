@@ -227,9 +227,11 @@ is_other_way(const struct line_settings *a, const struct line_settings *b)
 static uint64_t
 rate_now(const struct up_line *line)
 {
-    if (!line->set.has_rate)
-        return line->up->o.rate_bytes;
-    return hours_rate(&line->set.rate, hours_minute(clock_wall_us()));
+    uint64_t own = line->up->o.rate_bytes;
+
+    if (line->set.has_rate)
+        own = hours_rate(&line->set.rate, hours_minute(clock_wall_us()));
+    return policy_rate(line->up, own);
 }
 
 static void

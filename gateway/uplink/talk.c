@@ -350,8 +350,7 @@ not_understood(struct talk *t, const char *what, struct err *err)
     return -1;
 }
 
-/* POST bytes of ours; the answer's body is left in reply. */
-static int
+int
 talk_post(struct talk *t, const char *path, const struct buf *bytes, struct http_reply *reply,
           struct err *err)
 {
@@ -464,7 +463,7 @@ out:
 }
 
 int
-talk_receipts(struct talk *t, uint64_t after, int wait_s, struct link_receipts *out,
+talk_receipts(struct talk *t, uint64_t after, uint64_t at, int wait_s, struct link_receipts *out,
               struct err *err)
 {
     struct http_reply reply = {0};
@@ -474,10 +473,12 @@ talk_receipts(struct talk *t, uint64_t after, int wait_s, struct link_receipts *
                              .accept = "application/json",
                              .answer_limit = LIMIT_LINK_JSON_BYTES,
                              .total_ms = (int64_t)wait_s * 1000 + CALL_MS};
-    int rc;
+    int rc, n;
 
-    snprintf(path, sizeof path, "%s?after=%llu&wait_s=%d", LINK_PATH_RECEIPTS,
-             (unsigned long long)after, wait_s);
+    n = snprintf(path, sizeof path, "%s?after=%llu&wait_s=%d", LINK_PATH_RECEIPTS,
+                 (unsigned long long)after, wait_s);
+    if (at != 0)
+        snprintf(path + n, sizeof path - (size_t)n, "&at=%016llx", (unsigned long long)at);
     if (talk_call(t, &call, true, &reply, err) < 0)
         return err_context(err, "receipts");
     rc = link_receipts_decode(reply.body.bytes, reply.body.n, out, err);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WATCH_MS = 1000, WATCH_LINES_MS = 250 };
+enum { WATCH_MS = 1000, WATCH_LINES_MS = 250, DAY_MS = 86400000 };
 
 static const char *const line_words[] = {"not enrolled", "trying", "up", "down", "refused"};
 
@@ -71,6 +71,7 @@ uplink_free(struct uplink **uplink)
     free(up->later);
     free(up->conflicts);
     urgency_fini(&up->urgency);
+    reconcile_end(up);
     free(up->peeks);
     free(up->dir);
     free(up->lines_path);
@@ -95,6 +96,8 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     up->lines_path = mem_text(options->lines_path);
     up->spool = spool;
     up->pool = pool;
+    if (up->o.reconcile_ms <= 0)
+        up->o.reconcile_ms = DAY_MS;
     gate_init(&up->gate);
     pthread_mutex_init(&up->twins, NULL);
     pthread_mutex_init(&up->asking, NULL);
@@ -110,12 +113,15 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
         return err_context(err, "uplink");
     }
     order_begin(up);
+    reconcile_begin(up);
+    policy_begin(up);
     for (unsigned i = 0; i < up->o.coders; i++)
         up->coders[i] = thread_start("up-code", coder_run, up);
     serving_start_threads(up);
     up->feeder = thread_start("up-feed", feeder_run, up);
     up->teller = thread_start("up-tell", teller_run, up);
     up->receiver = thread_start("up-receipts", receiver_run, up);
+    up->reconcile = thread_start("up-reconcile", reconcile_run, up);
     up->watcher = thread_start("up-watch", watcher_run, up);
     LOG(&uplink_log, UPLINK_STARTED);
     *out_uplink = up;
@@ -140,6 +146,7 @@ uplink_stop(struct uplink **uplink)
     serving_stop_threads(up);
     thread_join(up->receiver);
     thread_join(up->teller);
+    thread_join(up->reconcile);
     thread_join(up->feeder);
     for (unsigned i = 0; i < up->o.coders; i++)
         thread_join(up->coders[i]);
@@ -223,6 +230,20 @@ lines_status(struct uplink *up, struct uplink_status *out)
     text_copy(out->trouble, sizeof out->trouble, best->trouble);
 }
 
+/* Gate held: words for the people at the clinic, while this version is older. */
+static void
+policy_status(const struct uplink *up, struct uplink_status *out)
+{
+    const struct link_policy *p = &up->policy;
+
+    out->is_version_too_old = link_version_is_older(RADPOST_VERSION, p->least_version);
+    if (!link_version_is_older(RADPOST_VERSION, p->upgrade_version))
+        return;
+    text_copy(out->upgrade_version, sizeof out->upgrade_version, p->upgrade_version);
+    text_copy(out->upgrade_text, sizeof out->upgrade_text, p->upgrade_text);
+    text_copy(out->upgrade_url, sizeof out->upgrade_url, p->upgrade_url);
+}
+
 void
 uplink_status(struct uplink *up, struct uplink_status *out)
 {
@@ -245,6 +266,13 @@ uplink_status(struct uplink *up, struct uplink_status *out)
     out->clock_offset_ms = up->clock_offset_ms;
     out->conflicts = up->conflicts_seen;
     out->proofs_failed = up->proofs_failed;
+    policy_status(up, out);
+    out->reconciled = (struct uplink_reconciled){.at_us = up->reconciler.last.at_us,
+                                                 .is_running = up->reconciler.is_running,
+                                                 .objects = up->reconciler.last.objects,
+                                                 .different = up->reconciler.last.different,
+                                                 .repaired = up->reconciler.last.repaired,
+                                                 .lost = up->reconciler.last.lost};
     gate_unlock(&up->gate);
     out->waiting_objects = stats.objects;
     out->waiting_looks = stats.unlooked;

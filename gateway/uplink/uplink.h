@@ -45,6 +45,7 @@ struct uplink_options {
     int64_t quiet_ms;     /* of a study before its manifest closes */
     int64_t look_hold_ms; /* the rest of a study waits so long for the first looks of its others */
     int64_t recheck_ms;   /* held but not sealed after so long: asked again */
+    int64_t reconcile_ms; /* what was handed over is compared with the centre so often; 0: a day */
     int64_t line_back_ms; /* a better line answers for so long before it takes over again */
     uplink_elsewhere_fn elsewhere; /* NULL: the centre keeps everything */
     void *elsewhere_user;
@@ -119,6 +120,9 @@ bool uplink_progress(struct uplink *up, const char *study, struct uplink_progres
 typedef void (*uplink_progress_fn)(void *user, const struct uplink_progress *progress);
 void uplink_each_progress(struct uplink *up, uplink_progress_fn fn, void *user);
 
+/* Compare with the centre now, not only once a day. */
+void uplink_reconcile(struct uplink *up);
+
 enum uplink_line {
     UPLINK_NOT_ENROLLED,
     UPLINK_TRYING,  /* not reached yet since the start */
@@ -143,6 +147,16 @@ struct uplink_line_status {
     char trouble[200];
 };
 
+/* The last comparison with the centre. */
+struct uplink_reconciled {
+    int64_t at_us;      /* when it began; 0: there was none yet */
+    bool is_running;    /* another one */
+    uint64_t objects;   /* compared */
+    uint64_t different; /* of them, and of lists */
+    uint64_t repaired;  /* of those */
+    uint64_t lost;      /* of those: missing there, and no longer here */
+};
+
 /* For the desk. What is said of the line is said of the best of them. */
 struct uplink_status {
     enum uplink_line line;
@@ -163,7 +177,11 @@ struct uplink_status {
     uint64_t conflicts; /* since the start: UIDs taken by other content at the centre */
     uint64_t
         proofs_failed; /* since the start: codings that were not the image; it went as it came */
-    char trouble[200]; /* why the line is down or refused; empty: nothing */
+    struct uplink_reconciled reconciled;
+    char upgrade_version[33]; /* the centre asks for it; "": nothing */
+    char upgrade_text[601], upgrade_url[257];
+    bool is_version_too_old; /* older than the centre wants any gateway to be */
+    char trouble[200];       /* why the line is down or refused; empty: nothing */
     struct uplink_line_status lines[UPLINK_LINES_MAX]; /* as the table names them */
     size_t lines_n;
 };

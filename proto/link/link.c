@@ -359,6 +359,8 @@ link_receipts_encode(const struct link_receipts *receipts, struct buf *out)
     jsonw_init(&w, out);
     jsonw_object(&w, NULL);
     jsonw_uint(&w, "next", receipts->next);
+    if (receipts->is_cursor_lost)
+        jsonw_bool(&w, "is_cursor_lost", true);
     jsonw_array(&w, "receipts");
     for (size_t i = 0; i < receipts->count; i++) {
         const struct link_receipt *r = &receipts->receipts[i];
@@ -403,7 +405,9 @@ link_receipts_decode(const uint8_t *bytes, size_t n, struct link_receipts *out, 
     int rc = -1;
 
     if (open_list(bytes, n, "receipts", LIMIT_RECEIPTS, &doc, &list, err) < 0 ||
-        json_u64(json_root(doc), "next", INT64_MAX, &receipts.next, err) < 0)
+        json_u64(json_root(doc), "next", INT64_MAX, &receipts.next, err) < 0 ||
+        (json_find(json_root(doc), "is_cursor_lost") != NULL &&
+         json_truth(json_root(doc), "is_cursor_lost", &receipts.is_cursor_lost, err) < 0))
         goto out;
     receipts.receipts = mem_new((json_length(list) + 1) * sizeof *receipts.receipts);
     receipts.count = json_length(list);
@@ -436,6 +440,10 @@ link_ping_encode(const struct link_ping *ping, struct buf *out)
     jsonw_init(&w, out);
     jsonw_object(&w, NULL);
     jsonw_int(&w, "now_us", ping->now_us);
+    if (ping->catalog != 0)
+        jsonw_uint(&w, "catalog", ping->catalog);
+    if (ping->reconcile_us != 0)
+        jsonw_int(&w, "reconcile_us", ping->reconcile_us);
     link_policy_write(&w, "policy", &ping->policy);
     jsonw_end(&w);
 }
@@ -445,6 +453,7 @@ link_ping_decode(const uint8_t *bytes, size_t n, struct link_ping *out, struct e
 {
     struct json_doc *doc = NULL;
     struct link_ping ping = {0};
+    struct err trouble = {0};
     int rc = -1;
 
     if (n > LIMIT_HTTP_JSON_BYTES) {
@@ -453,8 +462,13 @@ link_ping_decode(const uint8_t *bytes, size_t n, struct link_ping *out, struct e
     }
     if (json_parse(bytes, n, &doc, err) < 0 ||
         json_i64(json_root(doc), "now_us", &ping.now_us, err) < 0 ||
-        link_policy_read(json_find(json_root(doc), "policy"), &ping.policy, err) < 0)
+        (json_find(json_root(doc), "catalog") != NULL &&
+         json_u64(json_root(doc), "catalog", INT64_MAX, &ping.catalog, err) < 0) ||
+        (json_find(json_root(doc), "reconcile_us") != NULL &&
+         json_i64(json_root(doc), "reconcile_us", &ping.reconcile_us, err) < 0))
         goto out;
+    if (link_policy_read(json_find(json_root(doc), "policy"), &ping.policy, &trouble) < 0)
+        text_copy(ping.policy_trouble, sizeof ping.policy_trouble, trouble.text);
     *out = ping;
     rc = 0;
 out:

@@ -11,7 +11,7 @@
 #include "proto/link/policy.h"
 #include "proto/model/layout.h"
 
-enum { LINK_UID_SIZE = 65, LINK_HASH_BYTES = 32 };
+enum { LINK_UID_SIZE = 65, LINK_HASH_BYTES = 32, LINK_TROUBLE_SIZE = 161 };
 
 #define LINK_PATH_ENROL "/link/v1/enrol"
 #define LINK_PATH_OFFER "/link/v1/offer"
@@ -96,13 +96,21 @@ struct link_receipt {
 
 struct link_receipts {
     uint64_t next; /* ask with after=next */
+    /* The centre does not know the receipt that was asked after: it was set back to an older state.
+     * next is its newest one; there are no receipts in this answer. */
+    bool is_cursor_lost;
     struct link_receipt *receipts;
     size_t count;
 };
 
 struct link_ping {
     int64_t now_us;
+    uint64_t catalog;     /* another number: the centre's catalog may be another one; 0: not told */
+    int64_t reconcile_us; /* compare again if the last began before; 0: not asked for */
     struct link_policy policy;
+    /* decoding: what is wrong with the policy, which is empty then; the rest of the answer counts
+     */
+    char policy_trouble[LINK_TROUBLE_SIZE];
 };
 
 const char *link_state_name(enum link_state state);

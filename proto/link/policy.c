@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUIET_MOST_MS = 3600000 };
+enum { QUIET_LEAST_MS = 1000, QUIET_MOST_MS = 3600000 };
 #define RATE_MOST UINT64_C(1000000000000)
 
 static void
@@ -118,6 +118,10 @@ link_policy_read(const struct json *v, struct link_policy *out, struct err *err)
         json_u64(v, "quiet_ms", QUIET_MOST_MS, &quiet, err) < 0)
         goto out;
     policy.quiet_ms = (int64_t)quiet;
+    if (quiet != 0 && quiet < QUIET_LEAST_MS) { /* each image would become a list of its own */
+        err_set(err, ERR_REJECT, "quiet_ms: %d at least", QUIET_LEAST_MS);
+        goto out;
+    }
     if (read_rates(v, &policy, err) < 0 ||
         read_words(upgrade, "version", policy.upgrade_version, LINK_VERSION_SIZE, err) < 0 ||
         read_words(upgrade, "text", policy.upgrade_text, LINK_NOTICE_SIZE, err) < 0 ||

@@ -78,6 +78,7 @@ ingest_new(const struct ingest_options *options, struct ingest **out_ingest, str
         return -1;
     ingest = mem_new(sizeof *ingest);
     ingest->options = *options;
+    ingest->told = told_new(options->keep, options->audit);
     ingest->spool_dir = mem_text(options->spool_dir);
     ingest->enrol = (struct enrol_server){.ca = options->ca,
                                           .addresses = options->addresses,
@@ -94,6 +95,7 @@ ingest_free(struct ingest **ingest)
 {
     if (*ingest == NULL)
         return;
+    told_free(&(*ingest)->told);
     free((*ingest)->spool_dir);
     free(*ingest);
     *ingest = NULL;

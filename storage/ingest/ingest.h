@@ -22,7 +22,6 @@ struct ingest_options {
     const struct ca *ca;          /* issues the certificates of gateways and readers */
     const char *const *addresses; /* NULL-ended name, value...: told to a new device */
     const char *spool_dir; /* parts of STOW-RS bodies, until they are kept; emptied at start */
-    int64_t quiet_ms;      /* told to gateways; 0: their own */
 };
 
 int ingest_new(const struct ingest_options *options, struct ingest **out_ingest,

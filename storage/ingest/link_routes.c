@@ -6,6 +6,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/link/link.h"
+#include "proto/link/reconcile.h"
 #include "storage/keep/keep.h"
 
 #include <stdlib.h>
@@ -17,20 +18,6 @@ struct intake {
     struct link_bundle_reader reader;
     struct keep_bundle *bundle;
 };
-
-static struct ingest *
-ingest_of(const struct http_request *req)
-{
-    return http_user(req);
-}
-
-static struct keep_sender
-sender_of(const struct http_request *req)
-{
-    const struct http_caller *caller = http_caller(req);
-
-    return (struct keep_sender){caller->tenant, caller->device, http_peer(req)};
-}
 
 static void
 answer_states(struct http_response *res, struct link_answer *answer)
@@ -172,11 +159,36 @@ is_gone(void *user)
     return http_is_gone(user);
 }
 
+/* A cursor that says which receipt it stands at is compared with what was given out: a catalog that
+ * was set back gives the same numbers out anew. */
+static int
+check_cursor(const struct http_request *req, const struct keep_sender *sender, uint64_t after,
+             struct link_receipts *out, struct err *err)
+{
+    const char *text = http_query(req, "at");
+    bool is_known = true;
+    uint8_t at[8];
+
+    if (text == NULL || after == 0)
+        return 0;
+    if (hex_decode(text, at, sizeof at) < 0)
+        return err_set(err, ERR_REJECT, "at: 16 hexadecimal digits are due");
+    if (keep_receipt_is_known(ingest_of(req)->options.keep, sender, after, at, &is_known,
+                              &out->next, err) < 0)
+        return -1;
+    out->is_cursor_lost = !is_known;
+    if (!is_known)
+        LOG(&ingest_log, INGEST_CURSOR_LOST, F_WORD("tenant", sender->tenant),
+            F_WORD("device", sender->device), F_NUMBER("cursor", after),
+            F_NUMBER("newest", out->next));
+    return 0;
+}
+
 static int
 get_receipts(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct keep_sender sender = sender_of(req);
-    struct link_receipts receipts;
+    struct link_receipts receipts = {0};
     struct keep_wait wait = {.is_over = is_gone, .user = req};
     uint64_t after, wait_s;
     struct buf json;
@@ -185,7 +197,10 @@ get_receipts(struct http_request *req, struct http_response *res, struct err *er
         query_number(req, "wait_s", RECEIPT_WAIT_MAX_S, &wait_s, err) < 0)
         return -1;
     wait.ms = (int64_t)wait_s * 1000;
-    if (keep_receipts(ingest_of(req)->options.keep, &sender, after, &wait, &receipts, err) < 0)
+    if (check_cursor(req, &sender, after, &receipts, err) < 0)
+        return -1;
+    if (!receipts.is_cursor_lost &&
+        keep_receipts(ingest_of(req)->options.keep, &sender, after, &wait, &receipts, err) < 0)
         return -1;
     buf_init(&json, ANSWER_BYTES);
     link_receipts_encode(&receipts, &json);
@@ -198,17 +213,24 @@ get_receipts(struct http_request *req, struct http_response *res, struct err *er
 static int
 get_ping(struct http_request *req, struct http_response *res, struct err *err)
 {
-    struct link_ping ping = {.now_us = clock_wall_us(),
-                             .policy.quiet_ms = ingest_of(req)->options.quiet_ms};
+    struct link_ping ping = {.now_us = clock_wall_us()};
     struct buf json;
 
     (void)err;
+    told_fill(ingest_of(req)->told, http_caller(req)->tenant, &ping);
     buf_init(&json, LIMIT_HTTP_JSON_BYTES);
     link_ping_encode(&ping, &json);
     http_answer_buf(res, 200, "application/json", &json);
     buf_fini(&json);
     return 0;
 }
+
+#define RECONCILE_ROUTE(path, function)                                                            \
+    {                                                                                              \
+        .method = "POST", .pattern = path, .callers = HTTP_GATEWAY, .rights = RIGHT_STORE,         \
+        .body_limit = LIMIT_HTTP_JSON_BYTES, .handle = function,                                   \
+        .flags = HTTP_NO_STORE | HTTP_QUIET                                                        \
+    }
 
 static const struct http_route routes[] = {
     {.method = "POST",
@@ -241,6 +263,10 @@ static const struct http_route routes[] = {
      .rights = RIGHT_STORE,
      .handle = get_receipts,
      .flags = HTTP_NO_STORE | HTTP_QUIET},
+    RECONCILE_ROUTE(LINK_PATH_RECONCILE_DAYS, post_reconcile_days),
+    RECONCILE_ROUTE(LINK_PATH_RECONCILE_STUDIES, post_reconcile_studies),
+    RECONCILE_ROUTE(LINK_PATH_RECONCILE_OBJECTS, post_reconcile_objects),
+    RECONCILE_ROUTE(LINK_PATH_RECONCILE_DONE, post_reconciled),
     {.method = "GET",
      .pattern = LINK_PATH_PING,
      .callers = HTTP_GATEWAY | HTTP_READER,

@@ -6,8 +6,7 @@
 #include "proto/trust/audit.h"
 #include "proto/trust/ca.h"
 #include "proto/trust/token.h"
-#include "storage/keep/keep.h"
-#include "storage/storage_config.h"
+#include "storage/keep/admin_own.h"
 
 #include <getopt.h>
 #include <limits.h>
@@ -15,17 +14,6 @@
 #include <string.h>
 
 static const int64_t code_life_us = INT64_C(7) * 86400 * 1000000;
-
-/* What was typed. */
-struct words {
-    const char *config, *org, *name, *ae, *host, *port, *rights, *kind, *names;
-};
-
-struct admin {
-    struct words words;
-    struct storage_config config;
-    struct keep *keep;
-};
 
 static const struct config_option options[] = {
 #define OPT CONFIG_ROW
@@ -159,6 +147,11 @@ static const struct command commands[] = {
     {"enrol", "new", run_enrol_new,
      "--org CODE --kind gateway|reader --name NAME [--names NAME,...]"},
     {"enrol", "revoke", run_enrol_revoke, "--org CODE --name NAME"},
+    {"policy", "set", run_policy_set, "[--org CODE] --file POLICY.json"},
+    {"policy", "show", run_policy_show, "[--org CODE]"},
+    {"policy", "clear", run_policy_clear, "[--org CODE]"},
+    {"reconcile", "show", run_reconcile_show, "[--org CODE]"},
+    {"reconcile", "now", run_reconcile_now, "[--org CODE]"},
 };
 
 static int
@@ -173,12 +166,19 @@ usage(void)
 }
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'}, {"org", required_argument, NULL, 'o'},
-    {"code", required_argument, NULL, 'o'},   {"name", required_argument, NULL, 'n'},
-    {"note", required_argument, NULL, 'n'},   {"ae", required_argument, NULL, 'a'},
-    {"host", required_argument, NULL, 'h'},   {"port", required_argument, NULL, 'p'},
-    {"rights", required_argument, NULL, 'r'}, {"kind", required_argument, NULL, 'k'},
-    {"names", required_argument, NULL, 'N'},  {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'},
+    {"org", required_argument, NULL, 'o'},
+    {"code", required_argument, NULL, 'o'},
+    {"name", required_argument, NULL, 'n'},
+    {"note", required_argument, NULL, 'n'},
+    {"ae", required_argument, NULL, 'a'},
+    {"host", required_argument, NULL, 'h'},
+    {"port", required_argument, NULL, 'p'},
+    {"rights", required_argument, NULL, 'r'},
+    {"kind", required_argument, NULL, 'k'},
+    {"names", required_argument, NULL, 'N'},
+    {"file", required_argument, NULL, 'f'},
+    {NULL, 0, NULL, 0},
 };
 
 static int
@@ -215,6 +215,9 @@ read_words(int argc, char **argv, struct words *w)
             break;
         case 'N':
             w->names = optarg;
+            break;
+        case 'f':
+            w->file = optarg;
             break;
         default:
             return -1;

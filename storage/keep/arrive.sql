@@ -6,7 +6,7 @@ FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.sop_instance = $2 AND NOT i.is_quarantined
 
 -- name: instance_by_object
-SELECT i.id, i.pack IS NOT NULL, i.device, i.is_quarantined, i.sop_instance
+SELECT i.id, i.pack IS NOT NULL, i.device, i.is_quarantined, i.sop_instance, coalesce(i.landing, '')
 FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.object = $2
 

@@ -16,6 +16,8 @@ static const char *const query_files[] = {
     "storage/keep/tenants.sql",
     "storage/keep/arrive.sql",
     "storage/keep/find.sql",
+    "storage/keep/reconcile.sql",
+    "storage/keep/policy.sql",
     "storage/keep/seal.sql",
     NULL,
 };

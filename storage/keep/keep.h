@@ -301,6 +301,76 @@ int keep_receipts(struct keep *k, const struct keep_sender *sender, uint64_t aft
                   const struct keep_wait *wait, struct link_receipts *out,
                   struct err *err) MUST_CHECK;
 
+/* ---- Comparing with gateways (proto/link/reconcile.h) ---- */
+
+struct link_days;
+struct link_studies;
+struct link_objects;
+struct link_reconciled;
+
+/* Of what was asked, that which the catalog has otherwise, as the catalog has it. */
+int keep_reconcile_days(struct keep *k, const struct keep_sender *sender,
+                        const struct link_days *asked, struct link_days *out,
+                        struct err *err) MUST_CHECK;
+int keep_reconcile_studies(struct keep *k, const struct keep_sender *sender,
+                           const struct link_studies *asked, struct link_studies *out,
+                           struct err *err) MUST_CHECK;
+/* All of them, in their order. One that is not sealed and whose file is gone is "wanted". */
+int keep_reconcile_objects(struct keep *k, const struct keep_sender *sender,
+                           const struct link_objects *asked, struct link_answer *out,
+                           struct err *err) MUST_CHECK;
+/* A gateway tells how its comparison ended; what it named as lost before and does not now is
+ * forgotten. */
+int keep_reconciled(struct keep *k, const struct keep_sender *sender,
+                    const struct link_reconciled *done, struct err *err) MUST_CHECK;
+
+/* How the last comparison of each gateway ended; at_us 0: there was none. */
+struct keep_reconciled {
+    const char *tenant, *device;
+    int64_t at_us;
+    uint64_t days, studies, objects, different, repaired, lost;
+};
+typedef int (*keep_on_reconciled)(void *user, const struct keep_reconciled *row);
+/* tenant NULL = all. Gateways with a certificate in force. */
+int keep_each_reconciled(struct keep *k, const char *tenant, keep_on_reconciled on_row, void *user,
+                         struct err *err) MUST_CHECK;
+/* Sealed once, missing here now, and forgotten at its gateway. */
+struct keep_lost {
+    const char *tenant, *device, *sop_instance, *study;
+    uint8_t object[32];
+    int64_t since_us;
+};
+typedef int (*keep_on_lost)(void *user, const struct keep_lost *row);
+int keep_each_lost(struct keep *k, const char *tenant, keep_on_lost on_row, void *user,
+                   struct err *err) MUST_CHECK;
+
+/* Does the catalog know the receipt that a gateway's cursor stands at, by the first bytes of its
+ * object? If not it was set back to an older state. out_last: the newest receipt of this device. */
+int keep_receipt_is_known(struct keep *k, const struct keep_sender *sender, uint64_t seq,
+                          const uint8_t at[8], bool *out_is_known, uint64_t *out_last,
+                          struct err *err) MUST_CHECK;
+/* Another number after PostgreSQL was started anew, restored, or changed for another one. */
+int keep_catalog_id(struct keep *k, uint64_t *out, struct err *err) MUST_CHECK;
+
+/* ---- What gateways are told (docs/link-protocol.md, "Policy") ---- */
+
+/* JSON as link_policy_write() makes it. errors  ERR_REJECT with the member that is wrong */
+int keep_policy_read(const char *text, struct link_policy *out, struct err *err) MUST_CHECK;
+/* code: the clinic's; "": of all that have none of their own.
+ * errors  ERR_REJECT as above, nothing is changed; ERR_NOT_FOUND no such clinic, or policy */
+int keep_policy_set(struct keep *k, const char *code, const char *text, struct err *err) MUST_CHECK;
+int keep_policy_clear(struct keep *k, const char *code, struct err *err) MUST_CHECK;
+struct keep_policy {
+    const char *code, *text;
+    int64_t set_at_us;
+};
+typedef int (*keep_on_policy)(void *user, const struct keep_policy *row);
+int keep_each_policy(struct keep *k, keep_on_policy on_row, void *user, struct err *err) MUST_CHECK;
+/* A clinic's gateways ("": all) are to compare what they handed over now. */
+int keep_reconcile_wish(struct keep *k, const char *code, struct err *err) MUST_CHECK;
+typedef int (*keep_on_wish)(void *user, const char *code, int64_t at_us);
+int keep_each_wish(struct keep *k, keep_on_wish on_row, void *user, struct err *err) MUST_CHECK;
+
 /* ---- Taking in: from everybody else (C-STORE, STOW-RS) ---- */
 
 struct keep_incoming {

@@ -104,6 +104,10 @@ int events_write(struct pg_conn *conn, const char *tenant, const char *study,
 int receipt_promise(struct pg_conn *conn, int64_t instance, const uint8_t object[32],
                     const char *device, struct err *err) MUST_CHECK;
 
+/* ---- reconcile.c ---- */
+/* Has an instance that is not sealed yet its file? path: below landing, as its row has it. */
+bool landing_is_there(const struct keep *k, const char *path);
+
 /* ---- receipts.c ---- */
 /* Receipts of this clinic (NULL: of any) were committed. */
 void receipts_ring(struct keep *k, const char *tenant);

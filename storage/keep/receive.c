@@ -163,11 +163,32 @@ land(const struct offering *f, struct err *err)
     return rc;
 }
 
+/* In the catalog, in no pack, and its file is gone: the catalog is older than the disk beside it
+ * (it was restored), or the disk was lost. It may also have been sealed, and cleaned away, between
+ * two looks. */
+static int
+are_bytes_lost(const struct offering *f, const struct pg_rows *row, bool *out, struct err *err)
+{
+    struct pg_rows *again = NULL;
+
+    *out = pg_rows_count(row) > 0 && !pg_truth(row, 0, 1) &&
+           !landing_is_there(f->k, pg_text(row, 0, 5));
+    if (!*out)
+        return 0;
+    if (keep_run(f->k, "instance_by_object",
+                 PG_ARGS(PG_TEXT(f->sender->tenant), PG_BYTES(f->o->object, 32)), &again, err) < 0)
+        return -1;
+    *out = pg_rows_count(again) > 0 && !pg_truth(again, 0, 1);
+    pg_rows_free(&again);
+    return 0;
+}
+
 static int
 offer_one(struct offering *f, struct err *err)
 {
     struct pg_rows *same = NULL, *other = NULL;
     uint8_t pixels[32], dataset[32];
+    bool is_lost;
     int rc = -1;
 
     /* In this order: what commits between the two is then found as this very file, not as a twin.
@@ -178,7 +199,11 @@ offer_one(struct offering *f, struct err *err)
         keep_run(f->k, "instance_by_object",
                  PG_ARGS(PG_TEXT(f->sender->tenant), PG_BYTES(f->o->object, 32)), &same, err) < 0)
         goto out;
-    if (pg_rows_count(same) > 0) {
+    if (are_bytes_lost(f, same, &is_lost, err) < 0)
+        goto out;
+    if (is_lost) {
+        rc = offer_landing(f, false); /* its row waits for the bytes to come back */
+    } else if (pg_rows_count(same) > 0) {
         rc = offer_known(f, same, err);
     } else if (pg_rows_count(other) > 0) {
         pg_copy_bytes(other, 0, 2, pixels, 32);

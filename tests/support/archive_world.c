@@ -72,13 +72,44 @@ archive_world_enrol(struct archive_world *w, const char *kind, const char *tenan
     enrol_identity_fini(&id);
 }
 
+/* Its stages and its server, over the vault as it is. */
+static void
+begin(struct archive_world *w)
+{
+    char spool[200];
+    struct ingest_options in = {
+        .spool_dir = spool, .keep = w->vault.keep, .ca = w->ca, .addresses = w->addresses};
+    struct serve_options out = {.pool = w->pool, .keep = w->vault.keep};
+    struct err err;
+
+    snprintf(spool, sizeof spool, "%s/stow", w->vault.dir);
+    check(ingest_new(&in, &w->ingest, &err), &err);
+    w->serve = serve_new(&out);
+    archive_world_heal(w);
+}
+
+void
+archive_world_stop(struct archive_world *w)
+{
+    http_server_stop(&w->server);
+    serve_free(&w->serve);
+    ingest_free(&w->ingest);
+    keep_close(&w->vault.keep);
+}
+
+void
+archive_world_start(struct archive_world *w)
+{
+    struct err err;
+
+    check(keep_open_idle(&w->vault.options, NULL, NULL, &w->vault.keep, &err), &err);
+    begin(w);
+}
+
 void
 archive_world_open(struct archive_world *w, struct pg_cluster *cluster, const char *database,
                    struct codec_pool *pool)
 {
-    char spool[200];
-    struct ingest_options in = {.spool_dir = spool};
-    struct serve_options out = {.pool = pool};
     struct err err;
 
     *w = (struct archive_world){.pool = pool};
@@ -88,18 +119,12 @@ archive_world_open(struct archive_world *w, struct pg_cluster *cluster, const ch
     snprintf(w->ca_dir, sizeof w->ca_dir, "%s/ca", w->vault.dir);
     snprintf(w->tls_dir, sizeof w->tls_dir, "%s/tls", w->vault.dir);
     snprintf(w->identity, sizeof w->identity, "%s/identity", w->vault.dir);
-    snprintf(spool, sizeof spool, "%s/stow", w->vault.dir);
     check(ca_create(w->ca_dir, "test", &err), &err);
     check(ca_open(w->ca_dir, &w->ca, &err), &err);
     check(ca_make_server(w->ca, w->tls_dir, "127.0.0.1", 30, &err), &err);
-    in.keep = out.keep = w->vault.keep;
-    in.ca = w->ca;
     w->addresses[0] = "link_url";
     w->addresses[1] = w->url;
-    in.addresses = w->addresses;
-    check(ingest_new(&in, &w->ingest, &err), &err);
-    w->serve = serve_new(&out);
-    archive_world_heal(w);
+    begin(w);
     snprintf(w->url, sizeof w->url, "https://127.0.0.1:%u", w->port);
     archive_world_enrol(w, "reader", "clinic-a", "reader-1", "127.0.0.1", w->identity);
 }

@@ -32,6 +32,10 @@ void archive_world_close(struct archive_world *w);
 /* The storage is gone, and back at the same address. */
 void archive_world_cut(struct archive_world *w);
 void archive_world_heal(struct archive_world *w);
+/* The storage ends, and begins anew at the same address; between the two a test may put another
+ * database in its place (vault.options.conninfo). */
+void archive_world_stop(struct archive_world *w);
+void archive_world_start(struct archive_world *w);
 /* Enrol another device; dir is made. names: "" for a gateway. */
 void archive_world_enrol(struct archive_world *w, const char *kind, const char *tenant,
                          const char *device, const char *names, const char *dir);

@@ -241,6 +241,15 @@ pg_cluster_database(struct pg_cluster *c, const char *name)
     return mem_printf("host=%s user=radpost dbname=%s", c->dir, name);
 }
 
+char *
+pg_cluster_copy(struct pg_cluster *c, const char *from, const char *name)
+{
+    const char *argv[] = {"createdb", "-h", c->dir, "-U", "radpost", "-T", from, name, NULL};
+
+    run(c, argv);
+    return mem_printf("host=%s user=radpost dbname=%s", c->dir, name);
+}
+
 void
 pg_cluster_remove(struct pg_cluster **cluster)
 {

@@ -13,6 +13,8 @@ void pg_cluster_stop(struct pg_cluster *c);
 void pg_cluster_restart(struct pg_cluster *c);
 /* A fresh, empty database in the cluster; *out is the caller's conninfo (free). */
 char *pg_cluster_database(struct pg_cluster *c, const char *name);
+/* A copy of a database nobody is connected to, as a backup of it holds it. */
+char *pg_cluster_copy(struct pg_cluster *c, const char *from, const char *name);
 void pg_cluster_remove(struct pg_cluster **c);
 
 #endif

@@ -1,5 +1,6 @@
 /* test_admin_cli.c - the operator's commands write what the archive then finds. */
 #include "proto/base/clock.h"
+#include "proto/link/reconcile.h"
 #include "proto/trust/ca.h"
 #include "storage/keep/admin_cli.h"
 #include "tests/support/vault.h"
@@ -64,7 +65,8 @@ run(const char *words, char *out, size_t out_size)
     n = read(ends[0], out, out_size - 1);
     close(ends[0]);
     out[n > 0 ? n : 0] = '\0';
-    out[strcspn(out, "\n")] = '\0';
+    if (n > 0 && out[n - 1] == '\n')
+        out[n - 1] = '\0';
     return rc;
 }
 
@@ -186,6 +188,63 @@ a_revoked_device_cannot_enrol_again_with_an_old_code(void **state)
 }
 
 static void
+a_policy_is_written_when_it_can_be_read_and_shown(void **state)
+{
+    char path[FOLDER_PATH_BYTES + 16], words[512], text[1024];
+    FILE *f;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/policy.json", archive.dir);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("{\"quiet_ms\":5000}", f);
+    assert_int_equal(fclose(f), 0);
+    snprintf(words, sizeof words, "policy set --org clinic-a --file %s", path);
+    assert_int_equal(run(words, text, sizeof text), 0);
+    assert_int_equal(run("policy show", text, sizeof text), 0);
+    assert_non_null(strstr(text, "clinic-a"));
+    assert_non_null(strstr(text, "{\"quiet_ms\":5000}"));
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("{\"quiet_ms\":5}", f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(run(words, text, sizeof text), 65);
+    assert_int_equal(run("policy show", text, sizeof text), 0);
+    assert_non_null(strstr(text, "{\"quiet_ms\":5000}"));
+    assert_int_equal(run("policy clear --org clinic-a", text, sizeof text), 0);
+    assert_int_equal(run("policy clear --org clinic-a", text, sizeof text), 66);
+}
+
+static void
+what_is_lost_is_named_and_is_no_success(void **state)
+{
+    static const struct keep_sender gate = {"clinic-a", "gate-9", "127.0.0.1:1"};
+    struct link_lost lost = {.object = {7}, .sop_instance = "1.2.3.4", .study = "1.2.3"};
+    struct link_reconciled done = {
+        .objects = 9, .different = 1, .lost = 1, .list = &lost, .count = 1};
+    struct ca_certificate certificate = {
+        .subject = {.tenant = "clinic-a", .device = "gate-9", .kind = "gateway"},
+        .serial_hex = "0e0f"};
+    char text[1024];
+    struct err err;
+
+    (void)state;
+    certificate.not_after_us = clock_wall_us() + 1000000000;
+    assert_int_equal(keep_certificate_add(archive.keep, &certificate, &err), 0);
+    assert_int_equal(run("reconcile show", text, sizeof text), 0);
+    assert_non_null(strstr(text, "gate-9: compared never"));
+    assert_int_equal(keep_reconciled(archive.keep, &gate, &done, &err), 0);
+    assert_int_not_equal(run("reconcile show --org clinic-a", text, sizeof text), 0);
+    assert_non_null(strstr(text, "LOST clinic-a gate-9: study 1.2.3, instance 1.2.3.4"));
+    done.lost = done.count = 0;
+    assert_int_equal(keep_reconciled(archive.keep, &gate, &done, &err), 0);
+    assert_int_equal(run("reconcile show", text, sizeof text), 0);
+    assert_null(strstr(text, "LOST"));
+    assert_int_equal(run("reconcile now --org clinic-a", text, sizeof text), 0);
+    assert_int_equal(run("reconcile now --org nowhere", text, sizeof text), 66);
+}
+
+static void
 what_is_missing_or_unknown_is_said(void **state)
 {
     char text[256];
@@ -207,6 +266,8 @@ main(void)
         cmocka_unit_test(a_readers_code_holds_its_names),
         cmocka_unit_test(an_any_address_peer_is_not_shared_between_clinics),
         cmocka_unit_test(a_revoked_device_cannot_enrol_again_with_an_old_code),
+        cmocka_unit_test(a_policy_is_written_when_it_can_be_read_and_shown),
+        cmocka_unit_test(what_is_lost_is_named_and_is_no_success),
         cmocka_unit_test(what_is_missing_or_unknown_is_said),
     };
 

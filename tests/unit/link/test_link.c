@@ -202,7 +202,7 @@ answers_manifests_and_receipts_come_back(void **state)
                              .state = LINK_SEALED,
                              .copies = 2,
                              .at_us = 5};
-    struct link_receipts receipts = {9, &r, 1}, receipts_back;
+    struct link_receipts receipts = {.next = 9, .receipts = &r, .count = 1}, receipts_back;
     struct link_ping ping = {.now_us = 12, .policy.quiet_ms = 3000}, ping_back;
     struct buf b;
     struct err err;

@@ -1,0 +1,118 @@
+/* admin_gateways.c - what the operator wants of gateways, and how they stand. */
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "storage/keep/admin_own.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- policy ---- */
+
+static const char *
+code_of(const struct admin *a)
+{
+    return a->words.org != NULL ? a->words.org : "";
+}
+
+int
+run_policy_set(struct admin *a, struct err *err)
+{
+    uint8_t *bytes = NULL;
+    size_t n;
+    int rc;
+
+    if (a->words.file == NULL)
+        return err_set(err, ERR_REJECT, "--file is missing");
+    if (durable_get_file(a->words.file, LIMIT_POLICY_BYTES, &bytes, &n, err) < 0)
+        return -1;
+    rc = keep_policy_set(a->keep, code_of(a), (const char *)bytes, err);
+    free(bytes);
+    return rc;
+}
+
+static int
+print_policy(void *user, const struct keep_policy *row)
+{
+    const struct admin *a = user;
+    struct link_policy ignored;
+    struct err err = {0};
+    char when[40];
+
+    if (a->words.org != NULL && strcmp(row->code, a->words.org) != 0)
+        return 0;
+    clock_text(row->set_at_us, when);
+    printf("%s, since %s:%s\n%s\n", row->code[0] != '\0' ? row->code : "all clinics", when,
+           keep_policy_read(row->text, &ignored, &err) < 0 ? " CANNOT BE READ" : "", row->text);
+    return 0;
+}
+
+int
+run_policy_show(struct admin *a, struct err *err)
+{
+    return keep_each_policy(a->keep, print_policy, a, err);
+}
+
+int
+run_policy_clear(struct admin *a, struct err *err)
+{
+    return keep_policy_clear(a->keep, code_of(a), err);
+}
+
+/* ---- comparisons ---- */
+
+static int
+print_reconciled(void *user, const struct keep_reconciled *row)
+{
+    uint64_t *lost = user;
+    char when[40] = "never";
+
+    if (row->at_us > 0)
+        clock_text(row->at_us, when);
+    printf("%s %s: compared %s, %" PRIu64 " studies, %" PRIu64 " objects; different %" PRIu64
+           ", repaired %" PRIu64 ", lost %" PRIu64 "\n",
+           row->tenant, row->device, when, row->studies, row->objects, row->different,
+           row->repaired, row->lost);
+    *lost += row->lost;
+    return 0;
+}
+
+static int
+print_lost(void *user, const struct keep_lost *row)
+{
+    char hex[2 * sizeof row->object + 1], when[40];
+
+    (void)user;
+    hex_encode(row->object, sizeof row->object, hex);
+    clock_text(row->since_us, when);
+    printf("LOST %s %s: study %s, instance %s, object %s, told %s\n", row->tenant, row->device,
+           row->study, row->sop_instance, hex, when);
+    return 0;
+}
+
+int
+run_reconcile_show(struct admin *a, struct err *err)
+{
+    uint64_t lost = 0;
+
+    if (keep_each_reconciled(a->keep, a->words.org, print_reconciled, &lost, err) < 0 ||
+        keep_each_lost(a->keep, a->words.org, print_lost, NULL, err) < 0)
+        return -1;
+    fflush(stdout);
+    if (lost > 0)
+        return err_set(err, ERR_CONFLICT,
+                       "%" PRIu64 " objects are missing here, and their gateways have forgotten "
+                       "them: look in backups, on other disks, on the devices",
+                       lost);
+    return 0;
+}
+
+int
+run_reconcile_now(struct admin *a, struct err *err)
+{
+    return keep_reconcile_wish(a->keep, code_of(a), err);
+}

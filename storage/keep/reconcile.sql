@@ -1,0 +1,91 @@
+-- The daily comparison with gateways (proto/link/reconcile.h).
+
+-- name: catalog_id
+SELECT ('x' || substr(md5(extract(epoch FROM pg_postmaster_start_time())::text || '/' || d.oid::text), 1, 16))::bit(64)::bigint
+    & 9223372036854775807
+FROM pg_database d WHERE d.datname = current_database()
+
+-- name: reconcile_day
+WITH newest AS (
+    SELECT m.tenant_id, m.study_uid, m.revision, m.closed_at_us, m.objects
+    FROM manifests m JOIN tenants t ON t.id = m.tenant_id
+    WHERE t.code = $1 AND m.source = $2 AND m.closed_at_us >= $3 AND m.closed_at_us < $4
+        AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
+            AND n.source = m.source AND n.revision > m.revision)
+)
+SELECT n.study_uid, n.closed_at_us, n.revision, count(o.object),
+    count(*) FILTER (WHERE i.pack IS NOT NULL AND NOT i.is_quarantined),
+    sha256(coalesce(string_agg(o.object || CASE WHEN i.id IS NULL OR i.is_quarantined THEN 'm'::bytea
+        WHEN i.pack IS NOT NULL THEN 's'::bytea ELSE 'h'::bytea END, ''::bytea ORDER BY o.object), ''::bytea))
+FROM newest n LEFT JOIN LATERAL unnest(n.objects) AS o(object) ON true
+LEFT JOIN instances own ON own.tenant_id = n.tenant_id AND own.object = o.object
+LEFT JOIN LATERAL (SELECT d.instance FROM duplicates d
+    WHERE own.id IS NULL AND d.tenant_id = n.tenant_id AND d.object = o.object LIMIT 1) d ON true
+LEFT JOIN instances i ON i.id = coalesce(own.id, d.instance)
+GROUP BY n.study_uid, n.closed_at_us, n.revision
+
+-- name: reconcile_studies
+WITH newest AS (
+    SELECT m.tenant_id, m.study_uid, m.revision, m.closed_at_us, m.objects
+    FROM manifests m JOIN tenants t ON t.id = m.tenant_id
+    WHERE t.code = $1 AND m.source = $2 AND m.study_uid = ANY ($3::text[])
+        AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
+            AND n.source = m.source AND n.revision > m.revision)
+)
+SELECT n.study_uid, n.closed_at_us, n.revision, count(o.object),
+    count(*) FILTER (WHERE i.pack IS NOT NULL AND NOT i.is_quarantined),
+    sha256(coalesce(string_agg(o.object || CASE WHEN i.id IS NULL OR i.is_quarantined THEN 'm'::bytea
+        WHEN i.pack IS NOT NULL THEN 's'::bytea ELSE 'h'::bytea END, ''::bytea ORDER BY o.object), ''::bytea))
+FROM newest n LEFT JOIN LATERAL unnest(n.objects) AS o(object) ON true
+LEFT JOIN instances own ON own.tenant_id = n.tenant_id AND own.object = o.object
+LEFT JOIN LATERAL (SELECT d.instance FROM duplicates d
+    WHERE own.id IS NULL AND d.tenant_id = n.tenant_id AND d.object = o.object LIMIT 1) d ON true
+LEFT JOIN instances i ON i.id = coalesce(own.id, d.instance)
+GROUP BY n.study_uid, n.closed_at_us, n.revision
+
+-- name: reconcile_objects
+SELECT o.object, i.id IS NOT NULL, coalesce(i.is_quarantined, false), i.pack IS NOT NULL, coalesce(i.landing, '')
+FROM unnest($2::bytea[]) WITH ORDINALITY AS o(object, n) JOIN tenants t ON t.code = $1
+LEFT JOIN instances own ON own.tenant_id = t.id AND own.object = o.object
+LEFT JOIN LATERAL (SELECT d.instance FROM duplicates d
+    WHERE own.id IS NULL AND d.tenant_id = t.id AND d.object = o.object LIMIT 1) d ON true
+LEFT JOIN instances i ON i.id = coalesce(own.id, d.instance)
+ORDER BY o.n
+
+-- name: reconciled_put
+INSERT INTO reconciliations (tenant_id, device, at_us, days, studies, objects, different, repaired, lost)
+SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9 FROM tenants t WHERE t.code = $1
+ON CONFLICT (tenant_id, device) DO UPDATE SET at_us = EXCLUDED.at_us, days = EXCLUDED.days, studies = EXCLUDED.studies,
+    objects = EXCLUDED.objects, different = EXCLUDED.different, repaired = EXCLUDED.repaired, lost = EXCLUDED.lost
+
+-- name: lost_put
+INSERT INTO lost_objects (tenant_id, device, object, sop_instance, study_uid, since_us)
+SELECT t.id, $2, l.object, l.sop, l.study, $6
+FROM tenants t, unnest($3::bytea[], $4::text[], $5::text[]) AS l(object, sop, study) WHERE t.code = $1
+ON CONFLICT (tenant_id, device, object) DO NOTHING
+
+-- name: lost_forget
+DELETE FROM lost_objects l USING tenants t
+WHERE t.id = l.tenant_id AND t.code = $1 AND l.device = $2 AND NOT (l.object = ANY ($3::bytea[]))
+
+-- name: reconciled_list
+SELECT t.code, c.device, coalesce(r.at_us, 0), coalesce(r.days, 0), coalesce(r.studies, 0), coalesce(r.objects, 0),
+    coalesce(r.different, 0), coalesce(r.repaired, 0), coalesce(r.lost, 0)
+FROM (SELECT DISTINCT tenant_id, device FROM certificates
+    WHERE kind = 'gateway' AND revoked_at_us IS NULL AND not_after_us > $2) c
+JOIN tenants t ON t.id = c.tenant_id
+LEFT JOIN reconciliations r ON r.tenant_id = c.tenant_id AND r.device = c.device
+WHERE $1::text IS NULL OR t.code = $1
+ORDER BY t.code, c.device
+
+-- name: lost_list
+SELECT t.code, l.device, l.object, l.sop_instance, l.study_uid, l.since_us
+FROM lost_objects l JOIN tenants t ON t.id = l.tenant_id
+WHERE $1::text IS NULL OR t.code = $1
+ORDER BY l.since_us, t.code, l.study_uid, l.sop_instance LIMIT 10000
+
+-- name: receipt_is_known
+SELECT EXISTS (SELECT FROM receipts r JOIN tenants t ON t.id = r.tenant_id
+        WHERE t.code = $1 AND r.device = $2 AND r.seq >= $3 AND substr(r.object, 1, 8) = $4),
+    coalesce((SELECT max(r.seq) FROM receipts r JOIN tenants t ON t.id = r.tenant_id
+        WHERE t.code = $1 AND r.device = $2), 0)
