@@ -42,6 +42,8 @@ static const char usage[] =
     "radpost-gateway [--config FILE]                  run\n"
     "radpost-gateway [--config FILE] enrol URL CODE   get this gateway's certificate from the "
     "centre\n"
+    "radpost-gateway [--config FILE] reconcile        compare now what was handed over with what "
+    "the centre has\n"
     "radpost-gateway [--config FILE] desk-account     print a one-time code for an administrator's "
     "account of the desk\n"
     "radpost-gateway [--config FILE] --print-config   the options in force\n"
@@ -308,6 +310,7 @@ start_desk(struct gateway *g, struct err *err)
                              .plain = g->plain,
                              .dir = g->desk_dir,
                              .link_dir = g->link_dir,
+                             .lines_path = g->lines_path,
                              .reader_url = g->config.reader_url,
                              .clinic_name = g->config.clinic_name,
                              .clinic_phone = g->config.clinic_phone,
@@ -396,10 +399,15 @@ static int
 enrol(struct gateway *g, const char *url, const char *code, struct err *err)
 {
     struct enrol_identity identity;
+    struct uplink_way out;
+    struct enrol_way way;
 
-    if (make_folders(g, err) < 0)
+    if (make_folders(g, err) < 0 || uplink_way(g->lines_path, 0, &out, err) < 0)
         return -1;
-    if (enrol_new(g->link_dir, url, code, &identity, err) < 0) {
+    way = (struct enrol_way){.proxy = out.proxy[0] != '\0' ? out.proxy : NULL,
+                             .proxy_user = out.proxy_user[0] != '\0' ? out.proxy_user : NULL,
+                             .source = out.source[0] != '\0' ? out.source : NULL};
+    if (enrol_new_by(g->link_dir, url, &way, code, &identity, err) < 0) {
         /* the centre does not tell strangers why; whoever types the code should know what to do */
         if (err->kind == ERR_DENIED)
             err_context(err, "the code is not accepted (used already, out of time, or made by "
@@ -408,6 +416,16 @@ enrol(struct gateway *g, const char *url, const char *code, struct err *err)
     }
     printf("enrolled: tenant %s, device %s\n", identity.tenant, identity.device);
     enrol_identity_fini(&identity);
+    return 0;
+}
+
+/* The running gateway sees the file within a second. */
+static int
+ask_reconcile(struct gateway *g, struct err *err)
+{
+    if (make_folders(g, err) < 0 || uplink_ask_reconcile(g->uplink_dir, err) < 0)
+        return -1;
+    puts("asked: the running gateway compares with the centre; radpost doctor tells how it ended");
     return 0;
 }
 
@@ -470,6 +488,8 @@ main(int argc, char **argv)
         rc = 0;
     } else if (argc == at + 1 && strcmp(argv[at], "desk-account") == 0)
         rc = finish(desk_account(&g, &err), &err);
+    else if (argc == at + 1 && strcmp(argv[at], "reconcile") == 0)
+        rc = finish(ask_reconcile(&g, &err), &err);
     else if (argc == at + 3 && strcmp(argv[at], "enrol") == 0)
         rc = finish(enrol(&g, argv[at + 1], argv[at + 2], &err), &err);
     else

@@ -7,6 +7,7 @@
 #include "gateway/desk/desk.h"
 #include "gateway/gateway_config.h"
 #include "gateway/spool/spool.h"
+#include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
 #include "proto/http/client.h"
 #include "proto/link/enrol.h"
@@ -22,7 +23,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLOCK_OFF_MS = 5000, CLOCK_WRONG_MS = 60000, PING_MS = 10000, SCRUB_DAYS = 90 };
+enum {
+    LATE_DAYS = 3,
+    CLOCK_OFF_MS = 5000,
+    CLOCK_WRONG_MS = 60000,
+    PING_MS = 10000,
+    SCRUB_DAYS = 90
+};
 static const uint64_t giga = 1 << 30;
 static const int64_t day_us = INT64_C(86400000000);
 
@@ -113,6 +120,41 @@ check_line(struct findings *f, const struct gateway_config *c)
     enrol_identity_fini(&id);
 }
 
+/* Compared with the centre, and what it wants of us. */
+static void
+check_centre(struct findings *f, const char *data_dir)
+{
+    struct uplink_reconciled last;
+    struct link_policy policy;
+    char dir[PATH_MAX];
+    struct err err = {0};
+    int64_t days;
+
+    snprintf(dir, sizeof dir, "%s/uplink", data_dir);
+    if (uplink_last_reconciled(dir, &last, &err) < 0) {
+        finding(f, err.kind == ERR_NOT_FOUND ? MARK_FINE : MARK_LOOK, "compared", "%s",
+                err.kind == ERR_NOT_FOUND ? "not compared with the centre yet" : err.text);
+    } else {
+        days = (clock_wall_us() - last.at_us) / day_us;
+        finding(f,
+                last.lost > 0                             ? MARK_BAD
+                : last.different > 0 || days >= LATE_DAYS ? MARK_LOOK
+                                                          : MARK_FINE,
+                "compared",
+                "with the centre %" PRId64 " days ago: %" PRIu64 " objects, %" PRIu64
+                " different, %" PRIu64 " repaired, %" PRIu64 " lost",
+                days, last.objects, last.different, last.repaired, last.lost);
+    }
+    if (uplink_policy_load(dir, &policy, &err) < 0)
+        return; /* it wants nothing, or was not heard yet */
+    if (link_version_is_older(RADPOST_VERSION, policy.least_version))
+        finding(f, MARK_BAD, "version", "%s; the centre wants %s at least", RADPOST_VERSION,
+                policy.least_version);
+    else if (link_version_is_older(RADPOST_VERSION, policy.upgrade_version))
+        finding(f, MARK_LOOK, "version", "%s; the centre asks for %s", RADPOST_VERSION,
+                policy.upgrade_version);
+}
+
 static void
 check_queue(struct findings *f, const char *data_dir)
 {
@@ -166,6 +208,7 @@ examine_gateway(struct findings *f, const struct gateway_config *c)
     check_disk(f, "disk", c->data_dir, c->spool_warn_free, c->spool_refuse_free);
     check_line(f, c);
     check_queue(f, c->data_dir);
+    check_centre(f, c->data_dir);
 }
 
 /* ---- the archive ---- */
@@ -188,6 +231,40 @@ check_copies(struct findings *f, const struct keep_health *h)
                 "every copy was read back within %" PRId64 " days", days + 1);
 }
 
+struct compared {
+    uint64_t gateways, late, lost;
+};
+
+static int
+count_compared(void *user, const struct keep_reconciled *row)
+{
+    struct compared *c = user;
+
+    c->gateways++;
+    c->late += row->at_us > 0 && clock_wall_us() - row->at_us >= LATE_DAYS * day_us;
+    c->lost += row->lost;
+    return 0;
+}
+
+static void
+check_gateways(struct findings *f, struct keep *keep)
+{
+    struct compared c = {0};
+    struct err err;
+
+    if (keep_each_reconciled(keep, NULL, count_compared, &c, &err) < 0) {
+        finding(f, MARK_BAD, "compared", "%s", err.text);
+        return;
+    }
+    finding(f,
+            c.lost > 0   ? MARK_BAD
+            : c.late > 0 ? MARK_LOOK
+                         : MARK_FINE,
+            "compared",
+            "%" PRIu64 " gateways, %" PRIu64 " not within %d days; %" PRIu64 " objects lost%s",
+            c.gateways, c.late, LATE_DAYS, c.lost, c.lost > 0 ? ": radpost reconcile show" : "");
+}
+
 static void
 check_database(struct findings *f, const struct storage_config *c)
 {
@@ -201,6 +278,7 @@ check_database(struct findings *f, const struct storage_config *c)
     } else {
         finding(f, MARK_FINE, "database", "PostgreSQL answers");
         check_copies(f, &health);
+        check_gateways(f, keep);
     }
     keep_close(&keep);
 }

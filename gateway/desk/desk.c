@@ -277,6 +277,7 @@ begin_work(struct desk *desk)
     const struct desk_options *o = &desk->options;
     struct desk_link_options line = {.link_dir = o->link_dir,
                                      .url = o->reader_url,
+                                     .lines = o->lines_path,
                                      .book = desk->book,
                                      .backoff_ms = o->backoff_ms > 0 ? o->backoff_ms : BACKOFF_MS,
                                      .backoff_max_ms = o->backoff_max_ms > 0 ? o->backoff_max_ms

@@ -35,6 +35,7 @@ struct desk_options {
     struct plain *plain;        /* targets beside the centre; may be NULL (tests) */
     const char *dir;            /* of the desk's own state; made */
     const char *link_dir;       /* the gateway's identity */
+    const char *lines_path;     /* table of the lines (uplink.h); NULL: none */
     const char *reader_url;     /* "" or NULL: what enrolment told */
     const char *clinic_name;    /* "" or NULL: the organisation's code; printed on slips */
     const char *clinic_phone;   /* "" or NULL: none; told to doctors with each registration */

@@ -3,6 +3,7 @@
 
 #include "gateway/desk/book.h"
 #include "gateway/desk/his_book.h"
+#include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "gateway/desk/desk_events.def"
@@ -30,14 +30,15 @@ static const int64_t keep_us = INT64_C(30) * 86400 * 1000000;
 struct talker {
     struct desk_link *link;
     struct http_client *client; /* gate */
-    int64_t stamp;              /* of the identity it was made with */
+    uint64_t stamp;             /* of the identity it was made with */
     int64_t backoff_ms;
     bool is_answered; /* the last call was, whatever the answer */
+    unsigned turn;    /* which line of the table its client goes by */
 };
 
 struct desk_link {
     struct desk_link_options o;
-    char *link_dir, *url;
+    char *link_dir, *url, *lines;
     struct gate gate;
     bool is_stopping; /* gate, as all below */
     struct desk_link_status status;
@@ -109,6 +110,10 @@ failed(struct talker *t, const struct err *err)
 {
     struct desk_link *link = t->link;
 
+    if (err->kind == ERR_RETRY) { /* perhaps by another line, or another proxy of the table */
+        t->turn++;
+        t->stamp = 0;
+    }
     if (err->kind == ERR_FATAL && !is_stopping(link))
         LOG(&ctx, DESK_STATE_FAILED, F_ERR(err));
     rest(link, t->backoff_ms);
@@ -118,34 +123,16 @@ failed(struct talker *t, const struct err *err)
 
 /* ---- the identity ---- */
 
-/* Changes when a renewal or an enrolment has put new files there; 0: not enrolled. */
-static int64_t
-identity_stamp(const struct desk_link *link)
-{
-    static const char *const files[] = {"identity.json", "identity.pem"};
-    uint64_t stamp = 0; /* wraps */
-
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        char path[PATH_MAX];
-        struct stat st;
-
-        snprintf(path, sizeof path, "%s/%s", link->link_dir, files[i]);
-        if (stat(path, &st) < 0)
-            return 0;
-        stamp = stamp * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
-                (uint64_t)st.st_mtim.tv_nsec + st.st_ino;
-    }
-    return stamp == 0 ? 1 : (int64_t)(stamp >> 1 | 1);
-}
-
 static int
-client_make(struct desk_link *link, struct http_client **out, struct err *err)
+client_make(struct desk_link *link, unsigned turn, struct http_client **out, struct err *err)
 {
     struct enrol_identity identity;
+    struct uplink_way way;
     char url[256];
     int rc = -1;
 
-    if (enrol_load(link->link_dir, &identity, err) < 0)
+    if (uplink_way(link->lines, turn, &way, err) < 0 ||
+        enrol_load(link->link_dir, &identity, err) < 0)
         return -1;
     if (link->url[0] != '\0')
         text_copy(url, sizeof url, link->url);
@@ -158,6 +145,10 @@ client_make(struct desk_link *link, struct http_client **out, struct err *err)
                                               .ca_file = identity.ca,
                                               .certificate = identity.certificate,
                                               .key = identity.key,
+                                              .proxy = way.proxy[0] != '\0' ? way.proxy : NULL,
+                                              .proxy_user =
+                                                  way.proxy_user[0] != '\0' ? way.proxy_user : NULL,
+                                              .source = way.source[0] != '\0' ? way.source : NULL,
                                               .connect_ms = CONNECT_MS};
 
         rc = http_client_new(&options, out, err);
@@ -175,14 +166,14 @@ static int
 talker_ready(struct talker *t, struct err *err)
 {
     struct desk_link *link = t->link;
-    int64_t stamp = identity_stamp(link);
+    uint64_t stamp = enrol_stamp(link->link_dir);
     struct http_client *old, *client = NULL;
 
     if (t->client != NULL && stamp == t->stamp)
         return 0;
     if (stamp == 0)
         return err_set(err, ERR_NOT_FOUND, "not enrolled yet");
-    if (client_make(link, &client, err) < 0)
+    if (client_make(link, t->turn, &client, err) < 0)
         return -1;
     gate_lock(&link->gate);
     old = t->client;
@@ -551,6 +542,7 @@ desk_link_start(const struct desk_link_options *options, struct desk_link **out_
     link->o = *options;
     link->link_dir = mem_text(options->link_dir);
     link->url = mem_text(options->url != NULL ? options->url : "");
+    link->lines = mem_text(options->lines != NULL ? options->lines : "");
     gate_init(&link->gate);
     link->status.line = DESK_LINE_TRYING;
     link->status.since_us = clock_wall_us();
@@ -582,6 +574,7 @@ desk_link_stop(struct desk_link **link)
     http_client_free(&old->down.client);
     gate_fini(&old->gate);
     free(old->url);
+    free(old->lines);
     free(old->link_dir);
     free(old);
 }

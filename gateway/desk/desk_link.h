@@ -15,6 +15,7 @@ struct desk_link;
 struct desk_link_options {
     const char *link_dir; /* identity of the enrolment */
     const char *url;      /* "" or NULL: what enrolment told */
+    const char *lines;    /* table of the lines, whose proxies are used; NULL: straight out */
     struct book *book;    /* outlives the line */
     int64_t backoff_ms, backoff_max_ms;
 };

@@ -8,6 +8,7 @@
 enum { LINE_DOWN_LONG_S = 600, CLOCK_OFF_MS = 5000, CLOCK_WRONG_MS = 60000 };
 enum { CERTIFICATE_SOON_DAYS = 30, CERTIFICATE_ENDING_DAYS = 7 };
 
+#define COMPARED_LATE_US INT64_C(259200000000) /* three days */
 #define GREEN "green"
 #define AMBER "amber"
 #define RED "red"
@@ -95,6 +96,28 @@ lamp_of_clock(const struct uplink_status *status)
     return off > CLOCK_WRONG_MS ? LAMP_CLOCK_WRONG
            : off > CLOCK_OFF_MS ? LAMP_CLOCK_OFF
                                 : LAMP_CLOCK_FINE;
+}
+
+enum lamp
+lamp_of_centre(const struct uplink_status *status, int64_t now_us)
+{
+    const struct uplink_reconciled *r = &status->reconciled;
+
+    if (r->lost > 0)
+        return LAMP_CENTRE_LOST;
+    if (r->at_us == 0)
+        return LAMP_CENTRE_UNKNOWN;
+    if (r->different > 0)
+        return LAMP_CENTRE_DIFFERED;
+    return now_us - r->at_us > COMPARED_LATE_US ? LAMP_CENTRE_OLD : LAMP_CENTRE_SAME;
+}
+
+enum lamp
+lamp_of_version(const struct uplink_status *status)
+{
+    if (status->is_version_too_old)
+        return LAMP_VERSION_OLD;
+    return status->upgrade_version[0] != '\0' ? LAMP_VERSION_NEW : LAMP_VERSION_FINE;
 }
 
 enum lamp

@@ -19,6 +19,8 @@ enum lamp lamp_of_devices(size_t known, size_t heard, size_t refused_lately);
 enum lamp lamp_of_line(const struct uplink_status *status, int64_t now_us);
 enum lamp lamp_of_disk(const struct spool_health *health);
 enum lamp lamp_of_clock(const struct uplink_status *status);
+enum lamp lamp_of_centre(const struct uplink_status *status, int64_t now_us);
+enum lamp lamp_of_version(const struct uplink_status *status);
 enum lamp lamp_of_certificate(const struct uplink_status *status);
 
 /* How a study stands, worst first. */

@@ -148,6 +148,19 @@ write_lamps(struct jsonw *w, const struct sources *s)
     if (s->line.has_clock_offset)
         jsonw_int(w, "offset_ms", s->line.clock_offset_ms);
     jsonw_end(w);
+    begin_lamp(w, "centre", lamp_of_centre(&s->line, s->now_us));
+    jsonw_int(w, "at_us", s->line.reconciled.at_us);
+    jsonw_uint(w, "objects", s->line.reconciled.objects);
+    jsonw_uint(w, "different", s->line.reconciled.different);
+    jsonw_uint(w, "repaired", s->line.reconciled.repaired);
+    jsonw_uint(w, "lost", s->line.reconciled.lost);
+    jsonw_end(w);
+    begin_lamp(w, "version", lamp_of_version(&s->line));
+    jsonw_text(w, "here", RADPOST_VERSION);
+    jsonw_text(w, "wanted", s->line.upgrade_version);
+    jsonw_text(w, "text", s->line.upgrade_text);
+    jsonw_text(w, "url", s->line.upgrade_url);
+    jsonw_end(w);
     begin_lamp(w, "certificate", lamp_of_certificate(&s->line));
     if (s->line.certificate_days != INT_MIN)
         jsonw_int(w, "days", s->line.certificate_days);

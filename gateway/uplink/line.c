@@ -152,6 +152,18 @@ put_off(struct up_line *line, int64_t retry_after_s, int64_t now)
     line->retry_ms = now + wait;
 }
 
+/* Gate held. A clinic that was offline for so long cannot renew: what people can do is said. */
+static void
+tell_ended(struct up_line *line)
+{
+    const struct identity *who = &line->up->who;
+
+    if (who->enrolment > 0 && who->not_after_us < clock_wall_us())
+        text_copy(line->trouble, sizeof line->trouble,
+                  "this gateway's certificate has ended: at the centre radpost enrol new, here "
+                  "radpost-gateway enrol URL CODE (it goes on with the images that wait)");
+}
+
 void
 line_failed(struct up_line *line, const struct err *err, bool is_answered, int64_t retry_after_s)
 {
@@ -171,11 +183,27 @@ line_failed(struct up_line *line, const struct err *err, bool is_answered, int64
     line->is_broken = line->is_broken || !is_answered;
     set_state(line, state);
     text_copy(line->trouble, sizeof line->trouble, err->text);
+    if (!is_answered || state == UPLINK_REFUSED)
+        tell_ended(line);
     changed(up);
     if (is_new && state == UPLINK_REFUSED)
         LOG(&uplink_log, UPLINK_LINE_REFUSED, F_WORD("line", line->set.name), F_ERR(err));
     else if (is_new)
         LOG(&uplink_log, UPLINK_LINE_DOWN, F_WORD("line", line->set.name), F_ERR(err));
+}
+
+void
+line_look_identity(struct uplink *up)
+{
+    uint64_t stamp = enrol_stamp(up->link_dir);
+    bool is_new;
+
+    gate_lock(&up->gate);
+    is_new = up->who.enrolment > 0 && stamp != 0 && stamp != up->identity_stamp;
+    gate_unlock(&up->gate);
+    if (is_new)
+        (void)line_load_identity(
+            up); /* not readable yet: the lines say so, and it is looked again */
 }
 
 bool
@@ -185,6 +213,8 @@ line_load_identity(struct uplink *up)
     struct identity *who = &up->who;
     struct err err = {0};
     char url[256] = "";
+    uint64_t stamp =
+        enrol_stamp(up->link_dir); /* before it is read: what comes later is looked at again */
 
     if (enrol_load(up->link_dir, &identity, &err) < 0) {
         for (size_t i = 0; i < up->lines_n && err.kind != ERR_NOT_FOUND; i++)
@@ -203,6 +233,7 @@ line_load_identity(struct uplink *up)
     text_copy(who->key, sizeof who->key, identity.key);
     text_copy(who->ca, sizeof who->ca, identity.ca);
     who->not_after_us = identity.not_after_us;
+    up->identity_stamp = stamp;
     who->enrolment++;
     for (size_t i = 0; i < up->lines_n; i++)
         if (up->lines[i].state == UPLINK_NOT_ENROLLED) {
@@ -215,17 +246,28 @@ line_load_identity(struct uplink *up)
     return true;
 }
 
+/* Over this line, by its proxy if it has one. */
 int
 line_renew(struct up_line *line, struct err *err)
 {
     struct uplink *up = line->up;
+    struct line_settings set;
+    struct enrol_way way = {0};
+    char url[256], user[LINE_TEXT_BYTES];
     bool is_renewed = false;
-    char url[256];
 
     gate_lock(&up->gate);
-    text_copy(url, sizeof url, line->set.url[0] != '\0' ? line->set.url : up->who.link_url);
+    set = line->set;
+    text_copy(url, sizeof url, set.url[0] != '\0' ? set.url : up->who.link_url);
     gate_unlock(&up->gate);
-    if (enrol_renew(up->link_dir, url, false, &is_renewed, err) < 0)
+    way.proxy = set.proxy[0] != '\0' ? set.proxy : NULL;
+    way.source = set.source[0] != '\0' ? set.source : NULL;
+    if (set.proxy_user[0] != '\0') {
+        if (lines_read_user(set.proxy_user, user, err) < 0)
+            return -1;
+        way.proxy_user = user;
+    }
+    if (enrol_renew_by(up->link_dir, url, &way, false, &is_renewed, err) < 0)
         return -1;
     if (is_renewed && line_load_identity(up))
         LOG(&uplink_log, UPLINK_RENEWED);

@@ -169,7 +169,8 @@ struct uplink {
     enum uplink_line state; /* of the best of them */
     int64_t since_us;
     struct identity who;
-    int64_t renewed_ms; /* when the certificate's age was last looked at */
+    uint64_t identity_stamp; /* of the certificate in use */
+    int64_t renewed_ms;      /* when the certificate's age was last looked at */
     struct reconciler reconciler;
     struct link_policy policy;              /* of the centre; the last that could be read */
     char policy_trouble[LINK_TROUBLE_SIZE]; /* of the last one told */
@@ -238,6 +239,8 @@ bool line_is_serving(const struct up_line *line);
 bool line_wait_serving(struct up_line *line, unsigned n);
 /* Read the enrolment's files; false: there are none (yet), or they cannot be read. */
 bool line_load_identity(struct uplink *up);
+/* Another certificate was put there while we run (a person enrolled again): use it. */
+void line_look_identity(struct uplink *up);
 int line_renew(struct up_line *line, struct err *err) MUST_CHECK;
 
 /* --- serving.c: which lines carry the images, and what the table of lines says */

@@ -24,7 +24,7 @@ write_text(const struct link_policy *policy, struct buf *out)
 }
 
 int
-policy_load(const char *dir, struct link_policy *out, struct err *err)
+uplink_policy_load(const char *dir, struct link_policy *out, struct err *err)
 {
     char *path = mem_printf("%s/" FILE_NAME, dir);
     struct json_doc *doc = NULL;
@@ -46,7 +46,8 @@ policy_begin(struct uplink *up)
 {
     struct err err = {0};
 
-    if (up->dir != NULL && policy_load(up->dir, &up->policy, &err) < 0 && err.kind != ERR_NOT_FOUND)
+    if (up->dir != NULL && uplink_policy_load(up->dir, &up->policy, &err) < 0 &&
+        err.kind != ERR_NOT_FOUND)
         LOG(&uplink_log, UPLINK_POLICY_UNREAD, F_ERR(&err));
 }
 

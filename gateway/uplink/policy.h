@@ -17,7 +17,4 @@ int64_t policy_quiet_ms(const struct uplink *up);
 /* Gate held: a line's cap now. own: the clinic's; 0 = none, for both. */
 uint64_t policy_rate(const struct uplink *up, uint64_t own);
 
-/* What lies in DIR/policy.json, for the doctor. errors  ERR_NOT_FOUND none was told yet */
-int policy_load(const char *dir, struct link_policy *out, struct err *err) MUST_CHECK;
-
 #endif

@@ -11,7 +11,9 @@ enum {
     PING_SOON_MS = 2500,
     PING_STANDBY_MS = 30000,
     LOOK_FOR_IDENTITY_MS = 1000,
-    RENEW_EVERY_MS = 6 * 3600 * 1000
+    RENEW_MOST_MS = 6 * 3600 * 1000,
+    RENEW_LEAST_MS = 1000,
+    RENEW_PART = 12
 };
 
 /* Gate held. */
@@ -93,17 +95,22 @@ wait_identity(struct up_line *line)
     return is_on;
 }
 
-/* The certificate's age is looked at by one prober, over a line that serves. */
+/* The certificate's age is looked at by one prober, over a line that serves; oftener as its end
+ * comes near. */
 static bool
 takes_renewal(struct up_line *line)
 {
     struct uplink *up = line->up;
-    int64_t now = clock_mono_ms();
+    int64_t now = clock_mono_ms(), every;
     bool is_due;
 
     gate_lock(&up->gate);
-    is_due =
-        line_is_serving(line) && (up->renewed_ms == 0 || now - up->renewed_ms >= RENEW_EVERY_MS);
+    every = (up->who.not_after_us - clock_wall_us()) / 1000 / RENEW_PART;
+    if (every > RENEW_MOST_MS)
+        every = RENEW_MOST_MS;
+    if (every < RENEW_LEAST_MS)
+        every = RENEW_LEAST_MS;
+    is_due = line_is_serving(line) && (up->renewed_ms == 0 || now - up->renewed_ms >= every);
     if (is_due)
         up->renewed_ms = now;
     gate_unlock(&up->gate);
@@ -123,6 +130,7 @@ prober_run(void *arg)
     do {
         struct err err = {0};
 
+        line_look_identity(line->up);
         ping(&talk);
         if (takes_renewal(line) && line_renew(line, &err) < 0)
             LOG(&uplink_log, UPLINK_RENEW_FAILED, F_ERR(&err));

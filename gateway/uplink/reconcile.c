@@ -6,8 +6,10 @@
 #include "proto/base/limits.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define FILE_NAME "reconcile.json"
+#define ASK_NAME "reconcile.ask"
 #define DUE "reconcile_due"
 #define CURSOR "receipts"
 #define CURSOR_AT "receipts_at"
@@ -17,33 +19,31 @@ enum { SPREAD_PART = 1440, AGAIN_PART = 1440, FOLLOW_PART = 144, AGAIN_MOST = 32
 
 /* ---- what is remembered ---- */
 
-static char *
-path_of(const struct uplink *up)
+static int
+read_last(const char *dir, struct link_reconciled *out, struct err *err)
 {
-    return mem_printf("%s/" FILE_NAME, up->dir);
+    char *path = mem_printf("%s/" FILE_NAME, dir);
+    uint8_t *bytes = NULL;
+    size_t n;
+    int rc = durable_get_file(path, LIMIT_HTTP_JSON_BYTES, &bytes, &n, err);
+
+    if (rc == 0)
+        rc = link_reconciled_decode(bytes, n, out, err);
+    free(bytes);
+    free(path);
+    return rc;
 }
 
 /* One that cannot be read is as none: a comparison is due. */
 void
 reconcile_begin(struct uplink *up)
 {
-    uint8_t *bytes = NULL;
     struct err err = {0};
-    char *path;
-    size_t n;
 
     up->reconciler.is_kept_due = spool_number_get(up->spool, DUE) != 0;
-    if (up->dir == NULL)
-        return;
-    path = path_of(up);
-    if (durable_get_file(path, LIMIT_HTTP_JSON_BYTES, &bytes, &n, &err) == 0) {
-        if (link_reconciled_decode(bytes, n, &up->reconciler.last, &err) < 0)
-            LOG(&uplink_log, UPLINK_RECONCILE_UNREAD, F_ERR(&err));
-    } else if (err.kind != ERR_NOT_FOUND) {
+    if (up->dir != NULL && read_last(up->dir, &up->reconciler.last, &err) < 0 &&
+        err.kind != ERR_NOT_FOUND)
         LOG(&uplink_log, UPLINK_RECONCILE_UNREAD, F_ERR(&err));
-    }
-    free(bytes);
-    free(path);
 }
 
 void
@@ -266,6 +266,41 @@ reconcile_run(void *arg)
     }
     talk_fini(&talk);
     return NULL;
+}
+
+int
+uplink_ask_reconcile(const char *dir, struct err *err)
+{
+    return durable_put_file(dir, ASK_NAME, "", 0, err);
+}
+
+void
+reconcile_look(struct uplink *up)
+{
+    char *path;
+
+    if (up->dir == NULL)
+        return;
+    path = mem_printf("%s/" ASK_NAME, up->dir);
+    if (unlink(path) == 0)
+        uplink_reconcile(up);
+    free(path);
+}
+
+int
+uplink_last_reconciled(const char *dir, struct uplink_reconciled *out, struct err *err)
+{
+    struct link_reconciled last;
+
+    if (read_last(dir, &last, err) < 0)
+        return -1;
+    *out = (struct uplink_reconciled){.at_us = last.at_us,
+                                      .objects = last.objects,
+                                      .different = last.different,
+                                      .repaired = last.repaired,
+                                      .lost = last.lost};
+    link_reconciled_free(&last);
+    return 0;
 }
 
 void

@@ -36,6 +36,8 @@ struct reconciler {
 /* Read what is remembered of the last one. */
 void reconcile_begin(struct uplink *up);
 void reconcile_end(struct uplink *up);
+/* Now and then: does somebody ask for one? */
+void reconcile_look(struct uplink *up);
 void *reconcile_run(void *up);
 /* The centre does not know the receipt our cursor stands at: it was set back. Its newest one is
  * last. Durable before it returns; what was missed is found by comparing. */

@@ -37,6 +37,7 @@ watcher_run(void *arg)
             continue;
         looked_ms = now_ms;
         serving_look(up);
+        reconcile_look(up);
         every_ms = up->lines_n > 1 ? WATCH_LINES_MS : WATCH_MS; /* they grow by this thread alone */
     }
     return NULL;

@@ -11,6 +11,7 @@
 
 #include "proto/base/err.h"
 
+struct link_policy;
 struct spool;
 struct spool_entry;
 struct codec_pool;
@@ -120,8 +121,36 @@ bool uplink_progress(struct uplink *up, const char *study, struct uplink_progres
 typedef void (*uplink_progress_fn)(void *user, const struct uplink_progress *progress);
 void uplink_each_progress(struct uplink *up, uplink_progress_fn fn, void *user);
 
+/* The last comparison with the centre. */
+struct uplink_reconciled {
+    int64_t at_us;      /* when it began; 0: there was none yet */
+    bool is_running;    /* another one */
+    uint64_t objects;   /* compared */
+    uint64_t different; /* of them, and of lists */
+    uint64_t repaired;  /* of those */
+    uint64_t lost;      /* of those: missing there, and no longer here */
+};
+
 /* Compare with the centre now, not only once a day. */
 void uplink_reconcile(struct uplink *up);
+/* The same from another process: dir as in the options of the gateway that runs there. */
+int uplink_ask_reconcile(const char *dir, struct err *err) MUST_CHECK;
+/* How its last one ended. errors  ERR_NOT_FOUND there was none */
+int uplink_last_reconciled(const char *dir, struct uplink_reconciled *out,
+                           struct err *err) MUST_CHECK;
+
+/* What the centre wanted of this gateway last, for the doctor. errors  ERR_NOT_FOUND nothing yet */
+int uplink_policy_load(const char *dir, struct link_policy *out, struct err *err) MUST_CHECK;
+
+/* The way by which what is not the uplink (enrolment, the desk's courier) reaches the centre: that
+ * of a line of the table, the n-th by rank, round and round. Texts are "" where there is none.
+ * lines_path as in the options. errors  ERR_REJECT the table, or the file with the proxy's password
+ */
+struct uplink_way {
+    char proxy[256], proxy_user[256], source[64];
+};
+int uplink_way(const char *lines_path, unsigned n, struct uplink_way *out,
+               struct err *err) MUST_CHECK;
 
 enum uplink_line {
     UPLINK_NOT_ENROLLED,
@@ -145,16 +174,6 @@ struct uplink_line_status {
     uint64_t sent_bytes;
     uint64_t rate_bytes; /* that it may carry now; 0 = no limit */
     char trouble[200];
-};
-
-/* The last comparison with the centre. */
-struct uplink_reconciled {
-    int64_t at_us;      /* when it began; 0: there was none yet */
-    bool is_running;    /* another one */
-    uint64_t objects;   /* compared */
-    uint64_t different; /* of them, and of lists */
-    uint64_t repaired;  /* of those */
-    uint64_t lost;      /* of those: missing there, and no longer here */
 };
 
 /* For the desk. What is said of the line is said of the best of them. */

@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CLIENT_DAYS 398
+static const int64_t day_s = 86400;
 #define CODE_TYPED_LIMIT 256
 #define BODY_LIMIT 65536
 #define CALL_MS 30000
@@ -63,8 +65,8 @@ issue(struct http_request *req, const char *csr, const struct ca_subject *subjec
 
     buf_init(&pem, CA_PEM_LIMIT);
     buf_init(&answer, 4 * CA_PEM_LIMIT);
-    if (ca_sign_client(server->ca, csr, subject, server->days != 0 ? server->days : CLIENT_DAYS,
-                       &pem, err) < 0 ||
+    if (ca_sign_client(server->ca, csr, subject,
+                       (server->days != 0 ? server->days : CLIENT_DAYS) * day_s, &pem, err) < 0 ||
         ca_read(buf_text(&pem), &certificate, err) < 0)
         goto out;
     if (server->issued != NULL &&
@@ -183,10 +185,15 @@ make_folder(const char *dir, struct err *err)
 
 /* Ask for the CA, unverified, and accept it only if the code's pin is its own. */
 static int
-fetch_ca(const char *dir, const char *url, const uint8_t pin[CODE_PIN_BYTES], struct err *err)
+fetch_ca(const char *dir, const char *url, const struct enrol_way *way,
+         const uint8_t pin[CODE_PIN_BYTES], struct err *err)
 {
-    struct http_client_options options = {
-        .base_url = url, .is_ca_unknown = true, .stall_ms = CALL_MS};
+    struct http_client_options options = {.base_url = url,
+                                          .is_ca_unknown = true,
+                                          .proxy = way->proxy,
+                                          .proxy_user = way->proxy_user,
+                                          .source = way->source,
+                                          .stall_ms = CALL_MS};
     struct http_call call = {
         .method = "GET", .path = "/link/v1/ca", .answer_limit = CA_PEM_LIMIT, .total_ms = CALL_MS};
     struct http_client *client = NULL;
@@ -317,10 +324,15 @@ save_identity(const char *dir, const struct json *answer, const struct ca_certif
 }
 
 static int
-ask_certificate(const char *dir, const char *url, const char *typed_code, struct err *err)
+ask_certificate(const char *dir, const char *url, const struct enrol_way *way,
+                const char *typed_code, bool is_again, struct err *err)
 {
     char ca[512];
-    struct http_client_options options = {.base_url = url, .ca_file = ca};
+    struct http_client_options options = {.base_url = url,
+                                          .ca_file = ca,
+                                          .proxy = way->proxy,
+                                          .proxy_user = way->proxy_user,
+                                          .source = way->source};
     struct ca_certificate certificate;
     const char *pem;
     struct json_doc *doc = NULL;
@@ -339,8 +351,15 @@ ask_certificate(const char *dir, const char *url, const char *typed_code, struct
     jsonw_text(&w, "csr", buf_text(&csr));
     jsonw_end(&w);
     if (post(&options, "/link/v1/enrol", &body, &doc, err) < 0 ||
-        check_answer(dir, json_root(doc), &pem, &certificate, err) < 0 ||
-        save_pair(dir, pem, err) < 0 || save_identity(dir, json_root(doc), &certificate, err) < 0)
+        check_answer(dir, json_root(doc), &pem, &certificate, err) < 0)
+        goto out;
+    /* What says that there is an identity comes last: its name the first time, then the
+     * certificate, which has ended until it is another one. */
+    if (is_again && save_identity(dir, json_root(doc), &certificate, err) < 0)
+        goto out;
+    if (save_pair(dir, pem, err) < 0)
+        goto out;
+    if (!is_again && save_identity(dir, json_root(doc), &certificate, err) < 0)
         goto out;
     rc = durable_remove(dir, "next.key", err); /* last: a repeated call must use the same key */
 out:
@@ -350,20 +369,45 @@ out:
     return rc;
 }
 
+static const struct enrol_way straight;
+
 int
 enrol_new(const char *dir, const char *url, const char *typed_code, struct enrol_identity *out,
           struct err *err)
 {
+    return enrol_new_by(dir, url, &straight, typed_code, out, err);
+}
+
+/* One that can still be used is not replaced by a code typed at the wrong machine. */
+static bool
+is_in_force(const char *dir)
+{
+    struct enrol_identity id;
+    struct err err = {0};
+    bool is;
+
+    if (enrol_load(dir, &id, &err) < 0)
+        return true; /* a damaged one is looked at by a person */
+    is = id.not_after_us > clock_wall_us();
+    enrol_identity_fini(&id);
+    return is;
+}
+
+int
+enrol_new_by(const char *dir, const char *url, const struct enrol_way *way, const char *typed_code,
+             struct enrol_identity *out, struct err *err)
+{
+    bool is_again = is_there(dir, "identity.json");
     uint8_t pin[CODE_PIN_BYTES], code_sha256[DIGEST_BYTES];
 
     if (code_read(typed_code, pin, code_sha256, err) < 0)
         return -1;
     if (strncmp(url, "https://", 8) != 0)
         return err_set(err, ERR_REJECT, "the centre's address begins with https://");
-    if (is_there(dir, "identity.json"))
+    if (is_again && is_in_force(dir))
         return err_set(err, ERR_CONFLICT, "%s is enrolled already", dir);
-    if (make_folder(dir, err) < 0 || fetch_ca(dir, url, pin, err) < 0 ||
-        ask_certificate(dir, url, typed_code, err) < 0)
+    if (make_folder(dir, err) < 0 || fetch_ca(dir, url, way, pin, err) < 0 ||
+        ask_certificate(dir, url, way, typed_code, is_again, err) < 0)
         return err_context(err, "enrol at %s", url);
     return enrol_load(dir, out, err);
 }
@@ -425,6 +469,25 @@ out:
     return rc;
 }
 
+uint64_t
+enrol_stamp(const char *dir)
+{
+    static const char *const files[] = {"identity.json", "identity.pem"};
+    uint64_t stamp = 0; /* wraps */
+
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        char path[512];
+        struct stat st;
+
+        path_in(path, sizeof path, dir, files[i]);
+        if (stat(path, &st) < 0)
+            return 0;
+        stamp = stamp * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
+                (uint64_t)st.st_mtim.tv_nsec + st.st_ino;
+    }
+    return stamp | 1;
+}
+
 void
 enrol_identity_fini(struct enrol_identity *identity)
 {
@@ -447,10 +510,16 @@ enrol_address(const struct enrol_identity *identity, const char *name, char *out
 }
 
 static int
-renew(const char *dir, const char *url, const struct enrol_identity *id, struct err *err)
+renew(const char *dir, const char *url, const struct enrol_way *way,
+      const struct enrol_identity *id, struct err *err)
 {
-    struct http_client_options options = {
-        .base_url = url, .ca_file = id->ca, .certificate = id->certificate, .key = id->key};
+    struct http_client_options options = {.base_url = url,
+                                          .ca_file = id->ca,
+                                          .certificate = id->certificate,
+                                          .key = id->key,
+                                          .proxy = way->proxy,
+                                          .proxy_user = way->proxy_user,
+                                          .source = way->source};
     struct ca_certificate certificate;
     const char *pem;
     struct json_doc *doc = NULL;
@@ -488,6 +557,13 @@ out:
 int
 enrol_renew(const char *dir, const char *url, bool is_forced, bool *out_is_renewed, struct err *err)
 {
+    return enrol_renew_by(dir, url, &straight, is_forced, out_is_renewed, err);
+}
+
+int
+enrol_renew_by(const char *dir, const char *url, const struct enrol_way *way, bool is_forced,
+               bool *out_is_renewed, struct err *err)
+{
     struct enrol_identity id;
     int64_t left_us, life_us;
     bool is_due;
@@ -499,7 +575,7 @@ enrol_renew(const char *dir, const char *url, bool is_forced, bool *out_is_renew
     life_us = id.not_after_us - id.not_before_us;
     is_due = is_forced || left_us < life_us / 3;
     if (is_due)
-        rc = renew(dir, url, &id, err);
+        rc = renew(dir, url, way, &id, err);
     enrol_identity_fini(&id);
     if (rc < 0)
         return err_context(err, "renew the certificate");

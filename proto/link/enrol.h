@@ -61,11 +61,24 @@ struct enrol_identity {
  * identity.pem (key and certificate in one file, so that a renewal swaps both at once), and last
  * identity.json. Safe to repeat after a crash with the same code.
  * errors  ERR_REJECT the code is mistyped; ERR_DENIED the centre is not the one the code was made
- *         by, or it refuses the code; ERR_RETRY line; ERR_CONFLICT dir holds an identity */
+ *         by, or it refuses the code; ERR_RETRY line; ERR_CONFLICT dir holds an identity whose
+ *         certificate is in force */
 int enrol_new(const char *dir, const char *url, const char *typed_code, struct enrol_identity *out,
               struct err *err) MUST_CHECK;
+/* Where the way to the centre does not just begin at the door. */
+struct enrol_way {
+    const char *proxy;      /* "http://host:port", CONNECT; NULL: none */
+    const char *proxy_user; /* "user:password"; NULL: it asks for none */
+    const char *source;     /* interface or address of ours; NULL: the routes decide */
+};
+/* enrol_new() that way. An identity whose certificate has ended (a clinic that was offline for
+ * months) is replaced: the new code is the way back. */
+int enrol_new_by(const char *dir, const char *url, const struct enrol_way *way,
+                 const char *typed_code, struct enrol_identity *out, struct err *err) MUST_CHECK;
 /* ERR_NOT_FOUND: not enrolled yet. */
 int enrol_load(const char *dir, struct enrol_identity *out, struct err *err) MUST_CHECK;
+/* Changes when an enrolment or a renewal has put other files there; 0: there is no identity. */
+uint64_t enrol_stamp(const char *dir);
 void enrol_identity_fini(struct enrol_identity *identity);
 /* One of the addresses the centre told; false when it did not. */
 bool enrol_address(const struct enrol_identity *identity, const char *name, char *out, size_t size);
@@ -74,5 +87,7 @@ bool enrol_address(const struct enrol_identity *identity, const char *name, char
  * out_is_renewed tells whether to load again. */
 int enrol_renew(const char *dir, const char *url, bool is_forced, bool *out_is_renewed,
                 struct err *err) MUST_CHECK;
+int enrol_renew_by(const char *dir, const char *url, const struct enrol_way *way, bool is_forced,
+                   bool *out_is_renewed, struct err *err) MUST_CHECK;
 
 #endif

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define CA_DAYS (20 * 365 + 5)
+#define DAY_S 86400
 #define EARLY_S 3600 /* clocks of new devices are late */
 #define SERVER_LEAST_DAYS 30
 #define SERIAL_BITS 159
@@ -67,7 +68,7 @@ set_serial(X509 *certificate)
 
 /* A certificate but for its subject, extensions and signature. */
 static X509 *
-certificate_new(EVP_PKEY *key, int days)
+certificate_new(EVP_PKEY *key, int64_t life_s)
 {
     X509 *certificate = X509_new();
     time_t now = (time_t)(clock_wall_us() / 1000000);
@@ -75,7 +76,8 @@ certificate_new(EVP_PKEY *key, int days)
     CHECK(certificate != NULL && X509_set_version(certificate, X509_VERSION_3) == 1);
     set_serial(certificate);
     CHECK(X509_time_adj_ex(X509_getm_notBefore(certificate), 0, -EARLY_S, &now) != NULL);
-    CHECK(X509_time_adj_ex(X509_getm_notAfter(certificate), days, 0, &now) != NULL);
+    CHECK(X509_time_adj_ex(X509_getm_notAfter(certificate), (int)(life_s / DAY_S),
+                           (long)(life_s % DAY_S), &now) != NULL);
     CHECK(X509_set_pubkey(certificate, key) == 1);
     return certificate;
 }
@@ -102,7 +104,7 @@ X509 *
 ca_certify(const struct ca *ca, EVP_PKEY *key, const struct x509_word *names, size_t count,
            int days, const char *usage, const char *extended, struct err *err)
 {
-    X509 *certificate = certificate_new(key, days);
+    X509 *certificate = certificate_new(key, (int64_t)days * DAY_S);
 
     for (size_t i = 0; i < count; i++) {
         if (names[i].value[0] == '\0')
@@ -325,7 +327,7 @@ ca_make_server(const struct ca *ca, const char *dir, const char *names, int days
         goto out;
     }
     key = x509_key_new();
-    certificate = certificate_new(key, days);
+    certificate = certificate_new(key, (int64_t)days * DAY_S);
     add_name(X509_get_subject_name(certificate), "CN", "radpost");
     add_extension(certificate, ca->certificate, NID_subject_alt_name, alternatives);
     issue(ca, certificate, "serverAuth");
@@ -360,8 +362,8 @@ ca_request_key(const char *csr_pem, uint8_t out_key_sha256[DIGEST_BYTES], struct
 }
 
 int
-ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject *subject, int days,
-               struct buf *out_pem, struct err *err)
+ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject *subject,
+               int64_t life_s, struct buf *out_pem, struct err *err)
 {
     X509_REQ *request = NULL;
     char alternatives[1024] = "";
@@ -379,7 +381,7 @@ ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject
         X509_REQ_free(request);
         return err_set(err, ERR_REJECT, "a certificate needs a tenant, a device and its kind");
     }
-    certificate = certificate_new(X509_REQ_get0_pubkey(request), days);
+    certificate = certificate_new(X509_REQ_get0_pubkey(request), life_s);
     X509_REQ_free(request);
     name = X509_get_subject_name(certificate);
     add_name(name, "O", subject->tenant);

@@ -51,7 +51,7 @@ int ca_make_server(const struct ca *ca, const char *dir, const char *names, int 
  * errors  ERR_REJECT no request, its signature is wrong, its key is not EC P-256, or the subject's
  *         names are none */
 int ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject *subject,
-                   int days, struct buf *out_pem, struct err *err) MUST_CHECK;
+                   int64_t life_s, struct buf *out_pem, struct err *err) MUST_CHECK;
 /* Is this a list of names and addresses, at most 16, that a certificate can carry? */
 int ca_check_names(const char *names, struct err *err) MUST_CHECK;
 /* The digest of a request's public key, its signature checked (see enrol.h: one code, one key). */

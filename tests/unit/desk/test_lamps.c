@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -109,6 +110,28 @@ clock_and_certificate_have_their_bounds(void **state)
 }
 
 static void
+what_is_lost_is_red_and_an_upgrade_is_asked_for(void **state)
+{
+    static const int64_t day_us = INT64_C(86400000000);
+    struct uplink_status s = {0};
+
+    (void)state;
+    assert_int_equal(lamp_of_centre(&s, 9 * day_us), LAMP_CENTRE_UNKNOWN);
+    s.reconciled.at_us = 8 * day_us;
+    assert_int_equal(lamp_of_centre(&s, 9 * day_us), LAMP_CENTRE_SAME);
+    assert_int_equal(lamp_of_centre(&s, 12 * day_us), LAMP_CENTRE_OLD);
+    s.reconciled.different = 2;
+    assert_int_equal(lamp_of_centre(&s, 9 * day_us), LAMP_CENTRE_DIFFERED);
+    s.reconciled.lost = 1;
+    assert_string_equal(lamp_colour(lamp_of_centre(&s, 9 * day_us)), "red");
+    assert_int_equal(lamp_of_version(&s), LAMP_VERSION_FINE);
+    snprintf(s.upgrade_version, sizeof s.upgrade_version, "9.1");
+    assert_string_equal(lamp_colour(lamp_of_version(&s)), "amber");
+    s.is_version_too_old = true;
+    assert_string_equal(lamp_colour(lamp_of_version(&s)), "red");
+}
+
+static void
 a_sick_disk_beats_a_full_one(void **state)
 {
     struct spool_health h = {.disk = SPOOL_DISK_REFUSE};
@@ -129,6 +152,7 @@ main(void)
         cmocka_unit_test(a_study_tells_how_far_it_is),
         cmocka_unit_test(the_line_turns_red_after_ten_minutes),
         cmocka_unit_test(clock_and_certificate_have_their_bounds),
+        cmocka_unit_test(what_is_lost_is_red_and_an_upgrade_is_asked_for),
         cmocka_unit_test(a_sick_disk_beats_a_full_one),
     };
 

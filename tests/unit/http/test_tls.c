@@ -108,7 +108,7 @@ make_client(const char *ca_name, const char *name, const char *kind, int days)
     buf_init(&pem, CA_PEM_LIMIT);
     assert_int_equal(ca_open(in(ca_name), &ca, &err), 0);
     assert_int_equal(ca_make_request(in(name), "key", &csr, &err), 0);
-    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, days, &pem, &err), 0);
+    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, days * 86400, &pem, &err), 0);
     assert_int_equal(durable_put_file(in(name), "cert.pem", pem.bytes, pem.n, &err), 0);
     ca_close(&ca);
     buf_fini(&csr);

@@ -96,7 +96,7 @@ a_client_certificate_names_whom_the_ca_says(void **state)
     buf_init(&pem, CA_PEM_LIMIT);
     assert_int_equal(ca_make_request(in("id"), "key", &csr, &err), 0);
     assert_int_equal(ca_request_key(buf_text(&csr), key, &err), 0);
-    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 30, &pem, &err), 0);
+    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 30 * 86400, &pem, &err), 0);
 
     assert_int_equal(ca_read(buf_text(&pem), &c, &err), 0);
     assert_string_equal(c.subject.tenant, "clinic-7");
@@ -139,14 +139,14 @@ a_request_that_was_altered_is_refused(void **state)
             continue;
         csr.bytes[i] = before == 'A' ? 'B' : 'A';
         altered++;
-        refused += ca_sign_client(ca, buf_text(&csr), &subject, 1, &pem, &err) < 0;
+        refused += ca_sign_client(ca, buf_text(&csr), &subject, 1 * 86400, &pem, &err) < 0;
         csr.bytes[i] = before;
     }
     assert_int_equal(refused, altered);
-    assert_int_equal(ca_sign_client(ca, "nothing", &subject, 1, &pem, &err), -1);
+    assert_int_equal(ca_sign_client(ca, "nothing", &subject, 1 * 86400, &pem, &err), -1);
     assert_int_equal(err.kind, ERR_REJECT);
     subject.tenant[0] = '\0';
-    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 1, &pem, &err), -1);
+    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 1 * 86400, &pem, &err), -1);
     buf_fini(&csr);
     buf_fini(&pem);
     ca_close(&ca);
@@ -174,7 +174,7 @@ a_reader_serves_under_the_names_the_ca_says(void **state)
         uint32_t usage;
 
         buf_clear(&pem);
-        assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 30, &pem, &err), 0);
+        assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 30 * 86400, &pem, &err), 0);
         assert_int_equal(ca_read(buf_text(&pem), &c, &err), 0);
         assert_string_equal(c.subject.names, subject.names);
         x509 = x509_read(buf_text(&pem), &err);
@@ -186,7 +186,7 @@ a_reader_serves_under_the_names_the_ca_says(void **state)
         subject.names[0] = '\0';
     }
     snprintf(subject.names, sizeof subject.names, "reader.example,IP:1.2.3.4/8");
-    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 30, &pem, &err), -1);
+    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, 30 * 86400, &pem, &err), -1);
     assert_int_equal(err.kind, ERR_REJECT);
     buf_fini(&csr);
     buf_fini(&pem);

@@ -75,7 +75,7 @@ a_bad_policy_changes_nothing_and_a_restart_knows_the_last_good_one(void **state)
     snprintf(tmp, sizeof tmp, "%s/tmp", dir);
     assert_int_equal(durable_mkdir(tmp, &err), 0); /* as the uplink's start makes it */
     up = bare_uplink(dir);
-    assert_int_equal(policy_load(dir, &kept, &err), -1);
+    assert_int_equal(uplink_policy_load(dir, &kept, &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
     policy_heard(up, &good);
     policy_heard(up, &bad);

@@ -16,7 +16,7 @@ import { door, follow, isOld, me, place, state } from "./state.js";
 import { Studies } from "./studies.js";
 import { clockTime, language, say, swapLanguage } from "./words.js";
 
-const LAMPS = ["devices", "line", "disk", "clock", "certificate"];
+const LAMPS = ["devices", "line", "disk", "clock", "certificate", "centre", "version"];
 const works = (who) => who.may_work;
 const PLACES = [
   { name: "studies", Page: Studies, may: () => true },

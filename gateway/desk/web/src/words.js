@@ -3,7 +3,12 @@ import { signal } from "@preact/signals";
 
 const zh = {
   title: "影像上传台", other: "English", updated: "更新于", offline: "本机服务没有回应，页面显示的是旧内容",
-  lamps: "状态", devices: "设备", line: "线路", disk: "磁盘", clock: "时钟", certificate: "证书",
+  lamps: "状态", devices: "设备", line: "线路", disk: "磁盘", clock: "时钟", certificate: "证书", centre: "与中心核对", version: "版本",
+  CENTRE_SAME: (l) => `${l.objects} 幅已核对，中心齐全`, CENTRE_UNKNOWN: () => "尚未核对", CENTRE_OLD: () => "三天未能核对，请通知管理员",
+  CENTRE_DIFFERED: (l) => `中心缺 ${l.different} 项，正在补传，无需操作`,
+  CENTRE_LOST: (l) => `中心缺 ${l.lost} 幅，本机也已删除：请立即联系中心，设备上如有请勿删除`,
+  VERSION_FINE: (l) => l.here, VERSION_NEW: (l) => `中心请升级到 ${l.wanted}${l.text ? `：${l.text}` : ""}`,
+  VERSION_OLD: (l) => `版本过旧，请尽快升级${l.wanted ? `到 ${l.wanted}` : ""}${l.text ? `：${l.text}` : ""}`,
   DEVICES_NONE: () => "尚未登记设备", DEVICES_HEARD: (l) => `${l.heard} 台设备已发图`,
   DEVICES_QUIET: (l) => `已登记 ${l.known} 台，启动后未发图`, DEVICES_REFUSED: (l) => `有 ${l.refused} 台未登记的设备被拒绝，见“设备”`,
   LINE_UP: (l) => (l.waiting ? `通，还有 ${l.waiting} 幅待传` : "通，全部传完"), LINE_PROOF: () => "通，但有影像压缩校验不符，已改传原图：请联系厂商", LINE_TRYING: () => "正在连接中心",
@@ -103,7 +108,13 @@ const zh = {
 
 const en = {
   title: "Image desk", other: "中文", updated: "as of", offline: "This gateway does not answer; what you see is old",
-  lamps: "Lamps", devices: "Devices", line: "Line", disk: "Disk", clock: "Clock", certificate: "Certificate",
+  lamps: "Lamps", devices: "Devices", line: "Line", disk: "Disk", clock: "Clock", certificate: "Certificate", centre: "Compared with the centre", version: "Version",
+  CENTRE_SAME: (l) => `${l.objects} images compared, the centre has all`, CENTRE_UNKNOWN: () => "not compared yet",
+  CENTRE_OLD: () => "not compared for three days; tell the administrator",
+  CENTRE_DIFFERED: (l) => `${l.different} were missing there and are sent again; nothing to do`,
+  CENTRE_LOST: (l) => `${l.lost} images are missing at the centre and no longer here: call the centre now; do not delete on the device`,
+  VERSION_FINE: (l) => l.here, VERSION_NEW: (l) => `the centre asks to upgrade to ${l.wanted}${l.text ? `: ${l.text}` : ""}`,
+  VERSION_OLD: (l) => `too old; please upgrade soon${l.wanted ? ` to ${l.wanted}` : ""}${l.text ? `: ${l.text}` : ""}`,
   DEVICES_NONE: () => "no device is enrolled yet", DEVICES_HEARD: (l) => `${l.heard} sending`,
   DEVICES_QUIET: (l) => `${l.known} enrolled, none has sent since the start`,
   DEVICES_REFUSED: (l) => `${l.refused} unknown refused, see Devices`,
