@@ -199,12 +199,44 @@ check_desk(struct findings *f, const struct gateway_config *c)
         finding(f, MARK_FINE, "desk page", "certificate SHA-256 %s", fingerprint);
 }
 
+/* Beyond this machine without TLS: anybody on the way can read it. */
+static void
+check_sealed(struct findings *f, const char *what, const char *host, bool is_tls)
+{
+    bool is_here = strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0;
+
+    if (is_tls)
+        finding(f, MARK_FINE, what, "over TLS");
+    else if (!is_here)
+        finding(f, MARK_LOOK, what, "without TLS (docs/hl7.md)");
+}
+
+/* Our port for the orders of the HIS, and its port for our reports. */
+static void
+check_hl7(struct findings *f, const struct gateway_config *c)
+{
+    const char *colon = strrchr(c->his_hl7, ':');
+    char host[256];
+
+    if (c->hl7_in && c->hl7_port != 0) {
+        check_port(f, "HL7 orders", c->hl7_address, c->hl7_port);
+        check_sealed(f, "HL7 orders", c->hl7_address, c->hl7_tls_ca[0] != '\0');
+    }
+    if (colon == NULL || (size_t)(colon - c->his_hl7) >= sizeof host)
+        return;
+    snprintf(host, sizeof host, "%.*s", (int)(colon - c->his_hl7), c->his_hl7);
+    check_port(f, "HL7 reports", host, strtol(colon + 1, NULL, 10));
+    check_sealed(f, "HL7 reports", host,
+                 c->his_hl7_tls_ca[0] != '\0' || c->his_hl7_tls_pin[0] != '\0');
+}
+
 static void
 examine_gateway(struct findings *f, const struct gateway_config *c)
 {
     check_port(f, "DICOM port", c->dicom_address, c->dicom_port);
     check_port(f, "desk", c->desk_address, c->desk_port);
     check_desk(f, c);
+    check_hl7(f, c);
     check_disk(f, "disk", c->data_dir, c->spool_warn_free, c->spool_refuse_free);
     check_line(f, c);
     check_queue(f, c->data_dir);
