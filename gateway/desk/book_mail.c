@@ -221,21 +221,40 @@ order_of(const struct clinic_down *m, struct order *o)
     o->scheduled_at_us = m->scheduled_at_us;
 }
 
+/* In a turn: all of it, or none. */
+static int
+take_whole_order(struct book *book, const struct clinic_down *m, struct err *why, struct err *err)
+{
+    struct order *o = mem_new(sizeof *o);
+    int rc;
+
+    *why = (struct err){0};
+    if (db_run(book->db, "one_begin", DB_NO_ARGS, NULL, err) < 0) {
+        free(o);
+        return -1;
+    }
+    order_of(m, o);
+    rc = order_take(book, o, m->is_cancelled, why);
+    free(o);
+    if (rc == 0)
+        *why = (struct err){0}; /* of what it looked for and did not need */
+    if (rc < 0 && db_run(book->db, "one_undo", DB_NO_ARGS, NULL, err) < 0)
+        return -1;
+    return db_run(book->db, "one_end", DB_NO_ARGS, NULL, err);
+}
+
 /* What cannot be taken is said to the technician: the message is done with, the order is not. */
 static int
 take_order(struct book *book, const struct clinic_down *m, struct err *err)
 {
-    struct order *o = mem_new(sizeof *o);
-    struct err why = {0};
     char words[CLINIC_REASON_SIZE];
-    int rc;
+    struct err why;
 
-    order_of(m, o);
-    rc = order_take(book, o, m->is_cancelled, &why);
-    free(o);
-    if (rc == 0 || (m->is_cancelled && why.kind == ERR_NOT_FOUND))
+    if (take_whole_order(book, m, &why, err) < 0)
+        return -1;
+    if (why.kind == ERR_NONE || (m->is_cancelled && why.kind == ERR_NOT_FOUND))
         return 0;
-    if (why.kind != ERR_REJECT && why.kind != ERR_CONFLICT) {
+    if (why.kind == ERR_RETRY || why.kind == ERR_FULL || why.kind == ERR_FATAL) {
         *err = why;
         return -1;
     }

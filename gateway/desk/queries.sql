@@ -205,3 +205,13 @@ SELECT s.study, s.patient_id, s.accession, s.modality, s.arrived_at_us FROM stud
 WHERE s.arrived_at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
     AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
 ORDER BY s.arrived_at_us LIMIT 500
+
+-- One message of several in a turn: what it did is taken back, the others' is not.
+-- name: one_begin
+SAVEPOINT one
+
+-- name: one_undo
+ROLLBACK TO one
+
+-- name: one_end
+RELEASE one

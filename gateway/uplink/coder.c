@@ -20,6 +20,7 @@
 
 enum {
     LOOK_AGAIN_MS = 5000,
+    STAT_LOOK_MS = 100,   /* the spool is listed no oftener for emergencies alone */
     IDLE_MS = 300,        /* a line that had nothing to send so long ago */
     PROOF_MOST_MS = 30000 /* then it takes turns with the coding of others */
 };
@@ -37,7 +38,7 @@ put_off(struct uplink *up, uint64_t id, const struct err *err)
 static bool
 is_taken(const struct uplink *up, uint64_t id, int64_t now_ms, int64_t *soonest_ms)
 {
-    for (size_t i = 0; i < MAX_CODERS; i++)
+    for (size_t i = 0; i < CLAIMS_MOST; i++)
         if (up->claimed[i] == id)
             return true;
     for (size_t i = 0; i < up->later_n; i++)
@@ -49,34 +50,50 @@ is_taken(const struct uplink *up, uint64_t id, int64_t now_ms, int64_t *soonest_
     return false;
 }
 
-/* Claim the first entry that waits for a coder; 0: none, *out_wait_ms says when to look again. */
+/* Gate held. */
+static bool
+note_claim(struct uplink *up, uint64_t id)
+{
+    for (size_t i = 0; i < CLAIMS_MOST; i++)
+        if (up->claimed[i] == 0) {
+            up->claimed[i] = id;
+            return true;
+        }
+    return false;
+}
+
+/* Claim the first entry that waits for a coder, only_stat: and is an emergency's; 0: none,
+ * *out_wait_ms says when to look again. */
 static uint64_t
-claim(struct uplink *up, int64_t *out_wait_ms)
+claim(struct uplink *up, bool only_stat, int64_t *out_wait_ms)
 {
     struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_RECEIVED) |
                                             INSTANCE_BIT(INSTANCE_INSPECTED)};
     bool is_ordered = order_is_on(up);
     uint64_t *ids = NULL, id = 0;
-    size_t n = 0;
+    size_t n = 0, stats = 0;
 
     *out_wait_ms = LOOK_AGAIN_MS;
+    if (only_stat && !is_ordered)
+        return 0;
     gate_lock(&up->gate);
     filter.limit = is_ordered ? 0 : MAX_CODERS + up->later_n + 1;
     gate_unlock(&up->gate);
     spool_list(up->spool, &filter, &ids, &n);
     if (is_ordered)
         order_coding(up, ids, n);
+    while (only_stat && stats < n && order_is_stat(up, ids[stats])) /* they come first */
+        stats++;
+    if (only_stat)
+        n = stats;
     gate_lock(&up->gate);
     for (size_t i = 0; i < n && id == 0; i++)
         if (!is_taken(up, ids[i], clock_mono_ms(), out_wait_ms))
             id = ids[i];
-    for (size_t i = 0; i < MAX_CODERS && id != 0; i++)
-        if (up->claimed[i] == 0) {
-            up->claimed[i] = id;
-            up->coming_ms = clock_mono_ms();
-            gate_wake(&up->gate);
-            break;
-        }
+    if (id != 0 && note_claim(up, id)) {
+        up->coming_ms = clock_mono_ms();
+        gate_wake(&up->gate);
+    }
     gate_unlock(&up->gate);
     free(ids);
     return id;
@@ -86,7 +103,7 @@ static void
 unclaim(struct uplink *up, uint64_t id)
 {
     gate_lock(&up->gate);
-    for (size_t i = 0; i < MAX_CODERS; i++)
+    for (size_t i = 0; i < CLAIMS_MOST; i++)
         if (up->claimed[i] == id)
             up->claimed[i] = 0;
     gate_unlock(&up->gate);
@@ -287,8 +304,12 @@ work(struct uplink *up, uint64_t id, struct err *err)
         rc = whose_note(up, entry, &is_done, err);
     else
         is_done = true;
-    if (rc == 0 && !is_done)
+    if (rc == 0 && !is_done) {
+        gate_lock(&up->gate); /* by now its study is known for sure */
+        source.is_urgent = order_of(up, entry->facts.study_uid) == UPLINK_STAT;
+        gate_unlock(&up->gate);
         rc = code(up, entry, &source, err);
+    }
 out:
     if (bytes.fd >= 0)
         close(bytes.fd);
@@ -314,10 +335,10 @@ claim_proof(struct uplink *up, int64_t least_age_ms, bool is_stat)
 {
     int64_t since_ms = 0, now_ms = clock_mono_ms();
     uint64_t id, *not = NULL;
-    size_t not_n = MAX_CODERS;
+    size_t not_n = CLAIMS_MOST;
 
     gate_lock(&up->gate);
-    not = mem_new((MAX_CODERS + up->later_n) * sizeof *not );
+    not = mem_new((CLAIMS_MOST + up->later_n) * sizeof *not );
     memcpy(not, up->claimed, sizeof up->claimed);
     for (size_t i = 0; i < up->later_n; i++)
         if (up->later[i].at_ms > now_ms)
@@ -325,38 +346,43 @@ claim_proof(struct uplink *up, int64_t least_age_ms, bool is_stat)
     id = plan_next_unproved(up->plan, not, not_n, &since_ms);
     if (id != 0 && (now_ms - since_ms < least_age_ms || (is_stat && !plan_is_stat(up->plan, id))))
         id = 0;
-    for (size_t i = 0; i < MAX_CODERS && id != 0; i++)
-        if (up->claimed[i] == 0) {
-            up->claimed[i] = id;
-            break;
-        }
+    if (id != 0)
+        (void)note_claim(up, id); /* there is room: each thread holds two at most */
     gate_unlock(&up->gate);
     free(not );
     return id;
 }
 
-/* One job, of whichever kind is due; false: there was none, look again after *out_wait_ms. */
+/* A proof instead of the coding that was claimed, if there is one. */
 static bool
-do_one(struct uplink *up, unsigned turn, int64_t *out_wait_ms)
+swap_for_proof(struct uplink *up, uint64_t *io_id, int64_t least_age_ms, bool is_stat)
 {
-    uint64_t id = turn % 2 == 1 ? claim_proof(up, PROOF_MOST_MS, false) : 0, stat;
-    bool is_proof = id != 0;
+    uint64_t proof = claim_proof(up, least_age_ms, is_stat);
+
+    if (proof == 0)
+        return false;
+    if (*io_id != 0) {
+        unclaim(up, *io_id);
+        up_news(up); /* another may take it */
+    }
+    *io_id = proof;
+    return true;
+}
+
+/* One job, of whichever kind is due: an emergency's coding, its proof, every other turn a proof
+ * that waited for long, a coding, a proof. False: none, look again after *out_wait_ms. */
+static bool
+do_one(struct uplink *up, unsigned turn, bool only_stat, int64_t *out_wait_ms)
+{
+    uint64_t id = claim(up, only_stat, out_wait_ms);
+    bool is_proof = false, is_ordered = order_is_on(up);
     struct err err = {0};
     int rc;
 
-    *out_wait_ms = LOOK_AGAIN_MS;
-    if (id == 0)
-        id = claim(up, out_wait_ms);
-    if (!is_proof && order_is_on(up) && (id == 0 || !order_is_stat(up, id)) &&
-        (stat = claim_proof(up, 0, true)) != 0) {
-        unclaim(up, id);
-        id = stat;
-        is_proof = true;
-    }
-    if (id == 0) {
-        id = claim_proof(up, 0, false);
-        is_proof = true;
-    }
+    if (id == 0 || !is_ordered || !order_is_stat(up, id))
+        is_proof = (is_ordered && swap_for_proof(up, &id, 0, true)) ||
+                   (!only_stat && turn % 2 == 1 && swap_for_proof(up, &id, PROOF_MOST_MS, false)) ||
+                   (!only_stat && id == 0 && swap_for_proof(up, &id, 0, false));
     if (id == 0)
         return false;
     rc = is_proof ? proof_make(up, id, &err) : work(up, id, &err);
@@ -367,6 +393,27 @@ do_one(struct uplink *up, unsigned turn, int64_t *out_wait_ms)
     unclaim(up, id);
     up_news(up);
     return true;
+}
+
+/* Others may all be at long jobs when an emergency comes: this one does nothing else. */
+void *
+coder_run_stat(void *arg)
+{
+    struct uplink *up = arg;
+
+    while (!up_is_stopping(up)) {
+        uint64_t seen;
+        int64_t wait_ms;
+
+        gate_lock(&up->gate);
+        seen = up->news;
+        gate_unlock(&up->gate);
+        if (do_one(up, 0, true, &wait_ms))
+            continue;
+        up_rest(up, STAT_LOOK_MS);
+        up_wait_news(up, seen, wait_ms);
+    }
+    return NULL;
 }
 
 void *
@@ -382,7 +429,7 @@ coder_run(void *arg)
         gate_lock(&up->gate);
         seen = up->news;
         gate_unlock(&up->gate);
-        if (do_one(up, turn, &wait_ms))
+        if (do_one(up, turn, false, &wait_ms))
             continue;
         gate_lock(&up->gate);
         if (!up->is_stopping && up->news == seen)

@@ -1,7 +1,7 @@
 /* parts.h - what the parts of the uplink share: one gate, the plan behind it, the lines' state.
  *
  *     watcher   waits for the spool and wakes the others; keeps the lines  (uplink.c, serving.c)
- *     coders    inspect, code, prove                                       (coder.c)
+ *     coders    inspect, code, prove; one of them emergencies only         (coder.c)
  *     feeder    spool > plan, offers                                       (feeder.c)
  *     teller    manifests; asks again after what is held for long          (teller.c, manifest.c)
  *     receiver  receipts, by long poll                                     (receiver.c)
@@ -34,6 +34,7 @@
 enum {
     MAX_CONNECTIONS = LINE_CONNECTIONS_MAX,
     MAX_CODERS = 64,
+    CLAIMS_MOST = 2 * MAX_CODERS + 2, /* a coder changes from one to another */
     MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 1) + 4
 };
 
@@ -182,8 +183,8 @@ struct uplink {
     size_t conflicts_n;
     uint64_t conflicts_seen;
 
-    uint64_t claimed[MAX_CODERS]; /* entries that coders are at; 0 = free */
-    struct later *later;          /* entries that did not work */
+    uint64_t claimed[CLAIMS_MOST]; /* entries that coders are at; 0 = free */
+    struct later *later;           /* entries that did not work */
     size_t later_n;
     pthread_mutex_t urging; /* one word at a time: it is written to disk without the gate */
     pthread_mutex_t coding; /* guards the peeks */
@@ -207,7 +208,7 @@ struct uplink {
     void *profile_user;
 
     pthread_t watcher, feeder, teller, receiver, reconcile;
-    pthread_t coders[MAX_CODERS];
+    pthread_t coders[MAX_CODERS], stat_coder;
 };
 
 extern const struct log_ctx uplink_log;
@@ -360,6 +361,7 @@ void feeder_fill_offer(const struct spool_entry *entry, struct link_offer_object
 
 /* --- the threads */
 void *coder_run(void *up);
+void *coder_run_stat(void *up);
 void *feeder_run(void *up);
 void *teller_run(void *up);
 void *receiver_run(void *up);

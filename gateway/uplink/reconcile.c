@@ -82,8 +82,8 @@ reconcile_cursor_lost(struct uplink *up, uint64_t last, struct err *err)
     up->reconciler.lost_cursors++; /* before the number: one under way does not take it back */
     gate_unlock(&up->gate);
     if (spool_number_set(up->spool, DUE, 1, err) < 0 ||
-        spool_number_set(up->spool, CURSOR_AT, 0, err) < 0 ||
-        spool_number_set(up->spool, CURSOR, last, err) < 0)
+        spool_number_set(up->spool, CURSOR, last, err) < 0 || /* first: with the old mark it is */
+        spool_number_set(up->spool, CURSOR_AT, 0, err) < 0)   /* said to be lost once more */
         return err_context(err, "begin receipts anew");
     LOG(&uplink_log, UPLINK_CENTRE_SET_BACK, F_NUMBER("cursor", was), F_NUMBER("centre", last));
     gate_lock(&up->gate);
@@ -147,6 +147,8 @@ wait_ms(struct uplink *up, int64_t now_ms)
         return part(up, SPREAD_PART); /* a centre that cannot compare, or is away */
     if (is_urgent(up)) {
         until = r->failures > 0 ? r->not_before_ms : now_ms;
+        if (!r->is_asked && !r->is_kept_due && until < r->wish_after_ms)
+            until = r->wish_after_ms; /* the clocks of two hosts need not agree on "since" */
     } else if (!is_due(up)) {
         r->start_ms = 0;
         return part(up, SPREAD_PART);
@@ -170,6 +172,7 @@ wait_due(struct uplink *up)
 
         if (left == 0) {
             is_on = up->reconciler.is_running = true;
+            up->reconciler.was_asked = up->reconciler.is_asked;
             up->reconciler.is_asked = false;
             up->reconciler.lost_before = up->reconciler.lost_cursors;
             up->reconciler.start_ms = 0;
@@ -216,10 +219,12 @@ note_end(struct uplink *up, struct link_reconciled *done, bool is_told)
         *done = (struct link_reconciled){0};
         r->told_different = r->repaired = 0;
         r->failures = 0;
+        r->wish_after_ms = now_ms + part(up, AGAIN_PART);
         r->is_kept_due = r->is_kept_due && r->lost_before != r->lost_cursors;
         r->is_follow_up = r->last.repaired > 0;
         r->not_before_ms = r->is_follow_up ? now_ms + part(up, FOLLOW_PART) : 0;
     } else { /* what it did is told by the next */
+        r->is_asked = r->is_asked || r->was_asked;
         r->told_different = done->different;
         r->repaired = done->repaired;
         r->failures += r->failures < AGAIN_MOST;

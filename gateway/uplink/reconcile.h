@@ -22,6 +22,7 @@ struct reconciler {
     uint64_t catalog;            /* as the centre's last ping told; 0: it does not tell */
     int64_t wanted_us; /* the centre wants one that began after this moment of its clock */
     bool is_asked;     /* by a person */
+    bool was_asked;    /* the one under way: asked for still when it fails */
     /* the cursor was lost so often; due until one that began after that has come to its end */
     unsigned lost_cursors, lost_before;
     bool is_kept_due;
@@ -31,6 +32,7 @@ struct reconciler {
     bool is_follow_up;     /* it found something: is it repaired now? */
     uint64_t told_different, repaired; /* of those that did not come to their end */
     unsigned failures;
+    int64_t wish_after_ms; /* the centre's wish is not obeyed before */
 };
 
 /* Read what is remembered of the last one. */

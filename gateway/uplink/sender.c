@@ -159,7 +159,7 @@ take_piece(struct stream *s, struct plan_piece *out, int64_t until_ms)
         gate_wait_ms(&up->gate, wait_ms + 1);
     }
     s->line->warm -= is_warm;
-    if (is_warm && !is_there)
+    if (is_warm)
         gate_wake(&up->gate); /* those that are not open need not wait for this one any more */
     gate_unlock(&up->gate);
     return is_there;

@@ -109,15 +109,16 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     up->since_us = clock_wall_us();
     if (options->stat_percent > 0)
         plan_set_share(up->plan, options->stat_percent);
+    policy_begin(up); /* its cap counts from the first byte */
     if (serving_begin(up, err) < 0) {
         uplink_free(&up);
         return err_context(err, "uplink");
     }
     order_begin(up);
     reconcile_begin(up);
-    policy_begin(up);
     for (unsigned i = 0; i < up->o.coders; i++)
         up->coders[i] = thread_start("up-code", coder_run, up);
+    up->stat_coder = thread_start("up-stat", coder_run_stat, up);
     serving_start_threads(up);
     up->feeder = thread_start("up-feed", feeder_run, up);
     up->teller = thread_start("up-tell", teller_run, up);
@@ -151,6 +152,7 @@ uplink_stop(struct uplink **uplink)
     thread_join(up->feeder);
     for (unsigned i = 0; i < up->o.coders; i++)
         thread_join(up->coders[i]);
+    thread_join(up->stat_coder);
     uplink_free(&up);
 }
 

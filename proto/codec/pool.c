@@ -63,6 +63,7 @@ struct codec_pool {
     unsigned count;
     unsigned processors;
     unsigned urgent_asked;   /* jobs that wait for a worker or have one */
+    unsigned urgent_waiting; /* that wait for one */
     unsigned urgent_working; /* that have one */
     int nice;
     int64_t patience_ms;
@@ -260,27 +261,47 @@ find_idle(struct codec_pool *pool, pid_t not_by)
     return NULL;
 }
 
+/* Gate held. How long this job leaves idle workers to urgent ones: while one of those waits for a
+ * worker, and HOLD_MOST_MS while one is at work; 0: it may take. */
+static int64_t
+hold_ms(const struct codec_pool *pool, const struct wire_request *request, int64_t *io_since_ms)
+{
+    int64_t now_ms = clock_mono_ms(), left_ms;
+
+    if (request->is_urgent || pool->urgent_asked == 0) {
+        *io_since_ms = 0;
+        return 0;
+    }
+    if (pool->urgent_waiting > 0)
+        return LOOK_MS;
+    if (*io_since_ms == 0)
+        *io_since_ms = now_ms;
+    left_ms = *io_since_ms + HOLD_MOST_MS - now_ms;
+    return left_ms > 0 ? left_ms : 0;
+}
+
 static struct worker *
 take(struct codec_pool *pool, const struct wire_request *request)
 {
-    int64_t until_ms = clock_mono_ms() + HOLD_MOST_MS, left_ms = HOLD_MOST_MS;
+    int64_t since_ms = 0;
     struct worker *w = NULL;
 
     gate_lock(&pool->gate);
     pool->urgent_asked += request->is_urgent;
+    pool->urgent_waiting += request->is_urgent;
     while (w == NULL) {
-        bool is_held = !request->is_urgent && pool->urgent_asked > 0 && left_ms > 0;
+        int64_t held_ms = hold_ms(pool, request, &since_ms);
 
-        if (!is_held)
+        if (held_ms == 0)
             w = find_idle(pool, request->not_by);
-        if (w == NULL && left_ms > 0)
-            (void)gate_wait_ms(&pool->gate, left_ms);
-        else if (w == NULL)
-            gate_wait(&pool->gate);
-        left_ms = until_ms - clock_mono_ms();
+        if (w == NULL)
+            (void)gate_wait_ms(&pool->gate, held_ms > 0 ? held_ms : LOOK_MS);
     }
     w->is_busy = true;
     w->is_never_stopped = pool->urgent_asked > 0;
+    pool->urgent_waiting -= request->is_urgent;
+    if (request->is_urgent)
+        gate_wake(&pool->gate); /* what waited for its turn behind this one */
     gate_unlock(&pool->gate);
     return w;
 }

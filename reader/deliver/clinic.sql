@@ -145,6 +145,12 @@ WHERE a.inviting = $1 AND f.login = $2 AND a.valid_from_us <= $3 AND $3 < a.vali
         AND n.valid_from_us <= $3 AND $3 < n.valid_until_us)
 ORDER BY f.place LIMIT 1
 
+-- Whose an order is that one of this doctor's organisations placed under this number.
+-- name: clinic_order_known
+SELECT c.org, coalesce(o.name, c.org) FROM clinic_order c JOIN affiliations f ON f.org = c.org
+LEFT JOIN organisations o ON o.code = c.org
+WHERE c.tenant = $1 AND f.login = $2 AND c.placer = c.org || '/' || $3 ORDER BY f.place LIMIT 1
+
 -- name: clinic_order_number
 SELECT -nextval('clinic_order_seq')
 

@@ -84,29 +84,37 @@ clinic_get_orders(struct http_request *req, struct http_response *res, struct er
 
 /* ---- POST ---- */
 
-/* What the order says of who sends it: the doctor, and the organisation that may.
+/* What the order says of who sends it: the doctor, and the organisation that may. An order stays
+ * that organisation's which placed it; to take it back asks for no agreement.
  * errors  ERR_NOT_FOUND no agreement in force: not theirs to know of */
 static int
 sign_order(struct pg_conn *conn, const struct person *who, const char *tenant,
            char out_org[ASSIGN_CODE], struct clinic_down *io, struct err *err)
 {
-    struct pg_rows *rows = NULL;
-    int rc = 0;
+    struct pg_rows *known = NULL, *may = NULL, *rows;
+    int rc = -1;
 
-    if (pg_run(conn, "clinic_order_may",
-               PG_ARGS(PG_TEXT(tenant), PG_TEXT(who->login), PG_INT(clock_wall_us())), &rows,
+    if (pg_run(conn, "clinic_order_known",
+               PG_ARGS(PG_TEXT(tenant), PG_TEXT(who->login), PG_TEXT(io->placer)), &known,
+               err) < 0 ||
+        pg_run(conn, "clinic_order_may",
+               PG_ARGS(PG_TEXT(tenant), PG_TEXT(who->login), PG_INT(clock_wall_us())), &may,
                err) < 0)
-        return -1;
-    if (pg_rows_count(rows) == 0) {
-        rc = err_set(err, ERR_NOT_FOUND, "clinic: no agreement in force invites you");
-    } else {
-        text_copy(out_org, ASSIGN_CODE, pg_text(rows, 0, 0));
-        text_copy(io->hospital, sizeof io->hospital, pg_text(rows, 0, 1));
-        text_copy(io->author, sizeof io->author, who->name);
-        clinic_id_new(io->id);
-        io->at_us = clock_wall_us();
+        goto out;
+    rows = pg_rows_count(known) > 0 ? known : may;
+    if (pg_rows_count(rows) == 0 || (pg_rows_count(may) == 0 && !io->is_cancelled)) {
+        (void)err_set(err, ERR_NOT_FOUND, "clinic: no agreement in force invites you");
+        goto out;
     }
-    pg_rows_free(&rows);
+    text_copy(out_org, ASSIGN_CODE, pg_text(rows, 0, 0));
+    text_copy(io->hospital, sizeof io->hospital, pg_text(rows, 0, 1));
+    text_copy(io->author, sizeof io->author, who->name);
+    clinic_id_new(io->id);
+    io->at_us = clock_wall_us();
+    rc = 0;
+out:
+    pg_rows_free(&known);
+    pg_rows_free(&may);
     return rc;
 }
 

@@ -71,6 +71,20 @@ it_is_told_again_and_taken_back_as_one_order(void **state)
 }
 
 static void
+an_order_stays_whose_it_was_when_the_agreement_ends(void **state)
+{
+    (void)state;
+    assert_int_equal(place_as("doc1", "T1", "7", "胸部平扫", false), 0);
+    (void)count("WITH gone AS (UPDATE agreements SET valid_until_us = 1 RETURNING 1)"
+                " SELECT count(*) FROM gone");
+    assert_int_equal(place_as("doc1", "T1", "8", "x", false), -ERR_NOT_FOUND);
+    assert_int_equal(place_as("doc1", "T1", "7", "x", false), -ERR_NOT_FOUND);
+    assert_int_equal(place_as("doc1", "T1", "7", "", true), 0);
+    assert_string_equal(last_of("T1", CLINIC_ORDER).placer, "H/7");
+    assert_true(last_of("T1", CLINIC_ORDER).is_cancelled);
+}
+
+static void
 who_is_not_invited_orders_nothing(void **state)
 {
     (void)state;
@@ -128,6 +142,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(an_order_goes_down_with_who_ordered_it),
         TEST(it_is_told_again_and_taken_back_as_one_order),
+        TEST(an_order_stays_whose_it_was_when_the_agreement_ends),
         TEST(who_is_not_invited_orders_nothing),
         TEST(what_no_desk_could_read_is_not_kept),
         cmocka_unit_test(an_order_is_read_from_what_an_institution_writes),
