@@ -84,8 +84,6 @@ static int send_request(int socket, const struct wire_request *request, const in
 static int receive_reply(struct codec_pool *pool, struct worker *w, struct wire_reply *out,
                          int64_t wait_ms, struct err *err);
 static void limit_cpu(pid_t pid, uint64_t source_bytes);
-static int reopen_read_only(int fd, struct err *err);
-static int seal(int fd, uint64_t expected, struct err *err);
 static bool is_sane(const struct wire_reply *reply);
 
 /* That this program may run on. */
@@ -184,14 +182,6 @@ patience(const struct codec_pool *pool, uint64_t source_bytes)
 }
 
 int
-pool_memfd(const char *name, struct err *err)
-{
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    return fd >= 0 ? fd : err_sys(err, ERR_RETRY, "memory file %s", name);
-}
-
-int
 pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, int side_fd,
          struct wire_reply *out_reply, int out_fds[2], bool *out_died, struct err *err)
 {
@@ -203,7 +193,7 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
 
     *out_died = false;
     request->magic = WIRE_MAGIC;
-    if ((fds[WIRE_FD_SOURCE] = reopen_read_only(source_fd, err)) < 0 ||
+    if ((fds[WIRE_FD_SOURCE] = pool_reopen(source_fd, err)) < 0 ||
         (fds[WIRE_FD_OUT] = pool_memfd("codec-out", err)) < 0 ||
         (fds[WIRE_FD_OUT_SIDE] = pool_memfd("codec-out-side", err)) < 0)
         goto out;
@@ -221,8 +211,8 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
         rc = receive_reply(pool, w, &reply, patience(pool, request->size), err);
     end_work(pool, w);
     if (rc == 0 && reply.rc == 0 &&
-        (seal(fds[WIRE_FD_OUT], reply.out_n, err) < 0 ||
-         seal(fds[WIRE_FD_OUT_SIDE], reply.out_side_n, err) < 0))
+        (pool_seal(fds[WIRE_FD_OUT], reply.out_n, err) < 0 ||
+         pool_seal(fds[WIRE_FD_OUT_SIDE], reply.out_side_n, err) < 0))
         rc = -1;
     if (rc < 0) {
         *out_died = true;
@@ -573,31 +563,6 @@ limit_cpu(pid_t pid, uint64_t source_bytes)
     most.rlim_cur =
         (rlim_t)used.tv_sec + (seconds < LIMIT_WORKER_CPU_S ? seconds : LIMIT_WORKER_CPU_S);
     (void)prlimit(pid, RLIMIT_CPU, &most, NULL);
-}
-
-/* The worker gets a descriptor that cannot write, with an offset of its own. */
-static int
-reopen_read_only(int fd, struct err *err)
-{
-    char path[40];
-    int opened;
-
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    opened = open(path, O_RDONLY | O_CLOEXEC);
-    return opened >= 0 ? opened : err_sys(err, ERR_RETRY, "open the source again");
-}
-
-static int
-seal(int fd, uint64_t expected, struct err *err)
-{
-    struct stat st;
-
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0 ||
-        fstat(fd, &st) < 0)
-        return err_sys(err, ERR_REJECT, "seal what a codec worker wrote");
-    if ((uint64_t)st.st_size != expected)
-        return err_set(err, ERR_REJECT, "a codec worker wrote another length than it says");
-    return 0;
 }
 
 static bool

@@ -15,5 +15,9 @@ int pool_run(struct codec_pool *pool, struct wire_request *request, int source_f
 
 /* A memfd that can be sealed; -1 with err. */
 int pool_memfd(const char *name, struct err *err);
+/* The same file, for reading only, with an offset of its own. The caller closes it. */
+int pool_reopen(int fd, struct err *err);
+/* What a worker wrote cannot change any more, and is as long as expected. errors  ERR_REJECT */
+int pool_seal(int fd, uint64_t expected, struct err *err) MUST_CHECK;
 
 #endif

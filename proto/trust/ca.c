@@ -124,7 +124,7 @@ ca_certify(const struct ca *ca, EVP_PKEY *key, const struct x509_word *names, si
 static X509 *
 make_root(EVP_PKEY *key, const char *name)
 {
-    X509 *root = certificate_new(key, CA_DAYS);
+    X509 *root = certificate_new(key, (int64_t)CA_DAYS * DAY_S);
 
     add_name(X509_get_subject_name(root), "CN", name);
     CHECK(X509_set_issuer_name(root, X509_get_subject_name(root)) == 1);

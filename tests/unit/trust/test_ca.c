@@ -74,6 +74,7 @@ a_ca_is_made_once_and_its_key_is_private(void **state)
     assert_memory_equal(one, two, DIGEST_BYTES);
     assert_int_equal(ca_read(ca_pem(ca), &c, &err), 0);
     assert_true(c.is_ca);
+    assert_true((c.not_after_us - clock_wall_us()) / 1000000 / 86400 > 20 * 365);
     ca_close(&again);
     ca_close(&ca);
     assert_int_equal(unlink(in("ca/ca.key")), 0);
