@@ -105,14 +105,18 @@ void
 scp_beats_add(const struct scp_beats *b, unsigned lead, uint32_t start, uint32_t factor,
               int32_t *values, uint32_t count)
 {
+    uint64_t lead_end = (uint64_t)start + count;
+
     for (uint32_t k = 0; k < b->zone_count; k++) {
         const struct scp_zone *z = &b->zones[k];
+        uint64_t from = z->start > start ? z->start : start;
+        uint64_t to = (uint64_t)z->end + 1 < lead_end ? (uint64_t)z->end + 1 : lead_end;
 
-        for (uint64_t s = z->start; s <= z->end; s++) {
+        for (uint64_t s = from; s < to; s++) {
             /* both ones-based: the beat's fiducial point lies upon the QRS's */
             int64_t j = (int64_t)s - z->fiducial + b->fiducial - 1;
 
-            if (s >= start && s - start < count && j >= 0 && j < b->count)
+            if (j >= 0 && j < b->count)
                 values[s - start] = sum_of(values[s - start], b->samples[lead][j], factor);
         }
     }

@@ -1,6 +1,7 @@
 /* test_scp_beats.c - an SCP-ECG whose reference beat was subtracted reads back sample for sample.
  * No cart's file of this kind is at hand: the encoder is tests/support/import_files.c, written
  * after the standard's text (EN 1064 5.7, 5.8), and knows nothing of the reader. */
+#include "proto/base/clock.h"
 #include "proto/dicom/ecg/ecg.h"
 #include "proto/dicom/ecg/scp_parts.h"
 #include "tests/support/import_files.h"
@@ -119,6 +120,34 @@ a_beat_that_is_not_there_is_refused(void **state)
     buf_fini(&file);
 }
 
+/* As many and as long zones as a section 4 can tell of, nearly all of them past the recording. */
+static void
+zones_past_the_recording_cost_no_time(void **state)
+{
+    enum { ZONES = 65535, LENGTH = 65536, LEADS = 24, SAMPLES = 100000 };
+    struct scp_beats beats = {.fiducial = 1, .count = 2, .zone_count = ZONES};
+    int32_t *values = mem_new(SAMPLES * sizeof *values), beat[] = {5, 7};
+    int64_t before_ms;
+
+    (void)state;
+    beats.zones = mem_new(ZONES * sizeof *beats.zones);
+    for (uint32_t i = 0; i < ZONES; i++)
+        beats.zones[i] =
+            (struct scp_zone){i * LENGTH + 1, i * LENGTH + 1, i * LENGTH + (uint32_t)LENGTH};
+    before_ms = clock_mono_ms();
+    for (unsigned lead = 0; lead < LEADS; lead++) {
+        beats.samples[lead] = beat;
+        scp_beats_add(&beats, lead, 2, 1, values, SAMPLES);
+    }
+    assert_true(clock_mono_ms() - before_ms < 1000);
+    assert_int_equal(values[0], LEADS * 7); /* the lead begins within the first */
+    assert_int_equal(values[LENGTH - 1], LEADS * 5);
+    assert_int_equal(values[LENGTH], LEADS * 7);
+    assert_int_equal(values[SAMPLES - 1], 0);
+    free(values);
+    free(beats.zones);
+}
+
 int
 main(void)
 {
@@ -126,6 +155,7 @@ main(void)
         cmocka_unit_test(a_subtracted_beat_is_put_back),
         cmocka_unit_test(beats_that_cannot_be_right_are_refused_in_words),
         cmocka_unit_test(a_beat_that_is_not_there_is_refused),
+        cmocka_unit_test(zones_past_the_recording_cost_no_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
