@@ -214,13 +214,13 @@ free_place(struct his_in *in)
 static void
 admit(struct his_in *in, int fd, const char *address)
 {
-    struct line *line;
+    struct line *line = NULL;
 
     gate_lock(&in->gate);
-    for (;;) {
+    while (!in->is_stopping) { /* from then on his_in_stop() joins them */
         reap(in);
-        line = in->is_stopping ? NULL : free_place(in);
-        if (line != NULL || in->is_stopping)
+        line = free_place(in);
+        if (line != NULL)
             break;
         (void)gate_wait_ms(&in->gate, PAUSE_MS);
     }
