@@ -113,21 +113,37 @@ is_first_of_study(const struct offering *all, size_t i)
 }
 
 static int
+by_object(const void *a, const void *b)
+{
+    const struct offering *const *x = a, *const *y = b;
+
+    return memcmp((*x)->o->object, (*y)->o->object, 32);
+}
+
+/* In one order for all: two offers of the same objects wait for each other's rows, never both. */
+static int
 put_rows(struct keep *k, const struct offering *all, size_t n, struct err *err)
 {
+    const struct offering **sorted = mem_new((n + 1) * sizeof *sorted);
     struct pg_conn *conn = NULL;
+    size_t count = 0;
     int rc = -1;
 
+    for (size_t i = 0; i < n; i++)
+        if (all[i].is_landing)
+            sorted[count++] = &all[i];
+    qsort(sorted, count, sizeof *sorted, by_object);
     if (pg_get(k->pg, &conn, err) < 0 || pg_begin(conn, err) < 0)
         goto out;
-    for (size_t i = 0; i < n; i++)
-        if (all[i].is_landing && put_row(&all[i], conn, err) < 0) {
-            err_context(err, "object %zu", i);
+    for (size_t i = 0; i < count; i++)
+        if (put_row(sorted[i], conn, err) < 0) {
+            err_context(err, "object %zu", (size_t)(sorted[i] - all));
             goto out;
         }
     rc = pg_commit(conn, err);
 out:
     pg_put(&conn);
+    free(sorted);
     return rc;
 }
 

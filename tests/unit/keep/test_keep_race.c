@@ -1,4 +1,5 @@
-/* test_keep_race.c - a study's list is closed at the very moment its last image arrives. */
+/* test_keep_race.c - a study's list is closed at the very moment its last image arrives; the same
+ * objects are offered twice at once. */
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
 #include "tests/support/vault.h"
@@ -71,6 +72,66 @@ a_list_and_its_last_image_at_once_make_a_pack(void **state)
     vault_close(&a);
 }
 
+/* ---- the same objects, told in two orders ---- */
+
+enum { OFFERED = 100, OFFERS = 5 };
+
+struct offerer {
+    struct vault *archive;
+    struct link_offer_object *objects;
+    struct err err;
+    int rc;
+};
+
+static void *
+offer_all(void *arg)
+{
+    struct offerer *me = arg;
+    struct link_offer offer = {me->objects, OFFERED};
+    struct link_answer answer;
+
+    me->rc = keep_offer(me->archive->keep, &gate, &offer, &answer, &me->err);
+    if (me->rc == 0)
+        link_answer_free(&answer);
+    return NULL;
+}
+
+static void
+offers_of_the_same_objects_do_not_hold_each_other_up(void **state)
+{
+    struct slice slice = {.study = "1.2.9", .series = "1.2.9.1", .instance = "1.2.9.1.1"};
+    struct link_offer_object *up = mem_new(OFFERED * sizeof *up);
+    struct link_offer_object *down = mem_new(OFFERED * sizeof *down);
+    struct vault a;
+    struct buf file;
+
+    (void)state;
+    vault_open(&a, cluster, "orders");
+    slice_make(&slice, &file);
+    for (unsigned round = 0; round < OFFERS; round++) {
+        struct offerer one = {.archive = &a, .objects = up};
+        struct offerer other = {.archive = &a, .objects = down};
+        pthread_t thread;
+
+        for (unsigned i = 0; i < OFFERED; i++) {
+            slice_offer(&slice, &file, &up[i]);
+            snprintf(up[i].sop_instance, LINK_UID_SIZE, "1.2.9.1.%u.%u", round + 1, i + 1);
+            up[i].object[0] = (uint8_t)i;
+            up[i].object[1] = (uint8_t)round;
+            down[OFFERED - 1 - i] = up[i];
+        }
+        thread = thread_start("offer", offer_all, &one);
+        offer_all(&other);
+        thread_join(thread);
+        if (one.rc < 0 || other.rc < 0)
+            fail_msg("round %u: %s", round, one.rc < 0 ? one.err.text : other.err.text);
+    }
+    buf_fini(&file);
+    free(down);
+    free(up);
+    vault_close(&a);
+}
+
 static int
 stop(void **state)
 {
@@ -84,6 +145,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_and_its_last_image_at_once_make_a_pack),
+        cmocka_unit_test(offers_of_the_same_objects_do_not_hold_each_other_up),
     };
 
     log_set_fd(-1);
