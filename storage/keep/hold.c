@@ -164,7 +164,8 @@ put_instance(struct placing *p, int64_t study, int64_t series, struct err *err)
 }
 
 /* Another coding of what arrived will never be whole: what came of it is no image and is shown no
- * more. Its bytes go first; a row without bytes is only offered again. */
+ * more. Its bytes go first; a row without bytes is only offered again. One that is whole all the
+ * same is left alone: its file may be a catalogued image's, or about to be. */
 static int
 forget_given_up(struct placing *p, struct err *err)
 {
@@ -182,8 +183,13 @@ forget_given_up(struct placing *p, struct err *err)
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         pg_copy_bytes(rows, i, 0, object, sizeof object);
         if (landing_file_open(p->landing, a->tenant, object, (uint64_t)pg_int(rows, i, 1), &file,
-                              err) < 0 ||
-            landing_file_drop(&file, err) < 0 ||
+                              err) < 0)
+            goto out;
+        if (file.is_whole) {
+            landing_file_close(&file);
+            continue;
+        }
+        if (landing_file_drop_partial(&file, err) < 0 ||
             pg_run(p->conn, "landing_delete", PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(object, 32)),
                    NULL, err) < 0)
             goto out;
@@ -214,7 +220,8 @@ place(struct placing *p, struct err *err)
             return -1;
         p->end = p->why != NULL ? ARRIVAL_QUARANTINED : ARRIVAL_KEPT;
     }
-    if (strcmp(a->way, "link") == 0 && forget_given_up(p, err) < 0)
+    if (strcmp(a->way, "link") == 0 && (p->end == ARRIVAL_KEPT || p->end == ARRIVAL_DUPLICATE) &&
+        forget_given_up(p, err) < 0)
         return -1;
     /* The lock: a list that is closed at this moment sees this instance, or is seen here. Without
      * it each may miss the other, and the study is never packed. */

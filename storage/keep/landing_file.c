@@ -359,14 +359,15 @@ landing_file_forget_map(struct landing_file *f, struct err *err)
     return 0;
 }
 
-int
-landing_file_drop(struct landing_file *f, struct err *err)
+static int
+drop(struct landing_file *f, bool is_whole_too, struct err *err)
 {
     static const char *const rows[][2] = {
         {"partial", "map"}, {"partial", "part"}, {"whole", "dcm"}};
+    size_t n = ARRAY_LEN(rows) - !is_whole_too;
     int rc = 0;
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) { /* all: what is left would be found again */
+    for (size_t i = 0; i < n; i++) { /* all: what is left would be found again */
         char name[LANDING_NAME_SIZE + 16];
         struct err later;
 
@@ -379,6 +380,18 @@ landing_file_drop(struct landing_file *f, struct err *err)
     f->is_whole = false;
     f->drops++;
     return rc;
+}
+
+int
+landing_file_drop(struct landing_file *f, struct err *err)
+{
+    return drop(f, true, err);
+}
+
+int
+landing_file_drop_partial(struct landing_file *f, struct err *err)
+{
+    return drop(f, false, err);
 }
 
 int

@@ -63,6 +63,8 @@ int landing_sync_whole(const char *dir, struct err *err) MUST_CHECK;
 int landing_file_forget_map(struct landing_file *f, struct err *err) MUST_CHECK;
 /* Forget everything of it. */
 int landing_file_drop(struct landing_file *f, struct err *err) MUST_CHECK;
+/* The same, but never what is in whole/: another may have moved it there since it was opened. */
+int landing_file_drop_partial(struct landing_file *f, struct err *err) MUST_CHECK;
 
 /* Remove everything in DIR/tmp. */
 int landing_clear_tmp(const char *dir, struct err *err) MUST_CHECK;
