@@ -323,6 +323,22 @@ save_identity(const char *dir, const struct json *answer, const struct ca_certif
     return rc;
 }
 
+/* Else a code typed at the wrong machine sends one clinic's images in another's name. */
+static int
+check_same(const char *dir, const struct ca_subject *asked, struct err *err)
+{
+    struct enrol_identity old;
+    int rc = 0;
+
+    if (enrol_load(dir, &old, err) < 0)
+        return -1;
+    if (strcmp(old.tenant, asked->tenant) != 0 || strcmp(old.kind, asked->kind) != 0)
+        rc = err_set(err, ERR_CONFLICT, "the code is for a %s of %s, this is a %s of %s",
+                     asked->kind, asked->tenant, old.kind, old.tenant);
+    enrol_identity_fini(&old);
+    return rc;
+}
+
 static int
 ask_certificate(const char *dir, const char *url, const struct enrol_way *way,
                 const char *typed_code, bool is_again, struct err *err)
@@ -355,11 +371,11 @@ ask_certificate(const char *dir, const char *url, const struct enrol_way *way,
         goto out;
     /* What says that there is an identity comes last: its name the first time, then the
      * certificate, which has ended until it is another one. */
-    if (is_again && save_identity(dir, json_root(doc), &certificate, err) < 0)
+    if (is_again && (check_same(dir, &certificate.subject, err) < 0 ||
+                     save_identity(dir, json_root(doc), &certificate, err) < 0))
         goto out;
-    if (save_pair(dir, pem, err) < 0)
-        goto out;
-    if (!is_again && save_identity(dir, json_root(doc), &certificate, err) < 0)
+    if (save_pair(dir, pem, err) < 0 ||
+        (!is_again && save_identity(dir, json_root(doc), &certificate, err) < 0))
         goto out;
     rc = durable_remove(dir, "next.key", err); /* last: a repeated call must use the same key */
 out:

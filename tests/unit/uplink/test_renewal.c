@@ -254,6 +254,59 @@ a_clinic_that_was_offline_for_too_long_is_told_the_way_back(void **state)
     site_close(&s);
 }
 
+/* The identity in the folder says this instead of that. */
+static void
+rename_identity(struct site *s, const char *from, const char *to)
+{
+    char path[300], text[4096];
+    uint8_t *bytes;
+    size_t n, at;
+    char *found;
+
+    snprintf(path, sizeof path, "%s/identity.json", s->link_dir);
+    must(durable_get_file(path, sizeof text - 100, &bytes, &n, &err));
+    snprintf(text, sizeof text, "%.*s", (int)n, (const char *)bytes);
+    found = strstr(text, from);
+    assert_non_null(found);
+    at = (size_t)(found - text);
+    snprintf(text + at, sizeof text - at, "%s%.*s", to, (int)(n - at - strlen(from)),
+             (const char *)bytes + at + strlen(from));
+    must(durable_put_file(s->link_dir, "identity.json", text, strlen(text), &err));
+    free(bytes);
+}
+
+static void
+the_way_back_is_for_the_same_clinic_and_kind_only(void **state)
+{
+    static const struct {
+        const char *is, *other, *word;
+    } rows[] = {{"\"T1\"", "\"T2\"", "of T2"}, {"\"gateway\"", "\"reader\"", "a reader of"}};
+    struct enrol_identity id;
+    char code[CODE_TEXT_BYTES];
+    int64_t ended_us;
+    struct site s;
+
+    (void)state;
+    site_open(&s, 1);
+    ended_us = ends_at(&s);
+    WAIT_UNTIL(&s, clock_wall_us() > ended_us);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        rename_identity(&s, rows[i].is, rows[i].other);
+        make_code(&s, code);
+        assert_int_equal(enrol_new(s.link_dir, fake_centre_url(s.centre), code, &id, &err), -1);
+        assert_int_equal(err.kind, ERR_CONFLICT);
+        if (strstr(err.text, rows[i].word) == NULL)
+            fail_msg("%s", err.text);
+        assert_int_equal(ends_at(&s), ended_us); /* the certificate is the old one, the name too */
+        rename_identity(&s, rows[i].other, rows[i].is);
+    }
+    make_code(&s, code);
+    must(enrol_new(s.link_dir, fake_centre_url(s.centre), code, &id, &err));
+    assert_true(id.not_after_us > ended_us);
+    enrol_identity_fini(&id);
+    site_close(&s);
+}
+
 static void
 enrolment_renewal_and_images_go_through_the_proxy(void **state)
 {
@@ -342,6 +395,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_certificate_that_lasts_seconds_is_renewed_before_it_ends),
         cmocka_unit_test(every_stage_of_a_renewal_can_be_gone_on_from),
         cmocka_unit_test(a_clinic_that_was_offline_for_too_long_is_told_the_way_back),
+        cmocka_unit_test(the_way_back_is_for_the_same_clinic_and_kind_only),
         cmocka_unit_test(enrolment_renewal_and_images_go_through_the_proxy),
         cmocka_unit_test(others_take_the_way_of_the_table_too),
     };
