@@ -187,7 +187,7 @@ keep_reconcile_objects(struct keep *k, const struct keep_sender *sender,
     return rc < 0 ? err_context(err, "reconcile objects") : 0;
 }
 
-/* What was told as lost before, and is not any more, came back. */
+/* What was told as lost before, is not any more, and is here, came back. */
 static int
 put_lost(struct pg_conn *conn, const struct keep_sender *sender, const struct link_reconciled *done,
          int64_t now_us, struct err *err)

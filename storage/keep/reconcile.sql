@@ -64,9 +64,14 @@ SELECT t.id, $2, l.object, l.sop, l.study, $6
 FROM tenants t, unnest($3::bytea[], $4::text[], $5::text[]) AS l(object, sop, study) WHERE t.code = $1
 ON CONFLICT (tenant_id, device, object) DO NOTHING
 
+-- Not told any more is not found: the gateway may have forgotten it. Found is what is packed here, itself or what it
+-- is a duplicate of.
 -- name: lost_forget
 DELETE FROM lost_objects l USING tenants t
 WHERE t.id = l.tenant_id AND t.code = $1 AND l.device = $2 AND NOT (l.object = ANY ($3::bytea[]))
+    AND (EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.object = l.object AND i.pack IS NOT NULL)
+        OR EXISTS (SELECT FROM duplicates d JOIN instances i ON i.id = d.instance
+            WHERE d.tenant_id = l.tenant_id AND d.object = l.object AND i.pack IS NOT NULL))
 
 -- name: reconciled_list
 SELECT t.code, c.device, coalesce(r.at_us, 0), coalesce(r.days, 0), coalesce(r.studies, 0), coalesce(r.objects, 0),

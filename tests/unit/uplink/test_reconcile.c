@@ -242,6 +242,35 @@ lost(struct site *s)
     return n;
 }
 
+/* A comparison of the gateway's that knows of nothing lost, whatever was. */
+static void
+tell_nothing_lost(struct site *s)
+{
+    static const struct keep_sender gate = {"clinic-a", "gate-1", "127.0.0.1:1"};
+    struct link_reconciled nothing = {.days = 1};
+
+    must(keep_reconciled(s->world.vault.keep, &gate, &nothing, &err));
+}
+
+/* The images of receive() come to the archive again from somewhere. */
+static void
+find_again(struct site *s, const char *study, unsigned images)
+{
+    static const struct keep_sender gate = {"clinic-a", "gate-2", "127.0.0.1:2"};
+    struct slice *slices = mem_new(images * sizeof *slices);
+    char(*names)[64] = mem_new(images * sizeof *names);
+
+    for (unsigned i = 0; i < images; i++) {
+        snprintf(names[i], sizeof names[i], "%s.%u", study, i + 1);
+        slices[i] =
+            (struct slice){.study = study, .series = "1.2.9", .instance = names[i], .noise = i + 1};
+        assert_int_equal(vault_put(&s->world.vault, &gate, &slices[i]), LINK_HELD);
+    }
+    vault_manifest(&s->world.vault, &gate, 1, slices, images);
+    free(names);
+    free(slices);
+}
+
 static void
 both_sides_agree_after_an_ordinary_day(void **state)
 {
@@ -338,6 +367,7 @@ what_neither_has_is_told_loudly_until_it_is_found(void **state)
     struct uplink_reconciled found;
     int64_t before_us;
     struct site s;
+    int sealed;
 
     (void)state;
     site_open(&s, "lost", 0);
@@ -354,6 +384,15 @@ what_neither_has_is_told_loudly_until_it_is_found(void **state)
     assert_int_equal(found.lost, 5);
     assert_int_equal(lost(&s), 5);
     assert_int_equal(told(&s).lost, 5);
+    tell_nothing_lost(&s); /* forgotten is not found */
+    assert_int_equal(lost(&s), 5);
+    find_again(&s, "1.2.6.2", 4);
+    tell_nothing_lost(&s); /* nor is what is in no pack yet */
+    assert_int_equal(lost(&s), 5);
+    must(keep_work(s.world.vault.keep, &sealed, &err));
+    assert_int_equal(sealed, 1);
+    tell_nothing_lost(&s);
+    assert_int_equal(lost(&s), 1);
 
     before_us = clock_wall_us();
     return_to_the_present(&s);
