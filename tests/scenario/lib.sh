@@ -16,6 +16,7 @@ export TMPDIR=$T RADPOST_BIN=$BIN
 step() { printf -- '- %s\n' "$*"; }
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 skip() { printf 'skipped: %s\n' "$*"; exit 77; }
+has_ended() { ! kill -0 "$1" 2>/dev/null; }
 tear_down() { :; } # what a scenario made beside its site; redefine it
 ends() {
     local rc=$?
@@ -24,6 +25,7 @@ ends() {
     (site_down) >/dev/null 2>&1 || true
     (tear_down) || true
     for extra in $(jobs -p); do kill "$extra" 2>/dev/null || true; done
+    for extra in $(jobs -p); do within 10 has_ended "$extra" || kill -9 "$extra" 2>/dev/null || true; done # they write until then
     if [ -n "${KEEP:-}" ]; then echo "kept: $T"; else rm -rf "$T"; fi
     exit $rc
 }
