@@ -9,7 +9,7 @@
 
 /* Groups of pieces that are made durable at once, and how long one waits for its turn at most. */
 enum { SHARE_TURNS = 8, SHARE_LIMIT_MS = 2000 };
-enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000, WORK_REST_MS = 200 };
+enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000, WORK_REST_MS = 200, SEAL_TURN_MS = 2000 };
 #define SCRUB_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
@@ -262,21 +262,47 @@ keep_check(struct keep *k, struct err *err)
     return rc;
 }
 
+static bool
+is_closing(struct keep *k)
+{
+    bool is;
+
+    gate_lock(&k->gate);
+    is = k->is_closing;
+    gate_unlock(&k->gate);
+    return is;
+}
+
+/* A backlog is packed in turns: lists are closed and receipts looked for in between, and whoever
+ * stops this program waits for one pack, not for all. */
+static int
+seal_turn(struct keep *k, int *out_sealed, struct err *err)
+{
+    int64_t until_ms = clock_mono_ms() + SEAL_TURN_MS;
+    bool did = true;
+
+    *out_sealed = 0;
+    while (did && !is_closing(k) && clock_mono_ms() < until_ms) {
+        if (seal_next(k, &did, err) < 0)
+            return -1;
+        *out_sealed += did;
+    }
+    if (did)
+        keep_wake(k, true);
+    return 0;
+}
+
 int
 keep_work(struct keep *k, int *out_sealed, struct err *err)
 {
-    int sealed = 0;
-    bool did = true;
+    int sealed;
+    bool did;
 
     if (traffic_write(k, false, err) < 0 || receipts_look(k, err) < 0 ||
         manifest_close_quiet(k, err) < 0 || manifest_pack_reader(k, err) < 0)
         return -1;
-    while (did) {
-        if (seal_next(k, &did, err) < 0)
-            return -1;
-        sealed += did;
-    }
-    if (seal_clean(k, err) < 0 || scrub_next(k, &did, err) < 0) /* one copy a turn */
+    if (seal_turn(k, &sealed, err) < 0 || seal_clean(k, err) < 0 ||
+        scrub_next(k, &did, err) < 0) /* one copy a turn */
         return -1;
     *out_sealed = sealed;
     return 0;

@@ -445,8 +445,8 @@ int keep_traffic(struct keep *k, const char *tenant, int64_t since_us, keep_on_t
 /* keep_open() without the working thread: the test calls keep_work() itself. */
 int keep_open_idle(const struct keep_options *options, struct codec_pool *pool, struct audit *audit,
                    struct keep **out_keep, struct err *err) MUST_CHECK;
-/* Do what is due now (close quiet studies, pack, clean), in the caller's thread; tells how many
- * packs were sealed. */
+/* Do what is due now (close quiet studies, pack for two seconds at most, clean), in the caller's
+ * thread; tells how many packs were sealed. */
 int keep_work(struct keep *k, int *out_sealed, struct err *err) MUST_CHECK;
 
 #endif

@@ -105,6 +105,33 @@ assert_place_reads(struct vault *a, const struct keep_place *p)
 }
 
 static void
+close_it(struct vault *a, bool is_closing)
+{
+    gate_lock(&a->keep->gate);
+    a->keep->is_closing = is_closing;
+    gate_unlock(&a->keep->gate);
+}
+
+static void
+a_stop_waits_for_no_backlog(void **state)
+{
+    struct slice s[2] = {ct(1), ct(2)};
+    struct vault a;
+
+    (void)state;
+    vault_open(&a, cluster, "backlog");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(vault_put(&a, &gate_a, &s[i]), LINK_HELD);
+    vault_manifest(&a, &gate_a, 1, s, 2);
+    close_it(&a, true);
+    assert_int_equal(work(&a), 0);
+    assert_true(a.keep->has_work); /* it is not forgotten */
+    close_it(&a, false);
+    assert_int_equal(work(&a), 1);
+    vault_close(&a);
+}
+
+static void
 a_study_goes_from_offer_to_sealed_and_is_read_back(void **state)
 {
     struct slice s[3] = {ct(1), ct(2), ct(3)};
@@ -462,6 +489,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stop_waits_for_no_backlog),
         cmocka_unit_test(a_study_goes_from_offer_to_sealed_and_is_read_back),
         cmocka_unit_test(a_pack_is_a_zip_that_stock_programs_verify),
         cmocka_unit_test(tenants_never_see_each_other),
