@@ -1,6 +1,8 @@
 /* link.c - the link's JSON: offers, answers, manifests, receipts, ping. */
 #include "proto/link/link.h"
 
+#include "proto/link/link_json.h"
+
 #include "proto/base/jsonw.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
@@ -38,20 +40,6 @@ read_state(const struct json *o, enum link_state *out, struct err *err)
             return 0;
         }
     return err_set(err, ERR_REJECT, "state: an unknown one");
-}
-
-/* Leading zeros in a component are let through: devices write them. */
-static int
-read_uid(const struct json *o, const char *key, char out[LINK_UID_SIZE], struct err *err)
-{
-    const char *uid;
-
-    if (json_text(o, key, LINK_UID_SIZE - 1, &uid, err) < 0)
-        return -1;
-    if (!uid_is_valid(uid, true))
-        return err_set(err, ERR_REJECT, "%s: no UID", key);
-    text_copy(out, LINK_UID_SIZE, uid);
-    return 0;
 }
 
 static void
@@ -104,11 +92,12 @@ read_offer_object(const struct json *o, struct link_offer_object *out, struct er
 {
     if (json_hex(o, "object", out->object, LINK_HASH_BYTES, err) < 0 ||
         json_u64(o, "size", LIMIT_OBJECT_BYTES, &out->size, err) < 0 ||
-        read_uid(o, "sop_instance", out->sop_instance, err) < 0 ||
-        read_uid(o, "sop_class", out->sop_class, err) < 0 ||
-        read_uid(o, "study", out->study, err) < 0 || read_uid(o, "series", out->series, err) < 0 ||
-        read_uid(o, "transfer_syntax", out->transfer_syntax, err) < 0 ||
-        read_uid(o, "received_syntax", out->received_syntax, err) < 0 ||
+        link_read_uid(o, "sop_instance", out->sop_instance, err) < 0 ||
+        link_read_uid(o, "sop_class", out->sop_class, err) < 0 ||
+        link_read_uid(o, "study", out->study, err) < 0 ||
+        link_read_uid(o, "series", out->series, err) < 0 ||
+        link_read_uid(o, "transfer_syntax", out->transfer_syntax, err) < 0 ||
+        link_read_uid(o, "received_syntax", out->received_syntax, err) < 0 ||
         json_hex(o, "pixels", out->pixels, LINK_HASH_BYTES, err) < 0 ||
         json_hex(o, "dataset", out->dataset, LINK_HASH_BYTES, err) < 0 ||
         json_hex(o, "received", out->received, LINK_HASH_BYTES, err) < 0 ||
@@ -120,18 +109,6 @@ read_offer_object(const struct json *o, struct link_offer_object *out, struct er
     return 0;
 }
 
-/* Parse and find the member that is a list. */
-static int
-open_list(const uint8_t *bytes, size_t n, const char *key, size_t max, struct json_doc **out_doc,
-          const struct json **out_list, struct err *err)
-{
-    if (n > LIMIT_LINK_JSON_BYTES)
-        return err_set(err, ERR_REJECT, "longer than %" PRIu64 " bytes", LIMIT_LINK_JSON_BYTES);
-    if (json_parse(bytes, n, out_doc, err) < 0)
-        return -1;
-    return json_list(json_root(*out_doc), key, max, out_list, err);
-}
-
 int
 link_offer_decode(const uint8_t *bytes, size_t n, struct link_offer *out, struct err *err)
 {
@@ -140,7 +117,8 @@ link_offer_decode(const uint8_t *bytes, size_t n, struct link_offer *out, struct
     const struct json *list;
     int rc = -1;
 
-    if (open_list(bytes, n, "objects", LIMIT_OFFER_OBJECTS, &doc, &list, err) < 0)
+    if (link_open_list(bytes, n, LIMIT_LINK_JSON_BYTES, "objects", LIMIT_OFFER_OBJECTS, &doc, &list,
+                       err) < 0)
         goto out;
     offer.objects = mem_new((json_length(list) + 1) * sizeof *offer.objects);
     for (size_t i = 0; i < json_length(list); i++) {
@@ -232,7 +210,8 @@ link_answer_decode(const uint8_t *bytes, size_t n, struct link_answer *out, stru
     const struct json *list;
     int rc = -1;
 
-    if (open_list(bytes, n, "objects", LIMIT_BUNDLE_OBJECTS, &doc, &list, err) < 0)
+    if (link_open_list(bytes, n, LIMIT_LINK_JSON_BYTES, "objects", LIMIT_BUNDLE_OBJECTS, &doc,
+                       &list, err) < 0)
         goto out;
     answer.objects = mem_new((json_length(list) + 1) * sizeof *answer.objects);
     for (size_t i = 0; i < json_length(list); i++) {
@@ -297,7 +276,7 @@ read_manifest(const struct json *root, const struct json *list, struct link_mani
 {
     uint64_t revision, announced = 0;
 
-    if (read_uid(root, "study", out->study, err) < 0 ||
+    if (link_read_uid(root, "study", out->study, err) < 0 ||
         json_u64(root, "revision", INT32_MAX, &revision, err) < 0 ||
         (json_find(root, "announced") != NULL &&
          json_u64(root, "announced", INT32_MAX, &announced, err) < 0) ||
@@ -312,7 +291,7 @@ read_manifest(const struct json *root, const struct json *list, struct link_mani
         struct link_manifest_instance *m = &out->instances[i];
         const struct json *o = json_at(list, i);
 
-        if (read_uid(o, "sop_instance", m->sop_instance, err) < 0 ||
+        if (link_read_uid(o, "sop_instance", m->sop_instance, err) < 0 ||
             json_hex(o, "object", m->object, LINK_HASH_BYTES, err) < 0 ||
             json_hex(o, "pixels", m->pixels, LINK_HASH_BYTES, err) < 0 ||
             json_hex(o, "dataset", m->dataset, LINK_HASH_BYTES, err) < 0)
@@ -330,7 +309,8 @@ link_manifest_decode(const uint8_t *bytes, size_t n, struct link_manifest *out, 
     const struct json *list;
     int rc = -1;
 
-    if (open_list(bytes, n, "instances", LIMIT_MANIFEST_INSTANCES, &doc, &list, err) < 0 ||
+    if (link_open_list(bytes, n, LIMIT_LINK_JSON_BYTES, "instances", LIMIT_MANIFEST_INSTANCES, &doc,
+                       &list, err) < 0 ||
         read_manifest(json_root(doc), list, &manifest, err) < 0)
         goto out;
     *out = manifest;
@@ -387,8 +367,8 @@ read_receipt(const struct json *o, struct link_receipt *r, struct err *err)
 
     if (json_u64(o, "seq", INT64_MAX, &r->seq, err) < 0 ||
         json_hex(o, "object", r->object, LINK_HASH_BYTES, err) < 0 ||
-        read_uid(o, "sop_instance", r->sop_instance, err) < 0 ||
-        read_uid(o, "study", r->study, err) < 0 || read_state(o, &r->state, err) < 0 ||
+        link_read_uid(o, "sop_instance", r->sop_instance, err) < 0 ||
+        link_read_uid(o, "study", r->study, err) < 0 || read_state(o, &r->state, err) < 0 ||
         json_hex(o, "pack", r->pack, LINK_HASH_BYTES, err) < 0 ||
         json_u64(o, "copies", 1000, &copies, err) < 0 || json_i64(o, "at_us", &r->at_us, err) < 0)
         return -1;
@@ -404,7 +384,8 @@ link_receipts_decode(const uint8_t *bytes, size_t n, struct link_receipts *out, 
     const struct json *list;
     int rc = -1;
 
-    if (open_list(bytes, n, "receipts", LIMIT_RECEIPTS, &doc, &list, err) < 0 ||
+    if (link_open_list(bytes, n, LIMIT_LINK_JSON_BYTES, "receipts", LIMIT_RECEIPTS, &doc, &list,
+                       err) < 0 ||
         json_u64(json_root(doc), "next", INT64_MAX, &receipts.next, err) < 0 ||
         (json_find(json_root(doc), "is_cursor_lost") != NULL &&
          json_truth(json_root(doc), "is_cursor_lost", &receipts.is_cursor_lost, err) < 0))

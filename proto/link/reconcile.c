@@ -1,6 +1,8 @@
 /* reconcile.c - what is compared between gateway and centre: digests and JSON. */
 #include "proto/link/reconcile.h"
 
+#include "proto/link/link_json.h"
+
 #include "proto/base/jsonw.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
@@ -137,31 +139,6 @@ read_day(const struct json *o, int64_t *out, struct err *err)
     return 0;
 }
 
-/* Leading zeros in a component are let through: devices write them. */
-static int
-read_uid(const struct json *o, const char *key, char out[LINK_UID_SIZE], struct err *err)
-{
-    const char *uid;
-
-    if (json_text(o, key, LINK_UID_SIZE - 1, &uid, err) < 0)
-        return -1;
-    if (!uid_is_valid(uid, true))
-        return err_set(err, ERR_REJECT, "%s: no UID", key);
-    text_copy(out, LINK_UID_SIZE, uid);
-    return 0;
-}
-
-static int
-open_list(const uint8_t *bytes, size_t n, const char *key, size_t most, struct json_doc **out_doc,
-          const struct json **out_list, struct err *err)
-{
-    if (n > LIMIT_HTTP_JSON_BYTES)
-        return err_set(err, ERR_REJECT, "too long");
-    if (json_parse(bytes, n, out_doc, err) < 0)
-        return -1;
-    return json_list(json_root(*out_doc), key, most, out_list, err);
-}
-
 void
 link_days_encode(const struct link_days *days, struct buf *out)
 {
@@ -191,7 +168,8 @@ link_days_decode(const uint8_t *bytes, size_t n, struct link_days *out, struct e
     const struct json *list;
     int rc = -1;
 
-    if (open_list(bytes, n, "days", LIMIT_RECONCILE_DAYS, &doc, &list, err) < 0)
+    if (link_open_list(bytes, n, LIMIT_HTTP_JSON_BYTES, "days", LIMIT_RECONCILE_DAYS, &doc, &list,
+                       err) < 0)
         goto out;
     days.count = json_length(list);
     days.days = mem_new((days.count + 1) * sizeof *days.days);
@@ -253,7 +231,8 @@ link_studies_decode(const uint8_t *bytes, size_t n, struct link_studies *out, st
     uint64_t revision;
     int rc = -1;
 
-    if (open_list(bytes, n, "studies", LIMIT_RECONCILE_STUDIES, &doc, &list, err) < 0)
+    if (link_open_list(bytes, n, LIMIT_HTTP_JSON_BYTES, "studies", LIMIT_RECONCILE_STUDIES, &doc,
+                       &list, err) < 0)
         goto out;
     studies.count = json_length(list);
     studies.studies = mem_new((studies.count + 1) * sizeof *studies.studies);
@@ -261,7 +240,7 @@ link_studies_decode(const uint8_t *bytes, size_t n, struct link_studies *out, st
         struct link_study *s = &studies.studies[i];
         const struct json *o = json_at(list, i);
 
-        if (read_uid(o, "study", s->study, err) < 0 || read_day(o, &s->day, err) < 0 ||
+        if (link_read_uid(o, "study", s->study, err) < 0 || read_day(o, &s->day, err) < 0 ||
             json_u64(o, "revision", INT32_MAX, &revision, err) < 0 ||
             read_counts(o, &s->objects, &s->sealed, s->sha256, err) < 0)
             goto out;
@@ -307,7 +286,8 @@ link_objects_decode(const uint8_t *bytes, size_t n, struct link_objects *out, st
     const struct json *list;
     int rc = -1;
 
-    if (open_list(bytes, n, "objects", LIMIT_RECONCILE_OBJECTS, &doc, &list, err) < 0)
+    if (link_open_list(bytes, n, LIMIT_HTTP_JSON_BYTES, "objects", LIMIT_RECONCILE_OBJECTS, &doc,
+                       &list, err) < 0)
         goto out;
     objects.count = json_length(list);
     objects.objects = mem_new((objects.count + 1) * sizeof *objects.objects);
@@ -386,7 +366,8 @@ link_reconciled_decode(const uint8_t *bytes, size_t n, struct link_reconciled *o
     const struct json *list;
     int rc = -1;
 
-    if (open_list(bytes, n, "list", LIMIT_RECONCILE_LOST, &doc, &list, err) < 0 ||
+    if (link_open_list(bytes, n, LIMIT_HTTP_JSON_BYTES, "list", LIMIT_RECONCILE_LOST, &doc, &list,
+                       err) < 0 ||
         read_reconciled(json_root(doc), &done, err) < 0)
         goto out;
     done.count = json_length(list);
@@ -395,8 +376,8 @@ link_reconciled_decode(const uint8_t *bytes, size_t n, struct link_reconciled *o
         const struct json *o = json_at(list, i);
 
         if (json_hex(o, "object", done.list[i].object, LINK_HASH_BYTES, err) < 0 ||
-            read_uid(o, "sop_instance", done.list[i].sop_instance, err) < 0 ||
-            read_uid(o, "study", done.list[i].study, err) < 0)
+            link_read_uid(o, "sop_instance", done.list[i].sop_instance, err) < 0 ||
+            link_read_uid(o, "study", done.list[i].study, err) < 0)
             goto out;
     }
     *out = done;
