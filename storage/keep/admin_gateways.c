@@ -65,10 +65,15 @@ run_policy_clear(struct admin *a, struct err *err)
 
 /* ---- comparisons ---- */
 
+/* A list has an end; what a gateway forgot stays listed until it is here. */
+struct lost {
+    uint64_t told, listed;
+};
+
 static int
 print_reconciled(void *user, const struct keep_reconciled *row)
 {
-    uint64_t *lost = user;
+    struct lost *lost = user;
     char when[40] = "never";
 
     if (row->at_us > 0)
@@ -77,37 +82,38 @@ print_reconciled(void *user, const struct keep_reconciled *row)
            ", repaired %" PRIu64 ", lost %" PRIu64 "\n",
            row->tenant, row->device, when, row->studies, row->objects, row->different,
            row->repaired, row->lost);
-    *lost += row->lost;
+    lost->told += row->lost;
     return 0;
 }
 
 static int
 print_lost(void *user, const struct keep_lost *row)
 {
+    struct lost *lost = user;
     char hex[2 * sizeof row->object + 1], when[40];
 
-    (void)user;
     hex_encode(row->object, sizeof row->object, hex);
     clock_text(row->since_us, when);
     printf("LOST %s %s: study %s, instance %s, object %s, told %s\n", row->tenant, row->device,
            row->study, row->sop_instance, hex, when);
+    lost->listed++;
     return 0;
 }
 
 int
 run_reconcile_show(struct admin *a, struct err *err)
 {
-    uint64_t lost = 0;
+    struct lost lost = {0};
 
     if (keep_each_reconciled(a->keep, a->words.org, print_reconciled, &lost, err) < 0 ||
-        keep_each_lost(a->keep, a->words.org, print_lost, NULL, err) < 0)
+        keep_each_lost(a->keep, a->words.org, print_lost, &lost, err) < 0)
         return -1;
     fflush(stdout);
-    if (lost > 0)
+    if (lost.told + lost.listed > 0)
         return err_set(err, ERR_CONFLICT,
                        "%" PRIu64 " objects are missing here, and their gateways have forgotten "
                        "them: look in backups, on other disks, on the devices",
-                       lost);
+                       lost.told > lost.listed ? lost.told : lost.listed);
     return 0;
 }
 

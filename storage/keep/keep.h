@@ -319,8 +319,8 @@ int keep_reconcile_studies(struct keep *k, const struct keep_sender *sender,
 int keep_reconcile_objects(struct keep *k, const struct keep_sender *sender,
                            const struct link_objects *asked, struct link_answer *out,
                            struct err *err) MUST_CHECK;
-/* A gateway tells how its comparison ended; what it named as lost before and does not now is
- * forgotten. */
+/* A gateway tells how its comparison ended. What it named as lost stays so until it is in a pack
+ * here, also when it does not name it any more. */
 int keep_reconciled(struct keep *k, const struct keep_sender *sender,
                     const struct link_reconciled *done, struct err *err) MUST_CHECK;
 

@@ -27,7 +27,7 @@ enum { SOON_MS = 30000, STEP_MS = 2, WORKERS = 3 };
 struct order {
     struct codec_pool *pool;
     int fd;
-    bool is_urgent;
+    struct wire_request request;
     pthread_t thread;
     struct err err;
     int rc, done;
@@ -49,12 +49,11 @@ static void *
 ask(void *arg)
 {
     struct order *o = arg;
-    struct wire_request request = {.job = JOB_INSPECT, .size = 1, .is_urgent = o->is_urgent};
     struct wire_reply reply;
     int fds[2];
     bool died;
 
-    o->rc = pool_run(o->pool, &request, o->fd, -1, &reply, fds, &died, &o->err);
+    o->rc = pool_run(o->pool, &o->request, o->fd, -1, &reply, fds, &died, &o->err);
     if (o->rc == 0) {
         o->rc = reply.digests.rest[0];
         close(fds[0]);
@@ -70,7 +69,7 @@ order_give(struct order *o, struct codec_pool *pool, bool is_urgent, const char 
     memset(o, 0, sizeof *o);
     o->pool = pool;
     o->fd = sample_fd(told, 1);
-    o->is_urgent = is_urgent;
+    o->request = (struct wire_request){.job = JOB_INSPECT, .size = 1, .is_urgent = is_urgent};
     o->thread = thread_start("order", ask, o);
 }
 
@@ -127,6 +126,19 @@ wait_for(char state, unsigned n, pid_t parent, const char *what)
     }
 }
 
+/* Until a worker has it: one that only starts up is in state R, too. */
+static void
+wait_begun(struct order *o)
+{
+    int64_t until_ms = clock_mono_ms() + SOON_MS;
+
+    while (__atomic_load_n(&o->request.processors, __ATOMIC_SEQ_CST) == 0) {
+        if (clock_mono_ms() > until_ms)
+            fail_msg("a job did not begin");
+        (void)poll(NULL, 0, STEP_MS);
+    }
+}
+
 static struct codec_pool *
 new_pool(void)
 {
@@ -148,6 +160,8 @@ others_stand_still_for_what_is_urgent(void **state)
     (void)state;
     order_give(&routine[0], pool, false, "w");
     order_give(&routine[1], pool, false, "w");
+    wait_begun(&routine[0]);
+    wait_begun(&routine[1]);
     wait_for('R', 2, getpid(), "two at work");
 
     order_give(&urgent, pool, true, "w");
@@ -172,6 +186,7 @@ time_stopped_is_not_the_jobs_own(void **state)
     (void)state;
     codec_pool_set_patience(pool, 3000);
     order_give(&routine, pool, false, "w");
+    wait_begun(&routine);
     wait_for('R', 1, getpid(), "one at work");
     for (int i = 0; i < 2; i++) {
         int64_t until_ms = clock_mono_ms() + 2000;
@@ -199,7 +214,7 @@ a_long_urgent_job_does_not_starve_others(void **state)
 
     (void)state;
     order_give(&urgent, pool, true, "w");
-    wait_for('R', 1, getpid(), "an urgent one at work");
+    wait_begun(&urgent);
     begun_ms = clock_mono_ms();
 
     order_give(&late, pool, false, "e");
@@ -222,6 +237,7 @@ a_worker_that_dies_while_stopped_costs_its_job(void **state)
 
     (void)state;
     order_give(&routine, pool, false, "w");
+    wait_begun(&routine);
     wait_for('R', 1, getpid(), "one at work");
     order_give(&urgent, pool, true, "w");
     wait_for('T', 1, getpid(), "an urgent job began");
@@ -250,7 +266,8 @@ be_killed(void)
         return EXIT_FAILURE;
     for (unsigned i = 0; i + 1 < WORKERS; i++)
         order_give(&orders[i], pool, false, "w");
-    wait_for('R', WORKERS - 1, getpid(), "two at work");
+    for (unsigned i = 0; i + 1 < WORKERS; i++)
+        wait_begun(&orders[i]);
     order_give(&orders[WORKERS - 1], pool, true, "w");
     thread_join(orders[0].thread);
     return EXIT_FAILURE;
