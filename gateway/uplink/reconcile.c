@@ -5,11 +5,14 @@
 #include "proto/base/durable.h"
 #include "proto/base/limits.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define FILE_NAME "reconcile.json"
-#define ASK_NAME "reconcile.ask"
+#define ASK_NAME "reconcile.ask"     /* a person's wish */
+#define ASKED_NAME "reconcile.asked" /* taken notice of, not done yet */
 #define DUE "reconcile_due"
 #define CURSOR "receipts"
 #define CURSOR_AT "receipts_at"
@@ -34,12 +37,24 @@ read_last(const char *dir, struct link_reconciled *out, struct err *err)
     return rc;
 }
 
+/* Is a wish left that was taken notice of? */
+static bool
+is_wish_left(const char *dir)
+{
+    char *path = mem_printf("%s/" ASKED_NAME, dir);
+    bool is_there = access(path, F_OK) == 0;
+
+    free(path);
+    return is_there;
+}
+
 /* One that cannot be read is as none: a comparison is due. */
 void
 reconcile_begin(struct uplink *up)
 {
     struct err err = {0};
 
+    up->reconciler.is_asked = up->dir != NULL && is_wish_left(up->dir);
     up->reconciler.is_kept_due = spool_number_get(up->spool, DUE) != 0;
     if (up->dir != NULL && read_last(up->dir, &up->reconciler.last, &err) < 0 &&
         err.kind != ERR_NOT_FOUND)
@@ -50,6 +65,22 @@ void
 reconcile_end(struct uplink *up)
 {
     link_reconciled_free(&up->reconciler.last);
+}
+
+/* A wish that came after this one began is not done by it. Gone without a sync: a power cut costs a
+ * comparison. */
+static int
+forget_wish(struct uplink *up, struct err *err)
+{
+    char *path = mem_printf("%s/" ASKED_NAME, up->dir);
+    int rc = 0;
+
+    gate_lock(&up->gate);
+    if (up->reconciler.was_asked && !up->reconciler.is_asked && unlink(path) < 0 && errno != ENOENT)
+        rc = err_sys(err, ERR_RETRY, "remove %s", path);
+    gate_unlock(&up->gate);
+    free(path);
+    return rc;
 }
 
 static int
@@ -64,6 +95,8 @@ remember(struct uplink *up, const struct link_reconciled *done, struct err *err)
         link_reconciled_encode(done, &text);
         rc = durable_put_file(up->dir, FILE_NAME, text.bytes, text.n, err);
         buf_fini(&text);
+        if (rc == 0)
+            rc = forget_wish(up, err);
     }
     gate_lock(&up->gate);
     is_due_again = up->reconciler.lost_before != up->reconciler.lost_cursors;
@@ -273,22 +306,36 @@ reconcile_run(void *arg)
     return NULL;
 }
 
+/* Gate held. */
+static void
+mark_asked(struct uplink *up)
+{
+    up->reconciler.is_asked = true;
+    up->reconciler.failures = 0;
+    gate_wake(&up->gate);
+}
+
 int
 uplink_ask_reconcile(const char *dir, struct err *err)
 {
     return durable_put_file(dir, ASK_NAME, "", 0, err);
 }
 
+/* The wish keeps a file, of one name or the other, until it is done. */
 void
 reconcile_look(struct uplink *up)
 {
-    char *path;
+    char *path, *asked;
 
     if (up->dir == NULL)
         return;
     path = mem_printf("%s/" ASK_NAME, up->dir);
-    if (unlink(path) == 0)
-        uplink_reconcile(up);
+    asked = mem_printf("%s/" ASKED_NAME, up->dir);
+    gate_lock(&up->gate); /* forget_wish() sees both the file and the mark, or neither */
+    if (rename(path, asked) == 0)
+        mark_asked(up);
+    gate_unlock(&up->gate);
+    free(asked);
     free(path);
 }
 
@@ -312,8 +359,6 @@ void
 uplink_reconcile(struct uplink *up)
 {
     gate_lock(&up->gate);
-    up->reconciler.is_asked = true;
-    up->reconciler.failures = 0;
-    gate_wake(&up->gate);
+    mark_asked(up);
     gate_unlock(&up->gate);
 }

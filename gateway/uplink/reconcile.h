@@ -7,7 +7,8 @@
  *
  * 1. Nothing is called lost that is not gone here and was not asked for by name there.
  * 2. A repair is a durable arrow of the spool; a kill anywhere costs a comparison, which is due
- *    until one has come to its end and the centre knows how it ended. */
+ *    until one has come to its end and the centre knows how it ended. So is one that was asked for.
+ */
 #ifndef RADPOST_UPLINK_RECONCILE_H
 #define RADPOST_UPLINK_RECONCILE_H
 
@@ -38,7 +39,8 @@ struct reconciler {
 /* Read what is remembered of the last one. */
 void reconcile_begin(struct uplink *up);
 void reconcile_end(struct uplink *up);
-/* Now and then: does somebody ask for one? */
+/* Now and then: does somebody ask for one? The wish outlives a kill until one that began after it
+ * has come to its end. */
 void reconcile_look(struct uplink *up);
 void *reconcile_run(void *up);
 /* The centre does not know the receipt our cursor stands at: it was set back. Its newest one is

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 enum { WAIT_MS = 40000, EVERY_MS = 600000 };
@@ -432,6 +433,55 @@ a_restart_of_the_gateway_remembers_the_last_and_what_is_due(void **state)
     site_close(&s);
 }
 
+static bool
+is_in_uplink(const struct site *s, const char *name)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, "%s/%s", s->uplink_dir, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Until the running gateway has taken notice of a person's wish. */
+static void
+wait_noticed(struct site *s)
+{
+    int64_t until = clock_mono_ms() + WAIT_MS;
+
+    while (is_in_uplink(s, "reconcile.ask")) {
+        if (clock_mono_ms() >= until)
+            fail_msg("nobody looked for a wish");
+        spool_wait(s->spool, UINT64_MAX, 20);
+    }
+}
+
+static void
+a_wish_that_was_taken_notice_of_outlives_a_kill_until_it_is_done(void **state)
+{
+    int64_t before_us;
+    struct site s;
+
+    (void)state;
+    site_open(&s, "wish", -1);
+    receive(&s, "1.2.8.1", 2);
+    wait_state(&s, INSTANCE_SEALED, 2);
+    before_us = clock_wall_us();
+    uplink_reconcile(s.up);
+    wait_reconciled(&s, before_us); /* so that none is due of itself */
+
+    archive_world_cut(&s.world); /* it cannot be done */
+    must(uplink_ask_reconcile(s.uplink_dir, &err));
+    wait_noticed(&s);
+    uplink_stop(&s.up);
+    archive_world_heal(&s.world);
+    before_us = clock_wall_us();
+    start(&s);
+
+    assert_int_equal(wait_reconciled(&s, before_us).objects, 2);
+    assert_false(is_in_uplink(&s, "reconcile.asked"));
+    site_close(&s);
+}
+
 static int
 start_all(void **state)
 {
@@ -457,6 +507,7 @@ main(int argc, char **argv)
         cmocka_unit_test(what_was_held_in_the_older_copy_and_has_no_file_any_more_comes_again),
         cmocka_unit_test(what_neither_has_is_told_loudly_until_it_is_found),
         cmocka_unit_test(a_restart_of_the_gateway_remembers_the_last_and_what_is_due),
+        cmocka_unit_test(a_wish_that_was_taken_notice_of_outlives_a_kill_until_it_is_done),
     };
     int status;
 
