@@ -17,7 +17,7 @@ SELECT 1 FROM duplicates d JOIN tenants t ON t.id = d.tenant_id WHERE t.code = $
 INSERT INTO landing (tenant_id, object, device, size, study_uid, series_uid, sop_class, sop_instance,
     transfer_syntax, received_syntax, pixels, dataset, received, recipe, layout, offered_at_us)
 SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM tenants t WHERE t.code = $1
-ON CONFLICT (tenant_id, object) DO UPDATE SET device = landing.device
+ON CONFLICT (tenant_id, object) DO UPDATE SET offered_at_us = EXCLUDED.offered_at_us
 RETURNING (xmax = 0), is_looked
 
 -- name: landing_get
@@ -34,6 +34,22 @@ WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2 AND how.is = 'off'
 
 -- name: landing_delete
 DELETE FROM landing l USING tenants t WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2
+
+-- Offered last so long ago, and neither what a closed list nor what a catalogued instance waits for.
+-- name: landing_forgotten
+SELECT t.code, l.object, l.device, l.study_uid, l.offered_at_us
+FROM landing l JOIN tenants t ON t.id = l.tenant_id
+WHERE l.offered_at_us < $1
+    AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.object = l.object AND i.pack IS NULL)
+    AND NOT EXISTS (SELECT FROM manifests m WHERE m.tenant_id = l.tenant_id AND m.study_uid = l.study_uid
+        AND m.complete_at_us IS NULL AND l.object = ANY (m.objects)
+        AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
+            AND n.source = m.source AND n.revision > m.revision))
+ORDER BY l.offered_at_us LIMIT $2
+
+-- name: landing_forget
+DELETE FROM landing l USING tenants t
+WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2 AND l.offered_at_us = $3
 
 -- The same received image under way in another coding: the gateway gave that one up when it did not prove itself.
 -- name: landing_given_up

@@ -10,7 +10,7 @@
 /* Groups of pieces that are made durable at once, and how long one waits for its turn at most. */
 enum { SHARE_TURNS = 8, SHARE_LIMIT_MS = 2000 };
 enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000, WORK_REST_MS = 200, SEAL_TURN_MS = 2000 };
-#define SCRUB_MS INT64_C(2592000000)
+#define DAYS_30_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
     "storage/keep/tenants.sql",
@@ -132,7 +132,8 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
         k->stores[i] = mem_text(options->stores[i]);
     k->quiet_ms = options->quiet_ms;
     k->clean_after_ms = options->clean_after_ms;
-    k->scrub_ms = options->scrub_ms > 0 ? options->scrub_ms : SCRUB_MS;
+    k->scrub_ms = options->scrub_ms > 0 ? options->scrub_ms : DAYS_30_MS;
+    k->forget_after_ms = options->forget_after_ms > 0 ? options->forget_after_ms : DAYS_30_MS;
     if (make_all_folders(k, err) < 0 || clear_all_tmp(k, err) < 0 || pg_open(&pg, &k->pg, err) < 0)
         goto out;
     LOG(&keep_log, KEEP_OPENED);
@@ -301,7 +302,7 @@ keep_work(struct keep *k, int *out_sealed, struct err *err)
     if (traffic_write(k, false, err) < 0 || receipts_look(k, err) < 0 ||
         manifest_close_quiet(k, err) < 0 || manifest_pack_reader(k, err) < 0)
         return -1;
-    if (seal_turn(k, &sealed, err) < 0 || seal_clean(k, err) < 0 ||
+    if (seal_turn(k, &sealed, err) < 0 || seal_clean(k, err) < 0 || landing_sweep(k, err) < 0 ||
         scrub_next(k, &did, err) < 0) /* one copy a turn */
         return -1;
     *out_sealed = sealed;

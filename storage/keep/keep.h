@@ -37,6 +37,8 @@ struct keep_options {
     int64_t clean_after_ms;          /* landing files stay this long after sealing: for readers that
                                         looked them up before */
     int64_t scrub_ms;                /* each copy is read back this often; 0 = every 30 days */
+    int64_t forget_after_ms;         /* an object on its way that no gateway has touched for so long
+                                        is forgotten; 0 = 30 days */
 };
 
 /* Opens, migrates and recovers; starts the packing thread. pool and audit (may be NULL: tests) stay

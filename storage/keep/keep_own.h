@@ -26,7 +26,8 @@ struct keep {
     struct codec_pool *pool;
     struct audit *audit; /* NULL: none */
     char *landing, *landing_copy, *stores[KEEP_COPIES];
-    int64_t quiet_ms, clean_after_ms, scrub_ms;
+    int64_t quiet_ms, clean_after_ms, scrub_ms, forget_after_ms;
+    int64_t sweep_at_ms; /* the working thread's */
     struct finish_line finish;
     struct share *share;
     struct traffic *traffic;
@@ -107,6 +108,10 @@ int receipt_promise(struct pg_conn *conn, int64_t instance, const uint8_t object
 /* ---- reconcile.c ---- */
 /* Has an instance that is not sealed yet its file? path: below landing, as its row has it. */
 bool landing_is_there(const struct keep *k, const char *path);
+
+/* ---- landing_sweep.c ---- */
+/* Once an hour: forget what was offered and not touched for so long that nobody will send it. */
+int landing_sweep(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- receipts.c ---- */
 /* Receipts of this clinic (NULL: of any) were committed. */

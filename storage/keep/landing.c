@@ -10,8 +10,8 @@
 
 /* ---- the list of objects in use ---- */
 
-static struct landing_object *
-find_or_add(struct keep *k, const char *tenant, const uint8_t object[32])
+struct landing_object *
+landing_find(struct keep *k, const char *tenant, const uint8_t object[32])
 {
     struct landing_object *o;
 
@@ -142,7 +142,7 @@ int
 landing_take(struct keep *k, const char *tenant, const uint8_t object[32],
              struct landing_object **out, struct err *err)
 {
-    struct landing_object *o = find_or_add(k, tenant, object);
+    struct landing_object *o = landing_find(k, tenant, object);
     int rc = 0;
 
     gate_lock(&o->gate);

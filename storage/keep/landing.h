@@ -31,6 +31,9 @@ struct landing_object {
 /* errors  ERR_NOT_FOUND never offered (or ended meanwhile) */
 int landing_take(struct keep *k, const char *tenant, const uint8_t object[32],
                  struct landing_object **out, struct err *err) MUST_CHECK;
+/* The same whether it was offered or not, not loaded unless somebody has taken it: while its gate
+ * is held nobody begins to. */
+struct landing_object *landing_find(struct keep *k, const char *tenant, const uint8_t object[32]);
 void landing_release(struct keep *k, struct landing_object **object);
 
 /* Make what was written to any of these objects durable; tell of a first look that is whole with
