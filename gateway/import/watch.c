@@ -338,12 +338,11 @@ watch_start(struct import *im, struct err *err)
 void
 watch_stop(struct import *im)
 {
-    struct watch *w = TAKE(im->watch);
+    struct watch *w = im->watch; /* the thread looks until it is joined */
     uint64_t one = 1;
 
     if (w == NULL)
         return;
-    im->watch = w; /* the thread still looks */
     while (write(w->stop, &one, sizeof one) < 0 && errno == EINTR)
         ;
     thread_join(w->thread);

@@ -257,12 +257,12 @@ commit_own(struct spool *sp, struct spool_draft *d, uint64_t *out_id, struct err
 static void
 slow_down(struct spool *sp)
 {
-    int64_t until, now = clock_mono_ms();
+    int64_t now = clock_mono_ms(), until;
 
-    if (sp->disk != SPOOL_DISK_SLOW)
-        return;
-    until = now + (sp->options.slow_ms > 0 ? sp->options.slow_ms : 250);
     gate_lock(&sp->gate);
+    until = now;
+    if (sp->disk == SPOOL_DISK_SLOW)
+        until += sp->options.slow_ms > 0 ? sp->options.slow_ms : 250;
     for (; now < until && !sp->is_closing; now = clock_mono_ms())
         gate_wait_ms(&sp->gate, until - now);
     gate_unlock(&sp->gate);

@@ -58,8 +58,11 @@ gateway_starts() {
 }
 # kill -9 and nothing else: its children must end by themselves
 gateway_dies() {
+    local status
     kill -9 "$gateway" 2>/dev/null || die "the gateway had ended by itself (round $round)"
     wait "$gateway" 2>/dev/null
+    status=$?
+    [ $status = 137 ] || die "the gateway had ended by itself with status $status (round $round)"
 }
 
 # wait_acks N SECONDS: until N instances are acknowledged in all, at most so long
