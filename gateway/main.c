@@ -495,5 +495,5 @@ main(int argc, char **argv)
     else
         rc = help(2);
     config_fini(options, ARRAY_LEN(options), &g.config);
-    return rc;
+    program_end(rc);
 }

@@ -236,7 +236,7 @@ main(int argc, char **argv)
         rc = command != NULL ? command->run(&r, argv + at + 1, &err) : run(&r, &err);
     config_fini(options, ARRAY_LEN(options), &r.config);
     if (rc == 0)
-        return 0;
+        program_end(0);
     fprintf(stderr, "radpost-reader: %s\n", err.text);
-    return err_kind_exit(err.kind);
+    program_end(err_kind_exit(err.kind));
 }

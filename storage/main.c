@@ -356,7 +356,7 @@ main(int argc, char **argv)
         rc = run(&s, &err);
     config_fini(options, ARRAY_LEN(options), &s.config);
     if (rc == 0)
-        return 0;
+        program_end(0);
     fprintf(stderr, "radpost-storage: %s\n", err.text);
-    return err_kind_exit(err.kind);
+    program_end(err_kind_exit(err.kind));
 }

@@ -75,7 +75,7 @@ begin(int argc, char **argv)
         fprintf(stderr, "tool_accept_spool: %s\n", err.text);
         return 1;
     }
-    return 0;
+    program_end(0); /* as the gateway does */
 }
 
 /* OpenSSL reads its files once a process. */
