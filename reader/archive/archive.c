@@ -272,21 +272,43 @@ out:
     return rc;
 }
 
+/* An archive that does not know of lost cursors never tells of one. */
+static int
+read_lost(const struct json *root, struct archive_cursor *cursor, bool *out_is_lost,
+          struct err *err)
+{
+    uint64_t next;
+
+    *out_is_lost = false;
+    if (json_find(root, "is_cursor_lost") == NULL)
+        return 0;
+    if (json_truth(root, "is_cursor_lost", out_is_lost, err) < 0 ||
+        json_u64(root, "next", INT64_MAX, &next, err) < 0)
+        return -1;
+    if (*out_is_lost)
+        *cursor = (struct archive_cursor){.seq = next};
+    return 0;
+}
+
 int
-archive_events(struct archive *archive, uint64_t after, unsigned wait_s, archive_on_event on_event,
-               void *user, struct err *err)
+archive_events(struct archive *archive, struct archive_cursor *cursor, unsigned wait_s,
+               archive_on_event on_event, void *user, bool *out_is_lost, struct err *err)
 {
     struct json_doc *doc = NULL;
-    char path[128];
+    char path[160], at[40] = "";
     int rc;
 
     wait_s = wait_s > WAIT_MOST_S ? WAIT_MOST_S : wait_s;
-    snprintf(path, sizeof path, "/events?after=%" PRIu64 "&limit=%d&wait_s=%u", after, EVENTS_ASKED,
-             wait_s);
+    if (cursor->at_us != 0)
+        clock_text(cursor->at_us, at);
+    snprintf(path, sizeof path, "/events?after=%" PRIu64 "&limit=%d&wait_s=%u%s%s", cursor->seq,
+             EVENTS_ASKED, wait_s, at[0] != '\0' ? "&at=" : "", at);
     if (get_json(archive->polls, NULL, path, EVENTS_BYTES, ARCHIVE_CALL_MS + wait_s * 1000, &doc,
                  err) < 0)
         return -1;
-    rc = tell_events(json_root(doc), on_event, user, err);
+    rc = read_lost(json_root(doc), cursor, out_is_lost, err);
+    if (rc == 0 && !*out_is_lost)
+        rc = tell_events(json_root(doc), on_event, user, err);
     json_free(&doc);
     return rc < 0 ? err_context(err, "events of the archive") : 0;
 }

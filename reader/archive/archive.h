@@ -60,10 +60,18 @@ struct archive_event {
 
 /* 0 to go on; anything else ends the call without an error (keep the last seq that was settled). */
 typedef int (*archive_on_event)(void *user, const struct archive_event *event);
+/* The event that was settled last, as it was told. */
+struct archive_cursor {
+    uint64_t seq;
+    int64_t at_us; /* 0: not known */
+};
 /* Events of all tenants after a cursor, in order, each once; waits up to wait_s (at most 60) for
- * the first. None is no error. A cursor that is kept with what it led to misses nothing. */
-int archive_events(struct archive *archive, uint64_t after, unsigned wait_s,
-                   archive_on_event on_event, void *user, struct err *err) MUST_CHECK;
+ * the first. None is no error. A cursor that is kept with what it led to misses nothing.
+ * out_is_lost  the archive never had the event the cursor stands at: it was set back to a backup.
+ *              No event is told; *cursor is where to go on from, and some come again */
+int archive_events(struct archive *archive, struct archive_cursor *cursor, unsigned wait_s,
+                   archive_on_event on_event, void *user, bool *out_is_lost,
+                   struct err *err) MUST_CHECK;
 
 /* ---- what a study is ---- */
 

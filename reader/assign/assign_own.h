@@ -15,8 +15,8 @@
 
 /* What intake asks of the archive; tests put a feed of their own here. */
 struct assign_feed {
-    int (*events)(struct archive *archive, uint64_t after, unsigned wait_s,
-                  archive_on_event on_event, void *user, struct err *err);
+    int (*events)(struct archive *archive, struct archive_cursor *cursor, unsigned wait_s,
+                  archive_on_event on_event, void *user, bool *out_is_lost, struct err *err);
     int (*facts)(struct archive *archive, const char *tenant, const char *study,
                  struct archive_study *out, struct err *err);
     int (*standing)(struct archive *archive, const char *tenant, const char *study,

@@ -7,7 +7,9 @@
  *    and only from where it was read: a crash, or a second process, neither loses nor doubles.
  * 2. The archive is asked before the transaction begins; nothing waits for the line with a lock
  * held.
- * 3. A study of which the archive cannot say yet what it is (nothing whole has arrived) is set
+ * 3. An archive that was set back to a backup numbers its events, and the lists of a study, anew:
+ *    the cursor goes back with it, and events may be told again. They make nothing twice.
+ * 4. A study of which the archive cannot say yet what it is (nothing whole has arrived) is set
  *    aside durably and asked for again, sooner when another event tells of it. Others go on. */
 #include "reader/assign/assign_own.h"
 
@@ -43,6 +45,7 @@ struct closed {
     uint64_t instances, whole;
     int64_t at_us;
     const struct archive_study *facts;
+    uint32_t newest; /* the archive's newest list of the study; UINT32_MAX: it was not asked now */
 };
 
 static int
@@ -124,6 +127,18 @@ mark_read_late(struct pg_conn *conn, int64_t read_id, int64_t before, const stru
     return 0;
 }
 
+/* The read knows of a later list than the archive has: the archive was set back, and numbers its
+ * lists anew. This one is its newest. */
+static int
+renumber(struct pg_conn *conn, int64_t read_id, int64_t before, const struct closed *c,
+         struct err *err)
+{
+    if (before != (int64_t)c->instances)
+        return mark_read_late(conn, read_id, before, c, err);
+    return pg_run(conn, "intake_renumber", PG_ARGS(PG_INT(read_id), PG_INT(c->revision)), NULL,
+                  err);
+}
+
 static int
 take_closed(struct pg_conn *conn, const struct closed *c, struct err *err)
 {
@@ -137,6 +152,8 @@ take_closed(struct pg_conn *conn, const struct closed *c, struct err *err)
         rc = make_read(conn, c, err);
     else if (pg_int(rows, 0, 1) < c->revision)
         rc = mark_read_late(conn, pg_int(rows, 0, 0), pg_int(rows, 0, 2), c, err);
+    else if (pg_int(rows, 0, 1) > c->newest && c->revision == c->newest)
+        rc = renumber(conn, pg_int(rows, 0, 0), pg_int(rows, 0, 2), c, err);
     pg_rows_free(&rows); /* else it was taken before: events may be told again */
     if (rc < 0)
         return -1;
@@ -152,8 +169,8 @@ take_complete(struct pg_conn *conn, const struct closed *c, struct err *err)
 
     if (pg_run(conn, "intake_find", PG_ARGS(PG_TEXT(c->tenant), PG_TEXT(c->study)), &rows, err) < 0)
         return -1;
-    if (pg_rows_count(rows) == 0 || pg_int(rows, 0, 1) != c->revision) {
-        rc = 0; /* of a list before, or the read is not made yet */
+    if (pg_rows_count(rows) == 0 || pg_int(rows, 0, 1) != c->revision || pg_truth(rows, 0, 4)) {
+        rc = 0; /* of a list before, or the read is not made yet, or it was told before */
         goto out;
     }
     read_id = pg_int(rows, 0, 0);
@@ -168,7 +185,7 @@ out:
 
 /* The cursor must be where this round began: else another process has done these events. */
 static int
-move_cursor(struct pg_conn *conn, uint64_t from, uint64_t to, struct err *err)
+move_cursor(struct pg_conn *conn, uint64_t from, const struct archive_cursor *to, struct err *err)
 {
     struct pg_rows *rows = NULL;
     uint64_t at;
@@ -179,7 +196,8 @@ move_cursor(struct pg_conn *conn, uint64_t from, uint64_t to, struct err *err)
     pg_rows_free(&rows);
     if (at != from)
         return err_set(err, ERR_RETRY, "another process has taken these events");
-    return pg_run(conn, "intake_cursor_set", PG_ARGS(PG_INT(to)), NULL, err);
+    return pg_run(conn, "intake_cursor_set", PG_ARGS(PG_INT(to->seq), PG_INT(to->at_us)), NULL,
+                  err);
 }
 
 static int
@@ -208,15 +226,17 @@ deed_of(const struct news *n)
 /* One event and the cursor up to it, in one transaction. facts NULL: aside. */
 static int
 settle(struct assign *a, uint64_t from, const struct news *n, const struct archive_study *facts,
-       uint64_t whole, struct err *err)
+       const struct archive_standing *s, struct err *err)
 {
-    struct closed c = {n->tenant, n->study, n->revision, n->instances, whole, n->at_us, facts};
+    struct closed c = {n->tenant, n->study, n->revision, n->instances,
+                       s->whole,  n->at_us, facts,       s->revision};
+    const struct archive_cursor to = {n->seq, n->at_us};
     enum deed deed = deed_of(n);
     struct pg_conn *conn = NULL;
     int rc = -1;
 
     if (pg_get(a->options.pg, &conn, err) < 0 || pg_begin(conn, err) < 0 ||
-        move_cursor(conn, from, n->seq, err) < 0)
+        move_cursor(conn, from, &to, err) < 0)
         goto out;
     if (deed == DEED_CLOSED &&
         (facts != NULL ? take_closed(conn, &c, err) : put_aside(conn, n, err)) < 0)
@@ -261,7 +281,7 @@ take_one(struct assign *a, uint64_t from, const struct news *n, struct err *err)
             LOG(&assign_log, ASSIGN_ASIDE, F_WORD("tenant", n->tenant), F_UID("study", n->study),
                 F_ERR(err));
     }
-    rc = settle(a, from, n, said == 1 ? facts : NULL, standing.whole, err);
+    rc = settle(a, from, n, said == 1 ? facts : NULL, &standing, err);
     if (rc == 0 && deed != DEED_NONE)
         assign_wake(a);
 out:
@@ -275,7 +295,8 @@ settle_aside(struct assign *a, const char *tenant, const char *study,
              const struct archive_study *facts, const struct archive_standing *s, int64_t tries,
              struct err *err)
 {
-    struct closed c = {tenant, study, s->revision, s->expected, s->whole, s->last_at_us, facts};
+    struct closed c = {tenant,   study,         s->revision, s->expected,
+                       s->whole, s->last_at_us, facts,       UINT32_MAX};
     int64_t pause_s = ASIDE_FIRST_S << (tries < ASIDE_DOUBLINGS ? tries : ASIDE_DOUBLINGS);
     struct pg_conn *conn = NULL;
     int rc = -1;
@@ -337,29 +358,55 @@ retry_asides(struct assign *a, unsigned *out_wait_s, struct err *err)
     return 0;
 }
 
+/* In a transaction of its own: another process may have done it. */
+static int
+set_back(struct assign *a, uint64_t from, const struct archive_cursor *to, struct err *err)
+{
+    struct pg_conn *conn = NULL;
+    int rc = -1;
+
+    if (pg_get(a->options.pg, &conn, err) == 0 && pg_begin(conn, err) == 0 &&
+        move_cursor(conn, from, to, err) == 0)
+        rc = pg_commit(conn, err);
+    pg_put(&conn);
+    if (rc == 0)
+        LOG(&assign_log, ASSIGN_ARCHIVE_SET_BACK, F_NUMBER("cursor", from),
+            F_NUMBER("archive", to->seq));
+    return rc;
+}
+
+static int
+take_batch(struct assign *a, uint64_t at, const struct batch *b, struct err *err)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        /* those that ask for nothing move the cursor with the next that does, or at the end */
+        if (deed_of(&b->news[i]) == DEED_NONE && i + 1 < b->n)
+            continue;
+        if (take_one(a, at, &b->news[i], err) < 0)
+            return -1;
+        at = b->news[i].seq;
+    }
+    return 0;
+}
+
 int
 intake_step(struct assign *a, unsigned wait_s, struct err *err)
 {
     struct batch *b = mem_new(sizeof *b);
     struct pg_rows *rows = NULL;
+    struct archive_cursor cursor;
     uint64_t at;
+    bool is_lost;
     int rc = -1;
 
     if (retry_asides(a, &wait_s, err) < 0 ||
         choose_list(a->options.pg, "intake_cursor", PG_NO_ARGS, &rows, err) < 0)
         goto out;
     at = (uint64_t)pg_int(rows, 0, 0);
-    if (assign_feed.events(a->options.archive, at, wait_s, on_event, b, err) < 0)
+    cursor = (struct archive_cursor){at, pg_int(rows, 0, 1)};
+    if (assign_feed.events(a->options.archive, &cursor, wait_s, on_event, b, &is_lost, err) < 0)
         goto out;
-    for (size_t i = 0; i < b->n; i++) {
-        /* those that ask for nothing move the cursor with the next that does, or at the end */
-        if (deed_of(&b->news[i]) == DEED_NONE && i + 1 < b->n)
-            continue;
-        if (take_one(a, at, &b->news[i], err) < 0)
-            goto out;
-        at = b->news[i].seq;
-    }
-    rc = 0;
+    rc = is_lost ? set_back(a, at, &cursor, err) : take_batch(a, at, b, err);
 out:
     pg_rows_free(&rows);
     free(b);

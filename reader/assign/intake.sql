@@ -1,16 +1,18 @@
 -- The archive's events become reads.
 
 -- name: intake_cursor
-SELECT seq FROM intake_cursor
+SELECT seq, at_us FROM intake_cursor
 
 -- name: intake_cursor_lock
 SELECT seq FROM intake_cursor FOR UPDATE
 
 -- name: intake_cursor_set
-UPDATE intake_cursor SET seq = $1
+UPDATE intake_cursor SET seq = $1, at_us = $2
 
 -- name: intake_find
-SELECT id, revision, instances, state FROM reads WHERE tenant = $1 AND study_uid = $2 FOR UPDATE
+SELECT r.id, r.revision, r.instances, r.state, EXISTS (SELECT FROM read_events e WHERE e.read_id = r.id AND e.event = 'whole'
+    AND e.seq > coalesce((SELECT max(l.seq) FROM read_events l WHERE l.read_id = r.id AND l.event = 'late'), 0))
+FROM reads r WHERE r.tenant = $1 AND r.study_uid = $2 FOR UPDATE
 
 -- name: intake_new
 INSERT INTO reads (tenant, study_uid, state, revision, instances, whole, closed_at_us, made_at_us, changed_at_us,
@@ -33,8 +35,8 @@ UPDATE reads SET revision = $2, instances = $3, changed_at_us = $4,
         WHERE a.code = reads.agreement AND a.version = reads.agreement_version), 0) ELSE due_at_us END
 WHERE id = $1
 
--- name: intake_whole
-UPDATE reads SET whole = $2, changed_at_us = $3 WHERE id = $1
+-- name: intake_renumber
+UPDATE reads SET revision = $2 WHERE id = $1
 
 -- name: aside_put
 INSERT INTO intake_aside (tenant, study_uid, seq, next_at_us) VALUES ($1, $2, $3, $4)

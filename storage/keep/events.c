@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 enum { LOOK_AGAIN_MS = 2000 }; /* another process may have written */
+/* The clocks of two hosts that wrote events, one after the other, may differ so much. */
+static const int64_t clocks_us = INT64_C(3600000000);
 
 void
 events_note(struct event_list *list, const char *kind, const char *detail)
@@ -55,6 +57,24 @@ keep_events(struct keep *k, const char *tenant, uint64_t after, uint64_t limit,
         if (on_event(user, &e) != 0)
             break;
     }
+    pg_rows_free(&rows);
+    return 0;
+}
+
+int
+keep_event_is_known(struct keep *k, const char *tenant, uint64_t seq, int64_t at_us,
+                    bool *out_is_known, uint64_t *out_next, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (seq > INT64_MAX)
+        return err_set(err, ERR_REJECT, "no such cursor");
+    if (keep_run(k, "event_is_known",
+                 PG_ARGS(PG_TEXT(tenant), PG_INT(seq), PG_INT(at_us), PG_INT(at_us - clocks_us)),
+                 &rows, err) < 0)
+        return -1;
+    *out_is_known = pg_truth(rows, 0, 0);
+    *out_next = (uint64_t)pg_int(rows, 0, 1);
     pg_rows_free(&rows);
     return 0;
 }

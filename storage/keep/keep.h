@@ -426,6 +426,11 @@ typedef int (*keep_on_event)(void *user, const struct keep_event *event);
  * tenant  NULL = of all tenants (readers of the deployment only) */
 int keep_events(struct keep *k, const char *tenant, uint64_t after, uint64_t limit,
                 keep_on_event on_event, void *user, struct err *err) MUST_CHECK;
+/* Does the event that a cursor stands at exist, of that number and that time? Else the catalog was
+ * set back to a backup, and numbers begin anew below the cursor.
+ * out_next  set then: to go on from, an hour before that time; what comes after may come again */
+int keep_event_is_known(struct keep *k, const char *tenant, uint64_t seq, int64_t at_us,
+                        bool *out_is_known, uint64_t *out_next, struct err *err) MUST_CHECK;
 /* Wait, at most wait_ms, until an event of this tenant (NULL: any) past the cursor may be there. */
 void keep_events_wait(struct keep *k, const char *tenant, uint64_t after, int64_t wait_ms);
 

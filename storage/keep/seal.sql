@@ -217,6 +217,15 @@ SELECT e.seq, t.code, e.kind, e.study_uid, e.at_us, e.detail
 FROM events e JOIN tenants t ON t.id = e.tenant_id
 WHERE ($1::text IS NULL OR t.code = $1) AND e.seq > $2 ORDER BY e.seq LIMIT $3
 
+-- name: event_is_known
+WITH seen AS (
+    SELECT EXISTS (SELECT FROM events e JOIN tenants t ON t.id = e.tenant_id
+        WHERE ($1::text IS NULL OR t.code = $1) AND e.seq = $2 AND e.at_us = $3) AS is_known
+)
+SELECT s.is_known, CASE WHEN s.is_known THEN 0 ELSE coalesce((SELECT e.seq FROM events e JOIN tenants t ON t.id = e.tenant_id
+    WHERE ($1::text IS NULL OR t.code = $1) AND e.at_us <= $4 ORDER BY e.seq DESC LIMIT 1), 0) END
+FROM seen s
+
 -- name: traffic_add
 INSERT INTO traffic (tenant_id, hour_us, bytes, objects) SELECT t.id, $2, $3, $4 FROM tenants t WHERE t.code = $1
 ON CONFLICT (tenant_id, hour_us) DO UPDATE SET bytes = traffic.bytes + EXCLUDED.bytes, objects = traffic.objects + EXCLUDED.objects

@@ -89,15 +89,22 @@ fails_now(struct err *err)
 }
 
 static int
-fake_events(struct archive *archive, uint64_t after, unsigned wait_s, archive_on_event on_event,
-            void *user, struct err *err)
+fake_events(struct archive *archive, struct archive_cursor *cursor, unsigned wait_s,
+            archive_on_event on_event, void *user, bool *out_is_lost, struct err *err)
 {
+    bool is_known = cursor->seq == 0 || cursor->at_us == 0;
+
     (void)archive;
     (void)wait_s;
     if (fails_now(err))
         return -1;
     for (size_t i = 0; i < event_n; i++)
-        if (events[i].seq > after && on_event(user, &events[i]) != 0)
+        is_known = is_known || (events[i].seq == cursor->seq && events[i].at_us == cursor->at_us);
+    *out_is_lost = !is_known;
+    if (!is_known)
+        *cursor = (struct archive_cursor){0};
+    for (size_t i = 0; i < event_n && is_known; i++)
+        if (events[i].seq > cursor->seq && on_event(user, &events[i]) != 0)
             break;
     return 0;
 }
@@ -216,6 +223,13 @@ void
 read_world_accession(const char *study, const char *accession)
 {
     text_copy(facts[fact_of(study)].accession, sizeof facts[0].accession, accession);
+}
+
+void
+read_world_sets_back(size_t n)
+{
+    assert_true(n <= event_n);
+    event_n = n;
 }
 
 void

@@ -39,6 +39,8 @@ void read_world_study(const char *study, const char *patient_id, const char *mod
 void read_world_names(const char *study, const char *name, const char *birth, const char *sex);
 /* The Accession Number of a study from now on. */
 void read_world_accession(const char *study, const char *accession);
+/* The archive is set back to a backup: it has told its first n events only. */
+void read_world_sets_back(size_t n);
 /* What the next call of the archive answers, once: ERR_RETRY it is away. */
 void read_world_fails(enum err_kind kind);
 /* Take in all that was told, then choose readers. */

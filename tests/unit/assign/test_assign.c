@@ -63,6 +63,37 @@ the_cursor_moves_with_the_read_or_not_at_all(void **state)
     assert_int_equal(read_world_count(&w, "SELECT seq FROM intake_cursor"), 13);
 }
 
+/* Set back to a backup the archive gives the numbers of forgotten events to others. */
+static void
+an_archive_set_back_hides_nothing_and_makes_nothing_twice(void **state)
+{
+    struct read_row row;
+
+    (void)state;
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    read_world_tells("T1", "study.complete", "1.2.3", 1, 30);
+    read_world_closes(&w, "T1", "1.2.4", 1, 20);
+    read_world_closes(&w, "T1", "1.2.4", 2, 21);
+    row = settled("T1", "1.2.4");
+    read_world_sets_back(2);
+    read_world_closes(&w, "T1", "1.2.5", 1, 7);
+    read_world_closes(&w, "T1", "1.2.4", 1, 21); /* told again by its gateway: now its first */
+    read_world_settle(&w);
+
+    assert_int_equal(read_of("T1", "1.2.5").instances, 7);
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM reads"), 3);
+    assert_int_equal(
+        read_world_count(&w, "SELECT count(*) FROM read_events WHERE event = 'opened'"), 3);
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM read_events WHERE event = 'whole'"),
+                     1);
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM read_events WHERE event = 'late'"),
+                     1);
+    assert_int_equal(read_of("T1", "1.2.4").read_id, row.read_id);
+    assert_int_equal(read_of("T1", "1.2.4").revision, 1); /* so that the next is later than it */
+    read_world_closes(&w, "T1", "1.2.4", 2, 22);
+    assert_int_equal(settled("T1", "1.2.4").instances, 22);
+}
+
 static void
 what_no_agreement_covers_is_kept_and_said(void **state)
 {
@@ -548,6 +579,7 @@ main(void)
         CASE(a_closed_list_makes_one_read_and_a_doctor_is_chosen_with_a_reason),
         CASE(events_told_again_make_nothing_twice),
         CASE(the_cursor_moves_with_the_read_or_not_at_all),
+        CASE(an_archive_set_back_hides_nothing_and_makes_nothing_twice),
         CASE(what_no_agreement_covers_is_kept_and_said),
         CASE(a_study_with_a_modality_beside_the_agreement_is_not_covered),
         CASE(an_agreement_that_comes_later_covers_what_waits),

@@ -432,6 +432,15 @@ a_feed_waits_for_what_is_new(void **state)
     assert_non_null(strstr(body, "\"next\":4}"));
     free(body);
     assert_int_equal(get("Aq", "/events?after=-1", NULL, NULL), 400);
+    assert_int_equal(get("Aq", "/events?after=3&at=yesterday", NULL, NULL), 400);
+    assert_int_equal(get("Aq", "/events?after=3&at=1970-01-01T00:00:01.000000Z", NULL, &body), 200);
+    assert_string_equal(body, "{\"events\":[{\"seq\":4,\"tenant\":\"A\",\"kind\":\"study.held\","
+                              "\"study\":\"1.2.3\",\"at\":\"1970-01-01T00:00:01.000000Z\","
+                              "\"detail\":{\"whole\":1}}],\"next\":4}");
+    free(body);
+    assert_int_equal(get("Aq", "/events?after=3&at=1970-01-01T00:00:02.000000Z", NULL, &body), 200);
+    assert_string_equal(body, "{\"events\":[],\"next\":0,\"is_cursor_lost\":true}");
+    free(body);
     assert_int_equal(get("Aq", "/events?wait_s=61", NULL, NULL), 400);
 }
 
