@@ -215,6 +215,121 @@ out:
     return rc;
 }
 
+/* ---- several at once ---- */
+
+/* The folders on the way to TO, outermost first; false: there is no further one. */
+static bool
+folder_on_way(const char *dir, const char *to, size_t number, char out[PATH_MAX])
+{
+    const char *at = to;
+
+    for (size_t i = 0; i <= number; i++) {
+        at = strchr(i == 0 ? at : at + 1, '/');
+        if (at == NULL)
+            return false;
+    }
+    snprintf(out, PATH_MAX, "%s/%.*s", dir, (int)(at - to), to);
+    return true;
+}
+
+static int
+make_way(const char *dir, const char *to, struct err *err)
+{
+    char path[PATH_MAX];
+
+    for (size_t i = 1; folder_on_way(dir, to, i, path); i++)
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+            return err_sys(err, ERR_RETRY, "make folder %s", path);
+    return 0;
+}
+
+static int
+rename_into(const char *dir, const struct durable_new *f, struct err *err)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+
+    snprintf(from, sizeof from, "%s/tmp/%s", dir, f->name);
+    snprintf(to, sizeof to, "%s/%s", dir, f->to);
+    return rename(from, to) < 0 ? err_sys(err, ERR_RETRY, "rename to %s", to) : 0;
+}
+
+static bool
+leads_through(const char *dir, const struct durable_new *f, const char *folder)
+{
+    char path[PATH_MAX];
+
+    for (size_t i = 0; folder_on_way(dir, f->to, i, path); i++)
+        if (strcmp(path, folder) == 0)
+            return true;
+    return false;
+}
+
+/* Once, for all that lead through it: a sync that failed is not tried again for another of them. */
+static void
+sync_for_all(const char *dir, struct durable_new *all, size_t n, const char *folder)
+{
+    struct err err;
+
+    if (durable_sync_folder(folder, &err) == 0)
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (all[i].err.kind == ERR_NONE && leads_through(dir, &all[i], folder))
+            all[i].err = err;
+}
+
+static void
+sync_ways(const char *dir, struct durable_new *all, size_t n)
+{
+    bool *is_moved = mem_new((n + 1) * sizeof *is_moved);
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < n; i++)
+        is_moved[i] = all[i].err.kind == ERR_NONE;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; is_moved[i] && folder_on_way(dir, all[i].to, k, path); k++) {
+            size_t before = 0;
+
+            while (before < i && !(is_moved[before] && leads_through(dir, &all[before], path)))
+                before++;
+            if (before == i)
+                sync_for_all(dir, all, n, path);
+        }
+    free(is_moved);
+}
+
+static int
+sync_new(const char *dir, struct durable_new *f)
+{
+    if (make_way(dir, f->to, &f->err) == 0)
+        return sync_and_close(&f->fd, &f->err);
+    close(f->fd);
+    f->fd = -1;
+    return -1;
+}
+
+void
+durable_publish_all(const char *dir, struct durable_new *all, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        all[i].err = (struct err){.kind = ERR_NONE};
+        if (sync_new(dir, &all[i]) < 0)
+            err_context(&all[i].err, "publish");
+    }
+    for (size_t i = 0; i < n; i++)
+        if (all[i].err.kind == ERR_NONE && rename_into(dir, &all[i], &all[i].err) < 0)
+            err_context(&all[i].err, "publish");
+#ifndef RADPOST_MUTANT_NO_FOLDER_SYNC /* tests/crash/mutants.test proves that this lie is seen */
+    sync_ways(dir, all, n);
+#endif
+    for (size_t i = 0; i < n; i++)
+        if (all[i].err.kind != ERR_NONE) {
+            char path[PATH_MAX];
+
+            snprintf(path, sizeof path, "%s/tmp/%s", dir, all[i].name);
+            unlink(path);
+        }
+}
+
 int
 durable_put_file(const char *dir, const char *to, const void *bytes, size_t n, struct err *err)
 {

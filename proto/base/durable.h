@@ -39,6 +39,16 @@ int durable_create(const char *dir, const char *name, int *out_fd, struct err *e
  * case; on failure the tmp file is removed. TO may name a subfolder ("coded/00ab.dcm"). */
 int durable_publish(int *fd, const char *dir, const char *name, const char *to,
                     struct err *err) MUST_CHECK;
+/* Several of them into one DIR, side by side: all files are synced, then all renamed, then every
+ * folder that took an entry is synced once, so that many cost the disk little more than one.
+ * Folders that are missing on the way to TO are made; the first of them must be there. A failure
+ * costs only those that it concerns. */
+struct durable_new {
+    int fd; /* closed, and -1 afterwards */
+    const char *name, *to;
+    struct err err; /* out; ERR_NONE: it is durable */
+};
+void durable_publish_all(const char *dir, struct durable_new *all, size_t n);
 /* All at once: small files (keys, codes, states). */
 int durable_put_file(const char *dir, const char *to, const void *bytes, size_t n,
                      struct err *err) MUST_CHECK;

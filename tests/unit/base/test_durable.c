@@ -92,6 +92,50 @@ a_short_file_is_an_error_not_zeros(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+static int
+draft(const char *name)
+{
+    struct err err;
+    int fd = -1;
+
+    assert_int_equal(durable_create(dir, name, &fd, &err), 0);
+    assert_int_equal(durable_write(fd, name, strlen(name), &err), 0);
+    return fd;
+}
+
+static void
+of_several_published_at_once_one_that_cannot_be_costs_only_itself(void **state)
+{
+    struct durable_new all[] = {
+        {draft("a"), "a", "many/x/1/a", {.kind = ERR_NONE}},
+        {draft("b"), "b", "many/y/1/b", {.kind = ERR_NONE}}, /* y is a file */
+        {draft("c"), "c", "many/x/2/c", {.kind = ERR_NONE}},
+        {draft("d"), "d", "many/x/1/d", {.kind = ERR_NONE}},
+    };
+    static const char *const left[] = {"many/x/1/a", "many/x/1/d", "many/x/2/c", "many/y",
+                                       "many/x/1",   "many/x/2",   "many/x",     "many"};
+    char path[96];
+    struct err err;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/many", dir);
+    assert_int_equal(durable_mkdir(path, &err), 0);
+    assert_int_equal(durable_put_file(dir, "many/y", "", 0, &err), 0);
+
+    durable_publish_all(dir, all, 4);
+
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(all[i].fd, -1);
+        assert_int_equal(all[i].err.kind == ERR_NONE, i != 1);
+        snprintf(path, sizeof path, "%s/tmp/%s", dir, all[i].name);
+        assert_int_equal(access(path, F_OK), -1);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(left); i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, left[i]);
+        assert_int_equal(remove(path), 0); /* all there, and nothing else is in the folders */
+    }
+}
+
 static void
 no_room_is_its_own_kind(void **state)
 {
@@ -183,6 +227,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_put_file_comes_back_and_leaves_no_draft),
         cmocka_unit_test(a_short_file_is_an_error_not_zeros),
+        cmocka_unit_test(of_several_published_at_once_one_that_cannot_be_costs_only_itself),
         cmocka_unit_test(no_room_is_its_own_kind),
         cmocka_unit_test(a_log_line_stands_alone_and_stays_one_line),
         cmocka_unit_test(a_fake_clock_stands_still),
