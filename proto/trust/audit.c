@@ -212,34 +212,55 @@ audit_run(void *arg)
     return NULL;
 }
 
+/* The gate is locked. */
+static int
+take_entry(struct audit *a, enum audit_event event, const struct audit_field *fields,
+           struct err *err)
+{
+    if (a->is_dead || a->is_ending) {
+        *err = a->is_dead ? a->dead : (struct err){.kind = ERR_RETRY, .text = "closed"};
+        return err_context(err, "audit log (ended)");
+    }
+    if (a->batch.n + (size_t)4 * AUDIT_LINE_BYTES > AUDIT_BATCH_BYTES)
+        return err_set(err, ERR_RETRY, "the audit log cannot keep up");
+    add_entry(a, event, fields);
+    gate_wake(&a->gate);
+    return 0;
+}
+
 int
 audit_append_fields(struct audit *a, enum audit_event event, const struct audit_field *fields,
                     struct err *err)
 {
     struct audit_waiter w = {0};
+    int rc;
 
     gate_lock(&a->gate);
-    if (a->is_dead || a->is_ending) {
-        *err = a->is_dead ? a->dead : (struct err){.kind = ERR_RETRY, .text = "closed"};
-        gate_unlock(&a->gate);
-        return err_context(err, "audit log (ended)");
+    rc = take_entry(a, event, fields, err);
+    if (rc == 0) {
+        *a->last_waiter = &w;
+        a->last_waiter = &w.next;
+        while (!w.is_done)
+            gate_wait(&a->gate);
     }
-    if (a->batch.n + (size_t)4 * AUDIT_LINE_BYTES > AUDIT_BATCH_BYTES) {
-        gate_unlock(&a->gate);
-        return err_set(err, ERR_RETRY, "the audit log cannot keep up");
-    }
-    add_entry(a, event, fields);
-    *a->last_waiter = &w;
-    a->last_waiter = &w.next;
-    gate_wake(&a->gate);
-    while (!w.is_done)
-        gate_wait(&a->gate);
     gate_unlock(&a->gate);
-    if (w.rc < 0) {
+    if (rc == 0 && w.rc < 0) {
         *err = w.err;
-        return err_context(err, "audit log");
+        rc = err_context(err, "audit log");
     }
-    return 0;
+    return rc;
+}
+
+int
+audit_note_fields(struct audit *a, enum audit_event event, const struct audit_field *fields,
+                  struct err *err)
+{
+    int rc;
+
+    gate_lock(&a->gate);
+    rc = take_entry(a, event, fields, err);
+    gate_unlock(&a->gate);
+    return rc;
 }
 
 void

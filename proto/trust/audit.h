@@ -74,6 +74,16 @@ int audit_append_fields(struct audit *audit, enum audit_event event,
         (const struct audit_field[]){__VA_ARGS__ __VA_OPT__(, ){AUDIT_FIELD_END, 0, 0, 0, 0, 0}},  \
         err)
 
+/* The same without waiting until it is durable: for what others can tell of after a crash just now.
+ * errors: it was not taken; that it could not be written afterwards is logged. */
+int audit_note_fields(struct audit *audit, enum audit_event event, const struct audit_field *fields,
+                      struct err *err) MUST_CHECK;
+#define audit_note(audit, err, event, ...)                                                         \
+    audit_note_fields(                                                                             \
+        audit, event,                                                                              \
+        (const struct audit_field[]){__VA_ARGS__ __VA_OPT__(, ){AUDIT_FIELD_END, 0, 0, 0, 0, 0}},  \
+        err)
+
 /* The entries of a day ("2026-11-21", UTC), in order, as JSON objects: docs/formats/audit.md. Read
  * as they stand, while others append; whether they are whole is audit_verify()'s to say.
  * on_entry  -1 ends it without an error

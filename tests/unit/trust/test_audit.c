@@ -222,6 +222,29 @@ those_who_wait_together_share_a_batch(void **state)
     free(log);
 }
 
+static void
+what_was_noted_is_in_the_chain_though_nobody_waited(void **state)
+{
+    struct audit *audit;
+    struct err err = {0};
+    char *log;
+    size_t n;
+
+    (void)state;
+    clock_fake(AUDIT_LOG_START_US, 1000);
+    audit = audit_log_open("n");
+    for (int i = 0; i < EACH; i++)
+        assert_int_equal(audit_note(audit, &err, AUDIT_STUDY_SEALED, A_NUMBER("kept", i)), 0);
+    assert_int_equal(audit_append(audit, &err, AUDIT_RETRIEVED, A_NUMBER("i", 1)), 0);
+
+    log = audit_log_read(audit_log_in("n", "log/2026-11-21.log"), &n);
+    assert_int_equal(count_words(log, "\"kept\":"), EACH); /* with everything before it */
+    audit_close(&audit);
+    clock_unfake();
+    audit_log_is_good("n");
+    free(log);
+}
+
 /* ---- content ---- */
 
 static void
@@ -267,6 +290,7 @@ main(void)
         cmocka_unit_test(a_full_disk_costs_entries_but_not_the_log),
         cmocka_unit_test(a_second_writer_is_refused),
         cmocka_unit_test(those_who_wait_together_share_a_batch),
+        cmocka_unit_test(what_was_noted_is_in_the_chain_though_nobody_waited),
         cmocka_unit_test(entries_hold_no_patient_and_no_free_text),
     };
 
