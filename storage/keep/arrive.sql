@@ -89,11 +89,12 @@ FROM tenants t WHERE t.code = $1
 ON CONFLICT (tenant_id, study_uid) DO UPDATE SET last_at_us = EXCLUDED.last_at_us
 RETURNING id, patient_id, issuer, xmax = 0
 
+-- Found, it is locked as one that is counted up, not as one that changes its key: packs of it may be made meanwhile.
 -- name: series_put
 INSERT INTO series (tenant_id, study, series_uid, modality, number, description, body_part, series_date,
     series_time, station, institution)
 SELECT s.tenant_id, s.id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM studies s WHERE s.id = $1
-ON CONFLICT (study, series_uid) DO UPDATE SET series_uid = EXCLUDED.series_uid
+ON CONFLICT (study, series_uid) DO UPDATE SET modality = series.modality
 RETURNING id
 
 -- name: series_count

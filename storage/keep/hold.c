@@ -208,7 +208,12 @@ place(struct placing *p, struct err *err)
     int64_t study, series;
     bool is_settled, is_new = false;
 
-    if (look_for_same(p, &is_settled, err) < 0)
+    /* The lock: a list that is closed at this moment sees this instance, or is seen here. Without
+     * it each may miss the other, and the study is never packed. First of all, as where lists are
+     * closed: the rows of study and series come after it. */
+    if (pg_run(p->conn, "manifest_lock", PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(a->facts->study_uid)),
+               NULL, err) < 0 ||
+        look_for_same(p, &is_settled, err) < 0)
         return -1;
     if (!is_settled) {
         if (put_study(p, &study, &is_new, err) < 0 || put_series(p, study, &series, err) < 0)
@@ -223,11 +228,7 @@ place(struct placing *p, struct err *err)
     if (strcmp(a->way, "link") == 0 && (p->end == ARRIVAL_KEPT || p->end == ARRIVAL_DUPLICATE) &&
         forget_given_up(p, err) < 0)
         return -1;
-    /* The lock: a list that is closed at this moment sees this instance, or is seen here. Without
-     * it each may miss the other, and the study is never packed. */
     if (pg_run(p->conn, "landing_delete", PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(a->object, 32)),
-               NULL, err) < 0 ||
-        pg_run(p->conn, "manifest_lock", PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(a->facts->study_uid)),
                NULL, err) < 0 ||
         manifest_settle(p->conn, a->tenant, a->facts->study_uid, &p->events, err) < 0)
         return -1;

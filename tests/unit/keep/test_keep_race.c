@@ -72,6 +72,45 @@ a_list_and_its_last_image_at_once_make_a_pack(void **state)
     vault_close(&a);
 }
 
+/* ---- a list of what is held, while another image of its series arrives ---- */
+
+static void
+a_list_and_an_image_that_is_not_in_it_do_not_wait_for_each_other(void **state)
+{
+    struct vault a;
+    int sealed = 0;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, cluster, "apart");
+    for (int i = 1; i <= ROUNDS; i++) {
+        struct round r = {.archive = &a};
+        struct link_offer offer = {&r.offer, 1};
+        struct link_answer answer;
+        char held[40];
+        struct slice first = {.study = r.study, .series = "1.2.8", .instance = held, .noise = 1};
+        pthread_t thread;
+
+        snprintf(r.study, sizeof r.study, "1.2.6.%d", i);
+        snprintf(r.instance, sizeof r.instance, "%s.1", r.study);
+        snprintf(held, sizeof held, "%s.2", r.study);
+        assert_int_equal(vault_put(&a, &gate, &first), LINK_HELD);
+        r.slice = (struct slice){.study = r.study, .series = "1.2.8", .instance = r.instance};
+        slice_make(&r.slice, &r.file);
+        slice_offer(&r.slice, &r.file, &r.offer);
+        assert_int_equal(keep_offer(a.keep, &gate, &offer, &answer, &err), 0);
+        link_answer_free(&answer);
+
+        thread = thread_start("send", send_it, &r); /* fails if PostgreSQL sees a deadlock */
+        vault_manifest(&a, &gate, 1, &first, 1);
+        thread_join(thread);
+        buf_fini(&r.file);
+    }
+    assert_int_equal(keep_work(a.keep, &sealed, &err), 0);
+    assert_in_range(sealed, ROUNDS, 2 * ROUNDS); /* the list's, and what came before it closed */
+    vault_close(&a);
+}
+
 /* ---- the same objects, told in two orders ---- */
 
 enum { OFFERED = 100, OFFERS = 5 };
@@ -145,6 +184,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_and_its_last_image_at_once_make_a_pack),
+        cmocka_unit_test(a_list_and_an_image_that_is_not_in_it_do_not_wait_for_each_other),
         cmocka_unit_test(offers_of_the_same_objects_do_not_hold_each_other_up),
     };
 
