@@ -67,47 +67,148 @@ clear_all_tmp(struct keep *k, struct err *err)
     return 0;
 }
 
+/* ---- the threads ---- */
+
+/* One that works when there is work, and looks now and then. */
+struct turn {
+    struct keep *k;
+    uint64_t seen;
+    int64_t passed_ms;
+    bool is_away; /* the catalog, or a disk: said once */
+};
+
 /* Gate held. Each arrival says that there is work: a pass looks for that of all of them. */
 static void
-rest(struct keep *k, int64_t passed_ms)
+rest(const struct turn *t)
 {
     int64_t left;
 
-    while (!k->is_closing && (left = passed_ms + WORK_REST_MS - clock_mono_ms()) > 0)
-        gate_wait_ms(&k->gate, left);
+    while (!t->k->is_closing && (left = t->passed_ms + WORK_REST_MS - clock_mono_ms()) > 0)
+        gate_wait_ms(&t->k->gate, left);
+}
+
+static int64_t
+look_again_ms(const struct keep *k)
+{
+    int64_t ms = k->quiet_ms / 4;
+
+    return ms < WORK_LEAST_MS ? WORK_LEAST_MS : ms > WORK_MOST_MS ? WORK_MOST_MS : ms;
+}
+
+/* False: it is over. */
+static bool
+next_turn(struct turn *t)
+{
+    struct keep *k = t->k;
+    bool is_closing;
+
+    gate_lock(&k->gate);
+    rest(t);
+    if (k->works == t->seen && !k->is_closing)
+        gate_wait_ms(&k->gate, look_again_ms(k));
+    t->seen = k->works;
+    is_closing = k->is_closing;
+    gate_unlock(&k->gate);
+    return !is_closing;
+}
+
+static void
+end_turn(struct turn *t, int rc, const struct err *err)
+{
+    t->passed_ms = clock_mono_ms();
+    if (rc < 0 && !t->is_away)
+        LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(err));
+    t->is_away = rc < 0;
+}
+
+static int
+look_for_work(struct keep *k, struct err *err)
+{
+    return traffic_write(k, false, err) < 0 || receipts_look(k, err) < 0 ||
+                   manifest_close_quiet(k, err) < 0 || manifest_pack_reader(k, err) < 0
+               ? -1
+               : 0;
+}
+
+/* What is sealed, or forgotten, leaves the landing; and one copy of a pack is read back a turn. */
+static int
+look_after_packs(struct keep *k, struct err *err)
+{
+    bool did;
+
+    return seal_clean(k, err) < 0 || landing_sweep(k, err) < 0 || scrub_next(k, &did, err) < 0 ? -1
+                                                                                               : 0;
 }
 
 static void *
 work_run(void *arg)
 {
-    struct keep *k = arg;
-    int64_t passed_ms = clock_mono_ms() - WORK_REST_MS;
-    bool is_away = false;
+    struct turn t = {.k = arg, .passed_ms = clock_mono_ms() - WORK_REST_MS};
 
-    for (;;) {
+    while (next_turn(&t)) {
         struct err err;
-        int sealed = 0;
-        int rc;
+        int rc = look_for_work(t.k, &err) < 0 ? -1 : look_after_packs(t.k, &err);
 
-        gate_lock(&k->gate);
-        rest(k, passed_ms);
-        if (!k->has_work && !k->is_closing)
-            gate_wait_ms(&k->gate, k->quiet_ms / 4 < WORK_LEAST_MS  ? WORK_LEAST_MS
-                                   : k->quiet_ms / 4 > WORK_MOST_MS ? WORK_MOST_MS
-                                                                    : k->quiet_ms / 4);
-        k->has_work = false;
-        if (k->is_closing) {
-            gate_unlock(&k->gate);
-            return NULL;
-        }
-        gate_unlock(&k->gate);
-        err_clear(&err);
-        rc = keep_work(k, &sealed, &err);
-        passed_ms = clock_mono_ms();
-        if (rc < 0 && !is_away)
-            LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(&err));
-        is_away = rc < 0;
+        end_turn(&t, rc, &err);
     }
+    return NULL;
+}
+
+static bool
+is_closing(struct keep *k)
+{
+    bool is;
+
+    gate_lock(&k->gate);
+    is = k->is_closing;
+    gate_unlock(&k->gate);
+    return is;
+}
+
+/* All that is due until the time is over: whoever stops this program waits for a few packs, not for
+ * a backlog. */
+static int
+pack_pass(struct keep *k, int64_t until_ms, int *out_sealed, struct err *err)
+{
+    bool did = true;
+
+    *out_sealed = 0;
+    while (did && !is_closing(k) && clock_mono_ms() < until_ms) {
+        int sealed;
+
+        if (seal_next(k, &sealed, &did, err) < 0)
+            return -1;
+        *out_sealed += sealed;
+    }
+    return 0;
+}
+
+static void *
+pack_run(void *arg)
+{
+    struct turn t = {.k = arg, .passed_ms = clock_mono_ms() - WORK_REST_MS};
+
+    while (next_turn(&t)) {
+        struct err err;
+        int sealed, rc = pack_pass(t.k, INT64_MAX, &sealed, &err);
+
+        end_turn(&t, rc, &err);
+    }
+    return NULL;
+}
+
+/* A packer holds a connection for as long as its packs take: most stay for those who arrive. */
+static void
+start_threads(struct keep *k, int connections)
+{
+    unsigned packers = connections / 2 < PACKERS ? (unsigned)connections / 2 : PACKERS;
+
+    k->works = 1;
+    k->has_worker = true;
+    k->worker = thread_start("keep-work", work_run, k);
+    while (k->packers_n < packers || k->packers_n == 0)
+        k->packers[k->packers_n++] = thread_start("keep-pack", pack_run, k);
+    finish_start(k);
 }
 
 int
@@ -189,10 +290,7 @@ keep_open(const struct keep_options *options, struct codec_pool *pool, struct au
 
     if (keep_open_idle(options, pool, audit, &k, err) < 0)
         return -1;
-    k->has_work = true;
-    k->has_worker = true;
-    k->worker = thread_start("keep-work", work_run, k);
-    finish_start(k);
+    start_threads(k, options->connections);
     *out_keep = k;
     return 0;
 }
@@ -211,6 +309,8 @@ keep_close(struct keep **keep)
     gate_unlock(&k->gate);
     if (k->has_worker)
         thread_join(k->worker);
+    while (k->packers_n > 0)
+        thread_join(k->packers[--k->packers_n]);
     finish_stop(k);
     CHECK(k->open_objects == NULL);
     direct_forget_all(k);
@@ -234,7 +334,7 @@ keep_wake(struct keep *k, bool has_work)
 {
     gate_lock(&k->gate);
     k->changes++;
-    k->has_work = k->has_work || has_work;
+    k->works += has_work;
     gate_wake(&k->gate);
     gate_unlock(&k->gate);
 }
@@ -263,47 +363,14 @@ keep_check(struct keep *k, struct err *err)
     return rc;
 }
 
-static bool
-is_closing(struct keep *k)
-{
-    bool is;
-
-    gate_lock(&k->gate);
-    is = k->is_closing;
-    gate_unlock(&k->gate);
-    return is;
-}
-
-/* A backlog is packed in turns: lists are closed and receipts looked for in between, and whoever
- * stops this program waits for one pack, not for all. */
-static int
-seal_turn(struct keep *k, int *out_sealed, struct err *err)
-{
-    int64_t until_ms = clock_mono_ms() + SEAL_TURN_MS;
-    bool did = true;
-
-    *out_sealed = 0;
-    while (did && !is_closing(k) && clock_mono_ms() < until_ms) {
-        if (seal_next(k, &did, err) < 0)
-            return -1;
-        *out_sealed += did;
-    }
-    if (did)
-        keep_wake(k, true);
-    return 0;
-}
-
 int
 keep_work(struct keep *k, int *out_sealed, struct err *err)
 {
     int sealed;
-    bool did;
 
-    if (traffic_write(k, false, err) < 0 || receipts_look(k, err) < 0 ||
-        manifest_close_quiet(k, err) < 0 || manifest_pack_reader(k, err) < 0)
-        return -1;
-    if (seal_turn(k, &sealed, err) < 0 || seal_clean(k, err) < 0 || landing_sweep(k, err) < 0 ||
-        scrub_next(k, &did, err) < 0) /* one copy a turn */
+    if (look_for_work(k, err) < 0 ||
+        pack_pass(k, clock_mono_ms() + SEAL_TURN_MS, &sealed, err) < 0 ||
+        look_after_packs(k, err) < 0)
         return -1;
     *out_sealed = sealed;
     return 0;

@@ -21,6 +21,9 @@ struct landing_object;
 struct busy_study;
 struct receipt_waiter;
 
+/* They overlap: one waits for the disk or the catalog while another reads and hashes. */
+enum { PACKERS = 2 };
+
 struct keep {
     struct pg *pg;
     struct codec_pool *pool;
@@ -37,9 +40,12 @@ struct keep {
     struct busy_study *busy;
     unsigned bundles; /* on their way in */
     uint64_t changes; /* counts receipts, events and work that became due */
-    bool is_closing, has_work;
+    uint64_t works;   /* counts work that became due */
+    bool is_closing;
     bool has_worker;
     pthread_t worker;
+    unsigned packers_n;
+    pthread_t packers[PACKERS];
 
     struct gate receipts_gate; /* for the next */
     struct receipt_waiter *receipt_waiters;
@@ -129,8 +135,10 @@ int manifest_close_quiet(struct keep *k, struct err *err) MUST_CHECK;
 int manifest_pack_reader(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- seal.c ---- */
-/* Make, verify and seal one due pack. out_did false: nothing was due. */
-int seal_next(struct keep *k, bool *out_did, struct err *err) MUST_CHECK;
+/* Take the packs that are due longest, some at a time, make, verify and seal them; any number of
+ * threads and processes may. What fails is noted and tried again later.
+ * out_did  false: nothing was due */
+int seal_next(struct keep *k, int *out_sealed, bool *out_did, struct err *err) MUST_CHECK;
 /* Remove landing files of sealed instances. */
 int seal_clean(struct keep *k, struct err *err) MUST_CHECK;
 

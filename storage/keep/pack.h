@@ -46,12 +46,26 @@ struct pack_made {
     char path[PACK_PATH_SIZE]; /* below each store: packs/TENANT/ab/HEX.zip */
 };
 
-/* Write and publish in every store. Landing files are verified on the way.
- * steps   NULL, or called after each durable step, for crash tests
+/* Written in every store's tmp/, not durable yet. */
+struct pack_draft {
+    int fds[KEEP_COPIES]; /* -1: not there */
+    char tmp[64];
+    struct pack_made made;
+};
+
+/* Write one to be published. Landing files are verified on the way.
+ * out     needs pack_publish() or pack_drop(); nothing is left of it on failure
  * errors  ERR_CONFLICT a landing file no longer has its hash in any copy */
 int pack_write(const struct pack_plan *plan, const char *landing, const char *landing_copy,
-               const char *const stores[KEEP_COPIES], void (*on_step)(const char *step),
-               struct pack_made *out, struct err *err) MUST_CHECK;
+               const char *const stores[KEEP_COPIES], struct pack_draft *out,
+               struct err *err) MUST_CHECK;
+/* Make several durable under their names, in one store after the other, side by side within each:
+ * many small packs cost few syncs. Drafts are used up.
+ * steps    NULL, or called after each durable step, for crash tests
+ * out_why  one for each: ERR_NONE, it is in every store; else why not */
+void pack_publish(struct pack_draft *const *drafts, size_t n, const char *const stores[KEEP_COPIES],
+                  void (*on_step)(const char *step), struct err *out_why);
+void pack_drop(const char *const stores[KEEP_COPIES], struct pack_draft *draft);
 
 /* Read a copy whole, from the disk if the kernel lets us, and check everything: its SHA-256, the
  * end, the index, each member's SHA-256, and that it holds `count` instances.

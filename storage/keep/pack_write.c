@@ -34,16 +34,18 @@ struct writing {
     const char *landing, *landing_copy;
     struct zip_out z;
     struct buf sums;
+    uint8_t *step; /* STEP_BYTES */
 };
 
 /* ---- one instance ---- */
 
-/* SHA-256 and CRC of a landing file in one pass; false: not those bytes. */
+/* SHA-256 and CRC of a landing file in one pass; false: not those bytes. One that fits a step is in
+ * it afterwards. */
 static int
-check_source(int fd, const struct pack_member *m, uint32_t *out_crc, bool *out_is_good,
-             struct err *err)
+check_source(const struct writing *w, int fd, const struct pack_member *m, uint32_t *out_crc,
+             bool *out_is_good, struct err *err)
 {
-    uint8_t *step = mem_new(STEP_BYTES), found[32];
+    uint8_t *step = w->step, found[32];
     struct digest *d = digest_new();
     uint32_t crc = 0;
     int rc = 0;
@@ -60,7 +62,6 @@ check_source(int fd, const struct pack_member *m, uint32_t *out_crc, bool *out_i
     }
     digest_take(d, found);
     digest_free(&d);
-    free(step);
     *out_crc = crc;
     *out_is_good = rc == 0 && memcmp(found, m->object, 32) == 0;
     return rc;
@@ -82,7 +83,7 @@ open_source(const struct writing *w, const struct pack_member *m, int *out_fd, u
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             continue;
-        if (check_source(fd, m, out_crc, &is_good, err) == 0 && is_good) {
+        if (check_source(w, fd, m, out_crc, &is_good, err) == 0 && is_good) {
             *out_fd = fd;
             return 0;
         }
@@ -92,13 +93,18 @@ open_source(const struct writing *w, const struct pack_member *m, int *out_fd, u
                    m->sop_instance);
 }
 
-/* Copied and hashed once more: the pack gets what was verified, or nothing. */
+/* The pack gets what was verified, or nothing: the very bytes in memory, or copied and hashed once
+ * more. */
 static int
 copy_source(struct writing *w, const struct pack_member *m, int fd, struct err *err)
 {
-    uint8_t *step = mem_new(STEP_BYTES), found[32];
-    struct digest *d = digest_new();
+    uint8_t *step = w->step, found[32];
+    struct digest *d;
     int rc = 0;
+
+    if (m->size <= STEP_BYTES)
+        return zip_out_write(&w->z, step, (size_t)m->size, err);
+    d = digest_new();
 
     for (uint64_t at = 0; at < m->size && rc == 0;) {
         size_t n = m->size - at < STEP_BYTES ? (size_t)(m->size - at) : STEP_BYTES;
@@ -112,7 +118,6 @@ copy_source(struct writing *w, const struct pack_member *m, int fd, struct err *
     }
     digest_take(d, found);
     digest_free(&d);
-    free(step);
     if (rc == 0 && memcmp(found, m->object, 32) != 0)
         rc = err_set(err, ERR_CONFLICT, "a landing file changed while it was packed");
     return rc;
@@ -344,79 +349,97 @@ write_all(struct writing *w, uint8_t out_sha256[32], struct err *err)
     return add_documents(w, out_sha256, err);
 }
 
-static int
-make_folders(const char *store, const char *tenant, const char *shard, struct err *err)
-{
-    char path[PATH_MAX];
-
-    snprintf(path, sizeof path, "%s/packs/%s", store, tenant);
-    if (durable_mkdir(path, err) < 0)
-        return -1;
-    snprintf(path, sizeof path, "%s/packs/%s/%s", store, tenant, shard);
-    return durable_mkdir(path, err);
-}
-
-static int
-publish(const char *const stores[KEEP_COPIES], const char *tenant, const char *tmp,
-        int fds[KEEP_COPIES], void (*on_step)(const char *), struct pack_made *out, struct err *err)
-{
-    char hex[65], shard[3];
-
-    hex_encode(out->sha256, 32, hex);
-    snprintf(shard, sizeof shard, "%.2s", hex);
-    snprintf(out->path, sizeof out->path, "packs/%s/%s/%s.zip", tenant, shard, hex);
-    for (int i = 0; i < KEEP_COPIES; i++) {
-        if (make_folders(stores[i], tenant, shard, err) < 0 ||
-            durable_publish(&fds[i], stores[i], tmp, out->path, err) < 0)
-            return err_context(err, "store %d", i + 1);
-        if (on_step != NULL)
-            on_step(i == 0 ? "first copy published" : "all copies published");
-    }
-    return 0;
-}
-
 static void
-abandon(const char *const stores[KEEP_COPIES], const char *tmp, int fds[KEEP_COPIES])
+name_made(struct pack_made *made, const char *tenant)
+{
+    char hex[65];
+
+    hex_encode(made->sha256, 32, hex);
+    snprintf(made->path, sizeof made->path, "packs/%s/%.2s/%s.zip", tenant, hex, hex);
+}
+
+void
+pack_drop(const char *const stores[KEEP_COPIES], struct pack_draft *draft)
 {
     for (int i = 0; i < KEEP_COPIES; i++) {
         char path[PATH_MAX];
 
-        if (fds[i] < 0)
+        if (draft->fds[i] < 0)
             continue;
-        close(fds[i]);
-        snprintf(path, sizeof path, "%s/tmp/%s", stores[i], tmp);
+        close(draft->fds[i]);
+        draft->fds[i] = -1;
+        snprintf(path, sizeof path, "%s/tmp/%s", stores[i], draft->tmp);
         unlink(path);
     }
 }
 
 int
 pack_write(const struct pack_plan *plan, const char *landing, const char *landing_copy,
-           const char *const stores[KEEP_COPIES], void (*on_step)(const char *step),
-           struct pack_made *out, struct err *err)
+           const char *const stores[KEEP_COPIES], struct pack_draft *out, struct err *err)
 {
     static _Atomic unsigned serial;
     struct writing w = {.plan = plan, .landing = landing, .landing_copy = landing_copy};
-    int fds[KEEP_COPIES] = {-1, -1};
-    char tmp[64];
+    struct pack_draft d = {.fds = {-1, -1}};
     int rc = -1;
 
-    snprintf(tmp, sizeof tmp, "pack-%d-%u", (int)getpid(), serial++);
+    snprintf(d.tmp, sizeof d.tmp, "pack-%d-%u", (int)getpid(), serial++);
     for (int i = 0; i < KEEP_COPIES; i++)
-        if (durable_create(stores[i], tmp, &fds[i], err) < 0)
+        if (durable_create(stores[i], d.tmp, &d.fds[i], err) < 0)
             goto out;
-    zip_out_init(&w.z, fds, plan->stamp_us);
+    w.step = mem_new(STEP_BYTES);
+    zip_out_init(&w.z, d.fds, plan->stamp_us);
     buf_init(&w.sums, LIMIT_INDEX_BYTES);
-    if (write_all(&w, out->sha256, err) == 0) {
-        out->size = w.z.at;
-        if (on_step != NULL)
-            on_step("written");
-        rc = publish(stores, plan->tenant, tmp, fds, on_step, out, err);
-    }
+    rc = write_all(&w, d.made.sha256, err);
+    d.made.size = w.z.at;
     zip_out_fini(&w.z);
     buf_fini(&w.sums);
+    free(w.step);
+    if (rc == 0) {
+        name_made(&d.made, plan->tenant);
+        for (int i = 0; i < KEEP_COPIES; i++)
+            durable_hint(d.fds[i], 0, d.made.size); /* others are written before it is synced */
+        *out = d;
+    }
 out:
-    abandon(stores, tmp, fds);
-    if (rc < 0)
+    if (rc < 0) {
+        pack_drop(stores, &d);
         err_context(err, "write pack");
+    }
     return rc;
+}
+
+void
+pack_publish(struct pack_draft *const *drafts, size_t n, const char *const stores[KEEP_COPIES],
+             void (*on_step)(const char *step), struct err *out_why)
+{
+    struct durable_new *files = mem_new((n + 1) * sizeof *files);
+    size_t *whose = mem_new((n + 1) * sizeof *whose);
+
+    for (size_t i = 0; i < n; i++)
+        out_why[i] = (struct err){.kind = ERR_NONE};
+    for (int store = 0; store < KEEP_COPIES; store++) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < n; i++)
+            if (out_why[i].kind == ERR_NONE) {
+                whose[count] = i;
+                files[count++] = (struct durable_new){drafts[i]->fds[store],
+                                                      drafts[i]->tmp,
+                                                      drafts[i]->made.path,
+                                                      {.kind = ERR_NONE}};
+                drafts[i]->fds[store] = -1;
+            }
+        durable_publish_all(stores[store], files, count);
+        for (size_t i = 0; i < count; i++)
+            if (files[i].err.kind != ERR_NONE) {
+                out_why[whose[i]] = files[i].err;
+                err_context(&out_why[whose[i]], "store %d", store + 1);
+            }
+        if (on_step != NULL)
+            on_step(store == 0 ? "first copy published" : "all copies published");
+    }
+    for (size_t i = 0; i < n; i++)
+        pack_drop(stores, drafts[i]);
+    free(files);
+    free(whose);
 }

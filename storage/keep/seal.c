@@ -1,15 +1,21 @@
-/* seal.c - from held to sealed: make a pack, read every copy back, say so.
+/* seal.c - from held to sealed: make packs, read every copy back, say so.
  *
- *     job (which instances: fixed) > written in tmp/ > published in each store > read back >
- *     one transaction: pack, copies, instances, receipts, events > landing files cleaned
+ *     jobs (which instances: fixed) > written in tmp/ > published in each store > read back >
+ *     one transaction: packs, copies, instances, receipts, events > landing files cleaned
  *
- * 1. A crash anywhere leaves the job open; doing it again makes the same bytes under the same name.
- * 2. The job's row stays locked while it is worked on; a crash or a lost connection frees it.
- * 3. Receipts are written in the same transaction that says where the pack is. */
+ * Many studies are small: several packs are made at a time, so that they share their syncs, the
+ * transaction and the locks that receipts and events are numbered under.
+ * 1. A crash anywhere leaves the jobs open; doing them again makes the same bytes under the same
+ *    names.
+ * 2. A job's row stays locked while it is worked on, and nobody else takes it; a crash or a lost
+ *    connection frees it.
+ * 3. Receipts are written in the same transaction that says where the packs are.
+ * 4. A pack that cannot be made costs none of the others; its job is tried again, and alone. */
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
+#include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "storage/keep/pack.h"
 
@@ -22,6 +28,9 @@
 #include <unistd.h>
 
 enum { RETRY_FIRST_MS = 1000, RETRY_LAST_MS = 300000 };
+/* Packs at a time: as many as small studies need to share what a pack costs, and no more bytes than
+ * the first of them may wait for. */
+enum { GROUP_PACKS = 16, GROUP_BYTES = 32 * 1024 * 1024, NUMBER_TEXT = 24 };
 
 static const char *const study_names[] = {
     "study_uid", "patient_id",  "issuer",     "patient_name", "birth_date",
@@ -33,16 +42,26 @@ static const char *const series_names[] = {
     "series_date", "series_time", "station", "institution",
 };
 
+/* One job: it becomes a pack. */
 struct sealing {
-    struct keep *k;
-    struct pg_conn *conn;
     struct pg_rows *job, *series, *instances; /* the plan's texts live in these */
     int64_t id, attempts;
-    char number[24];
+    uint64_t bytes;
+    char number[NUMBER_TEXT];
     struct pack_fact study_facts[ARRAY_LEN(study_names)];
     struct pack_fact series_facts[ARRAY_LEN(series_names)];
     struct pack_plan plan;
-    struct pack_made made;
+    struct pack_draft draft;
+    struct err why; /* it is not sealed in this group */
+};
+
+struct group {
+    struct keep *k;
+    struct pg_conn *conn;
+    const char *stores[KEEP_COPIES];
+    struct sealing *all;
+    size_t n;
+    uint64_t bytes;
 };
 
 void (*seal_on_step)(const char *step);
@@ -52,6 +71,12 @@ step(const char *name)
 {
     if (seal_on_step != NULL)
         seal_on_step(name);
+}
+
+static bool
+is_good(const struct sealing *s)
+{
+    return s->why.kind == ERR_NONE;
 }
 
 /* ---- the plan ---- */
@@ -109,129 +134,262 @@ plan_member(const struct pg_rows *r, size_t i, struct pack_member *m)
 }
 
 static int
-plan_make(struct sealing *s, struct err *err)
+plan_make(struct pg_conn *conn, struct sealing *s, struct err *err)
 {
-    s->id = pg_int(s->job, 0, 0);
-    s->attempts = pg_int(s->job, 0, 7);
     s->plan.tenant = pg_text(s->job, 0, 1);
     s->plan.revision = pg_int(s->job, 0, 2);
     s->plan.stamp_us = pg_int(s->job, 0, 3);
     s->plan.is_quarantine = pg_truth(s->job, 0, 4);
-    if (pg_run(s->conn, "job_series", PG_ARGS(PG_INT(s->id)), &s->series, err) < 0 ||
-        pg_run(s->conn, "job_instances", PG_ARGS(PG_INT(s->id)), &s->instances, err) < 0)
+    if (pg_run(conn, "job_series", PG_ARGS(PG_INT(s->id)), &s->series, err) < 0 ||
+        pg_run(conn, "job_instances", PG_ARGS(PG_INT(s->id)), &s->instances, err) < 0)
         return -1;
     plan_facts(s);
     s->plan.count = pg_rows_count(s->instances);
     s->plan.members = mem_new((s->plan.count + 1) * sizeof *s->plan.members);
-    for (size_t i = 0; i < s->plan.count; i++)
+    for (size_t i = 0; i < s->plan.count; i++) {
         plan_member(s->instances, i, &s->plan.members[i]);
+        s->bytes += s->plan.members[i].size;
+    }
+    step("planned");
     return 0;
+}
+
+/* ---- a group of jobs ---- */
+
+/* The next due one, if there is one. */
+static int
+take_job(struct group *g, bool *out_is_taken, struct err *err)
+{
+    struct sealing *last = g->n > 0 ? &g->all[g->n - 1] : NULL, *s = &g->all[g->n];
+
+    *out_is_taken = false;
+    if (pg_run(g->conn, "job_next",
+               PG_ARGS(PG_INT(clock_wall_us()), PG_INT(last != NULL ? pg_int(last->job, 0, 8) : -1),
+                       PG_INT(last != NULL ? last->id : 0), PG_BOOL(last == NULL)),
+               &s->job, err) < 0)
+        return -1;
+    if (pg_rows_count(s->job) == 0)
+        return 0;
+    s->id = pg_int(s->job, 0, 0);
+    s->attempts = pg_int(s->job, 0, 7);
+    g->n++;
+    *out_is_taken = true;
+    return plan_make(g->conn, s, err);
+}
+
+static int
+take_jobs(struct group *g, struct err *err)
+{
+    bool is_taken = true;
+
+    while (is_taken && g->n < GROUP_PACKS && g->bytes < GROUP_BYTES &&
+           !(g->n == 1 && g->all[0].attempts > 0)) {
+        if (take_job(g, &is_taken, err) < 0)
+            return -1;
+        if (is_taken)
+            g->bytes += g->all[g->n - 1].bytes;
+    }
+    return 0;
+}
+
+static void
+group_free(struct group *g)
+{
+    for (size_t i = 0; i < g->n + 1 && i < GROUP_PACKS; i++) { /* one may have been looked for */
+        pg_rows_free(&g->all[i].job);
+        pg_rows_free(&g->all[i].series);
+        pg_rows_free(&g->all[i].instances);
+        free(g->all[i].plan.members);
+    }
+    free(g->all);
 }
 
 /* ---- the copies ---- */
 
-static int
-verify_copies(struct sealing *s, struct err *err)
+static void
+write_drafts(struct group *g)
 {
-    for (int i = 0; i < KEEP_COPIES; i++) {
+    for (size_t i = 0; i < g->n; i++) {
+        struct sealing *s = &g->all[i];
+
+        if (s->plan.count > 0 && pack_write(&s->plan, g->k->landing, g->k->landing_copy, g->stores,
+                                            &s->draft, &s->why) == 0)
+            step("written");
+    }
+}
+
+static void
+publish_drafts(struct group *g)
+{
+    struct pack_draft *drafts[GROUP_PACKS] = {NULL};
+    struct sealing *whose[GROUP_PACKS] = {NULL};
+    struct err why[GROUP_PACKS];
+    size_t n = 0;
+
+    for (size_t i = 0; i < g->n; i++)
+        if (is_good(&g->all[i]) && g->all[i].plan.count > 0) {
+            whose[n] = &g->all[i];
+            drafts[n++] = &g->all[i].draft;
+        }
+    pack_publish(drafts, n, g->stores, seal_on_step, why);
+    for (size_t i = 0; i < n; i++)
+        whose[i]->why = why[i];
+}
+
+static void
+verify_copies(struct group *g, int store)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct sealing *s = &g->all[i];
         char path[PATH_MAX];
 
-        snprintf(path, sizeof path, "%s/%s", s->k->stores[i], s->made.path);
-        if (pack_verify(path, s->made.sha256, s->plan.count, err) < 0) {
-            if (err->kind == ERR_CONFLICT)
-                pack_set_aside(s->k->stores[i], s->made.path);
-            return -1;
-        }
-        step(i == 0 ? "first copy verified" : "all copies verified");
+        if (!is_good(s) || s->plan.count == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", g->stores[store], s->draft.made.path);
+        if (pack_verify(path, s->draft.made.sha256, s->plan.count, &s->why) < 0 &&
+            s->why.kind == ERR_CONFLICT)
+            pack_set_aside(g->stores[store], s->draft.made.path);
     }
-    return 0;
+    step(store == 0 ? "first copy verified" : "all copies verified");
 }
 
 /* ---- the transaction ---- */
 
-static int
-put_pack(struct sealing *s, int64_t now_us, int64_t *out_pack, struct err *err)
+static void
+list_begin(struct buf *b)
 {
-    struct pg_rows *rows = NULL;
-
-    if (pg_run(s->conn, "pack_add",
-               PG_ARGS(PG_INT(s->id), PG_BYTES(s->made.sha256, 32), PG_INT(s->made.size),
-                       PG_INT(s->plan.count), PG_INT(now_us)),
-               &rows, err) < 0)
-        return -1;
-    CHECK(pg_rows_count(rows) == 1); /* the job is open, and its row is ours */
-    *out_pack = pg_int(rows, 0, 0);
-    pg_rows_free(&rows);
-    for (int i = 0; i < KEEP_COPIES; i++)
-        if (pg_run(s->conn, "pack_copy_add",
-                   PG_ARGS(PG_INT(*out_pack), PG_INT(i), PG_TEXT(s->made.path), PG_INT(now_us)),
-                   NULL, err) < 0)
-            return -1;
-    return 0;
+    buf_init(b, LIMIT_INDEX_BYTES);
+    buf_add_text(b, "{");
 }
 
-static int
-put_seals(struct sealing *s, int64_t pack, int64_t now_us, struct err *err)
+static void
+list_add(struct buf *b, int64_t v)
 {
-    for (size_t i = 0; i < s->plan.count; i++)
-        if (pg_run(s->conn, "instance_sealed",
-                   PG_ARGS(PG_INT(s->plan.members[i].id), PG_INT(pack),
-                           PG_INT(s->plan.members[i].at), PG_INT(now_us)),
-                   NULL, err) < 0)
-            return -1;
-    if (pg_run(s->conn, "receipts_lock", PG_NO_ARGS, NULL, err) < 0 ||
-        pg_run(s->conn, "receipts_for_pack", PG_ARGS(PG_INT(pack), PG_INT(now_us)), NULL, err) < 0)
-        return -1;
-    return pg_run(s->conn, "job_done", PG_ARGS(PG_INT(s->id), PG_INT(now_us)), NULL, err);
+    buf_add_printf(b, "%s%lld", b->n > 1 ? "," : "", (long long)v);
 }
 
-static int
-tell_sealed(struct sealing *s, struct err *err)
+static const char *
+list_text(struct buf *b)
 {
-    struct event_list events = {.n = 0};
+    buf_add_text(b, "}");
+    CHECK(!buf_is_over(b)); /* as many as an index holds, in less room each */
+    return buf_text(b);
+}
+
+/* An arrival of its own study and a wish of the reader's may have made two jobs of the same
+ * instances: one of them is empty. */
+static int
+put_pack(struct group *g, struct sealing *s, int64_t now_us, struct err *err)
+{
+    const struct pack_made *made = &s->draft.made;
     struct pg_rows *rows = NULL;
-    char detail[96];
+    struct buf ids, places;
     int rc;
 
-    if (pg_run(s->conn, "study_is_sealed", PG_ARGS(PG_INT(s->id)), &rows, err) < 0)
-        return -1;
-    if (pg_int(rows, 0, 1) == 0 && pg_truth(rows, 0, 3)) { /* nothing new about a report's pack */
-        snprintf(detail, sizeof detail, "{\"instances\":%lld}", (long long)pg_int(rows, 0, 0));
-        events_note(&events, "study.sealed", detail);
+    if (s->plan.count == 0)
+        return pg_run(g->conn, "job_empty", PG_ARGS(PG_INT(s->id), PG_INT(now_us)), NULL, err);
+    list_begin(&ids);
+    list_begin(&places);
+    for (size_t i = 0; i < s->plan.count; i++) {
+        list_add(&ids, s->plan.members[i].id);
+        list_add(&places, (int64_t)s->plan.members[i].at);
     }
-    rc = events_write(s->conn, s->plan.tenant, pg_text(rows, 0, 2), &events, err);
+    rc = pg_run(g->conn, "pack_add",
+                PG_ARGS(PG_INT(s->id), PG_BYTES(made->sha256, 32), PG_INT(made->size),
+                        PG_TEXT(made->path), PG_INT(now_us), PG_TEXT(list_text(&ids)),
+                        PG_TEXT(list_text(&places)), PG_INT(KEEP_COPIES)),
+                &rows, err);
+    if (rc == 0 && pg_touched(rows) != (int64_t)s->plan.count)
+        rc = err_set(err, ERR_RETRY, "the instances of job %lld are not its own any more",
+                     (long long)s->id);
     pg_rows_free(&rows);
+    buf_fini(&ids);
+    buf_fini(&places);
     return rc;
 }
 
 static int
-commit(struct sealing *s, struct err *err)
+put_receipts(struct group *g, int64_t now_us, struct err *err)
 {
-    int64_t now_us = clock_wall_us(), pack;
+    struct buf ids;
+    int rc;
 
-    if (put_pack(s, now_us, &pack, err) < 0 || put_seals(s, pack, now_us, err) < 0 ||
-        tell_sealed(s, err) < 0)
+    list_begin(&ids);
+    for (size_t i = 0; i < g->n; i++)
+        for (size_t m = 0; is_good(&g->all[i]) && m < g->all[i].plan.count; m++)
+            list_add(&ids, g->all[i].plan.members[m].id);
+    rc = pg_run(g->conn, "receipts_for_packed", PG_ARGS(PG_TEXT(list_text(&ids)), PG_INT(now_us)),
+                NULL, err);
+    buf_fini(&ids);
+    return rc;
+}
+
+static int
+tell_study(struct group *g, const struct pg_rows *rows, size_t i, struct err *err)
+{
+    struct event_list events = {.n = 0};
+    char detail[96];
+
+    if (pg_int(rows, i, 3) != 0 || !pg_truth(rows, i, 4))
+        return 0; /* some are open; or it is nothing new, a report's pack */
+    snprintf(detail, sizeof detail, "{\"instances\":%lld}", (long long)pg_int(rows, i, 2));
+    events_note(&events, "study.sealed", detail);
+    return events_write(g->conn, pg_text(rows, i, 0), pg_text(rows, i, 1), &events, err);
+}
+
+/* Under the receipts' lock: of two who seal parts of one study at once, the second sees both. */
+static int
+tell_studies(struct group *g, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    struct buf jobs;
+    int rc;
+
+    list_begin(&jobs);
+    for (size_t i = 0; i < g->n; i++)
+        if (is_good(&g->all[i]))
+            list_add(&jobs, g->all[i].id);
+    rc = pg_run(g->conn, "studies_sealed", PG_ARGS(PG_TEXT(list_text(&jobs))), &rows, err);
+    for (size_t i = 0; rc == 0 && i < pg_rows_count(rows); i++)
+        rc = tell_study(g, rows, i, err);
+    pg_rows_free(&rows);
+    buf_fini(&jobs);
+    return rc;
+}
+
+static int
+commit(struct group *g, struct err *err)
+{
+    int64_t now_us = clock_wall_us();
+
+    for (size_t i = 0; i < g->n; i++)
+        if (is_good(&g->all[i]) && put_pack(g, &g->all[i], now_us, err) < 0)
+            return -1;
+    if (pg_run(g->conn, "receipts_lock", PG_NO_ARGS, NULL, err) < 0 ||
+        put_receipts(g, now_us, err) < 0 || tell_studies(g, err) < 0)
         return -1;
     step("before commit");
-    if (pg_commit(s->conn, err) < 0)
+    if (pg_commit(g->conn, err) < 0)
         return -1;
     step("committed");
     return 0;
 }
 
+/* ---- telling ---- */
+
 /* An entry that a crash just now would lose is of no harm: packs, receipts and their hashes are in
- * the catalog and in the stores themselves. */
+ * the catalog and in the stores themselves. So nobody waits for its sync. */
 static void
-tell_audit(const struct sealing *s)
+tell_audit(const struct keep *k, const struct sealing *s)
 {
     struct err err;
 
-    if (s->k->audit == NULL)
+    if (k->audit == NULL)
         return;
-    if (audit_append(s->k->audit, &err, AUDIT_STUDY_SEALED, A_WORD("tenant", s->plan.tenant),
-                     A_UID("study", s->study_facts[0].value),
-                     A_UID("series", s->series_facts[0].value),
-                     A_NUMBER("instances", s->plan.count), A_HEX("pack", s->made.sha256, 32)) < 0)
+    if (audit_note(k->audit, &err, AUDIT_STUDY_SEALED, A_WORD("tenant", s->plan.tenant),
+                   A_UID("study", s->study_facts[0].value),
+                   A_UID("series", s->series_facts[0].value), A_NUMBER("instances", s->plan.count),
+                   A_HEX("pack", s->draft.made.sha256, 32)) < 0)
         LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(&err));
 }
 
@@ -242,8 +400,8 @@ tell_log(const struct sealing *s)
 
     ctx.tenant = s->plan.tenant;
     LOG(&ctx, KEEP_PACK_SEALED, F_UID("study", s->study_facts[0].value),
-        F_UID("series", s->series_facts[0].value), F_HEX("pack", s->made.sha256, 32),
-        F_NUMBER("instances", s->plan.count), F_BYTES(s->made.size));
+        F_UID("series", s->series_facts[0].value), F_HEX("pack", s->draft.made.sha256, 32),
+        F_NUMBER("instances", s->plan.count), F_BYTES(s->draft.made.size));
 }
 
 /* Remember why, and when to try again. */
@@ -262,59 +420,77 @@ note_failure(struct keep *k, int64_t job, int64_t attempts, const struct err *wh
         err);
 }
 
+/* Who waits, why not, and how many. */
 static int
-seal_job(struct sealing *s, struct err *err)
+tell_all(struct group *g, int *out_sealed, struct err *err)
 {
-    const char *stores[KEEP_COPIES];
+    int rc = 0;
 
-    for (int i = 0; i < KEEP_COPIES; i++)
-        stores[i] = s->k->stores[i];
-    if (plan_make(s, err) < 0)
-        return -1;
-    step("planned");
-    if (pack_write(&s->plan, s->k->landing, s->k->landing_copy, stores, seal_on_step, &s->made,
-                   err) < 0 ||
-        verify_copies(s, err) < 0)
-        return -1;
-    return commit(s, err);
+    for (size_t i = 0; i < g->n; i++) {
+        struct sealing *s = &g->all[i];
+        struct err later;
+
+        if (is_good(s) && s->plan.count > 0) {
+            tell_audit(g->k, s);
+            tell_log(s);
+            receipts_ring(g->k, s->plan.tenant);
+            (*out_sealed)++;
+        } else if (!is_good(s) &&
+                   note_failure(g->k, s->id, s->attempts, &s->why, rc == 0 ? err : &later) < 0) {
+            rc = -1;
+        }
+    }
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+static void
+fail_all(struct group *g, const struct err *why)
+{
+    for (size_t i = 0; i < g->n; i++)
+        if (is_good(&g->all[i]))
+            g->all[i].why = *why;
+}
+
+static void
+seal_group(struct group *g)
+{
+    struct err err;
+
+    write_drafts(g);
+    publish_drafts(g);
+    for (int store = 0; store < KEEP_COPIES; store++)
+        verify_copies(g, store);
+    if (commit(g, &err) < 0)
+        fail_all(g, &err);
 }
 
 int
-seal_next(struct keep *k, bool *out_did, struct err *err)
+seal_next(struct keep *k, int *out_sealed, bool *out_did, struct err *err)
 {
-    struct sealing *s = mem_new(sizeof *s);
-    struct err why = {ERR_NONE, 0, ""};
-    int64_t id = 0, attempts = 0;
+    struct group g = {.k = k, .stores = {k->stores[0], k->stores[1]}};
     int rc = -1;
 
-    s->k = k;
-    *out_did = false;
-    if (pg_get(k->pg, &s->conn, err) < 0)
+    g.all = mem_new(GROUP_PACKS * sizeof *g.all);
+    *out_sealed = 0;
+    if (pg_get(k->pg, &g.conn, err) < 0 || pg_begin(g.conn, err) < 0)
         goto out;
-    if (pg_begin(s->conn, err) < 0 ||
-        pg_run(s->conn, "job_next", PG_ARGS(PG_INT(clock_wall_us())), &s->job, err) < 0)
-        goto out;
-    rc = 0;
-    if (pg_rows_count(s->job) > 0) {
-        *out_did = seal_job(s, &why) == 0;
-        id = s->id;
-        attempts = s->attempts;
-    }
-    if (*out_did) {
-        tell_audit(s);
-        tell_log(s);
-        receipts_ring(k, s->plan.tenant);
+    if (take_jobs(&g, err) == 0) {
+        rc = 0;
+        if (g.n > 0)
+            seal_group(&g);
+    } else if (g.n > 0) {
+        rc = 0; /* it is noted with the jobs */
+        fail_all(&g, err);
     }
 out:
-    pg_put(&s->conn); /* rolls back what failed */
-    pg_rows_free(&s->job);
-    pg_rows_free(&s->series);
-    pg_rows_free(&s->instances);
-    free(s->plan.members);
-    free(s);
-    if (rc == 0 && why.kind != ERR_NONE)
-        rc = note_failure(k, id, attempts, &why, err);
-    if (*out_did)
+    pg_put(&g.conn); /* rolls back what failed */
+    if (rc == 0)
+        rc = tell_all(&g, out_sealed, err);
+    *out_did = g.n > 0;
+    group_free(&g);
+    if (*out_sealed > 0)
         keep_wake(k, true);
     return rc;
 }

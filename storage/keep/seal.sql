@@ -121,10 +121,11 @@ FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.ten
 WHERE t.code = $1 AND s.study_uid = $2 AND i.way NOT IN ('link', 'reader')
 ORDER BY i.id
 
+-- The next due job after those taken already. What failed before is taken alone.
 -- name: job_next
-SELECT j.id, t.code, j.revision, j.made_at_us, j.is_quarantine, j.study, j.series, j.attempts
+SELECT j.id, t.code, j.revision, j.made_at_us, j.is_quarantine, j.study, j.series, j.attempts, j.next_try_us
 FROM pack_jobs j JOIN tenants t ON t.id = j.tenant_id
-WHERE j.done_at_us IS NULL AND j.next_try_us <= $1
+WHERE j.done_at_us IS NULL AND j.next_try_us <= $1 AND (j.next_try_us, j.id) > ($2, $3) AND ($4 OR j.attempts = 0)
 ORDER BY j.next_try_us, j.id LIMIT 1
 FOR UPDATE OF j SKIP LOCKED
 
@@ -145,34 +146,41 @@ SELECT i.id, i.object, i.size, i.sop_class, i.sop_instance, i.transfer_syntax, i
 FROM instances i WHERE i.job = $1 ORDER BY i.number, i.id
 
 -- name: pack_add
-INSERT INTO packs (tenant_id, study, series, sha256, size, instances, revision, is_quarantine, made_at_us)
-SELECT j.tenant_id, j.study, j.series, $2, $3, $4, j.revision, j.is_quarantine, $5 FROM pack_jobs j
-WHERE j.id = $1 AND j.done_at_us IS NULL
-RETURNING id
+WITH pack AS (
+    INSERT INTO packs (tenant_id, study, series, sha256, size, instances, revision, is_quarantine, made_at_us)
+    SELECT j.tenant_id, j.study, j.series, $2, $3, cardinality($6::bigint[]), j.revision, j.is_quarantine, $5
+    FROM pack_jobs j WHERE j.id = $1 AND j.done_at_us IS NULL
+    RETURNING id
+), copies AS (
+    INSERT INTO pack_copies (pack, store, path, verified_at_us)
+    SELECT pack.id, c.store, $4, $5 FROM pack, generate_series(0, $8::integer - 1) AS c(store)
+), job AS (
+    UPDATE pack_jobs j SET done_at_us = $5, last_error = '' FROM pack WHERE j.id = $1
+)
+UPDATE instances i SET pack = pack.id, pack_offset = m.at, sealed_at_us = $5
+FROM pack, unnest($6::bigint[], $7::bigint[]) AS m(id, at)
+WHERE i.id = m.id AND i.pack IS NULL
 
--- name: pack_copy_add
-INSERT INTO pack_copies (pack, store, path, verified_at_us) VALUES ($1, $2, $3, $4)
-
--- name: instance_sealed
-UPDATE instances SET pack = $2, pack_offset = $3, sealed_at_us = $4 WHERE id = $1 AND pack IS NULL
-
--- name: job_done
+-- name: job_empty
 UPDATE pack_jobs SET done_at_us = $2, last_error = '' WHERE id = $1
 
 -- name: receipts_lock
 SELECT 1 FROM (SELECT pg_advisory_xact_lock(7267702)) l
 
--- name: receipts_for_pack
+-- Of the instances that were just put into packs.
+-- name: receipts_for_packed
 INSERT INTO receipts (seq, tenant_id, device, object, sop_instance, study_uid, pack, copies, at_us)
 SELECT nextval('receipt_seq'), r.tenant_id, r.device, r.object, r.sop_instance, r.study_uid, p.sha256,
     (SELECT count(*) FROM pack_copies c WHERE c.pack = p.id), $2
 FROM (
     SELECT i.tenant_id, i.device, i.object, i.sop_instance, s.study_uid, i.pack
-    FROM instances i JOIN studies s ON s.id = i.study WHERE i.pack = $1 AND i.way = 'link' AND NOT i.is_quarantined
+    FROM unnest($1::bigint[]) AS m(id) JOIN instances i ON i.id = m.id JOIN studies s ON s.id = i.study
+    WHERE i.way = 'link' AND NOT i.is_quarantined
     UNION
     SELECT i.tenant_id, d.device, d.object, i.sop_instance, s.study_uid, i.pack
-    FROM duplicates d JOIN instances i ON i.id = d.instance JOIN studies s ON s.id = i.study WHERE i.pack = $1
-        AND NOT i.is_quarantined
+    FROM unnest($1::bigint[]) AS m(id) JOIN duplicates d ON d.instance = m.id JOIN instances i ON i.id = m.id
+    JOIN studies s ON s.id = i.study
+    WHERE NOT i.is_quarantined
 ) r JOIN packs p ON p.id = r.pack
 ON CONFLICT (tenant_id, device, object) DO NOTHING
 
@@ -196,16 +204,19 @@ SELECT coalesce(max(seq), 0) FROM receipts
 
 -- name: clean_list
 SELECT i.id, i.landing, i.has_copy FROM instances i
-WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND i.sealed_at_us <= $1 ORDER BY i.id LIMIT 500
+WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND i.sealed_at_us <= $1 ORDER BY i.sealed_at_us LIMIT 500
 
 -- name: clean_done
 UPDATE instances SET landing = NULL, has_copy = false WHERE id = ANY ($1::bigint[]) AND pack IS NOT NULL
 
--- name: study_is_sealed
-SELECT count(*) FILTER (WHERE i.way <> 'reader'), count(*) FILTER (WHERE i.pack IS NULL AND i.way <> 'reader'), s.study_uid,
-    bool_or(i.job = j.id AND i.way <> 'reader')
-FROM pack_jobs j JOIN studies s ON s.id = j.study JOIN instances i ON i.study = s.id
-WHERE j.id = $1 GROUP BY s.study_uid
+-- How the studies of these jobs stand now.
+-- name: studies_sealed
+SELECT t.code, s.study_uid, count(*) FILTER (WHERE i.way <> 'reader'),
+    count(*) FILTER (WHERE i.pack IS NULL AND i.way <> 'reader'),
+    bool_or(i.job = ANY ($1::bigint[]) AND i.way <> 'reader')
+FROM (SELECT DISTINCT j.study FROM unnest($1::bigint[]) AS g(id) JOIN pack_jobs j ON j.id = g.id) d
+JOIN studies s ON s.id = d.study JOIN tenants t ON t.id = s.tenant_id JOIN instances i ON i.study = s.id
+GROUP BY t.code, s.study_uid ORDER BY t.code, s.study_uid
 
 -- name: event_add
 WITH l AS MATERIALIZED (SELECT pg_advisory_xact_lock(7267701))

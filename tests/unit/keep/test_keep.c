@@ -125,9 +125,8 @@ a_stop_waits_for_no_backlog(void **state)
     vault_manifest(&a, &gate_a, 1, s, 2);
     close_it(&a, true);
     assert_int_equal(work(&a), 0);
-    assert_true(a.keep->has_work); /* it is not forgotten */
     close_it(&a, false);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(work(&a), 1); /* it was not forgotten */
     vault_close(&a);
 }
 
