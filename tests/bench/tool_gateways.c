@@ -368,8 +368,24 @@ by_bytes(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+struct figures {
+    double cpu_s, kib_idle;
+    int64_t took_ms, after_ms; /* sending; then until all receipts were there, or nobody waited */
+    uint64_t receipts_when_ended; /* when the last one stopped sending */
+};
+
+static uint64_t
+count_receipts(void)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        n += gateways[i].receipts;
+    return n;
+}
+
 static bool
-tell(double cpu_s, double kib_idle, int64_t took_ms)
+tell(const struct figures *f)
 {
     uint64_t *bytes = mem_new(count * sizeof *bytes), all = 0, held = 0, receipts = 0, errors = 0;
     double least, most;
@@ -385,14 +401,15 @@ tell(double cpu_s, double kib_idle, int64_t took_ms)
     least = bytes[count / 2] == 0 ? 0 : (double)bytes[0] / (double)bytes[count / 2];
     most = bytes[count / 2] == 0 ? 0 : (double)bytes[count - 1] / (double)bytes[count / 2];
     printf("gateways %u, sending %u, %lld s: %.1f MB in %llu instances, %.1f MB/s\n", count,
-           sending, (long long)(took_ms / 1000), (double)all / 1e6, (unsigned long long)held,
-           (double)all / 1e3 / (double)took_ms);
+           sending, (long long)(f->took_ms / 1000), (double)all / 1e6, (unsigned long long)held,
+           (double)all / 1e3 / (double)f->took_ms);
     printf("bytes of a gateway: median %.2f MB, least %.3f, most %.3f of it\n",
            (double)bytes[count / 2] / 1e6, least, most);
-    printf("memory of a waiting gateway: %.1f KiB; processor: %.2f s a GB landed\n", kib_idle,
-           all == 0 ? 0 : cpu_s * 1e9 / (double)all);
-    printf("receipts %llu of %llu, errors %llu\n", (unsigned long long)receipts,
-           (unsigned long long)held, (unsigned long long)errors);
+    printf("memory of a waiting gateway: %.1f KiB; processor: %.2f s a GB landed\n", f->kib_idle,
+           all == 0 ? 0 : f->cpu_s * 1e9 / (double)all);
+    printf("receipts when sending ended %llu of %llu, %lld ms later %llu; errors %llu\n",
+           (unsigned long long)f->receipts_when_ended, (unsigned long long)held,
+           (long long)f->after_ms, (unsigned long long)receipts, (unsigned long long)errors);
     free(bytes);
     return errors == 0 && receipts == held && held > 0 && least >= 1 - spread / 100.0 &&
            most <= 1 + spread / 100.0;
@@ -437,27 +454,29 @@ measure(pid_t storage)
     pthread_t *senders = mem_new(sending * sizeof *senders);
     unsigned *firsts = mem_new(sending * sizeof *firsts);
     uint64_t before = process_resident_kib(storage);
-    double idle, cpu;
-    int64_t began_ms, took_ms;
+    struct figures f = {0};
+    int64_t began_ms;
 
     for (unsigned i = 0; i < count; i++) {
         listeners[i] = small_thread(listen_run, &gateways[i]);
         rest(BETWEEN_MS); /* clinics do not switch on together */
     }
     rest(4000 + count * 4);
-    idle = (double)(process_resident_kib(storage) - before) / count;
+    f.kib_idle = (double)(process_resident_kib(storage) - before) / count;
     began_ms = clock_mono_ms();
-    cpu = process_cpu_seconds(storage);
+    f.cpu_s = process_cpu_seconds(storage);
     for (unsigned i = 0; i < sending; i++) {
         firsts[i] = i;
         senders[i] = small_thread(send_run, &firsts[i]);
     }
     for (unsigned i = 0; i < sending; i++)
         pthread_join(senders[i], NULL);
-    took_ms = clock_mono_ms() - began_ms;
+    f.took_ms = clock_mono_ms() - began_ms;
+    f.receipts_when_ended = count_receipts();
     for (int i = 0; i < DONE_S * 5 && !all_have_receipts(); i++)
         rest(200);
-    cpu = process_cpu_seconds(storage) - cpu;
+    f.after_ms = clock_mono_ms() - began_ms - f.took_ms;
+    f.cpu_s = process_cpu_seconds(storage) - f.cpu_s;
     atomic_store(&is_listening_over, true);
     kill(storage, SIGTERM); /* ends the long polls */
     for (unsigned i = 0; i < count; i++)
@@ -465,7 +484,7 @@ measure(pid_t storage)
     free(listeners);
     free(senders);
     free(firsts);
-    return tell(cpu, idle, took_ms);
+    return tell(&f);
 }
 
 static void
