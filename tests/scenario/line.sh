@@ -13,10 +13,10 @@ ${SITE_GATEWAY_MORE:-}"
 }
 line_is() { printf '%s\n' "$1" >"$T/line.new" && mv "$T/line.new" "$T/line.control"; }
 line_carried() { sed "s/^up=0*//;s/ .*//;s/^$/0/" "$T/line.stats"; }
-coded_bytes() { # STUDY... > bytes of their files as they go
+coded_bytes() { # STUDY... > bytes of their packs: their files as they go, and a little that tells what they are
     local study
     for study in "$@"; do
-        grep "UPLINK_STUDY_LOOKED study=$study " "$D/log/gateway.log" | sed -n 's/.* of=\([0-9]*\).*/\1/p' | sort -n | tail -1
+        sed -n "s/.* KEEP_PACK_SEALED .*study=$study .*bytes=\([0-9]*\).*/\1/p" "$D/log/storage.log"
     done | awk '{ s += $1 } END { print s + 0 }'
 }
 
