@@ -116,7 +116,7 @@ coders(const struct gateway_config *c)
 static unsigned
 feeders(const struct gateway_config *c)
 {
-    unsigned n = 2 * coders(c);
+    unsigned n = 4 * coders(c);
 
     return n < CODERS_MOST ? n : CODERS_MOST;
 }

@@ -223,7 +223,10 @@ look_at_lines(struct uplink *up, uint64_t queued, struct choice_case *out)
 static enum codec_coding
 choose(struct uplink *up, const struct codec_source *source)
 {
-    struct choice_case now = {.bytes = source->size, .workers = up->o.coders};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    struct choice_case now = {.bytes = source->size,
+                              .workers = up->o.coders,
+                              .processors = processors > 0 ? (unsigned)processors : 1};
     uint64_t counts[INSTANCE_STATES];
     struct plan_stats stats;
     enum codec_coding coding;
@@ -245,23 +248,26 @@ choose(struct uplink *up, const struct codec_source *source)
 }
 
 static void
-note_coding(struct uplink *up, uint64_t bytes, const struct codec_result *coded, int64_t took_ms)
+note_coding(struct uplink *up, uint64_t bytes, const struct codec_result *coded, int64_t took_ms,
+            int64_t aside_ms)
 {
     gate_lock(&up->gate);
+    choice_note_aside(&up->choice, (double)aside_ms / 1000);
     choice_note_job(&up->choice, coded->layout->layers > 0 ? CODEC_LAYERS : CODEC_FAST, false,
                     bytes, (double)took_ms / 1000);
     choice_note_size(&up->choice, bytes, coded->coded_size);
     gate_unlock(&up->gate);
 }
 
+/* since_ms: when it was begun to be looked into. */
 static int
 code(struct uplink *up, const struct spool_entry *entry, const struct codec_source *source,
-     struct err *err)
+     int64_t since_ms, struct err *err)
 {
     struct codec_policy policy = {.is_off = up->o.coding == UPLINK_CODING_OFF,
                                   .coding = choose(up, source)};
     struct codec_result coded = {.coded_fd = -1};
-    int64_t begin_ms = clock_mono_ms();
+    int64_t begin_ms = clock_mono_ms(), coded_ms;
     int rc;
 
     if (is_elsewhere(up, entry))
@@ -274,8 +280,10 @@ code(struct uplink *up, const struct spool_entry *entry, const struct codec_sour
     if (coded.coded_fd < 0) {
         rc = go_plain(up, entry->id, coded.why_not, err);
     } else {
-        note_coding(up, entry->size, &coded, clock_mono_ms() - begin_ms);
+        coded_ms = clock_mono_ms();
         rc = keep_coded(up, entry, &coded, err);
+        note_coding(up, entry->size, &coded, coded_ms - begin_ms,
+                    begin_ms - since_ms + clock_mono_ms() - coded_ms);
     }
     codec_result_fini(&coded);
     return rc;
@@ -287,6 +295,7 @@ work(struct uplink *up, uint64_t id, struct err *err)
     struct spool_entry *entry = NULL;
     struct spool_bytes bytes = {.fd = -1};
     struct codec_source source;
+    int64_t since_ms = clock_mono_ms();
     bool is_done = false;
     int rc = -1;
 
@@ -308,7 +317,7 @@ work(struct uplink *up, uint64_t id, struct err *err)
         gate_lock(&up->gate); /* by now its study is known for sure */
         source.is_urgent = order_of(up, entry->facts.study_uid) == UPLINK_STAT;
         gate_unlock(&up->gate);
-        rc = code(up, entry, &source, err);
+        rc = code(up, entry, &source, since_ms, err);
     }
 out:
     if (bytes.fd >= 0)

@@ -35,7 +35,7 @@ enum {
     MAX_CONNECTIONS = LINE_CONNECTIONS_MAX,
     MAX_CODERS = 64,
     CLAIMS_MOST = 2 * MAX_CODERS + 2, /* a coder changes from one to another */
-    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 1) + 4
+    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 2) + 4
 };
 
 enum { SEEN_STUDIES = 64 };
@@ -105,6 +105,7 @@ struct up_line {
     struct bucket bucket;
     struct meter meter;
     struct reach reach; /* what it can carry */
+    bool is_probed;     /* it was asked once */
     int64_t starved_ms; /* when a sender last found nothing to send by it */
     double burst;       /* bytes a second, as its connections showed lately */
     uint64_t sent_bytes;
@@ -294,6 +295,9 @@ int talk_reconcile_objects(struct talk *t, const struct link_objects *ask, struc
 int talk_reconciled(struct talk *t, const struct link_reconciled *done, struct err *err) MUST_CHECK;
 int talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int64_t *out_told_us,
               struct err *err) MUST_CHECK;
+/* Over a bulk talk of a line: at most 256 KiB, at most half a second, that mean nothing; what they
+ * show is the line's reach. An older centre does not know the question: ERR_NOT_FOUND. */
+int talk_probe(struct talk *t, struct err *err) MUST_CHECK;
 /* Gate held. End calls over a line that moved nothing since: they hang in what the line swallowed.
  * INT64_MAX: all of them. */
 void talk_give_up(struct up_line *line, int64_t since_ms);

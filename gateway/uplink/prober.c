@@ -1,7 +1,7 @@
 /* prober.c - while its line is down it alone tries again; while it is up it pings now and then, so
  * that a line that swallows everything is noticed before TCP gives up: sooner where another line
- * could take over, seldom over a line that stands by (it may cost money by the byte). Keeps the
- * clock's offset and the certificate young. */
+ * could take over, seldom over a line that stands by (it may cost money by the byte). Asks a new
+ * line once what it carries. Keeps the clock's offset and the certificate young. */
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/clock.h"
@@ -73,6 +73,40 @@ ping(struct talk *t)
     policy_heard(up, &answer);
 }
 
+/* What a line can carry is known before the first image is coded, not after: nothing has gone over
+ * it and nothing waits, else images show it soon. A line that stands by is not asked, nor one
+ * behind a proxy, which would answer for it. */
+static bool
+takes_probe(struct up_line *line)
+{
+    struct uplink *up = line->up;
+    uint64_t counts[INSTANCE_STATES], waiting;
+    bool is_due;
+
+    spool_counts(up->spool, counts);
+    waiting = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED] + counts[INSTANCE_CODED] +
+              counts[INSTANCE_PLAIN] + counts[INSTANCE_LOOKED];
+    gate_lock(&up->gate);
+    is_due = line_is_serving(line) && !line->is_probed && waiting == 0 && line->reach.rate <= 0 &&
+             line->set.proxy[0] == '\0';
+    line->is_probed = line->is_probed || is_due;
+    gate_unlock(&up->gate);
+    return is_due;
+}
+
+static void
+probe(struct up_line *line)
+{
+    struct err err = {0};
+    struct talk talk;
+
+    talk_init(&talk, line->up, line, line->up->o.stall_ms);
+    talk.is_bulk = true;
+    if (talk_probe(&talk, &err) < 0)
+        err_clear(&err); /* the line was told; images will show it */
+    talk_fini(&talk);
+}
+
 /* Until this gateway is enrolled: the first line's prober looks, the others wait for it. False:
  * stopping. */
 static bool
@@ -132,6 +166,8 @@ prober_run(void *arg)
 
         line_look_identity(line->up);
         ping(&talk);
+        if (takes_probe(line))
+            probe(line);
         if (takes_renewal(line) && line_renew(line, &err) < 0)
             LOG(&uplink_log, UPLINK_RENEW_FAILED, F_ERR(&err));
     } while (wait_turn(line));

@@ -5,9 +5,11 @@
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/http/client.h"
+#include "proto/trust/digest.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define RATED_NEW 0.1
@@ -23,7 +25,9 @@ enum {
     UNSENT_MOST = 65536,
     COLD_MS = 50000, /* the centre closes it soon: LIMIT_MS_HTTP_IDLE */
     RATED_MS = 100,
-    TAKE_BYTES = 16368 /* with the head of its chunk one TLS record */
+    PROBE_BYTES = 256 << 10,
+    PROBE_MOST_MS = 500, /* a thin line is known before it has carried them */
+    TAKE_BYTES = 16368   /* with the head of its chunk one TLS record */
 };
 
 /* Waiting for a word of encouragement costs a round trip. */
@@ -179,20 +183,26 @@ settle_wire(struct talk *t)
     }
 }
 
-/* Gate held, during a call. What its connection has shown of the line. */
+/* Gate held. What its connection has shown of the line. */
 static void
-note_reach(struct talk *t, int64_t now)
+read_reach(struct talk *t, int64_t now)
 {
     struct up_line *line = t->line;
-    double rate;
+    double rate = (double)http_client_rate(t->client);
 
-    if (!t->is_bulk || t->is_roaming || now - t->rated_ms < RATED_MS)
-        return; /* an offer is too little to show anything */
     t->rated_ms = now;
-    rate = (double)http_client_rate(t->client);
     /* a connection that has just been opened says less than the others */
     line->burst = rate > line->burst ? rate : line->burst + (rate - line->burst) * RATED_NEW;
     reach_note(&line->reach, (double)meter_read(&line->meter, now), line->burst, false, now);
+}
+
+/* Gate held, during a call. */
+static void
+note_reach(struct talk *t, int64_t now)
+{
+    /* an offer is too little to show anything */
+    if (t->is_bulk && !t->is_roaming && now - t->rated_ms >= RATED_MS)
+        read_reach(t, now);
 }
 
 /* Words of something on the way (a proxy, a server before the centre) refuse no object: they are
@@ -505,4 +515,59 @@ talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int64_t 
     rc = link_ping_decode(reply.body.bytes, reply.body.n, out, err);
     http_reply_fini(&reply);
     return rc < 0 ? err_context(err, "ping") : 0;
+}
+
+/* Bytes that no box on the way can make fewer. */
+struct probe {
+    uint8_t bytes[TAKE_BYTES];
+    size_t left;
+    int64_t until_ms;
+};
+
+static int
+next_of_probe(void *user, const uint8_t **out_bytes, size_t *out_n, struct err *err)
+{
+    struct probe *p = user;
+    size_t n = p->left < sizeof p->bytes ? p->left : sizeof p->bytes;
+
+    (void)err;
+    if (p->until_ms == 0) /* the first: its connection is open */
+        p->until_ms = clock_mono_ms() + PROBE_MOST_MS;
+    else if (clock_mono_ms() >= p->until_ms)
+        n = 0;
+    random_bytes(p->bytes, n);
+    p->left -= n;
+    *out_bytes = p->bytes;
+    *out_n = n;
+    return 0;
+}
+
+int
+talk_probe(struct talk *t, struct err *err)
+{
+    struct probe *probe = mem_new(sizeof *probe);
+    struct body body = {.talk = t, .next = next_of_probe, .user = probe};
+    struct http_call call = {.method = "POST",
+                             .path = LINK_PATH_PING,
+                             .content_type = "application/octet-stream",
+                             .accept = "application/json",
+                             .headers = no_expect,
+                             .source = body_source,
+                             .source_size = HTTP_SIZE_UNKNOWN,
+                             .source_user = &body,
+                             .answer_limit = LIMIT_LINK_JSON_BYTES,
+                             .total_ms = PING_MS};
+    struct http_reply reply = {0};
+    int rc;
+
+    probe->left = PROBE_BYTES;
+    rc = talk_call(t, &call, true, &reply, err);
+    if (rc == 0) {
+        http_reply_fini(&reply);
+        gate_lock(&t->up->gate);
+        read_reach(t, clock_mono_ms());
+        gate_unlock(&t->up->gate);
+    }
+    free(probe);
+    return rc < 0 ? err_context(err, "probe") : 0;
 }

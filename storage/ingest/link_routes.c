@@ -11,7 +11,12 @@
 
 #include <stdlib.h>
 
-enum { RECEIPT_WAIT_MAX_S = 30, MANIFEST_BYTES = 64 << 20, ANSWER_BYTES = 16 << 20 };
+enum {
+    RECEIPT_WAIT_MAX_S = 30,
+    MANIFEST_BYTES = 64 << 20,
+    ANSWER_BYTES = 16 << 20,
+    PROBE_BYTES = 1 << 20
+};
 
 /* A bundle on its way in. */
 struct intake {
@@ -225,6 +230,14 @@ get_ping(struct http_request *req, struct http_response *res, struct err *err)
     return 0;
 }
 
+/* A probe's bytes only show what the line carries. */
+static int
+drop_bytes(struct http_request *req, const uint8_t *bytes, size_t n, struct err *err)
+{
+    (void)req, (void)bytes, (void)n, (void)err;
+    return 0;
+}
+
 #define RECONCILE_ROUTE(path, function)                                                            \
     {                                                                                              \
         .method = "POST", .pattern = path, .callers = HTTP_GATEWAY, .rights = RIGHT_STORE,         \
@@ -267,6 +280,13 @@ static const struct http_route routes[] = {
     RECONCILE_ROUTE(LINK_PATH_RECONCILE_STUDIES, post_reconcile_studies),
     RECONCILE_ROUTE(LINK_PATH_RECONCILE_OBJECTS, post_reconcile_objects),
     RECONCILE_ROUTE(LINK_PATH_RECONCILE_DONE, post_reconciled),
+    {.method = "POST",
+     .pattern = LINK_PATH_PING,
+     .callers = HTTP_GATEWAY,
+     .body_limit = PROBE_BYTES,
+     .handle = get_ping,
+     .on_body = drop_bytes,
+     .flags = HTTP_NO_STORE | HTTP_QUIET},
     {.method = "GET",
      .pattern = LINK_PATH_PING,
      .callers = HTTP_GATEWAY | HTTP_READER,

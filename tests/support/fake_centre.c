@@ -25,21 +25,18 @@ struct fake_centre {
     struct http_server *server;
     struct gate gate;
     struct fake_object *objects;
-    size_t n, room;
+    size_t n, room, receipts_n;
     size_t chains[CHAINS]; /* by digest: index + 1 of the first */
     struct fake_wishes wishes;
     struct fake_counts counts;
     struct link_receipt *receipts;
-    size_t receipts_n;
 };
 
 static void
 must(int rc, const struct err *err)
 {
-    if (rc == 0)
-        return;
-    fprintf(stderr, "fake centre: %s\n", err->text);
-    abort();
+    if (rc < 0)
+        fprintf(stderr, "fake centre: %s\n", err->text), abort();
 }
 
 static size_t
@@ -431,10 +428,11 @@ on_ping(struct http_request *req, struct http_response *res, struct err *err)
     struct fake_centre *c = http_user(req);
     struct link_ping ping = {.now_us = clock_wall_us() + 5000000};
     struct buf body;
+    size_t probe_n;
 
-    (void)err;
+    (void)err, (void)http_body(req, &probe_n);
     gate_lock(&c->gate);
-    c->counts.pings++;
+    c->counts.pings++, c->counts.probe_bytes += probe_n;
     gate_unlock(&c->gate);
     buf_init(&body, 4096);
     link_ping_encode(&ping, &body);
@@ -449,6 +447,7 @@ static const struct http_route routes[] = {
     {"POST", LINK_PATH_MANIFEST, HTTP_GATEWAY, 0, 33554432, on_manifest, 0, 0, 0, 0},
     {"GET", LINK_PATH_RECEIPTS, HTTP_GATEWAY, 0, 0, on_receipts, 0, 0, 0, HTTP_QUIET},
     {"GET", LINK_PATH_PING, HTTP_GATEWAY, 0, 0, on_ping, 0, 0, 0, HTTP_QUIET},
+    {"POST", LINK_PATH_PING, HTTP_GATEWAY, 0, 1 << 20, on_ping, 0, 0, 0, HTTP_QUIET},
 };
 
 static int

@@ -48,7 +48,7 @@ struct fake_counts {
     unsigned looked_first_failures; /* rest bytes of a study came before all its looks were there */
     uint32_t last_revision;
     size_t last_manifest_count;
-    uint64_t bytes;
+    uint64_t bytes, probe_bytes;
 };
 
 /* Serves in dir (its CA and keys), and enrols link_dir as tenant "T1", device "g1". */

@@ -10,6 +10,7 @@
 #define DR 15000000
 #define MBIT 125000.0
 
+/* long because of its table */
 static void
 by_line_and_backlog(void **state)
 {
@@ -19,36 +20,47 @@ by_line_and_backlog(void **state)
         struct choice_case now;
         enum codec_coding wanted;
     } rows[] = {
-        {"nothing is known of the line", 0, {CT, 300, 0, 0, 2, 0, false}, CODEC_BEST},
-        {"300 slices at 4 Mbit/s", 4, {CT, 300, 0, 0, 2, 0, false}, CODEC_BEST},
-        {"300 slices at 10 Mbit/s", 10, {CT, 300, 0, 0, 2, 0, false}, CODEC_BEST},
-        {"300 slices at 10 Mbit/s, as far as shown", 10, {CT, 300, 0, 0, 2, 0, true}, CODEC_BEST},
-        {"300 slices at 20 Mbit/s", 20, {CT, 300, 0, 0, 2, 0, false}, CODEC_BEST},
-        {"300 slices at 20 Mbit/s, as far as shown", 20, {CT, 300, 0, 0, 2, 0, true}, CODEC_FAST},
-        {"300 slices at 50 Mbit/s", 50, {CT, 300, 0, 0, 2, 0, false}, CODEC_FAST},
-        {"300 slices at 100 Mbit/s", 100, {CT, 300, 0, 0, 2, 0, false}, CODEC_FAST},
+        {"nothing is known of the line", 0, {CT, 300, 0, 0, 2, 0, false, 2}, CODEC_BEST},
+        {"300 slices at 4 Mbit/s", 4, {CT, 300, 0, 0, 2, 0, false, 2}, CODEC_BEST},
+        {"300 slices at 10 Mbit/s", 10, {CT, 300, 0, 0, 2, 0, false, 2}, CODEC_BEST},
+        {"300 slices at 10 Mbit/s, as far as shown",
+         10,
+         {CT, 300, 0, 0, 2, 0, true, 2},
+         CODEC_BEST},
+        {"300 slices at 20 Mbit/s", 20, {CT, 300, 0, 0, 2, 0, false, 2}, CODEC_BEST},
+        {"300 slices at 20 Mbit/s, as far as shown",
+         20,
+         {CT, 300, 0, 0, 2, 0, true, 2},
+         CODEC_FAST},
+        {"300 slices at 50 Mbit/s", 50, {CT, 300, 0, 0, 2, 0, false, 2}, CODEC_FAST},
+        {"300 slices at 100 Mbit/s", 100, {CT, 300, 0, 0, 2, 0, false, 2}, CODEC_FAST},
         {"300 slices at 100 Mbit/s, sixteen processors",
          100,
-         {CT, 300, 0, 0, 16, 0, false},
+         {CT, 300, 0, 0, 16, 0, false, 16},
          CODEC_BEST},
         {"300 slices at 1000 Mbit/s, sixteen processors",
          1000,
-         {CT, 300, 0, 0, 16, 0, false},
+         {CT, 300, 0, 0, 16, 0, false, 16},
          CODEC_FAST},
-        {"one slice now and then, whatever the line", 100, {CT, 1, 0, 0, 2, 0, false}, CODEC_BEST},
-        {"a chest at 4 Mbit/s", 4, {DR, 1, 0, 0, 2, 0, false}, CODEC_BEST},
-        {"a chest at 10 Mbit/s", 10, {DR, 1, 0, 0, 2, 0, false}, CODEC_FAST},
-        {"a chest at 50 Mbit/s", 50, {DR, 1, 0, 0, 2, 0, false}, CODEC_FAST},
+        {"one slice now and then, whatever the line",
+         100,
+         {CT, 1, 0, 0, 2, 0, false, 2},
+         CODEC_BEST},
+        {"a chest at 4 Mbit/s", 4, {DR, 1, 0, 0, 2, 0, false, 2}, CODEC_BEST},
+        {"a chest at 10 Mbit/s", 10, {DR, 1, 0, 0, 8, 0, false, 2}, CODEC_BEST},
+        {"a chest at 10 Mbit/s, as far as shown", 10, {DR, 1, 0, 0, 8, 0, true, 2}, CODEC_BEST},
+        {"a chest at 10 Mbit/s, one processor", 10, {DR, 1, 0, 0, 4, 0, false, 1}, CODEC_FAST},
+        {"a chest at 50 Mbit/s", 50, {DR, 1, 0, 0, 2, 0, false, 2}, CODEC_FAST},
         {"a chest at 50 Mbit/s behind much else",
          50,
-         {DR, 1, 80000000, 0, 2, 0, false},
+         {DR, 1, 80000000, 0, 2, 0, false, 2},
          CODEC_BEST},
         {"the last slices, all others to be proved",
          50,
-         {CT, 20, 6000000, 280, 2, 0, false},
+         {CT, 20, 6000000, 280, 2, 0, false, 2},
          CODEC_FAST},
-        {"the same at 10 Mbit/s", 10, {CT, 20, 12000000, 280, 2, 0, false}, CODEC_BEST},
-        {"the last slice with enough queued", 50, {CT, 1, 9000000, 0, 2, 0, false}, CODEC_BEST},
+        {"the same at 10 Mbit/s", 10, {CT, 20, 12000000, 280, 2, 0, false, 2}, CODEC_BEST},
+        {"the last slice with enough queued", 50, {CT, 1, 9000000, 0, 2, 0, false, 2}, CODEC_BEST},
     };
 
     (void)state;
@@ -68,7 +80,7 @@ by_line_and_backlog(void **state)
 static void
 a_slow_machine_leaves_layers_sooner(void **state)
 {
-    struct choice_case study = {CT, 300, 0, 0, 2, 20 * MBIT, false};
+    struct choice_case study = {CT, 300, 0, 0, 2, 20 * MBIT, false, 2};
     struct choice c = {.share = 0.25};
 
     (void)state;
@@ -79,9 +91,43 @@ a_slow_machine_leaves_layers_sooner(void **state)
     assert_true(c.slowness > 2.9 && c.slowness < 3.1);
     assert_int_equal(choice_make(&c, &study), CODEC_FAST);
 
+    choice_make(&c, &(struct choice_case){CT, 1, 0, 0, 2, 20 * MBIT, false, 2}); /* all done */
     for (int i = 0; i < 50; i++) /* the load is gone: seen by the other coding too */
         choice_note_job(&c, CODEC_FAST, i % 2 == 1, CT, CT / (i % 2 == 1 ? 57e6 : 75e6));
     assert_int_equal(choice_make(&c, &study), CODEC_BEST);
+}
+
+/* Layers would lose little by now, but half of the study has gone without. */
+static void
+a_queue_is_not_half_one_half_the_other(void **state)
+{
+    struct choice_case many = {CT, 300, 0, 0, 4, 50 * MBIT, false, 2};
+    struct choice_case later = {CT, 100, 12000000, 40, 4, 20 * MBIT, false, 2};
+    struct choice_case alone = {CT, 1, 0, 0, 4, 50 * MBIT, false, 2};
+    struct choice c = {.slowness = 2, .share = 0.25}, fresh = c;
+
+    (void)state;
+    assert_int_equal(choice_make(&fresh, &later), CODEC_BEST);
+
+    assert_int_equal(choice_make(&c, &many), CODEC_FAST);
+    later.line_rate = 45 * MBIT;
+    assert_int_equal(choice_make(&fresh, &later), CODEC_BEST);
+    assert_int_equal(choice_make(&c, &later), CODEC_FAST);
+    assert_int_equal(choice_make(&c, &alone), CODEC_BEST);
+    assert_int_equal(choice_make(&c, &later), CODEC_BEST);
+}
+
+static void
+what_coding_takes_beside_the_coder_counts(void **state)
+{
+    struct choice_case study = {CT, 300, 0, 0, 2, 14 * MBIT, false, 2};
+    struct choice c = {.slowness = 1, .share = 0.25};
+
+    (void)state;
+    assert_int_equal(choice_make(&c, &study), CODEC_BEST);
+
+    choice_note_aside(&c, 0.2); /* a disk that is slow to sync */
+    assert_int_equal(choice_make(&c, &study), CODEC_FAST);
 }
 
 static void
@@ -103,6 +149,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_line_and_backlog),
         cmocka_unit_test(a_slow_machine_leaves_layers_sooner),
+        cmocka_unit_test(a_queue_is_not_half_one_half_the_other),
+        cmocka_unit_test(what_coding_takes_beside_the_coder_counts),
         cmocka_unit_test(sizes_are_learnt),
     };
 
