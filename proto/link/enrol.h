@@ -20,7 +20,7 @@
 #include "proto/trust/ca.h"
 #include "proto/trust/token.h"
 
-/* ---- the side that has the CA ---- */
+/* ---- the side that has the CA: enrol_serve.c ---- */
 struct enrol_server {
     const struct ca *ca;
     int days; /* of a client certificate; 0: 398 */
@@ -44,7 +44,7 @@ struct enrol_server {
  * server lives as long as the HTTP server. */
 struct http_table enrol_table(struct enrol_server *server);
 
-/* ---- the side that is new ---- */
+/* ---- the side that is new: enrol.c ---- */
 struct enrol_identity {
     char tenant[65];
     char device[65];
