@@ -94,9 +94,11 @@ print_lost(void *user, const struct keep_lost *row)
 
     hex_encode(row->object, sizeof row->object, hex);
     clock_text(row->since_us, when);
-    printf("LOST %s %s: study %s, instance %s, object %s, told %s\n", row->tenant, row->device,
-           row->study, row->sop_instance, hex, when);
-    lost->listed++;
+    printf("%s %s %s: study %s, instance %s, object %s, told %s%s\n",
+           row->is_aside ? "ASIDE" : "LOST", row->tenant, row->device, row->study,
+           row->sop_instance, hex, when,
+           row->is_aside ? "; it came back, into quarantine: nothing is to be searched for" : "");
+    lost->listed += !row->is_aside;
     return 0;
 }
 

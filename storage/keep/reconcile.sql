@@ -84,7 +84,8 @@ WHERE $1::text IS NULL OR t.code = $1
 ORDER BY t.code, c.device
 
 -- name: lost_list
-SELECT t.code, l.device, l.object, l.sop_instance, l.study_uid, l.since_us
+SELECT t.code, l.device, l.object, l.sop_instance, l.study_uid, l.since_us,
+    EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.object = l.object AND i.is_quarantined)
 FROM lost_objects l JOIN tenants t ON t.id = l.tenant_id
 WHERE $1::text IS NULL OR t.code = $1
 ORDER BY l.since_us, t.code, l.study_uid, l.sop_instance LIMIT 10000

@@ -244,6 +244,45 @@ what_is_lost_is_named_and_is_no_success(void **state)
     assert_int_equal(run("reconcile now --org nowhere", text, sizeof text), 66);
 }
 
+/* What was lost came from elsewhere; but another image has its UID by now. */
+static void
+what_came_back_into_quarantine_is_told_as_that_until_it_is_packed(void **state)
+{
+    static const struct keep_sender gate = {"clinic-a", "gate-8", "127.0.0.1:1"};
+    static const struct slice slices[] = {
+        {.study = "1.2.9", .series = "1.2.9.1", .instance = "1.2.9.1.1", .noise = 1},
+        {.study = "1.2.9", .series = "1.2.9.1", .instance = "1.2.9.1.1", .noise = 2}};
+    struct link_lost lost = {.sop_instance = "1.2.9.1.1", .study = "1.2.9"};
+    struct link_reconciled done = {
+        .objects = 1, .different = 1, .lost = 1, .list = &lost, .count = 1};
+    struct link_offer_object offer;
+    struct buf file;
+    char text[1024];
+    struct err err;
+    int sealed;
+
+    (void)state;
+    slice_make(&slices[1], &file);
+    slice_offer(&slices[1], &file, &offer);
+    buf_fini(&file);
+    memcpy(lost.object, offer.object, sizeof lost.object);
+    assert_int_equal(keep_reconciled(archive.keep, &gate, &done, &err), 0);
+    done.lost = done.count = 0;
+    assert_int_equal(vault_put(&archive, &gate, &slices[0]), LINK_HELD);
+    assert_int_equal(vault_put(&archive, &gate, &slices[1]), LINK_QUARANTINED);
+
+    assert_int_equal(keep_reconciled(archive.keep, &gate, &done, &err), 0);
+    run("reconcile show", text, sizeof text);
+    assert_non_null(strstr(text, "ASIDE clinic-a gate-8: study 1.2.9, instance 1.2.9.1.1"));
+    assert_null(strstr(text, "LOST clinic-a gate-8"));
+
+    vault_manifest(&archive, &gate, 1, slices, 1);
+    assert_int_equal(keep_work(archive.keep, &sealed, &err), 0);
+    assert_int_equal(keep_reconciled(archive.keep, &gate, &done, &err), 0);
+    run("reconcile show", text, sizeof text);
+    assert_null(strstr(text, "gate-8: study"));
+}
+
 static void
 what_is_missing_or_unknown_is_said(void **state)
 {
@@ -268,6 +307,7 @@ main(void)
         cmocka_unit_test(a_revoked_device_cannot_enrol_again_with_an_old_code),
         cmocka_unit_test(a_policy_is_written_when_it_can_be_read_and_shown),
         cmocka_unit_test(what_is_lost_is_named_and_is_no_success),
+        cmocka_unit_test(what_came_back_into_quarantine_is_told_as_that_until_it_is_packed),
         cmocka_unit_test(what_is_missing_or_unknown_is_said),
     };
 
