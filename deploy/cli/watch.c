@@ -4,7 +4,6 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
-#include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/http/client.h"
 #include "proto/http/json.h"
@@ -16,12 +15,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POLL_S = 5, TIMEOUT_S = 300, UID_LONGEST = 64, STUDIES_MOST = 100000 };
+enum {
+    POLL_S = 5,
+    TIMEOUT_S = 300,
+    UID_LONGEST = 64,
+    STUDIES_MOST = 100000,
+    STATE_BYTES = 16 << 20
+};
 
 /* What all watched studies add up to. */
 struct tally {
     uint64_t total, uncoded, looked, quarantined;
     size_t studies, closed, safe;
+    uint64_t unlisted; /* the desk has so many more, and does not list them */
 };
 
 struct watch {
@@ -88,6 +94,7 @@ read_state(const struct watch *w, const struct buf *body, uint64_t *change, stru
     if (json_parse(body->bytes, body->n, &doc, err) < 0)
         return -1;
     if (json_u64(json_root(doc), "change", INT64_MAX, change, err) < 0 ||
+        json_u64(json_root(doc), "older", UINT32_MAX, &out->unlisted, err) < 0 ||
         json_list(json_root(doc), "studies", STUDIES_MOST, &studies, err) < 0)
         goto out;
     for (size_t i = 0; i < json_length(studies); i++) {
@@ -137,12 +144,13 @@ static int
 ask(struct watch *w, struct http_client *client, uint64_t *since, struct tally *out,
     struct err *err)
 {
-    struct http_call call = {.method = "GET", .answer_limit = LIMIT_HTTP_JSON_BYTES};
+    struct http_call call = {.method = "GET", .answer_limit = STATE_BYTES};
     struct http_reply reply;
     char path[96];
     int rc;
 
-    snprintf(path, sizeof path, "/desk/v1/state?since=%" PRIu64 "&wait_s=%d", *since, POLL_S);
+    snprintf(path, sizeof path, "/desk/v1/state?studies=all&since=%" PRIu64 "&wait_s=%d", *since,
+             POLL_S);
     call.path = path;
     if (http_client_call(client, &call, &reply, err) < 0)
         return -1;
@@ -163,13 +171,19 @@ follow(struct watch *w, struct http_client *client, struct err *err)
     do {
         if (ask(w, client, &since, &t, err) < 0)
             return -1;
+        if (t.unlisted > 0 && (w->count == 0 || t.studies < w->count)) /* it would never end */
+            return err_set(err, ERR_FULL,
+                           "the desk lists %zu of these studies; it has %" PRIu64
+                           " more than it lists",
+                           t.studies, t.unlisted);
         if (tell(w, &t))
             return 0;
         if (t.quarantined > 0)
             return err_set(err, ERR_CONFLICT, "%" PRIu64 " instances were set aside",
                            t.quarantined);
     } while (clock_mono_ms() < until_ms);
-    return err_set(err, ERR_RETRY, "not sealed after %" PRIu64 " s", w->timeout_s);
+    return err_set(err, ERR_RETRY, "not sealed after %" PRIu64 " s: %zu of %zu studies are",
+                   w->timeout_s, t.safe, w->count > 0 ? w->count : t.studies);
 }
 
 static int

@@ -153,11 +153,13 @@ get_state(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct desk *desk = http_user(req);
     uint64_t change = wait_for_change(desk, req);
+    const char *which = http_query(req, "studies");
     struct report_sources sources = {.options = &desk->options,
                                      .book = desk->book,
                                      .link = desk->link,
                                      .rights = http_caller(req)->rights,
-                                     .fingerprint = desk->place.fingerprint};
+                                     .fingerprint = desk->place.fingerprint,
+                                     .is_everything = which != NULL && strcmp(which, "all") == 0};
     struct buf report;
     int rc;
 

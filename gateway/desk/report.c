@@ -27,7 +27,7 @@
 #include "gateway/desk/parts.def"
 #undef REPORT
 
-enum { STUDIES_SHOWN = 200 };
+enum { STUDIES_SHOWN = 200, STUDIES_TOLD = 5000 }; /* on the page; to a program that asks */
 static const int64_t day_us = INT64_C(86400000000);
 static const int64_t owners_us = INT64_C(86400000000) * 14;
 
@@ -35,6 +35,7 @@ static const int64_t owners_us = INT64_C(86400000000) * 14;
 struct sources {
     struct serve *serve; /* may be NULL */
     struct plain *plain; /* may be NULL */
+    bool is_everything;  /* asked for by a program */
     int64_t now_us;
     struct uplink_status line;
     struct spool_health health;
@@ -322,8 +323,8 @@ is_first(const struct sources *s, const struct spool_study *study, bool is_safe)
 static void
 write_studies(struct jsonw *w, const struct sources *s)
 {
-    int64_t today_us = midnight_us(s->now_us);
-    size_t shown = 0, older = 0;
+    int64_t since_us = s->is_everything ? INT64_MIN : midnight_us(s->now_us);
+    size_t shown = 0, older = 0, most = s->is_everything ? STUDIES_TOLD : STUDIES_SHOWN;
 
     jsonw_array(w, "studies");
     for (int round = 0; round < 2; round++) /* emergencies on their way first */
@@ -332,9 +333,9 @@ write_studies(struct jsonw *w, const struct sources *s)
             bool is_safe = study_word_of(study) == STUDY_SAFE;
 
             if (is_first(s, study, is_safe) != (round == 0) ||
-                (study->last_arrival_us < today_us && is_safe))
+                (study->last_arrival_us < since_us && is_safe))
                 continue;
-            if (shown < STUDIES_SHOWN) {
+            if (shown < most) {
                 write_study(w, s, study);
                 shown++;
             } else {
@@ -436,7 +437,10 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
              struct err *err)
 {
     const struct desk_options *o = sources->options;
-    struct sources s = {.serve = o->serve, .plain = o->plain, .now_us = clock_wall_us()};
+    struct sources s = {.serve = o->serve,
+                        .plain = o->plain,
+                        .is_everything = sources->is_everything,
+                        .now_us = clock_wall_us()};
     int rc = 0;
 
     uplink_status(o->uplink, &s.line);

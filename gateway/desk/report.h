@@ -19,10 +19,11 @@ struct report_sources {
     struct desk_link *link;  /* may be NULL */
     unsigned rights;         /* of who asks: without DESK_WORK nothing of a patient */
     const char *fingerprint; /* of the page's own certificate; NULL or "": none */
+    bool is_everything;      /* every study the spool has, at most 5000 */
 };
 
 /* change: the number to ask again with. Studies of today (local time) and those not yet
- * safe, newest first; at most 200, the rest is counted in "older". */
+ * safe, newest first; at most 200, the rest is counted in "older"; see is_everything. */
 int report_write(const struct report_sources *sources, uint64_t change, struct buf *out,
                  struct err *err) MUST_CHECK;
 

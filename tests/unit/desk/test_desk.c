@@ -9,6 +9,8 @@
 #include "proto/http/client.h"
 #include "proto/http/json.h"
 #include "tests/support/desk_visitor.h"
+#include "tests/support/run_program.h"
+#include "tests/support/spool_fixture.h"
 
 #include <ftw.h>
 #include <setjmp.h>
@@ -19,6 +21,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+enum { STUDIES = 250 };
+
 static char dir[64];
 static struct spool *spool;
 static struct accept *door;
@@ -26,6 +30,8 @@ static struct uplink *uplink;
 static struct desk *desk;
 static struct http_client *client;
 static struct desk_visitor visitor;
+static bool is_full;
+static char desk_url[64];
 
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -34,6 +40,28 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
     (void)type;
     (void)at;
     return remove(path);
+}
+
+/* More studies than the page lists, each of one image and sealed at the centre. */
+static void
+fill(void)
+{
+    struct spool_fixture f = {.sp = spool};
+
+    for (unsigned i = 1; i <= STUDIES; i++) {
+        uint64_t id = fixture_put(&f, 100, i, 0);
+        uint32_t revision;
+        char study[32];
+        struct err err;
+
+        snprintf(study, sizeof study, "1.2.4.%u", i);
+        fixture_inspect(&f, id, study);
+        assert_int_equal(spool_set_uncoded(spool, id, "test", &err), 0);
+        assert_int_equal(spool_manifest_close(spool, study, &revision, &err), 0);
+        assert_int_equal(spool_manifest_acked(spool, study, revision, &err), 0);
+        assert_int_equal(spool_set_held(spool, id, 0, &err), 0);
+        assert_int_equal(spool_set_sealed(spool, id, 0, &err), 0);
+    }
 }
 
 static int
@@ -51,7 +79,7 @@ start(void **state)
                                   .recheck_ms = 1000};
     struct desk_options page = {.address = "127.0.0.1"};
     struct http_client_options browser = {0};
-    char path[96], book[96], url[64];
+    char path[96], book[96];
     struct err err;
 
     (void)state;
@@ -59,6 +87,8 @@ start(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/spool", dir);
     assert_int_equal(spool_open(path, &queue, &spool, &err), 0);
+    if (is_full)
+        fill(); /* before there is an uplink, that would look into them */
     assert_int_equal(accept_open(&accept, spool, &door, &err), 0);
     assert_int_equal(accept_listen(door, &err), 0);
     snprintf(path, sizeof path, "%s/link", dir);
@@ -71,8 +101,8 @@ start(void **state)
     page.accept = door;
     page.uplink = uplink;
     assert_int_equal(desk_start(&page, &desk, &err), 0);
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
-    browser.base_url = url;
+    snprintf(desk_url, sizeof desk_url, "http://127.0.0.1:%u", desk_port(desk));
+    browser.base_url = desk_url;
     desk_visit(book, DESK_TECHNICIAN, &visitor);
     assert_int_equal(http_client_new(&browser, &client, &err), 0);
     return 0;
@@ -169,6 +199,73 @@ the_report_fits_its_page_when_empty(void **state)
     buf_fini(&out);
 }
 
+static void
+count_listed(const char *path, size_t *out_listed, int64_t *out_older)
+{
+    struct json_doc *doc = NULL;
+    struct http_reply reply;
+    struct err err;
+
+    assert_int_equal(ask("GET", path, &reply), 200);
+    assert_int_equal(json_parse(reply.body.bytes, reply.body.n, &doc, &err), 0);
+    *out_listed = json_length(json_find(json_root(doc), "studies"));
+    *out_older = json_as_int(json_find(json_root(doc), "older"), -1);
+    json_free(&doc);
+    http_reply_fini(&reply);
+}
+
+static void
+a_program_that_asks_for_all_studies_gets_all(void **state)
+{
+    size_t listed;
+    int64_t older;
+
+    (void)state;
+    count_listed("/desk/v1/state", &listed, &older);
+    assert_int_equal(listed, 200);
+    assert_int_equal(older, STUDIES - 200);
+    count_listed("/desk/v1/state?studies=all", &listed, &older);
+    assert_int_equal(listed, STUDIES);
+    assert_int_equal(older, 0);
+}
+
+/* radpost watch, which waited for ever for those that were not listed. */
+static void
+a_watch_of_more_studies_than_the_page_lists_ends(void **state)
+{
+    char self[512] = "", program[544], token[96], names[STUDIES][16], said[1024];
+    const char *all[] = {program, "watch",     "--desk", desk_url, "--token-file",
+                         token,   "--timeout", "60",     NULL};
+    const char **named = mem_new((STUDIES + 9) * sizeof *named);
+
+    (void)state;
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    *strrchr(self, '/') = '\0';
+    snprintf(program, sizeof program, "%s/radpost", self);
+    if (access(program, X_OK) < 0)
+        skip();
+    snprintf(token, sizeof token, "%s/desk/token", dir);
+    memcpy(named, all, 8 * sizeof *named);
+    for (unsigned i = 0; i < STUDIES; i++) {
+        snprintf(names[i], sizeof names[i], "1.2.4.%u", i + 1);
+        named[8 + i] = names[i];
+    }
+
+    assert_int_equal(program_run(named, NULL, said, sizeof said), 0);
+    assert_non_null(strstr(said, "received 250 · coded"));
+    assert_non_null(strstr(said, "sealed in two copies"));
+    assert_int_equal(program_run(all, NULL, said, sizeof said), 0);
+    assert_non_null(strstr(said, "received 250 · coded"));
+    free(named);
+}
+
+static int
+start_full(void **state)
+{
+    is_full = true;
+    return start(state);
+}
+
 int
 main(void)
 {
@@ -179,5 +276,11 @@ main(void)
         cmocka_unit_test(the_report_fits_its_page_when_empty),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    const struct CMUnitTest many[] = {
+        cmocka_unit_test(a_program_that_asks_for_all_studies_gets_all),
+        cmocka_unit_test(a_watch_of_more_studies_than_the_page_lists_ends),
+    };
+    int failed = cmocka_run_group_tests(tests, start, stop);
+
+    return failed + cmocka_run_group_tests(many, start_full, stop);
 }
