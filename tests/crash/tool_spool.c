@@ -13,6 +13,7 @@
 
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
+#include "proto/base/thread.h"
 #include "proto/trust/digest.h"
 #include "tests/support/forked.h"
 
@@ -223,11 +224,10 @@ send_all(const char *dir, const char *ledger, uint64_t from, uint64_t count, uin
                                      .from = from + i,
                                      .count = count > i ? count - i : 0,
                                      .step = threads};
-        if (pthread_create(&senders[i].thread, NULL, send_some, &senders[i]) != 0)
-            abort();
+        senders[i].thread = thread_start("sender", send_some, &senders[i]);
     }
     for (uint64_t i = 0; i < threads; i++) {
-        pthread_join(senders[i].thread, NULL);
+        thread_join(senders[i].thread);
         is_sure = is_sure && senders[i].is_sure;
     }
     spool_close(&sp);
