@@ -93,6 +93,7 @@ start_spool(struct gateway *g, struct err *err)
 {
     struct spool_options o = {.has_queue_door = true,
                               .keep_sealed_ms = g->config.spool_keep_sealed,
+                              .keep_discarded_ms = g->config.spool_keep_discarded,
                               .warn_free_bytes = g->config.spool_warn_free,
                               .slow_free_bytes = g->config.spool_slow_free,
                               .refuse_free_bytes = g->config.spool_refuse_free,

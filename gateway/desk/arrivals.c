@@ -50,7 +50,9 @@ static bool
 is_here(void *user, const char *instance)
 {
     struct spool_filter filter = {
-        .sop_instance = instance, .states = ~INSTANCE_BIT(INSTANCE_QUARANTINED), .limit = 1};
+        .sop_instance = instance,
+        .states = ~(INSTANCE_BIT(INSTANCE_QUARANTINED) | INSTANCE_BIT(INSTANCE_DISCARDED)),
+        .limit = 1};
     uint64_t *ids = NULL;
     size_t n = 0;
 

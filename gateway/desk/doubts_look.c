@@ -120,8 +120,7 @@ find_first(struct spool *spool, const struct spool_entry *aside, char out_study[
 
         if (ids[i] == aside->id || spool_load(spool, ids[i], &other, &ignored) < 0)
             continue;
-        if (other->is_inspected && other->state != INSTANCE_QUARANTINED &&
-            other->state != INSTANCE_DUPLICATE) {
+        if (other->is_inspected && (INSTANCE_BIT(other->state) & INSTANCE_UNLISTED) == 0) {
             found = other->id;
             text_copy(out_study, 65, other->facts.study_uid);
         }

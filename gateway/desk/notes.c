@@ -4,26 +4,12 @@
 #include "gateway/desk/book_own.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/model/rejects.h"
 
 #include <string.h>
 
 enum { REJECTS_SHOWN = 200, PRINTS_SHOWN = 400, IMAGES_MOST = 1000 };
 static const int64_t month_us = INT64_C(31) * 86400 * 1000000;
-
-static const char *const reasons[] = {
-#define REASON(word, meaning) #word,
-#include "gateway/desk/reject_reasons.def"
-#undef REASON
-};
-
-bool
-notes_is_reason(const char *word)
-{
-    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-        if (strcmp(reasons[i], word) == 0)
-            return true;
-    return false;
-}
 
 int
 notes_reject(struct book *book, const char *study, const char *reason, unsigned images,
@@ -31,7 +17,7 @@ notes_reject(struct book *book, const char *study, const char *reason, unsigned 
 {
     int rc;
 
-    if (!notes_is_reason(reason))
+    if (!reject_is_reason(reason))
         return err_set(err, ERR_REJECT, "reason: one of the list is due");
     if (db_begin(book->db, err) < 0)
         return -1;
@@ -153,7 +139,7 @@ post_reject(struct http_request *req, struct http_response *res, struct err *err
         goto out;
     if (!api_take_text(json_root(doc), "reason", reason, sizeof reason) ||
         !api_take_text(json_root(doc), "words", words, sizeof words) || images == 0 ||
-        !notes_is_reason(reason) || (strcmp(reason, "other") == 0 && words[0] == '\0')) {
+        !reject_is_reason(reason) || (strcmp(reason, "other") == 0 && words[0] == '\0')) {
         api_answer_fault(req, res, 400, &due);
         rc = 0;
         goto out;

@@ -9,8 +9,6 @@
 extern const struct http_route notes_routes[];
 extern const size_t notes_route_count;
 
-/* Is this one of the reasons, reject_reasons.def? */
-bool notes_is_reason(const char *word);
 /* images of a study (made on the device and not good enough) for a reason; words may be "".
  * errors  ERR_REJECT no such reason */
 int notes_reject(struct book *book, const char *study, const char *reason, unsigned images,

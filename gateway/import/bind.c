@@ -396,7 +396,7 @@ is_sealed(struct import *im, uint64_t entry)
         twin = e->twin_of;
         spool_entry_free(&e);
         if (state != INSTANCE_DUPLICATE)
-            return state == INSTANCE_SEALED;
+            return state == INSTANCE_SEALED || state == INSTANCE_DISCARDED;
         if (twin == 0)
             return true;
         entry = twin;

@@ -19,7 +19,9 @@ enum {
 
 #define TO_BE_SENT                                                                                 \
     (INSTANCE_BIT(INSTANCE_CODED) | INSTANCE_BIT(INSTANCE_PLAIN) | INSTANCE_BIT(INSTANCE_LOOKED))
-#define OVER (INSTANCE_BIT(INSTANCE_SEALED) | INSTANCE_BIT(INSTANCE_DUPLICATE))
+#define OVER                                                                                       \
+    (INSTANCE_BIT(INSTANCE_SEALED) | INSTANCE_BIT(INSTANCE_DUPLICATE) |                            \
+     INSTANCE_BIT(INSTANCE_DISCARDED))
 
 static bool
 is_stopping(struct plain *p)
@@ -83,7 +85,8 @@ first_state(struct way *way, const struct spool_entry *entry)
     bool is_archive = way_is_archive(way, entry->meta.calling_ae, entry->facts.modality);
 
     if (!target_takes(way->conf, entry->meta.calling_ae, entry->facts.modality) ||
-        entry->state == INSTANCE_DUPLICATE || !entry->has_bytes)
+        entry->state == INSTANCE_DUPLICATE || entry->state == INSTANCE_DISCARDED ||
+        !entry->has_bytes)
         return ITEM_LEFT;
     if (entry->state == INSTANCE_SEALED &&
         (is_archive || entry->state_at_us[INSTANCE_SEALED] < marks_made_at_us(way->marks)))

@@ -42,11 +42,12 @@ plain_may_go(struct way *way, const struct item *item)
     bool may = false;
 
     if (spool_load(way->plain->o.spool, item->id, &entry, &err) == 0)
-        may = !entry->is_paused && entry->has_bytes && entry->state != INSTANCE_QUARANTINED &&
-              entry->state != INSTANCE_RECEIVED && entry->state != INSTANCE_DUPLICATE;
+        may = !entry->is_paused && entry->has_bytes && entry->state != INSTANCE_RECEIVED &&
+              (INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) == 0;
     if (!may) {
         gate_lock(&way->gate);
-        if (entry != NULL && (entry->state == INSTANCE_DUPLICATE || !entry->has_bytes)) {
+        if (entry != NULL && (entry->state == INSTANCE_DUPLICATE ||
+                              entry->state == INSTANCE_DISCARDED || !entry->has_bytes)) {
             way_mark(way, item, MARK_LEFT);
             queue_set(way->queue, item->id, ITEM_LEFT, clock_wall_us());
         } else if (entry == NULL && err.kind == ERR_NOT_FOUND) {

@@ -1,6 +1,8 @@
 /* commit_judge.c - what can be promised of one instance, by the spool alone.
  * Anything in doubt is no promise: an instance with a quarantined entry of its UID fails, even if
- * another entry of it is sealed, for nobody can tell which of the two the device means. */
+ * another entry of it is sealed, for nobody can tell which of the two the device means. What a
+ * person threw away is no longer one of the two: the others of its UID decide, and where there is
+ * none the device is told that it failed, never that it is safe. */
 #include "gateway/serve/parts.h"
 
 #include "proto/base/text.h"
@@ -9,7 +11,7 @@
 #include <string.h>
 
 struct evidence {
-    bool is_there, is_waiting, is_set_aside, is_other_class;
+    bool is_there, is_waiting, is_set_aside, is_other_class, is_discarded;
 };
 
 /* The state of an entry, or of the one it repeats. One that is forgotten was sealed long ago; one
@@ -39,6 +41,10 @@ look_at(struct spool *spool, bool is_durable_enough, const struct commit_ref *re
 {
     enum instance_state state = state_of(spool, entry, ids, n);
 
+    if (state == INSTANCE_DISCARDED) {
+        e->is_discarded = true;
+        return;
+    }
     e->is_there = true;
     e->is_other_class = e->is_other_class || strcmp(entry->meta.sop_class, ref->sop_class) != 0;
     if (state == INSTANCE_QUARANTINED || state == INSTANCE_DUPLICATE)
@@ -74,7 +80,7 @@ commit_judge(struct spool *spool, bool is_durable_enough, const struct commit_re
     }
     free(ids);
     if (!e.is_there)
-        return JUDGED_MISSING;
+        return e.is_discarded ? DIMSE_PROCESSING_FAILURE : JUDGED_MISSING;
     if (e.is_other_class)
         return DIMSE_CLASS_CONFLICT;
     if (e.is_set_aside)

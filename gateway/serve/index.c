@@ -57,12 +57,12 @@ by_uids(const void *a, const void *b)
     return order != 0 ? order : strcmp(x->sop_instance, y->sop_instance);
 }
 
-/* Those that may be shown: looked into, not put aside, not twins. */
+/* Those that may be shown: looked into, not put aside or thrown away, not twins. */
 static bool
 take_entry(struct index_item *item, const struct spool_entry *entry)
 {
-    if (!entry->is_inspected || entry->state == INSTANCE_QUARANTINED ||
-        entry->state == INSTANCE_RECEIVED || entry->state == INSTANCE_DUPLICATE)
+    if (!entry->is_inspected || entry->state == INSTANCE_RECEIVED ||
+        (INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) != 0)
         return false;
     *item = (struct index_item){.entry = entry->id, .has_bytes = entry->has_bytes};
     text_copy(item->study, sizeof item->study, entry->facts.study_uid);

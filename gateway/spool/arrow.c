@@ -2,11 +2,14 @@
  * the ledger. One arrow of an entry at a time; those of different entries share a sync. */
 #include "gateway/spool/internal.h"
 
+#include "gateway/spool/log.h"
+
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/base/zip.h"
+#include "proto/model/rejects.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -22,6 +25,7 @@ struct news {
     const struct spool_inspection *facts;
     const struct spool_coding *coding;
     const char *why;
+    const char *by;
     uint64_t receipt_seq;
     uint64_t twin_of;
 };
@@ -97,7 +101,18 @@ take_recall(struct spool *sp, struct record *r, const struct news *news)
     r->at_us[INSTANCE_LOOKED] = r->at_us[INSTANCE_HELD] = r->at_us[INSTANCE_SEALED] = 0;
 }
 
-/* As it came; only that it was received stays known. */
+static void
+take_discard(struct spool *sp, struct record *r, const struct news *news)
+{
+    char by[sizeof((struct spool_entry *)0)->discarded_by];
+
+    text_copy(by, sizeof by, news->by);
+    r->discard_reason = ledger_word(&sp->ledger, news->why);
+    r->discarded_by = ledger_word(&sp->ledger, by);
+}
+
+/* As it came; only that it was received stays known, and that a person wanted it in spite of an
+ * earlier discard. */
 static void
 take_release(struct spool *sp, struct record *r, const struct news *news)
 {
@@ -105,6 +120,9 @@ take_release(struct spool *sp, struct record *r, const struct news *news)
 
     (void)sp;
     (void)news;
+    if (r->state == INSTANCE_DISCARDED || quarantine_of(r->last_error) == QUARANTINE_DISCARDED)
+        r->is_wanted = true;
+    r->discard_reason = r->discarded_by = "";
     memset(r->at_us, 0, sizeof r->at_us);
     r->at_us[INSTANCE_RECEIVED] = received_at_us;
     r->is_inspected = false;
@@ -161,6 +179,17 @@ take_time(struct spool *sp, struct record *r)
         r->done_age_ms = spool_age_ms(sp);
 }
 
+/* Coded bytes may have gone since the caller looked, and the received ones still be here. */
+static enum instance_event
+event_by_bytes(const struct record *r, enum instance_event event)
+{
+    if (r->coded.segment != 0)
+        return event;
+    if (event == INSTANCE_SAW_REQUEUE)
+        return INSTANCE_SAW_REQUEUE_PLAIN;
+    return event == INSTANCE_SAW_WANTED ? INSTANCE_SAW_WANTED_PLAIN : event;
+}
+
 /* Prepare the arrow and mark the entry busy. */
 static int
 begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const struct news *news,
@@ -172,11 +201,12 @@ begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const stru
 
     gate_lock(&sp->gate);
     e = await_entry(sp, id);
+    if (e != NULL)
+        event = event_by_bytes(&e->r, event);
     if (e == NULL) {
         err_set(err, ERR_NOT_FOUND, "there is no such entry");
-    } else if ((event == INSTANCE_SAW_REQUEUE && e->r.coded.segment == 0) ||
-               ((event == INSTANCE_SAW_RELEASE || event == INSTANCE_SAW_REQUEUE_PLAIN) &&
-                e->r.received.segment == 0)) {
+    } else if ((event == INSTANCE_SAW_RELEASE || event == INSTANCE_SAW_REQUEUE_PLAIN) &&
+               e->r.received.segment == 0) {
         err_set(err, ERR_NOT_FOUND, "its bytes are not here");
     } else if (!instance_next(e->r.state, event, &to)) {
         err_set(err, ERR_CONFLICT, "not possible from state %s", instance_state_word(e->r.state));
@@ -454,6 +484,20 @@ spool_release(struct spool *sp, uint64_t id, struct err *err)
 }
 
 int
+spool_discard(struct spool *sp, uint64_t id, const char *reason, const char *by, struct err *err)
+{
+    struct news news = {.why = reason, .by = by};
+
+    if (!reject_is_reason(reason))
+        return err_set(err, ERR_REJECT, "entry %" PRIu64 ": '%.16s' is no reason", id, reason);
+    if (arrow(sp, id, INSTANCE_SAW_DISCARD, &news, err) < 0)
+        return -1;
+    LOG(&sp->log, SPOOL_DISCARDED, F_NUMBER("entry_id", id), F_WORD("reason", reason),
+        F_WORD("by", by));
+    return 0;
+}
+
+int
 spool_set_paused(struct spool *sp, uint64_t id, bool is_paused, struct err *err)
 {
     struct work w = {.kind = WORK_STEP};
@@ -498,6 +542,8 @@ requeue_event(const struct record *r, enum instance_event *out, struct err *err)
         return err_set(err, ERR_CONFLICT, "it is quarantined: release it");
     case INSTANCE_DUPLICATE:
         return err_set(err, ERR_CONFLICT, "it repeats another entry, which goes");
+    case INSTANCE_DISCARDED:
+        return err_set(err, ERR_CONFLICT, "it was thrown away: release it");
     default:
         return 0;
     }

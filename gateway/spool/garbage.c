@@ -12,6 +12,7 @@
 
 #define DAY_MS 86400000ll
 #define DEFAULT_KEEP_SUMMARY_MS (90 * DAY_MS)
+#define DEFAULT_KEEP_DISCARDED_MS (30 * DAY_MS)
 
 /* A twin's bytes may be all that is left of an instance whose first copy has rotted: they stay
  * until that one is sealed. Not here any more: it was. */
@@ -21,7 +22,7 @@ is_twin_unsealed(const struct spool *sp, const struct record *r)
     const struct entry *twin =
         r->state == INSTANCE_DUPLICATE ? ledger_find(&sp->ledger, r->twin_of) : NULL;
 
-    return twin != NULL && twin->r.state != INSTANCE_SEALED;
+    return twin != NULL && twin->r.state != INSTANCE_SEALED && twin->r.state != INSTANCE_DISCARDED;
 }
 
 bool
@@ -39,10 +40,13 @@ spool_keep_for(struct spool *sp, spool_needs_fn fn, void *user)
     gate_unlock(&sp->gate);
 }
 
-/* Locked. */
+/* Locked. What was discarded is nowhere else: no full disk shortens its grace. */
 static bool
 is_over(struct spool *sp, const struct record *r, int64_t keep_ms)
 {
+    if (r->state == INSTANCE_DISCARDED)
+        keep_ms = sp->options.keep_discarded_ms != 0 ? sp->options.keep_discarded_ms
+                                                     : DEFAULT_KEEP_DISCARDED_MS;
     if (!record_is_done(r) || is_twin_unsealed(sp, r) || garbage_is_needed(sp, r->id))
         return false;
     return keep_ms == 0 || (int64_t)(spool_age_ms(sp) - r->done_age_ms) >= keep_ms;
@@ -128,8 +132,8 @@ drop_summaries(struct spool *sp)
     for (size_t i = sp->ledger.n; i-- > 0;) {
         const struct entry *e = sp->ledger.entries[i];
 
-        if (!e->is_busy && e->r.received.segment == 0 && e->r.coded.segment == 0 &&
-            is_over(sp, &e->r, keep_ms))
+        if (!e->is_busy && e->r.state != INSTANCE_DISCARDED && e->r.received.segment == 0 &&
+            e->r.coded.segment == 0 && is_over(sp, &e->r, keep_ms))
             ledger_drop(&sp->ledger, e->r.id);
     }
     gate_unlock(&sp->gate);

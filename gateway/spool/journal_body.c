@@ -6,6 +6,7 @@
 
 #define RECORD_FLAG_INSPECTED 1u
 #define RECORD_FLAG_PAUSED 2u
+#define RECORD_FLAG_WANTED 4u
 
 /* ---- bodies, written ---- */
 
@@ -42,7 +43,8 @@ journal_body_entry(struct buf *b, const struct record *r)
     buf_add_le64(b, r->id);
     buf_add_u8(b, (uint8_t)r->state);
     buf_add_u8(b, (uint8_t)((r->is_inspected ? RECORD_FLAG_INSPECTED : 0) |
-                            (r->is_paused ? RECORD_FLAG_PAUSED : 0)));
+                            (r->is_paused ? RECORD_FLAG_PAUSED : 0) |
+                            (r->is_wanted ? RECORD_FLAG_WANTED : 0)));
     put_place(b, &r->received);
     put_place(b, &r->coded);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -61,6 +63,8 @@ journal_body_entry(struct buf *b, const struct record *r)
     buf_add(b, r->rest_sha256, 32);
     put_text(b, r->quarantine);
     buf_add_le64(b, r->done_age_ms);
+    put_text(b, r->discard_reason);
+    put_text(b, r->discarded_by);
 }
 
 void
@@ -200,6 +204,20 @@ get_minor_1(struct ledger *l, struct reader *in, struct record *r)
     r->done_age_ms = get_le64(in);
 }
 
+/* What minor version 2 added. */
+static void
+get_minor_2(struct ledger *l, struct reader *in, struct record *r)
+{
+    char reason[256], by[256];
+
+    if (in->left == 0)
+        return;
+    get_text(in, reason);
+    get_text(in, by);
+    r->discard_reason = in->is_bad ? "" : ledger_word(l, reason);
+    r->discarded_by = in->is_bad ? "" : ledger_word(l, by);
+}
+
 static bool
 apply_entry(struct ledger *l, struct reader *in)
 {
@@ -217,6 +235,7 @@ apply_entry(struct ledger *l, struct reader *in)
     flags = get_u8(in);
     r.is_inspected = (flags & RECORD_FLAG_INSPECTED) != 0;
     r.is_paused = (flags & RECORD_FLAG_PAUSED) != 0;
+    r.is_wanted = (flags & RECORD_FLAG_WANTED) != 0;
     get_place(in, &r.received);
     get_place(in, &r.coded);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -235,6 +254,7 @@ apply_entry(struct ledger *l, struct reader *in)
             r.at_us[i] = at;
     }
     get_minor_1(l, in, &r);
+    get_minor_2(l, in, &r);
     if (in->is_bad || r.id == 0 || r.id == UINT64_MAX || (unsigned)r.state >= INSTANCE_STATES)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)

@@ -92,6 +92,7 @@ ledger_record_init(struct record *r)
     r->study_uid = r->series_uid = r->modality = "";
     r->study_date = r->study_time = r->body_part = r->station = "";
     r->why_not_coded = r->last_error = r->quarantine = "";
+    r->discard_reason = r->discarded_by = "";
 }
 
 void
@@ -202,6 +203,7 @@ count_bytes(struct study *s, const struct record *r, uint64_t one)
         return;
     case INSTANCE_QUARANTINED:
     case INSTANCE_DUPLICATE:
+    case INSTANCE_DISCARDED:
         return;
     case INSTANCE_HELD:
     case INSTANCE_SEALED:
@@ -278,7 +280,7 @@ ledger_put(struct ledger *l, const struct record *r)
         if (e->r.revision == 0) /* an arrow begun before the manifest was closed */
             e->r.revision = revision;
     }
-    if (!r->is_inspected) /* released: it is looked into anew */
+    if (!r->is_inspected || r->state == INSTANCE_DISCARDED) /* released: it is looked into anew */
         e->study = NULL;
     else if (e->study == NULL || e->study->uid != r->study_uid)
         join_study(l, e);

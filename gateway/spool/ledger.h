@@ -43,6 +43,8 @@ struct record {
     int64_t at_us[INSTANCE_STATES];
     uint64_t done_age_ms; /* the spool's age when it was done (sealed or found a duplicate) */
     const char *why_not_coded, *last_error;
+    const char *discard_reason, *discarded_by; /* "" = never discarded */
+    bool is_wanted; /* a person let it go on although the same was discarded before */
 };
 
 struct study;
@@ -117,13 +119,14 @@ uint64_t *ledger_number(struct ledger *l, const char *name, bool is_made);
 static inline bool
 record_is_done(const struct record *r)
 {
-    return r->state == INSTANCE_SEALED || r->state == INSTANCE_DUPLICATE;
+    return r->state == INSTANCE_SEALED || r->state == INSTANCE_DUPLICATE ||
+           r->state == INSTANCE_DISCARDED;
 }
 
 static inline bool
 record_is_listable(const struct record *r)
 {
-    return r->is_inspected && r->state != INSTANCE_QUARANTINED && r->state != INSTANCE_DUPLICATE;
+    return r->is_inspected && (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) == 0;
 }
 
 #endif

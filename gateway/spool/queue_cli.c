@@ -6,6 +6,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
+#include "proto/model/rejects.h"
 #include "proto/trust/digest.h"
 
 #include <errno.h>
@@ -26,8 +27,23 @@ static const char usage[] =
     "radpost queue hold DIR WHICH       keep back: not sent until it is released\n"
     "radpost queue release DIR WHICH    what was held, or is quarantined: looked into anew\n"
     "radpost queue requeue DIR WHICH    offer to the centre again, also what is sealed\n"
+    "radpost queue discard DIR WHICH --reason WORD\n"
+    "                                   throw away what is quarantined: its bytes stay for\n"
+    "                                   spool_keep_discarded and can be released until then\n"
     "DIR is the spool's folder; the gateway may be running (it is asked) or stopped.\n"
     "WHICH is an entry's number, or study:UID for all of a study.\n";
+
+/* What a discard may be for. */
+static void
+print_reasons(void)
+{
+    const char *word;
+
+    fputs("WORD of a discard is one of:", stderr);
+    for (size_t i = 0; (word = reject_reason(i)) != NULL; i++)
+        fprintf(stderr, " %s", word);
+    fputs("\n", stderr);
+}
 
 static int
 complain(const struct err *err)
@@ -145,8 +161,10 @@ show(struct spool *sp, uint64_t id, struct err *err)
     }
     if (e->is_paused)
         printf("a person keeps it back: it is not sent\n");
+    if (e->discard_reason[0] != '\0')
+        printf("%-16s %s, by %s\n", "discarded for", e->discard_reason, e->discarded_by);
     if (!e->has_bytes)
-        printf("its bytes were removed after it was sealed\n");
+        printf("its bytes were removed after it was %s\n", instance_state_word(e->state));
     spool_entry_free(&e);
     return 0;
 }
@@ -242,7 +260,8 @@ verify_entry(struct spool *sp, struct tally *t, uint64_t id)
     if (spool_source_received(sp, id, &at, &err) == 0) {
         verify_bytes(t, e, "received", &at, e->received_sha256);
         close(at.fd);
-    } else if (e->has_bytes || e->state != INSTANCE_SEALED) {
+    } else if (e->has_bytes || (e->state != INSTANCE_SEALED && e->state != INSTANCE_DUPLICATE &&
+                                e->state != INSTANCE_DISCARDED)) {
         t->bad++;
         printf("%8" PRIu64 "  %-8s  %s  %s\n", id, "received", e->meta.sop_instance, err.text);
     } else {
@@ -273,14 +292,14 @@ verify(struct spool *sp, const char *which, struct err *err)
         verify_entry(sp, &t, ids[i]);
     free(ids);
     printf("%" PRIu64 " objects as they came, %" PRIu64 " not, %" PRIu64
-           " entries sealed long ago without bytes\n",
+           " entries sealed or discarded long ago without bytes\n",
            t.good, t.bad, t.gone);
     if (t.bad > 0)
         return err_set(err, ERR_CONFLICT, "%" PRIu64 " objects are damaged", t.bad);
     return 0;
 }
 
-/* ---- hold, release, requeue ---- */
+/* ---- hold, release, requeue, discard ---- */
 
 /* The entries that WHICH names; free. */
 static int
@@ -311,23 +330,24 @@ find(const char *dir, const char *which, uint64_t **out_ids, size_t *out_n, stru
 
 /* Ask the gateway, or, when none runs, do it here: sp is opened at the first need. */
 static int
-act_once(const char *dir, const char *word, uint64_t id, struct spool **sp, struct err *err)
+act_once(const char *dir, const char *word, uint64_t id, const char *reason, struct spool **sp,
+         struct err *err)
 {
     struct spool_options options = {.keep_sealed_ms = -1};
 
     bool is_running = false;
 
     if (*sp == NULL) {
-        if (queue_door_ask(dir, word, id, &is_running, err) == 0)
+        if (queue_door_ask(dir, word, id, reason, &is_running, err) == 0)
             return 0;
         if (is_running || spool_open(dir, &options, sp, err) < 0)
             return -1;
     }
-    return queue_act(*sp, word, id, err);
+    return queue_act(*sp, word, id, reason, err);
 }
 
 static int
-act(const char *dir, const char *word, const char *which, struct err *err)
+act(const char *dir, const char *word, const char *which, const char *reason, struct err *err)
 {
     struct spool *sp = NULL;
     uint64_t *ids = NULL;
@@ -339,7 +359,7 @@ act(const char *dir, const char *word, const char *which, struct err *err)
     for (size_t i = 0; i < n; i++) {
         struct err why = {0};
 
-        if (act_once(dir, word, ids[i], &sp, &why) == 0) {
+        if (act_once(dir, word, ids[i], reason, &sp, &why) == 0) {
             done++;
             continue;
         }
@@ -378,12 +398,13 @@ is_understood(int argc, char **argv)
     static const struct {
         const char *word;
         int least, most;
-    } rows[] = {{"list", 3, 4}, {"show", 4, 4},    {"export", 5, 5}, {"verify", 3, 4},
-                {"hold", 4, 4}, {"release", 4, 4}, {"requeue", 4, 4}};
+    } rows[] = {{"list", 3, 4}, {"show", 4, 4},    {"export", 5, 5},  {"verify", 3, 4},
+                {"hold", 4, 4}, {"release", 4, 4}, {"requeue", 4, 4}, {"discard", 6, 6}};
 
     for (size_t i = 0; argc >= 3 && i < ARRAY_LEN(rows); i++)
         if (strcmp(argv[1], rows[i].word) == 0)
-            return argc >= rows[i].least && argc <= rows[i].most;
+            return argc >= rows[i].least && argc <= rows[i].most &&
+                   (argc < 6 || (strcmp(argv[4], "--reason") == 0 && reject_is_reason(argv[5])));
     return false;
 }
 
@@ -391,7 +412,7 @@ static bool
 is_act(const char *word)
 {
     return strcmp(word, "hold") == 0 || strcmp(word, "release") == 0 ||
-           strcmp(word, "requeue") == 0;
+           strcmp(word, "requeue") == 0 || strcmp(word, "discard") == 0;
 }
 
 int
@@ -404,6 +425,7 @@ queue_cli(int argc, char **argv)
 
     if (!is_understood(argc, argv)) {
         fputs(usage, stderr);
+        print_reasons();
         return 2;
     }
     if (access(argv[2], R_OK | X_OK) < 0) {
@@ -411,7 +433,9 @@ queue_cli(int argc, char **argv)
         return complain(&err);
     }
     if (is_act(argv[1]))
-        return act(argv[2], argv[1], argv[3], &err) < 0 ? err_kind_exit(err.kind) : 0;
+        return act(argv[2], argv[1], argv[3], argc == 6 ? argv[5] : NULL, &err) < 0
+                   ? err_kind_exit(err.kind)
+                   : 0;
     if (spool_open(argv[2], &options, &sp, &err) < 0)
         return complain(&err);
     rc = run(sp, argc, argv, &err);

@@ -40,16 +40,16 @@ release(struct spool *sp, uint64_t id, struct err *err)
         return -1;
     if (e->is_paused)
         rc = spool_set_paused(sp, id, false, err);
-    else if (e->state == INSTANCE_QUARANTINED)
+    else if (e->state == INSTANCE_QUARANTINED || e->state == INSTANCE_DISCARDED)
         rc = spool_release(sp, id, err);
     else
-        err_set(err, ERR_CONFLICT, "entry %" PRIu64 ": neither quarantined nor kept back", id);
+        err_set(err, ERR_CONFLICT, "entry %" PRIu64 ": neither put aside nor kept back", id);
     spool_entry_free(&e);
     return rc;
 }
 
 int
-queue_act(struct spool *sp, const char *word, uint64_t id, struct err *err)
+queue_act(struct spool *sp, const char *word, uint64_t id, const char *reason, struct err *err)
 {
     if (strcmp(word, "hold") == 0)
         return spool_set_paused(sp, id, true, err);
@@ -57,6 +57,8 @@ queue_act(struct spool *sp, const char *word, uint64_t id, struct err *err)
         return release(sp, id, err);
     if (strcmp(word, "requeue") == 0)
         return spool_requeue(sp, id, err);
+    if (strcmp(word, "discard") == 0)
+        return spool_discard(sp, id, reason != NULL ? reason : "", "radpost queue", err);
     return err_set(err, ERR_REJECT, "'%s' is nothing that is done to an entry", word);
 }
 
@@ -127,7 +129,7 @@ is_trusted(int fd)
 static void
 serve(struct queue_door *door, int fd)
 {
-    char line[QUEUE_LINE_BYTES], answer[QUEUE_LINE_BYTES], *space;
+    char line[QUEUE_LINE_BYTES], answer[QUEUE_LINE_BYTES], *space, *reason = NULL;
     struct err err = {0};
     uint64_t id = 0;
 
@@ -136,9 +138,11 @@ serve(struct queue_door *door, int fd)
     space = strchr(line, ' ');
     if (space != NULL)
         *space = '\0';
+    if (space != NULL && (reason = strchr(space + 1, ' ')) != NULL)
+        *reason++ = '\0';
     if (space == NULL || text_to_u64(space + 1, UINT64_MAX, &id) < 0)
         err_set(&err, ERR_REJECT, "not a request");
-    else if (queue_act(door->sp, line, id, &err) == 0)
+    else if (queue_act(door->sp, line, id, reason, &err) == 0)
         err_clear(&err);
     snprintf(answer, sizeof answer, "%d %s\n", (int)err.kind, err.text);
     say(fd, answer);
@@ -230,8 +234,8 @@ read_answer(const char *line, struct err *err)
 }
 
 int
-queue_door_ask(const char *dir, const char *word, uint64_t id, bool *out_is_running,
-               struct err *err)
+queue_door_ask(const char *dir, const char *word, uint64_t id, const char *reason,
+               bool *out_is_running, struct err *err)
 {
     char line[QUEUE_LINE_BYTES];
     struct sockaddr_un to;
@@ -246,7 +250,8 @@ queue_door_ask(const char *dir, const char *word, uint64_t id, bool *out_is_runn
         goto out;
     }
     *out_is_running = true;
-    snprintf(line, sizeof line, "%s %" PRIu64 "\n", word, id);
+    snprintf(line, sizeof line, "%s %" PRIu64 "%s%s\n", word, id, reason != NULL ? " " : "",
+             reason != NULL ? reason : "");
     say(fd, line);
     if (read_line(fd, -1, line, ANSWER_MS))
         rc = read_answer(line, err);

@@ -41,7 +41,7 @@ room_measure(struct spool *sp)
         const struct record *r = &sp->ledger.entries[i]->r;
         int64_t age = now - r->at_us[INSTANCE_RECEIVED];
 
-        if (record_is_done(r) && !garbage_is_needed(sp, r->id))
+        if (record_is_done(r) && r->state != INSTANCE_DISCARDED && !garbage_is_needed(sp, r->id))
             room.bytes_sealed += bytes_here(r);
         if (age < 0 || age >= WEEK_DAYS * DAY_US) /* also what came while the clock was wrong */
             continue;

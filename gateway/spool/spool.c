@@ -296,6 +296,9 @@ copy_entry(const struct record *r)
     e->receipt_seq = r->receipt_seq;
     memcpy(e->state_at_us, r->at_us, sizeof e->state_at_us);
     text_copy(e->why_not_coded, sizeof e->why_not_coded, r->why_not_coded);
+    text_copy(e->discard_reason, sizeof e->discard_reason, r->discard_reason);
+    text_copy(e->discarded_by, sizeof e->discarded_by, r->discarded_by);
+    e->is_wanted = r->is_wanted;
     text_copy(e->last_error, sizeof e->last_error, r->last_error);
     return e;
 }

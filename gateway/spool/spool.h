@@ -7,6 +7,7 @@
  *     entry: received > set_inspected > set_coded > set_looked > set_held > set_sealed
  *                                     > set_uncoded           > set_held > set_sealed
  *            quarantined > release > received
+ *            quarantined > discard (> release > received, while its bytes are here)
  *
  * Threads: every function but open and close may be called from any thread; a draft belongs to one
  * thread. No lock is held while a disk is waited for, except by the committer for itself. */
@@ -21,16 +22,18 @@ struct spool;
 struct spool_draft;
 
 struct spool_options {
-    bool is_read_only;        /* look at a folder, also while the daemon runs; changes nothing */
-    bool has_queue_door;      /* radpost queue may ask this process: DIR/queue.sock */
-    uint64_t segment_bytes;   /* 0 = 64 MiB */
-    uint64_t journal_bytes;   /* a new journal begins when this one grew by so much; 0 = 16 MiB */
-    int64_t keep_sealed_ms;   /* bytes stay this long after sealing; 0 = go at once; < 0 = never */
-    int64_t keep_summary_ms;  /* an entry without bytes stays listed this long; 0 = 90 days */
-                              /* both count the time that the spool was open, or closed for up to
-                                 three days at a time, whatever the wall clock says */
-    uint64_t warn_free_bytes; /* marks of the disk; 0 = no such mark */
-    uint64_t slow_free_bytes; /* below: each commit waits slow_ms before it is answered */
+    bool is_read_only;         /* look at a folder, also while the daemon runs; changes nothing */
+    bool has_queue_door;       /* radpost queue may ask this process: DIR/queue.sock */
+    uint64_t segment_bytes;    /* 0 = 64 MiB */
+    uint64_t journal_bytes;    /* a new journal begins when this one grew by so much; 0 = 16 MiB */
+    int64_t keep_sealed_ms;    /* bytes stay this long after sealing; 0 = go at once; < 0 = never */
+    int64_t keep_discarded_ms; /* bytes stay this long after a discard, however full the disk; 0 =
+                                  30 days. That it was discarded is known for good */
+    int64_t keep_summary_ms;   /* an entry without bytes stays listed this long; 0 = 90 days */
+                               /* both count the time that the spool was open, or closed for up to
+                                  three days at a time, whatever the wall clock says */
+    uint64_t warn_free_bytes;  /* marks of the disk; 0 = no such mark */
+    uint64_t slow_free_bytes;  /* below: each commit waits slow_ms before it is answered */
     uint64_t refuse_free_bytes; /* below: drafts and commits are ERR_FULL (A700H) */
     int64_t slow_ms;            /* 0 = 250 */
     uint32_t
@@ -129,6 +132,9 @@ struct spool_entry {
     uint64_t receipt_seq; /* of the newest receipt, 0 = none */
     int64_t state_at_us[INSTANCE_STATES]; /* when each state was reached, 0 = not */
     char why_not_coded[64];
+    char discard_reason[17]; /* a word of reject_reasons.def */
+    char discarded_by[65];
+    bool is_wanted;       /* let go on by a person although the same was discarded before */
     char last_error[160]; /* why it is quarantined: begins with a word of quarantine.def */
 };
 
@@ -207,8 +213,14 @@ int spool_set_wanted(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
 /* why: "WORD: more" with a word of quarantine.def; no patient data. */
 int spool_set_quarantined(struct spool *sp, uint64_t id, const char *why,
                           struct err *err) MUST_CHECK;
-/* Let a quarantined entry go on: it is received again, and looked into anew.
- * errors  ERR_CONFLICT it is not quarantined, ERR_NOT_FOUND (also: its bytes are gone) */
+/* Throw away what is quarantined: it counts no more, its bytes go after keep_discarded_ms, and an
+ * equal one that comes later is kept aside (whose.c).
+ * reason  a word of reject_reasons.def; by  who, at most 64 signs; no patient data
+ * errors  ERR_CONFLICT it is not quarantined, ERR_REJECT no such reason */
+int spool_discard(struct spool *sp, uint64_t id, const char *reason, const char *by,
+                  struct err *err) MUST_CHECK;
+/* Let a quarantined entry go on, or a discarded one: it is received again, and looked into anew.
+ * errors  ERR_CONFLICT it is neither, ERR_NOT_FOUND (also: its bytes are gone) */
 int spool_release(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
 /* Kept back by a person, whatever its state: not sent while it lasts, and its study is not safe to
  * delete. What is set already is success. */

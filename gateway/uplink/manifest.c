@@ -85,7 +85,7 @@ static bool
 is_listed(const struct spool_entry *entry, uint32_t revision)
 {
     return entry->revision >= 1 && entry->revision <= revision &&
-           entry->state != INSTANCE_QUARANTINED && entry->state != INSTANCE_DUPLICATE;
+           (INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) == 0;
 }
 
 /* The entry that its list waited for is not ready yet: the others need not be looked at. */

@@ -29,9 +29,9 @@ note_receipt(struct uplink *up, const struct link_receipt *receipt, struct err *
             continue;
         }
         if (memcmp(entry->object_sha256, receipt->object, LINK_HASH_BYTES) == 0 &&
-            entry->state != INSTANCE_SEALED && entry->state != INSTANCE_QUARANTINED &&
-            entry->state != INSTANCE_DUPLICATE && entry->state != INSTANCE_RECEIVED &&
-            entry->state != INSTANCE_INSPECTED) {
+            entry->state != INSTANCE_SEALED && entry->state != INSTANCE_RECEIVED &&
+            entry->state != INSTANCE_INSPECTED &&
+            (INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) == 0) {
             rc = spool_set_sealed(up->spool, ids[i], receipt->seq, err);
             gate_lock(&up->gate);
             plan_drop(up->plan, ids[i]);

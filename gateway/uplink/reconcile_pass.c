@@ -72,8 +72,7 @@ gather_entries(struct pass *p, const struct spool_study *study)
 
         if (spool_look(p->up->spool, ids[i], &entry, &err) < 0)
             continue; /* forgotten since it was listed */
-        if (entry->state == INSTANCE_QUARANTINED || entry->state == INSTANCE_DUPLICATE ||
-            is_elsewhere(p->up, entry))
+        if ((INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) != 0 || is_elsewhere(p->up, entry))
             ; /* not of the list */
         else if (entry->state == INSTANCE_HELD || entry->state == INSTANCE_SEALED)
             add_belief(p, entry);

@@ -4,6 +4,7 @@
  *     same pixels, same rest           the same image for another patient or study: kept aside,
  *                                      other_patient, until the desk says whose it is
  *     anything else under the UID      kept aside, uid_conflict
+ *     what a person threw away         kept aside, discarded, unless a person wants it now
  *
  * Nothing is overwritten and no byte changes. Of two that come at once the later inspected gives
  * way. Digests: docs/formats/digests.md. */
@@ -152,7 +153,7 @@ first_identity(struct uplink *up, const char *study)
 
         if (spool_load(up->spool, ids[i], &other, &err) < 0)
             continue;
-        if (other->state != INSTANCE_QUARANTINED)
+        if (other->state != INSTANCE_QUARANTINED && other->state != INSTANCE_DISCARDED)
             memcpy(seen->identity, other->facts.identity_sha256, DIGEST_BYTES);
         spool_entry_free(&other);
     }
@@ -178,7 +179,7 @@ doubt_reuse(struct uplink *up, struct spool_inspection *facts)
 
 /* ---- one UID, twice ---- */
 
-enum likeness { UNLIKE_ANY, TWIN, OTHER_PATIENT, CONFLICT };
+enum likeness { UNLIKE_ANY, TWIN, DISCARDED, OTHER_PATIENT, CONFLICT };
 
 struct likeness_of {
     enum likeness is;
@@ -192,7 +193,23 @@ is_kept_aside(const struct spool_entry *other)
     enum quarantine why = quarantine_of(other->last_error);
 
     return other->state == INSTANCE_QUARANTINED && other->has_bytes &&
-           (why == QUARANTINE_OTHER_PATIENT || why == QUARANTINE_UID_CONFLICT);
+           (why == QUARANTINE_OTHER_PATIENT || why == QUARANTINE_UID_CONFLICT ||
+            why == QUARANTINE_DISCARDED);
+}
+
+/* The file itself, or the same image by its digests; a discarded one may never have been looked
+ * into. What has its UID and is another image is judged as if that had never come. */
+static bool
+is_discarded_like(const struct spool_entry *other, const struct spool_entry *entry)
+{
+    const struct spool_inspection *a = &other->facts, *b = &entry->facts;
+
+    if (entry->is_wanted || other->id == entry->id)
+        return false;
+    if (other->is_inspected && is_same(a->pixels_sha256, b->pixels_sha256) &&
+        is_same(a->dataset_sha256, b->dataset_sha256))
+        return true;
+    return is_same(other->received_sha256, entry->received_sha256);
 }
 
 /* Of two that are inspected at once the later sees the earlier; after a restart in between, the
@@ -203,6 +220,8 @@ compare(const struct spool_entry *other, const struct spool_entry *entry, bool i
     const struct spool_inspection *a = &other->facts, *b = &entry->facts;
     bool is_equal;
 
+    if (other->state == INSTANCE_DISCARDED)
+        return is_discarded_like(other, entry) ? DISCARDED : UNLIKE_ANY;
     if (other->id == entry->id || !other->is_inspected || other->state == INSTANCE_DUPLICATE ||
         (!is_fresh && other->state == INSTANCE_INSPECTED && other->id > entry->id))
         return UNLIKE_ANY;
@@ -218,7 +237,8 @@ compare(const struct spool_entry *other, const struct spool_entry *entry, bool i
                : CONFLICT;
 }
 
-/* The likest of what is here under its UID: a twin before a correction before a conflict. */
+/* The likest of what is here under its UID: a twin before what was discarded before a correction
+ * before a conflict. */
 static struct likeness_of
 find_like(struct uplink *up, const struct spool_entry *entry, bool is_fresh)
 {
@@ -278,6 +298,10 @@ act_on(struct uplink *up, const struct spool_entry *entry, const struct likeness
             return -1;
         LOG(&ctx, UPLINK_TWIN, F_NUMBER("of", like->id));
         return 0;
+    case DISCARDED:
+        snprintf(words, sizeof words, "a person threw the same image away, entry %llu",
+                 (unsigned long long)like->id);
+        return put_aside(up, entry, QUARANTINE_DISCARDED, words, err);
     case OTHER_PATIENT:
         snprintf(words, sizeof words, "the same image as entry %llu, for another patient or study",
                  (unsigned long long)like->id);

@@ -19,6 +19,10 @@ enum instance_event {
 /* A set of states: INSTANCE_BIT(INSTANCE_CODED) | INSTANCE_BIT(INSTANCE_PLAIN). */
 #define INSTANCE_BIT(state) (1u << (state))
 #define INSTANCE_ANY ((1u << INSTANCE_STATES) - 1)
+/* Never on a study's list: kept aside, thrown away, or a copy of another. */
+#define INSTANCE_UNLISTED                                                                          \
+    (INSTANCE_BIT(INSTANCE_QUARANTINED) | INSTANCE_BIT(INSTANCE_DUPLICATE) |                       \
+     INSTANCE_BIT(INSTANCE_DISCARDED))
 
 /* Where an event leads from a state; false when the pair is not in the table. */
 bool instance_next(enum instance_state from, enum instance_event event,

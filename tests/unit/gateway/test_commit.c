@@ -82,6 +82,34 @@ each_failure_has_its_reason_in_one_report(void **state)
     assert_int_equal(dimse_release(&assoc, &err), 0);
 }
 
+/* Thrown away and nothing else: a failure, never "safe". Beside one that is sealed: that one. */
+static void
+what_was_thrown_away_is_no_promise_and_breaks_none(void **state)
+{
+    const char *const instances[] = {"1.2.7.1.1", "1.2.7.1.2", NULL};
+    struct dimse_assoc *assoc = connect_as("CT1", accept_port(world.door));
+    uint64_t ids[2], sealed = put("1.2.7.1.1");
+    struct err err = {0};
+
+    (void)state;
+    serve_world_seal(&world);
+    ids[0] = put("1.2.7.1.1");
+    ids[1] = put("1.2.7.1.2");
+    assert_int_not_equal(sealed, ids[0]);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(spool_set_quarantined(world.spool, ids[i], "uid_conflict", &err), 0);
+        assert_int_equal(spool_discard(world.spool, ids[i], "other", "li.wei", &err), 0);
+    }
+    assert_int_equal(ask(assoc, "2.25.9", instances), DIMSE_SUCCESS);
+
+    expect_report(assoc);
+    assert_int_equal(told.event, COMMIT_EVENT_FAILURES);
+    assert_int_equal(reasons(DIMSE_PROCESSING_FAILURE), 1);
+    assert_int_equal(reasons(DIMSE_NO_SUCH_INSTANCE), 0);
+    wait_for_end();
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+}
+
 static void
 what_arrives_within_the_grace_period_is_committed(void **state)
 {
@@ -436,6 +464,7 @@ main(void)
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, begin, end)
         CLAIM(sealed_is_told_on_the_open_association_and_not_before),
         CLAIM(each_failure_has_its_reason_in_one_report),
+        CLAIM(what_was_thrown_away_is_no_promise_and_breaks_none),
         CLAIM(what_arrives_within_the_grace_period_is_committed),
         CLAIM(device_that_listens_is_called_and_tried_until_it_answers),
         CLAIM(restart_between_request_and_report_tells_once),

@@ -67,6 +67,20 @@ only_what_was_inspected_is_sealed(void **state)
 }
 
 static void
+only_what_is_quarantined_is_thrown_away_and_only_a_person_takes_it_back(void **state)
+{
+    enum instance_state to;
+
+    (void)state;
+    for (int s = 0; s < INSTANCE_STATES; s++)
+        assert_int_equal(instance_next((enum instance_state)s, INSTANCE_SAW_DISCARD, &to),
+                         s == INSTANCE_QUARANTINED);
+    for (int event = 0; event < 32; event++)
+        assert_int_equal(instance_next(INSTANCE_DISCARDED, (enum instance_event)event, &to),
+                         event == INSTANCE_SAW_RELEASE);
+}
+
+static void
 words_come_back(void **state)
 {
     (void)state;
@@ -85,6 +99,7 @@ main(void)
         cmocka_unit_test(a_pair_is_listed_once_and_dispatched),
         cmocka_unit_test(only_a_person_takes_an_instance_out_of_sealed),
         cmocka_unit_test(only_what_was_inspected_is_sealed),
+        cmocka_unit_test(only_what_is_quarantined_is_thrown_away_and_only_a_person_takes_it_back),
         cmocka_unit_test(words_come_back),
     };
 

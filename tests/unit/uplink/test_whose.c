@@ -293,6 +293,65 @@ other_pixels_or_another_data_set_conflict(void **state)
     site_close(&s);
 }
 
+/* Thrown away, and sent again by a device that keeps its queue: never taken as new in silence. */
+static void
+what_was_thrown_away_and_comes_again_is_kept_aside_until_a_person_wants_it(void **state)
+{
+    struct image bad = first, other = first;
+    enum quarantine why;
+    uint64_t id, again;
+    struct spool_entry *entry;
+    struct site s;
+
+    (void)state;
+    bad.shade = 8;
+    other.shade = 9;
+    site_open(&s);
+    send_image(&s, &first, NULL, NULL, NULL);
+    assert_int_equal(send_image(&s, &bad, &id, NULL, &why), INSTANCE_QUARANTINED);
+    must(spool_discard(s.spool, id, "equipment", "li.wei", &err));
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(send_image(&s, &bad, round == 0 ? &again : NULL, NULL, &why),
+                         round == 0 ? INSTANCE_QUARANTINED : INSTANCE_DUPLICATE);
+        assert_int_equal(why, round == 0 ? QUARANTINE_DISCARDED : QUARANTINE_OTHER);
+        site_stop(&s);
+        site_start(&s);
+    }
+    assert_int_equal(send_image(&s, &first, NULL, NULL, NULL), INSTANCE_DUPLICATE);
+    assert_int_equal(send_image(&s, &other, NULL, NULL, &why), INSTANCE_QUARANTINED);
+    assert_int_equal(why, QUARANTINE_UID_CONFLICT);
+    must(spool_release(s.spool, again, &err)); /* wanted: then judged by what is kept, as before */
+    entry = wait_entry(&s, again);
+    assert_int_equal(quarantine_of(entry->last_error), QUARANTINE_UID_CONFLICT);
+    spool_entry_free(&entry);
+    site_close(&s);
+}
+
+static void
+what_was_thrown_away_unread_is_known_by_its_file_and_another_image_of_its_uid_goes(void **state)
+{
+    struct image other = first;
+    enum quarantine why;
+    struct spool_entry *entry;
+    uint64_t id, again;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    send_image(&s, &first, &id, NULL, NULL);
+    must(spool_set_quarantined(s.spool, id, "other: drawn", &err));
+    must(spool_discard(s.spool, id, "other", "li.wei", &err));
+    other.shade = 9; /* corrected on the device, under its old number */
+    assert_int_not_equal(send_image(&s, &other, NULL, NULL, NULL), INSTANCE_QUARANTINED);
+    assert_int_equal(send_image(&s, &first, &again, NULL, &why), INSTANCE_QUARANTINED);
+    assert_int_equal(why, QUARANTINE_DISCARDED);
+    must(spool_release(s.spool, id, &err)); /* taken back itself */
+    entry = wait_entry(&s, id);
+    assert_int_not_equal(entry->state, INSTANCE_RECEIVED);
+    spool_entry_free(&entry);
+    site_close(&s);
+}
+
 static void
 of_many_at_once_one_goes_and_the_others_are_copies(void **state)
 {
@@ -440,6 +499,10 @@ main(int argc, char **argv)
         cmocka_unit_test(it_is_no_copy_either_when_the_first_is_sealed_and_its_bytes_are_gone),
         cmocka_unit_test(another_patient_or_study_on_the_same_pixels_is_asked_about),
         cmocka_unit_test(other_pixels_or_another_data_set_conflict),
+        cmocka_unit_test(
+            what_was_thrown_away_and_comes_again_is_kept_aside_until_a_person_wants_it),
+        cmocka_unit_test(
+            what_was_thrown_away_unread_is_known_by_its_file_and_another_image_of_its_uid_goes),
         cmocka_unit_test(of_many_at_once_one_goes_and_the_others_are_copies),
         cmocka_unit_test(what_is_odd_is_taken_kept_and_flagged),
         cmocka_unit_test(a_study_number_used_for_another_patient_is_flagged_also_after_a_restart),

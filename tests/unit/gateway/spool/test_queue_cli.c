@@ -115,6 +115,76 @@ work_through(struct spool_fixture *f, bool is_running)
     assert_true(is_paused(f, b));
 }
 
+static int
+discard(const char *dir, const char *id, const char *option, const char *reason)
+{
+    char *argv[] = {mem_text("queue"), mem_text("discard"), mem_text(dir), mem_text(id),
+                    mem_text(option),  mem_text(reason),    NULL};
+    int argc = 0, rc;
+
+    while (argv[argc] != NULL)
+        argc++;
+    rc = queue_cli(argc, argv);
+    for (int i = 0; i < 6; i++)
+        free(argv[i]);
+    return rc;
+}
+
+/* Thrown away with a reason, shown, taken back. */
+static void
+throw_away(struct spool_fixture *f, bool is_running)
+{
+    uint64_t bad = fixture_put(f, 100, 1, 0), good = fixture_put(f, 100, 2, 0);
+    struct spool_entry *e = NULL;
+    char id[24], other[24];
+
+    assert_int_equal(spool_set_quarantined(f->sp, bad, "unreadable", &err), 0);
+    snprintf(id, sizeof id, "%d", (int)bad);
+    snprintf(other, sizeof other, "%d", (int)good);
+    if (!is_running)
+        spool_close(&f->sp);
+    assert_int_equal(discard(f->dir, id, NULL, NULL), 2);
+    assert_int_equal(discard(f->dir, id, "--reason", NULL), 2);
+    assert_int_equal(discard(f->dir, id, "--reason", "boredom"), 2);
+    assert_int_equal(discard(f->dir, id, "--because", "other"), 2);
+    assert_int_equal(discard(f->dir, other, "--reason", "other"), err_kind_exit(ERR_CONFLICT));
+    assert_int_equal(discard(f->dir, id, "--reason", "equipment"), 0);
+    assert_int_equal(discard(f->dir, id, "--reason", "equipment"), err_kind_exit(ERR_CONFLICT));
+    assert_int_equal(queue("list", f->dir, "discarded", NULL), 0);
+    assert_int_equal(queue("show", f->dir, id, NULL), 0);
+    assert_int_equal(queue("verify", f->dir, NULL, NULL), 0);
+    if (!is_running)
+        fixture_reopen(f);
+    assert_int_equal(fixture_state_of(f, bad), INSTANCE_DISCARDED);
+    assert_int_equal(fixture_state_of(f, good), INSTANCE_RECEIVED);
+    assert_int_equal(spool_load(f->sp, bad, &e, &err), 0);
+    assert_string_equal(e->discard_reason, "equipment");
+    assert_string_equal(e->discarded_by, "radpost queue");
+    spool_entry_free(&e);
+    if (!is_running)
+        spool_close(&f->sp);
+    assert_int_equal(queue("release", f->dir, id, NULL), 0);
+    if (!is_running)
+        fixture_reopen(f);
+    assert_int_equal(fixture_state_of(f, bad), INSTANCE_RECEIVED);
+}
+
+static void
+rubbish_is_thrown_away_with_a_reason_and_taken_back_beside_a_gateway(void **state)
+{
+    struct spool_fixture *f = *state;
+
+    f->options.has_queue_door = true;
+    fixture_reopen(f);
+    throw_away(f, true);
+}
+
+static void
+rubbish_is_thrown_away_with_a_reason_and_taken_back_with_the_gateway_stopped(void **state)
+{
+    throw_away(*state, false);
+}
+
 static void
 a_running_gateway_is_asked(void **state)
 {
@@ -149,14 +219,14 @@ a_door_tells_why_and_who_is_not_there(void **state)
     struct spool_fixture *f = *state;
     bool is_running = true;
 
-    assert_int_equal(queue_door_ask(f->dir, "hold", 1, &is_running, &err), -1);
+    assert_int_equal(queue_door_ask(f->dir, "hold", 1, NULL, &is_running, &err), -1);
     assert_false(is_running);
     f->options.has_queue_door = true;
     fixture_reopen(f);
-    assert_int_equal(queue_door_ask(f->dir, "hold", 1, &is_running, &err), -1);
+    assert_int_equal(queue_door_ask(f->dir, "hold", 1, NULL, &is_running, &err), -1);
     assert_true(is_running);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
-    assert_int_equal(queue_door_ask(f->dir, "burn", 1, &is_running, &err), -1);
+    assert_int_equal(queue_door_ask(f->dir, "burn", 1, NULL, &is_running, &err), -1);
     assert_int_equal(err.kind, ERR_REJECT);
 }
 
@@ -192,6 +262,12 @@ main(void)
                                         spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_done_is_told_by_the_exit_code,
                                         spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(
+            rubbish_is_thrown_away_with_a_reason_and_taken_back_beside_a_gateway,
+            spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(
+            rubbish_is_thrown_away_with_a_reason_and_taken_back_with_the_gateway_stopped,
+            spool_fixture_setup, spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(a_running_gateway_is_asked, spool_fixture_setup,
                                         spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(a_stopped_gateways_spool_is_worked_on_itself,

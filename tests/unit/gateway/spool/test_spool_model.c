@@ -62,7 +62,7 @@ step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed
     static const enum instance_event events[] = {
         INSTANCE_SAW_FACTS,  INSTANCE_SAW_CODING,  INSTANCE_SAW_NO_CODING, INSTANCE_SAW_LOOK,
         INSTANCE_SAW_HELD,   INSTANCE_SAW_SEALED,  INSTANCE_SAW_TROUBLE,   INSTANCE_SAW_TWIN,
-        INSTANCE_SAW_WANTED, INSTANCE_SAW_RELEASE, INSTANCE_SAW_REQUEUE};
+        INSTANCE_SAW_WANTED, INSTANCE_SAW_RELEASE, INSTANCE_SAW_REQUEUE,   INSTANCE_SAW_DISCARD};
     enum instance_event event = events[draw(m, ARRAY_LEN(events))];
     enum instance_state to = e->state;
     int study = (int)draw(m, STUDIES), rc = -1;
@@ -107,6 +107,9 @@ step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed
     case INSTANCE_SAW_TROUBLE:
         rc = spool_set_quarantined(f->sp, e->id, "drawn", &err);
         break;
+    case INSTANCE_SAW_DISCARD:
+        rc = spool_discard(f->sp, e->id, "other", "model", &err);
+        break;
     case INSTANCE_SAW_RELEASE:
         rc = spool_release(f->sp, e->id, &err);
         break;
@@ -136,7 +139,7 @@ step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed
 static bool
 is_listable(const struct modelled *e)
 {
-    return e->study >= 0 && e->state != INSTANCE_QUARANTINED && e->state != INSTANCE_DUPLICATE;
+    return e->study >= 0 && (INSTANCE_BIT(e->state) & INSTANCE_UNLISTED) == 0;
 }
 
 static void
@@ -146,7 +149,8 @@ close_manifest(struct spool_fixture *f, struct model *m, int study)
     bool has_study = false, has_news = false;
 
     for (unsigned i = 0; i < m->n; i++) {
-        has_study = has_study || m->entries[i].study == study;
+        has_study = has_study ||
+                    (m->entries[i].study == study && m->entries[i].state != INSTANCE_DISCARDED);
         if (m->entries[i].study == study && m->entries[i].revision == 0 &&
             is_listable(&m->entries[i]))
             has_news = true;
@@ -174,7 +178,7 @@ compare_studies(struct spool_fixture *f, const struct model *m)
         struct spool_study study;
 
         for (unsigned i = 0; i < m->n; i++)
-            if (m->entries[i].study == s) {
+            if (m->entries[i].study == s && m->entries[i].state != INSTANCE_DISCARDED) {
                 counts[m->entries[i].state]++;
                 total++;
             }
