@@ -160,6 +160,7 @@ damage_is_told_and_stepped_over(void **state)
 static void
 an_entry_comes_back_field_by_field(void **state)
 {
+    size_t minor_0_n, minor_1_n;
     struct ledger l;
     struct record r;
     struct entry *e;
@@ -186,8 +187,13 @@ an_entry_comes_back_field_by_field(void **state)
     memset(r.rest_sha256, 12, 32);
     r.quarantine = ledger_word(&l, "stranger");
     r.done_age_ms = 99;
+    r.is_wanted = true;
+    r.discard_reason = ledger_word(&l, "other");
+    r.discarded_by = ledger_word(&l, "li.wei");
     buf_init(&b, JOURNAL_BODY_BYTES);
     journal_body_entry(&b, &r);
+    minor_1_n = b.n - 2 - strlen("other") - strlen("li.wei");
+    minor_0_n = minor_1_n - MINOR_1_BYTES;
 
     assert_true(journal_apply(&l, b.bytes, b.n, NULL));
     e = ledger_find(&l, 77);
@@ -204,12 +210,20 @@ an_entry_comes_back_field_by_field(void **state)
     assert_memory_equal(e->r.rest_sha256, r.rest_sha256, 32);
     assert_string_equal(e->r.quarantine, "stranger");
     assert_int_equal(e->r.done_age_ms, 99);
+    assert_true(e->r.is_wanted);
+    assert_string_equal(e->r.discard_reason, "other");
+    assert_string_equal(e->r.discarded_by, "li.wei");
     assert_ptr_equal(ledger_instance(&l, "1.2.3"), e);
     assert_int_equal(l.next_id, 78);
-    for (size_t n = 0; n < b.n; n++) /* cut anywhere, it is refused whole; but so minor 0 ends */
-        if (n != b.n - MINOR_1_BYTES)
+    for (size_t n = 0; n < b.n;
+         n++) /* cut anywhere, it is refused whole; but so older minors end */
+        if (n != minor_0_n && n != minor_1_n)
             assert_false(journal_apply(&l, b.bytes, n, NULL));
-    assert_true(journal_apply(&l, b.bytes, b.n - MINOR_1_BYTES, NULL));
+    assert_true(journal_apply(&l, b.bytes, minor_1_n, NULL));
+    e = ledger_find(&l, 77);
+    assert_int_equal(e->r.doubts, 5);
+    assert_string_equal(e->r.discard_reason, "");
+    assert_true(journal_apply(&l, b.bytes, minor_0_n, NULL));
     e = ledger_find(&l, 77);
     assert_int_equal(e->r.at_us[INSTANCE_LOOKED], 123456789);
     assert_int_equal(e->r.doubts, 0);
