@@ -302,6 +302,7 @@ start_desk(struct gateway *g, struct err *err)
                              .certificate = g->config.desk_certificate,
                              .key = g->config.desk_key,
                              .hosts = g->config.desk_hosts,
+                             .keep_discarded_ms = g->config.spool_keep_discarded,
                              .session_ms = g->config.desk_session,
                              .spool = g->spool,
                              .accept = g->accept,

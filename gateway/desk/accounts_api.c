@@ -107,6 +107,7 @@ answer_me(struct http_response *res, const struct account *a, const char *csrf)
     write_account(&w, a);
     jsonw_bool(&w, "may_work", (rights & DESK_WORK) != 0);
     jsonw_bool(&w, "may_engineer", (rights & DESK_ENGINEER) != 0);
+    jsonw_bool(&w, "may_discard", (rights & DESK_DISCARD) != 0);
     jsonw_bool(&w, "may_admin", (rights & DESK_ADMIN) != 0);
     jsonw_end(&w);
     jsonw_text(&w, "csrf", csrf);

@@ -286,7 +286,7 @@ begin_work(struct desk *desk)
                                                                              : BACKOFF_MAX_MS};
 
     desk_link_start(&line, &desk->link);
-    look_start(o->spool, o->accept, desk->book, &desk->look);
+    look_start(o->spool, o->accept, desk->book, desk->audit, &desk->look);
     arrivals_start(o->spool, desk->book, o->uplink, o->serve, &desk->arrivals);
 }
 

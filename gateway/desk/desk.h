@@ -25,9 +25,10 @@ struct desk_options {
     uint16_t port;       /* 0 = one that is free */
     bool is_tls;
     const char *certificate, *key; /* PEM files of the clinic's; NULL or "": the desk's own */
-    const char *hosts;   /* "a,b": names it is reached by, see http/server.h; NULL: none */
-    int64_t session_ms;  /* absolute end of a session; 0: 12 h */
-    struct spool *spool; /* all three outlive the desk */
+    const char *hosts;         /* "a,b": names it is reached by, see http/server.h; NULL: none */
+    int64_t keep_discarded_ms; /* as the spool's; 0: 30 days */
+    int64_t session_ms;        /* absolute end of a session; 0: 12 h */
+    struct spool *spool;       /* all three outlive the desk */
     struct accept *accept;
     struct serve *serve;   /* may be NULL (tests) */
     struct import *import; /* may be NULL (tests) */

@@ -53,6 +53,13 @@ doubts_look_free(struct doubts_look **look)
     free(old);
 }
 
+void
+doubts_look_again(struct doubts_look *look)
+{
+    look->after = 0;
+    look->n = 0;
+}
+
 /* ---- what one instance says of itself ---- */
 
 static void

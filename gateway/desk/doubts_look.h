@@ -14,6 +14,8 @@ struct spool_study;
 /* accept may be NULL (tests): no device's row is asked how texts are read. */
 struct doubts_look *doubts_look_new(struct spool *spool, struct accept *accept, struct book *book);
 void doubts_look_free(struct doubts_look **look);
+/* As after a restart: entries that were done with may be under way again. */
+void doubts_look_again(struct doubts_look *look);
 /* Everything that is inspected by now.
  * errors  those of the book: call again */
 int doubts_look_step(struct doubts_look *look, struct err *err) MUST_CHECK;

@@ -1,6 +1,7 @@
 /* look.c - whose images: Patient ID, Accession Number and name of each study that arrived. */
 #include "gateway/desk/look.h"
 
+#include "gateway/desk/aside.h"
 #include "gateway/desk/book.h"
 #include "gateway/desk/doubts.h"
 #include "gateway/desk/doubts_look.h"
@@ -28,6 +29,7 @@ struct look {
     struct accept *accept;
     struct book *book;
     struct doubts_look *doubts; /* the thread's */
+    struct aside_watch *aside;  /* the thread's */
     struct gate gate;
     bool is_stopping; /* gate */
     char (*known)[CLINIC_UID_SIZE];
@@ -179,10 +181,15 @@ look_at_new(struct look *look, unsigned *out_new, struct err *err)
 static int
 step(struct look *look, uint64_t *io_seen, struct err *err)
 {
+    bool is_restored = false;
     uint64_t change;
     unsigned n;
 
-    if (look_at_new(look, &n, err) < 0 || doubts_look_step(look->doubts, err) < 0)
+    if (look_at_new(look, &n, err) < 0 || aside_watch_step(look->aside, &is_restored, err) < 0)
+        return -1;
+    if (is_restored)
+        doubts_look_again(look->doubts);
+    if (doubts_look_step(look->doubts, err) < 0)
         return -1;
     change = book_change(look->book);
     if (change == *io_seen)
@@ -213,7 +220,8 @@ look_run(void *arg)
 }
 
 void
-look_start(struct spool *spool, struct accept *accept, struct book *book, struct look **out_look)
+look_start(struct spool *spool, struct accept *accept, struct book *book, struct audit *audit,
+           struct look **out_look)
 {
     struct look *look = mem_new(sizeof *look);
 
@@ -221,6 +229,7 @@ look_start(struct spool *spool, struct accept *accept, struct book *book, struct
     look->accept = accept;
     look->book = book;
     look->doubts = doubts_look_new(spool, accept, book);
+    look->aside = aside_watch_new(spool, book, audit);
     look->known = mem_new(UIDS_KEPT * sizeof *look->known);
     gate_init(&look->gate);
     look->thread = thread_start("desk-look", look_run, look);
@@ -240,6 +249,7 @@ look_stop(struct look **look)
     gate_unlock(&old->gate);
     thread_join(old->thread);
     gate_fini(&old->gate);
+    aside_watch_free(&old->aside);
     doubts_look_free(&old->doubts);
     free(old->known);
     free(old);

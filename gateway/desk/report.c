@@ -3,6 +3,7 @@
 
 #include "gateway/accept/accept.h"
 #include "gateway/desk/api.h"
+#include "gateway/desk/aside.h"
 #include "gateway/desk/book.h"
 #include "gateway/desk/doubts.h"
 #include "gateway/desk/import_api.h"
@@ -374,6 +375,12 @@ write_parts(const struct report_sources *from, struct jsonw *w, struct err *err)
     return 0;
 }
 
+static int64_t
+keep_discarded_ms(const struct desk_options *options)
+{
+    return options->keep_discarded_ms > 0 ? options->keep_discarded_ms : 30 * (day_us / 1000);
+}
+
 static int
 write_all(const struct report_sources *from, struct sources *s, uint64_t change, struct buf *out,
           struct err *err)
@@ -399,6 +406,10 @@ write_all(const struct report_sources *from, struct sources *s, uint64_t change,
     if (s->plain != NULL)
         plain_report(s->plain, &w);
     import_api_counts(from->options->import, &w);
+    if (from->book != NULL && (from->rights & DESK_WORK) &&
+        aside_write(from->options->spool, from->book, keep_discarded_ms(from->options), &w, err) <
+            0)
+        return -1;
     if (from->book != NULL && (api_write_state(from->book, from->link, from->rights, &w, err) < 0 ||
                                write_parts(from, &w, err) < 0))
         return -1;

@@ -58,7 +58,7 @@ queue_act(struct spool *sp, const char *word, uint64_t id, const char *reason, s
     if (strcmp(word, "requeue") == 0)
         return spool_requeue(sp, id, err);
     if (strcmp(word, "discard") == 0)
-        return spool_discard(sp, id, reason != NULL ? reason : "", "radpost queue", err);
+        return spool_discard(sp, id, reason != NULL ? reason : "", SPOOL_BY_QUEUE, err);
     return err_set(err, ERR_REJECT, "'%s' is nothing that is done to an entry", word);
 }
 

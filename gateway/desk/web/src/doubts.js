@@ -2,6 +2,7 @@
 // studies that name nobody. Nothing of them is safe to delete, and no report is signed, until somebody here has said so.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
+import { Aside } from "./aside.js";
 import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
 import { personLine, plainDay, sexWord } from "./people.js";
 import { post } from "./state.js";
@@ -105,5 +106,6 @@ export function Doubts({ now }) {
     <p class="quiet">${say("doubts_why")}</p>
     ${corrections.length + rows.length === 0 && html`<p class="quiet">${say("no_doubts")}</p>`}
     <ul class="studies">${corrections.map((c) => html`<${Which} key=${c.n} c=${c} registrations=${registrations} />`)}
-      ${rows.map((d) => html`<${Odd} key=${d.study} d=${d} registrations=${registrations} />`)}</ul></section>`;
+      ${rows.map((d) => html`<${Odd} key=${d.study} d=${d} registrations=${registrations} />`)}</ul></section>
+    <${Aside} now=${now} />`;
 }

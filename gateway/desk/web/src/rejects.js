@@ -5,7 +5,7 @@ import { Dialog, Field, Work, Wrong } from "./parts.js";
 import { post } from "./state.js";
 import { say } from "./words.js";
 
-const REASONS = ["position", "motion", "exposure", "artefact", "wrong_part", "wrong_patient", "equipment", "other"];
+export const REASONS = ["position", "motion", "exposure", "artefact", "wrong_part", "wrong_patient", "equipment", "other"];
 
 export function Reject({ study, onClose }) {
   const [fields, setFields] = useState({ reason: "", images: "1", words: "" });

@@ -103,6 +103,12 @@ const zh = {
   stat: "急诊先传", stat_title: "标为急诊", stat_how: "急诊的图像先于其他检查传送，阅片医师也最先看到。", stat_reason: "原因", stat_do: "标为急诊", stat_back: "取消急诊", stat_back_title: "取消急诊", stat_back_reason: "为什么不再是急诊", stat_back_do: "取消急诊",
   is_stat: "急诊", stat_by: (u) => [u.reason, u.side === "reader" ? `阅片医师 ${u.by}` : u.by].filter(Boolean).join(" · "),
   progress: (p) => `${p.held}/${p.objects} 已到中心`, progress_left: (s) => (s < 60 ? `约 ${Math.max(1, Math.round(s))} 秒` : s < 3600 ? `约 ${Math.round(s / 60)} 分钟` : `约 ${Math.floor(s / 3600)} 小时 ${Math.round((s % 3600) / 60)} 分钟`), progress_bytes: (p) => `${bytes(p.bytes_there)} / ${p.is_estimate ? "约 " : ""}${bytes(p.bytes_all)}`, progress_looked: (p) => `首图 ${p.looked}/${p.objects}`, progress_of: "传送进度",
+  aside: "单独保存的图像", aside_why: "这些图像没有送往中心，也不会自己消失。请联系管理员处理，并勿在设备上删除。", aside_why_admin: "这些图像没有送往中心，也不会自己消失。确定是废图的可以丢弃；拿不准的请先问技师或厂商。",
+  aside_stranger: "未登记的设备送来；登记该设备后自动放行", aside_unreadable: "读不出来，不是完整的 DICOM 图像", aside_damaged: "本机上的数据已损坏", aside_uid_conflict: "编号与另一幅图像相同，内容不同",
+  aside_other_patient: "同一幅图像，以另一个人的名义又来了一次", aside_refused: "中心不接收", aside_discarded: "与先前丢弃的图像相同，设备又送来了", aside_held_back: "有人要求保留", aside_other: "其他原因，请联系厂商",
+  aside_is_asked: "请先在上面回答“A 还是 B？”", aside_discard: "丢弃…", aside_discard_title: "丢弃这幅图像？", aside_unreadable_who: "图像上读不出是谁", aside_discard_do: "丢弃", aside_discard_sure: "确认丢弃", aside_back: "返回",
+  aside_sure: "真的丢弃吗？中心没有这幅图像。期限内可以取回，过后永久删除。", aside_restore: "取回", aside_is_discarded: "已丢弃", aside_until: (t) => `${t} 之前可以取回`, aside_discarded_by: (a) => `${a.by === "radpost queue" ? "本机命令" : a.by} 于 ${fullTime(a.at_us)} 丢弃：${a.because}`,
+  aside_answered: (n) => `已回答“A 还是 B？”，图像仍保存着（${n}）`, aside_gone: (n) => `已丢弃，还可取回（${n}）`,
   line_now_up: "通", line_now_down: "不通", line_now_trying: "正在连接", line_now_refused: "被拒绝", line_now_not_enrolled: "未登记", line_serves: "正在用", line_waits: "备用",
 };
 
@@ -214,6 +220,12 @@ const en = {
   stat: "Emergency first", stat_title: "Mark as an emergency", stat_how: "Its images overtake all others on the line, and the doctors see it first.", stat_reason: "Why", stat_do: "Mark it", stat_back: "No emergency", stat_back_title: "Take the emergency back", stat_back_reason: "Why it is none any more", stat_back_do: "Take it back",
   is_stat: "EMERGENCY", stat_by: (u) => [u.reason, u.side === "reader" ? `by the reading doctor ${u.by}` : u.by].filter(Boolean).join(" · "),
   progress: (p) => `${p.held} of ${p.objects} at the centre`, progress_left: (s) => (s < 60 ? `about ${Math.max(1, Math.round(s))} s` : s < 3600 ? `about ${Math.round(s / 60)} min` : `about ${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`), progress_bytes: (p) => `${bytes(p.bytes_there)} of ${p.is_estimate ? "about " : ""}${bytes(p.bytes_all)}`, progress_looked: (p) => `first looks ${p.looked} of ${p.objects}`, progress_of: "On the line",
+  aside: "Images put aside", aside_why: "These did not go to the centre, and they do not go away by themselves. Call the administrator; do not delete them on the device.", aside_why_admin: "These did not go to the centre, and they do not go away by themselves. Discard what is certainly rubbish; ask the technician or the maker where you are not sure.",
+  aside_stranger: "sent by an unknown device; released when it is enrolled", aside_unreadable: "cannot be read as a DICOM image", aside_damaged: "its bytes on this disk are damaged", aside_uid_conflict: "has the number of another image, with other content",
+  aside_other_patient: "the same image came in another person's name", aside_refused: "the centre does not take it", aside_discarded: "the same as one that was discarded; the device sent it again", aside_held_back: "somebody keeps it back", aside_other: "another reason: ask the maker",
+  aside_is_asked: "First answer \"A or B?\" above", aside_discard: "Discard…", aside_discard_title: "Discard this image?", aside_unreadable_who: "It does not say whose it is", aside_discard_do: "Discard", aside_discard_sure: "Yes, discard it", aside_back: "Back",
+  aside_sure: "Are you sure? The centre does not have this image. It can be taken back for a while, then it is gone for good.", aside_restore: "Take it back", aside_is_discarded: "discarded", aside_until: (t) => `can be taken back until ${t}`, aside_discarded_by: (a) => `discarded by ${a.by === "radpost queue" ? "a command on this machine" : a.by} at ${fullTime(a.at_us)}: ${a.because}`,
+  aside_answered: (n) => `"A or B?" is answered; the images are still kept (${n})`, aside_gone: (n) => `Discarded, can still be taken back (${n})`,
   line_now_up: "works", line_now_down: "down", line_now_trying: "connecting", line_now_refused: "refused", line_now_not_enrolled: "not enrolled", line_serves: "in use", line_waits: "stands by",
 };
 

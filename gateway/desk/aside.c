@@ -1,0 +1,231 @@
+/* aside.c - put aside, thrown away: what the page shows, what the audit log is told. */
+#include "gateway/desk/aside.h"
+
+#include "gateway/desk/book_own.h"
+#include "gateway/spool/spool.h"
+#include "proto/model/quarantine.h"
+#include "proto/trust/audit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHOWN = 200 };
+
+/* ---- the audit of what was not done here ---- */
+
+struct noted {
+    uint64_t id;
+    int64_t at_us;
+};
+
+struct aside_watch {
+    struct spool *spool;
+    struct book *book;
+    struct audit *audit;
+    struct noted *noted; /* by id */
+    size_t n;
+};
+
+struct aside_watch *
+aside_watch_new(struct spool *spool, struct book *book, struct audit *audit)
+{
+    struct aside_watch *watch = mem_new(sizeof *watch);
+
+    *watch = (struct aside_watch){.spool = spool, .book = book, .audit = audit};
+    return watch;
+}
+
+void
+aside_watch_free(struct aside_watch **watch)
+{
+    struct aside_watch *old = TAKE(*watch);
+
+    if (old == NULL)
+        return;
+    free(old->noted);
+    free(old);
+}
+
+static int
+is_in_book(struct book *book, const struct noted *d, bool *out, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0)
+        rc = db_end(book->db,
+                    db_run(book->db, "discard_is_noted", DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)),
+                           &rows, err),
+                    err);
+    if (rc == 0)
+        *out = db_int(rows, 0, 0) > 0;
+    db_rows_free(&rows);
+    return rc;
+}
+
+static int
+put_in_book(struct book *book, const struct noted *d, struct err *err)
+{
+    int rc = db_begin(book->db, err);
+
+    if (rc < 0)
+        return -1;
+    rc = db_run(book->db, "discard_drop_instance", DB_ARGS(DB_INT(d->id)), NULL, err);
+    if (rc == 0)
+        rc = db_run(book->db, "discard_note", DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)), NULL, err);
+    if (db_end(book->db, rc, err) < 0)
+        return -1;
+    book_changed(book);
+    return 0;
+}
+
+static int
+note(struct aside_watch *watch, const struct spool_entry *entry, const struct noted *d,
+     struct err *err)
+{
+    bool is_known = false;
+
+    if (is_in_book(watch->book, d, &is_known, err) < 0)
+        return -1;
+    if (is_known)
+        return 0;
+    /* at the desk it is in the log before it is done */
+    if (watch->audit != NULL && strcmp(entry->discarded_by, SPOOL_BY_QUEUE) == 0 &&
+        audit_append(watch->audit, err, AUDIT_IMAGE_DISCARDED,
+                     A_UID("instance", entry->meta.sop_instance), A_NUMBER("entry", entry->id),
+                     A_WORD("reason", entry->discard_reason),
+                     A_WORD("by", entry->discarded_by)) < 0)
+        return -1;
+    return put_in_book(watch->book, d, err);
+}
+
+int
+aside_watch_step(struct aside_watch *watch, bool *out_is_restored, struct err *err)
+{
+    struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_DISCARDED)};
+    uint64_t *ids = NULL;
+    size_t n = 0, kept = 0, at = 0, again = 0;
+    struct noted *now;
+    int rc = 0;
+
+    spool_list(watch->spool, &filter, &ids, &n);
+    now = mem_new((n + 1) * sizeof *now);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct spool_entry *entry = NULL;
+        struct err gone;
+        struct noted d;
+
+        if (spool_look(watch->spool, ids[i], &entry, &gone) < 0)
+            continue;
+        d = (struct noted){ids[i], entry->state_at_us[INSTANCE_DISCARDED]};
+        while (at < watch->n && watch->noted[at].id < d.id)
+            at++;
+        if (at < watch->n && watch->noted[at].id == d.id && watch->noted[at].at_us == d.at_us)
+            again++;
+        else
+            rc = note(watch, entry, &d, err);
+        if (rc == 0)
+            now[kept++] = d;
+        spool_entry_free(&entry);
+    }
+    free(ids);
+    if (rc == 0) { /* else all of it once more: the book knows what it has */
+        *out_is_restored = again < watch->n;
+        free(watch->noted);
+        watch->noted = TAKE(now);
+        watch->n = kept;
+    }
+    free(now);
+    return rc;
+}
+
+/* ---- the page ---- */
+
+/* What is asked about it: 0 nothing, 1 answered, 2 open. rows by entry. */
+static int
+asked(const struct db_rows *rows, uint64_t id)
+{
+    size_t from = 0, to = db_rows_count(rows);
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        uint64_t entry = (uint64_t)db_int(rows, middle, 0);
+
+        if (entry == id)
+            return db_int(rows, middle, 1) != 0 ? 2 : 1;
+        if (entry < id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return 0;
+}
+
+static void
+write_entry(struct jsonw *w, const struct spool_entry *e, int question)
+{
+    jsonw_uint(w, "entry", e->id);
+    jsonw_text(w, "device", e->meta.calling_ae);
+    jsonw_text(w, "modality", e->facts.modality);
+    jsonw_text(w, "body_part", e->facts.body_part);
+    jsonw_text(w, "study", e->facts.study_uid);
+    jsonw_uint(w, "bytes", e->size);
+    jsonw_int(w, "received_at_us", e->meta.received_at_us);
+    jsonw_text(w, "why", quarantine_word(quarantine_of(e->last_error)));
+    jsonw_bool(w, "is_asked", question == 2);
+    jsonw_bool(w, "is_answered", question == 1);
+}
+
+static void
+write_list(struct spool *spool, struct jsonw *w, const char *key, enum instance_state state,
+           int64_t keep_ms, const struct db_rows *questions)
+{
+    struct spool_filter filter = {.states = INSTANCE_BIT(state)};
+    uint64_t *ids = NULL;
+    size_t n = 0, shown = 0;
+
+    spool_list(spool, &filter, &ids, &n);
+    jsonw_array(w, key);
+    for (size_t i = n; i-- > 0 && shown < SHOWN;) {
+        struct spool_entry *e = NULL;
+        struct err gone;
+
+        if (spool_look(spool, ids[i], &e, &gone) < 0)
+            continue;
+        if (state != INSTANCE_DISCARDED || e->has_bytes) {
+            jsonw_object(w, NULL);
+            write_entry(w, e, asked(questions, e->id));
+            if (state == INSTANCE_DISCARDED) {
+                jsonw_text(w, "reason", e->discard_reason);
+                jsonw_text(w, "by", e->discarded_by);
+                jsonw_int(w, "at_us", e->state_at_us[state]);
+                jsonw_int(w, "until_us", e->state_at_us[state] + keep_ms * 1000);
+            }
+            jsonw_end(w);
+            shown++;
+        }
+        spool_entry_free(&e);
+    }
+    jsonw_end(w);
+    free(ids);
+}
+
+int
+aside_write(struct spool *spool, struct book *book, int64_t keep_ms, struct jsonw *w,
+            struct err *err)
+{
+    uint64_t counts[INSTANCE_STATES];
+    struct db_rows *questions = NULL;
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0)
+        rc = db_end(book->db, db_run(book->db, "aside_asked", DB_NO_ARGS, &questions, err), err);
+    if (rc == 0) {
+        write_list(spool, w, "aside", INSTANCE_QUARANTINED, keep_ms, questions);
+        write_list(spool, w, "discarded", INSTANCE_DISCARDED, keep_ms, questions);
+        spool_counts(spool, counts);
+        jsonw_uint(w, "aside_n", counts[INSTANCE_QUARANTINED]);
+    }
+    db_rows_free(&questions);
+    return rc;
+}

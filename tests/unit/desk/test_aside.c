@@ -1,0 +1,371 @@
+/* test_aside.c - images that were put aside, over a real desk and spool: listed, thrown away by who
+ * may, taken back; what is still asked about is answered first; each discard is in the audit log,
+ * also one that was made while the gateway was stopped. */
+#include "gateway/desk/desk.h"
+
+#include "gateway/accept/accept.h"
+#include "gateway/spool/spool.h"
+#include "gateway/uplink/uplink.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/base/text.h"
+#include "proto/codec/codec.h"
+#include "proto/http/client.h"
+#include "proto/http/json.h"
+#include "tests/support/desk_visitor.h"
+#include "tests/support/folder.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { WAIT_MS = 60000 };
+
+static char dir[FOLDER_PATH_BYTES], desk_dir[FOLDER_PATH_BYTES + 16];
+static char link_dir[FOLDER_PATH_BYTES + 16];
+static struct spool *spool;
+static struct accept *door;
+static struct codec_pool *pool;
+static struct uplink *uplink;
+static struct desk *desk;
+static struct http_client *client;
+static struct http_reply reply;
+static struct json_doc *doc;
+static struct err err;
+
+static void
+must(int rc)
+{
+    if (rc < 0)
+        fail_msg("%s", err.text);
+}
+
+static void
+open_desk(void)
+{
+    struct desk_options page = {.address = "127.0.0.1",
+                                .spool = spool,
+                                .accept = door,
+                                .uplink = uplink,
+                                .dir = desk_dir,
+                                .link_dir = link_dir};
+    struct http_client_options browser = {0};
+    char url[64];
+
+    must(desk_start(&page, &desk, &err));
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
+    browser.base_url = url;
+    must(http_client_new(&browser, &client, &err));
+}
+
+static void
+close_desk(void)
+{
+    json_free(&doc);
+    http_reply_fini(&reply);
+    http_client_free(&client);
+    desk_stop(&desk);
+}
+
+static int
+start(void **state)
+{
+    struct spool_options queue = {.keep_sealed_ms = -1};
+    struct accept_options accept = {.dir = dir, .address = "127.0.0.1", .max_associations = 4};
+    char path[FOLDER_PATH_BYTES + 16];
+
+    (void)state;
+    log_set_fd(-1);
+    folder_make("aside", dir);
+    snprintf(path, sizeof path, "%s/spool", dir);
+    snprintf(link_dir, sizeof link_dir, "%s/link", dir);
+    snprintf(desk_dir, sizeof desk_dir, "%s/desk", dir);
+    must(spool_open(path, &queue, &spool, &err));
+    must(accept_open(&accept, spool, &door, &err));
+    return 0;
+}
+
+/* From here on what is received or inspected is worked on: a test puts its entries before. */
+static void
+go_live(void)
+{
+    struct uplink_options line = {.connections = 1,
+                                  .coders = 1,
+                                  .bundle_bytes = 65536,
+                                  .backoff_ms = 1000,
+                                  .backoff_max_ms = 1000,
+                                  .stall_ms = 1000,
+                                  .quiet_ms = 1000,
+                                  .recheck_ms = 1000};
+
+    line.link_dir = link_dir;
+    must(codec_pool_new(1, &pool, &err));
+    must(uplink_start(&line, spool, pool, &uplink, &err));
+    open_desk();
+}
+
+static int
+stop(void **state)
+{
+    (void)state;
+    close_desk();
+    uplink_stop(&uplink);
+    codec_pool_free(&pool);
+    accept_stop(&door);
+    spool_close(&spool);
+    folder_remove(dir);
+    return 0;
+}
+
+static uint64_t
+put_aside(const char *study, const char *instance, const char *why)
+{
+    struct spool_meta meta = {.calling_ae = "CT1"};
+    struct spool_inspection facts = {.modality = "CT"};
+    struct spool_draft *draft = NULL;
+    uint64_t id;
+
+    text_copy(meta.sop_instance, sizeof meta.sop_instance, instance);
+    text_copy(facts.study_uid, sizeof facts.study_uid, study);
+    must(spool_draft_begin(spool, &meta, &draft, &err));
+    must(spool_draft_write(draft, "rubbish", 7, &err));
+    must(spool_commit(spool, &draft, &id, &err));
+    must(spool_set_inspected(spool, id, &facts, &err));
+    if (why != NULL)
+        must(spool_set_quarantined(spool, id, why, &err));
+    else
+        must(spool_set_uncoded(spool, id, "-", &err));
+    return id;
+}
+
+/* The status; the answer's JSON is in doc. */
+static int
+ask(const struct desk_visitor *who, const char *method, const char *path, const char *body)
+{
+    struct http_call call = {.method = method,
+                             .path = path,
+                             .content_type = "application/json",
+                             .headers = who->headers,
+                             .body = body,
+                             .body_n = body != NULL ? strlen(body) : 0,
+                             .answer_limit = 16 << 20};
+
+    json_free(&doc);
+    http_reply_fini(&reply);
+    must(http_client_call(client, &call, &reply, &err));
+    if (reply.body.n > 0 && strstr(reply.type, "json") != NULL)
+        must(json_parse(reply.body.bytes, reply.body.n, &doc, &err));
+    return reply.status;
+}
+
+static int
+act(const struct desk_visitor *who, uint64_t id, const char *what, const char *body)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/desk/v1/aside/%" PRIu64 "%s", id, what);
+    return ask(who, body != NULL ? "POST" : "GET", path, body);
+}
+
+static const char *
+text_of(const struct json *o, const char *key)
+{
+    const char *text = json_as_text(json_find(o, key));
+
+    return text != NULL ? text : "";
+}
+
+static uint64_t
+number_of(const struct json *o, const char *key)
+{
+    uint64_t n = UINT64_MAX;
+
+    must(json_u64(o, key, INT64_MAX, &n, &err));
+    return n;
+}
+
+/* The first row of a list of the state; NULL: it is empty. */
+static const struct json *
+first_of(const struct desk_visitor *who, const char *list)
+{
+    assert_int_equal(ask(who, "GET", "/desk/v1/state", NULL), 200);
+    return json_at(json_find(json_root(doc), list), 0);
+}
+
+/* Until the desk has seen it; it changes when the state does. */
+static void
+wait_for(const struct desk_visitor *who, bool (*is_seen)(const struct json *state))
+{
+    int64_t until = clock_mono_ms() + WAIT_MS;
+    uint64_t change = 0;
+    char path[96];
+
+    for (;;) {
+        snprintf(path, sizeof path, "/desk/v1/state?since=%" PRIu64 "&wait_s=2", change);
+        assert_int_equal(ask(who, "GET", path, NULL), 200);
+        if (is_seen(json_root(doc)))
+            return;
+        assert_true(clock_mono_ms() < until);
+        change = number_of(json_root(doc), "change");
+    }
+}
+
+/* How often the audit log says so. */
+static unsigned
+audited(const char *event, const char *by)
+{
+    char path[FOLDER_PATH_BYTES + 300];
+    struct dirent *e;
+    unsigned n = 0;
+    DIR *folder;
+
+    snprintf(path, sizeof path, "%s/audit/log", desk_dir);
+    folder = opendir(path);
+    assert_non_null(folder);
+    while ((e = readdir(folder)) != NULL) {
+        char line[1024];
+        FILE *f;
+
+        snprintf(path, sizeof path, "%s/audit/log/%s", desk_dir, e->d_name);
+        f = e->d_type == DT_REG ? fopen(path, "re") : NULL;
+        while (f != NULL && fgets(line, sizeof line, f) != NULL)
+            n += strstr(line, event) != NULL && strstr(line, by) != NULL;
+        if (f != NULL)
+            fclose(f);
+    }
+    closedir(folder);
+    return n;
+}
+
+static void
+an_administrator_throws_away_what_is_aside_and_takes_it_back(void **state)
+{
+    uint64_t id = put_aside("1.9", "1.2.3.1", "uid_conflict: as entry 7");
+    struct desk_visitor admin, technician;
+    const struct json *row;
+
+    (void)state;
+    go_live();
+    desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+    desk_visit(desk_dir, DESK_TECHNICIAN, &technician);
+    row = first_of(&technician, "aside");
+    assert_int_equal(number_of(row, "entry"), id);
+    assert_string_equal(text_of(row, "why"), "uid_conflict");
+    assert_string_equal(text_of(row, "device"), "CT1");
+    assert_int_equal(act(&technician, id, "/discard", "{\"reason\":\"other\"}"), 403);
+    assert_int_equal(act(&technician, id, "/restore", "{}"), 403);
+    assert_int_equal(act(&technician, id, "", NULL), 403);
+    assert_int_equal(act(&admin, id, "", NULL), 200);
+    assert_int_equal(act(&admin, id, "/discard", "{}"), 400);
+    assert_string_equal(text_of(json_root(doc), "field"), "reason");
+    assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"boredom\"}"), 400);
+    assert_int_equal(act(&admin, id, "/restore", "{}"), 409);
+    assert_int_equal(act(&admin, id + 5, "/discard", "{\"reason\":\"other\"}"), 404);
+
+    assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"equipment\"}"), 204);
+
+    assert_null(first_of(&technician, "aside"));
+    assert_int_equal(number_of(json_root(doc), "set_aside"), 0);
+    row = first_of(&technician, "discarded");
+    assert_string_equal(text_of(row, "reason"), "equipment");
+    assert_string_equal(text_of(row, "by"), "visitor-4");
+    assert_int_equal(number_of(row, "until_us") - number_of(row, "at_us"),
+                     INT64_C(30) * 86400 * 1000000);
+    assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"equipment\"}"), 409);
+    assert_int_equal(act(&admin, id, "/restore", "{}"), 204);
+    assert_int_equal(act(&admin, id, "/restore", "{}"), 409);
+    assert_null(first_of(&technician, "discarded"));
+    close_desk();
+    assert_int_equal(audited("IMAGE_DISCARDED", "visitor-4"), 1);
+    assert_int_equal(audited("IMAGE_DISCARDED", "equipment"), 1);
+    assert_int_equal(audited("IMAGE_RESTORED", "visitor-4"), 1);
+    open_desk();
+}
+
+static bool
+is_asked(const struct json *state)
+{
+    const struct json *row = json_at(json_find(state, "aside"), 0);
+    bool is = false;
+
+    return json_truth(row, "is_asked", &is, &err) == 0 && is;
+}
+
+static bool
+has_no_images(const struct json *state)
+{
+    const struct json *c = json_at(json_find(state, "corrections"), 0);
+
+    return number_of(c, "images") == 0 && number_of(state, "set_aside") == 0;
+}
+
+/* The words of both people are needed for the answer; then the copy may go, and nothing of it holds
+ * the exam any more. */
+static void
+what_is_asked_about_is_answered_before_it_is_thrown_away(void **state)
+{
+    struct desk_visitor admin;
+    uint64_t id;
+
+    (void)state;
+    put_aside("1.9.1", "1.2.3.4", NULL);
+    id = put_aside("1.9.2", "1.2.3.4", "other_patient: the same image");
+    go_live();
+    desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+    wait_for(&admin, is_asked);
+    assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"other\"}"), 409);
+    assert_int_equal(ask(&admin, "POST", "/desk/v1/corrections/1/answer", "{\"answer\":\"first\"}"),
+                     204);
+    assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"other\"}"), 204);
+    wait_for(&admin, has_no_images);
+    assert_int_equal(act(&admin, id, "/restore", "{}"), 204);
+}
+
+static bool
+has_discarded(const struct json *state)
+{
+    return json_at(json_find(state, "discarded"), 0) != NULL;
+}
+
+static void
+what_was_thrown_away_beside_the_desk_is_audited_once(void **state)
+{
+    uint64_t id = put_aside("1.9", "1.2.3.1", "unreadable");
+    struct desk_visitor admin;
+
+    (void)state;
+    go_live();
+    close_desk();
+    must(spool_discard(spool, id, "other", SPOOL_BY_QUEUE, &err));
+    for (int round = 0; round < 3; round++) {
+        open_desk();
+        desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+        wait_for(&admin, has_discarded);
+        while (audited("IMAGE_DISCARDED", "radpost queue") == 0)
+            assert_int_equal(ask(&admin, "GET", "/desk/v1/state?since=1&wait_s=1", NULL), 200);
+        close_desk();
+        assert_int_equal(audited("IMAGE_DISCARDED", "radpost queue"), 1);
+    }
+    open_desk();
+}
+
+int
+main(int argc, char **argv)
+{
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, start, stop)
+    const struct CMUnitTest tests[] = {
+        CLAIM(an_administrator_throws_away_what_is_aside_and_takes_it_back),
+        CLAIM(what_is_asked_about_is_answered_before_it_is_thrown_away),
+        CLAIM(what_was_thrown_away_beside_the_desk_is_audited_once),
+    };
+    int failed = 0;
+
+    if (codec_worker_main_if_asked(argc, argv, &failed))
+        return failed;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
