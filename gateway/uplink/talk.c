@@ -25,9 +25,9 @@ enum {
     UNSENT_MOST = 65536,
     COLD_MS = 50000, /* the centre closes it soon: LIMIT_MS_HTTP_IDLE */
     RATED_MS = 100,
-    PROBE_BYTES = 256 << 10,
-    PROBE_MOST_MS = 500, /* a thin line is known before it has carried them */
-    TAKE_BYTES = 16368   /* with the head of its chunk one TLS record */
+    PROBE_BYTES = 1 << 20, /* BBR has filled a line of 100 Mbit/s and 40 ms by then */
+    PROBE_MOST_MS = 500,   /* a thin line is known before it has carried them */
+    TAKE_BYTES = 16368     /* with the head of its chunk one TLS record */
 };
 
 /* Waiting for a word of encouragement costs a round trip. */

@@ -17,7 +17,7 @@
 
 #include "tests/support/ct_picture.h"
 
-enum { WAIT_MS = 60000, PROBE_BYTES = 262144 };
+enum { WAIT_MS = 60000, PROBE_BYTES = 1 << 20 };
 
 static struct err err;
 
