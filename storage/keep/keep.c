@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* Groups of pieces that are made durable at once, and how long one waits for its turn at most. */
-enum { SHARE_TURNS = 8, SHARE_LIMIT_MS = 2000 };
+enum { SHARE_TURNS = 8, SHARE_TURNS_BEHIND = 1, SHARE_LIMIT_MS = 2000, BEHIND_LOOK_MS = 1000 };
 enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000, WORK_REST_MS = 200, SEAL_TURN_MS = 2000 };
 #define DAYS_30_MS INT64_C(2592000000)
 
@@ -121,10 +121,31 @@ end_turn(struct turn *t, int rc, const struct err *err)
     t->is_away = rc < 0;
 }
 
+/* What is held and not packed stays bounded: a long backlog leaves landing one turn at a time. The
+ * turns are as fair as ever, and nobody waits for a pack. */
+static int
+give_way(struct keep *k, struct err *err)
+{
+    int64_t now_ms = clock_mono_ms();
+    bool was_behind = k->is_behind;
+
+    if (k->behind_looked_ms != 0 && now_ms - k->behind_looked_ms < BEHIND_LOOK_MS)
+        return 0;
+    if (seal_is_behind(k, &k->is_behind, err) < 0)
+        return -1;
+    k->behind_looked_ms = now_ms;
+    share_set_turns(k->share, k->is_behind ? SHARE_TURNS_BEHIND : SHARE_TURNS);
+    if (k->is_behind && !was_behind)
+        LOG(&keep_log, KEEP_PACKING_BEHIND);
+    else if (was_behind && !k->is_behind)
+        LOG(&keep_log, KEEP_PACKING_CAUGHT_UP);
+    return 0;
+}
+
 static int
 look_for_work(struct keep *k, struct err *err)
 {
-    return traffic_write(k, false, err) < 0 || receipts_look(k, err) < 0 ||
+    return give_way(k, err) < 0 || traffic_write(k, false, err) < 0 || receipts_look(k, err) < 0 ||
                    manifest_close_quiet(k, err) < 0 || manifest_pack_reader(k, err) < 0
                ? -1
                : 0;

@@ -50,6 +50,8 @@ struct keep {
     struct gate receipts_gate; /* for the next */
     struct receipt_waiter *receipt_waiters;
     int64_t receipts_seen, receipts_looked_ms; /* the working thread's */
+    int64_t behind_looked_ms;                  /* likewise */
+    bool is_behind;
 };
 
 extern const struct log_ctx keep_log;
@@ -139,6 +141,8 @@ int manifest_pack_reader(struct keep *k, struct err *err) MUST_CHECK;
  * threads and processes may. What fails is noted and tried again later.
  * out_did  false: nothing was due */
 int seal_next(struct keep *k, int *out_sealed, bool *out_did, struct err *err) MUST_CHECK;
+/* Are so many packs due that landing should give way? */
+int seal_is_behind(struct keep *k, bool *out_is_behind, struct err *err) MUST_CHECK;
 /* Remove landing files of sealed instances. */
 int seal_clean(struct keep *k, struct err *err) MUST_CHECK;
 

@@ -31,6 +31,7 @@ enum { RETRY_FIRST_MS = 1000, RETRY_LAST_MS = 300000 };
 /* Packs at a time: as many as small studies need to share what a pack costs, and no more bytes than
  * the first of them may wait for. */
 enum { GROUP_PACKS = 16, GROUP_BYTES = 32 * 1024 * 1024, NUMBER_TEXT = 24 };
+enum { BEHIND_PACKS = 1000 };
 
 static const char *const study_names[] = {
     "study_uid", "patient_id",  "issuer",     "patient_name", "birth_date",
@@ -493,6 +494,19 @@ out:
     if (*out_sealed > 0)
         keep_wake(k, true);
     return rc;
+}
+
+int
+seal_is_behind(struct keep *k, bool *out_is_behind, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (keep_run(k, "jobs_due", PG_ARGS(PG_INT(clock_wall_us()), PG_INT(BEHIND_PACKS)), &rows,
+                 err) < 0)
+        return -1;
+    *out_is_behind = pg_int(rows, 0, 0) >= BEHIND_PACKS;
+    pg_rows_free(&rows);
+    return 0;
 }
 
 /* ---- cleaning ---- */

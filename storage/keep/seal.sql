@@ -129,6 +129,9 @@ WHERE j.done_at_us IS NULL AND j.next_try_us <= $1 AND (j.next_try_us, j.id) > (
 ORDER BY j.next_try_us, j.id LIMIT 1
 FOR UPDATE OF j SKIP LOCKED
 
+-- name: jobs_due
+SELECT count(*) FROM (SELECT FROM pack_jobs j WHERE j.done_at_us IS NULL AND j.next_try_us <= $1 LIMIT $2) AS due
+
 -- name: job_failed
 UPDATE pack_jobs SET next_try_us = $2, last_error = $3, attempts = attempts + 1 WHERE id = $1 AND done_at_us IS NULL
 

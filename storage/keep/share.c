@@ -149,24 +149,39 @@ share_enter(struct share *s, const char *tenant, uint64_t bytes)
     gate_unlock(&s->gate);
 }
 
-void
-share_leave(struct share *s)
+/* Locked. What is free goes to those who wait. */
+static void
+give_turns(struct share *s)
 {
-    struct waiter *next;
+    while (s->waiters != NULL && s->taken < s->turns) {
+        struct waiter *next = s->waiters;
 
-    gate_lock(&s->gate);
-    CHECK(s->taken > 0);
-    s->taken--;
-    next = s->waiters;
-    for (struct waiter *w = s->waiters; w != NULL; w = w->next)
-        if (w->start < next->start)
-            next = w;
-    if (next != NULL && s->taken < s->turns) {
+        for (struct waiter *w = s->waiters; w != NULL; w = w->next)
+            if (w->start < next->start)
+                next = w;
         unlink_waiter(s, next);
         take_turn(s, next->start);
         next->has_turn = true;
         bell_ring(&next->bell);
     }
+}
+
+void
+share_leave(struct share *s)
+{
+    gate_lock(&s->gate);
+    CHECK(s->taken > 0);
+    s->taken--;
+    give_turns(s);
+    gate_unlock(&s->gate);
+}
+
+void
+share_set_turns(struct share *s, unsigned turns)
+{
+    gate_lock(&s->gate);
+    s->turns = turns;
+    give_turns(s);
     gate_unlock(&s->gate);
 }
 

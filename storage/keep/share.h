@@ -16,6 +16,8 @@ void share_free(struct share **share);
 /* Blocks. Each enter has its leave. */
 void share_enter(struct share *share, const char *tenant, uint64_t bytes);
 void share_leave(struct share *share);
+/* From now on so many at once; those given out already are not taken back. */
+void share_set_turns(struct share *share, unsigned turns);
 unsigned share_waiting(struct share *share);
 
 #endif

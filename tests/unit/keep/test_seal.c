@@ -6,6 +6,7 @@
 #include "storage/keep/keep_own.h"
 #include "tests/support/vault.h"
 
+#include <libpq-fe.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -263,6 +264,54 @@ a_pack_that_cannot_be_made_costs_the_others_nothing(void **state)
     vault_close(&a);
 }
 
+/* ---- a long backlog ---- */
+
+static void
+run_sql(const struct vault *a, const char *sql)
+{
+    PGconn *db = PQconnectdb(a->conninfo);
+    PGresult *result = PQexec(db, sql);
+
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(db));
+    PQclear(result);
+    PQfinish(db);
+}
+
+static void
+a_long_backlog_makes_landing_give_way_until_it_is_packed(void **state)
+{
+    struct exam *e = mem_new(sizeof *e);
+    struct packer p = {0};
+    struct vault a;
+    struct err err;
+    bool is_behind;
+    int sealed;
+
+    (void)state;
+    vault_open(&a, cluster, "backlog");
+    exam_put(&a, e, 1, 1);
+    OK(seal_is_behind(a.keep, &is_behind, &err));
+    assert_false(is_behind);
+    run_sql(&a,
+            "INSERT INTO pack_jobs (tenant_id, study, series, revision, is_quarantine, made_at_us) "
+            "SELECT tenant_id, study, series, revision, false, n FROM pack_jobs, "
+            "generate_series(2, 1000) n"); /* of nothing: what they were for is packed */
+    OK(seal_is_behind(a.keep, &is_behind, &err));
+    assert_true(is_behind);
+
+    p.keep = a.keep;
+    pack_all(&p);
+    if (p.rc < 0)
+        fail_msg("%s", p.err.text);
+    assert_int_equal(p.sealed, 1);
+    OK(seal_is_behind(a.keep, &is_behind, &err));
+    assert_false(is_behind);
+    OK(keep_work(a.keep, &sealed, &err));
+    free(e);
+    vault_close(&a);
+}
+
 /* ---- kills ---- */
 
 static int steps_left; /* the child dies at the step that makes it 0 */
@@ -363,6 +412,7 @@ main(void)
         cmocka_unit_test(packers_at_once_make_every_pack_once),
         cmocka_unit_test(a_late_list_while_packing_makes_a_pack_of_its_own),
         cmocka_unit_test(a_pack_that_cannot_be_made_costs_the_others_nothing),
+        cmocka_unit_test(a_long_backlog_makes_landing_give_way_until_it_is_packed),
         cmocka_unit_test(a_kill_at_any_step_of_a_group_leaves_every_pack_once),
     };
 

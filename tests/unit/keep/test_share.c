@@ -99,6 +99,38 @@ a_turn_that_hangs_holds_the_others_up_for_the_limit_only(void **state)
     share_free(&s);
 }
 
+static void *
+enter(void *arg)
+{
+    share_enter(arg, "waits", 1);
+    return NULL;
+}
+
+static void
+fewer_turns_hold_for_those_to_come_and_more_wake_those_who_wait(void **state)
+{
+    struct share *s = share_new(3, 60000);
+    pthread_t threads[2];
+
+    (void)state;
+    share_enter(s, "first", 1);
+    share_enter(s, "second", 1);
+    share_set_turns(s, 1); /* the two go on */
+    for (int i = 0; i < 2; i++)
+        threads[i] = thread_start("waits", enter, s);
+    while (share_waiting(s) < 2)
+        sched_yield();
+    share_leave(s);
+    assert_int_equal(share_waiting(s), 2); /* one is still too many for another */
+    share_set_turns(s, 3);
+    for (int i = 0; i < 2; i++)
+        thread_join(threads[i]);
+
+    for (int i = 0; i < 3; i++)
+        share_leave(s);
+    share_free(&s);
+}
+
 static void
 a_study_that_came_lately_has_a_rate(void **state)
 {
@@ -121,6 +153,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_clinic_with_many_connections_gets_no_more_than_one_with_few),
         cmocka_unit_test(a_turn_that_hangs_holds_the_others_up_for_the_limit_only),
+        cmocka_unit_test(fewer_turns_hold_for_those_to_come_and_more_wake_those_who_wait),
         cmocka_unit_test(a_study_that_came_lately_has_a_rate),
     };
 
