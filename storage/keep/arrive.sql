@@ -1,7 +1,7 @@
 -- Offers, arrivals, duplicates, previews.
 
 -- name: instance_by_sop
-SELECT i.id, i.object, i.pixels, i.dataset, i.pack IS NOT NULL, i.device
+SELECT i.id, i.object, i.pixels, i.dataset, i.pack IS NOT NULL, i.device, coalesce(i.landing, ''), coalesce(i.job, 0)
 FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.sop_instance = $2 AND NOT i.is_quarantined
 
@@ -9,6 +9,22 @@ WHERE t.code = $1 AND i.sop_instance = $2 AND NOT i.is_quarantined
 SELECT i.id, i.pack IS NOT NULL, i.device, i.is_quarantined, i.sop_instance, coalesce(i.landing, '')
 FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.object = $2
+
+-- Nobody packs it meanwhile: no row where somebody does.
+-- name: job_lock
+SELECT 1 FROM pack_jobs WHERE id = $1 AND done_at_us IS NULL FOR UPDATE SKIP LOCKED
+
+-- The same image in another file takes the place of one whose bytes are gone. The file that is gone stays a duplicate:
+-- lists name it, and who sent it waits for a receipt.
+-- name: instance_take_over
+WITH gone AS (
+    INSERT INTO duplicates (tenant_id, object, device, instance, made_at_us)
+    SELECT i.tenant_id, i.object, i.device, i.id, $12 FROM instances i WHERE i.id = $1
+    ON CONFLICT DO NOTHING
+)
+UPDATE instances SET object = $2, size = $3, received = $4, transfer_syntax = $5, received_syntax = $6, recipe = $7, layout = $8,
+    way = $9, device = $10, landing = $11, arrived_at_us = $12, has_copy = $13
+WHERE id = $1 AND pack IS NULL
 
 -- name: duplicate_by_object
 SELECT 1 FROM duplicates d JOIN tenants t ON t.id = d.tenant_id WHERE t.code = $1 AND d.object = $2

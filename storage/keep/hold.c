@@ -20,13 +20,69 @@ int (*keep_inspect)(struct codec_pool *pool, const struct codec_source *source,
 
 struct placing {
     const struct arrival *a;
-    const char *landing; /* folder */
+    const struct keep *k;
     struct pg_conn *conn;
     const char *why; /* quarantine */
     enum arrival_end end;
     int64_t now_us;
     struct event_list events;
 };
+
+bool
+arrival_is_lost(const struct keep *k, const struct pg_rows *by_sop)
+{
+    return !pg_truth(by_sop, 0, 4) && !landing_is_there(k, pg_text(by_sop, 0, 6));
+}
+
+/* It is the same image, and the only bytes of it: this file becomes what is kept. */
+static int
+take_over(struct placing *p, const struct pg_rows *lost, struct err *err)
+{
+    const struct arrival *a = p->a;
+    struct pg_arg recipe = a->recipe != NULL ? PG_BYTES(a->recipe, a->recipe_n) : PG_NULL;
+    struct pg_arg layout = a->layout != NULL ? PG_BYTES(a->layout, a->layout_n) : PG_NULL;
+    struct pg_rows *rows = NULL;
+    int64_t job = pg_int(lost, 0, 7);
+    bool is_free = job == 0;
+
+    if (job != 0) {
+        if (pg_run(p->conn, "job_lock", PG_ARGS(PG_INT(job)), &rows, err) < 0)
+            return -1;
+        is_free = pg_rows_count(rows) > 0;
+        pg_rows_free(&rows);
+    }
+    if (!is_free)
+        return err_set(err, ERR_RETRY, "it is being packed");
+    if (pg_run(p->conn, "instance_take_over",
+               PG_ARGS(PG_INT(pg_int(lost, 0, 0)), PG_BYTES(a->object, 32), PG_INT(a->size),
+                       PG_BYTES(a->received, 32), PG_TEXT(a->facts->transfer_syntax),
+                       PG_TEXT(a->received_syntax), recipe, layout, PG_TEXT(a->way),
+                       PG_TEXT(a->device), PG_TEXT(a->path), PG_INT(p->now_us),
+                       PG_BOOL(a->has_copy)),
+               &rows, err) < 0)
+        return -1;
+    if (pg_touched(rows) == 0) {
+        pg_rows_free(&rows);
+        return err_set(err, ERR_RETRY, "it was packed meanwhile");
+    }
+    pg_rows_free(&rows);
+    p->end = ARRIVAL_KEPT;
+    return 0;
+}
+
+/* The same image under another file: kept already, or lost. */
+static int
+settle_twin(struct placing *p, const struct pg_rows *other, struct err *err)
+{
+    const struct arrival *a = p->a;
+
+    if (arrival_is_lost(p->k, other))
+        return take_over(p, other, err);
+    p->end = ARRIVAL_DUPLICATE;
+    if (strcmp(a->way, "link") != 0)
+        return 0;
+    return receipt_promise(p->conn, pg_int(other, 0, 0), a->object, a->device, err);
+}
 
 /* What is kept under this UID, or as this very file, already? Sets end when that settles it. */
 static int
@@ -54,10 +110,8 @@ look_for_same(struct placing *p, bool *out_is_settled, struct err *err)
         pg_copy_bytes(other, 0, 3, dataset, 32);
         if (p->why == NULL && memcmp(pixels, a->digests->pixels, 32) == 0 &&
             memcmp(dataset, a->digests->dataset, 32) == 0) {
-            if (strcmp(a->way, "link") == 0 &&
-                receipt_promise(p->conn, pg_int(other, 0, 0), a->object, a->device, err) < 0)
+            if (settle_twin(p, other, err) < 0)
                 goto out;
-            p->end = ARRIVAL_DUPLICATE;
             *out_is_settled = true;
         } else if (p->why == NULL) {
             p->why = memcmp(pixels, a->digests->pixels, 32) == 0
@@ -182,7 +236,7 @@ forget_given_up(struct placing *p, struct err *err)
         goto out;
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         pg_copy_bytes(rows, i, 0, object, sizeof object);
-        if (landing_file_open(p->landing, a->tenant, object, (uint64_t)pg_int(rows, i, 1), &file,
+        if (landing_file_open(p->k->landing, a->tenant, object, (uint64_t)pg_int(rows, i, 1), &file,
                               err) < 0)
             goto out;
         if (file.is_whole) {
@@ -240,7 +294,7 @@ place_once(struct keep *k, const struct arrival *a, struct placing *p, struct er
 {
     int rc = -1;
 
-    *p = (struct placing){.a = a, .landing = k->landing, .why = a->why, .now_us = clock_wall_us()};
+    *p = (struct placing){.a = a, .k = k, .why = a->why, .now_us = clock_wall_us()};
     if (pg_get(k->pg, &p->conn, err) < 0)
         return -1;
     if (pg_begin(p->conn, err) == 0 && place(p, err) == 0 && pg_commit(p->conn, err) == 0)

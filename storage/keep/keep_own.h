@@ -113,6 +113,10 @@ int events_write(struct pg_conn *conn, const char *tenant, const char *study,
 int receipt_promise(struct pg_conn *conn, int64_t instance, const uint8_t object[32],
                     const char *device, struct err *err) MUST_CHECK;
 
+/* Of an instance as instance_by_sop found it: it is in no pack, and its file is gone. The catalog
+ * is older than the disk beside it (it was restored), or the disk was lost. */
+bool arrival_is_lost(const struct keep *k, const struct pg_rows *by_sop);
+
 /* ---- reconcile.c ---- */
 /* Has an instance that is not sealed yet its file? path: below landing, as its row has it. */
 bool landing_is_there(const struct keep *k, const char *path);

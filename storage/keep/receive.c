@@ -199,6 +199,29 @@ are_bytes_lost(const struct offering *f, const struct pg_rows *row, bool *out, s
     return 0;
 }
 
+/* Another file of the same image is in the catalog: that will do, if it is there. */
+static int
+offer_twin(struct offering *f, const struct pg_rows *other, struct err *err)
+{
+    struct pg_rows *again = NULL;
+    bool is_lost = arrival_is_lost(f->k, other);
+
+    if (is_lost) { /* it may have been sealed, and cleaned away, between two looks */
+        if (keep_run(f->k, "instance_by_sop",
+                     PG_ARGS(PG_TEXT(f->sender->tenant), PG_TEXT(f->o->sop_instance)), &again,
+                     err) < 0)
+            return -1;
+        is_lost = pg_rows_count(again) > 0 && arrival_is_lost(f->k, again);
+        pg_rows_free(&again);
+    }
+    if (is_lost)
+        return offer_landing(f, false); /* its bytes are the only ones */
+    if (promise_receipt(f, pg_int(other, 0, 0), err) < 0)
+        return -1;
+    landing_tell(f->out, f->o->object, LINK_DUPLICATE, NULL);
+    return 0;
+}
+
 static int
 offer_one(struct offering *f, struct err *err)
 {
@@ -225,8 +248,7 @@ offer_one(struct offering *f, struct err *err)
         pg_copy_bytes(other, 0, 2, pixels, 32);
         pg_copy_bytes(other, 0, 3, dataset, 32);
         if (memcmp(pixels, f->o->pixels, 32) == 0 && memcmp(dataset, f->o->dataset, 32) == 0) {
-            rc = promise_receipt(f, pg_int(other, 0, 0), err);
-            landing_tell(f->out, f->o->object, LINK_DUPLICATE, NULL);
+            rc = offer_twin(f, other, err);
         } else {
             rc = offer_landing(f, true);
         }

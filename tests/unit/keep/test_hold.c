@@ -194,6 +194,54 @@ a_whole_other_coding_outlives_a_duplicate(void **state)
     close_all(&a, c, 3);
 }
 
+static size_t
+receipts_of(struct vault *a)
+{
+    static const struct keep_wait now = {.ms = 0};
+    struct link_receipts receipts;
+    struct err err;
+    size_t n;
+
+    assert_int_equal(keep_receipts(a->keep, &gate, 0, &now, &receipts, &err), 0);
+    n = receipts.count;
+    link_receipts_free(&receipts);
+    return n;
+}
+
+static void
+a_duplicate_of_what_is_gone_is_wanted_and_takes_its_place(void **state)
+{
+    static const struct slice slice = {
+        .study = "1.2.3", .series = "1.2.3.1", .instance = "1.2.3.1.1"};
+    struct coding c[2];
+    char path[400];
+    struct vault a;
+    int sealed = 0;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, cluster, "gone");
+    coding_make(&c[0], '\0'); /* the slice as it is */
+    coding_make(&c[1], 'B');
+    offer(&a, &c[0]);
+    assert_int_equal(vault_send(&a, &gate, &c[0].offer, &c[0].file), LINK_HELD);
+    assert_int_equal(offer(&a, &c[1]), LINK_DUPLICATE);
+    vault_manifest(&a, &gate, 1, &slice, 1); /* of the file that goes: its pack is due */
+    path_of(&a, &c[0], path);
+    assert_int_equal(unlink(path), 0);
+
+    assert_int_equal(offer(&a, &c[1]), LINK_WANTED);
+    assert_int_equal(vault_send(&a, &gate, &c[1].offer, &c[1].file), LINK_HELD);
+
+    assert_true(is_whole(&a, &c[1]));
+    assert_int_equal(keep_work(a.keep, &sealed, &err), 0);
+    assert_int_equal(sealed, 1);
+    assert_int_equal(receipts_of(&a), 2); /* of both files, once each */
+    assert_int_equal(offer(&a, &c[0]), LINK_DUPLICATE);
+    assert_int_equal(offer(&a, &c[1]), LINK_SEALED);
+    close_all(&a, c, 2);
+}
+
 static int
 stop(void **state)
 {
@@ -210,6 +258,7 @@ main(void)
         cmocka_unit_test(a_whole_other_coding_outlives_a_quarantined_one),
         cmocka_unit_test(a_part_of_another_coding_outlives_a_quarantined_one),
         cmocka_unit_test(a_whole_other_coding_outlives_a_duplicate),
+        cmocka_unit_test(a_duplicate_of_what_is_gone_is_wanted_and_takes_its_place),
     };
 
     log_set_fd(-1);
