@@ -6,10 +6,12 @@
 #include "reader/deliver/deliver.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/durable.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/http/server.h"
 #include "proto/link/enrol.h"
+#include "tests/support/connect_proxy.h"
 #include "tests/support/report_world.h"
 
 #include <setjmp.h>
@@ -350,6 +352,40 @@ a_desk_works_while_the_line_is_down(void **state)
     assert_string_equal(status.reader, url);
 }
 
+/* The clinic's network lets nothing out but by its proxy: the table of the lines names it. */
+static void
+the_desk_reaches_the_reader_through_the_proxy_of_its_line(void **state)
+{
+    struct connect_proxy *proxy = connect_proxy_start("radpost:secret");
+    char user[FOLDER_PATH_BYTES + 16], lines[FOLDER_PATH_BYTES + 16], text[512], number[17];
+    struct desk_link_options o = {
+        .link_dir = link_dir, .lines = lines, .backoff_ms = 50, .backoff_max_ms = 400};
+    pid_t reader;
+    struct err err;
+
+    (void)state;
+    snprintf(user, sizeof user, "%s/proxy.user", desk_dir);
+    snprintf(lines, sizeof lines, "%s/lines.conf", desk_dir);
+    snprintf(text, sizeof text, "main proxy=%s proxy_user=%s\n", connect_proxy_url(proxy), user);
+    OK(durable_put_file(desk_dir, "proxy.user", "radpost:secret\n", 15, &err));
+    OK(durable_put_file(desk_dir, "lines.conf", text, strlen(text), &err));
+    desk_link_stop(&line);
+    o.book = book;
+    desk_link_start(&o, &line);
+    register_one(number);
+    assert_int_equal(connect_proxy_count(proxy), 0);
+    compose_close(&w.compose);
+    reader = reader_starts();
+
+    wait_until_told(0);
+
+    reader_dies(reader);
+    assert_true(connect_proxy_count(proxy) > 0);
+    assert_int_equal(count("SELECT count(*) FROM clinic_registration"), 1);
+    desk_link_stop(&line);
+    connect_proxy_stop(&proxy);
+}
+
 static void
 killed_readers_do_each_registration_once(void **state)
 {
@@ -448,6 +484,7 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_desk_works_while_the_line_is_down),
+        TEST(the_desk_reaches_the_reader_through_the_proxy_of_its_line),
         TEST(killed_readers_do_each_registration_once),
         TEST(killed_readers_bring_each_report_once),
         TEST(a_phone_is_proved_over_the_line),
