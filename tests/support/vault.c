@@ -1,6 +1,7 @@
 /* vault.c - an archive of a test's own. */
 #include "tests/support/vault.h"
 
+#include "proto/base/log.h"
 #include "proto/dicom/dataset_digest.h"
 #include "proto/dicom/facts.h"
 #include "proto/dicom/part10.h"
@@ -9,6 +10,7 @@
 #include "storage/keep/keep_own.h"
 
 #include <dirent.h>
+#include <libpq-fe.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +23,25 @@
 
 static const char ct_class[] = "1.2.840.10008.5.1.4.1.1.2";
 static const char explicit_le[] = "1.2.840.10008.1.2.1";
+
+struct pg_cluster *vault_cluster;
+
+int
+vault_start(void **state)
+{
+    (void)state;
+    log_set_fd(-1);
+    vault_cluster = pg_cluster_start();
+    return 0;
+}
+
+int
+vault_stop(void **state)
+{
+    (void)state;
+    pg_cluster_remove(&vault_cluster);
+    return 0;
+}
 
 static void
 check(int rc, const struct err *err)
@@ -106,6 +127,29 @@ vault_close(struct vault *a)
     keep_close(&a->keep);
     folder_remove(a->dir);
     free(a->conninfo);
+}
+
+struct slice
+vault_ct(unsigned number)
+{
+    static char uids[64][32];
+    struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .number = number, .noise = number};
+
+    snprintf(uids[number % 64], sizeof uids[0], "1.2.3.1.%u", number);
+    s.instance = uids[number % 64];
+    return s;
+}
+
+void
+vault_sql(const struct vault *a, const char *sql)
+{
+    PGconn *db = PQconnectdb(a->conninfo);
+    PGresult *result = PQexec(db, sql);
+
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(db));
+    PQclear(result);
+    PQfinish(db);
 }
 
 void

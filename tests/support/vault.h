@@ -18,6 +18,11 @@ struct vault {
     struct keep *keep; /* without its working thread */
 };
 
+/* cmocka's group fixture: a cluster for all tests of a program, and no log. */
+extern struct pg_cluster *vault_cluster;
+int vault_start(void **state);
+int vault_stop(void **state);
+
 /* Tenants "clinic-a" and "clinic-b". database names a fresh database in the cluster. */
 void vault_open(struct vault *a, struct pg_cluster *cluster, const char *database);
 /* From now on it decodes what comes, as a real one does; else only uncoded samples may come. */
@@ -25,6 +30,8 @@ void vault_decode_by(struct vault *a, struct codec_pool *pool);
 /* Close and open again, as after a restart. */
 void vault_reopen(struct vault *a);
 void vault_close(struct vault *a);
+/* Change what its database holds, or allows. */
+void vault_sql(const struct vault *a, const char *sql);
 
 struct slice {
     const char *study, *series, *instance;
@@ -34,6 +41,8 @@ struct slice {
     unsigned rows;  /* 0 = 16; rows x rows, 16 bit */
 };
 
+/* A CT image of study 1.2.3; its name is good until 64 others were asked for. */
+struct slice vault_ct(unsigned number);
 /* A CT Part 10 file, explicit little endian. */
 void slice_make(const struct slice *s, struct buf *out);
 /* A Basic Text SR of the same names, as a reader would make (pixels and number are passed over). */

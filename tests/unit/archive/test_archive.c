@@ -1,6 +1,5 @@
 /* test_archive.c - the archive as the reader sees it, against a real storage over mutual TLS. */
 #include "proto/base/clock.h"
-#include "proto/base/log.h"
 #include "proto/base/thread.h"
 #include "proto/http/client.h"
 #include "proto/http/json.h"
@@ -23,7 +22,6 @@
 
 enum { MANY = 48 };
 
-static struct pg_cluster *cluster;
 static struct archive_world w;
 static struct archive *archive;
 static char database[32];
@@ -45,7 +43,7 @@ begin(void **state)
 
     (void)state;
     snprintf(database, sizeof database, "archive%d", serial++);
-    archive_world_open(&w, cluster, database, NULL);
+    archive_world_open(&w, vault_cluster, database, NULL);
     OK(archive_open(w.identity, NULL, &archive, &err));
     return 0;
 }
@@ -142,7 +140,7 @@ an_archive_set_back_hides_no_event_behind_the_cursor(void **state)
     (void)state;
     fill();
     archive_world_stop(&w);
-    backup = pg_cluster_copy(cluster, database, "archive_backup");
+    backup = pg_cluster_copy(vault_cluster, database, "archive_backup");
     archive_world_start(&w);
     vault_put(&w.vault, &gate_a, &slices[2]);
     vault_manifest(&w.vault, &gate_a, 2, slices, 3);
@@ -486,23 +484,6 @@ an_identity_of_another_kind_is_refused(void **state)
     assert_int_equal(err.kind, ERR_REJECT);
 }
 
-static int
-start(void **state)
-{
-    (void)state;
-    log_set_fd(-1);
-    cluster = pg_cluster_start();
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    pg_cluster_remove(&cluster);
-    return 0;
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int
@@ -522,5 +503,5 @@ main(void)
         TEST(an_identity_of_another_kind_is_refused),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
 }

@@ -4,8 +4,6 @@
 #include "storage/keep/keep_own.h"
 #include "tests/support/vault.h"
 
-#include "proto/base/log.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +19,6 @@
 
 enum { SLICES = 5, ROWS = 300 }; /* each is more than what is made durable together */
 
-static struct pg_cluster *cluster;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "test"};
 
 static uint64_t
@@ -81,7 +78,7 @@ what_became_whole_is_catalogued_before_the_bundle_ends(void **state)
     struct vault a;
 
     (void)state;
-    vault_open(&a, cluster, "beside");
+    vault_open(&a, vault_cluster, "beside");
     finish_start(a.keep);
 
     cut_bundle(&a, true);
@@ -95,30 +92,13 @@ a_cut_bundle_is_waited_for_and_keeps_what_was_whole(void **state)
     struct vault a;
 
     (void)state;
-    vault_open(&a, cluster, "cut");
+    vault_open(&a, vault_cluster, "cut");
     finish_start(a.keep);
 
     cut_bundle(&a, false);
 
     assert_int_equal(unsealed(&a), SLICES);
     vault_close(&a);
-}
-
-static int
-start(void **state)
-{
-    (void)state;
-    log_set_fd(-1);
-    cluster = pg_cluster_start();
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    pg_cluster_remove(&cluster);
-    return 0;
 }
 
 int
@@ -129,5 +109,5 @@ main(void)
         cmocka_unit_test(a_cut_bundle_is_waited_for_and_keeps_what_was_whole),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
 }

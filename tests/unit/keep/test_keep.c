@@ -3,10 +3,10 @@
 #include "storage/keep/keep.h"
 
 #include "proto/base/clock.h"
-#include "proto/base/log.h"
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
 #include "storage/keep/landing.h"
+#include "tests/support/ok.h"
 #include "tests/support/vault.h"
 #include "tests/support/run_program.h"
 
@@ -21,29 +21,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static struct pg_cluster *cluster;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
 static const struct keep_sender gate_b = {"clinic-b", "gate-b", "127.0.0.1:2"};
 
 static const struct keep_wait now = {.ms = 0};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        struct err *e_ = &err;                                                                     \
-        if ((call) < 0)                                                                            \
-            fail_msg("%s: %s", #call, e_->text);                                                   \
-    } while (0)
-
-static struct slice
-ct(unsigned number)
-{
-    static char uids[64][32];
-    struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .number = number, .noise = number};
-
-    snprintf(uids[number % 64], sizeof uids[0], "1.2.3.1.%u", number);
-    s.instance = uids[number % 64];
-    return s;
-}
 
 struct seen {
     size_t n, sealed;
@@ -115,11 +96,11 @@ close_it(struct vault *a, bool is_closing)
 static void
 a_stop_waits_for_no_backlog(void **state)
 {
-    struct slice s[2] = {ct(1), ct(2)};
+    struct slice s[2] = {vault_ct(1), vault_ct(2)};
     struct vault a;
 
     (void)state;
-    vault_open(&a, cluster, "backlog");
+    vault_open(&a, vault_cluster, "backlog");
     for (int i = 0; i < 2; i++)
         assert_int_equal(vault_put(&a, &gate_a, &s[i]), LINK_HELD);
     vault_manifest(&a, &gate_a, 1, s, 2);
@@ -133,7 +114,7 @@ a_stop_waits_for_no_backlog(void **state)
 static void
 a_study_goes_from_offer_to_sealed_and_is_read_back(void **state)
 {
-    struct slice s[3] = {ct(1), ct(2), ct(3)};
+    struct slice s[3] = {vault_ct(1), vault_ct(2), vault_ct(3)};
     struct vault a;
     struct seen seen = {0, 0, NULL};
     struct link_receipts receipts;
@@ -141,7 +122,7 @@ a_study_goes_from_offer_to_sealed_and_is_read_back(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "road");
+    vault_open(&a, vault_cluster, "road");
     for (int i = 0; i < 3; i++)
         assert_int_equal(vault_put(&a, &gate_a, &s[i]), LINK_HELD);
     assert_int_equal(work(&a), 0); /* no manifest: nothing to pack */
@@ -168,7 +149,7 @@ a_study_goes_from_offer_to_sealed_and_is_read_back(void **state)
 static void
 a_pack_is_a_zip_that_stock_programs_verify(void **state)
 {
-    struct slice s[2] = {ct(1), ct(2)};
+    struct slice s[2] = {vault_ct(1), vault_ct(2)};
     struct vault a;
     char script[1024], out[4096];
     const char *argv[] = {"sh", "-c", script, NULL};
@@ -176,7 +157,7 @@ a_pack_is_a_zip_that_stock_programs_verify(void **state)
     (void)state;
     if (!program_is_there("unzip"))
         skip();
-    vault_open(&a, cluster, "zip");
+    vault_open(&a, vault_cluster, "zip");
     vault_put(&a, &gate_a, &s[0]);
     vault_put(&a, &gate_a, &s[1]);
     vault_manifest(&a, &gate_a, 1, s, 2);
@@ -195,7 +176,7 @@ a_pack_is_a_zip_that_stock_programs_verify(void **state)
 static void
 tenants_never_see_each_other(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct keep_query q = {.tenant = "clinic-b", .level = KEEP_STUDY};
     struct keep_standing standing;
     struct link_receipts receipts;
@@ -206,7 +187,7 @@ tenants_never_see_each_other(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "tenants");
+    vault_open(&a, vault_cluster, "tenants");
     assert_int_equal(vault_put(&a, &gate_a, &s), LINK_HELD);
     vault_manifest(&a, &gate_a, 1, &s, 1);
     work(&a);
@@ -238,7 +219,7 @@ tenants_never_see_each_other(void **state)
 static void
 duplicates_are_kept_once_and_conflicts_twice(void **state)
 {
-    struct slice s = ct(1), other = ct(1), same[2];
+    struct slice s = vault_ct(1), other = vault_ct(1), same[2];
     struct keep_sender second = {"clinic-a", "gate-2", "x"};
     struct keep_standing standing;
     struct link_receipts receipts;
@@ -250,7 +231,7 @@ duplicates_are_kept_once_and_conflicts_twice(void **state)
     other.noise = 99;
     same[0] = s;
     same[1] = other;
-    vault_open(&a, cluster, "conflict");
+    vault_open(&a, vault_cluster, "conflict");
     assert_int_equal(vault_put(&a, &gate_a, &s), LINK_HELD);
     assert_int_equal(vault_put(&a, &gate_a, &s), LINK_HELD); /* offered again: there already */
     assert_int_equal(vault_put(&a, &second, &s), LINK_HELD);
@@ -281,14 +262,14 @@ duplicates_are_kept_once_and_conflicts_twice(void **state)
 static void
 another_patient_under_a_known_study_is_set_aside(void **state)
 {
-    struct slice s = ct(1), wrong = ct(2);
+    struct slice s = vault_ct(1), wrong = vault_ct(2);
     struct keep_standing standing;
     struct vault a;
     struct err err;
 
     (void)state;
     wrong.patient_id = "P2";
-    vault_open(&a, cluster, "patient");
+    vault_open(&a, vault_cluster, "patient");
     vault_put(&a, &gate_a, &s);
     vault_put(&a, &gate_a, &wrong);
 
@@ -317,7 +298,7 @@ store(struct vault *a, const struct slice *s, struct keep_stored *out, struct er
 static void
 direct_objects_are_in_two_places_before_success_and_sealed_when_quiet(void **state)
 {
-    struct slice one = ct(1), two = ct(2), late = ct(3), other = ct(1);
+    struct slice one = vault_ct(1), two = vault_ct(2), late = vault_ct(3), other = vault_ct(1);
     struct keep_stored stored;
     struct keep_standing standing;
     struct vault a;
@@ -325,7 +306,7 @@ direct_objects_are_in_two_places_before_success_and_sealed_when_quiet(void **sta
 
     (void)state;
     other.noise = 77;
-    vault_open(&a, cluster, "direct");
+    vault_open(&a, vault_cluster, "direct");
     OK(store(&a, &one, &stored, &err));
     assert_int_equal(stored.outcome, KEEP_STORED);
     assert_int_equal(folder_files(a.landing), 1);
@@ -351,7 +332,7 @@ direct_objects_are_in_two_places_before_success_and_sealed_when_quiet(void **sta
 static void
 an_open_association_keeps_a_study_open(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct keep_incoming in = {
         .tenant = "clinic-a", .way = "C-STORE", .ae = "CT1", .association = 7};
     struct keep_stored stored;
@@ -360,7 +341,7 @@ an_open_association_keeps_a_study_open(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "busy");
+    vault_open(&a, vault_cluster, "busy");
     slice_make(&s, &file);
     in.fd = slice_fd(&file);
     in.size = file.n;
@@ -376,7 +357,7 @@ an_open_association_keeps_a_study_open(void **state)
 static void
 postgresql_away_is_try_again_and_nothing_is_lost(void **state)
 {
-    struct slice s = ct(1), d = ct(2);
+    struct slice s = vault_ct(1), d = vault_ct(2);
     struct link_offer_object o;
     struct link_offer offer = {&o, 1};
     struct link_answer answer;
@@ -388,7 +369,7 @@ postgresql_away_is_try_again_and_nothing_is_lost(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "away");
+    vault_open(&a, vault_cluster, "away");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
@@ -399,14 +380,14 @@ postgresql_away_is_try_again_and_nothing_is_lost(void **state)
     OK(keep_bundle_begin(a.keep, &gate_a, &b, &err));
     OK(keep_bundle_piece(b, &p, &err));
 
-    pg_cluster_stop(cluster);
+    pg_cluster_stop(vault_cluster);
     assert_int_equal(keep_bundle_end(b, &answer, &err), -1);
     assert_int_equal(err.kind, ERR_RETRY);
     assert_int_equal(store(&a, &d, &stored, &err), -1);
     assert_int_equal(err.kind, ERR_RETRY);
     assert_int_equal(keep_check(a.keep, &err), -1);
     keep_bundle_free(&b);
-    pg_cluster_restart(cluster);
+    pg_cluster_restart(vault_cluster);
 
     clock_fake(clock_wall_us(), clock_mono_ms() + 5000); /* past the pool's back-off */
     OK(keep_check(a.keep, &err));
@@ -423,13 +404,13 @@ postgresql_away_is_try_again_and_nothing_is_lost(void **state)
 static void
 a_late_image_is_a_second_pack(void **state)
 {
-    struct slice s[2] = {ct(1), ct(2)};
+    struct slice s[2] = {vault_ct(1), vault_ct(2)};
     char kinds[1024] = "";
     struct vault a;
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "late");
+    vault_open(&a, vault_cluster, "late");
     vault_put(&a, &gate_a, &s[0]);
     vault_manifest(&a, &gate_a, 1, s, 1);
     assert_int_equal(work(&a), 1);
@@ -446,13 +427,13 @@ a_late_image_is_a_second_pack(void **state)
 static void
 what_devices_announce_is_known_and_only_grows(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct keep_standing standing;
     struct vault a;
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "announced");
+    vault_open(&a, vault_cluster, "announced");
     vault_put(&a, &gate_a, &s);
     vault_manifest(&a, &gate_a, 1, &s, 1);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
@@ -465,23 +446,6 @@ what_devices_announce_is_known_and_only_grows(void **state)
     assert_int_equal(standing.announced, 3);
     assert_int_equal(standing.expected, 1);
     vault_close(&a);
-}
-
-static int
-start(void **state)
-{
-    (void)state;
-    log_set_fd(-1);
-    cluster = pg_cluster_start();
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    pg_cluster_remove(&cluster);
-    return 0;
 }
 
 int
@@ -501,5 +465,5 @@ main(void)
         cmocka_unit_test(what_devices_announce_is_known_and_only_grows),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
 }

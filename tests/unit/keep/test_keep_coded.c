@@ -5,6 +5,7 @@
 #include "proto/trust/audit.h"
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
+#include "tests/support/ok.h"
 #include "tests/support/vault.h"
 
 #include <setjmp.h>
@@ -18,13 +19,6 @@
 static struct pg_cluster *cluster;
 static struct codec_pool *pool;
 static const struct keep_sender gate = {"clinic-a", "gate-a", "127.0.0.1:1"};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        struct err *e_ = &err;                                                                     \
-        if ((call) < 0)                                                                            \
-            fail_msg("%s: %s", #call, e_->text);                                                   \
-    } while (0)
 
 /* A sample as a gateway hands it over: coded in layers. */
 struct coded {

@@ -2,9 +2,9 @@
 #include "storage/keep/keep.h"
 
 #include "proto/base/clock.h"
-#include "proto/base/log.h"
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
+#include "tests/support/ok.h"
 #include "tests/support/vault.h"
 #include "tests/support/run_program.h"
 
@@ -19,28 +19,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static struct pg_cluster *cluster;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
 
 static const struct keep_wait now = {.ms = 0};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        struct err *e_ = &err;                                                                     \
-        if ((call) < 0)                                                                            \
-            fail_msg("%s: %s", #call, e_->text);                                                   \
-    } while (0)
-
-static struct slice
-ct(unsigned number)
-{
-    static char uids[64][32];
-    struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .number = number, .noise = number};
-
-    snprintf(uids[number % 64], sizeof uids[0], "1.2.3.1.%u", number);
-    s.instance = uids[number % 64];
-    return s;
-}
 
 struct seen {
     size_t n, sealed;
@@ -172,10 +153,10 @@ a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "crash");
+    vault_open(&a, vault_cluster, "crash");
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         char study[32], instance[2][32], series[32];
-        struct slice s[2] = {ct(1), ct(2)};
+        struct slice s[2] = {vault_ct(1), vault_ct(2)};
         struct link_receipts receipts;
         struct seen seen = {0, 0, NULL};
         uint64_t before = 0;
@@ -215,14 +196,14 @@ a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
 static void
 a_bit_flipped_in_one_copy_is_noticed_at_read_back(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct keep_standing standing;
     struct vault a;
     char corrupt[256];
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "flip");
+    vault_open(&a, vault_cluster, "flip");
     vault_put(&a, &gate_a, &s);
     vault_manifest(&a, &gate_a, 1, &s, 1);
     snprintf(flip_path, sizeof flip_path, "%s", a.stores[1]);
@@ -245,13 +226,13 @@ a_bit_flipped_in_one_copy_is_noticed_at_read_back(void **state)
 static void
 a_damaged_copy_is_repaired_from_the_good_one(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct vault a;
     char pack[300], script[900], out[2000], corrupt[200];
     const char *argv[] = {"sh", "-c", script, NULL};
 
     (void)state;
-    vault_open(&a, cluster, "scrub");
+    vault_open(&a, vault_cluster, "scrub");
     a.options.scrub_ms = 1;
     vault_reopen(&a);
     vault_put(&a, &gate_a, &s);
@@ -273,23 +254,6 @@ a_damaged_copy_is_repaired_from_the_good_one(void **state)
     vault_close(&a);
 }
 
-static int
-start(void **state)
-{
-    (void)state;
-    log_set_fd(-1);
-    cluster = pg_cluster_start();
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    pg_cluster_remove(&cluster);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -299,5 +263,5 @@ main(void)
         cmocka_unit_test(a_damaged_copy_is_repaired_from_the_good_one),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
 }

@@ -1,9 +1,9 @@
 /* test_keep_find.c - queries, and the tables of who may do what. */
 #include "storage/keep/keep.h"
 
-#include "proto/base/log.h"
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
+#include "tests/support/ok.h"
 #include "tests/support/vault.h"
 #include "tests/support/run_program.h"
 
@@ -18,26 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static struct pg_cluster *cluster;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        struct err *e_ = &err;                                                                     \
-        if ((call) < 0)                                                                            \
-            fail_msg("%s: %s", #call, e_->text);                                                   \
-    } while (0)
-
-static struct slice
-ct(unsigned number)
-{
-    static char uids[64][32];
-    struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .number = number, .noise = number};
-
-    snprintf(uids[number % 64], sizeof uids[0], "1.2.3.1.%u", number);
-    s.instance = uids[number % 64];
-    return s;
-}
 
 static int
 count_rows(void *user, const struct keep_row *row)
@@ -73,7 +54,7 @@ queries_match_as_the_standard_says(void **state)
         {"quote", {.level = KEEP_STUDY, .patient_id = "'; DROP TABLE studies; --"}, 0},
         {"array's own signs", {.level = KEEP_STUDY, .patient_id = "{\"P1\",NULL}"}, 0},
     };
-    struct slice s = ct(1), second = ct(2), other = ct(3);
+    struct slice s = vault_ct(1), second = vault_ct(2), other = vault_ct(3);
     struct vault a;
     struct err err;
 
@@ -82,7 +63,7 @@ queries_match_as_the_standard_says(void **state)
     other.series = "1.2.4.1";
     other.patient_id = "P2";
     other.patient_name = "LI^SI=\xE6\x9D\x8E^\xE5\x9B\x9B";
-    vault_open(&a, cluster, "query");
+    vault_open(&a, vault_cluster, "query");
     vault_put(&a, &gate_a, &s);
     vault_put(&a, &gate_a, &second);
     vault_put(&a, &gate_a, &other);
@@ -112,7 +93,7 @@ tokens_codes_and_certificates_are_checked(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "people");
+    vault_open(&a, vault_cluster, "people");
     OK(keep_token_add(a.keep, &token, text, &err));
     OK(keep_token_find(a.keep, text, &back, &err));
     assert_string_equal(back.tenant, "clinic-a");
@@ -147,23 +128,6 @@ tokens_codes_and_certificates_are_checked(void **state)
     vault_close(&a);
 }
 
-static int
-start(void **state)
-{
-    (void)state;
-    log_set_fd(-1);
-    cluster = pg_cluster_start();
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    pg_cluster_remove(&cluster);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -172,5 +136,5 @@ main(void)
         cmocka_unit_test(tokens_codes_and_certificates_are_checked),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
 }

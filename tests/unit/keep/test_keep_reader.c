@@ -2,8 +2,6 @@
  * whoever closes them, the closed list, and documents that open none. */
 #include "tests/support/vault.h"
 
-#include "proto/base/log.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,7 +16,6 @@
             fail_msg("%s", err.text);                                                              \
     } while (0)
 
-static struct pg_cluster *cluster;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "test"};
 
 static const struct slice slices[] = {
@@ -83,7 +80,7 @@ revisions_are_numbered_through_all_senders(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "revisions");
+    vault_open(&a, vault_cluster, "revisions");
     vault_put(&a, &gate_a, &slices[0]);
     vault_manifest(&a, &gate_a, 1, slices, 1);
     slice_make(&slices[1], &file);
@@ -140,7 +137,7 @@ a_list_says_what_is_whole(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "list");
+    vault_open(&a, vault_cluster, "list");
     vault_put(&a, &gate_a, &slices[0]);
     slice_make(&slices[1], &file);
     slice_offer(&slices[1], &file, &o);
@@ -198,7 +195,7 @@ what_the_reader_made_opens_nothing_and_is_sealed(void **state)
 
     (void)state;
     other.noise = 1;
-    vault_open(&a, cluster, "documents");
+    vault_open(&a, vault_cluster, "documents");
     vault_put(&a, &gate_a, &slices[0]);
     vault_manifest(&a, &gate_a, 1, slices, 1);
     assert_int_equal(work(&a), 1);
@@ -243,7 +240,7 @@ a_report_does_not_pack_what_is_not_closed(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "open");
+    vault_open(&a, vault_cluster, "open");
     vault_put(&a, &gate_a, &slices[0]);
     report_make(&report, &file);
     OK(store(&a, &file, KEEP_WAY_READER, &stored, &err));
@@ -256,23 +253,6 @@ a_report_does_not_pack_what_is_not_closed(void **state)
     vault_close(&a);
 }
 
-static int
-start(void **state)
-{
-    (void)state;
-    log_set_fd(-1);
-    cluster = pg_cluster_start();
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    pg_cluster_remove(&cluster);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -283,5 +263,5 @@ main(void)
         cmocka_unit_test(a_report_does_not_pack_what_is_not_closed),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
 }

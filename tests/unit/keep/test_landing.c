@@ -1,8 +1,8 @@
 /* test_landing.c - objects on their way: pieces, bundles that are cut off, how far a study is. */
 #include "storage/keep/keep.h"
 
-#include "proto/base/log.h"
 #include "storage/keep/landing.h"
+#include "tests/support/ok.h"
 #include "tests/support/vault.h"
 
 #include <setjmp.h>
@@ -12,27 +12,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-static struct pg_cluster *cluster;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
 static const struct keep_sender gate_b = {"clinic-b", "gate-b", "127.0.0.1:2"};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        struct err *e_ = &err;                                                                     \
-        if ((call) < 0)                                                                            \
-            fail_msg("%s: %s", #call, e_->text);                                                   \
-    } while (0)
-
-static struct slice
-ct(unsigned number)
-{
-    static char uids[64][32];
-    struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .number = number, .noise = number};
-
-    snprintf(uids[number % 64], sizeof uids[0], "1.2.3.1.%u", number);
-    s.instance = uids[number % 64];
-    return s;
-}
 
 static void
 piece(struct vault *a, const struct link_offer_object *o, const struct buf *file, size_t from,
@@ -57,7 +38,7 @@ piece(struct vault *a, const struct link_offer_object *o, const struct buf *file
 static void
 an_upload_resumes_after_a_restart_with_what_was_answered(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct link_offer_object o;
     struct link_offer offer = {&o, 1};
     struct link_answer answer;
@@ -67,7 +48,7 @@ an_upload_resumes_after_a_restart_with_what_was_answered(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "resume");
+    vault_open(&a, vault_cluster, "resume");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
@@ -97,7 +78,7 @@ an_upload_resumes_after_a_restart_with_what_was_answered(void **state)
 static void
 an_offer_tells_what_a_bundle_that_hangs_has_brought(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct link_offer_object o;
     struct link_offer offer = {&o, 1};
     struct link_answer answer;
@@ -109,7 +90,7 @@ an_offer_tells_what_a_bundle_that_hangs_has_brought(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "hung");
+    vault_open(&a, vault_cluster, "hung");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
@@ -147,10 +128,10 @@ a_bundle_of_many_objects_holds_them_all(void **state)
     size_t held = 0;
 
     (void)state;
-    vault_open(&a, cluster, "many");
+    vault_open(&a, vault_cluster, "many");
     for (unsigned i = 0; i < OBJECTS; i++) {
         char *uid = mem_printf("1.2.840.99.1.1.%u", 1000 + i);
-        struct slice s = ct(1 + i);
+        struct slice s = vault_ct(1 + i);
 
         s.instance = uid;
         slice_make(&s, &files[i]);
@@ -196,7 +177,7 @@ add_hour(void *user, const struct keep_traffic_hour *hour)
 static void
 how_much_came_and_is_to_come_is_known(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct link_offer_object o;
     struct link_offer offer = {&o, 1};
     struct link_answer answer;
@@ -208,7 +189,7 @@ how_much_came_and_is_to_come_is_known(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "progress");
+    vault_open(&a, vault_cluster, "progress");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
@@ -242,7 +223,7 @@ how_much_came_and_is_to_come_is_known(void **state)
 static void
 a_wrong_byte_makes_the_object_bad_and_it_is_sent_again(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct link_offer_object o;
     struct link_offer offer = {&o, 1};
     struct link_answer answer;
@@ -251,7 +232,7 @@ a_wrong_byte_makes_the_object_bad_and_it_is_sent_again(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "bad");
+    vault_open(&a, vault_cluster, "bad");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
@@ -269,7 +250,7 @@ a_wrong_byte_makes_the_object_bad_and_it_is_sent_again(void **state)
 static void
 pieces_of_others_or_outside_are_refused(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct link_offer_object o;
     struct link_offer offer = {&o, 1};
     struct link_answer answer;
@@ -281,7 +262,7 @@ pieces_of_others_or_outside_are_refused(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "outside");
+    vault_open(&a, vault_cluster, "outside");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
@@ -304,23 +285,6 @@ pieces_of_others_or_outside_are_refused(void **state)
     vault_close(&a);
 }
 
-static int
-start(void **state)
-{
-    (void)state;
-    log_set_fd(-1);
-    cluster = pg_cluster_start();
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    pg_cluster_remove(&cluster);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -333,5 +297,5 @@ main(void)
         cmocka_unit_test(pieces_of_others_or_outside_are_refused),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
 }

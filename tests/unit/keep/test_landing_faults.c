@@ -1,12 +1,11 @@
 /* test_landing_faults.c - objects on their way, where a disk or PostgreSQL fails in between. */
 #include "storage/keep/keep.h"
 
-#include "proto/base/log.h"
 #include "storage/keep/landing.h"
+#include "tests/support/ok.h"
 #include "tests/support/vault.h"
 
 #include <errno.h>
-#include <libpq-fe.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,26 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static struct pg_cluster *cluster;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        struct err *e_ = &err;                                                                     \
-        if ((call) < 0)                                                                            \
-            fail_msg("%s: %s", #call, e_->text);                                                   \
-    } while (0)
-
-static struct slice
-ct(unsigned number)
-{
-    static char uids[64][32];
-    struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .number = number, .noise = number};
-
-    snprintf(uids[number % 64], sizeof uids[0], "1.2.3.1.%u", number);
-    s.instance = uids[number % 64];
-    return s;
-}
 
 /* ---- syncs of the landing folders that fail, or take their time ---- */
 
@@ -136,7 +116,7 @@ meet(void)
 static void
 a_rename_is_trusted_only_after_a_sync_that_began_later(void **state)
 {
-    struct slice s[2] = {ct(1), ct(2)};
+    struct slice s[2] = {vault_ct(1), vault_ct(2)};
     struct link_offer_object offered[2];
     struct landing_object *o[2];
     struct buf file[2];
@@ -145,7 +125,7 @@ a_rename_is_trusted_only_after_a_sync_that_began_later(void **state)
     bool was_verified;
 
     (void)state;
-    vault_open(&a, cluster, "meeting");
+    vault_open(&a, vault_cluster, "meeting");
     for (int i = 0; i < 2; i++) {
         slice_make(&s[i], &file[i]);
         slice_offer(&s[i], &file[i], &offered[i]);
@@ -195,7 +175,7 @@ what_a_failed_folder_sync_covered_is_sent_again(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char database[32];
-        struct slice s = ct(1);
+        struct slice s = vault_ct(1);
         struct link_offer_object o;
         struct link_offer offer = {&o, 1};
         struct link_answer answer;
@@ -205,7 +185,7 @@ what_a_failed_folder_sync_covered_is_sent_again(void **state)
         struct err err;
 
         snprintf(database, sizeof database, "unsynced%zu", i);
-        vault_open(&a, cluster, database);
+        vault_open(&a, vault_cluster, database);
         slice_make(&s, &file);
         slice_offer(&s, &file, &o);
         take_offered(&a, &o, &taken);
@@ -233,7 +213,7 @@ what_a_failed_folder_sync_covered_is_sent_again(void **state)
 static void
 an_object_that_cannot_be_read_back_is_sent_again(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct link_offer_object o;
     struct link_offer offer = {&o, 1};
     struct link_answer answer;
@@ -243,7 +223,7 @@ an_object_that_cannot_be_read_back_is_sent_again(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "unread");
+    vault_open(&a, vault_cluster, "unread");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     take_offered(&a, &o, &taken);
@@ -262,18 +242,6 @@ an_object_that_cannot_be_read_back_is_sent_again(void **state)
     vault_close(&a);
 }
 
-static void
-run_sql(const struct vault *a, const char *sql)
-{
-    PGconn *db = PQconnectdb(a->conninfo);
-    PGresult *result = PQexec(db, sql);
-
-    if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        fail_msg("%s: %s", sql, PQerrorMessage(db));
-    PQclear(result);
-    PQfinish(db);
-}
-
 static int
 count_looked(void *user, const struct keep_event *event)
 {
@@ -284,7 +252,7 @@ count_looked(void *user, const struct keep_event *event)
 static void
 a_first_look_that_could_not_be_told_is_told_later(void **state)
 {
-    struct slice s = ct(1);
+    struct slice s = vault_ct(1);
     struct link_offer_object o;
     struct landing_object *taken = NULL;
     struct vault a;
@@ -293,7 +261,7 @@ a_first_look_that_could_not_be_told_is_told_later(void **state)
     size_t looked = 0;
 
     (void)state;
-    vault_open(&a, cluster, "untold");
+    vault_open(&a, vault_cluster, "untold");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
     take_offered(&a, &o, &taken);
@@ -301,9 +269,9 @@ a_first_look_that_could_not_be_told_is_told_later(void **state)
     *taken->first_look = (struct range){0, 300};
     taken->first_look_n = 1;
     bring(taken, &file, 0, 300);
-    run_sql(&a, "ALTER TABLE events ADD CONSTRAINT away CHECK (kind <> 'study.looked')");
+    vault_sql(&a, "ALTER TABLE events ADD CONSTRAINT away CHECK (kind <> 'study.looked')");
     assert_int_equal(landing_settle(a.keep, &taken, 1, &err), -1);
-    run_sql(&a, "ALTER TABLE events DROP CONSTRAINT away");
+    vault_sql(&a, "ALTER TABLE events DROP CONSTRAINT away");
 
     OK(landing_settle(a.keep, &taken, 1, &err));
     OK(landing_settle(a.keep, &taken, 1, &err));
@@ -313,23 +281,6 @@ a_first_look_that_could_not_be_told_is_told_later(void **state)
     landing_release(a.keep, &taken);
     buf_fini(&file);
     vault_close(&a);
-}
-
-static int
-start(void **state)
-{
-    (void)state;
-    log_set_fd(-1);
-    cluster = pg_cluster_start();
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    pg_cluster_remove(&cluster);
-    return 0;
 }
 
 int
@@ -342,5 +293,5 @@ main(void)
         cmocka_unit_test(a_first_look_that_could_not_be_told_is_told_later),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
 }

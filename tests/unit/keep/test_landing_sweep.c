@@ -2,7 +2,6 @@
 #include "storage/keep/keep.h"
 
 #include "proto/base/clock.h"
-#include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "tests/support/vault.h"
 
@@ -19,7 +18,6 @@
 enum { OBJECTS = 4 };
 #define DAY_MS INT64_C(86400000)
 
-static struct pg_cluster *cluster;
 static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
 static struct err err;
 static int64_t began_us, began_ms; /* of the test */
@@ -43,7 +41,7 @@ must(int rc)
 static void
 world_open(struct world *w, const char *database)
 {
-    vault_open(&w->vault, cluster, database);
+    vault_open(&w->vault, vault_cluster, database);
     for (unsigned i = 0; i < OBJECTS; i++) {
         snprintf(w->names[i], sizeof w->names[i], "1.2.3.1.%u", i + 1);
         w->slices[i] = (struct slice){.study = "1.2.3",
@@ -257,23 +255,6 @@ what_is_whole_and_has_its_row_is_catalogued(void **state)
     world_close(&w);
 }
 
-static int
-start(void **state)
-{
-    (void)state;
-    log_set_fd(-1);
-    cluster = pg_cluster_start();
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    pg_cluster_remove(&cluster);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -285,5 +266,5 @@ main(void)
         cmocka_unit_test(what_is_whole_and_has_its_row_is_catalogued),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
 }

@@ -1,12 +1,11 @@
 /* test_seal.c - several packs at a time, several packers at once: each pack once, whatever happens.
  */
 #include "proto/base/clock.h"
-#include "proto/base/log.h"
 #include "proto/base/thread.h"
 #include "storage/keep/keep_own.h"
+#include "tests/support/ok.h"
 #include "tests/support/vault.h"
 
-#include <libpq-fe.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,16 +18,8 @@
 
 enum { STUDIES = 16, SERIES = 3, PACKERS_AT_ONCE = 3 };
 
-static struct pg_cluster *cluster;
 static const struct keep_sender gate = {"clinic-a", "gate-a", "127.0.0.1:1"};
 static const struct keep_wait now = {.ms = 0};
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        struct err *e_ = &err;                                                                     \
-        if ((call) < 0)                                                                            \
-            fail_msg("%s: %s", #call, e_->text);                                                   \
-    } while (0)
 
 /* A study of one image in each of its series, held and listed: as many jobs as series. */
 struct exam {
@@ -125,7 +116,7 @@ packers_at_once_make_every_pack_once(void **state)
     int sealed = 0;
 
     (void)state;
-    vault_open(&a, cluster, "packers");
+    vault_open(&a, vault_cluster, "packers");
     for (unsigned i = 1; i <= STUDIES; i++)
         exam_put(&a, e, i, SERIES);
 
@@ -179,7 +170,7 @@ a_late_list_while_packing_makes_a_pack_of_its_own(void **state)
     struct err err;
 
     (void)state;
-    vault_open(&a, cluster, "late");
+    vault_open(&a, vault_cluster, "late");
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         char instance[64];
         int sealed, all = 0;
@@ -241,7 +232,7 @@ a_pack_that_cannot_be_made_costs_the_others_nothing(void **state)
     bool did;
 
     (void)state;
-    vault_open(&a, cluster, "spoilt");
+    vault_open(&a, vault_cluster, "spoilt");
     for (unsigned i = 0; i < 3; i++)
         exam_put(&a, &e[i], i + 1, 1);
     spoil_landing(&a, &e[1].s[0], true);
@@ -267,18 +258,6 @@ a_pack_that_cannot_be_made_costs_the_others_nothing(void **state)
 /* ---- a long backlog ---- */
 
 static void
-run_sql(const struct vault *a, const char *sql)
-{
-    PGconn *db = PQconnectdb(a->conninfo);
-    PGresult *result = PQexec(db, sql);
-
-    if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        fail_msg("%s: %s", sql, PQerrorMessage(db));
-    PQclear(result);
-    PQfinish(db);
-}
-
-static void
 a_long_backlog_makes_landing_give_way_until_it_is_packed(void **state)
 {
     struct exam *e = mem_new(sizeof *e);
@@ -289,12 +268,12 @@ a_long_backlog_makes_landing_give_way_until_it_is_packed(void **state)
     int sealed;
 
     (void)state;
-    vault_open(&a, cluster, "backlog");
+    vault_open(&a, vault_cluster, "backlog");
     exam_put(&a, e, 1, 1);
     OK(seal_is_behind(a.keep, &is_behind, &err));
     assert_false(is_behind);
-    run_sql(&a,
-            "INSERT INTO pack_jobs (tenant_id, study, series, revision, is_quarantine, made_at_us) "
+    vault_sql(
+        &a, "INSERT INTO pack_jobs (tenant_id, study, series, revision, is_quarantine, made_at_us) "
             "SELECT tenant_id, study, series, revision, false, n FROM pack_jobs, "
             "generate_series(2, 1000) n"); /* of nothing: what they were for is packed */
     OK(seal_is_behind(a.keep, &is_behind, &err));
@@ -363,7 +342,7 @@ a_kill_at_any_step_of_a_group_leaves_every_pack_once(void **state)
     int at;
 
     (void)state;
-    vault_open(&a, cluster, "kills");
+    vault_open(&a, vault_cluster, "kills");
     for (at = 1; was_killed; at++) {
         struct packer rest = {0};
 
@@ -388,23 +367,6 @@ a_kill_at_any_step_of_a_group_leaves_every_pack_once(void **state)
     vault_close(&a);
 }
 
-static int
-start(void **state)
-{
-    (void)state;
-    log_set_fd(-1);
-    cluster = pg_cluster_start();
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    pg_cluster_remove(&cluster);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -416,5 +378,5 @@ main(void)
         cmocka_unit_test(a_kill_at_any_step_of_a_group_leaves_every_pack_once),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
 }

@@ -23,6 +23,7 @@
 #include "proto/trust/token.h"
 #include "storage/keep/keep_own.h"
 #include "storage/serve/dimse_serve.h"
+#include "tests/support/ok.h"
 #include "tests/support/vault.h"
 #include "tests/support/run_program.h"
 
@@ -34,13 +35,6 @@ static struct codec_pool *pool;
 static struct vault archive;
 static struct dimse_serve *door;
 static char work[FOLDER_PATH_BYTES];
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        struct err *e_ = &err;                                                                     \
-        if ((call) < 0)                                                                            \
-            fail_msg("%s: %s", #call, e_->text);                                                   \
-    } while (0)
 
 static uint16_t
 free_port(void)
