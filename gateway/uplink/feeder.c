@@ -27,6 +27,7 @@ struct feeder {
     struct talk talk;
     size_t batch; /* objects in the next offer */
     size_t alone; /* so many objects are offered one by one: which of them is refused? */
+    bool is_stat; /* of emergencies only */
 };
 
 static bool
@@ -238,7 +239,11 @@ offer_some(struct feeder *f)
     bool is_done = false;
 
     gate_lock(&up->gate);
-    n = serving_best(up) != NULL ? plan_next_offers(up->plan, ids, f->alone > 0 ? 1 : f->batch) : 0;
+    if (serving_best(up) == NULL)
+        n = 0;
+    else
+        n = (f->is_stat ? plan_next_stat_offers : plan_next_offers)(up->plan, ids,
+                                                                    f->alone > 0 ? 1 : f->batch);
     gate_unlock(&up->gate);
     for (size_t i = 0; i < n; i++) {
         struct spool_entry *entry = NULL;
@@ -317,6 +322,36 @@ feeder_run(void *arg)
             f.batch = f.batch * 2 < OFFERS ? f.batch * 2 : OFFERS;
         up_rest(up, queued > BUSY_ENTRIES ? BUSY_PASS_MS : LEAST_PASS_MS);
         up_wait_news(up, seen, later_wait_ms(up, wait_ms));
+    }
+    talk_fini(&f.talk);
+    return NULL;
+}
+
+/* An emergency's offer waits for no answer to another: a full line may take a second for it. */
+void *
+feeder_run_stat(void *arg)
+{
+    struct feeder f = {.up = arg, .is_stat = true, .batch = OFFERS_FIRST};
+    struct uplink *up = arg;
+
+    talk_init(&f.talk, up, NULL, up->o.stall_ms);
+    f.talk.is_bulk = true;
+    while (!up_is_stopping(up)) {
+        uint64_t seen;
+
+        gate_lock(&up->gate);
+        seen = up->news;
+        gate_unlock(&up->gate);
+        if (order_is_on(up)) {
+            size_t queued;
+
+            open_connection(&f);
+            queued = feed(up);
+            while (offer_some(&f))
+                ;
+            up_rest(up, queued > BUSY_ENTRIES ? BUSY_PASS_MS : LEAST_PASS_MS);
+        }
+        up_wait_news(up, seen, LOOK_AGAIN_MS);
     }
     talk_fini(&f.talk);
     return NULL;

@@ -2,7 +2,7 @@
  *
  *     watcher   waits for the spool and wakes the others; keeps the lines  (uplink.c, serving.c)
  *     coders    inspect, code, prove; one of them emergencies only         (coder.c)
- *     feeder    spool > plan, offers                                       (feeder.c)
+ *     feeders   spool > plan, offers; one of them emergencies only         (feeder.c)
  *     teller    manifests; asks again after what is held for long          (teller.c, manifest.c)
  *     receiver  receipts, by long poll                                     (receiver.c)
  *     reconciler  once a day: is all there that was handed over?           (reconcile.c)
@@ -35,7 +35,7 @@ enum {
     MAX_CONNECTIONS = LINE_CONNECTIONS_MAX,
     MAX_CODERS = 64,
     CLAIMS_MOST = 2 * MAX_CODERS + 2, /* a coder changes from one to another */
-    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 2) + 4
+    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 2) + 5
 };
 
 enum { SEEN_STUDIES = 64 };
@@ -208,7 +208,7 @@ struct uplink {
     uplink_profile_fn profile; /* NULL: none */
     void *profile_user;
 
-    pthread_t watcher, feeder, teller, receiver, reconcile;
+    pthread_t watcher, feeder, stat_feeder, teller, receiver, reconcile;
     pthread_t coders[MAX_CODERS], stat_coder;
 };
 
@@ -367,6 +367,7 @@ void feeder_fill_offer(const struct spool_entry *entry, struct link_offer_object
 void *coder_run(void *up);
 void *coder_run_stat(void *up);
 void *feeder_run(void *up);
+void *feeder_run_stat(void *up);
 void *teller_run(void *up);
 void *receiver_run(void *up);
 void *sender_run(void *line);

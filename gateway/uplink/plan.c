@@ -289,14 +289,16 @@ plan_expect_more(struct plan *plan, const char *study_uid, bool is_expected)
     study_check_looked(study);
 }
 
-size_t
-plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max)
+static size_t
+next_offers(struct plan *plan, int least_urgency, uint64_t *out_ids, size_t max)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < plan->n && n < max; i++) {
         struct job *job = plan->by_due[i];
 
+        if (job->study->urgency < least_urgency)
+            break; /* they come first in the row */
         /* what is on the way by another connection will be answered first */
         if (job->phase != PHASE_NEW || job->way.n > 0)
             continue;
@@ -304,6 +306,18 @@ plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max)
         out_ids[n++] = job->id;
     }
     return n;
+}
+
+size_t
+plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max)
+{
+    return next_offers(plan, 0, out_ids, max);
+}
+
+size_t
+plan_next_stat_offers(struct plan *plan, uint64_t *out_ids, size_t max)
+{
+    return next_offers(plan, PLAN_STAT, out_ids, max);
 }
 
 void

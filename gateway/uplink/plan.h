@@ -110,6 +110,8 @@ void plan_set_urgency(struct plan *plan, const char *study, int urgency);
 
 /* Objects to be offered, in the order they will go, at most max; they are OFFERING then. */
 size_t plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max);
+/* The same of STAT alone. */
+size_t plan_next_stat_offers(struct plan *plan, uint64_t *out_ids, size_t max);
 void plan_offer_failed(struct plan *plan, uint64_t id);
 void plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *answer);
 /* The centre has said what it makes of the object, and the object is the one that goes to the end:

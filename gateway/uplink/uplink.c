@@ -121,6 +121,7 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     up->stat_coder = thread_start("up-stat", coder_run_stat, up);
     serving_start_threads(up);
     up->feeder = thread_start("up-feed", feeder_run, up);
+    up->stat_feeder = thread_start("up-feed-stat", feeder_run_stat, up);
     up->teller = thread_start("up-tell", teller_run, up);
     up->receiver = thread_start("up-receipts", receiver_run, up);
     up->reconcile = thread_start("up-reconcile", reconcile_run, up);
@@ -150,6 +151,7 @@ uplink_stop(struct uplink **uplink)
     thread_join(up->teller);
     thread_join(up->reconcile);
     thread_join(up->feeder);
+    thread_join(up->stat_feeder);
     for (unsigned i = 0; i < up->o.coders; i++)
         thread_join(up->coders[i]);
     thread_join(up->stat_coder);

@@ -256,6 +256,28 @@ a_stale_object_is_dropped_and_its_successor_is_not(void **state)
     plan_free(&plan);
 }
 
+static void
+stat_is_offered_beside_the_others(void **state)
+{
+    struct plan *plan = plan_new(60000);
+    struct plan_object late = object_of(2, "1.2", 200);
+    struct plan_object early = object_of(1, "1.1", 100);
+    uint64_t ids[4];
+
+    (void)state;
+    late.urgency = PLAN_STAT;
+    plan_add(plan, &early, 0);
+    assert_int_equal(plan_next_stat_offers(plan, ids, 4), 0);
+    plan_add(plan, &late, 0);
+
+    assert_int_equal(plan_next_stat_offers(plan, ids, 4), 1);
+    assert_int_equal(ids[0], 2);
+    assert_int_equal(plan_next_stat_offers(plan, ids, 4), 0); /* it is on its way */
+    assert_int_equal(plan_next_offers(plan, ids, 4), 1);
+    assert_int_equal(ids[0], 1);
+    plan_free(&plan);
+}
+
 int
 main(void)
 {
@@ -268,6 +290,7 @@ main(void)
         cmocka_unit_test(an_old_answer_sends_nothing_twice_while_the_end_waits),
         cmocka_unit_test(pieces_of_a_given_up_coding_say_nothing_of_the_original),
         cmocka_unit_test(a_stale_object_is_dropped_and_its_successor_is_not),
+        cmocka_unit_test(stat_is_offered_beside_the_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
