@@ -6,8 +6,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/codec/codec.h"
-#include "tests/support/fake_centre.h"
-#include "tests/support/folder.h"
+#include "tests/support/uplink_site.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,8 +23,6 @@
 #include "tests/support/ct_picture.h"
 
 enum { WAIT_MS = 60000, IMAGES = 6, LEAST = 16384, MOST = 65536 };
-
-static struct err err;
 
 /* What senders asked the kernel to keep back at most, and the connections they made. */
 static _Atomic int asked, asked_least = INT32_MAX, asked_most, dialled;
@@ -62,19 +59,13 @@ connect(int fd, const struct sockaddr *to, socklen_t n)
 }
 
 static void
-receive(struct spool *spool, int number)
+receive(struct uplink_site *s, int number)
 {
-    struct spool_meta meta = {.sop_class = CT_IMAGE, .transfer_syntax = DCM_UID_EXPLICIT_LE};
-    struct spool_draft *draft = NULL;
     struct buf file;
-    uint64_t id;
 
-    snprintf(meta.sop_instance, sizeof meta.sop_instance, "1.2.3.%d", number);
     buf_init(&file, 1 << 20);
     picture(&file, "1.2.3", number, false);
-    assert_int_equal(spool_draft_begin(spool, &meta, &draft, &err), 0);
-    assert_int_equal(spool_draft_write(draft, file.bytes, file.n, &err), 0);
-    assert_int_equal(spool_commit(spool, &draft, &id, &err), 0);
+    uplink_site_receive(s, "1.2.3", number, &file);
     buf_fini(&file);
 }
 
@@ -96,46 +87,25 @@ wait_there(struct spool *spool, uint64_t count)
 static void
 images_one_by_one_go_over_open_connections_and_little_waits_in_the_kernel(void **state)
 {
-    struct spool_options queue = {.segment_bytes = 4 << 20, .keep_sealed_ms = -1};
-    char folder[FOLDER_PATH_BYTES], spool_dir[256], link_dir[256], centre_dir[256];
-    struct uplink_options options = {.link_dir = link_dir,
-                                     .connections = 3,
-                                     .coders = 1,
-                                     .bundle_bytes = 65536,
-                                     .backoff_ms = 20,
-                                     .backoff_max_ms = 100,
-                                     .stall_ms = 60000,
-                                     .quiet_ms = 60000,
-                                     .recheck_ms = 3600000};
-    struct codec_pool *pool = NULL;
-    struct spool *spool = NULL;
-    struct uplink *up = NULL;
-    struct fake_centre *centre;
+    struct uplink_site s;
 
     (void)state;
-    folder_make("sender", folder);
-    snprintf(spool_dir, sizeof spool_dir, "%s/spool", folder);
-    snprintf(link_dir, sizeof link_dir, "%s/link", folder);
-    snprintf(centre_dir, sizeof centre_dir, "%s/centre", folder);
-    assert_int_equal(spool_open(spool_dir, &queue, &spool, &err), 0);
-    assert_int_equal(codec_pool_new(1, &pool, &err), 0);
-    centre = fake_centre_start(centre_dir, link_dir);
-    assert_int_equal(uplink_start(&options, spool, pool, &up, &err), 0);
+    uplink_site_open(&s, "sender", 1);
+    s.options.stall_ms = 60000;
+    s.options.quiet_ms = 60000;
+    uplink_site_start(&s);
 
     for (int i = 1; i <= IMAGES; i++) {
-        receive(spool, i);
-        wait_there(spool, (uint64_t)i);
+        receive(&s, i);
+        wait_there(s.spool, (uint64_t)i);
     }
 
-    uplink_stop(&up);
+    uplink_stop(&s.up);
     assert_in_range(dialled, 1, 3); /* not one an image */
     assert_true(asked > dialled);   /* beside what each connection begins with */
     assert_in_range(asked_least, LEAST, MOST);
     assert_in_range(asked_most, LEAST, MOST);
-    fake_centre_stop(&centre);
-    spool_close(&spool);
-    codec_pool_free(&pool);
-    folder_remove(folder);
+    uplink_site_close(&s);
 }
 
 int

@@ -6,8 +6,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/codec/codec.h"
-#include "tests/support/fake_centre.h"
-#include "tests/support/folder.h"
+#include "tests/support/uplink_site.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,76 +19,31 @@
 
 enum { WAIT_MS = 60000, MANY = 30 };
 
-struct site {
-    char folder[FOLDER_PATH_BYTES];
-    char spool_dir[256], link_dir[256], centre_dir[256];
-    struct spool *spool;
-    struct codec_pool *pool;
-    struct fake_centre *centre;
-    struct uplink *up;
-    struct uplink_options options;
-};
-
-static struct err err;
-
 static void
-site_open(struct site *s)
+site_open(struct uplink_site *s)
 {
-    struct spool_options spool_options = {.segment_bytes = 4 << 20, .keep_sealed_ms = -1};
-
-    memset(s, 0, sizeof *s);
-    folder_make("teller", s->folder);
-    snprintf(s->spool_dir, sizeof s->spool_dir, "%s/spool", s->folder);
-    snprintf(s->link_dir, sizeof s->link_dir, "%s/link", s->folder);
-    snprintf(s->centre_dir, sizeof s->centre_dir, "%s/centre", s->folder);
-    assert_int_equal(spool_open(s->spool_dir, &spool_options, &s->spool, &err), 0);
-    assert_int_equal(codec_pool_new(1, &s->pool, &err), 0);
-    s->centre = fake_centre_start(s->centre_dir, s->link_dir);
-    s->options = (struct uplink_options){.link_dir = s->link_dir,
-                                         .connections = 2,
-                                         .coders = 1,
-                                         .bundle_bytes = 65536,
-                                         .backoff_ms = 20,
-                                         .backoff_max_ms = 100,
-                                         .stall_ms = 60000,
-                                         .quiet_ms = 100,
-                                         .look_hold_ms = 30000,
-                                         .recheck_ms = 3600000};
+    uplink_site_open(s, "teller", 1);
+    s->options.connections = 2;
+    s->options.stall_ms = 60000;
+    s->options.quiet_ms = 100;
 }
 
 static void
-site_close(struct site *s)
+receive(struct uplink_site *s, const char *study, int n)
 {
-    uplink_stop(&s->up);
-    fake_centre_stop(&s->centre);
-    spool_close(&s->spool);
-    codec_pool_free(&s->pool);
-    folder_remove(s->folder);
-}
-
-static void
-receive(struct site *s, const char *study, int n)
-{
-    struct spool_meta meta = {.sop_class = CT_IMAGE, .transfer_syntax = DCM_UID_EXPLICIT_LE};
     struct buf file;
-    uint64_t id;
 
     buf_init(&file, 1 << 20);
     for (int i = 1; i <= n; i++) {
-        struct spool_draft *draft = NULL;
-
         buf_clear(&file);
         picture(&file, study, i, true);
-        snprintf(meta.sop_instance, sizeof meta.sop_instance, "%s.%d", study, i);
-        assert_int_equal(spool_draft_begin(s->spool, &meta, &draft, &err), 0);
-        assert_int_equal(spool_draft_write(draft, file.bytes, file.n, &err), 0);
-        assert_int_equal(spool_commit(s->spool, &draft, &id, &err), 0);
+        uplink_site_receive(s, study, i, &file);
     }
     buf_fini(&file);
 }
 
 static bool
-wait_held(struct site *s, uint64_t count)
+wait_held(struct uplink_site *s, uint64_t count)
 {
     int64_t until = clock_mono_ms() + WAIT_MS;
     uint64_t counts[INSTANCE_STATES], seen = 0;
@@ -104,7 +58,7 @@ wait_held(struct site *s, uint64_t count)
 }
 
 static struct fake_counts
-counts_of(struct site *s)
+counts_of(struct uplink_site *s)
 {
     struct fake_counts counts;
 
@@ -119,14 +73,14 @@ a_list_without_an_answer_holds_up_no_image(void **state)
 {
     int64_t until = clock_mono_ms() + WAIT_MS;
     uint64_t seen = 0;
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
     site_open(&s);
     fake_centre_wishes(s.centre)->is_never_sealing = true;
     fake_centre_wishes(s.centre)->is_slow_with_manifests = true;
     receive(&s, "1.2.3.1", 1);
-    assert_int_equal(uplink_start(&s.options, s.spool, s.pool, &s.up, &err), 0);
+    uplink_site_start(&s);
     while (counts_of(&s).manifests_waiting == 0 && clock_mono_ms() < until)
         seen = spool_wait(s.spool, seen, 20);
     assert_int_equal(counts_of(&s).manifests_waiting, 1);
@@ -137,7 +91,7 @@ a_list_without_an_answer_holds_up_no_image(void **state)
     fake_centre_lock(s.centre);
     fake_centre_wishes(s.centre)->is_slow_with_manifests = false;
     fake_centre_unlock(s.centre);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 /* Each by itself, ten thousand took minutes, in which nothing else was offered. */
@@ -147,26 +101,26 @@ what_is_held_for_long_is_asked_after_many_at_a_time(void **state)
     int64_t until = clock_mono_ms() + WAIT_MS;
     struct fake_counts before, now;
     uint64_t seen = 0;
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
     site_open(&s);
     fake_centre_wishes(s.centre)->is_never_sealing = true;
     receive(&s, "1.2.3.1", MANY);
-    assert_int_equal(uplink_start(&s.options, s.spool, s.pool, &s.up, &err), 0);
+    uplink_site_start(&s);
     assert_true(wait_held(&s, MANY));
     uplink_stop(&s.up);
 
     s.options.recheck_ms = 300;
     before = counts_of(&s);
-    assert_int_equal(uplink_start(&s.options, s.spool, s.pool, &s.up, &err), 0);
+    uplink_site_start(&s);
     do {
         seen = spool_wait(s.spool, seen, 20);
         now = counts_of(&s);
     } while (now.offered < before.offered + 2 * MANY && clock_mono_ms() < until);
     assert_true(now.offered >= before.offered + 2 * MANY);
     assert_true(now.offers - before.offers < MANY / 2);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
@@ -175,20 +129,20 @@ which_of_them_is_refused_is_found_and_the_others_are_asked_after(void **state)
     int64_t until = clock_mono_ms() + WAIT_MS;
     struct fake_counts before, now;
     uint64_t seen = 0;
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
     site_open(&s);
     fake_centre_wishes(s.centre)->is_never_sealing = true;
     receive(&s, "1.2.3.1", MANY);
-    assert_int_equal(uplink_start(&s.options, s.spool, s.pool, &s.up, &err), 0);
+    uplink_site_start(&s);
     assert_true(wait_held(&s, MANY));
     uplink_stop(&s.up);
 
     fake_centre_wishes(s.centre)->refused_sop = "1.2.3.1.7";
     s.options.recheck_ms = 300;
     before = counts_of(&s);
-    assert_int_equal(uplink_start(&s.options, s.spool, s.pool, &s.up, &err), 0);
+    uplink_site_start(&s);
     do { /* all of them at once, refused; each alone, and one of them refused again */
         seen = spool_wait(s.spool, seen, 20);
         now = counts_of(&s);
@@ -196,7 +150,7 @@ which_of_them_is_refused_is_found_and_the_others_are_asked_after(void **state)
     assert_true(now.offered >= before.offered + 2 * MANY);
     assert_in_range(now.refused - before.refused, 2, 3);
     assert_true(wait_held(&s, MANY));
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 int

@@ -7,8 +7,7 @@
 #include "proto/base/log.h"
 #include "proto/codec/codec.h"
 #include "proto/link/enrol.h"
-#include "tests/support/fake_centre.h"
-#include "tests/support/folder.h"
+#include "tests/support/uplink_site.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,16 +20,6 @@
 
 enum { WAIT_MS = 60000 };
 
-struct site {
-    char folder[FOLDER_PATH_BYTES];
-    char spool_dir[256], link_dir[256], centre_dir[256];
-    struct spool *spool;
-    struct codec_pool *pool;
-    struct fake_centre *centre;
-    struct uplink *up;
-    struct uplink_options options;
-};
-
 static struct err err;
 
 static void
@@ -41,77 +30,22 @@ must(int rc)
     assert_int_equal(rc, 0);
 }
 
-static void
-start(struct site *s)
-{
-    must(uplink_start(&s->options, s->spool, s->pool, &s->up, &err));
-}
-
-static void
-site_open(struct site *s)
-{
-    struct spool_options spool_options = {.segment_bytes = 4 << 20, .keep_sealed_ms = -1};
-
-    memset(s, 0, sizeof *s);
-    folder_make("uplink", s->folder);
-    snprintf(s->spool_dir, sizeof s->spool_dir, "%s/spool", s->folder);
-    snprintf(s->link_dir, sizeof s->link_dir, "%s/link", s->folder);
-    snprintf(s->centre_dir, sizeof s->centre_dir, "%s/centre", s->folder);
-    must(spool_open(s->spool_dir, &spool_options, &s->spool, &err));
-    must(codec_pool_new(2, &s->pool, &err));
-    s->centre = fake_centre_start(s->centre_dir, s->link_dir);
-    s->options = (struct uplink_options){.link_dir = s->link_dir,
-                                         .connections = 3,
-                                         .coders = 2,
-                                         .bundle_bytes = 65536,
-                                         .backoff_ms = 20,
-                                         .backoff_max_ms = 100,
-                                         .stall_ms = 5000,
-                                         .quiet_ms = 300,
-                                         .look_hold_ms = 30000,
-                                         .recheck_ms = 3600000};
-}
-
-static void
-site_close(struct site *s)
-{
-    uplink_stop(&s->up);
-    fake_centre_stop(&s->centre);
-    spool_close(&s->spool);
-    codec_pool_free(&s->pool);
-    folder_remove(s->folder);
-}
-
 static uint64_t
-receive_bytes(struct site *s, const char *study, int number, const struct buf *bytes)
-{
-    struct spool_meta meta = {.sop_class = CT_IMAGE, .transfer_syntax = DCM_UID_EXPLICIT_LE};
-    struct spool_draft *draft = NULL;
-    uint64_t id;
-
-    snprintf(meta.sop_instance, sizeof meta.sop_instance, "%s.%d", study, number);
-    must(spool_draft_begin(s->spool, &meta, &draft, &err));
-    must(spool_draft_write(draft, bytes->bytes, bytes->n, &err));
-    must(spool_commit(s->spool, &draft, &id, &err));
-    return id;
-}
-
-static uint64_t
-receive(struct site *s, const char *study, int number, bool is_text_only)
+receive(struct uplink_site *s, const char *study, int number, bool is_text_only)
 {
     struct buf file;
     uint64_t id;
 
     buf_init(&file, 1 << 20);
     picture(&file, study, number, is_text_only);
-    id = receive_bytes(s, study, number, &file);
+    id = uplink_site_receive(s, study, number, &file);
     buf_fini(&file);
     return id;
 }
 
 /* Until so many entries are in this state; the spool wakes us at each change. */
 static bool
-wait_state(struct site *s, enum instance_state state, uint64_t count)
+wait_state(struct uplink_site *s, enum instance_state state, uint64_t count)
 {
     int64_t until = clock_mono_ms() + WAIT_MS;
     uint64_t counts[INSTANCE_STATES], seen = 0;
@@ -129,7 +63,7 @@ wait_state(struct site *s, enum instance_state state, uint64_t count)
 }
 
 static void
-assert_whole(struct site *s, size_t count)
+assert_whole(struct uplink_site *s, size_t count)
 {
     struct fake_object *objects;
     size_t n = fake_centre_objects(s->centre, &objects);
@@ -143,13 +77,13 @@ static void
 a_study_is_looked_held_told_and_sealed_in_that_order(void **state)
 {
     struct uplink_status status;
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     for (int i = 1; i <= 6; i++)
         receive(&s, "1.2.3.1", i, false);
-    start(&s);
+    uplink_site_start(&s);
 
     assert_true(wait_state(&s, INSTANCE_SEALED, 6));
     assert_whole(&s, 6);
@@ -171,18 +105,18 @@ a_study_is_looked_held_told_and_sealed_in_that_order(void **state)
         uplink_status(s.up, &status);
     }
     assert_int_equal(status.waiting_objects, 0);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
 a_late_image_makes_the_next_revision(void **state)
 {
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     receive(&s, "1.2.3.1", 1, false);
-    start(&s);
+    uplink_site_start(&s);
     assert_true(wait_state(&s, INSTANCE_SEALED, 1));
     receive(&s, "1.2.3.1", 2, true);
     assert_true(wait_state(&s, INSTANCE_SEALED, 2));
@@ -191,41 +125,41 @@ a_late_image_makes_the_next_revision(void **state)
     assert_int_equal(fake_centre_counts(s.centre)->last_revision, 2);
     assert_int_equal(fake_centre_counts(s.centre)->last_manifest_count, 2);
     fake_centre_unlock(s.centre);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
 lost_answers_dropped_bundles_and_a_busy_centre_cost_time_only(void **state)
 {
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     fake_centre_wishes(s.centre)->lose_answer_every = 3;
     fake_centre_wishes(s.centre)->drop_bundle_every = 4;
     fake_centre_wishes(s.centre)->busy_calls = 3;
     fake_centre_wishes(s.centre)->is_bad_once = true;
     for (int i = 1; i <= 8; i++)
         receive(&s, i % 2 ? "1.2.3.1" : "1.2.3.2", i, i == 8);
-    start(&s);
+    uplink_site_start(&s);
 
     assert_true(wait_state(&s, INSTANCE_SEALED, 8));
     assert_whole(&s, 8);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
 a_cut_and_restarts_of_both_sides_go_on_where_they_were(void **state)
 {
     struct uplink_status status;
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     s.options.rate_bytes = 60000;
     for (int i = 1; i <= 8; i++)
         receive(&s, "1.2.3.1", i, false);
-    start(&s);
+    uplink_site_start(&s);
     assert_true(fake_centre_wait(s.centre, LINK_LOOKED, 2, WAIT_MS));
     fake_centre_cut(s.centre);
     for (int64_t until = clock_mono_ms() + WAIT_MS; clock_mono_ms() < until;) {
@@ -240,75 +174,75 @@ a_cut_and_restarts_of_both_sides_go_on_where_they_were(void **state)
     assert_true(fake_centre_wait(s.centre, LINK_LOOKED, 8, WAIT_MS));
     uplink_stop(&s.up);
     s.options.rate_bytes = 0;
-    start(&s);
+    uplink_site_start(&s);
 
     assert_true(wait_state(&s, INSTANCE_SEALED, 8));
     assert_whole(&s, 8);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
 a_conflict_is_sent_aside_and_quarantined_here(void **state)
 {
     struct uplink_status status;
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     fake_centre_wishes(s.centre)->are_all_conflicts = true;
     receive(&s, "1.2.3.1", 1, false);
-    start(&s);
+    uplink_site_start(&s);
 
     assert_true(wait_state(&s, INSTANCE_QUARANTINED, 1));
     assert_whole(&s, 1);
     uplink_status(s.up, &status);
     assert_int_equal(status.conflicts, 1);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
 what_the_centre_puts_aside_is_never_called_safe(void **state)
 {
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     fake_centre_wishes(s.centre)->are_all_put_aside = true;
     receive(&s, "1.2.3.1", 1, false);
     receive(&s, "1.2.3.1", 2, true);
-    start(&s);
+    uplink_site_start(&s);
 
     assert_true(wait_state(&s, INSTANCE_QUARANTINED, 2));
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
 a_duplicate_at_the_centre_is_held_without_a_byte(void **state)
 {
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     fake_centre_wishes(s.centre)->are_all_duplicates = true;
     receive(&s, "1.2.3.1", 1, false);
-    start(&s);
+    uplink_site_start(&s);
 
     assert_true(wait_state(&s, INSTANCE_HELD, 1));
     assert_int_equal(fake_centre_counts(s.centre)->bytes, 0);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
 the_same_instance_twice_goes_once(void **state)
 {
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     for (int i = 0; i < 6; i++)
         receive(&s, "1.2.3.1", 1, false);
     receive(&s, "1.2.3.1", 2, false);
-    start(&s);
+    uplink_site_start(&s);
 
     assert_true(wait_state(&s, INSTANCE_SEALED, 2));
     assert_true(wait_state(&s, INSTANCE_DUPLICATE, 5));
@@ -316,45 +250,45 @@ the_same_instance_twice_goes_once(void **state)
     fake_centre_lock(s.centre);
     assert_int_equal(fake_centre_counts(s.centre)->last_manifest_count, 2);
     fake_centre_unlock(s.centre);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
 what_the_centre_cannot_understand_is_put_aside_and_the_rest_goes(void **state)
 {
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     fake_centre_wishes(s.centre)->refused_sop = "1.2.3.1.2";
     for (int i = 1; i <= 3; i++)
         receive(&s, "1.2.3.1", i, true);
-    start(&s);
+    uplink_site_start(&s);
 
     assert_true(wait_state(&s, INSTANCE_QUARANTINED, 1));
     assert_true(wait_state(&s, INSTANCE_SEALED, 2));
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
 bytes_that_are_no_dicom_are_put_aside_and_the_rest_goes(void **state)
 {
     struct buf junk;
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     buf_init(&junk, 1000);
     for (int i = 0; i < 900; i++)
         buf_add_u8(&junk, (uint8_t)(i * 7));
-    receive_bytes(&s, "1.2.3.9", 1, &junk);
+    uplink_site_receive(&s, "1.2.3.9", 1, &junk);
     buf_fini(&junk);
     receive(&s, "1.2.3.1", 1, false);
-    start(&s);
+    uplink_site_start(&s);
 
     assert_true(wait_state(&s, INSTANCE_QUARANTINED, 1));
     assert_true(wait_state(&s, INSTANCE_SEALED, 1));
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
@@ -364,10 +298,10 @@ a_strange_centre_is_refused_and_said_so(void **state)
     struct uplink_status status = {0};
     struct buf strange;
     struct ca *ca = NULL;
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     snprintf(other_ca, sizeof other_ca, "%s/other", s.folder);
     must(ca_create(other_ca, "other", &err));
     must(ca_open(other_ca, &ca, &err));
@@ -384,7 +318,7 @@ a_strange_centre_is_refused_and_said_so(void **state)
     buf_fini(&strange);
     ca_close(&ca);
     receive(&s, "1.2.3.1", 1, false);
-    start(&s);
+    uplink_site_start(&s);
 
     for (int64_t until = clock_mono_ms() + WAIT_MS;
          status.line != UPLINK_REFUSED && clock_mono_ms() < until;) {
@@ -394,21 +328,21 @@ a_strange_centre_is_refused_and_said_so(void **state)
     assert_int_equal(status.line, UPLINK_REFUSED);
     assert_true(status.trouble[0] != '\0');
     assert_int_equal(fake_centre_counts(s.centre)->bytes, 0);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
 what_a_person_keeps_back_waits_until_it_is_released(void **state)
 {
-    struct site s;
+    struct uplink_site s;
     uint64_t kept;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     kept = receive(&s, "1.2.3.1", 1, false);
     receive(&s, "1.2.3.1", 2, false);
     must(spool_set_paused(s.spool, kept, true, &err));
-    start(&s);
+    uplink_site_start(&s);
 
     assert_true(wait_state(&s, INSTANCE_HELD, 1));
     fake_centre_lock(s.centre);
@@ -418,7 +352,7 @@ what_a_person_keeps_back_waits_until_it_is_released(void **state)
     must(spool_set_paused(s.spool, kept, false, &err));
     assert_true(wait_state(&s, INSTANCE_SEALED, 2));
     assert_whole(&s, 2);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 /* A disk that gives no bytes costs a coding first, then a person's look, and no calls meanwhile. */
@@ -430,15 +364,15 @@ what_cannot_be_read_goes_as_received_or_is_put_aside(void **state)
     (void)state;
     for (size_t k = 0; k < ARRAY_LEN(ends); k++) {
         char segments[300], away[300];
-        struct site s;
+        struct uplink_site s;
         uint64_t id;
 
-        site_open(&s);
+        uplink_site_open(&s, "uplink", 2);
         snprintf(segments, sizeof segments, "%s/segments", s.spool_dir);
         snprintf(away, sizeof away, "%s.away", segments);
         id = receive(&s, "1.2.3.1", 1, false);
         must(spool_set_paused(s.spool, id, true, &err));
-        start(&s);
+        uplink_site_start(&s);
         assert_true(wait_state(&s, INSTANCE_CODED, 1));
         assert_int_equal(rename(segments, away), 0);
         must(spool_set_paused(s.spool, id, false, &err));
@@ -450,7 +384,7 @@ what_cannot_be_read_goes_as_received_or_is_put_aside(void **state)
         fake_centre_lock(s.centre);
         assert_true(fake_centre_counts(s.centre)->offers <= 8);
         fake_centre_unlock(s.centre);
-        site_close(&s);
+        uplink_site_close(&s);
     }
 }
 
@@ -465,20 +399,20 @@ stat_is_coded_first_and_a_restart_knows_it(void **state)
     struct spool_entry *entry = NULL;
     uint64_t last = 0, first = 0;
     int64_t coded_us, other_us;
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     snprintf(dir, sizeof dir, "%s/own", s.folder);
     s.options.dir = dir;
     s.options.coders = 1;
-    start(&s);
+    uplink_site_start(&s);
     must(uplink_set_urgency(s.up, emergency, UPLINK_STAT, "trauma", "Li", &err));
     uplink_stop(&s.up);
     for (int i = 1; i <= 12; i++)
         last = receive(&s, "1.2.3.1", i, false);
     first = receive(&s, emergency, 1, false);
-    start(&s);
+    uplink_site_start(&s);
     uplink_urgency(s.up, emergency, &said);
     assert_int_equal(said.urgency, UPLINK_STAT);
     assert_string_equal(said.who, "Li");
@@ -499,7 +433,7 @@ stat_is_coded_first_and_a_restart_knows_it(void **state)
     assert_string_equal(said.who, "Li"); /* the same again changed nothing */
     assert_true(uplink_progress(s.up, emergency, &far));
     assert_int_equal(far.urgency, UPLINK_STAT);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 static void
@@ -519,15 +453,15 @@ progress_is_told_from_the_first_second_to_the_last(void **state)
     struct uplink_progress far = {.study = ""}, sum = {.study = ""};
     int64_t until = clock_mono_ms() + WAIT_MS;
     uint64_t there = 0;
-    struct site s;
+    struct uplink_site s;
 
     (void)state;
-    site_open(&s);
+    uplink_site_open(&s, "uplink", 2);
     s.options.rate_bytes = 10000;
     for (int i = 1; i <= 8; i++)
         receive(&s, "1.2.3.1", i, false);
     receive(&s, "1.2.3.2", 9, false);
-    start(&s);
+    uplink_site_start(&s);
     assert_false(uplink_progress(s.up, "1.2.3.9", &far));
     assert_true(wait_state(&s, INSTANCE_RECEIVED, 0));
     assert_true(uplink_progress(s.up, "1.2.3.1", &far));
@@ -553,7 +487,7 @@ progress_is_told_from_the_first_second_to_the_last(void **state)
     assert_int_equal(far.sealed, 8);
     assert_int_equal(far.bytes_there, far.bytes_all);
     assert_int_equal(far.seconds_left, 0);
-    site_close(&s);
+    uplink_site_close(&s);
 }
 
 int
