@@ -239,9 +239,9 @@ choose(struct uplink *up, const struct codec_source *source)
     now.waiting_images = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED];
     gate_lock(&up->gate);
     plan_stats(up->plan, &stats);
-    now.queued_bytes = stats.missing_bytes;
+    now.queued_bytes = stats.waiting_bytes;
     now.waiting_proofs = stats.unproved;
-    look_at_lines(up, stats.missing_bytes, &now);
+    look_at_lines(up, stats.waiting_bytes, &now);
     coding = choice_make(&up->choice, &now);
     gate_unlock(&up->gate);
     return coding;

@@ -69,6 +69,7 @@ struct plan_stats {
     uint64_t unlooked;
     uint64_t unproved;
     uint64_t missing_bytes; /* not at the centre, as far as is known */
+    uint64_t waiting_bytes; /* of these, neither on the way nor sent and not answered yet */
 };
 
 /* How far one study is. */

@@ -48,6 +48,14 @@ plan_left(const struct plan *plan, uint64_t most)
     return left < most ? left : most;
 }
 
+static uint64_t
+waiting_of(const struct job *job)
+{
+    uint64_t missing = missing_of(job), way = ranges_total(&job->way);
+
+    return missing > way ? missing - way : 0;
+}
+
 void
 plan_stats(const struct plan *plan, struct plan_stats *out)
 {
@@ -59,5 +67,6 @@ plan_stats(const struct plan *plan, struct plan_stats *out)
         out->unlooked += job->is_looked ? 0 : 1;
         out->unproved += job->is_unproved ? 1 : 0;
         out->missing_bytes += missing_of(job);
+        out->waiting_bytes += waiting_of(job);
     }
 }

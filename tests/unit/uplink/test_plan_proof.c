@@ -257,6 +257,30 @@ a_stale_object_is_dropped_and_its_successor_is_not(void **state)
 }
 
 static void
+what_is_on_the_way_waits_no_more(void **state)
+{
+    struct plan *plan = plan_new(60000);
+    struct plan_object o = object_of(1, "1.1", 100);
+    struct plan_piece pieces[PIECES];
+    struct plan_stats stats;
+    uint64_t sum = 0;
+
+    (void)state;
+    plan_add(plan, &o, 0);
+    plan_stats(plan, &stats);
+    assert_int_equal(stats.waiting_bytes, o.size);
+    offer_all(plan, LINK_WANTED);
+    for (size_t i = 0, n = take(plan, 1000, pieces); i < n; i++)
+        sum += pieces[i].n;
+    plan_stats(plan, &stats);
+
+    assert_true(sum > 0);
+    assert_int_equal(stats.missing_bytes, o.size);
+    assert_int_equal(stats.waiting_bytes, o.size - sum);
+    plan_free(&plan);
+}
+
+static void
 stat_is_offered_beside_the_others(void **state)
 {
     struct plan *plan = plan_new(60000);
@@ -290,6 +314,7 @@ main(void)
         cmocka_unit_test(an_old_answer_sends_nothing_twice_while_the_end_waits),
         cmocka_unit_test(pieces_of_a_given_up_coding_say_nothing_of_the_original),
         cmocka_unit_test(a_stale_object_is_dropped_and_its_successor_is_not),
+        cmocka_unit_test(what_is_on_the_way_waits_no_more),
         cmocka_unit_test(stat_is_offered_beside_the_others),
     };
 
