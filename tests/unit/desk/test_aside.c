@@ -1,6 +1,7 @@
 /* test_aside.c - images that were put aside, over a real desk and spool: listed, thrown away by who
  * may, taken back; what is still asked about is answered first; each discard is in the audit log,
  * also one that was made while the gateway was stopped. */
+#include "gateway/desk/aside.h"
 #include "gateway/desk/desk.h"
 
 #include "gateway/accept/accept.h"
