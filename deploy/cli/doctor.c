@@ -28,6 +28,7 @@ enum {
     CLOCK_OFF_MS = 5000,
     CLOCK_WRONG_MS = 60000,
     PING_MS = 10000,
+    LINES_MOST = 4,
     SCRUB_DAYS = 90
 };
 static const uint64_t giga = 1 << 30;
@@ -63,11 +64,23 @@ check_clock(struct findings *f, int64_t offset_ms)
             "clock", "%" PRId64 ".%01" PRId64 " s from the centre's", off / 1000, off % 1000 / 100);
 }
 
-static int
-ping(const struct enrol_identity *id, const char *url, int64_t *out_offset_ms, struct err *err)
+static const char *
+or_null(const char *text)
 {
-    struct http_client_options options = {
-        .base_url = url, .ca_file = id->ca, .certificate = id->certificate, .key = id->key};
+    return text[0] != '\0' ? text : NULL;
+}
+
+static int
+ping(const struct enrol_identity *id, const char *url, const struct uplink_way *way,
+     int64_t *out_offset_ms, struct err *err)
+{
+    struct http_client_options options = {.base_url = url,
+                                          .ca_file = id->ca,
+                                          .certificate = id->certificate,
+                                          .key = id->key,
+                                          .proxy = or_null(way->proxy),
+                                          .proxy_user = or_null(way->proxy_user),
+                                          .source = or_null(way->source)};
     struct http_call call = {.method = "GET", .path = LINK_PATH_PING, .total_ms = PING_MS};
     struct http_client *client = NULL;
     struct http_reply reply;
@@ -90,12 +103,44 @@ ping(const struct enrol_identity *id, const char *url, int64_t *out_offset_ms, s
     return rc;
 }
 
+/* By each way of the table of lines, as the gateway goes, until the centre answers. */
+static void
+check_ways(struct findings *f, const struct gateway_config *c, const struct enrol_identity *id,
+           const char *url)
+{
+    struct uplink_way first, way;
+    char lines[PATH_MAX];
+    int64_t offset_ms = 0;
+    struct err err = {0};
+    int rc = -1;
+
+    snprintf(lines, sizeof lines, "%s%s", c->link_lines[0] != '\0' ? c->link_lines : c->data_dir,
+             c->link_lines[0] != '\0' ? "" : "/lines.conf");
+    for (unsigned n = 0; n < LINES_MOST && rc < 0; n++) {
+        if (uplink_way(lines, n, &way, &err) < 0)
+            break;
+        if (n == 0)
+            first = way;
+        else if (memcmp(&way, &first, sizeof way) == 0)
+            break; /* round again */
+        rc = ping(id, url, &way, &offset_ms, &err);
+    }
+    if (rc < 0) {
+        finding(f, MARK_BAD, "line", "%s", err.text);
+        return;
+    }
+    if (way.proxy[0] != '\0')
+        finding(f, MARK_FINE, "line", "%s answers, by the proxy %s", url, way.proxy);
+    else
+        finding(f, MARK_FINE, "line", "%s answers", url);
+    check_clock(f, offset_ms);
+}
+
 static void
 check_line(struct findings *f, const struct gateway_config *c)
 {
     struct enrol_identity id;
     char dir[PATH_MAX], url[256] = "";
-    int64_t offset_ms = 0;
     struct err err;
 
     snprintf(dir, sizeof dir, "%s/link", c->data_dir);
@@ -111,12 +156,8 @@ check_line(struct findings *f, const struct gateway_config *c)
         snprintf(url, sizeof url, "%s", c->link_url);
     else if (!enrol_address(&id, "link_url", url, sizeof url))
         finding(f, MARK_BAD, "line", "the centre's address is not known: set link_url");
-    if (url[0] != '\0' && ping(&id, url, &offset_ms, &err) < 0) {
-        finding(f, MARK_BAD, "line", "%s", err.text);
-    } else if (url[0] != '\0') {
-        finding(f, MARK_FINE, "line", "%s answers", url);
-        check_clock(f, offset_ms);
-    }
+    if (url[0] != '\0')
+        check_ways(f, c, &id, url);
     enrol_identity_fini(&id);
 }
 

@@ -2,7 +2,8 @@
  * uncompressed bitmap, as ultrasound and endoscopy carts write them. Only lengths and headers are
  * read: every chunk inside its list, every list inside the file, so that a broken-off upload is
  * told from a whole film. OpenDML's further RIFF parts (AVIX) belong to it; indexes are not
- * needed; sound stays behind in the source. An empty frame stands for the one before it. */
+ * needed; sound stays behind in the source. An empty frame stands for the one before it: eight
+ * bytes for a whole picture, so what they may add is bounded by what the file holds. */
 #include "proto/dicom/wrap_parts.h"
 
 #include "proto/base/limits.h"
@@ -29,6 +30,8 @@ struct avi {
     uint32_t scale, rate; /* of the stream */
     uint8_t handler[4];
     uint32_t room;
+    uint64_t bytes,
+        repeated_bytes; /* of pictures that are there; of those that empty ones repeat */
     struct wrap_avi out;
 };
 
@@ -259,14 +262,17 @@ add_frame(struct avi *a, const struct chunk *c, struct err *err)
                        (unsigned long long)LIMIT_FRAMES);
     if (c->n == 0 && out->frames == 0)
         return 0;
-    if (c->n == 0)
+    if (c->n == 0) {
         f = out->list[out->frames - 1];
-    else if (out->is_jpeg) {
+        a->repeated_bytes += f.n;
+    } else if (out->is_jpeg) {
         if (check_jpeg(a, &f, err) < 0)
             return -1;
     } else if (c->n < wrap_avi_stride(out) * (size_t)out->rows) {
         return err_set(err, ERR_REJECT, "AVI: picture %u is too short", out->frames + 1);
     }
+    if (c->n > 0)
+        a->bytes += f.n;
     if (out->frames == a->room) {
         struct wrap_frame *more;
 
@@ -348,6 +354,17 @@ vet_whole(const uint8_t *bytes, size_t n, struct err *err)
     return 0;
 }
 
+/* A recorder that drops frames repeats some; a film that is nothing else would fill the disk. */
+static int
+vet_repeats(const struct avi *a, struct err *err)
+{
+    if (a->repeated_bytes <= LIMIT_AVI_REPEATED_BYTES ||
+        a->repeated_bytes / LIMIT_AVI_REPEATED_TIMES <= a->bytes)
+        return 0;
+    return err_set(err, ERR_REJECT,
+                   "AVI: nearly all its pictures are empty; export it as MP4 (H.264)");
+}
+
 int
 wrap_avi_read(const uint8_t *bytes, size_t n, struct wrap_avi *out, struct err *err)
 {
@@ -367,6 +384,8 @@ wrap_avi_read(const uint8_t *bytes, size_t n, struct wrap_avi *out, struct err *
     }
     if (rc == 0 && (!a->has_movie || a->out.frames == 0))
         rc = err_set(err, ERR_REJECT, "AVI: no pictures in it");
+    if (rc == 0)
+        rc = vet_repeats(a, err);
     if (rc == 0)
         rc = settle_rate(a, err);
     if (rc == 0 && a->out.is_jpeg) { /* a JPEG knows its size best */

@@ -300,7 +300,10 @@ add(struct tls_pipe *p, int fd, const struct sockaddr_storage *from)
     c->flow.deadline_ms = clock_mono_ms() + p->options.handshake_ms;
     if (from->ss_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const void *)from;
-        inet_ntop(AF_INET6, &v6->sin6_addr, c->address, sizeof c->address);
+        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) /* lists of peers name it as it is written */
+            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], c->address, sizeof c->address);
+        else
+            inet_ntop(AF_INET6, &v6->sin6_addr, c->address, sizeof c->address);
         c->port = ntohs(v6->sin6_port);
     } else {
         const struct sockaddr_in *v4 = (const void *)from;

@@ -180,6 +180,79 @@ another_programs_tls_is_answered(void **state)
     assert_true(is_known("N3"));
 }
 
+/* ---- an authority of the hospital's, and programs nobody here wrote ---- */
+
+/* ca.pem; s.pem by it for 127.0.0.1; old.pem by it, over since 2020; x.pem by another. */
+static const char make_certificates[] =
+    "cat >c.cnf <<END\n[ca]\ndefault_ca=c\n[c]\ndatabase=index.txt\nnew_certs_dir=.\n"
+    "serial=serial\ndefault_md=sha256\ndefault_days=30\nunique_subject=no\npolicy=p\n"
+    "x509_extensions=e\n[p]\ncommonName=supplied\n[e]\nsubjectAltName=IP:127.0.0.1\nEND\n"
+    ": >index.txt; echo 01 >serial; set -e\n"
+    "for ca in ca xca; do openssl req -x509 -newkey rsa:2048 -nodes -keyout $ca.key -out $ca.pem "
+    "-subj /CN=$ca -days 30; done\n"
+    "openssl req -newkey rsa:2048 -nodes -keyout s.key -out s.csr -subj /CN=his\n"
+    "sign() { openssl ca -batch -notext -config c.cnf -cert $1.pem -keyfile $1.key -in s.csr -out "
+    "$2.pem $3 $4 $5 $6; }\n"
+    "sign ca s; sign xca x; sign ca old -startdate 20200101000000Z -enddate 20200201000000Z\n";
+
+static int
+shell(const char *line, char *out, size_t size)
+{
+    char *script = mem_printf("cd %s; %s", book_dir, line);
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    int rc = program_run(argv, NULL, out, size);
+
+    free(script);
+    return rc;
+}
+
+/* By the authority and in force; by another; by it and over since 2020. */
+static void
+orders_are_taken_from_a_his_whose_certificate_is_in_force_and_from_no_other(void **state)
+{
+    static const struct {
+        const char *certificate;
+        bool is_heard;
+    } rows[] = {{"s", true}, {"x", false}, {"old", false}};
+    char ca[300], tls_dir[300], out[16384], line[512];
+    struct his_in_options o = {.book = book,
+                               .address = "::",
+                               .peers = "10.0.0.1, 127.0.0.1",
+                               .charset = "",
+                               .facility = "CLINIC",
+                               .idle_ms = 1000,
+                               .tls_ca = ca,
+                               .tls_dir = tls_dir};
+    struct his_in *sealed = NULL;
+    struct err err;
+
+    (void)state;
+    if (!program_is_there("openssl"))
+        skip();
+    snprintf(ca, sizeof ca, "%s/ca.pem", book_dir);
+    snprintf(tls_dir, sizeof tls_dir, "%s/tls", book_dir);
+    if (shell(make_certificates, out, sizeof out) != 0)
+        fail_msg("%s", out);
+    if (his_in_start(&o, &sealed, &err) < 0)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *file = rows[i].certificate;
+        char placer[8];
+
+        snprintf(placer, sizeof placer, "N%zu", 80 + i);
+        snprintf(line, sizeof line,
+                 "{ printf '\\013MSH|^~\\\\&|HIS|H|||1||ORM^O01|%zu|P|2.4\\rPID|1||P1||WANG^XD\\r"
+                 "ORC|NW|%s\\rOBR|1|%s||a^HEAD^99\\r\\034\\r'; sleep 2; } | timeout 10 openssl "
+                 "s_client -quiet -connect 127.0.0.1:%u -cert %s.pem -key s.key",
+                 i, placer, placer, his_in_port(sealed), file);
+        (void)shell(line, out, sizeof out);
+        if ((strstr(out, "MSA|AA") != NULL) != rows[i].is_heard ||
+            is_known(placer) != rows[i].is_heard)
+            fail_msg("%s: %s", file, out);
+    }
+    his_in_stop(&sealed);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -190,6 +263,7 @@ main(void)
         TEST(a_stranger_is_not_heard),
         TEST(another_his_is_not_spoken_to),
         TEST(another_programs_tls_is_answered),
+        TEST(orders_are_taken_from_a_his_whose_certificate_is_in_force_and_from_no_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
