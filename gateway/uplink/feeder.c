@@ -123,27 +123,42 @@ feed(struct uplink *up)
     return n;
 }
 
-/* Which studies are still growing, and which have all their looks at the centre. When to look again
- * although nothing happens. */
+/* The studies as they stood before a feed: what was coded then is in the plan after it, and what
+ * was not is seen to be missing. The other way round an image that is coded in between is neither.
+ */
+struct standing {
+    uint64_t counts[INSTANCE_STATES];
+    struct spool_study *studies;
+    size_t n;
+};
+
+static void
+standing_take(struct uplink *up, struct standing *out)
+{
+    out->studies = NULL;
+    out->n = 0;
+    spool_counts(up->spool, out->counts);
+    spool_studies(up->spool, &out->studies, &out->n);
+}
+
+/* Which studies are still growing, and which have all their looks at the centre; frees s. When to
+ * look again although nothing happens. */
 static int64_t
-feed_studies(struct uplink *up)
+feed_studies(struct uplink *up, struct standing *s)
 {
     int64_t wait_ms = LOOK_AGAIN_MS;
-    struct spool_study *studies = NULL;
-    uint64_t counts[INSTANCE_STATES];
     struct plan_looked looked;
-    size_t n = 0;
 
-    spool_counts(up->spool, counts);
-    spool_studies(up->spool, &studies, &n);
     gate_lock(&up->gate);
-    for (size_t i = 0; i < n; i++) {
-        plan_expect_more(up->plan, studies[i].study_uid,
-                         studies[i].open_associations > 0 || studies[i].quiet_ms < CALM_MS ||
-                             studies[i].counts[INSTANCE_INSPECTED] > 0 ||
-                             counts[INSTANCE_RECEIVED] > 0);
-        if (studies[i].quiet_ms < CALM_MS && CALM_MS - studies[i].quiet_ms < wait_ms)
-            wait_ms = CALM_MS - studies[i].quiet_ms;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct spool_study *study = &s->studies[i];
+
+        plan_expect_more(up->plan, study->study_uid,
+                         study->open_associations > 0 || study->quiet_ms < CALM_MS ||
+                             study->counts[INSTANCE_INSPECTED] > 0 ||
+                             s->counts[INSTANCE_RECEIVED] > 0);
+        if (study->quiet_ms < CALM_MS && CALM_MS - study->quiet_ms < wait_ms)
+            wait_ms = CALM_MS - study->quiet_ms;
     }
     while (plan_next_looked(up->plan, &looked)) {
         gate_unlock(&up->gate);
@@ -154,7 +169,7 @@ feed_studies(struct uplink *up)
     }
     gate_wake(&up->gate); /* rests may go now */
     gate_unlock(&up->gate);
-    free(studies);
+    free(s->studies);
     return wait_ms;
 }
 
@@ -307,6 +322,7 @@ feeder_run(void *arg)
     talk_init(&f.talk, up, NULL, up->o.stall_ms);
     f.talk.is_bulk = true; /* looks wait for its answers, among what fills the line */
     while (!up_is_stopping(up)) {
+        struct standing before;
         uint64_t seen;
         int64_t wait_ms;
         size_t queued;
@@ -315,8 +331,9 @@ feeder_run(void *arg)
         seen = up->news;
         gate_unlock(&up->gate);
         open_connection(&f);
+        standing_take(up, &before);
         queued = feed(up);
-        wait_ms = feed_studies(up);
+        wait_ms = feed_studies(up, &before);
         f.batch = OFFERS_FIRST;
         while (offer_some(&f))
             f.batch = f.batch * 2 < OFFERS ? f.batch * 2 : OFFERS;
