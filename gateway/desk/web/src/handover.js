@@ -14,7 +14,7 @@ function Delivery({ d }) {
   const [wrong, setWrong] = useState("");
   return html`<li class="row" data-delivery=${d.delivery} data-state=${d.state}>
     <b>${d.patient || "?"}</b>
-    <span>${say(`his_${d.target}`)} · ${d.modality} ${say("version", d.version)}${d.is_withdrawal ? ` · ${say("his_withdrawal")}` : ""}</span>
+    <span>${say(`his_${d.target}`)} · ${d.modality} ${say("report_version", d.version)}${d.is_withdrawal ? ` · ${say("his_withdrawal")}` : ""}</span>
     <${Mark} colour=${COLOURS[d.state]}>${say(`his_${d.state}`)}<//>
     <span class="quiet">${d.state === "delivered" ? `${d.receipt} · ${fullTime(d.done_us)}` : d.trouble ? `${d.trouble}${d.tries > 1 ? ` · ${say("his_tries", d.tries)}` : ""}` : ""}</span>
     <${Wrong}>${wrong}<//>

@@ -33,7 +33,7 @@ function Report({ r, printed }) {
   const print = () => post(`reports/${r.read}/${r.version}/printed`).catch((error) => setWrong(sentence(error)));
   const address = `/desk/v1/reports/${r.read}/${r.version}.pdf`;
   return html`<li class="study ${colourOf(r)}" data-read=${r.read} data-version=${r.version}>
-    <div class="what"><b>${r.patient || "?"}</b><span class="quiet">${r.modality} · ${say("version", r.version)}</span></div>
+    <div class="what"><b>${r.patient || "?"}</b><span class="quiet">${r.modality} · ${say("report_version", r.version)}</span></div>
     <div class="how">
       <${Marks} r=${r} printed=${printed} />
       <span>${say("signed_by", r)}</span>
