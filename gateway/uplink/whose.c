@@ -186,15 +186,16 @@ struct likeness_of {
     uint64_t id; /* of the entry it is like */
 };
 
-/* Was it put aside for what it is, with its bytes whole? Then what equals it is no news. */
+/* Was it put aside for what it is, with its bytes whole? Then what equals it is no news; but what a
+ * person wants now rests on nothing that waits as thrown away. */
 static bool
-is_kept_aside(const struct spool_entry *other)
+is_kept_aside(const struct spool_entry *other, const struct spool_entry *entry)
 {
     enum quarantine why = quarantine_of(other->last_error);
 
     return other->state == INSTANCE_QUARANTINED && other->has_bytes &&
            (why == QUARANTINE_OTHER_PATIENT || why == QUARANTINE_UID_CONFLICT ||
-            why == QUARANTINE_DISCARDED);
+            (why == QUARANTINE_DISCARDED && !entry->is_wanted));
 }
 
 /* The file itself, or the same image by its digests; a discarded one may never have been looked
@@ -227,7 +228,8 @@ compare(const struct spool_entry *other, const struct spool_entry *entry, bool i
         return UNLIKE_ANY;
     is_equal = is_same(a->pixels_sha256, b->pixels_sha256);
     if (other->state == INSTANCE_QUARANTINED)
-        return is_kept_aside(other) && is_equal && is_same(a->dataset_sha256, b->dataset_sha256)
+        return is_kept_aside(other, entry) && is_equal &&
+                       is_same(a->dataset_sha256, b->dataset_sha256)
                    ? TWIN
                    : UNLIKE_ANY;
     if (is_equal && is_same(a->dataset_sha256, b->dataset_sha256))

@@ -353,6 +353,36 @@ what_was_thrown_away_unread_is_known_by_its_file_and_another_image_of_its_uid_go
 }
 
 static void
+what_is_taken_back_goes_its_way_though_it_came_again_meanwhile(void **state)
+{
+    struct spool_entry *entry;
+    enum quarantine why;
+    uint64_t id, again;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    send_image(&s, &first, &id, NULL, NULL);
+    must(spool_set_quarantined(s.spool, id, "other: drawn", &err));
+    must(spool_discard(s.spool, id, "other", "li.wei", &err));
+    assert_int_equal(send_image(&s, &first, &again, NULL, &why), INSTANCE_QUARANTINED);
+    assert_int_equal(why, QUARANTINE_DISCARDED);
+
+    must(spool_release(s.spool, id, &err));
+
+    entry = wait_entry(&s, id);
+    assert_int_not_equal(entry->state, INSTANCE_DUPLICATE);
+    assert_int_not_equal(entry->state, INSTANCE_QUARANTINED);
+    spool_entry_free(&entry);
+    must(spool_release(s.spool, again, &err)); /* wanted, too: then it is the copy */
+    entry = wait_entry(&s, again);
+    assert_int_equal(entry->state, INSTANCE_DUPLICATE);
+    assert_int_equal(entry->twin_of, id);
+    spool_entry_free(&entry);
+    site_close(&s);
+}
+
+static void
 of_many_at_once_one_goes_and_the_others_are_copies(void **state)
 {
     enum { MANY = 12 };
@@ -503,6 +533,7 @@ main(int argc, char **argv)
             what_was_thrown_away_and_comes_again_is_kept_aside_until_a_person_wants_it),
         cmocka_unit_test(
             what_was_thrown_away_unread_is_known_by_its_file_and_another_image_of_its_uid_goes),
+        cmocka_unit_test(what_is_taken_back_goes_its_way_though_it_came_again_meanwhile),
         cmocka_unit_test(of_many_at_once_one_goes_and_the_others_are_copies),
         cmocka_unit_test(what_is_odd_is_taken_kept_and_flagged),
         cmocka_unit_test(a_study_number_used_for_another_patient_is_flagged_also_after_a_restart),
