@@ -102,10 +102,13 @@ add_fragment(DcmDataset &dataset, E_TransferSyntax syntax, const uint8_t *coded,
 }
 
 /* Bits a sample has in a JPEG or JPEG-LS stream (ITU T.81 B.2.2, T.87 C.2.2); 0 when there is no
- * frame header. */
+ * frame header, or something before it that has no place there: DCMTK 3.6.7 goes round for ever at
+ * the marker TEM. */
 unsigned
 stream_precision(const uint8_t *p, size_t n)
 {
+    if (n < 2 || p[0] != 0xFF || p[1] != 0xD8)
+        return 0;
     for (size_t at = 2; at + 5 <= n && p[at] == 0xFF;) {
         const unsigned marker = p[at + 1];
 
@@ -117,6 +120,8 @@ stream_precision(const uint8_t *p, size_t n)
              marker != 0xCC) ||
             marker == 0xF7)
             return p[at + 4];
+        if (marker < 0xC0 || (marker >= 0xD0 && marker <= 0xD9))
+            return 0;
         at += 2 + static_cast<size_t>(p[at + 2] << 8 | p[at + 3]);
     }
     return 0;

@@ -94,12 +94,34 @@ what_does_not_fit_is_refused(void **state)
     buf_fini(&out);
 }
 
+/* The library goes round for ever at TEM (FF01), wherever it looks for the frame header. */
+static void
+a_marker_that_has_no_place_before_the_frame_is_refused(void **state)
+{
+    static const uint8_t header[] = {0xFF, 0xD8, 0xFF, 0x01, 0xFF, 0xC0, 0, 11, 8, 0,
+                                     8,    0,    8,    1,    1,    0x11, 0, 0,  0, 0};
+    const struct dcmtk_frame frame = {
+        "1.2.840.10008.1.2.4.50", 8, 8, 1, 8, 8, 7, false, "MONOCHROME2"};
+    char photometric[17];
+    struct err err = {0};
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 256);
+    assert_int_equal(dcmtk_decode_frame(&frame, header, sizeof header, &out, photometric, &err),
+                     -1);
+    assert_int_equal(
+        dcmtk_decode_frame(&frame, header + 2, sizeof header - 2, &out, photometric, &err), -1);
+    buf_fini(&out);
+}
+
 int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_image_in_every_lossless_coding_has_one_digest),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(a_marker_that_has_no_place_before_the_frame_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
