@@ -112,6 +112,32 @@ check_not_asked(struct book *book, uint64_t id, struct err *err)
     return rc;
 }
 
+/* The spool refuses it, too; here before it is in the audit log. */
+static int
+check_not_rested_on(struct spool *spool, const struct spool_entry *e, struct err *err)
+{
+    struct spool_filter filter = {.sop_instance = e->meta.sop_instance,
+                                  .states = INSTANCE_BIT(INSTANCE_DUPLICATE)};
+    bool is_rested_on = false;
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n && !is_rested_on; i++) {
+        struct spool_entry *copy = NULL;
+        struct err gone = {0};
+
+        if (spool_load(spool, ids[i], &copy, &gone) == 0)
+            is_rested_on = copy->twin_of == e->id;
+        spool_entry_free(&copy);
+    }
+    free(ids);
+    if (is_rested_on)
+        return err_set(err, ERR_CONFLICT,
+                       "another copy of this image rests on it; release it instead");
+    return 0;
+}
+
 /* {reason}: in the audit log, then done. */
 static int
 post_discard(struct http_request *req, struct http_response *res, struct err *err)
@@ -132,6 +158,7 @@ post_discard(struct http_request *req, struct http_response *res, struct err *er
     }
     if (load(req, INSTANCE_QUARANTINED, &e, err) < 0 ||
         check_not_asked(api_of(req)->book, e->id, err) < 0 ||
+        check_not_rested_on(api_of(req)->options->spool, e, err) < 0 ||
         audit_it(req, AUDIT_IMAGE_DISCARDED, e, reason, err) < 0 ||
         spool_discard(api_of(req)->options->spool, e->id, reason, api_who(req), err) < 0)
         goto out;

@@ -190,6 +190,19 @@ event_by_bytes(const struct record *r, enum instance_event event)
     return event == INSTANCE_SAW_WANTED ? INSTANCE_SAW_WANTED_PLAIN : event;
 }
 
+/* Did a copy not go because this one is here? Then its study would be told safe to delete, and
+ * nothing of the image be sealed. Locked. */
+static bool
+is_rested_on(struct spool *sp, const struct record *r)
+{
+    const struct entry *e = ledger_instance(&sp->ledger, r->sop_instance);
+
+    for (; e != NULL; e = e->next_twin)
+        if (e->r.state == INSTANCE_DUPLICATE && e->r.twin_of == r->id)
+            return true;
+    return false;
+}
+
 /* Prepare the arrow and mark the entry busy. */
 static int
 begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const struct news *news,
@@ -210,6 +223,8 @@ begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const stru
         err_set(err, ERR_NOT_FOUND, "its bytes are not here");
     } else if (!instance_next(e->r.state, event, &to)) {
         err_set(err, ERR_CONFLICT, "not possible from state %s", instance_state_word(e->r.state));
+    } else if (event == INSTANCE_SAW_DISCARD && is_rested_on(sp, &e->r)) {
+        err_set(err, ERR_CONFLICT, "another copy of this image rests on it; release it instead");
     } else {
         *out = e->r;
         find_action(e->r.state, event)(sp, out, news);

@@ -22,7 +22,7 @@ is_twin_unsealed(const struct spool *sp, const struct record *r)
     const struct entry *twin =
         r->state == INSTANCE_DUPLICATE ? ledger_find(&sp->ledger, r->twin_of) : NULL;
 
-    return twin != NULL && twin->r.state != INSTANCE_SEALED && twin->r.state != INSTANCE_DISCARDED;
+    return twin != NULL && twin->r.state != INSTANCE_SEALED;
 }
 
 bool

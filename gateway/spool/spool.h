@@ -216,7 +216,7 @@ int spool_set_quarantined(struct spool *sp, uint64_t id, const char *why,
 /* Throw away what is quarantined: it counts no more, its bytes go after keep_discarded_ms, and an
  * equal one that comes later is kept aside (whose.c).
  * reason  a word of reject_reasons.def; by  who, at most 64 signs; no patient data
- * errors  ERR_CONFLICT it is not quarantined, ERR_REJECT no such reason */
+ * errors  ERR_CONFLICT it is not quarantined, or a duplicate names it, ERR_REJECT no such reason */
 #define SPOOL_BY_QUEUE "radpost queue" /* by, for who is at this machine and not at the desk */
 int spool_discard(struct spool *sp, uint64_t id, const char *reason, const char *by,
                   struct err *err) MUST_CHECK;

@@ -288,6 +288,24 @@ an_administrator_throws_away_what_is_aside_and_takes_it_back(void **state)
     open_desk();
 }
 
+static void
+what_a_copy_rests_on_stays_aside_and_is_not_audited_as_gone(void **state)
+{
+    uint64_t id = put_aside("1.9", "1.2.3.1", NULL), copy = put_aside("1.9", "1.2.3.1", NULL);
+    struct desk_visitor admin;
+
+    (void)state;
+    must(spool_set_duplicate(spool, copy, id, &err));
+    must(spool_set_quarantined(spool, id, "refused: drawn", &err));
+    go_live();
+    desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+    assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"equipment\"}"), 409);
+    assert_int_equal(number_of(first_of(&admin, "aside"), "entry"), id);
+    close_desk();
+    assert_int_equal(audited("IMAGE_DISCARDED", "equipment"), 0);
+    open_desk();
+}
+
 static bool
 is_asked(const struct json *state)
 {
@@ -360,6 +378,7 @@ main(int argc, char **argv)
 {
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
+        CLAIM(what_a_copy_rests_on_stays_aside_and_is_not_audited_as_gone),
         CLAIM(an_administrator_throws_away_what_is_aside_and_takes_it_back),
         CLAIM(what_is_asked_about_is_answered_before_it_is_thrown_away),
         CLAIM(what_was_thrown_away_beside_the_desk_is_audited_once),

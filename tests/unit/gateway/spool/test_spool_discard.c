@@ -236,6 +236,47 @@ only_a_release_from_the_discarded_says_that_it_is_wanted(void **state)
     spool_entry_free(&e);
 }
 
+static void
+what_a_copy_rests_on_is_not_thrown_away(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t bad = fixture_put(f, 100, 1, 0), copy = fixture_put(f, 100, 1, 0);
+
+    fixture_inspect(f, bad, "1.9");
+    fixture_inspect(f, copy, "1.9");
+    OK(spool_set_duplicate(f->sp, copy, bad, &err));
+    OK(spool_set_quarantined(f->sp, bad, "refused: drawn", &err));
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(spool_discard(f->sp, bad, "other", "li.wei", &err), -1);
+        assert_int_equal(err.kind, ERR_CONFLICT);
+        assert_int_equal(fixture_state_of(f, bad), INSTANCE_QUARANTINED);
+        fixture_reopen(f);
+    }
+    OK(spool_release(f->sp, bad, &err));
+}
+
+static void
+the_bytes_of_a_copy_of_what_was_thrown_away_stay(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t bad, copy;
+
+    clock_fake(T0, 1000);
+    f->options.keep_sealed_ms = 0;
+    f->options.keep_discarded_ms = DAY_MS;
+    fixture_reopen(f);
+    bad = put_aside(f, 1);
+    copy = fixture_put(f, 17u << 20, 1, 0);
+    OK(spool_discard(f->sp, bad, "other", "li.wei", &err));
+    fixture_inspect(f, copy, "1.9");
+    OK(spool_set_duplicate(f->sp, copy, bad, &err)); /* it was compared before the discard */
+    fixture_reopen(f);
+    clock_fake(T0, 1000 + 2 * DAY_MS);
+    assert_int_equal(spool_collect_garbage(f->sp), 1);
+    fixture_assert_bytes(f, copy, 17u << 20, 1);
+    clock_unfake();
+}
+
 int
 main(void)
 {
@@ -247,6 +288,8 @@ main(void)
         CLAIM(what_is_thrown_away_counts_no_more_and_stays_so_over_restarts),
         CLAIM(its_bytes_outlive_a_full_disk_and_go_after_the_grace_time),
         CLAIM(within_the_grace_time_a_person_takes_it_back),
+        CLAIM(what_a_copy_rests_on_is_not_thrown_away),
+        CLAIM(the_bytes_of_a_copy_of_what_was_thrown_away_stay),
         CLAIM(only_a_release_from_the_discarded_says_that_it_is_wanted),
     };
 
