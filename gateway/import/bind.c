@@ -380,13 +380,15 @@ bind_end_open(struct import *im)
     free(item);
 }
 
-/* Sealed, or a repeat of what is, or gone because it was sealed long ago. */
+/* Sealed, or a repeat of what is, or gone because it was sealed long ago; or thrown away for good:
+ * until its bytes are gone it can be taken back. */
 static bool
 is_sealed(struct import *im, uint64_t entry)
 {
     for (int hops = 0; hops < 4; hops++) {
         struct spool_entry *e = NULL;
         enum instance_state state;
+        bool has_bytes;
         uint64_t twin;
         struct err err;
 
@@ -394,9 +396,12 @@ is_sealed(struct import *im, uint64_t entry)
             return err.kind == ERR_NOT_FOUND;
         state = e->state;
         twin = e->twin_of;
+        has_bytes = e->has_bytes;
         spool_entry_free(&e);
+        if (state == INSTANCE_DISCARDED)
+            return hops == 0 && !has_bytes;
         if (state != INSTANCE_DUPLICATE)
-            return state == INSTANCE_SEALED || state == INSTANCE_DISCARDED;
+            return state == INSTANCE_SEALED;
         if (twin == 0)
             return true;
         entry = twin;
