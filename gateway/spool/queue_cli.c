@@ -31,7 +31,8 @@ static const char usage[] =
     "                                   throw away what is quarantined: its bytes stay for\n"
     "                                   spool_keep_discarded and can be released until then\n"
     "DIR is the spool's folder; the gateway may be running (it is asked) or stopped.\n"
-    "WHICH is an entry's number, or study:UID for all of a study.\n";
+    "WHICH is an entry's number, or study:UID for all of a study but what was discarded:\n"
+    "that is taken back by its number only.\n";
 
 /* What a discard may be for. */
 static void
@@ -301,12 +302,13 @@ verify(struct spool *sp, const char *which, struct err *err)
 
 /* ---- hold, release, requeue, discard ---- */
 
-/* The entries that WHICH names; free. */
+/* The entries that WHICH names; free. What was thrown away is no longer of its study: only its own
+ * number names it. */
 static int
 find(const char *dir, const char *which, uint64_t **out_ids, size_t *out_n, struct err *err)
 {
     struct spool_options options = {.is_read_only = true};
-    struct spool_filter filter = {0};
+    struct spool_filter filter = {.states = INSTANCE_ANY & ~INSTANCE_BIT(INSTANCE_DISCARDED)};
     struct spool *sp = NULL;
     uint64_t one;
 

@@ -186,6 +186,32 @@ rubbish_is_thrown_away_with_a_reason_and_taken_back_with_the_gateway_stopped(voi
 }
 
 static void
+a_study_that_is_released_leaves_what_was_thrown_away(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t bad = fixture_put(f, 100, 1, 0), aside = fixture_put(f, 100, 2, 0);
+    char id[24];
+
+    fixture_inspect(f, bad, "1.9");
+    fixture_inspect(f, aside, "1.9");
+    assert_int_equal(spool_set_quarantined(f->sp, bad, "other: drawn", &err), 0);
+    assert_int_equal(spool_set_quarantined(f->sp, aside, "other: drawn", &err), 0);
+    assert_int_equal(spool_discard(f->sp, bad, "other", "li.wei", &err), 0);
+    snprintf(id, sizeof id, "%d", (int)bad);
+    spool_close(&f->sp);
+
+    assert_int_equal(queue("release", f->dir, "study:1.9", NULL), 0);
+
+    fixture_reopen(f);
+    assert_int_equal(fixture_state_of(f, aside), INSTANCE_RECEIVED);
+    assert_int_equal(fixture_state_of(f, bad), INSTANCE_DISCARDED);
+    spool_close(&f->sp);
+    assert_int_equal(queue("release", f->dir, id, NULL), 0); /* by its number */
+    fixture_reopen(f);
+    assert_int_equal(fixture_state_of(f, bad), INSTANCE_RECEIVED);
+}
+
+static void
 a_running_gateway_is_asked(void **state)
 {
     struct spool_fixture *f = *state;
@@ -268,6 +294,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             rubbish_is_thrown_away_with_a_reason_and_taken_back_with_the_gateway_stopped,
             spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_study_that_is_released_leaves_what_was_thrown_away,
+                                        spool_fixture_setup, spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(a_running_gateway_is_asked, spool_fixture_setup,
                                         spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(a_stopped_gateways_spool_is_worked_on_itself,
