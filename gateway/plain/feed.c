@@ -85,8 +85,7 @@ first_state(struct way *way, const struct spool_entry *entry)
     bool is_archive = way_is_archive(way, entry->meta.calling_ae, entry->facts.modality);
 
     if (!target_takes(way->conf, entry->meta.calling_ae, entry->facts.modality) ||
-        entry->state == INSTANCE_DUPLICATE || entry->state == INSTANCE_DISCARDED ||
-        !entry->has_bytes)
+        entry->state == INSTANCE_DUPLICATE || !entry->has_bytes)
         return ITEM_LEFT;
     if (entry->state == INSTANCE_SEALED &&
         (is_archive || entry->state_at_us[INSTANCE_SEALED] < marks_made_at_us(way->marks)))
@@ -168,6 +167,19 @@ add_item(struct way *way, const struct spool_entry *entry)
     gate_unlock(&way->gate);
 }
 
+/* What was thrown away does not go, and is new to the way when a person takes it back. */
+static void
+forget_discarded(struct way *way, uint64_t id)
+{
+    const struct item *open;
+
+    gate_lock(&way->gate);
+    open = queue_open(way->queue, id);
+    if (open != NULL && open->state == ITEM_WAITING)
+        queue_forget(way->queue, id);
+    gate_unlock(&way->gate);
+}
+
 static void
 feed_entry(struct way *way, uint64_t id)
 {
@@ -187,7 +199,9 @@ feed_entry(struct way *way, uint64_t id)
         is_known = false;
     }
     gate_unlock(&way->gate);
-    if (!is_known) {
+    if (entry->state == INSTANCE_DISCARDED && (!is_known || known == ITEM_WAITING)) {
+        forget_discarded(way, id);
+    } else if (!is_known) {
         add_item(way, entry);
     } else {
         fill_known(way, entry);

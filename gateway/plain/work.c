@@ -46,8 +46,9 @@ plain_may_go(struct way *way, const struct item *item)
               (INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) == 0;
     if (!may) {
         gate_lock(&way->gate);
-        if (entry != NULL && (entry->state == INSTANCE_DUPLICATE ||
-                              entry->state == INSTANCE_DISCARDED || !entry->has_bytes)) {
+        if (entry != NULL && entry->state == INSTANCE_DISCARDED) {
+            queue_forget(way->queue, item->id); /* no mark: it may be taken back */
+        } else if (entry != NULL && (entry->state == INSTANCE_DUPLICATE || !entry->has_bytes)) {
             way_mark(way, item, MARK_LEFT);
             queue_set(way->queue, item->id, ITEM_LEFT, clock_wall_us());
         } else if (entry == NULL && err.kind == ERR_NOT_FOUND) {

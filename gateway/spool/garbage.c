@@ -40,14 +40,16 @@ spool_keep_for(struct spool *sp, spool_needs_fn fn, void *user)
     gate_unlock(&sp->gate);
 }
 
-/* Locked. What was discarded is nowhere else: no full disk shortens its grace. */
+/* Locked. What was discarded is nowhere else: no full disk shortens its grace; and it goes nowhere:
+ * no target lengthens it. */
 static bool
 is_over(struct spool *sp, const struct record *r, int64_t keep_ms)
 {
     if (r->state == INSTANCE_DISCARDED)
         keep_ms = sp->options.keep_discarded_ms != 0 ? sp->options.keep_discarded_ms
                                                      : DEFAULT_KEEP_DISCARDED_MS;
-    if (!record_is_done(r) || is_twin_unsealed(sp, r) || garbage_is_needed(sp, r->id))
+    if (!record_is_done(r) || is_twin_unsealed(sp, r) ||
+        (r->state != INSTANCE_DISCARDED && garbage_is_needed(sp, r->id)))
         return false;
     return keep_ms == 0 || (int64_t)(spool_age_ms(sp) - r->done_age_ms) >= keep_ms;
 }

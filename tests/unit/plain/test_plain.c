@@ -431,6 +431,38 @@ what_is_kept_back_by_a_person_does_not_go(void **state)
     stores(1);
 }
 
+static void
+what_was_thrown_away_goes_once_it_is_taken_back(void **state)
+{
+    struct plain_world *x = *state;
+    struct err err = {0};
+
+    for (int round = 0; round < 2; round++) { /* known to the way before the discard, or not */
+        int id = round + 1;
+
+        plain_world_arrive(x, id, id);
+        if (round == 0) {
+            assert_int_equal(spool_set_paused(x->w.spool, 1, true, &err), 0);
+            plain_world_start(x);
+            PLAIN_AWAIT(x, plain_world_number(x, "waiting") == 1);
+        }
+        if (round == 1)
+            assert_int_equal(spool_set_paused(x->w.spool, 2, true, &err), 0);
+        assert_int_equal(spool_set_quarantined(x->w.spool, (uint64_t)id, "other: drawn", &err), 0);
+        assert_int_equal(spool_discard(x->w.spool, (uint64_t)id, "other", "li.wei", &err), 0);
+        plain_stop(&x->plain);
+        plain_world_start(x);
+        PLAIN_AWAIT(x, plain_world_number(x, "waiting") == 0);
+        plain_stop(&x->plain);
+        plain_world_start(x);
+        assert_int_equal(spool_set_paused(x->w.spool, (uint64_t)id, false, &err), 0);
+        assert_int_equal(spool_release(x->w.spool, (uint64_t)id, &err), 0);
+        plain_world_arrive(x, id + 10, id + 9); /* none new: inspected and plain */
+        PLAIN_AWAIT(x, plain_world_number(x, "there") == id);
+    }
+    stores(2);
+}
+
 static bool
 has_bytes(struct plain_world *x, uint64_t id)
 {
@@ -500,6 +532,7 @@ main(int argc, char **argv)
         T(where_nobody_is_asked_an_answer_is_enough),
         T(only_what_the_line_says_goes_there),
         T(what_is_kept_back_by_a_person_does_not_go),
+        T(what_was_thrown_away_goes_once_it_is_taken_back),
         T(the_spool_keeps_what_a_target_still_needs),
     };
     struct err err = {0};
