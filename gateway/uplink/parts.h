@@ -295,8 +295,9 @@ int talk_reconcile_objects(struct talk *t, const struct link_objects *ask, struc
 int talk_reconciled(struct talk *t, const struct link_reconciled *done, struct err *err) MUST_CHECK;
 int talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int64_t *out_told_us,
               struct err *err) MUST_CHECK;
-/* Over a bulk talk of a line: at most 1 MiB, at most half a second, that mean nothing; what they
- * show is the line's reach. An older centre does not know the question: ERR_NOT_FOUND. */
+/* Over a talk of a line: 64 KiB, and where it is not thin up to 1 MiB, at most half a second, that
+ * mean nothing; what they show is the line's reach. An older centre does not know the question:
+ * ERR_NOT_FOUND. */
 int talk_probe(struct talk *t, struct err *err) MUST_CHECK;
 /* Gate held. End calls over a line that moved nothing since: they hang in what the line swallowed.
  * INT64_MAX: all of them. */

@@ -14,6 +14,9 @@
 
 #define RATED_NEW 0.1
 #define BUNDLE_TYPE "application/x-radpost-bundle"
+#define PROBE_THIN 160e3 /* bytes a second */
+#define PROBE_BEHIND 4   /* times what was answered: start-up and round trips take less */
+
 enum {
     CALL_MS = 60000,
     PING_MS = 10000,
@@ -25,9 +28,10 @@ enum {
     UNSENT_MOST = 65536,
     COLD_MS = 50000, /* the centre closes it soon: LIMIT_MS_HTTP_IDLE */
     RATED_MS = 100,
-    PROBE_BYTES = 1 << 20, /* BBR has filled a line of 100 Mbit/s and 40 ms by then */
-    PROBE_MOST_MS = 500,   /* a thin line is known before it has carried them */
-    TAKE_BYTES = 16368     /* with the head of its chunk one TLS record */
+    PROBE_BYTES = 1 << 20,        /* BBR has filled a line of 100 Mbit/s and 40 ms by then */
+    PROBE_MOST_MS = 500,          /* a thin line is known before it has carried them */
+    PROBE_FIRST_BYTES = 64 << 10, /* whoever is slow with these is not asked for more */
+    TAKE_BYTES = 16368            /* with the head of its chunk one TLS record */
 };
 
 /* Waiting for a word of encouragement costs a round trip. */
@@ -542,8 +546,10 @@ next_of_probe(void *user, const uint8_t **out_bytes, size_t *out_n, struct err *
     return 0;
 }
 
-int
-talk_probe(struct talk *t, struct err *err)
+/* Sends so many and waits for the answer; *out_rate: bytes a second, the way there and back in it.
+ */
+static int
+probe_once(struct talk *t, size_t bytes, double *out_rate, struct err *err)
 {
     struct probe *probe = mem_new(sizeof *probe);
     struct body body = {.talk = t, .next = next_of_probe, .user = probe};
@@ -560,14 +566,34 @@ talk_probe(struct talk *t, struct err *err)
     struct http_reply reply = {0};
     int rc;
 
-    probe->left = PROBE_BYTES;
+    probe->left = bytes;
     rc = talk_call(t, &call, true, &reply, err);
     if (rc == 0) {
+        int64_t took_ms = clock_mono_ms() - (probe->until_ms - PROBE_MOST_MS);
+
+        *out_rate = (double)(bytes - probe->left) * 1000 / (double)(took_ms > 0 ? took_ms : 1);
         http_reply_fini(&reply);
-        gate_lock(&t->up->gate);
-        read_reach(t, clock_mono_ms());
-        gate_unlock(&t->up->gate);
     }
     free(probe);
-    return rc < 0 ? err_context(err, "probe") : 0;
+    return rc;
+}
+
+/* The kernel's figure is that of the next hop: a box that takes everything at once and passes it on
+ * slowly is known by its answer, which comes late. */
+int
+talk_probe(struct talk *t, struct err *err)
+{
+    double rate;
+
+    t->rated_ms = clock_mono_ms() + 2 * CALL_MS; /* nothing is read before the answer is there */
+    if (probe_once(t, PROBE_FIRST_BYTES, &rate, err) < 0 ||
+        (rate >= PROBE_THIN && probe_once(t, PROBE_BYTES - PROBE_FIRST_BYTES, &rate, err) < 0))
+        return err_context(err, "probe");
+    gate_lock(&t->up->gate);
+    if (rate < PROBE_THIN || (double)http_client_rate(t->client) > PROBE_BEHIND * rate)
+        reach_note(&t->line->reach, rate, rate, false, clock_mono_ms());
+    else
+        read_reach(t, clock_mono_ms());
+    gate_unlock(&t->up->gate);
+    return 0;
 }
