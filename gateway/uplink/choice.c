@@ -13,11 +13,6 @@
 #define COMPANY 1.4        /* so much more a whole queue takes: what is coded is sent, too */
 #define LOSS_LEAST_S 0.3   /* less than that nobody notices */
 #define LOSS_PART 6        /* nor a sixth of the whole, for the sake of a first look */
-#define LARGE_BYTES                                                                                \
-    4e6                 /* X-rays: noise in their low bits, all processors for one that is alone,  \
-                         */
-#define LARGE_MORE 0.12 /* and so much more of them in JPEG-LS */
-#define TOGETHER_PART 0.6 /* of the time one processor takes */
 #define LARGE_BYTES 4e6   /* X-rays; noise in their low bits: */
 #define LARGE_MORE 0.12   /* so much more of them in JPEG-LS, */
 #define TOGETHER_PART 0.6 /* and so much of the time when one is alone and has all processors */

@@ -75,6 +75,7 @@ open_source(const struct writing *w, const struct pack_member *m, int *out_fd, u
     const char *dirs[2] = {w->landing, m->has_copy ? w->landing_copy : NULL};
 
     for (size_t i = 0; i < ARRAY_LEN(dirs) && dirs[i] != NULL; i++) {
+        struct err of_this; /* the other copy may be good */
         char path[PATH_MAX];
         bool is_good;
         int fd;
@@ -83,7 +84,7 @@ open_source(const struct writing *w, const struct pack_member *m, int *out_fd, u
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             continue;
-        if (check_source(w, fd, m, out_crc, &is_good, err) == 0 && is_good) {
+        if (check_source(w, fd, m, out_crc, &is_good, &of_this) == 0 && is_good) {
             *out_fd = fd;
             return 0;
         }

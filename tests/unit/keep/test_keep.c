@@ -11,6 +11,7 @@
 #include "tests/support/run_program.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -329,6 +330,31 @@ direct_objects_are_in_two_places_before_success_and_sealed_when_quiet(void **sta
     vault_close(&a);
 }
 
+/* A landing file that a disk cut short is no trouble while its copy is whole. */
+static void
+what_lies_short_is_packed_from_its_copy(void **state)
+{
+    struct slice one = vault_ct(1);
+    struct keep_stored stored;
+    char pattern[200];
+    struct vault a;
+    struct err err;
+    glob_t found;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "short");
+    OK(store(&a, &one, &stored, &err));
+    snprintf(pattern, sizeof pattern, "%s/*/*.dcm", a.landing);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    assert_int_equal(truncate(found.gl_pathv[0], 100), 0);
+    globfree(&found);
+    work(&a);
+    assert_int_equal(folder_files(a.stores[0]), 1);
+    assert_int_equal(folder_files(a.stores[1]), 1);
+    vault_close(&a);
+}
+
 static void
 an_open_association_keeps_a_study_open(void **state)
 {
@@ -452,6 +478,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_lies_short_is_packed_from_its_copy),
         cmocka_unit_test(a_stop_waits_for_no_backlog),
         cmocka_unit_test(a_study_goes_from_offer_to_sealed_and_is_read_back),
         cmocka_unit_test(a_pack_is_a_zip_that_stock_programs_verify),
