@@ -182,14 +182,18 @@ static int
 step(struct look *look, uint64_t *io_seen, struct err *err)
 {
     bool is_restored = false;
+    struct err later;
     uint64_t change;
     unsigned n;
+    int rc;
 
-    if (look_at_new(look, &n, err) < 0 || aside_watch_step(look->aside, &is_restored, err) < 0)
+    if (look_at_new(look, &n, err) < 0)
         return -1;
+    /* a discard that cannot be noted now keeps no question from being asked */
+    rc = aside_watch_step(look->aside, &is_restored, err);
     if (is_restored)
         doubts_look_again(look->doubts);
-    if (doubts_look_step(look->doubts, err) < 0)
+    if (doubts_look_step(look->doubts, rc < 0 ? &later : err) < 0 || rc < 0)
         return -1;
     change = book_change(look->book);
     if (change == *io_seen)

@@ -109,7 +109,11 @@ feed(struct uplink *up)
         if (!is_new)
             continue;
         if (spool_load(up->spool, ids[i], &entry, &err) < 0) {
-            settle_unreadable(up, ids[i], &err);
+            gate_lock(&up->gate);
+            is_new = later_is_due(up, ids[i]); /* else the other feeder has just counted this try */
+            gate_unlock(&up->gate);
+            if (is_new)
+                settle_unreadable(up, ids[i], &err);
             continue;
         }
         /* it may have become held since it was listed; if it does just now, its offer will tell */

@@ -325,6 +325,7 @@ uplink_ask_reconcile(const char *dir, struct err *err)
 void
 reconcile_look(struct uplink *up)
 {
+    struct err err = {0};
     char *path, *asked;
 
     if (up->dir == NULL)
@@ -334,7 +335,11 @@ reconcile_look(struct uplink *up)
     gate_lock(&up->gate); /* forget_wish() sees both the file and the mark, or neither */
     if (rename(path, asked) == 0)
         mark_asked(up);
+    else if (errno != ENOENT)
+        (void)err_sys(&err, ERR_RETRY, "take notice of %s", path);
     gate_unlock(&up->gate);
+    if (err.kind != ERR_NONE)
+        LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
     free(asked);
     free(path);
 }

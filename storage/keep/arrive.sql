@@ -51,12 +51,14 @@ WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2 AND how.is = 'off'
 -- name: landing_delete
 DELETE FROM landing l USING tenants t WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2
 
--- Offered last so long ago, and neither what a closed list nor what a catalogued instance waits for.
+-- Offered last so long ago, and neither what a closed list nor what a catalogued instance waits for, itself or as another file of it.
 -- name: landing_forgotten
 SELECT t.code, l.object, l.device, l.study_uid, l.offered_at_us
 FROM landing l JOIN tenants t ON t.id = l.tenant_id
 WHERE l.offered_at_us < $1
     AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.object = l.object AND i.pack IS NULL)
+    AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.sop_instance = l.sop_instance
+        AND NOT i.is_quarantined AND i.pack IS NULL)
     AND NOT EXISTS (SELECT FROM manifests m WHERE m.tenant_id = l.tenant_id AND m.study_uid = l.study_uid
         AND m.complete_at_us IS NULL AND l.object = ANY (m.objects)
         AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid

@@ -1,5 +1,6 @@
 /* test_hold.c - two codings of one received image under way: what comes of the other when one of
  * them has come to its end. */
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "storage/keep/landing_file.h"
 #include "tests/support/vault.h"
@@ -242,6 +243,36 @@ a_duplicate_of_what_is_gone_is_wanted_and_takes_its_place(void **state)
     close_all(&a, c, 2);
 }
 
+/* Its first file is gone, so this part is the only thing there is of it. */
+static void
+a_part_of_what_is_gone_outlives_a_month_of_a_broken_line(void **state)
+{
+    const int64_t month_ms = INT64_C(31) * 86400000;
+    struct coding c[2];
+    char path[400];
+    struct vault a;
+    int sealed = 0;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, cluster, "month");
+    coding_make(&c[0], 'A');
+    coding_make(&c[1], 'B');
+    offer(&a, &c[0]);
+    assert_int_equal(vault_send(&a, &gate, &c[0].offer, &c[0].file), LINK_HELD);
+    path_of(&a, &c[0], path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(offer(&a, &c[1]), LINK_WANTED);
+    send_half(&a, &c[1]);
+    clock_fake(clock_wall_us() + month_ms * 1000, clock_mono_ms() + month_ms);
+
+    assert_int_equal(keep_work(a.keep, &sealed, &err), 0);
+
+    clock_unfake();
+    assert_int_equal(offer(&a, &c[1]), LINK_PARTIAL);
+    close_all(&a, c, 2);
+}
+
 static int
 stop(void **state)
 {
@@ -259,6 +290,7 @@ main(void)
         cmocka_unit_test(a_part_of_another_coding_outlives_a_quarantined_one),
         cmocka_unit_test(a_whole_other_coding_outlives_a_duplicate),
         cmocka_unit_test(a_duplicate_of_what_is_gone_is_wanted_and_takes_its_place),
+        cmocka_unit_test(a_part_of_what_is_gone_outlives_a_month_of_a_broken_line),
     };
 
     log_set_fd(-1);
