@@ -13,10 +13,10 @@
 #define COMPANY 1.4        /* so much more a whole queue takes: what is coded is sent, too */
 #define LOSS_LEAST_S 0.3   /* less than that nobody notices */
 #define LOSS_PART 6        /* nor a sixth of the whole, for the sake of a first look */
-#define LARGE_BYTES 4e6   /* X-rays; noise in their low bits: */
-#define LARGE_MORE 0.12   /* so much more of them in JPEG-LS, */
-#define TOGETHER_PART 0.6 /* and so much of the time when one is alone and has all processors */
-#define BACK_PART 0.75    /* of the line's time layers may take to be gone back to in a queue */
+#define LARGE_BYTES 4e6    /* X-rays; noise in their low bits: */
+#define LARGE_MORE 0.12    /* so much more of them in JPEG-LS, */
+#define TOGETHER_PART 0.6  /* and so much of the time when one is alone and has all processors */
+#define BACK_PART 0.75     /* of the line's time layers may take to be gone back to in a queue */
 
 static double
 rate_of(enum codec_coding coding, bool is_proof)
@@ -113,8 +113,8 @@ choice_make(struct choice *c, const struct choice_case *asked)
         now.waiting_images = 1;
     if (now.waiting_images <= now.workers)
         c->is_fast = false;
-    if (rate <= 0 || now.workers == 0)
-        return CODEC_BEST;
+    if (rate <= 0 || now.workers == 0 || (now.is_first && now.bytes < LARGE_BYTES))
+        return CODEC_BEST; /* a small one's look costs the queue next to nothing */
     line_s =
         ((double)now.queued_bytes + (double)now.waiting_images * (double)now.bytes * share) / rate;
     layered = foresee(c, &now, line_s, rate);

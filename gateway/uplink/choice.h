@@ -30,6 +30,7 @@ struct choice_case {
     double line_rate;    /* what the line can carry, bytes a second (pace.h, reach); 0: not known */
     bool is_line_idle;   /* of late it had nothing to send: it may carry more than it has shown */
     unsigned processors; /* 0: one */
+    bool is_first;       /* of its study: the picture by which somebody sees what is coming */
 };
 
 enum codec_coding choice_make(struct choice *c, const struct choice_case *now);

@@ -220,13 +220,25 @@ look_at_lines(struct uplink *up, uint64_t queued, struct choice_case *out)
     }
 }
 
+/* The oldest of its study that is here. */
+static bool
+is_first_of_study(struct uplink *up, const struct spool_entry *entry)
+{
+    struct spool_study study;
+    struct err ignored = {0};
+
+    return spool_study(up->spool, entry->facts.study_uid, &study, &ignored) == 0 &&
+           study.first_id == entry->id;
+}
+
 static enum codec_coding
-choose(struct uplink *up, const struct codec_source *source)
+choose(struct uplink *up, const struct spool_entry *entry, const struct codec_source *source)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct choice_case now = {.bytes = source->size,
                               .workers = up->o.coders,
-                              .processors = processors > 0 ? (unsigned)processors : 1};
+                              .processors = processors > 0 ? (unsigned)processors : 1,
+                              .is_first = is_first_of_study(up, entry)};
     uint64_t counts[INSTANCE_STATES];
     struct plan_stats stats;
     enum codec_coding coding;
@@ -265,7 +277,7 @@ code(struct uplink *up, const struct spool_entry *entry, const struct codec_sour
      int64_t since_ms, struct err *err)
 {
     struct codec_policy policy = {.is_off = up->o.coding == UPLINK_CODING_OFF,
-                                  .coding = choose(up, source)};
+                                  .coding = choose(up, entry, source)};
     struct codec_result coded = {.coded_fd = -1};
     int64_t begin_ms = clock_mono_ms(), coded_ms;
     int rc;
