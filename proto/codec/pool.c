@@ -3,7 +3,8 @@
  * the next thread that takes it). Invariants: 1. one job at a time; 2. what a worker wrote is
  * sealed before it is read, so that it cannot change under the reader; 3. a worker that breaks the
  * protocol, its deadline or its sandbox never gets another job; 4. who made a coding never proves
- * it: a pool of one starts its worker anew in between; 5. while an urgent job is worked on no other
+ * it: a pool of one starts its worker anew in between, and so is the maker of what is urgent
+ * when all others are busy; 5. while an urgent job is worked on no other
  * runs: workers with others are stopped (SIGSTOP), for STOP_MOST_MS a job at most, and that time is
  * not theirs. Only a worker that has a job is stopped, by whoever holds the gate; it is continued
  * before it gets the next. If this program dies meanwhile the kernel ends them: each worker is a
@@ -200,7 +201,7 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
     if (side_fd < 0)
         fds[WIRE_FD_SIDE] = fds[WIRE_FD_SOURCE];
     w = take(pool, request);
-    if (w->pid == request->not_by && w->pid != 0) /* there is no other */
+    if (w->pid == request->not_by && w->pid != 0) /* no other will do it */
         worker_end(w);
     if (w->pid == 0 && (worker_start(pool, w, err) < 0 || worker_greet(pool, w, err) < 0))
         goto out;
@@ -241,14 +242,23 @@ out:
     return rc;
 }
 
+/* Another than who made it, if it is a proof. If there is none, or none is idle and somebody waits
+ * for what is urgent: the maker itself, which is started anew for it (pool_run). */
 static struct worker *
-find_idle(struct codec_pool *pool, pid_t not_by)
+find_idle(struct codec_pool *pool, const struct wire_request *request)
 {
-    for (unsigned i = 0; i < pool->count; i++)
-        if (!pool->workers[i].is_busy &&
-            (pool->workers[i].pid != not_by || not_by == 0 || pool->count == 1))
-            return &pool->workers[i];
-    return NULL;
+    struct worker *maker = NULL;
+
+    for (unsigned i = 0; i < pool->count; i++) {
+        struct worker *w = &pool->workers[i];
+
+        if (w->is_busy)
+            continue;
+        if (request->not_by == 0 || w->pid != request->not_by)
+            return w;
+        maker = w;
+    }
+    return request->is_urgent || pool->count == 1 ? maker : NULL;
 }
 
 /* Gate held. How long this job leaves idle workers to urgent ones: while one of those waits for a
@@ -283,7 +293,7 @@ take(struct codec_pool *pool, const struct wire_request *request)
         int64_t held_ms = hold_ms(pool, request, &since_ms);
 
         if (held_ms == 0)
-            w = find_idle(pool, request->not_by);
+            w = find_idle(pool, request);
         if (w == NULL)
             (void)gate_wait_ms(&pool->gate, held_ms > 0 ? held_ms : LOOK_MS);
     }

@@ -30,7 +30,7 @@ struct order {
     struct wire_request request;
     pthread_t thread;
     struct err err;
-    int rc, done;
+    int rc, done, done_by;
 };
 
 static int
@@ -56,6 +56,7 @@ ask(void *arg)
     o->rc = pool_run(o->pool, &o->request, o->fd, -1, &reply, fds, &died, &o->err);
     if (o->rc == 0) {
         o->rc = reply.digests.rest[0];
+        o->done_by = reply.done_by;
         close(fds[0]);
         close(fds[1]);
     }
@@ -64,13 +65,25 @@ ask(void *arg)
 }
 
 static void
-order_give(struct order *o, struct codec_pool *pool, bool is_urgent, const char *told)
+order_prepare(struct order *o, struct codec_pool *pool, bool is_urgent, const char *told)
 {
     memset(o, 0, sizeof *o);
     o->pool = pool;
     o->fd = sample_fd(told, 1);
     o->request = (struct wire_request){.job = JOB_INSPECT, .size = 1, .is_urgent = is_urgent};
+}
+
+static void
+order_begin(struct order *o)
+{
     o->thread = thread_start("order", ask, o);
+}
+
+static void
+order_give(struct order *o, struct codec_pool *pool, bool is_urgent, const char *told)
+{
+    order_prepare(o, pool, is_urgent, told);
+    order_begin(o);
 }
 
 static void
@@ -228,6 +241,34 @@ a_long_urgent_job_does_not_starve_others(void **state)
     codec_pool_free(&pool);
 }
 
+/* All but the maker have long jobs: it is started anew, so that another process proves. */
+static void
+an_urgent_proof_waits_for_no_other_job(void **state)
+{
+    struct codec_pool *pool = new_pool();
+    struct order routine[WORKERS - 1], made, proof;
+
+    (void)state;
+    for (int i = 0; i < WORKERS - 1; i++) {
+        order_give(&routine[i], pool, false, "w");
+        wait_begun(&routine[i]);
+    }
+    order_give(&made, pool, true, "e");
+    order_end(&made);
+
+    order_prepare(&proof, pool, true, "e");
+    proof.request.not_by = made.done_by;
+    order_begin(&proof);
+    order_end(&proof);
+
+    assert_int_not_equal(proof.done_by, made.done_by);
+    for (int i = 0; i < WORKERS - 1; i++) {
+        assert_int_equal(routine[i].done, 0);
+        order_end(&routine[i]);
+    }
+    codec_pool_free(&pool);
+}
+
 static void
 a_worker_that_dies_while_stopped_costs_its_job(void **state)
 {
@@ -311,6 +352,7 @@ main(int argc, char **argv)
         cmocka_unit_test(others_stand_still_for_what_is_urgent),
         cmocka_unit_test(time_stopped_is_not_the_jobs_own),
         cmocka_unit_test(a_long_urgent_job_does_not_starve_others),
+        cmocka_unit_test(an_urgent_proof_waits_for_no_other_job),
         cmocka_unit_test(a_worker_that_dies_while_stopped_costs_its_job),
         cmocka_unit_test(stopped_workers_die_with_their_program),
     };
