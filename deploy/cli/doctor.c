@@ -295,7 +295,7 @@ check_copies(struct findings *f, const struct keep_health *h)
             "%" PRIu64 " sealed in %" PRIu64 " packs, %" PRIu64 " on their way", h->sealed,
             h->packs, h->unsealed);
     if (h->quarantined > 0)
-        finding(f, MARK_LOOK, "set aside", "%" PRIu64 " instances contradict what is kept",
+        finding(f, MARK_LOOK, "set aside", "%" PRIu64 " instances: radpost aside show",
                 h->quarantined);
     if (h->packs == 0)
         finding(f, MARK_FINE, "last check", "no packs yet");

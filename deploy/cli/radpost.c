@@ -34,6 +34,8 @@ static const struct verb verbs[] = {
     {"policy", "set|show|clear     what gateways are told: rates, quiet time, upgrade", admin_cli},
     {"reconcile", "show|now           do gateways and archive have the same? names what is lost",
      admin_cli},
+    {"aside", "show               what the archive put aside, why, and where its bytes are",
+     admin_cli},
 };
 
 int

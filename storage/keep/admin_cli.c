@@ -152,6 +152,7 @@ static const struct command commands[] = {
     {"policy", "clear", run_policy_clear, "[--org CODE]"},
     {"reconcile", "show", run_reconcile_show, "[--org CODE]"},
     {"reconcile", "now", run_reconcile_now, "[--org CODE]"},
+    {"aside", "show", run_aside_show, "[--org CODE]"},
 };
 
 static int

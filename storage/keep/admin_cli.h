@@ -7,7 +7,7 @@
 #ifndef RADPOST_STORAGE_KEEP_ADMIN_CLI_H
 #define RADPOST_STORAGE_KEEP_ADMIN_CLI_H
 
-/* argv[0] is "org", "ae", "token" or "enrol". Returns the exit code. */
+/* argv[0] is the noun. Returns the exit code. */
 int admin_cli(int argc, char **argv);
 
 #endif

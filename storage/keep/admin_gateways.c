@@ -1,4 +1,5 @@
-/* admin_gateways.c - what the operator wants of gateways, and how they stand. */
+/* admin_gateways.c - what the operator wants of gateways, how they stand, and what of theirs was
+ * put aside. */
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/limits.h"
@@ -123,4 +124,37 @@ int
 run_reconcile_now(struct admin *a, struct err *err)
 {
     return keep_reconcile_wish(a->keep, code_of(a), err);
+}
+
+/* ---- what was put aside ---- */
+
+static int
+print_aside(void *user, const struct keep_aside *row)
+{
+    const struct admin *a = user;
+    const struct storage_config *c = &a->config;
+    const char *own = row->pack[0] != '\0' ? c->store_a : c->landing;
+    char hex[2 * sizeof row->object + 1], when[40];
+
+    hex_encode(row->object, sizeof row->object, hex);
+    clock_text(row->arrived_at_us, when);
+    printf("%s: study %s, instance %s: %s; by %s from %s, %s\n    ", row->tenant, row->study,
+           row->sop_instance, row->why, row->way, row->device[0] != '\0' ? row->device : "unknown",
+           when);
+    if (own[0] != '\0')
+        printf("%s", own);
+    else
+        printf("%s/%s", c->data_dir, row->pack[0] != '\0' ? "store-a" : "landing");
+    if (row->pack[0] != '\0')
+        printf("/%s dicom/%s.dcm\n", row->pack, hex);
+    else
+        printf("/%s, in no pack yet\n", row->landing);
+    return 0;
+}
+
+/* Where the bytes are: unzip -p PACK MEMBER gives them back. */
+int
+run_aside_show(struct admin *a, struct err *err)
+{
+    return keep_each_aside(a->keep, a->words.org, print_aside, a, err);
 }

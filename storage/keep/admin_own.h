@@ -21,5 +21,6 @@ int run_policy_show(struct admin *a, struct err *err);
 int run_policy_clear(struct admin *a, struct err *err);
 int run_reconcile_show(struct admin *a, struct err *err);
 int run_reconcile_now(struct admin *a, struct err *err);
+int run_aside_show(struct admin *a, struct err *err);
 
 #endif

@@ -146,7 +146,7 @@ static int
 look_for_work(struct keep *k, struct err *err)
 {
     return give_way(k, err) < 0 || traffic_write(k, false, err) < 0 || receipts_look(k, err) < 0 ||
-                   manifest_close_quiet(k, err) < 0 || manifest_pack_reader(k, err) < 0
+                   manifest_close_quiet(k, err) < 0 || manifest_pack_unlisted(k, err) < 0
                ? -1
                : 0;
 }

@@ -347,6 +347,20 @@ typedef int (*keep_on_lost)(void *user, const struct keep_lost *row);
 int keep_each_lost(struct keep *k, const char *tenant, keep_on_lost on_row, void *user,
                    struct err *err) MUST_CHECK;
 
+/* Put aside: it contradicts what is kept, or is not what was offered, or cannot be read. It is
+ * packed and copied like all else, and served to nobody. */
+struct keep_aside {
+    const char *tenant, *study, *sop_instance, *why, *way, *device;
+    uint8_t object[32];
+    int64_t arrived_at_us;
+    const char *pack;    /* below each store; "": not packed yet */
+    const char *landing; /* below landing; "": there no more */
+};
+typedef int (*keep_on_aside)(void *user, const struct keep_aside *row);
+/* tenant NULL = all; as they came. */
+int keep_each_aside(struct keep *k, const char *tenant, keep_on_aside on_row, void *user,
+                    struct err *err) MUST_CHECK;
+
 /* Does the catalog know the receipt that a gateway's cursor stands at, by the first bytes of its
  * object? If not it was set back to an older state. out_last: the newest receipt of this device. */
 int keep_receipt_is_known(struct keep *k, const struct keep_sender *sender, uint64_t seq,

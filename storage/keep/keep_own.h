@@ -137,8 +137,10 @@ int manifest_settle(struct pg_conn *conn, const char *tenant, const char *study,
                     struct event_list *events, struct err *err) MUST_CHECK;
 /* Close the manifests of direct senders' studies that fell quiet. */
 int manifest_close_quiet(struct keep *k, struct err *err) MUST_CHECK;
-/* Make pack jobs of what the reader stored. */
-int manifest_pack_reader(struct keep *k, struct err *err) MUST_CHECK;
+/* Make pack jobs of what is on no list: what the reader stored, what gateways sent and was put
+ * aside.
+ */
+int manifest_pack_unlisted(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- seal.c ---- */
 /* Take the packs that are due longest, some at a time, make, verify and seal them; any number of

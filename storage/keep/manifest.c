@@ -237,23 +237,43 @@ manifest_close_quiet(struct keep *k, struct err *err)
     return rc;
 }
 
-/* What the reader made needs no list: its packs are due after the same silence. */
-int
-manifest_pack_reader(struct keep *k, struct err *err)
+/* Under the lock that lists are closed under: each instance gets one job. */
+static int
+make_unlisted(struct keep *k, const char *tenant, const char *study, struct err *err)
 {
-    struct pg_rows *rows = NULL;
-    int64_t now_us = clock_wall_us();
-    int rc = 0;
+    struct pg_conn *conn = NULL;
+    int rc = -1;
 
-    if (keep_run(k, "reader_studies", PG_ARGS(PG_INT(now_us - k->quiet_ms * 1000)), &rows, err) < 0)
+    if (pg_get(k->pg, &conn, err) < 0)
         return -1;
-    for (size_t i = 0; i < pg_rows_count(rows) && rc == 0; i++)
-        rc = keep_run(
-            k, "reader_jobs_make",
-            PG_ARGS(PG_TEXT(pg_text(rows, i, 0)), PG_TEXT(pg_text(rows, i, 1)), PG_INT(now_us)),
-            NULL, err);
-    pg_rows_free(&rows);
+    if (pg_begin(conn, err) == 0 &&
+        pg_run(conn, "manifest_lock", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study)), NULL, err) == 0 &&
+        pg_run(conn, "unlisted_jobs_make",
+               PG_ARGS(PG_TEXT(tenant), PG_TEXT(study), PG_INT(clock_wall_us())), NULL, err) == 0)
+        rc = pg_commit(conn, err);
+    pg_put(&conn);
     return rc;
+}
+
+/* What the reader made, and what a gateway sent and was put aside, is on no list: its packs are due
+ * after the same silence. */
+int
+manifest_pack_unlisted(struct keep *k, struct err *err)
+{
+    static const char *const queries[] = {"reader_studies", "aside_studies"};
+    int64_t since_us = clock_wall_us() - k->quiet_ms * 1000;
+
+    for (size_t q = 0; q < ARRAY_LEN(queries); q++) {
+        struct pg_rows *rows = NULL;
+        int rc = keep_run(k, queries[q], PG_ARGS(PG_INT(since_us)), &rows, err);
+
+        for (size_t i = 0; rc == 0 && i < pg_rows_count(rows); i++)
+            rc = make_unlisted(k, pg_text(rows, i, 0), pg_text(rows, i, 1), err);
+        pg_rows_free(&rows);
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* ---- the list as it is told ---- */

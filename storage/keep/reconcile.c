@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { ASIDE_PAGE = 1000 };
 static const int64_t day_us = INT64_C(86400000000);
 
 /* Rows of reconcile_day and reconcile_studies. */
@@ -142,12 +143,10 @@ state_of(const struct keep *k, const struct pg_rows *rows, size_t i, bool *out_i
 {
     if (!pg_truth(rows, i, 1))
         return LINK_WANTED;
-    if (pg_truth(rows, i, 2))
-        return LINK_QUARANTINED;
     if (pg_truth(rows, i, 3))
-        return LINK_SEALED;
+        return pg_truth(rows, i, 2) ? LINK_QUARANTINED : LINK_SEALED;
     if (landing_is_there(k, pg_text(rows, i, 4)))
-        return LINK_HELD;
+        return pg_truth(rows, i, 2) ? LINK_QUARANTINED : LINK_HELD;
     *out_is_file_gone = true;
     return LINK_WANTED;
 }
@@ -297,6 +296,50 @@ keep_each_lost(struct keep *k, const char *tenant, keep_on_lost on_row, void *us
             break;
     }
     pg_rows_free(&rows);
+    return 0;
+}
+
+/* False: nothing was left to tell, or the callback has enough. */
+static bool
+give_aside(const struct pg_rows *rows, keep_on_aside on_row, void *user, int64_t *after)
+{
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        struct keep_aside row = {.tenant = pg_text(rows, i, 0),
+                                 .study = pg_text(rows, i, 1),
+                                 .sop_instance = pg_text(rows, i, 2),
+                                 .why = pg_text(rows, i, 4),
+                                 .way = pg_text(rows, i, 5),
+                                 .device = pg_text(rows, i, 6),
+                                 .arrived_at_us = pg_int(rows, i, 7),
+                                 .pack = pg_text(rows, i, 8),
+                                 .landing = pg_text(rows, i, 9)};
+
+        pg_copy_bytes(rows, i, 3, row.object, sizeof row.object);
+        if (on_row(user, &row) != 0)
+            return false;
+        *after = pg_int(rows, i, 10);
+    }
+    return pg_rows_count(rows) > 0;
+}
+
+int
+keep_each_aside(struct keep *k, const char *tenant, keep_on_aside on_row, void *user,
+                struct err *err)
+{
+    int64_t after = 0;
+    bool is_more = true;
+
+    while (is_more) {
+        struct pg_rows *rows = NULL;
+
+        if (keep_run(k, "aside_list",
+                     PG_ARGS(tenant != NULL ? PG_TEXT(tenant) : PG_NULL, PG_INT(after),
+                             PG_INT(ASIDE_PAGE)),
+                     &rows, err) < 0)
+            return -1;
+        is_more = give_aside(rows, on_row, user, &after);
+        pg_rows_free(&rows);
+    }
     return 0;
 }
 

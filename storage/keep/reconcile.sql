@@ -95,3 +95,9 @@ SELECT EXISTS (SELECT FROM receipts r JOIN tenants t ON t.id = r.tenant_id
         WHERE t.code = $1 AND r.device = $2 AND r.seq >= $3 AND substr(r.object, 1, 8) = $4),
     coalesce((SELECT max(r.seq) FROM receipts r JOIN tenants t ON t.id = r.tenant_id
         WHERE t.code = $1 AND r.device = $2), 0)
+
+-- name: aside_list
+SELECT t.code, s.study_uid, i.sop_instance, i.object, i.why, i.way, i.device, i.arrived_at_us,
+    coalesce((SELECT min(c.path) FROM pack_copies c WHERE c.pack = i.pack), ''), coalesce(i.landing, ''), i.id
+FROM instances i JOIN tenants t ON t.id = i.tenant_id JOIN studies s ON s.id = i.study
+WHERE i.is_quarantined AND ($1::text IS NULL OR t.code = $1) AND i.id > $2 ORDER BY i.id LIMIT $3

@@ -91,11 +91,21 @@ WHERE i.pack IS NULL AND i.job IS NULL AND i.way = 'reader'
         AND n.arrived_at_us > $1)
 LIMIT 100
 
--- name: reader_jobs_make
+-- What a gateway sent and was put aside is on no list: it may have come after the last one, or alone.
+-- name: aside_studies
+SELECT DISTINCT t.code, s.study_uid
+FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
+WHERE i.pack IS NULL AND i.job IS NULL AND i.is_quarantined AND i.way = 'link'
+    AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.job IS NULL
+        AND n.is_quarantined AND n.way = 'link' AND n.arrived_at_us > $1)
+LIMIT 100
+
+-- name: unlisted_jobs_make
 WITH due AS (
     SELECT DISTINCT i.tenant_id, s.study_uid, i.study, i.series, i.is_quarantined FROM instances i
     JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
-    WHERE t.code = $1 AND s.study_uid = $2 AND i.pack IS NULL AND i.job IS NULL AND i.way = 'reader'
+    WHERE t.code = $1 AND s.study_uid = $2 AND i.pack IS NULL AND i.job IS NULL
+        AND (i.way = 'reader' OR (i.way = 'link' AND i.is_quarantined))
 ), made AS (
     INSERT INTO pack_jobs (tenant_id, study, series, revision, is_quarantine, made_at_us)
     SELECT tenant_id, study, series, coalesce((SELECT max(m.revision) FROM manifests m
@@ -104,7 +114,7 @@ WITH due AS (
 )
 UPDATE instances i SET job = made.id FROM made
 WHERE i.study = made.study AND i.series = made.series AND i.is_quarantined = made.is_quarantine
-    AND i.pack IS NULL AND i.job IS NULL AND i.way = 'reader'
+    AND i.pack IS NULL AND i.job IS NULL AND (i.way = 'reader' OR (i.way = 'link' AND i.is_quarantined))
 
 -- name: quiet_studies
 SELECT DISTINCT t.code, s.study_uid
@@ -212,13 +222,14 @@ WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND i.sealed_at_us <= $1 ORDE
 -- name: clean_done
 UPDATE instances SET landing = NULL, has_copy = false WHERE id = ANY ($1::bigint[]) AND pack IS NOT NULL
 
--- How the studies of these jobs stand now.
+-- How the studies of these jobs stand now. What was put aside is not of the study before a person has said so.
 -- name: studies_sealed
 SELECT t.code, s.study_uid, count(*) FILTER (WHERE i.way <> 'reader'),
     count(*) FILTER (WHERE i.pack IS NULL AND i.way <> 'reader'),
     bool_or(i.job = ANY ($1::bigint[]) AND i.way <> 'reader')
 FROM (SELECT DISTINCT j.study FROM unnest($1::bigint[]) AS g(id) JOIN pack_jobs j ON j.id = g.id) d
-JOIN studies s ON s.id = d.study JOIN tenants t ON t.id = s.tenant_id JOIN instances i ON i.study = s.id
+JOIN studies s ON s.id = d.study JOIN tenants t ON t.id = s.tenant_id
+JOIN instances i ON i.study = s.id AND NOT i.is_quarantined
 GROUP BY t.code, s.study_uid ORDER BY t.code, s.study_uid
 
 -- name: event_add

@@ -275,12 +275,21 @@ what_came_back_into_quarantine_is_told_as_that_until_it_is_packed(void **state)
     run("reconcile show", text, sizeof text);
     assert_non_null(strstr(text, "ASIDE clinic-a gate-8: study 1.2.9, instance 1.2.9.1.1"));
     assert_null(strstr(text, "LOST clinic-a gate-8"));
+    assert_int_equal(run("aside show --org clinic-a", text, sizeof text), 0);
+    assert_non_null(strstr(text, "clinic-a: study 1.2.9, instance 1.2.9.1.1: same UID, other "
+                                 "pixels; by link from gate-8"));
+    assert_non_null(strstr(text, "/landing/whole/clinic-a-"));
+    assert_int_equal(run("aside show --org clinic-9", text, sizeof text), 0);
+    assert_string_equal(text, "");
 
     vault_manifest(&archive, &gate, 1, slices, 1);
     assert_int_equal(keep_work(archive.keep, &sealed, &err), 0);
     assert_int_equal(keep_reconciled(archive.keep, &gate, &done, &err), 0);
     run("reconcile show", text, sizeof text);
     assert_null(strstr(text, "gate-8: study"));
+    assert_int_equal(run("aside show", text, sizeof text), 0);
+    assert_non_null(strstr(text, "/store-a/packs/clinic-a/"));
+    assert_null(strstr(text, "/landing/"));
 }
 
 static void
