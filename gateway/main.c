@@ -10,12 +10,12 @@
 #include "gateway/uplink/uplink.h"
 #include "proto/base/durable.h"
 #include "proto/base/log.h"
+#include "proto/base/program.h"
 #include "proto/base/text.h"
 #include "proto/codec/codec.h"
 #include "proto/link/enrol.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -377,18 +377,13 @@ stop(struct gateway *g)
 static int
 run(struct gateway *g, struct err *err)
 {
-    sigset_t ends;
-    int got = 0, rc;
+    int rc;
 
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    sigprocmask(SIG_BLOCK, &ends, NULL);
+    program_hold_signals();
     rc = start(g, err);
     if (rc == 0) {
-        while (sigwait(&ends, &got) != 0)
-            ;
+        int got = program_wait();
+
         LOG(&ctx, GATEWAY_STOPPING, F_NUMBER("signal", got));
     }
     stop(g);

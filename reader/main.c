@@ -6,13 +6,13 @@
 #include "reader/reader.h"
 
 #include "proto/base/buf.h"
+#include "proto/base/program.h"
 #include "proto/codec/codec.h"
 #include "reader/assign/assign.h"
 #include "reader/compose/compose.h"
 #include "reader/people/people.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,18 +49,13 @@ static const char usage[] =
 static int
 run(struct reader *r, struct err *err)
 {
-    sigset_t ends;
-    int got = 0, rc;
+    int rc;
 
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    sigprocmask(SIG_BLOCK, &ends, NULL);
+    program_hold_signals();
     rc = reader_start(r, err);
     if (rc == 0) {
-        while (sigwait(&ends, &got) != 0)
-            ;
+        int got = program_wait();
+
         LOG(&ctx, READER_STOPPING, F_NUMBER("signal", got));
     }
     reader_stop(r);

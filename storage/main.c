@@ -3,6 +3,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/log.h"
+#include "proto/base/program.h"
 #include "proto/codec/codec.h"
 #include "proto/http/server.h"
 #include "proto/trust/audit.h"
@@ -14,7 +15,6 @@
 #include "storage/storage_config.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,19 +296,14 @@ raise_descriptors(void)
 static int
 run(struct storage *s, struct err *err)
 {
-    sigset_t ends;
-    int got = 0, rc;
+    int rc;
 
     raise_descriptors();
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    sigprocmask(SIG_BLOCK, &ends, NULL);
+    program_hold_signals();
     rc = start(s, err);
     if (rc == 0) {
-        while (sigwait(&ends, &got) != 0)
-            ;
+        int got = program_wait();
+
         LOG(&ctx, STORAGE_STOPPING, F_NUMBER("signal", got));
     }
     stop(s);

@@ -24,17 +24,6 @@ mem_stop(void)
     _exit(MEM_EXIT);
 }
 
-void
-program_end(int status)
-{
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    exit(status);
-#else
-    (void)fflush(stdout); /* nobody is left who could be told */
-    _exit(status);
-#endif
-}
-
 void *
 mem_new(size_t size_bytes)
 {

@@ -48,10 +48,6 @@ size_mul(size_t a, size_t b, size_t *out_product)
  * docs/decisions/memory.md */
 #define MEM_EXIT 75
 __attribute__((noreturn)) void mem_stop(void);
-/* The end of a service whose threads have ended. Nothing that libraries left for the end of a
- * process runs: it allocates (DCMTK's log does), and would turn an orderly end into a crash where
- * memory is short. With a sanitizer it is exit(), so that leaks are told. */
-__attribute__((noreturn)) void program_end(int status);
 void *mem_new(size_t size_bytes);             /* zeroed */
 void *mem_grow(void *old, size_t size_bytes); /* realloc */
 char *mem_text(const char *text);             /* strdup; NULL stays NULL */

@@ -18,11 +18,9 @@
 #include "proto/base/thread.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -420,36 +418,8 @@ worker_spawn(struct worker *w, int theirs, struct err *err)
                  "4096:abort_on_error=0:symbolize=0"},
         (char[]){"UBSAN_OPTIONS=symbolize=0"},
         NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    int status;
 
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                              POSIX_SPAWN_SETPGROUP);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    status = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-    if (status == 0)
-        status = posix_spawn_file_actions_adddup2(&actions, 0, 1);
-    if (status == 0)
-        status = posix_spawn_file_actions_adddup2(&actions, theirs, WIRE_SOCKET);
-    if (status == 0)
-        status = posix_spawn_file_actions_addclosefrom_np(&actions, WIRE_SOCKET + 1);
-    if (status == 0)
-        status = posix_spawn(&w->pid, "/proc/self/exe", &actions, &attributes, argv, env);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    if (status == 0)
-        return 0;
-    w->pid = 0;
-    errno = status;
-    return err_sys(err, ERR_RETRY, "start a codec worker");
+    return program_spawn_self(argv, env, theirs, true, &w->pid, err);
 }
 
 static int

@@ -5,10 +5,11 @@
 #define RADPOST_CODEC_WIRE_H
 
 #include "proto/base/err.h"
+#include "proto/base/program.h"
 #include "proto/model/digests.h"
 
 #define WIRE_MAGIC 0x52504357U
-#define WIRE_SOCKET 3 /* the worker's end */
+#define WIRE_SOCKET PROGRAM_SOCKET /* the worker's end */
 
 enum wire_job {
     JOB_HELLO, /* reply only: the worker is locked in and ready */

@@ -2,6 +2,7 @@
 #include "proto/http/server_parts.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/text.h"
 #include "proto/trust/digest.h"
 
 #include <ctype.h>
@@ -127,6 +128,20 @@ http_query(const struct http_request *req, const char *name)
         if (strcmp(req->queries[i].name, name) == 0)
             return req->queries[i].value;
     return NULL;
+}
+
+int
+http_query_number(const struct http_request *req, const char *name, uint64_t max, uint64_t *out,
+                  struct err *err)
+{
+    const char *text = http_query(req, name);
+    uint64_t value = 0;
+
+    if (text != NULL && text_to_u64(text, max, &value) < 0)
+        return err_set(err, ERR_REJECT, "%s: a number up to %llu is due", name,
+                       (unsigned long long)max);
+    *out = value;
+    return 0;
 }
 
 const char *

@@ -138,6 +138,10 @@ const char *http_session(const struct http_request *req);
 const char *http_param(const struct http_request *req, const char *name);
 /* Query values, decoded after splitting; NULL: not there. "a=1&a=2": index 0, 1. */
 const char *http_query(const struct http_request *req, const char *name);
+/* A value that is a number up to max; 0 when it is not there.
+ * errors  ERR_REJECT it is something else */
+int http_query_number(const struct http_request *req, const char *name, uint64_t max, uint64_t *out,
+                      struct err *err) MUST_CHECK;
 const char *http_query_text(const struct http_request *req); /* as sent, "" for none */
 size_t http_query_count(const struct http_request *req);
 void http_query_at(const struct http_request *req, size_t i, const char **out_name,

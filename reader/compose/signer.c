@@ -9,10 +9,8 @@
 #include "reader/compose/compose.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -177,34 +175,8 @@ spawn(struct signer *s, int theirs, struct err *err)
                          (char[]){"ASAN_OPTIONS=detect_leaks=0:symbolize=0"},
                          (char[]){"UBSAN_OPTIONS=symbolize=0"},
                          NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    int status;
 
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    status = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-    if (status == 0)
-        status = posix_spawn_file_actions_adddup2(&actions, 0, 1);
-    if (status == 0)
-        status = posix_spawn_file_actions_adddup2(&actions, theirs, SIGNER_SOCKET);
-    if (status == 0)
-        status = posix_spawn_file_actions_addclosefrom_np(&actions, SIGNER_SOCKET + 1);
-    if (status == 0)
-        status = posix_spawn(&s->pid, "/proc/self/exe", &actions, &attributes, argv, env);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    if (status == 0)
-        return 0;
-    s->pid = 0;
-    errno = status;
-    return err_sys(err, ERR_RETRY, "start it");
+    return program_spawn_self(argv, env, theirs, false, &s->pid, err);
 }
 
 static void

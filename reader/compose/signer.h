@@ -14,6 +14,7 @@
 #define RADPOST_READER_COMPOSE_SIGNER_H
 
 #include "proto/base/buf.h"
+#include "proto/base/program.h"
 #include "proto/trust/cms.h"
 
 #include <sys/types.h>
@@ -21,7 +22,7 @@
 struct signer;
 
 #define SIGNER_CONTENT_BYTES ((size_t)4 << 20)
-#define SIGNER_SOCKET 3 /* its end */
+#define SIGNER_SOCKET PROGRAM_SOCKET /* its end */
 
 /* Start it. dir is made when it is not there; ca_name names a new CA.
  * errors  ERR_CONFLICT the folder's files cannot be used, or another signer has them open;

@@ -17,19 +17,6 @@ sender_of(const struct http_request *req)
     return (struct clinic_sender){caller->tenant, caller->device};
 }
 
-static int
-query_number(const struct http_request *req, const char *name, uint64_t max, uint64_t *out,
-             struct err *err)
-{
-    const char *text = http_query(req, name);
-
-    *out = 0;
-    if (text != NULL && text_to_u64(text, max, out) < 0)
-        return err_set(err, ERR_REJECT, "%s: a number up to %llu is due", name,
-                       (unsigned long long)max);
-    return 0;
-}
-
 /* Is an earlier message of the same registration still to be done? Then this one waits too. */
 static bool
 must_wait(const struct clinic_ups *ups, const bool *is_waiting, size_t at)
@@ -130,8 +117,8 @@ get_down(struct http_request *req, struct http_response *res, struct err *err)
     int64_t until_ms;
     struct buf json;
 
-    if (query_number(req, "after", INT64_MAX, &after, err) < 0 ||
-        query_number(req, "wait_s", WAIT_MAX_S, &wait_s, err) < 0)
+    if (http_query_number(req, "after", INT64_MAX, &after, err) < 0 ||
+        http_query_number(req, "wait_s", WAIT_MAX_S, &wait_s, err) < 0)
         return -1;
     until_ms = clock_mono_ms() + (int64_t)wait_s * 1000;
     for (;;) {

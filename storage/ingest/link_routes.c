@@ -143,20 +143,6 @@ post_manifest(struct http_request *req, struct http_response *res, struct err *e
     return rc;
 }
 
-/* A number of the query; 0 when it is not there. */
-static int
-query_number(const struct http_request *req, const char *name, uint64_t max, uint64_t *out,
-             struct err *err)
-{
-    const char *text = http_query(req, name);
-
-    *out = 0;
-    if (text != NULL && text_to_u64(text, max, out) < 0)
-        return err_set(err, ERR_REJECT, "%s: a number up to %llu is due", name,
-                       (unsigned long long)max);
-    return 0;
-}
-
 /* A server that stops does not wait for its clients. */
 static bool
 is_gone(void *user)
@@ -198,8 +184,8 @@ get_receipts(struct http_request *req, struct http_response *res, struct err *er
     uint64_t after, wait_s;
     struct buf json;
 
-    if (query_number(req, "after", INT64_MAX, &after, err) < 0 ||
-        query_number(req, "wait_s", RECEIPT_WAIT_MAX_S, &wait_s, err) < 0)
+    if (http_query_number(req, "after", INT64_MAX, &after, err) < 0 ||
+        http_query_number(req, "wait_s", RECEIPT_WAIT_MAX_S, &wait_s, err) < 0)
         return -1;
     wait.ms = (int64_t)wait_s * 1000;
     if (check_cursor(req, &sender, after, &receipts, err) < 0)

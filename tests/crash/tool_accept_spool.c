@@ -4,6 +4,7 @@
 #include "gateway/accept/accept.h"
 #include "gateway/spool/spool.h"
 #include "proto/base/durable.h"
+#include "proto/base/program.h"
 #include "proto/base/text.h"
 #include "proto/trust/digest.h"
 #include "tests/support/forked.h"

@@ -58,6 +58,19 @@ say_params(struct http_request *req, struct http_response *res, struct err *err)
 }
 
 static int
+say_number(struct http_request *req, struct http_response *res, struct err *err)
+{
+    uint64_t n;
+    char text[24];
+
+    if (http_query_number(req, "n", 30, &n, err) < 0)
+        return -1;
+    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+    http_answer_bytes(res, 200, "text/plain", text, strlen(text));
+    return 0;
+}
+
+static int
 echo(struct http_request *req, struct http_response *res, struct err *err)
 {
     size_t n;
@@ -204,6 +217,7 @@ const struct http_route world_routes[] = {
      .handle = say_params,
      .begin = count_begin,
      .end = count_end},
+    {.method = "GET", .pattern = "/number", .callers = HTTP_ANYONE, .handle = say_number},
     {.method = "POST",
      .pattern = "/echo",
      .callers = HTTP_ANYONE,
