@@ -20,7 +20,7 @@ enum { OID_TEXT = 25, OID_BPCHAR = 1042, OID_VARCHAR = 1043 };
 struct pg_conn {
     struct pg *pg;
     PGconn *db; /* NULL: not connected */
-    bool is_taken, in_transaction;
+    bool is_taken, in_transaction, is_marked;
 };
 
 struct pg {
@@ -318,6 +318,7 @@ pg_begin(struct pg_conn *conn, struct err *err)
     if (pg_simple(conn->db, "BEGIN", "begin", err) < 0)
         return -1;
     conn->in_transaction = true;
+    conn->is_marked = false;
     return 0;
 }
 
@@ -337,6 +338,25 @@ pg_commit(struct pg_conn *conn, struct err *err)
     PQclear(result);
     conn->in_transaction = false;
     return rc;
+}
+
+int
+pg_mark(struct pg_conn *conn, struct err *err)
+{
+    const char *sql = conn->is_marked ? "RELEASE SAVEPOINT mark; SAVEPOINT mark" : "SAVEPOINT mark";
+
+    CHECK(conn->in_transaction);
+    if (pg_simple(conn->db, sql, "mark", err) < 0)
+        return -1;
+    conn->is_marked = true;
+    return 0;
+}
+
+int
+pg_back(struct pg_conn *conn, struct err *err)
+{
+    CHECK(conn->in_transaction && conn->is_marked);
+    return pg_simple(conn->db, "ROLLBACK TO SAVEPOINT mark", "back to the mark", err);
 }
 
 struct pg_arg

@@ -40,6 +40,10 @@ void pg_put(struct pg_conn **conn);
 
 int pg_begin(struct pg_conn *conn, struct err *err) MUST_CHECK;
 int pg_commit(struct pg_conn *conn, struct err *err) MUST_CHECK;
+/* In a transaction: from here on; one mark at a time, a new one takes the place of the last. What
+ * failed since costs no more than what was done since, once pg_back() was called. */
+int pg_mark(struct pg_conn *conn, struct err *err) MUST_CHECK;
+int pg_back(struct pg_conn *conn, struct err *err) MUST_CHECK;
 
 /* Arguments of a query, in order $1, $2 ... Pointers must live until pg_run() returns. */
 struct pg_arg {

@@ -358,14 +358,38 @@ tell_studies(struct group *g, struct err *err)
     return rc;
 }
 
+/* One that the catalog does not take is taken back alone. */
+static int
+put_packs(struct group *g, int64_t now_us, struct err *err)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct sealing *s = &g->all[i];
+        struct err why;
+
+        if (!is_good(s))
+            continue;
+        if (pg_mark(g->conn, err) < 0)
+            return -1;
+        if (put_pack(g, s, now_us, &why) == 0)
+            continue;
+        if (pg_back(g->conn, err) < 0) {
+            *err = why; /* the connection went with it */
+            return -1;
+        }
+        s->why = why;
+        if (why.kind == ERR_CONFLICT)
+            s->why.kind = ERR_FATAL; /* of rows, not of bytes */
+    }
+    return 0;
+}
+
 static int
 commit(struct group *g, struct err *err)
 {
     int64_t now_us = clock_wall_us();
 
-    for (size_t i = 0; i < g->n; i++)
-        if (is_good(&g->all[i]) && put_pack(g, &g->all[i], now_us, err) < 0)
-            return -1;
+    if (put_packs(g, now_us, err) < 0)
+        return -1;
     if (pg_run(g->conn, "receipts_lock", PG_NO_ARGS, NULL, err) < 0 ||
         put_receipts(g, now_us, err) < 0 || tell_studies(g, err) < 0)
         return -1;

@@ -1,5 +1,5 @@
-/* test_keep_aside.c - what contradicts is kept: packed in every store whenever it comes, listed or not,
- * found again by the operator, and no news of its study. */
+/* test_keep_aside.c - what contradicts is kept: packed in every store whenever it comes, listed or
+ * not, found again by the operator, and no news of its study. */
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
 #include "proto/link/reconcile.h"

@@ -255,6 +255,66 @@ a_pack_that_cannot_be_made_costs_the_others_nothing(void **state)
     vault_close(&a);
 }
 
+static const char *to_change; /* in the catalog, while a group is packed */
+
+static void
+somebody_changes_the_catalog(const char *step)
+{
+    if (strcmp(step, "all copies verified") != 0)
+        return;
+    seal_on_step = NULL;
+    vault_sql(meanwhile.a, to_change);
+}
+
+/* Of three: the second pack's row contradicts; its instance is another pack's by now. */
+static void
+a_pack_that_the_catalog_refuses_costs_the_others_nothing(void **state)
+{
+    static const char *const faults[][2] = {
+        {"CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (SELECT series_uid "
+         "FROM series WHERE id = NEW.series) = '1.2.5.2.1' THEN RAISE unique_violation; END IF; "
+         "RETURN NEW; END $$; CREATE TRIGGER no BEFORE INSERT ON packs FOR EACH ROW EXECUTE "
+         "FUNCTION no()",
+         "DROP TRIGGER no ON packs"},
+        {"UPDATE instances SET pack = (SELECT min(id) FROM packs) WHERE sop_instance = "
+         "'1.2.5.12.1.1'",
+         "UPDATE instances SET pack = NULL WHERE sop_instance = '1.2.5.12.1.1'"},
+    };
+    struct exam *e = mem_new(3 * sizeof *e);
+    size_t receipts = 0;
+    struct vault a;
+    struct err err;
+    int sealed;
+    bool did;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "refused");
+    for (unsigned f = 0; f < ARRAY_LEN(faults); f++) {
+        for (unsigned i = 0; i < 3; i++)
+            exam_put(&a, &e[i], 1 + 10 * f + i, 1);
+        meanwhile.a = &a;
+        to_change = faults[f][0];
+        seal_on_step = somebody_changes_the_catalog;
+
+        OK(seal_next(a.keep, &sealed, &did, &err));
+        vault_sql(&a, faults[f][1]);
+        assert_int_equal(sealed, 2);
+        assert_int_equal(sealed_of(&a, e[0].study), 1);
+        assert_int_equal(sealed_of(&a, e[1].study), 0);
+        assert_int_equal(sealed_of(&a, e[2].study), 1);
+        receipts += 2;
+        assert_int_equal(receipts_of(&a), receipts);
+
+        clock_fake(clock_wall_us() + 5000000, clock_mono_ms());
+        OK(seal_next(a.keep, &sealed, &did, &err));
+        clock_unfake();
+        assert_int_equal(sealed, 1);
+        assert_int_equal(receipts_of(&a), ++receipts);
+    }
+    free(e);
+    vault_close(&a);
+}
+
 /* ---- a long backlog ---- */
 
 static void
@@ -374,6 +434,7 @@ main(void)
         cmocka_unit_test(packers_at_once_make_every_pack_once),
         cmocka_unit_test(a_late_list_while_packing_makes_a_pack_of_its_own),
         cmocka_unit_test(a_pack_that_cannot_be_made_costs_the_others_nothing),
+        cmocka_unit_test(a_pack_that_the_catalog_refuses_costs_the_others_nothing),
         cmocka_unit_test(a_long_backlog_makes_landing_give_way_until_it_is_packed),
         cmocka_unit_test(a_kill_at_any_step_of_a_group_leaves_every_pack_once),
     };
