@@ -36,6 +36,8 @@ static const struct verb verbs[] = {
      admin_cli},
     {"aside", "show               what the archive put aside, why, and where its bytes are",
      admin_cli},
+    {"traffic", "show               what each clinic sends, its share, its busiest hour",
+     admin_cli},
 };
 
 int

@@ -153,6 +153,7 @@ static const struct command commands[] = {
     {"reconcile", "show", run_reconcile_show, "[--org CODE]"},
     {"reconcile", "now", run_reconcile_now, "[--org CODE]"},
     {"aside", "show", run_aside_show, "[--org CODE]"},
+    {"traffic", "show", run_traffic_show, "[--org CODE] [--days N]"},
 };
 
 static int
@@ -167,19 +168,13 @@ usage(void)
 }
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"org", required_argument, NULL, 'o'},
-    {"code", required_argument, NULL, 'o'},
-    {"name", required_argument, NULL, 'n'},
-    {"note", required_argument, NULL, 'n'},
-    {"ae", required_argument, NULL, 'a'},
-    {"host", required_argument, NULL, 'h'},
-    {"port", required_argument, NULL, 'p'},
-    {"rights", required_argument, NULL, 'r'},
-    {"kind", required_argument, NULL, 'k'},
-    {"names", required_argument, NULL, 'N'},
-    {"file", required_argument, NULL, 'f'},
-    {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'}, {"org", required_argument, NULL, 'o'},
+    {"code", required_argument, NULL, 'o'},   {"name", required_argument, NULL, 'n'},
+    {"note", required_argument, NULL, 'n'},   {"ae", required_argument, NULL, 'a'},
+    {"host", required_argument, NULL, 'h'},   {"port", required_argument, NULL, 'p'},
+    {"rights", required_argument, NULL, 'r'}, {"kind", required_argument, NULL, 'k'},
+    {"names", required_argument, NULL, 'N'},  {"file", required_argument, NULL, 'f'},
+    {"days", required_argument, NULL, 'd'},   {NULL, 0, NULL, 0},
 };
 
 static int
@@ -219,6 +214,9 @@ read_words(int argc, char **argv, struct words *w)
             break;
         case 'f':
             w->file = optarg;
+            break;
+        case 'd':
+            w->days = optarg;
             break;
         default:
             return -1;

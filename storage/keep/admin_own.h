@@ -6,7 +6,7 @@
 #include "storage/storage_config.h"
 
 struct words {
-    const char *config, *org, *name, *ae, *host, *port, *rights, *kind, *names, *file;
+    const char *config, *org, *name, *ae, *host, *port, *rights, *kind, *names, *file, *days;
 };
 
 struct admin {
@@ -22,5 +22,8 @@ int run_policy_clear(struct admin *a, struct err *err);
 int run_reconcile_show(struct admin *a, struct err *err);
 int run_reconcile_now(struct admin *a, struct err *err);
 int run_aside_show(struct admin *a, struct err *err);
+
+/* ---- admin_traffic.c ---- */
+int run_traffic_show(struct admin *a, struct err *err);
 
 #endif

@@ -451,16 +451,19 @@ void keep_events_wait(struct keep *k, const char *tenant, uint64_t after, int64_
 
 /* ---- How much comes ---- */
 
-/* What a clinic sent over the link in one hour. */
-struct keep_traffic_hour {
+/* What a clinic sent over the link since a time, and in its busiest hour since. */
+struct keep_share {
     const char *tenant;
-    int64_t at_us; /* when it began */
     uint64_t bytes, objects;
+    uint64_t all_bytes; /* of all clinics */
+    uint64_t busiest_bytes;
+    int64_t busiest_us; /* when that hour began; 0 when nothing came */
 };
-typedef int (*keep_on_traffic)(void *user, const struct keep_traffic_hour *hour);
-/* tenant  NULL = all; by hour, newest first, then by clinic; the last ten seconds may be missing */
-int keep_traffic(struct keep *k, const char *tenant, int64_t since_us, keep_on_traffic on_hour,
-                 void *user, struct err *err) MUST_CHECK;
+typedef int (*keep_on_share)(void *user, const struct keep_share *share);
+/* Every clinic, or one (tenant not NULL), who sent most first; the last ten seconds may be missing.
+ */
+int keep_shares(struct keep *k, const char *tenant, int64_t since_us, keep_on_share on_share,
+                void *user, struct err *err) MUST_CHECK;
 
 /* ---- For tests and the doctor ---- */
 

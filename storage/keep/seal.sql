@@ -255,9 +255,13 @@ FROM seen s
 INSERT INTO traffic (tenant_id, hour_us, bytes, objects) SELECT t.id, $2, $3, $4 FROM tenants t WHERE t.code = $1
 ON CONFLICT (tenant_id, hour_us) DO UPDATE SET bytes = traffic.bytes + EXCLUDED.bytes, objects = traffic.objects + EXCLUDED.objects
 
--- name: traffic_since
-SELECT t.code, f.hour_us, f.bytes, f.objects FROM traffic f JOIN tenants t ON t.id = f.tenant_id
-WHERE ($1::text IS NULL OR t.code = $1) AND f.hour_us >= $2 ORDER BY f.hour_us DESC, t.code LIMIT 100000
+-- name: traffic_shares
+SELECT * FROM (SELECT t.code, coalesce(sum(f.bytes), 0)::bigint, coalesce(sum(f.objects), 0)::bigint,
+        coalesce(sum(sum(f.bytes)) OVER (), 0)::bigint, coalesce(max(f.bytes), 0),
+        coalesce((array_agg(f.hour_us ORDER BY f.bytes DESC, f.hour_us DESC))[1], 0)
+    FROM tenants t LEFT JOIN traffic f ON f.tenant_id = t.id AND f.hour_us > $2 - 3600000000
+    GROUP BY t.code ORDER BY 2 DESC, 1) AS s
+WHERE $1::text IS NULL OR s.code = $1
 
 -- name: health
 SELECT count(*) FILTER (WHERE pack IS NULL), count(*) FILTER (WHERE pack IS NOT NULL),

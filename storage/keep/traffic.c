@@ -222,20 +222,22 @@ traffic_write(struct keep *k, bool is_end, struct err *err)
 }
 
 int
-keep_traffic(struct keep *k, const char *tenant, int64_t since_us, keep_on_traffic on_hour,
-             void *user, struct err *err)
+keep_shares(struct keep *k, const char *tenant, int64_t since_us, keep_on_share on_share,
+            void *user, struct err *err)
 {
     struct pg_rows *rows = NULL;
 
-    if (keep_run(k, "traffic_since", PG_ARGS(PG_TEXT(tenant), PG_INT(since_us)), &rows, err) < 0)
+    if (keep_run(k, "traffic_shares", PG_ARGS(PG_TEXT(tenant), PG_INT(since_us)), &rows, err) < 0)
         return -1;
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
-        struct keep_traffic_hour h = {.tenant = pg_text(rows, i, 0),
-                                      .at_us = pg_int(rows, i, 1),
-                                      .bytes = (uint64_t)pg_int(rows, i, 2),
-                                      .objects = (uint64_t)pg_int(rows, i, 3)};
+        struct keep_share s = {.tenant = pg_text(rows, i, 0),
+                               .bytes = (uint64_t)pg_int(rows, i, 1),
+                               .objects = (uint64_t)pg_int(rows, i, 2),
+                               .all_bytes = (uint64_t)pg_int(rows, i, 3),
+                               .busiest_bytes = (uint64_t)pg_int(rows, i, 4),
+                               .busiest_us = pg_int(rows, i, 5)};
 
-        if (on_hour(user, &h) != 0)
+        if (on_share(user, &s) != 0)
             break;
     }
     pg_rows_free(&rows);

@@ -293,6 +293,33 @@ what_came_back_into_quarantine_is_told_as_that_until_it_is_packed(void **state)
 }
 
 static void
+each_clinics_share_is_told_and_who_was_silent(void **state)
+{
+    char sql[512], text[1024];
+    int64_t hour_us = clock_wall_us() / 3600000000 * 3600000000;
+
+    (void)state;
+    vault_sql(&archive, "DELETE FROM traffic");
+    snprintf(sql, sizeof sql,
+             "INSERT INTO traffic (tenant_id, hour_us, bytes, objects) "
+             "SELECT id, %lld, 30000000, 60 FROM tenants WHERE code = 'clinic-a' "
+             "UNION ALL SELECT id, %lld, 45000000, 90 FROM tenants WHERE code = 'clinic-a' "
+             "UNION ALL SELECT id, %lld, 900000000, 9 FROM tenants WHERE code = 'clinic-b'",
+             (long long)hour_us, (long long)(hour_us - 3600000000),
+             (long long)(hour_us - 3 * INT64_C(86400000000)));
+    vault_sql(&archive, sql);
+
+    assert_int_equal(run("traffic show --org clinic-a", text, sizeof text), 0);
+    assert_non_null(strstr(text, "  7.7 %       75.0 MB       150 images   most in the hour of "));
+    assert_non_null(strstr(text, ":00Z: 45.0 MB"));
+    assert_null(strstr(text, "clinic-b"));
+    assert_int_equal(run("traffic show --days 2", text, sizeof text), 0);
+    assert_non_null(strstr(text, "100.0 %       75.0 MB"));
+    assert_non_null(strstr(text, "  0.0 %        0.0 MB         0 images")); /* of clinic-b */
+    assert_int_equal(run("traffic show --days 0", text, sizeof text), 65);
+}
+
+static void
 what_is_missing_or_unknown_is_said(void **state)
 {
     char text[256];
@@ -317,6 +344,7 @@ main(void)
         cmocka_unit_test(a_policy_is_written_when_it_can_be_read_and_shown),
         cmocka_unit_test(what_is_lost_is_named_and_is_no_success),
         cmocka_unit_test(what_came_back_into_quarantine_is_told_as_that_until_it_is_packed),
+        cmocka_unit_test(each_clinics_share_is_told_and_who_was_silent),
         cmocka_unit_test(what_is_missing_or_unknown_is_said),
     };
 

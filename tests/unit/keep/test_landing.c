@@ -164,13 +164,13 @@ a_bundle_of_many_objects_holds_them_all(void **state)
 }
 
 static int
-add_hour(void *user, const struct keep_traffic_hour *hour)
+add_share(void *user, const struct keep_share *share)
 {
-    struct keep_traffic_hour *sum = user;
+    struct keep_share *sum = user;
 
-    assert_string_equal(hour->tenant, "clinic-a");
-    sum->bytes += hour->bytes;
-    sum->objects += hour->objects;
+    sum->bytes += share->bytes;
+    sum->objects += share->objects;
+    sum->all_bytes = share->all_bytes;
     return 0;
 }
 
@@ -182,7 +182,7 @@ how_much_came_and_is_to_come_is_known(void **state)
     struct link_offer offer = {&o, 1};
     struct link_answer answer;
     struct keep_standing standing;
-    struct keep_traffic_hour sum = {0};
+    struct keep_share sum = {0}, other = {0};
     enum link_state said;
     struct vault a;
     struct buf file;
@@ -211,11 +211,12 @@ how_much_came_and_is_to_come_is_known(void **state)
     assert_int_equal(standing.seconds_left, 0);
 
     vault_reopen(&a); /* closing writes what was counted */
-    OK(keep_traffic(a.keep, NULL, 0, add_hour, &sum, &err));
+    OK(keep_shares(a.keep, NULL, 0, add_share, &sum, &err));
     assert_int_equal(sum.bytes, file.n);
     assert_int_equal(sum.objects, 1);
-    OK(keep_traffic(a.keep, "clinic-b", 0, add_hour, &sum, &err));
-    assert_int_equal(sum.objects, 1);
+    OK(keep_shares(a.keep, "clinic-b", 0, add_share, &other, &err));
+    assert_int_equal(other.objects, 0);
+    assert_int_equal(other.all_bytes, file.n);
     buf_fini(&file);
     vault_close(&a);
 }
