@@ -12,7 +12,7 @@
 #include "gateway/desk/desk_events.def"
 #undef LOG_EVENT
 
-enum { LOOK_MS = 2000 };
+enum { LOOK_MS = 2000, TEXTS = 13 };
 
 struct worker {
     struct his_out *out;
@@ -23,7 +23,7 @@ struct worker {
 
 struct his_out {
     struct his_out_options o;
-    char *texts[9]; /* copies of the settings */
+    char *texts[TEXTS]; /* copies of the settings */
     struct his_targets targets;
     struct gate gate;
     bool is_stopping; /* gate, as is asked */
@@ -159,28 +159,21 @@ run(void *arg)
 
 /* ---- start and stop ---- */
 
-static const char *
-keep(struct his_out *out, size_t i, const char *text)
-{
-    CHECK(i < ARRAY_LEN(out->texts));
-    out->texts[i] = mem_text(text != NULL ? text : "");
-    return out->texts[i];
-}
-
+/* The configuration's texts may go before us. */
 static void
-keep_settings(struct his_out *out, const struct his_settings *s)
+keep_settings(struct his_out *out)
 {
     struct his_settings *own = &out->o.settings;
+    const char **const texts[] = {
+        &own->dicom,           &own->dicom_calling,       &own->hl7,          &own->hl7_charset,
+        &own->hl7_application, &own->hl7_facility,        &own->our_facility, &own->hl7_tls_ca,
+        &own->hl7_tls_pin,     &own->hl7_tls_certificate, &own->hl7_tls_key,  &own->folder,
+        &own->folder_format,
+    };
 
-    own->dicom = keep(out, 0, s->dicom);
-    own->dicom_calling = keep(out, 1, s->dicom_calling);
-    own->hl7 = keep(out, 2, s->hl7);
-    own->hl7_charset = keep(out, 3, s->hl7_charset);
-    own->hl7_application = keep(out, 4, s->hl7_application);
-    own->hl7_facility = keep(out, 5, s->hl7_facility);
-    own->our_facility = keep(out, 6, s->our_facility);
-    own->folder = keep(out, 7, s->folder);
-    own->folder_format = keep(out, 8, s->folder_format);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        *texts[i] = out->texts[i] = mem_text(*texts[i] != NULL ? *texts[i] : "");
+    _Static_assert(ARRAY_LEN(texts) == TEXTS, "each is freed");
 }
 
 int
@@ -192,7 +185,7 @@ his_out_start(const struct his_out_options *options, struct his_out **out, struc
 
     gate_init(&new->gate);
     new->o = *options;
-    keep_settings(new, &options->settings);
+    keep_settings(new);
     if (his_targets_read(&new->o.settings, &new->targets, err) < 0)
         goto out;
     rc = 0;

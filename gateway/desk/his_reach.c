@@ -50,7 +50,7 @@ his_reach(const struct his_settings *s, const char *host, uint16_t port, int64_t
     if (!has_text(o.ca) && !has_text(o.pin)) {
         r.fd = fd;
     } else if (shake_hands(&o, fd, &r, err) < 0) {
-        his_leave(&r);
+        his_leave(&r, NULL);
         return err_context(err, "HL7 over TLS");
     }
     *out = r;
@@ -58,11 +58,13 @@ his_reach(const struct his_settings *s, const char *host, uint16_t port, int64_t
 }
 
 void
-his_leave(struct his_reached *reached)
+his_leave(struct his_reached *reached, struct err *why)
 {
+    struct err unheard;
+
     if (reached->fd >= 0)
         close(reached->fd);
     reached->fd = -1;
-    if (reached->call != NULL)
-        tls_call_free(&reached->call);
+    if (tls_call_end(&reached->call, why != NULL ? why : &unheard) < 0 && why != NULL)
+        err_context(why, "HL7 over TLS");
 }

@@ -18,7 +18,8 @@ struct his_reached {
  *         ERR_REJECT, ERR_NOT_FOUND the files of the settings */
 int his_reach(const struct his_settings *s, const char *host, uint16_t port, int64_t limit_ms,
               struct his_reached *out, struct err *err) MUST_CHECK;
-/* What was written is passed on first. */
-void his_leave(struct his_reached *reached);
+/* What was written is passed on first. why, or NULL: becomes ERR_DENIED with the reason if TLS
+ * itself ended the stream, as where the HIS does not take our certificate. */
+void his_leave(struct his_reached *reached, struct err *why);
 
 #endif

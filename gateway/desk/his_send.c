@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { CONNECT_MS = 10000, ANSWER_BYTES = 65536, CONTROL_BYTES = 32 };
 #define MESSAGE_BYTES ((size_t)64 << 20)
@@ -190,28 +189,44 @@ out:
     return rc;
 }
 
+/* Told, and answered. */
+static int
+ask(const struct his_targets *t, int fd, const struct buf *message, const char *control,
+    char receipt[HIS_RECEIPT_SIZE], struct err *err)
+{
+    struct mllp stream;
+    int rc;
+
+    mllp_init(&stream, fd, ANSWER_BYTES);
+    rc = mllp_write(&stream, message->bytes, message->n, t->s->hl7_wait_ms, err);
+    if (rc == 0)
+        rc = await_answer(&stream, control, clock_mono_ms() + t->s->hl7_wait_ms, receipt, err);
+    mllp_fini(&stream);
+    return rc;
+}
+
 int
 his_send_hl7(const struct his_targets *t, struct book *book, const struct his_delivery *d,
              char receipt[HIS_RECEIPT_SIZE], struct err *err)
 {
     char control[CONTROL_BYTES];
-    struct mllp stream;
     struct buf message;
     struct his_reached his = {.fd = -1};
     int rc = -1;
 
     buf_init(&message, MESSAGE_BYTES);
-    mllp_init(&stream, -1, ANSWER_BYTES);
-    if (his_hl7_message(t, book, d, control, &message, err) < 0 ||
-        his_reach(t->s, t->hl7_host, t->hl7_port, CONNECT_MS, &his, err) < 0)
+    if (his_hl7_message(t, book, d, control, &message, err) < 0)
         goto out;
-    stream.fd = his.fd;
-    if (mllp_write(&stream, message.bytes, message.n, t->s->hl7_wait_ms, err) < 0)
-        goto out;
-    rc = await_answer(&stream, control, clock_mono_ms() + t->s->hl7_wait_ms, receipt, err);
+    rc = his_reach(t->s, t->hl7_host, t->hl7_port, CONNECT_MS, &his, err);
+    if (rc == 0) {
+        rc = ask(t, his.fd, &message, control, receipt, err);
+        his_leave(&his, rc < 0 ? err : NULL);
+    } else {
+        err->kind = ERR_RETRY;
+    }
+    if (rc < 0 && err->kind == ERR_DENIED) /* a certificate that ended is renewed, then it goes */
+        err->kind = ERR_RETRY;
 out:
-    his_leave(&his);
-    mllp_fini(&stream);
     buf_fini(&message);
     return rc;
 }

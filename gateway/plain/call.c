@@ -34,7 +34,10 @@ plain_associate(struct talk *t, const struct target_entity *to,
         options.secure_user = t->tls;
     }
     if (dimse_connect(&options, proposals, n, out, err) < 0) {
-        tls_call_free(&t->tls);
+        struct err why;
+
+        if (tls_call_end(&t->tls, &why) < 0)
+            return err_set(err, err->kind, "%s", why.text);
         return -1;
     }
     talk_set_assoc(t, *out);

@@ -105,20 +105,33 @@ tls_call_new(const struct tls_call_options *options, struct tls_call **out_call,
     return 0;
 }
 
-void
-tls_call_free(struct tls_call **call)
+int
+tls_call_end(struct tls_call **call, struct err *err)
 {
     struct tls_call *c = TAKE(*call);
+    int rc;
 
     if (c == NULL)
-        return;
+        return 0;
     if (c->has_thread)
         thread_join(c->thread);
+    rc = c->flow.why.kind != ERR_NONE ? -1 : 0;
+    if (rc < 0)
+        *err = c->flow.why;
     if (c->has_flow)
         tls_flow_end(&c->flow);
     SSL_CTX_free(c->ctx);
     free(c->host);
     free(c);
+    return rc;
+}
+
+void
+tls_call_free(struct tls_call **call)
+{
+    struct err why;
+
+    (void)tls_call_end(call, &why);
 }
 
 /* ---- the handshake ---- */

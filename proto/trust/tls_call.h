@@ -31,5 +31,9 @@ int tls_call_wrap(struct tls_call *call, int fd, int *out_fd, struct err *err) M
 /* What the owner wrote before is passed on as far as the peer takes it; the plain end is closed
  * before, or this waits for it. */
 void tls_call_free(struct tls_call **call);
+/* The same, for an owner whose stream ended too early: why, if TLS itself ended it. In TLS 1.3 a
+ * peer refuses our certificate only after the handshake, so tls_call_wrap() cannot tell.
+ * returns  -1 and err ERR_DENIED, or 0 and err as it was */
+int tls_call_end(struct tls_call **call, struct err *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include "proto/trust/tls_flow.h"
 
 #include "proto/base/clock.h"
+#include "proto/trust/x509.h"
 
 #include <openssl/err.h>
 
@@ -32,6 +33,16 @@ tls_flow_end(struct tls_flow *f)
     free(f->out);
 }
 
+/* The first reason counts: what follows comes of it. A peer that is gone without a word gives none.
+ */
+static void
+keep_why(struct tls_flow *f, int code)
+{
+    if (code == SSL_ERROR_SSL && f->why.kind == ERR_NONE &&
+        ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
+        x509_error(&f->why, ERR_DENIED, "TLS");
+}
+
 /* From the peer into its buffer; true: something moved. */
 static bool
 read_peer(struct tls_flow *f)
@@ -53,6 +64,7 @@ read_peer(struct tls_flow *f)
         f->wants_write = true;
     if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
         return false;
+    keep_why(f, why);
     f->peer_ended = true;
     return true;
 }
@@ -107,10 +119,12 @@ write_peer(struct tls_flow *f, bool *out_lives)
     }
     why = SSL_get_error(f->ssl, n);
     f->wants_write = why == SSL_ERROR_WANT_WRITE;
-    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
+    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
+        keep_why(f, why);
         *out_lives = false;
-    else if (f->deadline_ms == INT64_MAX)
+    } else if (f->deadline_ms == INT64_MAX) {
         f->deadline_ms = clock_mono_ms() + f->stall_ms;
+    }
     return false;
 }
 

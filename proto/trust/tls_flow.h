@@ -5,7 +5,7 @@
 #ifndef RADPOST_TRUST_TLS_FLOW_H
 #define RADPOST_TRUST_TLS_FLOW_H
 
-#include "proto/base/base.h"
+#include "proto/base/err.h"
 
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -29,6 +29,7 @@ struct tls_flow {
     int64_t deadline_ms;       /* of the peer's taking what waits for it; INT64_MAX none */
     bool wants_write;          /* TLS waits for room towards the peer, not for bytes from it */
     bool peer_ended, we_ended; /* nothing more comes from the peer; from the owner */
+    struct err why;            /* ERR_DENIED: TLS itself ended it, by an alert or a broken record */
     struct tls_flow_way *in, *out;
 };
 

@@ -1,14 +1,18 @@
-/* his_peer.c - one connection at a time, a message each. */
+/* his_peer.c - one connection at a time, a message each. Behind TLS all of them come over the one
+ * stream of the program in front. */
 #include "tests/support/his_peer.h"
 
 #include "proto/base/limits.h"
 #include "proto/base/thread.h"
 #include "proto/hl7/mllp.h"
+#include "tests/support/run_program.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { WAIT_MS = 20000, LARGEST = 64 << 20 };
@@ -16,6 +20,7 @@ enum { WAIT_MS = 20000, LARGEST = 64 << 20 };
 static struct {
     int fd;
     uint16_t port;
+    pid_t front; /* the program that takes TLS; 0 none */
     struct gate gate;
     enum his_peer_answer answer; /* gate, as all below */
     void (*heard)(void);
@@ -59,30 +64,39 @@ reply(struct mllp *stream, enum his_peer_answer how)
     buf_fini(&out);
 }
 
+/* A message that came. */
 static void
-serve(int fd)
+hear(struct mllp *stream, const struct buf *got)
 {
     enum his_peer_answer how;
     void (*heard)(void);
+
+    gate_lock(&peer.gate);
+    heard = peer.heard;
+    gate_unlock(&peer.gate);
+    if (heard != NULL)
+        heard();
+    gate_lock(&peer.gate);
+    keep(got);
+    how = peer.answer;
+    gate_unlock(&peer.gate);
+    if (how != HIS_PEER_HANGS_UP)
+        reply(stream, how);
+    else if (peer.front != 0)
+        (void)shutdown(stream->fd, SHUT_WR); /* it then hangs up, on this one and on all others */
+}
+
+static void
+serve(int fd)
+{
     struct mllp stream;
     struct buf got;
     struct err err;
 
     mllp_init(&stream, fd, LARGEST);
     buf_init(&got, LARGEST);
-    if (mllp_read(&stream, WAIT_MS, WAIT_MS, &got, &err) == 0) {
-        gate_lock(&peer.gate);
-        heard = peer.heard;
-        gate_unlock(&peer.gate);
-        if (heard != NULL)
-            heard();
-        gate_lock(&peer.gate);
-        keep(&got);
-        how = peer.answer;
-        gate_unlock(&peer.gate);
-        if (how != HIS_PEER_HANGS_UP)
-            reply(&stream, how);
-    }
+    if (mllp_read(&stream, WAIT_MS, WAIT_MS, &got, &err) == 0)
+        hear(&stream, &got);
     buf_fini(&got);
     mllp_fini(&stream);
 }
@@ -106,17 +120,81 @@ run(void *arg)
     }
 }
 
+/* All connections are one stream here. What the program in front says of a broken one lies between
+ * the messages: mllp_read() may have enough of that, and goes on from there. */
+static void *
+run_sealed(void *arg)
+{
+    struct mllp stream;
+    struct buf got;
+    struct err err = {0};
+
+    (void)arg;
+    mllp_init(&stream, peer.fd, LARGEST);
+    buf_init(&got, LARGEST);
+    while (err.kind != ERR_NOT_FOUND) {
+        buf_clear(&got);
+        err_clear(&err);
+        if (mllp_read(&stream, WAIT_MS, WAIT_MS, &got, &err) == 0)
+            hear(&stream, &got);
+    }
+    buf_fini(&got);
+    mllp_fini(&stream);
+    return NULL;
+}
+
+static void
+begin(enum his_peer_answer answer)
+{
+    memset(&peer, 0, sizeof peer);
+    gate_init(&peer.gate);
+    buf_init(&peer.last, LARGEST);
+    peer.answer = answer;
+}
+
 void
 his_peer_start(enum his_peer_answer answer)
 {
     struct err err;
 
-    memset(&peer, 0, sizeof peer);
+    begin(answer);
     CHECK(mllp_listen("127.0.0.1", 0, &peer.fd, &peer.port, &err) == 0);
-    gate_init(&peer.gate);
-    buf_init(&peer.last, LARGEST);
-    peer.answer = answer;
     peer.thread = thread_start("his-peer", run, NULL);
+}
+
+/* It does not say when it listens. */
+static void
+await_front(void)
+{
+    struct err err;
+    int fd;
+
+    while (mllp_connect("127.0.0.1", peer.port, WAIT_MS, &fd, &err) < 0) {
+        CHECK(waitpid(peer.front, NULL, WNOHANG) == 0);
+        (void)poll(NULL, 0, 10);
+    }
+    close(fd);
+}
+
+void
+his_peer_start_sealed(enum his_peer_answer answer, const char *const options[])
+{
+    char place[32];
+    const char *argv[32] = {"openssl", "s_server", "-quiet", "-accept", place};
+    size_t n = 5;
+    int kept;
+
+    for (; *options != NULL; options++) {
+        CHECK(n + 1 < ARRAY_LEN(argv));
+        argv[n++] = *options;
+    }
+    begin(answer);
+    kept = program_port(&peer.port);
+    snprintf(place, sizeof place, "127.0.0.1:%u", peer.port);
+    peer.front = program_start(argv, &peer.fd);
+    await_front();
+    close(kept);
+    peer.thread = thread_start("his-peer", run_sealed, NULL);
 }
 
 void
@@ -138,6 +216,8 @@ his_peer_when_heard(void (*heard)(void))
 void
 his_peer_stop(void)
 {
+    if (peer.front != 0)
+        program_stop(peer.front);
     (void)shutdown(peer.fd, SHUT_RDWR);
     thread_join(peer.thread);
     close(peer.fd);

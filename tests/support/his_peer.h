@@ -12,6 +12,8 @@ enum his_peer_answer {
 };
 
 void his_peer_start(enum his_peer_answer answer);
+/* The same behind a program that takes TLS for it: `openssl s_server` with these options. */
+void his_peer_start_sealed(enum his_peer_answer answer, const char *const options[]);
 void his_peer_answer(enum his_peer_answer answer);
 /* Called as a message has come, before it is answered, by the peer's thread. */
 void his_peer_when_heard(void (*heard)(void));

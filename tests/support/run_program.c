@@ -5,11 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,6 +104,46 @@ program_run(const char *const argv[], const char *input, char *out, size_t out_s
         if (errno != EINTR)
             return 1000;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+pid_t
+program_start(const char *const argv[], int *out_fd)
+{
+    int pair[2];
+    pid_t child;
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        become(argv, pair[1], pair[1]);
+    }
+    close(pair[1]);
+    *out_fd = pair[0];
+    return child;
+}
+
+void
+program_stop(pid_t child)
+{
+    (void)kill(child, SIGKILL);
+    while (waitpid(child, NULL, 0) < 0)
+        CHECK(errno == EINTR);
+}
+
+int
+program_port(uint16_t *out_port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+    CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+          bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
+          getsockname(fd, (struct sockaddr *)&at, &n) == 0);
+    *out_port = ntohs(at.sin_port);
+    return fd;
 }
 
 int

@@ -9,6 +9,7 @@
 #include "proto/hl7/hl7.h"
 #include "proto/hl7/mllp.h"
 #include "proto/trust/tls_pipe.h"
+#include "tests/support/authority.h"
 #include "tests/support/book_world.h"
 #include "tests/support/run_program.h"
 
@@ -17,6 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -121,7 +124,7 @@ the_right_certificates_hear_each_other(void **state)
 
     assert_string_equal(say(r.fd, ORDER("1")), "AA");
 
-    his_leave(&r);
+    his_leave(&r, NULL);
     assert_true(is_known("N1"));
 }
 
@@ -135,11 +138,11 @@ a_stranger_is_not_heard(void **state)
     (void)state;
     if (reach(ours, other_pem, other_key, &r, &err) == 0) {
         assert_string_equal(say(r.fd, ORDER("2")), "");
-        his_leave(&r);
+        his_leave(&r, NULL);
     }
     if (reach("", NULL, NULL, &r, &err) == 0) { /* plain */
         assert_string_equal(say(r.fd, ORDER("2")), "");
-        his_leave(&r);
+        his_leave(&r, NULL);
     }
     assert_false(is_known("N2"));
 }
@@ -161,66 +164,62 @@ another_his_is_not_spoken_to(void **state)
     assert_int_equal(err.kind, ERR_DENIED);
 }
 
+/* ---- openssl's own client ---- */
+
+/* It says this and hears the answer, or is let go. */
+static bool
+openssl_is_heard(uint16_t port, const char *certificate, const char *private_key, const char *text)
+{
+    char place[32], said[65536];
+    const char *const argv[] = {"openssl", "s_client",  "-quiet", "-connect",  place,
+                                "-cert",   certificate, "-key",   private_key, NULL};
+    size_t n = 0;
+    ssize_t got = 1;
+    pid_t child;
+    int fd;
+
+    snprintf(place, sizeof place, "127.0.0.1:%u", port);
+    child = program_start(argv, &fd);
+    (void)send(fd, text, strlen(text), MSG_NOSIGNAL);
+    for (said[0] = '\0'; strstr(said, "MSA|AA") == NULL && got > 0; said[n] = '\0') {
+        got = recv(fd, said + n, sizeof said - 1 - n, 0);
+        n += got > 0 ? (size_t)got : 0;
+    }
+    program_stop(child);
+    close(fd);
+    return strstr(said, "MSA|AA") != NULL;
+}
+
 static void
 another_programs_tls_is_answered(void **state)
 {
-    char place[32], said[65536];
-    const char *const argv[] = {"openssl", "s_client", "-quiet", "-connect", place,
-                                "-cert",   his_pem,    "-key",   his_key,    NULL};
-
     (void)state;
     if (!program_is_there("openssl"))
         skip();
-    snprintf(place, sizeof place, "127.0.0.1:%u", his_in_port(door));
 
-    (void)program_run(argv, "\x0B" ORDER("3") "\x1C\r", said, sizeof said);
+    assert_true(openssl_is_heard(his_in_port(door), his_pem, his_key, "\x0B" ORDER("3") "\x1C\r"));
 
-    if (strstr(said, "MSA|AA") == NULL)
-        fail_msg("%s", said);
     assert_true(is_known("N3"));
 }
 
-/* ---- an authority of the hospital's, and programs nobody here wrote ---- */
-
-/* ca.pem; s.pem by it for 127.0.0.1; old.pem by it, over since 2020; x.pem by another. */
-static const char make_certificates[] =
-    "cat >c.cnf <<END\n[ca]\ndefault_ca=c\n[c]\ndatabase=index.txt\nnew_certs_dir=.\n"
-    "serial=serial\ndefault_md=sha256\ndefault_days=30\nunique_subject=no\npolicy=p\n"
-    "x509_extensions=e\n[p]\ncommonName=supplied\n[e]\nsubjectAltName=IP:127.0.0.1\nEND\n"
-    ": >index.txt; echo 01 >serial; set -e\n"
-    "for ca in ca xca; do openssl req -x509 -newkey rsa:2048 -nodes -keyout $ca.key -out $ca.pem "
-    "-subj /CN=$ca -days 30; done\n"
-    "openssl req -newkey rsa:2048 -nodes -keyout s.key -out s.csr -subj /CN=his\n"
-    "sign() { openssl ca -batch -notext -config c.cnf -cert $1.pem -keyfile $1.key -in s.csr -out "
-    "$2.pem $3 $4 $5 $6; }\n"
-    "sign ca s; sign xca x; sign ca old -startdate 20200101000000Z -enddate 20200201000000Z\n";
-
-static int
-shell(const char *line, char *out, size_t size)
-{
-    char *script = mem_printf("cd %s; %s", book_dir, line);
-    const char *const argv[] = {"sh", "-c", script, NULL};
-    int rc = program_run(argv, NULL, out, size);
-
-    free(script);
-    return rc;
-}
-
-/* By the authority and in force; by another; by it and over since 2020. */
 static void
 orders_are_taken_from_a_his_whose_certificate_is_in_force_and_from_no_other(void **state)
 {
     static const struct {
-        const char *certificate;
+        const char *certificate, *text, *placer;
         bool is_heard;
-    } rows[] = {{"s", true}, {"x", false}, {"old", false}};
-    char ca[300], tls_dir[300], out[16384], line[512];
+    } rows[] = {
+        {"here", "\x0B" ORDER("80") "\x1C\r", "N80", true},
+        {"stranger", "\x0B" ORDER("81") "\x1C\r", "N81", false},
+        {"old", "\x0B" ORDER("82") "\x1C\r", "N82", false},
+    };
+    char ca[300], tls_dir[300], pem[300], private_key[300];
     struct his_in_options o = {.book = book,
                                .address = "::",
                                .peers = "10.0.0.1, 127.0.0.1",
                                .charset = "",
                                .facility = "CLINIC",
-                               .idle_ms = 1000,
+                               .idle_ms = WAIT_MS,
                                .tls_ca = ca,
                                .tls_dir = tls_dir};
     struct his_in *sealed = NULL;
@@ -230,25 +229,17 @@ orders_are_taken_from_a_his_whose_certificate_is_in_force_and_from_no_other(void
     if (!program_is_there("openssl"))
         skip();
     snprintf(ca, sizeof ca, "%s/ca.pem", book_dir);
+    snprintf(private_key, sizeof private_key, "%s/s.key", book_dir);
     snprintf(tls_dir, sizeof tls_dir, "%s/tls", book_dir);
-    if (shell(make_certificates, out, sizeof out) != 0)
-        fail_msg("%s", out);
+    assert_int_equal(authority_make(book_dir), 0);
     if (his_in_start(&o, &sealed, &err) < 0)
         fail_msg("%s", err.text);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        const char *file = rows[i].certificate;
-        char placer[8];
-
-        snprintf(placer, sizeof placer, "N%zu", 80 + i);
-        snprintf(line, sizeof line,
-                 "{ printf '\\013MSH|^~\\\\&|HIS|H|||1||ORM^O01|%zu|P|2.4\\rPID|1||P1||WANG^XD\\r"
-                 "ORC|NW|%s\\rOBR|1|%s||a^HEAD^99\\r\\034\\r'; sleep 2; } | timeout 10 openssl "
-                 "s_client -quiet -connect 127.0.0.1:%u -cert %s.pem -key s.key",
-                 i, placer, placer, his_in_port(sealed), file);
-        (void)shell(line, out, sizeof out);
-        if ((strstr(out, "MSA|AA") != NULL) != rows[i].is_heard ||
-            is_known(placer) != rows[i].is_heard)
-            fail_msg("%s: %s", file, out);
+        snprintf(pem, sizeof pem, "%s/%s.pem", book_dir, rows[i].certificate);
+        if (openssl_is_heard(his_in_port(sealed), pem, private_key, rows[i].text) !=
+                rows[i].is_heard ||
+            is_known(rows[i].placer) != rows[i].is_heard)
+            fail_msg("%s", rows[i].certificate);
     }
     his_in_stop(&sealed);
 }

@@ -1,5 +1,5 @@
 /* test_tls_call.c - the calling side of TLS: whole streams both ways, and only with whom it should
- * be. The other side is tls_pipe.h, which echoes. */
+ * be. The other side echoes: tls_pipe.h, or gnutls-serv. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +18,7 @@
 #include "proto/trust/tls_flow.h"
 #include "proto/trust/tls_pipe.h"
 #include "tests/support/folder.h"
+#include "tests/support/run_program.h"
 
 static char dir[FOLDER_PATH_BYTES], own[400], key[400], pin[65];
 static struct tls_pipe *pipe_;
@@ -88,15 +89,20 @@ end(void **state)
 }
 
 static int
-dial(void)
+dial_port(uint16_t port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(tls_pipe_port(pipe_)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     return fd;
+}
+
+static int
+dial(void)
+{
+    return dial_port(tls_pipe_port(pipe_));
 }
 
 static void *
@@ -211,6 +217,94 @@ a_peer_that_says_nothing_is_given_up(void **state)
     close(pair[1]);
 }
 
+/* ---- another library's TLS ---- */
+
+static void
+await_words(int fd, const char *words)
+{
+    char said[4096];
+    size_t n = 0;
+
+    do {
+        assert_true(n + 1 < sizeof said);
+        ssize_t m = recv(fd, said + n, sizeof said - 1 - n, 0);
+        if (m <= 0)
+            fail_msg("it ended: %.*s", (int)n, said);
+        n += (size_t)m;
+        said[n] = '\0';
+    } while (strstr(said, words) == NULL);
+}
+
+/* Each line comes back; -1 and err: it did not. Few lines: it says them all on its output, too. */
+static int
+talk_with_gnutls(const char *priority, const char *option, bool shows_ours, struct err *err)
+{
+    struct tls_call_options o = {
+        .host = "any", .pin = pin, .certificate = shows_ours ? own : NULL, .key = key};
+    char port_text[8], line[3000], got[sizeof line];
+    const char *const argv[] = {"gnutls-serv", "--quiet",       "--echo", "--port",
+                                port_text,     "--priority",    priority, "--x509certfile",
+                                own,           "--x509keyfile", key,      "--x509cafile",
+                                own,           option,          NULL};
+    struct tls_call *call = NULL;
+    uint16_t port;
+    int kept = program_port(&port), said, fd = -1, rc = 0;
+    pid_t child;
+
+    snprintf(port_text, sizeof port_text, "%u", port);
+    child = program_start(argv, &said);
+    await_words(said, "done");
+    memset(line, 'x', sizeof line);
+    line[sizeof line - 1] = '\n';
+    assert_int_equal(tls_call_new(&o, &call, err), 0);
+    assert_int_equal(tls_call_wrap(call, dial_port(port), &fd, err), 0);
+    for (int i = 0; i < 20 && rc == 0; i++) {
+        line[0] = (char)('a' + i % 26);
+        if (send(fd, line, sizeof line, MSG_NOSIGNAL) != (ssize_t)sizeof line ||
+            recv(fd, got, sizeof got, MSG_WAITALL) != (ssize_t)sizeof got)
+            rc = -1;
+        else
+            assert_memory_equal(line, got, sizeof line);
+    }
+    close(fd);
+    if (rc < 0)
+        assert_int_equal(tls_call_end(&call, err), -1);
+    tls_call_free(&call);
+    program_stop(child);
+    close(said);
+    close(kept);
+    return rc;
+}
+
+static void
+gnutls_is_understood(void **state)
+{
+    struct err err;
+
+    (void)state;
+    if (!program_is_there("gnutls-serv"))
+        skip();
+    assert_int_equal(talk_with_gnutls("NORMAL", NULL, false, &err), 0);
+    assert_int_equal(talk_with_gnutls("NORMAL", "--noticket", true, &err), 0);
+    assert_int_equal(talk_with_gnutls("NORMAL:-VERS-TLS1.3", NULL, false, &err), 0);
+    assert_int_equal(talk_with_gnutls("NORMAL", "--require-client-cert", true, &err), 0);
+}
+
+/* TLS 1.3 refuses a caller only after the handshake. */
+static void
+a_refusal_behind_the_handshake_is_told(void **state)
+{
+    struct err err;
+
+    (void)state;
+    if (!program_is_there("gnutls-serv"))
+        skip();
+    assert_int_equal(talk_with_gnutls("NORMAL", "--require-client-cert", false, &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    if (strstr(err.text, "certificate required") == NULL)
+        fail_msg("%s", err.text);
+}
+
 int
 main(void)
 {
@@ -221,6 +315,8 @@ main(void)
         T(a_certificate_of_another_name_is_refused),
         T(nobody_is_called_without_knowing_who_it_must_be),
         T(a_peer_that_says_nothing_is_given_up),
+        T(gnutls_is_understood),
+        T(a_refusal_behind_the_handshake_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
