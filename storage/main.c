@@ -107,6 +107,8 @@ start_keep(struct storage *s, struct err *err)
                              .quiet_ms = s->config.quiet,
                              .clean_after_ms = s->config.landing_keep,
                              .scrub_ms = s->config.scrub,
+                             .warn_free = s->config.landing_warn_free,
+                             .refuse_free = s->config.landing_refuse_free,
                              .forget_after_ms = s->config.landing_forget};
     int64_t until_ms = clock_mono_ms() + s->config.pg_wait;
     const struct timespec pause = {.tv_nsec = PG_RETRY_MS * 1000000L};

@@ -372,7 +372,7 @@ check_certificate_file(struct findings *f, const char *what, const char *data_di
 
 static void
 check_folder(struct findings *f, const char *what, const char *own, const char *data_dir,
-             const char *name)
+             const char *name, uint64_t warn_bytes, uint64_t bad_bytes)
 {
     char path[PATH_MAX];
 
@@ -380,7 +380,7 @@ check_folder(struct findings *f, const char *what, const char *own, const char *
         snprintf(path, sizeof path, "%s", own);
     else
         snprintf(path, sizeof path, "%s/%s", data_dir, name);
-    check_disk(f, what, path, 20 * giga, giga);
+    check_disk(f, what, path, warn_bytes, bad_bytes);
 }
 
 static void
@@ -393,9 +393,12 @@ examine_storage(struct findings *f, const struct storage_config *c)
     check_port(f, "DICOM port", c->dicom_address, c->dicom_port);
     check_certificate_file(f, "CA certificate", c->data_dir, "ca/ca.pem");
     check_certificate_file(f, "server certificate", c->data_dir, "server/server.pem");
-    check_folder(f, "landing disk", c->landing, c->data_dir, "landing");
-    check_folder(f, "first store", c->store_a, c->data_dir, "store-a");
-    check_folder(f, "second store", c->store_b, c->data_dir, "store-b");
+    check_folder(f, "landing disk", c->landing, c->data_dir, "landing", c->landing_warn_free,
+                 c->landing_refuse_free);
+    check_folder(f, "second landing disk", c->landing_copy, c->data_dir, "landing-copy",
+                 c->landing_warn_free, c->landing_refuse_free);
+    check_folder(f, "first store", c->store_a, c->data_dir, "store-a", 20 * giga, giga);
+    check_folder(f, "second store", c->store_b, c->data_dir, "store-b", 20 * giga, giga);
     check_database(f, c);
     snprintf(audit, sizeof audit, "%s/audit", c->data_dir);
     check_audit(f, audit);

@@ -301,6 +301,8 @@ keep_bundle_piece(struct keep_bundle *b, const struct link_piece *piece, struct 
         return -1;
     if (o == NULL)
         return 0;
+    if (b->unsettled == 0 && room_to_end(b->k, false, err) < 0) /* once for each group */
+        return -1;
     gate_lock(&o->gate);
     rc = write_piece(o, piece, err);
     gate_unlock(&o->gate);

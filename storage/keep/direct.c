@@ -218,6 +218,9 @@ keep_store_direct(struct keep *k, const struct keep_incoming *in, struct keep_st
     if (keep_inspect(k->pool, &source, facts, &digests, err) < 0 ||
         check_expected(in, facts, err) < 0)
         goto out;
+    if ((strcmp(in->way, KEEP_WAY_READER) == 0 ? room_to_end(k, true, err)
+                                               : room_to_begin(k, true, err)) < 0)
+        goto out;
     note_busy(k, in->association, in->tenant, facts->study_uid);
     landing_whole_name(in->tenant, digests.file, name);
     if (put_both(k, in, name, facts, &digests, &stored, err) < 0)

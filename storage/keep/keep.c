@@ -145,6 +145,7 @@ give_way(struct keep *k, struct err *err)
 static int
 look_for_work(struct keep *k, struct err *err)
 {
+    room_watch(k);
     return give_way(k, err) < 0 || traffic_write(k, false, err) < 0 || receipts_look(k, err) < 0 ||
                    manifest_close_quiet(k, err) < 0 || manifest_pack_unlisted(k, err) < 0
                ? -1
@@ -255,6 +256,8 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
     k->quiet_ms = options->quiet_ms;
     k->clean_after_ms = options->clean_after_ms;
     k->scrub_ms = options->scrub_ms > 0 ? options->scrub_ms : DAYS_30_MS;
+    k->warn_free = options->warn_free;
+    k->refuse_free = options->refuse_free;
     k->forget_after_ms = options->forget_after_ms > 0 ? options->forget_after_ms : DAYS_30_MS;
     if (make_all_folders(k, err) < 0 || clear_all_tmp(k, err) < 0 || pg_open(&pg, &k->pg, err) < 0)
         goto out;

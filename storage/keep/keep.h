@@ -39,6 +39,8 @@ struct keep_options {
     int64_t scrub_ms;                /* each copy is read back this often; 0 = every 30 days */
     int64_t forget_after_ms;         /* an object on its way that no gateway has touched for so long
                                         is forgotten; 0 = 30 days */
+    uint64_t warn_free; /* less free below landing or landing_copy is said in the log; 0 = never */
+    uint64_t refuse_free; /* and below this nothing new is let in: ERR_FULL; 0 = never */
 };
 
 /* Opens, migrates and recovers; starts the packing thread. pool and audit (may be NULL: tests) stay
@@ -272,13 +274,14 @@ struct keep_sender {
     const char *peer;
 };
 
+/* errors  ERR_FULL some of it is not here, and there is no room to begin with it */
 int keep_offer(struct keep *k, const struct keep_sender *sender, const struct link_offer *offer,
                struct link_answer *out, struct err *err) MUST_CHECK;
 
 /* One bundle of ranges: pieces are made durable as they come, in groups; what became whole is
  * verified, inspected and catalogued meanwhile. keep_bundle_end() does the rest of that and says
  * how each touched object stands.
- * errors  ERR_REJECT piece of an object that was not offered, or outside it
+ * errors  ERR_REJECT piece of an object that was not offered, or outside it; ERR_FULL
  * blocks  on disk syncs, decoding and the catalog */
 struct keep_bundle;
 int keep_bundle_begin(struct keep *k, const struct keep_sender *sender, struct keep_bundle **out,

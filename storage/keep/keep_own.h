@@ -24,13 +24,17 @@ struct receipt_waiter;
 /* They overlap: one waits for the disk or the catalog while another reads and hashes. */
 enum { PACKERS = 2 };
 
+enum room_mark { ROOM_ENOUGH, ROOM_LOW, ROOM_NONE };
+
 struct keep {
     struct pg *pg;
     struct codec_pool *pool;
     struct audit *audit; /* NULL: none */
     char *landing, *landing_copy, *stores[KEEP_COPIES];
     int64_t quiet_ms, clean_after_ms, scrub_ms, forget_after_ms;
+    uint64_t warn_free, refuse_free;
     int64_t sweep_at_ms; /* the working thread's */
+    enum room_mark room; /* likewise */
     struct finish_line finish;
     struct share *share;
     struct traffic *traffic;
@@ -120,6 +124,14 @@ bool arrival_is_lost(const struct keep *k, const struct pg_rows *by_sop);
 /* ---- reconcile.c ---- */
 /* Has an instance that is not sealed yet its file? path: below landing, as its row has it. */
 bool landing_is_there(const struct keep *k, const char *path);
+
+/* ---- room.c ---- */
+/* Is there room on the landing disk for something new; to end what was begun? is_direct: on that of
+ * the second copy, too. errors  ERR_FULL, ERR_RETRY the disk */
+int room_to_begin(struct keep *k, bool is_direct, struct err *err) MUST_CHECK;
+int room_to_end(struct keep *k, bool is_direct, struct err *err) MUST_CHECK;
+/* Say it when a mark is passed; by the working thread. */
+void room_watch(struct keep *k);
 
 /* ---- landing_sweep.c ---- */
 /* Once an hour: forget what was offered and not touched for so long that nobody will send it. */

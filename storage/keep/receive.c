@@ -267,11 +267,13 @@ land_all(struct keep *k, const struct offering *all, size_t n, struct err *err)
 {
     size_t landing = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         landing += all[i].is_landing;
+    if (landing > 0 && room_to_begin(k, false, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
         if (all[i].is_landing && is_first_of_study(all, i) && tell_study_arrived(&all[i], err) < 0)
             return -1;
-    }
     if (landing > 0 && put_rows(k, all, n, err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++)

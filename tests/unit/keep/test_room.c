@@ -1,0 +1,226 @@
+/* test_room.c - a landing disk that fills: senders are told before it is full, what was begun ends,
+ * what is here is sealed, and with room again all goes on. On a small file system of the test's. */
+#include "proto/base/durable.h"
+#include "tests/support/ok.h"
+#include "tests/support/vault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { MEGA = 1 << 20, DISK = 48 * MEGA, REFUSE = 16 * MEGA };
+
+static const struct keep_sender gate = {"clinic-a", "gate-a", "test"};
+
+struct disk {
+    struct vault a;
+    char ballast[200];
+};
+
+/* The landing is on a file system of 48 MiB. */
+static void
+disk_open(struct disk *d, const char *database, uint64_t refuse_free)
+{
+    char size[32];
+
+    vault_open(&d->a, vault_cluster, database);
+    keep_close(&d->a.keep);
+    folder_remove(d->a.landing);
+    assert_int_equal(mkdir(d->a.landing, 0700), 0);
+    snprintf(size, sizeof size, "size=%d", DISK);
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", d->a.landing, "tmpfs", 0, size) < 0) {
+        print_message("no small file system here: %s\n", strerror(errno));
+        vault_reopen(&d->a);
+        vault_close(&d->a);
+        skip();
+    }
+    snprintf(d->ballast, sizeof d->ballast, "%s/ballast", d->a.landing);
+    d->a.options.refuse_free = refuse_free;
+    vault_reopen(&d->a);
+}
+
+static void
+disk_close(struct disk *d)
+{
+    keep_close(&d->a.keep);
+    assert_int_equal(umount2(d->a.landing, MNT_DETACH), 0);
+    vault_reopen(&d->a);
+    vault_close(&d->a);
+}
+
+/* Others fill it until only so much is free. */
+static void
+leave(struct disk *d, uint64_t free_bytes)
+{
+    int fd = open(d->ballast, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), used;
+    uint64_t there;
+    struct err err;
+
+    assert_true(fd >= 0);
+    OK(durable_room(d->a.landing, &there, &used, &err));
+    assert_true(there > free_bytes);
+    assert_int_equal(posix_fallocate(fd, 0, (off_t)(there - free_bytes)), 0);
+    close(fd);
+}
+
+static int
+offer(struct disk *d, const struct slice *s, struct buf *out_file, struct link_offer_object *out,
+      enum link_state *out_state, struct err *err)
+{
+    struct link_offer offer = {out, 1};
+    struct link_answer answer;
+
+    slice_make(s, out_file);
+    slice_offer(s, out_file, out);
+    if (keep_offer(d->a.keep, &gate, &offer, &answer, err) < 0)
+        return -1;
+    *out_state = answer.objects[0].state;
+    link_answer_free(&answer);
+    return 0;
+}
+
+/* All of it, or the error that a sender is told. */
+static int
+send_it(struct disk *d, const struct link_offer_object *o, const struct buf *file,
+        enum link_state *out_state, struct err *err)
+{
+    struct link_piece piece = {.bytes = file->bytes, .n = file->n};
+    struct keep_bundle *b = NULL;
+    struct link_answer answer;
+    int rc = -1;
+
+    memcpy(piece.object, o->object, 32);
+    if (keep_bundle_begin(d->a.keep, &gate, &b, err) == 0 &&
+        keep_bundle_piece(b, &piece, err) == 0 && keep_bundle_end(b, &answer, err) == 0) {
+        *out_state = answer.objects[0].state;
+        link_answer_free(&answer);
+        rc = 0;
+    }
+    keep_bundle_free(&b);
+    return rc;
+}
+
+static int
+store(struct disk *d, const struct slice *s, bool is_reader, struct err *err)
+{
+    struct keep_incoming in = {
+        .tenant = "clinic-a", .way = is_reader ? KEEP_WAY_READER : "C-STORE", .ae = "CT1"};
+    struct keep_stored stored;
+    struct buf file;
+    int rc;
+
+    is_reader ? report_make(s, &file) : slice_make(s, &file);
+    in.fd = slice_fd(&file);
+    in.size = file.n;
+    rc = keep_store_direct(d->a.keep, &in, &stored, err);
+    close(in.fd);
+    buf_fini(&file);
+    return rc;
+}
+
+static void
+nothing_new_begins_below_the_mark_and_all_goes_on_above_it(void **state)
+{
+    static const struct slice report = {
+        .study = "1.2.3", .series = "1.2.3.900", .instance = "1.2.3.900.1"};
+    struct slice here = vault_ct(1), begun = vault_ct(2), late = vault_ct(3), direct = vault_ct(4);
+    struct buf here_file, begun_file, late_file;
+    struct link_offer_object here_o, begun_o, late_o;
+    struct slice listed[2];
+    enum link_state says;
+    struct keep_standing standing;
+    struct disk d;
+    struct err err;
+    int sealed;
+
+    (void)state;
+    disk_open(&d, "room", REFUSE);
+    assert_int_equal(vault_put(&d.a, &gate, &here), LINK_HELD);
+    OK(offer(&d, &begun, &begun_file, &begun_o, &says, &err));
+    leave(&d, REFUSE - MEGA);
+
+    assert_int_equal(offer(&d, &late, &late_file, &late_o, &says, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    assert_int_equal(store(&d, &direct, false, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    OK(keep_standing_get(d.a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.offered, 2);                  /* nothing came of the late one */
+    OK(offer(&d, &here, &here_file, &here_o, &says, &err)); /* what is here is answered */
+    assert_int_equal(says, LINK_HELD);
+    OK(store(&d, &report, true, &err));
+    leave(&d, REFUSE / 2 - MEGA);
+    assert_int_equal(send_it(&d, &begun_o, &begun_file, &says, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    leave(&d, REFUSE - MEGA);
+    OK(send_it(&d, &begun_o, &begun_file, &says, &err)); /* what was begun ends */
+    assert_int_equal(says, LINK_HELD);
+    listed[0] = here;
+    listed[1] = begun;
+    vault_manifest(&d.a, &gate, 1, listed, 2);
+    OK(keep_work(d.a.keep, &sealed, &err));
+    assert_int_equal(sealed, 2); /* the study's, the report's */
+
+    assert_int_equal(unlink(d.ballast), 0);
+    buf_fini(&late_file);
+    OK(offer(&d, &late, &late_file, &late_o, &says, &err));
+    OK(send_it(&d, &late_o, &late_file, &says, &err));
+    assert_int_equal(says, LINK_HELD);
+    OK(store(&d, &direct, false, &err));
+    buf_fini(&here_file);
+    buf_fini(&begun_file);
+    buf_fini(&late_file);
+    disk_close(&d);
+}
+
+/* Without marks, and to the last byte: no answer that is not true. */
+static void
+a_disk_that_is_full_to_the_last_byte_costs_time_only(void **state)
+{
+    struct slice s = vault_ct(1);
+    struct link_offer_object o;
+    enum link_state says = LINK_WANTED;
+    struct buf file;
+    struct disk d;
+    struct err err;
+    int sealed, refused = 0;
+
+    (void)state;
+    s.rows = 512;
+    disk_open(&d, "brim", 0);
+    for (uint64_t left = 0; says != LINK_HELD; left += 60 * 1024) {
+        OK(offer(&d, &s, &file, &o, &says, &err));
+        leave(&d, left);
+        if (send_it(&d, &o, &file, &says, &err) < 0) {
+            assert_int_equal(err.kind, ERR_FULL);
+            refused++;
+        }
+        assert_int_equal(unlink(d.ballast), 0);
+        buf_fini(&file);
+    }
+    assert_true(refused > 1);
+    vault_manifest(&d.a, &gate, 1, &s, 1);
+    OK(keep_work(d.a.keep, &sealed, &err));
+    assert_int_equal(sealed, 1); /* its hash agrees */
+    disk_close(&d);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_new_begins_below_the_mark_and_all_goes_on_above_it),
+        cmocka_unit_test(a_disk_that_is_full_to_the_last_byte_costs_time_only),
+    };
+
+    return cmocka_run_group_tests(tests, vault_start, vault_stop);
+}
