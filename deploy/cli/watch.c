@@ -25,7 +25,7 @@ enum {
 
 /* What all watched studies add up to. */
 struct tally {
-    uint64_t total, uncoded, looked, quarantined;
+    uint64_t total, uncoded, looked, quarantined, missing;
     size_t studies, closed, safe;
     uint64_t unlisted; /* the desk has so many more, and does not list them */
 };
@@ -62,18 +62,20 @@ add_study(const struct json *study, struct tally *t, struct err *err)
     static const char *const words[] = {"received", "inspected", "looked",     "held",
                                         "sealed",   "duplicate", "quarantined"};
     const struct json *counts = json_find(study, "counts");
-    uint64_t n[ARRAY_LEN(words)], total;
+    uint64_t n[ARRAY_LEN(words)], total, missing;
     bool is_closed, is_safe;
 
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (json_u64(counts, words[i], UINT32_MAX, &n[i], err) < 0)
             return -1;
     if (json_u64(study, "total", UINT32_MAX, &total, err) < 0 ||
+        json_u64(study, "missing", UINT32_MAX, &missing, err) < 0 ||
         json_truth(study, "is_closed", &is_closed, err) < 0 ||
         json_truth(study, "is_safe_to_delete", &is_safe, err) < 0)
         return -1;
     t->studies++;
     t->total += total;
+    t->missing += missing;
     t->uncoded += n[0] + n[1];
     t->looked += n[2] + n[3] + n[4] + n[5];
     t->quarantined += n[6];
@@ -182,8 +184,10 @@ follow(struct watch *w, struct http_client *client, struct err *err)
             return err_set(err, ERR_CONFLICT, "%" PRIu64 " instances were set aside",
                            t.quarantined);
     } while (clock_mono_ms() < until_ms);
-    return err_set(err, ERR_RETRY, "not sealed after %" PRIu64 " s: %zu of %zu studies are",
-                   w->timeout_s, t.safe, w->count > 0 ? w->count : t.studies);
+    return err_set(err, ERR_RETRY,
+                   "not sealed after %" PRIu64 " s: %zu of %zu studies are; announced by devices "
+                   "and not here: %" PRIu64 " instances",
+                   w->timeout_s, t.safe, w->count > 0 ? w->count : t.studies, t.missing);
 }
 
 static int

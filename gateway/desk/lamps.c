@@ -145,7 +145,7 @@ study_word_text(enum study_word word)
 }
 
 enum study_word
-study_word_of(const struct spool_study *study)
+study_word_of(const struct spool_study *study, uint64_t missing)
 {
     const uint64_t *n = study->counts;
     uint64_t safe = n[INSTANCE_SEALED] + n[INSTANCE_DUPLICATE];
@@ -158,7 +158,7 @@ study_word_of(const struct spool_study *study)
         return STUDY_ATTENTION;
     if (study->open_associations > 0)
         return STUDY_RECEIVING;
-    if (safe == study->total && is_listed && !may_grow && study->paused == 0)
+    if (safe == study->total && is_listed && !may_grow && study->paused == 0 && missing == 0)
         return STUDY_SAFE;
     if (held == study->total)
         return STUDY_HELD;

@@ -29,14 +29,15 @@ enum study_word {
     STUDY_RECEIVING, /* an association is open */
     STUDY_SENDING,   /* images wait for the line */
     STUDY_LOOKED,    /* the first look of every image is at the centre */
-    STUDY_HELD,      /* whole at the centre, not yet in two copies */
-    STUDY_SAFE,      /* sealed: safe to delete on the device */
+    STUDY_HELD, /* what is here is whole at the centre: not yet in two copies, or more is to come */
+    STUDY_SAFE, /* sealed: safe to delete on the device */
     STUDY_WORDS
 };
 
 const char *study_word_text(enum study_word word); /* "attention" ... */
-/* Safe only if every image is sealed (or repeats one that is known), the list is closed and the
- * centre acknowledged the list. */
-enum study_word study_word_of(const struct spool_study *study);
+/* Safe only if every image is sealed (or repeats one that is known), the list is closed, the
+ * centre acknowledged the list, and no device says that there are more.
+ * missing  images that devices say they made of it, and that are not here */
+enum study_word study_word_of(const struct spool_study *study, uint64_t missing);
 
 #endif

@@ -41,6 +41,10 @@ struct mpps_study {
 /* Studies with a step, or with instances expected, since then; free(*out). */
 int mpps_studies(struct book *book, int64_t since_us, struct mpps_study **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
+/* Every study of which something announced has not come, however long ago it was announced (a clock
+ * may jump), by UID; only `study` and `missing` are set. free(*out). */
+int mpps_missing(struct book *book, struct mpps_study **out, size_t *out_n,
+                 struct err *err) MUST_CHECK;
 /* Of one study; expected 0 where nothing is known. */
 int mpps_expected(struct book *book, const char *study, uint32_t *out_expected,
                   uint32_t *out_missing, struct err *err) MUST_CHECK;

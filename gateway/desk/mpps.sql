@@ -27,6 +27,10 @@ UNION ALL
 SELECT e.study, 0, count(*), sum(e.is_here = 0) FROM expected e
 WHERE e.at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM mpps m WHERE m.study = e.study AND m.changed_at_us >= ?1) GROUP BY e.study
 
+-- However long ago they were announced: what is forgotten would make its study safe to delete.
+-- name: mpps_missing_list
+SELECT study, 0, 0, count(*) FROM expected WHERE is_here = 0 GROUP BY study ORDER BY study
+
 -- name: expected_add
 INSERT INTO expected (study, instance, by, at_us) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING
 
@@ -34,7 +38,7 @@ INSERT INTO expected (study, instance, by, at_us) VALUES (?1, ?2, ?3, ?4) ON CON
 SELECT count(*), coalesce(sum(is_here = 0), 0) FROM expected WHERE study = ?1
 
 -- name: expected_waiting
-SELECT DISTINCT instance FROM expected WHERE is_here = 0 AND at_us >= ?1 LIMIT 20000
+SELECT instance FROM expected WHERE is_here = 0 GROUP BY instance ORDER BY max(at_us) DESC LIMIT 20000
 
 -- name: expected_here
 UPDATE expected SET is_here = 1 WHERE instance = ?1 AND is_here = 0

@@ -13,8 +13,6 @@
 #include <string.h>
 
 enum { ERROR_ID_FINAL = 0xA710 };
-static const int64_t waiting_us =
-    INT64_C(14) * 86400 * 1000000; /* what has not come by then will not */
 
 /* ---- in a turn ---- */
 
@@ -218,9 +216,9 @@ mpps_set(struct book *book, const char *uid, const struct mpps_said *said, const
 
 /* ---- what is expected ---- */
 
-int
-mpps_studies(struct book *book, int64_t since_us, struct mpps_study **out, size_t *out_n,
-             struct err *err)
+static int
+list_studies(struct book *book, const char *query, const struct db_arg *args, size_t args_n,
+             struct mpps_study **out, size_t *out_n, struct err *err)
 {
     static const enum mpps_state ranks[] = {MPPS_NONE, MPPS_DISCONTINUED, MPPS_COMPLETED,
                                             MPPS_IN_PROGRESS};
@@ -228,9 +226,7 @@ mpps_studies(struct book *book, int64_t since_us, struct mpps_study **out, size_
     int rc = db_begin(book->db, err);
 
     if (rc == 0)
-        rc =
-            db_end(book->db,
-                   db_run(book->db, "mpps_study_list", DB_ARGS(DB_INT(since_us)), &rows, err), err);
+        rc = db_end(book->db, db_run(book->db, query, args, args_n, &rows, err), err);
     if (rc == 0) {
         *out_n = db_rows_count(rows);
         *out = mem_new((*out_n + 1) * sizeof **out);
@@ -245,6 +241,19 @@ mpps_studies(struct book *book, int64_t since_us, struct mpps_study **out, size_
     }
     db_rows_free(&rows);
     return rc;
+}
+
+int
+mpps_studies(struct book *book, int64_t since_us, struct mpps_study **out, size_t *out_n,
+             struct err *err)
+{
+    return list_studies(book, "mpps_study_list", DB_ARGS(DB_INT(since_us)), out, out_n, err);
+}
+
+int
+mpps_missing(struct book *book, struct mpps_study **out, size_t *out_n, struct err *err)
+{
+    return list_studies(book, "mpps_missing_list", DB_NO_ARGS, out, out_n, err);
 }
 
 int
@@ -288,8 +297,7 @@ mpps_settle(struct book *book, bool (*is_here)(void *user, const char *instance)
 
     if (rc < 0)
         return -1;
-    rc = db_run(book->db, "expected_waiting", DB_ARGS(DB_INT(clock_wall_us() - waiting_us)), &rows,
-                err);
+    rc = db_run(book->db, "expected_waiting", DB_NO_ARGS, &rows, err);
     for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++) {
         const char *instance = db_text(rows, i, 0);
 

@@ -51,6 +51,8 @@ struct sources {
     size_t owners_n;
     struct mpps_study *steps; /* what devices say they made */
     size_t steps_n;
+    struct mpps_study *missing; /* of which more is to come, by UID */
+    size_t missing_n;
     struct book_question *questions; /* "A or B?" */
     size_t questions_n;
     uint64_t answered; /* put aside, and answered */
@@ -204,14 +206,33 @@ urgency_of(const struct sources *s, const char *study)
                : bsearch(study, s->urgencies, s->urgencies_n, sizeof *s->urgencies, by_study);
 }
 
+static int
+by_missing(const void *key, const void *row)
+{
+    return strcmp(key, ((const struct mpps_study *)row)->study);
+}
+
+/* Announced by a step or by a request to commit, and not here. A request is in the book, too, a
+ * moment later: the same images are not counted twice. */
+static uint64_t
+missing_of(const struct sources *s, const char *study)
+{
+    uint64_t asked = s->serve != NULL ? serve_expected(s->serve, study) : 0;
+    const struct mpps_study *said = s->missing_n == 0 ? NULL
+                                                      : bsearch(study, s->missing, s->missing_n,
+                                                                sizeof *s->missing, by_missing);
+
+    return said != NULL && said->missing > asked ? said->missing : asked;
+}
+
 /* Only where a device said how many there are: else the number is unknown. */
 static void
-write_expected(struct jsonw *w, const struct sources *s, const char *study)
+write_expected(struct jsonw *w, const struct sources *s, const char *study, uint64_t missing)
 {
+    jsonw_uint(w, "missing", missing);
     for (size_t i = 0; i < s->steps_n; i++)
         if (s->steps[i].expected > 0 && strcmp(s->steps[i].study, study) == 0) {
             jsonw_uint(w, "expected", s->steps[i].expected);
-            jsonw_uint(w, "missing", s->steps[i].missing);
             return;
         }
 }
@@ -273,7 +294,8 @@ write_progress(struct jsonw *w, const struct sources *s, const char *study)
 static void
 write_study(struct jsonw *w, const struct sources *s, const struct spool_study *study)
 {
-    enum study_word word = study_word_of(study);
+    uint64_t missing = missing_of(s, study->study_uid);
+    enum study_word word = study_word_of(study, missing);
 
     jsonw_object(w, NULL);
     jsonw_text(w, "study", study->study_uid);
@@ -284,12 +306,10 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
     jsonw_int(w, "last_arrival_us", study->last_arrival_us);
     jsonw_uint(w, "total", study->total);
     jsonw_uint(w, "bytes", study->bytes);
-    /* asked to be committed with these, and not here: only ever adds to what is expected */
-    jsonw_uint(w, "missing", s->serve != NULL ? serve_expected(s->serve, study->study_uid) : 0);
     jsonw_uint(w, "revision", study->revision);
     jsonw_bool(w, "is_closed", study->revision > 0 && study->unlisted == 0);
     write_kept_at(w, s, study);
-    write_expected(w, s, study->study_uid);
+    write_expected(w, s, study->study_uid, missing);
     write_owner(w, s, study->study_uid);
     write_urgency(w, s, study->study_uid);
     write_progress(w, s, study->study_uid);
@@ -331,7 +351,7 @@ write_studies(struct jsonw *w, const struct sources *s)
     for (int round = 0; round < 2; round++) /* emergencies on their way first */
         for (size_t i = s->studies_n; i-- > 0;) {
             const struct spool_study *study = &s->studies[i];
-            bool is_safe = study_word_of(study) == STUDY_SAFE;
+            bool is_safe = study_word_of(study, missing_of(s, study->study_uid)) == STUDY_SAFE;
 
             if (is_first(s, study, is_safe) != (round == 0) ||
                 (study->last_arrival_us < since_us && is_safe))
@@ -465,6 +485,8 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     if (rc == 0 && sources->book != NULL)
         rc = mpps_studies(sources->book, s.now_us - owners_us, &s.steps, &s.steps_n, err);
     if (rc == 0 && sources->book != NULL)
+        rc = mpps_missing(sources->book, &s.missing, &s.missing_n, err);
+    if (rc == 0 && sources->book != NULL)
         rc = book_urgencies(sources->book, s.now_us - owners_us, &s.urgencies, &s.urgencies_n, err);
     if (rc == 0 && sources->book != NULL)
         rc = book_questions(sources->book, &s.questions, &s.questions_n, err);
@@ -475,6 +497,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     free(s.progress);
     free(s.urgencies);
     free(s.questions);
+    free(s.missing);
     free(s.steps);
     free(s.owners);
     free(s.studies);

@@ -1,7 +1,9 @@
 /* test_desk.c - the page and its state over a real spool, a real door and an uplink that is not
  * enrolled. */
 #include "gateway/accept/accept.h"
+#include "gateway/desk/book.h"
 #include "gateway/desk/desk.h"
+#include "gateway/desk/mpps.h"
 #include "gateway/desk/report.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
@@ -214,6 +216,54 @@ count_listed(const char *path, size_t *out_listed, int64_t *out_older)
     http_reply_fini(&reply);
 }
 
+static const struct json *
+study_in(const struct json *root, const char *uid)
+{
+    const struct json *studies = json_find(root, "studies");
+
+    for (size_t i = 0; i < json_length(studies); i++)
+        if (strcmp(json_as_text(json_find(json_at(studies, i), "study")), uid) == 0)
+            return json_at(studies, i);
+    fail_msg("study %s is not listed", uid);
+    return NULL;
+}
+
+/* The page went by the spool alone: green beside "the device says 1 more is to come". */
+static void
+what_a_device_announced_holds_its_study(void **state)
+{
+    static const char instances[1][65] = {"1.2.4.7.99"};
+    struct desk_options options = {.spool = spool, .accept = door, .uplink = uplink};
+    struct report_sources sources = {.options = &options, .is_everything = true};
+    const struct json *study;
+    struct json_doc *doc = NULL;
+    char *book_dir = mem_printf("%s/announced", dir);
+    struct buf out;
+    struct err err;
+    bool is_safe;
+
+    (void)state;
+    buf_init(&out, 16 << 20);
+    assert_int_equal(book_open(book_dir, "", &sources.book, &err), 0);
+    assert_int_equal(mpps_expect(sources.book, "1.2.4.7", "1.2.8", instances, 1, &err), 0);
+
+    assert_int_equal(report_write(&sources, 7, &out, &err), 0);
+
+    assert_int_equal(json_parse(out.bytes, out.n, &doc, &err), 0);
+    study = study_in(json_root(doc), "1.2.4.7");
+    assert_int_equal(json_as_int(json_find(study, "missing"), -1), 1);
+    assert_string_equal(json_as_text(json_find(study, "word")), "held");
+    assert_int_equal(json_truth(study, "is_safe_to_delete", &is_safe, &err), 0);
+    assert_false(is_safe);
+    study = study_in(json_root(doc), "1.2.4.8");
+    assert_int_equal(json_truth(study, "is_safe_to_delete", &is_safe, &err), 0);
+    assert_true(is_safe);
+    json_free(&doc);
+    buf_fini(&out);
+    book_close(&sources.book);
+    free(book_dir);
+}
+
 static void
 a_program_that_asks_for_all_studies_gets_all(void **state)
 {
@@ -277,6 +327,7 @@ main(void)
     };
 
     const struct CMUnitTest many[] = {
+        cmocka_unit_test(what_a_device_announced_holds_its_study),
         cmocka_unit_test(a_program_that_asks_for_all_studies_gets_all),
         cmocka_unit_test(a_watch_of_more_studies_than_the_page_lists_ends),
     };

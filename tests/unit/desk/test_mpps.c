@@ -8,6 +8,7 @@
 #include "gateway/desk/mpps_read.h"
 #include "gateway/desk/orders.h"
 #include "gateway/spool/spool.h"
+#include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/dicom/part10.h"
 #include "proto/dicom/write.h"
@@ -270,6 +271,35 @@ what_arrives_is_no_longer_missing(void **state)
     assert_int_equal(missing, 1);
 }
 
+/* A fortnight, or a clock that jumped by years: the study may not look whole because of it. */
+static void
+what_has_not_come_is_missing_whatever_the_clock_says(void **state)
+{
+    static const char instances[3][65] = {"1.2.3.1", "1.2.3.2", "1.2.3.3"};
+    static const int64_t day_ms = INT64_C(86400000);
+    struct mpps_study *list = NULL;
+    unsigned arrived;
+    struct err err;
+    size_t n;
+
+    (void)state;
+    clock_fake(INT64_C(1700000000000000), 1000);
+    assert_int_equal(mpps_expect(book, "1.2.9", "1.2.8", instances, 3, &err), 0);
+    clock_fake_advance(4000 * day_ms);
+    assert_int_equal(mpps_missing(book, &list, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_string_equal(list[0].study, "1.2.9");
+    assert_int_equal(list[0].missing, 3);
+    free(list);
+
+    assert_int_equal(mpps_settle(book, only_two, NULL, &arrived, &err), 0); /* late, but come */
+    assert_int_equal(arrived, 2);
+    assert_int_equal(mpps_missing(book, &list, &n, &err), 0);
+    assert_int_equal(list[0].missing, 1);
+    free(list);
+    clock_unfake();
+}
+
 /* ---- dose reports ---- */
 
 static void
@@ -489,6 +519,7 @@ main(void)
         BOOK_TEST(a_second_step_does_not_undo_what_is_done),
         BOOK_TEST(a_step_of_an_unknown_order_is_kept),
         BOOK_TEST(what_arrives_is_no_longer_missing),
+        BOOK_TEST(what_has_not_come_is_missing_whatever_the_clock_says),
         cmocka_unit_test(a_dose_report_gives_its_totals_in_our_units),
         BOOK_TEST(arrivals_are_counted_and_their_dose_is_kept),
         BOOK_TEST(a_device_tells_and_the_desk_keeps),

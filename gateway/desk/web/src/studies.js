@@ -32,14 +32,14 @@ function OnImages({ patient, owner }) {
   return html`<span class=${isOther ? "wrong" : "quiet"} role=${isOther ? "alert" : undefined}>${say(isOther ? "other_patient" : "on_images", [name, patient.sex && sexWord(patient.sex), plainDay(patient.birth), patient.id].filter(Boolean).join(" "))}</span>`;
 }
 
-// "2 of 2 stored here", "2 of 2 at the centre, verified: safe to delete on the device"; more are expected than came when the
-// device said so.
-function Progress({ s, step }) {
-  const due = Math.max(s.total, step?.expected || 0);
+// "2 of 2 stored here", "2 of 2 at the centre, verified: safe to delete on the device"; what a device says it made and did not
+// send adds to what is due, and nothing is safe before it came.
+function Progress({ s }) {
+  const due = s.total + s.missing;
   const verified = s.counts.sealed + s.counts.duplicate;
-  return html`<span><b class="number">${say(s.is_safe_to_delete && due === s.total ? (s.kept_at ? "count_kept" : "count_safe") : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due, at: s.kept_at })}</b></span>
+  return html`<span><b class="number">${say(s.is_safe_to_delete ? (s.kept_at ? "count_kept" : "count_safe") : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due, at: s.kept_at })}</b></span>
     ${!s.is_safe_to_delete && !s.progress && s.at_centre > 0 && html`<span class="quiet">${say(s.kept_at ? "count_archive" : "count_centre", { n: s.at_centre, due, at: s.kept_at })}</span>`}
-    ${step?.missing > 0 && html`<span class="wrong">${say("still_missing", step.missing)}</span>`}`;
+    ${s.missing > 0 && html`<span class="wrong">${say("still_missing", s.missing)}</span>`}`;
 }
 
 // What is on its way: objects, bytes, and the time left where it is known. All of it there: nothing is shown.
@@ -71,7 +71,10 @@ function Stat({ study, onClose }) {
 
 const doseLine = (dose) => dose.values.map((v) => `${say(`dose_${v.kind}`)} ${Number(v.value.toPrecision(4))} ${v.unit}`).join(" · ");
 
-function Study({ study, registrations, step, dose }) {
+// What came is all there, and more was announced: "the centre has everything" would not be true.
+const wordOf = (s) => (s.missing > 0 && s.word === "held" ? "held_missing" : s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word);
+
+function Study({ study, registrations, dose }) {
   const [wrong, setWrong] = useState("");
   const [isReject, setReject] = useState(false);
   const [isStat, setStat] = useState(false);
@@ -89,9 +92,9 @@ function Study({ study, registrations, step, dose }) {
     </div>
     <div class="how">
       ${s.is_stat && html`<span class="marks"><${Mark} colour="red">${say("is_stat")}<//>${s.urgency && html`<b>${say("stat_by", s.urgency)}</b>`}</span>`}
-      <${Progress} s=${s} step=${step} />
+      <${Progress} s=${s} />
       <${OnTheLine} p=${s.progress} />
-      <span class="quiet">${[!s.is_safe_to_delete && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word, s), s.is_closed && say("is_closed")].filter(Boolean).join(" · ")}</span>
+      <span class="quiet">${[!s.is_safe_to_delete && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(wordOf(s), s), s.is_closed && say("is_closed")].filter(Boolean).join(" · ")}</span>
       ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
       ${!mayWork ? null : owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
         : html`<${Attach} study=${s} registrations=${registrations} onError=${setWrong} />`}
@@ -115,7 +118,7 @@ export function Studies({ now }) {
       <h2 id="studies">${say("studies")}</h2>
       ${now.studies.length === 0 && html`<p class="quiet">${say("none")}</p>`}
       <ul class="studies">${now.studies.map((study) => html`<${Study} key=${study.study} study=${study} registrations=${registrations}
-        step=${(now.steps || []).find((x) => x.study === study.study)} dose=${(now.doses || []).find((x) => x.study === study.study)} />`)}</ul>
+        dose=${(now.doses || []).find((x) => x.study === study.study)} />`)}</ul>
       ${now.older > 0 && html`<p class="quiet">${say("older", now.older)}</p>`}
       <${Rejects} now=${now} />
     </section>`;
