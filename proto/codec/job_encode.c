@@ -12,8 +12,6 @@
 #include <unistd.h>
 
 #define FIRST_LOOK_PERCENT 12
-#define LAYERED_FROM_BYTES 32768    /* of a native frame; smaller ones have two layers */
-#define LARGE_FROM_BYTES 4000000    /* of a native frame; larger ones have three */
 #define COMPARED_BELOW_BYTES 393216 /* of a native frame */
 #define LAYERS_MAY_COST_PERCENT 3
 #define HEAD_SHARE 2 /* a head of more than half the native pixels */
@@ -39,7 +37,7 @@ static int finish(struct job *job, struct coding *c, const struct dcm_converted 
                   struct err *err);
 static enum codec_coding choose_coding(const struct job *job, const struct instance *in);
 static bool are_layers_too_large(const struct job *job, const struct instance *in);
-static struct j2k_layers choose_layers(const struct job *job, const struct instance *in);
+static struct j2k_layers choose_layers(const struct job *job);
 
 int
 job_encode(struct job *job, struct err *err)
@@ -62,7 +60,7 @@ static int
 code(struct job *job, const struct instance *in, struct err *err)
 {
     struct coding c = {
-        .job = job, .in = in, .coding = choose_coding(job, in), .layers = choose_layers(job, in)};
+        .job = job, .in = in, .coding = choose_coding(job, in), .layers = choose_layers(job)};
     struct dcm_change change = eligible_change(&in->pixels.form, c.coding);
     struct dcm_converted converted;
     int rc = -1;
@@ -231,7 +229,7 @@ static bool
 are_layers_too_large(const struct job *job, const struct instance *in)
 {
     const struct dcm_pixel_form *form = &in->pixels.form;
-    struct j2k_layers layers = choose_layers(job, in);
+    struct j2k_layers layers = choose_layers(job);
     struct buf canonical, layered, fast;
     struct err ignored = {0};
     char photometric[17];
@@ -253,19 +251,12 @@ are_layers_too_large(const struct job *job, const struct instance *in)
     return is_so;
 }
 
-/* docs/decisions/layers.md: each layer doubles what is there, the last is lossless. */
+/* docs/decisions/layers.md: a look, and the rest. */
 static struct j2k_layers
-choose_layers(const struct job *job, const struct instance *in)
+choose_layers(const struct job *job)
 {
-    struct j2k_layers layers = {0};
-    unsigned first = job->request->first_look_percent * 10;
+    unsigned percent = job->request->first_look_percent;
 
-    if (first == 0)
-        first = FIRST_LOOK_PERCENT * 10;
-    layers.n = in->pixels.frame_bytes < LAYERED_FROM_BYTES  ? 2
-               : in->pixels.frame_bytes >= LARGE_FROM_BYTES ? 3
-                                                            : J2K_LAYERS_MOST;
-    for (unsigned k = 0; k + 1 < layers.n; k++)
-        layers.permille[k] = first << k < 900 ? first << k : 900 + k;
-    return layers;
+    return (struct j2k_layers){.n = 2,
+                               .permille = {10 * (percent > 0 ? percent : FIRST_LOOK_PERCENT)}};
 }

@@ -142,7 +142,7 @@ what_is_coded_comes_back_bit_for_bit(void **state)
         {"implicit RGB by plane",
          NEVER,
          {.is_implicit = true, .samples = 3, .bits_allocated = 8, .is_by_plane = true}},
-        {"four layers", WISHED, {.cols = 256, .rows = 200}},
+        {"larger", WISHED, {.cols = 256, .rows = 200}},
     };
 
     (void)state;
@@ -438,10 +438,10 @@ a_preview_needs_only_its_layers(void **state)
     buf_init(&pixels, 1U << 20);
     sample_pixels(&sample, &pixels);
     assert_int_equal(codec_encode(pool, &r.source, NULL, &coded, &err), 0);
-    assert_int_equal(coded.layout->layers, 4);
+    assert_int_equal(coded.layout->layers, 2);
     bytes = bytes_of(coded.coded_fd, coded.coded_size);
 
-    for (uint8_t k = 1; k <= 4; k++) {
+    for (uint8_t k = 1; k <= 2; k++) {
         uint8_t *some = mem_new(coded.coded_size);
         struct range *ranges = NULL;
         size_t n;
