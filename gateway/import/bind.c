@@ -15,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SIDECAR_KEEP_US (INT64_C(365) * 86400 * 1000000)
+#define DAY_MS (INT64_C(86400) * 1000)
+#define SIDECAR_KEEP_MS (365 * DAY_MS)
+#define DISCARDED_LEAST_MS (30 * DAY_MS)
 
 /* ---- into the spool ---- */
 
@@ -275,6 +277,7 @@ decide(struct import *im, struct import_item *item, const struct wrap_identity *
     item->reason[0] = item->why[0] = '\0';
     item->entry = 0;
     item->sealed_at_us = 0;
+    item->since_age_ms = 0;
     item->changed_at_us = clock_wall_us();
     return items_save(im, item, err);
 }
@@ -343,19 +346,34 @@ out:
 
 /* ---- later ---- */
 
-/* Ids of the items in a state; free. */
+static int
+by_since(const void *a, const void *b)
+{
+    uint64_t x = (*(struct import_item *const *)a)->since_age_ms;
+    uint64_t y = (*(struct import_item *const *)b)->since_age_ms;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Ids of the items in these states, whose time began first first; free. */
 static size_t
 in_state(struct import *im, unsigned states, char (**out)[IMPORT_ID_SIZE])
 {
+    const struct import_item **list;
     char(*ids)[IMPORT_ID_SIZE];
     size_t n = 0;
 
     gate_lock(&im->gate);
-    ids = mem_new((im->count + 1) * sizeof *ids);
+    list = mem_new((im->count + 1) * sizeof(void *));
     for (size_t i = 0; i < im->count; i++)
         if (1u << im->items[i]->state & states)
-            memcpy(ids[n++], im->items[i]->id, sizeof ids[0]);
+            list[n++] = im->items[i];
+    qsort(list, n, sizeof(void *), by_since);
+    ids = mem_new((n + 1) * sizeof *ids);
+    for (size_t i = 0; i < n; i++)
+        memcpy(ids[i], list[i]->id, sizeof ids[0]);
     gate_unlock(&im->gate);
+    free(list);
     *out = ids;
     return n;
 }
@@ -417,6 +435,7 @@ remove_source(struct import *im, struct import_item *item, struct err *err)
     item_file(item, file);
     item->has_source =
         false; /* first the sidecar: a crash leaves a file that is adopted, not lost */
+    item->since_age_ms = spool_lived_ms(im->options.spool);
     item->changed_at_us = clock_wall_us();
     if (items_save(im, item, err) < 0 || durable_remove(im->dir, file, err) < 0)
         return -1;
@@ -424,22 +443,40 @@ remove_source(struct import *im, struct import_item *item, struct err *err)
     return 0;
 }
 
-static int
-keep_one(struct import *im, struct import_item *item, int64_t now_us, struct err *err)
+/* A full disk outweighs keep_ms; what was thrown away is nowhere else and keeps its grace. */
+static int64_t
+keep_now_ms(struct import *im, const struct import_item *item)
 {
-    int64_t since_us = item->state == IMPORT_BOUND ? item->sealed_at_us : item->changed_at_us;
+    int64_t keep_ms = im->options.keep_ms;
+
+    if (!item->has_source)
+        return SIDECAR_KEEP_MS;
+    if (spool_disk_now(im->options.spool) < SPOOL_DISK_SLOW)
+        return keep_ms;
+    if (item->state == IMPORT_BOUND)
+        return 0;
+    return keep_ms < DISCARDED_LEAST_MS ? keep_ms : DISCARDED_LEAST_MS;
+}
+
+static int
+keep_one(struct import *im, struct import_item *item, struct err *err)
+{
+    uint64_t lived_ms = spool_lived_ms(im->options.spool);
 
     if (item->state == IMPORT_BOUND && item->sealed_at_us == 0) {
         if (!is_sealed(im, item->entry))
             return 0;
-        item->sealed_at_us = now_us;
+        item->sealed_at_us = clock_wall_us();
+        item->since_age_ms = 0;
+    }
+    /* also a sidecar of an older version, and one that is older than a spool made anew */
+    if (item->since_age_ms == 0 || item->since_age_ms > lived_ms) {
+        item->since_age_ms = lived_ms;
         return items_save(im, item, err);
     }
-    if (item->has_source && now_us - since_us >= im->options.keep_ms * 1000)
-        return remove_source(im, item, err);
-    if (!item->has_source && now_us - item->changed_at_us >= SIDECAR_KEEP_US)
-        return items_forget(im, item->id, err);
-    return 0;
+    if ((int64_t)(lived_ms - item->since_age_ms) < keep_now_ms(im, item))
+        return 0;
+    return item->has_source ? remove_source(im, item, err) : items_forget(im, item->id, err);
 }
 
 void
@@ -448,7 +485,6 @@ bind_keep(struct import *im)
     struct import_item *item = mem_new(sizeof *item);
     char(*ids)[IMPORT_ID_SIZE];
     size_t n = in_state(im, 1u << IMPORT_BOUND | 1u << IMPORT_DISCARDED, &ids);
-    int64_t now_us = clock_wall_us();
 
     for (size_t i = 0; i < n; i++) {
         struct err err;
@@ -456,7 +492,7 @@ bind_keep(struct import *im)
         gate_lock(&im->work);
         if (items_get(im, ids[i], item) &&
             (item->state == IMPORT_BOUND || item->state == IMPORT_DISCARDED) &&
-            keep_one(im, item, now_us, &err) < 0)
+            keep_one(im, item, &err) < 0)
             LOG(&import_ctx, IMPORT_BIND_LATER, F_ERR(&err));
         gate_unlock(&im->work);
     }

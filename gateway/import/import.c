@@ -64,7 +64,7 @@ take_options(struct import *im, const struct import_options *o)
     im->options.rescan_ms = o->rescan_ms > 0 ? o->rescan_ms : 30000;
     im->options.settle_ms = o->settle_ms > 0 ? o->settle_ms : 5000;
     im->options.partial_ms = o->partial_ms > 0 ? o->partial_ms : 600000;
-    im->options.keep_ms = o->keep_ms > 0 ? o->keep_ms : INT64_C(30) * 86400 * 1000;
+    im->options.keep_ms = o->keep_ms > 0 ? o->keep_ms : INT64_C(365) * 86400 * 1000;
     im->options.max_bytes = o->max_bytes > 0 ? o->max_bytes : UINT64_C(2) << 30;
 }
 
@@ -225,6 +225,7 @@ step(struct import *im, const char *id, enum import_event event, const char *by,
         item->state = IMPORT_UNUSABLE; /* it was when it was thrown away */
     text_copy(item->by, sizeof item->by, by);
     text_copy(item->reason, sizeof item->reason, reason);
+    item->since_age_ms = 0;
     item->changed_at_us = clock_wall_us();
     rc = items_save(im, item, err);
 out:

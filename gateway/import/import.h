@@ -10,7 +10,9 @@
  * 3. Binding is decided once: the sidecar holds every value of it, and is durable, before the spool
  *    is asked. The instance follows from sidecar and file alone, so that a crash at any step ends,
  *    after a restart, with the instance in the spool exactly once.
- * 4. A source stays until its instance is sealed at the centre, and keep_ms longer.
+ * 4. A source stays until its instance is sealed at the centre, and keep_ms longer by the spool's
+ *    age, which no clock jump makes. From the disk mark "slow" on, sealed ones go at once, the
+ *    oldest first, until the mark is left; what was thrown away keeps 30 days of its time.
  * 5. DICOM files keep their bytes and UIDs. Those with a usable identity go straight to the spool,
  *    as AE title IMPORT; others wait, in groups of a study.
  *
@@ -42,7 +44,7 @@ struct import_options {
     int64_t rescan_ms;       /* 0: 30 s; for folders where inotify is silent (network shares) */
     int64_t settle_ms;       /* 0: 5 s without growth, when no close was seen */
     int64_t partial_ms;      /* 0: 10 min; then what is not whole is listed as unusable */
-    int64_t keep_ms;         /* 0: 30 days */
+    int64_t keep_ms;         /* 0: 365 days */
     uint64_t max_bytes;      /* 0: 2 GiB; a larger file is not taken */
 };
 
@@ -78,6 +80,8 @@ struct import_item {
     char sop_instance[65];
     uint64_t entry; /* of the spool, 0 not yet */
     int64_t sealed_at_us;
+    uint64_t since_age_ms; /* the spool's age when it was seen to be sealed or thrown away, later
+                              when its source went; 0 not yet */
 };
 
 /* Copies, the newest first; free(*out_items). states: bits 1 << state, 0 = any. */

@@ -74,6 +74,7 @@ static const struct field {
     {"sop_instance", F_TEXT, AT(sop_instance)},
     {"entry", F_U64, AT(entry)},
     {"sealed_at_us", F_I64, AT(sealed_at_us)},
+    {"since_age_ms", F_U64, AT(since_age_ms)},
 };
 
 /* ---- writing ---- */

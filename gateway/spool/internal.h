@@ -206,13 +206,11 @@ void study_note_arrival(struct spool *sp, struct entry *e);
 /* spool.c; locked: something changed. */
 void spool_changed(struct spool *sp);
 
-/* room.c. The disk's state by its marks; logs when it changes. Not locked. */
-enum spool_disk spool_disk_now(struct spool *sp);
-/* Look through the entries for what comes a day; done at open and every minute. Not locked. */
+/* room.c. Look through the entries for what comes a day; done at open and every minute. Not locked.
+ */
 void room_measure(struct spool *sp);
-/* The spool's age: for how many milliseconds it has been open in all its life, and closed for up to
- * three days at a time. What is done is kept by this, so that no jump of the wall clock expires
- * anything, nor keeps it for ever. Locked. */
+/* The spool's age as spool_lived_ms(), from 0. What is done is kept by this, so that no jump of the
+ * wall clock expires anything, nor keeps it for ever. Locked. */
 uint64_t spool_age_ms(struct spool *sp);
 void age_begin(struct spool *sp); /* what the journal says of it */
 #define SPOOL_AGE "age_ms"        /* the numbers that keep it, and the wall clock by then */

@@ -191,6 +191,17 @@ spool_age_ms(struct spool *sp)
     return age->ms;
 }
 
+uint64_t
+spool_lived_ms(struct spool *sp)
+{
+    uint64_t ms;
+
+    gate_lock(&sp->gate);
+    ms = spool_age_ms(sp);
+    gate_unlock(&sp->gate);
+    return ms + 1;
+}
+
 int64_t
 spool_burst_ms(struct spool *sp)
 {

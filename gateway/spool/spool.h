@@ -308,6 +308,12 @@ struct spool_health {
 };
 
 void spool_health(struct spool *sp, struct spool_health *out);
+/* The disk's state by its marks, now; logs when it changes. */
+enum spool_disk spool_disk_now(struct spool *sp);
+/* For how many milliseconds the spool has been open in all its life, and closed for up to three
+ * days at a time: an age for what lies beside it, which no jump of the wall clock makes. Never 0.
+ */
+uint64_t spool_lived_ms(struct spool *sp);
 
 /* Who still needs the bytes of what is done: asked before they go, also when the disk is full, and
  * before its summary goes. fn may not call the spool, nor wait: its lock is held. NULL: nobody. */

@@ -25,6 +25,7 @@ static char spool_dir[256];
 struct spool *world_spool;
 struct import *world_import;
 struct import_options world_options;
+struct spool_options world_spool_options;
 char world_drop[256], world_media[256], world_dir[256];
 
 const struct wrap_identity world_person = {.patient_id = "R26112200017",
@@ -40,10 +41,9 @@ const struct wrap_identity world_person = {.patient_id = "R26112200017",
 void
 world_begin(void)
 {
-    struct spool_options o = {.segment_bytes = 1 << 20, .keep_sealed_ms = -1};
     struct err err;
 
-    if (spool_open(spool_dir, &o, &world_spool, &err) < 0)
+    if (spool_open(spool_dir, &world_spool_options, &world_spool, &err) < 0)
         fail_msg("%s", err.text);
     world_options.spool = world_spool;
     if (import_start(&world_options, &world_import, &err) < 0)
@@ -68,6 +68,7 @@ import_world_setup(void **state)
     snprintf(world_media, sizeof world_media, "%s/media", dir);
     snprintf(spool_dir, sizeof spool_dir, "%s/spool", dir);
     mkdir(world_media, 0700);
+    world_spool_options = (struct spool_options){.segment_bytes = 1 << 20, .keep_sealed_ms = -1};
     world_options = (struct import_options){.dir = world_dir,
                                             .media_dir = world_media,
                                             .settle_ms = 86400000,

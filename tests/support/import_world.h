@@ -7,7 +7,8 @@
 
 extern struct spool *world_spool;
 extern struct import *world_import;
-extern struct import_options world_options; /* of the next begin */
+extern struct import_options world_options;
+extern struct spool_options world_spool_options; /* of the next begin */
 extern char world_drop[256], world_media[256], world_dir[256];
 extern const struct wrap_identity world_person;
 

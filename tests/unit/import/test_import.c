@@ -462,63 +462,6 @@ a_disc_with_dicomdir_goes_to_the_spool_once(void **state)
 }
 
 static void
-a_source_stays_until_it_is_sealed_and_a_while_longer(void **state)
-{
-    struct spool_inspection facts = {.study_uid = "2.25.1234567890", .series_uid = "2.25.2"};
-    struct import_item item;
-
-    (void)state;
-    world_options.keep_ms = 1000;
-    world_begin();
-    pdf("kept");
-    world_drop_file(world_drop, "a.pdf", &file);
-    world_wait(WAITING, 1, &item);
-    bind(item.id);
-    assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
-
-    clock_fake(clock_wall_us() + INT64_C(86400000000), clock_mono_ms());
-    bind_keep(world_import);
-    assert_int_equal(world_files("files"), 1); /* not sealed yet */
-    assert_int_equal(spool_set_inspected(world_spool, item.entry, &facts, &err), 0);
-    assert_int_equal(spool_set_uncoded(world_spool, item.entry, "no pixels", &err), 0);
-    assert_int_equal(spool_set_held(world_spool, item.entry, 1, &err), 0);
-    assert_int_equal(spool_set_sealed(world_spool, item.entry, 2, &err), 0);
-    bind_keep(world_import);
-    assert_int_equal(world_files("files"), 1);
-    clock_fake_advance(2000);
-    bind_keep(world_import);
-    assert_int_equal(world_files("files"), 0);
-    assert_int_equal(world_files("items"), 1);
-    assert_int_equal(import_reopen(world_import, item.id, "desk", &err), -1);
-    assert_int_equal(err.kind, ERR_NOT_FOUND);
-}
-
-static void
-a_source_stays_while_its_discarded_instance_can_be_taken_back(void **state)
-{
-    struct import_item item;
-
-    (void)state;
-    world_options.keep_ms = 1000;
-    world_begin();
-    pdf("kept");
-    world_drop_file(world_drop, "a.pdf", &file);
-    world_wait(WAITING, 1, &item);
-    bind(item.id);
-    assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
-    assert_int_equal(spool_set_quarantined(world_spool, item.entry, "other: drawn", &err), 0);
-    assert_int_equal(spool_discard(world_spool, item.entry, "other", "li.wei", &err), 0);
-
-    clock_fake(clock_wall_us() + INT64_C(86400000000), clock_mono_ms());
-    for (int round = 0; round < 3; round++) {
-        bind_keep(world_import);
-        clock_fake_advance(2000);
-    }
-    assert_int_equal(world_files("files"), 1);
-    assert_int_equal(spool_release(world_spool, item.entry, &err), 0);
-}
-
-static void
 every_state_is_left_by_its_arrows_only(void **state)
 {
     static const struct {
@@ -561,8 +504,6 @@ main(void)
         TEST(links_and_pipes_are_left_alone),
         TEST(a_dicom_file_without_identity_waits_and_keeps_its_bytes),
         TEST(a_disc_with_dicomdir_goes_to_the_spool_once),
-        TEST(a_source_stays_while_its_discarded_instance_can_be_taken_back),
-        TEST(a_source_stays_until_it_is_sealed_and_a_while_longer),
         TEST(every_state_is_left_by_its_arrows_only),
     };
 

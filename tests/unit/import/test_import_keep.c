@@ -1,0 +1,274 @@
+/* test_import_keep.c - how long sources stay (invariant 4): by days lived, and by the disk. */
+#include "gateway/import/import.h"
+
+#include "gateway/import/import_own.h"
+#include "proto/base/clock.h"
+#include "tests/support/import_files.h"
+#include "tests/support/import_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WAITING = 1u << IMPORT_WAITING };
+
+static struct buf file;
+static struct err err;
+
+static int
+setup(void **state)
+{
+    buf_init(&file, 16 << 20);
+    return import_world_setup(state);
+}
+
+static int
+teardown(void **state)
+{
+    buf_fini(&file);
+    return import_world_teardown(state);
+}
+
+static void
+pdf(const char *words)
+{
+    buf_clear(&file);
+    import_file_pdf(words, &file);
+}
+
+static void
+bind(const char *id)
+{
+    if (import_bind(world_import, id, &world_person, "desk", false, NULL, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+enum { DAY_MS = 86400000 };
+
+/* So long that the spool was open all the time, and told its age between. */
+static void
+live_days(int days)
+{
+    for (int i = 0; i < days; i++) {
+        clock_fake_advance(DAY_MS);
+        (void)spool_lived_ms(world_spool);
+    }
+}
+
+static void
+jump_years(int years)
+{
+    clock_fake(clock_wall_us() + years * INT64_C(365) * DAY_MS * 1000, clock_mono_ms());
+}
+
+static void
+take(const char *words, struct import_item *item)
+{
+    char name[64];
+
+    pdf(words);
+    snprintf(name, sizeof name, "%s.pdf", words);
+    world_drop_file(world_drop, name, &file);
+    world_wait(WAITING, 1, item);
+}
+
+static void
+bind_and_seal(struct import_item *item)
+{
+    struct spool_inspection facts = {.study_uid = "2.25.1234567890", .series_uid = "2.25.2"};
+
+    bind(item->id);
+    assert_int_equal(import_find(world_import, item->id, item, &err), 0);
+    assert_int_equal(spool_set_inspected(world_spool, item->entry, &facts, &err), 0);
+    assert_int_equal(spool_set_uncoded(world_spool, item->entry, "no pixels", &err), 0);
+    assert_int_equal(spool_set_held(world_spool, item->entry, 1, &err), 0);
+    assert_int_equal(spool_set_sealed(world_spool, item->entry, 2, &err), 0);
+}
+
+static bool
+is_kept(const struct import_item *item)
+{
+    struct import_item now;
+
+    return import_find(world_import, item->id, &now, &err) == 0 && now.has_source;
+}
+
+/* One sealed and one thrown away, and both were seen to be. */
+static void
+keep_both(struct import_item *sealed, struct import_item *thrown)
+{
+    world_begin();
+    take("sealed", sealed);
+    bind_and_seal(sealed);
+    take("thrown", thrown);
+    assert_int_equal(import_discard(world_import, thrown->id, "a test", "desk", &err), 0);
+    clock_fake(clock_wall_us(), clock_mono_ms());
+    bind_keep(world_import);
+}
+
+static void
+a_clock_jump_of_years_removes_no_source(void **state)
+{
+    struct import_item sealed, thrown;
+
+    (void)state;
+    keep_both(&sealed, &thrown);
+    jump_years(30);
+    bind_keep(world_import);
+    world_end();
+    world_begin(); /* nor with a restart */
+    bind_keep(world_import);
+    bind_keep(world_import);
+    assert_true(is_kept(&sealed));
+    assert_true(is_kept(&thrown));
+    assert_int_equal(import_reopen(world_import, thrown.id, "desk", &err), 0);
+
+    jump_years(-40);
+    bind_keep(world_import);
+    assert_true(is_kept(&sealed));
+}
+
+static void
+a_source_goes_after_a_year_that_was_lived_though_the_clock_fell_back(void **state)
+{
+    struct import_item sealed, thrown;
+
+    (void)state;
+    keep_both(&sealed, &thrown);
+    jump_years(-20);
+    live_days(364);
+    bind_keep(world_import);
+    assert_true(is_kept(&sealed));
+    assert_true(is_kept(&thrown));
+
+    live_days(2);
+    bind_keep(world_import);
+    assert_false(is_kept(&sealed));
+    assert_false(is_kept(&thrown));
+    live_days(364);
+    bind_keep(world_import);
+    assert_int_equal(world_files("items"), 2); /* still known */
+    live_days(2);
+    bind_keep(world_import);
+    assert_int_equal(world_files("items"), 0);
+}
+
+static void
+a_filling_disk_takes_sealed_sources_first_and_leaves_thrown_ones_their_grace(void **state)
+{
+    struct import_item sealed, thrown, bound;
+
+    (void)state;
+    world_spool_options.slow_free_bytes = UINT64_MAX;
+    world_spool_options.slow_ms = 1;
+    world_begin();
+    take("bound", &bound);
+    bind(bound.id);
+    world_end();
+    keep_both(&sealed, &thrown);
+    bind_keep(world_import);
+    assert_false(is_kept(&sealed));
+    assert_true(is_kept(&thrown));
+
+    live_days(31);
+    bind_keep(world_import);
+    assert_false(is_kept(&thrown));
+    assert_true(is_kept(&bound)); /* not sealed: no disk takes it */
+}
+
+static void
+a_sidecar_without_the_spools_age_begins_its_time_now(void **state)
+{
+    struct import_item sealed, thrown;
+
+    (void)state;
+    keep_both(&sealed, &thrown);
+    live_days(10);
+    assert_int_equal(import_find(world_import, sealed.id, &sealed, &err), 0);
+    sealed.since_age_ms = 0; /* of an older version */
+    gate_lock(&world_import->work);
+    assert_int_equal(items_save(world_import, &sealed, &err), 0);
+    gate_unlock(&world_import->work);
+    bind_keep(world_import);
+
+    live_days(357);
+    bind_keep(world_import);
+    assert_true(is_kept(&sealed));
+    assert_false(is_kept(&thrown));
+}
+
+static void
+a_source_stays_until_it_is_sealed_and_a_while_longer(void **state)
+{
+    struct spool_inspection facts = {.study_uid = "2.25.1234567890", .series_uid = "2.25.2"};
+    struct import_item item;
+
+    (void)state;
+    world_options.keep_ms = 1000;
+    world_begin();
+    take("kept", &item);
+    bind(item.id);
+    assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
+
+    clock_fake(clock_wall_us() + INT64_C(86400000000), clock_mono_ms());
+    bind_keep(world_import);
+    assert_int_equal(world_files("files"), 1); /* not sealed yet */
+    assert_int_equal(spool_set_inspected(world_spool, item.entry, &facts, &err), 0);
+    assert_int_equal(spool_set_uncoded(world_spool, item.entry, "no pixels", &err), 0);
+    assert_int_equal(spool_set_held(world_spool, item.entry, 1, &err), 0);
+    assert_int_equal(spool_set_sealed(world_spool, item.entry, 2, &err), 0);
+    bind_keep(world_import);
+    assert_int_equal(world_files("files"), 1);
+    clock_fake_advance(2000);
+    bind_keep(world_import);
+    assert_int_equal(world_files("files"), 0);
+    assert_int_equal(world_files("items"), 1);
+    assert_int_equal(import_reopen(world_import, item.id, "desk", &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+}
+
+static void
+a_source_stays_while_its_discarded_instance_can_be_taken_back(void **state)
+{
+    struct import_item item;
+
+    (void)state;
+    world_options.keep_ms = 1000;
+    world_begin();
+    pdf("kept");
+    world_drop_file(world_drop, "a.pdf", &file);
+    world_wait(WAITING, 1, &item);
+    bind(item.id);
+    assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
+    assert_int_equal(spool_set_quarantined(world_spool, item.entry, "other: drawn", &err), 0);
+    assert_int_equal(spool_discard(world_spool, item.entry, "other", "li.wei", &err), 0);
+
+    clock_fake(clock_wall_us() + INT64_C(86400000000), clock_mono_ms());
+    for (int round = 0; round < 3; round++) {
+        bind_keep(world_import);
+        clock_fake_advance(2000);
+    }
+    assert_int_equal(world_files("files"), 1);
+    assert_int_equal(spool_release(world_spool, item.entry, &err), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_source_stays_while_its_discarded_instance_can_be_taken_back),
+        TEST(a_clock_jump_of_years_removes_no_source),
+        TEST(a_source_goes_after_a_year_that_was_lived_though_the_clock_fell_back),
+        TEST(a_filling_disk_takes_sealed_sources_first_and_leaves_thrown_ones_their_grace),
+        TEST(a_sidecar_without_the_spools_age_begins_its_time_now),
+        TEST(a_source_stays_until_it_is_sealed_and_a_while_longer),
+    };
+
+    return cmocka_run_group_tests_name("import_keep", tests, NULL, NULL);
+}
