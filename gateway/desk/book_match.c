@@ -192,6 +192,9 @@ match_one(struct book *book, const struct db_rows *studies, size_t i, bool *out_
     int rc = -1;
 
     *out_is_attached = false;
+    if (!uid_is_valid(db_text(studies, i, 0),
+                      true)) /* it goes nowhere, and neither does its owner */
+        return 0;
     tidy(db_text(studies, i, 1), patient_id);
     tidy(db_text(studies, i, 2), accession);
     if (by_number(book, patient_id, accession, db_text(studies, i, 0), &is_named, registration,

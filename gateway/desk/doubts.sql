@@ -25,6 +25,8 @@ UPDATE doubt SET revision = ?2 WHERE study = ?1
 SELECT registration FROM registration WHERE study = ?1 AND study <> ''
 UNION SELECT registration FROM registration_study WHERE study = ?1
 
+-- ?1: since then; ?2: the bits that hold signing. What is open by them stays until a
+-- person has answered, however long ago it came: clocks jump.
 -- name: doubt_list
 SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_at_us, d.reason, d.is_corrected,
     coalesce(s.patient_id, ''), coalesce(s.name, ''), coalesce(s.sex, ''), coalesce(s.birth, ''), coalesce(s.modality, ''),
@@ -32,7 +34,8 @@ SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_a
     coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study),
         (SELECT r.registration FROM registration_study r WHERE r.study = d.study), '')
 FROM doubt d LEFT JOIN study s ON s.study = d.study
-WHERE d.at_us >= ?1 AND d.bits & ~d.resolved <> 0 ORDER BY d.at_us DESC LIMIT 500
+WHERE d.bits & ~d.resolved <> 0 AND (d.at_us >= ?1 OR d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0)
+ORDER BY d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0 DESC, d.at_us DESC LIMIT 500
 
 -- name: correction_add
 INSERT INTO correction (study, other_study, identity, patient_id, name, sex, birth, other_patient_id, other_name, other_sex,

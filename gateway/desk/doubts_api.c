@@ -195,7 +195,8 @@ doubts_report(struct book *book, struct jsonw *w, struct err *err)
     int rc = db_begin(book->db, err);
 
     if (rc == 0) {
-        rc = db_run(book->db, "doubt_list", DB_ARGS(DB_INT(since_us)), &doubts, err);
+        rc = db_run(book->db, "doubt_list",
+                    DB_ARGS(DB_INT(since_us), DB_INT(doubts_that_hold(UINT32_MAX))), &doubts, err);
         if (rc == 0)
             rc = db_run(book->db, "correction_list", DB_ARGS(DB_INT(since_us)), &corrections, err);
         rc = db_end(book->db, rc, err);

@@ -204,6 +204,42 @@ another_phone_has_to_be_proved_anew(void **state)
     clinic_ups_free(&ups);
 }
 
+/* The clock was years ahead while the line was down, and was set right: nothing waits for those
+ * years, and what belongs together goes in its order. */
+static void
+a_clock_that_is_set_back_keeps_no_message(void **state)
+{
+    static const int64_t right_us = INT64_C(1795305600) * 1000000;
+    char number[17], other[17];
+    struct clinic_ups ups;
+    struct err err;
+
+    (void)state;
+    clock_fake(right_us + INT64_C(5) * 365 * DAY_US, 1000);
+    person("甲", "", "CT", number);
+    assert_int_equal(book_urgent(book, number, "胸痛", "li", &err), 0);
+    person("乙", "", "CT", other);
+    assert_int_equal(due(&ups), 3);
+    for (size_t i = 0; i < ups.count; i++)
+        assert_int_equal(book_postpone(book, ups.messages[i].id, &err), 0);
+    clinic_ups_free(&ups);
+    assert_int_equal(due(&ups), 0);
+    clinic_ups_free(&ups);
+
+    clock_fake(right_us, 2000);
+    reopen();
+
+    assert_int_equal(due(&ups), 3);
+    assert_string_equal(ups.messages[0].registration, number);
+    assert_int_equal(ups.messages[0].kind, CLINIC_REGISTRATION);
+    assert_string_equal(ups.messages[2].registration, other);
+    assert_int_equal(book_postpone(book, ups.messages[0].id, &err), 0); /* and back-off holds */
+    clinic_ups_free(&ups);
+    assert_int_equal(due(&ups), 1);
+    clinic_ups_free(&ups);
+    clock_unfake();
+}
+
 static void
 a_phone_that_was_corrected_meanwhile_is_not_proved_by_the_old_one(void **state)
 {
@@ -400,6 +436,7 @@ main(void)
         TEST(a_receipt_settles_its_message_once),
         TEST(a_message_waits_for_the_earlier_ones_of_its_registration_only),
         TEST(a_postponed_message_comes_again),
+        TEST(a_clock_that_is_set_back_keeps_no_message),
         TEST(a_phone_is_proved_by_the_readers_word),
         TEST(another_phone_has_to_be_proved_anew),
         TEST(a_phone_that_was_corrected_meanwhile_is_not_proved_by_the_old_one),

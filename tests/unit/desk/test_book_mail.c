@@ -125,6 +125,28 @@ receipts_due(void)
 }
 
 static void
+a_clock_that_is_set_back_keeps_no_reports_file(void **state)
+{
+    static const int64_t right_us = INT64_C(1795305600) * 1000000;
+    struct clinic_down m = down(CLINIC_REPORT, 7, 1);
+    struct err err;
+
+    (void)state;
+    clock_fake(right_us + INT64_C(5) * 365 * 86400 * 1000000, 1000);
+    take(&m, 1);
+    assert_int_equal(pdf_due(), 1);
+    assert_int_equal(book_pdf_failed(book, 7, 1, &err), 0);
+    assert_int_equal(pdf_due(), 0);
+
+    clock_fake(right_us, 2000);
+
+    assert_int_equal(pdf_due(), 1);
+    assert_int_equal(book_pdf_failed(book, 7, 1, &err), 0);
+    assert_int_equal(pdf_due(), 0);
+    clock_unfake();
+}
+
+static void
 a_message_that_comes_twice_is_taken_once(void **state)
 {
     struct clinic_down m = down(CLINIC_REPORT, 7, 1);
@@ -529,6 +551,7 @@ main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, book_world_open, book_world_close)
         TEST(a_message_that_comes_twice_is_taken_once),
+        TEST(a_clock_that_is_set_back_keeps_no_reports_file),
         TEST(an_order_of_the_centre_stands_on_the_worklists_changes_and_goes),
         TEST(an_order_that_cannot_be_taken_is_said_and_holds_nothing_up),
         TEST(an_amended_version_replaces_the_one_before_it_visibly),

@@ -4,7 +4,9 @@
 #include "gateway/desk/doubts_look.h"
 
 #include "gateway/spool/spool.h"
+#include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/http/json.h"
 #include "proto/model/doubts.h"
 #include "tests/support/book_world.h"
 
@@ -257,12 +259,92 @@ parts_of_one_exam_are_seen_by_device_person_and_time(void **state)
             fail_msg("row %zu: wanted %x, got %x", i, wanted[i], bits[i]);
 }
 
+int doubts_report(struct book *book, struct jsonw *w, struct err *err) MUST_CHECK;
+
+/* How many the page lists, and whether the first is open. */
+static size_t
+listed(const char *key, bool *out_is_open)
+{
+    struct json_doc *doc = NULL;
+    const struct json *list;
+    struct buf json;
+    struct jsonw w;
+    size_t n;
+
+    buf_init(&json, 1 << 20);
+    jsonw_init(&w, &json);
+    jsonw_object(&w, NULL);
+    must(doubts_report(book, &w, &err));
+    jsonw_end(&w);
+    must(json_parse(json.bytes, json.n, &doc, &err));
+    list = json_find(json_root(doc), key);
+    n = json_length(list);
+    *out_is_open = false;
+    if (n > 0 && json_find(json_at(list, 0), "is_open") != NULL) /* a question has none */
+        must(json_truth(json_at(list, 0), "is_open", out_is_open, &err));
+    json_free(&doc);
+    buf_fini(&json);
+    return n;
+}
+
+/* They went from the page after a fortnight, or when the clock jumped, and held signing all the
+ * same: nobody could answer them any more. */
+static void
+what_holds_signing_stays_until_a_person_has_answered(void **state)
+{
+    static const int64_t day_ms = INT64_C(86400000);
+    struct book_correction c = question("1.2.3.9", "1.2.3.9", 11);
+    bool is_open;
+
+    (void)state;
+    clock_fake(INT64_C(1795305600) * 1000000, 1000);
+    must(book_doubt_put(book, S1, DOUBT_ID_SEX, &err));
+    must(book_doubt_put(book, S2, DOUBT_STUDY_OLD, &err)); /* told, and holds nothing */
+    must(book_correction_put(book, &c, &err));
+    assert_int_equal(listed("doubts", &is_open), 3);
+
+    clock_fake_advance(4000 * day_ms);
+    assert_int_equal(listed("doubts", &is_open), 2);
+    assert_true(is_open);
+    assert_int_equal(listed("corrections", &is_open), 1);
+    must(book_doubt_confirm(book, S1, DOUBT_ID_SEX, "li", "看过身份证", &err));
+    must(book_correction_answer(book, 1, false, "", "li", &err));
+
+    assert_int_equal(listed("doubts", &is_open), 0);
+    clock_unfake();
+}
+
 static void
 a_study_whose_number_is_none_is_shown_here_and_told_to_nobody(void **state)
 {
     (void)state;
     must(book_doubt_put(book, "1.2.abc", DOUBT_BAD_UID, &err));
     assert_int_equal(messages(), 0);
+}
+
+/* It could not be attached, and so nothing was: all matching stood still because of one device. */
+static void
+a_study_whose_number_is_none_keeps_no_other_from_its_patient(void **state)
+{
+    struct book_study bad = {.study = "1.2.abc"}, good = {.study = S1};
+    char one[17], two[17];
+    unsigned n;
+
+    (void)state;
+    person("甲", "", "DX", one);
+    person("乙", "", "DX", two);
+    text_copy(bad.patient_id, sizeof bad.patient_id, one);
+    text_copy(good.patient_id, sizeof good.patient_id, two);
+    bad.arrived_at_us = clock_wall_us();
+    good.arrived_at_us = bad.arrived_at_us + 1;
+    must(book_study_put(book, &bad, &err));
+    must(book_study_put(book, &good, &err));
+
+    must(book_match(book, 0, &n, &err));
+
+    assert_int_equal(n, 1);
+    assert_string_equal(found(two)->study, S1);
+    assert_string_equal(found(one)->study, "");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
@@ -278,6 +360,8 @@ main(void)
         TEST(a_second_question_holds_again_what_was_answered),
         TEST(studies_of_one_exam_are_joined_onto_one_registration),
         TEST(parts_of_one_exam_are_seen_by_device_person_and_time),
+        TEST(what_holds_signing_stays_until_a_person_has_answered),
+        TEST(a_study_whose_number_is_none_keeps_no_other_from_its_patient),
         TEST(a_study_whose_number_is_none_is_shown_here_and_told_to_nobody),
     };
 
