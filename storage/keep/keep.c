@@ -152,14 +152,20 @@ look_for_work(struct keep *k, struct err *err)
                : 0;
 }
 
-/* What is sealed, or forgotten, leaves the landing; and one copy of a pack is read back a turn. */
+/* What is sealed, or forgotten, leaves the landing; and one copy of a pack is read back a turn.
+ * Each whether the others can or not; the first trouble is told. */
 static int
 look_after_packs(struct keep *k, struct err *err)
 {
+    struct err later;
     bool did;
+    int rc = clean_landing(k, err);
 
-    return seal_clean(k, err) < 0 || landing_sweep(k, err) < 0 || scrub_next(k, &did, err) < 0 ? -1
-                                                                                               : 0;
+    if (landing_sweep(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    if (scrub_next(k, &did, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    return rc;
 }
 
 static void *
@@ -169,7 +175,11 @@ work_run(void *arg)
 
     while (next_turn(&t)) {
         struct err err;
-        int rc = look_for_work(t.k, &err) < 0 ? -1 : look_after_packs(t.k, &err);
+        struct err later;
+        int rc = look_for_work(t.k, &err);
+
+        if (look_after_packs(t.k, rc == 0 ? &err : &later) < 0)
+            rc = -1;
 
         end_turn(&t, rc, &err);
     }

@@ -161,8 +161,10 @@ int manifest_pack_unlisted(struct keep *k, struct err *err) MUST_CHECK;
 int seal_next(struct keep *k, int *out_sealed, bool *out_did, struct err *err) MUST_CHECK;
 /* Are so many packs due that landing should give way? */
 int seal_is_behind(struct keep *k, bool *out_is_behind, struct err *err) MUST_CHECK;
-/* Remove landing files of sealed instances. */
-int seal_clean(struct keep *k, struct err *err) MUST_CHECK;
+
+/* ---- clean.c ---- */
+/* Remove landing files of sealed instances. What cannot go now is tried again. */
+int clean_landing(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- scrub.c ---- */
 /* Read back the copy that was not looked at for longest, if that is longer ago than scrub_ms. */

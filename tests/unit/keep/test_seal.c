@@ -315,6 +315,50 @@ a_pack_that_the_catalog_refuses_costs_the_others_nothing(void **state)
     vault_close(&a);
 }
 
+/* ---- the landing is cleaned ---- */
+
+/* The disk of the second copies is away: what has none leaves the landing all the same. */
+static void
+a_disk_that_is_away_keeps_only_its_own_from_being_cleaned(void **state)
+{
+    struct keep_incoming in = {.tenant = "clinic-a", .way = "C-STORE", .ae = "CT1"};
+    struct slice direct = {.study = "1.2.6", .series = "1.2.6.1", .instance = "1.2.6.1.1"};
+    struct exam *e = mem_new(sizeof *e);
+    struct keep_stored stored;
+    struct packer p = {0};
+    struct vault a;
+    struct buf file;
+    struct err err;
+    char away[200];
+    int sealed;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "clean");
+    slice_make(&direct, &file);
+    in.fd = slice_fd(&file);
+    in.size = file.n;
+    OK(keep_store_direct(a.keep, &in, &stored, &err));
+    close(in.fd);
+    buf_fini(&file);
+    exam_put(&a, e, 1, 2);
+    OK(manifest_close_quiet(a.keep, &err));
+    p.keep = a.keep;
+    pack_all(&p);
+    assert_int_equal(p.sealed, 3);
+    snprintf(away, sizeof away, "%s.away", a.landing_copy);
+    assert_int_equal(rename(a.landing_copy, away), 0);
+
+    assert_int_equal(clean_landing(a.keep, &err), -1);
+    assert_int_equal(folder_files(a.landing), 0);
+    vault_sql(&a, "DO $$ BEGIN IF (SELECT count(*) FROM instances WHERE landing IS NOT NULL) <> 1 "
+                  "THEN RAISE EXCEPTION 'not one'; END IF; END $$");
+    assert_int_equal(rename(away, a.landing_copy), 0);
+    OK(keep_work(a.keep, &sealed, &err));
+    assert_int_equal(folder_files(a.landing_copy), 0);
+    free(e);
+    vault_close(&a);
+}
+
 /* ---- a long backlog ---- */
 
 static void
@@ -417,7 +461,7 @@ a_kill_at_any_step_of_a_group_leaves_every_pack_once(void **state)
             receipts_of(&a) != packs || events_of(&a) != 2 * (size_t)at)
             fail_msg("kill at step %d: %zu receipts, %zu studies sealed of %d", at, receipts_of(&a),
                      events_of(&a), 2 * at);
-        OK(seal_clean(a.keep, &err));
+        OK(clean_landing(a.keep, &err));
         assert_int_equal(folder_files(a.stores[0]), packs); /* no orphans, nothing in tmp/ */
         assert_int_equal(folder_files(a.stores[1]), packs);
         assert_int_equal(folder_files(a.landing), 0);
@@ -435,6 +479,7 @@ main(void)
         cmocka_unit_test(a_late_list_while_packing_makes_a_pack_of_its_own),
         cmocka_unit_test(a_pack_that_cannot_be_made_costs_the_others_nothing),
         cmocka_unit_test(a_pack_that_the_catalog_refuses_costs_the_others_nothing),
+        cmocka_unit_test(a_disk_that_is_away_keeps_only_its_own_from_being_cleaned),
         cmocka_unit_test(a_long_backlog_makes_landing_give_way_until_it_is_packed),
         cmocka_unit_test(a_kill_at_any_step_of_a_group_leaves_every_pack_once),
     };

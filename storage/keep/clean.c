@@ -1,0 +1,99 @@
+/* clean.c - landing files go when their instances are sealed: from each disk what can go, whether
+ * the other answers or not. The catalog forgets a file only when its entry is durably gone. */
+#include "storage/keep/keep_own.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/base/limits.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int
+remove_landing(const char *dir, const char *name, struct err *err)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return err_sys(err, ERR_RETRY, "remove %s", path);
+    return 0;
+}
+
+static int
+sync_whole(const char *dir, struct err *err)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/whole", dir);
+    return durable_sync_folder(path, err);
+}
+
+/* In one of the folders: what cannot be removed there now stays listed. */
+static int
+clean_folder(const char *dir, const struct pg_rows *rows, bool is_copy, bool *is_left,
+             struct err *err)
+{
+    bool is_any = false;
+    struct err later;
+    int rc = 0;
+
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        if (is_copy && !pg_truth(rows, i, 2))
+            continue;
+        is_any = true;
+        if (remove_landing(dir, pg_text(rows, i, 1), rc == 0 ? err : &later) == 0)
+            continue;
+        is_left[i] = true;
+        rc = -1;
+    }
+    if (is_any && sync_whole(dir, rc == 0 ? err : &later) < 0) {
+        for (size_t i = 0; i < pg_rows_count(rows); i++)
+            is_left[i] = is_left[i] || !is_copy || pg_truth(rows, i, 2);
+        rc = -1;
+    }
+    return rc;
+}
+
+static int
+note_clean(struct keep *k, const struct pg_rows *rows, const bool *is_left, struct err *err)
+{
+    struct buf ids;
+    int rc = 0;
+
+    buf_init(&ids, LIMIT_INDEX_BYTES);
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        if (!is_left[i])
+            buf_add_printf(&ids, "%s%lld", ids.n == 0 ? "{" : ",", (long long)pg_int(rows, i, 0));
+    if (ids.n > 0) {
+        buf_add_text(&ids, "}");
+        rc = keep_run(k, "clean_done", PG_ARGS(PG_TEXT(buf_text(&ids))), NULL, err);
+    }
+    buf_fini(&ids);
+    return rc;
+}
+
+int
+clean_landing(struct keep *k, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    struct err later;
+    bool *is_left;
+    int rc;
+
+    if (keep_run(k, "clean_list", PG_ARGS(PG_INT(clock_wall_us() - k->clean_after_ms * 1000)),
+                 &rows, err) < 0)
+        return -1;
+    is_left = mem_new((pg_rows_count(rows) + 1) * sizeof *is_left);
+    rc = clean_folder(k->landing, rows, false, is_left, err);
+    if (clean_folder(k->landing_copy, rows, true, is_left, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    if (note_clean(k, rows, is_left, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    free(is_left);
+    pg_rows_free(&rows);
+    return rc;
+}
