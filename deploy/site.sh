@@ -156,6 +156,8 @@ dicom_port = $PORT_STORAGE_DICOM
 dicom_ae = $SITE_STORAGE_AET
 quiet = ${SITE_QUIET:-3s}
 reader_url = https://127.0.0.1:$PORT_READER_LINK
+landing_warn_free = 2GiB
+landing_refuse_free = ${SITE_REFUSE_ARCHIVE:-512MiB}
 CONF
 }
 

@@ -117,37 +117,54 @@ note_closed(struct pg_conn *conn, const char *tenant, const char *study, struct 
     return 0;
 }
 
+/* The lock numbers a study's revisions one after the other, whoever closes them, and what arrives
+ * comes before or after the list. */
 static int
-close_list(struct keep *k, const char *tenant, const char *source, const struct link_manifest *m,
-           struct err *err)
+begin_closing(struct keep *k, const char *tenant, const char *study, struct pg_conn **out_conn,
+              struct err *err)
 {
-    struct pg_conn *conn = NULL;
-    struct log_ctx ctx = keep_log;
-    struct event_list events = {.n = 0};
-    bool is_new = false;
-    int rc = -1;
+    return pg_get(k->pg, out_conn, err) < 0 || pg_begin(*out_conn, err) < 0 ||
+                   pg_run(*out_conn, "manifest_lock", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study)),
+                          NULL, err) < 0
+               ? -1
+               : 0;
+}
 
-    if (pg_get(k->pg, &conn, err) < 0)
-        return -1;
-    /* The lock numbers a study's revisions one after the other, whoever closes them. */
-    if (pg_begin(conn, err) < 0 ||
-        pg_run(conn, "manifest_lock", PG_ARGS(PG_TEXT(tenant), PG_TEXT(m->study)), NULL, err) < 0 ||
-        put_row(conn, tenant, source, m, &is_new, err) < 0 ||
+/* And commits. */
+static int
+put_list(struct pg_conn *conn, const char *tenant, const char *source,
+         const struct link_manifest *m, struct err *err)
+{
+    struct event_list events = {.n = 0};
+    struct log_ctx ctx = keep_log;
+    bool is_new = false;
+
+    if (put_row(conn, tenant, source, m, &is_new, err) < 0 ||
         (m->announced > 0 && pg_run(conn, "manifest_announce",
                                     PG_ARGS(PG_TEXT(tenant), PG_TEXT(m->study), PG_TEXT(source),
                                             PG_INT(m->revision), PG_INT(m->announced)),
                                     NULL, err) < 0) ||
         (is_new && note_closed(conn, tenant, m->study, &events, err) < 0))
-        goto out;
+        return -1;
     if (manifest_settle(conn, tenant, m->study, &events, err) < 0 ||
         events_write(conn, tenant, m->study, &events, err) < 0 || pg_commit(conn, err) < 0)
-        goto out;
+        return -1;
     ctx.tenant = tenant;
     if (is_new)
         LOG(&ctx, KEEP_STUDY_CLOSED, F_UID("study", m->study), F_NUMBER("revision", m->revision),
             F_NUMBER("instances", m->count));
-    rc = 0;
-out:
+    return 0;
+}
+
+static int
+close_list(struct keep *k, const char *tenant, const char *source, const struct link_manifest *m,
+           struct err *err)
+{
+    struct pg_conn *conn = NULL;
+    int rc = -1;
+
+    if (begin_closing(k, tenant, m->study, &conn, err) == 0)
+        rc = put_list(conn, tenant, source, m, err);
     pg_put(&conn);
     if (rc == 0)
         keep_wake(k, true);
@@ -184,7 +201,7 @@ manifest_settle(struct pg_conn *conn, const char *tenant, const char *study,
                    NULL, err) < 0 ||
             pg_run(conn, "jobs_make",
                    PG_ARGS(PG_TEXT(tenant), PG_TEXT(study), PG_INT(revision),
-                           PG_INT(pg_int(rows, i, 2))),
+                           PG_INT(pg_int(rows, i, 2)), PG_BOOL(pg_text(rows, i, 0)[0] == '\0')),
                    NULL, err) < 0 ||
             count_closed(conn, tenant, study, &closed, &instances, err) < 0)
             goto out;
@@ -197,30 +214,49 @@ out:
     return rc;
 }
 
-/* Everything that direct senders stored into a study is the next revision's list. */
+/* Everything that direct senders stored into a study is the next revision's list; none where
+ * another process has closed it since it was found. */
+static int
+collect_direct(struct pg_conn *conn, const char *tenant, const char *study,
+               struct link_manifest *out, struct err *err)
+{
+    struct link_manifest m = {.closed_at_us = clock_wall_us()};
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(conn, "direct_objects", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study)), &rows, err) < 0)
+        return -1;
+    if (pg_rows_count(rows) > 0 && pg_truth(rows, 0, 3))
+        m.count = pg_rows_count(rows);
+    m.instances = mem_new((m.count + 1) * sizeof *m.instances);
+    text_copy(m.study, sizeof m.study, study);
+    for (size_t i = 0; i < m.count; i++) {
+        pg_copy_bytes(rows, i, 0, m.instances[i].object, 32);
+        text_copy(m.instances[i].sop_instance, LINK_UID_SIZE, pg_text(rows, i, 1));
+        m.revision = (uint32_t)pg_int(rows, i, 2) + 1;
+    }
+    pg_rows_free(&rows);
+    *out = m;
+    return 0;
+}
+
 static int
 close_direct(struct keep *k, const char *tenant, const char *study, struct err *err)
 {
-    struct pg_rows *rows = NULL;
-    struct link_manifest m = {.closed_at_us = clock_wall_us()};
+    struct link_manifest m = {0};
+    struct pg_conn *conn = NULL;
     int rc = -1;
 
-    if (keep_run(k, "direct_objects", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study)), &rows, err) < 0)
-        return -1;
-    m.count = pg_rows_count(rows);
-    m.instances = mem_new((m.count + 1) * sizeof *m.instances);
-    snprintf(m.study, sizeof m.study, "%s", study);
-    for (size_t i = 0; i < m.count; i++) {
-        pg_copy_bytes(rows, i, 0, m.instances[i].object, 32);
-        snprintf(m.instances[i].sop_instance, LINK_UID_SIZE, "%s", pg_text(rows, i, 1));
-        m.revision = (uint32_t)pg_int(rows, i, 2) + 1;
-    }
-    rc = m.count == 0 ? 0 : close_list(k, tenant, "", &m, err);
-    pg_rows_free(&rows);
+    if (begin_closing(k, tenant, study, &conn, err) == 0 &&
+        collect_direct(conn, tenant, study, &m, err) == 0)
+        rc = m.count == 0 ? 0 : put_list(conn, tenant, "", &m, err);
+    pg_put(&conn);
+    if (rc == 0 && m.count > 0)
+        keep_wake(k, true);
     free(m.instances);
     return rc;
 }
 
+/* One that cannot be closed does not keep the others; the first trouble is told. */
 int
 manifest_close_quiet(struct keep *k, struct err *err)
 {
@@ -230,9 +266,13 @@ manifest_close_quiet(struct keep *k, struct err *err)
 
     if (keep_run(k, "quiet_studies", PG_ARGS(PG_INT(since_us)), &rows, err) < 0)
         return -1;
-    for (size_t i = 0; i < pg_rows_count(rows) && rc == 0; i++)
-        if (!direct_is_busy(k, pg_text(rows, i, 0), pg_text(rows, i, 1)))
-            rc = close_direct(k, pg_text(rows, i, 0), pg_text(rows, i, 1), err);
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        struct err later;
+
+        if (!direct_is_busy(k, pg_text(rows, i, 0), pg_text(rows, i, 1)) &&
+            close_direct(k, pg_text(rows, i, 0), pg_text(rows, i, 1), rc == 0 ? err : &later) < 0)
+            rc = -1;
+    }
     pg_rows_free(&rows);
     return rc;
 }
@@ -271,7 +311,7 @@ manifest_pack_unlisted(struct keep *k, struct err *err)
             rc = make_unlisted(k, pg_text(rows, i, 0), pg_text(rows, i, 1), err);
         pg_rows_free(&rows);
         if (rc < 0)
-            return -1;
+            return err_context(err, "jobs of what is on no list");
     }
     return 0;
 }

@@ -69,11 +69,13 @@ FOR UPDATE OF m
 UPDATE manifests m SET complete_at_us = $4 FROM tenants t
 WHERE t.id = m.tenant_id AND t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.complete_at_us IS NULL
 
+-- A gateway's list takes what gateways sent, and not what waits for the direct senders' own list ($5 false): what has
+-- a job is listed no more.
 -- name: jobs_make
 WITH due AS (
     SELECT DISTINCT i.tenant_id, i.study, i.series, i.is_quarantined FROM instances i
     JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
-    WHERE t.code = $1 AND s.study_uid = $2 AND i.pack IS NULL AND i.job IS NULL
+    WHERE t.code = $1 AND s.study_uid = $2 AND i.pack IS NULL AND i.job IS NULL AND ($5 OR i.way IN ('link', 'reader'))
 ), made AS (
     INSERT INTO pack_jobs (tenant_id, study, series, revision, is_quarantine, made_at_us)
     SELECT tenant_id, study, series, $3, is_quarantined, $4 FROM due
@@ -81,7 +83,7 @@ WITH due AS (
 )
 UPDATE instances i SET job = made.id FROM made
 WHERE i.study = made.study AND i.series = made.series AND i.is_quarantined = made.is_quarantine
-    AND i.pack IS NULL AND i.job IS NULL
+    AND i.pack IS NULL AND i.job IS NULL AND ($5 OR i.way IN ('link', 'reader'))
 
 -- name: reader_studies
 SELECT DISTINCT t.code, s.study_uid
@@ -126,7 +128,8 @@ LIMIT 100
 -- name: direct_objects
 SELECT i.object, i.sop_instance,
     coalesce((SELECT max(m.revision) FROM manifests m
-        WHERE m.tenant_id = s.tenant_id AND m.study_uid = s.study_uid AND m.source = ''), 0)
+        WHERE m.tenant_id = s.tenant_id AND m.study_uid = s.study_uid AND m.source = ''), 0),
+    bool_or(i.pack IS NULL AND i.job IS NULL) OVER ()
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
 WHERE t.code = $1 AND s.study_uid = $2 AND i.way NOT IN ('link', 'reader')
 ORDER BY i.id

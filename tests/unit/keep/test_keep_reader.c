@@ -1,7 +1,10 @@
 /* test_keep_reader.c - what the archive tells its reader and takes from it: revisions of a study
  * whoever closes them, the closed list, and documents that open none. */
+#include "proto/base/thread.h"
 #include "tests/support/vault.h"
 
+#include <libpq-fe.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -121,6 +124,110 @@ revisions_are_numbered_through_all_senders(void **state)
     assert_int_equal(err.kind, ERR_NOT_FOUND);
     assert_int_equal(keep_list_get(a.keep, "clinic-b", "1.2.3", 0, &list, &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
+    vault_close(&a);
+}
+
+struct pass {
+    struct vault *a;
+    const struct slice *stored; /* NULL: work */
+};
+
+static void *
+run_pass(void *arg)
+{
+    struct pass *p = arg;
+    struct keep_stored stored;
+    struct buf file;
+    struct err err;
+
+    if (p->stored == NULL) {
+        work(p->a);
+        return NULL;
+    }
+    slice_make(p->stored, &file);
+    OK(store(p->a, &file, "C-STORE", &stored, &err));
+    buf_fini(&file);
+    return NULL;
+}
+
+static void
+wait_waiters(PGconn *db, int n)
+{
+    for (;;) {
+        PGresult *r =
+            PQexec(db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
+        int got = (int)strtol(PQgetvalue(r, 0, 0), NULL, 10);
+
+        PQclear(r);
+        if (got == n)
+            return;
+        sched_yield();
+    }
+}
+
+/* One more image came between the look at what there is and the closing of its list: it was packed
+ * with the others, and no list ever named it. */
+static void
+what_comes_while_a_list_is_closed_is_listed_later(void **state)
+{
+    struct pass arrival, worker;
+    struct keep_standing standing;
+    struct keep_stored stored;
+    pthread_t threads[2];
+    struct vault a;
+    struct buf file;
+    struct err err;
+    PGconn *db;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "between");
+    db = PQconnectdb(a.conninfo);
+    slice_make(&slices[0], &file);
+    OK(store(&a, &file, "C-STORE", &stored, &err));
+    buf_fini(&file);
+    arrival = (struct pass){&a, &slices[1]};
+    worker = (struct pass){&a, NULL};
+    PQclear(PQexec(db, "BEGIN"));
+    PQclear(PQexec(db, "SELECT pg_advisory_xact_lock(7267703, hashtext('clinic-a/1.2.3'))"));
+    threads[0] = thread_start("arrival", run_pass, &arrival);
+    wait_waiters(db, 1);
+    threads[1] = thread_start("worker", run_pass, &worker);
+    wait_waiters(db, 2);
+    PQclear(PQexec(db, "COMMIT"));
+    thread_join(threads[0]);
+    thread_join(threads[1]);
+    PQfinish(db);
+
+    work(&a);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.expected, 2);
+    assert_int_equal(standing.sealed, 2);
+    vault_close(&a);
+}
+
+/* A gateway's list closes while images of the same study, stored without one, wait for their
+ * silence. */
+static void
+a_gateways_list_does_not_take_what_others_stored(void **state)
+{
+    struct keep_standing standing;
+    struct keep_stored stored;
+    struct vault a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "others");
+    slice_make(&slices[1], &file);
+    OK(store(&a, &file, "C-STORE", &stored, &err));
+    buf_fini(&file);
+    vault_put(&a, &gate_a, &slices[0]);
+    vault_manifest(&a, &gate_a, 1, slices, 1);
+    work(&a);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.revision, 2);
+    assert_int_equal(standing.expected, 2);
+    assert_int_equal(standing.sealed, 2);
     vault_close(&a);
 }
 
@@ -258,6 +365,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(revisions_are_numbered_through_all_senders),
+        cmocka_unit_test(what_comes_while_a_list_is_closed_is_listed_later),
+        cmocka_unit_test(a_gateways_list_does_not_take_what_others_stored),
         cmocka_unit_test(a_list_says_what_is_whole),
         cmocka_unit_test(what_the_reader_made_opens_nothing_and_is_sealed),
         cmocka_unit_test(a_report_does_not_pack_what_is_not_closed),
