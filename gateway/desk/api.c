@@ -150,6 +150,19 @@ has_word(const char *text, const char *signs)
     return text[strspn(text, signs)] == '\0';
 }
 
+/* After the reason was taken: whoever overtakes others' images says why, as everywhere. */
+static bool
+take_urgent(const struct json *o, struct book_registration *r, struct api_fault *fault)
+{
+    struct err err;
+
+    *fault = (struct api_fault){"urgent", "urgent", "urgent: true or false"};
+    if (json_find(o, "urgent") != NULL && json_truth(o, "urgent", &r->is_urgent, &err) < 0)
+        return false;
+    *fault = (struct api_fault){"reason", "reason", "urgent: a reason is due, at most 200 signs"};
+    return !r->is_urgent || r->reason[0] != '\0';
+}
+
 /* False: fault says why. */
 static bool
 read_registration(const struct json *o, struct book_registration *r, struct api_fault *fault)
@@ -186,13 +199,7 @@ read_registration(const struct json *o, struct book_registration *r, struct api_
     *fault = (struct api_fault){"phone", "phone", "a phone number has 5 to 15 digits"};
     if (!api_take_text(o, "phone", phone, sizeof phone) || !take_phone(phone, r, fault))
         return false;
-    if (json_find(o, "urgent") != NULL) {
-        struct err err;
-
-        *fault = (struct api_fault){"urgent", "urgent", "urgent: true or false"};
-        return json_truth(o, "urgent", &r->is_urgent, &err) == 0;
-    }
-    return true;
+    return take_urgent(o, r, fault);
 }
 
 static void

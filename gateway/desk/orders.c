@@ -3,10 +3,10 @@
 #include "gateway/desk/orders.h"
 
 #include "gateway/desk/book_own.h"
+#include "gateway/desk/orders_fit.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/dicom/pinyin.h"
-#include "proto/model/citizen_id.h"
 #include "proto/trust/digest.h"
 
 #include <ctype.h>
@@ -212,76 +212,6 @@ order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, size
     return rc;
 }
 
-/* ---- what a source says, made fit ---- */
-
-static bool
-is_made_of(const char *text, const char *signs)
-{
-    return text[strspn(text, signs)] == '\0';
-}
-
-static bool
-is_plain_ascii(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if (*text < 0x20 || *text > 0x7E || *text == '\\')
-            return false;
-    return true;
-}
-
-#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-#define LOWER "abcdefghijklmnopqrstuvwxyz"
-
-static int
-check(const struct order *o, struct err *err)
-{
-    if (o->source[0] == '\0' || !is_made_of(o->source, LOWER "_0123456789"))
-        return err_set(err, ERR_REJECT, "source: a word is due");
-    if (o->placer[0] == '\0' || !is_plain_ascii(o->placer))
-        return err_set(err, ERR_REJECT, "placer: the source's own number is due, ASCII");
-    if (o->name[0] == '\0' || strpbrk(o->name, "\r\n=\\") != NULL)
-        return err_set(err, ERR_REJECT, "name: one line is due");
-    if (!is_plain_ascii(o->accession) || !is_plain_ascii(o->patient_id))
-        return err_set(err, ERR_REJECT, "accession and patient_id: ASCII without backslashes");
-    if (!is_plain_ascii(o->procedure_id) || !is_plain_ascii(o->code) ||
-        !is_plain_ascii(o->code_scheme) || !is_plain_ascii(o->station))
-        return err_set(err, ERR_REJECT, "procedure_id, code, code_scheme and station: ASCII");
-    if (!is_made_of(o->modality, UPPER))
-        return err_set(err, ERR_REJECT, "modality: DX, CT, MR, US ... or nothing");
-    if (!is_plain_ascii(o->pinyin))
-        return err_set(err, ERR_REJECT, "pinyin: ASCII");
-    if (o->study[0] != '\0' && !uid_is_valid(o->study, true))
-        return err_set(err, ERR_REJECT, "study: not a UID");
-    return 0;
-}
-
-/* Numbers and days that a HIS has wrong are left out: the examination does not wait for them, and
- * the desk shows what is missing. */
-static void
-tidy(struct order *o)
-{
-    char phone[CLINIC_PHONE_SIZE];
-    struct citizen_id id;
-    struct err ignored;
-
-    if (citizen_id_read(o->citizen_id, "", &id) == CITIZEN_ID_FINE) {
-        (void)text_copy(o->citizen_id, sizeof o->citizen_id, id.text);
-        (void)text_copy(o->birth, sizeof o->birth, o->birth[0] != '\0' ? o->birth : id.birth);
-        if (o->sex[0] == '\0')
-            o->sex[0] = id.sex;
-    } else {
-        o->citizen_id[0] = '\0';
-    }
-    if (!citizen_id_is_day(o->birth))
-        o->birth[0] = '\0';
-    if (strchr("MFO", o->sex[0]) == NULL)
-        o->sex[0] = '\0';
-    if (o->phone[0] != '\0' && clinic_phone_read(o->phone, phone, &ignored) == 0)
-        (void)text_copy(o->phone, sizeof o->phone, phone);
-    else
-        o->phone[0] = '\0';
-}
-
 /* ---- in a turn: writing ---- */
 
 static void
@@ -356,6 +286,7 @@ put_new(struct book *book, struct order *o, struct err *err)
     struct book_registration *r = mem_new(sizeof *r);
     int rc;
 
+    order_give_reason(o);
     to_registration(o, r);
     rc = registration_add(book, r, err);
     (void)text_copy(o->registration, sizeof o->registration, r->registration);
@@ -427,6 +358,9 @@ put_known(struct book *book, const struct order *known, struct order *o, bool *o
     enum order_state state;
     int rc;
 
+    if (o->reason[0] == '\0') /* what is not said again stays, a person's words before ours */
+        (void)text_copy(o->reason, sizeof o->reason, known->reason);
+    order_give_reason(o);
     *out_is_changed = !is_same_patient(known, o) || !is_same_order(known, o);
     if (!*out_is_changed)
         return 0;
@@ -455,8 +389,8 @@ put_one(struct book *book, const struct order *order, bool *out_is_changed, stru
 
     *out_is_changed = true;
     *o = *order;
-    tidy(o);
-    if (check(o, err) < 0)
+    order_tidy(o);
+    if (order_check(o, err) < 0)
         goto out;
     rc = get_row(book, "order_by_placer", DB_ARGS(DB_TEXT(o->source), DB_TEXT(o->placer)), known,
                  err);

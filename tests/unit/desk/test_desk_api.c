@@ -238,6 +238,8 @@ what_is_mistyped_is_said_by_field_and_word(void **state)
         {"{\"name\":\"甲\",\"phone\":\"12ab\"}", "phone", "phone"},
         {"{\"name\":\"甲\",\"modality\":\"C T\"}", "modality", "modality"},
         {"{\"name\":\"甲\",\"urgent\":1}", "urgent", "urgent"},
+        {"{\"name\":\"甲\",\"urgent\":true}", "reason", "reason"},
+        {"{\"name\":\"甲\",\"urgent\":true,\"reason\":\" \"}", "reason", "reason"},
     };
 
     (void)state;

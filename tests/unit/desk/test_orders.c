@@ -1,5 +1,6 @@
 /* test_orders.c - orders over a real file: from the desk, from sources, each once; their states. */
 #include "gateway/desk/orders.h"
+#include "gateway/desk/orders_fit.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
@@ -101,6 +102,59 @@ a_corrected_name_is_what_devices_see(void **state)
     assert_string_equal(o.name, "仇小东");
     assert_string_equal(o.pinyin, "Qiu^XiaoDong");
     assert_string_equal(o.patient_id, number);
+}
+
+static void
+only_an_urgent_order_without_a_reason_is_given_one(void **state)
+{
+    static const struct {
+        const char *source, *reason, *wanted;
+        bool is_urgent;
+    } rows[] = {
+        {"hl7", "", "医院信息系统标为加急", true},
+        {"centre", "", "中心标为加急", true},
+        {"http", "车祸", "车祸", true},
+        {"http", "", "", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct order o = {.is_urgent = rows[i].is_urgent};
+
+        text_copy(o.source, sizeof o.source, rows[i].source);
+        text_copy(o.reason, sizeof o.reason, rows[i].reason);
+        order_give_reason(&o);
+        assert_memory_equal(o.reason, rows[i].wanted, strlen(rows[i].wanted));
+        assert_int_equal(o.reason[0] == '\0', rows[i].wanted[0] == '\0');
+    }
+}
+
+/* It overtook the others' images under "-", and the reader was told nothing. */
+static void
+an_urgent_order_says_who_marked_it_until_a_person_says_why(void **state)
+{
+    struct order o = *sample("1");
+    struct err err;
+    char number[17];
+    size_t n;
+
+    (void)state;
+    o.is_urgent = true;
+    put(&o);
+    assert_non_null(strstr(known("1")->reason, "医院信息系统标为加急"));
+    n = messages();
+    put(&o);
+    assert_int_equal(messages(), n); /* nothing new was said */
+
+    text_copy(number, sizeof number, known("1")->registration);
+    assert_int_equal(book_urgent(book, number, "车祸", "li", &err), 0);
+    text_copy(o.complaint, sizeof o.complaint, "胸闷");
+    put(&o);
+    assert_string_equal(known("1")->reason, "车祸");
+    assert_string_equal(known("1")->complaint, "胸闷");
+    text_copy(o.reason, sizeof o.reason, "胸痛");
+    put(&o);
+    assert_string_equal(known("1")->reason, "胸痛");
 }
 
 static void
@@ -297,6 +351,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         BOOK_TEST(a_registration_at_the_desk_makes_its_order),
         BOOK_TEST(a_corrected_name_is_what_devices_see),
+        cmocka_unit_test(only_an_urgent_order_without_a_reason_is_given_one),
+        BOOK_TEST(an_urgent_order_says_who_marked_it_until_a_person_says_why),
         BOOK_TEST(an_order_of_a_source_comes_once_and_is_registered),
         BOOK_TEST(what_changed_is_changed_in_both_and_told),
         BOOK_TEST(what_is_wrong_is_left_out_or_refused),

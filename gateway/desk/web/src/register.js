@@ -17,7 +17,7 @@ const VIEWS = ["", "AP", "PA", "LAT", "AP_LAT", "OBL", "AXIAL"];
 const HAS_SIDES = ["DX", "CR", "MG", "CT", "MR", "US"];
 const HAS_VIEWS = ["DX", "CR", "MG"];
 const CONSENTS = ["", "patient", "family", "emergency"];
-const EMPTY = { side: "", view: "", consent: "", name: "", citizen_id: "", sex: "", birth: "", phone: "", complaint: "", history: "", modality: "", urgent: false };
+const EMPTY = { side: "", view: "", consent: "", name: "", citizen_id: "", sex: "", birth: "", phone: "", complaint: "", history: "", modality: "", urgent: false, urgent_reason: "" };
 
 function faultsOf(f) {
   const faults = {};
@@ -29,6 +29,7 @@ function faultsOf(f) {
   if (f.phone.trim() !== "" && !/^\+?\d{5,15}$/.test(f.phone.normalize("NFKC").replace(/[\s-]/g, ""))) faults.phone = "bad_phone";
   if (f.complaint.trim() === "") faults.complaint = "need_complaint";
   if (!f.modality) faults.modality = "need_modality";
+  if (f.urgent && f.urgent_reason.trim() === "") faults.urgent_reason = "need_reason";
   return faults;
 }
 
@@ -45,6 +46,15 @@ function Complaint({ fields, set, error }) {
   return html`<div class="wide">
     <${Field} label=${say("complaint")} name="complaint" value=${fields.complaint} error=${error} maxlength="500" onInput=${(v) => set({ complaint: v })} />
     <div class="quick" role="group" aria-label=${say("complaint")}>${COMPLAINTS.map((word) => html`<button type="button" onClick=${() => add(word)}>${say(word)}</button>`)}</div>
+  </div>`;
+}
+
+// Images of this patient overtake all others: the reader is told why.
+const REASONS = ["complaint_chest", "complaint_injury", "complaint_head"];
+function Reason({ fields, set, error }) {
+  return html`<div class="wide">
+    <${Field} label=${say("urgent_reason")} name="urgent_reason" value=${fields.urgent_reason} error=${error} maxlength="200" onInput=${(v) => set({ urgent_reason: v })} />
+    <div class="quick" role="group" aria-label=${say("urgent_reason")}>${REASONS.map((word) => html`<button type="button" onClick=${() => set({ urgent_reason: say(word) })}>${say(word)}</button>`)}</div>
   </div>`;
 }
 
@@ -69,8 +79,8 @@ function Form({ onMade }) {
     setWrong("");
     if (Object.keys(found).length > 0) return document.getElementById(`field-${Object.keys(found)[0]}`)?.focus();
     try {
-      const { side, view, consent, ...typed } = fields;
-      const made = await post("registrations", { ...typed, complaint: asked(fields), history: history(fields), name: fields.name.trim(), citizen_id: tidy(fields.citizen_id),
+      const { side, view, consent, urgent_reason, ...typed } = fields;
+      const made = await post("registrations", { ...typed, complaint: asked(fields), history: history(fields), reason: fields.urgent ? urgent_reason.trim() : "", name: fields.name.trim(), citizen_id: tidy(fields.citizen_id),
         birth: fields.birth.replace(/-/g, ""), phone: fields.phone.normalize("NFKC").replace(/[\s-]/g, "") });
       setFields(EMPTY);
       onMade(made.registration);
@@ -97,6 +107,7 @@ function Form({ onMade }) {
       <${Field} label=${say("history")} name="history" value=${fields.history} onInput=${on("history")} maxlength="500" />
       <${Field} label=${say("consent")} hint=${say("consent_hint")} name="consent" value=${fields.consent} onInput=${on("consent")} options=${CONSENTS.map((v) => [v, v ? say(`consent_${v}`) : say("consent_none")])} />
       <label class="tick stat"><input type="checkbox" name="urgent" checked=${fields.urgent} onChange=${(event) => set({ urgent: event.target.checked })} /> ${say("urgent")}</label>
+      ${fields.urgent && html`<${Reason} fields=${fields} set=${set} error=${told("urgent_reason")} />`}
     </div>
     <button type="submit" class="primary">${say("register_do")}</button>
   </form>`;
