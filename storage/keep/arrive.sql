@@ -10,6 +10,10 @@ SELECT i.id, i.pack IS NOT NULL, i.device, i.is_quarantined, i.sop_instance, coa
 FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.object = $2
 
+-- name: objects_unknown
+SELECT o.code, o.object FROM unnest($1::text[], $2::bytea[]) AS o(code, object) JOIN tenants t ON t.code = o.code
+WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = t.id AND i.object = o.object)
+
 -- Nobody packs it meanwhile: no row where somebody does.
 -- name: job_lock
 SELECT 1 FROM pack_jobs WHERE id = $1 AND done_at_us IS NULL FOR UPDATE SKIP LOCKED

@@ -134,8 +134,15 @@ int room_to_end(struct keep *k, bool is_direct, struct err *err) MUST_CHECK;
 void room_watch(struct keep *k);
 
 /* ---- landing_sweep.c ---- */
-/* Once an hour: forget what was offered and not touched for so long that nobody will send it. */
+/* At the start and once an hour: take in what the catalog lost, forget what was offered
+ * and not touched for so long that nobody will send it. */
 int landing_sweep(struct keep *k, struct err *err) MUST_CHECK;
+
+/* ---- found.c ---- */
+/* Take in again what was stored without a gateway and the catalog does not know: one walk through
+ * landing-copy/whole, by one thread at a time.
+ * errors  of the first that could not be taken in; the others were */
+int found_take_in(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- receipts.c ---- */
 /* Receipts of this clinic (NULL: of any) were committed. */
