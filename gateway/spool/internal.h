@@ -85,6 +85,15 @@ struct room {
     uint64_t bytes_sealed; /* here, and may go when room is needed */
 };
 
+/* Arrivals are dated by the wall clock. After it jumped, none of them count, or the wrong ones do:
+ * then what came a day until the jump holds, and fades over a week lived. */
+struct pace {
+    uint64_t bytes_a_day; /* before the last jump */
+    uint64_t age_ms;      /* of the last jump */
+    uint64_t seen_age_ms; /* when it was measured last, by both */
+    int64_t seen_wall_ms;
+};
+
 /* How old it was at this time of both clocks. */
 struct age {
     uint64_t ms;
@@ -127,6 +136,7 @@ struct spool {
     enum spool_disk disk;
     struct room room;
     struct age age;
+    struct pace pace;
     uint64_t syncs, commits;
 
     struct queue_door *door;
@@ -215,5 +225,8 @@ uint64_t spool_age_ms(struct spool *sp);
 void age_begin(struct spool *sp); /* what the journal says of it */
 #define SPOOL_AGE "age_ms"        /* the numbers that keep it, and the wall clock by then */
 #define SPOOL_AGE_WALL "age_wall_ms"
+#define SPOOL_PACE "bytes_a_day"           /* what came a day by then, */
+#define SPOOL_PACE_HELD "bytes_a_day_held" /* and before the last jump, and when that was */
+#define SPOOL_PACE_AGE "bytes_a_day_age_ms"
 
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { AGE_NUMBERS = 5 };
 #define SNAPSHOT_BYTES (4ull << 30)
 
 /* Begin a framed body: returns where its length goes. */
@@ -97,18 +98,45 @@ set_sick(struct spool *sp, bool is_sick)
     gate_unlock(&sp->gate);
 }
 
+/* What is written with the age. Locked. */
+static size_t
+numbers_now(struct spool *sp, const char *names[AGE_NUMBERS], uint64_t values[AGE_NUMBERS])
+{
+    uint64_t age = spool_age_ms(sp); /* first: it moves the wall clock's */
+    const struct {
+        const char *name;
+        uint64_t value;
+    } now[] = {
+        {SPOOL_AGE, age},
+        {SPOOL_AGE_WALL, (uint64_t)sp->age.wall_ms},
+        {SPOOL_PACE, sp->room.bytes_a_day},
+        {SPOOL_PACE_HELD, sp->pace.bytes_a_day},
+        {SPOOL_PACE_AGE, sp->pace.age_ms},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(now); i++) {
+        names[i] = now[i].name;
+        values[i] = now[i].value;
+    }
+    return ARRAY_LEN(now);
+}
+
 int
 keeper_renew(struct spool *sp, struct err *err)
 {
     struct journal *fresh = NULL;
+    const char *names[AGE_NUMBERS];
+    uint64_t values[AGE_NUMBERS];
     bool is_replaced = false;
     struct buf b;
+    size_t n;
     int rc;
 
     buf_init(&b, SNAPSHOT_BYTES);
     gate_lock(&sp->gate);
-    *ledger_number(&sp->ledger, SPOOL_AGE, true) = spool_age_ms(sp);
-    *ledger_number(&sp->ledger, SPOOL_AGE_WALL, true) = (uint64_t)sp->age.wall_ms;
+    n = numbers_now(sp, names, values);
+    for (size_t i = 0; i < n; i++)
+        *ledger_number(&sp->ledger, names[i], true) = values[i];
     take_snapshot(sp, &b);
     gate_unlock(&sp->gate);
     if (buf_is_over(&b))
@@ -191,17 +219,23 @@ keeper_write(struct spool *sp, struct work *batch)
 void
 keeper_note_age(struct spool *sp)
 {
-    struct work wall = {.kind = WORK_BODY}, age = {.kind = WORK_BODY, .next = &wall};
+    struct work notes[AGE_NUMBERS] = {{.kind = WORK_BODY}};
+    const char *names[AGE_NUMBERS];
+    uint64_t values[AGE_NUMBERS];
+    size_t n;
 
-    buf_init(&age.body, JOURNAL_BODY_BYTES);
-    buf_init(&wall.body, JOURNAL_BODY_BYTES);
     gate_lock(&sp->gate);
-    journal_body_number(&age.body, SPOOL_AGE, spool_age_ms(sp));
-    journal_body_number(&wall.body, SPOOL_AGE_WALL, (uint64_t)sp->age.wall_ms);
+    n = numbers_now(sp, names, values);
     gate_unlock(&sp->gate);
-    keeper_write(sp, &age);
-    buf_fini(&age.body);
-    buf_fini(&wall.body);
+    for (size_t i = 0; i < n; i++) {
+        notes[i].kind = WORK_BODY;
+        notes[i].next = i + 1 < n ? &notes[i + 1] : NULL;
+        buf_init(&notes[i].body, JOURNAL_BODY_BYTES);
+        journal_body_number(&notes[i].body, names[i], values[i]);
+    }
+    keeper_write(sp, notes);
+    for (size_t i = 0; i < n; i++)
+        buf_fini(&notes[i].body);
 }
 
 /* Only between batches: the snapshot must hold all that the old journal says. */

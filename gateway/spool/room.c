@@ -15,6 +15,8 @@
 #define WEEK_DAYS 7
 #define BURST_MOST_MS 500
 #define AWAY_MOST_MS (3 * DAY_US / 1000)
+#define WEEK_MS ((uint64_t)(WEEK_DAYS * DAY_US / 1000))
+#define JUMP_MS (DAY_US / 1000)
 
 static uint64_t
 bytes_of(const struct record *r)
@@ -27,6 +29,27 @@ bytes_here(const struct record *r)
 {
     return (r->received.segment != 0 ? r->received.object_size : 0) +
            (r->coded.segment != 0 ? r->coded.object_size : 0);
+}
+
+/* Locked. What came a day, measured by the wall clock: the same when that jumped. */
+static uint64_t
+pace_hold(struct spool *sp, uint64_t bytes_a_day)
+{
+    struct pace *p = &sp->pace;
+    uint64_t age = spool_age_ms(sp), held = 0;
+    int64_t wall = sp->age.wall_ms;
+    int64_t jump = wall - p->seen_wall_ms - (int64_t)(age - p->seen_age_ms);
+
+    if (jump > JUMP_MS || jump < -JUMP_MS) {
+        p->bytes_a_day = sp->room.bytes_a_day;
+        p->age_ms = age;
+    }
+    if (age - p->age_ms < WEEK_MS)
+        held = (uint64_t)((double)p->bytes_a_day * (double)(WEEK_MS - (age - p->age_ms)) /
+                          (double)WEEK_MS);
+    p->seen_age_ms = age;
+    p->seen_wall_ms = wall;
+    return held > bytes_a_day ? held : bytes_a_day;
 }
 
 void
@@ -51,7 +74,7 @@ room_measure(struct spool *sp)
             room.bytes_today += r->received.object_size;
         }
     }
-    room.bytes_a_day = day > week / WEEK_DAYS ? day : week / WEEK_DAYS;
+    room.bytes_a_day = pace_hold(sp, day > week / WEEK_DAYS ? day : week / WEEK_DAYS);
     sp->room = room;
     gate_unlock(&sp->gate);
 }
@@ -169,10 +192,18 @@ age_begin(struct spool *sp)
 {
     const uint64_t *ms = ledger_number(&sp->ledger, SPOOL_AGE, false);
     const uint64_t *wall = ledger_number(&sp->ledger, SPOOL_AGE_WALL, false);
+    const uint64_t *pace = ledger_number(&sp->ledger, SPOOL_PACE, false);
+    const uint64_t *held = ledger_number(&sp->ledger, SPOOL_PACE_HELD, false);
+    const uint64_t *held_age = ledger_number(&sp->ledger, SPOOL_PACE_AGE, false);
 
     sp->age.ms = ms != NULL ? *ms : 0;
     sp->age.wall_ms = wall != NULL ? (int64_t)*wall : clock_wall_us() / 1000;
     sp->age.mono_ms = clock_mono_ms();
+    sp->room.bytes_a_day = pace != NULL ? *pace : 0;
+    sp->pace = (struct pace){.bytes_a_day = held != NULL ? *held : 0,
+                             .age_ms = held_age != NULL ? *held_age : 0,
+                             .seen_age_ms = sp->age.ms,
+                             .seen_wall_ms = sp->age.wall_ms};
 }
 
 uint64_t

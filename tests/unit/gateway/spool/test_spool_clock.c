@@ -199,10 +199,50 @@ days_left_follow_from_what_comes_a_day(void **state)
     assert_int_equal(health.bytes_today, 0);
     assert_in_range(health.days_left, 7 * (free_bytes / (12u << 20)),
                     7 * (free_bytes / (8u << 20)));
-    clock_fake(T0 + 8 * DAY_MS * 1000, 3000);
+    clock_fake(T0 + 8 * DAY_MS * 1000, 2000 + 6 * DAY_MS);
     spool_health(f->sp, &health);
     assert_int_equal(health.days_left, -1);
-    clock_fake(T0 - YEAR_US, 4000); /* it came while the clock was wrong */
+    clock_fake(T0 - YEAR_US, 3000 + 6 * DAY_MS); /* it came while the clock was wrong */
+    spool_health(f->sp, &health);
+    assert_int_equal(health.days_left, -1);
+}
+
+/* Days left as before: what is free may change by a little meanwhile. */
+static void
+assert_days(struct spool_fixture *f, int32_t before)
+{
+    struct spool_health health;
+
+    spool_health(f->sp, &health);
+    assert_in_range(health.days_left, before - before / 10, before + before / 10);
+}
+
+static void
+a_clock_that_jumps_years_forgets_not_what_comes_a_day(void **state)
+{
+    struct spool_fixture *f = *state;
+    struct spool_health health;
+    int32_t before;
+
+    clock_fake(T0, 1000);
+    fixture_put(f, 10u << 20, 1, 0);
+    spool_health(f->sp, &health);
+    before = health.days_left;
+    clock_fake(T0 + 30 * YEAR_US, 2000);
+    assert_days(f, before);
+    clock_fake(T0 - 10 * YEAR_US, 3000);
+    assert_days(f, before);
+    fixture_reopen(f);
+    assert_days(f, before);
+    spool_close(&f->sp); /* the clock's battery is empty: it begins anew with each start */
+    clock_fake(0, 10);
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    assert_days(f, before);
+
+    clock_fake_advance(4 * DAY_MS); /* lived; less than half is left of what came */
+    spool_health(f->sp, &health);
+    assert_in_range(health.days_left, 2 * before, 3 * before);
+    clock_fake_advance(4 * DAY_MS);
     spool_health(f->sp, &health);
     assert_int_equal(health.days_left, -1);
 }
@@ -255,6 +295,7 @@ main(void)
         CLAIM(what_was_sealed_in_the_future_is_not_kept_for_ever),
         CLAIM(a_wall_clock_that_jumps_years_reorders_nothing),
         CLAIM(days_left_follow_from_what_comes_a_day),
+        CLAIM(a_clock_that_jumps_years_forgets_not_what_comes_a_day),
         CLAIM(the_marks_also_count_days),
     };
 
