@@ -34,11 +34,26 @@ enum {
     PIECE = 65536,
     FILES_AT_ONCE = 1000
 };
-static const int64_t settled_us = 1000000; /* a file is whole when it has not grown for so long */
+
+/* A file of the folder as it was seen last. */
+struct seen {
+    char *name;
+    int64_t size, mtime_ns;
+    ino_t inode;
+    int64_t since_ms; /* unchanged */
+    bool is_there;
+};
+
+struct orders_folder {
+    char *path;
+    struct seen *list;
+    size_t n;
+};
 
 struct orders_sources {
     struct book *book;
-    char *folder, *command;
+    struct orders_folder *folder; /* NULL: none */
+    char *command;
     int64_t every_ms;
     struct gate gate;
     bool is_stopping; /* gate */
@@ -100,21 +115,80 @@ take_file(struct book *book, const char *folder, const char *name, unsigned *out
     return put_aside(folder, name, rc < 0 ? &why : &tally.first, err);
 }
 
+struct orders_folder *
+orders_folder_new(const char *path)
+{
+    struct orders_folder *f = mem_new(sizeof *f);
+
+    f->path = mem_text(path);
+    return f;
+}
+
+void
+orders_folder_free(struct orders_folder **folder)
+{
+    struct orders_folder *f = TAKE(*folder);
+
+    if (f == NULL)
+        return;
+    for (size_t i = 0; i < f->n; i++)
+        free(f->list[i].name);
+    free(f->list);
+    free(f->path);
+    free(f);
+}
+
+/* Look at a file; whether it kept still since an earlier look. */
 static bool
-is_ours(const char *folder, const char *name)
+is_still(struct orders_folder *f, const char *name, const struct stat *st)
+{
+    struct seen now = {.size = st->st_size,
+                       .mtime_ns = st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec,
+                       .inode = st->st_ino,
+                       .since_ms = clock_mono_ms(),
+                       .is_there = true};
+    size_t i = 0;
+
+    while (i < f->n && strcmp(f->list[i].name, name) != 0)
+        i++;
+    if (i == f->n) {
+        f->list = mem_grow(f->list, (f->n + 1) * sizeof *f->list);
+        f->list[f->n++] = (struct seen){.name = mem_text(name), .size = -1};
+    }
+    now.name = f->list[i].name;
+    if (now.size == f->list[i].size && now.mtime_ns == f->list[i].mtime_ns &&
+        now.inode == f->list[i].inode)
+        now.since_ms = f->list[i].since_ms;
+    f->list[i] = now;
+    return clock_mono_ms() - now.since_ms >= ORDERS_STILL_MS;
+}
+
+static void
+forget_gone(struct orders_folder *f)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < f->n; i++)
+        if (f->list[i].is_there) {
+            f->list[i].is_there = false;
+            f->list[kept++] = f->list[i];
+        } else {
+            free(f->list[i].name);
+        }
+    f->n = kept;
+}
+
+static bool
+is_ours(const char *folder, const char *name, struct stat *out)
 {
     const char *dot = strrchr(name, '.');
     char path[PATH_MAX];
-    struct stat st;
 
     if (name[0] == '.' || dot == NULL || strlen(name) > 200 ||
         (strcmp(dot, ".json") != 0 && strcmp(dot, ".tsv") != 0))
         return false;
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
-        return false;
-    return clock_wall_us() - ((int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000) >
-           settled_us;
+    return lstat(path, out) == 0 && S_ISREG(out->st_mode);
 }
 
 static int
@@ -124,26 +198,30 @@ by_name(const void *a, const void *b)
 }
 
 int
-orders_from_folder(struct book *book, const char *folder, unsigned *out_taken, struct err *err)
+orders_from_folder(struct book *book, struct orders_folder *folder, unsigned *out_taken,
+                   struct err *err)
 {
-    DIR *dir = opendir(folder);
+    DIR *dir = opendir(folder->path);
+    size_t n = 0, looked = 0;
     char **names = NULL;
-    size_t n = 0;
+    struct stat st;
     int rc = 0;
 
     if (dir == NULL)
         return err_sys(err, ERR_RETRY, "the folder of orders");
-    for (struct dirent *d; n < FILES_AT_ONCE && (d = readdir(dir)) != NULL;)
-        if (is_ours(folder, d->d_name)) {
+    for (struct dirent *d; looked < FILES_AT_ONCE && (d = readdir(dir)) != NULL;)
+        if (is_ours(folder->path, d->d_name, &st) && ++looked > 0 &&
+            is_still(folder, d->d_name, &st)) {
             names = mem_grow(names, (n + 1) * sizeof *names);
             names[n++] = mem_text(d->d_name);
         }
     closedir(dir);
+    forget_gone(folder);
     if (n > 0)
         qsort(names, n, sizeof *names, by_name);
     for (size_t i = 0; i < n; i++) {
         if (rc == 0)
-            rc = take_file(book, folder, names[i], out_taken, err);
+            rc = take_file(book, folder->path, names[i], out_taken, err);
         free(names[i]);
     }
     free(names);
@@ -312,7 +390,7 @@ run(void *arg)
         unsigned taken = 0;
         int rc = 0;
 
-        if (s->folder[0] != '\0')
+        if (s->folder != NULL)
             rc = orders_from_folder(s->book, s->folder, &taken, &err);
         if (s->command[0] != '\0' && clock_mono_ms() >= command_ms) {
             if (rc == 0)
@@ -347,7 +425,7 @@ orders_sources_start(const struct orders_sources_options *options, struct orders
     }
     s = mem_new(sizeof *s);
     s->book = options->book;
-    s->folder = mem_text(folder);
+    s->folder = folder[0] != '\0' ? orders_folder_new(folder) : NULL;
     s->command = mem_text(command);
     s->every_ms = options->every_ms;
     gate_init(&s->gate);
@@ -370,6 +448,6 @@ orders_sources_stop(struct orders_sources **sources)
     thread_join(s->thread);
     gate_fini(&s->gate);
     free(s->command);
-    free(s->folder);
+    orders_folder_free(&s->folder);
     free(s);
 }

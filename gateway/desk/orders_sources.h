@@ -26,9 +26,17 @@ int orders_sources_start(const struct orders_sources_options *options, struct or
                          struct err *err) MUST_CHECK;
 void orders_sources_stop(struct orders_sources **sources);
 
+/* A folder, and what was seen there: a file is taken when it kept still for ORDERS_STILL_MS between
+ * two looks, by this machine's monotonic clock. Its own date counts for nothing: the HIS's clock
+ * may be ahead or behind. */
+struct orders_folder;
+enum { ORDERS_STILL_MS = 1000 };
+struct orders_folder *orders_folder_new(const char *path);
+void orders_folder_free(struct orders_folder **folder);
+
 /* One round of each, for the thread and for tests; *out_taken adds up.
  * errors  ERR_RETRY, ERR_FULL the book; ERR_REJECT, ERR_RETRY the command failed, said why */
-int orders_from_folder(struct book *book, const char *folder, unsigned *out_taken,
+int orders_from_folder(struct book *book, struct orders_folder *folder, unsigned *out_taken,
                        struct err *err) MUST_CHECK;
 int orders_from_command(struct book *book, const char *command, int64_t limit_ms,
                         unsigned *out_taken, struct err *err) MUST_CHECK;

@@ -4,6 +4,7 @@
 
 #include "gateway/desk/orders_api.h"
 #include "gateway/desk/orders_json.h"
+#include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "tests/support/book_world.h"
 
@@ -154,14 +155,35 @@ static void
 leave(const char *name, const char *text)
 {
     char path[FOLDER_PATH_BYTES + 64];
-    struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
     int fd;
 
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    assert_int_equal(futimens(fd, old), 0);
     close(fd);
+}
+
+static void
+make_folders(void)
+{
+    static const char *const below[] = {"", "/failed", "/tmp"};
+
+    for (size_t i = 0; i < ARRAY_LEN(below); i++) {
+        snprintf(folder, sizeof folder, "%s/orders%s", book_dir, below[i]);
+        assert_int_equal(mkdir(folder, 0700), 0);
+    }
+    snprintf(folder, sizeof folder, "%s/orders", book_dir);
+}
+
+static unsigned
+look(struct orders_folder *f)
+{
+    unsigned taken = 0;
+    struct err err;
+
+    if (orders_from_folder(book, f, &taken, &err) < 0)
+        fail_msg("%s", err.text);
+    return taken;
 }
 
 static bool
@@ -176,26 +198,22 @@ is_there(const char *name)
 static void
 files_go_when_their_orders_are_durable(void **state)
 {
-    static const char *const below[] = {"", "/failed", "/tmp"};
-    unsigned taken = 0;
-    struct err err;
+    struct orders_folder *f;
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(below); i++) {
-        snprintf(folder, sizeof folder, "%s/orders%s", book_dir, below[i]);
-        assert_int_equal(mkdir(folder, 0700), 0);
-    }
-    snprintf(folder, sizeof folder, "%s/orders", book_dir);
+    make_folders();
+    f = orders_folder_new(folder);
+    clock_fake(INT64_C(1795305600) * 1000000, 1000);
     leave("a.json", "{\"placer\":\"1\",\"name\":\"甲\"}");
     leave("b.tsv", "placer\tname\n2\t乙\n");
     leave("c.json", "{\"placer\":\"3\"}");
     leave("d.json", "{");
     leave("notes.txt", "not ours");
 
-    if (orders_from_folder(book, folder, &taken, &err) < 0)
-        fail_msg("%s", err.text);
+    assert_int_equal(look(f), 0);
+    clock_fake_advance(ORDERS_STILL_MS);
 
-    assert_int_equal(taken, 2);
+    assert_int_equal(look(f), 2);
     reopen();
     assert_non_null(known("folder", "1"));
     assert_non_null(known("folder", "2"));
@@ -205,8 +223,44 @@ files_go_when_their_orders_are_durable(void **state)
     assert_true(is_there("failed/c.json.why.txt"));
     assert_true(is_there("failed/d.json"));
     assert_true(is_there("notes.txt"));
-    assert_int_equal(orders_from_folder(book, folder, &taken, &err), 0);
-    assert_int_equal(taken, 2);
+    clock_fake_advance(ORDERS_STILL_MS);
+    assert_int_equal(look(f), 0);
+    orders_folder_free(&f);
+    clock_unfake();
+}
+
+static void
+a_files_own_date_neither_delays_nor_hurries_it(void **state)
+{
+    static const time_t dates[] = {1000000000, 4000000000}; /* 2001 and 2096 */
+    char path[FOLDER_PATH_BYTES + 64];
+    struct orders_folder *f;
+
+    (void)state;
+    make_folders();
+    f = orders_folder_new(folder);
+    snprintf(path, sizeof path, "%s/a.json", folder);
+    for (size_t i = 0; i < ARRAY_LEN(dates); i++) {
+        struct timespec date[2] = {{.tv_sec = dates[i]}, {.tv_sec = dates[i]}};
+
+        clock_fake(INT64_C(1795305600) * 1000000, 1000);
+        leave("a.json", i == 0 ? "{\"placer\":\"1\"," : "{\"placer\":\"2\",");
+        assert_int_equal(utimensat(AT_FDCWD, path, date, 0), 0);
+        assert_int_equal(look(f), 0); /* half of it is there */
+        clock_fake_advance(ORDERS_STILL_MS - 1);
+        leave("a.json", "\"name\":\"A\"}");
+        assert_int_equal(utimensat(AT_FDCWD, path, date, 0), 0);
+        assert_int_equal(look(f), 0);
+        clock_fake_advance(ORDERS_STILL_MS - 1);
+        assert_int_equal(look(f), 0);
+        clock_fake_advance(1);
+        assert_int_equal(look(f), 1);
+        assert_false(is_there("a.json"));
+    }
+    assert_non_null(known("folder", "1"));
+    assert_non_null(known("folder", "2"));
+    orders_folder_free(&f);
+    clock_unfake();
 }
 
 /* ---- the token ---- */
@@ -298,6 +352,7 @@ main(void)
         BOOK_TEST(lines_and_tables_are_read_too),
         BOOK_TEST(what_is_done_or_gone_is_no_trouble),
         BOOK_TEST(files_go_when_their_orders_are_durable),
+        BOOK_TEST(a_files_own_date_neither_delays_nor_hurries_it),
         BOOK_TEST(the_token_is_made_once_and_is_nobody_elses),
         BOOK_TEST(a_commands_output_is_taken),
         BOOK_TEST(a_command_that_fails_or_hangs_is_said_to),
