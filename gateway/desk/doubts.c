@@ -162,6 +162,27 @@ book_doubt_put(struct book *book, const char *study, uint32_t bits, struct err *
     return in_turn(book, turn_put, &p, err);
 }
 
+static int
+turn_nowhere(struct book *book, void *user, struct err *err)
+{
+    const struct book_study *who = user;
+
+    if (put(book, who->study, DOUBT_BAD_UID, err) < 0)
+        return -1;
+    return db_run(book->db, "doubt_person",
+                  DB_ARGS(DB_TEXT(who->study), DB_TEXT(who->patient_id), DB_TEXT(who->name),
+                          DB_TEXT(who->sex), DB_TEXT(who->birth)),
+                  NULL, err);
+}
+
+int
+book_doubt_nowhere(struct book *book, const struct book_study *who, struct err *err)
+{
+    struct book_study own = *who;
+
+    return in_turn(book, turn_nowhere, &own, err);
+}
+
 int
 doubts_attached(struct book *book, const char *study, struct err *err)
 {

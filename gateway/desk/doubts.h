@@ -11,6 +11,10 @@ struct spool_study;
 
 /* Something odd was found: told to the reader if it is new. */
 int book_doubt_put(struct book *book, const char *study, uint32_t bits, struct err *err) MUST_CHECK;
+/* Images that name no study and so can go nowhere: a row under a name that is no UID, with whose
+ * they say they are. */
+#define DOUBT_NO_STUDY "none."
+int book_doubt_nowhere(struct book *book, const struct book_study *who, struct err *err) MUST_CHECK;
 /* Somebody at the desk looked: it is as it is. shown: the bits they saw.
  * errors  ERR_NOT_FOUND nothing is odd; ERR_CONFLICT something else is odd by now, or "A or B?" is
  *         to be answered first; ERR_REJECT a reason is due */

@@ -18,6 +18,10 @@ UPDATE doubt SET confirmed = confirmed | ?2, confirmed_by = ?3, reason = ?4, con
 -- name: doubt_correct
 UPDATE doubt SET is_corrected = ?2, patient_id = ?3, name = ?4, sex = ?5, birth = ?6 WHERE study = ?1
 
+-- As the images say, where no study has a row that says it.
+-- name: doubt_person
+UPDATE doubt SET patient_id = ?2, name = ?3, sex = ?4, birth = ?5 WHERE study = ?1 AND is_corrected = 0
+
 -- name: doubt_told
 UPDATE doubt SET revision = ?2 WHERE study = ?1
 
@@ -29,7 +33,8 @@ UNION SELECT registration FROM registration_study WHERE study = ?1
 -- person has answered, however long ago it came: clocks jump.
 -- name: doubt_list
 SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_at_us, d.reason, d.is_corrected,
-    coalesce(s.patient_id, ''), coalesce(s.name, ''), coalesce(s.sex, ''), coalesce(s.birth, ''), coalesce(s.modality, ''),
+    coalesce(s.patient_id, d.patient_id), coalesce(s.name, d.name), coalesce(s.sex, d.sex), coalesce(s.birth, d.birth),
+    coalesce(s.modality, ''),
     coalesce(s.accession, ''), coalesce(s.arrived_at_us, d.at_us),
     coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study),
         (SELECT r.registration FROM registration_study r WHERE r.study = d.study), '')

@@ -9,7 +9,9 @@
 #include "proto/model/doubts.h"
 #include "proto/model/quarantine.h"
 #include "proto/render/report_pdf.h"
+#include "proto/trust/digest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,6 +207,33 @@ note_doubts(struct doubts_look *look, const char *study, uint32_t bits, struct e
     return 0;
 }
 
+/* It names no study, so it is in none: one row for each person and device. The name of the row is
+ * no UID, so nobody outside is ever told of it. */
+static int
+note_nowhere(struct doubts_look *look, const struct spool_entry *entry, struct err *err)
+{
+    struct book_study who = {.arrived_at_us = entry->meta.received_at_us};
+    uint8_t sha256[DIGEST_BYTES];
+    char hex[DIGEST_HEX_BYTES], *text;
+    struct cached *c;
+
+    if (facts_or_nothing(look, entry->id, &who, err) < 0)
+        return -1;
+    text =
+        mem_printf("%s\n%s\n%s\n%s", entry->meta.calling_ae, who.patient_id, who.name, who.birth);
+    digest_bytes(text, strlen(text), sha256);
+    free(text);
+    digest_text(sha256, hex);
+    snprintf(who.study, sizeof who.study, DOUBT_NO_STUDY "%.16s", hex);
+    c = cached_of(look, who.study);
+    if (c->bits & DOUBT_BAD_UID)
+        return 0;
+    if (book_doubt_nowhere(look->book, &who, err) < 0)
+        return -1;
+    c->bits |= DOUBT_BAD_UID;
+    return 0;
+}
+
 /* *out_is_done false: it is looked into later (a stranger's: when it is released). */
 static int
 look_at(struct doubts_look *look, uint64_t id, bool *out_is_done, struct err *err)
@@ -223,6 +252,9 @@ look_at(struct doubts_look *look, uint64_t id, bool *out_is_done, struct err *er
         *out_is_done = false;
     else if (entry->state == INSTANCE_QUARANTINED && why == QUARANTINE_OTHER_PATIENT)
         rc = note_question(look, entry, err);
+    else if (entry->state == INSTANCE_QUARANTINED && why == QUARANTINE_REFUSED &&
+             !entry->is_inspected)
+        rc = note_nowhere(look, entry, err);
     else if (entry->is_inspected &&
              (entry->state != INSTANCE_QUARANTINED || why == QUARANTINE_REFUSED))
         rc = note_doubts(look, entry->facts.study_uid, entry->facts.doubts, err);

@@ -15,6 +15,7 @@
 #include "gateway/serve/serve.h"
 #include "proto/base/clock.h"
 #include "proto/base/jsonw.h"
+#include "proto/base/text.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -299,6 +300,7 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
 
     jsonw_object(w, NULL);
     jsonw_text(w, "study", study->study_uid);
+    jsonw_bool(w, "may_attach", uid_is_valid(study->study_uid, true));
     jsonw_text(w, "device", study->calling_ae);
     jsonw_text(w, "modality", study->modality);
     jsonw_text(w, "body_part", study->body_part);

@@ -328,8 +328,10 @@ whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done, stru
 
     pthread_mutex_lock(&up->twins);
     like = find_like(up, entry, is_fresh);
+    if (entry->facts.study_uid[0] == '\0') /* of no study: only a person can say what it is */
+        like.is = UNLIKE_ANY;
     is_done = like.is != UNLIKE_ANY || !can_travel(&entry->facts);
-    if (is_fresh) {
+    if (is_fresh && entry->facts.study_uid[0] != '\0') {
         if (like.is == UNLIKE_ANY)
             doubt_reuse(up, &entry->facts);
         rc = spool_set_inspected(up->spool, entry->id, &entry->facts, err);

@@ -3,12 +3,14 @@
 #include "gateway/desk/doubts.h"
 #include "gateway/desk/doubts_look.h"
 
+#include "gateway/desk/book_own.h"
 #include "gateway/spool/spool.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/http/json.h"
 #include "proto/model/doubts.h"
 #include "tests/support/book_world.h"
+#include "tests/support/spool_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -322,6 +324,59 @@ a_study_whose_number_is_none_is_shown_here_and_told_to_nobody(void **state)
     assert_int_equal(messages(), 0);
 }
 
+/* Images that name no study stood nowhere but among what is put aside. */
+static void
+images_without_a_study_have_a_row_that_says_whose(void **state)
+{
+    struct book_study who = {.name = "王小东"};
+    struct db_rows *rows = NULL;
+
+    (void)state;
+    text_copy(who.study, sizeof who.study, DOUBT_NO_STUDY "0123456789abcdef");
+    must(book_doubt_nowhere(book, &who, &err));
+    must(book_doubt_nowhere(book, &who, &err));
+
+    assert_int_equal(messages(), 0); /* nobody outside has such a study */
+    must(db_begin(book->db, &err));
+    must(db_end(book->db,
+                db_run(book->db, "doubt_list", DB_ARGS(DB_INT(0), DB_INT(UINT32_MAX)), &rows, &err),
+                &err));
+    assert_int_equal(db_rows_count(rows), 1);
+    assert_string_equal(db_text(rows, 0, 8), "王小东");
+    db_rows_free(&rows);
+    must(book_doubt_confirm(book, who.study, DOUBT_BAD_UID, "li", "已重发", &err));
+}
+
+/* From the spool: put aside before its study could be known. */
+static void
+the_look_finds_images_without_a_study(void **state)
+{
+    struct spool_options options = {.segment_bytes = 1 << 20};
+    struct spool_fixture f = {.sp = NULL};
+    struct doubts_look *look;
+    struct spool *spool = NULL;
+    char *dir = mem_printf("%s/spool", book_dir);
+    bool is_open;
+    uint64_t id;
+
+    (void)state;
+    must(spool_open(dir, &options, &spool, &err));
+    f.sp = spool;
+    id = fixture_put(&f, 100, 1, 0);
+    must(spool_set_quarantined(spool, id, "refused: its study or series number cannot be used",
+                               &err));
+    look = doubts_look_new(spool, NULL, book);
+
+    must(doubts_look_step(look, &err));
+
+    assert_int_equal(listed("doubts", &is_open), 1);
+    assert_true(is_open);
+    assert_int_equal(listed("unmatched", &is_open), 1);
+    doubts_look_free(&look);
+    spool_close(&spool);
+    free(dir);
+}
+
 /* It could not be attached, and so nothing was: all matching stood still because of one device. */
 static void
 a_study_whose_number_is_none_keeps_no_other_from_its_patient(void **state)
@@ -361,6 +416,8 @@ main(void)
         TEST(studies_of_one_exam_are_joined_onto_one_registration),
         TEST(parts_of_one_exam_are_seen_by_device_person_and_time),
         TEST(what_holds_signing_stays_until_a_person_has_answered),
+        TEST(images_without_a_study_have_a_row_that_says_whose),
+        TEST(the_look_finds_images_without_a_study),
         TEST(a_study_whose_number_is_none_keeps_no_other_from_its_patient),
         TEST(a_study_whose_number_is_none_is_shown_here_and_told_to_nobody),
     };

@@ -474,7 +474,7 @@ a_study_number_used_for_another_patient_is_flagged_also_after_a_restart(void **s
 static void
 numbers_that_are_none_are_kept_for_a_person(void **state)
 {
-    struct image bad = first, zero = first;
+    struct image bad = first, zero = first, none = first;
     enum quarantine why;
     uint32_t doubts;
     struct site s;
@@ -483,7 +483,11 @@ numbers_that_are_none_are_kept_for_a_person(void **state)
     bad.study = "1.2.abc";
     zero.study = "1.2.03";
     zero.sop = "1.2.3.1.1.2";
+    none.study = "";
+    none.sop = "1.2.3.1.1.3";
     site_open(&s);
+    assert_int_equal(send_image(&s, &none, NULL, &doubts, &why), INSTANCE_QUARANTINED);
+    assert_int_equal(why, QUARANTINE_REFUSED);
     assert_int_equal(send_image(&s, &bad, NULL, &doubts, &why), INSTANCE_QUARANTINED);
     assert_int_equal(why, QUARANTINE_REFUSED);
     assert_int_equal(doubts, DOUBT_BAD_UID);

@@ -89,7 +89,8 @@ function Odd({ d, registrations }) {
     <div class="how"><span class="quiet">${identity(d)}</span>
       ${d.doubts.map((w) => html`<span class=${d.is_open ? "wrong" : ""}>${word(w)}</span>`)}
       ${d.confirmed_by && html`<span>${say("doubt_confirmed", d)}${d.reason ? `：${d.reason}` : ""}</span>`}
-      ${!d.registration && html`<${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
+      ${d.doubts.includes("bad_uid") && html`<span>${say(d.may_attach ? "bad_uid_some" : "bad_uid_how")}</span>`}
+      ${!d.registration && d.may_attach && html`<${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
       <${Wrong}>${wrong}<//></div>
     <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> ${!d.doubts.includes("a_or_b") && html`<button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>`}` : null}</div>
     ${isAsked && html`<${Confirm} d=${d} onClose=${() => setAsked(false)} />`}
