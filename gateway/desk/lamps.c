@@ -150,8 +150,8 @@ study_word_of(const struct spool_study *study, uint64_t missing)
     const uint64_t *n = study->counts;
     uint64_t safe = n[INSTANCE_SEALED] + n[INSTANCE_DUPLICATE];
     uint64_t held = safe + n[INSTANCE_HELD];
-    bool is_listed =
-        study->revision > 0 && study->acked_revision == study->revision && study->unlisted == 0;
+    bool is_listed = study->revision > 0 && study->acked_revision == study->revision &&
+                     study->unlisted + study->leaving == 0;
     bool may_grow = study->uninspected > 0; /* what the device sent last may be a late image */
 
     if (n[INSTANCE_QUARANTINED] > 0)

@@ -309,7 +309,7 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
     jsonw_uint(w, "total", study->total);
     jsonw_uint(w, "bytes", study->bytes);
     jsonw_uint(w, "revision", study->revision);
-    jsonw_bool(w, "is_closed", study->revision > 0 && study->unlisted == 0);
+    jsonw_bool(w, "is_closed", study->revision > 0 && study->unlisted + study->leaving == 0);
     write_kept_at(w, s, study);
     write_expected(w, s, study->study_uid, missing);
     write_owner(w, s, study->study_uid);

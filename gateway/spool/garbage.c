@@ -124,6 +124,14 @@ forget_places(struct spool *sp, uint64_t number)
     segment_forget(sp, number);
 }
 
+/* A list that names it is still to be told, and told whole. */
+static bool
+is_list_open(const struct study *s)
+{
+    return s != NULL && s->revision > 0 &&
+           (s->revision > s->acked_revision || s->unlisted + s->leaving + s->aside > 0);
+}
+
 static void
 drop_summaries(struct spool *sp)
 {
@@ -135,7 +143,7 @@ drop_summaries(struct spool *sp)
         const struct entry *e = sp->ledger.entries[i];
 
         if (!e->is_busy && e->r.state != INSTANCE_DISCARDED && e->r.received.segment == 0 &&
-            e->r.coded.segment == 0 && is_over(sp, &e->r, keep_ms))
+            e->r.coded.segment == 0 && !is_list_open(e->study) && is_over(sp, &e->r, keep_ms))
             ledger_drop(&sp->ledger, e->r.id);
     }
     gate_unlock(&sp->gate);

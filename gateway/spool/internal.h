@@ -159,6 +159,19 @@ int committer_do(struct spool *sp, struct work *w, struct err *err) MUST_CHECK;
 void committer_start(struct spool *sp);
 void committer_stop(struct spool *sp);
 
+/* What comes with an event; the row's action takes its part. */
+struct news {
+    const struct spool_inspection *facts;
+    const struct spool_coding *coding;
+    const char *why;
+    const char *by;
+    uint64_t receipt_seq;
+    uint64_t twin_of;
+};
+/* actions.c; locked. r as it will be but for its state and times; the pair is in the table. */
+void action_take(struct spool *sp, enum instance_event event, const struct news *news,
+                 struct record *r);
+
 /* active.c (the committer's thread): the shared segment that is being filled. */
 bool active_has_room(const struct spool *sp, const struct work *w);
 /* Write the work's record, beginning a new segment when there is none. After a failure with

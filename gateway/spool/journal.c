@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define MAJOR 1
-#define MINOR 2
+#define MINOR 3
 #define HEADER_BYTES 52
 #define FRAME_BYTES 32
 #define GROW_BYTES (1u << 20)

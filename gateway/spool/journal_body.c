@@ -65,6 +65,8 @@ journal_body_entry(struct buf *b, const struct record *r)
     buf_add_le64(b, r->done_age_ms);
     put_text(b, r->discard_reason);
     put_text(b, r->discarded_by);
+    buf_add_le32(b, r->left);
+    buf_add_le32(b, r->stale);
 }
 
 void
@@ -77,15 +79,18 @@ journal_body_cut(struct buf *b, uint64_t segment, uint64_t offset)
 
 void
 journal_body_manifest(struct buf *b, const char *study, uint32_t revision, int64_t closed_at_us,
-                      const uint64_t *ids, size_t n)
+                      const struct journal_list *list)
 {
     buf_add_u8(b, JOURNAL_MANIFEST);
     put_text(b, study);
     buf_add_le32(b, revision);
     buf_add_le64(b, (uint64_t)closed_at_us);
-    buf_add_le32(b, (uint32_t)n);
-    for (size_t i = 0; i < n; i++)
-        buf_add_le64(b, ids[i]);
+    buf_add_le32(b, (uint32_t)list->news_n);
+    for (size_t i = 0; i < list->news_n; i++)
+        buf_add_le64(b, list->news[i]);
+    buf_add_le32(b, (uint32_t)list->leaving_n);
+    for (size_t i = 0; i < list->leaving_n; i++)
+        buf_add_le64(b, list->leaving[i]);
 }
 
 void
@@ -218,6 +223,16 @@ get_minor_2(struct ledger *l, struct reader *in, struct record *r)
     r->discarded_by = in->is_bad ? "" : ledger_word(l, by);
 }
 
+/* What minor version 3 added. */
+static void
+get_minor_3(struct reader *in, struct record *r)
+{
+    if (in->left == 0)
+        return;
+    r->left = get_le32(in);
+    r->stale = get_le32(in);
+}
+
 static bool
 apply_entry(struct ledger *l, struct reader *in)
 {
@@ -255,6 +270,7 @@ apply_entry(struct ledger *l, struct reader *in)
     }
     get_minor_1(l, in, &r);
     get_minor_2(l, in, &r);
+    get_minor_3(in, &r);
     if (in->is_bad || r.id == 0 || r.id == UINT64_MAX || (unsigned)r.state >= INSTANCE_STATES)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -277,33 +293,53 @@ apply_cut(struct reader *in, struct journal_facts *facts)
     return true;
 }
 
+/* These ids (u64 each) are listed from this revision on, or are no more. */
+static void
+apply_ids(struct ledger *l, const uint8_t *ids, uint32_t n, uint32_t revision, bool is_leaving)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct entry *e = ledger_find(l, le64_read(ids + 8 * (size_t)i));
+        struct record r;
+
+        if (e == NULL)
+            continue;
+        r = e->r;
+        *(is_leaving ? &r.left : &r.revision) = revision;
+        ledger_put(l, &r);
+    }
+}
+
+static const uint8_t *
+get_ids(struct reader *in, uint32_t *out_n)
+{
+    *out_n = get_le32(in);
+    if (in->left / 8 < *out_n)
+        in->is_bad = true;
+    return get(in, in->is_bad ? 0 : 8 * (size_t)*out_n);
+}
+
 static bool
 apply_manifest(struct ledger *l, struct reader *in)
 {
-    char uid[256];
-    uint32_t revision, n;
+    const uint8_t *news, *leaving = NULL;
+    uint32_t revision, news_n, leaving_n = 0;
     int64_t closed_at;
     struct study *s;
+    char uid[256];
 
     get_text(in, uid);
     revision = get_le32(in);
     closed_at = (int64_t)get_le64(in);
-    n = get_le32(in);
-    if (in->is_bad || uid[0] == '\0' || in->left / 8 < n)
+    news = get_ids(in, &news_n);
+    if (in->left > 0) /* since minor version 3 */
+        leaving = get_ids(in, &leaving_n);
+    if (in->is_bad || uid[0] == '\0')
         return false;
     s = ledger_study_make(l, uid);
     s->revision = revision;
     s->closed_at_us = closed_at;
-    for (uint32_t i = 0; i < n; i++) {
-        struct entry *e = ledger_find(l, get_le64(in));
-
-        if (e != NULL && e->r.revision == 0) {
-            struct record r = e->r;
-
-            r.revision = revision;
-            ledger_put(l, &r);
-        }
-    }
+    apply_ids(l, news, news_n, revision, false);
+    apply_ids(l, leaving, leaving_n, revision, true);
     return true;
 }
 

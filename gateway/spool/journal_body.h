@@ -22,8 +22,16 @@ enum journal_kind {
 /* Bodies, appended to b (empty, limit JOURNAL_BODY_BYTES). */
 void journal_body_entry(struct buf *b, const struct record *r);
 void journal_body_cut(struct buf *b, uint64_t segment, uint64_t offset);
+/* What a manifest changes on the list before it. */
+struct journal_list {
+    const uint64_t *news; /* listed by it, anew or with another file */
+    size_t news_n;
+    const uint64_t *leaving; /* no longer listed */
+    size_t leaving_n;
+};
+
 void journal_body_manifest(struct buf *b, const char *study, uint32_t revision,
-                           int64_t closed_at_us, const uint64_t *ids, size_t n);
+                           int64_t closed_at_us, const struct journal_list *list);
 void journal_body_acked(struct buf *b, const char *study, uint32_t revision);
 void journal_body_number(struct buf *b, const char *name, uint64_t value);
 void journal_body_study(struct buf *b, const struct study *s);

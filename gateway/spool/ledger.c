@@ -216,6 +216,22 @@ count_bytes(struct study *s, const struct record *r, uint64_t one)
     s->bytes_before += one * received;
 }
 
+/* Thrown away, it is none of its study's entries, and still on the study's list. */
+static void
+count_leaving(struct ledger *l, const struct record *r, uint64_t one)
+{
+    struct study *s;
+
+    if (!record_is_on_list(r) || (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) == 0 ||
+        r->study_uid[0] == '\0')
+        return;
+    s = ledger_study_make(l, r->study_uid);
+    if (r->state == INSTANCE_QUARANTINED)
+        s->aside += one;
+    else
+        s->leaving += one;
+}
+
 /* Add (sign 1) or take away (-1) an entry's share in the counts. */
 static void
 count(struct ledger *l, struct entry *e, int sign)
@@ -225,6 +241,7 @@ count(struct ledger *l, struct entry *e, int sign)
 
     l->counts[e->r.state] += one;
     l->paused += e->r.is_paused ? one : 0;
+    count_leaving(l, &e->r, one);
     if (s == NULL)
         return;
     s->counts[e->r.state] += one;
@@ -232,7 +249,7 @@ count(struct ledger *l, struct entry *e, int sign)
     s->bytes += one * e->r.received.object_size;
     count_bytes(s, &e->r, one);
     s->paused += e->r.is_paused ? one : 0;
-    if (record_is_listable(&e->r) && e->r.revision == 0)
+    if (record_is_unlisted(&e->r))
         s->unlisted += one;
 }
 
@@ -258,6 +275,15 @@ join_study(struct ledger *l, struct entry *e)
     e->study = s;
 }
 
+/* The arrow may have begun before a manifest was closed. */
+static void
+keep_lists(struct record *r, const struct record *before)
+{
+    r->revision = before->revision > r->revision ? before->revision : r->revision;
+    r->left = before->left > r->left ? before->left : r->left;
+    r->stale = before->stale > r->stale ? before->stale : r->stale;
+}
+
 struct entry *
 ledger_put(struct ledger *l, const struct record *r)
 {
@@ -268,7 +294,7 @@ ledger_put(struct ledger *l, const struct record *r)
         e->r = *r;
         link_instance(l, e);
     } else {
-        uint32_t revision = e->r.revision;
+        struct record before = e->r;
 
         count(l, e, -1);
         if (e->r.sop_instance != r->sop_instance) {
@@ -277,8 +303,7 @@ ledger_put(struct ledger *l, const struct record *r)
             link_instance(l, e);
         }
         e->r = *r;
-        if (e->r.revision == 0) /* an arrow begun before the manifest was closed */
-            e->r.revision = revision;
+        keep_lists(&e->r, &before);
     }
     if (!r->is_inspected || r->state == INSTANCE_DISCARDED) /* released: it is looked into anew */
         e->study = NULL;
@@ -317,7 +342,7 @@ ledger_drop(struct ledger *l, uint64_t id)
     unlink_instance(l, e);
     /* A revision that was told is never told again: the centre would refuse it. */
     if (e->study != NULL && e->study->total == 0 && e->study->open_associations == 0 &&
-        e->study->revision == 0)
+        e->study->revision == 0 && e->study->leaving == 0 && e->study->aside == 0)
         drop_study(l, e->study);
     memmove(l->entries + i, l->entries + i + 1, (l->n - i - 1) * sizeof(struct entry *));
     l->n--;

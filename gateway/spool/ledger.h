@@ -37,7 +37,9 @@ struct record {
     uint32_t doubts;
     uint8_t identity_sha256[32];
     uint8_t rest_sha256[32];
-    uint32_t revision;
+    uint32_t revision; /* of the manifest that lists it since; 0 = none did */
+    uint32_t left;     /* of the manifest that lists it no more; on the list: revision > left */
+    uint32_t stale;    /* of the newest manifest that may name another file of it than goes now */
     uint64_t twin_of;
     uint64_t receipt_seq;
     int64_t at_us[INSTANCE_STATES];
@@ -65,6 +67,8 @@ struct study {
     struct record first; /* copy of the first inspected entry */
     uint64_t counts[INSTANCE_STATES];
     uint64_t total, bytes, unlisted, paused;
+    uint64_t leaving; /* on its list, and thrown away or a duplicate */
+    uint64_t aside;   /* on its list, and kept aside */
     uint64_t bytes_ready, bytes_before, bytes_unready, bytes_held;
     uint64_t first_id;
     int64_t first_arrival_us, last_arrival_us;
@@ -105,8 +109,8 @@ void ledger_record_receive(struct ledger *l, const struct segment_record *s, uin
                            struct record *out);
 
 struct entry *ledger_find(const struct ledger *l, uint64_t id); /* NULL: none */
-/* Set an entry to a record, making it when there is none, and keep counts and studies true. A
- * revision once given stays. */
+/* Set an entry to a record, making it when there is none, and keep counts and studies true. What
+ * manifests say of it (revision, left, stale) only grows. */
 struct entry *ledger_put(struct ledger *l, const struct record *r);
 void ledger_drop(struct ledger *l, uint64_t id);
 /* First entry of a SOP instance, by next_twin onwards; NULL: none. */
@@ -124,9 +128,25 @@ record_is_done(const struct record *r)
 }
 
 static inline bool
-record_is_listable(const struct record *r)
+record_is_on_list(const struct record *r)
 {
-    return r->is_inspected && (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) == 0;
+    return r->revision > r->left;
+}
+
+/* The next manifest is to name it, anew or as it is now. */
+static inline bool
+record_is_unlisted(const struct record *r)
+{
+    return r->is_inspected && (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) == 0 &&
+           (!record_is_on_list(r) || r->stale >= r->revision);
+}
+
+/* How many the next manifest is to name no more. What is kept aside waits for a person while the
+ * centre has a list with it; a list that the centre may not have is told without it. */
+static inline uint64_t
+study_leaving(const struct study *s)
+{
+    return s->leaving + (s->revision > s->acked_revision ? s->aside : 0);
 }
 
 #endif

@@ -291,7 +291,9 @@ copy_entry(const struct record *r)
     e->is_paused = r->is_paused;
     e->object_size = object->object_size;
     memcpy(e->object_sha256, object->sha256, 32);
-    e->revision = r->revision;
+    e->revision = record_is_on_list(r) ? r->revision : 0;
+    e->has_left_list = r->left > 0 && r->left >= r->revision &&
+                       (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) != 0;
     e->twin_of = r->twin_of;
     e->receipt_seq = r->receipt_seq;
     memcpy(e->state_at_us, r->at_us, sizeof e->state_at_us);

@@ -127,7 +127,8 @@ struct spool_entry {
     size_t recipe_n;
     uint8_t *layout; /* as layout_write() wrote it */
     size_t layout_n;
-    uint32_t revision;    /* of the first manifest that lists it; 0 = none yet */
+    uint32_t revision;    /* of the manifest that lists it since; 0 = none does */
+    bool has_left_list;   /* thrown away or a duplicate, a manifest was closed without it */
     uint64_t twin_of;     /* duplicate: the entry it repeats, 0 = known at the centre */
     uint64_t receipt_seq; /* of the newest receipt, 0 = none */
     int64_t state_at_us[INSTANCE_STATES]; /* when each state was reached, 0 = not */
@@ -266,18 +267,29 @@ struct spool_study {
     uint32_t revision;          /* of its newest manifest, 0 = none */
     int64_t closed_at_us;
     uint32_t acked_revision; /* newest the centre has acknowledged */
-    uint64_t unlisted;       /* entries that no manifest lists yet: a revision is due */
+    /* Of these any makes a revision due: */
+    uint64_t unlisted; /* entries that no manifest lists yet, or with another file */
+    uint64_t leaving;  /* on the newest list, and not to be on the next: thrown away, a duplicate,
+                          or kept aside while the centre may not have that list */
+    uint64_t aside;    /* on the newest list, and kept aside: it is not told so */
 };
 
 /* All studies, by first_id; free(*out_studies). */
 void spool_studies(struct spool *sp, struct spool_study **out_studies, size_t *out_n);
 int spool_study(struct spool *sp, const char *study_uid, struct spool_study *out,
                 struct err *err) MUST_CHECK;
-/* Close revision n+1 over everything of the study inspected by now (not the quarantined nor the
- * duplicates); nothing new: the revision stays. A manifest of revision n lists the entries with
- * 1 <= entry.revision <= n. Durable before it returns. */
+/* The same as spool_studies(), and studies of which nothing is left here but a list that is to be
+ * closed or told without it. */
+void spool_lists(struct spool *sp, struct spool_study **out_studies, size_t *out_n);
+/* Close revision n+1 over everything of the study inspected by now (not the quarantined, the
+ * duplicates, nor what was thrown away); nothing new, nothing leaving: the revision stays. A
+ * manifest of revision n lists the entries with 1 <= entry.revision <= n. Durable before it
+ * returns. */
 int spool_manifest_close(struct spool *sp, const char *study_uid, uint32_t *out_revision,
                          struct err *err) MUST_CHECK;
+/* The same, in every case under the next number: the centre has another list under this one. */
+int spool_manifest_renumber(struct spool *sp, const char *study_uid, uint32_t *out_revision,
+                            struct err *err) MUST_CHECK;
 int spool_manifest_acked(struct spool *sp, const char *study_uid, uint32_t revision,
                          struct err *err) MUST_CHECK;
 

@@ -92,6 +92,8 @@ describe(const struct spool *sp, const struct study *s, struct spool_study *out)
     out->closed_at_us = s->closed_at_us;
     out->acked_revision = s->acked_revision;
     out->unlisted = s->unlisted;
+    out->leaving = study_leaving(s);
+    out->aside = s->aside;
     out->uninspected = sp->ledger.counts[INSTANCE_RECEIVED];
     if (s->open_associations == 0 && sp->ledger.counts[INSTANCE_RECEIVED] == 0)
         out->quiet_ms = clock_mono_ms() - s->moved_ms;
@@ -105,8 +107,9 @@ by_arrival(const void *a, const void *b)
     return (x->first_id > y->first_id) - (x->first_id < y->first_id);
 }
 
-void
-spool_studies(struct spool *sp, struct spool_study **out_studies, size_t *out_n)
+static void
+collect(struct spool *sp, bool (*is_wanted)(const struct study *s),
+        struct spool_study **out_studies, size_t *out_n)
 {
     struct spool_study *list;
     size_t n = 0;
@@ -114,12 +117,36 @@ spool_studies(struct spool *sp, struct spool_study **out_studies, size_t *out_n)
     gate_lock(&sp->gate);
     list = mem_new((sp->ledger.studies_n + 1) * sizeof *list);
     for (size_t i = 0; i < sp->ledger.studies_n; i++)
-        if (sp->ledger.studies[i]->total > 0)
+        if (is_wanted(sp->ledger.studies[i]))
             describe(sp, sp->ledger.studies[i], &list[n++]);
     gate_unlock(&sp->gate);
     qsort(list, n, sizeof *list, by_arrival);
     *out_studies = list;
     *out_n = n;
+}
+
+static bool
+has_entries(const struct study *s)
+{
+    return s->total > 0;
+}
+
+static bool
+has_list(const struct study *s)
+{
+    return s->total > 0 || study_leaving(s) > 0 || s->revision > s->acked_revision;
+}
+
+void
+spool_studies(struct spool *sp, struct spool_study **out_studies, size_t *out_n)
+{
+    collect(sp, has_entries, out_studies, out_n);
+}
+
+void
+spool_lists(struct spool *sp, struct spool_study **out_studies, size_t *out_n)
+{
+    collect(sp, has_list, out_studies, out_n);
 }
 
 int
@@ -135,32 +162,47 @@ spool_study(struct spool *sp, const char *study_uid, struct spool_study *out, st
     return s != NULL ? 0 : err_set(err, ERR_NOT_FOUND, "there is no such study");
 }
 
-/* The body of the next manifest; false when there is nothing new. Locked. */
+/* Locked. It is on the study's list, and the next one is closed without it. */
 static bool
-make_manifest(struct spool *sp, struct study *s, struct buf *body, uint32_t *out_revision)
+is_leaving(const struct study *s, const struct record *r)
 {
-    uint64_t *ids = mem_new((size_t)s->unlisted * sizeof *ids);
-    size_t n = 0;
-
-    for (size_t i = 0; i < sp->ledger.n && n < s->unlisted; i++) {
-        const struct entry *e = sp->ledger.entries[i];
-
-        if (e->study == s && e->r.revision == 0 && record_is_listable(&e->r))
-            ids[n++] = e->r.id;
-    }
-    *out_revision = s->revision + (n > 0);
-    if (n > 0)
-        journal_body_manifest(body, s->uid, *out_revision, clock_wall_us(), ids, n);
-    free(ids);
-    return n > 0;
+    if (r->study_uid != s->uid || !record_is_on_list(r)) /* shared words */
+        return false;
+    if (r->state == INSTANCE_QUARANTINED)
+        return s->revision > s->acked_revision;
+    return (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) != 0;
 }
 
-int
-spool_manifest_close(struct spool *sp, const char *study_uid, uint32_t *out_revision,
-                     struct err *err)
+/* The body of the next manifest; false when there is nothing new. Locked. */
+static bool
+make_manifest(struct spool *sp, struct study *s, bool is_due, struct buf *body,
+              uint32_t *out_revision)
+{
+    size_t most = (size_t)(s->unlisted + study_leaving(s));
+    uint64_t *news = mem_new(2 * most * sizeof *news), *leaving = news + most;
+    struct journal_list list = {.news = news, .leaving = leaving};
+
+    for (size_t i = 0; i < sp->ledger.n && list.news_n + list.leaving_n < most; i++) {
+        const struct entry *e = sp->ledger.entries[i];
+
+        if (e->study == s && record_is_unlisted(&e->r))
+            news[list.news_n++] = e->r.id;
+        else if (is_leaving(s, &e->r))
+            leaving[list.leaving_n++] = e->r.id;
+    }
+    is_due = is_due || list.news_n + list.leaving_n > 0;
+    *out_revision = s->revision + is_due;
+    if (is_due)
+        journal_body_manifest(body, s->uid, *out_revision, clock_wall_us(), &list);
+    free(news);
+    return is_due;
+}
+
+static int
+close_list(struct spool *sp, const char *study_uid, bool is_due, uint32_t *out_revision,
+           struct err *err)
 {
     struct work w = {.kind = WORK_BODY};
-    bool has_news = false;
     uint32_t revision = 0;
     struct study *s;
     int rc = 0;
@@ -169,17 +211,31 @@ spool_manifest_close(struct spool *sp, const char *study_uid, uint32_t *out_revi
     gate_lock(&sp->gate);
     s = ledger_study(&sp->ledger, study_uid);
     if (s != NULL)
-        has_news = make_manifest(sp, s, &w.body, &revision);
+        is_due = make_manifest(sp, s, is_due, &w.body, &revision);
     gate_unlock(&sp->gate);
     if (s == NULL)
         rc = err_set(err, ERR_NOT_FOUND, "there is no such study");
-    else if (has_news)
+    else if (is_due)
         rc = committer_do(sp, &w, err);
     buf_fini(&w.body);
     if (rc < 0)
         return err_context(err, "close manifest");
     *out_revision = revision;
     return 0;
+}
+
+int
+spool_manifest_close(struct spool *sp, const char *study_uid, uint32_t *out_revision,
+                     struct err *err)
+{
+    return close_list(sp, study_uid, false, out_revision, err);
+}
+
+int
+spool_manifest_renumber(struct spool *sp, const char *study_uid, uint32_t *out_revision,
+                        struct err *err)
+{
+    return close_list(sp, study_uid, true, out_revision, err);
 }
 
 int

@@ -15,6 +15,7 @@ static const int64_t announced_for_us = INT64_C(7) * 86400 * 1000000;
 struct note {
     char study[65];
     int64_t not_before_ms; /* the centre refused its manifest */
+    bool is_renumbered;    /* since it took one */
     uint64_t held_told;    /* of so many instances */
     uint64_t sealed_told;
     uint32_t announced_told; /* with its newest list */
@@ -84,8 +85,14 @@ is_ready(struct uplink *up, const struct spool_entry *entry)
 static bool
 is_listed(const struct spool_entry *entry, uint32_t revision)
 {
-    return entry->revision >= 1 && entry->revision <= revision &&
-           (INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) == 0;
+    return entry->revision >= 1 && entry->revision <= revision;
+}
+
+/* On the list, and not fit to be told: the next list is closed without it, or a person decides. */
+static bool
+is_put_aside(const struct spool_entry *entry)
+{
+    return (INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) != 0;
 }
 
 /* The entry that its list waited for is not ready yet: the others need not be looked at. */
@@ -98,13 +105,25 @@ still_waits(struct uplink *up, const struct spool_study *study, const struct not
 
     if (note->waits_for == 0 || spool_load(up->spool, note->waits_for, &entry, &gone) < 0)
         return false;
-    is = is_listed(entry, study->revision) && !is_elsewhere(up, entry) && !is_ready(up, entry);
+    is = is_listed(entry, study->revision) && !is_put_aside(entry) && !is_elsewhere(up, entry) &&
+         !is_ready(up, entry);
     spool_entry_free(&entry);
     return is;
 }
 
+static void
+add_line(struct link_manifest *out, const struct spool_entry *entry)
+{
+    struct link_manifest_instance *line = &out->instances[out->count++];
+
+    text_copy(line->sop_instance, sizeof line->sop_instance, entry->meta.sop_instance);
+    memcpy(line->object, entry->object_sha256, sizeof line->object);
+    memcpy(line->pixels, entry->facts.pixels_sha256, sizeof line->pixels);
+    memcpy(line->dataset, entry->facts.dataset_sha256, sizeof line->dataset);
+}
+
 /* The lines of a manifest; false: some instance is not ready yet (*out_waits_for), or none is
- * listed. */
+ * listed and none left the list. */
 static bool
 collect(struct uplink *up, const struct spool_study *study, struct link_manifest *out,
         uint64_t *out_waits_for)
@@ -112,7 +131,7 @@ collect(struct uplink *up, const struct spool_study *study, struct link_manifest
     struct spool_filter filter = {.study_uid = study->study_uid};
     uint64_t *ids = NULL;
     size_t n = 0;
-    bool is_ready_all = true;
+    bool is_ready_all = true, has_lines = false;
 
     spool_list(up->spool, &filter, &ids, &n);
     out->instances = mem_new((n + 1) * sizeof *out->instances);
@@ -125,20 +144,16 @@ collect(struct uplink *up, const struct spool_study *study, struct link_manifest
             continue;
         }
         if (is_listed(entry, study->revision) && !is_elsewhere(up, entry)) {
-            struct link_manifest_instance *line = &out->instances[out->count];
-
-            is_ready_all = is_ready(up, entry);
+            is_ready_all = !is_put_aside(entry) && is_ready(up, entry);
             *out_waits_for = is_ready_all ? 0 : ids[i];
-            text_copy(line->sop_instance, sizeof line->sop_instance, entry->meta.sop_instance);
-            memcpy(line->object, entry->object_sha256, sizeof line->object);
-            memcpy(line->pixels, entry->facts.pixels_sha256, sizeof line->pixels);
-            memcpy(line->dataset, entry->facts.dataset_sha256, sizeof line->dataset);
-            out->count++;
+            add_line(out, entry);
+            has_lines = true;
         }
+        has_lines = has_lines || (entry->has_left_list && !is_elsewhere(up, entry));
         spool_entry_free(&entry);
     }
     free(ids);
-    return is_ready_all && out->count > 0;
+    return is_ready_all && has_lines;
 }
 
 /* How many the devices say there are, of a list of so many; 0: nobody said. */
@@ -168,6 +183,33 @@ is_more_announced(struct uplink *up, const struct spool_study *study, const stru
            (note->announced_of == study->revision ? note->announced_told : 0);
 }
 
+/* Under this number the centre has another list: told, its answer lost when the gateway fell, and
+ * an image put aside since. The next number is free. */
+static void
+renumber(struct uplink *up, const struct spool_study *study, struct note *note)
+{
+    struct err err = {0};
+    uint32_t revision;
+
+    if (spool_manifest_renumber(up->spool, study->study_uid, &revision, &err) < 0) {
+        LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_UID("study", study->study_uid), F_ERR(&err));
+        return;
+    }
+    if (!note->is_renumbered) /* else the centre refuses every number */
+        note->not_before_ms = clock_mono_ms() + SOON_MS;
+    note->is_renumbered = true;
+}
+
+static void
+note_refused(struct uplink *up, const struct spool_study *study, struct note *note,
+             const struct err *why)
+{
+    LOG(&uplink_log, UPLINK_CALL_REFUSED, F_UID("study", study->study_uid), F_ERR(why));
+    note->not_before_ms = clock_mono_ms() + REFUSED_WAIT_MS;
+    if (why->kind == ERR_CONFLICT && study->revision > study->acked_revision)
+        renumber(up, study, note);
+}
+
 static void
 tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct note *note)
 {
@@ -182,16 +224,15 @@ tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct 
         goto out;
     manifest.announced = announced(up, study->study_uid, manifest.count);
     if (talk_manifest(t, &manifest, &err) < 0) {
-        if (!err_kind_is_retried(err.kind) && err.kind != ERR_DENIED) {
-            LOG(&uplink_log, UPLINK_CALL_REFUSED, F_UID("study", study->study_uid), F_ERR(&err));
-            note->not_before_ms = clock_mono_ms() + REFUSED_WAIT_MS;
-        }
+        if (!err_kind_is_retried(err.kind) && err.kind != ERR_DENIED)
+            note_refused(up, study, note, &err);
         goto out;
     }
     if (spool_manifest_acked(up->spool, study->study_uid, study->revision, &err) < 0) {
         LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
         goto out;
     }
+    note->is_renumbered = false;
     note->announced_told = manifest.announced;
     note->announced_of = manifest.revision;
     LOG(&uplink_log, UPLINK_MANIFEST_ACKED, F_UID("study", study->study_uid),
@@ -208,7 +249,7 @@ close_if_quiet(struct uplink *up, const struct spool_study *study)
     uint32_t revision;
     int64_t quiet_ms;
 
-    if (study->unlisted == 0)
+    if (study->unlisted + study->leaving == 0)
         return -1;
     if (study->open_associations > 0)
         return -1; /* its end is news */
@@ -224,7 +265,8 @@ close_if_quiet(struct uplink *up, const struct spool_study *study)
     if (revision == study->revision)
         return LOOK_AGAIN_MS; /* only what is put aside is unlisted */
     LOG(&uplink_log, UPLINK_MANIFEST_CLOSED, F_UID("study", study->study_uid),
-        F_NUMBER("revision", revision), F_NUMBER("new", study->unlisted));
+        F_NUMBER("revision", revision), F_NUMBER("new", study->unlisted),
+        F_NUMBER("left", study->leaving));
     return 0;
 }
 
@@ -242,8 +284,9 @@ tell_log(const struct spool_study *study, struct note *note)
         LOG(&uplink_log, UPLINK_STUDY_HELD, F_UID("study", study->study_uid),
             F_NUMBER("instances", all));
     note->held_told = all;
-    if (sealed < all || study->acked_revision != study->revision || study->unlisted > 0 ||
-        study->uninspected > 0 || study->open_associations > 0)
+    if (sealed < all || study->acked_revision != study->revision ||
+        study->unlisted + study->leaving > 0 || study->uninspected > 0 ||
+        study->open_associations > 0)
         return;
     if (note->sealed_told < all)
         LOG(&uplink_log, UPLINK_STUDY_SEALED, F_UID("study", study->study_uid),
@@ -251,15 +294,21 @@ tell_log(const struct spool_study *study, struct note *note)
     note->sealed_told = all;
 }
 
+static bool
+is_to_tell(struct uplink *up, const struct spool_study *study, const struct note *note)
+{
+    return serving_is_up(up) &&
+           (study->revision > study->acked_revision || is_more_announced(up, study, note));
+}
+
 int64_t
 manifest_pass(struct uplink *up, struct talk *t, struct notes *notes)
 {
     struct spool_study *studies = NULL;
     int64_t wait_ms = LOOK_AGAIN_MS;
-    bool is_up;
     size_t n = 0;
 
-    spool_studies(up->spool, &studies, &n);
+    spool_lists(up->spool, &studies, &n);
     for (size_t i = 0; i < n && !up_is_stopping(up); i++) {
         struct note *note = note_of(notes, studies[i].study_uid, i);
         int64_t wait = close_if_quiet(up, &studies[i]);
@@ -270,12 +319,12 @@ manifest_pass(struct uplink *up, struct talk *t, struct notes *notes)
         if (wait > 0 && wait < wait_ms)
             wait_ms = wait;
         tell_log(&studies[i], note);
-        is_up = serving_is_up(up);
-        if (is_up &&
-            (studies[i].revision > studies[i].acked_revision ||
-             is_more_announced(up, &studies[i], note)) &&
-            clock_mono_ms() >= note->not_before_ms)
-            tell(up, t, &studies[i], note);
+        if (is_to_tell(up, &studies[i], note)) {
+            if (clock_mono_ms() >= note->not_before_ms)
+                tell(up, t, &studies[i], note);
+            wait = note->not_before_ms - clock_mono_ms();
+            wait_ms = wait > 0 && wait < wait_ms ? wait : wait_ms;
+        }
     }
     free(studies);
     return wait_ms < 1 ? 1 : wait_ms;

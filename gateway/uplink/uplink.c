@@ -171,7 +171,8 @@ uplink_close_study(struct uplink *up, const char *study_uid, struct err *err)
     if (spool_manifest_close(up->spool, study_uid, &revision, err) < 0)
         return err_context(err, "close study %s", study_uid);
     LOG(&uplink_log, UPLINK_MANIFEST_CLOSED, F_UID("study", study_uid),
-        F_NUMBER("revision", revision), F_NUMBER("new", study.unlisted));
+        F_NUMBER("revision", revision), F_NUMBER("new", study.unlisted),
+        F_NUMBER("left", study.leaving));
     up_news(up);
     return 0;
 }

@@ -1,13 +1,8 @@
 /* test_reconcile.c - a gateway and a real archive compare what they believe: over PostgreSQL that
  * is set back to an older copy of itself, as from a backup. */
-#include "gateway/spool/spool.h"
 #include "gateway/uplink/reconcile.h"
-#include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
-#include "proto/base/log.h"
-#include "proto/codec/codec.h"
-#include "proto/dicom/syntax.h"
-#include "tests/support/archive_world.h"
+#include "tests/support/archive_site.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,19 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { WAIT_MS = 40000, EVERY_MS = 600000 };
-
-static struct pg_cluster *cluster;
-static struct codec_pool *pool;
 static struct err err;
-
-struct site {
-    struct archive_world world;
-    char folder[FOLDER_PATH_BYTES], spool_dir[256], link_dir[256], uplink_dir[256];
-    struct spool *spool;
-    struct uplink *up;
-    char *backup; /* conninfo of the older copy */
-};
 
 static void
 must(int rc)
@@ -39,101 +22,11 @@ must(int rc)
     assert_int_equal(rc, 0);
 }
 
-static void
-start(struct site *s)
-{
-    struct uplink_options options = {.dir = s->uplink_dir,
-                                     .link_dir = s->link_dir,
-                                     .connections = 2,
-                                     .coders = 1,
-                                     .coding = UPLINK_CODING_OFF,
-                                     .bundle_bytes = 1 << 20,
-                                     .backoff_ms = 20,
-                                     .backoff_max_ms = 100,
-                                     .stall_ms = 5000,
-                                     .quiet_ms = 100,
-                                     .recheck_ms = 3600000,
-                                     .reconcile_ms = EVERY_MS};
-
-    must(uplink_start(&options, s->spool, pool, &s->up, &err));
-}
-
-/* keep_sealed_ms: 0 = bytes go as soon as they are sealed; -1 = they stay. */
-static void
-site_open(struct site *s, const char *database, int64_t keep_sealed_ms)
-{
-    struct spool_options options = {.segment_bytes = 1 << 20, .keep_sealed_ms = keep_sealed_ms};
-
-    memset(s, 0, sizeof *s);
-    archive_world_open(&s->world, cluster, database, NULL);
-    folder_make("reconcile", s->folder);
-    snprintf(s->spool_dir, sizeof s->spool_dir, "%s/spool", s->folder);
-    snprintf(s->link_dir, sizeof s->link_dir, "%s/link", s->folder);
-    snprintf(s->uplink_dir, sizeof s->uplink_dir, "%s/uplink", s->folder);
-    archive_world_enrol(&s->world, "gateway", "clinic-a", "gate-1", "", s->link_dir);
-    must(spool_open(s->spool_dir, &options, &s->spool, &err));
-    start(s);
-}
-
-static void
-site_close(struct site *s)
-{
-    uplink_stop(&s->up);
-    spool_close(&s->spool);
-    archive_world_close(&s->world);
-    folder_remove(s->folder);
-    free(s->backup);
-}
-
-/* A study of so many small images. */
-static void
-receive(struct site *s, const char *study, unsigned images)
-{
-    for (unsigned i = 1; i <= images; i++) {
-        struct spool_meta meta = {.transfer_syntax = DCM_UID_EXPLICIT_LE,
-                                  .sop_class = "1.2.840.10008.5.1.4.1.1.2"};
-        struct slice slice = {
-            .study = study, .series = "1.2.9", .instance = meta.sop_instance, .noise = i};
-        struct spool_draft *draft = NULL;
-        struct buf file;
-        uint64_t id;
-
-        snprintf(meta.sop_instance, sizeof meta.sop_instance, "%s.%u", study, i);
-        slice_make(&slice, &file);
-        must(spool_draft_begin(s->spool, &meta, &draft, &err));
-        must(spool_draft_write(draft, file.bytes, file.n, &err));
-        must(spool_commit(s->spool, &draft, &id, &err));
-        buf_fini(&file);
-    }
-}
-
-/* Until so many entries are in this state, the archive doing what is due meanwhile. */
-static void
-wait_state(struct site *s, enum instance_state state, uint64_t count)
-{
-    int64_t until = clock_mono_ms() + WAIT_MS;
-    uint64_t counts[INSTANCE_STATES], seen = 0;
-    int sealed;
-
-    do {
-        if (state == INSTANCE_SEALED)
-            must(keep_work(s->world.vault.keep, &sealed, &err));
-        spool_counts(s->spool, counts);
-        if (counts[state] == count)
-            return;
-        seen = spool_wait(s->spool, seen, 50);
-    } while (clock_mono_ms() < until);
-    for (int i = 0; i < INSTANCE_STATES; i++)
-        print_error("%s: %llu\n", instance_state_word((enum instance_state)i),
-                    (unsigned long long)counts[i]);
-    fail_msg("not %llu are %s", (unsigned long long)count, instance_state_word(state));
-}
-
 /* Until a comparison that began after this moment has ended. */
 static struct uplink_reconciled
-wait_reconciled(struct site *s, int64_t after_us)
+wait_reconciled(struct archive_site *s, int64_t after_us)
 {
-    int64_t until = clock_mono_ms() + WAIT_MS;
+    int64_t until = clock_mono_ms() + ARCHIVE_SITE_WAIT_MS;
     struct uplink_status status;
     int sealed;
 
@@ -150,7 +43,7 @@ wait_reconciled(struct site *s, int64_t after_us)
 
 /* The segment that is written to stays; after a restart it is another one. */
 static void
-forget_sealed(struct site *s)
+forget_sealed(struct archive_site *s)
 {
     struct spool_options options = {.segment_bytes = 1 << 20};
 
@@ -158,20 +51,20 @@ forget_sealed(struct site *s)
     spool_close(&s->spool);
     must(spool_open(s->spool_dir, &options, &s->spool, &err));
     assert_true(spool_collect_garbage(s->spool) > 0);
-    start(s);
+    archive_site_start(s);
 }
 
 static void
-back_up(struct site *s, const char *database, const char *name)
+back_up(struct archive_site *s, const char *database, const char *name)
 {
     archive_world_stop(&s->world);
-    s->backup = pg_cluster_copy(cluster, database, name);
+    s->backup = pg_cluster_copy(archive_site_cluster, database, name);
     archive_world_start(&s->world);
 }
 
 /* The older copy takes the place of the database; the disks beside it stay as they are. */
 static void
-restore(struct site *s)
+restore(struct archive_site *s)
 {
     archive_world_stop(&s->world);
     s->world.vault.options.conninfo = s->backup;
@@ -179,7 +72,7 @@ restore(struct site *s)
 }
 
 static void
-return_to_the_present(struct site *s)
+return_to_the_present(struct archive_site *s)
 {
     archive_world_stop(&s->world);
     s->world.vault.options.conninfo = s->world.vault.conninfo;
@@ -195,7 +88,7 @@ count_row(void *user, const struct keep_row *row)
 }
 
 static size_t
-kept(struct site *s, const char *study)
+kept(struct archive_site *s, const char *study)
 {
     struct keep_query query = {
         .tenant = "clinic-a", .level = KEEP_INSTANCE, .studies = &study, .studies_n = 1};
@@ -217,7 +110,7 @@ take_row(void *user, const struct keep_reconciled *row)
 }
 
 static struct keep_reconciled
-told(struct site *s)
+told(struct archive_site *s)
 {
     struct keep_reconciled row = {.at_us = -1};
 
@@ -235,7 +128,7 @@ count_lost(void *user, const struct keep_lost *row)
 }
 
 static size_t
-lost(struct site *s)
+lost(struct archive_site *s)
 {
     size_t n = 0;
 
@@ -245,7 +138,7 @@ lost(struct site *s)
 
 /* A comparison of the gateway's that knows of nothing lost, whatever was. */
 static void
-tell_nothing_lost(struct site *s)
+tell_nothing_lost(struct archive_site *s)
 {
     static const struct keep_sender gate = {"clinic-a", "gate-1", "127.0.0.1:1"};
     struct link_reconciled nothing = {.days = 1};
@@ -253,9 +146,9 @@ tell_nothing_lost(struct site *s)
     must(keep_reconciled(s->world.vault.keep, &gate, &nothing, &err));
 }
 
-/* The images of receive() come to the archive again from somewhere. */
+/* The images of archive_site_receive() come to the archive again from somewhere. */
 static void
-find_again(struct site *s, const char *study, unsigned images)
+find_again(struct archive_site *s, const char *study, unsigned images)
 {
     static const struct keep_sender gate = {"clinic-a", "gate-2", "127.0.0.1:2"};
     struct slice *slices = mem_new(images * sizeof *slices);
@@ -277,13 +170,13 @@ both_sides_agree_after_an_ordinary_day(void **state)
 {
     struct uplink_reconciled found;
     int64_t before_us;
-    struct site s;
+    struct archive_site s;
 
     (void)state;
-    site_open(&s, "ordinary", -1);
-    receive(&s, "1.2.3.1", 5);
-    receive(&s, "1.2.3.2", 3);
-    wait_state(&s, INSTANCE_SEALED, 8);
+    archive_site_open(&s, "ordinary", -1);
+    archive_site_receive(&s, "1.2.3.1", 5);
+    archive_site_receive(&s, "1.2.3.2", 3);
+    archive_site_wait(&s, INSTANCE_SEALED, 8);
 
     before_us = clock_wall_us();
     uplink_reconcile(s.up);
@@ -295,7 +188,7 @@ both_sides_agree_after_an_ordinary_day(void **state)
     assert_int_equal(told(&s).studies, 2);
     assert_int_equal(told(&s).objects, 8);
     assert_int_equal(told(&s).different, 0);
-    site_close(&s);
+    archive_site_close(&s);
 }
 
 static void
@@ -303,15 +196,15 @@ a_centre_set_back_gets_again_what_it_lost(void **state)
 {
     struct uplink_reconciled found;
     int64_t before_us;
-    struct site s;
+    struct archive_site s;
 
     (void)state;
-    site_open(&s, "set_back", -1);
-    receive(&s, "1.2.4.1", 4);
-    wait_state(&s, INSTANCE_SEALED, 4);
+    archive_site_open(&s, "set_back", -1);
+    archive_site_receive(&s, "1.2.4.1", 4);
+    archive_site_wait(&s, INSTANCE_SEALED, 4);
     back_up(&s, "set_back", "set_back_old");
-    receive(&s, "1.2.4.2", 6);
-    wait_state(&s, INSTANCE_SEALED, 10);
+    archive_site_receive(&s, "1.2.4.2", 6);
+    archive_site_wait(&s, INSTANCE_SEALED, 10);
 
     before_us = clock_wall_us();
     restore(&s);
@@ -320,16 +213,17 @@ a_centre_set_back_gets_again_what_it_lost(void **state)
     assert_int_equal(found.different, 7); /* six images and a list */
     assert_int_equal(found.repaired, 7);
     assert_int_equal(found.lost, 0);
-    wait_state(&s, INSTANCE_SEALED, 10); /* by receipts whose numbers begin anew */
+    archive_site_wait(&s, INSTANCE_SEALED, 10); /* by receipts whose numbers begin anew */
 
     assert_int_equal(kept(&s, "1.2.4.1"), 4);
     assert_int_equal(kept(&s, "1.2.4.2"), 6);
-    receive(&s, "1.2.4.3", 2); /* and what comes later is not held back by an old cursor */
-    wait_state(&s, INSTANCE_SEALED, 12);
+    archive_site_receive(&s, "1.2.4.3",
+                         2); /* and what comes later is not held back by an old cursor */
+    archive_site_wait(&s, INSTANCE_SEALED, 12);
     before_us = clock_wall_us();
     uplink_reconcile(s.up);
     assert_int_equal(wait_reconciled(&s, before_us).different, 0);
-    site_close(&s);
+    archive_site_close(&s);
 }
 
 static void
@@ -337,14 +231,14 @@ what_was_held_in_the_older_copy_and_has_no_file_any_more_comes_again(void **stat
 {
     struct uplink_reconciled found;
     int64_t before_us;
-    struct site s;
+    struct archive_site s;
 
     (void)state;
-    site_open(&s, "held", -1);
-    receive(&s, "1.2.5.1", 3);
-    wait_state(&s, INSTANCE_HELD, 3);
+    archive_site_open(&s, "held", -1);
+    archive_site_receive(&s, "1.2.5.1", 3);
+    archive_site_wait(&s, INSTANCE_HELD, 3);
     back_up(&s, "held", "held_old");
-    wait_state(&s, INSTANCE_SEALED, 3);
+    archive_site_wait(&s, INSTANCE_SEALED, 3);
     while (folder_files(s.world.vault.landing) > 0) {
         int sealed;
 
@@ -357,9 +251,9 @@ what_was_held_in_the_older_copy_and_has_no_file_any_more_comes_again(void **stat
 
     assert_true(found.repaired >= 3);
     assert_int_equal(found.lost, 0);
-    wait_state(&s, INSTANCE_SEALED, 3);
+    archive_site_wait(&s, INSTANCE_SEALED, 3);
     assert_int_equal(kept(&s, "1.2.5.1"), 3);
-    site_close(&s);
+    archive_site_close(&s);
 }
 
 static void
@@ -367,16 +261,16 @@ what_neither_has_is_told_loudly_until_it_is_found(void **state)
 {
     struct uplink_reconciled found;
     int64_t before_us;
-    struct site s;
+    struct archive_site s;
     int sealed;
 
     (void)state;
-    site_open(&s, "lost", 0);
-    receive(&s, "1.2.6.1", 2);
-    wait_state(&s, INSTANCE_SEALED, 2);
+    archive_site_open(&s, "lost", 0);
+    archive_site_receive(&s, "1.2.6.1", 2);
+    archive_site_wait(&s, INSTANCE_SEALED, 2);
     back_up(&s, "lost", "lost_old");
-    receive(&s, "1.2.6.2", 5);
-    wait_state(&s, INSTANCE_SEALED, 7);
+    archive_site_receive(&s, "1.2.6.2", 5);
+    archive_site_wait(&s, INSTANCE_SEALED, 7);
     forget_sealed(&s);
 
     before_us = clock_wall_us();
@@ -400,7 +294,7 @@ what_neither_has_is_told_loudly_until_it_is_found(void **state)
     found = wait_reconciled(&s, before_us);
     assert_int_equal(found.lost, 0);
     assert_int_equal(lost(&s), 0);
-    site_close(&s);
+    archive_site_close(&s);
 }
 
 static void
@@ -408,15 +302,15 @@ a_restart_of_the_gateway_remembers_the_last_and_what_is_due(void **state)
 {
     struct uplink_status status;
     int64_t before_us;
-    struct site s;
+    struct archive_site s;
 
     (void)state;
-    site_open(&s, "restart", -1);
-    receive(&s, "1.2.7.1", 2);
-    wait_state(&s, INSTANCE_SEALED, 2);
+    archive_site_open(&s, "restart", -1);
+    archive_site_receive(&s, "1.2.7.1", 2);
+    archive_site_wait(&s, INSTANCE_SEALED, 2);
     back_up(&s, "restart", "restart_old"); /* before the second */
-    receive(&s, "1.2.7.2", 2);
-    wait_state(&s, INSTANCE_SEALED, 4);
+    archive_site_receive(&s, "1.2.7.2", 2);
+    archive_site_wait(&s, INSTANCE_SEALED, 4);
     before_us = clock_wall_us();
     uplink_reconcile(s.up);
     wait_reconciled(&s, before_us);
@@ -424,17 +318,17 @@ a_restart_of_the_gateway_remembers_the_last_and_what_is_due(void **state)
     uplink_stop(&s.up);
     restore(&s);
     before_us = clock_wall_us();
-    start(&s);
+    archive_site_start(&s);
     uplink_status(s.up, &status);
     assert_int_equal(status.reconciled.objects, 4); /* as it was before the restart */
     wait_reconciled(&s, before_us);
-    wait_state(&s, INSTANCE_SEALED, 4);
+    archive_site_wait(&s, INSTANCE_SEALED, 4);
     assert_int_equal(kept(&s, "1.2.7.2"), 2);
-    site_close(&s);
+    archive_site_close(&s);
 }
 
 static bool
-is_in_uplink(const struct site *s, const char *name)
+is_in_uplink(const struct archive_site *s, const char *name)
 {
     char path[512];
 
@@ -444,9 +338,9 @@ is_in_uplink(const struct site *s, const char *name)
 
 /* Until the running gateway has taken notice of a person's wish. */
 static void
-wait_noticed(struct site *s)
+wait_noticed(struct archive_site *s)
 {
-    int64_t until = clock_mono_ms() + WAIT_MS;
+    int64_t until = clock_mono_ms() + ARCHIVE_SITE_WAIT_MS;
 
     while (is_in_uplink(s, "reconcile.ask")) {
         if (clock_mono_ms() >= until)
@@ -459,12 +353,12 @@ static void
 a_wish_that_was_taken_notice_of_outlives_a_kill_until_it_is_done(void **state)
 {
     int64_t before_us;
-    struct site s;
+    struct archive_site s;
 
     (void)state;
-    site_open(&s, "wish", -1);
-    receive(&s, "1.2.8.1", 2);
-    wait_state(&s, INSTANCE_SEALED, 2);
+    archive_site_open(&s, "wish", -1);
+    archive_site_receive(&s, "1.2.8.1", 2);
+    archive_site_wait(&s, INSTANCE_SEALED, 2);
     before_us = clock_wall_us();
     uplink_reconcile(s.up);
     wait_reconciled(&s, before_us); /* so that none is due of itself */
@@ -475,27 +369,11 @@ a_wish_that_was_taken_notice_of_outlives_a_kill_until_it_is_done(void **state)
     uplink_stop(&s.up);
     archive_world_heal(&s.world);
     before_us = clock_wall_us();
-    start(&s);
+    archive_site_start(&s);
 
     assert_int_equal(wait_reconciled(&s, before_us).objects, 2);
     assert_false(is_in_uplink(&s, "reconcile.asked"));
-    site_close(&s);
-}
-
-static int
-start_all(void **state)
-{
-    (void)state;
-    return codec_pool_new(1, &pool, &err);
-}
-
-static int
-stop_all(void **state)
-{
-    (void)state;
-    codec_pool_free(&pool);
-    pg_cluster_remove(&cluster);
-    return 0;
+    archive_site_close(&s);
 }
 
 int
@@ -511,14 +389,9 @@ main(int argc, char **argv)
     };
     int status;
 
-    if (codec_worker_main_if_asked(argc, argv, &status))
+    if (!archive_site_begin(argc, argv, &status))
         return status;
-    if (getenv("RADPOST_TEST_LOG") == NULL)
-        log_set_fd(-1);
-    cluster = pg_cluster_start();
-    if (cluster == NULL) {
-        puts("SKIP: PostgreSQL is not installed");
-        return 77;
-    }
-    return cmocka_run_group_tests(tests, start_all, stop_all);
+    status = cmocka_run_group_tests(tests, NULL, NULL);
+    archive_site_end();
+    return status;
 }

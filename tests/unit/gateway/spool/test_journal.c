@@ -156,6 +156,7 @@ damage_is_told_and_stepped_over(void **state)
 }
 
 #define MINOR_1_BYTES (4 + 32 + 32 + 1 + 8 + 8) /* what it added to this entry: "stranger" is 8 */
+#define MINOR_3_BYTES (4 + 4)
 
 /* A record with every field set that an entry holds. */
 static struct record
@@ -185,13 +186,15 @@ full_record(struct ledger *l)
     r.is_wanted = true;
     r.discard_reason = ledger_word(l, "other");
     r.discarded_by = ledger_word(l, "li.wei");
+    r.left = 1;
+    r.stale = 3;
     return r;
 }
 
 static void
 an_entry_comes_back_field_by_field(void **state)
 {
-    size_t minor_0_n, minor_1_n;
+    size_t minor_0_n, minor_1_n, minor_2_n;
     struct ledger l;
     struct record r;
     struct entry *e;
@@ -202,7 +205,8 @@ an_entry_comes_back_field_by_field(void **state)
     r = full_record(&l);
     buf_init(&b, JOURNAL_BODY_BYTES);
     journal_body_entry(&b, &r);
-    minor_1_n = b.n - 2 - strlen("other") - strlen("li.wei");
+    minor_2_n = b.n - MINOR_3_BYTES;
+    minor_1_n = minor_2_n - 2 - strlen("other") - strlen("li.wei");
     minor_0_n = minor_1_n - MINOR_1_BYTES;
 
     assert_true(journal_apply(&l, b.bytes, b.n, NULL));
@@ -223,12 +227,19 @@ an_entry_comes_back_field_by_field(void **state)
     assert_true(e->r.is_wanted);
     assert_string_equal(e->r.discard_reason, "other");
     assert_string_equal(e->r.discarded_by, "li.wei");
+    assert_int_equal(e->r.revision, 2);
+    assert_int_equal(e->r.left, 1);
+    assert_int_equal(e->r.stale, 3);
     assert_ptr_equal(ledger_instance(&l, "1.2.3"), e);
     assert_int_equal(l.next_id, 78);
     for (size_t n = 0; n < b.n;
          n++) /* cut anywhere, it is refused whole; but so older minors end */
-        if (n != minor_0_n && n != minor_1_n)
+        if (n != minor_0_n && n != minor_1_n && n != minor_2_n)
             assert_false(journal_apply(&l, b.bytes, n, NULL));
+    assert_true(journal_apply(&l, b.bytes, minor_2_n, NULL));
+    e = ledger_find(&l, 77);
+    assert_string_equal(e->r.discarded_by, "li.wei");
+    assert_int_equal(e->r.left, 1); /* what lists said of it stays */
     assert_true(journal_apply(&l, b.bytes, minor_1_n, NULL));
     e = ledger_find(&l, 77);
     assert_int_equal(e->r.doubts, 5);
@@ -238,6 +249,52 @@ an_entry_comes_back_field_by_field(void **state)
     assert_int_equal(e->r.at_us[INSTANCE_LOOKED], 123456789);
     assert_int_equal(e->r.doubts, 0);
     assert_string_equal(e->r.quarantine, "");
+    buf_fini(&b);
+    ledger_fini(&l);
+}
+
+static void
+a_manifest_lists_some_and_drops_others_or_is_refused_whole(void **state)
+{
+    const uint64_t news[] = {3}, leaving[] = {1, 2};
+    struct journal_list first = {.news = leaving, .news_n = 2};
+    struct journal_list list = {news, 1, leaving, 2};
+    size_t minor_2_n = 0;
+    struct ledger l;
+    struct buf b;
+
+    (void)state;
+    ledger_init(&l);
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct record r;
+
+        ledger_record_init(&r);
+        r.id = id;
+        r.state = id == 1 ? INSTANCE_DISCARDED : INSTANCE_PLAIN;
+        r.is_inspected = true;
+        r.study_uid = ledger_word(&l, "1.9");
+        ledger_put(&l, &r);
+    }
+    buf_init(&b, JOURNAL_BODY_BYTES);
+    journal_body_manifest(&b, "1.9", 1, 5, &first);
+    assert_true(journal_apply(&l, b.bytes, b.n, NULL));
+    assert_int_equal(ledger_study(&l, "1.9")->leaving, 1);
+    assert_int_equal(ledger_study(&l, "1.9")->unlisted, 1);
+    buf_fini(&b);
+    buf_init(&b, JOURNAL_BODY_BYTES);
+    journal_body_manifest(&b, "1.9", 2, 6, &list);
+    minor_2_n = b.n - 4 - 8 * ARRAY_LEN(leaving);
+    for (size_t n = 0; n < b.n; n++)
+        if (n != minor_2_n) /* so an older one ends */
+            assert_false(journal_apply(&l, b.bytes, n, NULL));
+    assert_int_equal(ledger_study(&l, "1.9")->revision, 1);
+    assert_true(journal_apply(&l, b.bytes, b.n, NULL));
+
+    assert_int_equal(ledger_study(&l, "1.9")->revision, 2);
+    assert_int_equal(ledger_study(&l, "1.9")->leaving, 0);
+    assert_false(record_is_on_list(&ledger_find(&l, 1)->r));
+    assert_int_equal(ledger_study(&l, "1.9")->unlisted, 1); /* 2 is due again, 3 is listed */
+    assert_true(record_is_on_list(&ledger_find(&l, 3)->r));
     buf_fini(&b);
     ledger_fini(&l);
 }
@@ -280,6 +337,7 @@ main(void)
         cmocka_unit_test(a_torn_end_is_forgiven),
         cmocka_unit_test(damage_is_told_and_stepped_over),
         cmocka_unit_test(an_entry_comes_back_field_by_field),
+        cmocka_unit_test(a_manifest_lists_some_and_drops_others_or_is_refused_whole),
         cmocka_unit_test(counts_follow_every_put_and_drop),
     };
 

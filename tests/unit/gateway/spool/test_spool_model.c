@@ -23,8 +23,10 @@ struct modelled {
     uint64_t id;
     size_t size;
     enum instance_state state;
-    int study; /* -1: not inspected */
-    uint32_t revision;
+    int study;         /* -1: not inspected */
+    int home;          /* its study, once it was inspected for the first time; -1: it never was */
+    uint32_t revision; /* 0: on no list */
+    bool is_stale;     /* the list names another file of it */
     bool has_coding;
 };
 
@@ -54,6 +56,17 @@ study_name(int study)
     return names[study];
 }
 
+static void
+note_listed_object(const struct model *m, struct modelled *e, enum instance_event event)
+{
+    bool is_dropped =
+        e->has_coding && (event == INSTANCE_SAW_NO_CODING || event == INSTANCE_SAW_RELEASE);
+    bool is_told = event == INSTANCE_SAW_CODING && m->acked[e->home] >= e->revision;
+
+    if (e->revision > 0 && (is_dropped || is_told))
+        e->is_stale = true;
+}
+
 /* Try an event on the spool; whether it may succeed is the table's word.
  * long because every event has a case */
 static void
@@ -68,6 +81,8 @@ step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed
     int study = (int)draw(m, STUDIES), rc = -1;
     bool is_listed;
 
+    if (e->home >= 0)
+        study = e->home; /* the same bytes say the same study */
     if ((event == INSTANCE_SAW_TROUBLE || event == INSTANCE_SAW_TWIN) && draw(m, 10) != 0)
         return; /* ends are rare */
     if (event == INSTANCE_SAW_WANTED && !e->has_coding)
@@ -89,7 +104,6 @@ step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed
         if (!is_listed)
             return;
         fixture_code(f, e->id, 300 + seed, seed);
-        e->has_coding = true;
         rc = 0;
         break;
     case INSTANCE_SAW_NO_CODING:
@@ -128,7 +142,10 @@ step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed
     if (!is_listed)
         return;
     if (event == INSTANCE_SAW_FACTS)
-        e->study = study;
+        e->study = e->home = study;
+    note_listed_object(m, e, event);
+    if (event == INSTANCE_SAW_CODING)
+        e->has_coding = true;
     if (event == INSTANCE_SAW_RELEASE)
         e->study = -1;
     if (event == INSTANCE_SAW_NO_CODING || event == INSTANCE_SAW_RELEASE)
@@ -142,28 +159,45 @@ is_listable(const struct modelled *e)
     return e->study >= 0 && (INSTANCE_BIT(e->state) & INSTANCE_UNLISTED) == 0;
 }
 
+/* What the next list of its study does with it. */
+enum change { STAYS, IS_NEWS, LEAVES };
+
+static enum change
+change_of(const struct model *m, const struct modelled *e, int study)
+{
+    if (e->study == study && is_listable(e))
+        return e->revision == 0 || e->is_stale ? IS_NEWS : STAYS;
+    if (e->home != study || e->revision == 0 || (INSTANCE_BIT(e->state) & INSTANCE_UNLISTED) == 0)
+        return STAYS;
+    return e->state != INSTANCE_QUARANTINED || m->revisions[study] > m->acked[study] ? LEAVES
+                                                                                     : STAYS;
+}
+
 static void
 close_manifest(struct spool_fixture *f, struct model *m, int study)
 {
+    bool has_study = false, has_changes = false, is_forced = draw(m, 8) == 0;
+    enum change changes[ENTRIES] = {STAYS};
     uint32_t revision = 0;
-    bool has_study = false, has_news = false;
+    int rc;
 
     for (unsigned i = 0; i < m->n; i++) {
-        has_study = has_study ||
-                    (m->entries[i].study == study && m->entries[i].state != INSTANCE_DISCARDED);
-        if (m->entries[i].study == study && m->entries[i].revision == 0 &&
-            is_listable(&m->entries[i]))
-            has_news = true;
+        changes[i] = change_of(m, &m->entries[i], study);
+        has_study = has_study || m->entries[i].home == study;
+        has_changes = has_changes || changes[i] != STAYS;
     }
     if (!has_study)
         return;
-    assert_int_equal(spool_manifest_close(f->sp, study_name(study), &revision, &err), 0);
-    m->revisions[study] += has_news;
+    rc = (is_forced ? spool_manifest_renumber : spool_manifest_close)(f->sp, study_name(study),
+                                                                      &revision, &err);
+    assert_int_equal(rc, 0);
+    m->revisions[study] += has_changes || is_forced;
     assert_int_equal(revision, m->revisions[study]);
     for (unsigned i = 0; i < m->n; i++)
-        if (m->entries[i].study == study && m->entries[i].revision == 0 &&
-            is_listable(&m->entries[i]))
-            m->entries[i].revision = revision;
+        if (changes[i] != STAYS) {
+            m->entries[i].revision = changes[i] == IS_NEWS ? revision : 0;
+            m->entries[i].is_stale = false;
+        }
     if (draw(m, 2) == 0) {
         assert_int_equal(spool_manifest_acked(f->sp, study_name(study), revision, &err), 0);
         m->acked[study] = revision;
@@ -174,14 +208,16 @@ static void
 compare_studies(struct spool_fixture *f, const struct model *m)
 {
     for (int s = 0; s < STUDIES; s++) {
-        uint64_t counts[INSTANCE_STATES] = {0}, total = 0;
+        uint64_t counts[INSTANCE_STATES] = {0}, total = 0, changes[LEAVES + 1] = {0};
         struct spool_study study;
 
-        for (unsigned i = 0; i < m->n; i++)
+        for (unsigned i = 0; i < m->n; i++) {
+            changes[change_of(m, &m->entries[i], s)]++;
             if (m->entries[i].study == s && m->entries[i].state != INSTANCE_DISCARDED) {
                 counts[m->entries[i].state]++;
                 total++;
             }
+        }
         if (total == 0)
             continue;
         assert_int_equal(spool_study(f->sp, study_name(s), &study, &err), 0);
@@ -189,6 +225,8 @@ compare_studies(struct spool_fixture *f, const struct model *m)
         assert_memory_equal(study.counts, counts, sizeof counts);
         assert_int_equal(study.revision, m->revisions[s]);
         assert_int_equal(study.acked_revision, m->acked[s]);
+        assert_int_equal(study.unlisted, changes[IS_NEWS]);
+        assert_int_equal(study.leaving, changes[LEAVES]);
     }
 }
 
@@ -233,7 +271,7 @@ agree(struct spool_fixture *f, uint64_t course)
         if ((what < 15 || m.n == 0) && m.n < ENTRIES) {
             struct modelled *e = &m.entries[m.n];
 
-            *e = (struct modelled){.size = 1 + draw(&m, 30000), .study = -1};
+            *e = (struct modelled){.size = 1 + draw(&m, 30000), .study = -1, .home = -1};
             e->id = fixture_put(f, e->size, m.n, 0);
             m.n++;
         } else if (what < 88) {
