@@ -101,6 +101,7 @@ read_map(struct landing_file *f, const char *path, struct err *err)
     landing_map_read(bytes, n, f->object, f->size, &f->have, &good);
     free(bytes);
     f->map_at = good;
+    f->is_made = good > 0;
     return 0;
 }
 
@@ -162,6 +163,7 @@ landing_file_close(struct landing_file *f)
         close(f->map_fd);
     f->fd = -1;
     f->map_fd = -1;
+    f->is_made = false;
     f->is_new = false;
     ranges_fini(&f->have);
     ranges_fini(&f->written);
@@ -173,23 +175,35 @@ int
 landing_file_make(struct landing_file *f, struct err *err)
 {
     char path[PATH_MAX];
+
+    if (f->is_whole || f->is_made)
+        return 0;
+    path_of(f, "partial", "part", path);
+    if (f->map_fd >= 0 && ftruncate(f->map_fd, 0) < 0) /* of bytes that are no more */
+        return err_sys(err, ERR_RETRY, "make %s", path);
+    f->map_at = 0;
+    if (f->fd < 0)
+        f->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    else if (ftruncate(f->fd, 0) < 0)
+        return err_sys(err, ERR_RETRY, "make %s", path);
+    if (f->fd < 0 || ftruncate(f->fd, (off_t)f->size) < 0)
+        return err_sys(err, ERR_RETRY, "make %s", path);
+    f->is_made = true;
+    return 0;
+}
+
+static int
+make_map(struct landing_file *f, struct err *err)
+{
+    char path[PATH_MAX];
     struct buf head;
     int rc = -1;
 
-    if (f->is_whole || f->map_at > 0)
-        return 0;
     buf_init(&head, HEAD_BYTES);
-    path_of(f, "partial", "part", path);
-    if (f->fd < 0)
-        f->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (f->fd < 0 || ftruncate(f->fd, 0) < 0 || ftruncate(f->fd, (off_t)f->size) < 0) {
-        err_sys(err, ERR_RETRY, "make %s", path);
-        goto out;
-    }
     path_of(f, "partial", "map", path);
     if (f->map_fd < 0)
-        f->map_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (f->map_fd < 0 || ftruncate(f->map_fd, 0) < 0) {
+        f->map_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (f->map_fd < 0) {
         err_sys(err, ERR_RETRY, "make %s", path);
         goto out;
     }
@@ -263,17 +277,6 @@ move_ranges(struct ranges *from, struct ranges *to)
     ranges_fini(from);
 }
 
-int
-landing_file_flush(struct landing_file *f, struct err *err)
-{
-    if (f->is_whole || f->written.n == 0)
-        return 0;
-    if (durable_sync(f->fd, err) < 0)
-        return -1;
-    move_ranges(&f->written, &f->synced);
-    return 0;
-}
-
 /* Would it be complete with what is synced? */
 static bool
 completes(const struct landing_file *f)
@@ -293,6 +296,17 @@ completes(const struct landing_file *f)
 }
 
 int
+landing_file_flush(struct landing_file *f, struct err *err)
+{
+    if (f->is_whole || f->written.n == 0)
+        return 0;
+    if (durable_sync(f->fd, err) < 0)
+        return -1;
+    move_ranges(&f->written, &f->synced);
+    return f->map_at > 0 || completes(f) ? 0 : make_map(f, err);
+}
+
+int
 landing_file_record(struct landing_file *f, struct err *err)
 {
     struct buf records;
@@ -305,6 +319,7 @@ landing_file_record(struct landing_file *f, struct err *err)
         move_ranges(&f->synced, &f->have);
         return 0;
     }
+    CHECK(f->map_fd >= 0);
     buf_init(&records, LANDING_MAP_MAX_BYTES);
     for (size_t i = 0; i < f->synced.n; i++)
         record_make(&f->synced.r[i], &records);
@@ -353,6 +368,8 @@ landing_file_forget_map(struct landing_file *f, struct err *err)
 {
     char path[PATH_MAX];
 
+    if (f->is_made && f->map_fd < 0)
+        return 0; /* it came at one go */
     path_of(f, "partial", "map", path);
     if (unlink(path) < 0 && errno != ENOENT) /* a map without its file means nothing */
         return err_sys(err, ERR_RETRY, "remove %s", path);

@@ -23,7 +23,8 @@ struct landing_file {
     struct ranges noted;   /* and in the map, which is not synced */
     int fd, map_fd;        /* -1: not made yet */
     uint64_t map_at;       /* end of the map's good records */
-    bool is_new;           /* made, its folder not synced yet */
+    bool is_made;          /* the sparse file is there, and what have and the map say is of it */
+    bool is_new;           /* the map was made, their folder not synced yet */
     bool is_whole;         /* it is in whole/ */
     unsigned drops;        /* how often it was forgotten: what came since is another file */
 };
@@ -34,8 +35,9 @@ int landing_file_open(const char *dir, const char *tenant, const uint8_t object[
                       struct landing_file *out, struct err *err) MUST_CHECK;
 void landing_file_close(struct landing_file *f);
 
-/* Make the two files if they are not there. While is_new their folder must be synced before anybody
- * is told of a range (landing_sync_partial, once for many). */
+/* Make the sparse file if it is not there. It gets a map when it is flushed and not complete: what
+ * comes at one go needs none. While is_new their folder must be synced before anybody is told of a
+ * range (landing_sync_partial, once for many). */
 int landing_file_make(struct landing_file *f, struct err *err) MUST_CHECK;
 int landing_sync_partial(const char *dir, struct err *err) MUST_CHECK;
 /* Into written. The range lies in the file, which was made and is not whole. */
@@ -44,7 +46,7 @@ int landing_file_write(struct landing_file *f, uint64_t offset, const uint8_t *b
 /* The three steps that make what was written durable. Each takes what the one before left, so that
  * many files can go through one step before the next: the disk then does the work of several syncs
  * at once. None does anything to a file that has nothing for it.
- *     flush   sync the bytes                              written > synced
+ *     flush   sync the bytes; make the map if it is due   written > synced
  *     record  append to the map; a file that is complete with it has no more use for its map and
  *             leaves it as it is (the caller moves it on, or it is sent again)
  *                                                         synced > noted, or > have

@@ -170,7 +170,7 @@ what_a_failed_folder_sync_covered_is_sent_again(void **state)
     static const struct {
         const char *folder;
         bool is_whole;
-    } rows[] = {{"/partial", false}, {"/partial", true}, {"/whole", true}};
+    } rows[] = {{"/partial", false}, {"/whole", true}};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -207,6 +207,42 @@ what_a_failed_folder_sync_covered_is_sent_again(void **state)
         buf_fini(&file);
         vault_close(&a);
     }
+}
+
+/* Its entry in partial/ is nothing that anybody is told of: neither a map nor that folder's sync.
+ */
+static void
+what_comes_at_one_go_costs_one_entry_and_one_folder_sync(void **state)
+{
+    struct slice s = vault_ct(1);
+    struct link_offer_object o;
+    struct landing_object *taken = NULL;
+    struct vault a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "one_go");
+    slice_make(&s, &file);
+    slice_offer(&s, &file, &o);
+    take_offered(&a, &o, &taken);
+    bring(taken, &file, 0, file.n / 2);
+    bring(taken, &file, file.n / 2, file.n);
+    assert_int_equal(folder_files(a.landing), 1);
+    folder_sync.folder = "/partial";
+    folder_sync.is_failing = true;
+
+    OK(landing_settle(a.keep, &taken, 1, &err));
+    assert_true(folder_sync.is_failing); /* it was not asked */
+    folder_sync.is_failing = false;
+    folder_sync.folder = NULL;
+    assert_true(taken->is_verified);
+    assert_int_equal(folder_files(a.landing), 1);
+    OK(landing_finish(a.keep, taken, &err));
+    assert_int_equal(taken->state, LINK_HELD);
+    landing_release(a.keep, &taken);
+    buf_fini(&file);
+    vault_close(&a);
 }
 
 /* The disk took the bytes and does not give them back. */
@@ -289,6 +325,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rename_is_trusted_only_after_a_sync_that_began_later),
         cmocka_unit_test(what_a_failed_folder_sync_covered_is_sent_again),
+        cmocka_unit_test(what_comes_at_one_go_costs_one_entry_and_one_folder_sync),
         cmocka_unit_test(an_object_that_cannot_be_read_back_is_sent_again),
         cmocka_unit_test(a_first_look_that_could_not_be_told_is_told_later),
     };
