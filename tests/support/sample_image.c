@@ -75,6 +75,8 @@ sample_pixels(const struct sample *sample, struct buf *out)
                     for (uint32_t s = 0; s < inner; s++) {
                         uint32_t v = value_at(&d, &noise, f, p + s, x, y);
 
+                        if (d.has_padding && !d.is_padding_unused && x + y < 12)
+                            v = (uint32_t)d.padding;
                         if (d.has_dirty_bits && x == 5 && y == 5)
                             v ^= 1U << (d.bits_allocated - 1);
                         put(out, &d, v);
@@ -106,6 +108,13 @@ write_dataset(struct dcm_writer *w, const struct sample *d, const char *uid)
     dcm_write_u16(w, 0x00280101, (uint16_t)d->bits_stored);
     dcm_write_u16(w, 0x00280102, (uint16_t)d->high_bit);
     dcm_write_u16(w, 0x00280103, d->is_signed);
+    if (d->has_padding) /* US or SS by the sign of the pixels: the same two bytes */
+        dcm_write_bytes(w, 0x00280120, d->is_signed ? "SS" : "US",
+                        (uint8_t[]){(uint8_t)d->padding, (uint8_t)(d->padding >> 8)}, 2);
+    if (d->padding_limit != 0)
+        dcm_write_bytes(w, 0x00280121, d->is_signed ? "SS" : "US",
+                        (uint8_t[]){(uint8_t)d->padding_limit, (uint8_t)(d->padding_limit >> 8)},
+                        2);
     if (d->has_overlay_inside) {
         dcm_write_u16(w, 0x60000100, 16);
         dcm_write_u16(w, 0x60000102, 15);

@@ -12,7 +12,10 @@ struct sample {
     bool is_signed, is_by_plane, is_implicit;
     const char *photometric;
     bool has_overlay_inside, has_signature, has_dirty_bits, is_cut_short, has_float_pixels;
-    bool is_noise;     /* cannot be compressed */
+    bool is_noise; /* cannot be compressed */
+    /* (0028,0120), a corner of the pixels filled with it, and (0028,0121) unless 0 */
+    bool has_padding, is_padding_unused;
+    int32_t padding, padding_limit;
     unsigned instance; /* the last component of the SOP Instance UID */
 };
 

@@ -100,6 +100,8 @@ comes_back(const char *name, const struct sample *sample, enum codec_coding codi
     forget(&r);
 }
 
+#define PADDED(value) .has_padding = true, .padding = (value)
+
 /* long because of its table */
 static void
 what_is_coded_comes_back_bit_for_bit(void **state)
@@ -143,6 +145,12 @@ what_is_coded_comes_back_bit_for_bit(void **state)
          NEVER,
          {.is_implicit = true, .samples = 3, .bits_allocated = 8, .is_by_plane = true}},
         {"larger", WISHED, {.cols = 256, .rows = 200}},
+        {"padding, signed", WISHED, {.bits_stored = 16, .is_signed = true, PADDED(-32768)}},
+        {"a range", WISHED, {.is_signed = true, PADDED(-2048), .padding_limit = -2000}},
+        {"padding of 16 bits", WISHED, {.bits_stored = 16, PADDED(65535)}},
+        {"padding range, implicit", WISHED, {.is_implicit = true, PADDED(0), .padding_limit = 15}},
+        {"padding of 8 bits", WISHED, {.bits_allocated = 8, .cols = 99, .rows = 99, PADDED(255)}},
+        {"padding no pixel has", WISHED, {PADDED(63536), .is_padding_unused = true}},
     };
 
     (void)state;
@@ -151,6 +159,35 @@ what_is_coded_comes_back_bit_for_bit(void **state)
         comes_back(rows[i].name, &rows[i].sample, CODEC_FAST, rows[i].fast == NEVER);
         if (rows[i].fast != WISHED)
             comes_back(rows[i].name, &rows[i].sample, CODEC_BEST, rows[i].fast == NEVER);
+    }
+}
+
+/* Implicit bytes do not say it: the coded file is explicit, and must. */
+static void
+padding_has_the_sign_of_its_pixels(void **state)
+{
+    static const char *const said[] = {"\x28\0\x20\1US", "\x28\0\x20\1SS"};
+
+    (void)state;
+    for (int is_signed = 0; is_signed < 2; is_signed++) {
+        struct sample sample = {
+            .is_implicit = true, .is_signed = is_signed, PADDED(is_signed ? -2000 : 4000)};
+        struct codec_result coded;
+        struct err err = {0};
+        struct received r;
+        uint8_t *bytes;
+
+        receive(&sample, &r);
+        if (codec_encode(pool, &r.source, NULL, &coded, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_true(coded.coded_fd >= 0);
+        bytes = bytes_of(coded.coded_fd, coded.coded_size);
+
+        assert_non_null(memmem(bytes, coded.coded_size, said[is_signed], 6));
+        assert_null(memmem(bytes, coded.coded_size, said[!is_signed], 6));
+        free(bytes);
+        codec_result_fini(&coded);
+        forget(&r);
     }
 }
 
@@ -165,6 +202,8 @@ what_might_lose_a_bit_is_left_alone(void **state)
         {"digital signature", {.has_signature = true}},
         {"unused bits are in use", {.has_dirty_bits = true}},
         {"unused bits are in use", {.has_dirty_bits = true, .is_signed = true, .bits_stored = 9}},
+        {"unused bits are in use", {PADDED(63536)}},
+        {"unused bits are in use", {.is_signed = true, PADDED(-32768)}},
         {"bits stored 12, high bit 15", {.high_bit = 15}},
         {"pixel data not whole", {.is_cut_short = true}},
         {"float pixels", {.has_float_pixels = true, .bits_allocated = 32, .bits_stored = 32}},
@@ -540,6 +579,7 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_coded_comes_back_bit_for_bit),
+        cmocka_unit_test(padding_has_the_sign_of_its_pixels),
         cmocka_unit_test(what_might_lose_a_bit_is_left_alone),
         cmocka_unit_test(coding_can_be_switched_off),
         cmocka_unit_test(sabotage_is_refused),

@@ -90,6 +90,93 @@ fragments_are_told_to_frames(void **state)
     }
 }
 
+/* Extended Offset Table (7FE0,0001), PS3.3 C.7.6.3.1.8; items of four bytes begin at 0, 12, 24. */
+static void
+extended_offsets_are_believed_only_where_items_begin(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned table_n; /* bytes; an OV has a multiple of 8 */
+        uint64_t table[3];
+        const char *items[3];
+        int first[3]; /* -1: cannot be told */
+    } rows[] = {
+        {"good", 16, {0, 24}, {"1111", "2222", "3333"}, {0, 2}},
+        {"longer than the frames", 24, {0, 12, 24}, {"1111", "2222", "3333"}, {0, 1}},
+        {"one offset for two frames", 8, {0}, {"1111", "2222", "3333"}, {-1}},
+        {"a byte short", 15, {0, 24}, {"1111", "2222", "3333"}, {-1}},
+        {"past the end", 16, {0, 36}, {"1111", "2222", "3333"}, {-1}},
+        {"just where 32 bits wrap", 16, {0, (1ull << 32) + 24}, {"1111", "2222", "3333"}, {-1}},
+        {"the largest", 16, {0, UINT64_MAX}, {"1111", "2222", "3333"}, {-1}},
+        {"wraps below zero", 16, {0, UINT64_MAX - 11}, {"1111", "2222", "3333"}, {-1}},
+        {"not ascending", 16, {24, 0}, {"1111", "2222", "3333"}, {-1}},
+        {"twice the same", 16, {0, 0}, {"1111", "2222", "3333"}, {-1}},
+        {"the first is not the first", 16, {12, 24}, {"1111", "2222", "3333"}, {-1}},
+        {"inside an item", 16, {0, 13}, {"1111", "2222", "3333"}, {-1}},
+        {"lies, and streams tell",
+         16,
+         {0, 99},
+         {"\xFF\xD8\xFF\1", "2222", "\xFF\xD8\xFF\1"},
+         {0, 2}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct dcm_part10 p10 = {.syntax = dcm_syntax_find(DCM_UID_JPEG_BASELINE)};
+        struct dcm_pixels p;
+        struct buf out, table;
+        struct err err;
+
+        buf_init(&out, 4096);
+        buf_init(&table, 64);
+        make_form(&out, 2, 2, 1, 8, 2, 0);
+        for (int k = 0; k < 3; k++)
+            buf_add_le64(&table, rows[i].table[k]);
+        buf_add(&out, "\xE0\x7F\1\0OV\0\0", 8);
+        buf_add_le32(&out, rows[i].table_n);
+        buf_add(&out, table.bytes, rows[i].table_n);
+        buf_add(&out, "\xE0\x7F\x10\0OB\0\0\xFF\xFF\xFF\xFF", 12);
+        add_item(&out, "", 0);
+        for (int k = 0; k < 3; k++)
+            add_item(&out, rows[i].items[k], 4);
+        buf_add(&out, "\xFE\xFF\xDD\xE0\0\0\0\0", 8);
+        assert_int_equal(dcm_pixels_find(out.bytes, out.n, &p10, &p, &err), 0);
+        if ((p.spans == NULL) != (rows[i].first[0] == -1))
+            fail_msg("%s: %s", rows[i].name, p.spans == NULL ? "not told" : "told");
+        for (unsigned f = 0; p.spans != NULL && f < 2; f++)
+            if (p.spans[f].first != (uint32_t)rows[i].first[f])
+                fail_msg("%s: frame %u begins at %u", rows[i].name, f + 1, p.spans[f].first);
+        dcm_pixels_fini(&p);
+        buf_fini(&table);
+        buf_fini(&out);
+    }
+}
+
+/* A table of fewer offsets than a hostile number of frames is not read behind its end. */
+static void
+extended_offsets_of_very_many_frames_are_not_read_behind_their_end(void **state)
+{
+    struct dcm_part10 p10 = {.syntax = dcm_syntax_find(DCM_UID_JPEG_BASELINE)};
+    struct dcm_pixels p;
+    struct buf out;
+    struct err err;
+
+    (void)state;
+    buf_init(&out, 4096);
+    make_form(&out, 2, 2, 1, 8, 536870913, 0); /* times 8 is 8 in 32 bits */
+    buf_add(&out, "\xE0\x7F\1\0OV\0\0\x08\0\0\0\0\0\0\0\0\0\0\0", 20);
+    buf_add(&out, "\xE0\x7F\x10\0OB\0\0\xFF\xFF\xFF\xFF", 12);
+    add_item(&out, "", 0);
+    add_item(&out, "1111", 4);
+    buf_add(&out, "\xFE\xFF\xDD\xE0\0\0\0\0", 8);
+    if (dcm_pixels_find(out.bytes, out.n, &p10, &p, &err) == 0)
+        assert_null(p.spans);
+    else
+        assert_int_equal(err.kind, ERR_REJECT);
+    dcm_pixels_fini(&p);
+    buf_fini(&out);
+}
+
 static void
 native_pixels_become_canonical(void **state)
 {
@@ -179,6 +266,8 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(fragments_are_told_to_frames),
+        cmocka_unit_test(extended_offsets_are_believed_only_where_items_begin),
+        cmocka_unit_test(extended_offsets_of_very_many_frames_are_not_read_behind_their_end),
         cmocka_unit_test(native_pixels_become_canonical),
         cmocka_unit_test(rle_is_decoded_or_refused),
         cmocka_unit_test(vrs_have_their_words),

@@ -12,16 +12,20 @@
 #include "tests/support/folder.h"
 #include "tests/support/import_files.h"
 #include "tests/support/import_world.h"
+#include "tests/support/run_program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 static char dir[FOLDER_PATH_BYTES], accept_dir[160], link_dir[160], desk_dir[160];
+#define MEDIA "../shared/data/media"
+
 static struct accept *door;
 static struct codec_pool *pool;
 static struct uplink *uplink;
@@ -245,6 +249,50 @@ what_is_asked_wrongly_is_refused(void **state)
     assert_int_equal(ask("POST", "/desk/v1/import-media/nosuch", "{}"), 404);
 }
 
+/* A disc as a cart or console burns it: seen at the desk, taken twice, nothing doubles. */
+static void
+a_disc_with_a_dicomdir_is_taken_at_the_desk(void **state)
+{
+    char script[1024], out[256];
+    const struct json *disc;
+    bool has_dicomdir;
+    struct err err;
+
+    (void)state;
+    if (access(MEDIA "/DICOMDIR", R_OK) < 0)
+        skip();
+    snprintf(script, sizeof script,
+             "mkdir %s/disc && cp -r " MEDIA "/* %s/disc/ && chmod -R u+w %s/disc && "
+             "rm %s/disc/98892003/MR2/4950",
+             world_media, world_media, world_media, world_media);
+    assert_int_equal(
+        program_run((const char *const[]){"sh", "-c", script, NULL}, NULL, out, sizeof out), 0);
+    assert_int_equal(ask("GET", "/desk/v1/import-media", NULL), 200);
+    disc = json_at(json_find(json_root(doc), "media"), 0);
+    assert_string_equal(json_as_text(json_find(disc, "name")), "disc");
+    assert_int_equal(json_truth(disc, "has_dicomdir", &has_dicomdir, &err), 0);
+    assert_true(has_dicomdir);
+    assert_true(json_as_int(json_find(disc, "files"), 0) >= 31);
+
+    for (int round = 0; round < 2; round++) {
+        int64_t taken, sent, known;
+
+        assert_int_equal(ask("POST", "/desk/v1/import-media/disc", "{}"), 200);
+        taken = json_as_int(json_find(json_root(doc), "taken"), -1);
+        sent = json_as_int(json_find(json_root(doc), "sent"), -1);
+        known = json_as_int(json_find(json_root(doc), "known"), -1);
+        assert_int_equal(json_as_int(json_find(json_root(doc), "missing"), -1), 1);
+        assert_int_equal(json_as_int(json_find(json_root(doc), "unusable"), -1), 0);
+        assert_int_equal(taken + sent + known, 30);
+        if (round == 0)
+            assert_int_equal(world_entries(NULL), sent);
+        else
+            assert_int_equal(taken, 0);
+    }
+    assert_true(world_entries(NULL) > 0);
+    assert_int_equal(ask("POST", "/desk/v1/import-media/..", "{}"), 400);
+}
+
 /* Nobody without a session; a page from elsewhere has the cookie, but not the session's word. */
 static void
 who_is_not_signed_in_sees_and_binds_nothing(void **state)
@@ -310,6 +358,7 @@ main(int argc, char **argv)
         TEST(a_film_of_a_cart_is_seen_and_bound),
         TEST(another_persons_file_is_asked_about),
         TEST(what_is_asked_wrongly_is_refused),
+        TEST(a_disc_with_a_dicomdir_is_taken_at_the_desk),
         TEST(who_is_not_signed_in_sees_and_binds_nothing),
     };
     int status;

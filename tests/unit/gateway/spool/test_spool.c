@@ -202,6 +202,32 @@ below_the_refuse_mark_nothing_is_taken(void **state)
     fixture_inspect(f, id, "1.9"); /* what is here goes on */
 }
 
+/* Only a time that must at least pass: commits at a fine disk wait for nothing. */
+static void
+below_the_slow_mark_each_answer_waits(void **state)
+{
+    struct spool_fixture *f = *state;
+    struct spool_health health;
+    int64_t began;
+
+    f->options.slow_ms = 600000;
+    fixture_reopen(f);
+    fixture_put(f, 100, 1, 0); /* would not end */
+    spool_health(f->sp, &health);
+    assert_int_equal(health.disk, SPOOL_DISK_FINE);
+
+    f->options.slow_free_bytes = UINT64_MAX;
+    f->options.slow_ms = 0; /* as shipped: 250 ms */
+    fixture_reopen(f);
+    began = clock_mono_ms();
+    for (unsigned i = 2; i < 5; i++)
+        fixture_put(f, 100, i, 0);
+    assert_true(clock_mono_ms() - began >= 3 * 250);
+    spool_health(f->sp, &health);
+    assert_int_equal(health.disk, SPOOL_DISK_SLOW);
+    assert_int_equal(health.entries, 4); /* slower, and all of them taken */
+}
+
 static void
 a_second_opener_is_refused_but_a_reader_is_not(void **state)
 {
@@ -344,6 +370,7 @@ main(void)
         CLAIM(coded_bytes_that_disagree_with_their_digest_are_refused),
         CLAIM(twins_are_found_by_their_sop_instance),
         CLAIM(below_the_refuse_mark_nothing_is_taken),
+        CLAIM(below_the_slow_mark_each_answer_waits),
         CLAIM(a_second_opener_is_refused_but_a_reader_is_not),
         CLAIM(commits_at_once_share_syncs_and_all_stay),
         CLAIM(spool_wait_wakes_on_change_and_numbers_last),
