@@ -20,9 +20,11 @@
 
 #define CONNECT_MS 10000
 #define UPLOAD_BUFFER_BYTES 262144L
+#define LOOK_MS 1000 /* how often a call that is silent is looked at */
 
 struct http_client {
     CURL *curl;
+    CURLM *multi; /* of this one alone: its wait can be ended from any thread */
     char *base_url;
     char *ca_file, *certificate, *key, *bearer, *unix_path, *proxy, *proxy_user, *source;
     int64_t connect_ms, stall_ms;
@@ -304,6 +306,29 @@ call_failed(struct running *r, CURLcode code, const char *words)
     }
 }
 
+/* As curl_easy_perform(), which looks at is_aborted once a second only. */
+static CURLcode
+perform(struct http_client *c)
+{
+    CURLcode code = CURLE_ABORTED_BY_CALLBACK;
+    CURLMcode rc = curl_multi_add_handle(c->multi, c->curl);
+    int running = 1, left;
+    CURLMsg *said;
+
+    while (rc == CURLM_OK && running > 0 && !c->is_aborted) {
+        rc = curl_multi_perform(c->multi, &running);
+        if (rc == CURLM_OK && running > 0)
+            rc = curl_multi_poll(c->multi, NULL, 0, LOOK_MS, NULL);
+    }
+    said = curl_multi_info_read(c->multi, &left);
+    if (said != NULL)
+        code = said->data.result;
+    else if (rc != CURLM_OK)
+        code = CURLE_OUT_OF_MEMORY;
+    (void)curl_multi_remove_handle(c->multi, c->curl);
+    return code;
+}
+
 int
 http_client_call(struct http_client *client, const struct http_call *call, struct http_reply *out,
                  struct err *err)
@@ -327,7 +352,7 @@ http_client_call(struct http_client *client, const struct http_call *call, struc
     curl_easy_setopt(client->curl, CURLOPT_URL, url);
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, words);
-    code = curl_easy_perform(client->curl);
+    code = perform(client);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, NULL);
     if (code != CURLE_OK) {
         call_failed(&r, code, words);
@@ -520,7 +545,8 @@ http_client_new(const struct http_client_options *options, struct http_client **
     c->is_bulk = options->is_bulk;
     c->fd = -1;
     c->curl = curl_easy_init();
-    CHECK(c->curl != NULL);
+    c->multi = curl_multi_init();
+    CHECK(c->curl != NULL && c->multi != NULL);
     set_connection(c);
     set_trust(c);
     *out_client = c;
@@ -535,6 +561,7 @@ http_client_free(struct http_client **client)
     if (c == NULL)
         return;
     curl_easy_cleanup(c->curl);
+    curl_multi_cleanup(c->multi);
     free(c->base_url);
     free(c->ca_file);
     free(c->certificate);
@@ -551,4 +578,5 @@ void
 http_client_abort(struct http_client *client)
 {
     client->is_aborted = true;
+    (void)curl_multi_wakeup(client->multi);
 }

@@ -102,7 +102,6 @@ site_open(struct site *s)
                                          .backoff_max_ms = 100,
                                          .stall_ms = 20000,
                                          .quiet_ms = 300,
-                                         .look_hold_ms = 1000,
                                          .recheck_ms = 3600000,
                                          .line_back_ms = BACK_MS};
 }
@@ -386,6 +385,25 @@ a_password_file_that_breaks_costs_the_line_alone(void **state)
 
 /* ---- refusals ---- */
 
+/* Three images of a study each row; the second is refused as w says. */
+static void
+receive_refused(struct site *s, unsigned study, const struct fake_wishes *w, bool is_bundle)
+{
+    static char uid[32], second[40];
+
+    snprintf(uid, sizeof uid, "1.2.3.%u", study);
+    fake_centre_lock(s->centre);
+    snprintf(second, sizeof second, "%s.2", uid);
+    *fake_centre_wishes(s->centre) = *w;
+    if (is_bundle)
+        fake_centre_wishes(s->centre)->refused_bundle_sop = second;
+    else
+        fake_centre_wishes(s->centre)->refused_sop = second;
+    fake_centre_unlock(s->centre);
+    for (int i = 1; i <= 3; i++)
+        receive(s, uid, i, FEW);
+}
+
 /* What the centre says no to, by any word of refusal, costs that object alone. */
 static void
 a_refused_object_is_set_aside_and_the_queue_goes_on(void **state)
@@ -394,71 +412,64 @@ a_refused_object_is_set_aside_and_the_queue_goes_on(void **state)
         int status;
         bool is_bundle;
     } rows[] = {{400, true}, {409, true}, {413, true}, {422, true}, {409, false}, {413, false}};
+    struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_QUARANTINED)};
+    struct site s;
 
     (void)state;
-    for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
-        struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_QUARANTINED)};
+    site_open(&s);
+    start(&s);
+    for (unsigned k = 0; k < ARRAY_LEN(rows); k++) {
+        struct fake_wishes w = {.refused_status = rows[k].status};
         struct spool_entry *entry = NULL;
         uint64_t *ids = NULL;
-        char status[8];
-        struct site s;
+        char status[8], second[40];
         size_t n;
 
-        site_open(&s);
-        fake_centre_wishes(s.centre)->refused_status = rows[k].status;
-        if (rows[k].is_bundle)
-            fake_centre_wishes(s.centre)->refused_bundle_sop = "1.2.3.1.2";
-        else
-            fake_centre_wishes(s.centre)->refused_sop = "1.2.3.1.2";
-        for (int i = 1; i <= 3; i++)
-            receive(&s, "1.2.3.1", i, FEW);
-        start(&s);
-        assert_true(wait_state(&s, INSTANCE_QUARANTINED, 1));
-        assert_true(wait_state(&s, INSTANCE_SEALED, 2));
+        receive_refused(&s, k + 1, &w, rows[k].is_bundle);
+        assert_true(wait_state(&s, INSTANCE_QUARANTINED, k + 1));
+        assert_true(wait_state(&s, INSTANCE_SEALED, 2 * (k + 1)));
         spool_list(s.spool, &filter, &ids, &n);
-        assert_int_equal(n, 1);
-        must(spool_load(s.spool, ids[0], &entry, &err));
-        assert_string_equal(entry->meta.sop_instance, "1.2.3.1.2");
+        assert_int_equal(n, k + 1);
+        must(spool_load(s.spool, ids[k], &entry, &err));
+        snprintf(second, sizeof second, "1.2.3.%u.2", k + 1);
+        assert_string_equal(entry->meta.sop_instance, second);
         snprintf(status, sizeof status, "%d", rows[k].status);
         if (strncmp(entry->last_error, "refused:", 8) != 0 ||
             strstr(entry->last_error, status) == NULL)
             fail_msg("%d: %s", rows[k].status, entry->last_error);
         spool_entry_free(&entry);
         free(ids);
-        site_close(&s);
     }
+    site_close(&s);
 }
 
 /* Full, busy, unknown to the world: the object is not to blame, and all of it goes in the end. */
 static void
 trouble_that_is_no_objects_fault_costs_time_only(void **state)
 {
-    static const int statuses[] = {507, 503, 500, 429, 408};
-    static const int another[] = {413, 502, 503, 403};
+    /* the later ones by a server on the way, and answers come that are none */
+    static const struct {
+        int status;
+        bool is_by_another;
+    } rows[] = {{507, false}, {503, false}, {500, false}, {429, false}, {408, false},
+                {413, true},  {502, true},  {503, true},  {403, true}};
+    struct site s;
 
     (void)state;
-    for (size_t k = 0; k < ARRAY_LEN(statuses) + ARRAY_LEN(another); k++) {
-        struct fake_wishes *w;
-        struct site s;
+    site_open(&s);
+    start(&s);
+    for (unsigned k = 0; k < ARRAY_LEN(rows); k++) {
+        struct fake_wishes w = {.refused_status = rows[k].status,
+                                .refused_times = 3 * (k + 1), /* of all */
+                                .is_refused_by_another = rows[k].is_by_another,
+                                .junk_answers = rows[k].is_by_another ? 3 : 0};
 
-        site_open(&s);
-        w = fake_centre_wishes(s.centre);
-        w->refused_bundle_sop = "1.2.3.1.2";
-        w->refused_times = 3;
-        if (k < ARRAY_LEN(statuses)) {
-            w->refused_status = statuses[k];
-        } else { /* a server on the way refuses, and answers come that are none */
-            w->is_refused_by_another = true;
-            w->refused_status = another[k - ARRAY_LEN(statuses)];
-            w->junk_answers = 3;
-        }
-        for (int i = 1; i <= 3; i++)
-            receive(&s, "1.2.3.1", i, FEW);
-        start(&s);
-        assert_true(wait_state(&s, INSTANCE_SEALED, 3));
-        assert_int_equal(fake_centre_counts(s.centre)->refused, 3);
-        site_close(&s);
+        receive_refused(&s, k + 1, &w, true);
+        if (!wait_state(&s, INSTANCE_SEALED, 3 * (k + 1)) ||
+            fake_centre_counts(s.centre)->refused != 3 * (k + 1))
+            fail_msg("%d, by another %d", rows[k].status, rows[k].is_by_another);
     }
+    site_close(&s);
 }
 
 /* ---- the cap ---- */
@@ -517,6 +528,7 @@ check_rate(struct site *s, const char *rate, uint64_t bytes_per_s, int turn)
 static void
 the_cap_holds_while_emergencies_come_and_lines_break(void **state)
 {
+    const char *is_long = getenv("RADPOST_LONG"); /* tests/run --long: narrow and wide lines, too */
     struct site s;
 
     (void)state;
@@ -528,9 +540,11 @@ the_cap_holds_while_emergencies_come_and_lines_break(void **state)
     start(&s);
     assert_true(wait_state(&s, INSTANCE_PLAIN, 60));
 
-    check_rate(&s, "1Mbit", 125000, 1);
-    check_rate(&s, "4Mbit", 500000, 2);
-    check_rate(&s, "20Mbit", 2500000, 3);
+    check_rate(&s, "4Mbit", 500000, 1);
+    if (is_long != NULL && is_long[0] == '1') {
+        check_rate(&s, "1Mbit", 125000, 2);
+        check_rate(&s, "20Mbit", 2500000, 3);
+    }
     site_close(&s);
 }
 
