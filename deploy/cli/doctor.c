@@ -9,6 +9,7 @@
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
+#include "proto/base/disks.h"
 #include "proto/http/client.h"
 #include "proto/link/enrol.h"
 #include "proto/link/link.h"
@@ -271,6 +272,28 @@ check_hl7(struct findings *f, const struct gateway_config *c)
                  c->his_hl7_tls_ca[0] != '\0' || c->his_hl7_tls_pin[0] != '\0');
 }
 
+/* spool_disks is a number somebody typed in: what a device is told may rest on it. */
+static void
+check_mirror(struct findings *f, const struct gateway_config *c)
+{
+    bool is_promised = strcmp(c->commit_when, "durable") == 0;
+    char dir[PATH_MAX];
+    struct disks disks;
+
+    snprintf(dir, sizeof dir, "%s/spool", c->data_dir);
+    disks_of(dir, &disks);
+    if (disks.is_known && disks.copies < (unsigned)c->spool_disks)
+        finding(f, is_promised ? MARK_BAD : MARK_LOOK, "mirror",
+                "spool_disks = %u, but the queue is on %s%s", (unsigned)c->spool_disks, disks.words,
+                is_promised ? ", and devices are told it is durable here" : "");
+    else if (!disks.is_known && c->spool_disks > 1)
+        finding(f, MARK_LOOK, "mirror", "spool_disks = %u; unknown whether that is so: %s",
+                (unsigned)c->spool_disks, disks.words);
+    else
+        finding(f, disks.is_degraded ? MARK_BAD : MARK_FINE, "mirror", "%s%s",
+                disks.is_known ? "" : "none is said to be; unknown: ", disks.words);
+}
+
 static void
 examine_gateway(struct findings *f, const struct gateway_config *c)
 {
@@ -279,6 +302,7 @@ examine_gateway(struct findings *f, const struct gateway_config *c)
     check_desk(f, c);
     check_hl7(f, c);
     check_disk(f, "disk", c->data_dir, c->spool_warn_free, c->spool_refuse_free);
+    check_mirror(f, c);
     check_line(f, c);
     check_queue(f, c->data_dir);
     check_centre(f, c->data_dir);
