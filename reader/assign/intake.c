@@ -9,8 +9,9 @@
  * held.
  * 3. An archive that was set back to a backup numbers its events, and the lists of a study, anew:
  *    the cursor goes back with it, and events may be told again. They make nothing twice.
- * 4. A study of which the archive cannot say yet what it is (nothing whole has arrived) is set
- *    aside durably and asked for again, sooner when another event tells of it. Others go on. */
+ * 4. A study of which the archive cannot say yet what it is (nothing whole has arrived), or that
+ *    cannot be taken in, is set aside durably and asked for again, sooner when another event tells
+ *    of it. Others go on. */
 #include "reader/assign/assign_own.h"
 
 #include "proto/base/clock.h"
@@ -265,6 +266,19 @@ ask(struct assign *a, const char *tenant, const char *study, struct archive_stud
     return err->kind == ERR_NOT_FOUND || err->kind == ERR_REJECT ? 0 : -1;
 }
 
+/* Will it be refused as often as it is tried? Then others do not wait for it. */
+static bool
+is_of_this_study(const struct err *err)
+{
+    return !err_kind_is_retried(err->kind);
+}
+
+static void
+tell_aside(const char *tenant, const char *study, const struct err *why)
+{
+    LOG(&assign_log, ASSIGN_ASIDE, F_WORD("tenant", tenant), F_UID("study", study), F_ERR(why));
+}
+
 static int
 take_one(struct assign *a, uint64_t from, const struct news *n, struct err *err)
 {
@@ -278,10 +292,13 @@ take_one(struct assign *a, uint64_t from, const struct news *n, struct err *err)
         if (said < 0)
             goto out;
         if (said == 0 && deed == DEED_CLOSED)
-            LOG(&assign_log, ASSIGN_ASIDE, F_WORD("tenant", n->tenant), F_UID("study", n->study),
-                F_ERR(err));
+            tell_aside(n->tenant, n->study, err);
     }
     rc = settle(a, from, n, said == 1 ? facts : NULL, &standing, err);
+    if (rc < 0 && said == 1 && is_of_this_study(err)) {
+        tell_aside(n->tenant, n->study, err);
+        rc = settle(a, from, n, NULL, &standing, err);
+    }
     if (rc == 0 && deed != DEED_NONE)
         assign_wake(a);
 out:
@@ -329,6 +346,11 @@ retry_one(struct assign *a, const char *tenant, const char *study, int64_t tries
         bool is_known = said == 1 && standing.revision > 0;
 
         rc = settle_aside(a, tenant, study, is_known ? facts : NULL, &standing, tries, err);
+        if (rc < 0 && is_known && is_of_this_study(err)) {
+            tell_aside(tenant, study, err);
+            is_known = false;
+            rc = settle_aside(a, tenant, study, NULL, &standing, tries, err);
+        }
         if (rc == 0 && is_known)
             assign_wake(a);
     }

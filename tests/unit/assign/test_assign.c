@@ -51,13 +51,15 @@ the_cursor_moves_with_the_read_or_not_at_all(void **state)
     read_world_fails(ERR_RETRY);
     assert_int_equal(intake_step(w.assign, 0, &err), -1);
     assert_int_equal(read_world_count(&w, "SELECT seq FROM intake_cursor"), 0);
-    read_world_count(&w, "ALTER TABLE reads ADD CONSTRAINT no CHECK (study_uid <> '1.2.4')");
+    read_world_count(&w, "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE "
+                         "serialization_failure; END $$; CREATE TRIGGER no BEFORE INSERT ON reads "
+                         "FOR EACH ROW WHEN (NEW.study_uid = '1.2.4') EXECUTE FUNCTION no()");
     assert_int_equal(intake_step(w.assign, 0, &err), -1);
 
     assert_int_equal(read_world_count(&w, "SELECT count(*) FROM reads"), 1);
     assert_int_equal(read_world_count(&w, "SELECT seq FROM intake_cursor"), 10);
 
-    read_world_count(&w, "ALTER TABLE reads DROP CONSTRAINT no");
+    read_world_count(&w, "DROP TRIGGER no ON reads");
     read_world_settle(&w);
     assert_int_equal(read_world_count(&w, "SELECT count(*) FROM reads"), 2);
     assert_int_equal(read_world_count(&w, "SELECT seq FROM intake_cursor"), 13);
@@ -165,6 +167,35 @@ a_study_the_archive_cannot_describe_yet_is_asked_for_again(void **state)
 
     assert_int_equal(read_of("T1", "1.2.8").instances, 300);
     assert_int_equal(read_world_count(&w, "SELECT count(*) FROM intake_aside"), 0);
+}
+
+/* The catalog of reads refuses one study, now and when it is asked for again. */
+static void
+a_study_that_cannot_be_taken_holds_up_nobody(void **state)
+{
+    struct err err;
+
+    (void)state;
+    read_world_count(&w, "ALTER TABLE reads ADD CONSTRAINT no CHECK (study_uid <> '1.2.70') NOT "
+                         "VALID");
+    read_world_closes(&w, "T1", "1.2.70", 1, 2);
+    read_world_closes(&w, "T1", "1.2.71", 1, 2);
+    OK(intake_step(w.assign, 0, &err));
+    assert_int_equal(read_of("T1", "1.2.71").instances, 2);
+    assert_int_equal(
+        read_world_count(&w, "SELECT count(*) FROM intake_aside WHERE study_uid = '1.2.70'"), 1);
+
+    read_world_count(&w, "UPDATE intake_aside SET next_at_us = 0");
+    read_world_closes(&w, "T1", "1.2.72", 1, 2);
+    OK(intake_step(w.assign, 0, &err));
+    assert_int_equal(read_of("T1", "1.2.72").instances, 2);
+
+    read_world_count(&w, "ALTER TABLE reads DROP CONSTRAINT no");
+    read_world_count(&w, "UPDATE intake_aside SET next_at_us = 0");
+    OK(intake_step(w.assign, 0, &err));
+    assert_int_equal(read_of("T1", "1.2.70").instances, 2);
+    assert_int_equal(
+        read_world_count(&w, "SELECT count(*) FROM intake_aside WHERE study_uid = '1.2.70'"), 0);
 }
 
 /* ---- registrations, urgency ---- */
@@ -584,6 +615,7 @@ main(void)
         CASE(a_study_with_a_modality_beside_the_agreement_is_not_covered),
         CASE(an_agreement_that_comes_later_covers_what_waits),
         CASE(a_study_the_archive_cannot_describe_yet_is_asked_for_again),
+        CASE(a_study_that_cannot_be_taken_holds_up_nobody),
         CASE(a_registration_is_attached_before_or_after_the_study_came),
         CASE(a_registration_moved_to_another_study_leaves_the_first),
         CASE(what_the_images_say_and_what_was_registered_stand_side_by_side),
