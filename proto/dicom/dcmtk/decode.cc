@@ -102,10 +102,10 @@ add_fragment(DcmDataset &dataset, E_TransferSyntax syntax, const uint8_t *coded,
 }
 
 /* Bits a sample has in a JPEG or JPEG-LS stream (ITU T.81 B.2.2, T.87 C.2.2); 0 when there is no
- * frame header, or something before it that has no place there: DCMTK 3.6.7 goes round for ever at
- * the marker TEM. */
+ * frame header of its kind, or something before it that has no place there: DCMTK 3.6.7 looks on
+ * behind a JPEG-LS header in JPEG, and goes round for ever at the marker TEM. */
 unsigned
-stream_precision(const uint8_t *p, size_t n)
+stream_precision(const uint8_t *p, size_t n, bool is_ls)
 {
     if (n < 2 || p[0] != 0xFF || p[1] != 0xD8)
         return 0;
@@ -116,10 +116,10 @@ stream_precision(const uint8_t *p, size_t n)
             at++;
             continue;
         }
-        if ((marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 &&
-             marker != 0xCC) ||
-            marker == 0xF7)
-            return p[at + 4];
+        if (marker == 0xF7)
+            return is_ls ? p[at + 4] : 0;
+        if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC)
+            return is_ls ? 0 : p[at + 4];
         if (marker < 0xC0 || (marker >= 0xD0 && marker <= 0xD9))
             return 0;
         at += 2 + static_cast<size_t>(p[at + 2] << 8 | p[at + 3]);
@@ -159,7 +159,8 @@ decode(const struct dcmtk_frame &f, const uint8_t *coded, size_t n, struct buf *
     Uint32 fragment = 0;
     OFString model;
     uint8_t *room;
-    const unsigned precision = stream_precision(coded, n);
+    const bool is_ls = syntax == EXS_JPEGLSLossless || syntax == EXS_JPEGLSLossy;
+    const unsigned precision = stream_precision(coded, n, is_ls);
 
     if (precision == 0 || precision > f.bits_allocated ||
         (precision <= 8) != (f.bits_allocated == 8))

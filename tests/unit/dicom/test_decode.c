@@ -100,6 +100,9 @@ a_marker_that_has_no_place_before_the_frame_is_refused(void **state)
 {
     static const uint8_t header[] = {0xFF, 0xD8, 0xFF, 0x01, 0xFF, 0xC0, 0, 11, 8, 0,
                                      8,    0,    8,    1,    1,    0x11, 0, 0,  0, 0};
+    /* of JPEG-LS; TEM stands where the library would look on */
+    static const uint8_t other[] = {0xFF, 0xD8, 0xFF, 0xF7, 0, 11, 8, 0, 8,  0, 8, 1,
+                                    1,    17,   0,    0xFF, 1, 0,  0, 0, 12, 0, 0, 0};
     const struct dcmtk_frame frame = {
         "1.2.840.10008.1.2.4.50", 8, 8, 1, 8, 8, 7, false, "MONOCHROME2"};
     char photometric[17];
@@ -108,6 +111,7 @@ a_marker_that_has_no_place_before_the_frame_is_refused(void **state)
 
     (void)state;
     buf_init(&out, 256);
+    assert_int_equal(dcmtk_decode_frame(&frame, other, sizeof other, &out, photometric, &err), -1);
     assert_int_equal(dcmtk_decode_frame(&frame, header, sizeof header, &out, photometric, &err),
                      -1);
     assert_int_equal(
