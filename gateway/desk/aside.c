@@ -24,6 +24,7 @@ struct aside_watch {
     struct audit *audit;
     struct noted *noted; /* by id */
     size_t n;
+    bool has_looked; /* noted is what was thrown away at the last look */
 };
 
 struct aside_watch *
@@ -99,41 +100,162 @@ note(struct aside_watch *watch, const struct spool_entry *entry, const struct no
     return put_in_book(watch->book, d, err);
 }
 
+/* ---- taken back ---- */
+
+static int
+run_in_book(struct book *book, const char *name, const struct noted *d, struct err *err)
+{
+    int rc = db_begin(book->db, err);
+
+    return rc < 0
+               ? -1
+               : db_end(book->db,
+                        db_run(book->db, name, DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)), NULL, err),
+                        err);
+}
+
+static int
+audit_restore(struct audit *audit, const struct spool_entry *entry, const char *by, struct err *err)
+{
+    return audit == NULL ? 0
+                         : audit_append(audit, err, AUDIT_IMAGE_RESTORED,
+                                        A_UID("instance", entry->meta.sop_instance),
+                                        A_NUMBER("entry", entry->id), A_WORD("by", by));
+}
+
 int
-aside_watch_step(struct aside_watch *watch, bool *out_is_restored, struct err *err)
+aside_restore(struct spool *spool, struct book *book, struct audit *audit,
+              const struct spool_entry *entry, const char *by, struct err *err)
+{
+    struct noted d = {entry->id, entry->state_at_us[INSTANCE_DISCARDED]};
+    struct err later;
+
+    /* what is not in the book any more was taken back at the desk */
+    if (audit_restore(audit, entry, by, err) < 0 ||
+        run_in_book(book, "discard_forget", &d, err) < 0)
+        return -1;
+    if (spool_release(spool, entry->id, err) < 0) {
+        if (run_in_book(book, "discard_note", &d, &later) < 0)
+            err_context(err, "not noted again");
+        return -1;
+    }
+    book_changed(book);
+    return 0;
+}
+
+/* One that the book says is thrown away: is it still, since then? */
+static int
+check_noted(struct aside_watch *watch, const struct noted *d, struct err *err)
+{
+    struct spool_entry *entry = NULL;
+    struct err gone;
+    int rc = 0;
+
+    if (spool_look(watch->spool, d->id, &entry, &gone) == 0 &&
+        (entry->state != INSTANCE_DISCARDED || entry->state_at_us[INSTANCE_DISCARDED] != d->at_us))
+        rc = audit_restore(watch->audit, entry, SPOOL_BY_QUEUE, err) < 0
+                 ? -1
+                 : run_in_book(watch->book, "discard_forget", d, err);
+    spool_entry_free(&entry);
+    return rc;
+}
+
+/* What was not taken back at the desk; nobody does it there meanwhile. */
+static int
+note_restored(struct aside_watch *watch, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc;
+
+    pthread_mutex_lock(&watch->book->aside);
+    rc = db_begin(watch->book->db, err);
+    if (rc == 0)
+        rc = db_end(watch->book->db, db_run(watch->book->db, "discard_all", DB_NO_ARGS, &rows, err),
+                    err);
+    for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++) {
+        struct noted d = {(uint64_t)db_int(rows, i, 0), db_int(rows, i, 1)};
+
+        rc = check_noted(watch, &d, err);
+    }
+    pthread_mutex_unlock(&watch->book->aside);
+    db_rows_free(&rows);
+    return rc;
+}
+
+/* ---- a look ---- */
+
+/* What is thrown away, by id. */
+static size_t
+list_discarded(struct spool *spool, struct noted **out)
 {
     struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_DISCARDED)};
     uint64_t *ids = NULL;
-    size_t n = 0, kept = 0, at = 0, again = 0;
-    struct noted *now;
-    int rc = 0;
+    size_t n = 0, kept = 0;
 
-    spool_list(watch->spool, &filter, &ids, &n);
-    now = mem_new((n + 1) * sizeof *now);
-    for (size_t i = 0; i < n && rc == 0; i++) {
+    spool_list(spool, &filter, &ids, &n);
+    *out = mem_new((n + 1) * sizeof **out);
+    for (size_t i = 0; i < n; i++) {
         struct spool_entry *entry = NULL;
         struct err gone;
-        struct noted d;
 
-        if (spool_look(watch->spool, ids[i], &entry, &gone) < 0)
-            continue;
-        d = (struct noted){ids[i], entry->state_at_us[INSTANCE_DISCARDED]};
-        while (at < watch->n && watch->noted[at].id < d.id)
-            at++;
-        if (at < watch->n && watch->noted[at].id == d.id && watch->noted[at].at_us == d.at_us)
-            again++;
-        else
-            rc = note(watch, entry, &d, err);
-        if (rc == 0)
-            now[kept++] = d;
+        if (spool_look(spool, ids[i], &entry, &gone) == 0 && entry->state == INSTANCE_DISCARDED)
+            (*out)[kept++] = (struct noted){ids[i], entry->state_at_us[INSTANCE_DISCARDED]};
         spool_entry_free(&entry);
     }
     free(ids);
+    return kept;
+}
+
+static bool
+was_noted(const struct aside_watch *watch, const struct noted *d)
+{
+    size_t from = 0, to = watch->n;
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+
+        if (watch->noted[middle].id < d->id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from < watch->n && watch->noted[from].id == d->id &&
+           watch->noted[from].at_us == d->at_us;
+}
+
+static int
+note_one(struct aside_watch *watch, const struct noted *d, struct err *err)
+{
+    struct spool_entry *entry = NULL;
+    struct err gone;
+    int rc = 0;
+
+    if (spool_look(watch->spool, d->id, &entry, &gone) == 0)
+        rc = note(watch, entry, d, err);
+    spool_entry_free(&entry);
+    return rc;
+}
+
+int
+aside_watch_step(struct aside_watch *watch, bool *out_is_restored, struct err *err)
+{
+    struct noted *now = NULL;
+    size_t n = list_discarded(watch->spool, &now), again = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < n; i++)
+        again += was_noted(watch, &now[i]);
+    if (again < watch->n || !watch->has_looked)
+        rc = note_restored(watch, err);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        if (!was_noted(watch, &now[i]))
+            rc = note_one(watch, &now[i], err);
     if (rc == 0) { /* else all of it once more: the book knows what it has */
         *out_is_restored = again < watch->n;
         free(watch->noted);
         watch->noted = TAKE(now);
-        watch->n = kept;
+        watch->n = n;
+        watch->has_looked = true;
     }
     free(now);
     return rc;

@@ -83,15 +83,16 @@ get_aside(struct http_request *req, struct http_response *res, struct err *err)
 }
 
 static int
-audit_it(const struct http_request *req, enum audit_event event, const struct spool_entry *e,
-         const char *reason, struct err *err)
+audit_discard(const struct http_request *req, const struct spool_entry *e, const char *reason,
+              struct err *err)
 {
     struct audit *audit = api_of(req)->audit;
 
-    return audit == NULL ? 0
-                         : audit_append(audit, err, event, A_UID("instance", e->meta.sop_instance),
-                                        A_NUMBER("entry", e->id), A_WORD("reason", reason),
-                                        A_WORD("by", api_who(req)));
+    return audit == NULL
+               ? 0
+               : audit_append(audit, err, AUDIT_IMAGE_DISCARDED,
+                              A_UID("instance", e->meta.sop_instance), A_NUMBER("entry", e->id),
+                              A_WORD("reason", reason), A_WORD("by", api_who(req)));
 }
 
 /* Both its names are still needed for the answer. */
@@ -112,30 +113,63 @@ check_not_asked(struct book *book, uint64_t id, struct err *err)
     return rc;
 }
 
-/* The spool refuses it, too; here before it is in the audit log. */
+/* Its duplicates go with it. */
 static int
-check_not_rested_on(struct spool *spool, const struct spool_entry *e, struct err *err)
+audit_copies(const struct http_request *req, const struct spool_entry *e, const char *reason,
+             struct err *err)
 {
+    struct spool *spool = api_of(req)->options->spool;
     struct spool_filter filter = {.sop_instance = e->meta.sop_instance,
                                   .states = INSTANCE_BIT(INSTANCE_DUPLICATE)};
-    bool is_rested_on = false;
     uint64_t *ids = NULL;
     size_t n = 0;
+    int rc = 0;
 
     spool_list(spool, &filter, &ids, &n);
-    for (size_t i = 0; i < n && !is_rested_on; i++) {
+    for (size_t i = 0; i < n && rc == 0; i++) {
         struct spool_entry *copy = NULL;
-        struct err gone = {0};
+        struct err gone;
 
-        if (spool_load(spool, ids[i], &copy, &gone) == 0)
-            is_rested_on = copy->twin_of == e->id;
+        if (spool_look(spool, ids[i], &copy, &gone) == 0 && copy->twin_of == e->id)
+            rc = audit_discard(req, copy, reason, err);
         spool_entry_free(&copy);
     }
     free(ids);
-    if (is_rested_on)
-        return err_set(err, ERR_CONFLICT,
-                       "another copy of this image rests on it; release it instead");
-    return 0;
+    return rc;
+}
+
+/* In its turn. */
+static int
+discard(const struct http_request *req, const char *reason, struct err *err)
+{
+    const struct api *api = api_of(req);
+    struct spool_entry *e = NULL;
+    int rc = -1;
+
+    if (load(req, INSTANCE_QUARANTINED, &e, err) == 0 &&
+        check_not_asked(api->book, e->id, err) == 0 && audit_copies(req, e, reason, err) == 0 &&
+        audit_discard(req, e, reason, err) == 0 &&
+        spool_discard(api->options->spool, e->id, reason, api_who(req), err) == 0) {
+        book_changed(api->book);
+        rc = 0;
+    }
+    spool_entry_free(&e);
+    return rc;
+}
+
+/* Of two people at once the second finds it done. */
+static int
+in_turn(const struct http_request *req,
+        int (*act)(const struct http_request *, const char *, struct err *), const char *reason,
+        struct err *err)
+{
+    pthread_mutex_t *turn = &api_of(req)->book->aside;
+    int rc;
+
+    pthread_mutex_lock(turn);
+    rc = act(req, reason, err);
+    pthread_mutex_unlock(turn);
+    return rc;
 }
 
 /* {reason}: in the audit log, then done. */
@@ -144,49 +178,44 @@ post_discard(struct http_request *req, struct http_response *res, struct err *er
 {
     static const struct api_fault due = {"reason", "reason", "one of the list of reasons is due"};
     char reason[REJECT_WORD_BYTES];
-    struct spool_entry *e = NULL;
     struct json_doc *doc = NULL;
-    int rc = -1;
+    int rc = 0;
 
     if (api_read_body(req, &doc, err) < 0)
         return -1;
     if (!api_take_text(json_root(doc), "reason", reason, sizeof reason) ||
-        !reject_is_reason(reason)) {
+        !reject_is_reason(reason))
         api_answer_fault(req, res, 400, &due);
-        rc = 0;
-        goto out;
-    }
-    if (load(req, INSTANCE_QUARANTINED, &e, err) < 0 ||
-        check_not_asked(api_of(req)->book, e->id, err) < 0 ||
-        check_not_rested_on(api_of(req)->options->spool, e, err) < 0 ||
-        audit_it(req, AUDIT_IMAGE_DISCARDED, e, reason, err) < 0 ||
-        spool_discard(api_of(req)->options->spool, e->id, reason, api_who(req), err) < 0)
-        goto out;
-    book_changed(api_of(req)->book);
-    http_answer_empty(res, 204);
-    rc = 0;
-out:
-    spool_entry_free(&e);
+    else if (in_turn(req, discard, reason, err) == 0)
+        http_answer_empty(res, 204);
+    else
+        rc = -1;
     json_free(&doc);
+    return rc;
+}
+
+static int
+restore(const struct http_request *req, const char *reason, struct err *err)
+{
+    const struct api *api = api_of(req);
+    struct spool_entry *e = NULL;
+    int rc;
+
+    (void)reason;
+    rc = load(req, INSTANCE_DISCARDED, &e, err);
+    if (rc == 0)
+        rc = aside_restore(api->options->spool, api->book, api->audit, e, api_who(req), err);
+    spool_entry_free(&e);
     return rc;
 }
 
 static int
 post_restore(struct http_request *req, struct http_response *res, struct err *err)
 {
-    struct spool_entry *e = NULL;
-    int rc = -1;
-
-    if (load(req, INSTANCE_DISCARDED, &e, err) < 0)
+    if (in_turn(req, restore, NULL, err) < 0)
         return -1;
-    if (audit_it(req, AUDIT_IMAGE_RESTORED, e, e->discard_reason, err) == 0 &&
-        spool_release(api_of(req)->options->spool, e->id, err) == 0) {
-        book_changed(api_of(req)->book);
-        http_answer_empty(res, 204);
-        rc = 0;
-    }
-    spool_entry_free(&e);
-    return rc;
+    http_answer_empty(res, 204);
+    return 0;
 }
 
 const struct http_route aside_routes[] = {

@@ -35,6 +35,7 @@ open_book(const char *dir, const char *clinic_phone, bool *was_corrupt, struct b
 
     gate_init(&book->gate);
     CHECK(pthread_mutex_init(&book->urgency, NULL) == 0);
+    CHECK(pthread_mutex_init(&book->aside, NULL) == 0);
     book->change = 1;
     book->dir = mem_text(dir);
     book->clinic_phone = mem_text(clinic_phone);
@@ -81,6 +82,7 @@ book_close(struct book **book)
     if (old == NULL)
         return;
     db_close(&old->db);
+    pthread_mutex_destroy(&old->aside);
     pthread_mutex_destroy(&old->urgency);
     gate_fini(&old->gate);
     free(old->clinic_phone);

@@ -12,6 +12,8 @@ struct book {
     struct gate gate;
     uint64_t change;         /* gate */
     pthread_mutex_t urgency; /* urgency_step(): taken before any other lock */
+    pthread_mutex_t aside;   /* what is put aside is asked about, thrown away or taken back by one
+                                at a time, from the look at it to its end: taken first, too */
 };
 
 /* Something a page may show has changed. */

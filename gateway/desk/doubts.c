@@ -446,26 +446,58 @@ book_join(struct book *book, const char *registration, const char *study, struct
 
 /* ---- what is safe ---- */
 
-int
-book_questions(struct book *book, struct book_question **out, size_t *out_n, struct err *err)
+static bool
+is_aside(struct spool *spool, uint64_t id)
 {
-    struct db_rows *rows = NULL;
+    struct spool_entry *entry = NULL;
+    struct err gone;
+    bool is;
+
+    if (spool_look(spool, id, &entry, &gone) < 0)
+        return false;
+    is = entry->state == INSTANCE_QUARANTINED;
+    spool_entry_free(&entry);
+    return is;
+}
+
+/* Both rows by the number of the question. */
+static struct book_question *
+take_questions(const struct db_rows *rows, const struct db_rows *images, struct spool *spool)
+{
+    size_t n = db_rows_count(rows), images_n = db_rows_count(images), at = 0;
+    struct book_question *list = mem_new((n + 1) * sizeof *list);
+
+    for (size_t i = 0; i < n; i++) {
+        struct book_question *q = &list[i];
+
+        text_copy(q->study, sizeof q->study, db_text(rows, i, 0));
+        text_copy(q->other_study, sizeof q->other_study, db_text(rows, i, 1));
+        q->is_open = db_text(rows, i, 2)[0] == '\0';
+        while (at < images_n && db_int(images, at, 0) < db_int(rows, i, 3))
+            at++;
+        for (; at < images_n && db_int(images, at, 0) == db_int(rows, i, 3); at++)
+            q->instances += is_aside(spool, (uint64_t)db_int(images, at, 1));
+    }
+    return list;
+}
+
+int
+book_questions(struct book *book, struct spool *spool, struct book_question **out, size_t *out_n,
+               struct err *err)
+{
+    struct db_rows *rows = NULL, *images = NULL;
     int rc = db_begin(book->db, err);
 
     if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "correction_standing", DB_NO_ARGS, &rows, err), err);
+        rc = db_run(book->db, "correction_standing", DB_NO_ARGS, &rows, err) < 0
+                 ? db_end(book->db, -1, err)
+                 : db_end(book->db,
+                          db_run(book->db, "correction_answered", DB_NO_ARGS, &images, err), err);
     if (rc == 0) {
+        *out = take_questions(rows, images, spool);
         *out_n = db_rows_count(rows);
-        *out = mem_new((*out_n + 1) * sizeof **out);
-        for (size_t i = 0; i < *out_n; i++) {
-            struct book_question *q = &(*out)[i];
-
-            text_copy(q->study, sizeof q->study, db_text(rows, i, 0));
-            text_copy(q->other_study, sizeof q->other_study, db_text(rows, i, 1));
-            q->is_open = db_text(rows, i, 2)[0] == '\0';
-            q->instances = (uint64_t)db_int(rows, i, 3);
-        }
     }
+    db_rows_free(&images);
     db_rows_free(&rows);
     return rc;
 }

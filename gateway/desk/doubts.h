@@ -7,6 +7,7 @@
 
 #include "gateway/desk/book.h"
 
+struct spool;
 struct spool_study;
 
 /* Something odd was found: told to the reader if it is new. */
@@ -51,10 +52,12 @@ int book_join(struct book *book, const char *registration, const char *study,
 struct book_question {
     char study[CLINIC_UID_SIZE], other_study[CLINIC_UID_SIZE];
     bool is_open;
-    uint64_t instances; /* put aside, of other_study */
+    uint64_t instances; /* of other_study, put aside just now; counted of what is answered */
 };
-int book_questions(struct book *book, struct book_question **out, size_t *out_n,
-                   struct err *err) MUST_CHECK;
+/* To be asked after the studies were: what was thrown away in between is counted as aside, never
+ * another image in its place. */
+int book_questions(struct book *book, struct spool *spool, struct book_question **out,
+                   size_t *out_n, struct err *err) MUST_CHECK;
 /* The study without what was put aside and answered; *out_is_open: nothing of it is safe. */
 void doubts_settle_study(const struct book_question *questions, size_t n, struct spool_study *study,
                          bool *out_is_open);

@@ -69,8 +69,12 @@ SELECT c.n, c.study, c.other_study, c.patient_id, c.name, c.sex, c.birth, c.othe
 FROM correction c WHERE c.answer = '' OR c.answered_at_us >= ?1 ORDER BY c.answer <> '', c.n DESC LIMIT 200
 
 -- name: correction_standing
-SELECT c.study, c.other_study, c.answer, (SELECT count(*) FROM correction_instance i WHERE i.correction = c.n)
-FROM correction c
+SELECT study, other_study, answer, n FROM correction ORDER BY n
+
+-- The images of what is answered.
+-- name: correction_answered
+SELECT i.correction, i.entry FROM correction_instance i JOIN correction c ON c.n = i.correction
+WHERE c.answer <> '' ORDER BY i.correction
 
 -- name: registration_join
 INSERT INTO registration_study (study, registration, at_us) VALUES (?1, ?2, ?3)

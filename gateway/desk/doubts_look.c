@@ -1,6 +1,8 @@
 /* doubts_look.c - from the spool's inspections to the book's doubts and questions. */
 #include "gateway/desk/doubts_look.h"
 
+#include "gateway/desk/book_own.h"
+
 #include "gateway/accept/accept.h"
 #include "gateway/desk/doubts.h"
 #include "gateway/spool/spool.h"
@@ -152,6 +154,22 @@ facts_or_nothing(struct doubts_look *look, uint64_t id, struct book_study *out, 
     return -1;
 }
 
+/* While it is put aside; what was thrown away meanwhile is asked no more. */
+static int
+ask(struct doubts_look *look, const struct book_correction *c, struct err *err)
+{
+    struct spool_entry *now = NULL;
+    struct err gone;
+    int rc = 0;
+
+    pthread_mutex_lock(&look->book->aside);
+    if (spool_look(look->spool, c->entry, &now, &gone) == 0 && now->state == INSTANCE_QUARANTINED)
+        rc = book_correction_put(look->book, c, err);
+    pthread_mutex_unlock(&look->book->aside);
+    spool_entry_free(&now);
+    return rc;
+}
+
 static int
 note_question(struct doubts_look *look, const struct spool_entry *entry, struct err *err)
 {
@@ -170,7 +188,7 @@ note_question(struct doubts_look *look, const struct spool_entry *entry, struct 
                                   .entry = entry->id};
     if (facts_or_nothing(look, first, &c->first, err) == 0 &&
         facts_or_nothing(look, entry->id, &c->second, err) == 0)
-        rc = book_correction_put(look->book, c, err);
+        rc = ask(look, c, err);
     free(c);
     return rc;
 }

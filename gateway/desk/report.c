@@ -491,7 +491,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     if (rc == 0 && sources->book != NULL)
         rc = book_urgencies(sources->book, s.now_us - owners_us, &s.urgencies, &s.urgencies_n, err);
     if (rc == 0 && sources->book != NULL)
-        rc = book_questions(sources->book, &s.questions, &s.questions_n, err);
+        rc = book_questions(sources->book, o->spool, &s.questions, &s.questions_n, err);
     uplink_each_progress(o->uplink, keep_progress, &s);
     settle_studies(&s);
     if (rc == 0)

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define COPY_BYTES (1u << 20)
+#define DISCARD_TRIES 3
 
 /* The entry, when no other arrow of it is on its way and no bytes of what is done are being
  * removed; locked. */
@@ -54,17 +55,60 @@ event_by_bytes(const struct record *r, enum instance_event event)
     return event == INSTANCE_SAW_WANTED ? INSTANCE_SAW_WANTED_PLAIN : event;
 }
 
-/* Did a copy not go because this one is here? Then its study would be told safe to delete, and
- * nothing of the image be sealed. Locked. */
+/* Did a copy not go because this one is here, or will it? Then its study would be told safe to
+ * delete, and nothing of the image be sealed. Locked. */
 static bool
 is_rested_on(struct spool *sp, const struct record *r)
 {
     const struct entry *e = ledger_instance(&sp->ledger, r->sop_instance);
 
     for (; e != NULL; e = e->next_twin)
-        if (e->r.state == INSTANCE_DUPLICATE && e->r.twin_of == r->id)
+        if (e->twin_soon == r->id || (e->r.state == INSTANCE_DUPLICATE && e->r.twin_of == r->id))
             return true;
     return false;
+}
+
+/* Nothing comes to rest on what was thrown away. Locked. */
+static bool
+is_gone(const struct spool *sp, uint64_t id)
+{
+    const struct entry *e = ledger_find(&sp->ledger, id);
+
+    return e != NULL && e->r.state == INSTANCE_DISCARDED;
+}
+
+/* The entry, as await_entry(), when no arrow of the other is on its way either; locked. */
+static struct entry *
+await_both(struct spool *sp, uint64_t id, uint64_t other_id)
+{
+    for (;;) {
+        struct entry *e = await_entry(sp, id);
+        const struct entry *other = ledger_find(&sp->ledger, other_id);
+
+        if (other == NULL || other == e || !other->is_busy)
+            return e;
+        gate_wait(&sp->gate);
+    }
+}
+
+/* May the arrow begin? Locked. */
+static int
+vet_arrow(struct spool *sp, const struct entry *e, enum instance_event event,
+          const struct news *news, enum instance_state *out_to, struct err *err)
+{
+    if (e == NULL)
+        return err_set(err, ERR_NOT_FOUND, "there is no such entry");
+    if ((event == INSTANCE_SAW_RELEASE || event == INSTANCE_SAW_REQUEUE_PLAIN) &&
+        e->r.received.segment == 0)
+        return err_set(err, ERR_NOT_FOUND, "its bytes are not here");
+    if (!instance_next(e->r.state, event, out_to))
+        return err_set(err, ERR_CONFLICT, "not possible from state %s",
+                       instance_state_word(e->r.state));
+    if (event == INSTANCE_SAW_DISCARD && is_rested_on(sp, &e->r))
+        return err_set(err, ERR_CONFLICT, "another copy of this image rests on it");
+    if (event == INSTANCE_SAW_TWIN && is_gone(sp, news->twin_of))
+        return err_set(err, ERR_CONFLICT, "what it repeats was thrown away");
+    return 0;
 }
 
 /* Prepare the arrow and mark the entry busy. */
@@ -74,28 +118,20 @@ begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const stru
 {
     enum instance_state to;
     struct entry *e;
-    int rc = -1;
+    int rc;
 
     gate_lock(&sp->gate);
-    e = await_entry(sp, id);
+    e = await_both(sp, id, news->twin_of);
     if (e != NULL)
         event = event_by_bytes(&e->r, event);
-    if (e == NULL) {
-        err_set(err, ERR_NOT_FOUND, "there is no such entry");
-    } else if ((event == INSTANCE_SAW_RELEASE || event == INSTANCE_SAW_REQUEUE_PLAIN) &&
-               e->r.received.segment == 0) {
-        err_set(err, ERR_NOT_FOUND, "its bytes are not here");
-    } else if (!instance_next(e->r.state, event, &to)) {
-        err_set(err, ERR_CONFLICT, "not possible from state %s", instance_state_word(e->r.state));
-    } else if (event == INSTANCE_SAW_DISCARD && is_rested_on(sp, &e->r)) {
-        err_set(err, ERR_CONFLICT, "another copy of this image rests on it; release it instead");
-    } else {
+    rc = vet_arrow(sp, e, event, news, &to, err);
+    if (rc == 0) {
         *out = e->r;
         action_take(sp, event, news, out);
         out->state = to;
         take_time(sp, out);
         e->is_busy = true;
-        rc = 0;
+        e->twin_soon = event == INSTANCE_SAW_TWIN ? news->twin_of : 0;
     }
     gate_unlock(&sp->gate);
     return rc;
@@ -104,8 +140,12 @@ begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const stru
 static void
 end_arrow(struct spool *sp, uint64_t id)
 {
+    struct entry *e;
+
     gate_lock(&sp->gate);
-    ledger_find(&sp->ledger, id)->is_busy = false;
+    e = ledger_find(&sp->ledger, id);
+    e->is_busy = false;
+    e->twin_soon = 0;
     gate_wake(&sp->gate);
     gate_unlock(&sp->gate);
 }
@@ -362,14 +402,81 @@ spool_release(struct spool *sp, uint64_t id, struct err *err)
     return arrow(sp, id, INSTANCE_SAW_RELEASE, &news, err);
 }
 
+/* The entry, when no copy is about to rest on it; locked. */
+static struct entry *
+await_copies(struct spool *sp, uint64_t id)
+{
+    struct entry *e, *copy;
+
+    do {
+        e = await_entry(sp, id);
+        copy = e != NULL ? ledger_instance(&sp->ledger, e->r.sop_instance) : NULL;
+        while (copy != NULL && copy->twin_soon != id)
+            copy = copy->next_twin;
+        if (copy != NULL)
+            gate_wait(&sp->gate);
+    } while (copy != NULL);
+    return e;
+}
+
+/* Who rests on it; free. errors: it cannot be thrown away. */
+static int
+find_copies(struct spool *sp, uint64_t id, uint64_t **out_ids, size_t *out_n, struct err *err)
+{
+    const struct entry *e;
+    enum instance_state to;
+    int rc;
+
+    *out_ids = NULL;
+    *out_n = 0;
+    gate_lock(&sp->gate);
+    e = await_copies(sp, id);
+    if (e == NULL)
+        rc = err_set(err, ERR_NOT_FOUND, "there is no such entry");
+    else if (!instance_next(e->r.state, INSTANCE_SAW_DISCARD, &to))
+        rc = err_set(err, ERR_CONFLICT, "not possible from state %s",
+                     instance_state_word(e->r.state));
+    else
+        rc = 0;
+    e = rc == 0 ? ledger_instance(&sp->ledger, e->r.sop_instance) : NULL;
+    for (; e != NULL; e = e->next_twin)
+        if (e->r.state == INSTANCE_DUPLICATE && e->r.twin_of == id) {
+            *out_ids = mem_grow(*out_ids, (*out_n + 1) * sizeof **out_ids);
+            (*out_ids)[(*out_n)++] = e->r.id;
+        }
+    gate_unlock(&sp->gate);
+    return rc < 0 ? err_context(err, "entry %" PRIu64, id) : 0;
+}
+
+/* The copies first: a crash in between leaves the image kept aside, and no copy resting on nothing.
+ */
+static int
+discard_once(struct spool *sp, uint64_t id, const struct news *news, struct err *err)
+{
+    uint64_t *copies = NULL;
+    size_t n = 0;
+    int rc = find_copies(sp, id, &copies, &n, err);
+
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = arrow(sp, copies[i], INSTANCE_SAW_FIRST_DISCARD, news, err);
+    free(copies);
+    return rc < 0 ? -1 : arrow(sp, id, INSTANCE_SAW_DISCARD, news, err);
+}
+
 int
 spool_discard(struct spool *sp, uint64_t id, const char *reason, const char *by, struct err *err)
 {
     struct news news = {.why = reason, .by = by};
+    int rc = -1;
 
     if (!reject_is_reason(reason))
         return err_set(err, ERR_REJECT, "entry %" PRIu64 ": '%.16s' is no reason", id, reason);
-    if (arrow(sp, id, INSTANCE_SAW_DISCARD, &news, err) < 0)
+    for (int i = 0; i < DISCARD_TRIES && rc < 0; i++) { /* a copy may have come meanwhile */
+        rc = discard_once(sp, id, &news, err);
+        if (rc < 0 && err->kind != ERR_CONFLICT)
+            return -1;
+    }
+    if (rc < 0)
         return -1;
     LOG(&sp->log, SPOOL_DISCARDED, F_NUMBER("entry_id", id), F_WORD("reason", reason),
         F_WORD("by", by));

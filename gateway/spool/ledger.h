@@ -57,6 +57,7 @@ struct entry {
     struct entry *next_twin; /* same SOP instance */
     uint64_t association;    /* that brought it since the start */
     bool is_busy;            /* an arrow is on its way to the disk */
+    uint64_t twin_soon;      /* that arrow makes it a duplicate of this one; 0: it does not */
     bool is_received_seen;   /* start: its place was found */
     bool is_coded_seen;
 };

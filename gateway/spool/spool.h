@@ -8,6 +8,7 @@
  *                                     > set_uncoded           > set_held > set_sealed
  *            quarantined > release > received
  *            quarantined > discard (> release > received, while its bytes are here)
+ *            duplicate   > discard, with the one it repeats
  *
  * Threads: every function but open and close may be called from any thread; a draft belongs to one
  * thread. No lock is held while a disk is waited for, except by the committer for itself. */
@@ -215,9 +216,10 @@ int spool_set_wanted(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
 int spool_set_quarantined(struct spool *sp, uint64_t id, const char *why,
                           struct err *err) MUST_CHECK;
 /* Throw away what is quarantined: it counts no more, its bytes go after keep_discarded_ms, and an
- * equal one that comes later is kept aside (whose.c).
+ * equal one that comes later is kept aside (whose.c). Its duplicates are the same image: they go
+ * first, each by an arrow of its own; on a failure some of them may have.
  * reason  a word of reject_reasons.def; by  who, at most 64 signs; no patient data
- * errors  ERR_CONFLICT it is not quarantined, or a duplicate names it, ERR_REJECT no such reason */
+ * errors  ERR_CONFLICT it is not quarantined, ERR_REJECT no such reason */
 #define SPOOL_BY_QUEUE "radpost queue" /* by, for who is at this machine and not at the desk */
 int spool_discard(struct spool *sp, uint64_t id, const char *reason, const char *by,
                   struct err *err) MUST_CHECK;
@@ -231,7 +233,8 @@ int spool_set_paused(struct spool *sp, uint64_t id, bool is_paused, struct err *
  * sent anyway is left as it is (success).
  * errors  ERR_CONFLICT quarantined (release it) or a duplicate, ERR_NOT_FOUND (also: bytes gone) */
 int spool_requeue(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
-/* of: the entry here that it repeats; 0: the centre has it under another file digest. */
+/* of: the entry here that it repeats; 0: the centre has it under another file digest.
+ * errors also ERR_CONFLICT: that one was thrown away */
 int spool_set_duplicate(struct spool *sp, uint64_t id, uint64_t of, struct err *err) MUST_CHECK;
 
 /* Wait until something changed (arrival, state, association, manifest) since the number seen

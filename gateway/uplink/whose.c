@@ -338,6 +338,10 @@ whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done, stru
     }
     if (rc == 0 && is_done)
         rc = act_on(up, entry, &like, err);
+    if (rc < 0 && err->kind == ERR_CONFLICT && like.is == TWIN) { /* it was thrown away just now */
+        like = find_like(up, entry, false);
+        rc = like.is != TWIN ? act_on(up, entry, &like, err) : -1;
+    }
     pthread_mutex_unlock(&up->twins);
     if (rc == 0)
         *out_is_done = is_done;

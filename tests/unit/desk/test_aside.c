@@ -18,6 +18,7 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -289,7 +290,7 @@ an_administrator_throws_away_what_is_aside_and_takes_it_back(void **state)
 }
 
 static void
-what_a_copy_rests_on_stays_aside_and_is_not_audited_as_gone(void **state)
+what_came_twice_goes_at_once_and_each_is_audited(void **state)
 {
     uint64_t id = put_aside("1.9", "1.2.3.1", NULL), copy = put_aside("1.9", "1.2.3.1", NULL);
     struct desk_visitor admin;
@@ -299,10 +300,119 @@ what_a_copy_rests_on_stays_aside_and_is_not_audited_as_gone(void **state)
     must(spool_set_quarantined(spool, id, "refused: drawn", &err));
     go_live();
     desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
-    assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"equipment\"}"), 409);
-    assert_int_equal(number_of(first_of(&admin, "aside"), "entry"), id);
+    assert_int_equal(act(&admin, copy, "/discard", "{\"reason\":\"equipment\"}"), 409);
+    assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"equipment\"}"), 204);
+    assert_null(first_of(&admin, "aside"));
+    assert_int_equal(number_of(first_of(&admin, "discarded"), "entry"), copy);
     close_desk();
-    assert_int_equal(audited("IMAGE_DISCARDED", "equipment"), 0);
+    assert_int_equal(audited("IMAGE_DISCARDED", "equipment"), 2);
+    open_desk();
+}
+
+/* ---- two people at once ---- */
+
+enum { IMAGES = 12 };
+
+static struct http_client *
+another_client(void)
+{
+    struct http_client_options browser = {0};
+    struct http_client *made = NULL;
+    char url[64];
+
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
+    browser.base_url = url;
+    must(http_client_new(&browser, &made, &err));
+    return made;
+}
+
+/* The status; -1: none. */
+static int
+act_by(struct http_client *by, const struct desk_visitor *who, uint64_t id, const char *what)
+{
+    static const char body[] = "{\"reason\":\"equipment\"}";
+    char path[64];
+    struct http_call call = {.method = "POST",
+                             .path = path,
+                             .content_type = "application/json",
+                             .headers = who->headers,
+                             .body = body,
+                             .body_n = sizeof body - 1,
+                             .answer_limit = 1 << 20};
+    struct http_reply answer = {0};
+    struct err why = {0};
+    int status = -1;
+
+    snprintf(path, sizeof path, "/desk/v1/aside/%" PRIu64 "%s", id, what);
+    if (http_client_call(by, &call, &answer, &why) == 0)
+        status = answer.status;
+    http_reply_fini(&answer);
+    return status;
+}
+
+struct person {
+    struct desk_visitor visitor;
+    struct http_client *client;
+    uint64_t ids[IMAGES];
+    const char *what;
+    unsigned done, refused;
+    pthread_t thread;
+};
+
+static void *
+person_run(void *arg)
+{
+    struct person *p = arg;
+
+    for (unsigned i = 0; i < IMAGES; i++) {
+        int status = act_by(p->client, &p->visitor, p->ids[i], p->what);
+
+        p->done += status == 204;
+        p->refused += status == 409;
+    }
+    return NULL;
+}
+
+static void
+both_at_once(struct person people[2], const char *what)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        people[i].what = what;
+        people[i].done = people[i].refused = 0;
+        assert_int_equal(pthread_create(&people[i].thread, NULL, person_run, &people[i]), 0);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(people[i].thread, NULL);
+    assert_int_equal(people[0].done + people[1].done, IMAGES);
+    assert_int_equal(people[0].refused + people[1].refused, IMAGES);
+}
+
+static void
+of_two_people_at_once_one_has_done_it_and_the_log_says_so_once(void **state)
+{
+    struct person people[2];
+    uint64_t ids[IMAGES];
+
+    (void)state;
+    for (unsigned i = 0; i < IMAGES; i++) {
+        char instance[32];
+
+        snprintf(instance, sizeof instance, "1.2.4.%u", i);
+        ids[i] = put_aside("1.9", instance, "unreadable");
+    }
+    go_live();
+    for (unsigned i = 0; i < 2; i++) {
+        desk_visit(desk_dir, DESK_ADMINISTRATOR, &people[i].visitor);
+        people[i].client = another_client();
+        memcpy(people[i].ids, ids, sizeof ids);
+    }
+    both_at_once(people, "/discard");
+    both_at_once(people, "/restore");
+    for (unsigned i = 0; i < 2; i++)
+        http_client_free(&people[i].client);
+    close_desk();
+    assert_int_equal(audited("IMAGE_DISCARDED", "equipment"), IMAGES);
+    assert_int_equal(audited("IMAGE_RESTORED", "1.2.4."), IMAGES);
     open_desk();
 }
 
@@ -373,15 +483,49 @@ what_was_thrown_away_beside_the_desk_is_audited_once(void **state)
     open_desk();
 }
 
+/* As `radpost queue release` does, beside a running desk and while the gateway is stopped. */
+static void
+what_was_taken_back_beside_the_desk_is_audited_once(void **state)
+{
+    uint64_t at_desk = put_aside("1.9", "1.2.3.1", "unreadable");
+    uint64_t by_queue = put_aside("1.9", "1.2.3.2", "unreadable");
+    struct desk_visitor admin;
+
+    (void)state;
+    go_live();
+    desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+    assert_int_equal(act(&admin, at_desk, "/discard", "{\"reason\":\"equipment\"}"), 204);
+    must(spool_discard(spool, by_queue, "other", SPOOL_BY_QUEUE, &err));
+    while (audited("IMAGE_DISCARDED", "radpost queue") == 0) /* the other before it */
+        assert_int_equal(ask(&admin, "GET", "/desk/v1/state?since=1&wait_s=1", NULL), 200);
+
+    must(spool_release(spool, by_queue, &err));
+    while (audited("IMAGE_RESTORED", "radpost queue") == 0)
+        assert_int_equal(ask(&admin, "GET", "/desk/v1/state?since=1&wait_s=1", NULL), 200);
+    close_desk();
+    must(spool_release(spool, at_desk, &err));
+    for (int round = 0; round < 2; round++) {
+        open_desk();
+        desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+        while (audited("IMAGE_RESTORED", "radpost queue") < 2)
+            assert_int_equal(ask(&admin, "GET", "/desk/v1/state?since=1&wait_s=1", NULL), 200);
+        close_desk();
+        assert_int_equal(audited("IMAGE_RESTORED", "radpost queue"), 2);
+    }
+    open_desk();
+}
+
 int
 main(int argc, char **argv)
 {
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        CLAIM(what_a_copy_rests_on_stays_aside_and_is_not_audited_as_gone),
+        CLAIM(what_came_twice_goes_at_once_and_each_is_audited),
+        CLAIM(of_two_people_at_once_one_has_done_it_and_the_log_says_so_once),
         CLAIM(an_administrator_throws_away_what_is_aside_and_takes_it_back),
         CLAIM(what_is_asked_about_is_answered_before_it_is_thrown_away),
         CLAIM(what_was_thrown_away_beside_the_desk_is_audited_once),
+        CLAIM(what_was_taken_back_beside_the_desk_is_audited_once),
     };
     int failed = 0;
 

@@ -117,6 +117,8 @@ question(const char *study, const char *other, uint64_t entry)
     return c;
 }
 
+static struct spool *queue; /* of is_held() */
+
 /* As the page is told: is it held, and how many are put aside that count. */
 static bool
 is_held(const char *study, uint64_t aside, uint64_t total, uint64_t *out_aside)
@@ -128,7 +130,7 @@ is_held(const char *study, uint64_t aside, uint64_t total, uint64_t *out_aside)
 
     text_copy(s.study_uid, sizeof s.study_uid, study);
     s.counts[INSTANCE_QUARANTINED] = aside;
-    must(book_questions(book, &q, &n, &err));
+    must(book_questions(book, queue, &q, &n, &err));
     doubts_settle_study(q, n, &s, &is_open);
     free(q);
     *out_aside = s.counts[INSTANCE_QUARANTINED];
@@ -136,12 +138,28 @@ is_held(const char *study, uint64_t aside, uint64_t total, uint64_t *out_aside)
 }
 
 static void
+put_three_aside(struct spool_fixture *f, uint64_t ids[3])
+{
+    for (unsigned i = 0; i < 3; i++) {
+        ids[i] = fixture_put(f, 100, i + 1, 0);
+        fixture_inspect(f, ids[i], S2);
+        must(spool_set_quarantined(f->sp, ids[i], "other_patient: drawn", &err));
+    }
+}
+
+static void
 an_open_question_holds_both_studies_until_it_is_answered(void **state)
 {
-    struct book_correction one = question(S1, S2, 11), two = question(S1, S2, 12);
-    uint64_t aside;
+    struct book_correction one, two;
+    struct spool_fixture *f = NULL;
+    uint64_t ids[3], aside;
 
     (void)state;
+    assert_int_equal(spool_fixture_setup((void **)&f), 0);
+    queue = f->sp;
+    put_three_aside(f, ids);
+    one = question(S1, S2, ids[0]);
+    two = question(S1, S2, ids[1]);
     must(book_correction_put(book, &one, &err));
     must(book_correction_put(book, &two, &err));
     must(book_correction_put(book, &two, &err)); /* after a restart all is seen again */
@@ -160,12 +178,43 @@ an_open_question_holds_both_studies_until_it_is_answered(void **state)
     assert_false(is_held(S2, 2, 2, &aside));
     assert_int_equal(aside, 0);
     /* one more of the same question: it is answered */
-    two.entry = 13;
+    two.entry = ids[2];
     must(book_correction_put(book, &two, &err));
     assert_false(is_held(S2, 3, 3, &aside));
     assert_int_equal(aside, 0);
     assert_int_equal(book_correction_answer(book, 99, true, "", "li", &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
+    spool_fixture_teardown((void **)&f);
+}
+
+/* The book still names it; the spool counts it no more. */
+static void
+what_is_answered_and_thrown_away_hides_nothing_else_that_is_aside(void **state)
+{
+    struct spool_fixture *f = NULL;
+    struct book_correction c;
+    struct spool_study now;
+    uint64_t ids[3], aside;
+
+    (void)state;
+    assert_int_equal(spool_fixture_setup((void **)&f), 0);
+    queue = f->sp;
+    put_three_aside(f, ids);
+    c = question(S1, S2, ids[0]);
+    must(book_correction_put(book, &c, &err));
+    must(book_correction_answer(book, 1, false, "", "li", &err));
+    assert_false(is_held(S2, 3, 3, &aside));
+    assert_int_equal(aside, 2);
+
+    must(spool_discard(f->sp, ids[0], "other", "li", &err));
+
+    must(spool_study(f->sp, S2, &now, &err));
+    assert_int_equal(now.counts[INSTANCE_QUARANTINED], 2);
+    assert_false(is_held(S2, 2, 2, &aside));
+    assert_int_equal(aside, 2);
+    assert_false(is_held(S2, 3, 3, &aside)); /* the study was counted just before */
+    assert_int_equal(aside, 3);
+    spool_fixture_teardown((void **)&f);
 }
 
 static void
@@ -411,6 +460,7 @@ main(void)
         TEST(what_is_odd_is_told_once_and_confirmed_with_a_reason),
         TEST(a_missing_number_is_answered_by_an_order),
         TEST(an_open_question_holds_both_studies_until_it_is_answered),
+        TEST(what_is_answered_and_thrown_away_hides_nothing_else_that_is_aside),
         TEST(the_second_answer_says_who_it_is_and_attaches),
         TEST(a_second_question_holds_again_what_was_answered),
         TEST(studies_of_one_exam_are_joined_onto_one_registration),

@@ -78,6 +78,9 @@ only_what_is_quarantined_is_thrown_away_and_only_a_person_takes_it_back(void **s
     for (int event = 0; event < 32; event++)
         assert_int_equal(instance_next(INSTANCE_DISCARDED, (enum instance_event)event, &to),
                          event == INSTANCE_SAW_RELEASE);
+    for (int s = 0; s < INSTANCE_STATES; s++)
+        assert_int_equal(instance_next((enum instance_state)s, INSTANCE_SAW_FIRST_DISCARD, &to),
+                         s == INSTANCE_DUPLICATE);
 }
 
 static void

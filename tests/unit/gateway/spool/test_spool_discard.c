@@ -30,6 +30,26 @@ static struct err err;
 static _Thread_local int locks_left;
 static _Thread_local struct spool *collected;
 
+static _Thread_local int locks_to_twin;
+struct twin {
+    struct spool *sp;
+    uint64_t first, copy;
+    pthread_t thread;
+    bool is_begun;
+};
+
+static _Thread_local struct twin *twin;
+
+static void *
+twin_run(void *arg)
+{
+    struct twin *t = arg;
+    struct err refused;
+
+    (void)!spool_set_duplicate(t->sp, t->copy, t->first, &refused);
+    return NULL;
+}
+
 /* Whoever locks lets garbage be collected just before, when its turn has come. */
 int
 pthread_mutex_lock(pthread_mutex_t *lock)
@@ -40,6 +60,8 @@ pthread_mutex_lock(pthread_mutex_t *lock)
         *(void **)&really = dlsym(RTLD_NEXT, "pthread_mutex_lock");
     if (locks_left > 0 && --locks_left == 0)
         spool_collect_garbage(collected);
+    if (locks_to_twin > 0 && --locks_to_twin == 0)
+        twin->is_begun = pthread_create(&twin->thread, NULL, twin_run, twin) == 0;
     return really(lock);
 }
 
@@ -245,45 +267,194 @@ only_a_release_from_the_discarded_says_that_it_is_wanted(void **state)
     spool_entry_free(&e);
 }
 
+/* The first of an image that came twice, kept aside, and its duplicate. */
 static void
-what_a_copy_rests_on_is_not_thrown_away(void **state)
+put_twice(struct spool_fixture *f, unsigned seed, uint64_t *out_first, uint64_t *out_copy)
 {
-    struct spool_fixture *f = *state;
-    uint64_t bad = fixture_put(f, 100, 1, 0), copy = fixture_put(f, 100, 1, 0);
+    uint64_t first = fixture_put(f, 100, seed, 0), copy = fixture_put(f, 100, seed, 0);
 
-    fixture_inspect(f, bad, "1.9");
+    fixture_inspect(f, first, "1.9");
     fixture_inspect(f, copy, "1.9");
-    OK(spool_set_duplicate(f->sp, copy, bad, &err));
-    OK(spool_set_quarantined(f->sp, bad, "refused: drawn", &err));
-    for (int round = 0; round < 2; round++) {
-        assert_int_equal(spool_discard(f->sp, bad, "other", "li.wei", &err), -1);
-        assert_int_equal(err.kind, ERR_CONFLICT);
-        assert_int_equal(fixture_state_of(f, bad), INSTANCE_QUARANTINED);
-        fixture_reopen(f);
-    }
-    OK(spool_release(f->sp, bad, &err));
+    OK(spool_set_duplicate(f->sp, copy, first, &err));
+    OK(spool_set_quarantined(f->sp, first, "refused: drawn", &err));
+    *out_first = first;
+    *out_copy = copy;
 }
 
 static void
-the_bytes_of_a_copy_of_what_was_thrown_away_stay(void **state)
+what_came_twice_is_thrown_away_twice_and_taken_back_one_by_one(void **state)
 {
     struct spool_fixture *f = *state;
-    uint64_t bad, copy;
+    struct spool_entry *e = NULL;
+    struct spool_study study;
+    uint64_t first, copy;
 
-    clock_fake(T0, 1000);
-    f->options.keep_sealed_ms = 0;
-    f->options.keep_discarded_ms = DAY_MS;
-    fixture_reopen(f);
-    bad = put_aside(f, 1);
-    copy = fixture_put(f, 17u << 20, 1, 0);
+    put_twice(f, 1, &first, &copy);
+    assert_int_equal(spool_discard(f->sp, copy, "other", "li.wei", &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT); /* by its first only */
+    OK(spool_discard(f->sp, first, "other", "li.wei", &err));
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(fixture_state_of(f, first), INSTANCE_DISCARDED);
+        assert_int_equal(fixture_state_of(f, copy), INSTANCE_DISCARDED);
+        OK(spool_load(f->sp, copy, &e, &err));
+        assert_string_equal(e->discard_reason, "other");
+        assert_string_equal(e->discarded_by, "li.wei");
+        spool_entry_free(&e);
+        OK(spool_study(f->sp, "1.9", &study, &err));
+        assert_int_equal(study.total, 0);
+        fixture_reopen(f);
+    }
+    OK(spool_release(f->sp, first, &err));
+    assert_int_equal(fixture_state_of(f, copy), INSTANCE_DISCARDED);
+    OK(spool_release(f->sp, copy, &err));
+    fixture_inspect(f, first, "1.9");
+    fixture_inspect(f, copy, "1.9");
+    OK(spool_set_duplicate(f->sp, copy, first, &err));
+}
+
+static void
+the_copies_of_what_is_not_aside_stay(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t first, copy;
+
+    put_twice(f, 1, &first, &copy);
+    OK(spool_release(f->sp, first, &err));
+    assert_int_equal(spool_discard(f->sp, first, "other", "li.wei", &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_int_equal(fixture_state_of(f, copy), INSTANCE_DUPLICATE);
+}
+
+static void
+nothing_comes_to_rest_on_what_was_thrown_away(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t bad = put_aside(f, 1), copy = fixture_put(f, 100, 1, 0);
+
     OK(spool_discard(f->sp, bad, "other", "li.wei", &err));
     fixture_inspect(f, copy, "1.9");
-    OK(spool_set_duplicate(f->sp, copy, bad, &err)); /* it was compared before the discard */
+    assert_int_equal(spool_set_duplicate(f->sp, copy, bad, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_int_equal(fixture_state_of(f, copy), INSTANCE_INSPECTED);
+}
+
+/* ---- a journal that ends before any of its records ---- */
+
+static void
+copy_file(const char *from, const char *to, size_t most)
+{
+    uint8_t *bytes = malloc(most);
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+
+    assert_non_null(in);
+    assert_non_null(out);
+    assert_int_equal(fread(bytes, 1, most, in), most);
+    assert_int_equal(fwrite(bytes, 1, most, out), most);
+    fclose(in);
+    fclose(out);
+    free(bytes);
+}
+
+/* After a crash in the middle the image is kept aside and asks for a person, or all of it is gone:
+ * no copy is a duplicate of what was thrown away. */
+static void
+a_crash_between_the_copies_and_the_first_leaves_it_aside(void **state)
+{
+    struct spool_fixture *f = *state;
+    char journal[FOLDER_PATH_BYTES + 64], whole[FOLDER_PATH_BYTES + 64];
+    unsigned both_here = 0, copy_gone = 0, both_gone = 0;
+    uint64_t first, copy;
+    long end;
+    FILE *in;
+
+    put_twice(f, 1, &first, &copy);
     fixture_reopen(f);
-    clock_fake(T0, 1000 + 2 * DAY_MS);
-    assert_int_equal(spool_collect_garbage(f->sp), 1);
-    fixture_assert_bytes(f, copy, 17u << 20, 1);
-    clock_unfake();
+    OK(spool_discard(f->sp, first, "other", "li.wei", &err));
+    snprintf(journal, sizeof journal, "%s/journal/0000000000000002.jnl", f->dir);
+    snprintf(whole, sizeof whole, "%s/whole", f->dir);
+    in = fopen(journal, "rb");
+    assert_non_null(in);
+    fseek(in, 0, SEEK_END);
+    end = ftell(in);
+    fclose(in);
+    copy_file(journal, whole, (size_t)end);
+    spool_close(&f->sp);
+    for (size_t n = 512; n <= 8192 && n <= (size_t)end; n += 64) {
+        enum instance_state a, b;
+        struct spool_options look = {.is_read_only = true};
+        struct spool_entry *e = NULL;
+        struct spool *sp = NULL;
+        char clean[FOLDER_PATH_BYTES + 96];
+
+        for (unsigned k = 1; k < 9; k++) {
+            snprintf(clean, sizeof clean, "%s/journal/%016x.jnl", f->dir, k);
+            unlink(clean);
+        }
+        copy_file(whole, journal, n);
+        if (spool_open(f->dir, &look, &sp, &err) < 0)
+            fail_msg("%s", err.text);
+        if (spool_look(sp, first, &e, &err) < 0 || !e->is_inspected) { /* not all of the snapshot */
+            spool_entry_free(&e);
+            spool_close(&sp);
+            continue;
+        }
+        a = e->state;
+        spool_entry_free(&e);
+        OK(spool_look(sp, copy, &e, &err));
+        b = e->state;
+        spool_entry_free(&e);
+        spool_close(&sp);
+        if (b == INSTANCE_RECEIVED) /* its part of the snapshot is cut off */
+            continue;
+        assert_false(a == INSTANCE_DISCARDED && b != INSTANCE_DISCARDED);
+        both_here += b == INSTANCE_DUPLICATE;
+        copy_gone += a == INSTANCE_QUARANTINED && b == INSTANCE_DISCARDED;
+        both_gone += a == INSTANCE_DISCARDED;
+    }
+    assert_true(both_here > 0);
+    assert_true(copy_gone > 0);
+    assert_true(both_gone > 0);
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+}
+
+/* ---- a copy that is found while its first is thrown away ---- */
+
+/* At each lock that the discard takes in turn another thread finds the copy. */
+static void
+a_copy_found_during_the_discard_goes_with_it_or_rests_on_nothing(void **state)
+{
+    struct spool_fixture *f = *state;
+    bool has_fired = true;
+    unsigned n = 0, refused = 0;
+
+    while (has_fired) {
+        struct twin t = {.sp = f->sp};
+        enum instance_state a, b;
+        int rc;
+
+        n++;
+        t.first = fixture_put(f, 100, n, 0);
+        t.copy = fixture_put(f, 100, n, 0);
+        fixture_inspect(f, t.first, "1.9");
+        fixture_inspect(f, t.copy, "1.9");
+        OK(spool_set_quarantined(f->sp, t.first, "refused: drawn", &err));
+        twin = &t;
+        locks_to_twin = (int)n;
+        rc = spool_discard(f->sp, t.first, "other", "li.wei", &err);
+        locks_to_twin = 0;
+        has_fired = t.is_begun;
+        if (t.is_begun)
+            pthread_join(t.thread, NULL);
+        a = fixture_state_of(f, t.first);
+        b = fixture_state_of(f, t.copy);
+        assert_int_equal(rc, 0);
+        assert_int_equal(a, INSTANCE_DISCARDED);
+        assert_int_not_equal(b, INSTANCE_DUPLICATE);
+        refused += b == INSTANCE_INSPECTED;
+        assert_true(n < 100);
+    }
+    assert_true(n > 3);
+    assert_true(refused > 0);
 }
 
 int
@@ -297,8 +468,11 @@ main(void)
         CLAIM(what_is_thrown_away_counts_no_more_and_stays_so_over_restarts),
         CLAIM(its_bytes_outlive_a_full_disk_and_go_after_the_grace_time),
         CLAIM(within_the_grace_time_a_person_takes_it_back),
-        CLAIM(what_a_copy_rests_on_is_not_thrown_away),
-        CLAIM(the_bytes_of_a_copy_of_what_was_thrown_away_stay),
+        CLAIM(what_came_twice_is_thrown_away_twice_and_taken_back_one_by_one),
+        CLAIM(the_copies_of_what_is_not_aside_stay),
+        CLAIM(nothing_comes_to_rest_on_what_was_thrown_away),
+        CLAIM(a_crash_between_the_copies_and_the_first_leaves_it_aside),
+        CLAIM(a_copy_found_during_the_discard_goes_with_it_or_rests_on_nothing),
         CLAIM(only_a_release_from_the_discarded_says_that_it_is_wanted),
     };
 
