@@ -1,4 +1,6 @@
-/* feeder.c - from the spool's states to the plan, and offers from the plan to the centre. */
+/* feeder.c - from the spool's states to the plan, and offers from the plan to the centre: by
+ * several connections, for over a full line the answer to one may take a second, and looks wait for
+ * it. */
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/clock.h"
@@ -19,15 +21,17 @@ enum {
     BUSY_ENTRIES = 5000,
     REFUSED_WAIT_MS = 5000,
     OFFERS = 256,
-    OFFERS_FIRST = 16 /* of a row of offers: sending begins when they are answered */
+    OFFERS_FIRST = 16, /* of a row of offers: sending begins when they are answered */
+    MANY_IMAGES = 16   /* wait to be coded: one connection would not keep up with their offers */
 };
 
 struct feeder {
     struct uplink *up;
     struct talk talk;
-    size_t batch; /* objects in the next offer */
-    size_t alone; /* so many objects are offered one by one: which of them is refused? */
-    bool is_stat; /* of emergencies only */
+    size_t batch;  /* objects in the next offer */
+    size_t alone;  /* so many objects are offered one by one: which of them is refused? */
+    bool is_stat;  /* of emergencies only */
+    bool is_spare; /* its connection is opened for many images only, and it offers by no other */
 };
 
 static bool
@@ -62,8 +66,11 @@ add_entry(struct uplink *up, const struct spool_entry *entry)
     gate_lock(&up->gate);
     object.urgency = (int)order_of(up, object.study);
     object.is_unproved = entry->is_coded && !proof_is_known(up, entry->id);
-    if (!plan_has(up->plan, object.id))
+    if (!plan_has(up->plan, object.id)) {
         plan_add(up->plan, &object, clock_mono_ms());
+        up->fed++;
+        gate_wake(&up->gate);
+    }
     gate_unlock(&up->gate);
     free(look);
     layout_free(&layout);
@@ -302,7 +309,7 @@ static void
 open_connection(struct feeder *f)
 {
     struct uplink *up = f->up;
-    uint64_t counts[INSTANCE_STATES];
+    uint64_t counts[INSTANCE_STATES], least = f->is_spare ? MANY_IMAGES : 1;
     struct link_ping answer;
     int64_t asked_us, told_us;
     struct err err = {0};
@@ -310,7 +317,7 @@ open_connection(struct feeder *f)
 
     spool_counts(up->spool, counts);
     gate_lock(&up->gate);
-    is_due = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED] > 0 &&
+    is_due = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED] >= least &&
              serving_best(up) != NULL && talk_is_cold(&f->talk);
     gate_unlock(&up->gate);
     if (is_due && talk_ping(&f->talk, &answer, &asked_us, &told_us, &err) < 0)
@@ -320,11 +327,8 @@ open_connection(struct feeder *f)
 void *
 feeder_run(void *arg)
 {
-    struct feeder f = {.up = arg};
     struct uplink *up = arg;
 
-    talk_init(&f.talk, up, NULL, up->o.stall_ms);
-    f.talk.is_bulk = true; /* looks wait for its answers, among what fills the line */
     while (!up_is_stopping(up)) {
         struct standing before;
         uint64_t seen;
@@ -334,17 +338,77 @@ feeder_run(void *arg)
         gate_lock(&up->gate);
         seen = up->news;
         gate_unlock(&up->gate);
-        open_connection(&f);
         standing_take(up, &before);
         queued = feed(up);
         wait_ms = feed_studies(up, &before);
-        f.batch = OFFERS_FIRST;
-        while (offer_some(&f))
-            f.batch = f.batch * 2 < OFFERS ? f.batch * 2 : OFFERS;
         up_rest(up, queued > BUSY_ENTRIES ? BUSY_PASS_MS : LEAST_PASS_MS);
         up_wait_news(up, seen, later_wait_ms(up, wait_ms));
     }
-    talk_fini(&f.talk);
+    return NULL;
+}
+
+/* Gate held. A spare one that would have to open its connection now leaves them to the others. */
+static bool
+may_offer(const struct feeder *f)
+{
+    return !f->is_spare || !talk_is_cold(&f->talk);
+}
+
+static void
+offer_all(struct feeder *f)
+{
+    bool is_on = true;
+
+    f->batch = OFFERS_FIRST;
+    while (is_on) {
+        gate_lock(&f->up->gate);
+        is_on = may_offer(f);
+        gate_unlock(&f->up->gate);
+        is_on = is_on && offer_some(f);
+        if (!f->is_spare) /* a long queue, when the line comes up */
+            f->batch = f->batch * 2 < OFFERS ? f->batch * 2 : OFFERS;
+    }
+}
+
+static void
+run_offers(struct feeder *f)
+{
+    struct uplink *up = f->up;
+
+    talk_init(&f->talk, up, NULL, up->o.stall_ms);
+    f->talk.is_bulk = true; /* looks wait for its answers, among what fills the line */
+    while (!up_is_stopping(up)) {
+        uint64_t seen, fed;
+
+        gate_lock(&up->gate);
+        seen = up->news;
+        fed = up->fed;
+        gate_unlock(&up->gate);
+        open_connection(f);
+        offer_all(f);
+        gate_lock(&up->gate);
+        if (!up->is_stopping && up->news == seen && up->fed == fed)
+            gate_wait_ms(&up->gate, LOOK_AGAIN_MS);
+        gate_unlock(&up->gate);
+    }
+    talk_fini(&f->talk);
+}
+
+void *
+offerer_run(void *arg)
+{
+    struct feeder f = {.up = arg};
+
+    run_offers(&f);
+    return NULL;
+}
+
+void *
+offerer_run_spare(void *arg)
+{
+    struct feeder f = {.up = arg, .is_spare = true};
+
+    run_offers(&f);
     return NULL;
 }
 

@@ -2,7 +2,8 @@
  *
  *     watcher   waits for the spool and wakes the others; keeps the lines  (uplink.c, serving.c)
  *     coders    inspect, code, prove; one of them emergencies only         (coder.c)
- *     feeders   spool > plan, offers; one of them emergencies only         (feeder.c)
+ *     feeders   spool > plan; one of them emergencies only                 (feeder.c)
+ *     offerers  plan > offers > answers                                    (feeder.c)
  *     teller    manifests; asks again after what is held for long          (teller.c, manifest.c)
  *     receiver  receipts, by long poll                                     (receiver.c)
  *     reconciler  once a day: is all there that was handed over?           (reconcile.c)
@@ -35,7 +36,8 @@ enum {
     MAX_CONNECTIONS = LINE_CONNECTIONS_MAX,
     MAX_CODERS = 64,
     CLAIMS_MOST = 2 * MAX_CODERS + 2, /* a coder changes from one to another */
-    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 2) + 5
+    SPARE_OFFERERS = 2,
+    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 2) + 5 + SPARE_OFFERERS
 };
 
 enum { SEEN_STUDIES = 64 };
@@ -162,6 +164,7 @@ struct uplink {
     struct gate gate; /* guards everything below */
     bool is_stopping;
     uint64_t news;     /* counts changes that feeder and coders want to know of */
+    uint64_t fed;      /* counts what came into the plan */
     int64_t coming_ms; /* a coder last began something: connections are made ready meanwhile */
     struct plan *plan;
     struct urgency urgency; /* written under urging and the gate */
@@ -208,7 +211,8 @@ struct uplink {
     uplink_profile_fn profile; /* NULL: none */
     void *profile_user;
 
-    pthread_t watcher, feeder, stat_feeder, teller, receiver, reconcile;
+    pthread_t watcher, feeder, stat_feeder, offerer, teller, receiver, reconcile;
+    pthread_t spares[SPARE_OFFERERS];
     pthread_t coders[MAX_CODERS], stat_coder;
 };
 
@@ -369,6 +373,8 @@ void *coder_run(void *up);
 void *coder_run_stat(void *up);
 void *feeder_run(void *up);
 void *feeder_run_stat(void *up);
+void *offerer_run(void *up);
+void *offerer_run_spare(void *up);
 void *teller_run(void *up);
 void *receiver_run(void *up);
 void *sender_run(void *line);

@@ -122,6 +122,9 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     serving_start_threads(up);
     up->feeder = thread_start("up-feed", feeder_run, up);
     up->stat_feeder = thread_start("up-feed-stat", feeder_run_stat, up);
+    up->offerer = thread_start("up-offer", offerer_run, up);
+    for (unsigned i = 0; i < SPARE_OFFERERS; i++)
+        up->spares[i] = thread_start("up-offer", offerer_run_spare, up);
     up->teller = thread_start("up-tell", teller_run, up);
     up->receiver = thread_start("up-receipts", receiver_run, up);
     up->reconcile = thread_start("up-reconcile", reconcile_run, up);
@@ -152,6 +155,9 @@ uplink_stop(struct uplink **uplink)
     thread_join(up->reconcile);
     thread_join(up->feeder);
     thread_join(up->stat_feeder);
+    thread_join(up->offerer);
+    for (unsigned i = 0; i < SPARE_OFFERERS; i++)
+        thread_join(up->spares[i]);
     for (unsigned i = 0; i < up->o.coders; i++)
         thread_join(up->coders[i]);
     thread_join(up->stat_coder);

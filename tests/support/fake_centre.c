@@ -167,6 +167,25 @@ refuse(struct fake_centre *c, struct http_response *res)
     return 0;
 }
 
+static bool
+is_slow_offer(const struct fake_centre *c, const struct link_offer *offer)
+{
+    for (size_t i = 0; i < offer->count && c->wishes.slow_offer_sop != NULL; i++)
+        if (strcmp(offer->objects[i].sop_instance, c->wishes.slow_offer_sop) == 0)
+            return true;
+    return false;
+}
+
+/* Gate held. */
+static void
+hold_offer(struct fake_centre *c, struct http_request *req, const struct link_offer *offer)
+{
+    c->counts.offers_waiting++;
+    while (is_slow_offer(c, offer) && !http_is_gone(req))
+        gate_wait_ms(&c->gate, 100);
+    c->counts.offers_waiting--;
+}
+
 static int
 on_offer(struct http_request *req, struct http_response *res, struct err *err)
 {
@@ -182,6 +201,7 @@ on_offer(struct http_request *req, struct http_response *res, struct err *err)
     gate_lock(&c->gate);
     c->counts.offers++;
     c->counts.offered += (unsigned)offer.count;
+    hold_offer(c, req, &offer);
     if (is_busy(c, res))
         goto out;
     for (size_t i = 0; i < offer.count && c->wishes.refused_sop != NULL && is_refusing(c); i++)
