@@ -18,7 +18,9 @@ const char *lamp_colour(enum lamp lamp); /* "green" "amber" "red" "grey" */
 enum lamp lamp_of_devices(size_t known, size_t heard, size_t refused_lately);
 enum lamp lamp_of_line(const struct uplink_status *status, int64_t now_us);
 enum lamp lamp_of_disk(const struct spool_health *health);
-enum lamp lamp_of_clock(const struct uplink_status *status);
+/* Also where nobody can be asked: before its own certificate began, or before this program was
+ * written, a clock is wrong, and that is why the centre is not reached. */
+enum lamp lamp_of_clock(const struct uplink_status *status, int64_t now_us);
 enum lamp lamp_of_centre(const struct uplink_status *status, int64_t now_us);
 enum lamp lamp_of_version(const struct uplink_status *status);
 enum lamp lamp_of_certificate(const struct uplink_status *status);

@@ -149,7 +149,8 @@ write_lamps(struct jsonw *w, const struct sources *s)
     jsonw_uint(w, "bytes_today", s->health.bytes_today);
     jsonw_uint(w, "corrupt_files", s->health.corrupt_files);
     jsonw_end(w);
-    begin_lamp(w, "clock", lamp_of_clock(&s->line));
+    begin_lamp(w, "clock", lamp_of_clock(&s->line, s->now_us));
+    jsonw_int(w, "here_us", s->now_us);
     if (s->line.has_clock_offset)
         jsonw_int(w, "offset_ms", s->line.clock_offset_ms);
     jsonw_end(w);

@@ -271,9 +271,11 @@ uplink_status(struct uplink *up, struct uplink_status *out)
     text_copy(out->tenant, sizeof out->tenant, up->who.tenant);
     text_copy(out->device, sizeof out->device, up->who.device);
     out->certificate_days = INT_MIN;
-    if (up->who.enrolment > 0)
+    if (up->who.enrolment > 0) {
+        out->certificate_from_us = up->who.not_before_us;
         out->certificate_days =
             (int)((up->who.not_after_us - clock_wall_us()) / (86400 * INT64_C(1000000)));
+    }
     out->has_clock_offset = up->has_clock_offset;
     out->clock_offset_ms = up->clock_offset_ms;
     out->conflicts = up->conflicts_seen;

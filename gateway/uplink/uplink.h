@@ -186,7 +186,8 @@ struct uplink_status {
     char centre[256];        /* its address; empty: not enrolled */
     char tenant[65];
     char device[65];
-    int certificate_days; /* left; INT_MIN: unknown */
+    int certificate_days;        /* left; INT_MIN: unknown */
+    int64_t certificate_from_us; /* when it began; 0: unknown */
     bool has_clock_offset;
     int64_t clock_offset_ms; /* centre's clock minus ours */
     uint64_t uncoded;        /* instances still to be inspected or coded */

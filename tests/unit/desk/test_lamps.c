@@ -107,6 +107,57 @@ the_line_turns_red_after_ten_minutes(void **state)
 }
 
 static void
+one_line_of_several_that_is_long_away_is_amber(void **state)
+{
+    static const int64_t since_us = 1000000;
+    static const struct {
+        const char *name;
+        size_t lines;
+        enum uplink_line second;
+        int64_t seconds;
+        enum lamp lamp;
+    } rows[] = {
+        {"both are up", 2, UPLINK_UP, 86400, LAMP_LINE_UP},
+        {"the fibre is away for a moment", 2, UPLINK_DOWN, 599, LAMP_LINE_UP},
+        {"the fibre is away", 2, UPLINK_DOWN, 601, LAMP_LINE_PARTLY},
+        {"the one that stands by is refused", 2, UPLINK_REFUSED, 601, LAMP_LINE_PARTLY},
+        {"it never was reached", 2, UPLINK_TRYING, 601, LAMP_LINE_PARTLY},
+        {"there is one line", 1, UPLINK_DOWN, 86400, LAMP_LINE_UP},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct uplink_status s = {.line = UPLINK_UP, .lines_n = rows[i].lines};
+        enum lamp lamp;
+
+        s.lines[0].line = UPLINK_UP;
+        s.lines[1].line = rows[i].second;
+        s.lines[0].since_us = s.lines[1].since_us = since_us;
+        lamp = lamp_of_line(&s, since_us + rows[i].seconds * 1000000);
+        if (lamp != rows[i].lamp)
+            fail_msg("%s: %s", rows[i].name, lamp_word(lamp));
+    }
+    assert_string_equal(lamp_colour(LAMP_LINE_PARTLY), "amber");
+}
+
+/* It fails every TLS, and the page said no more than that the centre refuses the certificate. */
+static void
+a_clock_that_stands_years_back_is_named(void **state)
+{
+    static const int64_t now_us = INT64_C(1795305600) * 1000000;
+    struct uplink_status s = {.line = UPLINK_REFUSED};
+
+    (void)state;
+    assert_int_equal(lamp_of_clock(&s, 0), LAMP_CLOCK_FAR);
+    assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_UNKNOWN);
+    s.certificate_from_us = now_us + 1;
+    assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_FAR);
+    assert_string_equal(lamp_colour(LAMP_CLOCK_FAR), "red");
+    s.certificate_from_us = now_us;
+    assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_UNKNOWN);
+}
+
+static void
 clock_and_certificate_have_their_bounds(void **state)
 {
     static const struct {
@@ -117,6 +168,7 @@ clock_and_certificate_have_their_bounds(void **state)
         {7, LAMP_CERTIFICATE_ENDING},        {30, LAMP_CERTIFICATE_SOON},
         {31, LAMP_CERTIFICATE_FINE},
     };
+    static const int64_t now_us = INT64_C(1795305600) * 1000000;
     struct uplink_status s = {0};
 
     (void)state;
@@ -124,12 +176,12 @@ clock_and_certificate_have_their_bounds(void **state)
         s.certificate_days = rows[i].days;
         assert_int_equal(lamp_of_certificate(&s), rows[i].lamp);
     }
-    assert_int_equal(lamp_of_clock(&s), LAMP_CLOCK_UNKNOWN);
+    assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_UNKNOWN);
     s.has_clock_offset = true;
     s.clock_offset_ms = -5001;
-    assert_int_equal(lamp_of_clock(&s), LAMP_CLOCK_OFF);
+    assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_OFF);
     s.clock_offset_ms = 60001;
-    assert_int_equal(lamp_of_clock(&s), LAMP_CLOCK_WRONG);
+    assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_WRONG);
 }
 
 static void
@@ -175,6 +227,8 @@ main(void)
         cmocka_unit_test(nothing_is_safe_to_delete_while_more_is_announced),
         cmocka_unit_test(a_study_tells_how_far_it_is),
         cmocka_unit_test(the_line_turns_red_after_ten_minutes),
+        cmocka_unit_test(one_line_of_several_that_is_long_away_is_amber),
+        cmocka_unit_test(a_clock_that_stands_years_back_is_named),
         cmocka_unit_test(clock_and_certificate_have_their_bounds),
         cmocka_unit_test(what_is_lost_is_red_and_an_upgrade_is_asked_for),
         cmocka_unit_test(a_sick_disk_beats_a_full_one),

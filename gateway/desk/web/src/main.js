@@ -14,7 +14,7 @@ import { Register } from "./register.js";
 import { Reports, waiting } from "./reports.js";
 import { door, follow, isOld, me, place, state } from "./state.js";
 import { Studies } from "./studies.js";
-import { clockTime, language, say, swapLanguage } from "./words.js";
+import { clockTime, fullTime, language, say, swapLanguage } from "./words.js";
 
 const LAMPS = ["devices", "line", "disk", "clock", "certificate", "centre", "version"];
 const works = (who) => who.may_work;
@@ -29,10 +29,22 @@ const PLACES = [
   { name: "devices", Page: Devices, may: () => true, count: (now) => now.unsent.length + now.strangers.length, said: "look_at" },
 ];
 
-function Lamp({ name, lamp }) {
+const isToday = (us) => new Date(us / 1000).toDateString() === new Date().toDateString();
+const shortTime = (us) => (isToday(us) ? clockTime(us) : fullTime(us));
+
+// When each device sent its last image, the one that has been silent for longest at the end.
+const DEVICES = 6;
+function LastImages({ devices }) {
+  const list = [...devices].sort((a, b) => b.last_store_us - a.last_store_us);
+  return html`${list.slice(0, DEVICES).map((d) => html`<span class="word quiet" data-last=${d.ae}>${d.name || d.ae}: ${d.last_store_us ? say("last_image", shortTime(d.last_store_us)) : say("no_image_yet")}</span>`)}
+    ${list.length > DEVICES && html`<span class="word quiet">${say("devices_more", list.length - DEVICES)}</span>`}`;
+}
+
+function Lamp({ name, lamp, devices }) {
   return html`<li class="lamp ${lamp.colour}">
     <span class="dot" aria-hidden="true"></span>
     <span><b>${say(name)}</b><span class="word">${say(lamp.word, lamp)}</span>
+      ${devices && html`<${LastImages} devices=${devices} />`}
       ${(lamp.lines || []).map((l) => html`<span class="word quiet">${l.name}: ${say(`line_now_${l.state}`)}${l.state === "up" ? ` · ${say(l.is_serving ? "line_serves" : "line_waits")}` : ""}</span>`)}</span>
   </li>`;
 }
@@ -71,7 +83,7 @@ function Desk() {
     ${["down", "refused"].includes(now.reader?.word) && html`<p class="old" role="alert">${say(`reader_${now.reader.word}`, now.reader)}</p>`}
     <main>
       <section aria-label=${say("lamps")}>
-        <ul class="lamps">${LAMPS.map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} />`)}</ul>
+        <ul class="lamps">${LAMPS.map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} devices=${name === "devices" ? now.devices : null} />`)}</ul>
       </section>
       <nav class="tabs" aria-label=${say("menu")}>${tabs.map((tab) => html`<${Tab} tab=${tab} now=${now} at=${isAccount ? "" : at.name} />`)}</nav>
       ${isAccount ? html`<${Account} />` : html`<${at.Page} now=${now} />`}
