@@ -51,6 +51,22 @@ notes_printed(struct book *book, int64_t read, uint32_t version, const char *by,
     return 0;
 }
 
+int
+notes_unprinted(struct book *book, int64_t read, uint32_t version, struct err *err)
+{
+    int rc = db_begin(book->db, err);
+
+    if (rc < 0)
+        return -1;
+    rc = db_run(book->db, "print_back", DB_ARGS(DB_INT(read), DB_INT(version)), NULL, err);
+    if (rc == 0 && db_touched(book->db) == 0)
+        rc = err_set(err, ERR_NOT_FOUND, "this report was not opened to be printed");
+    if (db_end(book->db, rc, err) < 0)
+        return -1;
+    book_changed(book);
+    return 0;
+}
+
 /* ---- as JSON ---- */
 
 static int
@@ -153,17 +169,43 @@ out:
     return rc;
 }
 
+/* {read} and {version} of the path. */
 static int
-post_printed(struct http_request *req, struct http_response *res, struct err *err)
+report_of(const struct http_request *req, int64_t *out_read, uint32_t *out_version, struct err *err)
 {
-    const struct api *api = http_user(req);
     uint64_t read, version;
 
     if (text_to_u64(http_param(req, "read"), INT64_MAX, &read) < 0 ||
         text_to_u64(http_param(req, "version"), UINT32_MAX, &version) < 0)
         return err_set(err, ERR_NOT_FOUND, "no such report");
-    if (notes_printed(api->book, (int64_t)read, (uint32_t)version, http_caller(req)->device, err) <
-        0)
+    *out_read = (int64_t)read;
+    *out_version = (uint32_t)version;
+    return 0;
+}
+
+static int
+post_printed(struct http_request *req, struct http_response *res, struct err *err)
+{
+    const struct api *api = http_user(req);
+    uint32_t version;
+    int64_t read;
+
+    if (report_of(req, &read, &version, err) < 0 ||
+        notes_printed(api->book, read, version, http_caller(req)->device, err) < 0)
+        return -1;
+    http_answer_empty(res, 204);
+    return 0;
+}
+
+static int
+post_unprinted(struct http_request *req, struct http_response *res, struct err *err)
+{
+    const struct api *api = http_user(req);
+    uint32_t version;
+    int64_t read;
+
+    if (report_of(req, &read, &version, err) < 0 ||
+        notes_unprinted(api->book, read, version, err) < 0)
         return -1;
     http_answer_empty(res, 204);
     return 0;
@@ -172,5 +214,6 @@ post_printed(struct http_request *req, struct http_response *res, struct err *er
 const struct http_route notes_routes[] = {
     DESK_POST("/desk/v1/studies/{study}/rejects", DESK_WORK, post_reject),
     DESK_POST("/desk/v1/reports/{read}/{version}/printed", DESK_WORK, post_printed),
+    DESK_POST("/desk/v1/reports/{read}/{version}/unprinted", DESK_WORK, post_unprinted),
 };
 const size_t notes_route_count = ARRAY_LEN(notes_routes);

@@ -16,6 +16,9 @@ int notes_reject(struct book *book, const char *study, const char *reason, unsig
 /* errors  ERR_NOT_FOUND no such report */
 int notes_printed(struct book *book, int64_t read, uint32_t version, const char *by,
                   struct err *err) MUST_CHECK;
+/* It was opened and did not come out of the printer: it waits to be printed again.
+ * errors  ERR_NOT_FOUND it was not opened */
+int notes_unprinted(struct book *book, int64_t read, uint32_t version, struct err *err) MUST_CHECK;
 /* Sections of the state: "rejects" (of a month), "reject_counts", "printed". */
 int notes_report(struct book *book, struct jsonw *w, struct err *err) MUST_CHECK;
 

@@ -14,6 +14,10 @@ SELECT reason, sum(images) FROM reject WHERE at_us >= ?1 GROUP BY reason ORDER B
 INSERT INTO report_print (read_id, version, by_login, at_us) SELECT ?1, ?2, ?3, ?4
 WHERE EXISTS (SELECT 1 FROM report WHERE read_id = ?1 AND version = ?2)
 
+-- The paper jammed: what was opened is to be printed once more. That it was opened stays.
+-- name: print_back
+UPDATE report_print SET is_back = 1 WHERE read_id = ?1 AND version = ?2 AND is_back = 0
+
 -- name: print_list
-SELECT p.read_id, p.version, max(p.at_us), count(*) FROM report_print p GROUP BY p.read_id, p.version
+SELECT p.read_id, p.version, max(p.at_us), count(*) FROM report_print p WHERE p.is_back = 0 GROUP BY p.read_id, p.version
 ORDER BY max(p.at_us) DESC LIMIT ?1

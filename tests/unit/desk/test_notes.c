@@ -76,6 +76,50 @@ a_report_that_is_not_here_was_not_printed(void **state)
     free(json);
 }
 
+/* A report that is here, as the reader sends it. */
+static void
+receive(int64_t read)
+{
+    struct clinic_down m = {.kind = CLINIC_REPORT, .seq = 1, .read = read, .version = 1};
+    struct clinic_downs downs = {&m, 1, 1, "https://p.example", 0};
+    struct err err;
+
+    clinic_id_new(m.id);
+    text_copy(m.study, sizeof m.study, STUDY);
+    text_copy(m.author, sizeof m.author, "李");
+    m.signed_at_us = 1;
+    if (book_take(book, &downs, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+/* The paper jams, and the desk believed that whoever opens a report has it on paper. */
+static void
+what_was_opened_and_not_printed_goes_back_to_the_queue(void **state)
+{
+    char *json;
+    struct err err;
+
+    (void)state;
+    receive(7);
+    assert_int_equal(notes_unprinted(book, 7, 1, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_int_equal(notes_printed(book, 7, 1, "li", &err), 0);
+    json = state_of();
+    assert_non_null(strstr(json, "\"printed\":[{\"read\":7,\"version\":1,"));
+    free(json);
+
+    assert_int_equal(notes_unprinted(book, 7, 1, &err), 0);
+    reopen();
+    json = state_of();
+    assert_non_null(strstr(json, "\"printed\":[]"));
+    free(json);
+
+    assert_int_equal(notes_printed(book, 7, 1, "li", &err), 0);
+    json = state_of();
+    assert_non_null(strstr(json, "\"times\":1"));
+    free(json);
+}
+
 int
 main(void)
 {
@@ -84,6 +128,7 @@ main(void)
         TEST(a_rejected_image_is_kept_with_its_reason_and_who_said_so),
         TEST(a_reason_that_is_not_on_the_list_is_refused),
         TEST(a_report_that_is_not_here_was_not_printed),
+        TEST(what_was_opened_and_not_printed_goes_back_to_the_queue),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,7 @@ function Report({ r, printed }) {
     </div>
     <div class="may">
       ${r.is_here !== false ? html`<a class="button" href=${address} target="_blank" rel="noopener" onClick=${print}>${say("open_print")}</a>` : html`<span class="quiet">${say("fetching")}</span>`}
+      ${printed && r.standing === "valid" && html`<${Work} onError=${setWrong} onClick=${() => post(`reports/${r.read}/${r.version}/unprinted`)}>${say("print_back")}<//>`}
       ${r.confirmed_us ? html`<${Mark} colour="green">✓ ${say("confirmed")}<//>`
         : r.standing !== "amended" && html`<${Work} onError=${setWrong} onClick=${() => post(`reports/${r.read}/${r.version}/confirm`)}>${say(r.standing === "withdrawn" ? "confirm_withdrawn" : "confirm")}<//>`}
     </div>
