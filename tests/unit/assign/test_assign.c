@@ -41,62 +41,6 @@ events_told_again_make_nothing_twice(void **state)
 }
 
 static void
-the_cursor_moves_with_the_read_or_not_at_all(void **state)
-{
-    struct err err;
-
-    (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    read_world_closes(&w, "T1", "1.2.4", 1, 30);
-    read_world_fails(ERR_RETRY);
-    assert_int_equal(intake_step(w.assign, 0, &err), -1);
-    assert_int_equal(read_world_count(&w, "SELECT seq FROM intake_cursor"), 0);
-    read_world_count(&w, "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE "
-                         "serialization_failure; END $$; CREATE TRIGGER no BEFORE INSERT ON reads "
-                         "FOR EACH ROW WHEN (NEW.study_uid = '1.2.4') EXECUTE FUNCTION no()");
-    assert_int_equal(intake_step(w.assign, 0, &err), -1);
-
-    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM reads"), 1);
-    assert_int_equal(read_world_count(&w, "SELECT seq FROM intake_cursor"), 10);
-
-    read_world_count(&w, "DROP TRIGGER no ON reads");
-    read_world_settle(&w);
-    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM reads"), 2);
-    assert_int_equal(read_world_count(&w, "SELECT seq FROM intake_cursor"), 13);
-}
-
-/* Set back to a backup the archive gives the numbers of forgotten events to others. */
-static void
-an_archive_set_back_hides_nothing_and_makes_nothing_twice(void **state)
-{
-    struct read_row row;
-
-    (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    read_world_tells("T1", "study.complete", "1.2.3", 1, 30);
-    read_world_closes(&w, "T1", "1.2.4", 1, 20);
-    read_world_closes(&w, "T1", "1.2.4", 2, 21);
-    row = settled("T1", "1.2.4");
-    read_world_sets_back(2);
-    read_world_closes(&w, "T1", "1.2.5", 1, 7);
-    read_world_closes(&w, "T1", "1.2.4", 1, 21); /* told again by its gateway: now its first */
-    read_world_settle(&w);
-
-    assert_int_equal(read_of("T1", "1.2.5").instances, 7);
-    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM reads"), 3);
-    assert_int_equal(
-        read_world_count(&w, "SELECT count(*) FROM read_events WHERE event = 'opened'"), 3);
-    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM read_events WHERE event = 'whole'"),
-                     1);
-    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM read_events WHERE event = 'late'"),
-                     1);
-    assert_int_equal(read_of("T1", "1.2.4").read_id, row.read_id);
-    assert_int_equal(read_of("T1", "1.2.4").revision, 1); /* so that the next is later than it */
-    read_world_closes(&w, "T1", "1.2.4", 2, 22);
-    assert_int_equal(settled("T1", "1.2.4").instances, 22);
-}
-
-static void
 what_no_agreement_covers_is_kept_and_said(void **state)
 {
     struct read_row row;
@@ -145,57 +89,6 @@ an_agreement_that_comes_later_covers_what_waits(void **state)
     assert_int_equal(row.state, READ_ASSIGNED);
     assert_int_equal(row.agreement_version, 2);
     assert_string_equal(row.assigned_to, "rev1"); /* alone licensed for MR */
-}
-
-static void
-a_study_the_archive_cannot_describe_yet_is_asked_for_again(void **state)
-{
-    struct err err;
-
-    (void)state;
-    read_world_study("1.2.8", "P8", NULL);
-    read_world_closes(&w, "T1", "1.2.8", 1, 300);
-    read_world_closes(&w, "T1", "1.2.9", 1, 2);
-    read_world_settle(&w);
-    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM reads"), 1); /* it held up nobody */
-    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM intake_aside"), 1);
-
-    read_world_study("1.2.8", "P8", "CT");
-    read_world_tells("T1", "study.looked", "1.2.8", 0, 0);
-    OK(intake_step(w.assign, 0, &err));
-    OK(intake_step(w.assign, 0, &err));
-
-    assert_int_equal(read_of("T1", "1.2.8").instances, 300);
-    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM intake_aside"), 0);
-}
-
-/* The catalog of reads refuses one study, now and when it is asked for again. */
-static void
-a_study_that_cannot_be_taken_holds_up_nobody(void **state)
-{
-    struct err err;
-
-    (void)state;
-    read_world_count(&w, "ALTER TABLE reads ADD CONSTRAINT no CHECK (study_uid <> '1.2.70') NOT "
-                         "VALID");
-    read_world_closes(&w, "T1", "1.2.70", 1, 2);
-    read_world_closes(&w, "T1", "1.2.71", 1, 2);
-    OK(intake_step(w.assign, 0, &err));
-    assert_int_equal(read_of("T1", "1.2.71").instances, 2);
-    assert_int_equal(
-        read_world_count(&w, "SELECT count(*) FROM intake_aside WHERE study_uid = '1.2.70'"), 1);
-
-    read_world_count(&w, "UPDATE intake_aside SET next_at_us = 0");
-    read_world_closes(&w, "T1", "1.2.72", 1, 2);
-    OK(intake_step(w.assign, 0, &err));
-    assert_int_equal(read_of("T1", "1.2.72").instances, 2);
-
-    read_world_count(&w, "ALTER TABLE reads DROP CONSTRAINT no");
-    read_world_count(&w, "UPDATE intake_aside SET next_at_us = 0");
-    OK(intake_step(w.assign, 0, &err));
-    assert_int_equal(read_of("T1", "1.2.70").instances, 2);
-    assert_int_equal(
-        read_world_count(&w, "SELECT count(*) FROM intake_aside WHERE study_uid = '1.2.70'"), 0);
 }
 
 /* ---- registrations, urgency ---- */
@@ -609,13 +502,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_closed_list_makes_one_read_and_a_doctor_is_chosen_with_a_reason),
         CASE(events_told_again_make_nothing_twice),
-        CASE(the_cursor_moves_with_the_read_or_not_at_all),
-        CASE(an_archive_set_back_hides_nothing_and_makes_nothing_twice),
         CASE(what_no_agreement_covers_is_kept_and_said),
         CASE(a_study_with_a_modality_beside_the_agreement_is_not_covered),
         CASE(an_agreement_that_comes_later_covers_what_waits),
-        CASE(a_study_the_archive_cannot_describe_yet_is_asked_for_again),
-        CASE(a_study_that_cannot_be_taken_holds_up_nobody),
         CASE(a_registration_is_attached_before_or_after_the_study_came),
         CASE(a_registration_moved_to_another_study_leaves_the_first),
         CASE(what_the_images_say_and_what_was_registered_stand_side_by_side),
