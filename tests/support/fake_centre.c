@@ -167,41 +167,23 @@ refuse(struct fake_centre *c, struct http_response *res)
     return 0;
 }
 
-static bool
-is_slow_offer(const struct fake_centre *c, const struct link_offer *offer)
-{
-    for (size_t i = 0; i < offer->count && c->wishes.slow_offer_sop != NULL; i++)
-        if (strcmp(offer->objects[i].sop_instance, c->wishes.slow_offer_sop) == 0)
-            return true;
-    return false;
-}
-
-/* Gate held. */
-static void
-hold_offer(struct fake_centre *c, struct http_request *req, const struct link_offer *offer)
-{
-    c->counts.offers_waiting++;
-    while (is_slow_offer(c, offer) && !http_is_gone(req))
-        gate_wait_ms(&c->gate, 100);
-    c->counts.offers_waiting--;
-}
-
 static int
 on_offer(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct fake_centre *c = http_user(req);
     struct link_offer offer;
     struct link_answer a = {0};
-    const uint8_t *body;
     size_t n;
+    const uint8_t *body = http_body(req, &n);
+    bool is_slow;
 
-    body = http_body(req, &n);
     if (link_offer_decode(body, n, &offer, err) < 0)
         return -1;
     gate_lock(&c->gate);
-    c->counts.offers++;
+    is_slow = c->counts.offers++ == 0;
     c->counts.offered += (unsigned)offer.count;
-    hold_offer(c, req, &offer);
+    while (is_slow && c->wishes.is_slow_with_first_offer && !http_is_gone(req))
+        gate_wait_ms(&c->gate, 100);
     if (is_busy(c, res))
         goto out;
     for (size_t i = 0; i < offer.count && c->wishes.refused_sop != NULL && is_refusing(c); i++)
@@ -381,10 +363,9 @@ on_manifest(struct http_request *req, struct http_response *res, struct err *err
 {
     struct fake_centre *c = http_user(req);
     struct link_manifest m;
-    const uint8_t *body;
     size_t n;
+    const uint8_t *body = http_body(req, &n);
 
-    body = http_body(req, &n);
     if (link_manifest_decode(body, n, &m, err) < 0)
         return -1;
     gate_lock(&c->gate);

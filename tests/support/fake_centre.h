@@ -37,15 +37,15 @@ struct fake_wishes {
     bool is_refused_by_another; /* by a server on the way: no JSON */
     unsigned junk_answers;      /* so many bundles are answered 200 with what is no answer */
     bool is_never_sealing;
-    bool is_slow_with_manifests; /* none is answered while this is wished */
-    const char *slow_offer_sop;  /* nor an offer that names it */
+    bool is_slow_with_manifests;   /* none is answered while this is wished */
+    bool is_slow_with_first_offer; /* nor the first offer */
 };
 
 struct fake_counts {
     unsigned refused;
     unsigned offers, bundles, manifests, pings, receipt_polls;
     unsigned offered; /* objects */
-    unsigned manifests_waiting, offers_waiting;
+    unsigned manifests_waiting;
     unsigned looked_first_failures; /* rest bytes of a study came before all its looks were there */
     uint32_t last_revision;
     size_t last_manifest_count;
