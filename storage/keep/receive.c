@@ -199,6 +199,20 @@ are_bytes_lost(const struct offering *f, const struct pg_rows *row, bool *out, s
     return 0;
 }
 
+/* Nothing more of it is to come: people wait for it no more. One that is whole keeps its row, which
+ * its file goes with (landing_sweep.c). */
+static int
+forget_row(const struct offering *f, struct err *err)
+{
+    char name[LANDING_NAME_SIZE];
+
+    landing_whole_name(f->sender->tenant, f->o->object, name);
+    if (landing_is_there(f->k, name))
+        return 0;
+    return keep_run(f->k, "landing_delete",
+                    PG_ARGS(PG_TEXT(f->sender->tenant), PG_BYTES(f->o->object, 32)), NULL, err);
+}
+
 /* Another file of the same image is in the catalog: that will do, if it is there. */
 static int
 offer_twin(struct offering *f, const struct pg_rows *other, struct err *err)
@@ -216,7 +230,7 @@ offer_twin(struct offering *f, const struct pg_rows *other, struct err *err)
     }
     if (is_lost)
         return offer_landing(f, false); /* its bytes are the only ones */
-    if (promise_receipt(f, pg_int(other, 0, 0), err) < 0)
+    if (promise_receipt(f, pg_int(other, 0, 0), err) < 0 || forget_row(f, err) < 0)
         return -1;
     landing_tell(f->out, f->o->object, LINK_DUPLICATE, NULL);
     return 0;

@@ -126,6 +126,32 @@ a_part_of_another_coding_goes_when_one_is_kept(void **state)
     close_all(&a, c, 2);
 }
 
+/* Received by each in a file of its own, so the first to be kept does not know of the other. */
+static void
+what_is_a_duplicate_by_now_is_on_its_way_no_more(void **state)
+{
+    struct keep_standing standing;
+    struct coding c[2];
+    struct vault a;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, cluster, "by_now");
+    coding_make(&c[0], 'A');
+    coding_make(&c[1], 'B');
+    offer(&a, &c[0]);
+    offer(&a, &c[1]);
+    send_half(&a, &c[1]);
+    assert_int_equal(vault_send(&a, &gate, &c[0].offer, &c[0].file), LINK_HELD);
+
+    assert_int_equal(offer(&a, &c[1]), LINK_DUPLICATE);
+    assert_int_equal(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err), 0);
+    assert_int_equal(standing.whole, 1);
+    assert_int_equal(standing.offered, 1);
+    assert_int_equal(standing.bytes_there, standing.bytes_all);
+    close_all(&a, c, 2);
+}
+
 static void
 a_whole_other_coding_outlives_a_quarantined_one(void **state)
 {
@@ -286,6 +312,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_part_of_another_coding_goes_when_one_is_kept),
+        cmocka_unit_test(what_is_a_duplicate_by_now_is_on_its_way_no_more),
         cmocka_unit_test(a_whole_other_coding_outlives_a_quarantined_one),
         cmocka_unit_test(a_part_of_another_coding_outlives_a_quarantined_one),
         cmocka_unit_test(a_whole_other_coding_outlives_a_duplicate),
