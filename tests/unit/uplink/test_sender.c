@@ -5,6 +5,7 @@
 #include "gateway/spool/spool.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/base/thread.h"
 #include "proto/codec/codec.h"
 #include "tests/support/uplink_site.h"
 
@@ -16,24 +17,55 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "tests/support/ct_picture.h"
 
-enum { WAIT_MS = 60000, IMAGES = 6, LEAST = 16384, MOST = 65536 };
+enum {
+    WAIT_MS = 60000,
+    IMAGES = 6,
+    LEAST = 16384,
+    MOST = 65536,
+    SENDERS = 8,
+    OPENED = 4,        /* of these, when something is coded: twice as many as may stream at first */
+    PINGS = OPENED + 2 /* by which they are opened; the prober's, the offerer's */
+};
 
 /* What senders asked the kernel to keep back at most, and the connections they made. */
 static _Atomic int asked, asked_least = INT32_MAX, asked_most, dialled;
 
+static struct gate gate;
+static _Atomic bool is_holding; /* a coder that hands over a job waits (workers never do) */
+static _Thread_local bool has_dialled;
+static _Atomic int diallers; /* senders that ever made one */
+
 static bool
-is_sender(void)
+is_thread(const char *wanted)
 {
     char name[32] = "";
 
-    return pthread_getname_np(pthread_self(), name, sizeof name) == 0 &&
-           strcmp(name, "up-send") == 0;
+    return pthread_getname_np(pthread_self(), name, sizeof name) == 0 && strcmp(name, wanted) == 0;
+}
+
+static bool
+is_sender(void)
+{
+    return is_thread("up-send");
+}
+
+ssize_t
+sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    if (is_holding && is_thread("up-code")) {
+        gate_lock(&gate);
+        while (is_holding)
+            gate_wait(&gate);
+        gate_unlock(&gate);
+    }
+    return (ssize_t)syscall(SYS_sendmsg, fd, message, flags);
 }
 
 int
@@ -54,7 +86,11 @@ setsockopt(int fd, int level, int option, const void *value, socklen_t n)
 int
 connect(int fd, const struct sockaddr *to, socklen_t n)
 {
-    dialled += to->sa_family == AF_INET && is_sender();
+    if (to->sa_family == AF_INET && is_sender()) {
+        dialled++;
+        diallers += !has_dialled;
+        has_dialled = true;
+    }
     return (int)syscall(SYS_connect, fd, to, n);
 }
 
@@ -108,16 +144,65 @@ images_one_by_one_go_over_open_connections_and_little_waits_in_the_kernel(void *
     uplink_site_close(&s);
 }
 
+static void
+wait_pings(struct uplink_site *s, unsigned least)
+{
+    int64_t until = clock_mono_ms() + WAIT_MS;
+    unsigned pings = 0;
+
+    while (pings < least && clock_mono_ms() < until) {
+        fake_centre_lock(s->centre);
+        pings = fake_centre_counts(s->centre)->pings;
+        fake_centre_unlock(s->centre);
+        (void)spool_wait(s->spool, 0, 20);
+    }
+    assert_in_range(pings, least, 1000);
+}
+
+/* A connection costs round trips: what one that is open can take at once waits for none. */
+static void
+what_an_open_connection_takes_opens_no_other(void **state)
+{
+    struct uplink_site s;
+
+    (void)state;
+    uplink_site_open(&s, "warm", 1);
+    s.options.connections = SENDERS;
+    s.options.stall_ms = 60000;
+    s.options.quiet_ms = 60000;
+    diallers = 0;
+    is_holding = true;
+    receive(&s, 1);
+    uplink_site_start(&s);
+    wait_pings(&s, PINGS);
+    gate_lock(&gate);
+    is_holding = false;
+    gate_wake(&gate);
+    gate_unlock(&gate);
+    wait_there(s.spool, 1);
+
+    for (int i = 2; i <= IMAGES; i++) {
+        receive(&s, i);
+        wait_there(s.spool, (uint64_t)i);
+    }
+
+    uplink_stop(&s.up);
+    assert_int_equal(diallers, OPENED);
+    uplink_site_close(&s);
+}
+
 int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(images_one_by_one_go_over_open_connections_and_little_waits_in_the_kernel),
+        cmocka_unit_test(what_an_open_connection_takes_opens_no_other),
     };
     int status;
 
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
     log_set_fd(-1);
+    gate_init(&gate);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
