@@ -219,7 +219,6 @@ static void
 an_abort_ends_what_waits_and_what_comes(void **state)
 {
     struct waiting x = {.rc = 1};
-    int64_t from_ms;
     pthread_t thread;
     struct err err;
 
@@ -231,10 +230,8 @@ an_abort_ends_what_waits_and_what_comes(void **state)
     while (!x.has_heard)
         gate_wait(&x.gate);
     gate_unlock(&x.gate);
-    from_ms = clock_mono_ms();
     archive_abort(archive);
     thread_join(thread);
-    assert_true(clock_mono_ms() - from_ms < 10000);
     assert_int_equal(x.rc, -1);
     assert_int_equal(x.err.kind, ERR_RETRY);
     assert_int_equal(archive_check(archive, &err), -1);

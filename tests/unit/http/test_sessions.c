@@ -2,8 +2,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -13,6 +15,8 @@
 #include "tests/support/http_world.h"
 
 /* ---- a server with a session "good" of each kind ---- */
+
+enum { NOT_HUNG_MS = 60000 };
 
 static struct http_server *server;
 static char url[64];
@@ -293,13 +297,31 @@ tell(void)
     gate_unlock(&events.gate);
 }
 
+/* What came until these words were among it; NULL: they do not come. Until the next call. */
+static const char *
+reads(int fd, const char *words)
+{
+    static char got[4096];
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    size_t n = 0;
+
+    for (got[0] = '\0'; strstr(got, words) == NULL; got[n] = '\0') {
+        ssize_t k = poll(&p, 1, NOT_HUNG_MS) > 0 ? recv(fd, got + n, sizeof got - 1 - n, 0) : 0;
+
+        if (k <= 0)
+            return NULL;
+        n += (size_t)k;
+    }
+    return got;
+}
+
 static int
 dial_stream(void)
 {
     static const char head[] = "GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                                "Cookie: rp_session=good\r\n\r\n";
     struct http_server *before = world_server;
-    char got[4096];
+    const char *got;
     int fd;
 
     world_server = server; /* world_dial() goes to that one */
@@ -311,7 +333,8 @@ dial_stream(void)
         assert_true(k > 0);
         n += (size_t)k;
     }
-    world_talk(fd, "", 0, got, sizeof got, 500);
+    got = reads(fd, "\r\n\r\n");
+    assert_non_null(got);
     assert_non_null(strstr(got, "200 OK"));
     assert_non_null(strstr(got, "text/event-stream"));
     return fd;
@@ -332,20 +355,20 @@ static void
 an_event_arrives_at_once_and_the_stream_ends_when_its_reader_leaves(void **state)
 {
     int fd = dial_stream(), freed = events.freed;
-    char got[4096];
+    int64_t least_ms = INT64_MAX;
 
     (void)state;
-    for (int i = 1; i <= 3; i++) {
-        int64_t began = clock_mono_ms();
+    for (int i = 1; i <= 3 || (i <= 20 && least_ms >= 100); i++) {
+        int64_t began = clock_mono_ms(), took_ms;
         char wanted[32];
 
         tell();
         snprintf(wanted, sizeof wanted, "data: %d\n\n", events.told);
-        for (got[0] = '\0'; strstr(got, wanted) == NULL && clock_mono_ms() - began < 2000;)
-            world_talk(fd, "", 0, got, sizeof got, 20);
-        assert_non_null(strstr(got, wanted));
-        assert_true(clock_mono_ms() - began < 1000); /* it waited for nothing behind it */
+        assert_non_null(reads(fd, wanted)); /* it waited for nothing behind it */
+        took_ms = clock_mono_ms() - began;
+        least_ms = took_ms < least_ms ? took_ms : least_ms;
     }
+    assert_true(least_ms < 100); /* the quickest of some: load only adds */
     close(fd);
     wait_freed(freed + 1);
 }
@@ -354,12 +377,10 @@ static void
 a_server_that_stops_ends_its_streams(void **state)
 {
     int fd = dial_stream(), freed = events.freed;
-    int64_t began = clock_mono_ms();
 
     (void)state;
-    http_server_stop(&server);
+    http_server_stop(&server); /* would wait for them else */
 
-    assert_true(clock_mono_ms() - began < 5000);
     assert_int_equal(events.freed, freed + 1);
     close(fd);
     serve(NULL);
