@@ -215,6 +215,10 @@ struct segment *segment_add(struct spool *sp, uint64_t number);
 void segment_forget(struct spool *sp, uint64_t number);
 void segment_path(const struct spool *sp, uint64_t number, char *out, size_t out_size);
 
+/* versions.c. Asked before anything of the folder is touched.
+ * errors  ERR_REJECT a newer program wrote it, and this one would lose what it does not know */
+int versions_check(const char *dir, bool is_read_only, struct err *err) MUST_CHECK;
+
 /* recover.c */
 int recover(struct spool *sp, struct err *err) MUST_CHECK;
 

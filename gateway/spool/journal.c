@@ -15,8 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAJOR 1
-#define MINOR 3
 #define HEADER_BYTES 52
 #define FRAME_BYTES 32
 #define GROW_BYTES (1u << 20)
@@ -42,8 +40,8 @@ header_write(const struct journal *j, uint8_t out[HEADER_BYTES])
 {
     memset(out, 0, HEADER_BYTES);
     memcpy(out, magic, 8);
-    out[8] = MAJOR;
-    out[10] = MINOR;
+    out[8] = JOURNAL_MAJOR;
+    out[10] = JOURNAL_MINOR;
     le64_write(out + 16, j->number);
     le64_write(out + 24, (uint64_t)clock_wall_us());
     memcpy(out + 32, j->nonce, 16);
@@ -269,7 +267,7 @@ read_header(struct replayer *r, uint64_t *out_number, struct err *err)
         return -1;
     if (memcmp(header, magic, 8) != 0 || le32_read(header + 48) != zip_crc32(0, header, 48))
         return err_set(err, ERR_REJECT, "no journal begins here");
-    if (le16_read(header + 8) != MAJOR)
+    if (le16_read(header + 8) != JOURNAL_MAJOR)
         return err_set(err, ERR_REJECT, "journal of major version %u", le16_read(header + 8));
     *out_number = le64_read(header + 16);
     memcpy(r->nonce, header + 32, 8);

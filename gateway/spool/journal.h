@@ -6,6 +6,10 @@
 
 #include "gateway/spool/journal_body.h"
 
+/* What this program writes (versions.c). */
+#define JOURNAL_MAJOR 1
+#define JOURNAL_MINOR 3
+
 struct journal; /* an open one, to append to */
 
 /* A new journal DIR/journal/NUMBER.jnl that begins with the snapshot (u32 length + body, one after

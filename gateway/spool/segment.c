@@ -11,8 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAJOR 1
-#define MINOR 1
 #define FLAG_OWN 1u
 #define TEXTS_AT 116
 #define RECORD_CRC_AT 1020
@@ -37,8 +35,8 @@ segment_header_write(const struct segment_header *h, uint8_t block[SEGMENT_BLOCK
 {
     memset(block, 0, SEGMENT_BLOCK);
     memcpy(block, segment_magic, 8);
-    block[8] = MAJOR;
-    block[10] = MINOR;
+    block[8] = SEGMENT_MAJOR;
+    block[10] = SEGMENT_MINOR;
     le32_write(block + 12, h->is_own ? FLAG_OWN : 0);
     le64_write(block + 16, h->number);
     le64_write(block + 24, (uint64_t)h->made_at_us);
@@ -51,7 +49,7 @@ segment_header_read(const uint8_t block[SEGMENT_BLOCK], struct segment_header *o
 {
     if (memcmp(block, segment_magic, 8) != 0 || le32_read(block + 48) != zip_crc32(0, block, 48))
         return err_set(err, ERR_REJECT, "no segment begins here");
-    if (le16_read(block + 8) != MAJOR)
+    if (le16_read(block + 8) != SEGMENT_MAJOR)
         return err_set(err, ERR_REJECT, "segment of major version %u", le16_read(block + 8));
     out->is_own = (le32_read(block + 12) & FLAG_OWN) != 0;
     out->number = le64_read(block + 16);

@@ -6,6 +6,8 @@
 
 #include "gateway/spool/spool.h"
 
+#define SEGMENT_MAJOR 1 /* what this program writes (versions.c) */
+#define SEGMENT_MINOR 1
 #define SEGMENT_BLOCK 4096u /* records begin at multiples of it */
 #define SEGMENT_RECORD_HEADER 1024u
 #define SEGMENT_RECORD_END 24u

@@ -124,6 +124,8 @@ spool_open(const char *dir, const struct spool_options *options, struct spool **
     int64_t began = clock_mono_ms();
     int rc = -1;
 
+    if (versions_check(dir, options->is_read_only, err) < 0)
+        goto out;
     if (!options->is_read_only) {
         if (make_folders(dir, err) < 0 || take_lock(sp, err) < 0)
             goto out;
@@ -292,8 +294,8 @@ copy_entry(const struct record *r)
     e->object_size = object->object_size;
     memcpy(e->object_sha256, object->sha256, 32);
     e->revision = record_is_on_list(r) ? r->revision : 0;
-    e->has_left_list = r->left > 0 && r->left >= r->revision &&
-                       (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) != 0;
+    e->has_left_list =
+        r->left > 0 && r->left >= r->revision && (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) != 0;
     e->twin_of = r->twin_of;
     e->receipt_seq = r->receipt_seq;
     memcpy(e->state_at_us, r->at_us, sizeof e->state_at_us);

@@ -43,7 +43,8 @@ struct spool_options {
     uint32_t refuse_days;
 };
 
-/* Open (and make) the folder; replays what the disk says. A second opener is ERR_CONFLICT.
+/* Open (and make) the folder; replays what the disk says. A second opener is ERR_CONFLICT; a folder
+ * of a newer program is ERR_REJECT and stays untouched, but for looking at a later minor version.
  * What cannot be read goes to corrupt/ and is logged; it never stops the start.
  * blocks  reads every record header: seconds for 100,000 instances */
 int spool_open(const char *dir, const struct spool_options *options, struct spool **out_spool,

@@ -3,6 +3,7 @@
 
 #include "proto/base/durable.h"
 #include "proto/base/log.h"
+#include "proto/base/zip.h"
 #include "tests/support/run_program.h"
 #include "tests/support/spool_fixture.h"
 
@@ -277,6 +278,98 @@ bytes_that_are_gone_are_told_unless_the_centre_holds_them(void **state)
     OK(spool_set_sealed(f->sp, held, 2, &err));
 }
 
+/* ---- a newer program's folder ---- */
+
+static void
+set_version(const char *path, uint8_t major, uint8_t minor)
+{
+    uint8_t head[52];
+    int fd = open(path, O_RDWR);
+
+    assert_true(fd >= 0);
+    OK(durable_read_at(fd, head, sizeof head, 0, &err));
+    head[8] = major;
+    head[10] = minor;
+    le32_write(head + 48, zip_crc32(0, head, 48));
+    OK(durable_write_at(fd, head, sizeof head, 0, &err));
+    close(fd);
+}
+
+/* Of all that lies in the folder: names, sizes, bytes. */
+static uint32_t
+print_of(const char *dir)
+{
+    static const char *const patterns[] = {"%s/*", "%s/*/*"};
+    uint32_t crc = 0;
+
+    for (size_t k = 0; k < ARRAY_LEN(patterns); k++) {
+        char pattern[PATH_MAX];
+        glob_t found;
+
+        snprintf(pattern, sizeof pattern, patterns[k], dir);
+        OK(glob(pattern, 0, NULL, &found));
+        for (size_t i = 0; i < found.gl_pathc; i++) {
+            int fd = open(found.gl_pathv[i], O_RDONLY);
+            uint8_t bytes[4096];
+            ssize_t n;
+
+            crc = zip_crc32(crc, found.gl_pathv[i], strlen(found.gl_pathv[i]));
+            while (fd >= 0 && (n = read(fd, bytes, sizeof bytes)) > 0)
+                crc = zip_crc32(crc, bytes, (size_t)n);
+            if (fd >= 0)
+                close(fd);
+        }
+        globfree(&found);
+    }
+    return crc;
+}
+
+static void
+what_a_newer_program_wrote_is_refused_and_stays_as_it_is(void **state)
+{
+    static const struct {
+        const char *folder, *words;
+        uint8_t major, minor, was_minor;
+        bool is_looked_at; /* read-only */
+    } rows[] = {
+        {"journal", "journal version 1.200, this one knows 1.3", 1, 200, 3, true},
+        {"journal", "journal version 2.0, this one knows 1.3", 2, 0, 3, false},
+        {"segments", "segment version 2.0, this one knows 1.", 2, 0, 1, false},
+    };
+    struct spool_fixture *f = *state;
+    uint64_t id = fixture_put(f, 5000, 1, 0);
+    char path[PATH_MAX], draft[PATH_MAX];
+
+    fixture_inspect(f, id, "1.9");
+    OK(spool_set_quarantined(f->sp, id, "refused: drawn", &err));
+    OK(spool_discard(f->sp, id, "other", "li.wei", &err));
+    spool_close(&f->sp);
+    snprintf(draft, sizeof draft, "%s/tmp/draft-9", f->dir);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct spool_options look = {.is_read_only = true};
+        uint32_t before;
+
+        OK(close(open(draft, O_CREAT | O_RDWR, 0600)));
+        file_of(f, rows[i].folder, 0, path);
+        set_version(path, rows[i].major, rows[i].minor);
+        before = print_of(f->dir);
+
+        assert_int_equal(spool_open(f->dir, &f->options, &f->sp, &err), -1);
+        assert_int_equal(err.kind, ERR_REJECT);
+        assert_non_null(strstr(err.text, rows[i].words));
+        assert_int_equal(spool_open(f->dir, &look, &f->sp, &err), rows[i].is_looked_at ? 0 : -1);
+        if (rows[i].is_looked_at)
+            assert_int_equal(fixture_state_of(f, id), INSTANCE_DISCARDED);
+        spool_close(&f->sp);
+        assert_int_equal(print_of(f->dir), before);
+
+        set_version(path, 1, rows[i].was_minor);
+    }
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    assert_int_equal(fixture_state_of(f, id), INSTANCE_DISCARDED);
+    fixture_assert_bytes(f, id, 5000, 1);
+}
+
 int
 main(void)
 {
@@ -290,6 +383,7 @@ main(void)
         CLAIM(what_lies_behind_a_block_of_zeros_is_not_cut_off),
         CLAIM(two_records_of_one_id_are_two_entries),
         CLAIM(ids_of_what_cannot_be_read_are_not_given_out),
+        CLAIM(what_a_newer_program_wrote_is_refused_and_stays_as_it_is),
         CLAIM(bytes_that_are_gone_are_told_unless_the_centre_holds_them),
     };
 
