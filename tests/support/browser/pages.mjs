@@ -148,8 +148,9 @@ const PAGES = {
   async "desk-register"(browser) {
     const page = await desk(browser, "register", "form.register");
     await both(page, "desk-register");
+    await page.check("[name=urgent]");
     await page.click("form.register button[type=submit]");
-    await page.waitForSelector("[aria-invalid]");
+    await page.waitForSelector("[name=urgent_reason][aria-invalid]");
     found.push(...(await faults(page, "desk-register with faults")));
   },
   async "desk-slip"(browser) {
@@ -220,6 +221,7 @@ const PAGES = {
     for (const place of ["studies", "register", "orders", "reports", "calls", "doubts", "imports", "devices", "account"]) {
       await page.goto(`${site.desk}/#/${place}`);
       await page.waitForSelector("main h2");
+      if (place === "register") await page.check("[name=urgent]");
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (wide > 0) found.push(`desk ${place} on a phone: ${wide} px too wide`);
       const small = await page.$$eval("button, select, input:not([type=checkbox]), a.button, .tabs a", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43.5).map((e) => e.outerHTML.slice(0, 80)));

@@ -66,8 +66,42 @@ async function doctorReads(browser) {
   return page;
 }
 
-// A doctor calls, the desk hears it and reads it back, the doctor sees the words: no lease is needed for it.
+// In place of the loudspeaker, which a test machine lacks: as a browser's, it is silent until somebody has touched the page,
+// and counts the tones that were begun.
+function countTones() {
+  window.radpostTones = 0;
+  window.AudioContext = class {
+    state = "suspended";
+    currentTime = 0;
+    destination = {};
+    async resume() {
+      if (navigator.userActivation.hasBeenActive) this.state = "running";
+      this.onstatechange?.();
+    }
+    createOscillator() {
+      return { frequency: {}, connect: (to) => to, start: () => window.radpostTones++, stop() {} };
+    }
+    createGain() {
+      return { gain: { setValueAtTime() {}, exponentialRampToValueAtTime() {} }, connect: (to) => to };
+    }
+  };
+}
+
+// A desk's page that stands open while nothing happens, touched once: what a technician has on the screen all day.
+async function idleDesk(browser) {
+  const desk = await open(browser);
+  await desk.addInitScript(countTones);
+  await openDesk(desk, "studies");
+  await desk.locator("h1").click();
+  must((await desk.locator("[role=alert].alarm").count()) === 0, "the alarm sounds before there was a call");
+  must((await desk.evaluate(() => window.radpostTones)) === 0, "the page sounds before there was a call");
+  return desk;
+}
+
+// A doctor calls, the desk's page that was open before sounds; it is heard and read back, the doctor sees the words: no
+// lease is needed for it.
 async function criticalIsReadBack(browser) {
+  const desk = await idleDesk(browser);
   const doctor = await open(browser, { viewport: { width: 1600, height: 900 } });
   await signIn(doctor, "DOCTOR");
   await openByKeys(doctor, walk.study);
@@ -77,13 +111,14 @@ async function criticalIsReadBack(browser) {
   await doctor.getByRole("button", { name: "呼叫", exact: true }).click();
   const call = doctor.locator('[data-call="critical"]');
   await call.waitFor({ timeout: 10000 });
-  const desk = await open(browser);
-  await openDesk(desk, "calls");
-  const heard = desk.getByRole("button", { name: "已听到" });
-  await heard.waitFor({ timeout: 30000 });
-  must(Date.now() - began < 120_000, "the call took longer than two minutes");
-  step(`a critical call stands at the desk after ${((Date.now() - began) / 1000).toFixed(1)} s`);
-  await heard.click();
+  const alarm = desk.locator("[role=alert].alarm");
+  await alarm.waitFor({ timeout: 120000 });
+  await desk.waitForFunction(() => window.radpostTones > 0, null, { timeout: Math.max(1, 120000 - (Date.now() - began)) });
+  step(`the desk that stood open sounds ${((Date.now() - began) / 1000).toFixed(1)} s after the call`);
+  must((await desk.getByRole("button", { name: "浏览器没有放声音" }).count()) === 0, "the page says that it is silent");
+  await alarm.getByRole("link").click();
+  await desk.getByRole("button", { name: "已听到" }).click();
+  await alarm.waitFor({ state: "detached", timeout: 10000 });
   await desk.getByRole("button", { name: "复述并回复" }).click();
   await desk.locator("dialog[open] [name=words]").fill(CRITICAL);
   await desk.locator("dialog[open] .primary").click();
@@ -110,6 +145,23 @@ async function reviewerSigns(browser) {
 
 const ofStudy = (page) => page.locator("li[data-version]", { hasText: PATIENT }).first();
 
+// Opened to be printed, it has left the queue; it did not come out, and is in the queue again.
+async function paperJams(page, row, pdf) {
+  const queue = page.getByRole("button", { name: /^待打印/ });
+  const before = await queue.innerText();
+  const [paper] = await Promise.all([page.waitForEvent("popup"), pdf.click()]);
+  await paper.close();
+  const opened = row.getByText("已打开打印");
+  await opened.waitFor({ timeout: 10000 });
+  must((await queue.innerText()) !== before, "what was opened is in the queue all the same");
+  await row.getByRole("button", { name: "没打出来" }).click();
+  await opened.waitFor({ state: "detached", timeout: 10000 });
+  await queue.click();
+  await row.waitFor({ timeout: 10000 });
+  must((await queue.innerText()) === before, "what was not printed is not in the queue");
+  step("a report that did not come out of the printer is in the queue again");
+}
+
 async function deskShows(browser) {
   const page = await open(browser);
   await openDesk(page, "reports");
@@ -121,6 +173,7 @@ async function deskShows(browser) {
   writeFileSync(`${memory}.report.pdf`, await answer.body());
   const text = execFileSync("pdftotext", [`${memory}.report.pdf`, "-"], { encoding: "utf8" }).replace(/\s/g, "");
   must(text.includes(IMPRESSION.replace(/\s/g, "")), "the PDF lacks the impression");
+  await paperJams(page, row, pdf);
   await row.getByRole("button", { name: "确认已交给患者" }).click();
   await row.getByText("已确认").waitFor({ timeout: 10000 });
   step("the desk has the report, printed and handed over");
