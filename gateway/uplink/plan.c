@@ -275,6 +275,7 @@ plan_drop(struct plan *plan, uint64_t id)
     plan->n--;
     job->study->jobs--;
     study_put(plan, job->study);
+    plan->sending -= job->phase == PHASE_SENDING ? 1 : 0;
     job_free(job);
 }
 
@@ -287,6 +288,14 @@ plan_expect_more(struct plan *plan, const char *study_uid, bool is_expected)
         return;
     study->is_more_expected = is_expected;
     study_check_looked(study);
+}
+
+static void
+enter(struct plan *plan, struct job *job, enum phase phase)
+{
+    plan->sending += (phase == PHASE_SENDING ? 1u : 0u);
+    plan->sending -= (job->phase == PHASE_SENDING ? 1u : 0u);
+    job->phase = phase;
 }
 
 static size_t
@@ -302,7 +311,7 @@ next_offers(struct plan *plan, int least_urgency, uint64_t *out_ids, size_t max)
         /* what is on the way by another connection will be answered first */
         if (job->phase != PHASE_NEW || job->way.n > 0)
             continue;
-        job->phase = PHASE_OFFERING;
+        enter(plan, job, PHASE_OFFERING);
         out_ids[n++] = job->id;
     }
     return n;
@@ -326,7 +335,7 @@ plan_offer_failed(struct plan *plan, uint64_t id)
     struct job *job = plan_find(plan, id);
 
     if (job != NULL && job->phase == PHASE_OFFERING)
-        job->phase = PHASE_NEW;
+        enter(plan, job, PHASE_NEW);
 }
 
 /* Of an unproved one, its end. */
@@ -420,7 +429,7 @@ plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *ans
 
     if (job == NULL)
         return;
-    job->phase = PHASE_SENDING;
+    enter(plan, job, PHASE_SENDING);
     if (answer->state == LINK_LOOKED)
         job_is_looked(job);
     reckon(job, answer->have, answer->have_n);
@@ -453,7 +462,7 @@ void
 plan_doubt(struct plan *plan)
 {
     for (size_t i = 0; i < plan->n; i++)
-        plan->by_id[i]->phase = PHASE_NEW;
+        enter(plan, plan->by_id[i], PHASE_NEW);
 }
 
 /* NULL also when the entry has gone on as another object since: its coding was given up. */
@@ -496,7 +505,7 @@ plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n)
         if (job == NULL)
             continue;
         ranges_remove(&job->way, pieces[i].offset, pieces[i].offset + pieces[i].n);
-        job->phase = PHASE_NEW;
+        enter(plan, job, PHASE_NEW);
     }
 }
 
@@ -546,7 +555,7 @@ plan_answered(struct plan *plan, uint64_t id, const struct link_object_state *an
         if (job->phase == PHASE_SENDING) /* each open request is told of the same one */
             job->bad++;
         job->there = 0;
-        job->phase = PHASE_NEW;
+        enter(plan, job, PHASE_NEW);
     } else if (job->phase == PHASE_SENDING && job->way.n == 0 && job->todo_look.n == 0 &&
                job->todo_rest.n == 0 && job->kept.n == 0) {
         /* all was sent, yet it is not held: what the centre says it has decides. While the end is

@@ -56,6 +56,7 @@ struct plan {
     size_t studies_n, studies_room;
     int64_t look_hold_ms;
     unsigned stat_percent;
+    size_t sending;     /* jobs: whoever looks for them stops after the last */
     size_t awaited;     /* jobs */
     int64_t join_ms;    /* what is added until then is one of them: 0 none */
     bool has_heard;     /* one of them was answered */

@@ -100,12 +100,15 @@ plan_is_stat(const struct plan *plan, uint64_t id)
 static void
 take_looks(struct filling *f, bool is_stat)
 {
-    for (size_t i = 0; i < f->plan->n && !is_full(f); i++) {
+    for (size_t i = 0, left = f->plan->sending; left > 0 && i < f->plan->n && !is_full(f); i++) {
         struct job *job = f->plan->by_due[i];
 
         if (is_stat && !is_of(job, true))
             return; /* they come first in the row */
-        if (job->phase == PHASE_SENDING && is_of(job, is_stat) && fits(f, job))
+        if (job->phase != PHASE_SENDING)
+            continue;
+        left--;
+        if (is_of(job, is_stat) && fits(f, job))
             take_job(f, job, &job->todo_look);
     }
 }
@@ -142,13 +145,15 @@ take_rests(struct filling *f, bool is_stat)
         note_wait(f, awaited_ms);
         return;
     }
-    for (size_t i = 0; i < f->plan->n && !is_full(f); i++) {
+    for (size_t i = 0, left = f->plan->sending; left > 0 && i < f->plan->n && !is_full(f); i++) {
         struct job *job = f->plan->by_due[i];
 
         if (is_stat && !is_of(job, true))
             return;
-        if (job->phase != PHASE_SENDING || job->todo_rest.n == 0 || !is_of(job, is_stat) ||
-            !fits(f, job))
+        if (job->phase != PHASE_SENDING)
+            continue;
+        left--;
+        if (job->todo_rest.n == 0 || !is_of(job, is_stat) || !fits(f, job))
             continue;
         if (rest_may_go(f->plan, job->study, f->now_ms)) {
             take_job(f, job, &job->todo_rest);
