@@ -1,0 +1,153 @@
+/* test_doctor.c - what `radpost doctor` says of the HIS and of a line behind a proxy: the program
+ * itself, asked about a gateway whose neighbours are in this process. */
+#include "gateway/desk/his_in.h"
+#include "proto/base/log.h"
+#include "tests/support/book_world.h"
+#include "tests/support/connect_proxy.h"
+#include "tests/support/fake_centre.h"
+#include "tests/support/his_peer.h"
+#include "tests/support/run_program.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char said[16384];
+
+static void
+write_text(const char *name, const char *text)
+{
+    char *path = mem_printf("%s/%s", book_dir, name);
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    free(path);
+}
+
+/* The program beside this one, for a gateway with these options. */
+static void
+ask_doctor(const char *options)
+{
+    char program[4096], *file = mem_printf("%s/gateway.conf", book_dir);
+    char *text = mem_printf("data_dir = %s\n%s", book_dir, options);
+    const char *const argv[] = {program, "doctor", "--config", file, NULL};
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 16);
+
+    assert_true(n > 0);
+    program[n] = '\0';
+    memcpy(strrchr(program, '/') + 1, "radpost", 8);
+    write_text("gateway.conf", text);
+    (void)program_run(argv, NULL, said, sizeof said);
+    free(text);
+    free(file);
+}
+
+/* A line with this mark about this, with these words. */
+static void
+assert_says(const char *mark, const char *what, const char *words)
+{
+    char *copy = mem_text(said), *save = NULL;
+    char *begin = mem_printf("  %s  %-22s ", mark, what);
+    bool is = false;
+
+    for (char *line = strtok_r(copy, "\n", &save); line != NULL && !is;
+         line = strtok_r(NULL, "\n", &save))
+        is = strncmp(line, begin, strlen(begin)) == 0 && strstr(line, words) != NULL;
+    if (!is)
+        fail_msg("wanted \"%s ... %s\", got\n%s", begin, words, said);
+    free(begin);
+    free(copy);
+}
+
+static void
+ports_of_the_his_are_tried_and_said_to_be_sealed_or_open(void **state)
+{
+    struct his_in_options o = {.book = book,
+                               .address = "127.0.0.1",
+                               .peers = "127.0.0.1",
+                               .charset = "",
+                               .facility = "CLINIC"};
+    struct his_in *door = NULL;
+    char options[1024];
+    struct err err;
+
+    (void)state;
+    if (his_in_start(&o, &door, &err) < 0)
+        fail_msg("%s", err.text);
+    his_peer_start(HIS_PEER_AA);
+    snprintf(options, sizeof options,
+             "hl7_in = yes\nhl7_address = 127.0.0.1\nhl7_port = %u\nhis_hl7 = 127.0.0.1:%u\n",
+             his_in_port(door), his_peer_port());
+    ask_doctor(options);
+    assert_says("fine", "HL7 orders", " answers");
+    assert_says("fine", "HL7 reports", " answers");
+    assert_null(strstr(said, "TLS")); /* it stays on this machine */
+
+    snprintf(options, sizeof options,
+             "hl7_in = yes\nhl7_address = 127.0.0.1\nhl7_port = %u\nhl7_tls_ca = any.pem\n"
+             "his_hl7 = 127.0.0.1:%u\nhis_hl7_tls_ca = any.pem\n",
+             his_in_port(door), his_peer_port());
+    ask_doctor(options);
+    assert_says("fine", "HL7 orders", "over TLS");
+    assert_says("fine", "HL7 reports", "over TLS");
+    his_peer_stop();
+    his_in_stop(&door);
+    ask_doctor(options);
+    assert_says("BAD ", "HL7 orders", "does not answer");
+    assert_says("BAD ", "HL7 reports", "does not answer");
+    assert_non_null(strstr(said, " bad, "));
+
+    ask_doctor("hl7_in = yes\nhl7_address = his.example\nhl7_port = 2575\n"
+               "his_hl7 = his.example:2575\n");
+    assert_says("LOOK", "HL7 orders", "without TLS");
+    assert_says("LOOK", "HL7 reports", "without TLS");
+    assert_says("LOOK", "HL7 reports", "not tried");
+}
+
+static void
+the_centre_is_asked_by_the_ways_of_the_table_until_one_answers(void **state)
+{
+    char *link_dir = mem_printf("%s/link", book_dir), *centre_dir = mem_printf("%s/c", book_dir);
+    struct fake_centre *centre = fake_centre_start(centre_dir, link_dir);
+    struct connect_proxy *proxy = connect_proxy_start("radpost:secret");
+    char table[1024], words[300];
+
+    (void)state;
+    write_text("proxy.user", "radpost:secret\n");
+    snprintf(table, sizeof table,
+             "main proxy=%s\nsecond rank=2 proxy=%s proxy_user=%s/proxy.user\n",
+             connect_proxy_url(proxy), connect_proxy_url(proxy), book_dir);
+    write_text("lines.conf", table);
+    ask_doctor("hl7_in = no\n");
+    snprintf(words, sizeof words, "answers, by the proxy %s", connect_proxy_url(proxy));
+    assert_says("fine", "line", words);
+    assert_non_null(strstr(said, "s from the centre's")); /* whose clock is five seconds on */
+    assert_int_equal(connect_proxy_count(proxy), 1); /* the first way was not let through */
+
+    snprintf(table, sizeof table, "main proxy=%s\n", connect_proxy_url(proxy));
+    write_text("lines.conf", table);
+    ask_doctor("hl7_in = no\n");
+    assert_says("BAD ", "line", "407");
+    connect_proxy_stop(&proxy);
+    fake_centre_stop(&centre);
+    free(centre_dir);
+    free(link_dir);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, book_world_open, book_world_close)
+    const struct CMUnitTest tests[] = {
+        TEST(ports_of_the_his_are_tried_and_said_to_be_sealed_or_open),
+        TEST(the_centre_is_asked_by_the_ways_of_the_table_until_one_answers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
