@@ -100,6 +100,7 @@ export async function register(page, patient) {
   }
   await page.fill("[name=phone]", patient.phone ?? "");
   await page.selectOption("[name=modality]", patient.modality);
+  for (const name of ["side", "view", "consent"]) if (patient[name]) await page.selectOption(`[name=${name}]`, patient[name]);
   await page.fill("[name=complaint]", patient.complaint);
   await page.click("form.register button[type=submit]");
   const row = page.locator("li[data-registration]", { hasText: patient.name }).first();

@@ -21,7 +21,7 @@ const folder = process.env.RADPOST_STUDY;
 // Registers, verifies the phone, prints the slip: the paper has the code on it.
 async function technicianRegisters(browser) {
   const page = await open(browser);
-  walk.registration = await register(page, { name: PATIENT, citizen_id: "110101196205172629", phone: "13800138000", modality: "CT", complaint: "头痛三天" });
+  walk.registration = await register(page, { name: PATIENT, citizen_id: "110101196205172629", phone: "13800138000", modality: "DX", side: "L", view: "AP_LAT", consent: "family", complaint: "头痛三天" });
   step(`registered as ${walk.registration}`);
   await verifyPhone(page, walk.registration);
   step("the patient's phone is verified by a code");
@@ -53,6 +53,9 @@ async function doctorReads(browser) {
   step(`pixels as in the file: ${await expectImage(page, fileOf(folder, sop))}`);
   const { count } = await placeOf(page);
   step(`${count} images in the series; measured: ${await measure(page, "d", [180, 200], [280, 200])}`);
+  for (const said of ["[左侧 正侧位] 头痛三天", "[知情同意: 家属同意]"])
+    await page.getByText(said).first().waitFor({ timeout: 15000 });
+  step("side, view and consent stand beside the images as the desk picked them");
   await page.click("[name=claim]");
   await page.waitForFunction(() => !document.querySelector("#report-findings").readOnly);
   await page.fill("#report-exam", "头颅 CT 平扫");
