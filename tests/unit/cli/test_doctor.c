@@ -128,7 +128,7 @@ the_centre_is_asked_by_the_ways_of_the_table_until_one_answers(void **state)
     snprintf(words, sizeof words, "answers, by the proxy %s", connect_proxy_url(proxy));
     assert_says("fine", "line", words);
     assert_non_null(strstr(said, "s from the centre's")); /* whose clock is five seconds on */
-    assert_int_equal(connect_proxy_count(proxy), 1); /* the first way was not let through */
+    assert_int_equal(connect_proxy_count(proxy), 1);      /* the first way was not let through */
 
     snprintf(table, sizeof table, "main proxy=%s\n", connect_proxy_url(proxy));
     write_text("lines.conf", table);
