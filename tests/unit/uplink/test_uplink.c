@@ -9,6 +9,7 @@
 #include "proto/link/enrol.h"
 #include "tests/support/uplink_site.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,16 +75,34 @@ assert_whole(struct uplink_site *s, size_t count)
 }
 
 static void
+be_busy(struct uplink_site *s, unsigned calls)
+{
+    fake_centre_lock(s->centre);
+    fake_centre_wishes(s->centre)->busy_calls = calls;
+    fake_centre_unlock(s->centre);
+}
+
+/* Looks go before the rest of what is offered; so all of it waits before the first offer is taken.
+ */
+static void
 a_study_is_looked_held_told_and_sealed_in_that_order(void **state)
 {
-    struct uplink_status status;
+    struct uplink_status status = {0};
     struct uplink_site s;
 
     (void)state;
     uplink_site_open(&s, "uplink", 2);
     for (int i = 1; i <= 6; i++)
         receive(&s, "1.2.3.1", i, false);
+    be_busy(&s, UINT_MAX);
     uplink_site_start(&s);
+    for (int64_t until = clock_mono_ms() + WAIT_MS;
+         status.waiting_objects < 6 && clock_mono_ms() < until;) {
+        spool_wait(s.spool, 0, 20);
+        uplink_status(s.up, &status);
+    }
+    assert_int_equal(status.waiting_objects, 6);
+    be_busy(&s, 0);
 
     assert_true(wait_state(&s, INSTANCE_SEALED, 6));
     assert_whole(&s, 6);
