@@ -174,7 +174,7 @@ study_word_of(const struct spool_study *study, uint64_t missing)
                      study->unlisted + study->leaving == 0;
     bool may_grow = study->uninspected > 0; /* what the device sent last may be a late image */
 
-    if (n[INSTANCE_QUARANTINED] > 0)
+    if (n[INSTANCE_QUARANTINED] + study->aside > 0)
         return STUDY_ATTENTION;
     if (study->open_associations > 0)
         return STUDY_RECEIVING;

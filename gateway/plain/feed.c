@@ -309,7 +309,8 @@ acknowledge_lists(struct plain *p)
         const struct spool_study *s = &studies[i];
         struct err err = {0};
 
-        if (s->revision == 0 || s->acked_revision == s->revision || s->unlisted + s->leaving > 0 ||
+        if (s->revision == 0 || s->acked_revision == s->revision ||
+            s->unlisted + s->leaving + s->aside + s->uninspected > 0 ||
             s->counts[INSTANCE_SEALED] + s->counts[INSTANCE_DUPLICATE] != s->total ||
             !is_all_archived(p, s->study_uid))
             continue;

@@ -284,6 +284,16 @@ keep_lists(struct record *r, const struct record *before)
     r->stale = before->stale > r->stale ? before->stale : r->stale;
 }
 
+/* Released, it is looked into anew before it is of a study again. Aside once more before that, it
+ * is of the study it was of: nobody may delete that while one of it is missing. */
+static bool
+has_study(const struct record *r)
+{
+    if (r->state == INSTANCE_QUARANTINED)
+        return r->study_uid[0] != '\0';
+    return r->is_inspected && r->state != INSTANCE_DISCARDED;
+}
+
 struct entry *
 ledger_put(struct ledger *l, const struct record *r)
 {
@@ -305,7 +315,7 @@ ledger_put(struct ledger *l, const struct record *r)
         e->r = *r;
         keep_lists(&e->r, &before);
     }
-    if (!r->is_inspected || r->state == INSTANCE_DISCARDED) /* released: it is looked into anew */
+    if (!has_study(r))
         e->study = NULL;
     else if (e->study == NULL || e->study->uid != r->study_uid)
         join_study(l, e);

@@ -53,7 +53,7 @@ struct study;
 
 struct entry {
     struct record r;
-    struct study *study;     /* once inspected */
+    struct study *study;     /* once inspected; kept while it is aside */
     struct entry *next_twin; /* same SOP instance */
     uint64_t association;    /* that brought it since the start */
     bool is_busy;            /* an arrow is on its way to the disk */

@@ -52,6 +52,9 @@ only_a_sealed_listed_closed_study_is_safe_to_delete(void **state)
     s.total++;
     s.counts[INSTANCE_QUARANTINED] = 1;
     assert_int_equal(study_word_of(&s, 0), STUDY_ATTENTION);
+    s = safe_study();
+    s.aside = 1; /* the centre's list names what is kept aside here */
+    assert_int_equal(study_word_of(&s, 0), STUDY_ATTENTION);
 }
 
 /* What the device says it made: an examination that is half here looks whole. */

@@ -93,6 +93,51 @@ instead_of_the_centre_found_means_sealed_and_listed(void **state)
     stores(3);
 }
 
+static uint32_t
+acked_of(struct plain_world *x, const char *uid)
+{
+    struct spool_study study;
+    struct err err = {0};
+
+    assert_int_equal(spool_study(x->w.spool, uid, &study, &err), 0);
+    return study.acked_revision;
+}
+
+static void
+close_of(struct plain_world *x, const char *uid)
+{
+    uint32_t revision;
+    struct err err = {0};
+
+    assert_int_equal(spool_manifest_close(x->w.spool, uid, &revision, &err), 0);
+    assert_int_equal(revision, 1);
+}
+
+/* The second image is released, and damaged still: nobody looked into it in between. */
+static void
+a_study_with_an_image_aside_again_is_not_told_safe(void **state)
+{
+    static const struct serve_image other = {
+        .study = "1.2.5", .series = "1.2.5.4", .sop_instance = "1.2.5.9", .number = 1};
+    struct plain_world *x = *state;
+    struct err err = {0};
+
+    target_is(x, "instead-of-centre=yes");
+    plain_world_arrive(x, 1, 2);
+    assert_int_equal(spool_set_quarantined(x->w.spool, 2, "damaged: drawn", &err), 0);
+    close_of(x, "1.2.3");
+    assert_int_equal(spool_release(x->w.spool, 2, &err), 0);
+    assert_int_equal(spool_set_quarantined(x->w.spool, 2, "damaged: drawn", &err), 0);
+    serve_world_put(&x->w, &other);
+    plain_world_arrive(x, 3, 2); /* none new: inspected and plain */
+    plain_world_start(x);
+    PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_SEALED) == 2);
+    close_of(x, "1.2.5"); /* each pass looks at the older study first */
+    PLAIN_AWAIT(x, acked_of(x, "1.2.5") == 1);
+
+    assert_int_equal(acked_of(x, "1.2.3"), 0);
+}
+
 static void
 a_success_alone_is_not_safe_to_delete(void **state)
 {
@@ -512,6 +557,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         T(many_go_over_one_association_and_are_found),
         T(instead_of_the_centre_found_means_sealed_and_listed),
+        T(a_study_with_an_image_aside_again_is_not_told_safe),
         T(a_success_alone_is_not_safe_to_delete),
         T(what_is_lost_there_is_sent_again),
         T(a_cut_after_it_was_kept_is_asked_for_and_not_sent_twice),

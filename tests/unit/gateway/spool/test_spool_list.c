@@ -139,6 +139,36 @@ a_list_that_is_not_told_yet_is_closed_anew_without_what_is_kept_aside(void **sta
     assert_int_equal(close_list(f, true), 3);
 }
 
+/* Released, and aside again before anybody looked into it: it was none of its study's, which was
+ * told safe to delete with one image fewer. */
+static void
+what_goes_aside_again_unseen_still_counts(void **state)
+{
+    struct spool_fixture *f = *state;
+
+    for (int is_told = 0; is_told < 2; is_told++) {
+        uint64_t id = put_listed(f, is_told);
+
+        assert_int_equal(close_list(f, true), is_told ? 1 : 2);
+        OK(spool_release(f->sp, id, &err));
+        assert_int_equal(study_of(f, "1.9").total, 1);
+        OK(spool_set_quarantined(f->sp, id, "damaged: drawn", &err));
+        for (int round = 0; round < 2; round++) {
+            assert_int_equal(study_of(f, "1.9").total, 2);
+            assert_int_equal(study_of(f, "1.9").counts[INSTANCE_QUARANTINED], 1);
+            assert_int_equal(study_of(f, "1.9").aside, is_told);
+            assert_int_equal(study_of(f, "1.9").unlisted, 0);
+            fixture_reopen(f);
+        }
+        OK(spool_discard(f->sp, id, "other", "li.wei", &err));
+        assert_int_equal(study_of(f, "1.9").total, 1);
+        assert_int_equal(close_list(f, true), 2);
+        spool_fixture_teardown(state);
+        assert_int_equal(spool_fixture_setup(state), 0);
+        f = *state;
+    }
+}
+
 static void
 a_list_that_names_a_coding_which_is_given_up_is_closed_anew(void **state)
 {
@@ -235,6 +265,7 @@ main(void)
         CLAIM(what_is_taken_back_before_the_next_list_stays_on_the_old_one),
         CLAIM(what_is_taken_back_after_it_is_late),
         CLAIM(a_list_that_is_not_told_yet_is_closed_anew_without_what_is_kept_aside),
+        CLAIM(what_goes_aside_again_unseen_still_counts),
         CLAIM(a_list_that_names_a_coding_which_is_given_up_is_closed_anew),
         CLAIM(a_study_of_which_all_is_thrown_away_still_has_a_list_to_tell),
         CLAIM(a_list_closed_during_the_way_back_lists_it_once_more),

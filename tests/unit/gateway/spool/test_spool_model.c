@@ -148,6 +148,8 @@ step(struct spool_fixture *f, struct model *m, struct modelled *e, unsigned seed
         e->has_coding = true;
     if (event == INSTANCE_SAW_RELEASE)
         e->study = -1;
+    if (event == INSTANCE_SAW_TROUBLE) /* released, and aside again: still of its study */
+        e->study = e->home;
     if (event == INSTANCE_SAW_NO_CODING || event == INSTANCE_SAW_RELEASE)
         e->has_coding = false;
     e->state = to;
