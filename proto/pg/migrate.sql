@@ -5,6 +5,12 @@
 SELECT pg_advisory_lock(7267700);
 CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())
 
+-- name: migrations_table
+SELECT 1 FROM (SELECT $1::text) t WHERE to_regclass('schema_migrations') IS NOT NULL
+
+-- name: migrations_after
+SELECT 1 FROM schema_migrations WHERE name > $1 COLLATE "C"
+
 -- name: migration_find
 SELECT 1 FROM schema_migrations WHERE name = $1
 

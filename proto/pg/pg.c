@@ -164,7 +164,9 @@ pg_open(const struct pg_options *options, struct pg **out_pg, struct err *err)
     if (pg_queries_read(options->query_files, &pg->queries, &pg->query_count, err) < 0 ||
         connect_plain(pg, &db, err) < 0)
         goto out;
-    if (options->migrations != NULL && pg_migrate(db, options->migrations, err) < 0)
+    if (options->migrations != NULL &&
+        (options->is_guest ? pg_migrate_empty(db, options->migrations, err)
+                           : pg_migrate(db, options->migrations, err)) < 0)
         goto out;
     if (pg_get(pg, &conn, err) < 0)
         goto out;

@@ -25,11 +25,16 @@ struct pg_options {
     /* Embedded paths, ended by NULL; "reader/" is every .sql below it that is no migration. */
     const char *const *query_files;
     const char *migrations; /* embedded path prefix; NULL = none */
-    int connections;        /* at most; made when needed */
+    /* Of a service's database: an empty one is migrated, else its version is only compared, so that
+     * nothing changes below a service that runs. */
+    bool is_guest;
+    int connections; /* at most; made when needed */
 };
 
 /* Connect once, migrate, prepare.
- * errors  ERR_RETRY the server is not there (yet); ERR_FATAL SQL that does not fit */
+ * blocks  for as long as a migration takes, or another program's: minutes in a full archive
+ * errors  ERR_RETRY the server is not there (yet), or somebody holds a table that a migration
+ * needs; ERR_FATAL SQL that does not fit; a guest's program is of another version */
 int pg_open(const struct pg_options *options, struct pg **out_pg, struct err *err) MUST_CHECK;
 void pg_close(struct pg **pg);
 

@@ -24,6 +24,9 @@ int pg_simple(PGconn *db, const char *sql, const char *what, struct err *err) MU
 int pg_queries_read(const char *const *files, struct pg_query **out, size_t *out_count,
                     struct err *err) MUST_CHECK;
 void pg_queries_free(struct pg_query *queries, size_t count);
+/* db is for this alone and closed after it: it has no statement_timeout any more. */
 int pg_migrate(PGconn *db, const char *prefix, struct err *err) MUST_CHECK;
+/* As a guest: struct pg_options. */
+int pg_migrate_empty(PGconn *db, const char *prefix, struct err *err) MUST_CHECK;
 
 #endif

@@ -144,10 +144,9 @@ apply(const struct migrating *m, const struct embedded *file, const char *name, 
         goto out;
     result = PQexec(db, sql);
     if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK) {
-        if (PQstatus(db) != CONNECTION_OK)
-            pg_fail(db, result, name, err);
-        else
-            err_set(err, ERR_FATAL, "migration %s: %s", name,
+        pg_fail(db, result, name, err);
+        if (PQstatus(db) == CONNECTION_OK)
+            err_set(err, err->kind == ERR_RETRY ? ERR_RETRY : ERR_FATAL, "migration %s: %s", name,
                     PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
         goto out;
     }
@@ -169,18 +168,29 @@ by_path(const void *a, const void *b)
     return strcmp((*x)->path, (*y)->path);
 }
 
-static int
-apply_missing(const struct migrating *m, const char *prefix, struct err *err)
+enum { MIGRATIONS_MOST = 256 };
+
+/* In their order. */
+static size_t
+list_files(const char *prefix, const struct embedded **files)
 {
-    const struct embedded *files[256];
-    size_t count = 0, prefix_n = strlen(prefix);
+    size_t count = 0;
 
     for (const struct embedded *f = embedded_files; f->path != NULL; f++)
-        if (strncmp(f->path, prefix, prefix_n) == 0) {
-            CHECK(count < ARRAY_LEN(files));
+        if (strncmp(f->path, prefix, strlen(prefix)) == 0) {
+            CHECK(count < MIGRATIONS_MOST);
             files[count++] = f;
         }
     qsort(files, count, sizeof files[0], by_path);
+    return count;
+}
+
+static int
+apply_missing(const struct migrating *m, const char *prefix, struct err *err)
+{
+    const struct embedded *files[MIGRATIONS_MOST];
+    size_t count = list_files(prefix, files), prefix_n = strlen(prefix);
+
     for (size_t i = 0; i < count; i++) {
         const char *name = files[i]->path + prefix_n;
         int rows;
@@ -201,10 +211,59 @@ pg_migrate(PGconn *db, const char *prefix, struct err *err)
 
     if (pg_queries_read(own, &m.queries, &m.count, err) < 0)
         return -1;
-    if (pg_simple(db, sql_of(&m, "migrations_begin"), "begin migrations", err) == 0 &&
+    /* Whoever migrates at this moment is waited for however long it takes, and a walk through a
+     * full archive is not cut off. A table that somebody holds is waited for as by any statement.
+     */
+    if (pg_simple(db, "SET statement_timeout = 0; SET lock_timeout = 0", "settings", err) == 0 &&
+        pg_simple(db, sql_of(&m, "migrations_begin"), "begin migrations", err) == 0 &&
+        pg_simple(db, "SET lock_timeout = '60s'", "settings", err) == 0 &&
         apply_missing(&m, prefix, err) == 0 &&
         pg_simple(db, sql_of(&m, "migrations_end"), "end migrations", err) == 0)
         rc = 0;
+    pg_queries_free(m.queries, m.count);
+    return rc;
+}
+
+/* Does the database have this program's migrations, and no later ones? */
+static int
+compare(const struct migrating *m, const char *prefix, struct err *err)
+{
+    const struct embedded *files[MIGRATIONS_MOST];
+    size_t count = list_files(prefix, files), prefix_n = strlen(prefix);
+    const char *name = "";
+    int rows;
+
+    for (size_t i = 0; i < count; i++) {
+        name = files[i]->path + prefix_n;
+        if (run_named(m, "migration_find", name, &rows, err) < 0)
+            return -1;
+        if (rows == 0)
+            return err_set(err, ERR_FATAL,
+                           "the database is of an older version than this program (it lacks %s): "
+                           "the service of this version migrates it when it starts",
+                           name);
+    }
+    if (run_named(m, "migrations_after", name, &rows, err) < 0)
+        return -1;
+    if (rows > 0)
+        return err_set(err, ERR_FATAL,
+                       "the database is of a newer version than this program (which ends at %s)",
+                       name);
+    return 0;
+}
+
+int
+pg_migrate_empty(PGconn *db, const char *prefix, struct err *err)
+{
+    static const char *const own[] = {"proto/pg/migrate.sql", NULL};
+    struct migrating m = {.db = db};
+    int rc = -1, rows;
+
+    if (pg_queries_read(own, &m.queries, &m.count, err) < 0)
+        return -1;
+    if (run_named(&m, "migrations_table", "", &rows, err) == 0 &&
+        (rows == 0 || run_named(&m, "migrations_after", "", &rows, err) == 0))
+        rc = rows == 0 ? pg_migrate(db, prefix, err) : compare(&m, prefix, err);
     pg_queries_free(m.queries, m.count);
     return rc;
 }

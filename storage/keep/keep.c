@@ -248,8 +248,10 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
                struct keep **out_keep, struct err *err)
 {
     struct keep *k = mem_new(sizeof *k);
-    struct pg_options pg = {options->conninfo, query_files, "storage/keep/migrations/",
-                            options->connections};
+    struct pg_options pg = {.conninfo = options->conninfo,
+                            .query_files = query_files,
+                            .migrations = "storage/keep/migrations/",
+                            .connections = options->connections};
     int rc = -1;
 
     gate_init(&k->gate);
@@ -285,7 +287,11 @@ int
 keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err)
 {
     struct keep *k = mem_new(sizeof *k);
-    struct pg_options pg = {conninfo, query_files, "storage/keep/migrations/", 1};
+    struct pg_options pg = {.conninfo = conninfo,
+                            .query_files = query_files,
+                            .migrations = "storage/keep/migrations/",
+                            .is_guest = true,
+                            .connections = 1};
 
     gate_init(&k->gate);
     gate_init(&k->finish.gate);

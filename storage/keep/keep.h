@@ -49,7 +49,9 @@ struct keep_options {
 int keep_open(const struct keep_options *options, struct codec_pool *pool, struct audit *audit,
               struct keep **out_keep, struct err *err) MUST_CHECK;
 /* The catalog alone, for the operator's command and the doctor: no folders are made or cleared, no
- * thread, so it is safe while the service runs. Functions that touch files may not be called. */
+ * thread, and only an empty database is migrated, so it is safe while the service runs. Functions
+ * that touch files may not be called.
+ * errors  ERR_FATAL the database is of another version than this program */
 int keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err) MUST_CHECK;
 void keep_close(struct keep **keep);
 /* Is the catalog answering? (doctor, /healthz) */

@@ -5,6 +5,7 @@
 #include "proto/base/clock.h"
 #include "tests/support/pg_cluster.h"
 
+#include <libpq-fe.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ static struct pg *
 open_pg(const char *database)
 {
     char *conninfo = pg_cluster_database(cluster, database);
-    struct pg_options options = {conninfo, files, "storage/keep/migrations/", 2};
+    struct pg_options options = {conninfo, files, "storage/keep/migrations/", .connections = 2};
     struct pg *pg = NULL;
     struct err err;
 
@@ -81,7 +82,8 @@ static void
 a_query_that_does_not_fit_the_schema_stops_the_start(void **state)
 {
     char *conninfo = pg_cluster_database(cluster, "unfit");
-    struct pg_options options = {conninfo, other_files, NULL, 1}; /* no migrations: no tables */
+    struct pg_options options = {conninfo, other_files, NULL,
+                                 .connections = 1}; /* no migrations: no tables */
     struct pg *pg = NULL;
     struct err err;
 
@@ -113,6 +115,72 @@ a_server_that_went_is_found_again(void **state)
     OK(pg_run(conn, "tenant_find", PG_ARGS(PG_TEXT("a")), NULL, &err));
     pg_put(&conn);
     pg_close(&pg);
+}
+
+/* Constant SQL, by nobody's pool. */
+static void
+sql(const char *conninfo, const char *text)
+{
+    PGconn *db = PQconnectdb(conninfo);
+    PGresult *r = PQexec(db, text);
+
+    if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
+        fail_msg("%s: %s", text, PQerrorMessage(db));
+    PQclear(r);
+    PQfinish(db);
+}
+
+static void
+a_migration_is_not_cut_off_by_the_clock(void **state)
+{
+    char *conninfo = pg_cluster_database(cluster, "long");
+    struct pg_options options = {conninfo, files, "storage/keep/migrations/", .connections = 1};
+    struct pg *pg = NULL;
+    struct err err;
+
+    (void)state;
+    sql(conninfo, "CREATE FUNCTION judge() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF "
+                  "current_setting('statement_timeout') <> '0' THEN RAISE 'cut off'; END IF; END "
+                  "$$");
+    sql(conninfo, "CREATE EVENT TRIGGER judge ON ddl_command_start EXECUTE FUNCTION judge()");
+    OK(pg_open(&options, &pg, &err));
+    pg_close(&pg);
+    free(conninfo);
+}
+
+static void
+a_guest_migrates_only_an_empty_database(void **state)
+{
+    char *conninfo = pg_cluster_database(cluster, "guest");
+    struct pg_options options = {conninfo, files, "storage/keep/migrations/", .is_guest = true,
+                                 .connections = 1};
+    struct pg *pg = NULL;
+    struct err err;
+
+    (void)state;
+    OK(pg_open(&options, &pg, &err));
+    pg_close(&pg);
+    OK(pg_open(&options, &pg, &err));
+    pg_close(&pg);
+    /* Were it migrated, this would be made again. */
+    sql(conninfo, "DROP INDEX instances_aside; DELETE FROM schema_migrations WHERE name = "
+                  "'0009_aside.sql'");
+    assert_int_equal(pg_open(&options, &pg, &err), -1);
+    assert_int_equal(err.kind, ERR_FATAL);
+    assert_non_null(strstr(err.text, "older version than this program (it lacks 0009_aside.sql)"));
+    sql(conninfo, "DO $$ BEGIN IF to_regclass('instances_aside') IS NOT NULL THEN RAISE 'made'; "
+                  "END IF; END $$");
+
+    options.is_guest = false;
+    OK(pg_open(&options, &pg, &err));
+    pg_close(&pg);
+    options.is_guest = true;
+    OK(pg_open(&options, &pg, &err));
+    pg_close(&pg);
+    sql(conninfo, "INSERT INTO schema_migrations (name) VALUES ('0900_later.sql')");
+    assert_int_equal(pg_open(&options, &pg, &err), -1);
+    assert_non_null(strstr(err.text, "newer version than this program"));
+    free(conninfo);
 }
 
 static void
@@ -149,6 +217,8 @@ main(void)
         cmocka_unit_test(values_come_back_and_rollbacks_leave_nothing),
         cmocka_unit_test(a_query_that_does_not_fit_the_schema_stops_the_start),
         cmocka_unit_test(a_server_that_went_is_found_again),
+        cmocka_unit_test(a_migration_is_not_cut_off_by_the_clock),
+        cmocka_unit_test(a_guest_migrates_only_an_empty_database),
         cmocka_unit_test(array_literals_keep_quotes_and_backslashes),
     };
 
