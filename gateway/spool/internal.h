@@ -114,6 +114,7 @@ struct spool {
     int lock_fd;
     struct log_ctx log;
     struct gate gate;
+    pthread_mutex_t listing; /* taken before the gate: one list is closed at a time */
     struct bell due, news, closing;
     bool has_listeners; /* somebody waits for the news bell and was not called yet */
     struct ledger ledger;

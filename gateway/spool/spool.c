@@ -94,6 +94,7 @@ new_spool(const char *dir, const struct spool_options *options)
     sp->change = 1;
     sp->queue_end = &sp->queue;
     gate_init(&sp->gate);
+    CHECK(pthread_mutex_init(&sp->listing, NULL) == 0);
     bell_init(&sp->due);
     bell_init(&sp->news);
     bell_init(&sp->closing);
@@ -167,6 +168,7 @@ spool_close(struct spool **spool)
     bell_fini(&sp->closing);
     bell_fini(&sp->news);
     bell_fini(&sp->due);
+    pthread_mutex_destroy(&sp->listing);
     gate_fini(&sp->gate);
     if (sp->lock_fd >= 0)
         close(sp->lock_fd);

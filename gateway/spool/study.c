@@ -198,6 +198,8 @@ make_manifest(struct spool *sp, struct study *s, bool is_due, struct buf *body,
     return is_due;
 }
 
+/* One at a time, until its list is shown: another under the same number would name what was
+ * inspected since, this one be acknowledged, and the centre never hear of that. */
 static int
 close_list(struct spool *sp, const char *study_uid, bool is_due, uint32_t *out_revision,
            struct err *err)
@@ -208,6 +210,7 @@ close_list(struct spool *sp, const char *study_uid, bool is_due, uint32_t *out_r
     int rc = 0;
 
     buf_init(&w.body, JOURNAL_BODY_BYTES);
+    pthread_mutex_lock(&sp->listing);
     gate_lock(&sp->gate);
     s = ledger_study(&sp->ledger, study_uid);
     if (s != NULL)
@@ -217,6 +220,7 @@ close_list(struct spool *sp, const char *study_uid, bool is_due, uint32_t *out_r
         rc = err_set(err, ERR_NOT_FOUND, "there is no such study");
     else if (is_due)
         rc = committer_do(sp, &w, err);
+    pthread_mutex_unlock(&sp->listing);
     buf_fini(&w.body);
     if (rc < 0)
         return err_context(err, "close manifest");
