@@ -23,6 +23,7 @@
 #undef LOG_EVENT
 
 #define CURSOR "arrivals"
+#define STATES_ASIDE (INSTANCE_BIT(INSTANCE_QUARANTINED) | INSTANCE_BIT(INSTANCE_DISCARDED))
 enum {
     BATCH = 256,
     WATCH_MS = 1000,
@@ -31,7 +32,16 @@ enum {
     REPORT_BYTES = 16 << 20
 };
 
+/* What is here of what was announced: new arrivals say so themselves, what is announced is looked
+ * for once; at a start all that is missing, for what was let go on while nobody looked. */
+struct settling {
+    struct mpps_walk walk;
+    uint64_t *aside; /* by id, as of the last look: one that is gone was let go on */
+    size_t aside_n;
+};
+
 struct arrivals {
+    struct settling settling; /* the thread's */
     struct spool *spool;
     struct book *book;
     struct uplink *uplink;
@@ -49,10 +59,7 @@ static const struct log_ctx ctx = {.stage = "gateway/desk"};
 static bool
 is_here(void *user, const char *instance)
 {
-    struct spool_filter filter = {
-        .sop_instance = instance,
-        .states = ~(INSTANCE_BIT(INSTANCE_QUARANTINED) | INSTANCE_BIT(INSTANCE_DISCARDED)),
-        .limit = 1};
+    struct spool_filter filter = {.sop_instance = instance, .states = ~STATES_ASIDE, .limit = 1};
     uint64_t *ids = NULL;
     size_t n = 0;
 
@@ -170,12 +177,22 @@ cursor_set(struct book *book, uint64_t at, struct err *err)
     return rc < 0 ? -1 : db_end(book->db, setting_set(book, CURSOR, text, err), err);
 }
 
+/* Images that are put aside may be other ones under the same number. */
+static bool
+counts_as_here(const struct spool_entry *entry)
+{
+    return (INSTANCE_BIT(entry->state) & STATES_ASIDE) == 0;
+}
+
 /* *out_n: how many were new. */
 static int
 look_at_batch(struct spool *spool, struct book *book, size_t *out_n, struct err *err)
 {
     struct spool_filter filter = {.limit = BATCH};
+    char here[BATCH][65];
     uint64_t *ids = NULL;
+    size_t here_n = 0;
+    unsigned arrived;
     int rc = 0;
 
     if (cursor_get(book, &filter.after_id, err) < 0)
@@ -188,17 +205,74 @@ look_at_batch(struct spool *spool, struct book *book, size_t *out_n, struct err 
             rc = err->kind == ERR_NOT_FOUND ? 0 : -1;
             continue;
         }
+        if (counts_as_here(entry))
+            (void)text_copy(here[here_n++], sizeof *here, entry->meta.sop_instance);
         rc = look_for_dose(spool, book, entry, err);
         spool_entry_free(&entry);
     }
+    if (rc == 0)
+        rc = mpps_arrived(book, (const char(*)[65])here, here_n, &arrived, err);
     if (rc == 0 && *out_n > 0)
         rc = cursor_set(book, ids[*out_n - 1], err);
     free(ids);
     return rc;
 }
 
-int
-arrivals_look(struct spool *spool, struct book *book, struct err *err)
+/* ---- what was announced ---- */
+
+/* true also while an image is here that nobody looked into: it may be of any study. */
+static bool
+is_known(void *user, const char *study)
+{
+    uint64_t counts[INSTANCE_STATES];
+    struct spool_study found;
+    struct err ignored;
+
+    spool_counts(user, counts);
+    return counts[INSTANCE_RECEIVED] > 0 || spool_study(user, study, &found, &ignored) == 0;
+}
+
+/* Let go on: it is here now. What is gone altogether is not. */
+static int
+settle_released(struct spool *spool, struct book *book, uint64_t id, struct err *err)
+{
+    struct spool_entry *entry = NULL;
+    unsigned arrived;
+    struct err gone;
+    int rc = 0;
+
+    if (spool_look(spool, id, &entry, &gone) == 0 && counts_as_here(entry))
+        rc = mpps_arrived(book, (const char(*)[65])entry->meta.sop_instance, 1, &arrived, err);
+    spool_entry_free(&entry);
+    return rc;
+}
+
+static int
+look_at_aside(struct settling *s, struct spool *spool, struct book *book, struct err *err)
+{
+    struct spool_filter filter = {.states = STATES_ASIDE};
+    uint64_t *ids = NULL;
+    size_t n = 0, k = 0;
+    int rc = 0;
+
+    spool_list(spool, &filter, &ids, &n);
+    for (size_t i = 0; rc == 0 && i < s->aside_n; i++) {
+        while (k < n && ids[k] < s->aside[i])
+            k++;
+        if (k == n || ids[k] != s->aside[i])
+            rc = settle_released(spool, book, s->aside[i], err);
+    }
+    if (rc == 0) {
+        free(s->aside);
+        s->aside = TAKE(ids);
+        s->aside_n = n;
+    }
+    free(ids);
+    return rc;
+}
+
+static int
+look(struct settling *s, struct spool *spool, struct book *book, struct err *err)
 {
     unsigned arrived;
     size_t n;
@@ -207,7 +281,23 @@ arrivals_look(struct spool *spool, struct book *book, struct err *err)
         if (look_at_batch(spool, book, &n, err) < 0)
             return -1;
     } while (n == BATCH);
-    return mpps_settle(book, is_here, spool, &arrived, err);
+    if (look_at_aside(s, spool, book, err) < 0 ||
+        mpps_settle(book, is_here, spool, &arrived, err) < 0)
+        return -1;
+    while (!s->walk.is_done)
+        if (mpps_settle_again(book, &s->walk, is_here, spool, &arrived, err) < 0)
+            return -1;
+    return mpps_forget(book, is_known, spool, (int64_t)spool_lived_ms(spool), err);
+}
+
+int
+arrivals_look(struct spool *spool, struct book *book, struct err *err)
+{
+    struct settling s = {.aside_n = 0};
+    int rc = look(&s, spool, book, err);
+
+    free(s.aside);
+    return rc;
 }
 
 /* ---- what the uplink asks for ---- */
@@ -299,7 +389,7 @@ arrivals_run(void *arg)
 
         if (rc == 0 && spool_now == seen && book_now == book_seen)
             continue;
-        if (rc == 0 && arrivals_look(a->spool, a->book, &err) == 0 && refresh(a, &err) == 0 &&
+        if (rc == 0 && look(&a->settling, a->spool, a->book, &err) == 0 && refresh(a, &err) == 0 &&
             urgency_step(a->book, a->uplink, &err) == 0) {
             seen = spool_now;
             book_seen = book_now;
@@ -344,6 +434,7 @@ arrivals_stop(struct arrivals **arrivals)
     if (a->uplink != NULL)
         uplink_ask_missing(a->uplink, NULL, NULL);
     gate_fini(&a->gate);
+    free(a->settling.aside);
     free(a->studies);
     free(a);
 }

@@ -52,9 +52,32 @@ int mpps_expected(struct book *book, const char *study, uint32_t *out_expected,
  * of its own. */
 int mpps_expect(struct book *book, const char *study, const char *by, const char (*instances)[65],
                 size_t n, struct err *err) MUST_CHECK;
-/* is_here() is asked about each that is missing; what is here is noted. */
+
+/* What came of what was announced. However much there is, each turn of the book is short: of a
+ * batch; the spool is asked between turns. */
+/* These arrived, or were let go on; *out_arrived: how many were missing. */
+int mpps_arrived(struct book *book, const char (*instances)[65], size_t n, unsigned *out_arrived,
+                 struct err *err) MUST_CHECK;
+/* is_here() is asked about each that was announced since the last call; what is here is noted. */
 int mpps_settle(struct book *book, bool (*is_here)(void *user, const char *instance), void *user,
                 unsigned *out_arrived, struct err *err) MUST_CHECK;
+/* The same about a batch of all that are missing. walk: zeroed at first; is_done: it has seen all
+ */
+struct mpps_walk {
+    char study[CLINIC_UID_SIZE];
+    char instance[65];
+    bool is_done;
+};
+int mpps_settle_again(struct book *book, struct mpps_walk *walk,
+                      bool (*is_here)(void *user, const char *instance), void *user,
+                      unsigned *out_arrived, struct err *err) MUST_CHECK;
+/* A batch of what was announced of studies that the spool has not known for MPPS_KEEP_MS of its
+ * life (nothing of them can be called safe) is forgotten.
+ * now_ms  spool_lived_ms()
+ * is_known  about a study; true also where that cannot be told now */
+#define MPPS_KEEP_MS (INT64_C(90) * 86400 * 1000)
+int mpps_forget(struct book *book, bool (*is_known)(void *user, const char *study), void *user,
+                int64_t now_ms, struct err *err) MUST_CHECK;
 
 /* Radiation dose of a study: the best source there is (a dose report, else the step, else the
  * images), of its kinds the sum or the largest. source "" = none known. */

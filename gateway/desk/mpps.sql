@@ -20,28 +20,50 @@ SELECT number FROM mpps_order WHERE uid = ?1
 
 -- name: mpps_study_list
 SELECT m.study, max(CASE m.state WHEN 'IN PROGRESS' THEN 3 WHEN 'COMPLETED' THEN 2 ELSE 1 END),
-    (SELECT count(*) FROM expected e WHERE e.study = m.study),
-    (SELECT count(*) FROM expected e WHERE e.study = m.study AND e.is_here = 0)
+    coalesce((SELECT a.expected FROM announced a WHERE a.study = m.study), 0),
+    coalesce((SELECT a.missing FROM announced a WHERE a.study = m.study), 0)
 FROM mpps m WHERE m.changed_at_us >= ?1 GROUP BY m.study
 UNION ALL
-SELECT e.study, 0, count(*), sum(e.is_here = 0) FROM expected e
-WHERE e.at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM mpps m WHERE m.study = e.study AND m.changed_at_us >= ?1) GROUP BY e.study
+SELECT a.study, 0, a.expected, a.missing FROM announced a
+WHERE a.at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM mpps m WHERE m.study = a.study AND m.changed_at_us >= ?1)
 
 -- However long ago they were announced: what is forgotten would make its study safe to delete.
 -- name: mpps_missing_list
-SELECT study, 0, 0, count(*) FROM expected WHERE is_here = 0 GROUP BY study ORDER BY study
+SELECT study, 0, 0, missing FROM announced WHERE missing > 0 ORDER BY study
 
 -- name: expected_add
 INSERT INTO expected (study, instance, by, at_us) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING
 
 -- name: expected_of
-SELECT count(*), coalesce(sum(is_here = 0), 0) FROM expected WHERE study = ?1
+SELECT coalesce(sum(expected), 0), coalesce(sum(missing), 0) FROM announced WHERE study = ?1
 
--- name: expected_waiting
-SELECT instance FROM expected WHERE is_here = 0 GROUP BY instance ORDER BY max(at_us) DESC LIMIT 20000
+-- Nobody asked the spool for these yet.
+-- name: expected_new
+SELECT study, instance FROM expected WHERE is_here = 0 AND is_looked = 0 LIMIT ?1
+
+-- name: expected_looked
+UPDATE expected SET is_looked = 1 WHERE study = ?1 AND instance = ?2
+
+-- name: expected_after
+SELECT study, instance FROM expected WHERE is_here = 0 AND (study, instance) > (?1, ?2)
+ORDER BY study, instance LIMIT ?3
 
 -- name: expected_here
 UPDATE expected SET is_here = 1 WHERE instance = ?1 AND is_here = 0
+
+-- name: announced_before
+SELECT study, known_ms FROM announced WHERE known_ms < ?1 ORDER BY known_ms LIMIT ?2
+
+-- name: announced_known
+UPDATE announced SET known_ms = ?2 WHERE study = ?1
+
+-- Unless more was announced meanwhile.
+-- name: expected_forget
+DELETE FROM expected WHERE study = ?1 AND (SELECT a.known_ms FROM announced a WHERE a.study = ?1) = ?3
+AND instance IN (SELECT e.instance FROM expected e WHERE e.study = ?1 LIMIT ?2)
+
+-- name: announced_forget
+DELETE FROM announced WHERE study = ?1 AND expected = 0
 
 -- name: dose_put
 INSERT INTO dose (study, source, uid, kind, value, at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)

@@ -287,33 +287,6 @@ mpps_expect(struct book *book, const char *study, const char *by, const char (*i
     return rc;
 }
 
-int
-mpps_settle(struct book *book, bool (*is_here)(void *user, const char *instance), void *user,
-            unsigned *out_arrived, struct err *err)
-{
-    struct db_rows *rows = NULL;
-    unsigned arrived = 0;
-    int rc = db_begin(book->db, err);
-
-    if (rc < 0)
-        return -1;
-    rc = db_run(book->db, "expected_waiting", DB_NO_ARGS, &rows, err);
-    for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++) {
-        const char *instance = db_text(rows, i, 0);
-
-        if (!is_here(user, instance))
-            continue;
-        rc = db_run(book->db, "expected_here", DB_ARGS(DB_TEXT(instance)), NULL, err);
-        arrived++;
-    }
-    rc = db_end(book->db, rc, err);
-    db_rows_free(&rows);
-    if (rc == 0 && arrived > 0)
-        book_changed(book);
-    *out_arrived = arrived;
-    return rc;
-}
-
 /* ---- dose ---- */
 
 int
