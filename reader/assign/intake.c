@@ -11,7 +11,7 @@
  *    the cursor goes back with it, and events may be told again. They make nothing twice.
  * 4. A study of which the archive cannot say yet what it is (nothing whole has arrived), or that
  *    cannot be taken in, is set aside durably and asked for again, sooner when another event tells
- *    of it. Others go on. */
+ *    of it. So is one whose completeness cannot be noted. Others go on. */
 #include "reader/assign/assign_own.h"
 
 #include "proto/base/clock.h"
@@ -201,15 +201,6 @@ move_cursor(struct pg_conn *conn, uint64_t from, const struct archive_cursor *to
                   err);
 }
 
-static int
-put_aside(struct pg_conn *conn, const struct news *n, struct err *err)
-{
-    return pg_run(conn, "aside_put",
-                  PG_ARGS(PG_TEXT(n->tenant), PG_TEXT(n->study), PG_INT(n->seq),
-                          PG_INT(clock_wall_us() + ASIDE_FIRST_S * 1000000LL)),
-                  NULL, err);
-}
-
 enum deed { DEED_NONE, DEED_CLOSED, DEED_COMPLETE, DEED_SOON };
 
 static enum deed
@@ -224,6 +215,49 @@ deed_of(const struct news *n)
     return DEED_NONE;
 }
 
+/* The list that an event tells to be whole; 0: it tells another thing. */
+static uint32_t
+completed(const struct news *n)
+{
+    return deed_of(n) == DEED_COMPLETE ? n->revision : 0;
+}
+
+static int
+put_aside(struct pg_conn *conn, const struct news *n, struct err *err)
+{
+    return pg_run(conn, "aside_put",
+                  PG_ARGS(PG_TEXT(n->tenant), PG_TEXT(n->study), PG_INT(n->seq),
+                          PG_INT(clock_wall_us() + ASIDE_FIRST_S * 1000000LL),
+                          PG_INT(completed(n))),
+                  NULL, err);
+}
+
+static int
+ask_soon(struct pg_conn *conn, const struct news *n, struct err *err)
+{
+    return pg_run(conn, "aside_soon",
+                  PG_ARGS(PG_TEXT(n->tenant), PG_TEXT(n->study), PG_INT(completed(n))), NULL, err);
+}
+
+/* What an event asks for. facts NULL: aside. */
+static int
+do_deed(struct pg_conn *conn, const struct news *n, const struct closed *c, struct err *err)
+{
+    switch (deed_of(n)) {
+    case DEED_CLOSED:
+        return c->facts != NULL ? take_closed(conn, c, err) : put_aside(conn, n, err);
+    case DEED_COMPLETE:
+        if (c->facts == NULL)
+            return put_aside(conn, n, err);
+        return take_complete(conn, c, err) < 0 ? -1 : ask_soon(conn, n, err);
+    case DEED_SOON:
+        return ask_soon(conn, n, err);
+    case DEED_NONE:
+        break;
+    }
+    return 0;
+}
+
 /* One event and the cursor up to it, in one transaction. facts NULL: aside. */
 static int
 settle(struct assign *a, uint64_t from, const struct news *n, const struct archive_study *facts,
@@ -232,23 +266,12 @@ settle(struct assign *a, uint64_t from, const struct news *n, const struct archi
     struct closed c = {n->tenant, n->study, n->revision, n->instances,
                        s->whole,  n->at_us, facts,       s->revision};
     const struct archive_cursor to = {n->seq, n->at_us};
-    enum deed deed = deed_of(n);
     struct pg_conn *conn = NULL;
     int rc = -1;
 
-    if (pg_get(a->options.pg, &conn, err) < 0 || pg_begin(conn, err) < 0 ||
-        move_cursor(conn, from, &to, err) < 0)
-        goto out;
-    if (deed == DEED_CLOSED &&
-        (facts != NULL ? take_closed(conn, &c, err) : put_aside(conn, n, err)) < 0)
-        goto out;
-    if (deed == DEED_COMPLETE && facts != NULL && take_complete(conn, &c, err) < 0)
-        goto out;
-    if ((deed == DEED_SOON || deed == DEED_COMPLETE) &&
-        pg_run(conn, "aside_soon", PG_ARGS(PG_TEXT(n->tenant), PG_TEXT(n->study)), NULL, err) < 0)
-        goto out;
-    rc = pg_commit(conn, err);
-out:
+    if (pg_get(a->options.pg, &conn, err) == 0 && pg_begin(conn, err) == 0 &&
+        move_cursor(conn, from, &to, err) == 0 && do_deed(conn, n, &c, err) == 0)
+        rc = pg_commit(conn, err);
     pg_put(&conn);
     return rc;
 }
@@ -291,7 +314,7 @@ take_one(struct assign *a, uint64_t from, const struct news *n, struct err *err)
         said = ask(a, n->tenant, n->study, facts, &standing, err);
         if (said < 0)
             goto out;
-        if (said == 0 && deed == DEED_CLOSED)
+        if (said == 0)
             tell_aside(n->tenant, n->study, err);
     }
     rc = settle(a, from, n, said == 1 ? facts : NULL, &standing, err);
@@ -307,14 +330,32 @@ out:
 }
 
 /* ---- what was set aside ---- */
+struct aside {
+    const char *tenant, *study;
+    int64_t tries;
+    uint32_t complete; /* the list to be noted as whole; 0: none */
+};
+
+/* The list, and that it is whole where that was told. */
 static int
-settle_aside(struct assign *a, const char *tenant, const char *study,
-             const struct archive_study *facts, const struct archive_standing *s, int64_t tries,
-             struct err *err)
+take_again(struct pg_conn *conn, const struct closed *c, uint32_t complete, struct err *err)
 {
-    struct closed c = {tenant,   study,         s->revision, s->expected,
-                       s->whole, s->last_at_us, facts,       UINT32_MAX};
-    int64_t pause_s = ASIDE_FIRST_S << (tries < ASIDE_DOUBLINGS ? tries : ASIDE_DOUBLINGS);
+    struct closed whole = *c;
+
+    whole.revision = complete;
+    if (take_closed(conn, c, err) < 0)
+        return -1;
+    return complete > 0 ? take_complete(conn, &whole, err) : 0;
+}
+
+static int
+settle_aside(struct assign *a, const struct aside *one, const struct archive_study *facts,
+             const struct archive_standing *s, struct err *err)
+{
+    struct closed c = {one->tenant, one->study,    s->revision, s->expected,
+                       s->whole,    s->last_at_us, facts,       UINT32_MAX};
+    int64_t pause_s = ASIDE_FIRST_S
+                      << (one->tries < ASIDE_DOUBLINGS ? one->tries : ASIDE_DOUBLINGS);
     struct pg_conn *conn = NULL;
     int rc = -1;
 
@@ -323,9 +364,9 @@ settle_aside(struct assign *a, const char *tenant, const char *study,
         c.at_us = clock_wall_us();
     if (pg_get(a->options.pg, &conn, err) < 0 || pg_begin(conn, err) < 0)
         goto out;
-    if ((facts != NULL ? take_closed(conn, &c, err)
+    if ((facts != NULL ? take_again(conn, &c, one->complete, err)
                        : pg_run(conn, "aside_later",
-                                PG_ARGS(PG_TEXT(tenant), PG_TEXT(study),
+                                PG_ARGS(PG_TEXT(one->tenant), PG_TEXT(one->study),
                                         PG_INT(clock_wall_us() + pause_s * 1000000)),
                                 NULL, err)) < 0)
         goto out;
@@ -336,20 +377,20 @@ out:
 }
 
 static int
-retry_one(struct assign *a, const char *tenant, const char *study, int64_t tries, struct err *err)
+retry_one(struct assign *a, const struct aside *one, struct err *err)
 {
     struct archive_study *facts = mem_new(sizeof *facts);
     struct archive_standing standing = {0};
-    int said = ask(a, tenant, study, facts, &standing, err), rc = -1;
+    int said = ask(a, one->tenant, one->study, facts, &standing, err), rc = -1;
 
     if (said >= 0) {
         bool is_known = said == 1 && standing.revision > 0;
 
-        rc = settle_aside(a, tenant, study, is_known ? facts : NULL, &standing, tries, err);
+        rc = settle_aside(a, one, is_known ? facts : NULL, &standing, err);
         if (rc < 0 && is_known && is_of_this_study(err)) {
-            tell_aside(tenant, study, err);
+            tell_aside(one->tenant, one->study, err);
             is_known = false;
-            rc = settle_aside(a, tenant, study, NULL, &standing, tries, err);
+            rc = settle_aside(a, one, NULL, &standing, err);
         }
         if (rc == 0 && is_known)
             assign_wake(a);
@@ -368,8 +409,12 @@ retry_asides(struct assign *a, unsigned *out_wait_s, struct err *err)
 
     if (choose_list(a->options.pg, "aside_due", PG_ARGS(PG_INT(now)), &rows, err) < 0)
         return -1;
-    for (size_t i = 0; i < pg_rows_count(rows) && rc == 0; i++)
-        rc = retry_one(a, pg_text(rows, i, 0), pg_text(rows, i, 1), pg_int(rows, i, 2), err);
+    for (size_t i = 0; i < pg_rows_count(rows) && rc == 0; i++) {
+        const struct aside one = {pg_text(rows, i, 0), pg_text(rows, i, 1), pg_int(rows, i, 2),
+                                  (uint32_t)pg_int(rows, i, 3)};
+
+        rc = retry_one(a, &one, err);
+    }
     pg_rows_free(&rows);
     if (rc < 0 || choose_list(a->options.pg, "aside_next", PG_NO_ARGS, &next, err) < 0)
         return -1;

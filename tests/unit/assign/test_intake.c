@@ -109,6 +109,60 @@ a_study_that_cannot_be_taken_holds_up_nobody(void **state)
         read_world_count(&w, "SELECT count(*) FROM intake_aside WHERE study_uid = '1.2.70'"), 0);
 }
 
+static int64_t
+wholes(void)
+{
+    return read_world_count(&w, "SELECT count(*) FROM read_events WHERE event = 'whole'");
+}
+
+/* That a study is whole is told once: what cannot be noted now is noted later. */
+static void
+that_a_study_is_whole_is_not_lost(void **state)
+{
+    struct err err;
+
+    (void)state;
+    read_world_closes(&w, "T1", "1.2.80", 1, 2);
+    read_world_settle(&w);
+    read_world_count(&w, "ALTER TABLE read_events ADD CONSTRAINT no CHECK (event <> 'whole') NOT "
+                         "VALID");
+    read_world_tells("T1", "study.complete", "1.2.80", 1, 2);
+    OK(intake_step(w.assign, 0, &err));
+    assert_int_equal(wholes(), 0);
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM intake_aside"), 1);
+    read_world_count(&w, "UPDATE intake_aside SET next_at_us = 0");
+    OK(intake_step(w.assign, 0, &err)); /* in vain */
+    assert_int_equal(read_world_count(&w, "SELECT tries FROM intake_aside"), 1);
+
+    read_world_count(&w, "ALTER TABLE read_events DROP CONSTRAINT no");
+    read_world_count(&w, "UPDATE intake_aside SET next_at_us = 0");
+    OK(intake_step(w.assign, 0, &err));
+    assert_int_equal(wholes(), 1);
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM intake_aside"), 0);
+}
+
+static void
+what_was_whole_while_aside_is_noted_with_the_read(void **state)
+{
+    struct err err;
+
+    (void)state;
+    read_world_study("1.2.81", "P81", NULL);
+    read_world_closes(&w, "T1", "1.2.81", 1, 3);
+    read_world_settle(&w);
+    read_world_tells("T1", "study.complete", "1.2.81", 1, 3);
+    read_world_settle(&w);
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM intake_aside"), 1);
+
+    read_world_study("1.2.81", "P81", "CT");
+    read_world_tells("T1", "study.sealed", "1.2.81", 0, 0);
+    OK(intake_step(w.assign, 0, &err));
+    OK(intake_step(w.assign, 0, &err));
+    assert_int_equal(read_of("T1", "1.2.81").instances, 3);
+    assert_int_equal(wholes(), 1);
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM intake_aside"), 0);
+}
+
 int
 main(void)
 {
@@ -117,6 +171,8 @@ main(void)
         CASE(an_archive_set_back_hides_nothing_and_makes_nothing_twice),
         CASE(a_study_the_archive_cannot_describe_yet_is_asked_for_again),
         CASE(a_study_that_cannot_be_taken_holds_up_nobody),
+        CASE(that_a_study_is_whole_is_not_lost),
+        CASE(what_was_whole_while_aside_is_noted_with_the_read),
     };
 
     RUN_CASES(tests);
