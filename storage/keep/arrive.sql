@@ -45,6 +45,13 @@ SELECT l.device, l.size, l.study_uid, l.series_uid, l.sop_class, l.sop_instance,
     l.received_syntax, l.pixels, l.dataset, l.received, l.recipe, l.layout, l.is_looked, l.have_bytes
 FROM landing l JOIN tenants t ON t.id = l.tenant_id WHERE t.code = $1 AND l.object = $2
 
+-- It, or something of its study, is on its way or here and in no pack.
+-- name: landing_is_begun
+SELECT EXISTS (SELECT FROM landing l WHERE l.tenant_id = t.id AND (l.object = $2 OR l.study_uid = $3))
+    OR EXISTS (SELECT FROM studies s JOIN instances i ON i.study = s.id
+        WHERE s.tenant_id = t.id AND s.study_uid = $3 AND i.pack IS NULL)
+FROM tenants t WHERE t.code = $1
+
 -- What the maps on the landing disk say, for people who wait: nobody waits for the log's disk. Lost in a crash
 -- of the database it is told again with the next piece.
 -- name: landing_progress

@@ -276,7 +276,8 @@ struct keep_sender {
     const char *peer;
 };
 
-/* errors  ERR_FULL some of it is not here, and there is no room to begin with it */
+/* What there is no room for is left out of the answer.
+ * errors  ERR_FULL that is all of it */
 int keep_offer(struct keep *k, const struct keep_sender *sender, const struct link_offer *offer,
                struct link_answer *out, struct err *err) MUST_CHECK;
 

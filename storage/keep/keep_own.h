@@ -24,7 +24,7 @@ struct receipt_waiter;
 /* They overlap: one waits for the disk or the catalog while another reads and hashes. */
 enum { PACKERS = 2 };
 
-enum room_mark { ROOM_ENOUGH, ROOM_LOW, ROOM_NONE };
+enum room_mark { ROOM_ENOUGH, ROOM_LOW, ROOM_NONE, ROOM_STOPPED };
 
 struct keep {
     struct pg *pg;
@@ -33,8 +33,8 @@ struct keep {
     char *landing, *landing_copy, *stores[KEEP_COPIES];
     int64_t quiet_ms, clean_after_ms, scrub_ms, forget_after_ms;
     uint64_t warn_free, refuse_free;
-    int64_t sweep_at_ms; /* the working thread's */
-    enum room_mark room; /* likewise */
+    int64_t sweep_at_ms;           /* the working thread's */
+    enum room_mark room, rooms[2]; /* likewise: as told; of landing, of landing_copy */
     struct finish_line finish;
     struct share *share;
     struct traffic *traffic;

@@ -5,9 +5,13 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
+#include "proto/base/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { HEX = 64 };
 
 struct offering {
     struct keep *k;
@@ -16,6 +20,7 @@ struct offering {
     struct link_object_state *out;
     bool is_landing; /* its bytes are to come */
     bool is_conflict;
+    bool is_left_out; /* there is no room for it: no answer, it is offered again */
 };
 
 /* The sender waits for a receipt of an instance that came before, under this or another file. */
@@ -275,15 +280,78 @@ out:
     return rc;
 }
 
+/* Bytes of it are here, whatever the catalog says. */
+static bool
+has_file(const struct offering *f)
+{
+    char name[LANDING_NAME_SIZE], part[LANDING_NAME_SIZE + 16], hex[HEX + 1];
+
+    hex_encode(f->o->object, 32, hex);
+    snprintf(part, sizeof part, "partial/%s-%s.part", f->sender->tenant, hex);
+    landing_whole_name(f->sender->tenant, f->o->object, name);
+    return landing_is_there(f->k, name) || landing_is_there(f->k, part);
+}
+
+/* It, or others of its study: what is begun of a study only leaves the landing when all of it is
+ * here and packed. */
+static int
+is_begun(const struct offering *f, bool *out, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    *out = has_file(f);
+    if (*out)
+        return 0;
+    if (keep_run(
+            f->k, "landing_is_begun",
+            PG_ARGS(PG_TEXT(f->sender->tenant), PG_BYTES(f->o->object, 32), PG_TEXT(f->o->study)),
+            &rows, err) < 0)
+        return -1;
+    *out = pg_truth(rows, 0, 0);
+    pg_rows_free(&rows);
+    return 0;
+}
+
+/* Where there is no room to begin, what is begun passes while there is room to end; the rest gets
+ * no answer. If that is all of the offer, the offer is told so: its sender waits then. */
+static int
+leave_out(struct keep *k, struct offering *all, size_t n, struct err *err)
+{
+    size_t left_out = 0;
+    bool may_end;
+
+    if (room_to_begin(k, false, err) == 0)
+        return 0;
+    if (err->kind != ERR_FULL)
+        return -1;
+    may_end = room_to_end(k, false, err) == 0;
+    if (!may_end && err->kind != ERR_FULL)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        bool passes = false;
+
+        if (!all[i].is_landing)
+            continue;
+        if (may_end && is_begun(&all[i], &passes, err) < 0)
+            return err_context(err, "object %zu", i);
+        all[i].is_landing = passes;
+        all[i].is_left_out = !passes;
+        left_out += !passes;
+    }
+    return left_out > 0 && left_out == n
+               ? err_set(err, ERR_FULL, "no room on the landing disk for %zu objects", n)
+               : 0;
+}
+
 /* Those that the catalog does not know. */
 static int
-land_all(struct keep *k, const struct offering *all, size_t n, struct err *err)
+land_all(struct keep *k, struct offering *all, size_t n, struct err *err)
 {
     size_t landing = 0;
 
     for (size_t i = 0; i < n; i++)
         landing += all[i].is_landing;
-    if (landing > 0 && room_to_begin(k, false, err) < 0)
+    if (landing > 0 && leave_out(k, all, n, err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++)
         if (all[i].is_landing && is_first_of_study(all, i) && tell_study_arrived(&all[i], err) < 0)
@@ -294,6 +362,17 @@ land_all(struct keep *k, const struct offering *all, size_t n, struct err *err)
         if (all[i].is_landing && land(&all[i], err) < 0)
             return err_context(err, "object %zu", i);
     return 0;
+}
+
+static void
+answer_the_rest(const struct offering *all, struct link_answer *answer)
+{
+    size_t n = answer->count;
+
+    answer->count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!all[i].is_left_out)
+            answer->objects[answer->count++] = *all[i].out;
 }
 
 int
@@ -315,6 +394,7 @@ keep_offer(struct keep *k, const struct keep_sender *sender, const struct link_o
     }
     if (land_all(k, all, offer->count, err) < 0)
         goto out;
+    answer_the_rest(all, &answer);
     *out = answer;
     answer = (struct link_answer){0};
     rc = 0;

@@ -1,8 +1,9 @@
 /* room.c - the landing disks have marks, and nobody is let in when there is no room to finish.
  *
- * 1. Below the mark nothing new begins: offers of what is not here, and direct senders, are told
- *    that there is no room (507, A700H), and try again later. What is known is answered as ever.
- * 2. What was begun may end, and the reader may store what it signed, down to half of the mark.
+ * 1. Below the mark no study begins: offers of what is not here, and direct senders, are told that
+ *    there is no room (507, A700H), and try again later. What is known is answered as ever.
+ * 2. What was begun may end, all of its study with it (else no list becomes complete, and nothing
+ * is packed), and the reader may store what it signed, down to half of the mark.
  * 3. The rest is for those who make room: packs, lists, receipts, PostgreSQL on the same disk. */
 #include "storage/keep/keep_own.h"
 
@@ -37,29 +38,47 @@ room_to_end(struct keep *k, bool is_direct, struct err *err)
     return is_direct ? look(k->landing_copy, k->refuse_free / 2, err) : 0;
 }
 
+/* Down at once; up only a tenth above the mark, else a disk that stays about there would be told of
+ * several times a second. */
 static enum room_mark
-mark_of(const struct keep *k, const char *dir)
+mark_of(const struct keep *k, uint64_t free_bytes, enum room_mark was)
+{
+    const uint64_t marks[] = {[ROOM_LOW] = k->warn_free,
+                              [ROOM_NONE] = k->refuse_free,
+                              [ROOM_STOPPED] = k->refuse_free / 2};
+    enum room_mark now = ROOM_ENOUGH;
+
+    for (enum room_mark m = ROOM_LOW; m <= ROOM_STOPPED; m++)
+        if (free_bytes < marks[m] || (m <= was && free_bytes < marks[m] + marks[m] / 10))
+            now = m;
+    return now;
+}
+
+static enum room_mark
+look_at(const struct keep *k, const char *dir, enum room_mark was)
 {
     uint64_t free_bytes;
     struct err err;
     int used;
 
     if (durable_room(dir, &free_bytes, &used, &err) < 0)
-        return ROOM_ENOUGH; /* who writes there will say what is wrong with it */
-    return free_bytes < k->refuse_free ? ROOM_NONE
-           : free_bytes < k->warn_free ? ROOM_LOW
-                                       : ROOM_ENOUGH;
+        return was; /* who writes there will say what is wrong with it */
+    return mark_of(k, free_bytes, was);
 }
 
 void
 room_watch(struct keep *k)
 {
-    enum room_mark a = mark_of(k, k->landing), b = mark_of(k, k->landing_copy);
-    enum room_mark now = a > b ? a : b;
+    enum room_mark was = k->room, now;
 
-    if (now == k->room)
+    k->rooms[0] = look_at(k, k->landing, k->rooms[0]);
+    k->rooms[1] = look_at(k, k->landing_copy, k->rooms[1]);
+    now = k->rooms[0] > k->rooms[1] ? k->rooms[0] : k->rooms[1];
+    if (now == was)
         return;
-    if (now == ROOM_NONE)
+    if (now == ROOM_STOPPED)
+        LOG(&keep_log, KEEP_LANDING_STOPPED);
+    else if (now == ROOM_NONE)
         LOG(&keep_log, KEEP_LANDING_FULL);
     else if (now == ROOM_LOW)
         LOG(&keep_log, KEEP_LANDING_LOW);

@@ -1,6 +1,7 @@
 /* test_room.c - a landing disk that fills: senders are told before it is full, what was begun ends,
  * what is here is sealed, and with room again all goes on. On a small file system of the test's. */
 #include "proto/base/durable.h"
+#include "storage/keep/keep_own.h"
 #include "tests/support/ok.h"
 #include "tests/support/vault.h"
 
@@ -133,7 +134,11 @@ nothing_new_begins_below_the_mark_and_all_goes_on_above_it(void **state)
 {
     static const struct slice report = {
         .study = "1.2.3", .series = "1.2.3.900", .instance = "1.2.3.900.1"};
-    struct slice here = vault_ct(1), begun = vault_ct(2), late = vault_ct(3), direct = vault_ct(4);
+    static const struct slice late = {
+        .study = "1.2.4", .series = "1.2.4.1", .instance = "1.2.4.1.1", .noise = 3};
+    static const struct slice direct = {
+        .study = "1.2.5", .series = "1.2.5.1", .instance = "1.2.5.1.1", .noise = 4};
+    struct slice here = vault_ct(1), begun = vault_ct(2);
     struct buf here_file, begun_file, late_file;
     struct link_offer_object here_o, begun_o, late_o;
     struct slice listed[2];
@@ -153,8 +158,8 @@ nothing_new_begins_below_the_mark_and_all_goes_on_above_it(void **state)
     assert_int_equal(err.kind, ERR_FULL);
     assert_int_equal(store(&d, &direct, false, &err), -1);
     assert_int_equal(err.kind, ERR_FULL);
-    OK(keep_standing_get(d.a.keep, "clinic-a", "1.2.3", &standing, &err));
-    assert_int_equal(standing.offered, 2);                  /* nothing came of the late one */
+    assert_int_equal(keep_standing_get(d.a.keep, "clinic-a", late.study, &standing, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);              /* nothing came of the late one */
     OK(offer(&d, &here, &here_file, &here_o, &says, &err)); /* what is here is answered */
     assert_int_equal(says, LINK_HELD);
     OK(store(&d, &report, true, &err));
@@ -180,6 +185,130 @@ nothing_new_begins_below_the_mark_and_all_goes_on_above_it(void **state)
     buf_fini(&begun_file);
     buf_fini(&late_file);
     disk_close(&d);
+}
+
+/* After a cut, a crash or a restored catalog a gateway offers anew what it had begun: else no list
+ * would become complete, and nothing would be packed to make room. */
+static void
+a_study_that_was_begun_is_offered_anew_and_ends_below_the_mark(void **state)
+{
+    struct slice slices[] = {vault_ct(1), vault_ct(2), vault_ct(3)};
+    struct link_offer_object o[ARRAY_LEN(slices)], again;
+    struct link_piece piece;
+    struct buf file[ARRAY_LEN(slices)], same;
+    struct keep_bundle *b = NULL;
+    enum link_state says;
+    struct disk d;
+    struct err err;
+    int sealed;
+
+    (void)state;
+    disk_open(&d, "anew", REFUSE);
+    OK(offer(&d, &slices[0], &file[0], &o[0], &says, &err));
+    piece = (struct link_piece){.bytes = file[0].bytes, .n = file[0].n / 2};
+    memcpy(piece.object, o[0].object, 32);
+    OK(keep_bundle_begin(d.a.keep, &gate, &b, &err));
+    OK(keep_bundle_piece(b, &piece, &err));
+    keep_bundle_free(&b); /* cut */
+    leave(&d, REFUSE - MEGA);
+
+    OK(offer(&d, &slices[0], &same, &again, &says, &err));
+    assert_int_equal(says, LINK_PARTIAL);
+    buf_fini(&same);
+    vault_sql(&d.a, "DELETE FROM landing"); /* the catalog was restored; its bytes are there */
+    OK(offer(&d, &slices[0], &same, &again, &says, &err));
+    assert_int_equal(says, LINK_PARTIAL);
+    buf_fini(&same);
+    for (size_t i = 1; i < ARRAY_LEN(slices); i++)
+        OK(offer(&d, &slices[i], &file[i], &o[i], &says, &err)); /* the rest of its study */
+    leave(&d, REFUSE / 2 - MEGA);
+    assert_int_equal(offer(&d, &slices[0], &same, &again, &says, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    buf_fini(&same);
+    leave(&d, REFUSE - MEGA);
+    for (size_t i = 0; i < ARRAY_LEN(slices); i++) {
+        OK(send_it(&d, &o[i], &file[i], &says, &err));
+        assert_int_equal(says, LINK_HELD);
+        buf_fini(&file[i]);
+    }
+    vault_manifest(&d.a, &gate, 1, slices, ARRAY_LEN(slices));
+    OK(keep_work(d.a.keep, &sealed, &err));
+    assert_int_equal(sealed, 1);
+    disk_close(&d);
+}
+
+static void
+what_is_known_is_answered_beside_what_finds_no_room(void **state)
+{
+    static const struct slice late = {
+        .study = "1.2.4", .series = "1.2.4.1", .instance = "1.2.4.1.1", .noise = 3};
+    struct slice here = vault_ct(1), begun = vault_ct(2);
+    const struct slice *all[] = {&late, &here, &begun};
+    struct link_offer_object o[ARRAY_LEN(all)];
+    struct link_offer both = {o, ARRAY_LEN(all)};
+    struct buf file[ARRAY_LEN(all)];
+    struct link_answer answer;
+    enum link_state says;
+    struct disk d;
+    struct err err;
+
+    (void)state;
+    disk_open(&d, "beside", REFUSE);
+    assert_int_equal(vault_put(&d.a, &gate, &here), LINK_HELD);
+    OK(offer(&d, &begun, &file[2], &o[2], &says, &err));
+    buf_fini(&file[2]);
+    leave(&d, REFUSE - MEGA);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        slice_make(all[i], &file[i]);
+        slice_offer(all[i], &file[i], &o[i]);
+    }
+
+    OK(keep_offer(d.a.keep, &gate, &both, &answer, &err));
+    assert_int_equal(answer.count, 2);
+    assert_memory_equal(answer.objects[0].object, o[1].object, 32);
+    assert_int_equal(answer.objects[0].state, LINK_HELD);
+    assert_memory_equal(answer.objects[1].object, o[2].object, 32);
+    assert_int_equal(answer.objects[1].state, LINK_WANTED);
+    link_answer_free(&answer);
+    both.count = 1;
+    assert_int_equal(keep_offer(d.a.keep, &gate, &both, &answer, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL); /* it is told so when nothing else is to be told */
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        buf_fini(&file[i]);
+    disk_close(&d);
+}
+
+static void
+a_mark_is_told_once_until_there_is_a_tenth_more(void **state)
+{
+    static const struct {
+        uint64_t left;
+        enum room_mark told;
+    } steps[] = {
+        {REFUSE + REFUSE / 20, ROOM_ENOUGH},      {REFUSE - MEGA, ROOM_NONE},
+        {REFUSE + REFUSE / 20, ROOM_NONE},        {REFUSE / 2 - MEGA, ROOM_STOPPED},
+        {REFUSE / 2 + REFUSE / 40, ROOM_STOPPED}, {REFUSE - MEGA, ROOM_NONE},
+        {REFUSE + REFUSE / 5, ROOM_ENOUGH},       {REFUSE - MEGA, ROOM_NONE},
+    };
+    struct disk d;
+
+    (void)state;
+    disk_open(&d, "hover", REFUSE);
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        leave(&d, 0);
+        leave(&d, steps[i].left);
+        room_watch(d.a.keep);
+        if (d.a.keep->room != steps[i].told)
+            fail_msg("step %zu: wanted %d, got %d", i, steps[i].told, d.a.keep->room);
+    }
+    assert_int_equal(umount2(d.a.landing, MNT_DETACH), 0);
+    assert_int_equal(rmdir(d.a.landing), 0); /* a disk that cannot be looked at: as it was */
+    room_watch(d.a.keep);
+    assert_int_equal(d.a.keep->room, ROOM_NONE);
+
+    assert_int_equal(mkdir(d.a.landing, 0700), 0);
+    vault_reopen(&d.a);
+    vault_close(&d.a);
 }
 
 /* Without marks, and to the last byte: no answer that is not true. */
@@ -219,6 +348,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_new_begins_below_the_mark_and_all_goes_on_above_it),
+        cmocka_unit_test(a_study_that_was_begun_is_offered_anew_and_ends_below_the_mark),
+        cmocka_unit_test(what_is_known_is_answered_beside_what_finds_no_room),
+        cmocka_unit_test(a_mark_is_told_once_until_there_is_a_tenth_more),
         cmocka_unit_test(a_disk_that_is_full_to_the_last_byte_costs_time_only),
     };
 
