@@ -156,6 +156,18 @@ collect(struct uplink *up, const struct spool_study *study, struct link_manifest
     return is_ready_all && has_lines;
 }
 
+/* Closed anew while its lines were read, they lack what moved to the next list or left: that one is
+ * told, by the next pass. */
+static bool
+is_newest(struct uplink *up, const struct spool_study *study)
+{
+    struct spool_study now;
+    struct err gone;
+
+    return spool_study(up->spool, study->study_uid, &now, &gone) == 0 &&
+           now.revision == study->revision;
+}
+
 /* How many the devices say there are, of a list of so many; 0: nobody said. */
 static uint32_t
 announced(struct uplink *up, const char *study, uint64_t listed)
@@ -220,7 +232,7 @@ tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct 
     if (still_waits(up, study, note))
         return;
     text_copy(manifest.study, sizeof manifest.study, study->study_uid);
-    if (!collect(up, study, &manifest, &note->waits_for))
+    if (!collect(up, study, &manifest, &note->waits_for) || !is_newest(up, study))
         goto out;
     manifest.announced = announced(up, study->study_uid, manifest.count);
     if (talk_manifest(t, &manifest, &err) < 0) {

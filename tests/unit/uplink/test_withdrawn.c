@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 static const struct keep_sender gate = {"clinic-a", "gate-1", "127.0.0.1:1"};
@@ -134,6 +135,57 @@ a_list_that_the_centre_has_otherwise_is_told_under_the_next_number(void **state)
     archive_site_close(&s);
 }
 
+struct closer {
+    struct archive_site *s;
+    const char *study;
+    bool is_done;
+    int rc;
+};
+
+/* The teller asks before it reads the lines: just then a person throws one away and closes the next
+ * list. */
+static bool
+close_meanwhile(void *user, const char *study, uint32_t *out_missing)
+{
+    struct closer *c = user;
+    struct err why;
+
+    if (c->is_done || strcmp(study, c->study) != 0)
+        return false;
+    c->is_done = true;
+    c->rc = spool_discard(c->s->spool, 2, "other", "li.wei", &why) < 0 ||
+                    uplink_close_study(c->s->up, study, &why) < 0
+                ? -1
+                : 0;
+    *out_missing = 1;
+    return true;
+}
+
+/* It was told under the old number without what had moved to the new one, which the centre refuses:
+ * both lists waited for a minute. */
+static void
+a_list_that_is_closed_anew_while_it_is_read_is_not_told_short(void **state)
+{
+    static const char study[] = "1.2.8.5";
+    struct archive_site s;
+    struct closer closer = {.s = &s, .study = study, .rc = -1};
+
+    (void)state;
+    archive_site_open(&s, "closed_anew", -1);
+    tell_two(&s, study);
+    must(spool_set_quarantined(s.spool, 2, "damaged: drawn", &err));
+    archive_site_start(&s);
+    archive_site_wait(&s, INSTANCE_HELD, 1);
+    uplink_ask_missing(s.up, close_meanwhile, &closer);
+    must(uplink_close_study(s.up, study, &err)); /* nothing new: the teller looks again */
+
+    archive_site_wait(&s, INSTANCE_SEALED, 1);
+    wait_list(&s, study, 2, 1);
+    uplink_ask_missing(s.up, NULL, NULL);
+    assert_int_equal(closer.rc, 0);
+    archive_site_close(&s);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -141,6 +193,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_list_is_told_anew_without_what_was_thrown_away_and_its_study_is_sealed),
         cmocka_unit_test(a_list_of_which_all_was_thrown_away_is_told_empty),
         cmocka_unit_test(a_list_that_the_centre_has_otherwise_is_told_under_the_next_number),
+        cmocka_unit_test(a_list_that_is_closed_anew_while_it_is_read_is_not_told_short),
     };
     int status;
 
