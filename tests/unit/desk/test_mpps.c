@@ -300,120 +300,6 @@ what_has_not_come_is_missing_whatever_the_clock_says(void **state)
     clock_unfake();
 }
 
-enum { OLD = 20100 };
-
-static unsigned asked;
-static char one_of_ten[] = "1.2.11.3", one_of_many[] = "1.2.11.77", still_known[] = "1.2.11";
-
-static bool
-counts_and_has(void *user, const char *uid)
-{
-    asked++;
-    return user != NULL && strcmp(uid, user) == 0;
-}
-
-static void
-announce_raw(const char *study, unsigned n)
-{
-    char(*instances)[65] = mem_new(n * sizeof *instances);
-    struct err err;
-
-    for (unsigned i = 0; i < n; i++)
-        snprintf(instances[i], sizeof *instances, "%s.%u", study, i);
-    assert_int_equal(mpps_expect(book, study, "1.2.8", (const char(*)[65])instances, n, &err), 0);
-    free(instances);
-}
-
-/* Raw series are announced and never sent: each turn asked for all of them again, and what was
- * older than the newest 20,000 was never settled. */
-static void
-what_never_comes_is_asked_for_once(void **state)
-{
-    uint32_t expected, missing;
-    unsigned arrived;
-    struct err err;
-
-    (void)state;
-    announce_raw("1.2.10", OLD);
-    announce_raw("1.2.11", 10);
-    asked = 0;
-    assert_int_equal(mpps_settle(book, counts_and_has, one_of_ten, &arrived, &err), 0);
-    assert_int_equal(asked, OLD + 10);
-    assert_int_equal(arrived, 1);
-
-    announce_raw("1.2.12", 5);
-    asked = 0;
-    assert_int_equal(mpps_settle(book, counts_and_has, NULL, &arrived, &err), 0);
-
-    assert_int_equal(asked, 5);
-    assert_int_equal(
-        mpps_arrived(book, (const char[][65]){"1.2.10.0", "1.2.10.0", "1.9"}, 3, &arrived, &err),
-        0);
-    assert_int_equal(arrived, 1);
-    assert_int_equal(mpps_expected(book, "1.2.10", &expected, &missing, &err), 0);
-    assert_int_equal(expected, OLD);
-    assert_int_equal(missing, OLD - 1);
-}
-
-static void
-a_walk_over_all_that_is_missing_ends_and_finds_what_came(void **state)
-{
-    struct mpps_walk walk = {.is_done = false};
-    unsigned arrived, all = 0, batches = 0;
-    struct err err;
-
-    (void)state;
-    announce_raw("1.2.10", 600);
-    announce_raw("1.2.11", 600);
-    assert_int_equal(mpps_settle(book, counts_and_has, NULL, &arrived, &err), 0);
-    for (asked = 0; !walk.is_done; batches++) {
-        assert_int_equal(
-            mpps_settle_again(book, &walk, counts_and_has, one_of_many, &arrived, &err), 0);
-        all += arrived;
-        assert_true(asked <= 256 * (batches + 1));
-    }
-    assert_int_equal(asked, 1200);
-    assert_int_equal(all, 1);
-}
-
-/* Forgotten is only what the spool has not known for long; and never of a study it shows. */
-static void
-what_was_announced_of_a_study_that_is_long_gone_is_forgotten(void **state)
-{
-    struct mpps_study *list = NULL;
-    int64_t now_ms = 5000;
-    uint32_t expected, missing;
-    struct err err;
-    size_t n;
-
-    (void)state;
-    announce_raw("1.2.10", 600);
-    announce_raw("1.2.11", 3);
-    assert_int_equal(mpps_forget(book, counts_and_has, still_known, now_ms, &err), 0);
-    now_ms += MPPS_KEEP_MS;
-    assert_int_equal(mpps_forget(book, counts_and_has, still_known, now_ms, &err), 0);
-    assert_int_equal(mpps_missing(book, &list, &n, &err), 0);
-    assert_int_equal(n, 2); /* 90 days are not over */
-    free(list);
-
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(mpps_forget(book, counts_and_has, still_known, now_ms + 1, &err), 0);
-
-    assert_int_equal(mpps_missing(book, &list, &n, &err), 0);
-    assert_int_equal(n, 1);
-    assert_string_equal(list[0].study, "1.2.11");
-    assert_int_equal(list[0].missing, 3);
-    free(list);
-    assert_int_equal(mpps_expected(book, "1.2.10", &expected, &missing, &err), 0);
-    assert_int_equal(expected, 0);
-
-    announce_raw("1.2.10", 2); /* sent anew: it is missing anew */
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(mpps_forget(book, counts_and_has, NULL, now_ms + 2, &err), 0);
-    assert_int_equal(mpps_expected(book, "1.2.10", &expected, &missing, &err), 0);
-    assert_int_equal(missing, 2);
-}
-
 /* ---- dose reports ---- */
 
 static void
@@ -549,67 +435,6 @@ arrivals_are_counted_and_their_dose_is_kept(void **state)
     spool_close(&spool);
 }
 
-static uint64_t
-missing_now(const char *study)
-{
-    uint32_t expected, missing;
-    struct err err;
-
-    assert_int_equal(mpps_expected(book, study, &expected, &missing, &err), 0);
-    return missing;
-}
-
-static void
-wait_for_missing(const char *study, uint64_t wanted)
-{
-    int64_t until = clock_mono_ms() + 30000;
-    uint64_t seen = book_change(book);
-
-    while (missing_now(study) != wanted) {
-        assert_true(clock_mono_ms() < until);
-        seen = book_wait(book, seen, 1000);
-    }
-}
-
-/* While a desk looks, and while none does. */
-static void
-what_was_put_aside_and_let_go_on_is_here(void **state)
-{
-    static const char instances[3][65] = {"1.2.3.1", "1.2.3.2", "1.2.3.3"};
-    struct spool_options so = {.keep_sealed_ms = -1};
-    char dir[FOLDER_PATH_BYTES + 8];
-    struct arrivals *arrivals = NULL;
-    struct spool *spool = NULL;
-    struct buf set;
-    struct err err;
-
-    (void)state;
-    snprintf(dir, sizeof dir, "%s/spool", book_dir);
-    assert_int_equal(spool_open(dir, &so, &spool, &err), 0);
-    assert_int_equal(mpps_expect(book, "1.2.9", "1.2.8", instances, 2, &err), 0);
-    buf_init(&set, 65536);
-    for (uint64_t id = 1; id <= 3; id++) {
-        send_to_spool(spool, "1.2.840.10008.5.1.4.1.1.1.1", instances[id - 1], &set);
-        if (id < 3)
-            assert_int_equal(spool_set_quarantined(spool, id, "unreadable", &err), 0);
-    }
-    assert_int_equal(arrivals_look(spool, book, &err), 0);
-    assert_int_equal(missing_now("1.2.9"), 2);
-
-    assert_int_equal(spool_release(spool, 1, &err), 0);
-    assert_int_equal(arrivals_look(spool, book, &err), 0);
-    assert_int_equal(missing_now("1.2.9"), 1);
-
-    arrivals_start(spool, book, NULL, NULL, &arrivals);
-    assert_int_equal(mpps_expect(book, "1.2.9", "1.2.8", &instances[2], 1, &err), 0);
-    wait_for_missing("1.2.9", 1); /* it looks: the third was noted */
-    assert_int_equal(spool_release(spool, 2, &err), 0);
-    wait_for_missing("1.2.9", 0);
-    arrivals_stop(&arrivals);
-    buf_fini(&set);
-    spool_close(&spool);
-}
-
 /* ---- over an association ---- */
 
 static uint16_t
@@ -695,10 +520,6 @@ main(void)
         BOOK_TEST(a_step_of_an_unknown_order_is_kept),
         BOOK_TEST(what_arrives_is_no_longer_missing),
         BOOK_TEST(what_has_not_come_is_missing_whatever_the_clock_says),
-        BOOK_TEST(what_never_comes_is_asked_for_once),
-        BOOK_TEST(a_walk_over_all_that_is_missing_ends_and_finds_what_came),
-        BOOK_TEST(what_was_announced_of_a_study_that_is_long_gone_is_forgotten),
-        BOOK_TEST(what_was_put_aside_and_let_go_on_is_here),
         cmocka_unit_test(a_dose_report_gives_its_totals_in_our_units),
         BOOK_TEST(arrivals_are_counted_and_their_dose_is_kept),
         BOOK_TEST(a_device_tells_and_the_desk_keeps),
