@@ -373,7 +373,8 @@ put_packs(struct group *g, int64_t now_us, struct err *err)
         if (put_pack(g, s, now_us, &why) == 0)
             continue;
         if (pg_back(g->conn, err) < 0) {
-            *err = why; /* the connection went with it */
+            *err = why; /* the connection went with it: of no pack's bytes, whatever it says */
+            err->kind = ERR_RETRY;
             return -1;
         }
         s->why = why;
