@@ -1,5 +1,8 @@
 /* clean.c - landing files go when their instances are sealed: from each disk what can go, whether
- * the other answers or not. The catalog forgets a file only when its entry is durably gone. */
+ * the other answers or not. The catalog forgets a file only when its entry is durably gone.
+ *
+ * A page of them at a time, in the order they were sealed in. What could not go is passed over
+ * until all others had their turn: a disk that is away keeps only its own files listed. */
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/clock.h"
@@ -76,6 +79,17 @@ note_clean(struct keep *k, const struct pg_rows *rows, const bool *is_left, stru
     return rc;
 }
 
+/* After the last page from the start again. */
+static void
+turn_page(struct keep *k, const struct pg_rows *rows)
+{
+    size_t n = pg_rows_count(rows);
+    bool is_last = (int64_t)n < k->clean_page;
+
+    k->clean_past_us = is_last ? INT64_MIN : pg_int(rows, n - 1, 3);
+    k->clean_past_id = is_last ? 0 : pg_int(rows, n - 1, 0);
+}
+
 int
 clean_landing(struct keep *k, struct err *err)
 {
@@ -84,9 +98,12 @@ clean_landing(struct keep *k, struct err *err)
     bool *is_left;
     int rc;
 
-    if (keep_run(k, "clean_list", PG_ARGS(PG_INT(clock_wall_us() - k->clean_after_ms * 1000)),
+    if (keep_run(k, "clean_list",
+                 PG_ARGS(PG_INT(clock_wall_us() - k->clean_after_ms * 1000),
+                         PG_INT(k->clean_past_us), PG_INT(k->clean_past_id), PG_INT(k->clean_page)),
                  &rows, err) < 0)
         return -1;
+    turn_page(k, rows);
     is_left = mem_new((pg_rows_count(rows) + 1) * sizeof *is_left);
     rc = clean_folder(k->landing, rows, false, is_left, err);
     if (clean_folder(k->landing_copy, rows, true, is_left, rc == 0 ? err : &later) < 0)

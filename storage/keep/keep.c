@@ -10,6 +10,7 @@
 /* Groups of pieces that are made durable at once, and how long one waits for its turn at most. */
 enum { SHARE_TURNS = 8, SHARE_TURNS_BEHIND = 1, SHARE_LIMIT_MS = 2000, BEHIND_LOOK_MS = 1000 };
 enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000, WORK_REST_MS = 200, SEAL_TURN_MS = 2000 };
+enum { CLEAN_PAGE = 500 };
 #define DAYS_30_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
@@ -267,6 +268,8 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
         k->stores[i] = mem_text(options->stores[i]);
     k->quiet_ms = options->quiet_ms;
     k->clean_after_ms = options->clean_after_ms;
+    k->clean_page = CLEAN_PAGE;
+    k->clean_past_us = INT64_MIN;
     k->scrub_ms = options->scrub_ms > 0 ? options->scrub_ms : DAYS_30_MS;
     k->warn_free = options->warn_free;
     k->refuse_free = options->refuse_free;

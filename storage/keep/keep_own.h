@@ -33,7 +33,8 @@ struct keep {
     char *landing, *landing_copy, *stores[KEEP_COPIES];
     int64_t quiet_ms, clean_after_ms, scrub_ms, forget_after_ms;
     uint64_t warn_free, refuse_free;
-    int64_t sweep_at_ms;           /* the working thread's */
+    int64_t clean_page, clean_past_us, clean_past_id; /* the next page begins behind these */
+    int64_t sweep_at_ms;                              /* the working thread's */
     enum room_mark room, rooms[2]; /* likewise: as told; of landing, of landing_copy */
     struct finish_line finish;
     struct share *share;

@@ -218,9 +218,11 @@ SELECT t.code, max(r.seq) FROM receipts r JOIN tenants t ON t.id = r.tenant_id W
 -- name: receipts_latest
 SELECT coalesce(max(seq), 0) FROM receipts
 
+-- A page, behind what the last one ended with: what could not go stays listed.
 -- name: clean_list
-SELECT i.id, i.landing, i.has_copy FROM instances i
-WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND i.sealed_at_us <= $1 ORDER BY i.sealed_at_us LIMIT 500
+SELECT i.id, i.landing, i.has_copy, i.sealed_at_us FROM instances i
+WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND i.sealed_at_us <= $1 AND (i.sealed_at_us, i.id) > ($2, $3)
+ORDER BY i.sealed_at_us, i.id LIMIT $4
 
 -- name: clean_done
 UPDATE instances SET landing = NULL, has_copy = false WHERE id = ANY ($1::bigint[]) AND pack IS NOT NULL

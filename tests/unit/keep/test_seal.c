@@ -359,6 +359,55 @@ a_disk_that_is_away_keeps_only_its_own_from_being_cleaned(void **state)
     vault_close(&a);
 }
 
+/* However many files cannot go, those behind them do. */
+static void
+more_than_a_page_that_cannot_go_keeps_nothing_else_from_being_cleaned(void **state)
+{
+    struct exam *e = mem_new(sizeof *e);
+    struct packer p = {0};
+    struct vault a;
+    struct err err;
+    char away[200];
+
+    (void)state;
+    vault_open(&a, vault_cluster, "pages");
+    a.keep->clean_page = 2;
+    for (unsigned i = 1; i <= 5; i++) {
+        struct slice s = vault_ct(i);
+        struct keep_incoming in = {.tenant = "clinic-a", .way = "C-STORE", .ae = "CT1"};
+        struct keep_stored stored;
+        struct buf file;
+
+        slice_make(&s, &file);
+        in.fd = slice_fd(&file);
+        in.size = file.n;
+        OK(keep_store_direct(a.keep, &in, &stored, &err));
+        close(in.fd);
+        buf_fini(&file);
+    }
+    OK(manifest_close_quiet(a.keep, &err));
+    p.keep = a.keep;
+    pack_all(&p);
+    exam_put(&a, e, 1, 3);
+    pack_all(&p);
+    assert_int_equal(p.sealed, 4);
+    snprintf(away, sizeof away, "%s.away", a.landing_copy);
+    assert_int_equal(rename(a.landing_copy, away), 0);
+
+    for (int turn = 0; turn < 4; turn++) /* pages of 2, of 8 */
+        if (clean_landing(a.keep, &err) == 0)
+            assert_int_equal(turn, 3);
+    assert_int_equal(folder_files(a.landing), 0);
+    vault_sql(&a, "DO $$ BEGIN IF (SELECT count(*) FROM instances WHERE landing IS NOT NULL) <> 5 "
+                  "THEN RAISE EXCEPTION 'not five'; END IF; END $$");
+    assert_int_equal(rename(away, a.landing_copy), 0);
+    for (int turn = 0; turn < 4; turn++) /* and from the start again */
+        OK(clean_landing(a.keep, &err));
+    assert_int_equal(folder_files(a.landing_copy), 0);
+    free(e);
+    vault_close(&a);
+}
+
 /* ---- a long backlog ---- */
 
 static void
@@ -480,6 +529,7 @@ main(void)
         cmocka_unit_test(a_pack_that_cannot_be_made_costs_the_others_nothing),
         cmocka_unit_test(a_pack_that_the_catalog_refuses_costs_the_others_nothing),
         cmocka_unit_test(a_disk_that_is_away_keeps_only_its_own_from_being_cleaned),
+        cmocka_unit_test(more_than_a_page_that_cannot_go_keeps_nothing_else_from_being_cleaned),
         cmocka_unit_test(a_long_backlog_makes_landing_give_way_until_it_is_packed),
         cmocka_unit_test(a_kill_at_any_step_of_a_group_leaves_every_pack_once),
     };
