@@ -340,7 +340,8 @@ whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done, stru
         rc = act_on(up, entry, &like, err);
     if (rc < 0 && err->kind == ERR_CONFLICT && like.is == TWIN) { /* it was thrown away just now */
         like = find_like(up, entry, false);
-        rc = like.is != TWIN ? act_on(up, entry, &like, err) : -1;
+        is_done = like.is != UNLIKE_ANY || !can_travel(&entry->facts);
+        rc = like.is == TWIN ? -1 : is_done ? act_on(up, entry, &like, err) : 0;
     }
     pthread_mutex_unlock(&up->twins);
     if (rc == 0)

@@ -1,6 +1,6 @@
 /* test_whose.c - the same instance again, a correction, a conflict; what is odd about whose it is.
  * A real spool and real codec workers, no line: all of it must be known without the centre. */
-#include "gateway/spool/spool.h"
+#include "gateway/spool/internal.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
@@ -12,8 +12,10 @@
 #include "proto/model/quarantine.h"
 #include "tests/support/folder.h"
 
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,19 +39,36 @@ struct image {
     int shade;
 };
 
-static const struct image first = {.id = "R1",
-                                   .name = "WANG^AN",
-                                   .sex = "F",
-                                   .birth = "19800102",
-                                   .date = "20260301",
-                                   .study = "1.2.3.1",
-                                   .series = "1.2.3.1.1",
-                                   .sop = "1.2.3.1.1.1",
-                                   .comment = "x",
-                                   .ae = "CT1",
-                                   .shade = 7};
+/* id, name, sex, birth, date, study, series, sop, comment, ae, shade */
+static const struct image first = {"R1",      "WANG^AN",   "F",           "19800102", "20260301",
+                                   "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1", "x",        "CT1",
+                                   7};
 
 static struct err err;
+
+static struct spool *_Atomic thrown_in; /* once a coder has looked into the copy, */
+static uint64_t thrown, copy;           /* what it repeats is thrown away */
+
+int
+pthread_mutex_lock(pthread_mutex_t *lock)
+{
+    static int (*really)(pthread_mutex_t *);
+    struct spool *sp = thrown_in;
+    char thread[16] = "";
+
+    if (really == NULL)
+        *(void **)&really = dlsym(RTLD_NEXT, "pthread_mutex_lock");
+    if (sp != NULL && lock == &sp->gate.lock &&
+        pthread_getname_np(pthread_self(), thread, sizeof thread) == 0 &&
+        strcmp(thread, "up-code") == 0 && really(lock) == 0) { /* so it does not hold it */
+        bool is_due = ledger_find(&sp->ledger, copy)->r.state == INSTANCE_INSPECTED;
+
+        pthread_mutex_unlock(lock);
+        if (is_due && atomic_exchange(&thrown_in, NULL) != NULL)
+            (void)!spool_discard(sp, thrown, "other", "li.wei", &(struct err){0});
+    }
+    return really(lock);
+}
 
 static void
 must(int rc)
@@ -382,6 +401,33 @@ what_is_taken_back_goes_its_way_though_it_came_again_meanwhile(void **state)
     site_close(&s);
 }
 
+/* It was put aside as if its numbers could not be used. */
+static void
+what_is_wanted_goes_though_what_it_repeats_is_thrown_away_just_then(void **state)
+{
+    struct spool_entry *entry;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    send_image(&s, &first, &thrown, NULL, NULL);
+    must(spool_set_quarantined(s.spool, thrown, "other: drawn", &err));
+    must(spool_discard(s.spool, thrown, "other", "li.wei", &err));
+    send_image(&s, &first, &copy, NULL, NULL);
+    must(spool_release(s.spool, thrown, &err));
+    spool_entry_free(&(struct spool_entry *){wait_entry(&s, thrown)});
+    must(spool_set_quarantined(s.spool, thrown, "uid_conflict: drawn", &err));
+    thrown_in = s.spool;
+    must(spool_release(s.spool, copy, &err));
+
+    entry = wait_entry(&s, copy);
+    assert_string_equal(entry->last_error, "");
+    assert_int_not_equal(entry->state, INSTANCE_QUARANTINED);
+    assert_int_not_equal(entry->state, INSTANCE_DUPLICATE);
+    spool_entry_free(&entry);
+    site_close(&s);
+}
+
 static void
 of_many_at_once_one_goes_and_the_others_are_copies(void **state)
 {
@@ -538,6 +584,7 @@ main(int argc, char **argv)
         cmocka_unit_test(
             what_was_thrown_away_unread_is_known_by_its_file_and_another_image_of_its_uid_goes),
         cmocka_unit_test(what_is_taken_back_goes_its_way_though_it_came_again_meanwhile),
+        cmocka_unit_test(what_is_wanted_goes_though_what_it_repeats_is_thrown_away_just_then),
         cmocka_unit_test(of_many_at_once_one_goes_and_the_others_are_copies),
         cmocka_unit_test(what_is_odd_is_taken_kept_and_flagged),
         cmocka_unit_test(a_study_number_used_for_another_patient_is_flagged_also_after_a_restart),
