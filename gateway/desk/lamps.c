@@ -72,6 +72,8 @@ lamp_of_line(const struct uplink_status *status, int64_t now_us)
     case UPLINK_UP:
         if (status->proofs_failed > 0)
             return LAMP_LINE_PROOF;
+        if (status->is_centre_full)
+            return LAMP_LINE_FULL;
         return is_partly_down(status, now_us) ? LAMP_LINE_PARTLY : LAMP_LINE_UP;
     case UPLINK_TRYING:
         return LAMP_LINE_TRYING;

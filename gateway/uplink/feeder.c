@@ -265,11 +265,12 @@ offer_some(struct feeder *f)
     bool is_done = false;
 
     gate_lock(&up->gate);
-    if (serving_best(up) == NULL)
-        n = 0;
-    else
+    n = 0;
+    if (serving_best(up) != NULL && room_is_open(up))
         n = (f->is_stat ? plan_next_stat_offers : plan_next_offers)(up->plan, ids,
                                                                     f->alone > 0 ? 1 : f->batch);
+    if (n > 0)
+        room_try(up);
     gate_unlock(&up->gate);
     for (size_t i = 0; i < n; i++) {
         struct spool_entry *entry = NULL;
@@ -291,6 +292,7 @@ offer_some(struct feeder *f)
     if (f->alone > 0 && n > 0)
         f->alone--;
     if (offer.count > 0 && talk_offer(&f->talk, &offer, &answer, &err) == 0) {
+        room_found(up);
         note_offer(up, &offer, entries, &answer);
         link_answer_free(&answer);
         is_done = true;
@@ -388,7 +390,7 @@ run_offers(struct feeder *f)
         offer_all(f);
         gate_lock(&up->gate);
         if (!up->is_stopping && up->news == seen && up->fed == fed)
-            gate_wait_ms(&up->gate, LOOK_AGAIN_MS);
+            gate_wait_ms(&up->gate, room_wait_ms(up, LOOK_AGAIN_MS));
         gate_unlock(&up->gate);
     }
     talk_fini(&f->talk);
@@ -422,6 +424,7 @@ feeder_run_stat(void *arg)
     talk_init(&f.talk, up, NULL, up->o.stall_ms);
     f.talk.is_bulk = true;
     while (!up_is_stopping(up)) {
+        int64_t wait_ms;
         uint64_t seen;
 
         gate_lock(&up->gate);
@@ -436,7 +439,10 @@ feeder_run_stat(void *arg)
                 ;
             up_rest(up, queued > BUSY_ENTRIES ? BUSY_PASS_MS : LEAST_PASS_MS);
         }
-        up_wait_news(up, seen, LOOK_AGAIN_MS);
+        gate_lock(&up->gate);
+        wait_ms = room_wait_ms(up, LOOK_AGAIN_MS);
+        gate_unlock(&up->gate);
+        up_wait_news(up, seen, wait_ms);
     }
     talk_fini(&f.talk);
     return NULL;

@@ -3,7 +3,9 @@
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/limits.h"
 #include "proto/base/text.h"
+#include "proto/http/client.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -222,6 +224,28 @@ note_refused(struct uplink *up, const struct spool_study *study, struct note *no
         renumber(up, study, note);
 }
 
+static int
+post_list(struct talk *t, const struct link_manifest *manifest, struct err *err)
+{
+    struct http_reply reply = {0};
+    struct buf body;
+    int rc = -1;
+
+    buf_init(&body, LIMIT_LINK_JSON_BYTES);
+    link_manifest_encode(manifest, &body);
+    if (buf_is_over(&body)) {
+        err_set(err, ERR_FATAL, "the list of %zu instances is too long", manifest->count);
+        goto out;
+    }
+    if (talk_post(t, LINK_PATH_MANIFEST, &body, &reply, err) < 0)
+        goto out;
+    http_reply_fini(&reply);
+    rc = 0;
+out:
+    buf_fini(&body);
+    return rc < 0 ? err_context(err, "manifest") : 0;
+}
+
 static void
 tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct note *note)
 {
@@ -235,7 +259,7 @@ tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct 
     if (!collect(up, study, &manifest, &note->waits_for) || !is_newest(up, study))
         goto out;
     manifest.announced = announced(up, study->study_uid, manifest.count);
-    if (talk_manifest(t, &manifest, &err) < 0) {
+    if (post_list(t, &manifest, &err) < 0) {
         if (!err_kind_is_retried(err.kind) && err.kind != ERR_DENIED)
             note_refused(up, study, note, &err);
         goto out;

@@ -3,7 +3,7 @@
  *     watcher   waits for the spool and wakes the others; keeps the lines  (uplink.c, serving.c)
  *     coders    inspect, code, prove; one of them emergencies only         (coder.c)
  *     feeders   spool > plan; one of them emergencies only                 (feeder.c)
- *     offerers  plan > offers > answers                                    (feeder.c)
+ *     offerers  plan > offers > answers                                    (feeder.c, room.c)
  *     teller    manifests; asks again after what is held for long          (teller.c, manifest.c)
  *     receiver  receipts, by long poll                                     (receiver.c)
  *     reconciler  once a day: is all there that was handed over?           (reconcile.c)
@@ -131,6 +131,14 @@ struct seen_study {
     uint8_t identity[32];
 };
 
+/* Has the centre room for what it has nothing of yet? */
+struct room {
+    bool is_full;         /* it said so of the last offer */
+    int64_t retry_ms;     /* nothing is offered before */
+    struct backoff waits; /* grows on while it is full now and then */
+    char trouble[200];    /* in its words */
+};
+
 /* What the teller remembers of a study between two looks; memory only. */
 struct note;
 
@@ -173,6 +181,7 @@ struct uplink {
     size_t lines_n;
     enum uplink_line state; /* of the best of them */
     int64_t since_us;
+    struct room room;
     struct identity who;
     uint64_t identity_stamp; /* of the certificate in use */
     int64_t renewed_ms;      /* when the certificate's age was last looked at */
@@ -266,6 +275,18 @@ struct up_line *serving_best(struct uplink *up);
 bool serving_wait(struct uplink *up);
 bool serving_is_up(struct uplink *up);
 
+/* --- room.c: offers wait, and nothing else does, while the centre is full */
+void room_init(struct uplink *up);
+/* Gate held. May something be offered now? */
+bool room_is_open(const struct uplink *up);
+/* Gate held. It is open and an offer goes now: while the centre is full the only one. */
+void room_try(struct uplink *up);
+/* Gate held. Until it is tried again, at most so long. */
+int64_t room_wait_ms(const struct uplink *up, int64_t most_ms);
+/* retry_after_s -1: the centre did not say when. */
+void room_full(struct uplink *up, const struct err *err, int64_t retry_after_s);
+void room_found(struct uplink *up); /* an offer was taken */
+
 /* --- talk.c: one call each; failures have been told to the line */
 /* line NULL: whichever serves, call by call. */
 void talk_init(struct talk *t, struct uplink *up, struct up_line *line, int64_t stall_ms);
@@ -286,7 +307,6 @@ void talk_hang_up(struct talk *t);
 /* POST a document of ours; the answer's body is left in reply. */
 int talk_post(struct talk *t, const char *path, const struct buf *bytes, struct http_reply *reply,
               struct err *err) MUST_CHECK;
-int talk_manifest(struct talk *t, const struct link_manifest *manifest, struct err *err) MUST_CHECK;
 /* at: the first bytes of the object that the receipt at the cursor is of; 0: not known */
 int talk_receipts(struct talk *t, uint64_t after, uint64_t at, int wait_s,
                   struct link_receipts *out, struct err *err) MUST_CHECK;

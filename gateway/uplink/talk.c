@@ -273,6 +273,14 @@ connect_deadline(struct talk *t)
     return is_long ? CONNECT_BUSY_MS : CONNECT_MS;
 }
 
+/* No room for what is new: no trouble of the line either, for what has begun goes on, and lists and
+ * receipts make room. */
+static bool
+is_full_for(const struct http_call *call, bool is_answered, const struct err *err)
+{
+    return is_answered && err->kind == ERR_FULL && strcmp(call->path, LINK_PATH_OFFER) == 0;
+}
+
 /* Make the call and tell the line how it went. A refusal of this one message (400, 404, 409) is
  * no fault of the line. */
 static int
@@ -308,10 +316,14 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     settle_wire(t);
     is_given_up = t->is_given_up || t->up->is_stopping;
     gate_unlock(&t->up->gate);
-    if (is_done || is_refusal(err->kind))
+    if (is_done || is_refusal(err->kind)) {
         line_answered(t->line, is_ping);
-    else if (!is_given_up)
+    } else if (is_full_for(call, is_answered, err)) {
+        line_answered(t->line, true);
+        room_full(t->up, err, retry_after);
+    } else if (!is_given_up) {
         tell_failure(t, err, is_answered, retry_after);
+    }
     return is_done ? 0 : -1;
 }
 
@@ -452,28 +464,6 @@ talk_hang_up(struct talk *t)
     client = TAKE(t->client);
     gate_unlock(&t->up->gate);
     http_client_free(&client);
-}
-
-int
-talk_manifest(struct talk *t, const struct link_manifest *manifest, struct err *err)
-{
-    struct http_reply reply = {0};
-    struct buf body;
-    int rc = -1;
-
-    buf_init(&body, LIMIT_LINK_JSON_BYTES);
-    link_manifest_encode(manifest, &body);
-    if (buf_is_over(&body)) {
-        err_set(err, ERR_FATAL, "the list of %zu instances is too long", manifest->count);
-        goto out;
-    }
-    if (talk_post(t, LINK_PATH_MANIFEST, &body, &reply, err) < 0)
-        goto out;
-    http_reply_fini(&reply);
-    rc = 0;
-out:
-    buf_fini(&body);
-    return rc < 0 ? err_context(err, "manifest") : 0;
 }
 
 int

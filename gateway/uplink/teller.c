@@ -118,6 +118,18 @@ note_failure(struct teller *t, size_t n, size_t began_at, const struct err *err)
     }
 }
 
+/* They are offers, too: a lost one is new to the centre. */
+static bool
+may_ask(struct uplink *up)
+{
+    bool is_open;
+
+    gate_lock(&up->gate);
+    is_open = room_is_open(up);
+    gate_unlock(&up->gate);
+    return is_open && serving_is_up(up);
+}
+
 /* One batch of the row; a new row when it is time. false: nothing is left to be asked now. */
 static bool
 ask_some(struct teller *t)
@@ -129,7 +141,7 @@ ask_some(struct teller *t)
     struct err err = {0};
     size_t began_at;
 
-    if (!serving_is_up(t->up))
+    if (!may_ask(t->up))
         return false;
     if (t->at == t->n) {
         if (clock_mono_ms() - t->asked_ms < t->up->o.recheck_ms)

@@ -109,6 +109,7 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
     up->since_us = clock_wall_us();
     if (options->stat_percent > 0)
         plan_set_share(up->plan, options->stat_percent);
+    room_init(up);
     policy_begin(up); /* its cap counts from the first byte */
     if (serving_begin(up, err) < 0) {
         uplink_free(&up);
@@ -239,7 +240,9 @@ lines_status(struct uplink *up, struct uplink_status *out)
         return;
     text_copy(out->centre, sizeof out->centre,
               best->set.url[0] != '\0' ? best->set.url : up->who.link_url);
-    text_copy(out->trouble, sizeof out->trouble, best->trouble);
+    out->is_centre_full = up->room.is_full && best->state == UPLINK_UP;
+    text_copy(out->trouble, sizeof out->trouble,
+              out->is_centre_full ? up->room.trouble : best->trouble);
 }
 
 /* Gate held: words for the people at the clinic, while this version is older. */

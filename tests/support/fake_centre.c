@@ -130,10 +130,8 @@ add(struct fake_centre *c, const struct link_offer_object *o)
     struct fake_object *new;
     struct err err = {0};
 
-    if (c->n == c->room) {
-        c->room = 2 * c->room + 64;
-        c->objects = mem_grow(c->objects, c->room * sizeof *c->objects);
-    }
+    if (c->n == c->room)
+        c->objects = mem_grow(c->objects, (c->room = 2 * c->room + 64) * sizeof *c->objects);
     new = &c->objects[c->n++];
     memset(new, 0, sizeof *new);
     new->next = *chain;
@@ -186,8 +184,10 @@ on_offer(struct http_request *req, struct http_response *res, struct err *err)
         gate_wait_ms(&c->gate, 100);
     if (is_busy(c, res))
         goto out;
-    for (size_t i = 0; i < offer.count && c->wishes.refused_sop != NULL && is_refusing(c); i++)
-        if (strcmp(offer.objects[i].sop_instance, c->wishes.refused_sop) == 0) {
+    for (size_t i = 0; i < offer.count; i++)
+        if ((c->wishes.is_full && find(c, offer.objects[i].object) == NULL) ||
+            (c->wishes.refused_sop != NULL && is_refusing(c) &&
+             strcmp(offer.objects[i].sop_instance, c->wishes.refused_sop) == 0)) {
             (void)refuse(c, res);
             goto out;
         }

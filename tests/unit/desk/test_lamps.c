@@ -143,6 +143,16 @@ one_line_of_several_that_is_long_away_is_amber(void **state)
     assert_string_equal(lamp_colour(LAMP_LINE_PARTLY), "amber");
 }
 
+static void
+a_full_centre_is_said_by_the_line(void **state)
+{
+    struct uplink_status s = {.line = UPLINK_UP, .is_centre_full = true};
+
+    (void)state;
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_FULL");
+    assert_string_equal(lamp_colour(lamp_of_line(&s, 0)), "amber");
+}
+
 /* It fails every TLS, and the page said no more than that the centre refuses the certificate. */
 static void
 a_clock_that_stands_years_back_is_named(void **state)
@@ -231,6 +241,7 @@ main(void)
         cmocka_unit_test(a_study_tells_how_far_it_is),
         cmocka_unit_test(the_line_turns_red_after_ten_minutes),
         cmocka_unit_test(one_line_of_several_that_is_long_away_is_amber),
+        cmocka_unit_test(a_full_centre_is_said_by_the_line),
         cmocka_unit_test(a_clock_that_stands_years_back_is_named),
         cmocka_unit_test(clock_and_certificate_have_their_bounds),
         cmocka_unit_test(what_is_lost_is_red_and_an_upgrade_is_asked_for),
