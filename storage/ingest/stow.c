@@ -37,6 +37,12 @@ struct stow {
     size_t count, room, stored, set_aside;
 };
 
+static const char *
+way_of(const struct stow *s)
+{
+    return http_caller(s->req)->kind == HTTP_READER ? KEEP_WAY_READER : "STOW-RS";
+}
+
 static int
 begin_part(void *user, const struct multipart_part *part, struct err *err)
 {
@@ -47,6 +53,8 @@ begin_part(void *user, const struct multipart_part *part, struct err *err)
         return err_set(err, ERR_REJECT, "only parts of type application/dicom are kept");
     if (s->count >= LIMIT_MANIFEST_INSTANCES)
         return err_set(err, ERR_REJECT, "too many parts in one request");
+    if (keep_store_room(s->ingest->options.keep, s->tenant, way_of(s), NULL, err) < 0)
+        return -1;
     s->fd = open(s->ingest->spool_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (s->fd < 0)
         return err_sys(err, ERR_RETRY, "a file for a part");
@@ -84,11 +92,10 @@ keep_part(void *user, struct err *err)
     struct stow *s = user;
     const struct http_caller *caller = http_caller(s->req);
     struct outcome *outcome = add_outcome(s);
-    bool is_reader = caller->kind == HTTP_READER;
     struct keep_incoming in = {.tenant = s->tenant,
                                .fd = s->fd,
                                .size = s->size,
-                               .way = is_reader ? KEEP_WAY_READER : "STOW-RS",
+                               .way = way_of(s),
                                .peer = http_peer(s->req),
                                .ae = caller->device,
                                .expect_study = NULL};

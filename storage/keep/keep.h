@@ -420,6 +420,12 @@ struct keep_stored {
     char sop_class[LINK_UID_SIZE], sop_instance[LINK_UID_SIZE];
 };
 
+/* Before it is received: is there room? Those that are received side by side would eat what is left
+ * for packing. What is kept already may be sent again, and the reader may store, down to half of
+ * the mark; so may what is not named yet (NULL), which is judged when it is here.
+ * errors  ERR_FULL, ERR_RETRY */
+int keep_store_room(struct keep *k, const char *tenant, const char *way, const char *sop_instance,
+                    struct err *err) MUST_CHECK;
 /* Returns 0 only when the bytes are durable in two places and in the catalog. All three outcomes
  * are success for the sender: its bytes are kept (or were already).
  * errors  ERR_REJECT no readable DICOM, or not what the command said; ERR_RETRY; ERR_FULL */

@@ -37,6 +37,8 @@ begin(struct dimse_talk *t, const struct dimse_command *rq, const struct dimse_c
     int fd = -1, rc = -1;
 
     buf_init(&head, HEAD_BYTES);
+    if (keep_store_room(t->s->options.keep, t->caller.tenant, "C-STORE", rq->sop_instance, err) < 0)
+        goto out;
     if (part10_head(&head, rq->sop_class, rq->sop_instance, context->transfer_syntax,
                     dimse_peer(t->assoc)->calling, err) < 0)
         goto out;

@@ -129,6 +129,12 @@ store(struct disk *d, const struct slice *s, bool is_reader, struct err *err)
     return rc;
 }
 
+static int
+store_room(struct disk *d, const struct slice *s, const char *way, struct err *err)
+{
+    return keep_store_room(d->a.keep, "clinic-a", way, s->instance, err);
+}
+
 static void
 nothing_new_begins_below_the_mark_and_all_goes_on_above_it(void **state)
 {
@@ -184,6 +190,32 @@ nothing_new_begins_below_the_mark_and_all_goes_on_above_it(void **state)
     buf_fini(&here_file);
     buf_fini(&begun_file);
     buf_fini(&late_file);
+    disk_close(&d);
+}
+
+static void
+what_is_sent_directly_is_judged_before_it_is_received(void **state)
+{
+    struct slice here = vault_ct(1), new = vault_ct(2);
+    struct disk d;
+    struct err err;
+
+    (void)state;
+    disk_open(&d, "direct", REFUSE);
+    OK(store(&d, &here, false, &err));
+    leave(&d, REFUSE - MEGA);
+
+    assert_int_equal(store_room(&d, &new, "C-STORE", &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    OK(store_room(&d, &new, KEEP_WAY_READER, &err));
+    OK(store_room(&d, &here, "C-STORE", &err)); /* again: it is kept, and told so */
+    OK(store(&d, &here, false, &err));
+    OK(keep_store_room(d.a.keep, "clinic-a", "STOW-RS", NULL, &err));
+    leave(&d, REFUSE / 2 - MEGA);
+    assert_int_equal(keep_store_room(d.a.keep, "clinic-a", "STOW-RS", NULL, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    assert_int_equal(store_room(&d, &here, "C-STORE", &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
     disk_close(&d);
 }
 
@@ -348,6 +380,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_new_begins_below_the_mark_and_all_goes_on_above_it),
+        cmocka_unit_test(what_is_sent_directly_is_judged_before_it_is_received),
         cmocka_unit_test(a_study_that_was_begun_is_offered_anew_and_ends_below_the_mark),
         cmocka_unit_test(what_is_known_is_answered_beside_what_finds_no_room),
         cmocka_unit_test(a_mark_is_told_once_until_there_is_a_tenth_more),

@@ -36,7 +36,7 @@ struct catalog_fake {
     bool is_away;
     unsigned rights;
     uint16_t destination_port;
-    enum err_kind store_fails;
+    enum err_kind store_fails, room_fails;
     uint64_t stored_bytes;
     unsigned stores, ended;
     unsigned audited[32]; /* by event */
@@ -255,6 +255,19 @@ keep_open_place(struct keep *k, const struct keep_place *place, int *out_fd, str
     buf_fini(&file);
     *out_fd = fd;
     return 0;
+}
+
+int
+keep_store_room(struct keep *k, const char *tenant, const char *way, const char *sop_instance,
+                struct err *err)
+{
+    (void)k;
+    assert_string_equal(tenant, "clinic-a");
+    assert_string_equal(way, "C-STORE");
+    assert_string_equal(sop_instance, "1.2.3.4");
+    return catalog_fake.room_fails == ERR_NONE
+               ? 0
+               : err_set(err, catalog_fake.room_fails, "as the test says");
 }
 
 int
