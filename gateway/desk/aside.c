@@ -48,16 +48,21 @@ aside_watch_free(struct aside_watch **watch)
 }
 
 static int
-is_in_book(struct book *book, const struct noted *d, bool *out, struct err *err)
+run_in_book(struct book *book, const char *name, const struct db_arg *args, size_t args_n,
+            struct db_rows **out_rows, struct err *err)
 {
-    struct db_rows *rows = NULL;
     int rc = db_begin(book->db, err);
 
-    if (rc == 0)
-        rc = db_end(book->db,
-                    db_run(book->db, "discard_is_noted", DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)),
-                           &rows, err),
-                    err);
+    return rc < 0 ? -1 : db_end(book->db, db_run(book->db, name, args, args_n, out_rows, err), err);
+}
+
+static int
+is_in_book(struct book *book, const char *query, const struct db_arg *args, size_t args_n,
+           bool *out, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = run_in_book(book, query, args, args_n, &rows, err);
+
     if (rc == 0)
         *out = db_int(rows, 0, 0) > 0;
     db_rows_free(&rows);
@@ -65,7 +70,8 @@ is_in_book(struct book *book, const struct noted *d, bool *out, struct err *err)
 }
 
 static int
-put_in_book(struct book *book, const struct noted *d, struct err *err)
+put_in_book(struct book *book, const struct spool_entry *entry, const struct noted *d,
+            struct err *err)
 {
     int rc = db_begin(book->db, err);
 
@@ -73,7 +79,11 @@ put_in_book(struct book *book, const struct noted *d, struct err *err)
         return -1;
     rc = db_run(book->db, "discard_drop_instance", DB_ARGS(DB_INT(d->id)), NULL, err);
     if (rc == 0)
-        rc = db_run(book->db, "discard_note", DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)), NULL, err);
+        rc = db_run(book->db, "discard_audited_drop", DB_ARGS(DB_INT(d->id)), NULL, err);
+    if (rc == 0)
+        rc = db_run(book->db, "discard_note",
+                    DB_ARGS(DB_INT(d->id), DB_INT(d->at_us), DB_TEXT(entry->meta.sop_instance)),
+                    NULL, err);
     if (db_end(book->db, rc, err) < 0)
         return -1;
     book_changed(book);
@@ -81,38 +91,51 @@ put_in_book(struct book *book, const struct noted *d, struct err *err)
 }
 
 static int
+audit_discard(struct audit *audit, const struct spool_entry *entry, const char *reason,
+              const char *by, struct err *err)
+{
+    return audit == NULL ? 0
+                         : audit_append(audit, err, AUDIT_IMAGE_DISCARDED,
+                                        A_UID("instance", entry->meta.sop_instance),
+                                        A_NUMBER("entry", entry->id), A_WORD("reason", reason),
+                                        A_WORD("by", by));
+}
+
+int
+aside_audit_discard(struct book *book, struct audit *audit, const struct spool_entry *entry,
+                    const char *reason, const char *by, struct err *err)
+{
+    if (audit_discard(audit, entry, reason, by, err) < 0)
+        return -1;
+    return run_in_book(book, "discard_audited_add",
+                       DB_ARGS(DB_INT(entry->id), DB_TEXT(entry->meta.sop_instance), DB_TEXT(by)),
+                       NULL, err);
+}
+
+/* Whoever did it: at the desk, too, a duplicate may go that came after the log was written. */
+static int
 note(struct aside_watch *watch, const struct spool_entry *entry, const struct noted *d,
      struct err *err)
 {
-    bool is_known = false;
+    bool is_known = false, is_audited = false;
 
-    if (is_in_book(watch->book, d, &is_known, err) < 0)
+    if (is_in_book(watch->book, "discard_is_noted", DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)),
+                   &is_known, err) < 0)
         return -1;
     if (is_known)
         return 0;
-    /* at the desk it is in the log before it is done */
-    if (watch->audit != NULL && strcmp(entry->discarded_by, SPOOL_BY_QUEUE) == 0 &&
-        audit_append(watch->audit, err, AUDIT_IMAGE_DISCARDED,
-                     A_UID("instance", entry->meta.sop_instance), A_NUMBER("entry", entry->id),
-                     A_WORD("reason", entry->discard_reason),
-                     A_WORD("by", entry->discarded_by)) < 0)
+    if (is_in_book(
+            watch->book, "discard_is_audited",
+            DB_ARGS(DB_INT(d->id), DB_TEXT(entry->meta.sop_instance), DB_TEXT(entry->discarded_by)),
+            &is_audited, err) < 0)
         return -1;
-    return put_in_book(watch->book, d, err);
+    if (!is_audited &&
+        audit_discard(watch->audit, entry, entry->discard_reason, entry->discarded_by, err) < 0)
+        return -1;
+    return put_in_book(watch->book, entry, d, err);
 }
 
 /* ---- taken back ---- */
-
-static int
-run_in_book(struct book *book, const char *name, const struct noted *d, struct err *err)
-{
-    int rc = db_begin(book->db, err);
-
-    return rc < 0
-               ? -1
-               : db_end(book->db,
-                        db_run(book->db, name, DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)), NULL, err),
-                        err);
-}
 
 static int
 audit_restore(struct audit *audit, const struct spool_entry *entry, const char *by, struct err *err)
@@ -127,15 +150,20 @@ int
 aside_restore(struct spool *spool, struct book *book, struct audit *audit,
               const struct spool_entry *entry, const char *by, struct err *err)
 {
-    struct noted d = {entry->id, entry->state_at_us[INSTANCE_DISCARDED]};
+    const int64_t at_us = entry->state_at_us[INSTANCE_DISCARDED];
     struct err later;
 
     /* what is not in the book any more was taken back at the desk */
     if (audit_restore(audit, entry, by, err) < 0 ||
-        run_in_book(book, "discard_forget", &d, err) < 0)
+        run_in_book(book, "discard_audited_drop", DB_ARGS(DB_INT(entry->id)), NULL, err) < 0 ||
+        run_in_book(book, "discard_forget", DB_ARGS(DB_INT(entry->id), DB_INT(at_us)), NULL, err) <
+            0)
         return -1;
     if (spool_release(spool, entry->id, err) < 0) {
-        if (run_in_book(book, "discard_note", &d, &later) < 0)
+        if (run_in_book(
+                book, "discard_note",
+                DB_ARGS(DB_INT(entry->id), DB_INT(at_us), DB_TEXT(entry->meta.sop_instance)), NULL,
+                &later) < 0)
             err_context(err, "not noted again");
         return -1;
     }
@@ -143,19 +171,31 @@ aside_restore(struct spool *spool, struct book *book, struct audit *audit,
     return 0;
 }
 
-/* One that the book says is thrown away: is it still, since then? */
+/* One that the book says is thrown away: is it still, since then? A row of a program that kept
+ * those of what was taken back, or of an image of a spool before this one, says nothing. */
 static int
-check_noted(struct aside_watch *watch, const struct noted *d, struct err *err)
+check_noted(struct aside_watch *watch, const struct db_rows *rows, size_t i, struct err *err)
 {
+    struct noted d = {(uint64_t)db_int(rows, i, 0), db_int(rows, i, 1)};
+    const char *instance = db_text(rows, i, 2);
+    bool is_watched = db_int(rows, i, 3) != 0;
     struct spool_entry *entry = NULL;
     struct err gone;
     int rc = 0;
 
-    if (spool_look(watch->spool, d->id, &entry, &gone) == 0 &&
-        (entry->state != INSTANCE_DISCARDED || entry->state_at_us[INSTANCE_DISCARDED] != d->at_us))
-        rc = audit_restore(watch->audit, entry, SPOOL_BY_QUEUE, err) < 0
-                 ? -1
-                 : run_in_book(watch->book, "discard_forget", d, err);
+    if (spool_look(watch->spool, d.id, &entry, &gone) < 0)
+        return 0;
+    if (entry->state != INSTANCE_DISCARDED || entry->state_at_us[INSTANCE_DISCARDED] != d.at_us) {
+        if (is_watched && strcmp(instance, entry->meta.sop_instance) == 0)
+            rc = audit_restore(watch->audit, entry, SPOOL_BY_QUEUE, err);
+        if (rc == 0)
+            rc = run_in_book(watch->book, "discard_forget", DB_ARGS(DB_INT(d.id), DB_INT(d.at_us)),
+                             NULL, err);
+    } else if (!is_watched) {
+        rc = run_in_book(watch->book, "discard_watch",
+                         DB_ARGS(DB_INT(d.id), DB_INT(d.at_us), DB_TEXT(entry->meta.sop_instance)),
+                         NULL, err);
+    }
     spool_entry_free(&entry);
     return rc;
 }
@@ -168,15 +208,9 @@ note_restored(struct aside_watch *watch, struct err *err)
     int rc;
 
     pthread_mutex_lock(&watch->book->aside);
-    rc = db_begin(watch->book->db, err);
-    if (rc == 0)
-        rc = db_end(watch->book->db, db_run(watch->book->db, "discard_all", DB_NO_ARGS, &rows, err),
-                    err);
-    for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++) {
-        struct noted d = {(uint64_t)db_int(rows, i, 0), db_int(rows, i, 1)};
-
-        rc = check_noted(watch, &d, err);
-    }
+    rc = run_in_book(watch->book, "discard_all", DB_NO_ARGS, &rows, err);
+    for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++)
+        rc = check_noted(watch, rows, i, err);
     pthread_mutex_unlock(&watch->book->aside);
     db_rows_free(&rows);
     return rc;
@@ -223,6 +257,7 @@ was_noted(const struct aside_watch *watch, const struct noted *d)
            watch->noted[from].at_us == d->at_us;
 }
 
+/* Nobody takes it back at the desk meanwhile; what was is no longer to be noted. */
 static int
 note_one(struct aside_watch *watch, const struct noted *d, struct err *err)
 {
@@ -230,8 +265,11 @@ note_one(struct aside_watch *watch, const struct noted *d, struct err *err)
     struct err gone;
     int rc = 0;
 
-    if (spool_look(watch->spool, d->id, &entry, &gone) == 0)
+    pthread_mutex_lock(&watch->book->aside);
+    if (spool_look(watch->spool, d->id, &entry, &gone) == 0 && entry->state == INSTANCE_DISCARDED &&
+        entry->state_at_us[INSTANCE_DISCARDED] == d->at_us)
         rc = note(watch, entry, d, err);
+    pthread_mutex_unlock(&watch->book->aside);
     spool_entry_free(&entry);
     return rc;
 }

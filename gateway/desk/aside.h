@@ -18,15 +18,19 @@ struct aside_watch;
 /* audit may be NULL (tests). */
 struct aside_watch *aside_watch_new(struct spool *spool, struct book *book, struct audit *audit);
 void aside_watch_free(struct aside_watch **watch);
-/* Note what was thrown away or taken back since: in the audit log once, if not at the desk, and in
- * the book.
+/* Note what was thrown away or taken back since: in the audit log, unless the desk wrote it there,
+ * and in the book.
  * out_is_restored  something was taken back: the spool is to be looked through again
  * errors           those of the book and the audit log: call again */
 int aside_watch_step(struct aside_watch *watch, bool *out_is_restored, struct err *err) MUST_CHECK;
 
+/* In its turn (book->aside), before it is thrown away: in the audit log, and in the book that it is
+ * there. What the book does not know of is audited by the watch, whoever did it. */
+struct spool_entry;
+int aside_audit_discard(struct book *book, struct audit *audit, const struct spool_entry *entry,
+                        const char *reason, const char *by, struct err *err) MUST_CHECK;
 /* In its turn (book->aside): what was thrown away is taken back, after it is in the audit log as
  * by `by`; and as it was when that fails. */
-struct spool_entry;
 int aside_restore(struct spool *spool, struct book *book, struct audit *audit,
                   const struct spool_entry *entry, const char *by, struct err *err) MUST_CHECK;
 

@@ -9,7 +9,6 @@
 #include "gateway/spool/spool.h"
 #include "proto/base/text.h"
 #include "proto/model/rejects.h"
-#include "proto/trust/audit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,13 +85,9 @@ static int
 audit_discard(const struct http_request *req, const struct spool_entry *e, const char *reason,
               struct err *err)
 {
-    struct audit *audit = api_of(req)->audit;
+    const struct api *api = api_of(req);
 
-    return audit == NULL
-               ? 0
-               : audit_append(audit, err, AUDIT_IMAGE_DISCARDED,
-                              A_UID("instance", e->meta.sop_instance), A_NUMBER("entry", e->id),
-                              A_WORD("reason", reason), A_WORD("by", api_who(req)));
+    return aside_audit_discard(api->book, api->audit, e, reason, api_who(req), err);
 }
 
 /* Both its names are still needed for the answer. */
@@ -113,7 +108,7 @@ check_not_asked(struct book *book, uint64_t id, struct err *err)
     return rc;
 }
 
-/* Its duplicates go with it. */
+/* Its duplicates go with it; of one that comes later the watch tells. */
 static int
 audit_copies(const struct http_request *req, const struct spool_entry *e, const char *reason,
              struct err *err)
