@@ -11,7 +11,8 @@ FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.object = $2
 
 -- name: objects_unknown
-SELECT o.code, o.object FROM unnest($1::text[], $2::bytea[]) AS o(code, object) JOIN tenants t ON t.code = o.code
+SELECT o.code, o.object, t.id IS NOT NULL
+FROM unnest($1::text[], $2::bytea[]) AS o(code, object) LEFT JOIN tenants t ON t.code = o.code
 WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = t.id AND i.object = o.object)
 
 -- Nobody packs it meanwhile: no row where somebody does.

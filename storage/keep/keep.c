@@ -164,6 +164,8 @@ look_after_packs(struct keep *k, struct err *err)
 
     if (landing_sweep(k, rc == 0 ? err : &later) < 0)
         rc = -1;
+    if (found_take_in(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
     if (scrub_next(k, &did, rc == 0 ? err : &later) < 0)
         rc = -1;
     return rc;
@@ -187,17 +189,6 @@ work_run(void *arg)
     return NULL;
 }
 
-static bool
-is_closing(struct keep *k)
-{
-    bool is;
-
-    gate_lock(&k->gate);
-    is = k->is_closing;
-    gate_unlock(&k->gate);
-    return is;
-}
-
 /* All that is due until the time is over: whoever stops this program waits for a few packs, not for
  * a backlog. */
 static int
@@ -206,7 +197,7 @@ pack_pass(struct keep *k, int64_t until_ms, int *out_sealed, struct err *err)
     bool did = true;
 
     *out_sealed = 0;
-    while (did && !is_closing(k) && clock_mono_ms() < until_ms) {
+    while (did && !keep_is_closing(k) && clock_mono_ms() < until_ms) {
         int sealed;
 
         if (seal_next(k, &sealed, &did, err) < 0)
@@ -357,6 +348,7 @@ keep_close(struct keep **keep)
     finish_stop(k);
     CHECK(k->open_objects == NULL);
     direct_forget_all(k);
+    found_stop(k);
     if (k->pg != NULL && traffic_write(k, true, &err) < 0)
         LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(&err));
     traffic_free(&k->traffic);
@@ -394,6 +386,17 @@ keep_run(struct keep *k, const char *name, const struct pg_arg *args, size_t cou
     rc = pg_run(conn, name, args, count, out_rows, err);
     pg_put(&conn);
     return rc;
+}
+
+bool
+keep_is_closing(struct keep *k)
+{
+    bool is;
+
+    gate_lock(&k->gate);
+    is = k->is_closing;
+    gate_unlock(&k->gate);
+    return is;
 }
 
 int

@@ -20,6 +20,7 @@
 struct landing_object;
 struct busy_study;
 struct receipt_waiter;
+struct found_walk;
 
 /* They overlap: one waits for the disk or the catalog while another reads and hashes. */
 enum { PACKERS = 2 };
@@ -36,6 +37,8 @@ struct keep {
     int64_t clean_page, clean_past_us, clean_past_id; /* the next page begins behind these */
     int64_t sweep_at_ms;                              /* the working thread's */
     enum room_mark room, rooms[2]; /* likewise: as told; of landing, of landing_copy */
+    int64_t found_at_ms;           /* likewise */
+    struct found_walk *found;      /* likewise; NULL: none goes on */
     struct finish_line finish;
     struct share *share;
     struct traffic *traffic;
@@ -63,6 +66,7 @@ extern const struct log_ctx keep_log;
 
 /* Something became due (work) or may be waited for (receipts, events). */
 void keep_wake(struct keep *k, bool has_work);
+bool keep_is_closing(struct keep *k);
 
 /* How instances are looked into: codec_inspect. Tests of the catalog put one of their own here,
  * that needs no worker processes. */
@@ -135,15 +139,18 @@ int room_to_end(struct keep *k, bool is_direct, struct err *err) MUST_CHECK;
 void room_watch(struct keep *k);
 
 /* ---- landing_sweep.c ---- */
-/* At the start and once an hour: take in what the catalog lost, forget what was offered
- * and not touched for so long that nobody will send it. */
+/* At the start and once an hour: forget what was offered and not touched for so long that nobody
+ * will send it. */
 int landing_sweep(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- found.c ---- */
-/* Take in again what was stored without a gateway and the catalog does not know: one walk through
- * landing-copy/whole, by one thread at a time.
+/* Take in again what was stored without a gateway and the catalog does not know: at the start and
+ * once an hour a walk through landing-copy/whole, by one thread at a time. One turn of it: at most
+ * 100 files, or 2 s.
  * errors  of the first that could not be taken in; the others were */
 int found_take_in(struct keep *k, struct err *err) MUST_CHECK;
+/* Give the walk up. */
+void found_stop(struct keep *k);
 
 /* ---- receipts.c ---- */
 /* Receipts of this clinic (NULL: of any) were committed. */

@@ -264,7 +264,6 @@ landing_sweep(struct keep *k, struct err *err)
 {
     struct sweep s = {.k = k, .before_us = clock_wall_us() - k->forget_after_ms * 1000};
     int64_t now_ms = clock_mono_ms();
-    struct err later;
     int rc;
 
     if (k->sweep_at_ms > now_ms)
@@ -272,8 +271,6 @@ landing_sweep(struct keep *k, struct err *err)
     rc = sweep_rows(&s, err);
     if (rc == 0)
         rc = sweep_files(&s, err);
-    if (found_take_in(k, rc == 0 ? err : &later) < 0)
-        rc = -1;
     if (rc < 0 && err->kind == ERR_RETRY)
         k->sweep_at_ms = now_ms + SWEEP_AGAIN_MS;
     else if (rc < 0 || s.removed < SWEEP_MOST) /* else there may be more */

@@ -210,6 +210,7 @@ report_make(const struct slice *s, struct buf *out)
     dcm_write_text(&w, 0x00080018, NULL, s->instance);
     dcm_write_text(&w, 0x00080020, NULL, "20260131");
     dcm_write_text(&w, 0x00080060, NULL, "SR");
+    dcm_write_text(&w, 0x00080070, "LO", "Radpost");
     dcm_write_text(&w, 0x00100010, NULL, s->patient_name != NULL ? s->patient_name : "WANG^XIAO");
     dcm_write_text(&w, 0x00100020, NULL, s->patient_id != NULL ? s->patient_id : "P1");
     dcm_write_text(&w, 0x0020000D, NULL, s->study);
