@@ -143,14 +143,24 @@ give_way(struct keep *k, struct err *err)
     return 0;
 }
 
+/* Each whether the others can or not; the first trouble is told. */
 static int
 look_for_work(struct keep *k, struct err *err)
 {
+    struct err later;
+    int rc;
+
     room_watch(k);
-    return give_way(k, err) < 0 || traffic_write(k, false, err) < 0 || receipts_look(k, err) < 0 ||
-                   manifest_close_quiet(k, err) < 0 || manifest_pack_unlisted(k, err) < 0
-               ? -1
-               : 0;
+    rc = give_way(k, err);
+    if (traffic_write(k, false, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    if (receipts_look(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    if (manifest_close_quiet(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    if (manifest_pack_unlisted(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    return rc;
 }
 
 /* What is sealed, or forgotten, leaves the landing; and one copy of a pack is read back a turn.
@@ -374,6 +384,17 @@ keep_wake(struct keep *k, bool has_work)
     gate_unlock(&k->gate);
 }
 
+bool
+keep_is_closing(struct keep *k)
+{
+    bool is;
+
+    gate_lock(&k->gate);
+    is = k->is_closing;
+    gate_unlock(&k->gate);
+    return is;
+}
+
 int
 keep_run(struct keep *k, const char *name, const struct pg_arg *args, size_t count,
          struct pg_rows **out_rows, struct err *err)
@@ -386,17 +407,6 @@ keep_run(struct keep *k, const char *name, const struct pg_arg *args, size_t cou
     rc = pg_run(conn, name, args, count, out_rows, err);
     pg_put(&conn);
     return rc;
-}
-
-bool
-keep_is_closing(struct keep *k)
-{
-    bool is;
-
-    gate_lock(&k->gate);
-    is = k->is_closing;
-    gate_unlock(&k->gate);
-    return is;
 }
 
 int

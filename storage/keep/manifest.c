@@ -296,24 +296,29 @@ make_unlisted(struct keep *k, const char *tenant, const char *study, struct err 
 }
 
 /* What the reader made, and what a gateway sent and was put aside, is on no list: its packs are due
- * after the same silence. */
+ * after the same silence. One study's trouble does not keep the others. */
 int
 manifest_pack_unlisted(struct keep *k, struct err *err)
 {
     static const char *const queries[] = {"reader_studies", "aside_studies"};
     int64_t since_us = clock_wall_us() - k->quiet_ms * 1000;
+    int rc = 0;
 
     for (size_t q = 0; q < ARRAY_LEN(queries); q++) {
         struct pg_rows *rows = NULL;
-        int rc = keep_run(k, queries[q], PG_ARGS(PG_INT(since_us)), &rows, err);
+        struct err later;
 
-        for (size_t i = 0; rc == 0 && i < pg_rows_count(rows); i++)
-            rc = make_unlisted(k, pg_text(rows, i, 0), pg_text(rows, i, 1), err);
+        if (keep_run(k, queries[q], PG_ARGS(PG_INT(since_us)), &rows, rc == 0 ? err : &later) < 0) {
+            rc = -1;
+            continue;
+        }
+        for (size_t i = 0; i < pg_rows_count(rows); i++)
+            if (make_unlisted(k, pg_text(rows, i, 0), pg_text(rows, i, 1), rc == 0 ? err : &later) <
+                0)
+                rc = -1;
         pg_rows_free(&rows);
-        if (rc < 0)
-            return err_context(err, "jobs of what is on no list");
     }
-    return 0;
+    return rc < 0 ? err_context(err, "jobs of what is on no list") : 0;
 }
 
 /* ---- the list as it is told ---- */

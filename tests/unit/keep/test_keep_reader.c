@@ -127,6 +127,45 @@ revisions_are_numbered_through_all_senders(void **state)
     vault_close(&a);
 }
 
+/* The first study's documents, and lists, cannot be made: the second's are. */
+static void
+one_study_that_cannot_be_packed_does_not_keep_the_others(void **state)
+{
+    struct slice other = report, image = slices[0];
+    struct keep_stored stored;
+    struct vault a;
+    struct buf file;
+    struct err err;
+    int sealed;
+
+    (void)state;
+    other.study = "1.2.4";
+    other.series = "1.2.4.900";
+    other.instance = "1.2.4.900.1";
+    image.study = "1.2.5";
+    image.series = "1.2.5.1";
+    image.instance = "1.2.5.1.1";
+    vault_open(&a, vault_cluster, "unpacked");
+    report_make(&report, &file);
+    OK(store(&a, &file, KEEP_WAY_READER, &stored, &err));
+    buf_fini(&file);
+    report_make(&other, &file);
+    OK(store(&a, &file, KEEP_WAY_READER, &stored, &err));
+    buf_fini(&file);
+    slice_make(&image, &file);
+    OK(store(&a, &file, "C-STORE", &stored, &err));
+    buf_fini(&file);
+    vault_sql(&a, "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (SELECT "
+                  "study_uid FROM studies WHERE id = NEW.study) IN ('1.2.3', '1.2.5') THEN RAISE "
+                  "'no'; END IF; RETURN NEW; END $$; CREATE TRIGGER no BEFORE INSERT ON pack_jobs "
+                  "FOR EACH ROW EXECUTE FUNCTION no()");
+
+    assert_int_equal(keep_work(a.keep, &sealed, &err), -1);
+    vault_sql(&a, "DO $$ BEGIN IF (SELECT count(*) FROM pack_jobs) <> 1 THEN RAISE 'kept'; END "
+                  "IF; END $$");
+    vault_close(&a);
+}
+
 struct pass {
     struct vault *a;
     const struct slice *stored; /* NULL: work */
@@ -364,6 +403,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_study_that_cannot_be_packed_does_not_keep_the_others),
         cmocka_unit_test(revisions_are_numbered_through_all_senders),
         cmocka_unit_test(what_comes_while_a_list_is_closed_is_listed_later),
         cmocka_unit_test(a_gateways_list_does_not_take_what_others_stored),
