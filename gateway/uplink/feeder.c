@@ -207,10 +207,14 @@ feeder_fill_offer(const struct spool_entry *entry, struct link_offer_object *o)
     o->layout_n = entry->layout_n;
 }
 
-static void
+/* Are all of them answered? A full centre answers what it has begun with and leaves out the rest.
+ */
+static bool
 note_offer(struct uplink *up, const struct link_offer *offer, struct spool_entry *const *entries,
            const struct link_answer *answer)
 {
+    bool are_all = true;
+
     for (size_t i = 0; i < offer->count; i++) {
         bool is_answered = false;
 
@@ -221,10 +225,12 @@ note_offer(struct uplink *up, const struct link_offer *offer, struct spool_entry
             }
         if (is_answered)
             continue;
+        are_all = false;
         gate_lock(&up->gate);
         plan_offer_failed(up->plan, entries[i]->id);
         gate_unlock(&up->gate);
     }
+    return are_all;
 }
 
 static void
@@ -292,8 +298,7 @@ offer_some(struct feeder *f)
     if (f->alone > 0 && n > 0)
         f->alone--;
     if (offer.count > 0 && talk_offer(&f->talk, &offer, &answer, &err) == 0) {
-        room_found(up);
-        note_offer(up, &offer, entries, &answer);
+        room_found(up, note_offer(up, &offer, entries, &answer));
         link_answer_free(&answer);
         is_done = true;
     } else if (offer.count > 0) {

@@ -285,7 +285,8 @@ void room_try(struct uplink *up);
 int64_t room_wait_ms(const struct uplink *up, int64_t most_ms);
 /* retry_after_s -1: the centre did not say when. */
 void room_full(struct uplink *up, const struct err *err, int64_t retry_after_s);
-void room_found(struct uplink *up); /* an offer was taken */
+/* An offer was answered. is_all: all of it; else only what had begun, and the next goes at once. */
+void room_found(struct uplink *up, bool is_all);
 
 /* --- talk.c: one call each; failures have been told to the line */
 /* line NULL: whichever serves, call by call. */

@@ -63,14 +63,16 @@ room_full(struct uplink *up, const struct err *err, int64_t retry_after_s)
 }
 
 void
-room_found(struct uplink *up)
+room_found(struct uplink *up, bool is_all)
 {
     bool is_new;
 
     gate_lock(&up->gate);
-    is_new = up->room.is_full;
-    up->room.is_full = false;
+    is_new = up->room.is_full && is_all;
+    if (up->room.is_full && !is_all)
+        up->room.retry_ms = clock_mono_ms();
     if (is_new) {
+        up->room.is_full = false;
         up->news++;
         gate_wake(&up->gate);
     }

@@ -1,5 +1,5 @@
-/* test_centre_full.c - over a real spool, against a centre in this process that is full: what is new
- * waits here, everything else goes on. Images without pixels: nothing has to be coded. */
+/* test_centre_full.c - over a real spool, against a centre in this process that is full: what is
+ * new waits here, everything else goes on. Images without pixels: nothing has to be coded. */
 #include "gateway/uplink/uplink.h"
 
 #include "gateway/spool/spool.h"
