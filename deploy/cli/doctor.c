@@ -283,7 +283,7 @@ check_mirror(struct findings *f, const struct gateway_config *c)
     snprintf(dir, sizeof dir, "%s/spool", c->data_dir);
     disks_of(dir, &disks);
     if (disks.is_known && disks.copies < (unsigned)c->spool_disks)
-        finding(f, is_promised ? MARK_BAD : MARK_LOOK, "mirror",
+        finding(f, is_promised || disks.is_degraded ? MARK_BAD : MARK_LOOK, "mirror",
                 "spool_disks = %u, but the queue is on %s%s", (unsigned)c->spool_disks, disks.words,
                 is_promised ? ", and devices are told it is durable here" : "");
     else if (!disks.is_known && c->spool_disks > 1)

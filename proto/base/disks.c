@@ -186,11 +186,9 @@ disks_look(const char *sys, unsigned major, unsigned minor, struct disks *out)
         unknown(out, last_name(device), "a device mapper over several devices");
     else if (has(device, "loop"))
         unknown(out, last_name(device), "a file that is used as a disk");
-    else {
-        *out = (struct disks){.is_known = true, .copies = 1};
-        snprintf(out->words, sizeof out->words, "%.40s, one disk as far as the system shows",
-                 last_name(device));
-    }
+    else
+        unknown(out, last_name(device),
+                "the system shows one disk; a RAID controller's mirror is not seen from here");
 }
 
 void

@@ -166,8 +166,8 @@ a_mirror_is_what_survives_a_disk(void **state)
         bool is_degraded;
         const char *word;
     } rows[] = {
-        {"a disk", 8, 0, true, 1, false, "sda"},
-        {"its partition", 8, 1, true, 1, false, "sda"},
+        {"a disk, or a controller's mirror", 8, 0, false, 0, false, "RAID controller"},
+        {"its partition", 8, 1, false, 0, false, "sda: the system shows one disk"},
         {"a mirror of partitions", 9, 0, true, 2, false, "raid1 of 2, on 2 disks"},
         {"a mirror without its half", 9, 1, true, 1, true, "missing"},
         {"a mirror on one disk", 9, 2, true, 1, false, "on 1 disk"},
