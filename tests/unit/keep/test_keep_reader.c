@@ -1,5 +1,6 @@
 /* test_keep_reader.c - what the archive tells its reader and takes from it: revisions of a study
  * whoever closes them, the closed list, and documents that open none. */
+#include "proto/base/clock.h"
 #include "proto/base/thread.h"
 #include "tests/support/vault.h"
 
@@ -192,16 +193,22 @@ run_pass(void *arg)
 static void
 wait_waiters(PGconn *db, int n)
 {
-    for (;;) {
+    int64_t until_ms = clock_mono_ms() + 120000;
+    int got = -1;
+
+    while (clock_mono_ms() < until_ms) {
         PGresult *r =
             PQexec(db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
-        int got = (int)strtol(PQgetvalue(r, 0, 0), NULL, 10);
 
+        if (PQresultStatus(r) != PGRES_TUPLES_OK)
+            fail_msg("%s", PQerrorMessage(db));
+        got = (int)strtol(PQgetvalue(r, 0, 0), NULL, 10);
         PQclear(r);
         if (got == n)
             return;
         sched_yield();
     }
+    fail_msg("%d wait for a lock, wanted %d", got, n);
 }
 
 /* One more image came between the look at what there is and the closing of its list: it was packed

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "proto/base/clock.h"
@@ -21,7 +22,7 @@
 #include "tests/support/folder.h"
 #include "tests/support/run_program.h"
 
-enum { MEGABYTES = 8 << 20 };
+enum { MEGABYTES = 8 << 20, WAIT_MOST_MS = 120000 };
 
 static char dir[FOLDER_PATH_BYTES], own[400], key[400];
 static struct tls_pipe *pipe_;
@@ -305,20 +306,26 @@ a_peer_that_takes_nothing_is_let_go(void **state)
     char bytes[65536] = {0};
     int64_t begun_ms;
     pid_t client;
+    const struct timeval most = {.tv_sec = WAIT_MOST_MS / 1000};
     int deaf, fd;
 
     (void)state;
     open_pipe(NULL, &gate);
     client = start_client(&deaf);
+    begun_ms = clock_mono_ms();
     gate_lock(&gate);
-    while (taken == 0)
-        gate_wait(&gate);
-    fd = owner_fd;
+    while (taken == 0 && clock_mono_ms() - begun_ms < WAIT_MOST_MS)
+        gate_wait_ms(&gate, WAIT_MOST_MS);
+    fd = taken == 0 ? -1 : owner_fd;
     gate_unlock(&gate);
+    if (fd < 0)
+        fail_msg("the pipe did not hand over the connection");
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most), 0);
 
     begun_ms = clock_mono_ms();
     while (send(fd, bytes, sizeof bytes, MSG_NOSIGNAL) >= 0)
-        ;
+        if (clock_mono_ms() - begun_ms >= WAIT_MOST_MS)
+            fail_msg("the pipe takes bytes for one who does not read");
 
     assert_true(clock_mono_ms() - begun_ms >= 900);
     assert_int_equal(failed, 1);

@@ -110,7 +110,8 @@ an_emergency_goes_while_every_ordinary_coder_is_at_work(void **state)
     struct uplink_site s;
     struct err err = {0};
     uint64_t ordinary, emergency;
-    bool is_there;
+    bool is_there, have_all;
+    int64_t until_ms;
 
     (void)state;
     uplink_site_open(&s, "emergency", CODERS + 1); /* as the gateway has it */
@@ -121,9 +122,13 @@ an_emergency_goes_while_every_ordinary_coder_is_at_work(void **state)
     ordinary = receive(&s, "1.2.3");
     uplink_site_start(&s);
     gate_lock(&gate);
-    while (held_up < CODERS)
-        gate_wait(&gate);
+    until_ms = clock_mono_ms() + WAIT_MS;
+    while (held_up < CODERS && clock_mono_ms() < until_ms)
+        gate_wait_ms(&gate, WAIT_MS);
+    have_all = held_up >= CODERS;
     gate_unlock(&gate);
+    if (!have_all)
+        fail_msg("not %d coders hand over a job", CODERS);
     if (uplink_set_urgency(s.up, "1.2.4", UPLINK_STAT, "trauma", "Li", &err) < 0)
         fail_msg("%s", err.text);
 

@@ -99,6 +99,8 @@ static void
 an_offer_that_is_not_answered_holds_up_its_own_objects_only(void **state)
 {
     struct uplink_site s;
+    int64_t until_ms;
+    bool have_all;
 
     (void)state;
     uplink_site_open(&s, "offers", 2);
@@ -110,11 +112,15 @@ an_offer_that_is_not_answered_holds_up_its_own_objects_only(void **state)
     slow_first_offer(&s, true);
     uplink_site_start(&s);
     gate_lock(&gate); /* the queue is long, so all of them open their connections */
-    while (dialled < OFFERERS)
-        gate_wait(&gate);
+    until_ms = clock_mono_ms() + WAIT_MS;
+    while (dialled < OFFERERS && clock_mono_ms() < until_ms)
+        gate_wait_ms(&gate, WAIT_MS);
+    have_all = dialled >= OFFERERS;
     is_holding = false;
     gate_wake(&gate);
     gate_unlock(&gate);
+    if (!have_all)
+        fail_msg("not %d offerers opened their connections", OFFERERS);
 
     wait_there(&s, OTHERS);
 
