@@ -61,8 +61,8 @@ static bool
 gather_entries(struct pass *p, const struct spool_study *study)
 {
     struct spool_filter filter = {.study_uid = study->study_uid};
-    bool is_whole =
-        study->revision > 0 && study->acked_revision == study->revision && study->leaving == 0;
+    bool is_whole = study->revision > 0 && study->acked_revision == study->revision &&
+                    study->leaving == 0;
     uint64_t *ids = NULL;
     size_t n = 0;
 
