@@ -120,6 +120,13 @@ lamp_of_clock(const struct uplink_status *status, int64_t now_us)
                                 : LAMP_CLOCK_FINE;
 }
 
+bool
+clock_cuts_off(const struct uplink_status *status, int64_t now_us)
+{
+    return lamp_of_clock(status, now_us) == LAMP_CLOCK_FAR && status->line != UPLINK_UP &&
+           status->line != UPLINK_NOT_ENROLLED;
+}
+
 enum lamp
 lamp_of_centre(const struct uplink_status *status, int64_t now_us)
 {

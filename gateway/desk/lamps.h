@@ -21,6 +21,8 @@ enum lamp lamp_of_disk(const struct spool_health *health);
 /* Also where nobody can be asked: before its own certificate began, or before this program was
  * written, a clock is wrong, and that is why the centre is not reached. */
 enum lamp lamp_of_clock(const struct uplink_status *status, int64_t now_us);
+/* The clock is far off, and the centre is not reached: no certificate is valid at such a time. */
+bool clock_cuts_off(const struct uplink_status *status, int64_t now_us);
 enum lamp lamp_of_centre(const struct uplink_status *status, int64_t now_us);
 enum lamp lamp_of_version(const struct uplink_status *status);
 enum lamp lamp_of_certificate(const struct uplink_status *status);

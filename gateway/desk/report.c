@@ -151,6 +151,7 @@ write_lamps(struct jsonw *w, const struct sources *s)
     jsonw_end(w);
     begin_lamp(w, "clock", lamp_of_clock(&s->line, s->now_us));
     jsonw_int(w, "here_us", s->now_us);
+    jsonw_bool(w, "is_cut_off", clock_cuts_off(&s->line, s->now_us));
     if (s->line.has_clock_offset)
         jsonw_int(w, "offset_ms", s->line.clock_offset_ms);
     jsonw_end(w);

@@ -170,6 +170,33 @@ a_clock_that_stands_years_back_is_named(void **state)
     assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_UNKNOWN);
 }
 
+/* It was blamed for a line that was up. */
+static void
+a_clock_is_blamed_only_for_a_line_that_is_not_up(void **state)
+{
+    static const struct {
+        const char *name;
+        enum uplink_line line;
+        int64_t now_us;
+        bool is_cut_off;
+    } rows[] = {
+        {"far off, up", UPLINK_UP, 0, false},
+        {"far off, down", UPLINK_DOWN, 0, true},
+        {"far off, refused", UPLINK_REFUSED, 0, true},
+        {"far off, not tried yet", UPLINK_TRYING, 0, true},
+        {"far off, not enrolled", UPLINK_NOT_ENROLLED, 0, false},
+        {"right, down", UPLINK_DOWN, INT64_C(2000000000000000), false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct uplink_status s = {.line = rows[i].line, .has_clock_offset = true};
+
+        if (clock_cuts_off(&s, rows[i].now_us) != rows[i].is_cut_off)
+            fail_msg("%s", rows[i].name);
+    }
+}
+
 static void
 clock_and_certificate_have_their_bounds(void **state)
 {
@@ -243,6 +270,7 @@ main(void)
         cmocka_unit_test(one_line_of_several_that_is_long_away_is_amber),
         cmocka_unit_test(a_full_centre_is_said_by_the_line),
         cmocka_unit_test(a_clock_that_stands_years_back_is_named),
+        cmocka_unit_test(a_clock_is_blamed_only_for_a_line_that_is_not_up),
         cmocka_unit_test(clock_and_certificate_have_their_bounds),
         cmocka_unit_test(what_is_lost_is_red_and_an_upgrade_is_asked_for),
         cmocka_unit_test(a_sick_disk_beats_a_full_one),

@@ -17,3 +17,14 @@ test("no word is said twice", () => {
     assert.deepEqual(warnings.map((w) => `${file}: ${w.text}`), []);
   }
 });
+
+test("a clock that is far off is blamed for the line only while that is not up", () => {
+  const text = readFileSync(join(top, "gateway/desk/web/src/words.js"), "utf8");
+  const words = [...text.matchAll(/CLOCK_FAR: (\(l\) => `.*`),$/gm)].map((m) => new Function("day", `return ${m[1]}`)(() => "1970"));
+  assert.equal(words.length, 2);
+  for (const say of words) {
+    assert.match(say({ is_cut_off: true }), /连不上中心|not reached/);
+    assert.doesNotMatch(say({ is_cut_off: false }), /连不上|not reached/);
+    assert.match(say({}), /1970/);
+  }
+});
