@@ -1,6 +1,6 @@
 /* disks.h - on how many disks does a folder lie whole, as far as the kernel shows it in /sys?
  * Partitions are followed to their disk, device mappers (LVM, encryption) of one device to that,
- * Linux's own RAID (md) to its level and the disks below. What cannot be told (one plain disk, which
+ * Linux's own RAID (md) to its level and the disks below. What cannot be told (one plain disk: it
  * may be a RAID controller's mirror or a virtual machine's; several devices below a mapper, btrfs,
  * ZFS, loop devices, a network) is said to be unknown, never guessed.
  * Threads: pure functions. */
