@@ -343,6 +343,21 @@ leave_out(struct keep *k, struct offering *all, size_t n, struct err *err)
                : 0;
 }
 
+/* Its row may have gone since it was put: another sender's bytes of it were catalogued meanwhile.
+ */
+static int
+land_or_look_again(struct offering *f, struct err *err)
+{
+    if (land(f, err) == 0)
+        return 0;
+    if (err->kind != ERR_NOT_FOUND)
+        return -1;
+    f->is_landing = f->is_conflict = false;
+    if (offer_one(f, err) < 0)
+        return -1;
+    return f->is_landing ? err_set(err, ERR_RETRY, "it changes hands just now") : 0;
+}
+
 /* Those that the catalog does not know. */
 static int
 land_all(struct keep *k, struct offering *all, size_t n, struct err *err)
@@ -359,7 +374,7 @@ land_all(struct keep *k, struct offering *all, size_t n, struct err *err)
     if (landing > 0 && put_rows(k, all, n, err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++)
-        if (all[i].is_landing && land(&all[i], err) < 0)
+        if (all[i].is_landing && land_or_look_again(&all[i], err) < 0)
             return err_context(err, "object %zu", i);
     return 0;
 }

@@ -171,6 +171,41 @@ offers_of_the_same_objects_do_not_hold_each_other_up(void **state)
     vault_close(&a);
 }
 
+/* Between the look into the catalog and the taking of its place; the trigger is the other sender.
+ */
+static void
+what_another_sender_brought_between_two_looks_is_held(void **state)
+{
+    struct slice slice = {.study = "1.2.9", .series = "1.2.9.1", .instance = "1.2.9.1.1"};
+    struct link_offer_object object;
+    struct link_offer offer = {&object, 1};
+    struct link_answer answer;
+    struct vault a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, cluster, "between");
+    slice_make(&slice, &file);
+    slice_offer(&slice, &file, &object);
+    buf_fini(&file);
+    assert_int_equal(vault_put(&a, &gate, &slice), LINK_HELD);
+    vault_sql(&a, "UPDATE instances SET object = decode(repeat('00', 32), 'hex'), "
+                  "sop_instance = '0.0'");
+    vault_sql(&a, "CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                  "UPDATE instances SET object = NEW.object, sop_instance = NEW.sop_instance; "
+                  "DELETE FROM landing WHERE object = NEW.object; RETURN NULL; END $$");
+    vault_sql(&a, "CREATE TRIGGER other AFTER INSERT ON landing FOR EACH ROW "
+                  "EXECUTE FUNCTION other()");
+
+    if (keep_offer(a.keep, &gate, &offer, &answer, &err) < 0)
+        fail_msg("%s", err.text);
+
+    assert_int_equal(answer.objects[0].state, LINK_HELD);
+    link_answer_free(&answer);
+    vault_close(&a);
+}
+
 static int
 stop(void **state)
 {
@@ -186,6 +221,7 @@ main(void)
         cmocka_unit_test(a_list_and_its_last_image_at_once_make_a_pack),
         cmocka_unit_test(a_list_and_an_image_that_is_not_in_it_do_not_wait_for_each_other),
         cmocka_unit_test(offers_of_the_same_objects_do_not_hold_each_other_up),
+        cmocka_unit_test(what_another_sender_brought_between_two_looks_is_held),
     };
 
     log_set_fd(-1);
