@@ -2,6 +2,7 @@
 #include "tests/support/uplink_site.h"
 
 #include "gateway/spool/spool.h"
+#include "proto/base/clock.h"
 #include "proto/codec/codec.h"
 #include "proto/dicom/syntax.h"
 
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+
+#include "tests/support/ct_picture.h"
 
 static struct err err;
 
@@ -75,4 +78,64 @@ uplink_site_receive(struct uplink_site *s, const char *study, int number, const 
     must(spool_draft_write(draft, bytes->bytes, bytes->n, &err));
     must(spool_commit(s->spool, &draft, &id, &err));
     return id;
+}
+
+uint64_t
+uplink_site_picture(struct uplink_site *s, const char *study, int number, bool is_text_only)
+{
+    struct buf file;
+    uint64_t id;
+
+    buf_init(&file, 1 << 20);
+    picture(&file, study, number, is_text_only);
+    id = uplink_site_receive(s, study, number, &file);
+    buf_fini(&file);
+    return id;
+}
+
+void
+uplink_site_pictures(struct uplink_site *s, const char *study, int n, bool is_text_only)
+{
+    for (int i = 1; i <= n; i++)
+        uplink_site_picture(s, study, i, is_text_only);
+}
+
+bool
+uplink_site_wait(struct uplink_site *s, unsigned states, uint64_t least)
+{
+    int64_t until_ms = clock_mono_ms() + UPLINK_SITE_WAIT_MS;
+    uint64_t counts[INSTANCE_STATES], seen = 0, n;
+
+    do {
+        spool_counts(s->spool, counts);
+        n = 0;
+        for (int i = 0; i < INSTANCE_STATES; i++)
+            n += (states & INSTANCE_BIT(i)) != 0 ? counts[i] : 0;
+        if (n >= least)
+            return true;
+        seen = spool_wait(s->spool, seen, 200);
+    } while (clock_mono_ms() < until_ms);
+    for (int i = 0; i < INSTANCE_STATES; i++)
+        print_error("%s: %llu\n", instance_state_word((enum instance_state)i),
+                    (unsigned long long)counts[i]);
+    return false;
+}
+
+struct fake_counts
+uplink_site_counts(struct uplink_site *s)
+{
+    struct fake_counts counts;
+
+    fake_centre_lock(s->centre);
+    counts = *fake_centre_counts(s->centre);
+    fake_centre_unlock(s->centre);
+    return counts;
+}
+
+void
+uplink_site_wish(struct uplink_site *s, struct fake_wishes wishes)
+{
+    fake_centre_lock(s->centre);
+    *fake_centre_wishes(s->centre) = wishes;
+    fake_centre_unlock(s->centre);
 }

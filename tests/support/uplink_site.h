@@ -5,11 +5,17 @@
 
 #include "gateway/uplink/uplink.h"
 #include "proto/base/buf.h"
+#include "proto/model/states.h"
 #include "tests/support/fake_centre.h"
 #include "tests/support/folder.h"
 
 struct codec_pool;
 struct spool;
+
+enum { UPLINK_SITE_WAIT_MS = 120000 };
+
+/* At the centre. */
+#define UPLINK_SITE_THERE (INSTANCE_BIT(INSTANCE_HELD) | INSTANCE_BIT(INSTANCE_SEALED))
 
 struct uplink_site {
     char folder[FOLDER_PATH_BYTES];
@@ -28,5 +34,17 @@ void uplink_site_close(struct uplink_site *s);
 /* A CT image arrives, as these bytes; the entry. */
 uint64_t uplink_site_receive(struct uplink_site *s, const char *study, int number,
                              const struct buf *bytes);
+/* The same of a picture of our own (ct_picture.h); is_text_only: nothing of it has to be coded. */
+uint64_t uplink_site_picture(struct uplink_site *s, const char *study, int number,
+                             bool is_text_only);
+/* The same, 1 to n. */
+void uplink_site_pictures(struct uplink_site *s, const char *study, int n, bool is_text_only);
+/* Until at least so many entries are in these states (INSTANCE_BIT()); false: they are not after
+ * UPLINK_SITE_WAIT_MS, and how all stand was printed. */
+bool uplink_site_wait(struct uplink_site *s, unsigned states, uint64_t least);
+
+/* What the centre counted by now; what goes wrong there from now on, and nothing else. */
+struct fake_counts uplink_site_counts(struct uplink_site *s);
+void uplink_site_wish(struct uplink_site *s, struct fake_wishes wishes);
 
 #endif

@@ -15,57 +15,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/support/ct_picture.h"
-
 enum { WAIT_MS = 60000, IMAGES = 4, BACKOFF_MS = 200, WATCHED_MS = 3000, OFFERS_MOST = 8 };
-
-static void
-receive(struct uplink_site *s, const char *study)
-{
-    struct buf file;
-
-    buf_init(&file, 1 << 20);
-    for (int i = 1; i <= IMAGES; i++) {
-        buf_clear(&file);
-        picture(&file, study, i, true);
-        uplink_site_receive(s, study, i, &file);
-    }
-    buf_fini(&file);
-}
-
-static struct fake_counts
-counts_of(struct uplink_site *s)
-{
-    struct fake_counts counts;
-
-    fake_centre_lock(s->centre);
-    counts = *fake_centre_counts(s->centre);
-    fake_centre_unlock(s->centre);
-    return counts;
-}
-
-static void
-wish(struct uplink_site *s, struct fake_wishes wishes)
-{
-    fake_centre_lock(s->centre);
-    *fake_centre_wishes(s->centre) = wishes;
-    fake_centre_unlock(s->centre);
-}
-
-static void
-wait_state(struct uplink_site *s, enum instance_state state, uint64_t wanted)
-{
-    int64_t until_ms = clock_mono_ms() + WAIT_MS;
-    uint64_t counts[INSTANCE_STATES], seen = 0;
-
-    do {
-        spool_counts(s->spool, counts);
-        if (counts[state] == wanted)
-            return;
-        seen = spool_wait(s->spool, seen, 100);
-    } while (clock_mono_ms() < until_ms);
-    fail_msg("not %llu images are in state %d", (unsigned long long)wanted, (int)state);
-}
 
 /* While nothing is taken, the line is looked at as often as a flap would need. */
 static void
@@ -115,21 +65,22 @@ a_full_centre_keeps_new_images_waiting_and_nothing_else(void **state)
     s.options.backoff_max_ms = 2 * BACKOFF_MS;
     s.options.quiet_ms = 1500; /* the list of the first study comes after the second was refused */
     uplink_site_start(&s);
-    receive(&s, "1.2.3.1");
-    wait_state(&s, INSTANCE_HELD, IMAGES);
+    uplink_site_pictures(&s, "1.2.3.1", IMAGES, true);
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_HELD), IMAGES));
     uplink_status(s.up, &status);
-    wish(&s, full);
+    uplink_site_wish(&s, full);
 
-    receive(&s, "1.2.3.2");
+    uplink_site_pictures(&s, "1.2.3.2", IMAGES, true);
     wait_full(&s, true);
     watch_line(&s, status.line_since_us);
-    wait_state(&s, INSTANCE_SEALED, IMAGES); /* its list and its receipts went meanwhile */
-    refused = counts_of(&s).refused;
+    /* its list and its receipts went meanwhile */
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), IMAGES));
+    refused = uplink_site_counts(&s).refused;
     if (refused == 0 || refused > OFFERS_MOST)
         fail_msg("%u offers to a full centre", refused);
 
-    wish(&s, (struct fake_wishes){0});
-    wait_state(&s, INSTANCE_SEALED, 2 * (uint64_t)IMAGES);
+    uplink_site_wish(&s, (struct fake_wishes){0});
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 2 * (uint64_t)IMAGES));
     wait_full(&s, false);
     uplink_site_close(&s);
 }

@@ -20,8 +20,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "tests/support/ct_picture.h"
-
 enum { WAIT_MS = 120000, CODERS = 1 };
 
 static struct gate gate;
@@ -53,19 +51,6 @@ sendmsg(int fd, const struct msghdr *message, int flags)
     return (ssize_t)syscall(SYS_sendmsg, fd, message, flags);
 }
 
-static uint64_t
-receive(struct uplink_site *s, const char *study)
-{
-    struct buf file;
-    uint64_t id;
-
-    buf_init(&file, 1 << 20);
-    picture(&file, study, 1, false);
-    id = uplink_site_receive(s, study, 1, &file);
-    buf_fini(&file);
-    return id;
-}
-
 static enum instance_state
 state_of(struct uplink_site *s, uint64_t id)
 {
@@ -78,21 +63,6 @@ state_of(struct uplink_site *s, uint64_t id)
     state = entry->state;
     spool_entry_free(&entry);
     return state;
-}
-
-static bool
-wait_there(struct uplink_site *s, uint64_t count)
-{
-    int64_t until_ms = clock_mono_ms() + WAIT_MS;
-    uint64_t counts[INSTANCE_STATES], seen = 0;
-
-    do {
-        spool_counts(s->spool, counts);
-        if (counts[INSTANCE_HELD] + counts[INSTANCE_SEALED] == count)
-            return true;
-        seen = spool_wait(s->spool, seen, 200);
-    } while (clock_mono_ms() < until_ms);
-    return false;
 }
 
 static void
@@ -119,7 +89,7 @@ an_emergency_goes_while_every_ordinary_coder_is_at_work(void **state)
     s.options.look_hold_ms = 0;
     s.options.stall_ms = WAIT_MS;
     is_holding = true;
-    ordinary = receive(&s, "1.2.3");
+    ordinary = uplink_site_picture(&s, "1.2.3", 1, false);
     uplink_site_start(&s);
     gate_lock(&gate);
     until_ms = clock_mono_ms() + WAIT_MS;
@@ -132,14 +102,14 @@ an_emergency_goes_while_every_ordinary_coder_is_at_work(void **state)
     if (uplink_set_urgency(s.up, "1.2.4", UPLINK_STAT, "trauma", "Li", &err) < 0)
         fail_msg("%s", err.text);
 
-    emergency = receive(&s, "1.2.4");
-    is_there = wait_there(&s, 1);
+    emergency = uplink_site_picture(&s, "1.2.4", 1, false);
+    is_there = uplink_site_wait(&s, UPLINK_SITE_THERE, 1);
 
     assert_true(is_there);
     assert_in_range(state_of(&s, emergency), INSTANCE_HELD, INSTANCE_SEALED);
     assert_int_equal(state_of(&s, ordinary), INSTANCE_RECEIVED);
     let_go();
-    assert_true(wait_there(&s, 2));
+    assert_true(uplink_site_wait(&s, UPLINK_SITE_THERE, 2));
     uplink_site_close(&s);
 }
 

@@ -20,8 +20,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "tests/support/ct_picture.h"
-
 enum { WAIT_MS = 120000, IMAGES = 48, OTHERS = 12, OFFERERS = 3 };
 
 static struct gate gate;
@@ -61,46 +59,11 @@ connect(int fd, const struct sockaddr *to, socklen_t n)
 }
 
 static void
-receive(struct uplink_site *s, int number)
-{
-    struct buf file;
-
-    buf_init(&file, 1 << 20);
-    picture(&file, "1.2.3", number, false);
-    uplink_site_receive(s, "1.2.3", number, &file);
-    buf_fini(&file);
-}
-
-static void
-slow_first_offer(struct uplink_site *s, bool is_slow)
-{
-    fake_centre_lock(s->centre);
-    fake_centre_wishes(s->centre)->is_slow_with_first_offer = is_slow;
-    fake_centre_unlock(s->centre);
-}
-
-static void
-wait_there(struct uplink_site *s, uint64_t least)
-{
-    int64_t until_ms = clock_mono_ms() + WAIT_MS;
-    uint64_t counts[INSTANCE_STATES], seen = 0;
-
-    do {
-        spool_counts(s->spool, counts);
-        if (counts[INSTANCE_HELD] + counts[INSTANCE_SEALED] >= least)
-            return;
-        seen = spool_wait(s->spool, seen, 200);
-    } while (clock_mono_ms() < until_ms);
-    slow_first_offer(s, false);
-    fail_msg("not %llu images are at the centre", (unsigned long long)least);
-}
-
-static void
 an_offer_that_is_not_answered_holds_up_its_own_objects_only(void **state)
 {
     struct uplink_site s;
     int64_t until_ms;
-    bool have_all;
+    bool have_all, are_there;
 
     (void)state;
     uplink_site_open(&s, "offers", 2);
@@ -108,8 +71,8 @@ an_offer_that_is_not_answered_holds_up_its_own_objects_only(void **state)
     s.options.stall_ms = WAIT_MS;
     is_holding = true;
     for (int i = 1; i <= IMAGES; i++)
-        receive(&s, i);
-    slow_first_offer(&s, true);
+        uplink_site_picture(&s, "1.2.3", i, false);
+    uplink_site_wish(&s, (struct fake_wishes){.is_slow_with_first_offer = true});
     uplink_site_start(&s);
     gate_lock(&gate); /* the queue is long, so all of them open their connections */
     until_ms = clock_mono_ms() + WAIT_MS;
@@ -122,10 +85,11 @@ an_offer_that_is_not_answered_holds_up_its_own_objects_only(void **state)
     if (!have_all)
         fail_msg("not %d offerers opened their connections", OFFERERS);
 
-    wait_there(&s, OTHERS);
+    are_there = uplink_site_wait(&s, UPLINK_SITE_THERE, OTHERS);
 
-    slow_first_offer(&s, false);
-    wait_there(&s, IMAGES);
+    uplink_site_wish(&s, (struct fake_wishes){0});
+    assert_true(are_there);
+    assert_true(uplink_site_wait(&s, UPLINK_SITE_THERE, IMAGES));
     uplink_site_close(&s);
 }
 

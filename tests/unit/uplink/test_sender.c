@@ -22,8 +22,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "tests/support/ct_picture.h"
-
 enum {
     WAIT_MS = 60000,
     IMAGES = 6,
@@ -95,32 +93,6 @@ connect(int fd, const struct sockaddr *to, socklen_t n)
 }
 
 static void
-receive(struct uplink_site *s, int number)
-{
-    struct buf file;
-
-    buf_init(&file, 1 << 20);
-    picture(&file, "1.2.3", number, false);
-    uplink_site_receive(s, "1.2.3", number, &file);
-    buf_fini(&file);
-}
-
-static void
-wait_there(struct spool *spool, uint64_t count)
-{
-    int64_t until = clock_mono_ms() + WAIT_MS;
-    uint64_t counts[INSTANCE_STATES], seen = 0;
-
-    do {
-        spool_counts(spool, counts);
-        if (counts[INSTANCE_HELD] + counts[INSTANCE_SEALED] == count)
-            return;
-        seen = spool_wait(spool, seen, 200);
-    } while (clock_mono_ms() < until);
-    fail_msg("not %llu images are at the centre", (unsigned long long)count);
-}
-
-static void
 images_one_by_one_go_over_open_connections_and_little_waits_in_the_kernel(void **state)
 {
     struct uplink_site s;
@@ -132,8 +104,8 @@ images_one_by_one_go_over_open_connections_and_little_waits_in_the_kernel(void *
     uplink_site_start(&s);
 
     for (int i = 1; i <= IMAGES; i++) {
-        receive(&s, i);
-        wait_there(s.spool, (uint64_t)i);
+        uplink_site_picture(&s, "1.2.3", i, false);
+        assert_true(uplink_site_wait(&s, UPLINK_SITE_THERE, (uint64_t)i));
     }
 
     uplink_stop(&s.up);
@@ -151,9 +123,7 @@ wait_pings(struct uplink_site *s, unsigned least)
     unsigned pings = 0;
 
     while (pings < least && clock_mono_ms() < until) {
-        fake_centre_lock(s->centre);
-        pings = fake_centre_counts(s->centre)->pings;
-        fake_centre_unlock(s->centre);
+        pings = uplink_site_counts(s).pings;
         (void)spool_wait(s->spool, 0, 20);
     }
     assert_in_range(pings, least, 1000);
@@ -172,18 +142,18 @@ what_an_open_connection_takes_opens_no_other(void **state)
     s.options.quiet_ms = 60000;
     diallers = 0;
     is_holding = true;
-    receive(&s, 1);
+    uplink_site_picture(&s, "1.2.3", 1, false);
     uplink_site_start(&s);
     wait_pings(&s, PINGS);
     gate_lock(&gate);
     is_holding = false;
     gate_wake(&gate);
     gate_unlock(&gate);
-    wait_there(s.spool, 1);
+    assert_true(uplink_site_wait(&s, UPLINK_SITE_THERE, 1));
 
     for (int i = 2; i <= IMAGES; i++) {
-        receive(&s, i);
-        wait_there(s.spool, (uint64_t)i);
+        uplink_site_picture(&s, "1.2.3", i, false);
+        assert_true(uplink_site_wait(&s, UPLINK_SITE_THERE, (uint64_t)i));
     }
 
     uplink_stop(&s.up);

@@ -15,8 +15,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/support/ct_picture.h"
-
 enum { WAIT_MS = 60000, MANY = 30 };
 
 static void
@@ -26,46 +24,6 @@ site_open(struct uplink_site *s)
     s->options.connections = 2;
     s->options.stall_ms = 60000;
     s->options.quiet_ms = 100;
-}
-
-static void
-receive(struct uplink_site *s, const char *study, int n)
-{
-    struct buf file;
-
-    buf_init(&file, 1 << 20);
-    for (int i = 1; i <= n; i++) {
-        buf_clear(&file);
-        picture(&file, study, i, true);
-        uplink_site_receive(s, study, i, &file);
-    }
-    buf_fini(&file);
-}
-
-static bool
-wait_held(struct uplink_site *s, uint64_t count)
-{
-    int64_t until = clock_mono_ms() + WAIT_MS;
-    uint64_t counts[INSTANCE_STATES], seen = 0;
-
-    do {
-        spool_counts(s->spool, counts);
-        if (counts[INSTANCE_HELD] == count)
-            return true;
-        seen = spool_wait(s->spool, seen, 200);
-    } while (clock_mono_ms() < until);
-    return false;
-}
-
-static struct fake_counts
-counts_of(struct uplink_site *s)
-{
-    struct fake_counts counts;
-
-    fake_centre_lock(s->centre);
-    counts = *fake_centre_counts(s->centre);
-    fake_centre_unlock(s->centre);
-    return counts;
 }
 
 static void
@@ -79,18 +37,16 @@ a_list_without_an_answer_holds_up_no_image(void **state)
     site_open(&s);
     fake_centre_wishes(s.centre)->is_never_sealing = true;
     fake_centre_wishes(s.centre)->is_slow_with_manifests = true;
-    receive(&s, "1.2.3.1", 1);
+    uplink_site_pictures(&s, "1.2.3.1", 1, true);
     uplink_site_start(&s);
-    while (counts_of(&s).manifests_waiting == 0 && clock_mono_ms() < until)
+    while (uplink_site_counts(&s).manifests_waiting == 0 && clock_mono_ms() < until)
         seen = spool_wait(s.spool, seen, 20);
-    assert_int_equal(counts_of(&s).manifests_waiting, 1);
+    assert_int_equal(uplink_site_counts(&s).manifests_waiting, 1);
 
-    receive(&s, "1.2.3.2", 3);
-    assert_true(wait_held(&s, 4));
-    assert_int_equal(counts_of(&s).manifests, 0);
-    fake_centre_lock(s.centre);
-    fake_centre_wishes(s.centre)->is_slow_with_manifests = false;
-    fake_centre_unlock(s.centre);
+    uplink_site_pictures(&s, "1.2.3.2", 3, true);
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_HELD), 4));
+    assert_int_equal(uplink_site_counts(&s).manifests, 0);
+    uplink_site_wish(&s, (struct fake_wishes){.is_never_sealing = true});
     uplink_site_close(&s);
 }
 
@@ -106,17 +62,17 @@ what_is_held_for_long_is_asked_after_many_at_a_time(void **state)
     (void)state;
     site_open(&s);
     fake_centre_wishes(s.centre)->is_never_sealing = true;
-    receive(&s, "1.2.3.1", MANY);
+    uplink_site_pictures(&s, "1.2.3.1", MANY, true);
     uplink_site_start(&s);
-    assert_true(wait_held(&s, MANY));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_HELD), MANY));
     uplink_stop(&s.up);
 
     s.options.recheck_ms = 300;
-    before = counts_of(&s);
+    before = uplink_site_counts(&s);
     uplink_site_start(&s);
     do {
         seen = spool_wait(s.spool, seen, 20);
-        now = counts_of(&s);
+        now = uplink_site_counts(&s);
     } while (now.offered < before.offered + 2 * MANY && clock_mono_ms() < until);
     assert_true(now.offered >= before.offered + 2 * MANY);
     assert_true(now.offers - before.offers < MANY / 2);
@@ -134,22 +90,22 @@ which_of_them_is_refused_is_found_and_the_others_are_asked_after(void **state)
     (void)state;
     site_open(&s);
     fake_centre_wishes(s.centre)->is_never_sealing = true;
-    receive(&s, "1.2.3.1", MANY);
+    uplink_site_pictures(&s, "1.2.3.1", MANY, true);
     uplink_site_start(&s);
-    assert_true(wait_held(&s, MANY));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_HELD), MANY));
     uplink_stop(&s.up);
 
     fake_centre_wishes(s.centre)->refused_sop = "1.2.3.1.7";
     s.options.recheck_ms = 300;
-    before = counts_of(&s);
+    before = uplink_site_counts(&s);
     uplink_site_start(&s);
     do { /* all of them at once, refused; each alone, and one of them refused again */
         seen = spool_wait(s.spool, seen, 20);
-        now = counts_of(&s);
+        now = uplink_site_counts(&s);
     } while (now.offered < before.offered + 2 * MANY && clock_mono_ms() < until);
     assert_true(now.offered >= before.offered + 2 * MANY);
     assert_in_range(now.refused - before.refused, 2, 3);
-    assert_true(wait_held(&s, MANY));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_HELD), MANY));
     uplink_site_close(&s);
 }
 

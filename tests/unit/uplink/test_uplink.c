@@ -17,8 +17,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/support/ct_picture.h"
-
 enum { WAIT_MS = 60000 };
 
 static struct err err;
@@ -29,38 +27,6 @@ must(int rc)
     if (rc < 0)
         print_error("%s\n", err.text);
     assert_int_equal(rc, 0);
-}
-
-static uint64_t
-receive(struct uplink_site *s, const char *study, int number, bool is_text_only)
-{
-    struct buf file;
-    uint64_t id;
-
-    buf_init(&file, 1 << 20);
-    picture(&file, study, number, is_text_only);
-    id = uplink_site_receive(s, study, number, &file);
-    buf_fini(&file);
-    return id;
-}
-
-/* Until so many entries are in this state; the spool wakes us at each change. */
-static bool
-wait_state(struct uplink_site *s, enum instance_state state, uint64_t count)
-{
-    int64_t until = clock_mono_ms() + WAIT_MS;
-    uint64_t counts[INSTANCE_STATES], seen = 0;
-
-    do {
-        spool_counts(s->spool, counts);
-        if (counts[state] == count)
-            return true;
-        seen = spool_wait(s->spool, seen, 200);
-    } while (clock_mono_ms() < until);
-    for (int i = 0; i < INSTANCE_STATES; i++)
-        print_error("%s: %llu\n", instance_state_word((enum instance_state)i),
-                    (unsigned long long)counts[i]);
-    return false;
 }
 
 static void
@@ -93,7 +59,7 @@ a_study_is_looked_held_told_and_sealed_in_that_order(void **state)
     (void)state;
     uplink_site_open(&s, "uplink", 2);
     for (int i = 1; i <= 6; i++)
-        receive(&s, "1.2.3.1", i, false);
+        uplink_site_picture(&s, "1.2.3.1", i, false);
     be_busy(&s, UINT_MAX);
     uplink_site_start(&s);
     for (int64_t until = clock_mono_ms() + WAIT_MS;
@@ -104,7 +70,7 @@ a_study_is_looked_held_told_and_sealed_in_that_order(void **state)
     assert_int_equal(status.waiting_objects, 6);
     be_busy(&s, 0);
 
-    assert_true(wait_state(&s, INSTANCE_SEALED, 6));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 6));
     assert_whole(&s, 6);
     fake_centre_lock(s.centre);
     assert_int_equal(fake_centre_counts(s.centre)->looked_first_failures, 0);
@@ -134,11 +100,11 @@ a_late_image_makes_the_next_revision(void **state)
 
     (void)state;
     uplink_site_open(&s, "uplink", 2);
-    receive(&s, "1.2.3.1", 1, false);
+    uplink_site_picture(&s, "1.2.3.1", 1, false);
     uplink_site_start(&s);
-    assert_true(wait_state(&s, INSTANCE_SEALED, 1));
-    receive(&s, "1.2.3.1", 2, true);
-    assert_true(wait_state(&s, INSTANCE_SEALED, 2));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 1));
+    uplink_site_picture(&s, "1.2.3.1", 2, true);
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 2));
 
     fake_centre_lock(s.centre);
     assert_int_equal(fake_centre_counts(s.centre)->last_revision, 2);
@@ -159,10 +125,10 @@ lost_answers_dropped_bundles_and_a_busy_centre_cost_time_only(void **state)
     fake_centre_wishes(s.centre)->busy_calls = 3;
     fake_centre_wishes(s.centre)->is_bad_once = true;
     for (int i = 1; i <= 8; i++)
-        receive(&s, i % 2 ? "1.2.3.1" : "1.2.3.2", i, i == 8);
+        uplink_site_picture(&s, i % 2 ? "1.2.3.1" : "1.2.3.2", i, i == 8);
     uplink_site_start(&s);
 
-    assert_true(wait_state(&s, INSTANCE_SEALED, 8));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 8));
     assert_whole(&s, 8);
     uplink_site_close(&s);
 }
@@ -177,7 +143,7 @@ a_cut_and_restarts_of_both_sides_go_on_where_they_were(void **state)
     uplink_site_open(&s, "uplink", 2);
     s.options.rate_bytes = 60000;
     for (int i = 1; i <= 8; i++)
-        receive(&s, "1.2.3.1", i, false);
+        uplink_site_picture(&s, "1.2.3.1", i, false);
     uplink_site_start(&s);
     assert_true(fake_centre_wait(s.centre, LINK_LOOKED, 2, WAIT_MS));
     fake_centre_cut(s.centre);
@@ -195,7 +161,7 @@ a_cut_and_restarts_of_both_sides_go_on_where_they_were(void **state)
     s.options.rate_bytes = 0;
     uplink_site_start(&s);
 
-    assert_true(wait_state(&s, INSTANCE_SEALED, 8));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 8));
     assert_whole(&s, 8);
     uplink_site_close(&s);
 }
@@ -209,10 +175,10 @@ a_conflict_is_sent_aside_and_quarantined_here(void **state)
     (void)state;
     uplink_site_open(&s, "uplink", 2);
     fake_centre_wishes(s.centre)->are_all_conflicts = true;
-    receive(&s, "1.2.3.1", 1, false);
+    uplink_site_picture(&s, "1.2.3.1", 1, false);
     uplink_site_start(&s);
 
-    assert_true(wait_state(&s, INSTANCE_QUARANTINED, 1));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_QUARANTINED), 1));
     assert_whole(&s, 1);
     uplink_status(s.up, &status);
     assert_int_equal(status.conflicts, 1);
@@ -227,11 +193,11 @@ what_the_centre_puts_aside_is_never_called_safe(void **state)
     (void)state;
     uplink_site_open(&s, "uplink", 2);
     fake_centre_wishes(s.centre)->are_all_put_aside = true;
-    receive(&s, "1.2.3.1", 1, false);
-    receive(&s, "1.2.3.1", 2, true);
+    uplink_site_picture(&s, "1.2.3.1", 1, false);
+    uplink_site_picture(&s, "1.2.3.1", 2, true);
     uplink_site_start(&s);
 
-    assert_true(wait_state(&s, INSTANCE_QUARANTINED, 2));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_QUARANTINED), 2));
     uplink_site_close(&s);
 }
 
@@ -243,10 +209,10 @@ a_duplicate_at_the_centre_is_held_without_a_byte(void **state)
     (void)state;
     uplink_site_open(&s, "uplink", 2);
     fake_centre_wishes(s.centre)->are_all_duplicates = true;
-    receive(&s, "1.2.3.1", 1, false);
+    uplink_site_picture(&s, "1.2.3.1", 1, false);
     uplink_site_start(&s);
 
-    assert_true(wait_state(&s, INSTANCE_HELD, 1));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_HELD), 1));
     assert_int_equal(fake_centre_counts(s.centre)->bytes, 0);
     uplink_site_close(&s);
 }
@@ -259,12 +225,12 @@ the_same_instance_twice_goes_once(void **state)
     (void)state;
     uplink_site_open(&s, "uplink", 2);
     for (int i = 0; i < 6; i++)
-        receive(&s, "1.2.3.1", 1, false);
-    receive(&s, "1.2.3.1", 2, false);
+        uplink_site_picture(&s, "1.2.3.1", 1, false);
+    uplink_site_picture(&s, "1.2.3.1", 2, false);
     uplink_site_start(&s);
 
-    assert_true(wait_state(&s, INSTANCE_SEALED, 2));
-    assert_true(wait_state(&s, INSTANCE_DUPLICATE, 5));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 2));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_DUPLICATE), 5));
     assert_whole(&s, 2);
     fake_centre_lock(s.centre);
     assert_int_equal(fake_centre_counts(s.centre)->last_manifest_count, 2);
@@ -281,11 +247,11 @@ what_the_centre_cannot_understand_is_put_aside_and_the_rest_goes(void **state)
     uplink_site_open(&s, "uplink", 2);
     fake_centre_wishes(s.centre)->refused_sop = "1.2.3.1.2";
     for (int i = 1; i <= 3; i++)
-        receive(&s, "1.2.3.1", i, true);
+        uplink_site_picture(&s, "1.2.3.1", i, true);
     uplink_site_start(&s);
 
-    assert_true(wait_state(&s, INSTANCE_QUARANTINED, 1));
-    assert_true(wait_state(&s, INSTANCE_SEALED, 2));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_QUARANTINED), 1));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 2));
     uplink_site_close(&s);
 }
 
@@ -302,11 +268,11 @@ bytes_that_are_no_dicom_are_put_aside_and_the_rest_goes(void **state)
         buf_add_u8(&junk, (uint8_t)(i * 7));
     uplink_site_receive(&s, "1.2.3.9", 1, &junk);
     buf_fini(&junk);
-    receive(&s, "1.2.3.1", 1, false);
+    uplink_site_picture(&s, "1.2.3.1", 1, false);
     uplink_site_start(&s);
 
-    assert_true(wait_state(&s, INSTANCE_QUARANTINED, 1));
-    assert_true(wait_state(&s, INSTANCE_SEALED, 1));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_QUARANTINED), 1));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 1));
     uplink_site_close(&s);
 }
 
@@ -336,7 +302,7 @@ a_strange_centre_is_refused_and_said_so(void **state)
     }
     buf_fini(&strange);
     ca_close(&ca);
-    receive(&s, "1.2.3.1", 1, false);
+    uplink_site_picture(&s, "1.2.3.1", 1, false);
     uplink_site_start(&s);
 
     for (int64_t until = clock_mono_ms() + WAIT_MS;
@@ -358,18 +324,18 @@ what_a_person_keeps_back_waits_until_it_is_released(void **state)
 
     (void)state;
     uplink_site_open(&s, "uplink", 2);
-    kept = receive(&s, "1.2.3.1", 1, false);
-    receive(&s, "1.2.3.1", 2, false);
+    kept = uplink_site_picture(&s, "1.2.3.1", 1, false);
+    uplink_site_picture(&s, "1.2.3.1", 2, false);
     must(spool_set_paused(s.spool, kept, true, &err));
     uplink_site_start(&s);
 
-    assert_true(wait_state(&s, INSTANCE_HELD, 1));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_HELD), 1));
     fake_centre_lock(s.centre);
     assert_whole(&s, 1);
     assert_int_equal(fake_centre_counts(s.centre)->manifests, 0); /* the study is not whole */
     fake_centre_unlock(s.centre);
     must(spool_set_paused(s.spool, kept, false, &err));
-    assert_true(wait_state(&s, INSTANCE_SEALED, 2));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 2));
     assert_whole(&s, 2);
     uplink_site_close(&s);
 }
@@ -389,17 +355,17 @@ what_cannot_be_read_goes_as_received_or_is_put_aside(void **state)
         uplink_site_open(&s, "uplink", 2);
         snprintf(segments, sizeof segments, "%s/segments", s.spool_dir);
         snprintf(away, sizeof away, "%s.away", segments);
-        id = receive(&s, "1.2.3.1", 1, false);
+        id = uplink_site_picture(&s, "1.2.3.1", 1, false);
         must(spool_set_paused(s.spool, id, true, &err));
         uplink_site_start(&s);
-        assert_true(wait_state(&s, INSTANCE_CODED, 1));
+        assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_CODED), 1));
         assert_int_equal(rename(segments, away), 0);
         must(spool_set_paused(s.spool, id, false, &err));
 
-        assert_true(wait_state(&s, INSTANCE_PLAIN, 1));
+        assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_PLAIN), 1));
         if (ends[k] == INSTANCE_SEALED)
             assert_int_equal(rename(away, segments), 0);
-        assert_true(wait_state(&s, ends[k], 1));
+        assert_true(uplink_site_wait(&s, INSTANCE_BIT(ends[k]), 1));
         fake_centre_lock(s.centre);
         assert_true(fake_centre_counts(s.centre)->offers <= 8);
         fake_centre_unlock(s.centre);
@@ -429,8 +395,8 @@ stat_is_coded_first_and_a_restart_knows_it(void **state)
     must(uplink_set_urgency(s.up, emergency, UPLINK_STAT, "trauma", "Li", &err));
     uplink_stop(&s.up);
     for (int i = 1; i <= 12; i++)
-        last = receive(&s, "1.2.3.1", i, false);
-    first = receive(&s, emergency, 1, false);
+        last = uplink_site_picture(&s, "1.2.3.1", i, false);
+    first = uplink_site_picture(&s, emergency, 1, false);
     uplink_site_start(&s);
     uplink_urgency(s.up, emergency, &said);
     assert_int_equal(said.urgency, UPLINK_STAT);
@@ -439,7 +405,7 @@ stat_is_coded_first_and_a_restart_knows_it(void **state)
     assert_int_equal(err.kind, ERR_DENIED);
     err_clear(&err);
     must(uplink_raise_urgency(s.up, emergency, UPLINK_STAT, "again", "Dr", &err));
-    assert_true(wait_state(&s, INSTANCE_SEALED, 13));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 13));
 
     must(spool_load(s.spool, first, &entry, &err));
     coded_us = entry->state_at_us[INSTANCE_CODED];
@@ -478,11 +444,11 @@ progress_is_told_from_the_first_second_to_the_last(void **state)
     uplink_site_open(&s, "uplink", 2);
     s.options.rate_bytes = 10000;
     for (int i = 1; i <= 8; i++)
-        receive(&s, "1.2.3.1", i, false);
-    receive(&s, "1.2.3.2", 9, false);
+        uplink_site_picture(&s, "1.2.3.1", i, false);
+    uplink_site_picture(&s, "1.2.3.2", 9, false);
     uplink_site_start(&s);
     assert_false(uplink_progress(s.up, "1.2.3.9", &far));
-    assert_true(wait_state(&s, INSTANCE_RECEIVED, 0));
+    assert_true(uplink_site_wait(&s, ~INSTANCE_BIT(INSTANCE_RECEIVED), 9));
     assert_true(uplink_progress(s.up, "1.2.3.1", &far));
     assert_int_equal(far.objects, 8);
     assert_true(far.bytes_all > 0);
@@ -501,7 +467,7 @@ progress_is_told_from_the_first_second_to_the_last(void **state)
     uplink_each_progress(s.up, sum_up, &sum);
     assert_true(sum.objects >= 8 && sum.bytes_there > 0);
 
-    assert_true(wait_state(&s, INSTANCE_SEALED, 9));
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 9));
     assert_true(uplink_progress(s.up, "1.2.3.1", &far));
     assert_int_equal(far.sealed, 8);
     assert_int_equal(far.bytes_there, far.bytes_all);
