@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -105,6 +106,28 @@ audit_log_write(const char *path, const void *bytes, size_t n)
     assert_true(fd >= 0);
     assert_int_equal(durable_write(fd, bytes, n, &err), 0);
     close(fd);
+}
+
+unsigned
+audit_log_says(const char *folder, const char *event, const char *word)
+{
+    DIR *log = opendir(folder);
+    unsigned n = 0;
+
+    assert_non_null(log);
+    for (struct dirent *e = readdir(log); e != NULL; e = readdir(log)) {
+        char path[512], line[1024];
+        FILE *f;
+
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        f = e->d_type == DT_REG ? fopen(path, "re") : NULL;
+        while (f != NULL && fgets(line, sizeof line, f) != NULL)
+            n += strstr(line, event) != NULL && strstr(line, word) != NULL;
+        if (f != NULL)
+            fclose(f);
+    }
+    closedir(log);
+    return n;
 }
 
 unsigned

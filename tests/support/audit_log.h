@@ -24,6 +24,8 @@ int audit_log_verify(const char *dir, struct audit_verdict *out, struct err *err
 void audit_log_is_good(const char *dir);
 char *audit_log_read(const char *path, size_t *out_n);
 void audit_log_write(const char *path, const void *bytes, size_t n);
+/* How often the log in this folder has a line with both words. */
+unsigned audit_log_says(const char *folder, const char *event, const char *word);
 /* A number below, the same row of them in each run. */
 unsigned audit_log_draw(unsigned below);
 

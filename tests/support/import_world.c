@@ -4,6 +4,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "tests/support/folder.h"
+#include "tests/support/import_files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,6 +28,7 @@ struct import *world_import;
 struct import_options world_options;
 struct spool_options world_spool_options;
 char world_drop[256], world_media[256], world_dir[256];
+struct buf world_file;
 
 const struct wrap_identity world_person = {.patient_id = "R26112200017",
                                            .patient_name = "Wang^XiaoMing=王小明",
@@ -62,6 +64,7 @@ import_world_setup(void **state)
 {
     (void)state;
     log_set_fd(-1);
+    buf_init(&world_file, 16 << 20);
     folder_make("import", dir);
     snprintf(world_dir, sizeof world_dir, "%s/import", dir);
     snprintf(world_drop, sizeof world_drop, "%s/drop", world_dir);
@@ -83,8 +86,25 @@ import_world_teardown(void **state)
     (void)state;
     clock_unfake();
     world_end();
+    buf_fini(&world_file);
     folder_remove(dir);
     return 0;
+}
+
+void
+world_pdf(const char *words)
+{
+    buf_clear(&world_file);
+    import_file_pdf(words, &world_file);
+}
+
+void
+world_bind(const char *id)
+{
+    struct err err;
+
+    if (import_bind(world_import, id, &world_person, "desk", false, NULL, &err) < 0)
+        fail_msg("%s", err.text);
 }
 
 void

@@ -11,6 +11,7 @@ extern struct import_options world_options;
 extern struct spool_options world_spool_options; /* of the next begin */
 extern char world_drop[256], world_media[256], world_dir[256];
 extern const struct wrap_identity world_person;
+extern struct buf world_file; /* of 16 MiB at most: the test's to fill and to drop */
 
 /* Folders; watching is by inotify alone unless the options say else. */
 int import_world_setup(void **state);
@@ -18,6 +19,10 @@ int import_world_teardown(void **state);
 void world_begin(void);
 void world_end(void); /* both may be repeated: a restart */
 
+/* A PDF of these words in world_file. */
+void world_pdf(const char *words);
+/* The item is the world's person's. */
+void world_bind(const char *id);
 /* Write a file whole under another name, then rename it in. name may hold folders that exist. */
 void world_drop_file(const char *folder, const char *name, const struct buf *bytes);
 /* Wait until so many items are in these states; the newest. */

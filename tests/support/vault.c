@@ -336,6 +336,42 @@ vault_announce(struct vault *a, const struct keep_sender *sender, uint32_t revis
     free(m.instances);
 }
 
+int
+vault_work(struct vault *a)
+{
+    struct err err;
+    int sealed = 0;
+
+    check(keep_work(a->keep, &sealed, &err), &err);
+    return sealed;
+}
+
+int
+vault_see(void *user, const struct keep_place *place, struct err *err)
+{
+    struct vault_seen *seen = user;
+
+    (void)err;
+    seen->n++;
+    seen->sealed += place->is_sealed;
+    if (seen->first == NULL)
+        seen->first = keep_place_copy(place);
+    return 0;
+}
+
+void
+vault_place_reads(const struct vault *a, const struct keep_place *place)
+{
+    uint8_t found[32];
+    struct err err;
+    int fd = -1;
+
+    check(keep_open_place(a->keep, place, &fd, &err), &err);
+    check(digest_file(fd, place->offset, place->size, found, &err), &err);
+    assert_memory_equal(found, place->object, 32);
+    close(fd);
+}
+
 size_t
 folder_files(const char *path)
 {

@@ -63,6 +63,17 @@ void vault_manifest(struct vault *a, const struct keep_sender *sender, uint32_t 
 /* The same, where devices said how many there are. */
 void vault_announce(struct vault *a, const struct keep_sender *sender, uint32_t revision,
                     uint32_t announced, const struct slice *samples, size_t n);
+/* One turn of the working thread; how many packs it sealed. */
+int vault_work(struct vault *a);
+
+/* What keep_instances() tells; first: the caller's (free). vault_see() is its callback. */
+struct vault_seen {
+    size_t n, sealed;
+    struct keep_place *first;
+};
+int vault_see(void *seen, const struct keep_place *place, struct err *err);
+/* Its bytes are those of its name. */
+void vault_place_reads(const struct vault *a, const struct keep_place *place);
 /* How many files there are below a folder. */
 size_t folder_files(const char *path);
 

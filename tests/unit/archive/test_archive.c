@@ -5,7 +5,8 @@
 #include "proto/http/json.h"
 #include "proto/link/enrol.h"
 #include "reader/archive/archive.h"
-#include "tests/support/archive_world.h"
+#include "tests/support/archive_reader.h"
+#include "tests/support/ok.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,26 +15,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) < 0)                                                                            \
-            fail_msg("%s", err.text);                                                              \
-    } while (0)
-
 enum { MANY = 48 };
 
 static struct archive_world w;
 static struct archive *archive;
 static char database[32];
-static const struct keep_sender gate_a = {"clinic-a", "gate-a", "test"};
-
-static const struct slice slices[] = {
-    {.study = "1.2.3", .series = "1.2.3.9", .instance = "1.2.3.9.1", .number = 1, .noise = 1},
-    {.study = "1.2.3", .series = "1.2.3.9", .instance = "1.2.3.9.2", .number = 2, .noise = 2},
-    {.study = "1.2.3", .series = "1.2.3.9", .instance = "1.2.3.9.3", .number = 3, .noise = 3},
-};
-static const struct slice report = {
-    .study = "1.2.3", .series = "1.2.3.900", .instance = "1.2.3.900.1"};
 
 static int
 begin(void **state)
@@ -58,69 +44,24 @@ end(void **state)
 }
 
 static void
-work(void)
-{
-    struct err err;
-    int sealed;
-
-    OK(keep_work(w.vault.keep, &sealed, &err));
-}
-
-/* Two images, closed. */
-static void
-fill(void)
-{
-    vault_put(&w.vault, &gate_a, &slices[0]);
-    vault_put(&w.vault, &gate_a, &slices[1]);
-    vault_manifest(&w.vault, &gate_a, 1, slices, 2);
-    work();
-}
-
-struct heard {
-    char text[2048];
-    struct archive_cursor at;
-    bool is_lost;
-};
-
-static int
-hear(void *user, const struct archive_event *e)
-{
-    struct heard *h = user;
-    size_t n = strlen(h->text);
-
-    assert_true(e->seq > h->at.seq);
-    assert_true(e->at_us > INT64_C(1600000000000000));
-    h->at = (struct archive_cursor){e->seq, e->at_us};
-    snprintf(h->text + n, sizeof h->text - n, "%s %s %s %u %u%s\n", e->tenant, e->kind, e->study,
-             e->revision, (unsigned)e->instances, e->is_late ? " late" : "");
-    return 0;
-}
-
-static int
-hear_more(struct heard *h, unsigned wait_s, struct err *err)
-{
-    return archive_events(archive, &h->at, wait_s, hear, h, &h->is_lost, err);
-}
-
-static void
 events_come_in_order_and_once(void **state)
 {
     struct heard h = {.text = ""};
     struct err err;
 
     (void)state;
-    fill();
-    OK(hear_more(&h, 0, &err));
+    study_put(&w);
+    OK(hear_more(archive, &h, 0, &err));
     assert_string_equal(h.text, "clinic-a study.arrived 1.2.3 0 0\n"
                                 "clinic-a study.closed 1.2.3 1 2\n"
                                 "clinic-a study.complete 1.2.3 1 2\n"
                                 "clinic-a study.sealed 1.2.3 0 2\n");
     h.text[0] = '\0';
-    OK(hear_more(&h, 0, &err));
+    OK(hear_more(archive, &h, 0, &err));
     assert_string_equal(h.text, "");
-    vault_put(&w.vault, &gate_a, &slices[2]);
-    vault_manifest(&w.vault, &gate_a, 2, slices, 3);
-    OK(hear_more(&h, 0, &err));
+    vault_put(&w.vault, &study_gate, &study_slices[2]);
+    vault_manifest(&w.vault, &study_gate, 2, study_slices, 3);
+    OK(hear_more(archive, &h, 0, &err));
     assert_string_equal(h.text, "clinic-a study.closed 1.2.3 2 3 late\n"
                                 "clinic-a study.late 1.2.3 2 3 late\n"
                                 "clinic-a study.complete 1.2.3 2 3 late\n");
@@ -138,28 +79,28 @@ an_archive_set_back_hides_no_event_behind_the_cursor(void **state)
     char *backup;
 
     (void)state;
-    fill();
+    study_put(&w);
     archive_world_stop(&w);
     backup = pg_cluster_copy(vault_cluster, database, "archive_backup");
     archive_world_start(&w);
-    vault_put(&w.vault, &gate_a, &slices[2]);
-    vault_manifest(&w.vault, &gate_a, 2, slices, 3);
-    work();
-    OK(hear_more(&h, 0, &err));
+    vault_put(&w.vault, &study_gate, &study_slices[2]);
+    vault_manifest(&w.vault, &study_gate, 2, study_slices, 3);
+    vault_work(&w.vault);
+    OK(hear_more(archive, &h, 0, &err));
     assert_false(h.is_lost);
     archive_world_stop(&w);
     w.vault.options.conninfo = backup;
     archive_world_start(&w);
-    vault_put(&w.vault, &gate_a, &other);
+    vault_put(&w.vault, &study_gate, &other);
 
-    OK(hear_more(&h, 0, &err)); /* the number is there, as another event */
+    OK(hear_more(archive, &h, 0, &err)); /* the number is there, as another event */
     assert_true(h.is_lost);
     h.text[0] = '\0';
-    OK(hear_more(&h, 0, &err));
+    OK(hear_more(archive, &h, 0, &err));
     assert_false(h.is_lost);
     assert_non_null(strstr(h.text, "clinic-a study.arrived 1.2.4 0 0\n"));
     h.text[0] = '\0';
-    OK(hear_more(&h, 0, &err)); /* and it stands well */
+    OK(hear_more(archive, &h, 0, &err)); /* and it stands well */
     assert_false(h.is_lost);
     assert_string_equal(h.text, "");
     w.vault.options.conninfo = w.vault.conninfo;
@@ -181,7 +122,7 @@ wait_for_events(void *arg)
     struct waiting *x = arg;
     int64_t from_ms = clock_mono_ms();
 
-    x->rc = hear_more(&x->heard, 60, &x->err);
+    x->rc = hear_more(archive, &x->heard, 60, &x->err);
     x->took_ms = clock_mono_ms() - from_ms;
     return NULL;
 }
@@ -193,7 +134,7 @@ a_waiting_call_is_woken_by_what_happens(void **state)
     pthread_t thread = thread_start("waits", wait_for_events, &x);
 
     (void)state;
-    vault_put(&w.vault, &gate_a, &slices[0]);
+    vault_put(&w.vault, &study_gate, &study_slices[0]);
     thread_join(thread);
     assert_int_equal(x.rc, 0);
     assert_string_equal(x.heard.text, "clinic-a study.arrived 1.2.3 0 0\n");
@@ -211,7 +152,7 @@ hear_then_wait(void *arg)
     x->has_heard = true;
     gate_wake(&x->gate);
     gate_unlock(&x->gate);
-    x->rc = hear_more(&x->heard, 60, &x->err);
+    x->rc = hear_more(archive, &x->heard, 60, &x->err);
     return NULL;
 }
 
@@ -224,7 +165,7 @@ an_abort_ends_what_waits_and_what_comes(void **state)
 
     (void)state;
     gate_init(&x.gate);
-    vault_put(&w.vault, &gate_a, &slices[0]);
+    vault_put(&w.vault, &study_gate, &study_slices[0]);
     thread = thread_start("waits", hear_then_wait, &x);
     gate_lock(&x.gate);
     while (!x.has_heard)
@@ -260,8 +201,8 @@ facts_are_those_of_the_study(void **state)
     (void)state;
     assert_int_equal(archive_study_facts(archive, "clinic-a", "1.2.3", &s, &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
-    fill();
-    report_make(&report, &sr);
+    study_put(&w);
+    report_make(&study_report, &sr);
     file = (struct archive_file){sr.bytes, sr.n};
     OK(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err));
     OK(archive_study_facts(archive, "clinic-a", "1.2.3", &s, &err));
@@ -303,7 +244,7 @@ the_closed_list_names_every_instance(void **state)
     buf_init(&again, ARCHIVE_MANIFEST_BYTES);
     assert_int_equal(archive_manifest(archive, "clinic-a", "1.2.3", 0, &json, &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
-    fill();
+    study_put(&w);
     OK(archive_manifest(archive, "clinic-a", "1.2.3", 0, &json, &err));
     OK(archive_manifest(archive, "clinic-a", "1.2.3", 1, &again, &err));
     assert_int_equal(json.n, again.n);
@@ -380,7 +321,7 @@ many_threads_share_the_connections(void **state)
     int rc[MANY];
 
     (void)state;
-    fill();
+    study_put(&w);
     for (int i = 0; i < MANY; i++)
         threads[i] = thread_start("asks", ask, &rc[i]);
     for (int i = 0; i < MANY; i++)

@@ -3,7 +3,8 @@
 #include "proto/base/log.h"
 #include "proto/codec/codec.h"
 #include "reader/archive/archive.h"
-#include "tests/support/archive_world.h"
+#include "tests/support/archive_reader.h"
+#include "tests/support/ok.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,25 +12,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) < 0)                                                                            \
-            fail_msg("%s", err.text);                                                              \
-    } while (0)
-
 static struct pg_cluster *cluster;
 static struct codec_pool *pool;
 static struct archive_world w;
 static struct archive *archive;
-static const struct keep_sender gate_a = {"clinic-a", "gate-a", "test"};
-
-static const struct slice slices[] = {
-    {.study = "1.2.3", .series = "1.2.3.9", .instance = "1.2.3.9.1", .number = 1, .noise = 1},
-    {.study = "1.2.3", .series = "1.2.3.9", .instance = "1.2.3.9.2", .number = 2, .noise = 2},
-    {.study = "1.2.3", .series = "1.2.3.9", .instance = "1.2.3.9.3", .number = 3, .noise = 3},
-};
-static const struct slice report = {
-    .study = "1.2.3", .series = "1.2.3.900", .instance = "1.2.3.900.1"};
 
 static int
 begin(void **state)
@@ -55,54 +41,9 @@ end(void **state)
 }
 
 static void
-work(void)
-{
-    struct err err;
-    int sealed;
-
-    OK(keep_work(w.vault.keep, &sealed, &err));
-}
-
-/* Two images, closed. */
-static void
-fill(void)
-{
-    vault_put(&w.vault, &gate_a, &slices[0]);
-    vault_put(&w.vault, &gate_a, &slices[1]);
-    vault_manifest(&w.vault, &gate_a, 1, slices, 2);
-    work();
-}
-
-struct heard {
-    char text[2048];
-    struct archive_cursor at;
-    bool is_lost;
-};
-
-static int
-hear(void *user, const struct archive_event *e)
-{
-    struct heard *h = user;
-    size_t n = strlen(h->text);
-
-    assert_true(e->seq > h->at.seq);
-    assert_true(e->at_us > INT64_C(1600000000000000));
-    h->at = (struct archive_cursor){e->seq, e->at_us};
-    snprintf(h->text + n, sizeof h->text - n, "%s %s %s %u %u%s\n", e->tenant, e->kind, e->study,
-             e->revision, (unsigned)e->instances, e->is_late ? " late" : "");
-    return 0;
-}
-
-static int
-hear_more(struct heard *h, unsigned wait_s, struct err *err)
-{
-    return archive_events(archive, &h->at, wait_s, hear, h, &h->is_lost, err);
-}
-
-static void
 documents_are_stored_once_and_images_never(void **state)
 {
-    struct slice other = report;
+    struct slice other = study_report;
     struct heard h = {.text = ""};
     struct archive_standing standing;
     struct archive_file file;
@@ -110,11 +51,11 @@ documents_are_stored_once_and_images_never(void **state)
     struct err err;
 
     (void)state;
-    fill();
+    study_put(&w);
     other.noise = 1;
-    report_make(&report, &sr);
+    report_make(&study_report, &sr);
     report_make(&other, &changed);
-    slice_make(&slices[2], &ct);
+    slice_make(&study_slices[2], &ct);
     file = (struct archive_file){sr.bytes, sr.n};
     OK(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err));
     OK(archive_stow(archive, "clinic-a", "1.2.3", &file, 1, &err));
@@ -129,12 +70,12 @@ documents_are_stored_once_and_images_never(void **state)
     assert_int_equal(err.kind, ERR_REJECT);
     assert_int_equal(archive_stow(archive, "nowhere", "1.2.3", &file, 1, &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
-    work();
+    vault_work(&w.vault);
 
     OK(archive_standing_get(archive, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.whole, 2);
     assert_int_equal(standing.revision, 1);
-    OK(hear_more(&h, 0, &err));
+    OK(hear_more(archive, &h, 0, &err));
     assert_null(strstr(h.text, "late"));
     assert_null(strstr(h.text, "revision\":2"));
     buf_fini(&sr);
@@ -201,9 +142,9 @@ a_fetch_hands_on_status_headers_and_bytes(void **state)
     struct err err;
 
     (void)state;
-    fill();
+    study_put(&w);
     buf_init(&f.body, 1 << 20);
-    slice_make(&slices[0], &file);
+    slice_make(&study_slices[0], &file);
     OK(fetch(NULL, "clinic-a", object, "Accept: application/dicom", &f, &err));
     assert_int_equal(f.status, 200);
     assert_int_equal(strncmp(f.type, "application/dicom", 17), 0);
@@ -243,7 +184,7 @@ a_picture_is_rendered(void **state)
     struct err err;
 
     (void)state;
-    fill();
+    study_put(&w);
     buf_init(&jpeg, 1 << 20);
     OK(archive_rendered(archive, "clinic-a", "1.2.3", "1.2.3.9", "1.2.3.9.1", 1, 8, 80, "2048,4096",
                         &jpeg, &err));

@@ -13,10 +13,10 @@
 #include "proto/codec/codec.h"
 #include "proto/http/client.h"
 #include "proto/http/json.h"
+#include "tests/support/audit_log.h"
 #include "tests/support/desk_visitor.h"
 #include "tests/support/folder.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -221,27 +221,10 @@ wait_for(const struct desk_visitor *who, bool (*is_seen)(const struct json *stat
 static unsigned
 audited(const char *event, const char *by)
 {
-    char path[FOLDER_PATH_BYTES + 300];
-    struct dirent *e;
-    unsigned n = 0;
-    DIR *folder;
+    char log[FOLDER_PATH_BYTES + 32];
 
-    snprintf(path, sizeof path, "%s/audit/log", desk_dir);
-    folder = opendir(path);
-    assert_non_null(folder);
-    while ((e = readdir(folder)) != NULL) {
-        char line[1024];
-        FILE *f;
-
-        snprintf(path, sizeof path, "%s/audit/log/%s", desk_dir, e->d_name);
-        f = e->d_type == DT_REG ? fopen(path, "re") : NULL;
-        while (f != NULL && fgets(line, sizeof line, f) != NULL)
-            n += strstr(line, event) != NULL && strstr(line, by) != NULL;
-        if (f != NULL)
-            fclose(f);
-    }
-    closedir(folder);
-    return n;
+    snprintf(log, sizeof log, "%s/audit/log", desk_dir);
+    return audit_log_says(log, event, by);
 }
 
 static void

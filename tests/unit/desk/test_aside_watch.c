@@ -8,11 +8,11 @@
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/trust/audit.h"
+#include "tests/support/audit_log.h"
 #include "tests/support/folder.h"
 
 #include <sqlite3.h>
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,27 +102,10 @@ put_aside(const char *instance)
 static unsigned
 audited(const char *event, const char *word)
 {
-    char path[FOLDER_PATH_BYTES + 300];
-    struct dirent *e;
-    unsigned n = 0;
-    DIR *folder;
+    char log[FOLDER_PATH_BYTES + 32];
 
-    snprintf(path, sizeof path, "%s/audit/log", dir);
-    folder = opendir(path);
-    assert_non_null(folder);
-    while ((e = readdir(folder)) != NULL) {
-        char line[1024];
-        FILE *f;
-
-        snprintf(path, sizeof path, "%s/audit/log/%s", dir, e->d_name);
-        f = e->d_type == DT_REG ? fopen(path, "re") : NULL;
-        while (f != NULL && fgets(line, sizeof line, f) != NULL)
-            n += strstr(line, event) != NULL && strstr(line, word) != NULL;
-        if (f != NULL)
-            fclose(f);
-    }
-    closedir(folder);
-    return n;
+    snprintf(log, sizeof log, "%s/audit/log", dir);
+    return audit_log_says(log, event, word);
 }
 
 /* A duplicate that lands between the desk's list of them, which is audited, and the spool's goes

@@ -25,36 +25,7 @@
 
 enum { WAITING = 1u << IMPORT_WAITING, UNUSABLE = 1u << IMPORT_UNUSABLE };
 
-static struct buf file;
 static struct err err;
-
-static int
-setup(void **state)
-{
-    buf_init(&file, 16 << 20);
-    return import_world_setup(state);
-}
-
-static int
-teardown(void **state)
-{
-    buf_fini(&file);
-    return import_world_teardown(state);
-}
-
-static void
-pdf(const char *words)
-{
-    buf_clear(&file);
-    import_file_pdf(words, &file);
-}
-
-static void
-bind(const char *id)
-{
-    if (import_bind(world_import, id, &world_person, "desk", false, NULL, &err) < 0)
-        fail_msg("%s", err.text);
-}
 
 static bool
 is_in_drop(const char *name)
@@ -86,13 +57,13 @@ a_file_that_is_moved_in_waits_for_a_person(void **state)
 
     (void)state;
     world_begin();
-    pdf("one");
-    world_drop_file(world_drop, "\xB2\xE2\xCA\xD4.pdf", &file); /* a name in GBK */
+    world_pdf("one");
+    world_drop_file(world_drop, "\xB2\xE2\xCA\xD4.pdf", &world_file); /* a name in GBK */
     world_wait(WAITING, 1, &item);
 
     assert_string_equal(item.name, "测试.pdf");
     assert_int_equal(item.facts.kind, WRAP_PDF);
-    assert_int_equal(item.size, file.n);
+    assert_int_equal(item.size, world_file.n);
     assert_int_equal(world_files("files"), 1);
     assert_int_equal(world_entries(NULL), 0);
     for (int i = 0; i < 100 && world_files("drop") > 0; i++)
@@ -107,10 +78,10 @@ a_file_in_a_new_folder_is_found(void **state)
 
     (void)state;
     world_begin();
-    pdf("below");
+    world_pdf("below");
     snprintf(folder, sizeof folder, "%s/20261122", world_drop);
     assert_int_equal(mkdir(folder, 0700), 0);
-    world_drop_file(folder, "a.pdf", &file);
+    world_drop_file(folder, "a.pdf", &world_file);
     world_options.settle_ms = 1;
     import_rescan(world_import);
     /* the folder may be watched too late for this one: then it is seen to keep still */
@@ -126,15 +97,15 @@ an_upload_is_taken_only_when_it_is_whole(void **state)
 
     (void)state;
     world_begin();
-    pdf("in two parts");
-    half = file.n / 2;
-    append("a.pdf", file.bytes, half);
+    world_pdf("in two parts");
+    half = world_file.n / 2;
+    append("a.pdf", world_file.bytes, half);
     import_rescan(world_import);
     import_rescan(world_import);
     assert_int_equal(world_count(0), 0);
     assert_true(is_in_drop("a.pdf"));
 
-    append("a.pdf", file.bytes + half, file.n - half);
+    append("a.pdf", world_file.bytes + half, world_file.n - half);
     world_wait(WAITING, 1, NULL);
 }
 
@@ -144,9 +115,9 @@ names_of_uploads_under_way_are_left_alone(void **state)
     (void)state;
     world_options.settle_ms = 1;
     world_begin();
-    pdf("under way");
-    world_drop_file(world_drop, "a.pdf.part", &file);
-    world_drop_file(world_drop, ".hidden.pdf", &file);
+    world_pdf("under way");
+    world_drop_file(world_drop, "a.pdf.part", &world_file);
+    world_drop_file(world_drop, ".hidden.pdf", &world_file);
     import_rescan(world_import);
     import_rescan(world_import);
     assert_int_equal(world_count(0), 0);
@@ -161,8 +132,8 @@ a_broken_off_upload_is_shown_in_the_end(void **state)
     world_options.partial_ms = 600000;
     clock_fake(INT64_C(1795000000000000), 1000);
     world_begin();
-    pdf("broken off");
-    append("a.pdf", file.bytes, file.n - 30);
+    world_pdf("broken off");
+    append("a.pdf", world_file.bytes, world_file.n - 30);
     import_rescan(world_import);
     assert_int_equal(world_count(0), 0);
 
@@ -190,10 +161,10 @@ a_bound_file_is_in_the_spool_with_the_persons_name(void **state)
 
     (void)state;
     world_begin();
-    pdf("bound");
-    world_drop_file(world_drop, "a.pdf", &file);
+    world_pdf("bound");
+    world_drop_file(world_drop, "a.pdf", &world_file);
     world_wait(WAITING, 1, &item);
-    bind(item.id);
+    world_bind(item.id);
 
     world_wait(1u << IMPORT_BOUND, 1, &item);
     assert_int_equal(world_entries(&entry), 1);
@@ -204,8 +175,8 @@ a_bound_file_is_in_the_spool_with_the_persons_name(void **state)
     assert_string_equal(facts->patient_name, world_person.patient_name);
     assert_string_equal(facts->study_uid, world_person.study_uid);
     assert_string_equal(facts->sop_instance, item.sop_instance);
-    assert_non_null(memmem(out.bytes, out.n, file.bytes, file.n));
-    bind(item.id); /* said twice: nothing more */
+    assert_non_null(memmem(out.bytes, out.n, world_file.bytes, world_file.n));
+    world_bind(item.id); /* said twice: nothing more */
     assert_int_equal(world_entries(NULL), 1);
 
     buf_fini(&out);
@@ -219,10 +190,10 @@ what_was_decided_lasts_over_a_restart(void **state)
 
     (void)state;
     world_begin();
-    pdf("lasting");
-    world_drop_file(world_drop, "a%\n.pdf", &file);
+    world_pdf("lasting");
+    world_drop_file(world_drop, "a%\n.pdf", &world_file);
     world_wait(WAITING, 1, &before);
-    bind(before.id);
+    world_bind(before.id);
     assert_int_equal(import_find(world_import, before.id, &before, &err), 0);
     world_end();
     world_begin();
@@ -239,11 +210,11 @@ the_same_file_again_is_the_same_item(void **state)
     (void)state;
     world_options.settle_ms = 1;
     world_begin();
-    pdf("again");
-    world_drop_file(world_drop, "a.pdf", &file);
+    world_pdf("again");
+    world_drop_file(world_drop, "a.pdf", &world_file);
     world_wait(WAITING, 1, &item);
-    bind(item.id);
-    world_drop_file(world_drop, "b.pdf", &file);
+    world_bind(item.id);
+    world_drop_file(world_drop, "b.pdf", &world_file);
     for (int i = 0; i < 1000 && is_in_drop("b.pdf"); i++)
         import_rescan(world_import);
 
@@ -263,10 +234,10 @@ instances_of_one_study_are_numbered(void **state)
     (void)state;
     world_begin();
     for (int i = 0; i < 3; i++) {
-        pdf(i == 0 ? "first" : i == 1 ? "second" : "third");
-        world_drop_file(world_drop, "a.pdf", &file);
+        world_pdf(i == 0 ? "first" : i == 1 ? "second" : "third");
+        world_drop_file(world_drop, "a.pdf", &world_file);
         world_wait(WAITING, 1, &item);
-        bind(item.id);
+        world_bind(item.id);
         assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
         assert_int_equal(item.number, i + 1);
     }
@@ -283,9 +254,9 @@ another_persons_recording_is_not_bound_unless_one_is_sure(void **state)
     (void)state;
     memcpy(man.sex, "M", 2);
     world_begin();
-    buf_clear(&file);
-    import_file_scp(&e, &file);
-    world_drop_file(world_drop, "a.scp", &file);
+    buf_clear(&world_file);
+    import_file_scp(&e, &world_file);
+    world_drop_file(world_drop, "a.scp", &world_file);
     world_wait(WAITING, 1, &item);
 
     assert_int_equal(import_bind(world_import, item.id, &man, "desk", false, &is_other, &err), -1);
@@ -303,8 +274,8 @@ throwing_away_needs_a_reason_and_can_be_undone(void **state)
 
     (void)state;
     world_begin();
-    pdf("thrown away");
-    world_drop_file(world_drop, "a.pdf", &file);
+    world_pdf("thrown away");
+    world_drop_file(world_drop, "a.pdf", &world_file);
     world_wait(WAITING, 1, &item);
 
     assert_int_equal(import_discard(world_import, item.id, "  ", "desk", &err), -1);
@@ -314,7 +285,7 @@ throwing_away_needs_a_reason_and_can_be_undone(void **state)
                      -1);
     assert_int_equal(err.kind, ERR_CONFLICT);
     assert_int_equal(import_reopen(world_import, item.id, "desk", &err), 0);
-    bind(item.id);
+    world_bind(item.id);
     assert_int_equal(import_discard(world_import, item.id, "重复", "desk", &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT);
 }
@@ -328,8 +299,8 @@ a_damaged_sidecar_is_set_aside_and_its_file_waits_again(void **state)
 
     (void)state;
     world_begin();
-    pdf("damaged");
-    world_drop_file(world_drop, "a.pdf", &file);
+    world_pdf("damaged");
+    world_drop_file(world_drop, "a.pdf", &world_file);
     world_wait(WAITING, 1, &item);
     world_end();
     snprintf(path, sizeof path, "%s/items/%s.item", world_dir, item.id);
@@ -343,7 +314,7 @@ a_damaged_sidecar_is_set_aside_and_its_file_waits_again(void **state)
     assert_int_equal(world_files("corrupt"), 1);
     assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
     assert_int_equal(item.state, IMPORT_WAITING);
-    bind(item.id);
+    world_bind(item.id);
 }
 
 /* Every byte of a sidecar is covered by its end. */
@@ -404,22 +375,22 @@ a_dicom_file_without_identity_waits_and_keeps_its_bytes(void **state)
 
     (void)state;
     world_begin();
-    buf_clear(&file);
-    sample_image(&image, &file);
-    patient = memmem(file.bytes, file.n, "T1", 2);
+    buf_clear(&world_file);
+    sample_image(&image, &world_file);
+    patient = memmem(world_file.bytes, world_file.n, "T1", 2);
     assert_non_null(patient);
     memcpy(patient, "1 ", 2); /* what consoles put in when they have nothing */
-    world_drop_file(world_drop, "a", &file);
+    world_drop_file(world_drop, "a", &world_file);
     world_wait(WAITING, 1, &item);
     assert_int_equal(item.facts.kind, WRAP_DICOM);
     assert_string_not_equal(item.group, item.id);
-    bind(item.group);
+    world_bind(item.group);
 
     assert_int_equal(world_entries(&entry), 1);
     buf_init(&out, 16 << 20);
     world_bytes(entry, &out);
-    assert_int_equal(out.n, file.n);
-    assert_memory_equal(out.bytes, file.bytes, out.n);
+    assert_int_equal(out.n, world_file.n);
+    assert_memory_equal(out.bytes, world_file.bytes, out.n);
     buf_fini(&out);
 }
 
@@ -482,7 +453,7 @@ every_state_is_left_by_its_arrows_only(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, import_world_setup, import_world_teardown)
 
 int
 main(void)

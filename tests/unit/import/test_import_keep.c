@@ -16,36 +16,7 @@
 
 enum { WAITING = 1u << IMPORT_WAITING };
 
-static struct buf file;
 static struct err err;
-
-static int
-setup(void **state)
-{
-    buf_init(&file, 16 << 20);
-    return import_world_setup(state);
-}
-
-static int
-teardown(void **state)
-{
-    buf_fini(&file);
-    return import_world_teardown(state);
-}
-
-static void
-pdf(const char *words)
-{
-    buf_clear(&file);
-    import_file_pdf(words, &file);
-}
-
-static void
-bind(const char *id)
-{
-    if (import_bind(world_import, id, &world_person, "desk", false, NULL, &err) < 0)
-        fail_msg("%s", err.text);
-}
 
 enum { DAY_MS = 86400000 };
 
@@ -70,9 +41,9 @@ take(const char *words, struct import_item *item)
 {
     char name[64];
 
-    pdf(words);
+    world_pdf(words);
     snprintf(name, sizeof name, "%s.pdf", words);
-    world_drop_file(world_drop, name, &file);
+    world_drop_file(world_drop, name, &world_file);
     world_wait(WAITING, 1, item);
 }
 
@@ -81,7 +52,7 @@ bind_and_seal(struct import_item *item)
 {
     struct spool_inspection facts = {.study_uid = "2.25.1234567890", .series_uid = "2.25.2"};
 
-    bind(item->id);
+    world_bind(item->id);
     assert_int_equal(import_find(world_import, item->id, item, &err), 0);
     assert_int_equal(spool_set_inspected(world_spool, item->entry, &facts, &err), 0);
     assert_int_equal(spool_set_uncoded(world_spool, item->entry, "no pixels", &err), 0);
@@ -167,7 +138,7 @@ a_filling_disk_takes_sealed_sources_first_and_leaves_thrown_ones_their_grace(voi
     world_spool_options.slow_ms = 1;
     world_begin();
     take("bound", &bound);
-    bind(bound.id);
+    world_bind(bound.id);
     world_end();
     keep_both(&sealed, &thrown);
     bind_keep(world_import);
@@ -211,7 +182,7 @@ a_source_stays_until_it_is_sealed_and_a_while_longer(void **state)
     world_options.keep_ms = 1000;
     world_begin();
     take("kept", &item);
-    bind(item.id);
+    world_bind(item.id);
     assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
 
     clock_fake(clock_wall_us() + INT64_C(86400000000), clock_mono_ms());
@@ -239,10 +210,10 @@ a_source_stays_while_its_discarded_instance_can_be_taken_back(void **state)
     (void)state;
     world_options.keep_ms = 1000;
     world_begin();
-    pdf("kept");
-    world_drop_file(world_drop, "a.pdf", &file);
+    world_pdf("kept");
+    world_drop_file(world_drop, "a.pdf", &world_file);
     world_wait(WAITING, 1, &item);
-    bind(item.id);
+    world_bind(item.id);
     assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
     assert_int_equal(spool_set_quarantined(world_spool, item.entry, "other: drawn", &err), 0);
     assert_int_equal(spool_discard(world_spool, item.entry, "other", "li.wei", &err), 0);
@@ -256,7 +227,7 @@ a_source_stays_while_its_discarded_instance_can_be_taken_back(void **state)
     assert_int_equal(spool_release(world_spool, item.entry, &err), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, import_world_setup, import_world_teardown)
 
 int
 main(void)

@@ -70,16 +70,6 @@ store(struct vault *a, const struct slice *s, bool is_reader)
     return stored.outcome;
 }
 
-static int
-work(struct vault *a)
-{
-    struct err err;
-    int sealed;
-
-    OK(keep_work(a->keep, &sealed, &err));
-    return sealed;
-}
-
 /* What lies in the copy was written so long ago; below 0: by a clock that was ahead. */
 static void
 age(const struct vault *a, int64_t seconds)
@@ -141,11 +131,11 @@ what_a_restored_catalog_does_not_know_is_found(void **state)
     restore(&a);
     assert_int_equal(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err), -1);
 
-    work(&a); /* found */
+    vault_work(&a); /* found */
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.whole, 2); /* without the document */
-    work(&a);
-    work(&a);
+    vault_work(&a);
+    vault_work(&a);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.sealed, 2);
     assert_int_equal(standing.expected, 2);
@@ -170,7 +160,7 @@ a_copy_that_is_spoilt_is_not_taken_for_the_file(void **state)
     restore(&a);
     spoil(a.landing_copy);
     age(&a, 3600);
-    work(&a);
+    vault_work(&a);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.whole, 1); /* from the other */
 
@@ -233,16 +223,16 @@ what_is_on_its_way_is_left_alone(void **state)
     assert_int_equal(store(&a, &one, false), KEEP_STORED);
     restore(&a);
     age(&a, 10);
-    work(&a);
+    vault_work(&a);
     assert_int_equal(whole(&a), 0);
     clock_fake(clock_wall_us() + 301000000, clock_mono_ms() + 301000);
-    work(&a); /* the next walk does not wait for an hour */
+    vault_work(&a); /* the next walk does not wait for an hour */
     clock_unfake();
     assert_int_equal(whole(&a), 1);
 
     restore(&a);
     age(&a, -86400);
-    work(&a);
+    vault_work(&a);
     assert_int_equal(whole(&a), 1);
     vault_close(&a);
 }
@@ -261,8 +251,8 @@ a_devices_report_is_listed_with_its_images(void **state)
     assert_int_equal(store(&a, &one, false), KEEP_STORED);
     assert_int_equal(store_dose(&a, &report), KEEP_STORED);
     restore(&a);
-    work(&a);
-    work(&a);
+    vault_work(&a);
+    vault_work(&a);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.whole, 2);
     assert_int_equal(standing.expected, 2);
@@ -286,7 +276,7 @@ an_organisation_that_was_lost_is_told_of(void **state)
     restore(&a);
     vault_sql(&a, "UPDATE tenants SET code = 'other' WHERE code = 'clinic-a'");
     log_set_fd(log_fd);
-    work(&a);
+    vault_work(&a);
     log_set_fd(-1);
     assert_true(pread(log_fd, said, sizeof said - 1, 0) > 0);
     line = strstr(said, "KEEP_FOUND_UNOWNED");
@@ -297,7 +287,7 @@ an_organisation_that_was_lost_is_told_of(void **state)
 
     vault_sql(&a, "UPDATE tenants SET code = 'clinic-a' WHERE code = 'other'");
     vault_reopen(&a);
-    work(&a);
+    vault_work(&a);
     assert_int_equal(whole(&a), 2);
     close(log_fd);
     vault_close(&a);

@@ -27,24 +27,6 @@ static const struct keep_sender gate_b = {"clinic-b", "gate-b", "127.0.0.1:2"};
 
 static const struct keep_wait now = {.ms = 0};
 
-struct seen {
-    size_t n, sealed;
-    struct keep_place *first;
-};
-
-static int
-on_place(void *user, const struct keep_place *place, struct err *err)
-{
-    struct seen *seen = user;
-
-    (void)err;
-    seen->n++;
-    seen->sealed += place->is_sealed;
-    if (seen->first == NULL)
-        seen->first = keep_place_copy(place);
-    return 0;
-}
-
 static int
 count_rows(void *user, const struct keep_row *row)
 {
@@ -61,29 +43,6 @@ count_events(void *user, const struct keep_event *event)
     strncat(kinds, event->kind, 400);
     strncat(kinds, " ", 400);
     return 0;
-}
-
-static size_t
-work(struct vault *a)
-{
-    struct err err;
-    int sealed = 0;
-
-    OK(keep_work(a->keep, &sealed, &err));
-    return (size_t)sealed;
-}
-
-static void
-assert_place_reads(struct vault *a, const struct keep_place *p)
-{
-    uint8_t found[32];
-    struct err err;
-    int fd = -1;
-
-    OK(keep_open_place(a->keep, p, &fd, &err));
-    OK(digest_file(fd, p->offset, p->size, found, &err));
-    assert_memory_equal(found, p->object, 32);
-    close(fd);
 }
 
 static void
@@ -106,9 +65,9 @@ a_stop_waits_for_no_backlog(void **state)
         assert_int_equal(vault_put(&a, &gate_a, &s[i]), LINK_HELD);
     vault_manifest(&a, &gate_a, 1, s, 2);
     close_it(&a, true);
-    assert_int_equal(work(&a), 0);
+    assert_int_equal(vault_work(&a), 0);
     close_it(&a, false);
-    assert_int_equal(work(&a), 1); /* it was not forgotten */
+    assert_int_equal(vault_work(&a), 1); /* it was not forgotten */
     vault_close(&a);
 }
 
@@ -117,7 +76,7 @@ a_study_goes_from_offer_to_sealed_and_is_read_back(void **state)
 {
     struct slice s[3] = {vault_ct(1), vault_ct(2), vault_ct(3)};
     struct vault a;
-    struct seen seen = {0, 0, NULL};
+    struct vault_seen seen = {0, 0, NULL};
     struct link_receipts receipts;
     char kinds[1024] = "";
     struct err err;
@@ -126,14 +85,14 @@ a_study_goes_from_offer_to_sealed_and_is_read_back(void **state)
     vault_open(&a, vault_cluster, "road");
     for (int i = 0; i < 3; i++)
         assert_int_equal(vault_put(&a, &gate_a, &s[i]), LINK_HELD);
-    assert_int_equal(work(&a), 0); /* no manifest: nothing to pack */
+    assert_int_equal(vault_work(&a), 0); /* no manifest: nothing to pack */
     vault_manifest(&a, &gate_a, 1, s, 3);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
 
-    OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, on_place, &seen, &err));
+    OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, vault_see, &seen, &err));
     assert_int_equal(seen.n, 3);
     assert_int_equal(seen.sealed, 3);
-    assert_place_reads(&a, seen.first);
+    vault_place_reads(&a, seen.first);
     OK(keep_receipts(a.keep, &gate_a, 0, &now, &receipts, &err));
     assert_int_equal(receipts.count, 3);
     assert_int_equal(receipts.receipts[0].copies, 2);
@@ -162,7 +121,7 @@ a_pack_is_a_zip_that_stock_programs_verify(void **state)
     vault_put(&a, &gate_a, &s[0]);
     vault_put(&a, &gate_a, &s[1]);
     vault_manifest(&a, &gate_a, 1, s, 2);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
 
     snprintf(script, sizeof script,
              "set -e; cd %s; p=$(find store-1 -name '*.zip'); [ -n \"$p\" ];"
@@ -182,7 +141,7 @@ tenants_never_see_each_other(void **state)
     struct keep_standing standing;
     struct link_receipts receipts;
     struct vault a;
-    struct seen seen = {0, 0, NULL};
+    struct vault_seen seen = {0, 0, NULL};
     char kinds[256] = "";
     size_t rows = 0;
     struct err err;
@@ -191,15 +150,15 @@ tenants_never_see_each_other(void **state)
     vault_open(&a, vault_cluster, "tenants");
     assert_int_equal(vault_put(&a, &gate_a, &s), LINK_HELD);
     vault_manifest(&a, &gate_a, 1, &s, 1);
-    work(&a);
+    vault_work(&a);
 
     for (int level = KEEP_STUDY; level <= KEEP_INSTANCE; level++) {
         q.level = (enum keep_level)level;
         OK(keep_find(a.keep, &q, count_rows, &rows, &err));
     }
     assert_int_equal(rows, 0);
-    assert_int_equal(keep_instances(a.keep, "clinic-b", "1.2.3", NULL, NULL, on_place, &seen, &err),
-                     -1);
+    assert_int_equal(
+        keep_instances(a.keep, "clinic-b", "1.2.3", NULL, NULL, vault_see, &seen, &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
     assert_int_equal(keep_standing_get(a.keep, "clinic-b", "1.2.3", &standing, &err), -1);
     OK(keep_events(a.keep, "clinic-b", 0, 0, count_events, kinds, &err));
@@ -210,8 +169,8 @@ tenants_never_see_each_other(void **state)
     /* The same object of another clinic is its own: taken, kept and sealed for itself. */
     assert_int_equal(vault_put(&a, &gate_b, &s), LINK_HELD);
     vault_manifest(&a, &gate_b, 1, &s, 1);
-    assert_int_equal(work(&a), 1);
-    OK(keep_instances(a.keep, "clinic-b", "1.2.3", NULL, NULL, on_place, &seen, &err));
+    assert_int_equal(vault_work(&a), 1);
+    OK(keep_instances(a.keep, "clinic-b", "1.2.3", NULL, NULL, vault_see, &seen, &err));
     assert_int_equal(seen.n, 1);
     keep_place_free(&seen.first);
     vault_close(&a);
@@ -225,7 +184,7 @@ duplicates_are_kept_once_and_conflicts_twice(void **state)
     struct keep_standing standing;
     struct link_receipts receipts;
     struct vault a;
-    struct seen seen = {0, 0, NULL};
+    struct vault_seen seen = {0, 0, NULL};
     struct err err;
 
     (void)state;
@@ -239,9 +198,9 @@ duplicates_are_kept_once_and_conflicts_twice(void **state)
     assert_int_equal(vault_put(&a, &gate_a, &other), LINK_QUARANTINED); /* aside, but kept */
     assert_int_equal(vault_put(&a, &gate_a, &other), LINK_QUARANTINED); /* offered again */
     vault_manifest(&a, &gate_a, 1, same, 2);
-    assert_int_equal(work(&a), 2); /* the quarantine has a pack of its own */
+    assert_int_equal(vault_work(&a), 2); /* the quarantine has a pack of its own */
 
-    OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, on_place, &seen, &err));
+    OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, vault_see, &seen, &err));
     assert_int_equal(seen.n, 1);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.quarantined, 1);
@@ -317,12 +276,12 @@ direct_objects_are_in_two_places_before_success_and_sealed_when_quiet(void **sta
     OK(store(&a, &other, &stored, &err));
     assert_int_equal(stored.outcome, KEEP_QUARANTINED);
     OK(store(&a, &two, &stored, &err));
-    work(&a);
+    vault_work(&a);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.sealed, 2);
     assert_int_equal(standing.revision, 1);
     OK(store(&a, &late, &stored, &err));
-    work(&a);
+    vault_work(&a);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.sealed, 3);
     assert_int_equal(standing.revision, 2);
@@ -349,7 +308,7 @@ what_lies_short_is_packed_from_its_copy(void **state)
     assert_int_equal(found.gl_pathc, 1);
     assert_int_equal(truncate(found.gl_pathv[0], 100), 0);
     globfree(&found);
-    work(&a);
+    vault_work(&a);
     assert_int_equal(folder_files(a.stores[0]), 1);
     assert_int_equal(folder_files(a.stores[1]), 1);
     vault_close(&a);
@@ -372,9 +331,9 @@ an_open_association_keeps_a_study_open(void **state)
     in.fd = slice_fd(&file);
     in.size = file.n;
     OK(keep_store_direct(a.keep, &in, &stored, &err));
-    assert_int_equal(work(&a), 0);
+    assert_int_equal(vault_work(&a), 0);
     keep_association_end(a.keep, 7);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     close(in.fd);
     buf_fini(&file);
     vault_close(&a);
@@ -439,11 +398,11 @@ a_late_image_is_a_second_pack(void **state)
     vault_open(&a, vault_cluster, "late");
     vault_put(&a, &gate_a, &s[0]);
     vault_manifest(&a, &gate_a, 1, s, 1);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     vault_put(&a, &gate_a, &s[1]);
     vault_manifest(&a, &gate_a, 2, s, 2);
     vault_manifest(&a, &gate_a, 2, s, 2); /* again: the same */
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     OK(keep_events(a.keep, "clinic-a", 0, 0, count_events, kinds, &err));
     assert_non_null(strstr(kinds, "study.late"));
     assert_int_equal(folder_files(a.stores[0]), 2);

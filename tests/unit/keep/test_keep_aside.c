@@ -18,16 +18,6 @@ static const struct keep_sender gate_a = {"clinic-a", "gate-a", "test"};
 static const struct keep_sender gate_b = {"clinic-a", "gate-b", "test"};
 
 static int
-work(struct vault *a)
-{
-    int sealed = 0;
-    struct err err;
-
-    OK(keep_work(a->keep, &sealed, &err));
-    return sealed;
-}
-
-static int
 count_sealed(void *user, const struct keep_event *event)
 {
     *(int *)user += strcmp(event->kind, "study.sealed") == 0;
@@ -103,26 +93,26 @@ what_is_put_aside_after_the_list_was_complete_is_packed(void **state)
     vault_open(&a, vault_cluster, "aside_late");
     vault_put(&a, &gate_a, &s);
     vault_manifest(&a, &gate_a, 1, &s, 1);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     assert_int_equal(sealed_told(&a), 1);
     assert_int_equal(vault_put(&a, &gate_b, &other), LINK_QUARANTINED);
 
     f = aside_of(&a, "clinic-a");
     assert_int_equal(f.n, 1);
     assert_int_equal(f.packed, 0);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     f = aside_of(&a, "clinic-a");
     assert_int_equal(f.packed, 1);
     assert_string_equal(f.why, "same UID, other pixels");
     slice_make(&other, &file);
     assert_is_in_pack(&a, &f, &file);
     buf_fini(&file);
-    assert_int_equal(work(&a), 0); /* cleaned, and nothing again */
+    assert_int_equal(vault_work(&a), 0); /* cleaned, and nothing again */
     assert_int_equal(folder_files(a.landing), 0);
     assert_int_equal(sealed_told(&a), 1); /* it is no news of the study */
 
     assert_int_equal(vault_put(&a, &gate_b, &wrong), LINK_QUARANTINED);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     f = aside_of(&a, NULL);
     assert_int_equal(f.n, 2);
     assert_int_equal(f.packed, 2);
@@ -146,7 +136,7 @@ what_is_put_aside_does_not_close_nor_hold_up_its_study(void **state)
     vault_open(&a, vault_cluster, "aside_open");
     vault_put(&a, &gate_a, &one);
     assert_int_equal(vault_put(&a, &gate_b, &other), LINK_QUARANTINED);
-    assert_int_equal(work(&a), 1); /* what is aside, alone */
+    assert_int_equal(vault_work(&a), 1); /* what is aside, alone */
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.sealed, 0);
     assert_int_equal(sealed_told(&a), 0);
@@ -154,7 +144,7 @@ what_is_put_aside_does_not_close_nor_hold_up_its_study(void **state)
     vault_put(&a, &gate_a, &two);
     vault_manifest(&a, &gate_a, 1, both, 2);
     vault_sql(&a, "UPDATE pack_jobs SET next_try_us = 9000000000000000 WHERE is_quarantine");
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.sealed, 2);
     assert_int_equal(sealed_told(&a), 1);
@@ -196,7 +186,7 @@ what_is_aside_and_gone_from_the_landing_disk_is_wanted(void **state)
     OK(keep_reconcile_objects(a.keep, &gate_b, &asked, &answer, &err));
     assert_int_equal(answer.objects[0].state, LINK_QUARANTINED);
     link_answer_free(&answer);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     assert_int_equal(aside_of(&a, NULL).packed, 1);
     buf_fini(&file);
     vault_close(&a);

@@ -23,47 +23,6 @@ static const struct keep_sender gate_a = {"clinic-a", "gate-a", "127.0.0.1:1"};
 
 static const struct keep_wait now = {.ms = 0};
 
-struct seen {
-    size_t n, sealed;
-    struct keep_place *first;
-};
-
-static int
-on_place(void *user, const struct keep_place *place, struct err *err)
-{
-    struct seen *seen = user;
-
-    (void)err;
-    seen->n++;
-    seen->sealed += place->is_sealed;
-    if (seen->first == NULL)
-        seen->first = keep_place_copy(place);
-    return 0;
-}
-
-static size_t
-work(struct vault *a)
-{
-    struct err err;
-    int sealed = 0;
-
-    OK(keep_work(a->keep, &sealed, &err));
-    return (size_t)sealed;
-}
-
-static void
-assert_place_reads(struct vault *a, const struct keep_place *p)
-{
-    uint8_t found[32];
-    struct err err;
-    int fd = -1;
-
-    OK(keep_open_place(a->keep, p, &fd, &err));
-    OK(digest_file(fd, p->offset, p->size, found, &err));
-    assert_memory_equal(found, p->object, 32);
-    close(fd);
-}
-
 /* ---- crashes: a child is killed at a step, the parent looks ---- */
 
 static const char *kill_at;
@@ -158,7 +117,7 @@ a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
         char study[32], instance[2][32], series[32];
         struct slice s[2] = {vault_ct(1), vault_ct(2)};
         struct link_receipts receipts;
-        struct seen seen = {0, 0, NULL};
+        struct vault_seen seen = {0, 0, NULL};
         uint64_t before = 0;
 
         snprintf(study, sizeof study, "1.2.9.%zu", i);
@@ -176,12 +135,12 @@ a_kill_at_any_step_of_a_pack_leaves_it_complete_once(void **state)
         link_receipts_free(&receipts);
         work_until_killed(&a, steps[i]);
         OK(keep_open_idle(&a.options, NULL, NULL, &a.keep, &err));
-        work(&a);
+        vault_work(&a);
 
-        OK(keep_instances(a.keep, "clinic-a", study, NULL, NULL, on_place, &seen, &err));
+        OK(keep_instances(a.keep, "clinic-a", study, NULL, NULL, vault_see, &seen, &err));
         assert_int_equal(seen.n, 2);
         assert_int_equal(seen.sealed, 2);
-        assert_place_reads(&a, seen.first);
+        vault_place_reads(&a, seen.first);
         keep_place_free(&seen.first);
         OK(keep_receipts(a.keep, &gate_a, 0, &now, &receipts, &err));
         assert_int_equal(receipts.count, before + 2); /* once each */
@@ -208,7 +167,7 @@ a_bit_flipped_in_one_copy_is_noticed_at_read_back(void **state)
     vault_manifest(&a, &gate_a, 1, &s, 1);
     snprintf(flip_path, sizeof flip_path, "%s", a.stores[1]);
     seal_on_step = flip_second_copy;
-    assert_int_equal(work(&a), 0);
+    assert_int_equal(vault_work(&a), 0);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.sealed, 0); /* never called sealed */
     snprintf(corrupt, sizeof corrupt, "%s/corrupt", a.stores[1]);
@@ -216,7 +175,7 @@ a_bit_flipped_in_one_copy_is_noticed_at_read_back(void **state)
     assert_int_equal(folder_files(a.landing), 1); /* and the landing file stays */
 
     clock_fake(clock_wall_us() + 5000000, clock_mono_ms()); /* when it is due again */
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     clock_unfake();
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.sealed, 1);
@@ -237,14 +196,14 @@ a_damaged_copy_is_repaired_from_the_good_one(void **state)
     vault_reopen(&a);
     vault_put(&a, &gate_a, &s);
     vault_manifest(&a, &gate_a, 1, &s, 1);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     snprintf(pack, sizeof pack, "%s/store-1", a.dir);
     snprintf(script, sizeof script,
              "printf X | dd of=$(find %s/packs -name '*.zip') bs=1 seek=900 conv=notrunc", pack);
     assert_int_equal(program_run(argv, NULL, out, sizeof out), 0);
 
     for (int i = 0; i < 4; i++) /* both copies come by */
-        work(&a);
+        vault_work(&a);
     snprintf(corrupt, sizeof corrupt, "%s/store-1/corrupt", a.dir);
     assert_int_equal(folder_files(corrupt), 1);
     snprintf(script, sizeof script, "cd %s && cmp store-1/packs/*/*/*.zip store-2/packs/*/*/*.zip",

@@ -62,16 +62,6 @@ assert_events(struct vault *a, const char *wanted)
     assert_string_equal(got, wanted);
 }
 
-static int
-work(struct vault *a)
-{
-    int sealed = 0;
-    struct err err;
-
-    OK(keep_work(a->keep, &sealed, &err));
-    return sealed;
-}
-
 /* A gateway's list, then a direct sender's, then the gateway's next: 1, 2, 3. */
 static void
 revisions_are_numbered_through_all_senders(void **state)
@@ -90,7 +80,7 @@ revisions_are_numbered_through_all_senders(void **state)
     slice_make(&slices[1], &file);
     OK(store(&a, &file, "C-STORE", &stored, &err));
     buf_fini(&file);
-    work(&a);
+    vault_work(&a);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.revision, 2);
     assert_int_equal(standing.expected, 2);
@@ -181,7 +171,7 @@ run_pass(void *arg)
     struct err err;
 
     if (p->stored == NULL) {
-        work(p->a);
+        vault_work(p->a);
         return NULL;
     }
     slice_make(p->stored, &file);
@@ -244,7 +234,7 @@ what_comes_while_a_list_is_closed_is_listed_later(void **state)
     thread_join(threads[1]);
     PQfinish(db);
 
-    work(&a);
+    vault_work(&a);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.expected, 2);
     assert_int_equal(standing.sealed, 2);
@@ -269,7 +259,7 @@ a_gateways_list_does_not_take_what_others_stored(void **state)
     buf_fini(&file);
     vault_put(&a, &gate_a, &slices[0]);
     vault_manifest(&a, &gate_a, 1, slices, 1);
-    work(&a);
+    vault_work(&a);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.revision, 2);
     assert_int_equal(standing.expected, 2);
@@ -351,14 +341,14 @@ what_the_reader_made_opens_nothing_and_is_sealed(void **state)
     vault_open(&a, vault_cluster, "documents");
     vault_put(&a, &gate_a, &slices[0]);
     vault_manifest(&a, &gate_a, 1, slices, 1);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     report_make(&report, &file);
     OK(store(&a, &file, KEEP_WAY_READER, &stored, &err));
     assert_int_equal(stored.outcome, KEEP_STORED);
     OK(store(&a, &file, KEEP_WAY_READER, &stored, &err));
     assert_int_equal(stored.outcome, KEEP_DUPLICATE);
-    assert_int_equal(work(&a), 1);
-    assert_int_equal(work(&a), 0);
+    assert_int_equal(vault_work(&a), 1);
+    assert_int_equal(vault_work(&a), 0);
 
     assert_events(&a, events);
     OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, on_place, &found, &err));
@@ -398,7 +388,7 @@ a_report_does_not_pack_what_is_not_closed(void **state)
     report_make(&report, &file);
     OK(store(&a, &file, KEEP_WAY_READER, &stored, &err));
     buf_fini(&file);
-    assert_int_equal(work(&a), 1);
+    assert_int_equal(vault_work(&a), 1);
     OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.sealed, 0);
     assert_int_equal(standing.revision, 0);
