@@ -75,9 +75,10 @@ put_line(char *out, size_t size, const char *text)
         out[--n] = '\0';
 }
 
-/* The reader learns how the study stands now. A number that is no UID has no read to tell. */
+/* The reader learns how the study stands now, but for what is left out. A number that is no UID has
+ * no read to tell. */
 static int
-tell(struct book *book, const char *study, struct err *err)
+tell_without(struct book *book, const char *study, uint32_t left_out, struct err *err)
 {
     struct clinic_up *up = mem_new(sizeof *up);
     struct db_rows *rows = NULL;
@@ -96,7 +97,7 @@ tell(struct book *book, const char *study, struct err *err)
         db_run(book->db, "doubt_get", DB_ARGS(DB_TEXT(study)), &rows, err) < 0 ||
         owner_of(book, study, up->registration, err) < 0)
         goto out;
-    bits = (uint32_t)db_int(rows, 0, 0) & ~(uint32_t)db_int(rows, 0, 1);
+    bits = (uint32_t)db_int(rows, 0, 0) & ~(uint32_t)db_int(rows, 0, 1) & ~left_out;
     confirmed = (uint32_t)db_int(rows, 0, 2);
     text_copy(up->study, sizeof up->study, study);
     doubts_write(bits, up->doubts);
@@ -117,11 +118,17 @@ out:
     return rc;
 }
 
+static int
+tell(struct book *book, const char *study, struct err *err)
+{
+    return tell_without(book, study, 0, err);
+}
+
 /* What an attached registration answers by itself. */
 static const uint32_t answered_by_hand = DOUBT_NO_PATIENT;
 
 struct put {
-    const char *study;
+    const char *study, *identity; /* "": not asked for */
     uint32_t bits;
 };
 
@@ -147,17 +154,67 @@ put(struct book *book, const char *study, uint32_t bits, struct err *err)
 }
 
 static int
+count_others(struct book *book, const char *study, const char *identity, uint64_t *out_others,
+             bool *out_is_known, struct err *err)
+{
+    struct db_rows *rows = NULL;
+
+    if (db_run(book->db, "doubt_others", DB_ARGS(DB_TEXT(study), DB_TEXT(identity)), &rows, err) <
+        0)
+        return -1;
+    *out_others = (uint64_t)db_int(rows, 0, 0);
+    *out_is_known = db_int(rows, 0, 1) > 0;
+    db_rows_free(&rows);
+    return 0;
+}
+
+/* One more person under the study. What a person confirmed, here or at the reader, was about the
+ * others; at the reader a word is a new question when it went and comes again (docs/reads.md). */
+static int
+put_other(struct book *book, const char *study, const char *identity, struct err *err)
+{
+    bool is_known;
+    uint64_t others;
+
+    if (count_others(book, study, identity, &others, &is_known, err) < 0)
+        return -1;
+    if (is_known)
+        return 0;
+    if (db_run(book->db, "doubt_other_add", DB_ARGS(DB_TEXT(study), DB_TEXT(identity)), NULL, err) <
+        0)
+        return -1;
+    if (others == 0) /* the one that the doubt is about */
+        return 0;
+    if (db_run(book->db, "doubt_unconfirm", DB_ARGS(DB_TEXT(study), DB_INT(DOUBT_UID_REUSED)), NULL,
+               err) < 0 ||
+        tell_without(book, study, DOUBT_UID_REUSED, err) < 0)
+        return -1;
+    return tell(book, study, err);
+}
+
+static int
 turn_put(struct book *book, void *user, struct err *err)
 {
     const struct put *p = user;
 
-    return put(book, p->study, p->bits, err);
+    if (put(book, p->study, p->bits, err) < 0)
+        return -1;
+    return p->identity[0] != '\0' ? put_other(book, p->study, p->identity, err) : 0;
 }
 
 int
 book_doubt_put(struct book *book, const char *study, uint32_t bits, struct err *err)
 {
-    struct put p = {study, bits};
+    struct put p = {study, "", bits};
+
+    return in_turn(book, turn_put, &p, err);
+}
+
+int
+book_doubt_reused(struct book *book, const char *study, uint32_t bits, const char *identity,
+                  struct err *err)
+{
+    struct put p = {study, identity, bits | DOUBT_UID_REUSED};
 
     return in_turn(book, turn_put, &p, err);
 }
@@ -215,6 +272,7 @@ doubts_detached(struct book *book, const char *study, struct err *err)
 
 struct confirm {
     const char *study, *by, *reason;
+    uint64_t others;
     uint32_t shown;
 };
 
@@ -223,14 +281,17 @@ turn_confirm(struct book *book, void *user, struct err *err)
 {
     const struct confirm *c = user;
     struct row row;
+    uint64_t others;
     uint32_t open;
+    bool ignored;
 
-    if (get(book, c->study, &row, err) < 0)
+    if (get(book, c->study, &row, err) < 0 ||
+        count_others(book, c->study, "", &others, &ignored, err) < 0)
         return -1;
     open = row.bits & ~row.resolved;
     if (open == 0)
         return err_set(err, ERR_NOT_FOUND, "nothing is odd about this study");
-    if ((open & ~c->shown) != 0)
+    if ((open & ~c->shown) != 0 || others > c->others)
         return err_set(err, ERR_CONFLICT, "something else is odd by now: look again");
     if (open & DOUBT_A_OR_B)
         return err_set(err, ERR_CONFLICT, "first say whose the images are");
@@ -243,10 +304,10 @@ turn_confirm(struct book *book, void *user, struct err *err)
 }
 
 int
-book_doubt_confirm(struct book *book, const char *study, uint32_t shown, const char *by,
-                   const char *reason, struct err *err)
+book_doubt_confirm(struct book *book, const char *study, uint32_t shown, uint64_t others,
+                   const char *by, const char *reason, struct err *err)
 {
-    struct confirm c = {study, by, reason, shown};
+    struct confirm c = {study, by, reason, others, shown};
 
     if (reason[0] == '\0')
         return err_set(err, ERR_REJECT, "reason: say what was looked at");

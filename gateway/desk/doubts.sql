@@ -5,6 +5,15 @@ FROM doubt d WHERE d.study = ?1
 -- name: doubt_add
 INSERT INTO doubt (study, bits, at_us) VALUES (?1, ?2, ?3) ON CONFLICT (study) DO UPDATE SET bits = bits | excluded.bits
 
+-- name: doubt_others
+SELECT count(*), coalesce(sum(identity = ?2), 0) FROM doubt_identity WHERE study = ?1
+
+-- name: doubt_other_add
+INSERT INTO doubt_identity (study, identity) VALUES (?1, ?2)
+
+-- name: doubt_unconfirm
+UPDATE doubt SET confirmed = confirmed & ~?2 WHERE study = ?1
+
 -- name: doubt_resolve
 UPDATE doubt SET resolved = resolved | ?2 WHERE study = ?1
 
@@ -37,7 +46,8 @@ SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_a
     coalesce(s.modality, ''),
     coalesce(s.accession, ''), coalesce(s.arrived_at_us, d.at_us),
     coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study),
-        (SELECT r.registration FROM registration_study r WHERE r.study = d.study), '')
+        (SELECT r.registration FROM registration_study r WHERE r.study = d.study), ''),
+    (SELECT count(*) FROM doubt_identity i WHERE i.study = d.study)
 FROM doubt d LEFT JOIN study s ON s.study = d.study
 WHERE d.bits & ~d.resolved <> 0 AND (d.at_us >= ?1 OR d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0)
 ORDER BY d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0 DESC, d.at_us DESC LIMIT 500

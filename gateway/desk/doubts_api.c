@@ -50,17 +50,20 @@ post_doubts(struct http_request *req, struct http_response *res, struct err *err
 {
     char reason[CLINIC_REASON_SIZE];
     struct json_doc *doc = NULL;
+    uint64_t others = UINT64_MAX;
     uint32_t shown;
     int rc = -1;
 
-    if (api_read_body(req, &doc, err) < 0 || read_words(json_root(doc), &shown, err) < 0)
+    if (api_read_body(req, &doc, err) < 0 || read_words(json_root(doc), &shown, err) < 0 ||
+        (json_find(json_root(doc), "others") != NULL &&
+         json_u64(json_root(doc), "others", INT64_MAX, &others, err) < 0))
         goto out;
     if (!api_take_text(json_root(doc), "reason", reason, sizeof reason)) {
         err_set(err, ERR_REJECT, "reason: too long");
         goto out;
     }
-    rc = book_doubt_confirm(book_of(req), http_param(req, "study"), shown, api_who(req), reason,
-                            err);
+    rc = book_doubt_confirm(book_of(req), http_param(req, "study"), shown, others, api_who(req),
+                            reason, err);
     if (rc == 0)
         http_answer_empty(res, 204);
 out:
@@ -139,6 +142,7 @@ write_doubt(struct jsonw *w, const struct db_rows *rows, size_t i)
     jsonw_text(w, "accession", db_text(rows, i, 12));
     jsonw_int(w, "arrived_at_us", db_int(rows, i, 13));
     jsonw_text(w, "registration", db_text(rows, i, 14));
+    jsonw_int(w, "others", db_int(rows, i, 15));
     jsonw_end(w);
 }
 

@@ -24,6 +24,7 @@ static const int64_t exam_us = INT64_C(30) * 60 * 1000000;
 struct cached {
     char study[65];
     uint32_t bits;
+    uint8_t identity[DIGEST_BYTES]; /* whose the last one was that said another person */
 };
 
 struct doubts_look {
@@ -210,18 +211,25 @@ cached_of(struct doubts_look *look, const char *study)
 }
 
 static int
-note_doubts(struct doubts_look *look, const char *study, uint32_t bits, struct err *err)
+note_doubts(struct doubts_look *look, const struct spool_inspection *facts, struct err *err)
 {
+    bool is_reused = (facts->doubts & DOUBT_UID_REUSED) != 0;
+    char identity[DIGEST_HEX_BYTES];
     struct cached *c;
 
-    if (bits == 0 || study[0] == '\0')
+    if (facts->doubts == 0 || facts->study_uid[0] == '\0')
         return 0;
-    c = cached_of(look, study);
-    if ((bits & ~c->bits) == 0)
+    c = cached_of(look, facts->study_uid);
+    if ((facts->doubts & ~c->bits) == 0 &&
+        (!is_reused || memcmp(c->identity, facts->identity_sha256, DIGEST_BYTES) == 0))
         return 0;
-    if (book_doubt_put(look->book, study, bits, err) < 0)
+    digest_text(facts->identity_sha256, identity);
+    if ((is_reused ? book_doubt_reused(look->book, facts->study_uid, facts->doubts, identity, err)
+                   : book_doubt_put(look->book, facts->study_uid, facts->doubts, err)) < 0)
         return -1;
-    c->bits |= bits;
+    c->bits |= facts->doubts;
+    if (is_reused)
+        memcpy(c->identity, facts->identity_sha256, DIGEST_BYTES);
     return 0;
 }
 
@@ -275,7 +283,7 @@ look_at(struct doubts_look *look, uint64_t id, bool *out_is_done, struct err *er
         rc = note_nowhere(look, entry, err);
     else if (entry->is_inspected &&
              (entry->state != INSTANCE_QUARANTINED || why == QUARANTINE_REFUSED))
-        rc = note_doubts(look, entry->facts.study_uid, entry->facts.doubts, err);
+        rc = note_doubts(look, &entry->facts, err);
     spool_entry_free(&entry);
     return rc;
 }

@@ -69,20 +69,59 @@ what_is_odd_is_told_once_and_confirmed_with_a_reason(void **state)
     assert_string_equal(m.study, S1);
     assert_string_equal(m.doubts, "id_sex");
     assert_false(m.is_confirmed);
-    assert_int_equal(book_doubt_confirm(book, S1, DOUBT_ID_SEX, "li", "", &err), -1);
+    assert_int_equal(book_doubt_confirm(book, S1, DOUBT_ID_SEX, UINT64_MAX, "li", "", &err), -1);
     assert_int_equal(err.kind, ERR_REJECT);
     must(book_doubt_put(book, S1, DOUBT_STUDY_DATE, &err));
-    assert_int_equal(book_doubt_confirm(book, S1, DOUBT_ID_SEX, "li", "看过身份证", &err), -1);
+    assert_int_equal(
+        book_doubt_confirm(book, S1, DOUBT_ID_SEX, UINT64_MAX, "li", "看过身份证", &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT); /* more is odd than they saw */
-    must(book_doubt_confirm(book, S1, DOUBT_ID_SEX | DOUBT_STUDY_DATE, "li", "看过身份证", &err));
+    must(book_doubt_confirm(book, S1, DOUBT_ID_SEX | DOUBT_STUDY_DATE, UINT64_MAX, "li",
+                            "看过身份证", &err));
     reopen();
     m = newest();
     assert_true(m.is_confirmed);
     assert_string_equal(m.doubts, "id_sex study_date");
     assert_string_equal(m.reason, "看过身份证");
     assert_true(m.revision > first); /* under no older number, whatever file it was */
-    assert_int_equal(book_doubt_confirm(book, S2, DOUBT_ID_SEX, "li", "x", &err), -1);
+    assert_int_equal(book_doubt_confirm(book, S2, DOUBT_ID_SEX, UINT64_MAX, "li", "x", &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
+}
+
+/* Somebody confirmed that a mistyped number is the same patient; then another patient's images came
+ * under the study, were read with it, and nothing held the signature. */
+static void
+a_third_person_under_a_study_number_is_a_new_question(void **state)
+{
+    struct clinic_ups ups;
+    struct clinic_up *m;
+
+    (void)state;
+    must(book_doubt_reused(book, S1, 0, "aa", &err));
+    assert_string_equal(newest().doubts, "uid_reused");
+    must(book_doubt_confirm(book, S1, DOUBT_UID_REUSED, 1, "li", "设备上输错一位", &err));
+    must(book_doubt_reused(book, S1, 0, "aa", &err)); /* the same person's next image */
+    assert_int_equal(messages(), 2);
+    assert_true(newest().is_confirmed);
+
+    must(book_doubt_reused(book, S1, 0, "bb", &err));
+
+    /* the word goes and comes again: to the reader, too, this is another question */
+    assert_int_equal(due(&ups), 4);
+    m = ups.messages + 2;
+    assert_string_equal(m[0].doubts, "");
+    assert_string_equal(m[1].doubts, "uid_reused");
+    assert_false(m[1].is_confirmed);
+    assert_true(m[0].revision > ups.messages[1].revision && m[1].revision > m[0].revision);
+    clinic_ups_free(&ups);
+    /* whoever had the page open from before confirms two people, not three */
+    assert_int_equal(book_doubt_confirm(book, S1, DOUBT_UID_REUSED, 1, "li", "x", &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    must(book_doubt_confirm(book, S1, DOUBT_UID_REUSED, 2, "li", "分开处理", &err));
+    reopen();
+    must(book_doubt_reused(book, S1, 0, "bb", &err)); /* after a restart all is seen again */
+    must(book_doubt_reused(book, S1, 0, "aa", &err));
+    assert_int_equal(messages(), 5);
+    assert_true(newest().is_confirmed);
 }
 
 static void
@@ -168,7 +207,7 @@ an_open_question_holds_both_studies_until_it_is_answered(void **state)
     assert_true(is_held(S1, 0, 2, &aside));
     assert_true(is_held(S2, 2, 2, &aside));
     assert_int_equal(aside, 2);
-    assert_int_equal(book_doubt_confirm(book, S1, DOUBT_A_OR_B, "li", "x", &err), -1);
+    assert_int_equal(book_doubt_confirm(book, S1, DOUBT_A_OR_B, UINT64_MAX, "li", "x", &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT);
     must(book_correction_answer(book, 1, false, "", "li", &err));
     reopen();
@@ -358,7 +397,7 @@ what_holds_signing_stays_until_a_person_has_answered(void **state)
     assert_int_equal(listed("doubts", &is_open), 2);
     assert_true(is_open);
     assert_int_equal(listed("corrections", &is_open), 1);
-    must(book_doubt_confirm(book, S1, DOUBT_ID_SEX, "li", "看过身份证", &err));
+    must(book_doubt_confirm(book, S1, DOUBT_ID_SEX, UINT64_MAX, "li", "看过身份证", &err));
     must(book_correction_answer(book, 1, false, "", "li", &err));
 
     assert_int_equal(listed("doubts", &is_open), 0);
@@ -393,7 +432,7 @@ images_without_a_study_have_a_row_that_says_whose(void **state)
     assert_int_equal(db_rows_count(rows), 1);
     assert_string_equal(db_text(rows, 0, 8), "王小东");
     db_rows_free(&rows);
-    must(book_doubt_confirm(book, who.study, DOUBT_BAD_UID, "li", "已重发", &err));
+    must(book_doubt_confirm(book, who.study, DOUBT_BAD_UID, UINT64_MAX, "li", "已重发", &err));
 }
 
 /* From the spool: put aside before its study could be known. */
@@ -424,6 +463,35 @@ the_look_finds_images_without_a_study(void **state)
     doubts_look_free(&look);
     spool_close(&spool);
     free(dir);
+}
+
+/* What the look keeps of a study let every further person pass as the second. */
+static void
+the_look_tells_each_person_under_a_study_number_apart(void **state)
+{
+    struct spool_inspection facts = {.study_uid = S1, .series_uid = S1 ".1", .modality = "CT"};
+    struct spool_fixture *f = NULL;
+    struct doubts_look *look;
+    uint64_t id;
+
+    (void)state;
+    assert_int_equal(spool_fixture_setup((void **)&f), 0);
+    look = doubts_look_new(f->sp, NULL, book);
+    for (uint8_t i = 0; i < 4; i++) { /* the first, a mistyped one twice, another person */
+        facts.doubts = i > 0 ? DOUBT_UID_REUSED : 0;
+        memset(facts.identity_sha256, i < 2 ? 1 + i : i, sizeof facts.identity_sha256);
+        id = fixture_put(f, 100, 1U + i, 0);
+        must(spool_set_inspected(f->sp, id, &facts, &err));
+        must(spool_set_quarantined(f->sp, id, "refused: drawn", &err)); /* it waits no more */
+        must(doubts_look_step(look, &err));
+        if (i == 2)
+            must(book_doubt_confirm(book, S1, DOUBT_UID_REUSED, 1, "li", "同一人", &err));
+    }
+
+    assert_false(newest().is_confirmed);
+    assert_string_equal(newest().doubts, "uid_reused");
+    doubts_look_free(&look);
+    spool_fixture_teardown((void **)&f);
 }
 
 /* It could not be attached, and so nothing was: all matching stood still because of one device. */
@@ -458,6 +526,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_is_odd_is_told_once_and_confirmed_with_a_reason),
+        TEST(a_third_person_under_a_study_number_is_a_new_question),
+        TEST(the_look_tells_each_person_under_a_study_number_apart),
         TEST(a_missing_number_is_answered_by_an_order),
         TEST(an_open_question_holds_both_studies_until_it_is_answered),
         TEST(what_is_answered_and_thrown_away_hides_nothing_else_that_is_aside),

@@ -58,7 +58,7 @@ function Confirm({ d, onClose }) {
   const [reason, setReason] = useState("");
   const [wrong, setWrong] = useState("");
   const send = async () => {
-    await post(`studies/${d.study}/doubts`, { doubts: d.doubts, reason: reason.trim() });
+    await post(`studies/${d.study}/doubts`, { doubts: d.doubts, others: d.others, reason: reason.trim() });
     onClose();
   };
   return html`<${Dialog} title=${say("doubt_confirm")} onClose=${onClose}>
@@ -89,6 +89,7 @@ function Odd({ d, registrations }) {
     <div class="how"><span class="quiet">${identity(d)}</span>
       ${d.doubts.map((w) => html`<span class=${d.is_open ? "wrong" : ""}>${word(w)}</span>`)}
       ${d.confirmed_by && html`<span>${say("doubt_confirmed", d)}${d.reason ? `：${d.reason}` : ""}</span>`}
+      ${d.is_open && d.others > 1 && html`<span class="wrong">${say("doubt_others", d.others + 1)}</span>`}
       ${d.doubts.includes("bad_uid") && html`<span>${say(d.may_attach ? "bad_uid_some" : "bad_uid_how")}</span>`}
       ${!d.registration && d.may_attach && html`<${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
       <${Wrong}>${wrong}<//></div>
