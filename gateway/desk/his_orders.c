@@ -5,6 +5,7 @@
 #include "gateway/desk/his_read.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/dicom/pinyin.h"
 #include "proto/trust/digest.h"
 
 #include <inttypes.h>
@@ -44,6 +45,18 @@ forget_own(struct order *kept)
         kept->procedure_id[0] = '\0';
 }
 
+/* Latin letters that the HIS gave stay with the name they were given for; what the book made of it
+ * is made anew. */
+static void
+keep_pinyin(struct order *o, const struct order *kept)
+{
+    char ours[CLINIC_NAME_SIZE];
+
+    (void)pinyin_name(kept->name, ours, sizeof ours);
+    if (o->pinyin[0] == '\0' && strcmp(o->name, kept->name) == 0 && strcmp(ours, kept->pinyin) != 0)
+        (void)text_copy(o->pinyin, sizeof o->pinyin, kept->pinyin);
+}
+
 /* What the message leaves empty stays as it was. */
 static int
 overlay(struct book *book, struct order *o, struct err *err)
@@ -74,6 +87,7 @@ overlay(struct book *book, struct order *o, struct err *err)
         if (to[0] == '\0')
             (void)text_copy(to, members[i].size, (const char *)kept + members[i].at);
     }
+    keep_pinyin(o, kept);
     o->weight_g = o->weight_g != 0 ? o->weight_g : kept->weight_g;
     o->height_mm = o->height_mm != 0 ? o->height_mm : kept->height_mm;
 out:

@@ -152,6 +152,32 @@ what_a_change_leaves_empty_stays(void **state)
     assert_string_equal(o->citizen_id, "11010519491231002X");
 }
 
+/* A change without the Latin letters wrote our guess at the name over them: the device no longer
+ * found the patient as the card spells it. */
+static void
+latin_letters_of_the_his_stay_with_their_name(void **state)
+{
+    (void)state;
+    assert_int_equal(take(HEAD("ORM^O01", "1") "PID|1||P7||Seen^HungShun^^^^^L^A~单^雄信^^^^^L^I\r"
+                                               "ORC|NW|7\rOBR|1|7||a^头颅^99\r"),
+                     0);
+    assert_string_equal(known("7")->pinyin, "Seen^HungShun");
+
+    assert_int_equal(take(HEAD("ORM^O01", "2") "PID|1||P7||单^雄信\r"
+                                               "ORC|XO|7\rOBR|1|7||a^头颅增强^99\r"),
+                     0);
+    assert_string_equal(known("7")->description, "头颅增强");
+    assert_string_equal(known("7")->pinyin, "Seen^HungShun");
+    assert_int_equal(take(HEAD("ORM^O01", "3") "PID|1||P7\rORC|XO|7\rOBR|1|7||a^胸部^99\r"), 0);
+    assert_string_equal(known("7")->pinyin, "Seen^HungShun");
+
+    /* another name has its own */
+    assert_int_equal(take(HEAD("ORM^O01", "4") "PID|1||P7||王^雄信\r"
+                                               "ORC|XO|7\rOBR|1|7||a^胸部^99\r"),
+                     0);
+    assert_string_equal(known("7")->pinyin, "Wang^XiongXin");
+}
+
 static void
 a_cancelled_order_stays_so_when_the_old_message_comes_again(void **state)
 {
@@ -256,6 +282,7 @@ main(void)
         TEST(an_omi_has_them_in_tq1_and_ipc),
         TEST(a_message_with_two_orders_makes_both),
         TEST(what_a_change_leaves_empty_stays),
+        TEST(latin_letters_of_the_his_stay_with_their_name),
         TEST(a_cancelled_order_stays_so_when_the_old_message_comes_again),
         TEST(what_has_begun_is_broken_off_and_not_cancelled),
         TEST(what_cannot_be_done_is_answered_so),
