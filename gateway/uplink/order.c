@@ -10,9 +10,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEAD_BYTES = 16 << 10 };
+enum { HEAD_BYTES = 16 << 10, ORDERED_MS = 86400000 };
 
 /* ---- urgency ---- */
+
+/* Of an urgent word, for a day by a clock that nobody sets: said under a clock that is days off, it
+ * is obeyed all the same when that is set right. Gate held. */
+static void
+mind(struct uplink *up, const struct uplink_urgent *row)
+{
+    int64_t age_ms = (clock_wall_us() - row->at_us) / 1000, until_ms;
+
+    if (row->urgency <= UPLINK_ROUTINE || age_ms >= ORDERED_MS)
+        return;
+    until_ms = clock_mono_ms() + ORDERED_MS - (age_ms > 0 ? age_ms : 0);
+    if (until_ms > up->ordered_until_ms)
+        up->ordered_until_ms = until_ms;
+}
 
 /* Urging held, or before the threads. What others said is taken up; -1: not yet, the file stays as
  * it is. */
@@ -30,8 +44,10 @@ load(struct uplink *up, struct err *err)
     urgency_fini(&up->urgency);
     up->urgency = table;
     up->is_urgency_unread = false;
-    for (size_t i = 0; i < table.n; i++)
+    for (size_t i = 0; i < table.n; i++) {
+        mind(up, &table.rows[i]);
         plan_set_urgency(up->plan, table.rows[i].study, (int)table.rows[i].urgency);
+    }
     gate_unlock(&up->gate);
     return 0;
 }
@@ -66,6 +82,7 @@ say(struct uplink *up, const struct uplink_urgent *said, struct err *err)
         old = up->urgency;
         up->urgency = table;
         table = old;
+        mind(up, said);
         plan_set_urgency(up->plan, said->study, (int)said->urgency);
         up->news++;
         gate_wake(&up->gate);
@@ -235,13 +252,11 @@ forget_peeks(struct uplink *up, const uint64_t *ids, size_t n)
 bool
 order_is_on(struct uplink *up)
 {
-    int64_t since_us = clock_wall_us() - INT64_C(86400000000);
     bool is_on = false;
 
     gate_lock(&up->gate);
-    for (size_t i = 0; i < up->urgency.n; i++)
-        is_on = is_on || (up->urgency.rows[i].urgency > UPLINK_ROUTINE &&
-                          up->urgency.rows[i].at_us > since_us);
+    for (size_t i = 0; i < up->urgency.n && clock_mono_ms() < up->ordered_until_ms; i++)
+        is_on = is_on || up->urgency.rows[i].urgency > UPLINK_ROUTINE;
     gate_unlock(&up->gate);
     return is_on;
 }

@@ -1,6 +1,9 @@
 /* test_urgency.c - who may say what of a study's urgency, and that it lasts. */
 #include "gateway/uplink/urgency.h"
 
+#include "gateway/uplink/parts.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "tests/support/folder.h"
 
 #include <setjmp.h>
@@ -201,10 +204,53 @@ what_can_neither_be_read_nor_moved_stays(void **state)
     folder_remove(folder);
 }
 
+/* A machine without a battery begins days behind; once the line was there and the clock right, the
+ * emergency was three days old and its images waited behind everything else. */
+static void
+an_emergency_overtakes_for_a_day_whatever_the_clock_does(void **state)
+{
+    static const int64_t day_us = INT64_C(86400) * 1000000, now_us = INT64_C(1795305600) * 1000000;
+    static const int64_t off_days[] = {-3, -8000, 400};
+    char dir[FOLDER_PATH_BYTES];
+
+    (void)state;
+    log_set_fd(-1);
+    for (size_t i = 0; i < ARRAY_LEN(off_days); i++) {
+        struct uplink up = {.plan = plan_new(0)}, later = {.plan = plan_new(0)};
+
+        folder_make("urgency", dir);
+        up.dir = later.dir = dir;
+        gate_init(&up.gate);
+        gate_init(&later.gate);
+        clock_fake(now_us + off_days[i] * day_us, 1000);
+        order_begin(&up);
+        assert_false(order_is_on(&up));
+        assert_int_equal(uplink_set_urgency(&up, "1.2", UPLINK_STAT, "出血", "李", &err), 0);
+        order_begin(&later); /* the program starts anew under that clock */
+
+        clock_fake(now_us, 2000);
+
+        if (!order_is_on(&up) || !order_is_on(&later))
+            fail_msg("row %zu: not obeyed", i);
+        clock_fake(now_us + day_us, 1000 + day_us / 1000);
+        assert_false(order_is_on(&up));
+        assert_false(order_is_on(&later));
+        clock_unfake();
+        urgency_fini(&up.urgency);
+        urgency_fini(&later.urgency);
+        plan_free(&up.plan);
+        plan_free(&later.plan);
+        gate_fini(&up.gate);
+        gate_fini(&later.gate);
+        folder_remove(dir);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_emergency_overtakes_for_a_day_whatever_the_clock_does),
         cmocka_unit_test(a_reader_raises_and_only_the_clinic_lowers),
         cmocka_unit_test(a_word_needs_a_reason_a_name_and_a_study),
         cmocka_unit_test(too_many_words_cost_the_oldest_routine_one),
