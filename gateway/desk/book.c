@@ -37,6 +37,7 @@ open_book(const char *dir, const char *clinic_phone, bool *was_corrupt, struct b
     CHECK(pthread_mutex_init(&book->urgency, NULL) == 0);
     CHECK(pthread_mutex_init(&book->aside, NULL) == 0);
     book->change = 1;
+    clock_name_boot(book);
     book->dir = mem_text(dir);
     book->clinic_phone = mem_text(clinic_phone);
     if (durable_mkdir(dir, err) < 0)
@@ -285,6 +286,8 @@ number_next(struct book *book, int64_t now_us, char out[CLINIC_REGISTRATION_SIZE
 int
 registration_add(struct book *book, struct book_registration *r, struct err *err)
 {
+    if (clock_follow(book, err) < 0)
+        return -1;
     r->at_us = clock_wall_us();
     r->revision = 1;
     if (number_next(book, r->at_us, r->registration, err) < 0 ||

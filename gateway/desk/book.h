@@ -24,6 +24,9 @@ int book_open(const char *dir, const char *clinic_phone, struct book **out_book,
  */
 int book_open_beside(const char *dir, struct book **out_book, struct err *err) MUST_CHECK;
 void book_close(struct book **book);
+/* When the wall clock was set: times of registrations and of orders that were made under the wrong
+ * one are put right, so that worklists show and images find them. Cheap while nothing happened. */
+int book_clock_look(struct book *book, struct err *err) MUST_CHECK;
 /* Grows with each change that a page may show. */
 uint64_t book_change(struct book *book);
 /* Wait until it is past seen, at most wait_ms. */

@@ -14,6 +14,9 @@ struct book {
     pthread_mutex_t urgency; /* urgency_step(): taken before any other lock */
     pthread_mutex_t aside;   /* what is put aside is asked about, thrown away or taken back by one
                                 at a time, from the look at it to its end: taken first, too */
+    char boot[64];           /* which start of the machine this is */
+    bool is_clock_seen;      /* gate: book_clock_look() */
+    int64_t clock_offset_ms; /* gate */
 };
 
 /* Something a page may show has changed. */
@@ -25,6 +28,9 @@ int setting_set(struct book *book, const char *key, const char *value, struct er
 /* The revision after one that is known (0: none) of what the reader is told about a study: it grows
  * also when this file was lost and begun anew, so it is never under the seconds of the clock. */
 uint32_t book_revision_after(uint32_t known);
+/* book_clock.c. In a turn, before anything is dated: what the clock's last setting made wrong. */
+int clock_follow(struct book *book, struct err *err) MUST_CHECK;
+void clock_name_boot(struct book *book);
 /* In a turn: queue a message. up->id is drawn. */
 int outbox_add(struct book *book, struct clinic_up *up, struct err *err) MUST_CHECK;
 /* In a turn. errors  ERR_NOT_FOUND */

@@ -187,7 +187,7 @@ step(struct look *look, uint64_t *io_seen, struct err *err)
     unsigned n;
     int rc;
 
-    if (look_at_new(look, &n, err) < 0)
+    if (book_clock_look(look->book, err) < 0 || look_at_new(look, &n, err) < 0)
         return -1;
     /* a discard that cannot be noted now keeps no question from being asked */
     rc = aside_watch_step(look->aside, &is_restored, err);

@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -358,7 +359,8 @@ is_stale(const struct order *o, const struct worklist_query *q, int64_t now_us)
         return false;
     if (o->state == ORDER_IN_PROGRESS)
         return now_us - o->changed_at_us > day_us;
-    return o->attached[0] != '\0' && now_us - o->arrived_at_us > LINGER_MINUTES * minute_us;
+    return o->attached[0] != '\0' && /* also when a clock that was ahead dated them */
+           llabs(now_us - o->arrived_at_us) > LINGER_MINUTES * minute_us;
 }
 
 bool

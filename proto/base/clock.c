@@ -20,15 +20,27 @@ clock_wall_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-int64_t
-clock_mono_ms(void)
+static int64_t
+ms_of(clockid_t clock)
 {
     struct timespec t;
 
     if (is_fake)
         return fake_mono_ms;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t
+clock_mono_ms(void)
+{
+    return ms_of(CLOCK_MONOTONIC);
+}
+
+int64_t
+clock_boot_ms(void)
+{
+    return ms_of(CLOCK_BOOTTIME);
 }
 
 void

@@ -229,6 +229,8 @@ an_order_whose_images_came_goes_unless_it_is_named(void **state)
     o->arrived_at_us = noon_us - INT64_C(11) * 60 * 1000000;
     assert_false(matches(o, 0x00100010, "*"));
     assert_true(matches(o, 0x00080050, "A-100"));
+    o->arrived_at_us = noon_us + INT64_C(400) * 86400 * 1000000; /* the clock was ahead */
+    assert_false(matches(o, 0x00100010, "*"));
 }
 
 /* ---- answers ---- */

@@ -1,0 +1,220 @@
+/* test_book_clock.c - who was registered under a clock that is days off stays in the devices'
+ * worklists and gets the images when the clock is set right. */
+#include "gateway/desk/book_own.h"
+#include "gateway/desk/orders.h"
+#include "gateway/desk/worklist_query.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "tests/support/book_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const int64_t day_us = INT64_C(86400) * 1000000, now_us = INT64_C(1795305600) * 1000000;
+static const int64_t second_us = 1000000;
+#define CITIZEN "11010519491231002X"
+
+static struct err err;
+
+static void
+must(int rc)
+{
+    if (rc < 0)
+        fail_msg("%s", err.text);
+}
+
+/* How many a device that names no day is told. */
+static size_t
+told(void)
+{
+    struct worklist_query *q = mem_new(sizeof *q);
+    struct order *orders = NULL;
+    int64_t from_us, to_us;
+    size_t n = 0;
+
+    worklist_window(q, clock_wall_us(), &from_us, &to_us);
+    must(order_list(book, from_us, to_us, true, 100, &orders, &n, &err));
+    free(orders);
+    free(q);
+    return n;
+}
+
+static int64_t
+scheduled(const char *registration)
+{
+    struct order *o = mem_new(sizeof *o);
+    int64_t at_us;
+
+    must(order_find(book, registration, o, &err));
+    at_us = o->scheduled_at_us;
+    free(o);
+    return at_us;
+}
+
+/* The machine comes up at this time, or the program alone does. */
+static void
+start(const char *boot, int64_t wall_us)
+{
+    reopen();
+    text_copy(book->boot, sizeof book->boot, boot);
+    clock_fake(wall_us, 1000);
+    must(book_clock_look(book, &err));
+}
+
+static bool
+gets_its_images(const char *registration, const char *study)
+{
+    struct book_study came = {.arrived_at_us = clock_wall_us()};
+    unsigned n = 0;
+
+    text_copy(came.study, sizeof came.study, study);
+    text_copy(came.patient_id, sizeof came.patient_id, CITIZEN);
+    must(book_study_put(book, &came, &err));
+    must(book_match(book, 0, &n, &err));
+    return strcmp(found(registration)->study, study) == 0;
+}
+
+static void
+who_registered_under_a_wrong_clock_is_told_and_matched_when_it_is_right(void **state)
+{
+    static const int64_t off_days[] = {-3, -1, -9000, 1, 400};
+    static const char *const studies[] = {"1.2.1", "1.2.2", "1.2.3", "1.2.4", "1.2.5"};
+    char number[17];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(off_days); i++) {
+        start(studies[i], now_us + off_days[i] * day_us);
+        person("王小东", CITIZEN, "DX", number);
+
+        clock_fake(now_us, 2000);
+        must(book_clock_look(book, &err));
+
+        if (told() != i + 1 || scheduled(number) != now_us - second_us ||
+            found(number)->at_us != now_us - second_us)
+            fail_msg("row %zu: told %zu, at %lld", i, told(), (long long)scheduled(number));
+        if (!gets_its_images(number, studies[i]))
+            fail_msg("row %zu: not matched", i);
+    }
+}
+
+static void
+it_is_seen_also_by_a_program_that_starts_anew(void **state)
+{
+    char number[17];
+
+    (void)state;
+    start("a", now_us - 20 * day_us);
+    person("王小东", "", "DX", number);
+
+    start("a", now_us);
+
+    assert_int_equal(scheduled(number), now_us);
+    assert_int_equal(told(), 1);
+}
+
+static void
+a_machine_that_comes_up_earlier_than_what_waits_here_tells_it_all_the_same(void **state)
+{
+    char ahead[17], right[17];
+
+    (void)state;
+    start("a", now_us + 400 * day_us);
+    person("王小东", "", "DX", ahead);
+    start("b", now_us);
+    assert_int_equal(scheduled(ahead), now_us);
+    person("李四", "", "DX", right);
+
+    start("c", now_us - 20 * day_us); /* the battery is empty again */
+    assert_int_equal(told(), 2);
+    clock_fake(now_us + 3600 * second_us, 2000);
+    must(book_clock_look(book, &err));
+
+    assert_int_equal(told(), 2);
+    assert_int_equal(scheduled(right), now_us + 3599 * second_us);
+}
+
+static void
+what_was_registered_before_under_a_right_clock_stays(void **state)
+{
+    char right[17], wrong[17];
+
+    (void)state;
+    start("a", now_us);
+    person("王小东", "", "DX", right);
+    start("b", now_us + 400 * day_us);
+    assert_int_equal(scheduled(right), now_us); /* it may have been switched off so long */
+    person("李四", "", "DX", wrong);
+
+    clock_fake(now_us + 3600 * second_us, 2000);
+    must(book_clock_look(book, &err));
+
+    assert_int_equal(scheduled(right), now_us);
+    assert_int_equal(scheduled(wrong), now_us + 3599 * second_us);
+    assert_int_equal(told(), 2);
+}
+
+static void
+registrations_after_the_jump_bear_the_right_time(void **state)
+{
+    char before[17], after[17];
+
+    (void)state;
+    start("a", now_us + 400 * day_us);
+    person("王小东", "", "DX", before);
+
+    clock_fake(now_us, 2000); /* nobody has looked yet */
+    person("李四", "", "DX", after);
+    must(book_clock_look(book, &err));
+
+    assert_int_equal(scheduled(before), now_us - second_us);
+    assert_int_equal(scheduled(after), now_us);
+}
+
+static void
+times_that_others_gave_and_small_steps_change_nothing(void **state)
+{
+    struct order *o = mem_new(sizeof *o), *kept = mem_new(sizeof *kept);
+    char number[17];
+
+    (void)state;
+    start("a", now_us - 3 * day_us);
+    text_copy(o->source, sizeof o->source, "hl7");
+    text_copy(o->placer, sizeof o->placer, "1");
+    text_copy(o->name, sizeof o->name, "王小东");
+    o->scheduled_at_us = now_us + day_us;
+    must(order_put(book, o, &err));
+    clock_fake(now_us, 2000);
+    must(book_clock_look(book, &err));
+    must(order_find_placer(book, "hl7", "1", kept, &err));
+    assert_int_equal(kept->scheduled_at_us, now_us + day_us);
+    assert_int_equal(kept->made_at_us, now_us - second_us);
+
+    person("李四", "", "DX", number);
+    clock_fake(now_us + 300 * second_us, 3000); /* NTP mends a drift */
+    must(book_clock_look(book, &err));
+
+    assert_int_equal(scheduled(number), now_us);
+    free(o);
+    free(kept);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(who_registered_under_a_wrong_clock_is_told_and_matched_when_it_is_right),
+        TEST(it_is_seen_also_by_a_program_that_starts_anew),
+        TEST(a_machine_that_comes_up_earlier_than_what_waits_here_tells_it_all_the_same),
+        TEST(what_was_registered_before_under_a_right_clock_stays),
+        TEST(registrations_after_the_jump_bear_the_right_time),
+        TEST(times_that_others_gave_and_small_steps_change_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
