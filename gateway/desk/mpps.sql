@@ -29,10 +29,12 @@ WHERE a.at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM mpps m WHERE m.study = a.study
 
 -- However long ago they were announced: what is forgotten would make its study safe to delete.
 -- name: mpps_missing_list
-SELECT study, 0, 0, missing FROM announced WHERE missing > 0 ORDER BY study
+SELECT study, 0, 0, missing - absent FROM announced WHERE missing > 0 AND missing > absent ORDER BY study
 
+-- Whoever speaks of it again may send it, whatever was said at the desk.
 -- name: expected_add
-INSERT INTO expected (study, instance, by, at_us) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING
+INSERT INTO expected (study, instance, by, at_us) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (study, instance) DO UPDATE SET is_absent = 0 WHERE is_absent = 1
 
 -- name: expected_of
 SELECT coalesce(sum(expected), 0), coalesce(sum(missing), 0) FROM announced WHERE study = ?1
@@ -49,7 +51,7 @@ SELECT study, instance FROM expected WHERE is_here = 0 AND (study, instance) > (
 ORDER BY study, instance LIMIT ?3
 
 -- name: expected_here
-UPDATE expected SET is_here = 1 WHERE instance = ?1 AND is_here = 0
+UPDATE expected SET is_here = 1, is_absent = 0 WHERE instance = ?1 AND is_here = 0
 
 -- name: announced_before
 SELECT study, known_ms FROM announced WHERE known_ms < ?1 ORDER BY known_ms LIMIT ?2

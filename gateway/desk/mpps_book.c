@@ -1,6 +1,7 @@
 /* mpps_book.c - performed procedure steps in the desk's book, and the instances they announce. */
 #include "gateway/desk/mpps.h"
 
+#include "gateway/desk/absences.h"
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/orders.h"
 #include "proto/base/clock.h"
@@ -27,7 +28,7 @@ add_expected(struct book *book, const char *study, const char *by, const char (*
                    DB_ARGS(DB_TEXT(study), DB_TEXT(instances[i]), DB_TEXT(by), DB_INT(now_us)),
                    NULL, err) < 0)
             return -1;
-    return 0;
+    return absences_tell(book, err);
 }
 
 static int

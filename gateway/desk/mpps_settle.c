@@ -1,6 +1,7 @@
 /* mpps_settle.c - what came of what devices announced, a batch a turn. */
 #include "gateway/desk/mpps.h"
 
+#include "gateway/desk/absences.h"
 #include "gateway/desk/book_own.h"
 #include "proto/base/text.h"
 
@@ -39,7 +40,7 @@ note_batch(struct book *book, const char (*instances)[65], size_t n, unsigned *a
 
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = note_here(book, instances[i], arrived, err);
-    return rc;
+    return rc == 0 ? absences_tell(book, err) : rc;
 }
 
 int
@@ -78,7 +79,7 @@ note_rows(struct book *book, const struct db_rows *rows, const bool *is_here, bo
         if (rc == 0 && is_here[i])
             rc = note_here(book, db_text(rows, i, 1), arrived, err);
     }
-    return rc;
+    return rc == 0 ? absences_tell(book, err) : rc;
 }
 
 static int

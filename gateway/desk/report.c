@@ -3,6 +3,7 @@
 
 #include "gateway/accept/accept.h"
 #include "gateway/desk/api.h"
+#include "gateway/desk/absences.h"
 #include "gateway/desk/aside.h"
 #include "gateway/desk/book.h"
 #include "gateway/desk/doubts.h"
@@ -54,6 +55,8 @@ struct sources {
     size_t steps_n;
     struct mpps_study *missing; /* of which more is to come, by UID */
     size_t missing_n;
+    struct book_absence *absences; /* of which some will not come, by UID */
+    size_t absences_n;
     struct book_question *questions; /* "A or B?" */
     size_t questions_n;
     uint64_t answered; /* put aside, and answered */
@@ -240,6 +243,33 @@ write_expected(struct jsonw *w, const struct sources *s, const char *study, uint
         }
 }
 
+static int
+by_absence(const void *key, const void *row)
+{
+    return strcmp(key, ((const struct book_absence *)row)->study);
+}
+
+/* What will not come, as somebody said; words may name a patient. */
+static void
+write_absence(struct jsonw *w, const struct sources *s, const char *study)
+{
+    const struct book_absence *a = s->absences_n == 0 ? NULL
+                                                      : bsearch(study, s->absences, s->absences_n,
+                                                                sizeof *s->absences, by_absence);
+
+    if (a == NULL)
+        return;
+    jsonw_object(w, "absent");
+    jsonw_uint(w, "images", a->images);
+    jsonw_text(w, "reason", a->reason);
+    jsonw_int(w, "at_us", a->at_us);
+    if (s->owners != NULL) {
+        jsonw_text(w, "words", a->words);
+        jsonw_text(w, "by", a->by);
+    }
+    jsonw_end(w);
+}
+
 /* Not at the centre: then "safe" says that this archive was asked and has it. */
 static void
 write_kept_at(struct jsonw *w, const struct sources *s, const struct spool_study *study)
@@ -314,6 +344,7 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
     jsonw_bool(w, "is_closed", study->revision > 0 && study->unlisted + study->leaving == 0);
     write_kept_at(w, s, study);
     write_expected(w, s, study->study_uid, missing);
+    write_absence(w, s, study->study_uid);
     write_owner(w, s, study->study_uid);
     write_urgency(w, s, study->study_uid);
     write_progress(w, s, study->study_uid);
@@ -493,6 +524,8 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     if (rc == 0 && sources->book != NULL)
         rc = book_urgencies(sources->book, s.now_us - owners_us, &s.urgencies, &s.urgencies_n, err);
     if (rc == 0 && sources->book != NULL)
+        rc = book_absences(sources->book, &s.absences, &s.absences_n, err);
+    if (rc == 0 && sources->book != NULL)
         rc = book_questions(sources->book, o->spool, &s.questions, &s.questions_n, err);
     uplink_each_progress(o->uplink, keep_progress, &s);
     settle_studies(&s);
@@ -501,6 +534,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     free(s.progress);
     free(s.urgencies);
     free(s.questions);
+    free(s.absences);
     free(s.missing);
     free(s.steps);
     free(s.owners);

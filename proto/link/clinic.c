@@ -18,14 +18,14 @@
 #define K(kind) (1u << CLINIC_##kind)
 #define ALL (~0u)
 
-#define MAY_NAME_NONE (K(CONFIRM) | K(ANSWER) | K(DOUBT) | K(STUDY_URGENT))
+#define MAY_NAME_NONE (K(CONFIRM) | K(ANSWER) | K(DOUBT) | K(STUDY_URGENT) | K(ABSENT))
 
 static const struct clinic_member up_members[] = {
     UP(id, ID, IS_DUE, ALL),
     UP(at_us, TIME, IS_DUE, ALL),
     UP(registration, REGISTRATION, IS_DUE, ALL & ~MAY_NAME_NONE),
     UP(registration, REGISTRATION, MAY_BE_EMPTY, MAY_NAME_NONE),
-    UP(revision, COUNT, IS_DUE, K(REGISTRATION) | K(DOUBT) | K(STUDY_URGENT)),
+    UP(revision, COUNT, IS_DUE, K(REGISTRATION) | K(DOUBT) | K(STUDY_URGENT) | K(ABSENT)),
     UP(name, LINE, IS_DUE, K(REGISTRATION)),
     UP(citizen_id, CITIZEN, MAY_BE_EMPTY, K(REGISTRATION)),
     UP(sex, SEX, MAY_BE_EMPTY, K(REGISTRATION) | K(DOUBT)),
@@ -37,8 +37,9 @@ static const struct clinic_member up_members[] = {
     UP(phone, PHONE, MAY_BE_EMPTY, K(REGISTRATION)),
     UP(clinic_phone, PHONE, MAY_BE_EMPTY, K(REGISTRATION)),
     UP(phone, PHONE, IS_DUE, K(PHONE_CODE) | K(PHONE_CHECK)),
-    UP(study, UID, IS_DUE, K(ATTACH) | K(JOIN) | K(DOUBT) | K(STUDY_URGENT)),
-    UP(reason, WORDS, MAY_BE_EMPTY, K(REGISTRATION) | K(URGENT) | K(DOUBT) | K(STUDY_URGENT)),
+    UP(study, UID, IS_DUE, K(ATTACH) | K(JOIN) | K(DOUBT) | K(STUDY_URGENT) | K(ABSENT)),
+    UP(reason, WORDS, MAY_BE_EMPTY,
+       K(REGISTRATION) | K(URGENT) | K(DOUBT) | K(STUDY_URGENT) | K(ABSENT)),
     UP(name, LINE, MAY_BE_EMPTY, K(DOUBT)),
     UP(patient_id, LINE, MAY_BE_EMPTY, K(DOUBT)),
     UP(doubts, LINE, MAY_BE_EMPTY, K(DOUBT)),
@@ -51,7 +52,9 @@ static const struct clinic_member up_members[] = {
     UP(version, COUNT, IS_DUE, K(CONFIRM)),
     UP(call, ID, IS_DUE, K(ANSWER)),
     UP(outcome, WORD, IS_DUE, K(ANSWER)),
-    UP(by, LINE, MAY_BE_EMPTY, K(ANSWER) | K(STUDY_URGENT)),
+    UP(by, LINE, MAY_BE_EMPTY, K(ANSWER) | K(STUDY_URGENT) | K(ABSENT)),
+    UP(images, COUNT, IS_DUE, K(ABSENT)),
+    UP(absent, WORD, IS_DUE, K(ABSENT)),
 };
 
 #define ABOUT_A_READ (ALL & ~(K(NOTICE) | K(ORDER)))
@@ -131,6 +134,7 @@ static const char *const up_words[CLINIC_UP_KINDS] = {
     [CLINIC_JOIN] = "join",
     [CLINIC_DOUBT] = "doubt",
     [CLINIC_STUDY_URGENT] = "study_urgent",
+    [CLINIC_ABSENT] = "absent",
 };
 static const char *const down_words[CLINIC_DOWN_KINDS] = {
     [CLINIC_READ_STATE] = "read_state", [CLINIC_REPORT] = "report", [CLINIC_AMENDED] = "amended",

@@ -49,6 +49,7 @@ enum clinic_up_kind {
     CLINIC_JOIN,         /* this study is of this registration, too: one exam came as several */
     CLINIC_DOUBT,        /* what is odd about whose images this study is, and what the desk says */
     CLINIC_STUDY_URGENT, /* this study is an emergency, or is none any more: the clinic says so */
+    CLINIC_ABSENT,       /* so many images that a device announced of this study will not come */
     CLINIC_UP_KINDS
 };
 
@@ -68,9 +69,9 @@ struct clinic_up {
     bool is_urgent;                       /* and URGENT, STUDY_URGENT */
     char phone[CLINIC_PHONE_SIZE];        /* the patient's; and PHONE_CODE, PHONE_CHECK */
     char clinic_phone[CLINIC_PHONE_SIZE]; /* where the doctor reaches the clinic; "" */
-    /* ATTACH, JOIN, DOUBT, STUDY_URGENT (with its revision, and by) */
+    /* ATTACH, JOIN, DOUBT, STUDY_URGENT and ABSENT (with their revision, and by) */
     char study[CLINIC_UID_SIZE];
-    /* REGISTRATION, URGENT, STUDY_URGENT, DOUBT; ANSWER: the words read back, or why not */
+    /* REGISTRATION, URGENT, STUDY_URGENT, DOUBT, ABSENT; ANSWER: the words read back, or why not */
     char reason[CLINIC_REASON_SIZE];
     /* SLIP */
     uint8_t code_sha256[CLINIC_HASH_BYTES];
@@ -89,6 +90,9 @@ struct clinic_up {
     bool is_confirmed;               /* somebody at the desk has looked at all of them */
     bool is_corrected;
     char patient_id[65];
+    /* ABSENT */
+    uint32_t images;               /* 0: none any more */
+    char absent[CLINIC_WORD_SIZE]; /* why: a word of proto/model/absent_reasons.def */
 };
 
 struct clinic_ups {

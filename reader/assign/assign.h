@@ -72,6 +72,9 @@ struct read_row {
     bool is_emergency;
     char urgency_reason[601], urgency_by[ASSIGN_TEXT]; /* "" routine, or nobody said */
     int64_t urgency_at_us;
+    uint32_t absent; /* images that a device announced and that will not come: the clinic says so */
+    char absent_reason[33], absent_words[601], absent_by[ASSIGN_TEXT];
+    int64_t absent_at_us;
     char assigned_to[65], assigned_name[129]; /* "" nobody */
     char reason[513], reason_en[513];         /* why this doctor, or why nobody: zh-CN, en */
     char claimed_by[65], claimed_name[129];   /* "" nobody; the lease is not over */
@@ -259,6 +262,20 @@ int assign_urgency_put(struct pg_conn *conn, int64_t read_id, const struct read_
 int assign_study_urgency(struct pg_conn *conn, const char *tenant, const char *study,
                          uint32_t revision, const struct read_urgency *urgency,
                          struct err *err) MUST_CHECK;
+
+/* ---- images that will not come ---- */
+struct read_absence {
+    const char *tenant, *study;
+    const char *reason;        /* a word: proto/model/absent_reasons.def, or a newer one */
+    const char *words, *by;    /* in words; the person's name */
+    const char *actor;         /* "desk:DEVICE" */
+    uint32_t revision, images; /* images 0: all may come, or have */
+    int64_t at_us;
+};
+/* The clinic's desk says so, before or after the read comes; a lower revision than is known changes
+ * nothing. errors  ERR_REJECT */
+int assign_study_absent(struct pg_conn *conn, const struct read_absence *absence,
+                        struct err *err) MUST_CHECK;
 
 /* ---- master data ---- */
 struct assign_loaded {

@@ -119,6 +119,23 @@ json_report(struct jsonw *w, const struct read_row *row)
     jsonw_bool(w, "is_preliminary", row->is_preliminary);
 }
 
+/* The page has the words of the reasons. */
+static void
+json_absent(struct jsonw *w, const struct read_row *row)
+{
+    if (row->absent == 0) {
+        jsonw_null(w, "absent");
+        return;
+    }
+    jsonw_object(w, "absent");
+    jsonw_uint(w, "images", row->absent);
+    jsonw_text(w, "reason", row->absent_reason);
+    jsonw_text(w, "words", row->absent_words);
+    jsonw_text(w, "by", row->absent_by);
+    json_time(w, "at", row->absent_at_us);
+    jsonw_end(w);
+}
+
 void
 row_json(struct jsonw *w, const struct read_row *row)
 {
@@ -150,6 +167,7 @@ row_json(struct jsonw *w, const struct read_row *row)
     json_time(w, "due_at", row->due_at_us);
     json_report(w, row);
     json_doubts(w, row);
+    json_absent(w, row);
     jsonw_text(w, "complaint", row->complaint);
 }
 

@@ -72,7 +72,12 @@ enum column {
     C_IS_CORRECTED,
     C_URGENCY_REASON,
     C_URGENCY_BY,
-    C_URGENCY_AT
+    C_URGENCY_AT,
+    C_ABSENT,
+    C_ABSENT_REASON,
+    C_ABSENT_WORDS,
+    C_ABSENT_BY,
+    C_ABSENT_AT
 };
 
 #define COPY(field, column) text_copy(out->field, sizeof out->field, pg_text(rows, i, column))
@@ -184,6 +189,16 @@ fill_doubts(const struct pg_rows *rows, size_t i, struct read_row *out)
     out->is_corrected = pg_truth(rows, i, C_IS_CORRECTED);
 }
 
+static void
+fill_absent(const struct pg_rows *rows, size_t i, struct read_row *out)
+{
+    out->absent = COUNT(C_ABSENT);
+    COPY(absent_reason, C_ABSENT_REASON);
+    COPY(absent_words, C_ABSENT_WORDS);
+    COPY(absent_by, C_ABSENT_BY);
+    out->absent_at_us = pg_int(rows, i, C_ABSENT_AT);
+}
+
 void
 read_row_fill(const struct pg_rows *rows, size_t i, struct read_row *out)
 {
@@ -207,6 +222,7 @@ read_row_fill(const struct pg_rows *rows, size_t i, struct read_row *out)
     fill_people(rows, i, out);
     fill_agreement(rows, i, out);
     fill_doubts(rows, i, out);
+    fill_absent(rows, i, out);
 }
 
 static int

@@ -48,3 +48,23 @@ clinic_do_study_urgent(struct doing *w, struct err *err)
                                                        .is_clinics = true},
                                 err);
 }
+
+int
+clinic_do_absent(struct doing *w, struct err *err)
+{
+    const struct clinic_up *up = w->up;
+    char actor[ACTOR_BYTES];
+
+    clinic_actor(w, actor);
+    return assign_study_absent(w->conn,
+                               &(struct read_absence){.tenant = w->sender->tenant,
+                                                      .study = up->study,
+                                                      .reason = up->absent,
+                                                      .words = up->reason,
+                                                      .by = up->by,
+                                                      .actor = actor,
+                                                      .revision = up->revision,
+                                                      .images = up->images,
+                                                      .at_us = up->at_us},
+                               err);
+}

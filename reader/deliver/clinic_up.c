@@ -426,6 +426,7 @@ static int (*const doers[CLINIC_UP_KINDS])(struct doing *w, struct err *err) = {
     [CLINIC_JOIN] = do_join,
     [CLINIC_DOUBT] = clinic_do_doubt,
     [CLINIC_STUDY_URGENT] = clinic_do_study_urgent,
+    [CLINIC_ABSENT] = clinic_do_absent,
 };
 
 /* ---- once, with a receipt ---- */
@@ -492,7 +493,8 @@ static int
 refuse(struct doing *w, const struct err *why, struct clinic_receipt *out, struct err *err)
 {
     bool is_about_registration = w->up->kind != CLINIC_CONFIRM && w->up->kind != CLINIC_ANSWER &&
-                                 w->up->kind != CLINIC_DOUBT && w->up->kind != CLINIC_STUDY_URGENT;
+                                 w->up->kind != CLINIC_DOUBT &&
+                                 w->up->kind != CLINIC_STUDY_URGENT && w->up->kind != CLINIC_ABSENT;
     const char *word = why->kind == ERR_NOT_FOUND && is_about_registration ? "unknown_registration"
                        : why->kind == ERR_CONFLICT                         ? "conflict"
                                                                            : "not_possible";

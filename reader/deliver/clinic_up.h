@@ -21,5 +21,6 @@ void clinic_actor(const struct doing *w, char out[ACTOR_BYTES]);
 /* clinic_said.c: what the desk says about a study, whether or not it is a registration's. */
 int clinic_do_doubt(struct doing *w, struct err *err) MUST_CHECK;
 int clinic_do_study_urgent(struct doing *w, struct err *err) MUST_CHECK;
+int clinic_do_absent(struct doing *w, struct err *err) MUST_CHECK;
 
 #endif

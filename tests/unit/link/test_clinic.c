@@ -37,7 +37,9 @@ sample_up(enum clinic_up_kind kind)
                            .is_corrected = true,
                            .patient_id = "R2",
                            .outcome = "read_back",
-                           .by = "张护士"};
+                           .by = "张护士",
+                           .images = 4,
+                           .absent = "elsewhere"};
 
     clinic_id_new(up.id);
     clinic_id_new(up.call);
@@ -127,6 +129,9 @@ every_kind_up_comes_back_equal(void **state)
     assert_string_equal(read.messages[CLINIC_STUDY_URGENT].study, "1.2.3.4");
     assert_true(read.messages[CLINIC_STUDY_URGENT].is_urgent);
     assert_string_equal(read.messages[CLINIC_STUDY_URGENT].by, "张护士");
+    assert_int_equal(read.messages[CLINIC_ABSENT].images, 4);
+    assert_string_equal(read.messages[CLINIC_ABSENT].absent, "elsewhere");
+    assert_string_equal(read.messages[CLINIC_ABSENT].reason, "胸痛");
     clinic_ups_free(&read);
     buf_fini(&first);
     buf_fini(&again);

@@ -1,6 +1,7 @@
 // studies.js - today's studies: what arrived, how far it is, whether the device may forget it, whose it is.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
+import { Absent, absentLine } from "./absent.js";
 import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
 import { personLine, plainDay, readState, sexWord } from "./people.js";
 import { Reject, Rejects } from "./rejects.js";
@@ -33,13 +34,14 @@ function OnImages({ patient, owner }) {
 }
 
 // "2 of 2 stored here", "2 of 2 at the centre, verified: safe to delete on the device"; what a device says it made and did not
-// send adds to what is due, and nothing is safe before it came.
+// send adds to what is due, and nothing is safe before it came or somebody said that it will not.
 function Progress({ s }) {
   const due = s.total + s.missing;
   const verified = s.counts.sealed + s.counts.duplicate;
   return html`<span><b class="number">${say(s.is_safe_to_delete ? (s.kept_at ? "count_kept" : "count_safe") : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due, at: s.kept_at })}</b></span>
     ${!s.is_safe_to_delete && !s.progress && s.at_centre > 0 && html`<span class="quiet">${say(s.kept_at ? "count_archive" : "count_centre", { n: s.at_centre, due, at: s.kept_at })}</span>`}
-    ${s.missing > 0 && html`<span class="wrong">${say("still_missing", s.missing)}</span>`}`;
+    ${s.missing > 0 && html`<span class="wrong">${say("still_missing", s.missing)}</span>`}
+    ${s.absent && html`<b data-absent=${s.absent.images}>${absentLine(s.absent)}</b>`}`;
 }
 
 // What is on its way: objects, bytes, and the time left where it is known. All of it there: nothing is shown.
@@ -78,6 +80,7 @@ function Study({ study, registrations, dose }) {
   const [wrong, setWrong] = useState("");
   const [isReject, setReject] = useState(false);
   const [isStat, setStat] = useState(false);
+  const [isAbsent, setAbsent] = useState(false);
   const mayWork = me.value?.may_work;
   const n = study.counts;
   const there = n.held + n.sealed;
@@ -105,9 +108,12 @@ function Study({ study, registrations, dose }) {
       <${Mark} colour=${colour}>${s.is_safe_to_delete ? "✓ " : ""}${say(s.is_safe_to_delete ? "delete_yes" : "delete_no")}<//>
       ${mayWork && !s.is_closed && s.word !== "receiving" && html`<${Work} onError=${setWrong} onClick=${() => closeStudy(s.study)}>${say("close")}<//>`}
       ${mayWork && (s.is_stat || !s.is_safe_to_delete) && html`<button type="button" class=${s.is_stat ? "" : "danger"} onClick=${() => setStat(true)}>${say(s.is_stat ? "stat_back" : "stat")}</button>`}
+      ${mayWork && s.missing > 0 && s.word !== "receiving" && html`<button type="button" onClick=${() => setAbsent(true)}>${say("absent")}</button>`}
+      ${mayWork && s.absent && html`<${Work} onError=${setWrong} onClick=${() => post(`studies/${s.study}/awaited`)}>${say("absent_back")}<//>`}
       ${mayWork && html`<button type="button" onClick=${() => setReject(true)}>${say("reject")}</button>`}
     </div>
     ${isStat && html`<${Stat} study=${s} onClose=${() => setStat(false)} />`}
+    ${isAbsent && html`<${Absent} study=${s} onClose=${() => setAbsent(false)} />`}
     ${isReject && html`<${Reject} study=${s} onClose=${() => setReject(false)} />`}
   </li>`;
 }

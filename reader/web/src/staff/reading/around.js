@@ -20,11 +20,14 @@ export function ageOf({ age, birth }, studyDate) {
   return years >= 0 && years < 130 ? `${years}${say("rd_age_Y")}` : "";
 }
 
-function Standing({ standing, study }) {
+// What the clinic says will not come any more, and why.
+const absentWords = (a) => (a ? ` · ${say("rd_absent", { n: a.images, why: [a.reason === "other" && a.words ? "" : say(`rd_absent_${a.reason}`), a.words].filter(Boolean).join(" · "), by: a.by })}` : "");
+
+function Standing({ standing, study, absent }) {
   const coming = useComing(study, standing && standing.onTheWay > 0);
   if (!standing) return null;
   const isWhole = standing.expected !== null && standing.whole >= Math.max(standing.expected, standing.announced ?? 0) && standing.onTheWay === 0;
-  return html`<span class="mark ${isWhole ? "green" : "amber"}" data-whole=${isWhole}>${say(standing.expected === null ? "rd_standing_open" : "rd_standing", standing)}${coming && coming.seconds_left >= 0 ? ` · ${say("rd_left", coming.seconds_left)}` : ""}</span>`;
+  return html`<span class="mark ${isWhole ? "green" : "amber"}" data-whole=${isWhole}>${say(standing.expected === null ? "rd_standing_open" : "rd_standing", standing)}${absentWords(absent)}${coming && coming.seconds_left >= 0 ? ` · ${say("rd_left", coming.seconds_left)}` : ""}</span>`;
 }
 
 // The time left, asked for while something is on the line.
@@ -59,7 +62,7 @@ export function Head({ item, standing }) {
     <${Urgency} item=${item} />
     <span class="mark ${colourOf[item.state] ?? "grey"}" data-read-state=${item.state}>${say(`rd_state_${item.state}`)}</span>
     <${Due} item=${item} />
-    <${Standing} standing=${standing} study=${item.study} />
+    <${Standing} standing=${standing} study=${item.study} absent=${item.absent} />
     ${item.is_late && html`<span class="mark red" data-late="true" role="status">${say("rd_late")}${item.covered ? `: ${say("rd_covers", item)}` : ""}</span>`}
   </div>`;
 }

@@ -5,7 +5,10 @@ add(
   {
     rd_to_list: "← 工作列表", rd_clinic_says: "临床资料", rd_complaint: "主诉", rd_history: "病史", rd_phone: "诊所电话", rd_nothing_said: "诊所没有填写", rd_id: "患者号", rd_age_Y: "岁", rd_age_M: "月", rd_age_W: "周", rd_age_D: "天",
     rd_emergency: "急", rd_routine: "平诊", rd_late: "有迟到图像", rd_late_more: "签发后又到了新图像,本报告未包含", rd_covers: (n) => `已签报告包含 ${n.covered} 幅,现有 ${n.received} 幅`,
-    rd_standing: (s) => (s.announced ? `图像 ${s.whole}/${s.announced}(设备报 ${s.announced} 幅)` : `图像 ${s.whole}/${s.expected ?? s.offered} 已到齐可诊断`), rd_standing_open: (s) => `已到 ${s.whole} 幅,总数未知`, rd_state_none: "未开始",
+    rd_standing: (s) => (s.announced ? `图像 ${s.whole}/${s.announced}(设备报 ${s.announced} 幅)` : `图像 ${s.whole}/${s.expected ?? s.offered} 已到齐可诊断`), rd_standing_open: (s) => `已到 ${s.whole} 幅,总数未知`,
+    rd_absent: (a) => `${a.n} 幅不会再来:${a.why}${a.by ? `(诊所 ${a.by})` : ""}`, rd_absent_rejected: "在设备上判为废片", rd_absent_deleted: "已在设备上删除", rd_absent_elsewhere: "传到了别处或刻了盘", rd_absent_failure: "设备故障", rd_absent_other: "其他原因",
+    rd_event_absent: "诊所说明有图像不会再来",
+    rd_state_none: "未开始",
     rd_state_unagreed: "无协议", rd_state_waiting: "待分配", rd_state_assigned: "已分配", rd_state_claimed: "已领取", rd_state_draft: "书写中", rd_state_drafted: "书写中", rd_state_written: "待审核",
     rd_state_reviewed: "待签发", rd_state_preliminary: "急诊报告", rd_state_signed: "已签发", rd_state_amended: "已更正", rd_state_withdrawn: "已作废", rd_state_valid: "有效",
     rd_report: "报告", rd_exam: "检查名称", rd_findings: "影像所见", rd_impression: "诊断意见", rd_template: "模板", rd_template_choose: "选用模板…", rd_kind_preliminary: "急诊报告,以正式报告为准",
@@ -35,7 +38,10 @@ add(
   {
     rd_to_list: "← Worklist", rd_clinic_says: "From the clinic", rd_complaint: "Complaint", rd_history: "History", rd_phone: "Clinic's phone", rd_nothing_said: "The clinic wrote nothing", rd_id: "Patient ID", rd_age_Y: " y", rd_age_M: " mo", rd_age_W: " wk", rd_age_D: " d",
     rd_emergency: "URGENT", rd_routine: "Routine", rd_late: "Late images", rd_late_more: "More images arrived after signing; this report does not cover them", rd_covers: (n) => `The signed report covers ${n.covered} of ${n.received} images`,
-    rd_standing: (s) => (s.announced ? `${s.whole} of ${s.announced} expected` : `${s.whole} of ${s.expected ?? s.offered} images here in full`), rd_standing_open: (s) => `${s.whole} images here, number unknown`, rd_state_none: "Not begun",
+    rd_standing: (s) => (s.announced ? `${s.whole} of ${s.announced} expected` : `${s.whole} of ${s.expected ?? s.offered} images here in full`), rd_standing_open: (s) => `${s.whole} images here, number unknown`,
+    rd_absent: (a) => `${a.n} will not come: ${a.why}${a.by ? ` (${a.by}, clinic)` : ""}`, rd_absent_rejected: "rejected at the device", rd_absent_deleted: "deleted at the device", rd_absent_elsewhere: "sent elsewhere", rd_absent_failure: "the device failed", rd_absent_other: "another reason",
+    rd_event_absent: "the clinic said that images will not come, or may",
+    rd_state_none: "Not begun",
     rd_state_unagreed: "No agreement", rd_state_waiting: "Waiting", rd_state_assigned: "Assigned", rd_state_claimed: "Claimed", rd_state_draft: "Draft", rd_state_drafted: "Draft", rd_state_written: "To be reviewed",
     rd_state_reviewed: "To be signed", rd_state_preliminary: "Preliminary", rd_state_signed: "Signed", rd_state_amended: "Amended", rd_state_withdrawn: "Withdrawn", rd_state_valid: "Valid",
     rd_report: "Report", rd_exam: "Examination", rd_findings: "Findings", rd_impression: "Impression", rd_template: "Template", rd_template_choose: "Choose a template…", rd_kind_preliminary: "Preliminary: the final report decides",

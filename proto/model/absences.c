@@ -1,0 +1,19 @@
+/* absences.c - the words of absent_reasons.def. */
+#include "proto/model/absences.h"
+
+#include <string.h>
+
+bool
+absence_is_reason(const char *word)
+{
+    static const char *const reasons[] = {
+#define REASON(word, meaning) #word,
+#include "proto/model/absent_reasons.def"
+#undef REASON
+    };
+
+    for (size_t i = 0; word != NULL && i < ARRAY_LEN(reasons); i++)
+        if (strcmp(reasons[i], word) == 0)
+            return true;
+    return false;
+}
