@@ -188,8 +188,8 @@ order_find_study(struct book *book, const char *study, struct order *out, struct
 }
 
 int
-order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, size_t limit,
-           struct order **out, size_t *out_n, struct err *err)
+order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, int64_t after,
+           size_t limit, struct order **out, size_t *out_n, struct err *err)
 {
     struct db_rows *rows = NULL;
     int rc = db_begin(book->db, err);
@@ -197,7 +197,8 @@ order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, size
     if (rc == 0)
         rc = db_end(book->db,
                     db_run(book->db, "order_list",
-                           DB_ARGS(DB_INT(from_us), DB_INT(to_us), DB_INT(is_open), DB_INT(limit)),
+                           DB_ARGS(DB_INT(from_us), DB_INT(to_us), DB_INT(is_open), DB_INT(limit),
+                                   DB_INT(after)),
                            &rows, err),
                     err);
     if (rc == 0) {

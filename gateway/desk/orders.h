@@ -82,9 +82,10 @@ int order_find_accession(struct book *book, const char *accession, struct order 
 int order_find_study(struct book *book, const char *study, struct order *out,
                      struct err *err) MUST_CHECK;
 /* Scheduled between these times (UTC us), in that order, at most limit; is_open: those only that
- * wait for a device or are with one. free(*out). */
-int order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, size_t limit,
-               struct order **out, size_t *out_n, struct err *err) MUST_CHECK;
+ * wait for a device or are with one. after: 0; to go on after a row, from_us is its time and this
+ * its number. free(*out). */
+int order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, int64_t after,
+               size_t limit, struct order **out, size_t *out_n, struct err *err) MUST_CHECK;
 /* A person or a device says how it stands. errors ERR_NOT_FOUND, ERR_CONFLICT no such arrow */
 int order_step(struct book *book, int64_t number, enum order_event event,
                struct err *err) MUST_CHECK;

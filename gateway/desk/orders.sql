@@ -68,7 +68,8 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
     o.made_at_us, o.changed_at_us, r.study,
     coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0)
 FROM orders o JOIN registration r ON r.registration = o.registration
-WHERE o.scheduled_at_us >= ?1 AND o.scheduled_at_us <= ?2 AND (?3 = 0 OR o.state IN ('scheduled', 'in_progress'))
+WHERE (o.scheduled_at_us, o.number) > (?1, ?5) AND o.scheduled_at_us <= ?2
+    AND (?3 = 0 OR o.state IN ('scheduled', 'in_progress'))
 ORDER BY o.scheduled_at_us, o.number LIMIT ?4
 
 -- name: order_of_accession

@@ -40,8 +40,8 @@ write_orders(struct book *book, struct jsonw *w, struct err *err)
     struct order *list = NULL;
     size_t n = 0;
 
-    if (order_list(book, now_us - BEFORE_DAYS * day_us, now_us + AHEAD_DAYS * day_us, false, LISTED,
-                   &list, &n, err) < 0)
+    if (order_list(book, now_us - BEFORE_DAYS * day_us, now_us + AHEAD_DAYS * day_us, false, 0,
+                   LISTED, &list, &n, err) < 0)
         return -1;
     jsonw_array(w, "orders");
     for (size_t i = 0; i < n; i++)

@@ -22,7 +22,8 @@ enum {
     TAG_CHARACTER_SET = 0x00080005,
     UNABLE_TO_PROCESS = 0xC001,
     NESTED = 3,
-    PREGNANCY_UNKNOWN = 4
+    PREGNANCY_UNKNOWN = 4,
+    BATCH = 256 /* orders in memory at once */
 };
 
 struct worklist {
@@ -127,25 +128,32 @@ worklist_find(struct book *book, const struct worklist_query *query,
               const struct worklist_asker *asker, struct dimse_answers *out, bool *out_is_cut,
               struct err *err)
 {
-    int64_t now_us = clock_wall_us(), from_us, to_us;
+    int64_t now_us = clock_wall_us(), from_us, to_us, after = 0;
     struct order *orders = NULL;
-    size_t n = 0;
-    bool is_room = true;
+    bool is_room = true, is_cut = false;
+    size_t n = BATCH;
 
     worklist_window(query, now_us, &from_us, &to_us);
-    if (order_list(book, from_us, to_us, true, LIMIT_QUERY_RESULTS, &orders, &n, err) < 0)
-        return -1;
-    for (size_t i = 0; i < n && is_room; i++) {
-        struct dcm_writer w;
+    while (n == BATCH && is_room && !is_cut) { /* all of the window, however many are open */
+        if (order_list(book, from_us, to_us, true, after, BATCH, &orders, &n, err) < 0)
+            return -1;
+        for (size_t i = 0; i < n && is_room && !is_cut; i++) {
+            struct dcm_writer w;
 
-        if (!worklist_matches(&orders[i], query, asker, now_us))
-            continue;
-        dimse_answers_begin(out, &w);
-        worklist_write(&w, &orders[i], query, asker);
-        is_room = dimse_answers_end(out);
+            from_us = orders[i].scheduled_at_us;
+            after = orders[i].number;
+            if (!worklist_matches(&orders[i], query, asker, now_us))
+                continue;
+            is_cut = out->count == LIMIT_QUERY_RESULTS;
+            if (is_cut)
+                continue;
+            dimse_answers_begin(out, &w);
+            worklist_write(&w, &orders[i], query, asker);
+            is_room = dimse_answers_end(out);
+        }
+        free(orders);
     }
-    free(orders);
-    *out_is_cut = n == LIMIT_QUERY_RESULTS || !is_room;
+    *out_is_cut = is_cut || !is_room;
     return is_room ? 0 : err_set(err, ERR_FULL, "too many matches");
 }
 

@@ -382,13 +382,46 @@ worklist_matches(const struct order *order, const struct worklist_query *query,
            !is_stale(order, query, now_us);
 }
 
+/* Midnight there begins this day, or the one after it. */
+static int64_t
+midnight_us(const char *day, int days_on)
+{
+    struct tm tm = {.tm_isdst = -1};
+    uint64_t n = 0;
+
+    if (text_to_u64(day, 99999999, &n) < 0)
+        return 0; /* vetted: dimse_range_read() */
+    tm.tm_year = (int)(n / 10000) - 1900;
+    tm.tm_mon = (int)(n / 100 % 100) - 1;
+    tm.tm_mday = (int)(n % 100) + days_on;
+    return (int64_t)mktime(&tm) * 1000000;
+}
+
+/* To the days that are asked for. */
+static void
+narrow(const char *days, int64_t *io_from_us, int64_t *io_to_us)
+{
+    struct dimse_range range;
+    int64_t us;
+
+    if (!dimse_range_read(days, true, &range))
+        return;
+    if (range.from[0] != '\0' && (us = midnight_us(range.from, 0)) > *io_from_us)
+        *io_from_us = us;
+    if (range.to[0] != '\0' && (us = midnight_us(range.to, 1) - 1) < *io_to_us)
+        *io_to_us = us;
+}
+
 void
 worklist_window(const struct worklist_query *query, int64_t now_us, int64_t *out_from_us,
                 int64_t *out_to_us)
 {
-    bool is_far = dimse_key_asks(worklist_query_value(query, STEP, TAG_DATE)) ||
-                  is_exact(query, 0, TAG_ACCESSION) || is_exact(query, 0, TAG_PATIENT);
+    const char *days = worklist_query_value(query, STEP, TAG_DATE);
+    bool is_far = dimse_key_asks(days) || is_exact(query, 0, TAG_ACCESSION) ||
+                  is_exact(query, 0, TAG_PATIENT);
 
     *out_from_us = now_us - (is_far ? FAR_DAYS : OPEN_DAYS) * day_us;
     *out_to_us = now_us + (is_far ? FAR_DAYS : AHEAD_DAYS) * day_us;
+    if (dimse_key_asks(days))
+        narrow(days, out_from_us, out_to_us);
 }

@@ -37,7 +37,7 @@ told(void)
     size_t n = 0;
 
     worklist_window(q, clock_wall_us(), &from_us, &to_us);
-    must(order_list(book, from_us, to_us, true, 100, &orders, &n, &err));
+    must(order_list(book, from_us, to_us, true, 0, 100, &orders, &n, &err));
     free(orders);
     free(q);
     return n;

@@ -4,6 +4,7 @@
 #include "gateway/desk/worklist_query.h"
 
 #include "gateway/accept/accept.h"
+#include "gateway/desk/book_own.h"
 #include "gateway/spool/spool.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
@@ -403,6 +404,76 @@ an_identifier_that_is_none_is_refused(void **state)
 
 /* ---- over an association ---- */
 
+/* Open orders of two months, put as a source that plans ahead puts them. */
+static void
+put_many(int count, int64_t from_us, int64_t every_us)
+{
+    char number[17], placer[24], study[64];
+    struct err err;
+    int rc;
+
+    person("王小东", "", "CT", number);
+    assert_int_equal(db_begin(book->db, &err), 0);
+    rc = 0;
+    for (int i = 0; i < count && rc == 0; i++) {
+        snprintf(placer, sizeof placer, "P-%d", i);
+        snprintf(study, sizeof study, "1.2.826.%d", i);
+        rc = db_run(book->db, "order_add",
+                    DB_ARGS(DB_TEXT("http"), DB_TEXT(placer), DB_TEXT(number),
+                            DB_TEXT(i + 1 == count ? "NEWEST" : ""), DB_TEXT(""), DB_TEXT(""),
+                            DB_INT(1), DB_INT(0), DB_INT(0), DB_TEXT(""),
+                            DB_INT(from_us + i * every_us), DB_TEXT(""), DB_TEXT(""), DB_TEXT(""),
+                            DB_TEXT(""), DB_TEXT(""), DB_TEXT(study), DB_TEXT(""), DB_TEXT(""),
+                            DB_INT(from_us)),
+                    NULL, &err);
+    }
+    assert_int_equal(db_end(book->db, rc, &err), 0);
+}
+
+static uint64_t
+answers(const struct ask *top, const struct ask *step, bool *out_is_cut)
+{
+    struct worklist_query *q = query(top, step);
+    struct dimse_answers list;
+    struct err err;
+    uint64_t n;
+
+    dimse_answers_init(&list, DCM_IMPLICIT_LE);
+    if (worklist_find(book, q, &ct_one, &list, out_is_cut, &err) < 0)
+        fail_msg("%s", err.text);
+    n = list.count;
+    dimse_answers_fini(&list);
+    worklist_query_fini(q);
+    return n;
+}
+
+/* The oldest ten thousand were looked at and the rest was not: whoever is due today was in no
+ * worklist, without a word. */
+static void
+more_open_orders_than_an_answer_holds_hide_none_that_is_asked_for(void **state)
+{
+    enum { COUNT = 10100 };
+    static const int64_t hour_us = INT64_C(3600) * 1000000;
+    const struct ask none[] = {{0, ""}}, newest[] = {{0x00080050, "NEWEST"}, {0, ""}},
+                     today[] = {{0x00400002, "20261122"}, {0, ""}},
+                     days[] = {{0x00400002, "20261121-"}, {0, ""}};
+    bool is_cut = true;
+
+    (void)state;
+    setenv("TZ", "Asia/Shanghai", 1);
+    tzset();
+    clock_fake(noon_us, 1000);
+    /* one each eight minutes, the last of them now: 08:00 there */
+    put_many(COUNT, noon_us - (COUNT - 1) * 8 * hour_us / 60, 8 * hour_us / 60);
+
+    assert_int_equal(answers(newest, none, &is_cut), 1);
+    assert_false(is_cut);
+    assert_int_equal(answers(none, today, &is_cut), 8 * 60 / 8 + 1 + 1); /* and person() */
+    assert_false(is_cut);
+    assert_int_equal(answers(none, days, &is_cut), 32 * 60 / 8 + 1 + 1);
+    assert_false(is_cut);
+}
+
 static void
 a_device_asks_and_the_desk_answers(void **state)
 {
@@ -474,6 +545,9 @@ main(void)
         cmocka_unit_test(unknown_keys_are_said_to_be_unknown),
         cmocka_unit_test(a_console_is_told_in_what_it_shows),
         cmocka_unit_test(an_identifier_that_is_none_is_refused),
+        cmocka_unit_test_setup_teardown(
+            more_open_orders_than_an_answer_holds_hide_none_that_is_asked_for, book_world_open,
+            book_world_close),
         cmocka_unit_test_setup_teardown(a_device_asks_and_the_desk_answers, book_world_open,
                                         book_world_close),
     };
