@@ -124,6 +124,15 @@ add_line(struct link_manifest *out, const struct spool_entry *entry)
     memcpy(line->dataset, entry->facts.dataset_sha256, sizeof line->dataset);
 }
 
+static void
+add_left(struct link_manifest *out, const struct spool_entry *entry)
+{
+    struct link_manifest_left *line = &out->left[out->left_n++];
+
+    text_copy(line->sop_instance, sizeof line->sop_instance, entry->meta.sop_instance);
+    memcpy(line->object, entry->object_sha256, sizeof line->object);
+}
+
 /* The lines of a manifest; false: some instance is not ready yet (*out_waits_for), or none is
  * listed and none left the list. */
 static bool
@@ -137,6 +146,7 @@ collect(struct uplink *up, const struct spool_study *study, struct link_manifest
 
     spool_list(up->spool, &filter, &ids, &n);
     out->instances = mem_new((n + 1) * sizeof *out->instances);
+    out->left = mem_new((n + 1) * sizeof *out->left);
     for (size_t i = 0; i < n && is_ready_all; i++) {
         struct spool_entry *entry = NULL;
         struct err err = {0};
@@ -151,7 +161,11 @@ collect(struct uplink *up, const struct spool_study *study, struct link_manifest
             add_line(out, entry);
             has_lines = true;
         }
-        has_lines = has_lines || (entry->has_left_list && !is_elsewhere(up, entry));
+        if (entry->has_left_list && !is_elsewhere(up, entry)) {
+            if (entry->state != INSTANCE_DUPLICATE) /* else what it repeats stays */
+                add_left(out, entry);
+            has_lines = true;
+        }
         spool_entry_free(&entry);
     }
     free(ids);
@@ -249,8 +263,8 @@ out:
 static void
 tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct note *note)
 {
-    struct link_manifest manifest = {.revision = study->revision,
-                                     .closed_at_us = study->closed_at_us};
+    struct link_manifest manifest = {
+        .revision = study->revision, .closed_at_us = study->closed_at_us, .names_left = true};
     struct err err = {0};
 
     if (still_waits(up, study, note))
@@ -274,7 +288,7 @@ tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct 
     LOG(&uplink_log, UPLINK_MANIFEST_ACKED, F_UID("study", study->study_uid),
         F_NUMBER("revision", study->revision), F_NUMBER("instances", manifest.count));
 out:
-    free(manifest.instances);
+    link_manifest_free(&manifest);
 }
 
 /* Close what has been quiet; when it will have been, or -1. */

@@ -243,6 +243,19 @@ link_answer_free(struct link_answer *answer)
     *answer = (struct link_answer){0};
 }
 
+static void
+write_left(struct jsonw *w, const struct link_manifest *manifest)
+{
+    jsonw_array(w, "left");
+    for (size_t i = 0; i < manifest->left_n; i++) {
+        jsonw_object(w, NULL);
+        jsonw_text(w, "sop_instance", manifest->left[i].sop_instance);
+        jsonw_hex(w, "object", manifest->left[i].object, LINK_HASH_BYTES);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+}
+
 void
 link_manifest_encode(const struct link_manifest *manifest, struct buf *out)
 {
@@ -267,6 +280,8 @@ link_manifest_encode(const struct link_manifest *manifest, struct buf *out)
         jsonw_end(&w);
     }
     jsonw_end(&w);
+    if (manifest->names_left)
+        write_left(&w, manifest);
     jsonw_end(&w);
 }
 
@@ -301,6 +316,28 @@ read_manifest(const struct json *root, const struct json *list, struct link_mani
     return 0;
 }
 
+static int
+read_left(const struct json *root, struct link_manifest *out, struct err *err)
+{
+    const struct json *list;
+
+    if (json_find(root, "left") == NULL)
+        return 0;
+    if (json_list(root, "left", LIMIT_MANIFEST_INSTANCES, &list, err) < 0)
+        return -1;
+    out->names_left = true;
+    out->left = mem_new((json_length(list) + 1) * sizeof *out->left);
+    for (size_t i = 0; i < json_length(list); i++) {
+        const struct json *o = json_at(list, i);
+
+        if (link_read_uid(o, "sop_instance", out->left[i].sop_instance, err) < 0 ||
+            json_hex(o, "object", out->left[i].object, LINK_HASH_BYTES, err) < 0)
+            return err_context(err, "left %zu", i);
+        out->left_n = i + 1;
+    }
+    return 0;
+}
+
 int
 link_manifest_decode(const uint8_t *bytes, size_t n, struct link_manifest *out, struct err *err)
 {
@@ -311,10 +348,12 @@ link_manifest_decode(const uint8_t *bytes, size_t n, struct link_manifest *out, 
 
     if (link_open_list(bytes, n, LIMIT_LINK_JSON_BYTES, "instances", LIMIT_MANIFEST_INSTANCES, &doc,
                        &list, err) < 0 ||
-        read_manifest(json_root(doc), list, &manifest, err) < 0)
+        read_manifest(json_root(doc), list, &manifest, err) < 0 ||
+        read_left(json_root(doc), &manifest, err) < 0)
         goto out;
     *out = manifest;
     manifest.instances = NULL;
+    manifest.left = NULL;
     rc = 0;
 out:
     if (rc < 0)
@@ -328,6 +367,7 @@ void
 link_manifest_free(struct link_manifest *manifest)
 {
     free(manifest->instances);
+    free(manifest->left);
     *manifest = (struct link_manifest){.count = 0};
 }
 

@@ -73,6 +73,12 @@ struct link_manifest_instance {
     uint8_t object[LINK_HASH_BYTES], pixels[LINK_HASH_BYTES], dataset[LINK_HASH_BYTES];
 };
 
+/* An instance that a list of the same gateway named, and that is to be on none any more. */
+struct link_manifest_left {
+    char sop_instance[LINK_UID_SIZE];
+    uint8_t object[LINK_HASH_BYTES];
+};
+
 struct link_manifest {
     char study[LINK_UID_SIZE];
     uint32_t revision; /* 1.. */
@@ -82,6 +88,11 @@ struct link_manifest {
     uint32_t announced;
     struct link_manifest_instance *instances;
     size_t count;
+    /* What its lists before named, and it neither names nor says to have left, stays listed: the
+     * gateway may have forgotten it. false (an older gateway, storage's own list): it is gone. */
+    bool names_left;
+    struct link_manifest_left *left;
+    size_t left_n;
 };
 
 struct link_receipt {

@@ -166,7 +166,7 @@ SELECT t.id,
     (SELECT count(*) FROM landing l WHERE l.tenant_id = t.id AND l.study_uid = $2),
     (SELECT count(*) FROM landing l WHERE l.tenant_id = t.id AND l.study_uid = $2 AND l.is_looked),
     coalesce(c.whole, 0), coalesce(c.sealed, 0), coalesce(c.quarantined, 0), coalesce(s.last_at_us, 0),
-    coalesce(m.revision, 0), coalesce(m.expected, 0), coalesce((SELECT sum(x.announced) FROM manifests x
+    coalesce(m.revision, 0), coalesce(m.expected, 0), coalesce((SELECT sum(x.announced + cardinality(x.carried_sops)) FROM manifests x
         WHERE x.tenant_id = t.id AND x.study_uid = $2 AND NOT EXISTS (SELECT FROM manifests y WHERE y.tenant_id = x.tenant_id
             AND y.study_uid = x.study_uid AND y.source = x.source AND y.revision > x.revision)), 0),
     coalesce(c.bytes, 0) + coalesce(w.size, 0), coalesce(c.bytes, 0) + coalesce(w.have, 0)
@@ -179,7 +179,7 @@ LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT i.is_quarantined) AS whole,
         count(*) FILTER (WHERE i.is_quarantined) AS quarantined, sum(i.size)::bigint AS bytes
     FROM instances i WHERE i.study = s.id AND i.way <> 'reader') c ON true
 LEFT JOIN LATERAL (SELECT max(n.last) AS revision, count(DISTINCT o.sop) AS expected
-    FROM (SELECT DISTINCT ON (x.source) x.sop_instances, max(x.study_revision) OVER () AS last FROM manifests x
+    FROM (SELECT DISTINCT ON (x.source) x.sop_instances || x.carried_sops AS sops, max(x.study_revision) OVER () AS last FROM manifests x
         WHERE x.tenant_id = t.id AND x.study_uid = $2 ORDER BY x.source, x.revision DESC) n
-        LEFT JOIN LATERAL unnest(n.sop_instances) AS o(sop) ON true) m ON true
+        LEFT JOIN LATERAL unnest(n.sops) AS o(sop) ON true) m ON true
 WHERE t.code = $1

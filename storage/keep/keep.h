@@ -295,7 +295,8 @@ int keep_bundle_end(struct keep_bundle *b, struct link_answer *out, struct err *
 /* Without keep_bundle_end() the pieces that came count nevertheless. */
 void keep_bundle_free(struct keep_bundle **b);
 
-/* errors  ERR_CONFLICT another manifest has this revision */
+/* A gateway's list, on the study's with what its lists before named and this one says nothing of.
+ * errors  ERR_CONFLICT another manifest has this revision, or a later one that lacks some of it */
 int keep_manifest(struct keep *k, const struct keep_sender *sender,
                   const struct link_manifest *manifest, struct err *err) MUST_CHECK;
 /* How long to wait: is_over (may be NULL) is asked about every second. */

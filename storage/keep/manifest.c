@@ -37,44 +37,93 @@ digest_list(const struct link_manifest *m, uint8_t out[32])
     free(sorted);
 }
 
-static int
-put_row(struct pg_conn *conn, const char *tenant, const char *source, const struct link_manifest *m,
-        bool *out_is_new, struct err *err)
+/* Files and their instances as two arrays of PostgreSQL's. */
+struct pairs {
+    uint8_t *hashes;
+    const char **uids;
+    size_t n;
+    char *objects, *sops; /* when all are in */
+};
+
+static void
+pairs_begin(struct pairs *p, size_t most)
 {
-    uint8_t *hashes = mem_new(m->count * 32 + 1), content[32];
-    const char **uids = mem_new((m->count + 1) * sizeof *uids);
-    char *objects, *sops;
+    *p = (struct pairs){.hashes = mem_new(most * 32 + 1),
+                        .uids = mem_new((most + 1) * sizeof(const char *))};
+}
+
+static void
+pairs_add(struct pairs *p, const uint8_t object[32], const char *sop_instance)
+{
+    memcpy(p->hashes + p->n * 32, object, 32);
+    p->uids[p->n++] = sop_instance;
+}
+
+static void
+pairs_end(struct pairs *p)
+{
+    p->objects = pg_array_bytes(p->hashes, 32, p->n);
+    p->sops = pg_array_text(p->uids, p->n);
+}
+
+static void
+pairs_free(struct pairs *p)
+{
+    free(p->hashes);
+    free(p->uids);
+    free(p->objects);
+    free(p->sops);
+}
+
+static int
+add_row(struct pg_conn *conn, const char *tenant, const char *source, const struct link_manifest *m,
+        const uint8_t content[32], bool *out_is_new, struct err *err)
+{
     struct pg_rows *rows = NULL;
+    struct pairs named, left;
     int rc;
 
-    for (size_t i = 0; i < m->count; i++) {
-        memcpy(hashes + i * 32, m->instances[i].object, 32);
-        uids[i] = m->instances[i].sop_instance;
-    }
-    objects = pg_array_bytes(hashes, 32, m->count);
-    sops = pg_array_text(uids, m->count);
-    digest_list(m, content);
+    pairs_begin(&named, m->count);
+    pairs_begin(&left, m->left_n);
+    for (size_t i = 0; i < m->count; i++)
+        pairs_add(&named, m->instances[i].object, m->instances[i].sop_instance);
+    for (size_t i = 0; i < m->left_n; i++)
+        pairs_add(&left, m->left[i].object, m->left[i].sop_instance);
+    pairs_end(&named);
+    pairs_end(&left);
     rc = pg_run(conn, "manifest_add",
                 PG_ARGS(PG_TEXT(tenant), PG_TEXT(m->study), PG_TEXT(source), PG_INT(m->revision),
-                        PG_INT(m->closed_at_us), PG_BYTES(content, 32), PG_TEXT(objects),
-                        PG_TEXT(sops), PG_INT(clock_wall_us())),
+                        PG_INT(m->closed_at_us), PG_BYTES(content, 32), PG_TEXT(named.objects),
+                        PG_TEXT(named.sops), PG_INT(clock_wall_us()), PG_BOOL(m->names_left),
+                        PG_TEXT(left.objects), PG_TEXT(left.sops)),
                 &rows, err);
     if (rc == 0)
         *out_is_new = pg_touched(rows) > 0;
     pg_rows_free(&rows);
+    pairs_free(&named);
+    pairs_free(&left);
+    return rc;
+}
+
+static int
+put_row(struct pg_conn *conn, const char *tenant, const char *source, const struct link_manifest *m,
+        bool *out_is_new, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    uint8_t content[32];
+    int rc;
+
+    digest_list(m, content);
+    rc = add_row(conn, tenant, source, m, content, out_is_new, err);
     if (rc == 0 && !*out_is_new) {
         rc = pg_run(conn, "manifest_same",
                     PG_ARGS(PG_TEXT(tenant), PG_TEXT(m->study), PG_TEXT(source),
                             PG_INT(m->revision), PG_BYTES(content, 32)),
                     &rows, err);
         if (rc == 0 && pg_rows_count(rows) == 0)
-            rc = err_set(err, ERR_CONFLICT, "this revision was closed with another list");
+            rc = err_set(err, ERR_CONFLICT, "another list has this revision, or a later one");
         pg_rows_free(&rows);
     }
-    free(hashes);
-    free(uids);
-    free(objects);
-    free(sops);
     return rc;
 }
 
@@ -205,7 +254,7 @@ manifest_settle(struct pg_conn *conn, const char *tenant, const char *study,
                    NULL, err) < 0 ||
             count_closed(conn, tenant, study, &closed, &instances, err) < 0)
             goto out;
-        if (i < 2) /* one for gateways, one for direct senders is news enough */
+        if (i < 2 && pg_truth(rows, i, 4)) /* one for gateways and one for direct senders do */
             note_list(events, "study.complete", pg_int(rows, i, 3), instances);
     }
     rc = 0;

@@ -1,11 +1,27 @@
 -- Manifests, pack jobs, packs, receipts, events.
 
+-- What the source's newest list named, and this one ($10: it says what left) neither names nor says to have left, it
+-- carries on. What left goes, and any other file of it that is not whole here.
 -- name: manifest_add
+WITH last AS (
+    SELECT m.tenant_id, m.revision, m.objects || m.carried_objects AS objects, m.sop_instances || m.carried_sops AS sops
+    FROM manifests m JOIN tenants t ON t.id = m.tenant_id
+    WHERE t.code = $1 AND m.study_uid = $2 AND m.source = $3 ORDER BY m.revision DESC LIMIT 1
+), carried AS (
+    SELECT coalesce(array_agg(o.object ORDER BY o.n), '{}') AS objects, coalesce(array_agg(o.sop ORDER BY o.n), '{}') AS sops
+    FROM last CROSS JOIN LATERAL unnest(last.objects, last.sops) WITH ORDINALITY AS o(object, sop, n)
+    WHERE $10 AND NOT EXISTS (SELECT FROM unnest($8::text[]) AS named(sop) WHERE named.sop = o.sop)
+        AND NOT EXISTS (SELECT FROM unnest($11::bytea[], $12::text[]) AS gone(object, sop)
+            WHERE gone.sop = o.sop AND (gone.object = o.object OR NOT EXISTS (SELECT FROM instances i
+                LEFT JOIN duplicates d ON d.instance = i.id AND d.object = o.object
+                WHERE i.tenant_id = last.tenant_id AND i.sop_instance = o.sop AND NOT i.is_quarantined
+                    AND (i.object = o.object OR d.object IS NOT NULL))))
+)
 INSERT INTO manifests (tenant_id, study_uid, source, revision, closed_at_us, content_sha256, objects, sop_instances,
-    received_at_us, study_revision)
-SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9, 1 + coalesce((SELECT max(m.study_revision) FROM manifests m
+    received_at_us, carried_objects, carried_sops, study_revision)
+SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9, c.objects, c.sops, 1 + coalesce((SELECT max(m.study_revision) FROM manifests m
     WHERE m.tenant_id = t.id AND m.study_uid = $2), 0)
-FROM tenants t WHERE t.code = $1
+FROM tenants t CROSS JOIN carried c WHERE t.code = $1 AND NOT EXISTS (SELECT FROM last WHERE last.revision >= $4)
 ON CONFLICT (tenant_id, study_uid, source, revision) DO NOTHING
 
 -- name: manifest_announce
@@ -18,9 +34,9 @@ SELECT 1 FROM (SELECT pg_advisory_xact_lock(7267703, hashtext($1 || '/' || $2)))
 
 -- name: manifest_count
 SELECT count(DISTINCT o.sop), max(n.last)
-FROM (SELECT DISTINCT ON (m.source) m.sop_instances, max(m.study_revision) OVER () AS last
+FROM (SELECT DISTINCT ON (m.source) m.sop_instances || m.carried_sops AS sops, max(m.study_revision) OVER () AS last
     FROM manifests m JOIN tenants t ON t.id = m.tenant_id WHERE t.code = $1 AND m.study_uid = $2
-    ORDER BY m.source, m.revision DESC) n LEFT JOIN LATERAL unnest(n.sop_instances) AS o(sop) ON true
+    ORDER BY m.source, m.revision DESC) n LEFT JOIN LATERAL unnest(n.sops) AS o(sop) ON true
 
 -- name: manifest_list
 WITH top AS (
@@ -29,7 +45,8 @@ WITH top AS (
     WHERE t.code = $1 AND m.study_uid = $2 AND ($3::integer = 0 OR m.study_revision = $3)
     ORDER BY m.study_revision DESC LIMIT 1
 ), newest AS (
-    SELECT DISTINCT ON (m.source) m.objects, m.sop_instances FROM manifests m JOIN top
+    SELECT DISTINCT ON (m.source) m.objects || m.carried_objects AS objects, m.sop_instances || m.carried_sops AS sops
+    FROM manifests m JOIN top
         ON m.tenant_id = top.tenant_id AND m.study_uid = top.study_uid AND m.study_revision <= top.study_revision
     ORDER BY m.source, m.revision DESC
 ), listed AS (
@@ -37,7 +54,7 @@ WITH top AS (
         coalesce(i.sop_class, l.sop_class, '') AS sop_class, coalesce(e.series_uid, l.series_uid, '') AS series_uid,
         coalesce(i.pixels, l.pixels) AS pixels, coalesce(i.dataset, l.dataset) AS dataset,
         i.id IS NOT NULL AND NOT i.is_quarantined AS is_whole, coalesce(i.is_quarantined, false) AS is_quarantined
-    FROM newest CROSS JOIN top CROSS JOIN LATERAL unnest(newest.objects, newest.sop_instances) AS o(object, sop)
+    FROM newest CROSS JOIN top CROSS JOIN LATERAL unnest(newest.objects, newest.sops) AS o(object, sop)
     LEFT JOIN instances own ON own.tenant_id = top.tenant_id AND own.object = o.object
     LEFT JOIN LATERAL (SELECT d.instance FROM duplicates d
         WHERE own.id IS NULL AND d.tenant_id = top.tenant_id AND d.object = o.object LIMIT 1) d ON true
@@ -50,12 +67,20 @@ SELECT top.study_revision, top.closed_at_us, listed.sop, listed.object, listed.s
     listed.pixels, listed.dataset, listed.is_whole, listed.is_quarantined
 FROM top LEFT JOIN listed ON true ORDER BY listed.sop COLLATE "C", listed.object
 
+-- And the source has told no newer list that lacks what this one names.
 -- name: manifest_same
 SELECT 1 FROM manifests m JOIN tenants t ON t.id = m.tenant_id
 WHERE t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.revision = $4 AND m.content_sha256 = $5
+    AND m.sop_instances <@ coalesce((SELECT n.sop_instances || n.carried_sops FROM manifests n
+        WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid AND n.source = m.source AND n.revision > m.revision
+        ORDER BY n.revision DESC LIMIT 1), m.sop_instances)
 
+-- Packing waits for what the list itself names; whole it is with what it carries on.
 -- name: manifest_due
-SELECT m.source, m.revision, m.closed_at_us, m.study_revision
+SELECT m.source, m.revision, m.closed_at_us, m.study_revision,
+    NOT EXISTS (SELECT FROM unnest(m.carried_objects) o
+        WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o)
+            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = m.tenant_id AND d.object = o))
 FROM manifests m JOIN tenants t ON t.id = m.tenant_id
 WHERE t.code = $1 AND m.study_uid = $2 AND m.complete_at_us IS NULL
     AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid

@@ -103,24 +103,29 @@ archive_site_close(struct archive_site *s)
 }
 
 void
+archive_site_receive_one(struct archive_site *s, const char *study, unsigned number)
+{
+    struct spool_meta meta = {.transfer_syntax = DCM_UID_EXPLICIT_LE,
+                              .sop_class = "1.2.840.10008.5.1.4.1.1.2"};
+    struct slice slice = {
+        .study = study, .series = "1.2.9", .instance = meta.sop_instance, .noise = number};
+    struct spool_draft *draft = NULL;
+    struct buf file;
+    uint64_t id;
+
+    snprintf(meta.sop_instance, sizeof meta.sop_instance, "%s.%u", study, number);
+    slice_make(&slice, &file);
+    must(spool_draft_begin(s->spool, &meta, &draft, &err));
+    must(spool_draft_write(draft, file.bytes, file.n, &err));
+    must(spool_commit(s->spool, &draft, &id, &err));
+    buf_fini(&file);
+}
+
+void
 archive_site_receive(struct archive_site *s, const char *study, unsigned images)
 {
-    for (unsigned i = 1; i <= images; i++) {
-        struct spool_meta meta = {.transfer_syntax = DCM_UID_EXPLICIT_LE,
-                                  .sop_class = "1.2.840.10008.5.1.4.1.1.2"};
-        struct slice slice = {
-            .study = study, .series = "1.2.9", .instance = meta.sop_instance, .noise = i};
-        struct spool_draft *draft = NULL;
-        struct buf file;
-        uint64_t id;
-
-        snprintf(meta.sop_instance, sizeof meta.sop_instance, "%s.%u", study, i);
-        slice_make(&slice, &file);
-        must(spool_draft_begin(s->spool, &meta, &draft, &err));
-        must(spool_draft_write(draft, file.bytes, file.n, &err));
-        must(spool_commit(s->spool, &draft, &id, &err));
-        buf_fini(&file);
-    }
+    for (unsigned i = 1; i <= images; i++)
+        archive_site_receive_one(s, study, i);
 }
 
 void

@@ -31,6 +31,8 @@ void archive_site_close(struct archive_site *s);
 void archive_site_start(struct archive_site *s);
 /* A study of so many small images: STUDY.1 onwards, their pixels of the same numbers. */
 void archive_site_receive(struct archive_site *s, const char *study, unsigned images);
+/* One more: STUDY.NUMBER. */
+void archive_site_receive_one(struct archive_site *s, const char *study, unsigned number);
 /* Until so many entries are in this state, the archive doing what is due meanwhile. */
 void archive_site_wait(struct archive_site *s, enum instance_state state, uint64_t count);
 

@@ -310,28 +310,58 @@ vault_manifest(struct vault *a, const struct keep_sender *sender, uint32_t revis
     vault_announce(a, sender, revision, 0, samples, n);
 }
 
-void
-vault_announce(struct vault *a, const struct keep_sender *sender, uint32_t revision,
-               uint32_t announced, const struct slice *samples, size_t n)
+static void
+list_fill(struct link_manifest *m, uint32_t revision, const struct slice *samples, size_t n)
 {
-    struct link_manifest m = {
-        .revision = revision, .closed_at_us = 1700000000000000, .announced = announced, .count = n};
-    struct err err;
-
-    copy_uid(m.study, samples[0].study);
-    m.instances = mem_new(n * sizeof *m.instances);
+    m->revision = revision;
+    m->closed_at_us = 1700000000000000;
+    m->count = n;
+    m->instances = mem_new((n + 1) * sizeof *m->instances);
     for (size_t i = 0; i < n; i++) {
         struct link_offer_object o;
         struct buf file;
 
+        copy_uid(m->study, samples[i].study);
         slice_make(&samples[i], &file);
         slice_offer(&samples[i], &file, &o);
-        copy_uid(m.instances[i].sop_instance, o.sop_instance);
-        memcpy(m.instances[i].object, o.object, 32);
-        memcpy(m.instances[i].pixels, o.pixels, 32);
-        memcpy(m.instances[i].dataset, o.dataset, 32);
+        copy_uid(m->instances[i].sop_instance, o.sop_instance);
+        memcpy(m->instances[i].object, o.object, 32);
+        memcpy(m->instances[i].pixels, o.pixels, 32);
+        memcpy(m->instances[i].dataset, o.dataset, 32);
         buf_fini(&file);
     }
+}
+
+int
+vault_tell(struct vault *a, const struct keep_sender *sender, uint32_t revision,
+           const struct slice *samples, size_t n, const struct slice *left, size_t left_n,
+           struct err *err)
+{
+    struct link_manifest m = {.names_left = true, .left_n = left_n}, gone = {0};
+    int rc;
+
+    list_fill(&gone, revision, left, left_n);
+    copy_uid(m.study, gone.study);
+    list_fill(&m, revision, samples, n);
+    m.left = mem_new((left_n + 1) * sizeof *m.left);
+    for (size_t i = 0; i < left_n; i++) {
+        copy_uid(m.left[i].sop_instance, gone.instances[i].sop_instance);
+        memcpy(m.left[i].object, gone.instances[i].object, 32);
+    }
+    rc = keep_manifest(a->keep, sender, &m, err);
+    link_manifest_free(&gone);
+    link_manifest_free(&m);
+    return rc;
+}
+
+void
+vault_announce(struct vault *a, const struct keep_sender *sender, uint32_t revision,
+               uint32_t announced, const struct slice *samples, size_t n)
+{
+    struct link_manifest m = {.announced = announced};
+    struct err err;
+
+    list_fill(&m, revision, samples, n);
     check(keep_manifest(a->keep, sender, &m, &err), &err);
     free(m.instances);
 }

@@ -63,6 +63,10 @@ void vault_manifest(struct vault *a, const struct keep_sender *sender, uint32_t 
 /* The same, where devices said how many there are. */
 void vault_announce(struct vault *a, const struct keep_sender *sender, uint32_t revision,
                     uint32_t announced, const struct slice *samples, size_t n);
+/* The same as a gateway that says what left its lists; what keep_manifest() returns. */
+int vault_tell(struct vault *a, const struct keep_sender *sender, uint32_t revision,
+               const struct slice *samples, size_t n, const struct slice *left, size_t left_n,
+               struct err *err);
 /* One turn of the working thread; how many packs it sealed. */
 int vault_work(struct vault *a);
 

@@ -195,7 +195,9 @@ answers_manifests_and_receipts_come_back(void **state)
     struct link_object_state s = {.state = LINK_CONFLICT, .have = have, .have_n = 2};
     struct link_answer answer = {&s, 1}, answer_back;
     struct link_manifest_instance m = {.sop_instance = "1.2.3"};
-    struct link_manifest manifest = {"1.2", 3, 1700000000000000, 31, &m, 1}, manifest_back;
+    struct link_manifest_left left = {.sop_instance = "1.2.4", .object = {7}};
+    struct link_manifest manifest = {"1.2", 3, 1700000000000000, 31, &m, 1, true, &left, 1};
+    struct link_manifest manifest_back;
     struct link_receipt r = {.seq = 9,
                              .sop_instance = "1.2.3",
                              .study = "1.2",
@@ -220,6 +222,10 @@ answers_manifests_and_receipts_come_back(void **state)
     assert_int_equal(manifest_back.revision, 3);
     assert_int_equal(manifest_back.announced, 31);
     assert_string_equal(manifest_back.instances[0].sop_instance, "1.2.3");
+    assert_true(manifest_back.names_left);
+    assert_int_equal(manifest_back.left_n, 1);
+    assert_string_equal(manifest_back.left[0].sop_instance, "1.2.4");
+    assert_memory_equal(manifest_back.left[0].object, left.object, sizeof left.object);
     link_manifest_free(&manifest_back);
     buf_clear(&b);
     link_receipts_encode(&receipts, &b);

@@ -131,7 +131,7 @@ a_list_that_the_centre_has_otherwise_is_told_under_the_next_number(void **state)
     archive_site_receive(&s, study, 1);
 
     archive_site_wait(&s, INSTANCE_SEALED, 1);
-    wait_list(&s, study, 2, 1);
+    wait_list(&s, study, 2, 2); /* nobody said that the other has left */
     archive_site_close(&s);
 }
 
