@@ -202,6 +202,34 @@ read_registration(const struct json *o, struct book_registration *r, struct api_
     return take_urgent(o, r, fault);
 }
 
+/* Of a correction: what the page showed. */
+static bool
+take_revision(const struct json *o, struct book_registration *r, struct api_fault *fault)
+{
+    struct err err;
+    uint64_t n;
+
+    *fault = (struct api_fault){"revision", "revision", "revision: the one that was shown is due"};
+    if (json_u64(o, "revision", UINT32_MAX, &n, &err) < 0)
+        return false;
+    r->revision = (uint32_t)n;
+    return true;
+}
+
+/* Somebody else was quicker: the page shows what they did. */
+static int
+answer_moved(const struct http_request *req, struct http_response *res, struct err *err)
+{
+    static const struct api_fault moved = {"revision", "changed",
+                                           "somebody changed it meanwhile: look again"};
+
+    if (err->kind != ERR_CONFLICT)
+        return -1;
+    err_clear(err);
+    api_answer_fault(req, res, 409, &moved);
+    return 0;
+}
+
 static void
 answer_registered(struct http_response *res, const char *registration)
 {
@@ -231,7 +259,8 @@ register_or_correct(struct http_request *req, struct http_response *res, const c
 
     if (api_read_body(req, &doc, err) < 0)
         goto out;
-    if (!read_registration(json_root(doc), r, &fault)) {
+    if (!read_registration(json_root(doc), r, &fault) ||
+        (registration != NULL && !take_revision(json_root(doc), r, &fault))) {
         api_answer_fault(req, res, 400, &fault);
         rc = 0;
         goto out;
@@ -243,6 +272,8 @@ register_or_correct(struct http_request *req, struct http_response *res, const c
                               : book_register(book_of(req), r, number, err);
     if (rc == 0)
         answer_registered(res, number);
+    else if (registration != NULL)
+        rc = answer_moved(req, res, err);
 out:
     json_free(&doc);
     free(r);

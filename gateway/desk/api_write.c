@@ -40,6 +40,7 @@ api_write_registration(struct jsonw *w, const struct book_registration *r, bool 
     jsonw_object(w, NULL);
     jsonw_text(w, "registration", r->registration);
     jsonw_text(w, "accession", r->registration);
+    jsonw_uint(w, "revision", r->revision);
     jsonw_int(w, "created_us", r->at_us);
     jsonw_text(w, "name", r->name);
     jsonw_text(w, "sex", r->sex);

@@ -54,7 +54,8 @@ struct book_registration {
  * errors  ERR_REJECT, ERR_FULL, ERR_RETRY */
 int book_register(struct book *book, const struct book_registration *r,
                   char out_registration[CLINIC_REGISTRATION_SIZE], struct err *err) MUST_CHECK;
-/* Correct what was mistyped. errors  ERR_NOT_FOUND */
+/* Correct what was mistyped. r->revision: as it was seen; two people at once lose no word.
+ * errors  ERR_NOT_FOUND; ERR_CONFLICT it was changed meanwhile */
 int book_correct(struct book *book, const struct book_registration *r, struct err *err) MUST_CHECK;
 int book_find(struct book *book, const char *registration, struct book_registration *out,
               struct err *err) MUST_CHECK;

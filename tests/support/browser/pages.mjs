@@ -251,6 +251,34 @@ const PAGES = {
     await page.waitForSelector(".verdict.bad");
     await both(page, "verify-unknown");
   },
+  // Two people correct one registration: who comes second is shown what the first wrote, and takes nothing back.
+  async "desk-correct"(browser) {
+    const page = await desk(browser, "register", "li[data-registration]");
+    const other = await desk(browser, "register", "li[data-registration]");
+    const corrects = async (on) => {
+      await on.locator("li[data-registration]").last().getByRole("button", { name: /更正|Correct/ }).click();
+      await on.waitForSelector("dialog [name=correct-phone]");
+    };
+    for (const [language, phone] of [["en", "13900139001"], ["zh-CN", "13900139002"]]) {
+      await speak(page, language);
+      await corrects(page);
+      await corrects(other);
+      await other.fill("dialog [name=correct-phone]", phone);
+      await other.locator("dialog .primary").click();
+      await other.waitForSelector("dialog[open]", { state: "detached" });
+      await page.locator("dialog .primary").click();
+      await page.waitForSelector("dialog [role=alert]");
+      must((await page.inputValue("dialog [name=correct-phone]")) === phone, "what the other one wrote is not shown");
+      for (const scheme of ["dark", "light"]) {
+        await paint(page, scheme);
+        found.push(...(await faults(page, `desk-correct ${language} ${scheme}`)));
+      }
+      await page.locator("dialog .quick button").last().click();
+      await page.waitForSelector("dialog[open]", { state: "detached" });
+    }
+    found.push(...page.complaints.splice(0));
+    console.log("  desk-correct");
+  },
   // Last, as the other pages are of a day without it: what was put aside is thrown away with a reason, asked twice, and taken back.
   async "desk-aside"(browser) {
     execFileSync("bash", ["-c", process.env.RADPOST_PUT_ASIDE]);

@@ -344,9 +344,34 @@ a_correction_keeps_the_number(void **state)
     (void)state;
     registered("王小冬", "", number);
     snprintf(path, sizeof path, "/desk/v1/registrations/%s", number);
-    assert_int_equal(post(path, "{\"name\":\"王小东\",\"sex\":\"M\"}"), 200);
+    assert_int_equal(post(path, "{\"name\":\"王小东\",\"sex\":\"M\",\"revision\":1}"), 200);
     assert_string_equal(said("registration"), number);
     assert_string_equal(listed_text(number, "name"), "王小东");
+}
+
+/* Two pages had it open: who only added a phone number took the mended name back. */
+static void
+a_correction_takes_no_other_back(void **state)
+{
+    char number[17], path[96];
+
+    (void)state;
+    registered("王小冬", "", number);
+    snprintf(path, sizeof path, "/desk/v1/registrations/%s", number);
+    assert_int_equal(post(path, "{\"name\":\"王小东\",\"revision\":1}"), 200);
+
+    assert_int_equal(post(path, "{\"name\":\"王小冬\",\"phone\":\"13800138000\",\"revision\":1}"),
+                     409);
+    assert_string_equal(said("word"), "changed");
+    assert_int_equal(post(path, "{\"name\":\"王小冬\"}"), 400);
+    assert_string_equal(said("word"), "revision");
+
+    assert_string_equal(listed_text(number, "name"), "王小东");
+    assert_string_equal(listed_text(number, "phone"), "");
+    assert_int_equal(post(path, "{\"name\":\"王小东\",\"phone\":\"13800138000\",\"revision\":2}"),
+                     200);
+    assert_string_equal(listed_text(number, "phone"), "13800138000");
+    assert_int_equal(post("/desk/v1/registrations/NONE", "{\"name\":\"x\",\"revision\":1}"), 404);
 }
 
 static void
@@ -453,6 +478,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_study_is_attached_by_hand_and_urgency_has_a_reason),
         cmocka_unit_test(a_study_is_an_emergency_with_a_reason_and_the_log_knows_who_said_so),
         cmocka_unit_test(a_correction_keeps_the_number),
+        cmocka_unit_test(a_correction_takes_no_other_back),
         cmocka_unit_test(reports_that_are_not_here_are_not_found),
         cmocka_unit_test(images_find_their_registration_by_what_they_say),
         cmocka_unit_test(no_log_line_holds_a_patient),

@@ -5,6 +5,10 @@ import { knows, say } from "./words.js";
 
 export const plainDay = (text) => (/^\d{8}$/.test(text || "") ? `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}` : text || "");
 
+// As it is dialled: no blanks, no dashes, no full-width digits.
+export const plainPhone = (text) => text.normalize("NFKC").replace(/[\s-]/g, "");
+export const isPhone = (text) => /^\+?\d{5,15}$/.test(plainPhone(text));
+
 // Years since a birth date; months below two years.
 export function ageOf(birth, today = new Date()) {
   const day = new Date(plainDay(birth));

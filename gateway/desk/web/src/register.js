@@ -2,8 +2,9 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { read as readCitizenId, tidy } from "./citizen_id.js";
+import { Correct } from "./correct.js";
 import { Dialog, Field, Mark, sentence, Work, Wrong } from "./parts.js";
-import { ageOf, personLine, readState, sexWord } from "./people.js";
+import { ageOf, isPhone, personLine, plainPhone, readState, sexWord } from "./people.js";
 import { Slip } from "./slip.js";
 import { post } from "./state.js";
 import { clockTime, knows, say } from "./words.js";
@@ -26,7 +27,7 @@ function faultsOf(f) {
   if (id.fault) faults.citizen_id = id.fault;
   if (!f.sex) faults.sex = "need_sex";
   if (!f.birth) faults.birth = "need_birth";
-  if (f.phone.trim() !== "" && !/^\+?\d{5,15}$/.test(f.phone.normalize("NFKC").replace(/[\s-]/g, ""))) faults.phone = "bad_phone";
+  if (f.phone.trim() !== "" && !isPhone(f.phone)) faults.phone = "bad_phone";
   if (f.complaint.trim() === "") faults.complaint = "need_complaint";
   if (!f.modality) faults.modality = "need_modality";
   if (f.urgent && f.urgent_reason.trim() === "") faults.urgent_reason = "need_reason";
@@ -81,7 +82,7 @@ function Form({ onMade }) {
     try {
       const { side, view, consent, urgent_reason, ...typed } = fields;
       const made = await post("registrations", { ...typed, complaint: asked(fields), history: history(fields), reason: fields.urgent ? urgent_reason.trim() : "", name: fields.name.trim(), citizen_id: tidy(fields.citizen_id),
-        birth: fields.birth.replace(/-/g, ""), phone: fields.phone.normalize("NFKC").replace(/[\s-]/g, "") });
+        birth: fields.birth.replace(/-/g, ""), phone: plainPhone(fields.phone) });
       setFields(EMPTY);
       onMade(made.registration);
     } catch (error) {
@@ -163,6 +164,7 @@ function Registered({ r, open, studies }) {
     <div class="may">
       <button type="button" onClick=${() => open("slip", r)}>${say(r.slip_us > 0 ? "slip_again" : "slip_print")}</button>
       ${r.phone && r.phone_state !== "verified" && html`<button type="button" onClick=${() => open("phone", r)}>${say("phone_check")}</button>`}
+      <button type="button" onClick=${() => open("correct", r)}>${say("correct")}</button>
       ${!r.is_urgent && html`<button type="button" class="danger" onClick=${() => open("urgent", r)}>${say("urgent")}</button>`}
     </div>
   </li>`;
@@ -184,5 +186,6 @@ export function Register({ now }) {
     </section>
     ${r && asked.what === "slip" && html`<${Slip} r=${r} clinic=${now.clinic || now.gateway} onClose=${close} />`}
     ${r && asked.what === "phone" && html`<${Phone} r=${r} onClose=${close} />`}
+    ${r && asked.what === "correct" && html`<${Correct} r=${r} onClose=${close} />`}
     ${r && asked.what === "urgent" && html`<${Urgent} r=${r} onClose=${close} />`}`;
 }
