@@ -102,7 +102,32 @@ to_disk(char device[PATH_MAX])
         *slash = '\0';
 }
 
-/* Two partitions of one disk mirror nothing. */
+/* A mapper of one device: what that is. */
+static void
+step_down(char device[PATH_MAX], bool *out_is_mapped)
+{
+    char(*below)[PATH_MAX] = mem_new(BELOW_MOST * sizeof *below);
+
+    *out_is_mapped = has(device, "dm") && list_below(device, below) == 1;
+    if (*out_is_mapped)
+        memcpy(device, below[0], PATH_MAX);
+    free(below);
+}
+
+/* Down to its disk; false: below it is something else (RAID, several devices, a file). */
+static bool
+to_bottom(char device[PATH_MAX])
+{
+    bool is_mapped = true;
+
+    for (int depth = 0; is_mapped && depth < DEPTH_MOST; depth++) {
+        to_disk(device);
+        step_down(device, &is_mapped);
+    }
+    return !has(device, "md") && !has(device, "dm") && !has(device, "loop");
+}
+
+/* Two partitions, or volumes, of one disk mirror nothing. 0: one is on no disk that is known. */
 static unsigned
 count_different(char below[BELOW_MOST][PATH_MAX], size_t n)
 {
@@ -111,7 +136,8 @@ count_different(char below[BELOW_MOST][PATH_MAX], size_t n)
     for (size_t i = 0; i < n; i++) {
         size_t k = 0;
 
-        to_disk(below[i]);
+        if (!to_bottom(below[i]))
+            return 0;
         while (k < i && strcmp(below[k], below[i]) != 0)
             k++;
         different += k == i;
@@ -129,17 +155,18 @@ look_md(const char *device, struct disks *out)
                   {"raid6", 3}, {"raid0", 1},  {"linear", 1}};
     char(*below)[PATH_MAX] = mem_new(BELOW_MOST * sizeof *below);
     unsigned wanted = read_count(device, "md/raid_disks"), missing, different;
+    size_t i = 0, n = list_below(device, below);
     char level[32];
-    size_t i = 0;
 
     read_word(device, "md/level", level, sizeof level);
     missing = read_count(device, "md/degraded");
-    different = count_different(below, list_below(device, below));
+    different = count_different(below, n);
     free(below);
     while (i < ARRAY_LEN(levels) && strcmp(levels[i].level, level) != 0)
         i++;
     if (i == ARRAY_LEN(levels) || different == 0) {
-        unknown(out, last_name(device), "a RAID of a kind that is not known here");
+        unknown(out, last_name(device),
+                "a RAID of a kind that is not known here, or of what are not disks");
         return;
     }
     *out = (struct disks){.is_known = true, .is_degraded = missing > 0};
@@ -147,28 +174,18 @@ look_md(const char *device, struct disks *out)
     out->copies = out->copies > missing ? out->copies - missing : 1;
     if (out->copies > different)
         out->copies = different;
+    /* Members on one disk go together; only a whole mirror without spares is sure to keep one. */
+    if (different < n && (levels[i].copies != 0 || missing > 0 || n > wanted))
+        out->copies = 1;
     snprintf(out->words, sizeof out->words, "%.40s, %s of %u, on %u %s%s", last_name(device), level,
              wanted, different, different == 1 ? "disk" : "disks",
              missing > 0 ? ", one of them missing" : "");
-}
-
-/* A mapper of one device: what that is. */
-static void
-step_down(char device[PATH_MAX], bool *out_is_mapped)
-{
-    char(*below)[PATH_MAX] = mem_new(BELOW_MOST * sizeof *below);
-
-    *out_is_mapped = has(device, "dm") && list_below(device, below) == 1;
-    if (*out_is_mapped)
-        memcpy(device, below[0], PATH_MAX);
-    free(below);
 }
 
 void
 disks_look(const char *sys, unsigned major, unsigned minor, struct disks *out)
 {
     char path[PATH_MAX], device[PATH_MAX], name[32];
-    bool is_mapped = true;
 
     snprintf(name, sizeof name, "%u:%u", major, minor);
     if (snprintf(path, sizeof path, "%s/dev/block/%s", sys, name) >= (int)sizeof path ||
@@ -176,19 +193,15 @@ disks_look(const char *sys, unsigned major, unsigned minor, struct disks *out)
         unknown(out, name, "no block device (btrfs, ZFS, a network or a container)");
         return;
     }
-    for (int depth = 0; is_mapped && depth < DEPTH_MOST; depth++) {
-        to_disk(device);
-        step_down(device, &is_mapped);
-    }
-    if (has(device, "md"))
+    if (to_bottom(device))
+        unknown(out, last_name(device),
+                "the system shows one disk; a RAID controller's mirror is not seen from here");
+    else if (has(device, "md"))
         look_md(device, out);
     else if (has(device, "dm"))
         unknown(out, last_name(device), "a device mapper over several devices");
-    else if (has(device, "loop"))
-        unknown(out, last_name(device), "a file that is used as a disk");
     else
-        unknown(out, last_name(device),
-                "the system shows one disk; a RAID controller's mirror is not seen from here");
+        unknown(out, last_name(device), "a file that is used as a disk");
 }
 
 void

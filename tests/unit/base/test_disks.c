@@ -142,6 +142,18 @@ setup(void **state)
     word("devices/virtual/dm-1/dm/name", "vg-spool");
     above("dm-2", "253:2", BELOW("sda", "sdb"));
     word("devices/virtual/dm-2/dm/name", "vg-two");
+    above("dm-3", "253:3", BELOW("sda/sda1"));
+    word("devices/virtual/dm-3/dm/name", "crypt-a");
+    above("dm-4", "253:4", BELOW("sda/sda2"));
+    word("devices/virtual/dm-4/dm/name", "crypt-a2");
+    above("dm-5", "253:5", BELOW("sdb/sdb1"));
+    word("devices/virtual/dm-5/dm/name", "crypt-b");
+    md("md8", "9:8", "raid1", "2", "0", BELOW("virtual/dm-3", "virtual/dm-4"));
+    md("md9", "9:9", "raid1", "2", "0", BELOW("virtual/dm-3", "virtual/dm-5"));
+    md("md10", "9:10", "raid5", "3", "0", BELOW("sda/sda1", "sda/sda2", "sdb/sdb1"));
+    md("md11", "9:11", "raid10", "4", "0", BELOW("sda/sda1", "sda/sda2", "sdb/sdb1", "sdb/sdb2"));
+    md("md12", "9:12", "raid1", "2", "0", BELOW("sda/sda1", "sda/sda2", "sdb/sdb1"));
+    md("md13", "9:13", "raid1", "2", "0", BELOW("sda/sda1", "virtual/dm-2"));
     above("loop0", "7:0", BELOW(NULL));
     word("devices/virtual/loop0/loop/backing_file", "/a/file");
     return 0;
@@ -178,6 +190,12 @@ a_mirror_is_what_survives_a_disk(void **state)
         {"two parities, one disk gone", 9, 7, true, 2, true, "raid6"},
         {"encryption over a mirror", 253, 0, true, 2, false, "md0"},
         {"LVM over encryption over a mirror", 253, 1, true, 2, false, "md0"},
+        {"a mirror of two volumes on one disk", 9, 8, true, 1, false, "on 1 disk"},
+        {"a mirror over encryption", 9, 9, true, 2, false, "on 2 disks"},
+        {"parity, two members on one disk", 9, 10, true, 1, false, "raid5"},
+        {"mirrored stripes, pairs on one disk", 9, 11, true, 1, false, "raid10"},
+        {"a mirror on one disk, its spare on another", 9, 12, true, 1, false, "raid1"},
+        {"a mirror over what lies on several", 9, 13, false, 0, false, "what are not disks"},
         {"LVM over two disks", 253, 2, false, 0, false, "several devices"},
         {"a file as a disk", 7, 0, false, 0, false, "file"},
         {"btrfs or a network", 0, 41, false, 0, false, "btrfs"},
