@@ -14,6 +14,7 @@
 #include "proto/http/client.h"
 #include "proto/http/json.h"
 #include "tests/support/audit_log.h"
+#include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
 #include "tests/support/folder.h"
 
@@ -28,16 +29,7 @@
 
 enum { WAIT_MS = 60000 };
 
-static char dir[FOLDER_PATH_BYTES], desk_dir[FOLDER_PATH_BYTES + 16];
-static char link_dir[FOLDER_PATH_BYTES + 16];
-static struct spool *spool;
-static struct accept *door;
-static struct codec_pool *pool;
-static struct uplink *uplink;
-static struct desk *desk;
-static struct http_client *client;
-static struct http_reply reply;
-static struct json_doc *doc;
+static struct desk_site site;
 static struct err err;
 
 static void
@@ -47,48 +39,12 @@ must(int rc)
         fail_msg("%s", err.text);
 }
 
-static void
-open_desk(void)
-{
-    struct desk_options page = {.address = "127.0.0.1",
-                                .spool = spool,
-                                .accept = door,
-                                .uplink = uplink,
-                                .dir = desk_dir,
-                                .link_dir = link_dir};
-    struct http_client_options browser = {0};
-    char url[64];
-
-    must(desk_start(&page, &desk, &err));
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
-    browser.base_url = url;
-    must(http_client_new(&browser, &client, &err));
-}
-
-static void
-close_desk(void)
-{
-    json_free(&doc);
-    http_reply_fini(&reply);
-    http_client_free(&client);
-    desk_stop(&desk);
-}
-
 static int
 start(void **state)
 {
-    struct spool_options queue = {.keep_sealed_ms = -1};
-    struct accept_options accept = {.dir = dir, .address = "127.0.0.1", .max_associations = 4};
-    char path[FOLDER_PATH_BYTES + 16];
-
     (void)state;
     log_set_fd(-1);
-    folder_make("aside", dir);
-    snprintf(path, sizeof path, "%s/spool", dir);
-    snprintf(link_dir, sizeof link_dir, "%s/link", dir);
-    snprintf(desk_dir, sizeof desk_dir, "%s/desk", dir);
-    must(spool_open(path, &queue, &spool, &err));
-    must(accept_open(&accept, spool, &door, &err));
+    desk_site_open(&site, "aside", NULL);
     return 0;
 }
 
@@ -96,31 +52,16 @@ start(void **state)
 static void
 go_live(void)
 {
-    struct uplink_options line = {.connections = 1,
-                                  .coders = 1,
-                                  .bundle_bytes = 65536,
-                                  .backoff_ms = 1000,
-                                  .backoff_max_ms = 1000,
-                                  .stall_ms = 1000,
-                                  .quiet_ms = 1000,
-                                  .recheck_ms = 1000};
-
-    line.link_dir = link_dir;
-    must(codec_pool_new(1, &pool, &err));
-    must(uplink_start(&line, spool, pool, &uplink, &err));
-    open_desk();
+    must(codec_pool_new(1, &site.pool, &err));
+    desk_site_go_live(&site);
 }
 
 static int
 stop(void **state)
 {
     (void)state;
-    close_desk();
-    uplink_stop(&uplink);
-    codec_pool_free(&pool);
-    accept_stop(&door);
-    spool_close(&spool);
-    folder_remove(dir);
+    desk_site_close(&site);
+    codec_pool_free(&site.pool);
     return 0;
 }
 
@@ -134,35 +75,22 @@ put_aside(const char *study, const char *instance, const char *why)
 
     text_copy(meta.sop_instance, sizeof meta.sop_instance, instance);
     text_copy(facts.study_uid, sizeof facts.study_uid, study);
-    must(spool_draft_begin(spool, &meta, &draft, &err));
+    must(spool_draft_begin(site.spool, &meta, &draft, &err));
     must(spool_draft_write(draft, "rubbish", 7, &err));
-    must(spool_commit(spool, &draft, &id, &err));
-    must(spool_set_inspected(spool, id, &facts, &err));
+    must(spool_commit(site.spool, &draft, &id, &err));
+    must(spool_set_inspected(site.spool, id, &facts, &err));
     if (why != NULL)
-        must(spool_set_quarantined(spool, id, why, &err));
+        must(spool_set_quarantined(site.spool, id, why, &err));
     else
-        must(spool_set_uncoded(spool, id, "-", &err));
+        must(spool_set_uncoded(site.spool, id, "-", &err));
     return id;
 }
 
-/* The status; the answer's JSON is in doc. */
+/* The status; the answer's JSON is in site.doc. */
 static int
 ask(const struct desk_visitor *who, const char *method, const char *path, const char *body)
 {
-    struct http_call call = {.method = method,
-                             .path = path,
-                             .content_type = "application/json",
-                             .headers = who->headers,
-                             .body = body,
-                             .body_n = body != NULL ? strlen(body) : 0,
-                             .answer_limit = 16 << 20};
-
-    json_free(&doc);
-    http_reply_fini(&reply);
-    must(http_client_call(client, &call, &reply, &err));
-    if (reply.body.n > 0 && strstr(reply.type, "json") != NULL)
-        must(json_parse(reply.body.bytes, reply.body.n, &doc, &err));
-    return reply.status;
+    return desk_site_ask(&site, who->headers, method, path, body);
 }
 
 static int
@@ -196,7 +124,7 @@ static const struct json *
 first_of(const struct desk_visitor *who, const char *list)
 {
     assert_int_equal(ask(who, "GET", "/desk/v1/state", NULL), 200);
-    return json_at(json_find(json_root(doc), list), 0);
+    return json_at(json_find(json_root(site.doc), list), 0);
 }
 
 /* Until the desk has seen it; it changes when the state does. */
@@ -210,10 +138,10 @@ wait_for(const struct desk_visitor *who, bool (*is_seen)(const struct json *stat
     for (;;) {
         snprintf(path, sizeof path, "/desk/v1/state?since=%" PRIu64 "&wait_s=2", change);
         assert_int_equal(ask(who, "GET", path, NULL), 200);
-        if (is_seen(json_root(doc)))
+        if (is_seen(json_root(site.doc)))
             return;
         assert_true(clock_mono_ms() < until);
-        change = number_of(json_root(doc), "change");
+        change = number_of(json_root(site.doc), "change");
     }
 }
 
@@ -223,7 +151,7 @@ audited(const char *event, const char *by)
 {
     char log[FOLDER_PATH_BYTES + 32];
 
-    snprintf(log, sizeof log, "%s/audit/log", desk_dir);
+    snprintf(log, sizeof log, "%s/audit/log", site.desk_dir);
     return audit_log_says(log, event, by);
 }
 
@@ -236,8 +164,8 @@ an_administrator_throws_away_what_is_aside_and_takes_it_back(void **state)
 
     (void)state;
     go_live();
-    desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
-    desk_visit(desk_dir, DESK_TECHNICIAN, &technician);
+    desk_visit(site.desk_dir, DESK_ADMINISTRATOR, &admin);
+    desk_visit(site.desk_dir, DESK_TECHNICIAN, &technician);
     row = first_of(&technician, "aside");
     assert_int_equal(number_of(row, "entry"), id);
     assert_string_equal(text_of(row, "why"), "uid_conflict");
@@ -247,7 +175,7 @@ an_administrator_throws_away_what_is_aside_and_takes_it_back(void **state)
     assert_int_equal(act(&technician, id, "", NULL), 403);
     assert_int_equal(act(&admin, id, "", NULL), 200);
     assert_int_equal(act(&admin, id, "/discard", "{}"), 400);
-    assert_string_equal(text_of(json_root(doc), "field"), "reason");
+    assert_string_equal(text_of(json_root(site.doc), "field"), "reason");
     assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"boredom\"}"), 400);
     assert_int_equal(act(&admin, id, "/restore", "{}"), 409);
     assert_int_equal(act(&admin, id + 5, "/discard", "{\"reason\":\"other\"}"), 404);
@@ -255,7 +183,7 @@ an_administrator_throws_away_what_is_aside_and_takes_it_back(void **state)
     assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"equipment\"}"), 204);
 
     assert_null(first_of(&technician, "aside"));
-    assert_int_equal(number_of(json_root(doc), "set_aside"), 0);
+    assert_int_equal(number_of(json_root(site.doc), "set_aside"), 0);
     row = first_of(&technician, "discarded");
     assert_string_equal(text_of(row, "reason"), "equipment");
     assert_string_equal(text_of(row, "by"), "visitor-4");
@@ -265,11 +193,11 @@ an_administrator_throws_away_what_is_aside_and_takes_it_back(void **state)
     assert_int_equal(act(&admin, id, "/restore", "{}"), 204);
     assert_int_equal(act(&admin, id, "/restore", "{}"), 409);
     assert_null(first_of(&technician, "discarded"));
-    close_desk();
+    desk_site_stop(&site);
     assert_int_equal(audited("IMAGE_DISCARDED", "visitor-4"), 1);
     assert_int_equal(audited("IMAGE_DISCARDED", "equipment"), 1);
     assert_int_equal(audited("IMAGE_RESTORED", "visitor-4"), 1);
-    open_desk();
+    desk_site_start(&site);
 }
 
 static void
@@ -279,17 +207,17 @@ what_came_twice_goes_at_once_and_each_is_audited(void **state)
     struct desk_visitor admin;
 
     (void)state;
-    must(spool_set_duplicate(spool, copy, id, &err));
-    must(spool_set_quarantined(spool, id, "refused: drawn", &err));
+    must(spool_set_duplicate(site.spool, copy, id, &err));
+    must(spool_set_quarantined(site.spool, id, "refused: drawn", &err));
     go_live();
-    desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+    desk_visit(site.desk_dir, DESK_ADMINISTRATOR, &admin);
     assert_int_equal(act(&admin, copy, "/discard", "{\"reason\":\"equipment\"}"), 409);
     assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"equipment\"}"), 204);
     assert_null(first_of(&admin, "aside"));
     assert_int_equal(number_of(first_of(&admin, "discarded"), "entry"), copy);
-    close_desk();
+    desk_site_stop(&site);
     assert_int_equal(audited("IMAGE_DISCARDED", "equipment"), 2);
-    open_desk();
+    desk_site_start(&site);
 }
 
 /* ---- two people at once ---- */
@@ -303,7 +231,7 @@ another_client(void)
     struct http_client *made = NULL;
     char url[64];
 
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(site.desk));
     browser.base_url = url;
     must(http_client_new(&browser, &made, &err));
     return made;
@@ -385,7 +313,7 @@ of_two_people_at_once_one_has_done_it_and_the_log_says_so_once(void **state)
     }
     go_live();
     for (unsigned i = 0; i < 2; i++) {
-        desk_visit(desk_dir, DESK_ADMINISTRATOR, &people[i].visitor);
+        desk_visit(site.desk_dir, DESK_ADMINISTRATOR, &people[i].visitor);
         people[i].client = another_client();
         memcpy(people[i].ids, ids, sizeof ids);
     }
@@ -393,10 +321,10 @@ of_two_people_at_once_one_has_done_it_and_the_log_says_so_once(void **state)
     both_at_once(people, "/restore");
     for (unsigned i = 0; i < 2; i++)
         http_client_free(&people[i].client);
-    close_desk();
+    desk_site_stop(&site);
     assert_int_equal(audited("IMAGE_DISCARDED", "equipment"), IMAGES);
     assert_int_equal(audited("IMAGE_RESTORED", "1.2.4."), IMAGES);
-    open_desk();
+    desk_site_start(&site);
 }
 
 static bool
@@ -428,7 +356,7 @@ what_is_asked_about_is_answered_before_it_is_thrown_away(void **state)
     put_aside("1.9.1", "1.2.3.4", NULL);
     id = put_aside("1.9.2", "1.2.3.4", "other_patient: the same image");
     go_live();
-    desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+    desk_visit(site.desk_dir, DESK_ADMINISTRATOR, &admin);
     wait_for(&admin, is_asked);
     assert_int_equal(act(&admin, id, "/discard", "{\"reason\":\"other\"}"), 409);
     assert_int_equal(ask(&admin, "POST", "/desk/v1/corrections/1/answer", "{\"answer\":\"first\"}"),
@@ -452,18 +380,18 @@ what_was_thrown_away_beside_the_desk_is_audited_once(void **state)
 
     (void)state;
     go_live();
-    close_desk();
-    must(spool_discard(spool, id, "other", SPOOL_BY_QUEUE, &err));
+    desk_site_stop(&site);
+    must(spool_discard(site.spool, id, "other", SPOOL_BY_QUEUE, &err));
     for (int round = 0; round < 3; round++) {
-        open_desk();
-        desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+        desk_site_start(&site);
+        desk_visit(site.desk_dir, DESK_ADMINISTRATOR, &admin);
         wait_for(&admin, has_discarded);
         while (audited("IMAGE_DISCARDED", "radpost queue") == 0)
             assert_int_equal(ask(&admin, "GET", "/desk/v1/state?since=1&wait_s=1", NULL), 200);
-        close_desk();
+        desk_site_stop(&site);
         assert_int_equal(audited("IMAGE_DISCARDED", "radpost queue"), 1);
     }
-    open_desk();
+    desk_site_start(&site);
 }
 
 /* As `radpost queue release` does, beside a running desk and while the gateway is stopped. */
@@ -476,26 +404,26 @@ what_was_taken_back_beside_the_desk_is_audited_once(void **state)
 
     (void)state;
     go_live();
-    desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+    desk_visit(site.desk_dir, DESK_ADMINISTRATOR, &admin);
     assert_int_equal(act(&admin, at_desk, "/discard", "{\"reason\":\"equipment\"}"), 204);
-    must(spool_discard(spool, by_queue, "other", SPOOL_BY_QUEUE, &err));
+    must(spool_discard(site.spool, by_queue, "other", SPOOL_BY_QUEUE, &err));
     while (audited("IMAGE_DISCARDED", "radpost queue") == 0) /* the other before it */
         assert_int_equal(ask(&admin, "GET", "/desk/v1/state?since=1&wait_s=1", NULL), 200);
 
-    must(spool_release(spool, by_queue, &err));
+    must(spool_release(site.spool, by_queue, &err));
     while (audited("IMAGE_RESTORED", "radpost queue") == 0)
         assert_int_equal(ask(&admin, "GET", "/desk/v1/state?since=1&wait_s=1", NULL), 200);
-    close_desk();
-    must(spool_release(spool, at_desk, &err));
+    desk_site_stop(&site);
+    must(spool_release(site.spool, at_desk, &err));
     for (int round = 0; round < 2; round++) {
-        open_desk();
-        desk_visit(desk_dir, DESK_ADMINISTRATOR, &admin);
+        desk_site_start(&site);
+        desk_visit(site.desk_dir, DESK_ADMINISTRATOR, &admin);
         while (audited("IMAGE_RESTORED", "radpost queue") < 2)
             assert_int_equal(ask(&admin, "GET", "/desk/v1/state?since=1&wait_s=1", NULL), 200);
-        close_desk();
+        desk_site_stop(&site);
         assert_int_equal(audited("IMAGE_RESTORED", "radpost queue"), 2);
     }
-    open_desk();
+    desk_site_start(&site);
 }
 
 int

@@ -10,11 +10,11 @@
 #include "proto/base/embed.h"
 #include "proto/http/client.h"
 #include "proto/http/json.h"
+#include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
 #include "tests/support/run_program.h"
 #include "tests/support/spool_fixture.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,30 +25,15 @@
 
 enum { STUDIES = 250 };
 
-static char dir[64];
-static struct spool *spool;
-static struct accept *door;
-static struct uplink *uplink;
-static struct desk *desk;
-static struct http_client *client;
+static struct desk_site site;
 static struct desk_visitor visitor;
 static bool is_full;
-static char desk_url[64];
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
 
 /* More studies than the page lists, each of one image and sealed at the centre. */
 static void
 fill(void)
 {
-    struct spool_fixture f = {.sp = spool};
+    struct spool_fixture f = {.sp = site.spool};
 
     for (unsigned i = 1; i <= STUDIES; i++) {
         uint64_t id = fixture_put(&f, 100, i, 0);
@@ -58,55 +43,26 @@ fill(void)
 
         snprintf(study, sizeof study, "1.2.4.%u", i);
         fixture_inspect(&f, id, study);
-        assert_int_equal(spool_set_uncoded(spool, id, "test", &err), 0);
-        assert_int_equal(spool_manifest_close(spool, study, &revision, &err), 0);
-        assert_int_equal(spool_manifest_acked(spool, study, revision, &err), 0);
-        assert_int_equal(spool_set_held(spool, id, 0, &err), 0);
-        assert_int_equal(spool_set_sealed(spool, id, 0, &err), 0);
+        assert_int_equal(spool_set_uncoded(site.spool, id, "test", &err), 0);
+        assert_int_equal(spool_manifest_close(site.spool, study, &revision, &err), 0);
+        assert_int_equal(spool_manifest_acked(site.spool, study, revision, &err), 0);
+        assert_int_equal(spool_set_held(site.spool, id, 0, &err), 0);
+        assert_int_equal(spool_set_sealed(site.spool, id, 0, &err), 0);
     }
 }
 
 static int
 start(void **state)
 {
-    struct spool_options queue = {.keep_sealed_ms = -1};
-    struct accept_options accept = {.dir = dir, .address = "127.0.0.1", .max_associations = 4};
-    struct uplink_options line = {.connections = 1,
-                                  .coders = 1,
-                                  .bundle_bytes = 65536,
-                                  .backoff_ms = 1000,
-                                  .backoff_max_ms = 1000,
-                                  .stall_ms = 1000,
-                                  .quiet_ms = 1000,
-                                  .recheck_ms = 1000};
-    struct desk_options page = {.address = "127.0.0.1"};
-    struct http_client_options browser = {0};
-    char path[96], book[96];
     struct err err;
 
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/radpost-desk-XXXXXX");
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/spool", dir);
-    assert_int_equal(spool_open(path, &queue, &spool, &err), 0);
+    desk_site_open(&site, "desk", NULL);
     if (is_full)
         fill(); /* before there is an uplink, that would look into them */
-    assert_int_equal(accept_open(&accept, spool, &door, &err), 0);
-    assert_int_equal(accept_listen(door, &err), 0);
-    snprintf(path, sizeof path, "%s/link", dir);
-    line.link_dir = path;
-    assert_int_equal(uplink_start(&line, spool, NULL, &uplink, &err), 0);
-    page.link_dir = path;
-    snprintf(book, sizeof book, "%s/desk", dir);
-    page.dir = book;
-    page.spool = spool;
-    page.accept = door;
-    page.uplink = uplink;
-    assert_int_equal(desk_start(&page, &desk, &err), 0);
-    snprintf(desk_url, sizeof desk_url, "http://127.0.0.1:%u", desk_port(desk));
-    browser.base_url = desk_url;
-    desk_visit(book, DESK_TECHNICIAN, &visitor);
-    assert_int_equal(http_client_new(&browser, &client, &err), 0);
+    assert_int_equal(accept_listen(site.door, &err), 0);
+    desk_site_go_live(&site);
+    desk_visit(site.desk_dir, DESK_TECHNICIAN, &visitor);
     return 0;
 }
 
@@ -114,12 +70,8 @@ static int
 stop(void **state)
 {
     (void)state;
-    http_client_free(&client);
-    desk_stop(&desk);
-    uplink_stop(&uplink);
-    accept_stop(&door);
-    spool_close(&spool);
-    return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    desk_site_close(&site);
+    return 0;
 }
 
 static int
@@ -130,7 +82,7 @@ ask(const char *method, const char *path, struct http_reply *out)
         .method = method, .path = path, .body = "", .body_n = 0, .headers = headers};
     struct err err;
 
-    assert_int_equal(http_client_call(client, &call, out, &err), 0);
+    assert_int_equal(http_client_call(site.client, &call, out, &err), 0);
     return out->status;
 }
 
@@ -188,7 +140,7 @@ a_study_is_closed_only_from_our_own_page(void **state)
 static void
 the_report_fits_its_page_when_empty(void **state)
 {
-    struct desk_options options = {.spool = spool, .accept = door, .uplink = uplink};
+    struct desk_options options = {.spool = site.spool, .accept = site.door, .uplink = site.uplink};
     struct report_sources sources = {.options = &options};
     struct buf out;
     struct err err;
@@ -233,11 +185,11 @@ static void
 what_a_device_announced_holds_its_study(void **state)
 {
     static const char instances[1][65] = {"1.2.4.7.99"};
-    struct desk_options options = {.spool = spool, .accept = door, .uplink = uplink};
+    struct desk_options options = {.spool = site.spool, .accept = site.door, .uplink = site.uplink};
     struct report_sources sources = {.options = &options, .is_everything = true};
     const struct json *study;
     struct json_doc *doc = NULL;
-    char *book_dir = mem_printf("%s/announced", dir);
+    char *book_dir = mem_printf("%s/announced", site.dir);
     struct buf out;
     struct err err;
     bool is_safe;
@@ -284,7 +236,7 @@ static void
 a_watch_of_more_studies_than_the_page_lists_ends(void **state)
 {
     char self[512] = "", program[544], token[96], names[STUDIES][16], said[1024];
-    const char *all[] = {program, "watch",     "--desk", desk_url, "--token-file",
+    const char *all[] = {program, "watch",     "--desk", site.url, "--token-file",
                          token,   "--timeout", "60",     NULL};
     const char **named = mem_new((STUDIES + 9) * sizeof *named);
 
@@ -294,7 +246,7 @@ a_watch_of_more_studies_than_the_page_lists_ends(void **state)
     snprintf(program, sizeof program, "%s/radpost", self);
     if (access(program, X_OK) < 0)
         skip();
-    snprintf(token, sizeof token, "%s/desk/token", dir);
+    snprintf(token, sizeof token, "%s/desk/token", site.dir);
     memcpy(named, all, 8 * sizeof *named);
     for (unsigned i = 0; i < STUDIES; i++) {
         snprintf(names[i], sizeof names[i], "1.2.4.%u", i + 1);

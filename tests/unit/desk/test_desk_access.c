@@ -11,6 +11,7 @@
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/http/client.h"
+#include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
 #include "tests/support/folder.h"
 
@@ -29,64 +30,23 @@
 #include "gateway/desk/parts.def"
 #undef ROUTES
 
-static char dir[FOLDER_PATH_BYTES], desk_dir[FOLDER_PATH_BYTES + 16];
-static char link_dir[FOLDER_PATH_BYTES + 16];
-static struct spool *spool;
-static struct accept *door;
-static struct uplink *uplink;
-static struct desk_options page;
-static struct desk *desk;
-static struct http_client *client;
+static struct desk_site site;
 
 static int
 start(void **state)
 {
-    struct spool_options queue = {.keep_sealed_ms = -1};
-    struct accept_options accept = {.dir = dir, .address = "127.0.0.1", .max_associations = 4};
-    struct uplink_options line = {.connections = 1,
-                                  .coders = 1,
-                                  .bundle_bytes = 65536,
-                                  .backoff_ms = 1000,
-                                  .backoff_max_ms = 1000,
-                                  .stall_ms = 1000,
-                                  .quiet_ms = 1000,
-                                  .recheck_ms = 1000};
-    struct http_client_options browser = {0};
-    char path[FOLDER_PATH_BYTES + 16], url[64];
-    struct err err;
-
     (void)state;
     log_set_fd(-1);
-    folder_make("desk-access", dir);
-    snprintf(path, sizeof path, "%s/spool", dir);
-    snprintf(link_dir, sizeof link_dir, "%s/link", dir);
-    snprintf(desk_dir, sizeof desk_dir, "%s/desk", dir);
-    line.link_dir = link_dir;
-    assert_int_equal(spool_open(path, &queue, &spool, &err), 0);
-    assert_int_equal(accept_open(&accept, spool, &door, &err), 0);
-    assert_int_equal(uplink_start(&line, spool, NULL, &uplink, &err), 0);
-    page = (struct desk_options){.address = "127.0.0.1",
-                                 .spool = spool,
-                                 .accept = door,
-                                 .uplink = uplink,
-                                 .dir = desk_dir,
-                                 .link_dir = link_dir};
-    assert_int_equal(desk_start(&page, &desk, &err), 0);
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
-    browser.base_url = url;
-    return http_client_new(&browser, &client, &err);
+    desk_site_open(&site, "desk-access", NULL);
+    desk_site_go_live(&site);
+    return 0;
 }
 
 static int
 stop(void **state)
 {
     (void)state;
-    http_client_free(&client);
-    desk_stop(&desk);
-    uplink_stop(&uplink);
-    accept_stop(&door);
-    spool_close(&spool);
-    folder_remove(dir);
+    desk_site_close(&site);
     return 0;
 }
 
@@ -104,7 +64,7 @@ ask(const char *method, const char *path, const char *const *headers, struct buf
     struct err err;
     int status;
 
-    if (http_client_call(client, &call, &reply, &err) < 0)
+    if (http_client_call(site.client, &call, &reply, &err) < 0)
         fail_msg("%s %s: %s", method, path, err.text);
     status = reply.status;
     if (out_body != NULL) {
@@ -140,7 +100,7 @@ token_header(char out[128])
     size_t n;
     struct err err;
 
-    snprintf(path, sizeof path, "%s/token", desk_dir);
+    snprintf(path, sizeof path, "%s/token", site.desk_dir);
     assert_int_equal(durable_get_file(path, 100, &bytes, &n, &err), 0);
     snprintf(out, 128, "Authorization: Bearer %s", (const char *)bytes);
     free(bytes);
@@ -194,7 +154,7 @@ every_route_is_closed_to_who_has_not_its_right(void **state)
 
     (void)state;
     for (unsigned i = 0; i < DESK_ROLE_COUNT; i++)
-        desk_visit(desk_dir, 1u << i, &visitors[i]);
+        desk_visit(site.desk_dir, 1u << i, &visitors[i]);
     for (size_t t = 0; t < ARRAY_LEN(tables); t++)
         for (size_t i = 0; i < *tables[t].count; i++)
             check_route(&tables[t].routes[i], visitors);
@@ -211,8 +171,8 @@ only_who_works_with_patients_is_told_of_them(void **state)
     struct buf body;
 
     (void)state;
-    desk_visit(desk_dir, DESK_TECHNICIAN, &technician);
-    desk_visit(desk_dir, DESK_SERVICE, &engineer);
+    desk_visit(site.desk_dir, DESK_TECHNICIAN, &technician);
+    desk_visit(site.desk_dir, DESK_SERVICE, &engineer);
     token_header(token);
     assert_int_equal(ask("GET", "/desk/v1/state", technician.headers, &body), 200);
     assert_non_null(strstr(buf_text(&body), "\"registrations\""));
@@ -244,7 +204,7 @@ tell(const char *path, const char *body, const struct desk_visitor *who)
     struct err err;
     int status;
 
-    if (http_client_call(client, &call, &reply, &err) < 0)
+    if (http_client_call(site.client, &call, &reply, &err) < 0)
         fail_msg("%s: %s", path, err.text);
     status = reply.status;
     http_reply_fini(&reply);
@@ -275,17 +235,17 @@ an_engineer_enrols_changes_and_removes_a_device(void **state)
     struct desk_visitor engineer;
 
     (void)state;
-    desk_visit(desk_dir, DESK_SERVICE, &engineer);
+    desk_visit(site.desk_dir, DESK_SERVICE, &engineer);
     assert_int_equal(tell("/desk/v1/devices", enrol, &engineer), 204);
-    assert_true(accept_find_device(door, "US_OLD", "192.168.1.30", &d));
+    assert_true(accept_find_device(site.door, "US_OLD", "192.168.1.30", &d));
     assert_true(state_says(&engineer, "\"security\":\"plain\""));
     assert_int_equal(tell("/desk/v1/devices", change, &engineer), 204);
-    assert_true(accept_find_device(door, "US_OLD", "192.168.1.30", &d));
+    assert_true(accept_find_device(site.door, "US_OLD", "192.168.1.30", &d));
     assert_int_equal(d.pdu_bytes, 16384);
     assert_string_equal(d.name, "超声"); /* what was not said stays */
     assert_int_equal(tell("/desk/v1/devices", "{\"ae\":\"US_OLD\"}", &engineer), 400);
     assert_int_equal(tell("/desk/v1/devices/remove", where, &engineer), 204);
-    assert_false(accept_find_device(door, "US_OLD", "192.168.1.30", &d));
+    assert_false(accept_find_device(site.door, "US_OLD", "192.168.1.30", &d));
     assert_int_equal(tell("/desk/v1/devices/remove", where, &engineer), 404);
 }
 
@@ -296,13 +256,13 @@ the_installation_window_is_opened_and_closed_at_the_desk(void **state)
     struct desk_visitor engineer;
 
     (void)state;
-    desk_visit(desk_dir, DESK_SERVICE, &engineer);
+    desk_visit(site.desk_dir, DESK_SERVICE, &engineer);
     assert_true(state_says(&engineer, "\"window\":{\"left_ms\":0,"));
     assert_int_equal(tell("/desk/v1/devices/window", "{\"is_open\":true}", &engineer), 204);
-    accept_window_state(door, &window);
+    accept_window_state(site.door, &window);
     assert_in_range(window.left_ms, 29 * 60 * 1000, ACCEPT_WINDOW_MS);
     assert_int_equal(tell("/desk/v1/devices/window", "{\"is_open\":false}", &engineer), 204);
-    accept_window_state(door, &window);
+    accept_window_state(site.door, &window);
     assert_int_equal(window.left_ms, 0);
     assert_int_equal(tell("/desk/v1/devices/window", "{}", &engineer), 400);
 }
@@ -313,7 +273,7 @@ what_no_target_refused_cannot_be_sent_again(void **state)
     struct desk_visitor engineer;
 
     (void)state;
-    desk_visit(desk_dir, DESK_SERVICE, &engineer);
+    desk_visit(site.desk_dir, DESK_SERVICE, &engineer);
     assert_int_equal(tell("/desk/v1/targets/pacs/requeue", "{}", &engineer), 404);
     assert_int_equal(tell("/desk/v1/targets/pacs/leave", "{\"entry\":1}", &engineer), 404);
 }
@@ -324,7 +284,7 @@ static void
 beyond_this_machine_the_desk_speaks_tls_or_not_at_all(void **state)
 {
     static const char *const addresses[] = {"0.0.0.0", "::", "192.168.1.10", "10.0.0.1"};
-    struct desk_options o = page;
+    struct desk_options o = site.page;
     struct desk *other = NULL;
     struct err err;
 
@@ -341,7 +301,7 @@ beyond_this_machine_the_desk_speaks_tls_or_not_at_all(void **state)
 static void
 a_desk_over_tls_makes_its_certificate_once_and_tells_its_fingerprint(void **state)
 {
-    struct desk_options o = page;
+    struct desk_options o = site.page;
     struct desk *other = NULL;
     struct http_client *browser = NULL;
     struct http_call call = {.method = "GET", .path = "/desk/v1/door"};
@@ -352,7 +312,7 @@ a_desk_over_tls_makes_its_certificate_once_and_tells_its_fingerprint(void **stat
     struct err err;
 
     (void)state;
-    snprintf(its_dir, sizeof its_dir, "%s/tls-desk", dir);
+    snprintf(its_dir, sizeof its_dir, "%s/tls-desk", site.dir);
     snprintf(ca, sizeof ca, "%s/tls/ca.pem", its_dir);
     o.dir = its_dir;
     o.address = "0.0.0.0";
@@ -387,7 +347,7 @@ a_code_for_the_first_account_is_made_beside_a_desk_that_runs(void **state)
     struct err err;
 
     (void)state;
-    if (desk_account_code(desk_dir, code, &err) < 0)
+    if (desk_account_code(site.desk_dir, code, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(strlen(code), SLIP_TEXT_BYTES - 1);
 }

@@ -19,6 +19,7 @@
 #include "proto/http/client.h"
 #include "proto/http/json.h"
 #include "proto/model/slip.h"
+#include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
 #include "tests/support/folder.h"
 #include "tests/support/vault.h"
@@ -35,109 +36,50 @@
 #define ID "11010519491231002X"
 enum { WAIT_MS = 20000 };
 
-static char dir[FOLDER_PATH_BYTES];
-static struct spool *spool;
-static struct accept *door;
-static struct codec_pool *pool;
-static struct uplink *uplink;
-static struct desk *desk;
-static struct http_client *client;
+static struct desk_site site;
 static struct desk_visitor visitor;
 static int log_fd;
 
 static int
 start(void **state)
 {
-    struct spool_options queue = {.keep_sealed_ms = -1};
-    struct accept_options accept = {.dir = dir, .address = "127.0.0.1", .max_associations = 4};
-    struct uplink_options lines = {.connections = 1,
-                                   .coders = 1,
-                                   .bundle_bytes = 65536,
-                                   .backoff_ms = 1000,
-                                   .backoff_max_ms = 1000,
-                                   .stall_ms = 1000,
-                                   .quiet_ms = 1000,
-                                   .recheck_ms = 1000};
-    struct desk_options page = {.address = "127.0.0.1", .clinic_phone = "04318888888"};
-    struct http_client_options browser = {0};
-    char queue_dir[160], link_dir[160], desk_dir[160], log_file[160], url[64];
+    char log_file[160];
     struct err err;
 
     (void)state;
-    folder_make("desk-api", dir);
-    snprintf(log_file, sizeof log_file, "%s/log", dir);
+    desk_site_open(&site, "desk-api", NULL);
+    snprintf(log_file, sizeof log_file, "%s/log", site.dir);
     log_fd = open(log_file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     log_set_fd(log_fd);
-    snprintf(queue_dir, sizeof queue_dir, "%s/spool", dir);
-    snprintf(link_dir, sizeof link_dir, "%s/link", dir);
-    snprintf(desk_dir, sizeof desk_dir, "%s/desk", dir);
-    lines.link_dir = page.link_dir = link_dir;
-    page.dir = desk_dir;
-    assert_int_equal(spool_open(queue_dir, &queue, &spool, &err), 0);
-    assert_int_equal(accept_open(&accept, spool, &door, &err), 0);
-    assert_int_equal(accept_listen(door, &err), 0);
-    assert_int_equal(codec_pool_new(1, &pool, &err), 0);
-    assert_int_equal(uplink_start(&lines, spool, pool, &uplink, &err), 0);
-    page.spool = spool;
-    page.accept = door;
-    page.uplink = uplink;
-    if (desk_start(&page, &desk, &err) < 0)
-        fail_msg("%s", err.text);
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
-    browser.base_url = url;
-    desk_visit(desk_dir, DESK_TECHNICIAN, &visitor);
-    return http_client_new(&browser, &client, &err);
+    site.page.clinic_phone = "04318888888";
+    assert_int_equal(accept_listen(site.door, &err), 0);
+    assert_int_equal(codec_pool_new(1, &site.pool, &err), 0);
+    desk_site_go_live(&site);
+    desk_visit(site.desk_dir, DESK_TECHNICIAN, &visitor);
+    return 0;
 }
 
 static int
 stop(void **state)
 {
     (void)state;
-    http_client_free(&client);
-    desk_stop(&desk);
-    uplink_stop(&uplink);
-    codec_pool_free(&pool);
-    accept_stop(&door);
-    spool_close(&spool);
     log_set_fd(-1);
     close(log_fd);
-    folder_remove(dir);
+    desk_site_close(&site);
+    codec_pool_free(&site.pool);
     return 0;
 }
 
 /* ---- asking ---- */
 
-static struct http_reply reply;
-static struct json_doc *doc;
-
-static void
-forget(void)
-{
-    json_free(&doc);
-    http_reply_fini(&reply);
-}
-
-/* The status; the answer's JSON is in doc. */
+/* The status; the answer's JSON is in site.doc. */
 static int
 ask(const char *method, const char *path, const char *body, bool is_ours)
 {
     const char *const theirs[] = {visitor.cookie,
                                   NULL}; /* that is all they can make a browser do */
-    struct http_call call = {.method = method,
-                             .path = path,
-                             .content_type = "application/json",
-                             .headers = is_ours ? visitor.headers : theirs,
-                             .body = body,
-                             .body_n = body != NULL ? strlen(body) : 0,
-                             .answer_limit = 16 << 20};
-    struct err err;
 
-    forget();
-    if (http_client_call(client, &call, &reply, &err) < 0)
-        fail_msg("%s %s: %s", method, path, err.text);
-    if (reply.body.n > 0 && strstr(reply.type, "json") != NULL)
-        assert_int_equal(json_parse(reply.body.bytes, reply.body.n, &doc, &err), 0);
-    return reply.status;
+    return desk_site_ask(&site, is_ours ? visitor.headers : theirs, method, path, body);
 }
 
 static int
@@ -149,7 +91,7 @@ post(const char *path, const char *body)
 static const char *
 said(const char *key)
 {
-    const char *text = json_as_text(json_find(json_root(doc), key));
+    const char *text = json_as_text(json_find(json_root(site.doc), key));
 
     return text != NULL ? text : "";
 }
@@ -172,7 +114,7 @@ listed(const char *path, const char *number)
     const struct json *list;
 
     assert_int_equal(ask("GET", path, NULL, false), 200);
-    list = json_find(json_root(doc), "registrations");
+    list = json_find(json_root(site.doc), "registrations");
     for (size_t i = 0; i < json_length(list); i++)
         if (strcmp(json_as_text(json_find(json_at(list, i), "registration")), number) == 0)
             return json_at(list, i);
@@ -379,7 +321,7 @@ reports_that_are_not_here_are_not_found(void **state)
 {
     (void)state;
     assert_int_equal(ask("GET", "/desk/v1/reports", NULL, false), 200);
-    assert_int_equal(json_length(json_find(json_root(doc), "reports")), 0);
+    assert_int_equal(json_length(json_find(json_root(site.doc), "reports")), 0);
     assert_int_equal(ask("GET", "/desk/v1/reports/1/1.pdf", NULL, false), 404);
     assert_int_equal(ask("GET", "/desk/v1/reports/1/..%2F1.pdf", NULL, false), 400);
     assert_int_equal(ask("GET", "/desk/v1/reports/x/y.pdf", NULL, false), 404);
@@ -406,9 +348,9 @@ arrives(const char *study, const char *patient_id, const char *name)
     text_copy(meta.sop_instance, sizeof meta.sop_instance, study);
     buf_init(&file, 1 << 20);
     slice_make(&slice, &file);
-    assert_int_equal(spool_draft_begin(spool, &meta, &draft, &err), 0);
+    assert_int_equal(spool_draft_begin(site.spool, &meta, &draft, &err), 0);
     assert_int_equal(spool_draft_write(draft, file.bytes, file.n, &err), 0);
-    assert_int_equal(spool_commit(spool, &draft, &id, &err), 0);
+    assert_int_equal(spool_commit(site.spool, &draft, &id, &err), 0);
     buf_fini(&file);
 }
 
@@ -424,14 +366,14 @@ images_find_their_registration_by_what_they_say(void **state)
     registered("赵钱孙", "", number);
     arrives("1.2.3.77", number, "ZHAO^QIAN=赵^钱孙");
     while (listed_text(number, "study")[0] == '\0' && clock_mono_ms() < until_ms) {
-        change = (uint64_t)json_as_int(json_find(json_root(doc), "change"), 0);
+        change = (uint64_t)json_as_int(json_find(json_root(site.doc), "change"), 0);
         snprintf(path, sizeof path, "/desk/v1/state?wait_s=2&since=%llu",
                  (unsigned long long)change);
         ask("GET", path, NULL, false); /* the page's own long poll: it wakes by the change */
     }
     assert_string_equal(listed_text(number, "study"), "1.2.3.77");
     assert_string_equal(listed_text(number, "attached_by"), "number");
-    studies = json_find(json_root(doc), "studies");
+    studies = json_find(json_root(site.doc), "studies");
     for (size_t i = 0; i < json_length(studies); i++) {
         const struct json *one = json_at(studies, i);
 
@@ -456,7 +398,7 @@ no_log_line_holds_a_patient(void **state)
     struct err err;
 
     (void)state;
-    snprintf(log_file, sizeof log_file, "%s/log", dir);
+    snprintf(log_file, sizeof log_file, "%s/log", site.dir);
     assert_int_equal(durable_get_file(log_file, 16 << 20, &text, &n, &err), 0);
     assert_non_null(strstr((char *)text, "HTTP_LISTENING"));
     for (size_t i = 0; i < ARRAY_LEN(planted); i++)
@@ -488,6 +430,6 @@ main(int argc, char **argv)
     if (codec_worker_main_if_asked(argc, argv, &failed))
         return failed;
     failed = cmocka_run_group_tests(tests, start, stop);
-    forget();
+    desk_site_forget(&site);
     return failed;
 }

@@ -8,6 +8,7 @@
 #include "proto/base/text.h"
 #include "proto/codec/codec.h"
 #include "proto/http/client.h"
+#include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
 #include "tests/support/folder.h"
 #include "tests/support/import_files.h"
@@ -23,114 +24,54 @@
 
 #include <cmocka.h>
 
-static char dir[FOLDER_PATH_BYTES], accept_dir[160], link_dir[160], desk_dir[160];
 #define MEDIA "../shared/data/media"
 
-static struct accept *door;
 static struct codec_pool *pool;
-static struct uplink *uplink;
-static struct desk *desk;
-static struct http_client *client;
-static struct http_reply reply;
-static struct json_doc *doc;
-static struct buf file;
+static struct desk_site site;
 static struct desk_visitor technician;
 
 static int
 start(void **state)
 {
-    struct uplink_options lines = {.connections = 1,
-                                   .coders = 1,
-                                   .bundle_bytes = 65536,
-                                   .backoff_ms = 1000,
-                                   .backoff_max_ms = 1000,
-                                   .stall_ms = 1000,
-                                   .quiet_ms = 1000,
-                                   .recheck_ms = 1000,
-                                   .link_dir = link_dir};
-    struct accept_options accept = {
-        .dir = accept_dir, .address = "127.0.0.1", .max_associations = 4};
-    struct desk_options page = {.address = "127.0.0.1",
-                                .clinic_name = "云岭乡卫生院",
-                                .clinic_phone = "04318888888",
-                                .link_dir = link_dir,
-                                .dir = desk_dir};
-    struct http_client_options browser = {0};
-    char url[64];
     struct err err;
 
     import_world_setup(state);
-    folder_make("import-api", dir);
-    snprintf(accept_dir, sizeof accept_dir, "%s/accept", dir);
-    snprintf(link_dir, sizeof link_dir, "%s/link", dir);
-    snprintf(desk_dir, sizeof desk_dir, "%s/desk", dir);
     if (codec_pool_new(1, &pool, &err) < 0)
         fail_msg("%s", err.text);
     world_options.pool = pool;
     world_begin();
-    if (accept_open(&accept, world_spool, &door, &err) < 0 || accept_listen(door, &err) < 0 ||
-        uplink_start(&lines, world_spool, pool, &uplink, &err) < 0)
+    desk_site_open(&site, "import-api", world_spool);
+    site.pool = pool;
+    site.page.clinic_name = "云岭乡卫生院";
+    site.page.clinic_phone = "04318888888";
+    site.page.import = world_import;
+    if (accept_listen(site.door, &err) < 0)
         fail_msg("%s", err.text);
-    page.spool = world_spool;
-    page.accept = door;
-    page.uplink = uplink;
-    page.import = world_import;
-    if (desk_start(&page, &desk, &err) < 0)
-        fail_msg("%s", err.text);
-    desk_visit(desk_dir, DESK_TECHNICIAN, &technician);
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
-    browser.base_url = url;
-    buf_init(&file, 8 << 20);
-    return http_client_new(&browser, &client, &err);
-}
-
-static void
-forget(void)
-{
-    json_free(&doc);
-    http_reply_fini(&reply);
+    desk_site_go_live(&site);
+    desk_visit(site.desk_dir, DESK_TECHNICIAN, &technician);
+    return 0;
 }
 
 static int
 stop(void **state)
 {
-    forget();
-    buf_fini(&file);
-    http_client_free(&client);
-    desk_stop(&desk);
-    uplink_stop(&uplink);
-    accept_stop(&door);
-    folder_remove(dir);
+    desk_site_close(&site);
     (void)import_world_teardown(state);
     codec_pool_free(&pool);
     return 0;
 }
 
-/* The status; the answer's JSON is in doc. */
+/* The status; the answer's JSON is in site.doc. */
 static int
 ask(const char *method, const char *path, const char *body)
 {
-    struct http_call call = {.method = method,
-                             .path = path,
-                             .content_type = "application/json",
-                             .headers = technician.headers,
-                             .body = body,
-                             .body_n = body != NULL ? strlen(body) : 0,
-                             .answer_limit = 16 << 20};
-    struct err err;
-
-    forget();
-    if (http_client_call(client, &call, &reply, &err) < 0)
-        fail_msg("%s %s: %s", method, path, err.text);
-    if (reply.body.n > 0 && strstr(reply.type, "json") != NULL)
-        assert_int_equal(json_parse(reply.body.bytes, reply.body.n, &doc, &err), 0);
-    return reply.status;
+    return desk_site_ask(&site, technician.headers, method, path, body);
 }
 
 static const char *
 said(const char *key)
 {
-    const char *text = json_as_text(json_find(json_root(doc), key));
+    const char *text = json_as_text(json_find(json_root(site.doc), key));
 
     return text != NULL ? text : "";
 }
@@ -154,7 +95,7 @@ waits(const char *name, char id[IMPORT_ID_SIZE])
 {
     struct import_item item;
 
-    world_drop_file(world_drop, name, &file);
+    world_drop_file(world_drop, name, &world_file);
     world_wait(1u << IMPORT_WAITING, 1, &item);
     memcpy(id, item.id, IMPORT_ID_SIZE);
 }
@@ -176,32 +117,32 @@ a_technician_sees_a_file_and_says_whose_it_is(void **state)
 
     (void)state;
     registered("F", body);
-    buf_clear(&file);
-    import_file_aecg(&(struct import_ecg){.leads = 12, .samples = 5000, .hertz = 500}, &file);
+    buf_clear(&world_file);
+    import_file_aecg(&(struct import_ecg){.leads = 12, .samples = 5000, .hertz = 500}, &world_file);
     waits("cart.xml", id);
 
     assert_int_equal(ask("GET", "/desk/v1/imports?state=waiting", NULL), 200);
-    assert_int_equal(json_as_int(json_find(json_root(doc), "waiting"), -1), 1);
-    item = json_at(json_find(json_root(doc), "items"), 0);
+    assert_int_equal(json_as_int(json_find(json_root(site.doc), "waiting"), -1), 1);
+    item = json_at(json_find(json_root(site.doc), "items"), 0);
     assert_string_equal(json_as_text(json_find(item, "id")), id);
     assert_string_equal(json_as_text(json_find(item, "kind")), "aecg");
     assert_string_equal(json_as_text(json_find(json_find(item, "said"), "id")), "CART-0042");
     assert_int_equal(ask("GET", route(id, "source"), NULL), 200);
-    assert_int_equal(reply.body.n, file.n);
-    assert_memory_equal(reply.body.bytes, file.bytes, file.n);
+    assert_int_equal(site.reply.body.n, world_file.n);
+    assert_memory_equal(site.reply.body.bytes, world_file.bytes, world_file.n);
     assert_int_equal(ask("GET", route(id, "preview"), NULL), 200);
-    assert_string_equal(reply.type, "image/svg+xml");
+    assert_string_equal(site.reply.type, "image/svg+xml");
 
     assert_int_equal(ask("POST", route(id, "bind"), body), 200);
-    assert_int_equal(json_as_int(json_find(json_root(doc), "bound"), -1), 1);
+    assert_int_equal(json_as_int(json_find(json_root(site.doc), "bound"), -1), 1);
     assert_int_equal(world_entries(NULL), 1);
     assert_int_equal(ask("GET", "/desk/v1/imports?state=bound", NULL), 200);
-    item = json_at(json_find(json_root(doc), "items"), 0);
+    item = json_at(json_find(json_root(site.doc), "items"), 0);
     assert_non_null(strstr(json_as_text(json_find(json_find(item, "bound"), "name")), "=王^小明"));
     assert_int_equal(ask("GET", "/desk/v1/state", NULL), 200);
-    assert_int_equal(json_as_int(json_find(json_find(json_root(doc), "imports"), "waiting"), -1),
-                     0);
-    item = json_at(json_find(json_root(doc), "registrations"), 0);
+    assert_int_equal(
+        json_as_int(json_find(json_find(json_root(site.doc), "imports"), "waiting"), -1), 0);
+    item = json_at(json_find(json_root(site.doc), "registrations"), 0);
     assert_string_not_equal(json_as_text(json_find(item, "study")), "");
 }
 
@@ -212,8 +153,8 @@ another_persons_file_is_asked_about(void **state)
 
     (void)state;
     registered("M", body);
-    buf_clear(&file);
-    import_file_scp(&(struct import_ecg){.leads = 2, .samples = 500, .hertz = 500}, &file);
+    buf_clear(&world_file);
+    import_file_scp(&(struct import_ecg){.leads = 2, .samples = 500, .hertz = 500}, &world_file);
     waits("cart.scp", id);
 
     assert_int_equal(ask("POST", route(id, "bind"), body), 409);
@@ -231,8 +172,8 @@ what_is_asked_wrongly_is_refused(void **state)
     char id[IMPORT_ID_SIZE];
 
     (void)state;
-    buf_clear(&file);
-    import_file_pdf("refused", &file);
+    buf_clear(&world_file);
+    import_file_pdf("refused", &world_file);
     waits("a.pdf", id);
 
     assert_int_equal(ask("POST", route(id, "bind"), "{}"), 400);
@@ -268,7 +209,7 @@ a_disc_with_a_dicomdir_is_taken_at_the_desk(void **state)
     assert_int_equal(
         program_run((const char *const[]){"sh", "-c", script, NULL}, NULL, out, sizeof out), 0);
     assert_int_equal(ask("GET", "/desk/v1/import-media", NULL), 200);
-    disc = json_at(json_find(json_root(doc), "media"), 0);
+    disc = json_at(json_find(json_root(site.doc), "media"), 0);
     assert_string_equal(json_as_text(json_find(disc, "name")), "disc");
     assert_int_equal(json_truth(disc, "has_dicomdir", &has_dicomdir, &err), 0);
     assert_true(has_dicomdir);
@@ -278,11 +219,11 @@ a_disc_with_a_dicomdir_is_taken_at_the_desk(void **state)
         int64_t taken, sent, known;
 
         assert_int_equal(ask("POST", "/desk/v1/import-media/disc", "{}"), 200);
-        taken = json_as_int(json_find(json_root(doc), "taken"), -1);
-        sent = json_as_int(json_find(json_root(doc), "sent"), -1);
-        known = json_as_int(json_find(json_root(doc), "known"), -1);
-        assert_int_equal(json_as_int(json_find(json_root(doc), "missing"), -1), 1);
-        assert_int_equal(json_as_int(json_find(json_root(doc), "unusable"), -1), 0);
+        taken = json_as_int(json_find(json_root(site.doc), "taken"), -1);
+        sent = json_as_int(json_find(json_root(site.doc), "sent"), -1);
+        known = json_as_int(json_find(json_root(site.doc), "known"), -1);
+        assert_int_equal(json_as_int(json_find(json_root(site.doc), "missing"), -1), 1);
+        assert_int_equal(json_as_int(json_find(json_root(site.doc), "unusable"), -1), 0);
         assert_int_equal(taken + sent + known, 30);
         if (round == 0)
             assert_int_equal(world_entries(NULL), sent);
@@ -309,13 +250,13 @@ who_is_not_signed_in_sees_and_binds_nothing(void **state)
     struct err err;
 
     (void)state;
-    forget();
-    assert_int_equal(http_client_call(client, &get, &reply, &err), 0);
-    assert_int_equal(reply.status, 401);
-    forget();
-    assert_int_equal(http_client_call(client, &post, &reply, &err), 0);
-    assert_int_not_equal(reply.status, 204);
-    assert_in_range(reply.status, 401, 403);
+    desk_site_forget(&site);
+    assert_int_equal(http_client_call(site.client, &get, &site.reply, &err), 0);
+    assert_int_equal(site.reply.status, 401);
+    desk_site_forget(&site);
+    assert_int_equal(http_client_call(site.client, &post, &site.reply, &err), 0);
+    assert_int_not_equal(site.reply.status, 204);
+    assert_in_range(site.reply.status, 401, 403);
 }
 
 /* A cart's film: seen at the desk, bound, in the spool with its pictures. */
@@ -329,16 +270,16 @@ a_film_of_a_cart_is_seen_and_bound(void **state)
 
     (void)state;
     registered("F", body);
-    buf_clear(&file);
+    buf_clear(&world_file);
     f = fopen("tests/fuzz/seeds/fuzz_import/film-jpeg.avi", "rb");
     assert_non_null(f);
-    file.n = fread(buf_reserve(&file, 65536), 1, 65536, f);
+    world_file.n = fread(buf_reserve(&world_file, 65536), 1, 65536, f);
     fclose(f);
     waits("clip.avi", id);
 
     assert_int_equal(ask("GET", route(id, "preview"), NULL), 200);
-    assert_string_equal(reply.type, "image/jpeg");
-    assert_memory_equal(reply.body.bytes, "\xFF\xD8", 2);
+    assert_string_equal(site.reply.type, "image/jpeg");
+    assert_memory_equal(site.reply.body.bytes, "\xFF\xD8", 2);
     assert_int_equal(ask("POST", route(id, "bind"), body), 200);
 
     assert_int_equal(world_entries(&entry), 1);
