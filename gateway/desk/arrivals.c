@@ -430,6 +430,7 @@ arrivals_stop(struct arrivals **arrivals)
     a->is_stopping = true;
     gate_wake(&a->gate);
     gate_unlock(&a->gate);
+    spool_wake(a->spool);
     thread_join(a->thread);
     if (a->uplink != NULL)
         uplink_ask_missing(a->uplink, NULL, NULL);

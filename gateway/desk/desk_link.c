@@ -1,7 +1,7 @@
 /* desk_link.c - the desk's line to the reader. */
 #include "gateway/desk/desk_link.h"
 
-#include "gateway/desk/book.h"
+#include "gateway/desk/book_own.h"
 #include "gateway/desk/his_book.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
@@ -568,6 +568,7 @@ desk_link_stop(struct desk_link **link)
         http_client_abort(old->down.client);
     gate_wake(&old->gate);
     gate_unlock(&old->gate);
+    book_changed(old->o.book); /* who waits for its news is to end */
     thread_join(old->up_thread);
     thread_join(old->down_thread);
     http_client_free(&old->up.client);

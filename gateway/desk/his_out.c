@@ -1,6 +1,7 @@
 /* his_out.c - a thread a target. */
 #include "gateway/desk/his_out.h"
 
+#include "gateway/desk/book_own.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
@@ -220,6 +221,7 @@ his_out_stop(struct his_out **out)
     old->is_stopping = true;
     gate_wake(&old->gate);
     gate_unlock(&old->gate);
+    book_changed(old->o.book); /* who waits for its news is to end */
     for (size_t t = 0; t < HIS_TARGETS; t++)
         if (old->workers[t].is_started)
             thread_join(old->workers[t].thread);

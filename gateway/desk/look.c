@@ -251,6 +251,7 @@ look_stop(struct look **look)
     old->is_stopping = true;
     gate_wake(&old->gate);
     gate_unlock(&old->gate);
+    spool_wake(old->spool);
     thread_join(old->thread);
     gate_fini(&old->gate);
     aside_watch_free(&old->aside);

@@ -123,6 +123,7 @@ plain_stop(struct plain **plain)
         p->is_stopping = true;
         gate_wake(&p->gate);
         gate_unlock(&p->gate);
+        spool_wake(p->o.spool);
         for (size_t i = 0; i < p->ways_n; i++)
             end_talks(&p->ways[i]);
         thread_join(p->feeder);

@@ -545,6 +545,14 @@ spool_changed(struct spool *sp)
     sp->has_listeners = false;
 }
 
+void
+spool_wake(struct spool *sp)
+{
+    gate_lock(&sp->gate);
+    spool_changed(sp);
+    gate_unlock(&sp->gate);
+}
+
 static void
 await_swarm(struct spool *sp)
 {

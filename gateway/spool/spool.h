@@ -241,6 +241,8 @@ int spool_set_duplicate(struct spool *sp, uint64_t id, uint64_t of, struct err *
 /* Wait until something changed (arrival, state, association, manifest) since the number seen
  * last (0 at first), at most wait_ms; returns the number now. */
 uint64_t spool_wait(struct spool *sp, uint64_t since, int64_t wait_ms);
+/* As a change for all who wait, though there is none: one of them has to end. */
+void spool_wake(struct spool *sp);
 /* Instances come one right after the other: for how long whoever has other work for the processor
  * lets them go first before it asks again; 0: it need not, or it has for half a second. */
 int64_t spool_burst_ms(struct spool *sp);

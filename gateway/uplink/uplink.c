@@ -149,6 +149,7 @@ uplink_stop(struct uplink **uplink)
             http_client_abort(up->talks[i]->client);
     gate_wake(&up->gate);
     gate_unlock(&up->gate);
+    spool_wake(up->spool);
     thread_join(up->watcher); /* it alone begins threads */
     serving_stop_threads(up);
     thread_join(up->receiver);

@@ -300,6 +300,17 @@ commits_at_once_share_syncs_and_all_stay(void **state)
     free(ids);
 }
 
+/* A thread that has to end: its flag stands by then, and it is not left to wait out its time. */
+static void
+spool_wake_ends_each_wait(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t change = spool_wait(f->sp, 0, 0);
+
+    spool_wake(f->sp);
+    assert_true(spool_wait(f->sp, change, 60000) > change);
+}
+
 static void
 spool_wait_wakes_on_change_and_numbers_last(void **state)
 {
@@ -373,6 +384,7 @@ main(void)
         CLAIM(below_the_slow_mark_each_answer_waits),
         CLAIM(a_second_opener_is_refused_but_a_reader_is_not),
         CLAIM(commits_at_once_share_syncs_and_all_stay),
+        CLAIM(spool_wake_ends_each_wait),
         CLAIM(spool_wait_wakes_on_change_and_numbers_last),
         CLAIM(what_the_centre_lost_goes_again),
         CLAIM(a_file_is_read_from_its_beginning_as_far_as_asked),
