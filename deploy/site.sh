@@ -6,12 +6,14 @@
 site_say() { printf '%s\n' "$*"; }
 site_die() { printf '%s\n' "$*" >&2; exit 1; }
 
-# A port nobody listens on, by asking the kernel which ones are taken.
+# A port nobody listens on, by asking the kernel which ones are taken. SITE_PORTS: the first of a hundred to choose from.
 site_free_ports() { # COUNT > numbers
-    local want=$1 port taken
+    local want=$1 port taken from=21000 of=8000
+    [ -z "${SITE_PORTS:-}" ] || { from=$SITE_PORTS of=100; }
     taken=" $(awk 'FNR > 1 && $4 == "0A" { split($2, a, ":"); print a[2] }' /proc/net/tcp /proc/net/tcp6 2>/dev/null |
         while read -r hex; do printf '%d ' "0x$hex"; done)"
-    port=$((21000 + RANDOM % 8000))
+    [ ! -f "${D:-}/ports" ] || taken+="$(sed 's/.*=//' "$D/ports" | tr '\n' ' ')" # the site's own, before it listens
+    port=$((from + RANDOM % of))
     while [ "$want" -gt 0 ]; do
         case $taken in *" $port "*) ;; *) echo "$port"; want=$((want - 1)) ;; esac
         port=$((port + 1))

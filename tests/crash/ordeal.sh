@@ -7,6 +7,7 @@
 #   ordeal_ends TWICE_BYTES                      left alone everything arrives, each once; at most so many bytes went over
 #                                                the line more than once (-1: as many as like)
 # The caller may put functions of its own in the place of gateway_starts and gateway_dies.
+. "$(dirname "${BASH_SOURCE[0]}")/../../deploy/site.sh"
 gateway='' centre='' modality='' round=0
 RANDOM=${RADPOST_SEED:-1}
 ordeal_tidies() {
@@ -16,7 +17,6 @@ ordeal_tidies() {
 }
 die() { echo "FAILED: $*"; tail -n 5 "$work/log"; exit 1; }
 rest() { read -r -t "$1" <> <(:) || true; } # seconds
-free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 below() { echo $(((RANDOM * 32768 + RANDOM) % $1)); }
 
 ordeal_begins() {
@@ -30,7 +30,7 @@ ordeal_begins() {
     exec {from_centre}< <(exec "$bin/tool_centre" "$work/centre" "$data/link" "$work/objects" 2>"$work/centre.log")
     centre=$!
     read -r -t 30 word <&$from_centre && [ "$word" = ready ] || die "the centre does not start"
-    port=$(free_port)
+    port=$(site_free_ports 1)
     cat >"$work/gateway.conf" <<END
 data_dir = $data
 dicom_address = 127.0.0.1

@@ -207,6 +207,7 @@ pg_cluster_start(void)
                           "UTF8",
                           "--locale=C.UTF-8",
                           "--no-instructions",
+                          "--no-sync", /* of the new folder alone */
                           NULL};
 
     if (!find_programs(c)) {
