@@ -398,33 +398,54 @@ bind_end_open(struct import *im)
     free(item);
 }
 
-/* Sealed, or a repeat of what is, or gone because it was sealed long ago; or thrown away for good:
- * until its bytes are gone it can be taken back. */
-static bool
-is_sealed(struct import *im, uint64_t entry)
+enum instance_stands { STANDS_OPEN, STANDS_SEALED, STANDS_LOST };
+
+/* Sealed, or a repeat of what is; or thrown away for good: until its bytes are gone it can be taken
+ * back. A number says nothing by itself: a spool that was made anew (another disk) counts from 1
+ * again. Lost: the spool has another instance under it, or none. */
+static enum instance_stands
+stands_of(struct import *im, const struct import_item *item)
 {
+    uint64_t entry = item->entry;
+
     for (int hops = 0; hops < 4; hops++) {
         struct spool_entry *e = NULL;
         enum instance_state state;
-        bool has_bytes;
-        uint64_t twin;
+        bool has_bytes, is_it;
         struct err err;
 
-        if (spool_load(im->options.spool, entry, &e, &err) < 0)
-            return err.kind == ERR_NOT_FOUND;
+        if (spool_load(im->options.spool, entry, &e, &err) < 0) {
+            if (err.kind != ERR_NOT_FOUND)
+                return STANDS_OPEN;
+            return hops == 0 ? STANDS_LOST : STANDS_SEALED; /* what it repeats went long ago */
+        }
         state = e->state;
-        twin = e->twin_of;
+        entry = e->twin_of;
         has_bytes = e->has_bytes;
+        is_it = strcmp(e->meta.sop_instance, item->sop_instance) == 0;
         spool_entry_free(&e);
+        if (!is_it)
+            return STANDS_LOST;
         if (state == INSTANCE_DISCARDED)
-            return hops == 0 && !has_bytes;
+            return hops == 0 && !has_bytes ? STANDS_SEALED : STANDS_OPEN;
         if (state != INSTANCE_DUPLICATE)
-            return state == INSTANCE_SEALED;
-        if (twin == 0)
-            return true;
-        entry = twin;
+            return state == INSTANCE_SEALED ? STANDS_SEALED : STANDS_OPEN;
+        if (entry == 0)
+            return STANDS_SEALED;
     }
-    return false;
+    return STANDS_OPEN;
+}
+
+/* Into the spool once more, byte for byte the same; sealed before, the centre knows it. */
+static int
+bind_again(struct import *im, struct import_item *item, struct err *err)
+{
+    CHECK(import_next(item->state, IMPORT_SAW_LOSS, &item->state));
+    LOG(&import_ctx, IMPORT_BIND_AGAIN, F_NUMBER("entry", item->entry),
+        F_UID("instance", item->sop_instance));
+    item->entry = 0;
+    item->changed_at_us = clock_wall_us();
+    return items_save(im, item, err) < 0 ? -1 : end_binding(im, item, err);
 }
 
 static int
@@ -464,8 +485,10 @@ keep_one(struct import *im, struct import_item *item, struct err *err)
     uint64_t lived_ms = spool_lived_ms(im->options.spool);
 
     if (item->state == IMPORT_BOUND && item->sealed_at_us == 0) {
-        if (!is_sealed(im, item->entry))
-            return 0;
+        enum instance_stands stands = stands_of(im, item);
+
+        if (stands != STANDS_SEALED)
+            return stands == STANDS_LOST ? bind_again(im, item, err) : 0;
         item->sealed_at_us = clock_wall_us();
         item->since_age_ms = 0;
     }

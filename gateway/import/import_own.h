@@ -18,7 +18,8 @@ enum import_event {
     IMPORT_SAW_COMMIT,
     IMPORT_SAW_TROUBLE,
     IMPORT_SAW_DISCARD,
-    IMPORT_SAW_REOPEN
+    IMPORT_SAW_REOPEN,
+    IMPORT_SAW_LOSS
 };
 
 /* False: the table does not list the pair. */

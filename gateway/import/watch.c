@@ -73,7 +73,14 @@ is_temporary(const char *path)
     return false;
 }
 
-/* The original goes when the copy is durable; if somebody wrote to it meanwhile it stays. */
+static int64_t
+mtime_ns(const struct stat *st)
+{
+    return st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
+}
+
+/* The original goes when the copy is durable; if somebody wrote to it meanwhile, be it the same
+ * length in place, it stays. */
 static void
 remove_original(struct import *im, struct candidate *c, int fd)
 {
@@ -83,7 +90,7 @@ remove_original(struct import *im, struct candidate *c, int fd)
     c->is_done = true;
     snprintf(path, sizeof path, "%s/%s", im->drop_dir, c->path);
     if (lstat(path, &now) < 0 || fstat(fd, &opened) < 0 || now.st_ino != opened.st_ino ||
-        now.st_dev != opened.st_dev || now.st_size != c->size) {
+        now.st_dev != opened.st_dev || now.st_size != c->size || mtime_ns(&now) != c->mtime_ns) {
         c->is_done = false;
         return;
     }
@@ -128,10 +135,9 @@ visit(void *user, int fd, const char *path)
         return true;
     c = candidate_of(w, path);
     c->is_seen = true;
-    if (c->size != st.st_size ||
-        c->mtime_ns != st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec) {
+    if (c->size != st.st_size || c->mtime_ns != mtime_ns(&st)) {
         c->size = st.st_size;
-        c->mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+        c->mtime_ns = mtime_ns(&st);
         c->since_ms = now_ms;
         c->is_judged = c->is_done = false;
     }

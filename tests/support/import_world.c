@@ -22,12 +22,11 @@
 enum { WAIT_MS = 20000 };
 
 static char dir[FOLDER_PATH_BYTES];
-static char spool_dir[256];
 struct spool *world_spool;
 struct import *world_import;
 struct import_options world_options;
 struct spool_options world_spool_options;
-char world_drop[256], world_media[256], world_dir[256];
+char world_drop[256], world_media[256], world_dir[256], world_spool_dir[256];
 struct buf world_file;
 
 const struct wrap_identity world_person = {.patient_id = "R26112200017",
@@ -45,7 +44,7 @@ world_begin(void)
 {
     struct err err;
 
-    if (spool_open(spool_dir, &world_spool_options, &world_spool, &err) < 0)
+    if (spool_open(world_spool_dir, &world_spool_options, &world_spool, &err) < 0)
         fail_msg("%s", err.text);
     world_options.spool = world_spool;
     if (import_start(&world_options, &world_import, &err) < 0)
@@ -69,7 +68,7 @@ import_world_setup(void **state)
     snprintf(world_dir, sizeof world_dir, "%s/import", dir);
     snprintf(world_drop, sizeof world_drop, "%s/drop", world_dir);
     snprintf(world_media, sizeof world_media, "%s/media", dir);
-    snprintf(spool_dir, sizeof spool_dir, "%s/spool", dir);
+    snprintf(world_spool_dir, sizeof world_spool_dir, "%s/spool", dir);
     mkdir(world_media, 0700);
     world_spool_options = (struct spool_options){.segment_bytes = 1 << 20, .keep_sealed_ms = -1};
     world_options = (struct import_options){.dir = world_dir,

@@ -9,7 +9,7 @@ extern struct spool *world_spool;
 extern struct import *world_import;
 extern struct import_options world_options;
 extern struct spool_options world_spool_options; /* of the next begin */
-extern char world_drop[256], world_media[256], world_dir[256];
+extern char world_drop[256], world_media[256], world_dir[256], world_spool_dir[256];
 extern const struct wrap_identity world_person;
 extern struct buf world_file; /* of 16 MiB at most: the test's to fill and to drop */
 

@@ -3,6 +3,7 @@
 
 #include "gateway/import/import_own.h"
 #include "proto/base/clock.h"
+#include "tests/support/folder.h"
 #include "tests/support/import_files.h"
 #include "tests/support/import_world.h"
 
@@ -227,6 +228,87 @@ a_source_stays_while_its_discarded_instance_can_be_taken_back(void **state)
     assert_int_equal(spool_release(world_spool, item.entry, &err), 0);
 }
 
+/* ---- the spool is made anew (another disk), the inbox is kept ---- */
+
+static void
+assert_bound_again(const struct import_item *was, uint64_t entry)
+{
+    struct spool_entry *e = NULL;
+    struct import_item now;
+
+    clock_fake(clock_wall_us(), clock_mono_ms());
+    for (int round = 0; round < 3; round++) {
+        bind_keep(world_import);
+        clock_fake_advance(2000);
+    }
+    assert_int_equal(import_find(world_import, was->id, &now, &err), 0);
+    assert_int_equal(now.state, IMPORT_BOUND);
+    assert_true(now.has_source);
+    assert_int_equal(now.sealed_at_us, 0);
+    assert_int_equal(now.entry, entry);
+    assert_int_equal(spool_look(world_spool, entry, &e, &err), 0);
+    assert_string_equal(e->meta.sop_instance, was->sop_instance);
+    spool_entry_free(&e);
+}
+
+static void
+a_bound_file_that_a_new_spool_does_not_know_goes_into_it(void **state)
+{
+    struct import_item item;
+    uint64_t last;
+
+    (void)state;
+    world_options.keep_ms = 1000;
+    world_begin();
+    take("bound", &item);
+    world_bind(item.id);
+    assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
+    world_end();
+    folder_remove(world_spool_dir);
+    world_begin();
+
+    assert_bound_again(&item, 1);
+    assert_int_equal(world_entries(&last), 1);
+    world_end(); /* and once */
+    world_begin();
+    bind_keep(world_import);
+    assert_int_equal(world_entries(&last), 1);
+}
+
+static void
+anothers_sealed_instance_of_the_same_entry_takes_no_source(void **state)
+{
+    struct spool_meta meta = {.sop_class = "1.2.840.10008.5.1.4.1.1.2",
+                              .sop_instance = "1.2.3.4",
+                              .transfer_syntax = "1.2.840.10008.1.2.1"};
+    struct spool_inspection facts = {.study_uid = "1.2.3", .series_uid = "1.2.3.1"};
+    struct spool_draft *draft = NULL;
+    struct import_item item;
+    uint64_t id;
+
+    (void)state;
+    world_options.keep_ms = 1000;
+    world_begin();
+    take("bound", &item);
+    world_bind(item.id);
+    assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
+    world_end();
+    folder_remove(world_spool_dir);
+    assert_int_equal(spool_open(world_spool_dir, &world_spool_options, &world_spool, &err), 0);
+    assert_int_equal(spool_draft_begin(world_spool, &meta, &draft, &err), 0);
+    assert_int_equal(spool_draft_write(draft, "DICM", 4, &err), 0);
+    assert_int_equal(spool_commit(world_spool, &draft, &id, &err), 0);
+    assert_int_equal(id, item.entry);
+    assert_int_equal(spool_set_inspected(world_spool, id, &facts, &err), 0);
+    assert_int_equal(spool_set_uncoded(world_spool, id, "no pixels", &err), 0);
+    assert_int_equal(spool_set_held(world_spool, id, 1, &err), 0);
+    assert_int_equal(spool_set_sealed(world_spool, id, 2, &err), 0);
+    spool_close(&world_spool);
+    world_begin();
+
+    assert_bound_again(&item, id + 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, import_world_setup, import_world_teardown)
 
 int
@@ -239,6 +321,8 @@ main(void)
         TEST(a_filling_disk_takes_sealed_sources_first_and_leaves_thrown_ones_their_grace),
         TEST(a_sidecar_without_the_spools_age_begins_its_time_now),
         TEST(a_source_stays_until_it_is_sealed_and_a_while_longer),
+        TEST(a_bound_file_that_a_new_spool_does_not_know_goes_into_it),
+        TEST(anothers_sealed_instance_of_the_same_entry_takes_no_source),
     };
 
     return cmocka_run_group_tests_name("import_keep", tests, NULL, NULL);
