@@ -128,11 +128,11 @@ clock_cuts_off(const struct uplink_status *status, int64_t now_us)
 }
 
 enum lamp
-lamp_of_centre(const struct uplink_status *status, int64_t now_us)
+lamp_of_centre(const struct uplink_status *status, uint64_t lost, int64_t now_us)
 {
     const struct uplink_reconciled *r = &status->reconciled;
 
-    if (r->lost > 0)
+    if (lost > 0)
         return LAMP_CENTRE_LOST;
     if (r->at_us == 0)
         return LAMP_CENTRE_UNKNOWN;
@@ -183,7 +183,7 @@ study_word_of(const struct spool_study *study, uint64_t missing)
                      study->unlisted + study->leaving == 0;
     bool may_grow = study->uninspected > 0; /* what the device sent last may be a late image */
 
-    if (n[INSTANCE_QUARANTINED] + study->aside > 0)
+    if (n[INSTANCE_QUARANTINED] + study->aside + study->lost > 0)
         return STUDY_ATTENTION;
     if (study->open_associations > 0)
         return STUDY_RECEIVING;

@@ -23,13 +23,14 @@ enum lamp lamp_of_disk(const struct spool_health *health);
 enum lamp lamp_of_clock(const struct uplink_status *status, int64_t now_us);
 /* The clock is far off, and the centre is not reached: no certificate is valid at such a time. */
 bool clock_cuts_off(const struct uplink_status *status, int64_t now_us);
-enum lamp lamp_of_centre(const struct uplink_status *status, int64_t now_us);
+/* lost: images that are missing at the centre and here. */
+enum lamp lamp_of_centre(const struct uplink_status *status, uint64_t lost, int64_t now_us);
 enum lamp lamp_of_version(const struct uplink_status *status);
 enum lamp lamp_of_certificate(const struct uplink_status *status);
 
 /* How a study stands, worst first. */
 enum study_word {
-    STUDY_ATTENTION, /* something of it is kept aside: a person must look */
+    STUDY_ATTENTION, /* something of it is kept aside, or lost at the centre: a person must look */
     STUDY_RECEIVING, /* an association is open */
     STUDY_SENDING,   /* images wait for the line */
     STUDY_LOOKED,    /* the first look of every image is at the centre */

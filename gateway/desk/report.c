@@ -158,12 +158,12 @@ write_lamps(struct jsonw *w, const struct sources *s)
     if (s->line.has_clock_offset)
         jsonw_int(w, "offset_ms", s->line.clock_offset_ms);
     jsonw_end(w);
-    begin_lamp(w, "centre", lamp_of_centre(&s->line, s->now_us));
+    begin_lamp(w, "centre", lamp_of_centre(&s->line, s->health.lost, s->now_us));
     jsonw_int(w, "at_us", s->line.reconciled.at_us);
     jsonw_uint(w, "objects", s->line.reconciled.objects);
     jsonw_uint(w, "different", s->line.reconciled.different);
     jsonw_uint(w, "repaired", s->line.reconciled.repaired);
-    jsonw_uint(w, "lost", s->line.reconciled.lost);
+    jsonw_uint(w, "lost", s->health.lost);
     jsonw_end(w);
     begin_lamp(w, "version", lamp_of_version(&s->line));
     jsonw_text(w, "here", RADPOST_VERSION);
@@ -350,6 +350,7 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
     write_progress(w, s, study->study_uid);
     jsonw_text(w, "word", study_word_text(word));
     jsonw_bool(w, "is_safe_to_delete", word == STUDY_SAFE);
+    jsonw_uint(w, "lost", study->lost);
     jsonw_object(w, "counts");
     for (int i = 0; i < INSTANCE_STATES; i++)
         jsonw_uint(w, instance_state_word((enum instance_state)i), study->counts[i]);

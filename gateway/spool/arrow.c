@@ -68,13 +68,19 @@ is_rested_on(struct spool *sp, const struct record *r)
     return false;
 }
 
-/* Nothing comes to rest on what was thrown away. Locked. */
+/* Nothing comes to rest on what was thrown away, nor on what the centre has lost. Locked. */
 static bool
 is_gone(const struct spool *sp, uint64_t id)
 {
     const struct entry *e = ledger_find(&sp->ledger, id);
 
-    return e != NULL && e->r.state == INSTANCE_DISCARDED;
+    return e != NULL && (e->r.state == INSTANCE_DISCARDED || e->r.is_lost);
+}
+
+static bool
+is_twin_event(enum instance_event event)
+{
+    return event == INSTANCE_SAW_TWIN || event == INSTANCE_SAW_AGAIN;
 }
 
 /* The entry, as await_entry(), when no arrow of the other is on its way either; locked. */
@@ -98,7 +104,8 @@ vet_arrow(struct spool *sp, const struct entry *e, enum instance_event event,
 {
     if (e == NULL)
         return err_set(err, ERR_NOT_FOUND, "there is no such entry");
-    if ((event == INSTANCE_SAW_RELEASE || event == INSTANCE_SAW_REQUEUE_PLAIN) &&
+    if ((event == INSTANCE_SAW_RELEASE || event == INSTANCE_SAW_REQUEUE_PLAIN ||
+         event == INSTANCE_SAW_LOST) &&
         e->r.received.segment == 0)
         return err_set(err, ERR_NOT_FOUND, "its bytes are not here");
     if (!instance_next(e->r.state, event, out_to))
@@ -106,8 +113,10 @@ vet_arrow(struct spool *sp, const struct entry *e, enum instance_event event,
                        instance_state_word(e->r.state));
     if (event == INSTANCE_SAW_DISCARD && is_rested_on(sp, &e->r))
         return err_set(err, ERR_CONFLICT, "another copy of this image rests on it");
-    if (event == INSTANCE_SAW_TWIN && is_gone(sp, news->twin_of))
-        return err_set(err, ERR_CONFLICT, "what it repeats was thrown away");
+    if (is_twin_event(event) && is_gone(sp, news->twin_of))
+        return err_set(err, ERR_CONFLICT, "what it repeats was thrown away or lost");
+    if (event == INSTANCE_SAW_AGAIN && e->r.state == INSTANCE_SEALED && !e->r.is_lost)
+        return err_set(err, ERR_CONFLICT, "the centre has it");
     return 0;
 }
 
@@ -129,9 +138,10 @@ begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const stru
         *out = e->r;
         action_take(sp, event, news, out);
         out->state = to;
+        out->is_lost = false; /* that is said of what stays sealed */
         take_time(sp, out);
         e->is_busy = true;
-        e->twin_soon = event == INSTANCE_SAW_TWIN ? news->twin_of : 0;
+        e->twin_soon = is_twin_event(event) ? news->twin_of : 0;
     }
     gate_unlock(&sp->gate);
     return rc;
@@ -150,9 +160,9 @@ end_arrow(struct spool *sp, uint64_t id)
     gate_unlock(&sp->gate);
 }
 
-static int
-arrow(struct spool *sp, uint64_t id, enum instance_event event, const struct news *news,
-      struct err *err)
+int
+arrow_make(struct spool *sp, uint64_t id, enum instance_event event, const struct news *news,
+           struct err *err)
 {
     struct work w = {.kind = WORK_STEP};
     int rc;
@@ -327,7 +337,7 @@ spool_set_inspected(struct spool *sp, uint64_t id, const struct spool_inspection
 
     if (facts->study_uid[0] == '\0')
         return err_set(err, ERR_REJECT, "entry %" PRIu64 ": no study", id);
-    return arrow(sp, id, INSTANCE_SAW_FACTS, &news, err);
+    return arrow_make(sp, id, INSTANCE_SAW_FACTS, &news, err);
 }
 
 int
@@ -335,7 +345,7 @@ spool_set_uncoded(struct spool *sp, uint64_t id, const char *why, struct err *er
 {
     struct news news = {.why = why};
 
-    return arrow(sp, id, INSTANCE_SAW_NO_CODING, &news, err);
+    return arrow_make(sp, id, INSTANCE_SAW_NO_CODING, &news, err);
 }
 
 int
@@ -343,7 +353,7 @@ spool_set_looked(struct spool *sp, uint64_t id, uint64_t receipt_seq, struct err
 {
     struct news news = {.receipt_seq = receipt_seq};
 
-    return arrow(sp, id, INSTANCE_SAW_LOOK, &news, err);
+    return arrow_make(sp, id, INSTANCE_SAW_LOOK, &news, err);
 }
 
 int
@@ -351,7 +361,7 @@ spool_set_held(struct spool *sp, uint64_t id, uint64_t receipt_seq, struct err *
 {
     struct news news = {.receipt_seq = receipt_seq};
 
-    return arrow(sp, id, INSTANCE_SAW_HELD, &news, err);
+    return arrow_make(sp, id, INSTANCE_SAW_HELD, &news, err);
 }
 
 int
@@ -359,7 +369,7 @@ spool_set_sealed(struct spool *sp, uint64_t id, uint64_t receipt_seq, struct err
 {
     struct news news = {.receipt_seq = receipt_seq};
 
-    return arrow(sp, id, INSTANCE_SAW_SEALED, &news, err);
+    return arrow_make(sp, id, INSTANCE_SAW_SEALED, &news, err);
 }
 
 int
@@ -373,7 +383,8 @@ spool_set_wanted(struct spool *sp, uint64_t id, struct err *err)
     e = await_entry(sp, id);
     is_coded = e != NULL && e->r.coded.segment != 0;
     gate_unlock(&sp->gate);
-    return arrow(sp, id, is_coded ? INSTANCE_SAW_WANTED : INSTANCE_SAW_WANTED_PLAIN, &news, err);
+    return arrow_make(sp, id, is_coded ? INSTANCE_SAW_WANTED : INSTANCE_SAW_WANTED_PLAIN, &news,
+                      err);
 }
 
 int
@@ -381,7 +392,7 @@ spool_set_quarantined(struct spool *sp, uint64_t id, const char *why, struct err
 {
     struct news news = {.why = why};
 
-    return arrow(sp, id, INSTANCE_SAW_TROUBLE, &news, err);
+    return arrow_make(sp, id, INSTANCE_SAW_TROUBLE, &news, err);
 }
 
 int
@@ -389,7 +400,7 @@ spool_set_duplicate(struct spool *sp, uint64_t id, uint64_t of, struct err *err)
 {
     struct news news = {.twin_of = of};
 
-    return arrow(sp, id, INSTANCE_SAW_TWIN, &news, err);
+    return arrow_make(sp, id, INSTANCE_SAW_TWIN, &news, err);
 }
 
 /* ---- by a person ---- */
@@ -399,7 +410,7 @@ spool_release(struct spool *sp, uint64_t id, struct err *err)
 {
     struct news news = {0};
 
-    return arrow(sp, id, INSTANCE_SAW_RELEASE, &news, err);
+    return arrow_make(sp, id, INSTANCE_SAW_RELEASE, &news, err);
 }
 
 /* The entry, when no copy is about to rest on it; locked. */
@@ -419,9 +430,9 @@ await_copies(struct spool *sp, uint64_t id)
     return e;
 }
 
-/* Who rests on it; free. errors: it cannot be thrown away. */
-static int
-find_copies(struct spool *sp, uint64_t id, uint64_t **out_ids, size_t *out_n, struct err *err)
+int
+arrow_copies(struct spool *sp, uint64_t id, enum instance_event event, uint64_t **out_ids,
+             size_t *out_n, struct err *err)
 {
     const struct entry *e;
     enum instance_state to;
@@ -433,7 +444,7 @@ find_copies(struct spool *sp, uint64_t id, uint64_t **out_ids, size_t *out_n, st
     e = await_copies(sp, id);
     if (e == NULL)
         rc = err_set(err, ERR_NOT_FOUND, "there is no such entry");
-    else if (!instance_next(e->r.state, INSTANCE_SAW_DISCARD, &to))
+    else if (!instance_next(e->r.state, event, &to))
         rc = err_set(err, ERR_CONFLICT, "not possible from state %s",
                      instance_state_word(e->r.state));
     else
@@ -455,12 +466,12 @@ discard_once(struct spool *sp, uint64_t id, const struct news *news, struct err 
 {
     uint64_t *copies = NULL;
     size_t n = 0;
-    int rc = find_copies(sp, id, &copies, &n, err);
+    int rc = arrow_copies(sp, id, INSTANCE_SAW_DISCARD, &copies, &n, err);
 
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = arrow(sp, copies[i], INSTANCE_SAW_FIRST_DISCARD, news, err);
+        rc = arrow_make(sp, copies[i], INSTANCE_SAW_FIRST_DISCARD, news, err);
     free(copies);
-    return rc < 0 ? -1 : arrow(sp, id, INSTANCE_SAW_DISCARD, news, err);
+    return rc < 0 ? -1 : arrow_make(sp, id, INSTANCE_SAW_DISCARD, news, err);
 }
 
 int
@@ -484,21 +495,22 @@ spool_discard(struct spool *sp, uint64_t id, const char *reason, const char *by,
 }
 
 int
-spool_set_paused(struct spool *sp, uint64_t id, bool is_paused, struct err *err)
+arrow_mark(struct spool *sp, uint64_t id, mark_fn mark, bool is_on, struct err *err)
 {
     struct work w = {.kind = WORK_STEP};
     bool is_new = false;
     struct entry *e;
-    int rc = 0;
+    int rc;
 
     gate_lock(&sp->gate);
-    e = await_entry(sp, id);
+    e = await_copies(sp, id);
     if (e == NULL) {
         rc = err_set(err, ERR_NOT_FOUND, "there is no such entry");
-    } else if (e->r.is_paused != is_paused) {
+    } else {
         w.step = e->r;
-        w.step.is_paused = is_paused;
-        e->is_busy = is_new = true;
+        rc = mark(&w.step, is_on, err);
+        is_new = rc == 0 && (w.step.is_paused != e->r.is_paused || w.step.is_lost != e->r.is_lost);
+        e->is_busy = is_new;
     }
     gate_unlock(&sp->gate);
     if (is_new) {
@@ -507,6 +519,20 @@ spool_set_paused(struct spool *sp, uint64_t id, bool is_paused, struct err *err)
     }
     buf_fini(&w.body);
     return rc < 0 ? err_context(err, "entry %" PRIu64, id) : 0;
+}
+
+static int
+mark_paused(struct record *r, bool is_on, struct err *err)
+{
+    (void)err;
+    r->is_paused = is_on;
+    return 0;
+}
+
+int
+spool_set_paused(struct spool *sp, uint64_t id, bool is_paused, struct err *err)
+{
+    return arrow_mark(sp, id, mark_paused, is_paused, err);
 }
 
 /* Which event sends an entry of this state again; 0: none is needed, it waits to be sent. */
@@ -555,5 +581,5 @@ spool_requeue(struct spool *sp, uint64_t id, struct err *err)
     gate_unlock(&sp->gate);
     if (rc < 0)
         return err_context(err, "entry %" PRIu64, id);
-    return event == 0 ? 0 : arrow(sp, id, event, &news, err);
+    return event == 0 ? 0 : arrow_make(sp, id, event, &news, err);
 }

@@ -14,15 +14,15 @@
 #define DEFAULT_KEEP_SUMMARY_MS (90 * DAY_MS)
 #define DEFAULT_KEEP_DISCARDED_MS (30 * DAY_MS)
 
-/* A twin's bytes may be all that is left of an instance whose first copy has rotted: they stay
- * until that one is sealed. Not here any more: it was. */
+/* A twin's bytes may be all that is left of an instance whose first copy has rotted, or which the
+ * centre has lost: they stay until that one is sealed. Not here any more: it was. */
 static bool
 is_twin_unsealed(const struct spool *sp, const struct record *r)
 {
     const struct entry *twin =
         r->state == INSTANCE_DUPLICATE ? ledger_find(&sp->ledger, r->twin_of) : NULL;
 
-    return twin != NULL && twin->r.state != INSTANCE_SEALED;
+    return twin != NULL && (twin->r.state != INSTANCE_SEALED || twin->r.is_lost);
 }
 
 bool
@@ -41,14 +41,14 @@ spool_keep_for(struct spool *sp, spool_needs_fn fn, void *user)
 }
 
 /* Locked. What was discarded is nowhere else: no full disk shortens its grace; and it goes nowhere:
- * no target lengthens it. */
+ * no target lengthens it. What the centre has lost stays known until it is found or came again. */
 static bool
 is_over(struct spool *sp, const struct record *r, int64_t keep_ms)
 {
     if (r->state == INSTANCE_DISCARDED)
         keep_ms = sp->options.keep_discarded_ms != 0 ? sp->options.keep_discarded_ms
                                                      : DEFAULT_KEEP_DISCARDED_MS;
-    if (!record_is_done(r) || is_twin_unsealed(sp, r) ||
+    if (!record_is_done(r) || r->is_lost || is_twin_unsealed(sp, r) ||
         (r->state != INSTANCE_DISCARDED && garbage_is_needed(sp, r->id)))
         return false;
     return keep_ms == 0 || (int64_t)(spool_age_ms(sp) - r->done_age_ms) >= keep_ms;

@@ -173,6 +173,17 @@ struct news {
 void action_take(struct spool *sp, enum instance_event event, const struct news *news,
                  struct record *r);
 
+/* arrow.c: durable before they return. Not locked. */
+int arrow_make(struct spool *sp, uint64_t id, enum instance_event event, const struct news *news,
+               struct err *err) MUST_CHECK;
+/* Who rests on it when no other is about to; free. errors ERR_CONFLICT the event is not for it */
+int arrow_copies(struct spool *sp, uint64_t id, enum instance_event event, uint64_t **out_ids,
+                 size_t *out_n, struct err *err) MUST_CHECK;
+/* Says it in the record, or refuses; locked. */
+typedef int (*mark_fn)(struct record *r, bool is_on, struct err *err);
+/* A mark that is no state, when nothing is about to rest on the entry. */
+int arrow_mark(struct spool *sp, uint64_t id, mark_fn mark, bool is_on, struct err *err) MUST_CHECK;
+
 /* active.c (the committer's thread): the shared segment that is being filled. */
 bool active_has_room(const struct spool *sp, const struct work *w);
 /* Write the work's record, beginning a new segment when there is none. After a failure with

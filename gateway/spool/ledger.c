@@ -241,6 +241,7 @@ count(struct ledger *l, struct entry *e, int sign)
 
     l->counts[e->r.state] += one;
     l->paused += e->r.is_paused ? one : 0;
+    l->lost += e->r.is_lost ? one : 0;
     count_leaving(l, &e->r, one);
     if (s == NULL)
         return;
@@ -249,6 +250,7 @@ count(struct ledger *l, struct entry *e, int sign)
     s->bytes += one * e->r.received.object_size;
     count_bytes(s, &e->r, one);
     s->paused += e->r.is_paused ? one : 0;
+    s->lost += e->r.is_lost ? one : 0;
     if (record_is_unlisted(&e->r))
         s->unlisted += one;
 }

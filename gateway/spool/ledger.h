@@ -47,6 +47,7 @@ struct record {
     const char *why_not_coded, *last_error;
     const char *discard_reason, *discarded_by; /* "" = never discarded */
     bool is_wanted; /* a person let it go on although the same was discarded before */
+    bool is_lost;   /* sealed, no longer at the centre, and its bytes are gone here */
 };
 
 struct study;
@@ -67,7 +68,7 @@ struct study {
     const char *calling_ae;
     struct record first; /* copy of the first inspected entry */
     uint64_t counts[INSTANCE_STATES];
-    uint64_t total, bytes, unlisted, paused;
+    uint64_t total, bytes, unlisted, paused, lost;
     uint64_t leaving; /* on its list, and thrown away or a duplicate */
     uint64_t aside;   /* on its list, and kept aside */
     uint64_t bytes_ready, bytes_before, bytes_unready, bytes_held;
@@ -95,7 +96,7 @@ struct ledger {
     struct number *numbers;
     size_t numbers_n;
     uint64_t counts[INSTANCE_STATES];
-    uint64_t paused;
+    uint64_t paused, lost;
     uint64_t next_id;
 };
 

@@ -166,6 +166,8 @@ show(struct spool *sp, uint64_t id, struct err *err)
         printf("%-16s %s, by %s\n", "discarded for", e->discard_reason, e->discarded_by);
     if (!e->has_bytes)
         printf("its bytes were removed after it was %s\n", instance_state_word(e->state));
+    if (e->is_lost)
+        printf("the centre has lost it: send it again from the device\n");
     spool_entry_free(&e);
     return 0;
 }

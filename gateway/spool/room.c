@@ -152,6 +152,7 @@ count_entries(const struct ledger *l, struct spool_health *h)
 {
     h->entries = l->n;
     h->paused = l->paused;
+    h->lost = l->lost;
     h->quarantined = l->counts[INSTANCE_QUARANTINED];
     for (size_t i = 0; i < l->n; i++) {
         const struct record *r = &l->entries[i]->r;

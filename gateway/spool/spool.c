@@ -305,6 +305,7 @@ copy_entry(const struct record *r)
     text_copy(e->discard_reason, sizeof e->discard_reason, r->discard_reason);
     text_copy(e->discarded_by, sizeof e->discarded_by, r->discarded_by);
     e->is_wanted = r->is_wanted;
+    e->is_lost = r->is_lost;
     text_copy(e->last_error, sizeof e->last_error, r->last_error);
     return e;
 }

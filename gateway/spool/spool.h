@@ -9,6 +9,8 @@
  *            quarantined > release > received
  *            quarantined > discard (> release > received, while its bytes are here)
  *            duplicate   > discard, with the one it repeats
+ *            sealed      > set_lost (> set_found), while the centre has lost it and its bytes are
+ * gone > set_again: a duplicate of the entry that came in its place
  *
  * Threads: every function but open and close may be called from any thread; a draft belongs to one
  * thread. No lock is held while a disk is waited for, except by the committer for itself. */
@@ -138,6 +140,7 @@ struct spool_entry {
     char discard_reason[17]; /* a word of reject_reasons.def */
     char discarded_by[65];
     bool is_wanted;       /* let go on by a person although the same was discarded before */
+    bool is_lost;         /* sealed, no longer at the centre, and its bytes are gone here */
     char last_error[160]; /* why it is quarantined: begins with a word of quarantine.def */
 };
 
@@ -238,6 +241,19 @@ int spool_requeue(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
  * errors also ERR_CONFLICT: that one was thrown away */
 int spool_set_duplicate(struct spool *sp, uint64_t id, uint64_t of, struct err *err) MUST_CHECK;
 
+/* The centre has lost what it sealed, and the bytes are gone here. Stays so, also when its
+ * summary's time is over, until it is found or comes again. Duplicates that rest on it are the same
+ * image: where their bytes are here they are received again, and looked into anew; so they are by
+ * every call. out_released  how many of those; 0: nothing of the image is here errors  ERR_CONFLICT
+ * it is not sealed, or its bytes are here (spool_requeue()) */
+int spool_set_lost(struct spool *sp, uint64_t id, size_t *out_released, struct err *err) MUST_CHECK;
+/* The centre has it after all. Not marked as lost: success. */
+int spool_set_found(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
+/* What was lost came again: it is a duplicate of the entry by from now on, and so is what rested on
+ * it, each by an arrow of its own and it last; on a failure some of them may be.
+ * errors  ERR_CONFLICT the centre has it, or by was thrown away */
+int spool_set_again(struct spool *sp, uint64_t id, uint64_t by, struct err *err) MUST_CHECK;
+
 /* Wait until something changed (arrival, state, association, manifest) since the number seen
  * last (0 at first), at most wait_ms; returns the number now. */
 uint64_t spool_wait(struct spool *sp, uint64_t since, int64_t wait_ms);
@@ -257,6 +273,7 @@ struct spool_study {
     uint64_t counts[INSTANCE_STATES];
     uint64_t total;  /* all of them */
     uint64_t paused; /* kept back by a person: the study is not safe to delete */
+    uint64_t lost;   /* at the centre, and gone here: the device has to send them again */
     uint64_t bytes;  /* received */
     /* Without what is quarantined or a duplicate: */
     uint64_t bytes_ready;   /* of files that go (coded or plain), sealed ones too */
@@ -316,6 +333,7 @@ struct spool_health {
     uint64_t waiting_bytes;
     uint64_t quarantined;
     uint64_t paused;
+    uint64_t lost;        /* at the centre, and gone here */
     uint64_t bytes_today; /* received in the last 24 hours */
     int32_t
         days_left; /* until the refuse mark, when everything stays that is not sealed and as much

@@ -87,6 +87,7 @@ describe(const struct spool *sp, const struct study *s, struct spool_study *out)
     out->last_arrival_us = s->last_arrival_us;
     out->first_id = s->first_id;
     out->paused = s->paused;
+    out->lost = s->lost;
     out->open_associations = s->open_associations;
     out->revision = s->revision;
     out->closed_at_us = s->closed_at_us;

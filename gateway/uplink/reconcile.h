@@ -5,7 +5,9 @@
  *
  *     pings, receipts > due > gather claims > days > studies > objects > repair > tell, remember
  *
- * 1. Nothing is called lost that is not gone here and was not asked for by name there.
+ * 1. Nothing is called lost that is not gone here and was not asked for by name there. What is has
+ * a durable mark in the spool before it is told, is asked for by name each time until it is found,
+ *    and is called safe by nobody meanwhile.
  * 2. A repair is a durable arrow of the spool; a kill anywhere costs a comparison, which is due
  *    until one has come to its end and the centre knows how it ended. So is one that was asked for.
  */
@@ -51,7 +53,8 @@ void reconcile_heard(struct uplink *up, const struct link_ping *ping);
 
 /* --- reconcile_pass.c */
 /* One comparison from beginning to end, repairs included; out is to be freed.
- * errors  of the line; what was repaired stays, and is counted in out in this case too */
+ * errors  of the line, or of the spool at what is lost; what was repaired stays, and is counted in
+ * out in this case too */
 int reconcile_pass(struct uplink *up, struct talk *t, struct link_reconciled *out,
                    struct err *err) MUST_CHECK;
 

@@ -53,7 +53,7 @@ add_belief(struct pass *p, const struct spool_entry *entry)
     b = &p->beliefs[p->n++];
     *b = (struct belief){.id = entry->id, .is_sealed = entry->state == INSTANCE_SEALED};
     memcpy(b->object, entry->object_sha256, sizeof b->object);
-    b->is_doubted = !b->is_sealed; /* few, and each must be there */
+    b->is_doubted = !b->is_sealed || entry->is_lost; /* few, and each must be there */
 }
 
 /* The study's beliefs; true: all of its newest list that is told, so its digest says it. */
@@ -61,8 +61,8 @@ static bool
 gather_entries(struct pass *p, const struct spool_study *study)
 {
     struct spool_filter filter = {.study_uid = study->study_uid};
-    bool is_whole = study->revision > 0 && study->acked_revision == study->revision &&
-                    study->leaving == 0;
+    bool is_whole =
+        study->revision > 0 && study->acked_revision == study->revision && study->leaving == 0;
     uint64_t *ids = NULL;
     size_t n = 0;
 
@@ -245,7 +245,7 @@ ask_days(struct pass *p, struct err *err)
 /* ---- what the centre says of an object ---- */
 
 static void
-note_lost(struct pass *p, const struct belief *b, const struct spool_entry *entry)
+tell_lost(struct pass *p, const struct belief *b, const struct spool_entry *entry)
 {
     struct log_ctx ctx = log_of_entry(b->id);
     struct link_reconciled *out = p->out;
@@ -263,6 +263,37 @@ note_lost(struct pass *p, const struct belief *b, const struct spool_entry *entr
     text_copy(l->study, sizeof l->study, entry->facts.study_uid);
 }
 
+/* Marked first: from then on nobody takes it for safe. Where a copy of it is here yet, that goes.
+ */
+static int
+note_lost(struct pass *p, const struct belief *b, const struct spool_entry *entry, struct err *err)
+{
+    struct log_ctx ctx = log_of_entry(b->id);
+    size_t released;
+
+    if (spool_set_lost(p->up->spool, b->id, &released, err) < 0)
+        return err->kind == ERR_CONFLICT ? 0 : -1; /* else it has moved on meanwhile */
+    if (released == 0) {
+        tell_lost(p, b, entry);
+        return 0;
+    }
+    LOG(&ctx, UPLINK_WANTED_AGAIN);
+    p->out->repaired++;
+    return 0;
+}
+
+/* Lost before, by a comparison or by us: it is sealed there now. */
+static int
+note_found(struct pass *p, const struct belief *b, struct err *err)
+{
+    struct log_ctx ctx = log_of_entry(b->id);
+
+    if (spool_set_found(p->up->spool, b->id, err) < 0)
+        return err->kind == ERR_NOT_FOUND ? 0 : -1;
+    LOG(&ctx, UPLINK_FOUND);
+    return 0;
+}
+
 static void
 note_repair(struct pass *p, const struct belief *b, int rc, const struct err *err)
 {
@@ -275,29 +306,30 @@ note_repair(struct pass *p, const struct belief *b, int rc, const struct err *er
 }
 
 /* We say sealed. */
-static void
+static int
 settle_sealed(struct pass *p, const struct belief *b, const struct spool_entry *entry,
-              enum link_state says)
+              enum link_state says, struct err *out_err)
 {
     struct log_ctx ctx = log_of_entry(b->id);
     struct err err = {0};
 
     if (says == LINK_SEALED)
-        return;
+        return entry->is_lost ? note_found(p, b, out_err) : 0;
     p->out->different++;
     if (says == LINK_QUARANTINED) {
         LOG(&ctx, UPLINK_ASIDE_THERE, F_UID("instance", entry->meta.sop_instance));
-        return;
+        return 0;
     }
     if (spool_requeue(p->up->spool, b->id, &err) == 0) {
         LOG(&ctx, UPLINK_WANTED_AGAIN);
         p->out->repaired++;
         later_forget(p->up, b->id);
     } else if (err.kind == ERR_NOT_FOUND && says != LINK_HELD) {
-        note_lost(p, b, entry);
+        return note_lost(p, b, entry, out_err);
     } else if (err.kind != ERR_NOT_FOUND) {
         note_repair(p, b, -1, &err);
     } /* else it is whole there, and will be sealed */
+    return 0;
 }
 
 /* We say held. */
@@ -330,22 +362,26 @@ settle_held(struct pass *p, const struct belief *b, const struct spool_entry *en
     note_repair(p, b, rc, &err);
 }
 
-/* It may have moved on since it was gathered: then nothing is said of it. */
-static void
-settle_belief(struct pass *p, const struct belief *b, const struct link_object_state *says)
+/* It may have moved on since it was gathered: then nothing is said of it. Fails only where a mark
+ * could not be made: nothing else would make it before the next day. */
+static int
+settle_belief(struct pass *p, const struct belief *b, const struct link_object_state *says,
+              struct err *err)
 {
     struct spool_entry *entry = NULL;
-    struct err err = {0};
+    struct err gone = {0};
+    int rc = 0;
 
-    if (spool_look(p->up->spool, b->id, &entry, &err) < 0)
-        return;
+    if (spool_look(p->up->spool, b->id, &entry, &gone) < 0)
+        return 0;
     if (memcmp(entry->object_sha256, b->object, sizeof b->object) == 0) {
         if (b->is_sealed && entry->state == INSTANCE_SEALED)
-            settle_sealed(p, b, entry, says->state);
+            rc = settle_sealed(p, b, entry, says->state, err);
         else if (!b->is_sealed && entry->state == INSTANCE_HELD)
             settle_held(p, b, entry, says);
     }
     spool_entry_free(&entry);
+    return rc;
 }
 
 static int
@@ -360,7 +396,7 @@ ask_objects(struct pass *p, const struct belief *const *doubted, size_t n, struc
     rc = talk_reconcile_objects(p->talk, &ask, &answer, err);
     for (size_t i = 0; i < n && i < answer.count && rc == 0; i++)
         if (memcmp(answer.objects[i].object, doubted[i]->object, LINK_HASH_BYTES) == 0)
-            settle_belief(p, doubted[i], &answer.objects[i]);
+            rc = settle_belief(p, doubted[i], &answer.objects[i], err);
     link_answer_free(&answer);
     link_objects_free(&ask);
     return rc;

@@ -5,6 +5,7 @@
  *                                      other_patient, until the desk says whose it is
  *     anything else under the UID      kept aside, uid_conflict
  *     what a person threw away         kept aside, discarded, unless a person wants it now
+ *     the same, lost at the centre     it goes, in the place of that one
  *
  * Nothing is overwritten and no byte changes. Of two that come at once the later inspected gives
  * way. Digests: docs/formats/digests.md. */
@@ -183,7 +184,8 @@ enum likeness { UNLIKE_ANY, TWIN, DISCARDED, OTHER_PATIENT, CONFLICT };
 
 struct likeness_of {
     enum likeness is;
-    uint64_t id; /* of the entry it is like */
+    uint64_t id;   /* of the entry it is like */
+    uint64_t lost; /* the same image, which the centre has lost; 0: none */
 };
 
 /* Was it put aside for what it is, with its bytes whole? Then what equals it is no news; but what a
@@ -198,19 +200,30 @@ is_kept_aside(const struct spool_entry *other, const struct spool_entry *entry)
             (why == QUARANTINE_DISCARDED && !entry->is_wanted));
 }
 
+static bool
+is_equal(const struct spool_entry *other, const struct spool_entry *entry)
+{
+    return is_same(other->facts.pixels_sha256, entry->facts.pixels_sha256) &&
+           is_same(other->facts.dataset_sha256, entry->facts.dataset_sha256);
+}
+
 /* The file itself, or the same image by its digests; a discarded one may never have been looked
  * into. What has its UID and is another image is judged as if that had never come. */
 static bool
 is_discarded_like(const struct spool_entry *other, const struct spool_entry *entry)
 {
-    const struct spool_inspection *a = &other->facts, *b = &entry->facts;
-
     if (entry->is_wanted || other->id == entry->id)
         return false;
-    if (other->is_inspected && is_same(a->pixels_sha256, b->pixels_sha256) &&
-        is_same(a->dataset_sha256, b->dataset_sha256))
+    if (other->is_inspected && is_equal(other, entry))
         return true;
     return is_same(other->received_sha256, entry->received_sha256);
+}
+
+/* Sealed, and gone at both ends since: nothing is known of it by what it was. */
+static bool
+is_lost_twin(const struct spool_entry *other, const struct spool_entry *entry)
+{
+    return other->is_lost && is_equal(other, entry);
 }
 
 /* Of two that are inspected at once the later sees the earlier; after a restart in between, the
@@ -219,22 +232,19 @@ static enum likeness
 compare(const struct spool_entry *other, const struct spool_entry *entry, bool is_fresh)
 {
     const struct spool_inspection *a = &other->facts, *b = &entry->facts;
-    bool is_equal;
 
     if (other->state == INSTANCE_DISCARDED)
         return is_discarded_like(other, entry) ? DISCARDED : UNLIKE_ANY;
     if (other->id == entry->id || !other->is_inspected || other->state == INSTANCE_DUPLICATE ||
+        is_lost_twin(other, entry) ||
         (!is_fresh && other->state == INSTANCE_INSPECTED && other->id > entry->id))
         return UNLIKE_ANY;
-    is_equal = is_same(a->pixels_sha256, b->pixels_sha256);
     if (other->state == INSTANCE_QUARANTINED)
-        return is_kept_aside(other, entry) && is_equal &&
-                       is_same(a->dataset_sha256, b->dataset_sha256)
-                   ? TWIN
-                   : UNLIKE_ANY;
-    if (is_equal && is_same(a->dataset_sha256, b->dataset_sha256))
+        return is_kept_aside(other, entry) && is_equal(other, entry) ? TWIN : UNLIKE_ANY;
+    if (is_equal(other, entry))
         return TWIN;
-    return is_equal && is_said(b->rest_sha256) && is_same(a->rest_sha256, b->rest_sha256)
+    return is_same(a->pixels_sha256, b->pixels_sha256) && is_said(b->rest_sha256) &&
+                   is_same(a->rest_sha256, b->rest_sha256)
                ? OTHER_PATIENT
                : CONFLICT;
 }
@@ -245,7 +255,7 @@ static struct likeness_of
 find_like(struct uplink *up, const struct spool_entry *entry, bool is_fresh)
 {
     struct spool_filter filter = {.sop_instance = entry->meta.sop_instance};
-    struct likeness_of found = {UNLIKE_ANY, 0};
+    struct likeness_of found = {UNLIKE_ANY, 0, 0};
     uint64_t *ids = NULL;
     size_t n = 0;
 
@@ -258,8 +268,12 @@ find_like(struct uplink *up, const struct spool_entry *entry, bool is_fresh)
         if (spool_load(up->spool, ids[i], &other, &err) < 0)
             continue;
         is = compare(other, entry, is_fresh);
-        if (is != UNLIKE_ANY && (found.is == UNLIKE_ANY || is < found.is))
-            found = (struct likeness_of){is, other->id};
+        if (is != UNLIKE_ANY && (found.is == UNLIKE_ANY || is < found.is)) {
+            found.is = is;
+            found.id = other->id;
+        }
+        if (is_lost_twin(other, entry))
+            found.lost = other->id;
         spool_entry_free(&other);
     }
     free(ids);
@@ -319,29 +333,51 @@ act_on(struct uplink *up, const struct spool_entry *entry, const struct likeness
     }
 }
 
+/* What was lost is a duplicate of it, before it is coded and listed in that one's place. */
+static int
+come_again(struct uplink *up, const struct spool_entry *entry, uint64_t lost, struct err *err)
+{
+    struct log_ctx ctx = log_of_entry(entry->id);
+
+    if (lost == 0)
+        return 0;
+    if (spool_set_again(up->spool, lost, entry->id, err) < 0)
+        return -1;
+    LOG(&ctx, UPLINK_CAME_AGAIN, F_NUMBER("of", lost));
+    return 0;
+}
+
+static int
+settle_like(struct uplink *up, const struct spool_entry *entry, const struct likeness_of *like,
+            bool *out_is_done, struct err *err)
+{
+    *out_is_done = like->is != UNLIKE_ANY || !can_travel(&entry->facts);
+    return *out_is_done ? act_on(up, entry, like, err) : come_again(up, entry, like->lost, err);
+}
+
 int
 whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done, struct err *err)
 {
-    bool is_fresh = entry->state == INSTANCE_RECEIVED, is_done;
-    struct likeness_of like;
+    bool is_fresh = entry->state == INSTANCE_RECEIVED, is_done = false;
+    struct likeness_of like, was;
     int rc = 0;
 
     pthread_mutex_lock(&up->twins);
     like = find_like(up, entry, is_fresh);
     if (entry->facts.study_uid[0] == '\0') /* of no study: only a person can say what it is */
-        like.is = UNLIKE_ANY;
-    is_done = like.is != UNLIKE_ANY || !can_travel(&entry->facts);
+        like = (struct likeness_of){.is = UNLIKE_ANY};
     if (is_fresh && entry->facts.study_uid[0] != '\0') {
         if (like.is == UNLIKE_ANY)
             doubt_reuse(up, &entry->facts);
         rc = spool_set_inspected(up->spool, entry->id, &entry->facts, err);
     }
-    if (rc == 0 && is_done)
-        rc = act_on(up, entry, &like, err);
-    if (rc < 0 && err->kind == ERR_CONFLICT && like.is == TWIN) { /* it was thrown away just now */
+    if (rc == 0)
+        rc = settle_like(up, entry, &like, &is_done, err);
+    if (rc < 0 && err->kind == ERR_CONFLICT && (like.is == TWIN || like.lost != 0)) {
+        was = like; /* what it is like was thrown away, lost or found just now */
         like = find_like(up, entry, false);
-        is_done = like.is != UNLIKE_ANY || !can_travel(&entry->facts);
-        rc = like.is == TWIN ? -1 : is_done ? act_on(up, entry, &like, err) : 0;
+        if (like.is != was.is || like.id != was.id || like.lost != was.lost)
+            rc = settle_like(up, entry, &like, &is_done, err);
     }
     pthread_mutex_unlock(&up->twins);
     if (rc == 0)

@@ -65,13 +65,15 @@ FROM tenants t, unnest($3::bytea[], $4::text[], $5::text[]) AS l(object, sop, st
 ON CONFLICT (tenant_id, device, object) DO NOTHING
 
 -- Not told any more is not found: the gateway may have forgotten it. Found is what is packed here, itself or what it
--- is a duplicate of.
+-- is a duplicate of; or what this gateway brought since under the same number: it sends that only for the same image.
 -- name: lost_forget
 DELETE FROM lost_objects l USING tenants t
 WHERE t.id = l.tenant_id AND t.code = $1 AND l.device = $2 AND NOT (l.object = ANY ($3::bytea[]))
     AND (EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.object = l.object AND i.pack IS NOT NULL)
         OR EXISTS (SELECT FROM duplicates d JOIN instances i ON i.id = d.instance
-            WHERE d.tenant_id = l.tenant_id AND d.object = l.object AND i.pack IS NOT NULL))
+            WHERE d.tenant_id = l.tenant_id AND d.object = l.object AND i.pack IS NOT NULL)
+        OR EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.sop_instance = l.sop_instance
+            AND NOT i.is_quarantined AND i.pack IS NOT NULL AND i.device = l.device AND i.arrived_at_us >= l.since_us))
 
 -- name: reconciled_list
 SELECT t.code, c.device, coalesce(r.at_us, 0), coalesce(r.days, 0), coalesce(r.studies, 0), coalesce(r.objects, 0),

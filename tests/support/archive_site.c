@@ -115,6 +115,7 @@ archive_site_receive_one(struct archive_site *s, const char *study, unsigned num
 
     snprintf(meta.sop_instance, sizeof meta.sop_instance, "%s.%u", study, number);
     slice_make(&slice, &file);
+    file.bytes[0] = s->preamble;
     must(spool_draft_begin(s->spool, &meta, &draft, &err));
     must(spool_draft_write(draft, file.bytes, file.n, &err));
     must(spool_commit(s->spool, &draft, &id, &err));

@@ -17,7 +17,8 @@ struct archive_site {
     char folder[FOLDER_PATH_BYTES], spool_dir[256], link_dir[256], uplink_dir[256];
     struct spool *spool;
     struct uplink *up;
-    char *backup; /* conninfo of the older copy */
+    char *backup;     /* conninfo of the older copy */
+    uint8_t preamble; /* begins every file that comes: another one, the same images */
 };
 
 /* First thing in main(); false: the program ends with *out_status. */

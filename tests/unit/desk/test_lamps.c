@@ -55,6 +55,9 @@ only_a_sealed_listed_closed_study_is_safe_to_delete(void **state)
     s = safe_study();
     s.aside = 1; /* the centre's list names what is kept aside here */
     assert_int_equal(study_word_of(&s, 0), STUDY_ATTENTION);
+    s = safe_study();
+    s.lost = 1; /* sealed once, and gone at both ends since */
+    assert_int_equal(study_word_of(&s, 0), STUDY_ATTENTION);
 }
 
 /* What the device says it made: an examination that is half here looks whole. */
@@ -231,14 +234,15 @@ what_is_lost_is_red_and_an_upgrade_is_asked_for(void **state)
     struct uplink_status s = {0};
 
     (void)state;
-    assert_int_equal(lamp_of_centre(&s, 9 * day_us), LAMP_CENTRE_UNKNOWN);
+    assert_int_equal(lamp_of_centre(&s, 0, 9 * day_us), LAMP_CENTRE_UNKNOWN);
     s.reconciled.at_us = 8 * day_us;
-    assert_int_equal(lamp_of_centre(&s, 9 * day_us), LAMP_CENTRE_SAME);
-    assert_int_equal(lamp_of_centre(&s, 12 * day_us), LAMP_CENTRE_OLD);
+    assert_int_equal(lamp_of_centre(&s, 0, 9 * day_us), LAMP_CENTRE_SAME);
+    assert_int_equal(lamp_of_centre(&s, 0, 12 * day_us), LAMP_CENTRE_OLD);
     s.reconciled.different = 2;
-    assert_int_equal(lamp_of_centre(&s, 9 * day_us), LAMP_CENTRE_DIFFERED);
-    s.reconciled.lost = 1;
-    assert_string_equal(lamp_colour(lamp_of_centre(&s, 9 * day_us)), "red");
+    assert_int_equal(lamp_of_centre(&s, 0, 9 * day_us), LAMP_CENTRE_DIFFERED);
+    assert_string_equal(lamp_colour(lamp_of_centre(&s, 1, 9 * day_us)), "red");
+    s.reconciled.lost = 1; /* at the last comparison; sent again since */
+    assert_int_equal(lamp_of_centre(&s, 0, 9 * day_us), LAMP_CENTRE_DIFFERED);
     assert_int_equal(lamp_of_version(&s), LAMP_VERSION_FINE);
     snprintf(s.upgrade_version, sizeof s.upgrade_version, "9.1");
     assert_string_equal(lamp_colour(lamp_of_version(&s)), "amber");

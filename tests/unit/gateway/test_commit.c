@@ -14,7 +14,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gateway/serve/parts.h"
 #include "tests/unit/gateway/commit_device.h"
+
+/* A restart, and the bytes of what is sealed are gone. */
+static void
+remove_sealed(void)
+{
+    struct spool_options gone = {.segment_bytes = 4u << 20, .keep_sealed_ms = 0};
+    char *folder = mem_printf("%s/spool", world.dir);
+    struct err err = {0};
+
+    serve_world_close(&world);
+    assert_int_equal(spool_open(folder, &gone, &world.spool, &err), 0);
+    assert_true(spool_collect_garbage(world.spool) > 0);
+    spool_close(&world.spool);
+    serve_world_open(&world);
+    free(folder);
+}
 
 /* ---- claims ---- */
 
@@ -79,6 +96,45 @@ each_failure_has_its_reason_in_one_report(void **state)
     assert_int_equal(reasons(DIMSE_NO_SUCH_INSTANCE), 1);
     wait_for_end();
     assert_int_equal(told.reports, 1);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+}
+
+/* Sealed once, and at neither end since: no promise before it came again and was sealed anew. */
+static void
+what_the_centre_has_lost_fails_until_it_is_sealed_anew(void **state)
+{
+    const char *const instances[] = {"1.2.7.1.1", "1.2.7.1.2", NULL};
+    struct commit_ref ref = {.sop_class = DCM_UID_CT_IMAGE, .sop_instance = "1.2.7.1.1"};
+    uint64_t lost = put("1.2.7.1.1"), again;
+    struct dimse_assoc *assoc;
+    struct err err = {0};
+    size_t released;
+
+    (void)state;
+    put("1.2.7.1.2");
+    serve_world_seal(&world);
+    remove_sealed();
+    assert_int_equal(spool_set_lost(world.spool, lost, &released, &err), 0);
+    assoc = connect_as("CT1", accept_port(world.door));
+    assert_int_equal(ask(assoc, "2.25.10", instances), DIMSE_SUCCESS);
+    expect_report(assoc);
+    assert_int_equal(told.event, COMMIT_EVENT_FAILURES);
+    assert_int_equal(reasons(DIMSE_PROCESSING_FAILURE), 1);
+    wait_for_end();
+
+    again = put("1.2.7.1.1");
+    assert_int_equal(commit_judge(world.spool, false, &ref, NULL), JUDGED_WAITING);
+    serve_world_inspect(&world); /* looked into, and not in its place yet */
+    assert_int_equal(commit_judge(world.spool, false, &ref, NULL), JUDGED_WAITING);
+    assert_int_equal(commit_judge(world.spool, true, &ref, NULL), JUDGED_WAITING);
+    assert_int_equal(spool_set_again(world.spool, lost, again, &err), 0);
+    assert_int_equal(commit_judge(world.spool, false, &ref, NULL), JUDGED_WAITING);
+    assert_int_equal(commit_judge(world.spool, true, &ref, NULL), DIMSE_SUCCESS);
+    assert_int_equal(ask(assoc, "2.25.11", instances), DIMSE_SUCCESS);
+    serve_world_seal(&world);
+    expect_report(assoc);
+    assert_int_equal(told.event, COMMIT_EVENT_SUCCESS);
+    wait_for_end();
     assert_int_equal(dimse_release(&assoc, &err), 0);
 }
 
@@ -323,8 +379,6 @@ static void
 what_was_sealed_and_removed_is_still_committed(void **state)
 {
     const char *const instances[] = {"1.2.7.1.1", NULL};
-    struct spool_options gone = {.segment_bytes = 4u << 20, .keep_sealed_ms = 0};
-    char *folder = mem_printf("%s/spool", world.dir);
     struct spool_bytes bytes;
     struct dimse_assoc *assoc;
     struct err err = {0};
@@ -332,19 +386,14 @@ what_was_sealed_and_removed_is_still_committed(void **state)
     (void)state;
     uint64_t id = put("1.2.7.1.1");
     serve_world_seal(&world);
-    serve_world_close(&world);
-    assert_int_equal(spool_open(folder, &gone, &world.spool, &err), 0);
-    assert_true(spool_collect_garbage(world.spool) > 0);
+    remove_sealed();
     assert_int_equal(spool_source_received(world.spool, id, &bytes, &err), -1);
-    spool_close(&world.spool);
-    serve_world_open(&world);
     assoc = connect_as("CT1", accept_port(world.door));
     assert_int_equal(ask(assoc, "2.25.14", instances), DIMSE_SUCCESS);
 
     expect_report(assoc);
     assert_int_equal(told.event, COMMIT_EVENT_SUCCESS);
     assert_int_equal(dimse_release(&assoc, &err), 0);
-    free(folder);
 }
 
 static void
@@ -464,6 +513,7 @@ main(void)
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, begin, end)
         CLAIM(sealed_is_told_on_the_open_association_and_not_before),
         CLAIM(each_failure_has_its_reason_in_one_report),
+        CLAIM(what_the_centre_has_lost_fails_until_it_is_sealed_anew),
         CLAIM(what_was_thrown_away_is_no_promise_and_breaks_none),
         CLAIM(what_arrives_within_the_grace_period_is_committed),
         CLAIM(device_that_listens_is_called_and_tried_until_it_answers),

@@ -1,5 +1,7 @@
 /* test_reconcile.c - a gateway and a real archive compare what they believe: over PostgreSQL that
  * is set back to an older copy of itself, as from a backup. */
+#include "gateway/desk/lamps.h"
+#include "gateway/serve/parts.h"
 #include "gateway/uplink/reconcile.h"
 #include "proto/base/clock.h"
 #include "tests/support/archive_site.h"
@@ -41,17 +43,26 @@ wait_reconciled(struct archive_site *s, int64_t after_us)
     return status.reconciled;
 }
 
-/* The segment that is written to stays; after a restart it is another one. */
-static void
-forget_sealed(struct archive_site *s)
+/* Returns how many segments went. */
+static size_t
+restart(struct archive_site *s)
 {
     struct spool_options options = {.segment_bytes = 1 << 20};
+    size_t removed;
 
     uplink_stop(&s->up);
     spool_close(&s->spool);
     must(spool_open(s->spool_dir, &options, &s->spool, &err));
-    assert_true(spool_collect_garbage(s->spool) > 0);
+    removed = spool_collect_garbage(s->spool);
     archive_site_start(s);
+    return removed;
+}
+
+/* The segment that is written to stays; after a restart it is another one. */
+static void
+forget_sealed(struct archive_site *s)
+{
+    assert_true(restart(s) > 0);
 }
 
 static void
@@ -165,6 +176,46 @@ find_again(struct archive_site *s, const char *study, unsigned images)
     free(slices);
 }
 
+/* What the desk says of the study, and what a device that asks for commitment is told. */
+static void
+assert_said(struct archive_site *s, const char *study, const char *word, uint16_t committed)
+{
+    struct commit_ref ref = {.sop_class = "1.2.840.10008.5.1.4.1.1.2"};
+    struct spool_study now;
+
+    must(spool_study(s->spool, study, &now, &err));
+    assert_string_equal(study_word_text(study_word_of(&now, 0)), word);
+    snprintf(ref.sop_instance, sizeof ref.sop_instance, "%s.1", study);
+    assert_int_equal(commit_judge(s->spool, false, &ref, NULL), committed);
+}
+
+/* Until the desk calls the study safe: sealed, and the list acknowledged. */
+static void
+wait_safe(struct archive_site *s, const char *study)
+{
+    int64_t until = clock_mono_ms() + ARCHIVE_SITE_WAIT_MS;
+    struct spool_study now;
+    int sealed;
+
+    do {
+        must(keep_work(s->world.vault.keep, &sealed, &err));
+        must(spool_study(s->spool, study, &now, &err));
+        if (study_word_of(&now, 0) == STUDY_SAFE)
+            return;
+        spool_wait(s->spool, UINT64_MAX, 20);
+    } while (clock_mono_ms() < until);
+    fail_msg("%s is still %s", study, study_word_text(study_word_of(&now, 0)));
+}
+
+static uint64_t
+lost_here(struct archive_site *s)
+{
+    struct spool_health health;
+
+    spool_health(s->spool, &health);
+    return health.lost;
+}
+
 static void
 both_sides_agree_after_an_ordinary_day(void **state)
 {
@@ -271,12 +322,16 @@ what_neither_has_is_told_loudly_until_it_is_found(void **state)
     back_up(&s, "lost", "lost_old");
     archive_site_receive(&s, "1.2.6.2", 5);
     archive_site_wait(&s, INSTANCE_SEALED, 7);
+    wait_safe(&s, "1.2.6.2");
     forget_sealed(&s);
 
     before_us = clock_wall_us();
     restore(&s);
     found = wait_reconciled(&s, before_us);
     assert_int_equal(found.lost, 5);
+    assert_int_equal(lost_here(&s), 5);
+    assert_said(&s, "1.2.6.2", "attention", DIMSE_PROCESSING_FAILURE);
+    wait_safe(&s, "1.2.6.1"); /* its list may not have been in the older copy */
     assert_int_equal(lost(&s), 5);
     assert_int_equal(told(&s).lost, 5);
     tell_nothing_lost(&s); /* forgotten is not found */
@@ -294,6 +349,74 @@ what_neither_has_is_told_loudly_until_it_is_found(void **state)
     found = wait_reconciled(&s, before_us);
     assert_int_equal(found.lost, 0);
     assert_int_equal(lost(&s), 0);
+    assert_int_equal(lost_here(&s), 0);
+    wait_safe(&s, "1.2.6.2");
+    assert_said(&s, "1.2.6.2", "safe", DIMSE_SUCCESS);
+    archive_site_close(&s);
+}
+
+static void
+what_is_lost_goes_again_when_the_device_sends_it_again(void **state)
+{
+    struct uplink_reconciled found;
+    int64_t before_us;
+    struct archive_site s;
+
+    (void)state;
+    archive_site_open(&s, "again", 0);
+    archive_site_receive(&s, "1.2.9.1", 2);
+    archive_site_wait(&s, INSTANCE_SEALED, 2);
+    back_up(&s, "again", "again_old");
+    archive_site_receive(&s, "1.2.9.2", 3);
+    archive_site_wait(&s, INSTANCE_SEALED, 5);
+    forget_sealed(&s);
+    before_us = clock_wall_us();
+    restore(&s);
+    assert_int_equal(wait_reconciled(&s, before_us).lost, 3);
+    restart(&s); /* the mark outlives it */
+    assert_said(&s, "1.2.9.2", "attention", DIMSE_PROCESSING_FAILURE);
+
+    s.preamble = 'x'; /* by now it writes them otherwise */
+    archive_site_receive(&s, "1.2.9.2", 3);
+    archive_site_wait(&s, INSTANCE_DUPLICATE, 3); /* those that were lost */
+    wait_safe(&s, "1.2.9.2");
+
+    assert_int_equal(kept(&s, "1.2.9.2"), 3);
+    assert_said(&s, "1.2.9.2", "safe", DIMSE_SUCCESS);
+    assert_int_equal(lost_here(&s), 0);
+    before_us = clock_wall_us();
+    uplink_reconcile(s.up);
+    found = wait_reconciled(&s, before_us);
+    assert_int_equal(found.lost, 0);
+    assert_int_equal(lost(&s), 0);
+    archive_site_close(&s);
+}
+
+static void
+a_copy_that_rests_on_what_is_lost_goes_in_its_place(void **state)
+{
+    int64_t before_us;
+    struct archive_site s;
+
+    (void)state;
+    archive_site_open(&s, "copy", 0);
+    archive_site_receive(&s, "1.2.10.1", 1);
+    archive_site_wait(&s, INSTANCE_SEALED, 1);
+    back_up(&s, "copy", "copy_old");
+    archive_site_receive(&s, "1.2.10.2", 2);
+    archive_site_wait(&s, INSTANCE_SEALED, 3);
+    forget_sealed(&s);
+    archive_site_receive(&s, "1.2.10.2", 2); /* they came twice */
+    archive_site_wait(&s, INSTANCE_DUPLICATE, 2);
+
+    before_us = clock_wall_us();
+    restore(&s);
+    assert_int_equal(wait_reconciled(&s, before_us).lost, 0);
+    archive_site_wait(&s, INSTANCE_SEALED, 3);
+
+    wait_safe(&s, "1.2.10.2");
+    assert_int_equal(kept(&s, "1.2.10.2"), 2);
+    assert_int_equal(lost_here(&s), 0);
     archive_site_close(&s);
 }
 
@@ -384,6 +507,8 @@ main(int argc, char **argv)
         cmocka_unit_test(a_centre_set_back_gets_again_what_it_lost),
         cmocka_unit_test(what_was_held_in_the_older_copy_and_has_no_file_any_more_comes_again),
         cmocka_unit_test(what_neither_has_is_told_loudly_until_it_is_found),
+        cmocka_unit_test(what_is_lost_goes_again_when_the_device_sends_it_again),
+        cmocka_unit_test(a_copy_that_rests_on_what_is_lost_goes_in_its_place),
         cmocka_unit_test(a_restart_of_the_gateway_remembers_the_last_and_what_is_due),
         cmocka_unit_test(a_wish_that_was_taken_notice_of_outlives_a_kill_until_it_is_done),
     };

@@ -28,3 +28,16 @@ test("a clock that is far off is blamed for the line only while that is not up",
     assert.match(say({}), /1970/);
   }
 });
+
+test("what the centre has lost is to be sent again, what is put aside is for the administrator", () => {
+  const text = readFileSync(join(top, "gateway/desk/web/src/words.js"), "utf8");
+  const words = [...text.matchAll(/attention: (\(s\) => .*),$/gm)].map((m) => new Function(`return ${m[1]}`)());
+  assert.equal(words.length, 2);
+  for (const say of words) {
+    const lost = say({ lost: 3, counts: { quarantined: 0 } }), aside = say({ lost: 0, counts: { quarantined: 2 } });
+    assert.match(lost, /3.*(重新发送|send these again from the device)/);
+    assert.doesNotMatch(lost, /管理员|administrator/);
+    assert.match(aside, /2.*(管理员|administrator)/);
+    assert.doesNotMatch(aside, /重新发送|send these again/);
+  }
+});

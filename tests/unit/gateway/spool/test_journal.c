@@ -184,6 +184,7 @@ full_record(struct ledger *l)
     r.quarantine = ledger_word(l, "stranger");
     r.done_age_ms = 99;
     r.is_wanted = true;
+    r.is_lost = true;
     r.discard_reason = ledger_word(l, "other");
     r.discarded_by = ledger_word(l, "li.wei");
     r.left = 1;
@@ -225,6 +226,9 @@ an_entry_comes_back_field_by_field(void **state)
     assert_string_equal(e->r.quarantine, "stranger");
     assert_int_equal(e->r.done_age_ms, 99);
     assert_true(e->r.is_wanted);
+    assert_true(e->r.is_lost);
+    assert_int_equal(l.lost, 1);
+    assert_int_equal(e->study->lost, 1);
     assert_string_equal(e->r.discard_reason, "other");
     assert_string_equal(e->r.discarded_by, "li.wei");
     assert_int_equal(e->r.revision, 2);
