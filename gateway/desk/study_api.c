@@ -1,4 +1,5 @@
 /* study_api.c - the desk's routes about one study: how urgent it is, what of it will not come. */
+#include "gateway/accept/accept.h"
 #include "gateway/desk/absences.h"
 #include "gateway/desk/api.h"
 #include "gateway/desk/book.h"
@@ -90,6 +91,21 @@ is_examined(const struct api *api, const struct spool_study *study, bool *out_is
     return 0;
 }
 
+/* A large image is here only when its last byte is. */
+static bool
+is_connected(struct accept *accept, const char *ae)
+{
+    struct accept_device *devices = NULL;
+    bool is = false;
+    size_t n = 0;
+
+    accept_list_devices(accept, &devices, &n);
+    for (size_t i = 0; i < n; i++)
+        is = is || (strcmp(devices[i].ae, ae) == 0 && devices[i].open > 0);
+    free(devices);
+    return is;
+}
+
 static const struct api_fault absent_changed = {"missing", "absent_changed",
                                                 "other images are missing by now"};
 
@@ -98,8 +114,8 @@ static int
 find_coming(const struct api *api, const char *uid, uint64_t shown, const struct api_fault **out,
             struct err *err)
 {
-    static const struct api_fault arriving = {"study", "absent_arriving",
-                                              "images of it are arriving just now"};
+    static const struct api_fault arriving = {
+        "study", "absent_arriving", "its device is connected just now: it may be sending"};
     static const struct api_fault asked = {"study", "absent_asked",
                                            "the device waits to hear that they are kept"};
     static const struct api_fault examining = {"study", "absent_examining",
@@ -114,10 +130,10 @@ find_coming(const struct api *api, const char *uid, uint64_t shown, const struct
     if (is_examined(api, &study, &is, err) < 0 ||
         mpps_expected(api->book, uid, &expected, &missing, err) < 0)
         return -1;
-    if (study.open_associations > 0)
-        *out = &arriving;
-    else if (api->options->serve != NULL && serve_expected(api->options->serve, uid) > 0)
+    if (api->options->serve != NULL && serve_expected(api->options->serve, uid) > 0)
         *out = &asked;
+    else if (study.open_associations > 0 || is_connected(api->options->accept, study.calling_ae))
+        *out = &arriving;
     else if (is)
         *out = &examining;
     else if (missing == 0 || missing != shown)
