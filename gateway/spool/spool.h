@@ -310,9 +310,10 @@ void spool_lists(struct spool *sp, struct spool_study **out_studies, size_t *out
  * returns. */
 int spool_manifest_close(struct spool *sp, const char *study_uid, uint32_t *out_revision,
                          struct err *err) MUST_CHECK;
-/* The same, in every case under the next number: the centre has another list under this one. */
-int spool_manifest_renumber(struct spool *sp, const char *study_uid, uint32_t *out_revision,
-                            struct err *err) MUST_CHECK;
+/* The same, in every case under another number, above `past` too: the centre has another list under
+ * this one, or its newest is past. */
+int spool_manifest_renumber(struct spool *sp, const char *study_uid, uint32_t past,
+                            uint32_t *out_revision, struct err *err) MUST_CHECK;
 int spool_manifest_acked(struct spool *sp, const char *study_uid, uint32_t revision,
                          struct err *err) MUST_CHECK;
 

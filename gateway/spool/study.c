@@ -176,7 +176,7 @@ is_leaving(const struct study *s, const struct record *r)
 
 /* The body of the next manifest; false when there is nothing new. Locked. */
 static bool
-make_manifest(struct spool *sp, struct study *s, bool is_due, struct buf *body,
+make_manifest(struct spool *sp, struct study *s, bool is_due, uint32_t past, struct buf *body,
               uint32_t *out_revision)
 {
     size_t most = (size_t)(s->unlisted + study_leaving(s));
@@ -192,7 +192,7 @@ make_manifest(struct spool *sp, struct study *s, bool is_due, struct buf *body,
             leaving[list.leaving_n++] = e->r.id;
     }
     is_due = is_due || list.news_n + list.leaving_n > 0;
-    *out_revision = s->revision + is_due;
+    *out_revision = (s->revision > past ? s->revision : past) + is_due;
     if (is_due)
         journal_body_manifest(body, s->uid, *out_revision, clock_wall_us(), &list);
     free(news);
@@ -202,8 +202,8 @@ make_manifest(struct spool *sp, struct study *s, bool is_due, struct buf *body,
 /* One at a time, until its list is shown: another under the same number would name what was
  * inspected since, this one be acknowledged, and the centre never hear of that. */
 static int
-close_list(struct spool *sp, const char *study_uid, bool is_due, uint32_t *out_revision,
-           struct err *err)
+close_list(struct spool *sp, const char *study_uid, bool is_due, uint32_t past,
+           uint32_t *out_revision, struct err *err)
 {
     struct work w = {.kind = WORK_BODY};
     uint32_t revision = 0;
@@ -215,7 +215,7 @@ close_list(struct spool *sp, const char *study_uid, bool is_due, uint32_t *out_r
     gate_lock(&sp->gate);
     s = ledger_study(&sp->ledger, study_uid);
     if (s != NULL)
-        is_due = make_manifest(sp, s, is_due, &w.body, &revision);
+        is_due = make_manifest(sp, s, is_due, past, &w.body, &revision);
     gate_unlock(&sp->gate);
     if (s == NULL)
         rc = err_set(err, ERR_NOT_FOUND, "there is no such study");
@@ -233,14 +233,14 @@ int
 spool_manifest_close(struct spool *sp, const char *study_uid, uint32_t *out_revision,
                      struct err *err)
 {
-    return close_list(sp, study_uid, false, out_revision, err);
+    return close_list(sp, study_uid, false, 0, out_revision, err);
 }
 
 int
-spool_manifest_renumber(struct spool *sp, const char *study_uid, uint32_t *out_revision,
-                        struct err *err)
+spool_manifest_renumber(struct spool *sp, const char *study_uid, uint32_t past,
+                        uint32_t *out_revision, struct err *err)
 {
-    return close_list(sp, study_uid, true, out_revision, err);
+    return close_list(sp, study_uid, true, past, out_revision, err);
 }
 
 int

@@ -211,15 +211,35 @@ is_more_announced(struct uplink *up, const struct spool_study *study, const stru
            (note->announced_of == study->revision ? note->announced_told : 0);
 }
 
-/* Under this number the centre has another list: told, its answer lost when the gateway fell, and
- * an image put aside since. The next number is free. */
-static void
-renumber(struct uplink *up, const struct spool_study *study, struct note *note)
+/* The number of the centre's newest list of ours; 0: it does not say. What it has otherwise it
+ * answers with, and no list has this digest. */
+static uint32_t
+centres_revision(struct talk *t, const struct spool_study *study)
 {
+    struct link_study ours = {.day = link_day_of(study->closed_at_us), .revision = study->revision};
+    struct link_studies ask = {&ours, 1}, differ = {0};
+    uint32_t revision = 0;
     struct err err = {0};
-    uint32_t revision;
 
-    if (spool_manifest_renumber(up->spool, study->study_uid, &revision, &err) < 0) {
+    text_copy(ours.study, sizeof ours.study, study->study_uid);
+    if (talk_reconcile_studies(t, &ask, &differ, &err) < 0)
+        LOG(&uplink_log, UPLINK_CALL_REFUSED, F_UID("study", study->study_uid), F_ERR(&err));
+    else if (differ.count == 1 && strcmp(differ.studies[0].study, ours.study) == 0)
+        revision = differ.studies[0].revision;
+    link_studies_free(&differ);
+    return revision < INT32_MAX ? revision : 0;
+}
+
+/* Under this number the centre has another list: told, its answer lost when the gateway fell, and
+ * an image put aside since; or told by a gateway that forgot it. The number after its newest is
+ * free; where it does not say that one, the next may be. */
+static void
+renumber(struct uplink *up, struct talk *t, const struct spool_study *study, struct note *note)
+{
+    uint32_t past = centres_revision(t, study), revision;
+    struct err err = {0};
+
+    if (spool_manifest_renumber(up->spool, study->study_uid, past, &revision, &err) < 0) {
         LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_UID("study", study->study_uid), F_ERR(&err));
         return;
     }
@@ -229,13 +249,13 @@ renumber(struct uplink *up, const struct spool_study *study, struct note *note)
 }
 
 static void
-note_refused(struct uplink *up, const struct spool_study *study, struct note *note,
+note_refused(struct uplink *up, struct talk *t, const struct spool_study *study, struct note *note,
              const struct err *why)
 {
     LOG(&uplink_log, UPLINK_CALL_REFUSED, F_UID("study", study->study_uid), F_ERR(why));
     note->not_before_ms = clock_mono_ms() + REFUSED_WAIT_MS;
     if (why->kind == ERR_CONFLICT && study->revision > study->acked_revision)
-        renumber(up, study, note);
+        renumber(up, t, study, note);
 }
 
 static int
@@ -275,7 +295,7 @@ tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct 
     manifest.announced = announced(up, study->study_uid, manifest.count);
     if (post_list(t, &manifest, &err) < 0) {
         if (!err_kind_is_retried(err.kind) && err.kind != ERR_DENIED)
-            note_refused(up, study, note, &err);
+            note_refused(up, t, study, note, &err);
         goto out;
     }
     if (spool_manifest_acked(up->spool, study->study_uid, study->revision, &err) < 0) {

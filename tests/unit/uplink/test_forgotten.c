@@ -103,6 +103,33 @@ a_late_image_after_the_summary_went_makes_the_list_longer(void **state)
     archive_site_close(&s);
 }
 
+/* Without a wait for each of its numbers. */
+static void
+a_study_of_many_lists_gets_the_next_number_at_once(void **state)
+{
+    enum { LISTS = 6 };
+    static const struct keep_sender gate = {"clinic-a", "gate-1", "127.0.0.1:1"};
+    char names[LISTS][32];
+    struct archive_site s;
+
+    (void)state;
+    archive_site_open(&s, "many_lists", 0);
+    for (unsigned i = 0; i < LISTS; i++) {
+        struct slice one = {
+            .study = study, .series = "1.2.9", .instance = names[i], .noise = i + 1};
+
+        snprintf(names[i], sizeof names[i], "%s.%u", study, i + 1);
+        assert_int_equal(vault_put(&s.world.vault, &gate, &one), LINK_HELD);
+        must(vault_tell(&s.world.vault, &gate, i + 1, &one, 1, NULL, 0, &err));
+    }
+
+    archive_site_receive_one(&s, study, LISTS + 1);
+
+    archive_site_wait(&s, INSTANCE_SEALED, 1);
+    wait_list(&s, LISTS + 1, LISTS + 1);
+    archive_site_close(&s);
+}
+
 /* Its list was told, it has not come, and a person throws it away: that one leaves, though the
  * gateway knows nothing of the others. */
 static void
@@ -126,7 +153,7 @@ a_late_image_that_is_thrown_away_leaves_the_others_on_the_list(void **state)
     uplink_stop(&s.up);
     archive_world_heal(&s.world);
     must(spool_manifest_close(s.spool, study, &revision, &err));
-    must(spool_manifest_renumber(s.spool, study, &revision, &err));
+    must(spool_manifest_renumber(s.spool, study, 0, &revision, &err));
     must(vault_tell(&s.world.vault, &gate, revision, &late, 1, NULL, 0, &err));
     must(spool_manifest_acked(s.spool, study, revision, &err));
 
@@ -144,6 +171,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_late_image_after_the_disk_was_replaced_makes_the_list_longer),
         cmocka_unit_test(a_late_image_after_the_summary_went_makes_the_list_longer),
+        cmocka_unit_test(a_study_of_many_lists_gets_the_next_number_at_once),
         cmocka_unit_test(a_late_image_that_is_thrown_away_leaves_the_others_on_the_list),
     };
     int status;

@@ -180,7 +180,7 @@ close_manifest(struct spool_fixture *f, struct model *m, int study)
 {
     bool has_study = false, has_changes = false, is_forced = draw(m, 8) == 0;
     enum change changes[ENTRIES] = {STAYS};
-    uint32_t revision = 0;
+    uint32_t revision = 0, past = 0;
     int rc;
 
     for (unsigned i = 0; i < m->n; i++) {
@@ -190,9 +190,13 @@ close_manifest(struct spool_fixture *f, struct model *m, int study)
     }
     if (!has_study)
         return;
-    rc = (is_forced ? spool_manifest_renumber : spool_manifest_close)(f->sp, study_name(study),
-                                                                      &revision, &err);
+    if (is_forced)
+        past = draw(m, 2) == 0 ? 0 : m->revisions[study] + draw(m, 3);
+    rc = is_forced ? spool_manifest_renumber(f->sp, study_name(study), past, &revision, &err)
+                   : spool_manifest_close(f->sp, study_name(study), &revision, &err);
     assert_int_equal(rc, 0);
+    if (past > m->revisions[study])
+        m->revisions[study] = past;
     m->revisions[study] += has_changes || is_forced;
     assert_int_equal(revision, m->revisions[study]);
     for (unsigned i = 0; i < m->n; i++)
