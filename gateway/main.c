@@ -242,6 +242,7 @@ start_serve(struct gateway *g, struct err *err)
                               .spool = g->spool,
                               .accept = g->accept,
                               .pool = g->pool,
+                              .has_questions = true, /* the desk's */
                               .is_durable_enough = is_durable,
                               .is_mirrored = c->spool_disks > 1,
                               .grace_ms = c->commit_grace,

@@ -5,6 +5,7 @@
 #include "gateway/desk/api.h"
 #include "gateway/desk/book.h"
 #include "gateway/desk/desk_link.h"
+#include "gateway/desk/doubts.h"
 #include "gateway/desk/arrivals.h"
 #include "gateway/desk/his_in.h"
 #include "gateway/desk/his_out.h"
@@ -15,6 +16,7 @@
 #include "gateway/desk/place.h"
 #include "gateway/desk/report.h"
 #include "gateway/desk/worklist.h"
+#include "gateway/serve/serve.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
@@ -273,6 +275,12 @@ serve(struct desk *desk, struct err *err)
     return http_server_start(&http, &desk->server, err);
 }
 
+static bool
+is_asked(void *user, const char *study_uid)
+{
+    return book_is_asked(user, study_uid);
+}
+
 static void
 begin_work(struct desk *desk)
 {
@@ -288,6 +296,8 @@ begin_work(struct desk *desk)
     desk_link_start(&line, &desk->link);
     look_start(o->spool, o->accept, desk->book, desk->audit, &desk->look);
     arrivals_start(o->spool, desk->book, o->uplink, o->serve, &desk->arrivals);
+    if (o->serve != NULL)
+        serve_ask_questions(o->serve, is_asked, desk->book);
 }
 
 static int
@@ -409,6 +419,8 @@ desk_stop(struct desk **desk)
 
     if (old == NULL)
         return;
+    if (old->options.serve != NULL)
+        serve_ask_questions(old->options.serve, NULL, NULL);
     http_server_stop(&old->server);
     his_in_stop(&old->his_in);
     look_stop(&old->look);

@@ -53,6 +53,10 @@ int book_correction_answer(struct book *book, int64_t n, bool is_second, const c
 int book_join(struct book *book, const char *registration, const char *study,
               struct err *err) MUST_CHECK;
 
+/* Is an "A or B?" open on the study, on either side of it? What the book cannot say counts as open,
+ * and is logged. */
+bool book_is_asked(struct book *book, const char *study);
+
 /* Questions as they bear on "safe to delete". */
 struct book_question {
     char study[CLINIC_UID_SIZE], other_study[CLINIC_UID_SIZE];

@@ -72,6 +72,9 @@ UPDATE correction SET answer = ?2, answered_by = ?3, answered_at_us = ?4 WHERE n
 -- name: correction_open
 SELECT n FROM correction WHERE study = ?1 AND answer = ''
 
+-- name: correction_asked
+SELECT 1 FROM correction WHERE answer = '' AND (study = ?1 OR other_study = ?1) LIMIT 1
+
 -- name: correction_list
 SELECT c.n, c.study, c.other_study, c.patient_id, c.name, c.sex, c.birth, c.other_patient_id, c.other_name, c.other_sex,
     c.other_birth, c.asked_at_us, c.answer, c.answered_by, c.answered_at_us,

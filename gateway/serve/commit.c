@@ -15,7 +15,7 @@
 #include "gateway/serve/serve_events.def"
 #undef LOG_EVENT
 
-enum { HELD_MOST = 2000, LOOK_MS = 500, SAVE_MS = 60000, KEEP_GIVEN_UP_DAYS = 30 };
+enum { HELD_MOST = 2000, LOOK_MS = 500, SAVE_MS = 60000, ASK_MS = 5000, KEEP_GIVEN_UP_DAYS = 30 };
 static const uint64_t day_ms = UINT64_C(86400000);
 
 /* ---- what is asked ---- */
@@ -158,7 +158,25 @@ struct look {
     uint16_t *verdicts;
     uint64_t waiting, missing, failed;
     char study[65];
+    char asked[65];   /* a question stands on it */
+    char settled[65]; /* asked for last: none does */
 };
+
+/* Instances of one study mostly follow one another. */
+static bool
+is_asked(struct serve *s, struct look *look, const char *study)
+{
+    if (strcmp(look->asked, study) == 0)
+        return true;
+    if (strcmp(look->settled, study) == 0)
+        return false;
+    if (!serve_has_question(s, study)) {
+        text_copy(look->settled, sizeof look->settled, study);
+        return false;
+    }
+    text_copy(look->asked, sizeof look->asked, study);
+    return true;
+}
 
 /* Judge every instance; nothing is remembered, for a person may have released or requeued one. */
 static void
@@ -172,6 +190,8 @@ look_over(struct serve *s, const struct commit *c, struct look *look)
         uint16_t v =
             commit_judge(s->options.spool, s->options.is_durable_enough, &c->refs[i], study);
 
+        if (v == DIMSE_SUCCESS && study[0] != 0 && is_asked(s, look, study))
+            v = JUDGED_WAITING;
         look->verdicts[i] = v;
         look->waiting += v == JUDGED_WAITING;
         look->missing += v == JUDGED_MISSING;
@@ -223,13 +243,16 @@ step_open(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_ms)
 
     if (is_graceful && now_ms - h->saved_ms >= SAVE_MS)
         commits_save(s, h);
-    if (change == h->change && (is_graceful || h->missing == 0))
+    if (change == h->change && (is_graceful || h->missing == 0) &&
+        (h->asked[0] == 0 || now_ms < h->ask_ms))
         return; /* nothing of it can have changed */
     h->change = change;
+    h->ask_ms = now_ms + ASK_MS;
     look_over(s, h->c, &look);
     gate_lock(&s->gate);
     h->missing = look.missing;
     text_copy(h->study, sizeof h->study, look.study);
+    text_copy(h->asked, sizeof h->asked, look.asked);
     gate_unlock(&s->gate);
     if (look.waiting == 0 && !count_grace(s, h, 0))
         decide(s, h, &look, now_ms);

@@ -19,6 +19,8 @@ struct held {
     uint64_t change;                       /* of the spool, at the last look; 0 = none yet */
     uint64_t missing;                      /* instances that have not arrived */
     char study[65];                        /* of those that have; "" = of several, or none yet */
+    char asked[65]; /* on which a question stood at the last look; "": none */
+    int64_t ask_ms; /* that thread's, monotonic: then it is asked anew */
     /* the report under way on an association that the device holds open; 0 = none */
     uint64_t association;
     uint16_t message_id;
@@ -42,6 +44,9 @@ struct serve {
     char *dir, ae[17];
     pthread_t thread;
     bool has_thread;
+    pthread_mutex_t asking; /* held while is_asked is called */
+    serve_is_asked is_asked;
+    void *asked_user;
     struct gate gate; /* guards all below */
     bool is_stopping, has_news;
     struct held **held;
@@ -79,6 +84,11 @@ enum { JUDGED_WAITING = 0xFFFE, JUDGED_MISSING = 0xFFFD };
  * the entry that was judged, "" = not known; may be NULL. */
 uint16_t commit_judge(struct spool *spool, bool is_durable_enough, const struct commit_ref *ref,
                       char out_study[65]);
+
+/* ---- serve.c ---- */
+
+/* Does a question stand on the study, or may one? */
+bool serve_has_question(struct serve *s, const char *study_uid);
 
 /* ---- commit.c: the service, and the thread that decides and tells ---- */
 

@@ -97,6 +97,7 @@ serve_start(const struct serve_options *options, struct serve **out_serve, struc
     text_copy(s->ae, sizeof s->ae,
               options->ae != NULL && options->ae[0] != 0 ? options->ae : "RADPOST");
     s->index = mem_new(sizeof *s->index);
+    pthread_mutex_init(&s->asking, NULL);
     gate_init(&s->gate);
     gate_init(&s->index_gate);
     if (commits_open(s, err) < 0) {
@@ -129,9 +130,32 @@ serve_close(struct serve **serve)
     index_free(&s->index);
     gate_fini(&s->gate);
     gate_fini(&s->index_gate);
+    pthread_mutex_destroy(&s->asking);
     free(s->lines);
     free(s->dir);
     free(s);
+}
+
+void
+serve_ask_questions(struct serve *serve, serve_is_asked fn, void *user)
+{
+    pthread_mutex_lock(&serve->asking);
+    serve->is_asked = fn;
+    serve->asked_user = user;
+    pthread_mutex_unlock(&serve->asking);
+}
+
+bool
+serve_has_question(struct serve *s, const char *study_uid)
+{
+    bool is;
+
+    if (!s->options.has_questions)
+        return false;
+    pthread_mutex_lock(&s->asking);
+    is = s->is_asked == NULL || s->is_asked(s->asked_user, study_uid);
+    pthread_mutex_unlock(&s->asking);
+    return is;
 }
 
 uint64_t

@@ -5,10 +5,11 @@
  *
  * Commitment: an N-ACTION is answered 0000H only when its transaction is durable in DIR/commit. It
  * is decided when each of its instances is: sealed at the centre (or, where the options say so,
- * durable here), put aside, of another class, or still missing when the grace period is over. Then
- * one N-EVENT-REPORT tells the device, on an association it holds open or on one of ours, as its
- * row says; that is tried again, across restarts, until the device answers or it is given up.
- * On disk: docs/formats/serve.md. What devices are told: docs/conformance-dimse.md.
+ * durable here) with no question open on its study, put aside, of another class, or still missing
+ * when the grace period is over. Then one N-EVENT-REPORT tells the device, on an association it
+ * holds open or on one of ours, as its row says; that is tried again, across restarts, until the
+ * device answers or it is given up. On disk: docs/formats/serve.md. What devices are told:
+ * docs/conformance-dimse.md.
  *
  * Query/Retrieve: only devices with may=query. Names and identities come from the files that are
  * here; they are kept in memory only and never logged. Quarantined instances are neither found nor
@@ -32,6 +33,7 @@ struct serve_options {
     struct spool *spool;   /* these three outlive it */
     struct accept *accept; /* opened, not listening yet */
     struct codec_pool *pool;
+    bool has_questions;     /* serve_ask_questions() follows: before it, nothing is committed */
     bool is_durable_enough; /* success means durable here: only where is_mirrored */
     bool is_mirrored;       /* the spool is on two disks */
     int64_t grace_ms;       /* what has not arrived so long after it was asked for is 0112H */
@@ -46,6 +48,12 @@ int serve_start(const struct serve_options *options, struct serve **out_serve,
 /* Tell nobody any more. Associations may still ask: what they ask is kept for the next start. */
 void serve_stop(struct serve *serve);
 void serve_close(struct serve **serve);
+
+/* Does a question stand on the study, of a person's to answer? While one does, nothing of it is
+ * committed. fn is called by one thread at a time and may wait for a disk; what it cannot know it
+ * calls open. NULL: nobody knows any more; it is not called once this has returned. */
+typedef bool (*serve_is_asked)(void *user, const char *study_uid);
+void serve_ask_questions(struct serve *serve, serve_is_asked fn, void *user);
 
 /* How many instances devices have asked us to commit together with this study's, and have not sent:
  * only ever adds to what is expected of a study. */

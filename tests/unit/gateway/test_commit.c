@@ -138,6 +138,60 @@ what_the_centre_has_lost_fails_until_it_is_sealed_anew(void **state)
     assert_int_equal(dimse_release(&assoc, &err), 0);
 }
 
+static struct {
+    struct gate gate;
+    unsigned times;
+    bool is_open;
+} asked;
+
+static bool
+is_asked(void *user, const char *study)
+{
+    bool is;
+
+    assert_ptr_equal(user, &asked);
+    assert_string_equal(study, STUDY);
+    gate_lock(&asked.gate);
+    asked.times++;
+    is = asked.is_open;
+    gate_wake(&asked.gate);
+    gate_unlock(&asked.gate);
+    return is;
+}
+
+static void
+while_a_question_stands_on_its_study_nothing_is_committed(void **state)
+{
+    const char *const instances[] = {"1.2.7.1.1", NULL};
+    struct dimse_assoc *assoc;
+    struct err err = {0};
+
+    (void)state;
+    gate_init(&asked.gate);
+    asked.is_open = true;
+    world.options.has_questions = true;
+    serve_world_close(&world);
+    serve_world_open(&world);
+    serve_ask_questions(world.serve, is_asked, &asked);
+    assoc = connect_as("CT1", accept_port(world.door));
+    put("1.2.7.1.1");
+    serve_world_seal(&world);
+    assert_int_equal(ask(assoc, "2.25.12", instances), DIMSE_SUCCESS);
+
+    gate_lock(&asked.gate); /* asked a second time: the first did not decide it */
+    while (asked.times < 2)
+        gate_wait(&asked.gate);
+    asked.is_open = false;
+    gate_unlock(&asked.gate);
+    assert_int_equal(told.reports, 0);
+    expect_report(assoc);
+    assert_int_equal(told.event, COMMIT_EVENT_SUCCESS);
+    wait_for_end();
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    serve_ask_questions(world.serve, NULL, NULL);
+    gate_fini(&asked.gate);
+}
+
 /* Thrown away and nothing else: a failure, never "safe". Beside one that is sealed: that one. */
 static void
 what_was_thrown_away_is_no_promise_and_breaks_none(void **state)
@@ -514,6 +568,7 @@ main(void)
         CLAIM(sealed_is_told_on_the_open_association_and_not_before),
         CLAIM(each_failure_has_its_reason_in_one_report),
         CLAIM(what_the_centre_has_lost_fails_until_it_is_sealed_anew),
+        CLAIM(while_a_question_stands_on_its_study_nothing_is_committed),
         CLAIM(what_was_thrown_away_is_no_promise_and_breaks_none),
         CLAIM(what_arrives_within_the_grace_period_is_committed),
         CLAIM(device_that_listens_is_called_and_tried_until_it_answers),
