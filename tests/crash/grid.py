@@ -230,6 +230,46 @@ class Spool:
         self.judge.close()
 
 
+class Lost:
+    """What the centre has lost of the sealed: marked, a copy of it released, one sent again, each in its place; two
+    sessions, held against what was told after each."""
+
+    def __init__(self, row):
+        self.data, self.ledger, self.begun = f"{row.folder}/data", f"{row.folder}/ledger", f"{row.folder}/begun"
+        self.plain = Program(f"{BIN}/tool_lost", row.folder)
+        if self.plain.run("make", self.begun) != 0:
+            raise Wrong("it cannot be prepared")
+        self.gateway = Program(f"{BIN}/tool_lost", row.folder, [f"{FAULTS}/faultlib.so"], row.environment)
+
+    def judge(self):
+        if self.plain.run("judge", self.data + "/spool", self.ledger) != 0:
+            raise Wrong(self.plain.output().strip().split("\n")[0])
+
+    def round(self, row):
+        clear(self.data)
+        shutil.copytree(self.begun, self.data + "/spool")
+        if os.path.exists(self.ledger):
+            os.remove(self.ledger)
+        end = self.gateway.run("go", self.data + "/spool", self.ledger)
+        was_fired = row.is_fired()
+        if end in CRASHES:
+            return end
+        self.judge()
+        again = self.gateway.run("go", self.data + "/spool", self.ledger)
+        if was_fired and again != 0:
+            raise Wrong(f"the next session did not go on ({again})")
+        return again or end
+
+    def check(self, row, end):
+        self.judge()
+        if end not in (0, KILLED, NO_MEMORY):
+            raise Wrong(f"it gave up ({end})")
+
+    def close(self):
+        self.gateway.close()
+        self.plain.close()
+
+
 class Door:
     """C-STORE by DCMTK's storescu through associations into the spool; two restarts in between."""
 
@@ -308,7 +348,10 @@ class Door:
         self.judge.close()
 
 
-OPERATIONS = {"start": Start, "spool": Spool, "door": Door}
+# the arrows of what is lost are written and synced, or not
+LOST_STEPS = ["write@/spool/#%=EIO", "write@/spool/#%=torn:1", "write@/spool/#%=kill", "write@/spool/#%=killafter",
+              "fsync@/spool/#%=EIO", "fsync@/spool/#%=kill", "fsync@/spool/#%=killafter"]
+OPERATIONS = {"start": Start, "spool": Spool, "lost": Lost, "door": Door}
 
 
 def clear(folder):
@@ -331,6 +374,8 @@ def rows():
     yield from every("start", "malloc#%=ENOMEM", 1, 199)
     for rule in steps:
         yield Row("spool", rule)
+    for rule in LOST_STEPS:
+        yield Row("lost", rule)
     for rule in steps + ["recv#%=ECONNRESET", "send#%=EPIPE"] if DICOM else []:
         if LONG or rule in ("fsync@/spool/#%=EIO", "fsync@/spool/#%=killafter", "rename@/spool/#%=EIO", "open@/spool/#%=EMFILE",
                             "alloc@/spool/#%=ENOSPC"):
