@@ -353,30 +353,12 @@ wrap_uid(const char *what, const char *first, const char *second, char out[65])
     const char *words[] = {what, first, second};
     struct digest *d = digest_new();
     uint8_t hash[DIGEST_BYTES];
-    char digits[40];
-    size_t at = sizeof digits;
-    bool is_zero = false;
 
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         digest_add(d, words[i], strlen(words[i]) + 1);
     digest_take(d, hash);
     digest_free(&d);
-    hash[6] = (uint8_t)((hash[6] & 0x0F) | 0x80); /* RFC 9562 5.8: version 8, variant 10 */
-    hash[8] = (uint8_t)((hash[8] & 0x3F) | 0x80);
-    digits[--at] = '\0';
-    while (!is_zero) { /* the 128-bit number in tens */
-        unsigned rest = 0;
-
-        is_zero = true;
-        for (int i = 0; i < 16; i++) {
-            rest = rest << 8 | hash[i];
-            hash[i] = (uint8_t)(rest / 10);
-            rest %= 10;
-            is_zero = is_zero && hash[i] == 0;
-        }
-        digits[--at] = (char)('0' + rest);
-    }
-    snprintf(out, 65, "2.25.%s", digits + at);
+    digest_uid(hash, out);
 }
 
 void

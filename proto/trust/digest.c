@@ -153,25 +153,42 @@ random_bytes(void *out, size_t n)
     CHECK(RAND_bytes(out, (int)n) == 1);
 }
 
-void
-random_uid(char out[65])
+/* version: the UUID's (RFC 9562 4.2), written over bits of the bytes. */
+static void
+write_uid(const uint8_t bytes[16], unsigned version, char out[65])
 {
-    uint8_t random[16];
     char digits[40];
     size_t n = sizeof digits;
     unsigned __int128 v = 0;
 
-    random_bytes(random, sizeof random);
-    random[6] = (uint8_t)(0x40 | (random[6] & 0x0F)); /* RFC 4122 version 4 */
-    random[8] = (uint8_t)(0x80 | (random[8] & 0x3F));
-    for (size_t i = 0; i < sizeof random; i++)
-        v = v << 8 | random[i];
+    for (size_t i = 0; i < 16; i++) {
+        unsigned byte = i == 6   ? version << 4 | (bytes[i] & 0x0Fu)
+                        : i == 8 ? 0x80u | (bytes[i] & 0x3Fu)
+                                 : bytes[i];
+
+        v = v << 8 | byte;
+    }
     digits[--n] = '\0';
     do {
         digits[--n] = (char)('0' + (int)(v % 10));
         v /= 10;
     } while (v > 0);
     snprintf(out, 65, "2.25.%s", digits + n);
+}
+
+void
+random_uid(char out[65])
+{
+    uint8_t random[16];
+
+    random_bytes(random, sizeof random);
+    write_uid(random, 4, out);
+}
+
+void
+digest_uid(const uint8_t digest[DIGEST_BYTES], char out[65])
+{
+    write_uid(digest, 8, out);
 }
 
 bool

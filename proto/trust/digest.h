@@ -38,6 +38,9 @@ void digest_text(const uint8_t digest[DIGEST_BYTES], char out[DIGEST_HEX_BYTES])
 void random_bytes(void *out, size_t n);
 /* A DICOM UID that nobody else draws: 2.25. and a random UUID in decimal (PS3.5 B.2). */
 void random_uid(char out[65]);
+/* A DICOM UID that is always the same for a hash: 2.25. and its first 122 bits as a version 8 UUID
+ * (RFC 9562) in decimal. */
+void digest_uid(const uint8_t digest[DIGEST_BYTES], char out[65]);
 /* True when equal; takes as long whether or where they differ. */
 bool secret_equal(const void *a, const void *b, size_t n);
 /* Overwrite a secret in a way the compiler keeps. */
