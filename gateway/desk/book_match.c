@@ -192,8 +192,7 @@ match_one(struct book *book, const struct db_rows *studies, size_t i, bool *out_
     int rc = -1;
 
     *out_is_attached = false;
-    if (!uid_is_valid(db_text(studies, i, 0),
-                      true)) /* it goes nowhere, and neither does its owner */
+    if (!uid_is_valid(db_text(studies, i, 0), true)) /* an older version knew it */
         return 0;
     tidy(db_text(studies, i, 1), patient_id);
     tidy(db_text(studies, i, 2), accession);

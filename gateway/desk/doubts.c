@@ -75,8 +75,8 @@ put_line(char *out, size_t size, const char *text)
         out[--n] = '\0';
 }
 
-/* The reader learns how the study stands now, but for what is left out. A number that is no UID has
- * no read to tell. */
+/* The reader learns how the study stands now, but for what is left out. A number that is no UID (of
+ * an older version) has no read to tell. */
 static int
 tell_without(struct book *book, const char *study, uint32_t left_out, struct err *err)
 {
@@ -217,27 +217,6 @@ book_doubt_reused(struct book *book, const char *study, uint32_t bits, const cha
     struct put p = {study, identity, bits | DOUBT_UID_REUSED};
 
     return in_turn(book, turn_put, &p, err);
-}
-
-static int
-turn_nowhere(struct book *book, void *user, struct err *err)
-{
-    const struct book_study *who = user;
-
-    if (put(book, who->study, DOUBT_BAD_UID, err) < 0)
-        return -1;
-    return db_run(book->db, "doubt_person",
-                  DB_ARGS(DB_TEXT(who->study), DB_TEXT(who->patient_id), DB_TEXT(who->name),
-                          DB_TEXT(who->sex), DB_TEXT(who->birth)),
-                  NULL, err);
-}
-
-int
-book_doubt_nowhere(struct book *book, const struct book_study *who, struct err *err)
-{
-    struct book_study own = *who;
-
-    return in_turn(book, turn_nowhere, &own, err);
 }
 
 int

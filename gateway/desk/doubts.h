@@ -16,10 +16,6 @@ int book_doubt_put(struct book *book, const char *study, uint32_t bits, struct e
  * in hexadecimal. One more person than was known is a new question, whatever was confirmed. */
 int book_doubt_reused(struct book *book, const char *study, uint32_t bits, const char *identity,
                       struct err *err) MUST_CHECK;
-/* Images that name no study and so can go nowhere: a row under a name that is no UID, with whose
- * they say they are. */
-#define DOUBT_NO_STUDY "none."
-int book_doubt_nowhere(struct book *book, const struct book_study *who, struct err *err) MUST_CHECK;
 /* Somebody at the desk looked: it is as it is. shown: the bits they saw.
  * others  of how many other people the study was to their knowledge; UINT64_MAX: they were not told
  * errors  ERR_NOT_FOUND nothing is odd; ERR_CONFLICT something else is odd by now, or "A or B?" is

@@ -27,10 +27,6 @@ UPDATE doubt SET confirmed = confirmed | ?2, confirmed_by = ?3, reason = ?4, con
 -- name: doubt_correct
 UPDATE doubt SET is_corrected = ?2, patient_id = ?3, name = ?4, sex = ?5, birth = ?6 WHERE study = ?1
 
--- As the images say, where no study has a row that says it.
--- name: doubt_person
-UPDATE doubt SET patient_id = ?2, name = ?3, sex = ?4, birth = ?5 WHERE study = ?1 AND is_corrected = 0
-
 -- name: doubt_told
 UPDATE doubt SET revision = ?2 WHERE study = ?1
 

@@ -130,7 +130,7 @@ write_doubt(struct jsonw *w, const struct db_rows *rows, size_t i)
     jsonw_object(w, NULL);
     jsonw_text(w, "study", db_text(rows, i, 0));
     doubts_json(w, "doubts", bits);
-    /* a number that is no UID goes nowhere: neither do its images, nor whose they are */
+    /* a number that is no UID is of an older version: its images go under another by now */
     jsonw_bool(w, "may_attach", uid_is_valid(db_text(rows, i, 0), true));
     jsonw_bool(w, "is_open", doubts_that_hold(bits & ~confirmed) != 0);
     jsonw_text(w, "confirmed_by", db_text(rows, i, 3));

@@ -13,7 +13,6 @@
 #include "proto/render/report_pdf.h"
 #include "proto/trust/digest.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -233,34 +232,16 @@ note_doubts(struct doubts_look *look, const struct spool_inspection *facts, stru
     return 0;
 }
 
-/* It names no study, so it is in none: one row for each person and device. The name of the row is
- * no UID, so nobody outside is ever told of it. */
-static int
-note_nowhere(struct doubts_look *look, const struct spool_entry *entry, struct err *err)
+/* Kept aside by an older version, which could not number its study. */
+static bool
+is_unnumbered(const struct spool_entry *entry)
 {
-    struct book_study who = {.arrived_at_us = entry->meta.received_at_us};
-    uint8_t sha256[DIGEST_BYTES];
-    char hex[DIGEST_HEX_BYTES], *text;
-    struct cached *c;
-
-    if (facts_or_nothing(look, entry->id, &who, err) < 0)
-        return -1;
-    text =
-        mem_printf("%s\n%s\n%s\n%s", entry->meta.calling_ae, who.patient_id, who.name, who.birth);
-    digest_bytes(text, strlen(text), sha256);
-    free(text);
-    digest_text(sha256, hex);
-    snprintf(who.study, sizeof who.study, DOUBT_NO_STUDY "%.16s", hex);
-    c = cached_of(look, who.study);
-    if (c->bits & DOUBT_BAD_UID)
-        return 0;
-    if (book_doubt_nowhere(look->book, &who, err) < 0)
-        return -1;
-    c->bits |= DOUBT_BAD_UID;
-    return 0;
+    return quarantine_of(entry->last_error) == QUARANTINE_REFUSED &&
+           !uid_is_valid(entry->facts.study_uid, true);
 }
 
-/* *out_is_done false: it is looked into later (a stranger's: when it is released). */
+/* *out_is_done false: it is looked into later (a stranger's, or an unnumbered one's: when it is
+ * released). */
 static int
 look_at(struct doubts_look *look, uint64_t id, bool *out_is_done, struct err *err)
 {
@@ -274,13 +255,11 @@ look_at(struct doubts_look *look, uint64_t id, bool *out_is_done, struct err *er
         return 0;
     why = quarantine_of(entry->last_error);
     if (entry->state == INSTANCE_RECEIVED || entry->state == INSTANCE_INSPECTED ||
-        (entry->state == INSTANCE_QUARANTINED && why == QUARANTINE_STRANGER))
+        (entry->state == INSTANCE_QUARANTINED &&
+         (why == QUARANTINE_STRANGER || is_unnumbered(entry))))
         *out_is_done = false;
     else if (entry->state == INSTANCE_QUARANTINED && why == QUARANTINE_OTHER_PATIENT)
         rc = note_question(look, entry, err);
-    else if (entry->state == INSTANCE_QUARANTINED && why == QUARANTINE_REFUSED &&
-             !entry->is_inspected)
-        rc = note_nowhere(look, entry, err);
     else if (entry->is_inspected &&
              (entry->state != INSTANCE_QUARANTINED || why == QUARANTINE_REFUSED))
         rc = note_doubts(look, &entry->facts, err);

@@ -176,6 +176,7 @@ is_usable(const struct wrap_facts *f)
                                .study_date = "",
                                .study_uid = f->study_uid,
                                .series_uid = f->series_uid,
+                               .is_uid_made = f->is_uid_made,
                                .is_old_welcome = true};
 
     return f->kind == WRAP_DICOM && f->said_name[0] != '\0' &&

@@ -336,6 +336,7 @@ feeder_run(void *arg)
 {
     struct uplink *up = arg;
 
+    whose_take_up(up);
     while (!up_is_stopping(up)) {
         struct standing before;
         uint64_t seen;

@@ -358,6 +358,9 @@ void whose_facts(struct uplink *up, struct spool_entry *entry, const struct dcm_
 int whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done,
                struct err *err) MUST_CHECK;
 
+/* What an older version put aside because it could not number its study goes now; at the start. */
+void whose_take_up(struct uplink *up);
+
 /* --- proof.c: decode what was coded, before its end may go */
 /* Gate held: it has been proved, as far as is remembered (else it is proved again). */
 bool proof_is_known(const struct uplink *up, uint64_t id);

@@ -87,6 +87,7 @@ doubts_of(struct uplink *up, const struct spool_entry *entry, const struct dcm_f
                                .study_date = facts->study_date,
                                .study_uid = facts->study_uid,
                                .series_uid = facts->series_uid,
+                               .is_uid_made = facts->is_study_made || facts->is_series_made,
                                .is_text_broken = facts->text_method == DCM_TEXT_BROKEN,
                                .is_old_welcome = strcmp(entry->meta.calling_ae, import_ae) == 0,
                                .now_us = believed_us(up, entry)};
@@ -167,7 +168,7 @@ doubt_reuse(struct uplink *up, struct spool_inspection *facts)
 {
     const uint8_t *first;
 
-    if (facts->study_uid[0] == '\0' || !is_said(facts->identity_sha256))
+    if (!is_said(facts->identity_sha256))
         return;
     first = first_identity(up, facts->study_uid);
     if (is_said(first) && !is_same(first, facts->identity_sha256))
@@ -294,13 +295,6 @@ put_aside(struct uplink *up, const struct spool_entry *entry, enum quarantine wh
     return 0;
 }
 
-/* A number that the link cannot carry: it is kept here for a person. */
-static bool
-can_travel(const struct spool_inspection *facts)
-{
-    return uid_is_valid(facts->study_uid, true) && uid_is_valid(facts->series_uid, true);
-}
-
 static int
 act_on(struct uplink *up, const struct spool_entry *entry, const struct likeness_of *like,
        struct err *err)
@@ -328,8 +322,7 @@ act_on(struct uplink *up, const struct spool_entry *entry, const struct likeness
         return put_aside(up, entry, QUARANTINE_UID_CONFLICT, words, err);
     case UNLIKE_ANY:
     default:
-        return put_aside(up, entry, QUARANTINE_REFUSED, "its study or series number cannot be used",
-                         err);
+        return 0;
     }
 }
 
@@ -351,7 +344,7 @@ static int
 settle_like(struct uplink *up, const struct spool_entry *entry, const struct likeness_of *like,
             bool *out_is_done, struct err *err)
 {
-    *out_is_done = like->is != UNLIKE_ANY || !can_travel(&entry->facts);
+    *out_is_done = like->is != UNLIKE_ANY;
     return *out_is_done ? act_on(up, entry, like, err) : come_again(up, entry, like->lost, err);
 }
 
@@ -364,9 +357,7 @@ whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done, stru
 
     pthread_mutex_lock(&up->twins);
     like = find_like(up, entry, is_fresh);
-    if (entry->facts.study_uid[0] == '\0') /* of no study: only a person can say what it is */
-        like = (struct likeness_of){.is = UNLIKE_ANY};
-    if (is_fresh && entry->facts.study_uid[0] != '\0') {
+    if (is_fresh) {
         if (like.is == UNLIKE_ANY)
             doubt_reuse(up, &entry->facts);
         rc = spool_set_inspected(up->spool, entry->id, &entry->facts, err);
@@ -383,4 +374,28 @@ whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done, stru
     if (rc == 0)
         *out_is_done = is_done;
     return rc;
+}
+
+void
+whose_take_up(struct uplink *up)
+{
+    static const char unnumbered[] = "refused: its study or series number cannot be used";
+    struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_QUARANTINED)};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(up->spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n && !up_is_stopping(up); i++) {
+        struct log_ctx ctx = log_of_entry(ids[i]);
+        struct spool_entry *entry = NULL;
+        struct err err = {0};
+
+        if (spool_load(up->spool, ids[i], &entry, &err) < 0)
+            continue; /* gone meanwhile, or a person will see it */
+        if (strcmp(entry->last_error, unnumbered) == 0 &&
+            spool_release(up->spool, ids[i], &err) < 0 && err.kind != ERR_CONFLICT)
+            LOG(&ctx, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
+        spool_entry_free(&entry);
+    }
+    free(ids);
 }

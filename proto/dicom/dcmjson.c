@@ -15,7 +15,8 @@
 /* A sequence takes three of jsonw's levels. */
 enum { JSON_DEPTH_MAX = 19, NUMBERS_INLINE_BYTES = 65536, PATH_BYTES = JSON_DEPTH_MAX * 24 + 16 };
 
-static const uint32_t TAG_CHARSET = 0x00080005, TAG_AVAILABLE_SYNTAX = 0x00083002;
+static const uint32_t TAG_CHARSET = 0x00080005, TAG_AVAILABLE_SYNTAX = 0x00083002,
+                      TAG_STUDY = 0x0020000D, TAG_SERIES = 0x0020000E;
 
 struct level {
     struct dcm_charset cs;
@@ -28,7 +29,10 @@ struct writer {
     const uint8_t *dataset;
     size_t n;
     struct jsonw *out;
-    bool is_syntax_due;
+    struct given { /* written in its place, instead of what the file says */
+        uint32_t tag;
+        const char *uid; /* NULL: nothing is given, or it is written */
+    } given[3];
     struct level levels[JSON_DEPTH_MAX + 1];
 };
 
@@ -302,27 +306,47 @@ write_numbers(struct writer *w, const struct dcm_element *e)
 }
 
 static void
-write_syntax_if_due(struct writer *w, uint32_t next_tag)
+write_given(struct jsonw *out, const struct given *given)
 {
-    if (!w->is_syntax_due || next_tag < TAG_AVAILABLE_SYNTAX)
-        return;
-    w->is_syntax_due = false;
-    jsonw_object(w->out, "00083002");
-    jsonw_text(w->out, "vr", "UI");
-    jsonw_array(w->out, "Value");
-    jsonw_text(w->out, NULL, w->options->transfer_syntax);
-    jsonw_end(w->out);
-    jsonw_end(w->out);
+    char tag[9];
+
+    tag_text(given->tag, tag);
+    jsonw_object(out, tag);
+    jsonw_text(out, "vr", "UI");
+    jsonw_array(out, "Value");
+    jsonw_text(out, NULL, given->uid);
+    jsonw_end(out);
+    jsonw_end(out);
+}
+
+/* What belongs before the next tag, or there. */
+static void
+write_given_until(struct writer *w, uint32_t next_tag)
+{
+    for (size_t i = 0; i < ARRAY_LEN(w->given); i++)
+        if (w->given[i].uid != NULL && w->given[i].tag <= next_tag) {
+            write_given(w->out, &w->given[i]);
+            w->given[i].uid = NULL;
+        }
+}
+
+/* A broken file may have the element behind where it belongs: it was given then. */
+static bool
+is_given(const struct writer *w, const struct dcm_element *e)
+{
+    const struct dcm_json_options *o = w->options;
+
+    return e->depth == 0 && ((e->tag == TAG_AVAILABLE_SYNTAX && o->transfer_syntax != NULL) ||
+                             (e->tag == TAG_STUDY && o->study != NULL) ||
+                             (e->tag == TAG_SERIES && o->series != NULL));
 }
 
 static void
 write_element(struct writer *w, const struct dcm_element *e)
 {
-    bool is_replaced =
-        w->options->transfer_syntax != NULL && e->depth == 0 && e->tag == TAG_AVAILABLE_SYNTAX;
     char tag[9];
 
-    if ((e->tag & 0xFFFF) == 0 || e->tag == 0xFFFCFFFC || is_replaced)
+    if ((e->tag & 0xFFFF) == 0 || e->tag == 0xFFFCFFFC || is_given(w, e))
         return;
     tag_text(e->tag, tag);
     jsonw_object(w->out, tag);
@@ -393,9 +417,9 @@ write_dataset(struct writer *w, enum dcm_coding coding, struct err *err)
         if (dcm_walk_next(&walk, &e, err) < 0)
             return -1;
         if (e.event == DCM_END)
-            write_syntax_if_due(w, UINT32_MAX);
+            write_given_until(w, UINT32_MAX);
         else if (e.depth == 0 && e.tag >> 16 != 0xFFFE)
-            write_syntax_if_due(w, e.tag);
+            write_given_until(w, e.tag);
         if (e.event == DCM_END)
             break;
         if (write_event(w, &e, err) < 0)
@@ -420,7 +444,9 @@ dcm_json_write(const uint8_t *part10, size_t n, const struct dcm_json_options *o
     buf_init(&room, LIMIT_INFLATED_BYTES);
     w->options = options;
     w->out = out;
-    w->is_syntax_due = options->transfer_syntax != NULL;
+    w->given[0] = (struct given){TAG_AVAILABLE_SYNTAX, options->transfer_syntax};
+    w->given[1] = (struct given){TAG_STUDY, options->study};
+    w->given[2] = (struct given){TAG_SERIES, options->series};
     if (dcm_part10_parse(part10, n, &p10, err) < 0 ||
         dcm_part10_dataset(part10, n, &p10, &room, &w->dataset, &w->n, err) < 0)
         goto out;

@@ -16,6 +16,8 @@ struct dcm_json_options {
     /* Written instead of what the file says (a coded file serves as what it was), or NULL. */
     const char
         *transfer_syntax; /* value of (0008,3002) AvailableTransferSyntaxUID, or NULL: left out */
+    /* Under which it stands, where the file's own cannot be used (made_uid.h); or NULL: its own. */
+    const char *study, *series;
 };
 
 /* Append one JSON object.

@@ -3,6 +3,7 @@
 
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
+#include "proto/dicom/made_uid.h"
 #include "proto/dicom/part10.h"
 #include "proto/dicom/walk.h"
 
@@ -37,6 +38,7 @@ static const struct number_row {
 #undef NUMBER_FACT
 };
 
+static const uint32_t TAG_SERIES_NUMBER = 0x00200011; /* the last that a number is made of */
 static const uint32_t TAG_SHARED_GROUPS = 0x52009229, TAG_PER_FRAME_GROUPS = 0x52009230;
 
 /* Copy UTF-8 of n bytes, cut at a character when too long, without padding or controls. */
@@ -159,6 +161,18 @@ keep_element(struct dcm_facts *facts, struct dcm_charset *cs, const struct dcm_e
             memcpy((char *)facts + number_rows[i].at, &v, sizeof v);
 }
 
+/* What the file says of study and series, or what is made of it where that cannot be used. */
+static void
+keep_numbers(struct dcm_facts *facts, const struct dcm_said *said)
+{
+    facts->is_study_made = !dcm_said_has_study(said);
+    if (facts->is_study_made)
+        dcm_make_study_uid(said, facts->study_uid);
+    facts->is_series_made = !dcm_said_has_series(said);
+    if (facts->is_series_made)
+        dcm_make_series_uid(said, facts->study_uid, facts->series_uid);
+}
+
 static int
 read_dataset(const uint8_t *bytes, size_t n, enum dcm_coding coding, bool is_prefix,
              const char *profile, struct dcm_facts *facts, struct err *err)
@@ -168,7 +182,9 @@ read_dataset(const uint8_t *bytes, size_t n, enum dcm_coding coding, bool is_pre
     struct dcm_walk walk;
     struct dcm_element e;
     struct seen seen = {0};
-    uint32_t outer = 0; /* the top level's sequence that is open */
+    struct dcm_said said = {0};
+    uint32_t outer = 0;        /* the top level's sequence that is open */
+    bool is_past = !is_prefix; /* what study and series are numbered by */
 
     dcm_charset_scan(&cs, bytes, n, coding, profile, NULL);
     dcm_walk_init(&walk, bytes, n, coding, flags);
@@ -179,13 +195,18 @@ read_dataset(const uint8_t *bytes, size_t n, enum dcm_coding coding, bool is_pre
             break;
         if (e.event == DCM_SEQUENCE && e.depth == 0)
             outer = e.tag;
+        is_past = is_past || (e.depth == 0 && e.tag > TAG_SERIES_NUMBER && e.tag >> 16 != 0xFFFE);
         if (e.event != DCM_ELEMENT)
             continue;
-        if (e.depth == 0)
+        if (e.depth == 0) {
             keep_element(facts, &cs, &e, bytes + e.value_at);
+            dcm_said_note(&said, e.tag, bytes + e.value_at, e.value_n);
+        }
         if (e.depth == 0 || outer == TAG_SHARED_GROUPS || outer == TAG_PER_FRAME_GROUPS)
             keep_display(facts, &seen, &e, bytes + e.value_at);
     }
+    if (is_past || walk.is_at_pixels)
+        keep_numbers(facts, &said);
     facts->has_pixels = walk.is_at_pixels;
     facts->is_prefix = is_prefix && !walk.is_at_pixels;
     facts->has_window = seen.center && seen.width;

@@ -23,6 +23,8 @@ struct dcm_facts {
 #undef NUMBER_FACT
     char transfer_syntax[65];
     enum dcm_text_method text_method;
+    /* study_uid, series_uid: not what the file says, which cannot be used, but made (made_uid.h) */
+    bool is_study_made, is_series_made;
     bool has_pixels; /* (7FE0,0010), float or double float pixel data */
     bool has_window; /* window_center, window_width: the first of each */
     double window_center, window_width;
@@ -32,8 +34,8 @@ struct dcm_facts {
 
 /* Read them from a Part 10 file, or from its beginning when is_prefix (then what lies behind is
  * absent and has_pixels stays false).
- * errors  ERR_REJECT not a DICOM file, a broken data set, or no valid SOP Instance UID (study and
- * series are the caller's to check: presentation objects may lack them) */
+ * study_uid and series_uid can always be used, except those of a beginning that ends before them.
+ * errors  ERR_REJECT not a DICOM file, a broken data set, or no valid SOP Instance UID */
 int dcm_facts_read(const uint8_t *part10, size_t n, bool is_prefix, struct dcm_facts *out,
                    struct err *err) MUST_CHECK;
 /* The same with a profile of the sending device (charset.h). */

@@ -146,6 +146,7 @@ look_dicom(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *e
     text_copy(out->modality, sizeof out->modality, facts->modality);
     text_copy(out->study_uid, sizeof out->study_uid, facts->study_uid);
     text_copy(out->series_uid, sizeof out->series_uid, facts->series_uid);
+    out->is_uid_made = facts->is_study_made || facts->is_series_made;
     text_copy(out->sop_class, sizeof out->sop_class, facts->sop_class);
     text_copy(out->sop_instance, sizeof out->sop_instance, facts->sop_instance);
     rc = 0;

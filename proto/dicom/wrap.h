@@ -53,6 +53,7 @@ struct wrap_facts {
     char modality[17];   /* what such a file usually is: ECG; "" = nothing */
     char study_uid[65];  /* DICOM */
     char series_uid[65]; /* DICOM */
+    bool is_uid_made;    /* DICOM: study or series of its own cannot be used (made_uid.h) */
     char sop_class[65];  /* DICOM */
     char sop_instance[65];
     char transfer_syntax[65];

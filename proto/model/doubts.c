@@ -264,6 +264,8 @@ doubts_of_instance(const struct doubts_seen *seen)
         found |= DOUBT_NO_PATIENT;
     if (!uid_is_valid(seen->study_uid, false) || !uid_is_valid(seen->series_uid, false))
         found |= DOUBT_BAD_UID;
+    if (seen->is_uid_made)
+        found |= DOUBT_BAD_UID | DOUBT_MADE_UID;
     if (seen->is_text_broken)
         found |= DOUBT_TEXT;
     return found;

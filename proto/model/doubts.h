@@ -33,14 +33,15 @@ void doubts_json(struct jsonw *w, const char *key, uint32_t doubts);
 /* What one instance says, as UTF-8. */
 struct doubts_seen {
     const char *patient_id, *sex, *birth, *study_date, *study_uid, *series_uid;
+    bool is_uid_made; /* study_uid or series_uid: the file's own cannot be used (made_uid.h) */
     bool is_text_broken;
     bool is_old_welcome; /* imported: an old exam is nothing odd */
     int64_t now_us;      /* when it arrived, by a clock that is believed; 0: none is */
 };
 
 /* The doubts that need no other instance: ID_CHECK, ID_SEX, ID_BIRTH, STUDY_DATE, STUDY_OLD,
- * NO_PATIENT, BAD_UID, TEXT. A citizen number is looked for in Patient ID: 15 or 18 signs of its
- * form; numbers of other forms are the clinic's own and say nothing. Without a clock that is
+ * NO_PATIENT, BAD_UID, MADE_UID, TEXT. A citizen number is looked for in Patient ID: 15 or 18 signs
+ * of its form; numbers of other forms are the clinic's own and say nothing. Without a clock that is
  * believed only dates that no clock could make right are doubted (before 1990, after 2090). */
 uint32_t doubts_of_instance(const struct doubts_seen *seen);
 /* "", "1", "0000", "unknown", "test", "无名氏" ...: what consoles and people put in when they have

@@ -145,8 +145,8 @@ is_made_by_readers(const char *sop_class)
 static int
 check_expected(const struct keep_incoming *in, const struct dcm_facts *f, struct err *err)
 {
-    if (f->study_uid[0] == '\0' || f->series_uid[0] == '\0')
-        return err_set(err, ERR_REJECT, "an object without study or series");
+    if (strcmp(in->way, KEEP_WAY_READER) == 0 && (f->is_study_made || f->is_series_made))
+        return err_set(err, ERR_REJECT, "a document without study or series");
     if (in->expect_class != NULL && strcmp(in->expect_class, f->sop_class) != 0)
         return err_set(err, ERR_REJECT, "the SOP class is not the one announced");
     if (in->expect_instance != NULL && strcmp(in->expect_instance, f->sop_instance) != 0)

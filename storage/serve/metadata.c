@@ -38,7 +38,9 @@ write_instance(struct metadata *m, const struct keep_place *place, struct err *e
     struct serve_map map = {0};
     struct codec_source source;
     struct dcm_json_options options = {.inline_bytes = INLINE_MOST,
-                                       .transfer_syntax = place->transfer_syntax};
+                                       .transfer_syntax = place->transfer_syntax,
+                                       .study = place->study,
+                                       .series = place->series};
     char bulk[SERVE_URL + 256];
     struct jsonw w;
     int fd = -1, rc = -1;

@@ -41,8 +41,12 @@ write_json(const uint8_t *bytes, size_t n, const struct dcm_json_options *option
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    static const struct dcm_json_options rows[] = {{"/b", 16, NULL, false, NULL},
-                                                   {NULL, 1 << 16, "GB18030", true, "1.2.3"}};
+    static const struct dcm_json_options rows[] = {
+        {.bulk_prefix = "/b", .inline_bytes = 16, .study = "1.2", .series = "1.2.1"},
+        {.inline_bytes = 1 << 16,
+         .profile = "GB18030",
+         .is_prefix = true,
+         .transfer_syntax = "1.2.3"}};
     struct buf frame;
     struct err err;
 

@@ -21,6 +21,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         CHECK(text_is_utf8(facts.study_description, strlen(facts.study_description)));
         CHECK(text_is_utf8(facts.institution, strlen(facts.institution)));
         CHECK(uid_is_valid(facts.sop_instance, true));
+        CHECK(i == 1 || uid_is_valid(facts.study_uid, true));
+        CHECK(i == 1 || uid_is_valid(facts.series_uid, true));
     }
     return 0;
 }

@@ -138,7 +138,7 @@ print_file(struct codec_pool *pool, const char *path, const char *dir, unsigned 
 static void
 print_json(const char *path)
 {
-    static const struct dcm_json_options options = {"bulk", 1024, NULL, false, NULL};
+    static const struct dcm_json_options options = {.bulk_prefix = "bulk", .inline_bytes = 1024};
     uint8_t *bytes = NULL;
     struct jsonw w;
     struct buf line;

@@ -7,6 +7,7 @@
 #include "proto/dicom/part10.h"
 #include "proto/dicom/sopclass.h"
 #include "proto/dicom/write.h"
+#include "proto/model/doubts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,12 +186,14 @@ inspect(struct serve_world *w, uint64_t id)
     file = mem_new(bytes.size + 1);
     MUST(durable_read_at(bytes.fd, file, bytes.size, bytes.offset, &err));
     close(bytes.fd);
-    if (dcm_facts_read(file, bytes.size, false, facts, &err) < 0 || facts->study_uid[0] == '\0') {
-        MUST(spool_set_quarantined(w->spool, id, "unreadable: no study", &err));
+    if (dcm_facts_read(file, bytes.size, false, facts, &err) < 0) {
+        MUST(spool_set_quarantined(w->spool, id, "unreadable: by the test", &err));
     } else {
         text_copy(found.study_uid, sizeof found.study_uid, facts->study_uid);
         text_copy(found.series_uid, sizeof found.series_uid, facts->series_uid);
         text_copy(found.modality, sizeof found.modality, facts->modality);
+        if (facts->is_study_made || facts->is_series_made)
+            found.doubts = DOUBT_BAD_UID | DOUBT_MADE_UID;
         MUST(spool_set_inspected(w->spool, id, &found, &err));
     }
     free(file);

@@ -247,7 +247,6 @@ slice_offer(const struct slice *s, const struct buf *file, struct link_offer_obj
 
     check(inspect_here(NULL, &source, facts, &digests, &err), &err);
     close(source.fd);
-    free(facts);
     *out = (struct link_offer_object){.size = file->n};
     memcpy(out->object, digests.file, 32);
     memcpy(out->received, digests.file, 32);
@@ -255,10 +254,11 @@ slice_offer(const struct slice *s, const struct buf *file, struct link_offer_obj
     memcpy(out->dataset, digests.dataset, 32);
     copy_uid(out->sop_instance, s->instance);
     copy_uid(out->sop_class, ct_class);
-    copy_uid(out->study, s->study);
-    copy_uid(out->series, s->series);
+    copy_uid(out->study, facts->study_uid);
+    copy_uid(out->series, facts->series_uid);
     copy_uid(out->transfer_syntax, explicit_le);
     copy_uid(out->received_syntax, explicit_le);
+    free(facts);
 }
 
 enum link_state
@@ -321,9 +321,9 @@ list_fill(struct link_manifest *m, uint32_t revision, const struct slice *sample
         struct link_offer_object o;
         struct buf file;
 
-        copy_uid(m->study, samples[i].study);
         slice_make(&samples[i], &file);
         slice_offer(&samples[i], &file, &o);
+        copy_uid(m->study, o.study);
         copy_uid(m->instances[i].sop_instance, o.sop_instance);
         memcpy(m->instances[i].object, o.object, 32);
         memcpy(m->instances[i].pixels, o.pixels, 32);

@@ -47,7 +47,7 @@ struct slice vault_ct(unsigned number);
 void slice_make(const struct slice *s, struct buf *out);
 /* A Basic Text SR of the same names, as a reader would make (pixels and number are passed over). */
 void report_make(const struct slice *s, struct buf *out);
-/* What a gateway would offer of it, as it is. */
+/* What a gateway would offer of it, as it is; under made numbers where its own cannot be used. */
 void slice_offer(const struct slice *s, const struct buf *file, struct link_offer_object *out);
 /* A memfd of its own with the bytes; the caller closes. */
 int slice_fd(const struct buf *file);

@@ -412,38 +412,18 @@ a_study_whose_number_is_none_is_shown_here_and_told_to_nobody(void **state)
     assert_int_equal(messages(), 0);
 }
 
-/* Images that name no study stood nowhere but among what is put aside. */
 static void
-images_without_a_study_have_a_row_that_says_whose(void **state)
+what_an_older_version_kept_aside_for_its_number_is_looked_at_when_it_goes(void **state)
 {
-    struct book_study who = {.name = "王小东"};
-    struct db_rows *rows = NULL;
-
-    (void)state;
-    text_copy(who.study, sizeof who.study, DOUBT_NO_STUDY "0123456789abcdef");
-    must(book_doubt_nowhere(book, &who, &err));
-    must(book_doubt_nowhere(book, &who, &err));
-
-    assert_int_equal(messages(), 0); /* nobody outside has such a study */
-    must(db_begin(book->db, &err));
-    must(db_end(book->db,
-                db_run(book->db, "doubt_list", DB_ARGS(DB_INT(0), DB_INT(UINT32_MAX)), &rows, &err),
-                &err));
-    assert_int_equal(db_rows_count(rows), 1);
-    assert_string_equal(db_text(rows, 0, 8), "王小东");
-    db_rows_free(&rows);
-    must(book_doubt_confirm(book, who.study, DOUBT_BAD_UID, UINT64_MAX, "li", "已重发", &err));
-}
-
-/* From the spool: put aside before its study could be known. */
-static void
-the_look_finds_images_without_a_study(void **state)
-{
+    static const char made[] = "2.25.6472557617994596501593528038313540919";
     struct spool_options options = {.segment_bytes = 1 << 20};
+    struct spool_inspection facts = {
+        .series_uid = "1.2.3.1", .modality = "CT", .doubts = DOUBT_BAD_UID | DOUBT_MADE_UID};
     struct spool_fixture f = {.sp = NULL};
     struct doubts_look *look;
     struct spool *spool = NULL;
     char *dir = mem_printf("%s/spool", book_dir);
+    struct clinic_up m;
     bool is_open;
     uint64_t id;
 
@@ -454,12 +434,23 @@ the_look_finds_images_without_a_study(void **state)
     must(spool_set_quarantined(spool, id, "refused: its study or series number cannot be used",
                                &err));
     look = doubts_look_new(spool, NULL, book);
+    must(doubts_look_step(look, &err));
+    assert_int_equal(listed("unmatched", &is_open), 0);
 
+    must(spool_release(spool, id, &err));
+    text_copy(facts.study_uid, sizeof facts.study_uid, made);
+    must(spool_set_inspected(spool, id, &facts, &err));
+    must(spool_set_uncoded(spool, id, "test", &err));
     must(doubts_look_step(look, &err));
 
-    assert_int_equal(listed("doubts", &is_open), 1);
-    assert_true(is_open);
     assert_int_equal(listed("unmatched", &is_open), 1);
+    assert_true(is_open);
+    m = newest();
+    assert_string_equal(m.study, made);
+    assert_string_equal(m.doubts, "bad_uid made_uid");
+    must(book_doubt_confirm(book, made, DOUBT_BAD_UID | DOUBT_MADE_UID, UINT64_MAX, "li",
+                            "李四的片子", &err));
+    assert_true(newest().is_confirmed);
     doubts_look_free(&look);
     spool_close(&spool);
     free(dir);
@@ -536,8 +527,7 @@ main(void)
         TEST(studies_of_one_exam_are_joined_onto_one_registration),
         TEST(parts_of_one_exam_are_seen_by_device_person_and_time),
         TEST(what_holds_signing_stays_until_a_person_has_answered),
-        TEST(images_without_a_study_have_a_row_that_says_whose),
-        TEST(the_look_finds_images_without_a_study),
+        TEST(what_an_older_version_kept_aside_for_its_number_is_looked_at_when_it_goes),
         TEST(a_study_whose_number_is_none_keeps_no_other_from_its_patient),
         TEST(a_study_whose_number_is_none_is_shown_here_and_told_to_nobody),
     };

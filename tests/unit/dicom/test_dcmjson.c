@@ -55,7 +55,8 @@ the_model_is_written(void **state)
         "\"00281050\":{\"vr\":\"DS\",\"Value\":[40,0.5,null]},"
         "\"00720052\":{\"vr\":\"AT\",\"Value\":[\"00100020\"]},"
         "\"7FE00010\":{\"vr\":\"OW\",\"BulkDataURI\":\"/b/7FE00010\"}}";
-    struct dcm_json_options options = {"/b", 2, NULL, false, "1.2.840.10008.1.2.4.90"};
+    struct dcm_json_options options = {
+        .bulk_prefix = "/b", .inline_bytes = 2, .transfer_syntax = "1.2.840.10008.1.2.4.90"};
     struct buf file, out;
     struct jsonw w;
     struct err err;
@@ -73,6 +74,49 @@ the_model_is_written(void **state)
     assert_int_equal(dcm_json_write(file.bytes, file.n, &options, &w, &err), -1);
     buf_fini(&out);
     buf_fini(&file);
+}
+
+/* Missing, wrong, or where it does not belong: what is given stands there once. */
+static void
+study_and_series_are_the_given_ones(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *study, *series;
+    } rows[] = {
+        {"missing", NULL, NULL}, {"wrong", "1.2.abc", ""}, {"the same", "1.2.5", "1.2.5.1"}};
+    static const struct dcm_json_options options = {.study = "1.2.5", .series = "1.2.5.1"};
+    static const char wanted[] = "{\"00100020\":{\"vr\":\"LO\",\"Value\":[\"P1\"]},"
+                                 "\"0020000D\":{\"vr\":\"UI\",\"Value\":[\"1.2.5\"]},"
+                                 "\"0020000E\":{\"vr\":\"UI\",\"Value\":[\"1.2.5.1\"]},"
+                                 "\"00200013\":{\"vr\":\"IS\",\"Value\":[7]}}";
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct dcm_writer w;
+        struct buf file, out;
+        struct jsonw json;
+        struct err err;
+
+        buf_init(&file, 4096);
+        buf_init(&out, 4096);
+        assert_int_equal(part10_head(&file, "1.2.840.10008.5.1.4.1.1.7", "1.2.3",
+                                     DCM_UID_EXPLICIT_LE, NULL, &err),
+                         0);
+        dcm_write_init(&w, &file, DCM_EXPLICIT_LE);
+        dcm_write_text(&w, 0x00100020, NULL, "P1");
+        if (rows[i].study != NULL) {
+            dcm_write_text(&w, 0x0020000D, NULL, rows[i].study);
+            dcm_write_text(&w, 0x0020000E, NULL, rows[i].series);
+        }
+        dcm_write_text(&w, 0x00200013, NULL, "7");
+        jsonw_init(&json, &out);
+        assert_int_equal(dcm_json_write(file.bytes, file.n, &options, &json, &err), 0);
+        if (strcmp(buf_text(&out), wanted) != 0)
+            fail_msg("%s: %s", rows[i].name, buf_text(&out));
+        buf_fini(&out);
+        buf_fini(&file);
+    }
 }
 
 static void
@@ -119,7 +163,7 @@ bulk_values_are_found_by_path(void **state)
 static void
 an_item_that_reaches_past_a_prefix_is_read_to_its_end(void **state)
 {
-    static const struct dcm_json_options options = {NULL, 16, NULL, true, NULL};
+    static const struct dcm_json_options options = {.inline_bytes = 16, .is_prefix = true};
     static const char lengths[][17] = {"\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\0\1\0\0",
                                        "\x80\2\0\0\xFE\xFF\0\xE0\0\1\0\0"};
 
@@ -156,6 +200,7 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_model_is_written),
+        cmocka_unit_test(study_and_series_are_the_given_ones),
         cmocka_unit_test(bulk_values_are_found_by_path),
         cmocka_unit_test(an_item_that_reaches_past_a_prefix_is_read_to_its_end),
     };

@@ -3,6 +3,7 @@
 #include "storage/keep/keep.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/text.h"
 #include "proto/trust/digest.h"
 #include "storage/keep/keep_own.h"
 #include "storage/keep/landing.h"
@@ -255,6 +256,57 @@ store(struct vault *a, const struct slice *s, struct keep_stored *out, struct er
     return rc;
 }
 
+/* Whoever sends it: the centre makes the same numbers of the bytes, and believes no other. */
+static void
+what_has_no_usable_number_is_kept_and_sealed_under_the_one_its_bytes_make(void **state)
+{
+    struct slice none = vault_ct(1), bad = vault_ct(2), lie = vault_ct(3), direct = vault_ct(4);
+    struct link_offer_object o, lied;
+    struct link_offer offer = {&lied, 1};
+    struct keep_standing standing;
+    struct keep_stored stored;
+    struct vault_seen seen = {0, 0, NULL};
+    struct link_answer answer;
+    struct vault a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    none.study = "";
+    bad.study = bad.series = lie.study = lie.series = "1.2.abc";
+    direct.study = direct.series = "1.2.abc";
+    vault_open(&a, vault_cluster, "unnumbered");
+    assert_int_equal(vault_put(&a, &gate_a, &none), LINK_HELD);
+    vault_manifest(&a, &gate_a, 1, &none, 1);
+    assert_int_equal(vault_put(&a, &gate_a, &bad), LINK_HELD);
+    vault_manifest(&a, &gate_a, 1, &bad, 1);
+    assert_int_equal(vault_work(&a), 2);
+    slice_make(&bad, &file);
+    slice_offer(&bad, &file, &o);
+    buf_fini(&file);
+    OK(keep_instances(a.keep, "clinic-a", o.study, o.series, NULL, vault_see, &seen, &err));
+    assert_int_equal(seen.sealed, 1);
+    vault_place_reads(&a, seen.first);
+    keep_place_free(&seen.first);
+
+    slice_make(&lie, &file);
+    slice_offer(&lie, &file, &lied);
+    assert_string_equal(lied.study, o.study);
+    text_copy(lied.study, sizeof lied.study, "2.25.1");
+    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    link_answer_free(&answer);
+    assert_int_equal(vault_send(&a, &gate_a, &lied, &file), LINK_QUARANTINED);
+    buf_fini(&file);
+
+    OK(store(&a, &direct, &stored, &err));
+    assert_int_equal(stored.outcome, KEEP_STORED);
+    assert_string_equal(stored.study, o.study);
+    vault_work(&a);
+    OK(keep_standing_get(a.keep, "clinic-a", o.study, &standing, &err));
+    assert_int_equal(standing.sealed, 2);
+    vault_close(&a);
+}
+
 static void
 direct_objects_are_in_two_places_before_success_and_sealed_when_quiet(void **state)
 {
@@ -444,6 +496,7 @@ main(void)
         cmocka_unit_test(tenants_never_see_each_other),
         cmocka_unit_test(duplicates_are_kept_once_and_conflicts_twice),
         cmocka_unit_test(another_patient_under_a_known_study_is_set_aside),
+        cmocka_unit_test(what_has_no_usable_number_is_kept_and_sealed_under_the_one_its_bytes_make),
         cmocka_unit_test(direct_objects_are_in_two_places_before_success_and_sealed_when_quiet),
         cmocka_unit_test(an_open_association_keeps_a_study_open),
         cmocka_unit_test(postgresql_away_is_try_again_and_nothing_is_lost),

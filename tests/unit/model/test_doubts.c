@@ -77,6 +77,8 @@ each_oddity_is_found_and_nothing_else(void **state)
 
         if (found != rows[i].wanted)
             fail_msg("row %zu, %s: wanted %x, got %x", i, rows[i].name, rows[i].wanted, found);
+        seen.is_uid_made = true;
+        assert_int_equal(doubts_of_instance(&seen), found | DOUBT_BAD_UID | DOUBT_MADE_UID);
     }
 }
 

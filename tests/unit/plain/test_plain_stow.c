@@ -307,6 +307,26 @@ instead_of_the_centre_found_means_sealed(void **state)
     came_once(3);
 }
 
+/* The other archive would keep it under the numbers in the file, by which nobody can ask for it. */
+static void
+what_goes_under_a_made_number_does_not_go_where_it_is_to_be_found_again(void **state)
+{
+    static const struct serve_image unnumbered = {
+        .study = "1.2.abc", .series = "1.2.abc", .sop_instance = "1.2.9.7", .number = 7};
+    struct plain_world *x = *state;
+
+    strncat(x->target, " instead-of-centre=yes", sizeof x->target - strlen(x->target) - 1);
+    serve_world_put(&x->w, &unnumbered);
+    plain_world_arrive(x, 1, 2);
+    plain_world_start(x);
+    PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_SEALED) == 2 &&
+                       plain_world_count(x, INSTANCE_QUARANTINED) == 1 &&
+                       plain_world_number(x, "refused") == 1);
+    gate_lock(&peer.gate);
+    assert_int_equal(peer.n, 2);
+    gate_unlock(&peer.gate);
+}
+
 static void
 what_the_answer_does_not_name_is_asked_for(void **state)
 {
@@ -531,6 +551,7 @@ main(int argc, char **argv)
         T(several_go_in_one_request_and_are_found_page_by_page),
         T(an_answer_in_xml_is_read),
         T(instead_of_the_centre_found_means_sealed),
+        T(what_goes_under_a_made_number_does_not_go_where_it_is_to_be_found_again),
         T(what_the_answer_does_not_name_is_asked_for),
         T(where_nobody_is_asked_an_empty_200_is_enough),
         T(anothers_object_of_the_same_uid_is_not_ours_to_delete),

@@ -518,32 +518,6 @@ a_study_number_used_for_another_patient_is_flagged_also_after_a_restart(void **s
 }
 
 static void
-numbers_that_are_none_are_kept_for_a_person(void **state)
-{
-    struct image bad = first, zero = first, none = first;
-    enum quarantine why;
-    uint32_t doubts;
-    struct site s;
-
-    (void)state;
-    bad.study = "1.2.abc";
-    zero.study = "1.2.03";
-    zero.sop = "1.2.3.1.1.2";
-    none.study = "";
-    none.sop = "1.2.3.1.1.3";
-    site_open(&s);
-    assert_int_equal(send_image(&s, &none, NULL, &doubts, &why), INSTANCE_QUARANTINED);
-    assert_int_equal(why, QUARANTINE_REFUSED);
-    assert_int_equal(send_image(&s, &bad, NULL, &doubts, &why), INSTANCE_QUARANTINED);
-    assert_int_equal(why, QUARANTINE_REFUSED);
-    assert_int_equal(doubts, DOUBT_BAD_UID);
-    /* a leading nought travels: many devices write it */
-    assert_int_not_equal(send_image(&s, &zero, NULL, &doubts, NULL), INSTANCE_QUARANTINED);
-    assert_int_equal(doubts, DOUBT_BAD_UID);
-    site_close(&s);
-}
-
-static void
 gbk_as_latin1(void *user, const char *ae, const char *address, char out[20])
 {
     (void)user;
@@ -588,7 +562,6 @@ main(int argc, char **argv)
         cmocka_unit_test(of_many_at_once_one_goes_and_the_others_are_copies),
         cmocka_unit_test(what_is_odd_is_taken_kept_and_flagged),
         cmocka_unit_test(a_study_number_used_for_another_patient_is_flagged_also_after_a_restart),
-        cmocka_unit_test(numbers_that_are_none_are_kept_for_a_person),
         cmocka_unit_test(a_devices_row_says_how_its_texts_are_read),
     };
     int status;

@@ -90,7 +90,7 @@ function Odd({ d, registrations }) {
       ${d.doubts.map((w) => html`<span class=${d.is_open ? "wrong" : ""}>${word(w)}</span>`)}
       ${d.confirmed_by && html`<span>${say("doubt_confirmed", d)}${d.reason ? `：${d.reason}` : ""}</span>`}
       ${d.is_open && d.others > 1 && html`<span class="wrong">${say("doubt_others", d.others + 1)}</span>`}
-      ${d.doubts.includes("bad_uid") && html`<span>${say(d.may_attach ? "bad_uid_some" : "bad_uid_how")}</span>`}
+      ${!d.may_attach ? html`<span>${say("no_uid_old")}</span>` : d.doubts.includes("made_uid") && html`<span>${say("made_uid_how")}</span>`}
       ${!d.registration && d.may_attach && html`<${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
       <${Wrong}>${wrong}<//></div>
     <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> ${!d.doubts.includes("a_or_b") && html`<button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>`}` : null}</div>

@@ -100,7 +100,7 @@ function Study({ study, registrations, dose }) {
       <span class="quiet">${[!s.is_safe_to_delete && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(wordOf(s), s), s.is_closed && say("is_closed")].filter(Boolean).join(" · ")}</span>
       ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
       ${!mayWork ? null : owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
-        : !s.may_attach ? html`<span class="wrong">${say("bad_uid_how")}</span>` : html`<${Attach} study=${s} registrations=${registrations} onError=${setWrong} />`}
+        : s.may_attach && html`<${Attach} study=${s} registrations=${registrations} onError=${setWrong} />`}
       <${OnImages} patient=${s.patient} owner=${owner} />
       <${Wrong}>${wrong}<//>
     </div>

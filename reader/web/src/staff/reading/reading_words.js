@@ -32,7 +32,7 @@ add(
     rd_calls: "呼叫诊所", rd_call_critical: "危急值", rd_call_repeat: "请重拍", rd_call_ask_critical: "危急值内容(诊所会响铃,须复述)", rd_call_ask_repeat: "哪些图像要重拍,为什么", rd_call_send: "呼叫", rd_call_on_preview: "依据预览图",
     rd_call_on_way: "尚未送达诊所", rd_call_arrived: (at) => `${at} 送达诊所`, rd_call_open: "诊所还没有回复,请打电话", rd_call_read_back: "诊所复述", rd_call_will_repeat: "将重拍", rd_call_cannot_repeat: "无法重拍",
     rd_doubt_id_check: "身份证号校验位不符,可能输错", rd_doubt_id_sex: "性别与身份证号不一致", rd_doubt_id_birth: "出生日期与身份证号不一致", rd_doubt_study_date: "检查日期不可能正确", rd_doubt_study_old: "检查日期在一年以前",
-    rd_doubt_no_patient_id: "缺少可用的患者编号", rd_doubt_uid_reused: "同一检查编号下出现两位患者的影像", rd_doubt_several_studies: "一次检查可能被拆分为多个检查", rd_doubt_study_per_image: "设备为每幅图像新建一个检查", rd_doubt_bad_uid: "检查或序列编号无效", rd_doubt_a_or_b: "同一影像以不同患者信息到达两次", rd_doubt_text_broken: "姓名或文字无法识别", rd_doubt_unknown: "有异常",
+    rd_doubt_no_patient_id: "缺少可用的患者编号", rd_doubt_uid_reused: "同一检查编号下出现两位患者的影像", rd_doubt_several_studies: "一次检查可能被拆分为多个检查", rd_doubt_study_per_image: "设备为每幅图像新建一个检查", rd_doubt_bad_uid: "检查或序列编号无效", rd_doubt_made_uid: "使用系统生成的编号", rd_doubt_a_or_b: "同一影像以不同患者信息到达两次", rd_doubt_text_broken: "姓名或文字无法识别", rd_doubt_unknown: "有异常",
     rd_event_unassign: "撤销分配", rd_keys_hint: "Esc 回到图像 · Ctrl+S 保存 · Ctrl+Enter 提交", rd_editor_keys: "报告快捷键",
   },
   {
@@ -65,7 +65,7 @@ add(
     rd_calls: "Call the clinic", rd_call_critical: "Critical finding", rd_call_repeat: "Repeat images", rd_call_ask_critical: "The finding (it sounds at the clinic until heard, and is read back)", rd_call_ask_repeat: "Which images, and why", rd_call_send: "Call", rd_call_on_preview: "seen on a preview",
     rd_call_on_way: "not at the clinic yet", rd_call_arrived: (at) => `at the clinic ${at}`, rd_call_open: "No answer yet: telephone the clinic", rd_call_read_back: "Read back", rd_call_will_repeat: "Will be repeated", rd_call_cannot_repeat: "Cannot be repeated",
     rd_doubt_id_check: "The citizen number is mistyped: its check sign does not fit", rd_doubt_id_sex: "The sex contradicts the citizen number", rd_doubt_id_birth: "The birth date contradicts the citizen number", rd_doubt_study_date: "The study date cannot be right", rd_doubt_study_old: "The study date is more than a year ago",
-    rd_doubt_no_patient_id: "There is no usable patient number", rd_doubt_uid_reused: "Images of two people came under one study number", rd_doubt_several_studies: "One exam seems to have come as several studies", rd_doubt_study_per_image: "The device opens a study for each image", rd_doubt_bad_uid: "A study or series number is not valid", rd_doubt_a_or_b: "The same images came twice for different people", rd_doubt_text_broken: "Names or texts could not be read", rd_doubt_unknown: "Something is odd",
+    rd_doubt_no_patient_id: "There is no usable patient number", rd_doubt_uid_reused: "Images of two people came under one study number", rd_doubt_several_studies: "One exam seems to have come as several studies", rd_doubt_study_per_image: "The device opens a study for each image", rd_doubt_bad_uid: "A study or series number is not valid", rd_doubt_made_uid: "It stands under a number made for it", rd_doubt_a_or_b: "The same images came twice for different people", rd_doubt_text_broken: "Names or texts could not be read", rd_doubt_unknown: "Something is odd",
     rd_event_unassign: "assignment undone", rd_keys_hint: "Esc back to the images · Ctrl+S save · Ctrl+Enter send", rd_editor_keys: "Keys in the report",
   },
 );
