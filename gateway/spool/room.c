@@ -13,7 +13,6 @@
 #define HOUR_US 3600000000ll
 #define DAY_US (24 * HOUR_US)
 #define WEEK_DAYS 7
-#define BURST_MOST_MS 500
 #define AWAY_MOST_MS (3 * DAY_US / 1000)
 #define WEEK_MS ((uint64_t)(WEEK_DAYS * DAY_US / 1000))
 #define JUMP_MS (DAY_US / 1000)
@@ -235,13 +234,13 @@ spool_lived_ms(struct spool *sp)
 }
 
 int64_t
-spool_burst_ms(struct spool *sp)
+spool_burst_ms(struct spool *sp, int64_t most_ms)
 {
     int64_t now = clock_mono_ms(), gap;
 
     gate_lock(&sp->gate);
     gap = sp->received_ms + RECEPTION_GAP_MS - now;
-    if (now - sp->burst_ms >= BURST_MOST_MS)
+    if (now - sp->burst_ms >= most_ms)
         gap = 0;
     gate_unlock(&sp->gate);
     return gap > 0 ? gap : 0;

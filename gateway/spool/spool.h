@@ -260,8 +260,8 @@ uint64_t spool_wait(struct spool *sp, uint64_t since, int64_t wait_ms);
 /* As a change for all who wait, though there is none: one of them has to end. */
 void spool_wake(struct spool *sp);
 /* Instances come one right after the other: for how long whoever has other work for the processor
- * lets them go first before it asks again; 0: it need not, or it has for half a second. */
-int64_t spool_burst_ms(struct spool *sp);
+ * lets them go first before it asks again; 0: it need not, or they have come for most_ms. */
+int64_t spool_burst_ms(struct spool *sp, int64_t most_ms);
 
 struct spool_study {
     char study_uid[65];

@@ -16,7 +16,7 @@
 #define LARGE_BYTES 4e6    /* X-rays; noise in their low bits: */
 #define LARGE_MORE 0.12    /* so much more of them in JPEG-LS, */
 #define TOGETHER_PART 0.6  /* and so much of the time when one is alone and has all processors */
-#define BACK_PART 0.75     /* of the line's time layers may take to be gone back to in a queue */
+#define BACK_PART 0.4      /* of the line's time layers may take to be gone back to in a queue */
 
 static double
 rate_of(enum codec_coding coding, bool is_proof)
@@ -72,6 +72,8 @@ foresee(const struct choice *c, const struct choice_case *now, double line_s, do
     double idle_s, coded_s;
     struct layered l;
 
+    if (c->slowness <= 0 && workers > now->processors) /* no job has shown yet what sharing costs */
+        workers = now->processors > 0 ? now->processors : 1;
     if (now->waiting_images == 1 && now->processors > 1 && bytes >= LARGE_BYTES) {
         encode_s *= TOGETHER_PART;
         work_s *= TOGETHER_PART;

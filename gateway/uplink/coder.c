@@ -16,11 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FULL_S 2.0 /* so much is queued: a line shows all it can */
+#define FULL_S 2.0     /* so much is queued: a line shows all it can */
+#define MANY_IMAGES 16 /* wait to be coded */
 
 enum {
     LOOK_AGAIN_MS = 5000,
-    STAT_LOOK_MS = 100,   /* the spool is listed no oftener for emergencies alone */
+    STAT_LOOK_MS = 100, /* the spool is listed no oftener for emergencies alone */
+    BURST_MOST_MS = 500,
+    BURST_FIRST_MS = 100,
     IDLE_MS = 300,        /* a line that had nothing to send so long ago */
     PROOF_MOST_MS = 30000 /* then it takes turns with the coding of others */
 };
@@ -211,13 +214,27 @@ look_at_lines(struct uplink *up, uint64_t queued, struct choice_case *out)
         if (!line_is_serving(line))
             continue;
         rate = carried > line->burst ? carried : line->burst;
-        if ((double)queued > FULL_S * rate)
+        if ((double)queued > FULL_S * rate && !ease_is_on(&line->ease, now))
             reach_note(&line->reach, carried, line->burst, true, now);
         cap = (double)line->bucket.rate;
         out->line_rate += cap > 0 && line->reach.rate > cap ? cap : line->reach.rate;
         out->is_line_idle = out->is_line_idle || (now - line->starved_ms < IDLE_MS &&
                                                   (cap <= 0 || line->reach.rate < cap));
     }
+}
+
+/* Gate held. Many looks will come, and each is offered first; or an emergency wants the whole line.
+ */
+static void
+ease_lines(struct uplink *up, bool is_wanted)
+{
+    int64_t now = clock_mono_ms();
+
+    for (size_t i = 0; i < up->lines_n; i++)
+        if (is_wanted)
+            ease_want(&up->lines[i].ease, up->lines[i].reach.rate, now);
+        else
+            ease_end(&up->lines[i].ease);
 }
 
 /* The oldest of its study that is here. */
@@ -245,8 +262,10 @@ choose(struct uplink *up, const struct spool_entry *entry, const struct codec_so
 
     if (up->o.coding != UPLINK_CODING_CHOOSE)
         return up->o.coding == UPLINK_CODING_FAST ? CODEC_FAST : CODEC_LAYERS;
-    if (source->is_urgent) /* somebody waits to see it, and it has all processors */
+    if (source->is_urgent) { /* somebody waits to see it, and it has all processors */
+        ease_lines(up, false);
         return CODEC_BEST;
+    }
     spool_counts(up->spool, counts);
     now.waiting_images = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED];
     gate_lock(&up->gate);
@@ -255,6 +274,8 @@ choose(struct uplink *up, const struct spool_entry *entry, const struct codec_so
     now.waiting_proofs = stats.unproved;
     look_at_lines(up, stats.waiting_bytes, &now);
     coding = choice_make(&up->choice, &now);
+    if (coding == CODEC_BEST && now.waiting_images >= MANY_IMAGES)
+        ease_lines(up, true);
     gate_unlock(&up->gate);
     return coding;
 }
@@ -339,13 +360,14 @@ out:
 }
 
 /* A study of 300 images comes within half a second over a clinic's own network; coding it takes
- * many times as long, and begins a moment later all the same. */
+ * many times as long, and begins a moment later all the same. One coder waits for less, so that
+ * something is there for the line. */
 static void
-let_receptions_go_first(struct uplink *up)
+let_receptions_go_first(struct uplink *up, unsigned number)
 {
-    int64_t ms;
+    int64_t ms, most_ms = number == 0 ? BURST_FIRST_MS : BURST_MOST_MS;
 
-    while ((ms = spool_burst_ms(up->spool)) > 0 && !up_is_stopping(up))
+    while ((ms = spool_burst_ms(up->spool, most_ms)) > 0 && !up_is_stopping(up))
         up_rest(up, ms);
 }
 
@@ -441,12 +463,16 @@ void *
 coder_run(void *arg)
 {
     struct uplink *up = arg;
+    unsigned number;
 
+    gate_lock(&up->gate);
+    number = up->coders_begun++;
+    gate_unlock(&up->gate);
     for (unsigned turn = 0; !up_is_stopping(up); turn++) {
         uint64_t seen;
         int64_t wait_ms;
 
-        let_receptions_go_first(up);
+        let_receptions_go_first(up, number);
         gate_lock(&up->gate);
         seen = up->news;
         gate_unlock(&up->gate);

@@ -8,6 +8,10 @@
 /* Of what a line has shown: half of the difference is forgotten in so long. */
 #define CALM_HALF_MS 60000.0
 #define FULL_HALF_MS 1000.0
+#define EASE_PART 0.8
+#define EASE_MS 1500 /* after the last word: its offer, and its look */
+#define EASE_MOST_MS 12000
+#define EASE_AGAIN_MS 60000
 #define SPELL_MOST_MS 1000.0 /* while nothing is sent nothing is learnt */
 
 int64_t
@@ -119,4 +123,33 @@ reach_note(struct reach *r, double carried, double burst, bool is_full, int64_t 
         shown += (r->rate - shown) * exp2(-spell_ms / half_ms);
     r->rate = shown;
     r->at_ms = now_ms;
+}
+
+void
+ease_want(struct ease *e, double rate, int64_t now_ms)
+{
+    if (now_ms >= e->again_ms && rate > 0) {
+        *e = (struct ease){.end_ms = now_ms + EASE_MOST_MS, .again_ms = now_ms + EASE_AGAIN_MS};
+        e->bucket = (struct bucket){
+            .rate = (uint64_t)(rate * EASE_PART), .is_begun = true, .filled_ms = now_ms};
+    }
+    e->until_ms = now_ms + EASE_MS < e->end_ms ? now_ms + EASE_MS : e->end_ms;
+}
+
+void
+ease_end(struct ease *e)
+{
+    e->end_ms = e->until_ms = 0;
+}
+
+bool
+ease_is_on(const struct ease *e, int64_t now_ms)
+{
+    return now_ms < e->until_ms;
+}
+
+int64_t
+ease_take(struct ease *e, uint64_t n, int64_t now_ms)
+{
+    return ease_is_on(e, now_ms) ? bucket_take(&e->bucket, n, now_ms) : 0;
 }

@@ -56,4 +56,20 @@ struct reach {
  * it is full. */
 void reach_note(struct reach *r, double carried, double burst, bool is_full, int64_t now_ms);
 
+/* While first looks are made and offered, what fills the line leaves a little of it free: in a
+ * box's full buffer each offer waits behind images, and is lost with them. All zero: not at work.
+ */
+struct ease {
+    struct bucket bucket;
+    int64_t until_ms, end_ms, again_ms;
+};
+
+/* A look will come. rate: what the line can carry, 0 not known; what it was when this began counts,
+ * for a few seconds, and then not again for a minute: a line that is held back shows less. */
+void ease_want(struct ease *e, double rate, int64_t now_ms);
+void ease_end(struct ease *e); /* somebody waits for the whole line */
+bool ease_is_on(const struct ease *e, int64_t now_ms);
+/* As of the bucket; 0 while it is not on. */
+int64_t ease_take(struct ease *e, uint64_t n, int64_t now_ms);
+
 #endif

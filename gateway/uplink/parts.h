@@ -105,6 +105,7 @@ struct up_line {
     char trouble[200];
 
     struct bucket bucket;
+    struct ease ease;
     struct meter meter;
     struct reach reach; /* what it can carry */
     bool is_probed;     /* it was asked once */
@@ -224,6 +225,7 @@ struct uplink {
     pthread_t watcher, feeder, stat_feeder, offerer, teller, receiver, reconcile;
     pthread_t spares[SPARE_OFFERERS];
     pthread_t coders[MAX_CODERS], stat_coder;
+    unsigned coders_begun; /* that took their number */
 };
 
 extern const struct log_ctx uplink_log;

@@ -79,7 +79,7 @@ static void
 look_at_crowd(struct up_line *line, int64_t now)
 {
     uint64_t rate = line->bucket.rate, speed = meter_read(&line->meter, now);
-    bool is_capped = rate > 0 && speed >= rate - rate / 8;
+    bool is_capped = (rate > 0 && speed >= rate - rate / 8) || ease_is_on(&line->ease, now);
     unsigned before = line->crowd.n;
 
     crowd_look(&line->crowd, line->sent_bytes,

@@ -349,6 +349,11 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
     settle_wire(body->talk);
     note_reach(body->talk, now);
     wait_ms = bucket_take(&line->bucket, n, now);
+    if (body->talk->is_bulk && !body->talk->is_roaming) {
+        int64_t eased_ms = ease_take(&line->ease, n, now);
+
+        wait_ms = wait_ms > eased_ms ? wait_ms : eased_ms;
+    }
     body->talk->taken += n;
     meter_add(&line->meter, n, now);
     line->sent_bytes += n;

@@ -152,6 +152,28 @@ a_queue_is_not_half_one_half_the_other(void **state)
     assert_int_equal(choice_make(&c, &later), CODEC_BEST);
 }
 
+/* As seen at 50 Mbit/s: the line had enough to do, but the proofs of those in layers came last. */
+static void
+a_queue_without_looks_stays_so_while_its_proofs_wait(void **state)
+{
+    struct choice_case last = {CT, 87, 17964498, 211, 8, 5.48e6, false, 2, false};
+    struct choice c = {.slowness = 2.58, .share = 0.215, .aside_s = 0.018, .is_fast = true};
+
+    (void)state;
+    assert_int_equal(choice_make(&c, &last), CODEC_FAST);
+}
+
+/* Eight coders are no eight processors. */
+static void
+before_the_first_job_processors_are_counted(void **state)
+{
+    struct choice_case first = {CT, 207, 0, 0, 8, 6.05e6, true, 2, false};
+    struct choice c = {0};
+
+    (void)state;
+    assert_int_equal(choice_make(&c, &first), CODEC_FAST);
+}
+
 static void
 what_coding_takes_beside_the_coder_counts(void **state)
 {
@@ -186,6 +208,8 @@ main(void)
         cmocka_unit_test(a_first_slice_takes_no_other_along),
         cmocka_unit_test(a_slow_machine_leaves_layers_sooner),
         cmocka_unit_test(a_queue_is_not_half_one_half_the_other),
+        cmocka_unit_test(a_queue_without_looks_stays_so_while_its_proofs_wait),
+        cmocka_unit_test(before_the_first_job_processors_are_counted),
         cmocka_unit_test(what_coding_takes_beside_the_coder_counts),
         cmocka_unit_test(sizes_are_learnt),
     };

@@ -159,6 +159,53 @@ a_silent_line_stays_as_it_was(void **state)
     assert_true(r.rate > 49);
 }
 
+/* Ten wanted in a row: a fifth of the line stays free from the first byte on. */
+static void
+a_line_is_eased_while_looks_come(void **state)
+{
+    struct ease e = {0};
+    int64_t now = 1000, wait;
+
+    (void)state;
+    assert_false(ease_is_on(&e, now));
+    assert_int_equal(ease_take(&e, 1000000, now), 0);
+    ease_want(&e, 0, now); /* nobody knows what the line carries */
+    assert_int_equal(ease_take(&e, 1000000, now), 0);
+
+    ease_want(&e, 1e6, now);
+    assert_true(ease_is_on(&e, now));
+    wait = ease_take(&e, 80000, now);
+    assert_int_equal(wait, 100);
+    for (now += wait; now < 4000; now += wait) { /* the rate then shown changes nothing */
+        ease_want(&e, 0.5e6, now);
+        wait = ease_take(&e, 80000, now);
+        assert_in_range(wait, 99, 101);
+    }
+
+    assert_true(ease_is_on(&e, now + 1000));
+    assert_false(ease_is_on(&e, now + 2000)); /* no more looks */
+}
+
+static void
+a_line_is_eased_for_seconds_and_not_again_at_once(void **state)
+{
+    struct ease e = {0};
+    int64_t now;
+
+    (void)state;
+    for (now = 1000; now < 30000; now += 100)
+        ease_want(&e, 1e6, now);
+    assert_false(ease_is_on(&e, now)); /* a queue of hours has the whole line */
+    for (; now < 70000; now += 100)
+        ease_want(&e, 1e6, now);
+    assert_true(ease_is_on(&e, now));
+
+    ease_end(&e); /* an emergency */
+    assert_false(ease_is_on(&e, now));
+    ease_want(&e, 1e6, now);
+    assert_false(ease_is_on(&e, now));
+}
+
 int
 main(void)
 {
@@ -166,6 +213,8 @@ main(void)
         cmocka_unit_test(a_line_is_known_by_what_it_has_shown),
         cmocka_unit_test(a_word_said_twice_forgets_nothing),
         cmocka_unit_test(a_silent_line_stays_as_it_was),
+        cmocka_unit_test(a_line_is_eased_while_looks_come),
+        cmocka_unit_test(a_line_is_eased_for_seconds_and_not_again_at_once),
         cmocka_unit_test(a_bucket_lets_its_rate_through_and_no_more),
         cmocka_unit_test(a_bucket_without_rate_never_waits),
         cmocka_unit_test(an_idle_bucket_saves_up_a_quarter_of_a_second_only),
