@@ -59,6 +59,9 @@ reconcile_begin(struct uplink *up)
     if (up->dir != NULL && read_last(up->dir, &up->reconciler.last, &err) < 0 &&
         err.kind != ERR_NOT_FOUND)
         LOG(&uplink_log, UPLINK_RECONCILE_UNREAD, F_ERR(&err));
+    /* a program that marked nothing in the spool may have found it: marked before the day is over
+     */
+    up->reconciler.is_follow_up = up->reconciler.last.lost > 0;
 }
 
 void

@@ -420,6 +420,48 @@ a_copy_that_rests_on_what_is_lost_goes_in_its_place(void **state)
     archive_site_close(&s);
 }
 
+/* As a program left them that knew no mark. */
+static void
+unmark(struct archive_site *s, const char *study)
+{
+    struct spool_filter filter = {.study_uid = study};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(s->spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n; i++)
+        must(spool_set_found(s->spool, ids[i], &err));
+    free(ids);
+}
+
+static void
+what_was_lost_before_there_were_marks_gets_them_after_the_next_start(void **state)
+{
+    int64_t before_us;
+    struct archive_site s;
+
+    (void)state;
+    archive_site_open(&s, "unmarked", 0);
+    archive_site_receive(&s, "1.2.11.1", 1);
+    archive_site_wait(&s, INSTANCE_SEALED, 1);
+    back_up(&s, "unmarked", "unmarked_old");
+    archive_site_receive(&s, "1.2.11.2", 2);
+    archive_site_wait(&s, INSTANCE_SEALED, 3);
+    forget_sealed(&s);
+    before_us = clock_wall_us();
+    restore(&s);
+    assert_int_equal(wait_reconciled(&s, before_us).lost, 2);
+    uplink_stop(&s.up);
+    unmark(&s, "1.2.11.2");
+    assert_int_equal(lost_here(&s), 0);
+
+    before_us = clock_wall_us();
+    archive_site_start(&s);
+    wait_reconciled(&s, before_us);
+    assert_int_equal(lost_here(&s), 2);
+    archive_site_close(&s);
+}
+
 static void
 a_restart_of_the_gateway_remembers_the_last_and_what_is_due(void **state)
 {
@@ -509,6 +551,7 @@ main(int argc, char **argv)
         cmocka_unit_test(what_neither_has_is_told_loudly_until_it_is_found),
         cmocka_unit_test(what_is_lost_goes_again_when_the_device_sends_it_again),
         cmocka_unit_test(a_copy_that_rests_on_what_is_lost_goes_in_its_place),
+        cmocka_unit_test(what_was_lost_before_there_were_marks_gets_them_after_the_next_start),
         cmocka_unit_test(a_restart_of_the_gateway_remembers_the_last_and_what_is_due),
         cmocka_unit_test(a_wish_that_was_taken_notice_of_outlives_a_kill_until_it_is_done),
     };
