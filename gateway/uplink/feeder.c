@@ -32,6 +32,7 @@ struct feeder {
     size_t alone;  /* so many objects are offered one by one: which of them is refused? */
     bool is_stat;  /* of emergencies only */
     bool is_spare; /* its connection is opened for many images only, and it offers by no other */
+    uint64_t back; /* of the uplink's: those that this one knows of */
 };
 
 static bool
@@ -233,30 +234,40 @@ note_offer(struct uplink *up, const struct link_offer *offer, struct spool_entry
     return are_all;
 }
 
-static void
+/* Others are woken, for this one may not come to it for long (a spare one that went cold); it does
+ * not wake itself, so a call that fails at once is not made in a loop. True: it goes on itself, and
+ * finds out which of them is refused. */
+static bool
 offer_failed(struct feeder *f, struct spool_entry *const *entries, size_t n, const struct err *err)
 {
     struct uplink *up = f->up;
+    bool is_refused = !err_kind_is_retried(err->kind) && err->kind != ERR_DENIED;
 
     gate_lock(&up->gate);
     for (size_t i = 0; i < n; i++)
         plan_offer_failed(up->plan, entries[i]->id);
+    if (!is_refused) {
+        up->back++;
+        f->back++;
+        gate_wake(&up->gate);
+    }
     gate_unlock(&up->gate);
-    if (err_kind_is_retried(err->kind) || err->kind == ERR_DENIED)
-        return;
+    if (!is_refused)
+        return false;
     LOG(&uplink_log, UPLINK_CALL_REFUSED, F_NUMBER("objects", n), F_ERR(err));
     if (n == 1 && (err->kind == ERR_REJECT || err->kind == ERR_CONFLICT)) {
         char why[sizeof err->text + 16];
 
         snprintf(why, sizeof why, "refused: %s", err->text);
         settle_quarantine(up, entries[0]->id, why);
-        return;
+        return true;
     }
     f->alone = n;
     up_rest(up, REFUSED_WAIT_MS);
+    return n > 1;
 }
 
-/* Offer some of what is new or in doubt; false: nothing was, or it did not work. */
+/* Offer some of what is new or in doubt; false: nothing was, or it did not work and waits. */
 static bool
 offer_some(struct feeder *f)
 {
@@ -302,7 +313,7 @@ offer_some(struct feeder *f)
         link_answer_free(&answer);
         is_done = true;
     } else if (offer.count > 0) {
-        offer_failed(f, entries, offer.count, &err);
+        is_done = offer_failed(f, entries, offer.count, &err);
     }
     for (size_t i = 0; i < offer.count; i++)
         spool_entry_free(&entries[i]);
@@ -391,11 +402,12 @@ run_offers(struct feeder *f)
         gate_lock(&up->gate);
         seen = up->news;
         fed = up->fed;
+        f->back = up->back;
         gate_unlock(&up->gate);
         open_connection(f);
         offer_all(f);
         gate_lock(&up->gate);
-        if (!up->is_stopping && up->news == seen && up->fed == fed)
+        if (!up->is_stopping && up->news == seen && up->fed == fed && up->back == f->back)
             gate_wait_ms(&up->gate, room_wait_ms(up, LOOK_AGAIN_MS));
         gate_unlock(&up->gate);
     }

@@ -103,6 +103,15 @@ changed(struct uplink *up)
     serving_tell(up);
 }
 
+/* Gate held. It answers, and takes nothing just now: its prober tries again when it is time, and
+ * the answer to another's ping says no more. Else each would begin the waits anew. */
+static bool
+is_put_off(const struct up_line *line, int64_t now)
+{
+    return (line->state == UPLINK_DOWN || line->state == UPLINK_REFUSED) && line->is_put_off &&
+           now < line->retry_ms;
+}
+
 void
 line_answered(struct up_line *line, bool is_ping)
 {
@@ -111,12 +120,16 @@ line_answered(struct up_line *line, bool is_ping)
     int64_t now = clock_mono_ms();
 
     gate_lock(&up->gate);
+    line->last_contact_us = clock_wall_us();
+    if (is_ping && is_put_off(line, now)) {
+        gate_unlock(&up->gate);
+        return;
+    }
     is_new = line->state != UPLINK_UP;
     was_silent = now - line->moved_ms >= LONG_CUT_MS;
     line->moved_ms = now;
     was_broken = is_new && line->is_broken && now - line->down_ms >= LONG_CUT_MS;
     set_state(line, UPLINK_UP);
-    line->last_contact_us = clock_wall_us();
     line->trouble[0] = '\0';
     /* an answered ping alone does not say that the centre takes images: the waits go on growing
      * until it has taken some */
@@ -165,7 +178,7 @@ tell_ended(struct up_line *line)
 }
 
 void
-line_failed(struct up_line *line, const struct err *err, bool is_answered, int64_t retry_after_s)
+line_failed(struct up_line *line, const struct err *err, enum up_word word, int64_t retry_after_s)
 {
     enum uplink_line state = err->kind == ERR_DENIED ? UPLINK_REFUSED : UPLINK_DOWN;
     struct uplink *up = line->up;
@@ -179,11 +192,13 @@ line_failed(struct up_line *line, const struct err *err, bool is_answered, int64
     if (line->state == UPLINK_UP || line->down_ms == 0) {
         line->down_ms = now;
         line->is_broken = false;
+        line->is_put_off = true;
     }
-    line->is_broken = line->is_broken || !is_answered;
+    line->is_broken = line->is_broken || word != WORD_OF_CENTRE;
+    line->is_put_off = line->is_put_off && word != WORD_NONE;
     set_state(line, state);
     text_copy(line->trouble, sizeof line->trouble, err->text);
-    if (!is_answered || state == UPLINK_REFUSED)
+    if (word != WORD_OF_CENTRE || state == UPLINK_REFUSED)
         tell_ended(line);
     changed(up);
     if (is_new && state == UPLINK_REFUSED)
@@ -218,7 +233,7 @@ line_load_identity(struct uplink *up)
 
     if (enrol_load(up->link_dir, &identity, &err) < 0) {
         for (size_t i = 0; i < up->lines_n && err.kind != ERR_NOT_FOUND; i++)
-            line_failed(&up->lines[i], &err, true, -1);
+            line_failed(&up->lines[i], &err, WORD_OF_CENTRE, -1);
         return false;
     }
     if (up->url[0] != '\0')

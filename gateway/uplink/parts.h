@@ -97,6 +97,7 @@ struct up_line {
     int64_t give_up_ms; /* then calls that did not move since old_ms are ended; 0: none */
     int64_t old_ms;
     bool is_broken;   /* down without an answer: bytes on the way may be lost */
+    bool is_put_off;  /* down, and every call since was answered: nothing is in doubt */
     bool is_serving;  /* it carries images now; see serving.c */
     bool is_told;     /* the log knows that it serves */
     bool has_lost;    /* others took over from it: it must answer for a while to come back */
@@ -174,6 +175,7 @@ struct uplink {
     bool is_stopping;
     uint64_t news;     /* counts changes that feeder and coders want to know of */
     uint64_t fed;      /* counts what came into the plan */
+    uint64_t back;     /* counts offers that did not work: others may offer what they named */
     int64_t coming_ms; /* a coder last began something: connections are made ready meanwhile */
     struct plan *plan;
     struct urgency urgency; /* written under urging and the gate */
@@ -247,9 +249,10 @@ void up_wait_news(struct uplink *up, uint64_t seen, int64_t most_ms);
 
 /* --- line.c: one line's state */
 void line_answered(struct up_line *line, bool is_ping);
-/* A call failed: the line is down, or refused. is_answered: the centre said so itself;
- * retry_after_s -1 = it did not say when. */
-void line_failed(struct up_line *line, const struct err *err, bool is_answered,
+/* Whose word it is that a call failed: another's is that of a proxy or a server on the way. */
+enum up_word { WORD_NONE, WORD_OF_ANOTHER, WORD_OF_CENTRE };
+/* A call failed: the line is down, or refused. retry_after_s -1: nobody said when. */
+void line_failed(struct up_line *line, const struct err *err, enum up_word word,
                  int64_t retry_after_s);
 /* Gate held: images may leave by it now. */
 bool line_is_serving(const struct up_line *line);

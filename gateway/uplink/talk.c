@@ -245,20 +245,20 @@ is_moving(const struct up_line *line)
 /* A call failed. That it found no room for its handshake among the images that go by other
  * connections says nothing about the line: it is tried again. */
 static void
-tell_failure(struct talk *t, const struct err *err, bool is_answered, int64_t retry_after_s)
+tell_failure(struct talk *t, const struct err *err, enum up_word word, int64_t retry_after_s)
 {
     struct uplink *up = t->up;
     bool is_crowded;
 
     gate_lock(&up->gate);
-    is_crowded = !is_answered && err->sys == ETIMEDOUT && is_moving(t->line);
+    is_crowded = word != WORD_OF_CENTRE && err->sys == ETIMEDOUT && is_moving(t->line);
     if (is_crowded) {
         up->news++;
         gate_wake(&up->gate);
     }
     gate_unlock(&up->gate);
     if (!is_crowded)
-        line_failed(t->line, err, is_answered, retry_after_s);
+        line_failed(t->line, err, word, retry_after_s);
 }
 
 /* Where another line could take over, a doubt is not waited for. */
@@ -276,9 +276,10 @@ connect_deadline(struct talk *t)
 /* No room for what is new: no trouble of the line either, for what has begun goes on, and lists and
  * receipts make room. */
 static bool
-is_full_for(const struct http_call *call, bool is_answered, const struct err *err)
+is_full_for(const struct http_call *call, enum up_word word, const struct err *err)
 {
-    return is_answered && err->kind == ERR_FULL && strcmp(call->path, LINK_PATH_OFFER) == 0;
+    return word == WORD_OF_CENTRE && err->kind == ERR_FULL &&
+           strcmp(call->path, LINK_PATH_OFFER) == 0;
 }
 
 /* Make the call and tell the line how it went. A refusal of this one message (400, 404, 409) is
@@ -287,23 +288,24 @@ static int
 talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct http_reply *out,
           struct err *err)
 {
-    bool is_given_up, is_answered = false, is_done = false;
+    bool is_given_up, is_done = false;
+    enum up_word word = WORD_NONE;
     struct http_call timed = *call;
     int64_t retry_after = -1;
 
     if (talk_ready(t, err) < 0) {
         not_its_fault(err);
         if (t->line != NULL)
-            line_failed(t->line, err, false, -1);
+            line_failed(t->line, err, WORD_NONE, -1);
         return -1;
     }
     timed.connect_ms = connect_deadline(t);
     if (http_client_call(t->client, &timed, out, err) == 0) {
-        is_answered = true;
+        word = WORD_OF_CENTRE;
         retry_after = out->retry_after_s;
         is_done = http_reply_check(out, err) == 0;
         if (!is_done && !is_centres_word(out)) {
-            is_answered = false;
+            word = WORD_OF_ANOTHER;
             not_its_fault(err);
         }
         if (!is_done)
@@ -318,11 +320,11 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     gate_unlock(&t->up->gate);
     if (is_done || is_refusal(err->kind)) {
         line_answered(t->line, is_ping);
-    } else if (is_full_for(call, is_answered, err)) {
+    } else if (is_full_for(call, word, err)) {
         line_answered(t->line, true);
         room_full(t->up, err, retry_after);
     } else if (!is_given_up) {
-        tell_failure(t, err, is_answered, retry_after);
+        tell_failure(t, err, word, retry_after);
     }
     return is_done ? 0 : -1;
 }
@@ -377,7 +379,7 @@ not_understood(struct talk *t, const char *what, struct err *err)
 {
     err->kind = ERR_RETRY;
     err_context(err, "answer to %s", what);
-    line_failed(t->line, err, true, -1);
+    line_failed(t->line, err, WORD_OF_CENTRE, -1);
     return -1;
 }
 
@@ -399,6 +401,16 @@ talk_post(struct talk *t, const char *path, const struct buf *bytes, struct http
     return talk_call(t, &call, false, reply, err);
 }
 
+static bool
+names_any(const struct link_answer *answer, const struct link_offer *offer)
+{
+    for (size_t i = 0; i < answer->count; i++)
+        for (size_t k = 0; k < offer->count; k++)
+            if (memcmp(answer->objects[i].object, offer->objects[k].object, LINK_HASH_BYTES) == 0)
+                return true;
+    return false;
+}
+
 int
 talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *out, struct err *err)
 {
@@ -415,6 +427,10 @@ talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *o
     if (talk_post(t, LINK_PATH_OFFER, &body, &reply, err) < 0)
         goto out;
     rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
+    if (rc == 0 && !names_any(out, offer)) { /* it would be made again at once, for ever */
+        rc = err_set(err, ERR_RETRY, "no word of what was offered");
+        link_answer_free(out);
+    }
     if (rc < 0)
         not_understood(t, "an offer", err);
     http_reply_fini(&reply);

@@ -192,7 +192,7 @@ on_offer(struct http_request *req, struct http_response *res, struct err *err)
             goto out;
         }
     a.objects = mem_new(offer.count * sizeof *a.objects);
-    for (size_t i = 0; i < offer.count; i++) {
+    for (size_t i = 0; i < offer.count && !c->wishes.is_mute; i++) {
         struct fake_object *o = find(c, offer.objects[i].object);
         enum link_state state;
 

@@ -40,6 +40,7 @@ struct fake_wishes {
     bool is_never_sealing;
     bool is_slow_with_manifests;   /* none is answered while this is wished */
     bool is_slow_with_first_offer; /* nor the first offer */
+    bool is_mute;                  /* an offer's answer says nothing of any object */
 };
 
 struct fake_counts {

@@ -1,5 +1,6 @@
 /* test_offers.c - over a real spool, against a centre in this process: what is coded is offered by
- * several connections, so that an answer that does not come holds up its own objects only. */
+ * several connections, so that an answer that does not come holds up its own objects only; and what
+ * is not taken is not offered again in a hot loop. */
 #include "gateway/uplink/uplink.h"
 
 #include "gateway/spool/spool.h"
@@ -20,7 +21,16 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { WAIT_MS = 120000, IMAGES = 48, OTHERS = 12, OFFERERS = 3 };
+enum {
+    WAIT_MS = 120000,
+    IMAGES = 48,
+    OTHERS = 12,
+    OFFERERS = 3,
+    FEW = 4,
+    BACKOFF_MS = 200,
+    WATCHED_MS = 3000,
+    OFFERS_MOST = 40 /* within it: each offerer at each try of the line */
+};
 
 static struct gate gate;
 static _Atomic bool is_holding; /* a coder that hands over a job waits (workers never do) */
@@ -93,11 +103,55 @@ an_offer_that_is_not_answered_holds_up_its_own_objects_only(void **state)
     uplink_site_close(&s);
 }
 
+/* While something was being coded, each connection that was opened for it made the line that had
+ * been told to wait come up again. */
+static void
+a_centre_that_takes_no_offer_is_not_asked_in_a_hot_loop(void **state)
+{
+    static const struct {
+        const char *name;
+        struct fake_wishes wishes;
+    } rows[] = {
+        {"busy", {.is_full = true, .refused_status = 503}},
+        {"broken", {.is_full = true, .refused_status = 500}},
+        {"full", {.is_full = true, .refused_status = 507}},
+        {"refusing", {.is_full = true, .refused_status = 400}},
+        {"behind another", {.is_full = true, .refused_status = 404, .is_refused_by_another = true}},
+        {"mute", {.is_mute = true}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct uplink_site s;
+        int64_t until_ms;
+        uint64_t seen = 0;
+        unsigned offers;
+
+        uplink_site_open(&s, "hot", 1);
+        s.options.quiet_ms = WAIT_MS;
+        s.options.backoff_ms = BACKOFF_MS;
+        s.options.backoff_max_ms = 2 * BACKOFF_MS;
+        uplink_site_pictures(&s, "1.2.3", FEW, true);
+        uplink_site_wish(&s, rows[i].wishes);
+        uplink_site_start(&s);
+        until_ms = clock_mono_ms() + WATCHED_MS;
+        do
+            seen = spool_wait(s.spool, seen, 20);
+        while (clock_mono_ms() < until_ms);
+
+        offers = uplink_site_counts(&s).offers;
+        if (offers == 0 || offers > OFFERS_MOST)
+            fail_msg("%s: %u offers", rows[i].name, offers);
+        uplink_site_close(&s);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_offer_that_is_not_answered_holds_up_its_own_objects_only),
+        cmocka_unit_test(a_centre_that_takes_no_offer_is_not_asked_in_a_hot_loop),
     };
     int status;
 
