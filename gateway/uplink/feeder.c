@@ -208,30 +208,42 @@ feeder_fill_offer(const struct spool_entry *entry, struct link_offer_object *o)
     o->layout_n = entry->layout_n;
 }
 
-/* Are all of them answered? A full centre answers what it has begun with and leaves out the rest.
- */
 static bool
-note_offer(struct uplink *up, const struct link_offer *offer, struct spool_entry *const *entries,
+note_one(struct uplink *up, const struct spool_entry *entry, const struct link_answer *answer)
+{
+    for (size_t k = 0; k < answer->count; k++)
+        if (memcmp(answer->objects[k].object, entry->object_sha256, LINK_HASH_BYTES) == 0) {
+            settle_object(up, entry->id, &answer->objects[k], true);
+            return true;
+        }
+    return false;
+}
+
+/* A full centre answers what it has begun with and leaves out the rest. True: it has room, for all
+ * are answered, and of those it had none for before some, or there are no more of those. */
+static bool
+note_offer(struct uplink *up, struct spool_entry *const *entries, size_t n,
            const struct link_answer *answer)
 {
-    bool are_all = true;
+    bool are_all = true, has_waited = false, has_room;
 
-    for (size_t i = 0; i < offer->count; i++) {
-        bool is_answered = false;
-
-        for (size_t k = 0; k < answer->count && !is_answered; k++)
-            if (memcmp(answer->objects[k].object, offer->objects[i].object, LINK_HASH_BYTES) == 0) {
-                settle_object(up, entries[i]->id, &answer->objects[k], true);
-                is_answered = true;
-            }
-        if (is_answered)
+    for (size_t i = 0; i < n; i++) {
+        gate_lock(&up->gate);
+        has_waited = has_waited || plan_is_behind(up->plan, entries[i]->id);
+        gate_unlock(&up->gate);
+        if (note_one(up, entries[i], answer))
             continue;
         are_all = false;
         gate_lock(&up->gate);
-        plan_offer_failed(up->plan, entries[i]->id);
+        plan_put_behind(up->plan, entries[i]->id);
         gate_unlock(&up->gate);
     }
-    return are_all;
+    gate_lock(&up->gate);
+    has_room = are_all && (has_waited || !plan_has_behind(up->plan));
+    if (has_room)
+        plan_room_found(up->plan);
+    gate_unlock(&up->gate);
+    return has_room;
 }
 
 /* Others are woken, for this one may not come to it for long (a spare one that went cold); it does
@@ -245,7 +257,9 @@ offer_failed(struct feeder *f, struct spool_entry *const *entries, size_t n, con
 
     gate_lock(&up->gate);
     for (size_t i = 0; i < n; i++)
-        plan_offer_failed(up->plan, entries[i]->id);
+        (err->kind == ERR_FULL ? plan_put_behind : plan_offer_failed)(up->plan, entries[i]->id);
+    if (err->kind == ERR_FULL && plan_has_unasked(up->plan))
+        room_hurry(&up->to_begin);
     if (!is_refused) {
         up->back++;
         f->back++;
@@ -278,16 +292,16 @@ offer_some(struct feeder *f)
     struct link_answer answer = {0};
     struct err err = {0};
     uint64_t ids[OFFERS];
-    size_t n, bytes = 0;
+    size_t n, max, bytes = 0;
     bool is_done = false;
 
     gate_lock(&up->gate);
     n = 0;
-    if (serving_best(up) != NULL && room_is_open(up))
-        n = (f->is_stat ? plan_next_stat_offers : plan_next_offers)(up->plan, ids,
-                                                                    f->alone > 0 ? 1 : f->batch);
+    max = f->alone > 0 ? 1 : up->to_begin.is_full ? OFFERS : f->batch;
+    if (serving_best(up) != NULL && room_is_open(&up->to_begin))
+        n = (f->is_stat ? plan_next_stat_offers : plan_next_offers)(up->plan, ids, max);
     if (n > 0)
-        room_try(up);
+        room_try(&up->to_begin);
     gate_unlock(&up->gate);
     for (size_t i = 0; i < n; i++) {
         struct spool_entry *entry = NULL;
@@ -309,7 +323,7 @@ offer_some(struct feeder *f)
     if (f->alone > 0 && n > 0)
         f->alone--;
     if (offer.count > 0 && talk_offer(&f->talk, &offer, &answer, &err) == 0) {
-        room_found(up, note_offer(up, &offer, entries, &answer));
+        room_found(up, &up->to_begin, note_offer(up, entries, offer.count, &answer));
         link_answer_free(&answer);
         is_done = true;
     } else if (offer.count > 0) {
@@ -408,7 +422,7 @@ run_offers(struct feeder *f)
         offer_all(f);
         gate_lock(&up->gate);
         if (!up->is_stopping && up->news == seen && up->fed == fed && up->back == f->back)
-            gate_wait_ms(&up->gate, room_wait_ms(up, LOOK_AGAIN_MS));
+            gate_wait_ms(&up->gate, room_wait_ms(&up->to_begin, LOOK_AGAIN_MS));
         gate_unlock(&up->gate);
     }
     talk_fini(&f->talk);
@@ -458,7 +472,7 @@ feeder_run_stat(void *arg)
             up_rest(up, queued > BUSY_ENTRIES ? BUSY_PASS_MS : LEAST_PASS_MS);
         }
         gate_lock(&up->gate);
-        wait_ms = room_wait_ms(up, LOOK_AGAIN_MS);
+        wait_ms = room_wait_ms(&up->to_begin, LOOK_AGAIN_MS);
         gate_unlock(&up->gate);
         up_wait_news(up, seen, wait_ms);
     }

@@ -133,10 +133,12 @@ struct seen_study {
     uint8_t identity[32];
 };
 
-/* Has the centre room for what it has nothing of yet? */
+/* Has the centre room for what is asked of it? */
 struct room {
-    bool is_full;         /* it said so of the last offer */
-    int64_t retry_ms;     /* nothing is offered before */
+    bool is_full;         /* it said so last */
+    int64_t since_us;     /* it has been full for most of the time */
+    int64_t retry_ms;     /* it is not asked before */
+    int64_t told_ms;      /* the same, in its own words */
     struct backoff waits; /* grows on while it is full now and then */
     char trouble[200];    /* in its words */
 };
@@ -185,7 +187,8 @@ struct uplink {
     size_t lines_n;
     enum uplink_line state; /* of the best of them */
     int64_t since_us;
-    struct room room;
+    struct room to_begin; /* offers: of what it has nothing of yet */
+    struct room to_end;   /* bundles: of any bytes */
     struct identity who;
     uint64_t identity_stamp; /* of the certificate in use */
     int64_t renewed_ms;      /* when the certificate's age was last looked at */
@@ -281,18 +284,23 @@ struct up_line *serving_best(struct uplink *up);
 bool serving_wait(struct uplink *up);
 bool serving_is_up(struct uplink *up);
 
-/* --- room.c: offers wait, and nothing else does, while the centre is full */
+/* --- room.c: offers, or bundles, wait while the centre is full for them; nothing else does */
 void room_init(struct uplink *up);
-/* Gate held. May something be offered now? */
-bool room_is_open(const struct uplink *up);
-/* Gate held. It is open and an offer goes now: while the centre is full the only one. */
-void room_try(struct uplink *up);
+/* That a call to this path asks for; NULL: none. */
+struct room *room_of(struct uplink *up, const char *path);
+/* Gate held. May it be asked now? */
+bool room_is_open(const struct room *room);
+/* Gate held. It is open and is asked now: while the centre is full by this call alone. */
+void room_try(struct room *room);
 /* Gate held. Until it is tried again, at most so long. */
-int64_t room_wait_ms(const struct uplink *up, int64_t most_ms);
+int64_t room_wait_ms(const struct room *room, int64_t most_ms);
 /* retry_after_s -1: the centre did not say when. */
-void room_full(struct uplink *up, const struct err *err, int64_t retry_after_s);
-/* An offer was answered. is_all: all of it; else only what had begun, and the next goes at once. */
-void room_found(struct uplink *up, bool is_all);
+void room_full(struct uplink *up, struct room *room, const struct err *err, int64_t retry_after_s);
+/* Gate held. There are others that it was not asked about: they go soon. */
+void room_hurry(struct room *room);
+/* It took what it was asked about. has_room: also what it had no room for before; else the next
+ * goes at once. */
+void room_found(struct uplink *up, struct room *room, bool has_room);
 
 /* --- talk.c: one call each; failures have been told to the line */
 /* line NULL: whichever serves, call by call. */

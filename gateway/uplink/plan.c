@@ -1,5 +1,5 @@
-/* plan.c - two rows of the same jobs: by id for finding, by their order for taking (plan_take.c)
- * and for telling how far they are (plan_far.c). */
+/* plan.c - two rows of the same jobs: by id for finding, by their order for offering
+ * (plan_offer.c), for taking (plan_take.c) and for telling how far they are (plan_far.c). */
 #include "gateway/uplink/plan_own.h"
 
 #include <stdlib.h>
@@ -290,52 +290,12 @@ plan_expect_more(struct plan *plan, const char *study_uid, bool is_expected)
     study_check_looked(study);
 }
 
-static void
-enter(struct plan *plan, struct job *job, enum phase phase)
+void
+plan_enter(struct plan *plan, struct job *job, enum phase phase)
 {
     plan->sending += (phase == PHASE_SENDING ? 1u : 0u);
     plan->sending -= (job->phase == PHASE_SENDING ? 1u : 0u);
     job->phase = phase;
-}
-
-static size_t
-next_offers(struct plan *plan, int least_urgency, uint64_t *out_ids, size_t max)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < plan->n && n < max; i++) {
-        struct job *job = plan->by_due[i];
-
-        if (job->study->urgency < least_urgency)
-            break; /* they come first in the row */
-        /* what is on the way by another connection will be answered first */
-        if (job->phase != PHASE_NEW || job->way.n > 0)
-            continue;
-        enter(plan, job, PHASE_OFFERING);
-        out_ids[n++] = job->id;
-    }
-    return n;
-}
-
-size_t
-plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max)
-{
-    return next_offers(plan, 0, out_ids, max);
-}
-
-size_t
-plan_next_stat_offers(struct plan *plan, uint64_t *out_ids, size_t max)
-{
-    return next_offers(plan, PLAN_STAT, out_ids, max);
-}
-
-void
-plan_offer_failed(struct plan *plan, uint64_t id)
-{
-    struct job *job = plan_find(plan, id);
-
-    if (job != NULL && job->phase == PHASE_OFFERING)
-        enter(plan, job, PHASE_NEW);
 }
 
 /* Of an unproved one, its end. */
@@ -429,7 +389,8 @@ plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *ans
 
     if (job == NULL)
         return;
-    enter(plan, job, PHASE_SENDING);
+    plan_enter(plan, job, PHASE_SENDING);
+    job->behind = 0;
     if (answer->state == LINK_LOOKED)
         job_is_looked(job);
     reckon(job, answer->have, answer->have_n);
@@ -462,7 +423,7 @@ void
 plan_doubt(struct plan *plan)
 {
     for (size_t i = 0; i < plan->n; i++)
-        enter(plan, plan->by_id[i], PHASE_NEW);
+        plan_enter(plan, plan->by_id[i], PHASE_NEW);
 }
 
 /* NULL also when the entry has gone on as another object since: its coding was given up. */
@@ -505,7 +466,7 @@ plan_failed(struct plan *plan, const struct plan_piece *pieces, size_t n)
         if (job == NULL)
             continue;
         ranges_remove(&job->way, pieces[i].offset, pieces[i].offset + pieces[i].n);
-        enter(plan, job, PHASE_NEW);
+        plan_enter(plan, job, PHASE_NEW);
     }
 }
 
@@ -555,7 +516,7 @@ plan_answered(struct plan *plan, uint64_t id, const struct link_object_state *an
         if (job->phase == PHASE_SENDING) /* each open request is told of the same one */
             job->bad++;
         job->there = 0;
-        enter(plan, job, PHASE_NEW);
+        plan_enter(plan, job, PHASE_NEW);
     } else if (job->phase == PHASE_SENDING && job->way.n == 0 && job->todo_look.n == 0 &&
                job->todo_rest.n == 0 && job->kept.n == 0) {
         /* all was sent, yet it is not held: what the centre says it has decides. While the end is

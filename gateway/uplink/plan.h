@@ -114,6 +114,14 @@ size_t plan_next_offers(struct plan *plan, uint64_t *out_ids, size_t max);
 /* The same of STAT alone. */
 size_t plan_next_stat_offers(struct plan *plan, uint64_t *out_ids, size_t max);
 void plan_offer_failed(struct plan *plan, uint64_t id);
+/* The centre had no room for it: until there is (plan_room_found) what was told so less often is
+ * offered before it. */
+void plan_put_behind(struct plan *plan, uint64_t id);
+bool plan_is_behind(const struct plan *plan, uint64_t id);
+bool plan_has_behind(const struct plan *plan); /* any */
+/* Is there anything to be offered that was not told so? */
+bool plan_has_unasked(const struct plan *plan);
+void plan_room_found(struct plan *plan);
 void plan_offered(struct plan *plan, uint64_t id, const struct link_object_state *answer);
 /* The centre has said what it makes of the object, and the object is the one that goes to the end:
  * it is proved, or needs no proof (false also when it is not in the plan). */

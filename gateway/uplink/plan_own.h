@@ -1,4 +1,4 @@
-/* plan_own.h - what plan.c and plan_take.c share. */
+/* plan_own.h - what the files of the plan share. */
 #ifndef RADPOST_UPLINK_PLAN_OWN_H
 #define RADPOST_UPLINK_PLAN_OWN_H
 
@@ -35,6 +35,7 @@ struct job {
     bool is_unproved;
     bool is_awaited; /* its look, since the line came up */
     int64_t since_ms;
+    unsigned behind; /* since there was room last: so often the centre had none for it */
     unsigned bad;
     bool is_suspect;     /* a request that named it was refused */
     unsigned refused;    /* requests that named it alone */
@@ -66,5 +67,6 @@ struct plan {
 };
 
 struct job *plan_find(const struct plan *plan, uint64_t id); /* NULL: it is not here */
+void plan_enter(struct plan *plan, struct job *job, enum phase phase);
 
 #endif

@@ -118,6 +118,10 @@ try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wa
     struct up_line *line = s->line;
 
     *out_wait_ms = -1;
+    if (s->n == 0 && !room_is_open(&line->up->to_end)) {
+        *out_wait_ms = room_wait_ms(&line->up->to_end, HANG_UP_MS);
+        return false;
+    }
     if (!s->is_streaming && line->streaming >= line->crowd.n)
         return false;
     if (!s->is_streaming && line->warm > 0 && talk_is_cold(&s->talk))
@@ -129,6 +133,8 @@ try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wa
         line->starved_ms = now;
         return false;
     }
+    if (s->n == 0)
+        room_try(&line->up->to_end);
     if (!s->is_streaming)
         line->streaming++;
     s->is_streaming = true;
@@ -390,6 +396,7 @@ send_request(struct stream *s)
     end_streaming(s);
     close_source(s);
     if (rc == 0) {
+        room_found(up, &up->to_end, true);
         note_answer(up, s->sent, s->n, &answer);
         link_answer_free(&answer);
         return;

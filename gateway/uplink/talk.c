@@ -273,17 +273,8 @@ connect_deadline(struct talk *t)
     return is_long ? CONNECT_BUSY_MS : CONNECT_MS;
 }
 
-/* No room for what is new: no trouble of the line either, for what has begun goes on, and lists and
- * receipts make room. */
-static bool
-is_full_for(const struct http_call *call, enum up_word word, const struct err *err)
-{
-    return word == WORD_OF_CENTRE && err->kind == ERR_FULL &&
-           strcmp(call->path, LINK_PATH_OFFER) == 0;
-}
-
 /* Make the call and tell the line how it went. A refusal of this one message (400, 404, 409) is
- * no fault of the line. */
+ * no fault of the line; nor is it that there is no room (507): lists and receipts make some. */
 static int
 talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct http_reply *out,
           struct err *err)
@@ -291,6 +282,7 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     bool is_given_up, is_done = false;
     enum up_word word = WORD_NONE;
     struct http_call timed = *call;
+    struct room *room = NULL;
     int64_t retry_after = -1;
 
     if (talk_ready(t, err) < 0) {
@@ -318,11 +310,13 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     settle_wire(t);
     is_given_up = t->is_given_up || t->up->is_stopping;
     gate_unlock(&t->up->gate);
+    if (!is_done && word == WORD_OF_CENTRE && err->kind == ERR_FULL)
+        room = room_of(t->up, call->path);
     if (is_done || is_refusal(err->kind)) {
         line_answered(t->line, is_ping);
-    } else if (is_full_for(call, word, err)) {
+    } else if (room != NULL) {
         line_answered(t->line, true);
-        room_full(t->up, err, retry_after);
+        room_full(t->up, room, err, retry_after);
     } else if (!is_given_up) {
         tell_failure(t, err, word, retry_after);
     }

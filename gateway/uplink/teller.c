@@ -125,7 +125,7 @@ may_ask(struct uplink *up)
     bool is_open;
 
     gate_lock(&up->gate);
-    is_open = room_is_open(up);
+    is_open = room_is_open(&up->to_begin);
     gate_unlock(&up->gate);
     return is_open && serving_is_up(up);
 }

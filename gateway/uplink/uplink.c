@@ -221,6 +221,7 @@ static void
 lines_status(struct uplink *up, struct uplink_status *out)
 {
     const struct up_line *best = serving_best(up);
+    const struct room *full;
 
     out->line = up->state;
     out->line_since_us = up->since_us;
@@ -241,9 +242,10 @@ lines_status(struct uplink *up, struct uplink_status *out)
         return;
     text_copy(out->centre, sizeof out->centre,
               best->set.url[0] != '\0' ? best->set.url : up->who.link_url);
-    out->is_centre_full = up->room.is_full && best->state == UPLINK_UP;
+    full = up->to_end.is_full ? &up->to_end : up->to_begin.is_full ? &up->to_begin : NULL;
+    out->is_centre_full = full != NULL && best->state == UPLINK_UP;
     text_copy(out->trouble, sizeof out->trouble,
-              out->is_centre_full ? up->room.trouble : best->trouble);
+              out->is_centre_full ? full->trouble : best->trouble);
 }
 
 /* Gate held: words for the people at the clinic, while this version is older. */

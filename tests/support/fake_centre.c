@@ -133,10 +133,8 @@ add(struct fake_centre *c, const struct link_offer_object *o)
     if (c->n == c->room)
         c->objects = mem_grow(c->objects, (c->room = 2 * c->room + 64) * sizeof *c->objects);
     new = &c->objects[c->n++];
-    memset(new, 0, sizeof *new);
-    new->next = *chain;
+    *new = (struct fake_object){.next = *chain, .offer = *o};
     *chain = c->n;
-    new->offer = *o;
     new->offer.recipe = new->offer.layout = NULL;
     new->bytes = mem_new((size_t)o->size);
     new->have = mem_new((size_t)o->size);
@@ -185,9 +183,8 @@ on_offer(struct http_request *req, struct http_response *res, struct err *err)
     if (is_busy(c, res))
         goto out;
     for (size_t i = 0; i < offer.count; i++)
-        if ((c->wishes.is_full && find(c, offer.objects[i].object) == NULL) ||
-            (c->wishes.refused_sop != NULL && is_refusing(c) &&
-             strcmp(offer.objects[i].sop_instance, c->wishes.refused_sop) == 0)) {
+        if (c->wishes.refused_sop != NULL && is_refusing(c) &&
+            strcmp(offer.objects[i].sop_instance, c->wishes.refused_sop) == 0) {
             (void)refuse(c, res);
             goto out;
         }
@@ -196,6 +193,8 @@ on_offer(struct http_request *req, struct http_response *res, struct err *err)
         struct fake_object *o = find(c, offer.objects[i].object);
         enum link_state state;
 
+        if (o == NULL && c->wishes.is_full)
+            continue;
         if (o == NULL)
             o = add(c, &offer.objects[i]);
         state = o->state;
@@ -205,7 +204,10 @@ on_offer(struct http_request *req, struct http_response *res, struct err *err)
             state = LINK_CONFLICT;
         say(o, state, &a.objects[a.count++]);
     }
-    answer(res, &a);
+    if (a.count > 0 || c->wishes.is_mute)
+        answer(res, &a);
+    else
+        (void)refuse(c, res);
     link_answer_free(&a);
 out:
     gate_unlock(&c->gate);
@@ -278,14 +280,11 @@ seal(struct fake_centre *c, struct fake_object *o)
         return;
     c->receipts = mem_grow(c->receipts, (c->receipts_n + 1) * sizeof *c->receipts);
     r = &c->receipts[c->receipts_n];
-    memset(r, 0, sizeof *r);
+    *r = (struct link_receipt){.state = LINK_SEALED, .copies = 2, .at_us = clock_wall_us()};
     r->seq = ++c->receipts_n;
     memcpy(r->object, o->offer.object, LINK_HASH_BYTES);
     memcpy(r->sop_instance, o->offer.sop_instance, sizeof r->sop_instance);
     memcpy(r->study, o->offer.study, sizeof r->study);
-    r->state = LINK_SEALED;
-    r->copies = 2;
-    r->at_us = clock_wall_us();
     o->state = LINK_SEALED;
 }
 
@@ -325,7 +324,7 @@ on_bundle(struct http_request *req, struct http_response *res, struct err *err)
     link_bundle_reader_init(&reader);
     gate_lock(&c->gate);
     c->counts.bundles++;
-    if (is_busy(c, res))
+    if (is_busy(c, res) || (c->wishes.is_out_of_room && refuse(c, res) == 0))
         goto out;
     if (c->wishes.drop_bundle_every > 0 && c->counts.bundles % c->wishes.drop_bundle_every == 0) {
         http_answer_refusal(res, 503, "dropped on demand");

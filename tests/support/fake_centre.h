@@ -29,7 +29,8 @@ struct fake_wishes {
     bool is_bad_once;           /* each object is called bad once when it is whole */
     bool are_all_conflicts;     /* every offer is answered "conflict" */
     bool are_all_duplicates;
-    bool is_full; /* an offer of anything that is not known here is answered refused_status */
+    bool is_full;        /* what is not known here is left out; all of an offer: refused_status */
+    bool is_out_of_room; /* every bundle is answered refused_status */
     bool are_all_put_aside;         /* what is whole is "quarantined" */
     const char *refused_sop;        /* an offer that names it is answered refused_status, 0: 400 */
     const char *refused_bundle_sop; /* a bundle that touches it is */

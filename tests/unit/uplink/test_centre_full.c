@@ -15,7 +15,15 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { WAIT_MS = 60000, IMAGES = 4, BACKOFF_MS = 200, WATCHED_MS = 3000, OFFERS_MOST = 8 };
+enum {
+    WAIT_MS = 60000,
+    IMAGES = 4,
+    NEW = 40, /* more than a first offer takes */
+    BACKOFF_MS = 200,
+    WATCHED_MS = 3000,
+    OFFERS_MOST = 8,
+    BUNDLES_MOST = 12 /* all connections may have begun one when the first was refused */
+};
 
 /* While nothing is taken, the line is looked at as often as a flap would need. */
 static void
@@ -85,11 +93,95 @@ a_full_centre_keeps_new_images_waiting_and_nothing_else(void **state)
     uplink_site_close(&s);
 }
 
+/* Known to the centre, and nothing of it there: it answers each bundle that it could not keep it.
+ */
+static void
+begin_at_the_centre(struct uplink_site *s, const char *study)
+{
+    uplink_site_wish(s, (struct fake_wishes){.drop_bundle_every = 1});
+    uplink_site_pictures(s, study, IMAGES, true);
+    uplink_site_start(s);
+    assert_true(fake_centre_wait(s->centre, LINK_WANTED, IMAGES, WAIT_MS));
+    uplink_stop(&s->up);
+}
+
+/* They stood behind as many new ones as an offer takes, which the centre had no room for again and
+ * again. */
+static void
+what_is_begun_goes_on_from_behind_any_number_of_new_images(void **state)
+{
+    static const struct fake_wishes full = {.is_full = true, .refused_status = 507};
+    struct uplink_status status;
+    uint64_t first[NEW];
+    struct uplink_site s;
+    struct err err = {0};
+
+    (void)state;
+    uplink_site_open(&s, "behind", 1);
+    s.options.quiet_ms = 1500;
+    for (int i = 0; i < NEW; i++) {
+        first[i] = uplink_site_picture(&s, "1.2.3.1", i + 1, true);
+        if (spool_set_paused(s.spool, first[i], true, &err) < 0)
+            fail_msg("%s", err.text);
+    }
+    begin_at_the_centre(&s, "1.2.3.2");
+    for (int i = 0; i < NEW; i++)
+        if (spool_set_paused(s.spool, first[i], false, &err) < 0)
+            fail_msg("%s", err.text);
+    uplink_site_wish(&s, full);
+    uplink_site_start(&s);
+
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), IMAGES));
+    uplink_status(s.up, &status);
+    assert_true(status.is_centre_full);
+    uplink_site_wish(&s, (struct fake_wishes){0});
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), NEW + IMAGES));
+    wait_full(&s, false);
+    uplink_site_close(&s);
+}
+
+/* It took the whole line down: lists, of which packs are made, and receipts waited with the bytes.
+ */
+static void
+a_centre_without_room_for_any_byte_keeps_bundles_waiting_and_nothing_else(void **state)
+{
+    static const struct fake_wishes brim = {.is_out_of_room = true, .refused_status = 507};
+    struct uplink_status status;
+    struct uplink_site s;
+    unsigned refused;
+
+    (void)state;
+    uplink_site_open(&s, "brim", 1);
+    s.options.backoff_ms = BACKOFF_MS;
+    s.options.backoff_max_ms = 2 * BACKOFF_MS;
+    s.options.quiet_ms = 1500;
+    uplink_site_start(&s);
+    uplink_site_pictures(&s, "1.2.3.1", IMAGES, true);
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_HELD), IMAGES));
+    uplink_status(s.up, &status);
+    uplink_site_wish(&s, brim);
+
+    uplink_site_pictures(&s, "1.2.3.2", IMAGES, true);
+    wait_full(&s, true);
+    watch_line(&s, status.line_since_us);
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), IMAGES));
+    refused = uplink_site_counts(&s).refused;
+    if (refused == 0 || refused > BUNDLES_MOST)
+        fail_msg("%u bundles to a centre that takes none", refused);
+
+    uplink_site_wish(&s, (struct fake_wishes){0});
+    assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 2 * (uint64_t)IMAGES));
+    wait_full(&s, false);
+    uplink_site_close(&s);
+}
+
 int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_centre_keeps_new_images_waiting_and_nothing_else),
+        cmocka_unit_test(what_is_begun_goes_on_from_behind_any_number_of_new_images),
+        cmocka_unit_test(a_centre_without_room_for_any_byte_keeps_bundles_waiting_and_nothing_else),
     };
     int status;
 
