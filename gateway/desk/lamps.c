@@ -5,7 +5,12 @@
 #include <limits.h>
 #include <stdlib.h>
 
-enum { LINE_DOWN_LONG_S = 600, CLOCK_OFF_MS = 5000, CLOCK_WRONG_MS = 60000 };
+enum {
+    LINE_DOWN_LONG_S = 600,
+    CENTRE_FULL_LONG_S = 3600,
+    CLOCK_OFF_MS = 5000,
+    CLOCK_WRONG_MS = 60000
+};
 enum { CERTIFICATE_SOON_DAYS = 30, CERTIFICATE_ENDING_DAYS = 7 };
 
 /* Nobody ran this program before 2026. */
@@ -50,9 +55,15 @@ lamp_of_devices(size_t known, size_t heard, size_t refused_lately)
 }
 
 static bool
+is_longer(int64_t since_us, int64_t now_us, int seconds)
+{
+    return now_us - since_us > seconds * INT64_C(1000000);
+}
+
+static bool
 is_long(int64_t since_us, int64_t now_us)
 {
-    return now_us - since_us > LINE_DOWN_LONG_S * INT64_C(1000000);
+    return is_longer(since_us, now_us, LINE_DOWN_LONG_S);
 }
 
 /* Images go by another: nobody would notice until that one fails, too. */
@@ -73,7 +84,9 @@ lamp_of_line(const struct uplink_status *status, int64_t now_us)
         if (status->proofs_failed > 0)
             return LAMP_LINE_PROOF;
         if (status->is_centre_full)
-            return LAMP_LINE_FULL;
+            return is_longer(status->full_since_us, now_us, CENTRE_FULL_LONG_S)
+                       ? LAMP_LINE_FULL_LONG
+                       : LAMP_LINE_FULL;
         return is_partly_down(status, now_us) ? LAMP_LINE_PARTLY : LAMP_LINE_UP;
     case UPLINK_TRYING:
         return LAMP_LINE_TRYING;

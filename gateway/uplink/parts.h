@@ -288,6 +288,8 @@ bool serving_is_up(struct uplink *up);
 void room_init(struct uplink *up);
 /* That a call to this path asks for; NULL: none. */
 struct room *room_of(struct uplink *up, const char *path);
+/* Gate held. Of those that it has none of, the one that it has had none of for longest; NULL. */
+const struct room *room_now_full(const struct uplink *up);
 /* Gate held. May it be asked now? */
 bool room_is_open(const struct room *room);
 /* Gate held. It is open and is asked now: while the centre is full by this call alone. */

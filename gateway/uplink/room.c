@@ -30,6 +30,16 @@ room_of(struct uplink *up, const char *path)
                                                  : NULL;
 }
 
+const struct room *
+room_now_full(const struct uplink *up)
+{
+    const struct room *a = &up->to_begin, *b = &up->to_end;
+
+    if (!a->is_full || !b->is_full)
+        return a->is_full ? a : b->is_full ? b : NULL;
+    return a->since_us <= b->since_us ? a : b;
+}
+
 bool
 room_is_open(const struct room *room)
 {

@@ -221,7 +221,7 @@ static void
 lines_status(struct uplink *up, struct uplink_status *out)
 {
     const struct up_line *best = serving_best(up);
-    const struct room *full;
+    const struct room *full = room_now_full(up);
 
     out->line = up->state;
     out->line_since_us = up->since_us;
@@ -242,8 +242,8 @@ lines_status(struct uplink *up, struct uplink_status *out)
         return;
     text_copy(out->centre, sizeof out->centre,
               best->set.url[0] != '\0' ? best->set.url : up->who.link_url);
-    full = up->to_end.is_full ? &up->to_end : up->to_begin.is_full ? &up->to_begin : NULL;
     out->is_centre_full = full != NULL && best->state == UPLINK_UP;
+    out->full_since_us = out->is_centre_full ? full->since_us : 0;
     text_copy(out->trouble, sizeof out->trouble,
               out->is_centre_full ? full->trouble : best->trouble);
 }

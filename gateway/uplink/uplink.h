@@ -201,7 +201,8 @@ struct uplink_status {
     char upgrade_version[33]; /* the centre asks for it; "": nothing */
     char upgrade_text[601], upgrade_url[257];
     bool is_version_too_old; /* older than the centre wants any gateway to be */
-    bool is_centre_full;     /* it answers, and has no room for new images: they wait here */
+    bool is_centre_full;     /* it answers, and has no room for images: they wait here */
+    int64_t full_since_us;   /* that; 0: it is not */
     char trouble[200];       /* why the line is down or refused, or that; empty: nothing */
     struct uplink_line_status lines[UPLINK_LINES_MAX]; /* as the table names them */
     size_t lines_n;

@@ -147,13 +147,18 @@ one_line_of_several_that_is_long_away_is_amber(void **state)
 }
 
 static void
-a_full_centre_is_said_by_the_line(void **state)
+a_full_centre_is_said_by_the_line_and_is_red_after_an_hour(void **state)
 {
-    struct uplink_status s = {.line = UPLINK_UP, .is_centre_full = true};
+    static const int64_t since_us = 1000000, second_us = 1000000;
+    struct uplink_status s = {.line = UPLINK_UP, .is_centre_full = true, .full_since_us = since_us};
+    enum lamp lamp = lamp_of_line(&s, since_us + 3600 * second_us);
 
     (void)state;
-    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_FULL");
-    assert_string_equal(lamp_colour(lamp_of_line(&s, 0)), "amber");
+    assert_string_equal(lamp_word(lamp), "LINE_FULL");
+    assert_string_equal(lamp_colour(lamp), "amber");
+    lamp = lamp_of_line(&s, since_us + 3601 * second_us);
+    assert_string_equal(lamp_word(lamp), "LINE_FULL_LONG");
+    assert_string_equal(lamp_colour(lamp), "red");
 }
 
 /* It fails every TLS, and the page said no more than that the centre refuses the certificate. */
@@ -272,7 +277,7 @@ main(void)
         cmocka_unit_test(a_study_tells_how_far_it_is),
         cmocka_unit_test(the_line_turns_red_after_ten_minutes),
         cmocka_unit_test(one_line_of_several_that_is_long_away_is_amber),
-        cmocka_unit_test(a_full_centre_is_said_by_the_line),
+        cmocka_unit_test(a_full_centre_is_said_by_the_line_and_is_red_after_an_hour),
         cmocka_unit_test(a_clock_that_stands_years_back_is_named),
         cmocka_unit_test(a_clock_is_blamed_only_for_a_line_that_is_not_up),
         cmocka_unit_test(clock_and_certificate_have_their_bounds),

@@ -52,6 +52,7 @@ wait_full(struct uplink_site *s, bool is_full)
         uplink_status(s->up, &status);
         if (status.is_centre_full == is_full) {
             assert_int_equal(status.trouble[0] != '\0', is_full);
+            assert_int_equal(status.full_since_us > 0, is_full);
             return;
         }
         seen = spool_wait(s->spool, seen, 20);
