@@ -206,7 +206,7 @@ struct uplink {
     uint64_t claimed[CLAIMS_MOST]; /* entries that coders are at; 0 = free */
     struct later *later;           /* entries that did not work */
     size_t later_n;
-    pthread_mutex_t urging; /* one word at a time: it is written to disk without the gate */
+    pthread_mutex_t urging; /* one word, or alarm, at a time: they go to disk without the gate */
     pthread_mutex_t coding; /* guards the peeks */
     struct peek *peeks;     /* by id */
     size_t peeks_n, peeks_room;
@@ -215,7 +215,6 @@ struct uplink {
     size_t proved_at;
     struct maker made[MADE_MOST]; /* and the last that were coded */
     size_t made_at;
-    uint64_t proofs_failed;       /* since the start */
     pthread_mutex_t missing_lock; /* guards the two below while they are called */
     uplink_missing_fn missing;
     void *missing_user;
@@ -382,6 +381,8 @@ bool proof_is_known(const struct uplink *up, uint64_t id);
 /* Of a coding that is not in the spool yet: whatever was proved of the entry before is forgotten.
  */
 void proof_note_made(struct uplink *up, uint64_t id, int made_by);
+/* Failed proofs that nobody has seen. */
+uint64_t proof_unseen(const struct uplink *up);
 /* Prove an entry whose first look may be on the way already; what fails goes as it was received. */
 int proof_make(struct uplink *up, uint64_t id, struct err *err) MUST_CHECK;
 

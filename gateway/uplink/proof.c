@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define UNSEEN "proofs_failed"
+
 bool
 proof_is_known(const struct uplink *up, uint64_t id)
 {
@@ -98,6 +100,32 @@ out:
     return rc;
 }
 
+/* An alarm is durable before its cause is mended: a restart does not end it. */
+static int
+change_unseen(struct uplink *up, uint64_t more, uint64_t seen, struct err *err)
+{
+    uint64_t value;
+    int rc;
+
+    pthread_mutex_lock(&up->urging);
+    value = spool_number_get(up->spool, UNSEEN) + more;
+    rc = spool_number_set(up->spool, UNSEEN, value > seen ? value - seen : 0, err);
+    pthread_mutex_unlock(&up->urging);
+    return rc;
+}
+
+uint64_t
+proof_unseen(const struct uplink *up)
+{
+    return spool_number_get(up->spool, UNSEEN);
+}
+
+int
+uplink_proofs_seen(struct uplink *up, uint64_t count, struct err *err)
+{
+    return change_unseen(up, 0, count, err);
+}
+
 /* It goes as it was received; the feeder finds it again by its state. */
 static int
 give_up(struct uplink *up, uint64_t id, const struct err *why, struct err *err)
@@ -105,10 +133,10 @@ give_up(struct uplink *up, uint64_t id, const struct err *why, struct err *err)
     struct log_ctx ctx = log_of_entry(id);
 
     LOG(&ctx, UPLINK_PROOF_FAILED, F_ERR(why));
-    if (spool_set_uncoded(up->spool, id, "the coding did not prove itself", err) < 0)
+    if (change_unseen(up, 1, 0, err) < 0 ||
+        spool_set_uncoded(up->spool, id, "the coding did not prove itself", err) < 0)
         return -1;
     gate_lock(&up->gate);
-    up->proofs_failed++;
     plan_drop(up->plan, id);
     up->news++;
     gate_wake(&up->gate);

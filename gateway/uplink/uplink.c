@@ -270,6 +270,7 @@ uplink_status(struct uplink *up, struct uplink_status *out)
 
     memset(out, 0, sizeof *out);
     spool_counts(up->spool, counts);
+    out->proofs_failed = proof_unseen(up);
     out->uncoded = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED];
     gate_lock(&up->gate);
     plan_stats(up->plan, &stats);
@@ -285,7 +286,6 @@ uplink_status(struct uplink *up, struct uplink_status *out)
     out->has_clock_offset = up->has_clock_offset;
     out->clock_offset_ms = up->clock_offset_ms;
     out->conflicts = up->conflicts_seen;
-    out->proofs_failed = up->proofs_failed;
     policy_status(up, out);
     out->reconciled = (struct uplink_reconciled){.at_us = up->reconciler.last.at_us,
                                                  .is_running = up->reconciler.is_running,

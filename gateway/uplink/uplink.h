@@ -194,9 +194,9 @@ struct uplink_status {
     uint64_t waiting_looks;  /* instances whose first look is not at the centre */
     uint64_t waiting_objects;
     uint64_t waiting_bytes;
-    uint64_t conflicts; /* since the start: UIDs taken by other content at the centre */
-    uint64_t
-        proofs_failed; /* since the start: codings that were not the image; it went as it came */
+    uint64_t conflicts;     /* since the start: UIDs taken by other content at the centre */
+    uint64_t proofs_failed; /* codings that were not the image, which went as it came, and that
+                             * nobody has seen (uplink_proofs_seen); also of before the start */
     struct uplink_reconciled reconciled;
     char upgrade_version[33]; /* the centre asks for it; "": nothing */
     char upgrade_text[601], upgrade_url[257];
@@ -216,6 +216,9 @@ void uplink_ask_missing(struct uplink *up, uplink_missing_fn ask, void *user);
 /* What is known about that has changed. */
 void uplink_missing_changed(struct uplink *up);
 void uplink_status(struct uplink *up, struct uplink_status *out);
+/* A person has seen the alarm of so many failed proofs. Durable.
+ * errors  ERR_RETRY ERR_FULL disk */
+int uplink_proofs_seen(struct uplink *up, uint64_t count, struct err *err) MUST_CHECK;
 const char *uplink_line_word(enum uplink_line line);
 
 #endif

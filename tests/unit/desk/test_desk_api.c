@@ -263,6 +263,25 @@ a_study_is_attached_by_hand_and_urgency_has_a_reason(void **state)
 }
 
 static void
+an_alarm_stands_until_somebody_has_seen_it(void **state)
+{
+    const char *path = "/desk/v1/alarms/proofs/seen";
+    struct uplink_status status;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(spool_number_set(site.spool, "proofs_failed", 3, &err), 0);
+    assert_int_equal(post(path, "{}"), 400);
+    assert_int_equal(post(path, "{\"count\":2}"), 204); /* another came since */
+    uplink_status(site.uplink, &status);
+    assert_int_equal(status.proofs_failed, 1);
+    assert_int_equal(ask("POST", path, "{\"count\":1}", false), 403);
+    assert_int_equal(post(path, "{\"count\":1}"), 204);
+    uplink_status(site.uplink, &status);
+    assert_int_equal(status.proofs_failed, 0);
+}
+
+static void
 a_study_is_an_emergency_with_a_reason_and_the_log_knows_who_said_so(void **state)
 {
     const char *path = "/desk/v1/studies/1.2.3.55/urgency";
@@ -417,6 +436,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_slip_is_shown_once_and_a_new_one_has_another_code),
         cmocka_unit_test(a_phones_code_needs_the_line),
         cmocka_unit_test(nothing_is_done_for_a_page_from_elsewhere),
+        cmocka_unit_test(an_alarm_stands_until_somebody_has_seen_it),
         cmocka_unit_test(a_study_is_attached_by_hand_and_urgency_has_a_reason),
         cmocka_unit_test(a_study_is_an_emergency_with_a_reason_and_the_log_knows_who_said_so),
         cmocka_unit_test(a_correction_keeps_the_number),

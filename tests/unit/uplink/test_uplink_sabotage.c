@@ -119,10 +119,11 @@ struct site {
 };
 
 static void
-site_open(struct site *s, const char *database, enum uplink_coding coding)
+site_start(struct site *s, enum uplink_coding coding)
 {
     struct spool_options spool_options = {.segment_bytes = 4 << 20, .keep_sealed_ms = -1};
-    struct uplink_options options = {.coding = coding,
+    struct uplink_options options = {.link_dir = s->link_dir,
+                                     .coding = coding,
                                      .connections = 2,
                                      .coders = 2,
                                      .bundle_bytes = 1 << 20,
@@ -132,15 +133,20 @@ site_open(struct site *s, const char *database, enum uplink_coding coding)
                                      .quiet_ms = 300,
                                      .recheck_ms = 3600000};
 
+    OK(spool_open(s->spool_dir, &spool_options, &s->spool, &err));
+    OK(uplink_start(&options, s->spool, pool, &s->up, &err));
+}
+
+static void
+site_open(struct site *s, const char *database, enum uplink_coding coding)
+{
     memset(s, 0, sizeof *s);
     folder_make("sabotage", s->folder);
     snprintf(s->spool_dir, sizeof s->spool_dir, "%s/spool", s->folder);
     snprintf(s->link_dir, sizeof s->link_dir, "%s/link", s->folder);
     archive_world_open(&s->centre, cluster, database, pool);
     archive_world_enrol(&s->centre, "gateway", "clinic-a", "gate-1", "", s->link_dir);
-    OK(spool_open(s->spool_dir, &spool_options, &s->spool, &err));
-    options.link_dir = s->link_dir;
-    OK(uplink_start(&options, s->spool, pool, &s->up, &err));
+    site_start(s, coding);
 }
 
 static void
@@ -257,6 +263,7 @@ look_at_preview(void *user, const struct keep_preview *preview, struct err *e)
 static void
 all_goes_raw_and_is_told(const char *database, enum uplink_coding coding, const char *coded_as)
 {
+    static const uint64_t failed = (SPOILS_THE_RECIPE - SPOILS_PIXELS + 1) * PER_WAY;
     struct uplink_status status;
     struct keep_standing standing;
     struct looking l = {.coded_as = coded_as};
@@ -269,7 +276,7 @@ all_goes_raw_and_is_told(const char *database, enum uplink_coding coding, const 
     wait_held(&s, WAYS * PER_WAY);
 
     uplink_status(s.up, &status);
-    assert_int_equal(status.proofs_failed, (SPOILS_THE_RECIPE - SPOILS_PIXELS + 1) * PER_WAY);
+    assert_int_equal(status.proofs_failed, failed);
     l.s = &s;
     OK(keep_instances(s.centre.vault.keep, "clinic-a", STUDY, NULL, NULL, look_at_place, &l, &err));
     assert_int_equal(l.places, WAYS * PER_WAY);
@@ -279,6 +286,18 @@ all_goes_raw_and_is_told(const char *database, enum uplink_coding coding, const 
     OK(keep_standing_get(s.centre.vault.keep, "clinic-a", STUDY, &standing, &err));
     assert_int_equal(standing.whole, WAYS * PER_WAY);
     assert_int_equal(standing.offered, WAYS * PER_WAY);
+
+    uplink_stop(&s.up); /* an alarm outlives a restart, until somebody has seen it */
+    spool_close(&s.spool);
+    site_start(&s, coding);
+    uplink_status(s.up, &status);
+    assert_int_equal(status.proofs_failed, failed);
+    OK(uplink_proofs_seen(s.up, failed - 1, &err));
+    uplink_status(s.up, &status);
+    assert_int_equal(status.proofs_failed, 1);
+    OK(uplink_proofs_seen(s.up, failed, &err));
+    uplink_status(s.up, &status);
+    assert_int_equal(status.proofs_failed, 0);
     site_close(&s);
 }
 

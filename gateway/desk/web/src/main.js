@@ -1,6 +1,7 @@
 // main.js - the desk: lamps on top, then what there is to do, for whoever is signed in.
 import { render } from "preact";
 import { html } from "htm/preact";
+import { useState } from "preact/hooks";
 import { effect } from "@preact/signals";
 import { Account } from "./account.js";
 import { Alarm, Calls, open as openCalls } from "./calls.js";
@@ -12,7 +13,8 @@ import { Imports } from "./imports.js";
 import { Orders } from "./orders.js";
 import { Register } from "./register.js";
 import { Reports, waiting } from "./reports.js";
-import { door, follow, isOld, me, place, state } from "./state.js";
+import { Work, Wrong } from "./parts.js";
+import { door, follow, isOld, me, place, post, state } from "./state.js";
 import { Studies } from "./studies.js";
 import { clockTime, fullTime, language, say, swapLanguage } from "./words.js";
 
@@ -40,11 +42,18 @@ function LastImages({ devices }) {
     ${list.length > DEVICES && html`<span class="word quiet">${say("devices_more", list.length - DEVICES)}</span>`}`;
 }
 
+// A coding that was not its image: the lamp is red until somebody says that it was seen.
+function ProofSeen({ lamp }) {
+  const [wrong, setWrong] = useState("");
+  return html`<${Work} onError=${setWrong} onClick=${() => post("alarms/proofs/seen", { count: lamp.proofs_failed })}>${say("alarm_seen")}<//><${Wrong}>${wrong}<//>`;
+}
+
 function Lamp({ name, lamp, devices }) {
   return html`<li class="lamp ${lamp.colour}">
     <span class="dot" aria-hidden="true"></span>
     <span><b>${say(name)}</b><span class="word">${say(lamp.word, lamp)}</span>
       ${devices && html`<${LastImages} devices=${devices} />`}
+      ${lamp.word === "LINE_PROOF" && works(me.value) && html`<${ProofSeen} lamp=${lamp} />`}
       ${(lamp.lines || []).map((l) => html`<span class="word quiet">${l.name}: ${say(`line_now_${l.state}`)}${l.state === "up" ? ` · ${say(l.is_serving ? "line_serves" : "line_waits")}` : ""}</span>`)}</span>
   </li>`;
 }
