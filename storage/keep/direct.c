@@ -249,6 +249,7 @@ keep_store_direct(struct keep *k, const struct keep_incoming *in, struct keep_st
     char name[LANDING_NAME_SIZE];
     int rc = -1;
 
+    room_expect(k, in->size);
     if (keep_inspect(k->pool, &source, facts, &digests, err) < 0 ||
         check_expected(in, facts, err) < 0)
         goto out;
@@ -265,6 +266,7 @@ keep_store_direct(struct keep *k, const struct keep_incoming *in, struct keep_st
     *out = stored;
     rc = 0;
 out:
+    room_expect_no_more(k, in->size);
     free(facts);
     if (rc < 0)
         err_context(err, "store by %s", in->way);

@@ -46,9 +46,10 @@ struct keep {
     struct gate gate; /* for all below */
     struct landing_object *open_objects;
     struct busy_study *busy;
-    unsigned bundles; /* on their way in */
-    uint64_t changes; /* counts receipts, events and work that became due */
-    uint64_t works;   /* counts work that became due */
+    unsigned bundles;      /* on their way in */
+    uint64_t direct_bytes; /* of objects of direct senders that are judged or written now */
+    uint64_t changes;      /* counts receipts, events and work that became due */
+    uint64_t works;        /* counts work that became due */
     bool is_closing;
     bool has_worker;
     pthread_t worker;
@@ -135,6 +136,10 @@ bool landing_is_there(const struct keep *k, const char *path);
  * the second copy, too. errors  ERR_FULL, ERR_RETRY the disk */
 int room_to_begin(struct keep *k, bool is_direct, struct err *err) MUST_CHECK;
 int room_to_end(struct keep *k, bool is_direct, struct err *err) MUST_CHECK;
+/* An object of a direct sender is here, and is judged and written now: so many bytes on each disk;
+ * and when it was, or will not be. */
+void room_expect(struct keep *k, uint64_t bytes);
+void room_expect_no_more(struct keep *k, uint64_t bytes);
 /* Say it when a mark is passed; by the working thread. */
 void room_watch(struct keep *k);
 

@@ -1,7 +1,9 @@
 /* room.c - the landing disks have marks, and nobody is let in when there is no room to finish.
  *
  * 1. Below the mark no study begins: offers of what is not here, and direct senders, are told that
- *    there is no room (507, A700H), and try again later. What is known is answered as ever.
+ *    there is no room (507, A700H), and try again later. A direct sender's object is let in only
+ *    if as much is free above the mark, beside those that are written then. What is known is
+ *    answered as ever.
  * 2. What was begun may end, all of its study with it (else no list becomes complete, and nothing
  * is packed), and the reader may store what it signed, down to half of the mark.
  * 3. The rest is for those who make room: packs, lists, receipts, PostgreSQL on the same disk. */
@@ -10,7 +12,7 @@
 #include "proto/base/durable.h"
 
 static int
-look(const char *dir, uint64_t mark, struct err *err)
+look(const char *dir, uint64_t mark, uint64_t to_come, struct err *err)
 {
     uint64_t free_bytes;
     int used;
@@ -19,23 +21,58 @@ look(const char *dir, uint64_t mark, struct err *err)
         return 0;
     if (durable_room(dir, &free_bytes, &used, err) < 0)
         return -1;
-    return free_bytes < mark ? err_set(err, ERR_FULL, "the disk of %s is below its mark", dir) : 0;
+    return free_bytes < mark || free_bytes - mark < to_come
+               ? err_set(err, ERR_FULL, "the disk of %s is below its mark", dir)
+               : 0;
+}
+
+/* What direct senders' objects that are here will take on each disk: they are written side by side,
+ * and none of them sees the others there yet. */
+static uint64_t
+direct_to_come(struct keep *k, bool is_direct)
+{
+    uint64_t to_come;
+
+    gate_lock(&k->gate);
+    to_come = is_direct ? k->direct_bytes : 0;
+    gate_unlock(&k->gate);
+    return to_come;
+}
+
+void
+room_expect(struct keep *k, uint64_t bytes)
+{
+    gate_lock(&k->gate);
+    k->direct_bytes += bytes;
+    gate_unlock(&k->gate);
+}
+
+void
+room_expect_no_more(struct keep *k, uint64_t bytes)
+{
+    gate_lock(&k->gate);
+    k->direct_bytes -= bytes;
+    gate_unlock(&k->gate);
 }
 
 int
 room_to_begin(struct keep *k, bool is_direct, struct err *err)
 {
-    if (look(k->landing, k->refuse_free, err) < 0)
+    uint64_t to_come = direct_to_come(k, is_direct);
+
+    if (look(k->landing, k->refuse_free, to_come, err) < 0)
         return -1;
-    return is_direct ? look(k->landing_copy, k->refuse_free, err) : 0;
+    return is_direct ? look(k->landing_copy, k->refuse_free, to_come, err) : 0;
 }
 
 int
 room_to_end(struct keep *k, bool is_direct, struct err *err)
 {
-    if (look(k->landing, k->refuse_free / 2, err) < 0)
+    uint64_t to_come = direct_to_come(k, is_direct);
+
+    if (look(k->landing, k->refuse_free / 2, to_come, err) < 0)
         return -1;
-    return is_direct ? look(k->landing_copy, k->refuse_free / 2, err) : 0;
+    return is_direct ? look(k->landing_copy, k->refuse_free / 2, to_come, err) : 0;
 }
 
 /* Down at once; up only a tenth above the mark, else a disk that stays about there would be told of

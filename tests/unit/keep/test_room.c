@@ -219,6 +219,34 @@ what_is_sent_directly_is_judged_before_it_is_received(void **state)
     disk_close(&d);
 }
 
+/* They were let in as long as the disk was above the mark, whatever they were about to bring: what
+ * had begun found the rest of the disk eaten. */
+static void
+what_is_sent_directly_finds_its_own_size_above_the_mark(void **state)
+{
+    struct slice large = vault_ct(1), beside = vault_ct(2);
+    struct disk d;
+    struct err err;
+
+    (void)state;
+    large.rows = beside.rows = 512;
+    disk_open(&d, "size", REFUSE);
+    leave(&d, REFUSE + MEGA / 8);
+    assert_int_equal(store(&d, &large, false, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    leave(&d, 0);
+    leave(&d, REFUSE + MEGA);
+    room_expect(d.a.keep, MEGA); /* another is being written */
+    assert_int_equal(store(&d, &large, false, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    room_expect_no_more(d.a.keep, MEGA);
+
+    OK(store(&d, &large, false, &err));
+    assert_int_equal(store(&d, &beside, false, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    disk_close(&d);
+}
+
 /* After a cut, a crash or a restored catalog a gateway offers anew what it had begun: else no list
  * would become complete, and nothing would be packed to make room. */
 static void
@@ -381,6 +409,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_new_begins_below_the_mark_and_all_goes_on_above_it),
         cmocka_unit_test(what_is_sent_directly_is_judged_before_it_is_received),
+        cmocka_unit_test(what_is_sent_directly_finds_its_own_size_above_the_mark),
         cmocka_unit_test(a_study_that_was_begun_is_offered_anew_and_ends_below_the_mark),
         cmocka_unit_test(what_is_known_is_answered_beside_what_finds_no_room),
         cmocka_unit_test(a_mark_is_told_once_until_there_is_a_tenth_more),
