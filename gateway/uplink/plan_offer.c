@@ -5,6 +5,8 @@
 
 #include <limits.h>
 
+#define NONE UINT_MAX
+
 /* What is on the way by another connection will be answered first. */
 static bool
 may_be_offered(const struct job *job)
@@ -12,11 +14,12 @@ may_be_offered(const struct job *job)
     return job->phase == PHASE_NEW && job->way.n == 0;
 }
 
-/* How often the least often asked one was told that there is no room. */
+/* How often the least often asked one was told that there is no room; NONE: nothing is to be
+ * offered. */
 static unsigned
 least_behind(const struct plan *plan, int least_urgency)
 {
-    unsigned least = UINT_MAX;
+    unsigned least = NONE;
 
     for (size_t i = 0; i < plan->n && least > 0; i++) {
         const struct job *job = plan->by_due[i];
@@ -35,7 +38,7 @@ next_offers(struct plan *plan, int least_urgency, uint64_t *out_ids, size_t max)
     unsigned least = least_behind(plan, least_urgency);
     size_t n = 0, before_turn = 0;
 
-    for (size_t i = 0; i < plan->n && n < max; i++) {
+    for (size_t i = 0; least != NONE && i < plan->n && n < max; i++) {
         struct job *job = plan->by_due[i];
         bool is_in_turn = job->behind == least;
 
