@@ -395,16 +395,6 @@ talk_post(struct talk *t, const char *path, const struct buf *bytes, struct http
     return talk_call(t, &call, false, reply, err);
 }
 
-static bool
-names_any(const struct link_answer *answer, const struct link_offer *offer)
-{
-    for (size_t i = 0; i < answer->count; i++)
-        for (size_t k = 0; k < offer->count; k++)
-            if (memcmp(answer->objects[i].object, offer->objects[k].object, LINK_HASH_BYTES) == 0)
-                return true;
-    return false;
-}
-
 int
 talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *out, struct err *err)
 {
@@ -421,7 +411,7 @@ talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *o
     if (talk_post(t, LINK_PATH_OFFER, &body, &reply, err) < 0)
         goto out;
     rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
-    if (rc == 0 && !names_any(out, offer)) { /* it would be made again at once, for ever */
+    if (rc == 0 && out->count == 0) { /* it would be made again at once, for ever */
         rc = err_set(err, ERR_RETRY, "no word of what was offered");
         link_answer_free(out);
     }
