@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     LATE_DAYS = 3,
@@ -294,6 +295,31 @@ check_mirror(struct findings *f, const struct gateway_config *c)
                 disks.is_known ? "" : "none is said to be; unknown: ", disks.words);
 }
 
+/* Days of worklists and of pages are local: by UTC a morning in China is still yesterday. */
+static void
+check_zone(struct findings *f)
+{
+    static const char *const western[] = {"GMT", "WET", "+00"}; /* people live there */
+    time_t now = (time_t)(clock_wall_us() / 1000000);
+    bool is_somewhere;
+    struct tm tm;
+    char off[8];
+
+    tzset();
+    localtime_r(&now, &tm);
+    is_somewhere = tm.tm_gmtoff != 0;
+    for (size_t i = 0; i < ARRAY_LEN(western); i++)
+        is_somewhere = is_somewhere || strcmp(tm.tm_zone, western[i]) == 0;
+    strftime(off, sizeof off, "%z", &tm);
+    if (is_somewhere)
+        finding(f, MARK_FINE, "time zone", "%s, %s", tm.tm_zone, off);
+    else
+        finding(f, MARK_LOOK, "time zone",
+                "%s: the first hours of a day bear the day before in worklists and on pages; "
+                "timedatectl set-timezone Asia/Shanghai, then start the gateway again",
+                tm.tm_zone);
+}
+
 static void
 examine_gateway(struct findings *f, const struct gateway_config *c)
 {
@@ -303,6 +329,7 @@ examine_gateway(struct findings *f, const struct gateway_config *c)
     check_hl7(f, c);
     check_disk(f, "disk", c->data_dir, c->spool_warn_free, c->spool_refuse_free);
     check_mirror(f, c);
+    check_zone(f);
     check_line(f, c);
     check_queue(f, c->data_dir);
     check_centre(f, c->data_dir);

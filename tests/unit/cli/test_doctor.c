@@ -140,12 +140,34 @@ the_centre_is_asked_by_the_ways_of_the_table_until_one_answers(void **state)
     free(link_dir);
 }
 
+/* Orders before eight in the morning bore yesterday's date: consoles that ask for today saw none.
+ */
+static void
+a_gateway_that_was_told_no_time_zone_is_worth_a_look(void **state)
+{
+    static const struct {
+        const char *zone, *mark, *words;
+    } rows[] = {{"UTC0", "LOOK", "set-timezone"},
+                {"Nowhere/Known", "LOOK", "set-timezone"},
+                {"CST-8", "fine", "CST, +0800"},
+                {"GMT0", "fine", "GMT, +0000"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(setenv("TZ", rows[i].zone, 1), 0);
+        ask_doctor("hl7_in = no\n");
+        assert_says(rows[i].mark, "time zone", rows[i].words);
+    }
+    unsetenv("TZ");
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, book_world_open, book_world_close)
     const struct CMUnitTest tests[] = {
         TEST(ports_of_the_his_are_tried_and_said_to_be_sealed_or_open),
+        TEST(a_gateway_that_was_told_no_time_zone_is_worth_a_look),
         TEST(the_centre_is_asked_by_the_ways_of_the_table_until_one_answers),
     };
 
