@@ -39,7 +39,8 @@ clock_name_boot(struct book *book)
     struct err ignored;
     size_t n = 0;
 
-    text_copy(book->boot, sizeof book->boot, "-");
+    /* unknown: each start of the program is one */
+    snprintf(book->boot, sizeof book->boot, "at-%" PRId64, clock_wall_us());
     if (durable_get_file("/proc/sys/kernel/random/boot_id", 4096, &bytes, &n, &ignored) == 0 &&
         n > 1 && n < sizeof book->boot)
         snprintf(book->boot, sizeof book->boot, "%.*s", (int)strcspn((char *)bytes, "\n"),

@@ -95,6 +95,23 @@ a_doctor_confirms_with_a_reason_what_the_page_showed(void **state)
     assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
 }
 
+/* As a desk tells of a third person under a study number (gateway/desk/doubts.c). */
+static void
+a_word_that_went_and_comes_again_is_asked_anew_whoever_confirmed_it(void **state)
+{
+    int64_t read = reviewed_read();
+    struct clinic_up said[] = {doubt(1, "uid_reused", false), doubt(2, "", false),
+                               doubt(3, "uid_reused", false)};
+
+    (void)state;
+    assert_string_equal(apply(&said[0]), "done");
+    assert_int_equal(report_confirm_doubts(&w, "rev1", read, "uid_reused", "同一人,输错"), 0);
+    assert_string_equal(apply(&said[1]), "done");
+    assert_string_equal(apply(&said[2]), "done");
+
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), REFUSE_DOUBT);
+}
+
 static void
 a_message_told_late_changes_nothing(void **state)
 {
@@ -200,6 +217,7 @@ main(int argc, char **argv)
         TEST(reading_goes_on_and_signing_waits_until_the_desk_confirms),
         TEST(what_is_only_told_holds_nothing),
         TEST(a_doctor_confirms_with_a_reason_what_the_page_showed),
+        TEST(a_word_that_went_and_comes_again_is_asked_anew_whoever_confirmed_it),
         TEST(a_message_told_late_changes_nothing),
         TEST(a_correction_says_who_it_is_and_goes_back_to_its_author),
         TEST(one_exam_that_came_as_several_studies_is_one_registrations),
