@@ -165,10 +165,10 @@ keep_element(struct dcm_facts *facts, struct dcm_charset *cs, const struct dcm_e
 static void
 keep_numbers(struct dcm_facts *facts, const struct dcm_said *said)
 {
-    facts->is_study_made = !dcm_said_has_study(said);
+    facts->is_study_made = !dcm_said_study(said, facts->study_uid);
     if (facts->is_study_made)
         dcm_make_study_uid(said, facts->study_uid);
-    facts->is_series_made = !dcm_said_has_series(said);
+    facts->is_series_made = !dcm_said_series(said, facts->series_uid);
     if (facts->is_series_made)
         dcm_make_series_uid(said, facts->study_uid, facts->series_uid);
 }

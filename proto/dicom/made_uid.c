@@ -53,7 +53,7 @@ trim(const uint8_t *value, size_t n)
 }
 
 static bool
-is_uid(const struct dcm_raw *raw)
+take_uid(const struct dcm_raw *raw, char out[UID_MOST + 1])
 {
     char uid[UID_MOST + 1];
 
@@ -61,7 +61,10 @@ is_uid(const struct dcm_raw *raw)
         return false;
     memcpy(uid, raw->at, raw->n);
     uid[raw->n] = '\0';
-    return uid_is_valid(uid, true);
+    if (!uid_is_valid(uid, true))
+        return false;
+    memcpy(out, uid, raw->n + 1);
+    return true;
 }
 
 static size_t
@@ -144,31 +147,34 @@ dcm_said_note(struct dcm_said *said, uint32_t tag, const uint8_t *value, size_t 
 }
 
 bool
-dcm_said_has_study(const struct dcm_said *said)
+dcm_said_study(const struct dcm_said *said, char out[65])
 {
-    return is_uid(&said->study);
+    return take_uid(&said->study, out);
 }
 
 bool
-dcm_said_has_series(const struct dcm_said *said)
+dcm_said_series(const struct dcm_said *said, char out[65])
 {
-    return is_uid(&said->series);
+    return take_uid(&said->series, out);
 }
 
 void
 dcm_make_study_uid(const struct dcm_said *said, char out[65])
 {
+    bool is_person = is_person_number(&said->patient_id), is_name = is_named(&said->name);
     const struct dcm_raw by_number[] = {said->study, said->patient_id,
-                                        said->patient_id.n > 0 ? (struct dcm_raw){0} : said->name};
+                                        is_person ? (struct dcm_raw){0} : said->name};
     const struct dcm_raw by_person[] = {said->patient_id, said->issuer,     said->name,
                                         said->birth,      said->study_date, said->accession,
                                         said->study_id,   said->modality};
 
-    if (is_own_number(&said->study))
+    char series[UID_MOST + 1];
+
+    if (is_own_number(&said->study) && (is_person || is_name))
         make("radpost study by number", by_number, ARRAY_LEN(by_number), out);
-    else if (is_person_number(&said->patient_id) && is_named(&said->name) && said->study_date.n > 0)
+    else if (is_person && is_name && said->study_date.n > 0)
         make("radpost study by person and day", by_person, ARRAY_LEN(by_person), out);
-    else if (is_uid(&said->series))
+    else if (take_uid(&said->series, series))
         make("radpost study by series", &said->series, 1, out);
     else
         make("radpost study by instance", &said->instance, 1, out);

@@ -26,9 +26,10 @@ struct dcm_said {
  * lives as long as said is used. */
 void dcm_said_note(struct dcm_said *said, uint32_t tag, const uint8_t *value, size_t n);
 
-/* Is the number one that can be used (uid_is_valid, lenient) in its whole length? */
-bool dcm_said_has_study(const struct dcm_said *said);
-bool dcm_said_has_series(const struct dcm_said *said);
+/* The number as it was said, if it can be used (uid_is_valid, lenient) in its whole length; else
+ * false, and out stays. */
+bool dcm_said_study(const struct dcm_said *said, char out[65]);
+bool dcm_said_series(const struct dcm_said *said, char out[65]);
 
 /* The number made for the study, and for a series of the study that stands under the number study.
  */

@@ -38,7 +38,7 @@ file_of(const struct exam *e, enum dcm_coding coding, struct buf *out)
     struct dcm_writer w;
     struct err err;
 
-    buf_init(out, 8192);
+    buf_init(out, 1 << 17);
     assert_int_equal(
         part10_head(out, CT_IMAGE, e->sop,
                     coding == DCM_IMPLICIT_LE ? DCM_UID_IMPLICIT_LE : DCM_UID_EXPLICIT_LE, NULL,
@@ -80,9 +80,13 @@ the_number_is_the_one_that_the_format_says(void **state)
         struct exam e;
         const char *study, *series;
     } rows[] = {
-        {"by its number",
+        {"by its number, of a person",
+         {.study = "1.2.abc", .series = "1.2.3.1", .id = "T0017842", .name = "WANG^AN"},
+         "2.25.164441534503326603256709581586487423258",
+         "1.2.3.1"},
+        {"by its number, of what is no person's and a name",
          {.study = "1.2.abc", .series = "1.2.3.1", .id = "P1", .name = "WANG^AN"},
-         "2.25.6472557617994596501593528038313540919",
+         "2.25.128251247784990423431702375736643068196",
          "1.2.3.1"},
         {"by its number, of a name",
          {.study = "1.2.abc", .series = "1.2.3.1", .name = "WANG^AN"},
@@ -188,8 +192,15 @@ one_exam_stands_together_and_two_people_never_do(void **state)
         {"one number", EXAM(.study = "1.2.abc", PERSON), EXAM(.study = "1.2.abc ", PERSON), true},
         {"another number", EXAM(.study = "1.2.abc", PERSON), EXAM(.study = "1.2.abd", PERSON),
          false},
-        {"one number, another patient", EXAM(.study = "1.2.abc", .id = "1"),
-         EXAM(.study = "1.2.abc", .id = "2"), false},
+        {"one number, another patient", EXAM(.study = "1.2.abc", .id = "T0017842"),
+         EXAM(.study = "1.2.abc", .id = "T0017843"), false},
+        {"a device's one number, an ID for all, two people",
+         EXAM(.study = "STUDY001", .id = "UNKNOWN", .name = "ZHANG^SAN"),
+         EXAM(.study = "STUDY001", .id = "UNKNOWN", .name = "LI^SI"), false},
+        {"a device's one number, nobodies",
+         EXAM(.study = "STUDY001", .id = "1", .name = "^"),
+         {.sop = "1.2.3.1.2", .study = "STUDY001", .id = "1", .name = "^"},
+         false},
         {"numbers alike in 64 characters", EXAM(.study = LONG_60 ".12345", PERSON),
          EXAM(.study = LONG_60 ".12346", PERSON), false},
         {"no number, one person and day", EXAM(PERSON, .date = "20260301", .series = "1.2.3"),
@@ -254,6 +265,35 @@ it_is_the_same_in_another_coding(void **state)
     buf_fini(&file);
 }
 
+/* More blanks than a text of ours may have: the number behind them is the file's all the same. */
+static void
+a_number_behind_many_blanks_is_found(void **state)
+{
+    enum { MANY = 70000 };
+    char *far = mem_new(MANY + 8);
+    struct exam study = exam, series = exam;
+    struct dcm_facts a, b;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    memset(far, ' ', MANY);
+    memcpy(far + MANY, "1.2.77", 7);
+    study.study = far;
+    series.study = "1.2.9";
+    series.series = far;
+    for (int i = 0; i < 2; i++) {
+        file_of(i == 0 ? &study : &series, DCM_IMPLICIT_LE, &file);
+        assert_int_equal(dcm_facts_read(file.bytes, file.n, false, i == 0 ? &a : &b, &err), 0);
+        buf_fini(&file);
+    }
+    free(far);
+
+    assert_false(a.is_study_made || b.is_series_made);
+    assert_string_equal(a.study_uid, "1.2.77");
+    assert_string_equal(b.series_uid, "1.2.77");
+}
+
 /* Or half of what it is made of would make another one. */
 static void
 of_a_beginning_none_is_made_before_all_was_read(void **state)
@@ -288,6 +328,7 @@ main(void)
         cmocka_unit_test(a_number_that_can_be_used_stays_and_any_other_is_made),
         cmocka_unit_test(one_exam_stands_together_and_two_people_never_do),
         cmocka_unit_test(it_is_the_same_in_another_coding),
+        cmocka_unit_test(a_number_behind_many_blanks_is_found),
         cmocka_unit_test(of_a_beginning_none_is_made_before_all_was_read),
     };
 
