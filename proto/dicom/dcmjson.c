@@ -33,6 +33,7 @@ struct writer {
         uint32_t tag;
         const char *uid; /* NULL: nothing is given, or it is written */
     } given[3];
+    bool is_in_given; /* what the file says in its place is passed over */
     struct level levels[JSON_DEPTH_MAX + 1];
 };
 
@@ -370,6 +371,14 @@ write_event(struct writer *w, const struct dcm_element *e, struct err *err)
 
     if (e->depth >= JSON_DEPTH_MAX)
         return err_set(err, ERR_REJECT, "DICOM JSON: sequences nested too deep");
+    if (w->is_in_given) {
+        w->is_in_given = e->event != DCM_SEQUENCE_END || e->depth > 0;
+        return 0;
+    }
+    if (e->event == DCM_SEQUENCE && is_given(w, e)) { /* a sequence where a number belongs */
+        w->is_in_given = true;
+        return 0;
+    }
     level = &w->levels[e->depth];
     switch (e->event) {
     case DCM_ELEMENT:

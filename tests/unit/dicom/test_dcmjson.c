@@ -83,8 +83,11 @@ study_and_series_are_the_given_ones(void **state)
     static const struct {
         const char *name;
         const char *study, *series;
-    } rows[] = {
-        {"missing", NULL, NULL}, {"wrong", "1.2.abc", ""}, {"the same", "1.2.5", "1.2.5.1"}};
+        bool is_sequence; /* where the study's number belongs */
+    } rows[] = {{"missing", NULL, NULL, false},
+                {"wrong", "1.2.abc", "", false},
+                {"the same", "1.2.5", "1.2.5.1", false},
+                {"a sequence in its place", NULL, NULL, true}};
     static const struct dcm_json_options options = {.study = "1.2.5", .series = "1.2.5.1"};
     static const char wanted[] = "{\"00100020\":{\"vr\":\"LO\",\"Value\":[\"P1\"]},"
                                  "\"0020000D\":{\"vr\":\"UI\",\"Value\":[\"1.2.5\"]},"
@@ -108,6 +111,14 @@ study_and_series_are_the_given_ones(void **state)
         if (rows[i].study != NULL) {
             dcm_write_text(&w, 0x0020000D, NULL, rows[i].study);
             dcm_write_text(&w, 0x0020000E, NULL, rows[i].series);
+        }
+        if (rows[i].is_sequence) {
+            dcm_write_sequence_begin(&w, 0x0020000D);
+            dcm_write_item_begin(&w);
+            dcm_write_sequence_begin(&w, 0x00081140);
+            dcm_write_sequence_end(&w);
+            dcm_write_item_end(&w);
+            dcm_write_sequence_end(&w);
         }
         dcm_write_text(&w, 0x00200013, NULL, "7");
         jsonw_init(&json, &out);
