@@ -263,7 +263,9 @@ choose(struct uplink *up, const struct spool_entry *entry, const struct codec_so
     if (up->o.coding != UPLINK_CODING_CHOOSE)
         return up->o.coding == UPLINK_CODING_FAST ? CODEC_FAST : CODEC_LAYERS;
     if (source->is_urgent) { /* somebody waits to see it, and it has all processors */
+        gate_lock(&up->gate);
         ease_lines(up, false);
+        gate_unlock(&up->gate);
         return CODEC_BEST;
     }
     spool_counts(up->spool, counts);

@@ -34,7 +34,11 @@ const struct room *
 room_now_full(const struct uplink *up)
 {
     const struct room *a = &up->to_begin, *b = &up->to_end;
+    struct plan_stats stats;
 
+    plan_stats(up->plan, &stats);
+    if (stats.objects == 0) /* what waited was taken away by a person: nobody will ask */
+        return NULL;
     if (!a->is_full || !b->is_full)
         return a->is_full ? a : b->is_full ? b : NULL;
     return a->since_us <= b->since_us ? a : b;
