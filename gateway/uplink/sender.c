@@ -138,6 +138,8 @@ try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wa
     if (!s->is_streaming)
         line->streaming++;
     s->is_streaming = true;
+    if (plan_is_stat(line->up->plan, out->id))
+        ease_end(&line->ease); /* an emergency that was coded long ago wants all of it, too */
     look_at_crowd(line, now);
     return true;
 }

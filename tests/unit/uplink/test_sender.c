@@ -3,6 +3,7 @@
 #include "gateway/uplink/uplink.h"
 
 #include "gateway/spool/spool.h"
+#include "gateway/uplink/parts.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
@@ -116,6 +117,46 @@ images_one_by_one_go_over_open_connections_and_little_waits_in_the_kernel(void *
     uplink_site_close(&s);
 }
 
+static bool
+is_line_eased(struct uplink_site *s)
+{
+    bool is_eased;
+
+    gate_lock(&s->up->gate);
+    is_eased = ease_is_on(&s->up->lines[0].ease, clock_mono_ms());
+    gate_unlock(&s->up->gate);
+    return is_eased;
+}
+
+/* It was coded before the line was eased, or is not coded by choice: the coders say nothing. */
+static void
+an_emergency_on_its_way_has_the_whole_line(void **state)
+{
+    struct uplink_site s;
+    struct err err = {0};
+
+    (void)state;
+    uplink_site_open(&s, "eased", 1);
+    s.options.stall_ms = 60000;
+    s.options.quiet_ms = 60000;
+    s.options.coding = UPLINK_CODING_FAST;
+    uplink_site_start(&s);
+    gate_lock(&s.up->gate);
+    ease_want(&s.up->lines[0].ease, 1e9, clock_mono_ms());
+    s.up->lines[0].ease.until_ms = clock_mono_ms() + 2 * WAIT_MS;
+    gate_unlock(&s.up->gate);
+
+    uplink_site_picture(&s, "1.2.3", 1, false);
+    assert_true(uplink_site_wait(&s, UPLINK_SITE_THERE, 1));
+    assert_true(is_line_eased(&s)); /* a routine image takes its part of it */
+    if (uplink_set_urgency(s.up, "1.2.4", UPLINK_STAT, "trauma", "Li", &err) < 0)
+        fail_msg("%s", err.text);
+    uplink_site_picture(&s, "1.2.4", 1, false);
+    assert_true(uplink_site_wait(&s, UPLINK_SITE_THERE, 2));
+    assert_false(is_line_eased(&s));
+    uplink_site_close(&s);
+}
+
 static void
 wait_pings(struct uplink_site *s, unsigned least)
 {
@@ -166,6 +207,7 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(images_one_by_one_go_over_open_connections_and_little_waits_in_the_kernel),
+        cmocka_unit_test(an_emergency_on_its_way_has_the_whole_line),
         cmocka_unit_test(what_an_open_connection_takes_opens_no_other),
     };
     int status;
