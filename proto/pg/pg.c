@@ -17,10 +17,14 @@ enum { WAIT_FREE_MS = 30000, BACKOFF_FIRST_MS = 50, BACKOFF_LAST_MS = 2000 };
 enum { OID_BOOL = 16, OID_BYTEA = 17, OID_NAME = 19, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23 };
 enum { OID_TEXT = 25, OID_BPCHAR = 1042, OID_VARCHAR = 1043 };
 
+/* plan_cache_mode of a connection; a rollback takes a change of it back. */
+enum plans { PLANS_UNKNOWN, PLANS_ANEW, PLANS_KEPT };
+
 struct pg_conn {
     struct pg *pg;
     PGconn *db; /* NULL: not connected */
     bool is_taken, in_transaction, is_marked;
+    enum plans plans;
 };
 
 struct pg {
@@ -121,8 +125,8 @@ connect_plain(struct pg *pg, PGconn **out_db, struct err *err)
     }
     PQsetNoticeProcessor(db, drop_notice, NULL);
     if (pg_simple(db,
-                  "SET plan_cache_mode = force_custom_plan; SET statement_timeout = '120s';"
-                  "SET lock_timeout = '60s'; SET client_encoding = 'UTF8'; SET TimeZone = 'UTC';"
+                  "SET statement_timeout = '120s'; SET lock_timeout = '60s';"
+                  "SET client_encoding = 'UTF8'; SET TimeZone = 'UTC';"
                   "SET standard_conforming_strings = on",
                   "settings", err) < 0) {
         PQfinish(db);
@@ -144,6 +148,7 @@ connect_ready(struct pg *pg, struct pg_conn *conn, struct err *err)
         return -1;
     }
     conn->db = db;
+    conn->plans = PLANS_UNKNOWN;
     return 0;
 }
 
@@ -307,6 +312,8 @@ pg_put(struct pg_conn **conn)
         c->db = NULL;
     }
     gate_lock(&c->pg->gate);
+    if (c->in_transaction)
+        c->plans = PLANS_UNKNOWN;
     c->in_transaction = false;
     c->is_taken = false;
     gate_wake(&c->pg->gate);
@@ -339,6 +346,8 @@ pg_commit(struct pg_conn *conn, struct err *err)
         rc = err_set(err, ERR_RETRY, "PostgreSQL: commit: rolled back");
     PQclear(result);
     conn->in_transaction = false;
+    if (rc < 0)
+        conn->plans = PLANS_UNKNOWN;
     return rc;
 }
 
@@ -358,6 +367,7 @@ int
 pg_back(struct pg_conn *conn, struct err *err)
 {
     CHECK(conn->in_transaction && conn->is_marked);
+    conn->plans = PLANS_UNKNOWN;
     return pg_simple(conn->db, "ROLLBACK TO SAVEPOINT mark", "back to the mark", err);
 }
 
@@ -368,6 +378,24 @@ pg_arg_int(int64_t v)
 
     snprintf(arg.number, sizeof arg.number, "%" PRId64, v);
     return arg;
+}
+
+/* Values decide the plan of a query, unless it says that they do not. */
+static int
+choose_plans(struct pg_conn *conn, const char *name, struct err *err)
+{
+    const struct pg_query *query = pg_query_find(conn->pg->queries, conn->pg->query_count, name);
+    enum plans wanted = query->keeps_plan ? PLANS_KEPT : PLANS_ANEW;
+
+    if (conn->plans == wanted)
+        return 0;
+    if (pg_simple(conn->db,
+                  wanted == PLANS_KEPT ? "SET plan_cache_mode = force_generic_plan"
+                                       : "SET plan_cache_mode = force_custom_plan",
+                  "how to plan", err) < 0)
+        return -1;
+    conn->plans = wanted;
+    return 0;
 }
 
 enum { ARGS_MAX = 64 };
@@ -390,6 +418,8 @@ pg_run(struct pg_conn *conn, const char *name, const struct pg_arg *args, size_t
         values[i] = a->bytes != NULL ? a->bytes : a->number[0] != '\0' ? a->number : a->text;
         lengths[i] = (int)a->n;
     }
+    if (choose_plans(conn, name, err) < 0)
+        return -1;
     result = PQexecPrepared(conn->db, name, (int)count, values, lengths, formats, 1);
     status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {

@@ -3,8 +3,11 @@
  * SQL lives in .sql files embedded in the program. A query file holds queries, each after a line
  *     -- name: study_find
  * and every connection prepares all of them at once, so that a mismatch with the schema stops the
- * start, not a request. Migrations are PREFIX + "NNNN_what.sql", run once each in order, each in a
- * transaction of its own; they only go forward.
+ * start, not a request. Each call is planned for its values, as one clinic has ten studies and
+ * another a million; a query that finds one row by its key, whatever the values, says
+ *     -- name: instance_by_sop (plan kept)
+ * and is planned once a connection. Migrations are PREFIX + "NNNN_what.sql", run once each in
+ * order, each in a transaction of its own; they only go forward.
  *
  * When the server is away pg_get() says ERR_RETRY at once while it backs off (at most 2 s), and
  * works again when the server is back; nothing else is needed. A transaction whose commit was cut

@@ -13,6 +13,7 @@ struct pg_rows {
 struct pg_query {
     char *name;
     char *sql;
+    bool keeps_plan; /* "-- name: x (plan kept)" */
 };
 
 /* Fill err from SQLSTATE and constraint name; never from values. Returns -1. */
@@ -20,9 +21,12 @@ int pg_fail(PGconn *db, const PGresult *result, const char *what, struct err *er
 /* Constant SQL, several statements allowed, no result wanted. */
 int pg_simple(PGconn *db, const char *sql, const char *what, struct err *err) MUST_CHECK;
 
-/* Cut query files at their "-- name: " lines. */
+/* Cut query files at their "-- name: " lines; in the order of their names. */
 int pg_queries_read(const char *const *files, struct pg_query **out, size_t *out_count,
                     struct err *err) MUST_CHECK;
+/* It must be there. */
+const struct pg_query *pg_query_find(const struct pg_query *queries, size_t count,
+                                     const char *name);
 void pg_queries_free(struct pg_query *queries, size_t count);
 /* db is for this alone and closed after it: it has no statement_timeout any more. */
 int pg_migrate(PGconn *db, const char *prefix, struct err *err) MUST_CHECK;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char name_mark[] = "-- name: ";
+static const char name_mark[] = "-- name: ", kept_mark[] = " (plan kept)";
 
 /* The next "-- name: " at the start of a line, or the end. */
 static const char *
@@ -30,6 +30,18 @@ copy_range(const char *from, const char *to)
     return mem_printf("%.*s", (int)(to - from), from);
 }
 
+/* name: behind its mark, to the end of the line. */
+static struct pg_query
+query_of(const char *name, const char *line_end, const char *end)
+{
+    size_t n = (size_t)(line_end - name), kept_n = sizeof kept_mark - 1;
+    bool keeps_plan = n > kept_n && memcmp(line_end - kept_n, kept_mark, kept_n) == 0;
+
+    return (struct pg_query){.name = copy_range(name, line_end - (keeps_plan ? kept_n : 0)),
+                             .sql = copy_range(line_end + 1, end),
+                             .keeps_plan = keeps_plan};
+}
+
 static void
 read_file(const struct embedded *file, struct pg_query **queries, size_t *count)
 {
@@ -44,11 +56,16 @@ read_file(const struct embedded *file, struct pg_query **queries, size_t *count)
         CHECK(line_end != NULL);
         next = next_mark(line_end + 1, end);
         *queries = mem_grow(*queries, (*count + 1) * sizeof **queries);
-        (*queries)[*count].name = copy_range(name, line_end);
-        (*queries)[*count].sql = copy_range(line_end + 1, next);
+        (*queries)[*count] = query_of(name, line_end, next);
         ++*count;
         at = next;
     }
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct pg_query *)a)->name, ((const struct pg_query *)b)->name);
 }
 
 static void
@@ -83,9 +100,28 @@ pg_queries_read(const char *const *files, struct pg_query **out, size_t *out_cou
         }
         read_file(file, &queries, &count);
     }
+    if (count > 0)
+        qsort(queries, count, sizeof *queries, by_name);
     *out = queries;
     *out_count = count;
     return 0;
+}
+
+const struct pg_query *
+pg_query_find(const struct pg_query *queries, size_t count, const char *name)
+{
+    for (size_t low = 0, high = count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(name, queries[middle].name);
+
+        if (order == 0)
+            return &queries[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    check_failed(name, __FILE__, __LINE__);
 }
 
 void
@@ -108,10 +144,7 @@ struct migrating {
 static const char *
 sql_of(const struct migrating *m, const char *name)
 {
-    for (size_t i = 0; i < m->count; i++)
-        if (strcmp(m->queries[i].name, name) == 0)
-            return m->queries[i].sql;
-    check_failed(name, __FILE__, __LINE__);
+    return pg_query_find(m->queries, m->count, name)->sql;
 }
 
 /* One of them with the migration's name as its argument. */

@@ -1,11 +1,11 @@
 -- Offers, arrivals, duplicates, previews.
 
--- name: instance_by_sop
+-- name: instance_by_sop (plan kept)
 SELECT i.id, i.object, i.pixels, i.dataset, i.pack IS NOT NULL, i.device, coalesce(i.landing, ''), coalesce(i.job, 0)
 FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.sop_instance = $2 AND NOT i.is_quarantined
 
--- name: instance_by_object
+-- name: instance_by_object (plan kept)
 SELECT i.id, i.pack IS NOT NULL, i.device, i.is_quarantined, i.sop_instance, coalesce(i.landing, '')
 FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.object = $2
@@ -31,17 +31,17 @@ UPDATE instances SET object = $2, size = $3, received = $4, transfer_syntax = $5
     way = $9, device = $10, landing = $11, arrived_at_us = $12, has_copy = $13
 WHERE id = $1 AND pack IS NULL
 
--- name: duplicate_by_object
+-- name: duplicate_by_object (plan kept)
 SELECT 1 FROM duplicates d JOIN tenants t ON t.id = d.tenant_id WHERE t.code = $1 AND d.object = $2
 
--- name: landing_put
+-- name: landing_put (plan kept)
 INSERT INTO landing (tenant_id, object, device, size, study_uid, series_uid, sop_class, sop_instance,
     transfer_syntax, received_syntax, pixels, dataset, received, recipe, layout, offered_at_us)
 SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM tenants t WHERE t.code = $1
 ON CONFLICT (tenant_id, object) DO UPDATE SET offered_at_us = EXCLUDED.offered_at_us
 RETURNING (xmax = 0), is_looked
 
--- name: landing_get
+-- name: landing_get (plan kept)
 SELECT l.device, l.size, l.study_uid, l.series_uid, l.sop_class, l.sop_instance, l.transfer_syntax,
     l.received_syntax, l.pixels, l.dataset, l.received, l.recipe, l.layout, l.is_looked, l.have_bytes
 FROM landing l JOIN tenants t ON t.id = l.tenant_id WHERE t.code = $1 AND l.object = $2
@@ -55,12 +55,12 @@ FROM tenants t WHERE t.code = $1
 
 -- What the maps on the landing disk say, for people who wait: nobody waits for the log's disk. Lost in a crash
 -- of the database it is told again with the next piece.
--- name: landing_progress
+-- name: landing_progress (plan kept)
 UPDATE landing l SET have_bytes = $3, is_looked = $4
 FROM tenants t, (SELECT set_config('synchronous_commit', 'off', true) AS is) how
 WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2 AND how.is = 'off'
 
--- name: landing_delete
+-- name: landing_delete (plan kept)
 DELETE FROM landing l USING tenants t WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2
 
 -- Offered last so long ago, and neither what a closed list nor what a catalogued instance waits for, itself or as another file of it.
@@ -82,7 +82,7 @@ DELETE FROM landing l USING tenants t
 WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2 AND l.offered_at_us = $3
 
 -- The same received image under way in another coding: the gateway gave that one up when it did not prove itself.
--- name: landing_given_up
+-- name: landing_given_up (plan kept)
 SELECT l.object, l.size FROM landing l JOIN tenants t ON t.id = l.tenant_id
 WHERE t.code = $1 AND l.sop_instance = $2 AND l.received = $3 AND l.object <> $4
 
@@ -93,24 +93,24 @@ FROM landing l JOIN tenants t ON t.id = l.tenant_id
 WHERE t.code = $1 AND l.study_uid = $2 AND ($3::text IS NULL OR l.sop_instance = $3)
 ORDER BY l.series_uid, l.sop_instance
 
--- name: study_is_known
+-- name: study_is_known (plan kept)
 SELECT EXISTS (SELECT FROM studies s JOIN tenants t ON t.id = s.tenant_id
         WHERE t.code = $1 AND s.study_uid = $2)
     OR EXISTS (SELECT FROM landing l JOIN tenants t ON t.id = l.tenant_id
         WHERE t.code = $1 AND l.study_uid = $2)
 
--- name: duplicate_add
+-- name: duplicate_add (plan kept)
 INSERT INTO duplicates (tenant_id, object, device, instance, made_at_us)
 SELECT i.tenant_id, $2, $3, i.id, $4 FROM instances i WHERE i.id = $1
 ON CONFLICT DO NOTHING
 
--- name: patient_put
+-- name: patient_put (plan kept)
 INSERT INTO patients (tenant_id, issuer, patient_id)
 SELECT t.id, $2, $3 FROM tenants t WHERE t.code = $1
 ON CONFLICT (tenant_id, patient_id, issuer) DO UPDATE SET issuer = EXCLUDED.issuer
 RETURNING id
 
--- name: study_put
+-- name: study_put (plan kept)
 INSERT INTO studies (tenant_id, study_uid, patient, patient_id, issuer, patient_name, birth_date, sex, age,
     study_date, study_time, accession, study_id, description, referring, institution, text_method,
     first_at_us, last_at_us)
@@ -120,19 +120,19 @@ ON CONFLICT (tenant_id, study_uid) DO UPDATE SET last_at_us = EXCLUDED.last_at_u
 RETURNING id, patient_id, issuer, xmax = 0
 
 -- Found, it is locked as one that is counted up, not as one that changes its key: packs of it may be made meanwhile.
--- name: series_put
+-- name: series_put (plan kept)
 INSERT INTO series (tenant_id, study, series_uid, modality, number, description, body_part, series_date,
     series_time, station, institution)
 SELECT s.tenant_id, s.id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM studies s WHERE s.id = $1
 ON CONFLICT (study, series_uid) DO UPDATE SET modality = series.modality
 RETURNING id
 
--- name: series_count
+-- name: series_count (plan kept)
 UPDATE series SET instances = instances + 1,
     sop_classes = CASE WHEN $2 = ANY (sop_classes) THEN sop_classes ELSE sop_classes || $2::text END
 WHERE id = $1
 
--- name: instance_add
+-- name: instance_add (plan kept)
 INSERT INTO instances (tenant_id, study, series, sop_instance, sop_class, number, object, size, pixels, dataset,
     received, transfer_syntax, received_syntax, recipe, layout, rows, columns, frames, bits_allocated, has_pixels,
     content_date, content_time, is_quarantined, why, way, device, landing, has_copy, arrived_at_us)
@@ -141,7 +141,7 @@ SELECT s.tenant_id, s.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $1
 FROM studies s WHERE s.id = $1
 RETURNING id
 
--- name: instance_is_sealed
+-- name: instance_is_sealed (plan kept)
 SELECT pack IS NOT NULL FROM instances WHERE id = $1
 
 -- name: landing_came_back

@@ -29,7 +29,7 @@ UPDATE manifests m SET announced = $5 FROM tenants t
 WHERE t.id = m.tenant_id AND t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.revision = $4
     AND coalesce(m.announced, 0) < $5
 
--- name: manifest_lock
+-- name: manifest_lock (plan kept)
 SELECT 1 FROM (SELECT pg_advisory_xact_lock(7267703, hashtext($1 || '/' || $2))) l
 
 -- name: manifest_count
@@ -76,7 +76,7 @@ WHERE t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.revision = $4 AND
         ORDER BY n.revision DESC LIMIT 1), m.sop_instances)
 
 -- Packing waits for what the list itself names; whole it is with what it carries on.
--- name: manifest_due
+-- name: manifest_due (plan kept)
 SELECT m.source, m.revision, m.closed_at_us, m.study_revision,
     NOT EXISTS (SELECT FROM unnest(m.carried_objects) o
         WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o)

@@ -51,7 +51,7 @@ INSERT INTO certificates (serial, tenant_id, device, kind, fingerprint, not_afte
 SELECT $2, t.id, $3, $4, $5, $6, $7, $8 FROM tenants t WHERE t.code = $1
 ON CONFLICT (serial) DO NOTHING
 
--- name: certificate_check
+-- name: certificate_check (plan kept)
 SELECT 1 FROM certificates c JOIN tenants t ON t.id = c.tenant_id
 WHERE c.serial = $1 AND t.code = $2 AND c.device = $3 AND c.revoked_at_us IS NULL AND c.not_after_us > $4
 

@@ -148,6 +148,53 @@ a_migration_is_not_cut_off_by_the_clock(void **state)
     free(conninfo);
 }
 
+static int
+put_patient(struct pg_conn *conn, struct err *err)
+{
+    return pg_run(conn, "patient_put", PG_ARGS(PG_TEXT("a"), PG_TEXT(""), PG_TEXT("1")), NULL, err);
+}
+
+/* Also after a rollback, which takes back how its connection plans. */
+static void
+what_finds_one_row_is_planned_once_and_the_rest_for_its_values(void **state)
+{
+    static const char *const both[] = {"storage/keep/tenants.sql", "storage/keep/arrive.sql", NULL};
+    char *conninfo = pg_cluster_database(cluster, "plans");
+    struct pg_options options = {conninfo, both, "storage/keep/migrations/", .connections = 1};
+    struct pg_conn *conn = NULL;
+    struct pg *pg = NULL;
+    struct err err;
+
+    (void)state;
+    OK(pg_open(&options, &pg, &err));
+    sql(conninfo, "CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF "
+                  "current_setting('plan_cache_mode') <> TG_ARGV[0] THEN RAISE 'planned wrongly'; "
+                  "END IF; RETURN NEW; END $$");
+    sql(conninfo, "CREATE TRIGGER judge BEFORE INSERT ON tenants FOR EACH ROW "
+                  "EXECUTE FUNCTION judge('force_custom_plan')");
+    sql(conninfo, "CREATE TRIGGER judge BEFORE INSERT ON patients FOR EACH ROW "
+                  "EXECUTE FUNCTION judge('force_generic_plan')");
+    OK(pg_get(pg, &conn, &err));
+    OK(pg_run(conn, "tenant_add", PG_ARGS(PG_TEXT("a"), PG_TEXT("x"), PG_INT(1)), NULL, &err));
+    OK(put_patient(conn, &err));
+    OK(pg_run(conn, "tenant_add", PG_ARGS(PG_TEXT("b"), PG_TEXT("x"), PG_INT(1)), NULL, &err));
+    OK(pg_begin(conn, &err));
+    OK(put_patient(conn, &err));
+    pg_put(&conn); /* rolled back */
+    OK(pg_get(pg, &conn, &err));
+    OK(put_patient(conn, &err));
+    OK(pg_run(conn, "tenant_add", PG_ARGS(PG_TEXT("c"), PG_TEXT("x"), PG_INT(1)), NULL, &err));
+    OK(pg_begin(conn, &err));
+    OK(pg_mark(conn, &err));
+    OK(put_patient(conn, &err));
+    OK(pg_back(conn, &err));
+    OK(put_patient(conn, &err));
+    OK(pg_commit(conn, &err));
+    pg_put(&conn);
+    pg_close(&pg);
+    free(conninfo);
+}
+
 static void
 a_guest_migrates_only_an_empty_database(void **state)
 {
@@ -218,6 +265,7 @@ main(void)
         cmocka_unit_test(a_query_that_does_not_fit_the_schema_stops_the_start),
         cmocka_unit_test(a_server_that_went_is_found_again),
         cmocka_unit_test(a_migration_is_not_cut_off_by_the_clock),
+        cmocka_unit_test(what_finds_one_row_is_planned_once_and_the_rest_for_its_values),
         cmocka_unit_test(a_guest_migrates_only_an_empty_database),
         cmocka_unit_test(array_literals_keep_quotes_and_backslashes),
     };
