@@ -284,7 +284,7 @@ site_read_walk() { # STUDY
     site_say "assigned to $reason"
     site_api doctor POST "reads/$read/claim" '{}' >/dev/null && site_shown "$read" "$study" doctor || return 1
     site_api doctor PUT "reads/$read/draft" "$(jq -nc --argjson b "$(site_report_base "$read" doctor)" \
-        '{base: $b, exam: "颅脑 CT 平扫", findings: "左侧顶叶见一类圆形稍高密度影,边界清楚。余脑实质未见异常。", impression: "左侧顶叶占位,建议增强扫描。"}')" >/dev/null || return 1
+        '{base: $b, exam: "颅脑 CT 平扫", findings: "左侧顶叶见一类圆形稍高密度影，边界清楚。余脑实质未见异常。", impression: "左侧顶叶占位，建议增强扫描。"}')" >/dev/null || return 1
     site_api doctor POST "reads/$read/write" "{\"base\":$(site_report_base "$read" doctor)}" >/dev/null || return 1
     site_say "written"
     site_api reviewer POST "reads/$read/claim" '{}' >/dev/null && site_shown "$read" "$study" reviewer || return 1

@@ -107,9 +107,9 @@ pass_on_from(struct pg_conn *conn, int64_t read_id, const char *actor, enum read
 static int
 give_back_to_author(struct pg_conn *conn, int64_t read_id, bool is_late, struct err *err)
 {
-    static const struct change returned = {.reason = "退回书写医生",
+    static const struct change returned = {.reason = "退回书写医师",
                                            .reason_en = "given back to its author"};
-    static const struct change late = {.reason = "有迟到图像,退回书写医生复核",
+    static const struct change late = {.reason = "有补传图像，退回书写医师复核",
                                        .reason_en = "images came late: back to its author"};
 
     return run_words(conn, "assign_give_back", read_id, is_late ? &late : &returned, err);

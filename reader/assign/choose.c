@@ -68,10 +68,10 @@ put_words(const struct read_row *read, const struct pg_rows *rows, size_t i, siz
 
     text_copy(out->login, sizeof out->login, pg_text(rows, i, 0));
     snprintf(out->zh, sizeof out->zh,
-             "协议 %s 第 %u 版;执业证有效,含 %s;%s在班可选 %zu 人,待办 %lld 份%s%s",
+             "协议 %s 第 %u 版；执业证有效，含 %s；%s在班可选 %zu 人，待办 %lld 份%s%s",
              read->agreement, read->agreement_version, read->modalities,
-             is_review ? "审核人(非书写者);" : "", n, load,
-             n > 1 && !had_it ? ",按待办最少选定" : "", had_it ? ";无他人可换" : "");
+             is_review ? "审核人（非书写者）；" : "", n, load,
+             n > 1 && !had_it ? "，按待办最少选定" : "", had_it ? "；无他人可换" : "");
     snprintf(out->en, sizeof out->en,
              "agreement %s version %u; licence in force for %s; %s%zu on duty who may, %lld open "
              "reads%s%s",
@@ -144,7 +144,7 @@ leave(struct pg_conn *conn, const struct read_row *read, struct err *err)
     int64_t now = clock_wall_us();
     char zh[WORDS], en[WORDS];
 
-    snprintf(zh, sizeof zh, "协议 %s 第 %u 版:现无在班且具 %s 资格的%s医生", read->agreement,
+    snprintf(zh, sizeof zh, "协议 %s 第 %u 版：现无在班且具 %s 资格的%s医师", read->agreement,
              read->agreement_version, read->modalities, is_review ? "另一位审核" : "");
     snprintf(en, sizeof en, "agreement %s version %u: nobody on duty who may %s %s now",
              read->agreement, read->agreement_version, is_review ? "review" : "read",

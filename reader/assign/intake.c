@@ -90,7 +90,7 @@ make_read(struct pg_conn *conn, const struct closed *c, struct err *err)
     if (pg_run(conn, "intake_new",
                PG_ARGS(PG_TEXT(c->tenant), PG_TEXT(c->study), PG_INT(c->revision),
                        PG_INT(c->instances), PG_INT(c->whole), PG_INT(c->at_us),
-                       PG_INT(clock_wall_us()), PG_TEXT("无有效协议覆盖:无阅片方"),
+                       PG_INT(clock_wall_us()), PG_TEXT("无有效协议覆盖：无阅片方"),
                        PG_TEXT("no agreement in force covers it: no reader by agreement")),
                &rows, err) < 0)
         return -1;

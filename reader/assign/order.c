@@ -33,7 +33,7 @@ int
 order_judge_again(struct pg_conn *conn, int64_t read_id, const char *actor, struct err *err)
 {
     static const struct change change = {.detail = "{\"cause\":\"registration\"}",
-                                         .reason = "登记已变更,退回书写医生复核",
+                                         .reason = "登记已变更，退回书写医师复核",
                                          .reason_en =
                                              "the registration changed: back to its author"};
     struct err why;

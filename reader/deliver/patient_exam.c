@@ -403,7 +403,7 @@ add_own(struct looks *looks, const struct patient_session *s, struct err *err)
         struct look *to = &looks->rows[looks->count++];
 
         to->at_us = pg_int(rows, i, 0);
-        (void)text_copy(to->who, sizeof to->who, "持取报告单者 (slip holder)");
+        (void)text_copy(to->who, sizeof to->who, "持检查单者 (slip holder)");
         (void)text_copy(to->what, sizeof to->what, pg_text(rows, i, 1));
     }
     pg_rows_free(&rows);

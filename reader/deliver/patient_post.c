@@ -238,24 +238,25 @@ settle(struct pg_conn *conn, const struct pg_rows *rows, int64_t now_us, bool is
 static void
 say(const struct patient *p, const char *kind, const char *code, char *out, size_t size)
 {
-    const char *where = p->url[0] != '\0' ? p->url : "取报告单上的网址";
+    const char *where = p->url[0] != '\0' ? p->url : "检查单上的网址";
 
     if (strcmp(kind, "otp") == 0)
         (void)snprintf(out, size,
-                       "【影驿】验证码 %s,用于查看检查报告,%lld 分钟内有效。请勿告诉他人。", code,
+                       "【影驿】验证码 %s，用于查看检查报告，%lld 分钟内有效。请勿告诉他人。", code,
                        (long long)p->o.limits.code_s / 60);
     else if (strcmp(kind, "phone") == 0)
         (void)snprintf(
             out, size,
-            "【影驿】验证码 %s,请告诉登记台的医务人员,用于核对您的手机号。10 分钟内有效。", code);
+            "【影驿】验证码 %s，请告诉登记台的医务人员，用于核对您的手机号。10 分钟内有效。", code);
     else if (strcmp(kind, "amended") == 0)
-        (void)snprintf(out, size, "【影驿】您的检查报告已更正,请凭取报告单查看新版本:%s", where);
+        (void)snprintf(out, size, "【影驿】您的检查报告已更正，请凭检查单查看新版本：%s", where);
     else if (strcmp(kind, "withdrawn") == 0)
         (void)snprintf(
             out, size,
-            "【影驿】您的检查报告已撤回,请勿再依据原报告,并请与检查机构联系。查看状态:%s", where);
+            "【影驿】您的检查报告已作废，请勿再依据原报告，并请与检查机构联系。查看状态：%s",
+            where);
     else
-        (void)snprintf(out, size, "【影驿】您的检查报告已签发,请凭取报告单查看:%s", where);
+        (void)snprintf(out, size, "【影驿】您的检查报告已签发，请凭检查单查看：%s", where);
 }
 
 static int

@@ -425,7 +425,7 @@ news_reach_a_phone_once_a_version_without_saying_what(void **state)
     assert_true(is_due);
     patient_world_commit(conn);
     assert_true(patient_world_read_text("13800000009", text, sizeof text, 10000));
-    assert_non_null(strstr(text, "已撤回"));
+    assert_non_null(strstr(text, "已作废"));
 }
 
 int

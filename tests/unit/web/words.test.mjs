@@ -41,3 +41,17 @@ test("what the centre has lost is to be sent again, what is put aside is for the
     assert.doesNotMatch(aside, /重新发送|send these again/);
   }
 });
+
+test("every event of the audit trail has words, in both languages", () => {
+  const events = [...readFileSync(join(top, "proto/trust/audit_events.def"), "utf8").matchAll(/^AUDIT_EVENT\((\w+),/gm)].map((m) => m[1]);
+  const words = readFileSync(join(top, "reader/web/src/staff/supervision/audit_words.js"), "utf8");
+  assert.ok(events.length > 30);
+  for (const event of events) assert.equal(words.match(new RegExp(`\\b${event}: "`, "g"))?.length, 2, event);
+});
+
+test("Chinese words carry Chinese punctuation", () => {
+  for (const file of files) {
+    const odd = readFileSync(join(top, file), "utf8").match(/\p{Script=Han}[,;:(][^\n]{0,20}|[;:(]\p{Script=Han}[^\n]{0,20}/gu) ?? [];
+    assert.deepEqual(odd.map((text) => `${file}: ${text}`), []);
+  }
+});

@@ -3,7 +3,7 @@ import { add } from "../shared/words.js";
 
 add(
   {
-    patient_title: "查看检查报告", verify_title: "核验报告", code_label: "取报告码", code_hint: "在检查单上，16 位，例如 K7M2-4XJ9-0B6Z-TQ3D;不分大小写",
+    patient_title: "查看检查报告", verify_title: "核验报告", code_label: "取报告码", code_hint: "在检查单上，16 位，例如 K7M2-4XJ9-0B6Z-TQ3D；不分大小写",
     code_length: "取报告码应为 16 位，请对照检查单", code_sign: "有一个字符不属于取报告码，请对照检查单", code_wrong: "有一个字符不对，请对照检查单再看一遍",
     from_slip: "已从检查单二维码读入取报告码", send_code: "发送短信验证码", otp_label: "短信验证码", otp_hint: "6 位数字",
     sent: "如果取报告码正确，验证码会发到您在医院登记的手机上。", not_got: "没有收到？请核对取报告码；手机号换了，请到做检查的医院窗口更改。",
@@ -15,7 +15,7 @@ add(
     withdrawn_more: "这份报告已被医院作废，请勿再作为依据。请与做检查的医院联系。", none: "尚未收到图像",
     none_more: "医院还没有收到这次检查的图像，请稍后再看。", report: "检查报告", exam: "检查", findings: "影像所见", impression: "诊断意见",
     author: "报告医师", reviewer: "审核医师", signed_at: "签发时间", clinic: "检查机构", hospital: "诊断机构", exam_at: "检查时间", modality: "检查类型",
-    preliminary: "急诊报告,以正式报告为准", amended_version: (v) => `这是更正后的报告(第 ${v} 版)`, reason_is: (text) => `更正原因：${text}`, step_received: "收到图像", step_being_read: "医师阅片", step_ready: "签发报告", older: "较早的版本（已被取代）",
+    preliminary: "急诊报告，以正式报告为准", amended_version: (v) => `这是更正后的报告（第 ${v} 版）`, reason_is: (text) => `更正原因：${text}`, step_received: "收到图像", step_being_read: "医师阅片", step_ready: "签发报告", older: "较早的版本（已被取代）",
     version: (v) => `第 ${v} 版`, late: (r) => `报告签发后又收到了新的图像：本报告依据 ${r.covers} 幅，现有 ${r.present} 幅。医师会补看，请留意通知。`,
     verified: "电子签名已附", verified_more: "任何人都可以用这个网页核对报告是否有效：", check: "核验这份报告", pdf: "打开 PDF 报告",
     pdf_hint: "在微信中打不开时，请点右上角 ⋯ 选“在浏览器打开”。", images: "检查图像", not_diagnostic: "手机图像仅供参考，不能用于诊断",
@@ -24,7 +24,7 @@ add(
     refresh: "刷新", ended: "已退出或超时，请重新输入取报告码", mark_valid: "有效", mark_amended: "已更正", mark_withdrawn: "已作废", mark_unknown: "查无此报告",
     valid_more: "这份报告由下列医师签发，目前有效。", amended_more: "这份报告已被新的版本取代，请以新版本为准。", verify_withdrawn_more: "这份报告已被作废，请勿再使用。",
     unknown_more: "没有找到这份报告。请核对二维码或网址；如仍查不到，这份报告可能不是本系统签发的。", see_new: "查看取代它的版本", kind: "类别",
-    kind_final: "正式报告", kind_preliminary: "急诊报告,以正式报告为准", verify_private: "此页不显示患者姓名和检查内容。请与纸上的时间、医师和机构对照。",
+    kind_final: "正式报告", kind_preliminary: "急诊报告，以正式报告为准", verify_private: "此页不显示患者姓名和检查内容。请与纸上的时间、医师和机构对照。",
     look_opened: "打开了您的页面", look_exam: "查看了进度", look_report: "查看了报告", look_pdf: "打开了 PDF 报告", look_images: "查看了图像", look_image: "查看了图像", look_preview: "查看了预览图",
     privacy: "请勿把取报告码和验证码告诉他人。", steps: "步骤",
   },

@@ -10,7 +10,7 @@ add(
     one_time_code: "一次性代码", name: "姓名", new_password: "新密码（至少 12 位）", create: "开户",
     created: (login) => `账号 ${login} 已开通。请现在就把密钥加到验证器里，此页关闭后不再显示。`,
     totp_secret: "验证器密钥", otpauth: "在本机验证器中打开", go_sign_in: "去登录", code_refused: "一次性代码不对、已用过或已过期",
-    worklist: "工作列表", orders: "开检查单", admin: "管理", supervision: "监管", account: "我的账号", no_page: "没有这个页面", demo: "演示账号", skip: "跳到内容",
+    worklist: "工作列表", orders: "开检查申请", admin: "管理", supervision: "监管", account: "我的账号", no_page: "没有这个页面", demo: "演示账号", skip: "跳到内容",
     technician: "技师", doctor: "医师", reviewer: "审核医师", administrator: "管理员", supervisor: "监管员", main_menu: "主菜单",
     reload: "页面没有读完整，请重新打开", change_password: "修改密码", old_password: "现在的密码", wrong_old: "现在的密码不对",
     change_ends: "修改后，所有设备上都要重新登录。", demo_password: "演示账号的密码不能修改。",

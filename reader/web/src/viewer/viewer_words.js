@@ -2,24 +2,24 @@
 import { add, say } from "../shared/words.js";
 
 const where = (p, zh) => (zh
-  ? `${p.isPrior ? "旧片" : ""}(序列 ${p.series} 图像 ${p.image})`
+  ? `${p.isPrior ? "旧片" : ""}（序列 ${p.series} 图像 ${p.image}）`
   : ` (${p.isPrior ? "prior, " : ""}series ${p.series}, image ${p.image})`);
 
 add(
   {
-    preview_words: "预览图·未传完·不可用于诊断", preview_lead: (s) => `预览图·未传完(${s.whole}/${s.expected ?? "?"})·不可用于诊断,不得据此排除病变`,
-    no_look_yet: "这幅图像还没有传到,请稍候", image_loading: "正在读取,尚非全部画质", image_failed: "这幅图像读不出来", no_images: "这次检查没有图像",
-    waiting_study: "图像还没有到达,到达后会自动出现", study_404: "没有找到这次检查的图像", study_403: "您没有查看这次检查图像的权限",
-    study_lost: "连不上服务器,图像可能不是最新的", images_of: (s) => `第 ${s.index + 1} 幅,共 ${s.count} 幅`, zoom_of: (z) => `缩放 ${Math.round(z * 100)}%`,
+    preview_words: "预览图·未传完·不可用于诊断", preview_lead: (s) => `预览图·未传完（${s.whole}/${s.expected ?? "?"}）·不可用于诊断，不得据此排除病变`,
+    no_look_yet: "这幅图像还没有传到，请稍候", image_loading: "正在读取，尚非全部画质", image_failed: "这幅图像读不出来", no_images: "这次检查没有图像",
+    waiting_study: "图像还没有到达，到达后会自动出现", study_404: "没有找到这次检查的图像", study_403: "您没有查看这次检查图像的权限",
+    study_lost: "连不上服务器，图像可能不是最新的", images_of: (s) => `第 ${s.index + 1} 幅，共 ${s.count} 幅`, zoom_of: (z) => `缩放 ${Math.round(z * 100)}%`,
     window_text: (w) => `窗位 ${Math.round(w.center)} 窗宽 ${Math.round(w.width)}`, inverted: "反相", this_study: "本次", prior_study: "旧片",
     pane_now: "本次图像", pane_prior: "旧片图像", series_list: "序列", priors: "既往检查", no_priors: "没有既往检查", close_prior: "收起旧片",
     compare_with: (p) => `与 ${p} 对照`, linked: "联动滚动", tools: "工具", windows: "窗", views: "显示", measures: "测量", no_measures: "还没有测量",
     insert: "写入所见", remove: "删除", remove_measure: (m) => `删除测量 ${m}`, insert_measure: (m) => `把 ${m} 写入所见`,
-    no_measure_on_preview: "预览图上不能测量,请等原图到达", no_measure_yet: "图像尚未读全,暂不能测量", no_measure: "没有可写入的测量",
+    no_measure_on_preview: "预览图上不能测量，请等原图到达", no_measure_yet: "图像尚未读全，暂不能测量", no_measure: "没有可写入的测量",
     measure_mean: "均值", measure_range: "范围", measure_area: "面积",
     sentence_length: (p) => `测得长度 ${p.value}${where(p, true)}`, sentence_angle: (p) => `测得角度 ${p.value}${where(p, true)}`,
     sentence_probe: (p) => `该点值 ${p.value}${where(p, true)}`,
-    sentence_roi: (p) => `感兴趣区均值 ${p.mean} ± ${p.sd}${p.unit},面积 ${p.area} ${p.areaUnit}${where(p, true)}`,
+    sentence_roi: (p) => `感兴趣区均值 ${p.mean} ± ${p.sd}${p.unit}，面积 ${p.area} ${p.areaUnit}${where(p, true)}`,
     window_own: "图像自带", window_brain: "脑", window_lung: "肺", window_bone: "骨", window_abdomen: "腹部", window_mediastinum: "纵隔",
     window_subdural: "硬膜下", window_stroke: "卒中", window_liver: "肝", window_harder: "对比强", window_softer: "对比弱", window_darker: "暗",
     window_brighter: "亮", tool_window: "窗宽窗位", tool_zoom: "缩放", tool_pan: "平移", tool_length: "长度", tool_angle: "角度", tool_ellipse: "椭圆区域",
@@ -31,16 +31,16 @@ add(
     key_link: "联动开/关", key_other_pane: "换到另一窗格", key_preset_own: "图像自带窗", key_preset: "预设窗", key_brighter: "更亮", key_darker: "更暗",
     key_narrower: "窗宽变窄", key_wider: "窗宽变宽", key_invert: "反相", key_bigger: "放大", key_smaller: "缩小", key_pan: "平移", key_natural: "1:1 显示",
     key_fit: "适合窗口", key_turn: "右转 90°", key_turn_back: "左转 90°", key_flip: "左右翻转", key_flip_vertical: "上下翻转", key_reset: "还原",
-    key_cursor: "用十字取点(方向键移动,Shift 加快)", key_delete: "删除最后一个测量", key_insert: "把最后一个测量写入所见", key_report: "到报告", key_help: "本页快捷键",
-    ecg: "心电图", ecg_scale: (s) => `${s.speed} mm/s · ${s.gain} mm/mV · 页面 1 mm = ${s.px} px`, ecg_uncalibrated: "按 CSS 毫米(96 px = 25.4 mm)绘制;如需与尺相符,请量下面的标尺并填入",
-    ecg_calibrated: (mm) => `已按本屏校准:标尺实测 ${mm} mm`, ecg_ruler: "标尺 100 mm,实测(mm)", ecg_layout: "排列", ecg_rows: "每导一行", ecg_paper: "3×4 + II",
-    ecg_speed: "走纸", ecg_gain: "增益", ecg_row: (r) => `${r.lead},${r.seconds} 秒`, ecg_failed: "波形读不出来", ecg_groups: "波形组", ecg_no_units: "单位不是电压,未按毫伏绘制",
-    document_pdf: "PDF 文档", document_report: "结构化报告", document_other: "其他对象(本页不显示)", open_pdf: "打开 PDF", save_pdf: "另存", document_failed: "文档读不出来",
+    key_cursor: "用十字取点（方向键移动，Shift 加快）", key_delete: "删除最后一个测量", key_insert: "把最后一个测量写入所见", key_report: "到报告", key_help: "本页快捷键",
+    ecg: "心电图", ecg_scale: (s) => `${s.speed} mm/s · ${s.gain} mm/mV · 页面 1 mm = ${s.px} px`, ecg_uncalibrated: "按 CSS 毫米（96 px = 25.4 mm）绘制；如需与尺相符，请量下面的标尺并填入",
+    ecg_calibrated: (mm) => `已按本屏校准：标尺实测 ${mm} mm`, ecg_ruler: "标尺 100 mm，实测（mm）", ecg_layout: "排列", ecg_rows: "每导一行", ecg_paper: "3×4 + II",
+    ecg_speed: "走纸", ecg_gain: "增益", ecg_row: (r) => `${r.lead},${r.seconds} 秒`, ecg_failed: "波形读不出来", ecg_groups: "波形组", ecg_no_units: "单位不是电压，未按毫伏绘制",
+    document_pdf: "PDF 文档", document_report: "结构化报告", document_other: "其他对象（本页不显示）", open_pdf: "打开 PDF", save_pdf: "另存", document_failed: "文档读不出来",
     sr_empty: "报告没有内容", late_images: "签发后又到了新图像",
   },
   {
     preview_words: "预览图·未传完·不可用于诊断 PREVIEW, NOT FOR DIAGNOSIS",
-    preview_lead: (s) => `预览图·未传完(${s.whole}/${s.expected ?? "?"})·不可用于诊断 Preview, still uploading: not for diagnosis, excludes nothing`,
+    preview_lead: (s) => `预览图·未传完（${s.whole}/${s.expected ?? "?"}）·不可用于诊断 Preview, still uploading: not for diagnosis, excludes nothing`,
     no_look_yet: "This image has not arrived yet", image_loading: "Loading, not full quality", image_failed: "This image cannot be read", no_images: "This study has no images",
     waiting_study: "No image has arrived yet; they appear here by themselves", study_404: "The images of this study were not found", study_403: "You may not see the images of this study",
     study_lost: "The server cannot be reached; these images may not be the latest", images_of: (s) => `Image ${s.index + 1} of ${s.count}`, zoom_of: (z) => `Zoom ${Math.round(z * 100)}%`,

@@ -3,10 +3,10 @@ import { add } from "../../shared/words.js";
 
 add(
   {
-    ord_title: "开检查单", ord_at: "检查地点(诊所)", ord_patient: "患者姓名", ord_citizen: "身份证号", ord_citizen_hint: "没有可不填；填了自动带出性别和生日",
+    ord_title: "开检查申请", ord_at: "检查地点（诊所）", ord_patient: "患者姓名", ord_citizen: "身份证号", ord_citizen_hint: "没有可不填；填了自动带出性别和生日",
     ord_modality: "检查类型", ord_any: "任何设备", ord_description: "检查项目", ord_description_hint: "如 胸部平扫", ord_phone: "患者电话",
     ord_history: "病史与目的", ord_urgent: "急诊", ord_reason: "急在哪里", ord_send: "发给诊所", ord_sent: "已发出；诊所设备的工作列表上会出现。",
-    ord_list: "开出的检查单", ord_none: "还没有开过检查单。", ord_when: "时间", ord_what: "项目", ord_state: "状态", ord_arrived: (at) => `诊所已收到 ${at}`,
+    ord_list: "开出的申请", ord_none: "还没有开过申请。", ord_when: "时间", ord_what: "项目", ord_state: "状态", ord_arrived: (at) => `诊所已收到 ${at}`,
     ord_on_way: "在路上：等诊所上线", ord_cancelled: "已撤回", ord_take_back: "撤回", ord_no_clinic: "没有生效的协议邀请您所在的单位。",
     ord_incomplete: "请填地点、姓名和检查项目；急诊要写原因。", ord_by: "开单人",
   },

@@ -3,6 +3,7 @@ import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../shared/api.js";
 import { dayTime, minutesTo, plainDay, span } from "../../shared/times.js";
+import { standingOf } from "./standing.js";
 import { Urgency } from "./urgency.js";
 import { latest } from "./report_state.js";
 import { say } from "./reading_words.js";
@@ -26,8 +27,9 @@ const absentWords = (a) => (a ? ` · ${say("rd_absent", { n: a.images, why: [a.r
 function Standing({ standing, study, absent }) {
   const coming = useComing(study, standing && standing.onTheWay > 0);
   if (!standing) return null;
-  const isWhole = standing.expected !== null && standing.whole >= Math.max(standing.expected, standing.announced ?? 0) && standing.onTheWay === 0;
-  return html`<span class="mark ${isWhole ? "green" : "amber"}" data-whole=${isWhole}>${say(standing.expected === null ? "rd_standing_open" : "rd_standing", standing)}${absentWords(absent)}${coming && coming.seconds_left >= 0 ? ` · ${say("rd_left", coming.seconds_left)}` : ""}</span>`;
+  const { word, due } = standingOf(standing);
+  const isWhole = word === "rd_standing_whole";
+  return html`<span class="mark ${isWhole ? "green" : "amber"}" data-whole=${isWhole}>${say(word, { ...standing, due })}${absentWords(absent)}${coming && coming.seconds_left >= 0 ? ` · ${say("rd_left", coming.seconds_left)}` : ""}</span>`;
 }
 
 // The time left, asked for while something is on the line.
@@ -50,7 +52,7 @@ function useComing(study, isComing) {
 function Due({ item }) {
   if (!item.due_at || ["signed", "amended", "withdrawn"].includes(item.state)) return null;
   const left = minutesTo(item.due_at);
-  return html`<span class="mark ${left < 0 ? "red" : left < 15 ? "amber" : "grey"}">${left < 0 ? "−" : ""}${span(left)}</span>`;
+  return html`<span class="mark ${left < 0 ? "red" : left < 15 ? "amber" : "grey"}">${say(left < 0 ? "rd_due_over" : "rd_due_left", span(left))}</span>`;
 }
 
 export function Head({ item, standing }) {

@@ -5,6 +5,7 @@ import "../worklist/worklist_words.js";
 import "../worklist/worklist.css";
 import "../admin/admin_words.js";
 import "../admin/admin.css";
+import "./audit_words.js";
 import "./supervision_words.js";
 import { follow, get } from "../../shared/api.js";
 import { Notice, sentence, Table } from "../../shared/components.js";
@@ -63,12 +64,18 @@ function Overdue({ reads }) {
       r.clinic || r.tenant, examText(r), html`<${State} read=${r} />`, html`<${Due} read=${r} />`, html`<${Reader} read=${r} />`])} />`;
 }
 
-function Audit() {
+// What an entry is about: a study that is listed here by its patient, anything else as the trail has it.
+function Subject({ of, reads }) {
+  const read = of && (reads || []).find((r) => r.study === of);
+  return read ? html`<a href="#/reads/${read.read}">${personName(read.patient.name)}</a> ${examText(read)}` : html`<span class="uid">${of || ""}</span>`;
+}
+
+function Audit({ reads }) {
   const { list, wrong } = useList("audit?limit=100", "entries");
   return html`<h2>${say("audit")}</h2>
     <${Notice} kind="warn">${wrong && `${say("audit_refused")}：${wrong}`}<//>
     ${list && html`<${Table} caption=${say("audit")} heads=${[say("at"), say("actor"), say("event"), say("subject")]} empty=${say("no_audit")}
-      rows=${list.map((e) => [fullTime(e.at), e.actor || "", e.event || "", e.subject || ""])} />`}`;
+      rows=${list.map((e) => [fullTime(e.at), e.actor || "", say(e.event), html`<${Subject} of=${e.subject} reads=${reads} />`])} />`}`;
 }
 
 export default function Supervision() {
@@ -84,6 +91,6 @@ export default function Supervision() {
     <h2>${say("overdue_list")}</h2>${reads && html`<${Overdue} reads=${reads} />`}
     <h2>${say("doctors")}</h2><${Doctors} nameOf=${nameOf} />
     <h2>${say("agreements")}</h2><${Agreements} nameOf=${nameOf} />
-    <${Audit} />
+    <${Audit} reads=${reads} />
   </main>`;
 }
