@@ -7,7 +7,7 @@ bool
 absence_is_reason(const char *word)
 {
     static const char *const reasons[] = {
-#define REASON(word, meaning) #word,
+#define REASON(word, meaning, zh) #word,
 #include "proto/model/absent_reasons.def"
 #undef REASON
     };
@@ -16,4 +16,21 @@ absence_is_reason(const char *word)
         if (strcmp(reasons[i], word) == 0)
             return true;
     return false;
+}
+
+const char *
+absence_words(const char *word)
+{
+    static const struct {
+        const char *word, *zh;
+    } reasons[] = {
+#define REASON(word, meaning, zh) {#word, zh},
+#include "proto/model/absent_reasons.def"
+#undef REASON
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (strcmp(reasons[i].word, word) == 0)
+            return reasons[i].zh;
+    return "";
 }

@@ -58,6 +58,7 @@ struct draft {
     size_t title;
     char *findings;
     char *impression;
+    char *missing;
     char sex[32], age[32], birth[32], taken[64], signed_at[64], written_at[64], standing[CELL_MAX];
 };
 
@@ -112,6 +113,7 @@ report_pdf(const struct pdf_report *report, struct buf *out, unsigned *out_pages
 out:
     free(d.findings);
     free(d.impression);
+    free(d.missing);
     buf_fini(&trial);
     return rc < 0 ? err_context(err, "report pdf") : 0;
 }
@@ -134,6 +136,8 @@ draw(const struct draft *d, struct buf *out, unsigned pages, unsigned *out_pages
                                                                               : "影像所见",
                  "Findings", d->findings, false);
     draw_section(&s, "诊断意见", "Impression", d->impression, true);
+    if (words_are_said(d->missing))
+        draw_section(&s, "图像缺失", "Missing images", d->missing, true);
     draw_signatures(&s, d);
     *out_pages = s.page;
     return sheet_close(&s, err);
@@ -142,29 +146,13 @@ draw(const struct draft *d, struct buf *out, unsigned pages, unsigned *out_pages
 static int
 vet(const struct pdf_report *r, struct err *err)
 {
-    const char *const texts[] = {r->reading_hospital,
-                                 r->clinic,
-                                 r->patient_name,
-                                 r->patient_sex,
-                                 r->patient_age,
-                                 r->patient_birth,
-                                 r->patient_id,
-                                 r->report_number,
-                                 r->accession,
-                                 r->modality,
-                                 r->exam,
-                                 r->study_date,
-                                 r->study_time,
-                                 r->complaint,
-                                 r->history,
-                                 r->findings,
-                                 r->impression,
-                                 r->author,
-                                 r->reviewer,
-                                 r->reason,
-                                 r->author_licence,
-                                 r->verify_url,
-                                 r->reviewer_licence};
+    const char *const texts[] = {
+        r->reading_hospital, r->clinic,         r->patient_name, r->patient_sex,
+        r->patient_age,      r->patient_birth,  r->patient_id,   r->report_number,
+        r->accession,        r->modality,       r->exam,         r->study_date,
+        r->study_time,       r->complaint,      r->history,      r->findings,
+        r->impression,       r->missing,        r->author,       r->reviewer,
+        r->reason,           r->author_licence, r->verify_url,   r->reviewer_licence};
     size_t total = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -190,6 +178,7 @@ make_ready(const struct pdf_report *r, struct draft *out)
         out->title++;
     out->findings = words_clean(r->findings);
     out->impression = words_clean(r->impression);
+    out->missing = words_clean(r->missing);
     (void)text_copy(out->sex, sizeof out->sex, words_of_sex(r->patient_sex));
     words_of_age(r->patient_age, out->age, sizeof out->age);
     words_of_date(r->patient_birth, NULL, out->birth, sizeof out->birth);

@@ -46,6 +46,7 @@ struct pdf_report {
     bool is_withdrawn;   /* 已作废 on every page */
     bool is_superseded;  /* 已更正: a later version is valid */
     const char *reason;  /* why there is a later version, or why it was withdrawn */
+    const char *missing; /* what of the study is missing for good, and who says so */
     unsigned covers;     /* images that were read; "covers n images" */
     unsigned present;    /* images there are now; more than covers is said plainly. 0 = not known */
     const char *verify_url; /* QR and text; NULL: neither */

@@ -341,6 +341,26 @@ archive_manifest(struct archive *archive, const char *tenant, const char *study,
     return rc;
 }
 
+/* NULL: nobody said so, or storage is older. */
+static int
+read_gone(const struct json *o, struct archive_gone *out, struct err *err)
+{
+    const char *reason, *by, *at;
+
+    if (o == NULL)
+        return 0;
+    if (json_u64(o, "images", INT32_MAX, &out->images, err) < 0 ||
+        json_text(o, "reason", sizeof out->reason - 1, &reason, err) < 0 ||
+        json_text(o, "by", sizeof out->by - 1, &by, err) < 0 ||
+        json_text(o, "at", 40, &at, err) < 0)
+        return err_context(err, "gone");
+    if (clock_read(at, &out->at_us) < 0)
+        return err_set(err, ERR_REJECT, "gone: not a time");
+    text_copy(out->reason, sizeof out->reason, reason);
+    text_copy(out->by, sizeof out->by, by);
+    return 0;
+}
+
 static int
 read_standing(const struct json *root, struct archive_standing *out, struct err *err)
 {
@@ -365,6 +385,8 @@ read_standing(const struct json *root, struct archive_standing *out, struct err 
     s.bytes_there = (uint64_t)json_as_int(json_find(root, "bytes_there"), 0);
     s.bytes_per_s = (uint64_t)json_as_int(json_find(root, "bytes_per_s"), 0);
     s.seconds_left = json_as_int(json_find(root, "seconds_left"), -1);
+    if (read_gone(json_find(root, "gone"), &s.gone, err) < 0)
+        return -1;
     *out = s;
     return 0;
 }
@@ -385,6 +407,41 @@ archive_standing_get(struct archive *archive, const char *tenant, const char *st
     rc = read_standing(json_root(doc), out, err);
     json_free(&doc);
     return rc;
+}
+
+int
+archive_gone_put(struct archive *archive, const char *tenant, const char *study,
+                 const struct archive_gone *said, struct err *err)
+{
+    char path[ARCHIVE_PATH];
+    struct http_call call = {.method = "POST",
+                             .path = path,
+                             .content_type = "application/json",
+                             .total_ms = ARCHIVE_CALL_MS};
+    struct http_reply reply;
+    struct jsonw w;
+    struct buf body;
+    int rc = -1;
+
+    buf_init(&body, 16384);
+    if (archive_check_uid(study, err) < 0)
+        goto out;
+    snprintf(path, sizeof path, "/archive/v1/studies/%s/gone", study);
+    jsonw_init(&w, &body);
+    jsonw_object(&w, NULL);
+    jsonw_uint(&w, "images", said->images);
+    jsonw_text(&w, "reason", said->reason);
+    jsonw_text(&w, "by", said->by);
+    jsonw_end(&w);
+    call.body = body.bytes;
+    call.body_n = body.n;
+    if (archive_call(archive, tenant, &call, &reply, err) < 0)
+        goto out;
+    rc = http_reply_check(&reply, err);
+    http_reply_fini(&reply);
+out:
+    buf_fini(&body);
+    return rc < 0 ? err_context(err, "lost for good") : 0;
 }
 
 /* ---- devices ---- */

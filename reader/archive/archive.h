@@ -113,12 +113,29 @@ int archive_patient_studies(struct archive *archive, const char *tenant, const c
 int archive_manifest(struct archive *archive, const char *tenant, const char *study,
                      uint32_t revision, struct buf *out_json, struct err *err) MUST_CHECK;
 
+enum { ARCHIVE_GONE_REASON = 801, ARCHIVE_GONE_BY = 257 };
+
+/* Images that lists named and that are lost for good, as a person said last; the study's list is
+ * without them until they come after all. */
+struct archive_gone {
+    uint64_t images; /* 0: none; the rest is empty */
+    char reason[ARCHIVE_GONE_REASON], by[ARCHIVE_GONE_BY];
+    int64_t at_us;
+};
+/* That what the list names and is not there is lost for good; the list is closed anew without it.
+ * said    images: how many the person was told are missing; at_us is not told
+ * errors  ERR_NOT_FOUND nothing of it is closed; ERR_CONFLICT another number is missing, or
+ *         something of it came just now; ERR_RETRY it may have been done */
+int archive_gone_put(struct archive *archive, const char *tenant, const char *study,
+                     const struct archive_gone *said, struct err *err) MUST_CHECK;
+
 /* How a study stands: for words like "12 of 30". What the reader stored is not counted. */
 struct archive_standing {
     uint64_t offered, looked, whole, sealed, quarantined; /* instances */
     uint32_t revision;                                    /* latest closed list, 0 = none */
     uint64_t expected;                                    /* instances in it */
     uint64_t announced; /* how many the devices say there are; 0: they did not */
+    struct archive_gone gone;
     /* of what was offered; what of it is durable there; what comes a second just now, 0: nothing */
     uint64_t bytes_all, bytes_there, bytes_per_s;
     int64_t seconds_left; /* until all of the list is there; -1: nobody knows */

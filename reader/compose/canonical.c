@@ -232,6 +232,29 @@ write_shown(struct jsonw *w, const struct report_binds *binds)
     jsonw_end(w);
 }
 
+/* Only where somebody said so: other reports are what they were. */
+static void
+write_absent(struct jsonw *w, const struct report *r)
+{
+    bool is_any = false;
+
+    for (size_t i = 0; i < REPORT_ABSENT; i++) {
+        if (r->absent[i].images == 0)
+            continue;
+        if (!is_any)
+            jsonw_array(w, "absent");
+        is_any = true;
+        jsonw_object(w, NULL);
+        jsonw_text(w, "by", r->absent[i].by);
+        jsonw_uint(w, "images", r->absent[i].images);
+        jsonw_text(w, "reason", r->absent[i].reason);
+        jsonw_text(w, "words", r->absent[i].words);
+        jsonw_end(w);
+    }
+    if (is_any)
+        jsonw_end(w);
+}
+
 void
 canonical_report(const struct report *r, const struct report_binds *binds, struct buf *out)
 {
@@ -239,6 +262,7 @@ canonical_report(const struct report *r, const struct report_binds *binds, struc
 
     jsonw_init(&w, out);
     jsonw_object(&w, NULL);
+    write_absent(&w, r);
     jsonw_object(&w, "agreement");
     jsonw_text(&w, "code", r->agreement);
     jsonw_hex(&w, "sha256", binds->agreement_sha256, DIGEST_BYTES);
@@ -409,6 +433,21 @@ take_binds(struct reading *g, const struct json *root, struct report *r, struct 
     }
 }
 
+static void
+take_absent(struct reading *g, const struct json *list, struct report *r)
+{
+    g->is_bad = g->is_bad || json_length(list) > REPORT_ABSENT;
+    for (size_t i = 0; i < json_length(list) && !g->is_bad; i++) {
+        const struct json *o = json_at(list, i);
+        struct report_absent *a = &r->absent[i];
+
+        take(g, o, "by", a->by, sizeof a->by);
+        a->images = take_number(g, o, "images");
+        take(g, o, "reason", a->reason, sizeof a->reason);
+        take(g, o, "words", a->words, sizeof a->words);
+    }
+}
+
 int
 canonical_read(const void *json, size_t n, struct report *out, struct report_binds *out_binds,
                struct err *err)
@@ -431,6 +470,7 @@ canonical_read(const void *json, size_t n, struct report *out, struct report_bin
     take_people(&g, root, &r);
     take_study(&g, root, &r);
     take_binds(&g, root, &r, &b);
+    take_absent(&g, json_find(root, "absent"), &r);
     r.read = json_as_int(json_find(root, "read"), 0);
     r.version = take_number(&g, root, "version");
     r.reason =

@@ -76,6 +76,15 @@ struct report_person {
 
 /* All of it as it was when it was signed, but for standing, superseded_by, withdrawal and present.
  */
+/* Images of the study that the report could not cover and that will not come: who says so, why. */
+struct report_absent {
+    uint32_t images; /* 0: nobody said so */
+    char reason[33]; /* a word of proto/model/absent_reasons.def, or a newer one */
+    char words[801], by[385];
+};
+/* By the clinic's desk; by a doctor, or whoever told the archive. */
+enum { REPORT_ABSENT = 2 };
+
 struct report {
     int64_t read;
     unsigned version; /* from 1 */
@@ -105,8 +114,9 @@ struct report {
     char *reason; /* why this version, "" for a first one */
 
     uint32_t manifest_revision;
-    uint32_t covers;  /* images this version covers */
-    uint32_t present; /* images the study has now: more came late */
+    uint32_t covers;                            /* images this version covers */
+    uint32_t present;                           /* images the study has now: more came late */
+    struct report_absent absent[REPORT_ABSENT]; /* as it stood when it was signed */
     char agreement[65];
     char agreement_version[65];
     unsigned predecessor; /* version, 0 = none */

@@ -45,6 +45,8 @@ extern int (*compose_fetch_standing)(struct archive *archive, const char *tenant
                                      struct archive_standing *out, struct err *err);
 extern int (*compose_fetch_facts)(struct archive *archive, const char *tenant, const char *study,
                                   struct archive_study *out, struct err *err);
+extern int (*compose_tell_gone)(struct archive *archive, const char *tenant, const char *study,
+                                const struct archive_gone *said, struct err *err);
 extern int (*compose_stow)(struct archive *archive, const char *tenant, const char *study,
                            const struct archive_file *files, size_t count, struct err *err);
 
@@ -168,6 +170,16 @@ int step_write(struct compose *c, const struct http_caller *caller, int64_t read
  * held back, and this takes one sentence. */
 int step_confirm_doubts(struct act *a, const char *doubts, const char *reason,
                         struct err *err) MUST_CHECK;
+
+/* ---- gone.c ---- */
+/* Images that the list names and that are not here are lost for good, says who may write the read,
+ * with a reason: the archive closes the list without them, and report and page tell it. Begins its
+ * own act. images: how many their page showed as missing. */
+int step_gone(struct compose *c, const struct http_caller *caller, int64_t read, uint32_t images,
+              const char *reason, struct act *out, struct err *err) MUST_CHECK;
+/* What of the study is missing for good, and who says so, for the report's readers: appended, a
+ * line each; nothing where nothing is. */
+void report_missing(const struct report *r, struct buf *out);
 
 /* ---- sign.c ---- */
 /* Both begin their own act, since the archive is asked first, outside any transaction. */

@@ -64,6 +64,7 @@ struct doc_report {
     const char *history;
     const char *findings;
     const char *impression;
+    const char *missing; /* what of the study is missing for good; NULL or "": nothing is */
     struct doc_person author;
     struct doc_person reviewer; /* name "": nobody, as in a preliminary report */
     int64_t written_at_us;      /* 0 = as signed */

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #define DOCUMENT_BYTES ((size_t)32 << 20)
+#define MISSING_BYTES ((size_t)8192)
 
 enum { WAIT_FIRST_MS = 1000, WAIT_MOST_MS = 60000, LOOK_MS = 30000 };
 
@@ -34,6 +35,8 @@ int
 documents_pdf(const struct report *r, bool is_now, struct buf *out, struct err *err)
 {
     char name[385], number[24];
+    struct buf missing;
+    int rc;
     struct pdf_report p = {.reading_hospital = r->hospital_name,
                            .clinic = r->clinic_name,
                            .patient_name = name,
@@ -64,6 +67,9 @@ documents_pdf(const struct report *r, bool is_now, struct buf *out, struct err *
                            .present = is_now ? r->present : r->covers,
                            .verify_url = r->verify_url};
 
+    buf_init(&missing, MISSING_BYTES);
+    report_missing(r, &missing);
+    p.missing = buf_text(&missing);
     report_pdf_person_name(r->patient_name, name, sizeof name);
     snprintf(number, sizeof number, "%lld", (long long)r->read);
     if (is_now && r->standing == REPORT_WITHDRAWN) {
@@ -71,7 +77,9 @@ documents_pdf(const struct report *r, bool is_now, struct buf *out, struct err *
         p.reason = r->withdrawn_reason;
     }
     p.is_superseded = is_now && r->standing == REPORT_AMENDED;
-    return report_pdf(&p, out, NULL, err);
+    rc = report_pdf(&p, out, NULL, err);
+    buf_fini(&missing);
+    return rc;
 }
 
 /* ---- the DICOM objects ---- */
@@ -84,6 +92,7 @@ struct making {
     struct doc_image *images;
     struct doc_predecessor *before;
     char (*uids)[2][DOC_UID_BYTES];
+    struct buf missing;
     size_t before_count;
     struct doc_report doc;
 };
@@ -128,6 +137,7 @@ fill_doc(struct making *m)
         m->images[i] =
             (struct doc_image){m->manifest.images[i].series, m->manifest.images[i].sop_class,
                                m->manifest.images[i].sop_instance};
+    report_missing(r, &m->missing);
     /* the identity the study has, also where the report names the one the clinic registered: under
      * another one the archive would set the documents aside */
     m->doc = (struct doc_report){.study = r->study,
@@ -153,6 +163,7 @@ fill_doc(struct making *m)
                                  .history = r->history,
                                  .findings = r->findings,
                                  .impression = r->impression,
+                                 .missing = buf_text(&m->missing),
                                  .author = doc_person_of(&r->author),
                                  .reviewer = doc_person_of(&r->reviewer),
                                  .written_at_us = r->written_at_us,
@@ -212,6 +223,7 @@ make(struct compose *c, struct pg_conn *conn, int64_t read, unsigned version, st
     struct making *m = mem_new(sizeof *m);
     int rc = -1;
 
+    buf_init(&m->missing, MISSING_BYTES);
     if (compose_report_get(conn, read, version, &m->report, err) < 0 ||
         manifest_read(m->report.manifest, m->report.manifest_n, &m->manifest, err) < 0 ||
         load_before(conn, m, err) < 0 ||
@@ -223,6 +235,7 @@ out:
     free(m->images);
     free(m->before);
     free(m->uids);
+    buf_fini(&m->missing);
     manifest_fini(&m->manifest);
     report_fini(&m->report);
     free(m);

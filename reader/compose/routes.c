@@ -257,7 +257,19 @@ post_doubts(struct http_request *req, struct http_response *res, struct err *err
 }
 
 /* Steps that begin their own act. */
-enum own_step { STEP_WRITE, STEP_SIGN, STEP_PRELIMINARY };
+enum own_step { STEP_WRITE, STEP_SIGN, STEP_PRELIMINARY, STEP_GONE };
+
+/* images: as the page showed them missing */
+static int
+run_gone(struct compose *c, const struct http_caller *caller, const struct said *s, struct act *a,
+         struct err *err)
+{
+    uint64_t images;
+
+    if (json_u64(s->root, "images", INT32_MAX, &images, err) < 0)
+        return -1;
+    return step_gone(c, caller, s->read, (uint32_t)images, s->reason, a, err);
+}
 
 static int
 run_own(struct compose *c, const struct http_caller *caller, const struct said *s,
@@ -265,6 +277,8 @@ run_own(struct compose *c, const struct http_caller *caller, const struct said *
 {
     if (which == STEP_WRITE)
         return step_write(c, caller, s->read, s->base, &s->texts, a, err);
+    if (which == STEP_GONE)
+        return run_gone(c, caller, s, a, err);
     return step_sign(c, caller, s->read, s->base,
                      which == STEP_SIGN ? REPORT_FINAL : REPORT_PRELIMINARY, a, err);
 }
@@ -327,6 +341,12 @@ out:
     act_end(&a);
     said_fini(&s);
     return rc;
+}
+
+static int
+post_gone(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return own_step(req, res, STEP_GONE, err);
 }
 
 typedef int (*make_fn)(struct compose *c, int64_t read, unsigned version, struct buf *out,
@@ -399,6 +419,7 @@ const struct http_route compose_routes[] = {
     STAFF("POST", "/amend", MAY_WRITE, BODY_BYTES, post_amend),
     STAFF("POST", "/withdraw", MAY_REVIEW, BODY_BYTES, post_withdraw),
     STAFF("POST", "/doubts", MAY_WRITE, BODY_BYTES, post_doubts),
+    STAFF("POST", "/gone", MAY_WRITE, BODY_BYTES, post_gone),
     STAFF("POST", "/shown", MAY_SEE_IMAGES, SHOWN_BODY_BYTES, post_shown),
     STAFF("GET", "/report/{version}/pdf", MAY_SEE_REPORTS, 0, get_pdf),
     STAFF("GET", "/report/{version}/evidence", MAY_EXPORT, 0, get_evidence),

@@ -7,6 +7,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/model/absences.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct signing {
     struct act *act;
     enum report_kind kind;
     struct manifest manifest;
+    struct archive_gone gone;
     struct late late;
     struct read_agreement agreement;
     struct buf agreement_json, canonical, cms;
@@ -61,10 +63,11 @@ get_manifest(struct signing *s, struct err *err)
     if (compose_fetch_standing(archive, row->tenant, row->study, &standing, err) < 0 ||
         manifest_read(json.bytes, json.n, &s->manifest, err) < 0)
         goto out;
-    if (is_arriving(&standing)) {
+    if (is_arriving(&standing) || standing.revision != s->manifest.revision) {
         (void)act_refuse(s->act, REFUSE_MANIFEST_OPEN, err);
         goto out;
     }
+    s->gone = standing.gone;
     rc = 0;
 out:
     buf_fini(&json);
@@ -219,6 +222,21 @@ fill_predecessor(struct signing *s, struct err *err)
     return 0;
 }
 
+/* What is missing for good, as the clinic and as a doctor says. */
+static void
+fill_absent(struct report_absent out[REPORT_ABSENT], const struct read_row *row,
+            const struct archive_gone *gone)
+{
+    out[0].images = row->absent;
+    text_copy(out[0].reason, sizeof out[0].reason, row->absent_reason);
+    text_copy(out[0].words, sizeof out[0].words, row->absent_words);
+    text_copy(out[0].by, sizeof out[0].by, row->absent_by);
+    out[1].images = (uint32_t)gone->images;
+    text_copy(out[1].reason, sizeof out[1].reason, gone->images > 0 ? ABSENCE_LOST : "");
+    text_copy(out[1].words, sizeof out[1].words, gone->reason);
+    text_copy(out[1].by, sizeof out[1].by, gone->by);
+}
+
 /* 128 random bits, RFC 4648 letters in lower case: read over the phone if need be. */
 static void
 make_token(char out[REPORT_TOKEN_BYTES])
@@ -257,6 +275,7 @@ fill(struct signing *s, struct err *err)
     r->written_at_us = w->written_at_us != 0 ? w->written_at_us : r->signed_at_us;
     r->manifest_revision = s->manifest.revision;
     r->covers = (uint32_t)s->manifest.count;
+    fill_absent(r->absent, s->act->row, &s->gone);
     text_copy(r->agreement, sizeof r->agreement, s->agreement.code);
     snprintf(r->agreement_version, sizeof r->agreement_version, "%u", s->agreement.version);
     make_token(r->token);

@@ -60,6 +60,12 @@ UPDATE landing l SET have_bytes = $3, is_looked = $4
 FROM tenants t, (SELECT set_config('synchronous_commit', 'off', true) AS is) how
 WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2 AND how.is = 'off'
 
+-- What arrived has landed. Was it said to be lost for good?
+-- name: landing_arrived (plan kept)
+WITH landed AS (DELETE FROM landing l USING tenants t WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2)
+SELECT EXISTS (SELECT FROM gone_instances g JOIN tenants t ON t.id = g.tenant_id
+    WHERE t.code = $1 AND g.study_uid = $3 AND g.sop_instance = $4 AND g.until_revision IS NULL)
+
 -- name: landing_delete (plan kept)
 DELETE FROM landing l USING tenants t WHERE t.id = l.tenant_id AND t.code = $1 AND l.object = $2
 

@@ -169,7 +169,8 @@ SELECT t.id,
     coalesce(m.revision, 0), coalesce(m.expected, 0), coalesce((SELECT sum(x.announced + cardinality(x.carried_sops)) FROM manifests x
         WHERE x.tenant_id = t.id AND x.study_uid = $2 AND NOT EXISTS (SELECT FROM manifests y WHERE y.tenant_id = x.tenant_id
             AND y.study_uid = x.study_uid AND y.source = x.source AND y.revision > x.revision)), 0),
-    coalesce(c.bytes, 0) + coalesce(w.size, 0), coalesce(c.bytes, 0) + coalesce(w.have, 0)
+    coalesce(c.bytes, 0) + coalesce(w.size, 0), coalesce(c.bytes, 0) + coalesce(w.have, 0),
+    g.images, coalesce(g.reason, ''), coalesce(g.by_name, ''), coalesce(g.at_us, 0)
 FROM tenants t
 LEFT JOIN LATERAL (SELECT sum(l.size)::bigint AS size, sum(l.have_bytes)::bigint AS have FROM landing l
     WHERE l.tenant_id = t.id AND l.study_uid = $2) w ON true
@@ -181,5 +182,12 @@ LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT i.is_quarantined) AS whole,
 LEFT JOIN LATERAL (SELECT max(n.last) AS revision, count(DISTINCT o.sop) AS expected
     FROM (SELECT DISTINCT ON (x.source) x.sop_instances || x.carried_sops AS sops, max(x.study_revision) OVER () AS last FROM manifests x
         WHERE x.tenant_id = t.id AND x.study_uid = $2 ORDER BY x.source, x.revision DESC) n
-        LEFT JOIN LATERAL unnest(n.sops) AS o(sop) ON true) m ON true
+        LEFT JOIN LATERAL (SELECT u.sop FROM unnest(n.sops) AS u(sop) WHERE NOT EXISTS (SELECT FROM gone_instances g
+            WHERE g.tenant_id = t.id AND g.study_uid = $2 AND g.sop_instance = u.sop AND g.until_revision IS NULL)) AS o ON true) m ON true
+LEFT JOIN LATERAL (SELECT count(*) AS images, max(g.at_us) AS at_us, (array_agg(g.reason ORDER BY g.at_us DESC))[1] AS reason,
+        (array_agg(g.by_name ORDER BY g.at_us DESC))[1] AS by_name
+    FROM gone_instances g WHERE g.tenant_id = t.id AND g.study_uid = $2 AND g.until_revision IS NULL
+        AND EXISTS (SELECT FROM manifests x WHERE x.tenant_id = t.id AND x.study_uid = $2
+            AND g.sop_instance = ANY (x.sop_instances || x.carried_sops) AND NOT EXISTS (SELECT FROM manifests y
+                WHERE y.tenant_id = x.tenant_id AND y.study_uid = x.study_uid AND y.source = x.source AND y.revision > x.revision))) g ON true
 WHERE t.code = $1

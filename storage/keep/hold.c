@@ -254,6 +254,26 @@ out:
     return rc;
 }
 
+/* Its landing is over. What was said to be lost for good is on the study's list again. */
+static int
+land(struct placing *p, struct err *err)
+{
+    const struct arrival *a = p->a;
+    struct pg_rows *rows = NULL;
+    bool was_gone;
+
+    if (pg_run(p->conn, "landing_arrived",
+               PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(a->object, 32), PG_TEXT(a->facts->study_uid),
+                       PG_TEXT(a->facts->sop_instance)),
+               &rows, err) < 0)
+        return -1;
+    was_gone = pg_truth(rows, 0, 0) && p->end != ARRIVAL_QUARANTINED;
+    pg_rows_free(&rows);
+    return was_gone ? gone_came(p->conn, a->tenant, a->facts->study_uid, a->facts->sop_instance,
+                                &p->events, err)
+                    : 0;
+}
+
 /* All in the transaction that the caller began. */
 static int
 place(struct placing *p, struct err *err)
@@ -282,8 +302,7 @@ place(struct placing *p, struct err *err)
     if (strcmp(a->way, "link") == 0 && (p->end == ARRIVAL_KEPT || p->end == ARRIVAL_DUPLICATE) &&
         forget_given_up(p, err) < 0)
         return -1;
-    if (pg_run(p->conn, "landing_delete", PG_ARGS(PG_TEXT(a->tenant), PG_BYTES(a->object, 32)),
-               NULL, err) < 0 ||
+    if (land(p, err) < 0 ||
         manifest_settle(p->conn, a->tenant, a->facts->study_uid, &p->events, err) < 0)
         return -1;
     return events_write(p->conn, a->tenant, a->facts->study_uid, &p->events, err);

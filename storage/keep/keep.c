@@ -14,13 +14,10 @@ enum { CLEAN_PAGE = 500 };
 #define DAYS_30_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
-    "storage/keep/tenants.sql",
-    "storage/keep/arrive.sql",
-    "storage/keep/find.sql",
-    "storage/keep/reconcile.sql",
-    "storage/keep/policy.sql",
-    "storage/keep/seal.sql",
-    NULL,
+    "storage/keep/tenants.sql", "storage/keep/arrive.sql",
+    "storage/keep/find.sql",    "storage/keep/reconcile.sql",
+    "storage/keep/policy.sql",  "storage/keep/seal.sql",
+    "storage/keep/gone.sql",    NULL,
 };
 
 const struct log_ctx keep_log = {.stage = "storage/keep"};

@@ -202,12 +202,22 @@ void keep_place_free(struct keep_place **place);
 int keep_open_place(struct keep *k, const struct keep_place *place, int *out_fd,
                     struct err *err) MUST_CHECK;
 
+enum { KEEP_GONE_REASON = 801, KEEP_GONE_BY = 257 };
+
+/* Lost for good, as a person said last, of what the study's lists name; it is expected no more. */
+struct keep_gone {
+    uint64_t images; /* 0: none; the rest is empty */
+    char reason[KEEP_GONE_REASON], by[KEEP_GONE_BY];
+    int64_t at_us;
+};
+
 /* How a study stands: for words like "12 of 30". */
 struct keep_standing {
     uint64_t offered, looked, whole, sealed, quarantined; /* instances */
     uint32_t revision;                                    /* latest closed manifest, 0 = none */
     uint64_t expected;                                    /* instances in it */
     uint64_t announced; /* how many the devices say there are; 0: they did not */
+    struct keep_gone gone;
     /* bytes of all that was offered and of what came otherwise; how many of them are durable here;
      * how many a second come just now, 0: none; and by that the rest of the list takes so long,
      * -1: nobody knows, 0: all is here */
@@ -218,6 +228,15 @@ struct keep_standing {
 /* errors  ERR_NOT_FOUND */
 int keep_standing_get(struct keep *k, const char *tenant, const char *study,
                       struct keep_standing *out, struct err *err) MUST_CHECK;
+
+/* A person says that what the study's list names and is not here is lost for good: it is off the
+ * list, in a revision of its own, until it comes after all (one more revision). Nobody waits for it
+ * meanwhile; the clinic's gateways are asked to compare what they have. Not audited here.
+ * said    images: how many the person was told are missing; at_us is not read
+ * errors  ERR_NOT_FOUND nothing of it is closed; ERR_CONFLICT another number is missing, or
+ *         something of it came in the last ten minutes */
+int keep_gone_put(struct keep *k, const char *tenant, const char *study,
+                  const struct keep_gone *said, struct err *err) MUST_CHECK;
 
 /* One line of a study's closed list. */
 struct keep_listed {

@@ -167,12 +167,23 @@ int receipts_look(struct keep *k, struct err *err) MUST_CHECK;
 /* In a transaction: manifests of the study that became complete make pack jobs. */
 int manifest_settle(struct pg_conn *conn, const char *tenant, const char *study,
                     struct event_list *events, struct err *err) MUST_CHECK;
+/* In a transaction under the lock that lists are closed under: tell of the study's newest list. */
+int manifest_note_closed(struct pg_conn *conn, const char *tenant, const char *study,
+                         struct event_list *events, struct err *err) MUST_CHECK;
+/* Begin that transaction; *out_conn is the caller's, also on failure. */
+int manifest_begin(struct keep *k, const char *tenant, const char *study, struct pg_conn **out_conn,
+                   struct err *err) MUST_CHECK;
 /* Close the manifests of direct senders' studies that fell quiet. */
 int manifest_close_quiet(struct keep *k, struct err *err) MUST_CHECK;
 /* Make pack jobs of what is on no list: what the reader stored, what gateways sent and was put
  * aside.
  */
 int manifest_pack_unlisted(struct keep *k, struct err *err) MUST_CHECK;
+
+/* ---- gone.c ---- */
+/* In the transaction that catalogued it: what was said to be lost for good has come. */
+int gone_came(struct pg_conn *conn, const char *tenant, const char *study, const char *sop_instance,
+              struct event_list *events, struct err *err) MUST_CHECK;
 
 /* ---- seal.c ---- */
 /* Take the packs that are due longest, some at a time, make, verify and seal them; any number of

@@ -152,9 +152,9 @@ note_list(struct event_list *events, const char *kind, int64_t revision, int64_t
     events_note(events, kind, detail);
 }
 
-static int
-note_closed(struct pg_conn *conn, const char *tenant, const char *study, struct event_list *events,
-            struct err *err)
+int
+manifest_note_closed(struct pg_conn *conn, const char *tenant, const char *study,
+                     struct event_list *events, struct err *err)
 {
     int64_t revision, instances;
 
@@ -168,9 +168,9 @@ note_closed(struct pg_conn *conn, const char *tenant, const char *study, struct 
 
 /* The lock numbers a study's revisions one after the other, whoever closes them, and what arrives
  * comes before or after the list. */
-static int
-begin_closing(struct keep *k, const char *tenant, const char *study, struct pg_conn **out_conn,
-              struct err *err)
+int
+manifest_begin(struct keep *k, const char *tenant, const char *study, struct pg_conn **out_conn,
+               struct err *err)
 {
     return pg_get(k->pg, out_conn, err) < 0 || pg_begin(*out_conn, err) < 0 ||
                    pg_run(*out_conn, "manifest_lock", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study)),
@@ -193,7 +193,7 @@ put_list(struct pg_conn *conn, const char *tenant, const char *source,
                                     PG_ARGS(PG_TEXT(tenant), PG_TEXT(m->study), PG_TEXT(source),
                                             PG_INT(m->revision), PG_INT(m->announced)),
                                     NULL, err) < 0) ||
-        (is_new && note_closed(conn, tenant, m->study, &events, err) < 0))
+        (is_new && manifest_note_closed(conn, tenant, m->study, &events, err) < 0))
         return -1;
     if (manifest_settle(conn, tenant, m->study, &events, err) < 0 ||
         events_write(conn, tenant, m->study, &events, err) < 0 || pg_commit(conn, err) < 0)
@@ -212,7 +212,7 @@ close_list(struct keep *k, const char *tenant, const char *source, const struct 
     struct pg_conn *conn = NULL;
     int rc = -1;
 
-    if (begin_closing(k, tenant, m->study, &conn, err) == 0)
+    if (manifest_begin(k, tenant, m->study, &conn, err) == 0)
         rc = put_list(conn, tenant, source, m, err);
     pg_put(&conn);
     if (rc == 0)
@@ -295,7 +295,7 @@ close_direct(struct keep *k, const char *tenant, const char *study, struct err *
     struct pg_conn *conn = NULL;
     int rc = -1;
 
-    if (begin_closing(k, tenant, study, &conn, err) == 0 &&
+    if (manifest_begin(k, tenant, study, &conn, err) == 0 &&
         collect_direct(conn, tenant, study, &m, err) == 0)
         rc = m.count == 0 ? 0 : put_list(conn, tenant, "", &m, err);
     pg_put(&conn);

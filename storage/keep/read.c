@@ -187,6 +187,10 @@ keep_standing_get(struct keep *k, const char *tenant, const char *study, struct 
         s.announced = (uint64_t)pg_int(rows, 0, 9);
         s.bytes_all = (uint64_t)pg_int(rows, 0, 10);
         s.bytes_there = (uint64_t)pg_int(rows, 0, 11);
+        s.gone.images = (uint64_t)pg_int(rows, 0, 12);
+        text_copy(s.gone.reason, sizeof s.gone.reason, pg_text(rows, 0, 13));
+        text_copy(s.gone.by, sizeof s.gone.by, pg_text(rows, 0, 14));
+        s.gone.at_us = pg_int(rows, 0, 15);
         s.bytes_per_s = traffic_rate(k->traffic, tenant, study);
         s.seconds_left = time_left(&s);
     }

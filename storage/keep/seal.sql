@@ -34,9 +34,11 @@ SELECT 1 FROM (SELECT pg_advisory_xact_lock(7267703, hashtext($1 || '/' || $2)))
 
 -- name: manifest_count
 SELECT count(DISTINCT o.sop), max(n.last)
-FROM (SELECT DISTINCT ON (m.source) m.sop_instances || m.carried_sops AS sops, max(m.study_revision) OVER () AS last
+FROM (SELECT DISTINCT ON (m.source) m.tenant_id, m.sop_instances || m.carried_sops AS sops, max(m.study_revision) OVER () AS last
     FROM manifests m JOIN tenants t ON t.id = m.tenant_id WHERE t.code = $1 AND m.study_uid = $2
-    ORDER BY m.source, m.revision DESC) n LEFT JOIN LATERAL unnest(n.sops) AS o(sop) ON true
+    ORDER BY m.source, m.revision DESC) n LEFT JOIN LATERAL (SELECT u.sop FROM unnest(n.sops) AS u(sop)
+        WHERE NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = n.tenant_id AND g.study_uid = $2
+            AND g.sop_instance = u.sop AND g.until_revision IS NULL)) AS o ON true
 
 -- name: manifest_list
 WITH top AS (
@@ -61,6 +63,9 @@ WITH top AS (
     LEFT JOIN instances i ON i.id = coalesce(own.id, d.instance)
     LEFT JOIN series e ON e.id = i.series
     LEFT JOIN landing l ON l.tenant_id = top.tenant_id AND l.object = o.object
+    WHERE NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = top.tenant_id AND g.study_uid = top.study_uid
+        AND g.sop_instance = o.sop AND g.from_revision <= top.study_revision
+        AND (g.until_revision IS NULL OR g.until_revision > top.study_revision))
     ORDER BY o.sop, coalesce(i.object, o.object), is_whole DESC
 )
 SELECT top.study_revision, top.closed_at_us, listed.sop, listed.object, listed.sop_class, listed.series_uid,
@@ -75,20 +80,29 @@ WHERE t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.revision = $4 AND
         WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid AND n.source = m.source AND n.revision > m.revision
         ORDER BY n.revision DESC LIMIT 1), m.sop_instances)
 
--- Packing waits for what the list itself names; whole it is with what it carries on.
+-- Packing waits for what the list itself names; whole it is with what it carries on. Nobody waits for what is lost for good;
+-- a list that says just that ('#', gone.sql) is whole when all the others are.
 -- name: manifest_due (plan kept)
 SELECT m.source, m.revision, m.closed_at_us, m.study_revision,
-    NOT EXISTS (SELECT FROM unnest(m.carried_objects) o
-        WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o)
-            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = m.tenant_id AND d.object = o))
+    NOT EXISTS (SELECT FROM manifests x
+        CROSS JOIN LATERAL unnest(x.objects || x.carried_objects, x.sop_instances || x.carried_sops) AS o(object, sop)
+        WHERE x.tenant_id = m.tenant_id AND x.study_uid = m.study_uid AND (x.source = m.source OR m.source = '#')
+            AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = x.tenant_id AND n.study_uid = x.study_uid
+                AND n.source = x.source AND n.revision > x.revision)
+            AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o.object)
+            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = m.tenant_id AND d.object = o.object)
+            AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = m.tenant_id AND g.study_uid = m.study_uid
+                AND g.sop_instance = o.sop AND g.until_revision IS NULL))
 FROM manifests m JOIN tenants t ON t.id = m.tenant_id
 WHERE t.code = $1 AND m.study_uid = $2 AND m.complete_at_us IS NULL
     AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
         AND n.source = m.source AND n.revision > m.revision)
-    AND NOT EXISTS (SELECT FROM unnest(m.objects) o
-        WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o)
-            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = m.tenant_id AND d.object = o))
-FOR UPDATE OF m
+    AND NOT EXISTS (SELECT FROM unnest(m.objects, m.sop_instances) AS o(object, sop)
+        WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o.object)
+            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = m.tenant_id AND d.object = o.object)
+            AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = m.tenant_id AND g.study_uid = m.study_uid
+                AND g.sop_instance = o.sop AND g.until_revision IS NULL))
+ORDER BY m.study_revision DESC FOR UPDATE OF m
 
 -- name: manifest_complete
 UPDATE manifests m SET complete_at_us = $4 FROM tenants t

@@ -116,6 +116,7 @@ list_standing(struct jsonw *w, const struct keep_standing *st, bool is_whole)
         jsonw_uint(w, "announced", st->announced);
     else
         jsonw_null(w, "announced");
+    serve_write_gone(w, &st->gone);
     jsonw_text(w, "words", is_whole ? NULL : words);
 }
 

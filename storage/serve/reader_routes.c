@@ -1,15 +1,17 @@
 /* reader_routes.c - what the deployment's reader asks beside DICOMweb: a study's closed list, how
- * it stands, and whether a device's certificate still holds (docs/conformance.md). Nothing of it
- * is about a person: UIDs, digests and counts, so it is not audited. */
+ * it stands, and whether a device's certificate still holds (docs/conformance.md). Nothing of that
+ * is about a person: UIDs, digests and counts, so it is not audited. That images are lost for good
+ * is told here, too, and is. */
 #include "storage/serve/serve_core.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/jsonw.h"
 #include "proto/base/text.h"
+#include "proto/http/json.h"
 
 #include <string.h>
 
-enum { MANIFEST_BYTES = 64 << 20, SMALL_BYTES = 4096 };
+enum { MANIFEST_BYTES = 64 << 20, SMALL_BYTES = 16384 };
 
 static void
 write_digest(struct jsonw *w, const char *key, const uint8_t *digest, bool is_known)
@@ -108,6 +110,7 @@ reader_standing(struct http_request *req, struct http_response *res, struct err 
     jsonw_uint(&w, "expected", standing.expected);
     if (standing.announced > 0)
         jsonw_uint(&w, "announced", standing.announced);
+    serve_write_gone(&w, &standing.gone);
     jsonw_uint(&w, "bytes_all", standing.bytes_all);
     jsonw_uint(&w, "bytes_there", standing.bytes_there);
     jsonw_uint(&w, "bytes_per_s", standing.bytes_per_s);
@@ -116,6 +119,55 @@ reader_standing(struct http_request *req, struct http_response *res, struct err 
     jsonw_end(&w);
     http_answer_buf(res, 200, "application/json", &json);
     buf_fini(&json);
+    return serve_end(s, res, 0);
+}
+
+/* {images, reason, by} */
+static int
+read_gone(struct http_request *req, struct keep_gone *out, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    const char *reason, *by;
+    const uint8_t *body;
+    size_t n;
+    int rc = -1;
+
+    body = http_body(req, &n);
+    *out = (struct keep_gone){0};
+    if (json_parse(body, n, &doc, err) < 0 ||
+        json_u64(json_root(doc), "images", INT32_MAX, &out->images, err) < 0 ||
+        json_text(json_root(doc), "reason", sizeof out->reason - 1, &reason, err) < 0 ||
+        json_text(json_root(doc), "by", sizeof out->by - 1, &by, err) < 0)
+        goto out;
+    if (reason[0] == '\0' || by[0] == '\0') {
+        err_set(err, ERR_REJECT, "a reason and a name are due");
+        goto out;
+    }
+    text_copy(out->reason, sizeof out->reason, reason);
+    text_copy(out->by, sizeof out->by, by);
+    rc = 0;
+out:
+    json_free(&doc);
+    return rc;
+}
+
+/* Noted, then kept, before the answer. */
+int
+reader_gone(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct serve *s = http_user(req);
+    struct serve_target target;
+    struct keep_gone said;
+
+    if (serve_target_read(req, &target, err) < 0 || read_gone(req, &said, err) < 0 ||
+        (s->options.audit != NULL &&
+         audit_append(s->options.audit, err, AUDIT_IMAGES_LOST, A_WORD("tenant", target.tenant),
+                      A_UID("study", target.study), A_NUMBER("images", said.images),
+                      A_WORD("by", http_caller(req)->device),
+                      A_WORD("request", http_id(req))) < 0) ||
+        keep_gone_put(s->options.keep, target.tenant, target.study, &said, err) < 0)
+        return serve_end(s, res, -1);
+    http_answer_empty(res, 204);
     return serve_end(s, res, 0);
 }
 

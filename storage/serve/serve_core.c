@@ -194,6 +194,22 @@ take_place(void *user, const struct keep_place *place, struct err *err)
     return 0;
 }
 
+void
+serve_write_gone(struct jsonw *w, const struct keep_gone *gone)
+{
+    char at[40];
+
+    if (gone->images == 0)
+        return;
+    clock_text(gone->at_us, at);
+    jsonw_object(w, "gone");
+    jsonw_uint(w, "images", gone->images);
+    jsonw_text(w, "reason", gone->reason);
+    jsonw_text(w, "by", gone->by);
+    jsonw_text(w, "at", at);
+    jsonw_end(w);
+}
+
 int
 serve_place(struct serve *s, const struct serve_target *target, struct keep_place **out,
             struct err *err)

@@ -3,6 +3,7 @@
 #ifndef RADPOST_STORAGE_SERVE_SERVE_CORE_H
 #define RADPOST_STORAGE_SERVE_SERVE_CORE_H
 
+#include "proto/base/jsonw.h"
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
 #include "proto/codec/codec.h"
@@ -80,6 +81,8 @@ bool serve_is_unchanged(struct http_request *req, struct http_response *res, con
                         const char *tag);
 /* Headers by which a client may keep a representation; for answers that succeeded only. */
 void serve_tag(struct http_response *res, const uint8_t *object, const char *tag);
+/* Member "gone", where a person said that images of the study are lost for good. */
+void serve_write_gone(struct jsonw *w, const struct keep_gone *gone);
 /* The last words of every handler: CORS. rc is passed through. */
 int serve_end(struct serve *s, struct http_response *res, int rc);
 
@@ -97,6 +100,7 @@ int preview_study(struct http_request *req, struct http_response *res, struct er
 int preview_frame(struct http_request *req, struct http_response *res, struct err *err);
 int reader_manifest(struct http_request *req, struct http_response *res, struct err *err);
 int reader_standing(struct http_request *req, struct http_response *res, struct err *err);
+int reader_gone(struct http_request *req, struct http_response *res, struct err *err);
 int reader_certificate(struct http_request *req, struct http_response *res, struct err *err);
 int events_feed(struct http_request *req, struct http_response *res, struct err *err);
 

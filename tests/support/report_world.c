@@ -79,7 +79,26 @@ fake_standing(struct archive *archive, const char *tenant, const char *study,
     *out = (struct archive_standing){.offered = report_archive.instances +
                                                 (report_archive.is_open ? 1 : 0),
                                      .expected = report_archive.instances,
+                                     .revision = report_archive.revision,
+                                     .gone = report_archive.gone,
                                      .last_at_us = clock_wall_us() - report_archive.silent_us};
+    return 0;
+}
+
+/* The image that is not whole is on the list no more. */
+static int
+fake_gone(struct archive *archive, const char *tenant, const char *study,
+          const struct archive_gone *said, struct err *err)
+{
+    (void)archive;
+    (void)tenant;
+    (void)study;
+    if (report_archive.not_whole < 0 || said->images != 1)
+        return err_set(err, ERR_CONFLICT, "other images are missing by now");
+    report_archive.gone = *said;
+    report_archive.before = report_archive.instances--;
+    report_archive.not_whole = -1;
+    report_archive.revision++;
     return 0;
 }
 
@@ -161,6 +180,7 @@ report_world_open(struct report_world *w, struct pg_cluster *cluster, const char
     compose_fetch_manifest = fake_manifest;
     compose_fetch_standing = fake_standing;
     compose_fetch_facts = fake_facts;
+    compose_tell_gone = fake_gone;
     compose_stow = fake_stow;
     open_compose(w);
 }
@@ -393,6 +413,20 @@ report_write_as(struct report_world *w, const char *login, int64_t read)
     struct act a = {0};
     struct err err;
     int rc = step_write(w->compose, &caller, read, report_base(w, read), &texts, &a, &err);
+
+    rc = result_of(rc, &a, &err);
+    act_end(&a);
+    return rc;
+}
+
+int
+report_gone(struct report_world *w, const char *login, int64_t read, uint32_t images,
+            const char *reason)
+{
+    struct http_caller caller = caller_of(login);
+    struct act a = {0};
+    struct err err;
+    int rc = step_gone(w->compose, &caller, read, images, reason, &a, &err);
 
     rc = result_of(rc, &a, &err);
     act_end(&a);

@@ -20,6 +20,7 @@ extern struct report_archive {
     unsigned instances, revision; /* of every study's manifest */
     unsigned before;              /* images of older revisions */
     int not_whole;                /* this one (from 0) is not whole; -1 */
+    struct archive_gone gone;     /* lost for good, as was said last */
     bool is_open;                 /* more were offered than are listed */
     int64_t silent_us;            /* since the last of them came */
     bool is_away;
@@ -52,6 +53,9 @@ int report_withdraw(struct report_world *w, const char *login, int64_t read, con
 /* doubts: as the page showed them. */
 int report_confirm_doubts(struct report_world *w, const char *login, int64_t read,
                           const char *doubts, const char *reason);
+/* images: as the page showed them missing. */
+int report_gone(struct report_world *w, const char *login, int64_t read, uint32_t images,
+                const char *reason);
 /* From a page that saw this counter. */
 int report_withdraw_at(struct report_world *w, const char *login, int64_t read, int64_t base,
                        const char *reason);

@@ -274,6 +274,38 @@ the_closed_list_names_every_instance(void **state)
     buf_fini(&again);
 }
 
+/* Three are listed, two came, some time ago. */
+static void
+what_is_lost_for_good_is_told_with_a_name_and_read_back(void **state)
+{
+    struct archive_gone said = {1, "disk lost, \"console\" empty", "王医生", 0};
+    struct archive_standing standing;
+    struct err err;
+
+    (void)state;
+    study_put(&w);
+    vault_manifest(&w.vault, &study_gate, 2, study_slices, 3);
+    OK(archive_standing_get(archive, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.expected, 3);
+    assert_int_equal(standing.gone.images, 0);
+    assert_int_equal(archive_gone_put(archive, "clinic-a", "1.2.3", &said, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT); /* some came just now */
+
+    clock_fake(clock_wall_us() + INT64_C(3600000000), clock_mono_ms() + 20000);
+    assert_int_equal(archive_gone_put(archive, "clinic-b", "1.2.3", &said, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    OK(archive_gone_put(archive, "clinic-a", "1.2.3", &said, &err));
+
+    OK(archive_standing_get(archive, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.expected, 2);
+    assert_int_equal(standing.revision, 3);
+    assert_int_equal(standing.gone.images, 1);
+    assert_string_equal(standing.gone.reason, said.reason);
+    assert_string_equal(standing.gone.by, said.by);
+    assert_int_equal(standing.gone.at_us, clock_wall_us());
+    clock_unfake();
+}
+
 static void
 a_revoked_gateway_is_out_within_the_memory_of_checks(void **state)
 {
@@ -434,6 +466,7 @@ main(void)
         TEST(an_abort_ends_what_waits_and_what_comes),
         TEST(facts_are_those_of_the_study),
         TEST(the_closed_list_names_every_instance),
+        TEST(what_is_lost_for_good_is_told_with_a_name_and_read_back),
         TEST(a_revoked_gateway_is_out_within_the_memory_of_checks),
         TEST(many_threads_share_the_connections),
         TEST(storage_away_is_try_again_and_it_goes_on),

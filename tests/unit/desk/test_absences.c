@@ -345,7 +345,7 @@ the_words_of_the_table_are_reasons_and_no_others(void **state)
     static const char *const none[] = {NULL, "", "Deleted", "deleted ", "position"};
 
     (void)state;
-#define REASON(word, meaning) assert_true(absence_is_reason(#word));
+#define REASON(word, meaning, zh) assert_true(absence_is_reason(#word));
 #include "proto/model/absent_reasons.def"
 #undef REASON
     assert_true(absence_is_reason(ABSENCE_OTHER));

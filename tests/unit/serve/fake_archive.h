@@ -212,6 +212,19 @@ keep_standing_get(struct keep *k, const char *tenant, const char *study, struct 
 }
 
 int
+keep_gone_put(struct keep *k, const char *tenant, const char *study, const struct keep_gone *said,
+              struct err *err)
+{
+    struct keep_standing standing;
+
+    if (keep_standing_get(k, tenant, study, &standing, err) < 0)
+        return -1;
+    return standing.expected - standing.whole == said->images
+               ? 0
+               : err_set(err, ERR_CONFLICT, "other images are missing");
+}
+
+int
 keep_list_get(struct keep *k, const char *tenant, const char *study, uint32_t revision,
               struct keep_list *out, struct err *err)
 {

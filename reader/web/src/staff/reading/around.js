@@ -24,12 +24,15 @@ export function ageOf({ age, birth }, studyDate) {
 // What the clinic says will not come any more, and why.
 const absentWords = (a) => (a ? ` · ${say("rd_absent", { n: a.images, why: [a.reason === "other" && a.words ? "" : say(`rd_absent_${a.reason}`), a.words].filter(Boolean).join(" · "), by: a.by })}` : "");
 
+// What a doctor said is lost for good: on the list no more.
+const goneWords = (g) => (g ? ` · ${say("rd_is_gone", { n: g.images, why: g.reason, by: g.by })}` : "");
+
 function Standing({ standing, study, absent }) {
   const coming = useComing(study, standing && standing.onTheWay > 0);
   if (!standing) return null;
   const { word, due } = standingOf(standing);
-  const isWhole = word === "rd_standing_whole";
-  return html`<span class="mark ${isWhole ? "green" : "amber"}" data-whole=${isWhole}>${say(word, { ...standing, due })}${absentWords(absent)}${coming && coming.seconds_left >= 0 ? ` · ${say("rd_left", coming.seconds_left)}` : ""}</span>`;
+  const isWhole = word === "rd_standing_whole" && !standing.gone;
+  return html`<span class="mark ${isWhole ? "green" : "amber"}" data-whole=${isWhole}>${say(word, { ...standing, due })}${absentWords(absent)}${goneWords(standing.gone)}${coming && coming.seconds_left >= 0 ? ` · ${say("rd_left", coming.seconds_left)}` : ""}</span>`;
 }
 
 // The time left, asked for while something is on the line.

@@ -60,11 +60,14 @@ function Troubles({ fields, item }) {
 // Why a signature has to wait, as a word of ours and what it is about; null when it need not.
 export function holdUp(standing, lookedAt, shown, fields) {
   if (standing && standing.expected === null) return ["rd_block_unclosed"];
-  if (!standing || standing.whole < standing.expected || standing.onTheWay > 0) return ["rd_block_previews"];
+  if (!standing || standing.whole < standing.expected || standing.onTheWay > (standing.gone?.images ?? 0)) return ["rd_block_previews"];
   if (lookedAt > 0) return ["rd_block_looked", lookedAt];
   if (shown === 0) return ["rd_block_unshown"];
   return fields.impression.trim() === "" ? ["rd_block_empty"] : null;
 }
+
+// What the closed list names and is not here.
+const missingOf = (standing) => (standing?.expected ?? 0) - (standing?.whole ?? 0);
 
 // A question before what cannot be undone; with `label`, a reason is asked for too.
 function Ask({ title, text, label, isGrave, onDone, onClose }) {
@@ -92,6 +95,7 @@ function asksOf(state, standing, seen) {
     sign: { title: say(state.report.value.may.review ? "rd_review_sign" : "rd_sign"), text: say("rd_sign_ask", covered), onDone: () => state.reviewAndSign() },
     preliminary: { title: say("rd_preliminary"), text: say("rd_preliminary_ask"), onDone: () => state.preliminary() },
     back: { title: say("rd_return"), label: say("rd_reason_return"), onDone: (reason) => state.giveBack(reason) },
+    gone: { title: say("rd_gone", missingOf(standing)), text: say("rd_gone_ask"), label: say("rd_reason_gone"), isGrave: true, onDone: (reason) => state.gone(missingOf(standing), reason) },
     amend: { title: say("rd_amend"), label: say("rd_reason_amend"), onDone: (reason) => state.amend(reason, seen) },
     withdraw: { title: say("rd_withdraw"), label: say("rd_reason_withdraw"), isGrave: true, onDone: (reason) => state.withdraw(reason, seen) },
   };
@@ -116,6 +120,7 @@ function Steps({ state, standing, held }) {
       ${may.withdraw && html`<button type="button" class="danger" name="withdraw" onClick=${() => setAsked("withdraw")}>${say("rd_withdraw")}</button>`}
     </p>
     ${why && html`<p id="step-why" class="why">${why}</p>`}
+    ${(may.write || isSigning) && missingOf(standing) > 0 && html`<p><button type="button" name="gone" onClick=${() => setAsked("gone")}>${say("rd_gone", missingOf(standing))}</button></p>`}
     ${ask && html`<${Ask} key=${asked} ...${ask} onClose=${() => setAsked("")} />`}
   </div>`;
 }

@@ -125,6 +125,18 @@ export class ReportState {
     this.message.value = message;
   }
 
+  // Also before a word is written; the archive closes the list anew, and an event tells it.
+  async gone(images, reason) {
+    this.message.value = null;
+    try {
+      await post(this.path("gone"), { images, reason });
+      this.message.value = { kind: "good", word: "rd_done_gone" };
+    } catch (error) {
+      this.message.value = { kind: "bad", error };
+    }
+    await this.refresh();
+  }
+
   async write() {
     await this.tellShown(); // what came late has to be seen first
     return this.act("write", {}, "rd_done_written");
