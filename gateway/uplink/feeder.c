@@ -208,17 +208,6 @@ feeder_fill_offer(const struct spool_entry *entry, struct link_offer_object *o)
     o->layout_n = entry->layout_n;
 }
 
-static bool
-note_one(struct uplink *up, const struct spool_entry *entry, const struct link_answer *answer)
-{
-    for (size_t k = 0; k < answer->count; k++)
-        if (memcmp(answer->objects[k].object, entry->object_sha256, LINK_HASH_BYTES) == 0) {
-            settle_object(up, entry->id, &answer->objects[k], true);
-            return true;
-        }
-    return false;
-}
-
 /* A full centre answers what it has begun with and leaves out the rest. True: it has room, for all
  * are answered, and of those it had none for before some, or there are no more of those. */
 static bool
@@ -228,11 +217,15 @@ note_offer(struct uplink *up, struct spool_entry *const *entries, size_t n,
     bool are_all = true, has_waited = false, has_room;
 
     for (size_t i = 0; i < n; i++) {
+        const struct link_object_state *says = link_answer_find(answer, entries[i]->object_sha256);
+
         gate_lock(&up->gate);
         has_waited = has_waited || plan_is_behind(up->plan, entries[i]->id);
         gate_unlock(&up->gate);
-        if (note_one(up, entries[i], answer))
+        if (says != NULL) {
+            settle_object(up, entries[i]->id, says, true);
             continue;
+        }
         are_all = false;
         gate_lock(&up->gate);
         plan_put_behind(up->plan, entries[i]->id);

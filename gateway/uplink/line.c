@@ -3,6 +3,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/http/client.h"
 #include "proto/link/enrol.h"
 #include "proto/trust/digest.h"
 
@@ -288,4 +289,30 @@ line_renew(struct up_line *line, struct err *err)
     if (is_renewed && line_load_identity(up))
         LOG(&uplink_log, UPLINK_RENEWED);
     return 0;
+}
+
+int
+line_make_client(const struct talk *t, const struct identity *who, const struct line_settings *set,
+                 struct http_client **out, struct err *err)
+{
+    char user[LINE_TEXT_BYTES];
+    struct http_client_options options = {.base_url =
+                                              set->url[0] != '\0' ? set->url : who->link_url,
+                                          .ca_file = who->ca,
+                                          .certificate = who->certificate,
+                                          .key = who->key,
+                                          .proxy = set->proxy[0] != '\0' ? set->proxy : NULL,
+                                          .source = set->source[0] != '\0' ? set->source : NULL,
+                                          .is_bulk = t->is_bulk,
+                                          .connect_ms = LINE_CONNECT_MS,
+                                          .stall_ms = t->stall_ms};
+    int rc = 0;
+
+    if (set->proxy_user[0] != '\0') {
+        rc = lines_read_user(set->proxy_user, user, err);
+        options.proxy_user = user;
+    }
+    if (rc == 0)
+        rc = http_client_new(&options, out, err);
+    return rc;
 }

@@ -17,6 +17,7 @@ static const int64_t announced_for_us = INT64_C(7) * 86400 * 1000000;
 struct note {
     char study[65];
     int64_t not_before_ms; /* the centre refused its manifest */
+    struct backoff waits;  /* while it says "not now" */
     bool is_renumbered;    /* since it took one */
     uint64_t held_told;    /* of so many instances */
     uint64_t sealed_told;
@@ -61,6 +62,7 @@ note_of(struct notes *notes, const char *study, size_t guess)
         notes->at = mem_grow(notes->at, notes->room * sizeof *notes->at);
     }
     memset(&notes->at[notes->n], 0, sizeof *notes->at);
+    notes->at[notes->n].waits = (struct backoff){.least_ms = SOON_MS, .most_ms = REFUSED_WAIT_MS};
     text_copy(notes->at[notes->n].study, sizeof notes->at->study, study);
     return &notes->at[notes->n++];
 }
@@ -258,6 +260,18 @@ note_refused(struct uplink *up, struct talk *t, const struct spool_study *study,
         renumber(up, t, study, note);
 }
 
+/* It has no room for it, or a fault with it (or with all: then the line hears so otherwise). */
+static void
+note_not_now(const struct talk *t, const struct spool_study *study, struct note *note,
+             const struct err *why)
+{
+    int64_t wait_ms = backoff_next(&note->waits, up_chance()), told_ms = 1000 * t->retry_after_s;
+
+    LOG(&uplink_log, UPLINK_CALL_REFUSED, F_UID("study", study->study_uid), F_ERR(why));
+    wait_ms = told_ms > wait_ms ? told_ms : wait_ms;
+    note->not_before_ms = clock_mono_ms() + (wait_ms < REFUSED_WAIT_MS ? wait_ms : REFUSED_WAIT_MS);
+}
+
 static int
 post_list(struct talk *t, const struct link_manifest *manifest, struct err *err)
 {
@@ -296,12 +310,15 @@ tell(struct uplink *up, struct talk *t, const struct spool_study *study, struct 
     if (post_list(t, &manifest, &err) < 0) {
         if (!err_kind_is_retried(err.kind) && err.kind != ERR_DENIED)
             note_refused(up, t, study, note, &err);
+        else if (err.kind != ERR_DENIED && t->word == WORD_OF_CENTRE)
+            note_not_now(t, study, note, &err);
         goto out;
     }
     if (spool_manifest_acked(up->spool, study->study_uid, study->revision, &err) < 0) {
         LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_ERR(&err));
         goto out;
     }
+    backoff_reset(&note->waits);
     note->is_renumbered = false;
     note->announced_told = manifest.announced;
     note->announced_of = manifest.revision;

@@ -47,6 +47,9 @@ struct dcm_facts;
 struct http_client;
 struct http_reply;
 
+/* Whose word it is that a call failed: another's is that of a proxy or a server on the way. */
+enum up_word { WORD_NONE, WORD_OF_ANOTHER, WORD_OF_CENTRE };
+
 /* A thread's way to the centre. */
 struct talk {
     struct uplink *up;
@@ -62,6 +65,8 @@ struct talk {
     int64_t begun_ms;           /* of the call under way, 0 = none */
     int64_t moved_ms;           /* when bytes of it last left */
     int64_t rated_ms;           /* when its connection was last asked what the way carries */
+    enum up_word word;          /* on the last call: whose */
+    int64_t retry_after_s;      /* in it; -1 = not said */
     bool is_given_up;           /* ended by us: says nothing about the line */
 };
 
@@ -251,11 +256,14 @@ void up_wait_news(struct uplink *up, uint64_t seen, int64_t most_ms);
 
 /* --- line.c: one line's state */
 void line_answered(struct up_line *line, bool is_ping);
-/* Whose word it is that a call failed: another's is that of a proxy or a server on the way. */
-enum up_word { WORD_NONE, WORD_OF_ANOTHER, WORD_OF_CENTRE };
 /* A call failed: the line is down, or refused. retry_after_s -1: nobody said when. */
 void line_failed(struct up_line *line, const struct err *err, enum up_word word,
                  int64_t retry_after_s);
+enum { LINE_CONNECT_MS = 8000 };
+/* A client of its own for this talk, with the certificate in use. */
+int line_make_client(const struct talk *t, const struct identity *who,
+                     const struct line_settings *set, struct http_client **out,
+                     struct err *err) MUST_CHECK;
 /* Gate held: images may leave by it now. */
 bool line_is_serving(const struct up_line *line);
 /* Until the line serves and has room for its n-th sender (from 0); false: stopping. */
@@ -307,6 +315,7 @@ void room_found(struct uplink *up, struct room *room, bool has_room);
 /* line NULL: whichever serves, call by call. */
 void talk_init(struct talk *t, struct uplink *up, struct up_line *line, int64_t stall_ms);
 void talk_fini(struct talk *t);
+/* ERR_RETRY also when nothing is said of anything that was offered. */
 int talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *out,
                struct err *err) MUST_CHECK;
 /* The next bytes of a body that is made while it is sent; they stay until the next call. *out_n 0
@@ -314,13 +323,17 @@ int talk_offer(struct talk *t, const struct link_offer *offer, struct link_answe
 typedef int (*talk_next_fn)(void *user, const uint8_t **out_bytes, size_t *out_n, struct err *err);
 int talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answer *out,
                 struct err *err) MUST_CHECK;
+/* An answer that cannot be read, or is of something else, says nothing about what was sent: it is
+ * tried again, when the line is. ERR_RETRY */
+int talk_not_understood(struct talk *t, const char *what, struct err *err) MUST_CHECK;
 /* Gate held. A call now would have to open a connection first, which costs several round trips. */
 bool talk_is_cold(const struct talk *t);
 /* Nothing to say for a while: the connection is closed, a next call opens another. */
 /* During its call: no more than about so many bytes wait in the kernel for their turn. */
 void talk_keep_short(struct talk *t, uint64_t bytes);
 void talk_hang_up(struct talk *t);
-/* POST a document of ours; the answer's body is left in reply. */
+/* POST a document of ours; the answer's body is left in reply. What the centre says to a list is no
+ * trouble of the line, but that we may not speak: t->word, t->retry_after_s. */
 int talk_post(struct talk *t, const char *path, const struct buf *bytes, struct http_reply *reply,
               struct err *err) MUST_CHECK;
 /* at: the first bytes of the object that the receipt at the cursor is of; 0: not known */

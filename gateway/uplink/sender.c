@@ -341,6 +341,20 @@ next_bytes(void *user, const uint8_t **out_bytes, size_t *out_n, struct err *err
     return 0;
 }
 
+/* The centre says of each object that it was sent how it stands now. */
+static bool
+names_all(const struct link_answer *answer, const struct plan_piece *pieces, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool is_same =
+            i > 0 && memcmp(pieces[i].object, pieces[i - 1].object, LINK_HASH_BYTES) == 0;
+
+        if (!is_same && link_answer_find(answer, pieces[i].object) == NULL)
+            return false;
+    }
+    return true;
+}
+
 static void
 note_answer(struct uplink *up, const struct plan_piece *pieces, size_t n,
             const struct link_answer *answer)
@@ -397,6 +411,11 @@ send_request(struct stream *s)
     rc = talk_bundle(&s->talk, next_bytes, s, &answer, &err);
     end_streaming(s);
     close_source(s);
+    if (rc == 0 && !names_all(&answer, s->sent, s->n)) { /* else they would lie for ever */
+        link_answer_free(&answer);
+        (void)err_set(&err, ERR_RETRY, "no word of some that were sent");
+        rc = talk_not_understood(&s->talk, "a bundle", &err);
+    }
     if (rc == 0) {
         room_found(up, &up->to_end, true);
         note_answer(up, s->sent, s->n, &answer);

@@ -21,7 +21,6 @@ enum {
     CALL_MS = 60000,
     PING_MS = 10000,
     PING_SOON_MS = 6000,
-    CONNECT_MS = 8000,
     CONNECT_BUSY_MS = 30000, /* through a line that is full of images */
     MOVING_MS = 4000,        /* less than any deadline of a connection */
     UNSENT_LEAST = 16384,
@@ -90,33 +89,6 @@ talk_give_up(struct up_line *line, int64_t since_ms)
     }
 }
 
-/* A client for this line with the certificate in use. */
-static int
-make_client(const struct talk *t, const struct identity *who, const struct line_settings *set,
-            struct http_client **out, struct err *err)
-{
-    char user[LINE_TEXT_BYTES];
-    struct http_client_options options = {.base_url =
-                                              set->url[0] != '\0' ? set->url : who->link_url,
-                                          .ca_file = who->ca,
-                                          .certificate = who->certificate,
-                                          .key = who->key,
-                                          .proxy = set->proxy[0] != '\0' ? set->proxy : NULL,
-                                          .source = set->source[0] != '\0' ? set->source : NULL,
-                                          .is_bulk = t->is_bulk,
-                                          .connect_ms = CONNECT_MS,
-                                          .stall_ms = t->stall_ms};
-    int rc = 0;
-
-    if (set->proxy_user[0] != '\0') {
-        rc = lines_read_user(set->proxy_user, user, err);
-        options.proxy_user = user;
-    }
-    if (rc == 0)
-        rc = http_client_new(&options, out, err);
-    return rc;
-}
-
 /* Where this call goes: its own line, or the best. Gate held. */
 static bool
 pick_line(struct talk *t)
@@ -158,7 +130,7 @@ talk_ready(struct talk *t, struct err *err)
         return err_set(err, ERR_RETRY, "not enrolled yet");
     if (who.link_url[0] == '\0' && set.url[0] == '\0')
         return err_set(err, ERR_RETRY, "the centre's address is not known: link_url");
-    if (t->client == NULL && make_client(t, &who, &set, &client, err) < 0)
+    if (t->client == NULL && line_make_client(t, &who, &set, &client, err) < 0)
         return -1;
     gate_lock(&up->gate);
     if (client != NULL) {
@@ -270,21 +242,30 @@ connect_deadline(struct talk *t)
     gate_lock(&t->up->gate);
     is_long = t->up->lines_n == 1 && is_moving(t->line);
     gate_unlock(&t->up->gate);
-    return is_long ? CONNECT_BUSY_MS : CONNECT_MS;
+    return is_long ? CONNECT_BUSY_MS : LINE_CONNECT_MS;
 }
 
-/* Make the call and tell the line how it went. A refusal of this one message (400, 404, 409) is
- * no fault of the line; nor is it that there is no room (507): lists and receipts make some. */
+/* A refusal of this one message (400, 404, 409) is no fault of the line; of a list nothing is that
+ * the centre says, but that we may not speak: it waits, other studies and receipts go on. */
+static bool
+is_about_it_alone(const struct talk *t, const char *path, enum err_kind kind)
+{
+    return is_refusal(kind) || (t->word == WORD_OF_CENTRE && kind != ERR_DENIED &&
+                                strcmp(path, LINK_PATH_MANIFEST) == 0);
+}
+
+/* Make the call and tell the line how it went. Nor is it the line's fault that there is no room
+ * (507): lists and receipts make some. */
 static int
 talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct http_reply *out,
           struct err *err)
 {
     bool is_given_up, is_done = false;
-    enum up_word word = WORD_NONE;
     struct http_call timed = *call;
     struct room *room = NULL;
-    int64_t retry_after = -1;
 
+    t->word = WORD_NONE;
+    t->retry_after_s = -1;
     if (talk_ready(t, err) < 0) {
         not_its_fault(err);
         if (t->line != NULL)
@@ -293,11 +274,11 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     }
     timed.connect_ms = connect_deadline(t);
     if (http_client_call(t->client, &timed, out, err) == 0) {
-        word = WORD_OF_CENTRE;
-        retry_after = out->retry_after_s;
+        t->word = WORD_OF_CENTRE;
+        t->retry_after_s = out->retry_after_s;
         is_done = http_reply_check(out, err) == 0;
         if (!is_done && !is_centres_word(out)) {
-            word = WORD_OF_ANOTHER;
+            t->word = WORD_OF_ANOTHER;
             not_its_fault(err);
         }
         if (!is_done)
@@ -310,15 +291,15 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     settle_wire(t);
     is_given_up = t->is_given_up || t->up->is_stopping;
     gate_unlock(&t->up->gate);
-    if (!is_done && word == WORD_OF_CENTRE && err->kind == ERR_FULL)
+    if (!is_done && t->word == WORD_OF_CENTRE && err->kind == ERR_FULL)
         room = room_of(t->up, call->path);
-    if (is_done || is_refusal(err->kind)) {
-        line_answered(t->line, is_ping);
+    if (is_done || is_about_it_alone(t, call->path, err->kind)) {
+        line_answered(t->line, is_ping || !(is_done || is_refusal(err->kind)));
     } else if (room != NULL) {
         line_answered(t->line, true);
-        room_full(t->up, room, err, retry_after);
+        room_full(t->up, room, err, t->retry_after_s);
     } else if (!is_given_up) {
-        tell_failure(t, err, word, retry_after);
+        tell_failure(t, err, t->word, t->retry_after_s);
     }
     return is_done ? 0 : -1;
 }
@@ -367,9 +348,8 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
     return 0;
 }
 
-/* An answer that cannot be read says nothing about what was sent: it is tried again. */
-static int
-not_understood(struct talk *t, const char *what, struct err *err)
+int
+talk_not_understood(struct talk *t, const char *what, struct err *err)
 {
     err->kind = ERR_RETRY;
     err_context(err, "answer to %s", what);
@@ -395,6 +375,16 @@ talk_post(struct talk *t, const char *path, const struct buf *bytes, struct http
     return talk_call(t, &call, false, reply, err);
 }
 
+static bool
+is_of_offer(const struct link_answer *answer, const struct link_offer *offer)
+{
+    size_t i = 0;
+
+    while (i < offer->count && link_answer_find(answer, offer->objects[i].object) == NULL)
+        i++;
+    return i < offer->count;
+}
+
 int
 talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *out, struct err *err)
 {
@@ -411,12 +401,12 @@ talk_offer(struct talk *t, const struct link_offer *offer, struct link_answer *o
     if (talk_post(t, LINK_PATH_OFFER, &body, &reply, err) < 0)
         goto out;
     rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
-    if (rc == 0 && out->count == 0) { /* it would be made again at once, for ever */
+    if (rc == 0 && !is_of_offer(out, offer)) { /* it would be made again at once, for ever */
         rc = err_set(err, ERR_RETRY, "no word of what was offered");
         link_answer_free(out);
     }
     if (rc < 0)
-        not_understood(t, "an offer", err);
+        rc = talk_not_understood(t, "an offer", err);
     http_reply_fini(&reply);
 out:
     buf_fini(&body);
@@ -443,7 +433,7 @@ talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answer *o
         return err_context(err, "bundle");
     rc = link_answer_decode(reply.body.bytes, reply.body.n, out, err);
     http_reply_fini(&reply);
-    return rc < 0 ? not_understood(t, "a bundle", err) : 0;
+    return rc < 0 ? talk_not_understood(t, "a bundle", err) : 0;
 }
 
 bool

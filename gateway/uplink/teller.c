@@ -93,12 +93,12 @@ gather(struct teller *t, struct questions *q)
 static void
 note_answer(struct uplink *up, const struct questions *q, const struct link_answer *answer)
 {
-    for (size_t i = 0; i < q->n; i++)
-        for (size_t k = 0; k < answer->count; k++)
-            if (memcmp(answer->objects[k].object, q->objects[i].object, LINK_HASH_BYTES) == 0) {
-                note_word(up, q->entries[i], &answer->objects[k]);
-                break;
-            }
+    for (size_t i = 0; i < q->n; i++) {
+        const struct link_object_state *says = link_answer_find(answer, q->objects[i].object);
+
+        if (says != NULL)
+            note_word(up, q->entries[i], says);
+    }
 }
 
 /* The rest of the row waits for the next time; which of a refused batch is to blame is found out

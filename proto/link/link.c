@@ -234,6 +234,15 @@ out:
     return rc;
 }
 
+const struct link_object_state *
+link_answer_find(const struct link_answer *answer, const uint8_t object[LINK_HASH_BYTES])
+{
+    for (size_t i = 0; i < answer->count; i++)
+        if (memcmp(answer->objects[i].object, object, LINK_HASH_BYTES) == 0)
+            return &answer->objects[i];
+    return NULL;
+}
+
 void
 link_answer_free(struct link_answer *answer)
 {

@@ -136,6 +136,9 @@ void link_offer_free(struct link_offer *offer);
 void link_answer_encode(const struct link_answer *answer, struct buf *out);
 int link_answer_decode(const uint8_t *bytes, size_t n, struct link_answer *out,
                        struct err *err) MUST_CHECK;
+/* What is said of this object; NULL: nothing. It lives as long as the answer. */
+const struct link_object_state *link_answer_find(const struct link_answer *answer,
+                                                 const uint8_t object[LINK_HASH_BYTES]);
 void link_answer_free(struct link_answer *answer);
 
 void link_manifest_encode(const struct link_manifest *manifest, struct buf *out);

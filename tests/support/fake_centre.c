@@ -163,6 +163,13 @@ refuse(struct fake_centre *c, struct http_response *res)
     return 0;
 }
 
+static void
+make_foreign(struct link_answer *a)
+{
+    for (size_t i = 0; i < a->count; i++)
+        memset(a->objects[i].object, 0xee, LINK_HASH_BYTES);
+}
+
 static int
 on_offer(struct http_request *req, struct http_response *res, struct err *err)
 {
@@ -204,6 +211,8 @@ on_offer(struct http_request *req, struct http_response *res, struct err *err)
             state = LINK_CONFLICT;
         say(o, state, &a.objects[a.count++]);
     }
+    if (c->wishes.is_foreign)
+        make_foreign(&a);
     if (a.count > 0 || c->wishes.is_mute)
         answer(res, &a);
     else
@@ -334,6 +343,14 @@ on_bundle(struct http_request *req, struct http_response *res, struct err *err)
         http_answer_bytes(res, 200, "application/json", "{\"objects\":7}", 13);
         goto out;
     }
+    if (c->wishes.foreign_answers > 0 && c->wishes.foreign_answers-- > 0) {
+        a.objects = mem_new(sizeof *a.objects);
+        say(&c->objects[0], LINK_PARTIAL, &a.objects[a.count++]);
+        make_foreign(&a);
+        answer(res, &a);
+        link_answer_free(&a);
+        goto out;
+    }
     rc = link_bundle_reader_feed(&reader, body, n, on_piece, &t, err);
     if (rc == 0 && !link_bundle_reader_is_whole(&reader))
         rc = err_set(err, ERR_REJECT, "cut off");
@@ -372,7 +389,10 @@ on_manifest(struct http_request *req, struct http_response *res, struct err *err
     while (c->wishes.is_slow_with_manifests && !http_is_gone(req))
         gate_wait_ms(&c->gate, 100);
     c->counts.manifests_waiting--;
-    if (!is_busy(c, res)) {
+    if (c->wishes.refused_list != NULL && strcmp(m.study, c->wishes.refused_list) == 0) {
+        c->counts.lists_refused++;
+        (void)refuse(c, res);
+    } else if (!is_busy(c, res)) {
         c->counts.manifests++;
         c->counts.last_revision = m.revision;
         c->counts.last_manifest_count = m.count;

@@ -38,6 +38,9 @@ struct fake_wishes {
     unsigned refused_times;     /* 0: always; then so often */
     bool is_refused_by_another; /* by a server on the way: no JSON */
     unsigned junk_answers;      /* so many bundles are answered 200 with what is no answer */
+    unsigned foreign_answers;   /* so many are not kept, and 200 speaks of another object */
+    bool is_foreign;            /* every offer is */
+    const char *refused_list;   /* the lists of this study are answered refused_status, 0: 400 */
     bool is_never_sealing;
     bool is_slow_with_manifests;   /* none is answered while this is wished */
     bool is_slow_with_first_offer; /* nor the first offer */
@@ -46,7 +49,7 @@ struct fake_wishes {
 
 struct fake_counts {
     unsigned refused;
-    unsigned offers, bundles, manifests, pings, receipt_polls;
+    unsigned offers, bundles, manifests, lists_refused, pings, receipt_polls;
     unsigned offered; /* objects */
     unsigned manifests_waiting;
     unsigned looked_first_failures; /* rest bytes of a study came before all its looks were there */

@@ -22,6 +22,7 @@ enum {
     BACKOFF_MS = 200,
     WATCHED_MS = 3000,
     OFFERS_MOST = 8,
+    LISTS_MOST = 10,
     BUNDLES_MOST = 12 /* all connections may have begun one when the first was refused */
 };
 
@@ -176,6 +177,46 @@ a_centre_without_room_for_any_byte_keeps_bundles_waiting_and_nothing_else(void *
     uplink_site_close(&s);
 }
 
+/* Each refusal took the whole line down: emergencies and all other studies stood still with that
+ * list, again and again. */
+static void
+a_list_that_is_refused_waits_by_itself(void **state)
+{
+    static const struct {
+        const char *name;
+        int status;
+    } rows[] = {{"no room", 507}, {"a fault of the centre's", 500}, {"not now", 503}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct fake_wishes refusing = {.refused_list = "1.2.3.1", .refused_status = rows[i].status};
+        struct uplink_status status;
+        struct uplink_site s;
+        unsigned refused;
+
+        uplink_site_open(&s, "list", 1);
+        s.options.backoff_ms = BACKOFF_MS;
+        s.options.backoff_max_ms = 2 * BACKOFF_MS;
+        s.options.quiet_ms = 500;
+        uplink_site_start(&s);
+        uplink_site_wish(&s, refusing);
+        uplink_site_pictures(&s, "1.2.3.1", IMAGES, true);
+        assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_HELD), IMAGES));
+        uplink_status(s.up, &status);
+        uplink_site_pictures(&s, "1.2.3.2", IMAGES, true);
+
+        assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), IMAGES));
+        watch_line(&s, status.line_since_us);
+        refused = uplink_site_counts(&s).lists_refused;
+        if (refused == 0 || refused > LISTS_MOST)
+            fail_msg("%s: %u lists", rows[i].name, refused);
+        uplink_site_wish(&s, (struct fake_wishes){0});
+        if (rows[i].status != 500) /* that one is put off for a minute */
+            assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 2 * (uint64_t)IMAGES));
+        uplink_site_close(&s);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -183,6 +224,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_full_centre_keeps_new_images_waiting_and_nothing_else),
         cmocka_unit_test(what_is_begun_goes_on_from_behind_any_number_of_new_images),
         cmocka_unit_test(a_centre_without_room_for_any_byte_keeps_bundles_waiting_and_nothing_else),
+        cmocka_unit_test(a_list_that_is_refused_waits_by_itself),
     };
     int status;
 

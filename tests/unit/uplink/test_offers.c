@@ -118,6 +118,7 @@ a_centre_that_takes_no_offer_is_not_asked_in_a_hot_loop(void **state)
         {"refusing", {.is_full = true, .refused_status = 400}},
         {"behind another", {.is_full = true, .refused_status = 404, .is_refused_by_another = true}},
         {"mute", {.is_mute = true}},
+        {"speaking of others", {.is_foreign = true}},
     };
 
     (void)state;
@@ -146,12 +147,32 @@ a_centre_that_takes_no_offer_is_not_asked_in_a_hot_loop(void **state)
     }
 }
 
+/* The images of such a bundle were sent, and nothing was heard of them: they lay until a restart.
+ */
+static void
+an_answer_of_other_objects_alone_is_none(void **state)
+{
+    struct uplink_site s;
+
+    (void)state;
+    uplink_site_open(&s, "foreign", 1);
+    s.options.backoff_ms = BACKOFF_MS;
+    s.options.backoff_max_ms = 2 * BACKOFF_MS;
+    uplink_site_pictures(&s, "1.2.3", FEW, true);
+    uplink_site_wish(&s, (struct fake_wishes){.foreign_answers = 1});
+    uplink_site_start(&s);
+
+    assert_true(uplink_site_wait(&s, UPLINK_SITE_THERE, FEW));
+    uplink_site_close(&s);
+}
+
 int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_offer_that_is_not_answered_holds_up_its_own_objects_only),
         cmocka_unit_test(a_centre_that_takes_no_offer_is_not_asked_in_a_hot_loop),
+        cmocka_unit_test(an_answer_of_other_objects_alone_is_none),
     };
     int status;
 
