@@ -25,7 +25,7 @@
 #include "storage/storage_events.def"
 #undef LOG_EVENT
 
-enum { SERVER_DAYS = 398, PG_RETRY_MS = 500 };
+enum { SERVER_DAYS = 398, PG_RETRY_MS = 500, ARRIVING_BYTES = PATH_MAX + 16 };
 /* What is left of the descriptors beside the link is for files, PostgreSQL, DICOM and the web. */
 enum { WEB_CONNECTIONS = 256, OTHER_DESCRIPTORS = 640 };
 
@@ -71,6 +71,16 @@ place(const struct storage *s, const char *own, const char *name, char out[PATH_
         snprintf(out, PATH_MAX, "%s", own);
     else
         snprintf(out, PATH_MAX, "%s/%s", s->config.data_dir, name);
+}
+
+/* On the landing's disk, whose mark covers it. */
+static void
+place_arriving(const struct storage *s, char out[ARRIVING_BYTES])
+{
+    char landing[PATH_MAX];
+
+    place(s, s->config.landing, "landing", landing);
+    snprintf(out, ARRIVING_BYTES, "%s/arriving", landing);
 }
 
 static int
@@ -130,19 +140,19 @@ start_keep(struct storage *s, struct err *err)
 static int
 start_stages(struct storage *s, struct err *err)
 {
-    char stow[PATH_MAX];
+    char arriving[ARRIVING_BYTES];
     struct ingest_options in = {.keep = s->keep,
                                 .audit = s->audit,
                                 .ca = s->ca,
                                 .addresses = s->addresses,
-                                .spool_dir = stow};
+                                .spool_dir = arriving};
     struct serve_options out = {.keep = s->keep,
                                 .pool = s->pool,
                                 .audit = s->audit,
                                 .public_url = s->config.web_url,
                                 .cors_origin = s->config.web_cors_origin};
 
-    place(s, NULL, "stow", stow);
+    place_arriving(s, arriving);
     s->addresses[0] = "link_url";
     s->addresses[1] = s->link_url;
     if (s->config.link_url[0] != '\0')
@@ -224,7 +234,7 @@ start_web(struct storage *s, struct err *err)
 static int
 start_dicom(struct storage *s, struct err *err)
 {
-    char scratch[PATH_MAX];
+    char arriving[ARRIVING_BYTES];
     struct dimse_serve_options o = {
         .keep = s->keep,
         .pool = s->pool,
@@ -232,10 +242,10 @@ start_dicom(struct storage *s, struct err *err)
         .address = s->config.dicom_address[0] != '\0' ? s->config.dicom_address : NULL,
         .port = (uint16_t)s->config.dicom_port,
         .ae = s->config.dicom_ae,
-        .scratch = scratch,
+        .scratch = arriving,
         .max_associations = (size_t)s->config.dicom_associations};
 
-    place(s, NULL, "dicom", scratch);
+    place_arriving(s, arriving);
     return dimse_serve_start(&o, &s->dicom, err);
 }
 

@@ -21,7 +21,8 @@ struct ingest_options {
     struct audit *audit;
     const struct ca *ca;          /* issues the certificates of gateways and readers */
     const char *const *addresses; /* NULL-ended name, value...: told to a new device */
-    const char *spool_dir; /* parts of STOW-RS bodies, until they are kept; emptied at start */
+    /* parts of STOW-RS bodies, until they are kept; emptied at start; on the landing's disk */
+    const char *spool_dir;
 };
 
 int ingest_new(const struct ingest_options *options, struct ingest **out_ingest,

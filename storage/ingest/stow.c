@@ -1,8 +1,9 @@
 /* stow.c - STOW-RS (PS3.18 10.5): POST multipart/related with application/dicom parts to /studies
  * or to one study. Each part goes to a nameless file as it comes, and is kept when it is whole.
  * Success is told for an instance only when it is durable in two places. What cannot be read fails
- * alone; a full disk or a catalog that is away ends the request (507, 503): what was kept before it
- * is found as a duplicate when the request is sent again. */
+ * alone; a full disk or a catalog that is away fails the request (507, 503), the bytes of the part
+ * under way going at once: what was kept before it is found as a duplicate when the request is sent
+ * again. */
 #include "storage/ingest/ingest_own.h"
 
 #include "proto/base/buf.h"
@@ -32,6 +33,8 @@ struct stow {
     struct multipart_reader *reader;
     int fd; /* of the part under way, -1 = none */
     uint64_t size;
+    struct keep_claim claim; /* its room */
+    struct err full; /* no room: the rest is read and dropped, for who is cut off sends on */
     char tenant[KEEP_CODE_SIZE];
     struct outcome *outcomes;
     size_t count, room, stored, set_aside;
@@ -41,6 +44,16 @@ static const char *
 way_of(const struct stow *s)
 {
     return http_caller(s->req)->kind == HTTP_READER ? KEEP_WAY_READER : "STOW-RS";
+}
+
+/* Of the part under way nothing stays. */
+static void
+drop_part(struct stow *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+    keep_claim_end(s->ingest->options.keep, &s->claim);
 }
 
 static int
@@ -53,11 +66,15 @@ begin_part(void *user, const struct multipart_part *part, struct err *err)
         return err_set(err, ERR_REJECT, "only parts of type application/dicom are kept");
     if (s->count >= LIMIT_MANIFEST_INSTANCES)
         return err_set(err, ERR_REJECT, "too many parts in one request");
-    if (keep_store_room(s->ingest->options.keep, s->tenant, way_of(s), NULL, err) < 0)
+    s->claim = (struct keep_claim){.tenant = s->tenant, .way = way_of(s), .fd = -1};
+    if (keep_claim(s->ingest->options.keep, &s->claim, 0, err) < 0) {
+        drop_part(s);
         return -1;
+    }
     s->fd = open(s->ingest->spool_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (s->fd < 0)
         return err_sys(err, ERR_RETRY, "a file for a part");
+    s->claim.fd = s->fd;
     s->size = 0;
     return 0;
 }
@@ -69,9 +86,12 @@ take_part(void *user, const uint8_t *bytes, size_t n, struct err *err)
 
     if (n > LIMIT_OBJECT_BYTES - s->size)
         return err_set(err, ERR_REJECT, "a part is longer than an instance may be");
-    if (durable_write(s->fd, bytes, n, err) < 0)
-        return -1;
     s->size += n;
+    if (durable_write(s->fd, bytes, n, err) < 0 ||
+        keep_claim(s->ingest->options.keep, &s->claim, s->size, err) < 0) {
+        drop_part(s);
+        return -1;
+    }
     return 0;
 }
 
@@ -98,14 +118,14 @@ keep_part(void *user, struct err *err)
                                .way = way_of(s),
                                .peer = http_peer(s->req),
                                .ae = caller->device,
-                               .expect_study = NULL};
+                               .expect_study = NULL,
+                               .claim = &s->claim};
     int rc;
 
     if (strstr(http_route(s->req)->pattern, "{study}") != NULL)
         in.expect_study = http_param(s->req, "study");
     rc = keep_store_direct(s->ingest->options.keep, &in, &outcome->stored, err);
-    close(s->fd);
-    s->fd = -1;
+    drop_part(s);
     if (rc < 0 && (err->kind == ERR_RETRY || err->kind == ERR_FULL || err->kind == ERR_FATAL))
         return -1;
     if (rc < 0) {
@@ -126,8 +146,7 @@ end_stow(struct http_request *req)
 
     if (s == NULL)
         return;
-    if (s->fd >= 0)
-        close(s->fd);
+    drop_part(s);
     multipart_reader_free(&s->reader);
     free(s->outcomes);
     free(s);
@@ -178,7 +197,13 @@ take_stow(struct http_request *req, const uint8_t *bytes, size_t n, struct err *
 {
     struct stow *s = http_state(req);
 
-    return multipart_reader_feed(s->reader, bytes, n, err);
+    if (s->full.kind != ERR_NONE || multipart_reader_feed(s->reader, bytes, n, err) == 0)
+        return 0;
+    if (err->kind != ERR_FULL)
+        return -1;
+    s->full = *err;
+    err_clear(err);
+    return 0;
 }
 
 /* {"00081150": {"vr": "UI", "Value": ["..."]}} */
@@ -255,6 +280,10 @@ post_studies(struct http_request *req, struct http_response *res, struct err *er
     struct stow *s = http_state(req);
     struct buf json;
 
+    if (s->full.kind != ERR_NONE) {
+        *err = s->full;
+        return -1;
+    }
     if (multipart_reader_finish(s->reader, err) < 0)
         return -1;
     if (s->count == 0)

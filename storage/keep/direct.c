@@ -204,40 +204,6 @@ put_both(struct keep *k, const struct keep_incoming *in, const char *name,
     return 0;
 }
 
-/* Who sends it again wants to hear that it is kept. */
-static int
-is_known(struct keep *k, const char *tenant, const char *sop_instance, bool *out, struct err *err)
-{
-    struct pg_rows *rows = NULL;
-
-    if (keep_run(k, "instance_by_sop", PG_ARGS(PG_TEXT(tenant), PG_TEXT(sop_instance)), &rows,
-                 err) < 0)
-        return -1;
-    *out = pg_rows_count(rows) > 0;
-    pg_rows_free(&rows);
-    return 0;
-}
-
-int
-keep_store_room(struct keep *k, const char *tenant, const char *way, const char *sop_instance,
-                struct err *err)
-{
-    bool may_end = sop_instance == NULL || strcmp(way, KEEP_WAY_READER) == 0;
-    struct err full;
-
-    if (room_to_begin(k, true, err) == 0)
-        return 0;
-    if (err->kind != ERR_FULL)
-        return -1;
-    full = *err;
-    if (!may_end && is_known(k, tenant, sop_instance, &may_end, err) < 0)
-        return -1;
-    if (may_end)
-        return room_to_end(k, true, err);
-    *err = full;
-    return -1;
-}
-
 int
 keep_store_direct(struct keep *k, const struct keep_incoming *in, struct keep_stored *out,
                   struct err *err)
@@ -245,15 +211,16 @@ keep_store_direct(struct keep *k, const struct keep_incoming *in, struct keep_st
     struct codec_source source = {.fd = in->fd, .offset = in->offset, .size = in->size};
     struct dcm_facts *facts = mem_new(sizeof *facts);
     struct keep_stored stored = {.outcome = KEEP_STORED};
+    struct keep_claim none = {.tenant = in->tenant, .way = in->way, .fd = in->fd};
+    struct keep_claim *claim = in->claim != NULL ? in->claim : &none;
     struct dcm_digests digests;
     char name[LANDING_NAME_SIZE];
     int rc = -1;
 
-    room_expect(k, in->size);
     if (keep_inspect(k->pool, &source, facts, &digests, err) < 0 ||
         check_expected(in, facts, err) < 0)
         goto out;
-    if (keep_store_room(k, in->tenant, in->way, facts->sop_instance, err) < 0)
+    if (claim_whole(k, claim, in->size, facts->sop_instance, err) < 0)
         goto out;
     note_busy(k, in->association, in->tenant, facts->study_uid);
     landing_whole_name(in->tenant, digests.file, name);
@@ -266,7 +233,7 @@ keep_store_direct(struct keep *k, const struct keep_incoming *in, struct keep_st
     *out = stored;
     rc = 0;
 out:
-    room_expect_no_more(k, in->size);
+    keep_claim_end(k, claim); /* it names what is in facts */
     free(facts);
     if (rc < 0)
         err_context(err, "store by %s", in->way);

@@ -425,6 +425,7 @@ struct keep_incoming {
     const char *expect_class, *expect_instance; /* what the command said; NULL = nothing */
     const char *expect_study;                   /* STOW-RS to a study; NULL = any */
     uint64_t association;                       /* 0 = none; see keep_association_end */
+    struct keep_claim *claim;                   /* under which it came; NULL = none */
 };
 
 /* What the deployment's reader made of a study (reports, key objects, presentation states) belongs
@@ -440,12 +441,24 @@ struct keep_stored {
     char sop_class[LINK_UID_SIZE], sop_instance[LINK_UID_SIZE];
 };
 
-/* Before it is received: is there room? Those that are received side by side would eat what is left
- * for packing. What is kept already may be sent again, and the reader may store, down to half of
- * the mark; so may what is not named yet (NULL), which is judged when it is here.
+/* Room for an object of a direct sender while it comes and until it is kept: for its own bytes and
+ * for the copies that are made of them, beside what comes at the same time. Needs
+ * keep_claim_end(). */
+struct keep_claim {
+    const char *tenant, *way; /* they outlive it */
+    const char *sop_instance; /* NULL: the file says it */
+    int fd;                   /* the file that it comes to, on the landing's disk */
+
+    uint64_t bytes, ahead; /* keep's own: to be copied, to be written */
+    bool is_named, may_end;
+};
+/* Before so many bytes of it have come, 0 at first. What has no room above the mark is refused as
+ * soon as that is known, and then the caller frees its bytes. What is kept already may be sent
+ * again, and the reader may store, down to half of the mark.
  * errors  ERR_FULL, ERR_RETRY */
-int keep_store_room(struct keep *k, const char *tenant, const char *way, const char *sop_instance,
-                    struct err *err) MUST_CHECK;
+int keep_claim(struct keep *k, struct keep_claim *claim, uint64_t size, struct err *err) MUST_CHECK;
+/* Twice does no harm. */
+void keep_claim_end(struct keep *k, struct keep_claim *claim);
 /* Returns 0 only when the bytes are durable in two places and in the catalog. All three outcomes
  * are success for the sender: its bytes are kept (or were already).
  * errors  ERR_REJECT no readable DICOM, or not what the command said; ERR_RETRY; ERR_FULL */

@@ -47,7 +47,7 @@ struct keep {
     struct landing_object *open_objects;
     struct busy_study *busy;
     unsigned bundles;      /* on their way in */
-    uint64_t direct_bytes; /* of objects of direct senders that are judged or written now */
+    uint64_t direct_bytes; /* that objects of direct senders will take on each disk */
     uint64_t changes;      /* counts receipts, events and work that became due */
     uint64_t works;        /* counts work that became due */
     bool is_closing;
@@ -136,10 +136,8 @@ bool landing_is_there(const struct keep *k, const char *path);
  * the second copy, too. errors  ERR_FULL, ERR_RETRY the disk */
 int room_to_begin(struct keep *k, bool is_direct, struct err *err) MUST_CHECK;
 int room_to_end(struct keep *k, bool is_direct, struct err *err) MUST_CHECK;
-/* An object of a direct sender is here, and is judged and written now: so many bytes on each disk;
- * and when it was, or will not be. */
-void room_expect(struct keep *k, uint64_t bytes);
-void room_expect_no_more(struct keep *k, uint64_t bytes);
+/* What direct senders' objects will take on each disk was so much, and is so much now. */
+void room_expect(struct keep *k, uint64_t was, uint64_t is);
 /* Say it when a mark is passed; by the working thread. */
 void room_watch(struct keep *k);
 
@@ -203,6 +201,11 @@ int scrub_next(struct keep *k, bool *out_did, struct err *err) MUST_CHECK;
 
 /* Crash tests stop here; NULL in production. */
 extern void (*seal_on_step)(const char *step);
+
+/* ---- claim.c ---- */
+/* It is here, of this size and name: is there room to keep it? errors  as keep_claim() */
+int claim_whole(struct keep *k, struct keep_claim *claim, uint64_t size, const char *sop_instance,
+                struct err *err) MUST_CHECK;
 
 /* ---- direct.c ---- */
 /* Is an association open that stored into this study? */

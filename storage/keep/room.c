@@ -2,8 +2,8 @@
  *
  * 1. Below the mark no study begins: offers of what is not here, and direct senders, are told that
  *    there is no room (507, A700H), and try again later. A direct sender's object is let in only
- *    if as much is free above the mark, beside those that are written then. What is known is
- *    answered as ever.
+ *    as long as what has come of it may be copied above the mark, beside those that come with it
+ *    (claim.c). What is known is answered as ever.
  * 2. What was begun may end, all of its study with it (else no list becomes complete, and nothing
  * is packed), and the reader may store what it signed, down to half of the mark.
  * 3. The rest is for those who make room: packs, lists, receipts, PostgreSQL on the same disk. */
@@ -26,8 +26,8 @@ look(const char *dir, uint64_t mark, uint64_t to_come, struct err *err)
                : 0;
 }
 
-/* What direct senders' objects that are here will take on each disk: they are written side by side,
- * and none of them sees the others there yet. */
+/* What direct senders' objects will take on each disk: they come and are written side by side, and
+ * none of them sees the others there yet. */
 static uint64_t
 direct_to_come(struct keep *k, bool is_direct)
 {
@@ -40,18 +40,10 @@ direct_to_come(struct keep *k, bool is_direct)
 }
 
 void
-room_expect(struct keep *k, uint64_t bytes)
+room_expect(struct keep *k, uint64_t was, uint64_t is)
 {
     gate_lock(&k->gate);
-    k->direct_bytes += bytes;
-    gate_unlock(&k->gate);
-}
-
-void
-room_expect_no_more(struct keep *k, uint64_t bytes)
-{
-    gate_lock(&k->gate);
-    k->direct_bytes -= bytes;
+    k->direct_bytes = k->direct_bytes - was + is;
     gate_unlock(&k->gate);
 }
 

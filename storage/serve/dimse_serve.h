@@ -28,7 +28,8 @@ struct dimse_serve_options {
     const char *address; /* numeric; NULL = every IPv4 address */
     uint16_t port;       /* 0 = one that is free */
     const char *ae;      /* our AE title: callers must call it, destinations are called by it */
-    const char *scratch; /* folder for objects while they arrive; on a disk, not in memory */
+    const char
+        *scratch; /* folder for objects while they arrive; it is there, on the landing's disk */
     size_t max_associations;
     struct dimse_deadlines deadlines;
 };

@@ -29,15 +29,33 @@ judge(const struct dimse_command *rq, const struct dimse_context *context, struc
     return DIMSE_SUCCESS;
 }
 
+/* What arrives, until it is kept or refused. */
+struct arriving {
+    struct keep_claim claim;
+    int fd; /* -1: none, or no more */
+    uint64_t size;
+};
+
+static void
+drop(struct dimse_talk *t, struct arriving *a)
+{
+    if (a->fd >= 0)
+        close(a->fd);
+    a->fd = -1;
+    keep_claim_end(t->s->options.keep, &a->claim);
+}
+
 static int
 begin(struct dimse_talk *t, const struct dimse_command *rq, const struct dimse_context *context,
-      int *out_fd, uint64_t *out_size, struct err *err)
+      struct arriving *a, struct err *err)
 {
     struct buf head;
     int fd = -1, rc = -1;
 
     buf_init(&head, HEAD_BYTES);
-    if (keep_store_room(t->s->options.keep, t->caller.tenant, "C-STORE", rq->sop_instance, err) < 0)
+    a->claim = (struct keep_claim){
+        .tenant = t->caller.tenant, .way = "C-STORE", .sop_instance = rq->sop_instance};
+    if (keep_claim(t->s->options.keep, &a->claim, 0, err) < 0)
         goto out;
     if (part10_head(&head, rq->sop_class, rq->sop_instance, context->transfer_syntax,
                     dimse_peer(t->assoc)->calling, err) < 0)
@@ -49,8 +67,8 @@ begin(struct dimse_talk *t, const struct dimse_command *rq, const struct dimse_c
     }
     if (durable_write(fd, head.bytes, head.n, err) < 0)
         goto out;
-    *out_fd = fd;
-    *out_size = head.n;
+    a->fd = a->claim.fd = fd;
+    a->size = head.n;
     fd = -1;
     rc = 0;
 out:
@@ -60,9 +78,21 @@ out:
     return rc;
 }
 
-/* The data set into the file while there is one. */
 static int
-stream(struct dimse_talk *t, int *fd, uint64_t *size, uint64_t *out_bytes, uint16_t *status,
+add(struct dimse_talk *t, struct arriving *a, const uint8_t *bytes, size_t n, struct err *err)
+{
+    a->size += n;
+    if (a->size > LIMIT_OBJECT_BYTES)
+        return err_set(err, ERR_REJECT, "object of more than %llu bytes",
+                       (unsigned long long)LIMIT_OBJECT_BYTES);
+    return durable_write(a->fd, bytes, n, err) < 0
+               ? -1
+               : keep_claim(t->s->options.keep, &a->claim, a->size, err);
+}
+
+/* The data set into the file while there is one; what is refused is read to its end. */
+static int
+stream(struct dimse_talk *t, struct arriving *a, uint64_t *out_bytes, uint16_t *status,
        struct err *why, struct err *err)
 {
     const uint8_t *bytes;
@@ -73,36 +103,29 @@ stream(struct dimse_talk *t, int *fd, uint64_t *size, uint64_t *out_bytes, uint1
         if (dimse_read_data(t->assoc, &bytes, &n, &is_last, err) < 0)
             return -1;
         *out_bytes += n;
-        if (*fd < 0)
-            continue;
-        *size += n;
-        if (*size > LIMIT_OBJECT_BYTES)
-            err_set(why, ERR_REJECT, "object of more than %llu bytes",
-                    (unsigned long long)LIMIT_OBJECT_BYTES);
-        else if (durable_write(*fd, bytes, n, why) == 0)
+        if (a->fd < 0 || add(t, a, bytes, n, why) == 0)
             continue;
         *status = err_kind_dimse(why->kind);
-        close(*fd);
-        *fd = -1;
+        drop(t, a);
     }
     return 0;
 }
 
 static int
-keep_it(struct dimse_talk *t, const struct dimse_command *rq, int fd, uint64_t size,
-        struct err *err)
+keep_it(struct dimse_talk *t, const struct dimse_command *rq, struct arriving *a, struct err *err)
 {
     const struct dimse_peer *peer = dimse_peer(t->assoc);
     struct keep_incoming in = {
         .tenant = t->caller.tenant,
-        .fd = fd,
-        .size = size,
+        .fd = a->fd,
+        .size = a->size,
         .way = "C-STORE",
         .peer = peer->address,
         .ae = peer->calling,
         .expect_class = rq->sop_class,
         .expect_instance = rq->sop_instance,
         .association = dimse_number(t->assoc),
+        .claim = &a->claim,
     };
     struct keep_stored stored;
 
@@ -115,18 +138,19 @@ dimse_serve_store(struct dimse_talk *t, const struct dimse_command *rq, struct e
     const struct dimse_context *context = dimse_context(t->assoc, rq->context);
     struct err why = {0};
     uint16_t status = judge(rq, context, &why);
-    uint64_t size = 0, bytes = 0;
-    int fd = -1, rc = -1;
+    struct arriving a = {.fd = -1};
+    uint64_t bytes = 0;
+    int rc = -1;
 
-    if (status == DIMSE_SUCCESS && begin(t, rq, context, &fd, &size, &why) < 0)
+    if (status == DIMSE_SUCCESS && begin(t, rq, context, &a, &why) < 0)
         status = err_kind_dimse(why.kind);
-    if (rq->has_data && stream(t, &fd, &size, &bytes, &status, &why, err) < 0)
+    if (rq->has_data && stream(t, &a, &bytes, &status, &why, err) < 0)
         goto out;
     if (status == DIMSE_SUCCESS && bytes == 0) {
         err_set(&why, ERR_REJECT, "data set is empty");
         status = DIMSE_CANNOT_UNDERSTAND;
     }
-    if (status == DIMSE_SUCCESS && keep_it(t, rq, fd, size, &why) < 0)
+    if (status == DIMSE_SUCCESS && keep_it(t, rq, &a, &why) < 0)
         status = err_kind_dimse(why.kind);
     t->stored += status == DIMSE_SUCCESS;
     if (status != DIMSE_SUCCESS)
@@ -134,7 +158,6 @@ dimse_serve_store(struct dimse_talk *t, const struct dimse_command *rq, struct e
     rc =
         dimse_say(t, rq, status, status == DIMSE_SUCCESS ? NULL : err_kind_sentence(why.kind), err);
 out:
-    if (fd >= 0)
-        close(fd);
+    drop(t, &a);
     return rc;
 }

@@ -1,6 +1,9 @@
 /* test_room.c - a landing disk that fills: senders are told before it is full, what was begun ends,
  * what is here is sealed, and with room again all goes on. On a small file system of the test's. */
 #include "proto/base/durable.h"
+#include "proto/http/client.h"
+#include "proto/http/server.h"
+#include "storage/ingest/ingest.h"
 #include "storage/keep/keep_own.h"
 #include "tests/support/ok.h"
 #include "tests/support/vault.h"
@@ -129,10 +132,26 @@ store(struct disk *d, const struct slice *s, bool is_reader, struct err *err)
     return rc;
 }
 
+/* Before it is received. */
 static int
-store_room(struct disk *d, const struct slice *s, const char *way, struct err *err)
+store_room(struct disk *d, const char *sop_instance, const char *way, struct err *err)
 {
-    return keep_store_room(d->a.keep, "clinic-a", way, s->instance, err);
+    struct keep_claim claim = {.tenant = "clinic-a", .way = way, .sop_instance = sop_instance};
+    int rc = keep_claim(d->a.keep, &claim, 0, err);
+
+    keep_claim_end(d->a.keep, &claim);
+    return rc;
+}
+
+static uint64_t
+free_on(const struct disk *d)
+{
+    uint64_t there;
+    struct err err;
+    int used;
+
+    OK(durable_room(d->a.landing, &there, &used, &err));
+    return there;
 }
 
 static void
@@ -205,16 +224,16 @@ what_is_sent_directly_is_judged_before_it_is_received(void **state)
     OK(store(&d, &here, false, &err));
     leave(&d, REFUSE - MEGA);
 
-    assert_int_equal(store_room(&d, &new, "C-STORE", &err), -1);
+    assert_int_equal(store_room(&d, new.instance, "C-STORE", &err), -1);
     assert_int_equal(err.kind, ERR_FULL);
-    OK(store_room(&d, &new, KEEP_WAY_READER, &err));
-    OK(store_room(&d, &here, "C-STORE", &err)); /* again: it is kept, and told so */
+    OK(store_room(&d, new.instance, KEEP_WAY_READER, &err));
+    OK(store_room(&d, here.instance, "C-STORE", &err)); /* again: it is kept, and told so */
     OK(store(&d, &here, false, &err));
-    OK(keep_store_room(d.a.keep, "clinic-a", "STOW-RS", NULL, &err));
+    OK(store_room(&d, NULL, "STOW-RS", &err));
     leave(&d, REFUSE / 2 - MEGA);
-    assert_int_equal(keep_store_room(d.a.keep, "clinic-a", "STOW-RS", NULL, &err), -1);
+    assert_int_equal(store_room(&d, NULL, "STOW-RS", &err), -1);
     assert_int_equal(err.kind, ERR_FULL);
-    assert_int_equal(store_room(&d, &here, "C-STORE", &err), -1);
+    assert_int_equal(store_room(&d, here.instance, "C-STORE", &err), -1);
     assert_int_equal(err.kind, ERR_FULL);
     disk_close(&d);
 }
@@ -236,14 +255,150 @@ what_is_sent_directly_finds_its_own_size_above_the_mark(void **state)
     assert_int_equal(err.kind, ERR_FULL);
     leave(&d, 0);
     leave(&d, REFUSE + MEGA);
-    room_expect(d.a.keep, MEGA); /* another is being written */
+    room_expect(d.a.keep, 0, MEGA); /* another is being written */
     assert_int_equal(store(&d, &large, false, &err), -1);
     assert_int_equal(err.kind, ERR_FULL);
-    room_expect_no_more(d.a.keep, MEGA);
+    room_expect(d.a.keep, MEGA, 0);
 
     OK(store(&d, &large, false, &err));
     assert_int_equal(store(&d, &beside, false, &err), -1);
     assert_int_equal(err.kind, ERR_FULL);
+    disk_close(&d);
+}
+
+/* Nobody knew how long they would be: each grew until its end, up to 8 GiB, and what gateways had
+ * begun found no room any more. */
+static void
+what_is_sent_directly_ends_before_it_eats_what_is_kept_for_gateways(void **state)
+{
+    static uint8_t bytes[64 * 1024];
+    struct keep_claim claims[3];
+    int fds[ARRAY_LEN(claims)], ended = 0;
+    struct disk d;
+    struct err err;
+
+    (void)state;
+    disk_open(&d, "grow", REFUSE);
+    leave(&d, REFUSE + 12 * MEGA);
+    for (size_t i = 0; i < ARRAY_LEN(claims); i++) {
+        claims[i] = (struct keep_claim){.tenant = "clinic-a", .way = "C-STORE"};
+        claims[i].sop_instance = "1.2.9";
+        claims[i].fd = fds[i] = open(d.a.landing, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        OK(keep_claim(d.a.keep, &claims[i], 0, &err));
+    }
+    for (uint64_t size = 0; ended < (int)ARRAY_LEN(claims); size += sizeof bytes) {
+        for (size_t i = 0; i < ARRAY_LEN(claims); i++) {
+            if (fds[i] < 0)
+                continue;
+            OK(durable_write(fds[i], bytes, sizeof bytes, &err));
+            if (keep_claim(d.a.keep, &claims[i], size + sizeof bytes, &err) == 0)
+                continue;
+            assert_int_equal(err.kind, ERR_FULL);
+            close(fds[i]);
+            fds[i] = -1;
+            keep_claim_end(d.a.keep, &claims[i]);
+            ended++;
+        }
+        assert_true(free_on(&d) >= REFUSE);
+    }
+    assert_in_range(free_on(&d), REFUSE + 12 * MEGA - MEGA / 4, REFUSE + 12 * MEGA);
+    assert_int_equal(d.a.keep->direct_bytes, 0);
+    disk_close(&d);
+}
+
+static void
+what_comes_without_a_name_is_judged_by_its_head(void **state)
+{
+    struct slice here = vault_ct(1), new = vault_ct(2);
+    const struct slice *both[] = {&here, &new};
+    struct disk d;
+    struct err err;
+
+    (void)state;
+    disk_open(&d, "head", REFUSE);
+    OK(store(&d, &here, false, &err));
+    leave(&d, REFUSE - MEGA);
+
+    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+        struct keep_claim claim = {.tenant = "clinic-a", .way = "STOW-RS"};
+        struct buf file;
+        int rc;
+
+        slice_make(both[i], &file);
+        claim.fd = slice_fd(&file);
+        OK(keep_claim(d.a.keep, &claim, 0, &err));
+        rc = keep_claim(d.a.keep, &claim, 100000, &err);
+        assert_int_equal(rc, both[i] == &here ? 0 : -1);
+        keep_claim_end(d.a.keep, &claim);
+        close(claim.fd);
+        buf_fini(&file);
+    }
+    assert_int_equal(err.kind, ERR_FULL);
+    disk_close(&d);
+}
+
+static int
+may_store(void *user, const char *bearer, struct http_caller *caller, struct err *err)
+{
+    (void)user, (void)bearer, (void)err;
+    snprintf(caller->tenant, sizeof caller->tenant, "clinic-a");
+    caller->rights = RIGHT_STORE;
+    return 0;
+}
+
+static void
+a_stow_without_an_end_is_answered_507_and_leaves_nothing(void **state)
+{
+    static const char head[] = "--f\r\nContent-Type: application/dicom\r\n\r\n";
+    char arriving[300], url[64];
+    struct ingest_options options = {.spool_dir = arriving};
+    struct http_table table;
+    struct http_options http = {.address = "127.0.0.1",
+                                .name = "test",
+                                .tables = &table,
+                                .table_count = 1,
+                                .authorise = may_store};
+    struct http_client_options browser = {.base_url = url, .bearer = "any"};
+    struct http_call call = {.method = "POST",
+                             .path = "/dicomweb/studies",
+                             .content_type =
+                                 "multipart/related; type=\"application/dicom\"; boundary=f"};
+    struct http_server *server = NULL;
+    struct http_client *client = NULL;
+    struct ingest *ingest = NULL;
+    struct http_reply reply;
+    struct buf body;
+    uint64_t before;
+    struct disk d;
+    struct err err;
+
+    (void)state;
+    disk_open(&d, "stow", REFUSE);
+    snprintf(arriving, sizeof arriving, "%s/arriving", d.a.landing);
+    options.keep = d.a.keep;
+    OK(ingest_new(&options, &ingest, &err));
+    table = ingest_stow_table(ingest);
+    OK(http_server_start(&http, &server, &err));
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", http_server_port(server));
+    OK(http_client_new(&browser, &client, &err));
+    buf_init(&body, DISK);
+    buf_add(&body, head, sizeof head - 1);
+    memset(buf_reserve(&body, 20 * MEGA), 0, 20 * MEGA);
+    body.n += 20 * MEGA;
+    leave(&d, REFUSE + 8 * MEGA);
+    before = free_on(&d);
+
+    call.body = body.bytes;
+    call.body_n = body.n;
+    OK(http_client_call(client, &call, &reply, &err));
+    assert_int_equal(reply.status, 507);
+    http_reply_fini(&reply);
+    http_client_free(&client);
+    http_server_stop(&server);
+    assert_int_equal(free_on(&d), before);
+    assert_int_equal(d.a.keep->direct_bytes, 0);
+    ingest_free(&ingest);
+    buf_fini(&body);
     disk_close(&d);
 }
 
@@ -410,6 +565,9 @@ main(void)
         cmocka_unit_test(nothing_new_begins_below_the_mark_and_all_goes_on_above_it),
         cmocka_unit_test(what_is_sent_directly_is_judged_before_it_is_received),
         cmocka_unit_test(what_is_sent_directly_finds_its_own_size_above_the_mark),
+        cmocka_unit_test(what_is_sent_directly_ends_before_it_eats_what_is_kept_for_gateways),
+        cmocka_unit_test(what_comes_without_a_name_is_judged_by_its_head),
+        cmocka_unit_test(a_stow_without_an_end_is_answered_507_and_leaves_nothing),
         cmocka_unit_test(a_study_that_was_begun_is_offered_anew_and_ends_below_the_mark),
         cmocka_unit_test(what_is_known_is_answered_beside_what_finds_no_room),
         cmocka_unit_test(a_mark_is_told_once_until_there_is_a_tenth_more),

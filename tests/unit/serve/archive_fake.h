@@ -36,7 +36,8 @@ struct catalog_fake {
     bool is_away;
     unsigned rights;
     uint16_t destination_port;
-    enum err_kind store_fails, room_fails;
+    enum err_kind store_fails, room_fails, more_fails;
+    int claims_ended;
     uint64_t stored_bytes;
     unsigned stores, ended;
     unsigned audited[32]; /* by event */
@@ -258,16 +259,25 @@ keep_open_place(struct keep *k, const struct keep_place *place, int *out_fd, str
 }
 
 int
-keep_store_room(struct keep *k, const char *tenant, const char *way, const char *sop_instance,
-                struct err *err)
+keep_claim(struct keep *k, struct keep_claim *claim, uint64_t size, struct err *err)
+{
+    enum err_kind fails = size == 0 ? catalog_fake.room_fails : catalog_fake.more_fails;
+
+    (void)k;
+    assert_string_equal(claim->tenant, "clinic-a");
+    assert_string_equal(claim->way, "C-STORE");
+    assert_string_equal(claim->sop_instance, "1.2.3.4");
+    claim->bytes = size + 1;
+    return fails == ERR_NONE ? 0 : err_set(err, fails, "as the test says");
+}
+
+void
+keep_claim_end(struct keep *k, struct keep_claim *claim)
 {
     (void)k;
-    assert_string_equal(tenant, "clinic-a");
-    assert_string_equal(way, "C-STORE");
-    assert_string_equal(sop_instance, "1.2.3.4");
-    return catalog_fake.room_fails == ERR_NONE
-               ? 0
-               : err_set(err, catalog_fake.room_fails, "as the test says");
+    if (claim->bytes > 0)
+        catalog_fake.claims_ended++;
+    claim->bytes = 0;
 }
 
 int

@@ -514,13 +514,11 @@ static void
 store_is_answered_as_the_archive_says(void **state)
 {
     static const struct {
-        enum err_kind room_fails, fails; /* before it is received, then */
+        enum err_kind room_fails, more_fails, fails; /* before it is received, meanwhile, then */
         uint16_t wanted;
-    } rows[] = {{ERR_NONE, ERR_NONE, 0x0000},
-                {ERR_NONE, ERR_FULL, 0xA700},
-                {ERR_FULL, ERR_NONE, 0xA700},
-                {ERR_NONE, ERR_RETRY, 0xC000},
-                {ERR_NONE, ERR_REJECT, 0xA900}};
+    } rows[] = {{ERR_NONE, ERR_NONE, ERR_NONE, 0x0000},  {ERR_NONE, ERR_NONE, ERR_FULL, 0xA700},
+                {ERR_FULL, ERR_NONE, ERR_NONE, 0xA700},  {ERR_NONE, ERR_FULL, ERR_NONE, 0xA700},
+                {ERR_NONE, ERR_NONE, ERR_RETRY, 0xC000}, {ERR_NONE, ERR_NONE, ERR_REJECT, 0xA900}};
     struct dimse_assoc *assoc = NULL;
     struct dimse_command rq = {.context = 7,
                                .field = DIMSE_C_STORE_RQ,
@@ -535,6 +533,7 @@ store_is_answered_as_the_archive_says(void **state)
     assert_int_equal(connect_as("VIEWER", true, &assoc, &err), 0);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         catalog_fake.room_fails = rows[i].room_fails;
+        catalog_fake.more_fails = rows[i].more_fails;
         catalog_fake.store_fails = rows[i].fails;
         assert_int_equal(dimse_send_command(assoc, &rq, &err), 0);
         assert_int_equal(dimse_send_data(assoc, 7, "\x08\0\x05\0CS\0\0", 8, true, &err), 0);
@@ -543,6 +542,7 @@ store_is_answered_as_the_archive_says(void **state)
     }
     assert_int_equal(dimse_release(&assoc, &err), 0);
     assert_int_equal(catalog_fake.stores, 1);
+    assert_int_equal(catalog_fake.claims_ended, ARRAY_LEN(rows));
     assert_in_range(catalog_fake.stored_bytes, 140, 1000);
     assert_int_equal(files_in(dir), 0);
     gate_lock(&catalog_fake.gate);
