@@ -6,8 +6,8 @@
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
 #include "proto/http/server.h"
-#include "proto/link/enrol.h"
 #include "proto/trust/digest.h"
+#include "tests/support/fake_enrol.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -470,26 +470,6 @@ static const struct http_route routes[] = {
     {"POST", LINK_PATH_PING, HTTP_GATEWAY, 0, 1 << 20, on_ping, 0, 0, 0, HTTP_QUIET},
 };
 
-static int
-burn(void *user, const uint8_t code[DIGEST_BYTES], const uint8_t key[DIGEST_BYTES],
-     struct ca_subject *out, struct err *err)
-{
-    (void)user, (void)code, (void)key, (void)err;
-    *out = (struct ca_subject){.tenant = ""};
-    text_copy(out->tenant, sizeof out->tenant, "T1");
-    text_copy(out->device, sizeof out->device, "g1");
-    text_copy(out->kind, sizeof out->kind, "gateway");
-    return 0;
-}
-
-static int
-issued(void *user, const struct ca_certificate *certificate, bool is_renewal, const char *peer,
-       struct err *err)
-{
-    (void)user, (void)certificate, (void)is_renewal, (void)peer, (void)err;
-    return 0;
-}
-
 void
 fake_centre_heal(struct fake_centre *c)
 {
@@ -531,8 +511,7 @@ fake_centre_start(const char *dir, const char *link_dir)
     must(ca_create(dir, "fake", &err), &err);
     must(ca_open(dir, &c->ca, &err), &err);
     must(ca_make_server(c->ca, dir, "127.0.0.1", 30, &err), &err);
-    c->enrol = (struct enrol_server){
-        .ca = c->ca, .addresses = c->addresses, .user = c, .burn = burn, .issued = issued};
+    fake_enrol_init(&c->enrol, c->ca, c->addresses);
     c->tables[0] = enrol_table(&c->enrol);
     c->tables[1] = (struct http_table){routes, ARRAY_LEN(routes), c};
     fake_centre_heal(c);
