@@ -32,7 +32,7 @@ static const uint8_t magic[8] = "RPMRK\r\n\x1a";
 struct marks {
     char *dir, *name; /* "NAME.marks" */
     int fd;
-    bool is_sick, had_damage;
+    bool is_sick, had_damage, is_new;
     int64_t made_at_us;
     uint8_t nonce[NONCE_BYTES];
     uint64_t end, first_end; /* now; right after it was made */
@@ -178,6 +178,7 @@ marks_open(const char *dir, const char *name, void (*give)(void *user, const str
             goto out;
         err_clear(err);
         m->made_at_us = clock_wall_us();
+        m->is_new = true;
         rc = 0;
     } else {
         rc = read_file(m, bytes, n, give, user, err);
@@ -210,6 +211,12 @@ int64_t
 marks_made_at_us(const struct marks *m)
 {
     return m->made_at_us;
+}
+
+bool
+marks_is_new(const struct marks *m)
+{
+    return m->is_new;
 }
 
 bool

@@ -41,6 +41,8 @@ int marks_open(const char *dir, const char *name, void (*give)(void *user, const
 void marks_close(struct marks **marks);
 /* When the first file of this name was made; 0: its head could not be read. */
 int64_t marks_made_at_us(const struct marks *marks);
+/* There was no file. */
+bool marks_is_new(const struct marks *marks);
 /* Some of the old file could not be read; the whole of it is kept in DIR/corrupt. */
 bool marks_had_damage(const struct marks *marks);
 

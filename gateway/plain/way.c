@@ -35,6 +35,8 @@ way_open(struct way *way, struct plain *plain, const struct target *conf, struct
     way->is_in_doubt = marks_had_damage(way->marks);
     if (way->is_in_doubt)
         LOG(&way->log, PLAIN_MARKS_DAMAGED);
+    if (marks_is_new(way->marks)) /* when it began is known from now on, however short this run */
+        way_renew_if_due(way, true);
     LOG(&way->log, PLAIN_TARGET, F_WORD("kind", conf->kind == TARGET_DICOM ? "dicom" : "stow"),
         F_WORD("role", conf->is_archive ? "instead of the centre" : "beside the centre"));
     return 0;

@@ -550,6 +550,23 @@ the_spool_keeps_what_a_target_still_needs(void **state)
     assert_false(has_bytes(x, 1));
 }
 
+/* Stopped before it looked at anything: what came since its first start is not from before it. */
+static void
+a_new_target_stopped_at_once_is_not_new_the_next_time(void **state)
+{
+    struct plain_world *x = *state;
+    struct err err = {0};
+
+    plain_world_arrive(x, 1, 1);
+    plain_world_start(x);
+    plain_stop(&x->plain);
+    assert_int_equal(spool_set_held(x->w.spool, 1, 0, &err), 0);
+    assert_int_equal(spool_set_sealed(x->w.spool, 1, 0, &err), 0);
+    plain_world_start(x);
+
+    PLAIN_AWAIT(x, plain_world_number(x, "there") == 1);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -580,6 +597,7 @@ main(int argc, char **argv)
         T(what_is_kept_back_by_a_person_does_not_go),
         T(what_was_thrown_away_goes_once_it_is_taken_back),
         T(the_spool_keeps_what_a_target_still_needs),
+        T(a_new_target_stopped_at_once_is_not_new_the_next_time),
     };
     struct err err = {0};
     int status, failed;
