@@ -2,7 +2,6 @@
  * older certificate, and an end to all of them. */
 #include "reader/archive/pool.h"
 
-#include "proto/base/clock.h"
 #include "proto/base/log.h"
 
 #include <arpa/inet.h>
@@ -15,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { LIMIT = 2 };
+enum { LIMIT = 2, NEVER_MS = 3600000 };
 
 /* A peer that takes connections and never answers. */
 static int listening;
@@ -27,7 +26,7 @@ begin(void **state)
 {
     struct sockaddr_in at = {.sin_family = AF_INET};
     socklen_t n = sizeof at;
-    struct pool_options options = {.url = url, .limit = LIMIT, .stall_ms = 60000 };
+    struct pool_options options = {.url = url, .limit = LIMIT, .stall_ms = NEVER_MS };
 
     (void)state;
     log_set_fd(-1);
@@ -125,7 +124,6 @@ an_abort_ends_calls_waits_and_what_comes_later(void **state)
     struct caller calls[LIMIT] = {{.rc = 1}, {.rc = 1}}, waits = {.rc = 1};
     pthread_t threads[LIMIT], waiting;
     int taken[LIMIT];
-    int64_t from_ms;
     struct err err;
 
     (void)state;
@@ -134,12 +132,10 @@ an_abort_ends_calls_waits_and_what_comes_later(void **state)
     for (int i = 0; i < LIMIT; i++) /* each call is on its way */
         taken[i] = accept(listening, NULL, NULL);
     waiting = thread_start("waits", borrow, &waits);
-    from_ms = clock_mono_ms();
     pool_abort(pool);
     for (int i = 0; i < LIMIT; i++)
         thread_join(threads[i]);
     thread_join(waiting);
-    assert_true(clock_mono_ms() - from_ms < 10000);
     for (int i = 0; i < LIMIT; i++) {
         assert_int_equal(calls[i].rc, -1);
         assert_int_equal(calls[i].err.kind, ERR_RETRY);
