@@ -8,6 +8,7 @@
  *     cut            everything is swallowed: no byte passes, new connections hang
  *     reset          connections are broken and new ones are broken at once
  *     rate N         open, but N bytes a second towards the centre
+ *     rate N most M  and after M bytes more in all, none
  * STATS always holds "up=N down=N connections=N\n": bytes that have passed since the start. */
 #include "proto/base/base.h"
 #include "proto/base/clock.h"
@@ -41,7 +42,8 @@ enum mode { OPEN, CUT, RESET };
 
 static struct pair pairs[MAX_PAIRS];
 static enum mode mode;
-static uint64_t rate; /* 0: as fast as it goes */
+static uint64_t rate;                 /* 0: as fast as it goes */
+static uint64_t up_most = UINT64_MAX; /* up_bytes ends there */
 static double tokens;
 static int64_t filled_ms;
 static int turn; /* the pair that is served first: each in turn, as flows share a line */
@@ -85,6 +87,7 @@ read_control(void)
 {
     char text[64] = "";
     int fd = open(control_path, O_RDONLY | O_CLOEXEC);
+    char *most;
     ssize_t n;
 
     if (fd < 0)
@@ -94,7 +97,13 @@ read_control(void)
     if (n <= 0)
         return;
     text[strcspn(text, "\n")] = '\0';
+    most = strstr(text, " most ");
     rate = 0;
+    up_most = UINT64_MAX;
+    if (most != NULL && text_to_u64(most + 6, UINT32_MAX, &up_most) == 0) {
+        up_most += up_bytes;
+        *most = '\0';
+    }
     if (strcmp(text, "open") == 0)
         mode = OPEN;
     else if (strcmp(text, "cut") == 0)
@@ -164,6 +173,7 @@ allowance(size_t wanted)
 {
     int64_t now = clock_mono_ms();
 
+    wanted = up_most - up_bytes < wanted ? (size_t)(up_most - up_bytes) : wanted;
     if (rate == 0)
         return wanted;
     tokens += (double)rate * (double)(now - filled_ms) / 1000.0;
