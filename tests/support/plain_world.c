@@ -10,16 +10,39 @@
 #include "tests/support/plain_world.h"
 
 #include "proto/base/durable.h"
+#include "proto/base/log.h"
+#include "proto/codec/codec.h"
 #include "proto/http/json.h"
 
 #include <stdio.h>
 
+static struct codec_pool *pool;
+
+int
+plain_world_begin(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    log_set_level(LOG_ERROR);
+    if (codec_pool_new(1, &pool, &err) < 0)
+        fail_msg("%s", err.text);
+    return 0;
+}
+
+int
+plain_world_end(void **state)
+{
+    (void)state;
+    codec_pool_free(&pool);
+    return 0;
+}
+
 struct plain_world *
-plain_world_new(struct codec_pool *pool)
+plain_world_new(void)
 {
     struct plain_world *x = mem_new(sizeof *x);
 
-    x->pool = pool;
     x->lost_ms = 100000;
     serve_world_make(&x->w, "CT1 * a\n");
     return x;
@@ -40,7 +63,7 @@ plain_world_start(struct plain_world *x)
     struct plain_options o = {.file = file,
                               .dir = dir,
                               .spool = x->w.spool,
-                              .pool = x->pool,
+                              .pool = pool,
                               .backoff_ms = 20,
                               .backoff_max_ms = 100,
                               .stall_ms = 5000,
@@ -81,6 +104,15 @@ plain_world_arrive(struct plain_world *x, int first, int last)
         assert_int_equal(spool_set_uncoded(x->w.spool, ids[i], "test", &err), 0);
     }
     free(ids);
+}
+
+void
+plain_world_seal(struct plain_world *x, uint64_t id)
+{
+    struct err err = {0};
+
+    assert_int_equal(spool_set_held(x->w.spool, id, 0, &err), 0);
+    assert_int_equal(spool_set_sealed(x->w.spool, id, 0, &err), 0);
 }
 
 static struct json_doc *

@@ -10,18 +10,22 @@
 struct plain_world {
     struct serve_world w;
     struct plain *plain;
-    struct codec_pool *pool;
     char target[256]; /* the line of targets.conf: its name is "pacs" */
     int64_t lost_ms;
 };
 
+/* Around the group: the codec workers. */
+int plain_world_begin(void **state);
+int plain_world_end(void **state);
 /* A fresh world, nothing started. */
-struct plain_world *plain_world_new(struct codec_pool *pool);
+struct plain_world *plain_world_new(void);
 void plain_world_free(struct plain_world *x);
 /* Write targets.conf and start; may be stopped and started again. */
 void plain_world_start(struct plain_world *x);
 /* Instances 1.2.9.FIRST .. LAST of series 1.2.3.4 in study 1.2.3, looked into, not coded. */
 void plain_world_arrive(struct plain_world *x, int first, int last);
+/* The centre says so of this entry. */
+void plain_world_seal(struct plain_world *x, uint64_t id);
 /* Of the first target in the report. */
 int64_t plain_world_number(struct plain_world *x, const char *key);
 bool plain_world_says(struct plain_world *x, const char *key, const char *text);

@@ -3,22 +3,18 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "gateway/plain/plain.h"
-#include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/codec/codec.h"
 #include "proto/dicom/syntax.h"
 #include "tests/support/plain_peer.h"
 #include "tests/support/plain_world.h"
-
-#include <stdio.h>
-
-static struct codec_pool *pool;
 
 static void
 target_is(struct plain_world *x, const char *settings)
@@ -30,7 +26,7 @@ target_is(struct plain_world *x, const char *settings)
 static int
 setup(void **state)
 {
-    struct plain_world *x = plain_world_new(pool);
+    struct plain_world *x = plain_world_new();
 
     plain_peer_reset();
     plain_peer_start(0);
@@ -240,7 +236,6 @@ static void
 a_peer_that_is_down_costs_time_only(void **state)
 {
     struct plain_world *x = *state;
-
     uint16_t port = plain_peer_port();
 
     plain_peer_stop();
@@ -527,7 +522,7 @@ the_spool_keeps_what_a_target_still_needs(void **state)
     struct plain_world *x = *state;
     struct spool_options o = {.segment_bytes = 1 << 20}; /* sealed may go at once */
     char *spool = mem_printf("%s/spool", x->w.dir);
-    struct err err = {0};
+    struct err err;
 
     plain_world_arrive(x, 1, 1);
     serve_world_close(&x->w); /* its segment is full now */
@@ -535,8 +530,7 @@ the_spool_keeps_what_a_target_still_needs(void **state)
     free(spool);
     plain_peer.is_closed = true;
     plain_world_start(x);
-    assert_int_equal(spool_set_held(x->w.spool, 1, 0, &err), 0);
-    assert_int_equal(spool_set_sealed(x->w.spool, 1, 0, &err), 0);
+    plain_world_seal(x, 1);
 
     spool_collect_garbage(x->w.spool);
     assert_true(has_bytes(x, 1));
@@ -555,13 +549,11 @@ static void
 a_new_target_stopped_at_once_is_not_new_the_next_time(void **state)
 {
     struct plain_world *x = *state;
-    struct err err = {0};
 
     plain_world_arrive(x, 1, 1);
     plain_world_start(x);
     plain_stop(&x->plain);
-    assert_int_equal(spool_set_held(x->w.spool, 1, 0, &err), 0);
-    assert_int_equal(spool_set_sealed(x->w.spool, 1, 0, &err), 0);
+    plain_world_seal(x, 1);
     plain_world_start(x);
 
     PLAIN_AWAIT(x, plain_world_number(x, "there") == 1);
@@ -599,17 +591,9 @@ main(int argc, char **argv)
         T(the_spool_keeps_what_a_target_still_needs),
         T(a_new_target_stopped_at_once_is_not_new_the_next_time),
     };
-    struct err err = {0};
-    int status, failed;
+    int status;
 
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
-    log_set_level(LOG_ERROR);
-    if (codec_pool_new(1, &pool, &err) < 0) {
-        fprintf(stderr, "%s\n", err.text);
-        return 1;
-    }
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    codec_pool_free(&pool);
-    return failed;
+    return cmocka_run_group_tests(tests, plain_world_begin, plain_world_end);
 }

@@ -22,8 +22,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static struct codec_pool *pool;
-
 /* The archive: what it keeps, and how it misbehaves. */
 static struct {
     struct http_server *server;
@@ -235,7 +233,7 @@ setup(void **state)
     struct http_table table = {routes, ARRAY_LEN(routes), NULL};
     struct http_options o = {
         .address = "127.0.0.1", .name = "peer", .tables = &table, .table_count = 1};
-    struct plain_world *x = plain_world_new(pool);
+    struct plain_world *x = plain_world_new();
     struct err err = {0};
 
     memset(&peer, 0, sizeof peer);
@@ -562,17 +560,9 @@ main(int argc, char **argv)
         T(a_server_that_is_busy_full_or_shut_costs_time_only),
         T(a_restart_goes_on_where_it_was),
     };
-    struct err err = {0};
-    int status, failed;
+    int status;
 
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
-    log_set_level(LOG_ERROR);
-    if (codec_pool_new(1, &pool, &err) < 0) {
-        fprintf(stderr, "%s\n", err.text);
-        return 1;
-    }
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    codec_pool_free(&pool);
-    return failed;
+    return cmocka_run_group_tests(tests, plain_world_begin, plain_world_end);
 }
