@@ -39,6 +39,12 @@ def coded_bytes(who, uid):
     return [int(x) for x in who.counter.p.stdout.readline().split("|")]
 
 
+def knows_all_held(who, uid, slices):
+    """The gateway was told so: nothing of the study is on its way any more."""
+    with open(os.path.join(who.dir, "radpost-gateway.log")) as log:
+        return "UPLINK_STUDY_HELD study=%s instances=%d\n" % (uid, slices) in log.read()
+
+
 def quarantined(who):
     who.counter.p.stdin.write("SELECT count(*) FROM instances WHERE is_quarantined;\n")
     return int(who.counter.p.stdout.readline())
@@ -83,7 +89,7 @@ def go(who, slices, event, times):
         before, at = 0, base
         while True:
             held = who.state(uid)[2]
-            if held >= slices:
+            if held >= slices and knows_all_held(who, uid, slices):
                 break
             if held > before:
                 before, moved = held, time.time()
@@ -96,7 +102,6 @@ def go(who, slices, event, times):
                 at = who.line.carried() + random.uniform(0.2, 1.0) * slices * 120000 / max(times, 1) / 2
             time.sleep(0.02)
         took = time.time() - begun
-        time.sleep(0.5)
         carried = who.line.carried() - base
         coded, count, different = coded_bytes(who, uid)
         if (count, different) != (slices, slices):
