@@ -1,6 +1,8 @@
 /* desk_site.c - a clinic's desk in the test's process. */
 #include "tests/support/desk_site.h"
 
+#include "proto/codec/codec.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +16,19 @@ must(int rc, const struct err *err)
         fail_msg("%s", err->text);
 }
 
+/* Folder, spool and door are there. */
+static void
+make_page(struct desk_site *s)
+{
+    snprintf(s->desk_dir, sizeof s->desk_dir, "%s/desk", s->dir);
+    snprintf(s->link_dir, sizeof s->link_dir, "%s/link", s->dir);
+    s->page = (struct desk_options){.address = "127.0.0.1",
+                                    .spool = s->spool,
+                                    .accept = s->door,
+                                    .dir = s->desk_dir,
+                                    .link_dir = s->link_dir};
+}
+
 void
 desk_site_open(struct desk_site *s, const char *name, struct spool *spool)
 {
@@ -25,18 +40,27 @@ desk_site_open(struct desk_site *s, const char *name, struct spool *spool)
     memset(s, 0, sizeof *s);
     folder_make(name, s->dir);
     snprintf(path, sizeof path, "%s/spool", s->dir);
-    snprintf(s->desk_dir, sizeof s->desk_dir, "%s/desk", s->dir);
-    snprintf(s->link_dir, sizeof s->link_dir, "%s/link", s->dir);
     s->spool = spool;
     if (spool == NULL)
         must(spool_open(path, &queue, &s->spool, &err), &err);
     must(accept_open(&accept, s->spool, &s->door, &err), &err);
-    s->page = (struct desk_options){.address = "127.0.0.1",
-                                    .spool = s->spool,
-                                    .accept = s->door,
-                                    .dir = s->desk_dir,
-                                    .link_dir = s->link_dir};
+    make_page(s);
     s->is_spool_its_own = spool == NULL;
+}
+
+void
+desk_site_open_in(struct desk_site *s, struct serve_world *w)
+{
+    struct err err;
+
+    memset(s, 0, sizeof *s);
+    snprintf(s->dir, sizeof s->dir, "%s", w->dir);
+    s->spool = w->spool;
+    s->door = w->door;
+    make_page(s);
+    s->page.serve = w->serve;
+    s->is_in_a_world = true;
+    must(codec_pool_new(1, &s->pool, &err), &err);
 }
 
 void
@@ -48,7 +72,7 @@ desk_site_go_live(struct desk_site *s)
                                   .backoff_ms = 1000,
                                   .backoff_max_ms = 1000,
                                   .stall_ms = 1000,
-                                  .quiet_ms = 1000,
+                                  .quiet_ms = s->quiet_ms > 0 ? s->quiet_ms : 1000,
                                   .recheck_ms = 1000,
                                   .link_dir = s->link_dir};
     struct err err;
@@ -63,6 +87,10 @@ desk_site_close(struct desk_site *s)
 {
     desk_site_stop(s);
     uplink_stop(&s->uplink);
+    if (s->is_in_a_world) {
+        codec_pool_free(&s->pool);
+        return;
+    }
     accept_stop(&s->door);
     if (s->is_spool_its_own)
         spool_close(&s->spool);

@@ -9,15 +9,16 @@
 #include "gateway/uplink/uplink.h"
 #include "proto/http/client.h"
 #include "proto/http/json.h"
-#include "tests/support/folder.h"
+#include "tests/support/serve_world.h"
 
 struct desk_site {
     char dir[FOLDER_PATH_BYTES];
     char desk_dir[FOLDER_PATH_BYTES + 16], link_dir[FOLDER_PATH_BYTES + 16];
     struct spool *spool;
-    bool is_spool_its_own;
+    bool is_spool_its_own, is_in_a_world;
     struct accept *door;     /* listens when the test says so */
     struct codec_pool *pool; /* the test's, of the uplink to come; NULL: none */
+    int64_t quiet_ms;        /* of the uplink to come; 0: a second */
     struct uplink *uplink;
     struct desk_options page; /* the test's to change before the desk starts */
     struct desk *desk;
@@ -29,6 +30,9 @@ struct desk_site {
 
 /* Folder, spool and door; name: of the folder. spool: the test's own, NULL: one of the site's. */
 void desk_site_open(struct desk_site *s, const char *name, struct spool *spool);
+/* Over a world's spool, door and serve, in its folder; what codes is the site's own. The world
+ * stays the test's, and outlives the site. */
+void desk_site_open_in(struct desk_site *s, struct serve_world *w);
 /* The uplink and the desk: from here on what is received or inspected is worked on. */
 void desk_site_go_live(struct desk_site *s);
 void desk_site_close(struct desk_site *s);

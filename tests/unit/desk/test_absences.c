@@ -2,22 +2,18 @@
  * real desk, spool and door. What makes a study safe by it, what never does, and what ends it. */
 #include "gateway/desk/absences.h"
 
-#include "gateway/desk/desk.h"
 #include "gateway/desk/mpps.h"
 #include "gateway/serve/commit_message.h"
-#include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/codec/codec.h"
 #include "proto/dicom/sopclass.h"
 #include "proto/dicom/write.h"
-#include "proto/http/client.h"
-#include "proto/http/json.h"
 #include "proto/model/absences.h"
 #include "tests/support/audit_log.h"
+#include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
-#include "tests/support/serve_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,15 +28,9 @@
 enum { WAIT_MS = 30000 };
 
 static struct serve_world world;
-static char desk_dir[FOLDER_PATH_BYTES + 16], link_dir[FOLDER_PATH_BYTES + 16];
-static struct codec_pool *pool;
-static struct uplink *uplink;
-static struct desk *desk;
+static struct desk_site site;
 static struct book *book; /* the desk's file, beside the desk: what devices announce */
-static struct http_client *client;
 static struct desk_visitor visitor;
-static struct http_reply reply;
-static struct json_doc *doc;
 static struct err err;
 
 static void
@@ -67,51 +57,10 @@ announce(const char *by, const char *instance)
     must(mpps_expect(book, STUDY, by, (const char(*)[65])one, 1, &err));
 }
 
-static void
-open_desk(void)
-{
-    struct desk_options page = {.address = "127.0.0.1",
-                                .spool = world.spool,
-                                .accept = world.door,
-                                .serve = world.serve,
-                                .uplink = uplink,
-                                .dir = desk_dir,
-                                .link_dir = link_dir};
-    struct http_client_options browser = {0};
-    char url[64];
-
-    must(desk_start(&page, &desk, &err));
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", desk_port(desk));
-    browser.base_url = url;
-    must(http_client_new(&browser, &client, &err));
-}
-
-static void
-close_desk(void)
-{
-    json_free(&doc);
-    http_reply_fini(&reply);
-    http_client_free(&client);
-    desk_stop(&desk);
-}
-
 static int
 ask_as(const struct desk_visitor *who, const char *method, const char *path, const char *body)
 {
-    struct http_call call = {.method = method,
-                             .path = path,
-                             .content_type = "application/json",
-                             .headers = who->headers,
-                             .body = body,
-                             .body_n = strlen(body),
-                             .answer_limit = 16 << 20};
-
-    json_free(&doc);
-    http_reply_fini(&reply);
-    must(http_client_call(client, &call, &reply, &err));
-    if (reply.body.n > 0 && strstr(reply.type, "json") != NULL)
-        must(json_parse(reply.body.bytes, reply.body.n, &doc, &err));
-    return reply.status;
+    return desk_site_ask(&site, who->headers, method, path, body);
 }
 
 static int
@@ -125,7 +74,7 @@ static void
 refused_for(const char *word)
 {
     assert_int_equal(say(GOOD), 409);
-    assert_string_equal(json_as_text(json_find(json_root(doc), "word")), word);
+    assert_string_equal(json_as_text(json_find(json_root(site.doc), "word")), word);
 }
 
 struct shown {
@@ -150,7 +99,7 @@ shown(void)
     struct shown s = {.missing = -1};
 
     assert_int_equal(ask_as(&visitor, "GET", "/desk/v1/state?studies=all", ""), 200);
-    study = json_at(json_find(json_root(doc), "studies"), 0);
+    study = json_at(json_find(json_root(site.doc), "studies"), 0);
     assert_string_equal(json_as_text(json_find(study, "study")), STUDY);
     must(json_truth(study, "is_safe_to_delete", &s.is_safe, &err));
     s.missing = json_as_int(json_find(study, "missing"), -1);
@@ -173,7 +122,7 @@ wait_until_missing(int64_t missing, int64_t absent)
 
         assert_true(clock_mono_ms() < until);
         snprintf(path, sizeof path, "/desk/v1/state?since=%lld&wait_s=1",
-                 (long long)json_as_int(json_find(json_root(doc), "change"), 0));
+                 (long long)json_as_int(json_find(json_root(site.doc), "change"), 0));
         assert_int_equal(ask_as(&visitor, "GET", path, ""), 200);
         s = shown();
     }
@@ -183,34 +132,23 @@ wait_until_missing(int64_t missing, int64_t absent)
 static int
 start(void **state)
 {
-    struct uplink_options line = {.connections = 1,
-                                  .coders = 1,
-                                  .bundle_bytes = 65536,
-                                  .backoff_ms = 1000,
-                                  .backoff_max_ms = 1000,
-                                  .stall_ms = 1000,
-                                  .quiet_ms = 3600000,
-                                  .recheck_ms = 1000};
     uint32_t revision;
 
     (void)state;
     world = (struct serve_world){.options = {.grace_ms = 3600000}};
     serve_world_make(&world, "CT1 127.0.0.1\n");
-    snprintf(desk_dir, sizeof desk_dir, "%s/desk", world.dir);
-    snprintf(link_dir, sizeof link_dir, "%s/link", world.dir);
+    desk_site_open_in(&site, &world);
+    site.quiet_ms = 3600000;
     put("1.2.7.1.1");
     put("1.2.7.1.2");
     serve_world_seal(&world);
     must(spool_manifest_close(world.spool, STUDY, &revision, &err));
     must(spool_manifest_acked(world.spool, STUDY, revision, &err));
-    must(codec_pool_new(1, &pool, &err));
-    line.link_dir = link_dir;
-    must(uplink_start(&line, world.spool, pool, &uplink, &err));
-    must(book_open(desk_dir, "", &book, &err));
+    must(book_open(site.desk_dir, "", &book, &err));
     announce("1.2.8", "1.2.7.1.1");
     announce("1.2.8", "1.2.7.1.3");
-    open_desk();
-    desk_visit(desk_dir, DESK_TECHNICIAN, &visitor);
+    desk_site_go_live(&site);
+    desk_visit(site.desk_dir, DESK_TECHNICIAN, &visitor);
     wait_until_missing(1, 0);
     return 0;
 }
@@ -220,9 +158,7 @@ stop(void **state)
 {
     (void)state;
     book_close(&book);
-    close_desk();
-    uplink_stop(&uplink);
-    codec_pool_free(&pool);
+    desk_site_close(&site);
     serve_world_remove(&world);
     return 0;
 }
@@ -232,7 +168,7 @@ audited(const char *what)
 {
     char log[FOLDER_PATH_BYTES + 32];
 
-    snprintf(log, sizeof log, "%s/audit/log", desk_dir);
+    snprintf(log, sizeof log, "%s/audit/log", site.desk_dir);
     return audit_log_says(log, "IMAGES_ABSENT", what);
 }
 
@@ -272,8 +208,8 @@ what_will_not_come_holds_its_study_no_more_and_is_named(void **state)
         assert_int_equal(s.absent, 1);
         assert_string_equal(s.reason, "deleted");
         assert_string_not_equal(s.by, "-");
-        close_desk();
-        open_desk();
+        desk_site_stop(&site);
+        desk_site_start(&site);
     }
     assert_int_equal(audited(STUDY), 1);
     assert_int_equal(audited("visitor"), 1);
@@ -310,7 +246,7 @@ who_may_not_know_patients_is_told_the_reason_alone(void **state)
 
     (void)state;
     assert_int_equal(say("{\"reason\":\"other\",\"words\":\"李四的\",\"missing\":1}"), 204);
-    desk_visit(desk_dir, DESK_SERVICE, &visitor);
+    desk_visit(site.desk_dir, DESK_SERVICE, &visitor);
     s = shown();
     assert_int_equal(s.absent, 1);
     assert_string_equal(s.reason, "other");
@@ -332,7 +268,7 @@ a_reason_is_due_and_for_another_one_words(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         assert_int_equal(say(wrong[i]), 400);
-        assert_string_equal(json_as_text(json_find(json_root(doc), "word")), "absent");
+        assert_string_equal(json_as_text(json_find(json_root(site.doc), "word")), "absent");
     }
     assert_int_equal(say("{\"reason\":\"deleted\",\"words\":\"\"}"), 400);
     assert_false(shown().is_safe);
