@@ -2,6 +2,7 @@
 #include "tests/support/spool_fixture.h"
 
 #include "proto/base/durable.h"
+#include "proto/base/thread.h"
 #include "proto/trust/digest.h"
 
 #include <setjmp.h>
@@ -150,6 +151,24 @@ fixture_code(struct spool_fixture *f, uint64_t id, size_t n, unsigned seed)
     OK(spool_set_coded(f->sp, id, &c, &err));
     close(c.fd);
     free(bytes);
+}
+
+static void *
+twin_run(void *arg)
+{
+    const struct fixture_twin *t = arg;
+    struct err refused;
+
+    (void)!spool_set_duplicate(t->sp, t->copy, t->first, &refused);
+    return NULL;
+}
+
+void
+fixture_twin_begin(void *twin)
+{
+    struct fixture_twin *t = twin;
+
+    t->thread = thread_start("twin", twin_run, t);
 }
 
 size_t

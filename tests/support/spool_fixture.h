@@ -6,6 +6,8 @@
 #include "gateway/spool/spool.h"
 #include "tests/support/folder.h"
 
+#include <pthread.h>
+
 struct spool_fixture {
     char dir[FOLDER_PATH_BYTES];
     struct spool_options options;
@@ -24,6 +26,13 @@ void fixture_assert_bytes(struct spool_fixture *f, uint64_t id, size_t n, unsign
 enum instance_state fixture_state_of(struct spool_fixture *f, uint64_t id);
 void fixture_inspect(struct spool_fixture *f, uint64_t id, const char *study);
 void fixture_code(struct spool_fixture *f, uint64_t id, size_t n, unsigned seed);
+/* Another thread lets a copy come to rest on what it repeats; it may be refused. */
+struct fixture_twin {
+    struct spool *sp;
+    uint64_t first, copy;
+    pthread_t thread;
+};
+void fixture_twin_begin(void *twin); /* nth_lock.h */
 /* But for the segment that is being got ready. */
 size_t fixture_files_in(struct spool_fixture *f, const char *folder);
 

@@ -5,13 +5,12 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "tests/support/nth_lock.h"
 #include "tests/support/spool_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <dlfcn.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,44 +24,12 @@ static struct err err;
 #define DAY_MS INT64_C(86400000)
 #define T0 INT64_C(1700000000000000)
 
-/* ---- garbage at the n-th lock of this thread ---- */
+/* ---- garbage ---- */
 
-static _Thread_local int locks_left;
-static _Thread_local struct spool *collected;
-
-static _Thread_local int locks_to_twin;
-struct twin {
-    struct spool *sp;
-    uint64_t first, copy;
-    pthread_t thread;
-    bool is_begun;
-};
-
-static _Thread_local struct twin *twin;
-
-static void *
-twin_run(void *arg)
+static void
+collect(void *spool)
 {
-    struct twin *t = arg;
-    struct err refused;
-
-    (void)!spool_set_duplicate(t->sp, t->copy, t->first, &refused);
-    return NULL;
-}
-
-/* Whoever locks lets garbage be collected just before, when its turn has come. */
-int
-pthread_mutex_lock(pthread_mutex_t *lock)
-{
-    static int (*really)(pthread_mutex_t *);
-
-    if (really == NULL)
-        *(void **)&really = dlsym(RTLD_NEXT, "pthread_mutex_lock");
-    if (locks_left > 0 && --locks_left == 0)
-        spool_collect_garbage(collected);
-    if (locks_to_twin > 0 && --locks_to_twin == 0)
-        twin->is_begun = pthread_create(&twin->thread, NULL, twin_run, twin) == 0;
-    return really(lock);
+    spool_collect_garbage(spool);
 }
 
 /* An entry that is sealed, its coded file in a segment of which nothing else is needed, its
@@ -96,11 +63,9 @@ requeue_finds_the_bytes_that_are_here_whenever_garbage_takes_others(void **state
         enum instance_state now;
         int rc;
 
-        collected = f->sp;
-        locks_left = (int)n;
+        nth_lock_set(n, collect, f->sp);
         rc = spool_requeue(f->sp, id, &err);
-        has_fired = locks_left == 0;
-        locks_left = 0;
+        has_fired = nth_lock_end();
         if (rc < 0)
             fail_msg("garbage at lock %u: %s", n, err.text);
         now = fixture_state_of(f, id);
@@ -428,7 +393,7 @@ a_copy_found_during_the_discard_goes_with_it_or_rests_on_nothing(void **state)
     unsigned n = 0, refused = 0;
 
     while (has_fired) {
-        struct twin t = {.sp = f->sp};
+        struct fixture_twin t = {.sp = f->sp};
         enum instance_state a, b;
         int rc;
 
@@ -438,12 +403,10 @@ a_copy_found_during_the_discard_goes_with_it_or_rests_on_nothing(void **state)
         fixture_inspect(f, t.first, "1.9");
         fixture_inspect(f, t.copy, "1.9");
         OK(spool_set_quarantined(f->sp, t.first, "refused: drawn", &err));
-        twin = &t;
-        locks_to_twin = (int)n;
+        nth_lock_set(n, fixture_twin_begin, &t);
         rc = spool_discard(f->sp, t.first, "other", "li.wei", &err);
-        locks_to_twin = 0;
-        has_fired = t.is_begun;
-        if (t.is_begun)
+        has_fired = nth_lock_end();
+        if (has_fired)
             pthread_join(t.thread, NULL);
         a = fixture_state_of(f, t.first);
         b = fixture_state_of(f, t.copy);

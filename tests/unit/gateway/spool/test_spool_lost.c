@@ -4,10 +4,9 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "tests/support/nth_lock.h"
 #include "tests/support/spool_fixture.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,40 +20,6 @@ static struct err err;
     fail_msg("%s", err.text)
 #define DAY_MS INT64_C(86400000)
 #define T0 INT64_C(1700000000000000)
-
-/* ---- a copy comes to rest at the n-th lock of this thread ---- */
-
-struct twin {
-    struct spool *sp;
-    uint64_t first, copy;
-    pthread_t thread;
-    bool is_begun;
-};
-
-static _Thread_local int locks_to_twin;
-static _Thread_local struct twin *twin;
-
-static void *
-twin_run(void *arg)
-{
-    struct twin *t = arg;
-    struct err refused;
-
-    (void)!spool_set_duplicate(t->sp, t->copy, t->first, &refused);
-    return NULL;
-}
-
-int
-pthread_mutex_lock(pthread_mutex_t *lock)
-{
-    static int (*really)(pthread_mutex_t *);
-
-    if (really == NULL)
-        *(void **)&really = dlsym(RTLD_NEXT, "pthread_mutex_lock");
-    if (locks_to_twin > 0 && --locks_to_twin == 0)
-        twin->is_begun = pthread_create(&twin->thread, NULL, twin_run, twin) == 0;
-    return really(lock);
-}
 
 /* ---- entries ---- */
 
@@ -241,13 +206,11 @@ no_copy_is_left_behind_that_comes_to_rest_meanwhile(void **state)
 
     for (unsigned n = 1; has_begun; n++) {
         uint64_t id = put_sealed_away(f, n), copy = put_copy(f, n);
-        struct twin t = {.sp = f->sp, .first = id, .copy = copy};
+        struct fixture_twin t = {.sp = f->sp, .first = id, .copy = copy};
 
-        twin = &t;
-        locks_to_twin = (int)n;
+        nth_lock_set(n, fixture_twin_begin, &t);
         lose(f, id);
-        locks_to_twin = 0;
-        has_begun = t.is_begun;
+        has_begun = nth_lock_end();
         if (has_begun)
             pthread_join(t.thread, NULL);
         assert_int_not_equal(fixture_state_of(f, copy), INSTANCE_DUPLICATE);
