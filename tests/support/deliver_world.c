@@ -141,6 +141,18 @@ up(enum clinic_up_kind kind, const char *registration)
     return m;
 }
 
+struct clinic_up
+up_of_study(enum clinic_up_kind kind, uint32_t revision, const char *reason)
+{
+    struct clinic_up m = up(kind, "");
+
+    m.revision = revision;
+    text_copy(m.study, sizeof m.study, STUDY);
+    text_copy(m.reason, sizeof m.reason, reason);
+    text_copy(m.by, sizeof m.by, "张护士");
+    return m;
+}
+
 /* "done sent", "refused conflict". */
 const char *
 apply_as(const char *tenant, const char *device, const struct clinic_up *m)

@@ -30,6 +30,8 @@ struct clinic_down last_of(const char *tenant, enum clinic_down_kind kind);
 
 /* A message of a desk. */
 struct clinic_up up(enum clinic_up_kind kind, const char *registration);
+/* Of STUDY, by its nurse. */
+struct clinic_up up_of_study(enum clinic_up_kind kind, uint32_t revision, const char *reason);
 /* Have it done: "done sent", "refused conflict". apply() is T1's device g1. */
 const char *apply_as(const char *tenant, const char *device, const struct clinic_up *m);
 const char *apply(const struct clinic_up *m);

@@ -16,14 +16,10 @@
 static struct clinic_up
 absent(uint32_t revision, uint32_t images, const char *reason)
 {
-    struct clinic_up m = up(CLINIC_ABSENT, "");
+    struct clinic_up m = up_of_study(CLINIC_ABSENT, revision, "第三幅");
 
-    m.revision = revision;
     m.images = images;
-    text_copy(m.study, sizeof m.study, STUDY);
     text_copy(m.absent, sizeof m.absent, reason);
-    text_copy(m.reason, sizeof m.reason, "第三幅");
-    text_copy(m.by, sizeof m.by, "张护士");
     return m;
 }
 

@@ -16,13 +16,9 @@
 static struct clinic_up
 urgent(uint32_t revision, bool is_urgent, const char *reason)
 {
-    struct clinic_up m = up(CLINIC_STUDY_URGENT, "");
+    struct clinic_up m = up_of_study(CLINIC_STUDY_URGENT, revision, reason);
 
-    m.revision = revision;
     m.is_urgent = is_urgent;
-    text_copy(m.study, sizeof m.study, STUDY);
-    text_copy(m.reason, sizeof m.reason, reason);
-    text_copy(m.by, sizeof m.by, "张护士");
     return m;
 }
 

@@ -88,6 +88,16 @@ post(const char *path, const char *body)
     return ask("POST", path, body, true);
 }
 
+/* Of a registration: "/slip" and the like. */
+static int
+post_of(const char *number, const char *what, const char *body)
+{
+    char path[96];
+
+    snprintf(path, sizeof path, "/desk/v1/registrations/%s%s", number, what);
+    return post(path, body);
+}
+
 static const char *
 said(const char *key)
 {
@@ -196,34 +206,32 @@ what_is_mistyped_is_said_by_field_and_word(void **state)
 static void
 a_slip_is_shown_once_and_a_new_one_has_another_code(void **state)
 {
-    char number[17], path[96], first[SLIP_TEXT_BYTES], again[SLIP_TEXT_BYTES];
+    char number[17], first[SLIP_TEXT_BYTES], again[SLIP_TEXT_BYTES];
     struct err err;
 
     (void)state;
     registered("王小东", "", number);
-    snprintf(path, sizeof path, "/desk/v1/registrations/%s/slip", number);
-    assert_int_equal(post(path, "{}"), 200);
+    assert_int_equal(post_of(number, "/slip", "{}"), 200);
     assert_int_equal(slip_read(said("code"), first, &err), 0);
     assert_string_equal(said("url"), ""); /* the reader has told no address yet */
     assert_memory_equal(said("qr_svg"), "<svg", 4);
-    assert_int_equal(post(path, NULL), 200);
+    assert_int_equal(post_of(number, "/slip", NULL), 200);
     assert_int_equal(slip_read(said("code"), again, &err), 0);
     assert_string_not_equal(first, again);
     assert_true(json_as_int(json_find(listed("/desk/v1/state", number), "slip_us"), 0) > 0);
-    assert_int_equal(post("/desk/v1/registrations/NONE/slip", "{}"), 404);
+    assert_int_equal(post_of("NONE", "/slip", "{}"), 404);
 }
 
 static void
 a_phones_code_needs_the_line(void **state)
 {
-    char number[17], path[96];
+    char number[17];
 
     (void)state;
     registered("王小东", ",\"phone\":\"13800138000\"", number);
-    snprintf(path, sizeof path, "/desk/v1/registrations/%s/phone-check", number);
-    assert_int_equal(post(path, "{\"code\":\"12ab\"}"), 400);
+    assert_int_equal(post_of(number, "/phone-check", "{\"code\":\"12ab\"}"), 400);
     assert_string_equal(said("word"), "otp");
-    assert_int_equal(post(path, "{\"code\":\"１２３４５６\"}"), 503);
+    assert_int_equal(post_of(number, "/phone-check", "{\"code\":\"１２３４５６\"}"), 503);
     assert_string_equal(said("word"), "line_down");
     assert_string_equal(listed_text(number, "phone_state"), "unverified"); /* taken back */
 }
@@ -246,20 +254,18 @@ nothing_is_done_for_a_page_from_elsewhere(void **state)
 static void
 a_study_is_attached_by_hand_and_urgency_has_a_reason(void **state)
 {
-    char number[17], path[96];
+    char number[17];
 
     (void)state;
     registered("王小东", "", number);
-    snprintf(path, sizeof path, "/desk/v1/registrations/%s/attach", number);
-    assert_int_equal(post(path, "{\"study\":\"1.2.x\"}"), 400);
-    assert_int_equal(post(path, "{\"study\":\"1.2.3.44\"}"), 204);
+    assert_int_equal(post_of(number, "/attach", "{\"study\":\"1.2.x\"}"), 400);
+    assert_int_equal(post_of(number, "/attach", "{\"study\":\"1.2.3.44\"}"), 204);
     assert_string_equal(listed_text(number, "study"), "1.2.3.44");
     assert_string_equal(listed_text(number, "attached_by"), "hand");
-    snprintf(path, sizeof path, "/desk/v1/registrations/%s/urgent", number);
-    assert_int_equal(post(path, "{\"reason\":\" \"}"), 400);
-    assert_int_equal(post(path, "{\"reason\":\"胸痛\"}"), 204);
+    assert_int_equal(post_of(number, "/urgent", "{\"reason\":\" \"}"), 400);
+    assert_int_equal(post_of(number, "/urgent", "{\"reason\":\"胸痛\"}"), 204);
     assert_string_equal(listed_text(number, "reason"), "胸痛");
-    assert_int_equal(post("/desk/v1/registrations/NONE/urgent", "{\"reason\":\"胸痛\"}"), 404);
+    assert_int_equal(post_of("NONE", "/urgent", "{\"reason\":\"胸痛\"}"), 404);
 }
 
 static void
@@ -300,12 +306,12 @@ a_study_is_an_emergency_with_a_reason_and_the_log_knows_who_said_so(void **state
 static void
 a_correction_keeps_the_number(void **state)
 {
-    char number[17], path[96];
+    char number[17];
 
     (void)state;
     registered("王小冬", "", number);
-    snprintf(path, sizeof path, "/desk/v1/registrations/%s", number);
-    assert_int_equal(post(path, "{\"name\":\"王小东\",\"sex\":\"M\",\"revision\":1}"), 200);
+    assert_int_equal(post_of(number, "", "{\"name\":\"王小东\",\"sex\":\"M\",\"revision\":1}"),
+                     200);
     assert_string_equal(said("registration"), number);
     assert_string_equal(listed_text(number, "name"), "王小东");
 }
@@ -314,25 +320,24 @@ a_correction_keeps_the_number(void **state)
 static void
 a_correction_takes_no_other_back(void **state)
 {
-    char number[17], path[96];
+    char number[17];
 
     (void)state;
     registered("王小冬", "", number);
-    snprintf(path, sizeof path, "/desk/v1/registrations/%s", number);
-    assert_int_equal(post(path, "{\"name\":\"王小东\",\"revision\":1}"), 200);
+    assert_int_equal(post_of(number, "", "{\"name\":\"王小东\",\"revision\":1}"), 200);
 
-    assert_int_equal(post(path, "{\"name\":\"王小冬\",\"phone\":\"13800138000\",\"revision\":1}"),
-                     409);
+    assert_int_equal(
+        post_of(number, "", "{\"name\":\"王小冬\",\"phone\":\"13800138000\",\"revision\":1}"), 409);
     assert_string_equal(said("word"), "changed");
-    assert_int_equal(post(path, "{\"name\":\"王小冬\"}"), 400);
+    assert_int_equal(post_of(number, "", "{\"name\":\"王小冬\"}"), 400);
     assert_string_equal(said("word"), "revision");
 
     assert_string_equal(listed_text(number, "name"), "王小东");
     assert_string_equal(listed_text(number, "phone"), "");
-    assert_int_equal(post(path, "{\"name\":\"王小东\",\"phone\":\"13800138000\",\"revision\":2}"),
-                     200);
+    assert_int_equal(
+        post_of(number, "", "{\"name\":\"王小东\",\"phone\":\"13800138000\",\"revision\":2}"), 200);
     assert_string_equal(listed_text(number, "phone"), "13800138000");
-    assert_int_equal(post("/desk/v1/registrations/NONE", "{\"name\":\"x\",\"revision\":1}"), 404);
+    assert_int_equal(post_of("NONE", "", "{\"name\":\"x\",\"revision\":1}"), 404);
 }
 
 static void

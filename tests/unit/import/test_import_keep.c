@@ -49,16 +49,22 @@ take(const char *words, struct import_item *item)
 }
 
 static void
-bind_and_seal(struct import_item *item)
+take_and_bind(const char *words, struct import_item *item)
+{
+    take(words, item);
+    world_bind(item->id);
+    assert_int_equal(import_find(world_import, item->id, item, &err), 0);
+}
+
+static void
+seal(uint64_t entry)
 {
     struct spool_inspection facts = {.study_uid = "2.25.1234567890", .series_uid = "2.25.2"};
 
-    world_bind(item->id);
-    assert_int_equal(import_find(world_import, item->id, item, &err), 0);
-    assert_int_equal(spool_set_inspected(world_spool, item->entry, &facts, &err), 0);
-    assert_int_equal(spool_set_uncoded(world_spool, item->entry, "no pixels", &err), 0);
-    assert_int_equal(spool_set_held(world_spool, item->entry, 1, &err), 0);
-    assert_int_equal(spool_set_sealed(world_spool, item->entry, 2, &err), 0);
+    assert_int_equal(spool_set_inspected(world_spool, entry, &facts, &err), 0);
+    assert_int_equal(spool_set_uncoded(world_spool, entry, "no pixels", &err), 0);
+    assert_int_equal(spool_set_held(world_spool, entry, 1, &err), 0);
+    assert_int_equal(spool_set_sealed(world_spool, entry, 2, &err), 0);
 }
 
 static bool
@@ -74,8 +80,8 @@ static void
 keep_both(struct import_item *sealed, struct import_item *thrown)
 {
     world_begin();
-    take("sealed", sealed);
-    bind_and_seal(sealed);
+    take_and_bind("sealed", sealed);
+    seal(sealed->entry);
     take("thrown", thrown);
     assert_int_equal(import_discard(world_import, thrown->id, "a test", "desk", &err), 0);
     clock_fake(clock_wall_us(), clock_mono_ms());
@@ -138,8 +144,7 @@ a_filling_disk_takes_sealed_sources_first_and_leaves_thrown_ones_their_grace(voi
     world_spool_options.slow_free_bytes = UINT64_MAX;
     world_spool_options.slow_ms = 1;
     world_begin();
-    take("bound", &bound);
-    world_bind(bound.id);
+    take_and_bind("bound", &bound);
     world_end();
     keep_both(&sealed, &thrown);
     bind_keep(world_import);
@@ -176,23 +181,17 @@ a_sidecar_without_the_spools_age_begins_its_time_now(void **state)
 static void
 a_source_stays_until_it_is_sealed_and_a_while_longer(void **state)
 {
-    struct spool_inspection facts = {.study_uid = "2.25.1234567890", .series_uid = "2.25.2"};
     struct import_item item;
 
     (void)state;
     world_options.keep_ms = 1000;
     world_begin();
-    take("kept", &item);
-    world_bind(item.id);
-    assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
+    take_and_bind("kept", &item);
 
     clock_fake(clock_wall_us() + INT64_C(86400000000), clock_mono_ms());
     bind_keep(world_import);
     assert_int_equal(world_files("files"), 1); /* not sealed yet */
-    assert_int_equal(spool_set_inspected(world_spool, item.entry, &facts, &err), 0);
-    assert_int_equal(spool_set_uncoded(world_spool, item.entry, "no pixels", &err), 0);
-    assert_int_equal(spool_set_held(world_spool, item.entry, 1, &err), 0);
-    assert_int_equal(spool_set_sealed(world_spool, item.entry, 2, &err), 0);
+    seal(item.entry);
     bind_keep(world_import);
     assert_int_equal(world_files("files"), 1);
     clock_fake_advance(2000);
@@ -211,11 +210,7 @@ a_source_stays_while_its_discarded_instance_can_be_taken_back(void **state)
     (void)state;
     world_options.keep_ms = 1000;
     world_begin();
-    world_pdf("kept");
-    world_drop_file(world_drop, "a.pdf", &world_file);
-    world_wait(WAITING, 1, &item);
-    world_bind(item.id);
-    assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
+    take_and_bind("kept", &item);
     assert_int_equal(spool_set_quarantined(world_spool, item.entry, "other: drawn", &err), 0);
     assert_int_equal(spool_discard(world_spool, item.entry, "other", "li.wei", &err), 0);
 
@@ -260,9 +255,7 @@ a_bound_file_that_a_new_spool_does_not_know_goes_into_it(void **state)
     (void)state;
     world_options.keep_ms = 1000;
     world_begin();
-    take("bound", &item);
-    world_bind(item.id);
-    assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
+    take_and_bind("bound", &item);
     world_end();
     folder_remove(world_spool_dir);
     world_begin();
@@ -281,7 +274,6 @@ anothers_sealed_instance_of_the_same_entry_takes_no_source(void **state)
     struct spool_meta meta = {.sop_class = "1.2.840.10008.5.1.4.1.1.2",
                               .sop_instance = "1.2.3.4",
                               .transfer_syntax = "1.2.840.10008.1.2.1"};
-    struct spool_inspection facts = {.study_uid = "1.2.3", .series_uid = "1.2.3.1"};
     struct spool_draft *draft = NULL;
     struct import_item item;
     uint64_t id;
@@ -289,9 +281,7 @@ anothers_sealed_instance_of_the_same_entry_takes_no_source(void **state)
     (void)state;
     world_options.keep_ms = 1000;
     world_begin();
-    take("bound", &item);
-    world_bind(item.id);
-    assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
+    take_and_bind("bound", &item);
     world_end();
     folder_remove(world_spool_dir);
     assert_int_equal(spool_open(world_spool_dir, &world_spool_options, &world_spool, &err), 0);
@@ -299,10 +289,7 @@ anothers_sealed_instance_of_the_same_entry_takes_no_source(void **state)
     assert_int_equal(spool_draft_write(draft, "DICM", 4, &err), 0);
     assert_int_equal(spool_commit(world_spool, &draft, &id, &err), 0);
     assert_int_equal(id, item.entry);
-    assert_int_equal(spool_set_inspected(world_spool, id, &facts, &err), 0);
-    assert_int_equal(spool_set_uncoded(world_spool, id, "no pixels", &err), 0);
-    assert_int_equal(spool_set_held(world_spool, id, 1, &err), 0);
-    assert_int_equal(spool_set_sealed(world_spool, id, 2, &err), 0);
+    seal(id);
     spool_close(&world_spool);
     world_begin();
 
