@@ -55,3 +55,14 @@ test("Chinese words carry Chinese punctuation", () => {
     assert.deepEqual(odd.map((text) => `${file}: ${text}`), []);
   }
 });
+
+test("that a study's list is closed is not said to be anybody's doing: the quiet timer closes it too", () => {
+  const words = [...readFileSync(join(top, "gateway/desk/web/src/words.js"), "utf8").matchAll(/ is_closed: "([^"]*)"/g)].map((m) => m[1]);
+  assert.equal(words.length, 2);
+  for (const word of words) assert.doesNotMatch(word, /技师|technician|no more/);
+});
+
+test("an emergency has one word at the desk, for the registration and for its images", () => {
+  const text = readFileSync(join(top, "gateway/desk/web/src/words.js"), "utf8");
+  for (const [, name, word] of text.matchAll(/\b(is_urgent|urgent_do|urgent|is_stat|stat_do): "([^"]*)"/g)) assert.match(word, /急诊|emergency/i, name);
+});

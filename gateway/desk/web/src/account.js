@@ -1,7 +1,7 @@
 // account.js - one's own account; and for the desk's administrator everybody's.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
-import { Dialog, Field, Mark, sentence, Work, Wrong } from "./parts.js";
+import { Dialog, Field, Mark, sentence, Sure, Work, Wrong } from "./parts.js";
 import { get, leave, me, post } from "./state.js";
 import { fullTime, say } from "./words.js";
 
@@ -57,6 +57,7 @@ function New({ onMade, onClose }) {
 }
 
 function Row({ a, onChange, onShown, onError }) {
+  const [asked, setAsked] = useState("");
   const act = (what) => async () => {
     const said = await post(`accounts/${encodeURIComponent(a.login)}/${what}`);
     if (said.code) onShown({ name: a.name, code: said.code });
@@ -68,8 +69,11 @@ function Row({ a, onChange, onShown, onError }) {
       <span class="quiet">${a.signed_in_us ? say("signed_in_last", fullTime(a.signed_in_us)) : say("signed_in_never")}</span>
       ${a.is_disabled ? html`<span class="marks"><${Mark} colour="red">${say("is_disabled")}<//></span>` : !a.has_password && html`<span class="marks"><${Mark} colour="amber">${say("no_password")}<//></span>`}</div>
     <div class="may">${a.login !== me.value?.login && html`
-      <${Work} onError=${onError} onClick=${act("reset")}>${say("account_reset")}<//>
-      <${Work} onError=${onError} onClick=${act(a.is_disabled ? "enable" : "disable")}>${say(a.is_disabled ? "account_enable" : "account_disable")}<//>`}</div>
+      <button type="button" onClick=${() => setAsked("reset")}>${say("account_reset")}</button>
+      ${a.is_disabled ? html`<${Work} onError=${onError} onClick=${act("enable")}>${say("account_enable")}<//>`
+        : html`<button type="button" onClick=${() => setAsked("disable")}>${say("account_disable")}</button>`}`}</div>
+    ${asked && html`<${Sure} title=${say(`account_${asked}`)} words=${say(`account_${asked}_how`, a.name)} onClose=${() => setAsked("")}
+      onDo=${async () => { await act(asked)(); setAsked(""); }} />`}
   </li>`;
 }
 

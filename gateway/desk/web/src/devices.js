@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { OwnSystems } from "./handover.js";
-import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
+import { Dialog, Field, Mark, Sure, Work, Wrong } from "./parts.js";
 import { me, post } from "./state.js";
 import { Targets } from "./targets.js";
 import { bytes, fullTime, say } from "./words.js";
@@ -35,11 +35,13 @@ function Enrol({ who, onClose }) {
 function Change({ d, onClose }) {
   const [fields, setFields] = useState({ name: d.name, charset: d.charset, pdu_bytes: d.pdu_bytes, modality: d.modality });
   const [wrong, setWrong] = useState("");
+  const [isLeaving, setLeaving] = useState(false);
   const on = (name) => (value) => setFields((old) => ({ ...old, [name]: value }));
   const act = (path, body) => async () => {
     await post(path, { ae: d.ae, address: d.address, ...body });
     onClose();
   };
+  if (isLeaving) return html`<${Sure} title=${say("device_remove")} words=${`${d.name || d.ae}（${d.address}）：${say("device_remove_how")}`} onDo=${act("devices/remove", {})} onClose=${onClose} />`;
   return html`<${Dialog} title=${d.ae} onClose=${onClose}>
     <${Wrong}>${wrong}<//>
     <${Field} label=${say("device_name")} name="name" value=${fields.name} onInput=${on("name")} maxlength="30" />
@@ -47,7 +49,7 @@ function Change({ d, onClose }) {
     <${Field} label=${say("device_charset")} name="charset" value=${fields.charset} onInput=${on("charset")} options=${CHARSETS.map((c) => [c, c || say("automatic")])} />
     <${Field} label=${say("device_pdu")} name="pdu" value=${String(fields.pdu_bytes)} onInput=${(v) => on("pdu_bytes")(Number(v))} options=${PDUS.map((n) => [String(n), n ? `${n / 1024} KiB` : say("automatic")])} />
     <div class="quick"><${Work} class="primary" onError=${setWrong} onClick=${act("devices", fields)}>${say("save")}<//>
-      <${Work} class="danger" onError=${setWrong} onClick=${act("devices/remove", {})}>${say("device_remove")}<//>
+      <button type="button" class="danger" onClick=${() => setLeaving(true)}>${say("device_remove")}…</button>
       <button type="button" onClick=${onClose}>${say("shut")}</button></div>
   <//>`;
 }

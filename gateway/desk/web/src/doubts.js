@@ -105,8 +105,7 @@ export function Doubts({ now }) {
   const listed = new Set(doubts.map((d) => d.study));
   const rows = [...doubts, ...(now.unmatched || []).filter((d) => !listed.has(d.study))].sort((a, b) => b.is_open - a.is_open || b.arrived_at_us - a.arrived_at_us);
   return html`<section aria-labelledby="doubts"><h2 id="doubts">${say("doubts")}</h2>
-    <p class="quiet">${say("doubts_why")}</p>
-    ${corrections.length + rows.length === 0 && html`<p class="quiet">${say("no_doubts")}</p>`}
+    <p class="quiet">${say(corrections.length + rows.length === 0 ? "no_doubts" : "doubts_why")}</p>
     <ul class="studies">${corrections.map((c) => html`<${Which} key=${c.n} c=${c} registrations=${registrations} />`)}
       ${rows.map((d) => html`<${Odd} key=${d.study} d=${d} registrations=${registrations} />`)}</ul></section>
     <${Aside} now=${now} />`;

@@ -16,7 +16,7 @@ import { Reports, waiting } from "./reports.js";
 import { Work, Wrong } from "./parts.js";
 import { door, follow, isOld, me, place, post, state } from "./state.js";
 import { Studies } from "./studies.js";
-import { clockTime, fullTime, language, say, swapLanguage } from "./words.js";
+import { clockTime, language, say, shortTime, swapLanguage } from "./words.js";
 
 const LAMPS = ["devices", "line", "disk", "clock", "certificate", "centre", "version"];
 const works = (who) => who.may_work;
@@ -31,9 +31,6 @@ const PLACES = [
   { name: "devices", Page: Devices, may: () => true, count: (now) => now.unsent.length + now.strangers.length, said: "look_at" },
 ];
 
-const isToday = (us) => new Date(us / 1000).toDateString() === new Date().toDateString();
-const shortTime = (us) => (isToday(us) ? clockTime(us) : fullTime(us));
-
 // When each device sent its last image, the one that has been silent for longest at the end.
 const DEVICES = 6;
 function LastImages({ devices }) {
@@ -46,6 +43,15 @@ function LastImages({ devices }) {
 function ProofSeen({ lamp }) {
   const [wrong, setWrong] = useState("");
   return html`<${Work} onError=${setWrong} onClick=${() => post("alarms/proofs/seen", { count: lamp.proofs_failed })}>${say("alarm_seen")}<//><${Wrong}>${wrong}<//>`;
+}
+
+// On a phone a green lamp is its name alone until somebody asks for all of it; amber and red always say what to do.
+function Lamps({ now }) {
+  const [isOpen, setOpen] = useState(false);
+  return html`<section aria-label=${say("lamps")}>
+    <ul class="lamps ${isOpen ? "open" : ""}">${LAMPS.map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} devices=${name === "devices" ? now.devices : null} />`)}
+      <li class="more"><button type="button" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${say("lamps_all")}</button></li></ul>
+  </section>`;
 }
 
 function Lamp({ name, lamp, devices }) {
@@ -91,9 +97,7 @@ function Desk() {
     ${now.set_aside > 0 && html`<p class="old" role="alert">${say("set_aside", now.set_aside)}</p>`}
     ${["down", "refused"].includes(now.reader?.word) && html`<p class="old" role="alert">${say(`reader_${now.reader.word}`, now.reader)}</p>`}
     <main>
-      <section aria-label=${say("lamps")}>
-        <ul class="lamps">${LAMPS.map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} devices=${name === "devices" ? now.devices : null} />`)}</ul>
-      </section>
+      <${Lamps} now=${now} />
       <nav class="tabs" aria-label=${say("menu")}>${tabs.map((tab) => html`<${Tab} tab=${tab} now=${now} at=${isAccount ? "" : at.name} />`)}</nav>
       ${isAccount ? html`<${Account} />` : html`<${at.Page} now=${now} />`}
     </main>`;

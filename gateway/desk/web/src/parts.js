@@ -44,6 +44,16 @@ export function Dialog({ title, onClose, children, ...rest }) {
   </dialog>`;
 }
 
+// Asked once more, with what comes of it.
+export function Sure({ title, words, onDo, onClose }) {
+  const [wrong, setWrong] = useState("");
+  return html`<${Dialog} title=${title} onClose=${onClose}>
+    <p>${words}</p><${Wrong}>${wrong}<//>
+    <div class="quick"><${Work} class="danger" onError=${setWrong} onClick=${onDo}>${title}<//>
+      <button type="button" onClick=${onClose}>${say("shut")}</button></div>
+  <//>`;
+}
+
 export const Wrong = ({ children }) => (children ? html`<p class="old" role="alert">${children}</p>` : null);
 export const Mark = ({ colour, children }) => html`<span class="verdict ${colour}">${children}</span>`;
 

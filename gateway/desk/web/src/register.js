@@ -7,7 +7,7 @@ import { Dialog, Field, Mark, sentence, Work, Wrong } from "./parts.js";
 import { ageOf, isPhone, personLine, plainPhone, readState, sexWord } from "./people.js";
 import { Slip } from "./slip.js";
 import { post } from "./state.js";
-import { clockTime, knows, say } from "./words.js";
+import { knows, say, shortTime } from "./words.js";
 
 const MODALITIES = ["DX", "CT", "MR", "US", "MG", "ECG"];
 const COMPLAINTS = ["complaint_cough", "complaint_chest", "complaint_injury", "complaint_head"];
@@ -140,7 +140,7 @@ function Urgent({ r, onClose }) {
     await post(`registrations/${r.registration}/urgent`, { reason: reason.trim() });
     onClose();
   };
-  return html`<${Dialog} title=${say("urgent")} onClose=${onClose}>
+  return html`<${Dialog} title=${say("urgent_do")} onClose=${onClose}>
     <p>${personLine(r)}</p>
     <${Wrong}>${wrong}<//>
     <${Field} label=${say("urgent_reason")} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
@@ -152,7 +152,7 @@ function Urgent({ r, onClose }) {
 function Registered({ r, open, studies }) {
   const study = studies.find((s) => s.study === r.study);
   return html`<li class="study ${r.is_urgent ? "red" : "grey"}" data-registration=${r.registration}>
-    <div class="what"><b>${r.name}</b><span class="quiet">${sexWord(r.sex)} ${ageOf(r.birth)} · ${clockTime(r.created_us)}</span></div>
+    <div class="what"><b>${r.name}</b><span class="quiet">${sexWord(r.sex)} ${ageOf(r.birth)} · ${shortTime(r.created_us)}</span></div>
     <div class="how">
       <span>${say(`modality_${r.modality}`)} · ${r.complaint}</span>
       <span class="quiet">${r.accession} · ${study ? say("images", study) : say("no_study")}${r.is_told === false ? ` · ${say("untold")}` : ""}</span>
@@ -165,7 +165,7 @@ function Registered({ r, open, studies }) {
       <button type="button" onClick=${() => open("slip", r)}>${say(r.slip_us > 0 ? "slip_again" : "slip_print")}</button>
       ${r.phone && r.phone_state !== "verified" && html`<button type="button" onClick=${() => open("phone", r)}>${say("phone_check")}</button>`}
       <button type="button" onClick=${() => open("correct", r)}>${say("correct")}</button>
-      ${!r.is_urgent && html`<button type="button" class="danger" onClick=${() => open("urgent", r)}>${say("urgent")}</button>`}
+      ${!r.is_urgent && html`<button type="button" class="danger" onClick=${() => open("urgent", r)}>${say("urgent_do")}</button>`}
     </div>
   </li>`;
 }

@@ -6,13 +6,13 @@ import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
 import { personLine, plainDay, readState, sexWord } from "./people.js";
 import { Reject, Rejects } from "./rejects.js";
 import { closeStudy, me, post } from "./state.js";
-import { clockTime, say } from "./words.js";
+import { say, shortTime } from "./words.js";
 
 // A device that knows no order number sends a study nobody can name: the technician says whose it is.
 function Attach({ study, registrations, onError }) {
   const open = registrations.filter((r) => !r.study);
   const [chosen, setChosen] = useState("");
-  if (open.length === 0) return html`<span class="quiet">${say("unattached")}</span>`;
+  if (open.length === 0) return html`<span class="quiet"><a href="#/register">${say("unattached_none")}</a></span>`;
   const id = `attach-${study.study}`;
   return html`<span class="attach">
     <label for=${id}>${say("unattached")}</label>
@@ -91,7 +91,7 @@ function Study({ study, registrations, dose }) {
   return html`<li class="study ${colour}" data-study=${s.study}>
     <div class="what">
       <b>${s.modality || "?"} ${s.body_part}</b>
-      <span class="quiet">${s.device} · ${clockTime(s.first_arrival_us)}</span>
+      <span class="quiet">${s.device} · ${shortTime(s.first_arrival_us)}</span>
     </div>
     <div class="how">
       ${s.is_stat && html`<span class="marks"><${Mark} colour="red">${say("is_stat")}<//>${s.urgency && html`<b>${say("stat_by", s.urgency)}</b>`}</span>`}
