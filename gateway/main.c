@@ -47,9 +47,7 @@ static const char usage[] =
     "radpost-gateway [--config FILE] desk-account     print a one-time code for an administrator's "
     "account of the desk\n"
     "radpost-gateway [--config FILE] --print-config   the options in force\n"
-    "radpost-gateway --help | --version\n"
-    "\n"
-    "Options of the configuration file (name = value, a line each):\n";
+    "radpost-gateway --help | --version\n";
 
 /* The stages that run, in the order they were begun. */
 struct gateway {
@@ -449,12 +447,19 @@ finish(int rc, const struct err *err)
 }
 
 static int
-help(int code)
+help(void)
 {
-    fputs(usage, code == 0 ? stdout : stderr);
-    if (code == 0)
-        config_print_help(options, ARRAY_LEN(options));
-    return code;
+    fputs(usage, stdout);
+    fputs("\nOptions of the configuration file (name = value, a line each):\n", stdout);
+    config_print_help(options, ARRAY_LEN(options));
+    return 0;
+}
+
+static int
+misused(const char *word)
+{
+    fprintf(stderr, "radpost-gateway: '%s' is not understood, or not whole\n%s", word, usage);
+    return 2;
 }
 
 int
@@ -468,7 +473,7 @@ main(int argc, char **argv)
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
-        return help(0);
+        return help();
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts("radpost-gateway " RADPOST_VERSION);
         return 0;
@@ -491,7 +496,7 @@ main(int argc, char **argv)
     else if (argc == at + 3 && strcmp(argv[at], "enrol") == 0)
         rc = finish(enrol(&g, argv[at + 1], argv[at + 2], &err), &err);
     else
-        rc = help(2);
+        rc = misused(argv[at]);
     config_fini(options, ARRAY_LEN(options), &g.config);
     program_end(rc);
 }

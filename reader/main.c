@@ -41,9 +41,7 @@ static const char usage[] =
     "                                                print a one-time code for the first\n"
     "                                                administrator\n"
     "radpost-reader [--config FILE] --print-config   the options in force\n"
-    "radpost-reader --help | --version\n"
-    "\n"
-    "Options of the configuration file (name = value, a line each):\n";
+    "radpost-reader --help | --version\n";
 
 /* Signals are for the main thread alone: it waits for one that ends the service. */
 static int
@@ -194,12 +192,19 @@ command_find(int argc, char **argv)
 }
 
 static int
-help(int code)
+help(void)
 {
-    fputs(usage, code == 0 ? stdout : stderr);
-    if (code == 0)
-        config_print_help(options, ARRAY_LEN(options));
-    return code;
+    fputs(usage, stdout);
+    fputs("\nOptions of the configuration file (name = value, a line each):\n", stdout);
+    config_print_help(options, ARRAY_LEN(options));
+    return 0;
+}
+
+static int
+misused(const char *word)
+{
+    fprintf(stderr, "radpost-reader: '%s' is not understood, or not whole\n%s", word, usage);
+    return 64;
 }
 
 int
@@ -215,7 +220,7 @@ main(int argc, char **argv)
         compose_signer_main_if_asked(argc, argv, &status))
         return status;
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
-        return help(0);
+        return help();
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts("radpost-reader " RADPOST_VERSION);
         return 0;
@@ -225,7 +230,7 @@ main(int argc, char **argv)
         at = 3;
     }
     if (argc > at && (command = command_find(argc - at, argv + at)) == NULL)
-        return help(64);
+        return misused(argv[at]);
     rc = config_read(options, ARRAY_LEN(options), file, &r.config, &err);
     if (rc == 0)
         rc = command != NULL ? command->run(&r, argv + at + 1, &err) : run(&r, &err);

@@ -42,9 +42,7 @@ static const struct log_ctx ctx = {.stage = "storage"};
 static const char usage[] =
     "radpost-storage [--config FILE]                  run\n"
     "radpost-storage [--config FILE] --print-config   the options in force\n"
-    "radpost-storage --help | --version\n"
-    "\n"
-    "Options of the configuration file (name = value, a line each):\n";
+    "radpost-storage --help | --version\n";
 
 /* The stages that run, in the order they were begun. */
 struct storage {
@@ -325,12 +323,19 @@ run(struct storage *s, struct err *err)
 }
 
 static int
-help(int code)
+help(void)
 {
-    fputs(usage, code == 0 ? stdout : stderr);
-    if (code == 0)
-        config_print_help(options, ARRAY_LEN(options));
-    return code;
+    fputs(usage, stdout);
+    fputs("\nOptions of the configuration file (name = value, a line each):\n", stdout);
+    config_print_help(options, ARRAY_LEN(options));
+    return 0;
+}
+
+static int
+misused(const char *word)
+{
+    fprintf(stderr, "radpost-storage: '%s' is not understood, or not whole\n%s", word, usage);
+    return 64;
 }
 
 int
@@ -344,7 +349,7 @@ main(int argc, char **argv)
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
-        return help(0);
+        return help();
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts("radpost-storage " RADPOST_VERSION);
         return 0;
@@ -354,7 +359,7 @@ main(int argc, char **argv)
         at = 3;
     }
     if (argc > at + 1 || (argc == at + 1 && strcmp(argv[at], "--print-config") != 0))
-        return help(64);
+        return misused(argv[at]);
     if (config_read(options, ARRAY_LEN(options), file, &s.config, &err) < 0)
         rc = -1;
     else if (argc == at + 1)

@@ -19,6 +19,29 @@
 enum { SOON_DAYS = 30, ENDING_DAYS = 7, CONNECT_S = 3 };
 static const int64_t day_us = INT64_C(86400000000);
 
+/* What to do about it, under the finding. */
+static void
+advise(const char *what)
+{
+    static const struct {
+        const char *end, *en, *zh;
+    } rows[] = {
+#define ADVICE(end, en, zh) {end, en, zh},
+#include "deploy/cli/advice.def"
+#undef ADVICE
+    };
+    size_t n = strlen(what);
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        size_t end = strlen(rows[i].end);
+
+        if (end <= n && strcmp(what + n - end, rows[i].end) == 0) {
+            printf("        do: %s\n        办法：%s\n", rows[i].en, rows[i].zh);
+            return;
+        }
+    }
+}
+
 void
 finding(struct findings *f, enum mark mark, const char *what, const char *format, ...)
 {
@@ -32,6 +55,8 @@ finding(struct findings *f, enum mark mark, const char *what, const char *format
     putchar('\n');
     f->looks += mark == MARK_LOOK;
     f->bads += mark == MARK_BAD;
+    if (mark != MARK_FINE)
+        advise(what);
 }
 
 void

@@ -1,4 +1,5 @@
-/* findings.h - what the doctor says: a line each, fine, worth a look, or bad, in plain words. */
+/* findings.h - what the doctor says: a line each, fine, worth a look, or bad, in plain words; under
+ * what is not fine what to do about it (advice.def). */
 #ifndef RADPOST_DEPLOY_FINDINGS_H
 #define RADPOST_DEPLOY_FINDINGS_H
 

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct verb {
     const char *name;
@@ -18,26 +19,22 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"queue", "list|show|export   what a gateway holds; works without the daemon", queue_cli},
-    {"devices", "list|add|enrol|remove  who may send to a gateway; works without the daemon",
-     devices_cli},
-    {"watch", "--desk URL --token-file F  follow studies through a gateway, in words", cli_watch},
-    {"doctor", "--config FILE      ports, certificates, disk, clock, database, last check",
-     cli_doctor},
-    {"audit", "verify DIR         is the audit trail whole? names the first bad entry", audit_cli},
-    {"verify-report", "DIR|ZIP      is a signed report what was signed? names what differs",
-     verify_report_cli},
-    {"org", "add                a clinic, at the centre", admin_cli},
-    {"ae", "add                a DICOM peer of the archive", admin_cli},
-    {"token", "new                a bearer token for DICOMweb", admin_cli},
-    {"enrol", "new                a one-time code for a gateway or reader", admin_cli},
-    {"policy", "set|show|clear     what gateways are told: rates, quiet time, upgrade", admin_cli},
-    {"reconcile", "show|now           do gateways and archive have the same? names what is lost",
+    {"doctor", "is this machine's gateway or archive well, and what to do if not", cli_doctor},
+    {"queue", "what a gateway holds; the gateway may run or not", queue_cli},
+    {"devices", "who may send to a gateway; the gateway may run or not", devices_cli},
+    {"watch", "follow studies through a gateway, in words", cli_watch},
+    {"audit", "is the audit trail whole? names the first bad entry; shows entries", audit_cli},
+    {"verify-report", "is a signed report what was signed? names what differs", verify_report_cli},
+    {"org", "at the centre: add a clinic or hospital", admin_cli},
+    {"ae", "at the centre: add a DICOM peer of the archive", admin_cli},
+    {"token", "at the centre: a bearer token for DICOMweb", admin_cli},
+    {"enrol", "at the centre: a one-time code for a gateway or reader, or no more of it",
      admin_cli},
-    {"aside", "show               what the archive put aside, why, and where its bytes are",
+    {"policy", "at the centre: what gateways are told (rates, quiet time, upgrade)", admin_cli},
+    {"reconcile", "at the centre: do gateways and archive have the same? names what is lost",
      admin_cli},
-    {"traffic", "show               what each clinic sends, its share, its busiest hour",
-     admin_cli},
+    {"aside", "at the centre: what was put aside, why, and where its bytes are", admin_cli},
+    {"traffic", "at the centre: what each clinic sends, its share, its busiest hour", admin_cli},
 };
 
 int
@@ -50,10 +47,28 @@ cli_fail(const struct err *err)
 static int
 usage(FILE *out)
 {
-    fputs("radpost VERB ...: the operator's command\n", out);
+    fputs("radpost VERB ...: the operator's command; radpost VERB --help tells its words\n", out);
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        fprintf(out, "  radpost %-13s %s\n", verbs[i].name, verbs[i].use);
+        fprintf(out, "  radpost %-13s  %s\n", verbs[i].name, verbs[i].use);
     return out == stdout ? 0 : 64;
+}
+
+static bool
+is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
+/* A verb without words tells which there are; asked for, that is its answer and no complaint. */
+static int
+verb_help(const struct verb *verb, char **argv)
+{
+    fflush(stdout);
+    if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
+        return 71;
+    argv[1] = NULL;
+    (void)verb->run(1, argv);
+    return 0;
 }
 
 int
@@ -61,7 +76,7 @@ main(int argc, char **argv)
 {
     if (argc < 2)
         return usage(stderr);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+    if (is_help(argv[1]))
         return usage(stdout);
     if (strcmp(argv[1], "--version") == 0) {
         puts("radpost " RADPOST_VERSION);
@@ -69,7 +84,8 @@ main(int argc, char **argv)
     }
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
+            return argc > 2 && is_help(argv[2]) ? verb_help(&verbs[i], argv + 1)
+                                                : verbs[i].run(argc - 1, argv + 1);
     fprintf(stderr, "radpost: '%s' is not known\n", argv[1]);
     return usage(stderr);
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -419,6 +420,15 @@ is_act(const char *word)
            strcmp(word, "requeue") == 0 || strcmp(word, "discard") == 0;
 }
 
+static bool
+is_spool(const char *dir)
+{
+    char journal[PATH_MAX];
+
+    snprintf(journal, sizeof journal, "%s/journal", dir);
+    return access(journal, F_OK) == 0;
+}
+
 int
 queue_cli(int argc, char **argv)
 {
@@ -434,6 +444,11 @@ queue_cli(int argc, char **argv)
     }
     if (access(argv[2], R_OK | X_OK) < 0) {
         err_sys(&err, ERR_NOT_FOUND, "%s", argv[2]);
+        return complain(&err);
+    }
+    if (!is_spool(argv[2])) {
+        err_set(&err, ERR_NOT_FOUND, "%s is no spool: DIR is the folder spool in data_dir",
+                argv[2]);
         return complain(&err);
     }
     if (is_act(argv[1]))

@@ -113,6 +113,18 @@ prepare_all(struct pg *pg, PGconn *db, struct err *err)
     return 0;
 }
 
+/* libpq's first line: where it looked and what it found, never a password; but of a string that
+ * cannot be read it would quote a piece. */
+static void
+fail_connect(const struct pg *pg, const PGconn *db, struct err *err)
+{
+    PQconninfoOption *parts = PQconninfoParse(pg->conninfo, NULL);
+    const char *why = parts != NULL ? PQerrorMessage(db) : "the connection string cannot be read";
+
+    err_set(err, ERR_RETRY, "PostgreSQL: cannot connect: %.*s", (int)strcspn(why, "\n"), why);
+    PQconninfoFree(parts);
+}
+
 /* A fresh connection, settings made; queries not yet prepared. */
 static int
 connect_plain(struct pg *pg, PGconn **out_db, struct err *err)
@@ -120,8 +132,9 @@ connect_plain(struct pg *pg, PGconn **out_db, struct err *err)
     PGconn *db = PQconnectdb(pg->conninfo);
 
     if (PQstatus(db) != CONNECTION_OK) {
+        fail_connect(pg, db, err);
         PQfinish(db);
-        return err_set(err, ERR_RETRY, "PostgreSQL: cannot connect");
+        return -1;
     }
     PQsetNoticeProcessor(db, drop_notice, NULL);
     if (pg_simple(db,

@@ -113,7 +113,13 @@ load(struct evidence *e, const char *path, struct err *err)
 
     if (stat(path, &st) < 0)
         return err_sys(err, ERR_NOT_FOUND, "%s", path);
-    return S_ISDIR(st.st_mode) ? load_folder(e, path, err) : load_zip(e, path, err);
+    if ((S_ISDIR(st.st_mode) ? load_folder(e, path, err) : load_zip(e, path, err)) < 0)
+        return -1;
+    for (int f = 0; f <= CA; f++)
+        if (e->bytes[f] != NULL)
+            return 0;
+    return err_set(err, ERR_NOT_FOUND, "%s holds no signed report: none of its files is there",
+                   path);
 }
 
 /* ---- judging ---- */

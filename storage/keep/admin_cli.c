@@ -156,14 +156,16 @@ static const struct command commands[] = {
     {"traffic", "show", run_traffic_show, "[--org CODE] [--days N]"},
 };
 
+/* Of one noun, what may be done with it. */
 static int
-usage(void)
+usage(const char *noun)
 {
-    fputs("usage, each with --config FILE of the archive:\n", stderr);
+    fputs("usage, each with --config FILE, the archive's storage.conf:\n", stderr);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(stderr, "  radpost %s %s %s\n", commands[i].noun, commands[i].verb,
-                commands[i].use);
-    fputs("WORDS: query retrieve store preview all-tenants, parted by commas\n", stderr);
+        if (strcmp(commands[i].noun, noun) == 0)
+            fprintf(stderr, "  radpost %s %s %s\n", noun, commands[i].verb, commands[i].use);
+    if (strcmp(noun, "ae") == 0 || strcmp(noun, "token") == 0)
+        fputs("WORDS: query retrieve store preview all-tenants, parted by commas\n", stderr);
     return 64;
 }
 
@@ -245,14 +247,19 @@ admin_cli(int argc, char **argv)
     struct err err = {0};
 
     if (read_words(argc, argv, &a.words) < 0 || optind != argc - 1)
-        return usage();
+        return usage(argv[0]);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         if (strcmp(commands[i].noun, argv[0]) != 0 || strcmp(commands[i].verb, argv[optind]) != 0)
             continue;
+        if (a.words.config == NULL) {
+            fprintf(stderr, "radpost %s: --config FILE is missing\n", argv[0]);
+            return usage(argv[0]);
+        }
         if (run(&commands[i], &a, &err) == 0)
             return 0;
         fprintf(stderr, "radpost: %s\n", err.text);
         return err_kind_exit(err.kind);
     }
-    return usage();
+    fprintf(stderr, "radpost %s: '%s' is not known\n", argv[0], argv[optind]);
+    return usage(argv[0]);
 }

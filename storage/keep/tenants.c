@@ -146,7 +146,8 @@ keep_token_add(struct keep *k, const struct keep_token *token, char out_text[TOK
     if (change_one(k, "token_add",
                    PG_ARGS(PG_TEXT(token->tenant), PG_BYTES(sha256, sizeof sha256),
                            PG_TEXT(token->name), PG_INT(token->rights), PG_INT(clock_wall_us())),
-                   ERR_NOT_FOUND, "there is no such organisation", err) < 0)
+                   ERR_NOT_FOUND, "there is no such organisation: radpost org add makes one",
+                   err) < 0)
         return -1;
     memcpy(out_text, text, sizeof text);
     secret_wipe(text, sizeof text);
@@ -187,11 +188,11 @@ int
 keep_code_add(struct keep *k, const uint8_t code_sha256[32], const struct ca_subject *subject,
               int64_t expires_at_us, struct err *err)
 {
-    return change_one(k, "code_add",
-                      PG_ARGS(PG_TEXT(subject->tenant), PG_BYTES(code_sha256, 32),
-                              PG_TEXT(subject->device), PG_TEXT(subject->kind),
-                              PG_INT(expires_at_us), PG_TEXT(subject->names)),
-                      ERR_NOT_FOUND, "there is no such organisation", err);
+    return change_one(
+        k, "code_add",
+        PG_ARGS(PG_TEXT(subject->tenant), PG_BYTES(code_sha256, 32), PG_TEXT(subject->device),
+                PG_TEXT(subject->kind), PG_INT(expires_at_us), PG_TEXT(subject->names)),
+        ERR_NOT_FOUND, "there is no such organisation: radpost org add makes one", err);
 }
 
 int

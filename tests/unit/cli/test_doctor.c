@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -147,8 +148,8 @@ a_gateway_that_was_told_no_time_zone_is_worth_a_look(void **state)
 {
     static const struct {
         const char *zone, *mark, *words;
-    } rows[] = {{"UTC0", "LOOK", "set-timezone"},
-                {"Nowhere/Known", "LOOK", "set-timezone"},
+    } rows[] = {{"UTC0", "LOOK", "the day before"},
+                {"Nowhere/Known", "LOOK", "the day before"},
                 {"CST-8", "fine", "CST, +0800"},
                 {"GMT0", "fine", "GMT, +0000"}};
 
@@ -161,6 +162,49 @@ a_gateway_that_was_told_no_time_zone_is_worth_a_look(void **state)
     unsetenv("TZ");
 }
 
+/* Each finding that is not fine has, below it, what to do: once in English, once in Chinese. */
+static void
+what_is_not_fine_is_told_with_what_to_do(void **state)
+{
+    unsigned findings = 0, english = 0, chinese = 0;
+
+    (void)state;
+    ask_doctor("hl7_in = no\ndicom_port = 1\ndesk_port = 1\n");
+    assert_says("BAD ", "DICOM port", "does not answer");
+    assert_says("BAD ", "enrolment", "not enrolled");
+    for (const char *line = said; line != NULL && *line != '\0';
+         line = strchr(line, '\n') == NULL ? NULL : strchr(line, '\n') + 1) {
+        findings += strncmp(line, "  BAD ", 6) == 0 || strncmp(line, "  LOOK", 6) == 0;
+        english += strncmp(line, "        do: ", 12) == 0;
+        chinese += strncmp(line, "        办法：", strlen("        办法：")) == 0;
+    }
+    assert_true(findings >= 3);
+    assert_int_equal(english, findings);
+    assert_int_equal(chinese, findings);
+}
+
+/* A clinic's short file was taken for an archive's, and eleven things were said to be bad. */
+static void
+a_file_that_fits_both_is_judged_by_the_folders_of_its_data_dir(void **state)
+{
+    char *spool = mem_printf("%s/spool", book_dir), *ca = mem_printf("%s/ca", book_dir);
+
+    (void)state;
+    ask_doctor("dicom_port = 1\n");
+    assert_non_null(strstr(said, "--as gateway or --as archive"));
+    assert_int_equal(mkdir(spool, 0700), 0);
+    ask_doctor("dicom_port = 1\n");
+    assert_says("BAD ", "desk", "does not answer");
+    assert_null(strstr(said, "CA certificate"));
+    assert_int_equal(rmdir(spool), 0);
+    assert_int_equal(mkdir(ca, 0700), 0);
+    ask_doctor("dicom_port = 1\n");
+    assert_says("BAD ", "link port", "does not answer");
+    assert_int_equal(rmdir(ca), 0);
+    free(ca);
+    free(spool);
+}
+
 int
 main(void)
 {
@@ -168,6 +212,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(ports_of_the_his_are_tried_and_said_to_be_sealed_or_open),
         TEST(a_gateway_that_was_told_no_time_zone_is_worth_a_look),
+        TEST(what_is_not_fine_is_told_with_what_to_do),
+        TEST(a_file_that_fits_both_is_judged_by_the_folders_of_its_data_dir),
         TEST(the_centre_is_asked_by_the_ways_of_the_table_until_one_answers),
     };
 

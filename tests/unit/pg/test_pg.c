@@ -257,6 +257,26 @@ stop(void **state)
     return 0;
 }
 
+/* "cannot connect" alone sent people looking everywhere. */
+static void
+who_cannot_connect_is_told_where_it_looked_and_no_secret(void **state)
+{
+    struct pg_options options = {.query_files = files, .connections = 1};
+    struct pg *pg = NULL;
+    struct err err;
+
+    (void)state;
+    options.conninfo = "host=/nowhere dbname=x user=y password=opensesame";
+    assert_int_equal(pg_open(&options, &pg, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    assert_non_null(strstr(err.text, "/nowhere"));
+    assert_null(strstr(err.text, "opensesame"));
+    options.conninfo = "opensesame";
+    assert_int_equal(pg_open(&options, &pg, &err), -1);
+    assert_non_null(strstr(err.text, "cannot be read"));
+    assert_null(strstr(err.text, "opensesame"));
+}
+
 int
 main(void)
 {
@@ -267,6 +287,7 @@ main(void)
         cmocka_unit_test(a_migration_is_not_cut_off_by_the_clock),
         cmocka_unit_test(what_finds_one_row_is_planned_once_and_the_rest_for_its_values),
         cmocka_unit_test(a_guest_migrates_only_an_empty_database),
+        cmocka_unit_test(who_cannot_connect_is_told_where_it_looked_and_no_secret),
         cmocka_unit_test(array_literals_keep_quotes_and_backslashes),
     };
 
