@@ -328,12 +328,14 @@ site_walk() { # FOLDER or "": the demo study; sends it with DCMTK's dcmsend and 
     studies=$(find "$folder" -type f ! -name DICOMDIR -exec dcmdump -q -Un +P 0020,000d {} + 2>/dev/null |
         sed -n 's/^(0020,000d) UI \[\([0-9.]*\).*/\1/p' | sort | uniq -c | sort -rn | awk '{ print $2 }') # the largest first: it is read
     [ -n "$studies" ] || { site_say "no DICOM files in $folder"; return 1; }
+    site_say "one study's way:"
     site_register || { site_say "the desk does not register a patient"; return 1; }
     dcmsend -q --scan-directories --recurse --no-halt --decompress-never -aet "$SITE_MODALITY_AET" \
         -aec "$SITE_GATEWAY_AET" 127.0.0.1 "$PORT_GATEWAY_DICOM" "$folder" >"$D/log/dcmsend.log" 2>&1 ||
         { tail -5 "$D/log/dcmsend.log" >&2; site_say "the sender was not satisfied"; return 1; }
     # shellcheck disable=SC2086
     "$BIN/radpost" watch --desk "http://127.0.0.1:$PORT_DESK" --token-file "$D/gateway/desk/token" --timeout 300 $studies || return 1
+    site_say "fetching each image again, to compare its pixels"
     site_compare "$folder" || return 1
     site_read_walk "${studies%%$'\n'*}"
 }
