@@ -97,7 +97,8 @@ function Study({ study, registrations, dose }) {
       ${s.is_stat && html`<span class="marks"><${Mark} colour="red">${say("is_stat")}<//>${s.urgency && html`<b>${say("stat_by", s.urgency)}</b>`}</span>`}
       <${Progress} s=${s} />
       <${OnTheLine} p=${s.progress} />
-      <span class="quiet">${[!s.is_safe_to_delete && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(wordOf(s), s), s.is_closed && say("is_closed")].filter(Boolean).join(" · ")}</span>
+      ${s.word === "attention" && html`<span class="wrong">${say("attention", s)}</span>`}
+      <span class="quiet">${[!s.is_safe_to_delete && s.word !== "attention" && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(wordOf(s), s), s.is_closed && s.missing === 0 && say("is_closed")].filter(Boolean).join(" · ")}</span>
       ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
       ${!mayWork ? null : owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
         : s.may_attach && html`<${Attach} study=${s} registrations=${registrations} onError=${setWrong} />`}
