@@ -3,7 +3,10 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/dicom/pinyin.h"
 #include "proto/model/citizen_id.h"
+#include "proto/model/doubts.h"
+#include "proto/model/person.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -93,35 +96,112 @@ tidy(const char *text, char out[65])
 
 /* ---- one study, in a turn; *out_registration "" when it is nobody's or anybody's ---- */
 
-/* The images' Patient ID is a citizen number, and not of who was registered with this one: a
- * console still holds the last patient's accession number when the next one's card is read. */
+/* What a study's images say of themselves; the numbers tidied. */
+struct images {
+    const char *study, *modality;
+    char patient_id[65], accession[65];
+    struct person who;
+};
+
+/* Who a registration's number, or its order's, belongs to: a row of registration_candidates. */
+struct owner {
+    const char *registration, *study, *citizen_id, *patient_id, *pinyin;
+    struct person who;
+};
+
+static struct owner
+owner_read(const struct db_rows *rows, size_t i)
+{
+    return (struct owner){.registration = db_text(rows, i, 0),
+                          .study = db_text(rows, i, 1),
+                          .citizen_id = db_text(rows, i, 2),
+                          .patient_id = db_text(rows, i, 3),
+                          .pinyin = db_text(rows, i, 4),
+                          .who = {db_text(rows, i, 5), db_text(rows, i, 6), db_text(rows, i, 7)}};
+}
+
+/* In the same script, or one the other's reading in Latin letters. */
+static bool
+is_one_name(const char *a, const char *b, const char *b_pinyin)
+{
+    char latin_a[CLINIC_NAME_SIZE], latin_b[CLINIC_NAME_SIZE];
+    char letters_a[CLINIC_NAME_SIZE], letters_b[CLINIC_NAME_SIZE];
+
+    if (person_names(a, b) != PERSON_NAMES_OPEN)
+        return person_names(a, b) == PERSON_NAMES_ALIKE;
+    (void)pinyin_name(a, latin_a, sizeof latin_a);
+    (void)pinyin_name(b, latin_b, sizeof latin_b);
+    pinyin_fold(latin_a, letters_a, sizeof letters_a);
+    pinyin_fold(latin_b, letters_b, sizeof letters_b);
+    if (strcmp(letters_a, letters_b) == 0)
+        return true;
+    pinyin_fold(b_pinyin, letters_b, sizeof letters_b);
+    return strcmp(letters_a, letters_b) == 0;
+}
+
+static bool
+is_same_number(const char *a, const char *b)
+{
+    char one[65], other[65];
+
+    person_number(a, one, sizeof one);
+    person_number(b, other, sizeof other);
+    return one[0] != '\0' && strcmp(one, other) == 0;
+}
+
+/* Is the number on the images that of somebody else who was registered or ordered here? */
 static int
-is_anothers(struct book *book, const char *patient_id, const char *citizen_id, bool *out,
-            struct err *err)
+is_known_number(struct book *book, const char *patient_id, const char *citizen_id,
+                const struct owner *owner, bool *out, struct err *err)
 {
     struct db_rows *rows = NULL;
-    struct citizen_id id;
+    char number[65];
 
-    *out = false;
-    if (citizen_id_read(patient_id, "", &id) != CITIZEN_ID_FINE || strcmp(id.text, citizen_id) == 0)
-        return 0;
-    *out = citizen_id[0] != '\0';
-    if (*out)
-        return 0;
-    if (db_run(book->db, "registration_has_citizen",
-               DB_ARGS(DB_TEXT(id.text), DB_INT(clock_wall_us() - open_us)), &rows, err) < 0)
+    person_number(patient_id, number, sizeof number);
+    if (db_run(book->db, "registration_has_number",
+               DB_ARGS(DB_TEXT(citizen_id), DB_INT(clock_wall_us() - open_us), DB_TEXT(number),
+                       DB_INT(clock_wall_us() - accession_us), DB_TEXT(owner->registration)),
+               &rows, err) < 0)
         return -1;
     *out = db_rows_count(rows) > 0;
     db_rows_free(&rows);
     return 0;
 }
 
+/* A console still holds the last patient's accession number, or his whole entry, when the next
+ * one's number is typed or card is read. The images are another's when they contradict what was
+ * registered, or when their Patient ID is not the owner's and: is a citizen's, or that of somebody
+ * else who is known here, or no name bears out that it is only a number of the console's own. */
+static int
+is_anothers(struct book *book, const struct images *images, const struct owner *owner, bool *out,
+            struct err *err)
+{
+    struct citizen_id card = {0};
+    bool is_card = citizen_id_read(images->patient_id, "", &card) == CITIZEN_ID_FINE;
+
+    *out = false;
+    if (is_card && strcmp(card.text, owner->citizen_id) == 0)
+        return 0;
+    *out = person_differ(&images->who, &owner->who);
+    if (*out || doubts_is_placeholder(images->patient_id) ||
+        is_same_number(images->patient_id, images->accession) ||
+        is_same_number(images->patient_id, owner->registration) ||
+        is_same_number(images->patient_id, owner->patient_id))
+        return 0;
+    *out = (is_card && owner->citizen_id[0] != '\0') ||
+           (images->who.name[0] != '\0' &&
+            !is_one_name(images->who.name, owner->who.name, owner->pinyin));
+    return *out ? 0
+                : is_known_number(book, images->patient_id, is_card ? card.text : "", owner, out,
+                                  err);
+}
+
 /* By the study that an order's device was told, the registration's number, or its order's accession
  * number. *out_is_named: the images bear a number of ours, so nothing else decides whose they are.
  */
 static int
-by_number(struct book *book, const char *patient_id, const char *accession, const char *study,
-          bool *out_is_named, char out[CLINIC_REGISTRATION_SIZE], struct err *err)
+by_number(struct book *book, const struct images *images, bool *out_is_named,
+          char out[CLINIC_REGISTRATION_SIZE], struct err *err)
 {
     struct db_rows *rows = NULL;
     bool is_other = false;
@@ -129,16 +209,18 @@ by_number(struct book *book, const char *patient_id, const char *accession, cons
 
     out[0] = '\0';
     if (db_run(book->db, "registration_candidates",
-               DB_ARGS(DB_TEXT(patient_id), DB_TEXT(accession), DB_TEXT(study),
-                       DB_INT(clock_wall_us() - accession_us)),
+               DB_ARGS(DB_TEXT(images->patient_id), DB_TEXT(images->accession),
+                       DB_TEXT(images->study), DB_INT(clock_wall_us() - accession_us)),
                &rows, err) < 0)
         return -1;
     *out_is_named = db_rows_count(rows) > 0;
     /* Two numbers of two people contradict one another; one with a study has its images. */
-    if (db_rows_count(rows) == 1 && db_text(rows, 0, 1)[0] == '\0') {
-        rc = is_anothers(book, patient_id, db_text(rows, 0, 2), &is_other, err);
+    if (db_rows_count(rows) == 1 && owner_read(rows, 0).study[0] == '\0') {
+        const struct owner owner = owner_read(rows, 0);
+
+        rc = is_anothers(book, images, &owner, &is_other, err);
         if (rc == 0 && !is_other)
-            text_copy(out, CLINIC_REGISTRATION_SIZE, db_text(rows, 0, 0));
+            text_copy(out, CLINIC_REGISTRATION_SIZE, owner.registration);
     }
     db_rows_free(&rows);
     return rc;
@@ -156,21 +238,21 @@ is_asked(const char *asked, const char *modality)
 }
 
 static int
-by_citizen(struct book *book, const char *patient_id, const char *modality,
-           char out[CLINIC_REGISTRATION_SIZE], struct err *err)
+by_citizen(struct book *book, const struct images *images, char out[CLINIC_REGISTRATION_SIZE],
+           struct err *err)
 {
     struct db_rows *rows = NULL;
     struct citizen_id id;
     size_t fitting = 0;
 
     out[0] = '\0';
-    if (citizen_id_read(patient_id, "", &id) != CITIZEN_ID_FINE)
+    if (citizen_id_read(images->patient_id, "", &id) != CITIZEN_ID_FINE)
         return 0;
     if (db_run(book->db, "registration_of_citizen",
                DB_ARGS(DB_TEXT(id.text), DB_INT(clock_wall_us() - open_us)), &rows, err) < 0)
         return -1;
     for (size_t i = 0; i < db_rows_count(rows); i++) {
-        if (!is_asked(db_text(rows, i, 1), modality))
+        if (!is_asked(db_text(rows, i, 1), images->modality))
             continue;
         fitting++;
         text_copy(out, CLINIC_REGISTRATION_SIZE, db_text(rows, i, 0));
@@ -185,30 +267,33 @@ static int
 match_one(struct book *book, const struct db_rows *studies, size_t i, bool *out_is_attached,
           struct err *err)
 {
-    char patient_id[65], accession[65], registration[CLINIC_REGISTRATION_SIZE];
+    struct images images = {
+        .study = db_text(studies, i, 0),
+        .modality = db_text(studies, i, 3),
+        .who = {db_text(studies, i, 5), db_text(studies, i, 6), db_text(studies, i, 7)}};
+    char registration[CLINIC_REGISTRATION_SIZE];
     const char *by = "number";
     struct book_registration *r;
     bool is_named = false;
     int rc = -1;
 
     *out_is_attached = false;
-    if (!uid_is_valid(db_text(studies, i, 0), true)) /* an older version knew it */
+    if (!uid_is_valid(images.study, true)) /* an older version knew it */
         return 0;
-    tidy(db_text(studies, i, 1), patient_id);
-    tidy(db_text(studies, i, 2), accession);
-    if (by_number(book, patient_id, accession, db_text(studies, i, 0), &is_named, registration,
-                  err) < 0)
+    tidy(db_text(studies, i, 1), images.patient_id);
+    tidy(db_text(studies, i, 2), images.accession);
+    if (by_number(book, &images, &is_named, registration, err) < 0)
         return -1;
     if (!is_named) {
         by = "citizen_id";
-        if (by_citizen(book, patient_id, db_text(studies, i, 3), registration, err) < 0)
+        if (by_citizen(book, &images, registration, err) < 0)
             return -1;
     }
     if (registration[0] == '\0')
         return 0;
     r = mem_new(sizeof *r);
     if (registration_get(book, registration, r, err) == 0 &&
-        registration_attach(book, r, db_text(studies, i, 0), by, err) == 0) {
+        registration_attach(book, r, images.study, by, err) == 0) {
         *out_is_attached = true;
         rc = 0;
     }

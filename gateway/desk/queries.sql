@@ -57,7 +57,8 @@ UPDATE registration SET is_phone_verified = 1 WHERE registration = ?1 AND phone 
 
 -- name: registration_candidates
 WITH told AS (SELECT registration FROM orders WHERE study = ?3)
-SELECT r.registration, r.study, r.citizen_id FROM registration r
+SELECT r.registration, r.study, r.citizen_id, coalesce(n.patient_id, ''), coalesce(n.pinyin, ''), r.name, r.sex, r.birth
+FROM registration r LEFT JOIN orders n ON n.number = (SELECT max(m.number) FROM orders m WHERE m.registration = r.registration)
 WHERE r.registration IN (?1, ?2) OR r.registration IN (SELECT t.registration FROM told t)
     OR (NOT EXISTS (SELECT 1 FROM told) AND ?2 <> ''
         AND r.registration IN (SELECT o.registration FROM orders o WHERE o.accession <> '' AND upper(o.accession) = ?2
@@ -66,8 +67,12 @@ WHERE r.registration IN (?1, ?2) OR r.registration IN (SELECT t.registration FRO
 -- name: registration_of_citizen
 SELECT registration, modality FROM registration WHERE citizen_id = ?1 AND citizen_id <> '' AND study = '' AND at_us >= ?2
 
--- name: registration_has_citizen
-SELECT 1 FROM registration WHERE citizen_id = ?1 AND at_us >= ?2 LIMIT 1
+-- Is somebody but ?5 known by this citizen number or Patient ID (as person_number() leaves it)?
+-- name: registration_has_number
+SELECT 1 FROM registration r WHERE ?1 <> '' AND r.citizen_id = ?1 AND r.at_us >= ?2 AND r.registration <> ?5
+UNION ALL SELECT 1 FROM orders o WHERE o.scheduled_at_us >= ?4 AND o.registration <> ?5
+    AND ?3 <> '' AND ltrim(upper(replace(o.patient_id, ' ', '')), '0') = ?3
+LIMIT 1
 
 -- name: outbox_add
 INSERT INTO outbox (id, kind, registration, body, made_at_us) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -205,7 +210,7 @@ SELECT s.study, s.patient_id, s.accession, s.name, s.sex, s.birth,
 FROM study s WHERE s.arrived_at_us >= ?1
 
 -- name: study_unmatched
-SELECT s.study, s.patient_id, s.accession, s.modality, s.arrived_at_us FROM study s
+SELECT s.study, s.patient_id, s.accession, s.modality, s.arrived_at_us, s.name, s.sex, s.birth FROM study s
 WHERE s.arrived_at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
     AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
 ORDER BY s.arrived_at_us LIMIT 500

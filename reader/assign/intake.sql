@@ -88,13 +88,14 @@ WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id FOR UPDATE OF r
 
 -- The reads an order is about: the study the desk named, or those that came with its number as Accession Number or Patient
 -- ID. A study that was attached to another registration is not taken over by number; nor is one by its Accession Number
--- whose Patient ID is another person's: another registration's number, or another citizen's (order_of_read too).
+-- whose Patient ID is not the registered person's, or whose sex or birth date: the desk says whose it is (order_of_read too).
 -- name: order_reads
 SELECT r.id, coalesce(r.registration, '') FROM orders q JOIN reads r ON r.tenant = q.tenant
     AND (r.study_uid = q.study_uid OR EXISTS (SELECT FROM order_studies s WHERE s.tenant = q.tenant AND s.registration = q.registration AND s.study_uid = r.study_uid)
         OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
-        AND (r.patient_id IN ('', q.registration, q.patient_id) OR (r.patient_id !~ '^[0-9]{17}[0-9Xx]$'
-            AND NOT EXISTS (SELECT FROM orders o WHERE o.tenant = q.tenant AND o.registration = r.patient_id)))
+        AND r.patient_id IN ('', q.accession, q.registration, q.patient_id)
+        AND (q.sex NOT IN ('M', 'F') OR r.sex NOT IN ('M', 'F') OR q.sex = r.sex)
+        AND (q.birth = '' OR r.birth = '' OR q.birth = r.birth)
         AND (r.registration IS NULL OR r.registration = q.registration)))
 WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id DESC LIMIT 16
 
@@ -103,8 +104,9 @@ WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id DESC LIMIT 16
 SELECT q.registration, q.is_urgent, q.urgent_reason FROM reads r JOIN orders q ON q.tenant = r.tenant
     AND (q.study_uid = r.study_uid OR EXISTS (SELECT FROM order_studies s WHERE s.tenant = q.tenant AND s.registration = q.registration AND s.study_uid = r.study_uid)
         OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
-        AND (r.patient_id IN ('', q.registration, q.patient_id) OR (r.patient_id !~ '^[0-9]{17}[0-9Xx]$'
-            AND NOT EXISTS (SELECT FROM orders o WHERE o.tenant = q.tenant AND o.registration = r.patient_id)))))
+        AND r.patient_id IN ('', q.accession, q.registration, q.patient_id)
+        AND (q.sex NOT IN ('M', 'F') OR r.sex NOT IN ('M', 'F') OR q.sex = r.sex)
+        AND (q.birth = '' OR r.birth = '' OR q.birth = r.birth)))
 WHERE r.id = $1 ORDER BY q.study_uid IS DISTINCT FROM r.study_uid, NOT EXISTS (SELECT FROM order_studies s WHERE s.tenant = q.tenant AND s.registration = q.registration AND s.study_uid = r.study_uid),
     q.changed_at_us DESC LIMIT 1
 

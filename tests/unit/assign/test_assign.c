@@ -210,15 +210,23 @@ static void
 an_accession_number_does_not_outweigh_another_patients_number(void **state)
 {
     static const struct {
-        const char *study, *patient_id, *wanted;
+        const char *study, *patient_id, *wanted, *sex, *birth;
     } table[] = {
-        {"1.3.1", "", "R1"},         {"1.3.2", "R1", "R1"}, {"1.3.3", "11010519491231002X", "R1"},
-        {"1.3.4", "DEVICE-7", "R1"}, {"1.3.5", "R2", "R2"}, {"1.3.6", "110105199001011234", ""},
+        {"1.3.1", "", "R1", "", ""},
+        {"1.3.2", "R1", "R1", "O", ""},
+        {"1.3.3", "11010519491231002X", "R1", "F", "19491231"},
+        {"1.3.4", "P777M", "", "", ""}, /* perhaps another's: the desk says whose */
+        {"1.3.5", "R2", "R2", "", ""},
+        {"1.3.6", "110105199001011234", "", "", ""},
+        {"1.3.7", "R1", "", "M", ""},
+        {"1.3.8", "", "", "", "19700101"},
     };
     struct read_order order = {.tenant = "T1",
                                .registration = "R1",
                                .accession = "R1",
                                .patient_id = "11010519491231002X",
+                               .sex = "F",
+                               .birth = "19491231",
                                .actor = "desk:d"};
 
     (void)state;
@@ -233,6 +241,7 @@ an_accession_number_does_not_outweigh_another_patients_number(void **state)
         for (size_t i = 0; i < ARRAY_LEN(table); i++) {
             read_world_study(table[i].study, table[i].patient_id, "CT");
             read_world_accession(table[i].study, "R1");
+            read_world_names(table[i].study, "", table[i].birth, table[i].sex);
             if (is_before == 0)
                 read_world_closes(&w, "T1", table[i].study, 1, 1);
         }

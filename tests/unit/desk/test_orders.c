@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -348,6 +349,119 @@ images_of_an_order_find_its_registration(void **state)
     assert_true(known("3")->arrived_at_us > 0);
 }
 
+/* ---- an accession number beside other words about the patient ---- */
+
+struct words {
+    const char *patient_id, *name, *sex, *birth;
+};
+
+static void
+put_person(const char *placer, const char *accession, const struct words *who)
+{
+    struct order o = {.source = "http", .modality = "CT"};
+
+    text_copy(o.placer, sizeof o.placer, placer);
+    text_copy(o.accession, sizeof o.accession, accession);
+    text_copy(o.patient_id, sizeof o.patient_id, who->patient_id);
+    text_copy(o.name, sizeof o.name, who->name);
+    text_copy(o.sex, sizeof o.sex, who->sex);
+    text_copy(o.birth, sizeof o.birth, who->birth);
+    put(&o);
+}
+
+static void
+images_come(const char *study, const char *accession, const struct words *said)
+{
+    struct book_study s = {.arrived_at_us = clock_wall_us(), .modality = "CT"};
+    unsigned n;
+    struct err err;
+
+    text_copy(s.study, sizeof s.study, study);
+    text_copy(s.accession, sizeof s.accession, accession);
+    text_copy(s.patient_id, sizeof s.patient_id, said->patient_id);
+    text_copy(s.name, sizeof s.name, said->name);
+    text_copy(s.sex, sizeof s.sex, said->sex);
+    text_copy(s.birth, sizeof s.birth, said->birth);
+    assert_int_equal(book_study_put(book, &s, &err), 0);
+    assert_int_equal(book_match(book, 0, &n, &err), 0);
+}
+
+/* The console still held the last patient's accession number: his report went out under the next
+ * one's images. */
+static void
+a_held_over_accession_number_takes_nobodys_images(void **state)
+{
+    static const struct {
+        const char *what;
+        struct words said;
+    } rows[] = {
+        {"all of it is the next one's", {"P777M", "赵六", "F", "19800101"}},
+        {"the number and the name in Latin", {"H0002", "Ma Liu", "", ""}},
+        {"the number alone, typed otherwise", {" 0p777m", "", "", ""}},
+        {"the number, and both have one name", {"Z0003", "张三", "", ""}},
+        {"the sex", {"P100M", "", "F", ""}},
+        {"the birth date", {"", "", "", "19800101"}},
+        {"the name", {"P100M", "赵六", "M", "19700101"}},
+        {"a number nobody knows here, under another name", {"X9", "Ma Liu", "", ""}},
+    };
+    static const struct words first = {"P100M", "张三", "M", "19700101"};
+    static const struct words second = {"P777M", "赵六", "F", "19800101"};
+    static const struct words third = {"H0002", "马六", "", ""};
+    static const struct words namesake = {"z0003", "张三", "", ""};
+
+    (void)state;
+    put_person("M1", "ACCM1", &first);
+    put_person("M2", "ACCM2", &second);
+    put_person("M3", "ACCM3", &third);
+    put_person("M4", "ACCM4", &namesake);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char study[16];
+
+        snprintf(study, sizeof study, "1.2.3.%zu", i + 1);
+        images_come(study, "ACCM1", &rows[i].said);
+        if (known("M1")->attached[0] != '\0')
+            fail_msg("%s: attached", rows[i].what);
+    }
+    assert_string_equal(known("M2")->attached, ""); /* nor does the Patient ID alone take them */
+    images_come("1.2.4", "ACCM2", &second);
+    assert_string_equal(known("M2")->attached, "1.2.4");
+}
+
+/* What two ways to write one patient differ in keeps no images from their order. */
+static void
+one_patient_written_in_two_ways_is_one(void **state)
+{
+    static const struct {
+        const char *what;
+        struct words ordered, said;
+    } rows[] = {
+        {"the same", {"P1", "王小东", "M", "19700101"}, {"P1", "王小东", "M", "19700101"}},
+        {"blanks, zeros, case", {"p1", "王小东", "", ""}, {" 00P1 ", "", "", ""}},
+        {"the name in Latin", {"P1", "王小东", "M", ""}, {"P1", "WANG XIAODONG", "M", ""}},
+        {"read another way", {"P1", "单雄信", "M", ""}, {"P1", "Dan Xiongxin", "M", ""}},
+        {"no number, no sex, no birth date", {"P1", "王小东", "M", "19700101"}, {"", "", "", ""}},
+        {"a number that is none", {"P1", "王小东", "M", "19700101"}, {"0000", "", "O", ""}},
+        {"the console's own number", {"P1", "王小东", "M", ""}, {"CT-5", "Wang XiaoDong", "", ""}},
+        {"the accession number again", {"P1", "王小东", "", ""}, {"ACC", "Wong Siu", "", ""}},
+        {"an emergency", {"EM7", "无名氏", "O", "19000101"}, {"EM7", "王小东", "M", "19700101"}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char accession[16], study[16];
+        struct words said = rows[i].said;
+
+        snprintf(accession, sizeof accession, "ACC%zu", i);
+        snprintf(study, sizeof study, "1.2.3.%zu", i + 1);
+        if (strcmp(said.patient_id, "ACC") == 0)
+            said.patient_id = accession;
+        put_person(accession, accession, &rows[i].ordered);
+        images_come(study, accession, &said);
+        if (strcmp(known(accession)->attached, study) != 0)
+            fail_msg("%s: not attached", rows[i].what);
+    }
+}
+
 #define BOOK_TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
 
 int
@@ -365,6 +479,8 @@ main(void)
         cmocka_unit_test(every_state_is_reached),
         BOOK_TEST(the_list_is_by_time_and_openness),
         BOOK_TEST(images_of_an_order_find_its_registration),
+        BOOK_TEST(a_held_over_accession_number_takes_nobodys_images),
+        BOOK_TEST(one_patient_written_in_two_ways_is_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

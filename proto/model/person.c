@@ -1,0 +1,124 @@
+/* person.c - two descriptions of a patient, compared by what both of them say. */
+#include "proto/model/person.h"
+
+#include "proto/base/text.h"
+#include "proto/model/citizen_id.h"
+#include "proto/model/doubts.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { NAME_BYTES = 260 };
+
+/* ---- names ---- */
+
+/* Han in UTF-8 begin so. */
+static bool
+is_han(const char *name)
+{
+    return (uint8_t)name[0] >= 0xE3;
+}
+
+/* Letters and Han alone: without blanks, carets, and the dots that part some names (·, •, ・). */
+static void
+squeeze(const char *name, char out[NAME_BYTES])
+{
+    static const char *const dots[] = {"\xC2\xB7", "\xE2\x80\xA2", "\xE3\x83\xBB"};
+    char narrow[NAME_BYTES];
+    size_t n = 0;
+
+    (void)text_narrow(narrow, sizeof narrow, name);
+    for (const char *p = narrow; *p != '\0';) {
+        size_t skipped = (uint8_t)*p < 0x80 && !isalnum((uint8_t)*p);
+
+        for (size_t i = 0; i < ARRAY_LEN(dots) && skipped == 0; i++)
+            if (strncmp(p, dots[i], strlen(dots[i])) == 0)
+                skipped = strlen(dots[i]);
+        if (skipped == 0)
+            out[n++] = (char)((uint8_t)*p < 0x80 ? tolower((uint8_t)*p) : *p);
+        p += skipped > 0 ? skipped : 1;
+    }
+    out[n] = '\0';
+}
+
+/* What an emergency is called until somebody knows: 无名氏, 无名氏2, unknown. */
+static bool
+is_nobody(const char *squeezed)
+{
+    static const char *const words[] = {"无名", "未知", "不详", "急诊", "unknown", "noname"};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strncmp(squeezed, words[i], strlen(words[i])) == 0)
+            return true;
+    return doubts_is_placeholder(squeezed);
+}
+
+/* Latin letters in another order (Smith John, John Smith), or one name cut short. */
+static bool
+may_be_one(const char *a, const char *b)
+{
+    int letters[256] = {0};
+
+    if (strstr(a, b) != NULL || strstr(b, a) != NULL)
+        return true;
+    for (; *a != '\0' && *b != '\0'; a++, b++) {
+        letters[(uint8_t)*a]++;
+        letters[(uint8_t)*b]--;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(letters); i++)
+        if (letters[i] != 0)
+            return false;
+    return *a == *b;
+}
+
+enum person_names
+person_names(const char *a, const char *b)
+{
+    char one[NAME_BYTES], other[NAME_BYTES];
+    bool are_han;
+
+    squeeze(a, one);
+    squeeze(b, other);
+    if (is_nobody(one) || is_nobody(other))
+        return PERSON_NAMES_OPEN;
+    if (strcmp(one, other) == 0)
+        return PERSON_NAMES_ALIKE;
+    are_han = is_han(one) && is_han(other);
+    if (!are_han && ((uint8_t)one[0] >= 0x80 || (uint8_t)other[0] >= 0x80))
+        return PERSON_NAMES_OPEN;
+    return !are_han && may_be_one(one, other) ? PERSON_NAMES_OPEN : PERSON_NAMES_DIFFER;
+}
+
+/* ---- the whole person ---- */
+
+static bool
+is_sex(const char *sex)
+{
+    return (sex[0] == 'M' || sex[0] == 'F') && sex[1] == '\0';
+}
+
+static bool
+is_birth(const char *birth)
+{
+    /* the first day a console knows is nobody's */
+    return citizen_id_is_day(birth) && strcmp(birth, "19000101") != 0;
+}
+
+bool
+person_differ(const struct person *a, const struct person *b)
+{
+    return (is_sex(a->sex) && is_sex(b->sex) && a->sex[0] != b->sex[0]) ||
+           (is_birth(a->birth) && is_birth(b->birth) && strcmp(a->birth, b->birth) != 0) ||
+           person_names(a->name, b->name) == PERSON_NAMES_DIFFER;
+}
+
+void
+person_number(const char *typed, char *out, size_t size)
+{
+    size_t n = 0;
+
+    for (const char *p = typed; *p != '\0' && n + 1 < size; p++)
+        if (!isspace((uint8_t)*p) && (n > 0 || *p != '0'))
+            out[n++] = (char)toupper((uint8_t)*p);
+    out[n] = '\0';
+}

@@ -1,0 +1,90 @@
+/* test_person.c - what tells two descriptions of a patient apart, and what does not. */
+#include "proto/model/person.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void
+what_both_say_differently_tells_two_people_apart(void **state)
+{
+    static const struct {
+        const char *what;
+        struct person a, b;
+        bool wanted;
+    } rows[] = {
+        {"the same", {"王小东", "M", "19700101"}, {"王小东", "M", "19700101"}, false},
+        {"another sex", {"王小东", "M", ""}, {"王小东", "F", ""}, true},
+        {"a sex nobody knows", {"", "O", ""}, {"", "F", ""}, false},
+        {"no sex on the images", {"", "M", ""}, {"", "", ""}, false},
+        {"another birth date", {"", "", "19700101"}, {"", "", "19800101"}, true},
+        {"a birth date that is none", {"", "", "19700101"}, {"", "", "197001"}, false},
+        {"the day consoles begin at", {"", "", "19000101"}, {"", "", "19800101"}, false},
+        {"another name in Han", {"张三", "", ""}, {"赵六", "", ""}, true},
+        {"one name in two scripts", {"王小东", "M", ""}, {"Wang XiaoDong", "M", ""}, false},
+        {"an emergency that got its name", {"无名氏2", "M", ""}, {"王小东", "M", ""}, false},
+        {"nobody", {"", "", ""}, {"", "", ""}, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (person_differ(&rows[i].a, &rows[i].b) != rows[i].wanted ||
+            person_differ(&rows[i].b, &rows[i].a) != rows[i].wanted)
+            fail_msg("%s: wanted %d", rows[i].what, rows[i].wanted);
+}
+
+static void
+names_are_compared_where_they_can_be(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        enum person_names wanted;
+    } rows[] = {
+        {"买买提·艾力", "买买提 艾力", PERSON_NAMES_ALIKE},
+        {"WANG XIAODONG", "Wang^XiaoDong", PERSON_NAMES_ALIKE},
+        {"ＷＡＮＧ　Wu", "wang wu", PERSON_NAMES_ALIKE},
+        {"John Smith", "SMITH^JOHN", PERSON_NAMES_OPEN},
+        {"John Smith", "John Smi", PERSON_NAMES_OPEN},
+        {"John Smith", "Mary Jones", PERSON_NAMES_DIFFER},
+        {"马六", "Ma Liu", PERSON_NAMES_OPEN},
+        {"王五", "马六", PERSON_NAMES_DIFFER},
+        {"王五", "", PERSON_NAMES_OPEN},
+        {"UNKNOWN^MALE", "Wang Wu", PERSON_NAMES_OPEN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (person_names(rows[i].a, rows[i].b) != rows[i].wanted)
+            fail_msg("%s, %s: got %d", rows[i].a, rows[i].b, person_names(rows[i].a, rows[i].b));
+}
+
+static void
+a_number_is_one_however_it_is_typed(void **state)
+{
+    static const char *const rows[][2] = {
+        {" p777m ", "P777M"}, {"00123", "123"}, {"H 0002", "H0002"}, {"000", ""}, {"", ""}};
+    char out[8];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        person_number(rows[i][0], out, sizeof out);
+        assert_string_equal(out, rows[i][1]);
+    }
+    person_number("1234567890", out, sizeof out);
+    assert_string_equal(out, "1234567");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_both_say_differently_tells_two_people_apart),
+        cmocka_unit_test(names_are_compared_where_they_can_be),
+        cmocka_unit_test(a_number_is_one_however_it_is_typed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
