@@ -14,7 +14,7 @@ struct his_settings {
     const char *hl7_application, *hl7_facility; /* theirs: MSH-5, MSH-6 */
     const char *our_facility;
     bool hl7_has_pdf;
-    int64_t hl7_wait_ms;       /* for their answer */
+    int64_t hl7_wait_ms; /* for their answer */
     /* TLS towards their port: who signs its certificate, or its SHA-256; ours that is shown.
      * All NULL or "": plain. */
     const char *hl7_tls_ca, *hl7_tls_pin, *hl7_tls_certificate, *hl7_tls_key;

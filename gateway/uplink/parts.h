@@ -185,9 +185,9 @@ struct uplink {
     uint64_t back;     /* counts offers that did not work: others may offer what they named */
     int64_t coming_ms; /* a coder last began something: connections are made ready meanwhile */
     struct plan *plan;
-    struct urgency urgency; /* written under urging and the gate */
+    struct urgency urgency;   /* written under urging and the gate */
     int64_t ordered_until_ms; /* gate: until then the coders look for what is urgent */
-    bool is_urgency_unread; /* the same: its file is there and must not be written over */
+    bool is_urgency_unread;   /* the same: its file is there and must not be written over */
     struct up_line lines[LINES_MAX];
     size_t lines_n;
     enum uplink_line state; /* of the best of them */
