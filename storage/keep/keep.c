@@ -173,6 +173,8 @@ look_after_packs(struct keep *k, struct err *err)
         rc = -1;
     if (found_take_in(k, rc == 0 ? err : &later) < 0)
         rc = -1;
+    if (packs_take_in(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
     if (scrub_next(k, &did, rc == 0 ? err : &later) < 0)
         rc = -1;
     return rc;
@@ -356,6 +358,7 @@ keep_close(struct keep **keep)
     CHECK(k->open_objects == NULL);
     direct_forget_all(k);
     found_stop(k);
+    packs_stop(k);
     if (k->pg != NULL && traffic_write(k, true, &err) < 0)
         LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(&err));
     traffic_free(&k->traffic);

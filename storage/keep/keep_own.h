@@ -21,6 +21,7 @@ struct landing_object;
 struct busy_study;
 struct receipt_waiter;
 struct found_walk;
+struct packs_walk;
 
 /* They overlap: one waits for the disk or the catalog while another reads and hashes. */
 enum { PACKERS = 2 };
@@ -39,6 +40,8 @@ struct keep {
     enum room_mark room, rooms[2]; /* likewise: as told; of landing, of landing_copy */
     int64_t found_at_ms;           /* likewise */
     struct found_walk *found;      /* likewise; NULL: none goes on */
+    int64_t packs_at_ms;           /* likewise */
+    struct packs_walk *packs;      /* likewise */
     struct finish_line finish;
     struct share *share;
     struct traffic *traffic;
@@ -155,6 +158,14 @@ int found_take_in(struct keep *k, struct err *err) MUST_CHECK;
 /* Give the walk up. */
 void found_stop(struct keep *k);
 
+/* ---- packs_found.c ---- */
+/* Put packs of the stores into the catalog again that it does not know: at the start and once a day
+ * a walk through both stores, by one thread at a time. One turn of it: 2 s, or one pack.
+ * errors  of the first that could not be put in; the others were */
+int packs_take_in(struct keep *k, struct err *err) MUST_CHECK;
+/* Give the walk up. */
+void packs_stop(struct keep *k);
+
 /* ---- receipts.c ---- */
 /* Receipts of this clinic (NULL: of any) were committed. */
 void receipts_ring(struct keep *k, const char *tenant);
@@ -173,6 +184,10 @@ int manifest_begin(struct keep *k, const char *tenant, const char *study, struct
                    struct err *err) MUST_CHECK;
 /* Close the manifests of direct senders' studies that fell quiet. */
 int manifest_close_quiet(struct keep *k, struct err *err) MUST_CHECK;
+/* Close a list of all that came directly into the study, whether it is packed or not; none if the
+ * newest names it all. */
+int manifest_close_found(struct keep *k, const char *tenant, const char *study,
+                         struct err *err) MUST_CHECK;
 /* Make pack jobs of what is on no list: what the reader stored, what gateways sent and was put
  * aside.
  */

@@ -266,7 +266,7 @@ out:
 /* Everything that direct senders stored into a study is the next revision's list; none where
  * another process has closed it since it was found. */
 static int
-collect_direct(struct pg_conn *conn, const char *tenant, const char *study,
+collect_direct(struct pg_conn *conn, const char *tenant, const char *study, bool is_found,
                struct link_manifest *out, struct err *err)
 {
     struct link_manifest m = {.closed_at_us = clock_wall_us()};
@@ -274,7 +274,7 @@ collect_direct(struct pg_conn *conn, const char *tenant, const char *study,
 
     if (pg_run(conn, "direct_objects", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study)), &rows, err) < 0)
         return -1;
-    if (pg_rows_count(rows) > 0 && pg_truth(rows, 0, 3))
+    if (pg_rows_count(rows) > 0 && pg_truth(rows, 0, is_found ? 4 : 3))
         m.count = pg_rows_count(rows);
     m.instances = mem_new((m.count + 1) * sizeof *m.instances);
     text_copy(m.study, sizeof m.study, study);
@@ -289,20 +289,26 @@ collect_direct(struct pg_conn *conn, const char *tenant, const char *study,
 }
 
 static int
-close_direct(struct keep *k, const char *tenant, const char *study, struct err *err)
+close_direct(struct keep *k, const char *tenant, const char *study, bool is_found, struct err *err)
 {
     struct link_manifest m = {0};
     struct pg_conn *conn = NULL;
     int rc = -1;
 
     if (manifest_begin(k, tenant, study, &conn, err) == 0 &&
-        collect_direct(conn, tenant, study, &m, err) == 0)
+        collect_direct(conn, tenant, study, is_found, &m, err) == 0)
         rc = m.count == 0 ? 0 : put_list(conn, tenant, "", &m, err);
     pg_put(&conn);
     if (rc == 0 && m.count > 0)
         keep_wake(k, true);
     free(m.instances);
     return rc;
+}
+
+int
+manifest_close_found(struct keep *k, const char *tenant, const char *study, struct err *err)
+{
+    return close_direct(k, tenant, study, true, err);
 }
 
 /* One that cannot be closed does not keep the others; the first trouble is told. */
@@ -319,7 +325,8 @@ manifest_close_quiet(struct keep *k, struct err *err)
         struct err later;
 
         if (!direct_is_busy(k, pg_text(rows, i, 0), pg_text(rows, i, 1)) &&
-            close_direct(k, pg_text(rows, i, 0), pg_text(rows, i, 1), rc == 0 ? err : &later) < 0)
+            close_direct(k, pg_text(rows, i, 0), pg_text(rows, i, 1), false,
+                         rc == 0 ? err : &later) < 0)
             rc = -1;
     }
     pg_rows_free(&rows);

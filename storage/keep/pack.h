@@ -68,7 +68,7 @@ void pack_publish(struct pack_draft *const *drafts, size_t n, const char *const 
 void pack_drop(const char *const stores[KEEP_COPIES], struct pack_draft *draft);
 
 /* Read a copy whole, from the disk if the kernel lets us, and check everything: its SHA-256, the
- * end, the index, each member's SHA-256, and that it holds `count` instances.
+ * end, the index, each member's SHA-256, and that it holds `count` instances (0: nobody knows).
  * errors  ERR_CONFLICT the bytes are not what was written; ERR_RETRY the disk */
 int pack_verify(const char *path, const uint8_t sha256[32], size_t count,
                 struct err *err) MUST_CHECK;
@@ -101,5 +101,30 @@ struct pack_index {
 int pack_index_read(const uint8_t *bytes, size_t n, uint64_t file_size, struct pack_index *out,
                     struct err *err) MUST_CHECK;
 void pack_index_free(struct pack_index *index);
+/* The index as it lies in the file, verified against the end; the caller's (free). */
+int pack_index_bytes(int fd, uint64_t file_size, uint8_t **out, size_t *out_n,
+                     struct err *err) MUST_CHECK;
+
+/* ---- reading all of it, for a catalog that does not know it ---- */
+struct json_doc;
+
+struct pack_again {
+    struct json_doc *doc; /* its own, as all below */
+    const char *tenant, *study, *series;
+    int64_t revision;
+    bool is_quarantine;
+    uint64_t size;
+    int fd;
+    /* what the bytes do not say themselves: object, at, size, the digests, received_syntax, way,
+     * device, why (NULL: none), recipe, layout, names; the rest is zero */
+    struct pack_member *members;
+    size_t count;
+};
+
+/* Verify a copy whole and read it. out needs pack_again_fini().
+ * errors  as pack_verify */
+int pack_read_again(const char *path, const uint8_t sha256[32], struct pack_again *out,
+                    struct err *err) MUST_CHECK;
+void pack_again_fini(struct pack_again *p);
 
 #endif

@@ -168,7 +168,9 @@ LIMIT 100
 SELECT i.object, i.sop_instance,
     coalesce((SELECT max(m.revision) FROM manifests m
         WHERE m.tenant_id = s.tenant_id AND m.study_uid = s.study_uid AND m.source = ''), 0),
-    bool_or(i.pack IS NULL AND i.job IS NULL) OVER ()
+    bool_or(i.pack IS NULL AND i.job IS NULL) OVER (),
+    bool_or(NOT EXISTS (SELECT FROM manifests m WHERE m.tenant_id = s.tenant_id AND m.study_uid = s.study_uid
+        AND m.source = '' AND i.object = ANY (m.objects))) OVER ()
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
 WHERE t.code = $1 AND s.study_uid = $2 AND i.way NOT IN ('link', 'reader')
 ORDER BY i.id
@@ -322,3 +324,32 @@ RETURNING c.pack, c.store::integer, c.path, p.sha256, p.instances
 
 -- name: copy_verified
 UPDATE pack_copies SET verified_at_us = $3 WHERE pack = $1 AND store = $2
+
+-- Of these files' names which the catalog lacks.
+-- name: packs_unknown
+SELECT f.sha256 FROM unnest($2::bytea[]) AS f(sha256) JOIN tenants t ON t.code = $1
+WHERE NOT EXISTS (SELECT FROM packs p WHERE p.tenant_id = t.id AND p.sha256 = f.sha256)
+ORDER BY f.sha256
+
+-- name: jobs_of_objects
+SELECT DISTINCT i.job FROM instances i JOIN tenants t ON t.id = i.tenant_id
+WHERE t.code = $1 AND i.object = ANY ($2::bytea[]) AND i.pack IS NULL AND i.job IS NOT NULL ORDER BY i.job
+
+-- A pack that was made by a catalog that is no more. Its copies were not looked at, but for the one it was read from.
+-- name: pack_again
+WITH found AS (
+    SELECT i.id, i.tenant_id, i.study, i.series, m.at FROM unnest($3::bytea[], $4::bigint[]) AS m(object, at)
+    JOIN tenants t ON t.code = $1 JOIN instances i ON i.tenant_id = t.id AND i.object = m.object
+    WHERE i.pack IS NULL
+), pack AS (
+    INSERT INTO packs (tenant_id, study, series, sha256, size, instances, revision, is_quarantine, made_at_us)
+    SELECT f.tenant_id, f.study, f.series, $2, $5, cardinality($3::bytea[]), $6, $7, $8 FROM found f LIMIT 1
+    RETURNING id
+), copies AS (
+    INSERT INTO pack_copies (pack, store, path, verified_at_us)
+    SELECT pack.id, c.store, $9, CASE WHEN c.store = $10 THEN $8::bigint ELSE 0 END
+    FROM pack, generate_series(0, $11::integer - 1) AS c(store)
+)
+UPDATE instances i SET pack = pack.id, pack_offset = found.at, sealed_at_us = $8, job = NULL
+FROM pack, found WHERE i.id = found.id
+RETURNING i.id

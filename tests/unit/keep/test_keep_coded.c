@@ -8,11 +8,14 @@
 #include "tests/support/ok.h"
 #include "tests/support/vault.h"
 
+#include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -202,6 +205,76 @@ a_first_look_shows_and_the_whole_is_restored_bit_for_bit(void **state)
 }
 
 static void
+age_packs(const struct vault *a)
+{
+    const struct timespec at = {.tv_sec = 1000000000}, times[] = {at, at};
+
+    for (int i = 0; i < KEEP_COPIES; i++) {
+        char pattern[256];
+        glob_t found;
+
+        snprintf(pattern, sizeof pattern, "%s/packs/*/*/*.zip", a->stores[i]);
+        assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+        for (size_t f = 0; f < found.gl_pathc; f++)
+            assert_int_equal(utimensat(AT_FDCWD, found.gl_pathv[f], times, 0), 0);
+        globfree(&found);
+    }
+}
+
+static int
+has_layers(void *user, const struct keep_place *p, struct err *err)
+{
+    const struct coded *c = user;
+
+    (void)err;
+    assert_int_equal(p->layout_n, c->offer.layout_n);
+    assert_memory_equal(p->layout, c->offer.layout, p->layout_n);
+    assert_string_equal(p->transfer_syntax, c->offer.transfer_syntax);
+    assert_string_equal(p->received_syntax, c->offer.received_syntax);
+    return 0;
+}
+
+static void
+a_coded_image_is_found_in_its_pack_with_all_that_restores_it(void **state)
+{
+    struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .instance = "1.2.3.1.1", .rows = 128};
+    struct link_manifest m = {.study = "1.2.3", .revision = 1, .closed_at_us = 5, .count = 1};
+    struct link_manifest_instance one = {.sop_instance = "1.2.3.1.1"};
+    struct link_offer offer = {NULL, 1};
+    struct link_answer answer;
+    struct range whole = {0, 0};
+    struct vault a;
+    struct coded c;
+    struct err err;
+    int sealed;
+
+    (void)state;
+    archive_open_real(&a, "found_coded");
+    code(&s, &c);
+    offer.objects = &c.offer;
+    OK(keep_offer(a.keep, &gate, &offer, &answer, &err));
+    link_answer_free(&answer);
+    whole.to = c.offer.size;
+    assert_int_equal(send_ranges(a.keep, &c, &whole, 1), LINK_HELD);
+    memcpy(one.object, c.offer.object, 32);
+    m.instances = &one;
+    OK(keep_manifest(a.keep, &gate, &m, &err));
+    OK(keep_work(a.keep, &sealed, &err));
+    assert_int_equal(sealed, 1);
+    age_packs(&a);
+    vault_sql(&a, "TRUNCATE instances, packs, pack_copies, pack_jobs, manifests, receipts, events, "
+                  "duplicates, landing, series, studies, patients");
+    keep_close(&a.keep);
+    OK(keep_open_idle(&a.options, pool, NULL, &a.keep, &err));
+
+    OK(keep_work(a.keep, &sealed, &err));
+    OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, restore, &c, &err));
+    OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, has_layers, &c, &err));
+    coded_free(&c);
+    vault_close(&a);
+}
+
+static void
 a_file_that_is_not_what_its_offer_says_is_set_aside(void **state)
 {
     struct slice s = {.study = "1.2.3", .series = "1.2.3.1", .instance = "1.2.3.1.1", .rows = 64};
@@ -374,6 +447,7 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_first_look_shows_and_the_whole_is_restored_bit_for_bit),
+        cmocka_unit_test(a_coded_image_is_found_in_its_pack_with_all_that_restores_it),
         cmocka_unit_test(a_file_that_is_not_what_its_offer_says_is_set_aside),
         cmocka_unit_test(what_is_no_dicom_is_refused_to_a_direct_sender),
         cmocka_unit_test(many_bundles_of_one_study_at_once_catalogue_each_instance_once),
