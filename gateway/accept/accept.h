@@ -175,6 +175,10 @@ int accept_put_device(struct accept *accept, const struct accept_device *device,
 /* errors  ERR_NOT_FOUND */
 int accept_remove_device(struct accept *accept, const char *ae, const char *address,
                          struct err *err) MUST_CHECK;
+/* Where its row says that reports on commitment go when it holds no association open; false: it
+ * names no address. out_host is the row's. */
+bool accept_reports_to(const struct accept_device *device, const char **out_host,
+                       uint16_t *out_port);
 /* The row for a title and the address it comes from; address NULL: any row of that title, one
  * with a host before others (C-MOVE's targets). false: none. */
 bool accept_find_device(struct accept *accept, const char *ae, const char *address,

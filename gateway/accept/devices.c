@@ -574,3 +574,13 @@ devices_match(const struct devices *devices, const struct dimse_peer *peer, cons
     }
     return best;
 }
+
+bool
+accept_reports_to(const struct accept_device *device, const char **out_host, uint16_t *out_port)
+{
+    bool has_own = device->commit_host[0] != '\0' && device->commit_port != 0;
+
+    *out_host = has_own ? device->commit_host : device->host;
+    *out_port = has_own ? device->commit_port : device->port;
+    return (*out_host)[0] != '\0' && *out_port != 0;
+}

@@ -135,6 +135,21 @@ read_row(int argc, char **argv, struct devices *out, struct err *err)
     return rc;
 }
 
+/* A device that asks for commitment and cannot be told is the installer's to mend, today. */
+static void
+note_reports(const struct accept_device *row)
+{
+    const char *host;
+    uint16_t port;
+
+    if ((row->may & ACCEPT_MAY_COMMIT) && !accept_reports_to(row, &host, &port))
+        fprintf(
+            stderr,
+            "note: %s names no address for its reports on storage commitment: it gets them only "
+            "on an association that it keeps open; else add host=... port=...\n",
+            row->ae);
+}
+
 static int
 add(const char *dir, int argc, char **argv, struct err *err)
 {
@@ -143,6 +158,8 @@ add(const char *dir, int argc, char **argv, struct err *err)
 
     if (read_row(argc, argv, &row, err) == 0 && devices_normalize(&row.rows[0], err) == 0)
         rc = write_table(dir, row.rows[0].ae, row.rows[0].address, &row.rows[0], err);
+    if (rc == 0)
+        note_reports(&row.rows[0]);
     devices_fini(&row);
     return rc;
 }
@@ -182,6 +199,8 @@ enrol(const char *dir, int argc, char **argv, struct err *err)
         err_set(err, ERR_REJECT, "a name has at most 96 bytes");
     else if (devices_normalize(&row, err) == 0)
         rc = write_table(dir, row.ae, row.address, &row, err);
+    if (rc == 0)
+        note_reports(&row);
 out:
     free(list);
     return rc;

@@ -38,6 +38,9 @@ answer_done(const struct http_request *req, struct http_response *res)
 static void
 write_device(struct jsonw *w, const struct accept_device *d)
 {
+    const char *host;
+    uint16_t port;
+
     jsonw_object(w, NULL);
     jsonw_text(w, "ae", d->ae);
     jsonw_text(w, "name", d->name);
@@ -50,6 +53,8 @@ write_device(struct jsonw *w, const struct accept_device *d)
     jsonw_uint(w, "pdu_bytes", d->pdu_bytes);
     jsonw_text(w, "host", d->host);
     jsonw_uint(w, "port", d->port);
+    jsonw_bool(w, "names_no_address",
+               (d->may & ACCEPT_MAY_COMMIT) && !accept_reports_to(d, &host, &port));
     jsonw_int(w, "last_seen_us", d->last_seen_us);
     jsonw_int(w, "last_store_us", d->last_store_us);
     jsonw_uint(w, "stored", d->stored);

@@ -31,7 +31,7 @@ state_of(struct spool *spool, const struct spool_entry *entry, const uint64_t *i
         return state;
     for (size_t i = 0; i < n; i++)
         is_listed = is_listed || ids[i] == entry->twin_of;
-    state = spool_load(spool, entry->twin_of, &twin, &err) == 0 ? twin->state
+    state = spool_look(spool, entry->twin_of, &twin, &err) == 0 ? twin->state
             : err.kind == ERR_NOT_FOUND && !is_listed           ? INSTANCE_SEALED
                                                                 : INSTANCE_RECEIVED;
     *out_is_lost = twin != NULL && twin->is_lost;
@@ -76,7 +76,7 @@ commit_judge(struct spool *spool, bool is_durable_enough, const struct commit_re
         struct spool_entry *entry = NULL;
         struct err err = {0};
 
-        if (spool_load(spool, ids[i], &entry, &err) < 0) {
+        if (spool_look(spool, ids[i], &entry, &err) < 0) {
             e.is_there = e.is_waiting = true; /* in doubt, or forgotten just now: look again */
             continue;
         }

@@ -39,21 +39,47 @@ commits_write(struct serve *s, const struct commit *c, struct err *err)
     return rc < 0 ? err_context(err, "commitment transaction %" PRIu64, c->number) : 0;
 }
 
-void
-commits_add(struct serve *s, struct commit *c)
+struct asker *
+commits_asker(struct serve *s, const char *ae, const char *address)
+{
+    struct asker *a;
+
+    for (size_t i = 0; i < s->askers_n; i++)
+        if (strcmp(s->askers[i]->ae, ae) == 0 && strcmp(s->askers[i]->address, address) == 0)
+            return s->askers[i];
+    a = mem_new(sizeof *a);
+    text_copy(a->ae, sizeof a->ae, ae);
+    text_copy(a->address, sizeof a->address, address);
+    s->askers = mem_grow(s->askers, (s->askers_n + 1) * sizeof(struct asker *));
+    return s->askers[s->askers_n++] = a;
+}
+
+static void
+append(struct serve *s, struct commit *c)
 {
     struct held *h = mem_new(sizeof *h);
 
+    h->c = c;
+    h->asker = commits_asker(s, c->ae, c->address);
+    h->counted_ms = h->saved_ms = h->next_ms = clock_mono_ms();
+    s->held = mem_grow(s->held, (s->held_n + 1) * sizeof(struct held *));
+    s->held[s->held_n++] = h;
+    if (c->state == COMMIT_GIVEN_UP)
+        h->asker->given_up_n++;
+    else
+        h->asker->open_n++;
+    if (c->number >= s->next_number)
+        s->next_number = c->number + 1;
+}
+
+void
+commits_add(struct serve *s, struct commit *c)
+{
     for (size_t i = 0; i < s->held_n; i++)
         if (strcmp(s->held[i]->c->ae, c->ae) == 0 &&
             strcmp(s->held[i]->c->transaction, c->transaction) == 0)
             s->held[i]->is_replaced = true;
-    h->c = c;
-    h->counted_ms = h->saved_ms = h->next_ms = clock_mono_ms();
-    s->held = mem_grow(s->held, (s->held_n + 1) * sizeof(struct held *));
-    s->held[s->held_n++] = h;
-    if (c->number >= s->next_number)
-        s->next_number = c->number + 1;
+    append(s, c);
 }
 
 void
@@ -67,6 +93,18 @@ commits_save(struct serve *s, struct held *h)
 }
 
 void
+commits_give_up(struct serve *s, struct held *h)
+{
+    gate_lock(&s->gate);
+    h->c->state = COMMIT_GIVEN_UP;
+    h->asker->open_n--;
+    h->asker->given_up_n++;
+    s->has_news = true; /* an older one may have to go */
+    gate_unlock(&s->gate);
+    commits_save(s, h);
+}
+
+void
 commits_remove(struct serve *s, struct held *h)
 {
     struct err err = {0};
@@ -75,7 +113,15 @@ commits_remove(struct serve *s, struct held *h)
     name_of(h->c->number, name);
     if (durable_remove(s->dir, name, &err) < 0)
         LOG(&serve_ctx, SERVE_COMMIT_NOT_SAVED, F_NUMBER("transaction", h->c->number), F_ERR(&err));
+    gate_lock(&s->gate);
     h->is_dropped = true;
+    if (h->c->state == COMMIT_GIVEN_UP)
+        h->asker->given_up_n--;
+    else
+        h->asker->open_n--;
+    if (h->association != 0)
+        h->asker->is_being_told = false;
+    gate_unlock(&s->gate);
 }
 
 struct held *
@@ -101,7 +147,7 @@ read_one(struct serve *s, const char *folder, const char *name, struct err *err)
     if (durable_get_file(path, COMMIT_FILE_BYTES, &bytes, &n, err) < 0) {
         rc = -1;
     } else if (commit_read(bytes, n, &c, &why) == 0) {
-        commits_add(s, c);
+        append(s, c);
     } else if (why.kind == ERR_CONFLICT) {
         LOG(&serve_ctx, SERVE_COMMIT_NEWER, F_WORD("file", name), F_ERR(&why));
     } else {
@@ -146,6 +192,34 @@ read_folder(struct serve *s, const char *folder, struct err *err)
     return rc;
 }
 
+static int
+by_asked(const void *a, const void *b)
+{
+    const struct commit *x = (*(struct held *const *)a)->c, *y = (*(struct held *const *)b)->c;
+    int order = strcmp(x->ae, y->ae);
+
+    if (order == 0)
+        order = strcmp(x->transaction, y->transaction);
+    return order != 0 ? order : x->number < y->number ? -1 : 1;
+}
+
+/* There may be a hundred thousand: sorted, the older of two with one name stands before the other.
+ */
+static void
+replace_older(struct serve *s)
+{
+    struct held **sorted = mem_new((s->held_n + 1) * sizeof(struct held *));
+
+    for (size_t i = 0; i < s->held_n; i++)
+        sorted[i] = s->held[i];
+    qsort(sorted, s->held_n, sizeof(struct held *), by_asked);
+    for (size_t i = 1; i < s->held_n; i++)
+        if (strcmp(sorted[i - 1]->c->ae, sorted[i]->c->ae) == 0 &&
+            strcmp(sorted[i - 1]->c->transaction, sorted[i]->c->transaction) == 0)
+            sorted[i - 1]->is_replaced = true;
+    free(sorted);
+}
+
 int
 commits_open(struct serve *s, struct err *err)
 {
@@ -162,6 +236,7 @@ commits_open(struct serve *s, struct err *err)
     folder = mem_printf("%s/commit", s->dir);
     if (rc == 0)
         rc = read_folder(s, folder, err);
+    replace_older(s);
     free(folder);
     return rc < 0 ? err_context(err, "commitment transactions") : 0;
 }
@@ -176,4 +251,9 @@ commits_close(struct serve *s)
     free(s->held);
     s->held = NULL;
     s->held_n = 0;
+    for (size_t i = 0; i < s->askers_n; i++)
+        free(s->askers[i]);
+    free(s->askers);
+    s->askers = NULL;
+    s->askers_n = 0;
 }

@@ -1,7 +1,8 @@
-/* commit_tell.c - one N-EVENT-REPORT to the device (PS3.4 J.3.3), on an association that it holds
- * open or on one of ours with the server's role, by its row in devices.conf.
- * Invariants: 1. a transaction has at most one report under way; 2. it is over only when a device
- * has answered 0000H, or a warning; 3. each attempt is counted on disk before the next one. */
+/* commit_tell.c - N-EVENT-REPORTs to devices (PS3.4 J.3.3), one after the other on an association
+ * that the device holds open or on one of ours with the server's role, by its row in devices.conf.
+ * Invariants: 1. a device has at most one report under way; 2. a transaction is over only when the
+ * device has answered 0000H, or a warning; 3. each report that was begun is counted on disk before
+ * its next; 4. a device that cannot be reached is called once a round at most, and then waits. */
 #include "gateway/serve/parts.h"
 
 #include "proto/base/clock.h"
@@ -16,6 +17,7 @@
 #undef LOG_EVENT
 
 enum { ANSWER_MS = 60000, EVENT_BYTES = 2 * COMMIT_BYTES };
+enum { CALL_MS = 5000 }; /* of reports on one association of ours, then the next device's turn */
 
 static struct dimse_command
 make_command(const struct commit *c, uint8_t context, uint16_t message_id, enum dcm_coding coding,
@@ -99,9 +101,11 @@ commit_line_begin(struct serve *s, const struct accept_call *call)
     if (find_line(s, call->association) == NULL) {
         s->lines = mem_grow(s->lines, (s->lines_n + 1) * sizeof line);
         s->lines[s->lines_n++] = line;
-        for (size_t i = 0; i < s->held_n; i++) /* what waits for such a line goes now */
-            if (strcmp(s->held[i]->c->ae, line.ae) == 0)
-                s->held[i]->next_ms = 0;
+        struct asker *a = commits_asker(s, line.ae, line.address);
+        if (call->device->commit_host[0] == 0)
+            a->next_ms = 0; /* what waits for such a line goes now */
+        else if (a->next_ms > a->called_ms + s->options.retry_ms)
+            a->next_ms = a->called_ms + s->options.retry_ms; /* it is on: try it soon */
         s->has_news = true;
         gate_wake(&s->gate);
     }
@@ -141,13 +145,13 @@ commit_take_answer(struct serve *s, uint64_t association, const struct dimse_com
 
 /* The newest association on which this device asked us; 0: none. */
 static uint64_t
-open_line(struct serve *s, const struct commit *c)
+open_line(struct serve *s, const struct asker *a)
 {
     uint64_t found = 0;
 
     gate_lock(&s->gate);
     for (size_t i = 0; i < s->lines_n; i++)
-        if (strcmp(s->lines[i].ae, c->ae) == 0 && strcmp(s->lines[i].address, c->address) == 0 &&
+        if (strcmp(s->lines[i].ae, a->ae) == 0 && strcmp(s->lines[i].address, a->address) == 0 &&
             s->lines[i].association > found)
             found = s->lines[i].association;
     gate_unlock(&s->gate);
@@ -163,6 +167,7 @@ post_report(struct serve *s, struct held *h, uint64_t association, int64_t now_m
     *post = (struct post){s, h->c->number};
     gate_lock(&s->gate);
     h->association = association;
+    h->asker->is_being_told = true;
     h->message_id = ++s->next_message != 0 ? s->next_message : ++s->next_message;
     h->sent_ms = now_ms;
     h->is_answered = h->is_lost = false;
@@ -172,8 +177,115 @@ post_report(struct serve *s, struct held *h, uint64_t association, int64_t now_m
     free(post);
     gate_lock(&s->gate);
     h->association = 0;
+    h->asker->is_being_told = false;
     gate_unlock(&s->gate);
     return false;
+}
+
+/* ---- what came of it ---- */
+
+static bool
+is_taken(uint16_t status)
+{
+    return status == DIMSE_SUCCESS || status == DIMSE_ATTRIBUTES_IGNORED ||
+           status == DIMSE_VALUE_OUT_OF_RANGE;
+}
+
+/* Twice as long after each failure. */
+static int64_t
+wait_after(const struct serve *s, uint32_t failures)
+{
+    int64_t wait_ms = s->options.retry_ms;
+
+    for (uint32_t i = 0; i < failures && wait_ms < s->options.retry_max_ms; i++)
+        wait_ms *= 2;
+    return wait_ms < s->options.retry_max_ms ? wait_ms : s->options.retry_max_ms;
+}
+
+/* Locked. */
+static void
+count_attempt(struct held *h, const struct err *why)
+{
+    h->c->attempts++;
+    text_copy(h->c->trouble, sizeof h->c->trouble, why->text);
+}
+
+static void
+note_failed(struct serve *s, struct held *h, int64_t wait_ms, const struct err *why)
+{
+    LOG(&serve_ctx, SERVE_COMMIT_NOT_TOLD, F_NUMBER("transaction", h->c->number),
+        F_WORD("device", h->c->ae), F_NUMBER("attempts", h->c->attempts), F_MS("wait", wait_ms),
+        F_ERR(why));
+    commits_save(s, h);
+}
+
+/* The device could not be told of h: all that is for it waits. The rest of it is counted in memory
+ * only, which a crash forgets: it then has more time, never less. */
+static void
+fail_device(struct serve *s, struct held *h, const struct err *why, int64_t now_ms)
+{
+    struct asker *a = h->asker;
+    int64_t wait_ms;
+
+    gate_lock(&s->gate);
+    wait_ms = wait_after(s, a->failures++);
+    a->next_ms = now_ms + wait_ms;
+    for (size_t i = 0; i < s->held_n; i++)
+        if (s->held[i]->asker == a && s->held[i]->c->state == COMMIT_DECIDED)
+            count_attempt(s->held[i], why);
+    gate_unlock(&s->gate);
+    note_failed(s, h, wait_ms, why);
+}
+
+/* The device has answered: over, or it does not like this one. */
+static void
+take_status(struct serve *s, struct held *h, uint16_t status, int64_t now_ms)
+{
+    struct err why = {0};
+    int64_t wait_ms = wait_after(s, h->c->attempts);
+
+    gate_lock(&s->gate);
+    h->asker->failures = 0;
+    s->told += is_taken(status);
+    gate_unlock(&s->gate);
+    if (is_taken(status)) {
+        LOG(&serve_ctx, SERVE_COMMIT_TOLD, F_NUMBER("transaction", h->c->number),
+            F_NUMBER("attempts", h->c->attempts + 1));
+        commits_remove(s, h);
+        return;
+    }
+    err_set(&why, ERR_REJECT, "the device answered the report with %04XH", status);
+    gate_lock(&s->gate);
+    count_attempt(h, &why);
+    h->next_ms = now_ms + wait_ms;
+    gate_unlock(&s->gate);
+    note_failed(s, h, wait_ms, &why);
+}
+
+void
+commit_watch(struct serve *s, struct held *h, int64_t now_ms)
+{
+    struct err why = {0};
+
+    gate_lock(&s->gate);
+    bool is_answered = h->is_answered, is_lost = h->is_lost;
+    bool is_over = is_answered || is_lost || now_ms - h->sent_ms >= ANSWER_MS;
+    uint16_t status = h->answer;
+    if (is_over) {
+        h->association = 0;
+        h->asker->is_being_told = false;
+    }
+    gate_unlock(&s->gate);
+    if (!is_over)
+        return;
+    if (is_answered) {
+        take_status(s, h, status, now_ms);
+        return;
+    }
+    err_set(&why, ERR_RETRY, "%s",
+            is_lost ? "the association ended before the report was answered"
+                    : "the report was not answered");
+    fail_device(s, h, &why, now_ms);
 }
 
 /* ---- on one of ours ---- */
@@ -193,148 +305,132 @@ await_answer(struct dimse_assoc *assoc, uint16_t message_id, uint16_t *out_statu
     return 0;
 }
 
+/* A report of h: its answer. */
 static int
-call_device(struct serve *s, const struct commit *c, const struct dimse_connect_options *to,
-            uint16_t *out_status, struct err *err)
+tell_one(struct dimse_assoc *assoc, uint8_t context, uint16_t message_id, struct held *h,
+         uint16_t *out_status, struct err *err)
+{
+    struct dimse_command rq;
+    struct buf data;
+    int rc = -1;
+
+    h->sent_ms = clock_mono_ms();
+    buf_init(&data, EVENT_BYTES);
+    rq = make_command(h->c, context, message_id, dimse_coding(assoc, context), &data);
+    if (send_report(assoc, &rq, &data, err) == 0)
+        rc = await_answer(assoc, message_id, out_status, err);
+    buf_fini(&data);
+    return rc;
+}
+
+/* What else of the device's may go on this association: it called us by the same title. */
+static struct held *
+next_one(struct serve *s, const struct held *last, size_t *at, int64_t now_ms)
+{
+    struct held *found = NULL;
+
+    gate_lock(&s->gate);
+    for (; *at < s->held_n && found == NULL && !s->is_stopping; ++*at) {
+        struct held *h = s->held[*at];
+
+        if (h->asker == last->asker && h->c->state == COMMIT_DECIDED && !h->is_dropped &&
+            !h->is_replaced && h != last && h->next_ms <= now_ms &&
+            strcmp(h->c->called, last->c->called) == 0)
+            found = h;
+    }
+    gate_unlock(&s->gate);
+    return found;
+}
+
+/* As many as there are, for a while. Only the first one's failure is the device's: it may hang up
+ * after any, and the next round goes on with those that have not had their turn. */
+static int
+call_device(struct serve *s, struct held *h, const struct dimse_connect_options *to,
+            struct err *err)
 {
     static const char *const plain[] = {DCM_UID_EXPLICIT_LE, DCM_UID_IMPLICIT_LE};
     const struct dimse_proposal proposal = {COMMIT_CLASS, plain, ARRAY_LEN(plain), true};
     const struct dimse_context *context = NULL;
     struct dimse_assoc *assoc = NULL;
-    struct dimse_command rq;
+    int64_t until_ms = clock_mono_ms() + CALL_MS;
     struct err end = {0};
-    struct buf data;
+    uint16_t id = 0, status;
+    size_t at = 0;
     int rc = -1;
 
-    (void)s;
-    buf_init(&data, EVENT_BYTES);
+    h->sent_ms = clock_mono_ms();
     if (dimse_connect(to, &proposal, 1, &assoc, err) < 0)
-        goto out;
-    if (dimse_contexts(assoc, &context) == 0) {
+        return -1;
+    if (dimse_contexts(assoc, &context) == 0)
         err_set(err, ERR_REJECT, "the device does not take reports in this role");
-        goto out;
+    else
+        rc = tell_one(assoc, context->id, ++id, h, &status, err);
+    for (bool is_alive = rc == 0; is_alive && h != NULL;) {
+        int64_t now_ms = clock_mono_ms();
+
+        take_status(s, h, status, now_ms);
+        h = now_ms < until_ms ? next_one(s, h, &at, now_ms) : NULL;
+        is_alive = h == NULL || tell_one(assoc, context->id, ++id, h, &status, &end) == 0;
     }
-    rq = make_command(c, context->id, 1, dimse_coding(assoc, context->id), &data);
-    if (send_report(assoc, &rq, &data, err) < 0 || await_answer(assoc, 1, out_status, err) < 0)
-        goto out;
-    rc = 0;
-    if (dimse_release(&assoc, &end) < 0)
+    if (rc == 0 && end.kind == ERR_NONE && dimse_release(&assoc, &end) < 0)
         err_clear(&end); /* it has answered: how it hangs up does not matter */
-out:
     dimse_abort(&assoc);
-    buf_fini(&data);
     return rc;
 }
 
-/* ---- one step ---- */
-
-static bool
-is_taken(uint16_t status)
-{
-    return status == DIMSE_SUCCESS || status == DIMSE_ATTRIBUTES_IGNORED ||
-           status == DIMSE_VALUE_OUT_OF_RANGE;
-}
-
-/* Another attempt has failed: say so, and wait twice as long as before. */
-static void
-fail_attempt(struct serve *s, struct held *h, const struct err *why, int64_t now_ms)
-{
-    int64_t wait_ms = s->options.retry_ms;
-
-    for (uint32_t i = 0; i < h->c->attempts && wait_ms < s->options.retry_max_ms; i++)
-        wait_ms *= 2;
-    if (wait_ms > s->options.retry_max_ms)
-        wait_ms = s->options.retry_max_ms;
-    gate_lock(&s->gate);
-    h->association = 0;
-    h->c->attempts++;
-    h->next_ms = now_ms + wait_ms;
-    text_copy(h->c->trouble, sizeof h->c->trouble, why->text);
-    gate_unlock(&s->gate);
-    LOG(&serve_ctx, SERVE_COMMIT_NOT_TOLD, F_NUMBER("transaction", h->c->number),
-        F_WORD("device", h->c->ae), F_NUMBER("attempts", h->c->attempts), F_MS("wait", wait_ms),
-        F_ERR(why));
-    commits_save(s, h);
-}
-
-/* The status of a report, once there is one. */
-static bool
-finish(struct serve *s, struct held *h, uint16_t status, int64_t now_ms)
-{
-    struct err why = {0};
-
-    if (is_taken(status))
-        return true;
-    err_set(&why, ERR_REJECT, "the device answered the report with %04XH", status);
-    fail_attempt(s, h, &why, now_ms);
-    return false;
-}
-
-/* Await the answer on the device's own association. */
-static bool
-watch(struct serve *s, struct held *h, int64_t now_ms)
-{
-    struct err why = {0};
-
-    gate_lock(&s->gate);
-    bool is_answered = h->is_answered, is_lost = h->is_lost;
-    uint16_t status = h->answer;
-    if (is_answered)
-        h->association = 0;
-    gate_unlock(&s->gate);
-    if (is_answered)
-        return finish(s, h, status, now_ms);
-    if (is_lost)
-        err_set(&why, ERR_RETRY, "the association ended before the report was answered");
-    else if (now_ms - h->sent_ms >= ANSWER_MS)
-        err_set(&why, ERR_RETRY, "the report was not answered");
-    else
-        return false;
-    fail_attempt(s, h, &why, now_ms);
-    return false;
-}
+/* ---- a round ---- */
 
 /* Where to call a device that holds no association open; false: its row names no address. */
 static bool
 address_of(const struct serve *s, const struct commit *c, const struct accept_device *d,
            struct dimse_connect_options *out)
 {
-    bool has_own = d->commit_host[0] != 0 && d->commit_port != 0;
-
     *out = (struct dimse_connect_options){
-        .host = has_own ? d->commit_host : d->host,
-        .port = has_own ? d->commit_port : d->port,
         .calling = c->called[0] != 0 ? c->called : s->ae,
         .called = d->commit_ae[0] != 0 ? d->commit_ae : c->ae,
     };
-    return out->host[0] != 0 && out->port != 0;
+    return accept_reports_to(d, &out->host, &out->port);
 }
 
-bool
-commit_tell(struct serve *s, struct held *h, int64_t now_ms)
+static void
+tell_device(struct serve *s, struct asker *a, struct held *h, int64_t now_ms)
 {
     struct accept_device device;
     struct dimse_connect_options to;
     struct err why = {0};
-    uint16_t status = 0;
     uint64_t line;
 
-    if (h->association != 0)
-        return watch(s, h, now_ms);
-    if (now_ms < h->next_ms)
-        return false;
-    if (!accept_find_device(s->options.accept, h->c->ae, h->c->address, &device)) {
+    gate_lock(&s->gate);
+    a->called_ms = now_ms;
+    gate_unlock(&s->gate);
+    if (!accept_find_device(s->options.accept, a->ae, a->address, &device)) {
         err_set(&why, ERR_NOT_FOUND, "the device is not enrolled any more");
-        fail_attempt(s, h, &why, now_ms);
-        return false;
+        fail_device(s, h, &why, now_ms);
+        return;
     }
-    line = device.commit_host[0] == 0 ? open_line(s, h->c) : 0;
+    line = device.commit_host[0] == 0 ? open_line(s, a) : 0;
     if (line != 0 && post_report(s, h, line, now_ms))
-        return false;
+        return;
     if (!address_of(s, h->c, &device, &to))
         err_set(&why, ERR_RETRY, "no association is open, and the device's row names no address");
-    else if (call_device(s, h->c, &to, &status, &why) == 0)
-        return finish(s, h, status, now_ms);
-    fail_attempt(s, h, &why, now_ms);
-    return false;
+    else if (call_device(s, h, &to, &why) == 0)
+        return;
+    fail_device(s, h, &why, clock_mono_ms());
+}
+
+void
+commit_tell_all(struct serve *s)
+{
+    gate_lock(&s->gate);
+    for (size_t i = 0; i < s->askers_n && !s->is_stopping; i++) {
+        struct asker *a = s->askers[i]; /* others only append */
+        int64_t now_ms = clock_mono_ms();
+
+        if (a->first == NULL || a->is_being_told || now_ms < a->next_ms)
+            continue;
+        gate_unlock(&s->gate);
+        tell_device(s, a, a->first, now_ms);
+        gate_lock(&s->gate);
+    }
+    gate_unlock(&s->gate);
 }

@@ -9,9 +9,24 @@
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
 
+/* A device that has asked, from one address: it has its own share of transactions, and its own time
+ * to be called, so that one that cannot be reached is nobody else's trouble. All under the gate. */
+struct asker {
+    char ae[17];
+    char address[46];
+    size_t open_n;      /* transactions that are not given up */
+    size_t given_up_n;  /* those that are, kept for people to see */
+    uint32_t failures;  /* to reach it, one after the other */
+    int64_t called_ms;  /* monotonic: it was tried last */
+    int64_t next_ms;    /* and is not tried before this */
+    bool is_being_told; /* a report is under way on an association that it holds open */
+    struct held *first; /* the thread's, of this round: what to tell it first */
+};
+
 /* A transaction in memory. Its file is written by its maker, then by the telling thread only. */
 struct held {
     struct commit *c; /* the texts, refs and counts change under the gate, by that thread */
+    struct asker *asker;
     int64_t counted_ms, saved_ms, next_ms; /* that thread's, monotonic */
     bool is_replaced;                      /* the device asked again under the same UID */
     bool is_noted;                         /* what it announces was taken (serve.h) */
@@ -19,12 +34,12 @@ struct held {
     uint64_t change;                       /* of the spool, at the last look; 0 = none yet */
     uint64_t missing;                      /* instances that have not arrived */
     char study[65];                        /* of those that have; "" = of several, or none yet */
-    char asked[65]; /* on which a question stood at the last look; "": none */
-    int64_t ask_ms; /* that thread's, monotonic: then it is asked anew */
+    char asked[65];  /* on which a question stood at the last look; "": none */
+    int64_t ask_ms;  /* that thread's, monotonic: then it is asked anew */
+    int64_t sent_ms; /* that thread's: a report of it was begun last; 0 = none was */
     /* the report under way on an association that the device holds open; 0 = none */
     uint64_t association;
     uint16_t message_id;
-    int64_t sent_ms;
     bool is_answered, is_lost;
     uint16_t answer;
 };
@@ -47,10 +62,14 @@ struct serve {
     pthread_mutex_t asking; /* held while is_asked is called */
     serve_is_asked is_asked;
     void *asked_user;
+    int64_t look_ms;  /* the thread's, monotonic: open ones are looked at again */
     struct gate gate; /* guards all below */
     bool is_stopping, has_news;
     struct held **held;
     size_t held_n;
+    size_t announcing; /* of them, at the end of the last round: open, and something missing */
+    struct asker **askers;
+    size_t askers_n;
     uint64_t next_number;
     uint16_t next_message;
     uint64_t told; /* reports answered since the start */
@@ -71,6 +90,10 @@ void commits_close(struct serve *s);
 int commits_write(struct serve *s, const struct commit *c, struct err *err) MUST_CHECK;
 /* Locked. Own it; earlier ones of the same device and UID are replaced. */
 void commits_add(struct serve *s, struct commit *c);
+/* Locked. Made where it is new. */
+struct asker *commits_asker(struct serve *s, const char *ae, const char *address);
+/* The telling thread's: the device could not be told for too long. */
+void commits_give_up(struct serve *s, struct held *h);
 /* The telling thread's: save what changed (a failure is logged), remove the file for good. */
 void commits_save(struct serve *s, struct held *h);
 void commits_remove(struct serve *s, struct held *h);
@@ -98,8 +121,10 @@ void commit_end(struct serve *s);
 
 /* ---- commit_tell.c ---- */
 
-/* Take one step to tell the device: may begin, end, or await a report. True: it has answered. */
-bool commit_tell(struct serve *s, struct held *h, int64_t now_ms);
+/* The telling thread's. A report of it may be under way: is it answered? */
+void commit_watch(struct serve *s, struct held *h, int64_t now_ms);
+/* Tell every device whose time has come, each on one association at most. */
+void commit_tell_all(struct serve *s);
 /* In the association's thread: an N-EVENT-REPORT-RSP has come. */
 void commit_take_answer(struct serve *s, uint64_t association, const struct dimse_command *rsp);
 void commit_line_begin(struct serve *s, const struct accept_call *call);

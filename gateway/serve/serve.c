@@ -164,8 +164,8 @@ serve_expected(struct serve *serve, const char *study_uid)
     uint64_t n = 0;
 
     gate_lock(&serve->gate);
-    for (size_t i = 0; i < serve->held_n; i++)
-        if (serve->held[i]->c->state == COMMIT_OPEN &&
+    for (size_t i = 0; i < serve->held_n && serve->announcing > 0; i++)
+        if (serve->held[i]->missing > 0 && serve->held[i]->c->state == COMMIT_OPEN &&
             strcmp(serve->held[i]->study, study_uid) == 0)
             n += serve->held[i]->missing;
     gate_unlock(&serve->gate);
@@ -178,7 +178,7 @@ serve_announced_next(struct serve *serve, struct serve_announced *out)
     bool is_there = false;
 
     gate_lock(&serve->gate);
-    for (size_t i = 0; i < serve->held_n && !is_there; i++) {
+    for (size_t i = 0; i < serve->held_n && serve->announcing > 0 && !is_there; i++) {
         const struct held *h = serve->held[i];
 
         if (h->is_noted || h->c->state != COMMIT_OPEN || h->missing == 0 || h->study[0] == '\0')
@@ -235,17 +235,41 @@ write_one(const struct held *h, struct jsonw *w)
     jsonw_end(w);
 }
 
+/* What waits of each device, the newest 50 of all devices above may all be another's. */
+static void
+write_askers(const struct serve *s, struct jsonw *w)
+{
+    jsonw_array(w, "devices");
+    for (size_t i = 0; i < s->askers_n; i++) {
+        const struct asker *a = s->askers[i];
+
+        if (a->open_n + a->given_up_n == 0)
+            continue;
+        jsonw_object(w, NULL);
+        jsonw_text(w, "device", a->ae);
+        jsonw_text(w, "address", a->address);
+        jsonw_uint(w, "open", a->open_n);
+        jsonw_uint(w, "untold", a->given_up_n);
+        jsonw_uint(w, "failures", a->failures);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+}
+
 void
 serve_report(struct serve *serve, struct jsonw *w)
 {
-    size_t shown = 0;
+    size_t shown = 0, open = 0;
 
     gate_lock(&serve->gate);
-    jsonw_uint(w, "open", serve->held_n);
+    for (size_t i = 0; i < serve->askers_n; i++)
+        open += serve->askers[i]->open_n;
+    jsonw_uint(w, "open", open);
     jsonw_uint(w, "told", serve->told);
     jsonw_array(w, "commitments");
     for (size_t i = serve->held_n; i-- > 0 && shown < SHOWN; shown++)
         write_one(serve->held[i], w);
     jsonw_end(w);
+    write_askers(serve, w);
     gate_unlock(&serve->gate);
 }

@@ -8,8 +8,9 @@
  * durable here) with no question open on its study, put aside, of another class, or still missing
  * when the grace period is over. Then one N-EVENT-REPORT tells the device, on an association it
  * holds open or on one of ours, as its row says; that is tried again, across restarts, until the
- * device answers or it is given up. On disk: docs/formats/serve.md. What devices are told:
- * docs/conformance-dimse.md.
+ * device answers or it is given up. Each device has its own share of transactions and its own time
+ * to be called: one that cannot be reached takes nothing from another. On disk:
+ * docs/formats/serve.md. What devices are told: docs/conformance-dimse.md.
  *
  * Query/Retrieve: only devices with may=query. Names and identities come from the files that are
  * here; they are kept in memory only and never logged. Quarantined instances are neither found nor
@@ -40,6 +41,7 @@ struct serve_options {
     int64_t retry_ms;       /* first wait before a device is told again; doubles */
     int64_t retry_max_ms;
     int64_t give_up_ms; /* of running time, from the decision on */
+    size_t held_most;   /* transactions open at once, of one device; 0 = 100,000 */
 };
 
 /* errors  ERR_REJECT is_durable_enough without is_mirrored; ERR_RETRY, ERR_FULL the folder */
@@ -71,8 +73,8 @@ bool serve_announced_next(struct serve *serve, struct serve_announced *out);
 /* It is kept elsewhere: not told again. */
 void serve_announced_noted(struct serve *serve, uint64_t number);
 
-/* The members "open", "told" and "commitments" of an object that the caller has begun: who waits
- * for what, who could not be told. No patient data. */
+/* The members "open", "told", "commitments" and "devices" of an object that the caller has begun:
+ * who waits for what, who could not be told. No patient data. */
 void serve_report(struct serve *serve, struct jsonw *w);
 
 #endif

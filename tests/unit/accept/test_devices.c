@@ -286,6 +286,36 @@ strangers_give_way_last(void **state)
     free(list);
 }
 
+/* A target of C-MOVE is called there; commit_host= goes first. */
+static void
+reports_go_to_the_rows_address_if_it_names_one(void **state)
+{
+    static const struct {
+        const char *row, *host;
+        uint16_t port;
+    } rows[] = {
+        {"A 10.0.0.1 x\n", NULL, 0},
+        {"A 10.0.0.1 x host=10.0.0.2 port=104\n", "10.0.0.2", 104},
+        {"A 10.0.0.1 x host=10.0.0.2 port=104 commit_ae=B commit_host=10.0.0.3 commit_port=105\n",
+         "10.0.0.3", 105},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct devices table = {NULL, 0};
+        struct err err = {0};
+        const char *host;
+        uint16_t port;
+
+        assert_int_equal(devices_parse(rows[i].row, strlen(rows[i].row), &table, &err), 0);
+        assert_int_equal(accept_reports_to(&table.rows[0], &host, &port), rows[i].host != NULL);
+        if (rows[i].host != NULL)
+            assert_string_equal(host, rows[i].host);
+        assert_int_equal(port, rows[i].port);
+        devices_fini(&table);
+    }
+}
+
 int
 main(void)
 {
@@ -297,6 +327,7 @@ main(void)
         cmocka_unit_test(list_of_refused_stays_bounded_and_loses_the_oldest),
         cmocka_unit_test(a_flood_of_names_costs_one_write_a_second),
         cmocka_unit_test(strangers_give_way_last),
+        cmocka_unit_test(reports_go_to_the_rows_address_if_it_names_one),
     };
 
     log_set_fd(-1);

@@ -1,5 +1,5 @@
-/* commit_device.h - a device of ours for test_commit.c: it asks for commitment, and it listens for
- * reports. Everything is static: one test program includes it. */
+/* commit_device.h - a device of ours for test_commit*.c: it asks for commitment, and it listens for
+ * reports. Everything is static: each test program has its own. */
 #ifndef RADPOST_TESTS_COMMIT_DEVICE_H
 #define RADPOST_TESTS_COMMIT_DEVICE_H
 
@@ -22,7 +22,7 @@ static struct serve_world world;
 struct told {
     struct gate gate;
     struct dimse_listener *listener;
-    unsigned reports;
+    unsigned reports, calls;
     uint16_t event, answer; /* what it says to the next */
     char transaction[65];
     struct buf data;
@@ -35,6 +35,7 @@ static enum dimse_admission
 admit(const struct dimse_peer *peer, void *user)
 {
     (void)user;
+    told.calls++;
     text_copy(told.calling, sizeof told.calling, peer->calling);
     return DIMSE_ADMITTED;
 }
@@ -230,7 +231,7 @@ put(const char *sop_instance)
 }
 
 /* The report of this transaction comes on this association; answer it. */
-static void
+static inline void
 expect_report(struct dimse_assoc *assoc)
 {
     struct dimse_command rq;
@@ -241,7 +242,7 @@ expect_report(struct dimse_assoc *assoc)
     assert_int_equal(take_report(assoc, &rq, DIMSE_SUCCESS, &err), 0);
 }
 
-static bool
+static inline bool
 is_in_report(uint32_t tag, const char *value)
 {
     char bytes[80];
@@ -254,7 +255,7 @@ is_in_report(uint32_t tag, const char *value)
 }
 
 /* Failure Reason with this value, so many times. */
-static size_t
+static inline size_t
 reasons(uint16_t value)
 {
     uint8_t bytes[] = {8, 0, 0x97, 0x11, 2, 0, 0, 0, (uint8_t)value, (uint8_t)(value >> 8)};

@@ -27,13 +27,14 @@ function Enrol({ who, onClose }) {
     <${Field} label=${say("device_name")} hint=${say("device_name_hint")} name="name" value=${name} onInput=${setName} maxlength="30" />
     <${Field} label=${say("address")} hint=${say("address_hint")} name="address" value=${address} onInput=${setAddress} maxlength="45" />
     <p><${Pinned} certificate=${who.certificate} /> <span class="quiet">${say(who.certificate ? "pins_certificate" : "pins_address")}</span></p>
+    <p class="quiet">${say("no_report_address_yet")}</p>
     <div class="quick"><${Work} class="primary" disabled=${address.trim() === ""} onError=${setWrong} onClick=${enrol}>${say("enrol_do")}<//>
       <button type="button" onClick=${onClose}>${say("shut")}</button></div>
   <//>`;
 }
 
 function Change({ d, onClose }) {
-  const [fields, setFields] = useState({ name: d.name, charset: d.charset, pdu_bytes: d.pdu_bytes, modality: d.modality });
+  const [fields, setFields] = useState({ name: d.name, charset: d.charset, pdu_bytes: d.pdu_bytes, modality: d.modality, host: d.host, port: d.port });
   const [wrong, setWrong] = useState("");
   const [isLeaving, setLeaving] = useState(false);
   const on = (name) => (value) => setFields((old) => ({ ...old, [name]: value }));
@@ -46,6 +47,8 @@ function Change({ d, onClose }) {
     <${Wrong}>${wrong}<//>
     <${Field} label=${say("device_name")} name="name" value=${fields.name} onInput=${on("name")} maxlength="30" />
     <${Field} label=${say("device_modality")} hint=${say("device_modality_hint")} name="modality" value=${fields.modality} onInput=${on("modality")} maxlength="16" />
+    <${Field} label=${say("device_host")} hint=${say("device_host_hint")} name="host" value=${fields.host} onInput=${on("host")} maxlength="45" />
+    <${Field} label=${say("device_port")} name="port" value=${String(fields.port || "")} onInput=${(v) => on("port")(Number(v) || 0)} maxlength="5" />
     <${Field} label=${say("device_charset")} name="charset" value=${fields.charset} onInput=${on("charset")} options=${CHARSETS.map((c) => [c, c || say("automatic")])} />
     <${Field} label=${say("device_pdu")} name="pdu" value=${String(fields.pdu_bytes)} onInput=${(v) => on("pdu_bytes")(Number(v))} options=${PDUS.map((n) => [String(n), n ? `${n / 1024} KiB` : say("automatic")])} />
     <div class="quick"><${Work} class="primary" onError=${setWrong} onClick=${act("devices", fields)}>${say("save")}<//>
@@ -117,7 +120,7 @@ export function Devices({ now }) {
       <ul class="studies">${unknown.map((u) => html`<${Unknown} key=${`${u.calling} ${u.address} ${u.isStranger}`} who=${u} isStranger=${u.isStranger} onEnrol=${ask("enrol")} />`)}</ul></section>`}
     <${Unsent} list=${now.unsent} more=${now.unsent_more} may=${may} />
     <${Targets} list=${now.targets} />
-    <${Commitments} commitment=${now.commitment} />
+    <${Commitments} commitment=${now.commitment} devices=${now.devices} />
     <${OwnSystems} now=${now} />
     ${now.page_certificate && html`<p class="quiet uid">${say("page_certificate")} ${now.page_certificate}</p>`}
     ${asked?.what === "enrol" && html`<${Enrol} who=${asked.of} onClose=${close} />`}
@@ -125,10 +128,14 @@ export function Devices({ now }) {
 }
 
 // Who asked us to keep images safely, and waits for the answer.
-function Commitments({ commitment }) {
+function Commitments({ commitment, devices }) {
   const list = commitment?.commitments || [];
   if (list.length === 0) return null;
+  // One that keeps its association open is told on it, and never failed.
+  const mute = (commitment.devices || []).filter((c) => (c.failures > 0 || c.untold > 0)
+    && devices.some((d) => d.ae === c.device && (d.address === "*" || d.address === c.address) && d.names_no_address));
   return html`<section aria-labelledby="commitments"><h2 id="commitments">${say("commitments")}</h2>
+    ${mute.map((c) => html`<p class="notice amber">${say("no_report_address", { ae: c.device, n: c.open + c.untold })}</p>`)}
     <ul class="rows">${list.slice(0, 50).map((c) => html`<li class="row"><b>${c.device}</b><span>${say(`commitment_${c.state}`)}</span>
       <span>${say("commitment_n", c)}</span><span class="quiet">${fullTime(c.asked_at_us)}</span>${c.trouble && html`<span class="wrong">${c.trouble}</span>`}</li>`)}</ul></section>`;
 }

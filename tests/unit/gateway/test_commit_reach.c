@@ -1,0 +1,178 @@
+/* test_commit_reach.c - a device that cannot be told of its commitments is nobody else's trouble:
+ * it has its own share of transactions, and its own time to be called. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/serve/parts.h"
+#include "tests/unit/gateway/commit_device.h"
+
+static void
+wait_for_untold(size_t n)
+{
+    char *due = mem_printf("\"untold\":%zu,", n);
+    struct buf json;
+
+    buf_init(&json, 1 << 20);
+    for (int i = 0; strstr(buf_text(&json), due) == NULL && i < 400; i++) {
+        struct jsonw w;
+
+        buf_clear(&json);
+        jsonw_init(&w, &json);
+        jsonw_object(&w, NULL);
+        serve_report(world.serve, &w);
+        jsonw_end(&w);
+        (void)spool_wait(world.spool, UINT64_MAX - 1, 25);
+    }
+    assert_non_null(strstr(buf_text(&json), due));
+    buf_fini(&json);
+    free(due);
+}
+
+/* Its row names no address, and it hangs up before it is told. */
+static uint16_t
+ask_and_hang_up(const char *ae, const char *transaction)
+{
+    const char *const instances[] = {"1.2.7.1.1", NULL};
+    struct dimse_assoc *assoc = connect_as(ae, accept_port(world.door));
+    uint16_t status = ask(assoc, transaction, instances);
+
+    dimse_abort(&assoc); /* a report may have come on it already */
+    return status;
+}
+
+static void
+device_that_is_never_reached_closes_nothing_to_another(void **state)
+{
+    (void)state;
+    serve_world_close(&world);
+    world.options.held_most = 3;
+    serve_world_devices(&world, "CT1 127.0.0.1\nCT2 127.0.0.1\n");
+    serve_world_open(&world);
+    assert_int_equal(ask_and_hang_up("CT1", "2.25.21"), DIMSE_SUCCESS);
+    assert_int_equal(ask_and_hang_up("CT1", "2.25.22"), DIMSE_SUCCESS);
+    assert_int_equal(ask_and_hang_up("CT1", "2.25.23"), DIMSE_SUCCESS);
+
+    assert_int_equal(ask_and_hang_up("CT1", "2.25.24"), DIMSE_RESOURCE_LIMITATION);
+    assert_int_equal(ask_and_hang_up("CT2", "2.25.25"), DIMSE_SUCCESS);
+    serve_world_close(&world);
+    serve_world_open(&world); /* and so after a restart */
+    assert_int_equal(ask_and_hang_up("CT1", "2.25.26"), DIMSE_RESOURCE_LIMITATION);
+    assert_int_equal(ask_and_hang_up("CT2", "2.25.27"), DIMSE_SUCCESS);
+}
+
+static void
+given_up_transactions_count_no_more_and_the_oldest_gives_way(void **state)
+{
+    char *oldest = mem_printf("%s/serve/commit/0000000000000001.txn", world.dir);
+    struct gate g;
+
+    (void)state;
+    serve_world_close(&world);
+    world.options.held_most = 2;
+    world.options.give_up_ms = 100;
+    serve_world_open(&world);
+    put("1.2.7.1.1");
+    serve_world_seal(&world);
+    assert_int_equal(ask_and_hang_up("CT1", "2.25.31"), DIMSE_SUCCESS);
+    assert_int_equal(ask_and_hang_up("CT1", "2.25.32"), DIMSE_SUCCESS);
+    wait_for_untold(2);
+    assert_int_equal(files_in_commit(), 2);
+
+    assert_int_equal(ask_and_hang_up("CT1", "2.25.33"), DIMSE_SUCCESS);
+    gate_init(&g);
+    gate_lock(&g);
+    for (int i = 0; access(oldest, F_OK) == 0 && i < 400; i++)
+        (void)gate_wait_ms(&g, 25);
+    gate_unlock(&g);
+    gate_fini(&g);
+    assert_int_equal(access(oldest, F_OK), -1);
+    wait_for_untold(2);
+    assert_int_equal(files_in_commit(), 2);
+    free(oldest);
+}
+
+/* A cart that is switched off behind something that still takes connections: each try of it takes
+ * ten seconds. It is tried once, whatever waits for it, and the other is told after that. */
+static void
+device_that_says_nothing_holds_up_no_other(void **state)
+{
+    const char *const instances[] = {"1.2.7.1.1", NULL};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof to;
+    int silent = socket(AF_INET, SOCK_STREAM, 0);
+    struct dimse_assoc *assoc;
+    struct err err = {0};
+    char *rows;
+
+    (void)state;
+    assert_int_equal(bind(silent, (struct sockaddr *)&to, size), 0);
+    assert_int_equal(listen(silent, 64), 0);
+    assert_int_equal(getsockname(silent, (struct sockaddr *)&to, &size), 0);
+    serve_world_close(&world);
+    world.options.retry_ms = world.options.retry_max_ms = 3600000;
+    rows = mem_printf("OFF 127.0.0.1 x commit_ae=OFF commit_host=127.0.0.1 commit_port=%u\n"
+                      "CT1 127.0.0.1 x commit_ae=CT1 commit_host=127.0.0.1 commit_port=%u\n",
+                      ntohs(to.sin_port), listen_at(0));
+    serve_world_devices(&world, rows);
+    serve_world_open(&world);
+    put("1.2.7.1.1");
+    assoc = connect_as("OFF", accept_port(world.door));
+    assert_int_equal(ask(assoc, "2.25.41", instances), DIMSE_SUCCESS);
+    assert_int_equal(ask(assoc, "2.25.42", instances), DIMSE_SUCCESS);
+    assert_int_equal(ask(assoc, "2.25.43", instances), DIMSE_SUCCESS);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    assert_int_equal(ask_and_hang_up("CT1", "2.25.44"), DIMSE_SUCCESS);
+    serve_world_seal(&world);
+
+    wait_for_reports(1); /* within 20 s */
+    assert_non_null(memmem(told.data.bytes, told.data.n, "2.25.44", 7));
+    close(silent);
+    free(rows);
+}
+
+static void
+what_waits_for_one_device_goes_on_one_association(void **state)
+{
+    const char *const instances[] = {"1.2.7.1.1", NULL};
+    char *row = mem_printf("commit_ae=CT1 commit_host=127.0.0.1 commit_port=%u", listen_at(0));
+    struct dimse_assoc *assoc;
+    struct err err = {0};
+
+    (void)state;
+    set_row(row);
+    put("1.2.7.1.1");
+    assoc = connect_as("CT1", accept_port(world.door));
+    assert_int_equal(ask(assoc, "2.25.51", instances), DIMSE_SUCCESS);
+    assert_int_equal(ask(assoc, "2.25.52", instances), DIMSE_SUCCESS);
+    assert_int_equal(ask(assoc, "2.25.53", instances), DIMSE_SUCCESS);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    serve_world_seal(&world);
+
+    wait_for_reports(3);
+    wait_for_end();
+    assert_int_equal(told.calls, 1);
+    free(row);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, begin, end)
+        CLAIM(device_that_is_never_reached_closes_nothing_to_another),
+        CLAIM(given_up_transactions_count_no_more_and_the_oldest_gives_way),
+        CLAIM(device_that_says_nothing_holds_up_no_other),
+        CLAIM(what_waits_for_one_device_goes_on_one_association),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
