@@ -14,14 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { START_MS = 60000 };
 
 struct pg_cluster {
     char dir[64], data[96], bin[256], user[64];
@@ -122,24 +121,29 @@ open_notify(struct pg_cluster *c)
     setenv("NOTIFY_SOCKET", at.sun_path, 1);
 }
 
+/* Until it says so, or has ended: how long it takes is the machine's affair. */
 static void
 wait_ready(struct pg_cluster *c)
 {
-    struct pollfd fd = {.fd = c->notify, .events = POLLIN};
-    char said[256];
+    struct pollfd fds[] = {{.fd = c->notify, .events = POLLIN},
+                           {.fd = pidfd_open(c->server, 0), .events = POLLIN}};
+    char said[256] = "";
 
-    for (;;) {
+    if (fds[1].fd < 0)
+        give_up("pidfd");
+    while (strstr(said, "READY=1") == NULL) {
         ssize_t n;
 
-        if (poll(&fd, 1, START_MS) <= 0)
-            give_up("the server does not become ready");
-        n = recv(c->notify, said, sizeof said - 1, 0);
-        if (n <= 0)
+        if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
+            give_up("poll");
+        if ((fds[0].revents & POLLIN) == 0 && (fds[1].revents & POLLIN) != 0)
+            give_up("the server ended before it was ready");
+        n = recv(c->notify, said, sizeof said - 1, MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN)
             give_up("notify");
-        said[n] = '\0';
-        if (strstr(said, "READY=1") != NULL)
-            return;
+        said[n > 0 ? n : 0] = '\0';
     }
+    close(fds[1].fd);
 }
 
 void
