@@ -159,6 +159,7 @@ get_state(struct http_request *req, struct http_response *res, struct err *err)
     struct report_sources sources = {.options = &desk->options,
                                      .book = desk->book,
                                      .link = desk->link,
+                                     .orders = desk->orders,
                                      .rights = http_caller(req)->rights,
                                      .fingerprint = desk->place.fingerprint,
                                      .is_everything = which != NULL && strcmp(which, "all") == 0};

@@ -5,12 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-enum {
-    LINE_DOWN_LONG_S = 600,
-    CENTRE_FULL_LONG_S = 3600,
-    CLOCK_OFF_MS = 5000,
-    CLOCK_WRONG_MS = 60000
-};
+enum { DOWN_LONG_S = 600, CENTRE_FULL_LONG_S = 3600, CLOCK_OFF_MS = 5000, CLOCK_WRONG_MS = 60000 };
 enum { CERTIFICATE_SOON_DAYS = 30, CERTIFICATE_ENDING_DAYS = 7 };
 
 /* Nobody ran this program before 2026. */
@@ -63,7 +58,7 @@ is_longer(int64_t since_us, int64_t now_us, int seconds)
 static bool
 is_long(int64_t since_us, int64_t now_us)
 {
-    return is_longer(since_us, now_us, LINE_DOWN_LONG_S);
+    return is_longer(since_us, now_us, DOWN_LONG_S);
 }
 
 /* Images go by another: nobody would notice until that one fails, too. */
@@ -174,6 +169,20 @@ lamp_of_certificate(const struct uplink_status *status)
     return days <= CERTIFICATE_ENDING_DAYS ? LAMP_CERTIFICATE_ENDING
            : days <= CERTIFICATE_SOON_DAYS ? LAMP_CERTIFICATE_SOON
                                            : LAMP_CERTIFICATE_FINE;
+}
+
+enum lamp
+lamp_of_orders(const struct orders_status *status, int64_t now_us)
+{
+    if (status->trouble != ORDERS_NO_TROUBLE)
+        return is_long(status->trouble_us, now_us) ? LAMP_ORDERS_DOWN_LONG : LAMP_ORDERS_DOWN;
+    if (status->refused > 0)
+        return LAMP_ORDERS_REFUSED;
+    if (status->aside > 0)
+        return LAMP_ORDERS_ASIDE;
+    if (status->flagged > 0)
+        return LAMP_ORDERS_FLAGGED;
+    return status->good_us == 0 ? LAMP_ORDERS_WAITING : LAMP_ORDERS_FINE;
 }
 
 const char *

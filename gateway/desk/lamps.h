@@ -2,6 +2,7 @@
 #ifndef RADPOST_DESK_LAMPS_H
 #define RADPOST_DESK_LAMPS_H
 
+#include "gateway/desk/orders_sources.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 
@@ -27,6 +28,8 @@ bool clock_cuts_off(const struct uplink_status *status, int64_t now_us);
 enum lamp lamp_of_centre(const struct uplink_status *status, uint64_t lost, int64_t now_us);
 enum lamp lamp_of_version(const struct uplink_status *status);
 enum lamp lamp_of_certificate(const struct uplink_status *status);
+/* Of what is fetched from the HIS. */
+enum lamp lamp_of_orders(const struct orders_status *status, int64_t now_us);
 
 /* How a study stands, worst first. */
 enum study_word {

@@ -212,7 +212,7 @@ begin_orders(struct http_request *req, struct err *err)
     return secret_equal(kept, told, sizeof kept) ? 0 : err_set(err, ERR_DENIED, "not this token");
 }
 
-/* {taken, refused, error}: 200 if all were taken, 422 if some were not. */
+/* {taken, refused, flagged, error}: 200 if all were taken, 422 if some were not. */
 static int
 post_orders(struct http_request *req, struct http_response *res, struct err *err)
 {
@@ -231,7 +231,8 @@ post_orders(struct http_request *req, struct http_response *res, struct err *err
     jsonw_object(&w, NULL);
     jsonw_uint(&w, "taken", tally.taken);
     jsonw_uint(&w, "refused", tally.refused);
-    if (tally.refused > 0)
+    jsonw_uint(&w, "flagged", tally.flagged);
+    if (tally.refused + tally.flagged > 0)
         jsonw_text(&w, "error", tally.first.text);
     jsonw_end(&w);
     http_answer_buf(res, tally.refused > 0 ? 422 : 200, "application/json", &json);

@@ -1,6 +1,7 @@
 /* orders_json.c - members by a table, whatever they are written in. */
 #include "gateway/desk/orders_json.h"
 
+#include "gateway/desk/orders_fit.h"
 #include "proto/base/text.h"
 #include "proto/dicom/charset.h"
 #include "proto/http/json.h"
@@ -10,9 +11,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <strings.h>
 
-enum kind { TEXT, ACTION, SCHEDULED, TRUTH_URGENT, KILOGRAMS, CENTIMETRES };
+/* NUMBER: half of one is another, so that a longer one is refused; WORDS are cut; what is left over
+ * (ASIDE) is left out when it does not fit, as docs/orders.md says. */
+enum kind {
+    NUMBER,
+    WORDS,
+    ASIDE,
+    ACTION,
+    BIRTH,
+    MODALITY,
+    SCHEDULED,
+    URGENT,
+    KILOGRAMS,
+    CENTIMETRES
+};
 
 #define AT(field) offsetof(struct order, field), sizeof(((struct order *)0)->field)
 static const struct member {
@@ -20,73 +34,40 @@ static const struct member {
     enum kind kind;
     size_t at, size;
 } members[] = {
-    {"placer", TEXT, AT(placer)},
+    {"placer", NUMBER, AT(placer)},
     {"action", ACTION, 0, 0},
-    {"accession", TEXT, AT(accession)},
-    {"patient_id", TEXT, AT(patient_id)},
-    {"name", TEXT, AT(name)},
-    {"pinyin", TEXT, AT(pinyin)},
-    {"citizen_id", TEXT, AT(citizen_id)},
-    {"sex", TEXT, AT(sex)},
-    {"birth", TEXT, AT(birth)},
-    {"phone", TEXT, AT(phone)},
+    {"accession", NUMBER, AT(accession)},
+    {"patient_id", NUMBER, AT(patient_id)},
+    {"name", WORDS, AT(name)},
+    {"pinyin", ASIDE, AT(pinyin)},
+    {"citizen_id", ASIDE, AT(citizen_id)},
+    {"sex", ASIDE, AT(sex)},
+    {"birth", BIRTH, AT(birth)},
+    {"phone", ASIDE, AT(phone)},
     {"weight_kg", KILOGRAMS, 0, 0},
     {"height_cm", CENTIMETRES, 0, 0},
-    {"modality", TEXT, AT(modality)},
-    {"station", TEXT, AT(station)},
+    {"modality", MODALITY, AT(modality)},
+    {"station", NUMBER, AT(station)},
     {"scheduled", SCHEDULED, 0, 0},
-    {"procedure_id", TEXT, AT(procedure_id)},
-    {"description", TEXT, AT(description)},
-    {"code", TEXT, AT(code)},
-    {"code_scheme", TEXT, AT(code_scheme)},
-    {"code_meaning", TEXT, AT(code_meaning)},
-    {"study", TEXT, AT(study)},
-    {"referring", TEXT, AT(referring)},
-    {"department", TEXT, AT(department)},
-    {"urgent", TRUTH_URGENT, 0, 0},
-    {"reason", TEXT, AT(reason)},
-    {"complaint", TEXT, AT(complaint)},
-    {"history", TEXT, AT(history)},
+    {"procedure_id", NUMBER, AT(procedure_id)},
+    {"description", WORDS, AT(description)},
+    {"code", ASIDE, AT(code)},
+    {"code_scheme", ASIDE, AT(code_scheme)},
+    {"code_meaning", WORDS, AT(code_meaning)},
+    {"study", NUMBER, AT(study)},
+    {"referring", WORDS, AT(referring)},
+    {"department", WORDS, AT(department)},
+    {"urgent", URGENT, 0, 0},
+    {"reason", WORDS, AT(reason)},
+    {"complaint", WORDS, AT(complaint)},
+    {"history", WORDS, AT(history)},
 };
 
 struct reading {
     struct order order;
     bool is_cancelled;
+    struct err flaw; /* the first member that could not be read, and is left out */
 };
-
-/* "2026-11-22 09:30", "2026-11-22T09:30:00", "20261122093000", "202611220930": here; with Z or
- * +08:00 behind: there. */
-static bool
-read_time(const char *text, int64_t *out_us)
-{
-    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M",
-                                        "%Y-%m-%d %H:%M",    "%Y%m%d%H%M%S",      "%Y%m%d%H%M"};
-    const char *end = NULL;
-    struct tm tm;
-    int h, m;
-    char sign;
-
-    for (size_t i = 0; i < ARRAY_LEN(forms) && end == NULL; i++) {
-        memset(&tm, 0, sizeof tm);
-        end = strptime(text, forms[i], &tm);
-        if (end != NULL && *end != '\0' && *end != 'Z' && *end != '+' && *end != '-')
-            end = NULL;
-    }
-    if (end == NULL || tm.tm_year < 100 || tm.tm_year > 200)
-        return false;
-    if (*end == '\0') {
-        tm.tm_isdst = -1;
-        *out_us = (int64_t)mktime(&tm) * 1000000;
-    } else if (strcmp(end, "Z") == 0) {
-        *out_us = (int64_t)timegm(&tm) * 1000000;
-    } else {
-        if (sscanf(end, "%c%2d:%2d", &sign, &h, &m) != 3 || h > 14 || m > 59)
-            return false;
-        *out_us =
-            ((int64_t)timegm(&tm) - (sign == '-' ? -1 : 1) * (h * 60 + m) * INT64_C(60)) * 1000000;
-    }
-    return true;
-}
 
 /* A measure in thousandths: "61.5" kilograms, "172" centimetres. */
 static bool
@@ -104,18 +85,21 @@ read_measure(const char *text, double factor, double most, uint32_t *out)
     return true;
 }
 
+/* As people, JSON and SQL clients write it. */
 static bool
 read_truth(const char *text, bool *out)
 {
-    static const char *const yes[] = {"true", "1", "yes", "是"}, *const no[] = {"", "false", "0",
-                                                                                "no", "否"};
+    static const char *const yes[] = {"true", "t", "yes", "y", "1", "是"}, *const no[] = {
+                                                                               "",   "false", "f",
+                                                                               "no", "n",     "0",
+                                                                               "否"};
     for (size_t i = 0; i < ARRAY_LEN(yes); i++)
-        if (strcmp(text, yes[i]) == 0) {
+        if (strcasecmp(text, yes[i]) == 0) {
             *out = true;
             return true;
         }
     for (size_t i = 0; i < ARRAY_LEN(no); i++)
-        if (strcmp(text, no[i]) == 0) {
+        if (strcasecmp(text, no[i]) == 0) {
             *out = false;
             return true;
         }
@@ -151,6 +135,45 @@ sex_word(const char *text)
     return text;
 }
 
+/* Words that do not fit end at a whole character. */
+static void
+cut(char *text)
+{
+    while (!text_is_utf8(text, strlen(text)))
+        text[strlen(text) - 1] = '\0';
+}
+
+/* "ct" is CT; a department in words is none: every device is told. */
+static bool
+read_modality(const char *text, char *out, size_t size)
+{
+    bool is_fine = copy_text(out, size, text);
+
+    is_fine = order_modality_mend(out) && is_fine;
+    if (!is_fine)
+        out[0] = '\0';
+    return is_fine;
+}
+
+/* False: it does not fit; out is what is left of it, or "". */
+static bool
+set_text(struct reading *r, const struct member *m, const char *text)
+{
+    char *out = (char *)&r->order + m->at;
+
+    if (m->kind == BIRTH)
+        return order_day_read(text, out) || text[0] == '\0';
+    if (m->kind == MODALITY)
+        return read_modality(text, out, m->size);
+    if (copy_text(out, m->size, m->at == offsetof(struct order, sex) ? sex_word(text) : text))
+        return true;
+    if (m->kind == WORDS)
+        cut(out);
+    else
+        out[0] = '\0';
+    return false;
+}
+
 static bool
 set_member(struct reading *r, const struct member *m, const char *text)
 {
@@ -159,30 +182,36 @@ set_member(struct reading *r, const struct member *m, const char *text)
         r->is_cancelled = strcmp(text, "cancel") == 0;
         return r->is_cancelled || text[0] == '\0' || strcmp(text, "put") == 0;
     case SCHEDULED:
-        return text[0] == '\0' || read_time(text, &r->order.scheduled_at_us);
-    case TRUTH_URGENT:
+        return text[0] == '\0' || order_time_read(text, &r->order.scheduled_at_us);
+    case URGENT:
         return read_truth(text, &r->order.is_urgent);
     case KILOGRAMS:
         return read_measure(text, 1000, 700, &r->order.weight_g);
     case CENTIMETRES:
         return read_measure(text, 10, 300, &r->order.height_mm);
-    case TEXT:
     default:
-        if (m->at == offsetof(struct order, sex))
-            text = sex_word(text);
-        return copy_text((char *)&r->order + m->at, m->size, text);
+        return set_text(r, m, text);
     }
 }
 
-/* A member nobody here knows is let through. */
+/* A member nobody here knows is let through. What is wrong and not due does not keep the patient
+ * from the worklist: it is left out, and said. */
 static int
 set_named(struct reading *r, const char *name, const char *text, struct err *err)
 {
-    for (size_t i = 0; i < ARRAY_LEN(members); i++)
-        if (strcmp(members[i].name, name) == 0)
-            return set_member(r, &members[i], text)
-                       ? 0
-                       : err_set(err, ERR_REJECT, "%s: too long, or not of its kind", name);
+    const struct member *m = members, *end = members + ARRAY_LEN(members);
+
+    while (m < end && strcmp(m->name, name) != 0)
+        m++;
+    if (m == end || set_member(r, m, text) || m->kind == ASIDE || m->kind == BIRTH)
+        return 0;
+    if (m->kind == NUMBER || m->kind == ACTION)
+        return err_set(err, ERR_REJECT, "%s: too long, or not of its kind", name);
+    if (r->flaw.kind == ERR_NONE)
+        (void)err_set(&r->flaw, ERR_REJECT,
+                      m->kind == WORDS ? "%s: too long; cut"
+                                       : "%s: cannot be read; the order is taken without it",
+                      name);
     return 0;
 }
 
@@ -201,6 +230,28 @@ ends_reading(const struct err *err)
     return err->kind == ERR_RETRY || err->kind == ERR_FULL || err->kind == ERR_FATAL;
 }
 
+/* Why the one at this place was refused, or flagged; errors begin with the member's name. */
+static void
+note_first(struct orders_tally *tally, size_t place, const struct err *why)
+{
+    size_t n = strspn(why->text, "abcdefghijklmnopqrstuvwxyz_");
+
+    tally->first = *why;
+    tally->place = place;
+    tally->member[0] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        if (strlen(members[i].name) == n && memcmp(members[i].name, why->text, n) == 0)
+            (void)text_copy(tally->member, sizeof tally->member, members[i].name);
+    err_context(&tally->first, "order %zu", place);
+}
+
+static void
+refuse(struct orders_tally *tally, size_t place, const struct err *why)
+{
+    if (tally->refused++ == 0)
+        note_first(tally, place, why);
+}
+
 /* rc: how reading this one went. */
 static int
 give(struct reader *rd, struct reading *r, size_t place, int rc, struct err *err)
@@ -208,16 +259,15 @@ give(struct reader *rd, struct reading *r, size_t place, int rc, struct err *err
     (void)text_copy(r->order.source, sizeof r->order.source, rd->source);
     if (rc == 0)
         rc = rd->each(rd->user, &r->order, r->is_cancelled, err);
-    if (rc == 0) {
-        rd->tally->taken++;
+    if (rc < 0 && ends_reading(err))
+        return -1;
+    if (rc < 0) {
+        refuse(rd->tally, place, err);
         return 0;
     }
-    if (ends_reading(err))
-        return -1;
-    if (rd->tally->refused++ == 0) {
-        rd->tally->first = *err;
-        err_context(&rd->tally->first, "order %zu", place);
-    }
+    rd->tally->taken++;
+    if (r->flaw.kind != ERR_NONE && rd->tally->flagged++ == 0 && rd->tally->refused == 0)
+        note_first(rd->tally, place, &r->flaw);
     return 0;
 }
 
@@ -285,12 +335,14 @@ read_json_lines(struct reader *rd, const char *text, size_t n, struct err *err)
         if (++place > ORDERS_AT_ONCE)
             return err_set(err, ERR_REJECT, "more than %d lines", ORDERS_AT_ONCE);
         if (strspn(at, " \t\r\n") < length) {
-            if (json_parse(at, length, &doc, err) < 0)
-                return err_context(err, "line %zu", place);
-            int rc = take_object(rd, json_root(doc), place, err);
-            json_free(&doc);
-            if (rc < 0)
-                return -1;
+            if (json_parse(at, length, &doc, err) < 0) {
+                refuse(rd->tally, place, err); /* the lines behind it are others' orders */
+            } else {
+                int rc = take_object(rd, json_root(doc), place, err);
+                json_free(&doc);
+                if (rc < 0)
+                    return -1;
+            }
         }
         at += length + 1;
     }

@@ -16,7 +16,10 @@ typedef int (*orders_each_fn)(void *user, const struct order *order, bool is_can
 
 struct orders_tally {
     unsigned taken, refused;
-    struct err first; /* why the first of them was refused, with its place */
+    unsigned flagged; /* of those taken: came with a member that could not be read; without it */
+    struct err first; /* why the first was refused, or else flagged, with its place */
+    size_t place;     /* that one in the list, from 1; 0: there is none */
+    char member[24];  /* that it is about, a word of docs/orders.md; "": none of them */
 };
 
 /* source: who wrote it ("http" "folder" "command").

@@ -50,14 +50,28 @@ struct orders_folder {
     size_t n;
 };
 
+/* How one of the two goes; as orders_status. */
+struct health {
+    enum orders_trouble trouble;
+    int64_t good_us, trouble_us;
+    char why[320];
+};
+
 struct orders_sources {
     struct book *book;
     struct orders_folder *folder; /* NULL: none */
     char *command;
     int64_t every_ms;
     struct gate gate;
-    bool is_stopping; /* gate */
+    bool is_stopping;          /* gate */
+    struct orders_status list; /* gate; of the command's last list, and the folder's failed/ */
+    struct health of_command, of_folder; /* gate */
     pthread_t thread;
+};
+
+static const char *const trouble_words[] = {
+#define TROUBLE(name, word, meaning) [name] = word,
+#include "gateway/desk/orders_troubles.def"
 };
 
 static const struct log_ctx ctx = {.stage = "gateway/desk"};
@@ -69,6 +83,8 @@ tell(const struct orders_tally *tally)
         LOG(&ctx, DESK_ORDERS_TAKEN, F_NUMBER("orders", tally->taken));
     if (tally->refused > 0)
         LOG(&ctx, DESK_ORDER_REFUSED, F_NUMBER("orders", tally->refused), F_ERR(&tally->first));
+    else if (tally->flagged > 0)
+        LOG(&ctx, DESK_ORDER_FLAGGED, F_NUMBER("orders", tally->flagged), F_ERR(&tally->first));
 }
 
 /* ---- the folder ---- */
@@ -189,6 +205,23 @@ is_ours(const char *folder, const char *name, struct stat *out)
         return false;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return lstat(path, out) == 0 && S_ISREG(out->st_mode);
+}
+
+size_t
+orders_folder_aside(const struct orders_folder *folder)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    size_t n = 0;
+    DIR *dir;
+
+    snprintf(path, sizeof path, "%s/failed", folder->path);
+    dir = opendir(path);
+    for (struct dirent *d; dir != NULL && n < FILES_AT_ONCE && (d = readdir(dir)) != NULL;)
+        n += is_ours(path, d->d_name, &st);
+    if (dir != NULL)
+        closedir(dir);
+    return n;
 }
 
 static int
@@ -337,28 +370,41 @@ end_command(pid_t pid, int rc, struct err *err)
     return 0;
 }
 
-int
-orders_from_command(struct book *book, const char *command, int64_t limit_ms, unsigned *out_taken,
-                    struct err *err)
+/* *out_trouble: the step that fails, where one does. */
+static int
+ask_command(struct book *book, const char *command, int64_t limit_ms, struct orders_tally *tally,
+            enum orders_trouble *out_trouble, struct err *err)
 {
-    struct orders_tally tally = {.taken = 0};
     char *argv[ARGUMENTS + 1], text[COMMAND_BYTES];
     struct buf said;
     pid_t pid;
     int fd, rc;
 
+    *out_trouble = ORDERS_NOT_RUN;
     if (!text_copy(text, sizeof text, command))
         return err_set(err, ERR_REJECT, "orders_command: too long");
     if (split(text, argv, err) < 0 || spawn(argv, &pid, &fd, err) < 0)
         return -1;
     buf_init(&said, ORDERS_BYTES + PIECE);
     rc = listen_to(fd, limit_ms, &said, err);
+    *out_trouble = rc < 0 ? ORDERS_NO_END : ORDERS_EXIT;
     rc = end_command(pid, rc, err);
     close(fd);
-    if (rc == 0)
-        rc = orders_take(book, said.bytes, said.n, "command", &tally, err);
+    if (rc == 0 && (rc = orders_take(book, said.bytes, said.n, "command", tally, err)) < 0)
+        *out_trouble = err->kind == ERR_REJECT ? ORDERS_UNREADABLE : ORDERS_NOT_KEPT;
     buf_fini(&said);
-    tell(&tally);
+    tell(tally);
+    return rc;
+}
+
+int
+orders_from_command(struct book *book, const char *command, int64_t limit_ms, unsigned *out_taken,
+                    struct err *err)
+{
+    struct orders_tally tally = {.taken = 0};
+    enum orders_trouble trouble;
+    int rc = ask_command(book, command, limit_ms, &tally, &trouble, err);
+
     *out_taken += tally.taken;
     return rc;
 }
@@ -378,28 +424,73 @@ rest(struct orders_sources *s, int64_t wait_ms)
     return goes_on;
 }
 
+/* Whoever reads the log is told when trouble begins, not every round. */
+static void
+note(struct orders_sources *s, struct health *h, enum orders_trouble trouble, const struct err *why)
+{
+    bool is_new = trouble != ORDERS_NO_TROUBLE && h->trouble != trouble;
+
+    gate_lock(&s->gate);
+    h->trouble = trouble;
+    if (trouble == ORDERS_NO_TROUBLE) {
+        h->good_us = clock_wall_us();
+        h->trouble_us = 0;
+    } else {
+        h->trouble_us = h->trouble_us != 0 ? h->trouble_us : clock_wall_us();
+        (void)text_copy(h->why, sizeof h->why, why->text);
+    }
+    gate_unlock(&s->gate);
+    if (is_new)
+        LOG(&ctx, DESK_ORDERS_SOURCE_FAILED, F_ERR(why));
+}
+
+static void
+look_in_folder(struct orders_sources *s)
+{
+    struct err err = {0};
+    unsigned taken = 0;
+    int rc = orders_from_folder(s->book, s->folder, &taken, &err);
+    size_t aside = orders_folder_aside(s->folder);
+
+    gate_lock(&s->gate);
+    s->list.aside = aside;
+    gate_unlock(&s->gate);
+    note(s, &s->of_folder, rc < 0 ? ORDERS_FOLDER : ORDERS_NO_TROUBLE, &err);
+}
+
+static void
+run_command(struct orders_sources *s)
+{
+    struct orders_tally tally = {.taken = 0};
+    struct err err = {0};
+    enum orders_trouble trouble;
+    int rc = ask_command(s->book, s->command, ORDERS_COMMAND_MS, &tally, &trouble, &err);
+
+    gate_lock(&s->gate);
+    if (rc == 0) {
+        s->list.taken = tally.taken;
+        s->list.refused = tally.refused;
+        s->list.flagged = tally.flagged;
+        s->list.place = (unsigned)tally.place;
+        (void)text_copy(s->list.member, sizeof s->list.member, tally.member);
+    }
+    gate_unlock(&s->gate);
+    note(s, &s->of_command, rc < 0 ? trouble : ORDERS_NO_TROUBLE, &err);
+}
+
 static void *
 run(void *arg)
 {
     struct orders_sources *s = arg;
     int64_t command_ms = clock_mono_ms();
-    bool was_bad = false;
 
     do {
-        struct err err = {0};
-        unsigned taken = 0;
-        int rc = 0;
-
         if (s->folder != NULL)
-            rc = orders_from_folder(s->book, s->folder, &taken, &err);
+            look_in_folder(s);
         if (s->command[0] != '\0' && clock_mono_ms() >= command_ms) {
-            if (rc == 0)
-                rc = orders_from_command(s->book, s->command, ORDERS_COMMAND_MS, &taken, &err);
+            run_command(s);
             command_ms = clock_mono_ms() + s->every_ms;
         }
-        if (rc < 0 && !was_bad)
-            LOG(&ctx, DESK_ORDERS_SOURCE_FAILED, F_ERR(&err));
-        was_bad = rc < 0;
     } while (rest(s, FOLDER_MS));
     return NULL;
 }
@@ -450,4 +541,33 @@ orders_sources_stop(struct orders_sources **sources)
     free(s->command);
     orders_folder_free(&s->folder);
     free(s);
+}
+
+const char *
+orders_trouble_word(enum orders_trouble trouble)
+{
+    CHECK((size_t)trouble < ARRAY_LEN(trouble_words));
+    return trouble_words[trouble];
+}
+
+/* Of two sources the one that is in trouble; else the command, which is asked again and again. */
+void
+orders_sources_status(struct orders_sources *sources, struct orders_status *out)
+{
+    const struct health *h;
+
+    memset(out, 0, sizeof *out);
+    if (sources == NULL)
+        return;
+    gate_lock(&sources->gate);
+    *out = sources->list;
+    h = &sources->of_command;
+    if (sources->command[0] == '\0' ||
+        (h->trouble == ORDERS_NO_TROUBLE && sources->of_folder.trouble != ORDERS_NO_TROUBLE))
+        h = &sources->of_folder;
+    out->good_us = h->good_us;
+    out->trouble = h->trouble;
+    out->trouble_us = h->trouble_us;
+    (void)text_copy(out->why, sizeof out->why, h->why);
+    gate_unlock(&sources->gate);
 }

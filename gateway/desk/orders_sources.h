@@ -9,6 +9,9 @@
 
 #include "proto/base/err.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
 struct book;
 struct orders_sources;
 
@@ -26,6 +29,27 @@ int orders_sources_start(const struct orders_sources_options *options, struct or
                          struct err *err) MUST_CHECK;
 void orders_sources_stop(struct orders_sources **sources);
 
+/* Which step of a round failed. */
+enum orders_trouble {
+#define TROUBLE(name, word, meaning) name,
+#include "gateway/desk/orders_troubles.def"
+    ORDERS_TROUBLES
+};
+const char *orders_trouble_word(enum orders_trouble trouble);
+
+/* How fetching goes, for the desk's lamp; nothing of a patient. */
+struct orders_status {
+    int64_t good_us; /* when a round last went as it should; 0: none yet since the start */
+    enum orders_trouble trouble;
+    int64_t trouble_us;                      /* since when, without a good round between; 0 none */
+    char why[320];                           /* of the trouble, for operators */
+    unsigned taken, refused, flagged, place; /* of the command's last list: orders_json.h */
+    char member[24];
+    size_t aside; /* files that stand in the folder's failed/ */
+};
+/* NULL: nothing is fetched, and all is 0. */
+void orders_sources_status(struct orders_sources *sources, struct orders_status *out);
+
 /* A folder, and what was seen there: a file is taken when it kept still for ORDERS_STILL_MS between
  * two looks, by this machine's monotonic clock. Its own date counts for nothing: the HIS's clock
  * may be ahead or behind. */
@@ -40,5 +64,7 @@ int orders_from_folder(struct book *book, struct orders_folder *folder, unsigned
                        struct err *err) MUST_CHECK;
 int orders_from_command(struct book *book, const char *command, int64_t limit_ms,
                         unsigned *out_taken, struct err *err) MUST_CHECK;
+/* Files in failed/ that nobody has taken away. */
+size_t orders_folder_aside(const struct orders_folder *folder);
 
 #endif

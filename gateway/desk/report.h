@@ -1,5 +1,5 @@
 /* report.h - the desk's state as JSON, in one place for the page and for programs.
- *     {change, now_us, lamps: {devices, line, disk, clock, certificate: {word, colour, ...}},
+ *     {change, now_us, lamps: {devices, line, disk, clock, certificate ...: {word, colour, ...}},
  *      devices: [...], refused: [...], studies: [...], older: n, set_aside: n,
  *      registrations: [...], reports: [...], reader: {...}}            docs/desk.md
  * set_aside counts every quarantined instance, also those whose study could not be read.
@@ -12,14 +12,16 @@
 
 struct book;
 struct desk_link;
+struct orders_sources;
 
 struct report_sources {
     const struct desk_options *options;
-    struct book *book;       /* NULL (tests): no patients, no reports */
-    struct desk_link *link;  /* may be NULL */
-    unsigned rights;         /* of who asks: without DESK_WORK nothing of a patient */
-    const char *fingerprint; /* of the page's own certificate; NULL or "": none */
-    bool is_everything;      /* every study the spool has, at most 5000 */
+    struct book *book;             /* NULL (tests): no patients, no reports */
+    struct desk_link *link;        /* may be NULL */
+    struct orders_sources *orders; /* NULL: none are fetched, and there is no lamp of it */
+    unsigned rights;               /* of who asks: without DESK_WORK nothing of a patient */
+    const char *fingerprint;       /* of the page's own certificate; NULL or "": none */
+    bool is_everything;            /* every study the spool has, at most 5000 */
 };
 
 /* change: the number to ask again with. Studies of today (local time) and those not yet

@@ -4,6 +4,7 @@
 #include "gateway/desk/book.h"
 #include "gateway/desk/desk.h"
 #include "gateway/desk/mpps.h"
+#include "gateway/desk/orders_sources.h"
 #include "gateway/desk/report.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
@@ -16,6 +17,7 @@
 #include "tests/support/run_program.h"
 #include "tests/support/spool_fixture.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -170,7 +172,37 @@ the_report_fits_its_page_when_empty(void **state)
     assert_int_equal(report_write(&sources, 7, &out, &err), 0);
     assert_false(buf_is_over(&out));
     assert_memory_equal(out.bytes, "{\"change\":7,", 12);
+    assert_null(strstr(buf_text(&out), "his_orders")); /* none are fetched */
     buf_fini(&out);
+}
+
+/* Only the log told it: at the desk every lamp was as before, and the patients were in no worklist.
+ */
+static void
+orders_that_cannot_be_fetched_have_a_lamp(void **state)
+{
+    struct desk_options options = {.spool = site.spool, .accept = site.door, .uplink = site.uplink};
+    const struct orders_sources_options fetch = {.command = "/bin/false", .every_ms = 3600000};
+    struct report_sources sources = {.options = &options};
+    struct orders_status status;
+    struct buf out;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(orders_sources_start(&fetch, &sources.orders, &err), 0);
+    do {
+        (void)sched_yield();
+        orders_sources_status(sources.orders, &status);
+    } while (status.trouble == ORDERS_NO_TROUBLE);
+    buf_init(&out, 65536);
+
+    assert_int_equal(report_write(&sources, 7, &out, &err), 0);
+
+    assert_non_null(
+        strstr(buf_text(&out), "\"his_orders\":{\"word\":\"ORDERS_DOWN\",\"colour\":\"amber\""));
+    assert_non_null(strstr(buf_text(&out), "\"trouble\":\"exit\""));
+    buf_fini(&out);
+    orders_sources_stop(&sources.orders);
 }
 
 static void
@@ -297,6 +329,7 @@ main(void)
         cmocka_unit_test(a_study_is_closed_only_from_our_own_page),
         cmocka_unit_test(a_desk_that_waits_for_news_stops_at_once),
         cmocka_unit_test(the_report_fits_its_page_when_empty),
+        cmocka_unit_test(orders_that_cannot_be_fetched_have_a_lamp),
     };
 
     const struct CMUnitTest many[] = {

@@ -114,6 +114,41 @@ the_documented_command_brings_every_character(void **state)
     assert_string_equal(known("3")->modality, "US");
 }
 
+/* A timestamptz with its fraction and zone, a boolean, a date: by row_to_json, and as a table. */
+static void
+types_of_a_view_are_read_however_psql_prints_them(void **state)
+{
+    static const char columns[] =
+        "'王小东' AS name, timestamptz '2026-11-23 02:09:57.372996+00' AS "
+        "scheduled, true AS urgent, date '1949-12-31' AS birth";
+    char host[256], command[1024];
+    unsigned taken = 0;
+    struct err err;
+
+    (void)state;
+    if (cluster == NULL || access(PSQL, X_OK) < 0)
+        skip();
+    make_view("types", host);
+    for (int is_table = 0; is_table < 2; is_table++) {
+        snprintf(command, sizeof command,
+                 is_table ? PSQL " -h %s -U radpost -d types -X -A -F \"\t\" -P footer=off -c "
+                                 "\"SELECT 'type1' AS placer, %s\""
+                          : PSQL " -h %s -U radpost -d types -X -A -t -c "
+                                 "\"SELECT row_to_json(o) FROM (SELECT 'type0' AS placer, %s) o\"",
+                 host, columns);
+        if (orders_from_command(book, command, 60000, &taken, &err) < 0)
+            fail_msg("%s", err.text);
+    }
+    assert_int_equal(taken, 2);
+    for (int i = 0; i < 2; i++) {
+        const struct order *o = known(i == 0 ? "type0" : "type1");
+
+        assert_int_equal(o->scheduled_at_us, INT64_C(1795399797) * 1000000);
+        assert_true(o->is_urgent);
+        assert_string_equal(o->birth, "19491231");
+    }
+}
+
 static void
 a_second_round_changes_nothing_and_a_gone_server_is_said(void **state)
 {
@@ -143,6 +178,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         BOOK_TEST(the_documented_command_brings_every_character),
+        BOOK_TEST(types_of_a_view_are_read_however_psql_prints_them),
         BOOK_TEST(a_second_round_changes_nothing_and_a_gone_server_is_said),
     };
     int rc;

@@ -2,6 +2,7 @@
  * command. */
 #include "gateway/desk/orders_sources.h"
 
+#include "gateway/desk/lamps.h"
 #include "gateway/desk/orders_api.h"
 #include "gateway/desk/orders_json.h"
 #include "proto/base/clock.h"
@@ -9,6 +10,7 @@
 #include "tests/support/book_world.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,7 +79,12 @@ static void
 times_are_here_or_where_they_say(void **state)
 {
     static const char *const times[] = {"2026-11-22 08:00", "20261122080000", "202611220800",
-                                        "2026-11-22T00:00:00Z", "2026-11-22T09:00:00+09:00"};
+                                        "2026-11-22T00:00:00Z", "2026-11-22T09:00:00+09:00",
+                                        /* as PostgreSQL and others write a timestamptz */
+                                        "2026-11-22T00:00:00.372996+00:00",
+                                        "2026-11-22 08:00:00.5+08", "2026-11-22 00:00:00+00",
+                                        "2026-11-22T08:00:00+0800", "2026-11-21 19:00:00-0500",
+                                        "2026/11/22 08:00", "2026.11.22 8:00", "2026112208"};
     char text[200];
 
     (void)state;
@@ -91,8 +98,103 @@ times_are_here_or_where_they_say(void **state)
         assert_non_null(known("http", text));
         assert_int_equal(known("http", text)->scheduled_at_us, INT64_C(1795305600) * 1000000);
     }
-    assert_int_equal(take("{\"placer\":\"x\",\"name\":\"A\",\"scheduled\":\"tomorrow\"}"), 0);
+}
+
+static void
+truths_are_read_as_sql_clients_write_them(void **state)
+{
+    static const char *const yes[] = {"t", "true", "TRUE", "y", "Y", "yes", "1", "是"};
+    static const char *const no[] = {"f", "false", "n", "N", "no", "0", "", "否"};
+    char text[200], placer[32];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++)
+        for (int is = 0; is < 2; is++) {
+            snprintf(placer, sizeof placer, "%d-%zu", is, i);
+            snprintf(text, sizeof text, "placer\tname\turgent\n%s\tA\t%s\n", placer,
+                     is ? yes[i] : no[i]);
+            assert_int_equal(take(text), 0);
+            if (tally.taken != 1 || tally.flagged != 0 || known("http", placer)->is_urgent != is)
+                fail_msg("%s: %s", is ? yes[i] : no[i], tally.first.text);
+        }
+}
+
+static void
+what_is_wrong_and_not_due_is_left_out_and_said(void **state)
+{
+    static const struct {
+        const char *member, *value;
+    } rows[] = {{"scheduled", "tomorrow"}, {"scheduled", "2026-02-30 08:00"},
+                {"urgent", "perhaps"},     {"weight_kg", "about 60"},
+                {"height_cm", "1,72 m"},   {"modality", "放射科"}};
+    static const char *const silent[][2] = {{"pinyin", "王"},
+                                            {"code", "胸片"},
+                                            {"sex", "未知"},
+                                            {"birth", "long ago"},
+                                            {"phone", "none, ask the neighbour at home"}};
+    char text[200], placer[32];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        snprintf(placer, sizeof placer, "%zu", i);
+        snprintf(text, sizeof text, "{\"placer\":\"%s\",\"name\":\"A\",\"%s\":\"%s\"}", placer,
+                 rows[i].member, rows[i].value);
+        assert_int_equal(take(text), 0);
+        if (tally.taken != 1 || tally.refused != 0 || tally.flagged != 1 ||
+            known("http", placer) == NULL || strcmp(tally.member, rows[i].member) != 0)
+            fail_msg("%s: %u taken, %u flagged, %s", rows[i].member, tally.taken, tally.flagged,
+                     tally.first.text);
+        assert_null(strstr(tally.first.text, rows[i].value));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
+        snprintf(text, sizeof text, "placer\tname\t%s\ns%zu\tA\t%s\n", silent[i][0], i,
+                 silent[i][1]);
+        assert_int_equal(take(text), 0);
+        if (tally.taken != 1 || tally.flagged != 0)
+            fail_msg("%s: %s", silent[i][0], tally.first.text);
+    }
+    assert_int_equal(take("placer\tname\tbirth\tmodality\nb\tA\t1949-12-31\tct\n"), 0);
+    assert_string_equal(known("http", "b")->birth, "19491231");
+    assert_string_equal(known("http", "b")->modality, "CT");
+}
+
+static void
+words_are_cut_and_numbers_are_not(void **state)
+{
+    char *long_text = mem_new(7000), *text;
+
+    (void)state;
+    for (size_t i = 0; i + 3 < 6900; i += 3)
+        memcpy(long_text + i, "王", 4);
+    text = mem_printf("placer\tname\thistory\tdepartment\n1\t%.300s\t%s\t%.300s\n", long_text,
+                      long_text, long_text);
+    assert_int_equal(take(text), 0);
+    assert_int_equal(tally.taken, 1);
+    assert_int_equal(tally.flagged, 1);
+    assert_string_equal(tally.member, "name");
+    assert_true(text_is_utf8(known("http", "1")->name, strlen(known("http", "1")->name)));
+    free(text);
+    assert_int_equal(take("placer\tname\taccession\n2\tA\tA-NUMBER-THAT-IS-LONGER-THAN-IT\n"), 0);
     assert_int_equal(tally.refused, 1);
+    assert_string_equal(tally.member, "accession");
+    assert_int_equal(tally.place, 1);
+    assert_null(known("http", "2"));
+    free(long_text);
+}
+
+static void
+a_broken_line_is_refused_and_the_rest_is_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(take("{\"placer\":\"1\",\"name\":\"甲\"}\n{\"placer\":\"2\",\n"
+                          "{\"placer\":\"3\",\"name\":\"丙\",\"urgent\":\"?\"}\n"),
+                     0);
+    assert_int_equal(tally.taken, 2);
+    assert_int_equal(tally.refused, 1);
+    assert_int_equal(tally.flagged, 1);
+    assert_int_equal(tally.place, 2); /* what was refused is told before what was flagged */
+    assert_string_equal(tally.member, "");
+    assert_non_null(known("http", "3"));
 }
 
 static void
@@ -340,6 +442,85 @@ the_thread_fetches_by_itself(void **state)
     assert_null(s);
 }
 
+/* A command that prints this file, and then fails if there is none. */
+static void
+fetch(const char *text, struct orders_status *out)
+{
+    char *path = mem_printf("%s/list", book_dir), *command = mem_printf("/bin/cat %s", path);
+    struct orders_sources_options o = {.book = book, .command = command, .every_ms = 3600000};
+    struct orders_sources *s = NULL;
+    struct err err;
+    FILE *f = text != NULL ? fopen(path, "w") : NULL;
+
+    if (f != NULL) {
+        fputs(text, f);
+        fclose(f);
+    } else {
+        (void)unlink(path);
+    }
+    assert_int_equal(orders_sources_start(&o, &s, &err), 0);
+    do {
+        (void)sched_yield();
+        orders_sources_status(s, out);
+    } while (out->good_us == 0 && out->trouble == ORDERS_NO_TROUBLE);
+    orders_sources_stop(&s);
+    free(command);
+    free(path);
+}
+
+static void
+how_fetching_goes_is_known_to_the_lamp(void **state)
+{
+    struct orders_status o;
+
+    (void)state;
+    fetch("placer\tname\n1\tA\n2\tB\n", &o);
+    assert_int_equal(o.taken, 2);
+    assert_string_equal(lamp_word(lamp_of_orders(&o, clock_wall_us())), "ORDERS_FINE");
+
+    fetch("placer\tname\tscheduled\n1\tA\t\n2\t\t\n3\tC\tsoon\n", &o);
+    assert_int_equal(o.refused, 1);
+    assert_int_equal(o.flagged, 1);
+    assert_int_equal(o.place, 2);
+    assert_string_equal(o.member, "name");
+    assert_string_equal(lamp_colour(lamp_of_orders(&o, clock_wall_us())), "red");
+
+    fetch("placer\tname\tscheduled\n3\tC\tsoon\n", &o);
+    assert_string_equal(lamp_word(lamp_of_orders(&o, clock_wall_us())), "ORDERS_FLAGGED");
+
+    fetch("[{\"placer\":", &o);
+    assert_string_equal(orders_trouble_word(o.trouble), "unreadable");
+    fetch(NULL, &o);
+    assert_string_equal(orders_trouble_word(o.trouble), "exit");
+    assert_non_null(strstr(o.why, "status 1"));
+    assert_string_equal(lamp_colour(lamp_of_orders(&o, o.trouble_us + 1)), "amber");
+    assert_string_equal(lamp_colour(lamp_of_orders(&o, o.trouble_us + INT64_C(601000000))), "red");
+
+    orders_sources_status(NULL, &o);
+    assert_int_equal(o.good_us, 0);
+}
+
+static void
+files_in_failed_are_counted_until_somebody_takes_them(void **state)
+{
+    char *dir = mem_printf("%s/in", book_dir), *failed = mem_printf("%s/failed", dir),
+         *path = mem_printf("%s/a.json", failed);
+    struct orders_folder *watched = orders_folder_new(dir);
+
+    (void)state;
+    assert_int_equal(orders_folder_aside(watched), 0);
+    assert_int_equal(mkdir(dir, 0755), 0);
+    assert_int_equal(mkdir(failed, 0755), 0);
+    assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+    assert_int_equal(orders_folder_aside(watched), 1);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(orders_folder_aside(watched), 0);
+    orders_folder_free(&watched);
+    free(path);
+    free(failed);
+    free(dir);
+}
+
 #define BOOK_TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
 
 int
@@ -348,6 +529,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         BOOK_TEST(every_member_has_its_place),
         BOOK_TEST(times_are_here_or_where_they_say),
+        BOOK_TEST(truths_are_read_as_sql_clients_write_them),
+        BOOK_TEST(what_is_wrong_and_not_due_is_left_out_and_said),
+        BOOK_TEST(words_are_cut_and_numbers_are_not),
+        BOOK_TEST(a_broken_line_is_refused_and_the_rest_is_taken),
         BOOK_TEST(a_bad_one_does_not_stop_the_rest),
         BOOK_TEST(lines_and_tables_are_read_too),
         BOOK_TEST(what_is_done_or_gone_is_no_trouble),
@@ -357,6 +542,8 @@ main(void)
         BOOK_TEST(a_commands_output_is_taken),
         BOOK_TEST(a_command_that_fails_or_hangs_is_said_to),
         BOOK_TEST(the_thread_fetches_by_itself),
+        BOOK_TEST(how_fetching_goes_is_known_to_the_lamp),
+        BOOK_TEST(files_in_failed_are_counted_until_somebody_takes_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

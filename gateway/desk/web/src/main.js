@@ -18,7 +18,7 @@ import { door, follow, isOld, me, place, post, state } from "./state.js";
 import { Studies } from "./studies.js";
 import { clockTime, language, say, shortTime, swapLanguage } from "./words.js";
 
-const LAMPS = ["devices", "line", "disk", "clock", "certificate", "centre", "version"];
+const LAMPS = ["devices", "line", "disk", "clock", "certificate", "centre", "version", "his_orders"]; // the last only where orders are fetched
 const works = (who) => who.may_work;
 const PLACES = [
   { name: "studies", Page: Studies, may: () => true },
@@ -49,7 +49,7 @@ function ProofSeen({ lamp }) {
 function Lamps({ now }) {
   const [isOpen, setOpen] = useState(false);
   return html`<section aria-label=${say("lamps")}>
-    <ul class="lamps ${isOpen ? "open" : ""}">${LAMPS.map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} devices=${name === "devices" ? now.devices : null} />`)}
+    <ul class="lamps ${isOpen ? "open" : ""}">${LAMPS.filter((name) => now.lamps[name]).map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} devices=${name === "devices" ? now.devices : null} />`)}
       <li class="more"><button type="button" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${say("lamps_all")}</button></li></ul>
   </section>`;
 }

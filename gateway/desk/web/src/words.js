@@ -26,6 +26,15 @@ const zh = {
   CERTIFICATE_FINE: (l) => `还有 ${l.days} 天`, CERTIFICATE_UNKNOWN: () => "尚无",
   CERTIFICATE_SOON: (l) => `还有 ${l.days} 天到期`, CERTIFICATE_ENDING: (l) => `${l.days} 天后到期，请联系管理员`,
   CERTIFICATE_ENDED: () => "已过期：先看本机时钟对不对，再联系管理员",
+  his_orders: "医院申请", ORDERS_FINE: (l) => `${shortTime(l.good_us)} 取过，清单上 ${l.taken} 条`, ORDERS_WAITING: () => "启动后还没有取过",
+  ORDERS_FLAGGED: (l) => `${shortTime(l.good_us)} 取过，申请都已收下，但 ${l.flagged} 条有一项读不懂，没有采用（${listPlace(l)}）：请核对这些患者，并通知医院信息科`,
+  ORDERS_ASIDE: (l) => `${l.aside} 个申请文件没有全部收下：文件和原因（.why.txt）在收件文件夹的 failed 里。其中的患者可能不在工作列表上，请在本台登记，并联系工程师；处理完把文件移走`,
+  ORDERS_DOWN: (l) => `取不到申请，会自动再试：${say(`trouble_${l.trouble}`)}（${l.why}）。上次取到：${shortTime(l.good_us) || "启动后还没有"}`,
+  ORDERS_DOWN_LONG: (l) => `超过 10 分钟取不到申请：${say(`trouble_${l.trouble}`)}（${l.why}）。上次取到：${shortTime(l.good_us) || "启动后还没有"}。新开的申请不在工作列表上：请在本台登记患者，并联系医院信息科`,
+  ORDERS_REFUSED: (l) => `${l.refused} 条申请没有收下，这些患者不在工作列表上：请在本台登记，并通知医院信息科。先看${listPlace(l)}。上次取到：${shortTime(l.good_us)}，收下 ${l.taken} 条`,
+  list_place: (l) => `清单第 ${l.place} 条${l.what ? `的${l.what}` : "，整条读不懂"}`,
+  trouble_not_run: "取申请的程序不能运行，请联系工程师", trouble_no_end: "医院信息系统没有及时答完", trouble_exit: "取申请的程序报错，医院信息系统或网络可能不通", trouble_unreadable: "取到的内容不是申请清单", trouble_not_kept: "本机磁盘写不进去", trouble_folder: "收申请的文件夹读写不了",
+  member_placer: "申请单号", member_action: "操作", member_accession: "检查号", member_patient_id: "患者号", member_name: "姓名", member_weight_kg: "体重", member_height_cm: "身高", member_modality: "检查类型", member_station: "设备 AE", member_scheduled: "预约时间", member_procedure_id: "检查项目号", member_description: "检查项目", member_code_meaning: "项目名称", member_study: "检查 UID", member_referring: "申请医师", member_department: "科室", member_urgent: "加急标志", member_reason: "加急原因", member_complaint: "主诉", member_history: "病史",
   studies: "今日检查", none: "今天还没有收到检查。设备发送后会立即出现在这里。", older: (n) => `另有 ${n} 项较早的检查未列出`,
   images: (s) => (s.expected ? `收到 ${Math.max(0, s.expected - s.missing - (s.absent?.images ?? 0))} 幅，设备报 ${s.expected} 幅` : s.is_closed ? `收到 ${s.total} 幅（设备未说明应有几幅）` : `收到 ${s.total} 幅`),
   attention: (s) => [s.lost > 0 && `中心丢失 ${s.lost} 幅，本机也已删除：请从设备重新发送`, s.counts.quarantined > 0 && `${s.counts.quarantined} 幅需要人工处理，请联系管理员`, "请勿在设备上删除"].filter(Boolean).join("；"),
@@ -153,6 +162,15 @@ const en = {
   CERTIFICATE_FINE: (l) => `${l.days} days left`, CERTIFICATE_UNKNOWN: () => "none yet",
   CERTIFICATE_SOON: (l) => `ends in ${l.days} days`, CERTIFICATE_ENDING: (l) => `ends in ${l.days} days; call the administrator`,
   CERTIFICATE_ENDED: () => "has ended: see whether the clock is right, then call the administrator",
+  his_orders: "Orders from the HIS", ORDERS_FINE: (l) => `asked at ${shortTime(l.good_us)}, ${l.taken} on its list`, ORDERS_WAITING: () => "not asked yet since the start",
+  ORDERS_FLAGGED: (l) => `asked at ${shortTime(l.good_us)}; all were taken, but ${l.flagged} without something that could not be read (${listPlace(l)}): check these patients, and tell the hospital's IT`,
+  ORDERS_ASIDE: (l) => `${l.aside} ${l.aside === 1 ? "file of orders was" : "files of orders were"} not taken whole: see failed/ in their folder, each with the reason (.why.txt). Its patients may not be in the worklist: register them here and call the engineer; take the files away when it is done`,
+  ORDERS_DOWN: (l) => `orders cannot be fetched, it is tried again: ${say(`trouble_${l.trouble}`)} (${l.why}). Last good at ${shortTime(l.good_us) || "no time since the start"}`,
+  ORDERS_DOWN_LONG: (l) => `no orders for more than 10 minutes: ${say(`trouble_${l.trouble}`)} (${l.why}). Last good at ${shortTime(l.good_us) || "no time since the start"}. New orders are not in the worklist: register the patients here, and call the hospital's IT`,
+  ORDERS_REFUSED: (l) => `${l.refused} refused: these patients are not in the worklist. Register them here, and tell the hospital's IT. Look first at ${listPlace(l)}. Last good at ${shortTime(l.good_us)}, ${l.taken} taken`,
+  list_place: (l) => `number ${l.place} of its list${l.what ? `: ${l.what}` : ", which cannot be read at all"}`,
+  trouble_not_run: "the program that fetches them cannot be run: call the engineer", trouble_no_end: "the HIS did not answer in time", trouble_exit: "the program that fetches them failed; the HIS or the network may be away", trouble_unreadable: "what came is no list of orders", trouble_not_kept: "the disk here does not take them", trouble_folder: "the folder of orders cannot be read or written",
+  member_placer: "order number", member_action: "action", member_accession: "accession number", member_patient_id: "patient number", member_name: "name", member_weight_kg: "weight", member_height_cm: "height", member_modality: "modality", member_station: "device AE", member_scheduled: "time of the examination", member_procedure_id: "procedure number", member_description: "description", member_code_meaning: "name of the code", member_study: "study UID", member_referring: "who asks", member_department: "department", member_urgent: "whether it is urgent", member_reason: "reason of the urgency", member_complaint: "complaint", member_history: "history",
   studies: "Today's studies", none: "Nothing has arrived today. A study appears here as soon as a device sends it.",
   older: (n) => `${n} older studies are not listed`,
   images: (s) => (s.expected ? `${Math.max(0, s.expected - s.missing - (s.absent?.images ?? 0))} of ${s.expected} expected` : s.is_closed ? `${s.total} received, number unknown` : `${s.total} received`),
@@ -282,6 +300,9 @@ export function bytes(n) {
 export function clockTime(us) {
   return new Date(us / 1000).toLocaleTimeString(language.value === "zh" ? "zh-CN" : "en-GB", { hour: "2-digit", minute: "2-digit" });
 }
+
+// Which order of the HIS's list, and what of it: the engineer there looks it up.
+const listPlace = (l) => say("list_place", { place: l.place, what: knows(`member_${l.member}`) ? say(`member_${l.member}`) : l.member });
 
 const day = (us) => new Date(us / 1000).toISOString().slice(0, 10);
 
