@@ -55,6 +55,18 @@ async function desk(browser, place, ready, who = "DESK") {
   return page;
 }
 
+// A button whose work cannot be undone by itself asks first, tells what comes of it, and does nothing when it is left.
+async function asks(page, button, told, name) {
+  await button.click();
+  await page.locator("dialog[open]", { hasText: told }).waitFor();
+  for (const scheme of ["dark", "light"]) {
+    await paint(page, scheme);
+    found.push(...(await faults(page, `${name} ${scheme}`)));
+  }
+  await page.locator("dialog[open] button").last().click();
+  await page.waitForSelector("dialog[open]", { state: "detached" });
+}
+
 // Until the centre knows all that the desk did; poll, for the desk tells it in its state only.
 async function told(page) {
   const until = Date.now() + 20000;
@@ -141,6 +153,10 @@ const PAGES = {
   async "desk-account"(browser) {
     const page = await desk(browser, "account", "li[data-login]", "DESK_ADMIN");
     await both(page, "desk-account");
+    const row = page.locator("li[data-login=desk]");
+    await asks(page, row.getByRole("button", { name: "停用" }), "立即退出", "desk-account, to disable");
+    await asks(page, row.getByRole("button", { name: "重设密码" }), "立即作废", "desk-account, to reset");
+    must(await row.getByRole("button", { name: "停用" }).isVisible(), "an account is disabled without an answer");
   },
   async "desk-studies"(browser) {
     await both(await desk(browser, "studies", ".study"), "desk-studies");
@@ -199,6 +215,9 @@ const PAGES = {
     const page = await desk(browser, "devices", "li[data-device]", "ENGINEER");
     must(!(await page.$("li[data-registration], .owner")), "the service engineer sees a patient");
     await both(page, "desk-devices");
+    await page.locator("li[data-device] .may button").first().click();
+    await asks(page, page.locator("dialog[open]").getByRole("button", { name: "删除这台设备" }), "再发图会被拒绝", "desk-devices, to remove");
+    must(await page.$("li[data-device]"), "a device is removed without an answer");
   },
   // What a technician and an engineer press, once.
   async "desk-works"(browser) {
