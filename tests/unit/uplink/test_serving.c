@@ -158,6 +158,7 @@ receive(struct site *s, const char *study, int number, size_t size)
     free(pixels);
 }
 
+/* False: in vain, and how all stand was printed. */
 static bool
 wait_state(struct site *s, enum instance_state state, uint64_t count)
 {
@@ -170,6 +171,10 @@ wait_state(struct site *s, enum instance_state state, uint64_t count)
             return true;
         seen = spool_wait(s->spool, seen, 200);
     } while (clock_mono_ms() < until);
+    for (int i = 0; i < INSTANCE_STATES; i++)
+        if (counts[i] > 0)
+            print_error("%s: %llu\n", instance_state_word((enum instance_state)i),
+                        (unsigned long long)counts[i]);
     return false;
 }
 
