@@ -32,7 +32,6 @@ struct feeder {
     size_t alone;  /* so many objects are offered one by one: which of them is refused? */
     bool is_stat;  /* of emergencies only */
     bool is_spare; /* its connection is opened for many images only, and it offers by no other */
-    uint64_t back; /* of the uplink's: those that this one knows of */
 };
 
 static bool
@@ -239,9 +238,9 @@ note_offer(struct uplink *up, struct spool_entry *const *entries, size_t n,
     return has_room;
 }
 
-/* Others are woken, for this one may not come to it for long (a spare one that went cold); it does
- * not wake itself, so a call that fails at once is not made in a loop. True: it goes on itself, and
- * finds out which of them is refused. */
+/* Whoever waits looks again within a second (uplink.c's watcher), and takes what this one does not
+ * come to for long (a spare one that went cold). True: it goes on itself, and finds out which of
+ * them is refused. */
 static bool
 offer_failed(struct feeder *f, struct spool_entry *const *entries, size_t n, const struct err *err)
 {
@@ -253,11 +252,6 @@ offer_failed(struct feeder *f, struct spool_entry *const *entries, size_t n, con
         (err->kind == ERR_FULL ? plan_put_behind : plan_offer_failed)(up->plan, entries[i]->id);
     if (err->kind == ERR_FULL && plan_has_unasked(up->plan))
         room_hurry(&up->to_begin);
-    if (!is_refused) {
-        up->back++;
-        f->back++;
-        gate_wake(&up->gate);
-    }
     gate_unlock(&up->gate);
     if (!is_refused)
         return false;
@@ -409,12 +403,11 @@ run_offers(struct feeder *f)
         gate_lock(&up->gate);
         seen = up->news;
         fed = up->fed;
-        f->back = up->back;
         gate_unlock(&up->gate);
         open_connection(f);
         offer_all(f);
         gate_lock(&up->gate);
-        if (!up->is_stopping && up->news == seen && up->fed == fed && up->back == f->back)
+        if (!up->is_stopping && up->news == seen && up->fed == fed)
             gate_wait_ms(&up->gate, room_wait_ms(&up->to_begin, LOOK_AGAIN_MS));
         gate_unlock(&up->gate);
     }

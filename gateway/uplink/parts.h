@@ -182,7 +182,6 @@ struct uplink {
     bool is_stopping;
     uint64_t news;     /* counts changes that feeder and coders want to know of */
     uint64_t fed;      /* counts what came into the plan */
-    uint64_t back;     /* counts offers that did not work: others may offer what they named */
     int64_t coming_ms; /* a coder last began something: connections are made ready meanwhile */
     struct plan *plan;
     struct urgency urgency;   /* written under urging and the gate */
