@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEEN_KEPT = 10000, VALUE_BYTES = 513 };
+enum { SEEN_KEPT = 10000, VALUE_BYTES = 513, ORDERS_OF_AN_ORC = 64 };
 
 enum action { HIS_PUT, HIS_CHANGE, HIS_CANCEL, HIS_DISCONTINUE, HIS_NOTHING };
 static const struct control {
@@ -175,6 +175,8 @@ take_group(struct book *book, const struct his_group *g, struct his_verdict *out
     }
     o = mem_new(sizeof *o);
     rc = his_order_read(g, o, err);
+    if (rc == 0 && (control->action == HIS_PUT || control->action == HIS_CHANGE))
+        rc = his_schedule_read(g, o, err);
     if (rc == 0)
         rc = act(book, control->action, o, err);
     free(o);
@@ -194,6 +196,41 @@ take_group(struct book *book, const struct his_group *g, struct his_verdict *out
     }
 }
 
+/* An ORC, and an order for each of its OBR: a further one goes by a number of its own, or it would
+ * stand in the place of the one before. */
+static int
+take_orc(struct book *book, struct his_group g, struct his_verdict *out, struct err *err)
+{
+    char numbers[ORDERS_OF_AN_ORC][ORDER_PLACER_SIZE];
+    size_t end = g.end, orc = g.from;
+    int obr = hl7_find(g.m, "OBR", orc, end), first_obr = obr;
+    size_t n = 0;
+
+    for (;; n++) {
+        int next =
+            obr < 0 || (size_t)obr + 1 >= end ? -1 : hl7_find(g.m, "OBR", (size_t)obr + 1, end);
+        bool is_own = n < ORDERS_OF_AN_ORC;
+
+        g.end = next >= 0 ? (size_t)next : end;
+        if (is_own)
+            his_number(&g, numbers[n], sizeof numbers[n]);
+        for (size_t i = 0; i < n && is_own; i++)
+            is_own = numbers[n][0] != '\0' && strcmp(numbers[i], numbers[n]) != 0;
+        if (!is_own) {
+            err_set(err, ERR_REJECT, "OBR-2: each OBR of an ORC goes by a number of its own");
+            return refuse(out, "AE", "100", "OBR^2^2");
+        }
+        if (take_group(book, &g, out, err) < 0)
+            return -1;
+        if (next < 0)
+            return 0;
+        obr = next;
+        g.from = (size_t)next;
+        g.orc = orc;
+        g.shared_end = (size_t)first_obr;
+    }
+}
+
 static int
 take_groups(struct book *book, const struct hl7_message *m, struct his_verdict *out,
             struct err *err)
@@ -210,10 +247,12 @@ take_groups(struct book *book, const struct hl7_message *m, struct his_verdict *
     }
     while (at >= 0) {
         int next = hl7_find(m, "ORC", (size_t)at + 1, 0);
-        struct his_group g = {m, (size_t)first, (size_t)at,
-                              next >= 0 ? (size_t)next : hl7_count(m)};
+        struct his_group g = {.m = m,
+                              .first = (size_t)first,
+                              .from = (size_t)at,
+                              .end = next >= 0 ? (size_t)next : hl7_count(m)};
 
-        if (take_group(book, &g, out, err) < 0)
+        if (take_orc(book, g, out, err) < 0)
             return -1;
         at = next;
     }

@@ -1,13 +1,13 @@
 /* his_read.c - which field is which member, and what is made of those that are more than text. */
 #include "gateway/desk/his_read.h"
 
+#include "gateway/desk/orders_fit.h"
 #include "proto/base/text.h"
 #include "proto/model/citizen_id.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { VALUE_BYTES = 513, FIELD_REPETITIONS = 16 };
 
@@ -55,6 +55,8 @@ find(const struct his_group *g, const char *segment)
 {
     int i = hl7_find(g->m, segment, g->from, g->end);
 
+    if (i < 0 && g->shared_end > 0)
+        i = hl7_find(g->m, segment, g->orc, g->shared_end);
     return i >= 0 ? i : hl7_find(g->m, segment, 0, head_end(g));
 }
 
@@ -68,6 +70,15 @@ his_get(const struct his_group *g, const char *segment, unsigned field, unsigned
     if (i >= 0)
         (void)hl7_get(g->m, (struct hl7_at){(size_t)i, field, 1, component, 1}, out, size);
     return out;
+}
+
+const char *
+his_number(const struct his_group *g, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (g->shared_end == 0)
+        his_get(g, "ORC", 2, 1, out, size);
+    return out[0] != '\0' ? out : his_get(g, "OBR", 2, 1, out, size);
 }
 
 static bool
@@ -172,10 +183,7 @@ read_patient(const struct his_group *g, size_t pid, struct order *o)
     read_patient_name(g, pid, o);
     read_patient_ids(g, pid, o);
     read_sex(his_get(g, "PID", 8, 1, text, sizeof text), o);
-    his_get(g, "PID", 7, 1, text, sizeof text);
-    text[8] = '\0';
-    if (citizen_id_is_day(text))
-        (void)text_copy(o->birth, sizeof o->birth, text);
+    (void)order_day_read(his_get(g, "PID", 7, 1, text, sizeof text), o->birth); /* "" where not */
     for (unsigned field = 13; field <= 14 && o->phone[0] == '\0'; field++)
         for (unsigned c = 1; c <= 12 && o->phone[0] == '\0'; c += 11) {
             struct err ignored;
@@ -186,55 +194,36 @@ read_patient(const struct his_group *g, size_t pid, struct order *o)
         }
 }
 
-bool
-his_time_read(const char *text, int64_t *out_us)
-{
-    static const char *const forms[] = {"%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d"};
-    size_t digits = strspn(text, "0123456789");
-    const char *rest = text + digits, *end;
-    char head[16];
-    struct tm tm = {.tm_isdst = -1};
-    int zone = 0, minutes;
-
-    if (digits > 14 || digits < 8 || digits % 2 != 0)
-        return false;
-    if (digits == 10)
-        return false;
-    (void)text_copy(head, digits + 1, text);
-    end = strptime(head, forms[digits == 14 ? 0 : digits == 12 ? 1 : 2], &tm);
-    if (end == NULL || *end != '\0' || tm.tm_year < 100 || tm.tm_year > 200)
-        return false;
-    if (*rest == '.')
-        rest += 1 + strspn(rest + 1, "0123456789");
-    if (*rest == '\0') {
-        tm.tm_isdst = -1;
-        *out_us = (int64_t)mktime(&tm) * 1000000;
-        return true;
-    }
-    if ((*rest != '+' && *rest != '-') || strlen(rest) != 5 || strspn(rest + 1, "0123456789") != 4)
-        return false;
-    for (int i = 1; i < 5; i++)
-        zone = zone * 10 + (rest[i] - '0');
-    minutes = (zone / 100 * 60 + zone % 100) * (*rest == '-' ? -1 : 1);
-    *out_us = ((int64_t)timegm(&tm) - minutes * INT64_C(60)) * 1000000;
-    return true;
-}
-
-static void
-read_schedule(const struct his_group *g, struct order *o)
+int
+his_schedule_read(const struct his_group *g, struct order *o, struct err *err)
 {
     static const struct {
         const char *segment;
         unsigned field, component;
-    } times[] = {{"TQ1", 7, 1}, {"OBR", 36, 1}, {"OBR", 27, 4}, {"ORC", 7, 4}},
-      urgencies[] = {{"TQ1", 9, 1}, {"OBR", 27, 6}, {"ORC", 7, 6}, {"OBR", 5, 1}};
+    } times[] = {{"TQ1", 7, 1}, {"OBR", 36, 1}, {"OBR", 27, 4}, {"ORC", 7, 4}};
+    char text[VALUE_BYTES];
+    size_t bad = ARRAY_LEN(times);
+
+    for (size_t i = ARRAY_LEN(times); i-- > 0;) {
+        his_get(g, times[i].segment, times[i].field, times[i].component, text, sizeof text);
+        if (text[0] != '\0' && !order_time_read(text, &o->scheduled_at_us))
+            bad = i;
+    }
+    if (o->scheduled_at_us != 0 || bad == ARRAY_LEN(times))
+        return 0;
+    return err_set(err, ERR_REJECT, "%s-%u.%u: a time that cannot be read", times[bad].segment,
+                   times[bad].field, times[bad].component);
+}
+
+static void
+read_urgency(const struct his_group *g, struct order *o)
+{
+    static const struct {
+        const char *segment;
+        unsigned field, component;
+    } urgencies[] = {{"TQ1", 9, 1}, {"OBR", 27, 6}, {"ORC", 7, 6}, {"OBR", 5, 1}};
     char text[VALUE_BYTES];
 
-    for (size_t i = 0; i < ARRAY_LEN(times) && o->scheduled_at_us == 0; i++)
-        if (!his_time_read(
-                his_get(g, times[i].segment, times[i].field, times[i].component, text, sizeof text),
-                &o->scheduled_at_us))
-            o->scheduled_at_us = 0;
     for (size_t i = 0; i < ARRAY_LEN(urgencies); i++) {
         his_get(g, urgencies[i].segment, urgencies[i].field, urgencies[i].component, text,
                 sizeof text);
@@ -270,20 +259,28 @@ read_measures(const struct his_group *g, size_t from, size_t end, struct order *
 }
 
 static void
-read_words(const struct his_group *g, struct order *o)
+read_notes(const struct his_group *g, size_t from, size_t end, struct order *o)
 {
     char text[VALUE_BYTES];
     size_t n = strlen(o->history);
 
-    for (int i = hl7_find(g->m, "NTE", g->from, g->end); i >= 0;
-         i = hl7_find(g->m, "NTE", (size_t)i + 1, g->end)) {
+    for (int i = hl7_find(g->m, "NTE", from, end); i >= 0;
+         i = hl7_find(g->m, "NTE", (size_t)i + 1, end)) {
         (void)hl7_get(g->m, (struct hl7_at){(size_t)i, 3, 1, 1, 1}, text, sizeof text);
         if (text[0] != '\0' && n + strlen(text) + 2 < sizeof o->history)
             n += (size_t)snprintf(o->history + n, sizeof o->history - n, "%s%s", n > 0 ? "\n" : "",
                                   text);
-        if ((size_t)i + 1 >= g->end)
+        if ((size_t)i + 1 >= end)
             break;
     }
+}
+
+static void
+read_words(const struct his_group *g, struct order *o)
+{
+    if (g->shared_end > 0)
+        read_notes(g, g->orc, g->shared_end, o);
+    read_notes(g, g->from, g->end, o);
     for (unsigned k = 0; k < 3 && o->referring[0] == '\0'; k++) {
         static const struct {
             const char *segment;
@@ -300,11 +297,10 @@ read_words(const struct his_group *g, struct order *o)
 static void
 mend_modality(struct order *o)
 {
+    (void)order_modality_mend(o->modality); /* a department in words: any */
     for (size_t i = 0; i < ARRAY_LEN(modalities); i++)
         if (strcmp(modalities[i].theirs, o->modality) == 0)
             (void)text_copy(o->modality, sizeof o->modality, modalities[i].ours);
-    if (o->modality[strspn(o->modality, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")] != '\0')
-        o->modality[0] = '\0'; /* a department in words */
 }
 
 /* A code that fits no device is left out with its scheme: the words remain. */
@@ -327,7 +323,9 @@ his_order_read(const struct his_group *g, struct order *o, struct err *err)
     for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
         const struct source *s = &sources[i];
         char *out = (char *)o + s->at;
-        int segment = out[0] == '\0' ? find(g, s->segment) : -1;
+        bool is_others = g->shared_end > 0 && s->at == offsetof(struct order, placer) &&
+                         strcmp(s->segment, "ORC") == 0; /* the first OBR's number */
+        int segment = out[0] == '\0' && !is_others ? find(g, s->segment) : -1;
 
         if (segment < 0 ||
             hl7_get(g->m, (struct hl7_at){(size_t)segment, s->field, 1, s->component, 1}, out,
@@ -343,7 +341,7 @@ his_order_read(const struct his_group *g, struct order *o, struct err *err)
     mend_modality(o);
     if (pid >= 0)
         read_patient(g, (size_t)pid, o);
-    read_schedule(g, o);
+    read_urgency(g, o);
     read_measures(g, 0, head_end(g), o);
     read_measures(g, g->from, g->end, o);
     read_words(g, o);

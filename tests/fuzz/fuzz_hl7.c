@@ -71,10 +71,19 @@ read_orders(const struct hl7_message *m)
 
     for (int at = first, n = 0; at >= 0 && n < SEGMENTS; n++) {
         int next = hl7_find(m, "ORC", (size_t)at + 1, 0);
-        struct his_group g = {m, (size_t)first, (size_t)at,
-                              next >= 0 ? (size_t)next : hl7_count(m)};
+        size_t end = next >= 0 ? (size_t)next : hl7_count(m);
+        int obr = hl7_find(m, "OBR", (size_t)at, end);
+        int further =
+            obr >= 0 && (size_t)obr + 1 < end ? hl7_find(m, "OBR", (size_t)obr + 1, end) : -1;
+        struct his_group g = {.m = m, .first = (size_t)first, .from = (size_t)at, .end = end};
 
-        if (his_order_read(&g, o, &err) == 0) {
+        if (further >= 0) {
+            g.from = (size_t)further;
+            g.orc = (size_t)at;
+            g.shared_end = (size_t)obr;
+        }
+
+        if (his_order_read(&g, o, &err) == 0 && his_schedule_read(&g, o, &err) == 0) {
             CHECK(text_is_utf8(o->name, strlen(o->name)));
             CHECK(text_is_utf8(o->history, strlen(o->history)));
             CHECK(text_is_utf8(o->referring, strlen(o->referring)));

@@ -133,6 +133,97 @@ a_message_with_two_orders_makes_both(void **state)
 }
 
 static void
+a_further_obr_of_an_orc_is_an_order_of_its_own(void **state)
+{
+    char study[CLINIC_UID_SIZE];
+
+    (void)state;
+    assert_int_equal(take(HEAD("ORM^O01", "1") PATIENT
+                          "ORC|NW|1|||||^^^20261125100000|||||7^Li|||||d^Ward\rNTE|1||of both\r"
+                          "OBR|1|1||a^head^99||||||||||||||ACC1||||||CT\rNTE|1||of the first\r"
+                          "OBR|2|2||b^knee^99||||||||||||||ACC2||||||mr\rNTE|1||of the second\r"),
+                     0);
+    assert_int_equal(verdict.orders, 2);
+    assert_string_equal(known("1")->accession, "ACC1");
+    assert_string_equal(known("1")->modality, "CT");
+    assert_string_equal(known("1")->history, "of both\nof the first");
+    assert_string_equal(known("2")->accession, "ACC2");
+    assert_string_equal(known("2")->modality, "MR");
+    assert_string_equal(known("2")->description, "knee");
+    assert_string_equal(known("2")->history, "of both\nof the second");
+    assert_string_equal(known("2")->department, "Ward");
+    assert_int_equal(known("2")->scheduled_at_us, known("1")->scheduled_at_us);
+    text_copy(study, sizeof study, known("1")->study);
+    assert_string_not_equal(known("2")->study, study);
+
+    assert_int_equal(take(HEAD("ORM^O01", "2") PATIENT "ORC|CA|1\rOBR|1|1\rOBR|2|2\r"), 0);
+    assert_int_equal(known("1")->state, ORDER_CANCELLED);
+    assert_int_equal(known("2")->state, ORDER_CANCELLED);
+}
+
+static void
+a_further_obr_without_its_own_number_is_not_said_to_be_done(void **state)
+{
+    static const char *const rows[] = {"OBR|2|||b^knee^99\r", "OBR|2|5||b^knee^99\r",
+                                       "OBR|2|6||b^knee^99\rOBR|3|6||c^foot^99\r"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char *text = mem_printf(HEAD("ORM^O01", "%zu") PATIENT "ORC|NW|5\rOBR|1|5||a^head^99\r%s",
+                                i + 1, rows[i]);
+
+        assert_int_equal(take(text), -1);
+        assert_string_equal(verdict.code, "AE");
+        assert_string_equal(verdict.error, "100");
+        assert_non_null(strstr(why, "OBR-2"));
+        assert_string_equal(known("5")->description, "head"); /* what stood before it is done */
+        free(text);
+    }
+}
+
+static void
+a_time_that_cannot_be_read_is_never_now(void **state)
+{
+    static const struct {
+        const char *segments, *named;
+        int64_t at_s; /* 0: refused */
+    } rows[] = {
+        {"OBR|1|%zu|||||||||||||||||||||||||^^^2026112510\r", "", 1795572000},
+        {"OBR|1|%zu|||||||||||||||||||||||||^^^2026-11-25 10:00:00\r", "", 1795572000},
+        {"OBR|1|%zu||||||||||||||||||||||||||||||||||2026/11/25 10:00\r", "", 1795572000},
+        {"OBR|1|%zu||||||||||||||||||||||||||||||||||Wednesday\r", "OBR-36", 0},
+        {"OBR|1|%zu|||||||||||||||||||||||||^^^soon\r", "OBR-27.4", 0},
+        {"TQ1|1||||||2026\rOBR|1|%zu\r", "TQ1-7", 0},
+        {"TQ1|1||||||2026\rOBR|1|%zu||||||||||||||||||||||||||||||||||2026112510\r", "",
+         1795572000},
+    };
+    char text[1024], segments[200], placer[16];
+
+    (void)state;
+    setenv("TZ", "Asia/Shanghai", 1);
+    tzset();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        snprintf(segments, sizeof segments, rows[i].segments, i);
+        snprintf(placer, sizeof placer, "%zu", i);
+        snprintf(text, sizeof text, HEAD("ORM^O01", "t%zu") PATIENT "ORC|NW|%zu\r%s", i, i,
+                 segments);
+        if (take(text) != (rows[i].at_s != 0 ? 0 : -1) ||
+            (rows[i].at_s != 0 && known(placer)->scheduled_at_us != rows[i].at_s * 1000000) ||
+            strstr(why, rows[i].named) == NULL)
+            fail_msg("%s: %s %s", segments, verdict.code, why);
+        if (rows[i].at_s == 0) {
+            assert_string_equal(verdict.error, "102");
+            assert_null(known(placer));
+        }
+    }
+    /* what is taken back needs no time */
+    assert_int_equal(take(HEAD("ORM^O01", "c") PATIENT
+                          "ORC|CA|0\rOBR|1|0||||||||||||||||||||||||||||||||||Wednesday\r"),
+                     0);
+    assert_int_equal(known("0")->state, ORDER_CANCELLED);
+}
+
+static void
 what_a_change_leaves_empty_stays(void **state)
 {
     const struct order *o;
@@ -281,6 +372,9 @@ main(void)
         TEST(an_orm_has_its_fields_where_ihe_puts_them),
         TEST(an_omi_has_them_in_tq1_and_ipc),
         TEST(a_message_with_two_orders_makes_both),
+        TEST(a_further_obr_of_an_orc_is_an_order_of_its_own),
+        TEST(a_further_obr_without_its_own_number_is_not_said_to_be_done),
+        TEST(a_time_that_cannot_be_read_is_never_now),
         TEST(what_a_change_leaves_empty_stays),
         TEST(latin_letters_of_the_his_stay_with_their_name),
         TEST(a_cancelled_order_stays_so_when_the_old_message_comes_again),

@@ -1,6 +1,7 @@
 /* test_his_read.c - times and names as a HIS writes them; the rest is in test_his_orders. */
 #include "gateway/desk/his_read.h"
 
+#include "gateway/desk/orders_fit.h"
 #include "proto/base/text.h"
 
 #include <setjmp.h>
@@ -22,6 +23,24 @@ times_are_read_as_hl7_writes_them(void **state)
         {"20261122003000+0000", 1795307400},
         {"20261122083000.123", 1795307400},
         {"20261122", 1795276800},
+        {"2026112208", 1795305600},
+        {"20261122083000.1234+0800", 1795307400},
+        {"2026-11-22 08:30:00", 1795307400},
+        {"2026/11/22 08:30", 1795307400},
+        {"2026-11-22T08:30", 1795307400},
+        {"2026.11.22 8:30", 1795307400},
+        {"2026-11-22T00:30:00.5Z", 1795307400},
+        {"2026-11-22 08:30:00+08", 1795307400},
+        {"2026-11-22", 1795276800},
+        {"2026-11/22", 0},
+        {"2026-02-29", 0},
+        {"2026112224", 0},
+        {"202611220", 0},
+        {"20261122083", 0},
+        {"202611220830000", 0},
+        {"2026-11-22 08:30 or so", 0},
+        {"2026-11-22 08:30:00+15", 0},
+        {"19991231", 0},
         {"2026", 0},
         {"20261122083000+8", 0},
         {"tomorrow", 0},
@@ -34,7 +53,7 @@ times_are_read_as_hl7_writes_them(void **state)
     tzset();
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         int64_t at_us = 0;
-        bool is = his_time_read(rows[i].text, &at_us);
+        bool is = order_time_read(rows[i].text, &at_us);
 
         if (is != (rows[i].at_s != 0) || (is && at_us != rows[i].at_s * 1000000))
             fail_msg("%s: %d, %lld", rows[i].text, is, (long long)at_us);
@@ -65,7 +84,7 @@ names_are_written_as_people_write_them(void **state)
         struct err err;
 
         assert_int_equal(hl7_parse((const uint8_t *)text, strlen(text), NULL, &m, &err), 0);
-        assert_int_equal(his_order_read(&(struct his_group){m, 2, 2, 4}, o, &err), 0);
+        assert_int_equal(his_order_read(&(struct his_group){m, 2, 2, 4, 0, 0}, o, &err), 0);
         assert_string_equal(o->name, rows[i].name);
         assert_string_equal(o->pinyin, rows[i].pinyin);
         assert_string_equal(o->referring, rows[i].referring);
@@ -88,7 +107,7 @@ a_name_that_is_too_long_is_cut_at_a_character(void **state)
         memcpy(han + 3 * i, "王", 4);
     text = mem_printf("MSH|^~\\&|H\rPID|1||P||x%s^%s\rORC|NW|1\r", han, han);
     assert_int_equal(hl7_parse((const uint8_t *)text, strlen(text), NULL, &m, &err), 0);
-    assert_int_equal(his_order_read(&(struct his_group){m, 2, 2, 3}, o, &err), 0);
+    assert_int_equal(his_order_read(&(struct his_group){m, 2, 2, 3, 0, 0}, o, &err), 0);
     assert_true(text_is_utf8(o->name, strlen(o->name)));
     assert_true(strlen(o->name) > sizeof o->name - 5);
     hl7_free(&m);
@@ -108,7 +127,7 @@ an_order_has_nothing_of_the_order_before_it(void **state)
 
     (void)state;
     assert_int_equal(hl7_parse((const uint8_t *)text, strlen(text), NULL, &m, &err), 0);
-    assert_int_equal(his_order_read(&(struct his_group){m, 4, 9, 11}, o, &err), 0);
+    assert_int_equal(his_order_read(&(struct his_group){m, 4, 9, 11, 0, 0}, o, &err), 0);
     assert_string_equal(o->placer, "2");
     assert_string_equal(o->study, "");
     assert_string_equal(o->complaint, "");
