@@ -1,7 +1,13 @@
 -- Images that were announced and will not come: absences.h.
 
 -- name: absence_missing
-SELECT coalesce(sum(missing), 0) FROM announced WHERE study = ?1
+SELECT coalesce(sum(missing), 0), coalesce(sum(turn), 0) FROM announced WHERE study = ?1
+
+-- name: absence_lost
+UPDATE expected SET is_here = 0, is_looked = 1 WHERE study = ?1 AND instance = ?2 AND is_here = 1
+
+-- name: absence_of_instance
+SELECT is_absent FROM expected WHERE study = ?1 AND instance = ?2
 
 -- name: absence_put
 INSERT INTO absence (study, reason, words, by_name, at_us) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -15,7 +21,7 @@ UPDATE expected SET is_absent = 1 WHERE study = ?1 AND is_here = 0 AND is_absent
 UPDATE expected SET is_absent = 0 WHERE study = ?1 AND is_absent = 1
 
 -- name: absence_list
-SELECT b.study, a.absent, b.reason, b.words, b.by_name, b.at_us FROM announced a JOIN absence b ON b.study = a.study
+SELECT b.study, a.absent, b.reason, b.words, b.by_name, b.at_us, a.turn FROM announced a JOIN absence b ON b.study = a.study
 WHERE a.absent > 0 ORDER BY b.study
 
 -- name: absence_untold

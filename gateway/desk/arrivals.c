@@ -3,6 +3,7 @@
 
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/mpps.h"
+#include "gateway/desk/settle_lost.h"
 #include "gateway/desk/urgency.h"
 #include "gateway/serve/serve.h"
 #include "gateway/spool/spool.h"
@@ -56,16 +57,35 @@ struct arrivals {
 static const int64_t studies_us = INT64_C(14) * 86400 * 1000000;
 static const struct log_ctx ctx = {.stage = "gateway/desk"};
 
+/* What the centre has lost is not, nor is what rests on it. */
+static bool
+is_entry_here(struct spool *spool, uint64_t id, bool may_rest)
+{
+    struct spool_entry *entry = NULL;
+    struct err gone;
+    bool is = true;
+
+    if (spool_look(spool, id, &entry, &gone) < 0)
+        return may_rest;
+    is = !entry->is_lost && (entry->state != INSTANCE_DUPLICATE || !may_rest ||
+                             entry->twin_of == 0 || is_entry_here(spool, entry->twin_of, false));
+    spool_entry_free(&entry);
+    return is;
+}
+
 static bool
 is_here(void *user, const char *instance)
 {
-    struct spool_filter filter = {.sop_instance = instance, .states = ~STATES_ASIDE, .limit = 1};
+    struct spool_filter filter = {.sop_instance = instance, .states = ~STATES_ASIDE};
     uint64_t *ids = NULL;
+    bool is = false;
     size_t n = 0;
 
     spool_list(user, &filter, &ids, &n);
+    for (size_t i = 0; i < n && !is; i++)
+        is = is_entry_here(user, ids[i], true);
     free(ids);
-    return n > 0;
+    return is;
 }
 
 /* Study Instance UID, wherever the data set is cut. */
@@ -282,7 +302,8 @@ look(struct settling *s, struct spool *spool, struct book *book, struct err *err
             return -1;
     } while (n == BATCH);
     if (look_at_aside(s, spool, book, err) < 0 ||
-        mpps_settle(book, is_here, spool, &arrived, err) < 0)
+        mpps_settle(book, is_here, spool, &arrived, err) < 0 ||
+        (!s->walk.is_done && study_images_finish(spool, book, err) < 0))
         return -1;
     while (!s->walk.is_done)
         if (mpps_settle_again(book, &s->walk, is_here, spool, &arrived, err) < 0)

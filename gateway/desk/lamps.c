@@ -209,7 +209,8 @@ study_word_of(const struct spool_study *study, uint64_t missing)
         return STUDY_ATTENTION;
     if (study->open_associations > 0)
         return STUDY_RECEIVING;
-    if (safe == study->total && is_listed && !may_grow && study->paused == 0 && missing == 0)
+    if (safe == study->total && is_listed && !may_grow && study->paused == 0 && missing == 0 &&
+        study->gone == 0)
         return STUDY_SAFE;
     if (held == study->total)
         return STUDY_HELD;

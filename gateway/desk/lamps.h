@@ -43,9 +43,10 @@ enum study_word {
 };
 
 const char *study_word_text(enum study_word word); /* "attention" ... */
-/* Safe only if every image is sealed (or repeats one that is known), the list is closed, the
- * centre acknowledged the list, and no device says that there are more.
- * missing  images that devices say they made of it, and that are not here and may come still */
+/* What is lost for good is at no centre: its study is never safe. Safe only if every image is
+ * sealed (or repeats one that is known), the list is closed, the centre acknowledged the list, and
+ * no device says that there are more. missing  images that devices say they made of it, and that
+ * are not here and may come still */
 enum study_word study_word_of(const struct spool_study *study, uint64_t missing);
 
 #endif

@@ -37,13 +37,14 @@ struct mpps_study {
     enum mpps_state state; /* IN PROGRESS while any is, else COMPLETED if any is */
     uint32_t expected;     /* instances that devices say they made; 0: nobody said */
     uint32_t missing;      /* of them, not here; those that will not come, too */
+    int64_t turn;          /* of mpps_missing() only: another one when others are missing */
 };
 /* Studies with a step, or with instances expected, since then; free(*out). */
 int mpps_studies(struct book *book, int64_t since_us, struct mpps_study **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
 /* Every study of which something announced has not come and may come still (absences.h), however
- * long ago it was announced (a clock may jump), by UID; only `study` and `missing` are set: of what
- * may come. free(*out). */
+ * long ago it was announced (a clock may jump), by UID; `study`, `missing` and `turn` are set: of
+ * what may come. free(*out). */
 int mpps_missing(struct book *book, struct mpps_study **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
 /* Of one study; expected 0 where nothing is known. */

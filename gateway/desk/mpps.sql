@@ -21,15 +21,15 @@ SELECT number FROM mpps_order WHERE uid = ?1
 -- name: mpps_study_list
 SELECT m.study, max(CASE m.state WHEN 'IN PROGRESS' THEN 3 WHEN 'COMPLETED' THEN 2 ELSE 1 END),
     coalesce((SELECT a.expected FROM announced a WHERE a.study = m.study), 0),
-    coalesce((SELECT a.missing FROM announced a WHERE a.study = m.study), 0)
+    coalesce((SELECT a.missing FROM announced a WHERE a.study = m.study), 0), 0
 FROM mpps m WHERE m.changed_at_us >= ?1 GROUP BY m.study
 UNION ALL
-SELECT a.study, 0, a.expected, a.missing FROM announced a
+SELECT a.study, 0, a.expected, a.missing, 0 FROM announced a
 WHERE a.at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM mpps m WHERE m.study = a.study AND m.changed_at_us >= ?1)
 
 -- However long ago they were announced: what is forgotten would make its study safe to delete.
 -- name: mpps_missing_list
-SELECT study, 0, 0, missing - absent FROM announced WHERE missing > 0 AND missing > absent ORDER BY study
+SELECT study, 0, 0, missing - absent, turn FROM announced WHERE missing > 0 AND missing > absent ORDER BY study
 
 -- Whoever speaks of it again may send it, whatever was said at the desk.
 -- name: expected_add

@@ -238,6 +238,7 @@ list_studies(struct book *book, const char *query, const struct db_arg *args, si
             s->state = ranks[db_int(rows, i, 1) & 3];
             s->expected = (uint32_t)db_int(rows, i, 2);
             s->missing = (uint32_t)db_int(rows, i, 3);
+            s->turn = db_int(rows, i, 4);
         }
     }
     db_rows_free(&rows);

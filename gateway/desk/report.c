@@ -243,15 +243,21 @@ by_missing(const void *key, const void *row)
     return strcmp(key, ((const struct mpps_study *)row)->study);
 }
 
+static const struct mpps_study *
+find_missing(const struct sources *s, const char *study)
+{
+    return s->missing_n == 0
+               ? NULL
+               : bsearch(study, s->missing, s->missing_n, sizeof *s->missing, by_missing);
+}
+
 /* Announced by a step or by a request to commit, and not here. A request is in the book, too, a
  * moment later: the same images are not counted twice. */
 static uint64_t
 missing_of(const struct sources *s, const char *study)
 {
     uint64_t asked = s->serve != NULL ? serve_expected(s->serve, study) : 0;
-    const struct mpps_study *said = s->missing_n == 0 ? NULL
-                                                      : bsearch(study, s->missing, s->missing_n,
-                                                                sizeof *s->missing, by_missing);
+    const struct mpps_study *said = find_missing(s, study);
 
     return said != NULL && said->missing > asked ? said->missing : asked;
 }
@@ -274,13 +280,19 @@ by_absence(const void *key, const void *row)
     return strcmp(key, ((const struct book_absence *)row)->study);
 }
 
+static const struct book_absence *
+find_absence(const struct sources *s, const char *study)
+{
+    return s->absences_n == 0
+               ? NULL
+               : bsearch(study, s->absences, s->absences_n, sizeof *s->absences, by_absence);
+}
+
 /* What will not come, as somebody said; words may name a patient. */
 static void
 write_absence(struct jsonw *w, const struct sources *s, const char *study)
 {
-    const struct book_absence *a = s->absences_n == 0 ? NULL
-                                                      : bsearch(study, s->absences, s->absences_n,
-                                                                sizeof *s->absences, by_absence);
+    const struct book_absence *a = find_absence(s, study);
 
     if (a == NULL)
         return;
@@ -354,6 +366,8 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
 {
     uint64_t missing = missing_of(s, study->study_uid);
     enum study_word word = study_word_of(study, missing);
+    const struct mpps_study *said = find_missing(s, study->study_uid);
+    const struct book_absence *absence = find_absence(s, study->study_uid);
 
     jsonw_object(w, NULL);
     jsonw_text(w, "study", study->study_uid);
@@ -370,12 +384,18 @@ write_study(struct jsonw *w, const struct sources *s, const struct spool_study *
     write_kept_at(w, s, study);
     write_expected(w, s, study->study_uid, missing);
     write_absence(w, s, study->study_uid);
+    jsonw_int(w, "missing_turn",
+              (said != NULL      ? said->turn
+               : absence != NULL ? absence->turn
+                                 : 0) +
+                  (int64_t)study->lost_mark);
     write_owner(w, s, study->study_uid);
     write_urgency(w, s, study->study_uid);
     write_progress(w, s, study->study_uid);
     jsonw_text(w, "word", study_word_text(word));
     jsonw_bool(w, "is_safe_to_delete", word == STUDY_SAFE);
     jsonw_uint(w, "lost", study->lost);
+    jsonw_uint(w, "gone", study->gone);
     jsonw_object(w, "counts");
     for (int i = 0; i < INSTANCE_STATES; i++)
         jsonw_uint(w, instance_state_word((enum instance_state)i), study->counts[i]);

@@ -5,6 +5,7 @@
 #include "gateway/desk/book.h"
 #include "gateway/desk/desk.h"
 #include "gateway/desk/mpps.h"
+#include "gateway/desk/settle_lost.h"
 #include "gateway/desk/urgency.h"
 #include "gateway/serve/serve.h"
 #include "gateway/spool/spool.h"
@@ -91,28 +92,13 @@ is_examined(const struct api *api, const struct spool_study *study, bool *out_is
     return 0;
 }
 
-/* A large image is here only when its last byte is. */
-static bool
-is_connected(struct accept *accept, const char *ae)
-{
-    struct accept_device *devices = NULL;
-    bool is = false;
-    size_t n = 0;
-
-    accept_list_devices(accept, &devices, &n);
-    for (size_t i = 0; i < n; i++)
-        is = is || (strcmp(devices[i].ae, ae) == 0 && devices[i].open > 0);
-    free(devices);
-    return is;
-}
-
 static const struct api_fault absent_changed = {"missing", "absent_changed",
                                                 "other images are missing by now"};
 
 /* Why it cannot be said: more of it may be on its way just now; NULL: nothing says so. */
 static int
-find_coming(const struct api *api, const char *uid, uint64_t shown, const struct api_fault **out,
-            struct err *err)
+find_coming(const struct api *api, const char *uid, const struct study_image *images, size_t n,
+            int64_t *out_lost_mark, const struct api_fault **out, struct err *err)
 {
     static const struct api_fault arriving = {
         "study", "absent_arriving", "its device is connected just now: it may be sending"};
@@ -121,23 +107,22 @@ find_coming(const struct api *api, const char *uid, uint64_t shown, const struct
     static const struct api_fault examining = {"study", "absent_examining",
                                                "the device says that the examination goes on"};
     struct spool_study study;
-    uint32_t expected, missing;
     bool is;
 
     *out = NULL;
+    *out_lost_mark = 0;
     if (!uid_is_valid(uid, true) || spool_study(api->options->spool, uid, &study, err) < 0)
         return err_set(err, ERR_NOT_FOUND, "no such study");
-    if (is_examined(api, &study, &is, err) < 0 ||
-        mpps_expected(api->book, uid, &expected, &missing, err) < 0)
+    *out_lost_mark = (int64_t)study.lost_mark;
+    if (is_examined(api, &study, &is, err) < 0)
         return -1;
     if (api->options->serve != NULL && serve_expected(api->options->serve, uid) > 0)
         *out = &asked;
-    else if (study.open_associations > 0 || is_connected(api->options->accept, study.calling_ae))
+    else if (study.open_associations > 0 ||
+             study_images_are_coming(api->options->accept, images, n))
         *out = &arriving;
     else if (is)
         *out = &examining;
-    else if (missing == 0 || missing != shown)
-        *out = &absent_changed;
     return 0;
 }
 
@@ -154,37 +139,59 @@ note_absent(const struct http_request *req, const char *study, const char *reaso
                         A_WORD("by", api_who(req)));
 }
 
-/* Noted, then kept, before the answer. */
+/* Noted, then kept, then the spool: before the answer. */
 static int
-say_absent(struct http_request *req, struct http_response *res, const char *reason,
-           const char *words, uint64_t missing, struct err *err)
+keep_absent(struct http_request *req, const struct book_saying *saying,
+            const struct study_image *images, size_t n, struct err *err)
 {
-    const char *study = http_param(req, "study");
     const struct api *api = http_user(req);
-    const struct api_fault *fault;
 
-    if (find_coming(api, study, missing, &fault, err) < 0 ||
-        (fault == NULL && note_absent(req, study, reason, missing, err) < 0))
-        return -1;
-    if (fault == NULL &&
-        book_absent(api->book, study, (uint32_t)missing, reason, words, api_who(req), err) < 0) {
+    return note_absent(req, saying->study, saying->reason, saying->missing, err) < 0 ||
+                   book_absent(api->book, saying, err) < 0
+               ? -1
+               : study_images_settle(api->options->spool, images, n, true, err);
+}
+
+static int
+say_absent(struct http_request *req, struct http_response *res, struct book_saying *saying,
+           struct err *err)
+{
+    const struct api *api = http_user(req);
+    const struct api_fault *fault = NULL;
+    struct study_image *images = NULL;
+    struct book_image *known = NULL;
+    size_t n = 0;
+    int rc = -1;
+
+    saying->study = http_param(req, "study");
+    saying->login = api_who(req);
+    study_images(api->options->spool, saying->study, &images, &n);
+    if (find_coming(api, saying->study, images, n, &saying->lost_mark, &fault, err) < 0)
+        goto out;
+    saying->images = known = study_images_known(images, n, &saying->images_n);
+    if (fault == NULL && keep_absent(req, saying, images, n, err) < 0) {
         if (err->kind != ERR_CONFLICT)
-            return -1;
+            goto out;
         fault = &absent_changed;
     }
     if (fault != NULL)
         api_answer_fault(req, res, 409, fault);
     else
         http_answer_empty(res, 204);
-    return 0;
+    rc = 0;
+out:
+    free(known);
+    free(images);
+    return rc;
 }
 
-/* {reason, words, missing}: missing as the page showed it. */
+/* {reason, words, missing, turn}: missing, missing_turn as the page showed them. */
 static int
 post_absent(struct http_request *req, struct http_response *res, struct err *err)
 {
     static const struct api_fault due = {"reason", "absent", "a reason of the list is due"};
     char reason[ABSENCE_WORD_BYTES], words[CLINIC_REASON_SIZE];
+    struct book_saying saying = {.reason = reason, .words = words};
     struct json_doc *doc = NULL;
     uint64_t missing;
     int rc = -1;
@@ -192,13 +199,15 @@ post_absent(struct http_request *req, struct http_response *res, struct err *err
     if (api_read_body(req, &doc, err) < 0 ||
         json_u64(json_root(doc), "missing", UINT32_MAX, &missing, err) < 0)
         goto out;
+    saying.missing = (uint32_t)missing;
+    saying.turn = json_as_int(json_find(json_root(doc), "turn"), -1);
     rc = 0;
     if (!api_take_text(json_root(doc), "reason", reason, sizeof reason) ||
         !api_take_text(json_root(doc), "words", words, sizeof words) ||
         !absence_is_reason(reason) || (strcmp(reason, ABSENCE_OTHER) == 0 && words[0] == '\0'))
         api_answer_fault(req, res, 400, &due);
     else
-        rc = say_absent(req, res, reason, words, missing, err);
+        rc = say_absent(req, res, &saying, err);
 out:
     json_free(&doc);
     return rc;
@@ -209,13 +218,24 @@ post_awaited(struct http_request *req, struct http_response *res, struct err *er
 {
     const char *study = http_param(req, "study");
     const struct api *api = http_user(req);
+    struct study_image *images = NULL;
+    struct book_image *known;
+    size_t n = 0, known_n;
+    int rc;
 
     if (!uid_is_valid(study, true))
         return err_set(err, ERR_NOT_FOUND, "no such study");
-    if (note_absent(req, study, "none", 0, err) < 0 || book_awaited(api->book, study, err) < 0)
-        return -1;
-    http_answer_empty(res, 204);
-    return 0;
+    study_images(api->options->spool, study, &images, &n);
+    known = study_images_known(images, n, &known_n);
+    rc = note_absent(req, study, "none", 0, err) < 0 ||
+                 book_awaited(api->book, study, known, known_n, err) < 0
+             ? -1
+             : study_images_settle(api->options->spool, images, n, false, err);
+    if (rc == 0)
+        http_answer_empty(res, 204);
+    free(known);
+    free(images);
+    return rc;
 }
 
 const struct http_route study_routes[] = {

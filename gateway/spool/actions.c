@@ -95,6 +95,14 @@ take_recall(struct spool *sp, struct record *r, const struct news *news)
     r->at_us[INSTANCE_LOOKED] = r->at_us[INSTANCE_HELD] = r->at_us[INSTANCE_SEALED] = 0;
 }
 
+/* A duplicate goes coded: it repeats nothing any more. */
+static void
+take_coded_alone(struct spool *sp, struct record *r, const struct news *news)
+{
+    take_recall(sp, r, news);
+    r->twin_of = 0;
+}
+
 static void
 take_discard(struct spool *sp, struct record *r, const struct news *news)
 {

@@ -108,6 +108,8 @@ vet_arrow(struct spool *sp, const struct entry *e, enum instance_event event,
          event == INSTANCE_SAW_LOST) &&
         e->r.received.segment == 0)
         return err_set(err, ERR_NOT_FOUND, "its bytes are not here");
+    if (event == INSTANCE_SAW_LOST_CODED && e->r.coded.segment == 0)
+        return err_set(err, ERR_NOT_FOUND, "its coded bytes are not here");
     if (!instance_next(e->r.state, event, out_to))
         return err_set(err, ERR_CONFLICT, "not possible from state %s",
                        instance_state_word(e->r.state));
@@ -138,7 +140,7 @@ begin_arrow(struct spool *sp, uint64_t id, enum instance_event event, const stru
         *out = e->r;
         action_take(sp, event, news, out);
         out->state = to;
-        out->is_lost = false; /* that is said of what stays sealed */
+        out->is_lost = out->is_gone = false; /* that is said of what stays sealed */
         take_time(sp, out);
         e->is_busy = true;
         e->twin_soon = is_twin_event(event) ? news->twin_of : 0;
@@ -509,7 +511,8 @@ arrow_mark(struct spool *sp, uint64_t id, mark_fn mark, bool is_on, struct err *
     } else {
         w.step = e->r;
         rc = mark(&w.step, is_on, err);
-        is_new = rc == 0 && (w.step.is_paused != e->r.is_paused || w.step.is_lost != e->r.is_lost);
+        is_new = rc == 0 && (w.step.is_paused != e->r.is_paused || w.step.is_lost != e->r.is_lost ||
+                             w.step.is_gone != e->r.is_gone);
         e->is_busy = is_new;
     }
     gate_unlock(&sp->gate);

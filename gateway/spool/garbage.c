@@ -22,7 +22,8 @@ is_twin_unsealed(const struct spool *sp, const struct record *r)
     const struct entry *twin =
         r->state == INSTANCE_DUPLICATE ? ledger_find(&sp->ledger, r->twin_of) : NULL;
 
-    return twin != NULL && (twin->r.state != INSTANCE_SEALED || twin->r.is_lost);
+    return twin != NULL &&
+           (twin->r.state != INSTANCE_SEALED || (twin->r.is_lost && !twin->r.is_gone));
 }
 
 bool
@@ -41,14 +42,15 @@ spool_keep_for(struct spool *sp, spool_needs_fn fn, void *user)
 }
 
 /* Locked. What was discarded is nowhere else: no full disk shortens its grace; and it goes nowhere:
- * no target lengthens it. What the centre has lost stays known until it is found or came again. */
+ * no target lengthens it. What the centre has lost stays known until it is found or came again, or
+ * a person said that it never will. */
 static bool
 is_over(struct spool *sp, const struct record *r, int64_t keep_ms)
 {
     if (r->state == INSTANCE_DISCARDED)
         keep_ms = sp->options.keep_discarded_ms != 0 ? sp->options.keep_discarded_ms
                                                      : DEFAULT_KEEP_DISCARDED_MS;
-    if (!record_is_done(r) || r->is_lost || is_twin_unsealed(sp, r) ||
+    if (!record_is_done(r) || (r->is_lost && !r->is_gone) || is_twin_unsealed(sp, r) ||
         (r->state != INSTANCE_DISCARDED && garbage_is_needed(sp, r->id)))
         return false;
     return keep_ms == 0 || (int64_t)(spool_age_ms(sp) - r->done_age_ms) >= keep_ms;

@@ -8,7 +8,7 @@
 
 /* What this program writes (versions.c). */
 #define JOURNAL_MAJOR 1
-#define JOURNAL_MINOR 4
+#define JOURNAL_MINOR 5
 
 struct journal; /* an open one, to append to */
 

@@ -8,6 +8,7 @@
 #define RECORD_FLAG_PAUSED 2u
 #define RECORD_FLAG_WANTED 4u
 #define RECORD_FLAG_LOST 8u
+#define RECORD_FLAG_GONE 16u
 
 /* ---- bodies, written ---- */
 
@@ -46,7 +47,8 @@ journal_body_entry(struct buf *b, const struct record *r)
     buf_add_u8(b, (uint8_t)((r->is_inspected ? RECORD_FLAG_INSPECTED : 0) |
                             (r->is_paused ? RECORD_FLAG_PAUSED : 0) |
                             (r->is_wanted ? RECORD_FLAG_WANTED : 0) |
-                            (r->is_lost ? RECORD_FLAG_LOST : 0)));
+                            (r->is_lost ? RECORD_FLAG_LOST : 0) |
+                            (r->is_gone ? RECORD_FLAG_GONE : 0)));
     put_place(b, &r->received);
     put_place(b, &r->coded);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -254,6 +256,7 @@ apply_entry(struct ledger *l, struct reader *in)
     r.is_paused = (flags & RECORD_FLAG_PAUSED) != 0;
     r.is_wanted = (flags & RECORD_FLAG_WANTED) != 0;
     r.is_lost = (flags & RECORD_FLAG_LOST) != 0;
+    r.is_gone = (flags & RECORD_FLAG_GONE) != 0;
     get_place(in, &r.received);
     get_place(in, &r.coded);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)

@@ -222,8 +222,7 @@ count_leaving(struct ledger *l, const struct record *r, uint64_t one)
 {
     struct study *s;
 
-    if (!record_is_on_list(r) || (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) == 0 ||
-        r->study_uid[0] == '\0')
+    if (!record_is_on_list(r) || !record_is_off(r) || r->study_uid[0] == '\0')
         return;
     s = ledger_study_make(l, r->study_uid);
     if (r->state == INSTANCE_QUARANTINED)
@@ -241,7 +240,7 @@ count(struct ledger *l, struct entry *e, int sign)
 
     l->counts[e->r.state] += one;
     l->paused += e->r.is_paused ? one : 0;
-    l->lost += e->r.is_lost ? one : 0;
+    l->lost += e->r.is_lost && !e->r.is_gone ? one : 0;
     count_leaving(l, &e->r, one);
     if (s == NULL)
         return;
@@ -250,7 +249,9 @@ count(struct ledger *l, struct entry *e, int sign)
     s->bytes += one * e->r.received.object_size;
     count_bytes(s, &e->r, one);
     s->paused += e->r.is_paused ? one : 0;
-    s->lost += e->r.is_lost ? one : 0;
+    s->lost += e->r.is_lost && !e->r.is_gone ? one : 0;
+    s->lost_mark += e->r.is_lost && !e->r.is_gone ? one * e->r.id : 0;
+    s->gone += e->r.is_gone ? one : 0;
     if (record_is_unlisted(&e->r))
         s->unlisted += one;
 }

@@ -48,6 +48,7 @@ struct record {
     const char *discard_reason, *discarded_by; /* "" = never discarded */
     bool is_wanted; /* a person let it go on although the same was discarded before */
     bool is_lost;   /* sealed, no longer at the centre, and its bytes are gone here */
+    bool is_gone;   /* and for good, as a person says: on no list any more */
 };
 
 struct study;
@@ -68,9 +69,10 @@ struct study {
     const char *calling_ae;
     struct record first; /* copy of the first inspected entry */
     uint64_t counts[INSTANCE_STATES];
-    uint64_t total, bytes, unlisted, paused, lost;
-    uint64_t leaving; /* on its list, and thrown away or a duplicate */
-    uint64_t aside;   /* on its list, and kept aside */
+    uint64_t total, bytes, unlisted, paused, lost, gone;
+    uint64_t lost_mark; /* sum of the lost ones' ids */
+    uint64_t leaving;   /* on its list, and thrown away or a duplicate */
+    uint64_t aside;     /* on its list, and kept aside */
     uint64_t bytes_ready, bytes_before, bytes_unready, bytes_held;
     uint64_t first_id;
     int64_t first_arrival_us, last_arrival_us;
@@ -135,11 +137,18 @@ record_is_on_list(const struct record *r)
     return r->revision > r->left;
 }
 
+/* No list is to name it. */
+static inline bool
+record_is_off(const struct record *r)
+{
+    return (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) != 0 || r->is_gone;
+}
+
 /* The next manifest is to name it, anew or as it is now. */
 static inline bool
 record_is_unlisted(const struct record *r)
 {
-    return r->is_inspected && (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) == 0 &&
+    return r->is_inspected && !record_is_off(r) &&
            (!record_is_on_list(r) || r->stale >= r->revision);
 }
 

@@ -168,7 +168,8 @@ show(struct spool *sp, uint64_t id, struct err *err)
     if (!e->has_bytes)
         printf("its bytes were removed after it was %s\n", instance_state_word(e->state));
     if (e->is_lost)
-        printf("the centre has lost it: send it again from the device\n");
+        printf("the centre has lost it: %s\n", e->is_gone ? "for good, as somebody said at the desk"
+                                                          : "send it again from the device");
     spool_entry_free(&e);
     return 0;
 }

@@ -296,8 +296,7 @@ copy_entry(const struct record *r)
     e->object_size = object->object_size;
     memcpy(e->object_sha256, object->sha256, 32);
     e->revision = record_is_on_list(r) ? r->revision : 0;
-    e->has_left_list =
-        r->left > 0 && r->left >= r->revision && (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) != 0;
+    e->has_left_list = r->left > 0 && r->left >= r->revision && record_is_off(r);
     e->twin_of = r->twin_of;
     e->receipt_seq = r->receipt_seq;
     memcpy(e->state_at_us, r->at_us, sizeof e->state_at_us);
@@ -306,6 +305,7 @@ copy_entry(const struct record *r)
     text_copy(e->discarded_by, sizeof e->discarded_by, r->discarded_by);
     e->is_wanted = r->is_wanted;
     e->is_lost = r->is_lost;
+    e->is_gone = r->is_gone;
     text_copy(e->last_error, sizeof e->last_error, r->last_error);
     return e;
 }

@@ -141,6 +141,7 @@ struct spool_entry {
     char discarded_by[65];
     bool is_wanted;       /* let go on by a person although the same was discarded before */
     bool is_lost;         /* sealed, no longer at the centre, and its bytes are gone here */
+    bool is_gone;         /* lost, and for good, as a person says */
     char last_error[160]; /* why it is quarantined: begins with a word of quarantine.def */
 };
 
@@ -244,11 +245,16 @@ int spool_set_duplicate(struct spool *sp, uint64_t id, uint64_t of, struct err *
 /* The centre has lost what it sealed, and the bytes are gone here. Stays so, also when its
  * summary's time is over, until it is found or comes again. Duplicates that rest on it are the same
  * image: where their bytes are here they are received again, and looked into anew; so they are by
- * every call. out_released  how many of those; 0: nothing of the image is here errors  ERR_CONFLICT
+ * every call. Where only coded bytes of one are here, that one goes coded, and this is its
+ * duplicate. out_released  how many of those; 0: nothing of the image is here errors  ERR_CONFLICT
  * it is not sealed, or its bytes are here (spool_requeue()) */
 int spool_set_lost(struct spool *sp, uint64_t id, size_t *out_released, struct err *err) MUST_CHECK;
 /* The centre has it after all. Not marked as lost: success. */
 int spool_set_found(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
+/* A person says that what is lost is so for good, or takes it back: nobody is alarmed by it any
+ * more, and its study's next list is closed without it (spool_study.leaving). Found, or come again,
+ * it is no longer so. errors  ERR_CONFLICT it is not lost */
+int spool_set_gone(struct spool *sp, uint64_t id, bool is_gone, struct err *err) MUST_CHECK;
 /* What was lost came again: it is a duplicate of the entry by from now on, and so is what rested on
  * it, each by an arrow of its own and it last; on a failure some of them may be.
  * errors  ERR_CONFLICT the centre has it, or by was thrown away */
@@ -271,10 +277,12 @@ struct spool_study {
     char study_time[7];
     char body_part[17];
     uint64_t counts[INSTANCE_STATES];
-    uint64_t total;  /* all of them */
-    uint64_t paused; /* kept back by a person: the study is not safe to delete */
-    uint64_t lost;   /* at the centre, and gone here: the device has to send them again */
-    uint64_t bytes;  /* received */
+    uint64_t total;     /* all of them */
+    uint64_t paused;    /* kept back by a person: the study is not safe to delete */
+    uint64_t lost;      /* at the centre, and gone here: the device has to send them again */
+    uint64_t lost_mark; /* another one when others are lost, be they as many */
+    uint64_t gone;      /* the same, for good, as a person says: not among the lost */
+    uint64_t bytes;     /* received */
     /* Without what is quarantined or a duplicate: */
     uint64_t bytes_ready;   /* of files that go (coded or plain), sealed ones too */
     uint64_t bytes_before;  /* what those were as received */
@@ -334,7 +342,7 @@ struct spool_health {
     uint64_t waiting_bytes;
     uint64_t quarantined;
     uint64_t paused;
-    uint64_t lost;        /* at the centre, and gone here */
+    uint64_t lost;        /* at the centre, and gone here; not what is so for good */
     uint64_t bytes_today; /* received in the last 24 hours */
     int32_t
         days_left; /* until the refuse mark, when everything stays that is not sealed and as much

@@ -88,6 +88,8 @@ describe(const struct spool *sp, const struct study *s, struct spool_study *out)
     out->first_id = s->first_id;
     out->paused = s->paused;
     out->lost = s->lost;
+    out->lost_mark = s->lost_mark;
+    out->gone = s->gone;
     out->open_associations = s->open_associations;
     out->revision = s->revision;
     out->closed_at_us = s->closed_at_us;
@@ -171,7 +173,7 @@ is_leaving(const struct study *s, const struct record *r)
         return false;
     if (r->state == INSTANCE_QUARANTINED)
         return s->revision > s->acked_revision;
-    return (INSTANCE_BIT(r->state) & INSTANCE_UNLISTED) != 0;
+    return record_is_off(r);
 }
 
 /* The body of the next manifest; false when there is nothing new. Locked. */

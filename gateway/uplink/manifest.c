@@ -96,7 +96,7 @@ is_listed(const struct spool_entry *entry, uint32_t revision)
 static bool
 is_put_aside(const struct spool_entry *entry)
 {
-    return (INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) != 0;
+    return (INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) != 0 || entry->is_gone;
 }
 
 /* The entry that its list waited for is not ready yet: the others need not be looked at. */

@@ -73,7 +73,8 @@ gather_entries(struct pass *p, const struct spool_study *study)
 
         if (spool_look(p->up->spool, ids[i], &entry, &err) < 0)
             continue; /* forgotten since it was listed */
-        if ((INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) != 0 || is_elsewhere(p->up, entry))
+        if ((INSTANCE_BIT(entry->state) & INSTANCE_UNLISTED) != 0 || entry->is_gone ||
+            is_elsewhere(p->up, entry))
             ; /* not of the list */
         else if (entry->state == INSTANCE_HELD || entry->state == INSTANCE_SEALED)
             add_belief(p, entry);
@@ -83,6 +84,27 @@ gather_entries(struct pass *p, const struct spool_study *study)
     }
     free(ids);
     return is_whole;
+}
+
+/* What is lost for good is on no list, and may be found all the same. */
+static void
+gather_gone(struct pass *p, const struct spool_study *study)
+{
+    struct spool_filter filter = {.study_uid = study->study_uid,
+                                  .states = INSTANCE_BIT(INSTANCE_SEALED)};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(p->up->spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct spool_entry *entry = NULL;
+        struct err err = {0};
+
+        if (spool_look(p->up->spool, ids[i], &entry, &err) == 0 && entry->is_gone)
+            add_belief(p, entry);
+        spool_entry_free(&entry);
+    }
+    free(ids);
 }
 
 static void
@@ -134,13 +156,15 @@ gather(struct pass *p)
         size_t from = p->n;
         bool is_whole = gather_entries(p, &studies[i]);
 
-        if (p->n == from)
-            continue;
-        p->out->studies++;
-        if (is_whole)
-            reckon_study(p, &studies[i], from);
-        else
-            doubt(p, from, p->n - from);
+        if (p->n > from) {
+            p->out->studies++;
+            if (is_whole)
+                reckon_study(p, &studies[i], from);
+            else
+                doubt(p, from, p->n - from);
+        }
+        if (studies[i].gone > 0)
+            gather_gone(p, &studies[i]);
     }
     if (p->studies_n > 0)
         qsort(p->places, p->studies_n, sizeof *p->places, by_study);
@@ -315,6 +339,8 @@ settle_sealed(struct pass *p, const struct belief *b, const struct spool_entry *
 
     if (says == LINK_SEALED)
         return entry->is_lost ? note_found(p, b, out_err) : 0;
+    if (entry->is_gone) /* as a person said */
+        return 0;
     p->out->different++;
     if (says == LINK_QUARANTINED) {
         LOG(&ctx, UPLINK_ASIDE_THERE, F_UID("instance", entry->meta.sop_instance));

@@ -100,6 +100,11 @@ add_row(struct pg_conn *conn, const char *tenant, const char *source, const stru
     if (rc == 0)
         *out_is_new = pg_touched(rows) > 0;
     pg_rows_free(&rows);
+    if (rc == 0 && m->left_n > 0)
+        rc = pg_run(
+            conn, "lost_left",
+            PG_ARGS(PG_TEXT(tenant), PG_TEXT(source), PG_TEXT(m->study), PG_TEXT(left.objects)),
+            NULL, err);
     pairs_free(&named);
     pairs_free(&left);
     return rc;

@@ -75,6 +75,11 @@ WHERE t.id = l.tenant_id AND t.code = $1 AND l.device = $2 AND NOT (l.object = A
         OR EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.sop_instance = l.sop_instance
             AND NOT i.is_quarantined AND i.pack IS NOT NULL AND i.device = l.device AND i.arrived_at_us >= l.since_us))
 
+-- A person at the clinic settled it: it left the gateway's list.
+-- name: lost_left
+DELETE FROM lost_objects l USING tenants t
+WHERE t.id = l.tenant_id AND t.code = $1 AND l.device = $2 AND l.study_uid = $3 AND l.object = ANY ($4::bytea[])
+
 -- name: reconciled_list
 SELECT t.code, c.device, coalesce(r.at_us, 0), coalesce(r.days, 0), coalesce(r.studies, 0), coalesce(r.objects, 0),
     coalesce(r.different, 0), coalesce(r.repaired, 0), coalesce(r.lost, 0)

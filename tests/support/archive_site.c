@@ -149,3 +149,38 @@ archive_site_wait(struct archive_site *s, enum instance_state state, uint64_t co
                     (unsigned long long)counts[i]);
     fail_msg("not %llu are %s", (unsigned long long)count, instance_state_word(state));
 }
+
+struct uplink_reconciled
+archive_site_reconciled(struct archive_site *s, int64_t after_us)
+{
+    int64_t until = clock_mono_ms() + ARCHIVE_SITE_WAIT_MS;
+    struct uplink_status status;
+    int sealed;
+
+    do {
+        if (keep_work(s->world.vault.keep, &sealed, &err) < 0)
+            fail_msg("%s", err.text);
+        uplink_status(s->up, &status);
+        if (status.reconciled.at_us >= after_us)
+            return status.reconciled;
+        spool_wait(s->spool, UINT64_MAX, 20);
+    } while (clock_mono_ms() < until);
+    fail_msg("no comparison came to its end");
+    return status.reconciled;
+}
+
+void
+archive_site_back_up(struct archive_site *s, const char *database, const char *name)
+{
+    archive_world_stop(&s->world);
+    s->backup = pg_cluster_copy(archive_site_cluster, database, name);
+    archive_world_start(&s->world);
+}
+
+void
+archive_site_set(struct archive_site *s, bool is_back)
+{
+    archive_world_stop(&s->world);
+    s->world.vault.options.conninfo = is_back ? s->backup : s->world.vault.conninfo;
+    archive_world_start(&s->world);
+}

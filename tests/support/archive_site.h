@@ -36,5 +36,11 @@ void archive_site_receive(struct archive_site *s, const char *study, unsigned im
 void archive_site_receive_one(struct archive_site *s, const char *study, unsigned number);
 /* Until so many entries are in this state, the archive doing what is due meanwhile. */
 void archive_site_wait(struct archive_site *s, enum instance_state state, uint64_t count);
+/* Until a comparison that began after this moment has ended; how it ended. */
+struct uplink_reconciled archive_site_reconciled(struct archive_site *s, int64_t after_us);
+/* A copy of its database, by this name. */
+void archive_site_back_up(struct archive_site *s, const char *database, const char *name);
+/* The copy takes the place of the database, or goes again; the disks beside it stay as they are. */
+void archive_site_set(struct archive_site *s, bool is_back);
 
 #endif

@@ -78,6 +78,37 @@ async function told(page) {
   }
 }
 
+async function lacking(page, where, change) {
+  await page.route(where, async (route) => {
+    const response = await route.fetch();
+    if (!response.ok() || !/json/.test(response.headers()["content-type"] ?? "")) return route.fulfill({ response });
+    const json = await response.json();
+    change(json);
+    return route.fulfill({ response, json });
+  });
+}
+
+// A dialog covers the switch of language: it is closed for that.
+async function asked(page, name, button) {
+  for (const language of ["en", "zh-CN"]) {
+    await speak(page, language);
+    await button().click({ timeout: 30000 });
+    await page.waitForSelector("dialog[open]");
+    for (const scheme of ["dark", "light"]) {
+      await paint(page, scheme);
+      found.push(...(await faults(page, `${name} ${language} ${scheme}`)));
+    }
+    const picture = small(join(out, `${name}.${language.slice(0, 2)}.png`));
+    await page.screenshot({ path: picture.raw });
+    picture.done();
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("dialog[open]", { state: "detached" });
+  }
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+  found.push(...page.complaints.splice(0).map((line) => `${name}: ${line}`));
+  console.log(`  ${name}`);
+}
+
 const PAGES = {
   async login(browser) {
     const page = await open(browser, { viewport: { width: 900, height: 620 } });
@@ -218,6 +249,22 @@ const PAGES = {
     await page.locator("li[data-device] .may button").first().click();
     await asks(page, page.locator("dialog[open]").getByRole("button", { name: "删除这台设备" }), "再发图会被拒绝", "desk-devices, to remove");
     must(await page.$("li[data-device]"), "a device is removed without an answer");
+  },
+  // The demo's study came whole: its pages are told that it lacks two images, and nothing is said.
+  async "desk-absent"(browser) {
+    const page = await open(browser, { viewport: { width: 1024, height: 768 } });
+    await lacking(page, "**/desk/v1/state*", (state) => state.studies.forEach((s) => (s.missing = 2)));
+    await openDesk(page, "studies", "DESK");
+    await asked(page, "desk-absent", () => page.getByRole("button", { name: /其余不会再来|The rest will not come/ }).first());
+  },
+  async "reading-gone"(browser) {
+    must(shown, "there is no CT on the worklist");
+    const page = await open(browser, { viewport: WIDE });
+    await lacking(page, "**/preview/studies/*", (preview) => (preview.expected += 2));
+    await lacking(page, "**/api/v1/reads/*/report", (report) => (report.may.write = true));
+    await signIn(page, "DOCTOR");
+    await page.goto(`${site.reader}/#/reads/${shown}`);
+    await asked(page, "reading-gone", () => page.locator("button[name=gone]"));
   },
   // What a technician and an engineer press, once.
   async "desk-works"(browser) {

@@ -24,25 +24,6 @@ must(int rc)
     assert_int_equal(rc, 0);
 }
 
-/* Until a comparison that began after this moment has ended. */
-static struct uplink_reconciled
-wait_reconciled(struct archive_site *s, int64_t after_us)
-{
-    int64_t until = clock_mono_ms() + ARCHIVE_SITE_WAIT_MS;
-    struct uplink_status status;
-    int sealed;
-
-    do {
-        must(keep_work(s->world.vault.keep, &sealed, &err));
-        uplink_status(s->up, &status);
-        if (status.reconciled.at_us >= after_us)
-            return status.reconciled;
-        spool_wait(s->spool, UINT64_MAX, 20);
-    } while (clock_mono_ms() < until);
-    fail_msg("no comparison came to its end");
-    return status.reconciled;
-}
-
 /* Returns how many segments went. */
 static size_t
 restart(struct archive_site *s)
@@ -63,31 +44,6 @@ static void
 forget_sealed(struct archive_site *s)
 {
     assert_true(restart(s) > 0);
-}
-
-static void
-back_up(struct archive_site *s, const char *database, const char *name)
-{
-    archive_world_stop(&s->world);
-    s->backup = pg_cluster_copy(archive_site_cluster, database, name);
-    archive_world_start(&s->world);
-}
-
-/* The older copy takes the place of the database; the disks beside it stay as they are. */
-static void
-restore(struct archive_site *s)
-{
-    archive_world_stop(&s->world);
-    s->world.vault.options.conninfo = s->backup;
-    archive_world_start(&s->world);
-}
-
-static void
-return_to_the_present(struct archive_site *s)
-{
-    archive_world_stop(&s->world);
-    s->world.vault.options.conninfo = s->world.vault.conninfo;
-    archive_world_start(&s->world);
 }
 
 static int
@@ -231,7 +187,7 @@ both_sides_agree_after_an_ordinary_day(void **state)
 
     before_us = clock_wall_us();
     uplink_reconcile(s.up);
-    found = wait_reconciled(&s, before_us);
+    found = archive_site_reconciled(&s, before_us);
 
     assert_int_equal(found.objects, 8);
     assert_int_equal(found.different, 0);
@@ -253,14 +209,14 @@ a_centre_set_back_gets_again_what_it_lost(void **state)
     archive_site_open(&s, "set_back", -1);
     archive_site_receive(&s, "1.2.4.1", 4);
     archive_site_wait(&s, INSTANCE_SEALED, 4);
-    back_up(&s, "set_back", "set_back_old");
+    archive_site_back_up(&s, "set_back", "set_back_old");
     archive_site_receive(&s, "1.2.4.2", 6);
     archive_site_wait(&s, INSTANCE_SEALED, 10);
 
     before_us = clock_wall_us();
-    restore(&s);
+    archive_site_set(&s, true);
     assert_int_equal(kept(&s, "1.2.4.2"), 0);
-    found = wait_reconciled(&s, before_us);
+    found = archive_site_reconciled(&s, before_us);
     assert_int_equal(found.different, 7); /* six images and a list */
     assert_int_equal(found.repaired, 7);
     assert_int_equal(found.lost, 0);
@@ -273,7 +229,7 @@ a_centre_set_back_gets_again_what_it_lost(void **state)
     archive_site_wait(&s, INSTANCE_SEALED, 12);
     before_us = clock_wall_us();
     uplink_reconcile(s.up);
-    assert_int_equal(wait_reconciled(&s, before_us).different, 0);
+    assert_int_equal(archive_site_reconciled(&s, before_us).different, 0);
     archive_site_close(&s);
 }
 
@@ -288,7 +244,7 @@ what_was_held_in_the_older_copy_and_has_no_file_any_more_comes_again(void **stat
     archive_site_open(&s, "held", -1);
     archive_site_receive(&s, "1.2.5.1", 3);
     archive_site_wait(&s, INSTANCE_HELD, 3);
-    back_up(&s, "held", "held_old");
+    archive_site_back_up(&s, "held", "held_old");
     archive_site_wait(&s, INSTANCE_SEALED, 3);
     while (folder_files(s.world.vault.landing) > 0) {
         int sealed;
@@ -297,8 +253,8 @@ what_was_held_in_the_older_copy_and_has_no_file_any_more_comes_again(void **stat
     }
 
     before_us = clock_wall_us();
-    restore(&s);
-    found = wait_reconciled(&s, before_us);
+    archive_site_set(&s, true);
+    found = archive_site_reconciled(&s, before_us);
 
     assert_true(found.repaired >= 3);
     assert_int_equal(found.lost, 0);
@@ -319,15 +275,15 @@ what_neither_has_is_told_loudly_until_it_is_found(void **state)
     archive_site_open(&s, "lost", 0);
     archive_site_receive(&s, "1.2.6.1", 2);
     archive_site_wait(&s, INSTANCE_SEALED, 2);
-    back_up(&s, "lost", "lost_old");
+    archive_site_back_up(&s, "lost", "lost_old");
     archive_site_receive(&s, "1.2.6.2", 5);
     archive_site_wait(&s, INSTANCE_SEALED, 7);
     wait_safe(&s, "1.2.6.2");
     forget_sealed(&s);
 
     before_us = clock_wall_us();
-    restore(&s);
-    found = wait_reconciled(&s, before_us);
+    archive_site_set(&s, true);
+    found = archive_site_reconciled(&s, before_us);
     assert_int_equal(found.lost, 5);
     assert_int_equal(lost_here(&s), 5);
     assert_said(&s, "1.2.6.2", "attention", DIMSE_PROCESSING_FAILURE);
@@ -345,13 +301,73 @@ what_neither_has_is_told_loudly_until_it_is_found(void **state)
     assert_int_equal(lost(&s), 1);
 
     before_us = clock_wall_us();
-    return_to_the_present(&s);
-    found = wait_reconciled(&s, before_us);
+    archive_site_set(&s, false);
+    found = archive_site_reconciled(&s, before_us);
     assert_int_equal(found.lost, 0);
     assert_int_equal(lost(&s), 0);
     assert_int_equal(lost_here(&s), 0);
     wait_safe(&s, "1.2.6.2");
     assert_said(&s, "1.2.6.2", "safe", DIMSE_SUCCESS);
+    archive_site_close(&s);
+}
+
+/* At the desk; until the centre has the list without it. */
+static void
+settle(struct archive_site *s, const char *study)
+{
+    struct spool_filter filter = {.study_uid = study};
+    int64_t until = clock_mono_ms() + ARCHIVE_SITE_WAIT_MS;
+    struct spool_study now;
+    uint64_t *ids;
+    size_t n;
+
+    spool_list(s->spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n; i++)
+        must(spool_set_gone(s->spool, ids[i], true, &err));
+    free(ids);
+    do {
+        spool_wait(s->spool, UINT64_MAX, 20);
+        must(spool_study(s->spool, study, &now, &err));
+        assert_true(clock_mono_ms() < until);
+    } while (now.leaving > 0 || now.acked_revision != now.revision);
+}
+
+static void
+what_a_person_calls_lost_for_good_alarms_neither_side_and_may_be_found(void **state)
+{
+    struct uplink_reconciled found;
+    struct spool_study study;
+    int64_t before_us;
+    struct archive_site s;
+
+    (void)state;
+    archive_site_open(&s, "gone", 0);
+    archive_site_receive(&s, "1.2.6.1", 2);
+    archive_site_wait(&s, INSTANCE_SEALED, 2);
+    archive_site_back_up(&s, "gone", "gone_old");
+    archive_site_receive(&s, "1.2.6.2", 5);
+    archive_site_wait(&s, INSTANCE_SEALED, 7);
+    wait_safe(&s, "1.2.6.2");
+    forget_sealed(&s);
+    before_us = clock_wall_us();
+    archive_site_set(&s, true);
+    found = archive_site_reconciled(&s, before_us);
+    assert_int_equal(found.lost, 5);
+    assert_int_equal(lost(&s), 5);
+
+    settle(&s, "1.2.6.2");
+
+    assert_int_equal(lost(&s), 0);
+    assert_int_equal(lost_here(&s), 0);
+    assert_said(&s, "1.2.6.2", "held", DIMSE_PROCESSING_FAILURE);
+
+    before_us = clock_wall_us();
+    archive_site_set(&s, false);
+    found = archive_site_reconciled(&s, before_us);
+    assert_int_equal(found.lost, 0);
+    wait_safe(&s, "1.2.6.2");
+    must(spool_study(s.spool, "1.2.6.2", &study, &err));
+    assert_int_equal(study.gone, 0);
     archive_site_close(&s);
 }
 
@@ -366,13 +382,13 @@ what_is_lost_goes_again_when_the_device_sends_it_again(void **state)
     archive_site_open(&s, "again", 0);
     archive_site_receive(&s, "1.2.9.1", 2);
     archive_site_wait(&s, INSTANCE_SEALED, 2);
-    back_up(&s, "again", "again_old");
+    archive_site_back_up(&s, "again", "again_old");
     archive_site_receive(&s, "1.2.9.2", 3);
     archive_site_wait(&s, INSTANCE_SEALED, 5);
     forget_sealed(&s);
     before_us = clock_wall_us();
-    restore(&s);
-    assert_int_equal(wait_reconciled(&s, before_us).lost, 3);
+    archive_site_set(&s, true);
+    assert_int_equal(archive_site_reconciled(&s, before_us).lost, 3);
     restart(&s); /* the mark outlives it */
     assert_said(&s, "1.2.9.2", "attention", DIMSE_PROCESSING_FAILURE);
 
@@ -386,7 +402,7 @@ what_is_lost_goes_again_when_the_device_sends_it_again(void **state)
     assert_int_equal(lost_here(&s), 0);
     before_us = clock_wall_us();
     uplink_reconcile(s.up);
-    found = wait_reconciled(&s, before_us);
+    found = archive_site_reconciled(&s, before_us);
     assert_int_equal(found.lost, 0);
     assert_int_equal(lost(&s), 0);
     archive_site_close(&s);
@@ -402,7 +418,7 @@ a_copy_that_rests_on_what_is_lost_goes_in_its_place(void **state)
     archive_site_open(&s, "copy", 0);
     archive_site_receive(&s, "1.2.10.1", 1);
     archive_site_wait(&s, INSTANCE_SEALED, 1);
-    back_up(&s, "copy", "copy_old");
+    archive_site_back_up(&s, "copy", "copy_old");
     archive_site_receive(&s, "1.2.10.2", 2);
     archive_site_wait(&s, INSTANCE_SEALED, 3);
     forget_sealed(&s);
@@ -410,8 +426,8 @@ a_copy_that_rests_on_what_is_lost_goes_in_its_place(void **state)
     archive_site_wait(&s, INSTANCE_DUPLICATE, 2);
 
     before_us = clock_wall_us();
-    restore(&s);
-    assert_int_equal(wait_reconciled(&s, before_us).lost, 0);
+    archive_site_set(&s, true);
+    assert_int_equal(archive_site_reconciled(&s, before_us).lost, 0);
     archive_site_wait(&s, INSTANCE_SEALED, 3);
 
     wait_safe(&s, "1.2.10.2");
@@ -444,20 +460,20 @@ what_was_lost_before_there_were_marks_gets_them_after_the_next_start(void **stat
     archive_site_open(&s, "unmarked", 0);
     archive_site_receive(&s, "1.2.11.1", 1);
     archive_site_wait(&s, INSTANCE_SEALED, 1);
-    back_up(&s, "unmarked", "unmarked_old");
+    archive_site_back_up(&s, "unmarked", "unmarked_old");
     archive_site_receive(&s, "1.2.11.2", 2);
     archive_site_wait(&s, INSTANCE_SEALED, 3);
     forget_sealed(&s);
     before_us = clock_wall_us();
-    restore(&s);
-    assert_int_equal(wait_reconciled(&s, before_us).lost, 2);
+    archive_site_set(&s, true);
+    assert_int_equal(archive_site_reconciled(&s, before_us).lost, 2);
     uplink_stop(&s.up);
     unmark(&s, "1.2.11.2");
     assert_int_equal(lost_here(&s), 0);
 
     before_us = clock_wall_us();
     archive_site_start(&s);
-    wait_reconciled(&s, before_us);
+    archive_site_reconciled(&s, before_us);
     assert_int_equal(lost_here(&s), 2);
     archive_site_close(&s);
 }
@@ -473,20 +489,20 @@ a_restart_of_the_gateway_remembers_the_last_and_what_is_due(void **state)
     archive_site_open(&s, "restart", -1);
     archive_site_receive(&s, "1.2.7.1", 2);
     archive_site_wait(&s, INSTANCE_SEALED, 2);
-    back_up(&s, "restart", "restart_old"); /* before the second */
+    archive_site_back_up(&s, "restart", "restart_old"); /* before the second */
     archive_site_receive(&s, "1.2.7.2", 2);
     archive_site_wait(&s, INSTANCE_SEALED, 4);
     before_us = clock_wall_us();
     uplink_reconcile(s.up);
-    wait_reconciled(&s, before_us);
+    archive_site_reconciled(&s, before_us);
 
     uplink_stop(&s.up);
-    restore(&s);
+    archive_site_set(&s, true);
     before_us = clock_wall_us();
     archive_site_start(&s);
     uplink_status(s.up, &status);
     assert_int_equal(status.reconciled.objects, 4); /* as it was before the restart */
-    wait_reconciled(&s, before_us);
+    archive_site_reconciled(&s, before_us);
     archive_site_wait(&s, INSTANCE_SEALED, 4);
     assert_int_equal(kept(&s, "1.2.7.2"), 2);
     archive_site_close(&s);
@@ -526,7 +542,7 @@ a_wish_that_was_taken_notice_of_outlives_a_kill_until_it_is_done(void **state)
     archive_site_wait(&s, INSTANCE_SEALED, 2);
     before_us = clock_wall_us();
     uplink_reconcile(s.up);
-    wait_reconciled(&s, before_us); /* so that none is due of itself */
+    archive_site_reconciled(&s, before_us); /* so that none is due of itself */
 
     archive_world_cut(&s.world); /* it cannot be done */
     must(uplink_ask_reconcile(s.uplink_dir, &err));
@@ -536,7 +552,7 @@ a_wish_that_was_taken_notice_of_outlives_a_kill_until_it_is_done(void **state)
     before_us = clock_wall_us();
     archive_site_start(&s);
 
-    assert_int_equal(wait_reconciled(&s, before_us).objects, 2);
+    assert_int_equal(archive_site_reconciled(&s, before_us).objects, 2);
     assert_false(is_in_uplink(&s, "reconcile.asked"));
     archive_site_close(&s);
 }
@@ -549,6 +565,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_centre_set_back_gets_again_what_it_lost),
         cmocka_unit_test(what_was_held_in_the_older_copy_and_has_no_file_any_more_comes_again),
         cmocka_unit_test(what_neither_has_is_told_loudly_until_it_is_found),
+        cmocka_unit_test(what_a_person_calls_lost_for_good_alarms_neither_side_and_may_be_found),
         cmocka_unit_test(what_is_lost_goes_again_when_the_device_sends_it_again),
         cmocka_unit_test(a_copy_that_rests_on_what_is_lost_goes_in_its_place),
         cmocka_unit_test(what_was_lost_before_there_were_marks_gets_them_after_the_next_start),

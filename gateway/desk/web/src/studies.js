@@ -74,7 +74,7 @@ function Stat({ study, onClose }) {
 const doseLine = (dose) => dose.values.map((v) => `${say(`dose_${v.kind}`)} ${Number(v.value.toPrecision(4))} ${v.unit}`).join(" · ");
 
 // What came is all there, and more was announced: "the centre has everything" would not be true.
-const wordOf = (s) => (s.missing > 0 && s.word === "held" ? "held_missing" : s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word);
+const wordOf = (s) => (s.gone > 0 && s.word === "held" ? "held_gone" : s.missing > 0 && s.word === "held" ? "held_missing" : s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word);
 
 function Study({ study, registrations, dose }) {
   const [wrong, setWrong] = useState("");
@@ -109,7 +109,7 @@ function Study({ study, registrations, dose }) {
       <${Mark} colour=${colour}>${s.is_safe_to_delete ? "✓ " : ""}${say(s.is_safe_to_delete ? "delete_yes" : "delete_no")}<//>
       ${mayWork && !s.is_closed && s.word !== "receiving" && html`<${Work} onError=${setWrong} onClick=${() => closeStudy(s.study)}>${say("close")}<//>`}
       ${mayWork && (s.is_stat || !s.is_safe_to_delete) && html`<button type="button" class=${s.is_stat ? "" : "danger"} onClick=${() => setStat(true)}>${say(s.is_stat ? "stat_back" : "stat")}</button>`}
-      ${mayWork && s.missing > 0 && s.word !== "receiving" && html`<button type="button" onClick=${() => setAbsent(true)}>${say("absent")}</button>`}
+      ${mayWork && s.missing + s.lost > 0 && s.word !== "receiving" && html`<button type="button" onClick=${() => setAbsent(true)}>${say("absent")}</button>`}
       ${mayWork && s.absent && html`<${Work} onError=${setWrong} onClick=${() => post(`studies/${s.study}/awaited`)}>${say("absent_back")}<//>`}
       ${mayWork && html`<button type="button" onClick=${() => setReject(true)}>${say("reject")}</button>`}
     </div>

@@ -122,6 +122,38 @@ the_mark_outlives_restarts_until_it_is_found(void **state)
     assert_int_equal(fixture_state_of(f, id), INSTANCE_SEALED);
 }
 
+/* Its received bytes went with their segment; the coded ones lie beside what still waits. */
+static void
+a_coded_copy_goes_though_its_received_bytes_are_gone(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t first = put_sealed_away(f, 1), copy, beside;
+    struct spool_entry *e = NULL;
+
+    fixture_reopen(f);
+    copy = put_copy(f, 1);
+    fixture_reopen(f);
+    beside = fixture_put(f, 5000, 2, 0);
+    fixture_code(f, copy, 3000, 3);
+    OK(spool_set_duplicate(f->sp, copy, first, &err));
+    fixture_reopen(f);
+    spool_collect_garbage(f->sp);
+    OK(spool_look(f->sp, copy, &e, &err));
+    assert_true(e->has_bytes);
+    spool_entry_free(&e);
+    assert_int_equal(spool_release(f->sp, copy, &err), -1);
+
+    assert_int_equal(lose(f, first), 1);
+
+    assert_int_equal(fixture_state_of(f, copy), INSTANCE_CODED);
+    assert_rests_on(f, first, copy);
+    assert_lost(f, first, false);
+    fixture_reopen(f);
+    assert_int_equal(fixture_state_of(f, copy), INSTANCE_CODED);
+    assert_rests_on(f, first, copy);
+    assert_int_equal(fixture_state_of(f, beside), INSTANCE_RECEIVED);
+}
+
 static void
 only_what_is_sealed_and_gone_is_lost(void **state)
 {
@@ -286,6 +318,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CLAIM(the_mark_outlives_restarts_until_it_is_found),
+        CLAIM(a_coded_copy_goes_though_its_received_bytes_are_gone),
         CLAIM(only_what_is_sealed_and_gone_is_lost),
         CLAIM(its_summary_is_not_forgotten_while_it_is_lost),
         CLAIM(nothing_comes_to_rest_on_what_is_lost),
