@@ -6,7 +6,7 @@
 #include "proto/dicom/pinyin.h"
 #include "proto/model/citizen_id.h"
 #include "proto/model/doubts.h"
-#include "proto/model/person.h"
+#include "proto/model/who.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -100,24 +100,19 @@ tidy(const char *text, char out[65])
 struct images {
     const char *study, *modality;
     char patient_id[65], accession[65];
-    struct person who;
+    struct who who;
 };
 
-/* Who a registration's number, or its order's, belongs to: a row of registration_candidates. */
-struct owner {
-    const char *registration, *study, *citizen_id, *patient_id, *pinyin;
-    struct person who;
-};
-
-static struct owner
+/* A row of registration_candidates. */
+static struct book_owner
 owner_read(const struct db_rows *rows, size_t i)
 {
-    return (struct owner){.registration = db_text(rows, i, 0),
-                          .study = db_text(rows, i, 1),
-                          .citizen_id = db_text(rows, i, 2),
-                          .patient_id = db_text(rows, i, 3),
-                          .pinyin = db_text(rows, i, 4),
-                          .who = {db_text(rows, i, 5), db_text(rows, i, 6), db_text(rows, i, 7)}};
+    return (struct book_owner){
+        .registration = db_text(rows, i, 0),
+        .citizen_id = db_text(rows, i, 2),
+        .patient_id = db_text(rows, i, 3),
+        .pinyin = db_text(rows, i, 4),
+        .who = {db_text(rows, i, 5), db_text(rows, i, 6), db_text(rows, i, 7)}};
 }
 
 /* In the same script, or one the other's reading in Latin letters. */
@@ -127,8 +122,8 @@ is_one_name(const char *a, const char *b, const char *b_pinyin)
     char latin_a[CLINIC_NAME_SIZE], latin_b[CLINIC_NAME_SIZE];
     char letters_a[CLINIC_NAME_SIZE], letters_b[CLINIC_NAME_SIZE];
 
-    if (person_names(a, b) != PERSON_NAMES_OPEN)
-        return person_names(a, b) == PERSON_NAMES_ALIKE;
+    if (who_names(a, b) != WHO_NAMES_OPEN)
+        return who_names(a, b) == WHO_NAMES_ALIKE;
     (void)pinyin_name(a, latin_a, sizeof latin_a);
     (void)pinyin_name(b, latin_b, sizeof latin_b);
     pinyin_fold(latin_a, letters_a, sizeof letters_a);
@@ -144,20 +139,20 @@ is_same_number(const char *a, const char *b)
 {
     char one[65], other[65];
 
-    person_number(a, one, sizeof one);
-    person_number(b, other, sizeof other);
+    who_number(a, one, sizeof one);
+    who_number(b, other, sizeof other);
     return one[0] != '\0' && strcmp(one, other) == 0;
 }
 
 /* Is the number on the images that of somebody else who was registered or ordered here? */
 static int
 is_known_number(struct book *book, const char *patient_id, const char *citizen_id,
-                const struct owner *owner, bool *out, struct err *err)
+                const struct book_owner *owner, bool *out, struct err *err)
 {
     struct db_rows *rows = NULL;
     char number[65];
 
-    person_number(patient_id, number, sizeof number);
+    who_number(patient_id, number, sizeof number);
     if (db_run(book->db, "registration_has_number",
                DB_ARGS(DB_TEXT(citizen_id), DB_INT(clock_wall_us() - open_us), DB_TEXT(number),
                        DB_INT(clock_wall_us() - accession_us), DB_TEXT(owner->registration)),
@@ -168,32 +163,45 @@ is_known_number(struct book *book, const char *patient_id, const char *citizen_i
     return 0;
 }
 
-/* A console still holds the last patient's accession number, or his whole entry, when the next
- * one's number is typed or card is read. The images are another's when they contradict what was
- * registered, or when their Patient ID is not the owner's and: is a citizen's, or that of somebody
- * else who is known here, or no name bears out that it is only a number of the console's own. */
-static int
-is_anothers(struct book *book, const struct images *images, const struct owner *owner, bool *out,
-            struct err *err)
+bool
+book_is_anothers(const struct book_said *said, const struct book_owner *owner, bool *out_is_open)
 {
     struct citizen_id card = {0};
-    bool is_card = citizen_id_read(images->patient_id, "", &card) == CITIZEN_ID_FINE;
+    bool is_card = citizen_id_read(said->patient_id, "", &card) == CITIZEN_ID_FINE;
 
-    *out = false;
+    *out_is_open = false;
     if (is_card && strcmp(card.text, owner->citizen_id) == 0)
+        return false;
+    if (who_differ(&said->who, &owner->who))
+        return true;
+    if (doubts_is_placeholder(said->patient_id) ||
+        is_same_number(said->patient_id, said->accession) ||
+        is_same_number(said->patient_id, owner->registration) ||
+        is_same_number(said->patient_id, owner->patient_id))
+        return false;
+    if ((is_card && owner->citizen_id[0] != '\0') ||
+        (said->who.name[0] != '\0' && !is_one_name(said->who.name, owner->who.name, owner->pinyin)))
+        return true;
+    *out_is_open = true;
+    return false;
+}
+
+/* A console still holds the last patient's accession number, or his whole entry, when the next
+ * one's number is typed or card is read. */
+static int
+is_anothers(struct book *book, const struct images *images, const struct book_owner *owner,
+            bool *out, struct err *err)
+{
+    const struct book_said said = {images->patient_id, images->accession, images->who};
+    struct citizen_id card;
+    bool is_open;
+
+    *out = book_is_anothers(&said, owner, &is_open);
+    if (!is_open)
         return 0;
-    *out = person_differ(&images->who, &owner->who);
-    if (*out || doubts_is_placeholder(images->patient_id) ||
-        is_same_number(images->patient_id, images->accession) ||
-        is_same_number(images->patient_id, owner->registration) ||
-        is_same_number(images->patient_id, owner->patient_id))
-        return 0;
-    *out = (is_card && owner->citizen_id[0] != '\0') ||
-           (images->who.name[0] != '\0' &&
-            !is_one_name(images->who.name, owner->who.name, owner->pinyin));
-    return *out ? 0
-                : is_known_number(book, images->patient_id, is_card ? card.text : "", owner, out,
-                                  err);
+    if (citizen_id_read(images->patient_id, "", &card) != CITIZEN_ID_FINE)
+        card.text[0] = '\0';
+    return is_known_number(book, images->patient_id, card.text, owner, out, err);
 }
 
 /* By the study that an order's device was told, the registration's number, or its order's accession
@@ -215,8 +223,8 @@ by_number(struct book *book, const struct images *images, bool *out_is_named,
         return -1;
     *out_is_named = db_rows_count(rows) > 0;
     /* Two numbers of two people contradict one another; one with a study has its images. */
-    if (db_rows_count(rows) == 1 && owner_read(rows, 0).study[0] == '\0') {
-        const struct owner owner = owner_read(rows, 0);
+    if (db_rows_count(rows) == 1 && db_text(rows, 0, 1)[0] == '\0') {
+        const struct book_owner owner = owner_read(rows, 0);
 
         rc = is_anothers(book, images, &owner, &is_other, err);
         if (rc == 0 && !is_other)

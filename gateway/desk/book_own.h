@@ -5,6 +5,7 @@
 #include "gateway/desk/book.h"
 #include "gateway/desk/db.h"
 #include "proto/base/thread.h"
+#include "proto/model/who.h"
 
 struct book {
     struct db *db;
@@ -55,6 +56,21 @@ int order_follow_name(struct book *book, const struct book_registration *r,
 struct order;
 int order_take(struct book *book, const struct order *order, bool is_cancelled,
                struct err *err) MUST_CHECK;
+/* book_match.c. What images, or a report of them, say of their patient. */
+struct book_said {
+    const char *patient_id, *accession; /* as they stand in the images */
+    struct who who;
+};
+/* Who was registered or ordered: of a number that they bear. */
+struct book_owner {
+    const char *registration, *citizen_id, *patient_id, *pinyin;
+    struct who who;
+};
+/* They are of somebody else: what they say contradicts the owner, or their Patient ID is not the
+ * owner's and is a citizen's, or stands beside a name that is not the owner's. *out_is_open: not
+ * so, but the Patient ID is none of the owner's: it may be somebody's that only the book knows. */
+bool book_is_anothers(const struct book_said *said, const struct book_owner *owner,
+                      bool *out_is_open);
 /* In a turn: attach, with its message. */
 int registration_attach(struct book *book, const struct book_registration *r, const char *study,
                         const char *by, struct err *err) MUST_CHECK;

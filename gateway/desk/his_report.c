@@ -6,6 +6,7 @@
 #include "proto/base/text.h"
 #include "proto/dicom/pinyin.h"
 #include "proto/http/json.h"
+#include "proto/render/report_pdf.h"
 #include "proto/trust/digest.h"
 
 #include <inttypes.h>
@@ -100,6 +101,28 @@ get_text(struct book *book, const struct his_delivery *d, struct his_report *r, 
     return rc;
 }
 
+/* The study was attached to one patient's order, and what was signed names another. A withdrawal is
+ * told all the same: what it takes back may be there. */
+static bool
+is_of_another(const struct his_report *r)
+{
+    const struct order *o = &r->order;
+    const struct book_owner owner = {.registration = o->registration,
+                                     .citizen_id = o->citizen_id,
+                                     .patient_id = o->patient_id,
+                                     .pinyin = o->pinyin,
+                                     .who = {o->name, o->sex, o->birth}};
+    char name[CLINIC_NAME_SIZE];
+    const struct book_said said = {
+        .patient_id = member(r, "patient", "id"),
+        .accession = member(r, "study", "accession"),
+        .who = {name, member(r, "patient", "sex"), member(r, "patient", "birth")}};
+    bool is_open;
+
+    report_pdf_person_name(member(r, "patient", "name"), name, sizeof name);
+    return r->has_order && !r->is_withdrawal && book_is_anothers(&said, &owner, &is_open);
+}
+
 int
 his_report_get(struct book *book, const struct his_delivery *d, bool has_pdf,
                struct his_report *out, struct err *err)
@@ -107,8 +130,11 @@ his_report_get(struct book *book, const struct his_delivery *d, bool has_pdf,
     *out = (struct his_report){.read = d->read, .is_withdrawal = d->is_withdrawal};
     if (get_row(book, d, out, err) == 0 && get_order(book, out, err) == 0 &&
         get_text(book, d, out, err) == 0 &&
-        (!has_pdf || book_pdf_get(book, d->read, d->version, &out->pdf, &out->pdf_n, err) == 0))
-        return 0;
+        (!has_pdf || book_pdf_get(book, d->read, d->version, &out->pdf, &out->pdf_n, err) == 0)) {
+        if (d->round > 0 || !is_of_another(out)) /* a person looked at it, and had it sent */
+            return 0;
+        (void)err_set(err, ERR_REJECT, HIS_ANOTHER_PATIENT);
+    }
     his_report_fini(out);
     return -1;
 }

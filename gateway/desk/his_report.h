@@ -29,7 +29,9 @@ struct his_report {
 };
 
 /* has_pdf: with its PDF as it stands now.
- * errors  ERR_RETRY something of it is not here yet; ERR_NOT_FOUND */
+ * errors  ERR_RETRY something of it is not here yet; ERR_NOT_FOUND; ERR_REJECT what was signed
+ *         names another patient than the order (HIS_ANOTHER_PATIENT), and nobody has looked yet */
+#define HIS_ANOTHER_PATIENT "another_patient" /* the pages find their words by it */
 int his_report_get(struct book *book, const struct his_delivery *d, bool has_pdf,
                    struct his_report *out, struct err *err) MUST_CHECK;
 void his_report_fini(struct his_report *r);

@@ -67,7 +67,7 @@ WHERE r.registration IN (?1, ?2) OR r.registration IN (SELECT t.registration FRO
 -- name: registration_of_citizen
 SELECT registration, modality FROM registration WHERE citizen_id = ?1 AND citizen_id <> '' AND study = '' AND at_us >= ?2
 
--- Is somebody but ?5 known by this citizen number or Patient ID (as person_number() leaves it)?
+-- Is somebody but ?5 known by this citizen number or Patient ID (as who_number() leaves it)?
 -- name: registration_has_number
 SELECT 1 FROM registration r WHERE ?1 <> '' AND r.citizen_id = ?1 AND r.at_us >= ?2 AND r.registration <> ?5
 UNION ALL SELECT 1 FROM orders o WHERE o.scheduled_at_us >= ?4 AND o.registration <> ?5

@@ -31,7 +31,7 @@ a_report_is_told_with_its_names_whole_and_its_receipt_kept(void **state)
                       .study = HIS_STUDY,
                       .accession = "ACC1",
                       .patient_id = "P1",
-                      .citizen_id = "11010519491231002X",
+                      .citizen_id = "110105197001010011",
                       .referring = "李大夫"};
     struct err err;
     char *pdf_text;
@@ -62,6 +62,48 @@ a_report_is_told_with_its_names_whole_and_its_receipt_kept(void **state)
     free(pdf_text);
     assert_false(his_step(HIS_HL7, NULL));
     assert_int_equal(his_peer_count(), 1);
+}
+
+/* The folder held the order's patient as JSON and the images' patient as PDF. */
+static void
+what_names_another_patient_than_its_order_waits_for_a_person(void **state)
+{
+    static const struct {
+        const char *what, *number, *name, *sex, *birth;
+        bool is_held;
+    } rows[] = {
+        {"as signed", "P1", "王昞倈", "M", "19700101", false},
+        {"another sex", "P1", "王昞倈", "F", "", true},
+        {"another birth date", "P1", "王昞倈", "", "19800101", true},
+        {"another number", "H0001", "王昞倈", "", "", true},
+        {"nothing but the number", "P1", "王昞倈", "", "", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct order o = {.source = "http", .placer = "N1", .study = HIS_STUDY};
+        uint32_t version = (uint32_t)i + 1;
+        unsigned sent = his_peer_count();
+        struct err err;
+
+        text_copy(o.patient_id, sizeof o.patient_id, rows[i].number);
+        text_copy(o.name, sizeof o.name, rows[i].name);
+        text_copy(o.sex, sizeof o.sex, rows[i].sex);
+        text_copy(o.birth, sizeof o.birth, rows[i].birth);
+        if (order_put(book, &o, &err) < 0)
+            fail_msg("%s: %s", rows[i].what, err.text);
+        his_report(i == 0 ? CLINIC_REPORT : CLINIC_AMENDED, version, "");
+        assert_true(his_step(HIS_HL7, NULL));
+        if (his_peer_count() - sent != (rows[i].is_held ? 0u : 1u))
+            fail_msg("%s: sent %u", rows[i].what, his_peer_count() - sent);
+        if (!rows[i].is_held)
+            continue;
+        assert_int_equal(his_delivery(HIS_HL7, version, false).state, HIS_REFUSED);
+        assert_string_equal(his_delivery(HIS_HL7, version, false).trouble, HIS_ANOTHER_PATIENT);
+        his_again(his_delivery(HIS_HL7, version, false).n); /* somebody looked */
+        assert_true(his_step(HIS_HL7, NULL));
+        assert_int_equal(his_delivery(HIS_HL7, version, false).state, HIS_DELIVERED);
+    }
 }
 
 static void
@@ -337,6 +379,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, his_world_open, his_world_close)
     const struct CMUnitTest tests[] = {
         TEST(a_report_is_told_with_its_names_whole_and_its_receipt_kept),
+        TEST(what_names_another_patient_than_its_order_waits_for_a_person),
         TEST(versions_say_what_they_are),
         TEST(trouble_is_tried_again_as_the_same_message),
         TEST(what_is_refused_waits_for_a_person_and_holds_up_nothing),

@@ -3,12 +3,14 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Mark, Work, Wrong } from "./parts.js";
 import { post } from "./state.js";
-import { fullTime, say } from "./words.js";
+import { fullTime, knows, say } from "./words.js";
 
 const COLOURS = { delivered: "green", waiting: "amber", refused: "red", obsolete: "grey", before: "grey" };
 
 // What has to be looked at: the number on the tab.
 export const refusedCount = (now) => (now.handover || []).reduce((sum, t) => sum + t.refused, 0);
+
+const why = (trouble) => (knows(`his_why_${trouble}`) ? say(`his_why_${trouble}`) : trouble);
 
 function Delivery({ d }) {
   const [wrong, setWrong] = useState("");
@@ -16,7 +18,7 @@ function Delivery({ d }) {
     <b>${d.patient || "?"}</b>
     <span>${say(`his_${d.target}`)} · ${d.modality} ${say("report_version", d.version)}${d.is_withdrawal ? ` · ${say("his_withdrawal")}` : ""}</span>
     <${Mark} colour=${COLOURS[d.state]}>${say(`his_${d.state}`)}<//>
-    <span class="quiet">${d.state === "delivered" ? `${d.receipt} · ${fullTime(d.done_us)}` : d.trouble ? `${d.trouble}${d.tries > 1 ? ` · ${say("his_tries", d.tries)}` : ""}` : ""}</span>
+    <span class="quiet">${d.state === "delivered" ? `${d.receipt} · ${fullTime(d.done_us)}` : d.trouble ? `${why(d.trouble)}${d.tries > 1 ? ` · ${say("his_tries", d.tries)}` : ""}` : ""}</span>
     <${Wrong}>${wrong}<//>
     ${(!d.is_overtaken || d.state === "waiting") && html`<${Work} onError=${setWrong} onClick=${() => post(`deliveries/${d.delivery}/again`)}>${say("his_again")}<//>`}
   </li>`;

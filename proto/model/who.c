@@ -1,5 +1,5 @@
-/* person.c - two descriptions of a patient, compared by what both of them say. */
-#include "proto/model/person.h"
+/* who.c - two descriptions of a patient, compared by what both of them say. */
+#include "proto/model/who.h"
 
 #include "proto/base/text.h"
 #include "proto/model/citizen_id.h"
@@ -71,8 +71,8 @@ may_be_one(const char *a, const char *b)
     return *a == *b;
 }
 
-enum person_names
-person_names(const char *a, const char *b)
+enum who_names
+who_names(const char *a, const char *b)
 {
     char one[NAME_BYTES], other[NAME_BYTES];
     bool are_han;
@@ -80,13 +80,13 @@ person_names(const char *a, const char *b)
     squeeze(a, one);
     squeeze(b, other);
     if (is_nobody(one) || is_nobody(other))
-        return PERSON_NAMES_OPEN;
+        return WHO_NAMES_OPEN;
     if (strcmp(one, other) == 0)
-        return PERSON_NAMES_ALIKE;
+        return WHO_NAMES_ALIKE;
     are_han = is_han(one) && is_han(other);
     if (!are_han && ((uint8_t)one[0] >= 0x80 || (uint8_t)other[0] >= 0x80))
-        return PERSON_NAMES_OPEN;
-    return !are_han && may_be_one(one, other) ? PERSON_NAMES_OPEN : PERSON_NAMES_DIFFER;
+        return WHO_NAMES_OPEN;
+    return !are_han && may_be_one(one, other) ? WHO_NAMES_OPEN : WHO_NAMES_DIFFER;
 }
 
 /* ---- the whole person ---- */
@@ -105,15 +105,15 @@ is_birth(const char *birth)
 }
 
 bool
-person_differ(const struct person *a, const struct person *b)
+who_differ(const struct who *a, const struct who *b)
 {
     return (is_sex(a->sex) && is_sex(b->sex) && a->sex[0] != b->sex[0]) ||
            (is_birth(a->birth) && is_birth(b->birth) && strcmp(a->birth, b->birth) != 0) ||
-           person_names(a->name, b->name) == PERSON_NAMES_DIFFER;
+           who_names(a->name, b->name) == WHO_NAMES_DIFFER;
 }
 
 void
-person_number(const char *typed, char *out, size_t size)
+who_number(const char *typed, char *out, size_t size)
 {
     size_t n = 0;
 

@@ -1,5 +1,5 @@
-/* test_person.c - what tells two descriptions of a patient apart, and what does not. */
-#include "proto/model/person.h"
+/* test_who.c - what tells two descriptions of a patient apart, and what does not. */
+#include "proto/model/who.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@ what_both_say_differently_tells_two_people_apart(void **state)
 {
     static const struct {
         const char *what;
-        struct person a, b;
+        struct who a, b;
         bool wanted;
     } rows[] = {
         {"the same", {"王小东", "M", "19700101"}, {"王小东", "M", "19700101"}, false},
@@ -31,8 +31,8 @@ what_both_say_differently_tells_two_people_apart(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (person_differ(&rows[i].a, &rows[i].b) != rows[i].wanted ||
-            person_differ(&rows[i].b, &rows[i].a) != rows[i].wanted)
+        if (who_differ(&rows[i].a, &rows[i].b) != rows[i].wanted ||
+            who_differ(&rows[i].b, &rows[i].a) != rows[i].wanted)
             fail_msg("%s: wanted %d", rows[i].what, rows[i].wanted);
 }
 
@@ -41,24 +41,24 @@ names_are_compared_where_they_can_be(void **state)
 {
     static const struct {
         const char *a, *b;
-        enum person_names wanted;
+        enum who_names wanted;
     } rows[] = {
-        {"买买提·艾力", "买买提 艾力", PERSON_NAMES_ALIKE},
-        {"WANG XIAODONG", "Wang^XiaoDong", PERSON_NAMES_ALIKE},
-        {"ＷＡＮＧ　Wu", "wang wu", PERSON_NAMES_ALIKE},
-        {"John Smith", "SMITH^JOHN", PERSON_NAMES_OPEN},
-        {"John Smith", "John Smi", PERSON_NAMES_OPEN},
-        {"John Smith", "Mary Jones", PERSON_NAMES_DIFFER},
-        {"马六", "Ma Liu", PERSON_NAMES_OPEN},
-        {"王五", "马六", PERSON_NAMES_DIFFER},
-        {"王五", "", PERSON_NAMES_OPEN},
-        {"UNKNOWN^MALE", "Wang Wu", PERSON_NAMES_OPEN},
+        {"买买提·艾力", "买买提 艾力", WHO_NAMES_ALIKE},
+        {"WANG XIAODONG", "Wang^XiaoDong", WHO_NAMES_ALIKE},
+        {"ＷＡＮＧ　Wu", "wang wu", WHO_NAMES_ALIKE},
+        {"John Smith", "SMITH^JOHN", WHO_NAMES_OPEN},
+        {"John Smith", "John Smi", WHO_NAMES_OPEN},
+        {"John Smith", "Mary Jones", WHO_NAMES_DIFFER},
+        {"马六", "Ma Liu", WHO_NAMES_OPEN},
+        {"王五", "马六", WHO_NAMES_DIFFER},
+        {"王五", "", WHO_NAMES_OPEN},
+        {"UNKNOWN^MALE", "Wang Wu", WHO_NAMES_OPEN},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (person_names(rows[i].a, rows[i].b) != rows[i].wanted)
-            fail_msg("%s, %s: got %d", rows[i].a, rows[i].b, person_names(rows[i].a, rows[i].b));
+        if (who_names(rows[i].a, rows[i].b) != rows[i].wanted)
+            fail_msg("%s, %s: got %d", rows[i].a, rows[i].b, who_names(rows[i].a, rows[i].b));
 }
 
 static void
@@ -70,10 +70,10 @@ a_number_is_one_however_it_is_typed(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        person_number(rows[i][0], out, sizeof out);
+        who_number(rows[i][0], out, sizeof out);
         assert_string_equal(out, rows[i][1]);
     }
-    person_number("1234567890", out, sizeof out);
+    who_number("1234567890", out, sizeof out);
     assert_string_equal(out, "1234567");
 }
 
