@@ -58,6 +58,8 @@ void assign_wake(struct assign *a);
 struct http_table assign_table(struct assign *a);
 
 /* ---- a read, as the worklist shows it ---- */
+/* A doubt that holds, "registered_other.9f86d081884c": is_other_patient, and which two differ. */
+#define READ_OTHER_WORD "registered_other"
 struct read_row {
     int64_t read_id;
     char tenant[ASSIGN_CODE], clinic[ASSIGN_TEXT]; /* organisation's code and name */
@@ -67,6 +69,7 @@ struct read_row {
     char patient_name[ASSIGN_TEXT], patient_id[ASSIGN_TEXT], issuer[ASSIGN_TEXT];
     char sex[17], age[17], birth[17], study_date[17], study_time[33]; /* as DICOM writes them */
     char registered_name[ASSIGN_TEXT], registered_sex[17], registered_birth[17]; /* the desk's */
+    char device_birth[17]; /* the images' own, or the clinic's correction of it */
     bool is_other_patient; /* images and registration contradict one another: ask the clinic */
     enum read_state state;
     bool is_emergency;
@@ -93,7 +96,8 @@ struct read_row {
     char inviting_name[ASSIGN_TEXT], invited_name[ASSIGN_TEXT];
     char registration[65]; /* the desk's, "" none */
     char complaint[ASSIGN_WORDS], history[ASSIGN_WORDS], clinic_phone[65];
-    char doubts[257], confirmed[514]; /* words of proto/model/doubts.def: all; confirmed ones */
+    /* words of proto/model/doubts.def, and READ_OTHER_WORD: all; confirmed ones */
+    char doubts[321], confirmed[641];
     char confirmed_by[65], confirmed_reason[ASSIGN_TEXT];
     int64_t confirmed_at_us;
     bool is_corrected; /* the clinic says that the images name another person: patient_* is right */

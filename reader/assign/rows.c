@@ -3,8 +3,11 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/model/who.h"
 #include "proto/render/report_pdf.h"
+#include "proto/trust/digest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The columns of the view read_rows, in its order. */
@@ -108,30 +111,18 @@ fill_study(const struct pg_rows *rows, size_t i, struct read_row *out)
     out->whole = COUNT(C_WHOLE);
 }
 
-static bool
-differ(const char *a, const char *b)
-{
-    return a[0] != '\0' && b[0] != '\0' && strcmp(a, b) != 0;
-}
-
-static bool
-is_han(const char *text)
-{
-    return (unsigned char)text[0] >= 0xE3; /* the first byte of CJK in UTF-8 */
-}
-
-/* What the images say against what was registered. Names are compared only where both are written
- * in Chinese: 王小东 may well be WANG^XIAODONG. */
+/* What the images say against what was registered. */
 static bool
 contradict(const struct pg_rows *rows, size_t i)
 {
     char registered[ASSIGN_TEXT], device[ASSIGN_TEXT];
+    const struct who a = {registered, pg_text(rows, i, C_REGISTERED_SEX),
+                          pg_text(rows, i, C_REGISTERED_BIRTH)},
+                     b = {device, pg_text(rows, i, C_DEVICE_SEX), pg_text(rows, i, C_DEVICE_BIRTH)};
 
     report_pdf_person_name(pg_text(rows, i, C_REGISTERED_NAME), registered, sizeof registered);
     report_pdf_person_name(pg_text(rows, i, C_DEVICE_NAME), device, sizeof device);
-    return differ(pg_text(rows, i, C_REGISTERED_SEX), pg_text(rows, i, C_DEVICE_SEX)) ||
-           differ(pg_text(rows, i, C_REGISTERED_BIRTH), pg_text(rows, i, C_DEVICE_BIRTH)) ||
-           (is_han(registered) && is_han(device) && strcmp(registered, device) != 0);
+    return who_differ(&a, &b);
 }
 
 static void
@@ -140,7 +131,30 @@ fill_registered(const struct pg_rows *rows, size_t i, struct read_row *out)
     COPY(registered_name, C_REGISTERED_NAME);
     COPY(registered_sex, C_REGISTERED_SEX);
     COPY(registered_birth, C_REGISTERED_BIRTH);
+    COPY(device_birth, C_DEVICE_BIRTH);
     out->is_other_patient = contradict(rows, i);
+}
+
+/* A doubt of the reader's own. Its word names the two that differ: who confirmed it looked at these
+ * two; when either is mended, or another registration comes, it is a new question. */
+static void
+doubt_other(const struct pg_rows *rows, size_t i, struct read_row *out)
+{
+    static const enum column of[] = {C_REGISTRATION,     C_REGISTERED_NAME, C_REGISTERED_SEX,
+                                     C_REGISTERED_BIRTH, C_DEVICE_NAME,     C_DEVICE_SEX,
+                                     C_DEVICE_BIRTH};
+    struct digest *digest = digest_new();
+    uint8_t which[DIGEST_BYTES];
+    char hex[DIGEST_HEX_BYTES];
+    size_t n = strlen(out->doubts);
+
+    for (size_t k = 0; k < ARRAY_LEN(of); k++)
+        digest_add(digest, pg_text(rows, i, (int)of[k]), strlen(pg_text(rows, i, (int)of[k])) + 1);
+    digest_take(digest, which);
+    digest_free(&digest);
+    digest_text(which, hex);
+    snprintf(out->doubts + n, sizeof out->doubts - n, "%s" READ_OTHER_WORD ".%.12s",
+             n > 0 ? " " : "", hex);
 }
 
 static void
@@ -182,6 +196,8 @@ static void
 fill_doubts(const struct pg_rows *rows, size_t i, struct read_row *out)
 {
     COPY(doubts, C_DOUBTS);
+    if (out->is_other_patient)
+        doubt_other(rows, i, out);
     COPY(confirmed, C_CONFIRMED);
     COPY(confirmed_by, C_CONFIRMED_BY);
     COPY(confirmed_reason, C_CONFIRMED_REASON);

@@ -30,6 +30,14 @@ differ(const char *signed_name, const char *registered, bool is_registered_word)
            strcmp(signed_name, registered) != 0;
 }
 
+/* Of a name in two scripts (王五, Ma Liu) nothing can be said: the images' birth date has to agree.
+ * Not the report's, which is the registered one where the images say none. */
+static bool
+is_borne_out(const struct read_row *row)
+{
+    return !row->is_other_patient && is_same(row->device_birth, row->registered_birth);
+}
+
 bool
 patient_is_theirs(const struct report *report, const struct read_row *row)
 {
@@ -49,6 +57,9 @@ patient_is_theirs(const struct report *report, const struct read_row *row)
     if (differ(name, registered, is_registered_word)) /* unless one person's name was mended */
         return is_registered_word && is_same_number &&
                citizen_id_read(report->patient_id, "", &number) == CITIZEN_ID_FINE;
+    if (name[0] != '\0' && registered[0] != '\0' && !is_registered_word &&
+        ((uint8_t)name[0] >= 0x80) != ((uint8_t)registered[0] >= 0x80))
+        return is_borne_out(row);
     return is_same(name, present) || is_same_number ||
            (name[0] == '\0' && report->patient_id[0] == '\0');
 }

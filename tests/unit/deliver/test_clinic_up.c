@@ -282,6 +282,31 @@ a_report_signed_for_another_is_not_announced(void **state)
     assert_int_equal(patients.notices, 2);
 }
 
+/* A held-over accession number had given 王五 the images of Ma Liu; his slip opened on her report.
+ */
+static void
+a_name_in_two_scripts_needs_the_birth_date_to_agree(void **state)
+{
+    struct clinic_up mended = up(CLINIC_REGISTRATION, REG);
+    int64_t read;
+
+    (void)state;
+    read_world_names(STUDY, "MA^LIU", "19800101", "F");
+    read = report_world_study(&w, "T1", STUDY);
+    apply_new(CLINIC_REGISTRATION, REG);
+    attach(REG, STUDY);
+    report_world_sign(&w, read, "doc1", "rev1");
+    tell_all();
+    apply_new(CLINIC_SLIP, REG);
+    assert_int_equal(patients.notices, 0);
+
+    mended.revision = 2;
+    text_copy(mended.birth, sizeof mended.birth, "19800101");
+    assert_string_equal(apply(&mended), "done");
+    apply_new(CLINIC_SLIP, REG);
+    assert_int_equal(patients.notices, 1);
+}
+
 /* ---- receipts and other clinics ---- */
 
 static void
@@ -362,6 +387,7 @@ main(int argc, char **argv)
         TEST(codes_are_sent_for_registrations_of_the_desk_only),
         TEST(a_slip_waits_for_the_courier),
         TEST(a_report_signed_for_another_is_not_announced),
+        TEST(a_name_in_two_scripts_needs_the_birth_date_to_agree),
         TEST(a_delivered_report_is_noted_once_and_its_confirmation_once),
         TEST(nothing_of_another_clinic_is_told_taken_or_confirmed),
     };

@@ -27,6 +27,14 @@ doubt(uint32_t revision, const char *words, bool is_confirmed)
     return m;
 }
 
+static bool
+read_is_in_doubt(void)
+{
+    struct read_row row = read_of(STUDY);
+
+    return read_has_open_doubts(&row);
+}
+
 /* All but the signature. */
 static int64_t
 reviewed_read(void)
@@ -208,6 +216,41 @@ the_same_attachment_again_leaves_a_written_report_where_it_is(void **state)
     assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
 }
 
+/* The doctor was never shown that another was registered than the images name; the report went out.
+ */
+static void
+another_person_than_was_registered_holds_the_signature_until_someone_says_why(void **state)
+{
+    struct clinic_up registered = up(CLINIC_REGISTRATION, REG), desk = doubt(1, "", false);
+    char word[64];
+    int64_t read;
+
+    (void)state;
+    read_world_names(STUDY, "ZHAO^LIU=赵^六", "19800101", "F");
+    apply_new(CLINIC_REGISTRATION, REG);
+    assert_string_equal(attach(REG, STUDY), "done");
+    read = reviewed_read();
+    text_copy(word, sizeof word, read_of(STUDY).doubts);
+    assert_memory_equal(word, READ_OTHER_WORD ".", sizeof READ_OTHER_WORD);
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), REFUSE_DOUBT);
+    assert_int_equal(report_confirm_doubts(&w, "rev1", read, word, "电话核对,同一人"), 0);
+    assert_string_equal(apply(&desk), "done"); /* what the desk says meanwhile changes nothing */
+    assert_false(read_is_in_doubt());
+
+    registered.revision = 2; /* mended into somebody else again */
+    text_copy(registered.name, sizeof registered.name, "钱七");
+    assert_string_equal(apply(&registered), "done");
+    assert_true(read_is_in_doubt());
+    assert_int_equal(report_confirm_doubts(&w, "rev1", read, word, "同一人"), REFUSE_STALE);
+
+    registered.revision = 3; /* and into whom the images name */
+    clinic_id_new(registered.id);
+    text_copy(registered.name, sizeof registered.name, "赵六");
+    assert_string_equal(apply(&registered), "done");
+    assert_string_equal(read_of(STUDY).doubts, "");
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, deliver_world_close)
 
 int
@@ -223,6 +266,7 @@ main(int argc, char **argv)
         TEST(one_exam_that_came_as_several_studies_is_one_registrations),
         TEST(a_joined_study_finds_its_registration_when_it_comes_later),
         TEST(the_same_attachment_again_leaves_a_written_report_where_it_is),
+        TEST(another_person_than_was_registered_holds_the_signature_until_someone_says_why),
     };
     int status;
 

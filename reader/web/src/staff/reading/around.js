@@ -8,7 +8,7 @@ import { Urgency } from "./urgency.js";
 import { latest } from "./report_state.js";
 import { say } from "./reading_words.js";
 
-const SEX = { M: "♂", F: "♀" };
+export const SEX = { M: "♂", F: "♀" };
 const colourOf = { signed: "green", amended: "green", withdrawn: "red", written: "amber", preliminary: "amber" };
 
 // As the device wrote it (056Y), else from birth to study.

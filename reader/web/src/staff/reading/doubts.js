@@ -2,7 +2,17 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Notice, Work } from "../../shared/components.js";
+import { plainDay } from "../../shared/times.js";
+import { SEX } from "./around.js";
 import { say } from "./reading_words.js";
+
+// What stands after the dot tells one question from the next of its kind.
+function inWords(word, item) {
+  const name = `rd_doubt_${word.split(".")[0]}`;
+  const r = item.patient?.registered;
+  if (name === "rd_doubt_registered_other" && r) return say(name, [r.name, SEX[r.sex] ?? "", plainDay(r.birth)].filter(Boolean).join(" "));
+  return say(name) === name ? `${say("rd_doubt_unknown")} (${word})` : say(name);
+}
 
 export function Doubts({ item, state }) {
   const [reason, setReason] = useState("");
@@ -18,7 +28,7 @@ export function Doubts({ item, state }) {
     <${Notice} kind=${item.has_open_doubts ? "bad" : "info"}>
       ${item.is_corrected && html`<p>${say("rd_corrected")}</p>`}
       ${words.length > 0 && html`<strong>${say(item.has_open_doubts ? "rd_doubts_open" : "rd_doubts")}</strong>
-        <ul>${words.map((word) => html`<li data-doubt=${word}>${say(`rd_doubt_${word}`) === `rd_doubt_${word}` ? `${say("rd_doubt_unknown")} (${word})` : say(`rd_doubt_${word}`)}</li>`)}</ul>`}
+        <ul>${words.map((word) => html`<li data-doubt=${word}>${inWords(word, item)}</li>`)}</ul>`}
       ${!item.has_open_doubts && item.doubts_confirmed_by && html`<p>${say("rd_doubts_by", { by: item.doubts_confirmed_by.startsWith("desk:") ? say("rd_doubts_desk") : item.doubts_confirmed_by, reason: item.doubts_reason ?? "" })}</p>`}
     <//>
     ${item.has_open_doubts && (may.write || may.review || may.sign) && html`<div class="field"><label for="doubts-reason">${say("rd_doubts_reason")}</label>
