@@ -26,6 +26,7 @@
 #include <sys/stat.h>
 
 enum { HEX = 64, FOLDERS = 256, TURN_MS = 2000, EVERY_MS = 86400000, AGAIN_MS = 60000 };
+enum { UNOWNED_MS = 3600000 }; /* somebody adds the organisation */
 enum { YOUNG_S = 300, CLOSING_PAGE = 64 };
 
 struct place {
@@ -366,6 +367,7 @@ look_at_tenant(struct packs_walk *w, struct keep *k, struct err *err)
     if (err->kind != ERR_NOT_FOUND)
         return -1;
     w->unowned++;
+    w->pause_ms = w->pause_ms < UNOWNED_MS ? w->pause_ms : UNOWNED_MS;
     text_copy(w->unowned_tenant, sizeof w->unowned_tenant, w->tenant);
     w->tenant[0] = '\0';
     return 0;
@@ -415,7 +417,7 @@ end_walk(struct keep *k, struct err *err)
             rc = -1;
     ctx.tenant = w->unowned_tenant;
     if (w->unowned > 0)
-        LOG(&ctx, KEEP_FOUND_UNOWNED, F_NUMBER("organisations", w->unowned));
+        LOG(&ctx, KEEP_FOUND_UNOWNED, F_NUMBER("folders", w->unowned));
     k->packs_at_ms = clock_mono_ms() + w->pause_ms;
     packs_stop(k);
     return rc;

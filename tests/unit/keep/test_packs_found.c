@@ -242,6 +242,26 @@ a_pack_that_is_damaged_everywhere_is_told_and_keeps_no_other(void **state)
 }
 
 static void
+a_pack_of_an_unknown_organisation_waits_an_hour_for_it(void **state)
+{
+    struct vault a;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "unowned_pack");
+    fill(&a);
+    restore(&a);
+    vault_sql(&a, "UPDATE tenants SET code = 'other' WHERE code = 'clinic-a'");
+    vault_work(&a);
+    assert_in_range(a.keep->packs_at_ms - clock_mono_ms(), 1, 3600000);
+
+    vault_sql(&a, "UPDATE tenants SET code = 'clinic-a' WHERE code = 'other'");
+    a.keep->packs_at_ms = 0; /* later */
+    vault_work(&a);
+    assert_int_equal(see(&a, "1.2.3").sealed, 3);
+    vault_close(&a);
+}
+
+static void
 a_pack_that_was_made_just_now_is_left_alone(void **state)
 {
     struct vault a;
@@ -266,6 +286,7 @@ main(void)
         cmocka_unit_test(what_a_restored_catalog_waits_to_pack_is_found_packed),
         cmocka_unit_test(a_spoilt_copy_is_made_anew_from_the_one_that_was_found),
         cmocka_unit_test(a_pack_that_is_damaged_everywhere_is_told_and_keeps_no_other),
+        cmocka_unit_test(a_pack_of_an_unknown_organisation_waits_an_hour_for_it),
         cmocka_unit_test(a_pack_that_was_made_just_now_is_left_alone),
     };
 
