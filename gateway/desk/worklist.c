@@ -7,6 +7,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
+#include "proto/base/thread.h"
 #include "proto/dicom/dimse_identifier.h"
 #include "proto/dicom/write.h"
 
@@ -23,11 +24,18 @@ enum {
     UNABLE_TO_PROCESS = 0xC001,
     NESTED = 3,
     PREGNANCY_UNKNOWN = 4,
-    BATCH = 256 /* orders in memory at once */
+    BATCH = 256, /* orders in memory at once */
+    TOLD = 64
 };
 
 struct worklist {
     struct book *book;
+    struct gate gate;
+    struct {
+        char ae[17];
+        uint32_t tag;
+    } told[TOLD]; /* gate: whose unreadable keys the log has; the oldest gives way */
+    size_t told_n;
 };
 
 enum dcm_shows
@@ -213,6 +221,27 @@ out:
     return rc;
 }
 
+/* A console asks every minute, and the log says it once. */
+static void
+note_unread(struct worklist *wl, const struct accept_call *call, uint32_t tag)
+{
+    bool is_known = false;
+
+    if (tag == 0)
+        return;
+    gate_lock(&wl->gate);
+    for (size_t i = 0; i < TOLD && !is_known; i++)
+        is_known = wl->told[i].tag == tag && strcmp(wl->told[i].ae, call->device->ae) == 0;
+    if (!is_known) {
+        wl->told[wl->told_n % TOLD].tag = tag;
+        (void)text_copy(wl->told[wl->told_n % TOLD].ae, sizeof wl->told[0].ae, call->device->ae);
+        wl->told_n++;
+    }
+    gate_unlock(&wl->gate);
+    if (!is_known)
+        LOG(call->log, DESK_WORKLIST_UNREAD, F_NUMBER("tag", tag));
+}
+
 static int
 find(struct worklist *wl, struct accept_call *call, struct err *err)
 {
@@ -231,6 +260,7 @@ find(struct worklist *wl, struct accept_call *call, struct err *err)
     if (why.kind == ERR_NONE &&
         worklist_query_read(bytes.bytes, bytes.n, dimse_coding(call->assoc, call->request->context),
                             profile_of(call->device), query, &why) == 0) {
+        note_unread(wl, call, query->unread);
         rc = answer(wl, call, query, err);
         worklist_query_fini(query);
     } else {
@@ -269,6 +299,7 @@ worklist_start(struct book *book, struct accept *accept, struct worklist **out_w
                                            .user = wl};
 
     wl->book = book;
+    gate_init(&wl->gate);
     accept_add_service(accept, &service);
     *out_worklist = wl;
 }
@@ -276,6 +307,10 @@ worklist_start(struct book *book, struct accept *accept, struct worklist **out_w
 void
 worklist_stop(struct worklist **worklist)
 {
-    free(*worklist);
-    *worklist = NULL;
+    struct worklist *old = TAKE(*worklist);
+
+    if (old == NULL)
+        return;
+    gate_fini(&old->gate);
+    free(old);
 }

@@ -5,6 +5,7 @@
 #include "proto/base/text.h"
 #include "proto/dicom/charset.h"
 #include "proto/dicom/dimse_identifier.h"
+#include "proto/dicom/dimse_match.h"
 #include "proto/dicom/walk.h"
 
 #include <stdlib.h>
@@ -24,14 +25,32 @@ struct place {
     unsigned items[DCM_DEPTH_MAX + 1];
 };
 
-static bool
-is_known(uint32_t sequence, uint32_t inner, uint32_t tag)
+static const struct worklist_key *
+key_of(uint32_t sequence, uint32_t inner, uint32_t tag)
 {
     for (size_t i = 0; i < worklist_key_count; i++)
         if (worklist_keys[i].tag == tag && worklist_keys[i].sequence == sequence &&
             worklist_keys[i].inner == inner)
-            return true;
-    return false;
+            return &worklist_keys[i];
+    return NULL;
+}
+
+/* A day or time that cannot be read asks for nothing: "no patients" would be believed. */
+static void
+pass_over_unreadable(struct worklist_query *q)
+{
+    for (size_t i = 0; i < q->n; i++) {
+        const char *vr = key_of(q->asked[i].sequence, q->asked[i].inner, q->asked[i].tag)->vr;
+        bool is_day = strcmp(vr, "DA") == 0;
+        struct dimse_range range;
+
+        if ((!is_day && strcmp(vr, "TM") != 0) || !dimse_key_asks(q->asked[i].value) ||
+            dimse_range_read(q->asked[i].value, is_day, &range))
+            continue;
+        q->asked[i].value[0] = '\0';
+        q->is_partly = true;
+        q->unread = q->unread != 0 ? q->unread : q->asked[i].tag;
+    }
 }
 
 static int
@@ -46,7 +65,7 @@ take_key(struct worklist_query *q, const struct place *place, const uint8_t *byt
     for (int d = 0; d < e->depth; d++)
         if (d >= DEPTH || place->items[d] > 1)
             return 0; /* a second item, or deeper than anything we answer */
-    if (!is_known(sequence, inner, e->tag)) {
+    if (key_of(sequence, inner, e->tag) == NULL) {
         q->is_partly = true;
         return 0;
     }
@@ -97,6 +116,7 @@ worklist_query_read(const uint8_t *bytes, size_t n, enum dcm_coding coding, cons
             place.items[e.depth] = 0;
         }
     } while (e.event != DCM_END);
+    pass_over_unreadable(out);
     /* raw GBK under no name: it shows as it is sent */
     if (!out->has_declared && charset.method == DCM_TEXT_GB18030) {
         out->has_declared = true;

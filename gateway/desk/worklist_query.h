@@ -32,7 +32,8 @@ struct worklist_query {
         char *value; /* UTF-8, without padding */
     } asked[WORKLIST_ASKED];
     size_t n;
-    bool is_partly; /* keys were asked that nothing here knows */
+    bool is_partly;  /* keys were asked that nothing here knows, or that cannot be read */
+    uint32_t unread; /* the first day or time that cannot be read, and counts as not asked; 0 */
     bool has_declared;
     enum dcm_shows declared; /* the Chinese set that the request itself is in */
 };

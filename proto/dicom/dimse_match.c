@@ -121,19 +121,25 @@ dimse_match_name(const char *key, const char *value)
     }
 }
 
-/* YYYYMMDD */
+/* YYYYMMDD, or YYYY.MM.DD: out as the first. */
 static bool
-is_date(const char *text, size_t n)
+read_date(const char *text, size_t n, char out[20])
 {
+    bool is_parted = n == 10 && text[4] == '.' && text[7] == '.';
+    char plain[9] = "";
     int month, day;
 
-    if (n != 8)
+    if (n != 8 && !is_parted)
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (!is_digit(text[i]))
+    memcpy(plain, text, 4);
+    memcpy(plain + 4, text + 4 + is_parted, 2);
+    memcpy(plain + 6, text + 6 + 2 * is_parted, 2);
+    for (size_t i = 0; i < 8; i++)
+        if (!is_digit(plain[i]))
             return false;
-    month = (text[4] - '0') * 10 + text[5] - '0';
-    day = (text[6] - '0') * 10 + text[7] - '0';
+    month = (plain[4] - '0') * 10 + plain[5] - '0';
+    day = (plain[6] - '0') * 10 + plain[7] - '0';
+    memcpy(out, plain, sizeof plain);
     return month >= 1 && month <= 12 && day >= 1 && day <= 31;
 }
 
@@ -177,28 +183,45 @@ end_time(char out[20], const char *text, size_t n)
     memcpy(out, text, n);
 }
 
+/* 24, 2400, 240000, 240000.0: the end of the day, as no time of its own. */
+static bool
+is_midnight_after(const char *text, size_t n)
+{
+    return n >= 2 && n <= 13 && memcmp(text, "24", 2) == 0 && strspn(text + 2, "0.") == n - 2;
+}
+
+static bool
+read_times(const char *key, size_t first, const char *second, size_t second_n, bool is_span,
+           struct dimse_range *out)
+{
+    if (is_span && is_midnight_after(second, second_n)) {
+        second = "235959.999999";
+        second_n = strlen(second);
+    }
+    if ((first > 0 && !is_time(key, first)) || (second_n > 0 && !is_time(second, second_n)))
+        return false;
+    if (first > 0)
+        begin_time(out->from, key, first);
+    if (second_n > 0)
+        end_time(out->to, second, second_n);
+    return true;
+}
+
 bool
 dimse_range_read(const char *key, bool is_day, struct dimse_range *out)
 {
-    bool (*is_value)(const char *, size_t) = is_day ? is_date : is_time;
     struct dimse_range range = {"", ""};
     const char *dash = strchr(key, '-');
     size_t first = dash == NULL ? strlen(key) : (size_t)(dash - key);
     const char *second = dash == NULL ? key : dash + 1;
     size_t second_n = strlen(second);
 
-    if ((first == 0 && second_n == 0) || strcspn(second, "-") != second_n ||
-        (first > 0 && !is_value(key, first)) || (second_n > 0 && !is_value(second, second_n)))
+    if ((first == 0 && second_n == 0) || strcspn(second, "-") != second_n)
         return false;
-    if (is_day) {
-        memcpy(range.from, key, first);
-        memcpy(range.to, second, second_n);
-    } else {
-        if (first > 0)
-            begin_time(range.from, key, first);
-        if (second_n > 0)
-            end_time(range.to, second, second_n);
-    }
+    if (is_day ? (first > 0 && !read_date(key, first, range.from)) ||
+                     (second_n > 0 && !read_date(second, second_n, range.to))
+               : !read_times(key, first, second, second_n, dash != NULL, &range))
+        return false;
     *out = range;
     return true;
 }
@@ -209,11 +232,9 @@ dimse_range_holds(const struct dimse_range *range, bool is_day, const char *valu
     char plain[20] = "";
     size_t n = strcspn(value, " ");
 
-    if (n >= sizeof plain || !(is_day ? is_date(value, n) : is_time(value, n)))
+    if (n >= sizeof plain || !(is_day ? read_date(value, n, plain) : is_time(value, n)))
         return false;
-    if (is_day)
-        memcpy(plain, value, n);
-    else
+    if (!is_day)
         begin_time(plain, value, n);
     return strcmp(plain, range->from) >= 0 &&
            (range->to[0] == '\0' || strcmp(plain, range->to) <= 0);

@@ -17,8 +17,9 @@ bool dimse_match_text(const char *key, const char *value);
 bool dimse_match_name(const char *key, const char *value);
 
 /* A day or time, or a range of them, with both ends filled in or "": compare them as text with
- * values without trailing zeros. Times: 1200 begins at "12" and ends at "120059.999999". False: not
- * a value or range of this kind. */
+ * values without trailing zeros. Times: 1200 begins at "12" and ends at "120059.999999". Days also
+ * as 2026.01.31 (PS3.5 6.2, of old consoles), and a range of times may end at 24, 2400 or 240000.
+ * False: not a value or range of this kind. */
 struct dimse_range {
     char from[20], to[20];
 };

@@ -149,6 +149,14 @@ keys_match_as_the_standard_has_it(void **state)
         {0x00400002, "-20261121", false},
         {0x00400002, "20261123-", false},
         {0x00400003, "0000-2359", true},
+        {0x00400002, "2026.11.22", true}, /* as old consoles write it */
+        {0x00400002, "2026.11.23", false},
+        {0x00400002, "2026.11.20-2026.11.22", true},
+        {0x00400003, "000000-240000", true},
+        {0x00400003, "-2400", true},
+        {0x00400002, "22 NOV 2026", true}, /* cannot be read: nothing is asked */
+        {0x00400003, "8 o'clock", true},
+        {0x00100030, "31.12.1949", true},
         {0x00400009, "S7", true},
         {0x00400009, "S8", false},
         {0x00400006, "Wang*", false}, /* nobody is named */
@@ -352,6 +360,24 @@ unknown_keys_are_said_to_be_unknown(void **state)
     worklist_query_fini(q);
 }
 
+/* Told as "no patients", with success, it would be believed. */
+static void
+a_day_that_cannot_be_read_is_as_none_and_said(void **state)
+{
+    const struct ask top[] = {{0x00100030, "19491231"}, {0, ""}};
+    const struct ask step[] = {{0x00400002, "22-NOV-2026"}, {0x00400003, "0800-240000"}, {0, ""}};
+    struct worklist_query *q = query(top, step);
+    int64_t from_us, to_us;
+
+    (void)state;
+    assert_true(q->is_partly); /* FF01H */
+    assert_int_equal(q->unread, 0x00400002);
+    assert_true(worklist_matches(sample(), q, &ct_one, noon_us));
+    worklist_window(q, noon_us, &from_us, &to_us);
+    assert_true(from_us < noon_us && to_us > noon_us);
+    worklist_query_fini(q);
+}
+
 static void
 a_console_is_told_in_what_it_shows(void **state)
 {
@@ -543,6 +569,7 @@ main(void)
         cmocka_unit_test(what_is_asked_is_told_and_nothing_else),
         cmocka_unit_test(a_sequence_asked_empty_comes_whole),
         cmocka_unit_test(unknown_keys_are_said_to_be_unknown),
+        cmocka_unit_test(a_day_that_cannot_be_read_is_as_none_and_said),
         cmocka_unit_test(a_console_is_told_in_what_it_shows),
         cmocka_unit_test(an_identifier_that_is_none_is_refused),
         cmocka_unit_test_setup_teardown(
