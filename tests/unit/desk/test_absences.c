@@ -3,6 +3,7 @@
 #include "gateway/desk/absences.h"
 
 #include "gateway/desk/mpps.h"
+#include "gateway/desk/settle_lost.h"
 #include "gateway/serve/commit_message.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
@@ -407,10 +408,13 @@ ask_to_commit(const char *transaction, const char *const *instances)
 static void
 nothing_is_said_while_the_device_is_connected(void **state)
 {
+    static const struct study_image sent[] = {{.ae = "MR9"}, {.ae = "CT1"}};
     struct dimse_assoc *assoc = connect_device();
 
     (void)state;
     refused_for("absent_arriving");
+    assert_true(study_images_are_coming(world.door, sent, 2)); /* whichever of those that sent it */
+    assert_false(study_images_are_coming(world.door, sent, 1));
     must(dimse_release(&assoc, &err));
     for (int64_t until = clock_mono_ms() + WAIT_MS; say(GOOD) != 204;)
         assert_true(clock_mono_ms() < until);
