@@ -187,6 +187,20 @@ order_find_study(struct book *book, const char *study, struct order *out, struct
     return find(book, "order_by_study", DB_ARGS(DB_TEXT(study)), out, err);
 }
 
+static struct order *
+take_rows(const struct db_rows *rows, size_t *out_n)
+{
+    size_t n = db_rows_count(rows);
+    struct order *list = mem_new((n + 1) * sizeof *list);
+
+    for (size_t i = 0; i < n; i++) {
+        take_row(rows, i, &list[i]);
+        fill_in(&list[i]);
+    }
+    *out_n = n;
+    return list;
+}
+
 int
 order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, int64_t after,
            size_t limit, struct order **out, size_t *out_n, struct err *err)
@@ -201,14 +215,35 @@ order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, int6
                                    DB_INT(after)),
                            &rows, err),
                     err);
+    if (rc == 0)
+        *out = take_rows(rows, out_n);
+    db_rows_free(&rows);
+    return rc;
+}
+
+int
+order_search(struct book *book, const struct order_search *s, struct order **out, size_t *out_n,
+             size_t *out_total, struct err *err)
+{
+    struct db_rows *rows = NULL, *count = NULL;
+    int rc = db_begin(book->db, err);
+
     if (rc == 0) {
-        *out_n = db_rows_count(rows);
-        *out = mem_new((*out_n + 1) * sizeof **out);
-        for (size_t i = 0; i < *out_n; i++) {
-            take_row(rows, i, &(*out)[i]);
-            fill_in(&(*out)[i]);
-        }
+        rc = db_run(book->db, "order_search_count",
+                    DB_ARGS(DB_TEXT(s->text), DB_INT(s->from_us), DB_INT(s->to_us)), &count, err);
+        if (rc == 0)
+            rc = db_run(book->db, "order_search",
+                        DB_ARGS(DB_TEXT(s->text), DB_INT(s->from_us), DB_INT(s->to_us),
+                                DB_INT(s->day_us), DB_INT(s->next_us), DB_INT(s->limit),
+                                DB_INT(s->skip)),
+                        &rows, err);
+        rc = db_end(book->db, rc, err);
     }
+    if (rc == 0) {
+        *out_total = (size_t)db_int(count, 0, 0);
+        *out = take_rows(rows, out_n);
+    }
+    db_rows_free(&count);
     db_rows_free(&rows);
     return rc;
 }

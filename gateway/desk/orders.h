@@ -86,6 +86,18 @@ int order_find_study(struct book *book, const char *study, struct order *out,
  * its number. free(*out). */
 int order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, int64_t after,
                size_t limit, struct order **out, size_t *out_n, struct err *err) MUST_CHECK;
+/* For people: those of this day (from day_us to next_us) first, the latest first; then those of the
+ * days to come, then those of days before, the latest first. skip: of that order; at most limit.
+ * text: "", or what is in the name, its pinyin or a number (the patient's, the citizen's, the
+ * order's, the registration's), ASCII letters in either case. *out_total: with those that were
+ * skipped and those behind. free(*out). */
+struct order_search {
+    const char *text;
+    int64_t from_us, to_us, day_us, next_us;
+    size_t skip, limit;
+};
+int order_search(struct book *book, const struct order_search *search, struct order **out,
+                 size_t *out_n, size_t *out_total, struct err *err) MUST_CHECK;
 /* A person or a device says how it stands. errors ERR_NOT_FOUND, ERR_CONFLICT no such arrow */
 int order_step(struct book *book, int64_t number, enum order_event event,
                struct err *err) MUST_CHECK;

@@ -72,5 +72,27 @@ WHERE (o.scheduled_at_us, o.number) > (?1, ?5) AND o.scheduled_at_us <= ?2
     AND (?3 = 0 OR o.state IN ('scheduled', 'in_progress'))
 ORDER BY o.scheduled_at_us, o.number LIMIT ?4
 
+-- For people. ?1: what was typed; ?4, ?5: when this day begins and ends. This day's come first, then those of days to come.
+-- name: order_search
+SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.patient_id, r.name, o.pinyin, r.citizen_id,
+    r.sex, r.birth, r.phone, o.weight_g, o.height_mm, r.modality, o.station, o.scheduled_at_us, o.procedure_id, o.description,
+    o.code, o.code_scheme, o.code_meaning, o.study, o.referring, o.department, r.is_urgent, r.reason, r.complaint, r.history,
+    o.made_at_us, o.changed_at_us, r.study,
+    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0)
+FROM orders o JOIN registration r ON r.registration = o.registration
+WHERE o.scheduled_at_us > ?2 AND o.scheduled_at_us <= ?3 AND (?1 = '' OR instr(lower(r.name), lower(?1)) > 0
+    OR instr(replace(lower(o.pinyin), '^', ' '), lower(?1)) > 0 OR instr(lower(o.patient_id), lower(?1)) > 0
+    OR instr(lower(r.citizen_id), lower(?1)) > 0 OR instr(lower(o.accession), lower(?1)) > 0
+    OR instr(lower(o.registration), lower(?1)) > 0)
+ORDER BY o.scheduled_at_us < ?4, o.scheduled_at_us >= ?5,
+    CASE WHEN o.scheduled_at_us >= ?5 THEN o.scheduled_at_us ELSE -o.scheduled_at_us END, o.number DESC LIMIT ?6 OFFSET ?7
+
+-- name: order_search_count
+SELECT count(*) FROM orders o JOIN registration r ON r.registration = o.registration
+WHERE o.scheduled_at_us > ?2 AND o.scheduled_at_us <= ?3 AND (?1 = '' OR instr(lower(r.name), lower(?1)) > 0
+    OR instr(replace(lower(o.pinyin), '^', ' '), lower(?1)) > 0 OR instr(lower(o.patient_id), lower(?1)) > 0
+    OR instr(lower(r.citizen_id), lower(?1)) > 0 OR instr(lower(o.accession), lower(?1)) > 0
+    OR instr(lower(o.registration), lower(?1)) > 0)
+
 -- name: order_of_accession
 SELECT number FROM orders WHERE number = ?1 AND ?2 <> '' AND (accession = ?2 OR (accession = '' AND registration = ?2))

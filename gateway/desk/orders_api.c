@@ -21,7 +21,8 @@
 #include "gateway/desk/desk_events.def"
 #undef LOG_EVENT
 
-enum { LISTED = 500, BEFORE_DAYS = 2, AHEAD_DAYS = 7, STUDIES_DAYS = 14, LIST_BYTES = 16 << 20 };
+enum { LISTED = 200, BEFORE_DAYS = 2, AHEAD_DAYS = 7, NIGHT_HOURS = 12, STUDIES_DAYS = 14 };
+enum { LIST_BYTES = 16 << 20 };
 static const int64_t day_us = INT64_C(86400) * 1000000;
 static const struct log_ctx ctx = {.stage = "gateway/desk"};
 
@@ -33,16 +34,41 @@ book_of(const struct http_request *req)
     return api->book;
 }
 
-static int
-write_orders(struct book *book, struct jsonw *w, struct err *err)
+/* Midnight, here, so many days from now. */
+static int64_t
+midnight(int64_t now_us, int days)
 {
-    int64_t now_us = clock_wall_us();
-    struct order *list = NULL;
-    size_t n = 0;
+    time_t now = (time_t)(now_us / 1000000);
+    struct tm tm;
 
-    if (order_list(book, now_us - BEFORE_DAYS * day_us, now_us + AHEAD_DAYS * day_us, false, 0,
-                   LISTED, &list, &n, err) < 0)
+    localtime_r(&now, &tm);
+    tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+    tm.tm_mday += days;
+    tm.tm_isdst = -1;
+    return (int64_t)mktime(&tm) * 1000000;
+}
+
+/* A page of them: of the days around this one, or of all with a text. The evening before is still
+ * the night shift's day. */
+static int
+write_orders(struct book *book, const char *text, size_t skip, struct jsonw *w, struct err *err)
+{
+    int64_t now_us = clock_wall_us(), day = midnight(now_us, 0);
+    int64_t evening_us = now_us - NIGHT_HOURS * day_us / 24;
+    const struct order_search search = {
+        .text = text,
+        .from_us = text[0] != '\0' ? INT64_MIN : now_us - BEFORE_DAYS * day_us,
+        .to_us = text[0] != '\0' ? INT64_MAX : now_us + AHEAD_DAYS * day_us,
+        .day_us = day < evening_us ? day : evening_us,
+        .next_us = midnight(now_us, 1),
+        .skip = skip,
+        .limit = LISTED};
+    struct order *list = NULL;
+    size_t n = 0, total = 0;
+
+    if (order_search(book, &search, &list, &n, &total, err) < 0)
         return -1;
+    jsonw_uint(w, "orders_n", total);
     jsonw_array(w, "orders");
     for (size_t i = 0; i < n; i++)
         orders_write(w, &list[i]);
@@ -107,7 +133,7 @@ write_doses(struct book *book, struct jsonw *w, struct err *err)
 int
 orders_report(struct book *book, struct jsonw *w, struct err *err)
 {
-    if (write_orders(book, w, err) < 0 || write_steps(book, w, err) < 0)
+    if (write_orders(book, "", 0, w, err) < 0 || write_steps(book, w, err) < 0)
         return -1;
     return write_doses(book, w, err);
 }
@@ -115,7 +141,8 @@ orders_report(struct book *book, struct jsonw *w, struct err *err)
 /* ---- at the page ---- */
 
 static int
-get_orders(struct http_request *req, struct http_response *res, struct err *err)
+answer_orders(const struct http_request *req, const char *text, size_t skip,
+              struct http_response *res, struct err *err)
 {
     struct buf json;
     struct jsonw w;
@@ -124,11 +151,39 @@ get_orders(struct http_request *req, struct http_response *res, struct err *err)
     buf_init(&json, LIST_BYTES);
     jsonw_init(&w, &json);
     jsonw_object(&w, NULL);
-    rc = write_orders(book_of(req), &w, err);
+    rc = write_orders(book_of(req), text, skip, &w, err);
     jsonw_end(&w);
     if (rc == 0)
         http_answer_buf(res, 200, "application/json", &json);
     buf_fini(&json);
+    return rc;
+}
+
+static int
+get_orders(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return answer_orders(req, "", 0, res, err);
+}
+
+/* {text, skip}: in a body, since an address is logged. */
+static int
+post_find(struct http_request *req, struct http_response *res, struct err *err)
+{
+    char typed[CLINIC_NAME_SIZE], text[CLINIC_NAME_SIZE];
+    struct json_doc *doc = NULL;
+    uint64_t skip = 0;
+    int rc = -1;
+
+    if (api_read_body(req, &doc, err) < 0 ||
+        json_u64(json_root(doc), "skip", INT32_MAX, &skip, err) < 0)
+        goto out;
+    if (!api_take_text(json_root(doc), "text", typed, sizeof typed) ||
+        !text_narrow(text, sizeof text, typed))
+        err_set(err, ERR_REJECT, "text: too long");
+    else
+        rc = answer_orders(req, text, (size_t)skip, res, err);
+out:
+    json_free(&doc);
     return rc;
 }
 
@@ -242,6 +297,7 @@ post_orders(struct http_request *req, struct http_response *res, struct err *err
 
 const struct http_route orders_routes[] = {
     DESK_GET("/desk/v1/orders", DESK_WORK, get_orders),
+    DESK_POST("/desk/v1/orders/find", DESK_WORK, post_find),
     DESK_POST("/desk/v1/orders/{number}/{event}", DESK_WORK, post_event),
     {.method = "POST",
      .pattern = "/gateway/v1/orders",

@@ -7,6 +7,7 @@
 #include "gateway/desk/desk.h"
 #include "gateway/desk/desk_link.h"
 #include "gateway/desk/look.h"
+#include "gateway/desk/orders.h"
 
 #include "gateway/accept/accept.h"
 #include "gateway/spool/spool.h"
@@ -352,6 +353,82 @@ reports_that_are_not_here_are_not_found(void **state)
     assert_int_equal(post("/desk/v1/reports/1/1/confirm", "{}"), 404);
 }
 
+/* ---- orders ---- */
+
+static void
+order_of(struct book *book, struct order *o, const char *name, int64_t scheduled_at_us)
+{
+    static unsigned orders;
+    struct err err;
+
+    snprintf(o->placer, sizeof o->placer, "P%u", ++orders);
+    text_copy(o->source, sizeof o->source, "http");
+    text_copy(o->name, sizeof o->name, name);
+    o->scheduled_at_us = scheduled_at_us;
+    if (order_put(book, o, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static const char *
+order_said(size_t i, const char *key)
+{
+    const struct json *list = json_find(json_root(site.doc), "orders");
+
+    return i < json_length(list) ? json_as_text(json_find(json_at(list, i), key)) : "";
+}
+
+static int64_t
+orders_said(size_t *out_listed)
+{
+    *out_listed = json_length(json_find(json_root(site.doc), "orders"));
+    return json_as_int(json_find(json_root(site.doc), "orders_n"), -1);
+}
+
+/* A clinic whose HIS orders a week ahead, and where nobody ends what is done. */
+static void
+todays_orders_come_first_and_the_rest_is_counted_and_found(void **state)
+{
+    enum { OTHERS = 260, AHEAD = 240 };
+    static const int64_t hour_us = INT64_C(3600) * 1000000;
+    int64_t now_us = clock_wall_us(), before;
+    struct order o = {.modality = "CT"};
+    struct book *book = NULL;
+    size_t listed;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(ask("GET", "/desk/v1/orders", NULL, false), 200);
+    before = orders_said(&listed);
+    assert_int_equal(book_open_beside(site.desk_dir, &book, &err), 0);
+    for (int i = 0; i < OTHERS; i++)
+        order_of(book, &o, "旁人", now_us + (i < AHEAD ? 72 : -40) * hour_us);
+    text_copy(o.patient_id, sizeof o.patient_id, "PX-77");
+    order_of(book, &o, "单雄信", now_us - 30 * hour_us);
+    order_of(book, &o, "程咬金", now_us);
+    book_close(&book);
+
+    assert_int_equal(ask("GET", "/desk/v1/orders", NULL, false), 200);
+    assert_string_equal(order_said(0, "name"), "程咬金");
+    assert_int_equal(orders_said(&listed), before + OTHERS + 2);
+    assert_int_equal(listed, 200);
+    assert_int_equal(ask("GET", "/desk/v1/state", NULL, false), 200);
+    assert_string_equal(order_said(0, "name"), "程咬金");
+    assert_int_equal(orders_said(&listed), before + OTHERS + 2);
+
+    assert_int_equal(post("/desk/v1/orders/find", "{\"text\":\"\",\"skip\":200}"), 200);
+    assert_int_equal(orders_said(&listed), before + OTHERS + 2);
+    assert_int_equal(listed, before + OTHERS + 2 - 200);
+    assert_int_equal(post("/desk/v1/orders/find", "{\"text\":\"雄信\",\"skip\":0}"), 200);
+    assert_int_equal(orders_said(&listed), 1);
+    assert_string_equal(order_said(0, "patient_id"), "PX-77");
+    assert_int_equal(post("/desk/v1/orders/find", "{\"text\":\"ｐｘ-７７\",\"skip\":0}"), 200);
+    assert_int_equal(orders_said(&listed), 2);
+    assert_int_equal(post("/desk/v1/orders/find", "{\"text\":\"xiongxin\",\"skip\":0}"), 200);
+    assert_int_equal(orders_said(&listed), 1);
+    assert_int_equal(post("/desk/v1/orders/find", "{\"text\":\"%\",\"skip\":0}"), 200);
+    assert_int_equal(orders_said(&listed), 0);
+}
+
 /* A CT of this patient arrives; the uplink inspects it. */
 static void
 arrives(const char *study, const char *patient_id, const char *name)
@@ -414,8 +491,9 @@ images_find_their_registration_by_what_they_say(void **state)
 static void
 no_log_line_holds_a_patient(void **state)
 {
-    static const char *const planted[] = {"王小", "赵",   "ZHAO", "110105",   "13800138000",
-                                          "咳嗽", "胸痛", "车祸", "19491231", "1949-12-31"};
+    static const char *const planted[] = {"王小",        "赵",         "ZHAO", "110105",
+                                          "13800138000", "咳嗽",       "胸痛", "车祸",
+                                          "19491231",    "1949-12-31", "雄信"};
     char log_file[160];
     uint8_t *text;
     size_t n;
@@ -447,6 +525,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_correction_keeps_the_number),
         cmocka_unit_test(a_correction_takes_no_other_back),
         cmocka_unit_test(reports_that_are_not_here_are_not_found),
+        cmocka_unit_test(todays_orders_come_first_and_the_rest_is_counted_and_found),
         cmocka_unit_test(images_find_their_registration_by_what_they_say),
         cmocka_unit_test(no_log_line_holds_a_patient),
     };
