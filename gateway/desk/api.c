@@ -251,6 +251,7 @@ static int
 register_or_correct(struct http_request *req, struct http_response *res, const char *registration,
                     struct err *err)
 {
+    const struct api *api = http_user(req);
     struct book_registration *r = mem_new(sizeof *r);
     char number[CLINIC_REGISTRATION_SIZE];
     struct json_doc *doc = NULL;
@@ -268,8 +269,8 @@ register_or_correct(struct http_request *req, struct http_response *res, const c
     text_copy(number, sizeof number, registration != NULL ? registration : "");
     text_copy(r->registration, sizeof r->registration, number);
     text_copy(r->urgent_by, sizeof r->urgent_by, api_who(req));
-    rc = registration != NULL ? book_correct(book_of(req), r, err)
-                              : book_register(book_of(req), r, number, err);
+    rc = registration != NULL ? book_correct(api->book, r, api->audit, api_who(req), err)
+                              : book_register(api->book, r, number, err);
     if (rc == 0)
         answer_registered(res, number);
     else if (registration != NULL)

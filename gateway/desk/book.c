@@ -348,30 +348,6 @@ out:
     return rc;
 }
 
-static int
-correct(struct book *book, const struct book_registration *r, struct err *err)
-{
-    struct book_registration *now = mem_new(sizeof *now);
-    int rc = registration_get(book, r->registration, now, err);
-
-    if (rc == 0 && now->revision != r->revision)
-        rc = err_set(err, ERR_CONFLICT, "somebody changed it meanwhile: look again");
-    free(now);
-    return rc < 0 ? -1 : registration_change(book, r, err);
-}
-
-int
-book_correct(struct book *book, const struct book_registration *r, struct err *err)
-{
-    int rc = db_begin(book->db, err);
-
-    if (rc == 0)
-        rc = db_end(book->db, correct(book, r, err), err);
-    if (rc == 0)
-        book_changed(book);
-    return rc;
-}
-
 int
 book_find(struct book *book, const char *registration, struct book_registration *out,
           struct err *err)

@@ -55,8 +55,11 @@ struct book_registration {
 int book_register(struct book *book, const struct book_registration *r,
                   char out_registration[CLINIC_REGISTRATION_SIZE], struct err *err) MUST_CHECK;
 /* Correct what was mistyped. r->revision: as it was seen; two people at once lose no word.
- * errors  ERR_NOT_FOUND; ERR_CONFLICT it was changed meanwhile */
-int book_correct(struct book *book, const struct book_registration *r, struct err *err) MUST_CHECK;
+ * by: a login; which fields they changed is in the audit log (NULL: none, tests) before it is done.
+ * errors  ERR_NOT_FOUND; ERR_CONFLICT it was changed meanwhile; those of the audit log */
+struct audit;
+int book_correct(struct book *book, const struct book_registration *r, struct audit *audit,
+                 const char *by, struct err *err) MUST_CHECK;
 int book_find(struct book *book, const char *registration, struct book_registration *out,
               struct err *err) MUST_CHECK;
 /* The newest first, at most limit; free(*out). */

@@ -194,7 +194,7 @@ another_phone_has_to_be_proved_anew(void **state)
     receipt(id, CLINIC_DONE, "verified");
     r = found(number);
     text_copy(r->phone, sizeof r->phone, "13900139000");
-    assert_int_equal(book_correct(book, r, &err), 0);
+    assert_int_equal(book_correct(book, r, NULL, "", &err), 0);
 
     assert_false(found(number)->is_phone_verified);
     assert_int_equal(found(number)->revision, 2);
@@ -252,7 +252,7 @@ a_phone_that_was_corrected_meanwhile_is_not_proved_by_the_old_one(void **state)
     assert_int_equal(book_phone(book, number, "654321", id, &err), 0);
     r = found(number);
     text_copy(r->phone, sizeof r->phone, "13900139000");
-    assert_int_equal(book_correct(book, r, &err), 0);
+    assert_int_equal(book_correct(book, r, NULL, "", &err), 0);
     receipt(id, CLINIC_DONE, "verified");
 
     assert_string_equal(found(number)->phone, "13900139000");

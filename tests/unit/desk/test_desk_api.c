@@ -20,6 +20,7 @@
 #include "proto/http/client.h"
 #include "proto/http/json.h"
 #include "proto/model/slip.h"
+#include "tests/support/audit_log.h"
 #include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
 #include "tests/support/folder.h"
@@ -317,6 +318,46 @@ a_correction_keeps_the_number(void **state)
     assert_string_equal(listed_text(number, "name"), "王小东");
 }
 
+/* How often the desk's audit log has a line with both. */
+static unsigned
+audited(const char *event, const char *word)
+{
+    char log[FOLDER_PATH_BYTES + 32];
+
+    snprintf(log, sizeof log, "%s/audit/log", site.desk_dir);
+    return audit_log_says(log, event, word);
+}
+
+static void
+the_audit_log_says_who_corrected_which_fields_and_not_what_they_say(void **state)
+{
+    char number[17], path[96];
+
+    (void)state;
+    registered("王小冬", "", number);
+    snprintf(path, sizeof path, "/desk/v1/registrations/%s", number);
+    assert_int_equal(post(path, "{\"name\":\"王小东\",\"birth\":\"19500101\",\"revision\":1}"),
+                     200);
+    assert_int_equal(audited("REGISTRATION_CORRECTED", number), 1);
+    assert_int_equal(audited("\"revision\":2,\"fields\":\"name birth\",\"by\":\"visitor-", number),
+                     1);
+
+    assert_int_equal(post(path, "{\"name\":\"王小冬\",\"revision\":1}"), 409);
+    assert_int_equal(audited("REGISTRATION_CORRECTED", number), 1); /* nothing was done */
+    assert_int_equal(post(path, "{\"name\":\"王小西\",\"citizen_id\":\"" ID
+                                "\",\"phone\":\"13800138000\","
+                                "\"modality\":\"CT\",\"complaint\":\"咳嗽\",\"history\":\"无\","
+                                "\"urgent\":true,\"reason\":\"车祸\",\"revision\":2}"),
+                     200);
+    assert_int_equal(
+        audited("\"fields\":\"name id sex birth phone modality complaint history urgent "
+                "reason\"",
+                number),
+        1);
+    assert_int_equal(audited("19500101", ""), 0);
+    assert_int_equal(audited("王小", ""), 0);
+}
+
 /* Two pages had it open: who only added a phone number took the mended name back. */
 static void
 a_correction_takes_no_other_back(void **state)
@@ -523,6 +564,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_study_is_attached_by_hand_and_urgency_has_a_reason),
         cmocka_unit_test(a_study_is_an_emergency_with_a_reason_and_the_log_knows_who_said_so),
         cmocka_unit_test(a_correction_keeps_the_number),
+        cmocka_unit_test(the_audit_log_says_who_corrected_which_fields_and_not_what_they_say),
         cmocka_unit_test(a_correction_takes_no_other_back),
         cmocka_unit_test(reports_that_are_not_here_are_not_found),
         cmocka_unit_test(todays_orders_come_first_and_the_rest_is_counted_and_found),

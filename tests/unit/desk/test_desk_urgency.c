@@ -152,7 +152,7 @@ images_of_an_urgent_registration_are_stat_until_the_desk_says_otherwise(void **s
     assert_int_equal(book_study_urgency(book, STUDY, false, "误标", "zhang", &err), 0);
     text_copy(r.registration, sizeof r.registration, number);
     r.revision = 1;
-    assert_int_equal(book_correct(book, &r, &err), 0); /* still urgent, as it was */
+    assert_int_equal(book_correct(book, &r, NULL, "", &err), 0); /* still urgent, as it was */
     assert_int_equal(urgency_step(book, NULL, &err), 0);
     assert_false(said(STUDY).is_stat);
     assert_int_equal(book_urgent(book, number, "又加重了", "zhang", &err), 0);

@@ -97,7 +97,7 @@ a_corrected_name_is_what_devices_see(void **state)
     person("王小东", "", "CT", number);
     struct book_registration *r = found(number);
     text_copy(r->name, sizeof r->name, "仇小东");
-    assert_int_equal(book_correct(book, r, &err), 0);
+    assert_int_equal(book_correct(book, r, NULL, "", &err), 0);
 
     assert_int_equal(order_find(book, number, &o, &err), 0);
     assert_string_equal(o.name, "仇小东");
