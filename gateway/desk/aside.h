@@ -1,9 +1,9 @@
 /* aside.h - images that were put aside (quarantine.def) and what a person throws away of them: the
  * desk's routes and sections about them, and the audit of every discard.
  * A discard and a taking back are arrows of the spool; one that was made at the desk is in the
- * audit log before it is done, one of `radpost queue` as soon as the desk sees it, also when the
- * gateway was stopped then. What is still asked about ("A or B?") is not thrown away at the desk.
- * Threads: any; struct aside_watch one. */
+ * audit log before its answer, one of `radpost queue` as soon as the desk sees it, also when the
+ * gateway was stopped then; each once, whatever ends in between (aside.c). What is still asked
+ * about ("A or B?") is not thrown away at the desk. Threads: any; struct aside_watch one. */
 #ifndef RADPOST_DESK_ASIDE_H
 #define RADPOST_DESK_ASIDE_H
 
@@ -18,19 +18,20 @@ struct aside_watch;
 /* audit may be NULL (tests). */
 struct aside_watch *aside_watch_new(struct spool *spool, struct book *book, struct audit *audit);
 void aside_watch_free(struct aside_watch **watch);
-/* Note what was thrown away or taken back since: in the audit log, unless the desk wrote it there,
- * and in the book.
+/* Note what was thrown away or taken back since: in the audit log, unless it is there, and in the
+ * book.
  * out_is_restored  something was taken back: the spool is to be looked through again
  * errors           those of the book and the audit log: call again */
 int aside_watch_step(struct aside_watch *watch, bool *out_is_restored, struct err *err) MUST_CHECK;
 
-/* In its turn (book->aside), before it is thrown away: in the audit log, and in the book that it is
- * there. What the book does not know of is audited by the watch, whoever did it. */
+/* In its turn (book->aside), after an image was thrown away: all of this name that are, into the
+ * audit log and the book. On a failure it stays due, and is the watch's. */
 struct spool_entry;
-int aside_audit_discard(struct book *book, struct audit *audit, const struct spool_entry *entry,
-                        const char *reason, const char *by, struct err *err) MUST_CHECK;
-/* In its turn (book->aside): what was thrown away is taken back, after it is in the audit log as
- * by `by`; and as it was when that fails. */
+int aside_note_discards(struct spool *spool, struct book *book, struct audit *audit,
+                        const char *sop_instance, struct err *err) MUST_CHECK;
+/* In its turn (book->aside): what was thrown away is taken back, and the audit log has it as by
+ * `by`. On a failure it is as it was; when only the log or the book failed, it is done, and its
+ * entry is the watch's. */
 int aside_restore(struct spool *spool, struct book *book, struct audit *audit,
                   const struct spool_entry *entry, const char *by, struct err *err) MUST_CHECK;
 

@@ -81,15 +81,6 @@ get_aside(struct http_request *req, struct http_response *res, struct err *err)
     return 0;
 }
 
-static int
-audit_discard(const struct http_request *req, const struct spool_entry *e, const char *reason,
-              struct err *err)
-{
-    const struct api *api = api_of(req);
-
-    return aside_audit_discard(api->book, api->audit, e, reason, api_who(req), err);
-}
-
 /* Both its names are still needed for the answer. */
 static int
 check_not_asked(struct book *book, uint64_t id, struct err *err)
@@ -108,32 +99,7 @@ check_not_asked(struct book *book, uint64_t id, struct err *err)
     return rc;
 }
 
-/* Its duplicates go with it; of one that comes later the watch tells. */
-static int
-audit_copies(const struct http_request *req, const struct spool_entry *e, const char *reason,
-             struct err *err)
-{
-    struct spool *spool = api_of(req)->options->spool;
-    struct spool_filter filter = {.sop_instance = e->meta.sop_instance,
-                                  .states = INSTANCE_BIT(INSTANCE_DUPLICATE)};
-    uint64_t *ids = NULL;
-    size_t n = 0;
-    int rc = 0;
-
-    spool_list(spool, &filter, &ids, &n);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        struct spool_entry *copy = NULL;
-        struct err gone;
-
-        if (spool_look(spool, ids[i], &copy, &gone) == 0 && copy->twin_of == e->id)
-            rc = audit_discard(req, copy, reason, err);
-        spool_entry_free(&copy);
-    }
-    free(ids);
-    return rc;
-}
-
-/* In its turn. */
+/* In its turn. Its duplicates go with it; of one that comes later the watch tells. */
 static int
 discard(const struct http_request *req, const char *reason, struct err *err)
 {
@@ -142,12 +108,10 @@ discard(const struct http_request *req, const char *reason, struct err *err)
     int rc = -1;
 
     if (load(req, INSTANCE_QUARANTINED, &e, err) == 0 &&
-        check_not_asked(api->book, e->id, err) == 0 && audit_copies(req, e, reason, err) == 0 &&
-        audit_discard(req, e, reason, err) == 0 &&
-        spool_discard(api->options->spool, e->id, reason, api_who(req), err) == 0) {
-        book_changed(api->book);
-        rc = 0;
-    }
+        check_not_asked(api->book, e->id, err) == 0 &&
+        spool_discard(api->options->spool, e->id, reason, api_who(req), err) == 0)
+        rc = aside_note_discards(api->options->spool, api->book, api->audit, e->meta.sop_instance,
+                                 err);
     spool_entry_free(&e);
     return rc;
 }
@@ -167,7 +131,7 @@ in_turn(const struct http_request *req,
     return rc;
 }
 
-/* {reason}: in the audit log, then done. */
+/* {reason}: done, and in the audit log. */
 static int
 post_discard(struct http_request *req, struct http_response *res, struct err *err)
 {

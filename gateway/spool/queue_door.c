@@ -40,8 +40,10 @@ release(struct spool *sp, uint64_t id, struct err *err)
         return -1;
     if (e->is_paused)
         rc = spool_set_paused(sp, id, false, err);
-    else if (e->state == INSTANCE_QUARANTINED || e->state == INSTANCE_DISCARDED)
+    else if (e->state == INSTANCE_QUARANTINED)
         rc = spool_release(sp, id, err);
+    else if (e->state == INSTANCE_DISCARDED)
+        rc = spool_undone_put(sp, e, err) < 0 ? -1 : spool_release(sp, id, err);
     else
         err_set(err, ERR_CONFLICT, "entry %" PRIu64 ": neither put aside nor kept back", id);
     spool_entry_free(&e);

@@ -231,6 +231,19 @@ int spool_discard(struct spool *sp, uint64_t id, const char *reason, const char 
 /* Let a quarantined entry go on, or a discarded one: it is received again, and looked into anew.
  * errors  ERR_CONFLICT it is neither, ERR_NOT_FOUND (also: its bytes are gone) */
 int spool_release(struct spool *sp, uint64_t id, struct err *err) MUST_CHECK;
+/* A discard that `radpost queue` took back. The entry forgets it when it is released, so it is kept
+ * (before the release, queue_door.c) until it is forgotten: however short it stood, the desk's
+ * audit learns of it. A file of DIR/undone/; one that cannot be read goes to corrupt/. */
+struct spool_undone {
+    uint64_t id;
+    int64_t at_us; /* when it was thrown away */
+    char instance[65], reason[17], by[65];
+};
+int spool_undone_put(struct spool *sp, const struct spool_entry *entry, struct err *err) MUST_CHECK;
+/* By time of the discard. free(*out) */
+int spool_undone_list(struct spool *sp, struct spool_undone **out, size_t *out_n,
+                      struct err *err) MUST_CHECK;
+int spool_undone_forget(struct spool *sp, uint64_t id, int64_t at_us, struct err *err) MUST_CHECK;
 /* Kept back by a person, whatever its state: not sent while it lasts, and its study is not safe to
  * delete. What is set already is success. */
 int spool_set_paused(struct spool *sp, uint64_t id, bool is_paused, struct err *err) MUST_CHECK;

@@ -2,6 +2,7 @@
  * nothing of what a book of before noted. */
 #include "gateway/desk/aside.h"
 
+#include "gateway/spool/queue_door.h"
 #include "gateway/spool/spool.h"
 #include "proto/base/durable.h"
 #include "proto/base/embed.h"
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static char dir[FOLDER_PATH_BYTES];
@@ -114,14 +116,11 @@ static void
 what_is_not_in_the_log_is_audited_whoever_did_it(void **state)
 {
     uint64_t id = put_aside("1.2.3.1"), late = put_aside("1.2.3.2");
-    struct spool_entry *entry = NULL;
 
     (void)state;
     look_anew();
-    must(spool_look(spool, id, &entry, &err));
-    must(aside_audit_discard(book, audit, entry, "equipment", "li.wei", &err));
-    spool_entry_free(&entry);
     must(spool_discard(spool, id, "equipment", "li.wei", &err));
+    must(aside_note_discards(spool, book, audit, "1.2.3.1", &err));
     must(spool_discard(spool, late, "equipment", "li.wei", &err));
 
     for (int round = 0; round < 2; round++) {
@@ -131,7 +130,7 @@ what_is_not_in_the_log_is_audited_whoever_did_it(void **state)
     }
 }
 
-/* ---- a book of before ---- */
+/* ---- what ends in between ---- */
 
 static void
 run_sql(const char *sql)
@@ -145,6 +144,171 @@ run_sql(const char *sql)
     sqlite3_close(file);
     free(path);
 }
+
+static int64_t
+discarded_at(uint64_t id)
+{
+    struct spool_entry *entry = NULL;
+    int64_t at_us;
+
+    must(spool_look(spool, id, &entry, &err));
+    at_us = entry->state_at_us[INSTANCE_DISCARDED];
+    spool_entry_free(&entry);
+    return at_us;
+}
+
+static void
+take_back(uint64_t id, const char *by)
+{
+    struct spool_entry *entry = NULL;
+
+    must(spool_look(spool, id, &entry, &err));
+    must(aside_restore(spool, book, audit, entry, by, &err));
+    spool_entry_free(&entry);
+}
+
+/* The book as a crash leaves it: `made` is run on it while nobody has it open. */
+static void
+crash_with(const char *made)
+{
+    close_book();
+    run_sql(made);
+    look_anew();
+}
+
+static void
+a_crash_around_its_entry_leaves_a_discard_in_the_log_once(void **state)
+{
+    uint64_t id = put_aside("1.2.3.1");
+
+    (void)state;
+    look_anew();
+    must(spool_discard(spool, id, "equipment", "li.wei", &err)); /* and the end: nothing noted */
+    look_anew();
+    assert_int_equal(audited("IMAGE_DISCARDED", "li.wei"), 1);
+
+    crash_with("UPDATE discard_noted SET step = 0, step_at_us = unixepoch() * 1000000");
+    assert_int_equal(audited("IMAGE_DISCARDED", "li.wei"), 1); /* it was written already */
+    look_anew();
+    assert_int_equal(audited("IMAGE_DISCARDED", "li.wei"), 1);
+}
+
+static void
+a_crash_before_its_entry_loses_no_discard(void **state)
+{
+    uint64_t id = put_aside("1.2.3.1");
+    char *begun;
+
+    (void)state;
+    look_anew();
+    must(spool_discard(spool, id, "equipment", "li.wei", &err));
+    begun = mem_printf(
+        "INSERT INTO discard_noted (entry, at_us, instance, is_watched, step, step_at_us) "
+        "VALUES (%" PRIu64 ", %" PRId64 ", '1.2.3.1', 1, 0, unixepoch() * 1000000)",
+        id, discarded_at(id));
+
+    crash_with(begun);
+
+    assert_int_equal(audited("IMAGE_DISCARDED", "li.wei"), 1);
+    free(begun);
+}
+
+static void
+a_crash_around_its_entry_leaves_a_taking_back_in_the_log_once(void **state)
+{
+    uint64_t id = put_aside("1.2.3.1");
+    char *taking;
+
+    (void)state;
+    look_anew();
+    must(spool_discard(spool, id, "equipment", "li.wei", &err));
+    must(aside_note_discards(spool, book, audit, "1.2.3.1", &err));
+    taking = mem_printf(
+        "INSERT INTO discard_noted (entry, at_us, instance, is_watched, step, step_at_us, "
+        "restored_by) VALUES (%" PRIu64 ", %" PRId64
+        ", '1.2.3.1', 1, 2, unixepoch() * 1000000, 'wang.fang')",
+        id, discarded_at(id));
+    take_back(id, "wang.fang");
+    assert_int_equal(audited("IMAGE_RESTORED", "wang.fang"), 1);
+
+    for (int round = 0; round < 2; round++) {
+        crash_with(taking);
+        assert_int_equal(audited("IMAGE_RESTORED", "1.2.3.1"), 1);
+        assert_int_equal(audited("IMAGE_DISCARDED", "1.2.3.1"), 1);
+    }
+    free(taking);
+}
+
+static void
+a_taking_back_that_was_only_meant_is_nobodys(void **state)
+{
+    uint64_t meant = put_aside("1.2.3.1"), done = put_aside("1.2.3.2");
+
+    (void)state;
+    look_anew();
+    must(spool_discard(spool, meant, "equipment", "li.wei", &err));
+    must(spool_discard(spool, done, "equipment", "li.wei", &err));
+    look_anew();
+    must(spool_release(spool, done, &err));
+    crash_with("UPDATE discard_noted SET restored_by = 'wang.fang'");
+    assert_int_equal(audited("IMAGE_RESTORED", "wang.fang"), 1);
+    assert_int_equal(audited("IMAGE_RESTORED", "1.2.3.2"), 1);
+
+    must(queue_act(spool, "release", meant, NULL, &err));
+    look_anew();
+
+    assert_int_equal(audited("IMAGE_RESTORED", "wang.fang"), 1);
+    assert_int_equal(audited("\"by\":\"radpost queue\"", "1.2.3.1"), 1);
+}
+
+/* Both within one stop of the gateway, or between two looks of the desk. */
+static void
+what_radpost_queue_threw_away_and_took_back_at_once_is_audited(void **state)
+{
+    uint64_t id = put_aside("1.2.3.1");
+    bool is_restored;
+
+    (void)state;
+    look_anew();
+    must(queue_act(spool, "discard", id, "other", &err));
+    must(queue_act(spool, "release", id, NULL, &err));
+    must(spool_set_quarantined(spool, id, "unreadable", &err));
+    must(queue_act(spool, "discard", id, "equipment", &err));
+    must(queue_act(spool, "release", id, NULL, &err));
+    must(aside_watch_step(watch, &is_restored, &err));
+    assert_true(is_restored);
+
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(audited("IMAGE_DISCARDED", "1.2.3.1"), 2);
+        assert_int_equal(audited("IMAGE_DISCARDED", "equipment"), 1);
+        assert_int_equal(audited("IMAGE_RESTORED", "1.2.3.1"), 2);
+        look_anew();
+    }
+}
+
+static void
+what_is_damaged_of_an_undone_discard_is_set_aside(void **state)
+{
+    char *folder = mem_printf("%s/spool", dir), *moved;
+    uint64_t id = put_aside("1.2.3.1");
+
+    (void)state;
+    look_anew();
+    must(queue_act(spool, "discard", id, "other", &err));
+    must(queue_act(spool, "release", id, NULL, &err));
+    must(durable_put_file(folder, "undone/7-5", "radpost-undone 1 0badc0de 7\t5\ta\tb\tc\n", 36,
+                          &err));
+
+    look_anew();
+
+    assert_int_equal(audited("IMAGE_DISCARDED", "1.2.3.1"), 1);
+    moved = mem_printf("%s/corrupt/undone-7-5", folder);
+    assert_int_equal(access(moved, F_OK), 0);
+    free(moved);
+    free(folder);
+}
+
+/* ---- a book of before ---- */
 
 static void
 write_version_6(void)
@@ -174,18 +338,6 @@ note_in_book(const char *columns, uint64_t id, int64_t at_us, const char *more)
 
     run_sql(sql);
     free(sql);
-}
-
-static int64_t
-discarded_at(uint64_t id)
-{
-    struct spool_entry *entry = NULL;
-    int64_t at_us;
-
-    must(spool_look(spool, id, &entry, &err));
-    at_us = entry->state_at_us[INSTANCE_DISCARDED];
-    spool_entry_free(&entry);
-    return at_us;
 }
 
 /* A program before kept the row of what was taken back at the desk, and audited it then. */
@@ -232,6 +384,12 @@ main(void)
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         CLAIM(what_is_not_in_the_log_is_audited_whoever_did_it),
+        CLAIM(a_crash_around_its_entry_leaves_a_discard_in_the_log_once),
+        CLAIM(a_crash_before_its_entry_loses_no_discard),
+        CLAIM(a_crash_around_its_entry_leaves_a_taking_back_in_the_log_once),
+        CLAIM(a_taking_back_that_was_only_meant_is_nobodys),
+        CLAIM(what_radpost_queue_threw_away_and_took_back_at_once_is_audited),
+        CLAIM(what_is_damaged_of_an_undone_discard_is_set_aside),
         CLAIM(what_an_older_book_noted_is_no_restore),
         CLAIM(what_was_noted_of_a_spool_before_this_one_is_no_restore),
     };
