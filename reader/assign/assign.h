@@ -98,6 +98,7 @@ struct read_row {
     char complaint[ASSIGN_WORDS], history[ASSIGN_WORDS], clinic_phone[65];
     /* words of proto/model/doubts.def, and READ_OTHER_WORD: all; confirmed ones */
     char doubts[321], confirmed[641];
+    int64_t doubts_revision; /* the clinic's count of what it said of them; 0: it said nothing */
     char confirmed_by[65], confirmed_reason[ASSIGN_TEXT];
     int64_t confirmed_at_us;
     bool is_corrected; /* the clinic says that the images name another person: patient_* is right */
@@ -244,7 +245,8 @@ struct read_doubt {
 };
 int assign_doubt_put(struct pg_conn *conn, const struct read_doubt *doubt,
                      struct err *err) MUST_CHECK;
-/* A doctor confirms the words of the row, with a reason; the read's row is locked. */
+/* A doctor confirms the words of the row, with a reason; the read's row is locked.
+ * errors  ERR_CONFLICT the clinic said something else since the row was looked up */
 int assign_doubt_confirm(struct pg_conn *conn, const struct read_row *row, const char *actor,
                          const char *reason, struct err *err) MUST_CHECK;
 

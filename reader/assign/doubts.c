@@ -92,11 +92,20 @@ int
 assign_doubt_confirm(struct pg_conn *conn, const struct read_row *row, const char *actor,
                      const char *reason, struct err *err)
 {
+    struct pg_rows *rows = NULL;
+    bool is_still_so;
+
     if (pg_run(conn, "doubt_confirm",
                PG_ARGS(PG_TEXT(row->tenant), PG_TEXT(row->study), PG_TEXT(row->doubts),
-                       PG_TEXT(actor), PG_TEXT(reason), PG_INT(clock_wall_us())),
-               NULL, err) < 0 ||
-        pg_run(conn, "doubt_read_changed", PG_ARGS(PG_INT(row->read_id), PG_INT(clock_wall_us())),
+                       PG_TEXT(actor), PG_TEXT(reason), PG_INT(clock_wall_us()),
+                       PG_INT(row->doubts_revision)),
+               &rows, err) < 0)
+        return -1;
+    is_still_so = pg_rows_count(rows) > 0;
+    pg_rows_free(&rows);
+    if (!is_still_so)
+        return err_set(err, ERR_CONFLICT, "something else is in doubt by now");
+    if (pg_run(conn, "doubt_read_changed", PG_ARGS(PG_INT(row->read_id), PG_INT(clock_wall_us())),
                NULL, err) < 0)
         return -1;
     return note(conn, row->read_id, actor, row->doubts, true, reason, err);

@@ -29,6 +29,8 @@ INSERT INTO study_doubts (tenant, study_uid, revision, doubts, confirmed, confir
 VALUES ($1, $2, 0, '', $3::text, $4, $5, $6, $6)
 ON CONFLICT (tenant, study_uid) DO UPDATE SET confirmed = EXCLUDED.confirmed, confirmed_by = EXCLUDED.confirmed_by,
     reason = EXCLUDED.reason, confirmed_at_us = EXCLUDED.confirmed_at_us, changed_at_us = EXCLUDED.changed_at_us
+WHERE study_doubts.revision = $7
+RETURNING 1
 
 -- name: doubt_read_lock
 SELECT id FROM reads WHERE tenant = $1 AND study_uid = $2 FOR UPDATE

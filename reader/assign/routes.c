@@ -97,6 +97,7 @@ json_doubts(struct jsonw *w, const struct read_row *row)
         at += n + (at[n] == ' ');
     }
     jsonw_end(w);
+    jsonw_int(w, "doubts_revision", row->doubts_revision);
     jsonw_bool(w, "has_open_doubts", read_has_open_doubts(row));
     jsonw_text(w, "doubts_confirmed_by", row->confirmed_by[0] != '\0' ? row->confirmed_by : NULL);
     json_time(w, "doubts_confirmed_at", row->confirmed_at_us);

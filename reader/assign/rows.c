@@ -80,7 +80,8 @@ enum column {
     C_ABSENT_REASON,
     C_ABSENT_WORDS,
     C_ABSENT_BY,
-    C_ABSENT_AT
+    C_ABSENT_AT,
+    C_DOUBTS_REVISION
 };
 
 #define COPY(field, column) text_copy(out->field, sizeof out->field, pg_text(rows, i, column))
@@ -203,6 +204,7 @@ fill_doubts(const struct pg_rows *rows, size_t i, struct read_row *out)
     COPY(confirmed_reason, C_CONFIRMED_REASON);
     out->confirmed_at_us = pg_int(rows, i, C_CONFIRMED_AT);
     out->is_corrected = pg_truth(rows, i, C_IS_CORRECTED);
+    out->doubts_revision = pg_int(rows, i, C_DOUBTS_REVISION);
 }
 
 static void

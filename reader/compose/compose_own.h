@@ -166,9 +166,10 @@ int step_write(struct compose *c, const struct http_caller *caller, int64_t read
 
 /* ---- doubts.c ---- */
 /* Whose images these are is confirmed by a doctor, with a reason: the desk was asked in vain, or an
- * emergency does not wait. doubts: the words their page showed. Emergencies too: reading was never
- * held back, and this takes one sentence. */
-int step_confirm_doubts(struct act *a, const char *doubts, const char *reason,
+ * emergency does not wait. doubts, seen: the words that their page showed, and of which revision
+ * of what the clinic said. Emergencies too: reading was never held back, and this takes one
+ * sentence. */
+int step_confirm_doubts(struct act *a, const char *doubts, int64_t seen, const char *reason,
                         struct err *err) MUST_CHECK;
 
 /* ---- gone.c ---- */

@@ -217,7 +217,8 @@ run_amend(struct act *a, const struct said *s, struct err *err)
 static int
 run_doubts(struct act *a, const struct said *s, struct err *err)
 {
-    return step_confirm_doubts(a, json_as_text(json_find(s->root, "doubts")), s->reason, err);
+    return step_confirm_doubts(a, json_as_text(json_find(s->root, "doubts")),
+                               json_as_int(json_find(s->root, "seen"), -1), s->reason, err);
 }
 
 static int

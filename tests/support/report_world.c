@@ -340,15 +340,23 @@ do_withdraw(struct act *a, const struct step *s, struct err *err)
 static int
 do_doubts(struct act *a, const struct step *s, struct err *err)
 {
-    return step_confirm_doubts(a, s->texts.exam, s->reason, err);
+    return step_confirm_doubts(a, s->texts.exam, s->base >= 0 ? s->base : a->row->doubts_revision,
+                               s->reason, err);
+}
+
+int
+report_confirm_doubts_at(struct report_world *w, const char *login, int64_t read,
+                         const char *doubts, int64_t seen, const char *reason)
+{
+    return run(w, login, read, ASSIGN_WRITE, do_doubts,
+               &(struct step){.base = seen, .texts = {.exam = doubts}, .reason = reason});
 }
 
 int
 report_confirm_doubts(struct report_world *w, const char *login, int64_t read, const char *doubts,
                       const char *reason)
 {
-    return run(w, login, read, ASSIGN_WRITE, do_doubts,
-               &(struct step){.texts = {.exam = doubts}, .reason = reason});
+    return report_confirm_doubts_at(w, login, read, doubts, -1, reason);
 }
 
 int

@@ -53,6 +53,9 @@ int report_withdraw(struct report_world *w, const char *login, int64_t read, con
 /* doubts: as the page showed them. */
 int report_confirm_doubts(struct report_world *w, const char *login, int64_t read,
                           const char *doubts, const char *reason);
+/* The same from a page that saw this doubts_revision; the one above saw the newest. */
+int report_confirm_doubts_at(struct report_world *w, const char *login, int64_t read,
+                             const char *doubts, int64_t seen, const char *reason);
 /* images: as the page showed them missing. */
 int report_gone(struct report_world *w, const char *login, int64_t read, uint32_t images,
                 const char *reason);

@@ -120,6 +120,26 @@ a_word_that_went_and_comes_again_is_asked_anew_whoever_confirmed_it(void **state
     assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), REFUSE_DOUBT);
 }
 
+/* The page showed two people; the third came before the doctor's word did. */
+static void
+a_confirmation_covers_nobody_who_came_after_the_page_was_looked_at(void **state)
+{
+    const char *word = "uid_reused", *why = "三份均已核对";
+    int64_t read = reviewed_read();
+    struct clinic_up said[] = {doubt(1, word, false), doubt(2, "", false), doubt(3, word, false)};
+
+    (void)state;
+    assert_string_equal(apply(&said[0]), "done");
+    assert_int_equal(read_of(STUDY).doubts_revision, 1);
+    assert_string_equal(apply(&said[1]), "done");
+    assert_string_equal(apply(&said[2]), "done");
+
+    assert_int_equal(report_confirm_doubts_at(&w, "rev1", read, word, 1, why), REFUSE_DOUBTS_ANEW);
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), REFUSE_DOUBT);
+    assert_int_equal(report_confirm_doubts_at(&w, "rev1", read, word, 3, why), 0);
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
+}
+
 static void
 a_message_told_late_changes_nothing(void **state)
 {
@@ -261,6 +281,7 @@ main(int argc, char **argv)
         TEST(what_is_only_told_holds_nothing),
         TEST(a_doctor_confirms_with_a_reason_what_the_page_showed),
         TEST(a_word_that_went_and_comes_again_is_asked_anew_whoever_confirmed_it),
+        TEST(a_confirmation_covers_nobody_who_came_after_the_page_was_looked_at),
         TEST(a_message_told_late_changes_nothing),
         TEST(a_correction_says_who_it_is_and_goes_back_to_its_author),
         TEST(one_exam_that_came_as_several_studies_is_one_registrations),

@@ -1,4 +1,6 @@
 // doubts.js - what is odd about whose images these are: shown to everybody; whoever writes or signs may confirm it with a reason.
+// The words may stay the same while a further person's images came, and this page follows the server by itself: what came under a
+// reader's eyes is confirmed only after they say that they looked again.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Notice, Work } from "../../shared/components.js";
@@ -18,12 +20,21 @@ export function Doubts({ item, state }) {
   const [reason, setReason] = useState("");
   const [hasTried, setTried] = useState(false);
   const words = item.doubts ?? [];
+  const now = [item.doubts_revision, ...words].join(" ");
+  const [seen, setSeen] = useState(now);
+  const isAnew = seen !== now;
   const may = state.report.value?.may ?? {};
   if (words.length === 0 && !item.is_corrected) return null;
   const confirm = async () => {
     setTried(true);
-    if (reason.trim()) await state.confirmDoubts(words, reason.trim());
+    if (reason.trim()) await state.confirmDoubts(words, item.doubts_revision, reason.trim());
   };
+  const look = () => {
+    setSeen(now);
+    setReason("");
+    setTried(false);
+  };
+  const mayConfirm = item.has_open_doubts && (may.write || may.review || may.sign);
   return html`<section class="doubts" aria-label=${say("rd_doubts")} data-open=${item.has_open_doubts}>
     <${Notice} kind=${item.has_open_doubts ? "bad" : "info"}>
       ${item.is_corrected && html`<p>${say("rd_corrected")}</p>`}
@@ -31,7 +42,8 @@ export function Doubts({ item, state }) {
         <ul>${words.map((word) => html`<li data-doubt=${word}>${inWords(word, item)}</li>`)}</ul>`}
       ${!item.has_open_doubts && item.doubts_confirmed_by && html`<p>${say("rd_doubts_by", { by: item.doubts_confirmed_by.startsWith("desk:") ? say("rd_doubts_desk") : item.doubts_confirmed_by, reason: item.doubts_reason ?? "" })}</p>`}
     <//>
-    ${item.has_open_doubts && (may.write || may.review || may.sign) && html`<div class="field"><label for="doubts-reason">${say("rd_doubts_reason")}</label>
+    ${mayConfirm && isAnew && html`<${Notice} kind="bad">${say("rd_doubts_anew")}<//><${Work} onClick=${look}>${say("rd_doubts_looked")}<//>`}
+    ${mayConfirm && !isAnew && html`<div class="field"><label for="doubts-reason">${say("rd_doubts_reason")}</label>
       <textarea id="doubts-reason" rows="2" value=${reason} aria-invalid=${hasTried && !reason.trim() ? "true" : undefined} onInput=${(event) => setReason(event.target.value)}></textarea>
       ${hasTried && !reason.trim() && html`<span class="wrong" role="alert">${say("rd_need_reason")}</span>`}
       <${Work} onClick=${confirm}>${say("rd_doubts_confirm")}<//></div>`}

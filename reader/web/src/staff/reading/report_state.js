@@ -178,9 +178,9 @@ export class ReportState {
     return this.act("withdraw", { reason }, "rd_done_withdrawn", seen);
   }
 
-  // words: as the page showed them; others may have been told meanwhile, then nothing is confirmed.
-  confirmDoubts(words, reason) {
-    return this.act("doubts", { doubts: words.join(" "), reason }, "rd_doubts_done");
+  // words, seen: as the page showed them and their doubts_revision; more may have been told meanwhile, then nothing is confirmed.
+  confirmDoubts(words, seen, reason) {
+    return this.act("doubts", { doubts: words.join(" "), seen, reason }, "rd_doubts_done");
   }
 
   // ---- which proved pixels were shown ----
