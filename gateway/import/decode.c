@@ -59,6 +59,19 @@ decode(struct import *im, const struct wrap_plan *plan, const struct wrap_source
     return rc;
 }
 
+/* The mapping is ours alone: what is written there goes into no file. */
+static int
+set_upright(const struct wrap_source *decoded, unsigned orientation, struct err *err)
+{
+    uint8_t *bytes = (uint8_t *)(uintptr_t)decoded->bytes;
+
+    if (orientation <= 1 || decoded->n == 0)
+        return 0;
+    if (mprotect(bytes, decoded->n, PROT_READ | PROT_WRITE) < 0)
+        return err_sys(err, ERR_RETRY, "turn a picture");
+    return turn_picture(bytes, decoded->n, orientation, err);
+}
+
 int
 decode_commit(struct import *im, struct wrap_facts *as, const struct wrap_plan *plan,
               const struct wrap_source *source, int source_fd, uint64_t *out_entry, struct err *err)
@@ -77,7 +90,9 @@ decode_commit(struct import *im, struct wrap_facts *as, const struct wrap_plan *
         return -1;
     if (is_instance)
         text_copy(as->transfer_syntax, sizeof as->transfer_syntax, DCM_UID_EXPLICIT_LE);
-    rc = bind_commit(im, as, is_instance ? NULL : plan, &decoded, out_entry, err);
+    rc = is_instance ? set_upright(&decoded, plan->orientation, err) : 0;
+    if (rc == 0)
+        rc = bind_commit(im, as, is_instance ? NULL : plan, &decoded, out_entry, err);
     map_end(decoded.bytes, decoded.n);
     return rc;
 }

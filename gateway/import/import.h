@@ -36,16 +36,17 @@ enum import_state {
 };
 
 struct import_options {
-    const char *dir;         /* of its own state; made */
-    const char *drop_dir;    /* watched; made. NULL: DIR/drop */
-    const char *media_dir;   /* where sticks and discs appear as folders; NULL: none */
-    struct spool *spool;     /* outlives it */
-    struct codec_pool *pool; /* decodes PNG and progressive JPEG; NULL: they cannot be bound */
-    int64_t rescan_ms;       /* 0: 30 s; for folders where inotify is silent (network shares) */
-    int64_t settle_ms;       /* 0: 5 s without growth, when no close was seen */
-    int64_t partial_ms;      /* 0: 10 min; then what is not whole is listed as unusable */
-    int64_t keep_ms;         /* 0: 365 days */
-    uint64_t max_bytes;      /* 0: 2 GiB; a larger file is not taken */
+    const char *dir;       /* of its own state; made */
+    const char *drop_dir;  /* watched; made. NULL: DIR/drop */
+    const char *media_dir; /* where sticks and discs appear as folders; NULL: none */
+    struct spool *spool;   /* outlives it */
+    struct codec_pool
+        *pool;          /* decodes PNG, and JPEG that is progressive or turned; NULL: those wait */
+    int64_t rescan_ms;  /* 0: 30 s; for folders where inotify is silent (network shares) */
+    int64_t settle_ms;  /* 0: 5 s without growth, when no close was seen */
+    int64_t partial_ms; /* 0: 10 min; then what is not whole is listed as unusable */
+    int64_t keep_ms;    /* 0: 365 days */
+    uint64_t max_bytes; /* 0: 2 GiB; a larger file is not taken */
 };
 
 /* Ends what a crash left half done, then watches.

@@ -81,6 +81,9 @@ int bind_commit(struct import *im, const struct wrap_facts *as, const struct wra
 int decode_commit(struct import *im, struct wrap_facts *as, const struct wrap_plan *plan,
                   const struct wrap_source *source, int source_fd, uint64_t *out_entry,
                   struct err *err) MUST_CHECK;
+/* A Part 10 file of one native picture of 8 bits is turned in its place. orientation: EXIF's, 2..8.
+ * errors  ERR_REJECT it is none */
+int turn_picture(uint8_t *part10, size_t n, unsigned orientation, struct err *err) MUST_CHECK;
 /* Do again what was decided and is not done; note what is sealed; remove what is due. Takes work.
  */
 void bind_end_open(struct import *im);

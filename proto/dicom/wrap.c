@@ -185,8 +185,8 @@ look_jpeg(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *er
 
     if (wrap_jpeg_read(bytes, n, &j, err) < 0)
         return -1;
-    out->cols = j.cols;
-    out->rows = j.rows;
+    out->cols = j.orientation >= 5 ? j.rows : j.cols; /* as it is seen */
+    out->rows = j.orientation >= 5 ? j.cols : j.rows;
     out->frames = 1;
     return 0;
 }

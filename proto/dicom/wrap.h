@@ -14,7 +14,7 @@
  *     aECG, SCP-ECG   12-Lead ECG Waveform, General ECG       explicit little endian
  *     DICOM           goes as it is; nothing is wrapped
  *     PNG             the same                                explicit little endian
- *     progressive     the same, to be made native
+ *     progressive     the same, to be made native; any that EXIF says lies or is mirrored, too
  *     AVI of JPEGs    Multi-frame True Color or Grayscale SC  JPEG baseline, extended (8 bit)
  *     AVI of bitmaps  the same                                explicit little endian
  *     other AVI, QuickTime, CMYK JPEG, fragmented MP4, H.265   refused in words
@@ -101,6 +101,7 @@ struct wrap_plan {
         WRAP_NEEDS_NATIVE, /* of a retired syntax: codec_transcode, what comes is the instance */
         WRAP_NEEDS_PIXELS  /* codec_png: wrap_plan_write's source then holds the pixels */
     } needs;
+    unsigned orientation; /* of a picture to be made native: as EXIF has it, to be turned by; 1 */
     size_t pixels_n;
 };
 

@@ -1,5 +1,6 @@
 /* wrap_jpeg.c - a JPEG as Secondary Capture, its bytes as they are (PS3.3 A.8.1, PS3.5 8.2.1); a
- * progressive one, whose syntax is retired, to be made native by whoever has a decoder.
+ * progressive one, whose syntax is retired, to be made native by whoever has a decoder, and one
+ * that lies on its side or is mirrored (EXIF), which no DICOM attribute says, to be turned then.
  * Only markers are read (ITU-T T.81 annex B). Colours: JFIF says YCbCr; an Adobe marker says which;
  * else component ids R G B say RGB, and anything else is YCbCr, as every decoder takes it. */
 #include "proto/dicom/wrap_parts.h"
@@ -13,7 +14,7 @@
 
 struct jpeg {
     struct wrap_jpeg out;
-    bool has_frame, has_scan, has_jfif;
+    bool has_frame, has_scan, has_jfif, has_exif;
     int adobe; /* transform, -1 no marker */
     uint8_t ids[4];
 };
@@ -50,6 +51,43 @@ read_frame(struct jpeg *j, unsigned marker, const uint8_t *p, size_t n, struct e
     return 0;
 }
 
+static unsigned
+number_at(const uint8_t *p, unsigned n, bool is_little)
+{
+    unsigned v = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        v = v << 8 | p[is_little ? n - 1 - i : i];
+    return v;
+}
+
+/* Orientation of the first directory of an EXIF segment (TIFF 6.0; CIPA DC-008 4.6.4). */
+static unsigned
+read_orientation(const uint8_t *p, size_t n)
+{
+    bool is_little;
+    size_t at, count;
+
+    if (n < 14 || memcmp(p, "Exif\0\0", 6) != 0)
+        return 1;
+    p += 6;
+    n -= 6;
+    is_little = memcmp(p, "II", 2) == 0;
+    if ((!is_little && memcmp(p, "MM", 2) != 0) || number_at(p + 2, 2, is_little) != 42)
+        return 1;
+    at = number_at(p + 4, 4, is_little);
+    if (at > n - 2)
+        return 1;
+    count = number_at(p + at, 2, is_little);
+    for (at += 2; count-- > 0 && n - at >= 12; at += 12)
+        if (number_at(p + at, 2, is_little) == 0x0112 && number_at(p + at + 2, 2, is_little) == 3) {
+            unsigned v = number_at(p + at + 8, 2, is_little);
+
+            return v >= 1 && v <= 8 ? v : 1;
+        }
+    return 1;
+}
+
 static const char *
 photometric_of(const struct jpeg *j)
 {
@@ -84,7 +122,10 @@ read_segment(struct jpeg *j, unsigned marker, const uint8_t *p, size_t n, struct
         return read_frame(j, marker, p, n, err);
     if (marker == 0xE0 && n >= 5 && memcmp(p, "JFIF", 5) == 0)
         j->has_jfif = true;
-    else if (marker == 0xC4)
+    else if (marker == 0xE1 && n >= 6 && memcmp(p, "Exif", 5) == 0 && !j->has_exif) {
+        j->has_exif = true;
+        j->out.orientation = read_orientation(p, n);
+    } else if (marker == 0xC4)
         j->out.has_tables = true;
     else if (marker == 0xEE && n >= 12 && memcmp(p, "Adobe", 5) == 0)
         j->adobe = p[11];
@@ -99,7 +140,7 @@ read_segment(struct jpeg *j, unsigned marker, const uint8_t *p, size_t n, struct
 int
 wrap_jpeg_read(const uint8_t *bytes, size_t n, struct wrap_jpeg *out, struct err *err)
 {
-    struct jpeg j = {.adobe = -1};
+    struct jpeg j = {.adobe = -1, .out.orientation = 1};
     size_t at = 2;
 
     if (n < 4 || bytes[0] != 0xFF || bytes[1] != 0xD8)
@@ -190,7 +231,8 @@ wrap_jpeg_plan(const struct wrap_identity *identity, const struct wrap_source *s
     wrap_u16(s, 0x00280103, 0);
     wrap_text(s, 0x00280301, "CS", "YES"); /* it may name the patient */
     put_lossy(s, &j, source->n);
-    if (strcmp(j.transfer_syntax, WRAP_SYNTAX_PROGRESSIVE) == 0)
+    plan->orientation = j.orientation;
+    if (strcmp(j.transfer_syntax, WRAP_SYNTAX_PROGRESSIVE) == 0 || j.orientation != 1)
         plan->needs = WRAP_NEEDS_NATIVE;
     return wrap_one_fragment(s, source->n, plan, err);
 }

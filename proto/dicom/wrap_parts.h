@@ -75,6 +75,7 @@ struct wrap_jpeg {
     size_t scan_at; /* its first scan's marker */
     size_t end;     /* behind its end mark */
     bool has_tables;
+    unsigned orientation; /* EXIF: 1 upright .. 8; 1 where it says nothing */
 };
 int wrap_jpeg_read(const uint8_t *bytes, size_t n, struct wrap_jpeg *out,
                    struct err *err) MUST_CHECK;

@@ -148,12 +148,19 @@ def judge_avi(ds, path, dicom):
 
 
 def judge_picture(ds, path):
-    """Native pixels against ffmpeg's: equal for PNG, nearly for a lossy JPEG."""
+    """Native pixels against ffmpeg's, turned as EXIF says: equal for PNG, nearly for a lossy JPEG."""
     grey, bits = ds.SamplesPerPixel == 1, ds.BitsAllocated
     fmt = ("gray16le" if bits == 16 else "gray") if grey else "rgb24"
-    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", fmt, "-"], capture_output=True, check=True).stdout
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-noautorotate", "-i", path, "-f", "rawvideo", "-pix_fmt", fmt, "-"], capture_output=True, check=True).stdout
+    with open(path, "rb") as f:
+        data = f.read()
+    exif = data.find(b"Exif\0\0MM")  # as test_import_decode.c writes it
+    turn = {2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.swapaxes(0, 1), 6: lambda a: np.rot90(a, -1),
+            7: lambda a: np.rot90(a, 2).swapaxes(0, 1), 8: np.rot90}.get(data[exif + 25] if exif > 0 else 1, lambda a: a)
     got = convert_color_space(ds.pixel_array, "YBR_FULL", "RGB") if ds.PhotometricInterpretation == "YBR_FULL" else ds.pixel_array
-    want = np.frombuffer(raw, "<u2" if bits == 16 else np.uint8).reshape(got.shape)
+    lies = exif > 0 and data[exif + 25] >= 5
+    shape = got.swapaxes(0, 1).shape if lies else got.shape
+    want = turn(np.frombuffer(raw, "<u2" if bits == 16 else np.uint8).reshape(shape))
     assert ds.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1" and ds.SOPClassUID.name.startswith("Secondary Capture")
     off = np.abs(got.astype(int) - want.astype(int))
     assert off.max() == 0 if path.endswith(".png") else off.mean() < 3 and ds.LossyImageCompression == "01", (off.mean(), off.max())

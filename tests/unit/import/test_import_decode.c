@@ -154,6 +154,33 @@ progressive_jpeg_becomes_native(void **state)
     bind_and_judge("progressive.jpg");
 }
 
+/* The desk's preview, a browser, turns it; what was kept lay on its side. */
+static void
+a_jpeg_that_lies_on_its_side_is_set_upright(void **state)
+{
+    uint8_t exif[] = {0xFF, 0xE1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8,
+                      0,    1,    1, 18, 0,   3,   0,   0,   0, 1, 0,   0,   0, 0,  0, 0, 0, 0};
+
+    (void)state;
+    if (!program_is_there("ffmpeg") || !program_is_there("python3"))
+        skip();
+    for (uint8_t orientation = 2; orientation <= 8; orientation++) {
+        struct buf plain;
+        char name[32];
+
+        buf_init(&plain, 1 << 20);
+        import_file_jpeg(orientation == 4 ? JPEG_GREY : JPEG_COLOUR_420, 161, 120, &plain);
+        exif[29] = orientation;
+        buf_clear(&file);
+        buf_add(&file, plain.bytes, 2);
+        buf_add(&file, exif, sizeof exif);
+        buf_add(&file, plain.bytes + 2, plain.n - 2);
+        buf_fini(&plain);
+        snprintf(name, sizeof name, "orientation-%u.jpg", orientation);
+        bind_and_judge(name);
+    }
+}
+
 /* What no decoder takes waits again, with the reason; nothing is in the spool. */
 static void
 what_cannot_be_decoded_waits_again_in_words(void **state)
@@ -192,6 +219,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(png_of_every_kind_keeps_every_value),
         TEST(progressive_jpeg_becomes_native),
+        TEST(a_jpeg_that_lies_on_its_side_is_set_upright),
         TEST(what_cannot_be_decoded_waits_again_in_words),
     };
     int status;
