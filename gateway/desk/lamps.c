@@ -5,7 +5,14 @@
 #include <limits.h>
 #include <stdlib.h>
 
-enum { DOWN_LONG_S = 600, CENTRE_FULL_LONG_S = 3600, CLOCK_OFF_MS = 5000, CLOCK_WRONG_MS = 60000 };
+enum {
+    DOWN_LONG_S = 600,
+    CENTRE_FULL_LONG_S = 3600,
+    NOT_SEALING_S = 3600,
+    NOT_SEALING_LONG_S = 86400,
+    CLOCK_OFF_MS = 5000,
+    CLOCK_WRONG_MS = 60000
+};
 enum { CERTIFICATE_SOON_DAYS = 30, CERTIFICATE_ENDING_DAYS = 7 };
 
 /* Nobody ran this program before 2026. */
@@ -135,13 +142,27 @@ clock_cuts_off(const struct uplink_status *status, int64_t now_us)
            status->line != UPLINK_NOT_ENROLLED;
 }
 
+/* Without a line nobody hears what was sealed; when it has come back, the news takes a moment. */
+static bool
+is_not_sealing(const struct uplink_status *status, int64_t unsealed_since_us, int64_t now_us)
+{
+    return unsealed_since_us != 0 && status->line == UPLINK_UP &&
+           is_long(status->line_since_us, now_us) &&
+           is_longer(unsealed_since_us, now_us, NOT_SEALING_S);
+}
+
 enum lamp
-lamp_of_centre(const struct uplink_status *status, uint64_t lost, int64_t now_us)
+lamp_of_centre(const struct uplink_status *status, uint64_t lost, int64_t unsealed_since_us,
+               int64_t now_us)
 {
     const struct uplink_reconciled *r = &status->reconciled;
 
     if (lost > 0)
         return LAMP_CENTRE_LOST;
+    if (is_not_sealing(status, unsealed_since_us, now_us))
+        return is_longer(unsealed_since_us, now_us, NOT_SEALING_LONG_S)
+                   ? LAMP_CENTRE_NOT_SEALING_LONG
+                   : LAMP_CENTRE_NOT_SEALING;
     if (r->at_us == 0)
         return LAMP_CENTRE_UNKNOWN;
     if (r->different > 0)

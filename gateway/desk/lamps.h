@@ -25,7 +25,9 @@ enum lamp lamp_of_clock(const struct uplink_status *status, int64_t now_us);
 /* The clock is far off, and the centre is not reached: no certificate is valid at such a time. */
 bool clock_cuts_off(const struct uplink_status *status, int64_t now_us);
 /* lost: images that are missing at the centre and here. */
-enum lamp lamp_of_centre(const struct uplink_status *status, uint64_t lost, int64_t now_us);
+/* unsealed_since_us: of the oldest study that only the centre can bring on (spool_unsealed) */
+enum lamp lamp_of_centre(const struct uplink_status *status, uint64_t lost,
+                         int64_t unsealed_since_us, int64_t now_us);
 enum lamp lamp_of_version(const struct uplink_status *status);
 enum lamp lamp_of_certificate(const struct uplink_status *status);
 /* Of what is fetched from the HIS. */

@@ -43,6 +43,7 @@ struct sources {
     int64_t now_us;
     struct uplink_status line;
     struct spool_health health;
+    struct spool_unsealed unsealed;
     uint64_t counts[INSTANCE_STATES];
     struct accept_device *devices;
     size_t devices_n;
@@ -182,7 +183,10 @@ write_lamps(struct jsonw *w, const struct sources *s)
     if (s->line.has_clock_offset)
         jsonw_int(w, "offset_ms", s->line.clock_offset_ms);
     jsonw_end(w);
-    begin_lamp(w, "centre", lamp_of_centre(&s->line, s->health.lost, s->now_us));
+    begin_lamp(w, "centre",
+               lamp_of_centre(&s->line, s->health.lost, s->unsealed.since_us, s->now_us));
+    jsonw_uint(w, "unsealed", s->unsealed.studies);
+    jsonw_int(w, "unsealed_since_us", s->unsealed.since_us);
     jsonw_int(w, "at_us", s->line.reconciled.at_us);
     jsonw_uint(w, "objects", s->line.reconciled.objects);
     jsonw_uint(w, "different", s->line.reconciled.different);
@@ -558,6 +562,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
 
     uplink_status(o->uplink, &s.line);
     spool_health(o->spool, &s.health);
+    spool_unsealed(o->spool, &s.unsealed);
     spool_counts(o->spool, s.counts);
     accept_list_devices(o->accept, &s.devices, &s.devices_n);
     accept_list_refused(o->accept, &s.refused, &s.refused_n);

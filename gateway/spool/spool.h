@@ -322,6 +322,13 @@ struct spool_study {
 void spool_studies(struct spool *sp, struct spool_study **out_studies, size_t *out_n);
 int spool_study(struct spool *sp, const char *study_uid, struct spool_study *out,
                 struct err *err) MUST_CHECK;
+/* Studies that stand at the centre whole, their newest list acknowledged, and of which something is
+ * not sealed: only the centre can do more for them. */
+struct spool_unsealed {
+    uint64_t studies;
+    int64_t since_us; /* of the oldest: held, and on a closed list; 0 = none */
+};
+void spool_unsealed(struct spool *sp, struct spool_unsealed *out);
 /* The same as spool_studies(), and studies of which nothing is left here but a list that is to be
  * closed or told without it. */
 void spool_lists(struct spool *sp, struct spool_study **out_studies, size_t *out_n);

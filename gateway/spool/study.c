@@ -152,6 +152,40 @@ spool_lists(struct spool *sp, struct spool_study **out_studies, size_t *out_n)
     collect(sp, has_list, out_studies, out_n);
 }
 
+/* Locked. */
+static bool
+is_unsealed(const struct study *s)
+{
+    const uint64_t *n = s->counts;
+
+    return n[INSTANCE_HELD] > 0 &&
+           n[INSTANCE_HELD] + n[INSTANCE_SEALED] + n[INSTANCE_DUPLICATE] == s->total &&
+           s->revision > 0 && s->acked_revision == s->revision &&
+           s->unlisted + study_leaving(s) + s->aside + s->lost == 0;
+}
+
+void
+spool_unsealed(struct spool *sp, struct spool_unsealed *out)
+{
+    int64_t oldest_us = INT64_MAX;
+
+    *out = (struct spool_unsealed){0};
+    gate_lock(&sp->gate);
+    for (size_t i = 0; i < sp->ledger.studies_n; i++)
+        out->studies += is_unsealed(sp->ledger.studies[i]);
+    for (size_t i = 0; i < sp->ledger.n && out->studies > 0; i++) {
+        const struct entry *e = sp->ledger.entries[i];
+        int64_t at_us = e->r.at_us[INSTANCE_HELD];
+
+        if (e->r.state != INSTANCE_HELD || e->study == NULL || !is_unsealed(e->study))
+            continue;
+        at_us = at_us > e->study->closed_at_us ? at_us : e->study->closed_at_us;
+        oldest_us = at_us < oldest_us ? at_us : oldest_us;
+    }
+    gate_unlock(&sp->gate);
+    out->since_us = oldest_us < INT64_MAX ? oldest_us : 0;
+}
+
 int
 spool_study(struct spool *sp, const char *study_uid, struct spool_study *out, struct err *err)
 {

@@ -239,20 +239,55 @@ what_is_lost_is_red_and_an_upgrade_is_asked_for(void **state)
     struct uplink_status s = {0};
 
     (void)state;
-    assert_int_equal(lamp_of_centre(&s, 0, 9 * day_us), LAMP_CENTRE_UNKNOWN);
+    assert_int_equal(lamp_of_centre(&s, 0, 0, 9 * day_us), LAMP_CENTRE_UNKNOWN);
     s.reconciled.at_us = 8 * day_us;
-    assert_int_equal(lamp_of_centre(&s, 0, 9 * day_us), LAMP_CENTRE_SAME);
-    assert_int_equal(lamp_of_centre(&s, 0, 12 * day_us), LAMP_CENTRE_OLD);
+    assert_int_equal(lamp_of_centre(&s, 0, 0, 9 * day_us), LAMP_CENTRE_SAME);
+    assert_int_equal(lamp_of_centre(&s, 0, 0, 12 * day_us), LAMP_CENTRE_OLD);
     s.reconciled.different = 2;
-    assert_int_equal(lamp_of_centre(&s, 0, 9 * day_us), LAMP_CENTRE_DIFFERED);
-    assert_string_equal(lamp_colour(lamp_of_centre(&s, 1, 9 * day_us)), "red");
+    assert_int_equal(lamp_of_centre(&s, 0, 0, 9 * day_us), LAMP_CENTRE_DIFFERED);
+    assert_string_equal(lamp_colour(lamp_of_centre(&s, 1, 0, 9 * day_us)), "red");
     s.reconciled.lost = 1; /* at the last comparison; sent again since */
-    assert_int_equal(lamp_of_centre(&s, 0, 9 * day_us), LAMP_CENTRE_DIFFERED);
+    assert_int_equal(lamp_of_centre(&s, 0, 0, 9 * day_us), LAMP_CENTRE_DIFFERED);
     assert_int_equal(lamp_of_version(&s), LAMP_VERSION_FINE);
     snprintf(s.upgrade_version, sizeof s.upgrade_version, "9.1");
     assert_string_equal(lamp_colour(lamp_of_version(&s)), "amber");
     s.is_version_too_old = true;
     assert_string_equal(lamp_colour(lamp_of_version(&s)), "red");
+}
+
+/* The clinic saw green while nothing could be sealed: "safe to delete" stopped without a word. */
+static void
+a_centre_that_seals_nothing_is_amber_after_an_hour_and_red_after_a_day(void **state)
+{
+    static const int64_t hour_us = INT64_C(3600000000), now_us = INT64_C(72000000000000);
+    static const struct {
+        const char *name;
+        enum uplink_line line;
+        int64_t up_us, held_us; /* so long ago */
+        uint64_t lost;
+        enum lamp lamp;
+    } rows[] = {
+        {"nothing waits", UPLINK_UP, 100, 0, 0, LAMP_CENTRE_SAME},
+        {"just held", UPLINK_UP, 100, 1, 0, LAMP_CENTRE_SAME},
+        {"for two hours", UPLINK_UP, 100, 2, 0, LAMP_CENTRE_NOT_SEALING},
+        {"for more than a day", UPLINK_UP, 100, 25, 0, LAMP_CENTRE_NOT_SEALING_LONG},
+        {"nobody could hear of it", UPLINK_DOWN, 25, 25, 0, LAMP_CENTRE_SAME},
+        {"the line is back just now", UPLINK_UP, 0, 25, 0, LAMP_CENTRE_SAME},
+        {"lost goes first", UPLINK_UP, 100, 25, 1, LAMP_CENTRE_LOST},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct uplink_status s = {.line = rows[i].line,
+                                  .line_since_us = now_us - rows[i].up_us * hour_us,
+                                  .reconciled = {.at_us = now_us}};
+        int64_t held_us = rows[i].held_us == 0 ? 0 : now_us - rows[i].held_us * hour_us;
+
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(lamp_of_centre(&s, rows[i].lost, held_us, now_us), rows[i].lamp);
+    }
+    assert_string_equal(lamp_colour(LAMP_CENTRE_NOT_SEALING), "amber");
+    assert_string_equal(lamp_colour(LAMP_CENTRE_NOT_SEALING_LONG), "red");
 }
 
 static void
@@ -282,6 +317,7 @@ main(void)
         cmocka_unit_test(a_clock_is_blamed_only_for_a_line_that_is_not_up),
         cmocka_unit_test(clock_and_certificate_have_their_bounds),
         cmocka_unit_test(what_is_lost_is_red_and_an_upgrade_is_asked_for),
+        cmocka_unit_test(a_centre_that_seals_nothing_is_amber_after_an_hour_and_red_after_a_day),
         cmocka_unit_test(a_sick_disk_beats_a_full_one),
     };
 

@@ -22,6 +22,51 @@
 
 static struct err err;
 
+static struct spool_unsealed
+unsealed(struct spool_fixture *f)
+{
+    struct spool_unsealed u;
+
+    spool_unsealed(f->sp, &u);
+    return u;
+}
+
+/* What the desk's lamp goes by: no study of which the gateway itself owes anything. */
+static void
+only_a_whole_and_listed_study_waits_for_the_centre_alone(void **state)
+{
+    struct spool_fixture *f = *state;
+    struct spool_entry *e = NULL;
+    struct spool_study study;
+    uint64_t a = fixture_put(f, 100, 1, 0), b = fixture_put(f, 100, 2, 0);
+    uint32_t revision;
+    int64_t since_us;
+
+    fixture_inspect(f, a, "1.9");
+    fixture_inspect(f, b, "1.9");
+    OK(spool_set_uncoded(f->sp, a, "-", &err));
+    OK(spool_set_uncoded(f->sp, b, "-", &err));
+    OK(spool_set_held(f->sp, a, 1, &err));
+    OK(spool_manifest_close(f->sp, "1.9", &revision, &err));
+    OK(spool_manifest_acked(f->sp, "1.9", revision, &err));
+    assert_int_equal(unsealed(f).studies, 0); /* one is on its way */
+    OK(spool_set_held(f->sp, b, 2, &err));
+    OK(spool_set_sealed(f->sp, a, 3, &err));
+
+    assert_int_equal(unsealed(f).studies, 1);
+    OK(spool_load(f->sp, b, &e, &err));
+    OK(spool_study(f->sp, "1.9", &study, &err));
+    since_us = e->state_at_us[INSTANCE_HELD] > study.closed_at_us ? e->state_at_us[INSTANCE_HELD]
+                                                                  : study.closed_at_us;
+    spool_entry_free(&e);
+    assert_int_equal(unsealed(f).since_us, since_us);
+    fixture_reopen(f);
+    assert_int_equal(unsealed(f).since_us, since_us);
+    OK(spool_set_sealed(f->sp, b, 4, &err));
+    assert_int_equal(unsealed(f).studies, 0);
+    assert_int_equal(unsealed(f).since_us, 0);
+}
+
 static void
 a_late_image_is_the_next_revision(void **state)
 {
@@ -172,6 +217,7 @@ main(void)
 #define CLAIM(name)                                                                                \
     cmocka_unit_test_setup_teardown(name, spool_fixture_setup, spool_fixture_teardown)
     const struct CMUnitTest tests[] = {
+        CLAIM(only_a_whole_and_listed_study_waits_for_the_centre_alone),
         CLAIM(a_late_image_is_the_next_revision),
         CLAIM(a_study_is_quiet_only_when_no_association_is_open),
         CLAIM(only_sealed_segments_are_garbage),
