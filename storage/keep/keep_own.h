@@ -139,6 +139,8 @@ bool landing_is_there(const struct keep *k, const char *path);
  * the second copy, too. errors  ERR_FULL, ERR_RETRY the disk */
 int room_to_begin(struct keep *k, bool is_direct, struct err *err) MUST_CHECK;
 int room_to_end(struct keep *k, bool is_direct, struct err *err) MUST_CHECK;
+/* For packs of so many bytes, in the stores that share a disk with a landing folder? */
+int room_to_pack(struct keep *k, uint64_t bytes, struct err *err) MUST_CHECK;
 /* What direct senders' objects will take on each disk was so much, and is so much now. */
 void room_expect(struct keep *k, uint64_t was, uint64_t is);
 /* Say it when a mark is passed; by the working thread. */

@@ -6,10 +6,13 @@
  *    (claim.c). What is known is answered as ever.
  * 2. What was begun may end, all of its study with it (else no list becomes complete, and nothing
  * is packed), and the reader may store what it signed, down to half of the mark.
- * 3. The rest is for those who make room: packs, lists, receipts, PostgreSQL on the same disk. */
+ * 3. The rest is for those who make room: lists, receipts, PostgreSQL on the same disk, and packs
+ *    where a store is on it, too: those down to a quarter of the mark, then they wait. */
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/durable.h"
+
+#include <sys/stat.h>
 
 static int
 look(const char *dir, uint64_t mark, uint64_t to_come, struct err *err)
@@ -65,6 +68,35 @@ room_to_end(struct keep *k, bool is_direct, struct err *err)
     if (look(k->landing, k->refuse_free / 2, to_come, err) < 0)
         return -1;
     return is_direct ? look(k->landing_copy, k->refuse_free / 2, to_come, err) : 0;
+}
+
+static bool
+is_same_disk(const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev;
+}
+
+/* A store that is not there is not the landing's; who writes to it will say so. */
+static int
+look_beside(struct keep *k, const char *landing, uint64_t bytes, struct err *err)
+{
+    uint64_t to_come = 0;
+
+    for (size_t i = 0; i < KEEP_COPIES; i++)
+        to_come += is_same_disk(landing, k->stores[i]) ? bytes : 0;
+    return to_come > 0 ? look(landing, k->refuse_free / 4, to_come, err) : 0;
+}
+
+int
+room_to_pack(struct keep *k, uint64_t bytes, struct err *err)
+{
+    if (look_beside(k, k->landing, bytes, err) < 0 ||
+        look_beside(k, k->landing_copy, bytes, err) < 0)
+        return err_context(err, "packs of %llu bytes wait for room beside the landing",
+                           (unsigned long long)bytes);
+    return 0;
 }
 
 /* Down at once; up only a tenth above the mark, else a disk that stays about there would be told of

@@ -484,6 +484,10 @@ seal_group(struct group *g)
 {
     struct err err;
 
+    if (room_to_pack(g->k, g->bytes, &err) < 0) {
+        fail_all(g, &err);
+        return;
+    }
     write_drafts(g);
     publish_drafts(g);
     for (int store = 0; store < KEEP_COPIES; store++)

@@ -1,6 +1,7 @@
 /* test_seal.c - several packs at a time, several packers at once: each pack once, whatever happens.
  */
 #include "proto/base/clock.h"
+#include "proto/base/durable.h"
 #include "proto/base/thread.h"
 #include "storage/keep/keep_own.h"
 #include "tests/support/ok.h"
@@ -520,11 +521,38 @@ a_kill_at_any_step_of_a_group_leaves_every_pack_once(void **state)
     vault_close(&a);
 }
 
+/* The stores are on the landing's disk: packs took it to the last byte, PostgreSQL's too. */
+static void
+packs_beside_the_landing_leave_a_quarter_of_its_mark(void **state)
+{
+    struct slice here = vault_ct(1);
+    uint64_t free_bytes;
+    struct vault a;
+    struct err err;
+    int used;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "beside");
+    assert_int_equal(vault_put(&a, &gate, &here), LINK_HELD);
+    vault_manifest(&a, &gate, 1, &here, 1);
+    OK(durable_room(a.landing, &free_bytes, &used, &err));
+    a.options.refuse_free = 8 * free_bytes;
+    vault_reopen(&a);
+    assert_int_equal(vault_work(&a), 0);
+
+    a.options.refuse_free = 2 * free_bytes; /* landing itself would take nothing */
+    vault_reopen(&a);
+    vault_sql(&a, "UPDATE pack_jobs SET next_try_us = 0");
+    assert_int_equal(vault_work(&a), 1);
+    vault_close(&a);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packers_at_once_make_every_pack_once),
+        cmocka_unit_test(packs_beside_the_landing_leave_a_quarter_of_its_mark),
         cmocka_unit_test(a_late_list_while_packing_makes_a_pack_of_its_own),
         cmocka_unit_test(a_pack_that_cannot_be_made_costs_the_others_nothing),
         cmocka_unit_test(a_pack_that_the_catalog_refuses_costs_the_others_nothing),
