@@ -65,6 +65,27 @@ note_claim(struct uplink *up, uint64_t id)
     return false;
 }
 
+/* Below the disk's last mark the room is for the journal and the devices: a coded file is a second
+ * copy. It waits, for what is ready leaves and makes room; but where a line is up and nothing else
+ * is ready, waiting would never end, and the image goes as it came. */
+enum copies { COPIES_FINE, COPIES_WAIT, COPIES_NONE };
+
+static enum copies
+copies_now(struct uplink *up)
+{
+    struct plan_stats stats;
+    bool is_up = false;
+
+    if (up->o.coding == UPLINK_CODING_OFF || spool_disk_now(up->spool) != SPOOL_DISK_REFUSE)
+        return COPIES_FINE;
+    gate_lock(&up->gate);
+    plan_stats(up->plan, &stats);
+    for (size_t i = 0; i < up->lines_n; i++)
+        is_up = is_up || line_is_serving(&up->lines[i]);
+    gate_unlock(&up->gate);
+    return is_up && stats.objects == 0 ? COPIES_NONE : COPIES_WAIT;
+}
+
 /* Claim the first entry that waits for a coder, only_stat: and is an emergency's; 0: none,
  * *out_wait_ms says when to look again. */
 static uint64_t
@@ -79,6 +100,8 @@ claim(struct uplink *up, bool only_stat, int64_t *out_wait_ms)
     *out_wait_ms = LOOK_AGAIN_MS;
     if (only_stat && !is_ordered)
         return 0;
+    if (!only_stat && copies_now(up) == COPIES_WAIT)
+        filter.states = INSTANCE_BIT(INSTANCE_RECEIVED); /* to be looked into */
     gate_lock(&up->gate);
     filter.limit = is_ordered ? 0 : MAX_CODERS + up->later_n + 1;
     gate_unlock(&up->gate);
@@ -302,11 +325,16 @@ code(struct uplink *up, const struct spool_entry *entry, const struct codec_sour
     struct codec_policy policy = {.is_off = up->o.coding == UPLINK_CODING_OFF,
                                   .coding = choose(up, entry, source)};
     struct codec_result coded = {.coded_fd = -1};
+    enum copies copies = source->is_urgent ? COPIES_FINE : copies_now(up);
     int64_t begin_ms = clock_mono_ms(), coded_ms;
     int rc;
 
     if (is_elsewhere(up, entry))
         return go_plain(up, entry->id, "another archive keeps it", err);
+    if (copies == COPIES_NONE)
+        return go_plain(up, entry->id, "the disk has no room for a coded copy", err);
+    if (copies == COPIES_WAIT)
+        return 0; /* it stays inspected */
     if (codec_encode(up->pool, source, &policy, &coded, err) < 0) {
         if (err->kind != ERR_REJECT)
             return -1;
