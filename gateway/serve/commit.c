@@ -258,6 +258,7 @@ step_open(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_ms)
     h->ask_ms = now_ms + ASK_MS;
     look_over(s, h->c, &look);
     gate_lock(&s->gate);
+    s->announcing += look.missing > 0; /* counted anew when the round is over */
     h->missing = look.missing;
     text_copy(h->study, sizeof h->study, look.study);
     text_copy(h->asked, sizeof h->asked, look.asked);
