@@ -332,8 +332,8 @@ what_a_newer_program_wrote_is_refused_and_stays_as_it_is(void **state)
         uint8_t major, minor, was_minor;
         bool is_looked_at; /* read-only */
     } rows[] = {
-        {"journal", "journal version 1.200, this one knows 1.4", 1, 200, 4, true},
-        {"journal", "journal version 2.0, this one knows 1.4", 2, 0, 4, false},
+        {"journal", "journal version 1.200, this one knows 1.5", 1, 200, 5, true},
+        {"journal", "journal version 2.0, this one knows 1.5", 2, 0, 5, false},
         {"segments", "segment version 2.0, this one knows 1.", 2, 0, 1, false},
     };
     struct spool_fixture *f = *state;
