@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DOCUMENT_BYTES = 32 << 20 };
+enum { DOCUMENT_BYTES = 32 << 20, HELD_ROWS = 100 };
 
 static const char *const target_words[HIS_TARGETS] = {"dicom", "hl7", "folder"};
 static const char *const state_words[HIS_STATES] = {
@@ -153,6 +153,7 @@ take_row(const struct db_rows *rows, size_t i, struct his_delivery *d)
     (void)text_copy(d->registration, sizeof d->registration, db_text(rows, i, 17));
     (void)text_copy(d->modality, sizeof d->modality, db_text(rows, i, 18));
     d->is_overtaken = db_int(rows, i, 19) != 0;
+    d->is_confirmed = db_int(rows, i, 20) != 0;
 }
 
 /* One query in a turn of its own. */
@@ -184,6 +185,34 @@ his_book_due(struct book *book, enum his_target target, bool *out_is_due, struct
     return rc;
 }
 
+static struct his_delivery *
+take_rows(const struct db_rows *rows, size_t *out_n)
+{
+    size_t n = db_rows_count(rows);
+    struct his_delivery *list = mem_new((n + 1) * sizeof *list);
+
+    for (size_t i = 0; i < n; i++)
+        take_row(rows, i, &list[i]);
+    *out_n = n;
+    return list;
+}
+
+int
+his_book_held(struct book *book, enum his_target target, struct his_delivery **out, size_t *out_n,
+              struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = ask(
+        book, "his_held",
+        DB_ARGS(DB_TEXT(his_target_word(target)), DB_TEXT(HIS_ANOTHER_PATIENT), DB_INT(HELD_ROWS)),
+        &rows, err);
+
+    if (rc == 0)
+        *out = take_rows(rows, out_n);
+    db_rows_free(&rows);
+    return rc;
+}
+
 /* In a turn. */
 static int
 step(struct book *book, int64_t n, enum his_event event, const char *words, int64_t wait_ms,
@@ -194,7 +223,7 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
     struct db_rows *rows = NULL;
     enum his_state to;
     int64_t tries, round;
-    bool is_new_round, is_overtaken;
+    bool is_new_round, is_overtaken, is_held, is_confirmed;
     int state;
 
     if (db_run(book->db, "his_find", DB_ARGS(DB_INT(n)), &rows, err) < 0)
@@ -203,20 +232,29 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
     tries = db_rows_count(rows) > 0 ? db_int(rows, 0, 1) : 0;
     round = db_rows_count(rows) > 0 ? db_int(rows, 0, 2) : 0;
     is_overtaken = db_rows_count(rows) > 0 && db_int(rows, 0, 3) != 0;
+    is_held = state == HIS_REFUSED && strcmp(db_text(rows, 0, 4), HIS_ANOTHER_PATIENT) == 0;
+    is_confirmed = db_rows_count(rows) > 0 && db_int(rows, 0, 5) != 0;
     db_rows_free(&rows);
     if (state < 0)
         return err_set(err, ERR_NOT_FOUND, "no such delivery");
     if (!his_next((enum his_state)state, event, &to))
         return err_set(err, ERR_CONFLICT, "the delivery is %s", state_words[state]);
-    is_new_round = is_again && state != HIS_WAITING;
-    if (is_new_round && is_overtaken)
-        return err_set(err, ERR_CONFLICT, "a later version or a withdrawal counts");
+    if (event == HIS_SAW_MENDED && !is_held)
+        return err_set(err, ERR_CONFLICT, "the delivery is refused for something else");
+    if (is_again && state != HIS_WAITING) {
+        if (is_overtaken)
+            return err_set(err, ERR_CONFLICT, "a later version or a withdrawal counts");
+        is_confirmed = is_held;
+    }
+    /* what never left begins no new round: the target has not seen the last one */
+    is_new_round = is_again && state != HIS_WAITING && !(is_held && tries == 0);
     return db_run(book->db, "his_set",
                   DB_ARGS(DB_INT(n), DB_TEXT(state_words[to]), DB_INT(is_new_round ? 0 : tries),
                           DB_INT(round + is_new_round), DB_INT(next_us),
                           DB_TEXT(is_trouble || event == HIS_SAW_REFUSAL ? words : ""),
                           DB_TEXT(event == HIS_SAW_RECEIPT ? words : ""),
-                          DB_INT(to == HIS_WAITING ? 0 : now_us), DB_TEXT(is_again ? words : "")),
+                          DB_INT(to == HIS_WAITING ? 0 : now_us), DB_TEXT(is_again ? words : ""),
+                          DB_INT(is_confirmed)),
                   NULL, err);
 }
 
@@ -246,12 +284,8 @@ his_book_list(struct book *book, size_t limit, struct his_delivery **out, size_t
     struct db_rows *rows = NULL;
     int rc = ask(book, "his_list", DB_ARGS(DB_INT(limit)), &rows, err);
 
-    if (rc == 0) {
-        *out_n = db_rows_count(rows);
-        *out = mem_new((*out_n + 1) * sizeof **out);
-        for (size_t i = 0; i < *out_n; i++)
-            take_row(rows, i, &(*out)[i]);
-    }
+    if (rc == 0)
+        *out = take_rows(rows, out_n);
     db_rows_free(&rows);
     return rc;
 }

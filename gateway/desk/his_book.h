@@ -30,6 +30,9 @@ const char *his_state_word(enum his_state state);    /* "waiting" ... */
 const char *his_target_word(enum his_target target); /* "dicom" "hl7" "folder" */
 bool his_next(enum his_state from, enum his_event event, enum his_state *out_to);
 
+/* The trouble of a report that is refused before it is sent: what was signed names another patient
+ * than its order. The pages find their words by it. */
+#define HIS_ANOTHER_PATIENT "another_patient"
 enum { HIS_TROUBLE_SIZE = 256, HIS_RECEIPT_SIZE = 160, HIS_KIND_SIZE = 8 };
 static const int64_t his_wait_max_us = INT64_C(3600) * 1000000; /* between two tries */
 
@@ -44,11 +47,12 @@ struct his_delivery {
     int64_t next_at_us, made_at_us, done_at_us;
     char trouble[HIS_TROUBLE_SIZE], receipt[HIS_RECEIPT_SIZE];
     char again_by[65];
+    bool is_confirmed; /* a person saw HIS_ANOTHER_PATIENT, and had it sent all the same */
     /* of the report: */
     bool is_withdrawn; /* by now */
     bool is_overtaken; /* in a list: by a later version or a withdrawal; not sent once more */
     /* the target was, of any version of this read, or a try may have reached it: one that it
-     * refused, or that nothing was heard of, is one too */
+     * refused, or that nothing was heard of, is one too; HIS_ANOTHER_PATIENT is none */
     bool was_told;
     char patient[CLINIC_NAME_SIZE], registration[CLINIC_REGISTRATION_SIZE], modality[17];
 };
@@ -60,6 +64,10 @@ int his_book_owe(struct book *book, unsigned targets, bool *out_is_new, struct e
  * none. */
 int his_book_due(struct book *book, enum his_target target, bool *out_is_due,
                  struct his_delivery *out, struct err *err) MUST_CHECK;
+/* What a target is refused for HIS_ANOTHER_PATIENT, and no later version or withdrawal overtook:
+ * the newest hundred; free(*out). */
+int his_book_held(struct book *book, enum his_target target, struct his_delivery **out,
+                  size_t *out_n, struct err *err) MUST_CHECK;
 /* A try, counted before its first byte leaves: a target that may have been told stays one, though
  * the power fails before it answers. */
 int his_book_trying(struct book *book, int64_t n, struct err *err) MUST_CHECK;

@@ -40,8 +40,8 @@ WHERE d.state = 'waiting' AND d.event = 'report' AND NOT EXISTS (
 SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, d.next_at_us, d.made_at_us, d.done_at_us,
     d.trouble, d.receipt, d.again_by, r.standing = 'withdrawn',
     EXISTS (SELECT 1 FROM his_delivery o WHERE o.target = d.target AND o.read_id = d.read_id
-        AND (o.state IN ('delivered', 'refused') OR o.tries > 0 OR o.round > 0)),
-    '', '', '', 0
+        AND (o.state = 'delivered' OR (o.state = 'refused' AND o.trouble <> 'another_patient') OR o.tries > 0 OR o.round > 0)),
+    '', '', '', 0, d.is_confirmed
 FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version
 WHERE d.target = ?1 AND d.state = 'waiting' AND (d.next_at_us <= ?2 OR d.next_at_us > ?2 + ?3)
     AND NOT EXISTS (SELECT 1 FROM his_delivery e WHERE e.target = d.target AND e.read_id = d.read_id
@@ -51,9 +51,18 @@ WHERE d.target = ?1 AND d.state = 'waiting' AND (d.next_at_us <= ?2 OR d.next_at
         ELSE d.target <> 'dicom' OR (r.pdf_sha256 <> '' AND r.is_pdf_wanted = 0) END
 ORDER BY d.next_at_us, d.n LIMIT 1
 
+-- Refused for ?2, and not overtaken: the newest ?3.
+-- name: his_held
+SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, d.next_at_us, d.made_at_us, d.done_at_us,
+    d.trouble, d.receipt, d.again_by, 0, 0, '', '', '', 0, 0
+FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version
+WHERE d.target = ?1 AND d.state = 'refused' AND d.trouble = ?2 AND d.event = 'report' AND r.standing = 'valid'
+    AND NOT EXISTS (SELECT 1 FROM report l WHERE l.read_id = d.read_id AND l.version > d.version)
+ORDER BY d.n DESC LIMIT ?3
+
 -- name: his_find
 SELECT d.state, d.tries, d.round, (d.event = 'report' AND r.standing <> 'valid') OR EXISTS (
-    SELECT 1 FROM report l WHERE l.read_id = d.read_id AND l.version > d.version)
+    SELECT 1 FROM report l WHERE l.read_id = d.read_id AND l.version > d.version), d.trouble, d.is_confirmed
 FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version WHERE d.n = ?1
 
 -- name: his_trying
@@ -61,7 +70,7 @@ UPDATE his_delivery SET tries = tries + 1 WHERE n = ?1 AND state = 'waiting'
 
 -- name: his_set
 UPDATE his_delivery SET state = ?2, tries = ?3, round = ?4, next_at_us = ?5, trouble = ?6, receipt = ?7, done_at_us = ?8,
-    again_by = CASE WHEN ?9 <> '' THEN ?9 ELSE again_by END
+    again_by = CASE WHEN ?9 <> '' THEN ?9 ELSE again_by END, is_confirmed = ?10
 WHERE n = ?1
 
 -- name: his_list
@@ -75,7 +84,7 @@ SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, 
     coalesce((SELECT g.registration FROM registration g WHERE g.study = a.study AND g.study <> ''), a.registration, ''),
     coalesce(a.modality, ''),
     (d.event = 'report' AND r.standing <> 'valid') OR EXISTS (
-        SELECT 1 FROM report l WHERE l.read_id = d.read_id AND l.version > d.version)
+        SELECT 1 FROM report l WHERE l.read_id = d.read_id AND l.version > d.version), d.is_confirmed
 FROM shown s CROSS JOIN his_delivery d ON d.n = s.n CROSS JOIN report r ON r.read_id = d.read_id AND r.version = d.version
     LEFT JOIN read a ON a.read_id = d.read_id
 ORDER BY d.state <> 'refused', d.state <> 'waiting', d.n DESC LIMIT ?1

@@ -2,6 +2,7 @@
 #include "gateway/desk/his_out.h"
 
 #include "gateway/desk/book_own.h"
+#include "gateway/desk/his_report.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
@@ -59,6 +60,26 @@ note(struct book *book, const struct his_delivery *d, int rc, const char *receip
 }
 
 int
+his_out_mend(struct book *book, enum his_target target, struct err *err)
+{
+    struct his_delivery *list = NULL;
+    size_t n = 0;
+    int rc = his_book_held(book, target, &list, &n, err);
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (his_report_is_held(book, &list[i]))
+            continue;
+        rc = his_book_step(book, list[i].n, HIS_SAW_MENDED, "", 0, err);
+        if (rc < 0 && err->kind == ERR_CONFLICT) { /* a person was faster */
+            err_clear(err);
+            rc = 0;
+        }
+    }
+    free(list);
+    return rc;
+}
+
+int
 his_out_step(const struct his_targets *t, struct book *book, enum his_target target,
              int64_t wait_ms, bool *out_did, bool *out_is_down, struct err *err)
 {
@@ -73,6 +94,9 @@ his_out_step(const struct his_targets *t, struct book *book, enum his_target tar
         goto out;
     if (d->is_withdrawal ? !d->was_told : d->is_withdrawn)
         rc = his_book_step(book, d->n, HIS_SAW_OVERTAKEN, "", 0, err);
+    else if (d->target != HIS_DICOM && his_report_is_held(book, d)) /* no try: nothing leaves */
+        rc = note(book, d, err_set(&why, ERR_REJECT, HIS_ANOTHER_PATIENT), receipt, &why, wait_ms,
+                  out_is_down, err);
     else if ((rc = his_book_trying(book, d->n, err)) == 0)
         rc = note(book, d, his_send(t, book, d, receipt, &why), receipt, &why, wait_ms, out_is_down,
                   err);
@@ -140,6 +164,8 @@ run(void *arg)
 
         if (seen != owed) /* nothing is owed that no change has brought */
             rc = his_book_owe(book, 1u << w->target, &is_new, &err);
+        if (rc == 0 && seen != owed)
+            rc = his_out_mend(book, w->target, &err);
         owed = rc == 0 ? seen : 0;
         if (rc == 0)
             rc = his_out_step(&out->targets, book, w->target, wait_ms, &did, &is_down, &err);

@@ -22,6 +22,10 @@ void his_out_stop(struct his_out **out);
 /* A person has something sent again: nobody rests any longer. out may be NULL. */
 void his_out_wake(struct his_out *out);
 
+/* What was held for HIS_ANOTHER_PATIENT, and is so no more, is due again: the study, the order or
+ * the registration was put right. For the thread and for tests, after his_book_owe().
+ * errors  the book's */
+int his_out_mend(struct book *book, enum his_target target, struct err *err) MUST_CHECK;
 /* One delivery of a target, for the thread and for tests. *out_did: one was due. wait_ms: until it
  * is tried again, should it fail; *out_is_down: the target's line is in trouble.
  * errors  the book's */

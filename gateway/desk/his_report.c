@@ -131,12 +131,25 @@ his_report_get(struct book *book, const struct his_delivery *d, bool has_pdf,
     if (get_row(book, d, out, err) == 0 && get_order(book, out, err) == 0 &&
         get_text(book, d, out, err) == 0 &&
         (!has_pdf || book_pdf_get(book, d->read, d->version, &out->pdf, &out->pdf_n, err) == 0)) {
-        if (d->round > 0 || !is_of_another(out)) /* a person looked at it, and had it sent */
+        if (d->is_confirmed || !is_of_another(out))
             return 0;
         (void)err_set(err, ERR_REJECT, HIS_ANOTHER_PATIENT);
     }
     his_report_fini(out);
     return -1;
+}
+
+bool
+his_report_is_held(struct book *book, const struct his_delivery *d)
+{
+    struct his_report *r = mem_new(sizeof *r);
+    struct err err;
+    bool is_held = his_report_get(book, d, false, r, &err) < 0 && err.kind == ERR_REJECT &&
+                   strcmp(err.text, HIS_ANOTHER_PATIENT) == 0;
+
+    his_report_fini(r);
+    free(r);
+    return is_held;
 }
 
 void

@@ -31,9 +31,10 @@ struct his_report {
 /* has_pdf: with its PDF as it stands now.
  * errors  ERR_RETRY something of it is not here yet; ERR_NOT_FOUND; ERR_REJECT what was signed
  *         names another patient than the order (HIS_ANOTHER_PATIENT), and nobody has looked yet */
-#define HIS_ANOTHER_PATIENT "another_patient" /* the pages find their words by it */
 int his_report_get(struct book *book, const struct his_delivery *d, bool has_pdf,
                    struct his_report *out, struct err *err) MUST_CHECK;
+/* Would it be refused for HIS_ANOTHER_PATIENT? What cannot be gathered is not: sending says why. */
+bool his_report_is_held(struct book *book, const struct his_delivery *d);
 void his_report_fini(struct his_report *r);
 
 /* OBR-25: "F" "P" "C". */

@@ -194,6 +194,7 @@ his_step(enum his_target target, bool *is_down)
     bool did = false, down = false;
 
     his_owe();
+    assert_int_equal(his_out_mend(book, target, &err), 0);
     assert_int_equal(his_out_step(&his.targets, book, target, HIS_WAIT_MS, &did, &down, &err), 0);
     if (is_down != NULL)
         *is_down = down;

@@ -106,6 +106,113 @@ what_names_another_patient_than_its_order_waits_for_a_person(void **state)
     }
 }
 
+/* The order's words; "" the images' own. */
+static void
+order_birth(const char *birth)
+{
+    struct order o = {
+        .source = "http", .placer = "N1", .study = HIS_STUDY, .name = HIS_NAME, .patient_id = "P1"};
+    struct err err;
+
+    text_copy(o.birth, sizeof o.birth, birth);
+    assert_int_equal(order_put(book, &o, &err), 0);
+}
+
+/* The HIS was told "withdrawn" of a report it never got, with the order's patient in PID. */
+static void
+a_withdrawal_of_a_report_that_was_held_is_told_to_nobody(void **state)
+{
+    static const struct {
+        const char *what;
+        bool is_sent_by_hand;
+    } rows[] = {{"held", false}, {"about to be sent by hand", true}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (i > 0) {
+            assert_int_equal(his_world_close(state), 0);
+            assert_int_equal(his_world_open(state), 0);
+        }
+        order_birth("19800101");
+        his_report(CLINIC_REPORT, 1, "");
+        assert_true(his_step(HIS_HL7, NULL));
+        if (rows[i].is_sent_by_hand)
+            his_again(his_delivery(HIS_HL7, 1, false).n);
+        his_hear(CLINIC_WITHDRAWN, 1, false, "x");
+        while (his_step(HIS_HL7, NULL))
+            continue;
+
+        if (his_delivery(HIS_HL7, 1, true).state != HIS_OBSOLETE || his_peer_count() != 0)
+            fail_msg("%s: %u messages", rows[i].what, his_peer_count());
+    }
+}
+
+/* What was told once is taken back, whatever became of the order since. */
+static void
+a_withdrawal_of_a_report_that_was_told_before_it_was_held_is_told(void **state)
+{
+    (void)state;
+    order_birth("19700101");
+    his_report(CLINIC_REPORT, 1, "");
+    assert_true(his_step(HIS_HL7, NULL));
+    order_birth("19800101");
+    his_again(his_delivery(HIS_HL7, 1, false).n);
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_string_equal(his_delivery(HIS_HL7, 1, false).trouble, HIS_ANOTHER_PATIENT);
+    his_hear(CLINIC_WITHDRAWN, 1, false, "x");
+    assert_true(his_step(HIS_HL7, NULL));
+
+    assert_int_equal(his_delivery(HIS_HL7, 1, true).state, HIS_DELIVERED);
+    assert_int_equal(his_peer_count(), 2);
+}
+
+static void
+a_report_that_was_held_goes_when_the_order_is_put_right(void **state)
+{
+    (void)state;
+    order_birth("19800101");
+    his_report(CLINIC_REPORT, 1, "");
+    his_report(CLINIC_AMENDED, 2, "x");
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_true(his_step(HIS_HL7, NULL));
+    order_birth("19810101"); /* still another's */
+    assert_false(his_step(HIS_HL7, NULL));
+
+    order_birth("19700101");
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_int_equal(his_delivery(HIS_HL7, 2, false).state, HIS_DELIVERED);
+    assert_false(his_step(HIS_HL7, NULL)); /* version 1 is overtaken */
+    assert_int_equal(his_delivery(HIS_HL7, 1, false).state, HIS_REFUSED);
+    assert_int_equal(his_peer_count(), 1);
+}
+
+/* "Send again" for something else is no word about whose report it is. */
+static void
+only_who_saw_that_another_is_named_has_it_sent_all_the_same(void **state)
+{
+    bool is_down = false;
+
+    (void)state;
+    order_birth("19700101");
+    his_peer_answer(HIS_PEER_AE);
+    his_report(CLINIC_REPORT, 1, "");
+    assert_true(his_step(HIS_HL7, NULL));
+    order_birth("19800101");
+    his_again(his_delivery(HIS_HL7, 1, false).n);
+    his_peer_answer(HIS_PEER_AA);
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_int_equal(his_delivery(HIS_HL7, 1, false).state, HIS_REFUSED);
+    assert_string_equal(his_delivery(HIS_HL7, 1, false).trouble, HIS_ANOTHER_PATIENT);
+
+    his_again(his_delivery(HIS_HL7, 1, false).n);
+    his_peer_answer(HIS_PEER_HANGS_UP);
+    assert_true(his_step(HIS_HL7, &is_down)); /* the line's trouble takes nothing of it back */
+    assert_true(is_down);
+    his_again(his_delivery(HIS_HL7, 1, false).n);
+    his_peer_answer(HIS_PEER_AA);
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_int_equal(his_delivery(HIS_HL7, 1, false).state, HIS_DELIVERED);
+}
+
 static void
 versions_say_what_they_are(void **state)
 {
@@ -380,6 +487,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_report_is_told_with_its_names_whole_and_its_receipt_kept),
         TEST(what_names_another_patient_than_its_order_waits_for_a_person),
+        TEST(a_withdrawal_of_a_report_that_was_held_is_told_to_nobody),
+        TEST(a_withdrawal_of_a_report_that_was_told_before_it_was_held_is_told),
+        TEST(a_report_that_was_held_goes_when_the_order_is_put_right),
+        TEST(only_who_saw_that_another_is_named_has_it_sent_all_the_same),
         TEST(versions_say_what_they_are),
         TEST(trouble_is_tried_again_as_the_same_message),
         TEST(what_is_refused_waits_for_a_person_and_holds_up_nothing),
