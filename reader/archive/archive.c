@@ -380,6 +380,7 @@ read_standing(const struct json *root, struct archive_standing *out, struct err 
     if (clock_read(at, &s.last_at_us) < 0)
         return err_set(err, ERR_REJECT, "last_at: not a time");
     s.revision = (uint32_t)revision;
+    s.missing = (uint64_t)json_as_int(json_find(root, "missing"), 0);
     s.announced = (uint64_t)json_as_int(json_find(root, "announced"), 0);
     s.bytes_all = (uint64_t)json_as_int(json_find(root, "bytes_all"), 0);
     s.bytes_there = (uint64_t)json_as_int(json_find(root, "bytes_there"), 0);

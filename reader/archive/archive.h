@@ -134,6 +134,7 @@ struct archive_standing {
     uint64_t offered, looked, whole, sealed, quarantined; /* instances */
     uint32_t revision;                                    /* latest closed list, 0 = none */
     uint64_t expected;                                    /* instances in it */
+    uint64_t missing;   /* of those, here in no file, aside neither: what may be called lost */
     uint64_t announced; /* how many the devices say there are; 0: they did not */
     struct archive_gone gone;
     /* of what was offered; what of it is durable there; what comes a second just now, 0: nothing */

@@ -352,6 +352,7 @@ door_get_standing(struct http_request *req, struct http_response *res, struct er
     jsonw_uint(&w, "quarantined", s.quarantined);
     jsonw_uint(&w, "revision", s.revision);
     jsonw_uint(&w, "expected", s.expected);
+    jsonw_uint(&w, "missing", s.missing);
     jsonw_uint(&w, "announced", s.announced);
     jsonw_uint(&w, "bytes_all", s.bytes_all);
     jsonw_uint(&w, "bytes_there", s.bytes_there);

@@ -161,6 +161,7 @@ SELECT EXISTS (SELECT FROM landing l JOIN tenants t ON t.id = l.tenant_id
     WHERE t.code = $1 AND l.study_uid = $2 AND ($3::text IS NULL OR l.series_uid = $3)
         AND ($4::text IS NULL OR l.sop_instance = $4))
 
+-- missing: what gone_missing (gone.sql) names.
 -- name: standing
 SELECT t.id,
     (SELECT count(*) FROM landing l WHERE l.tenant_id = t.id AND l.study_uid = $2),
@@ -170,7 +171,7 @@ SELECT t.id,
         WHERE x.tenant_id = t.id AND x.study_uid = $2 AND NOT EXISTS (SELECT FROM manifests y WHERE y.tenant_id = x.tenant_id
             AND y.study_uid = x.study_uid AND y.source = x.source AND y.revision > x.revision)), 0),
     coalesce(c.bytes, 0) + coalesce(w.size, 0), coalesce(c.bytes, 0) + coalesce(w.have, 0),
-    g.images, coalesce(g.reason, ''), coalesce(g.by_name, ''), coalesce(g.at_us, 0)
+    g.images, coalesce(g.reason, ''), coalesce(g.by_name, ''), coalesce(g.at_us, 0), coalesce(m.missing, 0)
 FROM tenants t
 LEFT JOIN LATERAL (SELECT sum(l.size)::bigint AS size, sum(l.have_bytes)::bigint AS have FROM landing l
     WHERE l.tenant_id = t.id AND l.study_uid = $2) w ON true
@@ -179,10 +180,13 @@ LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT i.is_quarantined) AS whole,
         count(*) FILTER (WHERE i.pack IS NOT NULL AND NOT i.is_quarantined) AS sealed,
         count(*) FILTER (WHERE i.is_quarantined) AS quarantined, sum(i.size)::bigint AS bytes
     FROM instances i WHERE i.study = s.id AND i.way <> 'reader') c ON true
-LEFT JOIN LATERAL (SELECT max(n.last) AS revision, count(DISTINCT o.sop) AS expected
-    FROM (SELECT DISTINCT ON (x.source) x.sop_instances || x.carried_sops AS sops, max(x.study_revision) OVER () AS last FROM manifests x
-        WHERE x.tenant_id = t.id AND x.study_uid = $2 ORDER BY x.source, x.revision DESC) n
-        LEFT JOIN LATERAL (SELECT u.sop FROM unnest(n.sops) AS u(sop) WHERE NOT EXISTS (SELECT FROM gone_instances g
+LEFT JOIN LATERAL (SELECT max(n.last) AS revision, count(DISTINCT o.sop) AS expected,
+        count(DISTINCT o.sop) FILTER (WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = t.id AND i.object = o.object)
+            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = t.id AND d.object = o.object)) AS missing
+    FROM (SELECT DISTINCT ON (x.source) x.objects || x.carried_objects AS objects, x.sop_instances || x.carried_sops AS sops,
+            max(x.study_revision) OVER () AS last
+        FROM manifests x WHERE x.tenant_id = t.id AND x.study_uid = $2 ORDER BY x.source, x.revision DESC) n
+        LEFT JOIN LATERAL (SELECT u.object, u.sop FROM unnest(n.objects, n.sops) AS u(object, sop) WHERE NOT EXISTS (SELECT FROM gone_instances g
             WHERE g.tenant_id = t.id AND g.study_uid = $2 AND g.sop_instance = u.sop AND g.until_revision IS NULL)) AS o ON true) m ON true
 LEFT JOIN LATERAL (SELECT count(*) AS images, max(g.at_us) AS at_us, (array_agg(g.reason ORDER BY g.at_us DESC))[1] AS reason,
         (array_agg(g.by_name ORDER BY g.at_us DESC))[1] AS by_name

@@ -216,6 +216,7 @@ struct keep_standing {
     uint64_t offered, looked, whole, sealed, quarantined; /* instances */
     uint32_t revision;                                    /* latest closed manifest, 0 = none */
     uint64_t expected;                                    /* instances in it */
+    uint64_t missing;   /* of those, here in no file, aside neither: what may be called lost */
     uint64_t announced; /* how many the devices say there are; 0: they did not */
     struct keep_gone gone;
     /* bytes of all that was offered and of what came otherwise; how many of them are durable here;

@@ -191,6 +191,7 @@ keep_standing_get(struct keep *k, const char *tenant, const char *study, struct 
         text_copy(s.gone.reason, sizeof s.gone.reason, pg_text(rows, 0, 13));
         text_copy(s.gone.by, sizeof s.gone.by, pg_text(rows, 0, 14));
         s.gone.at_us = pg_int(rows, 0, 15);
+        s.missing = (uint64_t)pg_int(rows, 0, 16);
         s.bytes_per_s = traffic_rate(k->traffic, tenant, study);
         s.seconds_left = time_left(&s);
     }

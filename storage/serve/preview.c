@@ -112,6 +112,7 @@ list_standing(struct jsonw *w, const struct keep_standing *st, bool is_whole)
         jsonw_uint(w, "expected", st->expected);
     else
         jsonw_null(w, "expected");
+    jsonw_uint(w, "missing", st->missing);
     if (st->announced > 0)
         jsonw_uint(w, "announced", st->announced);
     else

@@ -108,6 +108,7 @@ reader_standing(struct http_request *req, struct http_response *res, struct err 
     jsonw_uint(&w, "quarantined", standing.quarantined);
     jsonw_uint(&w, "revision", standing.revision);
     jsonw_uint(&w, "expected", standing.expected);
+    jsonw_uint(&w, "missing", standing.missing);
     if (standing.announced > 0)
         jsonw_uint(&w, "announced", standing.announced);
     serve_write_gone(&w, &standing.gone);

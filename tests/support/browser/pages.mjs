@@ -295,7 +295,7 @@ const PAGES = {
   async "reading-gone"(browser) {
     must(shown, "there is no CT on the worklist");
     const page = await open(browser, { viewport: WIDE });
-    await lacking(page, "**/preview/studies/*", (preview) => (preview.expected += 2));
+    await lacking(page, "**/preview/studies/*", (preview) => (preview.missing = 2));
     await lacking(page, "**/api/v1/reads/*/report", (report) => (report.may.write = true));
     await signIn(page, "DOCTOR");
     await page.goto(`${site.reader}/#/reads/${shown}`);

@@ -287,6 +287,7 @@ what_is_lost_for_good_is_told_with_a_name_and_read_back(void **state)
     vault_manifest(&w.vault, &study_gate, 2, study_slices, 3);
     OK(archive_standing_get(archive, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.expected, 3);
+    assert_int_equal(standing.missing, 1);
     assert_int_equal(standing.gone.images, 0);
     assert_int_equal(archive_gone_put(archive, "clinic-a", "1.2.3", &said, &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT); /* some came just now */
@@ -298,6 +299,7 @@ what_is_lost_for_good_is_told_with_a_name_and_read_back(void **state)
 
     OK(archive_standing_get(archive, "clinic-a", "1.2.3", &standing, &err));
     assert_int_equal(standing.expected, 2);
+    assert_int_equal(standing.missing, 0);
     assert_int_equal(standing.revision, 3);
     assert_int_equal(standing.gone.images, 1);
     assert_string_equal(standing.gone.reason, said.reason);

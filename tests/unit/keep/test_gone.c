@@ -207,6 +207,83 @@ a_number_that_is_not_missing_and_a_study_that_is_coming_are_refused(void **state
     end(&a, e);
 }
 
+/* As a page does: the number that the study's standing names. */
+static void
+say_what_is_shown(struct vault *a, uint64_t wanted)
+{
+    struct keep_gone said = {0, "gateway disk lost, console emptied", "Li", 0};
+    struct keep_standing standing;
+    struct err err;
+
+    OK(keep_standing_get(a->keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.missing, wanted);
+    said.images = standing.missing;
+    OK(keep_gone_put(a->keep, "clinic-a", "1.2.3", &said, &err));
+    OK(keep_standing_get(a->keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.missing, 0);
+}
+
+/* Two came after the last list was closed, before the disk was lost: six are whole, of six. */
+static void
+images_that_no_list_names_do_not_hide_those_that_are_missing(void **state)
+{
+    struct vault a;
+    struct exam *e = begin(&a, "unlisted");
+    struct slice more = e->s[0];
+
+    (void)state;
+    more.instance = "1.2.3.9.77";
+    more.noise = 77;
+    assert_int_equal(vault_put(&a, &gate, &more), LINK_HELD);
+    more.instance = "1.2.3.9.78";
+    more.noise = 78;
+    assert_int_equal(vault_put(&a, &gate, &more), LINK_HELD);
+    clock_fake(clock_wall_us() + INT64_C(3600000000), clock_mono_ms() + 3600000);
+    assert_standing(&a, 6, 6, 0);
+
+    say_what_is_shown(&a, 2);
+
+    assert_standing(&a, 6, 4, 2);
+    assert_list(&a, 0, 4);
+    end(&a, e);
+}
+
+/* A listed one is here, and aside: three are whole, of six. */
+static void
+an_image_that_is_aside_is_not_a_missing_one(void **state)
+{
+    struct vault a;
+    struct exam *e = begin(&a, "aside");
+
+    (void)state;
+    vault_sql(&a, "UPDATE instances SET is_quarantined = true WHERE sop_instance = '1.2.3.9.1'");
+    assert_standing(&a, 3, 6, 0);
+
+    say_what_is_shown(&a, 2);
+
+    assert_standing(&a, 3, 4, 2);
+    end(&a, e);
+}
+
+/* Nothing is missing of what nobody listed. */
+static void
+an_open_list_misses_nothing(void **state)
+{
+    struct slice s = vault_ct(1);
+    struct keep_standing standing;
+    struct vault a;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "open_list");
+    assert_int_equal(vault_put(&a, &gate, &s), LINK_HELD);
+
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+
+    assert_int_equal(standing.missing, 0);
+    vault_close(&a);
+}
+
 int
 main(void)
 {
@@ -215,6 +292,9 @@ main(void)
         cmocka_unit_test(what_comes_after_all_is_a_late_image_and_packed),
         cmocka_unit_test(a_study_is_not_whole_while_another_image_is_awaited),
         cmocka_unit_test(a_number_that_is_not_missing_and_a_study_that_is_coming_are_refused),
+        cmocka_unit_test(images_that_no_list_names_do_not_hide_those_that_are_missing),
+        cmocka_unit_test(an_image_that_is_aside_is_not_a_missing_one),
+        cmocka_unit_test(an_open_list_misses_nothing),
     };
 
     return cmocka_run_group_tests_name("gone", tests, vault_start, vault_stop);

@@ -207,6 +207,7 @@ keep_standing_get(struct keep *k, const char *tenant, const char *study, struct 
             s.offered++;
             s.whole += !fake.objects[i].is_preview;
         }
+    s.missing = s.expected - s.whole;
     *out = s;
     return s.offered > 0 ? 0 : err_set(err, ERR_NOT_FOUND, "no such study");
 }
@@ -219,7 +220,7 @@ keep_gone_put(struct keep *k, const char *tenant, const char *study, const struc
 
     if (keep_standing_get(k, tenant, study, &standing, err) < 0)
         return -1;
-    return standing.expected - standing.whole == said->images
+    return standing.missing == said->images
                ? 0
                : err_set(err, ERR_CONFLICT, "other images are missing");
 }

@@ -330,6 +330,7 @@ a_preview_says_that_it_is_one(void **state)
     assert_int_equal(get("Ap", "/preview/studies/1.2.5", NULL, &body), 200);
     assert_non_null(strstr(body, "\"layers\":2,\"layers_here\":1"));
     assert_non_null(strstr(body, "不可用于诊断"));
+    assert_non_null(strstr(body, "\"expected\":30,\"missing\":30,"));
     free(body);
     assert_int_equal(get("Ap", "/preview/studies/1.2.5/instances/1.7/frames/2", NULL, NULL), 404);
     assert_int_equal(get("Ap", "/preview/studies/1.2.4/instances/1.5/frames/1", NULL, NULL), 404);

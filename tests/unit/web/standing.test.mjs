@@ -12,6 +12,8 @@ const rows = [
   { name: "the last is being read", s: { whole: 5, offered: 5, expected: 5, announced: null, onTheWay: 1 }, word: "rd_standing_part", due: 5 },
   { name: "all are here, none announced", s: { whole: 30, offered: 30, expected: 30, announced: null, onTheWay: 0 }, word: "rd_standing_whole", due: 30 },
   { name: "all are here, as announced", s: { whole: 30, offered: 30, expected: 30, announced: 30, onTheWay: 0 }, word: "rd_standing_whole", due: 30 },
+  { name: "two that no list names are here, and two of the list are not", s: { whole: 6, offered: 6, expected: 6, missing: 2, announced: null, onTheWay: 0 }, word: "rd_standing_part", due: 8 },
+  { name: "one is aside and two are lost", s: { whole: 3, offered: 3, expected: 6, missing: 2, announced: null, onTheWay: 0 }, word: "rd_standing_part", due: 6 },
 ];
 
 for (const row of rows) test(`all is here only when it is: ${row.name}`, () => assert.deepEqual(standingOf(row.s), { word: row.word, due: row.due }));

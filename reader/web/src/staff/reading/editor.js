@@ -60,14 +60,14 @@ function Troubles({ fields, item }) {
 // Why a signature has to wait, as a word of ours and what it is about; null when it need not.
 export function holdUp(standing, lookedAt, shown, fields) {
   if (standing && standing.expected === null) return ["rd_block_unclosed"];
-  if (!standing || standing.whole < standing.expected || standing.onTheWay > (standing.gone?.images ?? 0)) return ["rd_block_previews"];
+  if (!standing || standing.whole < standing.expected || missingOf(standing) > 0 || standing.onTheWay > (standing.gone?.images ?? 0)) return ["rd_block_previews"];
   if (lookedAt > 0) return ["rd_block_looked", lookedAt];
   if (shown === 0) return ["rd_block_unshown"];
   return fields.impression.trim() === "" ? ["rd_block_empty"] : null;
 }
 
-// What the closed list names and is not here.
-const missingOf = (standing) => (standing?.expected ?? 0) - (standing?.whole ?? 0);
+// What the closed list names and is not here, as the archive counts it: of the list, some may be aside and others be here.
+const missingOf = (standing) => standing?.missing ?? 0;
 
 // A question before what cannot be undone; with `label`, a reason is asked for too.
 function Ask({ title, text, label, isGrave, onDone, onClose }) {
