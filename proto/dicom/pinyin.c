@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Readings with tones taken off but the two dots kept. */
@@ -370,4 +371,24 @@ pinyin_fold(const char *name, char *out, size_t size)
             out[n++] = c;
     }
     out[n] = '\0';
+}
+
+bool
+pinyin_is_reading(const char *latin, const char *han)
+{
+    char read[NAME_BYTES], turned[NAME_BYTES * 2], wanted[NAME_BYTES], got[NAME_BYTES * 2];
+    const char *given;
+
+    if (!is_ascii(latin) || is_ascii(han) || !pinyin_name(han, read, sizeof read))
+        return false;
+    pinyin_fold(latin, wanted, sizeof wanted);
+    pinyin_fold(read, got, sizeof got);
+    if (strcmp(wanted, got) == 0)
+        return true;
+    given = strchr(read, '^');
+    if (given == NULL)
+        return false;
+    snprintf(turned, sizeof turned, "%s^%.*s", given + 1, (int)(given - read), read);
+    pinyin_fold(turned, got, sizeof got);
+    return strcmp(wanted, got) == 0;
 }

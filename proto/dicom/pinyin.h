@@ -22,5 +22,8 @@ bool pinyin_text(const char *text, size_t n, struct buf *out);
 /* Two ways to write the same (Zhang^San, ZHANG SAN, zhang san): letters in lower case, nothing
  * else; lyu, lv, lu alike. * and ? stay. */
 void pinyin_fold(const char *name, char *out, size_t size);
+/* Is latin how han is read, its surname first or last? false: what has no reading; two in one
+ * script. */
+bool pinyin_is_reading(const char *latin, const char *han);
 
 #endif

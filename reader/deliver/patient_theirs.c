@@ -5,6 +5,7 @@
  * letters, or nothing; then only what the desk registered tells people apart. */
 #include "reader/deliver/patient.h"
 
+#include "proto/dicom/pinyin.h"
 #include "proto/model/citizen_id.h"
 #include "proto/model/doubts.h"
 #include "proto/render/report_pdf.h"
@@ -30,12 +31,18 @@ differ(const char *signed_name, const char *registered, bool is_registered_word)
            strcmp(signed_name, registered) != 0;
 }
 
-/* Of a name in two scripts (王五, Ma Liu) nothing can be said: the images' birth date has to agree.
- * Not the report's, which is the registered one where the images say none. */
+/* Of a name in two scripts (王五, Ma Liu): one is how the other is read, or the images' birth date
+ * is the registered one (not the report's, which is registered where the images say none). Where
+ * images and registration contradict one another, who confirmed these two has said why. */
 static bool
-is_borne_out(const struct read_row *row)
+is_borne_out(const char *name, const char *registered, const struct read_row *row)
 {
-    return !row->is_other_patient && is_same(row->device_birth, row->registered_birth);
+    const char *other = strstr(row->doubts, READ_OTHER_WORD ".");
+
+    if (row->is_other_patient)
+        return other != NULL && !doubts_are_open(other, row->confirmed);
+    return is_same(row->device_birth, row->registered_birth) ||
+           pinyin_is_reading(name, registered) || pinyin_is_reading(registered, name);
 }
 
 bool
@@ -59,7 +66,7 @@ patient_is_theirs(const struct report *report, const struct read_row *row)
                citizen_id_read(report->patient_id, "", &number) == CITIZEN_ID_FINE;
     if (name[0] != '\0' && registered[0] != '\0' && !is_registered_word &&
         ((uint8_t)name[0] >= 0x80) != ((uint8_t)registered[0] >= 0x80))
-        return is_borne_out(row);
+        return is_borne_out(name, registered, row);
     return is_same(name, present) || is_same_number ||
            (name[0] == '\0' && report->patient_id[0] == '\0');
 }

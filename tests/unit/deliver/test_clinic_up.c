@@ -307,6 +307,51 @@ a_name_in_two_scripts_needs_the_birth_date_to_agree(void **state)
     assert_int_equal(patients.notices, 1);
 }
 
+/* A patient was shut out of their own report: the images say it in Latin letters and no birth date,
+ * the Patient ID is the HIS's. */
+static void
+a_name_in_two_scripts_is_one_by_its_reading_or_by_who_looked(void **state)
+{
+    static const struct {
+        const char *what, *name, *sex;
+        bool is_confirmed, is_opened;
+    } rows[] = {
+        {"its reading", "WANG^XIAODONG", "F", false, true},
+        {"its reading, the family name last", "Xiaodong^Wang", "F", false, true},
+        {"another name", "MA^LIU", "F", false, false},
+        {"another sex, and somebody said why", "MA^LIU", "M", true, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct clinic_up mended = up(CLINIC_REGISTRATION, REG);
+        int64_t read;
+
+        if (i > 0) {
+            assert_int_equal(deliver_world_close(state), 0);
+            assert_int_equal(begin(state), 0);
+        }
+        read_world_names(STUDY, rows[i].name, "", rows[i].sex);
+        read = report_world_study(&w, "T1", STUDY);
+        apply_new(CLINIC_REGISTRATION, REG);
+        attach(REG, STUDY);
+        if (rows[i].is_confirmed)
+            assert_int_equal(report_confirm_doubts(&w, "rev1", read, read_of(STUDY).doubts, "x"),
+                             0);
+        report_world_sign(&w, read, "doc1", "rev1");
+        apply_new(CLINIC_SLIP, REG);
+        if (patients.notices != rows[i].is_opened)
+            fail_msg("%s: %d notices", rows[i].what, (int)patients.notices);
+
+        mended.revision = 2; /* who looked has not seen this one */
+        text_copy(mended.sex, sizeof mended.sex, rows[i].sex[0] == 'F' ? "M" : "F");
+        text_copy(mended.birth, sizeof mended.birth, "19800202");
+        assert_string_equal(apply(&mended), "done");
+        apply_new(CLINIC_SLIP, REG);
+        if (patients.notices != rows[i].is_opened)
+            fail_msg("%s, mended: %d notices", rows[i].what, (int)patients.notices);
+    }
+}
+
 /* ---- receipts and other clinics ---- */
 
 static void
@@ -388,6 +433,7 @@ main(int argc, char **argv)
         TEST(a_slip_waits_for_the_courier),
         TEST(a_report_signed_for_another_is_not_announced),
         TEST(a_name_in_two_scripts_needs_the_birth_date_to_agree),
+        TEST(a_name_in_two_scripts_is_one_by_its_reading_or_by_who_looked),
         TEST(a_delivered_report_is_noted_once_and_its_confirmation_once),
         TEST(nothing_of_another_clinic_is_told_taken_or_confirmed),
     };

@@ -134,6 +134,31 @@ two_ways_to_write_the_same_fold_alike(void **state)
     assert_string_equal(got, "zhangs*");
 }
 
+static void
+a_reading_is_one_with_the_family_name_first_or_last(void **state)
+{
+    static const struct {
+        const char *latin, *han;
+        bool wanted;
+    } rows[] = {
+        {"WANG^XIAODONG", "王小东", true},
+        {"Xiaodong Wang", "王小东", true},
+        {"OU YANG XIU", "欧阳修", true},
+        {"LV^BU", "吕布", true},
+        {"Ma Liu", "王五", false},
+        {"WANG^XIAO", "王小东", false},
+        {"", "王小东", false},
+        {"Wang Wu", "Wang Wu", false},
+        {"王小东", "王小东", false},
+        {"DONGXIAO^WANG", "王小东", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (pinyin_is_reading(rows[i].latin, rows[i].han) != rows[i].wanted)
+            fail_msg("%s, %s: wanted %d", rows[i].latin, rows[i].han, rows[i].wanted);
+}
+
 int
 main(void)
 {
@@ -144,6 +169,7 @@ main(void)
         cmocka_unit_test(a_long_text_is_read_whole),
         cmocka_unit_test(names_are_parted),
         cmocka_unit_test(two_ways_to_write_the_same_fold_alike),
+        cmocka_unit_test(a_reading_is_one_with_the_family_name_first_or_last),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
