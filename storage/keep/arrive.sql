@@ -5,8 +5,10 @@ SELECT i.id, i.object, i.pixels, i.dataset, i.pack IS NOT NULL, i.device, coales
 FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.sop_instance = $2 AND NOT i.is_quarantined
 
+-- Packed, and sealed: of a pack that was found each copy was read back, too.
 -- name: instance_by_object (plan kept)
-SELECT i.id, i.pack IS NOT NULL, i.device, i.is_quarantined, i.sop_instance, coalesce(i.landing, '')
+SELECT i.id, i.pack IS NOT NULL, i.device, i.is_quarantined, i.sop_instance, coalesce(i.landing, ''),
+    i.pack IS NOT NULL AND NOT EXISTS (SELECT FROM pack_copies c WHERE c.pack = i.pack AND c.verified_at_us = 0)
 FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.object = $2
 
@@ -148,7 +150,8 @@ FROM studies s WHERE s.id = $1
 RETURNING id
 
 -- name: instance_is_sealed (plan kept)
-SELECT pack IS NOT NULL FROM instances WHERE id = $1
+SELECT i.pack IS NOT NULL AND NOT EXISTS (SELECT FROM pack_copies c WHERE c.pack = i.pack AND c.verified_at_us = 0)
+FROM instances i WHERE i.id = $1
 
 -- name: landing_came_back
 UPDATE instances i SET landing = coalesce(i.landing, $3), has_copy = true FROM tenants t

@@ -131,7 +131,7 @@ static int
 put_study(struct placing *p, int64_t *out_id, bool *out_is_new, struct err *err)
 {
     const struct arrival *a = p->a;
-    const struct dcm_facts *f = a->facts;
+    const struct dcm_facts *own = a->facts, *f = a->of_study != NULL ? a->of_study : own;
     struct pg_rows *patient = NULL, *study = NULL;
     int rc = -1;
 
@@ -144,16 +144,16 @@ put_study(struct placing *p, int64_t *out_id, bool *out_is_new, struct err *err)
         goto out;
     }
     if (pg_run(p->conn, "study_put",
-               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(f->study_uid), PG_INT(pg_int(patient, 0, 0)),
+               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(own->study_uid), PG_INT(pg_int(patient, 0, 0)),
                        PG_TEXT(f->patient_id), PG_TEXT(f->issuer), PG_TEXT(f->patient_name),
                        PG_TEXT(f->birth_date), PG_TEXT(f->sex), PG_TEXT(f->age),
                        PG_TEXT(f->study_date), PG_TEXT(f->study_time), PG_TEXT(f->accession),
                        PG_TEXT(f->study_id), PG_TEXT(f->study_description), PG_TEXT(f->referring),
-                       PG_TEXT(f->institution), PG_INT(f->text_method), PG_INT(p->now_us)),
+                       PG_TEXT(f->institution), PG_INT(own->text_method), PG_INT(p->now_us)),
                &study, err) < 0)
         goto out;
-    if (p->why == NULL && (strcmp(pg_text(study, 0, 1), f->patient_id) != 0 ||
-                           strcmp(pg_text(study, 0, 2), f->issuer) != 0))
+    if (p->why == NULL && (strcmp(pg_text(study, 0, 1), own->patient_id) != 0 ||
+                           strcmp(pg_text(study, 0, 2), own->issuer) != 0))
         p->why = "the study UID belongs to another patient";
     *out_id = pg_int(study, 0, 0);
     *out_is_new = pg_truth(study, 0, 3);
@@ -167,11 +167,12 @@ out:
 static int
 put_series(struct placing *p, int64_t study, int64_t *out_id, struct err *err)
 {
-    const struct dcm_facts *f = p->a->facts;
+    const struct arrival *a = p->a;
+    const struct dcm_facts *f = a->of_series != NULL ? a->of_series : a->facts;
     struct pg_rows *rows = NULL;
 
     if (pg_run(p->conn, "series_put",
-               PG_ARGS(PG_INT(study), PG_TEXT(f->series_uid), PG_TEXT(f->modality),
+               PG_ARGS(PG_INT(study), PG_TEXT(a->facts->series_uid), PG_TEXT(f->modality),
                        PG_INT(f->series_number), PG_TEXT(f->series_description),
                        PG_TEXT(f->body_part), PG_TEXT(f->series_date), PG_TEXT(f->series_time),
                        PG_TEXT(f->station), PG_TEXT(f->institution)),

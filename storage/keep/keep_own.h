@@ -95,6 +95,8 @@ struct arrival {
     const char *path; /* below landing */
     bool has_copy;
     const char *why; /* set: straight to quarantine */
+    /* What rows of the study and the series say that this one makes; NULL: its facts. */
+    const struct dcm_facts *of_study, *of_series;
 };
 
 enum arrival_end { ARRIVAL_KEPT, ARRIVAL_ALREADY, ARRIVAL_DUPLICATE, ARRIVAL_QUARANTINED };
@@ -186,10 +188,10 @@ int manifest_begin(struct keep *k, const char *tenant, const char *study, struct
                    struct err *err) MUST_CHECK;
 /* Close the manifests of direct senders' studies that fell quiet. */
 int manifest_close_quiet(struct keep *k, struct err *err) MUST_CHECK;
-/* Close a list of all that came directly into the study, whether it is packed or not; none if the
- * newest names it all. */
-int manifest_close_found(struct keep *k, const char *tenant, const char *study,
-                         struct err *err) MUST_CHECK;
+/* Close lists of all that came directly into a study, packed or not, where something of it was
+ * found in packs and is on no list.
+ * errors  of the first that could not be closed; the others were */
+int manifest_close_found(struct keep *k, struct err *err) MUST_CHECK;
 /* Make pack jobs of what is on no list: what the reader stored, what gateways sent and was put
  * aside.
  */

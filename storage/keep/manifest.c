@@ -311,9 +311,22 @@ close_direct(struct keep *k, const char *tenant, const char *study, bool is_foun
 }
 
 int
-manifest_close_found(struct keep *k, const char *tenant, const char *study, struct err *err)
+manifest_close_found(struct keep *k, struct err *err)
 {
-    return close_direct(k, tenant, study, true, err);
+    struct pg_rows *rows = NULL;
+    int rc = 0;
+
+    if (keep_run(k, "found_studies", PG_NO_ARGS, &rows, err) < 0)
+        return -1;
+    for (size_t i = 0; i < pg_rows_count(rows) && !keep_is_closing(k); i++) {
+        struct err later;
+
+        if (close_direct(k, pg_text(rows, i, 0), pg_text(rows, i, 1), true,
+                         rc == 0 ? err : &later) < 0)
+            rc = -1;
+    }
+    pg_rows_free(&rows);
+    return rc;
 }
 
 /* One that cannot be closed does not keep the others; the first trouble is told. */

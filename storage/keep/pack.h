@@ -107,10 +107,13 @@ int pack_index_bytes(int fd, uint64_t file_size, uint8_t **out, size_t *out_n,
 
 /* ---- reading all of it, for a catalog that does not know it ---- */
 struct json_doc;
+struct dcm_facts;
 
 struct pack_again {
     struct json_doc *doc; /* its own, as all below */
     const char *tenant, *study, *series;
+    /* what the rows of its study and its series said: the facts that a catalog keeps of them */
+    struct dcm_facts *study_facts, *series_facts;
     int64_t revision;
     bool is_quarantine;
     uint64_t size;

@@ -5,16 +5,64 @@
 #include "proto/base/durable.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
+#include "proto/dicom/facts.h"
 #include "proto/http/json.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOCAL_BYTES = 30, NAME_AT = 8, HEX = 64 };
+enum { LOCAL_BYTES = 30, NAME_AT = 8, HEX = 64, NUMBER_TEXT = 20 };
 static const uint8_t local_magic[] = {'P', 'K', 3, 4};
+
+struct row_fact {
+    const char *name; /* in the index */
+    size_t at, size;  /* in struct dcm_facts */
+};
+
+#define FACT(name, field)                                                                          \
+    {                                                                                              \
+        name, offsetof(struct dcm_facts, field), sizeof(((struct dcm_facts *)NULL)->field)         \
+    }
+static const struct row_fact of_study[] = {
+    FACT("patient_id", patient_id),
+    FACT("issuer", issuer),
+    FACT("patient_name", patient_name),
+    FACT("birth_date", birth_date),
+    FACT("sex", sex),
+    FACT("age", age),
+    FACT("study_date", study_date),
+    FACT("study_time", study_time),
+    FACT("accession", accession),
+    FACT("study_id", study_id),
+    FACT("description", study_description),
+    FACT("referring", referring),
+    FACT("institution", institution),
+};
+static const struct row_fact of_series[] = {
+    FACT("modality", modality),       FACT("description", series_description),
+    FACT("body_part", body_part),     FACT("series_date", series_date),
+    FACT("series_time", series_time), FACT("station", station),
+    FACT("institution", institution),
+};
+#undef FACT
+
+static int
+read_facts(const struct json *o, const struct row_fact *facts, size_t n, struct dcm_facts *out,
+           struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *value;
+
+        if (json_text(o, facts[i].name, facts[i].size - 1, &value, err) < 0)
+            return -1;
+        text_copy((char *)out + facts[i].at, facts[i].size, value);
+    }
+    return 0;
+}
 
 /* A text, or null: NULL. */
 static int
@@ -58,6 +106,7 @@ static int
 read_members(struct pack_again *p, struct err *err)
 {
     const struct json *root = json_root(p->doc), *list, *study, *series;
+    const char *number;
 
     study = json_find(root, "study");
     series = json_find(root, "series");
@@ -66,7 +115,14 @@ read_members(struct pack_again *p, struct err *err)
         json_truth(root, "quarantine", &p->is_quarantine, err) < 0 ||
         json_text(study, "study_uid", LINK_UID_SIZE - 1, &p->study, err) < 0 ||
         json_text(series, "series_uid", LINK_UID_SIZE - 1, &p->series, err) < 0 ||
+        json_text(series, "number", NUMBER_TEXT, &number, err) < 0 ||
         json_list(root, "instances", LIMIT_MANIFEST_INSTANCES, &list, err) < 0)
+        return -1;
+    p->study_facts = mem_new(sizeof *p->study_facts);
+    p->series_facts = mem_new(sizeof *p->series_facts);
+    p->series_facts->series_number = strtoll(number, NULL, 10);
+    if (read_facts(study, of_study, ARRAY_LEN(of_study), p->study_facts, err) < 0 ||
+        read_facts(series, of_series, ARRAY_LEN(of_series), p->series_facts, err) < 0)
         return -1;
     p->members = mem_new((json_length(list) + 1) * sizeof *p->members);
     for (; p->count < json_length(list); p->count++)
@@ -178,6 +234,8 @@ pack_again_fini(struct pack_again *p)
         free((void *)(uintptr_t)p->members[i].recipe);
     }
     free(p->members);
+    free(p->study_facts);
+    free(p->series_facts);
     json_free(&p->doc);
     if (p->fd >= 0)
         close(p->fd);

@@ -2,12 +2,14 @@
  * to a backup. Gateways may have forgotten what is in them, and devices, too: nobody sends it
  * again, so the catalog takes it from where it lies.
  *
- * 1. Only a pack of which a copy is whole, to the last digest. The other copy is looked at, and
- * made anew if it has to be, by the scrubber.
+ * 1. Only a pack of which a copy is whole, to the last digest. Where another is not, the scrubber
+ *    makes it anew, and nobody is told before that it is sealed.
  * 2. Each instance is looked into as if it came now, and is placed by the same rules: what is kept
- *    already stays, what contradicts it is put aside. No byte is copied.
+ *    already stays, what contradicts it is put aside. No byte is copied. Whose study it is the pack
+ *    knows: it is not the patient of what is looked into first, which may have been put aside.
  * 3. A pack that is being made is left alone: a file that is young, a job that somebody works on.
- * 4. Done again it makes nothing twice, wherever it ended.
+ * 4. Done again it makes nothing twice, wherever it ended; what is still to be done the catalog
+ *    tells, not this program's memory.
  * 5. A walk goes on over many turns; the end of the program waits for one pack. */
 #include "storage/keep/keep_own.h"
 
@@ -27,12 +29,7 @@
 
 enum { HEX = 64, FOLDERS = 256, TURN_MS = 2000, EVERY_MS = 86400000, AGAIN_MS = 60000 };
 enum { UNOWNED_MS = 3600000 }; /* somebody adds the organisation */
-enum { YOUNG_S = 300, CLOSING_PAGE = 64 };
-
-struct place {
-    char tenant[KEEP_CODE_SIZE];
-    char study[LINK_UID_SIZE];
-};
+enum { YOUNG_S = 300 };
 
 /* Through both stores once: store > tenant > folder of two digits > its unknown packs. */
 struct packs_walk {
@@ -42,9 +39,7 @@ struct packs_walk {
     unsigned folder;
     uint8_t (*unknown)[32];
     size_t n, at;
-    int64_t pause_ms;      /* before the next walk */
-    struct place *closing; /* studies whose direct senders' lists have to be closed anew */
-    size_t closing_n;
+    int64_t pause_ms; /* before the next walk */
     uint64_t unowned;
     char unowned_tenant[KEEP_CODE_SIZE]; /* the last one's */
 };
@@ -116,7 +111,9 @@ place_member(struct keep *k, const struct pack_again *p, const struct pack_membe
                         .layout = m->layout,
                         .layout_n = m->layout_n,
                         .path = path,
-                        .why = m->why};
+                        .why = m->why,
+                        .of_study = p->study_facts,
+                        .of_series = p->series_facts};
     int rc;
 
     memcpy(a.object, m->object, 32);
@@ -174,11 +171,30 @@ numbers_text(const struct pg_rows *rows, const struct pack_again *p)
     return text;
 }
 
-/* The pack's row, its copies', its instances' places, the receipts: at once. */
-static int
-put_pack(struct keep *k, const struct pack_again *p, const uint8_t sha256[32], int store,
-         size_t *out_n, struct err *err)
+/* The stores whose copies were read back whole. */
+static const char *
+stores_text(const bool is_whole[KEEP_COPIES], bool *out_all, char *out, size_t size)
 {
+    size_t n = (size_t)snprintf(out, size, "{");
+
+    *out_all = true;
+    for (int store = 0; store < KEEP_COPIES; store++) {
+        if (is_whole[store])
+            n += (size_t)snprintf(out + n, size - n, "%s%d", n > 1 ? "," : "", store);
+        *out_all = *out_all && is_whole[store];
+    }
+    snprintf(out + n, size - n, "}");
+    return out;
+}
+
+/* The pack's row, its copies', its instances' places: at once; and the receipts, if every copy was
+ * read back whole. Else the scrubber gives them. */
+static int
+put_pack(struct keep *k, const struct pack_again *p, const uint8_t sha256[32],
+         const bool is_whole[KEEP_COPIES], size_t *out_n, struct err *err)
+{
+    char stores[8 * KEEP_COPIES];
+    bool is_all;
     uint8_t *hashes = mem_new(p->count * 32 + 1);
     char *objects, *places = numbers_text(NULL, p), *ids = NULL, path[PATH_MAX];
     int64_t now_us = clock_wall_us();
@@ -189,19 +205,21 @@ put_pack(struct keep *k, const struct pack_again *p, const uint8_t sha256[32], i
     for (size_t i = 0; i < p->count; i++)
         memcpy(hashes + i * 32, p->members[i].object, 32);
     objects = pg_array_bytes(hashes, 32, p->count);
-    path_of(k, store, p->tenant, sha256, path);
+    path_of(k, 0, p->tenant, sha256, path);
     if (pg_get(k->pg, &conn, err) < 0 || pg_begin(conn, err) < 0 ||
         lock_jobs(conn, p->tenant, objects, err) < 0 ||
         pg_run(conn, "pack_again",
                PG_ARGS(PG_TEXT(p->tenant), PG_BYTES(sha256, 32), PG_TEXT(objects), PG_TEXT(places),
                        PG_INT(p->size), PG_INT(p->revision), PG_BOOL(p->is_quarantine),
-                       PG_INT(now_us), PG_TEXT(path + strlen(k->stores[store]) + 1), PG_INT(store),
+                       PG_INT(now_us), PG_TEXT(path + strlen(k->stores[0]) + 1),
+                       PG_TEXT(stores_text(is_whole, &is_all, stores, sizeof stores)),
                        PG_INT(KEEP_COPIES)),
                &rows, err) < 0)
         goto out;
     ids = numbers_text(rows, NULL);
-    if (pg_run(conn, "receipts_lock", PG_NO_ARGS, NULL, err) == 0 &&
-        pg_run(conn, "receipts_for_packed", PG_ARGS(PG_TEXT(ids), PG_INT(now_us)), NULL, err) == 0)
+    if (!is_all || (pg_run(conn, "receipts_lock", PG_NO_ARGS, NULL, err) == 0 &&
+                    pg_run(conn, "receipts_for_packed", PG_ARGS(PG_TEXT(ids), PG_INT(now_us)), NULL,
+                           err) == 0))
         rc = pg_commit(conn, err);
     *out_n = pg_rows_count(rows);
 out:
@@ -214,51 +232,40 @@ out:
     return rc;
 }
 
-/* Named twice it is closed once. */
-static void
-note_closing(struct packs_walk *w, const struct pack_again *p)
-{
-    for (size_t i = w->closing_n < CLOSING_PAGE ? 0 : w->closing_n - CLOSING_PAGE; i < w->closing_n;
-         i++)
-        if (strcmp(w->closing[i].tenant, p->tenant) == 0 &&
-            strcmp(w->closing[i].study, p->study) == 0)
-            return;
-    if (w->closing_n % CLOSING_PAGE == 0)
-        w->closing = mem_grow(w->closing, (w->closing_n + CLOSING_PAGE) * sizeof *w->closing);
-    text_copy(w->closing[w->closing_n].tenant, KEEP_CODE_SIZE, p->tenant);
-    text_copy(w->closing[w->closing_n++].study, LINK_UID_SIZE, p->study);
-}
-
 static int
-take_members(struct packs_walk *w, struct keep *k, const struct pack_again *p, struct err *err)
+take_members(struct keep *k, const struct pack_again *p, struct err *err)
 {
     for (size_t i = 0; i < p->count; i++) {
-        const char *way = p->members[i].way;
         enum arrival_end end;
 
         if (place_member(k, p, &p->members[i], &end, err) < 0)
             return -1;
-        if (strcmp(way, "link") != 0 && strcmp(way, KEEP_WAY_READER) != 0)
-            note_closing(w, p);
     }
     return 0;
 }
 
-/* From the first copy that is whole. */
+/* From the first copy that is whole; the others are read back, too. */
 static int
-read_pack(const struct keep *k, const char *tenant, const uint8_t sha256[32], int *out_store,
-          struct pack_again *out, struct err *err)
+read_pack(const struct keep *k, const char *tenant, const uint8_t sha256[32],
+          bool out_is_whole[KEEP_COPIES], struct pack_again *out, struct err *err)
 {
+    bool is_read = false;
+
     for (int store = 0; store < KEEP_COPIES; store++) {
         char path[PATH_MAX];
         struct stat st;
+        struct err why; /* the scrubber says it when it makes that copy anew */
 
         path_of(k, store, tenant, sha256, path);
-        if (stat(path, &st) == 0 && pack_read_again(path, sha256, out, err) == 0) {
-            *out_store = store;
-            return 0;
-        }
+        if (stat(path, &st) < 0)
+            out_is_whole[store] = false;
+        else if (is_read)
+            out_is_whole[store] = pack_verify(path, sha256, out->count, &why) == 0;
+        else
+            is_read = out_is_whole[store] = pack_read_again(path, sha256, out, err) == 0;
     }
+    if (is_read)
+        return 0;
     return err->kind != ERR_NONE ? -1 : err_set(err, ERR_NOT_FOUND, "it is not there any more");
 }
 
@@ -267,24 +274,25 @@ take_pack(struct packs_walk *w, struct keep *k, const uint8_t sha256[32], struct
 {
     struct log_ctx ctx = keep_log;
     struct pack_again p;
+    bool is_whole[KEEP_COPIES];
     char path[PATH_MAX];
-    int store, rc = -1;
     size_t n = 0;
+    int rc = -1;
 
     err_clear(err);
-    for (store = 0; store < KEEP_COPIES; store++) {
+    for (int store = 0; store < KEEP_COPIES; store++) {
         path_of(k, store, w->tenant, sha256, path);
         if (is_young(path)) {
             w->pause_ms = w->pause_ms < YOUNG_S * 1000 ? w->pause_ms : YOUNG_S * 1000;
             return 0;
         }
     }
-    if (read_pack(k, w->tenant, sha256, &store, &p, err) < 0)
+    if (read_pack(k, w->tenant, sha256, is_whole, &p, err) < 0)
         return -1;
     if (strcmp(p.tenant, w->tenant) != 0)
         err_set(err, ERR_CONFLICT, "a pack of another organisation");
-    else if (take_members(w, k, &p, err) == 0)
-        rc = put_pack(k, &p, sha256, store, &n, err);
+    else if (take_members(k, &p, err) == 0)
+        rc = put_pack(k, &p, sha256, is_whole, &n, err);
     ctx.tenant = w->tenant;
     if (rc == 0 && n > 0) { /* else all of it is kept elsewhere, too */
         LOG(&ctx, KEEP_PACK_FOUND, F_UID("study", p.study), F_HEX("pack", sha256, 32),
@@ -402,19 +410,17 @@ step_on(struct packs_walk *w, struct keep *k, bool *out_is_end, struct err *err)
     return 0;
 }
 
-/* What came directly is on a list again, after all of it that was found. */
+/* What came directly is on a list again, after all of it that was found; also what a walk found
+ * that was not ended. */
 static int
 end_walk(struct keep *k, struct err *err)
 {
-    const struct packs_walk *w = k->packs;
+    struct packs_walk *w = k->packs;
     struct log_ctx ctx = keep_log;
-    struct err later;
-    int rc = 0;
+    int rc = manifest_close_found(k, err);
 
-    for (size_t i = 0; i < w->closing_n; i++)
-        if (manifest_close_found(k, w->closing[i].tenant, w->closing[i].study,
-                                 rc == 0 ? err : &later) < 0)
-            rc = -1;
+    if (rc < 0)
+        w->pause_ms = w->pause_ms < AGAIN_MS ? w->pause_ms : AGAIN_MS;
     ctx.tenant = w->unowned_tenant;
     if (w->unowned > 0)
         LOG(&ctx, KEEP_FOUND_UNOWNED, F_NUMBER("folders", w->unowned));
@@ -431,7 +437,6 @@ packs_stop(struct keep *k)
     if (k->packs->tenants != NULL)
         closedir(k->packs->tenants);
     free(k->packs->unknown);
-    free(k->packs->closing);
     free(TAKE(k->packs));
 }
 

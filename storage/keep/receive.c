@@ -45,13 +45,13 @@ promise_receipt(const struct offering *f, int64_t instance, struct err *err)
 static int
 offer_known(const struct offering *f, const struct pg_rows *row, struct err *err)
 {
-    bool is_sealed = pg_truth(row, 0, 1);
+    bool is_packed = pg_truth(row, 0, 1), is_sealed = pg_truth(row, 0, 6);
 
     if (pg_truth(row, 0, 3)) {
         landing_tell(f->out, f->o->object, LINK_QUARANTINED, NULL);
         return 0;
     }
-    if ((is_sealed || strcmp(pg_text(row, 0, 2), f->sender->device) != 0) &&
+    if ((is_packed || strcmp(pg_text(row, 0, 2), f->sender->device) != 0) &&
         promise_receipt(f, pg_int(row, 0, 0), err) < 0)
         return -1;
     landing_tell(f->out, f->o->object, is_sealed ? LINK_SEALED : LINK_HELD, NULL);

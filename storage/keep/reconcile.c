@@ -144,7 +144,9 @@ state_of(const struct keep *k, const struct pg_rows *rows, size_t i, bool *out_i
     if (!pg_truth(rows, i, 1))
         return LINK_WANTED;
     if (pg_truth(rows, i, 3))
-        return pg_truth(rows, i, 2) ? LINK_QUARANTINED : LINK_SEALED;
+        return pg_truth(rows, i, 2)   ? LINK_QUARANTINED
+               : pg_truth(rows, i, 5) ? LINK_SEALED
+                                      : LINK_HELD; /* found, and not each copy read back yet */
     if (landing_is_there(k, pg_text(rows, i, 4)))
         return pg_truth(rows, i, 2) ? LINK_QUARANTINED : LINK_HELD;
     *out_is_file_gone = true;

@@ -44,7 +44,8 @@ LEFT JOIN instances i ON i.id = coalesce(own.id, d.instance)
 GROUP BY n.study_uid, n.closed_at_us, n.revision
 
 -- name: reconcile_objects
-SELECT o.object, i.id IS NOT NULL, coalesce(i.is_quarantined, false), i.pack IS NOT NULL, coalesce(i.landing, '')
+SELECT o.object, i.id IS NOT NULL, coalesce(i.is_quarantined, false), i.pack IS NOT NULL, coalesce(i.landing, ''),
+    NOT EXISTS (SELECT FROM pack_copies c WHERE c.pack = i.pack AND c.verified_at_us = 0)
 FROM unnest($2::bytea[]) WITH ORDINALITY AS o(object, n) JOIN tenants t ON t.code = $1
 LEFT JOIN instances own ON own.tenant_id = t.id AND own.object = o.object
 LEFT JOIN LATERAL (SELECT d.instance FROM duplicates d

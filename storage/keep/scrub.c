@@ -100,11 +100,43 @@ repair(const struct checked *c, struct err *err)
     return err_set(err, ERR_CONFLICT, "no copy of it is good");
 }
 
+/* Its instances are sealed now, if that was the last copy of it to be read back. */
+static int
+give_receipts(struct pg_conn *conn, const struct checked *c, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = pg_run(conn, "pack_proven", PG_ARGS(PG_INT(c->pack)), &rows, err);
+
+    if (rc == 0)
+        rc = pg_run(conn, "receipts_for_packed",
+                    PG_ARGS(PG_TEXT(pg_text(rows, 0, 0)), PG_INT(clock_wall_us())), NULL, err);
+    pg_rows_free(&rows);
+    return rc;
+}
+
+/* Under the receipts' lock: of two who read back the last copies at once, the second sees both. */
 static int
 note_good(const struct checked *c, struct err *err)
 {
-    return keep_run(c->k, "copy_verified",
-                    PG_ARGS(PG_INT(c->pack), PG_INT(c->store), PG_INT(clock_wall_us())), NULL, err);
+    struct pg_rows *rows = NULL;
+    struct pg_conn *conn = NULL;
+    bool is_first = false; /* the pack was found (packs_found.c), this copy not read back before */
+    int rc = -1;
+
+    if (pg_get(c->k->pg, &conn, err) < 0 || pg_begin(conn, err) < 0 ||
+        pg_run(conn, "receipts_lock", PG_NO_ARGS, NULL, err) < 0 ||
+        pg_run(conn, "copy_verified",
+               PG_ARGS(PG_INT(c->pack), PG_INT(c->store), PG_INT(clock_wall_us())), &rows, err) < 0)
+        goto out;
+    is_first = pg_rows_count(rows) > 0 && pg_truth(rows, 0, 0);
+    if (!is_first || give_receipts(conn, c, err) == 0)
+        rc = pg_commit(conn, err);
+out:
+    pg_put(&conn);
+    pg_rows_free(&rows);
+    if (rc == 0 && is_first)
+        receipts_ring(c->k, NULL);
+    return rc;
 }
 
 /* The copy is bad or gone: say so, make it anew. What cannot be repaired now is tried again when

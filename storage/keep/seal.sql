@@ -164,6 +164,17 @@ WHERE i.pack IS NULL AND i.job IS NULL AND i.way NOT IN ('link', 'reader')
     AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.arrived_at_us > $1)
 LIMIT 100
 
+-- Of what came directly and was found in packs (its rows have no job), something is on no list of direct senders.
+-- name: found_studies
+SELECT t.code, s.study_uid
+FROM (SELECT DISTINCT study FROM instances WHERE pack IS NOT NULL AND job IS NULL AND way NOT IN ('link', 'reader')) f
+JOIN studies s ON s.id = f.study JOIN tenants t ON t.id = s.tenant_id
+WHERE EXISTS (SELECT i.object FROM instances i
+    WHERE i.study = f.study AND i.pack IS NOT NULL AND i.job IS NULL AND i.way NOT IN ('link', 'reader')
+    EXCEPT SELECT unnest(m.objects) FROM manifests m
+    WHERE m.tenant_id = s.tenant_id AND m.study_uid = s.study_uid AND m.source = '')
+ORDER BY t.code, s.study_uid
+
 -- name: direct_objects
 SELECT i.object, i.sop_instance,
     coalesce((SELECT max(m.revision) FROM manifests m
@@ -259,10 +270,12 @@ SELECT t.code, max(r.seq) FROM receipts r JOIN tenants t ON t.id = r.tenant_id W
 -- name: receipts_latest
 SELECT coalesce(max(seq), 0) FROM receipts
 
--- A page, behind what the last one ended with: what could not go stays listed.
+-- A page, behind what the last one ended with: what could not go stays listed. Of a pack that was found each copy was read
+-- back before.
 -- name: clean_list
 SELECT i.id, i.landing, i.has_copy, i.sealed_at_us FROM instances i
 WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND i.sealed_at_us <= $1 AND (i.sealed_at_us, i.id) > ($2, $3)
+    AND NOT EXISTS (SELECT FROM pack_copies c WHERE c.pack = i.pack AND c.verified_at_us = 0)
 ORDER BY i.sealed_at_us, i.id LIMIT $4
 
 -- name: clean_done
@@ -323,7 +336,14 @@ WHERE p.id = c.pack AND (c.pack, c.store) = (SELECT x.pack, x.store FROM pack_co
 RETURNING c.pack, c.store::integer, c.path, p.sha256, p.instances
 
 -- name: copy_verified
-UPDATE pack_copies SET verified_at_us = $3 WHERE pack = $1 AND store = $2
+UPDATE pack_copies c SET verified_at_us = $3 FROM pack_copies was
+WHERE c.pack = $1 AND c.store = $2 AND was.pack = c.pack AND was.store = c.store
+RETURNING was.verified_at_us = 0
+
+-- The instances of a pack that was found, now that each of its copies was read back.
+-- name: pack_proven
+SELECT coalesce(array_agg(i.id), '{}')::text FROM packs p JOIN instances i ON i.study = p.study AND i.pack = p.id
+WHERE p.id = $1 AND NOT EXISTS (SELECT FROM pack_copies c WHERE c.pack = p.id AND c.verified_at_us = 0)
 
 -- Of these files' names which the catalog lacks.
 -- name: packs_unknown
@@ -335,7 +355,7 @@ ORDER BY f.sha256
 SELECT DISTINCT i.job FROM instances i JOIN tenants t ON t.id = i.tenant_id
 WHERE t.code = $1 AND i.object = ANY ($2::bytea[]) AND i.pack IS NULL AND i.job IS NOT NULL ORDER BY i.job
 
--- A pack that was made by a catalog that is no more. Its copies were not looked at, but for the one it was read from.
+-- A pack that was made by a catalog that is no more. These stores' ($10) copies were read back.
 -- name: pack_again
 WITH found AS (
     SELECT i.id, i.tenant_id, i.study, i.series, m.at FROM unnest($3::bytea[], $4::bigint[]) AS m(object, at)
@@ -347,7 +367,7 @@ WITH found AS (
     RETURNING id
 ), copies AS (
     INSERT INTO pack_copies (pack, store, path, verified_at_us)
-    SELECT pack.id, c.store, $9, CASE WHEN c.store = $10 THEN $8::bigint ELSE 0 END
+    SELECT pack.id, c.store, $9, CASE WHEN c.store = ANY ($10::integer[]) THEN $8::bigint ELSE 0 END
     FROM pack, generate_series(0, $11::integer - 1) AS c(store)
 )
 UPDATE instances i SET pack = pack.id, pack_offset = found.at, sealed_at_us = $8, job = NULL

@@ -1,6 +1,7 @@
 /* test_packs_found.c - the catalog was restored from a backup: what was packed since then is in it
  * again, from the stores alone, and nothing of it twice. */
 #include "proto/base/clock.h"
+#include "proto/link/reconcile.h"
 #include "storage/keep/keep_own.h"
 #include "tests/support/ok.h"
 #include "tests/support/vault.h"
@@ -42,16 +43,24 @@ store(struct vault *a, const struct slice *s, bool is_reader)
 }
 
 static void
-each_pack(const struct vault *a, int store_at, void (*fn)(const char *path))
+each_named(const struct vault *a, int store_at, const char *ending, void (*fn)(const char *path))
 {
     char pattern[256];
-    glob_t found;
+    glob_t found = {0};
+    int rc;
 
-    snprintf(pattern, sizeof pattern, "%s/packs/*/*/*.zip", a->stores[store_at]);
-    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    snprintf(pattern, sizeof pattern, "%s/packs/*/*/*%s", a->stores[store_at], ending);
+    rc = glob(pattern, 0, NULL, &found);
+    assert_true(rc == 0 || rc == GLOB_NOMATCH); /* that store's may be dropped */
     for (size_t i = 0; i < found.gl_pathc; i++)
         fn(found.gl_pathv[i]);
     globfree(&found);
+}
+
+static void
+each_pack(const struct vault *a, int store_at, void (*fn)(const char *path))
+{
+    each_named(a, store_at, ".zip", fn);
 }
 
 static void
@@ -70,6 +79,32 @@ spoil(const char *path)
 
     assert_int_equal(pwrite(fd, "?", 1, 200), 1);
     close(fd);
+}
+
+static void
+drop(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+}
+
+/* From the walk. */
+static void
+hide(const char *path)
+{
+    char to[512];
+
+    make_old(path);
+    snprintf(to, sizeof to, "%s.away", path);
+    assert_int_equal(rename(path, to), 0);
+}
+
+static void
+show(const char *path)
+{
+    char to[512];
+
+    snprintf(to, sizeof to, "%.*s", (int)(strlen(path) - strlen(".away")), path);
+    assert_int_equal(rename(path, to), 0);
 }
 
 /* The catalog of before anything came, and a start with it, an hour later. */
@@ -215,6 +250,167 @@ a_spoilt_copy_is_made_anew_from_the_one_that_was_found(void **state)
     vault_close(&a);
 }
 
+static int
+look_at_none(struct codec_pool *pool, const struct codec_source *source, struct dcm_facts *facts,
+             struct dcm_digests *digests, struct err *err)
+{
+    (void)pool, (void)source, (void)facts, (void)digests;
+    return err_set(err, ERR_REJECT, "it cannot be read");
+}
+
+/* Of two patients with one study UID the first came first; the pack of what was put aside is found
+ * first. */
+static void
+what_was_put_aside_does_not_become_the_patient_of_the_study(void **state)
+{
+    static const struct slice right[] = {
+        {.study = "1.2.6", .series = "1.2.6.1", .instance = "1.2.6.1.1", .patient_id = "P1"},
+        {.study = "1.2.6", .series = "1.2.6.1", .instance = "1.2.6.1.2", .patient_id = "P1"}};
+    static const struct slice wrong = {
+        .study = "1.2.6", .series = "1.2.6.1", .instance = "1.2.6.1.3", .patient_id = "P2"};
+    static const struct {
+        const char *name;
+        bool is_readable;
+    } table[] = {{"aside_readable", true}, {"aside_unreadable", false}};
+
+    (void)state;
+    for (size_t t = 0; t < ARRAY_LEN(table); t++) {
+        struct keep_standing standing;
+        struct vault a;
+        struct err err;
+
+        vault_open(&a, vault_cluster, table[t].name);
+        for (size_t i = 0; i < ARRAY_LEN(right); i++)
+            assert_int_equal(store(&a, &right[i], false), KEEP_STORED);
+        for (int i = 0; i < 3; i++)
+            vault_work(&a);
+        for (int i = 0; i < KEEP_COPIES; i++)
+            each_pack(&a, i, hide);
+        assert_int_equal(store(&a, &wrong, false), KEEP_QUARANTINED);
+        for (int i = 0; i < 3; i++)
+            vault_work(&a);
+        restore(&a);
+
+        int (*look)(struct codec_pool *, const struct codec_source *, struct dcm_facts *,
+                    struct dcm_digests *, struct err *) = keep_inspect;
+
+        keep_inspect = table[t].is_readable ? look : look_at_none;
+        vault_work(&a);
+        keep_inspect = look;
+        for (int i = 0; i < KEEP_COPIES; i++)
+            each_named(&a, i, ".zip.away", show);
+        a.keep->packs_at_ms = 0; /* later */
+        vault_work(&a);
+
+        OK(keep_standing_get(a.keep, "clinic-a", "1.2.6", &standing, &err));
+        assert_int_equal(standing.whole, 2);
+        assert_int_equal(standing.quarantined, 1);
+        vault_close(&a);
+    }
+}
+
+static struct keep *closing;
+static int (*look_well)(struct codec_pool *pool, const struct codec_source *source,
+                        struct dcm_facts *facts, struct dcm_digests *digests, struct err *err);
+
+/* And somebody stops the program. */
+static int
+look_and_stop(struct codec_pool *pool, const struct codec_source *source, struct dcm_facts *facts,
+              struct dcm_digests *digests, struct err *err)
+{
+    closing->is_closing = true;
+    return look_well(pool, source, facts, digests, err);
+}
+
+static void
+what_came_directly_is_on_a_list_again_after_a_walk_that_was_stopped(void **state)
+{
+    struct keep_standing standing;
+    struct vault a;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "stopped_walk");
+    fill(&a);
+    restore(&a);
+    look_well = keep_inspect;
+    keep_inspect = look_and_stop;
+    for (int i = 0; i < 4; i++) { /* a pack each */
+        closing = a.keep;
+        OK(packs_take_in(a.keep, &err));
+        vault_reopen(&a);
+    }
+    keep_inspect = look_well;
+    assert_int_equal(see(&a, "1.2.5").sealed, 2);
+
+    vault_work(&a);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.5", &standing, &err));
+    assert_int_equal(standing.revision, 1);
+    assert_int_equal(standing.expected, 2);
+    a.keep->packs_at_ms = 0; /* tomorrow */
+    vault_work(&a);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.5", &standing, &err));
+    assert_int_equal(standing.revision, 1);
+    vault_close(&a);
+}
+
+/* What the daily comparison tells of an image of the gateway. */
+static enum link_state
+compared(struct vault *a, const struct slice *s)
+{
+    struct link_offer_object o;
+    struct link_objects asked = {&o.object, 1};
+    struct link_answer answer;
+    enum link_state state;
+    struct buf file;
+    struct err err;
+
+    slice_make(s, &file);
+    slice_offer(s, &file, &o);
+    OK(keep_reconcile_objects(a->keep, &gate, &asked, &answer, &err));
+    state = answer.objects[0].state;
+    link_answer_free(&answer);
+    buf_fini(&file);
+    return state;
+}
+
+static void
+nobody_is_told_that_it_is_sealed_before_every_copy_was_read_back(void **state)
+{
+    static void (*const harm[])(const char *path) = {drop, spoil};
+    static const char *const names[] = {"second_dropped", "second_spoilt"};
+    struct slice one = vault_ct(1);
+
+    (void)state;
+    for (size_t h = 0; h < ARRAY_LEN(harm); h++) {
+        struct vault a;
+        struct err err;
+
+        vault_open(&a, vault_cluster, names[h]);
+        fill(&a);
+        each_pack(&a, 1, harm[h]);
+        restore(&a);
+
+        OK(packs_take_in(a.keep, &err));
+        assert_int_equal(see(&a, "1.2.3").sealed, 3);
+        assert_int_equal(receipts(&a), 0);
+        assert_int_equal(vault_put(&a, &gate, &one), LINK_HELD);
+        assert_int_equal(compared(&a, &one), LINK_HELD);
+        assert_int_equal(receipts(&a), 0);
+        assert_int_equal(store(&a, &direct[0], false), KEEP_DUPLICATE);
+        OK(clean_landing(a.keep, &err));
+        assert_int_equal(folder_files(a.landing), 1); /* it came back, and stays until then */
+
+        for (int i = 0; i < 6; i++) /* the scrubber looks at one copy a turn */
+            vault_work(&a);
+        assert_int_equal(receipts(&a), 2);
+        assert_int_equal(vault_put(&a, &gate, &one), LINK_SEALED);
+        assert_int_equal(compared(&a, &one), LINK_SEALED);
+        assert_int_equal(folder_files(a.landing), 0);
+        vault_close(&a);
+    }
+}
+
 static void
 a_pack_that_is_damaged_everywhere_is_told_and_keeps_no_other(void **state)
 {
@@ -285,6 +481,9 @@ main(void)
         cmocka_unit_test(what_a_restored_catalog_does_not_know_is_found_in_the_packs),
         cmocka_unit_test(what_a_restored_catalog_waits_to_pack_is_found_packed),
         cmocka_unit_test(a_spoilt_copy_is_made_anew_from_the_one_that_was_found),
+        cmocka_unit_test(what_was_put_aside_does_not_become_the_patient_of_the_study),
+        cmocka_unit_test(what_came_directly_is_on_a_list_again_after_a_walk_that_was_stopped),
+        cmocka_unit_test(nobody_is_told_that_it_is_sealed_before_every_copy_was_read_back),
         cmocka_unit_test(a_pack_that_is_damaged_everywhere_is_told_and_keeps_no_other),
         cmocka_unit_test(a_pack_of_an_unknown_organisation_waits_an_hour_for_it),
         cmocka_unit_test(a_pack_that_was_made_just_now_is_left_alone),
