@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "gateway/serve/serve_events.def"
@@ -433,6 +434,8 @@ commit_end(struct serve *s)
         return;
     gate_lock(&s->gate);
     s->is_stopping = true;
+    if (s->call_fd >= 0)
+        (void)shutdown(s->call_fd, SHUT_RDWR); /* a call under way ends now */
     gate_wake(&s->gate);
     gate_unlock(&s->gate);
     thread_join(s->thread);

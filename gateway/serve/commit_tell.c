@@ -2,15 +2,20 @@
  * that the device holds open or on one of ours with the server's role, by its row in devices.conf.
  * Invariants: 1. a device has at most one report under way; 2. a transaction is over only when the
  * device has answered 0000H, or a warning; 3. each report that was begun is counted on disk before
- * its next; 4. a device that cannot be reached is called once a round at most, and then waits. */
+ * its next, but for one that got no answer behind another on one call; 4. a device that cannot be
+ * reached is called once a round at most, and then waits; 5. a call is under short deadlines: all
+ * others wait meanwhile, some on associations that end after LIMIT_MS_IDLE. */
 #include "gateway/serve/parts.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/dicom/dimse_identifier.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "gateway/serve/serve_events.def"
@@ -18,6 +23,7 @@
 
 enum { ANSWER_MS = 60000, EVENT_BYTES = 2 * COMMIT_BYTES };
 enum { CALL_MS = 5000 }; /* of reports on one association of ours, then the next device's turn */
+enum { CALL_ANSWER_MS = 5000, PATIENCE_MOST = 2 }; /* of each; twice as long after a failure */
 
 static struct dimse_command
 make_command(const struct commit *c, uint8_t context, uint16_t message_id, enum dcm_coding coding,
@@ -230,6 +236,7 @@ fail_device(struct serve *s, struct held *h, const struct err *why, int64_t now_
     gate_lock(&s->gate);
     wait_ms = wait_after(s, a->failures++);
     a->next_ms = now_ms + wait_ms;
+    a->patience += a->patience < PATIENCE_MOST; /* and keeps it: the slow are slow again */
     for (size_t i = 0; i < s->held_n; i++)
         if (s->held[i]->asker == a && s->held[i]->c->state == COMMIT_DECIDED)
             count_attempt(s->held[i], why);
@@ -334,7 +341,7 @@ next_one(struct serve *s, const struct held *last, size_t *at, int64_t now_ms)
         struct held *h = s->held[*at];
 
         if (h->asker == last->asker && h->c->state == COMMIT_DECIDED && !h->is_dropped &&
-            !h->is_replaced && h != last && h->next_ms <= now_ms &&
+            !h->is_replaced && h != last && h->next_ms <= now_ms && !h->asker->is_single &&
             strcmp(h->c->called, last->c->called) == 0)
             found = h;
     }
@@ -342,39 +349,91 @@ next_one(struct serve *s, const struct held *last, size_t *at, int64_t now_ms)
     return found;
 }
 
-/* As many as there are, for a while. Only the first one's failure is the device's: it may hang up
- * after any, and the next round goes on with those that have not had their turn. */
+/* Before anything is said on it: commit_end() ends the call by this. Without a descriptor it ends
+ * by its deadlines. */
 static int
-call_device(struct serve *s, struct held *h, const struct dimse_connect_options *to,
-            struct err *err)
+keep_socket(void *user, int fd, int *out_fd, struct err *err)
 {
-    static const char *const plain[] = {DCM_UID_EXPLICIT_LE, DCM_UID_IMPLICIT_LE};
-    const struct dimse_proposal proposal = {COMMIT_CLASS, plain, ARRAY_LEN(plain), true};
+    struct serve *s = user;
+
+    (void)err;
+    gate_lock(&s->gate);
+    s->call_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (s->is_stopping)
+        (void)shutdown(fd, SHUT_RDWR);
+    gate_unlock(&s->gate);
+    *out_fd = fd;
+    return 0;
+}
+
+/* True: commit_end() ended it, or was about to. */
+static bool
+let_go_of_socket(struct serve *s)
+{
+    gate_lock(&s->gate);
+    int fd = s->call_fd;
+    bool is_stopping = s->is_stopping;
+    s->call_fd = -1;
+    gate_unlock(&s->gate);
+    if (fd >= 0)
+        (void)close(fd);
+    return is_stopping;
+}
+
+/* As many as there are, for a while. Only the first one's failure is the device's: it may hang up
+ * after any, or fall silent, and gets the rest one by one, each on a call of its own. */
+static int
+tell_in_turn(struct serve *s, struct held *h, struct dimse_assoc **assoc, struct err *err)
+{
     const struct dimse_context *context = NULL;
-    struct dimse_assoc *assoc = NULL;
     int64_t until_ms = clock_mono_ms() + CALL_MS;
+    struct asker *a = h->asker;
     struct err end = {0};
     uint16_t id = 0, status;
     size_t at = 0;
-    int rc = -1;
 
-    h->sent_ms = clock_mono_ms();
-    if (dimse_connect(to, &proposal, 1, &assoc, err) < 0)
+    if (dimse_contexts(*assoc, &context) == 0)
+        return err_set(err, ERR_REJECT, "the device does not take reports in this role");
+    if (tell_one(*assoc, context->id, ++id, h, &status, err) < 0)
         return -1;
-    if (dimse_contexts(assoc, &context) == 0)
-        err_set(err, ERR_REJECT, "the device does not take reports in this role");
-    else
-        rc = tell_one(assoc, context->id, ++id, h, &status, err);
-    for (bool is_alive = rc == 0; is_alive && h != NULL;) {
+    for (bool is_alive = true; is_alive && h != NULL;) {
         int64_t now_ms = clock_mono_ms();
 
         take_status(s, h, status, now_ms);
         h = now_ms < until_ms ? next_one(s, h, &at, now_ms) : NULL;
-        is_alive = h == NULL || tell_one(assoc, context->id, ++id, h, &status, &end) == 0;
+        is_alive = h == NULL || tell_one(*assoc, context->id, ++id, h, &status, &end) == 0;
     }
-    if (rc == 0 && end.kind == ERR_NONE && dimse_release(&assoc, &end) < 0)
+    if (end.kind != ERR_NONE) {
+        gate_lock(&s->gate);
+        a->is_single = true;
+        gate_unlock(&s->gate);
+    } else if (dimse_release(assoc, &end) < 0) {
         err_clear(&end); /* it has answered: how it hangs up does not matter */
+    }
+    return 0;
+}
+
+static int
+call_device(struct serve *s, struct held *h, struct dimse_connect_options *to, struct err *err)
+{
+    static const char *const plain[] = {DCM_UID_EXPLICIT_LE, DCM_UID_IMPLICIT_LE};
+    const struct dimse_proposal proposal = {COMMIT_CLASS, plain, ARRAY_LEN(plain), true};
+    struct dimse_assoc *assoc = NULL;
+    int rc;
+
+    gate_lock(&s->gate);
+    to->deadlines.idle_ms = CALL_ANSWER_MS << h->asker->patience;
+    gate_unlock(&s->gate);
+    to->deadlines.pdu_ms = CALL_ANSWER_MS; /* and the release */
+    to->secure = keep_socket;
+    to->secure_user = s;
+    h->sent_ms = clock_mono_ms();
+    rc = dimse_connect(to, &proposal, 1, &assoc, err);
+    if (rc == 0)
+        rc = tell_in_turn(s, h, &assoc, err);
     dimse_abort(&assoc);
+    if (let_go_of_socket(s) && rc < 0)
+        err_set(err, ERR_RETRY, "the gateway stopped before the report was answered");
     return rc;
 }
 

@@ -19,6 +19,8 @@ struct asker {
     uint32_t failures;  /* to reach it, one after the other */
     int64_t called_ms;  /* monotonic: it was tried last */
     int64_t next_ms;    /* and is not tried before this */
+    uint32_t patience;  /* it gets so many times twice as long to answer on a call of ours */
+    bool is_single;     /* it did not take a second report on one call: one a call from now on */
     bool is_being_told; /* a report is under way on an association that it holds open */
     struct held *first; /* the thread's, of this round: what to tell it first */
 };
@@ -73,6 +75,7 @@ struct serve {
     uint64_t next_number;
     uint16_t next_message;
     uint64_t told; /* reports answered since the start */
+    int call_fd;   /* a second descriptor of the call under way's socket; -1 = none */
     struct line *lines;
     size_t lines_n;
     struct gate index_gate; /* guards the index */

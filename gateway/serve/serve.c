@@ -93,6 +93,7 @@ serve_start(const struct serve_options *options, struct serve **out_serve, struc
                        "\"durable here\" is no commitment while the spool is on one disk");
     s = mem_new(sizeof *s);
     s->options = *options;
+    s->call_fd = -1;
     s->dir = mem_text(options->dir);
     text_copy(s->ae, sizeof s->ae,
               options->ae != NULL && options->ae[0] != 0 ? options->ae : "RADPOST");

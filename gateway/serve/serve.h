@@ -47,7 +47,9 @@ struct serve_options {
 /* errors  ERR_REJECT is_durable_enough without is_mirrored; ERR_RETRY, ERR_FULL the folder */
 int serve_start(const struct serve_options *options, struct serve **out_serve,
                 struct err *err) MUST_CHECK;
-/* Tell nobody any more. Associations may still ask: what they ask is kept for the next start. */
+/* Tell nobody any more; a call under way is ended, and made again after the next start.
+ * Associations may still ask: what they ask is kept for it.
+ * blocks  on a disk, and while a device's address takes no connection, for ten seconds */
 void serve_stop(struct serve *serve);
 void serve_close(struct serve **serve);
 

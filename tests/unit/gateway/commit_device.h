@@ -22,7 +22,9 @@ static struct serve_world world;
 struct told {
     struct gate gate;
     struct dimse_listener *listener;
-    unsigned reports, calls;
+    unsigned reports, calls, unanswered;
+    unsigned silent_from; /* this of an association's reports and later ones: no answer; 0 = none */
+    int64_t slow_ms;      /* it reads a report so long */
     uint16_t event, answer; /* what it says to the next */
     char transaction[65];
     struct buf data;
@@ -79,15 +81,34 @@ take_report(struct dimse_assoc *assoc, const struct dimse_command *rq, uint16_t 
 }
 
 static void
+read_slowly(void)
+{
+    int64_t until_ms = clock_mono_ms() + told.slow_ms;
+
+    gate_lock(&told.gate);
+    for (int64_t now_ms; (now_ms = clock_mono_ms()) < until_ms;)
+        (void)gate_wait_ms(&told.gate, until_ms - now_ms);
+    gate_unlock(&told.gate);
+}
+
+static void
 serve(struct dimse_assoc *assoc, void *user)
 {
     struct dimse_command rq = {.field = 0};
     struct err err = {0};
+    unsigned n = 0;
 
     (void)user;
     while (dimse_next_command(assoc, &rq, &err) == 0 && rq.field != DIMSE_END) {
         uint16_t answer = told.answer;
+        if (++n >= told.silent_from && told.silent_from != 0) {
+            if (dimse_skip_data(assoc, &err) < 0)
+                return;
+            told.unanswered++;
+            continue;
+        }
         told.answer = DIMSE_SUCCESS;
+        read_slowly();
         if (take_report(assoc, &rq, answer, &err) < 0)
             return;
     }
@@ -283,19 +304,25 @@ files_in_commit(void)
     return n;
 }
 
-/* Until no transaction is left in the folder. */
+/* Until no more transactions than these are left in the folder. */
 static void
-wait_for_end(void)
+wait_for_files(size_t n)
 {
     struct gate g;
 
     gate_init(&g);
     gate_lock(&g);
-    for (int i = 0; files_in_commit() > 0 && i < 400; i++)
+    for (int i = 0; files_in_commit() > n && i < 400; i++)
         (void)gate_wait_ms(&g, 50); /* another process's folder would be watched the same way */
     gate_unlock(&g);
     gate_fini(&g);
-    assert_int_equal(files_in_commit(), 0);
+    assert_int_equal(files_in_commit(), n);
+}
+
+static void
+wait_for_end(void)
+{
+    wait_for_files(0);
 }
 
 #endif

@@ -163,6 +163,144 @@ what_waits_for_one_device_goes_on_one_association(void **state)
     free(row);
 }
 
+/* CT1 asks three times and listens, CT2 asks once and keeps its association; then all is sealed.
+ * Whoever cannot be told is not tried again in the test's time. */
+static struct dimse_assoc *
+ask_of_two_and_seal(void)
+{
+    const char *const instances[] = {"1.2.7.1.1", NULL};
+    struct dimse_assoc *assoc, *other;
+    struct err err = {0};
+    char *rows;
+
+    serve_world_close(&world);
+    world.options.retry_ms = world.options.retry_max_ms = 3600000;
+    rows = mem_printf("CT1 127.0.0.1 x commit_ae=CT1 commit_host=127.0.0.1 commit_port=%u\n"
+                      "CT2 127.0.0.1\n",
+                      listen_at(0));
+    serve_world_devices(&world, rows);
+    serve_world_open(&world);
+    put("1.2.7.1.1");
+    assoc = connect_as("CT1", accept_port(world.door));
+    assert_int_equal(ask(assoc, "2.25.61", instances), DIMSE_SUCCESS);
+    assert_int_equal(ask(assoc, "2.25.62", instances), DIMSE_SUCCESS);
+    assert_int_equal(ask(assoc, "2.25.63", instances), DIMSE_SUCCESS);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    other = connect_as("CT2", accept_port(world.door));
+    assert_int_equal(ask(other, "2.25.64", instances), DIMSE_SUCCESS);
+    serve_world_seal(&world);
+    free(rows);
+    return other;
+}
+
+/* What it had to wait for the other one: not until its association is cut for silence. */
+static void
+expect_report_soon(struct dimse_assoc *assoc)
+{
+    int64_t began_ms = clock_mono_ms();
+
+    expect_report(assoc);
+    assert_true(clock_mono_ms() - began_ms < 30000);
+}
+
+/* It reads the second and does not answer it. */
+static void
+device_that_takes_one_report_an_association_gets_each_on_its_own(void **state)
+{
+    struct dimse_assoc *other;
+    struct err err = {0};
+
+    (void)state;
+    told.silent_from = 2;
+    other = ask_of_two_and_seal();
+
+    expect_report_soon(other);
+    assert_true(is_in_report(0x00081195, "2.25.64"));
+    assert_int_equal(dimse_release(&other, &err), 0);
+    wait_for_end();
+    assert_int_equal(told.reports, 4); /* and not one after an hour */
+    assert_int_equal(told.calls, 3);
+    assert_int_equal(told.unanswered, 1);
+}
+
+static void
+device_that_answers_no_report_holds_up_no_other(void **state)
+{
+    const char *const instances[] = {"1.2.7.1.1", NULL};
+    struct dimse_assoc *other;
+    struct err err = {0};
+
+    (void)state;
+    told.silent_from = 1;
+    other = ask_of_two_and_seal();
+
+    expect_report_soon(other);
+    assert_int_equal(ask(other, "2.25.65", instances), DIMSE_SUCCESS);
+    expect_report_soon(other);
+    assert_int_equal(dimse_release(&other, &err), 0);
+    wait_for_files(3);
+    assert_int_equal(told.calls, 1);
+}
+
+/* Seven seconds: it is called again, and gets ten. */
+static void
+slow_device_gets_more_time_at_the_next_call(void **state)
+{
+    const char *const instances[] = {"1.2.7.1.1", NULL};
+    char *row = mem_printf("commit_ae=CT1 commit_host=127.0.0.1 commit_port=%u", listen_at(0));
+    struct dimse_assoc *assoc;
+    struct err err = {0};
+
+    (void)state;
+    told.slow_ms = 7000;
+    set_row(row);
+    put("1.2.7.1.1");
+    assoc = connect_as("CT1", accept_port(world.door));
+    assert_int_equal(ask(assoc, "2.25.66", instances), DIMSE_SUCCESS);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    serve_world_seal(&world);
+
+    wait_for_end(); /* within 20 s */
+    assert_int_equal(told.calls, 2);
+    free(row);
+}
+
+/* The call is under way: it has the connection, and gets no answer for ten seconds. */
+static void
+stop_ends_the_call_under_way(void **state)
+{
+    const char *const instances[] = {"1.2.7.1.1", NULL};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof to;
+    int silent = socket(AF_INET, SOCK_STREAM, 0), call;
+    struct dimse_assoc *assoc;
+    struct err err = {0};
+    int64_t began_ms;
+    char *row;
+
+    (void)state;
+    assert_int_equal(bind(silent, (struct sockaddr *)&to, size), 0);
+    assert_int_equal(listen(silent, 64), 0);
+    assert_int_equal(getsockname(silent, (struct sockaddr *)&to, &size), 0);
+    row = mem_printf("commit_ae=CT1 commit_host=127.0.0.1 commit_port=%u", ntohs(to.sin_port));
+    set_row(row);
+    put("1.2.7.1.1");
+    assoc = connect_as("CT1", accept_port(world.door));
+    assert_int_equal(ask(assoc, "2.25.71", instances), DIMSE_SUCCESS);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    serve_world_seal(&world);
+    call = accept(silent, NULL, NULL);
+    assert_true(call >= 0);
+
+    began_ms = clock_mono_ms();
+    serve_stop(world.serve);
+    assert_true(clock_mono_ms() - began_ms < 5000);
+    assert_int_equal(files_in_commit(), 1);
+    close(call);
+    close(silent);
+    free(row);
+}
+
 int
 main(void)
 {
@@ -172,6 +310,10 @@ main(void)
         CLAIM(given_up_transactions_count_no_more_and_the_oldest_gives_way),
         CLAIM(device_that_says_nothing_holds_up_no_other),
         CLAIM(what_waits_for_one_device_goes_on_one_association),
+        CLAIM(device_that_takes_one_report_an_association_gets_each_on_its_own),
+        CLAIM(device_that_answers_no_report_holds_up_no_other),
+        CLAIM(slow_device_gets_more_time_at_the_next_call),
+        CLAIM(stop_ends_the_call_under_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
