@@ -168,6 +168,7 @@ book_is_anothers(const struct book_said *said, const struct book_owner *owner, b
 {
     struct citizen_id card = {0};
     bool is_card = citizen_id_read(said->patient_id, "", &card) == CITIZEN_ID_FINE;
+    const struct who of_card = {"", (char[]){card.sex, '\0'}, card.birth};
 
     *out_is_open = false;
     if (is_card && strcmp(card.text, owner->citizen_id) == 0)
@@ -179,7 +180,7 @@ book_is_anothers(const struct book_said *said, const struct book_owner *owner, b
         is_same_number(said->patient_id, owner->registration) ||
         is_same_number(said->patient_id, owner->patient_id))
         return false;
-    if ((is_card && owner->citizen_id[0] != '\0') ||
+    if ((is_card && (owner->citizen_id[0] != '\0' || who_differ(&of_card, &owner->who))) ||
         (said->who.name[0] != '\0' && !is_one_name(said->who.name, owner->who.name, owner->pinyin)))
         return true;
     *out_is_open = true;

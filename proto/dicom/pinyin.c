@@ -35,18 +35,21 @@ static const char *const doubles[] = {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static UTransliterator *readers[2]; /* of any text; of names */
+enum reading { READ_TEXT, READ_NAME, SIMPLIFY, READINGS };
+static UTransliterator *readers[READINGS];
 
 /* With the lock held; NULL: ICU has no such data. */
 static UTransliterator *
-reader_of(bool is_name)
+reader_of(enum reading reading)
 {
-    UTransliterator **reader = &readers[is_name];
+    static const char *const ids[READINGS] = {"Han-Latin; " RULES, "Han-Latin/Names; " RULES,
+                                              "Traditional-Simplified"};
+    UTransliterator **reader = &readers[reading];
     UErrorCode code = U_ZERO_ERROR;
     UChar id[128];
 
     if (*reader == NULL) {
-        u_uastrcpy(id, is_name ? "Han-Latin/Names; " RULES : "Han-Latin; " RULES);
+        u_uastrcpy(id, ids[reading]);
         *reader = utrans_openU(id, -1, UTRANS_FORWARD, NULL, 0, NULL, &code);
     }
     return U_SUCCESS(code) ? *reader : NULL;
@@ -97,7 +100,7 @@ is_all_han(const char *p, size_t n)
 
 /* n bytes of at most PIECE_CHARS Han: their syllables, parted by blanks; false: no data. */
 static bool
-transliterate(const char *han, size_t n, bool is_name, char *out, size_t size)
+transliterate(const char *han, size_t n, enum reading reading, char *out, size_t size)
 {
     UChar text[PIECE_CHARS * 8];
     UErrorCode code = U_ZERO_ERROR;
@@ -106,7 +109,7 @@ transliterate(const char *han, size_t n, bool is_name, char *out, size_t size)
     u_strFromUTF8(text, ARRAY_LEN(text), &length, han, (int32_t)n, &code);
     limit = length;
     pthread_mutex_lock(&lock);
-    UTransliterator *reader = reader_of(is_name);
+    UTransliterator *reader = reader_of(reading);
     if (reader != NULL && U_SUCCESS(code))
         utrans_transUChars(reader, text, &length, (int32_t)ARRAY_LEN(text), 0, &limit, &code);
     pthread_mutex_unlock(&lock);
@@ -158,7 +161,7 @@ add_syllables(const char *han, size_t n, bool is_name, struct buf *out)
         for (int i = 0; i < PIECE_CHARS / 2 && piece < n; i++)
             piece += char_bytes(han + piece);
         const char *at = latin;
-        if (!transliterate(han, piece, is_name, latin, sizeof latin))
+        if (!transliterate(han, piece, is_name ? READ_NAME : READ_TEXT, latin, sizeof latin))
             latin[0] = '\0';
         for (size_t i = count_chars(han, piece); i > 0; i--) {
             is_whole = take_syllable(&at, syllable) && is_whole;
@@ -391,4 +394,12 @@ pinyin_is_reading(const char *latin, const char *han)
     snprintf(turned, sizeof turned, "%s^%.*s", given + 1, (int)(given - read), read);
     pinyin_fold(turned, got, sizeof got);
     return strcmp(wanted, got) == 0;
+}
+
+bool
+pinyin_simplify(const char *text, char *out, size_t size)
+{
+    size_t n = strlen(text);
+
+    return n < PIECE_CHARS * 8 && transliterate(text, n, SIMPLIFY, out, size);
 }

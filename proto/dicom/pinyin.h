@@ -22,6 +22,10 @@ bool pinyin_text(const char *text, size_t n, struct buf *out);
 /* Two ways to write the same (Zhang^San, ZHANG SAN, zhang san): letters in lower case, nothing
  * else; lyu, lv, lu alike. * and ? stay. */
 void pinyin_fold(const char *name, char *out, size_t size);
+/* Traditional signs as simplified ones (王小東 > 王小东); all else stays. false: too long, or no
+ * data.
+ */
+bool pinyin_simplify(const char *text, char *out, size_t size);
 /* Is latin how han is read, its surname first or last? false: what has no reading; two in one
  * script. */
 bool pinyin_is_reading(const char *latin, const char *han);

@@ -2,10 +2,12 @@
 #include "proto/model/who.h"
 
 #include "proto/base/text.h"
+#include "proto/dicom/pinyin.h"
 #include "proto/model/citizen_id.h"
 #include "proto/model/doubts.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { NAME_BYTES = 260 };
@@ -71,6 +73,37 @@ may_be_one(const char *a, const char *b)
     return *a == *b;
 }
 
+/* a, and what a console adds to a name: 王小东, 王小东12床. One sign alone is a surname. */
+static bool
+is_begun_by(const char *name, const char *a)
+{
+    size_t n = strlen(a), signs = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if ((uint8_t)a[i] < 0x80)
+            return false;
+        signs += ((uint8_t)a[i] & 0xC0) != 0x80;
+    }
+    return signs > 1 && strncmp(name, a, n) == 0 && !is_han(name + n);
+}
+
+static bool
+are_alike(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0 || (is_han(a) && is_begun_by(b, a)) ||
+           (is_han(b) && is_begun_by(a, b));
+}
+
+/* 東 and 东 are one sign; of 於 and 于, which are two surnames, nothing can be said. */
+static bool
+are_simplified_alike(const char *a, const char *b)
+{
+    char one[NAME_BYTES], other[NAME_BYTES];
+
+    return pinyin_simplify(a, one, sizeof one) && pinyin_simplify(b, other, sizeof other) &&
+           are_alike(one, other);
+}
+
 enum who_names
 who_names(const char *a, const char *b)
 {
@@ -81,12 +114,13 @@ who_names(const char *a, const char *b)
     squeeze(b, other);
     if (is_nobody(one) || is_nobody(other))
         return WHO_NAMES_OPEN;
-    if (strcmp(one, other) == 0)
+    if (are_alike(one, other))
         return WHO_NAMES_ALIKE;
     are_han = is_han(one) && is_han(other);
     if (!are_han && ((uint8_t)one[0] >= 0x80 || (uint8_t)other[0] >= 0x80))
         return WHO_NAMES_OPEN;
-    return !are_han && may_be_one(one, other) ? WHO_NAMES_OPEN : WHO_NAMES_DIFFER;
+    return (are_han ? are_simplified_alike(one, other) : may_be_one(one, other)) ? WHO_NAMES_OPEN
+                                                                                 : WHO_NAMES_DIFFER;
 }
 
 /* ---- the whole person ---- */
@@ -104,11 +138,27 @@ is_birth(const char *birth)
     return citizen_id_is_day(birth) && strcmp(birth, "19000101") != 0;
 }
 
+static int
+year_of(const char *birth)
+{
+    return (birth[0] - '0') * 1000 + (birth[1] - '0') * 100 + (birth[2] - '0') * 10 + birth[3] -
+           '0';
+}
+
+/* The first of January is made from an age: of the year before, or the next, too. */
+static bool
+births_differ(const char *a, const char *b)
+{
+    bool is_made = strcmp(a + 4, "0101") == 0 || strcmp(b + 4, "0101") == 0;
+
+    return is_made ? abs(year_of(a) - year_of(b)) > 1 : strcmp(a, b) != 0;
+}
+
 bool
 who_differ(const struct who *a, const struct who *b)
 {
     return (is_sex(a->sex) && is_sex(b->sex) && a->sex[0] != b->sex[0]) ||
-           (is_birth(a->birth) && is_birth(b->birth) && strcmp(a->birth, b->birth) != 0) ||
+           (is_birth(a->birth) && is_birth(b->birth) && births_differ(a->birth, b->birth)) ||
            who_names(a->name, b->name) == WHO_NAMES_DIFFER;
 }
 

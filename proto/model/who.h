@@ -1,6 +1,6 @@
 /* who.h - do two descriptions of a patient speak of two people: what images say of theirs
  * against what was registered, a report against an order. Patient data: never logged.
- * Threads: pure functions. */
+ * Threads: any; two names in Han that differ wait for pinyin.h. */
 #ifndef RADPOST_MODEL_WHO_H
 #define RADPOST_MODEL_WHO_H
 
@@ -14,15 +14,17 @@ struct who {
 };
 
 enum who_names {
-    WHO_NAMES_OPEN, /* one is not known (无名氏 ...), or in another script: 王小东, Wang XiaoDong
-                     */
+    /* one is not known (无名氏 ...), or in another script: 王小东, Wang XiaoDong, 王小東 */
+    WHO_NAMES_OPEN,
     WHO_NAMES_ALIKE,
     WHO_NAMES_DIFFER,
 };
 
-/* Blanks, dots, full-width forms and the case of letters do not matter. */
+/* Blanks, dots, full-width forms and the case of letters do not matter, nor what begins with no Han
+ * behind a whole name in Han: 王小东12床. */
 enum who_names who_names(const char *a, const char *b);
-/* Another sex, another birth date, or another name; what is not known contradicts nothing. */
+/* Another sex, another birth date, or another name; what is not known contradicts nothing, nor does
+ * the first of January (made from an age) a day of its own year, the one before or the next. */
 bool who_differ(const struct who *a, const struct who *b);
 /* A patient's number as typed at a device: without blanks and zeros in front, in upper case; cut at
  * size. */

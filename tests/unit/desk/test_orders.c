@@ -403,6 +403,7 @@ a_held_over_accession_number_takes_nobodys_images(void **state)
         {"the birth date", {"", "", "", "19800101"}},
         {"the name", {"P100M", "赵六", "M", "19700101"}},
         {"a number nobody knows here, under another name", {"X9", "Ma Liu", "", ""}},
+        {"a card alone, of another sex and birth date", {"11010519491231002X", "", "", ""}},
     };
     static const struct words first = {"P100M", "张三", "M", "19700101"};
     static const struct words second = {"P777M", "赵六", "F", "19800101"};
@@ -443,6 +444,15 @@ one_patient_written_in_two_ways_is_one(void **state)
         {"a number that is none", {"P1", "王小东", "M", "19700101"}, {"0000", "", "O", ""}},
         {"the console's own number", {"P1", "王小东", "M", ""}, {"CT-5", "Wang XiaoDong", "", ""}},
         {"the accession number again", {"P1", "王小东", "", ""}, {"ACC", "Wong Siu", "", ""}},
+        {"a card that was not registered",
+         {"P1", "王小东", "F", "19491231"},
+         {"11010519491231002X", "", "", ""}},
+        {"the card is the order's number",
+         {"11010519491231002X", "王小东", "M", ""},
+         {"11010519491231002X", "", "", ""}},
+        {"traditional signs", {"P1", "王小东", "M", ""}, {"CT-6", "王小東", "", ""}},
+        {"a bed behind the name", {"P1", "王小东", "M", ""}, {"CT-7", "王小东12床", "", ""}},
+        {"a birth date from an age", {"P1", "王小东", "", "19700802"}, {"P1", "", "", "19710101"}},
         {"an emergency", {"EM7", "无名氏", "O", "19000101"}, {"EM7", "王小东", "M", "19700101"}},
     };
 

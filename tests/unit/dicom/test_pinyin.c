@@ -135,6 +135,19 @@ two_ways_to_write_the_same_fold_alike(void **state)
 }
 
 static void
+traditional_signs_become_simplified(void **state)
+{
+    char got[64], small[6];
+
+    (void)state;
+    assert_true(pinyin_simplify("劉國強 8床", got, sizeof got));
+    assert_string_equal(got, "刘国强 8床");
+    assert_true(pinyin_simplify("", got, sizeof got));
+    assert_string_equal(got, "");
+    assert_false(pinyin_simplify("劉國強", small, sizeof small));
+}
+
+static void
 a_reading_is_one_with_the_family_name_first_or_last(void **state)
 {
     static const struct {
@@ -169,6 +182,7 @@ main(void)
         cmocka_unit_test(a_long_text_is_read_whole),
         cmocka_unit_test(names_are_parted),
         cmocka_unit_test(two_ways_to_write_the_same_fold_alike),
+        cmocka_unit_test(traditional_signs_become_simplified),
         cmocka_unit_test(a_reading_is_one_with_the_family_name_first_or_last),
     };
 

@@ -26,6 +26,12 @@ what_both_say_differently_tells_two_people_apart(void **state)
         {"another name in Han", {"张三", "", ""}, {"赵六", "", ""}, true},
         {"one name in two scripts", {"王小东", "M", ""}, {"Wang XiaoDong", "M", ""}, false},
         {"an emergency that got its name", {"无名氏2", "M", ""}, {"王小东", "M", ""}, false},
+        {"made from an age", {"", "", "19700101"}, {"", "", "19700802"}, false},
+        {"made from an age before the birthday", {"", "", "19710101"}, {"", "", "19700802"}, false},
+        {"made from another age", {"", "", "19720101"}, {"", "", "19700802"}, true},
+        {"a day of the same year", {"", "", "19700801"}, {"", "", "19700802"}, true},
+        {"a day across the new year", {"", "", "19701231"}, {"", "", "19710102"}, true},
+        {"what a console adds to a name", {"王小东", "", ""}, {"王小东12床", "", ""}, false},
         {"nobody", {"", "", ""}, {"", "", ""}, false},
     };
 
@@ -53,6 +59,18 @@ names_are_compared_where_they_can_be(void **state)
         {"王五", "马六", WHO_NAMES_DIFFER},
         {"王五", "", WHO_NAMES_OPEN},
         {"UNKNOWN^MALE", "Wang Wu", WHO_NAMES_OPEN},
+        {"王小东", "王小东12床", WHO_NAMES_ALIKE},
+        {"王小东（CT 5）", "王小东", WHO_NAMES_ALIKE},
+        {"王小东", "王小东^WANG XIAODONG", WHO_NAMES_ALIKE},
+        {"王小", "王小东", WHO_NAMES_DIFFER},
+        {"李花", "李花之子", WHO_NAMES_DIFFER},
+        {"王", "王12床", WHO_NAMES_DIFFER},
+        {"李花之子1", "李花之子12", WHO_NAMES_DIFFER},
+        {"王小东12床", "张三12床", WHO_NAMES_DIFFER},
+        {"王小东", "王小東", WHO_NAMES_OPEN},
+        {"劉國強", "刘国强", WHO_NAMES_OPEN},
+        {"劉國強8床", "刘国强", WHO_NAMES_OPEN},
+        {"劉國強", "刘国庆", WHO_NAMES_DIFFER},
     };
 
     (void)state;
