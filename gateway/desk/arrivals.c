@@ -39,6 +39,7 @@ struct settling {
     struct mpps_walk walk;
     uint64_t *aside; /* by id, as of the last look: one that is gone was let go on */
     size_t aside_n;
+    uint64_t finished; /* the book's change that study_images_finish() has seen */
 };
 
 struct arrivals {
@@ -294,6 +295,7 @@ look_at_aside(struct settling *s, struct spool *spool, struct book *book, struct
 static int
 look(struct settling *s, struct spool *spool, struct book *book, struct err *err)
 {
+    uint64_t book_now = book_change(book);
     unsigned arrived;
     size_t n;
 
@@ -303,8 +305,10 @@ look(struct settling *s, struct spool *spool, struct book *book, struct err *err
     } while (n == BATCH);
     if (look_at_aside(s, spool, book, err) < 0 ||
         mpps_settle(book, is_here, spool, &arrived, err) < 0 ||
-        (!s->walk.is_done && study_images_finish(spool, book, err) < 0))
+        ((!s->walk.is_done || s->finished != book_now) &&
+         study_images_finish(spool, book, err) < 0))
         return -1;
+    s->finished = book_now;
     while (!s->walk.is_done)
         if (mpps_settle_again(book, &s->walk, is_here, spool, &arrived, err) < 0)
             return -1;

@@ -3,7 +3,7 @@
  *
  *     the book says that they will not come > the spool: for good
  *
- * A kill in between is made good by the next start. Threads: any. */
+ * A kill or a failure in between is made good by the next look (arrivals.c). Threads: any. */
 #ifndef RADPOST_DESK_SETTLE_LOST_H
 #define RADPOST_DESK_SETTLE_LOST_H
 

@@ -5,6 +5,7 @@
 #include "gateway/desk/arrivals.h"
 #include "gateway/desk/lamps.h"
 #include "gateway/desk/mpps.h"
+#include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "tests/support/ok.h"
 #include "tests/support/serve_world.h"
@@ -197,6 +198,50 @@ a_kill_before_the_spool_knows_is_made_good_by_the_next_start(void **state)
     end();
 }
 
+/* Until the desk has looked at all that is in the book now. */
+static void
+wait_for_a_look(const char *study)
+{
+    static const char here[1][65] = {"1.2.7.1.2"};
+    int64_t until = clock_mono_ms() + 30000;
+    uint32_t expected, missing;
+    uint64_t seen;
+
+    OK(mpps_expect(book, study, "step", here, 1, &err));
+    for (seen = book_change(book);; seen = book_wait(book, seen, 1000)) {
+        OK(mpps_expected(book, study, &expected, &missing, &err));
+        if (missing == 0)
+            return;
+        assert_true(clock_mono_ms() < until);
+    }
+}
+
+/* The page was told that it failed; to say it again is refused, for nothing is missing. */
+static void
+what_the_spool_failed_to_mark_is_marked_by_the_next_look(void **state)
+{
+    int64_t until = clock_mono_ms() + 30000;
+    struct arrivals *arrivals;
+    struct spool_study study;
+    uint64_t id = begin(), seen = 0;
+
+    (void)state;
+    arrivals_start(world.spool, book, NULL, NULL, &arrivals);
+    wait_for_a_look("1.2.8");
+    wait_for_a_look("1.2.9"); /* the one of the start is over */
+
+    OK(say(1, (int64_t)id, true));
+
+    do {
+        assert_true(clock_mono_ms() < until);
+        seen = spool_wait(world.spool, seen, 1000);
+        OK(spool_study(world.spool, STUDY, &study, &err));
+    } while (study.gone == 0);
+    arrivals_stop(&arrivals);
+    assert_study(0, 1, STUDY_HELD, 1);
+    end();
+}
+
 /* The same number, and others: one came, another was announced; one was found, another lost. */
 static void
 other_images_than_those_that_were_shown_are_refused(void **state)
@@ -239,6 +284,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_lost_for_good_alarms_no_more_and_is_never_safe),
         cmocka_unit_test(a_kill_before_the_spool_knows_is_made_good_by_the_next_start),
+        cmocka_unit_test(what_the_spool_failed_to_mark_is_marked_by_the_next_look),
         cmocka_unit_test(other_images_than_those_that_were_shown_are_refused),
     };
 
