@@ -16,7 +16,7 @@
 
 #define FOLDER "undone"
 #define MAGIC "radpost-undone 1 "
-enum { LINE_BYTES = 512 };
+enum { LINE_BYTES = 512, FIELDS = 5 };
 
 static void
 name_of(uint64_t id, int64_t at_us, char out[64])
@@ -48,6 +48,8 @@ static bool
 understand(char *line, size_t n, const char *name, struct spool_undone *out)
 {
     char own[64], *words = line + strlen(MAGIC) + 9, *end;
+    const char *field[FIELDS];
+    uint64_t at_us;
 
     if (n < strlen(MAGIC) + 10 || strncmp(line, MAGIC, strlen(MAGIC)) != 0 || line[n - 1] != '\n')
         return false;
@@ -55,10 +57,17 @@ understand(char *line, size_t n, const char *name, struct spool_undone *out)
     if (strtoul(line + strlen(MAGIC), &end, 16) != zip_crc32(0, words, strlen(words)) ||
         end + 1 != words)
         return false;
+    for (size_t i = 0; i < FIELDS; i++)
+        if ((field[i] = strsep(&words, "\t")) == NULL)
+            return false;
     *out = (struct spool_undone){0};
-    if (sscanf(words, "%" SCNu64 "\t%" SCNd64 "\t%64[^\t]\t%16[^\t]\t%64[^\t]", &out->id,
-               &out->at_us, out->instance, out->reason, out->by) != 5)
+    if (text_to_u64(field[0], UINT64_MAX, &out->id) < 0 ||
+        text_to_u64(field[1], INT64_MAX, &at_us) < 0 ||
+        !text_copy(out->instance, sizeof out->instance, field[2]) ||
+        !text_copy(out->reason, sizeof out->reason, field[3]) ||
+        !text_copy(out->by, sizeof out->by, field[4]))
         return false;
+    out->at_us = (int64_t)at_us;
     name_of(out->id, out->at_us, own);
     return strcmp(own, name) == 0;
 }

@@ -286,6 +286,26 @@ what_radpost_queue_threw_away_and_took_back_at_once_is_audited(void **state)
     }
 }
 
+/* A file that could not be read names no instance; a discard of long ago, nobody. */
+static void
+an_undone_discard_without_an_instance_or_a_name_is_audited(void **state)
+{
+    uint64_t unnamed = put_aside(""), nobodys = put_aside("1.2.3.2");
+
+    (void)state;
+    look_anew();
+    must(queue_act(spool, "discard", unnamed, "other", &err));
+    must(queue_act(spool, "release", unnamed, NULL, &err));
+    must(spool_discard(spool, nobodys, "equipment", "", &err));
+    must(queue_act(spool, "release", nobodys, NULL, &err));
+
+    look_anew();
+
+    assert_int_equal(audited("IMAGE_DISCARDED", "\"other\""), 1);
+    assert_int_equal(audited("IMAGE_DISCARDED", "equipment"), 1);
+    assert_int_equal(audited("IMAGE_RESTORED", "by"), 2);
+}
+
 static void
 what_is_damaged_of_an_undone_discard_is_set_aside(void **state)
 {
@@ -389,6 +409,7 @@ main(void)
         CLAIM(a_crash_around_its_entry_leaves_a_taking_back_in_the_log_once),
         CLAIM(a_taking_back_that_was_only_meant_is_nobodys),
         CLAIM(what_radpost_queue_threw_away_and_took_back_at_once_is_audited),
+        CLAIM(an_undone_discard_without_an_instance_or_a_name_is_audited),
         CLAIM(what_is_damaged_of_an_undone_discard_is_set_aside),
         CLAIM(what_an_older_book_noted_is_no_restore),
         CLAIM(what_was_noted_of_a_spool_before_this_one_is_no_restore),
