@@ -431,27 +431,91 @@ is_blank(const char *text)
     return text[strspn(text, " \t\r\n")] == '\0';
 }
 
-/* JSON that ends with its first line and goes on: an object a line. */
+/* ---- what it is ---- */
+
+enum { LONG_DIGITS = 19 }; /* of which an int64_t does not hold all */
+
+static bool
+is_json(const char *text, size_t n)
+{
+    struct json_doc *doc = NULL;
+    struct err ignored;
+
+    if (json_parse(text, n, &doc, &ignored) < 0)
+        return false;
+    json_free(&doc);
+    return true;
+}
+
+/* An object a line: the first is one by itself and more follows, or a later line begins one. */
+static bool
+has_lines(const char *text, size_t n)
+{
+    const char *stop = strchr(text, '\n');
+
+    if (stop == NULL || is_blank(stop))
+        return false;
+    if (text[0] == '{' && is_json(text, (size_t)(stop - text)))
+        return true;
+    if (text[0] != '{' && memchr(text, '\t', (size_t)(stop - text)) != NULL)
+        return false; /* the names of a table */
+    for (; stop != NULL; stop = strchr(stop + 1, '\n'))
+        if (stop[1 + strspn(stop + 1, " \t\r")] == '{')
+            return !is_json(text, n);
+    return false;
+}
+
+/* A number that no type here holds. */
+static bool
+is_long_number(const char *text, size_t n)
+{
+    if (*text != '-' && (*text < '0' || *text > '9'))
+        return false;
+    return strspn(text, "-0123456789") == n ? n >= LONG_DIGITS : isinf(strtod(text, NULL));
+}
+
+/* Such numbers become texts: digits are digits, and one that is none costs its own order only. A
+ * text ends with its line, so that a broken line does not reach the next. */
+static void
+quote_long_numbers(const char *text, struct buf *out)
+{
+    bool is_in_text = false;
+
+    for (const char *at = text; *at != '\0';) {
+        size_t n = is_in_text ? 0 : strspn(at, "+-.0123456789eE");
+
+        if (n > 0 && is_long_number(at, n)) {
+            buf_add_printf(out, "\"%.*s\"", (int)n, at);
+        } else {
+            if (n == 0) {
+                n = is_in_text && *at == '\\' && at[1] != '\0' && at[1] != '\n' ? 2 : 1;
+                is_in_text = *at != '\n' && is_in_text != (*at == '"');
+            }
+            buf_add(out, at, n);
+        }
+        at += n;
+    }
+}
+
 static int
 read_text(struct reader *rd, const char *text, size_t n, struct err *err)
 {
     size_t skip = strspn(text, " \t\r\n");
-    const char *stop;
-    struct json_doc *doc = NULL;
-    struct err ignored;
+    struct buf json;
+    int rc;
 
     if (is_blank(text))
         return 0; /* no orders just now */
-    if (text[skip] == '[')
-        return read_json(rd, text, n, err);
-    if (text[skip] != '{')
-        return read_table(rd, text, n, err);
-    stop = strchr(text + skip, '\n');
-    if (stop == NULL || is_blank(stop) ||
-        json_parse(text + skip, (size_t)(stop - text) - skip, &doc, &ignored) < 0)
-        return read_json(rd, text, n, err);
-    json_free(&doc);
-    return read_json_lines(rd, text, n, err);
+    buf_init(&json, 2 * n + 1);
+    quote_long_numbers(text, &json);
+    if (text[skip] != '[' && has_lines(buf_text(&json) + skip, json.n - skip))
+        rc = read_json_lines(rd, buf_text(&json), json.n, err);
+    else if (text[skip] == '[' || text[skip] == '{')
+        rc = read_json(rd, buf_text(&json), json.n, err);
+    else
+        rc = read_table(rd, text, n, err);
+    buf_fini(&json);
+    return rc;
 }
 
 int

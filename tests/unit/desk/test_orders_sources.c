@@ -198,6 +198,49 @@ a_broken_line_is_refused_and_the_rest_is_taken(void **state)
 }
 
 static void
+a_broken_first_line_is_refused_and_the_rest_is_taken(void **state)
+{
+    static const char *const all[] = {"{\"placer\":\"1\",\n{\"placer\":\"2\",\"name\":\"乙\"}\n{"
+                                      "\"placer\":\"3\",\"name\":\"丙\"}\n",
+                                      "\"name\":\"甲\"}\n{\"placer\":\"2\",\"name\":\"乙\"}\n{"
+                                      "\"placer\":\"3\",\"name\":\"丙\"}\n"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        assert_int_equal(take(all[i]), 0);
+        assert_int_equal(tally.taken, 2);
+        assert_int_equal(tally.refused, 1);
+        assert_int_equal(tally.place, 1);
+    }
+    assert_int_equal(take("{\"placer\":\"1\",\n\"ours\":\n {\"x\": 1},\n\"name\":\"甲\"}\n"), 0);
+    assert_int_equal(tally.taken, 1); /* one object, over many lines */
+}
+
+static void
+a_number_of_any_length_is_read_to_the_last_digit(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        take("[{\"placer\":12345678901234567890,\"name\":\"甲\"},\n"
+             "{\"placer\":9223372036854775807,\"name\":\"7 \\\" 12345678901234567890\"},"
+             "{\"placer\":3,\"name\":\"丙\",\"weight_kg\":1e999},"
+             "{\"placer\":4,\"name\":\"丁\",\"weight_kg\":61.50000000000000000001}]"),
+        0);
+    assert_int_equal(tally.taken, 4);
+    assert_int_equal(tally.refused, 0);
+    assert_int_equal(tally.flagged, 1);
+    assert_int_equal(tally.place, 3);
+    assert_non_null(known("http", "12345678901234567890"));
+    assert_string_equal(known("http", "9223372036854775807")->name, "7 \" 12345678901234567890");
+    assert_int_equal(known("http", "4")->weight_g, 61500);
+    assert_int_equal(take("{\"placer\":22345678901234567890,\"name\":\"甲\"}\n"
+                          "{\"placer\":32345678901234567890,\"name\":\"乙\"}\n"),
+                     0);
+    assert_int_equal(tally.taken, 2);
+    assert_non_null(known("http", "32345678901234567890"));
+}
+
+static void
 a_bad_one_does_not_stop_the_rest(void **state)
 {
     (void)state;
@@ -533,6 +576,8 @@ main(void)
         BOOK_TEST(what_is_wrong_and_not_due_is_left_out_and_said),
         BOOK_TEST(words_are_cut_and_numbers_are_not),
         BOOK_TEST(a_broken_line_is_refused_and_the_rest_is_taken),
+        BOOK_TEST(a_broken_first_line_is_refused_and_the_rest_is_taken),
+        BOOK_TEST(a_number_of_any_length_is_read_to_the_last_digit),
         BOOK_TEST(a_bad_one_does_not_stop_the_rest),
         BOOK_TEST(lines_and_tables_are_read_too),
         BOOK_TEST(what_is_done_or_gone_is_no_trouble),
