@@ -171,9 +171,11 @@ look_after_packs(struct keep *k, struct err *err)
 
     if (landing_sweep(k, rc == 0 ? err : &later) < 0)
         rc = -1;
-    if (found_take_in(k, rc == 0 ? err : &later) < 0)
-        rc = -1;
     if (packs_take_in(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    /* Behind the first walk through the packs: they know whose a study is; what lies on the landing
+     * may have been put aside. */
+    if (k->packs_at_ms != 0 && found_take_in(k, rc == 0 ? err : &later) < 0)
         rc = -1;
     if (scrub_next(k, &did, rc == 0 ? err : &later) < 0)
         rc = -1;

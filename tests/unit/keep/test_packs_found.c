@@ -43,13 +43,13 @@ store(struct vault *a, const struct slice *s, bool is_reader)
 }
 
 static void
-each_named(const struct vault *a, int store_at, const char *ending, void (*fn)(const char *path))
+each_of(const char *dir, const char *names, void (*fn)(const char *path))
 {
     char pattern[256];
     glob_t found = {0};
     int rc;
 
-    snprintf(pattern, sizeof pattern, "%s/packs/*/*/*%s", a->stores[store_at], ending);
+    snprintf(pattern, sizeof pattern, "%s%s", dir, names);
     rc = glob(pattern, 0, NULL, &found);
     assert_true(rc == 0 || rc == GLOB_NOMATCH); /* that store's may be dropped */
     for (size_t i = 0; i < found.gl_pathc; i++)
@@ -60,7 +60,7 @@ each_named(const struct vault *a, int store_at, const char *ending, void (*fn)(c
 static void
 each_pack(const struct vault *a, int store_at, void (*fn)(const char *path))
 {
-    each_named(a, store_at, ".zip", fn);
+    each_of(a->stores[store_at], "/packs/*/*/*.zip", fn);
 }
 
 static void
@@ -298,7 +298,7 @@ what_was_put_aside_does_not_become_the_patient_of_the_study(void **state)
         vault_work(&a);
         keep_inspect = look;
         for (int i = 0; i < KEEP_COPIES; i++)
-            each_named(&a, i, ".zip.away", show);
+            each_of(a.stores[i], "/packs/*/*/*.zip.away", show);
         a.keep->packs_at_ms = 0; /* later */
         vault_work(&a);
 
@@ -307,6 +307,37 @@ what_was_put_aside_does_not_become_the_patient_of_the_study(void **state)
         assert_int_equal(standing.quarantined, 1);
         vault_close(&a);
     }
+}
+
+/* It waits on the landing to be packed. */
+static void
+what_lies_on_the_landing_comes_after_what_was_packed_before_it(void **state)
+{
+    static const struct slice right[] = {
+        {.study = "1.2.6", .series = "1.2.6.1", .instance = "1.2.6.1.1", .patient_id = "P1"},
+        {.study = "1.2.6", .series = "1.2.6.1", .instance = "1.2.6.1.2", .patient_id = "P1"}};
+    static const struct slice wrong = {
+        .study = "1.2.6", .series = "1.2.6.1", .instance = "1.2.6.1.3", .patient_id = "P2"};
+    struct keep_standing standing;
+    struct vault a;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "landing_after");
+    for (size_t i = 0; i < ARRAY_LEN(right); i++)
+        assert_int_equal(store(&a, &right[i], false), KEEP_STORED);
+    for (int i = 0; i < 3; i++)
+        vault_work(&a);
+    assert_int_equal(store(&a, &wrong, false), KEEP_QUARANTINED);
+    each_of(a.landing_copy, "/whole/*.dcm", make_old);
+    restore(&a);
+
+    vault_work(&a);
+
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.6", &standing, &err));
+    assert_int_equal(standing.whole, 2);
+    assert_int_equal(standing.quarantined, 1);
+    vault_close(&a);
 }
 
 static struct keep *closing;
@@ -482,6 +513,7 @@ main(void)
         cmocka_unit_test(what_a_restored_catalog_waits_to_pack_is_found_packed),
         cmocka_unit_test(a_spoilt_copy_is_made_anew_from_the_one_that_was_found),
         cmocka_unit_test(what_was_put_aside_does_not_become_the_patient_of_the_study),
+        cmocka_unit_test(what_lies_on_the_landing_comes_after_what_was_packed_before_it),
         cmocka_unit_test(what_came_directly_is_on_a_list_again_after_a_walk_that_was_stopped),
         cmocka_unit_test(nobody_is_told_that_it_is_sealed_before_every_copy_was_read_back),
         cmocka_unit_test(a_pack_that_is_damaged_everywhere_is_told_and_keeps_no_other),
