@@ -21,6 +21,7 @@
 #include "storage/keep/pack.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -351,8 +352,8 @@ read_folder(struct packs_walk *w, struct keep *k, struct err *err)
 
     snprintf(path, sizeof path, "%s/packs/%s/%02x", k->stores[w->store], w->tenant, w->folder++);
     folder = opendir(path);
-    if (folder == NULL)
-        return 0; /* most of a small archive are not there */
+    if (folder == NULL) /* most of a small archive are not there; of a sick disk the others are */
+        return errno == ENOENT ? 0 : err_sys(err, ERR_CONFLICT, "open folder %s", path);
     while ((e = readdir(folder)) != NULL) {
         if (strlen(e->d_name) != HEX + 4 || strcmp(e->d_name + HEX, ".zip") != 0)
             continue;
