@@ -468,6 +468,36 @@ a_pack_that_is_damaged_everywhere_is_told_and_keeps_no_other(void **state)
     vault_close(&a);
 }
 
+/* A sick disk: what does not open is not "not there". */
+static void
+a_folder_of_packs_that_does_not_open_is_told_and_keeps_no_other(void **state)
+{
+    struct vault a;
+    struct err err;
+    char path[512];
+    int sealed;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "sick_folder");
+    fill(&a);
+    restore(&a);
+    for (unsigned i = 0, n = 0; n == 0 && i < 256; i++) { /* a file where a folder belongs */
+        int fd;
+
+        snprintf(path, sizeof path, "%s/packs/clinic-a/%02x", a.stores[0], i);
+        fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+        n += fd >= 0;
+        if (fd >= 0)
+            close(fd);
+    }
+
+    assert_int_equal(keep_work(a.keep, &sealed, &err), -1);
+    assert_int_equal(see(&a, "1.2.3").sealed, 3);
+    assert_int_equal(see(&a, "1.2.5").sealed, 2);
+    drop(path);
+    vault_close(&a);
+}
+
 static void
 a_pack_of_an_unknown_organisation_waits_an_hour_for_it(void **state)
 {
@@ -518,6 +548,7 @@ main(void)
         cmocka_unit_test(nobody_is_told_that_it_is_sealed_before_every_copy_was_read_back),
         cmocka_unit_test(a_pack_that_is_damaged_everywhere_is_told_and_keeps_no_other),
         cmocka_unit_test(a_pack_of_an_unknown_organisation_waits_an_hour_for_it),
+        cmocka_unit_test(a_folder_of_packs_that_does_not_open_is_told_and_keeps_no_other),
         cmocka_unit_test(a_pack_that_was_made_just_now_is_left_alone),
     };
 
