@@ -50,7 +50,7 @@ disk_off() {
     ! mountpoint -q "$D/gateway" || within 20 umount "$D/gateway" || fail "the disk is in use: $(fuser -mv "$D/gateway" 2>&1)"
     [ -z "${LOOP:-}" ] || losetup -d "$LOOP" || true
     LOOP=
-    ! mountpoint -q "$DISK/bus" || within 20 umount "$DISK/bus" || fail "the disk's other end is in use"
+    ! mountpoint -q "$DISK/bus" || within 20 umount "$DISK/bus" || fail "the disk's other end is in use: $(losetup -a) $(fuser -mv "$DISK/bus" 2>&1) $(grep -lF "$T" /proc/[0-9]*/mountinfo)"
 }
 # The power fails now, with whatever the disk's cache held; it comes back with what was on the platter.
 power_fails() {
