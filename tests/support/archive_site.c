@@ -177,10 +177,14 @@ archive_site_back_up(struct archive_site *s, const char *database, const char *n
     archive_world_start(&s->world);
 }
 
-void
+int64_t
 archive_site_set(struct archive_site *s, bool is_back)
 {
+    int64_t since_us;
+
     archive_world_stop(&s->world);
+    since_us = clock_wall_us();
     s->world.vault.options.conninfo = is_back ? s->backup : s->world.vault.conninfo;
     archive_world_start(&s->world);
+    return since_us;
 }

@@ -40,7 +40,8 @@ void archive_site_wait(struct archive_site *s, enum instance_state state, uint64
 struct uplink_reconciled archive_site_reconciled(struct archive_site *s, int64_t after_us);
 /* A copy of its database, by this name. */
 void archive_site_back_up(struct archive_site *s, const char *database, const char *name);
-/* The copy takes the place of the database, or goes again; the disks beside it stay as they are. */
-void archive_site_set(struct archive_site *s, bool is_back);
+/* The copy takes the place of the database, or goes again; the disks beside it stay as they are.
+ * When the archive was away: a comparison that begins later is with what is there now. */
+int64_t archive_site_set(struct archive_site *s, bool is_back);
 
 #endif
