@@ -5,6 +5,7 @@
 #include "proto/base/buf.h"
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
@@ -242,7 +243,8 @@ orders_from_folder(struct book *book, struct orders_folder *folder, unsigned *ou
 
     if (dir == NULL)
         return err_sys(err, ERR_RETRY, "the folder of orders");
-    for (struct dirent *d; looked < FILES_AT_ONCE && (d = readdir(dir)) != NULL;)
+    for (const struct dirent *d;
+         looked < FILES_AT_ONCE && (rc = folder_next(dir, &d, err)) == 0 && d != NULL;)
         if (is_ours(folder->path, d->d_name, &st) && ++looked > 0 &&
             is_still(folder, d->d_name, &st)) {
             names = mem_grow(names, (n + 1) * sizeof *names);

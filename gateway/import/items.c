@@ -2,10 +2,10 @@
 #include "gateway/import/import_own.h"
 
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 #include "proto/base/text.h"
 #include "proto/trust/digest.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -482,18 +482,19 @@ each_name(struct import *im, const char *folder, void (*visit)(struct import *, 
           struct err *err)
 {
     char path[PATH_MAX];
-    struct dirent *e;
+    const struct dirent *e;
     DIR *d;
+    int rc;
 
     snprintf(path, sizeof path, "%s/%s", im->dir, folder);
     d = opendir(path);
     if (d == NULL)
         return err_sys(err, ERR_RETRY, "open %s", path);
-    while ((e = readdir(d)) != NULL)
+    while ((rc = folder_next(d, &e, err)) == 0 && e != NULL)
         if (e->d_name[0] != '.')
             visit(im, e->d_name);
     closedir(d);
-    return 0;
+    return rc;
 }
 
 static void

@@ -5,8 +5,8 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -57,15 +57,16 @@ list_folder(struct spool *sp, const char *folder, const char *suffix, struct num
             struct err *err)
 {
     char path[PATH_MAX];
-    struct dirent *d;
+    const struct dirent *d;
     DIR *dir;
+    int rc;
 
     *out = (struct numbers){0};
     snprintf(path, sizeof path, "%s/%s", sp->dir, folder);
     dir = opendir(path);
     if (dir == NULL)
         return err_sys(err, ERR_RETRY, "open folder %s", path);
-    while ((d = readdir(dir)) != NULL) {
+    while ((rc = folder_next(dir, &d, err)) == 0 && d != NULL) {
         uint64_t number;
 
         if (d->d_name[0] == '.')
@@ -78,6 +79,10 @@ list_folder(struct spool *sp, const char *folder, const char *suffix, struct num
         out->list[out->n++] = number;
     }
     closedir(dir);
+    if (rc < 0) {
+        free(TAKE(out->list));
+        return err_context(err, "%s", path);
+    }
     if (out->n > 0)
         qsort(out->list, out->n, sizeof *out->list, by_number);
     return 0;

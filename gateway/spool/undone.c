@@ -3,10 +3,10 @@
 #include "gateway/spool/log.h"
 
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 #include "proto/base/text.h"
 #include "proto/base/zip.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -113,11 +113,12 @@ spool_undone_list(struct spool *sp, struct spool_undone **out, size_t *out_n, st
     int rc = dir != NULL || errno == ENOENT ? 0 : err_sys(err, ERR_RETRY, FOLDER);
 
     while (rc == 0 && dir != NULL) {
-        struct dirent *d = readdir(dir);
+        const struct dirent *d;
         char name[NAME_MAX + sizeof FOLDER + 1];
         bool is_good = false;
 
-        if (d == NULL)
+        rc = folder_next(dir, &d, err);
+        if (rc < 0 || d == NULL)
             break;
         if (d->d_name[0] == '.')
             continue;

@@ -4,9 +4,9 @@
  * be read here is for recover.c to judge. */
 #include "gateway/spool/internal.h"
 
+#include "proto/base/folder.h"
 #include "proto/base/zip.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -74,7 +74,7 @@ check_folder(const char *dir, const struct family *f, bool is_newest_only, bool 
              struct err *err)
 {
     char path[PATH_MAX], newest[NAME_MAX + 1] = "";
-    struct dirent *d;
+    const struct dirent *d;
     DIR *folder;
     int rc = 0;
 
@@ -82,7 +82,7 @@ check_folder(const char *dir, const struct family *f, bool is_newest_only, bool 
     folder = opendir(path);
     if (folder == NULL)
         return 0; /* not there yet, or for recover.c to tell */
-    while (rc == 0 && (d = readdir(folder)) != NULL) {
+    while (rc == 0 && (rc = folder_next(folder, &d, err)) == 0 && d != NULL) {
         if (!has_suffix(d->d_name, f->suffix))
             continue;
         if (strcmp(d->d_name, newest) > 0)

@@ -1,9 +1,9 @@
 /* audit_verify.c - check the whole folder, with nothing but the folder. */
 #include "proto/trust/audit_parts.h"
 
+#include "proto/base/folder.h"
 #include "proto/trust/x509.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -35,13 +35,13 @@ static int
 check_aside(const char *dir, struct err *err)
 {
     char path[AUDIT_PATH_BYTES];
-    DIR *d;
-    struct dirent *entry;
+    const struct dirent *entry;
     int rc = 0;
+    DIR *d;
 
     snprintf(path, sizeof path, "%s/corrupt", dir);
     d = opendir(path);
-    while (d != NULL && rc == 0 && (entry = readdir(d)) != NULL)
+    while (d != NULL && rc == 0 && (rc = folder_next(d, &entry, err)) == 0 && entry != NULL)
         if (strncmp(entry->d_name, "chain-", 6) == 0)
             rc = err_set(err, ERR_CONFLICT, "a broken chain was set aside: see corrupt/%s",
                          entry->d_name);
@@ -64,8 +64,8 @@ read_marks(const char *dir, EVP_PKEY *key, const char *head_file, struct audit_p
            size_t *out_count, struct err *err)
 {
     char path[AUDIT_PATH_BYTES];
+    const struct dirent *entry;
     DIR *d;
-    struct dirent *entry;
     struct audit_place *marks = mem_new(sizeof *marks);
     size_t count = 0;
     int rc = 0;
@@ -74,7 +74,7 @@ read_marks(const char *dir, EVP_PKEY *key, const char *head_file, struct audit_p
         rc = audit_day_read(head_file, key, &marks[count++], err);
     snprintf(path, sizeof path, "%s/heads", dir);
     d = opendir(path);
-    while (d != NULL && rc == 0 && (entry = readdir(d)) != NULL) {
+    while (d != NULL && rc == 0 && (rc = folder_next(d, &entry, err)) == 0 && entry != NULL) {
         size_t n = strlen(entry->d_name);
 
         if (n < 5 || strcmp(entry->d_name + n - 5, ".head") != 0)

@@ -2,8 +2,8 @@
 #include "proto/trust/audit_parts.h"
 
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -43,20 +43,25 @@ audit_files(const char *dir, char ***out_names, size_t *out_count, struct err *e
 {
     char path[AUDIT_PATH_BYTES];
     DIR *d;
-    struct dirent *entry;
+    const struct dirent *entry;
     char **names = NULL;
     size_t count = 0;
+    int rc;
 
     snprintf(path, sizeof path, "%s/log", dir);
     d = opendir(path);
     if (d == NULL)
         return err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_RETRY, "open %s", path);
-    while ((entry = readdir(d)) != NULL)
+    while ((rc = folder_next(d, &entry, err)) == 0 && entry != NULL)
         if (is_log_name(entry->d_name)) {
             names = mem_grow(names, (count + 1) * sizeof *names);
             names[count++] = mem_text(entry->d_name);
         }
     closedir(d);
+    if (rc < 0) {
+        audit_files_free(&names, count);
+        return err_context(err, "%s", path);
+    }
     if (count > 0)
         qsort(names, count, sizeof *names, compare_names);
     *out_names = names;

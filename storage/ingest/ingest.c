@@ -4,10 +4,10 @@
 #include "storage/ingest/ingest_own.h"
 
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 #include "proto/trust/audit.h"
 #include "storage/keep/keep.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +21,15 @@ empty_folder(const char *path, struct err *err)
 {
     DIR *dir = opendir(path);
     const struct dirent *entry;
+    int rc;
 
     if (dir == NULL)
         return err_sys(err, ERR_FATAL, "open %s", path);
-    while ((entry = readdir(dir)) != NULL)
+    while ((rc = folder_next(dir, &entry, err)) == 0 && entry != NULL)
         if (entry->d_type == DT_REG)
             unlinkat(dirfd(dir), entry->d_name, 0);
     closedir(dir);
-    return 0;
+    return rc;
 }
 
 static int

@@ -13,11 +13,11 @@
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/folder.h"
 #include "proto/base/text.h"
 #include "proto/trust/digest.h"
 #include "storage/keep/landing_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -189,11 +189,14 @@ static int
 read_on(struct found_walk *w, struct keep *k, bool *out_is_end, struct err *err)
 {
     const struct dirent *e = NULL;
+    int rc = 0;
 
     w->names.n = 0;
     w->at = 0;
-    while (w->names.n < BATCH && (e = readdir(w->folder)) != NULL)
+    while (w->names.n < BATCH && (rc = folder_next(w->folder, &e, err)) == 0 && e != NULL)
         note_name(&w->names, e->d_name);
+    if (rc < 0)
+        return -1;
     *out_is_end = w->names.n == 0;
     return *out_is_end ? 0 : ask_unknown(w, k, err);
 }

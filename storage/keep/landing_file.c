@@ -3,10 +3,10 @@
 
 #include "proto/base/buf.h"
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 #include "proto/base/text.h"
 #include "proto/base/zip.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -414,6 +414,7 @@ landing_file_drop_partial(struct landing_file *f, struct err *err)
 int
 landing_clear_tmp(const char *dir, struct err *err)
 {
+    const struct dirent *e;
     char path[PATH_MAX];
     DIR *folder;
     int rc = 0;
@@ -422,12 +423,9 @@ landing_clear_tmp(const char *dir, struct err *err)
     folder = opendir(path);
     if (folder == NULL)
         return err_sys(err, ERR_RETRY, "open folder %s", path);
-    for (struct dirent *e = readdir(folder); e != NULL && rc == 0; e = readdir(folder)) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
+    while (rc == 0 && (rc = folder_next(folder, &e, err)) == 0 && e != NULL)
         if (unlinkat(dirfd(folder), e->d_name, 0) < 0)
             rc = err_sys(err, ERR_RETRY, "clear %s", path);
-    }
     closedir(folder);
     return rc;
 }

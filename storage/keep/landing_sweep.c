@@ -11,9 +11,9 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 #include "proto/base/text.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -249,9 +249,10 @@ sweep_files(struct sweep *s, struct err *err)
     if (folder == NULL)
         return err_sys(err, ERR_RETRY, "open folder %s", path);
     while (rc == 0 && s->removed < SWEEP_MOST) {
-        struct dirent *e = readdir(folder);
+        const struct dirent *e;
 
-        if (e == NULL)
+        rc = folder_next(folder, &e, err);
+        if (rc < 0 || e == NULL)
             break;
         rc = sweep_file(s, e->d_name, err);
     }

@@ -15,12 +15,12 @@
 
 #include "proto/base/buf.h"
 #include "proto/base/clock.h"
+#include "proto/base/folder.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "storage/keep/landing_file.h"
 #include "storage/keep/pack.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -307,19 +307,20 @@ take_pack(struct packs_walk *w, struct keep *k, const uint8_t sha256[32], struct
 
 /* ---- the walk ---- */
 
-/* Into the next organisation's folder. False: there is none in this store. */
-static bool
-next_tenant(struct packs_walk *w)
+/* Into the next organisation's folder; w->tenant "": there is none in this store. */
+static int
+next_tenant(struct packs_walk *w, struct err *err)
 {
     const struct dirent *e;
+    int rc;
 
-    while ((e = readdir(w->tenants)) != NULL)
+    while ((rc = folder_next(w->tenants, &e, err)) == 0 && e != NULL)
         if (e->d_name[0] != '.' && text_copy(w->tenant, sizeof w->tenant, e->d_name)) {
             w->folder = 0;
-            return true;
+            return 0;
         }
     w->tenant[0] = '\0';
-    return false;
+    return rc;
 }
 
 static int
@@ -354,7 +355,7 @@ read_folder(struct packs_walk *w, struct keep *k, struct err *err)
     folder = opendir(path);
     if (folder == NULL) /* most of a small archive are not there; of a sick disk the others are */
         return errno == ENOENT ? 0 : err_sys(err, ERR_CONFLICT, "open folder %s", path);
-    while ((e = readdir(folder)) != NULL) {
+    while ((rc = folder_next(folder, &e, err)) == 0 && e != NULL) {
         if (strlen(e->d_name) != HEX + 4 || strcmp(e->d_name + HEX, ".zip") != 0)
             continue;
         memcpy(hex, e->d_name, HEX);
@@ -363,7 +364,12 @@ read_folder(struct packs_walk *w, struct keep *k, struct err *err)
         n += hex_decode(hex, hashes + n * 32, 32) == 0;
     }
     closedir(folder);
-    rc = n > 0 ? ask_unknown(w, k, hashes, n, err) : 0;
+    if (rc < 0) {
+        err->kind = ERR_CONFLICT; /* as one that does not open */
+        err_context(err, "folder %s", path);
+    } else if (n > 0) {
+        rc = ask_unknown(w, k, hashes, n, err);
+    }
     free(hashes);
     return rc;
 }
@@ -396,6 +402,8 @@ open_store(struct packs_walk *w, struct keep *k, struct err *err)
 static int
 step_on(struct packs_walk *w, struct keep *k, bool *out_is_end, struct err *err)
 {
+    int rc;
+
     if (w->at < w->n)
         return take_pack(w, k, w->unknown[w->at++], err);
     free(TAKE(w->unknown));
@@ -404,11 +412,14 @@ step_on(struct packs_walk *w, struct keep *k, bool *out_is_end, struct err *err)
         return read_folder(w, k, err);
     if (w->tenants == NULL)
         return open_store(w, k, err);
-    if (next_tenant(w))
+    rc = next_tenant(w, err);
+    if (rc == 0 && w->tenant[0] != '\0')
         return look_at_tenant(w, k, err);
+    if (rc < 0)
+        err->kind = ERR_CONFLICT; /* the other store is looked at */
     closedir(TAKE(w->tenants));
     *out_is_end = ++w->store == KEEP_COPIES;
-    return 0;
+    return rc;
 }
 
 /* What came directly is on a list again, after all of it that was found; also what a walk found

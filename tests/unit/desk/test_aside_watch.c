@@ -11,6 +11,7 @@
 #include "proto/trust/audit.h"
 #include "tests/support/audit_log.h"
 #include "tests/support/folder.h"
+#include "tests/support/sick_folder.h"
 
 #include <sqlite3.h>
 
@@ -306,6 +307,26 @@ an_undone_discard_without_an_instance_or_a_name_is_audited(void **state)
     assert_int_equal(audited("IMAGE_RESTORED", "by"), 2);
 }
 
+/* Else it would be forgotten with what was found of it. */
+static void
+an_undone_discard_waits_for_a_disk_that_gives_no_names(void **state)
+{
+    uint64_t id = put_aside("1.2.3.1");
+    bool is_restored;
+
+    (void)state;
+    look_anew();
+    must(queue_act(spool, "discard", id, "other", &err));
+    must(queue_act(spool, "release", id, NULL, &err));
+    sick_folder("/undone", 0);
+    assert_int_equal(aside_watch_step(watch, &is_restored, &err), -1);
+    sick_folder(NULL, 0);
+
+    look_anew();
+
+    assert_int_equal(audited("IMAGE_DISCARDED", "1.2.3.1"), 1);
+}
+
 static void
 what_is_damaged_of_an_undone_discard_is_set_aside(void **state)
 {
@@ -410,6 +431,7 @@ main(void)
         CLAIM(a_taking_back_that_was_only_meant_is_nobodys),
         CLAIM(what_radpost_queue_threw_away_and_took_back_at_once_is_audited),
         CLAIM(an_undone_discard_without_an_instance_or_a_name_is_audited),
+        CLAIM(an_undone_discard_waits_for_a_disk_that_gives_no_names),
         CLAIM(what_is_damaged_of_an_undone_discard_is_set_aside),
         CLAIM(what_an_older_book_noted_is_no_restore),
         CLAIM(what_was_noted_of_a_spool_before_this_one_is_no_restore),

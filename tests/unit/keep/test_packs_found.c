@@ -4,8 +4,10 @@
 #include "proto/link/reconcile.h"
 #include "storage/keep/keep_own.h"
 #include "tests/support/ok.h"
+#include "tests/support/sick_folder.h"
 #include "tests/support/vault.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <setjmp.h>
@@ -499,6 +501,34 @@ a_folder_of_packs_that_does_not_open_is_told_and_keeps_no_other(void **state)
 }
 
 static void
+a_folder_whose_names_the_disk_does_not_give_is_told_and_keeps_no_other(void **state)
+{
+    static const char *const ends[] = {"/packs", "/packs/clinic-a/00"};
+    struct vault a;
+    struct err err;
+    char path[512];
+    int sealed;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "sick_names");
+    fill(&a);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        snprintf(path, sizeof path, "%s%s", a.stores[0], ends[i]);
+        if (i > 0 && mkdir(path, 0700) < 0)
+            assert_int_equal(errno, EEXIST);
+        restore(&a);
+
+        sick_folder(path, 0);
+        assert_int_equal(keep_work(a.keep, &sealed, &err), -1);
+        assert_non_null(strstr(err.text, "read a folder's names"));
+        sick_folder(NULL, 0);
+        assert_int_equal(see(&a, "1.2.3").sealed, 3);
+        assert_int_equal(see(&a, "1.2.5").sealed, 2);
+    }
+    vault_close(&a);
+}
+
+static void
 a_pack_of_an_unknown_organisation_waits_an_hour_for_it(void **state)
 {
     struct vault a;
@@ -549,6 +579,7 @@ main(void)
         cmocka_unit_test(a_pack_that_is_damaged_everywhere_is_told_and_keeps_no_other),
         cmocka_unit_test(a_pack_of_an_unknown_organisation_waits_an_hour_for_it),
         cmocka_unit_test(a_folder_of_packs_that_does_not_open_is_told_and_keeps_no_other),
+        cmocka_unit_test(a_folder_whose_names_the_disk_does_not_give_is_told_and_keeps_no_other),
         cmocka_unit_test(a_pack_that_was_made_just_now_is_left_alone),
     };
 

@@ -5,6 +5,7 @@
 #include "proto/base/log.h"
 #include "proto/base/zip.h"
 #include "tests/support/run_program.h"
+#include "tests/support/sick_folder.h"
 #include "tests/support/spool_fixture.h"
 
 #include <setjmp.h>
@@ -370,6 +371,30 @@ what_a_newer_program_wrote_is_refused_and_stays_as_it_is(void **state)
     fixture_assert_bytes(f, id, 5000, 1);
 }
 
+/* Else what the disk does not list just now would pass for what never was. */
+static void
+a_folder_whose_names_the_disk_does_not_give_keeps_the_spool_closed(void **state)
+{
+    static const char *const folders[] = {"/journal", "/segments"};
+    struct spool_fixture *f = *state;
+    uint64_t id = fixture_put(f, 5000, 1, 0);
+
+    fixture_inspect(f, id, "1.9");
+    spool_close(&f->sp);
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        sick_folder(folders[i], 0);
+        assert_int_equal(spool_open(f->dir, &f->options, &f->sp, &err), -1);
+        assert_int_equal(err.kind, ERR_RETRY);
+        assert_null(f->sp);
+    }
+
+    sick_folder(NULL, 0);
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    assert_int_equal(count(f), 1);
+    assert_int_equal(fixture_state_of(f, id), INSTANCE_INSPECTED);
+    fixture_assert_bytes(f, id, 5000, 1);
+}
+
 int
 main(void)
 {
@@ -384,6 +409,7 @@ main(void)
         CLAIM(two_records_of_one_id_are_two_entries),
         CLAIM(ids_of_what_cannot_be_read_are_not_given_out),
         CLAIM(what_a_newer_program_wrote_is_refused_and_stays_as_it_is),
+        CLAIM(a_folder_whose_names_the_disk_does_not_give_keeps_the_spool_closed),
         CLAIM(bytes_that_are_gone_are_told_unless_the_centre_holds_them),
     };
 

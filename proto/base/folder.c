@@ -1,0 +1,20 @@
+/* folder.c - see folder.h. */
+#include "proto/base/folder.h"
+
+#include <errno.h>
+#include <string.h>
+
+int
+folder_next(DIR *folder, const struct dirent **out, struct err *err)
+{
+    const struct dirent *e;
+
+    do {
+        errno = 0;
+        e = readdir(folder);
+    } while (e != NULL && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
+    if (e == NULL && errno != 0)
+        return err_sys(err, ERR_RETRY, "read a folder's names");
+    *out = e;
+    return 0;
+}
