@@ -94,6 +94,17 @@ api_write_report(struct jsonw *w, const struct book_report *r)
     jsonw_end(w);
 }
 
+void
+api_write_unmatched(struct jsonw *w, const char *word, const char *near)
+{
+    if (word[0] == '\0')
+        return;
+    jsonw_object(w, "unmatched");
+    jsonw_text(w, "word", word);
+    jsonw_text(w, "registration", near);
+    jsonw_end(w);
+}
+
 static void
 write_reader(struct jsonw *w, struct desk_link *link, const struct book_counts *counts)
 {

@@ -134,6 +134,9 @@ struct book_study {
     char name[CLINIC_NAME_SIZE], sex[17], birth[17];
     int64_t arrived_at_us;
     char registration[CLINIC_REGISTRATION_SIZE]; /* of book_studies(): it is attached to; "" */
+    /* of book_studies(): why to none, a word of unmatched.def, and whose registration that is
+     * about; "" */
+    char unmatched[17], near[CLINIC_REGISTRATION_SIZE];
 };
 int book_study_is_known(struct book *book, const char *study, bool *out,
                         struct err *err) MUST_CHECK;
@@ -144,7 +147,7 @@ int book_studies(struct book *book, int64_t since_us, struct book_study **out, s
 /* Attach what arrived since then and is unambiguously a registration's: its Patient ID or Accession
  * Number is a registration's number and its Patient ID is nobody else's citizen number; or it bears
  * no such number, and its Patient ID is the citizen number of exactly one open registration of the
- * last two days that asks for this modality (or none). */
+ * last two days that asks for this modality (or none). Of what is not, why is noted. */
 int book_match(struct book *book, int64_t since_us, unsigned *out_attached,
                struct err *err) MUST_CHECK;
 

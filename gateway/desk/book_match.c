@@ -16,6 +16,17 @@
 /* A HIS counts its numbers anew some day: what was asked for long ago names nobody. */
 static const int64_t accession_us = INT64_C(30) * 86400 * 1000000;
 
+enum unmatched {
+#define WHY(name, word, meaning) name,
+#include "gateway/desk/unmatched.def"
+#undef WHY
+};
+static const char *const why_words[] = {
+#define WHY(name, word, meaning) word,
+#include "gateway/desk/unmatched.def"
+#undef WHY
+};
+
 static const int64_t open_us = INT64_C(2) * 86400 * 1000000; /* a registration waits for images */
 
 int
@@ -76,6 +87,8 @@ book_studies(struct book *book, int64_t since_us, struct book_study **out, size_
             text_copy(s->sex, sizeof s->sex, db_text(rows, i, 4));
             text_copy(s->birth, sizeof s->birth, db_text(rows, i, 5));
             text_copy(s->registration, sizeof s->registration, db_text(rows, i, 6));
+            text_copy(s->unmatched, sizeof s->unmatched, db_text(rows, i, 7));
+            text_copy(s->near, sizeof s->near, db_text(rows, i, 8));
         }
     }
     db_rows_free(&rows);
@@ -94,13 +107,21 @@ tidy(const char *text, char out[65])
     out[n] = '\0';
 }
 
-/* ---- one study, in a turn; *out_registration "" when it is nobody's or anybody's ---- */
+/* ---- one study, in a turn ---- */
 
 /* What a study's images say of themselves; the numbers tidied. */
 struct images {
     const char *study, *modality;
     char patient_id[65], accession[65];
     struct who who;
+};
+
+/* Whose they are. */
+struct match {
+    char registration[CLINIC_REGISTRATION_SIZE]; /* "": nobody's or anybody's */
+    bool is_named; /* they bear a number of ours, so nothing else decides whose they are */
+    enum unmatched why;
+    char near[CLINIC_REGISTRATION_SIZE]; /* the registration that why is about */
 };
 
 /* A row of registration_candidates. */
@@ -187,49 +208,63 @@ book_is_anothers(const struct book_said *said, const struct book_owner *owner, b
     return false;
 }
 
+/* What of two people contradicts, for a person to look at. */
+static enum unmatched
+contradiction(const struct who *said, const struct who *owner)
+{
+    if (who_differ(&(struct who){"", said->sex, ""}, owner))
+        return UNMATCHED_SEX;
+    if (who_differ(&(struct who){"", "", said->birth}, owner))
+        return UNMATCHED_BIRTH;
+    return who_names(said->name, owner->name) == WHO_NAMES_DIFFER ? UNMATCHED_NAME
+                                                                  : UNMATCHED_NUMBER;
+}
+
 /* A console still holds the last patient's accession number, or his whole entry, when the next
- * one's number is typed or card is read. */
+ * one's number is typed or card is read. *out UNMATCHED_OPEN: nothing contradicts. */
 static int
-is_anothers(struct book *book, const struct images *images, const struct book_owner *owner,
-            bool *out, struct err *err)
+contradict(struct book *book, const struct images *images, const struct book_owner *owner,
+           enum unmatched *out, struct err *err)
 {
     const struct book_said said = {images->patient_id, images->accession, images->who};
     struct citizen_id card;
-    bool is_open;
+    bool is_open, is_anothers = book_is_anothers(&said, owner, &is_open);
 
-    *out = book_is_anothers(&said, owner, &is_open);
-    if (!is_open)
-        return 0;
-    if (citizen_id_read(images->patient_id, "", &card) != CITIZEN_ID_FINE)
-        card.text[0] = '\0';
-    return is_known_number(book, images->patient_id, card.text, owner, out, err);
+    if (is_open) {
+        if (citizen_id_read(images->patient_id, "", &card) != CITIZEN_ID_FINE)
+            card.text[0] = '\0';
+        if (is_known_number(book, images->patient_id, card.text, owner, &is_anothers, err) < 0)
+            return -1;
+    }
+    *out = is_anothers ? contradiction(&images->who, &owner->who) : UNMATCHED_OPEN;
+    return 0;
 }
 
 /* By the study that an order's device was told, the registration's number, or its order's accession
- * number. *out_is_named: the images bear a number of ours, so nothing else decides whose they are.
- */
+ * number. */
 static int
-by_number(struct book *book, const struct images *images, bool *out_is_named,
-          char out[CLINIC_REGISTRATION_SIZE], struct err *err)
+by_number(struct book *book, const struct images *images, struct match *m, struct err *err)
 {
     struct db_rows *rows = NULL;
-    bool is_other = false;
     int rc = 0;
 
-    out[0] = '\0';
     if (db_run(book->db, "registration_candidates",
                DB_ARGS(DB_TEXT(images->patient_id), DB_TEXT(images->accession),
                        DB_TEXT(images->study), DB_INT(clock_wall_us() - accession_us)),
                &rows, err) < 0)
         return -1;
-    *out_is_named = db_rows_count(rows) > 0;
+    m->is_named = db_rows_count(rows) > 0;
     /* Two numbers of two people contradict one another; one with a study has its images. */
-    if (db_rows_count(rows) == 1 && db_text(rows, 0, 1)[0] == '\0') {
+    if (db_rows_count(rows) > 1)
+        m->why = UNMATCHED_TWO;
+    if (db_rows_count(rows) == 1) {
         const struct book_owner owner = owner_read(rows, 0);
 
-        rc = is_anothers(book, images, &owner, &is_other, err);
-        if (rc == 0 && !is_other)
-            text_copy(out, CLINIC_REGISTRATION_SIZE, owner.registration);
+        rc = contradict(book, images, &owner, &m->why, err);
+        if (rc == 0 && m->why == UNMATCHED_OPEN && db_text(rows, 0, 1)[0] != '\0')
+            m->why = UNMATCHED_HAS_STUDY;
+        text_copy(m->why == UNMATCHED_OPEN ? m->registration : m->near, sizeof m->near,
+                  owner.registration);
     }
     db_rows_free(&rows);
     return rc;
@@ -247,14 +282,15 @@ is_asked(const char *asked, const char *modality)
 }
 
 static int
-by_citizen(struct book *book, const struct images *images, char out[CLINIC_REGISTRATION_SIZE],
-           struct err *err)
+by_citizen(struct book *book, const struct images *images, struct match *m, struct err *err)
 {
     struct db_rows *rows = NULL;
     struct citizen_id id;
     size_t fitting = 0;
 
-    out[0] = '\0';
+    m->why = doubts_is_placeholder(images->patient_id) && doubts_is_placeholder(images->accession)
+                 ? UNMATCHED_NO_NUMBER
+                 : UNMATCHED_UNKNOWN;
     if (citizen_id_read(images->patient_id, "", &id) != CITIZEN_ID_FINE)
         return 0;
     if (db_run(book->db, "registration_of_citizen",
@@ -264,45 +300,63 @@ by_citizen(struct book *book, const struct images *images, char out[CLINIC_REGIS
         if (!is_asked(db_text(rows, i, 1), images->modality))
             continue;
         fitting++;
-        text_copy(out, CLINIC_REGISTRATION_SIZE, db_text(rows, i, 0));
+        text_copy(m->registration, sizeof m->registration, db_text(rows, i, 0));
     }
+    m->why = fitting == 1                 ? UNMATCHED_OPEN
+             : fitting > 1                ? UNMATCHED_SEVERAL
+             : db_rows_count(rows) == 0 ? UNMATCHED_NOBODY_WAITS
+                                          : UNMATCHED_MODALITY;
+    if (fitting == 0 && db_rows_count(rows) == 1)
+        text_copy(m->near, sizeof m->near, db_text(rows, 0, 0));
     if (fitting != 1)
-        out[0] = '\0';
+        m->registration[0] = '\0';
     db_rows_free(&rows);
     return 0;
 }
 
+/* *out_is_news: the page tells it. */
+static int
+note_why(struct book *book, const struct db_rows *studies, size_t i, const struct match *m,
+         bool *out_is_news, struct err *err)
+{
+    const char *word = why_words[m->why];
+
+    *out_is_news =
+        strcmp(word, db_text(studies, i, 8)) != 0 || strcmp(m->near, db_text(studies, i, 9)) != 0;
+    return *out_is_news
+               ? db_run(book->db, "study_unmatched_why",
+                        DB_ARGS(DB_TEXT(db_text(studies, i, 0)), DB_TEXT(word), DB_TEXT(m->near)),
+                        NULL, err)
+               : 0;
+}
+
 static int
 match_one(struct book *book, const struct db_rows *studies, size_t i, bool *out_is_attached,
-          struct err *err)
+          bool *out_is_news, struct err *err)
 {
     struct images images = {
         .study = db_text(studies, i, 0),
         .modality = db_text(studies, i, 3),
         .who = {db_text(studies, i, 5), db_text(studies, i, 6), db_text(studies, i, 7)}};
-    char registration[CLINIC_REGISTRATION_SIZE];
-    const char *by = "number";
+    struct match m = {.why = UNMATCHED_OPEN};
     struct book_registration *r;
-    bool is_named = false;
     int rc = -1;
 
-    *out_is_attached = false;
+    *out_is_attached = *out_is_news = false;
     if (!uid_is_valid(images.study, true)) /* an older version knew it */
         return 0;
     tidy(db_text(studies, i, 1), images.patient_id);
     tidy(db_text(studies, i, 2), images.accession);
-    if (by_number(book, &images, &is_named, registration, err) < 0)
+    if (by_number(book, &images, &m, err) < 0 ||
+        (!m.is_named && by_citizen(book, &images, &m, err) < 0) ||
+        note_why(book, studies, i, &m, out_is_news, err) < 0)
         return -1;
-    if (!is_named) {
-        by = "citizen_id";
-        if (by_citizen(book, &images, registration, err) < 0)
-            return -1;
-    }
-    if (registration[0] == '\0')
+    if (m.registration[0] == '\0')
         return 0;
     r = mem_new(sizeof *r);
-    if (registration_get(book, registration, r, err) == 0 &&
-        registration_attach(book, r, images.study, by, err) == 0) {
+    if (registration_get(book, m.registration, r, err) == 0 &&
+        registration_attach(book, r, images.study, m.is_named ? "number" : "citizen_id", err) ==
+            0) {
         *out_is_attached = true;
         rc = 0;
     }
@@ -311,20 +365,22 @@ match_one(struct book *book, const struct db_rows *studies, size_t i, bool *out_
 }
 
 static int
-match_all(struct book *book, int64_t since_us, unsigned *out_attached, struct err *err)
+match_all(struct book *book, int64_t since_us, unsigned *out_attached, unsigned *out_news,
+          struct err *err)
 {
     struct db_rows *rows = NULL;
     int rc = -1;
 
-    *out_attached = 0;
+    *out_attached = *out_news = 0;
     if (db_run(book->db, "study_unmatched", DB_ARGS(DB_INT(since_us)), &rows, err) < 0)
         return -1;
     for (size_t i = 0; i < db_rows_count(rows); i++) {
-        bool is_attached;
+        bool is_attached, is_news;
 
-        if (match_one(book, rows, i, &is_attached, err) < 0)
+        if (match_one(book, rows, i, &is_attached, &is_news, err) < 0)
             goto out;
         *out_attached += is_attached;
+        *out_news += is_news;
     }
     rc = 0;
 out:
@@ -335,11 +391,12 @@ out:
 int
 book_match(struct book *book, int64_t since_us, unsigned *out_attached, struct err *err)
 {
+    unsigned news = 0;
     int rc = db_begin(book->db, err);
 
     if (rc == 0)
-        rc = db_end(book->db, match_all(book, since_us, out_attached, err), err);
-    if (rc == 0 && *out_attached > 0)
+        rc = db_end(book->db, match_all(book, since_us, out_attached, &news, err), err);
+    if (rc == 0 && *out_attached + news > 0)
         book_changed(book);
     return rc;
 }

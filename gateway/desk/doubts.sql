@@ -43,7 +43,7 @@ SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_a
     coalesce(s.accession, ''), coalesce(s.arrived_at_us, d.at_us),
     coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study),
         (SELECT r.registration FROM registration_study r WHERE r.study = d.study), ''),
-    (SELECT count(*) FROM doubt_identity i WHERE i.study = d.study)
+    (SELECT count(*) FROM doubt_identity i WHERE i.study = d.study), coalesce(s.unmatched, ''), coalesce(s.near, '')
 FROM doubt d LEFT JOIN study s ON s.study = d.study
 WHERE d.bits & ~d.resolved <> 0 AND (d.at_us >= ?1 OR d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0)
 ORDER BY d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0 DESC, d.at_us DESC LIMIT 500

@@ -1,6 +1,7 @@
 /* doubts_api.c - the desk's routes and sections about whose images: what is odd, "A or B?", the
  * unmatched box, exams that came as several studies. */
 #include "gateway/desk/api.h"
+#include "gateway/desk/api_write.h"
 #include "gateway/desk/book.h"
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/doubts.h"
@@ -143,6 +144,8 @@ write_doubt(struct jsonw *w, const struct db_rows *rows, size_t i)
     jsonw_int(w, "arrived_at_us", db_int(rows, i, 13));
     jsonw_text(w, "registration", db_text(rows, i, 14));
     jsonw_int(w, "others", db_int(rows, i, 15));
+    if (db_text(rows, i, 14)[0] == '\0')
+        api_write_unmatched(w, db_text(rows, i, 16), db_text(rows, i, 17));
     jsonw_end(w);
 }
 

@@ -206,11 +206,14 @@ ON CONFLICT (study) DO NOTHING
 -- name: study_list
 SELECT s.study, s.patient_id, s.accession, s.name, s.sex, s.birth,
     coalesce((SELECT r.registration FROM registration r WHERE r.study = s.study),
-        (SELECT j.registration FROM registration_study j WHERE j.study = s.study), '')
+        (SELECT j.registration FROM registration_study j WHERE j.study = s.study), ''), s.unmatched, s.near
 FROM study s WHERE s.arrived_at_us >= ?1
 
+-- name: study_unmatched_why
+UPDATE study SET unmatched = ?2, near = ?3 WHERE study = ?1
+
 -- name: study_unmatched
-SELECT s.study, s.patient_id, s.accession, s.modality, s.arrived_at_us, s.name, s.sex, s.birth FROM study s
+SELECT s.study, s.patient_id, s.accession, s.modality, s.arrived_at_us, s.name, s.sex, s.birth, s.unmatched, s.near FROM study s
 WHERE s.arrived_at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
     AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
 ORDER BY s.arrived_at_us LIMIT 500

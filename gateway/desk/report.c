@@ -3,6 +3,7 @@
 
 #include "gateway/accept/accept.h"
 #include "gateway/desk/api.h"
+#include "gateway/desk/api_write.h"
 #include "gateway/desk/absences.h"
 #include "gateway/desk/aside.h"
 #include "gateway/desk/book.h"
@@ -222,7 +223,10 @@ write_owner(struct jsonw *w, const struct sources *s, const char *study)
         jsonw_text(w, "id", o->patient_id);
         jsonw_text(w, "sex", o->sex);
         jsonw_text(w, "birth", o->birth);
+        jsonw_text(w, "accession", o->accession);
         jsonw_end(w);
+        if (o->registration[0] == '\0')
+            api_write_unmatched(w, o->unmatched, o->near);
         return;
     }
 }

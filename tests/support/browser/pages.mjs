@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { faults, launch, open, paint, PHONE, speak } from "./browser.mjs";
-import { enterAsPatient, must, openDesk, signIn, site } from "./people.mjs";
+import { enterAsPatient, must, openDesk, register, signIn, site } from "./people.mjs";
 import { waitShown } from "./viewer.mjs";
 
 const [out, ...chosen] = process.argv.slice(2);
@@ -406,6 +406,21 @@ const PAGES = {
     await page.locator("li[data-discarded] button").click();
     await page.waitForSelector("li[data-aside]");
     found.push(...page.complaints);
+  },
+  // Why a study waits, and what to do, in one sentence each; on a phone.
+  async "desk-why"(browser) {
+    const page = await open(browser, { viewport: PHONE, isPhone: true });
+    const number = await register(page, { name: "钱一", sex: "M", birth: "1970-07-07", modality: "CT", complaint: "咳嗽" });
+    execFileSync("bash", ["-c", `${process.env.RADPOST_SEND_ODD} ${number}`]);
+    for (const [place, ready] of [["studies", ".study"], ["doubts", "h2#doubts"]]) {
+      await page.goto(`${site.desk}/#/${place}`);
+      await page.waitForSelector(ready);
+      await page.waitForSelector("[data-why=no_number]", { timeout: 30000 });
+      if (place === "studies") await page.locator("[data-why=sex]", { hasText: "钱一" }).waitFor({ timeout: 30000 });
+      await page.locator("[data-why]").first().scrollIntoViewIfNeeded();
+      must((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, "the reason is wider than a phone");
+      await both(page, `desk-why-${place}`);
+    }
   },
 };
 

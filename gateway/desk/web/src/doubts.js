@@ -69,8 +69,22 @@ function Confirm({ d, onClose }) {
       <button type="button" onClick=${onClose}>${say("shut")}</button></div><//>`;
 }
 
+const PARTS = ["several_studies", "study_per_image"];
+const READABLE = ["has_study", "unknown_number", "no_number"];
+
+// Why it is nobody's yet, and what to do: one sentence. d: study, patient_id, accession, doubts, unmatched.
+export function Why({ d, registrations }) {
+  const { word = "", registration = "" } = d.unmatched || {};
+  const near = registrations.find((r) => r.registration === registration);
+  const isPart = (word === "" || READABLE.includes(word)) && d.doubts?.some((w) => PARTS.includes(w));
+  const key = isPart ? "parts" : word;
+  if (!knows(`why_${key}`)) return null;
+  const numbers = [...new Set([d.patient_id, d.accession])].filter(Boolean).join(say("and"));
+  return html`<span class="why" data-why=${key}>${say(`why_${key}`, { who: near ? near.name : registration, number: registration, numbers })}</span>`;
+}
+
 // Said by hand: these are the patient's images, or one more part of the patient's exam.
-function Whose({ d, registrations, onError }) {
+export function Whose({ d, registrations, onError }) {
   const [chosen, setChosen] = useState("");
   const id = `whose-${d.study}`;
   const has = registrations.find((r) => r.registration === chosen)?.study;
@@ -91,7 +105,7 @@ function Odd({ d, registrations }) {
       ${d.confirmed_by && html`<span>${say("doubt_confirmed", d)}${d.reason ? `：${d.reason}` : ""}</span>`}
       ${d.is_open && d.others > 1 && html`<span class="wrong">${say("doubt_others", d.others + 1)}</span>`}
       ${!d.may_attach ? html`<span>${say("no_uid_old")}</span>` : d.doubts.includes("made_uid") && html`<span>${say("made_uid_how")}</span>`}
-      ${!d.registration && d.may_attach && html`<${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
+      ${!d.registration && d.may_attach && html`<${Why} d=${d} registrations=${registrations} /><${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
       <${Wrong}>${wrong}<//></div>
     <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> ${!d.doubts.includes("a_or_b") && html`<button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>`}` : null}</div>
     ${isAsked && html`<${Confirm} d=${d} onClose=${() => setAsked(false)} />`}

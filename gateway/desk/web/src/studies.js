@@ -2,26 +2,19 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Absent, absentLine } from "./absent.js";
+import { Whose, Why } from "./doubts.js";
 import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
 import { personLine, plainDay, readState, sexWord } from "./people.js";
 import { Reject, Rejects } from "./rejects.js";
 import { closeStudy, me, post } from "./state.js";
 import { say, shortTime } from "./words.js";
 
-// A device that knows no order number sends a study nobody can name: the technician says whose it is.
-function Attach({ study, registrations, onError }) {
-  const open = registrations.filter((r) => !r.study);
-  const [chosen, setChosen] = useState("");
-  if (open.length === 0) return html`<span class="quiet"><a href="#/register">${say("unattached_none")}</a></span>`;
-  const id = `attach-${study.study}`;
-  return html`<span class="attach">
-    <label for=${id}>${say("unattached")}</label>
-    <select id=${id} value=${chosen} onChange=${(event) => setChosen(event.target.value)}>
-      <option value="">${say("whose")}</option>
-      ${open.map((r) => html`<option value=${r.registration}>${personLine(r)}</option>`)}
-    </select>
-    <${Work} disabled=${chosen === ""} onError=${onError} onClick=${() => post(`registrations/${chosen}/attach`, { study: study.study })}>${say("attach")}<//>
-  </span>`;
+// A device that knows no order number sends a study nobody can name: why, and the technician says whose it is.
+function Attach({ study, registrations, doubts, onError }) {
+  const d = { ...study, patient_id: study.patient?.id, accession: study.patient?.accession, doubts };
+  return html`<${Why} d=${d} registrations=${registrations} />
+    ${registrations.length === 0 ? html`<span class="quiet"><a href="#/register">${say("unattached_none")}</a></span>`
+    : html`<${Whose} d=${d} registrations=${registrations} onError=${onError} />`}`;
 }
 
 // What the images say of whose they are; when it is not the patient they were attached to, that is said aloud.
@@ -76,7 +69,7 @@ const doseLine = (dose) => dose.values.map((v) => `${say(`dose_${v.kind}`)} ${Nu
 // What came is all there, and more was announced: "the centre has everything" would not be true.
 const wordOf = (s) => (s.gone > 0 && s.word === "held" ? "held_gone" : s.missing > 0 && s.word === "held" ? "held_missing" : s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word);
 
-function Study({ study, registrations, dose }) {
+function Study({ study, registrations, dose, doubts }) {
   const [wrong, setWrong] = useState("");
   const [isReject, setReject] = useState(false);
   const [isStat, setStat] = useState(false);
@@ -101,7 +94,7 @@ function Study({ study, registrations, dose }) {
       <span class="quiet">${[!s.is_safe_to_delete && s.word !== "attention" && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(wordOf(s), s), s.is_closed && s.missing === 0 && say("is_closed")].filter(Boolean).join(" · ")}</span>
       ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
       ${!mayWork ? null : owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
-        : s.may_attach && html`<${Attach} study=${s} registrations=${registrations} onError=${setWrong} />`}
+        : s.may_attach && html`<${Attach} study=${s} registrations=${registrations} doubts=${doubts} onError=${setWrong} />`}
       <${OnImages} patient=${s.patient} owner=${owner} />
       <${Wrong}>${wrong}<//>
     </div>
@@ -125,6 +118,7 @@ export function Studies({ now }) {
       <h2 id="studies">${say("studies")}</h2>
       ${now.studies.length === 0 && html`<p class="quiet">${say("none")}</p>`}
       <ul class="studies">${now.studies.map((study) => html`<${Study} key=${study.study} study=${study} registrations=${registrations}
+        doubts=${(now.doubts || []).find((x) => x.study === study.study)?.doubts}
         dose=${(now.doses || []).find((x) => x.study === study.study)} />`)}</ul>
       ${now.older > 0 && html`<p class="quiet">${say("older", now.older)}</p>`}
       <${Rejects} now=${now} />

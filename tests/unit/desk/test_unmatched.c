@@ -1,0 +1,174 @@
+/* test_unmatched.c - of each study that is attached to nobody the desk knows why. */
+#include "gateway/desk/book.h"
+#include "gateway/desk/orders.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
+#include "tests/support/book_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define CARD "11010519491231002X"
+#define OTHER_CARD "110105194912310038"
+
+static struct err err;
+
+static void
+order(const char *placer, const char *patient_id, const char *name, const char *sex,
+      const char *birth)
+{
+    struct order o = {.source = "http", .modality = "CT"};
+
+    text_copy(o.placer, sizeof o.placer, placer);
+    text_copy(o.accession, sizeof o.accession, placer);
+    text_copy(o.patient_id, sizeof o.patient_id, patient_id);
+    text_copy(o.name, sizeof o.name, name);
+    text_copy(o.sex, sizeof o.sex, sex);
+    text_copy(o.birth, sizeof o.birth, birth);
+    if (order_put(book, &o, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void
+arrive(const char *study, const struct book_study *said)
+{
+    struct book_study s = *said;
+
+    text_copy(s.study, sizeof s.study, study);
+    text_copy(s.modality, sizeof s.modality, "CT");
+    s.arrived_at_us = clock_wall_us();
+    assert_int_equal(book_study_put(book, &s, &err), 0);
+}
+
+static unsigned
+match(void)
+{
+    unsigned n;
+
+    if (book_match(book, 0, &n, &err) < 0)
+        fail_msg("%s", err.text);
+    return n;
+}
+
+/* As the page is told; by study. */
+static struct book_study
+told(const char *study)
+{
+    struct book_study *list = NULL, is = {.modality = ""};
+    size_t n = 0;
+
+    assert_int_equal(book_studies(book, 0, &list, &n, &err), 0);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i].study, study) == 0)
+            is = list[i];
+    free(list);
+    assert_string_equal(is.study, study);
+    return is;
+}
+
+static void
+each_study_that_waits_says_why(void **state)
+{
+    static const struct {
+        struct book_study said;
+        const char *why;
+        bool has_near;
+    } rows[] = {
+        {{.patient_id = ""}, "no_number", false},
+        {{.patient_id = "0000", .accession = "1"}, "no_number", false},
+        {{.patient_id = "X99", .name = "马六"}, "unknown_number", false},
+        {{.accession = "GONE1"}, "unknown_number", false},
+        {{.patient_id = "P1", .accession = "ACC1", .sex = "F"}, "sex", true},
+        {{.accession = "ACC1", .birth = "19800808"}, "birth", true},
+        {{.accession = "ACC1", .name = "赵六"}, "name", true},
+        {{.accession = "ACC1", .patient_id = "P2"}, "number", true},
+        {{.accession = "DONE"}, "has_study", true},
+        {{.patient_id = OTHER_CARD}, "nobody_waits", false},
+        {{.patient_id = CARD}, "other_modality", true},
+    };
+    char dx[17];
+
+    (void)state;
+    order("ACC1", "P1", "张三", "M", "19700707");
+    order("ACC2", "P2", "李四", "F", "19800808");
+    order("DONE", "P3", "王五", "", "");
+    arrive("1.9", &(struct book_study){.accession = "DONE"});
+    assert_int_equal(match(), 1);
+    person("甲", CARD, "DX", dx);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct book_study is;
+        char study[16];
+
+        snprintf(study, sizeof study, "1.2.%zu", i + 1);
+        arrive(study, &rows[i].said);
+        assert_int_equal(match(), 0);
+        is = told(study);
+        if (strcmp(is.unmatched, rows[i].why) != 0 || (is.near[0] != '\0') != rows[i].has_near)
+            fail_msg("row %zu: wanted %s, got '%s' about '%s'", i, rows[i].why, is.unmatched,
+                     is.near);
+    }
+}
+
+static void
+two_numbers_of_two_people_are_said_to_be_so(void **state)
+{
+    char one[17], other[17];
+    struct book_study said = {.sex = ""};
+
+    (void)state;
+    person("甲", "", "CT", one);
+    person("乙", "", "CT", other);
+    text_copy(said.patient_id, sizeof said.patient_id, one);
+    text_copy(said.accession, sizeof said.accession, other);
+    arrive("1.1", &said);
+
+    assert_int_equal(match(), 0);
+
+    assert_string_equal(told("1.1").unmatched, "two_people");
+}
+
+static void
+what_changes_here_changes_the_reason_and_the_page_hears_of_it_once(void **state)
+{
+    static const struct book_study said = {.patient_id = CARD};
+    char one[17], two[17];
+    uint64_t seen;
+
+    (void)state;
+    arrive("1.1", &said);
+    assert_int_equal(match(), 0);
+    assert_string_equal(told("1.1").unmatched, "nobody_waits");
+    seen = book_change(book);
+    assert_int_equal(match(), 0);
+    assert_int_equal(book_change(book), seen);
+
+    person("甲", CARD, "CT", one);
+    person("甲", CARD, "CT", two);
+    seen = book_change(book);
+    assert_int_equal(match(), 0);
+
+    assert_true(book_change(book) > seen);
+    reopen();
+    assert_string_equal(told("1.1").unmatched, "several_fit");
+    assert_int_equal(book_attach(book, two, "1.1", "hand", &err), 0);
+    assert_string_equal(told("1.1").registration, two);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(each_study_that_waits_says_why),
+        TEST(two_numbers_of_two_people_are_said_to_be_so),
+        TEST(what_changes_here_changes_the_reason_and_the_page_hears_of_it_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
