@@ -2,6 +2,7 @@
 #include "gateway/desk/api.h"
 #include "gateway/desk/his_book.h"
 #include "gateway/desk/his_out.h"
+#include "gateway/desk/his_refused.h"
 #include "proto/base/text.h"
 
 #include <stdlib.h>
@@ -11,6 +12,8 @@ enum { LISTED = 100 };
 
 int his_api_report(struct book *book, struct jsonw *w, struct err *err) MUST_CHECK;
 int his_count_report(struct book *book, struct jsonw *w, struct err *err) MUST_CHECK;
+int his_refused_report(struct book *book, struct jsonw *w, struct err *err) MUST_CHECK;
+int his_placers_report(struct book *book, struct jsonw *w, struct err *err) MUST_CHECK;
 
 static void
 write_delivery(struct jsonw *w, const struct his_delivery *d)
@@ -77,6 +80,80 @@ his_count_report(struct book *book, struct jsonw *w, struct err *err)
     return 0;
 }
 
+/* "hl7_refused": what was not done and why, without the order's number. */
+int
+his_refused_report(struct book *book, struct jsonw *w, struct err *err)
+{
+    struct his_refused *list = NULL;
+    size_t n = 0;
+
+    if (his_refused_list(book, &list, &n, err) < 0)
+        return -1;
+    jsonw_array(w, "hl7_refused");
+    for (size_t i = 0; i < n; i++) {
+        const struct his_refused *r = &list[i];
+
+        jsonw_object(w, NULL);
+        jsonw_int(w, "n", r->n);
+        jsonw_text(w, "peer", r->peer);
+        jsonw_text(w, "answer", r->answer);
+        jsonw_text(w, "error", r->error);
+        jsonw_text(w, "place", r->place);
+        jsonw_text(w, "why", r->why);
+        jsonw_bool(w, "is_order", r->is_order);
+        jsonw_bool(w, "is_seen", r->is_seen);
+        jsonw_int(w, "first_us", r->first_us);
+        jsonw_int(w, "at_us", r->at_us);
+        jsonw_uint(w, "times", r->times);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    free(list);
+    return 0;
+}
+
+/* "hl7_placers": whose they are, by n. */
+int
+his_placers_report(struct book *book, struct jsonw *w, struct err *err)
+{
+    struct his_refused *list = NULL;
+    size_t n = 0;
+
+    if (his_refused_list(book, &list, &n, err) < 0)
+        return -1;
+    jsonw_array(w, "hl7_placers");
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].placer[0] == '\0')
+            continue;
+        jsonw_object(w, NULL);
+        jsonw_int(w, "n", list[i].n);
+        jsonw_text(w, "placer", list[i].placer);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    free(list);
+    return 0;
+}
+
+/* {until_us}: of the last one that the page showed; what came since stands on. */
+static int
+post_refused_seen(struct http_request *req, struct http_response *res, struct err *err)
+{
+    const struct api *api = http_user(req);
+    struct json_doc *doc = NULL;
+    uint64_t until_us = 0;
+    int rc = -1;
+
+    if (api_read_body(req, &doc, err) == 0 &&
+        json_u64(json_root(doc), "until_us", INT64_MAX, &until_us, err) == 0 &&
+        his_refused_seen(api->book, (int64_t)until_us, err) == 0)
+        rc = 0;
+    if (rc == 0)
+        http_answer_empty(res, 204);
+    json_free(&doc);
+    return rc;
+}
+
 static int
 post_again(struct http_request *req, struct http_response *res, struct err *err)
 {
@@ -96,5 +173,6 @@ extern const struct http_route his_api_routes[];
 extern const size_t his_api_route_count;
 const struct http_route his_api_routes[] = {
     DESK_POST("/desk/v1/deliveries/{delivery}/again", DESK_WORK, post_again),
+    DESK_POST("/desk/v1/hl7/refused/seen", DESK_WORK, post_refused_seen),
 };
 const size_t his_api_route_count = ARRAY_LEN(his_api_routes);

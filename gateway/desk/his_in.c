@@ -2,6 +2,7 @@
 #include "gateway/desk/his_in.h"
 
 #include "gateway/desk/his_orders.h"
+#include "gateway/desk/his_refused.h"
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/log.h"
@@ -64,12 +65,29 @@ tell(const struct line *line, const struct his_verdict *v, const struct err *why
         LOG(&ctx, DESK_ORDERS_TAKEN, F_NUMBER("orders", v->orders));
 }
 
+/* At the desk, too: nobody in the clinic reads the HIS's log. */
+static void
+show(const struct line *line, const struct his_verdict *v, const struct err *why)
+{
+    struct his_refused r = {.is_order = v->is_order};
+    struct err err;
+
+    (void)text_copy(r.peer, sizeof r.peer, line->address);
+    (void)text_copy(r.answer, sizeof r.answer, v->code);
+    (void)text_copy(r.error, sizeof r.error, v->error != NULL ? v->error : "");
+    (void)text_copy(r.place, sizeof r.place, v->place != NULL ? v->place : "");
+    (void)text_copy(r.why, sizeof r.why, why->text);
+    (void)text_copy(r.placer, sizeof r.placer, v->placer);
+    if (his_refused_put(line->in->o.book, &r, &err) < 0)
+        LOG(&ctx, DESK_STATE_FAILED, F_ERR(&err));
+}
+
 /* Do it, and say what came of it. */
 static int
 answer(struct line *line, struct mllp *stream, const struct buf *message, struct err *err)
 {
     struct his_in *in = line->in;
-    struct his_verdict v = {.code = "AR", .error = "100"};
+    struct his_verdict v = {.code = "AR", .error = "100", .is_order = true};
     struct hl7_message *m = NULL;
     struct hl7_answer a = {
         .our_application = "RADPOST", .our_facility = in->facility, .at_us = clock_wall_us()};
@@ -81,6 +99,8 @@ answer(struct line *line, struct mllp *stream, const struct buf *message, struct
     if (rc == 0)
         rc = his_take(in->o.book, m, message->bytes, message->n, &v, &why);
     tell(line, &v, rc < 0 ? &why : NULL);
+    if (rc < 0)
+        show(line, &v, &why);
     snprintf(control, sizeof control, "%" PRId64, a.at_us);
     a.control = control;
     a.code = v.code;
@@ -122,8 +142,10 @@ serve(void *arg)
     buf_init(&message, LIMIT_HL7_BYTES);
     while (serve_one(line, &stream, &message, &err) == 0)
         ;
-    if (err.kind == ERR_REJECT)
+    if (err.kind == ERR_REJECT) {
         LOG(&ctx, DESK_HL7_PEER_CUT, F_WORD("peer", line->address), F_ERR(&err));
+        show(line, &(struct his_verdict){.code = "", .is_order = true}, &err);
+    }
     buf_fini(&message);
     mllp_fini(&stream);
     (void)shutdown(line->fd, SHUT_RDWR); /* closed when its place is needed */

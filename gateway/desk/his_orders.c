@@ -3,6 +3,7 @@
 
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/his_read.h"
+#include "gateway/desk/his_refused.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/dicom/pinyin.h"
@@ -159,6 +160,9 @@ refuse(struct his_verdict *v, const char *code, const char *error, const char *p
     v->code = code;
     v->error = error;
     v->place = place;
+    /* what is to be taken back is not here, or has begun: nobody is missing */
+    v->is_order = code[1] == 'E' ? strcmp(error, "204") != 0 && strcmp(error, "206") != 0
+                                 : strcmp(error, "207") == 0;
     return -1;
 }
 
@@ -170,6 +174,7 @@ take_group(struct book *book, const struct his_group *g, struct his_verdict *out
     int rc;
 
     if (control == NULL) {
+        (void)his_number(g, out->placer, sizeof out->placer);
         err_set(err, ERR_REJECT, "ORC-1: this order control is not done here");
         return refuse(out, "AE", "103", "ORC^1^1");
     }
@@ -180,8 +185,10 @@ take_group(struct book *book, const struct his_group *g, struct his_verdict *out
     if (rc == 0)
         rc = act(book, control->action, o, err);
     free(o);
-    if (rc == 0) {
+    (void)his_number(g, out->placer, sizeof out->placer);
+    if (rc == 0 && his_refused_settle(book, out->placer, err) == 0) {
         out->orders++;
+        out->placer[0] = '\0';
         return 0;
     }
     switch (err->kind) {
@@ -259,13 +266,28 @@ take_groups(struct book *book, const struct hl7_message *m, struct his_verdict *
     return 0;
 }
 
+static const struct {
+    const char *code, *event;
+} taken[] = {{"ORM", "O01"}, {"OMG", "O19"}, {"OMI", "O23"}};
+
+/* An order by its kind, whatever else is wrong; one for training is nobody's. */
+static bool
+is_real_order(const struct hl7_message *m)
+{
+    char code[VALUE_BYTES], processing[VALUE_BYTES];
+    bool is = false;
+
+    (void)hl7_get_of(m, "MSH", 9, 1, code, sizeof code);
+    (void)hl7_get_of(m, "MSH", 11, 1, processing, sizeof processing);
+    for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+        is = is || strcmp(taken[i].code, code) == 0;
+    return is && (processing[0] == '\0' || strcmp(processing, "P") == 0);
+}
+
 /* Is it ours to do at all? */
 static int
 check_head(const struct hl7_message *m, struct his_verdict *out, struct err *err)
 {
-    static const struct {
-        const char *code, *event;
-    } taken[] = {{"ORM", "O01"}, {"OMG", "O19"}, {"OMI", "O23"}};
     char code[VALUE_BYTES], event[VALUE_BYTES], text[VALUE_BYTES];
 
     (void)hl7_get_of(m, "MSH", 12, 1, text, sizeof text);
@@ -353,8 +375,10 @@ his_take(struct book *book, const struct hl7_message *m, const void *bytes, size
     int rc = -1;
 
     *out = (struct his_verdict){.code = "AA"};
-    if (check_head(m, out, err) < 0)
+    if (check_head(m, out, err) < 0) {
+        out->is_order = is_real_order(m);
         goto out;
+    }
     name_it(m, bytes, n, seen);
     if (seen->control[0] == '\0') {
         err_set(err, ERR_REJECT, "MSH-10: a control number is due");

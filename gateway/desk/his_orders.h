@@ -15,6 +15,8 @@ struct his_verdict {
     const char *place; /* ERR-2, or NULL */
     unsigned orders;   /* done */
     bool is_old;       /* done before */
+    bool is_order;     /* not done, and somebody may be missing in the worklists for it */
+    char placer[65];   /* of the order that was not done; "" not known */
 };
 
 /* -1 with err where the verdict is not AA. The bytes are the message's, for knowing it again. */

@@ -195,14 +195,20 @@ lamp_of_certificate(const struct uplink_status *status)
 enum lamp
 lamp_of_orders(const struct orders_status *status, int64_t now_us)
 {
+    if (status->trouble != ORDERS_NO_TROUBLE && is_long(status->trouble_us, now_us))
+        return LAMP_ORDERS_DOWN_LONG;
+    if (status->hl7_orders > 0)
+        return LAMP_ORDERS_HL7;
     if (status->trouble != ORDERS_NO_TROUBLE)
-        return is_long(status->trouble_us, now_us) ? LAMP_ORDERS_DOWN_LONG : LAMP_ORDERS_DOWN;
+        return LAMP_ORDERS_DOWN;
     if (status->refused > 0)
         return LAMP_ORDERS_REFUSED;
     if (status->aside > 0)
         return LAMP_ORDERS_ASIDE;
     if (status->flagged > 0)
         return LAMP_ORDERS_FLAGGED;
+    if (status->hl7_others > 0)
+        return LAMP_ORDERS_HL7_OTHER;
     return status->good_us == 0 ? LAMP_ORDERS_WAITING : LAMP_ORDERS_FINE;
 }
 

@@ -30,7 +30,7 @@ enum lamp lamp_of_centre(const struct uplink_status *status, uint64_t lost,
                          int64_t unsealed_since_us, int64_t now_us);
 enum lamp lamp_of_version(const struct uplink_status *status);
 enum lamp lamp_of_certificate(const struct uplink_status *status);
-/* Of what is fetched from the HIS. */
+/* Of what is fetched from the HIS, and what it tells. */
 enum lamp lamp_of_orders(const struct orders_status *status, int64_t now_us);
 
 /* How a study stands, worst first. */

@@ -46,6 +46,8 @@ struct orders_status {
     unsigned taken, refused, flagged, place; /* of the command's last list: orders_json.h */
     char member[24];
     size_t aside; /* files that stand in the folder's failed/ */
+    /* orders_lamp.h: messages over HL7 that were not done, and that nobody has seen */
+    uint64_t hl7_orders, hl7_others;
 };
 /* NULL: nothing is fetched, and all is 0. */
 void orders_sources_status(struct orders_sources *sources, struct orders_status *out);

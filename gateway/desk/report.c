@@ -12,6 +12,7 @@
 #include "gateway/desk/devices_api.h"
 #include "gateway/desk/lamps.h"
 #include "gateway/desk/mpps.h"
+#include "gateway/desk/orders_lamp.h"
 #include "gateway/desk/urgency.h"
 #include "gateway/plain/plain.h"
 #include "gateway/serve/serve.h"
@@ -37,10 +38,11 @@ static const int64_t owners_us = INT64_C(86400000000) * 14;
 
 /* Everything the report is made of, read once. */
 struct sources {
-    struct serve *serve;           /* may be NULL */
-    struct plain *plain;           /* may be NULL */
-    struct orders_sources *orders; /* may be NULL */
-    bool is_everything;            /* asked for by a program */
+    struct serve *serve; /* may be NULL */
+    struct plain *plain; /* may be NULL */
+    struct orders_status orders; /* has_orders */
+    bool has_orders;
+    bool is_everything; /* asked for by a program */
     int64_t now_us;
     struct uplink_status line;
     struct spool_health health;
@@ -142,28 +144,6 @@ write_line_lamp(struct jsonw *w, const struct sources *s)
     jsonw_end(w);
 }
 
-/* Only where they are fetched. */
-static void
-write_orders_lamp(struct jsonw *w, const struct sources *s)
-{
-    struct orders_status o;
-
-    if (s->orders == NULL)
-        return;
-    orders_sources_status(s->orders, &o);
-    begin_lamp(w, "his_orders", lamp_of_orders(&o, s->now_us));
-    jsonw_int(w, "good_us", o.good_us);
-    jsonw_uint(w, "taken", o.taken);
-    jsonw_uint(w, "refused", o.refused);
-    jsonw_uint(w, "flagged", o.flagged);
-    jsonw_uint(w, "place", o.place);
-    jsonw_text(w, "member", o.member);
-    jsonw_uint(w, "aside", o.aside);
-    jsonw_text(w, "trouble", orders_trouble_word(o.trouble));
-    jsonw_text(w, "why", o.trouble != ORDERS_NO_TROUBLE ? o.why : "");
-    jsonw_end(w);
-}
-
 static void
 write_lamps(struct jsonw *w, const struct sources *s)
 {
@@ -204,7 +184,8 @@ write_lamps(struct jsonw *w, const struct sources *s)
     if (s->line.certificate_days != INT_MIN)
         jsonw_int(w, "days", s->line.certificate_days);
     jsonw_end(w);
-    write_orders_lamp(w, s);
+    if (s->has_orders)
+        orders_lamp_write(w, &s->orders, s->now_us);
     jsonw_end(w);
 }
 
@@ -559,10 +540,9 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     const struct desk_options *o = sources->options;
     struct sources s = {.serve = o->serve,
                         .plain = o->plain,
-                        .orders = sources->orders,
                         .is_everything = sources->is_everything,
                         .now_us = clock_wall_us()};
-    int rc = 0;
+    int rc = orders_lamp_read(sources->orders, sources->book, &s.orders, &s.has_orders, err);
 
     uplink_status(o->uplink, &s.line);
     spool_health(o->spool, &s.health);
@@ -571,7 +551,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     accept_list_devices(o->accept, &s.devices, &s.devices_n);
     accept_list_refused(o->accept, &s.refused, &s.refused_n);
     spool_studies(o->spool, &s.studies, &s.studies_n);
-    if (sources->book != NULL && (sources->rights & DESK_WORK))
+    if (rc == 0 && sources->book != NULL && (sources->rights & DESK_WORK))
         rc = book_studies(sources->book, s.now_us - owners_us, &s.owners, &s.owners_n, err);
     if (rc == 0 && sources->book != NULL)
         rc = mpps_studies(sources->book, s.now_us - owners_us, &s.steps, &s.steps_n, err);

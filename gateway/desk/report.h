@@ -18,7 +18,7 @@ struct report_sources {
     const struct desk_options *options;
     struct book *book;             /* NULL (tests): no patients, no reports */
     struct desk_link *link;        /* may be NULL */
-    struct orders_sources *orders; /* NULL: none are fetched, and there is no lamp of it */
+    struct orders_sources *orders; /* NULL: none are fetched */
     unsigned rights;               /* of who asks: without DESK_WORK nothing of a patient */
     const char *fingerprint;       /* of the page's own certificate; NULL or "": none */
     bool is_everything;            /* every study the spool has, at most 5000 */

@@ -407,6 +407,22 @@ const PAGES = {
     await page.waitForSelector("li[data-aside]");
     found.push(...page.complaints);
   },
+  // The demo's HIS is never refused: its page is told of what another one would be.
+  async "desk-hl7"(browser) {
+    const page = await open(browser, { viewport: PHONE, isPhone: true });
+    const one = { peer: "10.0.0.9", answer: "AE", place: "ORC^1^1", why: "ORC-1: this order control is not done here", is_seen: false, first_us: Date.now() * 1000, at_us: Date.now() * 1000, times: 1 };
+    await lacking(page, "**/desk/v1/state*", (state) => {
+      state.hl7_refused = [{ ...one, n: 1, error: "103", is_order: true }, { ...one, n: 2, answer: "AR", error: "200", place: "MSH^1^9", why: "MSH-9: ORM^O01, OMG^O19 or OMI^O23 is taken, nothing else", is_order: false, times: 12 }];
+      state.hl7_placers = [{ n: 1, placer: "4711" }];
+      state.lamps.his_orders = { word: "ORDERS_HL7", colour: "red", hl7_orders: 1, hl7_others: 1 };
+    });
+    await openDesk(page, "orders", "DESK");
+    await page.locator("[data-hl7]", { hasText: "4711" }).waitFor();
+    await page.locator("h2#hl7").scrollIntoViewIfNeeded();
+    must((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, "what was refused is wider than a phone");
+    await both(page, "desk-hl7");
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+  },
   // Why a study waits, and what to do, in one sentence each; on a phone.
   async "desk-why"(browser) {
     const page = await open(browser, { viewport: PHONE, isPhone: true });

@@ -3,9 +3,12 @@
 #include "gateway/accept/accept.h"
 #include "gateway/desk/book.h"
 #include "gateway/desk/desk.h"
+#include "gateway/desk/his_refused.h"
 #include "gateway/desk/mpps.h"
+#include "gateway/desk/orders_lamp.h"
 #include "gateway/desk/orders_sources.h"
 #include "gateway/desk/report.h"
+#include "gateway/desk/rights.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
@@ -14,6 +17,7 @@
 #include "proto/http/json.h"
 #include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
+#include "tests/support/folder.h"
 #include "tests/support/run_program.h"
 #include "tests/support/spool_fixture.h"
 
@@ -205,6 +209,47 @@ orders_that_cannot_be_fetched_have_a_lamp(void **state)
     orders_sources_stop(&sources.orders);
 }
 
+/* A HIS that only calls by HL7: what it was refused lit no lamp. */
+static void
+messages_of_the_his_that_were_not_done_light_the_lamp_until_they_are_seen(void **state)
+{
+    static const struct {
+        bool is_order;
+        const char *lamp;
+    } rows[] = {
+        {false, "\"his_orders\":{\"word\":\"ORDERS_HL7_OTHER\",\"colour\":\"amber\""},
+        {true, "\"his_orders\":{\"word\":\"ORDERS_HL7\",\"colour\":\"red\""},
+    };
+    struct desk_options options = {.spool = site.spool, .accept = site.door, .uplink = site.uplink};
+    struct report_sources sources = {.options = &options, .rights = DESK_SEE};
+    struct his_refused r = {.peer = "10.0.0.9", .error = "103", .placer = "N1"};
+    char dir[FOLDER_PATH_BYTES];
+    struct buf out;
+    struct err err;
+
+    (void)state;
+    folder_make("hl7-lamp", dir);
+    assert_int_equal(book_open(dir, "", &sources.book, &err), 0);
+    buf_init(&out, 65536);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        r.is_order = rows[i].is_order;
+        assert_int_equal(his_refused_put(sources.book, &r, &err), 0);
+        r.placer[1]++;
+        buf_clear(&out);
+        assert_int_equal(report_write(&sources, 7, &out, &err), 0);
+        assert_non_null(strstr(buf_text(&out), rows[i].lamp));
+        assert_non_null(strstr(buf_text(&out), "\"error\":\"103\""));
+        assert_null(strstr(buf_text(&out), "N1")); /* an engineer is told of no order */
+    }
+    assert_int_equal(his_refused_seen(sources.book, INT64_MAX, &err), 0);
+    buf_clear(&out);
+    assert_int_equal(report_write(&sources, 7, &out, &err), 0);
+    assert_null(strstr(buf_text(&out), "\"his_orders\""));
+    buf_fini(&out);
+    book_close(&sources.book);
+    folder_remove(dir);
+}
+
 static void
 count_listed(const char *path, size_t *out_listed, int64_t *out_older)
 {
@@ -331,6 +376,7 @@ main(void)
         cmocka_unit_test(a_desk_that_waits_for_news_stops_at_once),
         cmocka_unit_test(the_report_fits_its_page_when_empty),
         cmocka_unit_test(orders_that_cannot_be_fetched_have_a_lamp),
+        cmocka_unit_test(messages_of_the_his_that_were_not_done_light_the_lamp_until_they_are_seen),
     };
 
     const struct CMUnitTest many[] = {

@@ -1,6 +1,7 @@
 /* test_his_in.c - the HL7 port: answers after the order is kept, and peers that waste its time. */
 #include "gateway/desk/his_in.h"
 
+#include "gateway/desk/his_refused.h"
 #include "gateway/desk/orders.h"
 #include "proto/base/limits.h"
 #include "proto/base/log.h"
@@ -40,6 +41,23 @@ setup(void **state)
     log_set_fd(-1);
     assert_int_equal(his_in_start(&o, &door, &err), 0);
     return 0;
+}
+
+/* The same book, as after a restart. */
+static void
+reopen_door(void)
+{
+    struct his_in_options o = {.address = "127.0.0.1",
+                               .peers = "",
+                               .charset = "",
+                               .facility = "CLINIC",
+                               .idle_ms = IDLE_MS};
+    struct err err;
+
+    his_in_stop(&door);
+    reopen();
+    o.book = book;
+    assert_int_equal(his_in_start(&o, &door, &err), 0);
 }
 
 static int
@@ -105,6 +123,32 @@ is_known(const char *placer)
     return is;
 }
 
+/* The first of what the page lists: what nobody has seen. */
+static struct his_refused
+shown(size_t *out_n)
+{
+    struct his_refused *list = NULL, first = {.n = 0};
+    struct err err;
+
+    if (his_refused_list(book, &list, out_n, &err) < 0)
+        fail_msg("%s", err.text);
+    if (*out_n > 0)
+        first = list[0];
+    free(list);
+    return first;
+}
+
+static void
+unseen(uint64_t orders, uint64_t others)
+{
+    uint64_t n, m;
+    struct err err;
+
+    assert_int_equal(his_refused_counts(book, &n, &m, &err), 0);
+    assert_int_equal(n, orders);
+    assert_int_equal(m, others);
+}
+
 static void
 what_is_answered_is_kept(void **state)
 {
@@ -164,6 +208,7 @@ noise_and_half_messages_harm_nobody_else(void **state)
     assert_int_equal(mllp_read(&noisy.stream, WAIT_MS, WAIT_MS, &got, &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND); /* it was sent away */
     buf_fini(&got);
+    unseen(1, 0); /* what was cut may have been an order */
     call(&c);
     order_text(1, text);
     assert_string_equal(say(&c, text), "AA");
@@ -203,6 +248,55 @@ beyond_this_machine_the_his_is_named(void **state)
     assert_int_equal(his_in_start(&o, &other, &err), -1);
 }
 
+/* The HIS heard AE and AR, and its log was read by nobody: the patients were in no worklist. */
+static void
+what_is_refused_is_at_the_desk_until_it_is_taken_or_somebody_has_seen_it(void **state)
+{
+    struct his_refused r;
+    struct caller c;
+    struct err err;
+    char text[400];
+    size_t n;
+
+    (void)state;
+    call(&c);
+    order_text(1, text);
+    memcpy(strstr(text, "ORC|NW"), "ORC|QQ", 6);
+    assert_string_equal(say(&c, text), "AE");
+    assert_string_equal(say(&c, "MSH|^~\\&|HIS|H|||1||ADT^A01|9|P|2.4\r"), "AR");
+    assert_string_equal(say(&c, "MSH|^~\\&|HIS|H|||1||ADT^A01|10|P|2.4\r"), "AR");
+    unseen(1, 1);
+    r = shown(&n);
+    assert_int_equal(n, 2); /* the same again counts, and stands once */
+    assert_true(r.is_order);
+    assert_string_equal(r.peer, "127.0.0.1");
+    assert_string_equal(r.answer, "AE");
+    assert_string_equal(r.error, "103");
+    assert_string_equal(r.place, "ORC^1^1");
+    assert_string_equal(r.placer, "N1");
+    assert_null(strstr(r.why, "王"));
+
+    hang_up(&c);
+    reopen_door();
+    order_text(1, text);
+    call(&c);
+    assert_string_equal(say(&c, text), "AA");
+    unseen(0, 1); /* it was taken after all */
+    r = shown(&n);
+    assert_int_equal(r.times, 2);
+    assert_string_equal(r.error, "200");
+    assert_int_equal(his_refused_seen(book, r.at_us, &err), 0);
+    unseen(0, 0);
+    assert_string_equal(say(&c, "MSH|^~\\&|HIS|H|||1||ADT^A01|11|P|2.4\r"), "AR");
+    unseen(0, 0); /* somebody knows that they come */
+    assert_string_equal(say(&c, "no message at all"), "AR");
+    unseen(1, 0); /* it may have been an order */
+    assert_int_equal(his_refused_seen(book, INT64_MAX, &err), 0);
+    assert_string_equal(say(&c, "no message at all"), "AR");
+    unseen(1, 0); /* and the next one is another */
+    hang_up(&c);
+}
+
 int
 main(void)
 {
@@ -210,6 +304,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_answered_is_kept),
         TEST(a_full_house_sends_its_longest_silent_guest_away),
+        TEST(what_is_refused_is_at_the_desk_until_it_is_taken_or_somebody_has_seen_it),
         TEST(noise_and_half_messages_harm_nobody_else),
         TEST(beyond_this_machine_the_his_is_named),
     };

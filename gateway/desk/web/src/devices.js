@@ -2,6 +2,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { OwnSystems } from "./handover.js";
+import { Hl7 } from "./hl7.js";
 import { Dialog, Field, Mark, Sure, Work, Wrong } from "./parts.js";
 import { me, post } from "./state.js";
 import { Targets } from "./targets.js";
@@ -121,6 +122,7 @@ export function Devices({ now }) {
     <${Unsent} list=${now.unsent} more=${now.unsent_more} may=${may} />
     <${Targets} list=${now.targets} />
     <${Commitments} commitment=${now.commitment} devices=${now.devices} />
+    ${!me.value?.may_work && html`<${Hl7} now=${now} />`}
     <${OwnSystems} now=${now} />
     ${now.page_certificate && html`<p class="quiet uid">${say("page_certificate")} ${now.page_certificate}</p>`}
     ${asked?.what === "enrol" && html`<${Enrol} who=${asked.of} onClose=${close} />`}

@@ -18,7 +18,7 @@ import { door, follow, isOld, me, place, post, state } from "./state.js";
 import { Studies } from "./studies.js";
 import { clockTime, language, say, shortTime, swapLanguage } from "./words.js";
 
-const LAMPS = ["devices", "line", "disk", "clock", "certificate", "centre", "version", "his_orders"]; // the last only where orders are fetched
+const LAMPS = ["devices", "line", "disk", "clock", "certificate", "centre", "version", "his_orders"]; // the last only where orders are fetched, or a message of the HIS was not done
 const works = (who) => who.may_work;
 const PLACES = [
   { name: "studies", Page: Studies, may: () => true },

@@ -1,6 +1,7 @@
 // orders.js - what is to be examined: the devices' worklist, whoever ordered it.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
+import { Hl7 } from "./hl7.js";
 import { Field, Mark, Work, Wrong, sentence } from "./parts.js";
 import { ageOf, sexWord } from "./people.js";
 import { post } from "./state.js";
@@ -70,6 +71,7 @@ export function Orders({ now }) {
   };
   return html`<section aria-labelledby="orders"><h2 id="orders">${say("orders")}</h2>
     <p class="quiet">${say("orders_why")}</p>
+    <${Hl7} now=${now} />
     <form class="find" role="search" onSubmit=${find}>
       <${Field} label=${say("orders_find")} name="find" kind="search" value=${typed} onInput=${type} autocomplete="off" maxlength="64" />
       <button type="submit">${say("orders_find_do")}</button></form>
