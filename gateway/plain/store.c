@@ -118,6 +118,7 @@ send_item(struct way *way, struct dimse_sub *sub, const struct item *item, struc
     enum dimse_sent sent;
 
     text_copy(m.study, sizeof m.study, item->study);
+    text_copy(m.series, sizeof m.series, item->series);
     text_copy(m.sop_instance, sizeof m.sop_instance, item->sop_instance);
     text_copy(m.sop_class, sizeof m.sop_class, item->sop_class);
     text_copy(m.transfer_syntax, sizeof m.transfer_syntax, item->syntax);

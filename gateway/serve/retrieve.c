@@ -1,5 +1,6 @@
 /* retrieve.c - C-MOVE and C-GET of what is here (PS3.4 C.4.2, C.4.3), as it was received, or
- * decoded to little endian where the receiver does not take that. */
+ * decoded to little endian where the receiver does not take that, under the UIDs it is listed by.
+ */
 #include "gateway/serve/index.h"
 #include "gateway/serve/parts.h"
 
@@ -39,6 +40,7 @@ match_one(struct dimse_retrieval *engine, const char *study, const char *series,
             (sop_instance != NULL && strcmp(item->sop_instance, sop_instance) != 0))
             continue;
         text_copy(m.study, sizeof m.study, item->study);
+        text_copy(m.series, sizeof m.series, item->series);
         text_copy(m.sop_instance, sizeof m.sop_instance, item->sop_instance);
         text_copy(m.sop_class, sizeof m.sop_class, item->sop_class);
         text_copy(m.transfer_syntax, sizeof m.transfer_syntax, item->transfer_syntax);

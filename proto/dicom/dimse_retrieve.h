@@ -1,7 +1,8 @@
 /* dimse_retrieve.h - C-GET and C-MOVE once it is settled what is meant (PS3.4 C.4.2, C.4.3).
  * The instances are sent one by one; a pending answer with the counts follows each, and the final
  * one names what failed. An instance goes as it is stored where the receiver takes that, else in
- * explicit, then implicit little endian, which the owner's open() makes.
+ * explicit, then implicit little endian, which the owner's open() makes; in each case under the
+ * study and series it is known by, whatever the file says (leaving.h).
  * Invariant: completed + failed + warning + remaining is the number of instances in every answer.
  * Threads: a retrieval belongs to its association's thread. */
 #ifndef RADPOST_DICOM_DIMSE_RETRIEVE_H
@@ -10,7 +11,7 @@
 #include "proto/dicom/dimse_identifier.h"
 
 struct dimse_retrieved {
-    char study[65];
+    char study[65], series[65]; /* by which it is asked for; "": not known */
     char sop_instance[65];
     char sop_class[65];
     char transfer_syntax[65]; /* as it is stored */

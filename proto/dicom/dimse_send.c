@@ -2,15 +2,15 @@
  * else in explicit or implicit little endian. */
 #include "proto/dicom/dimse_send.h"
 
-#include "proto/base/durable.h"
+#include "proto/base/clock.h"
 #include "proto/base/text.h"
-#include "proto/dicom/part10.h"
+#include "proto/dicom/leaving.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = 65536, CHUNK_BYTES = 131072 - 12 };
+enum { CHUNK_BYTES = 131072 - 12 };
 
 /* Stored syntax first, then what it can be decoded to. */
 static const struct dimse_context *
@@ -25,42 +25,41 @@ choose(const struct dimse_assoc *to, const struct dimse_retrieved *instance)
     return found;
 }
 
-/* Where the data set begins behind the meta group. */
+/* What is stored, under the numbers by which it is known. */
 static int
-find_dataset(struct dimse_part10 *file, const char *syntax, struct err *err)
+open_leaving(struct dimse_retrieval *r, const struct dimse_retrieved *instance, const char *syntax,
+             struct dcm_leaving *out, struct err *err)
 {
-    struct dcm_part10 part10;
-    size_t n = file->end - file->at < HEAD_BYTES ? (size_t)(file->end - file->at) : HEAD_BYTES;
-    uint8_t *head = mem_new(n + 1);
-    int rc = -1;
+    struct dimse_part10 file = {.fd = -1};
+    struct dcm_known known = {instance->study, instance->series, instance->sop_instance};
 
-    if (durable_read_at(file->fd, head, n, file->at, err) < 0 ||
-        dcm_part10_parse(head, n, &part10, err) < 0)
-        goto out;
-    if (strcmp(part10.transfer_syntax, syntax) != 0) {
-        err_set(err, ERR_FATAL, "a stored instance is not in the syntax it is listed with");
-        goto out;
+    if (r->open(r->user, instance, syntax, &file, err) < 0)
+        return -1;
+    if (dcm_leaving_open(out, file.fd, file.at, file.end - file.at, &known, clock_wall_us(), err) <
+        0) {
+        close(file.fd);
+        return -1;
     }
-    file->at += part10.dataset_at;
-    rc = 0;
-out:
-    free(head);
-    return rc;
+    if (strcmp(out->transfer_syntax, syntax) != 0)
+        return err_set(err, ERR_FATAL, "a stored instance is not in the syntax it is listed with");
+    return 0;
 }
 
 static int
-send_dataset(struct dimse_sub *sub, uint8_t context, struct dimse_part10 *file, struct err *err)
+send_dataset(struct dimse_sub *sub, uint8_t context, const struct dcm_leaving *leaving,
+             struct err *err)
 {
     uint8_t *chunk = mem_new(CHUNK_BYTES);
+    uint64_t at = leaving->dataset_at;
     int rc = 0;
 
-    while (rc == 0 && file->at < file->end) {
-        size_t n = file->end - file->at < CHUNK_BYTES ? (size_t)(file->end - file->at)
-                                                      : (size_t)CHUNK_BYTES;
-        rc = durable_read_at(file->fd, chunk, n, file->at, err);
-        file->at += n;
+    while (rc == 0 && at < leaving->size) {
+        size_t n =
+            leaving->size - at < CHUNK_BYTES ? (size_t)(leaving->size - at) : (size_t)CHUNK_BYTES;
+        rc = dcm_leaving_read(leaving, chunk, n, at, err);
+        at += n;
         if (rc == 0)
-            rc = dimse_send_data(sub->to, context, chunk, n, file->at == file->end, err);
+            rc = dimse_send_data(sub->to, context, chunk, n, at == leaving->size, err);
     }
     free(chunk);
     return rc;
@@ -101,7 +100,7 @@ dimse_send_instance(struct dimse_retrieval *r, struct dimse_sub *sub,
                     struct err *err)
 {
     const struct dimse_context *context = choose(sub->to, instance);
-    struct dimse_part10 file = {.fd = -1};
+    struct dcm_leaving leaving = {.fd = -1};
     struct dimse_command rq = {.field = DIMSE_C_STORE_RQ, .has_data = true};
     struct err why = {0};
     int rc = 0;
@@ -109,8 +108,8 @@ dimse_send_instance(struct dimse_retrieval *r, struct dimse_sub *sub,
     *out_sent = DIMSE_SENT_FAILED;
     if (context == NULL)
         err_set(&why, ERR_REJECT, "the receiver takes neither its class nor a syntax of it");
-    if (context == NULL || r->open(r->user, instance, context->transfer_syntax, &file, &why) < 0 ||
-        find_dataset(&file, context->transfer_syntax, &why) < 0) {
+    if (context == NULL ||
+        open_leaving(r, instance, context->transfer_syntax, &leaving, &why) < 0) {
         r->not_sent(r->user, instance, &why);
         goto out;
     }
@@ -122,11 +121,10 @@ dimse_send_instance(struct dimse_retrieval *r, struct dimse_sub *sub,
     rq.move_originator_id = sub->originator_id;
     rc = dimse_send_command(sub->to, &rq, err);
     if (rc == 0)
-        rc = send_dataset(sub, context->id, &file, err);
+        rc = send_dataset(sub, context->id, &leaving, err);
     if (rc == 0)
         rc = take_answer(sub, rq.message_id, out_sent, err);
 out:
-    if (file.fd >= 0)
-        close(file.fd);
+    dcm_leaving_close(&leaving);
     return rc;
 }

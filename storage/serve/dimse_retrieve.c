@@ -29,6 +29,7 @@ on_place(void *user, const struct keep_place *place, struct err *err)
     struct dimse_retrieved m = {.is_absent = false};
 
     memcpy(m.study, place->study, sizeof m.study);
+    memcpy(m.series, place->series, sizeof m.series);
     memcpy(m.sop_instance, place->sop_instance, sizeof m.sop_instance);
     memcpy(m.sop_class, place->sop_class, sizeof m.sop_class);
     memcpy(m.transfer_syntax, place->transfer_syntax, sizeof m.transfer_syntax);

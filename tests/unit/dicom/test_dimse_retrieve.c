@@ -189,6 +189,40 @@ instance_is_sent_where_it_is_taken_and_counted_where_not(void **state)
     dimse_receiver_stop();
 }
 
+/* The sample says no study and no series: those it is asked for by are put in. */
+static void
+instance_is_sent_under_the_numbers_it_is_asked_for_by(void **state)
+{
+    struct dimse_retrieved m = {.study = "2.25.17",
+                                .series = "2.25.18",
+                                .sop_instance = "1.2.1",
+                                .sop_class = DCM_UID_CT_IMAGE,
+                                .transfer_syntax = DCM_UID_EXPLICIT_LE,
+                                .number = 1};
+    struct dimse_sub sub = {.message_id = 0};
+    enum dimse_sent sent = DIMSE_SENT_FAILED;
+    struct dimse_retrieval r;
+    struct err err = {0};
+
+    (void)state;
+    dimse_receiver_start(0, (struct dimse_deadlines){0});
+    dimse_retrieval_init(&r);
+    r.open = open_sample;
+    r.not_sent = note_not_sent;
+    sub.to = connect_to_receiver();
+    assert_int_equal(dimse_send_instance(&r, &sub, &m, &sent, &err), 0);
+    assert_int_equal(sent, DIMSE_SENT);
+    assert_memory_equal(dimse_receiver.last.bytes + 8 + 6,
+                        "\x20\0\x0d\0UI\x08\0"
+                        "2.25.17\0"
+                        "\x20\0\x0e\0UI\x08\0"
+                        "2.25.18\0",
+                        32);
+    assert_int_equal(dimse_release(&sub.to, &err), 0);
+    dimse_retrieval_fini(&r);
+    dimse_receiver_stop();
+}
+
 int
 main(void)
 {
@@ -196,6 +230,7 @@ main(void)
         cmocka_unit_test(unique_keys_fit_their_level_or_are_refused),
         cmocka_unit_test(answers_are_gathered_with_their_lengths),
         cmocka_unit_test(instance_is_sent_where_it_is_taken_and_counted_where_not),
+        cmocka_unit_test(instance_is_sent_under_the_numbers_it_is_asked_for_by),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

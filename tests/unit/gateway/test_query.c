@@ -13,7 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/base/durable.h"
 #include "proto/codec/codec.h"
+#include "proto/dicom/facts.h"
 #include "tests/support/dimse_receiver.h"
 #include "tests/support/serve_world.h"
 #include "tests/support/run_program.h"
@@ -241,6 +243,77 @@ movescu_moves_to_devices_that_say_where_they_listen(void **state)
     assert_int_equal(dimse_receiver.stored, 4);
 }
 
+/* Under which study the gateway has it; the caller's. */
+static char *
+made_study(const char *sop_instance)
+{
+    struct spool_filter filter = {.sop_instance = sop_instance};
+    struct spool_entry *entry = NULL;
+    struct err err = {0};
+    uint64_t *ids = NULL;
+    size_t n = 0;
+    char *study;
+
+    spool_list(world.spool, &filter, &ids, &n);
+    assert_int_equal(n, 1);
+    if (spool_load(world.spool, ids[0], &entry, &err) < 0)
+        fail_msg("%s", err.text);
+    study = mem_text(entry->facts.study_uid);
+    assert_memory_equal(study, "2.25.", 5);
+    spool_entry_free(&entry);
+    free(ids);
+    return study;
+}
+
+/* What cannot be used as a study leaves under the made one that it was asked for by, by C-GET and
+ * C-MOVE, and where it is decoded. */
+static void
+what_stands_under_a_made_number_leaves_under_it(void **state)
+{
+    static const struct serve_image odd = {.study = "1.2.abc",
+                                           .series = "US 1",
+                                           .sop_instance = "1.2.7.1.1",
+                                           .patient_id = "T0017842"};
+    char *dir = mem_printf("%s/got-odd", world.dir), *key, *study;
+    struct dcm_facts *facts = mem_new(sizeof *facts);
+    struct err err = {0};
+    uint8_t *bytes = NULL;
+    size_t n = 0;
+
+    (void)state;
+    if (!program_is_there("getscu") || !program_is_there("movescu"))
+        skip();
+    serve_world_put(&world, &odd);
+    serve_world_inspect(&world);
+    study = made_study("1.2.7.1.1");
+    key = mem_printf("StudyInstanceUID=%s", study);
+    for (int is_implicit = 0; is_implicit < 2; is_implicit++) {
+        const char *const get[] = {is_implicit ? "+xi" : "+xe",   "-S", "-od", dir,
+                                   K("QueryRetrieveLevel=STUDY"), "-k", key,   NULL};
+        char *path = mem_printf("%s/CT.1.2.7.1.1", dir);
+
+        mkdir(dir, 0700);
+        assert_int_equal(ask_as("VIEWER", "getscu", get), 0);
+        if (durable_get_file(path, 1 << 20, &bytes, &n, &err) < 0 ||
+            dcm_facts_read(bytes, n, false, facts, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_string_equal(facts->study_uid, study);
+        assert_false(facts->is_study_made || facts->is_series_made);
+        assert_string_equal(facts->sop_instance, "1.2.7.1.1");
+        free(bytes);
+        free(path);
+    }
+    const char *const move[] = {"-S", "-aem", "DEST", K("QueryRetrieveLevel=STUDY"),
+                                "-k", key,    NULL};
+    assert_int_equal(ask_as("VIEWER", "movescu", move), 0);
+    assert_string_equal(dimse_receiver.instance, "1.2.7.1.1");
+    assert_non_null(memmem(dimse_receiver.last.bytes, dimse_receiver.last.n, study, strlen(study)));
+    free(facts);
+    free(study);
+    free(key);
+    free(dir);
+}
+
 static void
 device_without_the_right_is_told_so(void **state)
 {
@@ -320,6 +393,7 @@ main(int argc, char **argv)
         cmocka_unit_test(findscu_finds_series_and_images_and_never_what_is_put_aside),
         cmocka_unit_test(getscu_gets_what_is_here),
         cmocka_unit_test(movescu_moves_to_devices_that_say_where_they_listen),
+        cmocka_unit_test(what_stands_under_a_made_number_leaves_under_it),
         cmocka_unit_test(device_without_the_right_is_told_so),
         cmocka_unit_test(what_is_gone_from_here_makes_a_retrieval_partial),
     };

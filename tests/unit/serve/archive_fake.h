@@ -42,7 +42,8 @@ struct catalog_fake {
     unsigned stores, ended;
     unsigned audited[32]; /* by event */
     bool audit_fails;
-    char last_name[200]; /* what was asked */
+    char last_name[200];    /* what was asked */
+    const char *said_study; /* what the files say; NULL: what the catalog says */
     struct gate gate;
 };
 
@@ -228,7 +229,8 @@ make_file(const char *series, const char *sop_instance, const char *syntax, stru
     dcm_write_text(&w, 0x00080060, NULL, "CT");
     dcm_write_text(&w, 0x00100010, NULL, "Zhang^San");
     dcm_write_text(&w, 0x00100020, NULL, "P1");
-    dcm_write_text(&w, 0x0020000D, NULL, FAKE_STUDY);
+    dcm_write_text(&w, 0x0020000D, "UI",
+                   catalog_fake.said_study != NULL ? catalog_fake.said_study : FAKE_STUDY);
     dcm_write_text(&w, 0x0020000E, NULL, series);
     dcm_write_u16(&w, 0x00280002, 1);
     dcm_write_text(&w, 0x00280004, NULL, "MONOCHROME2");

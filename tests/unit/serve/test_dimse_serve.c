@@ -140,20 +140,37 @@ getscu_gets_the_study_and_only_the_series_asked_for(void **state)
     assert_int_equal(files_in(dir), 3);
 }
 
+/* In command, meta group and data set. */
+static void
+an_unusable_study_leaves_as_the_one_asked_for(void **state)
+{
+    const char *const study[] = {
+        "-od", dir, "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=" STUDY, NULL};
+    char *all = mem_printf("%s/CT.1.2.826.0.1.1.1.1", dir);
+    const char *const dump[] = {"dcmdump", "-M", all, NULL};
+    static char out[65536];
+
+    (void)state;
+    if (!program_is_there("getscu") || !program_is_there("dcmdump"))
+        skip();
+    catalog_fake.said_study = "1.2.abc";
+    assert_int_equal(run("getscu", "-S", study, out, sizeof out), 0);
+    assert_int_equal(program_run(dump, NULL, out, sizeof out), 0);
+    assert_int_equal(count_of(out, "(0020,000d) UI [" STUDY "]"), 1);
+    assert_int_equal(count_of(out, "(0020,000e) UI [" SERIES_A "]"), 1);
+    assert_int_equal(count_of(out, "UI [1.2.826.0.1.1.1.1]"), 2); /* meta group and data set */
+    assert_int_equal(count_of(out, "31\\2e\\32\\2e\\61\\62\\63"), 1);
+    free(all);
+}
+
 static void
 movescu_moves_to_an_enrolled_destination_only(void **state)
 {
-    const char *const keys[] = {"-aem", "DEST",
-                                "+P",   "0",
-                                "-k",   "QueryRetrieveLevel=STUDY",
-                                "-k",   "StudyInstanceUID=" STUDY,
-                                NULL};
     const char *const nowhere[] = {
         "-aem", "NOBODY", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=" STUDY, NULL};
     static char out[65536];
 
     (void)state;
-    (void)keys;
     if (!program_is_there("movescu"))
         skip();
     (void)run("movescu", "-S", nowhere, out, sizeof out);
@@ -559,6 +576,7 @@ main(void)
         cmocka_unit_test_setup_teardown(names_asked_in_gb18030_are_decoded, begin, end),
         cmocka_unit_test_setup_teardown(getscu_gets_the_study_and_only_the_series_asked_for, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(an_unusable_study_leaves_as_the_one_asked_for, begin, end),
         cmocka_unit_test_setup_teardown(movescu_moves_to_an_enrolled_destination_only, begin, end),
         cmocka_unit_test_setup_teardown(move_counts_are_right_whatever_the_receiver_does, begin,
                                         end),
