@@ -166,47 +166,191 @@ refuse(struct his_verdict *v, const char *code, const char *error, const char *p
     return -1;
 }
 
-static int
-take_group(struct book *book, const struct his_group *g, struct his_verdict *out, struct err *err)
+/* ---- which order a group is of ---- */
+
+/* Numbers of the orders that this message made or changed. */
+struct told {
+    char (*numbers)[ORDER_PLACER_SIZE];
+    size_t n;
+};
+
+static bool
+has_told(const struct told *told, const char *number)
 {
-    const struct control *control = control_of(g);
-    struct order *o;
+    for (size_t i = 0; i < told->n; i++)
+        if (strcmp(told->numbers[i], number) == 0)
+            return true;
+    return false;
+}
+
+static void
+note_told(struct told *told, const char *number)
+{
+    told->numbers = mem_grow(told->numbers, (told->n + 1) * sizeof *told->numbers);
+    (void)text_copy(told->numbers[told->n++], sizeof *told->numbers, number);
+}
+
+/* *out_is_known false: no order of this number. */
+static int
+look_up(struct book *book, const char *number, struct order *out, bool *out_is_known,
+        struct err *err)
+{
+    int rc = order_find_placer(book, HIS_SOURCE, number, out, err);
+
+    *out_is_known = rc == 0;
+    if (rc < 0 && err->kind == ERR_NOT_FOUND) {
+        err_clear(err);
+        rc = 0;
+    }
+    return rc;
+}
+
+/* Is own the number of an order that was made beside the one of o->placer, for this patient? */
+static int
+is_beside(struct book *book, const struct order *o, const char *own, bool *out, struct err *err)
+{
+    struct order *kept = mem_new(sizeof *kept);
+    int rc = look_up(book, o->placer, kept, out, err);
+
+    if (rc == 0 && *out)
+        rc = look_up(book, own, kept, out, err);
+    *out = rc == 0 && *out &&
+           (strcmp(kept->name, o->name) == 0 ||
+            (o->citizen_id[0] != '\0' && strcmp(kept->citizen_id, o->citizen_id) == 0) ||
+            (o->patient_id[0] != '\0' && strcmp(kept->patient_id, o->patient_id) == 0));
+    free(kept);
+    return rc;
+}
+
+/* A HIS may number its requisition in ORC-2, and what is on it in OBR-2: a further ORC of a number
+ * that this message had already is an order by its OBR-2, as a further OBR is, and goes by it
+ * whenever it is told again. */
+static int
+choose(struct book *book, const struct told *told, struct his_group *g, struct order *o,
+       struct err *err)
+{
+    int obr = hl7_find(g->m, "OBR", g->from, g->end);
+    char number[ORDER_PLACER_SIZE];
+    struct his_group own = *g;
+    bool is_own;
+
+    if (g->shared_end > 0 || obr < 0)
+        return 0;
+    own.orc = g->from;
+    own.from = own.shared_end = (size_t)obr;
+    his_number(&own, number, sizeof number);
+    if (number[0] == '\0' || strcmp(number, o->placer) == 0)
+        return 0;
+    if (has_told(told, o->placer))
+        is_own = !has_told(told, number);
+    else if (is_beside(book, o, number, &is_own, err) < 0)
+        return -1;
+    if (!is_own)
+        return 0;
+    *g = own;
+    return his_order_read(g, o, err);
+}
+
+/* Of what was made in its place a moment ago: o is another examination, not the same told twice. */
+static bool
+is_another(const struct order *kept, const struct order *o)
+{
+    static const size_t members[] = {
+        offsetof(struct order, accession),   offsetof(struct order, procedure_id),
+        offsetof(struct order, study),       offsetof(struct order, modality),
+        offsetof(struct order, description), offsetof(struct order, code)};
+
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        const char *says = (const char *)o + members[i];
+
+        if (says[0] != '\0' && strcmp(says, (const char *)kept + members[i]) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The second would stand in the place of the first, and the first be examined by nobody. */
+static int
+check_told(struct book *book, const struct told *told, const struct order *o,
+           struct his_verdict *out, struct err *err)
+{
+    struct order *kept;
+    bool is_known;
     int rc;
 
+    if (!has_told(told, o->placer))
+        return 0;
+    kept = mem_new(sizeof *kept);
+    rc = look_up(book, o->placer, kept, &is_known, err);
+    if (rc == 0 && is_known && is_another(kept, o)) {
+        err_set(err, ERR_REJECT, "ORC-2: two orders of one number in a message");
+        rc = refuse(out, "AE", "205", "ORC^2^2");
+    }
+    free(kept);
+    return rc;
+}
+
+/* What came of it, for the HIS. */
+static int
+refuse_for(struct his_verdict *v, const struct err *err)
+{
+    if (v->error != NULL)
+        return -1; /* said already */
+    switch (err->kind) {
+    case ERR_REJECT:
+        return refuse(v, "AE", "102", "ORC^1");
+    case ERR_NOT_FOUND:
+        return refuse(v, "AE", "204", "ORC^1^2");
+    case ERR_CONFLICT:
+        return refuse(v, "AE", "206", "ORC^1^2");
+    default: /* not now: told again it may be done */
+        return refuse(v, "AR", "207", NULL);
+    }
+}
+
+static int
+take_group(struct book *book, const struct his_group *group, struct told *told,
+           struct his_verdict *out, struct err *err)
+{
+    const struct control *control = control_of(group);
+    struct his_group g = *group;
+    struct order *o;
+    bool is_put;
+    int rc;
+
+    (void)his_number(group, out->placer, sizeof out->placer);
     if (control == NULL) {
-        (void)his_number(g, out->placer, sizeof out->placer);
         err_set(err, ERR_REJECT, "ORC-1: this order control is not done here");
         return refuse(out, "AE", "103", "ORC^1^1");
     }
+    is_put = control->action == HIS_PUT || control->action == HIS_CHANGE;
     o = mem_new(sizeof *o);
-    rc = his_order_read(g, o, err);
-    if (rc == 0 && (control->action == HIS_PUT || control->action == HIS_CHANGE))
-        rc = his_schedule_read(g, o, err);
+    rc = his_order_read(&g, o, err);
+    if (rc == 0)
+        rc = choose(book, told, &g, o, err);
+    if (rc == 0 && is_put)
+        rc = his_schedule_read(&g, o, err);
+    if (rc == 0 && is_put)
+        rc = check_told(book, told, o, out, err);
     if (rc == 0)
         rc = act(book, control->action, o, err);
+    if (rc == 0)
+        rc = his_refused_settle(book, o->placer, err);
+    if (rc == 0 && is_put)
+        note_told(told, o->placer);
     free(o);
-    (void)his_number(g, out->placer, sizeof out->placer);
-    if (rc == 0 && his_refused_settle(book, out->placer, err) == 0) {
-        out->orders++;
-        out->placer[0] = '\0';
-        return 0;
-    }
-    switch (err->kind) {
-    case ERR_REJECT:
-        return refuse(out, "AE", "102", "ORC^1");
-    case ERR_NOT_FOUND:
-        return refuse(out, "AE", "204", "ORC^1^2");
-    case ERR_CONFLICT:
-        return refuse(out, "AE", "206", "ORC^1^2");
-    default: /* not now: told again it may be done */
-        return refuse(out, "AR", "207", NULL);
-    }
+    if (rc < 0)
+        return refuse_for(out, err);
+    out->orders++;
+    out->placer[0] = '\0';
+    return 0;
 }
 
 /* An ORC, and an order for each of its OBR: a further one goes by a number of its own, or it would
  * stand in the place of the one before. */
 static int
-take_orc(struct book *book, struct his_group g, struct his_verdict *out, struct err *err)
+take_orc(struct book *book, struct his_group g, struct told *told, struct his_verdict *out,
+         struct err *err)
 {
     char numbers[ORDERS_OF_AN_ORC][ORDER_PLACER_SIZE];
     size_t end = g.end, orc = g.from;
@@ -227,7 +371,7 @@ take_orc(struct book *book, struct his_group g, struct his_verdict *out, struct 
             err_set(err, ERR_REJECT, "OBR-2: each OBR of an ORC goes by a number of its own");
             return refuse(out, "AE", "100", "OBR^2^2");
         }
-        if (take_group(book, &g, out, err) < 0)
+        if (take_group(book, &g, told, out, err) < 0)
             return -1;
         if (next < 0)
             return 0;
@@ -243,6 +387,8 @@ take_groups(struct book *book, const struct hl7_message *m, struct his_verdict *
             struct err *err)
 {
     int first = hl7_find(m, "ORC", 0, 0), at = first, pid = hl7_find(m, "PID", 0, 0);
+    struct told told = {.n = 0};
+    int rc = 0;
 
     if (at < 0 || pid < 0 || pid > at) {
         err_set(err, ERR_REJECT, "PID and ORC are due, in this order");
@@ -252,18 +398,18 @@ take_groups(struct book *book, const struct hl7_message *m, struct his_verdict *
         err_set(err, ERR_REJECT, "one patient a message");
         return refuse(out, "AE", "100", "PID^2");
     }
-    while (at >= 0) {
+    while (rc == 0 && at >= 0) {
         int next = hl7_find(m, "ORC", (size_t)at + 1, 0);
         struct his_group g = {.m = m,
                               .first = (size_t)first,
                               .from = (size_t)at,
                               .end = next >= 0 ? (size_t)next : hl7_count(m)};
 
-        if (take_orc(book, g, out, err) < 0)
-            return -1;
+        rc = take_orc(book, g, &told, out, err);
         at = next;
     }
-    return 0;
+    free(told.numbers);
+    return rc;
 }
 
 static const struct {

@@ -38,8 +38,8 @@ static const int64_t owners_us = INT64_C(86400000000) * 14;
 
 /* Everything the report is made of, read once. */
 struct sources {
-    struct serve *serve; /* may be NULL */
-    struct plain *plain; /* may be NULL */
+    struct serve *serve;         /* may be NULL */
+    struct plain *plain;         /* may be NULL */
     struct orders_status orders; /* has_orders */
     bool has_orders;
     bool is_everything; /* asked for by a program */

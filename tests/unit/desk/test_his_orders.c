@@ -337,6 +337,56 @@ what_cannot_be_done_is_answered_so(void **state)
     assert_null(known("1"));
 }
 
+/* A requisition of several examinations, each with an ORC: the second stood in the place of the
+ * first, and AA was answered. */
+static void
+two_orders_of_one_number_in_a_message_are_two_or_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(take(HEAD("ORM^O01", "1") PATIENT
+                          "ORC|NW|R1\rOBR|1|1||a^head^99||||||||||||||||||||CT\r"
+                          "ORC|NW|R1\rOBR|2|2||b^knee^99||||||||||||||||||||MR\r"),
+                     0);
+    assert_string_equal(known("R1")->description, "head");
+    assert_string_equal(known("2")->description, "knee");
+    assert_string_equal(known("2")->modality, "MR");
+    assert_int_equal(verdict.orders, 2);
+    /* and it goes by its number when it is told of alone, or in another order */
+    assert_int_equal(take(HEAD("ORM^O01", "2") PATIENT "ORC|XO|R1\rOBR|1|2||b^both knees^99\r"
+                                                       "ORC|XO|R1\rOBR|2|1||a^skull^99\r"),
+                     0);
+    assert_string_equal(known("2")->description, "both knees");
+    assert_string_equal(known("R1")->description, "skull");
+    assert_int_equal(take(HEAD("ORM^O01", "3") PATIENT "ORC|CA|R1\rOBR|1|2\r"), 0);
+    assert_int_equal(known("2")->state, ORDER_CANCELLED);
+    assert_int_equal(known("R1")->state, ORDER_SCHEDULED);
+    /* also under a name that was put right */
+    assert_int_equal(take(HEAD("ORM^O01", "9") "PID|1||P100||王^晓东\r"
+                                               "ORC|RP|R1\rOBR|1|2||b^left knee^99\r"),
+                     0);
+    assert_string_equal(known("2")->description, "left knee");
+    assert_string_equal(known("R1")->description, "skull");
+    /* another patient's order of that number is not meant */
+    assert_int_equal(take(HEAD("ORM^O01", "4") "PID|1||P9||Li^Si\rORC|NW|3\rOBR|1|3||c^foot\r"), 0);
+    assert_int_equal(take(HEAD("ORM^O01", "5") PATIENT "ORC|XO|R1\rOBR|1|3||a^head^99\r"), 0);
+    assert_string_equal(known("3")->description, "foot");
+    assert_string_equal(known("R1")->description, "head");
+
+    /* nothing tells them apart: the first is done, the second is not said to be */
+    assert_int_equal(take(HEAD("ORM^O01", "6") PATIENT "ORC|NW|7\rOBR|1|7||a^head^99\r"
+                                                       "ORC|NW|7\rOBR|2|7||b^knee^99\r"),
+                     -1);
+    assert_string_equal(verdict.code, "AE");
+    assert_string_equal(verdict.error, "205");
+    assert_string_equal(verdict.placer, "7");
+    assert_true(verdict.is_order);
+    assert_string_equal(known("7")->description, "head");
+    /* the same told twice is one order */
+    assert_int_equal(take(HEAD("ORM^O01", "8") PATIENT "ORC|NW|8\rOBR|1|8||a^head^99\r"
+                                                       "ORC|NW|8\rOBR|1|8||a^head^99\r"),
+                     0);
+}
+
 /* docs/hl7.md, the block of hl7. */
 static void
 the_manuals_example_is_taken(void **state)
@@ -374,6 +424,7 @@ main(void)
         TEST(a_message_with_two_orders_makes_both),
         TEST(a_further_obr_of_an_orc_is_an_order_of_its_own),
         TEST(a_further_obr_without_its_own_number_is_not_said_to_be_done),
+        TEST(two_orders_of_one_number_in_a_message_are_two_or_are_refused),
         TEST(a_time_that_cannot_be_read_is_never_now),
         TEST(what_a_change_leaves_empty_stays),
         TEST(latin_letters_of_the_his_stay_with_their_name),
