@@ -47,7 +47,8 @@ static const char usage[] =
 /* The stages that run, in the order they were begun. */
 struct storage {
     struct storage_config config;
-    char ca_dir[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX], client_ca[PATH_MAX];
+    char ca_dir[PATH_MAX], server_dir[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX];
+    char client_ca[PATH_MAX];
     char link_url[512];
     const char *addresses[5];
     struct ca *ca;
@@ -59,6 +60,7 @@ struct storage {
     struct serve *serve;
     struct dimse_serve *dicom;
     struct http_server *link, *web;
+    struct ingest_renewal *renewal;
 };
 
 /* A folder of its own, or one below data_dir. */
@@ -91,9 +93,9 @@ start_trust(struct storage *s, struct err *err)
     place(s, NULL, "ca", s->ca_dir);
     if (ca_create(s->ca_dir, s->config.ca_name, err) < 0 || ca_open(s->ca_dir, &s->ca, err) < 0)
         return -1;
-    place(s, NULL, "server", dir);
-    if (durable_mkdir(dir, err) < 0 ||
-        ca_make_server(s->ca, dir, s->config.server_names, SERVER_DAYS, err) < 0)
+    place(s, NULL, "server", s->server_dir);
+    if (durable_mkdir(s->server_dir, err) < 0 ||
+        ca_make_server(s->ca, s->server_dir, s->config.server_names, SERVER_DAYS, err) < 0)
         return -1;
     snprintf(s->certificate, sizeof s->certificate, "%s/server/server.pem", s->config.data_dir);
     snprintf(s->key, sizeof s->key, "%s/server/server.key", s->config.data_dir);
@@ -247,6 +249,18 @@ start_dicom(struct storage *s, struct err *err)
     return dimse_serve_start(&o, &s->dicom, err);
 }
 
+static void
+start_renewal(struct storage *s)
+{
+    struct ingest_renewal_options o = {.ca = s->ca,
+                                       .dir = s->server_dir,
+                                       .names = s->config.server_names,
+                                       .days = SERVER_DAYS,
+                                       .servers = {s->link, s->web}};
+
+    s->renewal = ingest_renewal_start(&o);
+}
+
 /* Somebody waits for what is decoded to be looked at; what arrived is safe already when it is
  * looked into, and must not keep the rest from arriving. */
 static int
@@ -267,6 +281,7 @@ start(struct storage *s, struct err *err)
         start_stages(s, err) < 0 || start_link(s, err) < 0 || start_web(s, err) < 0 ||
         start_dicom(s, err) < 0)
         return err_context(err, "start");
+    start_renewal(s);
     LOG(&ctx, STORAGE_READY, F_NUMBER("link_port", http_server_port(s->link)),
         F_NUMBER("web_port", http_server_port(s->web)));
     return 0;
@@ -275,6 +290,7 @@ start(struct storage *s, struct err *err)
 static void
 stop(struct storage *s)
 {
+    ingest_renewal_stop(&s->renewal);
     dimse_serve_stop(&s->dicom);
     http_server_stop(&s->web);
     http_server_stop(&s->link);

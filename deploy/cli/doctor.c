@@ -28,6 +28,8 @@
 
 enum {
     LATE_DAYS = 3,
+    SOON_DAYS = 30,
+    AUTHORITY_SOON_DAYS = 730, /* devices pin it: each needs a new code before */
     CLOCK_OFF_MS = 5000,
     CLOCK_WRONG_MS = 60000,
     PING_MS = 10000,
@@ -154,7 +156,7 @@ check_line(struct findings *f, const struct gateway_config *c)
         return;
     }
     finding(f, MARK_FINE, "enrolment", "device %s of %s", id.device, id.tenant);
-    check_days(f, "certificate", id.not_after_us);
+    check_days(f, "certificate", SOON_DAYS, id.not_after_us);
     if (c->link_url[0] != '\0')
         snprintf(url, sizeof url, "%s", c->link_url);
     else if (!enrol_address(&id, "link_url", url, sizeof url))
@@ -408,7 +410,8 @@ check_database(struct findings *f, const struct storage_config *c)
 }
 
 static void
-check_certificate_file(struct findings *f, const char *what, const char *data_dir, const char *name)
+check_certificate_file(struct findings *f, const char *what, int64_t soon_days,
+                       const char *data_dir, const char *name)
 {
     struct ca_certificate certificate;
     char path[PATH_MAX];
@@ -418,7 +421,7 @@ check_certificate_file(struct findings *f, const char *what, const char *data_di
     if (ca_read_file(path, &certificate, &err) < 0)
         finding(f, MARK_BAD, what, "%s", err.text);
     else
-        check_days(f, what, certificate.not_after_us);
+        check_days(f, what, soon_days, certificate.not_after_us);
 }
 
 static void
@@ -442,8 +445,8 @@ examine_storage(struct findings *f, const struct storage_config *c)
     check_port(f, "link port", c->link_address, c->link_port);
     check_port(f, "DICOMweb port", c->web_address, c->web_port);
     check_port(f, "DICOM port", c->dicom_address, c->dicom_port);
-    check_certificate_file(f, "CA certificate", c->data_dir, "ca/ca.pem");
-    check_certificate_file(f, "server certificate", c->data_dir, "server/server.pem");
+    check_certificate_file(f, "CA certificate", AUTHORITY_SOON_DAYS, c->data_dir, "ca/ca.pem");
+    check_certificate_file(f, "server certificate", SOON_DAYS, c->data_dir, "server/server.pem");
     check_folder(f, "landing disk", c->landing, c->data_dir, "landing", c->landing_warn_free,
                  c->landing_refuse_free);
     check_folder(f, "second landing disk", c->landing_copy, c->data_dir, "landing-copy",

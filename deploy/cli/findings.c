@@ -16,7 +16,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { SOON_DAYS = 30, ENDING_DAYS = 7, CONNECT_S = 3 };
+enum { CONNECT_S = 3 };
 static const int64_t day_us = INT64_C(86400000000);
 
 /* What to do about it, under the finding. */
@@ -103,7 +103,7 @@ check_disk(struct findings *f, const char *what, const char *path, uint64_t warn
 }
 
 void
-check_days(struct findings *f, const char *what, int64_t not_after_us)
+check_days(struct findings *f, const char *what, int64_t soon_days, int64_t not_after_us)
 {
     int64_t days = (not_after_us - clock_wall_us()) / day_us;
 
@@ -111,9 +111,9 @@ check_days(struct findings *f, const char *what, int64_t not_after_us)
         finding(f, MARK_BAD, what, "has ended");
     else
         finding(f,
-                days <= ENDING_DAYS ? MARK_BAD
-                : days <= SOON_DAYS ? MARK_LOOK
-                                    : MARK_FINE,
+                days <= soon_days / 4 ? MARK_BAD
+                : days <= soon_days   ? MARK_LOOK
+                                      : MARK_FINE,
                 what, "%" PRId64 " days left", days);
 }
 

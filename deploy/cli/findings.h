@@ -19,7 +19,8 @@ void check_port(struct findings *f, const char *what, const char *address, int64
 /* look below warn_bytes, bad below bad_bytes */
 void check_disk(struct findings *f, const char *what, const char *path, uint64_t warn_bytes,
                 uint64_t bad_bytes);
-void check_days(struct findings *f, const char *what, int64_t not_after_us);
+/* look when soon_days or less are left, bad at a quarter of them */
+void check_days(struct findings *f, const char *what, int64_t soon_days, int64_t not_after_us);
 void check_audit(struct findings *f, const char *dir);
 
 #endif

@@ -119,31 +119,6 @@ http_peer_settle(struct http_conn *conn, struct MHD_Connection *mhd)
     read_certificate(conn, &list[0]);
 }
 
-int
-http_peer_check_files(const char *certificate, const char *key, const char *client_ca,
-                      struct err *err)
-{
-    gnutls_certificate_credentials_t cred;
-    gnutls_datum_t pem_certificate = {(unsigned char *)(uintptr_t)certificate,
-                                      (unsigned)strlen(certificate)};
-    gnutls_datum_t pem_key = {(unsigned char *)(uintptr_t)key, (unsigned)strlen(key)};
-    int e, rc = 0;
-
-    if (gnutls_certificate_allocate_credentials(&cred) < 0)
-        return err_set(err, ERR_FATAL, "TLS cannot be set up");
-    e = gnutls_certificate_set_x509_key_mem(cred, &pem_certificate, &pem_key, GNUTLS_X509_FMT_PEM);
-    if (e < 0)
-        rc = err_set(err, ERR_REJECT, "certificate and key do not serve: %s", gnutls_strerror(e));
-    if (rc == 0 && client_ca != NULL) {
-        gnutls_datum_t ca = {(unsigned char *)(uintptr_t)client_ca, (unsigned)strlen(client_ca)};
-
-        if (gnutls_certificate_set_x509_trust_mem(cred, &ca, GNUTLS_X509_FMT_PEM) < 1)
-            rc = err_set(err, ERR_REJECT, "the CA of client certificates cannot be read");
-    }
-    gnutls_certificate_free_credentials(cred);
-    return rc;
-}
-
 void
 http_peer_send(struct MHD_Connection *mhd, int fd, const char *bytes, size_t n)
 {

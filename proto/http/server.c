@@ -28,7 +28,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PEM_LIMIT 65536
 #define POOL_BYTES 65536
 #define POOL_STEP_BYTES 32768
 #define STACK_BYTES ((size_t)2 << 20)
@@ -224,6 +223,8 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
         CHECK(info != NULL);
         peer_text(mhd, peer, sizeof peer);
         *context = http_watch_add(&server->watch, info->connect_fd, peer);
+        if (server->is_tls)
+            http_tls_show(server->tls, mhd);
     } else if (*context != NULL)
         http_watch_remove(&server->watch, TAKE(*context));
 }
@@ -341,35 +342,25 @@ listen_at(struct http_server *server, struct err *err)
 }
 
 static int
-read_pem(const char *path, char **out, struct err *err)
-{
-    uint8_t *bytes;
-    size_t n;
-
-    if (path == NULL)
-        return 0;
-    if (durable_get_file(path, PEM_LIMIT, &bytes, &n, err) < 0)
-        return -1;
-    *out = (char *)bytes;
-    return 0;
-}
-
-static int
 read_tls(struct http_server *server, struct err *err)
 {
     const struct http_options *o = &server->options;
+    struct http_tls *tls;
 
     if ((o->certificate == NULL) != (o->key == NULL) ||
         (o->client_ca != NULL && o->certificate == NULL))
         return err_set(err, ERR_REJECT, "TLS needs both a certificate and its key");
-    if (read_pem(o->certificate, &server->certificate, err) < 0 ||
-        read_pem(o->key, &server->key, err) < 0 ||
-        read_pem(o->client_ca, &server->client_ca, err) < 0)
-        return -1;
-    server->is_tls = server->certificate != NULL;
-    if (!server->is_tls)
+    if (o->certificate == NULL)
         return 0;
-    return http_peer_check_files(server->certificate, server->key, server->client_ca, err);
+    server->is_tls = true;
+    server->certificate_file = mem_text(o->certificate);
+    server->key_file = mem_text(o->key);
+    if (o->client_ca != NULL)
+        server->client_ca_file = mem_text(o->client_ca);
+    if (http_tls_read(server, NULL, &tls, err) < 0)
+        return -1;
+    server->tls = tls;
+    return 0;
 }
 
 static void
@@ -390,12 +381,13 @@ start_daemon(struct http_server *server, struct err *err)
                      MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG |
                      (server->is_tls ? MHD_USE_TLS : 0);
     const struct http_options *o = &server->options;
+    static const struct http_tls plain;
+    const struct http_tls *own = server->is_tls ? server->tls : &plain;
     struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, server->certificate},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key},
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, own->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, own->key},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)CIPHERS},
-        {server->client_ca != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
-         server->client_ca},
+        {own->client_ca != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, own->client_ca},
         {MHD_OPTION_END, 0, NULL},
     };
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
@@ -457,6 +449,7 @@ void
 http_server_stop(struct http_server **server_at)
 {
     struct http_server *server = TAKE(*server_at);
+    struct http_tls *tls;
 
     if (server == NULL)
         return;
@@ -472,12 +465,28 @@ http_server_stop(struct http_server **server_at)
     free(server->unix_path);
     free(server->name);
     free(server->tables);
-    free(server->certificate);
-    if (server->key != NULL)
-        secret_wipe(server->key, strlen(server->key));
-    free(server->key);
-    free(server->client_ca);
+    free(server->certificate_file);
+    free(server->key_file);
+    free(server->client_ca_file);
+    tls = server->tls;
+    http_tls_free(&tls);
     free(server);
+}
+
+int
+http_server_renew(struct http_server *server, bool *out_is_new, struct err *err)
+{
+    struct http_tls *last = server->tls, *fresh = NULL;
+
+    if (last != NULL && http_tls_read(server, last, &fresh, err) < 0)
+        return err_context(err, "HTTP server %s", server->name);
+    *out_is_new = fresh != NULL;
+    if (fresh == NULL)
+        return 0;
+    fresh->older = last;
+    server->tls = fresh;
+    LOG(&server->log, HTTP_CERTIFICATE_NEW);
+    return 0;
 }
 
 uint16_t

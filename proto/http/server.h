@@ -118,6 +118,12 @@ struct http_options {
 int http_server_start(const struct http_options *options, struct http_server **out_server,
                       struct err *err) MUST_CHECK;
 void http_server_stop(struct http_server **server);
+/* Read the files of certificate, key and client_ca again, which may have been replaced: who
+ * connects from now on meets what they say, and connections under way go on. Plain HTTP: nothing.
+ * out_is_new  they say something else than before
+ * errors      those of the start; what was shown before is shown on
+ * Threads     one at a time, and not beside http_server_stop() */
+int http_server_renew(struct http_server *server, bool *out_is_new, struct err *err) MUST_CHECK;
 uint16_t http_server_port(const struct http_server *server);
 unsigned http_server_connections(struct http_server *server);
 

@@ -1,6 +1,6 @@
 /* server_parts.h - what the files of the HTTP server share; nobody else's business.
- * server.c daemon and callbacks, request.c routing and reading, response.c answers, peer.c client
- * certificates, watch.c deadlines of connections. */
+ * server.c daemon and callbacks, request.c routing and reading, response.c answers, tls.c our own
+ * certificate, peer.c client certificates, watch.c deadlines of connections. */
 #ifndef RADPOST_HTTP_SERVER_PARTS_H
 #define RADPOST_HTTP_SERVER_PARTS_H
 
@@ -54,12 +54,20 @@ struct http_watch {
     struct log_ctx log;
 };
 
+/* What a TLS server shows and asks, as read from its files. */
+struct http_tls {
+    struct http_tls *older;              /* connections still use it, so it stays to the end */
+    char *certificate, *key, *client_ca; /* PEM text */
+    struct gnutls_certificate_credentials_st *credentials;
+};
+
 struct http_server {
     struct MHD_Daemon *daemon;
     struct http_options options; /* pointers inside stay the caller's, but for those below */
     char *name;
     struct http_table *tables;
-    char *certificate, *key, *client_ca; /* PEM text */
+    char *certificate_file, *key_file, *client_ca_file;
+    struct http_tls *_Atomic tls; /* the newest; NULL: plain HTTP */
     bool is_tls, is_loopback;
     int listen_fd;
     uint16_t port;
@@ -132,9 +140,13 @@ enum MHD_Result http_response_queue(struct http_request *req);
 void http_peer_settle(struct http_conn *conn, struct MHD_Connection *mhd);
 /* A few bytes past the library, in the connection's own thread. */
 void http_peer_send(struct MHD_Connection *mhd, int fd, const char *bytes, size_t n);
-/* Check key and certificate before the library sees them. */
-int http_peer_check_files(const char *certificate, const char *key, const char *client_ca,
-                          struct err *err) MUST_CHECK;
+
+/* tls.c: read the server's files; out is NULL when they say what last said (NULL: nothing yet). */
+int http_tls_read(const struct http_server *server, const struct http_tls *last,
+                  struct http_tls **out, struct err *err) MUST_CHECK;
+void http_tls_free(struct http_tls **tls); /* and all older ones */
+/* A connection that begins, before its handshake. */
+void http_tls_show(const struct http_tls *tls, struct MHD_Connection *mhd);
 
 /* watch.c */
 void http_watch_start(struct http_watch *watch, int64_t idle_ms, struct log_ctx log);

@@ -41,4 +41,23 @@ int ingest_authorise(void *ingest, const char *bearer, struct http_caller *calle
 /* For the DICOMweb server: POST below /dicomweb/studies. */
 struct http_table ingest_stow_table(struct ingest *ingest);
 
+/* The certificate that gateways, the reader and viewers see of this archive stays in its time:
+ * looked at once and then every minute, made anew in its last month or when it has not begun (the
+ * clock was ahead), shown to who connects from then on; connections under way go on. What fails is
+ * told once a day with the days that are left, and so is the end of the authority itself, from two
+ * years before. */
+struct ingest_renewal;
+
+struct ingest_renewal_options { /* all of it outlives the renewal */
+    const struct ca *ca;
+    const char *dir;                /* of server.key and server.pem, see ca_make_server() */
+    const char *names;              /* of this server */
+    int days;                       /* a new one's life */
+    struct http_server *servers[2]; /* that were started with this pair; NULL: none */
+};
+
+/* In a thread of its own, until ..._stop(), which comes before the servers' stop. */
+struct ingest_renewal *ingest_renewal_start(const struct ingest_renewal_options *options);
+void ingest_renewal_stop(struct ingest_renewal **renewal);
+
 #endif

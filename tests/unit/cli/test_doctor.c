@@ -1,10 +1,13 @@
 /* test_doctor.c - what `radpost doctor` says of the HIS and of a line behind a proxy: the program
  * itself, asked about a gateway whose neighbours are in this process. */
 #include "gateway/desk/his_in.h"
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/trust/ca.h"
 #include "tests/support/book_world.h"
 #include "tests/support/connect_proxy.h"
 #include "tests/support/fake_centre.h"
+#include "tests/support/folder.h"
 #include "tests/support/his_peer.h"
 #include "tests/support/run_program.h"
 
@@ -205,6 +208,35 @@ a_file_that_fits_both_is_judged_by_the_folders_of_its_data_dir(void **state)
     free(spool);
 }
 
+/* Each device has to be enrolled anew before its authority ends: a month is no time for that. */
+static void
+an_authority_that_ends_within_two_years_is_worth_a_look(void **state)
+{
+    static const struct {
+        int days;
+        const char *mark, *words;
+    } rows[] = {{800, "fine", "800 days left"},
+                {700, "LOOK", "700 days left"},
+                {180, "BAD ", "180 days left"}};
+    const int64_t day_us = INT64_C(86400000000);
+    const int life_days = 20 * 365 + 5;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char *ca = mem_printf("%s/ca", book_dir);
+
+        clock_fake(clock_wall_us() - (life_days - rows[i].days) * day_us + day_us / 2, 0);
+        if (ca_create(ca, "Test CA", &err) < 0)
+            fail_msg("%s", err.text);
+        clock_unfake();
+        ask_doctor("link_port = 1\nweb_port = 1\n");
+        assert_says(rows[i].mark, "CA certificate", rows[i].words);
+        folder_remove(ca);
+        free(ca);
+    }
+}
+
 int
 main(void)
 {
@@ -214,6 +246,7 @@ main(void)
         TEST(a_gateway_that_was_told_no_time_zone_is_worth_a_look),
         TEST(what_is_not_fine_is_told_with_what_to_do),
         TEST(a_file_that_fits_both_is_judged_by_the_folders_of_its_data_dir),
+        TEST(an_authority_that_ends_within_two_years_is_worth_a_look),
         TEST(the_centre_is_asked_by_the_ways_of_the_table_until_one_answers),
     };
 

@@ -375,6 +375,75 @@ a_key_of_another_certificate_stops_the_start(void **state)
     assert_int_equal(http_server_start(&options, &none, &err), -1);
 }
 
+/* The pair in folder NAME becomes one for these names. */
+static void
+replace_pair(const char *name, const char *names)
+{
+    struct ca *ca = NULL;
+    struct err err = {0};
+
+    assert_int_equal(ca_open(in("ca"), &ca, &err), 0);
+    assert_int_equal(ca_make_server(ca, in(name), names, 30, &err), 0);
+    ca_close(&ca);
+}
+
+static void
+a_new_certificate_is_shown_to_who_comes_and_nobody_is_cut_off(void **state)
+{
+    struct http_table table = {routes, ARRAY_LEN(routes), NULL};
+    struct http_options options = {.address = "127.0.0.1",
+                                   .tables = &table,
+                                   .table_count = 1,
+                                   .certificate = in("renewed/server.pem"),
+                                   .key = in("renewed/server.key"),
+                                   .client_ca = in("ca/ca.pem"),
+                                   .authorise = authorise};
+    struct http_client_options kept_options = {
+        .ca_file = in("ca/ca.pem"), .certificate = in("gw/cert.pem"), .key = in("gw/key.key")};
+    struct http_call call = {.method = "GET", .path = "/gateway"};
+    struct http_server *renewed = NULL;
+    struct http_client *kept = NULL;
+    struct http_reply reply;
+    struct err err = {0};
+    bool is_new = true;
+    char url[64];
+
+    (void)state;
+    replace_pair("renewed", "127.0.0.1");
+    assert_int_equal(http_server_start(&options, &renewed, &err), 0);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u", http_server_port(renewed));
+    kept_options.base_url = url;
+    assert_int_equal(http_client_new(&kept_options, &kept, &err), 0);
+    assert_int_equal(http_client_call(kept, &call, &reply, &err), 0);
+    http_reply_fini(&reply);
+    assert_int_equal(http_server_renew(renewed, &is_new, &err), 0);
+    assert_false(is_new);
+
+    replace_pair("renewed", "centre.test");
+    assert_int_equal(http_server_renew(renewed, &is_new, &err), 0);
+    assert_true(is_new);
+    assert_int_equal(ask(url, in("ca/ca.pem"), "gw", "/gateway", &reply, &err), -ERR_DENIED);
+    assert_int_equal(http_client_call(kept, &call, &reply, &err), 0); /* by its old connection */
+    assert_int_equal(reply.status, 200);
+    http_reply_fini(&reply);
+
+    assert_int_equal(durable_put_file(in("renewed"), "server.pem", "torn", 4, &err), 0);
+    assert_int_equal(http_server_renew(renewed, &is_new, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    assert_int_equal(http_client_call(kept, &call, &reply, &err), 0);
+    assert_int_equal(reply.status, 200);
+    http_reply_fini(&reply);
+
+    replace_pair("renewed", "127.0.0.1");
+    assert_int_equal(http_server_renew(renewed, &is_new, &err), 0);
+    assert_int_equal(ask(url, in("ca/ca.pem"), "gw", "/gateway", &reply, &err), 200);
+    http_reply_fini(&reply);
+    assert_int_equal(ask(url, in("ca/ca.pem"), "foreign", "/gateway", &reply, &err), 403);
+    http_reply_fini(&reply);
+    http_client_free(&kept);
+    http_server_stop(&renewed);
+}
+
 int
 main(void)
 {
@@ -386,6 +455,7 @@ main(void)
         cmocka_unit_test(files_leave_whole_over_tls),
         cmocka_unit_test(a_broken_head_is_answered_once_over_tls),
         cmocka_unit_test(a_key_of_another_certificate_stops_the_start),
+        cmocka_unit_test(a_new_certificate_is_shown_to_who_comes_and_nobody_is_cut_off),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

@@ -1,0 +1,205 @@
+/* test_renewal_own.c - the archive's own certificate as who connects meets it, while it runs on. */
+#include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/base/log.h"
+#include "proto/http/client.h"
+#include "proto/trust/ca.h"
+#include "storage/ingest/ingest.h"
+#include "tests/support/folder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define DAY_US INT64_C(86400000000)
+enum { LIFE_DAYS = 398, AUTHORITY_DAYS = 20 * 365 + 5 };
+
+static char folder[FOLDER_PATH_BYTES], ca_dir[FOLDER_PATH_BYTES + 8];
+static char dir[FOLDER_PATH_BYTES + 8], url[64];
+static char certificate[FOLDER_PATH_BYTES + 32], key[FOLDER_PATH_BYTES + 32];
+static struct ca *ca;
+static struct http_server *server;
+static FILE *told;
+
+static int
+say_hello(struct http_request *req, struct http_response *res, struct err *err)
+{
+    (void)req;
+    (void)err;
+    http_answer_empty(res, 204);
+    return 0;
+}
+
+static const struct http_route routes[] = {
+    {.method = "GET", .pattern = "/hello", .callers = HTTP_ANYONE, .handle = say_hello}};
+
+/* An archive whose authority and certificate were made so many days ago (-1: tomorrow). */
+static void
+open_archive(int authority_days, int days)
+{
+    struct http_table table = {routes, ARRAY_LEN(routes), NULL};
+    struct http_options o = {.address = "127.0.0.1",
+                             .tables = &table,
+                             .table_count = 1,
+                             .certificate = certificate,
+                             .key = key,
+                             .client_ca = NULL};
+    int64_t now_us = clock_wall_us();
+    int ends[2];
+    struct err err;
+
+    folder_make("renewal", folder);
+    snprintf(ca_dir, sizeof ca_dir, "%s/ca", folder);
+    snprintf(dir, sizeof dir, "%s/server", folder);
+    snprintf(certificate, sizeof certificate, "%s/server.pem", dir);
+    snprintf(key, sizeof key, "%s/server.key", dir);
+    clock_fake(now_us - authority_days * DAY_US, 0);
+    assert_int_equal(ca_create(ca_dir, "Test CA", &err), 0);
+    assert_int_equal(ca_open(ca_dir, &ca, &err), 0);
+    clock_fake(now_us - days * DAY_US, 0);
+    assert_int_equal(ca_make_server(ca, dir, "127.0.0.1", LIFE_DAYS, &err), 0);
+    clock_unfake();
+    assert_int_equal(http_server_start(&o, &server, &err), 0);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u", http_server_port(server));
+    assert_int_equal(pipe(ends), 0);
+    told = fdopen(ends[0], "r");
+    log_set_fd(ends[1]);
+}
+
+static struct ingest_renewal *
+look_after_it(void)
+{
+    struct ingest_renewal_options o = {
+        .ca = ca, .dir = dir, .names = "127.0.0.1", .days = LIFE_DAYS, .servers = {NULL, server}};
+
+    return ingest_renewal_start(&o);
+}
+
+/* The next line about this event. */
+static const char *
+wait_for(const char *event)
+{
+    static char line[4096];
+
+    do {
+        if (fgets(line, sizeof line, told) == NULL)
+            fail_msg("nothing said %s", event);
+    } while (strstr(line, event) == NULL);
+    return line;
+}
+
+static void
+close_archive(struct ingest_renewal **renewal)
+{
+    ingest_renewal_stop(renewal);
+    http_server_stop(&server);
+    ca_close(&ca);
+    log_set_fd(STDERR_FILENO);
+    fclose(told);
+    folder_remove(folder);
+}
+
+/* As a gateway comes: it trusts this authority, in its time, and nobody else. */
+static int
+come_in(void)
+{
+    char authority[FOLDER_PATH_BYTES + 16];
+    struct http_client_options o = {.base_url = url, .ca_file = authority};
+    struct http_call call = {.method = "GET", .path = "/hello"};
+    struct http_client *client = NULL;
+    struct http_reply reply;
+    struct err err;
+    int rc;
+
+    snprintf(authority, sizeof authority, "%s/ca.pem", ca_dir);
+    assert_int_equal(http_client_new(&o, &client, &err), 0);
+    rc = http_client_call(client, &call, &reply, &err);
+    if (rc == 0)
+        http_reply_fini(&reply);
+    http_client_free(&client);
+    return rc;
+}
+
+static void
+an_archive_that_runs_for_more_than_a_year_is_still_reached(void **state)
+{
+    struct ingest_renewal *renewal;
+
+    (void)state;
+    open_archive(400, 400);
+    assert_int_equal(come_in(), -1);
+
+    renewal = look_after_it();
+    wait_for("HTTP_CERTIFICATE_NEW");
+
+    assert_int_equal(come_in(), 0);
+    close_archive(&renewal);
+}
+
+static void
+a_certificate_that_was_made_while_the_clock_was_ahead_is_made_anew(void **state)
+{
+    struct ingest_renewal *renewal;
+
+    (void)state;
+    open_archive(10, -200);
+    assert_int_equal(come_in(), -1);
+
+    renewal = look_after_it();
+    wait_for("HTTP_CERTIFICATE_NEW");
+
+    assert_int_equal(come_in(), 0);
+    close_archive(&renewal);
+}
+
+static void
+what_hinders_a_renewal_is_told_with_the_days_left_and_the_old_one_serves(void **state)
+{
+    struct ingest_renewal *renewal;
+    struct err err;
+    char *blocked;
+
+    (void)state;
+    open_archive(380, 380);
+    assert_int_equal(durable_remove(dir, "server.key", &err), 0);
+    assert_int_equal(mkdir(key, 0700), 0); /* no file takes its place */
+    blocked = mem_printf("%s/full", key);
+    assert_int_equal(mkdir(blocked, 0700), 0);
+    free(blocked);
+
+    renewal = look_after_it();
+    assert_non_null(strstr(wait_for("INGEST_CERTIFICATE_STAYS"), "days_left=17"));
+
+    assert_int_equal(come_in(), 0);
+    close_archive(&renewal);
+}
+
+static void
+the_end_of_the_authority_is_told_two_years_before(void **state)
+{
+    struct ingest_renewal *renewal;
+
+    (void)state;
+    open_archive(AUTHORITY_DAYS - 700, 1);
+    renewal = look_after_it();
+    assert_non_null(strstr(wait_for("INGEST_AUTHORITY_ENDS"), "days_left=699"));
+    close_archive(&renewal);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_archive_that_runs_for_more_than_a_year_is_still_reached),
+        cmocka_unit_test(a_certificate_that_was_made_while_the_clock_was_ahead_is_made_anew),
+        cmocka_unit_test(what_hinders_a_renewal_is_told_with_the_days_left_and_the_old_one_serves),
+        cmocka_unit_test(the_end_of_the_authority_is_told_two_years_before),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
