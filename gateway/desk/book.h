@@ -15,6 +15,7 @@
 #include "proto/link/clinic.h"
 
 struct book;
+struct spool_study;
 
 /* dir is made (0700): desk.db, reports/. clinic_phone is told with each registration; may be "".
  * errors  those of db_open() and durable.h */
@@ -24,9 +25,11 @@ int book_open(const char *dir, const char *clinic_phone, struct book **out_book,
  */
 int book_open_beside(const char *dir, struct book **out_book, struct err *err) MUST_CHECK;
 void book_close(struct book **book);
-/* When the wall clock was set: times of registrations and of orders that were made under the wrong
- * one are put right, so that worklists show and images find them. Cheap while nothing happened. */
-int book_clock_look(struct book *book, struct err *err) MUST_CHECK;
+/* When the wall clock was set, also by a restart of the machine: times of registrations, orders and
+ * arrivals that were noted under the wrong one are put right, so that worklists show and images
+ * find them. Cheap while nothing happened.
+ * centre_ms   what the centre's clock said when the machine came up; 0: not known (yet) */
+int book_clock_look(struct book *book, int64_t centre_ms, struct err *err) MUST_CHECK;
 /* Grows with each change that a page may show. */
 uint64_t book_change(struct book *book);
 /* Wait until it is past seen, at most wait_ms. */
@@ -141,9 +144,14 @@ struct book_study {
 int book_study_is_known(struct book *book, const char *study, bool *out,
                         struct err *err) MUST_CHECK;
 int book_study_put(struct book *book, const struct book_study *study, struct err *err) MUST_CHECK;
-/* Those that arrived since then; free(*out). */
+/* Those that arrived since then, as the book dates it: it follows the clock, the spool does not. By
+ * study; free(*out). */
 int book_studies(struct book *book, int64_t since_us, struct book_study **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
+/* Studies of the spool, which dates them by the clock of then for ever, as the book dates them.
+ * known   as book_studies() gives them */
+void book_date_studies(const struct book_study *known, size_t known_n, struct spool_study *studies,
+                       size_t n, int64_t now_us);
 /* Attach what arrived since then and is unambiguously a registration's: its Patient ID or Accession
  * Number is a registration's number and its Patient ID is nobody else's citizen number; or it bears
  * no such number, and its Patient ID is the citizen number of exactly one open registration of the

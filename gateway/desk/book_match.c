@@ -89,6 +89,7 @@ book_studies(struct book *book, int64_t since_us, struct book_study **out, size_
             text_copy(s->registration, sizeof s->registration, db_text(rows, i, 6));
             text_copy(s->unmatched, sizeof s->unmatched, db_text(rows, i, 7));
             text_copy(s->near, sizeof s->near, db_text(rows, i, 8));
+            s->arrived_at_us = db_int(rows, i, 9);
         }
     }
     db_rows_free(&rows);

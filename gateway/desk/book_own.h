@@ -18,6 +18,7 @@ struct book {
     char boot[64];           /* which start of the machine this is */
     bool is_clock_seen;      /* gate: book_clock_look() */
     int64_t clock_offset_ms; /* gate */
+    int64_t clock_centre_ms; /* gate */
 };
 
 /* Something a page may show has changed. */

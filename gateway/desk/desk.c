@@ -295,7 +295,7 @@ begin_work(struct desk *desk)
                                                                              : BACKOFF_MAX_MS};
 
     desk_link_start(&line, &desk->link);
-    look_start(o->spool, o->accept, desk->book, desk->audit, &desk->look);
+    look_start(o->spool, o->accept, desk->book, desk->audit, o->uplink, &desk->look);
     arrivals_start(o->spool, desk->book, o->uplink, o->serve, &desk->arrivals);
     if (o->serve != NULL)
         serve_ask_questions(o->serve, is_asked, desk->book);

@@ -6,6 +6,7 @@
 #include "gateway/desk/doubts.h"
 #include "gateway/desk/doubts_look.h"
 #include "gateway/spool/spool.h"
+#include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
@@ -28,6 +29,7 @@ struct look {
     struct spool *spool;
     struct accept *accept;
     struct book *book;
+    struct uplink *uplink;
     struct doubts_look *doubts; /* the thread's */
     struct aside_watch *aside;  /* the thread's */
     struct gate gate;
@@ -178,6 +180,16 @@ look_at_new(struct look *look, unsigned *out_new, struct err *err)
     return rc;
 }
 
+static int64_t
+centre_ms(struct look *look)
+{
+    struct uplink_status status = {.centre_boot_ms = 0};
+
+    if (look->uplink != NULL)
+        uplink_status(look->uplink, &status);
+    return status.centre_boot_ms;
+}
+
 static int
 step(struct look *look, uint64_t *io_seen, struct err *err)
 {
@@ -187,7 +199,7 @@ step(struct look *look, uint64_t *io_seen, struct err *err)
     unsigned n;
     int rc;
 
-    if (book_clock_look(look->book, err) < 0 || look_at_new(look, &n, err) < 0)
+    if (book_clock_look(look->book, centre_ms(look), err) < 0 || look_at_new(look, &n, err) < 0)
         return -1;
     /* a discard that cannot be noted now keeps no question from being asked */
     rc = aside_watch_step(look->aside, &is_restored, err);
@@ -225,13 +237,14 @@ look_run(void *arg)
 
 void
 look_start(struct spool *spool, struct accept *accept, struct book *book, struct audit *audit,
-           struct look **out_look)
+           struct uplink *uplink, struct look **out_look)
 {
     struct look *look = mem_new(sizeof *look);
 
     look->spool = spool;
     look->accept = accept;
     look->book = book;
+    look->uplink = uplink;
     look->doubts = doubts_look_new(spool, accept, book);
     look->aside = aside_watch_new(spool, book, audit);
     look->known = mem_new(UIDS_KEPT * sizeof *look->known);

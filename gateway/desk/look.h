@@ -11,10 +11,11 @@ struct audit;
 struct book;
 struct look;
 struct spool;
+struct uplink;
 
-/* spool, accept (may be NULL), book, audit (may be NULL)  outlive it */
+/* spool, accept (may be NULL), book, audit (may be NULL), uplink (may be NULL)  outlive it */
 void look_start(struct spool *spool, struct accept *accept, struct book *book, struct audit *audit,
-                struct look **out_look);
+                struct uplink *uplink, struct look **out_look);
 void look_stop(struct look **look);
 
 #endif

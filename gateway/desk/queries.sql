@@ -206,8 +206,8 @@ ON CONFLICT (study) DO NOTHING
 -- name: study_list
 SELECT s.study, s.patient_id, s.accession, s.name, s.sex, s.birth,
     coalesce((SELECT r.registration FROM registration r WHERE r.study = s.study),
-        (SELECT j.registration FROM registration_study j WHERE j.study = s.study), ''), s.unmatched, s.near
-FROM study s WHERE s.arrived_at_us >= ?1
+        (SELECT j.registration FROM registration_study j WHERE j.study = s.study), ''), s.unmatched, s.near, s.arrived_at_us
+FROM study s WHERE s.arrived_at_us >= ?1 ORDER BY s.study
 
 -- name: study_unmatched_why
 UPDATE study SET unmatched = ?2, near = ?3 WHERE study = ?1

@@ -565,6 +565,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
         rc = book_questions(sources->book, o->spool, &s.questions, &s.questions_n, err);
     uplink_each_progress(o->uplink, keep_progress, &s);
     settle_studies(&s);
+    book_date_studies(s.owners, s.owners_n, s.studies, s.studies_n, s.now_us);
     if (rc == 0)
         rc = write_all(sources, &s, change, out, err);
     free(s.progress);

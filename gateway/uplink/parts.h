@@ -201,6 +201,7 @@ struct uplink {
     char policy_trouble[LINK_TROUBLE_SIZE]; /* of the last one told */
     bool has_clock_offset;
     int64_t clock_offset_ms; /* centre's clock minus ours */
+    int64_t centre_boot_ms;  /* centre's clock minus our uptime */
     struct talk *talks[MAX_TALKS];
     size_t talks_n;
     uint64_t *conflicts; /* entries whose UID is taken at the centre, not whole there yet */

@@ -68,6 +68,7 @@ ping(struct talk *t)
     gate_lock(&up->gate);
     up->has_clock_offset = true;
     up->clock_offset_ms = (answer.now_us - (asked_us + told_us) / 2) / 1000;
+    up->centre_boot_ms = answer.now_us / 1000 - clock_boot_ms();
     reconcile_heard(up, &answer);
     gate_unlock(&up->gate);
     policy_heard(up, &answer);

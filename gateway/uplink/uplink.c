@@ -285,6 +285,7 @@ uplink_status(struct uplink *up, struct uplink_status *out)
     }
     out->has_clock_offset = up->has_clock_offset;
     out->clock_offset_ms = up->clock_offset_ms;
+    out->centre_boot_ms = up->centre_boot_ms;
     out->conflicts = up->conflicts_seen;
     policy_status(up, out);
     out->reconciled = (struct uplink_reconciled){.at_us = up->reconciler.last.at_us,

@@ -190,6 +190,8 @@ struct uplink_status {
     int64_t certificate_from_us; /* when it began; 0: unknown */
     bool has_clock_offset;
     int64_t clock_offset_ms; /* centre's clock minus ours */
+    int64_t centre_boot_ms;  /* what the centre's clock said when this machine came up, however ours
+                              * is set since; 0: not known */
     uint64_t uncoded;        /* instances still to be inspected or coded */
     uint64_t waiting_looks;  /* instances whose first look is not at the centre */
     uint64_t waiting_objects;

@@ -62,7 +62,7 @@ start(const char *boot, int64_t wall_us)
     reopen();
     text_copy(book->boot, sizeof book->boot, boot);
     clock_fake(wall_us, 1000);
-    must(book_clock_look(book, &err));
+    must(book_clock_look(book, 0, &err));
 }
 
 static bool
@@ -91,7 +91,7 @@ who_registered_under_a_wrong_clock_is_told_and_matched_when_it_is_right(void **s
         person("王小东", CITIZEN, "DX", number);
 
         clock_fake(now_us, 2000);
-        must(book_clock_look(book, &err));
+        must(book_clock_look(book, 0, &err));
 
         if (told() != i + 1 || scheduled(number) != now_us - second_us ||
             found(number)->at_us != now_us - second_us)
@@ -131,7 +131,7 @@ a_machine_that_comes_up_earlier_than_what_waits_here_tells_it_all_the_same(void 
     start("c", now_us - 20 * day_us); /* the battery is empty again */
     assert_int_equal(told(), 2);
     clock_fake(now_us + 3600 * second_us, 2000);
-    must(book_clock_look(book, &err));
+    must(book_clock_look(book, 0, &err));
 
     assert_int_equal(told(), 2);
     assert_int_equal(scheduled(right), now_us + 3599 * second_us);
@@ -150,7 +150,7 @@ what_was_registered_before_under_a_right_clock_stays(void **state)
     person("李四", "", "DX", wrong);
 
     clock_fake(now_us + 3600 * second_us, 2000);
-    must(book_clock_look(book, &err));
+    must(book_clock_look(book, 0, &err));
 
     assert_int_equal(scheduled(right), now_us);
     assert_int_equal(scheduled(wrong), now_us + 3599 * second_us);
@@ -168,7 +168,7 @@ registrations_after_the_jump_bear_the_right_time(void **state)
 
     clock_fake(now_us, 2000); /* nobody has looked yet */
     person("李四", "", "DX", after);
-    must(book_clock_look(book, &err));
+    must(book_clock_look(book, 0, &err));
 
     assert_int_equal(scheduled(before), now_us - second_us);
     assert_int_equal(scheduled(after), now_us);
@@ -188,18 +188,148 @@ times_that_others_gave_and_small_steps_change_nothing(void **state)
     o->scheduled_at_us = now_us + day_us;
     must(order_put(book, o, &err));
     clock_fake(now_us, 2000);
-    must(book_clock_look(book, &err));
+    must(book_clock_look(book, 0, &err));
     must(order_find_placer(book, "hl7", "1", kept, &err));
     assert_int_equal(kept->scheduled_at_us, now_us + day_us);
     assert_int_equal(kept->made_at_us, now_us - second_us);
 
     person("李四", "", "DX", number);
     clock_fake(now_us + 300 * second_us, 3000); /* NTP mends a drift */
-    must(book_clock_look(book, &err));
+    must(book_clock_look(book, 0, &err));
 
     assert_int_equal(scheduled(number), now_us);
     free(o);
     free(kept);
+}
+
+/* ---- and then the machine is switched off and on ---- */
+
+/* As the images of a study came: the book looks at them within a second. */
+static void
+arrives(const char *study)
+{
+    struct book_study came = {.arrived_at_us = clock_wall_us()};
+
+    text_copy(came.study, sizeof came.study, study);
+    text_copy(came.patient_id, sizeof came.patient_id, CITIZEN);
+    must(book_study_put(book, &came, &err));
+}
+
+static int64_t
+arrived(const char *study)
+{
+    struct book_study *studies = NULL;
+    int64_t at_us = -1;
+    size_t n = 0;
+
+    must(book_studies(book, INT64_MIN, &studies, &n, &err));
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(studies[i].study, study) == 0)
+            at_us = studies[i].arrived_at_us;
+    free(studies);
+    return at_us;
+}
+
+/* The line is there, the clock stays wrong; the centre's says what is right. */
+static void
+hear_centre(void)
+{
+    must(book_clock_look(book, now_us / 1000 - 1000, &err));
+}
+
+static void
+what_came_under_a_clock_that_the_centre_knew_to_be_wrong_is_right_after_the_next_start(void **state)
+{
+    static const int64_t off_days[] = {-3, -300, -9000, 400};
+    static const char *const studies[] = {"1.2.1", "1.2.2", "1.2.3", "1.2.4"};
+    static const char *const nexts[] = {"n1", "n2", "n3", "n4"};
+    char before[17], number[17];
+    unsigned n = 0;
+
+    (void)state;
+    start("before", now_us);
+    person("王小东", "", "DX", before);
+    for (size_t i = 0; i < ARRAY_LEN(off_days); i++) {
+        start(studies[i], now_us + off_days[i] * day_us);
+        hear_centre();
+        person("王小东", CITIZEN, "DX", number);
+        arrives(studies[i]);
+        must(book_clock_look(book, 0, &err)); /* the line is away for a while */
+
+        start(nexts[i], now_us + 3600 * second_us);
+
+        if (scheduled(number) != now_us || arrived(studies[i]) != now_us)
+            fail_msg("row %zu: at %lld, came at %lld", i, (long long)scheduled(number),
+                     (long long)arrived(studies[i]));
+        must(book_match(book, now_us - day_us, &n, &err));
+        assert_string_equal(found(number)->study, studies[i]);
+        assert_int_equal(scheduled(before), now_us);
+    }
+}
+
+/* Too early for the centre's certificate: the two never spoke. */
+static void
+what_came_in_1970_and_nobody_could_date_came_just_now(void **state)
+{
+    char first[17], second[17];
+    unsigned n = 0;
+
+    (void)state;
+    start("a", 600 * second_us);
+    person("王小东", CITIZEN, "DX", first);
+    arrives("1.2.1");
+    start("b", 60 * second_us); /* the battery is empty still */
+    person("李四", "", "DX", second);
+    assert_int_equal(told(), 2);
+
+    start("c", now_us);
+
+    assert_int_equal(told(), 2);
+    assert_in_range(scheduled(second), now_us - 3600 * second_us, now_us);
+    assert_in_range(arrived("1.2.1"), now_us - 3600 * second_us, now_us);
+    must(book_match(book, now_us - day_us, &n, &err));
+    assert_string_equal(found(first)->study, "1.2.1");
+}
+
+static void
+a_clock_that_was_set_before_the_machine_was_switched_off_moves_nothing_twice(void **state)
+{
+    char number[17];
+
+    (void)state;
+    start("a", now_us - 20 * day_us);
+    hear_centre();
+    person("王小东", "", "DX", number);
+    arrives("1.2.1");
+    clock_fake(now_us, 2000);
+    must(book_clock_look(book, now_us / 1000 - 1000, &err));
+    assert_int_equal(scheduled(number), now_us - second_us);
+    assert_int_equal(arrived("1.2.1"), now_us - second_us);
+
+    start("b", now_us + 2 * day_us);
+
+    assert_int_equal(scheduled(number), now_us - second_us);
+    assert_int_equal(arrived("1.2.1"), now_us - second_us);
+}
+
+static void
+what_an_older_program_kept_of_the_clock_is_understood(void **state)
+{
+    char number[17];
+
+    (void)state;
+    start("a", now_us - 20 * day_us);
+    person("王小东", "", "DX", number);
+    arrives("1.2.1");
+    must(db_begin(book->db, &err));
+    must(db_end(book->db, setting_set(book, "clock", "a 1793577599000 0", &err), &err));
+    must(book_clock_look(book, 0, &err));
+
+    clock_fake(now_us, 2000);
+    must(book_clock_look(book, 0, &err));
+
+    assert_int_equal(scheduled(number), now_us - second_us);
+    assert_int_equal(arrived("1.2.1"), now_us - 20 * day_us); /* it did not say whose it is */
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
@@ -214,6 +344,11 @@ main(void)
         TEST(what_was_registered_before_under_a_right_clock_stays),
         TEST(registrations_after_the_jump_bear_the_right_time),
         TEST(times_that_others_gave_and_small_steps_change_nothing),
+        TEST(
+            what_came_under_a_clock_that_the_centre_knew_to_be_wrong_is_right_after_the_next_start),
+        TEST(what_came_in_1970_and_nobody_could_date_came_just_now),
+        TEST(a_clock_that_was_set_before_the_machine_was_switched_off_moves_nothing_twice),
+        TEST(what_an_older_program_kept_of_the_clock_is_understood),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

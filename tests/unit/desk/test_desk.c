@@ -313,6 +313,44 @@ what_a_device_announced_holds_its_study(void **state)
     free(book_dir);
 }
 
+/* A clock that was five days ahead dated it in the spool. */
+static void
+a_study_came_when_the_book_says_that_follows_the_clock(void **state)
+{
+    struct desk_options options = {.spool = site.spool, .accept = site.door, .uplink = site.uplink};
+    struct report_sources sources = {.options = &options, .rights = DESK_WORK};
+    struct book_study came = {.study = "1.2.4.250",
+                              .arrived_at_us = clock_wall_us() - INT64_C(5) * 86400 * 1000000};
+    char *book_dir = mem_printf("%s/dated", site.dir);
+    const struct json *study;
+    struct json_doc *doc = NULL;
+    struct buf out;
+    struct err err;
+
+    (void)state;
+    buf_init(&out, 16 << 20);
+    assert_int_equal(book_open(book_dir, "", &sources.book, &err), 0);
+    assert_int_equal(report_write(&sources, 7, &out, &err), 0);
+    assert_non_null(strstr(buf_text(&out), "\"1.2.4.250\"")); /* of today */
+    assert_int_equal(book_study_put(sources.book, &came, &err), 0);
+
+    buf_clear(&out);
+    assert_int_equal(report_write(&sources, 7, &out, &err), 0);
+    assert_null(strstr(buf_text(&out), "\"1.2.4.250\""));
+
+    buf_clear(&out);
+    sources.is_everything = true;
+    assert_int_equal(report_write(&sources, 7, &out, &err), 0);
+    assert_int_equal(json_parse(out.bytes, out.n, &doc, &err), 0);
+    study = study_in(json_root(doc), "1.2.4.250");
+    assert_int_equal(json_as_int(json_find(study, "first_arrival_us"), 0), came.arrived_at_us);
+    assert_int_equal(json_as_int(json_find(study, "last_arrival_us"), 0), came.arrived_at_us);
+    json_free(&doc);
+    buf_fini(&out);
+    book_close(&sources.book);
+    free(book_dir);
+}
+
 static void
 a_program_that_asks_for_all_studies_gets_all(void **state)
 {
@@ -381,6 +419,7 @@ main(void)
 
     const struct CMUnitTest many[] = {
         cmocka_unit_test(what_a_device_announced_holds_its_study),
+        cmocka_unit_test(a_study_came_when_the_book_says_that_follows_the_clock),
         cmocka_unit_test(a_program_that_asks_for_all_studies_gets_all),
         cmocka_unit_test(a_watch_of_more_studies_than_the_page_lists_ends),
     };

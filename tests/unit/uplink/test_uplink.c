@@ -84,6 +84,7 @@ a_study_is_looked_held_told_and_sealed_in_that_order(void **state)
     assert_true(status.certificate_days > 300);
     assert_true(status.has_clock_offset);
     assert_in_range(status.clock_offset_ms, 4000, 6000);
+    assert_in_range(status.centre_boot_ms + clock_boot_ms() - clock_wall_us() / 1000, 4000, 6000);
     for (int64_t until = clock_mono_ms() + WAIT_MS;
          status.waiting_objects > 0 && clock_mono_ms() < until;) {
         spool_wait(s.spool, 0, 20); /* the plan forgets a moment after the spool knows */
