@@ -93,14 +93,15 @@ turn_page(struct keep *k, const struct pg_rows *rows)
 int
 clean_landing(struct keep *k, struct err *err)
 {
+    int64_t now_us = clock_wall_us();
     struct pg_rows *rows = NULL;
     struct err later;
     bool *is_left;
     int rc;
 
     if (keep_run(k, "clean_list",
-                 PG_ARGS(PG_INT(clock_wall_us() - k->clean_after_ms * 1000),
-                         PG_INT(k->clean_past_us), PG_INT(k->clean_past_id), PG_INT(k->clean_page)),
+                 PG_ARGS(PG_INT(now_us - k->clean_after_ms * 1000), PG_INT(k->clean_past_us),
+                         PG_INT(k->clean_past_id), PG_INT(k->clean_page), PG_INT(now_us)),
                  &rows, err) < 0)
         return -1;
     turn_page(k, rows);

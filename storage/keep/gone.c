@@ -97,13 +97,15 @@ keep_gone_put(struct keep *k, const char *tenant, const char *study, const struc
     struct log_ctx ctx = keep_log;
     struct keep_standing standing;
     struct pg_conn *conn = NULL;
+    int64_t age_us;
     int rc = -1;
 
     if (keep_standing_get(k, tenant, study, &standing, err) < 0)
         return -1;
     if (standing.revision == 0)
         return err_set(err, ERR_NOT_FOUND, "nothing of this study is closed");
-    if (standing.bytes_per_s > 0 || clock_wall_us() - standing.last_at_us < arriving_us)
+    age_us = clock_wall_us() - standing.last_at_us; /* below 0: the clock was ahead */
+    if (standing.bytes_per_s > 0 || (age_us >= 0 && age_us < arriving_us))
         return err_set(err, ERR_CONFLICT, "something of it came just now");
     if (manifest_begin(k, tenant, study, &conn, err) == 0)
         rc = put(conn, tenant, study, said, err);

@@ -334,10 +334,10 @@ int
 manifest_close_quiet(struct keep *k, struct err *err)
 {
     struct pg_rows *rows = NULL;
-    int64_t since_us = clock_wall_us() - k->quiet_ms * 1000;
+    int64_t now_us = clock_wall_us(), since_us = now_us - k->quiet_ms * 1000;
     int rc = 0;
 
-    if (keep_run(k, "quiet_studies", PG_ARGS(PG_INT(since_us)), &rows, err) < 0)
+    if (keep_run(k, "quiet_studies", PG_ARGS(PG_INT(since_us), PG_INT(now_us)), &rows, err) < 0)
         return -1;
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         struct err later;
@@ -375,14 +375,15 @@ int
 manifest_pack_unlisted(struct keep *k, struct err *err)
 {
     static const char *const queries[] = {"reader_studies", "aside_studies"};
-    int64_t since_us = clock_wall_us() - k->quiet_ms * 1000;
+    int64_t now_us = clock_wall_us(), since_us = now_us - k->quiet_ms * 1000;
     int rc = 0;
 
     for (size_t q = 0; q < ARRAY_LEN(queries); q++) {
         struct pg_rows *rows = NULL;
         struct err later;
 
-        if (keep_run(k, queries[q], PG_ARGS(PG_INT(since_us)), &rows, rc == 0 ? err : &later) < 0) {
+        if (keep_run(k, queries[q], PG_ARGS(PG_INT(since_us), PG_INT(now_us)), &rows,
+                     rc == 0 ? err : &later) < 0) {
             rc = -1;
             continue;
         }

@@ -168,6 +168,8 @@ scrub_next(struct keep *k, bool *out_did, struct err *err)
     int rc = -1;
 
     *out_did = false;
+    if (keep_run(k, "copies_unahead", PG_ARGS(PG_INT(now_us)), NULL, err) < 0)
+        return -1;
     if (keep_run(k, "copy_claim", PG_ARGS(PG_INT(now_us - k->scrub_ms * 1000), PG_INT(now_us)),
                  &rows, err) < 0)
         return -1;

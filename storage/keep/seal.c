@@ -162,11 +162,13 @@ static int
 take_job(struct group *g, bool *out_is_taken, struct err *err)
 {
     struct sealing *last = g->n > 0 ? &g->all[g->n - 1] : NULL, *s = &g->all[g->n];
+    int64_t now_us = clock_wall_us();
 
     *out_is_taken = false;
     if (pg_run(g->conn, "job_next",
-               PG_ARGS(PG_INT(clock_wall_us()), PG_INT(last != NULL ? pg_int(last->job, 0, 8) : -1),
-                       PG_INT(last != NULL ? last->id : 0), PG_BOOL(last == NULL)),
+               PG_ARGS(PG_INT(now_us), PG_INT(last != NULL ? pg_int(last->job, 0, 8) : -1),
+                       PG_INT(last != NULL ? last->id : 0), PG_BOOL(last == NULL),
+                       PG_INT(now_us + RETRY_LAST_MS * 1000LL)),
                &s->job, err) < 0)
         return -1;
     if (pg_rows_count(s->job) == 0)
@@ -528,10 +530,13 @@ out:
 int
 seal_is_behind(struct keep *k, bool *out_is_behind, struct err *err)
 {
+    int64_t now_us = clock_wall_us();
     struct pg_rows *rows = NULL;
 
-    if (keep_run(k, "jobs_due", PG_ARGS(PG_INT(clock_wall_us()), PG_INT(BEHIND_PACKS)), &rows,
-                 err) < 0)
+    if (keep_run(
+            k, "jobs_due",
+            PG_ARGS(PG_INT(now_us), PG_INT(BEHIND_PACKS), PG_INT(now_us + RETRY_LAST_MS * 1000LL)),
+            &rows, err) < 0)
         return -1;
     *out_is_behind = pg_int(rows, 0, 0) >= BEHIND_PACKS;
     pg_rows_free(&rows);

@@ -124,12 +124,13 @@ UPDATE instances i SET job = made.id FROM made
 WHERE i.study = made.study AND i.series = made.series AND i.is_quarantined = made.is_quarantine
     AND i.pack IS NULL AND i.job IS NULL AND ($5 OR i.way IN ('link', 'reader'))
 
+-- Of what came later than $1; what came later than now ($2) came under a clock that was ahead, and holds nothing up.
 -- name: reader_studies
 SELECT DISTINCT t.code, s.study_uid
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
 WHERE i.pack IS NULL AND i.job IS NULL AND i.way = 'reader'
     AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.way = 'reader'
-        AND n.arrived_at_us > $1)
+        AND n.arrived_at_us > $1 AND n.arrived_at_us <= $2)
 LIMIT 100
 
 -- What a gateway sent and was put aside is on no list: it may have come after the last one, or alone.
@@ -138,7 +139,7 @@ SELECT DISTINCT t.code, s.study_uid
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
 WHERE i.pack IS NULL AND i.job IS NULL AND i.is_quarantined AND i.way = 'link'
     AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.job IS NULL
-        AND n.is_quarantined AND n.way = 'link' AND n.arrived_at_us > $1)
+        AND n.is_quarantined AND n.way = 'link' AND n.arrived_at_us > $1 AND n.arrived_at_us <= $2)
 LIMIT 100
 
 -- name: unlisted_jobs_make
@@ -161,7 +162,8 @@ WHERE i.study = made.study AND i.series = made.series AND i.is_quarantined = mad
 SELECT DISTINCT t.code, s.study_uid
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
 WHERE i.pack IS NULL AND i.job IS NULL AND i.way NOT IN ('link', 'reader')
-    AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.arrived_at_us > $1)
+    AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.arrived_at_us > $1
+        AND n.arrived_at_us <= $2)
 LIMIT 100
 
 -- Of what came directly and was found in packs (its rows have no job), something is on no list of direct senders.
@@ -186,16 +188,19 @@ FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.ten
 WHERE t.code = $1 AND s.study_uid = $2 AND i.way NOT IN ('link', 'reader')
 ORDER BY i.id
 
--- The next due job after those taken already. What failed before is taken alone.
+-- The next due job after those taken already. What failed before is taken alone. One that is put off past the longest
+-- wait ($5) was put off by a clock that was ahead: it is due.
 -- name: job_next
 SELECT j.id, t.code, j.revision, j.made_at_us, j.is_quarantine, j.study, j.series, j.attempts, j.next_try_us
 FROM pack_jobs j JOIN tenants t ON t.id = j.tenant_id
-WHERE j.done_at_us IS NULL AND j.next_try_us <= $1 AND (j.next_try_us, j.id) > ($2, $3) AND ($4 OR j.attempts = 0)
+WHERE j.done_at_us IS NULL AND (j.next_try_us <= $1 OR j.next_try_us > $5) AND (j.next_try_us, j.id) > ($2, $3)
+    AND ($4 OR j.attempts = 0)
 ORDER BY j.next_try_us, j.id LIMIT 1
 FOR UPDATE OF j SKIP LOCKED
 
 -- name: jobs_due
-SELECT count(*) FROM (SELECT FROM pack_jobs j WHERE j.done_at_us IS NULL AND j.next_try_us <= $1 LIMIT $2) AS due
+SELECT count(*) FROM (SELECT FROM pack_jobs j WHERE j.done_at_us IS NULL
+    AND (j.next_try_us <= $1 OR j.next_try_us > $3) LIMIT $2) AS due
 
 -- name: job_failed
 UPDATE pack_jobs SET next_try_us = $2, last_error = $3, attempts = attempts + 1 WHERE id = $1 AND done_at_us IS NULL
@@ -270,11 +275,12 @@ SELECT t.code, max(r.seq) FROM receipts r JOIN tenants t ON t.id = r.tenant_id W
 -- name: receipts_latest
 SELECT coalesce(max(seq), 0) FROM receipts
 
--- A page, behind what the last one ended with: what could not go stays listed. Of a pack that was found each copy was read
+-- A page, behind what the last one ended with: what could not go stays listed. Sealed later than now ($5): the clock was ahead. Of a pack that was found each copy was read
 -- back before.
 -- name: clean_list
 SELECT i.id, i.landing, i.has_copy, i.sealed_at_us FROM instances i
-WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND i.sealed_at_us <= $1 AND (i.sealed_at_us, i.id) > ($2, $3)
+WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND (i.sealed_at_us <= $1 OR i.sealed_at_us > $5)
+    AND (i.sealed_at_us, i.id) > ($2, $3)
     AND NOT EXISTS (SELECT FROM pack_copies c WHERE c.pack = i.pack AND c.verified_at_us = 0)
 ORDER BY i.sealed_at_us, i.id LIMIT $4
 
@@ -327,6 +333,11 @@ SELECT count(*) FILTER (WHERE pack IS NULL), count(*) FILTER (WHERE pack IS NOT 
     count(*) FILTER (WHERE is_quarantined), (SELECT count(*) FROM packs),
     coalesce((SELECT min(verified_at_us) FROM pack_copies), 0)
 FROM instances
+
+-- Looked at later than now, by a clock that was ahead: now at the latest.
+-- name: copies_unahead
+UPDATE pack_copies SET verified_at_us = least(verified_at_us, $1), checked_at_us = least(checked_at_us, $1)
+WHERE greatest(verified_at_us, checked_at_us) > $1
 
 -- name: copy_claim
 UPDATE pack_copies c SET checked_at_us = $2 FROM packs p
