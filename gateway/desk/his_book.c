@@ -246,6 +246,8 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
             return err_set(err, ERR_CONFLICT, "a later version or a withdrawal counts");
         is_confirmed = is_held;
     }
+    if (event == HIS_SAW_OVERTAKEN && state == HIS_REFUSED && !is_held && tries == 0)
+        tries = 1; /* of an older version: the target has seen it */
     /* what never left begins no new round: the target has not seen the last one */
     is_new_round = is_again && state != HIS_WAITING && !(is_held && tries == 0);
     return db_run(book->db, "his_set",
@@ -273,6 +275,34 @@ his_book_step(struct book *book, int64_t n, enum his_event event, const char *wo
     if (rc == 0)
         rc = db_end(book->db, step(book, n, event, words, wait_ms, err), err);
     if (rc == 0)
+        book_changed(book);
+    return rc;
+}
+
+/* In a turn. */
+static int
+overtake(struct book *book, const char *target, size_t *out_n, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc =
+        db_run(book->db, "his_overtaken", DB_ARGS(DB_TEXT(target), DB_INT(HELD_ROWS)), &rows, err);
+
+    *out_n = rc == 0 ? db_rows_count(rows) : 0;
+    for (size_t i = 0; i < *out_n && rc == 0; i++)
+        rc = step(book, db_int(rows, i, 0), HIS_SAW_OVERTAKEN, "", 0, err);
+    db_rows_free(&rows);
+    return rc;
+}
+
+int
+his_book_overtake(struct book *book, enum his_target target, struct err *err)
+{
+    size_t n = 0;
+    int rc = db_begin(book->db, err);
+
+    if (rc == 0)
+        rc = db_end(book->db, overtake(book, his_target_word(target), &n, err), err);
+    if (rc == 0 && n > 0)
         book_changed(book);
     return rc;
 }

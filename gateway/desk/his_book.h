@@ -68,6 +68,9 @@ int his_book_due(struct book *book, enum his_target target, bool *out_is_due,
  * the newest hundred; free(*out). */
 int his_book_held(struct book *book, enum his_target target, struct his_delivery **out,
                   size_t *out_n, struct err *err) MUST_CHECK;
+/* What is refused, and was overtaken since by a later version or a withdrawal, is obsolete: a
+ * hundred at most. What may have reached the target still counts as told. */
+int his_book_overtake(struct book *book, enum his_target target, struct err *err) MUST_CHECK;
 /* A try, counted before its first byte leaves: a target that may have been told stays one, though
  * the power fails before it answers. */
 int his_book_trying(struct book *book, int64_t n, struct err *err) MUST_CHECK;

@@ -60,6 +60,13 @@ WHERE d.target = ?1 AND d.state = 'refused' AND d.trouble = ?2 AND d.event = 're
     AND NOT EXISTS (SELECT 1 FROM report l WHERE l.read_id = d.read_id AND l.version > d.version)
 ORDER BY d.n DESC LIMIT ?3
 
+-- Refused, and a later version or a withdrawal counts by now: the oldest ?2.
+-- name: his_overtaken
+SELECT d.n FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version
+WHERE d.target = ?1 AND d.state = 'refused' AND ((d.event = 'report' AND r.standing <> 'valid') OR EXISTS (
+    SELECT 1 FROM report l WHERE l.read_id = d.read_id AND l.version > d.version))
+ORDER BY d.n LIMIT ?2
+
 -- name: his_find
 SELECT d.state, d.tries, d.round, (d.event = 'report' AND r.standing <> 'valid') OR EXISTS (
     SELECT 1 FROM report l WHERE l.read_id = d.read_id AND l.version > d.version), d.trouble, d.is_confirmed

@@ -64,7 +64,10 @@ his_out_mend(struct book *book, enum his_target target, struct err *err)
 {
     struct his_delivery *list = NULL;
     size_t n = 0;
-    int rc = his_book_held(book, target, &list, &n, err);
+    int rc = his_book_overtake(book, target, err);
+
+    if (rc == 0)
+        rc = his_book_held(book, target, &list, &n, err);
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
         if (his_report_is_held(book, &list[i]))

@@ -334,6 +334,18 @@ put_new(struct book *book, struct order *o, struct err *err)
 
 #define SAME(field) (strcmp(a->field, b->field) == 0)
 
+/* a is what is kept, b what is told now. The same is asked for; who it is may be put right. */
+static bool
+is_same_request(const struct order *a, const struct order *b)
+{
+    return SAME(modality) && SAME(complaint) && SAME(history) && SAME(reason) &&
+           (a->is_urgent || !b->is_urgent) && SAME(accession) && SAME(station) &&
+           SAME(procedure_id) && SAME(description) && SAME(code) && SAME(code_scheme) &&
+           SAME(code_meaning) && SAME(referring) && SAME(department) &&
+           a->weight_g == b->weight_g && a->height_mm == b->height_mm &&
+           (b->scheduled_at_us == 0 || a->scheduled_at_us == b->scheduled_at_us);
+}
+
 static bool
 is_same_patient(const struct order *a, const struct order *b)
 {
@@ -342,15 +354,10 @@ is_same_patient(const struct order *a, const struct order *b)
            (a->is_urgent || !b->is_urgent);
 }
 
-/* a is what is kept, b what is told now. */
 static bool
 is_same_order(const struct order *a, const struct order *b)
 {
-    return SAME(accession) && SAME(patient_id) && SAME(station) && SAME(procedure_id) &&
-           SAME(description) && SAME(code) && SAME(code_scheme) && SAME(code_meaning) &&
-           SAME(referring) && SAME(department) && (b->pinyin[0] == '\0' || SAME(pinyin)) &&
-           a->weight_g == b->weight_g && a->height_mm == b->height_mm &&
-           (b->scheduled_at_us == 0 || a->scheduled_at_us == b->scheduled_at_us);
+    return is_same_request(a, b) && SAME(patient_id) && (b->pinyin[0] == '\0' || SAME(pinyin));
 }
 
 static int
@@ -385,6 +392,14 @@ is_other_person(const struct order *a, const struct order *b)
             (a->patient_id[0] != '\0' && b->patient_id[0] != '\0' && !SAME(patient_id)));
 }
 
+/* Sources count anew some day: of what is done only a number says that it is the same patient. */
+static bool
+is_one_number(const struct order *a, const struct order *b)
+{
+    return (a->citizen_id[0] != '\0' && SAME(citizen_id)) ||
+           (a->patient_id[0] != '\0' && SAME(patient_id));
+}
+
 /* *out_is_changed false: nothing new was said. */
 static int
 put_known(struct book *book, const struct order *known, struct order *o, bool *out_is_changed,
@@ -402,8 +417,12 @@ put_known(struct book *book, const struct order *known, struct order *o, bool *o
         return 0;
     if (is_other_person(known, o))
         return err_set(err, ERR_REJECT, "placer: this number is another patient's order");
-    if (!order_next(known->state, ORDER_SAW_PUT, &state))
-        return err_set(err, ERR_CONFLICT, "the order is %s", order_state_word(known->state));
+    if (!order_next(known->state, ORDER_SAW_PUT, &state)) {
+        /* what is done stays; who it was may be put right: its report goes by it */
+        if (!is_same_request(known, o) || !is_one_number(known, o))
+            return err_set(err, ERR_CONFLICT, "the order is %s", order_state_word(known->state));
+        state = known->state;
+    }
     if (change_row(book, known, o, state, err) < 0)
         return -1;
     if (is_same_patient(known, o))

@@ -63,7 +63,8 @@ struct order {
 };
 
 /* Make the order, or bring the one of this source and placer number up to date (an unchanged one
- * costs nothing; what has begun keeps its UIDs and its state; a cancelled one is scheduled again).
+ * costs nothing; what has begun keeps its UIDs and its state; a cancelled one is scheduled again;
+ * of one that is done only who its patient is may be put right).
  * Its registration is made or corrected with it, and the reader told.
  * errors  ERR_REJECT what field is due or too long (no patient data in it); ERR_CONFLICT it is done
  *         already; ERR_FULL, ERR_RETRY */

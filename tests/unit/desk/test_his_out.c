@@ -181,8 +181,86 @@ a_report_that_was_held_goes_when_the_order_is_put_right(void **state)
     assert_true(his_step(HIS_HL7, NULL));
     assert_int_equal(his_delivery(HIS_HL7, 2, false).state, HIS_DELIVERED);
     assert_false(his_step(HIS_HL7, NULL)); /* version 1 is overtaken */
-    assert_int_equal(his_delivery(HIS_HL7, 1, false).state, HIS_REFUSED);
+    assert_int_equal(his_delivery(HIS_HL7, 1, false).state, HIS_OBSOLETE);
     assert_int_equal(his_peer_count(), 1);
+}
+
+/* It stood as refused for ever: no button sends what is overtaken, and the number at the desk
+ * stayed. */
+static void
+what_was_refused_and_amended_or_withdrawn_since_needs_nobody(void **state)
+{
+    struct his_count counts[HIS_TARGETS];
+    struct err err;
+
+    (void)state;
+    order_birth("19800101");
+    his_report(CLINIC_REPORT, 1, "");
+    assert_true(his_step(HIS_HL7, NULL)); /* held */
+    his_hear(CLINIC_WITHDRAWN, 1, false, "x");
+    while (his_step(HIS_HL7, NULL))
+        continue;
+    assert_int_equal(his_delivery(HIS_HL7, 1, false).state, HIS_OBSOLETE);
+    assert_int_equal(his_delivery(HIS_HL7, 1, true).state, HIS_OBSOLETE); /* it never left */
+    assert_int_equal(his_peer_count(), 0);
+
+    order_birth("19700101");
+    his_peer_answer(HIS_PEER_AE);
+    his_report(CLINIC_AMENDED, 2, "y");
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_int_equal(his_delivery(HIS_HL7, 2, false).state, HIS_REFUSED);
+    his_peer_answer(HIS_PEER_AA);
+    his_hear(CLINIC_WITHDRAWN, 2, false, "z");
+    while (his_step(HIS_HL7, NULL))
+        continue;
+    assert_int_equal(his_delivery(HIS_HL7, 2, false).state, HIS_OBSOLETE);
+    assert_int_equal(his_delivery(HIS_HL7, 2, true).state,
+                     HIS_DELIVERED); /* it may have been kept */
+    assert_int_equal(his_book_counts(book, counts, &err), 0);
+    assert_int_equal(counts[HIS_HL7].refused, 0);
+}
+
+/* The HIS put its patient right, and was told AE 206 since the examination was done: the report
+ * stayed held. */
+static void
+a_report_that_was_held_goes_when_the_his_puts_the_patient_of_a_done_order_right(void **state)
+{
+    struct order o = {.source = "hl7",
+                      .placer = "N1",
+                      .study = HIS_STUDY,
+                      .patient_id = "P1",
+                      .name = "王大",
+                      .birth = "19700101"};
+    struct order kept;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(order_put(book, &o, &err), 0);
+    assert_int_equal(order_find_placer(book, "hl7", "N1", &kept, &err), 0);
+    assert_int_equal(order_step(book, kept.number, ORDER_SAW_COMPLETE, &err), 0);
+    text_copy(o.name, sizeof o.name, "王大二");
+    text_copy(o.birth, sizeof o.birth, "19710101");
+    text_copy(o.sex, sizeof o.sex, "F");
+    his_report(CLINIC_REPORT, 1, "");
+    assert_int_equal(order_put(book, &o, &err), -1); /* two words differ: somebody else */
+    text_copy(o.birth, sizeof o.birth, "19700101");
+    assert_int_equal(order_put(book, &o, &err), 0);
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_string_equal(his_delivery(HIS_HL7, 1, false).trouble, HIS_ANOTHER_PATIENT);
+
+    text_copy(o.sex, sizeof o.sex, "M");
+    assert_int_equal(order_put(book, &o, &err), 0);
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_int_equal(his_delivery(HIS_HL7, 1, false).state, HIS_DELIVERED);
+    assert_int_equal(order_find_placer(book, "hl7", "N1", &kept, &err), 0);
+    assert_int_equal(kept.state, ORDER_COMPLETED);
+    text_copy(o.description, sizeof o.description, "another examination");
+    assert_int_equal(order_put(book, &o, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    o.description[0] = '\0';
+    text_copy(o.patient_id, sizeof o.patient_id, "P2"); /* a HIS that counts anew */
+    assert_int_equal(order_put(book, &o, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
 }
 
 /* "Send again" for something else is no word about whose report it is. */
@@ -490,6 +568,8 @@ main(void)
         TEST(a_withdrawal_of_a_report_that_was_held_is_told_to_nobody),
         TEST(a_withdrawal_of_a_report_that_was_told_before_it_was_held_is_told),
         TEST(a_report_that_was_held_goes_when_the_order_is_put_right),
+        TEST(what_was_refused_and_amended_or_withdrawn_since_needs_nobody),
+        TEST(a_report_that_was_held_goes_when_the_his_puts_the_patient_of_a_done_order_right),
         TEST(only_who_saw_that_another_is_named_has_it_sent_all_the_same),
         TEST(versions_say_what_they_are),
         TEST(trouble_is_tried_again_as_the_same_message),
