@@ -222,23 +222,20 @@ contradiction(const struct who *said, const struct who *owner)
 }
 
 /* A console still holds the last patient's accession number, or his whole entry, when the next
- * one's number is typed or card is read. *out UNMATCHED_OPEN: nothing contradicts. */
-static int
-contradict(struct book *book, const struct images *images, const struct book_owner *owner,
-           enum unmatched *out, struct err *err)
+ * one's number is typed or card is read. */
+int
+book_contradicts(struct book *book, const struct book_said *said, const struct book_owner *owner,
+                 bool *out, struct err *err)
 {
-    const struct book_said said = {images->patient_id, images->accession, images->who};
     struct citizen_id card;
-    bool is_open, is_anothers = book_is_anothers(&said, owner, &is_open);
+    bool is_open;
 
-    if (is_open) {
-        if (citizen_id_read(images->patient_id, "", &card) != CITIZEN_ID_FINE)
-            card.text[0] = '\0';
-        if (is_known_number(book, images->patient_id, card.text, owner, &is_anothers, err) < 0)
-            return -1;
-    }
-    *out = is_anothers ? contradiction(&images->who, &owner->who) : UNMATCHED_OPEN;
-    return 0;
+    *out = book_is_anothers(said, owner, &is_open);
+    if (!is_open)
+        return 0;
+    if (citizen_id_read(said->patient_id, "", &card) != CITIZEN_ID_FINE)
+        card.text[0] = '\0';
+    return is_known_number(book, said->patient_id, card.text, owner, out, err);
 }
 
 /* By the study that an order's device was told, the registration's number, or its order's accession
@@ -260,9 +257,13 @@ by_number(struct book *book, const struct images *images, struct match *m, struc
         m->why = UNMATCHED_TWO;
     if (db_rows_count(rows) == 1) {
         const struct book_owner owner = owner_read(rows, 0);
+        const struct book_said said = {images->patient_id, images->accession, images->who};
+        bool is_other = false;
 
-        rc = contradict(book, images, &owner, &m->why, err);
-        if (rc == 0 && m->why == UNMATCHED_OPEN && db_text(rows, 0, 1)[0] != '\0')
+        rc = book_contradicts(book, &said, &owner, &is_other, err);
+        if (is_other)
+            m->why = contradiction(&images->who, &owner.who);
+        else if (db_text(rows, 0, 1)[0] != '\0')
             m->why = UNMATCHED_HAS_STUDY;
         text_copy(m->why == UNMATCHED_OPEN ? m->registration : m->near, sizeof m->near,
                   owner.registration);
@@ -303,10 +304,10 @@ by_citizen(struct book *book, const struct images *images, struct match *m, stru
         fitting++;
         text_copy(m->registration, sizeof m->registration, db_text(rows, i, 0));
     }
-    m->why = fitting == 1                 ? UNMATCHED_OPEN
-             : fitting > 1                ? UNMATCHED_SEVERAL
+    m->why = fitting == 1               ? UNMATCHED_OPEN
+             : fitting > 1              ? UNMATCHED_SEVERAL
              : db_rows_count(rows) == 0 ? UNMATCHED_NOBODY_WAITS
-                                          : UNMATCHED_MODALITY;
+                                        : UNMATCHED_MODALITY;
     if (fitting == 0 && db_rows_count(rows) == 1)
         text_copy(m->near, sizeof m->near, db_text(rows, 0, 0));
     if (fitting != 1)

@@ -72,6 +72,9 @@ struct book_owner {
  * so, but the Patient ID is none of the owner's: it may be somebody's that only the book knows. */
 bool book_is_anothers(const struct book_said *said, const struct book_owner *owner,
                       bool *out_is_open);
+/* In a turn: the same, what only the book knows included. */
+int book_contradicts(struct book *book, const struct book_said *said,
+                     const struct book_owner *owner, bool *out, struct err *err) MUST_CHECK;
 /* In a turn: attach, with its message. */
 int registration_attach(struct book *book, const struct book_registration *r, const char *study,
                         const char *by, struct err *err) MUST_CHECK;

@@ -7,7 +7,8 @@
  *    that are expected of the study, the dose; one transaction.
  * 2. A final step changes no more: 0110H with error id A710H. A UID is created once: 0111H. One
  * that nobody created: 0112H. Without what the standard asks for: 0106H, 0120H, 0121H.
- * 3. A step whose order nobody knows is kept all the same.
+ * 3. A step whose order nobody knows is kept all the same. So is one whose patient contradicts the
+ *    order's: a console may still hold the last patient's entry, and that order stands as it was.
  *
  * Patient data: never logged. Threads: any. */
 #ifndef RADPOST_DESK_MPPS_H

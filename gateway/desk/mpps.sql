@@ -12,6 +12,10 @@ UPDATE mpps SET state = ?2, reason = CASE WHEN ?3 <> '' THEN ?3 ELSE reason END,
 INSERT INTO mpps_said (uid, n, at_us, body)
 VALUES (?1, (SELECT coalesce(max(s.n), 0) + 1 FROM mpps_said s WHERE s.uid = ?1), ?2, ?3)
 
+-- name: mpps_owner
+SELECT o.registration, r.citizen_id, o.patient_id, o.pinyin, r.name, r.sex, r.birth
+FROM orders o JOIN registration r ON r.registration = o.registration WHERE o.number = ?1
+
 -- name: mpps_order_add
 INSERT INTO mpps_order (uid, number) VALUES (?1, ?2) ON CONFLICT DO NOTHING
 

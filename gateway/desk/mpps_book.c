@@ -7,6 +7,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/dicom/dimse_command.h"
+#include "proto/render/report_pdf.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -63,17 +64,49 @@ step_orders(struct book *book, const char *uid, enum order_event event, struct e
     return rc;
 }
 
+/* The console still held another's entry: the same rule as for images (book_match.c). */
+static int
+is_anothers(struct book *book, const struct mpps_said *said, size_t step, int64_t number, bool *out,
+            struct err *err)
+{
+    char name[CLINIC_NAME_SIZE];
+    const struct book_said patient = {.patient_id = said->patient_id,
+                                      .accession = said->steps[step].accession,
+                                      .who = {name, said->sex, said->birth}};
+    struct db_rows *rows = NULL;
+    int rc = db_run(book->db, "mpps_owner", DB_ARGS(DB_INT(number)), &rows, err);
+
+    *out = false;
+    report_pdf_person_name(said->name, name, sizeof name);
+    if (rc == 0 && db_rows_count(rows) > 0) {
+        const struct book_owner owner = {
+            .registration = db_text(rows, 0, 0),
+            .citizen_id = db_text(rows, 0, 1),
+            .patient_id = db_text(rows, 0, 2),
+            .pinyin = db_text(rows, 0, 3),
+            .who = {db_text(rows, 0, 4), db_text(rows, 0, 5), db_text(rows, 0, 6)}};
+
+        rc = book_contradicts(book, &patient, &owner, out, err);
+    }
+    db_rows_free(&rows);
+    return rc;
+}
+
+/* An order that is another patient's stands as it was: the step is kept as of none. */
 static int
 link_orders(struct book *book, const char *uid, const struct mpps_said *said, struct err *err)
 {
     for (size_t i = 0; i < said->step_n; i++) {
+        bool is_other = false;
         int64_t number;
 
         if (order_of_step(book, said->steps[i].study, said->steps[i].accession,
-                          said->steps[i].step_id, &number, err) < 0)
+                          said->steps[i].step_id, &number, err) < 0 ||
+            (number != 0 && is_anothers(book, said, i, number, &is_other, err) < 0))
             return -1;
-        if (number != 0 && db_run(book->db, "mpps_order_add", DB_ARGS(DB_TEXT(uid), DB_INT(number)),
-                                  NULL, err) < 0)
+        if (number != 0 && !is_other &&
+            db_run(book->db, "mpps_order_add", DB_ARGS(DB_TEXT(uid), DB_INT(number)), NULL, err) <
+                0)
             return -1;
     }
     return 0;

@@ -4,6 +4,7 @@
 #include "proto/base/text.h"
 #include "proto/dicom/charset.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,8 +103,20 @@ static int
 take_element(struct reader *r, const struct dcm_element *e, struct err *err)
 {
     struct mpps_said *s = r->said;
+    static const struct {
+        uint32_t tag;
+        size_t at, size;
+    } patient[] = {
+        {0x00100010, offsetof(struct mpps_said, name), sizeof s->name},
+        {0x00100020, offsetof(struct mpps_said, patient_id), sizeof s->patient_id},
+        {0x00100030, offsetof(struct mpps_said, birth), sizeof s->birth},
+        {0x00100040, offsetof(struct mpps_said, sex), sizeof s->sex},
+    };
     char word[17];
 
+    for (size_t i = 0; i < ARRAY_LEN(patient); i++)
+        if (e->depth == 0 && e->tag == patient[i].tag)
+            take(r, e, (char *)s + patient[i].at, patient[i].size);
     if (e->depth == 0 && e->tag == TAG_STATE) {
         take(r, e, word, sizeof word);
         s->has_state = true;

@@ -21,6 +21,8 @@ struct mpps_said {
         char study[65], accession[65], procedure_id[65], step_id[65];
     } steps[MPPS_STEPS];
     size_t step_n;
+    /* whose step it is, as UTF-8 in DICOM's form; "" not said. Patient data: never logged */
+    char patient_id[65], name[1025], sex[17], birth[17];
     char modality[17];
     char reason[257];      /* why it was broken off: the code's meaning */
     char (*instances)[65]; /* of the performed series, images and others */

@@ -23,9 +23,14 @@
 
 #define STEP_CLASS "1.2.840.10008.3.1.2.3.3"
 
+/* What a step says of its patient; "" nothing. */
+struct patient {
+    const char *name, *id, *birth, *sex;
+};
+
 /* An N-CREATE for the order; with dose when it ends. */
 static void
-begin_set(struct buf *out, const struct order *o, const char *state)
+begin_set_of(struct buf *out, const struct order *o, const char *state, const struct patient *p)
 {
     struct dcm_writer w;
     char step[ORDER_SH_SIZE];
@@ -34,7 +39,10 @@ begin_set(struct buf *out, const struct order *o, const char *state)
     buf_init(out, 1 << 20);
     dcm_write_init(&w, out, DCM_IMPLICIT_LE);
     dcm_write_text(&w, 0x00080060, "CS", "CT");
-    dcm_write_text(&w, 0x00100010, "PN", "Wang^XiaoDong");
+    dcm_write_text(&w, 0x00100010, "PN", p->name);
+    dcm_write_text(&w, 0x00100020, "LO", p->id);
+    dcm_write_text(&w, 0x00100030, "DA", p->birth);
+    dcm_write_text(&w, 0x00100040, "CS", p->sex);
     dcm_write_text(&w, 0x00400241, "AE", "CT_1");
     if (state != NULL)
         dcm_write_text(&w, 0x00400252, "CS", state);
@@ -46,6 +54,12 @@ begin_set(struct buf *out, const struct order *o, const char *state)
     dcm_write_text(&w, 0x00400009, "SH", step);
     dcm_write_item_end(&w);
     dcm_write_sequence_end(&w);
+}
+
+static void
+begin_set(struct buf *out, const struct order *o, const char *state)
+{
+    begin_set_of(out, o, state, &(struct patient){"Wang^XiaoDong", "", "", ""});
 }
 
 /* An N-SET: images 1.2.3.1 to 1.2.3.n, a report 1.2.3.900, dose. */
@@ -163,6 +177,58 @@ a_step_takes_its_order_along_and_is_durable(void **state)
     assert_true(dose.dose.value[DOSE_DAP] > 124.99 && dose.dose.value[DOSE_DAP] < 125.01);
     assert_true(dose.dose.value[DOSE_CTDI] > 9.99 && dose.dose.value[DOSE_CTDI] < 10.01);
     assert_false(dose.dose.has[DOSE_DLP]);
+}
+
+/* The next patient's step went under the last one's entry, which the console still held: that order
+ * was done, and left the worklists. */
+static void
+a_step_that_names_another_patient_leaves_the_order_as_it_was(void **state)
+{
+    static const struct {
+        const char *what;
+        struct patient said;
+        bool is_its;
+    } rows[] = {
+        {"another sex", {"", "P100", "", "F"}, false},
+        {"another birth date", {"", "", "19800808", ""}, false},
+        {"another name", {"Zhao^Liu=赵六", "", "", ""}, false},
+        {"a number of another order", {"", "P200", "", ""}, false},
+        {"a number nobody knows beside another name", {"Ma^Liu", "X9", "", ""}, false},
+        {"its own number beside another name", {"Ma^Liu=马六", "P100", "", ""}, false},
+        {"nothing", {"", "", "", ""}, true},
+        {"the patient, otherwise written", {"WANG XIAODONG", " p100", "19700707", "O"}, true},
+    };
+    struct order other = {.source = "http", .placer = "2", .patient_id = "P200", .name = "李四"};
+    struct err err;
+
+    (void)state;
+    assert_int_equal(order_put(book, &other, &err), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct order o = {.source = "http",
+                          .patient_id = "P100",
+                          .name = "王小东",
+                          .sex = "M",
+                          .birth = "19700707",
+                          .modality = "CT"};
+        struct order kept;
+        char uid[16];
+        uint16_t error_id;
+        struct buf set;
+
+        snprintf(o.placer, sizeof o.placer, "A%zu", i);
+        snprintf(o.accession, sizeof o.accession, "ACC%zu", i);
+        snprintf(uid, sizeof uid, "2.25.%zu", i + 5);
+        assert_int_equal(order_put(book, &o, &err), 0);
+        assert_int_equal(order_find_placer(book, "http", o.placer, &kept, &err), 0);
+        begin_set_of(&set, &kept, "IN PROGRESS", &rows[i].said);
+        assert_int_equal(create(uid, &set), 0);
+        if (state_of(&kept) != (rows[i].is_its ? ORDER_IN_PROGRESS : ORDER_SCHEDULED))
+            fail_msg("%s: %s", rows[i].what, order_state_word(state_of(&kept)));
+        end_set(&set, "COMPLETED", 1);
+        assert_int_equal(change(uid, &set, &error_id), 0);
+        if (state_of(&kept) != (rows[i].is_its ? ORDER_COMPLETED : ORDER_SCHEDULED))
+            fail_msg("%s: %s", rows[i].what, order_state_word(state_of(&kept)));
+    }
 }
 
 static void
@@ -515,6 +581,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         BOOK_TEST(a_step_takes_its_order_along_and_is_durable),
+        BOOK_TEST(a_step_that_names_another_patient_leaves_the_order_as_it_was),
         BOOK_TEST(statuses_are_the_standards),
         BOOK_TEST(a_second_step_does_not_undo_what_is_done),
         BOOK_TEST(a_step_of_an_unknown_order_is_kept),
