@@ -8,6 +8,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/dicom/dimse_command.h"
+#include "proto/dicom/leaving.h"
 #include "proto/dicom/syntax.h"
 #include "proto/http/client.h"
 #include "proto/trust/digest.h"
@@ -26,8 +27,7 @@ static const char part_head[] = "Content-Type: application/dicom\r\n\r\n";
 /* One request: parts one after the other, made while they are sent. */
 struct batch {
     struct item items[PARTS];
-    int fds[PARTS];
-    uint64_t from[PARTS], ends[PARTS];
+    struct dcm_leaving leaving[PARTS];
     size_t n;
     char boundary[40];
     /* where the sender is */
@@ -42,8 +42,7 @@ static void
 batch_fini(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++)
-        if (b->fds[i] >= 0)
-            close(b->fds[i]);
+        dcm_leaving_close(&b->leaving[i]);
     b->n = 0;
     buf_fini(&b->words);
 }
@@ -54,18 +53,34 @@ is_plain(const char *syntax)
     return strcmp(syntax, DCM_UID_EXPLICIT_LE) == 0 || strcmp(syntax, DCM_UID_IMPLICIT_LE) == 0;
 }
 
+/* Under the numbers by which it will be asked for. */
+static int
+open_leaving(struct way *way, const struct item *item, struct dcm_leaving *out, struct err *err)
+{
+    const char *syntax = item->is_decoded ? DCM_UID_EXPLICIT_LE : item->syntax;
+    struct dcm_known known = {item->study, item->series, item->sop_instance};
+    uint64_t from, end;
+    int fd;
+
+    if (plain_open_bytes(way, item->id, item->syntax, syntax, &fd, &from, &end, err) < 0)
+        return -1;
+    if (dcm_leaving_open(out, fd, from, end - from, &known, clock_wall_us(), err) < 0) {
+        close(fd);
+        return -1;
+    }
+    return 0;
+}
+
 /* Its bytes; false: it was settled, it does not go now. */
 static bool
 open_part(struct way *way, struct batch *b, const struct item *item)
 {
-    const char *syntax = item->is_decoded ? DCM_UID_EXPLICIT_LE : item->syntax;
     struct err err = {0};
     size_t i = b->n;
 
     if (!plain_may_go(way, item))
         return false;
-    if (plain_open_bytes(way, item->id, item->syntax, syntax, &b->fds[i], &b->from[i], &b->ends[i],
-                         &err) < 0) {
+    if (open_leaving(way, item, &b->leaving[i], &err) < 0) {
         if (err_kind_is_retried(err.kind))
             settle_later(way, item, 0, err.text);
         else
@@ -73,7 +88,7 @@ open_part(struct way *way, struct batch *b, const struct item *item)
         return false;
     }
     if (!settle_tried(way, item)) {
-        close(b->fds[i]);
+        dcm_leaving_close(&b->leaving[i]);
         return false;
     }
     b->items[i] = *item;
@@ -130,7 +145,7 @@ body_size(const struct batch *b)
     uint64_t size = boundary + 6;
 
     for (size_t i = 0; i < b->n; i++)
-        size += boundary + 4 + strlen(part_head) + (b->ends[i] - b->from[i]) + 2;
+        size += boundary + 4 + strlen(part_head) + b->leaving[i].size + 2;
     return size;
 }
 
@@ -146,13 +161,13 @@ body_read(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err)
         memcpy(bytes, b->words.bytes + b->words_at, k);
         b->words_at += k;
     } else if (!b->is_over) {
-        uint64_t left = b->ends[i] - b->from[i] - b->at;
+        uint64_t left = b->leaving[i].size - b->at;
 
         k = left < n ? (size_t)left : n;
-        if (durable_read_at(b->fds[i], bytes, k, b->from[i] + b->at, err) < 0)
+        if (dcm_leaving_read(&b->leaving[i], bytes, k, b->at, err) < 0)
             return -1;
         b->at += k;
-        if (b->at == b->ends[i] - b->from[i]) {
+        if (b->at == b->leaving[i].size) {
             b->is_over = ++b->next == b->n;
             b->at = b->words_at = 0;
             buf_clear(&b->words);
@@ -392,7 +407,7 @@ send_on(struct talk *t, struct err *err)
         memset(b, 0, sizeof *b);
         fill_batch(t->way, b, alone > 0);
         for (size_t i = 0; i < b->n; i++)
-            bytes += b->ends[i] - b->from[i];
+            bytes += b->leaving[i].size;
         if (b->n > 0 && !way_pace(t->way, bytes))
             settle_all(t->way, b, settle_back);
         else if (b->n > 0)

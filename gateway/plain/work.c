@@ -3,7 +3,6 @@
 
 #include "proto/base/clock.h"
 #include "proto/codec/codec.h"
-#include "proto/model/doubts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,14 +34,6 @@ plain_open_bytes(struct way *way, uint64_t id, const char *stored, const char *s
     return rc;
 }
 
-/* The target keeps it under the numbers in the file, by which nobody can ask: it would be sent
- * again and again, and never be safe to delete. */
-static bool
-is_never_found(const struct way *way, const struct spool_entry *entry)
-{
-    return (entry->facts.doubts & DOUBT_MADE_UID) != 0 && !way->conf->is_unverified;
-}
-
 bool
 plain_may_go(struct way *way, const struct item *item)
 {
@@ -67,10 +58,6 @@ plain_may_go(struct way *way, const struct item *item)
             queue_put_off(way->queue, item->id, clock_mono_ms() + PAUSED_WAIT_MS);
         }
         gate_unlock(&way->gate);
-    }
-    if (may && is_never_found(way, entry)) {
-        settle_refused(way, item, 0, "its study or series number cannot be used");
-        may = false;
     }
     spool_entry_free(&entry);
     return may;

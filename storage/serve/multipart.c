@@ -37,7 +37,11 @@ part_fini(struct part *part)
     free(part->bytes);
     if (part->bytes == NULL && part->fd >= 0)
         close(part->fd);
+    if (part->leaving != NULL)
+        dcm_leaving_close(part->leaving);
+    free(part->leaving);
     part->bytes = NULL;
+    part->leaving = NULL;
     part->fd = -1;
 }
 
@@ -119,20 +123,46 @@ step_next(struct multipart *m, struct err *err)
     return 0;
 }
 
+/* Some of its bytes, at least one: n > 0 and at + n inside it. */
+static int
+read_part(const struct part *part, uint64_t at, uint8_t *bytes, size_t n, size_t *out_n,
+          struct err *err)
+{
+    ssize_t got;
+
+    *out_n = n;
+    if (part->bytes != NULL) {
+        memcpy(bytes, part->bytes + part->offset + at, n);
+        return 0;
+    }
+    if (part->leaving != NULL)
+        return dcm_leaving_read(part->leaving, bytes, n, part->offset + at, err);
+    do
+        got = pread(part->fd, bytes, n, (off_t)(part->offset + at));
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return err_sys(err, ERR_RETRY, "read a part");
+    if (got == 0)
+        return err_set(err, ERR_RETRY, "a stored file is shorter than it was");
+    *out_n = (size_t)got;
+    return 0;
+}
+
 /* A preamble that is no TIFF header (II*0, MM0*, BigTIFF) becomes zeros. */
 static int
 clean_preamble(const struct part *part, uint64_t at, uint8_t *bytes, size_t n, struct err *err)
 {
     uint8_t first[4];
+    size_t got = 4;
 
     if (!part->is_part10 || at >= PREAMBLE || part->size < PREAMBLE)
         return 0;
     if (at == 0 && n >= 4)
         memcpy(first, bytes, 4);
-    else if (part->bytes != NULL)
-        memcpy(first, part->bytes + part->offset, 4);
-    else if (pread(part->fd, first, 4, (off_t)part->offset) != 4)
-        return err_sys(err, ERR_RETRY, "read a preamble");
+    else if (read_part(part, 0, first, 4, &got, err) < 0)
+        return -1;
+    if (got != 4)
+        return err_set(err, ERR_RETRY, "a stored file is shorter than it was");
     if (memcmp(first, "II*\0", 4) == 0 || memcmp(first, "MM\0*", 4) == 0 ||
         memcmp(first, "II+\0", 4) == 0 || memcmp(first, "MM\0+", 4) == 0)
         return 0;
@@ -154,20 +184,8 @@ step_body(struct multipart *m, uint8_t *bytes, size_t n, size_t *out_n, struct e
         *out_n = 0;
         return 0;
     }
-    if (part->bytes != NULL)
-        memcpy(bytes, part->bytes + part->offset + m->at, take);
-    else {
-        ssize_t got;
-
-        do
-            got = pread(part->fd, bytes, take, (off_t)(part->offset + m->at));
-        while (got < 0 && errno == EINTR);
-        if (got < 0)
-            return err_sys(err, ERR_RETRY, "read a part");
-        if (got == 0)
-            return err_set(err, ERR_RETRY, "a stored file is shorter than it was");
-        take = (size_t)got;
-    }
+    if (read_part(part, m->at, bytes, take, &take, err) < 0)
+        return -1;
     if (clean_preamble(part, m->at, bytes, take, err) < 0)
         return -1;
     m->at += take;

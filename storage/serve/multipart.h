@@ -7,14 +7,16 @@
 #define RADPOST_STORAGE_SERVE_MULTIPART_H
 
 #include "proto/base/buf.h"
+#include "proto/dicom/leaving.h"
 
 enum { MULTIPART_TYPE = 160, MULTIPART_LOCATION = 512 };
 
-/* One part: its bytes are memory or a range of a file. */
+/* One part: its bytes are memory, a range of a file or an instance as it leaves. */
 struct part {
     char type[MULTIPART_TYPE];         /* Content-Type with its parameters */
     char location[MULTIPART_LOCATION]; /* Content-Location, "" = none */
-    uint8_t *bytes;                    /* fresh memory, freed by the stream; NULL: fd */
+    uint8_t *bytes;                    /* fresh memory, freed by the stream; or NULL */
+    struct dcm_leaving *leaving;       /* closed and freed by the stream; or NULL: fd */
     int fd;                            /* closed by the stream */
     uint64_t offset, size;
     bool is_part10; /* the preamble leaves as zeros, unless it is a TIFF header: a stored file

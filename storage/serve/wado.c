@@ -2,6 +2,7 @@
 #include "storage/serve/fetch.h"
 #include "storage/serve/multipart.h"
 
+#include "proto/base/clock.h"
 #include "proto/dicom/syntax.h"
 
 #include <stdio.h>
@@ -34,6 +35,25 @@ objects_free(void *user)
     free(o);
 }
 
+/* Under the study and series it was asked for by; its descriptor is the leaving's. */
+static int
+make_leaving(const struct keep_place *place, struct part *part, struct err *err)
+{
+    struct dcm_known known = {place->study, place->series, place->sop_instance};
+    struct dcm_leaving *leaving = mem_new(sizeof *leaving);
+
+    if (dcm_leaving_open(leaving, part->fd, part->offset, part->size, &known, clock_wall_us(),
+                         err) < 0) {
+        free(leaving);
+        return -1;
+    }
+    part->leaving = leaving;
+    part->fd = -1;
+    part->offset = 0;
+    part->size = leaving->size;
+    return 0;
+}
+
 /* Bytes of a stored file in the syntax that was asked for. Where nobody can decode it and nothing
  * else was asked for, it leaves as it is: its meta group and Content-Type say so. */
 static int
@@ -62,10 +82,14 @@ make_part(struct objects *o, const struct keep_place *place, struct part *out, s
         part.size = place->size;
         fd = -1;
     }
+    rc = make_leaving(place, &part, err);
+    if (rc < 0)
+        goto out;
     snprintf(part.type, sizeof part.type, "application/dicom; transfer-syntax=%s", syntax);
     *out = part;
-    rc = 0;
 out:
+    if (rc < 0)
+        part_fini(&part);
     if (fd >= 0)
         close(fd);
     return rc < 0 ? err_context(err, "send instance %s", place->sop_instance) : 0;

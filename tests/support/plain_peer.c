@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "tests/support/plain_peer.h"
 
@@ -13,6 +14,7 @@
 #include "proto/base/text.h"
 #include "proto/dicom/dimse_identifier.h"
 #include "proto/dicom/sopclass.h"
+#include "proto/dicom/walk.h"
 #include "proto/dicom/write.h"
 
 struct plain_peer plain_peer;
@@ -47,9 +49,26 @@ offers(const char *abstract_syntax, bool peer_is_scp, void *user)
     return p->takes_implicit_only ? DIMSE_PLAIN_SYNTAX : DIMSE_ANY_SYNTAX;
 }
 
+/* The Study Instance UID at the top level; "" none. */
+static void
+read_study(const struct buf *data, enum dcm_coding coding, char out[65])
+{
+    struct dcm_walk walk;
+    struct dcm_element e;
+    struct err err = {0};
+
+    out[0] = '\0';
+    dcm_walk_init(&walk, data->bytes, data->n, coding, DCM_WALK_STOP_AT_PIXELS);
+    while (dcm_walk_next(&walk, &e, &err) == 0 && e.event != DCM_END)
+        if (e.depth == 0 && e.tag == TAG_STUDY_UID && e.value_n < 65)
+            snprintf(out, 65, "%.*s", (int)e.value_n, (const char *)data->bytes + e.value_at);
+    while (out[0] != '\0' && out[strlen(out) - 1] == ' ')
+        out[strlen(out) - 1] = '\0';
+}
+
 /* Gate held. */
 static void
-keep(struct plain_peer *p, const char *uid, const char *syntax)
+keep(struct plain_peer *p, const char *uid, const char *syntax, const char *study)
 {
     for (size_t i = 0; i < p->n; i++)
         if (strcmp(p->uids[i], uid) == 0) {
@@ -58,16 +77,20 @@ keep(struct plain_peer *p, const char *uid, const char *syntax)
         }
     assert_true(p->n < ARRAY_LEN(p->uids));
     text_copy(p->syntaxes[p->n], 65, syntax);
+    text_copy(p->studies[p->n], 65, study);
     text_copy(p->uids[p->n++], 65, uid);
 }
 
 /* The status to answer; false: break the line instead. */
 static bool
 store(struct plain_peer *p, const struct dimse_command *rq, const char *syntax,
-      uint16_t *out_status)
+      const struct buf *data, uint16_t *out_status)
 {
+    char study[65];
+
     bool breaks_after, breaks_before;
 
+    read_study(data, dcm_syntax_find(syntax)->coding, study);
     gate_lock(&p->gate);
     p->stores++;
     breaks_after = p->break_after > 0 && --p->break_after == 0;
@@ -79,7 +102,7 @@ store(struct plain_peer *p, const struct dimse_command *rq, const char *syntax,
     } else if (p->refused[0] != '\0' && strcmp(p->refused, rq->sop_instance) == 0) {
         *out_status = p->refusal;
     } else if (!breaks_before) {
-        keep(p, rq->sop_instance, syntax);
+        keep(p, rq->sop_instance, syntax, study);
     }
     gate_wake(&p->gate);
     gate_unlock(&p->gate);
@@ -114,16 +137,18 @@ find(struct plain_peer *p, struct dimse_assoc *assoc, const struct dimse_command
 {
     struct dimse_identifier id;
     struct dimse_command rsp = dimse_answer(rq, DIMSE_SUCCESS);
-    const char *wanted;
+    const char *wanted, *study;
     int rc = 0;
 
     if (dimse_identifier_read(data->bytes, data->n, dimse_coding(assoc, rq->context), &id, err) < 0)
         return -1;
     wanted = dimse_identifier_value(&id, TAG_SOP_INSTANCE);
+    study = dimse_identifier_value(&id, TAG_STUDY_UID);
     gate_lock(&p->gate);
     p->finds++;
     for (size_t i = 0; i < p->n && rc == 0 && !p->finds_nothing; i++)
-        if (wanted[0] == '\0' || strcmp(wanted, p->uids[i]) == 0)
+        if (strcmp(study, p->studies[i]) == 0 &&
+            (wanted[0] == '\0' || strcmp(wanted, p->uids[i]) == 0))
             rc = answer_match(assoc, rq, p->uids[i], err);
     gate_wake(&p->gate);
     gate_unlock(&p->gate);
@@ -146,7 +171,7 @@ serve_one(struct plain_peer *p, struct dimse_assoc *assoc, const struct dimse_co
         rc = find(p, assoc, rq, &data, err);
     } else if (rc == 0) {
         bool is_answered =
-            store(p, rq, dimse_context(assoc, rq->context)->transfer_syntax, &rsp.status);
+            store(p, rq, dimse_context(assoc, rq->context)->transfer_syntax, &data, &rsp.status);
 
         if (rsp.status != DIMSE_SUCCESS && p->comment != NULL)
             text_copy(rsp.comment, sizeof rsp.comment, p->comment);

@@ -11,6 +11,7 @@ struct plain_peer {
     struct gate gate;   /* guards all below */
     char uids[512][65]; /* in the order they came, each once */
     char syntaxes[512][65];
+    char studies[512][65]; /* what their data sets say; a query finds them by nothing else */
     size_t n;
     unsigned stores, finds, associations; /* requests seen */
     unsigned store_associations;          /* that brought instances */

@@ -294,6 +294,7 @@ a_peers_own_words_do_not_reach_the_desk(void **state)
 static void
 keeps_already(const char *uid)
 {
+    text_copy(plain_peer.studies[plain_peer.n], 65, "1.2.3");
     text_copy(plain_peer.uids[plain_peer.n++], 65, uid);
     snprintf(plain_peer.refused, sizeof plain_peer.refused, "%s", uid);
     plain_peer.refusal = DIMSE_DUPLICATE_INSTANCE;

@@ -13,6 +13,7 @@
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
 #include "proto/codec/codec.h"
+#include "proto/dicom/facts.h"
 #include "proto/dicom/part10.h"
 #include "proto/http/multipart_reader.h"
 #include "proto/http/server.h"
@@ -25,8 +26,8 @@
 /* The archive: what it keeps, and how it misbehaves. */
 static struct {
     struct http_server *server;
-    struct gate gate; /* guards all below */
-    char uids[256][65];
+    struct gate gate;                     /* guards all below */
+    char uids[256][65], studies[256][65]; /* what the data sets say */
     size_t n;
     unsigned requests, parts, repeats;
     bool answers_xml, is_silent; /* an answer that names nobody */
@@ -41,7 +42,7 @@ static struct {
 
 struct taking { /* one request */
     struct buf part;
-    char uids[64][65];
+    char uids[64][65], studies[64][65];
     size_t n;
 };
 
@@ -67,24 +68,31 @@ part_bytes(void *user, const uint8_t *bytes, size_t n, struct err *err)
 static int
 part_end(void *user, struct err *err)
 {
+    struct dcm_facts *facts = mem_new(sizeof *facts);
     struct taking *t = user;
     struct dcm_part10 part10;
+    int rc = -1;
 
-    if (dcm_part10_parse(t->part.bytes, t->part.n, &part10, err) < 0)
-        return -1;
-    text_copy(t->uids[t->n++], 65, part10.sop_instance);
-    return 0;
+    if (dcm_part10_parse(t->part.bytes, t->part.n, &part10, err) == 0 &&
+        dcm_facts_read(t->part.bytes, t->part.n, false, facts, err) == 0) {
+        text_copy(t->studies[t->n], 65, facts->is_study_made ? "" : facts->study_uid);
+        text_copy(t->uids[t->n++], 65, part10.sop_instance);
+        rc = 0;
+    }
+    free(facts);
+    return rc;
 }
 
 /* Gate held. */
 static void
-keep(const char *uid)
+keep(const char *uid, const char *study)
 {
     for (size_t i = 0; i < peer.n; i++)
         if (strcmp(peer.uids[i], uid) == 0) {
             peer.repeats++;
             return;
         }
+    text_copy(peer.studies[peer.n], 65, study);
     text_copy(peer.uids[peer.n++], 65, uid);
 }
 
@@ -176,7 +184,7 @@ post_studies(struct http_request *req, struct http_response *res, struct err *er
     peer.status_n -= is_bad;
     for (size_t i = 0; i < t->n && rc == 0; i++)
         if (!is_refused(t->uids[i]) && (!is_bad || peer.keeps_anyway))
-            keep(t->uids[i]);
+            keep(t->uids[i], t->studies[i]);
     if (rc == 0)
         answer(res, t, is_bad);
     gate_unlock(&peer.gate);
@@ -186,7 +194,7 @@ post_studies(struct http_request *req, struct http_response *res, struct err *er
     return rc;
 }
 
-/* Pages of at most seven, whatever was asked for. */
+/* Of the study in the path; pages of at most seven, whatever was asked for. */
 static int
 get_instances(struct http_request *req, struct http_response *res, struct err *err)
 {
@@ -202,7 +210,8 @@ get_instances(struct http_request *req, struct http_response *res, struct err *e
     buf_add_text(&body, "[");
     gate_lock(&peer.gate);
     for (size_t i = (size_t)from; i < peer.n && given < 7 && !peer.finds_nothing; i++)
-        if (wanted == NULL || strcmp(wanted, peer.uids[i]) == 0)
+        if (strcmp(http_param(req, "study"), peer.studies[i]) == 0 &&
+            (wanted == NULL || strcmp(wanted, peer.uids[i]) == 0))
             buf_add_printf(&body, "%s{\"00080018\":{\"vr\":\"UI\",\"Value\":[\"%s\"]}}",
                            given++ > 0 ? "," : "", peer.uids[i]);
     gate_unlock(&peer.gate);
@@ -305,9 +314,9 @@ instead_of_the_centre_found_means_sealed(void **state)
     came_once(3);
 }
 
-/* The other archive would keep it under the numbers in the file, by which nobody can ask for it. */
+/* It leaves under the number by which it is asked for. */
 static void
-what_goes_under_a_made_number_does_not_go_where_it_is_to_be_found_again(void **state)
+what_stands_under_a_made_number_is_found_again_under_it(void **state)
 {
     static const struct serve_image unnumbered = {
         .study = "1.2.abc", .series = "1.2.abc", .sop_instance = "1.2.9.7", .number = 7};
@@ -317,11 +326,10 @@ what_goes_under_a_made_number_does_not_go_where_it_is_to_be_found_again(void **s
     serve_world_put(&x->w, &unnumbered);
     plain_world_arrive(x, 1, 2);
     plain_world_start(x);
-    PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_SEALED) == 2 &&
-                       plain_world_count(x, INSTANCE_QUARANTINED) == 1 &&
-                       plain_world_number(x, "refused") == 1);
+    PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_SEALED) == 3);
+    assert_int_equal(plain_world_number(x, "refused"), 0);
     gate_lock(&peer.gate);
-    assert_int_equal(peer.n, 2);
+    assert_int_equal(peer.n, 3);
     gate_unlock(&peer.gate);
 }
 
@@ -549,7 +557,7 @@ main(int argc, char **argv)
         T(several_go_in_one_request_and_are_found_page_by_page),
         T(an_answer_in_xml_is_read),
         T(instead_of_the_centre_found_means_sealed),
-        T(what_goes_under_a_made_number_does_not_go_where_it_is_to_be_found_again),
+        T(what_stands_under_a_made_number_is_found_again_under_it),
         T(what_the_answer_does_not_name_is_asked_for),
         T(where_nobody_is_asked_an_empty_200_is_enough),
         T(anothers_object_of_the_same_uid_is_not_ours_to_delete),

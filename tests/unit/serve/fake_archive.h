@@ -372,19 +372,23 @@ int
 codec_transcode(struct codec_pool *pool, const struct codec_source *source, const char *to,
                 int *out_fd, uint64_t *out_size, struct err *err)
 {
-    char words[256];
     char head[4096] = {0};
+    struct buf made;
+    int rc;
 
     (void)pool;
     if (pread(source->fd, head, sizeof head, (off_t)source->offset) < 0 ||
         memmem(head, sizeof head, "1.2.840.10008.1.2.4.100", 23) != NULL)
         return err_set(err, ERR_NOT_FOUND, "no decoder");
     fake.transcoded++;
-    memset(words, 'T', sizeof words);
-    snprintf(words + 130, sizeof words - 130, "transcoded to %s", to);
-    *out_size = sizeof words;
-    *out_fd = fake_fd(words, sizeof words, 0);
-    return 0;
+    buf_init(&made, 4096);
+    rc = part10_head(&made, "1.2.840.10008.5.1.4.1.1.7", "1.2", to, NULL, err);
+    if (rc == 0)
+        memset(made.bytes, 'T', 128);
+    *out_size = made.n;
+    *out_fd = rc < 0 ? -1 : fake_fd(made.bytes, made.n, 0);
+    buf_fini(&made);
+    return rc;
 }
 
 int

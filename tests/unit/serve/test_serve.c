@@ -232,6 +232,42 @@ objects_leave_in_the_syntax_that_was_asked_for(void **state)
                      406);
 }
 
+/* Stored as 1.2.abc, in the catalog as 1.2.16: each object says what it was asked for by, and its
+ * length is told. The frames are where they were. */
+static void
+objects_leave_under_the_study_they_were_asked_for_by(void **state)
+{
+    static const uint8_t pixels[] = "aabbccddeeffgghh";
+    static const char path[] = "/dicomweb/studies/1.2.16/series/1.2.8/instances/1.16";
+    struct fake_object *o = fake_add("A", "1.2.16", "1.16", EXPLICIT);
+    struct dcm_facts *facts = mem_new(sizeof *facts);
+    struct http_reply reply;
+    struct err err;
+
+    (void)state;
+    o->study = "1.2.abc";
+    fake_image(o, 2, 16, "2", pixels, 16, NULL);
+    o->study = "1.2.16";
+    reply = call("GET", "Ar", path, "application/dicom; transfer-syntax=*", NULL);
+    assert_int_equal(reply.status, 200);
+    assert_true(reply.body.n > o->bytes.n);
+    assert_int_equal(dcm_facts_read(reply.body.bytes, reply.body.n, false, facts, &err), 0);
+    assert_string_equal(facts->study_uid, "1.2.16");
+    assert_memory_equal(reply.body.bytes + reply.body.n - 16, pixels, 16);
+    assert_non_null(memmem(reply.body.bytes, reply.body.n, "1.2.abc", 7));
+    http_reply_fini(&reply);
+    reply = call("GET", "Ar", "/dicomweb/studies/1.2.16", MANY "; transfer-syntax=*", NULL);
+    assert_int_equal(reply.status, 200);
+    assert_non_null(memmem(reply.body.bytes, reply.body.n,
+                           "\x20\0\x0d\0UI\x06\0"
+                           "1.2.16",
+                           13));
+    http_reply_fini(&reply);
+    expect_frame("/dicomweb/studies/1.2.16/series/1.2.8/instances/1.16/frames/2", OCTETS,
+                 "application/octet-stream; transfer-syntax=" EXPLICIT, "eeffgghh");
+    free(facts);
+}
+
 static void
 a_stored_preamble_stays_here(void **state)
 {
@@ -464,6 +500,7 @@ main(void)
         cmocka_unit_test(each_route_asks_for_its_right),
         cmocka_unit_test(a_tenant_is_named_by_those_only_who_may),
         cmocka_unit_test(objects_leave_in_the_syntax_that_was_asked_for),
+        cmocka_unit_test(objects_leave_under_the_study_they_were_asked_for_by),
         cmocka_unit_test(a_stored_preamble_stays_here),
         cmocka_unit_test(frames_leave_native_or_as_stored),
         cmocka_unit_test(frames_of_single_bits_begin_on_a_byte),
