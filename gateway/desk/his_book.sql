@@ -75,6 +75,13 @@ FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.ver
 -- name: his_trying
 UPDATE his_delivery SET tries = tries + 1 WHERE n = ?1 AND state = 'waiting'
 
+-- name: his_told_put
+UPDATE his_delivery SET told = ?2 WHERE n = ?1 AND told <> ?2
+
+-- name: his_told_get
+SELECT told FROM his_delivery WHERE target = ?1 AND read_id = ?2 AND event = 'report' AND told <> ''
+ORDER BY version = ?3 DESC, version DESC LIMIT 1
+
 -- name: his_set
 UPDATE his_delivery SET state = ?2, tries = ?3, round = ?4, next_at_us = ?5, trouble = ?6, receipt = ?7, done_at_us = ?8,
     again_by = CASE WHEN ?9 <> '' THEN ?9 ELSE again_by END, is_confirmed = ?10

@@ -3,6 +3,7 @@
 #include "gateway/desk/his_send.h"
 
 #include "gateway/desk/his_report.h"
+#include "gateway/desk/his_told.h"
 #include "proto/base/durable.h"
 
 #include <limits.h>
@@ -45,7 +46,7 @@ put_words(const struct his_targets *t, struct book *book, const struct his_deliv
     buf_init(&words, FILE_BYTES);
     if (t->folder_is_hl7)
         rc = his_hl7_message(t, book, d, control, &words, err);
-    else
+    else if ((rc = his_told_put(book, d, r, err)) == 0)
         his_report_json(r, pdf_name, &words);
     if (rc == 0 && buf_is_over(&words))
         rc = err_set(err, ERR_REJECT, "a report longer than its limit");

@@ -2,6 +2,7 @@
 #include "gateway/desk/his_report.h"
 
 #include "gateway/desk/book_own.h"
+#include "gateway/desk/his_told.h"
 #include "proto/base/jsonw.h"
 #include "proto/base/text.h"
 #include "proto/dicom/pinyin.h"
@@ -129,6 +130,7 @@ his_report_get(struct book *book, const struct his_delivery *d, bool has_pdf,
 {
     *out = (struct his_report){.read = d->read, .is_withdrawal = d->is_withdrawal};
     if (get_row(book, d, out, err) == 0 && get_order(book, out, err) == 0 &&
+        (!d->is_withdrawal || his_told_get(book, d, out, err) == 0) &&
         get_text(book, d, out, err) == 0 &&
         (!has_pdf || book_pdf_get(book, d->read, d->version, &out->pdf, &out->pdf_n, err) == 0)) {
         if (d->is_confirmed || !is_of_another(out))

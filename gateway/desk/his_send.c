@@ -3,6 +3,7 @@
 
 #include "gateway/desk/his_reach.h"
 #include "gateway/desk/his_report.h"
+#include "gateway/desk/his_told.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/hl7/mllp.h"
@@ -128,6 +129,8 @@ his_hl7_message(const struct his_targets *t, struct book *book, const struct his
         buf_init(&utf8, MESSAGE_BYTES);
         his_report_hl7(r, &head, &utf8);
         rc = hl7_encode(t->charset, &utf8, out, err);
+        if (rc == 0)
+            rc = his_told_put(book, d, r, err);
         buf_fini(&utf8);
         his_report_fini(r);
     }

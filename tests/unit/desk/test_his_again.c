@@ -1,11 +1,16 @@
 /* test_his_again.c - what of a read still counts for a HIS: what is never sent once more, and whom
  * a withdrawal is told. */
+#include "gateway/desk/his_told.h"
 #include "proto/base/clock.h"
+#include "proto/base/durable.h"
+#include "proto/base/text.h"
+#include "proto/http/json.h"
 #include "tests/support/his_peer.h"
 #include "tests/support/his_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
@@ -98,6 +103,66 @@ a_withdrawal_is_told_wherever_a_try_may_have_reached(void **state)
     }
 }
 
+/* An order of the HIS; its registration. */
+static void
+order_of(const char *placer, const char *patient_id, const char *name, char out[17])
+{
+    struct order o = {.source = "hl7"}, kept;
+    struct err err;
+
+    text_copy(o.placer, sizeof o.placer, placer);
+    text_copy(o.accession, sizeof o.accession, placer);
+    text_copy(o.patient_id, sizeof o.patient_id, patient_id);
+    text_copy(o.name, sizeof o.name, name);
+    assert_int_equal(order_put(book, &o, &err), 0);
+    assert_int_equal(order_find_placer(book, "hl7", placer, &kept, &err), 0);
+    text_copy(out, 17, kept.registration);
+}
+
+/* The study was moved to the right patient meanwhile: the HIS heard "withdrawn" under an order that
+ * it had no report of, and kept the wrong one. */
+static void
+a_withdrawal_goes_where_its_report_went(void **state)
+{
+    char wrong[17], right[17], path[FOLDER_PATH_BYTES + 64];
+    struct json_doc *doc = NULL;
+    uint8_t *bytes = NULL;
+    struct err err;
+    size_t n;
+
+    (void)state;
+    his_configure(true, false, true);
+    his_owe();
+    order_of("A1", "P1", HIS_NAME, wrong);
+    order_of("B1", "H2", "李四", right);
+    assert_int_equal(book_attach(book, wrong, HIS_STUDY, "hand", &err), 0);
+    his_report(CLINIC_REPORT, 1, "");
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_true(his_step(HIS_FOLDER, NULL));
+    assert_string_equal(his_peer_last("ORC", 1, 2, 1), "A1");
+
+    order_of("A1", "P1", "王昞", wrong); /* the order says something else by now */
+    assert_int_equal(book_attach(book, right, HIS_STUDY, "hand", &err), 0);
+    reopen();
+    his_hear(CLINIC_WITHDRAWN, 1, false, "x");
+    while (his_step(HIS_HL7, NULL) || his_step(HIS_FOLDER, NULL))
+        ;
+
+    assert_int_equal(his_peer_count(), 2);
+    assert_string_equal(his_peer_last("OBX", 1, 11, 1), "W");
+    assert_string_equal(his_peer_last("ORC", 1, 2, 1), "A1");
+    assert_string_equal(his_peer_last("OBR", 1, 18, 1), "A1");
+    assert_string_equal(his_peer_last("PID", 1, 3, 1), "P1");
+    assert_string_equal(his_peer_last("PID", 1, 5, 2), "昞倈");
+    snprintf(path, sizeof path, "%s/report-%d-v1-withdrawn.json", his.folder, HIS_READ);
+    assert_int_equal(durable_get_file(path, 1 << 20, &bytes, &n, &err), 0);
+    assert_int_equal(json_parse(bytes, n, &doc, &err), 0);
+    assert_string_equal(json_as_text(json_find(json_root(doc), "placer")), "A1");
+    assert_string_equal(json_as_text(json_find(json_root(doc), "registration")), wrong);
+    json_free(&doc);
+    free(bytes);
+}
+
 static uint32_t tries_when_heard;
 
 static void
@@ -128,6 +193,7 @@ main(void)
         TEST(what_was_overtaken_is_never_told_again),
         TEST(a_version_withdrawn_while_it_waits_is_not_told_but_its_withdrawal_is),
         TEST(a_withdrawal_is_told_wherever_a_try_may_have_reached),
+        TEST(a_withdrawal_goes_where_its_report_went),
         TEST(a_try_is_in_the_book_before_the_target_hears_of_it),
     };
 
