@@ -82,6 +82,8 @@ overlay(struct book *book, struct order *o, struct err *err)
     if (rc < 0)
         goto out;
     forget_own(kept);
+    if (order_is_other_person(kept, o)) /* nothing of one patient is another's */
+        goto out;
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {
         char *to = (char *)o + members[i].at;
 

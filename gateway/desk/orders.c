@@ -90,6 +90,8 @@ take_row(const struct db_rows *rows, size_t i, struct order *o)
     o->state = state_of(db_text(rows, i, 1));
     TAKE_TEXT(source, 2);
     TAKE_TEXT(placer, 3);
+    if (strchr(o->placer, '\n') != NULL) /* order_retire: it is another order's */
+        o->placer[0] = '\0';
     TAKE_TEXT(registration, 4);
     TAKE_TEXT(accession, 5);
     take_patient(rows, i, o);
@@ -381,10 +383,8 @@ change_row(struct book *book, const struct order *a, struct order *b, enum order
                   NULL, err);
 }
 
-/* The source gave its number to somebody else: a mended name, or a mended number, alone is nobody
- * else. */
-static bool
-is_other_person(const struct order *a, const struct order *b)
+bool
+order_is_other_person(const struct order *a, const struct order *b)
 {
     return !SAME(name) &&
            ((a->citizen_id[0] != '\0' && b->citizen_id[0] != '\0' && !SAME(citizen_id)) ||
@@ -415,8 +415,14 @@ put_known(struct book *book, const struct order *known, struct order *o, bool *o
     *out_is_changed = !is_same_patient(known, o) || !is_same_order(known, o);
     if (!*out_is_changed)
         return 0;
-    if (is_other_person(known, o))
+    if (order_is_other_person(known, o)) {
+        /* taken back at the desk or by its source, and no image came: it makes room */
+        if (known->state == ORDER_CANCELLED && known->attached[0] == '\0')
+            return db_run(book->db, "order_retire", DB_ARGS(DB_INT(known->number)), NULL, err) < 0
+                       ? -1
+                       : put_new(book, o, err);
         return err_set(err, ERR_REJECT, "placer: this number is another patient's order");
+    }
     if (!order_next(known->state, ORDER_SAW_PUT, &state)) {
         /* what is done stays; who it was may be put right: its report goes by it */
         if (!is_same_request(known, o) || !is_one_number(known, o))

@@ -69,6 +69,10 @@ struct order {
  * errors  ERR_REJECT what field is due or too long (no patient data in it); ERR_CONFLICT it is done
  *         already; ERR_FULL, ERR_RETRY */
 int order_put(struct book *book, const struct order *order, struct err *err) MUST_CHECK;
+/* The source gave its number to somebody else: a mended name, or a mended number, alone is nobody
+ * else. Refused, but in the place of an order that was taken back and has no images: then it is an
+ * order of its own. */
+bool order_is_other_person(const struct order *known, const struct order *told);
 /* errors  ERR_NOT_FOUND; ERR_CONFLICT it has begun or is done */
 int order_cancel(struct book *book, const char *source, const char *placer,
                  struct err *err) MUST_CHECK;

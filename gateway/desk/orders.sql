@@ -13,6 +13,10 @@ WHERE number = ?1
 -- name: order_rename
 UPDATE orders SET pinyin = ?2 WHERE registration = ?1 AND is_pinyin_ours
 
+-- The number is the source's next order's from now on; no source writes a line end.
+-- name: order_retire
+UPDATE orders SET placer = placer || char(10) || number WHERE number = ?1
+
 -- name: order_set_state
 UPDATE orders SET state = ?2, changed_at_us = ?3 WHERE number = ?1
 

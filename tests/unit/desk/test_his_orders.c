@@ -337,6 +337,27 @@ what_cannot_be_done_is_answered_so(void **state)
     assert_null(known("1"));
 }
 
+/* XO fills what it leaves empty from the order before: never from another patient's. */
+static void
+an_order_in_the_place_of_another_patients_has_nothing_of_his(void **state)
+{
+    struct err err;
+
+    (void)state;
+    assert_int_equal(take(HEAD("ORM^O01", "1") PATIENT "ORC|NW|5\rOBR|1|5||a^head^99\r"), 0);
+    assert_int_equal(take(HEAD("ORM^O01", "2") "PID|1||P9||李^四\rORC|XO|5\rOBR|1|5||a^head^99\r"),
+                     -1);
+    assert_string_equal(verdict.error, "102");
+    assert_int_equal(order_step(book, known("5")->number, ORDER_SAW_CANCEL, &err), 0);
+    assert_int_equal(take(HEAD("ORM^O01", "3") "PID|1||P9||李^四\rORC|XO|5\rOBR|1|5||a^head^99\r"),
+                     0);
+
+    assert_string_equal(known("5")->name, "李四");
+    assert_string_equal(known("5")->phone, "");
+    assert_string_equal(known("5")->citizen_id, "");
+    assert_string_equal(known("5")->birth, "");
+}
+
 /* A requisition of several examinations, each with an ORC: the second stood in the place of the
  * first, and AA was answered. */
 static void
@@ -425,6 +446,7 @@ main(void)
         TEST(a_further_obr_of_an_orc_is_an_order_of_its_own),
         TEST(a_further_obr_without_its_own_number_is_not_said_to_be_done),
         TEST(two_orders_of_one_number_in_a_message_are_two_or_are_refused),
+        TEST(an_order_in_the_place_of_another_patients_has_nothing_of_his),
         TEST(a_time_that_cannot_be_read_is_never_now),
         TEST(what_a_change_leaves_empty_stays),
         TEST(latin_letters_of_the_his_stay_with_their_name),

@@ -260,6 +260,40 @@ states_go_by_the_table_only(void **state)
     assert_int_equal(err.kind, ERR_NOT_FOUND);
 }
 
+/* A row whose patient was put right wholly in the HIS was refused in each round, with no way out.
+ */
+static void
+a_number_that_went_to_another_patient_is_taken_when_the_old_order_is_cancelled(void **state)
+{
+    struct order *o = sample("1"), old;
+    char first[17];
+    struct err err;
+    int64_t number;
+
+    (void)state;
+    put(o);
+    number = known("1")->number;
+    text_copy(first, sizeof first, known("1")->registration);
+    text_copy(o->name, sizeof o->name, "罗成");
+    text_copy(o->citizen_id, sizeof o->citizen_id, "110105194912310038");
+    text_copy(o->patient_id, sizeof o->patient_id, "P78");
+    assert_int_equal(order_put(book, o, &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+
+    assert_int_equal(order_step(book, number, ORDER_SAW_CANCEL, &err), 0);
+    put(o);
+    assert_string_equal(known("1")->name, "罗成");
+    assert_int_equal(known("1")->state, ORDER_SCHEDULED);
+    assert_true(known("1")->number != number);
+    assert_string_not_equal(known("1")->registration, first);
+    assert_string_equal(found(first)->name, "单雄信"); /* his slip opens nothing of hers */
+    assert_int_equal(order_find(book, first, &old, &err), 0);
+    assert_string_equal(old.placer, ""); /* nor does his report go under her number */
+    number = known("1")->number;
+    put(o);
+    assert_int_equal(known("1")->number, number);
+}
+
 /* Invariant 4: from the first state every state is reached, and each named pair leads somewhere. */
 static void
 every_state_is_reached(void **state)
@@ -486,6 +520,7 @@ main(void)
         BOOK_TEST(what_changed_is_changed_in_both_and_told),
         BOOK_TEST(what_is_wrong_is_left_out_or_refused),
         BOOK_TEST(states_go_by_the_table_only),
+        BOOK_TEST(a_number_that_went_to_another_patient_is_taken_when_the_old_order_is_cancelled),
         cmocka_unit_test(every_state_is_reached),
         BOOK_TEST(the_list_is_by_time_and_openness),
         BOOK_TEST(images_of_an_order_find_its_registration),

@@ -5,7 +5,7 @@ import { Mark, Work, Wrong } from "./parts.js";
 import { me, post } from "./state.js";
 import { fullTime, knows, say } from "./words.js";
 
-const why = (r) => say(knows(`hl7_why_${r.error}`) ? `hl7_why_${r.error}` : "hl7_why_");
+const why = (r) => r.why.startsWith("placer: this number is another") ? say("hl7_why_other") : say(knows(`hl7_why_${r.error}`) ? `hl7_why_${r.error}` : "hl7_why_");
 
 function Refused({ r, placer }) {
   return html`<li class="row" data-hl7=${r.error || "none"} data-seen=${r.is_seen}>
