@@ -116,6 +116,7 @@ static void
 write_counts(struct jsonw *w, struct import *import)
 {
     static const enum import_state states[] = {IMPORT_WAITING, IMPORT_BINDING, IMPORT_UNUSABLE};
+    struct import_left left;
     struct import_item *list;
     size_t n;
 
@@ -128,6 +129,9 @@ write_counts(struct jsonw *w, struct import *import)
         jsonw_uint(w, import_state_word(states[i]), count);
     }
     free(list);
+    import_left_now(import, &left);
+    jsonw_uint(w, "too_large", left.too_large);
+    jsonw_uint(w, "no_room", left.no_room);
 }
 
 void

@@ -305,6 +305,26 @@ decide_all(struct import *im, char (*ids)[IMPORT_ID_SIZE], size_t n,
     return rc;
 }
 
+/* There is no room: what is not in the spool is nobody's again, so that a person may choose what
+ * goes first, or throw something away. */
+static void
+undo(struct import *im, char (*ids)[IMPORT_ID_SIZE], size_t n, const struct err *why)
+{
+    struct import_item *item = mem_new(sizeof *item);
+
+    for (size_t i = 0; i < n; i++) {
+        struct err trouble;
+
+        if (!items_get(im, ids[i], item) || item->state != IMPORT_BINDING)
+            continue;
+        CHECK(import_next(item->state, IMPORT_SAW_TROUBLE, &item->state));
+        text_copy(item->why, sizeof item->why, why->text);
+        if (items_save(im, item, &trouble) < 0) /* it stays binding, and is tried again */
+            LOG(&import_ctx, IMPORT_BIND_LATER, F_ERR(&trouble));
+    }
+    free(item);
+}
+
 int
 import_bind(struct import *im, const char *id, const struct wrap_identity *identity, const char *by,
             bool is_sure, bool *out_is_other, struct err *err)
@@ -335,6 +355,8 @@ import_bind(struct import *im, const char *id, const struct wrap_identity *ident
         if (items_get(im, ids[i], item) && item->state == IMPORT_BINDING)
             rc = end_binding(im, item, err);
     spool_association_end(im->options.spool, association);
+    if (rc < 0 && err->kind == ERR_FULL)
+        undo(im, ids, n, err);
 out:
     if (rc < 0)
         err_context(err, "bind a file");

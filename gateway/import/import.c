@@ -141,6 +141,14 @@ import_wait(struct import *im, uint64_t seen, int64_t wait_ms)
     return now;
 }
 
+void
+import_left_now(struct import *im, struct import_left *out)
+{
+    gate_lock(&im->gate);
+    *out = im->left;
+    gate_unlock(&im->gate);
+}
+
 /* ---- looking ---- */
 
 static int

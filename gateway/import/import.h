@@ -3,8 +3,10 @@
  *     drop folder (inotify, rescan; FTP writes there)  --whole?-->  inbox  --bind-->  spool
  *     stick or disc, a folder of media_dir             --copy---->  inbox
  *
- * 1. A file is taken when nobody writes to it any more and it is whole by its own format's rules: a
- *    broken-off upload stays where it is, and is shown as unusable only after partial_ms.
+ * 1. A file is taken when nobody has it open for writing any more (where the kernel may tell us,
+ *    else when it keeps still) and it is whole by its own format's rules: a broken-off upload stays
+ *    where it is, and is shown as unusable only after partial_ms. What would bring the disk below
+ *    its refuse mark stays, too: the modalities' images go first.
  * 2. What was taken is a copy of ours, named by its SHA-256; the original leaves the drop folder
  *    only after copy and sidecar are durable. The same bytes again are the same item.
  * 3. Binding is decided once: the sidecar holds every value of it, and is durable, before the spool
@@ -97,8 +99,9 @@ const char *import_state_word(enum import_state state);
  * identity  study_uid is due; DICOM files ignore all but what is noted
  * is_sure   bind although the file names another sex or birth date
  * errors    ERR_NOT_FOUND; ERR_CONFLICT not waiting, or another person by its own words
- *           (out_is_other, may be NULL); ERR_REJECT it cannot be wrapped; ERR_FULL, ERR_RETRY:
- * still decided, and tried again by itself */
+ *           (out_is_other, may be NULL); ERR_REJECT it cannot be wrapped; ERR_FULL no room for
+ *           all of it: what is not in the spool waits again; ERR_RETRY still decided, and tried
+ *           again by itself */
 int import_bind(struct import *import, const char *id, const struct wrap_identity *identity,
                 const char *by, bool is_sure, bool *out_is_other, struct err *err) MUST_CHECK;
 /* An item, or what waits of a group.
@@ -111,6 +114,14 @@ int import_reopen(struct import *import, const char *id, const char *by,
 /* The source's bytes; the caller closes. */
 int import_source(struct import *import, const char *id, int *out_fd, uint64_t *out_size,
                   struct err *err) MUST_CHECK;
+
+/* Files that stay in the drop folder as the last look found it. */
+struct import_left {
+    uint32_t too_large; /* for max_bytes; for good */
+    uint32_t no_room;   /* on the disk; they are taken when there is */
+};
+
+void import_left_now(struct import *import, struct import_left *out);
 
 /* A stick or disc: a folder of media_dir. */
 struct import_media {

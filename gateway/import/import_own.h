@@ -35,6 +35,7 @@ struct import {
     struct import_item **items;
     size_t count, room;
     uint64_t change;
+    struct import_left left; /* gate */
     struct watch *watch;
 };
 

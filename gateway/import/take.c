@@ -1,6 +1,7 @@
 /* take.c - one file from outside into the inbox: copy, look, sidecar (invariants 1, 2 and 5). */
 #include "gateway/import/import_own.h"
 
+#include "gateway/spool/spool.h"
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
@@ -88,6 +89,10 @@ copy_in(struct import *im, int from, const char *tmp, struct import_item *item, 
     }
     if (!S_ISREG(before.st_mode) || (uint64_t)before.st_size > im->options.max_bytes) {
         (void)err_set(err, ERR_REJECT, "not a file, or larger than import_max");
+        goto out;
+    }
+    if (spool_disk_with(im->options.spool, 2 * (uint64_t)before.st_size) == SPOOL_DISK_REFUSE) {
+        (void)err_set(err, ERR_FULL, "no room for it and for the instance it becomes");
         goto out;
     }
     if (durable_create(im->dir, tmp, &fd, err) < 0)

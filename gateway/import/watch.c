@@ -28,6 +28,8 @@ struct candidate {
     int64_t size, mtime_ns;
     int64_t since_ms; /* unchanged */
     bool is_closed, is_judged, is_done, is_seen;
+    bool is_copied; /* the original goes when nobody has it open any more */
+    bool is_too_large, has_no_room;
 };
 
 struct watch {
@@ -79,15 +81,29 @@ mtime_ns(const struct stat *st)
     return st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
 }
 
-/* The original goes when the copy is durable; if somebody wrote to it meanwhile, be it the same
- * length in place, it stays. */
+/* Has somebody the file open for writing? A lease is granted only when nobody has. Where we may not
+ * ask (another's file, a network share) its length and its time alone tell. */
+static bool
+has_writer(int fd)
+{
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+        return errno == EAGAIN;
+    (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+    return false;
+}
+
+/* The original goes when the copy is durable and nobody has it open; if somebody wrote to it
+ * meanwhile, be it the same length in place, it stays. */
 static void
 remove_original(struct import *im, struct candidate *c, int fd)
 {
     char path[PATH_MAX];
     struct stat now, opened;
 
+    c->is_copied = has_writer(fd);
     c->is_done = true;
+    if (c->is_copied)
+        return;
     snprintf(path, sizeof path, "%s/%s", im->drop_dir, c->path);
     if (lstat(path, &now) < 0 || fstat(fd, &opened) < 0 || now.st_ino != opened.st_ino ||
         now.st_dev != opened.st_dev || now.st_size != c->size || mtime_ns(&now) != c->mtime_ns) {
@@ -109,13 +125,16 @@ try_take(struct import *im, struct candidate *c, int fd, bool is_last)
     struct err err;
 
     if (take_file(im, fd, c->path, false, is_last, &outcome, &err) < 0) {
-        LOG(&import_ctx, IMPORT_NOT_TAKEN, F_ERR(&err));
-        c->is_done = err.kind == ERR_REJECT;
+        if (!c->has_no_room || err.kind != ERR_FULL) /* said once */
+            LOG(&import_ctx, IMPORT_NOT_TAKEN, F_ERR(&err));
+        c->is_done = c->is_too_large = err.kind == ERR_REJECT;
+        c->has_no_room = err.kind == ERR_FULL;
         c->since_ms = clock_mono_ms(); /* not at once again */
         c->is_closed = false;
         return;
     }
     c->is_judged = true;
+    c->has_no_room = false;
     if (outcome == TAKE_IGNORED)
         c->is_done = true;
     else if (outcome != TAKE_NOT_WHOLE)
@@ -139,14 +158,18 @@ visit(void *user, int fd, const char *path)
         c->size = st.st_size;
         c->mtime_ns = mtime_ns(&st);
         c->since_ms = now_ms;
-        c->is_judged = c->is_done = false;
+        c->is_judged = c->is_done = c->is_copied = c->is_too_large = false;
     }
-    if (c->is_done)
+    if (c->is_done) {
+        if (c->is_copied)
+            remove_original(im, c, fd);
         return true;
+    }
     still_ms = now_ms - c->since_ms;
     if (still_ms >= im->options.partial_ms)
         try_take(im, c, fd, true);
-    else if (!c->is_judged && (c->is_closed || still_ms >= im->options.settle_ms))
+    else if (!c->is_judged && (c->is_closed || still_ms >= im->options.settle_ms) &&
+             !has_writer(fd))
         try_take(im, c, fd, false);
     c->is_closed = false;
     w->has_waiting = w->has_waiting || (!c->is_judged && !c->is_done);
@@ -168,6 +191,25 @@ forget_gone(struct watch *w)
     w->count = kept;
 }
 
+/* What stays in the folder, for people. */
+static void
+tell_left(struct import *im, const struct watch *w)
+{
+    struct import_left left = {0, 0};
+
+    for (size_t i = 0; i < w->count; i++) {
+        left.too_large += w->list[i].is_too_large;
+        left.no_room += w->list[i].has_no_room;
+    }
+    gate_lock(&im->gate);
+    if (left.too_large != im->left.too_large || left.no_room != im->left.no_room) {
+        im->left = left;
+        im->change++;
+        gate_wake(&im->gate);
+    }
+    gate_unlock(&im->gate);
+}
+
 void
 watch_scan(struct import *im)
 {
@@ -177,6 +219,7 @@ watch_scan(struct import *im)
     w->has_waiting = false;
     walk_files(im->drop_dir, visit, im);
     forget_gone(w);
+    tell_left(im, w);
     gate_unlock(&w->scanning);
 }
 

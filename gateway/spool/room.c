@@ -103,6 +103,23 @@ judge(const struct spool_options *o, uint64_t free_bytes, int64_t hours)
 }
 
 enum spool_disk
+spool_disk_with(struct spool *sp, uint64_t bytes)
+{
+    uint64_t free_bytes = 0;
+    struct err unread;
+    struct room room;
+    int used;
+
+    gate_lock(&sp->gate);
+    room = sp->room;
+    gate_unlock(&sp->gate);
+    if (durable_room(sp->dir, &free_bytes, &used, &unread) < 0)
+        return SPOOL_DISK_WARN; /* as spool_disk_now, which tells it */
+    free_bytes -= bytes < free_bytes ? bytes : free_bytes;
+    return judge(&sp->options, free_bytes, hours_left(sp, &room, free_bytes));
+}
+
+enum spool_disk
 spool_disk_now(struct spool *sp)
 {
     enum spool_disk disk = SPOOL_DISK_WARN, before;

@@ -375,6 +375,8 @@ struct spool_health {
 void spool_health(struct spool *sp, struct spool_health *out);
 /* The disk's state by its marks, now; logs when it changes. */
 enum spool_disk spool_disk_now(struct spool *sp);
+/* What it would be with so many bytes more. */
+enum spool_disk spool_disk_with(struct spool *sp, uint64_t bytes);
 /* For how many milliseconds the spool has been open in all its life, and closed for up to three
  * days at a time: an age for what lies beside it, which no jump of the wall clock makes. Never 0.
  */

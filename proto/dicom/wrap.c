@@ -4,6 +4,7 @@
 #include "proto/base/text.h"
 #include "proto/dicom/facts.h"
 #include "proto/dicom/part10.h"
+#include "proto/dicom/sopclass.h"
 #include "proto/dicom/walk.h"
 #include "proto/dicom/wrap_parts.h"
 #include "proto/trust/digest.h"
@@ -115,6 +116,15 @@ walk_whole(const uint8_t *dataset, size_t n, enum dcm_coding coding, struct err 
     return 0;
 }
 
+static bool
+is_image_class(const char *uid)
+{
+    const struct dcm_sop_class *c = dcm_sop_class_find(uid);
+
+    return c != NULL && c->is_image;
+}
+
+/* The end of any element may be the end of a data set; of an image it is not before its pixels. */
 static int
 look_dicom(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *err)
 {
@@ -139,6 +149,10 @@ look_dicom(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *e
     facts = mem_new(sizeof *facts);
     if (dcm_facts_read(bytes, n, false, facts, err) < 0)
         goto out;
+    if (!facts->has_pixels && (facts->rows > 0 || is_image_class(facts->sop_class))) {
+        (void)err_set(err, ERR_RETRY, "DICOM: ends early, before the pixels");
+        goto out;
+    }
     text_copy(out->said_name, sizeof out->said_name, facts->patient_name);
     text_copy(out->said_id, sizeof out->said_id, facts->patient_id);
     text_copy(out->said_birth, sizeof out->said_birth, facts->birth_date);

@@ -64,6 +64,8 @@ function Item({ item, registrations, onDone }) {
   </li>`;
 }
 
+export const waitingFiles = ({ imports }) => (imports?.waiting || 0) + (imports?.too_large || 0) + (imports?.no_room || 0);
+
 export function Imports({ now }) {
   const [items, setItems] = useState([]);
   const [media, setMedia] = useState([]);
@@ -92,6 +94,8 @@ export function Imports({ now }) {
     <${Wrong}>${wrong}<//>
     ${media.map((m) => html`<div class="notice"><p><b>${m.name}</b> ${say("media_files", m.files)}</p><${Work} onError=${setWrong} onClick=${take(m.name)}>${say("media_take")}<//></div>`)}
     ${taken && html`<p class="done" role="status">${taken}</p>`}
+    ${counts.no_room > 0 && html`<p class="notice" role="status">${say("imports_no_room", counts.no_room)}</p>`}
+    ${counts.too_large > 0 && html`<p class="notice" role="status">${say("imports_too_large", counts.too_large)}</p>`}
     ${items.length === 0 && html`<p class="quiet">${say("no_imports")}</p>`}
     <ul class="studies">${items.map((item) => html`<${Item} key=${item.id} item=${item} registrations=${now.registrations || []} onDone=${load} />`)}</ul>
   </section>`;

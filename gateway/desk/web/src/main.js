@@ -9,7 +9,7 @@ import { Devices } from "./devices.js";
 import { Door } from "./door.js";
 import { Doubts, openDoubts } from "./doubts.js";
 import { refusedCount } from "./handover.js";
-import { Imports } from "./imports.js";
+import { Imports, waitingFiles } from "./imports.js";
 import { Orders } from "./orders.js";
 import { Register } from "./register.js";
 import { Reports, waiting } from "./reports.js";
@@ -27,7 +27,7 @@ const PLACES = [
   { name: "reports", Page: Reports, may: works, count: (now) => waiting(now.reports || []) + refusedCount(now), said: "new_reports" },
   { name: "calls", Page: Calls, may: works, count: (now) => openCalls(now.calls || []).length, said: "unanswered" },
   { name: "doubts", Page: Doubts, may: works, count: openDoubts, said: "open_doubts" },
-  { name: "imports", Page: Imports, may: works, count: (now) => now.imports?.waiting || 0, said: "waiting_n" },
+  { name: "imports", Page: Imports, may: works, count: waitingFiles, said: "waiting_n" },
   { name: "devices", Page: Devices, may: () => true, count: (now) => now.unsent.length + now.strangers.length, said: "look_at" },
 ];
 

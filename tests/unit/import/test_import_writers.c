@@ -1,0 +1,262 @@
+/* test_import_writers.c - files that somebody still writes, or for which there is no room, stay in
+ * the drop folder, whole and told. */
+#include "gateway/import/import.h"
+
+#include "proto/base/clock.h"
+#include "tests/support/import_world.h"
+#include "tests/support/sample_image.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { SETTLE_MS = 5000, PARTIAL_MS = 600000 };
+
+#define NO_ROOM ((uint64_t)1 << 62)
+
+static struct err err;
+
+static void
+begin_on_fake_clock(void)
+{
+    world_options.settle_ms = SETTLE_MS;
+    world_options.partial_ms = PARTIAL_MS;
+    clock_fake(INT64_C(1795000000000000), 1000);
+    world_begin();
+}
+
+static int
+teardown(void **state)
+{
+    clock_unfake();
+    return import_world_teardown(state);
+}
+
+static int
+open_to_write(const char *name)
+{
+    char path[512];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", world_drop, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void
+add(int fd, size_t from, size_t to)
+{
+    assert_int_equal(write(fd, world_file.bytes + from, to - from), to - from);
+}
+
+static void
+look_after(int64_t ms)
+{
+    import_rescan(world_import);
+    clock_fake_advance(ms);
+    import_rescan(world_import);
+}
+
+static bool
+is_in_drop(const char *name)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, "%s/%s", world_drop, name);
+    return access(path, F_OK) == 0;
+}
+
+/* An image; where its pixel data element begins. */
+static size_t
+make_image(void)
+{
+    static const uint8_t pixel_data[] = {0xE0, 0x7F, 0x10, 0x00};
+    const uint8_t *at;
+
+    buf_clear(&world_file);
+    sample_image(&(struct sample){.instance = 7}, &world_file);
+    at = memmem(world_file.bytes, world_file.n, pixel_data, sizeof pixel_data);
+    assert_non_null(at);
+    return (size_t)(at - world_file.bytes);
+}
+
+static void
+assert_sent_whole(void)
+{
+    struct buf out;
+    uint64_t entry;
+
+    assert_int_equal(world_entries(&entry), 1);
+    buf_init(&out, 16 << 20);
+    world_bytes(entry, &out);
+    assert_int_equal(out.n, world_file.n);
+    assert_memory_equal(out.bytes, world_file.bytes, out.n);
+    buf_fini(&out);
+}
+
+static void
+an_image_whose_writer_pauses_before_its_pixels_is_taken_with_them(void **state)
+{
+    size_t head = make_image();
+    int fd;
+
+    (void)state;
+    begin_on_fake_clock();
+    fd = open_to_write("slow.dcm");
+    add(fd, 0, head);
+    look_after(10 * SETTLE_MS);
+    look_after(PARTIAL_MS); /* not whole: shown in the end, and left to its writer */
+    assert_true(is_in_drop("slow.dcm"));
+    assert_int_equal(world_entries(NULL), 0);
+
+    add(fd, head, world_file.n);
+    close(fd);
+    look_after(SETTLE_MS);
+    assert_sent_whole();
+    assert_false(is_in_drop("slow.dcm"));
+}
+
+static void
+an_image_whose_upload_broke_off_before_its_pixels_is_not_sent(void **state)
+{
+    size_t head = make_image();
+    struct import_item item;
+    int fd;
+
+    (void)state;
+    begin_on_fake_clock();
+    fd = open_to_write("broken.dcm");
+    add(fd, 0, head);
+    close(fd);
+    look_after(SETTLE_MS);
+    assert_int_equal(world_count(0), 0);
+    look_after(PARTIAL_MS);
+    clock_unfake();
+    world_wait(1u << IMPORT_UNUSABLE, 1, &item);
+    assert_non_null(strstr(item.why, "before the pixels"));
+    assert_int_equal(world_entries(NULL), 0);
+}
+
+static void
+a_file_that_somebody_has_open_waits_until_it_is_closed(void **state)
+{
+    int fd;
+
+    (void)state;
+    begin_on_fake_clock();
+    world_pdf("open");
+    fd = open_to_write("open.pdf");
+    add(fd, 0, world_file.n);
+    look_after(10 * SETTLE_MS);
+    assert_int_equal(world_count(0), 0);
+    close(fd);
+    look_after(SETTLE_MS);
+    assert_int_equal(world_count(1u << IMPORT_WAITING), 1);
+}
+
+static void
+a_file_that_is_never_closed_is_taken_in_the_end_and_stays(void **state)
+{
+    int fd;
+
+    (void)state;
+    begin_on_fake_clock();
+    world_pdf("never closed");
+    fd = open_to_write("open.pdf");
+    add(fd, 0, world_file.n);
+    look_after(PARTIAL_MS);
+    assert_int_equal(world_count(1u << IMPORT_WAITING), 1);
+    assert_true(is_in_drop("open.pdf"));
+    close(fd);
+    import_rescan(world_import);
+    assert_false(is_in_drop("open.pdf"));
+    assert_int_equal(world_count(0), 1);
+}
+
+static struct import_left
+left(void)
+{
+    struct import_left now;
+
+    import_left_now(world_import, &now);
+    return now;
+}
+
+static void
+a_file_that_is_too_large_is_told(void **state)
+{
+    (void)state;
+    world_options.max_bytes = 100;
+    begin_on_fake_clock();
+    world_pdf("too large");
+    world_drop_file(world_drop, "large.pdf", &world_file);
+    look_after(SETTLE_MS);
+    assert_int_equal(left().too_large, 1);
+    assert_true(is_in_drop("large.pdf"));
+}
+
+static void
+a_file_for_which_there_is_no_room_stays_and_is_told_and_taken_later(void **state)
+{
+    (void)state;
+    world_spool_options.refuse_free_bytes = NO_ROOM;
+    begin_on_fake_clock();
+    world_pdf("no room");
+    world_drop_file(world_drop, "a.pdf", &world_file);
+    look_after(SETTLE_MS);
+    assert_int_equal(left().no_room, 1);
+    assert_true(is_in_drop("a.pdf"));
+    assert_int_equal(world_count(0), 0);
+    world_end();
+
+    world_spool_options.refuse_free_bytes = 0;
+    world_begin();
+    look_after(SETTLE_MS);
+    assert_int_equal(world_count(1u << IMPORT_WAITING), 1);
+    assert_int_equal(left().no_room, 0);
+}
+
+static void
+what_found_no_room_in_the_spool_waits_for_a_person_again(void **state)
+{
+    struct import_item item;
+
+    (void)state;
+    world_begin();
+    world_pdf("bound on a full disk");
+    world_drop_file(world_drop, "a.pdf", &world_file);
+    world_wait(1u << IMPORT_WAITING, 1, &item);
+    world_end();
+    world_spool_options.refuse_free_bytes = NO_ROOM;
+    world_begin();
+    assert_int_equal(import_bind(world_import, item.id, &world_person, "desk", false, NULL, &err),
+                     -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    assert_int_equal(world_count(1u << IMPORT_WAITING), 1);
+    assert_int_equal(import_discard(world_import, item.id, "no room", "desk", &err), 0);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, import_world_setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(an_image_whose_writer_pauses_before_its_pixels_is_taken_with_them),
+        TEST(an_image_whose_upload_broke_off_before_its_pixels_is_not_sent),
+        TEST(a_file_that_somebody_has_open_waits_until_it_is_closed),
+        TEST(a_file_that_is_never_closed_is_taken_in_the_end_and_stays),
+        TEST(a_file_that_is_too_large_is_told),
+        TEST(a_file_for_which_there_is_no_room_stays_and_is_told_and_taken_later),
+        TEST(what_found_no_room_in_the_spool_waits_for_a_person_again),
+    };
+
+    return cmocka_run_group_tests_name("import_writers", tests, NULL, NULL);
+}
