@@ -211,10 +211,13 @@ choose_one(struct pg *pg, int64_t read_id, bool *out_changed, struct err *err)
 static int
 choose_all(struct pg *pg, bool *out_changed, struct err *err)
 {
+    int64_t now_us = clock_wall_us();
     struct pg_rows *rows = NULL;
     int rc = 0;
 
-    if (choose_list(pg, "choose_due", PG_ARGS(PG_INT(clock_wall_us())), &rows, err) < 0)
+    if (choose_list(pg, "choose_due",
+                    PG_ARGS(PG_INT(now_us), PG_INT(now_us + LOOK_AGAIN_S * 1000000LL)), &rows,
+                    err) < 0)
         return -1;
     for (size_t i = 0; i < pg_rows_count(rows) && rc == 0; i++)
         rc = choose_one(pg, pg_int(rows, i, 0), out_changed, err);

@@ -22,6 +22,11 @@ SELECT r.id FROM reads r LEFT JOIN LATERAL (SELECT b.code, b.version FROM best_a
 WHERE r.state IN ('waiting', 'assigned') AND (b.code, b.version) IS DISTINCT FROM (r.agreement, r.agreement_version)
 ORDER BY r.id LIMIT 200
 
+-- A lease that ends later than one that is given now ($1) was given by a clock that was ahead: it ends as if given now.
+-- name: choose_ahead
+UPDATE reads SET lease_until_us = $1 + lease_us(modality)
+WHERE claimed_by IS NOT NULL AND lease_until_us > $1 + lease_us(modality) + 60000000
+
 -- name: choose_lapsed
 SELECT r.id, 'time', r.claimed_by FROM reads r WHERE r.claimed_by IS NOT NULL AND r.lease_until_us <= $1
 UNION ALL
@@ -44,10 +49,11 @@ SELECT DISTINCT r.assigned_to FROM reads r WHERE r.assigned_to IS NOT NULL AND r
 -- name: choose_of_assignee
 SELECT r.id, r.state FROM reads r WHERE r.assigned_to = $1 AND r.claimed_by IS NULL
 
+-- $2: when who is looked at now is looked at again; later: the clock was ahead.
 -- name: choose_due
 SELECT r.id FROM reads r
 WHERE r.state IN ('waiting', 'drafted', 'written', 'reviewed', 'preliminary') AND r.assigned_to IS NULL
-    AND r.claimed_by IS NULL AND r.look_at_us <= $1
+    AND r.claimed_by IS NULL AND (r.look_at_us <= $1 OR r.look_at_us > $2)
 ORDER BY r.is_emergency DESC, r.due_at_us, r.id LIMIT 200
 
 -- On duty, licensed, affiliated; least to do first, who let the read go last. Nobody is who wrote of the

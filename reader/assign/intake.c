@@ -83,14 +83,17 @@ put_facts(struct pg_conn *conn, int64_t read_id, const struct archive_study *f, 
 static int
 make_read(struct pg_conn *conn, const struct closed *c, struct err *err)
 {
+    int64_t now_us = clock_wall_us();
+    /* closed later than now: the centre's clock was ahead, and the read would never be due */
+    int64_t closed_at_us = c->at_us < now_us ? c->at_us : now_us;
     struct pg_rows *rows = NULL;
     char detail[DETAIL];
     int64_t read_id;
 
     if (pg_run(conn, "intake_new",
                PG_ARGS(PG_TEXT(c->tenant), PG_TEXT(c->study), PG_INT(c->revision),
-                       PG_INT(c->instances), PG_INT(c->whole), PG_INT(c->at_us),
-                       PG_INT(clock_wall_us()), PG_TEXT("无有效协议覆盖：无阅片方"),
+                       PG_INT(c->instances), PG_INT(c->whole), PG_INT(closed_at_us), PG_INT(now_us),
+                       PG_TEXT("无有效协议覆盖：无阅片方"),
                        PG_TEXT("no agreement in force covers it: no reader by agreement")),
                &rows, err) < 0)
         return -1;
@@ -407,7 +410,8 @@ retry_asides(struct assign *a, unsigned *out_wait_s, struct err *err)
     int64_t now = clock_wall_us(), at;
     int rc = 0;
 
-    if (choose_list(a->options.pg, "aside_due", PG_ARGS(PG_INT(now)), &rows, err) < 0)
+    if (choose_list(a->options.pg, "aside_due",
+                    PG_ARGS(PG_INT(now), PG_INT(now + ASIDE_MOST_S * 1000000LL)), &rows, err) < 0)
         return -1;
     for (size_t i = 0; i < pg_rows_count(rows) && rc == 0; i++) {
         const struct aside one = {pg_text(rows, i, 0), pg_text(rows, i, 1), pg_int(rows, i, 2),

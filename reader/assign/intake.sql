@@ -42,8 +42,10 @@ UPDATE reads SET revision = $2 WHERE id = $1
 INSERT INTO intake_aside (tenant, study_uid, seq, next_at_us, complete_revision) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (tenant, study_uid) DO UPDATE SET next_at_us = $4, complete_revision = greatest(intake_aside.complete_revision, $5)
 
+-- $2: now and the longest wait; what is put off for longer was so by a clock that was ahead.
 -- name: aside_due
-SELECT tenant, study_uid, tries, complete_revision FROM intake_aside WHERE next_at_us <= $1 ORDER BY next_at_us LIMIT 50
+SELECT tenant, study_uid, tries, complete_revision FROM intake_aside WHERE next_at_us <= $1 OR next_at_us > $2
+ORDER BY next_at_us LIMIT 50
 
 -- name: aside_later
 UPDATE intake_aside SET tries = tries + 1, next_at_us = $3 WHERE tenant = $1 AND study_uid = $2

@@ -66,10 +66,12 @@ lapse_all(struct pg *pg, bool *out_changed, struct err *err)
     static const struct change lost = {.detail = "{\"cause\":\"right\"}",
                                        .reason = "上一位医生的执业或协议资格已失效",
                                        .reason_en = "the doctor before lost licence or agreement"};
+    int64_t now_us = clock_wall_us();
     struct pg_rows *rows = NULL;
     int rc = 0;
 
-    if (choose_list(pg, "choose_lapsed", PG_ARGS(PG_INT(clock_wall_us())), &rows, err) < 0)
+    if (choose_list(pg, "choose_ahead", PG_ARGS(PG_INT(now_us)), NULL, err) < 0 ||
+        choose_list(pg, "choose_lapsed", PG_ARGS(PG_INT(now_us)), &rows, err) < 0)
         return -1;
     for (size_t i = 0; i < pg_rows_count(rows) && rc == 0; i++) {
         bool is_over = strcmp(pg_text(rows, i, 1), "time") == 0;

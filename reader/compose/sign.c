@@ -41,7 +41,8 @@ struct signing {
 static bool
 is_arriving(const struct archive_standing *s)
 {
-    return s->offered > s->expected && clock_wall_us() - s->last_at_us < ARRIVING_US;
+    /* later than now: the centre's clock was ahead, or is by a little */
+    return s->offered > s->expected && llabs(clock_wall_us() - s->last_at_us) < ARRIVING_US;
 }
 
 /* The closed list of images, and that no more are on their way. */

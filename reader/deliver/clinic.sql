@@ -92,8 +92,9 @@ ON CONFLICT (read_id) DO UPDATE SET state = EXCLUDED.state, registration = EXCLU
 INSERT INTO clinic_aside (event_seq, tries, next_at_us) VALUES ($1, 1, $2)
 ON CONFLICT (event_seq) DO UPDATE SET tries = clinic_aside.tries + 1, next_at_us = EXCLUDED.next_at_us
 
+-- $2: when what is put aside now is due; later: the clock was ahead.
 -- name: clinic_aside_due
-SELECT event_seq FROM clinic_aside WHERE next_at_us <= $1 ORDER BY event_seq LIMIT 16
+SELECT event_seq FROM clinic_aside WHERE next_at_us <= $1 OR next_at_us > $2 ORDER BY event_seq LIMIT 16
 
 -- name: clinic_aside_find
 SELECT FROM clinic_aside WHERE event_seq = $1

@@ -220,11 +220,13 @@ tell_aside(struct deliver *d, struct err *err)
 {
     struct lines *lines = mem_new(sizeof *lines);
     struct pg_conn *conn = NULL;
+    int64_t now_us = clock_wall_us();
     struct pg_rows *rows = NULL;
     int rc = -1;
 
     if (pg_get(d->o.pg, &conn, err) < 0 ||
-        pg_run(conn, "clinic_aside_due", PG_ARGS(PG_INT(clock_wall_us())), &rows, err) < 0)
+        pg_run(conn, "clinic_aside_due", PG_ARGS(PG_INT(now_us), PG_INT(now_us + aside_us)), &rows,
+               err) < 0)
         goto out;
     pg_put(&conn);
     for (size_t i = 0; i < pg_rows_count(rows); i++) {

@@ -67,17 +67,18 @@ DELETE FROM patient_session WHERE sha256 = $1
 
 -- ---- limits ----
 
--- One more of a kind within its window ($2 now, $3 its end if it begins now): how many there are.
+-- One more of a kind within its window ($2 now, $3 its end if it begins now): how many there are. One that ends more than a
+-- minute later than that began under a clock that was ahead, and is over.
 -- name: patient_tries_take
 INSERT INTO patient_tries AS t (key, count, since_us, ends_at_us) VALUES ($1, 1, $2::bigint, $3::bigint)
 ON CONFLICT (key) DO UPDATE SET
-    count = CASE WHEN t.ends_at_us <= $2::bigint THEN 1 ELSE least(t.count, 1000000) + 1 END,
-    since_us = CASE WHEN t.ends_at_us <= $2::bigint THEN $2::bigint ELSE t.since_us END,
-    ends_at_us = CASE WHEN t.ends_at_us <= $2::bigint THEN $3::bigint ELSE t.ends_at_us END
+    count = CASE WHEN t.ends_at_us BETWEEN $2::bigint + 1 AND $3::bigint + 60000000 THEN least(t.count, 1000000) + 1 ELSE 1 END,
+    since_us = CASE WHEN t.ends_at_us BETWEEN $2::bigint + 1 AND $3::bigint + 60000000 THEN t.since_us ELSE $2::bigint END,
+    ends_at_us = CASE WHEN t.ends_at_us BETWEEN $2::bigint + 1 AND $3::bigint + 60000000 THEN t.ends_at_us ELSE $3::bigint END
 RETURNING count
 
 -- name: patient_tries_count
-SELECT count FROM patient_tries WHERE key = $1 AND ends_at_us > $2
+SELECT count FROM patient_tries WHERE key = $1 AND ends_at_us BETWEEN $2::bigint + 1 AND $3::bigint + 60000000
 
 -- name: patient_tries_give
 UPDATE patient_tries SET count = greatest(count - 1, 0) WHERE key = $1
@@ -90,7 +91,7 @@ DELETE FROM patient_tries WHERE key = $1
 -- name: patient_look_put
 INSERT INTO patient_look (tenant, study, what, at_us) SELECT $1::text, $2::text, $3::text, $4::bigint
 WHERE NOT EXISTS (SELECT FROM patient_look WHERE tenant = $1::text AND study = $2::text AND what = $3::text
-    AND at_us > $4::bigint - 300000000)
+    AND at_us BETWEEN $4::bigint - 299999999 AND $4::bigint)
 
 -- name: patient_looks
 SELECT at_us, what FROM patient_look WHERE tenant = $1 AND study = $2 ORDER BY at_us DESC LIMIT 200
@@ -107,9 +108,10 @@ SELECT $3 || ':' || s.registration, $4, s.phone, '', $5::bigint, $6::bigint, $5:
 FROM patient_slip s WHERE s.tenant = $1 AND s.study = $2 AND s.is_phone_verified AND s.phone <> ''
 ON CONFLICT (cause) DO NOTHING
 
+-- $2: now and the longest wait; what is put off for longer was so by a clock that was ahead.
 -- name: patient_message_due
 SELECT id, kind, phone, code, at_us, until_us, tries FROM patient_message
-WHERE next_at_us <= $1 ORDER BY kind = 'otp' DESC, next_at_us LIMIT 1 FOR UPDATE SKIP LOCKED
+WHERE next_at_us <= $1 OR next_at_us > $2 ORDER BY kind = 'otp' DESC, next_at_us LIMIT 1 FOR UPDATE SKIP LOCKED
 
 -- name: patient_message_sent
 UPDATE patient_message SET sent_at_us = $2, next_at_us = NULL, code = '' WHERE id = $1

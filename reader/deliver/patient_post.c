@@ -189,7 +189,8 @@ send_one(struct patient *p, bool *out_did, struct err *err)
 
     *out_did = false;
     if (pg_get(p->o.pg, &conn, err) < 0 || pg_begin(conn, err) < 0 ||
-        pg_run(conn, "patient_message_due", PG_ARGS(PG_INT(now_us)), &rows, err) < 0)
+        pg_run(conn, "patient_message_due",
+               PG_ARGS(PG_INT(now_us), PG_INT(now_us + BACK_OFF_MOST_S * S_US)), &rows, err) < 0)
         goto out;
     if (pg_rows_count(rows) == 0) {
         rc = 0;

@@ -28,18 +28,25 @@ limits_of(const struct patient_limits *asked)
     return l;
 }
 
+static int64_t
+window_us(const struct patient_limits *limits, enum patient_way way)
+{
+    return (way == WAY_SEND ? 3600 : limits->lock_s) * S_US;
+}
+
 int
 tries_take(struct pg_conn *conn, const struct patient_limits *limits, enum patient_way way,
            const void *what, size_t n, bool *out_is_within, struct err *err)
 {
-    int64_t now_us = clock_wall_us(), window_s = way == WAY_SEND ? 3600 : limits->lock_s;
+    int64_t now_us = clock_wall_us();
     struct pg_rows *rows = NULL;
     uint8_t key[DIGEST_BYTES];
     int64_t count;
 
     key_of(way, what, n, key);
     if (pg_run(conn, "patient_tries_take",
-               PG_ARGS(PG_BYTES(key, sizeof key), PG_INT(now_us), PG_INT(now_us + window_s * S_US)),
+               PG_ARGS(PG_BYTES(key, sizeof key), PG_INT(now_us),
+                       PG_INT(now_us + window_us(limits, way))),
                &rows, err) < 0)
         return -1;
     count = pg_int(rows, 0, 0);
@@ -54,12 +61,15 @@ int
 tries_look(struct pg_conn *conn, const struct patient_limits *limits, enum patient_way way,
            const void *what, size_t n, bool *out_is_within, struct err *err)
 {
+    int64_t now_us = clock_wall_us();
     struct pg_rows *rows = NULL;
     uint8_t key[DIGEST_BYTES];
 
     key_of(way, what, n, key);
     if (pg_run(conn, "patient_tries_count",
-               PG_ARGS(PG_BYTES(key, sizeof key), PG_INT(clock_wall_us())), &rows, err) < 0)
+               PG_ARGS(PG_BYTES(key, sizeof key), PG_INT(now_us),
+                       PG_INT(now_us + window_us(limits, way))),
+               &rows, err) < 0)
         return -1;
     *out_is_within = pg_rows_count(rows) == 0 || pg_int(rows, 0, 0) < most(limits, way);
     pg_rows_free(&rows);

@@ -56,7 +56,8 @@ DELETE FROM account_codes WHERE sha256 = $1 AND ends_at_us > $2::bigint RETURNIN
 -- name: look_put
 INSERT INTO looks (tenant, study, at_us, account_id, what)
 SELECT $1::text, $2::text, $3::bigint, $4::bigint, $5::text WHERE NOT EXISTS (SELECT FROM looks
-    WHERE tenant = $1 AND study = $2 AND account_id = $4 AND what = $5 AND at_us > $3::bigint - 300000000)
+    WHERE tenant = $1 AND study = $2 AND account_id = $4 AND what = $5 AND at_us BETWEEN $3::bigint - 299999999
+        AND $3::bigint)
 
 -- name: looks
 SELECT l.at_us, a.login, a.name, a.org, l.what FROM looks l JOIN accounts a ON a.id = l.account_id

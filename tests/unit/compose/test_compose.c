@@ -243,6 +243,10 @@ a_gateway_that_fell_silent_holds_no_report_back(void **state)
     assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), REFUSE_MANIFEST_OPEN);
     report_archive.silent_us = 11LL * 60 * 1000000;
     assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
+    read = reviewed("1.2.99"); /* whose images came while the centre's clock was ahead */
+    assert_int_equal(report_shown(&w, "rev1", read, true), 0);
+    report_archive.silent_us = INT64_C(-200) * 86400 * 1000000;
+    assert_int_equal(report_sign(&w, "rev1", read, REPORT_FINAL), 0);
 }
 
 static void

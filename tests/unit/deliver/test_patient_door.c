@@ -51,6 +51,18 @@ another(const char *otp)
     return strcmp(otp, "123456") == 0 ? "654321" : "123456";
 }
 
+static int64_t
+ask(const char *sql)
+{
+    PGconn *conn = PQconnectdb(db.conninfo);
+    PGresult *result = PQexec(conn, sql);
+    int64_t n = PQntuples(result) == 1 ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : -1;
+
+    PQclear(result);
+    PQfinish(conn);
+    return n;
+}
+
 /* ---- claims ---- */
 
 static void
@@ -215,6 +227,37 @@ wrong_tries_lock_with_the_same_answer_and_the_lock_ends(void **state)
     clock_unfake();
 }
 
+/* A lock, or a text, that was put down while the clock was ahead does not last until that date. */
+static void
+what_a_clock_ahead_locked_is_open_and_what_it_put_off_is_sent(void **state)
+{
+    char code[SLIP_TEXT_BYTES], challenge[33], otp[7], text[512];
+    int64_t ahead_us = INT64_C(200) * 86400 * 1000000, then_us;
+    char put_off[400];
+
+    (void)state;
+    if (db.pg == NULL)
+        skip();
+    patient_world_print_slip("R51", "13800000051", true, code);
+    clock_fake(clock_wall_us() + ahead_us, clock_mono_ms());
+    (void)patient_world_open_with(code, "10.1.5.1", challenge);
+    patient_world_read_otp("13800000051", otp);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(patient_world_enter_with(challenge, another(otp), "10.1.5.1").status, 403);
+    assert_int_equal(patient_world_enter_with(challenge, otp, "10.1.5.1").status, 403);
+    clock_unfake();
+
+    patient_world_come_in(code, "13800000051", text);
+
+    then_us = clock_wall_us() + ahead_us;
+    snprintf(put_off, sizeof put_off,
+             "INSERT INTO patient_message (cause, kind, phone, code, at_us, until_us, next_at_us) "
+             "VALUES ('ahead', 'signed', '13800000052', '', %lld, %lld, %lld)",
+             (long long)then_us, (long long)then_us + 86400000000, (long long)then_us);
+    (void)ask(put_off);
+    assert_true(patient_world_read_text("13800000052", text, sizeof text, 20000));
+}
+
 static void
 an_address_that_guesses_is_locked_out_of_a_right_code(void **state)
 {
@@ -272,18 +315,6 @@ what_is_no_code_gets_the_same_answer(void **state)
                      403);
     assert_int_equal(
         patient_world_call("POST", "/api/v1/open", "{}", "10.1.0.8", NULL, NULL).status, 400);
-}
-
-static int64_t
-ask(const char *sql)
-{
-    PGconn *conn = PQconnectdb(db.conninfo);
-    PGresult *result = PQexec(conn, sql);
-    int64_t n = PQntuples(result) == 1 ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : -1;
-
-    PQclear(result);
-    PQfinish(conn);
-    return n;
 }
 
 /* The post is stopped while one address floods: its rows have a limit, and who has a slip is looked
@@ -437,6 +468,7 @@ main(void)
         cmocka_unit_test(a_phone_nobody_verified_gets_no_code_until_it_is),
         cmocka_unit_test(codes_to_a_phone_are_few_an_hour),
         cmocka_unit_test(wrong_tries_lock_with_the_same_answer_and_the_lock_ends),
+        cmocka_unit_test(what_a_clock_ahead_locked_is_open_and_what_it_put_off_is_sent),
         cmocka_unit_test(an_address_that_guesses_is_locked_out_of_a_right_code),
         cmocka_unit_test(what_is_no_code_gets_the_same_answer),
         cmocka_unit_test(a_flood_from_an_address_delays_nobody),

@@ -204,6 +204,25 @@ guessing_an_account_waits_whether_it_is_there_or_not(void **state)
     assert_int_equal(sign_in("demo.doctor", READER_DB_PASSWORD, NULL, "10.0.1.3", NULL), 0);
 }
 
+/* Who mistyped while the clock was ahead would wait until that date. */
+static void
+tries_counted_by_a_clock_that_was_ahead_are_forgotten(void **state)
+{
+    int64_t now_us = clock_wall_us(), mono_ms = clock_mono_ms();
+
+    (void)state;
+    if (db.pg == NULL)
+        skip();
+    clock_fake_advance(200 * 86400 * 1000LL);
+    for (int i = 0; i < 6; i++)
+        (void)sign_in("demo.doctor", "wrong password", NULL, "10.0.9.1", NULL);
+    assert_int_equal(sign_in("demo.doctor", READER_DB_PASSWORD, NULL, "10.0.9.1", NULL),
+                     -ERR_RETRY);
+
+    clock_fake(now_us, mono_ms);
+    assert_int_equal(sign_in("demo.doctor", READER_DB_PASSWORD, NULL, "10.0.9.1", NULL), 0);
+}
+
 static void
 a_real_account_needs_its_second_factor_and_each_code_once(void **state)
 {
@@ -387,6 +406,7 @@ main(void)
         cmocka_unit_test(idle_and_old_sessions_end_and_used_ones_do_not),
         cmocka_unit_test(wrong_unknown_and_disabled_are_the_same_refusal),
         cmocka_unit_test(guessing_an_account_waits_whether_it_is_there_or_not),
+        cmocka_unit_test(tries_counted_by_a_clock_that_was_ahead_are_forgotten),
         cmocka_unit_test(a_real_account_needs_its_second_factor_and_each_code_once),
         cmocka_unit_test(a_new_password_roles_and_disabling_end_sessions),
         cmocka_unit_test(a_code_is_good_once_and_not_after_its_time),
