@@ -212,11 +212,12 @@ FROM study s WHERE s.arrived_at_us >= ?1 ORDER BY s.study
 -- name: study_unmatched_why
 UPDATE study SET unmatched = ?2, near = ?3 WHERE study = ?1
 
+-- The newest 500, in the order in which they came: what nobody attaches keeps no later one from its patient.
 -- name: study_unmatched
-SELECT s.study, s.patient_id, s.accession, s.modality, s.arrived_at_us, s.name, s.sex, s.birth, s.unmatched, s.near FROM study s
+SELECT * FROM (SELECT s.study, s.patient_id, s.accession, s.modality, s.arrived_at_us, s.name, s.sex, s.birth, s.unmatched, s.near FROM study s
 WHERE s.arrived_at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
     AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
-ORDER BY s.arrived_at_us LIMIT 500
+ORDER BY s.arrived_at_us DESC LIMIT 500) ORDER BY arrived_at_us
 
 -- One message of several in a turn: what it did is taken back, the others' is not.
 -- name: one_begin

@@ -159,6 +159,31 @@ what_changes_here_changes_the_reason_and_the_page_hears_of_it_once(void **state)
     assert_string_equal(told("1.1").registration, two);
 }
 
+/* An ultrasound that opens a study for each image, all of them without a number: from the 501st on
+ * no study found its patient for three days. */
+static void
+however_many_wait_the_next_one_finds_its_patient(void **state)
+{
+    struct book_study said = {.patient_id = ""};
+    char number[17], study[32];
+
+    (void)state;
+    clock_fake(INT64_C(1795305600) * 1000000, 1000);
+    person("甲", "", "CT", number);
+    for (unsigned i = 0; i < 501; i++) {
+        clock_fake_advance(1000);
+        snprintf(study, sizeof study, "1.3.%u", i + 1);
+        arrive(study, &said);
+    }
+    clock_fake_advance(1000);
+    text_copy(said.accession, sizeof said.accession, number);
+    arrive("1.2.1", &said);
+
+    assert_int_equal(match(), 1);
+
+    assert_string_equal(found(number)->study, "1.2.1");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
 
 int
@@ -167,6 +192,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_study_that_waits_says_why),
         TEST(two_numbers_of_two_people_are_said_to_be_so),
+        TEST(however_many_wait_the_next_one_finds_its_patient),
         TEST(what_changes_here_changes_the_reason_and_the_page_hears_of_it_once),
     };
 
