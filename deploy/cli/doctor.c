@@ -372,13 +372,22 @@ count_compared(void *user, const struct keep_reconciled *row)
     return 0;
 }
 
+static int
+count_missing(void *user, const struct keep_lost *row)
+{
+    *(uint64_t *)user += row->is_missing;
+    return 0;
+}
+
 static void
 check_gateways(struct findings *f, struct keep *keep)
 {
     struct compared c = {0};
+    uint64_t missing = 0;
     struct err err;
 
-    if (keep_each_reconciled(keep, NULL, count_compared, &c, &err) < 0) {
+    if (keep_each_reconciled(keep, NULL, count_compared, &c, &err) < 0 ||
+        keep_each_lost(keep, NULL, count_missing, &missing, &err) < 0) {
         finding(f, MARK_BAD, "compared", "%s", err.text);
         return;
     }
@@ -389,6 +398,9 @@ check_gateways(struct findings *f, struct keep *keep)
             "compared",
             "%" PRIu64 " gateways, %" PRIu64 " not within %d days; %" PRIu64 " objects lost%s",
             c.gateways, c.late, LATE_DAYS, c.lost, c.lost > 0 ? ": radpost reconcile show" : "");
+    if (missing > 0)
+        finding(f, MARK_BAD, "missing",
+                "%" PRIu64 " images went before they were packed: radpost reconcile show", missing);
 }
 
 static void

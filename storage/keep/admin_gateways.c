@@ -96,9 +96,13 @@ print_lost(void *user, const struct keep_lost *row)
     hex_encode(row->object, sizeof row->object, hex);
     clock_text(row->since_us, when);
     printf("%s %s %s: study %s, instance %s, object %s, told %s%s\n",
-           row->is_aside ? "ASIDE" : "LOST", row->tenant, row->device, row->study,
-           row->sop_instance, hex, when,
-           row->is_aside ? "; it came back, into quarantine: nothing is to be searched for" : "");
+           row->is_aside     ? "ASIDE"
+           : row->is_missing ? "MISSING"
+                             : "LOST",
+           row->tenant, row->device, row->study, row->sop_instance, hex, when,
+           row->is_aside     ? "; it came back, into quarantine: nothing is to be searched for"
+           : row->is_missing ? "; its file went before it was packed, who sent it is asked for it"
+                             : "");
     lost->listed += !row->is_aside;
     return 0;
 }
@@ -115,7 +119,8 @@ run_reconcile_show(struct admin *a, struct err *err)
     if (lost.told + lost.listed > 0)
         return err_set(err, ERR_CONFLICT,
                        "%" PRIu64 " objects are missing here, and their gateways have forgotten "
-                       "them: look in backups, on other disks, on the devices",
+                       "them, or did not bring them yet: look in backups, on other disks, on the "
+                       "devices",
                        lost.told > lost.listed ? lost.told : lost.listed);
     return 0;
 }

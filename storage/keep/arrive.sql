@@ -30,7 +30,7 @@ WITH gone AS (
     ON CONFLICT DO NOTHING
 )
 UPDATE instances SET object = $2, size = $3, received = $4, transfer_syntax = $5, received_syntax = $6, recipe = $7, layout = $8,
-    way = $9, device = $10, landing = $11, arrived_at_us = $12, has_copy = $13
+    way = $9, device = $10, landing = $11, arrived_at_us = $12, has_copy = $13, missing_since_us = NULL
 WHERE id = $1 AND pack IS NULL
 
 -- name: duplicate_by_object (plan kept)

@@ -153,7 +153,7 @@ JOIN tenants t ON t.id = i.tenant_id
 LEFT JOIN pack_copies a ON a.pack = i.pack AND a.store = 0
 LEFT JOIN pack_copies b ON b.pack = i.pack AND b.store = 1
 WHERE t.code = $1 AND s.study_uid = $2 AND ($3::text IS NULL OR e.series_uid = $3)
-    AND ($4::text IS NULL OR i.sop_instance = $4) AND NOT i.is_quarantined
+    AND ($4::text IS NULL OR i.sop_instance = $4) AND NOT i.is_quarantined AND i.missing_since_us IS NULL
 ORDER BY e.number, e.id, i.number, i.id
 
 -- name: landing_exists
@@ -179,10 +179,11 @@ LEFT JOIN studies s ON s.tenant_id = t.id AND s.study_uid = $2
 LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT i.is_quarantined) AS whole,
         count(*) FILTER (WHERE i.pack IS NOT NULL AND NOT i.is_quarantined) AS sealed,
         count(*) FILTER (WHERE i.is_quarantined) AS quarantined, sum(i.size)::bigint AS bytes
-    FROM instances i WHERE i.study = s.id AND i.way <> 'reader') c ON true
+    FROM instances i WHERE i.study = s.id AND i.way <> 'reader' AND i.missing_since_us IS NULL) c ON true
 LEFT JOIN LATERAL (SELECT max(n.last) AS revision, count(DISTINCT o.sop) AS expected,
-        count(DISTINCT o.sop) FILTER (WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = t.id AND i.object = o.object)
-            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = t.id AND d.object = o.object)) AS missing
+        count(DISTINCT o.sop) FILTER (WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = t.id AND i.object = o.object AND i.missing_since_us IS NULL)
+            AND NOT EXISTS (SELECT FROM duplicates d JOIN instances i ON i.id = d.instance AND i.missing_since_us IS NULL
+                WHERE d.tenant_id = t.id AND d.object = o.object)) AS missing
     FROM (SELECT DISTINCT ON (x.source) x.objects || x.carried_objects AS objects, x.sop_instances || x.carried_sops AS sops,
             max(x.study_revision) OVER () AS last
         FROM manifests x WHERE x.tenant_id = t.id AND x.study_uid = $2 ORDER BY x.source, x.revision DESC) n

@@ -6,8 +6,9 @@ SELECT DISTINCT o.sop
 FROM (SELECT DISTINCT ON (m.source) m.tenant_id, m.objects || m.carried_objects AS objects, m.sop_instances || m.carried_sops AS sops
     FROM manifests m JOIN tenants t ON t.id = m.tenant_id WHERE t.code = $1 AND m.study_uid = $2
     ORDER BY m.source, m.revision DESC) n CROSS JOIN LATERAL unnest(n.objects, n.sops) AS o(object, sop)
-WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = n.tenant_id AND i.object = o.object)
-    AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = n.tenant_id AND d.object = o.object)
+WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = n.tenant_id AND i.object = o.object AND i.missing_since_us IS NULL)
+    AND NOT EXISTS (SELECT FROM duplicates d JOIN instances i ON i.id = d.instance AND i.missing_since_us IS NULL
+        WHERE d.tenant_id = n.tenant_id AND d.object = o.object)
     AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = n.tenant_id AND g.study_uid = $2 AND g.sop_instance = o.sop
         AND g.until_revision IS NULL)
 

@@ -101,6 +101,8 @@ look_for_same(struct placing *p, bool *out_is_settled, struct err *err)
                &same, err) < 0)
         goto out;
     if (pg_rows_count(same) > 0) {
+        if (missing_came(p->conn, a->tenant, a->object, err) < 0)
+            goto out;
         p->end = pg_truth(same, 0, 3) ? ARRIVAL_QUARANTINED : ARRIVAL_ALREADY;
         *out_is_settled = true;
     } else if (pg_rows_count(other) > 0) {

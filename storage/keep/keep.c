@@ -14,10 +14,9 @@ enum { CLEAN_PAGE = 500 };
 #define DAYS_30_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
-    "storage/keep/tenants.sql", "storage/keep/arrive.sql",
-    "storage/keep/find.sql",    "storage/keep/reconcile.sql",
-    "storage/keep/policy.sql",  "storage/keep/seal.sql",
-    "storage/keep/gone.sql",    NULL,
+    "storage/keep/tenants.sql",   "storage/keep/arrive.sql",  "storage/keep/find.sql",
+    "storage/keep/reconcile.sql", "storage/keep/policy.sql",  "storage/keep/seal.sql",
+    "storage/keep/gone.sql",      "storage/keep/missing.sql", NULL,
 };
 
 const struct log_ctx keep_log = {.stage = "storage/keep"};
@@ -176,6 +175,8 @@ look_after_packs(struct keep *k, struct err *err)
     /* Behind the first walk through the packs: they know whose a study is; what lies on the landing
      * may have been put aside. */
     if (k->packs_at_ms != 0 && found_take_in(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    if (missing_look(k, rc == 0 ? err : &later) < 0)
         rc = -1;
     if (scrub_next(k, &did, rc == 0 ? err : &later) < 0)
         rc = -1;

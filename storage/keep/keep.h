@@ -369,6 +369,7 @@ struct keep_lost {
     uint8_t object[32];
     int64_t since_us;
     bool is_aside; /* it came back, and only into quarantine: it is not lost, a person settles it */
+    bool is_missing; /* nobody told: it was here, and its file went before it was packed */
 };
 typedef int (*keep_on_lost)(void *user, const struct keep_lost *row);
 int keep_each_lost(struct keep *k, const char *tenant, keep_on_lost on_row, void *user,

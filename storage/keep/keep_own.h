@@ -41,6 +41,7 @@ struct keep {
     int64_t found_at_ms;           /* likewise */
     struct found_walk *found;      /* likewise; NULL: none goes on */
     int64_t packs_at_ms;           /* likewise */
+    int64_t missing_at_ms;         /* likewise */
     struct packs_walk *packs;      /* likewise */
     struct finish_line finish;
     struct share *share;
@@ -201,6 +202,17 @@ int manifest_pack_unlisted(struct keep *k, struct err *err) MUST_CHECK;
 /* In the transaction that catalogued it: what was said to be lost for good has come. */
 int gone_came(struct pg_conn *conn, const char *tenant, const char *study, const char *sop_instance,
               struct event_list *events, struct err *err) MUST_CHECK;
+
+/* ---- missing.c ---- */
+/* A job cannot be packed. Images of it whose landing file is gone leave it and are missing from now
+ * on; *out_n of them. 0 where another packs it just now. */
+int missing_note(struct keep *k, const char *tenant, const char *study, int64_t job,
+                 uint64_t *out_n, struct err *err) MUST_CHECK;
+/* In the transaction that catalogues this file: it has come, and is packed. */
+int missing_came(struct pg_conn *conn, const char *tenant, const uint8_t object[32],
+                 struct err *err) MUST_CHECK;
+/* At the start and every ten minutes: has a disk with some of their files come back? */
+int missing_look(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- seal.c ---- */
 /* Take the packs that are due longest, some at a time, make, verify and seal them; any number of

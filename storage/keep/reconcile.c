@@ -291,7 +291,8 @@ keep_each_lost(struct keep *k, const char *tenant, keep_on_lost on_row, void *us
                                 .sop_instance = pg_text(rows, i, 3),
                                 .study = pg_text(rows, i, 4),
                                 .since_us = pg_int(rows, i, 5),
-                                .is_aside = pg_truth(rows, i, 6)};
+                                .is_aside = pg_truth(rows, i, 6),
+                                .is_missing = pg_truth(rows, i, 7)};
 
         pg_copy_bytes(rows, i, 2, row.object, sizeof row.object);
         if (on_row(user, &row) != 0)

@@ -15,7 +15,7 @@ WITH newest AS (
 )
 SELECT n.study_uid, n.closed_at_us, n.revision, count(o.object),
     count(*) FILTER (WHERE i.pack IS NOT NULL AND NOT i.is_quarantined),
-    sha256(coalesce(string_agg(o.object || CASE WHEN i.id IS NULL OR i.is_quarantined THEN 'm'::bytea
+    sha256(coalesce(string_agg(o.object || CASE WHEN i.id IS NULL OR i.is_quarantined OR i.missing_since_us IS NOT NULL THEN 'm'::bytea
         WHEN i.pack IS NOT NULL THEN 's'::bytea ELSE 'h'::bytea END, ''::bytea ORDER BY o.object), ''::bytea))
 FROM newest n LEFT JOIN LATERAL unnest(n.objects) AS o(object) ON true
 LEFT JOIN instances own ON own.tenant_id = n.tenant_id AND own.object = o.object
@@ -34,7 +34,7 @@ WITH newest AS (
 )
 SELECT n.study_uid, n.closed_at_us, n.revision, count(o.object),
     count(*) FILTER (WHERE i.pack IS NOT NULL AND NOT i.is_quarantined),
-    sha256(coalesce(string_agg(o.object || CASE WHEN i.id IS NULL OR i.is_quarantined THEN 'm'::bytea
+    sha256(coalesce(string_agg(o.object || CASE WHEN i.id IS NULL OR i.is_quarantined OR i.missing_since_us IS NOT NULL THEN 'm'::bytea
         WHEN i.pack IS NOT NULL THEN 's'::bytea ELSE 'h'::bytea END, ''::bytea ORDER BY o.object), ''::bytea))
 FROM newest n LEFT JOIN LATERAL unnest(n.objects) AS o(object) ON true
 LEFT JOIN instances own ON own.tenant_id = n.tenant_id AND own.object = o.object
@@ -91,12 +91,20 @@ LEFT JOIN reconciliations r ON r.tenant_id = c.tenant_id AND r.device = c.device
 WHERE $1::text IS NULL OR t.code = $1
 ORDER BY t.code, c.device
 
+-- What gateways told, and what was found to be missing here and nobody has settled.
 -- name: lost_list
 SELECT t.code, l.device, l.object, l.sop_instance, l.study_uid, l.since_us,
-    EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.object = l.object AND i.is_quarantined)
+    EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.object = l.object AND i.is_quarantined), false
 FROM lost_objects l JOIN tenants t ON t.id = l.tenant_id
 WHERE $1::text IS NULL OR t.code = $1
-ORDER BY l.since_us, t.code, l.study_uid, l.sop_instance LIMIT 10000
+UNION ALL
+SELECT t.code, i.device, i.object, i.sop_instance, s.study_uid, i.missing_since_us, false, true
+FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = i.tenant_id
+WHERE i.missing_since_us IS NOT NULL AND ($1::text IS NULL OR t.code = $1)
+    AND NOT EXISTS (SELECT FROM lost_objects l WHERE l.tenant_id = i.tenant_id AND l.object = i.object)
+    AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = i.tenant_id AND g.study_uid = s.study_uid
+        AND g.sop_instance = i.sop_instance AND g.until_revision IS NULL)
+ORDER BY 6, 1, 5, 4 LIMIT 10000
 
 -- name: receipt_is_known
 SELECT EXISTS (SELECT FROM receipts r JOIN tenants t ON t.id = r.tenant_id

@@ -432,12 +432,21 @@ tell_log(const struct sealing *s)
         F_NUMBER("instances", s->plan.count), F_BYTES(s->draft.made.size));
 }
 
-/* Remember why, and when to try again. */
+/* Remember why, and when to try again. Without those whose files are gone it may be made at once.
+ */
 static int
-note_failure(struct keep *k, int64_t job, int64_t attempts, const struct err *why, struct err *err)
+note_failure(struct keep *k, const struct sealing *s, struct err *err)
 {
+    const struct err *why = &s->why;
+    int64_t job = s->id, attempts = s->attempts;
     int64_t wait_ms = attempts < 9 ? (int64_t)RETRY_FIRST_MS << attempts : RETRY_LAST_MS;
+    uint64_t missing = 0;
 
+    if (why->kind == ERR_CONFLICT && s->plan.count > 0 &&
+        missing_note(k, s->plan.tenant, s->study_facts[0].value, job, &missing, err) < 0)
+        return -1;
+    if (missing > 0)
+        return 0;
     if (why->kind == ERR_CONFLICT)
         LOG(&keep_log, KEEP_BYTES_DAMAGED, F_NUMBER("job", job), F_ERR(why));
     else
@@ -463,8 +472,7 @@ tell_all(struct group *g, int *out_sealed, struct err *err)
             tell_log(s);
             receipts_ring(g->k, s->plan.tenant);
             (*out_sealed)++;
-        } else if (!is_good(s) &&
-                   note_failure(g->k, s->id, s->attempts, &s->why, rc == 0 ? err : &later) < 0) {
+        } else if (!is_good(s) && note_failure(g->k, s, rc == 0 ? err : &later) < 0) {
             rc = -1;
         }
     }

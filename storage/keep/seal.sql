@@ -55,7 +55,7 @@ WITH top AS (
     SELECT DISTINCT ON (o.sop, coalesce(i.object, o.object)) o.sop, coalesce(i.object, o.object) AS object,
         coalesce(i.sop_class, l.sop_class, '') AS sop_class, coalesce(e.series_uid, l.series_uid, '') AS series_uid,
         coalesce(i.pixels, l.pixels) AS pixels, coalesce(i.dataset, l.dataset) AS dataset,
-        i.id IS NOT NULL AND NOT i.is_quarantined AS is_whole, coalesce(i.is_quarantined, false) AS is_quarantined
+        i.id IS NOT NULL AND NOT i.is_quarantined AND i.missing_since_us IS NULL AS is_whole, coalesce(i.is_quarantined, false) AS is_quarantined
     FROM newest CROSS JOIN top CROSS JOIN LATERAL unnest(newest.objects, newest.sops) AS o(object, sop)
     LEFT JOIN instances own ON own.tenant_id = top.tenant_id AND own.object = o.object
     LEFT JOIN LATERAL (SELECT d.instance FROM duplicates d
@@ -89,8 +89,9 @@ SELECT m.source, m.revision, m.closed_at_us, m.study_revision,
         WHERE x.tenant_id = m.tenant_id AND x.study_uid = m.study_uid AND (x.source = m.source OR m.source = '#')
             AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = x.tenant_id AND n.study_uid = x.study_uid
                 AND n.source = x.source AND n.revision > x.revision)
-            AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o.object)
-            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = m.tenant_id AND d.object = o.object)
+            AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o.object AND i.missing_since_us IS NULL)
+            AND NOT EXISTS (SELECT FROM duplicates d JOIN instances i ON i.id = d.instance AND i.missing_since_us IS NULL
+                WHERE d.tenant_id = m.tenant_id AND d.object = o.object)
             AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = m.tenant_id AND g.study_uid = m.study_uid
                 AND g.sop_instance = o.sop AND g.until_revision IS NULL))
 FROM manifests m JOIN tenants t ON t.id = m.tenant_id
@@ -98,8 +99,9 @@ WHERE t.code = $1 AND m.study_uid = $2 AND m.complete_at_us IS NULL
     AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
         AND n.source = m.source AND n.revision > m.revision)
     AND NOT EXISTS (SELECT FROM unnest(m.objects, m.sop_instances) AS o(object, sop)
-        WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o.object)
-            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = m.tenant_id AND d.object = o.object)
+        WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o.object AND i.missing_since_us IS NULL)
+            AND NOT EXISTS (SELECT FROM duplicates d JOIN instances i ON i.id = d.instance AND i.missing_since_us IS NULL
+                WHERE d.tenant_id = m.tenant_id AND d.object = o.object)
             AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = m.tenant_id AND g.study_uid = m.study_uid
                 AND g.sop_instance = o.sop AND g.until_revision IS NULL))
 ORDER BY m.study_revision DESC FOR UPDATE OF m
@@ -114,7 +116,8 @@ WHERE t.id = m.tenant_id AND t.code = $1 AND m.study_uid = $2 AND m.source = $3 
 WITH due AS (
     SELECT DISTINCT i.tenant_id, i.study, i.series, i.is_quarantined FROM instances i
     JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
-    WHERE t.code = $1 AND s.study_uid = $2 AND i.pack IS NULL AND i.job IS NULL AND ($5 OR i.way IN ('link', 'reader'))
+    WHERE t.code = $1 AND s.study_uid = $2 AND i.pack IS NULL AND i.job IS NULL AND i.missing_since_us IS NULL
+    AND ($5 OR i.way IN ('link', 'reader'))
 ), made AS (
     INSERT INTO pack_jobs (tenant_id, study, series, revision, is_quarantine, made_at_us)
     SELECT tenant_id, study, series, $3, is_quarantined, $4 FROM due
@@ -122,13 +125,14 @@ WITH due AS (
 )
 UPDATE instances i SET job = made.id FROM made
 WHERE i.study = made.study AND i.series = made.series AND i.is_quarantined = made.is_quarantine
-    AND i.pack IS NULL AND i.job IS NULL AND ($5 OR i.way IN ('link', 'reader'))
+    AND i.pack IS NULL AND i.job IS NULL AND i.missing_since_us IS NULL
+    AND ($5 OR i.way IN ('link', 'reader'))
 
 -- Of what came later than $1; what came later than now ($2) came under a clock that was ahead, and holds nothing up.
 -- name: reader_studies
 SELECT DISTINCT t.code, s.study_uid
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
-WHERE i.pack IS NULL AND i.job IS NULL AND i.way = 'reader'
+WHERE i.pack IS NULL AND i.job IS NULL AND i.missing_since_us IS NULL AND i.way = 'reader'
     AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.way = 'reader'
         AND n.arrived_at_us > $1 AND n.arrived_at_us <= $2)
 LIMIT 100
@@ -137,7 +141,7 @@ LIMIT 100
 -- name: aside_studies
 SELECT DISTINCT t.code, s.study_uid
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
-WHERE i.pack IS NULL AND i.job IS NULL AND i.is_quarantined AND i.way = 'link'
+WHERE i.pack IS NULL AND i.job IS NULL AND i.missing_since_us IS NULL AND i.is_quarantined AND i.way = 'link'
     AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.job IS NULL
         AND n.is_quarantined AND n.way = 'link' AND n.arrived_at_us > $1 AND n.arrived_at_us <= $2)
 LIMIT 100
@@ -146,7 +150,7 @@ LIMIT 100
 WITH due AS (
     SELECT DISTINCT i.tenant_id, s.study_uid, i.study, i.series, i.is_quarantined FROM instances i
     JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
-    WHERE t.code = $1 AND s.study_uid = $2 AND i.pack IS NULL AND i.job IS NULL
+    WHERE t.code = $1 AND s.study_uid = $2 AND i.pack IS NULL AND i.job IS NULL AND i.missing_since_us IS NULL
         AND (i.way = 'reader' OR (i.way = 'link' AND i.is_quarantined))
 ), made AS (
     INSERT INTO pack_jobs (tenant_id, study, series, revision, is_quarantine, made_at_us)
@@ -156,12 +160,13 @@ WITH due AS (
 )
 UPDATE instances i SET job = made.id FROM made
 WHERE i.study = made.study AND i.series = made.series AND i.is_quarantined = made.is_quarantine
-    AND i.pack IS NULL AND i.job IS NULL AND (i.way = 'reader' OR (i.way = 'link' AND i.is_quarantined))
+    AND i.pack IS NULL AND i.job IS NULL AND i.missing_since_us IS NULL
+    AND (i.way = 'reader' OR (i.way = 'link' AND i.is_quarantined))
 
 -- name: quiet_studies
 SELECT DISTINCT t.code, s.study_uid
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
-WHERE i.pack IS NULL AND i.job IS NULL AND i.way NOT IN ('link', 'reader')
+WHERE i.pack IS NULL AND i.job IS NULL AND i.missing_since_us IS NULL AND i.way NOT IN ('link', 'reader')
     AND NOT EXISTS (SELECT FROM instances n WHERE n.study = i.study AND n.pack IS NULL AND n.arrived_at_us > $1
         AND n.arrived_at_us <= $2)
 LIMIT 100
@@ -181,7 +186,7 @@ ORDER BY t.code, s.study_uid
 SELECT i.object, i.sop_instance,
     coalesce((SELECT max(m.revision) FROM manifests m
         WHERE m.tenant_id = s.tenant_id AND m.study_uid = s.study_uid AND m.source = ''), 0),
-    bool_or(i.pack IS NULL AND i.job IS NULL) OVER (),
+    bool_or(i.pack IS NULL AND i.job IS NULL AND i.missing_since_us IS NULL) OVER (),
     bool_or(NOT EXISTS (SELECT FROM manifests m WHERE m.tenant_id = s.tenant_id AND m.study_uid = s.study_uid
         AND m.source = '' AND i.object = ANY (m.objects))) OVER ()
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = s.tenant_id
@@ -381,6 +386,6 @@ WITH found AS (
     SELECT pack.id, c.store, $9, CASE WHEN c.store = ANY ($10::integer[]) THEN $8::bigint ELSE 0 END
     FROM pack, generate_series(0, $11::integer - 1) AS c(store)
 )
-UPDATE instances i SET pack = pack.id, pack_offset = found.at, sealed_at_us = $8, job = NULL
+UPDATE instances i SET pack = pack.id, pack_offset = found.at, sealed_at_us = $8, job = NULL, missing_since_us = NULL
 FROM pack, found WHERE i.id = found.id
 RETURNING i.id

@@ -293,6 +293,27 @@ what_came_back_into_quarantine_is_told_as_that_until_it_is_packed(void **state)
 }
 
 static void
+what_went_before_it_was_packed_is_named_and_is_no_success(void **state)
+{
+    static const struct keep_sender gate = {"clinic-a", "gate-7", "127.0.0.1:1"};
+    static const struct slice slice = {
+        .study = "1.2.10", .series = "1.2.10.1", .instance = "1.2.10.1.1", .noise = 1};
+    char text[2048];
+
+    (void)state;
+    assert_int_equal(vault_put(&archive, &gate, &slice), LINK_HELD);
+    run("reconcile show --org clinic-a", text, sizeof text);
+    assert_null(strstr(text, "gate-7"));
+
+    vault_sql(&archive, "UPDATE instances SET missing_since_us = 1 WHERE device = 'gate-7'");
+
+    assert_int_not_equal(run("reconcile show --org clinic-a", text, sizeof text), 0);
+    assert_non_null(
+        strstr(text, "MISSING clinic-a gate-7: study 1.2.10, instance 1.2.10.1.1, object "));
+    vault_sql(&archive, "UPDATE instances SET missing_since_us = NULL");
+}
+
+static void
 each_clinics_share_is_told_and_who_was_silent(void **state)
 {
     char sql[512], text[1024];
@@ -344,6 +365,7 @@ main(void)
         cmocka_unit_test(a_policy_is_written_when_it_can_be_read_and_shown),
         cmocka_unit_test(what_is_lost_is_named_and_is_no_success),
         cmocka_unit_test(what_came_back_into_quarantine_is_told_as_that_until_it_is_packed),
+        cmocka_unit_test(what_went_before_it_was_packed_is_named_and_is_no_success),
         cmocka_unit_test(each_clinics_share_is_told_and_who_was_silent),
         cmocka_unit_test(what_is_missing_or_unknown_is_said),
     };

@@ -1,0 +1,174 @@
+/* missing.c - catalogued images whose landing file is gone before they were packed: a disk was
+ * lost, or somebody removed it. Their row stays, so that the same file, from whomever, is known
+ * again; until then they count as if they had never come: lists that name them are not whole, the
+ * rest of their job is packed, gateways are asked for them, a person may say that they are lost for
+ * good (gone.c). */
+#include "storage/keep/keep_own.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/limits.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { LOOK_AGAIN_MS = 600000, PAGE = 1000 };
+
+/* A disk that is not mounted has lost nothing. */
+static bool
+are_mounted(const struct keep *k)
+{
+    const char *const folders[] = {k->landing, k->landing_copy};
+    char path[PATH_MAX];
+    bool are = true;
+
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        snprintf(path, sizeof path, "%s/whole", folders[i]);
+        are = are && access(path, F_OK) == 0;
+    }
+    return are;
+}
+
+/* Those of the job whose files are gone, as PostgreSQL writes a list. */
+static uint64_t
+gather(const struct keep *k, const struct pg_rows *members, struct buf *out_ids)
+{
+    bool are_there = are_mounted(k);
+    uint64_t n = 0;
+
+    buf_add_text(out_ids, "{");
+    for (size_t i = 0; i < pg_rows_count(members) && are_there; i++)
+        if (!landing_is_there(k, pg_text(members, i, 18)))
+            buf_add_printf(out_ids, "%s%lld", n++ > 0 ? "," : "", (long long)pg_int(members, i, 0));
+    buf_add_text(out_ids, "}");
+    CHECK(!buf_is_over(out_ids)); /* as many as an index holds, in less room each */
+    return n;
+}
+
+/* And commits. The job is held: what is in it now is in no pack, and nobody cleans it away. */
+static int
+put(struct keep *k, struct pg_conn *conn, const char *tenant, const char *study, int64_t job,
+    uint64_t *out_n, struct err *err)
+{
+    struct pg_rows *lock = NULL, *members = NULL;
+    int64_t now_us = clock_wall_us();
+    struct buf ids;
+    uint64_t n;
+    int rc = -1;
+
+    buf_init(&ids, LIMIT_INDEX_BYTES);
+    if (pg_run(conn, "job_lock", PG_ARGS(PG_INT(job)), &lock, err) < 0)
+        goto out;
+    if (pg_rows_count(lock) == 0) {
+        rc = 0;
+        goto out;
+    }
+    if (pg_run(conn, "job_instances", PG_ARGS(PG_INT(job)), &members, err) < 0)
+        goto out;
+    n = gather(k, members, &ids);
+    if (n == 0) {
+        rc = 0;
+        goto out;
+    }
+    if (pg_run(conn, "missing_mark", PG_ARGS(PG_INT(job), PG_TEXT(buf_text(&ids)), PG_INT(now_us)),
+               NULL, err) < 0 ||
+        pg_run(conn, "missing_reopen",
+               PG_ARGS(PG_TEXT(tenant), PG_TEXT(study), PG_TEXT(buf_text(&ids))), NULL, err) < 0 ||
+        pg_run(conn, "reconcile_wish", PG_ARGS(PG_TEXT(tenant), PG_INT(now_us)), NULL, err) < 0 ||
+        pg_commit(conn, err) < 0)
+        goto out;
+    *out_n = n;
+    rc = 0;
+out:
+    pg_rows_free(&members);
+    pg_rows_free(&lock);
+    buf_fini(&ids);
+    return rc;
+}
+
+int
+missing_note(struct keep *k, const char *tenant, const char *study, int64_t job, uint64_t *out_n,
+             struct err *err)
+{
+    struct log_ctx ctx = keep_log;
+    struct pg_conn *conn = NULL;
+    int rc = -1;
+
+    *out_n = 0;
+    if (manifest_begin(k, tenant, study, &conn, err) == 0)
+        rc = put(k, conn, tenant, study, job, out_n, err);
+    pg_put(&conn); /* rolls back what found nothing */
+    if (rc < 0)
+        return err_context(err, "images that are missing");
+    ctx.tenant = tenant;
+    if (*out_n > 0)
+        LOG(&ctx, KEEP_IMAGES_MISSING, F_UID("study", study), F_NUMBER("images", *out_n));
+    return 0;
+}
+
+int
+missing_came(struct pg_conn *conn, const char *tenant, const uint8_t object[32], struct err *err)
+{
+    return pg_run(conn, "missing_came", PG_ARGS(PG_TEXT(tenant), PG_BYTES(object, 32)), NULL, err);
+}
+
+/* As when it came: its lists may be whole with it. */
+static int
+put_back(struct keep *k, const char *tenant, const char *study, const uint8_t object[32],
+         struct err *err)
+{
+    struct event_list events = {.n = 0};
+    struct log_ctx ctx = keep_log;
+    struct pg_conn *conn = NULL;
+    int rc = -1;
+
+    if (manifest_begin(k, tenant, study, &conn, err) == 0 &&
+        missing_came(conn, tenant, object, err) == 0 &&
+        manifest_settle(conn, tenant, study, &events, err) == 0 &&
+        events_write(conn, tenant, study, &events, err) == 0)
+        rc = pg_commit(conn, err);
+    pg_put(&conn);
+    if (rc < 0)
+        return -1;
+    ctx.tenant = tenant;
+    LOG(&ctx, KEEP_IMAGE_BACK, F_UID("study", study), F_HEX("object", object, 32));
+    keep_wake(k, true);
+    return 0;
+}
+
+static int
+look_at_page(struct keep *k, const struct pg_rows *rows, int64_t *out_last, struct err *err)
+{
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
+        uint8_t object[32];
+
+        *out_last = pg_int(rows, i, 0);
+        pg_copy_bytes(rows, i, 3, object, sizeof object);
+        if (landing_is_there(k, pg_text(rows, i, 4)) &&
+            put_back(k, pg_text(rows, i, 1), pg_text(rows, i, 2), object, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int
+missing_look(struct keep *k, struct err *err)
+{
+    int64_t last = 0;
+    bool is_more = true;
+    int rc = 0;
+
+    if (k->missing_at_ms > clock_mono_ms())
+        return 0;
+    while (is_more && rc == 0 && !keep_is_closing(k)) {
+        struct pg_rows *rows = NULL;
+
+        rc = keep_run(k, "missing_list", PG_ARGS(PG_INT(last), PG_INT(PAGE)), &rows, err);
+        is_more = rc == 0 && pg_rows_count(rows) == PAGE;
+        if (rc == 0)
+            rc = look_at_page(k, rows, &last, err);
+        pg_rows_free(&rows);
+    }
+    k->missing_at_ms = clock_mono_ms() + LOOK_AGAIN_MS;
+    return rc < 0 ? err_context(err, "look for missing files") : 0;
+}

@@ -1,0 +1,25 @@
+-- Images whose landing file is gone before they were packed: missing.c (migrations/0013_missing.sql).
+
+-- The rest of the job is packed without them, at once.
+-- name: missing_mark
+WITH job AS (UPDATE pack_jobs SET next_try_us = 0 WHERE id = $1)
+UPDATE instances SET missing_since_us = $3, job = NULL WHERE id = ANY ($2::bigint[]) AND job = $1 AND pack IS NULL
+
+-- The newest lists that name them are not whole any more.
+-- name: missing_reopen
+UPDATE manifests m SET complete_at_us = NULL FROM tenants t
+WHERE t.id = m.tenant_id AND t.code = $1 AND m.study_uid = $2 AND m.complete_at_us IS NOT NULL
+    AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
+        AND n.source = m.source AND n.revision > m.revision)
+    AND (m.objects || m.carried_objects) && (SELECT array_agg(o.object) FROM (
+        SELECT i.object FROM instances i WHERE i.id = ANY ($3::bigint[])
+        UNION ALL SELECT d.object FROM duplicates d WHERE d.instance = ANY ($3::bigint[])) o)
+
+-- name: missing_came (plan kept)
+UPDATE instances i SET missing_since_us = NULL FROM tenants t
+WHERE t.id = i.tenant_id AND t.code = $1 AND i.object = $2 AND i.missing_since_us IS NOT NULL
+
+-- name: missing_list
+SELECT i.id, t.code, s.study_uid, i.object, i.landing FROM instances i
+JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = i.tenant_id
+WHERE i.missing_since_us IS NOT NULL AND i.id > $1 ORDER BY i.id LIMIT $2

@@ -1,0 +1,303 @@
+/* test_missing.c - catalogued images whose landing file is gone before they were packed: they are
+ * missing, the others are packed, and what comes back takes its place. */
+#include "proto/base/clock.h"
+#include "proto/link/reconcile.h"
+#include "storage/keep/keep.h"
+#include "tests/support/ok.h"
+#include "tests/support/vault.h"
+
+#include <glob.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static const struct keep_sender gate = {"clinic-a", "gate-a", "test"};
+
+/* The first landing file of a folder: it becomes aside, or goes (""). */
+static void
+take_away(const char *landing, const char *aside)
+{
+    char pattern[256];
+    glob_t found = {0};
+
+    snprintf(pattern, sizeof pattern, "%s/whole/*", landing);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_int_equal(
+        aside[0] != '\0' ? rename(found.gl_pathv[0], aside) : unlink(found.gl_pathv[0]), 0);
+    globfree(&found);
+}
+
+static struct keep_standing
+standing(struct vault *a, const char *study)
+{
+    struct keep_standing s;
+    struct err err;
+
+    OK(keep_standing_get(a->keep, "clinic-a", study, &s, &err));
+    return s;
+}
+
+static void
+assert_standing(struct vault *a, uint64_t whole, uint64_t sealed, uint64_t missing)
+{
+    struct keep_standing s = standing(a, "1.2.3");
+
+    assert_int_equal(s.whole, whole);
+    assert_int_equal(s.sealed, sealed);
+    assert_int_equal(s.missing, missing);
+}
+
+static int
+count_missing(void *user, const struct keep_lost *row)
+{
+    assert_true(row->is_missing);
+    ++*(size_t *)user;
+    return 0;
+}
+
+static size_t
+listed(struct vault *a)
+{
+    struct err err;
+    size_t n = 0;
+
+    OK(keep_each_lost(a->keep, "clinic-a", count_missing, &n, &err));
+    return n;
+}
+
+static int
+take_wish(void *user, const char *code, int64_t at_us)
+{
+    (void)at_us;
+    assert_string_equal(code, "clinic-a");
+    ++*(size_t *)user;
+    return 0;
+}
+
+static size_t
+wishes(struct vault *a)
+{
+    struct err err;
+    size_t n = 0;
+
+    OK(keep_each_wish(a->keep, take_wish, &n, &err));
+    return n;
+}
+
+static int
+count_complete(void *user, const struct keep_event *event)
+{
+    *(size_t *)user += strcmp(event->kind, "study.complete") == 0;
+    return 0;
+}
+
+static size_t
+completions(struct vault *a)
+{
+    struct err err;
+    size_t n = 0;
+
+    OK(keep_events(a->keep, "clinic-a", 0, 0, count_complete, &n, &err));
+    return n;
+}
+
+/* Three images, whole and listed; the file of one is gone before they were packed. */
+static void
+begin(struct vault *a, const char *name, const char *aside, struct slice out[3])
+{
+    vault_open(a, vault_cluster, name);
+    for (unsigned i = 0; i < 3; i++) {
+        out[i] = vault_ct(i + 1);
+        assert_int_equal(vault_put(a, &gate, &out[i]), LINK_HELD);
+    }
+    vault_manifest(a, &gate, 1, out, 3);
+    assert_standing(a, 3, 0, 0);
+    take_away(a->landing, aside);
+}
+
+static void
+an_image_whose_file_is_gone_is_missing_and_the_others_are_packed(void **state)
+{
+    struct slice s[3];
+    struct vault a;
+
+    (void)state;
+    begin(&a, "missing", "", s);
+    assert_int_equal(wishes(&a), 0);
+
+    assert_int_equal(vault_work(&a), 1);
+
+    assert_standing(&a, 2, 2, 1);
+    assert_int_equal(standing(&a, "1.2.3").expected, 3);
+    assert_int_equal(listed(&a), 1);
+    assert_int_equal(wishes(&a), 1); /* its gateway is asked */
+    assert_int_equal(vault_work(&a), 0);
+    vault_close(&a);
+}
+
+static void
+what_its_gateway_brings_again_is_packed_and_missing_no_more(void **state)
+{
+    struct slice s[3];
+    struct vault a;
+
+    (void)state;
+    begin(&a, "brought", "", s);
+    vault_work(&a);
+
+    for (size_t i = 0; i < 3; i++)
+        (void)vault_put(&a, &gate, &s[i]); /* it does not know which */
+
+    assert_standing(&a, 3, 2, 0);
+    assert_int_equal(listed(&a), 0);
+    assert_int_equal(vault_work(&a), 1);
+    assert_standing(&a, 3, 3, 0);
+    assert_int_equal(completions(&a), 2);
+    vault_close(&a);
+}
+
+static void
+what_a_disk_brings_back_is_packed(void **state)
+{
+    char aside[FOLDER_PATH_BYTES], back[FOLDER_PATH_BYTES + 160];
+    struct slice s[3];
+    char pattern[256];
+    glob_t found = {0};
+    struct vault a;
+
+    (void)state;
+    folder_make("disk", aside);
+    snprintf(back, sizeof back, "%s/it", aside);
+    vault_open(&a, vault_cluster, "disk");
+    for (unsigned i = 0; i < 3; i++) {
+        s[i] = vault_ct(i + 1);
+        assert_int_equal(vault_put(&a, &gate, &s[i]), LINK_HELD);
+    }
+    vault_manifest(&a, &gate, 1, s, 3);
+    snprintf(pattern, sizeof pattern, "%s/whole/*", a.landing);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    take_away(a.landing, back);
+    vault_work(&a);
+    assert_standing(&a, 2, 2, 1);
+
+    assert_int_equal(rename(back, found.gl_pathv[0]), 0);
+    vault_reopen(&a);
+    vault_work(&a);
+    vault_work(&a);
+
+    assert_standing(&a, 3, 3, 0);
+    assert_int_equal(listed(&a), 0);
+    globfree(&found);
+    vault_close(&a);
+    folder_remove(aside);
+}
+
+static void
+what_a_person_calls_lost_for_good_is_waited_for_no_more(void **state)
+{
+    static const struct keep_gone one = {1, "disk lost, console emptied", "Li", 0};
+    struct slice s[3];
+    struct vault a;
+    struct err err;
+
+    (void)state;
+    begin(&a, "given_up", "", s);
+    vault_work(&a);
+    assert_int_equal(completions(&a), 1); /* before */
+    clock_fake(clock_wall_us() + INT64_C(3600000000), clock_mono_ms() + 3600000);
+
+    OK(keep_gone_put(a.keep, "clinic-a", "1.2.3", &one, &err));
+
+    assert_standing(&a, 2, 2, 0);
+    assert_int_equal(standing(&a, "1.2.3").expected, 2);
+    assert_int_equal(standing(&a, "1.2.3").gone.images, 1);
+    assert_true(completions(&a) > 1); /* again */
+    assert_int_equal(listed(&a), 0);
+
+    for (size_t i = 0; i < 3; i++) /* and comes after all */
+        (void)vault_put(&a, &gate, &s[i]);
+    vault_work(&a);
+    assert_standing(&a, 3, 3, 0);
+    assert_int_equal(standing(&a, "1.2.3").gone.images, 0);
+    clock_unfake();
+    vault_close(&a);
+}
+
+/* Of what came without a gateway both files went; sent again it is kept, and packed. */
+static void
+what_came_directly_is_missing_only_without_both_of_its_files(void **state)
+{
+    struct slice s = vault_ct(1);
+    struct keep_incoming in = {.tenant = "clinic-a", .way = "C-STORE", .ae = "CT1"};
+    struct keep_stored stored;
+    struct vault a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "direct");
+    slice_make(&s, &file);
+    for (int round = 0; round < 2; round++) {
+        in.fd = slice_fd(&file);
+        in.size = file.n;
+        OK(keep_store_direct(a.keep, &in, &stored, &err));
+        close(in.fd);
+        take_away(a.landing, "");
+        if (round == 0)
+            take_away(a.landing_copy, "");
+        vault_work(&a); /* closed, and looked for */
+        vault_work(&a);
+        assert_standing(&a, (uint64_t)round, (uint64_t)round, 1 - (uint64_t)round);
+        assert_int_equal(listed(&a), 1 - (size_t)round);
+    }
+    buf_fini(&file);
+    vault_close(&a);
+}
+
+static void
+a_disk_that_is_not_mounted_has_lost_nothing(void **state)
+{
+    char whole[256], aside[256];
+    struct slice s[3];
+    struct vault a;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "unmounted");
+    for (unsigned i = 0; i < 3; i++) {
+        s[i] = vault_ct(i + 1);
+        assert_int_equal(vault_put(&a, &gate, &s[i]), LINK_HELD);
+    }
+    vault_manifest(&a, &gate, 1, s, 3);
+    snprintf(whole, sizeof whole, "%s/whole", a.landing);
+    snprintf(aside, sizeof aside, "%s/aside", a.landing);
+    assert_int_equal(rename(whole, aside), 0);
+
+    assert_int_equal(vault_work(&a), 0);
+    assert_standing(&a, 3, 0, 0);
+
+    assert_int_equal(rename(aside, whole), 0);
+    clock_fake(clock_wall_us() + INT64_C(3600000000), clock_mono_ms() + 3600000);
+    assert_int_equal(vault_work(&a), 1); /* tried again */
+    assert_standing(&a, 3, 3, 0);
+    clock_unfake();
+    vault_close(&a);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_image_whose_file_is_gone_is_missing_and_the_others_are_packed),
+        cmocka_unit_test(what_its_gateway_brings_again_is_packed_and_missing_no_more),
+        cmocka_unit_test(what_a_disk_brings_back_is_packed),
+        cmocka_unit_test(what_a_person_calls_lost_for_good_is_waited_for_no_more),
+        cmocka_unit_test(what_came_directly_is_missing_only_without_both_of_its_files),
+        cmocka_unit_test(a_disk_that_is_not_mounted_has_lost_nothing),
+    };
+
+    return cmocka_run_group_tests_name("missing", tests, vault_start, vault_stop);
+}
