@@ -8,6 +8,7 @@
 #include "storage/keep/landing.h"
 #include "storage/keep/share.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 
@@ -18,7 +19,8 @@ enum {
     GROUP_BYTES = 131072,
     GROUP_MOST = 16,     /* times that, when many bundles come at once */
     BUNDLES_A_GROUP = 8, /* so many more bundles, one more */
-    OPEN_OBJECTS = 64    /* in one bundle: two descriptors each */
+    OPEN_OBJECTS = 64,   /* in one bundle: two descriptors each */
+    BUSY_MS = 2000       /* no piece waits longer for who looks into its object */
 };
 
 struct touched {
@@ -255,6 +257,7 @@ static int
 touch(struct keep_bundle *b, const uint8_t object[32], struct landing_object **out, struct err *err)
 {
     struct touched *t = find_touched(b, object);
+    uint64_t size;
 
     if (t == NULL) {
         if (add_touched(b, object, err) < 0)
@@ -267,10 +270,14 @@ touch(struct keep_bundle *b, const uint8_t object[32], struct landing_object **o
             return -1;
         if (b->open_n == OPEN_OBJECTS && finish(b, err) < 0)
             return -1;
-        if (landing_take(b->k, b->tenant, object, &t->o, err) == 0)
+        if (landing_stays_busy(b->k, b->tenant, object, clock_mono_ms() + BUSY_MS, &size)) {
+            free(t->says.have);
+            landing_tell_whole(&t->says, object, size);
+        } else if (landing_take(b->k, b->tenant, object, &t->o, err) == 0) {
             b->open[b->open_n++] = t->o;
-        else if (err->kind != ERR_NOT_FOUND || find_known(b, t, err) < 0)
+        } else if (err->kind != ERR_NOT_FOUND || find_known(b, t, err) < 0) {
             return -1;
+        }
     }
     *out = t->o;
     return 0;

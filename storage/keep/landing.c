@@ -1,6 +1,7 @@
 /* landing.c - objects on their way, shared by all bundles that touch them. */
 #include "storage/keep/landing.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "storage/keep/keep_own.h"
@@ -10,15 +11,57 @@
 
 /* ---- the list of objects in use ---- */
 
+/* Keep's gate held. */
+static struct landing_object *
+find_open(const struct keep *k, const char *tenant, const uint8_t object[32])
+{
+    struct landing_object *o = k->open_objects;
+
+    while (o != NULL && (memcmp(o->object, object, 32) != 0 || strcmp(o->tenant, tenant) != 0))
+        o = o->next;
+    return o;
+}
+
+void
+landing_set_busy(struct keep *k, struct landing_object *o, bool is_busy)
+{
+    gate_lock(&k->gate);
+    o->is_busy = is_busy;
+    if (!is_busy)
+        gate_wake(&k->gate);
+    gate_unlock(&k->gate);
+}
+
+bool
+landing_stays_busy(struct keep *k, const char *tenant, const uint8_t object[32], int64_t until_ms,
+                   uint64_t *out_size)
+{
+    const struct landing_object *o;
+    bool is_busy;
+
+    gate_lock(&k->gate);
+    for (;;) {
+        int64_t left_ms = until_ms - clock_mono_ms();
+
+        o = find_open(k, tenant, object);
+        is_busy = o != NULL && o->is_busy;
+        if (!is_busy || left_ms <= 0)
+            break;
+        (void)gate_wait_ms(&k->gate, left_ms);
+    }
+    if (is_busy)
+        *out_size = o->offer.size; /* loaded before anybody could look into it */
+    gate_unlock(&k->gate);
+    return is_busy;
+}
+
 struct landing_object *
 landing_find(struct keep *k, const char *tenant, const uint8_t object[32])
 {
     struct landing_object *o;
 
     gate_lock(&k->gate);
-    for (o = k->open_objects; o != NULL; o = o->next)
-        if (memcmp(o->object, object, 32) == 0 && strcmp(o->tenant, tenant) == 0)
-            break;
+    o = find_open(k, tenant, object);
     if (o == NULL) {
         o = mem_new(sizeof *o);
         gate_init(&o->gate);
@@ -159,6 +202,16 @@ landing_take(struct keep *k, const char *tenant, const uint8_t object[32],
     }
     *out = o;
     return 0;
+}
+
+void
+landing_tell_whole(struct link_object_state *out, const uint8_t object[32], uint64_t size)
+{
+    struct ranges whole = {0};
+
+    ranges_add(&whole, 0, size);
+    landing_tell(out, object, LINK_PARTIAL, &whole);
+    ranges_fini(&whole);
 }
 
 void

@@ -14,6 +14,8 @@ struct landing_object {
     char tenant[KEEP_CODE_SIZE];
     uint8_t object[32];
 
+    bool is_busy; /* keep's gate: somebody looks into it, under its gate */
+
     struct gate gate; /* for all below */
     bool is_loaded;
     struct link_offer_object offer; /* as offered; owns recipe and layout */
@@ -35,6 +37,12 @@ int landing_take(struct keep *k, const char *tenant, const uint8_t object[32],
  * is held nobody begins to. */
 struct landing_object *landing_find(struct keep *k, const char *tenant, const uint8_t object[32]);
 void landing_release(struct keep *k, struct landing_object **object);
+/* Around what takes long under its gate (a hash over gigabytes, a decoder). */
+void landing_set_busy(struct keep *k, struct landing_object *o, bool is_busy);
+/* Is it so, and still after waiting until then (clock_mono_ms)? Its size then. No offer, and no
+ * piece, need wait for its gate: all of it is here. */
+bool landing_stays_busy(struct keep *k, const char *tenant, const uint8_t object[32],
+                        int64_t until_ms, uint64_t *out_size);
 
 /* Make what was written to any of these objects durable; tell of a first look that is whole with
  * it; a whole file is compared with its name and moved to whole/ (is_verified). No gate is held by
@@ -49,5 +57,8 @@ int landing_finish(struct keep *k, struct landing_object *o, struct err *err) MU
 /* An object's state for an answer; have may be NULL. Under the object's gate where have is its. */
 void landing_tell(struct link_object_state *out, const uint8_t object[32], enum link_state state,
                   const struct ranges *have);
+
+/* All of it is here, and what it is will be known later. */
+void landing_tell_whole(struct link_object_state *out, const uint8_t object[32], uint64_t size);
 
 #endif

@@ -259,10 +259,14 @@ static int
 step_verify(struct keep *k, struct landing_object *o, struct err *err)
 {
     uint8_t found[DIGEST_BYTES];
+    int rc;
 
     if (o->is_verified || !landing_file_is_complete(&o->file))
         return 0;
-    if (digest_file(o->file.fd, 0, o->offer.size, found, err) < 0)
+    landing_set_busy(k, o, true);
+    rc = digest_file(o->file.fd, 0, o->offer.size, found, err);
+    landing_set_busy(k, o, false);
+    if (rc < 0)
         return abandon(k, o, err);
     if (memcmp(found, o->object, sizeof found) != 0)
         return drop_bad(k, o, err);
@@ -442,8 +446,11 @@ landing_finish(struct keep *k, struct landing_object *o, struct err *err)
     int rc = 0;
 
     gate_lock(&o->gate);
-    if (o->is_verified && !o->is_ended)
+    if (o->is_verified && !o->is_ended) {
+        landing_set_busy(k, o, true);
         rc = catalogue(k, o, err);
+        landing_set_busy(k, o, false);
+    }
     gate_unlock(&o->gate);
     return rc;
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEX = 64 };
+enum { HEX = 64, BUSY_MS = 2000 };
 
 struct offering {
     struct keep *k;
@@ -21,6 +21,7 @@ struct offering {
     bool is_landing; /* its bytes are to come */
     bool is_conflict;
     bool is_left_out; /* there is no room for it: no answer, it is offered again */
+    int64_t until_ms; /* no longer does it wait for who looks into it */
 };
 
 /* The sender waits for a receipt of an instance that came before, under this or another file. */
@@ -159,8 +160,13 @@ land(const struct offering *f, struct err *err)
 {
     struct landing_object *o = NULL;
     bool is_ended;
+    uint64_t size;
     int rc = -1;
 
+    if (landing_stays_busy(f->k, f->sender->tenant, f->o->object, f->until_ms, &size)) {
+        landing_tell_whole(f->out, f->o->object, size);
+        return 0;
+    }
     if (landing_take(f->k, f->sender->tenant, f->o->object, &o, err) < 0)
         return -1;
     gate_lock(&o->gate);
@@ -362,10 +368,13 @@ land_or_look_again(struct offering *f, struct err *err)
 static int
 land_all(struct keep *k, struct offering *all, size_t n, struct err *err)
 {
+    int64_t until_ms = clock_mono_ms() + BUSY_MS;
     size_t landing = 0;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         landing += all[i].is_landing;
+        all[i].until_ms = until_ms;
+    }
     if (landing > 0 && leave_out(k, all, n, err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++)

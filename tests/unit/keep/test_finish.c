@@ -2,6 +2,7 @@
  * off. */
 #include "storage/keep/finish.h"
 #include "storage/keep/keep_own.h"
+#include "storage/keep/landing.h"
 #include "tests/support/vault.h"
 
 #include <setjmp.h>
@@ -101,12 +102,80 @@ a_cut_bundle_is_waited_for_and_keeps_what_was_whole(void **state)
     vault_close(&a);
 }
 
+static void
+offer(struct vault *a, struct link_offer_object *o, enum link_state *out, uint64_t *out_here)
+{
+    struct link_offer offer = {o, 1};
+    struct link_answer answer;
+    struct err err;
+
+    OK(keep_offer(a->keep, &gate_a, &offer, &answer, &err));
+    assert_int_equal(answer.count, 1);
+    *out = answer.objects[0].state;
+    *out_here = answer.objects[0].have_n == 1 ? answer.objects[0].have[0].to : 0;
+    link_answer_free(&answer);
+}
+
+/* Nothing of what is new waits behind an object of gigabytes whose bundle broke off. */
+static void
+while_an_object_is_looked_into_neither_offers_nor_pieces_wait_for_it(void **state)
+{
+    struct slice s = {
+        .study = "1.2.3", .series = "1.2.3.9", .instance = "1.2.3.9.1", .rows = ROWS, .noise = 1};
+    struct link_piece piece = {.offset = 0};
+    struct link_answer answer;
+    struct link_offer_object o;
+    struct landing_object *held;
+    struct keep_bundle *b = NULL;
+    enum link_state says;
+    struct vault a;
+    struct buf file;
+    struct err err;
+    uint64_t here;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "busy");
+    slice_make(&s, &file);
+    slice_offer(&s, &file, &o);
+    offer(&a, &o, &says, &here);
+    assert_int_equal(says, LINK_WANTED);
+    OK(landing_take(a.keep, gate_a.tenant, o.object, &held, &err));
+    gate_lock(&held->gate);
+    landing_set_busy(a.keep, held, true);
+
+    offer(&a, &o, &says, &here);
+    assert_int_equal(says, LINK_PARTIAL);
+    assert_int_equal(here, file.n);
+    memcpy(piece.object, o.object, 32);
+    piece.bytes = file.bytes;
+    piece.n = file.n;
+    OK(keep_bundle_begin(a.keep, &gate_a, &b, &err));
+    OK(keep_bundle_piece(b, &piece, &err));
+    OK(keep_bundle_end(b, &answer, &err));
+    assert_int_equal(answer.objects[0].state, LINK_PARTIAL);
+    link_answer_free(&answer);
+    keep_bundle_free(&b);
+
+    landing_set_busy(a.keep, held, false);
+    gate_unlock(&held->gate);
+    OK(keep_bundle_begin(a.keep, &gate_a, &b, &err));
+    OK(keep_bundle_piece(b, &piece, &err));
+    OK(keep_bundle_end(b, &answer, &err));
+    assert_int_equal(answer.objects[0].state, LINK_HELD);
+    link_answer_free(&answer);
+    keep_bundle_free(&b);
+    landing_release(a.keep, &held);
+    buf_fini(&file);
+    vault_close(&a);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_became_whole_is_catalogued_before_the_bundle_ends),
         cmocka_unit_test(a_cut_bundle_is_waited_for_and_keeps_what_was_whole),
+        cmocka_unit_test(while_an_object_is_looked_into_neither_offers_nor_pieces_wait_for_it),
     };
 
     return cmocka_run_group_tests(tests, vault_start, vault_stop);
