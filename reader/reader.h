@@ -29,7 +29,7 @@ struct reader {
     struct deliver *deliver;
     struct door *door;
     struct http_server *staff, *patient, *link;
-    struct renewal *renewal;
+    struct archive_renewal *renewal;
 };
 
 /* stores.c: what lasts */
@@ -51,9 +51,5 @@ int reader_start_staff(struct reader *r, struct err *err) MUST_CHECK;
 int reader_start_patient(struct reader *r, struct err *err) MUST_CHECK;
 int reader_start_link(struct reader *r, struct err *err) MUST_CHECK;
 void reader_stop_listeners(struct reader *r);
-
-/* renewal.c: the reader's certificate */
-int reader_start_renewal(struct reader *r, struct err *err) MUST_CHECK;
-void reader_stop_renewal(struct reader *r);
 
 #endif

@@ -168,6 +168,28 @@ stop_door(struct reader *r)
     door_free(&r->door);
 }
 
+static int
+start_renewal(struct reader *r, struct err *err)
+{
+    bool is_others = r->config.web_tls && r->config.web_certificate[0] != '\0';
+    struct archive_renewal_options o = {.archive = r->archive,
+                                        .identity_dir = r->identity_dir,
+                                        .url = r->storage_url,
+                                        .servers = {r->link, r->staff, r->patient},
+                                        .web_certificate =
+                                            is_others ? r->config.web_certificate : NULL};
+
+    (void)err;
+    r->renewal = archive_renewal_start(&o);
+    return 0;
+}
+
+static void
+stop_renewal(struct reader *r)
+{
+    archive_renewal_stop(&r->renewal);
+}
+
 /* Begun from the first on. At the end first all hush, from the last back: what waits (streams, long
  * polls, calls of the archive) returns, so that listeners can end; then all stop, from the last
  * back. Both may be NULL, and must bear that their start did not run. */
@@ -189,7 +211,7 @@ static const struct stage {
     {"staff", reader_start_staff, NULL, NULL},
     {"patient", reader_start_patient, NULL, NULL},
     {"link", reader_start_link, NULL, reader_stop_listeners},
-    {"renewal", reader_start_renewal, NULL, reader_stop_renewal},
+    {"renewal", start_renewal, NULL, stop_renewal},
 };
 
 int

@@ -20,6 +20,7 @@
 #include "proto/base/buf.h"
 
 struct archive;
+struct http_server;
 
 enum { ARCHIVE_CONNECTIONS = 32, ARCHIVE_DEVICE_MS = 5000 };
 
@@ -35,6 +36,21 @@ void archive_close(struct archive **archive);
 void archive_abort(struct archive *archive);
 /* The certificate was renewed: connections made from now on show the new one. */
 void archive_renewed(struct archive *archive);
+/* Our certificate is renewed in time (proto/link/enrol.h), and listeners show what their files say,
+ * also those of others, whoever replaced them: looked at once and then every hour. Who connects
+ * from then on meets the new one, and nobody is cut off. */
+struct archive_renewal;
+
+struct archive_renewal_options { /* all of it outlives the renewal */
+    struct archive *archive;
+    const char *identity_dir, *url;
+    struct http_server *servers[3]; /* NULL: none */
+    const char *web_certificate;    /* that somebody else renews: its last month is told; NULL */
+};
+
+struct archive_renewal *archive_renewal_start(const struct archive_renewal_options *options);
+void archive_renewal_stop(struct archive_renewal **renewal); /* before the servers' stop */
+
 /* Does storage answer, and take our certificate? */
 int archive_check(struct archive *archive, struct err *err) MUST_CHECK;
 
