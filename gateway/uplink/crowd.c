@@ -10,6 +10,12 @@ crowd_init(struct crowd *c, unsigned most)
     *c = (struct crowd){.n = most < CROWD_FIRST ? most : CROWD_FIRST, .most = most};
 }
 
+bool
+crowd_has_place(const struct crowd *c, unsigned streaming, unsigned still, bool is_answering)
+{
+    return (is_answering ? streaming - still : streaming) < c->n;
+}
+
 /* A spell begins when what was let in or sent away has settled. */
 static void
 begin_spell(struct crowd *c, uint64_t sent_bytes, int64_t at_ms)

@@ -20,6 +20,10 @@ struct crowd {
     int64_t next_ms; /* no trial before */
 };
 
+/* May one more send? streaming: as many do; still: of these stand still, TCP waits with them. Over
+ * a line that answers they do not count; into a cut nothing more goes. */
+bool crowd_has_place(const struct crowd *c, unsigned streaming, unsigned still, bool is_answering);
+
 void crowd_init(struct crowd *c, unsigned most);
 /* Now and then while something is sent. sent_bytes: all that ever left. is_full: since the last
  * look every connection that may had something to send, and no cap held it back. */

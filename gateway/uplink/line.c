@@ -209,6 +209,25 @@ line_failed(struct up_line *line, const struct err *err, enum up_word word, int6
 }
 
 void
+line_note_stall(void *user, enum stall_word word)
+{
+    struct talk *t = user;
+    struct up_line *line = t->line;
+    int64_t now = clock_mono_ms();
+
+    gate_lock(&t->up->gate);
+    t->is_still = word != STALL_MOVES;
+    line->has_starved = true; /* the crowd learns nothing of it */
+    if (word == STALL_ANSWERED) {
+        line->answered_ms = now;
+        if (line->state == UPLINK_DOWN && line->is_broken)
+            line->retry_ms = now;
+    }
+    gate_wake(&t->up->gate);
+    gate_unlock(&t->up->gate);
+}
+
+void
 line_look_identity(struct uplink *up)
 {
     uint64_t stamp = enrol_stamp(up->link_dir);

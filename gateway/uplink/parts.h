@@ -27,6 +27,7 @@
 #include "gateway/uplink/urgency.h"
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
+#include "proto/http/stall.h"
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "gateway/uplink/uplink_events.def"
@@ -68,6 +69,8 @@ struct talk {
     enum up_word word;          /* on the last call: whose */
     int64_t retry_after_s;      /* in it; -1 = not said */
     bool is_given_up;           /* ended by us: says nothing about the line */
+    bool is_streaming;          /* a body of images is being sent */
+    bool is_still;              /* its connection stands still (http_stall_fn) */
 };
 
 /* Who we are to the centre, over whichever line. */
@@ -95,11 +98,12 @@ struct up_line {
 
     enum uplink_line state;
     int64_t since_us, last_contact_us;
-    int64_t begun_ms;   /* when it was first tried */
-    int64_t up_ms;      /* since when it answers */
-    int64_t down_ms;    /* when it went down */
-    int64_t moved_ms;   /* when bytes of images last left by it, or it last answered */
-    int64_t give_up_ms; /* then calls that did not move since old_ms are ended; 0: none */
+    int64_t begun_ms;    /* when it was first tried */
+    int64_t up_ms;       /* since when it answers */
+    int64_t down_ms;     /* when it went down */
+    int64_t moved_ms;    /* when bytes of images last left by it, or it last answered */
+    int64_t answered_ms; /* when it last answered although one of its connections stands still */
+    int64_t give_up_ms;  /* then calls that did not move since old_ms are ended; 0: none */
     int64_t old_ms;
     bool is_broken;   /* down without an answer: bytes on the way may be lost */
     bool is_put_off;  /* down, and every call since was answered: nothing is in doubt */
@@ -259,6 +263,9 @@ void line_answered(struct up_line *line, bool is_ping);
 /* A call failed: the line is down, or refused. retry_after_s -1: nobody said when. */
 void line_failed(struct up_line *line, const struct err *err, enum up_word word,
                  int64_t retry_after_s);
+/* http_stall_fn of a talk. After a cut other connections go on as soon as the line answers, before
+ * TCP sends again what was lost with this one. */
+void line_note_stall(void *talk, enum stall_word word);
 enum { LINE_CONNECT_MS = 8000 };
 /* A client of its own for this talk, with the certificate in use. */
 int line_make_client(const struct talk *t, const struct identity *who,

@@ -25,6 +25,7 @@ enum {
     PIECES_A_SECOND = 5, /* of one connection */
     ENDING = 4,          /* pieces of each connection before everything has gone */
     UNSENT_PART = 4,     /* of a piece: so much may wait in the kernel behind what is on its way */
+    ANSWERED_MS = 700,   /* so long an answer counts of a line that stands still */
     LINGER_MS = 60,      /* an open request waits so long for more */
     REQUEST_MS = 3000,   /* after so long it ends, so that its objects are known to be held; */
     REQUEST_MORE_MS = 2000, /* up to so much later: not all wait for their answers at once */
@@ -47,7 +48,7 @@ struct stream {
     uint64_t bytes;
     int64_t until_ms;
     bool is_wanted; /* the connection, before there is anything to send */
-    bool is_streaming, is_ended;
+    bool is_ended;
     struct buf out; /* the frame on its way */
     uint8_t *room;
     struct spool_bytes from;
@@ -112,6 +113,18 @@ open_connection(struct stream *s)
 }
 
 /* Gate held. */
+static unsigned
+count_still(const struct up_line *line)
+{
+    const struct uplink *up = line->up;
+    unsigned n = 0;
+
+    for (size_t i = 0; i < up->talks_n; i++)
+        n += up->talks[i]->line == line && up->talks[i]->is_streaming && up->talks[i]->is_still;
+    return n;
+}
+
+/* Gate held. */
 static bool
 try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wait_ms)
 {
@@ -122,9 +135,10 @@ try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wa
         *out_wait_ms = room_wait_ms(&line->up->to_end, HANG_UP_MS);
         return false;
     }
-    if (!s->is_streaming && line->streaming >= line->crowd.n)
+    if (!s->talk.is_streaming && !crowd_has_place(&line->crowd, line->streaming, count_still(line),
+                                                  now - line->answered_ms < ANSWERED_MS))
         return false;
-    if (!s->is_streaming && line->warm > 0 && talk_is_cold(&s->talk))
+    if (!s->talk.is_streaming && line->warm > 0 && talk_is_cold(&s->talk))
         return false; /* an open connection takes it at once, this one only in three round trips */
     if ((s->n == 0 ? plan_take(line->up->plan, piece_size(line), out, 1, now, out_wait_ms)
                    : plan_take_more(line->up->plan, &s->sent[s->n - 1], piece_size(line), out, 1,
@@ -135,9 +149,9 @@ try_piece(struct stream *s, struct plan_piece *out, int64_t now, int64_t *out_wa
     }
     if (s->n == 0)
         room_try(&line->up->to_end);
-    if (!s->is_streaming)
+    if (!s->talk.is_streaming)
         line->streaming++;
-    s->is_streaming = true;
+    s->talk.is_streaming = true;
     if (plan_is_stat(line->up->plan, out->id))
         ease_end(&line->ease); /* an emergency that was coded long ago wants all of it, too */
     look_at_crowd(line, now);
@@ -150,7 +164,7 @@ static bool
 take_piece(struct stream *s, struct plan_piece *out, int64_t until_ms)
 {
     struct uplink *up = s->line->up;
-    bool is_there = false, is_warm = !s->is_streaming && !talk_is_cold(&s->talk);
+    bool is_there = false, is_warm = !s->talk.is_streaming && !talk_is_cold(&s->talk);
     int64_t wait_ms, now;
 
     s->is_wanted = false;
@@ -180,11 +194,11 @@ end_streaming(struct stream *s)
     struct uplink *up = s->line->up;
 
     gate_lock(&up->gate);
-    if (s->is_streaming) {
+    if (s->talk.is_streaming) {
         s->line->streaming--;
         gate_wake(&up->gate);
     }
-    s->is_streaming = false;
+    s->talk.is_streaming = false;
     gate_unlock(&up->gate);
 }
 

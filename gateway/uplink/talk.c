@@ -425,6 +425,8 @@ talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answer *o
                              .source = body_source,
                              .source_size = HTTP_SIZE_UNKNOWN,
                              .source_user = &body,
+                             .on_stall = line_note_stall,
+                             .stall_user = t,
                              .answer_limit = LIMIT_LINK_JSON_BYTES};
     struct http_reply reply = {0};
     int rc;

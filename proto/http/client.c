@@ -4,10 +4,9 @@
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
+#include "proto/http/perform.h"
 #include "proto/http/socket.h"
 #include "proto/http/wire.h"
-
-#include <curl/curl.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,7 +19,6 @@
 
 #define CONNECT_MS 10000
 #define UPLOAD_BUFFER_BYTES 262144L
-#define LOOK_MS 1000 /* how often a call that is silent is looked at */
 
 struct http_client {
     CURL *curl;
@@ -29,7 +27,8 @@ struct http_client {
     char *ca_file, *certificate, *key, *bearer, *unix_path, *proxy, *proxy_user, *source;
     int64_t connect_ms, stall_ms;
     bool is_ca_unknown, is_bulk;
-    int fd;              /* of the connection, -1: none */
+    int fd; /* of the connection, -1: none */
+    struct stall stall;
     uint64_t wire_ended; /* what connections that ended had put on the wire */
     _Atomic bool is_aborted;
 };
@@ -306,27 +305,20 @@ call_failed(struct running *r, CURLcode code, const char *words)
     }
 }
 
-/* As curl_easy_perform(), which looks at is_aborted once a second only. */
 static CURLcode
-perform(struct http_client *c)
+perform(struct running *r)
 {
-    CURLcode code = CURLE_ABORTED_BY_CALLBACK;
-    CURLMcode rc = curl_multi_add_handle(c->multi, c->curl);
-    int running = 1, left;
-    CURLMsg *said;
+    struct http_client *c = r->client;
+    struct perform call = {.curl = c->curl,
+                           .multi = c->multi,
+                           .is_aborted = &c->is_aborted,
+                           .stall = &c->stall,
+                           .fd = &c->fd,
+                           .user = r->call->stall_user};
 
-    while (rc == CURLM_OK && running > 0 && !c->is_aborted) {
-        rc = curl_multi_perform(c->multi, &running);
-        if (rc == CURLM_OK && running > 0)
-            rc = curl_multi_poll(c->multi, NULL, 0, LOOK_MS, NULL);
-    }
-    said = curl_multi_info_read(c->multi, &left);
-    if (said != NULL)
-        code = said->data.result;
-    else if (rc != CURLM_OK)
-        code = CURLE_OUT_OF_MEMORY;
-    (void)curl_multi_remove_handle(c->multi, c->curl);
-    return code;
+    if (c->is_bulk && c->proxy == NULL)
+        call.on_stall = r->call->on_stall;
+    return http_perform(&call);
 }
 
 int
@@ -352,7 +344,7 @@ http_client_call(struct http_client *client, const struct http_call *call, struc
     curl_easy_setopt(client->curl, CURLOPT_URL, url);
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, words);
-    code = perform(client);
+    code = perform(&r);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, NULL);
     if (code != CURLE_OK) {
         call_failed(&r, code, words);
@@ -544,6 +536,7 @@ http_client_new(const struct http_client_options *options, struct http_client **
     c->is_ca_unknown = options->is_ca_unknown;
     c->is_bulk = options->is_bulk;
     c->fd = -1;
+    stall_init(&c->stall);
     c->curl = curl_easy_init();
     c->multi = curl_multi_init();
     CHECK(c->curl != NULL && c->multi != NULL);
@@ -562,6 +555,7 @@ http_client_free(struct http_client **client)
         return;
     curl_easy_cleanup(c->curl);
     curl_multi_cleanup(c->multi);
+    stall_fini(&c->stall);
     free(c->base_url);
     free(c->ca_file);
     free(c->certificate);

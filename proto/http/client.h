@@ -6,6 +6,7 @@
 #define RADPOST_HTTP_CLIENT_H
 
 #include "proto/base/buf.h"
+#include "proto/http/stall.h"
 
 #define HTTP_SIZE_UNKNOWN UINT64_MAX
 
@@ -52,6 +53,10 @@ typedef int (*http_source_fn)(void *user, uint8_t *bytes, size_t n, size_t *out_
 /* Bytes of a 2xx answer as they come; -1 ends the call. */
 typedef int (*http_sink_fn)(void *user, const uint8_t *bytes, size_t n, struct err *err);
 
+/* The call's connection stands still, its way answers again, it moves (stall.h). Runs in the
+ * caller's thread; may not wait. */
+typedef void (*http_stall_fn)(void *user, enum stall_word word);
+
 struct http_reply;
 /* Status, media type and headers of the answer, before the first byte of its body (also when there
  * is none); once. -1 ends the call. */
@@ -68,10 +73,13 @@ struct http_call {
     http_source_fn source; /* instead of body */
     uint64_t source_size;  /* or HTTP_SIZE_UNKNOWN */
     void *source_user;
-    http_sink_fn sink;     /* NULL: the body is collected in the answer */
-    http_head_fn on_head;  /* may be NULL */
-    bool is_sink_for_all;  /* the sink takes the body of a refusal too */
-    void *sink_user;       /* of sink and on_head */
+    http_sink_fn sink;      /* NULL: the body is collected in the answer */
+    http_head_fn on_head;   /* may be NULL */
+    bool is_sink_for_all;   /* the sink takes the body of a refusal too */
+    void *sink_user;        /* of sink and on_head */
+    http_stall_fn on_stall; /* bulk only, and not through a proxy, which would answer for its way;
+                               NULL: it is not looked at */
+    void *stall_user;
     uint64_t answer_limit; /* 0: LIMIT_HTTP_JSON_BYTES */
     int64_t total_ms;      /* 0: no limit but stall_ms; a long poll gives its wait + some */
     int64_t connect_ms;    /* 0: the client's */

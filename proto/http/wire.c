@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+enum { STILL_TRIPS = 3 };
 enum { HEADERS_IP4 = 20 + 20 + 12, HEADERS_IP6 = 40 + 20 + 12 }; /* with the time stamps' option */
 
 bool
@@ -47,4 +48,17 @@ http_wire_rate(int fd, uint64_t *out_rate)
     }
     *out_rate = rate;
     return rate > 0;
+}
+
+bool
+http_wire_is_still(int fd, int64_t ms)
+{
+    struct tcp_info info = {0};
+    socklen_t n = sizeof info;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
+        n < offsetof(struct tcp_info, tcpi_min_rtt) + sizeof info.tcpi_min_rtt)
+        return false;
+    return info.tcpi_unacked > 0 && info.tcpi_last_ack_recv >= ms &&
+           ms >= STILL_TRIPS * (int64_t)info.tcpi_min_rtt / 1000;
 }

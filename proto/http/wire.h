@@ -14,4 +14,9 @@ bool http_wire_sent(int fd, uint64_t *out_bytes);
  * more than it was given. False: no train yet, or the kernel does not say. */
 bool http_wire_rate(int fd, uint64_t *out_rate);
 
+/* Something is on its way, and its peer has confirmed nothing for so long, and for some round
+ * trips.
+ */
+bool http_wire_is_still(int fd, int64_t ms);
+
 #endif

@@ -102,6 +102,35 @@ nothing_is_learnt_while_there_is_little_to_send(void **state)
     assert_int_equal(c.n, 1);
 }
 
+static void
+those_that_stand_still_do_not_count_over_a_line_that_answers(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned streaming, still;
+        bool is_answering, has_place;
+    } rows[] = {
+        {"room", 1, 0, false, true},
+        {"no room", 2, 0, false, false},
+        {"one of them still, of the others it is not known yet", 2, 1, false, false},
+        {"one of them still, the line answers", 2, 1, true, true},
+        {"all still: a cut", 2, 2, false, false},
+        {"a cut, and room", 1, 1, false, true},
+        {"all still, the line answers", 2, 2, true, true},
+        {"still ones, and as many as may go on", 4, 2, true, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct crowd c;
+
+        crowd_init(&c, 6);
+        if (crowd_has_place(&c, rows[i].streaming, rows[i].still, rows[i].is_answering) !=
+            rows[i].has_place)
+            fail_msg("%s", rows[i].name);
+    }
+}
+
 int
 main(void)
 {
@@ -109,6 +138,7 @@ main(void)
         cmocka_unit_test(as_many_as_gain_are_found),
         cmocka_unit_test(tries_that_gain_nothing_become_rare),
         cmocka_unit_test(nothing_is_learnt_while_there_is_little_to_send),
+        cmocka_unit_test(those_that_stand_still_do_not_count_over_a_line_that_answers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

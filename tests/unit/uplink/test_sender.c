@@ -202,6 +202,50 @@ what_an_open_connection_takes_opens_no_other(void **state)
     uplink_site_close(&s);
 }
 
+/* Two that send stand still, as after a cut. */
+static void
+what_waits_goes_by_others_when_a_line_that_stands_still_answers(void **state)
+{
+    struct uplink_site s;
+    struct up_line *line;
+    struct talk still[CROWD_FIRST];
+    int64_t until = clock_mono_ms() + WAIT_MS;
+
+    (void)state;
+    uplink_site_open(&s, "still", 1);
+    s.options.connections = SENDERS;
+    s.options.stall_ms = 60000;
+    s.options.quiet_ms = 60000;
+    uplink_site_start(&s);
+    line = &s.up->lines[0];
+    for (size_t i = 0; i < CROWD_FIRST; i++)
+        talk_init(&still[i], s.up, line, 60000);
+    gate_lock(&s.up->gate);
+    for (size_t i = 0; i < CROWD_FIRST; i++)
+        still[i].is_streaming = still[i].is_still = true;
+    line->streaming += CROWD_FIRST;
+    gate_unlock(&s.up->gate);
+    uplink_site_picture(&s, "1.2.3", 1, true); /* goes at once: no proof */
+    while (uplink_site_counts(&s).offered == 0 && clock_mono_ms() < until)
+        (void)spool_wait(s.spool, 0, 20);
+    assert_int_equal(uplink_site_counts(&s).bundles, 0);
+
+    while (uplink_site_counts(&s).bundles == 0 && clock_mono_ms() < until) {
+        line_note_stall(&still[0], STALL_ANSWERED);
+        (void)spool_wait(s.spool, 0, 20);
+    }
+
+    assert_true(uplink_site_wait(&s, UPLINK_SITE_THERE, 1));
+    line_note_stall(&still[0], STALL_MOVES);
+    assert_false(still[0].is_still);
+    gate_lock(&s.up->gate);
+    line->streaming -= CROWD_FIRST;
+    gate_unlock(&s.up->gate);
+    for (size_t i = 0; i < CROWD_FIRST; i++)
+        talk_fini(&still[i]);
+    uplink_site_close(&s);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -209,6 +253,7 @@ main(int argc, char **argv)
         cmocka_unit_test(images_one_by_one_go_over_open_connections_and_little_waits_in_the_kernel),
         cmocka_unit_test(an_emergency_on_its_way_has_the_whole_line),
         cmocka_unit_test(what_an_open_connection_takes_opens_no_other),
+        cmocka_unit_test(what_waits_goes_by_others_when_a_line_that_stands_still_answers),
     };
     int status;
 
