@@ -432,7 +432,7 @@ const PAGES = {
       await page.goto(`${site.desk}/#/${place}`);
       await page.waitForSelector(ready);
       await page.waitForSelector("[data-why=no_number]", { timeout: 30000 });
-      if (place === "studies") await page.locator("[data-why=sex]", { hasText: "钱一" }).waitFor({ timeout: 30000 });
+      if (place === "studies") await page.locator("[data-why=sex]", { hasText: "钱一" }).first().waitFor({ timeout: 30000 });
       await page.locator("[data-why]").first().scrollIntoViewIfNeeded();
       must((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, "the reason is wider than a phone");
       await both(page, `desk-why-${place}`);
