@@ -81,7 +81,8 @@ WHERE t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.revision = $4 AND
         ORDER BY n.revision DESC LIMIT 1), m.sop_instances)
 
 -- Packing waits for what the list itself names; whole it is with what it carries on. Nobody waits for what is lost for good;
--- a list that says just that ('#', gone.sql) is whole when all the others are.
+-- a list that says just that ('#', gone.sql) is whole when all the others are. What is catalogued is looked for in the index
+-- alone, at each arrival; which of it is missing (missing.sql), in one of its own.
 -- name: manifest_due (plan kept)
 SELECT m.source, m.revision, m.closed_at_us, m.study_revision,
     NOT EXISTS (SELECT FROM manifests x
@@ -89,21 +90,34 @@ SELECT m.source, m.revision, m.closed_at_us, m.study_revision,
         WHERE x.tenant_id = m.tenant_id AND x.study_uid = m.study_uid AND (x.source = m.source OR m.source = '#')
             AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = x.tenant_id AND n.study_uid = x.study_uid
                 AND n.source = x.source AND n.revision > x.revision)
-            AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o.object AND i.missing_since_us IS NULL)
-            AND NOT EXISTS (SELECT FROM duplicates d JOIN instances i ON i.id = d.instance AND i.missing_since_us IS NULL
-                WHERE d.tenant_id = m.tenant_id AND d.object = o.object)
+            AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o.object)
+            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = m.tenant_id AND d.object = o.object)
             AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = m.tenant_id AND g.study_uid = m.study_uid
                 AND g.sop_instance = o.sop AND g.until_revision IS NULL))
+        AND NOT EXISTS (SELECT FROM studies s JOIN instances i ON i.study = s.id AND i.missing_since_us IS NOT NULL
+            JOIN manifests x ON x.tenant_id = s.tenant_id AND x.study_uid = s.study_uid AND (x.source = m.source OR m.source = '#')
+            WHERE s.tenant_id = m.tenant_id AND s.study_uid = m.study_uid
+                AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = x.tenant_id AND n.study_uid = x.study_uid
+                    AND n.source = x.source AND n.revision > x.revision)
+                AND (i.object = ANY (x.objects || x.carried_objects) OR EXISTS (SELECT FROM duplicates d
+                    WHERE d.instance = i.id AND d.object = ANY (x.objects || x.carried_objects)))
+                AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = m.tenant_id AND g.study_uid = m.study_uid
+                    AND g.sop_instance = i.sop_instance AND g.until_revision IS NULL))
 FROM manifests m JOIN tenants t ON t.id = m.tenant_id
 WHERE t.code = $1 AND m.study_uid = $2 AND m.complete_at_us IS NULL
     AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
         AND n.source = m.source AND n.revision > m.revision)
     AND NOT EXISTS (SELECT FROM unnest(m.objects, m.sop_instances) AS o(object, sop)
-        WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o.object AND i.missing_since_us IS NULL)
-            AND NOT EXISTS (SELECT FROM duplicates d JOIN instances i ON i.id = d.instance AND i.missing_since_us IS NULL
-                WHERE d.tenant_id = m.tenant_id AND d.object = o.object)
+        WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = m.tenant_id AND i.object = o.object)
+            AND NOT EXISTS (SELECT FROM duplicates d WHERE d.tenant_id = m.tenant_id AND d.object = o.object)
             AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = m.tenant_id AND g.study_uid = m.study_uid
                 AND g.sop_instance = o.sop AND g.until_revision IS NULL))
+    AND NOT EXISTS (SELECT FROM studies s JOIN instances i ON i.study = s.id AND i.missing_since_us IS NOT NULL
+        WHERE s.tenant_id = m.tenant_id AND s.study_uid = m.study_uid
+            AND (i.object = ANY (m.objects) OR EXISTS (SELECT FROM duplicates d
+                WHERE d.instance = i.id AND d.object = ANY (m.objects)))
+            AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = m.tenant_id AND g.study_uid = m.study_uid
+                AND g.sop_instance = i.sop_instance AND g.until_revision IS NULL))
 ORDER BY m.study_revision DESC FOR UPDATE OF m
 
 -- name: manifest_complete
