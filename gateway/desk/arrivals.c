@@ -89,6 +89,31 @@ is_here(void *user, const char *instance)
     return is;
 }
 
+static bool
+find_place(void *user, const char *instance, char out_study[CLINIC_UID_SIZE])
+{
+    struct spool_filter filter = {.sop_instance = instance, .states = ~STATES_ASIDE};
+    uint64_t *ids = NULL;
+    bool is_here = false;
+    size_t n = 0;
+
+    out_study[0] = '\0';
+    spool_list(user, &filter, &ids, &n);
+    for (size_t i = 0; i < n && out_study[0] == '\0'; i++) {
+        struct spool_entry *entry = NULL;
+        struct err gone;
+
+        if (spool_look(user, ids[i], &entry, &gone) < 0)
+            continue;
+        is_here = true;
+        if (entry->is_inspected)
+            (void)text_copy(out_study, CLINIC_UID_SIZE, entry->facts.study_uid);
+        spool_entry_free(&entry);
+    }
+    free(ids);
+    return is_here;
+}
+
 /* Study Instance UID, wherever the data set is cut. */
 static void
 find_study(const uint8_t *dataset, size_t n, enum dcm_coding coding, char out[CLINIC_UID_SIZE])
@@ -312,6 +337,8 @@ look(struct settling *s, struct spool *spool, struct book *book, struct err *err
     while (!s->walk.is_done)
         if (mpps_settle_again(book, &s->walk, is_here, spool, &arrived, err) < 0)
             return -1;
+    if (mpps_place(book, find_place, spool, err) < 0)
+        return -1;
     return mpps_forget(book, is_known, spool, (int64_t)spool_lived_ms(spool), err);
 }
 

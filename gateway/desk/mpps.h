@@ -74,6 +74,17 @@ struct mpps_walk {
 int mpps_settle_again(struct book *book, struct mpps_walk *walk,
                       bool (*is_here)(void *user, const char *instance), void *user,
                       unsigned *out_arrived, struct err *err) MUST_CHECK;
+/* In which study each is that a step lists and that came: steps name what the worklist gave, a
+ * console may make its own, and a step may be of several. What is missing moves with its series; of
+ * a series of which nothing came, it is missing in every study that has an image of the step.
+ * where  false: none of it is here; else *out_study, "" while nobody has looked into it */
+typedef bool (*mpps_where_fn)(void *user, const char *instance, char out_study[CLINIC_UID_SIZE]);
+int mpps_place(struct book *book, mpps_where_fn where, void *user, struct err *err) MUST_CHECK;
+/* In a turn: the step lists these; what is missing of it stands where it belongs. */
+int mpps_images_note(struct book *book, const char *uid, const struct mpps_said *said,
+                     struct err *err) MUST_CHECK;
+int mpps_images_spread(struct book *book, const char *uid, struct err *err) MUST_CHECK;
+
 /* A batch of what was announced of studies that the spool has not known for MPPS_KEEP_MS of its
  * life (nothing of them can be called safe) is forgotten.
  * now_ms  spool_lived_ms()

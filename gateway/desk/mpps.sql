@@ -37,7 +37,8 @@ SELECT study, 0, 0, missing - absent, turn FROM announced WHERE missing > 0 AND 
 
 -- Whoever speaks of it again may send it, whatever was said at the desk.
 -- name: expected_add
-INSERT INTO expected (study, instance, by, at_us) VALUES (?1, ?2, ?3, ?4)
+INSERT INTO expected (study, instance, by, at_us) VALUES (
+    coalesce((SELECT i.study FROM mpps_image i WHERE i.uid = ?3 AND i.instance = ?2 AND i.study <> ''), ?1), ?2, ?3, ?4)
 ON CONFLICT (study, instance) DO UPDATE SET is_absent = 0 WHERE is_absent = 1
 
 -- name: expected_of

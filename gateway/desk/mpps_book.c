@@ -119,8 +119,10 @@ take_rest(struct book *book, const char *uid, const char *study, const struct mp
 {
     if (db_run(book->db, "mpps_said_add",
                DB_ARGS(DB_TEXT(uid), DB_INT(clock_wall_us()), DB_TEXT(body)), NULL, err) < 0 ||
+        mpps_images_note(book, uid, said, err) < 0 ||
         add_expected(book, study, uid, (const char(*)[65])said->instances, said->instance_n, err) <
-            0)
+            0 ||
+        mpps_images_spread(book, uid, err) < 0)
         return -1;
     return add_dose(book, study, "mpps", uid, &said->dose, err);
 }

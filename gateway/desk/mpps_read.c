@@ -15,6 +15,7 @@
 #define TAG_REASON 0x00400281u /* PPS Discontinuation Reason Code Sequence */
 #define TAG_STATE 0x00400252u
 #define TAG_INSTANCE 0x00081155u
+#define TAG_SERIES_UID 0x0020000Eu
 
 static const char *const words[MPPS_STATES] = {"", "IN PROGRESS", "COMPLETED", "DISCONTINUED"};
 
@@ -37,7 +38,9 @@ struct reader {
     struct mpps_said *said;
     const uint8_t *dataset;
     struct dcm_charset charset;
-    uint32_t path[3]; /* sequences around depth 1, 2 */
+    uint32_t path[3];   /* sequences around depth 1, 2 */
+    size_t series_from; /* first instance of the performed series it is in */
+    char series[65];    /* its UID stands behind its images: "" before */
 };
 
 /* The value as UTF-8 without padding; what is longer than its field is left out. */
@@ -92,11 +95,27 @@ take_instance(struct reader *r, const struct dcm_element *e, struct err *err)
         return 0; /* not a thing that could arrive */
     if (s->instance_n == MPPS_INSTANCES)
         return err_set(err, ERR_REJECT, "more than %d referenced instances", MPPS_INSTANCES);
-    if ((s->instance_n & (s->instance_n - 1)) == 0)
-        s->instances = mem_grow(s->instances, (s->instance_n == 0 ? 1 : 2 * s->instance_n) *
-                                                  sizeof *s->instances);
+    if ((s->instance_n & (s->instance_n - 1)) == 0) {
+        size_t room = s->instance_n == 0 ? 1 : 2 * s->instance_n;
+
+        s->instances = mem_grow(s->instances, room * sizeof *s->instances);
+        s->series = mem_grow(s->series, room * sizeof *s->series);
+    }
+    memcpy(s->series[s->instance_n], r->series, sizeof r->series);
     memcpy(s->instances[s->instance_n++], uid, sizeof uid);
     return 0;
+}
+
+static void
+take_series(struct reader *r, const struct dcm_element *e)
+{
+    if (r->series[0] != '\0')
+        return;
+    take(r, e, r->series, sizeof r->series);
+    if (!uid_is_valid(r->series, true))
+        r->series[0] = '\0';
+    for (size_t i = r->series_from; r->series[0] != '\0' && i < r->said->instance_n; i++)
+        memcpy(r->said->series[i], r->series, sizeof r->series);
 }
 
 static int
@@ -127,6 +146,8 @@ take_element(struct reader *r, const struct dcm_element *e, struct err *err)
         take_step(r, e);
     } else if (e->depth == 1 && r->path[0] == TAG_REASON && e->tag == 0x00080104) {
         take(r, e, s->reason, sizeof s->reason);
+    } else if (e->depth == 1 && r->path[0] == TAG_SERIES && e->tag == TAG_SERIES_UID) {
+        take_series(r, e);
     } else if (e->depth == 2 && r->path[0] == TAG_SERIES && e->tag == TAG_INSTANCE &&
                (r->path[1] == TAG_IMAGES || r->path[1] == TAG_OTHERS)) {
         return take_instance(r, e, err);
@@ -148,6 +169,10 @@ take_event(struct reader *r, const struct dcm_element *e, struct err *err)
             return err_set(err, ERR_REJECT, "more than %d scheduled steps", MPPS_STEPS);
         s->has_steps = true;
         s->step_n++;
+    }
+    if (e->event == DCM_ITEM && e->depth == 0 && r->path[0] == TAG_SERIES) {
+        r->series_from = s->instance_n;
+        r->series[0] = '\0';
     }
     return e->event == DCM_ELEMENT ? take_element(r, e, err) : 0;
 }
@@ -179,6 +204,8 @@ void
 mpps_said_fini(struct mpps_said *said)
 {
     free(said->instances);
+    free(said->series);
     said->instances = NULL;
+    said->series = NULL;
     said->instance_n = 0;
 }

@@ -26,6 +26,7 @@ struct mpps_said {
     char modality[17];
     char reason[257];      /* why it was broken off: the code's meaning */
     char (*instances)[65]; /* of the performed series, images and others */
+    char (*series)[65];    /* of each; "" not said */
     size_t instance_n;
     bool has_series;
     struct dose dose;

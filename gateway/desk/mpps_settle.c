@@ -28,7 +28,7 @@ note_here(struct book *book, const char *instance, unsigned *arrived, struct err
     if (db_run(book->db, "expected_here", DB_ARGS(DB_TEXT(instance)), NULL, err) < 0)
         return -1;
     *arrived += db_touched(book->db) > 0;
-    return 0;
+    return db_run(book->db, "mpps_image_here", DB_ARGS(DB_TEXT(instance)), NULL, err);
 }
 
 /* In a turn: a batch, or less at its end. */
@@ -158,8 +158,10 @@ mpps_settle_again(struct book *book, struct mpps_walk *walk, ask_fn is_here, voi
 static int
 forget_study(struct book *book, const char *study, int64_t known_ms, int64_t *left, struct err *err)
 {
-    if (db_run(book->db, "expected_forget",
-               DB_ARGS(DB_TEXT(study), DB_INT(*left), DB_INT(known_ms)), NULL, err) < 0)
+    const struct db_arg batch[] = {DB_TEXT(study), DB_INT(*left), DB_INT(known_ms)};
+
+    if (db_run(book->db, "mpps_image_forget", batch, ARRAY_LEN(batch), NULL, err) < 0 ||
+        db_run(book->db, "expected_forget", batch, ARRAY_LEN(batch), NULL, err) < 0)
         return -1;
     *left -= db_touched(book->db);
     return db_run(book->db, "announced_forget", DB_ARGS(DB_TEXT(study)), NULL, err);

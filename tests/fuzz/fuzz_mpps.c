@@ -28,7 +28,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         if (mpps_read(bytes, n, codings[c], c == 0 ? "" : "GB18030", &said, &err) == 0) {
             CHECK(said.step_n <= MPPS_STEPS && said.instance_n <= MPPS_INSTANCES);
             for (size_t i = 0; i < said.instance_n; i++)
-                CHECK(uid_is_valid(said.instances[i], true));
+                CHECK(uid_is_valid(said.instances[i], true) &&
+                      (said.series[i][0] == '\0' || uid_is_valid(said.series[i], true)));
             check_dose(&said.dose);
             mpps_said_fini(&said);
         }
