@@ -216,7 +216,7 @@ admit(const struct dimse_peer *peer, void *user)
     else {
         why = match.why;
         if (window_admits(a, peer, why))
-            why = REFUSED_STRANGER;
+            why = ACCEPT_STRANGER;
         else
             admission = why == ACCEPT_CALLED_WRONG ? DIMSE_CALLED_UNKNOWN : DIMSE_CALLING_UNKNOWN;
         refused_add(&a->refused, peer, why, clock_wall_us(), &is_due);
@@ -492,7 +492,7 @@ find_device(struct served *s)
     struct devices_match match = devices_match(&a->devices, s->peer, a->called);
     const struct accept_refused *r = refused_find(&a->refused, s->peer);
     l->is_enrolled = match.device != NULL;
-    l->is_stranger = !match.device && (l->is_stranger || (r && r->why == REFUSED_STRANGER &&
+    l->is_stranger = !match.device && (l->is_stranger || (r && r->why == ACCEPT_STRANGER &&
                                                           clock_mono_ms() < a->window_until_ms));
     s->was_stranger = s->was_stranger || l->is_stranger;
     if (match.device)

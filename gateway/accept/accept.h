@@ -84,10 +84,15 @@ struct accept_device {
 };
 
 enum accept_refusal { /* why a caller was turned away; words of refused.tsv */
-                      ACCEPT_CALLER_UNKNOWN,     /* no such title, or from another address */
-                      ACCEPT_CALLED_WRONG,       /* enrolled, but it called another title */
-                      ACCEPT_TLS_WANTED,         /* a certificate is pinned, it came without TLS */
-                      ACCEPT_CERTIFICATE_DIFFERS /* another one than is pinned */
+                      ACCEPT_CALLER_UNKNOWN,      /* no such title, or from another address */
+                      ACCEPT_CALLED_WRONG,        /* enrolled, but it called another title */
+                      ACCEPT_TLS_WANTED,          /* a certificate is pinned, it came without TLS */
+                      ACCEPT_CERTIFICATE_DIFFERS, /* another one than is pinned */
+                      ACCEPT_STRANGER,            /* let in through the window (refused.h) */
+                      /* nobody by title: the TLS handshake from there failed */
+                      ACCEPT_TLS_NO_CERTIFICATE,
+                      ACCEPT_TLS_NOT_NOW,    /* it has ended, or has not begun, by our clock */
+                      ACCEPT_TLS_NOT_TRUSTED /* not by dicom_tls_ca */
 };
 
 struct accept_refused {

@@ -230,7 +230,7 @@ list_all(const char *dir, struct err *err)
 
         clock_text(r->last_us, when);
         printf("# %s %s  %-16s %-15s called %s\n",
-               r->why == REFUSED_STRANGER ? "stranger" : "refused", when, r->calling, r->address,
+               r->why == ACCEPT_STRANGER ? "stranger" : "refused", when, r->calling, r->address,
                r->called);
     }
     rc = 0;

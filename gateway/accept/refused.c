@@ -32,7 +32,7 @@ parse_line(char *line, struct accept_refused *out)
     if (n < FIELDS_LEAST || text_to_u64(fields[0], INT64_MAX, &first) < 0 ||
         text_to_u64(fields[1], INT64_MAX, &last) < 0 ||
         text_to_u64(fields[2], UINT64_MAX, &out->count) < 0 ||
-        text_to_u64(fields[3], REFUSED_STRANGER, &why) < 0)
+        text_to_u64(fields[3], ACCEPT_TLS_NOT_TRUSTED, &why) < 0)
         return false;
     out->first_us = (int64_t)first;
     out->last_us = (int64_t)last;
@@ -83,8 +83,8 @@ out:
 static bool
 goes_before(const struct accept_refused *a, const struct accept_refused *b)
 {
-    if ((a->why == REFUSED_STRANGER) != (b->why == REFUSED_STRANGER))
-        return b->why == REFUSED_STRANGER;
+    if ((a->why == ACCEPT_STRANGER) != (b->why == ACCEPT_STRANGER))
+        return b->why == ACCEPT_STRANGER;
     return a->last_us < b->last_us;
 }
 
@@ -120,7 +120,7 @@ refused_strangers(const struct refused *list)
     size_t n = 0;
 
     for (size_t i = 0; i < list->n; i++)
-        n += list->rows[i].why == REFUSED_STRANGER;
+        n += list->rows[i].why == ACCEPT_STRANGER;
     return n;
 }
 
@@ -130,8 +130,8 @@ refused_add(struct refused *list, const struct dimse_peer *peer, enum accept_ref
 {
     const struct accept_refused *known = refused_find(list, peer);
     struct accept_refused *row = known ? &list->rows[known - list->rows] : NULL;
-    bool is_new = row ? why == REFUSED_STRANGER && row->why != why
-                      : why == REFUSED_STRANGER || list->n < REFUSED_MAX;
+    bool is_new = row ? why == ACCEPT_STRANGER && row->why != why
+                      : why == ACCEPT_STRANGER || list->n < REFUSED_MAX;
 
     if (!row) {
         row = &list->rows[place_for(list)];
@@ -141,14 +141,14 @@ refused_add(struct refused *list, const struct dimse_peer *peer, enum accept_ref
         text_copy(row->address, sizeof row->address, peer->address);
         text_copy(row->certificate_sha256, sizeof row->certificate_sha256, peer->fingerprint);
     }
-    if (row->why != REFUSED_STRANGER) /* what it left here is still to be settled */
+    if (row->why != ACCEPT_STRANGER) /* what it left here is still to be settled */
         row->why = why;
     row->is_called_wrong = row->why == ACCEPT_CALLED_WRONG;
     row->last_us = now_us;
     row->count++;
     list->is_dirty = true;
     /* who floods us with names costs one write a second */
-    int64_t rest_us = !is_new ? MINUTE_US : why == REFUSED_STRANGER ? 0 : SECOND_US;
+    int64_t rest_us = !is_new ? MINUTE_US : why == ACCEPT_STRANGER ? 0 : SECOND_US;
     *out_is_due = now_us - list->written_us >= rest_us || now_us < list->written_us;
 }
 

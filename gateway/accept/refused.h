@@ -11,9 +11,6 @@
 #define REFUSED_FILE "refused.tsv"
 #define REFUSED_MAX 200
 #define REFUSED_STRANGERS_MAX 50 /* more are not let in */
-/* In the place of a reason: the caller was let in through the window. */
-#define REFUSED_STRANGER ((enum accept_refusal)(ACCEPT_CERTIFICATE_DIFFERS + 1))
-
 struct refused {
     struct accept_refused rows[REFUSED_MAX];
     size_t n;

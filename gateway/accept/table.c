@@ -151,7 +151,7 @@ accept_list_refused(struct accept *a, struct accept_refused **out_refused, size_
     gate_lock(&a->gate);
     struct accept_refused *rows = mem_new((a->refused.n + 1) * sizeof *rows);
     for (size_t i = 0; i < a->refused.n; i++)
-        if (a->refused.rows[i].why != REFUSED_STRANGER)
+        if (a->refused.rows[i].why != ACCEPT_STRANGER)
             rows[n++] = a->refused.rows[i];
     gate_unlock(&a->gate);
     *out_refused = rows;
@@ -169,7 +169,7 @@ is_caller(const struct accept_refused *row, const void *user)
     const struct caller *c = user;
 
     return strcmp(row->calling, c->calling) == 0 && strcmp(row->address, c->address) == 0 &&
-           !(c->has_left && row->why == REFUSED_STRANGER);
+           !(c->has_left && row->why == ACCEPT_STRANGER);
 }
 
 int

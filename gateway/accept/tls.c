@@ -1,6 +1,8 @@
 /* tls.c - DICOM over TLS: the handshake is proto/trust's, who it is that came is the table's. */
 #include "gateway/accept/accept_parts.h"
 
+#include "proto/base/clock.h"
+#include "proto/base/text.h"
 #include "proto/trust/tls_pipe.h"
 
 #include <stdlib.h>
@@ -13,12 +15,19 @@
 
 #define OWN_FILE "dicom" /* DIR/tls/dicom.pem, dicom.key */
 
+static bool
+has_failed_there(const struct accept_refused *row, const void *user)
+{
+    return row->why >= ACCEPT_TLS_NO_CERTIFICATE && strcmp(row->address, user) == 0;
+}
+
 static void
 take(int fd, const char *address, uint16_t port, const char *fingerprint, void *user)
 {
     struct accept *a = user;
 
     gate_lock(&a->gate);
+    (void)refused_forget(&a->refused, has_failed_there, address);
     if (a->listener)
         dimse_listener_take(a->listener, fd, address, port, fingerprint);
     else
@@ -27,12 +36,26 @@ take(int fd, const char *address, uint16_t port, const char *fingerprint, void *
 }
 
 static void
-note(const char *address, const struct err *err, void *user)
+note(const char *address, enum tls_pipe_trouble trouble, const struct err *err, void *user)
 {
+    static const enum accept_refusal reasons[] = {[TLS_PIPE_NO_CERTIFICATE] =
+                                                      ACCEPT_TLS_NO_CERTIFICATE,
+                                                  [TLS_PIPE_NOT_NOW] = ACCEPT_TLS_NOT_NOW,
+                                                  [TLS_PIPE_NOT_TRUSTED] = ACCEPT_TLS_NOT_TRUSTED};
     const struct log_ctx ctx = {.stage = "gateway/accept", .peer = address};
+    struct dimse_peer peer = {.calling = ""};
+    struct accept *a = user;
+    bool is_due = false;
 
-    (void)user;
     LOG(&ctx, ACCEPT_TLS_FAILED, F_ERR(err));
+    if (trouble == TLS_PIPE_BROKEN) /* whoever looked what the port is */
+        return;
+    text_copy(peer.address, sizeof peer.address, address);
+    gate_lock(&a->gate);
+    refused_add(&a->refused, &peer, reasons[trouble], clock_wall_us(), &is_due);
+    if (is_due)
+        table_keep_refused(a);
+    gate_unlock(&a->gate);
 }
 
 int

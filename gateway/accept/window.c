@@ -75,7 +75,7 @@ window_admits(struct accept *a, const struct dimse_peer *peer, enum accept_refus
 
     if (why != ACCEPT_CALLER_UNKNOWN || clock_mono_ms() >= a->window_until_ms)
         return false;
-    return (known && known->why == REFUSED_STRANGER) ||
+    return (known && known->why == ACCEPT_STRANGER) ||
            refused_strangers(&a->refused) < REFUSED_STRANGERS_MAX;
 }
 
@@ -87,7 +87,7 @@ is_free(struct accept *a, const struct spool_entry *entry)
 
     for (size_t i = 0; i < a->refused.n; i++) {
         const struct accept_refused *r = &a->refused.rows[i];
-        if (r->why == REFUSED_STRANGER && strcmp(r->calling, entry->meta.calling_ae) == 0 &&
+        if (r->why == ACCEPT_STRANGER && strcmp(r->calling, entry->meta.calling_ae) == 0 &&
             strcmp(r->called, entry->meta.called_ae) == 0 &&
             strcmp(r->address, entry->meta.peer) == 0)
             return false;
@@ -211,7 +211,7 @@ accept_list_strangers(struct accept *a, struct accept_stranger **out_strangers, 
     gate_lock(&a->gate);
     for (size_t i = 0; i < a->refused.n; i++) {
         const struct accept_refused *r = &a->refused.rows[i];
-        if (r->why != REFUSED_STRANGER)
+        if (r->why != ACCEPT_STRANGER)
             continue;
         struct accept_stranger *s = &rows[n++];
         memcpy(s->calling, r->calling, sizeof s->calling);

@@ -67,10 +67,11 @@ write_device(struct jsonw *w, const struct accept_device *d)
 static const char *
 refusal_word(enum accept_refusal why)
 {
-    static const char *const words[] = {[ACCEPT_CALLER_UNKNOWN] = "unknown",
-                                        [ACCEPT_CALLED_WRONG] = "called_wrong",
-                                        [ACCEPT_TLS_WANTED] = "tls_wanted",
-                                        [ACCEPT_CERTIFICATE_DIFFERS] = "certificate_differs"};
+    static const char *const words[] = {
+        [ACCEPT_CALLER_UNKNOWN] = "unknown",  [ACCEPT_CALLED_WRONG] = "called_wrong",
+        [ACCEPT_TLS_WANTED] = "tls_wanted",   [ACCEPT_CERTIFICATE_DIFFERS] = "certificate_differs",
+        [ACCEPT_STRANGER] = "stranger",       [ACCEPT_TLS_NO_CERTIFICATE] = "tls_no_certificate",
+        [ACCEPT_TLS_NOT_NOW] = "tls_not_now", [ACCEPT_TLS_NOT_TRUSTED] = "tls_not_trusted"};
 
     return words[why];
 }

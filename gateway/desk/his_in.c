@@ -297,8 +297,9 @@ take_sealed(int fd, const char *address, uint16_t port, const char *fingerprint,
 }
 
 static void
-note_failed(const char *address, const struct err *err, void *user)
+note_failed(const char *address, enum tls_pipe_trouble trouble, const struct err *err, void *user)
 {
+    (void)trouble;
     (void)user;
     LOG(&ctx, DESK_HL7_TLS_FAILED, F_WORD("peer", address), F_ERR(err));
 }

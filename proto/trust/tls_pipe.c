@@ -212,10 +212,29 @@ drop(struct tls_pipe *p, size_t i)
 }
 
 static void
-tell(const struct tls_pipe *p, const struct conn *c, const struct err *err)
+tell(const struct tls_pipe *p, const struct conn *c, enum tls_pipe_trouble trouble,
+     const struct err *err)
 {
     if (p->options.note)
-        p->options.note(c->address, err, p->options.user);
+        p->options.note(c->address, trouble, err, p->options.user);
+}
+
+/* What the handshake found about the peer's certificate; err says it in words. */
+static enum tls_pipe_trouble
+trouble_of(const SSL *ssl, struct err *err)
+{
+    long found = SSL_get_verify_result(ssl);
+    bool is_missing = ERR_GET_REASON(ERR_peek_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+
+    x509_error(err, ERR_DENIED, "handshake");
+    if (is_missing)
+        return TLS_PIPE_NO_CERTIFICATE;
+    if (found == X509_V_OK)
+        return TLS_PIPE_BROKEN;
+    err_set(err, ERR_DENIED, "handshake: %s", X509_verify_cert_error_string(found));
+    return found == X509_V_ERR_CERT_HAS_EXPIRED || found == X509_V_ERR_CERT_NOT_YET_VALID
+               ? TLS_PIPE_NOT_NOW
+               : TLS_PIPE_NOT_TRUSTED;
 }
 
 /* Through: the owner gets its end. */
@@ -247,6 +266,7 @@ hand_on(struct tls_pipe *p, struct conn *c, struct err *err)
 static bool
 shake_hands(struct tls_pipe *p, struct conn *c)
 {
+    enum tls_pipe_trouble trouble;
     struct err err = {0};
     int rc, why;
 
@@ -255,15 +275,15 @@ shake_hands(struct tls_pipe *p, struct conn *c)
     if (rc == 1) {
         if (hand_on(p, c, &err))
             return true;
-        tell(p, c, &err);
+        tell(p, c, TLS_PIPE_BROKEN, &err);
         return false;
     }
     why = SSL_get_error(c->flow.ssl, rc);
     c->flow.wants_write = why == SSL_ERROR_WANT_WRITE;
     if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
         return true;
-    x509_error(&err, ERR_DENIED, "handshake");
-    tell(p, c, &err);
+    trouble = trouble_of(c->flow.ssl, &err);
+    tell(p, c, trouble, &err);
     return false;
 }
 
@@ -281,7 +301,7 @@ make_place(struct tls_pipe *p)
         if (p->conns[i]->flow.plain >= 0)
             continue;
         err_set(&err, ERR_RETRY, "handshake pushed out by later ones");
-        tell(p, p->conns[i], &err);
+        tell(p, p->conns[i], TLS_PIPE_BROKEN, &err);
         drop(p, i);
         return true;
     }
@@ -368,7 +388,7 @@ drop_late(struct tls_pipe *p)
         err_set(&err, ERR_RETRY,
                 c->flow.plain < 0 ? "handshake was not through in time"
                                   : "takes nothing of what is sent to it");
-        tell(p, c, &err);
+        tell(p, c, TLS_PIPE_BROKEN, &err);
         drop(p, i);
     }
 }

@@ -12,6 +12,14 @@
 
 struct tls_pipe;
 
+/* Why a connection did not come through. */
+enum tls_pipe_trouble {
+    TLS_PIPE_BROKEN,         /* no TLS, or it ended or waited too long; nothing about who it was */
+    TLS_PIPE_NO_CERTIFICATE, /* it showed none */
+    TLS_PIPE_NOT_NOW,        /* its certificate has ended, or has not begun, by our clock */
+    TLS_PIPE_NOT_TRUSTED     /* not by our CA, or not for this */
+};
+
 struct tls_pipe_options {
     const char *address;     /* numeric; NULL = every IPv4 address */
     uint16_t port;           /* 0 = one that is free */
@@ -25,7 +33,8 @@ struct tls_pipe_options {
     /* The socket is the owner's. fingerprint: 64 hexadecimal digits. */
     void (*take)(int fd, const char *address, uint16_t port, const char *fingerprint, void *user);
     /* A handshake failed; may be NULL. */
-    void (*note)(const char *address, const struct err *err, void *user);
+    void (*note)(const char *address, enum tls_pipe_trouble trouble, const struct err *err,
+                 void *user);
     void *user;
 };
 

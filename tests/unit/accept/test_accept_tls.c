@@ -149,6 +149,27 @@ only_the_pinned_certificate_comes_in_under_its_title(void **state)
 }
 
 static void
+a_device_without_a_certificate_is_listed_until_it_comes_with_one(void **state)
+{
+    struct accept_refused *refused = NULL;
+    size_t n;
+
+    (void)state;
+    skip_without_tools();
+    assert_int_not_equal(call("echoscu", "CT", NULL, ""), 0);
+    accept_list_refused(w.door, &refused, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(refused[0].why, ACCEPT_TLS_NO_CERTIFICATE);
+    assert_string_equal(refused[0].address, "127.0.0.1");
+    free(refused);
+    refused = NULL;
+    assert_int_equal(call("echoscu", "CT", "ct", ""), 0);
+    accept_list_refused(w.door, &refused, &n);
+    assert_int_equal(n, 0);
+    free(refused);
+}
+
+static void
 a_study_goes_through_tls_whole(void **state)
 {
     (void)state;
@@ -283,6 +304,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_the_pinned_certificate_comes_in_under_its_title, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(
+            a_device_without_a_certificate_is_listed_until_it_comes_with_one, begin, end),
         cmocka_unit_test_setup_teardown(a_study_goes_through_tls_whole, begin, end),
         cmocka_unit_test_setup_teardown(a_stranger_over_tls_is_enrolled_with_its_certificate, begin,
                                         end),

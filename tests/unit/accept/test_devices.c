@@ -258,7 +258,7 @@ a_flood_of_names_costs_one_write_a_second(void **state)
         }
     }
     assert_in_range(writes, 1, 2);
-    refused_add(list, &peer, REFUSED_STRANGER, begun_us + 2000000, &is_due);
+    refused_add(list, &peer, ACCEPT_STRANGER, begun_us + 2000000, &is_due);
     assert_true(is_due); /* what it leaves here must find it again */
     assert_true(list->is_dirty);
     free(list);
@@ -272,7 +272,7 @@ strangers_give_way_last(void **state)
     bool is_due;
 
     (void)state;
-    refused_add(list, &peer, REFUSED_STRANGER, 1, &is_due);
+    refused_add(list, &peer, ACCEPT_STRANGER, 1, &is_due);
     for (int i = 0; i < REFUSED_MAX + 5; i++) {
         snprintf(peer.calling, sizeof peer.calling, "AE%d", i);
         refused_add(list, &peer, ACCEPT_CALLER_UNKNOWN, 1000 + i, &is_due);
@@ -282,7 +282,7 @@ strangers_give_way_last(void **state)
 
     assert_int_equal(refused_strangers(list), 1);
     assert_non_null(refused_find(list, &peer));
-    assert_int_equal(refused_find(list, &peer)->why, REFUSED_STRANGER);
+    assert_int_equal(refused_find(list, &peer)->why, ACCEPT_STRANGER);
     free(list);
 }
 

@@ -28,7 +28,8 @@ static char dir[FOLDER_PATH_BYTES], own[400], key[400];
 static struct tls_pipe *pipe_;
 static struct gate gate; /* guards all below */
 static int taken, failed;
-static int owner_fd; /* 0: owners echo */
+static unsigned troubles; /* bits of enum tls_pipe_trouble */
+static int owner_fd;      /* 0: owners echo */
 static char shown[65];
 
 /* The owner's side: an echo of everything until the end. */
@@ -74,13 +75,14 @@ take(int fd, const char *address, uint16_t port, const char *fingerprint, void *
 }
 
 static void
-note(const char *address, const struct err *err, void *user)
+note(const char *address, enum tls_pipe_trouble trouble, const struct err *err, void *user)
 {
     (void)address;
     (void)err;
     (void)user;
     gate_lock(&gate);
     failed++;
+    troubles |= 1u << trouble;
     gate_wake(&gate);
     gate_unlock(&gate);
 }
@@ -119,6 +121,7 @@ begin(void **state)
     snprintf(key, sizeof key, "%s/own.key", tls);
     gate_init(&gate);
     taken = failed = owner_fd = 0;
+    troubles = 0;
     assert_int_equal(tls_pipe_make_certificate(tls, "own", "RADPOST", &err), 0);
     free(tls);
     return 0;
@@ -221,6 +224,16 @@ megabytes_come_back_whole_and_the_pin_is_told(void **state)
 }
 
 static void
+assert_told(enum tls_pipe_trouble trouble)
+{
+    gate_lock(&gate);
+    for (int tries = 0; (troubles & 1u << trouble) == 0 && tries < 600; tries++)
+        (void)gate_wait_ms(&gate, 100);
+    assert_true(troubles & 1u << trouble);
+    gate_unlock(&gate);
+}
+
+static void
 a_peer_without_a_certificate_or_of_another_authority_is_not_handed_on(void **state)
 {
     char out[8192], ca[500];
@@ -230,11 +243,13 @@ a_peer_without_a_certificate_or_of_another_authority_is_not_handed_on(void **sta
     open_pipe(NULL, NULL);
     (void)shell("echo | timeout 60 openssl s_client -connect 127.0.0.1:$P 2>&1", out, sizeof out);
     assert_int_equal(taken, 0);
+    assert_told(TLS_PIPE_NO_CERTIFICATE);
     assert_int_equal(
         shell("openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=CA "
               "2>/dev/null && openssl req -newkey rsa:2048 -nodes -keyout d.key -out d.csr -subj "
               "/CN=d 2>/dev/null && openssl x509 -req -in d.csr -CA ca.pem -CAkey ca.key "
-              "-CAcreateserial -out d.pem 2>/dev/null",
+              "-CAcreateserial -out d.pem 2>/dev/null && openssl x509 -req -in d.csr -CA ca.pem "
+              "-CAkey ca.key -CAcreateserial -days -1 -out old.pem 2>/dev/null",
               out, sizeof out),
         0);
     tls_pipe_free(&pipe_);
@@ -243,11 +258,17 @@ a_peer_without_a_certificate_or_of_another_authority_is_not_handed_on(void **sta
         "echo | timeout 60 openssl s_client -connect 127.0.0.1:$P -cert $OWN -key $KEY 2>&1", out,
         sizeof out);
     assert_int_equal(taken, 0);
+    assert_told(TLS_PIPE_NOT_TRUSTED);
+    (void)shell("echo | timeout 60 openssl s_client -connect 127.0.0.1:$P -cert old.pem -key d.key "
+                "2>&1",
+                out, sizeof out);
+    assert_int_equal(taken, 0);
+    assert_told(TLS_PIPE_NOT_NOW);
     (void)shell("echo | timeout 60 openssl s_client -connect 127.0.0.1:$P -cert d.pem -key d.key "
                 "2>&1",
                 out, sizeof out);
     assert_int_equal(taken, 1);
-    assert_in_range(failed, 2, 3);
+    assert_in_range(failed, 3, 4);
 }
 
 /* take() sees to the name: a list of peers has 127.0.0.1 in it, not ::ffff:127.0.0.1. */

@@ -72,10 +72,10 @@ function Unknown({ who, isStranger, onEnrol }) {
   const [wrong, setWrong] = useState("");
   const why = !isStranger && say(`refused_${who.why}`, who);
   return html`<li class="study amber" data-calling=${who.calling}>
-    <div class="what"><b>${who.calling}</b><span class="quiet">${who.address}</span></div>
+    <div class="what"><b>${who.calling || say("tls_caller")}</b><span class="quiet">${who.address}</span></div>
     <div class="how"><span>${isStranger ? say("stranger_sent", { n: who.instances, size: bytes(who.bytes) }) : why}</span>
       <span class="quiet">${isStranger ? "" : `${say("times", who.count)} · `}${fullTime(who.last_us)}</span><${Wrong}>${wrong}<//></div>
-    <div class="may">${onEnrol && html`<button type="button" class="primary" onClick=${() => onEnrol(who)}>${say("enrol_short")}</button>
+    <div class="may">${onEnrol && html`${who.calling && html`<button type="button" class="primary" onClick=${() => onEnrol(who)}>${say("enrol_short")}</button>`}
       <${Work} onError=${setWrong} onClick=${() => post("devices/forget", { calling: who.calling, address: who.address })}>${say("forget")}<//>`}</div>
   </li>`;
 }
