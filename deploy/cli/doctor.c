@@ -350,6 +350,12 @@ check_copies(struct findings *f, const struct keep_health *h)
     if (h->quarantined > 0)
         finding(f, MARK_LOOK, "set aside", "%" PRIu64 " instances: radpost aside show",
                 h->quarantined);
+    if (h->doubted > 0)
+        finding(f, MARK_BAD, "copies",
+                "%" PRIu64
+                " copies of packs are damaged or gone and not made anew yet: KEEP_COPY_... "
+                "in the log says which store",
+                h->doubted);
     if (h->packs == 0)
         finding(f, MARK_FINE, "last check", "no packs yet");
     else

@@ -145,7 +145,7 @@ LIMIT $27 OFFSET $28
 -- name: places
 SELECT s.study_uid, e.series_uid, i.sop_class, i.sop_instance, i.transfer_syntax, i.received_syntax, i.object,
     i.pixels, i.dataset, i.received, i.size, i.recipe, i.layout, i.frames, i.rows, i.columns, i.has_pixels,
-    i.landing, i.has_copy, i.pack_offset, a.path, b.path
+    i.landing, i.has_copy, i.pack_offset, a.path, b.path, coalesce(i.pack, 0)
 FROM instances i
 JOIN series e ON e.id = i.series
 JOIN studies s ON s.id = i.study

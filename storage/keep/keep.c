@@ -263,6 +263,7 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
     gate_init(&k->receipts_gate);
     k->share = share_new(SHARE_TURNS, SHARE_LIMIT_MS);
     k->traffic = traffic_new();
+    k->proofs = proofs_new();
     k->pool = pool;
     k->audit = audit;
     k->landing = mem_text(options->landing);
@@ -323,7 +324,8 @@ keep_health_get(struct keep *k, struct keep_health *out, struct err *err)
                                 .sealed = (uint64_t)pg_int(rows, 0, 1),
                                 .quarantined = (uint64_t)pg_int(rows, 0, 2),
                                 .packs = (uint64_t)pg_int(rows, 0, 3),
-                                .oldest_check_us = pg_int(rows, 0, 4)};
+                                .oldest_check_us = pg_int(rows, 0, 4),
+                                .doubted = (uint64_t)pg_int(rows, 0, 5)};
     pg_rows_free(&rows);
     return 0;
 }
@@ -365,6 +367,7 @@ keep_close(struct keep **keep)
     if (k->pg != NULL && traffic_write(k, true, &err) < 0)
         LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(&err));
     traffic_free(&k->traffic);
+    proofs_free(&k->proofs);
     share_free(&k->share);
     pg_close(&k->pg);
     free(k->landing);

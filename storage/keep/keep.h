@@ -61,6 +61,7 @@ struct keep_health {
     uint64_t unsealed, sealed, quarantined; /* instances */
     uint64_t packs;
     int64_t oldest_check_us; /* the longest ago that a pack's copy was read back whole; 0 = none */
+    uint64_t doubted;        /* copies of packs that are damaged or gone, and not mended yet */
 };
 int keep_health_get(struct keep *k, struct keep_health *out, struct err *err) MUST_CHECK;
 
@@ -184,7 +185,8 @@ struct keep_place {
     size_t layout_n;
     uint32_t frames, rows, columns; /* frames is 1 for a plain image, 0 without pixels */
     bool has_pixels, is_sealed;
-    char paths[KEEP_COPIES][2 * KEEP_PATH_SIZE]; /* keep's own */
+    int64_t pack;                                /* keep's own, as the next; 0: in none */
+    char paths[KEEP_COPIES][2 * KEEP_PATH_SIZE]; /* "": not there */
 };
 
 typedef int (*keep_on_place)(void *user, const struct keep_place *place, struct err *err);
@@ -198,9 +200,27 @@ int keep_instances(struct keep *k, const char *tenant, const char *study, const 
 /* A copy that outlives the callback. */
 struct keep_place *keep_place_copy(const struct keep_place *place);
 void keep_place_free(struct keep_place **place);
-/* Open the first copy that is there. out_fd is the caller's; read at place->offset. */
+
+/* Open a good copy: all its bytes are read first, and their SHA-256 is place->object (of what is
+ * larger than 4 MiB that holds for ten minutes, while the file is the same). A copy that is not
+ * good is logged and read back next by the scrubber, and the other one is opened. out_fd  the
+ * caller's; read at place->offset errors  ERR_FATAL of EIO no copy is good; ERR_RETRY none is
+ * there: look the place up again blocks  for as long as the bytes take to be read */
 int keep_open_place(struct keep *k, const struct keep_place *place, int *out_fd,
                     struct err *err) MUST_CHECK;
+
+/* The same for who sends all of it as it is, from its first byte to its last. What is larger than
+ * 64 MiB is not read twice for it: *out_proof, if not NULL, sees the bytes go and withholds the
+ * last ones if they are not those of place->object. It is the caller's and goes before the archive.
+ */
+struct keep_proof;
+int keep_open_stream(struct keep *k, const struct keep_place *place, int *out_fd,
+                     struct keep_proof **out_proof, struct err *err) MUST_CHECK;
+/* The next bytes; n 0: they cannot be read, and *err says why. -1: do not send these, break off;
+ * the other copy is taken next time. errors  ERR_CONFLICT; *err as it was */
+int keep_proof_see(struct keep_proof *proof, const uint8_t *bytes, size_t n,
+                   struct err *err) MUST_CHECK;
+void keep_proof_free(struct keep_proof **proof);
 
 enum { KEEP_GONE_REASON = 801, KEEP_GONE_BY = 257 };
 

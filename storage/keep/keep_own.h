@@ -22,6 +22,7 @@ struct busy_study;
 struct receipt_waiter;
 struct found_walk;
 struct packs_walk;
+struct proofs;
 
 /* They overlap: one waits for the disk or the catalog while another reads and hashes. */
 enum { PACKERS = 2 };
@@ -46,6 +47,7 @@ struct keep {
     struct finish_line finish;
     struct share *share;
     struct traffic *traffic;
+    struct proofs *proofs;
 
     struct gate gate; /* for all below */
     struct landing_object *open_objects;
@@ -226,8 +228,13 @@ int seal_is_behind(struct keep *k, bool *out_is_behind, struct err *err) MUST_CH
 /* Remove landing files of sealed instances. What cannot go now is tried again. */
 int clean_landing(struct keep *k, struct err *err) MUST_CHECK;
 
+/* ---- proof.c ---- */
+struct proofs *proofs_new(void);
+void proofs_free(struct proofs **proofs);
+
 /* ---- scrub.c ---- */
-/* Read back the copy that was not looked at for longest, if that is longer ago than scrub_ms. */
+/* Read back a copy that is in doubt, else the one that was not looked at for longest, if that is
+ * longer ago than scrub_ms. */
 int scrub_next(struct keep *k, bool *out_did, struct err *err) MUST_CHECK;
 
 /* Crash tests stop here; NULL in production. */

@@ -54,6 +54,7 @@ take_place(struct keep *k, const struct pg_rows *rows, size_t i, struct keep_pla
     p->has_pixels = pg_truth(rows, i, 16);
     if (!p->has_pixels)
         p->frames = 0;
+    p->pack = pg_int(rows, i, 22);
     take_paths(k, rows, i, p);
 }
 
@@ -116,37 +117,6 @@ void
 keep_place_free(struct keep_place **place)
 {
     free(TAKE(*place));
-}
-
-static int
-open_first(const struct keep_place *place, int *out_fd)
-{
-    for (int copy = 0; copy < KEEP_COPIES; copy++) {
-        int fd =
-            place->paths[copy][0] != '\0' ? open(place->paths[copy], O_RDONLY | O_CLOEXEC) : -1;
-
-        if (fd >= 0) {
-            *out_fd = fd;
-            return 0;
-        }
-        if (place->is_sealed) {
-            struct err err;
-
-            err_sys(&err, ERR_RETRY, "open copy %d", copy + 1);
-            LOG(&keep_log, KEEP_COPY_MISSING, F_UID("instance", place->sop_instance), F_ERR(&err));
-        }
-    }
-    return -1;
-}
-
-int
-keep_open_place(struct keep *k, const struct keep_place *place, int *out_fd, struct err *err)
-{
-    (void)k;
-    if (open_first(place, out_fd) == 0)
-        return 0;
-    /* Sealed and cleaned up since the place was looked up: it will be found by looking again. */
-    return err_set(err, ERR_RETRY, "open instance %s: no copy is there", place->sop_instance);
 }
 
 /* ---- standing ---- */

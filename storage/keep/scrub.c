@@ -1,6 +1,7 @@
 /* scrub.c - every copy of every pack is read back again and again; a bad one is made anew from a
- * good one. A copy that is damaged moves to corrupt/, it is never overwritten; a copy is called
- * verified only after it was read back whole. */
+ * good one: first those that a reader found wrong (proof.c). A copy that is damaged moves to
+ * corrupt/, it is never overwritten; a copy is called verified only after it was read back whole.
+ */
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/clock.h"
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 enum { STEP_BYTES = 1024 * 1024 };
+#define HOUR_US INT64_C(3600000000)
 
 struct checked {
     struct keep *k;
@@ -139,8 +141,8 @@ out:
     return rc;
 }
 
-/* The copy is bad or gone: say so, make it anew. What cannot be repaired now is tried again when
- * its turn comes; its verified time stays old, which the doctor shows. */
+/* The copy is bad or gone: say so, make it anew. What cannot be repaired now stays in doubt, which
+ * the doctor shows, and is tried again in an hour. */
 static int
 mend(const struct checked *c, const struct err *why, struct err *err)
 {
@@ -151,27 +153,42 @@ mend(const struct checked *c, const struct err *why, struct err *err)
     if (repair(c, &trouble) < 0) {
         LOG(&keep_log, KEEP_COPY_UNREPAIRED, F_HEX("pack", c->sha256, 32),
             F_NUMBER("store", c->store + 1), F_ERR(&trouble));
-        return 0;
+        return keep_run(c->k, "copy_doubt",
+                        PG_ARGS(PG_INT(c->pack), PG_INT(c->store), PG_INT(clock_wall_us())), NULL,
+                        err);
     }
     LOG(&keep_log, KEEP_COPY_REPAIRED, F_HEX("pack", c->sha256, 32),
         F_NUMBER("store", c->store + 1));
     return note_good(c, err);
 }
 
+/* First what is in doubt. */
+static int
+claim(struct keep *k, struct pg_rows **out, struct err *err)
+{
+    int64_t now_us = clock_wall_us();
+
+    if (keep_run(k, "copies_unahead", PG_ARGS(PG_INT(now_us)), NULL, err) < 0 ||
+        keep_run(k, "copy_claim_doubted", PG_ARGS(PG_INT(now_us - HOUR_US), PG_INT(now_us)), out,
+                 err) < 0)
+        return -1;
+    if (pg_rows_count(*out) > 0)
+        return 0;
+    pg_rows_free(out);
+    return keep_run(k, "copy_claim", PG_ARGS(PG_INT(now_us - k->scrub_ms * 1000), PG_INT(now_us)),
+                    out, err);
+}
+
 int
 scrub_next(struct keep *k, bool *out_did, struct err *err)
 {
-    int64_t now_us = clock_wall_us();
     struct pg_rows *rows = NULL;
     struct checked c = {.k = k};
     struct err why;
     int rc = -1;
 
     *out_did = false;
-    if (keep_run(k, "copies_unahead", PG_ARGS(PG_INT(now_us)), NULL, err) < 0)
-        return -1;
-    if (keep_run(k, "copy_claim", PG_ARGS(PG_INT(now_us - k->scrub_ms * 1000), PG_INT(now_us)),
-                 &rows, err) < 0)
+    if (claim(k, &rows, err) < 0)
         return -1;
     if (pg_rows_count(rows) == 0) {
         rc = 0;

@@ -350,7 +350,8 @@ WHERE $1::text IS NULL OR s.code = $1
 -- name: health
 SELECT count(*) FILTER (WHERE pack IS NULL), count(*) FILTER (WHERE pack IS NOT NULL),
     count(*) FILTER (WHERE is_quarantined), (SELECT count(*) FROM packs),
-    coalesce((SELECT min(verified_at_us) FROM pack_copies), 0)
+    coalesce((SELECT min(verified_at_us) FROM pack_copies), 0),
+    (SELECT count(*) FROM pack_copies WHERE doubted_at_us IS NOT NULL)
 FROM instances
 
 -- Looked at later than now, by a clock that was ahead: now at the latest.
@@ -365,8 +366,20 @@ WHERE p.id = c.pack AND (c.pack, c.store) = (SELECT x.pack, x.store FROM pack_co
     ORDER BY greatest(x.verified_at_us, x.checked_at_us) LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING c.pack, c.store::integer, c.path, p.sha256, p.instances
 
+-- One that a reader found wrong or gone: at once, then every hour until it is mended.
+-- name: copy_claim_doubted
+UPDATE pack_copies c SET checked_at_us = $2 FROM packs p
+WHERE p.id = c.pack AND (c.pack, c.store) = (SELECT x.pack, x.store FROM pack_copies x
+    WHERE x.doubted_at_us IS NOT NULL
+        AND (x.checked_at_us < x.doubted_at_us OR x.checked_at_us <= $1)
+    ORDER BY x.doubted_at_us LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING c.pack, c.store::integer, c.path, p.sha256, p.instances
+
+-- name: copy_doubt
+UPDATE pack_copies SET doubted_at_us = $3 WHERE pack = $1 AND store = $2 AND doubted_at_us IS NULL
+
 -- name: copy_verified
-UPDATE pack_copies c SET verified_at_us = $3 FROM pack_copies was
+UPDATE pack_copies c SET verified_at_us = $3, doubted_at_us = NULL FROM pack_copies was
 WHERE c.pack = $1 AND c.store = $2 AND was.pack = c.pack AND was.store = c.store
 RETURNING was.verified_at_us = 0
 

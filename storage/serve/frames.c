@@ -185,7 +185,7 @@ wado_frames(struct http_request *req, struct http_response *res, struct err *err
 out:
     if (f != NULL)
         frames_free(f);
-    return serve_end(http_user(req), res, rc);
+    return serve_end(http_user(req), res, serve_say_damaged(res, rc, err));
 }
 
 /* ---- bulk data ---- */
@@ -248,5 +248,5 @@ wado_bulkdata(struct http_request *req, struct http_response *res, struct err *e
 out:
     if (f != NULL)
         frames_free(f);
-    return serve_end(http_user(req), res, rc);
+    return serve_end(http_user(req), res, serve_say_damaged(res, rc, err));
 }

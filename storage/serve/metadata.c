@@ -135,5 +135,5 @@ wado_metadata(struct http_request *req, struct http_response *res, struct err *e
 out:
     if (m != NULL)
         metadata_free(m);
-    return serve_end(s, res, rc);
+    return serve_end(s, res, serve_say_damaged(res, rc, err));
 }

@@ -35,6 +35,7 @@ void
 part_fini(struct part *part)
 {
     free(part->bytes);
+    keep_proof_free(&part->proof);
     if (part->bytes == NULL && part->fd >= 0)
         close(part->fd);
     if (part->leaving != NULL)
@@ -176,6 +177,7 @@ step_body(struct multipart *m, uint8_t *bytes, size_t n, size_t *out_n, struct e
     const struct part *part = &m->part;
     uint64_t left = part->size - m->at;
     size_t take = left < n ? (size_t)left : n;
+    int rc;
 
     if (take == 0) {
         part_fini(&m->part);
@@ -184,7 +186,10 @@ step_body(struct multipart *m, uint8_t *bytes, size_t n, size_t *out_n, struct e
         *out_n = 0;
         return 0;
     }
-    if (read_part(part, m->at, bytes, take, &take, err) < 0)
+    rc = read_part(part, m->at, bytes, take, &take, err);
+    if (part->proof != NULL)
+        rc = keep_proof_see(part->proof, bytes, rc < 0 ? 0 : take, err);
+    if (rc < 0)
         return -1;
     if (clean_preamble(part, m->at, bytes, take, err) < 0)
         return -1;

@@ -8,6 +8,7 @@
 
 #include "proto/base/buf.h"
 #include "proto/dicom/leaving.h"
+#include "storage/keep/keep.h"
 
 enum { MULTIPART_TYPE = 160, MULTIPART_LOCATION = 512 };
 
@@ -19,6 +20,7 @@ struct part {
     struct dcm_leaving *leaving;       /* closed and freed by the stream; or NULL: fd */
     int fd;                            /* closed by the stream */
     uint64_t offset, size;
+    struct keep_proof *proof; /* NULL, or sees the bytes go; freed by the stream */
     bool is_part10; /* the preamble leaves as zeros, unless it is a TIFF header: a stored file
                        may pose as a program there (PS3.10 7.1, CVE-2019-11687) */
 };
@@ -38,7 +40,8 @@ void multipart_type(const struct multipart *m, const char *part_type, char *out,
 /* How long an answer of parts of these types, locations and sizes is. */
 uint64_t multipart_size(const struct multipart *m, const struct part *parts, size_t n);
 /* Fill up to n bytes; *out_n = 0 is the end. Fits http_read_fn.
- * errors  ERR_RETRY a file is shorter than it was; what next() failed with */
+ * errors  ERR_RETRY a file is shorter than it was; ERR_CONFLICT the proof is against it, and its
+ *         last bytes were not given; what next() failed with */
 int multipart_read(void *multipart, uint8_t *bytes, size_t n, size_t *out_n,
                    struct err *err) MUST_CHECK;
 void multipart_free(void *multipart);

@@ -115,7 +115,7 @@ wado_rendered(struct http_request *req, struct http_response *res, struct err *e
     rc = send_jpeg(req, res, place, &options, has_frame, err);
 out:
     keep_place_free(&place);
-    return serve_end(s, res, rc);
+    return serve_end(s, res, serve_say_damaged(res, rc, err));
 }
 
 /* The middle one of those with pixels. */
@@ -193,5 +193,5 @@ wado_thumbnail(struct http_request *req, struct http_response *res, struct err *
     rc = send_jpeg(req, res, place, &options, has_frame, err);
 out:
     keep_place_free(&place);
-    return serve_end(s, res, rc);
+    return serve_end(s, res, serve_say_damaged(res, rc, err));
 }

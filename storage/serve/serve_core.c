@@ -4,6 +4,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -323,6 +324,16 @@ serve_tag(struct http_response *res, const uint8_t *object, const char *tag)
     http_answer_header(res, "ETag", text);
     http_answer_header(res, "Cache-Control", "private, max-age=300");
     http_answer_header(res, "Vary", "Accept, Authorization, Radpost-Tenant");
+}
+
+int
+serve_say_damaged(struct http_response *res, int rc, const struct err *err)
+{
+    if (rc == 0 || err->kind != ERR_FATAL || err->sys != EIO)
+        return rc;
+    http_answer_refusal(res, 500,
+                        "It is kept, but no copy of it is good; whoever runs the archive is told.");
+    return 0;
 }
 
 int

@@ -83,6 +83,8 @@ bool serve_is_unchanged(struct http_request *req, struct http_response *res, con
 void serve_tag(struct http_response *res, const uint8_t *object, const char *tag);
 /* Member "gone", where a person said that images of the study are lost for good. */
 void serve_write_gone(struct jsonw *w, const struct keep_gone *gone);
+/* Where no copy of the bytes is good: 500, in plain words. rc is passed through else. */
+int serve_say_damaged(struct http_response *res, int rc, const struct err *err);
 /* The last words of every handler: CORS. rc is passed through. */
 int serve_end(struct serve *s, struct http_response *res, int rc);
 

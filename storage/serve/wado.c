@@ -54,45 +54,68 @@ make_leaving(const struct keep_place *place, struct part *part, struct err *err)
     return 0;
 }
 
-/* Bytes of a stored file in the syntax that was asked for. Where nobody can decode it and nothing
- * else was asked for, it leaves as it is: its meta group and Content-Type say so. */
+/* Made by a codec worker. 1 made, 0 nobody can decode it and nothing else was asked for, -1. */
+static int
+decode(struct objects *o, const struct keep_place *place, struct part *part, struct err *err)
+{
+    struct codec_source source;
+    int fd = -1, rc;
+
+    if (serve_source(o->s, place, &fd, &source, err) < 0)
+        return -1;
+    rc = codec_transcode(o->s->options.pool, &source, o->to, &part->fd, &part->size, err);
+    close(fd);
+    if (rc == 0)
+        return make_leaving(place, part, err) < 0 ? -1 : 1;
+    if (err->kind != ERR_NOT_FOUND || o->is_asked)
+        return -1;
+    LOG(&o->s->log, SERVE_NOT_DECODED, F_UID("instance", place->sop_instance),
+        F_UID("syntax", place->transfer_syntax));
+    return 0;
+}
+
+/* What is proven as it goes leaves byte for byte. What is changed on its way is proven before. */
+static int
+take_stored(struct objects *o, const struct keep_place *place, struct part *part, struct err *err)
+{
+    struct keep *keep = o->s->options.keep;
+
+    part->offset = place->offset;
+    part->size = place->size;
+    if (keep_open_stream(keep, place, &part->fd, &part->proof, err) < 0)
+        return -1;
+    if (make_leaving(place, part, err) == 0 && (part->proof == NULL || !part->leaving->is_coerced))
+        return 0;
+    if (part->proof == NULL)
+        return -1;
+    part_fini(part);
+    part->offset = place->offset;
+    part->size = place->size;
+    return keep_open_place(keep, place, &part->fd, err) < 0 ? -1 : make_leaving(place, part, err);
+}
+
+/* Bytes of a stored file in the syntax that was asked for, or as it is: its meta group and
+ * Content-Type say so. */
 static int
 make_part(struct objects *o, const struct keep_place *place, struct part *out, struct err *err)
 {
     struct part part = {.fd = -1, .is_part10 = true};
-    struct codec_source source;
-    const char *syntax = place->transfer_syntax;
-    int rc = -1, fd = -1;
+    const char *syntax = o->to;
+    int made = 0;
 
-    if (serve_source(o->s, place, &fd, &source, err) < 0)
-        goto out;
-    if (o->to != NULL && strcmp(o->to, place->transfer_syntax) != 0) {
-        rc = codec_transcode(o->s->options.pool, &source, o->to, &part.fd, &part.size, err);
-        if (rc == 0)
-            syntax = o->to;
-        else if (err->kind != ERR_NOT_FOUND || o->is_asked)
-            goto out;
-        else
-            LOG(&o->s->log, SERVE_NOT_DECODED, F_UID("instance", place->sop_instance),
-                F_UID("syntax", place->transfer_syntax));
+    if (o->to != NULL && strcmp(o->to, place->transfer_syntax) != 0)
+        made = decode(o, place, &part, err);
+    if (made == 0) {
+        syntax = place->transfer_syntax;
+        made = take_stored(o, place, &part, err);
     }
-    if (part.fd < 0) {
-        part.fd = fd;
-        part.offset = place->offset;
-        part.size = place->size;
-        fd = -1;
+    if (made < 0) {
+        part_fini(&part);
+        return err_context(err, "send instance %s", place->sop_instance);
     }
-    rc = make_leaving(place, &part, err);
-    if (rc < 0)
-        goto out;
     snprintf(part.type, sizeof part.type, "application/dicom; transfer-syntax=%s", syntax);
     *out = part;
-out:
-    if (rc < 0)
-        part_fini(&part);
-    if (fd >= 0)
-        close(fd);
-    return rc < 0 ? err_context(err, "send instance %s", place->sop_instance) : 0;
+    return 0;
 }
 
 static int
@@ -187,5 +210,5 @@ wado_objects(struct http_request *req, struct http_response *res, struct err *er
 out:
     if (o != NULL)
         objects_free(o);
-    return serve_end(s, res, rc);
+    return serve_end(s, res, serve_say_damaged(res, rc, err));
 }

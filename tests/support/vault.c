@@ -167,7 +167,7 @@ slice_make(const struct slice *s, struct buf *out)
         pixels[i] = (uint16_t)(v >> 20);
     }
     snprintf(number, sizeof number, "%u", s->number);
-    buf_init(out, 64 << 20);
+    buf_init(out, 128 << 20);
     check(part10_head(out, ct_class, s->instance, explicit_le, "CT1", &err), &err);
     dcm_write_init(&w, out, DCM_EXPLICIT_LE);
     dcm_write_text(&w, 0x00080016, NULL, ct_class);

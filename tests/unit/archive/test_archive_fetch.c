@@ -6,10 +6,14 @@
 #include "tests/support/archive_reader.h"
 #include "tests/support/ok.h"
 
+#include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static struct pg_cluster *cluster;
@@ -177,6 +181,100 @@ a_fetch_hands_on_status_headers_and_bytes(void **state)
     buf_fini(&f.body);
 }
 
+/* One bit in a quarter of the first or second store's pack: in the pixels of its first image. */
+static void
+spoil(int store)
+{
+    char pattern[300];
+    struct stat st;
+    glob_t found;
+    uint8_t b;
+    int fd;
+
+    snprintf(pattern, sizeof pattern, "%s/packs/*/*/*.zip", w.vault.stores[store]);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    fd = open(found.gl_pathv[0], O_RDWR | O_CLOEXEC);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(pread(fd, &b, 1, st.st_size / 8), 1);
+    b ^= 1;
+    assert_int_equal(pwrite(fd, &b, 1, st.st_size / 8), 1);
+    close(fd);
+    globfree(&found);
+}
+
+#define IMAGE "/dicomweb/studies/1.2.3/series/1.2.3.9/instances/1.2.3.9.1"
+
+static const struct {
+    const char *path, *accept;
+} ways_out[] = {
+    {IMAGE, "Accept: application/dicom; transfer-syntax=*"},
+    {IMAGE, "Accept: application/dicom; transfer-syntax=1.2.840.10008.1.2"},
+    {IMAGE "/metadata", "Accept: application/dicom+json"},
+    {IMAGE "/frames/1", "Accept: application/octet-stream"},
+    {IMAGE "/frames/1/rendered", "Accept: image/jpeg"},
+    {IMAGE "/thumbnail", "Accept: image/jpeg"},
+    {IMAGE "/bulkdata/7FE00010", "Accept: application/octet-stream"},
+};
+
+static void
+no_way_out_shows_a_bit_that_flipped(void **state)
+{
+    struct fetched good[ARRAY_LEN(ways_out)] = {{0}}, f = {0};
+    struct err err;
+
+    (void)state;
+    study_put(&w);
+    buf_init(&f.body, 1 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(ways_out); i++) {
+        buf_init(&good[i].body, 1 << 20);
+        OK(fetch(NULL, "clinic-a", ways_out[i].path, ways_out[i].accept, &good[i], &err));
+        assert_int_equal(good[i].status, 200);
+    }
+    spoil(0);
+
+    for (size_t i = 0; i < ARRAY_LEN(ways_out); i++) {
+        OK(fetch(NULL, "clinic-a", ways_out[i].path, ways_out[i].accept, &f, &err));
+        assert_int_equal(f.status, 200);
+        assert_int_equal(f.body.n, good[i].body.n);
+        assert_memory_equal(f.body.bytes, good[i].body.bytes, f.body.n);
+    }
+    spoil(1);
+    for (size_t i = 0; i < ARRAY_LEN(ways_out); i++) {
+        OK(fetch(NULL, "clinic-a", ways_out[i].path, ways_out[i].accept, &f, &err));
+        assert_int_equal(f.status, 500);
+        assert_non_null(strstr(buf_text(&f.body), "no copy of it is good"));
+        buf_fini(&good[i].body);
+    }
+    buf_fini(&f.body);
+}
+
+static void
+a_large_image_that_is_wrong_is_never_given_whole(void **state)
+{
+    struct slice large = study_slices[0];
+    struct fetched f = {0};
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    large.rows = 5840; /* 65 MiB: it is proven while it goes */
+    vault_put(&w.vault, &study_gate, &large);
+    vault_manifest(&w.vault, &study_gate, 1, &large, 1);
+    vault_work(&w.vault);
+    slice_make(&large, &file);
+    buf_init(&f.body, 128 << 20);
+    spoil(0);
+
+    assert_int_equal(fetch(NULL, "clinic-a", IMAGE, ways_out[0].accept, &f, &err), -1);
+    assert_int_equal(f.status, 200);
+    assert_true(f.body.n < file.n);
+    OK(fetch(NULL, "clinic-a", IMAGE, ways_out[0].accept, &f, &err));
+    assert_int_equal(f.body.n, file.n);
+    assert_memory_equal(f.body.bytes, file.bytes, file.n);
+    buf_fini(&file);
+    buf_fini(&f.body);
+}
+
 static void
 a_picture_is_rendered(void **state)
 {
@@ -226,6 +324,8 @@ main(int argc, char **argv)
         TEST(documents_are_stored_once_and_images_never),
         TEST(a_fetch_hands_on_status_headers_and_bytes),
         TEST(a_picture_is_rendered),
+        TEST(no_way_out_shows_a_bit_that_flipped),
+        TEST(a_large_image_that_is_wrong_is_never_given_whole),
     };
     int status;
 

@@ -25,6 +25,7 @@ static const struct keep_sender gate = {"clinic-a", "gate-a", "127.0.0.1:1"};
 
 /* A sample as a gateway hands it over: coded in layers. */
 struct coded {
+    struct keep *keep; /* for restore() */
     struct link_offer_object offer;
     struct layout *layout;
     struct buf written;
@@ -129,7 +130,7 @@ restore(void *user, const struct keep_place *p, struct err *call_err)
     uint64_t size;
     int fd = -1;
 
-    OK(keep_open_place(NULL, p, &source.fd, &err));
+    OK(keep_open_place(c->keep, p, &source.fd, &err));
     OK(codec_restore(pool, &source, &fd, &size, &err));
     OK(digest_file(fd, 0, size, found, &err));
     assert_memory_equal(found, c->received, 32);
@@ -198,6 +199,7 @@ a_first_look_shows_and_the_whole_is_restored_bit_for_bit(void **state)
     OK(keep_manifest(a.keep, &gate, &m, &err));
     OK(keep_work(a.keep, &sealed, &err));
     assert_int_equal(sealed, 1);
+    c.keep = a.keep;
     OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, restore, &c, &err));
     free(look);
     coded_free(&c);
@@ -268,6 +270,7 @@ a_coded_image_is_found_in_its_pack_with_all_that_restores_it(void **state)
     OK(keep_open_idle(&a.options, pool, NULL, &a.keep, &err));
 
     OK(keep_work(a.keep, &sealed, &err));
+    c.keep = a.keep;
     OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, restore, &c, &err));
     OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, has_layers, &c, &err));
     coded_free(&c);
