@@ -1,7 +1,9 @@
 /* watch.c - the drop folder: who is still writing, who is done (invariant 1 of import.h).
  * inotify says that a file was closed or moved in; what it does not say (network shares, a
  * restart) the rescan finds, and then a file must have kept still for settle_ms. A file that is not
- * whole is looked at again whenever it changed, and taken as unusable after partial_ms. */
+ * whole is looked at again whenever it changed, and taken as unusable after partial_ms; at once
+ * when it was closed and its mode lets nobody write: that is how an FTP server keeps an upload from
+ * being overwritten by the next of its name, which is refused until this one is gone. */
 #include "gateway/import/import_own.h"
 
 #include "proto/base/clock.h"
@@ -147,10 +149,14 @@ visit(void *user, int fd, const char *path)
     struct import *im = user;
     struct watch *w = im->watch;
     int64_t now_ms = clock_mono_ms(), still_ms;
+    bool has_last_name = !is_temporary(path), is_final;
     struct candidate *c;
     struct stat st;
 
-    if (is_temporary(path) || fstat(fd, &st) < 0)
+    if (fstat(fd, &st) < 0)
+        return true;
+    is_final = (st.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0;
+    if (!has_last_name && !is_final)
         return true;
     c = candidate_of(w, path);
     c->is_seen = true;
@@ -168,11 +174,11 @@ visit(void *user, int fd, const char *path)
     still_ms = now_ms - c->since_ms;
     if (still_ms >= im->options.partial_ms)
         try_take(im, c, fd, true);
-    else if (!c->is_judged && (c->is_closed || still_ms >= im->options.settle_ms) &&
-             !has_writer(fd))
-        try_take(im, c, fd, false);
+    else if (has_last_name && !c->is_judged &&
+             (c->is_closed || still_ms >= im->options.settle_ms) && !has_writer(fd))
+        try_take(im, c, fd, c->is_closed && is_final);
     c->is_closed = false;
-    w->has_waiting = w->has_waiting || (!c->is_judged && !c->is_done);
+    w->has_waiting = w->has_waiting || (has_last_name && !c->is_judged && !c->is_done);
     return true;
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -181,6 +182,49 @@ a_file_that_is_never_closed_is_taken_in_the_end_and_stays(void **state)
     assert_int_equal(world_count(0), 1);
 }
 
+/* As an FTP server leaves it (file_open_mode): closed, and nobody may open it to write. */
+static void
+upload(const char *name, size_t from, size_t to)
+{
+    int fd = open_to_write(name);
+
+    assert_int_equal(fchmod(fd, 0440), 0);
+    add(fd, from, to);
+    close(fd);
+}
+
+static void
+a_cut_upload_that_nobody_can_go_on_with_frees_its_name_at_once(void **state)
+{
+    struct import_item item;
+
+    (void)state;
+    world_begin();
+    world_pdf("cut");
+    upload("exam.pdf", 0, world_file.n - 7);
+    world_wait(1u << IMPORT_UNUSABLE, 1, &item);
+    import_rescan(world_import); /* after the look that took it */
+    assert_false(is_in_drop("exam.pdf"));
+
+    upload("exam.pdf", 0, world_file.n);
+    world_wait(1u << IMPORT_WAITING, 1, &item);
+}
+
+static void
+an_upload_that_never_got_its_last_name_frees_it_in_the_end(void **state)
+{
+    (void)state;
+    begin_on_fake_clock();
+    world_pdf("not renamed");
+    upload("exam.tmp", 0, world_file.n);
+    look_after(10 * SETTLE_MS);
+    assert_true(is_in_drop("exam.tmp"));
+    assert_int_equal(world_count(0), 0);
+    look_after(PARTIAL_MS);
+    assert_int_equal(world_count(1u << IMPORT_WAITING), 1);
+    assert_false(is_in_drop("exam.tmp"));
+}
+
 static struct import_left
 left(void)
 {
@@ -253,6 +297,8 @@ main(void)
         TEST(an_image_whose_upload_broke_off_before_its_pixels_is_not_sent),
         TEST(a_file_that_somebody_has_open_waits_until_it_is_closed),
         TEST(a_file_that_is_never_closed_is_taken_in_the_end_and_stays),
+        TEST(a_cut_upload_that_nobody_can_go_on_with_frees_its_name_at_once),
+        TEST(an_upload_that_never_got_its_last_name_frees_it_in_the_end),
         TEST(a_file_that_is_too_large_is_told),
         TEST(a_file_for_which_there_is_no_room_stays_and_is_told_and_taken_later),
         TEST(what_found_no_room_in_the_spool_waits_for_a_person_again),
