@@ -398,7 +398,8 @@ enrol(struct gateway *g, const char *url, const char *code, struct err *err)
     struct uplink_way out;
     struct enrol_way way;
 
-    if (make_folders(g, err) < 0 || uplink_way(g->lines_path, 0, &out, err) < 0)
+    if (make_folders(g, err) < 0 || uplink_check_lines(g->lines_path, err) < 0 ||
+        uplink_way(g->lines_path, 0, &out, err) < 0)
         return -1;
     way = (struct enrol_way){.proxy = out.proxy[0] != '\0' ? out.proxy : NULL,
                              .proxy_user = out.proxy_user[0] != '\0' ? out.proxy_user : NULL,

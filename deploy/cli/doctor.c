@@ -110,17 +110,13 @@ ping(const struct enrol_identity *id, const char *url, const struct uplink_way *
 
 /* By each way of the table of lines, as the gateway goes, until the centre answers. */
 static void
-check_ways(struct findings *f, const struct gateway_config *c, const struct enrol_identity *id,
-           const char *url)
+check_ways(struct findings *f, const char *lines, const struct enrol_identity *id, const char *url)
 {
     struct uplink_way first, way;
-    char lines[PATH_MAX];
     int64_t offset_ms = 0;
     struct err err = {0};
     int rc = -1;
 
-    snprintf(lines, sizeof lines, "%s%s", c->link_lines[0] != '\0' ? c->link_lines : c->data_dir,
-             c->link_lines[0] != '\0' ? "" : "/lines.conf");
     for (unsigned n = 0; n < LINES_MOST && rc < 0; n++) {
         if (uplink_way(lines, n, &way, &err) < 0)
             break;
@@ -145,9 +141,14 @@ static void
 check_line(struct findings *f, const struct gateway_config *c)
 {
     struct enrol_identity id;
-    char dir[PATH_MAX], url[256] = "";
+    char dir[PATH_MAX], lines[PATH_MAX], url[256] = "";
     struct err err;
 
+    snprintf(lines, sizeof lines, "%s%s", c->link_lines[0] != '\0' ? c->link_lines : c->data_dir,
+             c->link_lines[0] != '\0' ? "" : "/lines.conf");
+    if (uplink_check_lines(lines, &err) <
+        0) /* costs no image, but what was meant is not in force */
+        finding(f, MARK_BAD, "table of lines", "%s", err.text);
     snprintf(dir, sizeof dir, "%s/link", c->data_dir);
     if (enrol_load(dir, &id, &err) < 0) {
         finding(f, MARK_BAD, "enrolment", "%s",
@@ -162,7 +163,7 @@ check_line(struct findings *f, const struct gateway_config *c)
     else if (!enrol_address(&id, "link_url", url, sizeof url))
         finding(f, MARK_BAD, "line", "the centre's address is not known: set link_url");
     if (url[0] != '\0')
-        check_ways(f, c, &id, url);
+        check_ways(f, lines, &id, url);
     enrol_identity_fini(&id);
 }
 

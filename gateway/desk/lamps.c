@@ -89,9 +89,11 @@ lamp_of_line(const struct uplink_status *status, int64_t now_us)
             return is_longer(status->full_since_us, now_us, CENTRE_FULL_LONG_S)
                        ? LAMP_LINE_FULL_LONG
                        : LAMP_LINE_FULL;
+        if (status->is_table_wrong)
+            return LAMP_LINE_TABLE;
         return is_partly_down(status, now_us) ? LAMP_LINE_PARTLY : LAMP_LINE_UP;
     case UPLINK_TRYING:
-        return LAMP_LINE_TRYING;
+        return status->is_table_wrong ? LAMP_LINE_TABLE : LAMP_LINE_TRYING;
     case UPLINK_REFUSED:
         return LAMP_LINE_REFUSED;
     case UPLINK_NOT_ENROLLED:

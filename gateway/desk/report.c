@@ -139,6 +139,7 @@ write_line_lamp(struct jsonw *w, const struct sources *s)
     jsonw_uint(w, "waiting_bytes", s->health.waiting_bytes);
     jsonw_text(w, "trouble", s->line.trouble);
     jsonw_uint(w, "proofs_failed", s->line.proofs_failed);
+    jsonw_bool(w, "is_table_wrong", s->line.is_table_wrong);
     if (s->line.lines_n > 1)
         write_lines(w, s);
     jsonw_end(w);

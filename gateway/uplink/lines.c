@@ -187,21 +187,23 @@ read_line(struct reading *r, struct lines *out, struct err *err)
     return 0;
 }
 
-int
-lines_parse(const char *path, const uint8_t *bytes, size_t n, struct lines *out, struct err *err)
+/* All lines without a mistake; -1: there is one, and the first is told. */
+static int
+parse_good(const char *path, const uint8_t *bytes, size_t n, struct lines *out, struct err *err)
 {
-    struct lines lines = {.n = 0};
     char *text = mem_new(n + 1), *next = text;
-    int number = 0, rc = -1;
+    int number = 0, rc = 0;
 
+    memset(out, 0, sizeof *out);
     memcpy(text, bytes, n);
     if (memchr(bytes, '\0', n) != NULL || !text_is_utf8(text, n)) {
-        err_set(err, ERR_REJECT, "%s: is no text", path);
-        goto out;
+        rc = err_set(err, ERR_REJECT, "%s: is no text", path);
+        next = NULL;
     }
     while (next != NULL) {
         struct reading r = {path, next};
         char *end = strchr(next, '\n');
+        struct err wrong = {0};
 
         number++;
         if (end != NULL) {
@@ -210,34 +212,52 @@ lines_parse(const char *path, const uint8_t *bytes, size_t n, struct lines *out,
                 end[-1] = '\0';
         }
         next = end == NULL ? NULL : end + 1;
-        if (read_line(&r, &lines, err) < 0) {
-            err_context(err, "%s:%d", path, number);
-            goto out;
-        }
+        if (read_line(&r, out, &wrong) == 0 || rc < 0)
+            continue;
+        *err = wrong;
+        rc = err_context(err, "%s:%d", path, number);
     }
-    if (lines.n == 0) {
-        err_set(err, ERR_REJECT, "%s: names no line", path);
-        goto out;
-    }
-    *out = lines;
-    rc = 0;
-out:
+    if (rc == 0 && out->n == 0)
+        rc = err_set(err, ERR_REJECT, "%s: names no line", path);
     free(text);
+    return rc;
+}
+
+int
+lines_parse(const char *path, const uint8_t *bytes, size_t n, struct lines *out, struct err *err)
+{
+    struct lines lines;
+
+    if (parse_good(path, bytes, n, &lines, err) < 0)
+        return -1;
+    *out = lines;
+    return 0;
+}
+
+int
+lines_read_good(const char *path, struct lines *out, struct err *err)
+{
+    uint8_t *bytes = NULL;
+    size_t n;
+    int rc;
+
+    memset(out, 0, sizeof *out);
+    if (durable_get_file(path, LINES_FILE_BYTES, &bytes, &n, err) < 0)
+        return -1;
+    rc = parse_good(path, bytes, n, out, err);
+    free(bytes);
     return rc;
 }
 
 int
 lines_read(const char *path, struct lines *out, struct err *err)
 {
-    uint8_t *bytes = NULL;
-    size_t n;
-    int rc;
+    struct lines lines;
 
-    if (durable_get_file(path, LINES_FILE_BYTES, &bytes, &n, err) < 0)
+    if (lines_read_good(path, &lines, err) < 0)
         return -1;
-    rc = lines_parse(path, bytes, n, out, err);
-    free(bytes);
-    return rc;
+    *out = lines;
+    return 0;
 }
 
 int

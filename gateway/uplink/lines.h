@@ -1,6 +1,6 @@
 /* lines.h - the lines of a gateway to its centre as somebody wrote them down: lines.conf.
- * Format: docs/formats/lines.md. Strict: a mistake names its line and nothing of the file counts.
- * Pure but for lines_read(). */
+ * Format: docs/formats/lines.md. Strict: a mistake names its line and nothing of the file counts,
+ * but for whoever has no other table (lines_read_good). Pure but for those that read. */
 #ifndef RADPOST_UPLINK_LINES_H
 #define RADPOST_UPLINK_LINES_H
 
@@ -38,6 +38,9 @@ int lines_parse(const char *path, const uint8_t *bytes, size_t n, struct lines *
                 struct err *err) MUST_CHECK;
 /* errors  ERR_NOT_FOUND there is none, ERR_REJECT */
 int lines_read(const char *path, struct lines *out, struct err *err) MUST_CHECK;
+/* The same, and *out is set in any case: with a mistake to the lines that have none, perhaps none.
+ */
+int lines_read_good(const char *path, struct lines *out, struct err *err) MUST_CHECK;
 /* What a proxy wants to hear: the file's one line, user:password.
  * errors  ERR_REJECT it cannot be read, or is not such a line */
 int lines_read_user(const char *path, char out[LINE_TEXT_BYTES], struct err *err) MUST_CHECK;

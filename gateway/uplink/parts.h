@@ -193,6 +193,7 @@ struct uplink {
     bool is_urgency_unread;   /* the same: its file is there and must not be written over */
     struct up_line lines[LINES_MAX];
     size_t lines_n;
+    bool is_table_wrong;    /* the file as it is now is not what is in force */
     enum uplink_line state; /* of the best of them */
     int64_t since_us;
     struct room to_begin; /* offers: of what it has nothing of yet */
@@ -282,8 +283,8 @@ void line_look_identity(struct uplink *up);
 int line_renew(struct up_line *line, struct err *err) MUST_CHECK;
 
 /* --- serving.c: which lines carry the images, and what the table of lines says */
-/* Take the table, or the options' one line; threads are not begun. */
-int serving_begin(struct uplink *up, struct err *err) MUST_CHECK;
+/* Take the table, or what can be read of it, or the options' one line; threads are not begun. */
+void serving_begin(struct uplink *up);
 void serving_start_threads(struct uplink *up);
 void serving_stop_threads(struct uplink *up); /* joins */
 /* Now and then: the table again if it changed, the hours' rates, who takes over from whom. */

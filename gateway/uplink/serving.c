@@ -9,6 +9,7 @@
  *    and the centre's `have` decides what goes over the other line.
  *
  * The table (lines.conf) is read again when it changed; with a mistake in it the one before stays.
+ * At the start there is none before: its lines without a mistake count, else as without a table.
  */
 #include "gateway/uplink/parts.h"
 
@@ -191,7 +192,8 @@ one_line(struct lines *out)
     text_copy(out->at[0].name, sizeof out->at[0].name, "main");
 }
 
-/* The file as it is now; the change of a name's file (rename) counts too. */
+/* The file as it is now; the change of a name's file (rename), and of who may read it, count too.
+ */
 static void
 stamp_of(const char *path, struct lines_stamp *out)
 {
@@ -202,19 +204,26 @@ stamp_of(const char *path, struct lines_stamp *out)
         return;
     out->inode = (uint64_t)st.st_ino;
     out->size = (uint64_t)st.st_size;
-    out->changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    out->changed_ns = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
 }
 
+/* -1: there is a mistake in it. out is set in any case, to what can be read of it. */
 static int
 read_table(struct uplink *up, struct lines *out, struct err *err)
 {
-    if (up->lines_path == NULL || lines_read(up->lines_path, out, err) < 0) {
-        if (up->lines_path != NULL && err->kind != ERR_NOT_FOUND)
-            return -1;
-        err_clear(err);
+    int rc = 0;
+
+    one_line(out);
+    if (up->lines_path == NULL)
+        return 0;
+    rc = lines_read_good(up->lines_path, out, err);
+    if (out->n == 0)
         one_line(out);
+    if (rc < 0 && err->kind == ERR_NOT_FOUND) {
+        err_clear(err);
+        rc = 0;
     }
-    return 0;
+    return rc;
 }
 
 static bool
@@ -300,17 +309,18 @@ take_table(struct uplink *up, const struct lines *lines)
     }
 }
 
-int
-serving_begin(struct uplink *up, struct err *err)
+void
+serving_begin(struct uplink *up)
 {
     struct lines lines;
+    struct err err = {0};
 
     if (up->lines_path != NULL)
         stamp_of(up->lines_path, &up->lines_stamp);
-    if (read_table(up, &lines, err) < 0)
-        return -1;
+    up->is_table_wrong = read_table(up, &lines, &err) < 0;
+    if (up->is_table_wrong)
+        LOG(&uplink_log, UPLINK_LINES_WRONG, F_NUMBER("lines", lines.n), F_ERR(&err));
     take_table(up, &lines);
-    return 0;
 }
 
 void
@@ -351,10 +361,14 @@ read_again(struct uplink *up)
         return;
     up->lines_stamp = stamp;
     if (read_table(up, &lines, &err) < 0) {
-        LOG(&uplink_log, UPLINK_LINES_WRONG, F_ERR(&err));
+        gate_lock(&up->gate);
+        up->is_table_wrong = true;
+        gate_unlock(&up->gate);
+        LOG(&uplink_log, UPLINK_LINES_WRONG, F_NUMBER("lines", up->lines_n), F_ERR(&err));
         return;
     }
     gate_lock(&up->gate);
+    up->is_table_wrong = false;
     take_table(up, &lines);
     gate_wake(&up->gate);
     gate_unlock(&up->gate);

@@ -111,10 +111,7 @@ uplink_start(const struct uplink_options *options, struct spool *spool, struct c
         plan_set_share(up->plan, options->stat_percent);
     room_init(up);
     policy_begin(up); /* its cap counts from the first byte */
-    if (serving_begin(up, err) < 0) {
-        uplink_free(&up);
-        return err_context(err, "uplink");
-    }
+    serving_begin(up);
     order_begin(up);
     reconcile_begin(up);
     for (unsigned i = 0; i < up->o.coders; i++)
@@ -223,6 +220,7 @@ lines_status(struct uplink *up, struct uplink_status *out)
     const struct up_line *best = serving_best(up);
     const struct room *full = room_now_full(up);
 
+    out->is_table_wrong = up->is_table_wrong;
     out->line = up->state;
     out->line_since_us = up->since_us;
     for (size_t i = 0; i < up->lines_n; i++) {

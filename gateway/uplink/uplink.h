@@ -54,7 +54,7 @@ struct uplink_options {
 
 /* Does not need the line, nor an enrolment: it waits for both.
  * pool, spool  outlive the uplink
- * errors       ERR_REJECT options, or the table of lines */
+ * errors       ERR_REJECT options; of the table of lines never: is_table_wrong of the status */
 int uplink_start(const struct uplink_options *options, struct spool *spool, struct codec_pool *pool,
                  struct uplink **out_uplink, struct err *err) MUST_CHECK;
 /* Ends calls under way and joins; what they carried is offered again next time. */
@@ -143,14 +143,17 @@ int uplink_last_reconciled(const char *dir, struct uplink_reconciled *out,
 int uplink_policy_load(const char *dir, struct link_policy *out, struct err *err) MUST_CHECK;
 
 /* The way by which what is not the uplink (enrolment, the desk's courier) reaches the centre: that
- * of a line of the table, the n-th by rank, round and round. Texts are "" where there is none.
- * lines_path as in the options. errors  ERR_REJECT the table, or the file with the proxy's password
- */
+ * of a line of the table, the n-th by rank, round and round. Texts are "" where there is none. Of a
+ * table with a mistake its lines that have none count, as after a start.
+ * lines_path as in the options. errors  ERR_REJECT the file with the proxy's password */
 struct uplink_way {
     char proxy[256], proxy_user[256], source[64];
 };
 int uplink_way(const char *lines_path, unsigned n, struct uplink_way *out,
                struct err *err) MUST_CHECK;
+/* Can all of the table be read, or is there none? For whoever types it.
+ * errors  ERR_REJECT "FILE:LINE: what is wrong", others where the file cannot be read */
+int uplink_check_lines(const char *lines_path, struct err *err) MUST_CHECK;
 
 enum uplink_line {
     UPLINK_NOT_ENROLLED,
@@ -208,6 +211,8 @@ struct uplink_status {
     char trouble[200];       /* why the line is down or refused, or that; empty: nothing */
     struct uplink_line_status lines[UPLINK_LINES_MAX]; /* as the table names them */
     size_t lines_n;
+    bool is_table_wrong; /* a mistake in the table: what it said before it is in force, or at the
+                          * start its lines that have none, or the one line of the options */
 };
 
 /* Who knows how many instances of a study devices have announced that are not here: *out_missing;

@@ -22,16 +22,11 @@ uplink_way(const char *lines_path, unsigned n, struct uplink_way *out, struct er
 {
     const struct line_settings *line;
     struct uplink_way way = {.proxy = ""};
-    struct lines lines;
+    struct lines lines = {.n = 0};
 
-    if (lines_path == NULL || lines_path[0] == '\0' || lines_read(lines_path, &lines, err) < 0) {
-        if (lines_path != NULL && lines_path[0] != '\0' && err->kind != ERR_NOT_FOUND)
-            return -1;
-        err_clear(err); /* no table: straight out */
-        *out = way;
-        return 0;
-    }
-    if (lines.n > 0) {
+    if (lines_path != NULL && lines_path[0] != '\0' && lines_read_good(lines_path, &lines, err) < 0)
+        err_clear(err); /* no table, or what can be read of it; uplink_check_lines() tells */
+    if (lines.n > 0) {  /* else straight out */
         line = nth_by_rank(&lines, n);
         text_copy(way.proxy, sizeof way.proxy, line->proxy);
         text_copy(way.source, sizeof way.source, line->source);
@@ -40,5 +35,18 @@ uplink_way(const char *lines_path, unsigned n, struct uplink_way *out, struct er
             return -1;
     }
     *out = way;
+    return 0;
+}
+
+int
+uplink_check_lines(const char *lines_path, struct err *err)
+{
+    struct lines lines;
+
+    if (lines_path == NULL || lines_path[0] == '\0' || lines_read(lines_path, &lines, err) == 0)
+        return 0;
+    if (err->kind != ERR_NOT_FOUND)
+        return -1;
+    err_clear(err);
     return 0;
 }

@@ -138,6 +138,14 @@ the_centre_is_asked_by_the_ways_of_the_table_until_one_answers(void **state)
     write_text("lines.conf", table);
     ask_doctor("hl7_in = no\n");
     assert_says("BAD ", "line", "407");
+
+    snprintf(table, sizeof table, "main proxy=%s proxy_user=%s/proxy.user\nsecond rnak=2\n",
+             connect_proxy_url(proxy), book_dir);
+    write_text("lines.conf", table); /* a line that cannot be read has words of its own */
+    ask_doctor("hl7_in = no\n");
+    assert_says("BAD ", "table of lines", "lines.conf:2: there is no such setting: rnak");
+    assert_says("fine", "line", words);
+    assert_non_null(strstr(said, "do: mend that line of that file"));
     connect_proxy_stop(&proxy);
     fake_centre_stop(&centre);
     free(centre_dir);

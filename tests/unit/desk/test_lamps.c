@@ -147,6 +147,23 @@ one_line_of_several_that_is_long_away_is_amber(void **state)
 }
 
 static void
+a_mistyped_table_of_lines_is_amber_whether_or_not_the_centre_was_reached(void **state)
+{
+    struct uplink_status s = {.line = UPLINK_UP, .is_table_wrong = true};
+
+    (void)state;
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_TABLE");
+    assert_string_equal(lamp_colour(lamp_of_line(&s, 0)), "amber");
+    s.line = UPLINK_TRYING;
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_TABLE");
+    s.line = UPLINK_DOWN; /* what is worse is said first */
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_DOWN");
+    s.line = UPLINK_UP;
+    s.is_centre_full = true;
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_FULL");
+}
+
+static void
 a_full_centre_is_said_by_the_line_and_is_red_after_an_hour(void **state)
 {
     static const int64_t since_us = 1000000, second_us = 1000000;
@@ -312,6 +329,7 @@ main(void)
         cmocka_unit_test(a_study_tells_how_far_it_is),
         cmocka_unit_test(the_line_turns_red_after_ten_minutes),
         cmocka_unit_test(one_line_of_several_that_is_long_away_is_amber),
+        cmocka_unit_test(a_mistyped_table_of_lines_is_amber_whether_or_not_the_centre_was_reached),
         cmocka_unit_test(a_full_centre_is_said_by_the_line_and_is_red_after_an_hour),
         cmocka_unit_test(a_clock_that_stands_years_back_is_named),
         cmocka_unit_test(a_clock_is_blamed_only_for_a_line_that_is_not_up),

@@ -106,6 +106,45 @@ write_file(const char *path, const char *text)
     fclose(f);
 }
 
+/* A gateway that starts has no other table. */
+static void
+of_a_table_with_mistakes_the_good_lines_can_be_had(void **state)
+{
+    static const struct {
+        const char *text, *says, *names;
+    } rows[] = {
+        {"fibre\nlte rank=2\n", NULL, "fibre lte "},
+        {"fibre\nlte rank=2 ratee=5\nsat rank=0\n", ":2: there is no such setting", "fibre "},
+        {"fibre rate=4\nlte rank=2", ":1: rate: ", "lte "},
+        {"a\nb\nc\nd\ne\n", ":5: at most 4 lines", "a b c d "},
+        {"a rank=3\na rank=2\n", ":2: a stands here twice", "a "},
+        {"", "names no line", ""},
+        {"fibre rank=2 \xFF\nlte\n", "is no text", ""},
+    };
+    char dir[FOLDER_PATH_BYTES], path[FOLDER_PATH_BYTES + 16];
+
+    (void)state;
+    folder_make("good", dir);
+    snprintf(path, sizeof path, "%s/lines.conf", dir);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char names[64] = "";
+        struct lines lines;
+        int rc;
+
+        write_file(path, rows[i].text);
+        rc = lines_read_good(path, &lines, &err);
+        for (size_t k = 0; k < lines.n; k++)
+            snprintf(names + strlen(names), sizeof names - strlen(names), "%s ", lines.at[k].name);
+
+        assert_string_equal(names, rows[i].names);
+        assert_int_equal(rc, rows[i].says == NULL ? 0 : -1);
+        if (rc < 0 && strstr(err.text, rows[i].says) == NULL)
+            fail_msg("row %zu: %s", i, err.text);
+        err_clear(&err);
+    }
+    folder_remove(dir);
+}
+
 static void
 a_proxys_password_stands_in_a_file_of_one_line(void **state)
 {
@@ -133,6 +172,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_is_read_as_written),
         cmocka_unit_test(a_mistake_names_its_line_and_nothing_counts),
+        cmocka_unit_test(of_a_table_with_mistakes_the_good_lines_can_be_had),
         cmocka_unit_test(a_proxys_password_stands_in_a_file_of_one_line),
     };
 
