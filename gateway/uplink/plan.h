@@ -100,7 +100,7 @@ void plan_proved(struct plan *plan, uint64_t id);
  * *out_since_ms: when the oldest of them came. */
 uint64_t plan_next_unproved(const struct plan *plan, const uint64_t *taken, size_t taken_n,
                             int64_t *out_since_ms);
-/* Bytes that nobody has taken yet, counted up to so many. */
+/* Bytes that nobody has taken yet, counted up to so many; of STAT alone while any of it is left. */
 uint64_t plan_left(const struct plan *plan, uint64_t most);
 bool plan_is_stat(const struct plan *plan, uint64_t id);
 /* More instances of the study are being received, inspected or coded here. */

@@ -39,11 +39,15 @@ uint64_t
 plan_left(const struct plan *plan, uint64_t most)
 {
     uint64_t left = 0;
+    bool is_stat = false; /* that is left: others are not counted */
 
     for (size_t i = 0; i < plan->n && left < most; i++) {
         const struct job *job = plan->by_due[i];
 
+        if (is_stat && job->study->urgency < PLAN_STAT)
+            break;
         left += ranges_total(&job->todo_look) + ranges_total(&job->todo_rest);
+        is_stat = left > 0 && job->study->urgency >= PLAN_STAT;
     }
     return left < most ? left : most;
 }

@@ -68,7 +68,7 @@ piece_size(struct up_line *line)
     if (speed == 0)
         return FIRST_PIECE;
     size = speed / PIECES_A_SECOND / line->crowd.n;
-    /* the last bytes go by all connections, so that they end together */
+    /* the last bytes, and an emergency's last, go by all connections, so that they end together */
     left = plan_left(line->up->plan, ENDING * size * line->crowd.n);
     if (size > left / ENDING / line->crowd.n)
         size = left / ENDING / line->crowd.n;

@@ -101,6 +101,26 @@ the_end_waits_for_the_proof(void **state)
     plan_free(&plan);
 }
 
+/* Pieces shrink at its end, as at the end of all, so that all connections end it together. */
+static void
+what_is_left_of_an_emergency_counts_alone(void **state)
+{
+    struct plan *plan = plan_new(HOLD_MS);
+    struct plan_object routine = {.id = 1, .size = 100000, .study = "1.1"};
+    struct plan_object stat = {.id = 2, .size = 70000, .study = "1.2", .urgency = PLAN_STAT};
+    struct plan_piece pieces[PIECES];
+
+    (void)state;
+    plan_add(plan, &routine, 0);
+    plan_add(plan, &stat, 0);
+    offer_all(plan, LINK_WANTED);
+
+    assert_int_equal(plan_left(plan, 1000000), 70000);
+    assert_true(take(plan, 70000, pieces) > 0);
+    assert_int_equal(plan_left(plan, 1000000), 100000);
+    plan_free(&plan);
+}
+
 static void
 a_proof_may_come_before_the_offer(void **state)
 {
@@ -307,6 +327,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_end_waits_for_the_proof),
+        cmocka_unit_test(what_is_left_of_an_emergency_counts_alone),
         cmocka_unit_test(a_proof_may_come_before_the_offer),
         cmocka_unit_test(a_cut_does_not_let_the_end_go),
         cmocka_unit_test(a_small_one_waits_whole_and_goes_as_a_look),
