@@ -227,7 +227,7 @@ ask_certificate(const char *dir, const char *url, const struct enrol_way *way,
         check_answer(dir, json_root(doc), &pem, &certificate, err) < 0)
         goto out;
     /* What says that there is an identity comes last: its name the first time, then the
-     * certificate, which has ended until it is another one. */
+     * certificate, which is not in force until it is another one. */
     if (is_again && (check_same(dir, &certificate.subject, err) < 0 ||
                      save_identity(dir, json_root(doc), &certificate, err) < 0))
         goto out;
@@ -251,19 +251,62 @@ enrol_new(const char *dir, const char *url, const char *typed_code, struct enrol
     return enrol_new_by(dir, url, &straight, typed_code, out, err);
 }
 
-/* One that can still be used is not replaced by a code typed at the wrong machine. */
-static bool
-is_in_force(const char *dir)
+/* A renewal that asks for nothing: only who is permitted is told that (400). Its own centre alone
+ * is believed: another one's certificate is not trusted, nor is a server's before it. */
+static int
+ask_in_force(const struct enrol_identity *id, const char *url, const struct enrol_way *way,
+             bool *out_is, struct err *err)
+{
+    struct http_client_options options = {.base_url = url,
+                                          .ca_file = id->ca,
+                                          .certificate = id->certificate,
+                                          .key = id->key,
+                                          .proxy = way->proxy,
+                                          .proxy_user = way->proxy_user,
+                                          .source = way->source};
+    struct http_call call = {.method = "POST",
+                             .path = "/link/v1/renew",
+                             .content_type = "application/json",
+                             .body = "{}",
+                             .body_n = 2,
+                             .total_ms = CALL_MS};
+    struct http_client *client = NULL;
+    struct http_reply reply = {0};
+    int rc = -1;
+
+    if (http_client_new(&options, &client, err) < 0 ||
+        http_client_call(client, &call, &reply, err) < 0)
+        goto out;
+    *out_is = reply.status != 403;
+    rc = *out_is && http_reply_check(&reply, err) < 0 && err->kind == ERR_RETRY ? -1 : 0;
+out:
+    http_reply_fini(&reply);
+    http_client_free(&client);
+    return rc;
+}
+
+/* One that can still be used is not replaced by a code typed at the wrong machine. The dates do not
+ * say all: a catalog put back from a backup knows nothing of a certificate made since. */
+static int
+check_replaceable(const char *dir, const char *url, const struct enrol_way *way, struct err *err)
 {
     struct enrol_identity id;
-    struct err err = {0};
-    bool is;
+    struct err why = {0};
+    bool is_in_force = true; /* a damaged one is looked at by a person */
 
-    if (enrol_load(dir, &id, &err) < 0)
-        return true; /* a damaged one is looked at by a person */
-    is = id.not_after_us > clock_wall_us();
-    enrol_identity_fini(&id);
-    return is;
+    if (enrol_load(dir, &id, &why) == 0) {
+        int rc = 0;
+
+        is_in_force = id.not_after_us > clock_wall_us();
+        if (is_in_force)
+            rc = ask_in_force(&id, url, way, &is_in_force, &why);
+        enrol_identity_fini(&id);
+        if (rc < 0 && why.kind == ERR_RETRY) {
+            *err = why;
+            return err_context(err, "ask whether the present certificate is in force");
+        }
+    }
+    return is_in_force ? err_set(err, ERR_CONFLICT, "%s is enrolled already", dir) : 0;
 }
 
 int
@@ -277,8 +320,8 @@ enrol_new_by(const char *dir, const char *url, const struct enrol_way *way, cons
         return -1;
     if (strncmp(url, "https://", 8) != 0)
         return err_set(err, ERR_REJECT, "the centre's address begins with https://");
-    if (is_again && is_in_force(dir))
-        return err_set(err, ERR_CONFLICT, "%s is enrolled already", dir);
+    if (is_again && check_replaceable(dir, url, way, err) < 0)
+        return -1;
     if (make_folder(dir, err) < 0 || fetch_ca(dir, url, way, pin, err) < 0 ||
         ask_certificate(dir, url, way, typed_code, is_again, err) < 0)
         return err_context(err, "enrol at %s", url);

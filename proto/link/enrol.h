@@ -72,7 +72,8 @@ struct enrol_way {
     const char *source;     /* interface or address of ours; NULL: the routes decide */
 };
 /* enrol_new() that way. An identity whose certificate has ended (a clinic that was offline for
- * months) is replaced: the new code is the way back.
+ * months), or of which the centre at url, asked with it, says that it is not permitted (its catalog
+ * was put back from an older backup), is replaced: the new code is the way back.
  * errors  as above; ERR_CONFLICT also when the code is for another clinic or kind of device than
  *         that identity, which stays; the code is spent */
 int enrol_new_by(const char *dir, const char *url, const struct enrol_way *way,

@@ -18,6 +18,7 @@ struct centre {
     struct http_server *http;
     uint8_t code[DIGEST_BYTES], key[DIGEST_BYTES];
     bool is_burnt, loses_answer, is_reader;
+    char forgotten[65]; /* its catalog has this certificate no more */
     const char *addresses[5];
     int issued, renewed;
     char url[64];
@@ -86,6 +87,18 @@ issued(void *user, const struct ca_certificate *certificate, bool is_renewal, co
 }
 
 static int
+permit(void *user, const char *bearer, struct http_caller *caller, struct err *err)
+{
+    const struct centre *c = user;
+
+    (void)bearer;
+    if (strcmp(caller->serial_hex, c->forgotten) == 0)
+        return err_set(err, ERR_DENIED, "the certificate is not known");
+    caller->rights = ~0u;
+    return 0;
+}
+
+static int
 open_centre(struct centre *c, const char *name)
 {
     static const char *const addresses[] = {"link_url", "https://10.1.2.3:8443", "storage_ae",
@@ -115,6 +128,8 @@ open_centre(struct centre *c, const char *name)
     options.certificate = certificate;
     options.key = key;
     options.client_ca = root;
+    options.authorise = permit;
+    options.authorise_user = c;
     if (http_server_start(&options, &c->http, &err) < 0)
         return -1;
     snprintf(c->url, sizeof c->url, "https://127.0.0.1:%u", http_server_port(c->http));
@@ -276,6 +291,75 @@ a_crash_before_the_last_file_does_not_cost_the_code(void **state)
     assert_int_equal(access(in("gw7/next.key"), F_OK), -1);
 }
 
+/* A gateway enrolled with a certificate that the centre's catalog, put back from a backup, lacks.
+ */
+static void
+begin_forgotten(const char *dir, struct ca_certificate *out)
+{
+    char code[CODE_TEXT_BYTES];
+    struct enrol_identity id;
+    struct err err = {0};
+
+    make_code(code);
+    assert_int_equal(enrol_new(dir, centre.url, code, &id, &err), 0);
+    assert_int_equal(ca_read_file(id.certificate, out, &err), 0);
+    snprintf(centre.forgotten, sizeof centre.forgotten, "%s", out->serial_hex);
+    enrol_identity_fini(&id);
+}
+
+static void
+a_certificate_the_centre_does_not_know_any_more_is_replaced_by_a_new_code(void **state)
+{
+    struct ca_certificate before, after;
+    char code[CODE_TEXT_BYTES];
+    struct enrol_identity id;
+    struct err err = {0};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        centre.is_reader = i == 1;
+        begin_forgotten(in(i == 0 ? "gw9" : "reader9"), &before);
+
+        make_code(code);
+        if (enrol_new(in(i == 0 ? "gw9" : "reader9"), centre.url, code, &id, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_int_equal(ca_read_file(id.certificate, &after, &err), 0);
+        assert_string_not_equal(before.serial_hex, after.serial_hex);
+        enrol_identity_fini(&id);
+        make_code(code); /* and that one is in force */
+        assert_int_equal(enrol_new(in(i == 0 ? "gw9" : "reader9"), centre.url, code, &id, &err),
+                         -1);
+        assert_int_equal(err.kind, ERR_CONFLICT);
+        assert_false(centre.is_burnt);
+    }
+    centre.is_reader = false;
+}
+
+static void
+only_its_own_centre_says_that_a_certificate_is_not_in_force(void **state)
+{
+    uint8_t pin[DIGEST_BYTES];
+    struct ca_certificate before, after;
+    char code[CODE_TEXT_BYTES];
+    struct enrol_identity id;
+    struct err err = {0};
+
+    (void)state;
+    begin_forgotten(in("gw10"), &before);
+
+    make_code(code);
+    assert_int_equal(enrol_new(in("gw10"), "https://127.0.0.1:1", code, &id, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    ca_fingerprint(impostor.ca, pin);
+    code_new(pin, code, impostor.code);
+    memcpy(impostor.forgotten, centre.forgotten, sizeof impostor.forgotten);
+    assert_int_equal(enrol_new(in("gw10"), impostor.url, code, &id, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_false(impostor.is_burnt);
+    assert_int_equal(ca_read_file(in("gw10/identity.pem"), &after, &err), 0);
+    assert_string_equal(before.serial_hex, after.serial_hex);
+}
+
 static void
 a_code_serves_one_device(void **state)
 {
@@ -335,6 +419,8 @@ main(void)
         cmocka_unit_test(a_reader_keeps_its_names_over_a_renewal),
         cmocka_unit_test(a_lost_answer_does_not_cost_the_code),
         cmocka_unit_test(a_crash_before_the_last_file_does_not_cost_the_code),
+        cmocka_unit_test(a_certificate_the_centre_does_not_know_any_more_is_replaced_by_a_new_code),
+        cmocka_unit_test(only_its_own_centre_says_that_a_certificate_is_not_in_force),
         cmocka_unit_test(a_code_serves_one_device),
         cmocka_unit_test(an_impostor_never_hears_the_code),
         cmocka_unit_test(what_is_mistyped_is_told_before_anything_is_asked),
