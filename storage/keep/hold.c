@@ -305,6 +305,12 @@ place(struct placing *p, struct err *err)
     if (strcmp(a->way, "link") == 0 && (p->end == ARRIVAL_KEPT || p->end == ARRIVAL_DUPLICATE) &&
         forget_given_up(p, err) < 0)
         return -1;
+    if (p->end == ARRIVAL_KEPT && strcmp(a->way, "link") == 0 &&
+        pg_run(p->conn, "manifest_reopen",
+               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(a->facts->study_uid), PG_BYTES(a->object, 32),
+                       PG_TEXT(a->facts->sop_instance)),
+               NULL, err) < 0)
+        return -1;
     if (land(p, err) < 0 ||
         manifest_settle(p->conn, a->tenant, a->facts->study_uid, &p->events, err) < 0)
         return -1;

@@ -120,6 +120,17 @@ WHERE t.code = $1 AND m.study_uid = $2 AND m.complete_at_us IS NULL
                 AND g.sop_instance = i.sop_instance AND g.until_revision IS NULL))
 ORDER BY m.study_revision DESC FOR UPDATE OF m
 
+-- What a whole list names came again, in no pack: its row was lost (the catalog was set back, or harmed). The list waits for
+-- all of it anew. What was called lost for good has a list of its own (gone_turn).
+-- name: manifest_reopen (plan kept)
+UPDATE manifests m SET complete_at_us = NULL FROM tenants t
+WHERE t.id = m.tenant_id AND t.code = $1 AND m.study_uid = $2 AND m.complete_at_us IS NOT NULL
+    AND (m.objects @> ARRAY[$3::bytea] OR m.carried_objects @> ARRAY[$3::bytea])
+    AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
+        AND n.source = m.source AND n.revision > m.revision)
+    AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = m.tenant_id AND g.study_uid = m.study_uid
+        AND g.sop_instance = $4 AND g.until_revision IS NULL)
+
 -- name: manifest_complete
 UPDATE manifests m SET complete_at_us = $4 FROM tenants t
 WHERE t.id = m.tenant_id AND t.code = $1 AND m.study_uid = $2 AND m.source = $3 AND m.complete_at_us IS NULL

@@ -286,10 +286,38 @@ what_devices_announced_counts_beside_what_is_carried(void **state)
     vault_close(&a);
 }
 
+/* The catalog lost rows of a study that was packed; the comparison has the gateway send the images
+ * again. */
+static void
+images_whose_rows_were_lost_are_packed_together_when_they_came_again(void **state)
+{
+    static const char *const all[] = {"1.2.3.9.1", "1.2.3.9.2", "1.2.3.9.3"};
+    struct exam *e = mem_new(sizeof *e);
+    struct keep_standing standing;
+    struct vault a;
+    struct err err;
+
+    (void)state;
+    begin(&a, e, "row_lost", 3);
+    vault_sql(&a, "DELETE FROM instances WHERE sop_instance IN ('1.2.3.9.1', '1.2.3.9.2')");
+
+    assert_int_equal(vault_put(&a, &gate, &e->s[0]), LINK_HELD);
+    assert_int_equal(vault_work(&a), 0); /* the list waits for the other one */
+    assert_int_equal(vault_put(&a, &gate, &e->s[1]), LINK_HELD);
+
+    assert_int_equal(vault_work(&a), 1);
+    OK(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.sealed, 3);
+    assert_list(&a, all, 3, 3);
+    free(e);
+    vault_close(&a);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(images_whose_rows_were_lost_are_packed_together_when_they_came_again),
         cmocka_unit_test(a_late_image_of_a_gateway_that_forgot_the_rest_makes_the_list_longer),
         cmocka_unit_test(what_is_said_to_have_left_is_on_no_list_any_more),
         cmocka_unit_test(an_image_that_left_takes_no_other_of_the_same_number_along),
