@@ -405,10 +405,7 @@ enrol(struct gateway *g, const char *url, const char *code, struct err *err)
                              .proxy_user = out.proxy_user[0] != '\0' ? out.proxy_user : NULL,
                              .source = out.source[0] != '\0' ? out.source : NULL};
     if (enrol_new_by(g->link_dir, url, &way, code, &identity, err) < 0) {
-        /* the centre does not tell strangers why; whoever types the code should know what to do */
-        if (err->kind == ERR_DENIED)
-            err_context(err, "the code is not accepted (used already, out of time, or made by "
-                             "another centre): ask for a new one");
+        enrol_explain(err);
         return err_context(err, "enrol");
     }
     printf("enrolled: tenant %s, device %s\n", identity.tenant, identity.device);

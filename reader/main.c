@@ -72,9 +72,7 @@ run_enrol(struct reader *r, char **args, struct err *err)
     if (reader_make_folders(r, err) < 0)
         return -1;
     if (enrol_new(r->identity_dir, args[0], args[1], &identity, err) < 0) {
-        if (err->kind == ERR_DENIED)
-            err_context(err, "the code is not accepted (used already, out of time, or made by "
-                             "another centre): ask for a new one");
+        enrol_explain(err);
         return err_context(err, "enrol");
     }
     printf("enrolled: tenant %s, device %s\n", identity.tenant, identity.device);

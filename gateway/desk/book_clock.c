@@ -114,7 +114,8 @@ shift(struct book *book, int64_t first, int64_t made_after_us, bool is_open, int
                            DB_INT(by_ms * 1000)),
                    NULL, err) < 0)
             return -1;
-    LOG(&ctx, DESK_CLOCK_FOLLOWED, F_NUMBER("seconds", by_ms / 1000));
+    LOG(&ctx, DESK_CLOCK_FOLLOWED, F_NUMBER("seconds", llabs(by_ms) / 1000),
+        F_WORD("moved", by_ms < 0 ? "back" : "forward"));
     return 0;
 }
 

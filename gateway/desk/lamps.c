@@ -129,6 +129,8 @@ lamp_of_clock(const struct uplink_status *status, int64_t now_us)
 
     if (now_us < WRITTEN_US || now_us < status->certificate_from_us)
         return LAMP_CLOCK_FAR;
+    if (status->is_clock_past_all)
+        return LAMP_CLOCK_AHEAD;
     if (!status->has_clock_offset)
         return LAMP_CLOCK_UNKNOWN;
     off = llabs(status->clock_offset_ms);
@@ -140,7 +142,9 @@ lamp_of_clock(const struct uplink_status *status, int64_t now_us)
 bool
 clock_cuts_off(const struct uplink_status *status, int64_t now_us)
 {
-    return lamp_of_clock(status, now_us) == LAMP_CLOCK_FAR && status->line != UPLINK_UP &&
+    enum lamp lamp = lamp_of_clock(status, now_us);
+
+    return (lamp == LAMP_CLOCK_FAR || lamp == LAMP_CLOCK_AHEAD) && status->line != UPLINK_UP &&
            status->line != UPLINK_NOT_ENROLLED;
 }
 

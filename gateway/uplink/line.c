@@ -7,6 +7,7 @@
 #include "proto/link/enrol.h"
 #include "proto/trust/digest.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -132,6 +133,7 @@ line_answered(struct up_line *line, bool is_ping)
     was_broken = is_new && line->is_broken && now - line->down_ms >= LONG_CUT_MS;
     set_state(line, UPLINK_UP);
     line->trouble[0] = '\0';
+    line->is_past_all = false;
     /* an answered ping alone does not say that the centre takes images: the waits go on growing
      * until it has taken some */
     if (!is_ping)
@@ -166,13 +168,22 @@ put_off(struct up_line *line, int64_t retry_after_s, int64_t now)
     line->retry_ms = now + wait;
 }
 
-/* Gate held. A clinic that was offline for so long cannot renew: what people can do is said. */
+static bool
+has_ended(const struct identity *who)
+{
+    return who->enrolment > 0 && who->not_after_us < clock_wall_us();
+}
+
+/* Gate held. A clinic that was offline for so long cannot renew: what people can do is said. Where
+ * the centre's own certificate has ended, too, it is the clock that is looked at first. */
 static void
 tell_ended(struct up_line *line)
 {
-    const struct identity *who = &line->up->who;
-
-    if (who->enrolment > 0 && who->not_after_us < clock_wall_us())
+    if (line->is_past_all)
+        text_copy(line->trouble, sizeof line->trouble,
+                  "by this machine's clock this gateway's certificate and the centre's have both "
+                  "ended: look first whether the clock is right");
+    else if (has_ended(&line->up->who))
         text_copy(line->trouble, sizeof line->trouble,
                   "this gateway's certificate has ended: at the centre radpost enrol new, here "
                   "radpost-gateway enrol URL CODE (it goes on with the images that wait)");
@@ -199,6 +210,7 @@ line_failed(struct up_line *line, const struct err *err, enum up_word word, int6
     line->is_put_off = line->is_put_off && word != WORD_NONE;
     set_state(line, state);
     text_copy(line->trouble, sizeof line->trouble, err->text);
+    line->is_past_all = err->sys == EKEYEXPIRED && has_ended(&up->who);
     if (word != WORD_OF_CENTRE || state == UPLINK_REFUSED)
         tell_ended(line);
     changed(up);

@@ -113,6 +113,7 @@ struct up_line {
     int64_t retry_ms; /* not tried again before */
     struct backoff backoff;
     char trouble[200];
+    bool is_past_all; /* that is: by our clock the centre's certificate has ended, and ours */
 
     struct bucket bucket;
     struct ease ease;

@@ -280,6 +280,7 @@ new_slot(struct uplink *up)
     line->last_contact_us = line->down_ms = line->retry_ms = 0;
     line->is_broken = line->is_serving = line->has_lost = false;
     line->trouble[0] = '\0';
+    line->is_past_all = false;
     return line;
 }
 

@@ -191,6 +191,8 @@ struct uplink_status {
     char device[65];
     int certificate_days;        /* left; INT_MIN: unknown */
     int64_t certificate_from_us; /* when it began; 0: unknown */
+    bool is_clock_past_all;      /* by our clock the centre's certificate has ended, and ours: not
+                                  * reached by it */
     bool has_clock_offset;
     int64_t clock_offset_ms; /* centre's clock minus ours */
     int64_t centre_boot_ms;  /* what the centre's clock said when this machine came up, however ours

@@ -279,6 +279,19 @@ is_connect_too_late(const struct running *r, CURLcode code)
                              (code == CURLE_ABORTED_BY_CALLBACK && !r->client->is_aborted));
 }
 
+/* The server is not believed; by its dates, which are this machine's clock as much as its own. */
+static int
+is_not_trusted(struct running *r, const char *words)
+{
+    enum { NOT_YET = 9, ENDED = 10 }; /* X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED */
+    long verdict = 0;
+
+    curl_easy_getinfo(r->client->curl, CURLINFO_SSL_VERIFYRESULT, &verdict);
+    err_set(r->err, ERR_DENIED, "the server's certificate is not trusted: %s", words);
+    r->err->sys = verdict == NOT_YET || verdict == ENDED ? EKEYEXPIRED : EKEYREJECTED;
+    return -1;
+}
+
 static int
 call_failed(struct running *r, CURLcode code, const char *words)
 {
@@ -292,7 +305,7 @@ call_failed(struct running *r, CURLcode code, const char *words)
                        r->client->is_aborted ? "stopped" : "no byte moved for %lld s",
                        (long long)(r->client->stall_ms / 1000));
     case CURLE_PEER_FAILED_VERIFICATION:
-        return err_set(r->err, ERR_DENIED, "the server's certificate is not trusted: %s", words);
+        return is_not_trusted(r, words);
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
         return err_set(r->err, ERR_DENIED, "certificate or key cannot be used: %s", words);

@@ -7,10 +7,12 @@
 #include "proto/base/text.h"
 #include "proto/http/json.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BODY_LIMIT 65536
@@ -326,6 +328,27 @@ enrol_new_by(const char *dir, const char *url, const struct enrol_way *way, cons
         ask_certificate(dir, url, way, typed_code, is_again, err) < 0)
         return err_context(err, "enrol at %s", url);
     return enrol_load(dir, out, err);
+}
+
+void
+enrol_explain(struct err *err)
+{
+    time_t now = (time_t)(clock_wall_us() / 1000000);
+    char today[32] = "";
+    struct tm tm;
+
+    if (err->kind != ERR_DENIED)
+        return;
+    if (gmtime_r(&now, &tm) != NULL)
+        strftime(today, sizeof today, "%Y-%m-%d", &tm);
+    if (err->sys == EKEYEXPIRED)
+        err_context(err,
+                    "by this machine's clock (%s) the centre's certificate is not in force: set "
+                    "the clock right, and use the same code",
+                    today);
+    else if (err->sys == 0)
+        err_context(err, "the code is not accepted (used already, out of time, or made by another "
+                         "centre): ask for a new one");
 }
 
 static int

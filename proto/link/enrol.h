@@ -78,6 +78,9 @@ struct enrol_way {
  *         that identity, which stays; the code is spent */
 int enrol_new_by(const char *dir, const char *url, const struct enrol_way *way,
                  const char *typed_code, struct enrol_identity *out, struct err *err) MUST_CHECK;
+/* What failed, for whoever types the code: the clock where it is that, the code where the centre
+ * refused it (it does not tell strangers why). */
+void enrol_explain(struct err *err);
 /* ERR_NOT_FOUND: not enrolled yet. */
 int enrol_load(const char *dir, struct enrol_identity *out, struct err *err) MUST_CHECK;
 /* Changes when an enrolment or a renewal has put other files there; 0: there is no identity. */

@@ -5,6 +5,7 @@
 #include "gateway/desk/worklist_query.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "tests/support/book_world.h"
 
@@ -12,6 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static const int64_t day_us = INT64_C(86400) * 1000000, now_us = INT64_C(1795305600) * 1000000;
@@ -99,6 +101,30 @@ who_registered_under_a_wrong_clock_is_told_and_matched_when_it_is_right(void **s
         if (!gets_its_images(number, studies[i]))
             fail_msg("row %zu: not matched", i);
     }
+}
+
+/* A step back was logged as 18446744072886591616 seconds. */
+static void
+the_log_says_which_way_the_clock_was_moved(void **state)
+{
+    char line[512] = "", number[17];
+    int ends[2];
+    ssize_t n;
+
+    (void)state;
+    start("a", now_us + 20 * day_us);
+    person("王小东", "", "DX", number);
+    assert_int_equal(pipe(ends), 0);
+    log_set_fd(ends[1]);
+    start("a", now_us);
+    log_set_fd(-1);
+    close(ends[1]);
+    n = read(ends[0], line, sizeof line - 1);
+    close(ends[0]);
+
+    assert_true(n > 0);
+    if (strstr(line, "1728000") == NULL || strstr(line, "back") == NULL)
+        fail_msg("%s", line);
 }
 
 static void
@@ -339,6 +365,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(who_registered_under_a_wrong_clock_is_told_and_matched_when_it_is_right),
+        TEST(the_log_says_which_way_the_clock_was_moved),
         TEST(it_is_seen_also_by_a_program_that_starts_anew),
         TEST(a_machine_that_comes_up_earlier_than_what_waits_here_tells_it_all_the_same),
         TEST(what_was_registered_before_under_a_right_clock_stays),

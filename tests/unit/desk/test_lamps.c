@@ -193,6 +193,9 @@ a_clock_that_stands_years_back_is_named(void **state)
     assert_string_equal(lamp_colour(LAMP_CLOCK_FAR), "red");
     s.certificate_from_us = now_us;
     assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_UNKNOWN);
+    s.is_clock_past_all = true; /* or ahead, as far as it shows */
+    assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_AHEAD);
+    assert_true(clock_cuts_off(&s, now_us));
 }
 
 /* It was blamed for a line that was up. */

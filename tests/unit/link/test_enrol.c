@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/link/enrol.h"
 #include "tests/support/folder.h"
@@ -25,7 +26,7 @@ struct centre {
 };
 
 static char folder[FOLDER_PATH_BYTES];
-static struct centre centre, impostor;
+static struct centre centre, impostor, late;
 
 static char *
 in(const char *name)
@@ -142,7 +143,13 @@ start(void **state)
     (void)state;
     log_set_fd(-1);
     folder_make("enrol", folder);
-    return open_centre(&centre, "centre") < 0 ? -1 : open_centre(&impostor, "impostor");
+    if (open_centre(&centre, "centre") < 0 || open_centre(&impostor, "impostor") < 0)
+        return -1;
+    clock_fake(clock_wall_us() - 400 * INT64_C(86400) * 1000000, 0);
+    if (open_centre(&late, "late") < 0) /* its certificate has ended */
+        return -1;
+    clock_unfake();
+    return 0;
 }
 
 static int
@@ -151,8 +158,10 @@ stop(void **state)
     (void)state;
     http_server_stop(&centre.http);
     http_server_stop(&impostor.http);
+    http_server_stop(&late.http);
     ca_close(&centre.ca);
     ca_close(&impostor.ca);
+    ca_close(&late.ca);
     folder_remove(folder);
     return 0;
 }
@@ -391,6 +400,28 @@ an_impostor_never_hears_the_code(void **state)
     assert_non_null(strstr(err.text, "not the centre"));
     assert_false(impostor.is_burnt);
     assert_int_equal(impostor.issued, 0);
+    enrol_explain(&err);
+    assert_non_null(strstr(err.text, "ask for a new one"));
+}
+
+/* A machine whose clock was far ahead asked for code after code. */
+static void
+where_the_clock_is_at_fault_it_is_named_and_the_code_stays_good(void **state)
+{
+    uint8_t pin[DIGEST_BYTES];
+    char code[CODE_TEXT_BYTES];
+    struct enrol_identity id;
+    struct err err = {0};
+
+    (void)state;
+    ca_fingerprint(late.ca, pin);
+    code_new(pin, code, late.code);
+    assert_int_equal(enrol_new(in("late-gw"), late.url, code, &id, &err), -1);
+    enrol_explain(&err);
+
+    if (strstr(err.text, "this machine's clock") == NULL || strstr(err.text, "new one") != NULL)
+        fail_msg("%s", err.text);
+    assert_false(late.is_burnt);
 }
 
 static void
@@ -423,6 +454,7 @@ main(void)
         cmocka_unit_test(only_its_own_centre_says_that_a_certificate_is_not_in_force),
         cmocka_unit_test(a_code_serves_one_device),
         cmocka_unit_test(an_impostor_never_hears_the_code),
+        cmocka_unit_test(where_the_clock_is_at_fault_it_is_named_and_the_code_stays_good),
         cmocka_unit_test(what_is_mistyped_is_told_before_anything_is_asked),
     };
 

@@ -243,6 +243,7 @@ a_clinic_that_was_offline_for_too_long_is_told_the_way_back(void **state)
         strstr(status.trouble, "radpost enrol new") == NULL)
         fail_msg("the desk would show: %s", status.trouble);
     assert_true(status.certificate_days <= 0);
+    assert_false(status.is_clock_past_all);
     assert_false(is_up(&s));
 
     make_code(&s, code);
@@ -251,6 +252,36 @@ a_clinic_that_was_offline_for_too_long_is_told_the_way_back(void **state)
     WAIT_UNTIL(&s, is_up(&s)); /* without a restart */
     assert_int_equal(enrol_new(s.link_dir, fake_centre_url(s.centre), code, &id, &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT); /* one that is in force is not replaced */
+    site_close(&s);
+}
+
+/* As a gateway sees it whose clock is years ahead: it was told to enrol anew, in vain. */
+static void
+where_the_centres_certificate_has_ended_too_the_clock_is_named_first(void **state)
+{
+    struct uplink_status status;
+    struct ca *ca = NULL;
+    struct site s;
+
+    (void)state;
+    site_open(&s, 1);
+    fake_centre_cut(s.centre);
+    must(durable_remove(s.centre_dir, "server.pem", &err));
+    must(ca_open(s.centre_dir, &ca, &err));
+    clock_fake(clock_wall_us() - 400 * INT64_C(86400) * 1000000, 0);
+    must(ca_make_server(ca, s.centre_dir, "127.0.0.1", 30, &err));
+    clock_unfake();
+    ca_close(&ca);
+    fake_centre_heal(s.centre);
+    WAIT_UNTIL(&s, clock_wall_us() > ends_at(&s) + 1000000);
+    start(&s);
+    do
+        uplink_status(s.up, &status);
+    while (status.trouble[0] == '\0' && spool_wait(s.spool, UINT64_MAX, 50) != UINT64_MAX);
+
+    if (strstr(status.trouble, "clock is right") == NULL || strstr(status.trouble, "enrol") != NULL)
+        fail_msg("the desk would show: %s", status.trouble);
+    assert_true(status.is_clock_past_all);
     site_close(&s);
 }
 
@@ -398,6 +429,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_certificate_that_lasts_seconds_is_renewed_before_it_ends),
         cmocka_unit_test(every_stage_of_a_renewal_can_be_gone_on_from),
         cmocka_unit_test(a_clinic_that_was_offline_for_too_long_is_told_the_way_back),
+        cmocka_unit_test(where_the_centres_certificate_has_ended_too_the_clock_is_named_first),
         cmocka_unit_test(the_way_back_is_for_the_same_clinic_and_kind_only),
         cmocka_unit_test(enrolment_renewal_and_images_go_through_the_proxy),
         cmocka_unit_test(others_take_the_way_of_the_table_too),
