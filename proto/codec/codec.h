@@ -4,7 +4,8 @@
  * socket or a process (seccomp: the kernel ends it), within limits of memory and time. A worker
  * that is the only one at work, or does what is urgent, spreads a JPEG 2000 frame over all
  * processors by threads. A worker that dies costs its job, ERR_REJECT "codec worker died ...", and
- * is replaced.
+ * is replaced; one that is killed at its deadline having had next to no processor time is no word
+ * about the content: ERR_RETRY.
  *
  * A source is a Part 10 file inside a descriptor. With a recipe it is a file coded by us (JPEG 2000
  * in layers, docs/formats/layout.md, or JPEG-LS; the recipe restores the received bytes); without,

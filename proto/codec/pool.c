@@ -2,8 +2,9 @@
  * A worker is idle (at its socket), busy (one thread waits for it) or dead (pid 0; started again by
  * the next thread that takes it). Invariants: 1. one job at a time; 2. what a worker wrote is
  * sealed before it is read, so that it cannot change under the reader; 3. a worker that breaks the
- * protocol, its deadline or its sandbox never gets another job; 4. who made a coding never proves
- * it: a pool of one starts its worker anew in between, and so is the maker of what is urgent
+ * protocol, its deadline or its sandbox never gets another job (and what it had is told to be at
+ * fault only if it had the processor it wanted until its deadline); 4. who made a coding never
+ * proves it: a pool of one starts its worker anew in between, and so is the maker of what is urgent
  * when all others are busy; 5. while an urgent job is worked on no other
  * runs: workers with others are stopped (SIGSTOP), for STOP_MOST_MS a job at most, and that time is
  * not theirs. Only a worker that has a job is stopped, by whoever holds the gate; it is continued
@@ -29,7 +30,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOG_EVENT LOG_EVENT_DECLARE
@@ -41,7 +41,8 @@
 enum {
     STOP_MOST_MS = 10000, /* a job is stopped for urgent ones */
     HOLD_MOST_MS = 2000,  /* one that has not begun waits for them */
-    LOOK_MS = 1000        /* between two looks whether a job goes on */
+    LOOK_MS = 1000,       /* between two looks whether a job goes on */
+    STARVED_PART = 20     /* who got less than this part of its time had no processor */
 };
 
 struct worker {
@@ -214,8 +215,8 @@ pool_run(struct codec_pool *pool, struct wire_request *request, int source_fd, i
          pool_seal(fds[WIRE_FD_OUT_SIDE], reply.out_side_n, err) < 0))
         rc = -1;
     if (rc < 0) {
-        *out_died = true;
         (void)worker_bury(w, err);
+        *out_died = err->kind != ERR_RETRY;
         LOG(&ctx, CODEC_WORKER_DIED, F_ERR(err));
         goto out;
     }
@@ -440,7 +441,7 @@ worker_greet(struct codec_pool *pool, struct worker *w, struct err *err)
     return 0;
 }
 
-/* Kill it and say how it ended; -1 always. */
+/* Kill it and say how it ended; -1 always. Who was starved (ERR_RETRY) did nothing wrong. */
 static int
 worker_bury(struct worker *w, struct err *err)
 {
@@ -462,7 +463,8 @@ worker_bury(struct worker *w, struct err *err)
         return err_set(err, ERR_REJECT, "codec worker died of signal %d", WTERMSIG(status));
     if (WIFEXITED(status))
         return err_set(err, ERR_REJECT, "codec worker died with status %d", WEXITSTATUS(status));
-    return err_set(err, ERR_REJECT, "codec worker was ended: %s", was.text);
+    return err_set(err, was.kind == ERR_RETRY ? ERR_RETRY : ERR_REJECT,
+                   "codec worker was ended: %s", was.text);
 }
 
 static int
@@ -509,7 +511,7 @@ static int
 receive_reply(struct codec_pool *pool, struct worker *w, struct wire_reply *out, int64_t wait_ms,
               struct err *err)
 {
-    int64_t since_ms = clock_mono_ms(), left_ms;
+    int64_t since_ms = clock_mono_ms(), used_ms = pool_used_ms(w->pid), left_ms;
     struct pollfd at = {w->socket, POLLIN, 0};
     int ready = 0;
     ssize_t n;
@@ -519,6 +521,10 @@ receive_reply(struct codec_pool *pool, struct worker *w, struct wire_reply *out,
         if (ready < 0 && errno == EINTR)
             ready = 0;
     }
+    if (ready == 0 && pool_used_ms(w->pid) - used_ms < wait_ms / STARVED_PART &&
+        pool_wants_processor(w->pid))
+        return err_set(err, ERR_RETRY, "no answer in %lld ms, for want of processor time",
+                       (long long)wait_ms);
     if (ready == 0)
         return err_set(err, ERR_REJECT, "no answer in %lld ms", (long long)wait_ms);
     if (ready < 0)
@@ -535,13 +541,9 @@ limit_cpu(pid_t pid, uint64_t source_bytes)
 {
     uint64_t seconds = LIMIT_WORKER_CPU_BASE_S + (source_bytes >> 20) * LIMIT_WORKER_CPU_MIB_S;
     struct rlimit most = {RLIM_INFINITY, RLIM_INFINITY};
-    struct timespec used;
-    clockid_t clock;
 
-    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
-        return; /* it is gone: sending will say so */
-    most.rlim_cur =
-        (rlim_t)used.tv_sec + (seconds < LIMIT_WORKER_CPU_S ? seconds : LIMIT_WORKER_CPU_S);
+    most.rlim_cur = (rlim_t)(pool_used_ms(pid) / 1000) +
+                    (seconds < LIMIT_WORKER_CPU_S ? seconds : LIMIT_WORKER_CPU_S);
     (void)prlimit(pid, RLIMIT_CPU, &most, NULL);
 }
 

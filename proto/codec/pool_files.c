@@ -1,11 +1,14 @@
-/* pool_files.c - what is handed to a worker and taken from it. */
+/* pool_files.c - what is handed to a worker and taken from it, and what the kernel says of it. */
 #include "proto/codec/pool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int
@@ -38,4 +41,54 @@ pool_seal(int fd, uint64_t expected, struct err *err)
     if ((uint64_t)st.st_size != expected)
         return err_set(err, ERR_REJECT, "a codec worker wrote another length than it says");
     return 0;
+}
+
+int64_t
+pool_used_ms(pid_t pid)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
+        return 0;
+    return used.tv_sec * INT64_C(1000) + used.tv_nsec / 1000000;
+}
+
+/* proc(5): "TID (NAME) STATE ...", and NAME may hold anything. */
+static bool
+is_waiting(int folder, const char *thread)
+{
+    char path[300], line[512];
+    const char *end = NULL;
+    ssize_t n = -1;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/stat", thread);
+    fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        n = read(fd, line, sizeof line - 1);
+        close(fd);
+    }
+    if (n > 0) {
+        line[n] = '\0';
+        end = strrchr(line, ')');
+    }
+    return end != NULL && end[1] == ' ' && (end[2] == 'R' || end[2] == 'D');
+}
+
+bool
+pool_wants_processor(pid_t pid)
+{
+    bool is_any = false;
+    struct dirent *e;
+    char path[40];
+    DIR *folder;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    folder = opendir(path);
+    while (folder != NULL && !is_any && (e = readdir(folder)) != NULL)
+        is_any = e->d_name[0] != '.' && is_waiting(dirfd(folder), e->d_name);
+    if (folder != NULL)
+        closedir(folder);
+    return is_any;
 }

@@ -8,9 +8,12 @@
 #include <dirent.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -240,7 +243,7 @@ misbehave(struct job *job, struct err *err)
         return err_set(err, ERR_FATAL, "woken");
     case SPIN:
         for (;;)
-            (void)sched_yield();
+            ;
     case EAT:
         while (malloc(64U << 20) != NULL)
             ;
@@ -295,6 +298,72 @@ what_hangs_or_eats_costs_its_job(void **state)
     codec_pool_free(&pool);
 }
 
+/* A process that has the one processor to itself, but for what others of its rank take. */
+static pid_t
+begin_hog(const cpu_set_t *one)
+{
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)sched_setaffinity(0, sizeof *one, one);
+    for (;;)
+        ;
+}
+
+static cpu_set_t
+one_processor(void)
+{
+    cpu_set_t all, one;
+    int cpu = 0;
+
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    while (!CPU_ISSET(cpu, &all))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    return one;
+}
+
+static void
+want_of_a_processor_is_no_word_about_the_content(void **state)
+{
+    const struct sched_param rank = {0};
+    struct wire_request ask = {.job = JOB_INSPECT, .size = GOOD};
+    struct wire_reply reply;
+    cpu_set_t one = one_processor();
+    struct codec_pool *pool = NULL;
+    int fds[2], source = sample_fd("short", 5);
+    struct err err = {0};
+    bool died;
+    pid_t hog;
+
+    (void)state;
+    assert_int_equal(codec_pool_new(1, &pool, &err), 0);
+    assert_int_equal(pool_run(pool, &ask, source, -1, &reply, fds, &died, &err), 0);
+    close(fds[0]);
+    close(fds[1]);
+    hog = begin_hog(&one);
+    assert_int_equal(sched_setaffinity(reply.done_by, sizeof one, &one), 0);
+    assert_int_equal(sched_setscheduler(reply.done_by, SCHED_IDLE, &rank), 0);
+
+    ask.size = SPIN;
+    codec_pool_set_patience(pool, 1500);
+    assert_int_equal(pool_run(pool, &ask, source, -1, &reply, fds, &died, &err), -1);
+    if (err.kind != ERR_RETRY || died || strstr(err.text, "want of processor time") == NULL)
+        fail_msg("%s", err.text);
+
+    assert_int_equal(kill(hog, SIGKILL), 0);
+    assert_int_equal(waitpid(hog, NULL, 0), hog);
+    codec_pool_set_patience(pool, 0);
+    if (inspect_bytes(pool, GOOD, &err) < 0)
+        fail_msg("the next: %s", err.text);
+    codec_pool_free(&pool);
+    close(source);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -306,6 +375,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_worker_makes_no_workers),
         cmocka_unit_test(none_proves_what_it_made),
         cmocka_unit_test(what_hangs_or_eats_costs_its_job),
+        cmocka_unit_test(want_of_a_processor_is_no_word_about_the_content),
     };
     int status;
 
