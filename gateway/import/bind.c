@@ -195,12 +195,23 @@ commit_item(struct import *im, struct import_item *item, struct err *err)
     return rc;
 }
 
-/* The second half of binding; may be done any number of times. What can never be done waits for a
- * person again, with the reason. */
-static int
-end_binding(struct import *im, struct import_item *item, struct err *err)
+/* Nobody's again; if the sidecar cannot be written it stays binding, and is tried again. */
+static void
+let_wait(struct import *im, struct import_item *item, const struct err *why)
 {
     struct err trouble;
+
+    CHECK(import_next(item->state, IMPORT_SAW_TROUBLE, &item->state));
+    text_copy(item->why, sizeof item->why, why->text);
+    if (items_save(im, item, &trouble) < 0)
+        LOG(&import_ctx, IMPORT_BIND_LATER, F_ERR(&trouble));
+}
+
+/* The second half of binding; may be done any number of times. What can never be done waits for a
+ * person again, with the reason; so does what a person has just said and there is no room for. */
+static int
+end_binding(struct import *im, struct import_item *item, bool is_new, struct err *err)
+{
 
     if (commit_item(im, item, err) == 0) {
         CHECK(import_next(item->state, IMPORT_SAW_COMMIT, &item->state));
@@ -212,12 +223,8 @@ end_binding(struct import *im, struct import_item *item, struct err *err)
             F_UID("instance", item->sop_instance));
         return 0;
     }
-    if (err->kind == ERR_REJECT) {
-        CHECK(import_next(item->state, IMPORT_SAW_TROUBLE, &item->state));
-        text_copy(item->why, sizeof item->why, err->text);
-        if (items_save(im, item, &trouble) < 0) /* it stays binding, and this comes again */
-            LOG(&import_ctx, IMPORT_BIND_LATER, F_ERR(&trouble));
-    }
+    if (err->kind == ERR_REJECT || (is_new && err->kind == ERR_FULL))
+        let_wait(im, item, err);
     return -1;
 }
 
@@ -305,33 +312,47 @@ decide_all(struct import *im, char (*ids)[IMPORT_ID_SIZE], size_t n,
     return rc;
 }
 
-/* There is no room: what is not in the spool is nobody's again, so that a person may choose what
- * goes first, or throw something away. */
-static void
-undo(struct import *im, char (*ids)[IMPORT_ID_SIZE], size_t n, const struct err *why)
+/* Which of them no earlier call, and no crash, can have brought into the spool. */
+static bool *
+note_new(struct import *im, char (*ids)[IMPORT_ID_SIZE], size_t n)
 {
     struct import_item *item = mem_new(sizeof *item);
+    bool *is_new = mem_new((n + 1) * sizeof *is_new);
+
+    for (size_t i = 0; i < n; i++)
+        is_new[i] = items_get(im, ids[i], item) && item->state == IMPORT_WAITING;
+    free(item);
+    return is_new;
+}
+
+/* One after the other. When there is no room for one, the others wait for a person again, who may
+ * choose what goes first, or throw something away. */
+static int
+end_bindings(struct import *im, char (*ids)[IMPORT_ID_SIZE], const bool *is_new, size_t n,
+             struct err *err)
+{
+    struct import_item *item = mem_new(sizeof *item);
+    int rc = 0;
 
     for (size_t i = 0; i < n; i++) {
-        struct err trouble;
-
         if (!items_get(im, ids[i], item) || item->state != IMPORT_BINDING)
             continue;
-        CHECK(import_next(item->state, IMPORT_SAW_TROUBLE, &item->state));
-        text_copy(item->why, sizeof item->why, why->text);
-        if (items_save(im, item, &trouble) < 0) /* it stays binding, and is tried again */
-            LOG(&import_ctx, IMPORT_BIND_LATER, F_ERR(&trouble));
+        if (rc == 0)
+            rc = end_binding(im, item, is_new[i], err);
+        else if (err->kind == ERR_FULL && is_new[i])
+            let_wait(im, item, err);
     }
     free(item);
+    return rc;
 }
 
 int
 import_bind(struct import *im, const char *id, const struct wrap_identity *identity, const char *by,
             bool is_sure, bool *out_is_other, struct err *err)
 {
-    struct import_item *item = mem_new(sizeof *item);
     char(*ids)[IMPORT_ID_SIZE] = NULL;
     uint64_t association = 0;
+    bool *is_new = NULL;
     int rc = -1;
     size_t n;
 
@@ -347,22 +368,18 @@ import_bind(struct import *im, const char *id, const struct wrap_identity *ident
         (void)err_set(err, ERR_NOT_FOUND, "no such file");
         goto out;
     }
+    is_new = note_new(im, ids, n);
     if (decide_all(im, ids, n, identity, by, is_sure, out_is_other, err) < 0)
         goto out;
     association = spool_association_begin(im->options.spool);
-    rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++)
-        if (items_get(im, ids[i], item) && item->state == IMPORT_BINDING)
-            rc = end_binding(im, item, err);
+    rc = end_bindings(im, ids, is_new, n, err);
     spool_association_end(im->options.spool, association);
-    if (rc < 0 && err->kind == ERR_FULL)
-        undo(im, ids, n, err);
 out:
     if (rc < 0)
         err_context(err, "bind a file");
     gate_unlock(&im->work);
+    free(is_new);
     free(ids);
-    free(item);
     return rc;
 }
 
@@ -412,7 +429,7 @@ bind_end_open(struct import *im)
 
         gate_lock(&im->work);
         if (items_get(im, ids[i], item) && item->state == IMPORT_BINDING &&
-            end_binding(im, item, &err) < 0)
+            end_binding(im, item, false, &err) < 0)
             LOG(&import_ctx, IMPORT_BIND_LATER, F_ERR(&err));
         gate_unlock(&im->work);
     }
@@ -467,7 +484,7 @@ bind_again(struct import *im, struct import_item *item, struct err *err)
         F_UID("instance", item->sop_instance));
     item->entry = 0;
     item->changed_at_us = clock_wall_us();
-    return items_save(im, item, err) < 0 ? -1 : end_binding(im, item, err);
+    return items_save(im, item, err) < 0 ? -1 : end_binding(im, item, false, err);
 }
 
 static int

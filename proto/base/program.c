@@ -26,6 +26,7 @@ program_hold_signals(void)
     sigset_t held = ends();
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGIO, SIG_IGN); /* somebody opens a file of which a lease was just asked for */
     pthread_sigmask(SIG_BLOCK, &held, NULL);
 }
 

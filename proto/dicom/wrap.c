@@ -117,11 +117,11 @@ walk_whole(const uint8_t *dataset, size_t n, enum dcm_coding coding, struct err 
 }
 
 static bool
-is_image_class(const char *uid)
+is_image(const struct dcm_facts *facts)
 {
-    const struct dcm_sop_class *c = dcm_sop_class_find(uid);
+    const struct dcm_sop_class *c = dcm_sop_class_find(facts->sop_class);
 
-    return c != NULL && c->is_image;
+    return c != NULL ? c->is_image : facts->rows > 0;
 }
 
 /* The end of any element may be the end of a data set; of an image it is not before its pixels. */
@@ -149,7 +149,7 @@ look_dicom(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *e
     facts = mem_new(sizeof *facts);
     if (dcm_facts_read(bytes, n, false, facts, err) < 0)
         goto out;
-    if (!facts->has_pixels && (facts->rows > 0 || is_image_class(facts->sop_class))) {
+    if (!facts->has_pixels && is_image(facts)) {
         (void)err_set(err, ERR_RETRY, "DICOM: ends early, before the pixels");
         goto out;
     }

@@ -27,6 +27,7 @@ struct touched {
     struct landing_object *o; /* NULL: see says */
     struct link_object_state says;
     uint8_t object[32];
+    int64_t busy_until_ms; /* none of its pieces waits longer for who looks into it; 0: none did */
 };
 
 struct keep_bundle {
@@ -270,7 +271,9 @@ touch(struct keep_bundle *b, const uint8_t object[32], struct landing_object **o
             return -1;
         if (b->open_n == OPEN_OBJECTS && finish(b, err) < 0)
             return -1;
-        if (landing_stays_busy(b->k, b->tenant, object, clock_mono_ms() + BUSY_MS, &size)) {
+        if (t->busy_until_ms == 0)
+            t->busy_until_ms = clock_mono_ms() + BUSY_MS;
+        if (landing_stays_busy(b->k, b->tenant, object, t->busy_until_ms, &size)) {
             free(t->says.have);
             landing_tell_whole(&t->says, object, size);
         } else if (landing_take(b->k, b->tenant, object, &t->o, err) == 0) {

@@ -146,6 +146,26 @@ an_image_whose_upload_broke_off_before_its_pixels_is_not_sent(void **state)
     assert_int_equal(world_entries(NULL), 0);
 }
 
+/* As spectroscopy, which has rows and its data in another element. */
+static void
+an_object_of_a_class_without_pixels_is_whole_without_them(void **state)
+{
+    static const char capture[] = "1.2.840.10008.5.1.4.1.1.7";
+    size_t head = make_image(), n = sizeof capture - 1;
+    uint8_t *at = world_file.bytes;
+
+    (void)state;
+    while ((at = memmem(at, head - (size_t)(at - world_file.bytes), capture, n)) != NULL) {
+        at[n - 1] = '9'; /* Standalone Curve */
+        at += n;
+    }
+    world_file.n = head;
+    begin_on_fake_clock();
+    world_drop_file(world_drop, "curve.dcm", &world_file);
+    look_after(SETTLE_MS);
+    assert_sent_whole();
+}
+
 static void
 a_file_that_somebody_has_open_waits_until_it_is_closed(void **state)
 {
@@ -295,6 +315,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_image_whose_writer_pauses_before_its_pixels_is_taken_with_them),
         TEST(an_image_whose_upload_broke_off_before_its_pixels_is_not_sent),
+        TEST(an_object_of_a_class_without_pixels_is_whole_without_them),
         TEST(a_file_that_somebody_has_open_waits_until_it_is_closed),
         TEST(a_file_that_is_never_closed_is_taken_in_the_end_and_stays),
         TEST(a_cut_upload_that_nobody_can_go_on_with_frees_its_name_at_once),
