@@ -89,9 +89,8 @@ take_row(const struct db_rows *rows, size_t i, struct order *o)
     o->number = db_int(rows, i, 0);
     o->state = state_of(db_text(rows, i, 1));
     TAKE_TEXT(source, 2);
-    TAKE_TEXT(placer, 3);
-    if (strchr(o->placer, '\n') != NULL) /* order_retire: it is another order's */
-        o->placer[0] = '\0';
+    if (strchr(db_text(rows, i, 3), '\n') == NULL) /* else order_retire: it is another order's */
+        TAKE_TEXT(placer, 3);
     TAKE_TEXT(registration, 4);
     TAKE_TEXT(accession, 5);
     take_patient(rows, i, o);
@@ -400,7 +399,7 @@ is_one_number(const struct order *a, const struct order *b)
            (a->patient_id[0] != '\0' && SAME(patient_id));
 }
 
-/* *out_is_changed false: nothing new was said. */
+/* *out_is_changed, true till now, becomes false where nothing new was said. */
 static int
 put_known(struct book *book, const struct order *known, struct order *o, bool *out_is_changed,
           struct err *err)
@@ -409,12 +408,6 @@ put_known(struct book *book, const struct order *known, struct order *o, bool *o
     enum order_state state;
     int rc;
 
-    if (o->reason[0] == '\0') /* what is not said again stays, a person's words before ours */
-        (void)text_copy(o->reason, sizeof o->reason, known->reason);
-    order_give_reason(o);
-    *out_is_changed = !is_same_patient(known, o) || !is_same_order(known, o);
-    if (!*out_is_changed)
-        return 0;
     if (order_is_other_person(known, o)) {
         /* taken back at the desk or by its source, and no image came: it makes room */
         if (known->state == ORDER_CANCELLED && known->attached[0] == '\0')
@@ -423,6 +416,12 @@ put_known(struct book *book, const struct order *known, struct order *o, bool *o
                        : put_new(book, o, err);
         return err_set(err, ERR_REJECT, "placer: this number is another patient's order");
     }
+    if (o->reason[0] == '\0') /* what is not said again stays, a person's words before ours */
+        (void)text_copy(o->reason, sizeof o->reason, known->reason);
+    order_give_reason(o);
+    *out_is_changed = !is_same_patient(known, o) || !is_same_order(known, o);
+    if (!*out_is_changed)
+        return 0;
     if (!order_next(known->state, ORDER_SAW_PUT, &state)) {
         /* what is done stays; who it was may be put right: its report goes by it */
         if (!is_same_request(known, o) || !is_one_number(known, o))
