@@ -55,6 +55,7 @@ UPDATE registration SET slip_at_us = ?2 WHERE registration = ?1
 -- name: registration_phone_proved
 UPDATE registration SET is_phone_verified = 1 WHERE registration = ?1 AND phone = ?2
 
+-- An order that gave up its number (order_retire) yields to who bears its accession number now.
 -- name: registration_candidates
 WITH told AS (SELECT registration FROM orders WHERE study = ?3)
 SELECT r.registration, r.study, r.citizen_id, coalesce(n.patient_id, ''), coalesce(n.pinyin, ''), r.name, r.sex, r.birth
@@ -62,7 +63,9 @@ FROM registration r LEFT JOIN orders n ON n.number = (SELECT max(m.number) FROM 
 WHERE r.registration IN (?1, ?2) OR r.registration IN (SELECT t.registration FROM told t)
     OR (NOT EXISTS (SELECT 1 FROM told) AND ?2 <> ''
         AND r.registration IN (SELECT o.registration FROM orders o WHERE o.accession <> '' AND upper(o.accession) = ?2
-            AND o.scheduled_at_us >= ?4))
+            AND o.scheduled_at_us >= ?4
+            AND (instr(o.placer, char(10)) = 0 OR NOT EXISTS (SELECT 1 FROM orders l WHERE upper(l.accession) = ?2
+                AND l.scheduled_at_us >= ?4 AND instr(l.placer, char(10)) = 0))))
 
 -- name: registration_of_citizen
 SELECT registration, modality FROM registration WHERE citizen_id = ?1 AND citizen_id <> '' AND study = '' AND at_us >= ?2

@@ -467,6 +467,33 @@ a_held_over_accession_number_takes_nobodys_images(void **state)
     assert_string_equal(known("M2")->attached, "1.2.4");
 }
 
+/* Both orders bear the accession number: the new patient's images waited for a person, as
+ * two_people's. */
+static void
+an_accession_number_goes_with_the_number_to_another_patient(void **state)
+{
+    static const struct words first = {"P1", "张三", "M", "19700101"};
+    static const struct words second = {"P2", "赵六", "F", "19800101"};
+    char own[17];
+    struct err err;
+
+    (void)state;
+    put_person("1", "ACC1", &first);
+    put_person("2", "ACC2", &first);
+    text_copy(own, sizeof own, known("2")->registration);
+    assert_int_equal(order_cancel(book, "http", "1", &err), 0);
+    assert_int_equal(order_cancel(book, "http", "2", &err), 0);
+    put_person("1", "ACC1", &second);
+    put_person("2", "ACC3", &second);
+
+    images_come("1.2.3", "ACC1", &first);
+    assert_string_equal(known("1")->attached, ""); /* his, late, are not hers */
+    images_come("1.2.4", "ACC1", &second);
+    assert_string_equal(known("1")->attached, "1.2.4");
+    images_come("1.2.5", "ACC2", &first); /* nobody else's number: still his */
+    assert_string_equal(found(own)->study, "1.2.5");
+}
+
 /* What two ways to write one patient differ in keeps no images from their order. */
 static void
 one_patient_written_in_two_ways_is_one(void **state)
@@ -530,6 +557,7 @@ main(void)
         BOOK_TEST(the_list_is_by_time_and_openness),
         BOOK_TEST(images_of_an_order_find_its_registration),
         BOOK_TEST(a_held_over_accession_number_takes_nobodys_images),
+        BOOK_TEST(an_accession_number_goes_with_the_number_to_another_patient),
         BOOK_TEST(one_patient_written_in_two_ways_is_one),
     };
 
