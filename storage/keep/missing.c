@@ -112,6 +112,23 @@ missing_came(struct pg_conn *conn, const char *tenant, const uint8_t object[32],
     return pg_run(conn, "missing_came", PG_ARGS(PG_TEXT(tenant), PG_BYTES(object, 32)), NULL, err);
 }
 
+/* What was said to be lost for good meanwhile is on the study's list again. */
+static int
+bring_to_list(struct pg_conn *conn, const char *tenant, const char *study, const uint8_t object[32],
+              struct event_list *events, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = 0;
+
+    if (pg_run(conn, "missing_gone", PG_ARGS(PG_TEXT(tenant), PG_BYTES(object, 32)), &rows, err) <
+        0)
+        return -1;
+    if (pg_rows_count(rows) > 0)
+        rc = gone_came(conn, tenant, study, pg_text(rows, 0, 0), events, err);
+    pg_rows_free(&rows);
+    return rc;
+}
+
 /* As when it came: its lists may be whole with it. */
 static int
 put_back(struct keep *k, const char *tenant, const char *study, const uint8_t object[32],
@@ -124,6 +141,7 @@ put_back(struct keep *k, const char *tenant, const char *study, const uint8_t ob
 
     if (manifest_begin(k, tenant, study, &conn, err) == 0 &&
         missing_came(conn, tenant, object, err) == 0 &&
+        bring_to_list(conn, tenant, study, object, &events, err) == 0 &&
         manifest_settle(conn, tenant, study, &events, err) == 0 &&
         events_write(conn, tenant, study, &events, err) == 0)
         rc = pg_commit(conn, err);

@@ -19,6 +19,12 @@ WHERE t.id = m.tenant_id AND t.code = $1 AND m.study_uid = $2 AND m.complete_at_
 UPDATE instances i SET missing_since_us = NULL FROM tenants t
 WHERE t.id = i.tenant_id AND t.code = $1 AND i.object = $2 AND i.missing_since_us IS NOT NULL
 
+-- Its SOP instance, if it was said to be lost for good.
+-- name: missing_gone
+SELECT g.sop_instance FROM instances i JOIN tenants t ON t.id = i.tenant_id JOIN studies s ON s.id = i.study
+JOIN gone_instances g ON g.tenant_id = i.tenant_id AND g.study_uid = s.study_uid AND g.sop_instance = i.sop_instance
+WHERE t.code = $1 AND i.object = $2 AND g.until_revision IS NULL
+
 -- name: missing_list
 SELECT i.id, t.code, s.study_uid, i.object, i.landing FROM instances i
 JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = i.tenant_id

@@ -17,7 +17,9 @@
 
 static const struct keep_sender gate = {"clinic-a", "gate-a", "test"};
 
-/* The first landing file of a folder: it becomes aside, or goes (""). */
+static char taken[256];
+
+/* The first landing file of a folder, taken: it becomes aside, or goes (""). */
 static void
 take_away(const char *landing, const char *aside)
 {
@@ -26,6 +28,7 @@ take_away(const char *landing, const char *aside)
 
     snprintf(pattern, sizeof pattern, "%s/whole/*", landing);
     assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    snprintf(taken, sizeof taken, "%s", found.gl_pathv[0]);
     assert_int_equal(
         aside[0] != '\0' ? rename(found.gl_pathv[0], aside) : unlink(found.gl_pathv[0]), 0);
     globfree(&found);
@@ -163,35 +166,55 @@ what_its_gateway_brings_again_is_packed_and_missing_no_more(void **state)
 static void
 what_a_disk_brings_back_is_packed(void **state)
 {
-    char aside[FOLDER_PATH_BYTES], back[FOLDER_PATH_BYTES + 160];
+    char aside[FOLDER_PATH_BYTES], back[FOLDER_PATH_BYTES + 8];
     struct slice s[3];
-    char pattern[256];
-    glob_t found = {0};
     struct vault a;
 
     (void)state;
     folder_make("disk", aside);
     snprintf(back, sizeof back, "%s/it", aside);
-    vault_open(&a, vault_cluster, "disk");
-    for (unsigned i = 0; i < 3; i++) {
-        s[i] = vault_ct(i + 1);
-        assert_int_equal(vault_put(&a, &gate, &s[i]), LINK_HELD);
-    }
-    vault_manifest(&a, &gate, 1, s, 3);
-    snprintf(pattern, sizeof pattern, "%s/whole/*", a.landing);
-    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
-    take_away(a.landing, back);
+    begin(&a, "disk", back, s);
     vault_work(&a);
     assert_standing(&a, 2, 2, 1);
 
-    assert_int_equal(rename(back, found.gl_pathv[0]), 0);
+    assert_int_equal(rename(back, taken), 0);
     vault_reopen(&a);
     vault_work(&a);
     vault_work(&a);
 
     assert_standing(&a, 3, 3, 0);
     assert_int_equal(listed(&a), 0);
-    globfree(&found);
+    vault_close(&a);
+    folder_remove(aside);
+}
+
+static void
+what_a_person_called_lost_for_good_and_a_disk_brings_back_is_listed_and_packed(void **state)
+{
+    static const struct keep_gone one = {1, "disk lost, console emptied", "Li", 0};
+    char aside[FOLDER_PATH_BYTES], back[FOLDER_PATH_BYTES + 8];
+    struct slice s[3];
+    struct vault a;
+    struct err err;
+
+    (void)state;
+    folder_make("gone_disk", aside);
+    snprintf(back, sizeof back, "%s/it", aside);
+    begin(&a, "gone_disk", back, s);
+    vault_work(&a);
+    clock_fake(clock_wall_us() + INT64_C(3600000000), clock_mono_ms() + 3600000);
+    OK(keep_gone_put(a.keep, "clinic-a", "1.2.3", &one, &err));
+    assert_standing(&a, 2, 2, 0);
+
+    assert_int_equal(rename(back, taken), 0);
+    vault_reopen(&a);
+    vault_work(&a);
+    vault_work(&a);
+
+    assert_standing(&a, 3, 3, 0);
+    assert_int_equal(standing(&a, "1.2.3").expected, 3);
+    assert_int_equal(standing(&a, "1.2.3").gone.images, 0);
+    clock_unfake();
     vault_close(&a);
     folder_remove(aside);
 }
@@ -294,6 +317,8 @@ main(void)
         cmocka_unit_test(an_image_whose_file_is_gone_is_missing_and_the_others_are_packed),
         cmocka_unit_test(what_its_gateway_brings_again_is_packed_and_missing_no_more),
         cmocka_unit_test(what_a_disk_brings_back_is_packed),
+        cmocka_unit_test(
+            what_a_person_called_lost_for_good_and_a_disk_brings_back_is_listed_and_packed),
         cmocka_unit_test(what_a_person_calls_lost_for_good_is_waited_for_no_more),
         cmocka_unit_test(what_came_directly_is_missing_only_without_both_of_its_files),
         cmocka_unit_test(a_disk_that_is_not_mounted_has_lost_nothing),
