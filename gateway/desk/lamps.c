@@ -78,6 +78,25 @@ is_partly_down(const struct uplink_status *status, int64_t now_us)
     return false;
 }
 
+static bool
+is_choked(const struct uplink_status *status)
+{
+    for (size_t i = 0; i < status->lines_n; i++)
+        if (status->lines[i].line == UPLINK_UP && status->lines[i].is_choked)
+            return true;
+    return false;
+}
+
+/* By one line at least images come through. */
+static bool
+carries(const struct uplink_status *status)
+{
+    for (size_t i = 0; i < status->lines_n; i++)
+        if (status->lines[i].is_serving && !status->lines[i].is_choked)
+            return true;
+    return false;
+}
+
 enum lamp
 lamp_of_line(const struct uplink_status *status, int64_t now_us)
 {
@@ -89,6 +108,8 @@ lamp_of_line(const struct uplink_status *status, int64_t now_us)
             return is_longer(status->full_since_us, now_us, CENTRE_FULL_LONG_S)
                        ? LAMP_LINE_FULL_LONG
                        : LAMP_LINE_FULL;
+        if (is_choked(status))
+            return carries(status) ? LAMP_LINE_CHOKED_ONE : LAMP_LINE_CHOKED;
         if (status->is_table_wrong)
             return LAMP_LINE_TABLE;
         return is_partly_down(status, now_us) ? LAMP_LINE_PARTLY : LAMP_LINE_UP;

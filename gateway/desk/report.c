@@ -108,6 +108,7 @@ write_lines(struct jsonw *w, const struct sources *s)
         jsonw_uint(w, "rank", line->rank);
         jsonw_text(w, "state", uplink_line_word(line->line));
         jsonw_bool(w, "is_serving", line->is_serving);
+        jsonw_bool(w, "is_choked", line->is_choked);
         jsonw_int(w, "since_us", line->since_us);
         jsonw_int(w, "last_contact_us", line->last_contact_us);
         jsonw_uint(w, "bytes_per_s", line->bytes_per_s);

@@ -57,6 +57,7 @@ struct talk {
     struct up_line *line;       /* the one the client was made for; roaming: NULL at first */
     bool is_prober;             /* it tries a line that nobody else uses: never given up */
     bool is_bulk;               /* it carries images */
+    bool is_trial;              /* it asks whether its line does: its failure says nothing else */
     bool is_roaming;            /* takes the best line that works, call by call */
     struct http_client *client; /* NULL until it is needed */
     unsigned enrolment;         /* the one the client was made for */
@@ -118,10 +119,17 @@ struct up_line {
     struct bucket bucket;
     struct ease ease;
     struct meter meter;
-    struct reach reach; /* what it can carry */
-    bool is_probed;     /* it was asked once */
-    int64_t starved_ms; /* when a sender last found nothing to send by it */
-    double burst;       /* bytes a second, as its connections showed lately */
+    struct reach reach;    /* what it can carry */
+    bool is_probed;        /* it was asked once */
+    unsigned loads;        /* calls with images under way */
+    int64_t load_ms;       /* since when none of them was answered; 0: none was begun */
+    int64_t load_moved_ms; /* when bytes of one last left */
+    bool has_load_failed;  /* one, since load_ms */
+    bool is_doubted;       /* at the last ping it looked as if images did not come through */
+    bool is_choked;        /* it answers, and images do not come through */
+    int64_t tried_ms;      /* when it was last asked whether they do */
+    int64_t starved_ms;    /* when a sender last found nothing to send by it */
+    double burst;          /* bytes a second, as its connections showed lately */
     uint64_t sent_bytes;
 
     unsigned begun; /* senders that took their number */
@@ -290,6 +298,14 @@ void serving_start_threads(struct uplink *up);
 void serving_stop_threads(struct uplink *up); /* joins */
 /* Now and then: the table again if it changed, the hours' rates, who takes over from whom. */
 void serving_look(struct uplink *up);
+/* A call with images begins by this line; it ended. */
+void serving_load_begins(struct up_line *line);
+void serving_load_ended(struct up_line *line, bool is_answered, bool is_given_up);
+/* Gate held, after a ping was answered: is it to be asked whether images come through? Then it
+ * counts as asked. */
+bool serving_takes_trial(struct up_line *line);
+/* What it showed. */
+void serving_tried(struct up_line *line, bool is_carrying);
 /* Gate held: a state changed, or time went by. */
 void serving_choose(struct uplink *up);
 /* After it, with the gate let go: tell the log. */
@@ -361,6 +377,10 @@ int talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int6
  * mean nothing; what they show is the line's reach. An older centre does not know the question:
  * ERR_NOT_FOUND. */
 int talk_probe(struct talk *t, struct err *err) MUST_CHECK;
+/* Over the same: so many bytes that mean nothing, as far as they leave within most_ms, answered
+ * within total_ms. *out_rate: bytes a second, the way there and back in it. */
+int talk_probe_once(struct talk *t, size_t bytes, int64_t most_ms, int64_t total_ms,
+                    double *out_rate, struct err *err) MUST_CHECK;
 /* Gate held. End calls over a line that moved nothing since: they hang in what the line swallowed.
  * INT64_MAX: all of them. */
 void talk_give_up(struct up_line *line, int64_t since_ms);

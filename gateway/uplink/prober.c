@@ -1,7 +1,8 @@
 /* prober.c - while its line is down it alone tries again; while it is up it pings now and then, so
  * that a line that swallows everything is noticed before TCP gives up: sooner where another line
  * could take over, seldom over a line that stands by (it may cost money by the byte). Asks a new
- * line once what it carries. Keeps the clock's offset and the certificate young. */
+ * line once what it carries, and one by which images went in vain whether they come through. Keeps
+ * the clock's offset and the certificate young. */
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/clock.h"
@@ -10,6 +11,9 @@ enum {
     PING_EVERY_MS = 5000,
     PING_SOON_MS = 2500,
     PING_STANDBY_MS = 30000,
+    TRIAL_BYTES = 65536,
+    TRIAL_MS = 30000,
+    TRIAL_SOON_MS = 10000, /* another line waits to take over */
     LOOK_FOR_IDENTITY_MS = 1000,
     RENEW_MOST_MS = 6 * 3600 * 1000,
     RENEW_LEAST_MS = 1000,
@@ -55,7 +59,7 @@ wait_turn(struct up_line *line)
     return is_on;
 }
 
-static void
+static bool
 ping(struct talk *t)
 {
     struct uplink *up = t->up;
@@ -64,7 +68,7 @@ ping(struct talk *t)
     struct err err = {0};
 
     if (talk_ping(t, &answer, &asked_us, &told_us, &err) < 0)
-        return; /* the line was told */
+        return false; /* the line was told */
     gate_lock(&up->gate);
     up->has_clock_offset = true;
     up->clock_offset_ms = (answer.now_us - (asked_us + told_us) / 2) / 1000;
@@ -72,6 +76,7 @@ ping(struct talk *t)
     reconcile_heard(up, &answer);
     gate_unlock(&up->gate);
     policy_heard(up, &answer);
+    return true;
 }
 
 /* What a line can carry is known before the first image is coded, not after: nothing has gone over
@@ -106,6 +111,33 @@ probe(struct up_line *line)
     if (talk_probe(&talk, &err) < 0)
         err_clear(&err); /* the line was told; images will show it */
     talk_fini(&talk);
+}
+
+/* Small things pass, and images do not: a way that swallows full packets, a box that holds uploads
+ * back. A centre that is slow with its answers to images answers this at once. */
+static void
+try_load(struct up_line *line, struct talk *pings)
+{
+    struct uplink *up = line->up;
+    struct err err = {0};
+    struct talk talk;
+    bool is_due, is_carrying;
+    int64_t most_ms = up->lines_n > 1 ? TRIAL_SOON_MS : TRIAL_MS;
+    double rate;
+
+    gate_lock(&up->gate);
+    is_due = serving_takes_trial(line);
+    gate_unlock(&up->gate);
+    if (!is_due)
+        return;
+    talk_init(&talk, up, line, up->o.stall_ms);
+    talk.is_bulk = talk.is_prober = talk.is_trial = true;
+    talk.rated_ms = INT64_MAX; /* it shows no rate */
+    is_carrying = talk_probe_once(&talk, TRIAL_BYTES, most_ms, most_ms, &rate, &err) == 0 ||
+                  talk.word == WORD_OF_CENTRE; /* also of one that does not know the question */
+    talk_fini(&talk);
+    if (!up_is_stopping(up) && (is_carrying || ping(pings))) /* else it is down, and was told so */
+        serving_tried(line, is_carrying);
 }
 
 /* Until this gateway is enrolled: the first line's prober looks, the others wait for it. False:
@@ -166,7 +198,8 @@ prober_run(void *arg)
         struct err err = {0};
 
         line_look_identity(line->up);
-        ping(&talk);
+        if (ping(&talk))
+            try_load(line, &talk);
         if (takes_probe(line))
             probe(line);
         if (takes_renewal(line) && line_renew(line, &err) < 0)

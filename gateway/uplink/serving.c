@@ -3,6 +3,8 @@
  * 1. Of the lines that hold, those of the least rank serve, all of them at once.
  * 2. A line holds while it answers, or is down for less than a moment, or is down by the centre's
  *    own word (busy, full): another line would hear the same.
+ *    It does not hold while it answers, but images do not come through (choked): one that was left
+ *    without an answer to any for a while is asked with 64 KiB, and then until they are answered.
  * 3. A line that others took over from holds again when it has answered for link_line_back; at once
  *    if no other line holds.
  * 4. When a broken line's place was taken, its calls are ended: what they carried is offered again,
@@ -22,7 +24,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MOMENT_MS = 1500, FIRST_TRY_MS = 3000 };
+enum {
+    MOMENT_MS = 1500,
+    FIRST_TRY_MS = 3000,
+    LOAD_WAIT_MS = 8000, /* without an answer to any images; under a cap what that takes more: */
+    LOAD_BYTES = 262144,
+    LOAD_QUIET_MS = 5000, /* and so long nothing of them left */
+    TRIAL_EVERY_MS = 15000
+};
 
 /* ---- who serves ---- */
 
@@ -33,7 +42,8 @@ holds(const struct up_line *line, int64_t now)
         return false;
     switch (line->state) {
     case UPLINK_UP:
-        return !line->has_lost || now - line->up_ms >= line->up->o.line_back_ms;
+        return !line->is_choked &&
+               (!line->has_lost || now - line->up_ms >= line->up->o.line_back_ms);
     case UPLINK_TRYING:
         return now - line->begun_ms < FIRST_TRY_MS;
     case UPLINK_DOWN:
@@ -43,6 +53,22 @@ holds(const struct up_line *line, int64_t now)
     default:
         return false;
     }
+}
+
+static bool
+is_up(const struct up_line *line)
+{
+    return line->state == UPLINK_UP && !line->is_gone;
+}
+
+/* One of that rank answers, and images come through. */
+static bool
+has_clear(const struct uplink *up, unsigned rank)
+{
+    for (size_t i = 0; i < up->lines_n; i++)
+        if (is_up(&up->lines[i]) && !up->lines[i].is_choked && up->lines[i].rank == rank)
+            return true;
+    return false;
 }
 
 static unsigned
@@ -55,9 +81,12 @@ least_rank(struct uplink *up, int64_t now)
             rank = up->lines[i].rank;
     if (rank != UINT_MAX)
         return rank;
-    for (size_t i = 0; i < up->lines_n; i++) /* better one that comes and goes than none */
-        if (up->lines[i].state == UPLINK_UP && !up->lines[i].is_gone && up->lines[i].rank < rank)
-            rank = up->lines[i].rank;
+    /* better one that comes and goes than none, or even a choked one */
+    for (int is_any = 0; is_any < 2 && rank == UINT_MAX; is_any++)
+        for (size_t i = 0; i < up->lines_n; i++)
+            if (is_up(&up->lines[i]) && (is_any || !up->lines[i].is_choked) &&
+                up->lines[i].rank < rank)
+                rank = up->lines[i].rank;
     return rank;
 }
 
@@ -100,8 +129,10 @@ set_serving(struct up_line *line, bool is_serving, int64_t now)
     if (line->is_serving == is_serving)
         return;
     line->is_serving = is_serving;
+    line->load_ms = 0;
+    line->has_load_failed = false;
     up->news++;
-    if (is_serving || (line->state == UPLINK_UP && !line->is_gone))
+    if (is_serving || (is_up(line) && !line->is_choked))
         return;
     talk_give_up(line, INT64_MAX);
     try_others(up, line, now);
@@ -115,9 +146,10 @@ serving_choose(struct uplink *up)
 
     for (size_t i = 0; i < up->lines_n && rank != UINT_MAX; i++) {
         struct up_line *line = &up->lines[i];
-        bool is_on = line->rank == rank && !line->is_gone;
+        bool is_on =
+            line->rank == rank && !line->is_gone && !(line->is_choked && has_clear(up, rank));
 
-        if (!holds(line, now) && line->state != UPLINK_UP && line->rank < rank)
+        if (!holds(line, now) && (line->state != UPLINK_UP || line->is_choked) && line->rank < rank)
             line->has_lost = true;
         if (is_on && line->state == UPLINK_UP)
             line->has_lost = false;
@@ -179,6 +211,86 @@ serving_is_up(struct uplink *up)
     is_up = serving_best(up) != NULL;
     gate_unlock(&up->gate);
     return is_up;
+}
+
+/* ---- do images come through? ---- */
+
+void
+serving_load_begins(struct up_line *line)
+{
+    gate_lock(&line->up->gate);
+    line->loads++;
+    if (line->load_ms == 0)
+        line->load_ms = line->load_moved_ms = clock_mono_ms();
+    gate_unlock(&line->up->gate);
+}
+
+/* Gate held; it is let go. */
+static void
+set_choked(struct up_line *line, bool is_choked)
+{
+    struct uplink *up = line->up;
+    bool is_new = line->is_choked != is_choked;
+
+    line->is_choked = is_choked;
+    if (is_new && !is_choked)
+        line->up_ms = clock_mono_ms(); /* from now on it must answer for a while */
+    if (is_new)
+        serving_choose(up);
+    gate_unlock(&up->gate);
+    if (!is_new)
+        return;
+    serving_tell(up);
+    if (is_choked)
+        LOG(&uplink_log, UPLINK_LINE_CHOKED, F_WORD("line", line->set.name));
+    else
+        LOG(&uplink_log, UPLINK_LINE_CARRIES, F_WORD("line", line->set.name));
+}
+
+void
+serving_load_ended(struct up_line *line, bool is_answered, bool is_given_up)
+{
+    gate_lock(&line->up->gate);
+    line->loads--;
+    if (is_answered) {
+        line->load_ms = line->loads > 0 ? clock_mono_ms() : 0;
+        line->has_load_failed = false;
+        set_choked(line, false);
+        return;
+    }
+    line->has_load_failed = line->has_load_failed || !is_given_up;
+    gate_unlock(&line->up->gate);
+}
+
+bool
+serving_takes_trial(struct up_line *line)
+{
+    int64_t now = clock_mono_ms(), slack = 0;
+    bool is_due, is_doubted;
+
+    if (line->bucket.rate > 0)
+        slack = (int64_t)(LOAD_BYTES * UINT64_C(1000) / line->bucket.rate);
+    is_doubted = line->load_ms != 0 && now - line->load_ms >= LOAD_WAIT_MS + slack &&
+                 (line->has_load_failed || now - line->load_moved_ms >= LOAD_QUIET_MS + slack);
+    /* twice in a row: after a cut the first ping is answered before anything else moves */
+    is_due =
+        line->is_choked ? now - line->tried_ms >= TRIAL_EVERY_MS : is_doubted && line->is_doubted;
+    line->is_doubted = is_doubted;
+    is_due = is_due && is_up(line);
+    if (is_due)
+        line->tried_ms = now;
+    return is_due;
+}
+
+void
+serving_tried(struct up_line *line, bool is_carrying)
+{
+    gate_lock(&line->up->gate);
+    if (is_carrying) { /* what is under way may be slow: it is looked at again */
+        line->load_ms = line->loads > 0 ? clock_mono_ms() : 0;
+        line->has_load_failed = false;
+    }
+    set_choked(line, !is_carrying);
 }
 
 /* ---- the table ---- */
@@ -278,7 +390,8 @@ new_slot(struct uplink *up)
     line->since_us = clock_wall_us();
     line->begun_ms = clock_mono_ms();
     line->last_contact_us = line->down_ms = line->retry_ms = 0;
-    line->is_broken = line->is_serving = line->has_lost = false;
+    line->is_broken = line->is_serving = line->has_lost = line->is_choked = false;
+    line->load_ms = 0;
     line->trouble[0] = '\0';
     line->is_past_all = false;
     return line;

@@ -27,10 +27,10 @@ enum {
     UNSENT_MOST = 65536,
     COLD_MS = 50000, /* the centre closes it soon: LIMIT_MS_HTTP_IDLE */
     RATED_MS = 100,
-    PROBE_BYTES = 1 << 20,        /* BBR has filled a line of 100 Mbit/s and 40 ms by then */
-    PROBE_MOST_MS = 500,          /* a thin line is known before it has carried them */
-    PROBE_FIRST_BYTES = 64 << 10, /* whoever is slow with these is not asked for more */
-    TAKE_BYTES = 16368            /* with the head of its chunk one TLS record */
+    PROBE_MOST_MS = 500,           /* a thin line is known before it has carried them */
+    PROBE_FIRST_BYTES = 64 << 10,  /* whoever is slow with these is not asked for more: */
+    PROBE_MORE_BYTES = 15 * 65536, /* BBR has filled a line of 100 Mbit/s and 40 ms by then */
+    TAKE_BYTES = 16368             /* with the head of its chunk one TLS record */
 };
 
 /* Waiting for a word of encouragement costs a round trip. */
@@ -260,6 +260,7 @@ static int
 talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct http_reply *out,
           struct err *err)
 {
+    bool is_load = t->is_bulk && !t->is_trial && call->source != NULL;
     bool is_given_up, is_done = false;
     struct http_call timed = *call;
     struct room *room = NULL;
@@ -273,6 +274,8 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
         return -1;
     }
     timed.connect_ms = connect_deadline(t);
+    if (is_load)
+        serving_load_begins(t->line);
     if (http_client_call(t->client, &timed, out, err) == 0) {
         t->word = WORD_OF_CENTRE;
         t->retry_after_s = out->retry_after_s;
@@ -291,6 +294,8 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     settle_wire(t);
     is_given_up = t->is_given_up || t->up->is_stopping;
     gate_unlock(&t->up->gate);
+    if (is_load)
+        serving_load_ended(t->line, t->word == WORD_OF_CENTRE, is_given_up);
     if (!is_done && t->word == WORD_OF_CENTRE && err->kind == ERR_FULL)
         room = room_of(t->up, call->path);
     if (is_done || is_about_it_alone(t, call->path, err->kind)) {
@@ -298,7 +303,7 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     } else if (room != NULL) {
         line_answered(t->line, true);
         room_full(t->up, room, err, t->retry_after_s);
-    } else if (!is_given_up) {
+    } else if (!is_given_up && !t->is_trial) {
         tell_failure(t, err, t->word, t->retry_after_s);
     }
     return is_done ? 0 : -1;
@@ -336,7 +341,7 @@ body_source(void *user, uint8_t *bytes, size_t n, size_t *out_n, struct err *err
     line->sent_bytes += n;
     body->talk->moved_ms = now;
     if (body->talk->is_bulk)
-        line->moved_ms = now;
+        line->moved_ms = line->load_moved_ms = now;
     gate_unlock(&up->gate);
     if (wait_ms > 0)
         up_rest(up, wait_ms);
@@ -512,7 +517,7 @@ talk_ping(struct talk *t, struct link_ping *out, int64_t *out_asked_us, int64_t 
 struct probe {
     uint8_t bytes[TAKE_BYTES];
     size_t left;
-    int64_t until_ms;
+    int64_t most_ms, until_ms;
 };
 
 static int
@@ -523,7 +528,7 @@ next_of_probe(void *user, const uint8_t **out_bytes, size_t *out_n, struct err *
 
     (void)err;
     if (p->until_ms == 0) /* the first: its connection is open */
-        p->until_ms = clock_mono_ms() + PROBE_MOST_MS;
+        p->until_ms = clock_mono_ms() + p->most_ms;
     else if (clock_mono_ms() >= p->until_ms)
         n = 0;
     random_bytes(p->bytes, n);
@@ -533,10 +538,9 @@ next_of_probe(void *user, const uint8_t **out_bytes, size_t *out_n, struct err *
     return 0;
 }
 
-/* Sends so many and waits for the answer; *out_rate: bytes a second, the way there and back in it.
- */
-static int
-probe_once(struct talk *t, size_t bytes, double *out_rate, struct err *err)
+int
+talk_probe_once(struct talk *t, size_t bytes, int64_t most_ms, int64_t total_ms, double *out_rate,
+                struct err *err)
 {
     struct probe *probe = mem_new(sizeof *probe);
     struct body body = {.talk = t, .next = next_of_probe, .user = probe};
@@ -549,14 +553,15 @@ probe_once(struct talk *t, size_t bytes, double *out_rate, struct err *err)
                              .source_size = HTTP_SIZE_UNKNOWN,
                              .source_user = &body,
                              .answer_limit = LIMIT_LINK_JSON_BYTES,
-                             .total_ms = PING_MS};
+                             .total_ms = total_ms};
     struct http_reply reply = {0};
     int rc;
 
     probe->left = bytes;
+    probe->most_ms = most_ms;
     rc = talk_call(t, &call, true, &reply, err);
     if (rc == 0) {
-        int64_t took_ms = clock_mono_ms() - (probe->until_ms - PROBE_MOST_MS);
+        int64_t took_ms = clock_mono_ms() - (probe->until_ms - most_ms);
 
         *out_rate = (double)(bytes - probe->left) * 1000 / (double)(took_ms > 0 ? took_ms : 1);
         http_reply_fini(&reply);
@@ -573,8 +578,9 @@ talk_probe(struct talk *t, struct err *err)
     double rate;
 
     t->rated_ms = clock_mono_ms() + 2 * CALL_MS; /* nothing is read before the answer is there */
-    if (probe_once(t, PROBE_FIRST_BYTES, &rate, err) < 0 ||
-        (rate >= PROBE_THIN && probe_once(t, PROBE_BYTES - PROBE_FIRST_BYTES, &rate, err) < 0))
+    if (talk_probe_once(t, PROBE_FIRST_BYTES, PROBE_MOST_MS, PING_MS, &rate, err) < 0 ||
+        (rate >= PROBE_THIN &&
+         talk_probe_once(t, PROBE_MORE_BYTES, PROBE_MOST_MS, PING_MS, &rate, err) < 0))
         return err_context(err, "probe");
     gate_lock(&t->up->gate);
     if (rate < PROBE_THIN || (double)http_client_rate(t->client) > PROBE_BEHIND * rate)

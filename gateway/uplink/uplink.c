@@ -205,6 +205,7 @@ line_status(struct up_line *line, struct uplink_line_status *out)
     out->rank = line->rank;
     out->is_serving = line_is_serving(line);
     out->line = line->state;
+    out->is_choked = line->is_choked;
     out->since_us = line->since_us;
     out->last_contact_us = line->last_contact_us;
     out->bytes_per_s = meter_read(&line->meter, clock_mono_ms());

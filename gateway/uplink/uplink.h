@@ -171,6 +171,7 @@ struct uplink_line_status {
     unsigned rank;   /* the least that works carries the images */
     bool is_serving; /* images go by it now; else it stands by or is down */
     enum uplink_line line;
+    bool is_choked; /* it answers, but images do not come through: others carry them, if any can */
     int64_t since_us;
     int64_t last_contact_us;
     uint64_t bytes_per_s;

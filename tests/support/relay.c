@@ -15,12 +15,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MOST = 256, SLOT_MS = 10, SLOTS = 60000, PIECE = 65536, TICK_MS = 20, HEAD = 4096 };
+enum {
+    MOST = 256,
+    SLOT_MS = 10,
+    SLOTS = 60000,
+    PIECE = 65536,
+    TICK_MS = 20,
+    HEAD = 4096,
+    CHOKES_AT = 20000
+};
 
 struct way {
     struct relay *relay;
     int fd[2]; /* caller, target */
     pthread_t thread;
+    size_t choked; /* bytes from the caller since it chokes */
     bool is_used;
 };
 
@@ -78,14 +87,16 @@ put(int fd, const char *bytes, size_t n)
 
 /* Move what is there one way; -1: this way ends. */
 static int
-move(struct way *w, int from, char *room)
+move(struct way *w, int from, enum relay_mood mood, char *room)
 {
-    ssize_t n = recv(w->fd[from], room, PIECE, 0);
+    size_t most = mood == RELAY_CHOKES && from == 0 ? CHOKES_AT - w->choked : PIECE;
+    ssize_t n = recv(w->fd[from], room, most, 0);
 
     if (n <= 0)
         return -1;
     if (from == 0)
         count(w->relay, (size_t)n);
+    w->choked = mood == RELAY_CHOKES ? w->choked + (from == 0 ? (size_t)n : 0) : 0;
     return put(w->fd[1 - from], room, (size_t)n);
 }
 
@@ -154,11 +165,15 @@ way_run(void *arg)
 
         if (is_stopping || mood == RELAY_BREAKS)
             break;
-        if (poll(at, mood == RELAY_FLOWS ? 2 : 0, TICK_MS) <= 0)
+        if (mood == RELAY_CHOKES && w->choked == CHOKES_AT)
+            at[0].events = POLLRDHUP; /* what it holds back is lost when the caller goes */
+        if (poll(at, mood == RELAY_SWALLOWS ? 0 : 2, TICK_MS) <= 0)
             continue;
+        if (at[0].events == POLLRDHUP && at[0].revents != 0)
+            break;
         for (int i = 0; i < 2 && is_on; i++)
             if (at[i].revents != 0)
-                is_on = move(w, i, room) == 0;
+                is_on = move(w, i, mood, room) == 0;
     }
     close(w->fd[0]);
     if (w->fd[1] >= 0)

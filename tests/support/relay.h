@@ -10,6 +10,7 @@ struct relay;
 enum relay_mood {
     RELAY_FLOWS,
     RELAY_SWALLOWS, /* takes nothing, gives nothing, says nothing: as a cut cable */
+    RELAY_CHOKES,   /* of each way 20,000 bytes more come from the caller, then none; back, all */
     RELAY_BREAKS    /* ends what is open, refuses what comes */
 };
 

@@ -147,6 +147,24 @@ one_line_of_several_that_is_long_away_is_amber(void **state)
 }
 
 static void
+a_line_that_answers_and_lets_no_images_through_is_amber(void **state)
+{
+    struct uplink_status s = {.line = UPLINK_UP, .lines_n = 1};
+
+    (void)state;
+    s.lines[0] = (struct uplink_line_status){.line = UPLINK_UP, .is_serving = true};
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_UP");
+    s.lines[0].is_choked = true;
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_CHOKED");
+    assert_string_equal(lamp_colour(lamp_of_line(&s, 0)), "amber");
+    s.lines_n = 2;
+    s.lines[0].is_serving = false;
+    s.lines[1] = (struct uplink_line_status){.line = UPLINK_UP, .is_serving = true};
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_CHOKED_ONE");
+    assert_string_equal(lamp_colour(lamp_of_line(&s, 0)), "amber");
+}
+
+static void
 a_mistyped_table_of_lines_is_amber_whether_or_not_the_centre_was_reached(void **state)
 {
     struct uplink_status s = {.line = UPLINK_UP, .is_table_wrong = true};
@@ -332,6 +350,7 @@ main(void)
         cmocka_unit_test(a_study_tells_how_far_it_is),
         cmocka_unit_test(the_line_turns_red_after_ten_minutes),
         cmocka_unit_test(one_line_of_several_that_is_long_away_is_amber),
+        cmocka_unit_test(a_line_that_answers_and_lets_no_images_through_is_amber),
         cmocka_unit_test(a_mistyped_table_of_lines_is_amber_whether_or_not_the_centre_was_reached),
         cmocka_unit_test(a_full_centre_is_said_by_the_line_and_is_red_after_an_hour),
         cmocka_unit_test(a_clock_that_stands_years_back_is_named),

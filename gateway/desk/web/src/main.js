@@ -61,7 +61,7 @@ function Lamp({ name, lamp, devices }) {
       ${devices && html`<${LastImages} devices=${devices} />`}
       ${lamp.word === "LINE_PROOF" && works(me.value) && html`<${ProofSeen} lamp=${lamp} />`}
       ${lamp.is_table_wrong && lamp.word !== "LINE_TABLE" && html`<span class="word">${say("line_table")}</span>`}
-      ${(lamp.lines || []).map((l) => html`<span class="word quiet">${l.name}: ${say(`line_now_${l.state}`)}${l.state === "up" ? ` · ${say(l.is_serving ? "line_serves" : "line_waits")}` : ""}</span>`)}</span>
+      ${(lamp.lines || []).map((l) => html`<span class="word quiet">${l.name}: ${say(`line_now_${l.state}`)}${l.state === "up" ? ` · ${say(l.is_choked ? "line_choked" : l.is_serving ? "line_serves" : "line_waits")}` : ""}</span>`)}</span>
   </li>`;
 }
 
