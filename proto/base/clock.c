@@ -2,8 +2,12 @@
 #include "proto/base/clock.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+enum { EVEN_US = 10000000 };
 
 static _Atomic bool is_fake;
 static _Atomic int64_t fake_wall_us;
@@ -41,6 +45,26 @@ int64_t
 clock_boot_ms(void)
 {
     return ms_of(CLOCK_BOOTTIME);
+}
+
+int64_t
+clock_even_ms(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int64_t since_ms, ahead_us; /* of the monotonic one, when asked last */
+    static bool has_begun;
+    int64_t now_ms, now_us, even_ms;
+
+    pthread_mutex_lock(&lock);
+    now_ms = clock_mono_ms();
+    now_us = clock_wall_us() - now_ms * 1000;
+    if (!has_begun || llabs(now_us - ahead_us) > EVEN_US)
+        since_ms = now_ms;
+    has_begun = true;
+    ahead_us = now_us;
+    even_ms = now_ms - since_ms;
+    pthread_mutex_unlock(&lock);
+    return even_ms;
 }
 
 void

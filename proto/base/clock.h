@@ -11,6 +11,11 @@ int64_t clock_wall_us(void);
 int64_t clock_mono_ms(void);
 /* As clock_mono_ms(), and it counts while the machine sleeps. */
 int64_t clock_boot_ms(void);
+/* For how long the wall clock has run evenly, as far as any caller saw: since the first call, or
+ * since it was found set by more than some seconds (or the machine slept). Before it has for a
+ * while, as from a start until the network's time came, what lies in the future was not written by
+ * a clock that was ahead. */
+int64_t clock_even_ms(void);
 /* "2026-11-21T10:02:03.123456Z"; out has 40 bytes. */
 void clock_text(int64_t wall_us, char out[40]);
 /* The same backwards, that form only; -1 otherwise (no err: the caller knows what it read). */

@@ -22,10 +22,11 @@ SELECT r.id FROM reads r LEFT JOIN LATERAL (SELECT b.code, b.version FROM best_a
 WHERE r.state IN ('waiting', 'assigned') AND (b.code, b.version) IS DISTINCT FROM (r.agreement, r.agreement_version)
 ORDER BY r.id LIMIT 200
 
--- A lease that ends later than one that is given now ($1) was given by a clock that was ahead: it ends as if given now.
+-- A lease that ends later than one that is given now ($1) was given by a clock that was ahead, or the clock is behind: it
+-- is over when the clock has run evenly for as long ($2), and nobody renewed it.
 -- name: choose_ahead
-UPDATE reads SET lease_until_us = $1 + lease_us(modality)
-WHERE claimed_by IS NOT NULL AND lease_until_us > $1 + lease_us(modality) + 60000000
+UPDATE reads SET lease_until_us = $1
+WHERE claimed_by IS NOT NULL AND lease_until_us > $1 + lease_us(modality) + 60000000 AND lease_us(modality) <= $2
 
 -- name: choose_lapsed
 SELECT r.id, 'time', r.claimed_by FROM reads r WHERE r.claimed_by IS NOT NULL AND r.lease_until_us <= $1

@@ -70,7 +70,8 @@ lapse_all(struct pg *pg, bool *out_changed, struct err *err)
     struct pg_rows *rows = NULL;
     int rc = 0;
 
-    if (choose_list(pg, "choose_ahead", PG_ARGS(PG_INT(now_us)), NULL, err) < 0 ||
+    if (choose_list(pg, "choose_ahead", PG_ARGS(PG_INT(now_us), PG_INT(clock_even_ms() * 1000)),
+                    NULL, err) < 0 ||
         choose_list(pg, "choose_lapsed", PG_ARGS(PG_INT(now_us)), &rows, err) < 0)
         return -1;
     for (size_t i = 0; i < pg_rows_count(rows) && rc == 0; i++) {

@@ -12,7 +12,7 @@ clock_is_ahead(void)
 }
 
 static void
-a_lease_given_then_ends_as_if_given_now(void **state)
+a_lease_given_then_is_over_a_lease_later(void **state)
 {
     struct read_row row;
     struct lease lease;
@@ -27,10 +27,32 @@ a_lease_given_then_ends_as_if_given_now(void **state)
 
     row = settled("T1", "1.2.3");
     assert_string_equal(row.claimed_by, "doc1");
-    assert_true(row.lease_until_us <= clock_wall_us() + HOUR_US);
-    clock_fake(clock_wall_us() + 2 * HOUR_US, clock_mono_ms());
+    clock_fake(clock_wall_us() + 2 * HOUR_US, clock_mono_ms() + 2 * HOUR_US / 1000);
+    row = settled("T1", "1.2.3");
+    assert_string_equal(row.claimed_by, "");
     OK(claims("doc2", row.read_id, &lease, &err));
     clock_unfake();
+}
+
+static void
+a_clock_that_is_behind_for_a_moment_takes_no_read_from_its_doctor(void **state)
+{
+    struct read_row row;
+    struct lease lease;
+    struct err err;
+
+    (void)state;
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    row = settled("T1", "1.2.3");
+    OK(claims("doc1", row.read_id, &lease, &err));
+
+    clock_fake(clock_wall_us() - 3 * HOUR_US, clock_mono_ms());
+    read_world_settle(&w);
+    clock_unfake();
+
+    row = settled("T1", "1.2.3");
+    assert_string_equal(row.claimed_by, "doc1");
+    assert_true(row.lease_until_us > clock_wall_us());
 }
 
 static void
@@ -88,7 +110,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_lease_given_then_ends_as_if_given_now),
+        CASE(a_lease_given_then_is_over_a_lease_later),
+        CASE(a_clock_that_is_behind_for_a_moment_takes_no_read_from_its_doctor),
         CASE(a_read_nobody_was_there_for_then_is_given_to_who_is_there_now),
         CASE(a_study_put_aside_then_is_asked_for_now),
         CASE(a_study_the_centre_closed_then_is_due_as_if_closed_now),
