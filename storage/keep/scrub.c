@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STEP_BYTES = 1024 * 1024 };
+enum { STEP_BYTES = 1024 * 1024, EVEN_MS = 24 * 60 * 60 * 1000 };
 #define HOUR_US INT64_C(3600000000)
 
 struct checked {
@@ -168,7 +168,8 @@ claim(struct keep *k, struct pg_rows **out, struct err *err)
 {
     int64_t now_us = clock_wall_us();
 
-    if (keep_run(k, "copies_unahead", PG_ARGS(PG_INT(now_us)), NULL, err) < 0 ||
+    if ((clock_even_ms() >= EVEN_MS && /* else the clock may be behind, until it is set */
+         keep_run(k, "copies_unahead", PG_ARGS(PG_INT(now_us)), NULL, err) < 0) ||
         keep_run(k, "copy_claim_doubted", PG_ARGS(PG_INT(now_us - HOUR_US), PG_INT(now_us)), out,
                  err) < 0)
         return -1;

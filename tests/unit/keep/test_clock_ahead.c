@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+enum { DAY_MS = 86400000 };
 #define AHEAD_US (INT64_C(200) * 86400 * 1000000)
 
 static const struct keep_sender gate = {"clinic-a", "gate-a", "127.0.0.1:1"};
@@ -174,14 +175,39 @@ copies_that_were_verified_then_are_read_back_in_their_turn(void **state)
     OK(seal_next(a.keep, &sealed, &did, &err));
     clock_unfake();
     OK(scrub_next(a.keep, &did, &err));
+    clock_fake(clock_wall_us(), clock_mono_ms());
+    clock_fake_advance(DAY_MS); /* it runs evenly */
+    OK(scrub_next(a.keep, &did, &err));
     assert_false(did); /* not longer ago than now */
 
-    clock_fake(clock_wall_us() + a.keep->scrub_ms * 1000 + 1000000, clock_mono_ms());
+    clock_fake_advance(a.keep->scrub_ms + 1000);
     for (int copy = 0; copy < KEEP_COPIES; copy++) {
         OK(scrub_next(a.keep, &did, &err));
         assert_true(did);
     }
     clock_unfake();
+    vault_close(&a);
+}
+
+static void
+a_clock_that_is_behind_for_a_moment_forgets_no_copy_that_was_verified(void **state)
+{
+    struct vault a;
+    struct err err;
+    int sealed;
+    bool did;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "behind_scrub");
+    put_listed(&a);
+    OK(seal_next(a.keep, &sealed, &did, &err));
+    assert_int_equal(sealed, 1);
+    clock_fake(clock_wall_us() - AHEAD_US, clock_mono_ms());
+    OK(scrub_next(a.keep, &did, &err));
+    clock_unfake();
+
+    OK(scrub_next(a.keep, &did, &err));
+    assert_false(did);
     vault_close(&a);
 }
 
@@ -215,6 +241,7 @@ main(void)
         cmocka_unit_test(what_came_just_now_is_waited_for_all_the_same),
         cmocka_unit_test(what_was_sealed_then_leaves_the_landing),
         cmocka_unit_test(copies_that_were_verified_then_are_read_back_in_their_turn),
+        cmocka_unit_test(a_clock_that_is_behind_for_a_moment_forgets_no_copy_that_was_verified),
         cmocka_unit_test(images_that_came_then_do_not_keep_the_others_from_being_called_lost),
     };
 
