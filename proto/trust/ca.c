@@ -310,13 +310,31 @@ server_is_good(const struct ca *ca, const char *dir, const char *names)
     return is_good;
 }
 
+static int
+put_server(const struct ca *ca, const char *dir, const char *alternatives, int days, EVP_PKEY *key,
+           struct err *err)
+{
+    X509 *certificate = certificate_new(key, (int64_t)days * DAY_S);
+    char *pem, *chain;
+    int rc;
+
+    add_name(X509_get_subject_name(certificate), "CN", "radpost");
+    add_extension(certificate, ca->certificate, NID_subject_alt_name, alternatives);
+    issue(ca, certificate, "serverAuth");
+    pem = x509_pem(certificate);
+    chain = mem_printf("%s%s", pem, ca->pem);
+    rc = durable_put_file(dir, "server.pem", chain, strlen(chain), err);
+    free(chain);
+    free(pem);
+    X509_free(certificate);
+    return rc;
+}
+
 int
 ca_make_server(const struct ca *ca, const char *dir, const char *names, int days, struct err *err)
 {
     char alternatives[1024];
     EVP_PKEY *key = NULL;
-    X509 *certificate = NULL;
-    char *pem = NULL, *chain = NULL;
     int rc = -1;
 
     if (alternative_names(names, alternatives, sizeof alternatives, err) < 0 ||
@@ -327,22 +345,30 @@ ca_make_server(const struct ca *ca, const char *dir, const char *names, int days
         goto out;
     }
     key = x509_key_new();
-    certificate = certificate_new(key, (int64_t)days * DAY_S);
-    add_name(X509_get_subject_name(certificate), "CN", "radpost");
-    add_extension(certificate, ca->certificate, NID_subject_alt_name, alternatives);
-    issue(ca, certificate, "serverAuth");
-    pem = x509_pem(certificate);
-    chain = mem_printf("%s%s", pem, ca->pem);
     if (x509_key_save(key, dir, "server.key", err) < 0 ||
-        durable_put_file(dir, "server.pem", chain, strlen(chain), err) < 0)
+        put_server(ca, dir, alternatives, days, key, err) < 0)
         goto out;
     rc = 0;
 out:
     if (rc < 0)
         err_context(err, "server certificate in %s", dir);
-    free(chain);
-    free(pem);
-    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return rc;
+}
+
+int
+ca_renew_server(const struct ca *ca, const char *dir, const char *names, int days, struct err *err)
+{
+    char alternatives[1024], path[600];
+    EVP_PKEY *key = NULL;
+    int rc = -1;
+
+    snprintf(path, sizeof path, "%s/server.key", dir);
+    if (alternative_names(names, alternatives, sizeof alternatives, err) == 0 &&
+        (key = x509_key_read(path, err)) != NULL)
+        rc = put_server(ca, dir, alternatives, days, key, err);
+    if (rc < 0)
+        err_context(err, "server certificate in %s", dir);
     EVP_PKEY_free(key);
     return rc;
 }

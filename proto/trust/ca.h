@@ -47,6 +47,10 @@ void ca_fingerprint(const struct ca *ca, uint8_t out_sha256[DIGEST_BYTES]);
  * from this CA and lasts at least another month; else made anew. */
 int ca_make_server(const struct ca *ca, const char *dir, const char *names, int days,
                    struct err *err) MUST_CHECK;
+/* Another certificate for the key that is there, whatever the present one: that one stays until the
+ * new one takes its place. */
+int ca_renew_server(const struct ca *ca, const char *dir, const char *names, int days,
+                    struct err *err) MUST_CHECK;
 /* A client certificate for the key of a PEM certificate request, whose own subject counts nothing.
  * errors  ERR_REJECT no request, its signature is wrong, its key is not EC P-256, or the subject's
  *         names are none */

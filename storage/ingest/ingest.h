@@ -43,9 +43,9 @@ struct http_table ingest_stow_table(struct ingest *ingest);
 
 /* The certificate that gateways, the reader and viewers see of this archive stays in its time:
  * looked at once and then every minute, made anew in its last month or when it has not begun (the
- * clock was ahead), shown to who connects from then on; connections under way go on. What fails is
- * told once a day with the days that are left, and so is the end of the authority itself, from two
- * years before. */
+ * clock was ahead, and ran evenly for two minutes since), shown to who connects from then on;
+ * connections under way go on. What fails is told once a day with the days that are left, and so is
+ * the end of the authority itself, from two years before. */
 struct ingest_renewal;
 
 struct ingest_renewal_options { /* all of it outlives the renewal */

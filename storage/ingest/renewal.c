@@ -1,6 +1,5 @@
 /* renewal.c - the look at the archive's own certificate. */
 #include "proto/base/clock.h"
-#include "proto/base/durable.h"
 #include "proto/base/thread.h"
 #include "storage/ingest/ingest_own.h"
 
@@ -8,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A clock that was set is noticed within a minute: nobody comes in with a certificate that has not
- * begun. Whoever pins an authority that ends needs a code of another, and clinics are many. */
-enum { LOOK_MS = 60 * 1000, AUTHORITY_DAYS = 730 };
+/* A clock that was set back is believed when it has run evenly for some minutes: till then nobody
+ * comes in with a certificate that has not begun. Whoever pins an authority that ends needs a code
+ * of another, and clinics are many. */
+enum { LOOK_MS = 60 * 1000, EVEN_MS = 2 * 60 * 1000, AUTHORITY_DAYS = 730 };
 static const int64_t day_us = INT64_C(86400000000);
 
 struct ingest_renewal {
@@ -69,18 +69,21 @@ look_at_authority(struct ingest_renewal *n)
         LOG(&ingest_log, INGEST_AUTHORITY_ENDS, F_NUMBER("days_left", days_left(&c)));
 }
 
-/* One that was made while the clock was ahead, perhaps by years, is good for nobody. */
+/* One that was made while the clock was ahead, perhaps by years, is good for nobody. Where the
+ * clock is behind, as from a start until it is set, it is the present one that is good. */
 static int
-drop_unbegun(const char *dir, struct err *err)
+replace_unbegun(const struct ingest_renewal_options *o, struct err *err)
 {
+    int64_t even_ms = clock_even_ms();
     struct ca_certificate c;
     char path[PATH_MAX];
-    struct err unread; /* then it is made anew anyway */
 
-    snprintf(path, sizeof path, "%s/server.pem", dir);
-    if (ca_read_file(path, &c, &unread) < 0 || c.not_before_us <= clock_wall_us())
+    snprintf(path, sizeof path, "%s/server.pem", o->dir);
+    if (ca_read_file(path, &c, err) < 0)
+        return -1;
+    if (c.not_before_us <= clock_wall_us() || even_ms < EVEN_MS)
         return 0;
-    return durable_remove(dir, "server.pem", err);
+    return ca_renew_server(o->ca, o->dir, o->names, o->days, err);
 }
 
 static void
@@ -90,8 +93,7 @@ look(struct ingest_renewal *n)
     struct err err;
     bool is_new;
 
-    if (drop_unbegun(o->dir, &err) < 0 ||
-        ca_make_server(o->ca, o->dir, o->names, o->days, &err) < 0)
+    if (ca_make_server(o->ca, o->dir, o->names, o->days, &err) < 0 || replace_unbegun(o, &err) < 0)
         tell_trouble(n, &err);
     for (size_t i = 0; i < ARRAY_LEN(o->servers); i++)
         if (o->servers[i] != NULL && http_server_renew(o->servers[i], &is_new, &err) < 0)

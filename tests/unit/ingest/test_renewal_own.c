@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #define DAY_US INT64_C(86400000000)
-enum { LIFE_DAYS = 398, AUTHORITY_DAYS = 20 * 365 + 5 };
+enum { EVEN_MS = 120000, LIFE_DAYS = 398, AUTHORITY_DAYS = 20 * 365 + 5 };
 
 static char folder[FOLDER_PATH_BYTES], ca_dir[FOLDER_PATH_BYTES + 8];
 static char dir[FOLDER_PATH_BYTES + 8], url[64];
@@ -150,8 +150,30 @@ a_certificate_that_was_made_while_the_clock_was_ahead_is_made_anew(void **state)
     open_archive(10, -200);
     assert_int_equal(come_in(), -1);
 
+    (void)clock_even_ms();
+    clock_fake(clock_wall_us(), clock_mono_ms());
+    clock_fake_advance(EVEN_MS);
+    (void)clock_even_ms();
     renewal = look_after_it();
     wait_for("HTTP_CERTIFICATE_NEW");
+    clock_unfake();
+
+    assert_int_equal(come_in(), 0);
+    close_archive(&renewal);
+}
+
+static void
+a_clock_that_is_behind_until_it_is_set_replaces_no_good_certificate(void **state)
+{
+    struct ingest_renewal *renewal;
+
+    (void)state;
+    open_archive(AUTHORITY_DAYS - 100, 1);
+    clock_fake(clock_wall_us() - 450 * DAY_US, clock_mono_ms());
+
+    renewal = look_after_it();
+    wait_for("INGEST_AUTHORITY_ENDS"); /* the last thing it looks at */
+    clock_unfake();
 
     assert_int_equal(come_in(), 0);
     close_archive(&renewal);
@@ -197,6 +219,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_archive_that_runs_for_more_than_a_year_is_still_reached),
         cmocka_unit_test(a_certificate_that_was_made_while_the_clock_was_ahead_is_made_anew),
+        cmocka_unit_test(a_clock_that_is_behind_until_it_is_set_replaces_no_good_certificate),
         cmocka_unit_test(what_hinders_a_renewal_is_told_with_the_days_left_and_the_old_one_serves),
         cmocka_unit_test(the_end_of_the_authority_is_told_two_years_before),
     };
