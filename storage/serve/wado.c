@@ -35,9 +35,10 @@ objects_free(void *user)
     free(o);
 }
 
-/* Under the study and series it was asked for by; its descriptor is the leaving's. */
+/* Under the study and series it was asked for by; its descriptor is the leaving's. What cannot be
+ * made to say them leaves as it is: one object is no reason to end an answer of many. */
 static int
-make_leaving(const struct keep_place *place, struct part *part, struct err *err)
+make_leaving(struct objects *o, const struct keep_place *place, struct part *part, struct err *err)
 {
     struct dcm_known known = {place->study, place->series, place->sop_instance};
     struct dcm_leaving *leaving = mem_new(sizeof *leaving);
@@ -45,7 +46,11 @@ make_leaving(const struct keep_place *place, struct part *part, struct err *err)
     if (dcm_leaving_open(leaving, part->fd, part->offset, part->size, &known, clock_wall_us(),
                          err) < 0) {
         free(leaving);
-        return -1;
+        if (err->kind != ERR_REJECT)
+            return -1;
+        LOG(&o->s->log, SERVE_NOT_COERCED, F_UID("instance", place->sop_instance), F_ERR(err));
+        err_clear(err);
+        return 0;
     }
     part->leaving = leaving;
     part->fd = -1;
@@ -66,7 +71,7 @@ decode(struct objects *o, const struct keep_place *place, struct part *part, str
     rc = codec_transcode(o->s->options.pool, &source, o->to, &part->fd, &part->size, err);
     close(fd);
     if (rc == 0)
-        return make_leaving(place, part, err) < 0 ? -1 : 1;
+        return make_leaving(o, place, part, err) < 0 ? -1 : 1;
     if (err->kind != ERR_NOT_FOUND || o->is_asked)
         return -1;
     LOG(&o->s->log, SERVE_NOT_DECODED, F_UID("instance", place->sop_instance),
@@ -84,14 +89,16 @@ take_stored(struct objects *o, const struct keep_place *place, struct part *part
     part->size = place->size;
     if (keep_open_stream(keep, place, &part->fd, &part->proof, err) < 0)
         return -1;
-    if (make_leaving(place, part, err) == 0 && (part->proof == NULL || !part->leaving->is_coerced))
+    if (make_leaving(o, place, part, err) == 0 &&
+        (part->proof == NULL || part->leaving == NULL || !part->leaving->is_coerced))
         return 0;
     if (part->proof == NULL)
         return -1;
     part_fini(part);
     part->offset = place->offset;
     part->size = place->size;
-    return keep_open_place(keep, place, &part->fd, err) < 0 ? -1 : make_leaving(place, part, err);
+    return keep_open_place(keep, place, &part->fd, err) < 0 ? -1
+                                                            : make_leaving(o, place, part, err);
 }
 
 /* Bytes of a stored file in the syntax that was asked for, or as it is: its meta group and

@@ -269,6 +269,28 @@ objects_leave_under_the_study_they_were_asked_for_by(void **state)
 }
 
 static void
+an_object_that_cannot_be_made_to_say_its_study_does_not_end_the_answer(void **state)
+{
+    static const uint8_t pixels[] = "aabbccddeeffgghh";
+    static const char cut[] = "\x20\0\x0d\0UI\x08\0"
+                              "1.2.abc\0"
+                              "\x28\0\x10\0US\x20\0ab";
+    struct fake_object *broken = fake_add("A", "1.2.17", "1.17", EXPLICIT);
+    struct http_reply reply;
+
+    (void)state;
+    buf_add(&broken->bytes, cut, sizeof cut - 1);
+    fake_image(fake_add("A", "1.2.17", "1.18", EXPLICIT), 2, 16, "2", pixels, 16, NULL);
+
+    reply = call("GET", "Ar", "/dicomweb/studies/1.2.17", MANY "; transfer-syntax=*", NULL);
+
+    assert_int_equal(reply.status, 200);
+    assert_non_null(memmem(reply.body.bytes, reply.body.n, cut, sizeof cut - 1));
+    assert_non_null(memmem(reply.body.bytes, reply.body.n, pixels, 16));
+    http_reply_fini(&reply);
+}
+
+static void
 a_stored_preamble_stays_here(void **state)
 {
     char *body;
@@ -501,6 +523,7 @@ main(void)
         cmocka_unit_test(a_tenant_is_named_by_those_only_who_may),
         cmocka_unit_test(objects_leave_in_the_syntax_that_was_asked_for),
         cmocka_unit_test(objects_leave_under_the_study_they_were_asked_for_by),
+        cmocka_unit_test(an_object_that_cannot_be_made_to_say_its_study_does_not_end_the_answer),
         cmocka_unit_test(a_stored_preamble_stays_here),
         cmocka_unit_test(frames_leave_native_or_as_stored),
         cmocka_unit_test(frames_of_single_bits_begin_on_a_byte),
