@@ -137,6 +137,7 @@ look(struct scan *s, struct top *out, enum seen *out_seen, struct err *err)
     return 0;
 }
 
+/* A sequence too large to look for its end is the end, behind the last place that matters. */
 static int
 next_top(struct scan *s, struct top *out, bool *out_is_end, struct err *err)
 {
@@ -149,6 +150,9 @@ next_top(struct scan *s, struct top *out, bool *out_is_end, struct err *err)
         if (seen == SEEN_ONE)
             s->at = out->end;
         if (seen != SEEN_TOO_LITTLE)
+            return 0;
+        *out_is_end = room > WINDOW_MOST && out->tag > TAG_ORIGINALS;
+        if (*out_is_end)
             return 0;
         if (room > WINDOW_MOST)
             return err_set(err, ERR_REJECT, "data set: a sequence too large to look for its end");
