@@ -7,6 +7,10 @@ site_say() { printf '%s\n' "$*"; }
 site_die() { printf '%s\n' "$*" >&2; exit 1; }
 
 # A port nobody listens on, by asking the kernel which ones are taken. SITE_PORTS: the first of a hundred to choose from.
+# SITE_PORTS_FILE: whoever names the same file is given others, until all have had their turn.
+site_ports_turn() { # COUNT > how many were given before
+    flock "$SITE_PORTS_FILE.lock" sh -c 'n=$(cat "$0" 2>/dev/null || echo 0); echo $((n + $1)) >"$0"; echo "$n"' "$SITE_PORTS_FILE" "$1"
+}
 site_free_ports() { # COUNT > numbers
     local want=$1 port taken from=21000 of=8000
     [ -z "${SITE_PORTS:-}" ] || { from=$SITE_PORTS of=100; }
@@ -14,6 +18,7 @@ site_free_ports() { # COUNT > numbers
         while read -r hex; do printf '%d ' "0x$hex"; done)"
     [ ! -f "${D:-}/ports" ] || taken+="$(sed 's/.*=//' "$D/ports" | tr '\n' ' ')" # the site's own, before it listens
     port=$((from + RANDOM % of))
+    [ -z "${SITE_PORTS_FILE:-}" ] || port=$((from + $(site_ports_turn $((2 * want + 4))) % of))
     while [ "$want" -gt 0 ]; do
         case $taken in *" $port "*) ;; *) echo "$port"; want=$((want - 1)) ;; esac
         port=$((port + 1))

@@ -8,6 +8,7 @@
 #                                                the line more than once (-1: as many as like)
 # The caller may put functions of its own in the place of gateway_starts and gateway_dies.
 . "$(dirname "${BASH_SOURCE[0]}")/../../deploy/site.sh"
+export SITE_PORTS_FILE=/var/tmp/radpost-test-ports-$(id -u) # tests run side by side
 gateway='' centre='' modality='' round=0
 RANDOM=${RADPOST_SEED:-1}
 ordeal_tidies() {

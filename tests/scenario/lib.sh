@@ -11,6 +11,7 @@ T=$(mktemp -d /var/tmp/radpost-scenario-XXXXXX)
 chmod 711 "$T" # PostgreSQL runs as a user of its own
 D=$T/site
 export TMPDIR=$T RADPOST_BIN=$BIN
+export SITE_PORTS_FILE=/var/tmp/radpost-test-ports-$(id -u) # tests run side by side
 . "$top/deploy/site.sh"
 
 step() { printf -- '- %s\n' "$*"; }
