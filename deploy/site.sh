@@ -9,7 +9,7 @@ site_die() { printf '%s\n' "$*" >&2; exit 1; }
 # A port nobody listens on, by asking the kernel which ones are taken. SITE_PORTS: the first of a hundred to choose from.
 # SITE_PORTS_FILE: whoever names the same file is given others, until all have had their turn.
 site_ports_turn() { # COUNT > how many were given before
-    flock "$SITE_PORTS_FILE.lock" sh -c 'n=$(cat "$0" 2>/dev/null || echo 0); echo $((n + $1)) >"$0"; echo "$n"' "$SITE_PORTS_FILE" "$1"
+    flock "$SITE_PORTS_FILE.lock" sh -c 'n=$(cat "$0" 2>/dev/null || echo 0); echo $((n + $1)) >"$0"; echo "${n:-0}"' "$SITE_PORTS_FILE" "$1"
 }
 site_free_ports() { # COUNT > numbers
     local want=$1 port taken from=21000 of=8000
