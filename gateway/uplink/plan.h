@@ -103,6 +103,8 @@ uint64_t plan_next_unproved(const struct plan *plan, const uint64_t *taken, size
 /* Bytes that nobody has taken yet, counted up to so many; of STAT alone while any of it is left. */
 uint64_t plan_left(const struct plan *plan, uint64_t most);
 bool plan_is_stat(const struct plan *plan, uint64_t id);
+/* The emergencies here, LINK_STAT_STUDIES at most, a blank between two; "": none. */
+void plan_stat_studies(const struct plan *plan, char out[LINK_STAT_SIZE]);
 /* More instances of the study are being received, inspected or coded here. */
 void plan_expect_more(struct plan *plan, const char *study, bool is_expected);
 

@@ -1,6 +1,7 @@
 /* plan_take.c - whose bytes go next: STAT, first looks, rests, each with its share. */
 #include "gateway/uplink/plan_own.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { SHARE_OF_LOOKS = 90, AWAITED_MS = 8000 };
@@ -95,6 +96,23 @@ plan_is_stat(const struct plan *plan, uint64_t id)
     const struct job *job = plan_find(plan, id);
 
     return job != NULL && is_of(job, true);
+}
+
+void
+plan_stat_studies(const struct plan *plan, char out[LINK_STAT_SIZE])
+{
+    unsigned told = 0;
+    size_t n = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < plan->studies_n && told < LINK_STAT_STUDIES; i++) {
+        const struct study *study = plan->studies[i];
+
+        if (study->jobs == 0 || study->urgency < PLAN_STAT)
+            continue;
+        n += (size_t)snprintf(out + n, LINK_STAT_SIZE - n, "%s%s", told++ > 0 ? " " : "",
+                              study->uid);
+    }
 }
 
 static void

@@ -20,6 +20,11 @@ enum { LINK_UID_SIZE = 65, LINK_HASH_BYTES = 32, LINK_TROUBLE_SIZE = 161 };
 #define LINK_PATH_RECEIPTS "/link/v1/receipts"
 #define LINK_PATH_PING "/link/v1/ping"
 
+/* Of offers and bundles: Study Instance UIDs of emergencies that are on their way, a blank between
+ * two. */
+#define LINK_HEADER_STAT "Radpost-Stat"
+enum { LINK_STAT_STUDIES = 16, LINK_STAT_SIZE = LINK_STAT_STUDIES * LINK_UID_SIZE };
+
 /* One file a gateway wants to hand over. */
 struct link_offer_object {
     uint8_t object[LINK_HASH_BYTES]; /* SHA-256 of the file to be archived */

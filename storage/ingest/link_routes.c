@@ -36,6 +36,15 @@ answer_states(struct http_response *res, struct link_answer *answer)
     link_answer_free(answer);
 }
 
+static void
+note_emergencies(struct http_request *req, const struct keep_sender *sender)
+{
+    const char *studies = http_header(req, LINK_HEADER_STAT);
+
+    if (studies != NULL)
+        keep_hurry(ingest_of(req)->options.keep, sender, studies);
+}
+
 static int
 post_offer(struct http_request *req, struct http_response *res, struct err *err)
 {
@@ -49,6 +58,7 @@ post_offer(struct http_request *req, struct http_response *res, struct err *err)
     body = http_body(req, &n);
     if (link_offer_decode(body, n, &offer, err) < 0)
         return -1;
+    note_emergencies(req, &sender);
     rc = keep_offer(ingest_of(req)->options.keep, &sender, &offer, &answer, err);
     if (rc == 0) {
         LOG(&ingest_log, INGEST_OFFERED, F_WORD("tenant", sender.tenant),
@@ -66,6 +76,7 @@ begin_bundle(struct http_request *req, struct err *err)
     struct keep_bundle *bundle = NULL;
     struct intake *intake;
 
+    note_emergencies(req, &sender);
     if (keep_bundle_begin(ingest_of(req)->options.keep, &sender, &bundle, err) < 0)
         return -1;
     intake = mem_new(sizeof *intake);

@@ -335,6 +335,10 @@ int keep_bundle_end(struct keep_bundle *b, struct link_answer *out, struct err *
 /* Without keep_bundle_end() the pieces that came count nevertheless. */
 void keep_bundle_free(struct keep_bundle **b);
 
+/* The gateway says which of its studies are emergencies (LINK_HEADER_STAT; what is no UID is passed
+ * over): they are finished before others. Threads: any. */
+void keep_hurry(struct keep *k, const struct keep_sender *sender, const char *studies);
+
 /* A gateway's list, on the study's with what its lists before named and this one says nothing of.
  * errors  ERR_CONFLICT another manifest has this revision, or a later one that lacks some of it */
 int keep_manifest(struct keep *k, const struct keep_sender *sender,

@@ -429,3 +429,19 @@ out:
     link_answer_free(&answer);
     return rc;
 }
+
+void
+keep_hurry(struct keep *k, const struct keep_sender *sender, const char *studies)
+{
+    const char *at = studies;
+
+    for (unsigned i = 0; i < LINK_STAT_STUDIES && *at != '\0'; i++) {
+        size_t n = strcspn(at, " ");
+        char study[LINK_UID_SIZE];
+
+        snprintf(study, sizeof study, "%.*s", n < sizeof study ? (int)n : 0, at);
+        if (uid_is_valid(study, true))
+            finish_hurry(k, sender->tenant, study);
+        at += n + strspn(at + n, " ");
+    }
+}

@@ -56,6 +56,8 @@ struct fake_counts {
     uint32_t last_revision;
     size_t last_manifest_count;
     uint64_t bytes, probe_bytes;
+    unsigned stat_calls;               /* offers and bundles that named emergencies, */
+    char stat_studies[LINK_STAT_SIZE]; /* the latest of them these */
 };
 
 /* Serves in dir (its CA and keys), and enrols link_dir as tenant "T1", device "g1". */

@@ -80,6 +80,7 @@ an_emergency_goes_while_every_ordinary_coder_is_at_work(void **state)
     struct uplink_site s;
     struct err err = {0};
     uint64_t ordinary, emergency;
+    struct fake_counts counts;
     bool is_there, have_all;
     int64_t until_ms;
 
@@ -108,8 +109,12 @@ an_emergency_goes_while_every_ordinary_coder_is_at_work(void **state)
     assert_true(is_there);
     assert_in_range(state_of(&s, emergency), INSTANCE_HELD, INSTANCE_SEALED);
     assert_int_equal(state_of(&s, ordinary), INSTANCE_RECEIVED);
+    counts = uplink_site_counts(&s); /* its offer and what carried it said so: the centre hurries */
+    assert_true(counts.stat_calls >= 2);
+    assert_string_equal(counts.stat_studies, "1.2.4");
     let_go();
     assert_true(uplink_site_wait(&s, UPLINK_SITE_THERE, 2));
+    assert_int_equal(uplink_site_counts(&s).stat_calls, counts.stat_calls);
     uplink_site_close(&s);
 }
 

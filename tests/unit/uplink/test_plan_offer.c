@@ -1,4 +1,4 @@
-/* test_plan_offer.c - what a full centre is asked about next. */
+/* test_plan_offer.c - what the centre is asked about next, and which emergencies it is told of. */
 #include "gateway/uplink/plan.h"
 
 #include <setjmp.h>
@@ -82,12 +82,46 @@ an_emergency_is_in_each_offer_and_leaves_room_for_others(void **state)
     plan_free(&plan);
 }
 
+static void
+the_emergencies_that_are_here_are_named(void **state)
+{
+    struct plan *plan = plan_new(0);
+    char studies[LINK_STAT_SIZE];
+
+    (void)state;
+    for (unsigned i = 0; i < LINK_STAT_STUDIES + 4; i++) {
+        struct plan_object o = {.id = i + 1, .size = 100000, .due = i, .urgency = PLAN_STAT};
+
+        snprintf(o.study, sizeof o.study, "1.2.%u", 100 + i);
+        if (i < 2) {
+            o.urgency = (int)i; /* routine, urgent */
+            plan_add(plan, &o, 0);
+            plan_stat_studies(plan, studies);
+            assert_string_equal(studies, "");
+            continue;
+        }
+        plan_add(plan, &o, 0);
+        if (i == 3) {
+            plan_stat_studies(plan, studies);
+            assert_string_equal(studies, "1.2.102 1.2.103");
+        }
+    }
+    plan_stat_studies(plan, studies); /* no more than fit into a header */
+    assert_int_equal(strlen(studies), LINK_STAT_STUDIES * sizeof "1.2.100" - 1);
+    for (unsigned i = 0; i < LINK_STAT_STUDIES + 4; i++)
+        plan_drop(plan, i + 1);
+    plan_stat_studies(plan, studies);
+    assert_string_equal(studies, "");
+    plan_free(&plan);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_found_no_room_goes_behind_what_was_asked_about_less_often),
         cmocka_unit_test(an_emergency_is_in_each_offer_and_leaves_room_for_others),
+        cmocka_unit_test(the_emergencies_that_are_here_are_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
