@@ -5,8 +5,9 @@
  *
  * 1. A file is taken when nobody has it open for writing any more (where the kernel may tell us,
  *    else when it keeps still) and it is whole by its own format's rules: a broken-off upload stays
- *    where it is, and is shown as unusable only after partial_ms. What would bring the disk below
- *    its refuse mark stays, too: the modalities' images go first.
+ *    where it is until it is whole or a person throws it away, and is shown as unusable only after
+ *    partial_ms. What would bring the disk below its refuse mark stays, too: the modalities' images
+ *    go first.
  * 2. What was taken is a copy of ours, named by its SHA-256; the original leaves the drop folder
  *    only after copy and sidecar are durable. The same bytes again are the same item.
  * 3. Binding is decided once: the sidecar holds every value of it, and is durable, before the spool

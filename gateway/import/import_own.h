@@ -63,11 +63,21 @@ void item_file(const struct import_item *item, char out[80]);
 /* ---- take.c: from outside into the inbox ---- */
 enum take_outcome { TAKE_DONE, TAKE_SENT, TAKE_KNOWN, TAKE_UNUSABLE, TAKE_NOT_WHOLE, TAKE_IGNORED };
 
-/* Copy an open file in, look at it, write its sidecar. Takes work.
+struct taken_file {
+    enum take_outcome outcome;
+    bool is_cut;             /* it ends early */
+    char id[IMPORT_ID_SIZE]; /* of its item; "": none */
+};
+
+/* Copy an open file in, look at it, write its sidecar. Takes work. A cut file that lies where it
+ * lay, under its name and its time, is not counted again.
  * is_last  what is not whole is taken as unusable
  * errors   ERR_FULL, ERR_RETRY: try later */
 int take_file(struct import *im, int fd, const char *name, bool is_media, bool is_last,
-              enum take_outcome *out, struct err *err) MUST_CHECK;
+              struct taken_file *out, struct err *err) MUST_CHECK;
+/* The file of a cut item grew and was taken: if it begins with the item's bytes, the item is
+ * thrown away. Takes work. */
+int take_rest(struct import *im, const char *id, int fd, struct err *err) MUST_CHECK;
 /* A file of files/ without a sidecar becomes an item. name: its digest in hexadecimal. */
 int take_orphan(struct import *im, const char *name, struct err *err) MUST_CHECK;
 

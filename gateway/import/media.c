@@ -138,14 +138,14 @@ static bool
 take_one(void *user, int fd, const char *relative)
 {
     struct reading *r = user;
-    enum take_outcome outcome;
+    struct taken_file file;
     uint8_t begin[1100];
     ssize_t n = pread(fd, begin, sizeof begin, 0);
     enum wrap_kind kind = wrap_sniff(begin, n > 0 ? (size_t)n : 0);
 
     if (kind == WRAP_UNKNOWN || kind == WRAP_DICOMDIR || (r->is_dicom_only && kind != WRAP_DICOM))
         return true;
-    if (take_file(r->im, fd, relative, true, true, &outcome, r->err) < 0) {
+    if (take_file(r->im, fd, relative, true, true, &file, r->err) < 0) {
         if (r->err->kind == ERR_REJECT) { /* too large: the others go on */
             r->taken->unusable++;
             return true;
@@ -153,10 +153,10 @@ take_one(void *user, int fd, const char *relative)
         r->rc = -1;
         return false;
     }
-    r->taken->taken += outcome == TAKE_DONE;
-    r->taken->sent += outcome == TAKE_SENT;
-    r->taken->known += outcome == TAKE_KNOWN;
-    r->taken->unusable += outcome == TAKE_UNUSABLE;
+    r->taken->taken += file.outcome == TAKE_DONE;
+    r->taken->sent += file.outcome == TAKE_SENT;
+    r->taken->known += file.outcome == TAKE_KNOWN;
+    r->taken->unusable += file.outcome == TAKE_UNUSABLE;
     return true;
 }
 

@@ -226,15 +226,19 @@ note_again(struct import *im, struct import_item *known, int *fd, const char *tm
 
 static int
 keep_item(struct import *im, struct import_item *item, int *fd, const char *tmp,
-          enum take_outcome *out, struct err *err)
+          struct taken_file *out, struct err *err)
 {
     struct import_item *known = mem_new(sizeof *known);
     char to[80];
     int rc = -1;
 
+    memcpy(out->id, item->id, sizeof out->id);
     if (items_get(im, item->id, known)) {
-        *out = TAKE_KNOWN;
-        rc = note_again(im, known, fd, tmp, err);
+        out->outcome = TAKE_KNOWN;
+        rc = out->is_cut && known->file_at_us == item->file_at_us &&
+                     strcmp(known->name, item->name) == 0
+                 ? 0 /* it never went */
+                 : note_again(im, known, fd, tmp, err);
         goto out;
     }
     item_file(item, to);
@@ -244,7 +248,7 @@ keep_item(struct import *im, struct import_item *item, int *fd, const char *tmp,
     item->taken_at_us = item->changed_at_us = clock_wall_us();
     if (items_save(im, item, err) < 0)
         goto out;
-    *out = item->state == IMPORT_UNUSABLE ? TAKE_UNUSABLE : TAKE_DONE;
+    out->outcome = item->state == IMPORT_UNUSABLE ? TAKE_UNUSABLE : TAKE_DONE;
     if (item->state == IMPORT_UNUSABLE)
         LOG(&import_ctx, IMPORT_CANNOT_USE, F_WORD("kind", wrap_kind_word(item->facts.kind)),
             F_BYTES(item->size));
@@ -260,15 +264,15 @@ out:
 /* What is to be done with a whole copy in tmp/. */
 static int
 settle(struct import *im, struct import_item *item, bool is_media, int *fd, const char *tmp,
-       enum take_outcome *out, struct err *err)
+       struct taken_file *out, struct err *err)
 {
     if (item->facts.kind == WRAP_DICOMDIR || (is_media && item->facts.kind == WRAP_UNKNOWN)) {
-        *out = TAKE_IGNORED;
+        out->outcome = TAKE_IGNORED;
         return 0;
     }
     name_item(item);
     if (item->state == IMPORT_WAITING && is_usable(&item->facts)) {
-        *out = TAKE_SENT;
+        out->outcome = TAKE_SENT;
         return send_as_is(im, *fd, &item->facts, err);
     }
     return keep_item(im, item, fd, tmp, out, err);
@@ -276,7 +280,7 @@ settle(struct import *im, struct import_item *item, bool is_media, int *fd, cons
 
 int
 take_file(struct import *im, int fd, const char *name, bool is_media, bool is_last,
-          enum take_outcome *out, struct err *err)
+          struct taken_file *out, struct err *err)
 {
     static const char tmp[] = "taking"; /* one at a time: work is held */
     struct import_item *item = mem_new(sizeof *item);
@@ -291,12 +295,61 @@ take_file(struct import *im, int fd, const char *name, bool is_media, bool is_la
     if (copy_in(im, fd, tmp, item, &copy, &is_still, err) < 0 ||
         look(copy, item, &is_whole, err) < 0)
         goto out;
-    *out = TAKE_NOT_WHOLE;
+    *out = (struct taken_file){.outcome = TAKE_NOT_WHOLE, .is_cut = !is_whole};
     rc = is_still && (is_whole || is_last) ? settle(im, item, is_media, &copy, tmp, out, err) : 0;
 out:
     if (copy >= 0)
         close(copy);
     unlink(path);
+    gate_unlock(&im->work);
+    free(item);
+    return rc;
+}
+
+/* Are the first bytes of it the item's? */
+static int
+begins_with(int fd, const struct import_item *item, bool *out, struct err *err)
+{
+    uint8_t *chunk = mem_new(CHUNK), sha256[DIGEST_BYTES];
+    struct digest *d = digest_new();
+    uint64_t at = 0;
+    ssize_t k = 1;
+
+    while (at < item->size && k > 0) {
+        uint64_t left = item->size - at;
+
+        k = pread(fd, chunk, left < CHUNK ? (size_t)left : CHUNK, (off_t)at);
+        if (k < 0 && errno == EINTR)
+            k = 1;
+        else if (k > 0)
+            digest_add(d, chunk, (size_t)k), at += (uint64_t)k;
+    }
+    digest_take(d, sha256);
+    digest_free(&d);
+    free(chunk);
+    if (k < 0)
+        return err_sys(err, ERR_RETRY, "read what grew");
+    *out = at == item->size && memcmp(sha256, item->sha256, sizeof sha256) == 0;
+    return 0;
+}
+
+int
+take_rest(struct import *im, const char *id, int fd, struct err *err)
+{
+    struct import_item *item = mem_new(sizeof *item);
+    bool is_it = false;
+    int rc = 0;
+
+    gate_lock(&im->work);
+    if (items_get(im, id, item) && item->state == IMPORT_UNUSABLE)
+        rc = begins_with(fd, item, &is_it, err);
+    if (is_it && import_next(item->state, IMPORT_SAW_DISCARD, &item->state)) {
+        item->by[0] = '\0';
+        text_copy(item->reason, sizeof item->reason, "its rest came");
+        item->since_age_ms = 0;
+        item->changed_at_us = clock_wall_us();
+        rc = items_save(im, item, err);
+    }
     gate_unlock(&im->work);
     free(item);
     return rc;

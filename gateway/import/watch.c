@@ -3,7 +3,9 @@
  * restart) the rescan finds, and then a file must have kept still for settle_ms. A file that is not
  * whole is looked at again whenever it changed, and taken as unusable after partial_ms; at once
  * when it was closed and its mode lets nobody write: that is how an FTP server keeps an upload from
- * being overwritten by the next of its name, which is refused until this one is gone. */
+ * being overwritten by the next of its name, which is refused until this one is gone. The original
+ * of what is unusable and could still grow stays until it does, or a person throws the item away.
+ */
 #include "gateway/import/import_own.h"
 
 #include "proto/base/clock.h"
@@ -30,7 +32,9 @@ struct candidate {
     int64_t size, mtime_ns;
     int64_t since_ms; /* unchanged */
     bool is_closed, is_judged, is_done, is_seen;
-    bool is_copied; /* the original goes when nobody has it open any more */
+    bool is_copied; /* the original goes when it may: must_stay() */
+    bool is_cut;
+    char id[IMPORT_ID_SIZE]; /* of its item; "": none */
     bool is_too_large, has_no_room;
 };
 
@@ -83,32 +87,65 @@ mtime_ns(const struct stat *st)
     return st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
 }
 
+enum writer { WRITER_NONE, WRITER_SOME, WRITER_UNKNOWN };
+
 /* Has somebody the file open for writing? A lease is granted only when nobody has. Where we may not
  * ask (another's file, a network share) its length and its time alone tell. */
-static bool
-has_writer(int fd)
+static enum writer
+writer_of(int fd)
 {
     if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
-        return errno == EAGAIN;
+        return errno == EAGAIN ? WRITER_SOME : WRITER_UNKNOWN;
     (void)fcntl(fd, F_SETLEASE, F_UNLCK);
-    return false;
+    return WRITER_NONE;
 }
 
-/* The original goes when the copy is durable and nobody has it open; if somebody wrote to it
- * meanwhile, be it the same length in place, it stays. */
+static bool
+is_read_only(const struct stat *st)
+{
+    return (st->st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0;
+}
+
+static bool
+is_unusable(struct import *im, const char *id)
+{
+    struct import_item *item = mem_new(sizeof *item);
+    bool is = items_get(im, id, item) && item->state == IMPORT_UNUSABLE;
+
+    free(item);
+    return is;
+}
+
+/* Whoever writes it needs the original still: it is open, or it is not usable as it is and nothing
+ * tells that its writer is done. A cut one can be gone on with later while its mode lets anybody
+ * write. */
+static bool
+must_stay(struct import *im, const struct candidate *c, int fd, const struct stat *st)
+{
+    enum writer writer = writer_of(fd);
+
+    if (writer == WRITER_SOME)
+        return true;
+    if (!is_unusable(im, c->id))
+        return false;
+    return (writer == WRITER_UNKNOWN && !c->is_closed) || (c->is_cut && !is_read_only(st));
+}
+
+/* The original goes when the copy is durable; if somebody wrote to it meanwhile, be it the same
+ * length in place, it stays. */
 static void
 remove_original(struct import *im, struct candidate *c, int fd)
 {
     char path[PATH_MAX];
     struct stat now, opened;
 
-    c->is_copied = has_writer(fd);
     c->is_done = true;
+    c->is_copied = fstat(fd, &opened) < 0 || must_stay(im, c, fd, &opened);
     if (c->is_copied)
         return;
     snprintf(path, sizeof path, "%s/%s", im->drop_dir, c->path);
-    if (lstat(path, &now) < 0 || fstat(fd, &opened) < 0 || now.st_ino != opened.st_ino ||
-        now.st_dev != opened.st_dev || now.st_size != c->size || mtime_ns(&now) != c->mtime_ns) {
+    if (lstat(path, &now) < 0 || now.st_ino != opened.st_ino || now.st_dev != opened.st_dev ||
+        now.st_size != c->size || mtime_ns(&now) != c->mtime_ns) {
         c->is_done = false;
         return;
     }
@@ -123,10 +160,10 @@ remove_original(struct import *im, struct candidate *c, int fd)
 static void
 try_take(struct import *im, struct candidate *c, int fd, bool is_last)
 {
-    enum take_outcome outcome = TAKE_NOT_WHOLE;
+    struct taken_file file;
     struct err err;
 
-    if (take_file(im, fd, c->path, false, is_last, &outcome, &err) < 0) {
+    if (take_file(im, fd, c->path, false, is_last, &file, &err) < 0) {
         if (!c->has_no_room || err.kind != ERR_FULL) /* said once */
             LOG(&import_ctx, IMPORT_NOT_TAKEN, F_ERR(&err));
         c->is_done = c->is_too_large = err.kind == ERR_REJECT;
@@ -137,9 +174,15 @@ try_take(struct import *im, struct candidate *c, int fd, bool is_last)
     }
     c->is_judged = true;
     c->has_no_room = false;
-    if (outcome == TAKE_IGNORED)
+    if (file.outcome == TAKE_NOT_WHOLE)
+        return;
+    if (c->is_cut && strcmp(c->id, file.id) != 0 && take_rest(im, c->id, fd, &err) < 0)
+        LOG(&import_ctx, IMPORT_NOT_TAKEN, F_ERR(&err));
+    c->is_cut = file.is_cut;
+    memcpy(c->id, file.id, sizeof c->id);
+    if (file.outcome == TAKE_IGNORED)
         c->is_done = true;
-    else if (outcome != TAKE_NOT_WHOLE)
+    else
         remove_original(im, c, fd);
 }
 
@@ -155,7 +198,7 @@ visit(void *user, int fd, const char *path)
 
     if (fstat(fd, &st) < 0)
         return true;
-    is_final = (st.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0;
+    is_final = is_read_only(&st);
     if (!has_last_name && !is_final)
         return true;
     c = candidate_of(w, path);
@@ -169,13 +212,14 @@ visit(void *user, int fd, const char *path)
     if (c->is_done) {
         if (c->is_copied)
             remove_original(im, c, fd);
+        c->is_closed = false;
         return true;
     }
     still_ms = now_ms - c->since_ms;
     if (still_ms >= im->options.partial_ms)
         try_take(im, c, fd, true);
     else if (has_last_name && !c->is_judged &&
-             (c->is_closed || still_ms >= im->options.settle_ms) && !has_writer(fd))
+             (c->is_closed || still_ms >= im->options.settle_ms) && writer_of(fd) != WRITER_SOME)
         try_take(im, c, fd, c->is_closed && is_final);
     c->is_closed = false;
     w->has_waiting = w->has_waiting || (has_last_name && !c->is_judged && !c->is_done);

@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +25,24 @@ enum { SETTLE_MS = 5000, PARTIAL_MS = 600000 };
 #define NO_ROOM ((uint64_t)1 << 62)
 
 static struct err err;
+static bool is_untold; /* as of another user's file, and on a network share */
+
+/* Asks of leases alone reach this from the code under test with F_SETLEASE. */
+int
+fcntl(int fd, int command, ...)
+{
+    va_list arguments;
+    long argument;
+
+    va_start(arguments, command);
+    argument = va_arg(arguments, long);
+    va_end(arguments);
+    if (command == F_SETLEASE && __atomic_load_n(&is_untold, __ATOMIC_SEQ_CST)) {
+        errno = EACCES;
+        return -1;
+    }
+    return (int)syscall(SYS_fcntl, fd, command, argument);
+}
 
 static void
 begin_on_fake_clock(void)
@@ -36,6 +56,7 @@ begin_on_fake_clock(void)
 static int
 teardown(void **state)
 {
+    __atomic_store_n(&is_untold, false, __ATOMIC_SEQ_CST);
     clock_unfake();
     return import_world_teardown(state);
 }
@@ -144,6 +165,102 @@ an_image_whose_upload_broke_off_before_its_pixels_is_not_sent(void **state)
     world_wait(1u << IMPORT_UNUSABLE, 1, &item);
     assert_non_null(strstr(item.why, "before the pixels"));
     assert_int_equal(world_entries(NULL), 0);
+}
+
+/* Nobody can tell who has it open, and its writer pauses for longer than anybody waits. */
+static int
+pause_before_pixels(size_t head)
+{
+    int fd;
+
+    __atomic_store_n(&is_untold, true, __ATOMIC_SEQ_CST);
+    begin_on_fake_clock();
+    fd = open_to_write("slow.dcm");
+    add(fd, 0, head);
+    look_after(PARTIAL_MS);
+    import_rescan(world_import);
+    assert_int_equal(world_count(1u << IMPORT_UNUSABLE), 1);
+    return fd;
+}
+
+static void
+an_image_whose_writer_nobody_sees_is_taken_whole_however_long_it_pauses(void **state)
+{
+    size_t head = make_image();
+    int fd = pause_before_pixels(head);
+
+    (void)state;
+    assert_true(is_in_drop("slow.dcm"));
+
+    add(fd, head, world_file.n);
+    close(fd);
+    look_after(SETTLE_MS);
+    assert_sent_whole();
+    assert_false(is_in_drop("slow.dcm"));
+    assert_int_equal(world_count(1u << IMPORT_UNUSABLE), 0); /* its rest came */
+}
+
+static void
+a_cut_file_in_whose_place_another_comes_stays_at_the_desk(void **state)
+{
+    size_t head = make_image();
+
+    (void)state;
+    close(pause_before_pixels(head));
+    world_file.bytes[0] = 'x'; /* of the preamble */
+    world_drop_file(world_drop, "slow.dcm", &world_file);
+    look_after(SETTLE_MS);
+    assert_int_equal(world_entries(NULL), 1);
+    assert_int_equal(world_count(1u << IMPORT_UNUSABLE), 1);
+}
+
+static void
+a_cut_file_goes_when_a_person_throws_it_away_and_not_before(void **state)
+{
+    struct import_item *items;
+    size_t n, head = make_image();
+
+    (void)state;
+    close(pause_before_pixels(head));
+    for (int restart = 0; restart < 2; restart++) {
+        world_end();
+        world_begin();
+        look_after(PARTIAL_MS);
+        assert_true(is_in_drop("slow.dcm"));
+    }
+    import_list(world_import, 0, &items, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(items[0].again, 0); /* it is the same one that lies there */
+    assert_int_equal(import_discard(world_import, items[0].id, "cut", "desk", &err), 0);
+    free(items);
+    world_end();
+    world_begin();
+    look_after(PARTIAL_MS);
+    assert_false(is_in_drop("slow.dcm"));
+    assert_int_equal(world_count(1u << IMPORT_DISCARDED), 1);
+}
+
+static void
+a_cut_upload_that_can_be_gone_on_with_stays_for_its_rest(void **state)
+{
+    int fd;
+
+    (void)state;
+    begin_on_fake_clock();
+    world_pdf("in two calls");
+    fd = open_to_write("a.pdf");
+    add(fd, 0, world_file.n - 7);
+    close(fd);
+    look_after(PARTIAL_MS);
+    assert_int_equal(world_count(1u << IMPORT_UNUSABLE), 1);
+
+    fd = open_to_write("a.pdf"); /* FTP: APPE */
+    add(fd, world_file.n - 7, world_file.n);
+    close(fd);
+    look_after(SETTLE_MS);
+    assert_int_equal(world_count(1u << IMPORT_WAITING), 1);
+    assert_int_equal(world_count(1u << IMPORT_UNUSABLE), 0);
+    assert_false(is_in_drop("a.pdf"));
 }
 
 /* As spectroscopy, which has rows and its data in another element. */
@@ -315,6 +432,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_image_whose_writer_pauses_before_its_pixels_is_taken_with_them),
         TEST(an_image_whose_upload_broke_off_before_its_pixels_is_not_sent),
+        TEST(an_image_whose_writer_nobody_sees_is_taken_whole_however_long_it_pauses),
+        TEST(a_cut_file_in_whose_place_another_comes_stays_at_the_desk),
+        TEST(a_cut_file_goes_when_a_person_throws_it_away_and_not_before),
+        TEST(a_cut_upload_that_can_be_gone_on_with_stays_for_its_rest),
         TEST(an_object_of_a_class_without_pixels_is_whole_without_them),
         TEST(a_file_that_somebody_has_open_waits_until_it_is_closed),
         TEST(a_file_that_is_never_closed_is_taken_in_the_end_and_stays),
