@@ -173,6 +173,7 @@ int keep_find(struct keep *k, const struct keep_query *query, keep_on_row on_row
 
 /* Where a whole instance is, and how it is written. */
 struct keep_place {
+    char tenant[KEEP_CODE_SIZE];
     char study[LINK_UID_SIZE], series[LINK_UID_SIZE];
     char sop_class[LINK_UID_SIZE], sop_instance[LINK_UID_SIZE];
     char transfer_syntax[LINK_UID_SIZE], received_syntax[LINK_UID_SIZE];

@@ -206,10 +206,14 @@ int gone_came(struct pg_conn *conn, const char *tenant, const char *study, const
               struct event_list *events, struct err *err) MUST_CHECK;
 
 /* ---- missing.c ---- */
-/* A job cannot be packed. Images of it whose landing file is gone leave it and are missing from now
- * on; *out_n of them. 0 where another packs it just now. */
+/* A job cannot be packed. Landing files of it that are not what they are named by, or cannot be
+ * read, move to corrupt/; images without a file leave it and are missing from now on; *out_n of
+ * them. 0 where another packs it just now.
+ * blocks  for as long as their bytes take to be read */
 int missing_note(struct keep *k, const char *tenant, const char *study, int64_t job,
                  uint64_t *out_n, struct err *err) MUST_CHECK;
+/* The same of one that a reader found so before it had a job; else whoever packs it finds it. */
+int missing_doubt(struct keep *k, const struct keep_place *place, struct err *err) MUST_CHECK;
 /* In the transaction that catalogues this file: it has come, and is packed. */
 int missing_came(struct pg_conn *conn, const char *tenant, const uint8_t object[32],
                  struct err *err) MUST_CHECK;

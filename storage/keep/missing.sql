@@ -1,9 +1,17 @@
 -- Images whose landing file is gone before they were packed: missing.c (migrations/0013_missing.sql).
 
--- The rest of the job is packed without them, at once.
+-- name: missing_of_job
+SELECT i.id, i.object, i.size, i.landing FROM instances i WHERE i.job = $1 AND i.pack IS NULL
+
+-- name: missing_of_none
+SELECT i.id, i.object, i.size, i.landing FROM instances i JOIN tenants t ON t.id = i.tenant_id
+WHERE t.code = $1 AND i.object = $2 AND i.pack IS NULL AND i.job IS NULL AND i.missing_since_us IS NULL
+
+-- The rest of the job (0: they have none) is packed without them, at once.
 -- name: missing_mark
 WITH job AS (UPDATE pack_jobs SET next_try_us = 0 WHERE id = $1)
-UPDATE instances SET missing_since_us = $3, job = NULL WHERE id = ANY ($2::bigint[]) AND job = $1 AND pack IS NULL
+UPDATE instances SET missing_since_us = $3, job = NULL
+WHERE id = ANY ($2::bigint[]) AND coalesce(job, 0) = $1 AND pack IS NULL
 
 -- The newest lists that name them are not whole any more.
 -- name: missing_reopen

@@ -268,7 +268,8 @@ out:
     return rc;
 }
 
-/* Said, and mended next. What is on the landing is packed from its other copy, or sent again. */
+/* Said, and mended next. What is on the landing is packed from its other copy, or asked for again.
+ */
 static void
 doubt(struct keep *k, const struct keep_place *place, int copy, const struct err *why)
 {
@@ -276,8 +277,8 @@ doubt(struct keep *k, const struct keep_place *place, int copy, const struct err
     struct err err;
 
     if (!place->is_sealed) {
-        if (is_there)
-            LOG(&keep_log, KEEP_BYTES_DAMAGED, F_UID("instance", place->sop_instance), F_ERR(why));
+        if (missing_doubt(k, place, &err) < 0)
+            LOG(&keep_log, KEEP_WORK_FAILED, F_ERR(&err)); /* found again when it is packed */
         return;
     }
     if (is_there)

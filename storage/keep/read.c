@@ -32,9 +32,11 @@ take_paths(struct keep *k, const struct pg_rows *rows, size_t i, struct keep_pla
 }
 
 static void
-take_place(struct keep *k, const struct pg_rows *rows, size_t i, struct keep_place *p)
+take_place(struct keep *k, const char *tenant, const struct pg_rows *rows, size_t i,
+           struct keep_place *p)
 {
     *p = (struct keep_place){.offset = 0};
+    text_copy(p->tenant, sizeof p->tenant, tenant);
     text_copy(p->study, sizeof p->study, pg_text(rows, i, 0));
     text_copy(p->series, sizeof p->series, pg_text(rows, i, 1));
     text_copy(p->sop_class, sizeof p->sop_class, pg_text(rows, i, 2));
@@ -87,7 +89,7 @@ keep_instances(struct keep *k, const char *tenant, const char *study, const char
     if (rc == 0 && pg_rows_count(rows) == 0)
         rc = say_none(k, args, err);
     for (size_t i = 0; rc == 0 && i < pg_rows_count(rows); i++) {
-        take_place(k, rows, i, place);
+        take_place(k, tenant, rows, i, place);
         rc = on_place(user, place, err);
     }
     pg_rows_free(&rows);

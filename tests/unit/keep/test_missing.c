@@ -6,12 +6,16 @@
 #include "tests/support/ok.h"
 #include "tests/support/vault.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -108,9 +112,9 @@ completions(struct vault *a)
     return n;
 }
 
-/* Three images, whole and listed; the file of one is gone before they were packed. */
+/* Three images, whole and listed. */
 static void
-begin(struct vault *a, const char *name, const char *aside, struct slice out[3])
+begin_whole(struct vault *a, const char *name, struct slice out[3])
 {
     vault_open(a, vault_cluster, name);
     for (unsigned i = 0; i < 3; i++) {
@@ -119,7 +123,67 @@ begin(struct vault *a, const char *name, const char *aside, struct slice out[3])
     }
     vault_manifest(a, &gate, 1, out, 3);
     assert_standing(a, 3, 0, 0);
+}
+
+/* And the file of one is gone before they were packed. */
+static void
+begin(struct vault *a, const char *name, const char *aside, struct slice out[3])
+{
+    begin_whole(a, name, out);
     take_away(a->landing, aside);
+}
+
+/* ---- files that rot ---- */
+
+static ino_t unreadable; /* 0: none */
+
+ssize_t
+pread(int fd, void *bytes, size_t n, off_t at)
+{
+    struct stat st;
+
+    if (unreadable != 0 && fstat(fd, &st) == 0 && st.st_ino == unreadable) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_pread64, fd, bytes, n, at);
+}
+
+enum rot { ROT_FLIPPED, ROT_SHORT, ROT_UNREADABLE, ROTS };
+
+/* The first landing file of a folder. */
+static void
+rot(const char *landing, enum rot how)
+{
+    char pattern[256], byte;
+    glob_t found = {0};
+    struct stat st;
+    int fd;
+
+    snprintf(pattern, sizeof pattern, "%s/whole/*", landing);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    fd = open(found.gl_pathv[0], O_RDWR | O_CLOEXEC);
+    assert_int_equal(fstat(fd, &st), 0);
+    if (how == ROT_UNREADABLE) {
+        unreadable = st.st_ino;
+    } else if (how == ROT_SHORT) {
+        assert_int_equal(ftruncate(fd, 100), 0);
+    } else {
+        assert_int_equal(pread(fd, &byte, 1, 200), 1);
+        byte ^= 1;
+        assert_int_equal(pwrite(fd, &byte, 1, 200), 1);
+    }
+    close(fd);
+    globfree(&found);
+}
+
+static size_t
+set_aside(const char *landing)
+{
+    char corrupt[256];
+
+    snprintf(corrupt, sizeof corrupt, "%s/corrupt", landing);
+    return folder_files(corrupt);
 }
 
 static void
@@ -250,6 +314,63 @@ what_a_person_calls_lost_for_good_is_waited_for_no_more(void **state)
     vault_close(&a);
 }
 
+static void
+an_image_whose_file_rotted_is_missing_until_its_gateway_brings_it_again(void **state)
+{
+    static const char *const names[ROTS] = {"flipped", "short", "unreadable"};
+
+    (void)state;
+    for (enum rot how = 0; how < ROTS; how++) {
+        struct slice s[3];
+        struct vault a;
+
+        begin_whole(&a, names[how], s);
+        rot(a.landing, how);
+
+        assert_int_equal(vault_work(&a), 1);
+        unreadable = 0;
+
+        assert_standing(&a, 2, 2, 1);
+        assert_int_equal(set_aside(a.landing), 1);
+        assert_int_equal(listed(&a), 1);
+        assert_int_equal(wishes(&a), 1);
+        for (size_t i = 0; i < 3; i++)
+            (void)vault_put(&a, &gate, &s[i]);
+        assert_int_equal(vault_work(&a), 1);
+        assert_standing(&a, 3, 3, 0);
+        vault_close(&a);
+    }
+}
+
+/* Its study waits for its list: nothing is packed yet. */
+static void
+an_image_that_a_reader_finds_rotten_is_asked_for_at_once(void **state)
+{
+    struct vault_seen seen = {0, 0, NULL};
+    struct slice s = vault_ct(1);
+    struct vault a;
+    struct err err;
+    int fd;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "looked_at");
+    assert_int_equal(vault_put(&a, &gate, &s), LINK_HELD);
+    OK(keep_instances(a.keep, "clinic-a", "1.2.3", NULL, NULL, vault_see, &seen, &err));
+    rot(a.landing, ROT_FLIPPED);
+
+    assert_int_equal(keep_open_place(a.keep, seen.first, &fd, &err), -1);
+
+    assert_int_equal(listed(&a), 1);
+    assert_int_equal(wishes(&a), 1);
+    assert_int_equal(set_aside(a.landing), 1);
+    assert_int_equal(vault_put(&a, &gate, &s), LINK_HELD);
+    vault_manifest(&a, &gate, 1, &s, 1);
+    assert_int_equal(vault_work(&a), 1);
+    assert_standing(&a, 1, 1, 0);
+    keep_place_free(&seen.first);
+    vault_close(&a);
+}
+
 /* Of what came without a gateway both files went; sent again it is kept, and packed. */
 static void
 what_came_directly_is_missing_only_without_both_of_its_files(void **state)
@@ -320,6 +441,8 @@ main(void)
         cmocka_unit_test(
             what_a_person_called_lost_for_good_and_a_disk_brings_back_is_listed_and_packed),
         cmocka_unit_test(what_a_person_calls_lost_for_good_is_waited_for_no_more),
+        cmocka_unit_test(an_image_whose_file_rotted_is_missing_until_its_gateway_brings_it_again),
+        cmocka_unit_test(an_image_that_a_reader_finds_rotten_is_asked_for_at_once),
         cmocka_unit_test(what_came_directly_is_missing_only_without_both_of_its_files),
         cmocka_unit_test(a_disk_that_is_not_mounted_has_lost_nothing),
     };
