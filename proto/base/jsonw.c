@@ -1,6 +1,7 @@
 /* jsonw.c - write JSON into a buf, in order, without a tree. */
 #include "proto/base/jsonw.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/text.h"
 
 #include <inttypes.h>
@@ -150,6 +151,19 @@ jsonw_null(struct jsonw *w, const char *key)
 {
     begin(w, key);
     buf_add_text(w->out, "null");
+}
+
+void
+jsonw_time(struct jsonw *w, const char *key, int64_t wall_us)
+{
+    char text[40];
+
+    if (wall_us == 0) {
+        jsonw_null(w, key);
+        return;
+    }
+    clock_text(wall_us, text);
+    jsonw_text(w, key, text);
 }
 
 void

@@ -25,6 +25,8 @@ void jsonw_uint(struct jsonw *w, const char *key, uint64_t v);
 void jsonw_double(struct jsonw *w, const char *key, double v); /* NaN, infinity > null */
 void jsonw_bool(struct jsonw *w, const char *key, bool v);
 void jsonw_null(struct jsonw *w, const char *key);
+/* As clock_text(); 0 > null */
+void jsonw_time(struct jsonw *w, const char *key, int64_t wall_us);
 void jsonw_hex(struct jsonw *w, const char *key, const void *bytes, size_t n);
 /* Already JSON; not checked. */
 void jsonw_raw(struct jsonw *w, const char *key, const char *json, size_t n);

@@ -107,6 +107,8 @@ struct read_row {
 /* Signing waits: a doubt that holds is not confirmed. */
 bool read_has_open_doubts(const struct read_row *row);
 
+/* {read} of a route's path. errors  ERR_NOT_FOUND */
+int assign_read_id(const struct http_request *req, int64_t *out, struct err *err) MUST_CHECK;
 /* errors  ERR_NOT_FOUND */
 int assign_read_get(struct pg_conn *conn, int64_t read_id, struct read_row *out,
                     struct err *err) MUST_CHECK;

@@ -156,11 +156,7 @@ int route_agreements(struct http_request *req, struct http_response *res, struct
 /* Who calls. */
 int route_caller(struct http_request *req, struct pg_conn *conn, struct person *out,
                  struct err *err) MUST_CHECK;
-/* {read} of the path. errors  ERR_NOT_FOUND */
-int route_read_id(struct http_request *req, int64_t *out, struct err *err) MUST_CHECK;
 /* An item of the worklist, its members only. */
 void row_json(struct jsonw *w, const struct read_row *row);
-/* A time as text, null for 0. */
-void json_time(struct jsonw *w, const char *key, int64_t at_us);
 
 #endif

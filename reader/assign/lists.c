@@ -63,8 +63,8 @@ put_doctors(struct jsonw *w, const struct pg_rows *rows)
         jsonw_text(w, "login", pg_text(rows, i, 0));
         jsonw_text(w, "name", pg_text(rows, i, 1));
         jsonw_text(w, "licence", pg_text(rows, i, 2));
-        json_time(w, "valid_from", from);
-        json_time(w, "valid_until", until);
+        jsonw_time(w, "valid_from", from);
+        jsonw_time(w, "valid_until", until);
         jsonw_bool(w, "is_licensed", from <= now && now < until);
         put_words(w, "modalities", pg_text(rows, i, 5));
         jsonw_bool(w, "is_on_duty", pg_truth(rows, i, 6));
@@ -88,8 +88,8 @@ put_agreements(struct jsonw *w, const struct pg_rows *rows)
         jsonw_text(w, "inviting", pg_text(rows, i, 2));
         jsonw_text(w, "invited", pg_text(rows, i, 3));
         put_words(w, "modalities", pg_text(rows, i, 4));
-        json_time(w, "valid_from", pg_int(rows, i, 5));
-        json_time(w, "valid_until", pg_int(rows, i, 6));
+        jsonw_time(w, "valid_from", pg_int(rows, i, 5));
+        jsonw_time(w, "valid_until", pg_int(rows, i, 6));
         jsonw_object(w, "turnaround_minutes");
         jsonw_int(w, "routine", pg_int(rows, i, 7) / MINUTE_US);
         jsonw_int(w, "emergency", pg_int(rows, i, 8) / MINUTE_US);

@@ -337,8 +337,8 @@ canonical(const struct agreement *a, struct buf *out)
     jsonw_uint(&w, "emergency", a->emergency_min);
     jsonw_uint(&w, "routine", a->routine_min);
     jsonw_end(&w);
-    json_time(&w, "valid_from", a->from_us);
-    json_time(&w, "valid_until", a->until_us);
+    jsonw_time(&w, "valid_from", a->from_us);
+    jsonw_time(&w, "valid_until", a->until_us);
     jsonw_uint(&w, "version", a->version);
     jsonw_end(&w);
 }

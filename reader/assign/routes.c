@@ -20,7 +20,7 @@ route_caller(struct http_request *req, struct pg_conn *conn, struct person *out,
 }
 
 int
-route_read_id(struct http_request *req, int64_t *out, struct err *err)
+assign_read_id(const struct http_request *req, int64_t *out, struct err *err)
 {
     uint64_t id;
 
@@ -28,19 +28,6 @@ route_read_id(struct http_request *req, int64_t *out, struct err *err)
         return err_set(err, ERR_NOT_FOUND, "no such read");
     *out = (int64_t)id;
     return 0;
-}
-
-void
-json_time(struct jsonw *w, const char *key, int64_t at_us)
-{
-    char text[40];
-
-    if (at_us == 0) {
-        jsonw_null(w, key);
-        return;
-    }
-    clock_text(at_us, text);
-    jsonw_text(w, key, text);
 }
 
 /* {login, name}, or null for nobody. */
@@ -100,7 +87,7 @@ json_doubts(struct jsonw *w, const struct read_row *row)
     jsonw_int(w, "doubts_revision", row->doubts_revision);
     jsonw_bool(w, "has_open_doubts", read_has_open_doubts(row));
     jsonw_text(w, "doubts_confirmed_by", row->confirmed_by[0] != '\0' ? row->confirmed_by : NULL);
-    json_time(w, "doubts_confirmed_at", row->confirmed_at_us);
+    jsonw_time(w, "doubts_confirmed_at", row->confirmed_at_us);
     jsonw_text(w, "doubts_reason", row->confirmed_reason[0] != '\0' ? row->confirmed_reason : NULL);
     jsonw_bool(w, "is_corrected", row->is_corrected);
 }
@@ -133,7 +120,7 @@ json_absent(struct jsonw *w, const struct read_row *row)
     jsonw_text(w, "reason", row->absent_reason);
     jsonw_text(w, "words", row->absent_words);
     jsonw_text(w, "by", row->absent_by);
-    json_time(w, "at", row->absent_at_us);
+    jsonw_time(w, "at", row->absent_at_us);
     jsonw_end(w);
 }
 
@@ -155,17 +142,17 @@ row_json(struct jsonw *w, const struct read_row *row)
     jsonw_text(w, "urgency", row->is_emergency ? "emergency" : "routine");
     jsonw_text(w, "urgency_reason", row->is_emergency ? row->urgency_reason : NULL);
     jsonw_text(w, "urgency_by", row->urgency_by[0] != '\0' ? row->urgency_by : NULL);
-    json_time(w, "urgency_at", row->urgency_at_us);
+    jsonw_time(w, "urgency_at", row->urgency_at_us);
     jsonw_text(w, "state", read_state_word(row->state));
     json_person(w, "assigned_to", row->assigned_to, row->assigned_name);
     jsonw_text(w, "reason", row->reason);
     jsonw_text(w, "reason_en", row->reason_en);
     json_person(w, "claimed_by", row->claimed_by, row->claimed_name);
-    json_time(w, "lease_until", row->lease_until_us);
+    jsonw_time(w, "lease_until", row->lease_until_us);
     jsonw_text(w, "author", row->author[0] != '\0' ? row->author : NULL);
     jsonw_text(w, "reviewer", row->reviewer[0] != '\0' ? row->reviewer : NULL);
-    json_time(w, "closed_at", row->closed_at_us);
-    json_time(w, "due_at", row->due_at_us);
+    jsonw_time(w, "closed_at", row->closed_at_us);
+    jsonw_time(w, "due_at", row->due_at_us);
     json_report(w, row);
     json_doubts(w, row);
     json_absent(w, row);
@@ -265,7 +252,7 @@ put_log(void *user, const struct read_log *e, struct err *err)
 
     (void)err;
     jsonw_object(l->w, NULL);
-    json_time(l->w, "at", e->at_us);
+    jsonw_time(l->w, "at", e->at_us);
     jsonw_text(l->w, "actor", e->actor);
     jsonw_text(l->w, "event", read_event_word(e->event));
     jsonw_raw(l->w, "detail", e->detail, strlen(e->detail));
@@ -377,7 +364,7 @@ route_read(struct http_request *req, struct http_response *res, struct err *err)
 
     buf_init(&json, ANSWER_BYTES);
     jsonw_init(&w, &json);
-    if (route_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0 ||
+    if (assign_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0 ||
         route_caller(req, conn, &who, err) < 0 ||
         assign_may(conn, &who, read_id, ASSIGN_SEE, err) < 0 ||
         put_read(&w, conn, &who, read_id, err) < 0)
@@ -401,7 +388,7 @@ answer_lease(struct http_response *res, int status, const struct lease *lease, c
     jsonw_init(&w, &json);
     jsonw_object(&w, NULL);
     if (status == 200) {
-        json_time(&w, "lease_until", lease->until_us);
+        jsonw_time(&w, "lease_until", lease->until_us);
         jsonw_bool(&w, "is_new", lease->is_new);
     } else {
         jsonw_text(&w, "error", "Somebody else has this read, or it is not to be taken now.");
@@ -448,7 +435,7 @@ route_lease(struct http_request *req, struct http_response *res, lease_fn change
     int64_t read_id;
     int rc;
 
-    if (route_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0)
+    if (assign_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0)
         return -1;
     rc = route_caller(req, conn, &who, err);
     pg_put(&conn);

@@ -228,7 +228,7 @@ route_urgency(struct http_request *req, struct http_response *res, struct err *e
     int64_t read_id;
     int rc = -1;
 
-    if (route_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0 ||
+    if (assign_read_id(req, &read_id, err) < 0 || pg_get(a->options.pg, &conn, err) < 0 ||
         pg_begin(conn, err) < 0 || route_caller(req, conn, &who, err) < 0 ||
         assign_may(conn, &who, read_id, ASSIGN_SEE, err) < 0 ||
         read_urgency(req, &u.is_emergency, reason, sizeof reason, err) < 0 ||

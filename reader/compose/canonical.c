@@ -2,7 +2,6 @@
  * Members are sorted by name, no blanks, UTF-8, as proto/base/jsonw writes them. */
 #include "reader/compose/compose_own.h"
 
-#include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 
@@ -146,19 +145,6 @@ manifest_find(const struct manifest *m, const char *sop_instance)
 /* ---- the report ---- */
 
 static void
-write_time(struct jsonw *w, const char *key, int64_t at_us)
-{
-    char text[40];
-
-    if (at_us == 0) {
-        jsonw_null(w, key);
-        return;
-    }
-    clock_text(at_us, text);
-    jsonw_text(w, key, text);
-}
-
-static void
 write_person(struct jsonw *w, const char *key, const struct report_person *p)
 {
     if (p->login[0] == '\0') {
@@ -226,9 +212,9 @@ static void
 write_shown(struct jsonw *w, const struct report_binds *binds)
 {
     jsonw_object(w, "shown");
-    write_time(w, "first_at", binds->shown_first_us);
+    jsonw_time(w, "first_at", binds->shown_first_us);
     jsonw_uint(w, "images", binds->shown);
-    write_time(w, "last_at", binds->shown_last_us);
+    jsonw_time(w, "last_at", binds->shown_last_us);
     jsonw_end(w);
 }
 
@@ -291,11 +277,11 @@ canonical_report(const struct report *r, const struct report_binds *binds, struc
     jsonw_end(&w);
     write_person(&w, "reviewer", &r->reviewer);
     write_shown(&w, binds);
-    write_time(&w, "signed_at", r->signed_at_us);
+    jsonw_time(&w, "signed_at", r->signed_at_us);
     write_study(&w, r);
     jsonw_text(&w, "token", r->token);
     jsonw_uint(&w, "version", r->version);
-    write_time(&w, "written_at", r->written_at_us);
+    jsonw_time(&w, "written_at", r->written_at_us);
     jsonw_end(&w);
 }
 
@@ -307,7 +293,7 @@ canonical_withdrawal(const struct report *r, const struct report_person *by, con
 
     jsonw_init(&w, out);
     jsonw_object(&w, NULL);
-    write_time(&w, "at", at_us);
+    jsonw_time(&w, "at", at_us);
     write_person(&w, "by", by);
     jsonw_text(&w, "format", WITHDRAWAL_FORMAT);
     jsonw_int(&w, "read", r->read);

@@ -221,7 +221,6 @@ int documents_settle(struct compose *c, unsigned *out_left, struct err *err) MUS
 int documents_pdf(const struct report *r, bool is_now, struct buf *out, struct err *err) MUST_CHECK;
 
 /* ---- page.c ---- */
-void page_write_time(struct jsonw *w, const char *key, int64_t at_us); /* 0: null */
 /* The report of an act that looks, for a caller of these rights. */
 int page_write_report(struct act *a, unsigned rights, struct buf *out, struct err *err) MUST_CHECK;
 

@@ -2,23 +2,8 @@
  * version that was signed. */
 #include "reader/compose/compose_own.h"
 
-#include "proto/base/clock.h"
-
 #include <stdio.h>
 #include <string.h>
-
-void
-page_write_time(struct jsonw *w, const char *key, int64_t at_us)
-{
-    char text[40];
-
-    if (at_us == 0) {
-        jsonw_null(w, key);
-        return;
-    }
-    clock_text(at_us, text);
-    jsonw_text(w, key, text);
-}
 
 /* {login, name} of an account; null for nobody. */
 static int
@@ -128,7 +113,7 @@ write_version(struct jsonw *w, const struct pg_rows *rows, size_t i, struct err 
                                     : pg_int(rows, i, 9) != 0 ? REPORT_AMENDED
                                                               : REPORT_VALID));
     jsonw_text(w, "kind", report_kind_word(r.kind));
-    page_write_time(w, "signed_at", pg_int(rows, i, 2));
+    jsonw_time(w, "signed_at", pg_int(rows, i, 2));
     write_signer(w, "author", &r.author);
     write_signer(w, "reviewer", &r.reviewer);
     jsonw_text(w, "reason", r.reason[0] != '\0' ? r.reason : NULL);
@@ -137,7 +122,7 @@ write_version(struct jsonw *w, const struct pg_rows *rows, size_t i, struct err 
     jsonw_text(w, "exam", r.exam);
     jsonw_text(w, "findings", r.findings);
     jsonw_text(w, "impression", r.impression);
-    page_write_time(w, "withdrawn_at", pg_int(rows, i, 6));
+    jsonw_time(w, "withdrawn_at", pg_int(rows, i, 6));
     jsonw_text(w, "withdrawn_reason", pg_int(rows, i, 6) != 0 ? pg_text(rows, i, 7) : NULL);
     jsonw_text(w, "verify_url", r.verify_url);
     jsonw_end(w);
@@ -208,7 +193,7 @@ page_write_report(struct act *a, unsigned rights, struct buf *out, struct err *e
         write_login(&w, a->conn, "saved_by", a->work.saved_by, err) < 0)
         return -1;
     jsonw_int(&w, "base", a->work.base);
-    page_write_time(&w, "saved_at", a->work.saved_at_us);
+    jsonw_time(&w, "saved_at", a->work.saved_at_us);
     jsonw_uint(&w, "revision", a->row->revision);
     jsonw_uint(&w, "present", a->row->instances);
     if (a->row->version > 0)

@@ -17,17 +17,6 @@ static const char json_type[] = "application/json";
 /* ---- what comes in ---- */
 
 static int
-read_of(const struct http_request *req, int64_t *out, struct err *err)
-{
-    uint64_t n;
-
-    if (text_to_u64(http_param(req, "read"), INT64_MAX, &n) < 0)
-        return err_set(err, ERR_NOT_FOUND, "no such read");
-    *out = (int64_t)n;
-    return 0;
-}
-
-static int
 version_of(const struct http_request *req, unsigned *out, struct err *err)
 {
     uint64_t n;
@@ -56,7 +45,7 @@ listen_to(const struct http_request *req, struct said *out, struct err *err)
     struct err ignored;
 
     *out = (struct said){.base = -1};
-    if (read_of(req, &out->read, err) < 0 || json_parse(body, n, &out->doc, err) < 0)
+    if (assign_read_id(req, &out->read, err) < 0 || json_parse(body, n, &out->doc, err) < 0)
         return -1;
     out->root = json_root(out->doc);
     if (!json_is_object(out->root))
@@ -105,7 +94,7 @@ answer_refusal(struct act *a, const struct http_request *req, struct http_respon
         jsonw_text(&w, "findings", a->work.findings);
         jsonw_text(&w, "impression", a->work.impression);
         jsonw_text(&w, "saved_by", a->work.saved_by);
-        page_write_time(&w, "saved_at", a->work.saved_at_us);
+        jsonw_time(&w, "saved_at", a->work.saved_at_us);
         jsonw_end(&w);
     }
     jsonw_end(&w);
@@ -125,7 +114,7 @@ answer_saved(struct act *a, struct http_response *res)
     jsonw_init(&w, &out);
     jsonw_object(&w, NULL);
     jsonw_int(&w, "base", a->work.base);
-    page_write_time(&w, "saved_at", a->work.saved_at_us);
+    jsonw_time(&w, "saved_at", a->work.saved_at_us);
     jsonw_end(&w);
     http_answer_buf(res, 200, json_type, &out);
     buf_fini(&out);
@@ -160,7 +149,7 @@ get_report(struct http_request *req, struct http_response *res, struct err *err)
 {
     int64_t read;
 
-    if (read_of(req, &read, err) < 0)
+    if (assign_read_id(req, &read, err) < 0)
         return -1;
     return answer_report(http_user(req), req, read, res, err);
 }
@@ -367,7 +356,7 @@ hand_out(struct http_request *req, struct http_response *res, make_fn make, cons
     int rc = -1;
 
     buf_init(&out, (size_t)128 << 20);
-    if (read_of(req, &read, err) < 0 || version_of(req, &version, err) < 0 ||
+    if (assign_read_id(req, &read, err) < 0 || version_of(req, &version, err) < 0 ||
         act_look(c, http_caller(req), read, ASSIGN_SEE, &a, err) < 0 ||
         act_seen(&a, ending, err) < 0 || pg_commit(a.conn, err) < 0)
         goto out;

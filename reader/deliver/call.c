@@ -17,31 +17,7 @@
 
 enum { ANSWER_BYTES = 1 << 20, CALL_BODY_BYTES = 8192, ORDER_BODY_BYTES = 64 << 10 };
 
-static int
-read_of(const struct http_request *req, int64_t *out, struct err *err)
-{
-    uint64_t n;
-
-    if (text_to_u64(http_param(req, "read"), INT64_MAX, &n) < 0)
-        return err_set(err, ERR_NOT_FOUND, "no such read");
-    *out = (int64_t)n;
-    return 0;
-}
-
 /* ---- GET calls ---- */
-
-static void
-put_time(struct jsonw *w, const char *key, int64_t at_us)
-{
-    char text[40];
-
-    if (at_us == 0) {
-        jsonw_null(w, key);
-        return;
-    }
-    clock_text(at_us, text);
-    jsonw_text(w, key, text);
-}
 
 static void
 put_call(struct jsonw *w, const struct pg_rows *rows, size_t i)
@@ -55,8 +31,8 @@ put_call(struct jsonw *w, const struct pg_rows *rows, size_t i)
     jsonw_text(w, "login", pg_text(rows, i, 4));
     jsonw_text(w, "name", pg_text(rows, i, 5));
     jsonw_end(w);
-    put_time(w, "at", pg_int(rows, i, 6));
-    put_time(w, "arrived_at", pg_int(rows, i, 7));
+    jsonw_time(w, "at", pg_int(rows, i, 6));
+    jsonw_time(w, "arrived_at", pg_int(rows, i, 7));
     if (pg_text(rows, i, 8)[0] == '\0') {
         jsonw_null(w, "answer");
     } else {
@@ -64,7 +40,7 @@ put_call(struct jsonw *w, const struct pg_rows *rows, size_t i)
         jsonw_text(w, "outcome", pg_text(rows, i, 8));
         jsonw_text(w, "words", pg_text(rows, i, 9));
         jsonw_text(w, "by", pg_text(rows, i, 10));
-        put_time(w, "at", pg_int(rows, i, 11));
+        jsonw_time(w, "at", pg_int(rows, i, 11));
         jsonw_end(w);
     }
     jsonw_end(w);
@@ -102,7 +78,7 @@ get_calls(struct http_request *req, struct http_response *res, struct err *err)
     int64_t read_id;
     int rc = -1;
 
-    if (read_of(req, &read_id, err) < 0 || pg_get(d->o.pg, &conn, err) < 0 ||
+    if (assign_read_id(req, &read_id, err) < 0 || pg_get(d->o.pg, &conn, err) < 0 ||
         people_of_caller(conn, http_caller(req), &who, err) < 0 ||
         assign_may(conn, &who, read_id, ASSIGN_SEE, err) < 0)
         goto out;
@@ -124,7 +100,7 @@ listen_to(const struct http_request *req, struct clinic_call *out, struct err *e
     int rc = -1;
 
     body = http_body(req, &n);
-    if (read_of(req, &out->read_id, err) < 0 || json_parse(body, n, &doc, err) < 0)
+    if (assign_read_id(req, &out->read_id, err) < 0 || json_parse(body, n, &doc, err) < 0)
         return -1;
     kind = json_as_text(json_find(json_root(doc), "kind"));
     words = json_as_text(json_find(json_root(doc), "words"));

@@ -24,21 +24,14 @@ put_order(struct jsonw *w, const struct pg_rows *rows, size_t i)
 {
     static const char *const keys[] = {"placer", "clinic",  "clinic_name", "by_login",
                                        "by",     "patient", "modality",    "description"};
-    char at[40];
 
     jsonw_object(w, NULL);
     for (size_t k = 0; k < ARRAY_LEN(keys); k++)
         jsonw_text(w, keys[k], pg_text(rows, i, (int)k));
     jsonw_bool(w, "is_urgent", pg_truth(rows, i, 8));
     jsonw_bool(w, "is_cancelled", pg_truth(rows, i, 9));
-    clock_text(pg_int(rows, i, 10), at);
-    jsonw_text(w, "at", at);
-    if (pg_int(rows, i, 11) == 0) {
-        jsonw_null(w, "arrived_at");
-    } else {
-        clock_text(pg_int(rows, i, 11), at);
-        jsonw_text(w, "arrived_at", at);
-    }
+    jsonw_time(w, "at", pg_int(rows, i, 10));
+    jsonw_time(w, "arrived_at", pg_int(rows, i, 11));
     jsonw_end(w);
 }
 

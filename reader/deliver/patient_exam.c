@@ -33,7 +33,6 @@ static int write_report(struct jsonw *w, struct pg_conn *conn, const struct repo
                         struct err *err);
 static int write_versions(struct jsonw *w, struct pg_conn *conn, int64_t read, struct err *err);
 static void write_person(struct jsonw *w, const char *key, const struct report_person *p);
-static void write_time(struct jsonw *w, const char *key, int64_t at_us);
 static int add_staff(void *user, const struct people_look *look, struct err *err);
 static int add_own(struct looks *looks, const struct patient_session *s, struct err *err);
 static int newest_first(const void *a, const void *b);
@@ -175,7 +174,7 @@ patient_handle_looks(struct http_request *req, struct http_response *res, struct
     jsonw_array(&w, "looks");
     for (size_t i = 0; i < looks.count; i++) {
         jsonw_object(&w, NULL);
-        write_time(&w, "at", looks.rows[i].at_us);
+        jsonw_time(&w, "at", looks.rows[i].at_us);
         jsonw_text(&w, "who", looks.rows[i].who);
         jsonw_text(&w, "what", looks.rows[i].what);
         jsonw_end(&w);
@@ -235,8 +234,8 @@ write_verified(struct jsonw *w, const struct report *r, const char *superseded_b
     jsonw_text(w, "state", report_standing_word(r->standing));
     jsonw_uint(w, "version", r->version);
     jsonw_text(w, "kind", report_kind_word(r->kind));
-    write_time(w, "signed_at", r->signed_at_us);
-    write_time(w, "withdrawn_at", r->withdrawn_at_us);
+    jsonw_time(w, "signed_at", r->signed_at_us);
+    jsonw_time(w, "withdrawn_at", r->withdrawn_at_us);
     jsonw_text(w, "clinic", r->clinic_name);
     jsonw_text(w, "hospital", r->hospital_name);
     jsonw_text(w, "author", r->author.name);
@@ -285,9 +284,9 @@ write_exam(struct jsonw *w, struct pg_conn *conn, const struct patient_exam *e, 
     jsonw_text(w, "status", status_of(e));
     jsonw_text(w, "clinic", clinic);
     jsonw_text(w, "modality", e->row != NULL ? e->row->modality : "");
-    write_time(w, "at", e->row != NULL ? e->row->closed_at_us : 0);
+    jsonw_time(w, "at", e->row != NULL ? e->row->closed_at_us : 0);
     if (e->is_withdrawn)
-        write_time(w, "withdrawn_at", e->report.withdrawn_at_us);
+        jsonw_time(w, "withdrawn_at", e->report.withdrawn_at_us);
     if (e->has_report && write_report(w, conn, &e->report, err) < 0)
         return -1;
     jsonw_end(w);
@@ -305,7 +304,7 @@ write_report(struct jsonw *w, struct pg_conn *conn, const struct report *r, stru
     jsonw_text(w, "impression", r->impression);
     write_person(w, "author", &r->author);
     write_person(w, "reviewer", &r->reviewer);
-    write_time(w, "signed_at", r->signed_at_us);
+    jsonw_time(w, "signed_at", r->signed_at_us);
     jsonw_text(w, "hospital", r->hospital_name);
     jsonw_text(w, "verify_url", r->verify_url);
     jsonw_uint(w, "covers", r->covers);
@@ -334,7 +333,7 @@ write_versions(struct jsonw *w, struct pg_conn *conn, int64_t read, struct err *
         jsonw_uint(w, "version", r.version);
         jsonw_text(w, "kind", report_kind_word(r.kind));
         jsonw_text(w, "state", report_standing_word(r.standing));
-        write_time(w, "signed_at", r.signed_at_us);
+        jsonw_time(w, "signed_at", r.signed_at_us);
         jsonw_text(w, "reason", r.reason);
         jsonw_text(w, "verify_url", r.verify_url);
         jsonw_end(w);
@@ -355,19 +354,6 @@ write_person(struct jsonw *w, const char *key, const struct report_person *p)
     jsonw_text(w, "name", p->name);
     jsonw_text(w, "organisation", p->organisation_name);
     jsonw_end(w);
-}
-
-static void
-write_time(struct jsonw *w, const char *key, int64_t at_us)
-{
-    char text[40];
-
-    if (at_us == 0) {
-        jsonw_null(w, key);
-        return;
-    }
-    clock_text(at_us, text);
-    jsonw_text(w, key, text);
 }
 
 static int

@@ -31,7 +31,6 @@ write_row(void *user, const struct people_row *row, struct err *err)
 {
     struct listing *l = user;
     struct err foreign = {0};
-    char at[40];
 
     if (check_org(l->conn, l->actor, row->person.org, &foreign) < 0) {
         if (foreign.kind == ERR_NOT_FOUND)
@@ -44,8 +43,7 @@ write_row(void *user, const struct people_row *row, struct err *err)
         return -1;
     jsonw_bool(&l->w, "is_disabled", row->person.is_disabled);
     jsonw_bool(&l->w, "can_sign_in", row->can_sign_in);
-    clock_text(row->signed_in_us, at);
-    jsonw_text(&l->w, "signed_in_at", row->signed_in_us != 0 ? at : NULL);
+    jsonw_time(&l->w, "signed_in_at", row->signed_in_us);
     jsonw_end(&l->w);
     return 0;
 }

@@ -135,6 +135,23 @@ json_quotes_what_must_be_quoted(void **state)
 }
 
 static void
+json_has_a_time_as_text_and_no_time_as_null(void **state)
+{
+    struct buf b;
+    struct jsonw w;
+
+    (void)state;
+    buf_init(&b, 4096);
+    jsonw_init(&w, &b);
+    jsonw_object(&w, NULL);
+    jsonw_time(&w, "at", INT64_C(1795255323123456));
+    jsonw_time(&w, "never", 0);
+    jsonw_end(&w);
+    assert_string_equal(buf_text(&b), "{\"at\":\"2026-11-21T10:02:03.123456Z\",\"never\":null}");
+    buf_fini(&b);
+}
+
+static void
 arena_refuses_past_its_limit(void **state)
 {
     struct arena *arena = arena_new(1000);
@@ -170,6 +187,7 @@ main(void)
         cmocka_unit_test(base64_comes_back),
         cmocka_unit_test(inflate_stops_at_its_limit),
         cmocka_unit_test(json_quotes_what_must_be_quoted),
+        cmocka_unit_test(json_has_a_time_as_text_and_no_time_as_null),
         cmocka_unit_test(arena_refuses_past_its_limit),
         cmocka_unit_test(error_reads_from_the_outside_in),
     };
