@@ -121,24 +121,6 @@ is_charset(const char *text)
     return false;
 }
 
-/* 64 hexadecimal digits, as openssl prints them too (AB:CD:...); kept in small letters. */
-static bool
-normal_certificate(const char *text, char out[65])
-{
-    uint8_t digest[32];
-    char bare[65];
-    size_t n = 0;
-
-    for (; *text != '\0' && n < sizeof bare - 1; text++)
-        if (*text != ':')
-            bare[n++] = *text;
-    bare[n] = '\0';
-    if (*text != '\0' || hex_decode(bare, digest, sizeof digest) < 0)
-        return false;
-    hex_encode(digest, sizeof digest, out);
-    return true;
-}
-
 static bool
 read_rights(const char *text, uint32_t *out)
 {
@@ -217,7 +199,7 @@ read_value(const struct setting *s, const char *text, struct accept_device *d)
     case SETTING_CLASSES:
         return is_classes(text) && text_copy(field, s->size, text);
     case SETTING_CERTIFICATE:
-        return normal_certificate(text, field);
+        return hex_fingerprint(text, field);
     case SETTING_RIGHTS:
         return read_rights(text, (uint32_t *)(void *)field);
     case SETTING_PDU:

@@ -65,46 +65,13 @@ struct desk {
     struct http_server *server;
 };
 
-static const struct {
-    const char *suffix;
-    const char *type;
-} media[] = {
-    {".html", "text/html; charset=utf-8"},
-    {".js", "text/javascript; charset=utf-8"},
-    {".css", "text/css; charset=utf-8"},
-    {".svg", "image/svg+xml"},
-};
-
-static const char *
-media_of(const char *path)
-{
-    size_t n = strlen(path);
-
-    for (size_t i = 0; i < ARRAY_LEN(media); i++) {
-        size_t k = strlen(media[i].suffix);
-
-        if (n > k && strcmp(path + n - k, media[i].suffix) == 0)
-            return media[i].type;
-    }
-    return "application/octet-stream";
-}
-
-static int
-answer_embedded(struct http_response *res, const char *path, struct err *err)
-{
-    const struct embedded *file = embed_find(path);
-
-    if (file == NULL)
-        return err_set(err, ERR_NOT_FOUND, "no page of that name");
-    http_answer_bytes(res, 200, media_of(path), file->begin, (size_t)(file->end - file->begin));
-    return 0;
-}
-
 static int
 get_page(struct http_request *req, struct http_response *res, struct err *err)
 {
+    static const char index[] = "gateway/desk/web/dist/index.html";
+
     (void)req;
-    return answer_embedded(res, "gateway/desk/web/dist/index.html", err);
+    return http_answer_page(res, index, embed_find(index), err);
 }
 
 static int
@@ -114,7 +81,7 @@ get_asset(struct http_request *req, struct http_response *res, struct err *err)
 
     snprintf(path, sizeof path, "gateway/desk/web/dist/assets/%s", http_param(req, "name"));
     http_answer_header(res, "Cache-Control", "public, max-age=31536000, immutable");
-    return answer_embedded(res, path, err);
+    return http_answer_page(res, path, embed_find(path), err);
 }
 
 /* A number of the query, 0 when it is not there. */

@@ -199,24 +199,6 @@ read_count(const char *text, uint64_t most, unsigned *out)
     return true;
 }
 
-/* As openssl prints it, too (AB:CD:...); kept in small letters. */
-static bool
-normal_pin(const char *text, char out[65])
-{
-    uint8_t digest[32];
-    char bare[65];
-    size_t n = 0;
-
-    for (; *text != '\0' && n < sizeof bare - 1; text++)
-        if (*text != ':')
-            bare[n++] = *text;
-    bare[n] = '\0';
-    if (*text != '\0' || hex_decode(bare, digest, sizeof digest) < 0)
-        return false;
-    hex_encode(digest, sizeof digest, out);
-    return true;
-}
-
 static bool
 read_value(const struct setting *s, const char *text, struct target *t)
 {
@@ -238,7 +220,7 @@ read_value(const struct setting *s, const char *text, struct target *t)
     case SETTING_PATH:
         return text[0] == '/' && text_copy(field, s->size, text);
     case SETTING_PIN:
-        return normal_pin(text, field);
+        return hex_fingerprint(text, field);
     case SETTING_COUNT:
         return read_count(text, TARGET_CONNECTIONS_MAX, field);
     case SETTING_RATE:

@@ -49,6 +49,23 @@ hex_decode(const char *text, void *out, size_t n)
     return 0;
 }
 
+bool
+hex_fingerprint(const char *text, char out[65])
+{
+    uint8_t digest[32];
+    char bare[65];
+    size_t n = 0;
+
+    for (; *text != '\0' && n < sizeof bare - 1; text++)
+        if (*text != ':')
+            bare[n++] = *text;
+    bare[n] = '\0';
+    if (*text != '\0' || hex_decode(bare, digest, sizeof digest) < 0)
+        return false;
+    hex_encode(digest, sizeof digest, out);
+    return true;
+}
+
 char *
 base64_encode(const void *bytes, size_t n, size_t *out_n)
 {

@@ -9,6 +9,9 @@ void hex_encode(const void *bytes, size_t n, char *out);
 /* Exactly 2n digits; -1 otherwise (no err: the caller knows what it read). */
 int hex_decode(const char *text, void *out, size_t n) MUST_CHECK;
 
+/* A SHA-256 as 64 digits or as openssl prints it (AB:CD:...), to 64 digits in small letters. */
+bool hex_fingerprint(const char *text, char out[65]) MUST_CHECK;
+
 /* A fresh zero-ended text of the caller's (free). */
 char *base64_encode(const void *bytes, size_t n, size_t *out_n);
 /* Strict, padded. out_bytes is fresh memory of the caller's; at most limit_bytes. */

@@ -28,6 +28,19 @@ static const char pdf_policy[] =
     "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'";
 
+static const struct {
+    const char *suffix;
+    const char *type;
+} media[] = {
+    {".html", "text/html; charset=utf-8"},
+    {".js", "text/javascript; charset=utf-8"},
+    {".css", "text/css; charset=utf-8"},
+    {".svg", "image/svg+xml"},
+    {".wasm", "application/wasm"},
+    {".json", "application/json"},
+    {".webmanifest", "application/manifest+json"},
+};
+
 struct stream {
     http_read_fn read;
     void (*free_user)(void *user);
@@ -64,6 +77,30 @@ http_answer_bytes(struct http_response *res, int status, const char *type, const
 {
     set(res, status, type,
         MHD_create_response_from_buffer(n, (void *)(uintptr_t)bytes, MHD_RESPMEM_MUST_COPY));
+}
+
+static const char *
+media_of(const char *path)
+{
+    size_t n = strlen(path);
+
+    for (size_t i = 0; i < ARRAY_LEN(media); i++) {
+        size_t k = strlen(media[i].suffix);
+
+        if (n > k && strcmp(path + n - k, media[i].suffix) == 0)
+            return media[i].type;
+    }
+    return "application/octet-stream";
+}
+
+int
+http_answer_page(struct http_response *res, const char *name, const struct embedded *file,
+                 struct err *err)
+{
+    if (file == NULL)
+        return err_set(err, ERR_NOT_FOUND, "no page of that name");
+    http_answer_bytes(res, 200, media_of(name), file->begin, (size_t)(file->end - file->begin));
+    return 0;
 }
 
 void

@@ -28,6 +28,7 @@
 #define RADPOST_HTTP_SERVER_H
 
 #include "proto/base/buf.h"
+#include "proto/base/embed.h"
 
 struct http_server;
 struct http_request;
@@ -169,6 +170,10 @@ const char *http_origin(const struct http_request *req);
 void http_answer_empty(struct http_response *res, int status);
 void http_answer_bytes(struct http_response *res, int status, const char *type, const void *bytes,
                        size_t n); /* copied */
+/* A file out of the program itself, of the type that the ending of name says.
+ * errors  ERR_NOT_FOUND file is NULL */
+int http_answer_page(struct http_response *res, const char *name, const struct embedded *file,
+                     struct err *err) MUST_CHECK;
 /* The buf is emptied; one that is over its limit answers 500. */
 void http_answer_buf(struct http_response *res, int status, const char *type, struct buf *b);
 /* A range of a file, by sendfile on plain connections. fd is consumed. */

@@ -6,33 +6,6 @@
 
 #define PAGES "reader/web/dist/"
 
-static const struct {
-    const char *suffix;
-    const char *type;
-} media[] = {
-    {".html", "text/html; charset=utf-8"},
-    {".js", "text/javascript; charset=utf-8"},
-    {".css", "text/css; charset=utf-8"},
-    {".svg", "image/svg+xml"},
-    {".wasm", "application/wasm"},
-    {".json", "application/json"},
-    {".webmanifest", "application/manifest+json"},
-};
-
-static const char *
-media_of(const char *path)
-{
-    size_t n = strlen(path);
-
-    for (size_t i = 0; i < ARRAY_LEN(media); i++) {
-        size_t k = strlen(media[i].suffix);
-
-        if (n > k && strcmp(path + n - k, media[i].suffix) == 0)
-            return media[i].type;
-    }
-    return "application/octet-stream";
-}
-
 static const struct embedded *
 find_file(const struct door *door, const char *folder, const char *name, const char *suffix)
 {
@@ -45,19 +18,10 @@ find_file(const struct door *door, const char *folder, const char *name, const c
     return NULL;
 }
 
-static int
-answer_file(struct http_response *res, const struct embedded *e, const char *name, struct err *err)
-{
-    if (e == NULL)
-        return err_set(err, ERR_NOT_FOUND, "no page of that name");
-    http_answer_bytes(res, 200, media_of(name), e->begin, (size_t)(e->end - e->begin));
-    return 0;
-}
-
 int
 door_answer_page(struct door *door, struct http_response *res, const char *name, struct err *err)
 {
-    return answer_file(res, find_file(door, "", name, ""), name, err);
+    return http_answer_page(res, name, find_file(door, "", name, ""), err);
 }
 
 int
@@ -83,8 +47,8 @@ get_asset(struct http_request *req, struct http_response *res, struct err *err)
     const struct embedded *e =
         takes_gzip ? find_file(http_user(req), "assets/", name, ".gz") : NULL;
 
-    if (answer_file(res, e != NULL ? e : find_file(http_user(req), "assets/", name, ""), name,
-                    err) < 0)
+    if (http_answer_page(res, name, e != NULL ? e : find_file(http_user(req), "assets/", name, ""),
+                         err) < 0)
         return -1;
     if (e != NULL)
         http_answer_header(res, "Content-Encoding", "gzip");

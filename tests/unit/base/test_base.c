@@ -112,6 +112,25 @@ inflate_stops_at_its_limit(void **state)
 }
 
 static void
+a_fingerprint_is_read_as_openssl_prints_it(void **state)
+{
+#define EIGHT "AB:CD:01:23:45:67:89:EF:"
+    static const char bare[] = "abcd0123456789efabcd0123456789efabcd0123456789efabcd0123456789ef";
+    char out[65] = "";
+
+    (void)state;
+    assert_false(hex_fingerprint("", out));
+    assert_false(hex_fingerprint(EIGHT EIGHT EIGHT, out));
+    assert_false(hex_fingerprint(EIGHT EIGHT EIGHT EIGHT "00", out));
+    assert_string_equal(out, "");
+
+    assert_true(hex_fingerprint(bare, out));
+    assert_string_equal(out, bare);
+    assert_true(hex_fingerprint(EIGHT EIGHT EIGHT "AB:CD:01:23:45:67:89:EF", out));
+    assert_string_equal(out, bare);
+}
+
+static void
 json_quotes_what_must_be_quoted(void **state)
 {
     struct buf b;
@@ -186,6 +205,7 @@ main(void)
         cmocka_unit_test(a_time_comes_back_from_its_text),
         cmocka_unit_test(base64_comes_back),
         cmocka_unit_test(inflate_stops_at_its_limit),
+        cmocka_unit_test(a_fingerprint_is_read_as_openssl_prints_it),
         cmocka_unit_test(json_quotes_what_must_be_quoted),
         cmocka_unit_test(json_has_a_time_as_text_and_no_time_as_null),
         cmocka_unit_test(arena_refuses_past_its_limit),
