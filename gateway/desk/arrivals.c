@@ -11,7 +11,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
-#include "proto/base/thread.h"
+#include "proto/base/stop.h"
 #include "proto/dicom/part10.h"
 
 #include <inttypes.h>
@@ -48,8 +48,8 @@ struct arrivals {
     struct book *book;
     struct uplink *uplink;
     struct serve *serve;
+    struct stop stop;
     struct gate gate;
-    bool is_stopping;           /* gate */
     struct mpps_study *studies; /* gate: as of the last look; what the uplink asks for */
     size_t studies_n;
     pthread_t thread;
@@ -408,33 +408,13 @@ take_announced(struct arrivals *a, struct err *err)
     return rc;
 }
 
-static bool
-is_stopping(struct arrivals *a)
-{
-    bool is;
-
-    gate_lock(&a->gate);
-    is = a->is_stopping;
-    gate_unlock(&a->gate);
-    return is;
-}
-
-static void
-rest(struct arrivals *a, int64_t wait_ms)
-{
-    gate_lock(&a->gate);
-    if (!a->is_stopping)
-        (void)gate_wait_ms(&a->gate, wait_ms);
-    gate_unlock(&a->gate);
-}
-
 static void *
 arrivals_run(void *arg)
 {
     struct arrivals *a = arg;
     uint64_t seen = 0, book_seen = 0;
 
-    while (!is_stopping(a)) {
+    while (!stop_is_asked(&a->stop)) {
         uint64_t spool_now = spool_wait(a->spool, seen, WATCH_MS), book_now = book_change(a->book);
         struct err err = {0};
         int rc = take_announced(a, &err);
@@ -447,9 +427,9 @@ arrivals_run(void *arg)
             book_seen = book_now;
         } else {
             LOG(&ctx, DESK_STATE_FAILED, F_ERR(&err));
-            rest(a, RETRY_MS);
+            stop_rest_ms(&a->stop, RETRY_MS);
         }
-        rest(a, WATCH_MS); /* at most once a second, however fast images come */
+        stop_rest_ms(&a->stop, WATCH_MS); /* at most once a second, however fast images come */
     }
     return NULL;
 }
@@ -464,6 +444,7 @@ arrivals_start(struct spool *spool, struct book *book, struct uplink *uplink, st
     a->book = book;
     a->uplink = uplink;
     a->serve = serve;
+    stop_init(&a->stop);
     gate_init(&a->gate);
     if (uplink != NULL)
         uplink_ask_missing(uplink, missing_of, a);
@@ -478,15 +459,13 @@ arrivals_stop(struct arrivals **arrivals)
 
     if (a == NULL)
         return;
-    gate_lock(&a->gate);
-    a->is_stopping = true;
-    gate_wake(&a->gate);
-    gate_unlock(&a->gate);
+    stop_ask(&a->stop);
     spool_wake(a->spool);
     thread_join(a->thread);
     if (a->uplink != NULL)
         uplink_ask_missing(a->uplink, NULL, NULL);
     gate_fini(&a->gate);
+    stop_fini(&a->stop);
     free(a->settling.aside);
     free(a->studies);
     free(a);

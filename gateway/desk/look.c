@@ -10,7 +10,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
-#include "proto/base/thread.h"
+#include "proto/base/stop.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,34 +32,13 @@ struct look {
     struct uplink *uplink;
     struct doubts_look *doubts; /* the thread's */
     struct aside_watch *aside;  /* the thread's */
-    struct gate gate;
-    bool is_stopping; /* gate */
+    struct stop stop;
     char (*known)[CLINIC_UID_SIZE];
     size_t known_n;
     pthread_t thread;
 };
 
 static const struct log_ctx ctx = {.stage = "gateway/desk"};
-
-static bool
-is_stopping(struct look *look)
-{
-    bool is;
-
-    gate_lock(&look->gate);
-    is = look->is_stopping;
-    gate_unlock(&look->gate);
-    return is;
-}
-
-static void
-rest(struct look *look, int64_t wait_ms)
-{
-    gate_lock(&look->gate);
-    if (!look->is_stopping)
-        (void)gate_wait_ms(&look->gate, wait_ms);
-    gate_unlock(&look->gate);
-}
 
 /* Forgetting some costs a question to the book, no more. */
 static void
@@ -225,11 +204,11 @@ look_run(void *arg)
     uint64_t spool_seen = 0, book_seen = 0;
     struct err err;
 
-    while (!is_stopping(look)) {
+    while (!stop_is_asked(&look->stop)) {
         spool_seen = spool_wait(look->spool, spool_seen, WATCH_MS);
         if (step(look, &book_seen, &err) < 0) {
             LOG(&ctx, DESK_STATE_FAILED, F_ERR(&err));
-            rest(look, RETRY_MS);
+            stop_rest_ms(&look->stop, RETRY_MS);
         }
     }
     return NULL;
@@ -248,7 +227,7 @@ look_start(struct spool *spool, struct accept *accept, struct book *book, struct
     look->doubts = doubts_look_new(spool, accept, book);
     look->aside = aside_watch_new(spool, book, audit);
     look->known = mem_new(UIDS_KEPT * sizeof *look->known);
-    gate_init(&look->gate);
+    stop_init(&look->stop);
     look->thread = thread_start("desk-look", look_run, look);
     *out_look = look;
 }
@@ -260,13 +239,10 @@ look_stop(struct look **look)
 
     if (old == NULL)
         return;
-    gate_lock(&old->gate);
-    old->is_stopping = true;
-    gate_wake(&old->gate);
-    gate_unlock(&old->gate);
+    stop_ask(&old->stop);
     spool_wake(old->spool);
     thread_join(old->thread);
-    gate_fini(&old->gate);
+    stop_fini(&old->stop);
     aside_watch_free(&old->aside);
     doubts_look_free(&old->doubts);
     free(old->known);

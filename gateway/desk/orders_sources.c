@@ -8,7 +8,7 @@
 #include "proto/base/folder.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
-#include "proto/base/thread.h"
+#include "proto/base/stop.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -63,8 +63,8 @@ struct orders_sources {
     struct orders_folder *folder; /* NULL: none */
     char *command;
     int64_t every_ms;
+    struct stop stop;
     struct gate gate;
-    bool is_stopping;          /* gate */
     struct orders_status list; /* gate; of the command's last list, and the folder's failed/ */
     struct health of_command, of_folder; /* gate */
     pthread_t thread;
@@ -413,19 +413,6 @@ orders_from_command(struct book *book, const char *command, int64_t limit_ms, un
 
 /* ---- the thread ---- */
 
-static bool
-rest(struct orders_sources *s, int64_t wait_ms)
-{
-    bool goes_on;
-
-    gate_lock(&s->gate);
-    if (!s->is_stopping && wait_ms > 0)
-        (void)gate_wait_ms(&s->gate, wait_ms);
-    goes_on = !s->is_stopping;
-    gate_unlock(&s->gate);
-    return goes_on;
-}
-
 /* Whoever reads the log is told when trouble begins, not every round. */
 static void
 note(struct orders_sources *s, struct health *h, enum orders_trouble trouble, const struct err *why)
@@ -493,7 +480,7 @@ run(void *arg)
             run_command(s);
             command_ms = clock_mono_ms() + s->every_ms;
         }
-    } while (rest(s, FOLDER_MS));
+    } while (stop_rest_ms(&s->stop, FOLDER_MS));
     return NULL;
 }
 
@@ -521,6 +508,7 @@ orders_sources_start(const struct orders_sources_options *options, struct orders
     s->folder = folder[0] != '\0' ? orders_folder_new(folder) : NULL;
     s->command = mem_text(command);
     s->every_ms = options->every_ms;
+    stop_init(&s->stop);
     gate_init(&s->gate);
     s->thread = thread_start("desk-orders", run, s);
     *out = s;
@@ -534,12 +522,10 @@ orders_sources_stop(struct orders_sources **sources)
 
     if (s == NULL)
         return;
-    gate_lock(&s->gate);
-    s->is_stopping = true;
-    gate_wake(&s->gate);
-    gate_unlock(&s->gate);
+    stop_ask(&s->stop);
     thread_join(s->thread);
     gate_fini(&s->gate);
+    stop_fini(&s->stop);
     free(s->command);
     orders_folder_free(&s->folder);
     free(s);

@@ -1,7 +1,7 @@
 /* renewal.c - the hourly look at the reader's certificate, and at what its listeners show. */
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
-#include "proto/base/thread.h"
+#include "proto/base/stop.h"
 #include "proto/http/server.h"
 #include "proto/link/enrol.h"
 #include "reader/archive/archive_own.h"
@@ -19,8 +19,7 @@ static const struct log_ctx ctx = {.stage = "archive"};
 
 struct archive_renewal {
     struct archive_renewal_options options;
-    struct gate gate;
-    bool is_ending;
+    struct stop stop;
     pthread_t thread;
 };
 
@@ -79,15 +78,10 @@ keep_looking(void *arg)
 {
     struct archive_renewal *n = arg;
 
-    gate_lock(&n->gate);
-    while (!n->is_ending) {
-        gate_unlock(&n->gate);
+    while (!stop_is_asked(&n->stop)) {
         look(&n->options);
-        gate_lock(&n->gate);
-        if (!n->is_ending)
-            gate_wait_ms(&n->gate, LOOK_MS);
+        stop_rest_ms(&n->stop, LOOK_MS);
     }
-    gate_unlock(&n->gate);
     return NULL;
 }
 
@@ -97,7 +91,7 @@ archive_renewal_start(const struct archive_renewal_options *options)
     struct archive_renewal *n = mem_new(sizeof *n);
 
     n->options = *options;
-    gate_init(&n->gate);
+    stop_init(&n->stop);
     n->thread = thread_start("renewal", keep_looking, n);
     return n;
 }
@@ -109,11 +103,8 @@ archive_renewal_stop(struct archive_renewal **renewal)
 
     if (n == NULL)
         return;
-    gate_lock(&n->gate);
-    n->is_ending = true;
-    gate_wake(&n->gate);
-    gate_unlock(&n->gate);
+    stop_ask(&n->stop);
     thread_join(n->thread);
-    gate_fini(&n->gate);
+    stop_fini(&n->stop);
     free(n);
 }

@@ -1,6 +1,6 @@
 /* renewal.c - the look at the archive's own certificate. */
 #include "proto/base/clock.h"
-#include "proto/base/thread.h"
+#include "proto/base/stop.h"
 #include "storage/ingest/ingest_own.h"
 
 #include <limits.h>
@@ -16,8 +16,7 @@ static const int64_t day_us = INT64_C(86400000000);
 struct ingest_renewal {
     struct ingest_renewal_options options;
     int64_t told_trouble_us, told_authority_us;
-    struct gate gate;
-    bool is_ending;
+    struct stop stop;
     pthread_t thread;
 };
 
@@ -106,15 +105,10 @@ keep_looking(void *arg)
 {
     struct ingest_renewal *n = arg;
 
-    gate_lock(&n->gate);
-    while (!n->is_ending) {
-        gate_unlock(&n->gate);
+    while (!stop_is_asked(&n->stop)) {
         look(n);
-        gate_lock(&n->gate);
-        if (!n->is_ending)
-            gate_wait_ms(&n->gate, LOOK_MS);
+        stop_rest_ms(&n->stop, LOOK_MS);
     }
-    gate_unlock(&n->gate);
     return NULL;
 }
 
@@ -124,7 +118,7 @@ ingest_renewal_start(const struct ingest_renewal_options *options)
     struct ingest_renewal *n = mem_new(sizeof *n);
 
     n->options = *options;
-    gate_init(&n->gate);
+    stop_init(&n->stop);
     n->thread = thread_start("renewal", keep_looking, n);
     return n;
 }
@@ -136,11 +130,8 @@ ingest_renewal_stop(struct ingest_renewal **renewal)
 
     if (n == NULL)
         return;
-    gate_lock(&n->gate);
-    n->is_ending = true;
-    gate_wake(&n->gate);
-    gate_unlock(&n->gate);
+    stop_ask(&n->stop);
     thread_join(n->thread);
-    gate_fini(&n->gate);
+    stop_fini(&n->stop);
     free(n);
 }
