@@ -10,13 +10,14 @@
 /* Groups of pieces that are made durable at once, and how long one waits for its turn at most. */
 enum { SHARE_TURNS = 8, SHARE_TURNS_BEHIND = 1, SHARE_LIMIT_MS = 2000, BEHIND_LOOK_MS = 1000 };
 enum { WORK_LEAST_MS = 50, WORK_MOST_MS = 1000, WORK_REST_MS = 200, SEAL_TURN_MS = 2000 };
-enum { CLEAN_PAGE = 500 };
+enum { CLEAN_PAGE = 500, FORGET_PAGE = 2000 };
 #define DAYS_30_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
     "storage/keep/tenants.sql",   "storage/keep/arrive.sql",  "storage/keep/find.sql",
     "storage/keep/reconcile.sql", "storage/keep/policy.sql",  "storage/keep/seal.sql",
-    "storage/keep/gone.sql",      "storage/keep/missing.sql", NULL,
+    "storage/keep/gone.sql",      "storage/keep/missing.sql",
+    "storage/keep/forget.sql",    NULL,
 };
 
 const struct log_ctx keep_log = {.stage = "storage/keep"};
@@ -178,6 +179,8 @@ look_after_packs(struct keep *k, struct err *err)
         rc = -1;
     if (missing_look(k, rc == 0 ? err : &later) < 0)
         rc = -1;
+    if (forget_old(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
     if (scrub_next(k, &did, rc == 0 ? err : &later) < 0)
         rc = -1;
     return rc;
@@ -274,6 +277,7 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
     k->clean_after_ms = options->clean_after_ms;
     k->clean_page = CLEAN_PAGE;
     k->clean_past_us = INT64_MIN;
+    k->forget_page = FORGET_PAGE;
     k->scrub_ms = options->scrub_ms > 0 ? options->scrub_ms : DAYS_30_MS;
     k->warn_free = options->warn_free;
     k->refuse_free = options->refuse_free;

@@ -27,6 +27,8 @@ struct proofs;
 /* They overlap: one waits for the disk or the catalog while another reads and hashes. */
 enum { PACKERS = 2 };
 
+enum { FORGET_KINDS = 3 };
+
 enum room_mark { ROOM_ENOUGH, ROOM_LOW, ROOM_NONE, ROOM_STOPPED };
 
 struct keep {
@@ -44,6 +46,10 @@ struct keep {
     int64_t packs_at_ms;           /* likewise */
     int64_t missing_at_ms;         /* likewise */
     struct packs_walk *packs;      /* likewise */
+    struct {
+        int64_t past, at_ms; /* the next page begins behind this, then */
+    } forget[FORGET_KINDS];  /* likewise */
+    int64_t forget_page;
     struct finish_line finish;
     struct share *share;
     struct traffic *traffic;
@@ -231,6 +237,11 @@ int seal_is_behind(struct keep *k, bool *out_is_behind, struct err *err) MUST_CH
 /* ---- clean.c ---- */
 /* Remove landing files of sealed instances. What cannot go now is tried again. */
 int clean_landing(struct keep *k, struct err *err) MUST_CHECK;
+
+/* ---- forget.c ---- */
+/* A page of rows that nobody needs any more goes of each kind; when all are through, again in an
+ * hour. */
+int forget_old(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- proof.c ---- */
 struct proofs *proofs_new(void);

@@ -292,7 +292,7 @@ INSERT INTO receipts (seq, tenant_id, device, object, sop_instance, study_uid, p
 SELECT nextval('receipt_seq'), i.tenant_id, $2, $3, i.sop_instance, s.study_uid, p.sha256,
     (SELECT count(*) FROM pack_copies c WHERE c.pack = p.id), $4
 FROM instances i JOIN studies s ON s.id = i.study JOIN packs p ON p.id = i.pack WHERE i.id = $1
-ON CONFLICT (tenant_id, device, object) DO UPDATE SET seq = EXCLUDED.seq
+ON CONFLICT (tenant_id, device, object) DO UPDATE SET seq = EXCLUDED.seq, at_us = EXCLUDED.at_us
 
 -- name: receipts_after
 SELECT r.seq, r.object, r.sop_instance, r.study_uid, r.pack, r.copies, r.at_us
