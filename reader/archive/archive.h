@@ -108,6 +108,13 @@ struct archive_study {
 int archive_study_facts(struct archive *archive, const char *tenant, const char *study,
                         struct archive_study *out, struct err *err) MUST_CHECK;
 
+/* The same when not all of it is whole yet: of series of which nothing is, the heads of files on
+ * their way tell, as unproved as a first look. For who is to read it, not for what leaves.
+ * series, instances  as above, but the former with those on their way
+ * errors  ERR_NOT_FOUND nothing of it says what it is yet */
+int archive_study_coming(struct archive *archive, const char *tenant, const char *study,
+                         struct archive_study *out, struct err *err) MUST_CHECK;
+
 /* Priors: the studies of one patient in one tenant, newest first, at most limit. Matches identifier
  * and issuer exactly; a patient without identifier has none. Each study's facts as above, but
  * body_part stays "". */

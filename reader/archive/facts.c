@@ -1,4 +1,5 @@
-/* facts.c - what a study is, from QIDO-RS. */
+/* facts.c - what a study is, from QIDO-RS, and of what is on its way from the heads of its files.
+ */
 #include "reader/archive/archive_own.h"
 
 #include "proto/base/text.h"
@@ -123,10 +124,8 @@ take_study(const struct json *row, struct archive_study *s)
 
 /* Counts and modalities of what is read, from its series. */
 static void
-take_series(const struct json *rows, struct archive_study *s)
+add_series(const struct json *rows, struct archive_study *s)
 {
-    s->series = s->instances = 0;
-    s->modalities[0] = '\0';
     for (size_t i = 0; i < json_length(rows); i++) {
         const struct json *row = json_at(rows, i);
         char modality[32];
@@ -168,13 +167,41 @@ archive_study_facts(struct archive *archive, const char *tenant, const char *stu
              study, SERIES_MOST);
     if (archive_get_json(archive, tenant, path, ROWS_BYTES, &series, err) < 0)
         goto out;
-    take_series(series != NULL ? json_root(series) : NULL, &s);
+    s.series = s.instances = 0;
+    s.modalities[0] = '\0';
+    add_series(series != NULL ? json_root(series) : NULL, &s);
     *out = s;
     rc = 0;
 out:
     json_free(&studies);
     json_free(&series);
     return rc < 0 ? err_context(err, "facts of study %s", study) : 0;
+}
+
+int
+archive_study_coming(struct archive *archive, const char *tenant, const char *study,
+                     struct archive_study *out, struct err *err)
+{
+    struct json_doc *coming = NULL;
+    struct archive_study s;
+    char path[ARCHIVE_PATH];
+    bool is_known = archive_study_facts(archive, tenant, study, &s, err) == 0;
+
+    if ((!is_known && err->kind != ERR_NOT_FOUND) || archive_check_uid(study, err) < 0)
+        return -1;
+    snprintf(path, sizeof path, "/archive/v1/studies/%s/coming", study);
+    if (archive_get_json(archive, tenant, path, ROWS_BYTES, &coming, err) < 0 &&
+        err->kind != ERR_NOT_FOUND) /* an archive older than this reader has no such route */
+        return err_context(err, "what is coming of study %s", study);
+    if (coming == NULL && !is_known)
+        return err_set(err, ERR_NOT_FOUND, "nothing of study %s says what it is yet", study);
+    if (!is_known)
+        take_study(json_at(json_find(json_root(coming), "studies"), 0), &s);
+    if (coming != NULL)
+        add_series(json_find(json_root(coming), "series"), &s);
+    json_free(&coming);
+    *out = s;
+    return 0;
 }
 
 int

@@ -24,7 +24,7 @@
 enum { BATCH = 64, DETAIL = 160 };
 enum { ASIDE_FIRST_S = 1, ASIDE_MOST_S = 300, ASIDE_DOUBLINGS = 8 };
 
-struct assign_feed assign_feed = {archive_events, archive_study_facts, archive_standing_get};
+struct assign_feed assign_feed = {archive_events, archive_study_coming, archive_standing_get};
 
 struct news {
     uint64_t seq;

@@ -101,6 +101,16 @@ FROM landing l JOIN tenants t ON t.id = l.tenant_id
 WHERE t.code = $1 AND l.study_uid = $2 AND ($3::text IS NULL OR l.sop_instance = $3)
 ORDER BY l.series_uid, l.sop_instance
 
+-- Series of which nothing is whole, with the patient whom the catalog has for the study; without what the catalog has under
+-- the same number: that may be put aside.
+-- name: landing_heads
+SELECT l.object, l.size, l.series_uid, l.sop_instance, l.layout, l.is_looked, s.patient_id, s.issuer
+FROM landing l JOIN tenants t ON t.id = l.tenant_id LEFT JOIN studies s ON s.tenant_id = t.id AND s.study_uid = l.study_uid
+WHERE t.code = $1 AND l.study_uid = $2
+    AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = t.id AND i.sop_instance = l.sop_instance AND NOT i.is_quarantined)
+    AND NOT EXISTS (SELECT FROM series r WHERE r.study = s.id AND r.series_uid = l.series_uid AND r.instances > 0)
+ORDER BY l.series_uid, l.sop_instance
+
 -- name: study_is_known (plan kept)
 SELECT EXISTS (SELECT FROM studies s JOIN tenants t ON t.id = s.tenant_id
         WHERE t.code = $1 AND s.study_uid = $2)

@@ -309,6 +309,21 @@ int keep_previews(struct keep *k, const char *tenant, const char *study, const c
 int keep_open_preview(struct keep *k, const struct keep_preview *preview, int *out_fd,
                       struct err *err) MUST_CHECK;
 
+/* What is on its way into a study, as far as the beginnings of its files say it that are durable.
+ */
+struct keep_coming {
+    struct dcm_facts *facts; /* one file's, of each series of which nothing is whole */
+    size_t count;
+};
+
+/* Only what cannot be otherwise once it is whole: a file is believed that names the numbers it was
+ * offered under and the patient whom the catalog, or else every other one here, names; what the
+ * catalog has under its number already is left out, for it may be put aside. None: nothing is, or
+ * not yet, for a series has its first look still to come. Needs keep_coming_fini(). */
+int keep_coming_get(struct keep *k, const char *tenant, const char *study, struct keep_coming *out,
+                    struct err *err) MUST_CHECK;
+void keep_coming_fini(struct keep_coming *coming);
+
 /* ---- Taking in: from gateways ---- */
 
 struct keep_sender {

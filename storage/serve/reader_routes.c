@@ -1,7 +1,8 @@
 /* reader_routes.c - what the deployment's reader asks beside DICOMweb: a study's closed list, how
  * it stands, and whether a device's certificate still holds (docs/conformance.md). Nothing of that
- * is about a person: UIDs, digests and counts, so it is not audited. That images are lost for good
- * is told here, too, and is. */
+ * is about a person: UIDs, digests and counts, so it is not audited. What a study is of which
+ * nothing is whole yet is, and so is that images are lost for good, which is told here, too. */
+#include "storage/serve/qido_rows.h"
 #include "storage/serve/serve_core.h"
 
 #include "proto/base/clock.h"
@@ -11,7 +12,7 @@
 
 #include <string.h>
 
-enum { MANIFEST_BYTES = 64 << 20, SMALL_BYTES = 16384 };
+enum { MANIFEST_BYTES = 64 << 20, COMING_BYTES = 16 << 20, SMALL_BYTES = 16384 };
 
 static void
 write_digest(struct jsonw *w, const char *key, const uint8_t *digest, bool is_known)
@@ -121,6 +122,65 @@ reader_standing(struct http_request *req, struct http_response *res, struct err 
     http_answer_buf(res, 200, "application/json", &json);
     buf_fini(&json);
     return serve_end(s, res, 0);
+}
+
+/* What a level says of itself; how many are whole, and where, is not known of what is coming. */
+static void
+write_row(struct jsonw *w, enum qido_level level, const struct dcm_facts *facts)
+{
+    const struct keep_row row = {.facts = facts};
+    struct qido_query q = {.level = level};
+
+    for (size_t i = 0; i < QIDO_ATTRIBUTES; i++)
+        q.is_asked[i] =
+            qido_attributes[i].level == level &&
+            (qido_attributes[i].match != QIDO_UNMATCHED || qido_attributes[i].name == QIDO_A_AGE);
+    qido_row_write(&q, &row, "", w);
+}
+
+static void
+write_coming(const struct keep_coming *coming, struct buf *out)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, out);
+    jsonw_object(&w, NULL);
+    jsonw_array(&w, "studies");
+    write_row(&w, QIDO_STUDY, &coming->facts[0]);
+    jsonw_end(&w);
+    jsonw_array(&w, "series");
+    for (size_t i = 0; i < coming->count; i++)
+        write_row(&w, QIDO_SERIES, &coming->facts[i]);
+    jsonw_end(&w);
+    jsonw_end(&w);
+}
+
+int
+reader_coming(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct serve *s = http_user(req);
+    struct serve_target target;
+    struct keep_coming coming = {NULL, 0};
+    struct buf json;
+    int rc = -1;
+
+    buf_init(&json, COMING_BYTES);
+    if (serve_target_read(req, &target, err) < 0 ||
+        keep_coming_get(s->options.keep, target.tenant, target.study, &coming, err) < 0 ||
+        (coming.count > 0 &&
+         serve_note_search(s, req, target.tenant, "study", target.study, NULL, 1, err) < 0))
+        goto out;
+    if (coming.count == 0) {
+        http_answer_empty(res, 204);
+    } else {
+        write_coming(&coming, &json);
+        http_answer_buf(res, 200, "application/json", &json);
+    }
+    rc = 0;
+out:
+    keep_coming_fini(&coming);
+    buf_fini(&json);
+    return serve_end(s, res, rc);
 }
 
 /* {images, reason, by} */

@@ -102,6 +102,7 @@ int preview_study(struct http_request *req, struct http_response *res, struct er
 int preview_frame(struct http_request *req, struct http_response *res, struct err *err);
 int reader_manifest(struct http_request *req, struct http_response *res, struct err *err);
 int reader_standing(struct http_request *req, struct http_response *res, struct err *err);
+int reader_coming(struct http_request *req, struct http_response *res, struct err *err);
 int reader_gone(struct http_request *req, struct http_response *res, struct err *err);
 int reader_certificate(struct http_request *req, struct http_response *res, struct err *err);
 int events_feed(struct http_request *req, struct http_response *res, struct err *err);

@@ -230,6 +230,49 @@ facts_are_those_of_the_study(void **state)
 }
 
 static void
+what_is_coming_is_told_before_anything_of_it_is_whole(void **state)
+{
+    struct link_offer_object o;
+    struct link_offer offer = {&o, 1};
+    struct link_answer answer;
+    struct archive_study s;
+    struct buf file, head;
+    struct err err;
+
+    (void)state;
+    slice_make(&study_slices[0], &file);
+    slice_offer(&study_slices[0], &file, &o);
+    OK(keep_offer(w.vault.keep, &study_gate, &offer, &answer, &err));
+    link_answer_free(&answer);
+    assert_int_equal(archive_study_coming(archive, "clinic-a", "1.2.3", &s, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    head = file;
+    head.n = file.n - 512;
+    assert_int_equal(vault_send(&w.vault, &study_gate, &o, &head), LINK_PARTIAL);
+
+    OK(archive_study_coming(archive, "clinic-a", "1.2.3", &s, &err));
+    assert_string_equal(s.study, "1.2.3");
+    assert_string_equal(s.patient_id, "P1");
+    assert_string_equal(s.patient_name, "WANG^XIAO");
+    assert_string_equal(s.study_date, "20260131");
+    assert_string_equal(s.accession, "ACC1");
+    assert_string_equal(s.description, "HEAD");
+    assert_string_equal(s.modalities, "CT");
+    assert_int_equal(s.series, 1);
+    assert_int_equal(s.instances, 0);
+    assert_int_equal(archive_study_facts(archive, "clinic-a", "1.2.3", &s, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND); /* QIDO-RS tells of whole ones only */
+    assert_int_equal(archive_study_coming(archive, "clinic-b", "1.2.3", &s, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+
+    assert_int_equal(vault_send(&w.vault, &study_gate, &o, &file), LINK_HELD);
+    OK(archive_study_coming(archive, "clinic-a", "1.2.3", &s, &err));
+    assert_string_equal(s.modalities, "CT");
+    assert_int_equal(s.instances, 1);
+    buf_fini(&file);
+}
+
+static void
 the_closed_list_names_every_instance(void **state)
 {
     struct archive_standing standing;
@@ -467,6 +510,7 @@ main(void)
         TEST(a_waiting_call_is_woken_by_what_happens),
         TEST(an_abort_ends_what_waits_and_what_comes),
         TEST(facts_are_those_of_the_study),
+        TEST(what_is_coming_is_told_before_anything_of_it_is_whole),
         TEST(the_closed_list_names_every_instance),
         TEST(what_is_lost_for_good_is_told_with_a_name_and_read_back),
         TEST(a_revoked_gateway_is_out_within_the_memory_of_checks),

@@ -65,7 +65,7 @@ export class Study {
       isFirst ? this.askMetadata() : null,
     ]);
     if (!preview || this.isOver) return;
-    const metadata = early ?? (preview.whole !== this.wholeSeen ? await this.askMetadata() : null);
+    const metadata = early ?? (preview.whole !== (this.wholeSeen ?? 0) ? await this.askMetadata() : null);
     if (metadata) {
       this.metadata = metadata;
       this.wholeSeen = early ? early.length : preview.whole;
