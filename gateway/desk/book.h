@@ -144,6 +144,15 @@ struct book_study {
 int book_study_is_known(struct book *book, const char *study, bool *out,
                         struct err *err) MUST_CHECK;
 int book_study_put(struct book *book, const struct book_study *study, struct err *err) MUST_CHECK;
+/* What images say of their patient that is not as it was registered: the names in another script
+ * are one where one is the other's reading; what is not known is no difference. */
+struct who;
+struct book_differs {
+    bool name, sex, birth;
+};
+/* pinyin: of the owner's name as its order has it; "" */
+void book_compare(const struct who *said, const struct who *owner, const char *pinyin,
+                  struct book_differs *out);
 /* Those that arrived since then, as the book dates it: it follows the clock, the spool does not. By
  * study; free(*out). */
 int book_studies(struct book *book, int64_t since_us, struct book_study **out, size_t *out_n,

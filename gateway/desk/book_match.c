@@ -157,6 +157,42 @@ is_one_name(const char *a, const char *b, const char *b_pinyin)
 }
 
 static bool
+is_latin(const char *name)
+{
+    for (; *name != '\0'; name++)
+        if ((uint8_t)*name >= 0x80)
+            return false;
+    return true;
+}
+
+static bool
+names_differ(const char *said, const char *owner, const char *pinyin)
+{
+    switch (who_names(said, owner)) {
+    case WHO_NAMES_ALIKE:
+        return false;
+    case WHO_NAMES_DIFFER:
+        return true;
+    default:
+        /* 无名氏 and what is not known are not even like themselves */
+        return is_latin(said) != is_latin(owner) && who_names(said, said) == WHO_NAMES_ALIKE &&
+               who_names(owner, owner) == WHO_NAMES_ALIKE && !is_one_name(said, owner, pinyin) &&
+               !pinyin_is_reading(said, owner) && !pinyin_is_reading(owner, said);
+    }
+}
+
+void
+book_compare(const struct who *said, const struct who *owner, const char *pinyin,
+             struct book_differs *out)
+{
+    *out = (struct book_differs){
+        .name = names_differ(said->name, owner->name, pinyin),
+        .sex = who_differ(&(struct who){"", said->sex, ""}, &(struct who){"", owner->sex, ""}),
+        .birth =
+            who_differ(&(struct who){"", "", said->birth}, &(struct who){"", "", owner->birth})};
+}
+
+static bool
 is_same_number(const char *a, const char *b)
 {
     char one[65], other[65];

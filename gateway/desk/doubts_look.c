@@ -92,10 +92,9 @@ take_facts(const struct dcm_facts *facts, struct book_study *out)
 }
 
 int
-look_facts(struct spool *spool, struct accept *accept, uint64_t entry, struct book_study *out,
-           struct err *err)
+look_all_facts(struct spool *spool, struct accept *accept, uint64_t entry, struct dcm_facts *out,
+               struct err *err)
 {
-    struct dcm_facts *facts;
     uint8_t *bytes = NULL;
     char profile[20];
     bool is_all;
@@ -105,12 +104,21 @@ look_facts(struct spool *spool, struct accept *accept, uint64_t entry, struct bo
     if (spool_read_received(spool, entry, HEAD_BYTES, &bytes, &n, &is_all, err) < 0)
         return -1;
     profile_of(spool, accept, entry, profile);
-    facts = mem_new(sizeof *facts);
-    rc = dcm_facts_read_as(bytes, n, !is_all, profile, facts, err);
+    rc = dcm_facts_read_as(bytes, n, !is_all, profile, out, err);
+    free(bytes);
+    return rc;
+}
+
+int
+look_facts(struct spool *spool, struct accept *accept, uint64_t entry, struct book_study *out,
+           struct err *err)
+{
+    struct dcm_facts *facts = mem_new(sizeof *facts);
+    int rc = look_all_facts(spool, accept, entry, facts, err);
+
     if (rc == 0)
         take_facts(facts, out);
     free(facts);
-    free(bytes);
     return rc;
 }
 

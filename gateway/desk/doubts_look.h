@@ -7,6 +7,7 @@
 #include "gateway/desk/book.h"
 
 struct accept;
+struct dcm_facts;
 struct doubts_look;
 struct spool;
 struct spool_study;
@@ -24,6 +25,9 @@ int doubts_look_step(struct doubts_look *look, struct err *err) MUST_CHECK;
  * errors  ERR_NOT_FOUND its bytes are gone; ERR_REJECT it cannot be read; ERR_RETRY */
 int look_facts(struct spool *spool, struct accept *accept, uint64_t entry, struct book_study *out,
                struct err *err) MUST_CHECK;
+/* The same, as it stands there. */
+int look_all_facts(struct spool *spool, struct accept *accept, uint64_t entry,
+                   struct dcm_facts *out, struct err *err) MUST_CHECK;
 
 /* Which of these studies are parts of one exam: bits of proto/model/doubts.def, one a study. */
 struct doubts_arrived {

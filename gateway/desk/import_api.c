@@ -4,15 +4,14 @@
 #include "gateway/desk/book.h"
 #include "gateway/desk/doubts.h"
 #include "gateway/desk/desk.h"
+#include "gateway/desk/import_whose.h"
 #include "gateway/desk/orders.h"
 #include "proto/base/text.h"
-#include "proto/dicom/charset_encode.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -308,92 +307,6 @@ out:
 
 /* ---- whose ---- */
 
-static void
-local_moment(int64_t at_us, char date[9], char time_[7])
-{
-    time_t at = (time_t)(at_us / 1000000);
-    struct tm tm = {0};
-
-    (void)localtime_r(&at, &tm);
-    if (strftime(date, 9, "%Y%m%d", &tm) != 8 || strftime(time_, 7, "%H%M%S", &tm) != 6)
-        date[0] = time_[0] = '\0';
-}
-
-static void
-take_name(const char *name, const char *pinyin, char out[193])
-{
-    struct buf b;
-
-    buf_init(&b, 1024);
-    dcm_encode_name(DCM_SHOWS_UTF8, name, pinyin, &b);
-    if (b.n > 192 || buf_is_over(&b))
-        text_copy(out, 193, name);
-    else
-        text_copy(out, 193, buf_text(&b));
-    buf_fini(&b);
-}
-
-void
-import_identity_of(const struct order *o, const char *clinic, struct wrap_identity *out)
-{
-    *out = (struct wrap_identity){.patient_id = ""};
-    text_copy(out->patient_id, sizeof out->patient_id,
-              o->patient_id[0] != '\0'   ? o->patient_id
-              : o->citizen_id[0] != '\0' ? o->citizen_id
-                                         : o->registration);
-    take_name(o->name, o->pinyin, out->patient_name);
-    text_copy(out->birth, sizeof out->birth, o->birth);
-    text_copy(out->sex, sizeof out->sex, o->sex);
-    text_copy(out->accession, sizeof out->accession,
-              o->accession[0] != '\0' ? o->accession : o->registration);
-    text_copy(out->study_uid, sizeof out->study_uid,
-              o->attached[0] != '\0' ? o->attached : o->study);
-    text_copy(out->study_id, sizeof out->study_id, o->procedure_id);
-    local_moment(o->scheduled_at_us != 0 ? o->scheduled_at_us : o->made_at_us, out->study_date,
-                 out->study_time);
-    (void)text_copy(out->study_description, sizeof out->study_description, o->description);
-    text_copy(out->referring, sizeof out->referring, o->referring);
-    text_copy(out->modality, sizeof out->modality, o->modality);
-    text_copy(out->institution, sizeof out->institution, clinic != NULL ? clinic : "");
-}
-
-/* The order, or the registration of an earlier version that made none. */
-static int
-find_order(struct book *book, const struct json *body, struct order *out, struct err *err)
-{
-    const char *registration = json_as_text(json_find(body, "registration"));
-    const char *accession = json_as_text(json_find(body, "accession"));
-    struct book_registration *r;
-    int rc;
-
-    if (accession != NULL && accession[0] != '\0')
-        return order_find_accession(book, accession, out, err);
-    if (registration == NULL || registration[0] == '\0')
-        return err_set(err, ERR_REJECT, "registration or accession is due");
-    if (order_find(book, registration, out, err) == 0)
-        return 0;
-    if (err->kind != ERR_NOT_FOUND)
-        return -1;
-    r = mem_new(sizeof *r);
-    rc = book_find(book, registration, r, err);
-    if (rc == 0) {
-        char made[24];
-
-        *out = (struct order){.made_at_us = r->at_us};
-        text_copy(out->registration, sizeof out->registration, r->registration);
-        text_copy(out->name, sizeof out->name, r->name);
-        text_copy(out->citizen_id, sizeof out->citizen_id, r->citizen_id);
-        text_copy(out->sex, sizeof out->sex, r->sex);
-        text_copy(out->birth, sizeof out->birth, r->birth);
-        text_copy(out->modality, sizeof out->modality, r->modality);
-        text_copy(out->attached, sizeof out->attached, r->study);
-        snprintf(made, sizeof made, "%lld", (long long)r->at_us);
-        wrap_uid("radpost registration study", r->registration, made, out->study);
-    }
-    free(r);
-    return rc;
-}
-
 /* What was bound now counts as the registration's images; a study that came before stays its own.
  * Images that a device sends are told to their registration by their numbers; a file's own study
  * is not (DICOM without identity), so it is said here. */
@@ -460,9 +373,8 @@ post_bind(struct http_request *req, struct http_response *res, struct err *err)
     if (due_import(req, &import, err) < 0 || api_read_body(req, &doc, err) < 0 ||
         (json_find(json_root(doc), "is_sure") != NULL &&
          json_truth(json_root(doc), "is_sure", &is_sure, err) < 0) ||
-        find_order(api->book, json_root(doc), order, err) < 0)
+        import_whose(api, json_root(doc), order, &identity, err) < 0)
         goto out;
-    import_identity_of(order, api->options->clinic_name, &identity);
     if (import_bind(import, id, &identity, who(req), is_sure, &is_other, err) < 0) {
         rc = answer_trouble(req, res, is_other, err);
         goto out;

@@ -6,17 +6,11 @@
 #include "gateway/desk/api.h"
 #include "gateway/import/import.h"
 
-struct order;
-
 extern const struct http_route import_api_routes[];
 extern const size_t import_api_route_count;
 
 /* "imports": {"waiting", "binding", "unusable"} of the state; nothing of a patient. NULL: nothing.
  */
 void import_api_counts(struct import *import, struct jsonw *w);
-
-/* Who and which examination an order stands for, as its instances will say: the name as worklists
- * give it, the study that came already or the one made for it. */
-void import_identity_of(const struct order *order, const char *clinic, struct wrap_identity *out);
 
 #endif

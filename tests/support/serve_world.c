@@ -149,6 +149,8 @@ serve_world_put(struct serve_world *w, const struct serve_image *image)
     dcm_write_text(&writer, 0x00080060, "CS", or_else(image->modality, "CT"));
     dcm_write_text(&writer, 0x00100010, "PN", or_else(image->name, "Nobody"));
     dcm_write_text(&writer, 0x00100020, "LO", or_else(image->patient_id, "P1"));
+    if (image->issuer != NULL)
+        dcm_write_text(&writer, 0x00100021, "LO", image->issuer);
     dcm_write_text(&writer, 0x0020000D, "UI", image->study);
     dcm_write_text(&writer, 0x0020000E, "UI", image->series);
     dcm_write_text(&writer, 0x00200011, "IS", "7");

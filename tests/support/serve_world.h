@@ -33,6 +33,7 @@ struct serve_image {
     const char *name; /* as it stands in the file, character_set of it; NULL: "Nobody" */
     const char *character_set;
     const char *patient_id, *date, *modality;
+    const char *issuer; /* of the patient_id; NULL none */
     int number;
 };
 

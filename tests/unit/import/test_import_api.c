@@ -1,5 +1,6 @@
 /* test_import_api.c - the inbox of files over the desk's own routes. */
 #include "gateway/desk/import_api.h"
+#include "gateway/desk/import_whose.h"
 
 #include "gateway/accept/accept.h"
 #include "gateway/desk/desk.h"
@@ -7,6 +8,7 @@
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/codec/codec.h"
+#include "proto/dicom/facts.h"
 #include "proto/http/client.h"
 #include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
@@ -14,6 +16,7 @@
 #include "tests/support/import_files.h"
 #include "tests/support/import_world.h"
 #include "tests/support/run_program.h"
+#include "tests/support/serve_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -190,6 +193,114 @@ what_is_asked_wrongly_is_refused(void **state)
     assert_int_equal(ask("POST", "/desk/v1/import-media/nosuch", "{}"), 404);
 }
 
+/* A study in the state; NULL: not there, or the desk has not looked at it. */
+static const struct json *
+study_row(const char *study)
+{
+    const struct json *list = json_find(json_root(site.doc), "studies"), *row;
+
+    for (size_t i = 0; (row = json_at(list, i)) != NULL; i++)
+        if (strcmp(json_as_text(json_find(row, "study")), study) == 0)
+            return json_find(row, "patient") != NULL ? row : NULL;
+    return NULL;
+}
+
+/* An image from a device; until the desk knows of it. */
+static void
+arrives(struct serve_image *image, unsigned n)
+{
+    struct serve_world world = {.spool = site.spool};
+    char sop[80], path[64];
+    int64_t seen = 0;
+
+    snprintf(sop, sizeof sop, "%s.1.%u", image->study, n);
+    image->series = image->sop_instance = sop;
+    image->modality = "DX";
+    (void)serve_world_put(&world, image);
+    do {
+        snprintf(path, sizeof path, "/desk/v1/state?since=%lld&wait_s=5", (long long)seen);
+        assert_int_equal(ask("GET", path, NULL), 200);
+        seen = json_as_int(json_find(json_root(site.doc), "change"), 0);
+    } while (study_row(image->study) == NULL);
+}
+
+/* What the newest entry of the spool says of itself. */
+static void
+newest_says(struct dcm_facts *out)
+{
+    struct buf bytes;
+    struct err err;
+    uint64_t entry;
+
+    (void)world_entries(&entry);
+    buf_init(&bytes, 16 << 20);
+    world_bytes(entry, &bytes);
+    assert_int_equal(dcm_facts_read(bytes.bytes, bytes.n, false, out, &err), 0);
+    buf_fini(&bytes);
+}
+
+/* Most consoles give numbers of their own, so attaching by hand is the ordinary case: the centre
+ * put every such file aside, as another patient's under the study's number. And beside a console's
+ * pinyin a file in the patient's own name kept the report from being signed: two people under one
+ * number. */
+static void
+a_file_is_one_patients_with_the_images_it_stands_among(void **state)
+{
+    static const struct {
+        struct serve_image image; /* patient_id NULL: the registration's */
+        bool is_among;
+    } rows[] = {
+        {{.patient_id = "DEMO-000001", .name = "Wang^XiaoMing"}, false},
+        {{.patient_id = "", .name = "王小明"}, false},
+        {{.name = "Wang^XiaoMing"}, true},
+        {{.name = ""}, true},
+        {{.name = "王小明"}, true},
+        {{.name = "Zhao^Liu"}, false},
+        {{.name = "Wang^XiaoMing", .issuer = "CT1"}, false},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        char id[IMPORT_ID_SIZE], body[96], number[24], study[32], path[96], attach[80];
+        struct serve_image image = rows[i].image;
+        struct dcm_facts *file = mem_new(sizeof *file);
+        const struct json *row;
+
+        registered("F", body);
+        snprintf(number, sizeof number, "%s", said("registration"));
+        snprintf(study, sizeof study, "1.2.77.%u", i + 1);
+        image.study = study;
+        if (image.patient_id == NULL)
+            image.patient_id = number;
+        arrives(&image, 1);
+        snprintf(path, sizeof path, "/desk/v1/registrations/%s/attach", number);
+        snprintf(attach, sizeof attach, "{\"study\":\"%s\"}", study);
+        assert_int_equal(ask("POST", path, attach), 204);
+        buf_clear(&world_file);
+        import_file_pdf(number, &world_file);
+        waits("ecg.pdf", id);
+
+        assert_int_equal(ask("POST", route(id, "bind"), body), 200);
+
+        newest_says(file);
+        assert_string_equal(file->patient_id, number);
+        if ((strcmp(file->study_uid, study) == 0) != rows[i].is_among)
+            fail_msg("row %u: the file stands in %s", i, file->study_uid);
+        if (rows[i].is_among)
+            assert_string_equal(file->patient_name, image.name);
+        else
+            assert_non_null(strstr(file->patient_name, "=王^"));
+        /* said once more, also when it has been looked into, it is where it was */
+        do
+            assert_int_equal(ask("GET", "/desk/v1/state", NULL), 200);
+        while ((row = study_row(file->study_uid)) == NULL);
+        assert_string_equal(json_as_text(json_find(row, "registration")), number);
+        assert_int_equal(ask("POST", route(id, "bind"), body), 200);
+        assert_int_equal(world_entries(NULL), 2 * (i + 1));
+        free(file);
+    }
+}
+
 /* A disc as a cart or console burns it: seen at the desk, taken twice, nothing doubles. */
 static void
 a_disc_with_a_dicomdir_is_taken_at_the_desk(void **state)
@@ -298,6 +409,7 @@ main(int argc, char **argv)
         TEST(a_technician_sees_a_file_and_says_whose_it_is),
         TEST(a_film_of_a_cart_is_seen_and_bound),
         TEST(another_persons_file_is_asked_about),
+        TEST(a_file_is_one_patients_with_the_images_it_stands_among),
         TEST(what_is_asked_wrongly_is_refused),
         TEST(a_disc_with_a_dicomdir_is_taken_at_the_desk),
         TEST(who_is_not_signed_in_sees_and_binds_nothing),
