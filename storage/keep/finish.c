@@ -111,9 +111,9 @@ wait_for_turn(struct finish_line *line)
     int64_t left = line->alone_until_ms - clock_mono_ms();
 
     if (line->first != NULL && line->hurrying > 0 && left > 0)
-        gate_wait_ms(&line->gate, left);
+        bell_wait_ms(&line->turn, &line->gate, left);
     else
-        gate_wait(&line->gate);
+        bell_wait(&line->turn, &line->gate);
 }
 
 static struct finish_job *
@@ -126,10 +126,21 @@ next_job(struct finish_line *line)
         wait_for_turn(line);
     if (at != NULL) {
         job = take_out(line, at);
-        gate_wake(&line->gate);
+        bell_ring(&line->room);
     }
     gate_unlock(&line->gate);
     return job;
+}
+
+static void
+end_job(struct finish_line *line, const struct finish_job *job)
+{
+    gate_lock(&line->gate);
+    if (job->is_hurried && --line->hurrying == 0)
+        bell_ring(&line->turn);
+    if (--job->group->pending == 0 && job->group->done != NULL)
+        bell_ring(job->group->done);
+    gate_unlock(&line->gate);
 }
 
 static void *
@@ -143,14 +154,26 @@ finish_run(void *arg)
 
         if (landing_finish(k, job->o, &ignored) < 0)
             err_clear(&ignored);
-        gate_lock(&k->finish.gate);
-        job->group->pending--;
-        k->finish.hurrying -= job->is_hurried ? 1 : 0;
-        gate_wake(&k->finish.gate);
-        gate_unlock(&k->finish.gate);
+        end_job(&k->finish, job);
         free(job);
     }
     return NULL;
+}
+
+void
+finish_init(struct finish_line *line)
+{
+    gate_init(&line->gate);
+    bell_init(&line->turn);
+    bell_init(&line->room);
+}
+
+void
+finish_fini(struct finish_line *line)
+{
+    bell_fini(&line->room);
+    bell_fini(&line->turn);
+    gate_fini(&line->gate);
 }
 
 void
@@ -165,7 +188,7 @@ finish_stop(struct keep *k)
 {
     gate_lock(&k->finish.gate);
     k->finish.is_closing = true;
-    gate_wake(&k->finish.gate);
+    bell_ring(&k->finish.turn);
     gate_unlock(&k->finish.gate);
     while (k->finish.threads_n > 0)
         thread_join(k->finish.threads[--k->finish.threads_n]);
@@ -184,7 +207,7 @@ finish_put(struct keep *k, struct landing_object *o, struct finish_group *group)
     *job = (struct finish_job){.o = o, .group = group};
     gate_lock(&line->gate);
     while (line->queued >= FINISH_QUEUE && !is_hurried(line, o))
-        gate_wait(&line->gate);
+        bell_wait(&line->room, &line->gate);
     if (line->last != NULL)
         line->last->next = job;
     else
@@ -192,7 +215,7 @@ finish_put(struct keep *k, struct landing_object *o, struct finish_group *group)
     line->last = job;
     line->queued++;
     group->pending++;
-    gate_wake(&line->gate);
+    bell_ring(&line->turn);
     gate_unlock(&line->gate);
     return true;
 }
@@ -200,8 +223,14 @@ finish_put(struct keep *k, struct landing_object *o, struct finish_group *group)
 void
 finish_wait(struct keep *k, struct finish_group *group)
 {
+    struct bell done;
+
+    bell_init(&done);
     gate_lock(&k->finish.gate);
+    group->done = &done;
     while (group->pending > 0)
-        gate_wait(&k->finish.gate);
+        bell_wait(&done, &k->finish.gate);
+    group->done = NULL;
     gate_unlock(&k->finish.gate);
+    bell_fini(&done);
 }

@@ -22,6 +22,8 @@ struct finish_hurry {
 
 struct finish_line {
     struct gate gate; /* for all below */
+    struct bell turn; /* there may be one for a finisher */
+    struct bell room; /* for those who are held back */
     struct finish_job *first, *last;
     unsigned queued;
     struct finish_hurry hurries[FINISH_HURRIES];
@@ -37,8 +39,11 @@ struct finish_line {
 /* How many of somebody's objects are not done yet; all zero to begin with. */
 struct finish_group {
     unsigned pending;
+    struct bell *done; /* somebody waits for the last; NULL: nobody */
 };
 
+void finish_init(struct finish_line *line);
+void finish_fini(struct finish_line *line);
 void finish_start(struct keep *k);
 /* After the last group was waited for. */
 void finish_stop(struct keep *k);

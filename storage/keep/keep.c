@@ -250,6 +250,24 @@ start_threads(struct keep *k, int connections)
     finish_start(k);
 }
 
+static void
+init_gates(struct keep *k)
+{
+    gate_init(&k->gate);
+    bell_init(&k->unbusy);
+    finish_init(&k->finish);
+    gate_init(&k->receipts_gate);
+}
+
+static void
+fini_gates(struct keep *k)
+{
+    gate_fini(&k->receipts_gate);
+    finish_fini(&k->finish);
+    bell_fini(&k->unbusy);
+    gate_fini(&k->gate);
+}
+
 int
 keep_open_idle(const struct keep_options *options, struct codec_pool *pool, struct audit *audit,
                struct keep **out_keep, struct err *err)
@@ -261,9 +279,7 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
                             .connections = options->connections};
     int rc = -1;
 
-    gate_init(&k->gate);
-    gate_init(&k->finish.gate);
-    gate_init(&k->receipts_gate);
+    init_gates(k);
     k->share = share_new(SHARE_TURNS, SHARE_LIMIT_MS);
     k->traffic = traffic_new();
     k->proofs = proofs_new();
@@ -304,9 +320,7 @@ keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err)
                             .is_guest = true,
                             .connections = 1};
 
-    gate_init(&k->gate);
-    gate_init(&k->finish.gate);
-    gate_init(&k->receipts_gate);
+    init_gates(k);
     k->share = share_new(SHARE_TURNS, SHARE_LIMIT_MS);
     k->traffic = traffic_new();
     if (pg_open(&pg, &k->pg, err) < 0) {
@@ -378,9 +392,7 @@ keep_close(struct keep **keep)
     free(k->landing_copy);
     for (int i = 0; i < KEEP_COPIES; i++)
         free(k->stores[i]);
-    gate_fini(&k->finish.gate);
-    gate_fini(&k->receipts_gate);
-    gate_fini(&k->gate);
+    fini_gates(k);
     free(k);
 }
 

@@ -55,7 +55,8 @@ struct keep {
     struct traffic *traffic;
     struct proofs *proofs;
 
-    struct gate gate; /* for all below */
+    struct gate gate;   /* for all below */
+    struct bell unbusy; /* nobody looks into some object any more */
     struct landing_object *open_objects;
     struct busy_study *busy;
     unsigned bundles;      /* on their way in */

@@ -28,7 +28,7 @@ landing_set_busy(struct keep *k, struct landing_object *o, bool is_busy)
     gate_lock(&k->gate);
     o->is_busy = is_busy;
     if (!is_busy)
-        gate_wake(&k->gate);
+        bell_ring(&k->unbusy);
     gate_unlock(&k->gate);
 }
 
@@ -47,7 +47,7 @@ landing_stays_busy(struct keep *k, const char *tenant, const uint8_t object[32],
         is_busy = o != NULL && o->is_busy;
         if (!is_busy || left_ms <= 0)
             break;
-        (void)gate_wait_ms(&k->gate, left_ms);
+        (void)bell_wait_ms(&k->unbusy, &k->gate, left_ms);
     }
     if (is_busy)
         *out_size = o->offer.size; /* loaded before anybody could look into it */
