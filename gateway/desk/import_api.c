@@ -440,57 +440,6 @@ post_rescan(struct http_request *req, struct http_response *res, struct err *err
     return 0;
 }
 
-/* ---- sticks and discs ---- */
-
-static int
-get_media(struct http_request *req, struct http_response *res, struct err *err)
-{
-    struct import_media *list;
-    struct import *import;
-    struct jsonw w;
-    struct buf json;
-    size_t n;
-
-    if (due_import(req, &import, err) < 0)
-        return -1;
-    buf_init(&json, LIST_BYTES);
-    jsonw_init(&w, &json);
-    jsonw_object(&w, NULL);
-    jsonw_array(&w, "media");
-    import_list_media(import, &list, &n);
-    for (size_t i = 0; i < n; i++) {
-        jsonw_object(&w, NULL);
-        jsonw_text(&w, "name", list[i].name);
-        jsonw_bool(&w, "has_dicomdir", list[i].has_dicomdir);
-        jsonw_uint(&w, "files", list[i].files);
-        jsonw_end(&w);
-    }
-    free(list);
-    jsonw_end(&w);
-    jsonw_end(&w);
-    http_answer_buf(res, 200, "application/json", &json);
-    buf_fini(&json);
-    return 0;
-}
-
-static int
-post_media(struct http_request *req, struct http_response *res, struct err *err)
-{
-    struct import_taken taken;
-    struct import *import;
-    struct buf json;
-
-    if (due_import(req, &import, err) < 0 ||
-        import_media(import, http_param(req, "name"), &taken, err) < 0)
-        return -1;
-    buf_init(&json, 256);
-    buf_add_printf(&json, "{\"taken\":%u,\"sent\":%u,\"known\":%u,\"unusable\":%u,\"missing\":%u}",
-                   taken.taken, taken.sent, taken.known, taken.unusable, taken.missing);
-    http_answer_buf(res, 200, "application/json", &json);
-    buf_fini(&json);
-    return 0;
-}
-
 const struct http_route import_api_routes[] = {
     DESK_GET("/desk/v1/imports", DESK_WORK, get_imports),
     DESK_GET("/desk/v1/imports/{id}/source", DESK_WORK, get_source),
@@ -499,7 +448,5 @@ const struct http_route import_api_routes[] = {
     DESK_POST("/desk/v1/imports/{id}/bind", DESK_WORK, post_bind),
     DESK_POST("/desk/v1/imports/{id}/discard", DESK_WORK, post_discard),
     DESK_POST("/desk/v1/imports/{id}/reopen", DESK_WORK, post_reopen),
-    DESK_GET("/desk/v1/import-media", DESK_WORK, get_media),
-    DESK_POST("/desk/v1/import-media/{name}", DESK_WORK, post_media),
 };
 const size_t import_api_route_count = ARRAY_LEN(import_api_routes);

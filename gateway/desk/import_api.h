@@ -1,5 +1,5 @@
-/* import_api.h - the inbox of files at the desk: list, look, say whose, throw away; sticks and
- * discs. Routes and their JSON: docs/formats/import.md. Threads: any. */
+/* import_api.h - the inbox of files at the desk: list, look, say whose, throw away.
+ * Routes and their JSON: docs/formats/import.md. Threads: any. */
 #ifndef RADPOST_DESK_IMPORT_API_H
 #define RADPOST_DESK_IMPORT_API_H
 

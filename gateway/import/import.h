@@ -134,14 +134,26 @@ struct import_media {
 void import_list_media(struct import *import, struct import_media **out, size_t *out_n);
 
 struct import_taken {
-    uint32_t taken; /* into the inbox */
-    uint32_t sent;  /* DICOM with a usable identity: in the spool */
-    uint32_t known; /* here already */
-    uint32_t unusable;
-    uint32_t missing; /* named by the DICOMDIR and not there */
+    uint32_t taken;    /* into the inbox */
+    uint32_t sent;     /* DICOM with a usable identity: in the spool */
+    uint32_t known;    /* here already */
+    uint32_t unusable; /* without a DICOMDIR also what cannot be read */
+    uint32_t missing;  /* named by the DICOMDIR, and not there, not DICOM or not to be read */
+    bool is_unchecked; /* there is a DICOMDIR, and it cannot be read: something may be missing */
+    /* Of the missing, as far as it is known, the images of studies of which others were sent, study
+     * by study. */
+    struct import_absent *absent;
+    size_t absent_n;
 };
 
-/* Copy everything of it in; the stick is not changed.
+struct import_absent {
+    char study[65], instance[65];
+};
+
+void import_taken_fini(struct import_taken *taken);
+
+/* Copy everything of it in; the stick is not changed. What cannot be read is counted, and the rest
+ * goes on. *out: import_taken_fini().
  * errors  ERR_NOT_FOUND no such folder; ERR_FULL, ERR_RETRY: begin again, nothing doubles */
 int import_media(struct import *import, const char *name, struct import_taken *out,
                  struct err *err) MUST_CHECK;

@@ -65,6 +65,7 @@ enum take_outcome { TAKE_DONE, TAKE_SENT, TAKE_KNOWN, TAKE_UNUSABLE, TAKE_NOT_WH
 
 struct taken_file {
     enum take_outcome outcome;
+    bool is_unreadable;      /* the file itself, when take_file() failed: not our disk */
     bool is_cut;             /* it ends early */
     char id[IMPORT_ID_SIZE]; /* of its item; "": none */
 };
@@ -109,7 +110,7 @@ int watch_start(struct import *im, struct err *err) MUST_CHECK;
 void watch_stop(struct import *im);
 void watch_scan(struct import *im);
 /* Visit regular files below a folder, no links followed, at most depth 12 and 100,000 files.
- * visit returns false to stop. */
+ * fd: -1 where what is there cannot be opened, a folder or a file; visit returns false to stop. */
 typedef bool (*visit_fn)(void *user, int fd, const char *relative);
 void walk_files(const char *root, visit_fn visit, void *user);
 

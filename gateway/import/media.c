@@ -1,16 +1,16 @@
 /* media.c - sticks and discs: folders that appear below media_dir. Nothing on them is changed.
  * With a DICOMDIR only DICOM is taken (the rest is a viewer's own), and what the DICOMDIR names
- * must be there (PS3.10 8.5, PS3.3 F.3.2.2); without one, every file of a kind we know. */
+ * must come of it (PS3.10 8.5, PS3.3 F.3.2.2); without one, every file of a kind we know. What is
+ * scratched, broken off or pulled out costs itself: it is counted, and the rest goes on. */
+#include "gateway/import/dicomdir.h"
 #include "gateway/import/import_own.h"
 
 #include "gateway/spool/spool.h"
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
-#include "proto/dicom/part10.h"
-#include "proto/dicom/walk.h"
 
-#include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +19,12 @@
 #include <unistd.h>
 
 enum { MEDIA_MAX = 32, COUNT_MAX = 10000, DICOMDIR_BYTES = 64 << 20 };
-#define TAG_FILE_ID 0x00041500u
 
 struct reading {
     struct import *im;
     struct import_taken *taken;
     bool is_dicom_only;
+    struct dicomdir dicomdir;
     int rc;
     struct err *err;
 };
@@ -82,57 +82,43 @@ import_list_media(struct import *im, struct import_media **out, size_t *out_n)
     *out_n = n;
 }
 
-/* ---- DICOMDIR: is all of it there ---- */
-
-/* Referenced File ID: components parted by \, each of at most 8 signs. Discs may show them in
- * small letters. */
-static bool
-is_there(const char *root, const uint8_t *value, size_t n)
-{
-    char path[PATH_MAX];
-    size_t at = (size_t)snprintf(path, sizeof path - 200, "%s/", root);
-
-    if (n == 0 || n > 120)
-        return true; /* not a name we could look for */
-    for (int small = 0; small < 2; small++) {
-        size_t k = 0;
-
-        for (size_t i = 0; i < n; i++) {
-            char c = (char)value[i];
-
-            if (c == '/' || (c == '.' && i + 1 < n && value[i + 1] == '.'))
-                return true; /* leads elsewhere: not looked for */
-            if (c != ' ' && c != '\0')
-                path[at + k++] = c == '\\' ? '/' : small ? (char)tolower((unsigned char)c) : c;
-        }
-        path[at + k] = '\0';
-        if (k == 0 || access(path, F_OK) == 0)
-            return true;
-    }
-    return false;
-}
-
-static uint32_t
-count_missing(const char *root, const uint8_t *bytes, size_t n)
-{
-    struct dcm_part10 part10;
-    struct dcm_element e;
-    struct dcm_walk walk;
-    uint32_t missing = 0;
-    struct err err;
-
-    if (dcm_part10_parse(bytes, n, &part10, &err) < 0 || part10.syntax->is_deflated)
-        return 0;
-    dcm_walk_init(&walk, bytes + part10.dataset_at, n - part10.dataset_at, part10.syntax->coding,
-                  DCM_WALK_WHOLE);
-    while (dcm_walk_next(&walk, &e, &err) == 0 && e.event != DCM_END)
-        if (e.event == DCM_ELEMENT && e.tag == TAG_FILE_ID &&
-            !is_there(root, bytes + part10.dataset_at + e.value_at, e.value_n))
-            missing++;
-    return missing;
-}
-
 /* ---- reading it ---- */
+
+/* What the DICOMDIR names is counted at the end, whatever became of it. */
+static void
+note_unreadable(struct reading *r)
+{
+    if (!r->is_dicom_only)
+        r->taken->unusable++;
+}
+
+static void
+note_taken(struct reading *r, const struct taken_file *file, const char *relative)
+{
+    struct dicomdir_file *named = dicomdir_find(&r->dicomdir, relative);
+
+    r->taken->taken += file->outcome == TAKE_DONE;
+    r->taken->sent += file->outcome == TAKE_SENT;
+    r->taken->known += file->outcome == TAKE_KNOWN;
+    r->taken->unusable += file->outcome == TAKE_UNUSABLE;
+    if (file->outcome == TAKE_NOT_WHOLE) /* it changed, or ended, while it was read */
+        note_unreadable(r);
+    else if (named != NULL) {
+        named->has_come = true;
+        named->was_sent = file->outcome == TAKE_SENT;
+    }
+}
+
+static ssize_t
+read_begin(int fd, uint8_t *bytes, size_t n)
+{
+    ssize_t k;
+
+    do
+        k = fd < 0 ? -1 : pread(fd, bytes, n, 0);
+    while (k < 0 && fd >= 0 && errno == EINTR);
+    return k;
+}
 
 static bool
 take_one(void *user, int fd, const char *relative)
@@ -140,24 +126,100 @@ take_one(void *user, int fd, const char *relative)
     struct reading *r = user;
     struct taken_file file;
     uint8_t begin[1100];
-    ssize_t n = pread(fd, begin, sizeof begin, 0);
-    enum wrap_kind kind = wrap_sniff(begin, n > 0 ? (size_t)n : 0);
+    ssize_t n = read_begin(fd, begin, sizeof begin);
+    enum wrap_kind kind;
 
+    if (n < 0) {
+        note_unreadable(r);
+        return true;
+    }
+    kind = wrap_sniff(begin, (size_t)n);
     if (kind == WRAP_UNKNOWN || kind == WRAP_DICOMDIR || (r->is_dicom_only && kind != WRAP_DICOM))
         return true;
-    if (take_file(r->im, fd, relative, true, true, &file, r->err) < 0) {
-        if (r->err->kind == ERR_REJECT) { /* too large: the others go on */
-            r->taken->unusable++;
-            return true;
-        }
+    if (take_file(r->im, fd, relative, true, true, &file, r->err) == 0) {
+        note_taken(r, &file, relative);
+    } else if (file.is_unreadable) {
+        note_unreadable(r);
+    } else if (r->err->kind == ERR_REJECT) { /* too large: the others go on */
+        r->taken->unusable++;
+    } else {
         r->rc = -1;
         return false;
     }
-    r->taken->taken += file.outcome == TAKE_DONE;
-    r->taken->sent += file.outcome == TAKE_SENT;
-    r->taken->known += file.outcome == TAKE_KNOWN;
-    r->taken->unusable += file.outcome == TAKE_UNUSABLE;
     return true;
+}
+
+/* ---- what did not come ---- */
+
+static int
+by_study(const void *a, const void *b)
+{
+    const struct import_absent *x = a, *y = b;
+    int order = strcmp(x->study, y->study);
+
+    return order != 0 ? order : strcmp(x->instance, y->instance);
+}
+
+/* Did another file of its study go its way? */
+static bool
+is_of_sent(const struct dicomdir *d, const char *study)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (d->files[i].was_sent && strcmp(d->files[i].study, study) == 0)
+            return true;
+    return false;
+}
+
+static void
+count_absent(const struct dicomdir *d, struct import_taken *taken)
+{
+    char known[65] = "";
+    bool is_known_sent = false;
+
+    for (size_t i = 0; i < d->n; i++)
+        taken->missing += !d->files[i].has_come;
+    taken->absent = mem_new((taken->missing + 1) * sizeof *taken->absent);
+    for (size_t i = 0; i < d->n; i++) {
+        const struct dicomdir_file *f = &d->files[i];
+        struct import_absent *a = &taken->absent[taken->absent_n];
+
+        if (f->has_come || f->study[0] == '\0' || f->instance[0] == '\0')
+            continue;
+        if (strcmp(known, f->study) != 0) {
+            memcpy(known, f->study, sizeof known);
+            is_known_sent = is_of_sent(d, f->study);
+        }
+        if (!is_known_sent)
+            continue;
+        memcpy(a->study, f->study, sizeof a->study);
+        memcpy(a->instance, f->instance, sizeof a->instance);
+        taken->absent_n++;
+    }
+    qsort(taken->absent, taken->absent_n, sizeof *taken->absent, by_study);
+}
+
+void
+import_taken_fini(struct import_taken *taken)
+{
+    free(taken->absent);
+    *taken = (struct import_taken){.absent = NULL};
+}
+
+/* Of a directory that cannot be read it is only known that there is one. */
+static void
+read_dicomdir(const char *path, struct reading *r)
+{
+    uint8_t *bytes = NULL;
+    struct err why;
+    size_t n;
+
+    r->is_dicom_only = true;
+    if (durable_get_file(path, DICOMDIR_BYTES, &bytes, &n, &why) < 0 ||
+        dicomdir_read(bytes, n, &r->dicomdir, &why) < 0) {
+        r->taken->is_unchecked = true;
+        LOG(&import_ctx, IMPORT_NO_DIRECTORY, F_ERR(&why));
+    }
+    free(bytes);
 }
 
 int
@@ -166,10 +228,8 @@ import_media(struct import *im, const char *name, struct import_taken *out, stru
     struct import_taken taken = {0};
     struct reading r = {.im = im, .taken = &taken, .err = err};
     char root[PATH_MAX], dicomdir[PATH_MAX];
-    uint8_t *bytes = NULL;
     uint64_t association;
     struct stat st;
-    size_t n;
 
     if (im->media_dir[0] == '\0' || name[0] == '.' || name[0] == '\0' ||
         strchr(name, '/') != NULL || strlen(name) >= sizeof((struct import_media *)0)->name)
@@ -177,16 +237,14 @@ import_media(struct import *im, const char *name, struct import_taken *out, stru
     snprintf(root, sizeof root, "%s/%s", im->media_dir, name);
     if (lstat(root, &st) < 0 || !S_ISDIR(st.st_mode))
         return err_set(err, ERR_NOT_FOUND, "no such stick or disc");
-    if (find_dicomdir(root, dicomdir)) {
-        r.is_dicom_only = true;
-        if (durable_get_file(dicomdir, DICOMDIR_BYTES, &bytes, &n, err) < 0)
-            return err_context(err, "read the disc's directory");
-        taken.missing = count_missing(root, bytes, n);
-        free(bytes);
-    }
+    if (find_dicomdir(root, dicomdir))
+        read_dicomdir(dicomdir, &r);
     association = spool_association_begin(im->options.spool);
     walk_files(root, take_one, &r);
     spool_association_end(im->options.spool, association);
+    if (r.rc == 0)
+        count_absent(&r.dicomdir, &taken);
+    dicomdir_fini(&r.dicomdir);
     if (r.rc < 0)
         return err_context(err, "read a stick or disc");
     LOG(&import_ctx, IMPORT_MEDIA_DONE, F_NUMBER("taken", taken.taken),

@@ -75,7 +75,7 @@ name_to_text(const char *name, char *out, size_t size)
 /* Copy it whole into tmp/NAME; what changed meanwhile is not whole. */
 static int
 copy_in(struct import *im, int from, const char *tmp, struct import_item *item, int *out_fd,
-        bool *out_is_still, struct err *err)
+        bool *out_is_still, bool *out_is_unreadable, struct err *err)
 {
     struct digest *d = digest_new();
     uint8_t *chunk = mem_new(CHUNK);
@@ -103,6 +103,7 @@ copy_in(struct import *im, int from, const char *tmp, struct import_item *item, 
         if (k < 0 && errno == EINTR)
             continue;
         if (k < 0) {
+            *out_is_unreadable = true;
             (void)err_sys(err, ERR_RETRY, "read the file");
             goto out;
         }
@@ -292,10 +293,11 @@ take_file(struct import *im, int fd, const char *name, bool is_media, bool is_la
     snprintf(path, sizeof path, "%s/tmp/%s", im->dir, tmp);
     unlink(path);
     name_to_text(name, item->name, sizeof item->name);
-    if (copy_in(im, fd, tmp, item, &copy, &is_still, err) < 0 ||
+    *out = (struct taken_file){.outcome = TAKE_NOT_WHOLE};
+    if (copy_in(im, fd, tmp, item, &copy, &is_still, &out->is_unreadable, err) < 0 ||
         look(copy, item, &is_whole, err) < 0)
         goto out;
-    *out = (struct taken_file){.outcome = TAKE_NOT_WHOLE, .is_cut = !is_whole};
+    out->is_cut = !is_whole;
     rc = is_still && (is_whole || is_last) ? settle(im, item, is_media, &copy, tmp, out, err) : 0;
 out:
     if (copy >= 0)

@@ -29,14 +29,20 @@ meet(struct walker *w, int dir_fd, const char *relative, const char *name, int d
     int fd;
 
     if (snprintf(below, sizeof below, "%s%s%s", relative, relative[0] != '\0' ? "/" : "", name) >=
-            (int)sizeof below ||
-        fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-        (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+        (int)sizeof below)
+        return;
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        w->is_stopped = !w->visit(w->user, -1, below);
+        return;
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return;
     /* O_NONBLOCK: a pipe put in its place meanwhile must not stop us */
     fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
+        w->is_stopped = !w->visit(w->user, -1, below);
         return;
+    }
     if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && depth < DEPTH_MAX) {
         walk(w, fd, below, depth + 1); /* consumes fd */
         return;

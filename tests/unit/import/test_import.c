@@ -427,9 +427,12 @@ a_disc_with_dicomdir_goes_to_the_spool_once(void **state)
     assert_int_equal(first.unusable, 0);
     assert_int_equal(first.sent + first.taken, 30);
     assert_int_equal(second.taken, 0);
+
     assert_int_equal(world_entries(NULL), first.sent);
     assert_int_equal(import_media(world_import, "../media/disc", &second, &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
+    import_taken_fini(&first);
+    import_taken_fini(&second);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include "gateway/accept/accept.h"
 #include "gateway/desk/desk.h"
 #include "gateway/uplink/uplink.h"
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/codec/codec.h"
@@ -14,6 +15,7 @@
 #include "tests/support/desk_visitor.h"
 #include "tests/support/folder.h"
 #include "tests/support/import_files.h"
+#include "tests/support/import_disc.h"
 #include "tests/support/import_world.h"
 #include "tests/support/run_program.h"
 #include "tests/support/serve_world.h"
@@ -30,6 +32,8 @@
 #define MEDIA "../shared/data/media"
 
 static struct codec_pool *pool;
+enum { WAIT_MS = 60000 };
+
 static struct desk_site site;
 static struct desk_visitor technician;
 
@@ -345,6 +349,52 @@ a_disc_with_a_dicomdir_is_taken_at_the_desk(void **state)
     assert_int_equal(ask("POST", "/desk/v1/import-media/..", "{}"), 400);
 }
 
+/* How many images of the study have not come, as the desk shows it once they are as many. */
+static bool
+waits_for(const char *study, int64_t missing)
+{
+    int64_t until_ms = clock_mono_ms() + WAIT_MS;
+    int64_t change = 0;
+
+    while (clock_mono_ms() < until_ms) {
+        const struct json *studies;
+        char path[80];
+
+        snprintf(path, sizeof path, "/desk/v1/state?since=%lld&wait_s=1", (long long)change);
+        assert_int_equal(ask("GET", path, NULL), 200);
+        change = json_as_int(json_find(json_root(site.doc), "change"), 0);
+        studies = json_find(json_root(site.doc), "studies");
+        for (size_t i = 0; i < json_length(studies); i++)
+            if (strcmp(json_as_text(json_find(json_at(studies, i), "study")), study) == 0 &&
+                json_as_int(json_find(json_at(studies, i), "missing"), -1) == missing)
+                return true;
+    }
+    return false;
+}
+
+/* The disc names three, two can be read: the study is not whole, and never safe to delete. */
+static void
+what_a_disc_names_and_does_not_give_is_expected(void **state)
+{
+    char path[512];
+
+    (void)state;
+    import_disc_make(world_media, "torn", "1.2.77", 1, 3);
+    snprintf(path, sizeof path, "%s/torn/IM/I2", world_media);
+    assert_int_equal(truncate(path, 0), 0);
+
+    assert_int_equal(ask("POST", "/desk/v1/import-media/torn", "{}"), 200);
+
+    assert_int_equal(json_as_int(json_find(json_root(site.doc), "sent"), -1), 2);
+    assert_int_equal(json_as_int(json_find(json_root(site.doc), "missing"), -1), 1);
+    assert_true(waits_for("1.2.77", 1));
+
+    import_disc_make(world_media, "torn", "1.2.77", 2, 1); /* wiped clean */
+    assert_int_equal(ask("POST", "/desk/v1/import-media/torn", "{}"), 200);
+    assert_int_equal(json_as_int(json_find(json_root(site.doc), "missing"), -1), 0);
+    assert_true(waits_for("1.2.77", 0));
+}
+
 /* Nobody without a session; a page from elsewhere has the cookie, but not the session's word. */
 static void
 who_is_not_signed_in_sees_and_binds_nothing(void **state)
@@ -412,6 +462,7 @@ main(int argc, char **argv)
         TEST(a_file_is_one_patients_with_the_images_it_stands_among),
         TEST(what_is_asked_wrongly_is_refused),
         TEST(a_disc_with_a_dicomdir_is_taken_at_the_desk),
+        TEST(what_a_disc_names_and_does_not_give_is_expected),
         TEST(who_is_not_signed_in_sees_and_binds_nothing),
     };
     int status;
