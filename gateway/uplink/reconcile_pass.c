@@ -178,10 +178,15 @@ gather(struct pass *p)
 static void
 settle_list(struct pass *p, const struct place *ours, const struct link_study *centres)
 {
+    struct spool_study now = {0};
     struct err err = {0};
 
     if (centres->revision == ours->revision)
         return;
+    if (centres->revision > ours->revision &&
+        spool_study(p->up->spool, ours->study, &now, &err) == 0 &&
+        centres->revision <= now.revision)
+        return; /* closed and told since we gathered */
     p->out->different++;
     LOG(&uplink_log, UPLINK_LIST_DIFFERS, F_UID("study", ours->study),
         F_NUMBER("revision", ours->revision), F_NUMBER("centre", centres->revision));
