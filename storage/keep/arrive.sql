@@ -150,6 +150,10 @@ UPDATE series SET instances = instances + 1,
     sop_classes = CASE WHEN $2 = ANY (sop_classes) THEN sop_classes ELSE sop_classes || $2::text END
 WHERE id = $1
 
+-- Under the row's lock: a row that was lost was counted, and is counted again.
+-- name: series_recount
+UPDATE series SET instances = (SELECT count(*) FROM instances i WHERE i.series = $1 AND NOT i.is_quarantined) WHERE id = $1
+
 -- name: instance_add (plan kept)
 INSERT INTO instances (tenant_id, study, series, sop_instance, sop_class, number, object, size, pixels, dataset,
     received, transfer_syntax, received_syntax, recipe, layout, rows, columns, frames, bits_allocated, has_pixels,

@@ -7,6 +7,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const int64_t arriving_us = INT64_C(600000000);
@@ -62,6 +63,39 @@ find_missing(struct pg_conn *conn, const char *tenant, const char *study, uint64
     return n > 0 && n == shown ? 0 : err_set(err, ERR_CONFLICT, "other images are missing by now");
 }
 
+/* Of the study, under the receipts' lock as in seal.c: who packs the rest of it meanwhile waits. */
+static int
+count_open(struct pg_conn *conn, const char *tenant, const char *study, int64_t *out_packed,
+           int64_t *out_open, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(conn, "receipts_lock", PG_NO_ARGS, NULL, err) < 0 ||
+        pg_run(conn, "gone_sealed", PG_ARGS(PG_TEXT(tenant), PG_TEXT(study)), &rows, err) < 0)
+        return -1;
+    *out_packed = pg_int(rows, 0, 0);
+    *out_open = pg_int(rows, 0, 1);
+    pg_rows_free(&rows);
+    return 0;
+}
+
+/* What had come and is missing was the last of it that was open: it is sealed with this. */
+static int
+note_sealed(struct pg_conn *conn, const char *tenant, const char *study, int64_t open_before,
+            struct event_list *events, struct err *err)
+{
+    int64_t packed, open;
+    char detail[96];
+
+    if (count_open(conn, tenant, study, &packed, &open, err) < 0)
+        return -1;
+    if (open_before > 0 && open == 0 && packed > 0) {
+        snprintf(detail, sizeof detail, "{\"instances\":%lld}", (long long)packed);
+        events_note(events, "study.sealed", detail);
+    }
+    return 0;
+}
+
 /* And commits. */
 static int
 put(struct pg_conn *conn, const char *tenant, const char *study, const struct keep_gone *said,
@@ -69,10 +103,11 @@ put(struct pg_conn *conn, const char *tenant, const char *study, const struct ke
 {
     struct event_list events = {.n = 0};
     char *sops = NULL;
-    int64_t revision;
+    int64_t revision, packed, open;
     int rc = -1;
 
     if (find_missing(conn, tenant, study, said->images, &sops, err) < 0 ||
+        count_open(conn, tenant, study, &packed, &open, err) < 0 ||
         turn(conn, tenant, study, &revision, err) < 0 ||
         pg_run(conn, "gone_put",
                PG_ARGS(PG_TEXT(tenant), PG_TEXT(study), PG_TEXT(sops), PG_INT(revision),
@@ -82,6 +117,7 @@ put(struct pg_conn *conn, const char *tenant, const char *study, const struct ke
                err) < 0 || /* a gateway that has them says so */
         manifest_note_closed(conn, tenant, study, &events, err) < 0 ||
         manifest_settle(conn, tenant, study, &events, err) < 0 ||
+        note_sealed(conn, tenant, study, open, &events, err) < 0 ||
         events_write(conn, tenant, study, &events, err) < 0 || pg_commit(conn, err) < 0)
         goto out;
     rc = 0;

@@ -16,6 +16,14 @@ WHERE NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = n.tenant_id AND i.
 INSERT INTO gone_instances (tenant_id, study_uid, sop_instance, from_revision, reason, by_name, at_us)
 SELECT t.id, $2, g.sop, $4, $5, $6, $7 FROM tenants t, unnest($3::text[]) AS g(sop) WHERE t.code = $1
 
+-- What of the study is packed, and what is open (studies_sealed).
+-- name: gone_sealed
+SELECT count(*) FILTER (WHERE i.pack IS NOT NULL), count(*) FILTER (WHERE i.pack IS NULL AND NOT (i.missing_since_us IS NOT NULL
+    AND EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = i.tenant_id AND g.study_uid = s.study_uid
+        AND g.sop_instance = i.sop_instance AND g.until_revision IS NULL)))
+FROM studies s JOIN tenants t ON t.id = s.tenant_id JOIN instances i ON i.study = s.id AND NOT i.is_quarantined AND i.way <> 'reader'
+WHERE t.code = $1 AND s.study_uid = $2
+
 -- name: gone_came
 UPDATE gone_instances g SET until_revision = $4 FROM tenants t
 WHERE t.id = g.tenant_id AND t.code = $1 AND g.study_uid = $2 AND g.sop_instance = $3 AND g.until_revision IS NULL

@@ -277,12 +277,30 @@ land(struct placing *p, struct err *err)
                     : 0;
 }
 
+/* A whole list that names it is open again: then its row was lost. */
+static int
+reopen_list(struct placing *p, int64_t series, struct err *err)
+{
+    const struct arrival *a = p->a;
+    struct pg_rows *rows = NULL;
+    bool was_lost;
+
+    if (pg_run(p->conn, "manifest_reopen",
+               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(a->facts->study_uid), PG_BYTES(a->object, 32),
+                       PG_TEXT(a->facts->sop_instance)),
+               &rows, err) < 0)
+        return -1;
+    was_lost = series != 0 && pg_touched(rows) > 0;
+    pg_rows_free(&rows);
+    return was_lost ? pg_run(p->conn, "series_recount", PG_ARGS(PG_INT(series)), NULL, err) : 0;
+}
+
 /* All in the transaction that the caller began. */
 static int
 place(struct placing *p, struct err *err)
 {
     const struct arrival *a = p->a;
-    int64_t study, series;
+    int64_t study, series = 0;
     bool is_settled, is_new = false;
 
     /* The lock: a list that is closed at this moment sees this instance, or is seen here. Without
@@ -306,10 +324,7 @@ place(struct placing *p, struct err *err)
         forget_given_up(p, err) < 0)
         return -1;
     if (p->end == ARRIVAL_KEPT && strcmp(a->way, "link") == 0 &&
-        pg_run(p->conn, "manifest_reopen",
-               PG_ARGS(PG_TEXT(a->tenant), PG_TEXT(a->facts->study_uid), PG_BYTES(a->object, 32),
-                       PG_TEXT(a->facts->sop_instance)),
-               NULL, err) < 0)
+        reopen_list(p, series, err) < 0)
         return -1;
     if (land(p, err) < 0 ||
         manifest_settle(p->conn, a->tenant, a->facts->study_uid, &p->events, err) < 0)

@@ -317,10 +317,13 @@ ORDER BY i.sealed_at_us, i.id LIMIT $4
 -- name: clean_done
 UPDATE instances SET landing = NULL, has_copy = false WHERE id = ANY ($1::bigint[]) AND pack IS NOT NULL
 
--- How the studies of these jobs stand now. What was put aside is not of the study before a person has said so.
+-- How the studies of these jobs stand now. What was put aside is not of the study before a person has said so; what is
+-- missing and was said to be lost for good is not any more (gone_sealed, too).
 -- name: studies_sealed
-SELECT t.code, s.study_uid, count(*) FILTER (WHERE i.way <> 'reader'),
-    count(*) FILTER (WHERE i.pack IS NULL AND i.way <> 'reader'),
+SELECT t.code, s.study_uid, count(*) FILTER (WHERE i.pack IS NOT NULL AND i.way <> 'reader'),
+    count(*) FILTER (WHERE i.pack IS NULL AND i.way <> 'reader' AND NOT (i.missing_since_us IS NOT NULL
+        AND EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = i.tenant_id AND g.study_uid = s.study_uid
+            AND g.sop_instance = i.sop_instance AND g.until_revision IS NULL))),
     bool_or(i.job = ANY ($1::bigint[]) AND i.way <> 'reader')
 FROM (SELECT DISTINCT j.study FROM unnest($1::bigint[]) AS g(id) JOIN pack_jobs j ON j.id = g.id) d
 JOIN studies s ON s.id = d.study JOIN tenants t ON t.id = s.tenant_id

@@ -95,21 +95,38 @@ wishes(struct vault *a)
     return n;
 }
 
+struct counted {
+    const char *kind;
+    size_t n;
+    char last[96]; /* detail */
+};
+
 static int
-count_complete(void *user, const struct keep_event *event)
+count_event(void *user, const struct keep_event *event)
 {
-    *(size_t *)user += strcmp(event->kind, "study.complete") == 0;
+    struct counted *c = user;
+
+    if (strcmp(event->kind, c->kind) == 0) {
+        c->n++;
+        snprintf(c->last, sizeof c->last, "%s", event->detail);
+    }
     return 0;
+}
+
+static struct counted
+events_of(struct vault *a, const char *kind)
+{
+    struct counted c = {.kind = kind};
+    struct err err;
+
+    OK(keep_events(a->keep, "clinic-a", 0, 0, count_event, &c, &err));
+    return c;
 }
 
 static size_t
 completions(struct vault *a)
 {
-    struct err err;
-    size_t n = 0;
-
-    OK(keep_events(a->keep, "clinic-a", 0, 0, count_complete, &n, &err));
-    return n;
+    return events_of(a, "study.complete").n;
 }
 
 /* Three images, whole and listed. */
@@ -304,12 +321,41 @@ what_a_person_calls_lost_for_good_is_waited_for_no_more(void **state)
     assert_int_equal(standing(&a, "1.2.3").gone.images, 1);
     assert_true(completions(&a) > 1); /* again */
     assert_int_equal(listed(&a), 0);
+    assert_int_equal(events_of(&a, "study.sealed").n, 1); /* nothing is open */
+    assert_string_equal(events_of(&a, "study.sealed").last, "{\"instances\":2}");
 
     for (size_t i = 0; i < 3; i++) /* and comes after all */
         (void)vault_put(&a, &gate, &s[i]);
     vault_work(&a);
     assert_standing(&a, 3, 3, 0);
     assert_int_equal(standing(&a, "1.2.3").gone.images, 0);
+    assert_string_equal(events_of(&a, "study.sealed").last, "{\"instances\":3}");
+    clock_unfake();
+    vault_close(&a);
+}
+
+/* One is missing for good; what comes later is packed, and the study sealed without it. */
+static void
+a_study_is_sealed_again_without_what_is_lost_for_good(void **state)
+{
+    static const struct keep_gone one = {1, "disk lost, console emptied", "Li", 0};
+    struct slice s[4];
+    struct vault a;
+    struct err err;
+
+    (void)state;
+    begin(&a, "sealed_again", "", s);
+    vault_work(&a);
+    clock_fake(clock_wall_us() + INT64_C(3600000000), clock_mono_ms() + 3600000);
+    OK(keep_gone_put(a.keep, "clinic-a", "1.2.3", &one, &err));
+    s[3] = vault_ct(4);
+    assert_int_equal(vault_put(&a, &gate, &s[3]), LINK_HELD);
+    vault_manifest(&a, &gate, 2, s, 4);
+
+    assert_int_equal(vault_work(&a), 1);
+
+    assert_int_equal(events_of(&a, "study.sealed").n, 2);
+    assert_string_equal(events_of(&a, "study.sealed").last, "{\"instances\":3}");
     clock_unfake();
     vault_close(&a);
 }
@@ -441,6 +487,7 @@ main(void)
         cmocka_unit_test(
             what_a_person_called_lost_for_good_and_a_disk_brings_back_is_listed_and_packed),
         cmocka_unit_test(what_a_person_calls_lost_for_good_is_waited_for_no_more),
+        cmocka_unit_test(a_study_is_sealed_again_without_what_is_lost_for_good),
         cmocka_unit_test(an_image_whose_file_rotted_is_missing_until_its_gateway_brings_it_again),
         cmocka_unit_test(an_image_that_a_reader_finds_rotten_is_asked_for_at_once),
         cmocka_unit_test(what_came_directly_is_missing_only_without_both_of_its_files),
