@@ -323,7 +323,7 @@ const PAGES = {
       await page.goto(`${site.desk}/#/${place}`);
       await page.waitForSelector("main h2");
       if (place === "register") await page.check("[name=urgent]");
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - screen.width);
       if (wide > 0) found.push(`desk ${place} on a phone: ${wide} px too wide`);
       const small = await page.$$eval("button, select, input:not([type=checkbox]), a.button, .tabs a", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43.5).map((e) => e.outerHTML.slice(0, 80)));
       found.push(...small.map((e) => `desk ${place} on a phone: too small for a thumb: ${e}`));
@@ -419,7 +419,7 @@ const PAGES = {
     await openDesk(page, "orders", "DESK");
     await page.locator("[data-hl7]", { hasText: "4711" }).waitFor();
     await page.locator("h2#hl7").scrollIntoViewIfNeeded();
-    must((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, "what was refused is wider than a phone");
+    must((await page.evaluate(() => document.documentElement.scrollWidth - screen.width)) <= 0, "what was refused is wider than a phone");
     await both(page, "desk-hl7");
     await page.unrouteAll({ behavior: "ignoreErrors" });
   },
@@ -434,9 +434,36 @@ const PAGES = {
       await page.waitForSelector("[data-why=no_number]", { timeout: 30000 });
       if (place === "studies") await page.locator("[data-why=sex]", { hasText: "钱一" }).first().waitFor({ timeout: 30000 });
       await page.locator("[data-why]").first().scrollIntoViewIfNeeded();
-      must((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, "the reason is wider than a phone");
+      must((await page.evaluate(() => document.documentElement.scrollWidth - screen.width)) <= 0, "the reason is wider than a phone");
       await both(page, `desk-why-${place}`);
     }
+  },
+  // Two people of one name: each list tells them apart, and a study that was given to the wrong one is given to the right one.
+  async "desk-whose"(browser) {
+    const page = await open(browser, { viewport: { width: 1024, height: 768 } });
+    const made = [];
+    for (const birth of ["1970-03-03", "1970-09-02"]) made.push(await register(page, { name: "王伟", sex: "M", birth, modality: "CT", complaint: "咳嗽" }));
+    execFileSync("bash", ["-c", `${process.env.RADPOST_SEND_ODD} ${made[0]}`]);
+    await page.goto(`${site.desk}/#/studies`);
+    const nobodys = page.locator(".study", { has: page.locator("[data-why=no_number]") }).first();
+    await nobodys.waitFor({ timeout: 30000 });
+    const study = await nobodys.getAttribute("data-study");
+    const row = page.locator(`[data-study="${study}"]`);
+    const options = await row.locator("option").allInnerTexts();
+    must(new Set(options).size === options.length, `two people look the same: ${options}`);
+    await row.locator("select").selectOption(made[0]);
+    await row.getByRole("button", { name: "就是此人" }).click();
+    await row.locator(".owner", { hasText: made[0] }).waitFor();
+    await asked(page, "desk-move", () => row.getByRole("button", { name: /归错了|Wrong patient/ }));
+    await row.getByRole("button", { name: "归错了" }).click();
+    await page.locator("dialog dd", { hasText: made[0] }).waitFor();
+    await page.selectOption("dialog [name=move]", made[1]);
+    await page.locator("dialog dd", { hasText: made[1] }).waitFor();
+    await page.locator("dialog .danger").click();
+    await row.locator(".owner", { hasText: made[1] }).waitFor();
+    await page.goto(`${site.desk}/#/register`);
+    await page.locator(`li[data-registration="${made[0]}"]`, { hasText: "图像还没有到" }).waitFor();
+    found.push(...page.complaints);
   },
 };
 

@@ -102,10 +102,11 @@ export async function register(page, patient) {
   await page.selectOption("[name=modality]", patient.modality);
   for (const name of ["side", "view", "consent"]) if (patient[name]) await page.selectOption(`[name=${name}]`, patient[name]);
   await page.fill("[name=complaint]", patient.complaint);
+  const answer = page.waitForResponse((r) => r.request().method() === "POST" && r.url().endsWith("/registrations"));
   await page.click("form.register button[type=submit]");
-  const row = page.locator("li[data-registration]", { hasText: patient.name }).first();
-  await row.waitFor({ timeout: 10000 });
-  return row.getAttribute("data-registration");
+  const { registration } = await (await answer).json();
+  await page.locator(`li[data-registration="${registration}"]`, { hasText: patient.name }).waitFor({ timeout: 10000 });
+  return registration;
 }
 
 const rowOfRegistration = (page, registration) => page.locator(`li[data-registration="${registration}"]`);

@@ -4,7 +4,7 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Aside } from "./aside.js";
 import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
-import { personLine, plainDay, sexWord } from "./people.js";
+import { PeopleOptions, personFull, plainDay, readState, sexWord } from "./people.js";
 import { post } from "./state.js";
 import { fullTime, knows, say } from "./words.js";
 
@@ -27,7 +27,7 @@ function Answer({ c, which, registrations, onClose }) {
     <p><b>${identity(isSecond ? c.second : c.first)}</b></p>
     <p class="quiet">${say(isSecond ? "it_is_b_does" : "it_is_a_does")}</p>
     ${isSecond && html`<${Field} label=${say("b_is")} name="registration" value=${registration} onInput=${setRegistration}
-      options=${[["", say("b_is_nobody")], ...registrations.map((r) => [r.registration, personLine(r)])]} />`}
+      choices=${html`<option value="">${say("b_is_nobody")}</option><${PeopleOptions} registrations=${registrations} />`} />`}
     <${Wrong}>${wrong}<//>
     <div class="quick"><${Work} class="primary" onError=${setWrong} onClick=${send}>${say("it_is_do")}<//>
       <button type="button" onClick=${onClose}>${say("shut")}</button></div>
@@ -83,21 +83,57 @@ export function Why({ d, registrations }) {
   return html`<span class="why" data-why=${key}>${say(`why_${key}`, { who: near ? near.name : registration, number: registration, numbers })}</span>`;
 }
 
-// Said by hand: these are the patient's images, or one more part of the patient's exam.
+// These are the patient's images, or one more part of the patient's exam; whoever had them before has them no more.
+const give = (study, to) => post(`registrations/${to.registration}/${to.study ? "join" : "attach"}`, { study });
+
+// Said by hand.
 export function Whose({ d, registrations, onError }) {
   const [chosen, setChosen] = useState("");
   const id = `whose-${d.study}`;
-  const has = registrations.find((r) => r.registration === chosen)?.study;
-  const give = () => post(`registrations/${chosen}/${has ? "join" : "attach"}`, { study: d.study });
+  const to = registrations.find((r) => r.registration === chosen);
   return html`<span class="attach"><label for=${id}>${say("unattached")}</label>
     <select id=${id} value=${chosen} onChange=${(event) => setChosen(event.target.value)}><option value="">${say("whose")}</option>
-      ${registrations.map((r) => html`<option value=${r.registration}>${personLine(r)}</option>`)}</select>
-    <${Work} disabled=${chosen === ""} onError=${onError} onClick=${give}>${say(has ? "join" : "attach")}<//></span>`;
+      <${PeopleOptions} registrations=${registrations} /></select>
+    <${Work} disabled=${!to} onError=${onError} onClick=${() => give(d.study, to)}>${say(to?.study ? "join" : "attach")}<//></span>`;
 }
+
+const TOLD = ["preliminary", "signed", "amended"];
+
+// It was the wrong one: said anew, with both in full.
+function Move({ study, owner, registrations, onClose }) {
+  const [chosen, setChosen] = useState("");
+  const [wrong, setWrong] = useState("");
+  const to = registrations.find((r) => r.registration === chosen);
+  const move = async () => {
+    await give(study, to);
+    onClose();
+  };
+  return html`<${Dialog} title=${say("move_title")} onClose=${onClose} data-move=${study}>
+    <dl><dt>${say("move_from")}</dt><dd>${personFull(owner)}</dd><dt>${say("move_to")}</dt><dd><b>${to ? personFull(to) : "?"}</b>${to?.study && ` ${say("move_joins")}`}</dd></dl>
+    ${TOLD.includes(owner.read_state) && html`<p class="old" role="alert">${say("move_signed")}</p>`}
+    <${Wrong}>${wrong}<//>
+    <${Field} label=${say("move_whose")} hint=${say("move_how")} name="move" value=${chosen} onInput=${setChosen}
+      choices=${html`<option value="">${say("whose")}</option><${PeopleOptions} registrations=${registrations.filter((r) => r !== owner)} />`} />
+    <div class="quick"><${Work} class="danger" disabled=${!to} onError=${setWrong} onClick=${move}>${say("move_do")}<//>
+      <button type="button" onClick=${onClose}>${say("shut")}</button></div><//>`;
+}
+
+// Whose it is, and the way back.
+export function Owner({ study, owner, registrations }) {
+  const [isMoving, setMoving] = useState(false);
+  return html`<span class="owner">${personFull(owner)} ${readState(owner)}
+    <button type="button" onClick=${() => setMoving(true)}>${say("move")}</button></span>
+    ${isMoving && html`<${Move} study=${study} owner=${owner} registrations=${registrations} onClose=${() => setMoving(false)} />`}`;
+}
+
+// Who has the study: its first, or one that it was joined to; an older one than those listed is its number alone.
+export const ownerOf = (study, registration, registrations) => registrations.find((r) => r.registration === registration || (r.study && r.study === study))
+  || (registration ? { registration } : undefined);
 
 function Odd({ d, registrations }) {
   const [wrong, setWrong] = useState("");
   const [isAsked, setAsked] = useState(false);
+  const owner = ownerOf(d.study, d.registration, registrations);
   return html`<li class="study ${d.is_open ? "red" : "grey"}" data-doubt=${d.study}>
     <div class="what"><b>${clean(d.name) || say("nobody_named")}</b><span class="quiet">${d.modality} · ${fullTime(d.arrived_at_us)}</span></div>
     <div class="how"><span class="quiet">${identity(d)}</span>
@@ -105,7 +141,7 @@ function Odd({ d, registrations }) {
       ${d.confirmed_by && html`<span>${say("doubt_confirmed", d)}${d.reason ? `：${d.reason}` : ""}</span>`}
       ${d.is_open && d.others > 1 && html`<span class="wrong">${say("doubt_others", d.others + 1)}</span>`}
       ${!d.may_attach ? html`<span>${say("no_uid_old")}</span>` : d.doubts.includes("made_uid") && html`<span>${say("made_uid_how")}</span>`}
-      ${!d.registration && d.may_attach && html`<${Why} d=${d} registrations=${registrations} /><${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
+      ${owner ? html`<${Owner} study=${d.study} owner=${owner} registrations=${registrations} />` : d.may_attach && html`<${Why} d=${d} registrations=${registrations} /><${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
       <${Wrong}>${wrong}<//></div>
     <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> ${!d.doubts.includes("a_or_b") && html`<button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>`}` : null}</div>
     ${isAsked && html`<${Confirm} d=${d} onClose=${() => setAsked(false)} />`}

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { Dialog, Field, sentence, Work, Wrong } from "./parts.js";
-import { personLine, plainDay, sexWord } from "./people.js";
+import { PeopleOptions, plainDay, sexWord } from "./people.js";
 import { get, post } from "./state.js";
 import { bytes, fullTime, say } from "./words.js";
 
@@ -26,7 +26,7 @@ function Bind({ item, registrations, onDone, onError }) {
   };
   return html`<span class="attach"><label for=${id}>${say("import_whose")}</label>
     <select id=${id} value=${chosen} onChange=${(event) => { setChosen(event.target.value); setOther(false); }}><option value="">${say("whose")}</option>
-      ${registrations.map((r) => html`<option value=${r.registration}>${personLine(r)}</option>`)}</select>
+      <${PeopleOptions} registrations=${registrations} /></select>
     ${isOther && html`<span class="wrong" role="alert">${say("import_other")}</span>`}
     <${Work} class=${isOther ? "danger" : ""} disabled=${chosen === ""} onError=${onError} onClick=${bind}>${say(isOther ? "import_sure" : "attach")}<//></span>`;
 }

@@ -3,13 +3,13 @@ import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { say } from "./words.js";
 
-export function Field({ label, name, kind = "text", value, onInput, options, hint, error, ...rest }) {
+export function Field({ label, name, kind = "text", value, onInput, options, choices, hint, error, ...rest }) {
   const id = `field-${name}`;
   const told = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ") || undefined;
   const common = { id, name, "aria-describedby": told, "aria-invalid": error ? "true" : undefined, onInput: (event) => onInput(event.target.value), ...rest };
   return html`<div class="field field-${name}">
     <label for=${id}>${label}</label>
-    ${options
+    ${choices ? html`<select ...${common} value=${value}>${choices}</select>` : options
       ? html`<select ...${common} value=${value}>${options.map(([v, text]) => html`<option value=${v} selected=${v === value}>${text}</option>`)}</select>`
       : html`<input ...${common} type=${kind} value=${value} />`}
     ${hint && html`<span class="quiet" id="${id}-hint">${hint}</span>`}

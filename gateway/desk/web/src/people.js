@@ -1,7 +1,7 @@
 // people.js - how a registered patient is told in one line.
 import { html } from "htm/preact";
 import { Mark } from "./parts.js";
-import { knows, say } from "./words.js";
+import { fullTime, knows, say } from "./words.js";
 
 export const plainDay = (text) => (/^\d{8}$/.test(text || "") ? `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}` : text || "");
 
@@ -18,7 +18,15 @@ export function ageOf(birth, today = new Date()) {
 }
 
 export const sexWord = (sex) => say({ M: "male", F: "female" }[sex] || "sex_other");
-export const personLine = (r) => [r.name, sexWord(r.sex), ageOf(r.birth), r.modality].filter(Boolean).join(" ");
+// One registration and no other: two people of one name, or one person registered twice, differ in birth date, number or time.
+export const personFull = (r) => [r.name && [r.name, sexWord(r.sex), plainDay(r.birth)].filter(Boolean).join(" "), r.registration].filter(Boolean).join(" · ");
+const personOption = (r) => [personFull(r), r.modality, fullTime(r.created_us), r.complaint].filter(Boolean).join(" · ");
+
+// What is chosen from wherever somebody says whose it is: those who wait for their images come first.
+export function PeopleOptions({ registrations }) {
+  const group = (word, list) => list.length > 0 && html`<optgroup label=${say(word)}>${list.map((r) => html`<option value=${r.registration}>${personOption(r)}</option>`)}</optgroup>`;
+  return html`${group("people_waiting", registrations.filter((r) => !r.study))}${group("people_have", registrations.filter((r) => r.study))}`;
+}
 
 const COLOURS = { signed: "green", amended: "green", withdrawn: "red", unagreed: "red" };
 

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { read as readCitizenId, tidy } from "./citizen_id.js";
 import { Correct } from "./correct.js";
 import { Dialog, Field, Mark, sentence, Work, Wrong } from "./parts.js";
-import { ageOf, isPhone, personLine, plainPhone, readState, sexWord } from "./people.js";
+import { ageOf, isPhone, personFull, plainDay, plainPhone, readState, sexWord } from "./people.js";
 import { Slip } from "./slip.js";
 import { post } from "./state.js";
 import { knows, say, shortTime } from "./words.js";
@@ -141,7 +141,7 @@ function Urgent({ r, onClose }) {
     onClose();
   };
   return html`<${Dialog} title=${say("urgent_do")} onClose=${onClose}>
-    <p>${personLine(r)}</p>
+    <p>${personFull(r)}</p>
     <${Wrong}>${wrong}<//>
     <${Field} label=${say("urgent_reason")} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
     <div class="quick"><${Work} class="danger" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say("urgent_do")}<//>
@@ -152,7 +152,7 @@ function Urgent({ r, onClose }) {
 function Registered({ r, open, studies }) {
   const study = studies.find((s) => s.study === r.study);
   return html`<li class="study ${r.is_urgent ? "red" : "grey"}" data-registration=${r.registration}>
-    <div class="what"><b>${r.name}</b><span class="quiet">${sexWord(r.sex)} ${ageOf(r.birth)} · ${shortTime(r.created_us)}</span></div>
+    <div class="what"><b>${r.name}</b><span class="quiet">${sexWord(r.sex)} ${ageOf(r.birth)} · ${plainDay(r.birth)} · ${shortTime(r.created_us)}</span></div>
     <div class="how">
       <span>${say(`modality_${r.modality}`)} · ${r.complaint}</span>
       <span class="quiet">${r.accession} · ${study ? say("images", study) : say("no_study")}${r.is_told === false ? ` · ${say("untold")}` : ""}</span>

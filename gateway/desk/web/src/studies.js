@@ -2,9 +2,9 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Absent, absentLine } from "./absent.js";
-import { Whose, Why } from "./doubts.js";
+import { Owner, ownerOf, Whose, Why } from "./doubts.js";
 import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
-import { personLine, plainDay, readState, sexWord } from "./people.js";
+import { plainDay, sexWord } from "./people.js";
 import { Reject, Rejects } from "./rejects.js";
 import { closeStudy, me, post } from "./state.js";
 import { say, shortTime } from "./words.js";
@@ -80,7 +80,7 @@ function Study({ study, registrations, dose, doubts }) {
   // one that came twice is there when what it repeats is: known for sure when all others are
   const s = { ...study, at_centre: there + (there + n.duplicate >= study.total ? n.duplicate : 0) };
   const colour = s.is_safe_to_delete ? "green" : s.word === "attention" || s.is_stat ? "red" : "grey";
-  const owner = registrations.find((r) => r.registration === s.registration || (r.study && r.study === s.study));
+  const owner = ownerOf(s.study, s.registration, registrations);
   return html`<li class="study ${colour}" data-study=${s.study}>
     <div class="what">
       <b>${s.modality || "?"} ${s.body_part}</b>
@@ -93,9 +93,9 @@ function Study({ study, registrations, dose, doubts }) {
       ${s.word === "attention" && html`<span class="wrong">${say("attention", s)}</span>`}
       <span class="quiet">${[!s.is_safe_to_delete && s.word !== "attention" && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(wordOf(s), s), s.is_closed && s.missing === 0 && say("is_closed")].filter(Boolean).join(" · ")}</span>
       ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
-      ${!mayWork ? null : owner ? html`<span class="owner">${personLine(owner)} ${readState(owner)}</span>`
+      ${!mayWork ? null : owner ? html`<${Owner} study=${s.study} owner=${owner} registrations=${registrations} />`
         : s.may_attach && html`<${Attach} study=${s} registrations=${registrations} doubts=${doubts} onError=${setWrong} />`}
-      <${OnImages} patient=${s.patient} owner=${owner} />
+      <${OnImages} patient=${s.patient} owner=${owner?.name && owner} />
       <${Wrong}>${wrong}<//>
     </div>
     <div class="may">
