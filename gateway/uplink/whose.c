@@ -1,6 +1,7 @@
 /* whose.c - whose an inspected instance says it is, and what is here already under its UID.
  *
- *     same pixels, same data set       a duplicate: success was told, no copy goes
+ *     same pixels, same data set       a duplicate: success was told, no copy goes; so is one that
+ *                                      left here under other numbers and came back (leaving.h)
  *     same pixels, same rest           the same image for another patient or study: kept aside,
  *                                      other_patient, until the desk says whose it is
  *     anything else under the UID      kept aside, uid_conflict
@@ -12,6 +13,7 @@
 #include "gateway/uplink/parts.h"
 
 #include "proto/base/text.h"
+#include "proto/dicom/dataset_digest.h"
 #include "proto/dicom/facts.h"
 #include "proto/model/digests.h"
 #include "proto/model/doubts.h"
@@ -21,6 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const char import_ae[] = "IMPORT"; /* who brings old exams in */
 
@@ -227,6 +231,45 @@ is_lost_twin(const struct spool_entry *other, const struct spool_entry *entry)
     return other->is_lost && is_equal(other, entry);
 }
 
+/* The received file as memory, *out_all its pages; munmap. */
+static int
+map_received(struct uplink *up, uint64_t id, struct spool_bytes *out, void **out_all,
+             size_t *out_before, struct err *err)
+{
+    if (spool_source_received(up->spool, id, out, err) < 0)
+        return -1;
+    *out_before = (size_t)(out->offset % (uint64_t)sysconf(_SC_PAGESIZE));
+    *out_all = mmap(NULL, *out_before + (size_t)out->size, PROT_READ, MAP_PRIVATE, out->fd,
+                    (off_t)(out->offset - *out_before));
+    close(out->fd);
+    if (*out_all == MAP_FAILED)
+        return err_sys(err, ERR_RETRY, "map a received file");
+    return 0;
+}
+
+/* Did it leave here, or at the centre, as what is kept, under study and series numbers that came in
+ * the place of its own? It tells which these were. */
+static int
+is_returned(struct uplink *up, const struct spool_entry *other, const struct spool_entry *entry,
+            bool *out, struct err *err)
+{
+    struct spool_bytes bytes;
+    struct err ignored; /* what cannot be read tells nothing */
+    size_t before;
+    void *all;
+
+    *out = false;
+    if (other->is_lost)
+        return 0;
+    if (map_received(up, entry->id, &bytes, &all, &before, err) < 0)
+        return -1;
+    if (dcm_was_dataset((const uint8_t *)all + before, (size_t)bytes.size,
+                        other->facts.dataset_sha256, out, &ignored) < 0)
+        *out = false;
+    munmap(all, before + (size_t)bytes.size);
+    return 0;
+}
+
 /* Of two that are inspected at once the later sees the earlier; after a restart in between, the
  * younger one gives way. */
 static enum likeness
@@ -252,23 +295,31 @@ compare(const struct spool_entry *other, const struct spool_entry *entry, bool i
 
 /* The likest of what is here under its UID: a twin before what was discarded before a correction
  * before a conflict. */
-static struct likeness_of
-find_like(struct uplink *up, const struct spool_entry *entry, bool is_fresh)
+static int
+find_like(struct uplink *up, const struct spool_entry *entry, bool is_fresh,
+          struct likeness_of *out, struct err *err)
 {
     struct spool_filter filter = {.sop_instance = entry->meta.sop_instance};
     struct likeness_of found = {UNLIKE_ANY, 0, 0};
     uint64_t *ids = NULL;
     size_t n = 0;
+    int rc = 0;
 
     spool_list(up->spool, &filter, &ids, &n);
-    for (size_t i = 0; i < n && found.is != TWIN; i++) {
+    for (size_t i = 0; i < n && rc == 0 && found.is != TWIN; i++) {
         struct spool_entry *other = NULL;
-        struct err err = {0};
+        struct err gone = {0};
+        bool is_back = false;
         enum likeness is;
 
-        if (spool_load(up->spool, ids[i], &other, &err) < 0)
+        if (spool_load(up->spool, ids[i], &other, &gone) < 0)
             continue;
         is = compare(other, entry, is_fresh);
+        if ((is == OTHER_PATIENT || is == CONFLICT) &&
+            is_same(other->facts.pixels_sha256, entry->facts.pixels_sha256))
+            rc = is_returned(up, other, entry, &is_back, err);
+        if (is_back)
+            is = TWIN;
         if (is != UNLIKE_ANY && (found.is == UNLIKE_ANY || is < found.is)) {
             found.is = is;
             found.id = other->id;
@@ -278,7 +329,8 @@ find_like(struct uplink *up, const struct spool_entry *entry, bool is_fresh)
         spool_entry_free(&other);
     }
     free(ids);
-    return found;
+    *out = found;
+    return rc;
 }
 
 static int
@@ -356,8 +408,8 @@ whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done, stru
     int rc = 0;
 
     pthread_mutex_lock(&up->twins);
-    like = find_like(up, entry, is_fresh);
-    if (is_fresh) {
+    rc = find_like(up, entry, is_fresh, &like, err);
+    if (rc == 0 && is_fresh) {
         if (like.is == UNLIKE_ANY)
             doubt_reuse(up, &entry->facts);
         rc = spool_set_inspected(up->spool, entry->id, &entry->facts, err);
@@ -366,8 +418,8 @@ whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done, stru
         rc = settle_like(up, entry, &like, &is_done, err);
     if (rc < 0 && err->kind == ERR_CONFLICT && (like.is == TWIN || like.lost != 0)) {
         was = like; /* what it is like was thrown away, lost or found just now */
-        like = find_like(up, entry, false);
-        if (like.is != was.is || like.id != was.id || like.lost != was.lost)
+        if (find_like(up, entry, false, &like, err) == 0 &&
+            (like.is != was.is || like.id != was.id || like.lost != was.lost))
             rc = settle_like(up, entry, &like, &is_done, err);
     }
     pthread_mutex_unlock(&up->twins);

@@ -18,6 +18,13 @@ int dcm_dataset_digest(const uint8_t *part10, size_t n, uint8_t out[32],
  * errors  ERR_REJECT as above */
 int dcm_rest_digest(const uint8_t *part10, size_t n, uint8_t out[32], struct err *err) MUST_CHECK;
 
+/* Did the file leave here under other study or series numbers than it was kept under (leaving.h),
+ * and is it, with what Original Attributes Sequence tells of them put back, the data set of this
+ * digest? Not where it does not tell enough to be sure.
+ * errors  ERR_REJECT as above */
+int dcm_was_dataset(const uint8_t *part10, size_t n, const uint8_t dataset_sha256[32], bool *out,
+                    struct err *err) MUST_CHECK;
+
 /* Decode one frame to native pixels: little endian, colour by pixel, bits_allocated bits a sample,
  * in the photometric interpretation of the form (YBR_RCT undone to RGB). coded is the frame's
  * bytes; out gets exactly frame_bytes bytes (never more: its limit is set). Called in a codec

@@ -1,6 +1,7 @@
 /* fuzz_leaving.c - a stored file as it leaves: all of it can be read, and it says what it is known
- * by then, so that it would leave unchanged. */
+ * by then, so that it would leave unchanged; and coming back it can be looked into. */
 #include "proto/dicom/coerce.h"
+#include "proto/dicom/dataset_digest.h"
 #include "proto/dicom/leaving.h"
 
 #include <stdlib.h>
@@ -30,7 +31,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct dcm_leaving first, second;
     struct err err = {0};
+    static const uint8_t digest[32];
     uint8_t *bytes;
+    bool was;
 
     if (size > 1 << 20 || !leave(data, size, &first))
         return 0;
@@ -38,6 +41,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(dcm_leaving_read(&first, bytes, first.size, 0, &err) == 0);
     CHECK(leave(bytes, first.size, &second));
     CHECK(!second.is_coerced && second.size == first.size);
+    (void)!dcm_was_dataset(bytes, first.size, digest, &was, &err);
     dcm_leaving_close(&second);
     dcm_leaving_close(&first);
     free(bytes);

@@ -9,6 +9,7 @@
 #include "proto/dicom/facts.h"
 #include "proto/dicom/walk.h"
 #include "proto/dicom/write.h"
+#include "tests/support/leaving_image.h"
 #include "tests/support/run_program.h"
 
 #include <setjmp.h>
@@ -20,166 +21,25 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define CT_IMAGE "1.2.840.10008.5.1.4.1.1.2"
-#define STUDY "2.25.123"
-#define SERIES "2.25.4567"
-#define LETTERS_65 "1.2.3.45678901234567890123456789012345678901234567890123456789012"
-#define NOW_US 1767323045000000 /* 2026-01-02 03:04:05 */
-
-enum { BEFORE = 4097 }; /* what lies before the file in what holds it */
-
-struct image {
-    const char *study, *series; /* NULL: not there */
-    bool is_behind_group_length, has_originals, has_large, has_pixels;
-};
-
-static void
-put(struct dcm_writer *w, uint32_t tag, const char *text)
-{
-    if (text != NULL)
-        dcm_write_text(w, tag, "UI", text);
-}
-
-static void
-put_originals(struct dcm_writer *w)
-{
-    struct dcm_writer inner = *w;
-
-    dcm_write_sequence_begin(w, 0x04000561);
-    dcm_write_item_begin(w);
-    inner = *w;
-    inner.depth = 1;
-    dcm_write_text(&inner, 0x04000563, "LO", "AN OLDER ONE");
-    dcm_write_item_end(w);
-    dcm_write_sequence_end(w);
-}
-
-/* More than a window before (0400,0561). */
-static void
-put_large(struct dcm_writer *w)
-{
-    uint8_t *value = mem_new(300001);
-
-    memset(value, 'p', 300001);
-    dcm_write_bytes(w, 0x00420011, "OB", value, 300001);
-    free(value);
-}
-
-static void
-dataset_of(const struct image *m, enum dcm_coding coding, struct buf *out)
-{
-    static const uint8_t pixels[] = "abcdefgh";
-    struct dcm_writer w, inner;
-
-    dcm_write_init(&w, out, coding);
-    dcm_write_text(&w, 0x00080016, "UI", CT_IMAGE);
-    dcm_write_text(&w, 0x00080018, "UI", "1.2.3.9");
-    dcm_write_sequence_begin(&w, 0x00081110); /* Referenced Study Sequence */
-    dcm_write_item_begin(&w);
-    inner = w;
-    dcm_write_text(&inner, 0x0020000D, "UI", "not a UID");
-    dcm_write_text(&inner, 0x0020000E, "UI", "nor this");
-    dcm_write_item_end(&w);
-    dcm_write_sequence_end(&w);
-    dcm_write_text(&w, 0x00100020, "LO", "T0017842");
-    if (m->is_behind_group_length)
-        dcm_write_u32(&w, 0x00200000, 4711);
-    put(&w, 0x0020000D, m->study);
-    put(&w, 0x0020000E, m->series);
-    dcm_write_text(&w, 0x00200011, "IS", "7");
-    if (m->has_large)
-        put_large(&w);
-    if (m->has_originals)
-        put_originals(&w);
-    if (m->has_pixels)
-        dcm_write_bytes(&w, 0x7FE00010, "OW", pixels, 8);
-}
-
-static void
-file_of(const struct image *m, const char *syntax, struct buf *out)
-{
-    bool is_deflated = strcmp(syntax, DCM_UID_DEFLATED_LE) == 0;
-    bool is_implicit = strcmp(syntax, DCM_UID_IMPLICIT_LE) == 0;
-    struct err err = {0};
-    struct buf plain;
-
-    buf_init(out, 1 << 20);
-    buf_init(&plain, 1 << 20);
-    assert_int_equal(part10_head(out, CT_IMAGE, "1.2.3.9", syntax, "CT1", &err), 0);
-    dataset_of(m, is_implicit ? DCM_IMPLICIT_LE : DCM_EXPLICIT_LE, &plain);
-    if (is_deflated)
-        assert_int_equal(zip_deflate(plain.bytes, plain.n, 6, out, &err), 0);
-    else
-        buf_add(out, plain.bytes, plain.n);
-    buf_fini(&plain);
-}
-
-static int
-fd_of(const struct buf *file)
-{
-    int fd = memfd_create("stored", MFD_CLOEXEC);
-
-    assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, file->bytes, file->n, BEFORE), file->n);
-    return fd;
-}
-
-static const struct dcm_known known = {STUDY, SERIES, "1.2.3.9"};
-
-/* All that leaves, read in odd steps; false: it does not. */
-static bool
-leave_as(const struct buf *stored, const struct dcm_known *as, struct buf *out,
-         bool *out_is_coerced, struct err *err)
-{
-    struct dcm_leaving l = {.fd = -1};
-    int fd = fd_of(stored);
-
-    buf_init(out, 1 << 24);
-    if (dcm_leaving_open(&l, fd, BEFORE, stored->n, as, NOW_US, err) < 0) {
-        close(fd);
-        return false;
-    }
-    for (uint64_t at = 0, n; at < l.size; at += n) {
-        uint8_t *to = buf_reserve(out, 97);
-
-        n = l.size - at < 97 ? l.size - at : 97;
-        assert_int_equal(dcm_leaving_read(&l, to, (size_t)n, at, err), 0);
-        out->n += n;
-    }
-    *out_is_coerced = l.is_coerced;
-    dcm_leaving_close(&l);
-    dcm_leaving_close(&l);
-    return true;
-}
-
-static void
-leave(const struct buf *stored, struct buf *out, bool *out_is_coerced)
-{
-    struct err err = {0};
-
-    if (!leave_as(stored, &known, out, out_is_coerced, &err))
-        fail_msg("%s", err.text);
-}
-
-static const char *const syntaxes[] = {DCM_UID_EXPLICIT_LE, DCM_UID_IMPLICIT_LE,
-                                       DCM_UID_DEFLATED_LE};
-
 static void
 what_says_its_study_and_series_leaves_byte_for_byte(void **state)
 {
-    static const struct image rows[] = {
-        {.study = STUDY, .series = SERIES, .has_pixels = true},
-        {.study = STUDY " ", .series = SERIES "  ", .has_originals = true, .has_large = true},
-        {.study = " " STUDY, .series = SERIES, .is_behind_group_length = true},
+    static const struct leaving_image rows[] = {
+        {.study = LEAVING_STUDY, .series = LEAVING_SERIES, .has_pixels = true},
+        {.study = LEAVING_STUDY " ",
+         .series = LEAVING_SERIES "  ",
+         .has_originals = true,
+         .has_large = true},
+        {.study = " " LEAVING_STUDY, .series = LEAVING_SERIES, .is_behind_group_length = true},
     };
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows) * ARRAY_LEN(syntaxes); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows) * LEAVING_SYNTAXES; i++) {
         struct buf stored, out;
         bool is_coerced;
 
-        file_of(&rows[i / ARRAY_LEN(syntaxes)], syntaxes[i % ARRAY_LEN(syntaxes)], &stored);
-        leave(&stored, &out, &is_coerced);
+        leaving_file(&rows[i / LEAVING_SYNTAXES], leaving_syntaxes[i % LEAVING_SYNTAXES], &stored);
+        leaving_of(&stored, &out, &is_coerced);
 
         assert_false(is_coerced);
         assert_int_equal(out.n, stored.n);
@@ -259,21 +119,21 @@ what_cannot_be_used_is_replaced_and_said_to_have_been_there(void **state)
 {
     static const struct {
         const char *name;
-        struct image m;
+        struct leaving_image m;
         const char *lines[5];
     } rows[] = {
         {"neither",
          {.study = NULL, .has_pixels = true},
          {"04000561[0].04000550[0].0020000D=", "04000561[0].04000550[0].0020000E="}},
         {"empty, and a series that can be used is kept",
-         {.study = "", .series = SERIES, .has_originals = true},
+         {.study = "", .series = LEAVING_SERIES, .has_originals = true},
          {"04000561[0].04000563=AN OLDER ONE", "04000561[1].04000550[0].0020000D="}},
         {"letters, odd",
-         {.study = "1.2.abc", .series = SERIES, .is_behind_group_length = true},
+         {.study = "1.2.abc", .series = LEAVING_SERIES, .is_behind_group_length = true},
          {"04000561[0].04000550[0].0020000D=", "04000561[0].04000551[0].00720026=(0020, 000d)",
           "04000561[0].04000551[0].04000552=1.2.abc"}},
         {"65 characters, and words",
-         {.study = LETTERS_65, .series = "US 1", .has_large = true, .has_pixels = true},
+         {.study = LEAVING_LETTERS_65, .series = "US 1", .has_large = true, .has_pixels = true},
          {"04000561[0].04000551[1].00720026=(0020, 000e)",
           "04000561[0].04000551[1].04000552=US 1"}},
         {"another that could be used",
@@ -284,30 +144,30 @@ what_cannot_be_used_is_replaced_and_said_to_have_been_there(void **state)
     (void)state;
     if (!has_pydicom())
         skip();
-    for (size_t i = 0; i < ARRAY_LEN(rows) * ARRAY_LEN(syntaxes); i++) {
-        const char *name = rows[i / ARRAY_LEN(syntaxes)].name;
-        const char *syntax = syntaxes[i % ARRAY_LEN(syntaxes)];
-        const char *const *lines = rows[i / ARRAY_LEN(syntaxes)].lines;
-        const struct image *m = &rows[i / ARRAY_LEN(syntaxes)].m;
+    for (size_t i = 0; i < ARRAY_LEN(rows) * LEAVING_SYNTAXES; i++) {
+        const char *name = rows[i / LEAVING_SYNTAXES].name;
+        const char *syntax = leaving_syntaxes[i % LEAVING_SYNTAXES];
+        const char *const *lines = rows[i / LEAVING_SYNTAXES].lines;
+        const struct leaving_image *m = &rows[i / LEAVING_SYNTAXES].m;
         struct dcm_facts facts;
         struct err err = {0};
         struct buf stored, out;
         bool is_coerced;
 
-        file_of(m, syntax, &stored);
-        leave(&stored, &out, &is_coerced);
+        leaving_file(m, syntax, &stored);
+        leaving_of(&stored, &out, &is_coerced);
 
         assert_true(is_coerced);
         assert_int_equal(dcm_facts_read(out.bytes, out.n, false, &facts, &err), 0);
-        assert_string_equal(facts.study_uid, STUDY);
-        assert_string_equal(facts.series_uid, SERIES);
+        assert_string_equal(facts.study_uid, LEAVING_STUDY);
+        assert_string_equal(facts.series_uid, LEAVING_SERIES);
         ask_pydicom(&out);
         must_say(name, syntax, "meta=1.2.3.9");
         must_say(name, syntax, "group length True");
         must_say(name, syntax, "00080018=1.2.3.9");
         must_say(name, syntax, "00081110[0].0020000D=not a UID");
-        must_say(name, syntax, "0020000D=" STUDY);
-        must_say(name, syntax, "0020000E=" SERIES);
+        must_say(name, syntax, "0020000D=" LEAVING_STUDY);
+        must_say(name, syntax, "0020000E=" LEAVING_SERIES);
         for (size_t k = 0; k < 5 && lines[k] != NULL; k++)
             must_say(name, syntax, lines[k]);
         must_say(name, syntax,
@@ -326,7 +186,8 @@ what_cannot_be_used_is_replaced_and_said_to_have_been_there(void **state)
 static void
 not_a_byte_changes_but_where_something_else_is_said(void **state)
 {
-    static const struct image m = {.study = "1.2.abc", .series = SERIES, .has_pixels = true};
+    static const struct leaving_image m = {
+        .study = "1.2.abc", .series = LEAVING_SERIES, .has_pixels = true};
     static const uint8_t series_and_number[] = {0x20, 0,   0x0E, 0,   'U', 'I', 10,  0,  '2',  '.',
                                                 '2',  '5', '.',  '4', '5', '6', '7', 0,  0x20, 0,
                                                 0x11, 0,   'I',  'S', 2,   0,   '7', ' '};
@@ -336,19 +197,19 @@ not_a_byte_changes_but_where_something_else_is_said(void **state)
     size_t before;
 
     (void)state;
-    file_of(&m, DCM_UID_EXPLICIT_LE, &stored);
+    leaving_file(&m, DCM_UID_EXPLICIT_LE, &stored);
     study = memmem(stored.bytes, stored.n,
                    "\x20\0\x0d\0UI\x08\0"
                    "1.2.abc\0",
                    16);
     assert_non_null(study);
     before = (size_t)(study - stored.bytes);
-    leave(&stored, &out, &is_coerced);
+    leaving_of(&stored, &out, &is_coerced);
 
     assert_true(is_coerced);
     assert_memory_equal(out.bytes, stored.bytes, before);
     buf_init(&wanted, 1000);
-    buf_add(&wanted, "\x20\0\x0d\0UI\x08\0" STUDY, 16);
+    buf_add(&wanted, "\x20\0\x0d\0UI\x08\0" LEAVING_STUDY, 16);
     buf_add(&wanted, series_and_number, sizeof series_and_number);
     buf_add(&wanted, "\0\4\x61\5SQ\0\0", 8);
     assert_memory_equal(out.bytes + before, wanted.bytes, wanted.n);
@@ -364,31 +225,32 @@ not_a_byte_changes_but_where_something_else_is_said(void **state)
 static void
 meta_group_says_the_instance_of_the_data_set_and_its_own_length(void **state)
 {
-    static const struct image rows[] = {{.study = STUDY, .series = SERIES, .has_pixels = true},
-                                        {.study = NULL, .series = NULL, .has_pixels = true}};
+    static const struct leaving_image rows[] = {
+        {.study = LEAVING_STUDY, .series = LEAVING_SERIES, .has_pixels = true},
+        {.study = NULL, .series = NULL, .has_pixels = true}};
 
     (void)state;
     if (!has_pydicom())
         skip();
-    for (size_t i = 0; i < ARRAY_LEN(rows) * ARRAY_LEN(syntaxes); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows) * LEAVING_SYNTAXES; i++) {
         struct dcm_part10 p10;
         struct err err = {0};
         struct buf stored, out;
         uint8_t *uid;
         bool is_coerced;
 
-        file_of(&rows[i / ARRAY_LEN(syntaxes)], syntaxes[i % ARRAY_LEN(syntaxes)], &stored);
+        leaving_file(&rows[i / LEAVING_SYNTAXES], leaving_syntaxes[i % LEAVING_SYNTAXES], &stored);
         uid = memmem(stored.bytes, 400, "1.2.3.9", 7);
         memcpy(uid, "1.2.8\0", 6); /* eight bytes with their pad: longer than what is due */
-        leave(&stored, &out, &is_coerced);
+        leaving_of(&stored, &out, &is_coerced);
 
         assert_true(is_coerced);
         assert_int_equal(dcm_part10_parse(out.bytes, out.n, &p10, &err), 0);
         assert_string_equal(p10.sop_instance, "1.2.3.9");
         assert_int_equal(p10.dataset_at, 144 + le32_read(out.bytes + 140));
         ask_pydicom(&out);
-        must_say("meta", syntaxes[i % ARRAY_LEN(syntaxes)], "meta=1.2.3.9");
-        must_say("meta", syntaxes[i % ARRAY_LEN(syntaxes)], "0020000D=" STUDY);
+        must_say("meta", leaving_syntaxes[i % LEAVING_SYNTAXES], "meta=1.2.3.9");
+        must_say("meta", leaving_syntaxes[i % LEAVING_SYNTAXES], "0020000D=" LEAVING_STUDY);
         buf_fini(&out);
         buf_fini(&stored);
     }
@@ -401,7 +263,7 @@ file_with(const char *syntax, const void *dataset, size_t n, struct buf *out)
     struct err err = {0};
 
     buf_init(out, 1 << 20);
-    assert_int_equal(part10_head(out, CT_IMAGE, "1.2.3.9", syntax, NULL, &err), 0);
+    assert_int_equal(part10_head(out, LEAVING_CLASS, "1.2.3.9", syntax, NULL, &err), 0);
     buf_add(out, dataset, n);
 }
 
@@ -468,11 +330,11 @@ odd_ways_of_saying_it_are_read_and_kept(void **state)
         bool is_coerced;
 
         file_with(rows[i].syntax, rows[i].dataset, rows[i].n, &stored);
-        leave(&stored, &out, &is_coerced);
+        leaving_of(&stored, &out, &is_coerced);
 
         ask_pydicom(&out);
-        must_say(rows[i].name, rows[i].syntax, "0020000D=" STUDY);
-        must_say(rows[i].name, rows[i].syntax, "0020000E=" SERIES);
+        must_say(rows[i].name, rows[i].syntax, "0020000D=" LEAVING_STUDY);
+        must_say(rows[i].name, rows[i].syntax, "0020000E=" LEAVING_SERIES);
         for (size_t k = 0; k < 4 && rows[i].lines[k] != NULL; k++)
             must_say(rows[i].name, rows[i].syntax, rows[i].lines[k]);
         if (strstr(strstr(said, "0020000E=") + 1, "\n0020000E=") != NULL)
@@ -494,10 +356,14 @@ what_is_broken_leaves_only_where_nothing_has_to_be_changed(void **state)
         struct dcm_known known;
         bool is_left;
     } rows[] = {
-        {"cut", cut, sizeof cut - 1, {STUDY, SERIES, "1.2.3.9"}, false},
+        {"cut", cut, sizeof cut - 1, {LEAVING_STUDY, LEAVING_SERIES, "1.2.3.9"}, false},
         {"cut, and nobody knows better", cut, sizeof cut - 1, {"", "", ""}, true},
-        {"no sequence", no_sequence, sizeof no_sequence - 1, {STUDY, SERIES, ""}, false},
-        {"no data set", "", 0, {STUDY, SERIES, ""}, true},
+        {"no sequence",
+         no_sequence,
+         sizeof no_sequence - 1,
+         {LEAVING_STUDY, LEAVING_SERIES, ""},
+         false},
+        {"no data set", "", 0, {LEAVING_STUDY, LEAVING_SERIES, ""}, true},
     };
 
     (void)state;
@@ -508,7 +374,7 @@ what_is_broken_leaves_only_where_nothing_has_to_be_changed(void **state)
 
         print_message("%s\n", rows[i].name);
         file_with(DCM_UID_EXPLICIT_LE, rows[i].dataset, rows[i].n, &stored);
-        assert_int_equal(leave_as(&stored, &rows[i].known, &out, &is_coerced, &err),
+        assert_int_equal(leaving_as(&stored, &rows[i].known, &out, &is_coerced, &err),
                          rows[i].is_left);
         if (!rows[i].is_left)
             assert_int_equal(err.kind, ERR_REJECT);
@@ -524,7 +390,7 @@ of_eight_gigabytes_only_the_head_is_held(void **state)
     static const char *const last[] = {"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff",
                                        "\0\x52\x30\x92SQ\0\0\xff\xff\xff\xff"};
     static const uint64_t size = 8ULL << 30;
-    static const struct image m = {.study = NULL, .has_large = true};
+    static const struct leaving_image m = {.study = NULL, .has_large = true};
     struct err err = {0};
     uint8_t end[8];
 
@@ -534,12 +400,13 @@ of_eight_gigabytes_only_the_head_is_held(void **state)
         struct buf stored;
         int fd;
 
-        file_of(&m, DCM_UID_EXPLICIT_LE, &stored);
+        leaving_file(&m, DCM_UID_EXPLICIT_LE, &stored);
         buf_add(&stored, last[i], 12);
         buf_add(&stored, "\xfe\xff\0\xe0\xff\xff\xff\xff\x42\0\x11\0OB\0\0\0\0\0\x70", 20);
-        fd = fd_of(&stored);
-        assert_int_equal(pwrite(fd, "the end.", 8, (off_t)(BEFORE + size - 8)), 8);
-        if (dcm_leaving_open(&l, fd, BEFORE, size, &known, NOW_US, &err) < 0)
+        fd = leaving_fd(&stored);
+        assert_int_equal(pwrite(fd, "the end.", 8, (off_t)(LEAVING_BEFORE + size - 8)), 8);
+        if (dcm_leaving_open(&l, fd, LEAVING_BEFORE, size, &leaving_known, LEAVING_NOW_US, &err) <
+            0)
             fail_msg("%s", err.text);
 
         assert_true(l.size > size && l.size < size + 1000);
@@ -560,7 +427,8 @@ large_deflated_file_leaves_only_if_it_is_as_it_should_be(void **state)
 
     (void)state;
     for (int is_usable = 0; is_usable < 2; is_usable++) {
-        struct image m = {.study = is_usable ? STUDY : "1.2.abc", .series = SERIES};
+        struct leaving_image m = {.study = is_usable ? LEAVING_STUDY : "1.2.abc",
+                                  .series = LEAVING_SERIES};
         struct err err = {0};
         struct buf plain, stored, out;
         struct dcm_writer w;
@@ -568,13 +436,13 @@ large_deflated_file_leaves_only_if_it_is_as_it_should_be(void **state)
 
         buf_init(&plain, zeros_n + 4096);
         buf_init(&stored, 1 << 20);
-        dataset_of(&m, DCM_EXPLICIT_LE, &plain);
+        leaving_dataset(&m, DCM_EXPLICIT_LE, &plain);
         dcm_write_init(&w, &plain, DCM_EXPLICIT_LE);
         dcm_write_bytes(&w, 0x7FE00010, "OB", zeros, zeros_n);
-        assert_int_equal(part10_head(&stored, CT_IMAGE, "1.2.3.9", DCM_UID_DEFLATED_LE, NULL, &err),
-                         0);
+        assert_int_equal(
+            part10_head(&stored, LEAVING_CLASS, "1.2.3.9", DCM_UID_DEFLATED_LE, NULL, &err), 0);
         assert_int_equal(zip_deflate(plain.bytes, plain.n, 1, &stored, &err), 0);
-        assert_int_equal(leave_as(&stored, &known, &out, &is_coerced, &err), is_usable);
+        assert_int_equal(leaving_as(&stored, &leaving_known, &out, &is_coerced, &err), is_usable);
         buf_fini(&out);
         buf_fini(&stored);
         buf_fini(&plain);

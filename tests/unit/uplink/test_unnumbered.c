@@ -1,6 +1,7 @@
 /* test_unnumbered.c - images whose study or series has no number that can be used go to the centre
  * under a made one, the same that the centre makes (docs/formats/made-uid.md). A real spool, uplink
  * and archive. */
+#include "proto/dicom/leaving.h"
 #include "proto/dicom/syntax.h"
 #include "proto/model/doubts.h"
 #include "tests/support/archive_site.h"
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static struct err err;
@@ -33,6 +36,81 @@ receive(struct archive_site *s, const char *study, const char *series, unsigned 
     OK(spool_commit(s->spool, &draft, &id, &err));
     buf_fini(&file);
     return id;
+}
+
+/* As a workstation got it, by the number of the study it asked for, and sends it to us. */
+static enum instance_state
+send_back(struct archive_site *s, const struct slice *slice)
+{
+    static const struct dcm_known as = {"2.25.123", "2.25.4567", ""};
+    struct spool_meta meta = {.transfer_syntax = DCM_UID_EXPLICIT_LE,
+                              .sop_class = "1.2.840.10008.5.1.4.1.1.2"};
+    struct dcm_leaving l = {.fd = -1};
+    struct spool_entry *entry = NULL;
+    struct spool_draft *draft = NULL;
+    uint64_t id, seen = 0;
+    enum instance_state state;
+    struct buf file;
+    int fd = memfd_create("kept", MFD_CLOEXEC);
+
+    slice_make(slice, &file);
+    assert_int_equal(pwrite(fd, file.bytes, file.n, 0), file.n);
+    OK(dcm_leaving_open(&l, fd, 0, file.n, &as, 0, &err));
+    assert_true(l.is_coerced);
+    buf_clear(&file);
+    OK(dcm_leaving_read(&l, buf_reserve(&file, (size_t)l.size), (size_t)l.size, 0, &err));
+    snprintf(meta.sop_instance, sizeof meta.sop_instance, "%s", slice->instance);
+    OK(spool_draft_begin(s->spool, &meta, &draft, &err));
+    OK(spool_draft_write(draft, file.bytes, (size_t)l.size, &err));
+    OK(spool_commit(s->spool, &draft, &id, &err));
+    dcm_leaving_close(&l);
+    buf_fini(&file);
+    do {
+        spool_entry_free(&entry);
+        seen = spool_wait(s->spool, seen, 200);
+        OK(spool_load(s->spool, id, &entry, &err));
+    } while (entry->state == INSTANCE_RECEIVED || entry->state == INSTANCE_INSPECTED);
+    state = entry->state;
+    spool_entry_free(&entry);
+    return state;
+}
+
+static void
+what_left_under_a_made_number_and_comes_back_is_a_copy_of_what_is_kept(void **state)
+{
+    static const struct {
+        const char *name, *study, *series;
+    } rows[] = {
+        {"letters", "1.2.abc", "1.2.3.1"},
+        {"neither", "", ""},
+        {"no series", "1.2.3", ""},
+        {"of another study by now", "1.2.3", "1.2.3.1"},
+    };
+
+    struct archive_site s;
+
+    (void)state;
+    archive_site_open(&s, "returned", -1);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        char instance[16];
+        struct slice kept = {
+            .study = rows[i].study, .series = rows[i].series, .instance = instance, .noise = i + 1};
+        struct slice pixels = kept, name = kept, number = kept;
+
+        snprintf(instance, sizeof instance, "1.2.9.%u", i + 1);
+        receive(&s, kept.study, kept.series, i + 1);
+        archive_site_wait(&s, INSTANCE_SEALED, i + 1);
+        if (send_back(&s, &kept) != INSTANCE_DUPLICATE)
+            fail_msg("%s: it is not known again", rows[i].name);
+
+        pixels.noise = 99; /* what differs in anything else is kept, and told */
+        name.patient_name = "LI^BO";
+        number.number = 7;
+        assert_int_equal(send_back(&s, &pixels), INSTANCE_QUARANTINED);
+        assert_int_equal(send_back(&s, &name), INSTANCE_QUARANTINED);
+        assert_int_equal(send_back(&s, &number), INSTANCE_QUARANTINED);
+    }
+    archive_site_close(&s);
 }
 
 static int
@@ -119,6 +197,7 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_has_no_usable_number_is_sealed_under_a_made_one_and_flagged),
+        cmocka_unit_test(what_left_under_a_made_number_and_comes_back_is_a_copy_of_what_is_kept),
         cmocka_unit_test(
             what_was_kept_aside_for_its_number_goes_after_the_upgrade_and_nothing_else),
     };
