@@ -22,8 +22,8 @@
 #ifndef RADPOST_UPLINK_PLAN_H
 #define RADPOST_UPLINK_PLAN_H
 
-#include "gateway/uplink/ranges.h"
 #include "proto/link/link.h"
+#include "proto/model/ranges.h"
 
 enum { PLAN_CHUNK = 256 << 10 };
 

@@ -40,8 +40,8 @@ read_bytes(const struct heads *h, size_t i)
     pg_copy_bytes(h->rows, i, C_OBJECT, object, sizeof object);
     if (landing_file_open(h->k->landing, h->tenant, object, size, &file, &unread) < 0)
         return 0;
-    if (file.have.n > 0 && file.have.r[0].from == 0)
-        n = file.have.r[0].to < HEAD_MOST ? file.have.r[0].to : HEAD_MOST;
+    if (file.have.n > 0 && file.have.at[0].from == 0)
+        n = file.have.at[0].to < HEAD_MOST ? file.have.at[0].to : HEAD_MOST;
     if (n > 0 && durable_read_at(file.fd, h->bytes, (size_t)n, 0, &unread) < 0)
         n = 0;
     landing_file_close(&file);

@@ -225,5 +225,5 @@ landing_tell(struct link_object_state *out, const uint8_t object[32], enum link_
     out->have_n = n;
     out->have = mem_new((n + 1) * sizeof *out->have);
     if (n > 0)
-        memcpy(out->have, have->r, n * sizeof *out->have);
+        memcpy(out->have, have->at, n * sizeof *out->have);
 }

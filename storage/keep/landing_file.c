@@ -262,18 +262,13 @@ landing_file_is_complete(const struct landing_file *f)
 uint64_t
 landing_file_bytes(const struct landing_file *f)
 {
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < f->have.n; i++)
-        n += f->have.r[i].to - f->have.r[i].from;
-    return n;
+    return ranges_total(&f->have);
 }
 
 static void
 move_ranges(struct ranges *from, struct ranges *to)
 {
-    for (size_t i = 0; i < from->n; i++)
-        ranges_add(to, from->r[i].from, from->r[i].to);
+    ranges_add_all(to, from);
     ranges_fini(from);
 }
 
@@ -284,12 +279,9 @@ completes(const struct landing_file *f)
     struct ranges all = {0};
     bool is;
 
-    for (size_t i = 0; i < f->have.n; i++)
-        ranges_add(&all, f->have.r[i].from, f->have.r[i].to);
-    for (size_t i = 0; i < f->noted.n; i++)
-        ranges_add(&all, f->noted.r[i].from, f->noted.r[i].to);
-    for (size_t i = 0; i < f->synced.n; i++)
-        ranges_add(&all, f->synced.r[i].from, f->synced.r[i].to);
+    ranges_add_all(&all, &f->have);
+    ranges_add_all(&all, &f->noted);
+    ranges_add_all(&all, &f->synced);
     is = ranges_cover(&all, 0, f->size);
     ranges_fini(&all);
     return is;
@@ -322,7 +314,7 @@ landing_file_record(struct landing_file *f, struct err *err)
     CHECK(f->map_fd >= 0);
     buf_init(&records, LANDING_MAP_MAX_BYTES);
     for (size_t i = 0; i < f->synced.n; i++)
-        record_make(&f->synced.r[i], &records);
+        record_make(&f->synced.at[i], &records);
     if (f->map_at + records.n > LANDING_MAP_MAX_BYTES || buf_is_over(&records)) {
         err_set(err, ERR_REJECT, "an object in too many pieces");
         goto out;

@@ -8,7 +8,7 @@
 #define RADPOST_STORAGE_KEEP_LANDING_FILE_H
 
 #include "proto/base/err.h"
-#include "storage/keep/ranges.h"
+#include "proto/model/ranges.h"
 
 enum { LANDING_NAME_SIZE = 128, LANDING_MAP_MAX_BYTES = 8 * 1024 * 1024 };
 

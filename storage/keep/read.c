@@ -201,7 +201,7 @@ give_preview(struct keep *k, const char *tenant, const struct pg_rows *rows, siz
     hex_encode(p.object, 32, hex);
     snprintf(p.path, sizeof p.path, "%s/%s/%s-%s.%s", k->landing, f.is_whole ? "whole" : "partial",
              tenant, hex, f.is_whole ? "dcm" : "part");
-    p.have = f.have.r;
+    p.have = f.have.at;
     p.have_n = f.have.n;
     rc = on_preview(user, &p, err);
     landing_file_close(&f);

@@ -1,7 +1,6 @@
-/* test_keep_parts.c - range sets, landing files across a restart, ZIP archives that others read. */
+/* test_keep_parts.c - landing files across a restart, ZIP archives that others read. */
 #include "proto/base/durable.h"
 #include "storage/keep/landing_file.h"
-#include "storage/keep/ranges.h"
 #include "storage/keep/zip_out.h"
 #include "tests/support/folder.h"
 #include "tests/support/run_program.h"
@@ -20,37 +19,6 @@
         if ((call) < 0)                                                                            \
             fail_msg("%s: %s", #call, err.text);                                                   \
     } while (0)
-
-/* Against a plain row of truths. */
-static void
-ranges_are_a_set_of_bytes(void **state)
-{
-    enum { SIZE = 64 };
-    uint32_t v = 7;
-
-    (void)state;
-    for (int round = 0; round < 200; round++) {
-        bool is_in[SIZE] = {false};
-        struct ranges set = {0};
-
-        for (int i = 0; i < 12; i++) {
-            unsigned from, to;
-
-            v = v * 1664525 + 1013904223;
-            from = (v >> 8) % SIZE;
-            to = from + 1 + (v >> 20) % 9;
-            to = to > SIZE ? SIZE : to;
-            ranges_add(&set, from, to);
-            for (unsigned b = from; b < to; b++)
-                is_in[b] = true;
-        }
-        for (unsigned b = 0; b < SIZE; b++)
-            assert_int_equal(ranges_cover(&set, b, b + 1), is_in[b]);
-        for (size_t i = 1; i < set.n; i++)
-            assert_true(set.r[i - 1].to < set.r[i].from); /* sorted, merged */
-        ranges_fini(&set);
-    }
-}
 
 static void
 make_dirs(const char *dir)
@@ -226,7 +194,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranges_are_a_set_of_bytes),
         cmocka_unit_test(a_torn_map_forgets_its_last_record_only_and_goes_on),
         cmocka_unit_test(a_range_counts_only_after_all_three_steps),
         cmocka_unit_test(a_rename_before_a_crash_is_synced_after_it),

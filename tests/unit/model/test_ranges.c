@@ -1,5 +1,5 @@
 /* test_ranges.c - resume arithmetic, against a byte map. */
-#include "gateway/uplink/ranges.h"
+#include "proto/model/ranges.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

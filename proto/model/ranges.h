@@ -1,7 +1,8 @@
-/* ranges.h - sets of bytes of one file: what the centre has, what is on the way, what is missing.
- * Always sorted, merged, without empty ranges. Threads: a set belongs to its owner. */
-#ifndef RADPOST_UPLINK_RANGES_H
-#define RADPOST_UPLINK_RANGES_H
+/* ranges.h - sets of bytes of one file: what is durable, what is on the way, what is missing.
+ * Always sorted, merged, without empty ranges; an empty range changes nothing. {0} is the empty
+ * set. Threads: a set belongs to its owner. */
+#ifndef RADPOST_MODEL_RANGES_H
+#define RADPOST_MODEL_RANGES_H
 
 #include "proto/model/layout.h"
 

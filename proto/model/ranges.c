@@ -1,5 +1,5 @@
 /* ranges.c - a sorted array; each change rebuilds the few ranges it touches. */
-#include "gateway/uplink/ranges.h"
+#include "proto/model/ranges.h"
 
 #include <stdlib.h>
 #include <string.h>
