@@ -1,221 +1,15 @@
-/* orders_json.c - members by a table, whatever they are written in. */
+/* orders_json.c - lists of orders, whatever they are written in: JSON, a line each, a table. */
 #include "gateway/desk/orders_json.h"
 
-#include "gateway/desk/orders_fit.h"
+#include "gateway/desk/orders_own.h"
 #include "proto/base/text.h"
 #include "proto/dicom/charset.h"
 #include "proto/http/json.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-/* NUMBER: half of one is another, so that a longer one is refused; WORDS are cut; what is left over
- * (ASIDE) is left out when it does not fit, as docs/orders.md says. */
-enum kind {
-    NUMBER,
-    WORDS,
-    ASIDE,
-    ACTION,
-    BIRTH,
-    MODALITY,
-    SCHEDULED,
-    URGENT,
-    KILOGRAMS,
-    CENTIMETRES
-};
-
-#define AT(field) offsetof(struct order, field), sizeof(((struct order *)0)->field)
-static const struct member {
-    const char *name;
-    enum kind kind;
-    size_t at, size;
-} members[] = {
-    {"placer", NUMBER, AT(placer)},
-    {"action", ACTION, 0, 0},
-    {"accession", NUMBER, AT(accession)},
-    {"patient_id", NUMBER, AT(patient_id)},
-    {"name", WORDS, AT(name)},
-    {"pinyin", ASIDE, AT(pinyin)},
-    {"citizen_id", ASIDE, AT(citizen_id)},
-    {"sex", ASIDE, AT(sex)},
-    {"birth", BIRTH, AT(birth)},
-    {"phone", ASIDE, AT(phone)},
-    {"weight_kg", KILOGRAMS, 0, 0},
-    {"height_cm", CENTIMETRES, 0, 0},
-    {"modality", MODALITY, AT(modality)},
-    {"station", NUMBER, AT(station)},
-    {"scheduled", SCHEDULED, 0, 0},
-    {"procedure_id", NUMBER, AT(procedure_id)},
-    {"description", WORDS, AT(description)},
-    {"code", ASIDE, AT(code)},
-    {"code_scheme", ASIDE, AT(code_scheme)},
-    {"code_meaning", WORDS, AT(code_meaning)},
-    {"study", NUMBER, AT(study)},
-    {"referring", WORDS, AT(referring)},
-    {"department", WORDS, AT(department)},
-    {"urgent", URGENT, 0, 0},
-    {"reason", WORDS, AT(reason)},
-    {"complaint", WORDS, AT(complaint)},
-    {"history", WORDS, AT(history)},
-};
-
-struct reading {
-    struct order order;
-    bool is_cancelled;
-    struct err flaw; /* the first member that could not be read, and is left out */
-};
-
-/* A measure in thousandths: "61.5" kilograms, "172" centimetres. */
-static bool
-read_measure(const char *text, double factor, double most, uint32_t *out)
-{
-    char *end;
-    double v;
-
-    if (text[0] == '\0')
-        return true;
-    v = strtod(text, &end);
-    if (*end != '\0' || !isfinite(v) || v < 0 || v > most)
-        return false;
-    *out = (uint32_t)(v * factor + 0.5);
-    return true;
-}
-
-/* As people, JSON and SQL clients write it. */
-static bool
-read_truth(const char *text, bool *out)
-{
-    static const char *const yes[] = {"true", "t", "yes", "y", "1", "是"}, *const no[] = {
-                                                                               "",   "false", "f",
-                                                                               "no", "n",     "0",
-                                                                               "否"};
-    for (size_t i = 0; i < ARRAY_LEN(yes); i++)
-        if (strcasecmp(text, yes[i]) == 0) {
-            *out = true;
-            return true;
-        }
-    for (size_t i = 0; i < ARRAY_LEN(no); i++)
-        if (strcasecmp(text, no[i]) == 0) {
-            *out = false;
-            return true;
-        }
-    return false;
-}
-
-/* Without blanks around and control characters; long texts keep their line ends. */
-static bool
-copy_text(char *out, size_t size, const char *text)
-{
-    size_t n = 0;
-
-    text += strspn(text, " \t\r\n");
-    for (; *text != '\0' && n + 1 < size; text++)
-        out[n++] =
-            (uint8_t)*text >= 0x20 || (*text == '\n' && size == CLINIC_TEXT_SIZE) ? *text : ' ';
-    while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == '\n'))
-        n--;
-    out[n] = '\0';
-    return *text == '\0';
-}
-
-/* Sexes as HIS write them: GB/T 2261.1 and words. */
-static const char *
-sex_word(const char *text)
-{
-    static const char *const words[][2] = {{"1", "M"}, {"2", "F"}, {"男", "M"}, {"女", "F"},
-                                           {"m", "M"}, {"f", "F"}, {"0", ""},   {"9", ""}};
-
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (strcmp(words[i][0], text) == 0)
-            return words[i][1];
-    return text;
-}
-
-/* Words that do not fit end at a whole character. */
-static void
-cut(char *text)
-{
-    while (!text_is_utf8(text, strlen(text)))
-        text[strlen(text) - 1] = '\0';
-}
-
-/* "ct" is CT; a department in words is none: every device is told. */
-static bool
-read_modality(const char *text, char *out, size_t size)
-{
-    bool is_fine = copy_text(out, size, text);
-
-    is_fine = order_modality_mend(out) && is_fine;
-    if (!is_fine)
-        out[0] = '\0';
-    return is_fine;
-}
-
-/* False: it does not fit; out is what is left of it, or "". */
-static bool
-set_text(struct reading *r, const struct member *m, const char *text)
-{
-    char *out = (char *)&r->order + m->at;
-
-    if (m->kind == BIRTH)
-        return order_day_read(text, out) || text[0] == '\0';
-    if (m->kind == MODALITY)
-        return read_modality(text, out, m->size);
-    if (copy_text(out, m->size, m->at == offsetof(struct order, sex) ? sex_word(text) : text))
-        return true;
-    if (m->kind == WORDS)
-        cut(out);
-    else
-        out[0] = '\0';
-    return false;
-}
-
-static bool
-set_member(struct reading *r, const struct member *m, const char *text)
-{
-    switch (m->kind) {
-    case ACTION:
-        r->is_cancelled = strcmp(text, "cancel") == 0;
-        return r->is_cancelled || text[0] == '\0' || strcmp(text, "put") == 0;
-    case SCHEDULED:
-        return text[0] == '\0' || order_time_read(text, &r->order.scheduled_at_us);
-    case URGENT:
-        return read_truth(text, &r->order.is_urgent);
-    case KILOGRAMS:
-        return read_measure(text, 1000, 700, &r->order.weight_g);
-    case CENTIMETRES:
-        return read_measure(text, 10, 300, &r->order.height_mm);
-    default:
-        return set_text(r, m, text);
-    }
-}
-
-/* A member nobody here knows is let through. What is wrong and not due does not keep the patient
- * from the worklist: it is left out, and said. */
-static int
-set_named(struct reading *r, const char *name, const char *text, struct err *err)
-{
-    const struct member *m = members, *end = members + ARRAY_LEN(members);
-
-    while (m < end && strcmp(m->name, name) != 0)
-        m++;
-    if (m == end || set_member(r, m, text) || m->kind == ASIDE || m->kind == BIRTH)
-        return 0;
-    if (m->kind == NUMBER || m->kind == ACTION)
-        return err_set(err, ERR_REJECT, "%s: too long, or not of its kind", name);
-    if (r->flaw.kind == ERR_NONE)
-        (void)err_set(&r->flaw, ERR_REJECT,
-                      m->kind == WORDS ? "%s: too long; cut"
-                                       : "%s: cannot be read; the order is taken without it",
-                      name);
-    return 0;
-}
-
-/* ---- one after the other ---- */
 
 struct reader {
     const char *source;
@@ -234,14 +28,9 @@ ends_reading(const struct err *err)
 static void
 note_first(struct orders_tally *tally, size_t place, const struct err *why)
 {
-    size_t n = strspn(why->text, "abcdefghijklmnopqrstuvwxyz_");
-
     tally->first = *why;
     tally->place = place;
-    tally->member[0] = '\0';
-    for (size_t i = 0; i < ARRAY_LEN(members); i++)
-        if (strlen(members[i].name) == n && memcmp(members[i].name, why->text, n) == 0)
-            (void)text_copy(tally->member, sizeof tally->member, members[i].name);
+    (void)text_copy(tally->member, sizeof tally->member, orders_member_at(why->text));
     err_context(&tally->first, "order %zu", place);
 }
 
@@ -254,7 +43,7 @@ refuse(struct orders_tally *tally, size_t place, const struct err *why)
 
 /* rc: how reading this one went. */
 static int
-give(struct reader *rd, struct reading *r, size_t place, int rc, struct err *err)
+give(struct reader *rd, struct orders_reading *r, size_t place, int rc, struct err *err)
 {
     (void)text_copy(r->order.source, sizeof r->order.source, rd->source);
     if (rc == 0)
@@ -274,7 +63,7 @@ give(struct reader *rd, struct reading *r, size_t place, int rc, struct err *err
 static int
 take_object(struct reader *rd, const struct json *o, size_t place, struct err *err)
 {
-    struct reading *r = mem_new(sizeof *r);
+    struct orders_reading *r = mem_new(sizeof *r);
     char number[40];
     int rc = json_is_object(o) ? 0 : err_set(err, ERR_REJECT, "not an object");
 
@@ -294,7 +83,7 @@ take_object(struct reader *rd, const struct json *o, size_t place, struct err *e
         } else if (text == NULL && json_truth(o, json_member_key(m), &is, &ignored) == 0) {
             text = is ? "true" : "false";
         }
-        rc = set_named(r, json_member_key(m), text != NULL ? text : "", err);
+        rc = orders_member_set(r, json_member_key(m), text != NULL ? text : "", err);
     }
     rc = give(rd, r, place, rc, err);
     free(r);
@@ -381,12 +170,12 @@ static int
 take_line(struct reader *rd, const struct table *table, const char *at, const char *end,
           size_t place, struct err *err)
 {
-    struct reading *r = mem_new(sizeof *r);
+    struct orders_reading *r = mem_new(sizeof *r);
     char *cell = mem_new(CELL_BYTES);
     int rc = 0;
 
     for (size_t c = 0; rc == 0 && c < table->n && next_cell(&at, end, cell, CELL_BYTES); c++)
-        rc = set_named(r, table->names[c], cell, err);
+        rc = orders_member_set(r, table->names[c], cell, err);
     rc = give(rd, r, place, rc, err);
     free(cell);
     free(r);
