@@ -1,0 +1,18 @@
+/* doctor.h - what the doctor looks at, by whose machine it is. Each looks from outside and changes
+ * nothing. */
+#ifndef RADPOST_DEPLOY_DOCTOR_H
+#define RADPOST_DEPLOY_DOCTOR_H
+
+#include "deploy/cli/findings.h"
+#include "gateway/gateway_config.h"
+#include "storage/storage_config.h"
+
+enum {
+    DOCTOR_LATE_DAYS = 3, /* since gateway and centre were compared */
+    DOCTOR_SOON_DAYS = 30 /* till a certificate ends */
+};
+
+void doctor_examine_gateway(struct findings *f, const struct gateway_config *c);
+void doctor_examine_archive(struct findings *f, const struct storage_config *c);
+
+#endif
