@@ -388,95 +388,6 @@ a_password_file_that_breaks_costs_the_line_alone(void **state)
     site_close(&s);
 }
 
-/* ---- refusals ---- */
-
-/* Three images of a study each row; the second is refused as w says. */
-static void
-receive_refused(struct site *s, unsigned study, const struct fake_wishes *w, bool is_bundle)
-{
-    static char uid[32], second[40];
-
-    snprintf(uid, sizeof uid, "1.2.3.%u", study);
-    fake_centre_lock(s->centre);
-    snprintf(second, sizeof second, "%s.2", uid);
-    *fake_centre_wishes(s->centre) = *w;
-    if (is_bundle)
-        fake_centre_wishes(s->centre)->refused_bundle_sop = second;
-    else
-        fake_centre_wishes(s->centre)->refused_sop = second;
-    fake_centre_unlock(s->centre);
-    for (int i = 1; i <= 3; i++)
-        receive(s, uid, i, FEW);
-}
-
-/* What the centre says no to, by any word of refusal, costs that object alone. */
-static void
-a_refused_object_is_set_aside_and_the_queue_goes_on(void **state)
-{
-    static const struct {
-        int status;
-        bool is_bundle;
-    } rows[] = {{400, true}, {409, true}, {413, true}, {422, true}, {409, false}, {413, false}};
-    struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_QUARANTINED)};
-    struct site s;
-
-    (void)state;
-    site_open(&s);
-    start(&s);
-    for (unsigned k = 0; k < ARRAY_LEN(rows); k++) {
-        struct fake_wishes w = {.refused_status = rows[k].status};
-        struct spool_entry *entry = NULL;
-        uint64_t *ids = NULL;
-        char status[8], second[40];
-        size_t n;
-
-        receive_refused(&s, k + 1, &w, rows[k].is_bundle);
-        assert_true(wait_state(&s, INSTANCE_QUARANTINED, k + 1));
-        assert_true(wait_state(&s, INSTANCE_SEALED, 2 * (k + 1)));
-        spool_list(s.spool, &filter, &ids, &n);
-        assert_int_equal(n, k + 1);
-        must(spool_load(s.spool, ids[k], &entry, &err));
-        snprintf(second, sizeof second, "1.2.3.%u.2", k + 1);
-        assert_string_equal(entry->meta.sop_instance, second);
-        snprintf(status, sizeof status, "%d", rows[k].status);
-        if (strncmp(entry->last_error, "refused:", 8) != 0 ||
-            strstr(entry->last_error, status) == NULL)
-            fail_msg("%d: %s", rows[k].status, entry->last_error);
-        spool_entry_free(&entry);
-        free(ids);
-    }
-    site_close(&s);
-}
-
-/* Full, busy, unknown to the world: the object is not to blame, and all of it goes in the end. */
-static void
-trouble_that_is_no_objects_fault_costs_time_only(void **state)
-{
-    /* the later ones by a server on the way, and answers come that are none */
-    static const struct {
-        int status;
-        bool is_by_another;
-    } rows[] = {{507, false}, {503, false}, {500, false}, {429, false}, {408, false},
-                {413, true},  {502, true},  {503, true},  {403, true}};
-    struct site s;
-
-    (void)state;
-    site_open(&s);
-    start(&s);
-    for (unsigned k = 0; k < ARRAY_LEN(rows); k++) {
-        struct fake_wishes w = {.refused_status = rows[k].status,
-                                .refused_times = 3 * (k + 1), /* of all */
-                                .is_refused_by_another = rows[k].is_by_another,
-                                .junk_answers = rows[k].is_by_another ? 3 : 0};
-
-        receive_refused(&s, k + 1, &w, true);
-        if (!wait_state(&s, INSTANCE_SEALED, 3 * (k + 1)) ||
-            fake_centre_counts(s.centre)->refused != 3 * (k + 1))
-            fail_msg("%d, by another %d", rows[k].status, rows[k].is_by_another);
-    }
-    site_close(&s);
-}
-
 /* ---- the cap ---- */
 
 /* So many others want the processors that nobody can keep a line full. */
@@ -563,8 +474,6 @@ main(int argc, char **argv)
         cmocka_unit_test(lines_of_one_rank_share_and_the_table_changes_while_it_runs),
         cmocka_unit_test(a_proxy_that_is_not_told_the_password_is_a_line_that_does_not_work),
         cmocka_unit_test(a_password_file_that_breaks_costs_the_line_alone),
-        cmocka_unit_test(a_refused_object_is_set_aside_and_the_queue_goes_on),
-        cmocka_unit_test(trouble_that_is_no_objects_fault_costs_time_only),
         cmocka_unit_test(the_cap_holds_while_emergencies_come_and_lines_break),
     };
     int status;
