@@ -60,6 +60,14 @@ settled(const char *tenant, const char *study)
     return read_of(tenant, study);
 }
 
+/* The study 1.2.3 of T1, closed with 30 images: its read. */
+__attribute__((unused)) static struct read_row
+a_read(void)
+{
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    return settled("T1", "1.2.3");
+}
+
 /* An event in a transaction of its own. */
 __attribute__((unused)) static int
 moves(int64_t read_id, const char *actor, enum read_event event, struct err *err)
@@ -81,6 +89,17 @@ claims(const char *login, int64_t read_id, struct lease *lease, struct err *err)
 
     read_world_person(&w, login, &who);
     return lease_claim(w.pg, &who, read_id, lease, err);
+}
+
+__attribute__((unused)) static void
+writes(const char *login, int64_t read_id)
+{
+    struct lease lease;
+    struct err err;
+
+    OK(claims(login, read_id, &lease, &err));
+    OK(moves(read_id, login, READ_SAW_DRAFT, &err));
+    OK(moves(read_id, login, READ_SAW_WRITE, &err));
 }
 
 __attribute__((unused)) static int
@@ -106,9 +125,7 @@ sign(int64_t read_id, const char *author, uint32_t revision, uint32_t instances)
     struct lease lease;
     struct err err;
 
-    OK(claims(author, read_id, &lease, &err));
-    OK(moves(read_id, author, READ_SAW_DRAFT, &err));
-    OK(moves(read_id, author, READ_SAW_WRITE, &err));
+    writes(author, read_id);
     OK(claims("rev1", read_id, &lease, &err));
     OK(moves(read_id, "rev1", READ_SAW_REVIEW, &err));
     OK(pg_get(w.pg, &conn, &err));

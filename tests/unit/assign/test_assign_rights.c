@@ -8,8 +8,7 @@ a_late_image_marks_a_signed_report_which_stands(void **state)
     struct read_row row;
 
     (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
+    row = a_read();
     sign(row.read_id, "doc1", 1, 30);
     read_world_closes(&w, "T1", "1.2.3", 2, 31);
     row = settled("T1", "1.2.3");
@@ -32,11 +31,8 @@ a_late_image_sends_a_written_report_back_to_its_author(void **state)
     struct err err;
 
     (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
-    OK(claims("doc2", row.read_id, &lease, &err));
-    OK(moves(row.read_id, "doc2", READ_SAW_DRAFT, &err));
-    OK(moves(row.read_id, "doc2", READ_SAW_WRITE, &err));
+    row = a_read();
+    writes("doc2", row.read_id);
     OK(claims("rev1", row.read_id, &lease, &err));
     OK(moves(row.read_id, "rev1", READ_SAW_REVIEW, &err));
     read_world_closes(&w, "T1", "1.2.3", 2, 31);
@@ -59,8 +55,7 @@ an_amendment_that_covers_them_takes_the_mark_away(void **state)
     struct err err;
 
     (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
+    row = a_read();
     sign(row.read_id, "doc1", 1, 30);
     read_world_closes(&w, "T1", "1.2.3", 2, 31);
     read_world_settle(&w);
@@ -127,8 +122,7 @@ a_report_whose_patient_changes_goes_back_to_its_author(void **state)
 
     (void)state;
     read_world_names("1.2.3", "WANG^XIAODONG=王^小东", "", "M");
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
+    row = a_read();
     is_reviewed(row.read_id);
     registers("R1", "1.2.3", "M"); /* the first, and the images agree */
     registers("R1", "1.2.3", "M");
@@ -160,8 +154,7 @@ a_signed_report_stands_when_its_registration_goes(void **state)
     struct read_row row;
 
     (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
+    row = a_read();
     registers("R1", "1.2.3", "M");
     sign(row.read_id, "doc1", 1, 30);
 
@@ -190,8 +183,7 @@ a_read_is_found_by_those_it_concerns_only(void **state)
     struct err err;
 
     (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
+    row = a_read();
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         const char *login = table[i].login;
 

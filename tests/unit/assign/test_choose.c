@@ -77,11 +77,8 @@ a_written_report_goes_to_another_who_may_review(void **state)
     struct err err;
 
     (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
-    OK(claims("doc1", row.read_id, &lease, &err));
-    OK(moves(row.read_id, "doc1", READ_SAW_DRAFT, &err));
-    OK(moves(row.read_id, "doc1", READ_SAW_WRITE, &err));
+    row = a_read();
+    writes("doc1", row.read_id);
 
     row = settled("T1", "1.2.3");
     assert_int_equal(row.state, READ_WRITTEN);
@@ -95,15 +92,11 @@ static void
 nobody_reviews_their_own_report(void **state)
 {
     struct read_row row;
-    struct lease lease;
     struct err err;
 
     (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
-    OK(claims("rev1", row.read_id, &lease, &err));
-    OK(moves(row.read_id, "rev1", READ_SAW_DRAFT, &err));
-    OK(moves(row.read_id, "rev1", READ_SAW_WRITE, &err));
+    row = a_read();
+    writes("rev1", row.read_id);
     row = settled("T1", "1.2.3");
 
     assert_string_equal(row.assigned_to, ""); /* the only other reviewer is the author */
@@ -120,8 +113,7 @@ who_began_the_draft_is_not_chosen_to_review_it(void **state)
     struct err err;
 
     (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
+    row = a_read();
     OK(claims("rev1", row.read_id, &lease, &err));
     OK(moves(row.read_id, "rev1", READ_SAW_DRAFT, &err));
     OK(moves(row.read_id, "rev1", READ_SAW_RELEASE, &err));
@@ -144,8 +136,7 @@ a_lease_ends_and_the_read_goes_to_another(void **state)
     struct err err;
 
     (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
+    row = a_read();
     first = strcmp(row.assigned_to, "doc1") == 0 ? "doc1" : "doc2";
     second = strcmp(first, "doc1") == 0 ? "doc2" : "doc1";
     OK(claims(first, row.read_id, &lease, &err));
@@ -198,8 +189,7 @@ a_lease_goes_with_the_licence(void **state)
     struct err err;
 
     (void)state;
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
+    row = a_read();
     OK(claims("doc1", row.read_id, &lease, &err));
     OK(moves(row.read_id, "doc1", READ_SAW_DRAFT, &err));
     read_world_count(&w, "UPDATE doctors SET valid_until_us = 1 WHERE login = 'doc1'");
@@ -278,8 +268,7 @@ a_thousand_parallel_claims_have_one_winner(void **state)
 
     (void)state;
     load_doctors();
-    read_world_closes(&w, "T1", "1.2.3", 1, 30);
-    row = settled("T1", "1.2.3");
+    row = a_read();
     for (int i = 0; i < DOCTORS; i++) {
         snprintf(login, sizeof login, "d%d", i);
         read_world_person(&w, login, &people[i]);
