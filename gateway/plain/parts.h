@@ -5,7 +5,7 @@
  *     asker     accepted or doubtful > C-FIND or QIDO-RS > found      (find.c, qido.c; work.c)
  *
  * A way is one target at work. Its gate is never held while the spool, a disk's sync or a peer is
- * waited for: the spool asks plain_needs() with its own lock held, which takes the gate. */
+ * waited for: the spool asks way_needs() with its own lock held, which takes the gate. */
 #ifndef RADPOST_PLAIN_PARTS_H
 #define RADPOST_PLAIN_PARTS_H
 

@@ -137,6 +137,9 @@ void commit_line_end(uint64_t association, void *user);
 
 int serve_find(struct serve *s, struct accept_call *call, struct err *err) MUST_CHECK;
 int serve_retrieve(struct serve *s, struct accept_call *call, struct err *err) MUST_CHECK;
+
+/* ---- serve.c ---- */
+
 /* Answer with a status and public words (NULL = none). */
 int serve_say(struct accept_call *call, uint16_t status, const char *comment,
               struct err *err) MUST_CHECK;

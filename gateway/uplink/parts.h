@@ -259,7 +259,7 @@ log_of_entry(uint64_t id)
     return (struct log_ctx){.stage = "gateway/uplink", .entry = id};
 }
 
-/* --- gate.c: waiting */
+/* --- line.c: waiting */
 bool up_is_stopping(struct uplink *up);
 /* 0..1 */
 double up_chance(void);

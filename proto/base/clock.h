@@ -20,7 +20,7 @@ int64_t clock_even_ms(void);
 void clock_text(int64_t wall_us, char out[40]);
 /* The same backwards, that form only; -1 otherwise (no err: the caller knows what it read). */
 int clock_read(const char *text, int64_t *out_wall_us) MUST_CHECK;
-/* Deadline for pthread_cond_timedwait on a condition made by cond_new_mono(). */
+/* Deadline for pthread_cond_timedwait on a condition of the monotonic clock (thread.c). */
 struct timespec clock_deadline(int64_t wait_ms);
 
 /* Tests: both clocks stand still at these values until told otherwise; clock_unfake() ends it. */

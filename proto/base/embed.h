@@ -1,6 +1,6 @@
 /* embed.h - files that are part of the program: SQL, built pages, dictionaries.
  * CMakeLists.txt embeds every .sql below a service and the desk's built pages; the path becomes the
- * name, e.g. storage/keep/catalog.sql > "storage/keep/catalog.sql". The reader's pages (megabytes
+ * name, e.g. storage/keep/find.sql > "storage/keep/find.sql". The reader's pages (megabytes
  * of decoders) are a table of their own, in radpost-reader only. */
 #ifndef RADPOST_BASE_EMBED_H
 #define RADPOST_BASE_EMBED_H

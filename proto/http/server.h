@@ -49,7 +49,7 @@ struct http_caller {
     enum http_caller_kind kind;
     char tenant[65];     /* certificate: subject O; others: set by authorise() */
     char device[65];     /* certificate: subject CN; token: its name; session: the login */
-    unsigned rights;     /* trust/rights.h, or the service's own; set by authorise() */
+    unsigned rights;     /* trust/token.h, or the service's own; set by authorise() */
     char csrf[65];       /* session: what X-Radpost-CSRF must hold; set by authorise() */
     char serial_hex[65]; /* certificate's serial number */
     int64_t not_after_us;

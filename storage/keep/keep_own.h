@@ -132,12 +132,14 @@ void events_note(struct event_list *list, const char *kind, const char *detail);
 int events_write(struct pg_conn *conn, const char *tenant, const char *study,
                  const struct event_list *list, struct err *err) MUST_CHECK;
 
+/* ---- receipts.c ---- */
 /* A device waits for a receipt of an instance that is kept under another file, or came from another
  * device. In a transaction; takes the receipts' lock, so that a seal at the same time is not
  * missed. */
 int receipt_promise(struct pg_conn *conn, int64_t instance, const uint8_t object[32],
                     const char *device, struct err *err) MUST_CHECK;
 
+/* ---- hold.c ---- */
 /* Of an instance as instance_by_sop found it: it is in no pack, and its file is gone. The catalog
  * is older than the disk beside it (it was restored), or the disk was lost. */
 bool arrival_is_lost(const struct keep *k, const struct pg_rows *by_sop);
