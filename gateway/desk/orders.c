@@ -198,8 +198,8 @@ take_rows(const struct db_rows *rows, size_t *out_n)
 }
 
 int
-order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, int64_t after,
-           size_t limit, struct order **out, size_t *out_n, struct err *err)
+order_list(struct book *book, const struct order_span *s, struct order **out, size_t *out_n,
+           struct err *err)
 {
     struct db_rows *rows = NULL;
     int rc = db_begin(book->db, err);
@@ -207,8 +207,8 @@ order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, int6
     if (rc == 0)
         rc = db_end(book->db,
                     db_run(book->db, "order_list",
-                           DB_ARGS(DB_INT(from_us), DB_INT(to_us), DB_INT(is_open), DB_INT(limit),
-                                   DB_INT(after)),
+                           DB_ARGS(DB_INT(s->from_us), DB_INT(s->to_us), DB_INT(s->is_open),
+                                   DB_INT(s->limit), DB_INT(s->after)),
                            &rows, err),
                     err);
     if (rc == 0)

@@ -86,11 +86,15 @@ int order_find_accession(struct book *book, const char *accession, struct order 
                          struct err *err) MUST_CHECK;
 int order_find_study(struct book *book, const char *study, struct order *out,
                      struct err *err) MUST_CHECK;
-/* Scheduled between these times (UTC us), in that order, at most limit; is_open: those only that
- * wait for a device or are with one. after: 0; to go on after a row, from_us is its time and this
- * its number. free(*out). */
-int order_list(struct book *book, int64_t from_us, int64_t to_us, bool is_open, int64_t after,
-               size_t limit, struct order **out, size_t *out_n, struct err *err) MUST_CHECK;
+struct order_span {
+    int64_t from_us, to_us; /* scheduled between these times (UTC), in that order */
+    bool is_open;           /* those only that wait for a device or are with one */
+    int64_t after;          /* 0; to go on after a row, from_us is its time and this its number */
+    size_t limit;
+};
+/* free(*out). */
+int order_list(struct book *book, const struct order_span *span, struct order **out, size_t *out_n,
+               struct err *err) MUST_CHECK;
 /* For people: those of this day (from day_us to next_us) first, the latest first; then those of the
  * days to come, then those of days before, the latest first. skip: of that order; at most limit.
  * text: "", or what is in the name, its pinyin or a number (the patient's, the citizen's, the

@@ -136,20 +136,21 @@ worklist_find(struct book *book, const struct worklist_query *query,
               const struct worklist_asker *asker, struct dimse_answers *out, bool *out_is_cut,
               struct err *err)
 {
-    int64_t now_us = clock_wall_us(), from_us, to_us, after = 0;
+    struct order_span span = {.is_open = true, .limit = BATCH};
+    int64_t now_us = clock_wall_us();
     struct order *orders = NULL;
     bool is_room = true, is_cut = false;
     size_t n = BATCH;
 
-    worklist_window(query, now_us, &from_us, &to_us);
+    worklist_window(query, now_us, &span.from_us, &span.to_us);
     while (n == BATCH && is_room && !is_cut) { /* all of the window, however many are open */
-        if (order_list(book, from_us, to_us, true, after, BATCH, &orders, &n, err) < 0)
+        if (order_list(book, &span, &orders, &n, err) < 0)
             return -1;
         for (size_t i = 0; i < n && is_room && !is_cut; i++) {
             struct dcm_writer w;
 
-            from_us = orders[i].scheduled_at_us;
-            after = orders[i].number;
+            span.from_us = orders[i].scheduled_at_us;
+            span.after = orders[i].number;
             if (!worklist_matches(&orders[i], query, asker, now_us))
                 continue;
             is_cut = out->count == LIMIT_QUERY_RESULTS;

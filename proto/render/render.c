@@ -63,32 +63,45 @@ picture_free(struct picture *p)
     p->bytes = NULL;
 }
 
+static uint8_t
+mean(const struct picture *p, unsigned channel, uint32_t x0, uint32_t x1, uint32_t y0, uint32_t y1)
+{
+    uint64_t count = (uint64_t)(x1 - x0) * (y1 - y0), sum = count / 2;
+
+    for (uint32_t y = y0; y < y1; y++)
+        for (uint32_t x = x0; x < x1; x++)
+            sum += p->bytes[((size_t)y * p->cols + x) * p->channels + channel];
+    return (uint8_t)(sum / count);
+}
+
+/* The pixels of the picture that become one: never none. */
+static void
+covered(uint32_t at, uint32_t of, uint32_t from, uint32_t *out_begin, uint32_t *out_end)
+{
+    uint32_t end = (uint32_t)((uint64_t)(at + 1) * from / of);
+
+    *out_begin = (uint32_t)((uint64_t)at * from / of);
+    *out_end = end > *out_begin ? end : *out_begin + 1;
+}
+
 void
 picture_scale(const struct picture *from, uint32_t cols, uint32_t rows, struct picture *out)
 {
     unsigned ch = from->channels;
+    uint8_t *to;
 
     *out = (struct picture){cols, rows, ch, mem_new((size_t)cols * rows * ch)};
+    to = out->bytes;
     for (uint32_t y = 0; y < rows; y++) {
-        uint32_t y0 = (uint32_t)((uint64_t)y * from->rows / rows);
-        uint32_t y1 = (uint32_t)((uint64_t)(y + 1) * from->rows / rows);
+        uint32_t y0, y1;
 
-        y1 = y1 > y0 ? y1 : y0 + 1;
+        covered(y, rows, from->rows, &y0, &y1);
         for (uint32_t x = 0; x < cols; x++) {
-            uint32_t x0 = (uint32_t)((uint64_t)x * from->cols / cols);
-            uint32_t x1 = (uint32_t)((uint64_t)(x + 1) * from->cols / cols);
-            uint64_t count;
+            uint32_t x0, x1;
 
-            x1 = x1 > x0 ? x1 : x0 + 1;
-            count = (uint64_t)(x1 - x0) * (y1 - y0);
-            for (unsigned c = 0; c < ch; c++) {
-                uint64_t sum = count / 2;
-
-                for (uint32_t v = y0; v < y1; v++)
-                    for (uint32_t u = x0; u < x1; u++)
-                        sum += from->bytes[((size_t)v * from->cols + u) * ch + c];
-                out->bytes[((size_t)y * cols + x) * ch + c] = (uint8_t)(sum / count);
-            }
+            covered(x, cols, from->cols, &x0, &x1);
+            for (unsigned c = 0; c < ch; c++)
+                *to++ = mean(from, c, x0, x1, y0, y1);
         }
     }
 }

@@ -215,16 +215,19 @@ struct archive_request {
 int archive_fetch(struct archive *archive, const struct archive_request *request,
                   struct err *err) MUST_CHECK;
 
+struct archive_picture {
+    const char *tenant, *study, *series, *sop_instance;
+    uint32_t frame;     /* from 1 */
+    unsigned viewport;  /* longest side in pixels, 0 = as large as it is */
+    unsigned quality;   /* 1..100, 0 = storage's */
+    const char *window; /* "centre,width[,function]" as in WADO-RS, or NULL: the instance's own */
+};
+
 /* A picture as the archive renders it (JPEG), of whole, proved pixels only.
- * frame     from 1
- * viewport  longest side in pixels, 0 = as large as it is; quality 1..100, 0 = storage's
- * window    "centre,width[,function]" as in WADO-RS, or NULL: the instance's own
  * out_jpeg  appended to; its limit is the caller's
  * errors    ERR_RETRY it is not whole yet */
-int archive_rendered(struct archive *archive, const char *tenant, const char *study,
-                     const char *series, const char *sop_instance, uint32_t frame,
-                     unsigned viewport, unsigned quality, const char *window, struct buf *out_jpeg,
-                     struct err *err) MUST_CHECK;
+int archive_rendered(struct archive *archive, const struct archive_picture *picture,
+                     struct buf *out_jpeg, struct err *err) MUST_CHECK;
 
 /* ---- devices ---- */
 

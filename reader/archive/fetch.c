@@ -79,9 +79,8 @@ archive_head_find(const struct archive_head *head, const char *name, char *out, 
 }
 
 int
-archive_rendered(struct archive *archive, const char *tenant, const char *study, const char *series,
-                 const char *sop_instance, uint32_t frame, unsigned viewport, unsigned quality,
-                 const char *window, struct buf *out_jpeg, struct err *err)
+archive_rendered(struct archive *archive, const struct archive_picture *p, struct buf *out_jpeg,
+                 struct err *err)
 {
     struct http_call call = {.method = "GET",
                              .accept = "image/jpeg",
@@ -91,21 +90,21 @@ archive_rendered(struct archive *archive, const char *tenant, const char *study,
     struct buf path;
     int rc = -1;
 
-    if (archive_check_uid(study, err) < 0 || archive_check_uid(series, err) < 0 ||
-        archive_check_uid(sop_instance, err) < 0)
+    if (archive_check_uid(p->study, err) < 0 || archive_check_uid(p->series, err) < 0 ||
+        archive_check_uid(p->sop_instance, err) < 0)
         return -1;
     buf_init(&path, 4096);
-    buf_add_printf(&path, "/dicomweb/studies/%s/series/%s/instances/%s/frames/%u/rendered", study,
-                   series, sop_instance, frame);
-    buf_add_printf(&path, "?quality=%u", quality > 0 ? quality : 90);
-    if (viewport > 0)
-        buf_add_printf(&path, "&viewport=%u,%u", viewport, viewport);
-    if (window != NULL) {
+    buf_add_printf(&path, "/dicomweb/studies/%s/series/%s/instances/%s/frames/%u/rendered",
+                   p->study, p->series, p->sop_instance, p->frame);
+    buf_add_printf(&path, "?quality=%u", p->quality > 0 ? p->quality : 90);
+    if (p->viewport > 0)
+        buf_add_printf(&path, "&viewport=%u,%u", p->viewport, p->viewport);
+    if (p->window != NULL) {
         buf_add_text(&path, "&window=");
-        url_encode(&path, window);
+        url_encode(&path, p->window);
     }
     call.path = buf_text(&path);
-    if (archive_call(archive, tenant, &call, &reply, err) < 0)
+    if (archive_call(archive, p->tenant, &call, &reply, err) < 0)
         goto out;
     rc = http_reply_check(&reply, err);
     if (rc == 0)
@@ -115,7 +114,7 @@ archive_rendered(struct archive *archive, const char *tenant, const char *study,
         rc = err_set(err, ERR_REJECT, "the picture is larger than its limit");
 out:
     buf_fini(&path);
-    return rc < 0 ? err_context(err, "picture of %s", sop_instance) : 0;
+    return rc < 0 ? err_context(err, "picture of %s", p->sop_instance) : 0;
 }
 
 /* ---- STOW-RS ---- */

@@ -123,6 +123,7 @@ patient_handle_image(struct http_request *req, struct http_response *res, struct
     const char *window = http_query(req, "window"), *name = http_param(req, "name");
     size_t digits = strspn(name, "0123456789");
     struct patient_exam e = {.row = NULL};
+    struct archive_picture picture;
     char number[24];
     struct image image;
     struct buf b;
@@ -141,9 +142,17 @@ patient_handle_image(struct http_request *req, struct http_response *res, struct
         goto out;
     }
     if (exam_with_images(p, req, "images", &e, err) < 0 ||
-        list_get(p, &e, (size_t)n, &image, NULL, err) < 0 ||
-        archive_rendered(p->o.archive, e.session.tenant, e.session.study, image.series,
-                         image.instance, image.frame, VIEWPORT, QUALITY, window, &b, err) < 0)
+        list_get(p, &e, (size_t)n, &image, NULL, err) < 0)
+        goto out;
+    picture = (struct archive_picture){.tenant = e.session.tenant,
+                                       .study = e.session.study,
+                                       .series = image.series,
+                                       .sop_instance = image.instance,
+                                       .frame = image.frame,
+                                       .viewport = VIEWPORT,
+                                       .quality = QUALITY,
+                                       .window = window};
+    if (archive_rendered(p->o.archive, &picture, &b, err) < 0)
         goto out;
     http_answer_header(res, "Radpost-Notice", "Not for diagnosis.");
     http_answer_buf(res, 200, "image/jpeg", &b);

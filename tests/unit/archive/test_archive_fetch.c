@@ -278,19 +278,25 @@ a_large_image_that_is_wrong_is_never_given_whole(void **state)
 static void
 a_picture_is_rendered(void **state)
 {
+    struct archive_picture picture = {.tenant = "clinic-a",
+                                      .study = "1.2.3",
+                                      .series = "1.2.3.9",
+                                      .sop_instance = "1.2.3.9.1",
+                                      .frame = 1,
+                                      .viewport = 8,
+                                      .quality = 80,
+                                      .window = "2048,4096"};
     struct buf jpeg;
     struct err err;
 
     (void)state;
     study_put(&w);
     buf_init(&jpeg, 1 << 20);
-    OK(archive_rendered(archive, "clinic-a", "1.2.3", "1.2.3.9", "1.2.3.9.1", 1, 8, 80, "2048,4096",
-                        &jpeg, &err));
+    OK(archive_rendered(archive, &picture, &jpeg, &err));
     assert_true(jpeg.n > 100);
     assert_memory_equal(jpeg.bytes, "\xFF\xD8\xFF", 3);
-    assert_int_equal(archive_rendered(archive, "clinic-a", "1.2.3", "1.2.3.9", "1.2.3.9.1", 9, 0, 0,
-                                      NULL, &jpeg, &err),
-                     -1);
+    picture.frame = 9;
+    assert_int_equal(archive_rendered(archive, &picture, &jpeg, &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
     buf_fini(&jpeg);
 }

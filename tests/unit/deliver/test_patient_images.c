@@ -133,6 +133,13 @@ static void
 each_number_is_its_picture(void **state)
 {
     /* the second by number is the first by name: the archive's own picture of it */
+    const struct archive_picture first = {.tenant = "T1",
+                                          .study = STUDY,
+                                          .series = STUDY ".1",
+                                          .sop_instance = STUDY ".1.1",
+                                          .frame = 1,
+                                          .viewport = 1024,
+                                          .quality = 80};
     struct patient_answer a;
     struct buf jpeg;
     struct err err = {0};
@@ -141,8 +148,7 @@ each_number_is_its_picture(void **state)
     if (cluster == NULL)
         skip();
     buf_init(&jpeg, 1 << 20);
-    if (archive_rendered(archive, "T1", STUDY, STUDY ".1", STUDY ".1.1", 1, 1024, 80, NULL, &jpeg,
-                         &err) < 0)
+    if (archive_rendered(archive, &first, &jpeg, &err) < 0)
         fail_msg("%s", err.text);
 
     a = get("/api/v1/images/2.jpg");

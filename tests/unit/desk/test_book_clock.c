@@ -35,11 +35,11 @@ told(void)
 {
     struct worklist_query *q = mem_new(sizeof *q);
     struct order *orders = NULL;
-    int64_t from_us, to_us;
+    struct order_span span = {.is_open = true, .limit = 100};
     size_t n = 0;
 
-    worklist_window(q, clock_wall_us(), &from_us, &to_us);
-    must(order_list(book, from_us, to_us, true, 0, 100, &orders, &n, &err));
+    worklist_window(q, clock_wall_us(), &span.from_us, &span.to_us);
+    must(order_list(book, &span, &orders, &n, &err));
     free(orders);
     free(q);
     return n;

@@ -323,6 +323,9 @@ static void
 the_list_is_by_time_and_openness(void **state)
 {
     static const int64_t noon_us = INT64_C(1795305600) * 1000000;
+    const struct order_span open = {noon_us - 5000000, noon_us, true, 0, 10},
+                            all = {noon_us, noon_us, false, 0, 10},
+                            rest = {noon_us - 2000000, noon_us, true, 3, 10};
     struct order *list = NULL, *o;
     struct err err;
     size_t n = 0;
@@ -336,16 +339,16 @@ the_list_is_by_time_and_openness(void **state)
     }
     assert_int_equal(order_cancel(book, "http", "2", &err), 0);
 
-    assert_int_equal(order_list(book, noon_us - 5000000, noon_us, true, 0, 10, &list, &n, &err), 0);
+    assert_int_equal(order_list(book, &open, &list, &n, &err), 0);
     assert_int_equal(n, 2);
     assert_string_equal(list[0].placer, "3");
     assert_string_equal(list[1].placer, "1");
     free(list);
-    assert_int_equal(order_list(book, noon_us, noon_us, false, 0, 10, &list, &n, &err), 0);
+    assert_int_equal(order_list(book, &all, &list, &n, &err), 0);
     assert_int_equal(n, 1);
     free(list);
     /* on from the first of the two */
-    assert_int_equal(order_list(book, noon_us - 2000000, noon_us, true, 3, 10, &list, &n, &err), 0);
+    assert_int_equal(order_list(book, &rest, &list, &n, &err), 0);
     assert_int_equal(n, 1);
     assert_string_equal(list[0].placer, "1");
     free(list);
