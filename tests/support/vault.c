@@ -376,6 +376,34 @@ vault_work(struct vault *a)
     return sealed;
 }
 
+struct told {
+    const char *const *skipped;
+    char text[2048];
+};
+
+static int
+write_event(void *user, const struct keep_event *event)
+{
+    struct told *told = user;
+    size_t n = strlen(told->text);
+
+    for (const char *const *word = told->skipped; *word != NULL; word++)
+        if (strstr(event->kind, *word) != NULL)
+            return 0;
+    snprintf(told->text + n, sizeof told->text - n, "%s%s\n", event->kind, event->detail);
+    return 0;
+}
+
+void
+vault_assert_events(struct vault *a, const char *const *skipped, const char *wanted)
+{
+    struct told told = {.skipped = skipped};
+    struct err err;
+
+    check(keep_events(a->keep, "clinic-a", 0, 0, write_event, &told, &err), &err);
+    assert_string_equal(told.text, wanted);
+}
+
 int
 vault_see(void *user, const struct keep_place *place, struct err *err)
 {

@@ -69,6 +69,9 @@ int vault_tell(struct vault *a, const struct keep_sender *sender, uint32_t revis
                struct err *err);
 /* One turn of the working thread; how many packs it sealed. */
 int vault_work(struct vault *a);
+/* All events of clinic-a are these, "KINDDETAIL\n" each, but those whose kind holds one of the
+ * words of skipped (ends with NULL). */
+void vault_assert_events(struct vault *a, const char *const *skipped, const char *wanted);
 
 /* What keep_instances() tells; first: the caller's (free). vault_see() is its callback. */
 struct vault_seen {

@@ -1,11 +1,10 @@
 /* test_renewal_own.c - the archive's own certificate as who connects meets it, while it runs on. */
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
-#include "proto/base/log.h"
-#include "proto/http/client.h"
 #include "proto/trust/ca.h"
 #include "storage/ingest/ingest.h"
 #include "tests/support/folder.h"
+#include "tests/support/shown.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,37 +19,16 @@
 enum { EVEN_MS = 120000, LIFE_DAYS = 398, AUTHORITY_DAYS = 20 * 365 + 5 };
 
 static char folder[FOLDER_PATH_BYTES], ca_dir[FOLDER_PATH_BYTES + 8];
-static char dir[FOLDER_PATH_BYTES + 8], url[64];
+static char dir[FOLDER_PATH_BYTES + 8];
 static char certificate[FOLDER_PATH_BYTES + 32], key[FOLDER_PATH_BYTES + 32];
 static struct ca *ca;
 static struct http_server *server;
-static FILE *told;
-
-static int
-say_hello(struct http_request *req, struct http_response *res, struct err *err)
-{
-    (void)req;
-    (void)err;
-    http_answer_empty(res, 204);
-    return 0;
-}
-
-static const struct http_route routes[] = {
-    {.method = "GET", .pattern = "/hello", .callers = HTTP_ANYONE, .handle = say_hello}};
 
 /* An archive whose authority and certificate were made so many days ago (-1: tomorrow). */
 static void
 open_archive(int authority_days, int days)
 {
-    struct http_table table = {routes, ARRAY_LEN(routes), NULL};
-    struct http_options o = {.address = "127.0.0.1",
-                             .tables = &table,
-                             .table_count = 1,
-                             .certificate = certificate,
-                             .key = key,
-                             .client_ca = NULL};
     int64_t now_us = clock_wall_us();
-    int ends[2];
     struct err err;
 
     folder_make("renewal", folder);
@@ -64,11 +42,7 @@ open_archive(int authority_days, int days)
     clock_fake(now_us - days * DAY_US, 0);
     assert_int_equal(ca_make_server(ca, dir, "127.0.0.1", LIFE_DAYS, &err), 0);
     clock_unfake();
-    assert_int_equal(http_server_start(&o, &server, &err), 0);
-    snprintf(url, sizeof url, "https://127.0.0.1:%u", http_server_port(server));
-    assert_int_equal(pipe(ends), 0);
-    told = fdopen(ends[0], "r");
-    log_set_fd(ends[1]);
+    server = shown_open(certificate, key);
 }
 
 static struct ingest_renewal *
@@ -80,27 +54,12 @@ look_after_it(void)
     return ingest_renewal_start(&o);
 }
 
-/* The next line about this event. */
-static const char *
-wait_for(const char *event)
-{
-    static char line[4096];
-
-    do {
-        if (fgets(line, sizeof line, told) == NULL)
-            fail_msg("nothing said %s", event);
-    } while (strstr(line, event) == NULL);
-    return line;
-}
-
 static void
 close_archive(struct ingest_renewal **renewal)
 {
     ingest_renewal_stop(renewal);
-    http_server_stop(&server);
+    shown_close();
     ca_close(&ca);
-    log_set_fd(STDERR_FILENO);
-    fclose(told);
     folder_remove(folder);
 }
 
@@ -109,20 +68,9 @@ static int
 come_in(void)
 {
     char authority[FOLDER_PATH_BYTES + 16];
-    struct http_client_options o = {.base_url = url, .ca_file = authority};
-    struct http_call call = {.method = "GET", .path = "/hello"};
-    struct http_client *client = NULL;
-    struct http_reply reply;
-    struct err err;
-    int rc;
 
     snprintf(authority, sizeof authority, "%s/ca.pem", ca_dir);
-    assert_int_equal(http_client_new(&o, &client, &err), 0);
-    rc = http_client_call(client, &call, &reply, &err);
-    if (rc == 0)
-        http_reply_fini(&reply);
-    http_client_free(&client);
-    return rc;
+    return shown_come_in(authority);
 }
 
 static void
@@ -135,7 +83,7 @@ an_archive_that_runs_for_more_than_a_year_is_still_reached(void **state)
     assert_int_equal(come_in(), -1);
 
     renewal = look_after_it();
-    wait_for("HTTP_CERTIFICATE_NEW");
+    shown_wait_for("HTTP_CERTIFICATE_NEW");
 
     assert_int_equal(come_in(), 0);
     close_archive(&renewal);
@@ -155,7 +103,7 @@ a_certificate_that_was_made_while_the_clock_was_ahead_is_made_anew(void **state)
     clock_fake_advance(EVEN_MS);
     (void)clock_even_ms();
     renewal = look_after_it();
-    wait_for("HTTP_CERTIFICATE_NEW");
+    shown_wait_for("HTTP_CERTIFICATE_NEW");
     clock_unfake();
 
     assert_int_equal(come_in(), 0);
@@ -172,7 +120,7 @@ a_clock_that_is_behind_until_it_is_set_replaces_no_good_certificate(void **state
     clock_fake(clock_wall_us() - 450 * DAY_US, clock_mono_ms());
 
     renewal = look_after_it();
-    wait_for("INGEST_AUTHORITY_ENDS"); /* the last thing it looks at */
+    shown_wait_for("INGEST_AUTHORITY_ENDS"); /* the last thing it looks at */
     clock_unfake();
 
     assert_int_equal(come_in(), 0);
@@ -195,7 +143,7 @@ what_hinders_a_renewal_is_told_with_the_days_left_and_the_old_one_serves(void **
     free(blocked);
 
     renewal = look_after_it();
-    assert_non_null(strstr(wait_for("INGEST_CERTIFICATE_STAYS"), "days_left=17"));
+    assert_non_null(strstr(shown_wait_for("INGEST_CERTIFICATE_STAYS"), "days_left=17"));
 
     assert_int_equal(come_in(), 0);
     close_archive(&renewal);
@@ -209,7 +157,7 @@ the_end_of_the_authority_is_told_two_years_before(void **state)
     (void)state;
     open_archive(AUTHORITY_DAYS - 700, 1);
     renewal = look_after_it();
-    assert_non_null(strstr(wait_for("INGEST_AUTHORITY_ENDS"), "days_left=699"));
+    assert_non_null(strstr(shown_wait_for("INGEST_AUTHORITY_ENDS"), "days_left=699"));
     close_archive(&renewal);
 }
 

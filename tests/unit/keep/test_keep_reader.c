@@ -43,23 +43,12 @@ store(struct vault *a, const struct buf *file, const char *way, struct keep_stor
     return rc;
 }
 
-static int
-write_event(void *user, const struct keep_event *event)
-{
-    size_t n = strlen(user);
-
-    snprintf((char *)user + n, 2048 - n, "%s%s\n", event->kind, event->detail);
-    return 0;
-}
-
 static void
 assert_events(struct vault *a, const char *wanted)
 {
-    char got[2048] = "";
-    struct err err;
+    static const char *const skipped[] = {NULL};
 
-    OK(keep_events(a->keep, "clinic-a", 0, 0, write_event, got, &err));
-    assert_string_equal(got, wanted);
+    vault_assert_events(a, skipped, wanted);
 }
 
 /* A gateway's list, then a direct sender's, then the gateway's next: 1, 2, 3. */

@@ -17,6 +17,7 @@
 #include "proto/trust/tls_call.h"
 #include "proto/trust/tls_flow.h"
 #include "proto/trust/tls_pipe.h"
+#include "tests/support/echo.h"
 #include "tests/support/folder.h"
 #include "tests/support/run_program.h"
 
@@ -24,24 +25,6 @@ static char dir[FOLDER_PATH_BYTES], own[400], key[400], pin[65];
 static struct tls_pipe *pipe_;
 static pthread_t threads[16];
 static _Atomic int taken;
-
-static void *
-echo(void *arg)
-{
-    int fd = *(int *)arg;
-    char bytes[65536];
-    ssize_t n;
-
-    free(arg);
-    while ((n = recv(fd, bytes, sizeof bytes, 0)) > 0)
-        for (ssize_t at = 0, m; at < n; at += m) {
-            m = send(fd, bytes + at, (size_t)(n - at), MSG_NOSIGNAL);
-            if (m <= 0)
-                break;
-        }
-    close(fd);
-    return NULL;
-}
 
 static void
 take(int fd, const char *address, uint16_t port, const char *fingerprint, void *user)
@@ -53,7 +36,7 @@ take(int fd, const char *address, uint16_t port, const char *fingerprint, void *
     (void)fingerprint;
     (void)user;
     *copy = fd;
-    threads[taken++] = thread_start("echo", echo, copy);
+    threads[taken++] = thread_start("echo", echo_run, copy);
 }
 
 static int

@@ -19,6 +19,7 @@
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
 #include "proto/trust/tls_pipe.h"
+#include "tests/support/echo.h"
 #include "tests/support/folder.h"
 #include "tests/support/run_program.h"
 
@@ -31,25 +32,6 @@ static int taken, failed;
 static unsigned troubles; /* bits of enum tls_pipe_trouble */
 static int owner_fd;      /* 0: owners echo */
 static char shown[65];
-
-/* The owner's side: an echo of everything until the end. */
-static void *
-echo(void *arg)
-{
-    int fd = *(int *)arg;
-    char bytes[65536];
-    ssize_t n;
-
-    free(arg);
-    while ((n = recv(fd, bytes, sizeof bytes, 0)) > 0)
-        for (ssize_t at = 0, m; at < n; at += m) {
-            m = send(fd, bytes + at, (size_t)(n - at), MSG_NOSIGNAL);
-            if (m <= 0)
-                break;
-        }
-    close(fd);
-    return NULL;
-}
 
 static pthread_t threads[8];
 
@@ -67,7 +49,7 @@ take(int fd, const char *address, uint16_t port, const char *fingerprint, void *
         free(copy);
     } else {
         *copy = fd;
-        threads[taken] = thread_start("echo", echo, copy);
+        threads[taken] = thread_start("echo", echo_run, copy);
     }
     taken++;
     gate_wake(&gate);

@@ -262,6 +262,27 @@ what_was_held_in_the_older_copy_and_has_no_file_any_more_comes_again(void **stat
     archive_site_close(&s);
 }
 
+/* 1.2.6.1 stands in a copy of the centre's database; then come five images of 1.2.6.2, the gateway
+ * forgets them, and the centre is set back to that copy: neither has them. */
+static void
+open_without_five(struct archive_site *s, const char *name)
+{
+    char old[32];
+    int64_t before_us;
+
+    snprintf(old, sizeof old, "%s_old", name);
+    archive_site_open(s, name, 0);
+    archive_site_receive(s, "1.2.6.1", 2);
+    archive_site_wait(s, INSTANCE_SEALED, 2);
+    archive_site_back_up(s, name, old);
+    archive_site_receive(s, "1.2.6.2", 5);
+    archive_site_wait(s, INSTANCE_SEALED, 7);
+    wait_safe(s, "1.2.6.2");
+    forget_sealed(s);
+    before_us = archive_site_set(s, true);
+    assert_int_equal(archive_site_reconciled(s, before_us).lost, 5);
+}
+
 static void
 what_neither_has_is_told_loudly_until_it_is_found(void **state)
 {
@@ -271,18 +292,7 @@ what_neither_has_is_told_loudly_until_it_is_found(void **state)
     int sealed;
 
     (void)state;
-    archive_site_open(&s, "lost", 0);
-    archive_site_receive(&s, "1.2.6.1", 2);
-    archive_site_wait(&s, INSTANCE_SEALED, 2);
-    archive_site_back_up(&s, "lost", "lost_old");
-    archive_site_receive(&s, "1.2.6.2", 5);
-    archive_site_wait(&s, INSTANCE_SEALED, 7);
-    wait_safe(&s, "1.2.6.2");
-    forget_sealed(&s);
-
-    before_us = archive_site_set(&s, true);
-    found = archive_site_reconciled(&s, before_us);
-    assert_int_equal(found.lost, 5);
+    open_without_five(&s, "lost");
     assert_int_equal(lost_here(&s), 5);
     assert_said(&s, "1.2.6.2", "attention", DIMSE_PROCESSING_FAILURE);
     wait_safe(&s, "1.2.6.1"); /* its list may not have been in the older copy */
@@ -338,17 +348,7 @@ what_a_person_calls_lost_for_good_alarms_neither_side_and_may_be_found(void **st
     struct archive_site s;
 
     (void)state;
-    archive_site_open(&s, "gone", 0);
-    archive_site_receive(&s, "1.2.6.1", 2);
-    archive_site_wait(&s, INSTANCE_SEALED, 2);
-    archive_site_back_up(&s, "gone", "gone_old");
-    archive_site_receive(&s, "1.2.6.2", 5);
-    archive_site_wait(&s, INSTANCE_SEALED, 7);
-    wait_safe(&s, "1.2.6.2");
-    forget_sealed(&s);
-    before_us = archive_site_set(&s, true);
-    found = archive_site_reconciled(&s, before_us);
-    assert_int_equal(found.lost, 5);
+    open_without_five(&s, "gone");
     assert_int_equal(lost(&s), 5);
 
     settle(&s, "1.2.6.2");
