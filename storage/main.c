@@ -339,15 +339,6 @@ run(struct storage *s, struct err *err)
 }
 
 static int
-help(void)
-{
-    fputs(usage, stdout);
-    fputs("\nOptions of the configuration file (name = value, a line each):\n", stdout);
-    config_print_help(options, ARRAY_LEN(options));
-    return 0;
-}
-
-static int
 misused(const char *word)
 {
     fprintf(stderr, "radpost-storage: '%s' is not understood, or not whole\n%s", word, usage);
@@ -364,8 +355,10 @@ main(int argc, char **argv)
 
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0)
-        return help();
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        config_print_help(usage, options, ARRAY_LEN(options));
+        return 0;
+    }
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts("radpost-storage " RADPOST_VERSION);
         return 0;

@@ -216,8 +216,9 @@ config_fini(const struct config_option *options, size_t count, void *config)
 }
 
 void
-config_print_help(const struct config_option *options, size_t count)
+config_print_help(const char *usage, const struct config_option *options, size_t count)
 {
+    printf("%s\nOptions of the configuration file (name = value, a line each):\n", usage);
     for (size_t i = 0; i < count; i++)
         printf("  %s = %s\n      %s Takes %s%s%s%s%s.%s\n", options[i].name, options[i].by_default,
                options[i].help, type_words(options[i].type), options[i].min[0] ? ", least " : "",

@@ -62,8 +62,8 @@ struct config_option {
 int config_read(const struct config_option *options, size_t count, const char *path, void *config,
                 struct err *err) MUST_CHECK;
 void config_fini(const struct config_option *options, size_t count, void *config);
-/* --help and --print-config, to standard output. */
-void config_print_help(const struct config_option *options, size_t count);
+/* --help (the usage, then each option) and --print-config, to standard output. */
+void config_print_help(const char *usage, const struct config_option *options, size_t count);
 void config_print(const struct config_option *options, size_t count, const void *config);
 
 #endif
