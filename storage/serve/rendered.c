@@ -90,32 +90,44 @@ out:
 
 static const struct media_offer jpeg_offers[] = {{"image/jpeg", NULL, false, true}};
 
-int
-wado_rendered(struct http_request *req, struct http_response *res, struct err *err)
+/* One picture of what was asked for: find says of which instance. */
+static int
+answer_jpeg(struct http_request *req, struct http_response *res,
+            int (*find)(struct serve *s, const struct serve_target *target, struct keep_place **out,
+                        struct err *err),
+            const struct render_options *options, struct err *err)
 {
     struct serve *s = http_user(req);
     struct serve_target target;
     struct keep_place *place = NULL;
-    struct render_options options;
     bool has_frame = strstr(http_route(req)->pattern, "{frames}") != NULL;
     int rc = -1, offer;
 
-    if (rendered_options_read(http_query(req, "window"), http_query(req, "viewport"),
-                              http_query(req, "quality"), &options, err) < 0)
-        goto out;
     if (serve_negotiate(req, res, jpeg_offers, 1, &offer, err) < 0)
         goto out;
     if (offer < 0) {
         rc = 0;
         goto out;
     }
-    if (serve_target_read(req, &target, err) < 0 || serve_place(s, &target, &place, err) < 0 ||
+    if (serve_target_read(req, &target, err) < 0 || find(s, &target, &place, err) < 0 ||
         serve_note(s, req, &target, SERVE_PIXELS, 1, err) < 0)
         goto out;
-    rc = send_jpeg(req, res, place, &options, has_frame, err);
+    rc = send_jpeg(req, res, place, options, has_frame, err);
 out:
     keep_place_free(&place);
-    return serve_end(s, res, serve_say_damaged(res, rc, err));
+    return serve_say_damaged(res, rc, err);
+}
+
+int
+wado_rendered(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct render_options options;
+    int rc = rendered_options_read(http_query(req, "window"), http_query(req, "viewport"),
+                                   http_query(req, "quality"), &options, err);
+
+    if (rc == 0)
+        rc = answer_jpeg(req, res, serve_place, &options, err);
+    return serve_end(http_user(req), res, rc);
 }
 
 /* The middle one of those with pixels. */
@@ -168,30 +180,15 @@ find_middle(struct serve *s, const struct serve_target *target, struct keep_plac
 int
 wado_thumbnail(struct http_request *req, struct http_response *res, struct err *err)
 {
-    struct serve *s = http_user(req);
-    struct serve_target target;
-    struct keep_place *place = NULL;
     struct render_options options;
-    bool has_frame = strstr(http_route(req)->pattern, "{frames}") != NULL;
-    int rc = -1, offer;
+    int rc = rendered_options_read(NULL, http_query(req, "viewport"), NULL, &options, err);
 
-    if (rendered_options_read(NULL, http_query(req, "viewport"), NULL, &options, err) < 0)
-        goto out;
-    if (options.max_cols == 0 || options.max_cols > THUMBNAIL)
-        options.max_cols = THUMBNAIL;
-    if (options.max_rows == 0 || options.max_rows > THUMBNAIL)
-        options.max_rows = THUMBNAIL;
-    if (serve_negotiate(req, res, jpeg_offers, 1, &offer, err) < 0)
-        goto out;
-    if (offer < 0) {
-        rc = 0;
-        goto out;
+    if (rc == 0) {
+        if (options.max_cols == 0 || options.max_cols > THUMBNAIL)
+            options.max_cols = THUMBNAIL;
+        if (options.max_rows == 0 || options.max_rows > THUMBNAIL)
+            options.max_rows = THUMBNAIL;
+        rc = answer_jpeg(req, res, find_middle, &options, err);
     }
-    if (serve_target_read(req, &target, err) < 0 || find_middle(s, &target, &place, err) < 0 ||
-        serve_note(s, req, &target, SERVE_PIXELS, 1, err) < 0)
-        goto out;
-    rc = send_jpeg(req, res, place, &options, has_frame, err);
-out:
-    keep_place_free(&place);
-    return serve_end(s, res, serve_say_damaged(res, rc, err));
+    return serve_end(http_user(req), res, rc);
 }
