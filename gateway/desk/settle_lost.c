@@ -1,4 +1,4 @@
-/* settle_lost.c - see settle_lost.h. */
+/* settle_lost.c - a study's images in the spool, told that they will not come. */
 #include "gateway/desk/settle_lost.h"
 
 #include "gateway/accept/accept.h"

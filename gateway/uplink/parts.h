@@ -353,9 +353,9 @@ int talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answe
 int talk_not_understood(struct talk *t, const char *what, struct err *err) MUST_CHECK;
 /* Gate held. A call now would have to open a connection first, which costs several round trips. */
 bool talk_is_cold(const struct talk *t);
-/* Nothing to say for a while: the connection is closed, a next call opens another. */
 /* During its call: no more than about so many bytes wait in the kernel for their turn. */
 void talk_keep_short(struct talk *t, uint64_t bytes);
+/* Nothing to say for a while: the connection is closed, a next call opens another. */
 void talk_hang_up(struct talk *t);
 /* POST a document of ours; the answer's body is left in reply. What the centre says to a list is no
  * trouble of the line, but that we may not speak: t->word, t->retry_after_s. */

@@ -1,4 +1,4 @@
-/* tls_flow.c - see tls_flow.h. */
+/* tls_flow.c - bytes between a TLS peer and an owner, a buffer each way. */
 #include "proto/trust/tls_flow.h"
 
 #include "proto/base/clock.h"
