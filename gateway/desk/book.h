@@ -131,6 +131,11 @@ int book_pdf_get(struct book *book, int64_t read, uint32_t version, uint8_t **ou
                  size_t *out_n, struct err *err) MUST_CHECK;
 
 /* ---- whose images ---- */
+/* What images say of their patient that is not as it was registered; a name in Latin letters is one
+ * with the name that is read so; what is not known is no difference. */
+struct book_differs {
+    bool name, sex, birth;
+};
 struct book_study {
     char study[CLINIC_UID_SIZE];
     char patient_id[65], accession[65], modality[17];
@@ -140,19 +145,15 @@ struct book_study {
     /* of book_studies(): why to none, a word of unmatched.def, and whose registration that is
      * about; "" */
     char unmatched[17], near[CLINIC_REGISTRATION_SIZE];
+    struct book_differs differs; /* of book_studies(): from whom it is attached to */
 };
+/* pinyin: of the owner's name as its order has it; "" */
+struct who;
+void book_compare(const struct who *said, const struct who *owner, const char *pinyin,
+                  struct book_differs *out);
 int book_study_is_known(struct book *book, const char *study, bool *out,
                         struct err *err) MUST_CHECK;
 int book_study_put(struct book *book, const struct book_study *study, struct err *err) MUST_CHECK;
-/* What images say of their patient that is not as it was registered: the names in another script
- * are one where one is the other's reading; what is not known is no difference. */
-struct who;
-struct book_differs {
-    bool name, sex, birth;
-};
-/* pinyin: of the owner's name as its order has it; "" */
-void book_compare(const struct who *said, const struct who *owner, const char *pinyin,
-                  struct book_differs *out);
 /* Those that arrived since then, as the book dates it: it follows the clock, the spool does not. By
  * study; free(*out). */
 int book_studies(struct book *book, int64_t since_us, struct book_study **out, size_t *out_n,

@@ -90,6 +90,11 @@ book_studies(struct book *book, int64_t since_us, struct book_study **out, size_
             text_copy(s->unmatched, sizeof s->unmatched, db_text(rows, i, 7));
             text_copy(s->near, sizeof s->near, db_text(rows, i, 8));
             s->arrived_at_us = db_int(rows, i, 9);
+            if (s->registration[0] != '\0')
+                book_compare(
+                    &(struct who){s->name, s->sex, s->birth},
+                    &(struct who){db_text(rows, i, 10), db_text(rows, i, 11), db_text(rows, i, 12)},
+                    db_text(rows, i, 13), &s->differs);
         }
     }
     db_rows_free(&rows);
@@ -156,29 +161,15 @@ is_one_name(const char *a, const char *b, const char *b_pinyin)
     return strcmp(letters_a, letters_b) == 0;
 }
 
+/* How its order writes it in Latin letters, whatever it is read like: a HIS may say. */
 static bool
-is_latin(const char *name)
+is_pinyin(const char *said, const char *pinyin)
 {
-    for (; *name != '\0'; name++)
-        if ((uint8_t)*name >= 0x80)
-            return false;
-    return true;
-}
+    char one[CLINIC_NAME_SIZE], other[CLINIC_NAME_SIZE];
 
-static bool
-names_differ(const char *said, const char *owner, const char *pinyin)
-{
-    switch (who_names(said, owner)) {
-    case WHO_NAMES_ALIKE:
-        return false;
-    case WHO_NAMES_DIFFER:
-        return true;
-    default:
-        /* 无名氏 and what is not known are not even like themselves */
-        return is_latin(said) != is_latin(owner) && who_names(said, said) == WHO_NAMES_ALIKE &&
-               who_names(owner, owner) == WHO_NAMES_ALIKE && !is_one_name(said, owner, pinyin) &&
-               !pinyin_is_reading(said, owner) && !pinyin_is_reading(owner, said);
-    }
+    pinyin_fold(said, one, sizeof one);
+    pinyin_fold(pinyin, other, sizeof other);
+    return one[0] != '\0' && strcmp(one, other) == 0;
 }
 
 void
@@ -186,7 +177,7 @@ book_compare(const struct who *said, const struct who *owner, const char *pinyin
              struct book_differs *out)
 {
     *out = (struct book_differs){
-        .name = names_differ(said->name, owner->name, pinyin),
+        .name = who_is_other_name(said->name, owner->name) && !is_pinyin(said->name, pinyin),
         .sex = who_differ(&(struct who){"", said->sex, ""}, &(struct who){"", owner->sex, ""}),
         .birth =
             who_differ(&(struct who){"", "", said->birth}, &(struct who){"", "", owner->birth})};

@@ -191,6 +191,19 @@ write_lamps(struct jsonw *w, const struct sources *s)
     jsonw_end(w);
 }
 
+static void
+write_differs(struct jsonw *w, const struct book_differs *differs)
+{
+    jsonw_array(w, "differs");
+    if (differs->name)
+        jsonw_text(w, NULL, "name");
+    if (differs->sex)
+        jsonw_text(w, NULL, "sex");
+    if (differs->birth)
+        jsonw_text(w, NULL, "birth");
+    jsonw_end(w);
+}
+
 /* Whose it is, as registered and as the images say. */
 static void
 write_owner(struct jsonw *w, const struct sources *s, const char *study)
@@ -207,6 +220,7 @@ write_owner(struct jsonw *w, const struct sources *s, const char *study)
         jsonw_text(w, "sex", o->sex);
         jsonw_text(w, "birth", o->birth);
         jsonw_text(w, "accession", o->accession);
+        write_differs(w, &o->differs);
         jsonw_end(w);
         if (o->registration[0] == '\0')
             api_write_unmatched(w, o->unmatched, o->near);

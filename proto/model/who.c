@@ -123,6 +123,36 @@ who_names(const char *a, const char *b)
                                                                                  : WHO_NAMES_DIFFER;
 }
 
+static bool
+is_latin(const char *name)
+{
+    for (; *name != '\0'; name++)
+        if ((uint8_t)*name >= 0x80)
+            return false;
+    return true;
+}
+
+static bool
+is_known(const char *name)
+{
+    char squeezed[NAME_BYTES];
+
+    squeeze(name, squeezed);
+    return !is_nobody(squeezed);
+}
+
+bool
+who_is_other_name(const char *a, const char *b)
+{
+    enum who_names names = who_names(a, b);
+    const char *latin = is_latin(a) ? a : b, *other = is_latin(a) ? b : a;
+    char read[NAME_BYTES];
+
+    if (names != WHO_NAMES_OPEN || is_latin(a) == is_latin(b) || !is_known(a) || !is_known(b))
+        return names == WHO_NAMES_DIFFER;
+    return !pinyin_is_reading(latin, other) && pinyin_name(other, read, sizeof read);
+}
+
 /* ---- the whole person ---- */
 
 static bool

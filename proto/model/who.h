@@ -23,6 +23,9 @@ enum who_names {
 /* Blanks, dots, full-width forms and the case of letters do not matter, nor what begins with no Han
  * behind a whole name in Han: 王小东12床. */
 enum who_names who_names(const char *a, const char *b);
+/* Another name, also in another script: Li Si is not how 王小东 is read, Wang XiaoDong and XiaoDong
+ * Wang are. What is not known, or has no reading, is no other. */
+bool who_is_other_name(const char *a, const char *b);
 /* Another sex, another birth date, or another name; what is not known contradicts nothing, nor does
  * the first of January (made from an age) a day of its own year, the one before or the next. */
 bool who_differ(const struct who *a, const struct who *b);

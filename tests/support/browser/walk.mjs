@@ -39,7 +39,11 @@ async function technicianAttaches(browser) {
   const page = await open(browser);
   walk.study = studyOf(folder);
   await attach(page, walk.study, walk.registration);
-  step("the study that arrived is this patient's");
+  const row = page.locator(`li[data-study="${walk.study}"]`);
+  await row.locator(".owner", { hasText: PATIENT }).waitFor();
+  const warnings = await row.locator("[role=alert]").allInnerTexts();
+  must(warnings.length === 0, `the page warns of the patient's own name: ${warnings}`);
+  step("the study that arrived is this patient's, whose name the scanner writes in pinyin");
   return page;
 }
 

@@ -523,6 +523,7 @@ images_find_their_registration_by_what_they_say(void **state)
             continue;
         assert_string_equal(json_as_text(json_find(one, "registration")), number);
         assert_string_equal(json_as_text(json_find(json_find(one, "patient"), "name")), "赵钱孙");
+        assert_int_equal(json_length(json_find(json_find(one, "patient"), "differs")), 0);
         return;
     }
     fail_msg("the study is not listed");

@@ -1,5 +1,6 @@
 /* test_unmatched.c - of each study that is attached to nobody the desk knows why. */
 #include "gateway/desk/book.h"
+#include "gateway/desk/doubts.h"
 #include "gateway/desk/orders.h"
 
 #include "proto/base/clock.h"
@@ -159,6 +160,50 @@ what_changes_here_changes_the_reason_and_the_page_hears_of_it_once(void **state)
     assert_string_equal(told("1.1").registration, two);
 }
 
+/* Nearly every console writes pinyin: each rightly attached study stood in red, and nobody looked
+ * at the red of one that was another patient's. */
+static void
+what_is_not_as_it_was_registered_is_said_and_a_reading_of_the_name_is(void **state)
+{
+    static const struct {
+        struct book_study said;
+        bool name, sex, birth;
+    } rows[] = {
+        {{.name = "Wang XiaoDong", .sex = "M", .birth = "19700707"}, false, false, false},
+        {{.name = "XIAODONG WANG"}, false, false, false},
+        {{.name = "Wong SiuTung"}, false, false, false}, /* as the HIS writes it */
+        {{.name = "王小东12床", .sex = "O", .birth = "19700101"}, false, false, false},
+        {{.name = "无名氏"}, false, false, false},
+        {{.sex = "F"}, false, true, false},
+        {{.name = "Wang XiaoDong", .sex = "M", .birth = "19800808"}, false, false, true},
+        {{.name = "张三丰", .sex = "M"}, true, false, false},
+        {{.name = "Zhang SanFeng", .sex = "F", .birth = "19800808"}, true, true, true},
+    };
+    struct order known = {.modality = ""}, found_it;
+
+    (void)state;
+    order("ACC1", "P1", "王小东", "M", "19700707");
+    assert_int_equal(order_find_accession(book, "ACC1", &known, &err), 0);
+    text_copy(known.pinyin, sizeof known.pinyin, "Wong^SiuTung");
+    assert_int_equal(order_put(book, &known, &err), 0);
+    assert_int_equal(order_find_accession(book, "ACC1", &found_it, &err), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct book_differs is;
+        char study[16];
+
+        snprintf(study, sizeof study, "1.2.%zu", i + 1);
+        arrive(study, &rows[i].said);
+        assert_int_equal(book_attach(book, found_it.registration, study, "hand", &err), 0);
+        is = told(study).differs;
+        if (is.name != rows[i].name || is.sex != rows[i].sex || is.birth != rows[i].birth)
+            fail_msg("row %zu: name %d, sex %d, birth %d", i, is.name, is.sex, is.birth);
+    }
+    /* of a further study of the registration, too; of nobody's, nothing is another's */
+    assert_int_equal(book_join(book, found_it.registration, "1.2.8", &err), 0);
+    assert_true(told("1.2.8").differs.name);
+    assert_false(told("1.2.7").differs.birth);
+}
+
 /* An ultrasound that opens a study for each image, all of them without a number: from the 501st on
  * no study found its patient for three days. */
 static void
@@ -191,6 +236,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(each_study_that_waits_says_why),
+        TEST(what_is_not_as_it_was_registered_is_said_and_a_reading_of_the_name_is),
         TEST(two_numbers_of_two_people_are_said_to_be_so),
         TEST(however_many_wait_the_next_one_finds_its_patient),
         TEST(what_changes_here_changes_the_reason_and_the_page_hears_of_it_once),

@@ -80,6 +80,37 @@ names_are_compared_where_they_can_be(void **state)
 }
 
 static void
+a_name_is_one_in_letters_that_are_how_it_is_read(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool is_other;
+    } rows[] = {
+        {"王小东", "Wang^XiaoDong", false},
+        {"王小东", "WANG XIAODONG", false},
+        {"王小东", "XiaoDong Wang", false},
+        {"王小东", "Li Si", true},
+        {"吕布", "LV BU", false},
+        {"王小东", "无名氏", false},
+        {"王小东", "UNKNOWN", false},
+        {"王小东", "", false},
+        {"王小东", "张三丰", true},
+        {"王小東", "王小东", false},
+        {"買買提·艾力", "Li Si", true},
+        {"Айгуль", "Aigul", false},
+        {"John Smith", "Smith^John", false},
+        {"John Smith", "Mary Jones", true},
+        {"王小东12床", "王小东", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (who_is_other_name(rows[i].a, rows[i].b) != rows[i].is_other ||
+            who_is_other_name(rows[i].b, rows[i].a) != rows[i].is_other)
+            fail_msg("%s, %s: wanted %d", rows[i].a, rows[i].b, rows[i].is_other);
+}
+
+static void
 a_number_is_one_however_it_is_typed(void **state)
 {
     static const char *const rows[][2] = {
@@ -101,6 +132,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_both_say_differently_tells_two_people_apart),
         cmocka_unit_test(names_are_compared_where_they_can_be),
+        cmocka_unit_test(a_name_is_one_in_letters_that_are_how_it_is_read),
         cmocka_unit_test(a_number_is_one_however_it_is_typed),
     };
 

@@ -17,13 +17,15 @@ function Attach({ study, registrations, doubts, onError }) {
     : html`<${Whose} d=${d} registrations=${registrations} onError=${onError} />`}`;
 }
 
-// What the images say of whose they are; when it is not the patient they were attached to, that is said aloud.
+// What the images say of whose they are; what of it is not as it was registered is said aloud (Wang XiaoDong is 王小东: state.patient.differs).
 function OnImages({ patient, owner }) {
   const name = (patient?.name || "").replace(/\^+/g, "");
   if (!patient || (!name && !patient.id)) return null;
-  const isOther = owner && ((name && name !== owner.name) || (patient.sex && owner.sex && patient.sex !== owner.sex) || (patient.birth && owner.birth && patient.birth !== owner.birth));
-  if (owner && !isOther) return null;
-  return html`<span class=${isOther ? "wrong" : "quiet"} role=${isOther ? "alert" : undefined}>${say(isOther ? "other_patient" : "on_images", [name, patient.sex && sexWord(patient.sex), plainDay(patient.birth), patient.id].filter(Boolean).join(" "))}</span>`;
+  const said = { name, sex: patient.sex && sexWord(patient.sex), birth: plainDay(patient.birth) };
+  const other = owner ? patient.differs.map((what) => said[what]) : [];
+  if (owner && other.length === 0) return null;
+  return other.length > 0 ? html`<span class="wrong" role="alert">${say("other_patient", other.join(" "))}</span>`
+    : html`<span class="quiet">${say("on_images", [name, said.sex, said.birth, patient.id].filter(Boolean).join(" "))}</span>`;
 }
 
 // "2 of 2 stored here", "2 of 2 at the centre, verified: safe to delete on the device"; what a device says it made and did not
