@@ -27,7 +27,8 @@ take(int fd, const char *address, uint16_t port, const char *fingerprint, void *
     struct accept *a = user;
 
     gate_lock(&a->gate);
-    (void)refused_forget(&a->refused, has_failed_there, address);
+    if (refused_forget(&a->refused, has_failed_there, address) > 0)
+        table_keep_refused(a);
     if (a->listener)
         dimse_listener_take(a->listener, fd, address, port, fingerprint);
     else

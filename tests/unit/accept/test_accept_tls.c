@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/accept/refused.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "tests/support/door_world.h"
@@ -169,6 +170,37 @@ a_device_without_a_certificate_is_listed_until_it_comes_with_one(void **state)
     free(refused);
 }
 
+/* Power fails, and nothing is closed: what the file says is what a new start knows. */
+static size_t
+rows_after_a_power_cut(void)
+{
+    struct refused *list = mem_new(sizeof *list);
+    struct err err = {0};
+    size_t bad, n;
+
+    assert_int_equal(refused_read(w.accept_dir, list, &bad, &err), 0);
+    n = list->n;
+    free(list);
+    return n;
+}
+
+static void
+a_device_that_came_with_a_certificate_is_not_listed_after_a_power_cut(void **state)
+{
+    char *row;
+
+    (void)state;
+    skip_without_tools();
+    row = mem_printf("1795000000000000\t1795000000000000\t3\t%d\t\t\t127.0.0.1\t\n",
+                     (int)ACCEPT_TLS_NO_CERTIFICATE);
+    door_put_file(&w, REFUSED_FILE, row);
+    free(row);
+    door_restart(&w);
+    assert_int_equal(rows_after_a_power_cut(), 1);
+    assert_int_equal(call("echoscu", "CT", "ct", ""), 0);
+    assert_int_equal(rows_after_a_power_cut(), 0);
+}
+
 static void
 a_study_goes_through_tls_whole(void **state)
 {
@@ -306,6 +338,8 @@ main(void)
                                         end),
         cmocka_unit_test_setup_teardown(
             a_device_without_a_certificate_is_listed_until_it_comes_with_one, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_device_that_came_with_a_certificate_is_not_listed_after_a_power_cut, begin, end),
         cmocka_unit_test_setup_teardown(a_study_goes_through_tls_whole, begin, end),
         cmocka_unit_test_setup_teardown(a_stranger_over_tls_is_enrolled_with_its_certificate, begin,
                                         end),
