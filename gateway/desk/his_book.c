@@ -167,6 +167,18 @@ ask(struct book *book, const char *query, const struct db_arg *args, size_t n,
 }
 
 int
+his_book_newest(struct book *book, enum his_target target, int64_t *out_n, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = ask(book, "his_newest", DB_ARGS(DB_TEXT(his_target_word(target))), &rows, err);
+
+    if (rc == 0)
+        *out_n = db_int(rows, 0, 0);
+    db_rows_free(&rows);
+    return rc;
+}
+
+int
 his_book_due(struct book *book, enum his_target target, bool *out_is_due, struct his_delivery *out,
              struct err *err)
 {

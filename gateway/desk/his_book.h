@@ -60,6 +60,9 @@ struct his_delivery {
 /* targets: a bit a target. Adds what is owed and not in the book yet; true in *out_is_new if any.
  */
 int his_book_owe(struct book *book, unsigned targets, bool *out_is_new, struct err *err) MUST_CHECK;
+/* The number of the newest delivery to a target; 0: there is none. */
+int his_book_newest(struct book *book, enum his_target target, int64_t *out_n,
+                    struct err *err) MUST_CHECK;
 /* The next delivery to a target whose time has come and for which all is here. *out_is_due false:
  * none. */
 int his_book_due(struct book *book, enum his_target target, bool *out_is_due,

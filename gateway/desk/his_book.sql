@@ -36,6 +36,9 @@ SELECT DISTINCT d.read_id, d.version, k.column1 FROM his_delivery d, (VALUES ('s
 WHERE d.state = 'waiting' AND d.event = 'report' AND NOT EXISTS (
     SELECT 1 FROM his_document o WHERE o.read_id = d.read_id AND o.version = d.version AND o.kind = k.column1)
 
+-- name: his_newest
+SELECT coalesce((SELECT n FROM his_delivery WHERE target = ?1 ORDER BY n DESC LIMIT 1), 0)
+
 -- name: his_due
 SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, d.next_at_us, d.made_at_us, d.done_at_us,
     d.trouble, d.receipt, d.again_by, r.standing = 'withdrawn',

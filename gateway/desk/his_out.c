@@ -14,7 +14,11 @@
 #include "gateway/desk/desk_events.def"
 #undef LOG_EVENT
 
-enum { LOOK_MS = 2000, TEXTS = 13 };
+enum {
+    LOOK_MS = 2000,
+    TARGET_FAILED = 2, /* tries in a row: one may be of what was sent, two are of the target */
+    TEXTS = 13
+};
 
 struct worker {
     struct his_out *out;
@@ -125,18 +129,44 @@ is_stopping(struct his_out *out)
     return is;
 }
 
-/* Until the time is over, or a person asks for something. */
-static void
-rest(struct his_out *out, int64_t wait_ms)
+static uint64_t
+asked(struct his_out *out)
 {
-    int64_t until_ms = clock_mono_ms() + wait_ms;
-    uint64_t asked;
+    uint64_t n;
 
     gate_lock(&out->gate);
-    asked = out->asked;
-    while (!out->is_stopping && out->asked == asked && clock_mono_ms() < until_ms)
-        (void)gate_wait_ms(&out->gate, until_ms - clock_mono_ms());
+    n = out->asked;
     gate_unlock(&out->gate);
+    return n;
+}
+
+/* What is owed since is owed; the newest of it, 0: it cannot be told. */
+static int64_t
+newest(struct worker *w)
+{
+    struct book *book = w->out->o.book;
+    int64_t n = 0;
+    bool is_new;
+    struct err err;
+
+    if (his_book_owe(book, 1u << w->target, &is_new, &err) < 0 ||
+        his_book_newest(book, w->target, &n, &err) < 0)
+        LOG(&ctx, DESK_STATE_FAILED, F_ERR(&err));
+    return n;
+}
+
+/* Until the time is over, a person asks for something, or one more is owed than the last: the
+ * trouble may be of those alone that failed, and the others need not wait for them. */
+static void
+rest(struct worker *w, int64_t last, int64_t wait_ms)
+{
+    struct book *book = w->out->o.book;
+    int64_t until_ms = clock_mono_ms() + wait_ms, left_ms;
+    uint64_t before = asked(w->out), seen = book_change(book);
+
+    while (!is_stopping(w->out) && asked(w->out) == before && newest(w) <= last &&
+           (left_ms = until_ms - clock_mono_ms()) > 0)
+        seen = book_wait(book, seen, left_ms);
 }
 
 void
@@ -146,8 +176,8 @@ his_out_wake(struct his_out *out)
         return;
     gate_lock(&out->gate);
     out->asked++;
-    gate_wake(&out->gate);
     gate_unlock(&out->gate);
+    book_changed(out->o.book); /* they wait for its news */
 }
 
 static void *
@@ -157,11 +187,13 @@ run(void *arg)
     struct his_out *out = w->out;
     struct book *book = out->o.book;
     int64_t wait_ms = out->o.retry_ms;
+    unsigned failed = 0; /* in a row */
     uint64_t owed = 0;
 
     while (!is_stopping(out)) {
         bool did = false, is_down = false, is_new = false;
         uint64_t seen = book_change(book);
+        int64_t last = newest(w);
         struct err err = {0};
         int rc = 0;
 
@@ -174,13 +206,14 @@ run(void *arg)
             rc = his_out_step(&out->targets, book, w->target, wait_ms, &did, &is_down, &err);
         if (rc < 0) {
             LOG(&ctx, DESK_STATE_FAILED, F_ERR(&err));
-            rest(out, out->o.retry_ms);
-        } else if (is_down) {
-            rest(out, wait_ms);
+            rest(w, last, out->o.retry_ms);
+        } else if (is_down && ++failed >= TARGET_FAILED) {
+            rest(w, last, wait_ms);
             wait_ms = wait_ms * 2 < out->o.retry_max_ms ? wait_ms * 2 : out->o.retry_max_ms;
-        } else if (did) {
+        } else if (did && !is_down) {
+            failed = 0;
             wait_ms = out->o.retry_ms;
-        } else {
+        } else if (!did) {
             (void)book_wait(book, seen, LOOK_MS);
         }
     }

@@ -1,4 +1,5 @@
--- In which study the images of a step are: mpps_place.c.
+-- In which study the images of a step are: mpps_place.c. A step may list tens of thousands: study > '' is found in
+-- mpps_image_by_series, study <> '' is looked for in all of them, for each of them.
 
 -- name: mpps_image_add
 INSERT INTO mpps_image (uid, instance, series, study) VALUES (?1, ?2, ?3,
@@ -40,13 +41,13 @@ DELETE FROM expected WHERE instance = ?2 AND study <> ?3 AND by = ?1
 INSERT INTO expected (study, instance, by, at_us, is_looked)
 SELECT t.study, t.instance, ?1, e.at_us, e.is_looked FROM (
     SELECT i.instance, p.study FROM mpps_image i
-    JOIN (SELECT DISTINCT series, study FROM mpps_image WHERE uid = ?1 AND study <> '') p ON p.series = i.series
+    JOIN (SELECT DISTINCT series, study FROM mpps_image WHERE uid = ?1 AND study > '') p ON p.series = i.series
     WHERE i.uid = ?1 AND i.study = ''
     UNION
     SELECT i.instance, p.study FROM mpps_image i
-    JOIN (SELECT DISTINCT study FROM mpps_image WHERE uid = ?1 AND study <> '') p
+    JOIN (SELECT DISTINCT study FROM mpps_image WHERE uid = ?1 AND study > '') p
     WHERE i.uid = ?1 AND i.study = '' AND (i.series = ''
-        OR NOT EXISTS (SELECT 1 FROM mpps_image q WHERE q.uid = ?1 AND q.series = i.series AND q.study <> ''))
+        OR NOT EXISTS (SELECT 1 FROM mpps_image q WHERE q.uid = ?1 AND q.series = i.series AND q.study > ''))
 ) t CROSS JOIN expected e ON e.instance = t.instance AND e.is_here = 0
 WHERE true
 ON CONFLICT DO NOTHING
@@ -55,7 +56,7 @@ ON CONFLICT DO NOTHING
 -- name: expected_elsewhere
 DELETE FROM expected INDEXED BY expected_by_instance WHERE by = ?1 AND is_here = 0 AND is_absent = 0
 AND instance IN (SELECT i.instance FROM mpps_image i WHERE i.uid = ?1 AND i.study = '' AND i.series <> ''
-    AND EXISTS (SELECT 1 FROM mpps_image q WHERE q.uid = ?1 AND q.series = i.series AND q.study <> ''))
+    AND EXISTS (SELECT 1 FROM mpps_image q WHERE q.uid = ?1 AND q.series = i.series AND q.study > ''))
 AND NOT EXISTS (SELECT 1 FROM mpps_image i JOIN mpps_image q ON q.uid = i.uid AND q.series = i.series AND q.study = expected.study
     WHERE i.uid = ?1 AND i.instance = expected.instance)
 

@@ -80,15 +80,27 @@ not_sent(void *user, const struct dimse_retrieved *m, const struct err *why)
         LOG(call->log, SERVE_NOT_SENT, F_UID("instance", m->sop_instance), F_ERR(why));
 }
 
-/* Destinations are devices whose row says where they listen. */
+/* Destinations are devices whose row says where they listen. Of several of one title it is the one
+ * that asks, if it names itself. */
+static bool
+find_destination(const struct serve *s, const struct accept_call *call, struct accept_device *out)
+{
+    const char *title = call->request->move_destination;
+
+    *out = *call->device;
+    if (strcmp(title, out->ae) == 0 && out->host[0] != 0 && out->port != 0)
+        return true;
+    return accept_find_device(s->options.accept, title, NULL, out) && out->host[0] != 0 &&
+           out->port != 0;
+}
+
 static int
 move(struct dimse_retrieval *engine, struct accept_call *call, struct err *err)
 {
     struct serve *s = ((struct retrieval *)engine->user)->s;
-    struct accept_device d = {.port = 0};
+    struct accept_device d;
 
-    if (!accept_find_device(s->options.accept, call->request->move_destination, NULL, &d) ||
-        d.host[0] == 0 || d.port == 0)
+    if (!find_destination(s, call, &d))
         return serve_say(call, DIMSE_DESTINATION_UNKNOWN, "The destination is not enrolled.", err);
     struct dimse_connect_options to = {
         .host = d.host, .port = d.port, .calling = dimse_peer(call->assoc)->called, .called = d.ae};

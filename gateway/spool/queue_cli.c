@@ -194,7 +194,7 @@ copy(const struct spool_bytes *from, int to, struct err *err)
     return rc;
 }
 
-/* Believed only when the digest agrees. */
+/* Believed only when the digest agrees: what is not leaves no file behind. */
 static int
 export_file(struct spool *sp, uint64_t id, const char *path, struct err *err)
 {
@@ -221,6 +221,8 @@ export_file(struct spool *sp, uint64_t id, const char *path, struct err *err)
 out:
     if (to >= 0)
         close(to);
+    if (to >= 0 && rc < 0 && unlink(path) < 0)
+        err_context(err, "%s stays and must not be used", path);
     if (from.fd >= 0)
         close(from.fd);
     spool_entry_free(&e);

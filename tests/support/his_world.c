@@ -60,6 +60,7 @@ his_world_begin(void)
     snprintf(his.folder, sizeof his.folder, "%s/his", book_dir);
     assert_int_equal(mkdir(his.folder, 0750), 0);
     seq = 0;
+    his.read = HIS_READ;
     his_configure(true, false, false);
     his_owe(); /* the first start */
 }
@@ -89,7 +90,7 @@ his_hear(enum clinic_down_kind kind, uint32_t version, bool is_preliminary, cons
     struct clinic_down m = {.seq = ++seq,
                             .kind = kind,
                             .at_us = 1,
-                            .read = HIS_READ,
+                            .read = his.read,
                             .study = HIS_STUDY,
                             .patient = HIS_NAME,
                             .modality = "CT",
@@ -124,10 +125,10 @@ his_put(uint32_t version, const char *kind, const void *bytes, size_t n)
         bool is_due;
 
         assert_int_equal(book_pdf_due(book, &is_due, &due_read, &due_version, &err), 0);
-        assert_int_equal(book_pdf_put(book, HIS_READ, version, bytes, n, sha256, &err), 0);
+        assert_int_equal(book_pdf_put(book, his.read, version, bytes, n, sha256, &err), 0);
         return;
     }
-    assert_int_equal(his_document_put(book, HIS_READ, version, kind, bytes, n, sha256, &err), 0);
+    assert_int_equal(his_document_put(book, his.read, version, kind, bytes, n, sha256, &err), 0);
 }
 
 /* A DICOM object as small as one can be. */

@@ -1,6 +1,8 @@
 /* test_his_again.c - what of a read still counts for a HIS: what is never sent once more, and whom
  * a withdrawal is told. */
 #include "gateway/desk/his_told.h"
+
+#include "gateway/desk/his_out.h"
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
@@ -185,6 +187,37 @@ a_try_is_in_the_book_before_the_target_hears_of_it(void **state)
     assert_int_equal(his_delivery(HIS_HL7, 1, false).tries, 1);
 }
 
+/* A message that a HIS dies of is not to be what all others wait for. */
+static void
+one_that_is_not_taken_holds_up_no_other(void **state)
+{
+    struct his_out_options o = {.book = book, .retry_ms = HIS_WAIT_MS, .retry_max_ms = HIS_WAIT_MS};
+    struct his_out *out = NULL;
+    struct err err;
+
+    (void)state;
+    his_configure(true, false, false);
+    o.settings = his.settings;
+    his_peer_answer(HIS_PEER_HANGS_UP);
+    assert_int_equal(his_out_start(&o, &out, &err), 0);
+    his_report(CLINIC_REPORT, 1, "");
+    for (uint64_t seen = 0; his_delivery(HIS_HL7, 1, false).trouble[0] == '\0';)
+        seen = book_wait(book, seen, 1000);
+    his.read = HIS_READ + 1;
+    his_report(CLINIC_REPORT, 2, "");
+    for (uint64_t seen = 0; his_delivery(HIS_HL7, 2, false).trouble[0] == '\0';)
+        seen = book_wait(book, seen, 1000); /* twice in a row: the target rests */
+    his_peer_answer(HIS_PEER_AA);
+
+    his.read = HIS_READ + 2;
+    his_report(CLINIC_REPORT, 3, "");
+
+    for (uint64_t seen = 0; his_delivery(HIS_HL7, 3, false).state != HIS_DELIVERED;)
+        seen = book_wait(book, seen, 1000);
+    assert_int_equal(his_delivery(HIS_HL7, 1, false).state, HIS_WAITING);
+    his_out_stop(&out);
+}
+
 int
 main(void)
 {
@@ -195,6 +228,7 @@ main(void)
         TEST(a_withdrawal_is_told_wherever_a_try_may_have_reached),
         TEST(a_withdrawal_goes_where_its_report_went),
         TEST(a_try_is_in_the_book_before_the_target_hears_of_it),
+        TEST(one_that_is_not_taken_holds_up_no_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -356,6 +356,33 @@ what_a_step_lists_is_forgotten_with_its_study(void **state)
     assert_int_equal(kept("1.1.11") + kept("1.1.12"), 0);
 }
 
+/* A perfusion or a whole body: the desk must not stand for as long as images times images take. */
+static void
+a_step_of_very_many_images_is_noted_at_once(void **state)
+{
+    struct mpps_said said = {.has_state = true,
+                             .state = MPPS_COMPLETED,
+                             .has_series = true,
+                             .instance_n = MPPS_INSTANCES};
+    uint16_t error_id;
+
+    (void)state;
+    begin(group);
+    said.instances = mem_new(MPPS_INSTANCES * sizeof *said.instances);
+    said.series = mem_new(MPPS_INSTANCES * sizeof *said.series);
+    for (unsigned i = 0; i < MPPS_INSTANCES; i++) {
+        snprintf(said.instances[i], sizeof said.instances[i], "1.1.%u", 1000 + i);
+        snprintf(said.series[i], sizeof said.series[i], "1.9.1");
+    }
+    assert_int_equal(mpps_set(book, STEP, &said, "{}", &error_id, &err), 0);
+    send_image("1.2.3", "1.1.1000");
+    look();
+
+    expect("1.2.3", MPPS_INSTANCES, MPPS_INSTANCES - 1);
+    expect("1.2.2", 0, 0);
+    mpps_said_fini(&said);
+}
+
 /* ---- a book of before ---- */
 
 static void
@@ -416,6 +443,7 @@ main(void)
         PLACE_TEST(what_a_later_message_lists_is_missing_where_its_series_is),
         PLACE_TEST(an_image_is_placed_when_it_was_looked_into),
         PLACE_TEST(what_a_step_lists_is_forgotten_with_its_study),
+        PLACE_TEST(a_step_of_very_many_images_is_noted_at_once),
         PLACE_TEST(what_a_version_before_wrote_down_is_placed_too),
     };
 

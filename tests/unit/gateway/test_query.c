@@ -58,8 +58,10 @@ begin(void **state)
     dimse_receiver_start(0, (struct dimse_deadlines){0});
     snprintf(devices, sizeof devices,
              "CT1 *\nVIEWER * viewer may=query host=127.0.0.1 port=%s\n"
-             "DEST * ws host=127.0.0.1 port=%s\nAWAY * ws host=127.0.0.1 port=1\n",
-             dimse_receiver_port(), dimse_receiver_port());
+             "DEST * ws host=127.0.0.1 port=%s\nAWAY * ws host=127.0.0.1 port=1\n"
+             "TWIN 127.0.0.9 ws may=query host=127.0.0.1 port=1\n"
+             "TWIN * ws may=query host=127.0.0.1 port=%s\n",
+             dimse_receiver_port(), dimse_receiver_port(), dimse_receiver_port());
     serve_world_make(&world, devices);
     fill();
     return 0;
@@ -243,6 +245,22 @@ movescu_moves_to_devices_that_say_where_they_listen(void **state)
     assert_int_equal(dimse_receiver.stored, 4);
 }
 
+/* Cheap consoles share a title: the images go to the one that asks for them. */
+static void
+who_names_itself_gets_it_and_not_its_namesake(void **state)
+{
+    const char *const self[] = {
+        "-S", "-aem", "TWIN", K("QueryRetrieveLevel=STUDY"), K("StudyInstanceUID=1.2.1"), NULL};
+
+    unsigned before = dimse_receiver.stored;
+
+    (void)state;
+    if (!program_is_there("movescu"))
+        skip();
+    assert_int_equal(ask_as("TWIN", "movescu", self), 0);
+    assert_int_equal(dimse_receiver.stored, before + 3);
+}
+
 /* Under which study the gateway has it; the caller's. */
 static char *
 made_study(const char *sop_instance)
@@ -393,6 +411,7 @@ main(int argc, char **argv)
         cmocka_unit_test(findscu_finds_series_and_images_and_never_what_is_put_aside),
         cmocka_unit_test(getscu_gets_what_is_here),
         cmocka_unit_test(movescu_moves_to_devices_that_say_where_they_listen),
+        cmocka_unit_test(who_names_itself_gets_it_and_not_its_namesake),
         cmocka_unit_test(what_stands_under_a_made_number_leaves_under_it),
         cmocka_unit_test(device_without_the_right_is_told_so),
         cmocka_unit_test(what_is_gone_from_here_makes_a_retrieval_partial),

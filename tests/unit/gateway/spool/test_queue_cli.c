@@ -51,6 +51,32 @@ an_export_is_what_was_received(void **state)
     free(want);
 }
 
+/* Whole in size, with other bytes: nobody would see it. */
+static void
+what_rotted_is_not_left_where_somebody_would_take_it(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t entry = fixture_put(f, 70000, 4, 0), behind = fixture_put(f, 70000, 5, 0);
+    char out[FOLDER_PATH_BYTES + 16], id[24], path[40];
+    struct spool_bytes bytes = {.fd = -1};
+    int fd;
+
+    assert_int_equal(spool_source_received(f->sp, entry, &bytes, &err), 0);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", bytes.fd);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "\xA5\x5A\xA5", 3, (off_t)bytes.offset + 5000), 3);
+    close(fd);
+    close(bytes.fd);
+    assert_true(behind > entry);
+    snprintf(id, sizeof id, "%d", (int)entry);
+    snprintf(out, sizeof out, "%s/rotten.dcm", f->dir);
+
+    assert_int_equal(queue("export", f->dir, id, out), err_kind_exit(ERR_CONFLICT));
+
+    assert_int_equal(access(out, F_OK), -1);
+}
+
 static void
 what_cannot_be_done_is_told_by_the_exit_code(void **state)
 {
@@ -286,6 +312,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_export_is_what_was_received, spool_fixture_setup,
                                         spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_rotted_is_not_left_where_somebody_would_take_it,
+                                        spool_fixture_setup, spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_done_is_told_by_the_exit_code,
                                         spool_fixture_setup, spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(
