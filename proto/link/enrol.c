@@ -17,6 +17,7 @@
 
 #define BODY_LIMIT 65536
 #define CALL_MS 30000
+#define MOST_LIFE_US (ENROL_CLIENT_DAYS * INT64_C(86400) * 1000000)
 
 static void
 path_in(char *out, size_t size, const char *dir, const char *name)
@@ -511,7 +512,8 @@ enrol_renew_by(const char *dir, const char *url, const struct enrol_way *way, bo
     if (enrol_load(dir, &id, err) < 0)
         return -1;
     left_us = id.not_after_us - clock_wall_us();
-    life_us = id.not_after_us - id.not_before_us;
+    life_us = id.not_after_us - id.not_before_us; /* it begins with its authority */
+    life_us = life_us < MOST_LIFE_US ? life_us : MOST_LIFE_US;
     is_due = is_forced || left_us < life_us / 3;
     if (is_due)
         rc = renew(dir, url, way, &id, err);

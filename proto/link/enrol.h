@@ -20,10 +20,12 @@
 #include "proto/trust/ca.h"
 #include "proto/trust/token.h"
 
+enum { ENROL_CLIENT_DAYS = 398 };
+
 /* ---- the side that has the CA: enrol_serve.c ---- */
 struct enrol_server {
     const struct ca *ca;
-    int days; /* of a client certificate; 0: 398 */
+    int days; /* of a client certificate; 0: ENROL_CLIENT_DAYS */
     /* NULL-ended name, value, name, value...: told to the device, e.g. "link_url", "storage_ae" */
     const char *const *addresses;
     void *user;

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#define CLIENT_DAYS 398
 static const int64_t day_s = 86400;
 #define CODE_TYPED_LIMIT 256
 #define BODY_LIMIT 65536
@@ -56,7 +55,8 @@ issue(struct http_request *req, const char *csr, const struct ca_subject *subjec
     buf_init(&pem, CA_PEM_LIMIT);
     buf_init(&answer, 4 * CA_PEM_LIMIT);
     if (ca_sign_client(server->ca, csr, subject,
-                       (server->days != 0 ? server->days : CLIENT_DAYS) * day_s, &pem, err) < 0 ||
+                       (server->days != 0 ? server->days : ENROL_CLIENT_DAYS) * day_s, &pem,
+                       err) < 0 ||
         ca_read(buf_text(&pem), &certificate, err) < 0)
         goto out;
     if (server->issued != NULL &&

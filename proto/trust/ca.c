@@ -408,6 +408,7 @@ ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject
         return err_set(err, ERR_REJECT, "a certificate needs a tenant, a device and its kind");
     }
     certificate = certificate_new(X509_REQ_get0_pubkey(request), life_s);
+    CHECK(X509_set1_notBefore(certificate, X509_get0_notBefore(ca->certificate)) == 1);
     X509_REQ_free(request);
     name = X509_get_subject_name(certificate);
     add_name(name, "O", subject->tenant);

@@ -27,6 +27,7 @@ struct centre {
 
 static char folder[FOLDER_PATH_BYTES];
 static struct centre centre, impostor, late;
+static const int64_t day_us = INT64_C(86400) * 1000000;
 
 static char *
 in(const char *name)
@@ -99,8 +100,9 @@ permit(void *user, const char *bearer, struct http_caller *caller, struct err *e
     return 0;
 }
 
+/* Its authority has been there for so many days. */
 static int
-open_centre(struct centre *c, const char *name)
+open_centre(struct centre *c, const char *name, int64_t days)
 {
     static const char *const addresses[] = {"link_url", "https://10.1.2.3:8443", "storage_ae",
                                             "RADPOST"};
@@ -111,8 +113,13 @@ open_centre(struct centre *c, const char *name)
 
     snprintf(ca, sizeof ca, "%s/%s-ca", folder, name);
     snprintf(tls, sizeof tls, "%s/%s-tls", folder, name);
-    if (ca_create(ca, name, &err) < 0 || ca_open(ca, &c->ca, &err) < 0 ||
-        ca_make_server(c->ca, tls, "127.0.0.1", 30, &err) < 0)
+    if (days > 0)
+        clock_fake(clock_wall_us() - days * day_us, 0);
+    if (ca_create(ca, name, &err) < 0)
+        return -1;
+    if (days > 0)
+        clock_unfake();
+    if (ca_open(ca, &c->ca, &err) < 0 || ca_make_server(c->ca, tls, "127.0.0.1", 30, &err) < 0)
         return -1;
     memcpy(c->addresses, addresses, sizeof addresses);
     c->enrol = (struct enrol_server){.ca = c->ca,
@@ -143,10 +150,10 @@ start(void **state)
     (void)state;
     log_set_fd(-1);
     folder_make("enrol", folder);
-    if (open_centre(&centre, "centre") < 0 || open_centre(&impostor, "impostor") < 0)
+    if (open_centre(&centre, "centre", 1100) < 0 || open_centre(&impostor, "impostor", 0) < 0)
         return -1;
     clock_fake(clock_wall_us() - 400 * INT64_C(86400) * 1000000, 0);
-    if (open_centre(&late, "late") < 0) /* its certificate has ended */
+    if (open_centre(&late, "late", 0) < 0) /* its certificate has ended */
         return -1;
     clock_unfake();
     return 0;
@@ -211,6 +218,29 @@ a_code_makes_an_identity_that_can_be_renewed(void **state)
     assert_int_equal(enrol_new(in("gw"), centre.url, code, &again, &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT);
     enrol_identity_fini(&id);
+}
+
+/* A time server that was wrong for an hour, here and at the centre. */
+static void
+what_was_renewed_while_clocks_were_ahead_serves_when_they_are_right(void **state)
+{
+    char code[CODE_TEXT_BYTES];
+    struct enrol_identity id;
+    bool is_renewed;
+    struct err err = {0};
+
+    (void)state;
+    make_code(code);
+    assert_int_equal(enrol_new(in("ahead"), centre.url, code, &id, &err), 0);
+    enrol_identity_fini(&id);
+    clock_fake(clock_wall_us() + 280 * day_us, 0);
+    assert_int_equal(enrol_renew(in("ahead"), centre.url, false, &is_renewed, &err), 0);
+    assert_true(is_renewed);
+    clock_unfake();
+
+    if (enrol_renew(in("ahead"), centre.url, true, &is_renewed, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_true(is_renewed);
 }
 
 /* Enrolled before there was a reader, told of it by the renewal. */
@@ -446,6 +476,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_code_makes_an_identity_that_can_be_renewed),
+        cmocka_unit_test(what_was_renewed_while_clocks_were_ahead_serves_when_they_are_right),
         cmocka_unit_test(a_renewal_tells_the_addresses_anew),
         cmocka_unit_test(a_reader_keeps_its_names_over_a_renewal),
         cmocka_unit_test(a_lost_answer_does_not_cost_the_code),
