@@ -166,6 +166,20 @@ study_check_looked(struct study *study)
     study->is_looked = is_looked;
 }
 
+/* A small one goes whole. The head of a larger one says whose study it is, to who waits for that:
+ * one of a study will do, and nothing waits for it. */
+static void
+look_plain(struct job *job)
+{
+    if (job->size <= SMALL_BYTES) {
+        ranges_add(&job->look, 0, job->size);
+        return;
+    }
+    if (job->study->objects == 0)
+        ranges_add(&job->look, 0, SMALL_BYTES);
+    job->is_looked = true;
+}
+
 void
 plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
 {
@@ -193,11 +207,11 @@ plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
         memcpy(job->order, object->look, object->look_n * sizeof *job->order);
         job->order_n = object->look_n;
     }
-    if (object->look_n == 0 && object->size <= SMALL_BYTES)
-        ranges_add(&job->look, 0, object->size);
+    job->study = study_get(plan, object->study, now_ms);
+    if (object->look_n == 0)
+        look_plain(job);
     if (job->look.n == 0)
         job->is_looked = true;
-    job->study = study_get(plan, object->study, now_ms);
     job->study->jobs++;
     job->study->objects++;
     job->study->object_bytes += job->size;

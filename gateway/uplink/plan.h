@@ -16,7 +16,8 @@
  * 6. When the line comes up, no rest goes before the looks that waited for it have arrived: what is
  *    in the line's buffers would go beside them. For some seconds at most without one that goes or
  *    is answered.
- * Small objects without layers go with the first looks: whole, they are looks. The look of a
+ * Small objects without layers go with the first looks: whole, they are looks. So does the head of
+ * a larger one that comes first of its study: it says whose it is, but is no look. The look of a
  * multi-frame goes in the order it was given: its middle frame can be shown long before the others.
  * Threads: the owner's lock. */
 #ifndef RADPOST_UPLINK_PLAN_H

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""early_read.py document FILE MB | early STUDY COUNT | whole STUDY COUNT - a read of which nothing is whole yet.
+"""early_read.py plain FILE MB | early STUDY COUNT | head STUDY COUNT | whole STUDY COUNT - a read of which nothing is whole yet.
 
-"document" writes an object that is no image. The others ask the reader of a running site, as the doctor, and say what the
+"plain" writes an object that has no first look, and says its study. The others ask the reader of a running site, as the doctor, and say what the
 worklist and the reading page are told.
 """
 import os
@@ -15,22 +15,23 @@ import radpost_api as api
 
 WAIT_S = 45
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
-PDF = "1.2.840.10008.5.1.4.1.1.104.1"
+RAW = "1.2.840.10008.5.1.4.1.1.66"
 
 
-def document(path, megabytes):
+def plain(path, megabytes):
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = PDF, EXPLICIT_LE
+    meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = RAW, EXPLICIT_LE
     meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
     d = Dataset()
     d.file_meta = meta
-    d.SOPClassUID, d.SOPInstanceUID = PDF, meta.MediaStorageSOPInstanceUID
+    d.SOPClassUID, d.SOPInstanceUID = RAW, meta.MediaStorageSOPInstanceUID
     d.StudyInstanceUID, d.SeriesInstanceUID = pydicom.uid.generate_uid(), pydicom.uid.generate_uid()
-    d.PatientName, d.PatientID, d.Modality, d.StudyDate = "LARGE^FILE", "LARGE1", "DOC", "20260131"
-    d.MIMETypeOfEncapsulatedDocument = "application/pdf"
-    d.EncapsulatedDocument = os.urandom(int(megabytes) << 20)
+    d.PatientName, d.PatientID, d.Modality, d.StudyDate = "PLAIN^FILE", "PLAIN1", "MR", "20260131"
+    d.add_new(0x00290010, "LO", "RADPOST TEST")
+    d.add_new(0x00291001, "OB", os.urandom(int(megabytes) << 20))
     d.is_little_endian, d.is_implicit_VR = True, False
     d.save_as(path, write_like_original=False)
+    print(d.StudyInstanceUID)
 
 
 def read_when(study, claim, what):
@@ -61,12 +62,18 @@ def early(study, count):
     assert status == 409 and "not_whole" in str(answer), (status, answer)
 
 
+def head(study, _):
+    row = read_when(study, lambda r: True, "a read of the study")[1]
+    assert row["received"] == 1 and row["whole"] == 0 and row["modality"] == "MR", row
+    assert row["patient"]["id"] == "PLAIN1", row
+
+
 def whole(study, count):
     read_when(study, lambda r: r["whole"] == count, f"{count} of {count} whole")
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "document":
-        document(sys.argv[2], sys.argv[3])
+    if sys.argv[1] == "plain":
+        plain(sys.argv[2], sys.argv[3])
     else:
-        {"early": early, "whole": whole}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+        {"early": early, "head": head, "whole": whole}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))

@@ -1,4 +1,5 @@
-/* test_plan_look.c - the first look of a multi-frame goes in the order of what it is worth. */
+/* test_plan_look.c - the first look of a multi-frame goes in the order of what it is worth; of
+ * large files without layers the head of the first of each study goes with the looks. */
 #include "gateway/uplink/plan.h"
 
 #include <setjmp.h>
@@ -7,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { HOLD_MS = 30000, SIZE = 1000, PIECES = 64 };
+enum { HOLD_MS = 30000, SIZE = 1000, HEAD = 65536, PIECES = 64 };
 
 /* A head and three frames; the middle one is worth most. */
 static const struct range order[] = {{0, 100}, {400, 440}, {100, 140}, {700, 740}};
@@ -102,6 +103,38 @@ after_a_cut_what_is_missing_goes_in_the_same_order(void **state)
     plan_free(&plan);
 }
 
+/* Both are whole long after; whose they are is known at once. */
+static void
+of_each_study_of_large_plain_files_one_head_goes_before_their_rests(void **state)
+{
+    static const struct plan_object objects[] = {{.id = 1, .size = 10 << 20, .study = "1.1"},
+                                                 {.id = 2, .size = 1 << 20, .study = "1.2"},
+                                                 {.id = 3, .size = 1 << 20, .study = "1.2"}};
+    struct link_object_state answer = {.state = LINK_WANTED};
+    struct plan *plan = plan_new(HOLD_MS);
+    struct plan_piece pieces[PIECES];
+    struct plan_looked looked;
+    uint64_t ids[3];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(objects); i++)
+        plan_add(plan, &objects[i], 0);
+    assert_int_equal(plan_next_offers(plan, ids, 3), 3);
+    for (size_t i = 0; i < ARRAY_LEN(objects); i++)
+        plan_offered(plan, ids[i], &answer);
+
+    assert_int_equal(take(plan, 2 * HEAD + PLAN_CHUNK, pieces), 3);
+    assert_int_equal(pieces[0].id, 1);
+    assert_is(&pieces[0], 0, HEAD);
+    assert_int_equal(pieces[1].id, 2);
+    assert_is(&pieces[1], 0, HEAD);
+    assert_int_equal(pieces[2].id, 1); /* nothing waits for an answer to a head */
+    assert_false(pieces[2].is_look);
+    assert_int_equal(pieces[2].offset, HEAD);
+    assert_false(plan_next_looked(plan, &looked)); /* they are no looks */
+    plan_free(&plan);
+}
+
 int
 main(void)
 {
@@ -109,6 +142,7 @@ main(void)
         cmocka_unit_test(the_middle_frame_goes_before_the_others),
         cmocka_unit_test(a_small_request_stops_anywhere_and_the_next_goes_on_there),
         cmocka_unit_test(after_a_cut_what_is_missing_goes_in_the_same_order),
+        cmocka_unit_test(of_each_study_of_large_plain_files_one_head_goes_before_their_rests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
