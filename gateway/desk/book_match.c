@@ -1,6 +1,7 @@
 /* book_match.c - whose images: what they say of themselves against what was registered. */
 #include "gateway/desk/book_own.h"
 
+#include "gateway/desk/doubts.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/dicom/pinyin.h"
@@ -17,12 +18,15 @@
 static const int64_t accession_us = INT64_C(30) * 86400 * 1000000;
 
 enum unmatched {
-#define WHY(name, word, meaning) name,
+#define WHY(name, word, is_anothers, meaning) name,
 #include "gateway/desk/unmatched.def"
 #undef WHY
 };
-static const char *const why_words[] = {
-#define WHY(name, word, meaning) word,
+static const struct {
+    const char *word;
+    bool is_anothers;
+} whys[] = {
+#define WHY(name, word, is_anothers, meaning) {word, is_anothers},
 #include "gateway/desk/unmatched.def"
 #undef WHY
 };
@@ -348,7 +352,7 @@ static int
 note_why(struct book *book, const struct db_rows *studies, size_t i, const struct match *m,
          bool *out_is_news, struct err *err)
 {
-    const char *word = why_words[m->why];
+    const char *word = whys[m->why].word;
 
     *out_is_news =
         strcmp(word, db_text(studies, i, 8)) != 0 || strcmp(m->near, db_text(studies, i, 9)) != 0;
@@ -381,7 +385,7 @@ match_one(struct book *book, const struct db_rows *studies, size_t i, bool *out_
         note_why(book, studies, i, &m, out_is_news, err) < 0)
         return -1;
     if (m.registration[0] == '\0')
-        return 0;
+        return doubts_anothers(book, images.study, whys[m.why].is_anothers, out_is_news, err);
     r = mem_new(sizeof *r);
     if (registration_get(book, m.registration, r, err) == 0 &&
         registration_attach(book, r, images.study, m.is_named ? "number" : "citizen_id", err) ==

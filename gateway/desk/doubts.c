@@ -125,7 +125,7 @@ tell(struct book *book, const char *study, struct err *err)
 }
 
 /* What an attached registration answers by itself. */
-static const uint32_t answered_by_hand = DOUBT_NO_PATIENT;
+static const uint32_t answered_by_hand = DOUBT_NO_PATIENT | DOUBT_OTHERS_NUMBER;
 
 struct put {
     const char *study, *identity; /* "": not asked for */
@@ -245,6 +245,42 @@ doubts_detached(struct book *book, const char *study, struct err *err)
         return 0;
     if (db_run(book->db, "doubt_unresolve", DB_ARGS(DB_TEXT(study), DB_INT(answered_by_hand)), NULL,
                err) < 0)
+        return -1;
+    return tell(book, study, err);
+}
+
+/* As of one more person (put_other): a word that went and comes again is a new question. */
+static int
+ask_anothers(struct book *book, const char *study, bool is_asked, struct err *err)
+{
+    if (db_run(book->db, "doubt_add",
+               DB_ARGS(DB_TEXT(study), DB_INT(DOUBT_OTHERS_NUMBER), DB_INT(clock_wall_us())), NULL,
+               err) < 0 ||
+        db_run(book->db, "doubt_unresolve", DB_ARGS(DB_TEXT(study), DB_INT(DOUBT_OTHERS_NUMBER)),
+               NULL, err) < 0 ||
+        db_run(book->db, "doubt_unconfirm", DB_ARGS(DB_TEXT(study), DB_INT(DOUBT_OTHERS_NUMBER)),
+               NULL, err) < 0 ||
+        (is_asked && tell_without(book, study, DOUBT_OTHERS_NUMBER, err) < 0))
+        return -1;
+    return tell(book, study, err);
+}
+
+int
+doubts_anothers(struct book *book, const char *study, bool is, bool *io_is_news, struct err *err)
+{
+    struct row row;
+    bool is_asked;
+
+    if (get(book, study, &row, err) < 0)
+        return -1;
+    is_asked = (row.bits & ~row.resolved & DOUBT_OTHERS_NUMBER) != 0;
+    if (is == is_asked && !(is && *io_is_news))
+        return 0;
+    *io_is_news = true;
+    if (is)
+        return ask_anothers(book, study, is_asked, err);
+    if (db_run(book->db, "doubt_resolve", DB_ARGS(DB_TEXT(study), DB_INT(DOUBT_OTHERS_NUMBER)),
+               NULL, err) < 0)
         return -1;
     return tell(book, study, err);
 }

@@ -27,6 +27,12 @@ int doubts_attached(struct book *book, const char *study, struct err *err) MUST_
 /* In a turn: its registration went to another study, it is nobody's again. */
 int doubts_detached(struct book *book, const char *study, struct err *err) MUST_CHECK;
 
+/* In a turn: a study that is nobody's bears one person's number and says another (is), or does so
+ * no more. io_is_news: it is another person or says another thing than was known, so that nobody
+ * has confirmed this; true after, too, when the reader was told. */
+int doubts_anothers(struct book *book, const char *study, bool is, bool *io_is_news,
+                    struct err *err) MUST_CHECK;
+
 /* The same image came for somebody else: entry was put aside. One question for all images of one
  * pair of studies and one second person; an answer given covers those that come later. */
 struct book_correction {

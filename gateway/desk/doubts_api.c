@@ -17,8 +17,8 @@ int doubts_report(struct book *book, struct jsonw *w, struct err *err) MUST_CHEC
 enum { WORDS = 32 };
 static const int64_t shown_us = INT64_C(14) * 86400 * 1000000;
 /* Without a registration a study with one of these waits in the unmatched box. */
-static const uint32_t unmatched =
-    DOUBT_NO_PATIENT | DOUBT_SEVERAL_STUDIES | DOUBT_STUDY_PER_IMAGE | DOUBT_BAD_UID;
+static const uint32_t unmatched = DOUBT_NO_PATIENT | DOUBT_SEVERAL_STUDIES | DOUBT_STUDY_PER_IMAGE |
+                                  DOUBT_BAD_UID | DOUBT_OTHERS_NUMBER;
 
 static struct book *
 book_of(const struct http_request *req)

@@ -1,10 +1,12 @@
-/* test_unmatched.c - of each study that is attached to nobody the desk knows why. */
+/* test_unmatched.c - of each study that is attached to nobody the desk knows why, and holds signing
+ * while its images bear one person's number and say another. */
 #include "gateway/desk/book.h"
 #include "gateway/desk/doubts.h"
 #include "gateway/desk/orders.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/model/doubts.h"
 #include "tests/support/book_world.h"
 
 #include <setjmp.h>
@@ -229,6 +231,145 @@ however_many_wait_the_next_one_finds_its_patient(void **state)
     assert_string_equal(found(number)->study, "1.2.1");
 }
 
+/* What the reader was told last about a study; *out_n of how many messages. */
+static struct clinic_up
+last_doubt(const char *study, size_t *out_n)
+{
+    struct clinic_ups ups;
+    struct clinic_up last = {.doubts = ""};
+
+    *out_n = 0;
+    due(&ups);
+    for (size_t i = 0; i < ups.count; i++)
+        if (ups.messages[i].kind == CLINIC_DOUBT && strcmp(ups.messages[i].study, study) == 0) {
+            last = ups.messages[i];
+            (*out_n)++;
+        }
+    clinic_ups_free(&ups);
+    return last;
+}
+
+/* A console still held the last patient: the images bore his number and another's name, sex and
+ * birth date, the desk asked whose they were, nobody answered, and the report was signed. */
+static void
+images_of_two_people_hold_signing_until_somebody_says_whose_they_are(void **state)
+{
+    static const struct {
+        struct book_study said;
+        bool holds;
+    } rows[] = {
+        {{.patient_id = "P1", .accession = "ACC1", .sex = "F"}, true},
+        {{.accession = "ACC1", .birth = "19800808"}, true},
+        {{.accession = "ACC1", .name = "赵六"}, true},
+        {{.accession = "ACC1", .patient_id = "P2"}, true},
+        {{.accession = "DONE"}, false},
+        {{.patient_id = "X99"}, false},
+        {{.patient_id = CARD}, false},
+        {{.patient_id = ""}, false},
+    };
+    struct book_study said = {.sex = ""};
+    char one[17], other[17];
+    size_t n;
+
+    (void)state;
+    order("ACC1", "P1", "张三", "M", "19700707");
+    order("ACC2", "P2", "李四", "F", "19800808");
+    order("DONE", "P3", "王五", "", "");
+    arrive("1.9", &(struct book_study){.accession = "DONE"});
+    assert_int_equal(match(), 1);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct clinic_up m;
+        char study[16];
+
+        snprintf(study, sizeof study, "1.2.%zu", i + 1);
+        arrive(study, &rows[i].said);
+        assert_int_equal(match(), 0);
+        assert_int_equal(match(), 0);
+        m = last_doubt(study, &n);
+        if (n != rows[i].holds || doubts_are_open(m.doubts, "") != rows[i].holds || m.is_confirmed)
+            fail_msg("row %zu: %zu messages, '%s'", i, n, m.doubts);
+    }
+    person("甲", "", "CT", one);
+    person("乙", "", "CT", other);
+    text_copy(said.patient_id, sizeof said.patient_id, one);
+    text_copy(said.accession, sizeof said.accession, other);
+    arrive("1.1", &said);
+    assert_int_equal(match(), 0);
+    assert_string_equal(last_doubt("1.1", &n).doubts, "others_number");
+
+    assert_int_equal(book_attach(book, other, "1.1", "hand", &err), 0);
+
+    assert_string_equal(last_doubt("1.1", &n).doubts, "");
+    reopen();
+    assert_int_equal(match(), 0);
+    assert_int_equal((last_doubt("1.1", &n), n), 2);
+}
+
+static void
+what_ends_the_contradiction_ends_the_doubt(void **state)
+{
+    struct book_registration *r;
+    struct book_study said = {.sex = "F"};
+    char number[17];
+    size_t n;
+
+    (void)state;
+    person("甲", "", "CT", number);
+    r = found(number);
+    text_copy(r->sex, sizeof r->sex, "M");
+    assert_int_equal(book_correct(book, r, NULL, "li", &err), 0);
+    text_copy(said.accession, sizeof said.accession, number);
+    arrive("1.1", &said);
+    assert_int_equal(match(), 0);
+    assert_string_equal(last_doubt("1.1", &n).doubts, "others_number");
+
+    r = found(number); /* the slip of the pen was the desk's */
+    text_copy(r->sex, sizeof r->sex, "F");
+    assert_int_equal(book_correct(book, r, NULL, "li", &err), 0);
+    assert_int_equal(match(), 1);
+
+    assert_string_equal(last_doubt("1.1", &n).doubts, "");
+    assert_string_equal(last_doubt("1.1", &n).registration, number);
+}
+
+/* Somebody saw that only the birth date was mistyped; then the sex turned out to be another, too.
+ */
+static void
+another_contradiction_is_another_question(void **state)
+{
+    struct book_study said = {.sex = "F", .birth = "19800808"};
+    struct book_registration *r;
+    char number[17];
+    size_t n;
+
+    (void)state;
+    person("甲", "", "CT", number);
+    r = found(number);
+    text_copy(r->birth, sizeof r->birth, "19700707");
+    assert_int_equal(book_correct(book, r, NULL, "li", &err), 0);
+    text_copy(said.accession, sizeof said.accession, number);
+    arrive("1.1", &said);
+    assert_int_equal(match(), 0);
+    assert_string_equal(told("1.1").unmatched, "birth");
+    assert_int_equal(
+        book_doubt_confirm(book, "1.1", DOUBT_OTHERS_NUMBER, UINT64_MAX, "li", "看过身份证", &err),
+        0);
+    assert_true(last_doubt("1.1", &n).is_confirmed);
+    assert_int_equal(match(), 0);
+    assert_true(last_doubt("1.1", &n).is_confirmed);
+
+    r = found(number);
+    text_copy(r->sex, sizeof r->sex, "M");
+    assert_int_equal(book_correct(book, r, NULL, "li", &err), 0);
+    assert_int_equal(match(), 0);
+
+    /* the word went and came again: at the reader, too, what was confirmed was about another */
+    assert_string_equal(told("1.1").unmatched, "sex");
+    assert_string_equal(last_doubt("1.1", &n).doubts, "others_number");
+    assert_false(last_doubt("1.1", &n).is_confirmed);
+    assert_int_equal(n, 4);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
 
 int
@@ -237,6 +378,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_study_that_waits_says_why),
         TEST(what_is_not_as_it_was_registered_is_said_and_a_reading_of_the_name_is),
+        TEST(images_of_two_people_hold_signing_until_somebody_says_whose_they_are),
+        TEST(what_ends_the_contradiction_ends_the_doubt),
+        TEST(another_contradiction_is_another_question),
         TEST(two_numbers_of_two_people_are_said_to_be_so),
         TEST(however_many_wait_the_next_one_finds_its_patient),
         TEST(what_changes_here_changes_the_reason_and_the_page_hears_of_it_once),
