@@ -169,13 +169,9 @@ book_is_absent(struct book *book, const char *study, const char *instance, bool 
                struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "absence_of_instance", DB_ARGS(DB_TEXT(study), DB_TEXT(instance)),
+                    &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db,
-                    db_run(book->db, "absence_of_instance",
-                           DB_ARGS(DB_TEXT(study), DB_TEXT(instance)), &rows, err),
-                    err);
     if (rc == 0)
         *out_is = db_rows_count(rows) > 0 && db_int(rows, 0, 0) != 0;
     db_rows_free(&rows);
@@ -186,10 +182,8 @@ int
 book_absences(struct book *book, struct book_absence **out, size_t *out_n, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "absence_list", DB_NO_ARGS, &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "absence_list", DB_NO_ARGS, &rows, err), err);
     if (rc == 0) {
         *out_n = db_rows_count(rows);
         *out = mem_new((*out_n + 1) * sizeof **out);

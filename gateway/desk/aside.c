@@ -545,10 +545,8 @@ aside_write(struct spool *spool, struct book *book, int64_t keep_ms, struct json
 {
     uint64_t counts[INSTANCE_STATES];
     struct db_rows *questions = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "aside_asked", DB_NO_ARGS, &questions, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "aside_asked", DB_NO_ARGS, &questions, err), err);
     if (rc == 0) {
         write_list(spool, w, "aside", INSTANCE_QUARANTINED, keep_ms, questions);
         write_list(spool, w, "discarded", INSTANCE_DISCARDED, keep_ms, questions);

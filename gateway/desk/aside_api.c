@@ -87,10 +87,8 @@ check_not_asked(struct book *book, uint64_t id, struct err *err)
 {
     struct db_rows *rows = NULL;
     bool is_asked = false;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "aside_asked", DB_NO_ARGS, &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "aside_asked", DB_NO_ARGS, &rows, err), err);
     for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++)
         is_asked = is_asked || ((uint64_t)db_int(rows, i, 0) == id && db_int(rows, i, 1) != 0);
     db_rows_free(&rows);

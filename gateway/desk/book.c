@@ -362,11 +362,8 @@ book_registrations(struct book *book, size_t limit, struct book_registration **o
                    struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "registration_list", DB_ARGS(DB_INT(limit)), &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db,
-                    db_run(book->db, "registration_list", DB_ARGS(DB_INT(limit)), &rows, err), err);
     if (rc == 0) {
         *out_n = db_rows_count(rows);
         *out = mem_new((*out_n + 1) * sizeof **out);

@@ -37,11 +37,8 @@ int
 book_study_is_known(struct book *book, const char *study, bool *out, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "study_find", DB_ARGS(DB_TEXT(study)), &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "study_find", DB_ARGS(DB_TEXT(study)), &rows, err),
-                    err);
     if (rc == 0)
         *out = db_rows_count(rows) > 0;
     db_rows_free(&rows);
@@ -51,18 +48,13 @@ book_study_is_known(struct book *book, const char *study, bool *out, struct err 
 int
 book_study_put(struct book *book, const struct book_study *study, struct err *err)
 {
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "study_put",
+                    DB_ARGS(DB_TEXT(study->study), DB_TEXT(study->patient_id),
+                            DB_TEXT(study->accession), DB_TEXT(study->name), DB_TEXT(study->sex),
+                            DB_TEXT(study->birth), DB_TEXT(study->modality),
+                            DB_INT(study->arrived_at_us), DB_INT(clock_wall_us())),
+                    NULL, err);
 
-    if (rc == 0)
-        rc = db_end(
-            book->db,
-            db_run(book->db, "study_put",
-                   DB_ARGS(DB_TEXT(study->study), DB_TEXT(study->patient_id),
-                           DB_TEXT(study->accession), DB_TEXT(study->name), DB_TEXT(study->sex),
-                           DB_TEXT(study->birth), DB_TEXT(study->modality),
-                           DB_INT(study->arrived_at_us), DB_INT(clock_wall_us())),
-                   NULL, err),
-            err);
     if (rc == 0)
         book_changed(book);
     return rc;
@@ -73,11 +65,8 @@ book_studies(struct book *book, int64_t since_us, struct book_study **out, size_
              struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "study_list", DB_ARGS(DB_INT(since_us)), &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "study_list", DB_ARGS(DB_INT(since_us)), &rows, err),
-                    err);
     if (rc == 0) {
         *out_n = db_rows_count(rows);
         *out = mem_new((*out_n + 1) * sizeof **out);

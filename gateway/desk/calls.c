@@ -53,11 +53,8 @@ int
 calls_list(struct book *book, size_t limit, struct desk_call **out, size_t *out_n, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "call_list", DB_ARGS(DB_INT(limit)), &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "call_list", DB_ARGS(DB_INT(limit)), &rows, err),
-                    err);
     if (rc == 0) {
         *out_n = db_rows_count(rows);
         *out = mem_new((*out_n + 1) * sizeof **out);

@@ -381,6 +381,15 @@ db_run(struct db *db, const char *name, const struct db_arg *args, size_t count,
     return rc;
 }
 
+int
+db_ask(struct db *db, const char *name, const struct db_arg *args, size_t count,
+       struct db_rows **out_rows, struct err *err)
+{
+    int rc = db_begin(db, err);
+
+    return rc < 0 ? -1 : db_end(db, db_run(db, name, args, count, out_rows, err), err);
+}
+
 void
 db_rows_free(struct db_rows **rows)
 {

@@ -42,6 +42,9 @@ struct db_arg {
  * errors  ERR_CONFLICT a constraint, ERR_FULL, ERR_RETRY the disk, ERR_FATAL else */
 int db_run(struct db *db, const char *name, const struct db_arg *args, size_t count,
            struct db_rows **out_rows, struct err *err) MUST_CHECK;
+/* The same in a turn of its own. */
+int db_ask(struct db *db, const char *name, const struct db_arg *args, size_t count,
+           struct db_rows **out_rows, struct err *err) MUST_CHECK;
 void db_rows_free(struct db_rows **rows);
 size_t db_rows_count(const struct db_rows *rows);
 /* NULL reads as "" and 0. */

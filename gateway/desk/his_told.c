@@ -41,12 +41,8 @@ his_told_put(struct book *book, const struct his_delivery *d, const struct his_r
         jsonw_text(&w, members[i].key, (const char *)&r->order + members[i].at);
     jsonw_end(&w);
     rc = buf_is_over(&json) ? err_set(err, ERR_REJECT, "an order longer than its limit")
-                            : db_begin(book->db, err);
-    if (rc == 0)
-        rc = db_end(book->db,
-                    db_run(book->db, "his_told_put",
-                           DB_ARGS(DB_INT(d->n), DB_TEXT(buf_text(&json))), NULL, err),
-                    err);
+                            : db_ask(book->db, "his_told_put",
+                                     DB_ARGS(DB_INT(d->n), DB_TEXT(buf_text(&json))), NULL, err);
     buf_fini(&json);
     return rc;
 }

@@ -259,10 +259,8 @@ list_studies(struct book *book, const char *query, const struct db_arg *args, si
     static const enum mpps_state ranks[] = {MPPS_NONE, MPPS_DISCONTINUED, MPPS_COMPLETED,
                                             MPPS_IN_PROGRESS};
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, query, args, args_n, &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, query, args, args_n, &rows, err), err);
     if (rc == 0) {
         *out_n = db_rows_count(rows);
         *out = mem_new((*out_n + 1) * sizeof **out);
@@ -298,11 +296,8 @@ mpps_expected(struct book *book, const char *study, uint32_t *out_expected, uint
               struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "expected_of", DB_ARGS(DB_TEXT(study)), &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "expected_of", DB_ARGS(DB_TEXT(study)), &rows, err),
-                    err);
     if (rc == 0) {
         *out_expected = (uint32_t)db_int(rows, 0, 0);
         *out_missing = (uint32_t)db_int(rows, 0, 1);
@@ -376,11 +371,8 @@ int
 dose_get(struct book *book, const char *study, struct dose_study *out, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "dose_of", DB_ARGS(DB_TEXT(study)), &rows, err);
 
-    if (rc == 0)
-        rc =
-            db_end(book->db, db_run(book->db, "dose_of", DB_ARGS(DB_TEXT(study)), &rows, err), err);
     if (rc == 0) {
         memset(out, 0, sizeof *out);
         (void)text_copy(out->study, sizeof out->study, study);
@@ -395,11 +387,8 @@ dose_studies(struct book *book, int64_t since_us, struct dose_study **out, size_
              struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "dose_list", DB_ARGS(DB_INT(since_us)), &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "dose_list", DB_ARGS(DB_INT(since_us)), &rows, err),
-                    err);
     if (rc == 0) {
         *out = mem_new((db_rows_count(rows) + 1) * sizeof **out);
         *out_n = gather(rows, *out);

@@ -202,15 +202,11 @@ order_list(struct book *book, const struct order_span *s, struct order **out, si
            struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "order_list",
+                    DB_ARGS(DB_INT(s->from_us), DB_INT(s->to_us), DB_INT(s->is_open),
+                            DB_INT(s->limit), DB_INT(s->after)),
+                    &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db,
-                    db_run(book->db, "order_list",
-                           DB_ARGS(DB_INT(s->from_us), DB_INT(s->to_us), DB_INT(s->is_open),
-                                   DB_INT(s->limit), DB_INT(s->after)),
-                           &rows, err),
-                    err);
     if (rc == 0)
         *out = take_rows(rows, out_n);
     db_rows_free(&rows);

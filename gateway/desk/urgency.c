@@ -239,10 +239,8 @@ static int
 list_due(struct book *book, struct due **out, size_t *out_n, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "urgency_due", DB_NO_ARGS, &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "urgency_due", DB_NO_ARGS, &rows, err), err);
     if (rc == 0) {
         *out_n = db_rows_count(rows);
         *out = mem_new((*out_n + 1) * sizeof **out);
@@ -356,11 +354,8 @@ book_urgencies(struct book *book, int64_t since, struct book_urgency **out, size
                struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "urgency_list", DB_ARGS(DB_INT(since)), &rows, err);
 
-    if (rc == 0)
-        rc = db_end(book->db, db_run(book->db, "urgency_list", DB_ARGS(DB_INT(since)), &rows, err),
-                    err);
     if (rc == 0) {
         *out_n = db_rows_count(rows);
         *out = mem_new((*out_n + 1) * sizeof **out);
