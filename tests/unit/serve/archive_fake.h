@@ -18,6 +18,7 @@
 #include "storage/serve/dimse_serve.h"
 #include "tests/support/folder.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -374,7 +375,7 @@ end(void **state)
     return 0;
 }
 
-static const char *
+__attribute__((unused)) static const char *
 port_text(void)
 {
     static char text[8];
@@ -383,7 +384,7 @@ port_text(void)
     return text;
 }
 
-static int
+__attribute__((unused)) static int
 connect_as(const char *calling, bool with_store, struct dimse_assoc **out, struct err *err)
 {
     static const char *const plain[] = {DCM_UID_EXPLICIT_LE};
@@ -399,13 +400,25 @@ connect_as(const char *calling, bool with_store, struct dimse_assoc **out, struc
     return dimse_connect(&options, proposals, with_store ? 4 : 3, out, err);
 }
 
+__attribute__((unused)) static size_t
+files_in(const char *path)
+{
+    DIR *d = opendir(path);
+    size_t n = 0;
+
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
 /* Ask with an identifier of texts; keys end with tag 0. */
 struct ask {
     uint32_t tag;
     const char *text;
 };
 
-static void
+__attribute__((unused)) static void
 send_request(struct dimse_assoc *assoc, uint8_t context, uint16_t field, const char *destination,
              const struct ask *keys)
 {
@@ -429,7 +442,7 @@ send_request(struct dimse_assoc *assoc, uint8_t context, uint16_t field, const c
 }
 
 /* The final answer; pendings are counted, data sets passed over. */
-static struct dimse_command
+__attribute__((unused)) static struct dimse_command
 last_answer(struct dimse_assoc *assoc, unsigned *out_pending)
 {
     struct dimse_command rsp;
