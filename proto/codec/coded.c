@@ -25,12 +25,18 @@ static const uint8_t element_head[ELEMENT_BYTES] = {0xE0, 0x7F, 0x10, 0x00, 'O',
 static const uint8_t item_tag[4] = {0xFE, 0xFF, 0x00, 0xE0};
 static const uint8_t delimiter[ITEM_BYTES] = {0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0};
 
-static int read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f,
-                      enum codec_coding coding, struct layout **io_layout, size_t n,
-                      const struct dcm_pixel_form *form, struct err *err);
-static int read_layers(const uint8_t *stream, size_t stream_n, uint64_t at, uint32_t f,
-                       struct layout **io_layout, size_t n, const struct dcm_pixel_form *form,
-                       size_t *out_used, struct err *err);
+/* A coded file, read frame by frame. */
+struct frames {
+    const uint8_t *coded;
+    size_t n, at, end; /* its length; the next frame's item; the delimiter */
+    const struct dcm_pixel_form *form;
+    enum codec_coding coding;
+    struct layout *layout; /* of layers; NULL before the first frame */
+};
+
+static int read_frame(struct frames *all, uint32_t f, struct err *err);
+static int read_layers(struct frames *all, size_t stream_n, uint32_t f, size_t *out_used,
+                       struct err *err);
 static int read_fast(const uint8_t *stream, size_t n, const struct dcm_pixel_form *form,
                      size_t *out_used, struct err *err);
 static bool is_head(const struct buf *head, const uint8_t *stream, size_t n);
@@ -43,7 +49,7 @@ coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n,
 {
     uint32_t frames = form->frames;
     size_t table_n = (size_t)frames * 4, first, at, end;
-    struct layout *layout = NULL;
+    struct frames all;
     int rc = -1;
 
     if (frames == 0 || frames > LIMIT_FRAMES || head_n > n || tail_n > n - head_n ||
@@ -55,30 +61,31 @@ coded_layout(const uint8_t *coded, size_t n, size_t head_n, size_t tail_n,
         memcmp(coded + at, item_tag, 4) != 0 || le32_read(coded + at + 4) != table_n ||
         memcmp(coded + end, delimiter, ITEM_BYTES) != 0)
         return err_set(err, ERR_REJECT, "coded file: not our pixel data element");
-    at += ITEM_BYTES + table_n;
-    first = at;
+    first = at + ITEM_BYTES + table_n;
+    all = (struct frames){
+        .coded = coded, .n = n, .at = first, .end = end, .form = form, .coding = coding};
     for (uint32_t f = 0; f < frames; f++) {
-        if (le32_read(coded + first - table_n + (size_t)f * 4) != at - first) {
+        if (le32_read(coded + first - table_n + (size_t)f * 4) != all.at - first) {
             (void)err_set(err, ERR_REJECT, "coded file: offset table, frame %u", f + 1);
             goto out;
         }
-        if (read_frame(coded, &at, end, f, coding, &layout, n, form, err) < 0)
+        if (read_frame(&all, f, err) < 0)
             goto out;
     }
-    if (at != end) {
+    if (all.at != end) {
         (void)err_set(err, ERR_REJECT, "coded file: bytes behind the last frame");
         goto out;
     }
     if (coding == CODEC_FAST)
-        layout = layout_new_uncoded(n);
+        all.layout = layout_new_uncoded(n);
     else
-        layout->header_end = layout->frame_start[0];
-    if (layout_check(layout, err) < 0)
+        all.layout->header_end = all.layout->frame_start[0];
+    if (layout_check(all.layout, err) < 0)
         goto out;
-    *out = TAKE(layout);
+    *out = TAKE(all.layout);
     rc = 0;
 out:
-    layout_free(&layout);
+    layout_free(&all.layout);
     return rc;
 }
 
@@ -113,26 +120,26 @@ out:
 }
 
 static int
-read_frame(const uint8_t *coded, size_t *io_at, size_t end, uint32_t f, enum codec_coding coding,
-           struct layout **io_layout, size_t n, const struct dcm_pixel_form *form, struct err *err)
+read_frame(struct frames *all, uint32_t f, struct err *err)
 {
-    size_t at = *io_at, item_n, used;
+    const uint8_t *item = all->coded + all->at;
+    size_t item_n, used;
     int rc;
 
-    if (end - at < ITEM_BYTES || memcmp(coded + at, item_tag, 4) != 0)
+    if (all->end - all->at < ITEM_BYTES || memcmp(item, item_tag, 4) != 0)
         return err_set(err, ERR_REJECT, "coded file: no item for frame %u", f + 1);
-    item_n = le32_read(coded + at + 4);
-    at += ITEM_BYTES;
-    if (item_n > end - at)
+    item_n = le32_read(item + 4);
+    item += ITEM_BYTES;
+    all->at += ITEM_BYTES;
+    if (item_n > all->end - all->at)
         return err_set(err, ERR_REJECT, "coded file: frame %u reaches past the end", f + 1);
-    rc = coding == CODEC_FAST
-             ? read_fast(coded + at, item_n, form, &used, err)
-             : read_layers(coded + at, item_n, at, f, io_layout, n, form, &used, err);
+    rc = all->coding == CODEC_FAST ? read_fast(item, item_n, all->form, &used, err)
+                                   : read_layers(all, item_n, f, &used, err);
     if (rc < 0)
         return -1;
-    if (item_n % 2 != 0 || item_n - used > 1 || (item_n > used && coded[at + used] != 0))
+    if (item_n % 2 != 0 || item_n - used > 1 || (item_n > used && item[used] != 0))
         return err_set(err, ERR_REJECT, "coded file: frame %u is not padded with zero", f + 1);
-    *io_at = at + item_n;
+    all->at += item_n;
     return 0;
 }
 
@@ -159,10 +166,9 @@ read_fast(const uint8_t *stream, size_t n, const struct dcm_pixel_form *form, si
 }
 
 static int
-read_layers(const uint8_t *stream, size_t stream_n, uint64_t at, uint32_t f,
-            struct layout **io_layout, size_t n, const struct dcm_pixel_form *form,
-            size_t *out_used, struct err *err)
+read_layers(struct frames *all, size_t stream_n, uint32_t f, size_t *out_used, struct err *err)
 {
+    const uint8_t *stream = all->coded + all->at;
     size_t ends[CODESTREAM_MAX_PARTS];
     struct codestream s;
     struct buf head;
@@ -171,18 +177,18 @@ read_layers(const uint8_t *stream, size_t stream_n, uint64_t at, uint32_t f,
     if (codestream_read_layers(stream, stream_n, CODESTREAM_MAX_PARTS, &s, ends, err) < 0)
         return -1;
     buf_init(&head, HEAD_MOST);
-    j2k_write_head(form, s.layers, &head);
+    j2k_write_head(all->form, s.layers, &head);
     is_ours = is_head(&head, stream, stream_n) && s.first_part_at == head.n;
     buf_fini(&head);
     if (!is_ours)
         return err_set(err, ERR_REJECT, "coded file: the head of frame %u is not ours", f + 1);
-    if (*io_layout == NULL && s.layers <= LAYOUT_MAX_LAYERS)
-        *io_layout = layout_new(n, form->frames, (uint8_t)s.layers);
-    if (*io_layout == NULL || s.layers != (*io_layout)->layers)
+    if (all->layout == NULL && s.layers <= LAYOUT_MAX_LAYERS)
+        all->layout = layout_new(all->n, all->form->frames, (uint8_t)s.layers);
+    if (all->layout == NULL || s.layers != all->layout->layers)
         return err_set(err, ERR_REJECT, "coded file: frame %u has %u layers", f + 1, s.layers);
-    (*io_layout)->frame_start[f] = at;
+    all->layout->frame_start[f] = all->at;
     for (unsigned k = 0; k < s.layers; k++)
-        (*io_layout)->layer_end[(size_t)f * s.layers + k] = at + ends[k];
+        all->layout->layer_end[(size_t)f * s.layers + k] = all->at + ends[k];
     *out_used = ends[s.layers - 1];
     return 0;
 }

@@ -343,6 +343,15 @@ dimse_connect(const struct dimse_connect_options *options, const struct dimse_pr
     struct dimse_assoc *assoc = mem_new(sizeof *assoc);
     struct upper_secure secure = {options->secure, options->secure_user};
     struct upper_limits limits;
+    const struct upper_call request = {.host = options->host,
+                                       .port = options->port,
+                                       .calling = options->calling,
+                                       .called = options->called,
+                                       .identity = &dimse_identity,
+                                       .limits = &limits,
+                                       .secure = options->secure != NULL ? &secure : NULL,
+                                       .proposals = asked,
+                                       .count = proposal_count};
     size_t n = 0;
 
     CHECK(proposal_count > 0 && proposal_count <= DIMSE_CONTEXTS);
@@ -353,9 +362,7 @@ dimse_connect(const struct dimse_connect_options *options, const struct dimse_pr
     assoc->number = dimse_next_number();
     assoc->deadlines = dimse_deadlines_or_limits(&options->deadlines);
     limits = dimse_upper_limits(&assoc->deadlines);
-    if (upper_request(options->host, options->port, options->calling, options->called,
-                      &dimse_identity, &limits, options->secure != NULL ? &secure : NULL, asked,
-                      proposal_count, &assoc->upper, agreed, &n, err) < 0) {
+    if (upper_request(&request, &assoc->upper, agreed, &n, err) < 0) {
         free(assoc);
         return err_context(err, "associate with %s at %s:%u", options->called, options->host,
                            options->port);

@@ -132,6 +132,15 @@ world_count(unsigned states)
     return n;
 }
 
+bool
+world_is_in_drop(const char *name)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, "%s/%s", world_drop, name);
+    return access(path, F_OK) == 0;
+}
+
 void
 world_wait(unsigned states, size_t n, struct import_item *out)
 {

@@ -25,6 +25,7 @@ void world_pdf(const char *words);
 void world_bind(const char *id);
 /* Write a file whole under another name, then rename it in. name may hold folders that exist. */
 void world_drop_file(const char *folder, const char *name, const struct buf *bytes);
+bool world_is_in_drop(const char *name);
 /* Wait until so many items are in these states; the newest. */
 void world_wait(unsigned states, size_t n, struct import_item *out);
 size_t world_count(unsigned states);

@@ -220,26 +220,24 @@ upper_reject(struct upper_assoc *assoc, bool is_transient, uint8_t reason)
 }
 
 static T_ASC_Parameters *
-make_params(const char *host, uint16_t port, const char *calling, const char *called,
-            const struct upper_identity *identity, const struct upper_limits *limits,
-            const struct upper_proposal *proposals, size_t count)
+make_params(const struct upper_call *rq)
 {
     T_ASC_Parameters *params = NULL;
-    std::string address = std::string(host) + ":" + std::to_string(port);
+    std::string address = std::string(rq->host) + ":" + std::to_string(rq->port);
 
-    if (ASC_createAssociationParameters(&params, (long)limits->pdu_bytes).bad())
+    if (ASC_createAssociationParameters(&params, (long)rq->limits->pdu_bytes).bad())
         throw std::bad_alloc();
-    name_ourselves(params, identity);
+    name_ourselves(params, rq->identity);
     (void)ASC_setTransportLayerType(params, OFFalse);
-    (void)ASC_setAPTitles(params, calling, called, NULL);
+    (void)ASC_setAPTitles(params, rq->calling, rq->called, NULL);
     (void)ASC_setPresentationAddresses(params, "localhost", address.c_str());
-    for (size_t i = 0; i < count; i++) {
-        std::vector<const char *> syntaxes(proposals[i].transfer_syntaxes,
-                                           proposals[i].transfer_syntaxes +
-                                               proposals[i].transfer_syntax_count);
-        (void)ASC_addPresentationContext(
-            params, proposals[i].context, proposals[i].abstract_syntax, syntaxes.data(),
-            (int)syntaxes.size(), proposals[i].we_are_scp ? ASC_SC_ROLE_SCP : ASC_SC_ROLE_DEFAULT);
+    for (size_t i = 0; i < rq->count; i++) {
+        const struct upper_proposal *p = &rq->proposals[i];
+        std::vector<const char *> syntaxes(p->transfer_syntaxes,
+                                           p->transfer_syntaxes + p->transfer_syntax_count);
+        (void)ASC_addPresentationContext(params, p->context, p->abstract_syntax, syntaxes.data(),
+                                         (int)syntaxes.size(),
+                                         p->we_are_scp ? ASC_SC_ROLE_SCP : ASC_SC_ROLE_DEFAULT);
     }
     return params;
 }
@@ -266,11 +264,8 @@ set_refusal(upper_assoc *assoc, T_ASC_Parameters *params, const OFCondition &con
 }
 
 int
-upper_request(const char *host, uint16_t port, const char *calling, const char *called,
-              const struct upper_identity *identity, const struct upper_limits *limits,
-              const struct upper_secure *secure, const struct upper_proposal *proposals,
-              size_t count, struct upper_assoc **out_assoc, struct upper_agreed *out_agreed,
-              size_t *out_agreed_count, struct err *err)
+upper_request(const struct upper_call *rq, struct upper_assoc **out_assoc,
+              struct upper_agreed *out_agreed, size_t *out_agreed_count, struct err *err)
 {
     std::unique_ptr<upper_assoc> assoc;
 
@@ -281,12 +276,11 @@ upper_request(const char *host, uint16_t port, const char *calling, const char *
         if (!network)
             throw std::exception();
         assoc.reset(new upper_assoc);
-        assoc->wire.limits = *limits;
-        assoc->wire.wait_ms = limits->associate_ms;
-        if (secure)
-            assoc->wire.secure = *secure;
-        T_ASC_Parameters *params =
-            make_params(host, port, calling, called, identity, limits, proposals, count);
+        assoc->wire.limits = *rq->limits;
+        assoc->wire.wait_ms = rq->limits->associate_ms;
+        if (rq->secure)
+            assoc->wire.secure = *rq->secure;
+        T_ASC_Parameters *params = make_params(rq);
         wire_in_hand = &assoc->wire;
         OFCondition cond =
             ASC_requestAssociation(network, params, &assoc->asc, NULL, NULL, DUL_NOBLOCK, 30);
@@ -299,12 +293,13 @@ upper_request(const char *host, uint16_t port, const char *calling, const char *
             upper_free(&raw);
             return -1;
         }
-        for (size_t i = 0; i < count; i++) {
-            if (ASC_findAcceptedPresentationContext(params, proposals[i].context, &pc).bad())
+        for (size_t i = 0; i < rq->count; i++) {
+            const struct upper_proposal *p = &rq->proposals[i];
+            if (ASC_findAcceptedPresentationContext(params, p->context, &pc).bad())
                 continue;
-            if (proposals[i].we_are_scp && pc.acceptedRole != ASC_SC_ROLE_SCP)
+            if (p->we_are_scp && pc.acceptedRole != ASC_SC_ROLE_SCP)
                 continue; /* a role that was not confirmed is the default one */
-            out_agreed[agreed].context = proposals[i].context;
+            out_agreed[agreed].context = p->context;
             OFStandard::strlcpy(out_agreed[agreed].transfer_syntax, pc.acceptedTransferSyntax, 65);
             agreed++;
         }

@@ -80,14 +80,21 @@ struct upper_secure {
     void *user;
 };
 
-/* Ask host:port for an association; secure may be NULL; out_agreed has room for as many as
- * proposed. errors  ERR_RETRY not reachable, refused for the moment; ERR_DENIED refused; ERR_REJECT
- */
-int upper_request(const char *host, uint16_t port, const char *calling, const char *called,
-                  const struct upper_identity *identity, const struct upper_limits *limits,
-                  const struct upper_secure *secure, const struct upper_proposal *proposals,
-                  size_t count, struct upper_assoc **out_assoc, struct upper_agreed *out_agreed,
-                  size_t *out_agreed_count, struct err *err) MUST_CHECK;
+struct upper_call {
+    const char *host;
+    uint16_t port;
+    const char *calling, *called;
+    const struct upper_identity *identity;
+    const struct upper_limits *limits;
+    const struct upper_secure *secure; /* NULL: plain */
+    const struct upper_proposal *proposals;
+    size_t count;
+};
+/* Ask for an association; out_agreed has room for as many as proposed.
+ * errors  ERR_RETRY not reachable, refused for the moment; ERR_DENIED refused; ERR_REJECT */
+int upper_request(const struct upper_call *request, struct upper_assoc **out_assoc,
+                  struct upper_agreed *out_agreed, size_t *out_agreed_count,
+                  struct err *err) MUST_CHECK;
 
 /* The next PDV. idle_ms: how long its PDU may be awaited.
  * On failure *out_end says why; err's text says more. */

@@ -27,15 +27,6 @@ enum { WAITING = 1u << IMPORT_WAITING, UNUSABLE = 1u << IMPORT_UNUSABLE };
 
 static struct err err;
 
-static bool
-is_in_drop(const char *name)
-{
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/%s", world_drop, name);
-    return access(path, F_OK) == 0;
-}
-
 /* Append to a file of the drop folder and close it, as FTP does. */
 static void
 append(const char *name, const void *bytes, size_t n)
@@ -103,7 +94,7 @@ an_upload_is_taken_only_when_it_is_whole(void **state)
     import_rescan(world_import);
     import_rescan(world_import);
     assert_int_equal(world_count(0), 0);
-    assert_true(is_in_drop("a.pdf"));
+    assert_true(world_is_in_drop("a.pdf"));
 
     append("a.pdf", world_file.bytes + half, world_file.n - half);
     world_wait(WAITING, 1, NULL);
@@ -215,10 +206,10 @@ the_same_file_again_is_the_same_item(void **state)
     world_wait(WAITING, 1, &item);
     world_bind(item.id);
     world_drop_file(world_drop, "b.pdf", &world_file);
-    for (int i = 0; i < 1000 && is_in_drop("b.pdf"); i++)
+    for (int i = 0; i < 1000 && world_is_in_drop("b.pdf"); i++)
         import_rescan(world_import);
 
-    assert_false(is_in_drop("b.pdf"));
+    assert_false(world_is_in_drop("b.pdf"));
     assert_int_equal(world_count(0), 1);
     assert_int_equal(import_find(world_import, item.id, &item, &err), 0);
     assert_int_equal(item.again, 1);
@@ -361,7 +352,7 @@ links_and_pipes_are_left_alone(void **state)
     assert_int_equal(mkfifo(path, 0600), 0);
     import_rescan(world_import);
     assert_int_equal(world_count(0), 0);
-    assert_true(is_in_drop("link.pdf"));
+    assert_true(world_is_in_drop("link.pdf"));
 }
 
 static void

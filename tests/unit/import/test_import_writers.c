@@ -87,15 +87,6 @@ look_after(int64_t ms)
     import_rescan(world_import);
 }
 
-static bool
-is_in_drop(const char *name)
-{
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/%s", world_drop, name);
-    return access(path, F_OK) == 0;
-}
-
 /* An image; where its pixel data element begins. */
 static size_t
 make_image(void)
@@ -136,14 +127,14 @@ an_image_whose_writer_pauses_before_its_pixels_is_taken_with_them(void **state)
     add(fd, 0, head);
     look_after(10 * SETTLE_MS);
     look_after(PARTIAL_MS); /* not whole: shown in the end, and left to its writer */
-    assert_true(is_in_drop("slow.dcm"));
+    assert_true(world_is_in_drop("slow.dcm"));
     assert_int_equal(world_entries(NULL), 0);
 
     add(fd, head, world_file.n);
     close(fd);
     look_after(SETTLE_MS);
     assert_sent_whole();
-    assert_false(is_in_drop("slow.dcm"));
+    assert_false(world_is_in_drop("slow.dcm"));
 }
 
 static void
@@ -190,13 +181,13 @@ an_image_whose_writer_nobody_sees_is_taken_whole_however_long_it_pauses(void **s
     int fd = pause_before_pixels(head);
 
     (void)state;
-    assert_true(is_in_drop("slow.dcm"));
+    assert_true(world_is_in_drop("slow.dcm"));
 
     add(fd, head, world_file.n);
     close(fd);
     look_after(SETTLE_MS);
     assert_sent_whole();
-    assert_false(is_in_drop("slow.dcm"));
+    assert_false(world_is_in_drop("slow.dcm"));
     assert_int_equal(world_count(1u << IMPORT_UNUSABLE), 0); /* its rest came */
 }
 
@@ -226,7 +217,7 @@ a_cut_file_goes_when_a_person_throws_it_away_and_not_before(void **state)
         world_end();
         world_begin();
         look_after(PARTIAL_MS);
-        assert_true(is_in_drop("slow.dcm"));
+        assert_true(world_is_in_drop("slow.dcm"));
     }
     import_list(world_import, 0, &items, &n);
     assert_int_equal(n, 1);
@@ -236,7 +227,7 @@ a_cut_file_goes_when_a_person_throws_it_away_and_not_before(void **state)
     world_end();
     world_begin();
     look_after(PARTIAL_MS);
-    assert_false(is_in_drop("slow.dcm"));
+    assert_false(world_is_in_drop("slow.dcm"));
     assert_int_equal(world_count(1u << IMPORT_DISCARDED), 1);
 }
 
@@ -260,7 +251,7 @@ a_cut_upload_that_can_be_gone_on_with_stays_for_its_rest(void **state)
     look_after(SETTLE_MS);
     assert_int_equal(world_count(1u << IMPORT_WAITING), 1);
     assert_int_equal(world_count(1u << IMPORT_UNUSABLE), 0);
-    assert_false(is_in_drop("a.pdf"));
+    assert_false(world_is_in_drop("a.pdf"));
 }
 
 /* As spectroscopy, which has rows and its data in another element. */
@@ -312,10 +303,10 @@ a_file_that_is_never_closed_is_taken_in_the_end_and_stays(void **state)
     add(fd, 0, world_file.n);
     look_after(PARTIAL_MS);
     assert_int_equal(world_count(1u << IMPORT_WAITING), 1);
-    assert_true(is_in_drop("open.pdf"));
+    assert_true(world_is_in_drop("open.pdf"));
     close(fd);
     import_rescan(world_import);
-    assert_false(is_in_drop("open.pdf"));
+    assert_false(world_is_in_drop("open.pdf"));
     assert_int_equal(world_count(0), 1);
 }
 
@@ -341,7 +332,7 @@ a_cut_upload_that_nobody_can_go_on_with_frees_its_name_at_once(void **state)
     upload("exam.pdf", 0, world_file.n - 7);
     world_wait(1u << IMPORT_UNUSABLE, 1, &item);
     import_rescan(world_import); /* after the look that took it */
-    assert_false(is_in_drop("exam.pdf"));
+    assert_false(world_is_in_drop("exam.pdf"));
 
     upload("exam.pdf", 0, world_file.n);
     world_wait(1u << IMPORT_WAITING, 1, &item);
@@ -355,11 +346,11 @@ an_upload_that_never_got_its_last_name_frees_it_in_the_end(void **state)
     world_pdf("not renamed");
     upload("exam.tmp", 0, world_file.n);
     look_after(10 * SETTLE_MS);
-    assert_true(is_in_drop("exam.tmp"));
+    assert_true(world_is_in_drop("exam.tmp"));
     assert_int_equal(world_count(0), 0);
     look_after(PARTIAL_MS);
     assert_int_equal(world_count(1u << IMPORT_WAITING), 1);
-    assert_false(is_in_drop("exam.tmp"));
+    assert_false(world_is_in_drop("exam.tmp"));
 }
 
 static struct import_left
@@ -381,7 +372,7 @@ a_file_that_is_too_large_is_told(void **state)
     world_drop_file(world_drop, "large.pdf", &world_file);
     look_after(SETTLE_MS);
     assert_int_equal(left().too_large, 1);
-    assert_true(is_in_drop("large.pdf"));
+    assert_true(world_is_in_drop("large.pdf"));
 }
 
 static void
@@ -394,7 +385,7 @@ a_file_for_which_there_is_no_room_stays_and_is_told_and_taken_later(void **state
     world_drop_file(world_drop, "a.pdf", &world_file);
     look_after(SETTLE_MS);
     assert_int_equal(left().no_room, 1);
-    assert_true(is_in_drop("a.pdf"));
+    assert_true(world_is_in_drop("a.pdf"));
     assert_int_equal(world_count(0), 0);
     world_end();
 
