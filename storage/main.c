@@ -83,9 +83,21 @@ place_arriving(const struct storage *s, char out[ARRIVING_BYTES])
     snprintf(out, ARRIVING_BYTES, "%s/arriving", landing);
 }
 
+/* s lives as long as they do. */
+static struct ingest_renewal_options
+own_certificate(struct storage *s)
+{
+    return (struct ingest_renewal_options){.ca = s->ca,
+                                           .dir = s->server_dir,
+                                           .names = s->config.server_names,
+                                           .days = SERVER_DAYS,
+                                           .servers = {s->link, s->web}};
+}
+
 static int
 start_trust(struct storage *s, struct err *err)
 {
+    struct ingest_renewal_options own;
     char dir[PATH_MAX];
 
     if (durable_mkdir(s->config.data_dir, err) < 0)
@@ -94,8 +106,8 @@ start_trust(struct storage *s, struct err *err)
     if (ca_create(s->ca_dir, s->config.ca_name, err) < 0 || ca_open(s->ca_dir, &s->ca, err) < 0)
         return -1;
     place(s, NULL, "server", s->server_dir);
-    if (durable_mkdir(s->server_dir, err) < 0 ||
-        ca_make_server(s->ca, s->server_dir, s->config.server_names, SERVER_DAYS, err) < 0)
+    own = own_certificate(s);
+    if (durable_mkdir(s->server_dir, err) < 0 || ingest_certificate_make(&own, err) < 0)
         return -1;
     snprintf(s->certificate, sizeof s->certificate, "%s/server/server.pem", s->config.data_dir);
     snprintf(s->key, sizeof s->key, "%s/server/server.key", s->config.data_dir);
@@ -252,11 +264,7 @@ start_dicom(struct storage *s, struct err *err)
 static void
 start_renewal(struct storage *s)
 {
-    struct ingest_renewal_options o = {.ca = s->ca,
-                                       .dir = s->server_dir,
-                                       .names = s->config.server_names,
-                                       .days = SERVER_DAYS,
-                                       .servers = {s->link, s->web}};
+    struct ingest_renewal_options o = own_certificate(s);
 
     s->renewal = ingest_renewal_start(&o);
 }

@@ -333,7 +333,8 @@ put_server(const struct ca *ca, const char *dir, const char *alternatives, int d
 int
 ca_make_server(const struct ca *ca, const char *dir, const char *names, int days, struct err *err)
 {
-    char alternatives[1024];
+    struct err none = {0};
+    char alternatives[1024], path[600];
     EVP_PKEY *key = NULL;
     int rc = -1;
 
@@ -344,11 +345,14 @@ ca_make_server(const struct ca *ca, const char *dir, const char *names, int days
         rc = 0;
         goto out;
     }
-    key = x509_key_new();
-    if (x509_key_save(key, dir, "server.key", err) < 0 ||
-        put_server(ca, dir, alternatives, days, key, err) < 0)
-        goto out;
-    rc = 0;
+    snprintf(path, sizeof path, "%s/server.key", dir);
+    key = x509_key_read(path, &none); /* it stays, so that the pair is one at all times */
+    if (key == NULL) {
+        key = x509_key_new();
+        if (x509_key_save(key, dir, "server.key", err) < 0)
+            goto out;
+    }
+    rc = put_server(ca, dir, alternatives, days, key, err);
 out:
     if (rc < 0)
         err_context(err, "server certificate in %s", dir);

@@ -44,11 +44,11 @@ void ca_fingerprint(const struct ca *ca, uint8_t out_sha256[DIGEST_BYTES]);
 
 /* Key and certificate of a server, into dir/server.key and dir/server.pem (own, then the CA's).
  * names: "127.0.0.1,localhost,storage.example.cn". Left alone when it is there, names these, comes
- * from this CA and lasts at least another month; else made anew. */
+ * from this CA and lasts at least another month; else made anew, for the key that is there: the
+ * present one stays until the new one takes its place. */
 int ca_make_server(const struct ca *ca, const char *dir, const char *names, int days,
                    struct err *err) MUST_CHECK;
-/* Another certificate for the key that is there, whatever the present one: that one stays until the
- * new one takes its place. */
+/* The same, whatever the present one; the key must be there. */
 int ca_renew_server(const struct ca *ca, const char *dir, const char *names, int days,
                     struct err *err) MUST_CHECK;
 /* A client certificate for the key of a PEM certificate request, whose own subject counts nothing.

@@ -56,6 +56,11 @@ struct ingest_renewal_options { /* all of it outlives the renewal */
     struct http_server *servers[2]; /* that were started with this pair; NULL: none */
 };
 
+/* At the start: the pair, made if it is due. Where it cannot be made (no room, the folder) and the
+ * present one is good, that one serves, and the renewal goes on trying.
+ * errors  as ca_make_server() */
+int ingest_certificate_make(const struct ingest_renewal_options *options,
+                            struct err *err) MUST_CHECK;
 /* In a thread of its own, until ..._stop(), which comes before the servers' stop. */
 struct ingest_renewal *ingest_renewal_start(const struct ingest_renewal_options *options);
 void ingest_renewal_stop(struct ingest_renewal **renewal);

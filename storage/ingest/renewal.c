@@ -1,5 +1,6 @@
 /* renewal.c - the look at the archive's own certificate. */
 #include "proto/base/clock.h"
+#include "proto/base/durable.h"
 #include "proto/base/stop.h"
 #include "storage/ingest/ingest_own.h"
 
@@ -110,6 +111,28 @@ keep_looking(void *arg)
         stop_rest_ms(&n->stop, LOOK_MS);
     }
     return NULL;
+}
+
+int
+ingest_certificate_make(const struct ingest_renewal_options *o, struct err *err)
+{
+    char pem_path[PATH_MAX], key_path[PATH_MAX];
+    uint8_t *pem = NULL;
+    struct err none;
+    size_t n;
+    int rc = ca_make_server(o->ca, o->dir, o->names, o->days, err);
+
+    if (rc == 0)
+        return 0;
+    snprintf(pem_path, sizeof pem_path, "%s/server.pem", o->dir);
+    snprintf(key_path, sizeof key_path, "%s/server.key", o->dir);
+    if (durable_get_file(pem_path, CA_PEM_LIMIT, &pem, &n, &none) == 0 &&
+        ca_verify((const char *)pem, ca_pem(o->ca), key_path, &none) == 0) {
+        LOG(&ingest_log, INGEST_CERTIFICATE_STAYS, F_ERR(err));
+        rc = 0;
+    }
+    free(pem);
+    return rc;
 }
 
 struct ingest_renewal *

@@ -149,6 +149,71 @@ what_hinders_a_renewal_is_told_with_the_days_left_and_the_old_one_serves(void **
     close_archive(&renewal);
 }
 
+/* No file can be made in its folder. */
+static void
+block(void)
+{
+    char *tmp = mem_printf("%s/tmp", dir);
+    FILE *file;
+
+    assert_int_equal(rmdir(tmp), 0);
+    file = fopen(tmp, "we");
+    assert_non_null(file);
+    fclose(file);
+    free(tmp);
+}
+
+static void
+a_start_goes_on_with_a_good_certificate_that_cannot_be_made_anew(void **state)
+{
+    static const struct {
+        const char *name;
+        int days, rc;
+    } rows[] = {{"good for 18 days", 380, 0}, {"ended", 400, -1}};
+    struct ingest_renewal *none = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct ingest_renewal_options o;
+        struct err err;
+        int rc;
+
+        open_archive(rows[i].days, rows[i].days);
+        o = (struct ingest_renewal_options){
+            .ca = ca, .dir = dir, .names = "127.0.0.1", .days = LIFE_DAYS};
+        block();
+        rc = ingest_certificate_make(&o, &err);
+        if (rc != rows[i].rc)
+            fail_msg("%s: %d", rows[i].name, rc);
+        if (rc == 0)
+            shown_wait_for("INGEST_CERTIFICATE_STAYS");
+        close_archive(&none);
+    }
+}
+
+/* The disk takes the key's file and not the certificate's: what is shown to who connects is one
+ * pair all the same. */
+static void
+a_new_certificate_is_for_the_key_that_is_there(void **state)
+{
+    struct ingest_renewal *none = NULL;
+    char *before, *after;
+    struct err err;
+    size_t n;
+
+    (void)state;
+    open_archive(380, 380);
+    assert_int_equal(durable_get_file(key, 4096, (uint8_t **)&before, &n, &err), 0);
+
+    assert_int_equal(ca_make_server(ca, dir, "127.0.0.1", LIFE_DAYS, &err), 0);
+
+    assert_int_equal(durable_get_file(key, 4096, (uint8_t **)&after, &n, &err), 0);
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+    close_archive(&none);
+}
+
 static void
 the_end_of_the_authority_is_told_two_years_before(void **state)
 {
@@ -169,6 +234,8 @@ main(void)
         cmocka_unit_test(a_certificate_that_was_made_while_the_clock_was_ahead_is_made_anew),
         cmocka_unit_test(a_clock_that_is_behind_until_it_is_set_replaces_no_good_certificate),
         cmocka_unit_test(what_hinders_a_renewal_is_told_with_the_days_left_and_the_old_one_serves),
+        cmocka_unit_test(a_start_goes_on_with_a_good_certificate_that_cannot_be_made_anew),
+        cmocka_unit_test(a_new_certificate_is_for_the_key_that_is_there),
         cmocka_unit_test(the_end_of_the_authority_is_told_two_years_before),
     };
 
