@@ -253,12 +253,12 @@ serving_load_ended(struct up_line *line, bool is_answered, bool is_given_up)
     gate_lock(&line->up->gate);
     line->loads--;
     if (is_answered) {
+        /* a choked line may let the first bytes of each connection through, a small image: it is
+         * choked until it has answered a trial */
         line->load_ms = line->loads > 0 ? clock_mono_ms() : 0;
         line->has_load_failed = false;
-        set_choked(line, false);
-        return;
     }
-    line->has_load_failed = line->has_load_failed || !is_given_up;
+    line->has_load_failed = line->has_load_failed || (!is_answered && !is_given_up);
     gate_unlock(&line->up->gate);
 }
 

@@ -152,12 +152,39 @@ the_only_line_that_lets_no_images_through_is_told(void **state)
     site_close(&s);
 }
 
+/* Small images come through: the line is no better for that. */
+static void
+what_lets_the_first_bytes_through_stays_choked(void **state)
+{
+    struct uplink_status status;
+    struct site s;
+    struct err err;
+
+    (void)state;
+    site_open(&s, true);
+    uplink_site_start(&s.clinic);
+    wait_fibre(&s, true, false);
+    relay_set(s.fibre, RELAY_CHOKES);
+    receive(&s, "1.2.3.1");
+    wait_fibre(&s, true, true);
+
+    assert_int_equal(
+        uplink_set_urgency(s.clinic.up, "1.2.3.2", UPLINK_STAT, "it goes first", "test", &err), 0);
+    uplink_site_picture(&s.clinic, "1.2.3.2", 1, true);
+
+    assert_true(uplink_site_wait(&s.clinic, UPLINK_SITE_THERE, 1));
+    uplink_status(s.clinic.up, &status);
+    assert_true(status.lines[0].is_choked);
+    site_close(&s);
+}
+
 int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_line_takes_over_from_one_that_lets_no_images_through),
         cmocka_unit_test(the_only_line_that_lets_no_images_through_is_told),
+        cmocka_unit_test(what_lets_the_first_bytes_through_stays_choked),
     };
     int status;
 
