@@ -291,6 +291,28 @@ struct confirm {
     uint32_t shown;
 };
 
+/* An image of the phantom, a trial: what the reader knows of it does not change. */
+static int
+confirm_nobodys(struct book *book, const struct confirm *c, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    bool is_nobodys;
+
+    if (db_run(book->db, "study_is_nobodys", DB_ARGS(DB_TEXT(c->study)), &rows, err) < 0)
+        return -1;
+    is_nobodys = db_rows_count(rows) > 0;
+    db_rows_free(&rows);
+    if (!is_nobodys)
+        return err_set(err, ERR_NOT_FOUND, "nothing is odd about this study");
+    if (db_run(book->db, "doubt_add",
+               DB_ARGS(DB_TEXT(c->study), DB_INT(0), DB_INT(clock_wall_us())), NULL, err) < 0)
+        return -1;
+    return db_run(book->db, "doubt_confirm",
+                  DB_ARGS(DB_TEXT(c->study), DB_INT(0), DB_TEXT(c->by), DB_TEXT(c->reason),
+                          DB_INT(clock_wall_us())),
+                  NULL, err);
+}
+
 static int
 turn_confirm(struct book *book, void *user, struct err *err)
 {
@@ -305,7 +327,7 @@ turn_confirm(struct book *book, void *user, struct err *err)
         return -1;
     open = row.bits & ~row.resolved;
     if (open == 0)
-        return err_set(err, ERR_NOT_FOUND, "nothing is odd about this study");
+        return confirm_nobodys(book, c, err);
     if ((open & ~c->shown) != 0 || others > c->others)
         return err_set(err, ERR_CONFLICT, "something else is odd by now: look again");
     if (open & DOUBT_A_OR_B)

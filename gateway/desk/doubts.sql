@@ -21,6 +21,10 @@ UPDATE doubt SET resolved = resolved | ?2 WHERE study = ?1
 -- name: doubt_unresolve
 UPDATE doubt SET resolved = resolved & ~?2 WHERE study = ?1
 
+-- name: study_is_nobodys
+SELECT 1 FROM study s WHERE s.study = ?1 AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
+    AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
+
 -- name: doubt_confirm
 UPDATE doubt SET confirmed = confirmed | ?2, confirmed_by = ?3, reason = ?4, confirmed_at_us = ?5 WHERE study = ?1
 
@@ -47,6 +51,19 @@ SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_a
 FROM doubt d LEFT JOIN study s ON s.study = d.study
 WHERE d.bits & ~d.resolved <> 0 AND (d.at_us >= ?1 OR d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0)
 ORDER BY d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0 DESC, d.at_us DESC LIMIT 500
+
+-- ?1: since then; ?2: looked at before then, so that matching had its turn. What is nobody's, and nothing else is said of it, where
+-- people are registered at all: as doubt_list has it.
+-- name: nobody_list
+SELECT s.study, 0, 0, '', 0, '', 0, s.patient_id, s.name, s.sex, s.birth, s.modality, s.accession, s.arrived_at_us, '', 0,
+    s.unmatched, s.near
+FROM study s LEFT JOIN doubt d ON d.study = s.study
+WHERE s.arrived_at_us >= ?1 AND (s.unmatched <> '' OR s.looked_at_us < ?2)
+    AND coalesce(d.bits & ~d.resolved, 0) = 0 AND coalesce(d.confirmed_by, '') = ''
+    AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
+    AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
+    AND EXISTS (SELECT 1 FROM registration r WHERE r.at_us >= ?1)
+ORDER BY s.arrived_at_us DESC LIMIT 500
 
 -- name: correction_add
 INSERT INTO correction (study, other_study, identity, patient_id, name, sex, birth, other_patient_id, other_name, other_sex,

@@ -16,9 +16,8 @@ int doubts_report(struct book *book, struct jsonw *w, struct err *err) MUST_CHEC
 
 enum { WORDS = 32 };
 static const int64_t shown_us = INT64_C(14) * 86400 * 1000000;
-/* Without a registration a study with one of these waits in the unmatched box. */
-static const uint32_t unmatched = DOUBT_NO_PATIENT | DOUBT_SEVERAL_STUDIES | DOUBT_STUDY_PER_IMAGE |
-                                  DOUBT_BAD_UID | DOUBT_OTHERS_NUMBER;
+/* What arrived later may not have been matched yet. */
+static const int64_t matched_us = INT64_C(60) * 1000000;
 
 static struct book *
 book_of(const struct http_request *req)
@@ -154,11 +153,11 @@ is_unmatched(const struct db_rows *rows, size_t i)
 {
     uint32_t bits = (uint32_t)db_int(rows, i, 1), confirmed = (uint32_t)db_int(rows, i, 2);
 
-    return (bits & ~confirmed & unmatched) != 0 && db_text(rows, i, 14)[0] == '\0';
+    return (bits & ~confirmed) != 0 && db_text(rows, i, 14)[0] == '\0';
 }
 
 static void
-write_doubts(struct jsonw *w, const struct db_rows *rows)
+write_doubts(struct jsonw *w, const struct db_rows *rows, const struct db_rows *nobodys)
 {
     jsonw_array(w, "doubts");
     for (size_t i = 0; i < db_rows_count(rows); i++)
@@ -168,6 +167,9 @@ write_doubts(struct jsonw *w, const struct db_rows *rows)
     for (size_t i = 0; i < db_rows_count(rows); i++)
         if (is_unmatched(rows, i))
             write_doubt(w, rows, i);
+    for (size_t i = 0; i < db_rows_count(nobodys); i++)
+        if (uid_is_valid(db_text(nobodys, i, 0), true))
+            write_doubt(w, nobodys, i);
     jsonw_end(w);
 }
 
@@ -199,22 +201,26 @@ write_corrections(struct jsonw *w, const struct db_rows *rows)
 int
 doubts_report(struct book *book, struct jsonw *w, struct err *err)
 {
-    int64_t since_us = clock_wall_us() - shown_us;
-    struct db_rows *doubts = NULL, *corrections = NULL;
+    int64_t now_us = clock_wall_us(), since_us = now_us - shown_us;
+    struct db_rows *doubts = NULL, *nobodys = NULL, *corrections = NULL;
     int rc = db_begin(book->db, err);
 
     if (rc == 0) {
         rc = db_run(book->db, "doubt_list",
                     DB_ARGS(DB_INT(since_us), DB_INT(doubts_that_hold(UINT32_MAX))), &doubts, err);
         if (rc == 0)
+            rc = db_run(book->db, "nobody_list",
+                        DB_ARGS(DB_INT(since_us), DB_INT(now_us - matched_us)), &nobodys, err);
+        if (rc == 0)
             rc = db_run(book->db, "correction_list", DB_ARGS(DB_INT(since_us)), &corrections, err);
         rc = db_end(book->db, rc, err);
     }
     if (rc == 0) {
-        write_doubts(w, doubts);
+        write_doubts(w, doubts, nobodys);
         write_corrections(w, corrections);
     }
     db_rows_free(&corrections);
+    db_rows_free(&nobodys);
     db_rows_free(&doubts);
     return rc;
 }

@@ -405,6 +405,60 @@ what_holds_signing_stays_until_a_person_has_answered(void **state)
 }
 
 static void
+arrive(const char *study, const char *patient_id)
+{
+    struct book_study said = {.modality = "CT", .arrived_at_us = clock_wall_us()};
+    unsigned n;
+
+    text_copy(said.study, sizeof said.study, study);
+    text_copy(said.patient_id, sizeof said.patient_id, patient_id);
+    must(book_study_put(book, &said, &err));
+    must(book_match(book, 0, &n, &err));
+}
+
+/* It stood among the studies of its day alone, and went at midnight: its report reached nobody. */
+static void
+a_study_that_is_nobodys_is_listed_until_it_is_attached_or_needs_nobody(void **state)
+{
+    static const int64_t day_ms = INT64_C(86400000);
+    char number[17];
+    bool is_open;
+    size_t told;
+
+    (void)state;
+    clock_fake(INT64_C(1795305600) * 1000000, 1000);
+    arrive("1.2.3.9", "X99");
+    assert_int_equal(listed("unmatched", &is_open), 0); /* nobody is registered here */
+    person("甲", "", "CT", number);
+    arrive(S1, "X99");
+    arrive(S2, "PHANTOM");
+    told = messages();
+    assert_int_equal(listed("unmatched", &is_open), 3);
+    assert_false(is_open);
+
+    clock_fake_advance(2 * day_ms);
+    assert_int_equal(listed("unmatched", &is_open), 3);
+    must(book_attach(book, number, S1, "hand", &err));
+    assert_int_equal(listed("unmatched", &is_open), 2);
+    assert_int_equal(book_doubt_confirm(book, S1, 0, UINT64_MAX, "li", "x", &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    must(book_doubt_confirm(book, S2, 0, UINT64_MAX, "li", "质控模体", &err));
+    reopen();
+    assert_int_equal(listed("unmatched", &is_open), 1);
+    assert_int_equal(messages(), told + 1); /* of the attachment alone */
+
+    /* what is found odd later is asked all the same */
+    must(book_doubt_put(book, S2, DOUBT_ID_SEX, &err));
+    assert_int_equal(listed("unmatched", &is_open), 2);
+    assert_true(is_open);
+    assert_false(newest().is_confirmed);
+    clock_fake_advance(13 * day_ms);
+    assert_int_equal(listed("unmatched", &is_open), 1); /* that one: the other's days are over */
+    assert_true(is_open);
+    clock_unfake();
+}
+
+static void
 a_study_whose_number_is_none_is_shown_here_and_told_to_nobody(void **state)
 {
     (void)state;
@@ -527,6 +581,7 @@ main(void)
         TEST(studies_of_one_exam_are_joined_onto_one_registration),
         TEST(parts_of_one_exam_are_seen_by_device_person_and_time),
         TEST(what_holds_signing_stays_until_a_person_has_answered),
+        TEST(a_study_that_is_nobodys_is_listed_until_it_is_attached_or_needs_nobody),
         TEST(what_an_older_version_kept_aside_for_its_number_is_looked_at_when_it_goes),
         TEST(a_study_whose_number_is_none_keeps_no_other_from_its_patient),
         TEST(a_study_whose_number_is_none_is_shown_here_and_told_to_nobody),

@@ -1,5 +1,5 @@
 // doubts.js - whose images: "A or B?" for images that came twice for different people, what is odd about a study, and
-// studies that name nobody. Nothing of them is safe to delete, and no report is signed, until somebody here has said so.
+// studies that are nobody's. No report of what is open is signed until somebody here has said so; of the others it reaches nobody.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Aside } from "./aside.js";
@@ -8,7 +8,9 @@ import { PeopleOptions, personFull, plainDay, readState, sexWord } from "./peopl
 import { post } from "./state.js";
 import { fullTime, knows, say } from "./words.js";
 
-export const openDoubts = (now) => (now.doubts || []).filter((d) => d.is_open).length + (now.corrections || []).filter((c) => !c.answer).length;
+// Where nobody is registered, a study is nobody's to be found.
+const nobodys = (now) => (now.registrations?.length ? now.unmatched || [] : []);
+export const openDoubts = (now) => new Set([...(now.doubts || []).filter((d) => d.is_open), ...nobodys(now)].map((d) => d.study)).size + (now.corrections || []).filter((c) => !c.answer).length;
 
 const clean = (name) => (name || "").replace(/=.*/, "").replace(/\^+/g, " ").trim();
 const identity = (p) => [clean(p.name), p.sex && sexWord(p.sex), plainDay(p.birth), p.patient_id].filter(Boolean).join(" · ") || say("nobody_named");
@@ -61,11 +63,11 @@ function Confirm({ d, onClose }) {
     await post(`studies/${d.study}/doubts`, { doubts: d.doubts, others: d.others, reason: reason.trim() });
     onClose();
   };
-  return html`<${Dialog} title=${say("doubt_confirm")} onClose=${onClose}>
+  return html`<${Dialog} title=${say(d.is_open ? "doubt_confirm" : "nobodys_confirm")} onClose=${onClose}>
     <p>${identity(d)}</p><ul class="plain">${d.doubts.map((w) => html`<li>${word(w)}</li>`)}</ul>
     <${Wrong}>${wrong}<//>
-    <${Field} label=${say("doubt_reason")} hint=${say("doubt_reason_hint")} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
-    <div class="quick"><${Work} class="primary" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say("doubt_confirm")}<//>
+    <${Field} label=${say("doubt_reason")} hint=${say(d.is_open ? "doubt_reason_hint" : "nobodys_hint")} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
+    <div class="quick"><${Work} class="primary" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say(d.is_open ? "doubt_confirm" : "nobodys_confirm")}<//>
       <button type="button" onClick=${onClose}>${say("shut")}</button></div><//>`;
 }
 
@@ -130,11 +132,11 @@ export function Owner({ study, owner, registrations }) {
 export const ownerOf = (study, registration, registrations) => registrations.find((r) => r.registration === registration || (r.study && r.study === study))
   || (registration ? { registration } : undefined);
 
-function Odd({ d, registrations }) {
+function Odd({ d, registrations, isNobodys }) {
   const [wrong, setWrong] = useState("");
   const [isAsked, setAsked] = useState(false);
   const owner = ownerOf(d.study, d.registration, registrations);
-  return html`<li class="study ${d.is_open ? "red" : "grey"}" data-doubt=${d.study}>
+  return html`<li class="study ${d.is_open ? "red" : isNobodys ? "amber" : "grey"}" data-doubt=${d.study}>
     <div class="what"><b>${clean(d.name) || say("nobody_named")}</b><span class="quiet">${d.modality} · ${fullTime(d.arrived_at_us)}</span></div>
     <div class="how"><span class="quiet">${identity(d)}</span>
       ${d.doubts.map((w) => html`<span class=${d.is_open ? "wrong" : ""}>${word(w)}</span>`)}
@@ -143,7 +145,8 @@ function Odd({ d, registrations }) {
       ${!d.may_attach ? html`<span>${say("no_uid_old")}</span>` : d.doubts.includes("made_uid") && html`<span>${say("made_uid_how")}</span>`}
       ${owner ? html`<${Owner} study=${d.study} owner=${owner} registrations=${registrations} />` : d.may_attach && html`<${Why} d=${d} registrations=${registrations} /><${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
       <${Wrong}>${wrong}<//></div>
-    <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> ${!d.doubts.includes("a_or_b") && html`<button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>`}` : null}</div>
+    <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> ${!d.doubts.includes("a_or_b") && html`<button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>`}`
+      : isNobodys ? html`<${Mark} colour="amber">${say("nobodys")}<//> <button type="button" onClick=${() => setAsked(true)}>${say("nobodys_confirm")}</button>` : null}</div>
     ${isAsked && html`<${Confirm} d=${d} onClose=${() => setAsked(false)} />`}
   </li>`;
 }
@@ -153,10 +156,12 @@ export function Doubts({ now }) {
   const registrations = now.registrations || [];
   const doubts = now.doubts || [];
   const listed = new Set(doubts.map((d) => d.study));
-  const rows = [...doubts, ...(now.unmatched || []).filter((d) => !listed.has(d.study))].sort((a, b) => b.is_open - a.is_open || b.arrived_at_us - a.arrived_at_us);
+  const isNobodys = new Set(nobodys(now).map((d) => d.study));
+  const rows = [...doubts, ...(now.unmatched || []).filter((d) => !listed.has(d.study))].sort((a, b) => b.is_open - a.is_open
+    || isNobodys.has(b.study) - isNobodys.has(a.study) || b.arrived_at_us - a.arrived_at_us);
   return html`<section aria-labelledby="doubts"><h2 id="doubts">${say("doubts")}</h2>
     <p class="quiet">${say(corrections.length + rows.length === 0 ? "no_doubts" : "doubts_why")}</p>
     <ul class="studies">${corrections.map((c) => html`<${Which} key=${c.n} c=${c} registrations=${registrations} />`)}
-      ${rows.map((d) => html`<${Odd} key=${d.study} d=${d} registrations=${registrations} />`)}</ul></section>
+      ${rows.map((d) => html`<${Odd} key=${d.study} d=${d} registrations=${registrations} isNobodys=${isNobodys.has(d.study)} />`)}</ul></section>
     <${Aside} now=${now} />`;
 }
