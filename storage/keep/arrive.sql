@@ -106,6 +106,7 @@ ORDER BY l.series_uid, l.sop_instance
 -- name: landing_heads
 SELECT l.object, l.size, l.series_uid, l.sop_instance, l.layout, l.is_looked, s.patient_id, s.issuer
 FROM landing l JOIN tenants t ON t.id = l.tenant_id LEFT JOIN studies s ON s.tenant_id = t.id AND s.study_uid = l.study_uid
+    AND EXISTS (SELECT FROM series r WHERE r.study = s.id AND r.instances > 0)
 WHERE t.code = $1 AND l.study_uid = $2
     AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = t.id AND i.sop_instance = l.sop_instance AND NOT i.is_quarantined)
     AND NOT EXISTS (SELECT FROM series r WHERE r.study = s.id AND r.series_uid = l.series_uid AND r.instances > 0)
@@ -135,7 +136,15 @@ INSERT INTO studies (tenant_id, study_uid, patient, patient_id, issuer, patient_
 SELECT t.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18
 FROM tenants t WHERE t.code = $1
 ON CONFLICT (tenant_id, study_uid) DO UPDATE SET last_at_us = EXCLUDED.last_at_us
-RETURNING id, patient_id, issuer, xmax = 0
+RETURNING id, patient_id, issuer, xmax = 0,
+    xmax <> 0 AND NOT EXISTS (SELECT FROM series r WHERE r.study = studies.id AND r.instances > 0)
+
+-- All that came of it was put aside, and decides nothing: the first that is kept does.
+-- name: study_name
+UPDATE studies SET patient = $2, patient_id = $3, issuer = $4, patient_name = $5, birth_date = $6, sex = $7, age = $8,
+    study_date = $9, study_time = $10, accession = $11, study_id = $12, description = $13, referring = $14, institution = $15,
+    text_method = $16
+WHERE id = $1
 
 -- Found, it is locked as one that is counted up, not as one that changes its key: packs of it may be made meanwhile.
 -- name: series_put (plan kept)
@@ -143,7 +152,12 @@ INSERT INTO series (tenant_id, study, series_uid, modality, number, description,
     series_time, station, institution)
 SELECT s.tenant_id, s.id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM studies s WHERE s.id = $1
 ON CONFLICT (study, series_uid) DO UPDATE SET modality = series.modality
-RETURNING id
+RETURNING id, xmax <> 0 AND instances = 0
+
+-- name: series_name
+UPDATE series SET modality = $2, number = $3, description = $4, body_part = $5, series_date = $6, series_time = $7, station = $8,
+    institution = $9
+WHERE id = $1
 
 -- name: series_count (plan kept)
 UPDATE series SET instances = instances + 1,

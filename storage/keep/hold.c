@@ -2,7 +2,8 @@
  *
  * 1. One transaction decides what an arrival is and writes all of it, so a crash leaves either
  *    nothing or everything; doing it again finds what is there.
- * 2. Of two different files with the same SOP Instance UID the first committed one is served. */
+ * 2. Of two different files with the same SOP Instance UID the first committed one is served.
+ * 3. What is put aside does not say what its study and series are: the first that is kept does. */
 #include "storage/keep/keep_own.h"
 #include "storage/keep/landing_file.h"
 
@@ -128,6 +129,21 @@ out:
     return rc;
 }
 
+/* It is the first of its study that is kept: the study is what this one says. */
+static int
+name_study(struct placing *p, int64_t study, int64_t patient, const struct dcm_facts *f,
+           struct err *err)
+{
+    return pg_run(p->conn, "study_name",
+                  PG_ARGS(PG_INT(study), PG_INT(patient), PG_TEXT(f->patient_id),
+                          PG_TEXT(f->issuer), PG_TEXT(f->patient_name), PG_TEXT(f->birth_date),
+                          PG_TEXT(f->sex), PG_TEXT(f->age), PG_TEXT(f->study_date),
+                          PG_TEXT(f->study_time), PG_TEXT(f->accession), PG_TEXT(f->study_id),
+                          PG_TEXT(f->study_description), PG_TEXT(f->referring),
+                          PG_TEXT(f->institution), PG_INT(p->a->facts->text_method)),
+                  NULL, err);
+}
+
 /* The study's row; a study UID that another patient has is a contradiction too. */
 static int
 put_study(struct placing *p, int64_t *out_id, bool *out_is_new, struct err *err)
@@ -135,6 +151,7 @@ put_study(struct placing *p, int64_t *out_id, bool *out_is_new, struct err *err)
     const struct arrival *a = p->a;
     const struct dcm_facts *own = a->facts, *f = a->of_study != NULL ? a->of_study : own;
     struct pg_rows *patient = NULL, *study = NULL;
+    bool is_unnamed;
     int rc = -1;
 
     if (pg_run(p->conn, "patient_put",
@@ -154,8 +171,12 @@ put_study(struct placing *p, int64_t *out_id, bool *out_is_new, struct err *err)
                        PG_TEXT(f->institution), PG_INT(own->text_method), PG_INT(p->now_us)),
                &study, err) < 0)
         goto out;
-    if (p->why == NULL && (strcmp(pg_text(study, 0, 1), own->patient_id) != 0 ||
-                           strcmp(pg_text(study, 0, 2), own->issuer) != 0))
+    is_unnamed = p->why == NULL && pg_truth(study, 0, 4);
+    if (is_unnamed && name_study(p, pg_int(study, 0, 0), pg_int(patient, 0, 0), f, err) < 0)
+        goto out;
+    if (p->why == NULL &&
+        (strcmp(is_unnamed ? f->patient_id : pg_text(study, 0, 1), own->patient_id) != 0 ||
+         strcmp(is_unnamed ? f->issuer : pg_text(study, 0, 2), own->issuer) != 0))
         p->why = "the study UID belongs to another patient";
     *out_id = pg_int(study, 0, 0);
     *out_is_new = pg_truth(study, 0, 3);
@@ -172,6 +193,7 @@ put_series(struct placing *p, int64_t study, int64_t *out_id, struct err *err)
     const struct arrival *a = p->a;
     const struct dcm_facts *f = a->of_series != NULL ? a->of_series : a->facts;
     struct pg_rows *rows = NULL;
+    bool is_unnamed;
 
     if (pg_run(p->conn, "series_put",
                PG_ARGS(PG_INT(study), PG_TEXT(a->facts->series_uid), PG_TEXT(f->modality),
@@ -181,8 +203,16 @@ put_series(struct placing *p, int64_t study, int64_t *out_id, struct err *err)
                &rows, err) < 0)
         return -1;
     *out_id = pg_int(rows, 0, 0);
+    is_unnamed = p->why == NULL && pg_truth(rows, 0, 1);
     pg_rows_free(&rows);
-    return 0;
+    return !is_unnamed
+               ? 0
+               : pg_run(p->conn, "series_name",
+                        PG_ARGS(PG_INT(*out_id), PG_TEXT(f->modality), PG_INT(f->series_number),
+                                PG_TEXT(f->series_description), PG_TEXT(f->body_part),
+                                PG_TEXT(f->series_date), PG_TEXT(f->series_time),
+                                PG_TEXT(f->station), PG_TEXT(f->institution)),
+                        NULL, err);
 }
 
 static int64_t
@@ -323,8 +353,7 @@ place(struct placing *p, struct err *err)
     if (strcmp(a->way, "link") == 0 && (p->end == ARRIVAL_KEPT || p->end == ARRIVAL_DUPLICATE) &&
         forget_given_up(p, err) < 0)
         return -1;
-    if (p->end == ARRIVAL_KEPT && strcmp(a->way, "link") == 0 &&
-        reopen_list(p, series, err) < 0)
+    if (p->end == ARRIVAL_KEPT && strcmp(a->way, "link") == 0 && reopen_list(p, series, err) < 0)
         return -1;
     if (land(p, err) < 0 ||
         manifest_settle(p->conn, a->tenant, a->facts->study_uid, &p->events, err) < 0)

@@ -2,7 +2,9 @@
  * not, found again by the operator, and no news of its study. */
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
+#include "proto/dicom/facts.h"
 #include "proto/link/reconcile.h"
+#include "proto/trust/digest.h"
 #include "tests/support/ok.h"
 #include "tests/support/vault.h"
 
@@ -192,6 +194,67 @@ what_is_aside_and_gone_from_the_landing_disk_is_wanted(void **state)
     vault_close(&a);
 }
 
+static int
+take_row(void *user, const struct keep_row *row)
+{
+    *(struct dcm_facts *)user = *row->facts;
+    return 0;
+}
+
+static enum link_state
+put_unreadable(struct vault *a, const struct slice *s)
+{
+    struct link_offer_object o;
+    struct link_offer offer = {&o, 1};
+    struct link_answer answer;
+    enum link_state state;
+    struct buf file;
+    struct err err;
+
+    slice_make(s, &file);
+    slice_offer(s, &file, &o);
+    memset(file.bytes + file.n - 700, 0xFF, 60); /* among its attributes, before 512 of pixels */
+    digest_bytes(file.bytes, file.n, o.object);
+    OK(keep_offer(a->keep, &gate_a, &offer, &answer, &err));
+    link_answer_free(&answer);
+    state = vault_send(a, &gate_a, &o, &file);
+    buf_fini(&file);
+    return state;
+}
+
+/* It came first. */
+static void
+what_is_put_aside_does_not_say_whose_its_study_is(void **state)
+{
+    const struct keep_query query = {.tenant = "clinic-a", .level = KEEP_SERIES};
+    struct slice stranger = vault_ct(4);
+    struct dcm_facts *facts = mem_new(sizeof *facts);
+    struct vault a;
+    struct slice s;
+    struct err err;
+
+    (void)state;
+    stranger.patient_id = "P2";
+    vault_open(&a, vault_cluster, "aside_first");
+    s = vault_ct(1);
+    assert_int_equal(put_unreadable(&a, &s), LINK_QUARANTINED);
+    assert_string_equal(aside_of(&a, "clinic-a").why, "cannot be read");
+    s = vault_ct(2);
+    assert_int_equal(vault_put(&a, &gate_a, &s), LINK_HELD);
+    s = vault_ct(3);
+    assert_int_equal(vault_put(&a, &gate_a, &s), LINK_HELD);
+
+    OK(keep_find(a.keep, &query, take_row, facts, &err));
+    assert_string_equal(facts->patient_id, "P1");
+    assert_string_equal(facts->patient_name, "WANG^XIAO");
+    assert_string_equal(facts->study_description, "HEAD");
+    assert_string_equal(facts->modality, "CT");
+    assert_int_equal(facts->series_number, 2);
+    assert_int_equal(vault_put(&a, &gate_a, &stranger), LINK_QUARANTINED);
+    vault_close(&a);
+    free(facts);
+}
+
 int
 main(void)
 {
@@ -199,6 +262,7 @@ main(void)
         cmocka_unit_test(what_is_put_aside_after_the_list_was_complete_is_packed),
         cmocka_unit_test(what_is_put_aside_does_not_close_nor_hold_up_its_study),
         cmocka_unit_test(what_is_aside_and_gone_from_the_landing_disk_is_wanted),
+        cmocka_unit_test(what_is_put_aside_does_not_say_whose_its_study_is),
     };
 
     return cmocka_run_group_tests(tests, vault_start, vault_stop);
