@@ -7,6 +7,7 @@
 #include "proto/model/doubts.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,16 +142,59 @@ is_known(const char *name)
     return !is_nobody(squeezed);
 }
 
+/* To read Han takes a tenth of a millisecond, and pages ask about the same people all day: the last
+ * answers are kept. A pair that is too long is asked anew. */
+enum { KEPT = 4096, KEPT_BYTES = 64 };
+struct kept {
+    char latin[KEPT_BYTES], other[KEPT_BYTES];
+    bool is_set, is_other;
+};
+static struct kept kept[KEPT];
+static pthread_mutex_t keeping = PTHREAD_MUTEX_INITIALIZER;
+
+static struct kept *
+place_of(const char *latin, const char *other)
+{
+    uint32_t hash = 2166136261U; /* FNV-1a */
+
+    for (const char *p = latin; *p != '\0'; p++)
+        hash = (hash ^ (uint8_t)*p) * 16777619U;
+    for (const char *p = other; *p != '\0'; p++)
+        hash = (hash ^ (uint8_t)*p) * 16777619U;
+    return &kept[hash % KEPT];
+}
+
+static bool
+is_other_reading(const char *latin, const char *other)
+{
+    struct kept *k = place_of(latin, other), now = {.is_set = true};
+    bool is_kept, is_short = text_copy(now.latin, KEPT_BYTES, latin) &&
+                             text_copy(now.other, KEPT_BYTES, other);
+    char read[NAME_BYTES];
+
+    pthread_mutex_lock(&keeping);
+    is_kept = k->is_set && strcmp(k->latin, latin) == 0 && strcmp(k->other, other) == 0;
+    now.is_other = k->is_other;
+    pthread_mutex_unlock(&keeping);
+    if (is_kept)
+        return now.is_other;
+    now.is_other = !pinyin_is_reading(latin, other) && pinyin_name(other, read, sizeof read);
+    if (is_short) {
+        pthread_mutex_lock(&keeping);
+        *k = now;
+        pthread_mutex_unlock(&keeping);
+    }
+    return now.is_other;
+}
+
 bool
 who_is_other_name(const char *a, const char *b)
 {
     enum who_names names = who_names(a, b);
-    const char *latin = is_latin(a) ? a : b, *other = is_latin(a) ? b : a;
-    char read[NAME_BYTES];
 
     if (names != WHO_NAMES_OPEN || is_latin(a) == is_latin(b) || !is_known(a) || !is_known(b))
         return names == WHO_NAMES_DIFFER;
-    return !pinyin_is_reading(latin, other) && pinyin_name(other, read, sizeof read);
+    return is_latin(a) ? is_other_reading(a, b) : is_other_reading(b, a);
 }
 
 /* ---- the whole person ---- */

@@ -66,10 +66,14 @@ struct read_row {
     char study[ASSIGN_UID];
     char modality[17], modalities[65]; /* the first; all that hold images, parted by blanks */
     char body_part[65], description[ASSIGN_TEXT], accession[65];
-    char patient_name[ASSIGN_TEXT], patient_id[ASSIGN_TEXT], issuer[ASSIGN_TEXT];
+    /* As registered, where it is sure whose the images are: nothing of it is open, and they name
+     * nobody, or the registered one, perhaps in Latin letters. Else as the images say. */
+    char patient_name[ASSIGN_TEXT];
+    char patient_id[ASSIGN_TEXT], issuer[ASSIGN_TEXT];
     char sex[17], age[17], birth[17], study_date[17], study_time[33]; /* as DICOM writes them */
     char registered_name[ASSIGN_TEXT], registered_sex[17], registered_birth[17]; /* the desk's */
-    char device_birth[17]; /* the images' own, or the clinic's correction of it */
+    /* the images' own, or the clinic's correction of it; PN with its groups */
+    char device_name[ASSIGN_TEXT], device_birth[17];
     bool is_other_patient; /* images and registration contradict one another: ask the clinic */
     enum read_state state;
     bool is_emergency;

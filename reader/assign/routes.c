@@ -47,11 +47,14 @@ json_person(struct jsonw *w, const char *key, const char *login, const char *nam
 static void
 json_patient(struct jsonw *w, const struct read_row *row)
 {
-    char name[ASSIGN_TEXT];
+    char name[ASSIGN_TEXT], on_images[ASSIGN_TEXT];
 
     report_pdf_person_name(row->patient_name, name, sizeof name);
+    report_pdf_person_name(row->device_name, on_images, sizeof on_images);
     jsonw_object(w, "patient");
     jsonw_text(w, "name", name);
+    jsonw_text(w, "on_images",
+               on_images[0] != '\0' && strcmp(on_images, name) != 0 ? on_images : NULL);
     jsonw_text(w, "sex", row->sex);
     jsonw_text(w, "age", row->age);
     jsonw_text(w, "birth", row->birth);

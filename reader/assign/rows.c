@@ -132,6 +132,7 @@ fill_registered(const struct pg_rows *rows, size_t i, struct read_row *out)
     COPY(registered_name, C_REGISTERED_NAME);
     COPY(registered_sex, C_REGISTERED_SEX);
     COPY(registered_birth, C_REGISTERED_BIRTH);
+    COPY(device_name, C_DEVICE_NAME);
     COPY(device_birth, C_DEVICE_BIRTH);
     out->is_other_patient = contradict(rows, i);
 }
@@ -207,6 +208,21 @@ fill_doubts(const struct pg_rows *rows, size_t i, struct read_row *out)
     out->doubts_revision = pg_int(rows, i, C_DOUBTS_REVISION);
 }
 
+/* Who was registered is who they are: consoles write pinyin, 王小东12床 and 无名氏. */
+static void
+name_as_registered(struct read_row *out)
+{
+    char device[ASSIGN_TEXT], registered[ASSIGN_TEXT];
+
+    if (out->registration[0] == '\0' || out->registered_name[0] == '\0' || out->is_other_patient ||
+        read_has_open_doubts(out))
+        return;
+    report_pdf_person_name(out->device_name, device, sizeof device);
+    report_pdf_person_name(out->registered_name, registered, sizeof registered);
+    if (strcmp(device, registered) != 0 && !who_is_other_name(device, registered))
+        text_copy(out->patient_name, sizeof out->patient_name, out->registered_name);
+}
+
 static void
 fill_absent(const struct pg_rows *rows, size_t i, struct read_row *out)
 {
@@ -240,6 +256,7 @@ read_row_fill(const struct pg_rows *rows, size_t i, struct read_row *out)
     fill_people(rows, i, out);
     fill_agreement(rows, i, out);
     fill_doubts(rows, i, out);
+    name_as_registered(out);
     fill_absent(rows, i, out);
 }
 

@@ -7,6 +7,8 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/dicom/charset_encode.h"
+#include "proto/dicom/pinyin.h"
 #include "proto/model/absences.h"
 
 #include <stdio.h>
@@ -180,6 +182,28 @@ fill_people(struct signing *s, struct err *err)
     return 0;
 }
 
+/* PN (PS3.5 6.2.1): before a name that only the registration writes, how it reads in Latin letters,
+ * as the images have it. */
+static void
+fill_name(const struct read_row *row, char *out, size_t size)
+{
+    const size_t latin_n = strcspn(row->device_name, "=");
+    char latin[ASSIGN_TEXT];
+    struct buf pn;
+
+    if (strcmp(row->patient_name, row->registered_name) != 0 ||
+        strcmp(row->patient_name, row->device_name) == 0) {
+        text_copy(out, size, row->patient_name);
+        return;
+    }
+    snprintf(latin, sizeof latin, "%.*s", (int)latin_n, row->device_name);
+    buf_init(&pn, 4 * ASSIGN_TEXT);
+    dcm_encode_name(DCM_SHOWS_UTF8, row->registered_name,
+                    pinyin_is_reading(latin, row->registered_name) ? latin : NULL, &pn);
+    text_copy(out, size, buf_text(&pn));
+    buf_fini(&pn);
+}
+
 static void
 fill_study(struct report *r, const struct read_row *row)
 {
@@ -200,7 +224,7 @@ fill_study(struct report *r, const struct read_row *row)
     text_copy(r->study_time, sizeof r->study_time, row->study_time);
     text_copy(r->patient_id, sizeof r->patient_id, row->patient_id);
     text_copy(r->issuer, sizeof r->issuer, row->issuer);
-    text_copy(r->patient_name, sizeof r->patient_name, row->patient_name);
+    fill_name(row, r->patient_name, sizeof r->patient_name);
     text_copy(r->patient_sex, sizeof r->patient_sex, row->sex);
     text_copy(r->patient_birth, sizeof r->patient_birth, row->birth);
     text_copy(r->patient_age, sizeof r->patient_age, row->age);

@@ -31,6 +31,19 @@ differ(const char *signed_name, const char *registered, bool is_registered_word)
            strcmp(signed_name, registered) != 0;
 }
 
+/* Two ways to write what is read alike (王晓东, 王小东), of one birth date: a name that was mended.
+ * Images that bear one of the two have said whose they are. */
+static bool
+is_mended(const struct report *report, const char *name, const char *registered,
+          const struct read_row *row)
+{
+    char one[ASSIGN_TEXT], other[ASSIGN_TEXT];
+
+    return !row->is_other_patient && pinyin_name(name, one, sizeof one) &&
+           pinyin_name(registered, other, sizeof other) && strcmp(one, other) == 0 &&
+           is_same(report->patient_birth, row->registered_birth);
+}
+
 /* Of a name in two scripts (王五, Ma Liu): one is how the other is read, or the images' birth date
  * is the registered one (not the report's, which is registered where the images say none). Where
  * images and registration contradict one another, who confirmed these two has said why. */
@@ -55,15 +68,21 @@ patient_is_theirs(const struct report *report, const struct read_row *row)
     if (strstr(row->doubts, doubt_word(DOUBT_A_OR_B)) != NULL && read_has_open_doubts(row))
         return false; /* the desk has not said whose these images are */
     report_pdf_person_name(report->patient_name, name, sizeof name);
-    report_pdf_person_name(row->patient_name, present, sizeof present);
+    report_pdf_person_name(row->device_name[0] != '\0' ? row->device_name : row->registered_name,
+                           present, sizeof present);
     report_pdf_person_name(row->registered_name, registered, sizeof registered);
-    if (is_same(name, registered) || is_same(report->patient_id, row->registration))
+    if (is_same(report->patient_id, row->registration))
         return true;
+    if (is_same(name,
+                registered)) /* perhaps the registration's own word, which images contradict */
+        return is_same(present, registered) || !row->is_other_patient ||
+               is_borne_out(present, registered, row);
     /* the read's name is the desk's word: the images say none, or the same */
     is_registered_word = is_same(present, registered);
     if (differ(name, registered, is_registered_word)) /* unless one person's name was mended */
-        return is_registered_word && is_same_number &&
-               citizen_id_read(report->patient_id, "", &number) == CITIZEN_ID_FINE;
+        return (is_registered_word && is_same_number &&
+                citizen_id_read(report->patient_id, "", &number) == CITIZEN_ID_FINE) ||
+               is_mended(report, name, registered, row);
     if (name[0] != '\0' && registered[0] != '\0' && !is_registered_word &&
         ((uint8_t)name[0] >= 0x80) != ((uint8_t)registered[0] >= 0x80))
         return is_borne_out(name, registered, row);

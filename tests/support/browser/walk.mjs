@@ -60,6 +60,9 @@ async function doctorReads(browser) {
   for (const said of ["[左侧 正侧位] 头痛三天", "[知情同意: 家属同意]"])
     await page.getByText(said).first().waitFor({ timeout: 15000 });
   step("side, view and consent stand beside the images as the desk picked them");
+  const who = await page.innerText(".who h1");
+  must(who.startsWith(PATIENT) && who.includes("（图像：Yan ShiHuanZhe）"), `the doctor reads of ${who}`);
+  step("the name is the registered one, what the scanner writes stands beside it");
   await page.click("[name=claim]");
   await page.waitForFunction(() => !document.querySelector("#report-findings").readOnly);
   await page.fill("#report-exam", "头颅 CT 平扫");
@@ -180,6 +183,7 @@ async function deskShows(browser) {
   writeFileSync(`${memory}.report.pdf`, await answer.body());
   const text = execFileSync("pdftotext", [`${memory}.report.pdf`, "-"], { encoding: "utf8" }).replace(/\s/g, "");
   must(text.includes(IMPRESSION.replace(/\s/g, "")), "the PDF lacks the impression");
+  must(text.includes(PATIENT) && !text.includes("ShiHuanZhe"), "the PDF bears the scanner's name");
   await paperJams(page, row, pdf);
   await row.getByRole("button", { name: "确认已交给患者" }).click();
   await row.getByText("已确认").waitFor({ timeout: 10000 });

@@ -186,6 +186,7 @@ an_item_says_what_a_doctor_must_know(void **state)
 
     assert_string_equal(text_of(item, "clinic"), "青山镇卫生院");
     assert_string_equal(text_of(patient, "name"), "王小东");
+    assert_true(json_is_null(json_find(patient, "on_images"))); /* the same */
     assert_string_equal(text_of(item, "state"), "assigned");
     assert_string_equal(text_of(item, "urgency"), "routine");
     assert_int_equal(json_as_int(json_find(item, "received"), 0), 30);

@@ -159,6 +159,90 @@ what_the_images_do_not_say_the_registration_does(void **state)
     assert_string_equal(row.sex, "F");
 }
 
+/* A patient got a report of "Wang XiaoDong", which no insurance takes for 王小东's. */
+static void
+a_report_bears_the_registered_name_where_it_is_sure_whose_it_is(void **state)
+{
+    static const struct {
+        const char *what, *name, *doubts, *shown, *signed_as;
+    } rows[] = {
+        {"pinyin", "WANG^XIAODONG", "", "王小东", "WANG^XIAODONG=王^小东"},
+        {"surname last", "Xiaodong^Wang", "", "王小东", "Xiaodong^Wang=王^小东"},
+        {"nobody", "UNKNOWN", "", "王小东", "Wang^XiaoDong=王^小东"},
+        {"no name", "", "", "王小东", "Wang^XiaoDong=王^小东"},
+        {"what a console adds", "王小东12床", "", "王小东", "Wang^XiaoDong=王^小东"},
+        {"both", "WANG^XIAODONG=王^小东", "", "WANG^XIAODONG=王^小东", "WANG^XIAODONG=王^小东"},
+        {"another name", "MA^LIU", "", "MA^LIU", "MA^LIU"},
+        {"something is open", "WANG^XIAODONG", "uid_reused", "WANG^XIAODONG", NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct clinic_up odd = up(CLINIC_DOUBT, "");
+        struct read_row row;
+        struct report r;
+        int64_t read;
+
+        if (i > 0) {
+            assert_int_equal(deliver_world_close(state), 0);
+            assert_int_equal(begin(state), 0);
+        }
+        read_world_names(STUDY, rows[i].name, "", "F");
+        read = report_world_study(&w, "T1", STUDY);
+        apply_new(CLINIC_REGISTRATION, REG);
+        attach(REG, STUDY);
+        text_copy(odd.study, sizeof odd.study, STUDY);
+        text_copy(odd.doubts, sizeof odd.doubts, rows[i].doubts);
+        odd.revision = 1;
+        if (odd.doubts[0] != '\0')
+            assert_string_equal(apply(&odd), "done");
+        row = read_of(STUDY);
+        if (strcmp(row.patient_name, rows[i].shown) != 0)
+            fail_msg("%s: '%s' is shown", rows[i].what, row.patient_name);
+        assert_string_equal(row.device_name, rows[i].name);
+        if (rows[i].signed_as == NULL)
+            continue;
+        report_world_sign(&w, read, "doc1", "rev1");
+        report_world_get(&w, read, 1, &r);
+        if (strcmp(r.patient_name, rows[i].signed_as) != 0)
+            fail_msg("%s: signed as '%s'", rows[i].what, r.patient_name);
+        report_fini(&r);
+    }
+}
+
+/* 王晓东 was typed for 王小东: the patient was not shut out of the report that was signed before.
+ */
+static void
+a_name_mended_after_the_signature_is_one_persons(void **state)
+{
+    struct clinic_up wrong = up(CLINIC_REGISTRATION, REG), mended, other;
+    int64_t read;
+
+    (void)state;
+    read_world_names(STUDY, "WANG^XIAODONG", "", "F");
+    read = report_world_study(&w, "T1", STUDY);
+    text_copy(wrong.name, sizeof wrong.name, "王晓东");
+    text_copy(wrong.birth, sizeof wrong.birth, "19800101");
+    assert_string_equal(apply(&wrong), "done");
+    attach(REG, STUDY);
+    report_world_sign(&w, read, "doc1", "rev1");
+    mended = wrong;
+    clinic_id_new(mended.id);
+    mended.revision = 2;
+    text_copy(mended.name, sizeof mended.name, "王小东");
+    assert_string_equal(apply(&mended), "done");
+
+    apply_new(CLINIC_SLIP, REG);
+
+    assert_int_equal(patients.notices, 1);
+    other = mended;
+    clinic_id_new(other.id);
+    other.revision = 3;
+    text_copy(other.birth, sizeof other.birth, "19900303");
+    assert_string_equal(apply(&other), "done");
+    apply_new(CLINIC_SLIP, REG);
+    assert_int_equal(patients.notices, 1);
+}
+
 static void
 urgent_makes_an_emergency_with_its_reason(void **state)
 {
@@ -426,6 +510,8 @@ main(int argc, char **argv)
         TEST(a_registration_reaches_the_read_before_or_after_it_comes),
         TEST(a_study_attached_wrongly_is_taken_back_for_good),
         TEST(what_the_images_do_not_say_the_registration_does),
+        TEST(a_report_bears_the_registered_name_where_it_is_sure_whose_it_is),
+        TEST(a_name_mended_after_the_signature_is_one_persons),
         TEST(urgent_makes_an_emergency_with_its_reason),
         TEST(a_proved_phone_goes_with_the_slip),
         TEST(a_slip_after_the_signature_tells_the_patient),

@@ -62,7 +62,7 @@ export function Head({ item, standing }) {
   const p = item.patient ?? {};
   return html`<div class="who">
     <a href="#/worklist">${say("rd_to_list")}</a>
-    <h1><span lang="zh-CN">${p.name}</span> <span class="quiet">${SEX[p.sex] ?? ""} ${ageOf(p, item.study_date)} · ${say("rd_id")} ${p.id ?? ""}</span></h1>
+    <h1><span lang="zh-CN">${p.name}</span> ${p.on_images && html`<span class="quiet" data-on-images>${say("rd_on_images", p.on_images)}</span>`} <span class="quiet">${SEX[p.sex] ?? ""} ${ageOf(p, item.study_date)} · ${say("rd_id")} ${p.id ?? ""}</span></h1>
     <span>${item.modality} ${item.description || item.body_part || ""} · ${item.clinic ?? ""}</span>
     <${Urgency} item=${item} />
     <span class="mark ${colourOf[item.state] ?? "grey"}" data-read-state=${item.state}>${say(`rd_state_${item.state}`)}</span>

@@ -125,7 +125,7 @@ function Filters({ filter, set, modalities, finder }) {
 const isMine = (r) => [r.assigned_to, r.claimed_by].some((who) => who?.login === user.value?.login);
 
 function matches(r, filter) {
-  const text = [r.patient.name, r.patient.id, r.clinic, examText(r), r.complaint].join(" ").toLowerCase();
+  const text = [r.patient.name, r.patient.on_images, r.patient.id, r.clinic, examText(r), r.complaint].join(" ").toLowerCase();
   return SHOWS[filter.show](r) && (!filter.modality || r.modality === filter.modality) && (!filter.mine || isMine(r)) &&
     text.includes(filter.find.trim().toLowerCase());
 }
