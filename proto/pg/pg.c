@@ -449,6 +449,19 @@ pg_run(struct pg_conn *conn, const char *name, const struct pg_arg *args, size_t
     return 0;
 }
 
+int
+pg_ask(struct pg *pg, const char *name, const struct pg_arg *args, size_t count,
+       struct pg_rows **out_rows, struct err *err)
+{
+    struct pg_conn *conn = NULL;
+    int rc = -1;
+
+    if (pg_get(pg, &conn, err) == 0)
+        rc = pg_run(conn, name, args, count, out_rows, err);
+    pg_put(&conn);
+    return rc;
+}
+
 void
 pg_rows_free(struct pg_rows **rows)
 {

@@ -74,6 +74,9 @@ struct pg_arg pg_arg_int(int64_t v);
  *           ERR_FULL; ERR_REJECT a value the type refuses; ERR_FATAL else */
 int pg_run(struct pg_conn *conn, const char *name, const struct pg_arg *args, size_t count,
            struct pg_rows **out_rows, struct err *err) MUST_CHECK;
+/* The same, in no transaction, on a connection of its own for as long as it runs. */
+int pg_ask(struct pg *pg, const char *name, const struct pg_arg *args, size_t count,
+           struct pg_rows **out_rows, struct err *err) MUST_CHECK;
 /* PG_ARGS(PG_TEXT(code), PG_INT(3)) gives the two middle arguments. */
 #define PG_ARGS(...)                                                                               \
     ((const struct pg_arg[]){__VA_ARGS__}),                                                        \

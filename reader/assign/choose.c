@@ -27,13 +27,7 @@ int
 choose_list(struct pg *pg, const char *query, const struct pg_arg *args, size_t count,
             struct pg_rows **out, struct err *err)
 {
-    struct pg_conn *conn = NULL;
-    int rc = -1;
-
-    if (pg_get(pg, &conn, err) == 0)
-        rc = pg_run(conn, query, args, count, out, err);
-    pg_put(&conn);
-    return rc;
+    return pg_ask(pg, query, args, count, out, err);
 }
 
 /* ---- choices ---- */

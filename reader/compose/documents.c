@@ -361,7 +361,6 @@ out:
 static void
 note_failure(struct compose *c, int64_t read, unsigned version, const struct err *why)
 {
-    struct pg_conn *conn = NULL;
     struct err err;
 
     if (err_kind_is_retried(why->kind))
@@ -370,10 +369,8 @@ note_failure(struct compose *c, int64_t read, unsigned version, const struct err
     else
         LOG(&compose_log, REPORT_REFUSED, F_NUMBER("read", read), F_NUMBER("version", version),
             F_ERR(why));
-    if (pg_get(c->pg, &conn, &err) < 0 ||
-        pg_run(conn, "documents_failed", PG_ARGS(PG_INT(read), PG_INT(version)), NULL, &err) < 0)
+    if (pg_ask(c->pg, "documents_failed", PG_ARGS(PG_INT(read), PG_INT(version)), NULL, &err) < 0)
         LOG(&compose_log, REPORT_NOT_STORED, F_ERR(&err));
-    pg_put(&conn);
 }
 
 /* A connection of its own for each: what one breaks, the next does not have. */
@@ -407,14 +404,11 @@ is_ending(struct compose *c)
 int
 documents_settle(struct compose *c, unsigned *out_left, struct err *err)
 {
-    struct pg_conn *conn = NULL;
     struct pg_rows *rows = NULL;
     unsigned left = 0;
-    int rc = -1;
 
-    if (pg_get(c->pg, &conn, err) < 0 || pg_run(conn, "documents_due", PG_NO_ARGS, &rows, err) < 0)
-        goto out;
-    pg_put(&conn);
+    if (pg_ask(c->pg, "documents_due", PG_NO_ARGS, &rows, err) < 0)
+        return -1;
     for (size_t i = 0; i < pg_rows_count(rows) && !is_ending(c); i++) {
         struct err one;
 
@@ -422,11 +416,8 @@ documents_settle(struct compose *c, unsigned *out_left, struct err *err)
             left++;
     }
     *out_left = left;
-    rc = 0;
-out:
     pg_rows_free(&rows);
-    pg_put(&conn);
-    return rc;
+    return 0;
 }
 
 void

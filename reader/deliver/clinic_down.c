@@ -31,26 +31,18 @@ clinic_downs_after(struct deliver *d, const char *tenant, uint64_t after,
                    struct clinic_downs *out_downs, struct err *err)
 {
     struct clinic_downs downs = {.next = after};
-    struct pg_conn *conn = NULL;
     struct pg_rows *rows = NULL;
-    int rc = -1;
 
-    if (pg_get(d->o.pg, &conn, err) < 0 ||
-        pg_run(conn, "clinic_down_after",
+    if (pg_ask(d->o.pg, "clinic_down_after",
                PG_ARGS(PG_TEXT(tenant), PG_INT(after), PG_INT(CLINIC_MESSAGES)), &rows, err) < 0)
-        goto out;
+        return -1;
     text_copy(downs.patient_url, sizeof downs.patient_url, d->patient_url);
     downs.messages = mem_new((pg_rows_count(rows) + 1) * sizeof *downs.messages);
     for (size_t i = 0; i < pg_rows_count(rows); i++)
         take_row(rows, i, &downs);
     *out_downs = downs;
-    downs.messages = NULL;
-    rc = 0;
-out:
-    clinic_downs_free(&downs);
     pg_rows_free(&rows);
-    pg_put(&conn);
-    return rc;
+    return 0;
 }
 
 /* The report is at the clinic: its first device has it. */

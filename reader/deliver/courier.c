@@ -178,18 +178,13 @@ take_line(void *user, const struct read_log *entry, struct err *err)
 static int
 read_cursor(struct deliver *d, const char *query, int64_t *out, struct err *err)
 {
-    struct pg_conn *conn = NULL;
     struct pg_rows *rows = NULL;
-    int rc = -1;
 
-    if (pg_get(d->o.pg, &conn, err) < 0 || pg_run(conn, query, PG_NO_ARGS, &rows, err) < 0)
-        goto out;
+    if (pg_ask(d->o.pg, query, PG_NO_ARGS, &rows, err) < 0)
+        return -1;
     *out = pg_rows_count(rows) > 0 ? pg_int(rows, 0, 0) : 0;
-    rc = 0;
-out:
     pg_rows_free(&rows);
-    pg_put(&conn);
-    return rc;
+    return 0;
 }
 
 /* The next lines past the cursor. */
@@ -219,16 +214,13 @@ static int
 tell_aside(struct deliver *d, struct err *err)
 {
     struct lines *lines = mem_new(sizeof *lines);
-    struct pg_conn *conn = NULL;
     int64_t now_us = clock_wall_us();
     struct pg_rows *rows = NULL;
     int rc = -1;
 
-    if (pg_get(d->o.pg, &conn, err) < 0 ||
-        pg_run(conn, "clinic_aside_due", PG_ARGS(PG_INT(now_us), PG_INT(now_us + aside_us)), &rows,
-               err) < 0)
+    if (pg_ask(d->o.pg, "clinic_aside_due", PG_ARGS(PG_INT(now_us), PG_INT(now_us + aside_us)),
+               &rows, err) < 0)
         goto out;
-    pg_put(&conn);
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         lines->count = 0;
         if (assign_events(d->o.pg, 0, pg_int(rows, i, 0) - 1, 1, take_line, lines, err) < 0)
@@ -240,7 +232,6 @@ tell_aside(struct deliver *d, struct err *err)
     rc = 0;
 out:
     pg_rows_free(&rows);
-    pg_put(&conn);
     free(lines);
     return rc;
 }

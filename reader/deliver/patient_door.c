@@ -121,15 +121,10 @@ patient_handle_leave(struct http_request *req, struct http_response *res, struct
 {
     struct patient *p = http_user(req);
     const char *cookie = http_session(req);
-    struct pg_conn *conn = NULL;
     uint8_t hash[DIGEST_BYTES];
-    int rc = -1;
 
     digest_bytes(cookie, strlen(cookie), hash);
-    if (pg_get(p->o.pg, &conn, err) == 0)
-        rc = pg_run(conn, "patient_session_end", PG_ARGS(PG_BYTES(hash, sizeof hash)), NULL, err);
-    pg_put(&conn);
-    if (rc < 0)
+    if (pg_ask(p->o.pg, "patient_session_end", PG_ARGS(PG_BYTES(hash, sizeof hash)), NULL, err) < 0)
         return err_context(err, "leave");
     set_cookie(p, req, res, "");
     http_answer_bytes(res, 200, "application/json", "{}", 2);
@@ -190,19 +185,14 @@ put_challenge(struct patient *p, const char *challenge, const uint8_t *code, con
               struct err *err)
 {
     int64_t now_us = clock_wall_us();
-    struct pg_conn *conn = NULL;
     uint8_t hash[DIGEST_BYTES];
-    int rc = -1;
 
     digest_bytes(challenge, strlen(challenge), hash);
-    if (pg_get(p->o.pg, &conn, err) == 0)
-        rc = pg_run(conn, "patient_open",
-                    PG_ARGS(PG_BYTES(hash, sizeof hash), PG_BYTES(code, DIGEST_BYTES),
-                            PG_TEXT(address), PG_INT(now_us),
-                            PG_INT(now_us + p->o.limits.code_s * S_US), PG_INT(WAITING)),
-                    NULL, err);
-    pg_put(&conn);
-    return rc;
+    return pg_ask(p->o.pg, "patient_open",
+                  PG_ARGS(PG_BYTES(hash, sizeof hash), PG_BYTES(code, DIGEST_BYTES),
+                          PG_TEXT(address), PG_INT(now_us),
+                          PG_INT(now_us + p->o.limits.code_s * S_US), PG_INT(WAITING)),
+                  NULL, err);
 }
 
 static int

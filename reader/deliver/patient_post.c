@@ -263,11 +263,5 @@ say(const struct patient *p, const char *kind, const char *code, char *out, size
 static int
 tidy(struct patient *p, struct err *err)
 {
-    struct pg_conn *conn = NULL;
-    int rc = -1;
-
-    if (pg_get(p->o.pg, &conn, err) == 0)
-        rc = pg_run(conn, "patient_tidy", PG_ARGS(PG_INT(clock_wall_us())), NULL, err);
-    pg_put(&conn);
-    return rc;
+    return pg_ask(p->o.pg, "patient_tidy", PG_ARGS(PG_INT(clock_wall_us())), NULL, err);
 }

@@ -293,18 +293,16 @@ int
 people_sign_out(struct people *p, const char *cookie, const struct http_caller *caller,
                 struct err *err)
 {
-    struct pg_conn *conn = NULL;
     uint8_t sha256[DIGEST_BYTES];
-    int rc = -1;
 
-    if (token_digest(cookie, sha256, err) < 0 || pg_get(p->options.pg, &conn, err) < 0)
+    if (token_digest(cookie, sha256, err) < 0 ||
+        pg_ask(p->options.pg, "session_end", PG_ARGS(PG_BYTES(sha256, sizeof sha256)), NULL, err) <
+            0)
         return -1;
-    rc = pg_run(conn, "session_end", PG_ARGS(PG_BYTES(sha256, sizeof sha256)), NULL, err);
-    pg_put(&conn);
-    if (rc == 0 && p->options.audit != NULL)
-        rc = audit_append(p->options.audit, err, AUDIT_SIGNED_OUT,
-                          A_WORD("account", caller->device), A_WORD("of", caller->tenant));
-    return rc;
+    return p->options.audit == NULL
+               ? 0
+               : audit_append(p->options.audit, err, AUDIT_SIGNED_OUT,
+                              A_WORD("account", caller->device), A_WORD("of", caller->tenant));
 }
 
 static int

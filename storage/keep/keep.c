@@ -14,10 +14,11 @@ enum { CLEAN_PAGE = 500, FORGET_PAGE = 2000 };
 #define DAYS_30_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
-    "storage/keep/tenants.sql",   "storage/keep/arrive.sql",  "storage/keep/find.sql",
-    "storage/keep/reconcile.sql", "storage/keep/policy.sql",  "storage/keep/seal.sql",
-    "storage/keep/gone.sql",      "storage/keep/missing.sql",
-    "storage/keep/forget.sql",    NULL,
+    "storage/keep/tenants.sql", "storage/keep/arrive.sql",
+    "storage/keep/find.sql",    "storage/keep/reconcile.sql",
+    "storage/keep/policy.sql",  "storage/keep/seal.sql",
+    "storage/keep/gone.sql",    "storage/keep/missing.sql",
+    "storage/keep/forget.sql",  NULL,
 };
 
 const struct log_ctx keep_log = {.stage = "storage/keep"};
@@ -421,14 +422,7 @@ int
 keep_run(struct keep *k, const char *name, const struct pg_arg *args, size_t count,
          struct pg_rows **out_rows, struct err *err)
 {
-    struct pg_conn *conn = NULL;
-    int rc;
-
-    if (pg_get(k->pg, &conn, err) < 0)
-        return -1;
-    rc = pg_run(conn, name, args, count, out_rows, err);
-    pg_put(&conn);
-    return rc;
+    return pg_ask(k->pg, name, args, count, out_rows, err);
 }
 
 int
