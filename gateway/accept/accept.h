@@ -121,6 +121,9 @@ uint16_t accept_port(const struct accept *accept);
 uint16_t accept_tls_port(const struct accept *accept); /* 0 = no TLS */
 /* SHA-256 of our TLS certificate in hex, for the device's installer to compare; "" = no TLS. */
 void accept_tls_fingerprint(const struct accept *accept, char out[65]);
+/* The certificate's files were changed and cannot be used: what they said before is shown on, and a
+ * new start would fail. */
+bool accept_tls_is_stale(const struct accept *accept);
 size_t accept_associations(struct accept *accept);
 
 /* --- services beside storage, on the same associations --- */

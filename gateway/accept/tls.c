@@ -59,6 +59,16 @@ note(const char *address, enum tls_pipe_trouble trouble, const struct err *err, 
     gate_unlock(&a->gate);
 }
 
+static void
+renewed(const char *fingerprint, const struct err *why, void *user)
+{
+    (void)user;
+    if (why != NULL)
+        LOG(&accept_ctx, ACCEPT_TLS_STAYS, F_ERR(why));
+    else
+        LOG(&accept_ctx, ACCEPT_TLS_RENEWED, F_WORD("fingerprint", fingerprint));
+}
+
 int
 tls_begin(struct accept *a, struct err *err)
 {
@@ -72,6 +82,7 @@ tls_begin(struct accept *a, struct err *err)
                                     .stall_ms = o->deadlines.pdu_ms,
                                     .take = take,
                                     .note = note,
+                                    .renewed = renewed,
                                     .user = a};
     char *dir = mem_printf("%s/tls", o->dir), *pem = mem_printf("%s/" OWN_FILE ".pem", dir);
     char *key = mem_printf("%s/" OWN_FILE ".key", dir);
@@ -110,4 +121,10 @@ accept_tls_fingerprint(const struct accept *a, char out[65])
     out[0] = '\0';
     if (a->tls)
         tls_pipe_fingerprint(a->tls, out);
+}
+
+bool
+accept_tls_is_stale(const struct accept *a)
+{
+    return a->tls && tls_pipe_is_stale(a->tls);
 }

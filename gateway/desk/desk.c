@@ -1,6 +1,7 @@
 /* desk.c - the clinic's page: routes over the report and the embedded files. */
 #include "gateway/desk/desk.h"
 
+#include "gateway/accept/accept.h"
 #include "gateway/desk/accounts.h"
 #include "gateway/desk/api.h"
 #include "gateway/desk/book.h"
@@ -13,6 +14,7 @@
 #include "gateway/desk/orders_api.h"
 #include "gateway/desk/orders_sources.h"
 #include "gateway/desk/mpps.h"
+#include "gateway/desk/page_tls.h"
 #include "gateway/desk/place.h"
 #include "gateway/desk/report.h"
 #include "gateway/desk/worklist.h"
@@ -63,6 +65,7 @@ struct desk {
     struct place place;
     uint8_t token_sha256[DIGEST_BYTES];
     struct http_server *server;
+    struct page_tls *page_tls; /* NULL: served in the clear */
 };
 
 static int
@@ -117,22 +120,37 @@ wait_for_change(struct desk *desk, const struct http_request *req)
     return change;
 }
 
+/* Whose certificate was changed and cannot be used; NULL: nobody's. */
+static const char *
+stale_door(const struct desk *desk)
+{
+    if (accept_tls_is_stale(desk->options.accept))
+        return "dicom";
+    if (desk->his_in != NULL && his_in_is_stale(desk->his_in))
+        return "hl7";
+    return desk->page_tls != NULL && page_tls_is_stale(desk->page_tls) ? "page" : NULL;
+}
+
 static int
 get_state(struct http_request *req, struct http_response *res, struct err *err)
 {
     struct desk *desk = http_user(req);
     uint64_t change = wait_for_change(desk, req);
     const char *which = http_query(req, "studies");
+    char print[96] = "";
     struct report_sources sources = {.options = &desk->options,
                                      .book = desk->book,
                                      .link = desk->link,
                                      .orders = desk->orders,
                                      .rights = http_caller(req)->rights,
-                                     .fingerprint = desk->place.fingerprint,
+                                     .fingerprint = print,
+                                     .stale = stale_door(desk),
                                      .is_everything = which != NULL && strcmp(which, "all") == 0};
     struct buf report;
     int rc;
 
+    if (desk->page_tls != NULL)
+        page_tls_fingerprint(desk->page_tls, print);
     buf_init(&report, REPORT_BYTES);
     rc = report_write(&sources, change, &report, err);
     if (rc == 0)
@@ -240,7 +258,11 @@ serve(struct desk *desk, struct err *err)
                                 .authorise = authorise,
                                 .authorise_user = desk};
 
-    return http_server_start(&http, &desk->server, err);
+    if (http_server_start(&http, &desk->server, err) < 0)
+        return -1;
+    if (place->certificate[0] != '\0')
+        desk->page_tls = page_tls_start(desk->server, place->certificate, place->fingerprint);
+    return 0;
 }
 
 static bool
@@ -389,6 +411,7 @@ desk_stop(struct desk **desk)
         return;
     if (old->options.serve != NULL)
         serve_ask_questions(old->options.serve, NULL, NULL);
+    page_tls_stop(&old->page_tls);
     http_server_stop(&old->server);
     his_in_stop(&old->his_in);
     look_stop(&old->look);

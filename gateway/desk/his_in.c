@@ -304,6 +304,16 @@ note_failed(const char *address, enum tls_pipe_trouble trouble, const struct err
     LOG(&ctx, DESK_HL7_TLS_FAILED, F_WORD("peer", address), F_ERR(err));
 }
 
+static void
+note_renewed(const char *fingerprint, const struct err *why, void *user)
+{
+    (void)user;
+    if (why != NULL)
+        LOG(&ctx, DESK_HL7_TLS_STAYS, F_ERR(why));
+    else
+        LOG(&ctx, DESK_HL7_TLS, F_WORD("fingerprint", fingerprint));
+}
+
 static void *
 run(void *arg)
 {
@@ -341,6 +351,7 @@ listen_on(struct his_in *in, struct err *err)
                                     .ca = o->tls_ca,
                                     .take = take_sealed,
                                     .note = note_failed,
+                                    .renewed = note_renewed,
                                     .user = in};
     char *pem = NULL, *key = NULL, print[65];
     int rc = -1;
@@ -460,6 +471,12 @@ his_in_fingerprint(const struct his_in *in, char out[65])
     out[0] = '\0';
     if (in->tls != NULL)
         tls_pipe_fingerprint(in->tls, out);
+}
+
+bool
+his_in_is_stale(const struct his_in *in)
+{
+    return in->tls != NULL && tls_pipe_is_stale(in->tls);
 }
 
 uint16_t

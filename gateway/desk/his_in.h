@@ -34,5 +34,7 @@ void his_in_stop(struct his_in **in);
 uint16_t his_in_port(const struct his_in *in);
 /* SHA-256 of our certificate in hexadecimal, for the HIS to pin; "" without TLS. */
 void his_in_fingerprint(const struct his_in *in, char out[65]);
+/* The certificate's files were changed and cannot be used: tls_pipe_is_stale(). */
+bool his_in_is_stale(const struct his_in *in);
 
 #endif

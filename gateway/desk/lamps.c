@@ -206,15 +206,17 @@ lamp_of_version(const struct uplink_status *status)
 }
 
 enum lamp
-lamp_of_certificate(const struct uplink_status *status)
+lamp_of_certificate(const struct uplink_status *status, bool is_stale)
 {
     int days = status->certificate_days;
 
-    if (days == INT_MIN)
-        return LAMP_CERTIFICATE_UNKNOWN;
-    if (days < 0)
+    if (days != INT_MIN && days < 0)
         return LAMP_CERTIFICATE_ENDED;
-    return days <= CERTIFICATE_ENDING_DAYS ? LAMP_CERTIFICATE_ENDING
+    if (days != INT_MIN && days <= CERTIFICATE_ENDING_DAYS)
+        return LAMP_CERTIFICATE_ENDING;
+    if (is_stale)
+        return LAMP_CERTIFICATE_STAYS;
+    return days == INT_MIN                 ? LAMP_CERTIFICATE_UNKNOWN
            : days <= CERTIFICATE_SOON_DAYS ? LAMP_CERTIFICATE_SOON
                                            : LAMP_CERTIFICATE_FINE;
 }

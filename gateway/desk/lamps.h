@@ -29,7 +29,8 @@ bool clock_cuts_off(const struct uplink_status *status, int64_t now_us);
 enum lamp lamp_of_centre(const struct uplink_status *status, uint64_t lost,
                          int64_t unsealed_since_us, int64_t now_us);
 enum lamp lamp_of_version(const struct uplink_status *status);
-enum lamp lamp_of_certificate(const struct uplink_status *status);
+/* is_stale: a certificate of one of our own doors was changed and cannot be used */
+enum lamp lamp_of_certificate(const struct uplink_status *status, bool is_stale);
 /* Of what is fetched from the HIS, and what it tells. */
 enum lamp lamp_of_orders(const struct orders_status *status, int64_t now_us);
 

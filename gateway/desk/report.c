@@ -33,8 +33,7 @@
 #undef REPORT
 
 enum { STUDIES_SHOWN = 200, STUDIES_TOLD = 5000 }; /* on the page; to a program that asks */
-static const int64_t day_us = INT64_C(86400000000);
-static const int64_t owners_us = INT64_C(86400000000) * 14;
+static const int64_t day_us = INT64_C(86400000000), owners_us = INT64_C(86400000000) * 14;
 
 /* Everything the report is made of, read once. */
 struct sources {
@@ -43,6 +42,7 @@ struct sources {
     struct orders_status orders; /* has_orders */
     bool has_orders;
     bool is_everything; /* asked for by a program */
+    const char *stale;  /* report_sources */
     int64_t now_us;
     struct uplink_status line;
     struct spool_health health;
@@ -182,7 +182,8 @@ write_lamps(struct jsonw *w, const struct sources *s)
     jsonw_text(w, "text", s->line.upgrade_text);
     jsonw_text(w, "url", s->line.upgrade_url);
     jsonw_end(w);
-    begin_lamp(w, "certificate", lamp_of_certificate(&s->line));
+    begin_lamp(w, "certificate", lamp_of_certificate(&s->line, s->stale != NULL));
+    jsonw_text(w, "of", s->stale != NULL ? s->stale : "");
     if (s->line.certificate_days != INT_MIN)
         jsonw_int(w, "days", s->line.certificate_days);
     jsonw_end(w);
@@ -556,6 +557,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     const struct desk_options *o = sources->options;
     struct sources s = {.serve = o->serve,
                         .plain = o->plain,
+                        .stale = sources->stale,
                         .is_everything = sources->is_everything,
                         .now_us = clock_wall_us()};
     int rc = orders_lamp_read(sources->orders, sources->book, &s.orders, &s.has_orders, err);

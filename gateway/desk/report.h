@@ -21,6 +21,8 @@ struct report_sources {
     struct orders_sources *orders; /* NULL: none are fetched */
     unsigned rights;               /* of who asks: without DESK_WORK nothing of a patient */
     const char *fingerprint;       /* of the page's own certificate; NULL or "": none */
+    const char *stale;             /* whose certificate's new files cannot be used: "dicom", "hl7",
+                                      "page"; NULL: nobody's */
     bool is_everything;            /* every study the spool has, at most 5000 */
 };
 

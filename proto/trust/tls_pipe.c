@@ -26,9 +26,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_CONNECTIONS = 256, BY_DEFAULT = 128 };
+enum { MAX_CONNECTIONS = 256, BY_DEFAULT = 128, FILES = 3, LOOK_MS = 60000 };
 #define HANDSHAKE_MS 10000
 #define STALL_MS 30000
 
@@ -38,10 +39,26 @@ struct conn {
     uint16_t port;
 };
 
-struct tls_pipe {
-    struct tls_pipe_options options;
+/* What a file was when it was read; zeros: not there. */
+struct seen_file {
+    ino_t inode;
+    off_t size;
+    struct timespec changed;
+};
+
+struct identity {
     SSL_CTX *ctx;
     char fingerprint[65];
+};
+
+struct tls_pipe {
+    struct tls_pipe_options options;
+    char *files[FILES]; /* certificate, key and CA (may be NULL): the options' */
+    struct seen_file seen[FILES];
+    int64_t looked_ms;
+    struct gate gate; /* guards the fingerprint for others, and is_stale */
+    struct identity own;
+    bool is_stale;
     uint16_t port;
     int listen_fd, wake_fd;
     pthread_t thread;
@@ -63,9 +80,8 @@ let_pass(int is_ok, X509_STORE_CTX *store)
 }
 
 static int
-load_identity(struct tls_pipe *p, struct err *err)
+load_own(const struct tls_pipe_options *o, struct identity *out, struct err *err)
 {
-    const struct tls_pipe_options *o = &p->options;
     EVP_PKEY *key = x509_key_read(o->key, err); /* never asks for a password */
     X509 *own = key ? x509_read_file(o->certificate, err) : NULL;
     uint8_t digest[DIGEST_BYTES];
@@ -74,10 +90,10 @@ load_identity(struct tls_pipe *p, struct err *err)
     if (!own)
         goto out;
     x509_digest(own, digest);
-    hex_encode(digest, sizeof digest, p->fingerprint);
-    if (SSL_CTX_use_certificate_chain_file(p->ctx, o->certificate) != 1)
+    hex_encode(digest, sizeof digest, out->fingerprint);
+    if (SSL_CTX_use_certificate_chain_file(out->ctx, o->certificate) != 1)
         x509_error(err, ERR_REJECT, o->certificate);
-    else if (SSL_CTX_use_PrivateKey(p->ctx, key) != 1 || SSL_CTX_check_private_key(p->ctx) != 1)
+    else if (SSL_CTX_use_PrivateKey(out->ctx, key) != 1 || SSL_CTX_check_private_key(out->ctx) != 1)
         x509_error(err, ERR_REJECT, o->key);
     else
         rc = 0;
@@ -88,26 +104,74 @@ out:
 }
 
 static int
-make_context(struct tls_pipe *p, struct err *err)
+read_identity(const struct tls_pipe_options *o, struct identity *out, struct err *err)
 {
-    const char *ca = p->options.ca;
+    struct identity own = {.ctx = SSL_CTX_new(TLS_server_method())};
 
-    p->ctx = SSL_CTX_new(TLS_server_method());
-    CHECK(p->ctx != NULL);
-    SSL_CTX_set_security_level(p->ctx, 2);
-    CHECK(SSL_CTX_set_min_proto_version(p->ctx, TLS1_2_VERSION) == 1 &&
-          SSL_CTX_set_cipher_list(p->ctx, TLS_FLOW_CIPHERS) == 1);
-    SSL_CTX_set_options(p->ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION |
-                                    SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_session_cache_mode(p->ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_num_tickets(p->ctx, 0);
-    SSL_CTX_set_mode(p->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                 SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_verify(p->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                       ca ? NULL : let_pass);
-    if (ca && SSL_CTX_load_verify_locations(p->ctx, ca, NULL) != 1)
-        return x509_error(err, ERR_REJECT, ca);
-    return load_identity(p, err);
+    CHECK(own.ctx != NULL);
+    SSL_CTX_set_security_level(own.ctx, 2);
+    CHECK(SSL_CTX_set_min_proto_version(own.ctx, TLS1_2_VERSION) == 1 &&
+          SSL_CTX_set_cipher_list(own.ctx, TLS_FLOW_CIPHERS) == 1);
+    SSL_CTX_set_options(own.ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_session_cache_mode(own.ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(own.ctx, 0);
+    SSL_CTX_set_mode(own.ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                  SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_verify(own.ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                       o->ca ? NULL : let_pass);
+    if (o->ca && SSL_CTX_load_verify_locations(own.ctx, o->ca, NULL) != 1)
+        x509_error(err, ERR_REJECT, o->ca);
+    else if (load_own(o, &own, err) == 0) {
+        *out = own;
+        return 0;
+    }
+    SSL_CTX_free(own.ctx);
+    return -1;
+}
+
+/* Before they are read: what changes meanwhile is seen the next time. */
+static bool
+have_changed(struct tls_pipe *p)
+{
+    bool have = false;
+
+    p->looked_ms = clock_mono_ms();
+    for (size_t i = 0; i < FILES; i++) {
+        struct seen_file *last = &p->seen[i], now = {0};
+        struct stat st;
+
+        if (p->files[i] == NULL)
+            continue;
+        if (stat(p->files[i], &st) == 0)
+            now = (struct seen_file){st.st_ino, st.st_size, st.st_ctim};
+        have = have || now.inode != last->inode || now.size != last->size ||
+               now.changed.tv_sec != last->changed.tv_sec ||
+               now.changed.tv_nsec != last->changed.tv_nsec;
+        *last = now;
+    }
+    return have;
+}
+
+static void
+renew(struct tls_pipe *p)
+{
+    struct identity fresh = {NULL, ""}, old = p->own;
+    struct err err = {0};
+    int rc;
+
+    if (!have_changed(p))
+        return;
+    rc = read_identity(&p->options, &fresh, &err);
+    gate_lock(&p->gate);
+    if (rc == 0)
+        p->own = fresh;
+    p->is_stale = rc < 0;
+    gate_unlock(&p->gate);
+    if (rc == 0)
+        SSL_CTX_free(old.ctx); /* connections under way hold it as long as they need it */
+    if (p->options.renewed)
+        p->options.renewed(p->own.fingerprint, rc < 0 ? &err : NULL, p->options.user);
 }
 
 static int
@@ -137,6 +201,16 @@ open_port(struct tls_pipe *p, struct err *err)
 
 static void *pump(void *arg);
 
+static void
+take_files(struct tls_pipe *p)
+{
+    const char **texts[FILES] = {&p->options.certificate, &p->options.key, &p->options.ca};
+
+    for (size_t i = 0; i < FILES; i++)
+        if (*texts[i] != NULL)
+            *texts[i] = p->files[i] = mem_text(*texts[i]);
+}
+
 int
 tls_pipe_open(const struct tls_pipe_options *options, struct tls_pipe **out_pipe, struct err *err)
 {
@@ -150,11 +224,14 @@ tls_pipe_open(const struct tls_pipe_options *options, struct tls_pipe **out_pipe
         o->handshake_ms = HANDSHAKE_MS;
     if (o->stall_ms <= 0)
         o->stall_ms = STALL_MS;
+    gate_init(&p->gate);
+    take_files(p);
     p->listen_fd = -1;
     p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (p->wake_fd < 0)
         err_sys(err, ERR_FATAL, "eventfd");
-    if (p->wake_fd < 0 || make_context(p, err) < 0 || open_port(p, err) < 0) {
+    (void)have_changed(p);
+    if (p->wake_fd < 0 || read_identity(o, &p->own, err) < 0 || open_port(p, err) < 0) {
         tls_pipe_free(&p);
         return -1;
     }
@@ -171,9 +248,22 @@ tls_pipe_port(const struct tls_pipe *pipe)
 }
 
 void
-tls_pipe_fingerprint(const struct tls_pipe *pipe, char out[65])
+tls_pipe_fingerprint(struct tls_pipe *pipe, char out[65])
 {
-    memcpy(out, pipe->fingerprint, sizeof pipe->fingerprint);
+    gate_lock(&pipe->gate);
+    memcpy(out, pipe->own.fingerprint, sizeof pipe->own.fingerprint);
+    gate_unlock(&pipe->gate);
+}
+
+bool
+tls_pipe_is_stale(struct tls_pipe *pipe)
+{
+    bool is;
+
+    gate_lock(&pipe->gate);
+    is = pipe->is_stale;
+    gate_unlock(&pipe->gate);
+    return is;
 }
 
 void
@@ -194,7 +284,10 @@ tls_pipe_free(struct tls_pipe **pipe)
         close(p->listen_fd);
     if (p->wake_fd >= 0)
         close(p->wake_fd);
-    SSL_CTX_free(p->ctx);
+    SSL_CTX_free(p->own.ctx);
+    for (size_t i = 0; i < FILES; i++)
+        free(p->files[i]);
+    gate_fini(&p->gate);
     free(p);
 }
 
@@ -331,7 +424,7 @@ add(struct tls_pipe *p, int fd, const struct sockaddr_storage *from)
         c->port = ntohs(v4->sin_port);
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    c->flow.ssl = SSL_new(p->ctx);
+    c->flow.ssl = SSL_new(p->own.ctx);
     CHECK(c->flow.ssl != NULL && SSL_set_fd(c->flow.ssl, fd) == 1);
     p->conns[p->n++] = c;
 }
@@ -416,6 +509,8 @@ pump(void *arg)
                 drop(p, i);
         }
         drop_late(p);
+        if (fds[1].revents || clock_mono_ms() - p->looked_ms >= LOOK_MS)
+            renew(p);
         if (fds[1].revents)
             is_starved = !accept_new(p);
     }

@@ -3,8 +3,10 @@
  * end of a socket pair, with the SHA-256 of that certificate, and pumped until either side ends.
  * Profile: PS3.15 B.9 BCP 195 (RFC 9325): TLS 1.2 and 1.3, ECDHE with AES-GCM only, no
  * renegotiation, no tickets, RSA keys of 2048 bits at least.
- * One thread serves all connections; each has two fixed buffers.
- * Threads: functions may be called from any; take() and note() run in the pipe's own. */
+ * One thread serves all connections; each has two fixed buffers. Certificate, key and CA are read
+ * again when their files change: who connects from then on meets what they say, connections under
+ * way go on, and what cannot be used changes nothing.
+ * Threads: functions may be called from any; take(), note() and renewed() run in the pipe's own. */
 #ifndef RADPOST_TRUST_TLS_PIPE_H
 #define RADPOST_TRUST_TLS_PIPE_H
 
@@ -35,6 +37,9 @@ struct tls_pipe_options {
     /* A handshake failed; may be NULL. */
     void (*note)(const char *address, enum tls_pipe_trouble trouble, const struct err *err,
                  void *user);
+    /* The files changed: what they say is in use, or (why is set) it cannot be, and what was before
+     * is shown on. May be NULL. */
+    void (*renewed)(const char *fingerprint, const struct err *why, void *user);
     void *user;
 };
 
@@ -44,7 +49,9 @@ int tls_pipe_open(const struct tls_pipe_options *options, struct tls_pipe **out_
                   struct err *err) MUST_CHECK;
 uint16_t tls_pipe_port(const struct tls_pipe *pipe);
 /* SHA-256 of our own certificate in hex. */
-void tls_pipe_fingerprint(const struct tls_pipe *pipe, char out[65]);
+void tls_pipe_fingerprint(struct tls_pipe *pipe, char out[65]);
+/* Its files say what cannot be used: a new start would fail. */
+bool tls_pipe_is_stale(struct tls_pipe *pipe);
 /* Ends every connection: what the owner wrote before is passed on as far as the peer takes it. */
 void tls_pipe_free(struct tls_pipe **pipe);
 

@@ -202,6 +202,31 @@ a_device_that_came_with_a_certificate_is_not_listed_after_a_power_cut(void **sta
 }
 
 static void
+run_there(const char *line)
+{
+    char *script = mem_printf("cd '%s' && %s", w.dir, line);
+    const char *const argv[] = {"sh", "-c", script, NULL};
+
+    assert_int_equal(program_run(argv, NULL, out, sizeof out), 0);
+    free(script);
+}
+
+static void
+a_certificate_that_cannot_be_renewed_is_told_until_it_is_mended(void **state)
+{
+    (void)state;
+    skip_without_tools();
+    run_there("cp accept/tls/dicom.pem kept && cp ct.pem accept/tls/dicom.pem");
+    assert_false(accept_tls_is_stale(w.door));
+    assert_int_not_equal(call("echoscu", "CT", "ct", ""), 0); /* it is told to trust another */
+    assert_true(accept_tls_is_stale(w.door));
+
+    run_there("cp kept accept/tls/dicom.pem");
+    assert_int_equal(call("echoscu", "CT", "ct", ""), 0);
+    assert_false(accept_tls_is_stale(w.door));
+}
+
+static void
 a_study_goes_through_tls_whole(void **state)
 {
     (void)state;
@@ -340,6 +365,8 @@ main(void)
             a_device_without_a_certificate_is_listed_until_it_comes_with_one, begin, end),
         cmocka_unit_test_setup_teardown(
             a_device_that_came_with_a_certificate_is_not_listed_after_a_power_cut, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_certificate_that_cannot_be_renewed_is_told_until_it_is_mended, begin, end),
         cmocka_unit_test_setup_teardown(a_study_goes_through_tls_whole, begin, end),
         cmocka_unit_test_setup_teardown(a_stranger_over_tls_is_enrolled_with_its_certificate, begin,
                                         end),

@@ -4,6 +4,7 @@
 #include "gateway/desk/his_reach.h"
 
 #include "gateway/desk/orders.h"
+#include "proto/base/durable.h"
 #include "proto/base/limits.h"
 #include "proto/base/log.h"
 #include "proto/hl7/hl7.h"
@@ -126,6 +127,24 @@ the_right_certificates_hear_each_other(void **state)
 
     his_leave(&r, NULL);
     assert_true(is_known("N1"));
+}
+
+static void
+a_certificate_that_cannot_be_renewed_is_shown_on_and_told(void **state)
+{
+    struct his_reached r;
+    char tls_dir[300];
+    struct err err;
+
+    (void)state;
+    snprintf(tls_dir, sizeof tls_dir, "%s/tls", book_dir);
+    assert_false(his_in_is_stale(door));
+    assert_int_equal(durable_put_file(tls_dir, "hl7.pem", "mistyped", 8, &err), 0);
+    if (reach(ours, his_pem, his_key, &r, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(say(r.fd, ORDER("3")), "AA");
+    his_leave(&r, NULL);
+    assert_true(his_in_is_stale(door));
 }
 
 /* TLS 1.3 tells a caller that its certificate is refused only when it reads. */
@@ -251,6 +270,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_right_certificates_hear_each_other),
+        TEST(a_certificate_that_cannot_be_renewed_is_shown_on_and_told),
         TEST(a_stranger_is_not_heard),
         TEST(another_his_is_not_spoken_to),
         TEST(another_programs_tls_is_answered),

@@ -248,11 +248,14 @@ clock_and_certificate_have_their_bounds(void **state)
 {
     static const struct {
         int days;
+        bool is_stale;
         enum lamp lamp;
     } rows[] = {
-        {INT_MIN, LAMP_CERTIFICATE_UNKNOWN}, {-1, LAMP_CERTIFICATE_ENDED},
-        {7, LAMP_CERTIFICATE_ENDING},        {30, LAMP_CERTIFICATE_SOON},
-        {31, LAMP_CERTIFICATE_FINE},
+        {INT_MIN, false, LAMP_CERTIFICATE_UNKNOWN}, {INT_MIN, true, LAMP_CERTIFICATE_STAYS},
+        {-1, false, LAMP_CERTIFICATE_ENDED},        {-1, true, LAMP_CERTIFICATE_ENDED},
+        {7, true, LAMP_CERTIFICATE_ENDING},         {8, true, LAMP_CERTIFICATE_STAYS},
+        {30, false, LAMP_CERTIFICATE_SOON},         {31, false, LAMP_CERTIFICATE_FINE},
+        {31, true, LAMP_CERTIFICATE_STAYS},
     };
     static const int64_t now_us = INT64_C(1795305600) * 1000000;
     struct uplink_status s = {0};
@@ -260,7 +263,7 @@ clock_and_certificate_have_their_bounds(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         s.certificate_days = rows[i].days;
-        assert_int_equal(lamp_of_certificate(&s), rows[i].lamp);
+        assert_int_equal(lamp_of_certificate(&s, rows[i].is_stale), rows[i].lamp);
     }
     assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_UNKNOWN);
     s.has_clock_offset = true;

@@ -28,7 +28,7 @@ enum { MEGABYTES = 8 << 20, WAIT_MOST_MS = 120000 };
 static char dir[FOLDER_PATH_BYTES], own[400], key[400];
 static struct tls_pipe *pipe_;
 static struct gate gate; /* guards all below */
-static int taken, failed;
+static int taken, failed, renewals, refusals;
 static unsigned troubles; /* bits of enum tls_pipe_trouble */
 static int owner_fd;      /* 0: owners echo */
 static char shown[65];
@@ -69,6 +69,18 @@ note(const char *address, enum tls_pipe_trouble trouble, const struct err *err, 
     gate_unlock(&gate);
 }
 
+static void
+note_renewed(const char *fingerprint, const struct err *why, void *user)
+{
+    (void)user;
+    assert_int_equal(strlen(fingerprint), 64);
+    gate_lock(&gate);
+    renewals += why == NULL;
+    refusals += why != NULL;
+    gate_wake(&gate);
+    gate_unlock(&gate);
+}
+
 static const char *listens_on = "127.0.0.1";
 
 static void
@@ -83,6 +95,7 @@ open_pipe(const char *ca, void *user)
                                        .stall_ms = 1000,
                                        .take = take,
                                        .note = note,
+                                       .renewed = note_renewed,
                                        .user = user};
     struct err err = {0};
 
@@ -102,7 +115,7 @@ begin(void **state)
     snprintf(own, sizeof own, "%s/own.pem", tls);
     snprintf(key, sizeof key, "%s/own.key", tls);
     gate_init(&gate);
-    taken = failed = owner_fd = 0;
+    taken = failed = renewals = refusals = owner_fd = 0;
     troubles = 0;
     assert_int_equal(tls_pipe_make_certificate(tls, "own", "RADPOST", &err), 0);
     free(tls);
@@ -203,6 +216,56 @@ megabytes_come_back_whole_and_the_pin_is_told(void **state)
     close(fd);
     tls_pipe_fingerprint(pipe_, fingerprint);
     assert_string_equal(shown, fingerprint); /* the peer showed our own */
+}
+
+/* What who connects now is shown: the SHA-256 of its certificate, as openssl writes it. */
+static void
+shown_now(char out[200])
+{
+    assert_int_equal(shell("echo | timeout 60 openssl s_client -connect 127.0.0.1:$P -cert $OWN "
+                           "-key $KEY 2>/dev/null | openssl x509 -noout -fingerprint -sha256",
+                           out, 200),
+                     0);
+}
+
+static void
+a_renewed_certificate_is_shown_without_a_new_start_and_a_broken_one_is_not(void **state)
+{
+    char before[200], after[200], out[4096], pin[65], fresh[65];
+
+    (void)state;
+    open_pipe(NULL, NULL);
+    tls_pipe_fingerprint(pipe_, pin);
+    shown_now(before);
+
+    /* one file after the other: in between they do not belong together */
+    assert_int_equal(shell("openssl req -x509 -newkey rsa:2048 -nodes -keyout new.key -out new.pem "
+                           "-subj /CN=RADPOST 2>/dev/null && cp new.pem $OWN",
+                           out, sizeof out),
+                     0);
+    assert_int_equal(shell("echo | timeout 60 openssl s_client -connect 127.0.0.1:$P 2>/dev/null | "
+                           "openssl x509 -noout -fingerprint -sha256",
+                           after, sizeof after),
+                     0);
+    assert_string_equal(before, after);
+    assert_true(tls_pipe_is_stale(pipe_));
+    assert_int_equal(refusals, 1); /* told once */
+
+    assert_int_equal(shell("cp new.key $KEY", out, sizeof out), 0);
+    shown_now(after);
+    assert_string_not_equal(before, after);
+    assert_false(tls_pipe_is_stale(pipe_));
+    assert_int_equal(renewals, 1);
+    tls_pipe_fingerprint(pipe_, fresh);
+    assert_string_not_equal(pin, fresh);
+
+    assert_int_equal(shell("cp new.pem kept.pem && rm $OWN", out, sizeof out), 0);
+    assert_int_equal(shell("echo | timeout 60 openssl s_client -connect 127.0.0.1:$P 2>/dev/null | "
+                           "openssl x509 -noout -fingerprint -sha256",
+                           before, sizeof before),
+                     0);
+    assert_string_equal(before, after);
+    assert_true(tls_pipe_is_stale(pipe_));
 }
 
 static void
@@ -341,6 +404,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            a_renewed_certificate_is_shown_without_a_new_start_and_a_broken_one_is_not, begin, end),
         cmocka_unit_test_setup_teardown(megabytes_come_back_whole_and_the_pin_is_told, begin, end),
         cmocka_unit_test_setup_teardown(
             a_peer_without_a_certificate_or_of_another_authority_is_not_handed_on, begin, end),
