@@ -185,8 +185,7 @@ note(struct keep *k, const struct suspects *s, uint64_t *out_n, struct err *err)
     int rc = -1;
 
     *out_n = 0;
-    if (set_rotten_aside(k, s, err) == 0 &&
-        manifest_begin(k, s->tenant, s->study, &conn, err) == 0)
+    if (set_rotten_aside(k, s, err) == 0 && manifest_begin(k, s->tenant, s->study, &conn, err) == 0)
         rc = put(k, conn, s, out_n, err);
     pg_put(&conn); /* rolls back what found nothing */
     if (rc < 0)
