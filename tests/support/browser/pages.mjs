@@ -109,6 +109,13 @@ async function asked(page, name, button, { themes = ["dark", "light"] } = {}) {
   console.log(`  ${name}`);
 }
 
+// Half of it at least, and nothing lies over its middle.
+const isInSight = (page, part) => page.locator(part).evaluate((e) => {
+  const box = e.getBoundingClientRect();
+  const at = document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
+  return at !== null && (e === at || e.contains(at));
+});
+
 const PAGES = {
   async login(browser) {
     const page = await open(browser, { viewport: { width: 900, height: 620 } });
@@ -151,7 +158,15 @@ const PAGES = {
     await page.route(`**/api/v1/reads/${shown}`, answer(doubt));
     await page.route(`**/api/v1/reads/${shown}/report`, answer({ may: { review: true } }));
     await page.goto(`${site.reader}/#/reads/${shown}`);
-    await page.fill("#doubts-reason", "已与诊所核对两人", { timeout: 90000 });
+    await page.click(".doubts summary", { timeout: 90000 });
+    await page.fill("#doubts-reason", "已与诊所核对两人");
+    await page.click(".doubts summary");
+    await page.setViewportSize({ width: 1366, height: 768 });
+    for (const part of ["textarea[name=findings]", "textarea[name=impression]", "button[name=sign]", "#step-why"])
+      must(await isInSight(page, part), `${part} is not in sight of who reviews`);
+    must(await page.isDisabled("button[name=sign]"), "a doubt does not hold the signature");
+    await page.setViewportSize(WIDE);
+    await page.click(".doubts summary");
     doubt.doubts_revision = 2;
     await page.locator(".doubts").getByRole("button", { name: "确认" }).click();
     await page.getByText("请重新核对影像").waitFor();
@@ -299,6 +314,7 @@ const PAGES = {
     await lacking(page, "**/api/v1/reads/*/report", (report) => (report.may.write = true));
     await signIn(page, "DOCTOR");
     await page.goto(`${site.reader}/#/reads/${shown}`);
+    await page.click("details.missing summary", { timeout: 90000 });
     await asked(page, "reading-gone", () => page.locator("button[name=gone]"), { themes: ["dark"] });
   },
   // What a technician and an engineer press, once.

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { Field, LanguageSwitch, Notice, sentence, ThemeSwitch } from "../shared/components.js";
 import { post } from "../shared/api.js";
 import { say } from "../shared/words.js";
-import { go, place, signIn } from "./session.js";
+import { go, hasEnded, place, signIn } from "./session.js";
 
 function useFields(first) {
   const [fields, set] = useState(first);
@@ -30,6 +30,7 @@ function SignIn() {
   };
   return html`<form class="narrow" onSubmit=${submit}>
     <h1>${say("radpost")} · ${say("staff_title")}</h1>
+    ${hasEnded.value && html`<${Notice} kind="warn">${say("session_ended")}<//>`}
     <${Notice} kind="bad">${wrong}<//>
     <${Field} label=${say("login")} name="user" value=${fields.user} onInput=${on("user")} autocomplete="username" autocapitalize="none" required />
     <${Field} label=${say("password")} name="password" kind="password" value=${fields.password} onInput=${on("password")}

@@ -7,7 +7,11 @@ export const user = signal(undefined); // undefined = not asked yet, null = nobo
 export const place = signal(location.hash.slice(1) || "/");
 
 addEventListener("hashchange", () => (place.value = location.hash.slice(1) || "/"));
-whenSignedOut(() => (user.value = null));
+export const hasEnded = signal(false); // the session, by itself, while somebody was signed in
+whenSignedOut(() => {
+  hasEnded.value = Boolean(user.value);
+  user.value = null;
+});
 
 export const go = (to) => (location.hash = to);
 export const hasRole = (...roles) => roles.some((role) => user.value?.roles.includes(role));
@@ -28,6 +32,7 @@ export async function whoAmI() {
 
 export async function signIn(fields) {
   take(await post("login", fields));
+  hasEnded.value = false;
 }
 
 // What is to be kept at the server while we are still signed in: functions that return promises.

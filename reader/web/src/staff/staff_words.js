@@ -4,7 +4,7 @@ import { add } from "../shared/words.js";
 add(
   {
     staff_title: "远程阅片", sign_in: "登录", sign_out: "退出", login: "账号", password: "密码", login_hint: "小写字母、数字、. _ - @",
-    totp: "动态验证码", totp_hint: "打开手机上的验证器，输入 6 位数字", wrong_login: "账号或密码不对",
+    totp: "动态验证码", totp_hint: "打开手机上的验证器，输入 6 位数字", session_ended: "登录已结束（超时，或已在别处退出），请重新登录。正在写的报告保存在本机，登录后自动恢复。", wrong_login: "账号或密码不对",
     wrong_totp: "动态验证码不对或已过期，请输入最新的 6 位数字", first_admin: "首位管理员开户", invitation: "凭邀请码开户",
     first_admin_hint: "控制台上用 radpost-reader first-admin 打印的一次性代码", invitation_hint: "管理员交给您的一次性代码",
     one_time_code: "一次性代码", name: "姓名", new_password: "新密码（至少 12 位）", create: "开户",
@@ -17,7 +17,7 @@ add(
   },
   {
     staff_title: "Remote reading", sign_in: "Sign in", sign_out: "Sign out", login: "Account", password: "Password", login_hint: "lower case letters, digits, . _ - @",
-    totp: "One-time number", totp_hint: "The six digits your authenticator shows now", wrong_login: "Account or password is wrong",
+    totp: "One-time number", totp_hint: "The six digits your authenticator shows now", session_ended: "You were signed out (after a while without work, or elsewhere). Sign in again: a report you were writing is kept on this machine and comes back.", wrong_login: "Account or password is wrong",
     wrong_totp: "The one-time number is wrong or old; enter the newest six digits", first_admin: "First administrator", invitation: "I have an invitation code",
     first_admin_hint: "The one-time code that radpost-reader first-admin printed on the console", invitation_hint: "The one-time code your administrator gave you",
     one_time_code: "One-time code", name: "Name", new_password: "New password (12 characters or more)", create: "Open the account",

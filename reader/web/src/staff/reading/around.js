@@ -27,8 +27,7 @@ const absentWords = (a) => (a ? ` · ${say("rd_absent", { n: a.images, why: [a.r
 // What a doctor said is lost for good: on the list no more.
 const goneWords = (g) => (g ? ` · ${say("rd_is_gone", { n: g.images, why: g.reason, by: g.by })}` : "");
 
-function Standing({ standing, study, absent }) {
-  const coming = useComing(study, standing && standing.onTheWay > 0);
+function Standing({ standing, coming, absent }) {
   if (!standing) return null;
   const { word, due } = standingOf(standing);
   const isWhole = word === "rd_standing_whole" && !standing.gone;
@@ -36,7 +35,7 @@ function Standing({ standing, study, absent }) {
 }
 
 // The time left, asked for while something is on the line.
-function useComing(study, isComing) {
+export function useComing(study, isComing) {
   const [coming, setComing] = useState(null);
   useEffect(() => {
     if (!isComing) return setComing(null);
@@ -58,7 +57,7 @@ function Due({ item }) {
   return html`<span class="mark ${left < 0 ? "red" : left < 15 ? "amber" : "grey"}">${say(left < 0 ? "rd_due_over" : "rd_due_left", span(left))}</span>`;
 }
 
-export function Head({ item, standing }) {
+export function Head({ item, standing, coming }) {
   const p = item.patient ?? {};
   return html`<div class="who">
     <a href="#/worklist">${say("rd_to_list")}</a>
@@ -67,16 +66,17 @@ export function Head({ item, standing }) {
     <${Urgency} item=${item} />
     <span class="mark ${colourOf[item.state] ?? "grey"}" data-read-state=${item.state}>${say(`rd_state_${item.state}`)}</span>
     <${Due} item=${item} />
-    <${Standing} standing=${standing} study=${item.study} absent=${item.absent} />
+    <${Standing} standing=${standing} coming=${coming} absent=${item.absent} />
     ${item.is_late && html`<span class="mark red" data-late="true" role="status">${say("rd_late")}${item.covered ? `: ${say("rd_covers", item)}` : ""}</span>`}
   </div>`;
 }
 
 export function Clinical({ item }) {
   const rows = [["rd_complaint", item.complaint], ["rd_history", item.history], ["rd_phone", item.clinic_phone]].filter(([, text]) => text);
+  if (rows.length === 0) return html`<p class="clinical quiet">${say("rd_clinic_says")}: ${say("rd_nothing_said")}</p>`;
   return html`<details class="clinical" open><summary>${say("rd_clinic_says")}</summary>
-    ${rows.length === 0 ? html`<p class="quiet">${say("rd_nothing_said")}</p>` : html`<dl>${rows.map(([word, text]) => html`<div><dt>${say(word)}</dt>
-      <dd>${word === "rd_phone" ? html`<a href="tel:${text.replace(/[^+\d]/g, "")}">${text}</a>` : text}</dd></div>`)}</dl>`}
+    <dl>${rows.map(([word, text]) => html`<div><dt>${say(word)}</dt>
+      <dd>${word === "rd_phone" ? html`<a href="tel:${text.replace(/[^+\d]/g, "")}">${text}</a>` : text}</dd></div>`)}</dl>
   </details>`;
 }
 

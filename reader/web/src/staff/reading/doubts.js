@@ -43,9 +43,9 @@ export function Doubts({ item, state }) {
       ${!item.has_open_doubts && item.doubts_confirmed_by && html`<p>${say("rd_doubts_by", { by: item.doubts_confirmed_by.startsWith("desk:") ? say("rd_doubts_desk") : item.doubts_confirmed_by, reason: item.doubts_reason ?? "" })}</p>`}
     <//>
     ${mayConfirm && isAnew && html`<${Notice} kind="bad">${say("rd_doubts_anew")}<//><${Work} onClick=${look}>${say("rd_doubts_looked")}<//>`}
-    ${mayConfirm && !isAnew && html`<div class="field"><label for="doubts-reason">${say("rd_doubts_reason")}</label>
+    ${mayConfirm && !isAnew && html`<details class="confirm"><summary>${say("rd_doubts_mine")}</summary><div class="field"><label for="doubts-reason">${say("rd_doubts_reason")}</label>
       <textarea id="doubts-reason" rows="2" value=${reason} aria-invalid=${hasTried && !reason.trim() ? "true" : undefined} onInput=${(event) => setReason(event.target.value)}></textarea>
       ${hasTried && !reason.trim() && html`<span class="wrong" role="alert">${say("rd_need_reason")}</span>`}
-      <${Work} onClick=${confirm}>${say("rd_doubts_confirm")}<//></div>`}
+      <${Work} onClick=${confirm}>${say("rd_doubts_confirm")}<//></div></details>`}
   </section>`;
 }

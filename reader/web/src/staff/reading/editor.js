@@ -8,7 +8,7 @@ import { FIELDS } from "./draft.js";
 import { say } from "./reading_words.js";
 import { filled, templatesFor } from "./templates.js";
 
-const ROWS = { exam: 1, findings: 9, impression: 5 };
+const ROWS = { exam: 1, findings: 4, impression: 2 }; // at least; they grow with the screen
 
 function Saved({ draft }) {
   const s = draft.status.value;
@@ -32,7 +32,7 @@ function Conflict({ draft }) {
 function Text({ draft, name, isOpen }) {
   const id = `report-${name}`;
   const value = draft.fields.value[name];
-  return html`<div class="field"><label for=${id}>${say(`rd_${name}`)}</label>
+  return html`<div class="field of-${name}"><label for=${id}>${say(`rd_${name}`)}</label>
     <textarea id=${id} name=${name} rows=${ROWS[name]} readonly=${!isOpen} value=${value} lang="zh-CN"
       onInput=${(event) => draft.edit(name, event.target.value)}></textarea></div>`;
 }
@@ -58,12 +58,14 @@ function Troubles({ fields, item }) {
 }
 
 // Why a signature has to wait, as a word of ours and what it is about; null when it need not.
-export function holdUp(standing, lookedAt, shown, fields) {
+export function holdUp(standing, lookedAt, shown, fields, isInDoubt) {
   if (standing && standing.expected === null) return ["rd_block_unclosed"];
   if (!standing || standing.whole < standing.expected || missingOf(standing) > 0 || standing.onTheWay > (standing.gone?.images ?? 0)) return ["rd_block_previews"];
   if (lookedAt > 0) return ["rd_block_looked", lookedAt];
   if (shown === 0) return ["rd_block_unshown"];
-  return fields.impression.trim() === "" ? ["rd_block_empty"] : null;
+  if (isInDoubt) return ["rd_block_doubts"];
+  if (fields.impression.trim() === "") return ["rd_block_empty"];
+  return fields.findings.trim() === "" ? ["rd_block_findings"] : null;
 }
 
 // What the closed list names and is not here, as the archive counts it: of the list, some may be aside and others be here.
@@ -101,7 +103,7 @@ function asksOf(state, standing, seen) {
   };
 }
 
-function Steps({ state, standing, held }) {
+function Steps({ state, standing, held, isMoving }) {
   const [{ asked, seen }, setAsk] = useState({ asked: "" });
   const setAsked = (name) => setAsk({ asked: name, seen: state.report.value.base });
   const may = state.report.value.may;
@@ -120,7 +122,8 @@ function Steps({ state, standing, held }) {
       ${may.withdraw && html`<button type="button" class="danger" name="withdraw" onClick=${() => setAsked("withdraw")}>${say("rd_withdraw")}</button>`}
     </p>
     ${why && html`<p id="step-why" class="why">${why}</p>`}
-    ${(may.write || isSigning) && missingOf(standing) > 0 && html`<p><button type="button" name="gone" onClick=${() => setAsked("gone")}>${say("rd_gone", missingOf(standing))}</button></p>`}
+    ${(may.write || isSigning) && !isMoving && missingOf(standing) > 0 && html`<details class="missing"><summary>${say("rd_still", missingOf(standing))}</summary>
+      <button type="button" name="gone" onClick=${() => setAsked("gone")}>${say("rd_gone", missingOf(standing))}</button></details>`}
     ${ask && html`<${Ask} key=${asked} ...${ask} onClose=${() => setAsked("")} />`}
   </div>`;
 }
@@ -166,7 +169,7 @@ function useEditorKeys(ref, state, onLeave) {
   }, []);
 }
 
-export function Editor({ state, standing, held, onLeave }) {
+export function Editor({ state, standing, held, isMoving, onLeave }) {
   const ref = useRef(null);
   useEditorKeys(ref, state, onLeave);
   const [item, report, draft, message] = [state.item.value, state.report.value, state.draft, state.message.value];
@@ -174,17 +177,17 @@ export function Editor({ state, standing, held, onLeave }) {
   const returned = ["claimed", "drafted"].includes(item.state) ? report.returned_reason : "";
   return html`<section class="editor" ref=${ref} aria-label=${say("rd_report")}>
     <div class="head"><h2>${say("rd_report")}</h2> <span class="mark" data-state=${report.state}>${say(`rd_state_${report.state}`)}</span>
-      ${report.kind === "preliminary" && html`<span class="mark amber">${say("rd_kind_preliminary")}</span>`}</div>
-    <${Lease} state=${state} />
+      ${report.kind === "preliminary" && html`<span class="mark amber">${say("rd_kind_preliminary")}</span>`}
+      <${Lease} state=${state} /></div>
     ${report.amend_reason && isOpen && html`<${Notice} kind="info">${say("rd_amending", report.amend_reason)}<//>`}
     ${returned && html`<${Notice} kind="warn">${say("rd_returned", returned)}<//>`}
-    ${isOpen && html`<${Templates} draft=${draft} modality=${item.modality} />`}
+    ${isOpen && report.may.write && html`<${Templates} draft=${draft} modality=${item.modality} />`}
     <${Conflict} draft=${draft} />
     ${FIELDS.map((name) => html`<${Text} key=${name} draft=${draft} name=${name} isOpen=${isOpen} />`)}
     ${isOpen && html`<${Troubles} fields=${draft.fields.value} item=${item} />`}
     <div class="foot"><${Saved} draft=${draft} />
     ${message && html`<${Notice} kind=${message.kind}>${message.error ? sentence(message.error) : say(message.word, message.of)}<//>`}
-    <${Steps} state=${state} standing=${standing} held=${held} /></div>
+    <${Steps} state=${state} standing=${standing} held=${held} isMoving=${isMoving} /></div>
     ${isOpen && html`<p class="quiet hint">${say("rd_keys_hint")}</p>`}
     <${Versions} report=${report} read=${state.read} />
   </section>`;

@@ -15,7 +15,7 @@ import { Measures, PaneView, SeriesList, ToolBar } from "../../viewer/stage.js";
 import "../../viewer/viewer_words.js";
 import { say } from "./reading_words.js";
 import { Editor, holdUp } from "./editor.js";
-import { Clinical, Course, Head, PriorReport, Priors } from "./around.js";
+import { Clinical, Course, Head, PriorReport, Priors, useComing } from "./around.js";
 import { ReportState } from "./report_state.js";
 import { Doubts } from "./doubts.js";
 import { Calls } from "./calls.js";
@@ -112,9 +112,11 @@ function Reading({ state, study, box }) {
   }, [box.measures.value.length > 0]);
   const stacks = box.stackLists[0].value;
   const chosen = stacks.find((stack) => stack.id === box.wanted[0].value) ?? stacks[0];
-  const held = holdUp(study.standing.value, box.lookedAt.value.size, box.shown.value.size, state.draft.fields.value);
+  const standing = study.standing.value;
+  const coming = useComing(study.uid, standing && standing.onTheWay > 0);
+  const held = holdUp(standing, box.lookedAt.value.size, box.shown.value.size, state.draft.fields.value, item.has_open_doubts);
   return html`<main id="content" class="reading" tabindex="-1" ref=${root}>
-    <${Head} item=${item} standing=${study.standing.value} />
+    <${Head} item=${item} standing=${standing} coming=${coming} />
     <div class="left">
       <${SeriesList} box=${box} which=${0} study=${study.uid} title=${say("series_list")} />
       <${Priors} item=${item} chosen=${prior?.of.study} onChoose=${compare} />
@@ -129,10 +131,9 @@ function Reading({ state, study, box }) {
     <div class="right">
       <${Doubts} item=${item} state=${state} />
       <${Clinical} item=${item} />
-      <${Raise} item=${item} />
-      <${Calls} item=${item} standing=${study.standing.value} />
+      <div class="acts"><${Raise} item=${item} /><${Calls} item=${item} standing=${standing} /></div>
       ${chosen?.kind === "images" && html`<${Measures} box=${box} describe=${describe} />`}
-      <${Editor} state=${state} standing=${study.standing.value} held=${held} onLeave=${toImages} />
+      <${Editor} state=${state} standing=${standing} held=${held} isMoving=${coming?.seconds_left >= 0} onLeave=${toImages} />
       ${prior && html`<${PriorReport} key=${prior.of.study} of=${prior.of} />`}
       <${Course} item=${item} />
     </div>

@@ -17,13 +17,20 @@ export class ReportState {
     this.report = signal(null);
     this.error = signal(null); // of the first load
     this.message = signal(null); // {kind, word | error}
-    this.draft = new Draft({ read, login, save: (body) => put(`reads/${read}/draft`, body) });
+    this.draft = new Draft({ read, login, save: (body) => this.save(body) });
     this.toTell = new Set(); // instances whose proved pixels were shown
     this.opened = new Set(); // instances seen as first looks
   }
 
   path(rest) {
     return `reads/${this.read}/${rest}`;
+  }
+
+  // That the network was away is over with the first thing that goes through.
+  async save(body) {
+    const answer = await put(this.path("draft"), body);
+    if (this.message.value?.error?.status === 0) this.message.value = null;
+    return answer;
   }
 
   async load() {
