@@ -130,6 +130,27 @@ make_server(struct err *err)
     return rc;
 }
 
+/* Whose certificates are known: of the authority, and of one that has not begun. */
+static void
+know_both(void)
+{
+    static const char *const names[] = {"ca/ca.pem", "ahead/ca.pem"};
+    struct err err = {0};
+    struct buf both;
+
+    buf_init(&both, 2 * CA_PEM_LIMIT);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        uint8_t *bytes = NULL;
+        size_t n;
+
+        assert_int_equal(durable_get_file(in(names[i]), CA_PEM_LIMIT, &bytes, &n, &err), 0);
+        buf_add(&both, bytes, n);
+        free(bytes);
+    }
+    assert_int_equal(durable_put_file(in("ca"), "both.pem", both.bytes, both.n, &err), 0);
+    buf_fini(&both);
+}
+
 static int
 start(void **state)
 {
@@ -156,11 +177,13 @@ start(void **state)
     clock_fake(clock_wall_us() - 60 * DAY_US, 0);
     make_client("ca", "expired", "gateway", 30);
     clock_fake(clock_wall_us() + 120 * DAY_US, 0);
-    make_client("ca", "early", "gateway", 30);
+    assert_int_equal(ca_create(in("ahead"), "Test CA ahead", &err), 0);
+    make_client("ahead", "early", "gateway", 30); /* a certificate begins with its authority */
     clock_unfake();
+    know_both();
     options.certificate = in("tls/server.pem");
     options.key = in("tls/server.key");
-    options.client_ca = in("ca/ca.pem");
+    options.client_ca = in("ca/both.pem");
     if (http_server_start(&options, &server, &err) < 0) {
         print_error("%s\n", err.text);
         return -1;
