@@ -2,7 +2,7 @@
 // and nothing is refused by the Content-Security-Policy; a picture of each goes to OUT/NAME.zh.png and OUT/NAME.en.png.
 // The site is the one of addresses.env, with the demo's study on it. The exit status says whether all was well.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { faults, launch, open, paint, PHONE, speak } from "./browser.mjs";
 import { enterAsPatient, must, openDesk, register, signIn, site } from "./people.mjs";
@@ -479,6 +479,33 @@ const PAGES = {
     await row.locator(".owner", { hasText: made[1] }).waitFor();
     await page.goto(`${site.desk}/#/register`);
     await page.locator(`li[data-registration="${made[0]}"]`, { hasText: "图像还没有到" }).waitFor();
+    found.push(...page.complaints);
+  },
+  // What was pressed away, and what went to the wrong patient, waits again; it says whose it became.
+  async "desk-files"(browser) {
+    const page = await desk(browser, "imports", "h2#imports");
+    const names = ["first", "second"].map((word) => `${word}-${Date.now()}.pdf`);
+    for (const name of names) writeFileSync(join(process.env.RADPOST_IMPORT_DROP, name), `%PDF-1.4\n%${name}\ntrailer<</Root 1 0 R>>\nstartxref\n9\n%%EOF\n`);
+    const [thrown, given] = names.map((name) => page.locator("[data-import]", { hasText: name }));
+    const [wasThrown, wasGiven] = names.map((name) => page.locator("[data-done]", { hasText: name }));
+    await given.waitFor({ timeout: 60000 });
+    await thrown.getByRole("button", { name: "不要了" }).click({ timeout: 60000 });
+    await page.fill("dialog [name=reason]", "按错了");
+    await page.locator("dialog .danger").click();
+    const [one, other] = await given.locator("optgroup option").evaluateAll((all) => all.map((o) => o.value));
+    await given.locator("select").selectOption(one);
+    await given.getByRole("button", { name: "就是此人" }).click();
+    await page.locator("details:has([data-done]) summary").click();
+    await wasThrown.getByText("按错了").waitFor();
+    await wasGiven.getByText(one).waitFor();
+    await both(page, "desk-files");
+    await wasGiven.getByRole("button", { name: "归错了" }).click();
+    await page.locator("dialog", { hasText: one }).locator(".danger").click();
+    await given.locator("select").selectOption(other);
+    await given.getByRole("button", { name: "就是此人" }).click();
+    await wasGiven.getByText(other).waitFor();
+    await wasThrown.getByRole("button", { name: "放回收件箱" }).click();
+    await thrown.waitFor();
     found.push(...page.complaints);
   },
 };

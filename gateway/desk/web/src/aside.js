@@ -1,7 +1,7 @@
 // aside.js - images that were put aside: what each is, and for who may: throw it away (asked twice), take it back.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
-import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
+import { Dialog, Field, Folded, Mark, Work, Wrong } from "./parts.js";
 import { plainDay, sexWord } from "./people.js";
 import { REASONS } from "./rejects.js";
 import { get, me, post } from "./state.js";
@@ -58,8 +58,6 @@ function Gone({ a }) {
       <${Mark} colour="grey">${say("aside_is_discarded")}<//></div>
   </li>`;
 }
-
-const Folded = ({ title, children }) => html`<details class="notice"><summary>${title}</summary><ul class="studies">${children}</ul></details>`;
 
 export function Aside({ now }) {
   const all = now.aside || [];

@@ -1,8 +1,8 @@
 // imports.js - files from devices that speak no DICOM: look at them, say whose they are, or throw them away.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
-import { Dialog, Field, sentence, Work, Wrong } from "./parts.js";
-import { PeopleOptions, plainDay, sexWord } from "./people.js";
+import { Dialog, Field, Folded, sentence, Sure, Work, Wrong } from "./parts.js";
+import { PeopleOptions, personFull, plainDay, sexWord } from "./people.js";
 import { get, post } from "./state.js";
 import { bytes, fullTime, say } from "./words.js";
 
@@ -44,23 +44,62 @@ function Discard({ item, onDone, onClose }) {
       <button type="button" onClick=${onClose}>${say("shut")}</button></div><//>`;
 }
 
+const What = ({ item }) => html`<div class="what"><b>${say(`kind_${item.kind}`)}</b><span class="quiet">${bytes(item.size)} · ${fullTime(item.file_us)}</span>
+      ${item.has_source && PICTURES.includes(item.kind) && html`<img class="peek" src="/desk/v1/imports/${item.id}/preview" alt=${item.name} loading="lazy" />`}</div>`;
+const Look = ({ item }) => item.has_source && html`<a class="button" href="/desk/v1/imports/${item.id}/source" target="_blank" rel="noopener">${say("look")}</a>`;
+
 function Item({ item, registrations, onDone }) {
   const [wrong, setWrong] = useState("");
   const [isAsked, setAsked] = useState(false);
   const said = item.said || {};
   const told = [said.name, said.sex && sexWord(said.sex), plainDay(said.birth), said.id].filter(Boolean).join(" ");
   return html`<li class="study ${item.state === "unusable" ? "red" : "amber"}" data-import=${item.id}>
-    <div class="what"><b>${say(`kind_${item.kind}`)}</b><span class="quiet">${bytes(item.size)} · ${fullTime(item.file_us)}</span>
-      ${PICTURES.includes(item.kind) && html`<img class="peek" src="/desk/v1/imports/${item.id}/preview" alt=${item.name} loading="lazy" />`}</div>
+    <${What} item=${item} />
     <div class="how"><span class="uid">${item.name}</span>
       ${told && html`<span>${say("file_says", told)}</span>`}
       ${item.why && html`<span class="wrong"><b>${advice(item.why)}</b> ${item.why}</span>`}
       ${item.state === "waiting" && html`<${Bind} item=${item} registrations=${registrations} onDone=${onDone} onError=${setWrong} />`}
       <${Wrong}>${wrong}<//></div>
-    <div class="may">${item.has_source && html`<a class="button" href="/desk/v1/imports/${item.id}/source" target="_blank" rel="noopener">${say("look")}</a>`}
-      ${item.state === "discarded" ? html`<${Work} onError=${setWrong} onClick=${async () => { await post(`imports/${item.id}/reopen`); onDone(); }}>${say("import_reopen")}<//>`
-        : html`<button type="button" onClick=${() => setAsked(true)}>${say("import_discard")}</button>`}</div>
+    <div class="may"><${Look} item=${item} /><button type="button" onClick=${() => setAsked(true)}>${say("import_discard")}</button></div>
     ${isAsked && html`<${Discard} item=${item} onClose=${() => setAsked(false)} onDone=${() => { setAsked(false); onDone(); }} />`}
+  </li>`;
+}
+
+// What was decided lately, and the way back: what was thrown away waits again; so does what went to the wrong patient, whose
+// copy is at the centre for good.
+const OPEN = ["waiting", "unusable", "binding"];
+const RECENT_US = 14 * 86400e6;
+
+// One row for each: images of one study were decided together.
+function lately(items, now_us) {
+  const rows = new Map();
+  for (const item of items.filter((i) => i.by && !OPEN.includes(i.state) && i.changed_us > now_us - RECENT_US)) {
+    const key = `${item.state} ${item.group}`;
+    rows.set(key, [...(rows.get(key) || []), item]);
+  }
+  return [...rows.values()].sort(([a], [b]) => b.changed_us - a.changed_us);
+}
+
+function Done({ group, registrations, onDone }) {
+  const item = group[0];
+  const [wrong, setWrong] = useState("");
+  const [isAsked, setAsked] = useState(false);
+  const isBound = item.state === "bound";
+  const owner = isBound && registrations.find((r) => r.registration === item.bound.accession);
+  const who = owner ? personFull(owner) : isBound && [item.bound.name.split("=").find((part) => /\p{Script=Han}/u.test(part)) || item.bound.name.split("=")[0].replace(/\^+/g, " ").trim(), item.bound.accession].filter(Boolean).join(" · ");
+  const reopen = async () => {
+    for (const one of group) await post(`imports/${one.id}/reopen`);
+    setAsked(false);
+    onDone();
+  };
+  return html`<li class="study grey" data-done=${item.id}>
+    <${What} item=${item} />
+    <div class="how"><span class="uid">${item.name}${group.length > 1 && ` ${say("media_files", group.length)}`}</span>
+      <span>${isBound ? html`${say("import_bound")}<b>${who}</b>` : say("import_discarded", item.reason)}</span>
+      <span class="quiet">${[item.by, fullTime(item.changed_us)].filter(Boolean).join(" · ")}</span><${Wrong}>${wrong}<//></div>
+    <div class="may"><${Look} item=${item} />${item.has_source && (isBound ? html`<button type="button" onClick=${() => setAsked(true)}>${say("import_back")}</button>`
+      : html`<${Work} onError=${setWrong} onClick=${reopen}>${say("import_reopen")}<//>`)}</div>
+    ${isAsked && html`<${Sure} title=${say("import_back")} words=${say("import_back_how", who)} onDo=${reopen} onClose=${() => setAsked(false)} />`}
   </li>`;
 }
 
@@ -74,13 +113,15 @@ export function Imports({ now }) {
   const load = async () => {
     try {
       const [all, found] = await Promise.all([get("imports"), get("import-media")]);
-      setItems(all.items.filter((i) => i.state === "waiting" || i.state === "unusable" || i.state === "binding"));
+      setItems(all.items);
       setMedia(found.media);
     } catch (error) {
       setWrong(sentence(error));
     }
   };
   const counts = now.imports || {};
+  const open = items.filter((i) => OPEN.includes(i.state));
+  const done = lately(items, now.now_us);
   useEffect(() => {
     load();
   }, [counts.waiting, counts.binding, counts.unusable]);
@@ -96,7 +137,8 @@ export function Imports({ now }) {
     ${taken && html`<p class="done" role="status">${taken}</p>`}
     ${counts.no_room > 0 && html`<p class="notice" role="status">${say("imports_no_room", counts.no_room)}</p>`}
     ${counts.too_large > 0 && html`<p class="notice" role="status">${say("imports_too_large", counts.too_large)}</p>`}
-    ${items.length === 0 && html`<p class="quiet">${say("no_imports")}</p>`}
-    <ul class="studies">${items.map((item) => html`<${Item} key=${item.id} item=${item} registrations=${now.registrations || []} onDone=${load} />`)}</ul>
+    ${open.length === 0 && html`<p class="quiet">${say("no_imports")}</p>`}
+    <ul class="studies">${open.map((item) => html`<${Item} key=${item.id} item=${item} registrations=${now.registrations || []} onDone=${load} />`)}</ul>
+    ${done.length > 0 && html`<${Folded} title=${say("imports_done", done.length)}>${done.map((group) => html`<${Done} key=${group[0].id} group=${group} registrations=${now.registrations || []} onDone=${load} />`)}<//>`}
   </section>`;
 }

@@ -54,6 +54,7 @@ export function Sure({ title, words, onDo, onClose }) {
   <//>`;
 }
 
+export const Folded = ({ title, children }) => html`<details class="notice"><summary>${title}</summary><ul class="studies">${children}</ul></details>`;
 export const Wrong = ({ children }) => (children ? html`<p class="old" role="alert">${children}</p>` : null);
 export const Mark = ({ colour, children }) => html`<span class="verdict ${colour}">${children}</span>`;
 
