@@ -448,7 +448,13 @@ const PAGES = {
       await page.goto(`${site.desk}/#/${place}`);
       await page.waitForSelector(ready);
       await page.waitForSelector("[data-why=no_number]", { timeout: 30000 });
-      if (place === "studies") await page.locator("[data-why=sex]", { hasText: "钱一" }).first().waitFor({ timeout: 30000 });
+      if (place === "studies") {
+        await page.locator("[data-why=sex]", { hasText: "钱一" }).first().waitFor({ timeout: 30000 });
+        const safe = page.locator(".study.amber", { has: page.locator("[data-why=no_number]") }).filter({ has: page.locator(".verdict.green") });
+        await safe.getByText("报告等待核对").first().waitFor({ timeout: 60000 }); // one place to say what may be deleted, and no green bar over a report that waits
+      } else {
+        must(!/请勿(在设备上)?删除/.test(await page.innerText("section[aria-labelledby=doubts]")), "the two lists say different things about deleting");
+      }
       await page.locator("[data-why]").first().scrollIntoViewIfNeeded();
       must((await page.evaluate(() => document.documentElement.scrollWidth - screen.width)) <= 0, "the reason is wider than a phone");
       await both(page, `desk-why-${place}`);

@@ -71,7 +71,7 @@ const doseLine = (dose) => dose.values.map((v) => `${say(`dose_${v.kind}`)} ${Nu
 // What came is all there, and more was announced: "the centre has everything" would not be true.
 const wordOf = (s) => (s.gone > 0 && s.word === "held" ? "held_gone" : s.missing > 0 && s.word === "held" ? "held_missing" : s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word);
 
-function Study({ study, registrations, dose, doubts }) {
+function Study({ study, registrations, dose, doubt }) {
   const [wrong, setWrong] = useState("");
   const [isReject, setReject] = useState(false);
   const [isStat, setStat] = useState(false);
@@ -83,20 +83,23 @@ function Study({ study, registrations, dose, doubts }) {
   const s = { ...study, at_centre: there + (there + n.duplicate >= study.total ? n.duplicate : 0) };
   const colour = s.is_safe_to_delete ? "green" : s.word === "attention" || s.is_stat ? "red" : "grey";
   const owner = ownerOf(s.study, s.registration, registrations);
-  return html`<li class="study ${colour}" data-study=${s.study}>
+  // Of the image all may be well, and the report waits all the same: the bar is never green then.
+  const isOdd = doubt?.is_open || (mayWork && !owner && s.may_attach);
+  return html`<li class="study ${isOdd && colour !== "red" ? "amber" : colour}" data-study=${s.study}>
     <div class="what">
       <b>${s.modality || "?"} ${s.body_part}</b>
       <span class="quiet">${s.device} · ${shortTime(s.first_arrival_us)}</span>
     </div>
     <div class="how">
       ${s.is_stat && html`<span class="marks"><${Mark} colour="red">${say("is_stat")}<//>${s.urgency && html`<b>${say("stat_by", s.urgency)}</b>`}</span>`}
+      ${doubt?.is_open && html`<span class="marks"><${Mark} colour="amber">${say("signing_waits")}<//> <a href="#/doubts">${say("doubt_see")}</a></span>`}
       <${Progress} s=${s} />
       <${OnTheLine} p=${s.progress} />
       ${s.word === "attention" && html`<span class="wrong">${say("attention", s)}</span>`}
       <span class="quiet">${[!s.is_safe_to_delete && s.word !== "attention" && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(wordOf(s), s), s.is_closed && s.missing === 0 && say("is_closed")].filter(Boolean).join(" · ")}</span>
       ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
       ${!mayWork ? null : owner ? html`<${Owner} study=${s.study} owner=${owner} registrations=${registrations} />`
-        : s.may_attach && html`<${Attach} study=${s} registrations=${registrations} doubts=${doubts} onError=${setWrong} />`}
+        : s.may_attach && html`<${Attach} study=${s} registrations=${registrations} doubts=${doubt?.doubts} onError=${setWrong} />`}
       <${OnImages} patient=${s.patient} owner=${owner?.name && owner} />
       <${Wrong}>${wrong}<//>
     </div>
@@ -120,7 +123,7 @@ export function Studies({ now }) {
       <h2 id="studies">${say("studies")}</h2>
       ${now.studies.length === 0 && html`<p class="quiet">${say("none")}</p>`}
       <ul class="studies">${now.studies.map((study) => html`<${Study} key=${study.study} study=${study} registrations=${registrations}
-        doubts=${(now.doubts || []).find((x) => x.study === study.study)?.doubts}
+        doubt=${[...(now.doubts || []), ...(now.unmatched || [])].find((x) => x.study === study.study)}
         dose=${(now.doses || []).find((x) => x.study === study.study)} />`)}</ul>
       ${now.older > 0 && html`<p class="quiet">${say("older", now.older)}</p>`}
       <${Rejects} now=${now} />
