@@ -12,6 +12,7 @@ const [out, ...chosen] = process.argv.slice(2);
 const WIDE = { width: 1440, height: 860 };
 const found = [];
 let shown = null; // the read whose images are shown
+let given = null; // {study, registration} that a study was given to
 let code = process.env.RADPOST_PATIENT_CODE; // of the newest slip
 
 // 128 colours by ffmpeg: the pictures stand in the repository.
@@ -485,6 +486,28 @@ const PAGES = {
     await row.locator(".owner", { hasText: made[1] }).waitFor();
     await page.goto(`${site.desk}/#/register`);
     await page.locator(`li[data-registration="${made[0]}"]`, { hasText: "图像还没有到" }).waitFor();
+    given = { study, registration: made[1] };
+    found.push(...page.complaints);
+  },
+  // A study that is at the centre becomes an emergency in its row; in the patient's it is taken back, and raised again.
+  async "desk-stat"(browser) {
+    must(given, "no study was given to anybody");
+    const page = await desk(browser, "studies", ".study");
+    const press = async (row, name) => {
+      await row.getByRole("button", { name }).click({ timeout: 10000 });
+      await page.fill("dialog [name=reason]", name);
+      await page.locator("dialog .danger").click();
+      await row.getByRole("button", { name: name === "标为急诊" ? "取消急诊" : "标为急诊" }).waitFor({ timeout: 10000 });
+    };
+    const row = page.locator(`[data-study="${given.study}"]`);
+    await row.locator(".verdict.green").waitFor({ timeout: 60000 });
+    await press(row, "标为急诊");
+    await page.goto(`${site.desk}/#/register`);
+    const patient = page.locator(`li[data-registration="${given.registration}"]`);
+    await press(patient, "取消急诊");
+    await press(patient, "标为急诊");
+    await page.goto(`${site.desk}/#/studies`);
+    await press(row, "取消急诊");
     found.push(...page.complaints);
   },
   // What was pressed away, and what went to the wrong patient, waits again; it says whose it became.

@@ -28,6 +28,9 @@ export function PeopleOptions({ registrations }) {
   return html`${group("people_waiting", registrations.filter((r) => !r.study))}${group("people_have", registrations.filter((r) => r.study))}`;
 }
 
+// Nobody reads it any more: too late for an emergency.
+export const isRead = (r) => ["signed", "amended", "withdrawn"].includes(r?.read_state);
+
 const COLOURS = { signed: "green", amended: "green", withdrawn: "red", unagreed: "red" };
 
 export function readState(r) {

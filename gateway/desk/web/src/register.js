@@ -4,8 +4,9 @@ import { useState } from "preact/hooks";
 import { read as readCitizenId, tidy } from "./citizen_id.js";
 import { Correct } from "./correct.js";
 import { Dialog, Field, Mark, sentence, Work, Wrong } from "./parts.js";
-import { ageOf, isPhone, personFull, plainDay, plainPhone, readState, sexWord } from "./people.js";
+import { ageOf, isPhone, isRead, personFull, plainDay, plainPhone, readState, sexWord } from "./people.js";
 import { Slip } from "./slip.js";
+import { Stat } from "./stat.js";
 import { post } from "./state.js";
 import { knows, say, shortTime } from "./words.js";
 
@@ -133,30 +134,15 @@ function Phone({ r, onClose }) {
   <//>`;
 }
 
-function Urgent({ r, onClose }) {
-  const [reason, setReason] = useState("");
-  const [wrong, setWrong] = useState("");
-  const send = async () => {
-    await post(`registrations/${r.registration}/urgent`, { reason: reason.trim() });
-    onClose();
-  };
-  return html`<${Dialog} title=${say("urgent_do")} onClose=${onClose}>
-    <p>${personFull(r)}</p>
-    <${Wrong}>${wrong}<//>
-    <${Field} label=${say("urgent_reason")} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
-    <div class="quick"><${Work} class="danger" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say("urgent_do")}<//>
-      <button type="button" onClick=${onClose}>${say("shut")}</button></div>
-  <//>`;
-}
-
 function Registered({ r, open, studies }) {
   const study = studies.find((s) => s.study === r.study);
-  return html`<li class="study ${r.is_urgent ? "red" : "grey"}" data-registration=${r.registration}>
+  const isStat = study ? study.is_stat : r.is_urgent; // before images came, only of the registration
+  return html`<li class="study ${isStat ? "red" : "grey"}" data-registration=${r.registration}>
     <div class="what"><b>${r.name}</b><span class="quiet">${sexWord(r.sex)} ${ageOf(r.birth)} · ${plainDay(r.birth)} · ${shortTime(r.created_us)}</span></div>
     <div class="how">
       <span>${say(`modality_${r.modality}`)} · ${r.complaint}</span>
       <span class="quiet">${r.accession} · ${study ? say("images", study) : say("no_study")}${r.is_told === false ? ` · ${say("untold")}` : ""}</span>
-      <span class="marks">${r.is_urgent && html`<${Mark} colour="red">${say("is_urgent")}<//>`}
+      <span class="marks">${isStat && html`<${Mark} colour="red">${say("is_urgent")}<//>`}
         ${r.phone ? html`<${Mark} colour=${r.phone_state === "verified" ? "green" : "grey"}>${say(r.phone_state === "verified" ? "phone_verified" : "phone_unverified")}<//>` : html`<${Mark} colour="grey">${say("no_phone")}<//>`}
         ${r.slip_us > 0 && html`<${Mark} colour="green">${say("slip_printed")}<//>`} ${readState(r)}
         ${r.refused && html`<${Mark} colour="red">${say("is_refused", r.refused)}<//>`}</span>
@@ -165,7 +151,7 @@ function Registered({ r, open, studies }) {
       <button type="button" onClick=${() => open("slip", r)}>${say(r.slip_us > 0 ? "slip_again" : "slip_print")}</button>
       ${r.phone && r.phone_state !== "verified" && html`<button type="button" onClick=${() => open("phone", r)}>${say("phone_check")}</button>`}
       <button type="button" onClick=${() => open("correct", r)}>${say("correct")}</button>
-      ${!r.is_urgent && html`<button type="button" class="danger" onClick=${() => open("urgent", r)}>${say("urgent_do")}</button>`}
+      ${!isRead(r) && (study || !isStat) && html`<button type="button" class=${isStat ? "" : "danger"} onClick=${() => open("urgent", r)}>${say(isStat ? "stat_back" : "stat")}</button>`}
     </div>
   </li>`;
 }
@@ -187,5 +173,5 @@ export function Register({ now }) {
     ${r && asked.what === "slip" && html`<${Slip} r=${r} clinic=${now.clinic || now.gateway} onClose=${close} />`}
     ${r && asked.what === "phone" && html`<${Phone} r=${r} onClose=${close} />`}
     ${r && asked.what === "correct" && html`<${Correct} r=${r} onClose=${close} />`}
-    ${r && asked.what === "urgent" && html`<${Urgent} r=${r} onClose=${close} />`}`;
+    ${r && asked.what === "urgent" && html`<${Stat} study=${r.study} registration=${r.registration} who=${personFull(r)} isStat=${Boolean(now.studies.find((s) => s.study === r.study)?.is_stat)} onClose=${close} />`}`;
 }

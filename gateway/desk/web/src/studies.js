@@ -3,9 +3,10 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Absent, absentLine } from "./absent.js";
 import { Owner, ownerOf, Whose, Why } from "./doubts.js";
-import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
-import { plainDay, sexWord } from "./people.js";
+import { Mark, Work, Wrong } from "./parts.js";
+import { isRead, plainDay, sexWord } from "./people.js";
 import { Reject, Rejects } from "./rejects.js";
+import { Stat } from "./stat.js";
 import { closeStudy, me, post } from "./state.js";
 import { say, shortTime } from "./words.js";
 
@@ -45,25 +46,6 @@ function OnTheLine({ p }) {
   const parts = [say("progress", p), p.looked < p.objects && say("progress_looked", p), say("progress_bytes", p), p.seconds_left >= 0 && say("progress_left", p.seconds_left)].filter(Boolean);
   return html`<span class="progress"><progress aria-label=${say("progress_of")} max=${p.bytes_all || 1} value=${Math.min(p.bytes_there, p.bytes_all)}></progress>
     <span class="number">${parts.join(" · ")}</span></span>`;
-}
-
-// Raised with a reason by anybody at the desk, and taken back the same way: the line and the doctors follow at once.
-function Stat({ study, onClose }) {
-  const [reason, setReason] = useState("");
-  const [wrong, setWrong] = useState("");
-  const word = study.is_stat ? "stat_back" : "stat";
-  const send = async () => {
-    await post(`studies/${study.study}/urgency`, { urgency: study.is_stat ? "routine" : "stat", reason: reason.trim() });
-    onClose();
-  };
-  return html`<${Dialog} title=${say(`${word}_title`)} onClose=${onClose}>
-    ${!study.is_stat && html`<p class="quiet">${say("stat_how")}</p>`}
-    <${Wrong}>${wrong}<//>
-    <${Field} label=${say(`${word}_reason`)} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
-    <div class="quick">${!study.is_stat && ["complaint_chest", "complaint_injury", "complaint_head"].map((w) => html`<button type="button" onClick=${() => setReason(say(w))}>${say(w)}</button>`)}</div>
-    <div class="quick"><${Work} class="danger" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say(`${word}_do`)}<//>
-      <button type="button" onClick=${onClose}>${say("shut")}</button></div>
-  <//>`;
 }
 
 const doseLine = (dose) => dose.values.map((v) => `${say(`dose_${v.kind}`)} ${Number(v.value.toPrecision(4))} ${v.unit}`).join(" · ");
@@ -106,12 +88,12 @@ function Study({ study, registrations, dose, doubt }) {
     <div class="may">
       <${Mark} colour=${colour}>${s.is_safe_to_delete ? "✓ " : ""}${say(s.is_safe_to_delete ? "delete_yes" : "delete_no")}<//>
       ${mayWork && !s.is_closed && s.word !== "receiving" && html`<${Work} onError=${setWrong} onClick=${() => closeStudy(s.study)}>${say("close")}<//>`}
-      ${mayWork && (s.is_stat || !s.is_safe_to_delete) && html`<button type="button" class=${s.is_stat ? "" : "danger"} onClick=${() => setStat(true)}>${say(s.is_stat ? "stat_back" : "stat")}</button>`}
+      ${mayWork && !isRead(owner) && html`<button type="button" class=${s.is_stat ? "" : "danger"} onClick=${() => setStat(true)}>${say(s.is_stat ? "stat_back" : "stat")}</button>`}
       ${mayWork && s.missing + s.lost > 0 && s.word !== "receiving" && html`<button type="button" onClick=${() => setAbsent(true)}>${say("absent")}</button>`}
       ${mayWork && s.absent && html`<${Work} onError=${setWrong} onClick=${() => post(`studies/${s.study}/awaited`)}>${say("absent_back")}<//>`}
       ${mayWork && html`<button type="button" onClick=${() => setReject(true)}>${say("reject")}</button>`}
     </div>
-    ${isStat && html`<${Stat} study=${s} onClose=${() => setStat(false)} />`}
+    ${isStat && html`<${Stat} study=${s.study} isStat=${s.is_stat} onClose=${() => setStat(false)} />`}
     ${isAbsent && html`<${Absent} study=${s} onClose=${() => setAbsent(false)} />`}
     ${isReject && html`<${Reject} study=${s} onClose=${() => setReject(false)} />`}
   </li>`;

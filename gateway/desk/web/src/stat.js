@@ -1,0 +1,27 @@
+// stat.js - an emergency: raised with a reason, and taken back the same way, wherever the study or its patient is listed.
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { Dialog, Field, Work, Wrong } from "./parts.js";
+import { post } from "./state.js";
+import { say } from "./words.js";
+
+// The line and the doctors follow at once. registration: all its studies become one, also those that come later.
+export function Stat({ study, registration, who, isStat, onClose }) {
+  const [reason, setReason] = useState("");
+  const [wrong, setWrong] = useState("");
+  const word = isStat ? "stat_back" : "stat";
+  const send = async () => {
+    if (registration && !isStat) await post(`registrations/${registration}/urgent`, { reason: reason.trim() });
+    else await post(`studies/${study}/urgency`, { urgency: isStat ? "routine" : "stat", reason: reason.trim() });
+    onClose();
+  };
+  return html`<${Dialog} title=${say(`${word}_title`)} onClose=${onClose}>
+    ${who && html`<p>${who}</p>`}
+    ${!isStat && html`<p class="quiet">${say("stat_how")}</p>`}
+    <${Wrong}>${wrong}<//>
+    <${Field} label=${say(`${word}_reason`)} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
+    <div class="quick">${!isStat && ["complaint_chest", "complaint_injury", "complaint_head"].map((w) => html`<button type="button" onClick=${() => setReason(say(w))}>${say(w)}</button>`)}</div>
+    <div class="quick"><${Work} class="danger" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say(`${word}_do`)}<//>
+      <button type="button" onClick=${onClose}>${say("shut")}</button></div>
+  <//>`;
+}
