@@ -81,7 +81,8 @@ async function told(page) {
 
 async function lacking(page, where, change) {
   await page.route(where, async (route) => {
-    const response = await route.fetch();
+    const response = await route.fetch().catch(() => null); // a poll that its page did not outlive
+    if (!response) return;
     if (!response.ok() || !/json/.test(response.headers()["content-type"] ?? "")) return route.fulfill({ response });
     const json = await response.json();
     change(json);
@@ -509,6 +510,26 @@ const PAGES = {
     await page.goto(`${site.desk}/#/studies`);
     await press(row, "取消急诊");
     found.push(...page.complaints);
+  },
+  // An old screen on an ordinary day: a whole study is on it beside lamps and banners, a call is seen wherever one has scrolled
+  // to, and a page begins at its beginning.
+  async "desk-small"(browser) {
+    const page = await open(browser, { viewport: { width: 1024, height: 768 } });
+    await lacking(page, "**/desk/v1/state*", (state) => {
+      Object.assign(state, { sounding: 1, set_aside: 2, studies: [...state.studies, ...state.studies.map((s) => ({ ...s, study: `${s.study}.1` }))] });
+      state.lamps.devices = { ...state.lamps.devices, word: "DEVICES_REFUSED", colour: "amber", refused: 1 };
+    });
+    await openDesk(page, "studies", "DESK_ADMIN");
+    const first = await page.locator(".study").first().boundingBox();
+    must(first.y < 460 && first.y + first.height <= 768, `the first study lies at ${first.y} to ${first.y + first.height}`);
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    const call = await page.locator(".alarm").boundingBox();
+    must(call.y >= 0 && call.y < 768, `the call is at ${call.y}`);
+    await page.locator(".tabs a[href='#/register']").evaluate((link) => link.click());
+    await page.waitForSelector("form.register");
+    must((await page.evaluate(() => scrollY)) === 0, "another page begins in its middle");
+    await both(page, "desk-small");
+    await page.unrouteAll({ behavior: "ignoreErrors" });
   },
   // What was pressed away, and what went to the wrong patient, waits again; it says whose it became.
   async "desk-files"(browser) {

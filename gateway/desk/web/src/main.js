@@ -35,8 +35,8 @@ const PLACES = [
 const DEVICES = 6;
 function LastImages({ devices }) {
   const list = [...devices].sort((a, b) => b.last_store_us - a.last_store_us);
-  return html`${list.slice(0, DEVICES).map((d) => html`<span class="word quiet" data-last=${d.ae}>${d.name || d.ae}: ${d.last_store_us ? say("last_image", shortTime(d.last_store_us)) : say("no_image_yet")}</span>`)}
-    ${list.length > DEVICES && html`<span class="word quiet">${say("devices_more", list.length - DEVICES)}</span>`}`;
+  return html`${list.slice(0, DEVICES).map((d) => html`<span class="word quiet last" data-last=${d.ae}>${d.name || d.ae}: ${d.last_store_us ? say("last_image", shortTime(d.last_store_us)) : say("no_image_yet")}</span>`)}
+    ${list.length > DEVICES && html`<span class="word quiet last">${say("devices_more", list.length - DEVICES)}</span>`}`;
 }
 
 // A coding that was not its image: the lamp is red until somebody says that it was seen.
@@ -45,7 +45,7 @@ function ProofSeen({ lamp }) {
   return html`<${Work} onError=${setWrong} onClick=${() => post("alarms/proofs/seen", { count: lamp.proofs_failed })}>${say("alarm_seen")}<//><${Wrong}>${wrong}<//>`;
 }
 
-// On a phone a green lamp is its name alone until somebody asks for all of it; amber and red always say what to do.
+// A green lamp is its name alone until somebody asks for all of it; amber and red always say what to do.
 function Lamps({ now }) {
   const [isOpen, setOpen] = useState(false);
   return html`<section aria-label=${say("lamps")}>
@@ -68,7 +68,7 @@ function Lamp({ name, lamp, devices }) {
 function Tab({ tab, now, at }) {
   const count = tab.count ? tab.count(now) : 0;
   return html`<a href="#/${tab.name}" aria-current=${tab.name === at ? "page" : undefined}>
-    ${say(`tab_${tab.name}`)}${count > 0 ? html` <span class="count">${say(tab.said, count)}</span>` : ""}</a>`;
+    ${say(`tab_${tab.name}`)}${count > 0 ? html` <span class="count" title=${say(tab.said, count)}>${count}</span>` : ""}</a>`;
 }
 
 const Language = () => html`<button onClick=${swapLanguage} lang=${language.value === "zh" ? "en" : "zh-CN"}>${say("other")}</button>`;

@@ -11,7 +11,11 @@ let csrf = "";
 function placeOf() {
   return location.hash.slice(2);
 }
-addEventListener("hashchange", () => (place.value = placeOf()));
+// A page is seen from its beginning, however far the one before was scrolled.
+addEventListener("hashchange", () => {
+  place.value = placeOf();
+  scrollTo(0, 0);
+});
 
 // What a request came back with when it was not success: status 0 = the gateway was not reached.
 export class DeskError extends Error {
