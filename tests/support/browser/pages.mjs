@@ -531,6 +531,43 @@ const PAGES = {
     await both(page, "desk-small");
     await page.unrouteAll({ behavior: "ignoreErrors" });
   },
+  // What is being typed waits while one looks elsewhere; the same once more is asked about; a wrong kind of examination is put
+  // right, and the images find their patient by that; and on another day they are still here.
+  async "desk-typed"(browser) {
+    const page = await desk(browser, "register", "form.register");
+    const type = async () => {
+      await page.fill("[name=name]", "孙六");
+      await page.fill("[name=citizen_id]", "110101199003077512");
+      await page.selectOption("[name=modality]", "DX");
+      await page.fill("[name=complaint]", "咳嗽");
+    };
+    await type();
+    await page.locator(".tabs a[href='#/calls']").click();
+    await page.locator("h2#calls").waitFor();
+    await page.locator(".tabs a[href='#/register']").click();
+    must((await page.inputValue("form.register [name=name]")) === "孙六", "what was typed is gone with a look at another page");
+    await page.click("form.register button[type=submit]");
+    const rows = page.locator("li[data-registration]", { hasText: "孙六" });
+    await rows.first().waitFor();
+    await type();
+    await page.click("form.register button[type=submit]");
+    await page.locator("dialog", { hasText: "已经登记过" }).waitFor();
+    found.push(...(await faults(page, "desk-typed, once more")));
+    await page.locator("dialog .quick button").last().click();
+    must((await rows.count()) === 1, "the same is registered twice without an answer");
+    await rows.first().getByRole("button", { name: "更正" }).click();
+    await page.selectOption("dialog [name=correct-modality]", "CT");
+    await page.fill("dialog [name=correct-complaint]", "胸痛");
+    await page.locator("dialog .primary").click();
+    await rows.first().getByText("CT · 胸痛").waitFor();
+    await lacking(page, "**/desk/v1/state*", (state) => {
+      state.registrations.find((r) => r.name === "孙六").study = "1.2.3.4";
+    });
+    await page.reload();
+    await rows.first().getByText("图像已到").waitFor();
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+    found.push(...page.complaints);
+  },
   // What was pressed away, and what went to the wrong patient, waits again; it says whose it became.
   async "desk-files"(browser) {
     const page = await desk(browser, "imports", "h2#imports");

@@ -4,12 +4,13 @@ import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { read as readCitizenId, tidy } from "./citizen_id.js";
 import { Dialog, Field, Work, Wrong } from "./parts.js";
-import { isPhone, plainDay, plainPhone } from "./people.js";
+import { isPhone, MODALITIES, plainDay, plainPhone } from "./people.js";
 import { get, post } from "./state.js";
 import { say } from "./words.js";
 
-function faultOf(f) {
+function faultOf(f, seen) {
   if (f.name.trim() === "") return "need_name";
+  if (seen.complaint && f.complaint.trim() === "") return "need_complaint";
   const { fault } = readCitizenId(f.citizen_id);
   if (fault) return fault;
   return f.phone.trim() !== "" && !isPhone(f.phone) ? "bad_phone" : "";
@@ -23,7 +24,7 @@ export function Correct({ r, onClose }) {
     const { registrations } = await get("registrations");
     const now = registrations.find((one) => one.registration === r.registration);
     setSeen(now);
-    setFields({ name: now.name, citizen_id: now.citizen_id, sex: now.sex, birth: plainDay(now.birth), phone: now.phone });
+    setFields({ name: now.name, citizen_id: now.citizen_id, sex: now.sex, birth: plainDay(now.birth), phone: now.phone, modality: now.modality, complaint: now.complaint, history: now.history });
   };
   useEffect(() => {
     look().catch(() => setWrong(say("offline")));
@@ -34,11 +35,11 @@ export function Correct({ r, onClose }) {
     setFields((old) => ({ ...old, citizen_id: typed, ...(id.birth ? { birth: id.birth, sex: id.sex } : {}) }));
   };
   const save = async () => {
-    const fault = faultOf(fields);
+    const fault = faultOf(fields, seen);
     setWrong(fault && say(fault));
     if (fault) return;
     try {
-      await post(`registrations/${r.registration}`, { modality: seen.modality, complaint: seen.complaint, history: seen.history, revision: seen.revision,
+      await post(`registrations/${r.registration}`, { modality: fields.modality, complaint: fields.complaint.trim(), history: fields.history.trim(), revision: seen.revision,
         name: fields.name.trim(), citizen_id: tidy(fields.citizen_id), sex: fields.sex, birth: fields.birth.replace(/-/g, ""), phone: plainPhone(fields.phone) });
       onClose();
     } catch (error) {
@@ -56,6 +57,10 @@ export function Correct({ r, onClose }) {
         options=${[["", say("choose")], ["M", say("male")], ["F", say("female")], ["O", say("sex_other")]]} />
       <${Field} label=${say("birth")} name="correct-birth" kind="date" value=${fields.birth} onInput=${on("birth")} />
       <${Field} label=${say("phone")} hint=${say("correct_phone")} name="correct-phone" kind="tel" value=${fields.phone} onInput=${on("phone")} autocomplete="off" maxlength="24" />
+      <${Field} label=${say("modality")} name="correct-modality" value=${fields.modality} onInput=${on("modality")}
+        options=${[...new Set([...MODALITIES, seen.modality])].map((m) => [m, m ? say(`modality_${m}`).replace("modality_", "") : say("any_modality")])} />
+      <${Field} label=${say("complaint")} name="correct-complaint" value=${fields.complaint} onInput=${on("complaint")} maxlength="500" />
+      <${Field} label=${say("history")} name="correct-history" value=${fields.history} onInput=${on("history")} maxlength="500" />
     </div>`}
     <div class="quick"><${Work} class="primary" disabled=${!fields} onError=${setWrong} onClick=${save}>${say("correct_do")}<//>
       <button type="button" onClick=${onClose}>${say("shut")}</button></div><//>`;

@@ -9,6 +9,8 @@ export const plainDay = (text) => (/^\d{8}$/.test(text || "") ? `${text.slice(0,
 export const plainPhone = (text) => text.normalize("NFKC").replace(/[\s-]/g, "");
 export const isPhone = (text) => /^\+?\d{5,15}$/.test(plainPhone(text));
 
+export const MODALITIES = ["DX", "CT", "MR", "US", "MG", "ECG"];
+
 // Years since a birth date; months below two years.
 export function ageOf(birth, today = new Date()) {
   const day = new Date(plainDay(birth));

@@ -1,16 +1,16 @@
 // register.js - the patient at the desk: who, what for, which phone; then the slip, the phone's code, urgency.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
+import { signal } from "@preact/signals";
 import { read as readCitizenId, tidy } from "./citizen_id.js";
 import { Correct } from "./correct.js";
-import { Dialog, Field, Mark, sentence, Work, Wrong } from "./parts.js";
-import { ageOf, isPhone, isRead, personFull, plainDay, plainPhone, readState, sexWord } from "./people.js";
+import { Dialog, Field, Mark, sentence, Sure, Work, Wrong } from "./parts.js";
+import { ageOf, isPhone, isRead, MODALITIES, personFull, plainDay, plainPhone, readState, sexWord } from "./people.js";
 import { Slip } from "./slip.js";
 import { Stat } from "./stat.js";
-import { post } from "./state.js";
+import { me, post } from "./state.js";
 import { knows, say, shortTime } from "./words.js";
 
-const MODALITIES = ["DX", "CT", "MR", "US", "MG", "ECG"];
 const COMPLAINTS = ["complaint_cough", "complaint_chest", "complaint_injury", "complaint_head"];
 // Side and view are asked for in the words the doctor reads with the complaint: what the device writes into its images
 // (0020,0060 and 0018,5101) stays the device's.
@@ -20,6 +20,20 @@ const HAS_SIDES = ["DX", "CR", "MG", "CT", "MR", "US"];
 const HAS_VIEWS = ["DX", "CR", "MG"];
 const CONSENTS = ["", "patient", "family", "emergency"];
 const EMPTY = { side: "", view: "", consent: "", name: "", citizen_id: "", sex: "", birth: "", phone: "", complaint: "", history: "", modality: "", urgent: false, urgent_reason: "" };
+
+// What is being typed outlives a look at another page, a call that is answered, the end of the session: for who types it.
+const typed = signal({ login: "", fields: EMPTY });
+
+function useTyped() {
+  const { login } = me.value;
+  const now = () => (typed.value.login === login ? typed.value.fields : EMPTY);
+  return [now(), (next) => (typed.value = { login, fields: typeof next === "function" ? next(now()) : next })];
+}
+
+const HOUR_US = 3600e6;
+// Very likely the same request once more: a second press, or a colleague was quicker.
+const twin = (f, registrations, now_us) => registrations.find((r) => r.name === f.name.trim() && r.sex === f.sex && plainDay(r.birth) === f.birth
+  && r.modality === f.modality && now_us - r.created_us < 12 * HOUR_US && !isRead(r));
 
 function faultsOf(f) {
   const faults = {};
@@ -60,8 +74,10 @@ function Reason({ fields, set, error }) {
   </div>`;
 }
 
-function Form({ onMade }) {
-  const [fields, setFields] = useState(EMPTY);
+function Form({ onMade, registrations, now_us }) {
+  const [fields, setFields] = useTyped();
+  const [again, setAgain] = useState(null); // the registration that is there already
+  const [isBusy, setBusy] = useState(false);
   const [faults, setFaults] = useState({});
   const [wrong, setWrong] = useState("");
   const set = (change) => {
@@ -80,14 +96,23 @@ function Form({ onMade }) {
     setFaults(found);
     setWrong("");
     if (Object.keys(found).length > 0) return document.getElementById(`field-${Object.keys(found)[0]}`)?.focus();
+    const there = twin(fields, registrations, now_us);
+    if (there) return setAgain(there);
+    await send();
+  };
+  const send = async () => {
+    setBusy(true);
     try {
-      const { side, view, consent, urgent_reason, ...typed } = fields;
-      const made = await post("registrations", { ...typed, complaint: asked(fields), history: history(fields), reason: fields.urgent ? urgent_reason.trim() : "", name: fields.name.trim(), citizen_id: tidy(fields.citizen_id),
+      const { side, view, consent, urgent_reason, ...plain } = fields;
+      const made = await post("registrations", { ...plain, complaint: asked(fields), history: history(fields), reason: fields.urgent ? urgent_reason.trim() : "", name: fields.name.trim(), citizen_id: tidy(fields.citizen_id),
         birth: fields.birth.replace(/-/g, ""), phone: plainPhone(fields.phone) });
       setFields(EMPTY);
       onMade(made.registration);
     } catch (error) {
       setWrong(sentence(error));
+    } finally {
+      setBusy(false);
+      setAgain(null);
     }
   };
   const on = (name) => (value) => set({ [name]: value });
@@ -111,8 +136,9 @@ function Form({ onMade }) {
       <label class="tick stat"><input type="checkbox" name="urgent" checked=${fields.urgent} onChange=${(event) => set({ urgent: event.target.checked })} /> ${say("urgent")}</label>
       ${fields.urgent && html`<${Reason} fields=${fields} set=${set} error=${told("urgent_reason")} />`}
     </div>
-    <button type="submit" class="primary">${say("register_do")}</button>
-  </form>`;
+    <button type="submit" class="primary" disabled=${isBusy}>${say("register_do")}</button>
+  </form>
+  ${again && html`<${Sure} title=${say("register_again")} words=${say("register_again_how", { who: personFull(again), at: shortTime(again.created_us), modality: say(`modality_${again.modality}`) })} onDo=${send} onClose=${() => setAgain(null)} />`}`;
 }
 
 // The phone is the patient's when the code sent to it is said at the desk.
@@ -141,7 +167,7 @@ function Registered({ r, open, studies }) {
     <div class="what"><b>${r.name}</b><span class="quiet">${sexWord(r.sex)} ${ageOf(r.birth)} · ${plainDay(r.birth)} · ${shortTime(r.created_us)}</span></div>
     <div class="how">
       <span>${say(`modality_${r.modality}`)} · ${r.complaint}</span>
-      <span class="quiet">${r.accession} · ${study ? say("images", study) : say("no_study")}${r.is_told === false ? ` · ${say("untold")}` : ""}</span>
+      <span class="quiet">${r.accession} · ${study ? say("images", study) : say(r.study ? "has_study" : "no_study")}${r.is_told === false ? ` · ${say("untold")}` : ""}</span>
       <span class="marks">${isStat && html`<${Mark} colour="red">${say("is_urgent")}<//>`}
         ${r.phone ? html`<${Mark} colour=${r.phone_state === "verified" ? "green" : "grey"}>${say(r.phone_state === "verified" ? "phone_verified" : "phone_unverified")}<//>` : html`<${Mark} colour="grey">${say("no_phone")}<//>`}
         ${r.slip_us > 0 && html`<${Mark} colour="green">${say("slip_printed")}<//>`} ${readState(r)}
@@ -162,7 +188,7 @@ export function Register({ now }) {
   const [made, setMade] = useState("");
   const close = () => setAsked(null);
   const r = asked && registrations.find((one) => one.registration === asked.registration);
-  return html`<${Form} onMade=${setMade} />
+  return html`<${Form} onMade=${setMade} registrations=${registrations} now_us=${now.now_us} />
     ${made && html`<p class="done" role="status">${say("registered", made)}</p>`}
     <section aria-labelledby="registered">
       <h2 id="registered">${say("registered_today")}</h2>
