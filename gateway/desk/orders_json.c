@@ -2,6 +2,8 @@
 #include "gateway/desk/orders_json.h"
 
 #include "gateway/desk/orders_own.h"
+#include "gateway/desk/worklist_query.h"
+#include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/dicom/charset.h"
 #include "proto/http/json.h"
@@ -384,6 +386,9 @@ orders_write(struct jsonw *w, const struct order *o)
     jsonw_bool(w, "is_urgent", o->is_urgent);
     jsonw_text(w, "study", o->study);
     jsonw_text(w, "attached", o->attached);
+    jsonw_bool(w, "is_offered",
+               (o->state == ORDER_SCHEDULED || o->state == ORDER_IN_PROGRESS) &&
+                   !worklist_is_stale(o, clock_wall_us()));
     jsonw_int(w, "changed_at_us", o->changed_at_us);
     jsonw_end(w);
 }

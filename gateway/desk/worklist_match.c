@@ -350,13 +350,16 @@ is_exact(const struct worklist_query *q, uint32_t sequence, uint32_t tag)
     return value[0] != '\0' && strpbrk(value, "*?") == NULL;
 }
 
-/* It is done with, though nobody said so. */
 static bool
-is_stale(const struct order *o, const struct worklist_query *q, int64_t now_us)
+asks_by_number(const struct worklist_query *q)
 {
-    if (is_exact(q, 0, TAG_ACCESSION) || is_exact(q, 0, TAG_PATIENT) ||
-        is_exact(q, STEP, TAG_STEP_ID))
-        return false;
+    return is_exact(q, 0, TAG_ACCESSION) || is_exact(q, 0, TAG_PATIENT) ||
+           is_exact(q, STEP, TAG_STEP_ID);
+}
+
+bool
+worklist_is_stale(const struct order *o, int64_t now_us)
+{
     if (o->state == ORDER_IN_PROGRESS)
         return now_us - o->changed_at_us > day_us;
     return o->attached[0] != '\0' && /* also when a clock that was ahead dated them */
@@ -379,7 +382,7 @@ worklist_matches(const struct order *order, const struct worklist_query *query,
     local_time(order->scheduled_at_us, "%Y%m%d", day, sizeof day);
     local_time(order->scheduled_at_us, "%H%M%S", time, sizeof time);
     return fits_step_time(query, day, time) && fits_keys(order, query, asker) &&
-           !is_stale(order, query, now_us);
+           (asks_by_number(query) || !worklist_is_stale(order, now_us));
 }
 
 /* Midnight there begins this day, or the one after it. */

@@ -60,8 +60,10 @@ bool worklist_query_asks(const struct worklist_query *query, const struct workli
 void worklist_value(const struct order *order, const struct worklist_query *query,
                     const struct worklist_asker *asker, enum worklist_value which, char *out,
                     size_t size);
-/* Is the order for this device, and what it asks for? Times as of now_us: an order whose images
- * came a while ago, or that was begun yesterday, is shown only to who asks for it by a number. */
+/* Is it done with, though nobody said so? Its images came a while ago; it was begun yesterday. */
+bool worklist_is_stale(const struct order *order, int64_t now_us);
+/* Is the order for this device, and what it asks for? Times as of now_us: a stale one is shown only
+ * to who asks for it by a number. */
 bool worklist_matches(const struct order *order, const struct worklist_query *query,
                       const struct worklist_asker *asker, int64_t now_us);
 /* Between which times orders can match at all. */

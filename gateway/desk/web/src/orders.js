@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { Hl7 } from "./hl7.js";
-import { Field, Mark, Work, Wrong, sentence } from "./parts.js";
+import { Field, Folded, Mark, Work, Wrong, sentence } from "./parts.js";
 import { ageOf, sexWord } from "./people.js";
 import { post } from "./state.js";
 import { fullTime, knows, say } from "./words.js";
@@ -22,6 +22,7 @@ function Order({ o }) {
     <div class="how"><span>${modality}${o.description ? ` · ${o.description}` : ""}</span>
       <span class="quiet">${o.accession} · ${o.pinyin.replace("^", " ")} · ${fullTime(o.scheduled_at_us)} · ${say(`source_${o.source}`)}</span>
       <span class="marks"><${Mark} colour=${COLOURS[o.state] || "grey"}>${say(`order_${o.state}`)}<//>
+        ${!o.is_offered && ["scheduled", "in_progress"].includes(o.state) && html`<${Mark} colour="amber">${say("order_left")}<//>`}
         ${o.attached && html`<${Mark} colour="green">${say("order_has_images")}<//>`}
         ${o.is_urgent && html`<${Mark} colour="red">${say("is_urgent")}<//>`}</span><${Wrong}>${wrong}<//></div>
     <div class="may">${actsOf(o).map((act) => html`<${Work} onError=${setWrong} onClick=${() => post(`orders/${o.number}/${act}`)}>${say(`order_do_${act}`)}<//>`)}</div>
@@ -57,6 +58,8 @@ export function Orders({ now }) {
   const found = useFound(asked, now.change, setWrong);
   const said = asked ? found : now;
   const orders = said?.orders || [];
+  const isOpen = (o) => o.is_offered || asked?.text; // who looks for somebody sees all of them at once
+  const over = orders.filter((o) => !isOpen(o));
   const go = (text, skip) => {
     setWrong("");
     setAsked(text || skip > 0 ? { text, skip } : null);
@@ -78,5 +81,6 @@ export function Orders({ now }) {
     <${Wrong}>${wrong}<//>
     ${said && orders.length === 0 && html`<p class="quiet">${say(asked?.text ? "orders_none_found" : "no_orders")}</p>`}
     ${said && html`<${Pages} skip=${asked?.skip || 0} listed=${orders.length} n=${said.orders_n || 0} onGo=${(skip) => go(asked?.text || "", skip)} />`}
-    <ul class="studies">${orders.map((o) => html`<${Order} key=${o.number} o=${o} />`)}</ul></section>`;
+    <ul class="studies">${orders.filter((o) => isOpen(o)).map((o) => html`<${Order} key=${o.number} o=${o} />`)}</ul>
+    ${over.length > 0 && html`<${Folded} title=${say("orders_over", over.length)}>${over.map((o) => html`<${Order} key=${o.number} o=${o} />`)}<//>`}</section>`;
 }
