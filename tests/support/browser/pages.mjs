@@ -576,6 +576,25 @@ const PAGES = {
     await page.unrouteAll({ behavior: "ignoreErrors" });
     found.push(...page.complaints);
   },
+  // The engineer is led nowhere that an engineer may not go; what is to be sent again is told as it is found at the device; and a
+  // wrong clock is said before the administrator is called. The demo has no such day: its pages are told of one.
+  async "desk-trouble"(browser) {
+    const page = await open(browser, { viewport: { width: 1024, height: 768 } });
+    await lacking(page, "**/desk/v1/state*", (state) => {
+      const one = { ae: "OLD_US", status: "A700", last_us: 1795305600e6 };
+      Object.assign(state, { set_aside: 2, reader: { ...state.reader, word: "refused" },
+        unsent: [{ ...one, instance: "1.2.1" }, { ...one, instance: "1.2.2" }, { ...one, instance: "1.2.3", last_us: one.last_us + 3600e6 }] });
+      state.lamps.clock = { colour: "red", word: "CLOCK_AHEAD", here_us: one.last_us };
+    });
+    await openDesk(page, "devices", "ENGINEER");
+    await page.locator("section[aria-labelledby=unsent] .row").nth(1).waitFor();
+    must((await page.locator("section[aria-labelledby=unsent] .row").count()) === 2, "images of one minute stand apart");
+    const banners = (await page.locator(".old[role=alert]").allInnerTexts()).join();
+    must(!/待核对/.test(banners), "the engineer is sent to a page that engineers have not");
+    must(/先看本机时钟/.test(banners), "the centre's refusal does not name the clock");
+    await both(page, "desk-trouble");
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+  },
   // What was pressed away, and what went to the wrong patient, waits again; it says whose it became.
   async "desk-files"(browser) {
     const page = await desk(browser, "imports", "h2#imports");

@@ -90,6 +90,20 @@ function Window({ window: w, mayOpen }) {
   </div>`;
 }
 
+// As they are found at the device: how many, at which minute.
+function together(list) {
+  const rows = new Map();
+  for (const u of list) {
+    const key = `${u.ae} ${u.status} ${Math.floor(u.last_us / 60e6)}`;
+    rows.set(key, [...(rows.get(key) || []), u]);
+  }
+  return [...rows.values()];
+}
+
+async function forget(all) {
+  for (const u of all) await post("unsent/forget", { ae: u.ae, instance: u.instance });
+}
+
 function Unsent({ list, more, may }) {
   const [wrong, setWrong] = useState("");
   if (list.length === 0) return null;
@@ -97,9 +111,10 @@ function Unsent({ list, more, may }) {
     <h2 id="unsent">${say("unsent")}</h2>
     <p class="quiet">${say("unsent_why")}</p>
     <${Wrong}>${wrong}<//>
-    <ul class="rows">${list.map((u) => html`<li class="row"><b>${u.ae}</b><span class="uid">${u.instance || say("no_uid")}</span>
-      <span>${say(`status_${u.status}`)} (${u.status}H) · ${fullTime(u.last_us)}</span>
-      ${may && html`<${Work} onError=${setWrong} onClick=${() => post("unsent/forget", { ae: u.ae, instance: u.instance })}>${say("forget")}<//>`}</li>`)}</ul>
+    <ul class="rows">${together(list).map((all) => html`<li class="row"><b>${all[0].ae}</b><span>${say("unsent_n", all.length)} · ${fullTime(all[0].last_us)}</span>
+      <span>${say(`status_${all[0].status}`)} (${all[0].status}H)</span>
+      <details><summary>${say("unsent_uids")}</summary>${all.map((u) => html`<div class="uid">${u.instance || say("no_uid")}</div>`)}</details>
+      ${may && html`<${Work} onError=${setWrong} onClick=${() => forget(all)}>${say("forget")}<//>`}</li>`)}</ul>
     ${more > 0 && html`<p class="quiet">${say("unsent_more", more)}</p>`}
   </section>`;
 }

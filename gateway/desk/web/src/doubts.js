@@ -13,7 +13,8 @@ const nobodys = (now) => (now.registrations?.length ? now.unmatched || [] : []);
 export const openDoubts = (now) => new Set([...(now.doubts || []).filter((d) => d.is_open), ...nobodys(now)].map((d) => d.study)).size + (now.corrections || []).filter((c) => !c.answer).length;
 
 const clean = (name) => (name || "").replace(/=.*/, "").replace(/\^+/g, " ").trim();
-const identity = (p) => [clean(p.name), p.sex && sexWord(p.sex), plainDay(p.birth), p.patient_id].filter(Boolean).join(" · ") || say("nobody_named");
+const facts = (p) => [p.sex && sexWord(p.sex), plainDay(p.birth), p.patient_id].filter(Boolean).join(" · ");
+const identity = (p) => [clean(p.name), facts(p)].filter(Boolean).join(" · ") || say("nobody_named");
 const word = (w) => (knows(`doubt_${w}`) ? say(`doubt_${w}`) : w);
 
 // Once more, with the person in full: what is answered here decides whose exam it is.
@@ -138,7 +139,7 @@ function Odd({ d, registrations, isNobodys }) {
   const owner = ownerOf(d.study, d.registration, registrations);
   return html`<li class="study ${d.is_open ? "red" : isNobodys ? "amber" : "grey"}" data-doubt=${d.study}>
     <div class="what"><b>${clean(d.name) || say("nobody_named")}</b><span class="quiet">${d.modality} · ${fullTime(d.arrived_at_us)}</span></div>
-    <div class="how"><span class="quiet">${identity(d)}</span>
+    <div class="how">${facts(d) && html`<span class="quiet">${facts(d)}</span>`}
       ${d.doubts.map((w) => html`<span class=${d.is_open ? "wrong" : ""}>${word(w)}</span>`)}
       ${d.confirmed_by && html`<span>${say("doubt_confirmed", d)}${d.reason ? `：${d.reason}` : ""}</span>`}
       ${d.is_open && d.others > 1 && html`<span class="wrong">${say("doubt_others", d.others + 1)}</span>`}

@@ -95,7 +95,7 @@ function Desk() {
     </header>
     ${isOld.value && html`<p class="old" role="alert">${say("offline")}</p>`}
     <${Alarm} sounding=${now.sounding} isSignedIn=${true} />
-    ${now.set_aside > 0 && html`<p class="old" role="alert">${say("set_aside", now.set_aside)}</p>`}
+    ${now.set_aside > 0 && html`<p class="old" role="alert">${say(works(me.value) ? "set_aside" : "set_aside_service", now.set_aside)}</p>`}
     ${["down", "refused"].includes(now.reader?.word) && html`<p class="old" role="alert">${say(`reader_${now.reader.word}`, now.reader)}</p>`}
     <main>
       <${Lamps} now=${now} />
