@@ -106,16 +106,9 @@ say(struct book *book, const struct book_absence *said, struct err *err)
 static int
 say_by(struct book *book, const struct book_saying *s, struct book_absence *said, struct err *err)
 {
-    struct db_rows *rows = NULL;
-    const char *login = s->login;
-
     if (vet_missing(book, s, said->at_us, err) < 0 ||
-        db_run(book->db, "account_name", DB_ARGS(DB_TEXT(login)), &rows, err) < 0)
+        book_name_of(book, s->login, said->by, err) < 0)
         return -1;
-    text_copy(said->by, sizeof said->by,
-              db_rows_count(rows) > 0 && db_text(rows, 0, 0)[0] != '\0' ? db_text(rows, 0, 0)
-                                                                        : login);
-    db_rows_free(&rows);
     return say(book, said, err);
 }
 

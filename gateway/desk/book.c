@@ -374,6 +374,20 @@ book_registrations(struct book *book, size_t limit, struct book_registration **o
     return rc;
 }
 
+int
+book_name_of(struct book *book, const char *login, char out[CLINIC_NAME_SIZE], struct err *err)
+{
+    struct db_rows *rows = NULL;
+
+    if (db_run(book->db, "account_name", DB_ARGS(DB_TEXT(login)), &rows, err) < 0)
+        return -1;
+    text_copy(out, CLINIC_NAME_SIZE,
+              db_rows_count(rows) > 0 && db_text(rows, 0, 0)[0] != '\0' ? db_text(rows, 0, 0)
+                                                                        : login);
+    db_rows_free(&rows);
+    return 0;
+}
+
 /* ---- what is done with one: a change and its message in one turn ---- */
 
 /* The registration, then what to do with it. */

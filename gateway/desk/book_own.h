@@ -57,6 +57,9 @@ int order_follow_name(struct book *book, const struct book_registration *r,
 struct order;
 int order_take(struct book *book, const struct order *order, bool is_cancelled,
                struct err *err) MUST_CHECK;
+/* In a turn: the name that people know of who has this login; the login where nobody has it. */
+int book_name_of(struct book *book, const char *login, char out[CLINIC_NAME_SIZE],
+                 struct err *err) MUST_CHECK;
 /* book_match.c. What images, or a report of them, say of their patient. */
 struct book_said {
     const char *patient_id, *accession; /* as they stand in the images */

@@ -94,14 +94,18 @@ find(struct book *book, const char *call, struct found *out, struct err *err)
 }
 
 static int
-note_heard(struct book *book, const char *call, const char *by, struct err *err)
+note_heard(struct book *book, const char *call, const char *login, struct err *err)
 {
+    char by[CLINIC_NAME_SIZE];
+
+    if (book_name_of(book, login, by, err) < 0)
+        return -1;
     return db_run(book->db, "call_heard",
                   DB_ARGS(DB_TEXT(call), DB_INT(clock_wall_us()), DB_TEXT(by)), NULL, err);
 }
 
 int
-calls_heard(struct book *book, const char *call, const char *by, struct err *err)
+calls_heard(struct book *book, const char *call, const char *login, struct err *err)
 {
     struct found found;
     int rc = db_begin(book->db, err);
@@ -110,7 +114,7 @@ calls_heard(struct book *book, const char *call, const char *by, struct err *err
         return -1;
     rc = find(book, call, &found, err);
     if (rc == 0)
-        rc = note_heard(book, call, by, err);
+        rc = note_heard(book, call, login, err);
     rc = db_end(book->db, rc, err);
     if (rc == 0)
         book_changed(book);
@@ -132,16 +136,16 @@ check_answer(const struct found *found, const char *outcome, const char *words, 
 
 /* In a turn: who answers has heard. */
 static int
-answer(struct book *book, const char *call, const char *outcome, const char *words, const char *by,
-       struct err *err)
+answer(struct book *book, const char *call, const char *outcome, const char *words,
+       const char *login, struct err *err)
 {
     struct clinic_up up = {.kind = CLINIC_ANSWER};
     struct found found;
 
-    if (find(book, call, &found, err) < 0 || check_answer(&found, outcome, words, err) < 0 ||
-        note_heard(book, call, by, err) < 0 ||
+    if (book_name_of(book, login, up.by, err) < 0 || find(book, call, &found, err) < 0 ||
+        check_answer(&found, outcome, words, err) < 0 || note_heard(book, call, login, err) < 0 ||
         db_run(book->db, "call_answer",
-               DB_ARGS(DB_TEXT(call), DB_TEXT(outcome), DB_TEXT(words), DB_TEXT(by),
+               DB_ARGS(DB_TEXT(call), DB_TEXT(outcome), DB_TEXT(words), DB_TEXT(up.by),
                        DB_INT(clock_wall_us())),
                NULL, err) < 0)
         return -1;
@@ -150,19 +154,18 @@ answer(struct book *book, const char *call, const char *outcome, const char *wor
     text_copy(up.call, sizeof up.call, call);
     text_copy(up.outcome, sizeof up.outcome, outcome);
     text_copy(up.reason, sizeof up.reason, words);
-    text_copy(up.by, sizeof up.by, by);
     return outbox_add(book, &up, err);
 }
 
 int
 calls_answer(struct book *book, const char *call, const char *outcome, const char *words,
-             const char *by, struct err *err)
+             const char *login, struct err *err)
 {
     int rc = db_begin(book->db, err);
 
     if (rc < 0)
         return -1;
-    rc = db_end(book->db, answer(book, call, outcome, words, by, err), err);
+    rc = db_end(book->db, answer(book, call, outcome, words, login, err), err);
     if (rc == 0)
         book_changed(book);
     return rc;

@@ -26,14 +26,15 @@ struct desk_call {
 /* Those without an answer first, then the newest; free(*out). */
 int calls_list(struct book *book, size_t limit, struct desk_call **out, size_t *out_n,
                struct err *err) MUST_CHECK;
-/* Somebody is at the desk and has heard it: it sounds no more. Again: changes nothing.
+/* Somebody is at the desk and has heard it: it sounds no more. Again: changes nothing. login: of an
+ * account, whose name is kept; or a program's name.
  * errors  ERR_NOT_FOUND */
-int calls_heard(struct book *book, const char *call, const char *by, struct err *err) MUST_CHECK;
+int calls_heard(struct book *book, const char *call, const char *login, struct err *err) MUST_CHECK;
 /* A critical finding is read back in words; a repeat is promised or refused, with the reason.
  * errors  ERR_NOT_FOUND; ERR_REJECT an outcome of the other kind, no words;
  *         ERR_CONFLICT it has an answer */
 int calls_answer(struct book *book, const char *call, const char *outcome, const char *words,
-                 const char *by, struct err *err) MUST_CHECK;
+                 const char *login, struct err *err) MUST_CHECK;
 /* In a turn (book_mail.c): a CRITICAL or REPEAT that was not taken before. */
 int calls_take(struct book *book, const struct clinic_down *m, struct err *err) MUST_CHECK;
 

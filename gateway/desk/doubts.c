@@ -317,12 +317,13 @@ static int
 turn_confirm(struct book *book, void *user, struct err *err)
 {
     const struct confirm *c = user;
+    char by[CLINIC_NAME_SIZE];
     struct row row;
     uint64_t others;
     uint32_t open;
     bool ignored;
 
-    if (get(book, c->study, &row, err) < 0 ||
+    if (book_name_of(book, c->by, by, err) < 0 || get(book, c->study, &row, err) < 0 ||
         count_others(book, c->study, "", &others, &ignored, err) < 0)
         return -1;
     open = row.bits & ~row.resolved;
@@ -333,7 +334,7 @@ turn_confirm(struct book *book, void *user, struct err *err)
     if (open & DOUBT_A_OR_B)
         return err_set(err, ERR_CONFLICT, "first say whose the images are");
     if (db_run(book->db, "doubt_confirm",
-               DB_ARGS(DB_TEXT(c->study), DB_INT(open), DB_TEXT(c->by), DB_TEXT(c->reason),
+               DB_ARGS(DB_TEXT(c->study), DB_INT(open), DB_TEXT(by), DB_TEXT(c->reason),
                        DB_INT(clock_wall_us())),
                NULL, err) < 0)
         return -1;
@@ -441,10 +442,12 @@ static int
 keep_answer(struct book *book, const struct answer *a, const struct db_rows *q, struct err *err)
 {
     const char *study = db_text(q, 0, 0);
+    char by[CLINIC_NAME_SIZE];
     bool is_settled;
 
-    if (db_run(book->db, "correction_answer",
-               DB_ARGS(DB_INT(a->n), DB_TEXT(a->is_second ? "second" : "first"), DB_TEXT(a->by),
+    if (book_name_of(book, a->by, by, err) < 0 ||
+        db_run(book->db, "correction_answer",
+               DB_ARGS(DB_INT(a->n), DB_TEXT(a->is_second ? "second" : "first"), DB_TEXT(by),
                        DB_INT(clock_wall_us())),
                NULL, err) < 0 ||
         /* "first" takes back no more than this question's own "second" */

@@ -25,20 +25,6 @@ static const int64_t since_us = INT64_C(30) * 86400 * 1000000;
 /* ---- in a turn ---- */
 
 static int
-name_of(struct book *book, const char *login, char out[CLINIC_NAME_SIZE], struct err *err)
-{
-    struct db_rows *rows = NULL;
-
-    if (db_run(book->db, "account_name", DB_ARGS(DB_TEXT(login)), &rows, err) < 0)
-        return -1;
-    text_copy(out, CLINIC_NAME_SIZE,
-              db_rows_count(rows) > 0 && db_text(rows, 0, 0)[0] != '\0' ? db_text(rows, 0, 0)
-                                                                        : login);
-    db_rows_free(&rows);
-    return 0;
-}
-
-static int
 tell_reader(struct book *book, const struct book_urgency *u, uint32_t revision, struct err *err)
 {
     struct clinic_up *up = mem_new(sizeof *up);
@@ -117,7 +103,7 @@ urgency_of_registration(struct book *book, const char *registration, const char 
         struct known known;
 
         say(&u, db_text(rows, i, 0), true, reason, SIDE_DESK);
-        if (name_of(book, login, u.by, err) < 0 || get(book, u.study, &known, err) < 0 ||
+        if (book_name_of(book, login, u.by, err) < 0 || get(book, u.study, &known, err) < 0 ||
             (!known.is_stat && put(book, &u, &known, err) < 0))
             goto out;
     }
@@ -133,7 +119,7 @@ urgency_note_by(struct book *book, const char *registration, const char *login, 
 {
     char name[CLINIC_NAME_SIZE];
 
-    if (name_of(book, login, name, err) < 0)
+    if (book_name_of(book, login, name, err) < 0)
         return -1;
     return db_run(book->db, "urgency_registration_by",
                   DB_ARGS(DB_TEXT(registration), DB_TEXT(name), DB_INT(is_anew)), NULL, err);
@@ -180,7 +166,7 @@ turn_say(struct book *book, struct act *act, struct err *err)
 {
     struct known known;
 
-    if (name_of(book, act->login, act->said.by, err) < 0 ||
+    if (book_name_of(book, act->login, act->said.by, err) < 0 ||
         get(book, act->said.study, &known, err) < 0)
         return -1;
     if (!known.is_there && !act->said.is_stat)

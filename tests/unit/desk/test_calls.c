@@ -1,6 +1,7 @@
 /* test_calls.c - a call that came is kept, heard and answered once. */
 #include "gateway/desk/calls.h"
 
+#include "gateway/desk/accounts.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "tests/support/book_world.h"
@@ -94,6 +95,29 @@ an_answer_goes_up_with_its_words_once(void **state)
     assert_true(only().heard_at_us > 0);
 }
 
+/* The doctor was told of a login: nobody there knows who that is. */
+static void
+who_heard_and_answered_is_told_by_name(void **state)
+{
+    static const struct account li = {.login = "desk", .name = "李技师", .roles = DESK_TECHNICIAN};
+    const char *id = come(CLINIC_CRITICAL);
+    char code[SLIP_TEXT_BYTES];
+    struct clinic_ups ups;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(accounts_invite(book, "test", &li, code, &err), 0);
+
+    assert_int_equal(calls_heard(book, id, "desk", &err), 0);
+    assert_int_equal(calls_answer(book, id, "read_back", "明白", "desk", &err), 0);
+
+    assert_string_equal(only().heard_by, "李技师");
+    assert_string_equal(only().answered_by, "李技师");
+    assert_int_equal(due(&ups), 1);
+    assert_string_equal(ups.messages[0].by, "李技师");
+    clinic_ups_free(&ups);
+}
+
 static void
 each_kind_has_its_answers(void **state)
 {
@@ -130,6 +154,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_call_sounds_until_somebody_heard_it, book_world_open,
                                         book_world_close),
         cmocka_unit_test_setup_teardown(an_answer_goes_up_with_its_words_once, book_world_open,
+                                        book_world_close),
+        cmocka_unit_test_setup_teardown(who_heard_and_answered_is_told_by_name, book_world_open,
                                         book_world_close),
         cmocka_unit_test_setup_teardown(each_kind_has_its_answers, book_world_open,
                                         book_world_close),
