@@ -136,10 +136,12 @@ int assign_may(struct pg_conn *conn, const struct person *person, int64_t read_i
                enum assign_level level, struct err *err) MUST_CHECK;
 /* A study they may see: it has a read they may see, or it is a prior of the same patient (same
  * clinic, issuer and patient id, and the same name or birth date and sex) as one of those.
+ * out_is_whole: every image of its list is whole in the archive.
  * errors  ERR_NOT_FOUND; ERR_CONFLICT two clinics have a study of that number, both as much theirs
  *         to see: not the one that came first */
 int assign_may_see_study(struct pg_conn *conn, const struct person *person, const char *study,
-                         char out_tenant[ASSIGN_CODE], struct err *err) MUST_CHECK;
+                         char out_tenant[ASSIGN_CODE], bool *out_is_whole,
+                         struct err *err) MUST_CHECK;
 /* errors  ERR_CONFLICT somebody else, or nobody, has the read under a lease now */
 int assign_holds(struct pg_conn *conn, const struct person *person, int64_t read_id,
                  struct err *err) MUST_CHECK;

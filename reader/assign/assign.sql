@@ -113,7 +113,7 @@ SELECT doctor_fits(r, $2, $3) FROM reads r WHERE r.id = $1
 
 -- A prior is of the same patient: the same number, and the same name or birth date and sex beside it (assign_priors too).
 -- name: assign_see_study
-SELECT r.tenant, read_is_seen(r, $2, $3, $4) FROM reads r WHERE r.study_uid = $1 AND (read_is_seen(r, $2, $3, $4)
+SELECT r.tenant, read_is_seen(r, $2, $3, $4), r.whole >= r.instances FROM reads r WHERE r.study_uid = $1 AND (read_is_seen(r, $2, $3, $4)
     OR (r.patient_id <> '' AND EXISTS (SELECT FROM reads o WHERE o.tenant = r.tenant AND o.patient_id = r.patient_id
         AND o.issuer = r.issuer AND o.id <> r.id AND ((o.patient_name <> '' AND o.patient_name = r.patient_name)
             OR (o.birth <> '' AND o.birth = r.birth AND o.sex = r.sex))

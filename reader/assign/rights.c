@@ -61,7 +61,7 @@ assign_may(struct pg_conn *conn, const struct person *person, int64_t read_id,
 
 int
 assign_may_see_study(struct pg_conn *conn, const struct person *person, const char *study,
-                     char out_tenant[ASSIGN_CODE], struct err *err)
+                     char out_tenant[ASSIGN_CODE], bool *out_is_whole, struct err *err)
 {
     struct pg_rows *rows = NULL;
     struct seer seer;
@@ -79,6 +79,7 @@ assign_may_see_study(struct pg_conn *conn, const struct person *person, const ch
                 pg_text(rows, 0, 0), pg_text(rows, 1, 0), study);
     } else {
         text_copy(out_tenant, ASSIGN_CODE, pg_text(rows, 0, 0));
+        *out_is_whole = pg_truth(rows, 0, 2);
         rc = 0;
     }
     pg_rows_free(&rows);

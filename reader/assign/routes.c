@@ -421,9 +421,9 @@ note_claim(struct assign *a, const struct person *who, int64_t read_id, struct e
     pg_put(&conn);
     /* whose read, and whose doctor: both organisations see it in the log */
     if (rc == 0)
-        rc = audit_append(a->options.audit, err, AUDIT_READ_CLAIMED, A_NUMBER("read", read_id),
-                          A_WORD("tenant", row->tenant), A_WORD("by", who->login),
-                          A_WORD("of", who->org));
+        rc = audit_append(a->options.audit, err, AUDIT_READ_CLAIMED, A_UID("study", row->study),
+                          A_NUMBER("read", read_id), A_WORD("tenant", row->tenant),
+                          A_WORD("by", who->login), A_WORD("of", who->org));
     free(row);
     return rc;
 }

@@ -179,10 +179,10 @@ audit_call(struct deliver *d, const struct person *who, const struct read_row *r
 {
     if (d->o.audit == NULL)
         return 0;
-    return audit_append(d->o.audit, err, AUDIT_CLINIC_CALLED, A_NUMBER("read", row->read_id),
-                        A_WORD("tenant", row->tenant), A_WORD("of", who->org),
-                        A_WORD("kind", call->is_critical ? "critical" : "repeat"),
-                        A_WORD("by", who->login));
+    return audit_append(
+        d->o.audit, err, AUDIT_CLINIC_CALLED, A_UID("study", row->study),
+        A_NUMBER("read", row->read_id), A_WORD("tenant", row->tenant), A_WORD("of", who->org),
+        A_WORD("kind", call->is_critical ? "critical" : "repeat"), A_WORD("by", who->login));
 }
 
 int

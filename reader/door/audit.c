@@ -9,12 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES = 100, ENTRIES_MOST = 1000, DAYS_BACK = 31, ORGS = 64 };
+enum { ENTRIES = 100, ENTRIES_MOST = 1000, DAYS_BACK = 31, ORGS = 64, ACTORS = 64 };
 
 /* Whether an organisation is the caller's to see; asked once each. */
 struct org_answer {
     char code[ASSIGN_CODE];
     bool is_within;
+};
+
+/* Who has a login; asked once each. */
+struct actor {
+    char login[PEOPLE_LOGIN], name[PEOPLE_NAME]; /* "" nobody has it: a device, an old account */
 };
 
 struct trail {
@@ -23,6 +28,8 @@ struct trail {
     const char *study, *login; /* NULL: any */
     struct org_answer orgs[ORGS];
     size_t org_count;
+    struct actor actors[ACTORS];
+    size_t actor_count;
     /* the latest entries of a day, as a ring */
     char *ring[ENTRIES_MOST];
     size_t limit, seen, written;
@@ -132,28 +139,71 @@ on_entry(void *user, const char *json, size_t n)
     return t->rc;
 }
 
-static void
+/* NULL: a device's, or one that names nobody. */
+static const char *
+login_of(const struct json *o)
+{
+    static const char *const keys[] = {"by", "account", "doctor"};
+
+    return first_of(o, keys, ARRAY_LEN(keys));
+}
+
+/* "" where nobody has that login. */
+static int
+find_name(struct trail *t, const char *login, char out[PEOPLE_NAME])
+{
+    struct person who;
+
+    for (size_t i = 0; i < t->actor_count; i++)
+        if (strcmp(t->actors[i].login, login) == 0) {
+            text_copy(out, PEOPLE_NAME, t->actors[i].name);
+            return 0;
+        }
+    if (people_find(t->conn, login, &who, &t->err) == 0)
+        text_copy(out, PEOPLE_NAME, who.name);
+    else if (t->err.kind == ERR_NOT_FOUND)
+        out[0] = '\0';
+    else
+        return -1;
+    if (t->actor_count < ACTORS && strlen(login) < PEOPLE_LOGIN) {
+        struct actor *a = &t->actors[t->actor_count++];
+
+        text_copy(a->login, sizeof a->login, login);
+        text_copy(a->name, sizeof a->name, out);
+    }
+    return 0;
+}
+
+static int
 write_entry(struct trail *t, const char *text)
 {
     struct json_doc *doc = NULL;
     struct err err = {0};
     const struct json *o;
-    const char *event;
+    const char *event, *login;
+    char name[PEOPLE_NAME] = "";
 
     if (json_parse(text, strlen(text), &doc, &err) < 0)
-        return;
+        return 0;
     o = json_root(doc);
+    login = login_of(o);
+    if (login != NULL && find_name(t, login, name) < 0) {
+        json_free(&doc);
+        return -1;
+    }
     event = json_as_text(json_find(o, "event"));
     jsonw_object(&t->w, NULL);
     jsonw_text(&t->w, "at", json_as_text(json_find(o, "at")));
     jsonw_text(&t->w, "event", event);
     jsonw_text(&t->w, "sentence", audit_sentence(event));
     jsonw_text(&t->w, "actor", actor_of(o));
+    jsonw_text(&t->w, "actor_name", name[0] != '\0' ? name : NULL);
     jsonw_text(&t->w, "subject", subject_of(o));
     jsonw_raw(&t->w, "entry", text, strlen(text));
     jsonw_end(&t->w);
     t->written++;
     json_free(&doc);
+    return 0;
 }
 
 /* One day's, the latest first, as many as are still wanted. */
@@ -175,7 +225,10 @@ write_day(struct trail *t, const struct audit *audit, const char *date, struct e
     }
     n = t->seen < t->limit ? t->seen : t->limit;
     for (size_t i = 0; i < n && t->written < t->limit; i++)
-        write_entry(t, t->ring[(t->seen - 1 - i) % t->limit]);
+        if (write_entry(t, t->ring[(t->seen - 1 - i) % t->limit]) < 0) {
+            *err = t->err;
+            return -1;
+        }
     return rc;
 }
 

@@ -266,12 +266,14 @@ pipe_new(struct door *door, struct http_request *req, const char *tenant)
     return p;
 }
 
-/* What is looked at is noted before a byte of it leaves; once for a while of looking. */
+/* What is looked at is noted before a byte of it leaves; once for a while of looking. The viewer
+ * asks for previews of whole studies, too. */
 static int
 note_look(struct door *door, struct http_request *req, struct pg_conn *conn,
-          const struct person *person, const char *tenant, const char *study, struct err *err)
+          const struct person *person, const char *tenant, const char *study, bool is_whole,
+          struct err *err)
 {
-    bool is_preview = strncmp(http_path(req), "/preview/", 9) == 0, is_new = false;
+    bool is_preview = !is_whole && strncmp(http_path(req), "/preview/", 9) == 0, is_new = false;
     const char *what = is_preview ? "preview" : "images";
 
     if (people_look_put(conn, person, tenant, study, what, &is_new, err) < 0)
@@ -292,6 +294,7 @@ settle_study(struct http_request *req, bool is_look, char out_tenant[ASSIGN_CODE
     const char *study = http_param(req, "study");
     struct pg_conn *conn = NULL;
     struct person person;
+    bool is_whole;
     int rc = -1;
 
     if (!uid_is_valid(study, true))
@@ -299,8 +302,8 @@ settle_study(struct http_request *req, bool is_look, char out_tenant[ASSIGN_CODE
     if (pg_get(door->options.pg, &conn, err) < 0)
         return -1;
     if (people_of_caller(conn, http_caller(req), &person, err) == 0 &&
-        assign_may_see_study(conn, &person, study, out_tenant, err) == 0 &&
-        (!is_look || note_look(door, req, conn, &person, out_tenant, study, err) == 0))
+        assign_may_see_study(conn, &person, study, out_tenant, &is_whole, err) == 0 &&
+        (!is_look || note_look(door, req, conn, &person, out_tenant, study, is_whole, err) == 0))
         rc = 0;
     pg_put(&conn);
     return rc;

@@ -8,6 +8,7 @@
 #include "proto/http/client.h"
 #include "proto/http/json.h"
 #include "reader/assign/assign_own.h"
+#include "tests/support/audit_log.h"
 #include "tests/support/read_world.h"
 
 #include <setjmp.h>
@@ -23,6 +24,8 @@ static struct assign *service; /* with its threads, without intake */
 static struct http_server *server;
 static char url[64];
 static unsigned database;
+static char trail[FOLDER_PATH_BYTES];
+static struct audit *audit;
 
 #define OK(call)                                                                                   \
     do {                                                                                           \
@@ -62,7 +65,10 @@ open_world(void **state)
     (void)state;
     snprintf(name, sizeof name, "assignhttp%u", database++);
     read_world_open(&w, cluster, name);
+    folder_make("trail", trail);
+    OK(audit_open(trail, "reader", &audit, &err));
     options.pg = w.pg;
+    options.audit = audit;
     OK(assign_start(&options, &service, &err));
     table = assign_table(service);
     o.tables = &table;
@@ -80,6 +86,8 @@ close_world(void **state)
     http_server_stop(&server);
     assign_free(&service);
     read_world_close(&w);
+    audit_close(&audit);
+    folder_remove(trail);
     return 0;
 }
 
@@ -235,7 +243,7 @@ one_has_it_and_the_other_is_told_who(void **state)
 {
     struct json_doc *doc = NULL;
     struct read_row row;
-    char path[64], release[64], detail[64];
+    char path[64], release[64], detail[64], log[FOLDER_PATH_BYTES + 8];
 
     (void)state;
     read_world_closes(&w, "T1", "1.1", 1, 30);
@@ -251,6 +259,8 @@ one_has_it_and_the_other_is_told_who(void **state)
     assert_int_equal(asks("doc2", "POST", path, "", &doc), 409);
     assert_string_equal(text_of(json_root(doc), "by"), "doc1");
     json_free(&doc);
+    snprintf(log, sizeof log, "%s/log", trail);
+    assert_int_equal(audit_log_says(log, "AUDIT_READ_CLAIMED", "\"study\":\"1.1\""), 1);
     assert_int_equal(sees("doc1", "?mine=1"), 1);
     assert_int_equal(sees("doc2", "?mine=1"), 0);
     assert_int_equal(asks("doc1", "GET", detail, NULL, &doc), 200);

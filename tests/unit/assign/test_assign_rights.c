@@ -204,11 +204,12 @@ sees_study(const char *login, const char *study, char tenant[ASSIGN_CODE], struc
 {
     struct pg_conn *conn = NULL;
     struct person who;
+    bool is_whole;
     int rc = -1;
 
     read_world_person(&w, login, &who);
     if (pg_get(w.pg, &conn, err) == 0)
-        rc = assign_may_see_study(conn, &who, study, tenant, err);
+        rc = assign_may_see_study(conn, &who, study, tenant, &is_whole, err);
     pg_put(&conn);
     return rc;
 }

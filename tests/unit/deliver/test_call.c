@@ -1,6 +1,7 @@
 /* test_call.c - a doctor's call reaches the clinic once and its answer comes back once. */
 #include "reader/deliver/clinic.h"
 
+#include "tests/support/audit_log.h"
 #include "tests/support/deliver_world.h"
 #include "tests/unit/deliver/fake_patient.h"
 
@@ -79,6 +80,28 @@ a_critical_finding_is_told_without_lease_and_once(void **state)
     assert_string_equal(told("T1", "read_state"), "critical ");
 }
 
+/* The audit trail told that a doctor had called a clinic, and not about whom. */
+static void
+the_trail_names_the_study_of_a_call(void **state)
+{
+    struct clinic_call call;
+    char dir[FOLDER_PATH_BYTES], log[FOLDER_PATH_BYTES + 8];
+    struct audit *audit;
+    struct err err;
+
+    (void)state;
+    folder_make("call", dir);
+    assert_int_equal(audit_open(dir, "reader", &audit, &err), 0);
+    d.o.audit = audit;
+    assert_int_equal(call_as("doc1", true, "左侧张力性气胸", &call), 0);
+    d.o.audit = NULL;
+    audit_close(&audit);
+
+    snprintf(log, sizeof log, "%s/log", dir);
+    assert_int_equal(audit_log_says(log, "AUDIT_CLINIC_CALLED", "\"study\":\"" STUDY "\""), 1);
+    folder_remove(dir);
+}
+
 static void
 a_call_that_is_sent_again_is_one_call(void **state)
 {
@@ -155,6 +178,8 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_critical_finding_is_told_without_lease_and_once,
                                         open_study, deliver_world_close),
+        cmocka_unit_test_setup_teardown(the_trail_names_the_study_of_a_call, open_study,
+                                        deliver_world_close),
         cmocka_unit_test_setup_teardown(a_call_that_is_sent_again_is_one_call, open_study,
                                         deliver_world_close),
         cmocka_unit_test_setup_teardown(who_may_not_write_may_not_call, open_study,

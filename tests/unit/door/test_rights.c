@@ -497,6 +497,35 @@ what_changes_something_needs_the_pages_word_everywhere(void **state)
     }
 }
 
+/* Of every study the record said that it had been looked at before it was whole, minutes before a
+ * report of it was signed: the viewer asks for previews always. */
+static void
+a_look_is_at_a_preview_only_while_the_study_is_not_whole(void **state)
+{
+    static const struct law look = {.method = "GET", .pattern = "/preview/studies/{study}"};
+    static const struct law trail = {.method = "GET", .pattern = "/api/v1/audit"};
+    char *body;
+
+    (void)state;
+    if (cluster == NULL)
+        skip();
+    read_world_count(&w, "DELETE FROM looks");
+    read_world_count(&w, "UPDATE reads SET whole = instances");
+    (void)ask(&look, "doc1", &body);
+    free(body);
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM looks WHERE what = 'images'"), 1);
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM looks"), 1);
+
+    read_world_count(&w, "UPDATE reads SET whole = instances - 1");
+    (void)ask(&look, "doc1", &body);
+    free(body);
+
+    assert_int_equal(read_world_count(&w, "SELECT count(*) FROM looks WHERE what = 'preview'"), 1);
+    assert_int_equal(ask(&trail, "super", &body), 200);
+    assert_non_null(strstr(body, "\"actor\":\"doc1\",\"actor_name\":\"王医生\""));
+    free(body);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -506,6 +535,7 @@ main(int argc, char **argv)
         cmocka_unit_test(each_role_may_at_home_what_the_law_says_and_nothing_else),
         cmocka_unit_test(each_role_finds_nothing_of_anothers),
         cmocka_unit_test(what_changes_something_needs_the_pages_word_everywhere),
+        cmocka_unit_test(a_look_is_at_a_preview_only_while_the_study_is_not_whole),
     };
     int status;
 

@@ -75,7 +75,7 @@ function Audit({ reads }) {
   return html`<h2>${say("audit")}</h2>
     <${Notice} kind="warn">${wrong && `${say("audit_refused")}：${wrong}`}<//>
     ${list && html`<${Table} caption=${say("audit")} heads=${[say("at"), say("actor"), say("event"), say("subject")]} empty=${say("no_audit")}
-      rows=${list.map((e) => [fullTime(e.at), e.actor || "", say(e.event), html`<${Subject} of=${e.subject} reads=${reads} />`])} />`}`;
+      rows=${list.map((e) => [fullTime(e.at), e.actor_name ? html`${e.actor_name}<span class="line quiet">${e.actor}</span>` : e.actor || "", say(e.event), html`<${Subject} of=${e.subject} reads=${reads} />`])} />`}`;
 }
 
 export default function Supervision() {
