@@ -1,6 +1,7 @@
 /* doctor_gateway.c - a gateway's ports, disk, queue, line, and what the centre says of it. */
 #include "deploy/cli/doctor.h"
 
+#include "gateway/accept/accept.h"
 #include "gateway/desk/desk.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
@@ -98,6 +99,15 @@ check_ways(struct findings *f, const char *lines, const struct enrol_identity *i
     else
         finding(f, MARK_FINE, "line", "%s answers", url);
     check_clock(f, offset_ms);
+}
+
+static void
+check_devices(struct findings *f, const struct gateway_config *c)
+{
+    struct err err;
+
+    if (accept_check_devices(c->data_dir, &err) < 0)
+        finding(f, MARK_BAD, "table of devices", "%s", err.text);
 }
 
 static void
@@ -290,6 +300,7 @@ void
 doctor_examine_gateway(struct findings *f, const struct gateway_config *c)
 {
     check_port(f, "DICOM port", c->dicom_address, c->dicom_port);
+    check_devices(f, c);
     check_port(f, "desk", c->desk_address, c->desk_port);
     check_desk(f, c);
     check_hl7(f, c);

@@ -53,8 +53,9 @@ open_folder(struct accept *a, struct err *err)
     int rc = -1;
 
     if (durable_mkdir(a->options.dir, err) < 0 || durable_mkdir(tmp, err) < 0 ||
-        open_lists(a, err) < 0 || table_read(a, err) < 0)
+        open_lists(a, err) < 0)
         goto out;
+    table_refresh(a);
     if (seen_read(a->options.dir, &a->devices, &seen) < 0)
         LOG(&accept_ctx, ACCEPT_SEEN_NOT_KEPT, F_ERR(&seen));
     window_begin(a);

@@ -107,7 +107,7 @@ struct accept_refused {
 };
 
 /* Read the folder. Nothing listens yet.
- * errors  ERR_REJECT devices.conf line */
+ * errors  of its lists; of devices.conf never: accept_table_trouble() */
 int accept_open(const struct accept_options *options, struct spool *spool,
                 struct accept **out_accept, struct err *err) MUST_CHECK;
 /* Open the ports. errors  ERR_FATAL port in use, certificate or key that cannot be used */
@@ -167,6 +167,13 @@ bool accept_assoc_post(struct accept *accept, uint64_t association, accept_post_
 
 /* --- devices --- */
 
+#define ACCEPT_TROUBLE_BYTES 320
+/* What is wrong with devices.conf: its line, why; "": nothing. Of that line what it said before
+ * holds, after a start nothing; the others count, and the table cannot be edited from here. */
+void accept_table_trouble(struct accept *accept, char out[ACCEPT_TROUBLE_BYTES]);
+/* Can all of DIR/devices.conf be read, or is there none? For whoever types it.
+ * errors  ERR_REJECT with the line, others where the file cannot be read */
+int accept_check_devices(const char *dir, struct err *err) MUST_CHECK;
 /* Copies, the caller's (free). */
 void accept_list_devices(struct accept *accept, struct accept_device **out_devices, size_t *out_n);
 void accept_list_refused(struct accept *accept, struct accept_refused **out_refused, size_t *out_n);

@@ -49,6 +49,8 @@ struct accept {
     struct gate gate;             /* guards all below */
     struct devices devices;
     struct stat devices_seen; /* zeros: no file */
+    bool is_table_unread;     /* there is one, and it could not be read: tried again each time */
+    char table_trouble[ACCEPT_TROUBLE_BYTES];
     struct refused refused;
     struct live *live;
     bool is_stopping;        /* the listener takes nothing more */
@@ -58,8 +60,9 @@ struct accept {
 extern const struct log_ctx accept_ctx;
 
 /* table.c; locked, all of them */
+/* Where the file changed. -1: not all of it could be read, which is logged; what can be, counts. */
 int table_read(struct accept *a, struct err *err) MUST_CHECK;
-void table_refresh(struct accept *a); /* the same; a mistake is logged, the old table stays */
+void table_refresh(struct accept *a); /* the same */
 void table_keep_refused(struct accept *a);
 /* Not locked: what devices did, when that is due (once a minute) or asked for. */
 void table_keep_seen(struct accept *a, bool is_asked);

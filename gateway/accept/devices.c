@@ -377,20 +377,31 @@ parse_device(struct line *l, struct accept_device *d, struct err *err)
     return 0;
 }
 
+static void
+add_row(struct devices *devices, const struct accept_device *d)
+{
+    devices->rows = mem_grow(devices->rows, (devices->n + 1) * sizeof *d);
+    devices->rows[devices->n++] = *d;
+}
+
+/* Of a line with a mistake behind its key the row before counts, where there is one. */
 static int
-parse_line(struct line l, struct devices *devices, struct err *err)
+parse_line(struct line l, struct devices *devices, const struct devices *before, struct err *err)
 {
     struct accept_device d = {.stored = 0};
+    int rc = parse_device(&l, &d, err);
+    const struct accept_device *row = &d;
 
-    if (parse_device(&l, &d, err) < 0)
-        return -1;
+    if (rc < 0)
+        row = before != NULL ? devices_at(before, d.ae, d.address) : NULL;
+    if (row == NULL)
+        return rc;
     if (devices_at(devices, d.ae, d.address))
-        return err_set(err, ERR_REJECT, "%s is there twice", d.ae);
+        return rc < 0 ? rc : err_set(err, ERR_REJECT, "%s is there twice", d.ae);
     if (devices->n == DEVICES_MAX)
-        return err_set(err, ERR_REJECT, "more than %d devices", DEVICES_MAX);
-    devices->rows = mem_grow(devices->rows, (devices->n + 1) * sizeof d);
-    devices->rows[devices->n++] = d;
-    return 0;
+        return rc < 0 ? rc : err_set(err, ERR_REJECT, "more than %d devices", DEVICES_MAX);
+    add_row(devices, row);
+    return rc;
 }
 
 /* The next line; l is what of it means something, NULL-long for comments. */
@@ -410,17 +421,35 @@ next_line(const char **at, const char *end, struct line *out_whole, struct line 
 }
 
 int
-devices_parse(const char *text, size_t n, struct devices *out, struct err *err)
+devices_parse_good(const char *text, size_t n, const struct devices *before, struct devices *out,
+                   struct err *err)
 {
     struct devices devices = {NULL, 0};
-    const char *at = text, *end = text + n;
+    const char *at = text + text_mark(text, n), *end = text + n;
     struct line whole, said;
+    int rc = 0;
 
-    for (size_t number = 1; next_line(&at, end, &whole, &said); number++)
-        if (said.at < said.end && parse_line(said, &devices, err) < 0) {
-            devices_fini(&devices);
-            return err_context(err, "line %zu", number);
-        }
+    for (size_t number = 1; next_line(&at, end, &whole, &said); number++) {
+        struct err wrong = {0};
+
+        if (said.at == said.end || parse_line(said, &devices, before, &wrong) == 0 || rc < 0)
+            continue;
+        *err = wrong;
+        rc = err_context(err, "line %zu", number);
+    }
+    *out = devices;
+    return rc;
+}
+
+int
+devices_parse(const char *text, size_t n, struct devices *out, struct err *err)
+{
+    struct devices devices;
+
+    if (devices_parse_good(text, n, NULL, &devices, err) < 0) {
+        devices_fini(&devices);
+        return -1;
+    }
     *out = devices;
     return 0;
 }
@@ -485,10 +514,11 @@ bool
 devices_edit(const char *text, size_t n, const char *ae, const char *address, const char *line,
              size_t line_n, struct buf *out)
 {
-    const char *at = text, *end = text + n;
+    const char *at = text + text_mark(text, n), *end = text + n;
     struct line whole, said;
     bool is_found = false, has_title;
 
+    buf_add(out, text, (size_t)(at - text));
     while (next_line(&at, end, &whole, &said)) {
         struct accept_device d = {.stored = 0};
         if (said.at < said.end && take_key(&said, &d, &has_title) && strcmp(d.ae, ae) == 0 &&

@@ -18,6 +18,10 @@ struct devices {
 
 /* The text of a whole file. errors ERR_REJECT with the line's number */
 int devices_parse(const char *text, size_t n, struct devices *out, struct err *err) MUST_CHECK;
+/* All its lines without a mistake; of one with a mistake behind its key, the row that before (NULL:
+ * none) holds under it. out is set in any case. errors  as above, of the first mistake */
+int devices_parse_good(const char *text, size_t n, const struct devices *before,
+                       struct devices *out, struct err *err) MUST_CHECK;
 void devices_fini(struct devices *devices);
 /* A row as it will be read back: addresses in the system's spelling, defaults filled in.
  * errors ERR_REJECT which column, and why */

@@ -8,6 +8,7 @@
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ static bool
 is_same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
 /* What devices have done is kept over a new reading of the file. */
@@ -63,19 +64,24 @@ table_read(struct accept *a, struct err *err)
     struct stat now = {.st_ino = 0};
     uint8_t *text = NULL;
     size_t n = 0;
-    int rc = -1;
+    int rc = 0;
 
-    if (stat(a->devices_path, &now) < 0)
+    if (stat(a->devices_path, &now) < 0) {
         now = (struct stat){.st_ino = 0};
-    if (is_same_file(&now, &a->devices_seen))
+        if (errno != ENOENT)
+            rc = err_sys(err, ERR_RETRY, DEVICES_FILE);
+    }
+    if (rc == 0 && !a->is_table_unread && is_same_file(&now, &a->devices_seen))
         return 0;
     a->devices_seen = now;
-    if (now.st_ino != 0 && durable_get_file(a->devices_path, DEVICES_BYTES, &text, &n, err) < 0)
+    if (rc == 0 && now.st_ino != 0)
+        rc = durable_get_file(a->devices_path, DEVICES_BYTES, &text, &n, err);
+    a->is_table_unread = rc < 0;
+    if (rc < 0)
         goto out;
-    if (devices_parse((const char *)text, n, &devices, err) < 0) {
+    rc = devices_parse_good((const char *)text, n, &a->devices, &devices, err);
+    if (rc < 0)
         err_context(err, DEVICES_FILE);
-        goto out;
-    }
     carry_counts(&a->devices, &devices);
     devices_fini(&a->devices);
     a->devices = devices;
@@ -84,8 +90,10 @@ table_read(struct accept *a, struct err *err)
     atomic_fetch_add(&a->table_version, 1);
     atomic_store(&a->is_release_due, true);
     LOG(&accept_ctx, ACCEPT_DEVICES_READ, F_NUMBER("devices", devices.n));
-    rc = 0;
 out:
+    if (rc < 0 && strcmp(a->table_trouble, err->text) != 0)
+        LOG(&accept_ctx, ACCEPT_DEVICES_BAD, F_ERR(err));
+    text_copy(a->table_trouble, sizeof a->table_trouble, rc < 0 ? err->text : "");
     free(text);
     return rc;
 }
@@ -96,7 +104,7 @@ table_refresh(struct accept *a)
     struct err err = {0};
 
     if (table_read(a, &err) < 0)
-        LOG(&accept_ctx, ACCEPT_DEVICES_BAD, F_ERR(&err));
+        err_clear(&err); /* it is in the log, and on the desk's page */
 }
 
 void
@@ -141,6 +149,38 @@ accept_list_devices(struct accept *a, struct accept_device **out_devices, size_t
     gate_unlock(&a->gate);
     *out_devices = rows;
     *out_n = n;
+}
+
+void
+accept_table_trouble(struct accept *a, char out[ACCEPT_TROUBLE_BYTES])
+{
+    gate_lock(&a->gate);
+    table_refresh(a);
+    text_copy(out, ACCEPT_TROUBLE_BYTES, a->table_trouble);
+    gate_unlock(&a->gate);
+}
+
+int
+accept_check_devices(const char *dir, struct err *err)
+{
+    char *path = mem_printf("%s/%s", dir, DEVICES_FILE);
+    struct devices devices = {NULL, 0};
+    uint8_t *text = NULL;
+    size_t n = 0;
+    int rc = durable_get_file(path, DEVICES_BYTES, &text, &n, err);
+
+    if (rc == 0)
+        rc = devices_parse((const char *)text, n, &devices, err);
+    else if (err->kind == ERR_NOT_FOUND) {
+        err_clear(err);
+        rc = 0;
+    }
+    if (rc < 0)
+        err_context(err, DEVICES_FILE);
+    devices_fini(&devices);
+    free(text);
+    free(path);
+    return rc;
 }
 
 void

@@ -47,8 +47,10 @@ lamp_colour(enum lamp lamp)
 }
 
 enum lamp
-lamp_of_devices(size_t known, size_t heard, size_t refused_lately)
+lamp_of_devices(size_t known, size_t heard, size_t refused_lately, bool is_table_wrong)
 {
+    if (is_table_wrong)
+        return LAMP_DEVICES_TABLE;
     if (refused_lately > 0)
         return LAMP_DEVICES_REFUSED;
     if (known == 0)
@@ -123,6 +125,29 @@ lamp_of_line(const struct uplink_status *status, int64_t now_us)
     default:
         return is_long(status->line_since_us, now_us) ? LAMP_LINE_DOWN_LONG : LAMP_LINE_DOWN;
     }
+}
+
+void
+lamp_write_lines(struct jsonw *w, const struct uplink_status *status)
+{
+    jsonw_array(w, "lines");
+    for (size_t i = 0; i < status->lines_n; i++) {
+        const struct uplink_line_status *line = &status->lines[i];
+
+        jsonw_object(w, NULL);
+        jsonw_text(w, "name", line->name);
+        jsonw_uint(w, "rank", line->rank);
+        jsonw_text(w, "state", uplink_line_word(line->line));
+        jsonw_bool(w, "is_serving", line->is_serving);
+        jsonw_bool(w, "is_choked", line->is_choked);
+        jsonw_int(w, "since_us", line->since_us);
+        jsonw_int(w, "last_contact_us", line->last_contact_us);
+        jsonw_uint(w, "bytes_per_s", line->bytes_per_s);
+        jsonw_uint(w, "rate_bytes", line->rate_bytes);
+        jsonw_text(w, "trouble", line->trouble);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
 }
 
 enum lamp

@@ -5,6 +5,7 @@
 #include "gateway/desk/orders_sources.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
+#include "proto/base/jsonw.h"
 
 enum lamp {
 #define LAMP(word, colour, meaning) LAMP_##word,
@@ -16,8 +17,10 @@ enum lamp {
 const char *lamp_word(enum lamp lamp);   /* "LINE_UP": the page finds its words by it */
 const char *lamp_colour(enum lamp lamp); /* "green" "amber" "red" "grey" */
 
-enum lamp lamp_of_devices(size_t known, size_t heard, size_t refused_lately);
+enum lamp lamp_of_devices(size_t known, size_t heard, size_t refused_lately, bool is_table_wrong);
 enum lamp lamp_of_line(const struct uplink_status *status, int64_t now_us);
+/* Where there are several ways to the centre: the array "lines", how each of them stands. */
+void lamp_write_lines(struct jsonw *w, const struct uplink_status *status);
 enum lamp lamp_of_disk(const struct spool_health *health);
 /* Also where nobody can be asked: before its own certificate began, or before this program was
  * written, a clock is wrong, and that is why the centre is not reached. */

@@ -322,10 +322,9 @@ orders_read(const uint8_t *bytes, size_t n, const char *source, orders_each_fn e
         return 0;
     if (n > ORDERS_BYTES || memchr(bytes, '\0', n) != NULL)
         return err_set(err, ERR_REJECT, "too long, or no text");
-    if (n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) {
-        bytes += 3;
-        n -= 3;
-    }
+    size_t mark = text_mark(bytes, n);
+    bytes += mark;
+    n -= mark;
     buf_init(&text, 3 * ORDERS_BYTES);
     if (text_is_utf8((const char *)bytes, n)) {
         buf_add(&text, bytes, n);

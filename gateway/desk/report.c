@@ -50,6 +50,7 @@ struct sources {
     uint64_t counts[INSTANCE_STATES];
     struct accept_device *devices;
     size_t devices_n;
+    char devices_trouble[ACCEPT_TROUBLE_BYTES];
     struct accept_refused *refused;
     size_t refused_n;
     struct spool_study *studies;
@@ -88,34 +89,12 @@ write_devices_lamp(struct jsonw *w, const struct sources *s)
         heard += s->devices[i].last_store_us > s->now_us - day_us;
     for (size_t i = 0; i < s->refused_n; i++)
         lately += s->refused[i].last_us > s->now_us - day_us;
-    begin_lamp(w, "devices", lamp_of_devices(s->devices_n, heard, lately));
+    begin_lamp(w, "devices",
+               lamp_of_devices(s->devices_n, heard, lately, s->devices_trouble[0] != '\0'));
     jsonw_uint(w, "known", s->devices_n);
     jsonw_uint(w, "heard", heard);
     jsonw_uint(w, "refused", lately);
-    jsonw_end(w);
-}
-
-/* Where there are several ways to the centre: each of them. */
-static void
-write_lines(struct jsonw *w, const struct sources *s)
-{
-    jsonw_array(w, "lines");
-    for (size_t i = 0; i < s->line.lines_n; i++) {
-        const struct uplink_line_status *line = &s->line.lines[i];
-
-        jsonw_object(w, NULL);
-        jsonw_text(w, "name", line->name);
-        jsonw_uint(w, "rank", line->rank);
-        jsonw_text(w, "state", uplink_line_word(line->line));
-        jsonw_bool(w, "is_serving", line->is_serving);
-        jsonw_bool(w, "is_choked", line->is_choked);
-        jsonw_int(w, "since_us", line->since_us);
-        jsonw_int(w, "last_contact_us", line->last_contact_us);
-        jsonw_uint(w, "bytes_per_s", line->bytes_per_s);
-        jsonw_uint(w, "rate_bytes", line->rate_bytes);
-        jsonw_text(w, "trouble", line->trouble);
-        jsonw_end(w);
-    }
+    jsonw_text(w, "trouble", s->devices_trouble);
     jsonw_end(w);
 }
 
@@ -142,7 +121,7 @@ write_line_lamp(struct jsonw *w, const struct sources *s)
     jsonw_uint(w, "proofs_failed", s->line.proofs_failed);
     jsonw_bool(w, "is_table_wrong", s->line.is_table_wrong);
     if (s->line.lines_n > 1)
-        write_lines(w, s);
+        lamp_write_lines(w, &s->line);
     jsonw_end(w);
 }
 
@@ -567,20 +546,19 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     spool_unsealed(o->spool, &s.unsealed);
     spool_counts(o->spool, s.counts);
     accept_list_devices(o->accept, &s.devices, &s.devices_n);
+    accept_table_trouble(o->accept, s.devices_trouble);
     accept_list_refused(o->accept, &s.refused, &s.refused_n);
     spool_studies(o->spool, &s.studies, &s.studies_n);
     if (rc == 0 && sources->book != NULL && (sources->rights & DESK_WORK))
         rc = book_studies(sources->book, s.now_us - owners_us, &s.owners, &s.owners_n, err);
-    if (rc == 0 && sources->book != NULL)
-        rc = mpps_studies(sources->book, s.now_us - owners_us, &s.steps, &s.steps_n, err);
-    if (rc == 0 && sources->book != NULL)
-        rc = mpps_missing(sources->book, &s.missing, &s.missing_n, err);
-    if (rc == 0 && sources->book != NULL)
-        rc = book_urgencies(sources->book, s.now_us - owners_us, &s.urgencies, &s.urgencies_n, err);
-    if (rc == 0 && sources->book != NULL)
-        rc = book_absences(sources->book, &s.absences, &s.absences_n, err);
-    if (rc == 0 && sources->book != NULL)
-        rc = book_questions(sources->book, o->spool, &s.questions, &s.questions_n, err);
+    if (rc == 0 && sources->book != NULL &&
+        (mpps_studies(sources->book, s.now_us - owners_us, &s.steps, &s.steps_n, err) < 0 ||
+         mpps_missing(sources->book, &s.missing, &s.missing_n, err) < 0 ||
+         book_urgencies(sources->book, s.now_us - owners_us, &s.urgencies, &s.urgencies_n, err) <
+             0 ||
+         book_absences(sources->book, &s.absences, &s.absences_n, err) < 0 ||
+         book_questions(sources->book, o->spool, &s.questions, &s.questions_n, err) < 0))
+        rc = -1;
     uplink_each_progress(o->uplink, keep_progress, &s);
     settle_studies(&s);
     book_date_studies(s.owners, s.owners_n, s.studies, s.studies_n, s.now_us);

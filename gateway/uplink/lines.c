@@ -191,12 +191,13 @@ read_line(struct reading *r, struct lines *out, struct err *err)
 static int
 parse_good(const char *path, const uint8_t *bytes, size_t n, struct lines *out, struct err *err)
 {
+    size_t mark = text_mark(bytes, n);
     char *text = mem_new(n + 1), *next = text;
     int number = 0, rc = 0;
 
     memset(out, 0, sizeof *out);
-    memcpy(text, bytes, n);
-    if (memchr(bytes, '\0', n) != NULL || !text_is_utf8(text, n)) {
+    memcpy(text, bytes + mark, n - mark);
+    if (memchr(bytes, '\0', n) != NULL || !text_is_utf8(text, n - mark)) {
         rc = err_set(err, ERR_REJECT, "%s: is no text", path);
         next = NULL;
     }

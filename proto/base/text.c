@@ -152,6 +152,12 @@ utf8_step(const uint8_t *p, size_t n)
     return k;
 }
 
+size_t
+text_mark(const void *text, size_t n)
+{
+    return n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+}
+
 bool
 text_is_utf8(const char *text, size_t n)
 {

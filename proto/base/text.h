@@ -18,6 +18,9 @@ char *base64_encode(const void *bytes, size_t n, size_t *out_n);
 int base64_decode(const char *text, size_t text_n, size_t limit_bytes, uint8_t **out_bytes,
                   size_t *out_n) MUST_CHECK;
 
+/* Bytes of the byte order mark that some editors (Windows Notepad) put before UTF-8 text: 3 or 0.
+ */
+size_t text_mark(const void *text, size_t n);
 bool text_is_utf8(const char *text, size_t n); /* strict: no overlong forms, no surrogates */
 /* PS3.5 9.1: digits and dots, 1..64 characters, no empty component; leading zeros are let through
  * (devices write them) when is_lenient. */

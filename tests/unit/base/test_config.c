@@ -64,6 +64,21 @@ defaults_and_values_are_read(void **state)
     config_fini(options, ARRAY_LEN(options), &s);
 }
 
+/* Windows Notepad writes it. */
+static void
+a_byte_order_mark_is_no_part_of_the_first_line(void **state)
+{
+    struct sample s = {0};
+    struct err err;
+
+    (void)state;
+    assert_int_equal(read_text("\xEF\xBB\xBFwait = 5m\ncount = 2\n", &s, &err), 0);
+
+    assert_int_equal(s.wait, 300000);
+    assert_int_equal(s.count, 2);
+    config_fini(options, ARRAY_LEN(options), &s);
+}
+
 static void
 what_is_wrong_is_named_with_its_line(void **state)
 {
@@ -98,6 +113,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_and_values_are_read),
+        cmocka_unit_test(a_byte_order_mark_is_no_part_of_the_first_line),
         cmocka_unit_test(what_is_wrong_is_named_with_its_line),
     };
 

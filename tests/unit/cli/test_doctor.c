@@ -194,6 +194,20 @@ what_is_not_fine_is_told_with_what_to_do(void **state)
     assert_int_equal(chinese, findings);
 }
 
+static void
+a_mistyped_table_of_devices_is_named_with_its_line(void **state)
+{
+    (void)state;
+    write_text("devices.conf", "CT1 127.0.0.1\nDR1 127.0.0.1 modalty=DX\n");
+    ask_doctor("hl7_in = no\n");
+    assert_says("BAD ", "table of devices", "devices.conf: line 2: DR1: unknown setting modalty");
+    assert_non_null(strstr(said, "do: mend that line of that file"));
+
+    write_text("devices.conf", "CT1 127.0.0.1\nDR1 127.0.0.1 modality=DX\n");
+    ask_doctor("hl7_in = no\n");
+    assert_null(strstr(said, "table of devices"));
+}
+
 /* A clinic's short file was taken for an archive's, and eleven things were said to be bad. */
 static void
 a_file_that_fits_both_is_judged_by_the_folders_of_its_data_dir(void **state)
@@ -256,6 +270,7 @@ main(void)
         TEST(what_is_not_fine_is_told_with_what_to_do),
         TEST(a_file_that_fits_both_is_judged_by_the_folders_of_its_data_dir),
         TEST(an_authority_that_ends_within_two_years_is_worth_a_look),
+        TEST(a_mistyped_table_of_devices_is_named_with_its_line),
         TEST(the_centre_is_asked_by_the_ways_of_the_table_until_one_answers),
     };
 

@@ -340,8 +340,10 @@ a_sick_disk_beats_a_full_one(void **state)
     assert_string_equal(lamp_colour(lamp_of_disk(&h)), "red");
     h.is_journal_sick = true;
     assert_int_equal(lamp_of_disk(&h), LAMP_DISK_SICK);
-    assert_int_equal(lamp_of_devices(2, 1, 1), LAMP_DEVICES_REFUSED);
-    assert_int_equal(lamp_of_devices(0, 0, 0), LAMP_DEVICES_NONE);
+    assert_int_equal(lamp_of_devices(2, 1, 1, false), LAMP_DEVICES_REFUSED);
+    assert_int_equal(lamp_of_devices(0, 0, 0, false), LAMP_DEVICES_NONE);
+    assert_int_equal(lamp_of_devices(2, 1, 1, true), LAMP_DEVICES_TABLE);
+    assert_string_equal(lamp_colour(LAMP_DEVICES_TABLE), "red");
 }
 
 int

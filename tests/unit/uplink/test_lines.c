@@ -114,6 +114,9 @@ of_a_table_with_mistakes_the_good_lines_can_be_had(void **state)
         const char *text, *says, *names;
     } rows[] = {
         {"fibre\nlte rank=2\n", NULL, "fibre lte "},
+        {"\xEF\xBB\xBF"
+         "fibre\nlte rank=2\n",
+         NULL, "fibre lte "},
         {"fibre\nlte rank=2 ratee=5\nsat rank=0\n", ":2: there is no such setting", "fibre "},
         {"fibre rate=4\nlte rank=2", ":1: rate: ", "lte "},
         {"a\nb\nc\nd\ne\n", ":5: at most 4 lines", "a b c d "},
