@@ -3,6 +3,7 @@
 
 #include "gateway/accept/accept.h"
 #include "gateway/desk/desk.h"
+#include "gateway/plain/plain.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
@@ -102,12 +103,17 @@ check_ways(struct findings *f, const char *lines, const struct enrol_identity *i
 }
 
 static void
-check_devices(struct findings *f, const struct gateway_config *c)
+check_tables(struct findings *f, const struct gateway_config *c)
 {
     struct err err;
 
+    char targets[PATH_MAX];
+
     if (accept_check_devices(c->data_dir, &err) < 0)
         finding(f, MARK_BAD, "table of devices", "%s", err.text);
+    snprintf(targets, sizeof targets, "%s/targets.conf", c->data_dir);
+    if (plain_check_targets(targets, &err) < 0)
+        finding(f, MARK_BAD, "table of targets", "%s", err.text);
 }
 
 static void
@@ -300,7 +306,7 @@ void
 doctor_examine_gateway(struct findings *f, const struct gateway_config *c)
 {
     check_port(f, "DICOM port", c->dicom_address, c->dicom_port);
-    check_devices(f, c);
+    check_tables(f, c);
     check_port(f, "desk", c->desk_address, c->desk_port);
     check_desk(f, c);
     check_hl7(f, c);

@@ -243,7 +243,8 @@ feed_states(struct plain *p, uint32_t states, bool is_over_listed)
     spool_list(p->o.spool, &filter, &ids, &n);
     for (size_t i = 0; i < n && !is_stopping(p); i++)
         for (size_t w = 0; w < p->ways_n; w++)
-            if (is_worth_a_look(&p->ways[w], ids[i], is_over_listed))
+            if (p->ways[w].conf->wrong[0] == '\0' &&
+                is_worth_a_look(&p->ways[w], ids[i], is_over_listed))
                 feed_entry(&p->ways[w], ids[i]);
     free(ids);
     return n;

@@ -27,7 +27,15 @@ struct http_reply;
 struct tls_call;
 struct way;
 
-enum line_state { LINE_TRYING, LINE_UP, LINE_DOWN, LINE_FULL, LINE_DENIED, LINE_UNABLE };
+enum line_state {
+    LINE_TRYING,
+    LINE_UP,
+    LINE_DOWN,
+    LINE_FULL,
+    LINE_DENIED,
+    LINE_UNABLE,
+    LINE_WRONG
+};
 
 struct line {
     enum line_state state;
@@ -73,6 +81,7 @@ struct plain {
     struct plain_options o;
     char *file, *dir, *ae;
     struct targets targets;
+    bool is_table_wrong;
     struct way *ways;
     size_t ways_n;
     pthread_t feeder;

@@ -14,12 +14,12 @@
 
 enum { REFUSED_SHOWN = 20, RED_AFTER_S = 600, DECIDED_AT_ONCE = 1000 };
 
-/* The spool asks, with its lock held. */
+/* The spool asks, with its lock held. Of a target that is wrong nobody knows what it was to get. */
 static bool
 needs(void *user, uint64_t id)
 {
     struct plain *p = user;
-    bool is = false;
+    bool is = p->is_table_wrong;
 
     for (size_t i = 0; i < p->ways_n && !is; i++) {
         gate_lock(&p->ways[i].gate);
@@ -41,6 +41,8 @@ keep_all(void *user, uint64_t id)
 static void
 start_talks(struct way *way)
 {
+    if (way->conf->wrong[0] != '\0')
+        return;
     way->talks_n = way->conf->connections + (way->conf->is_unverified ? 0 : 1);
     for (size_t i = 0; i < way->talks_n; i++) {
         struct talk *t = &way->talks[i];
@@ -72,6 +74,7 @@ open_ways(struct plain *p, struct err *err)
 int
 plain_start(const struct plain_options *options, struct plain **out_plain, struct err *err)
 {
+    static const struct log_ctx log = {.stage = "gateway/plain"};
     struct plain *p = mem_new(sizeof *p);
 
     p->o = *options;
@@ -80,8 +83,12 @@ plain_start(const struct plain_options *options, struct plain **out_plain, struc
     p->ae = mem_text(options->ae != NULL && options->ae[0] != '\0' ? options->ae : "RADPOST");
     gate_init(&p->gate);
     pthread_mutex_init(&p->asking, NULL);
-    if (targets_read(p->file, &p->targets, err) < 0 ||
-        (p->targets.n > 0 && open_ways(p, err) < 0)) {
+    p->is_table_wrong = targets_read(p->file, &p->targets, err) < 0;
+    if (p->is_table_wrong) {
+        LOG(&log, PLAIN_TARGETS_WRONG, F_ERR(err));
+        err_clear(err);
+    }
+    if (p->targets.n > 0 && open_ways(p, err) < 0) {
         plain_stop(&p);
         return err_context(err, "plain targets");
     }
@@ -144,6 +151,16 @@ plain_stop(struct plain **plain)
     free(p);
 }
 
+int
+plain_check_targets(const char *file, struct err *err)
+{
+    struct targets targets;
+    int rc = targets_read(file, &targets, err);
+
+    targets_fini(&targets);
+    return rc;
+}
+
 /* ---- whose archive ---- */
 
 bool
@@ -187,8 +204,8 @@ lamp_of(const struct way *way, const struct queue_counts *counts, int64_t now_us
     const struct line *s = &way->sending, *a = &way->asking;
     bool is_long = now_us - s->since_us > RED_AFTER_S * INT64_C(1000000);
 
-    if (marks_is_sick(way->marks) || s->state == LINE_DENIED || a->state == LINE_UNABLE ||
-        a->state == LINE_DENIED)
+    if (marks_is_sick(way->marks) || s->state == LINE_WRONG || s->state == LINE_DENIED ||
+        a->state == LINE_UNABLE || a->state == LINE_DENIED)
         return "red";
     if (s->state == LINE_DOWN || s->state == LINE_FULL)
         return is_long ? "red" : "amber";
@@ -222,7 +239,8 @@ write_refused(struct way *way, struct jsonw *w)
 static void
 write_way(struct way *way, struct jsonw *w)
 {
-    static const char *const words[] = {"trying", "up", "down", "full", "denied", "unable"};
+    static const char *const words[] = {"trying", "up",     "down", "full",
+                                        "denied", "unable", "wrong"};
     const struct target *conf = way->conf;
     struct queue_counts counts;
 

@@ -34,10 +34,14 @@ struct plain_options {
     int64_t lost_ms;   /* not found for so long: sent again */
 };
 
-/* From now on the spool keeps what a target needs (spool_keep_for).
- * errors  ERR_REJECT targets.conf, with its line; those of durable.h */
+/* From now on the spool keeps what a target needs (spool_keep_for). What a line of targets.conf
+ * with a mistake is to get waits, and as long as there is one the spool keeps everything. errors
+ * those of durable.h; of targets.conf never: its target is red in plain_report() */
 int plain_start(const struct plain_options *options, struct plain **out_plain,
                 struct err *err) MUST_CHECK;
+/* Can all of targets.conf be read, or is there none? For whoever types it.
+ * errors  ERR_REJECT "FILE: line N: what is wrong", others where the file cannot be read */
+int plain_check_targets(const char *file, struct err *err) MUST_CHECK;
 /* What was on its way is asked for next time. Until it is closed, or this starts again, the spool
  * keeps all bytes. */
 void plain_stop(struct plain **plain);

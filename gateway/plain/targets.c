@@ -4,6 +4,7 @@
 #include "proto/base/durable.h"
 #include "proto/base/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,7 +50,7 @@ static const struct setting {
     {"key", SETTING_PATH, FOR_ALL, FIELD(key)},
 };
 
-enum { VALUE_BYTES = 512 };
+enum { VALUE_BYTES = 512, WRONG_MAX = 8 };
 
 static void
 skip_blanks(struct line *l)
@@ -319,18 +320,69 @@ parse_target(struct line *l, struct target *t, struct err *err)
     return 0;
 }
 
+static bool
+is_there(const struct targets *targets, const char *name)
+{
+    for (size_t i = 0; i < targets->n; i++)
+        if (strcmp(targets->rows[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool
+begins(struct line l, const char *word)
+{
+    size_t n = strlen(word);
+
+    return (size_t)(l.end - l.at) >= n && memcmp(l.at, word, n) == 0;
+}
+
+/* What else the line says of which images are meant, whatever is wrong with it: they wait. */
+static void
+salvage(struct line l, const struct targets *before, size_t number, struct target *t)
+{
+    char value[VALUE_BYTES];
+    bool is_beside = false;
+
+    if (t->name[0] == '\0' || !is_name(t->name) || is_there(before, t->name))
+        (void)snprintf(t->name, sizeof t->name, "line_%zu", number); /* no name that is written */
+    t->is_archive = false;
+    t->devices[0] = t->modalities[0] = '\0';
+    for (skip_blanks(&l); l.at < l.end; skip_blanks(&l)) {
+        t->is_archive = t->is_archive || begins(l, "instead");
+        is_beside = is_beside || begins(l, "instead-of-centre=no");
+        for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+            struct line v = {l.at + strlen(settings[i].key) + 1, l.end};
+            char *field = (char *)t + settings[i].at;
+
+            if (settings[i].kind == SETTING_LIST && begins(l, settings[i].key) && v.at < v.end &&
+                v.at[-1] == '=' &&
+                (!take_word(&v, value, sizeof value) || !read_value(&settings[i], value, t)))
+                field[0] = '\0';
+        }
+        while (l.at < l.end && *l.at != ' ' && *l.at != '\t')
+            l.at++;
+    }
+    t->is_archive = t->is_archive && !is_beside;
+}
+
 static int
-parse_line(struct line l, struct targets *targets, struct err *err)
+parse_line(struct line l, size_t number, struct targets *targets, struct err *err)
 {
     struct target *t = mem_new(sizeof *t);
-    int rc = parse_target(&l, t, err);
+    struct line rest = l;
+    int rc = parse_target(&rest, t, err);
 
-    for (size_t i = 0; rc == 0 && i < targets->n; i++)
-        if (strcmp(targets->rows[i].name, t->name) == 0)
-            rc = err_set(err, ERR_REJECT, "%s is there twice", t->name);
-    if (rc == 0 && targets->n == TARGETS_MAX)
+    if (rc == 0 && is_there(targets, t->name))
+        rc = err_set(err, ERR_REJECT, "%s is there twice", t->name);
+    if (rc == 0 && targets->n >= TARGETS_MAX)
         rc = err_set(err, ERR_REJECT, "more than %d targets", TARGETS_MAX);
-    if (rc == 0) {
+    if (rc < 0) {
+        err_context(err, "line %zu", number);
+        salvage(l, targets, number, t);
+        text_copy(t->wrong, sizeof t->wrong, err->text);
+    }
+    if (targets->n < TARGETS_MAX + WRONG_MAX) {
         targets->rows = mem_grow(targets->rows, (targets->n + 1) * sizeof *t);
         targets->rows[targets->n++] = *t;
     }
@@ -338,27 +390,53 @@ parse_line(struct line l, struct targets *targets, struct err *err)
     return rc;
 }
 
-int
-targets_parse(const char *text, size_t n, struct targets *out, struct err *err)
+/* All lines; -1: there is a mistake, and the first is told. */
+static int
+parse_all(const char *text, size_t n, struct targets *out, struct err *err)
 {
-    struct targets targets = {NULL, 0};
-    const char *at = text, *end = text + n;
+    const char *at = text + text_mark(text, n), *end = text + n;
+    int rc = 0;
 
+    *out = (struct targets){NULL, 0};
     for (size_t number = 1; at < end; number++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         struct line l = {at, stop != NULL ? stop : end};
+        struct err wrong = {0};
 
         at = stop != NULL ? stop + 1 : end;
         skip_blanks(&l);
-        if (l.at == l.end || *l.at == '#')
+        if (l.at == l.end || *l.at == '#' || parse_line(l, number, out, &wrong) == 0 || rc < 0)
             continue;
-        if (parse_line(l, &targets, err) < 0) {
-            targets_fini(&targets);
-            return err_context(err, "line %zu", number);
-        }
+        *err = wrong;
+        rc = -1;
+    }
+    return rc;
+}
+
+int
+targets_parse(const char *text, size_t n, struct targets *out, struct err *err)
+{
+    struct targets targets;
+
+    if (parse_all(text, n, &targets, err) < 0) {
+        targets_fini(&targets);
+        return -1;
     }
     *out = targets;
     return 0;
+}
+
+/* Nobody knows what was meant: all of it waits here. */
+static void
+one_of_everything(struct targets *out)
+{
+    struct target *t = out->rows = mem_new(sizeof *t);
+
+    out->n = 1;
+    t->connections = 1;
+    t->is_archive = true;
+    (void)snprintf(t->name, sizeof t->name, "targets_conf");
+    (void)snprintf(t->wrong, sizeof t->wrong, "targets.conf cannot be read");
 }
 
 int
@@ -369,13 +447,15 @@ targets_read(const char *path, struct targets *out, struct err *err)
     int rc;
 
     if (durable_get_file(path, TARGETS_FILE_BYTES, &text, &n, err) < 0) {
-        if (err->kind != ERR_NOT_FOUND)
-            return -1;
-        err_clear(err);
         *out = (struct targets){NULL, 0};
+        if (err->kind != ERR_NOT_FOUND) {
+            one_of_everything(out);
+            return -1;
+        }
+        err_clear(err);
         return 0;
     }
-    rc = targets_parse((const char *)text, n, out, err);
+    rc = parse_all((const char *)text, n, out, err);
     free(text);
     return rc < 0 ? err_context(err, "%s", path) : 0;
 }

@@ -41,6 +41,7 @@ struct target {
     char modalities[256]; /* with commas; "" all */
     unsigned connections; /* 1..TARGET_CONNECTIONS_MAX */
     uint64_t rate_bytes;  /* a second; 0 no limit */
+    char wrong[200];      /* what is wrong with its line; "": nothing */
 };
 
 struct targets {
@@ -51,7 +52,12 @@ struct targets {
 /* The text of a whole file.
  * errors ERR_REJECT with the line's number */
 int targets_parse(const char *text, size_t n, struct targets *out, struct err *err) MUST_CHECK;
-/* No such file: no targets. errors also those of durable_get_file() */
+/* No such file: no targets. -1: there is a mistake, and the first is told. out is set in any case:
+ * a line with a mistake stands there as a target that is wrong, to which nothing can go. Of it the
+ * name ("line_N" where there is none), the devices and modalities count as far as they can be read
+ * (else: all), and that it is instead of the centre, however that is written. A file that cannot be
+ * read is one such target of everything, instead of the centre.
+ * errors as targets_parse(), and those of durable_get_file() */
 int targets_read(const char *path, struct targets *out, struct err *err) MUST_CHECK;
 void targets_fini(struct targets *targets);
 

@@ -30,6 +30,10 @@ way_open(struct way *way, struct plain *plain, const struct target *conf, struct
     pthread_mutex_init(&way->disk, NULL);
     way->queue = queue_new();
     way->sending.since_us = way->asking.since_us = clock_wall_us();
+    if (conf->wrong[0] != '\0') {
+        way->sending.state = LINE_WRONG; /* for good: it has no threads */
+        text_copy(way->sending.trouble, sizeof way->sending.trouble, conf->wrong);
+    }
     if (marks_open(plain->dir, conf->name, replay, way->queue, &way->marks, err) < 0)
         return -1;
     way->is_in_doubt = marks_had_damage(way->marks);

@@ -195,7 +195,7 @@ what_is_not_fine_is_told_with_what_to_do(void **state)
 }
 
 static void
-a_mistyped_table_of_devices_is_named_with_its_line(void **state)
+a_mistyped_table_is_named_with_its_line(void **state)
 {
     (void)state;
     write_text("devices.conf", "CT1 127.0.0.1\nDR1 127.0.0.1 modalty=DX\n");
@@ -206,6 +206,10 @@ a_mistyped_table_of_devices_is_named_with_its_line(void **state)
     write_text("devices.conf", "CT1 127.0.0.1\nDR1 127.0.0.1 modality=DX\n");
     ask_doctor("hl7_in = no\n");
     assert_null(strstr(said, "table of devices"));
+    assert_null(strstr(said, "table of targets"));
+    write_text("targets.conf", "pacs dicom PACS@127.0.0.1:104 conections=2\n");
+    ask_doctor("hl7_in = no\n");
+    assert_says("BAD ", "table of targets", "targets.conf: line 1: pacs: unknown setting conectio");
 }
 
 /* A clinic's short file was taken for an archive's, and eleven things were said to be bad. */
@@ -270,7 +274,7 @@ main(void)
         TEST(what_is_not_fine_is_told_with_what_to_do),
         TEST(a_file_that_fits_both_is_judged_by_the_folders_of_its_data_dir),
         TEST(an_authority_that_ends_within_two_years_is_worth_a_look),
-        TEST(a_mistyped_table_of_devices_is_named_with_its_line),
+        TEST(a_mistyped_table_is_named_with_its_line),
         TEST(the_centre_is_asked_by_the_ways_of_the_table_until_one_answers),
     };
 

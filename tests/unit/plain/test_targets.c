@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "gateway/plain/targets.h"
+#include "tests/support/folder.h"
 
 static int
 parse(const char *text, struct targets *out, struct err *err)
@@ -156,6 +159,71 @@ no_file_is_no_targets(void **state)
     assert_int_equal(err.kind, ERR_NONE);
 }
 
+/* After a start: what a wrong line's images are is known as far as it can be. */
+static void
+a_line_with_a_mistake_still_says_whose_images_wait(void **state)
+{
+    static const struct {
+        const char *name, *line, *called, *device; /* called: of the row */
+        bool is_archive;
+    } rows[] = {
+        {"setting", "pacs dicom X@h:1 conections=2 devices=A,B", "pacs", "B", false},
+        {"before it", "pacs dicom X@h:1 instead-of-centre=yes a=1 devices=\"A B,C\"", "pacs", "A B",
+         true},
+        {"other spelling", "pacs dicom X@h:1 instead-of-center=yes", "pacs", "ANY", true},
+        {"said no", "pacs dicom X@h:1 instead-of-centre=no a=1", "pacs", "ANY", false},
+        {"half a list", "pacs dicom X@h:1 devices=A,,B", "pacs", "ANY", false},
+        {"no port", "pacs dicom X@h instead-of-centre=yes devices=A", "pacs", "A", true},
+        {"no name", "PACS dicom X@h:1", "line_2", "ANY", false},
+        {"twice", "ok dicom X@h:1", "line_2", "ANY", false},
+    };
+    char dir[FOLDER_PATH_BYTES], path[FOLDER_PATH_BYTES + 16];
+
+    (void)state;
+    folder_make("targets", dir);
+    snprintf(path, sizeof path, "%s/t", dir);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        FILE *f = fopen(path, "w");
+        struct targets t;
+        struct err err = {0};
+
+        assert_non_null(f);
+        fprintf(f, "\xEF\xBB\xBFok dicom OK@h:1\n%s\n", rows[i].line);
+        fclose(f);
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(targets_read(path, &t, &err), -1);
+        assert_non_null(strstr(err.text, "line 2: "));
+        assert_int_equal(t.n, 2);
+        assert_string_equal(t.rows[0].wrong, "");
+        assert_non_null(strstr(t.rows[1].wrong, "line 2: "));
+        assert_string_equal(t.rows[1].name, rows[i].called);
+        assert_int_equal(t.rows[1].is_archive, rows[i].is_archive);
+        assert_true(target_takes(&t.rows[1], rows[i].device, "CT"));
+        assert_int_equal(target_takes(&t.rows[1], "OTHER", "CT"),
+                         strcmp(rows[i].device, "ANY") == 0);
+        targets_fini(&t);
+    }
+    folder_remove(dir);
+}
+
+static void
+a_file_that_cannot_be_read_is_a_target_of_everything(void **state)
+{
+    char dir[FOLDER_PATH_BYTES];
+    struct targets t;
+    struct err err = {0};
+
+    (void)state;
+    folder_make("targets", dir);
+    assert_int_equal(targets_read(dir, &t, &err), -1); /* a folder is none */
+
+    assert_int_equal(t.n, 1);
+    assert_true(targets_archive(&t, "CT1", "CT") == &t.rows[0]);
+    assert_string_equal(t.rows[0].wrong, "targets.conf cannot be read");
+    targets_fini(&t);
+    folder_remove(dir);
+}
+
 int
 main(void)
 {
@@ -165,6 +233,8 @@ main(void)
         cmocka_unit_test(a_name_is_there_once_and_there_are_at_most_eight),
         cmocka_unit_test(the_first_archive_that_takes_it_keeps_it),
         cmocka_unit_test(no_file_is_no_targets),
+        cmocka_unit_test(a_line_with_a_mistake_still_says_whose_images_wait),
+        cmocka_unit_test(a_file_that_cannot_be_read_is_a_target_of_everything),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,117 @@
+/* test_plain_wrong.c - a mistake typed into targets.conf costs the target of its line, never the
+ * start, and nothing that this target is to get. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/plain/plain.h"
+#include "proto/codec/codec.h"
+#include "tests/support/plain_peer.h"
+#include "tests/support/plain_world.h"
+
+static void
+target_is(struct plain_world *x, const char *settings)
+{
+    snprintf(x->target, sizeof x->target, "pacs dicom PACS@127.0.0.1:%u %s", plain_peer_port(),
+             settings);
+}
+
+static int
+setup(void **state)
+{
+    struct plain_world *x = plain_world_new();
+
+    plain_peer_reset();
+    plain_peer_start(0);
+    target_is(x, "");
+    *state = x;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    plain_world_free(*state);
+    plain_peer_stop();
+    return 0;
+}
+
+static bool
+has_bytes(struct plain_world *x, uint64_t id)
+{
+    struct spool_entry *entry = NULL;
+    struct err err = {0};
+    bool has;
+
+    assert_int_equal(spool_load(x->w.spool, id, &entry, &err), 0);
+    has = entry->has_bytes;
+    spool_entry_free(&entry);
+    return has;
+}
+
+/* The mistake is in the second line: the first target gets its own all the same. */
+static void
+of_a_table_with_a_mistake_one_target_waits_and_nothing_it_needs_is_forgotten(void **state)
+{
+    struct plain_world *x = *state;
+    struct spool_options o = {.segment_bytes = 1 << 20}; /* sealed may go at once */
+    char *spool = mem_printf("%s/spool", x->w.dir), archive[33];
+    struct err err;
+
+    target_is(x, "\nxa dicom XA@127.0.0.1:104 conections=2 instead-of-centre=yes devices=XA1");
+    plain_world_arrive(x, 1, 1);
+    serve_world_close(&x->w); /* its segment is full now */
+    assert_int_equal(spool_open(spool, &o, &x->w.spool, &err), 0);
+    free(spool);
+    plain_world_start(x);
+    plain_world_seal(x, 1);
+    PLAIN_AWAIT(x, plain_world_number(x, "there") == 1);
+
+    spool_collect_garbage(x->w.spool);
+    assert_true(has_bytes(x, 1));
+    plain_archive_name(x->plain, "XA1", "XA", archive); /* not for the centre */
+    assert_string_equal(archive, "xa");
+    plain_archive_name(x->plain, "CT1", "CT", archive);
+    assert_string_equal(archive, "");
+    plain_stop(&x->plain);
+    target_is(x, "");
+    plain_world_start(x);
+    PLAIN_AWAIT(x, plain_world_number(x, "there") == 1);
+    spool_collect_garbage(x->w.spool);
+    assert_false(has_bytes(x, 1));
+}
+
+static void
+a_target_with_a_mistake_is_red_and_says_what_is_wrong(void **state)
+{
+    struct plain_world *x = *state;
+
+    target_is(x, "conections=2");
+    plain_world_arrive(x, 1, 1);
+    plain_world_start(x);
+
+    assert_true(plain_world_says(x, "colour", "red"));
+    assert_true(plain_world_says(x, "line", "wrong"));
+    assert_true(plain_world_says(x, "trouble", "line 1: pacs: unknown setting conections"));
+    assert_int_equal(plain_peer.stores, 0);
+}
+
+int
+main(int argc, char **argv)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(of_a_table_with_a_mistake_one_target_waits_and_nothing_it_needs_is_forgotten),
+        T(a_target_with_a_mistake_is_red_and_says_what_is_wrong),
+    };
+    int status;
+
+    if (codec_worker_main_if_asked(argc, argv, &status))
+        return status;
+    return cmocka_run_group_tests(tests, plain_world_begin, plain_world_end);
+}
