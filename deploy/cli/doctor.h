@@ -5,6 +5,7 @@
 
 #include "deploy/cli/findings.h"
 #include "gateway/gateway_config.h"
+#include "reader/reader_config.h"
 #include "storage/storage_config.h"
 
 enum {
@@ -14,5 +15,6 @@ enum {
 
 void doctor_examine_gateway(struct findings *f, const struct gateway_config *c);
 void doctor_examine_archive(struct findings *f, const struct storage_config *c);
+void doctor_examine_reader(struct findings *f, const struct reader_config *c);
 
 #endif

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { CLOCK_OFF_MS = 5000, CLOCK_WRONG_MS = 60000, PING_MS = 10000, LINES_MOST = 4 };
 static const int64_t day_us = INT64_C(86400000000);
@@ -276,30 +275,6 @@ check_mirror(struct findings *f, const struct gateway_config *c)
     else
         finding(f, disks.is_degraded ? MARK_BAD : MARK_FINE, "mirror", "%s%s",
                 disks.is_known ? "" : "one disk, as far as can be seen: ", disks.words);
-}
-
-/* Days of worklists and of pages are local: by UTC a morning in China is still yesterday. */
-static void
-check_zone(struct findings *f)
-{
-    static const char *const western[] = {"GMT", "WET", "+00"}; /* people live there */
-    time_t now = (time_t)(clock_wall_us() / 1000000);
-    bool is_somewhere;
-    struct tm tm;
-    char off[8];
-
-    tzset();
-    localtime_r(&now, &tm);
-    is_somewhere = tm.tm_gmtoff != 0;
-    for (size_t i = 0; i < ARRAY_LEN(western); i++)
-        is_somewhere = is_somewhere || strcmp(tm.tm_zone, western[i]) == 0;
-    strftime(off, sizeof off, "%z", &tm);
-    if (is_somewhere)
-        finding(f, MARK_FINE, "time zone", "%s, %s", tm.tm_zone, off);
-    else
-        finding(f, MARK_LOOK, "time zone",
-                "%s: the first hours of a day bear the day before in worklists and on pages",
-                tm.tm_zone);
 }
 
 void

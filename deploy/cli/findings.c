@@ -128,3 +128,26 @@ check_audit(struct findings *f, const char *dir)
     else
         finding(f, MARK_FINE, "audit trail", "whole: %" PRIu64 " entries", verdict.entries);
 }
+
+void
+check_zone(struct findings *f)
+{
+    static const char *const western[] = {"GMT", "WET", "+00"}; /* people live there */
+    time_t now = (time_t)(clock_wall_us() / 1000000);
+    bool is_somewhere;
+    struct tm tm;
+    char off[8];
+
+    tzset();
+    localtime_r(&now, &tm);
+    is_somewhere = tm.tm_gmtoff != 0;
+    for (size_t i = 0; i < ARRAY_LEN(western); i++)
+        is_somewhere = is_somewhere || strcmp(tm.tm_zone, western[i]) == 0;
+    strftime(off, sizeof off, "%z", &tm);
+    if (is_somewhere)
+        finding(f, MARK_FINE, "time zone", "%s, %s", tm.tm_zone, off);
+    else
+        finding(f, MARK_LOOK, "time zone",
+                "%s: the first hours of a day bear the day before in worklists and on pages",
+                tm.tm_zone);
+}

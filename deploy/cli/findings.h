@@ -21,6 +21,8 @@ void check_disk(struct findings *f, const char *what, const char *path, uint64_t
                 uint64_t bad_bytes);
 /* look when soon_days or less are left, bad at a quarter of them */
 void check_days(struct findings *f, const char *what, int64_t soon_days, int64_t not_after_us);
+/* Days of worklists and of pages are local: by UTC a morning in China is still yesterday. */
+void check_zone(struct findings *f);
 void check_audit(struct findings *f, const char *dir);
 
 #endif

@@ -19,7 +19,8 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"doctor", "is this machine's gateway or archive well, and what to do if not", cli_doctor},
+    {"doctor", "is this machine's gateway, archive or reader well, and what to do if not",
+     cli_doctor},
     {"queue", "what a gateway holds; the gateway may run or not", queue_cli},
     {"devices", "who may send to a gateway; the gateway may run or not", devices_cli},
     {"watch", "follow studies through a gateway, in words", cli_watch},
@@ -59,6 +60,16 @@ is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+/* "radpost org --help", "radpost org add --help". */
+static bool
+asks_for_help(int argc, char **argv)
+{
+    for (int i = 3; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return argc > 2 && is_help(argv[2]);
+}
+
 /* A verb without words tells which there are; asked for, that is its answer and no complaint. */
 static int
 verb_help(const struct verb *verb, char **argv)
@@ -84,8 +95,8 @@ main(int argc, char **argv)
     }
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
-            return argc > 2 && is_help(argv[2]) ? verb_help(&verbs[i], argv + 1)
-                                                : verbs[i].run(argc - 1, argv + 1);
+            return asks_for_help(argc, argv) ? verb_help(&verbs[i], argv + 1)
+                                             : verbs[i].run(argc - 1, argv + 1);
     fprintf(stderr, "radpost: '%s' is not known\n", argv[1]);
     return usage(stderr);
 }

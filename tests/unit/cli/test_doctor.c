@@ -220,7 +220,7 @@ a_file_that_fits_both_is_judged_by_the_folders_of_its_data_dir(void **state)
 
     (void)state;
     ask_doctor("dicom_port = 1\n");
-    assert_non_null(strstr(said, "--as gateway or --as archive"));
+    assert_non_null(strstr(said, "--as gateway, --as archive or --as reader"));
     assert_int_equal(mkdir(spool, 0700), 0);
     ask_doctor("dicom_port = 1\n");
     assert_non_null(strstr(said, " desk "));

@@ -54,6 +54,19 @@ each_verb_tells_its_words_when_it_is_asked(void **state)
 }
 
 static void
+it_tells_them_behind_a_word_too(void **state)
+{
+    static const char *const words[] = {"org add --help", "enrol new --help", "queue list --help",
+                                        "audit verify -h"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (ask("radpost", words[i]) != 0 || strstr(said, "radpost ") == NULL ||
+            strstr(said, "unrecognized") != NULL || strstr(said, "No such") != NULL)
+            fail_msg("%s: %s", words[i], said);
+}
+
+static void
 what_is_wrong_is_named_with_what_would_be_right(void **state)
 {
     static const struct {
@@ -87,6 +100,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_verb_tells_its_words_when_it_is_asked),
+        cmocka_unit_test(it_tells_them_behind_a_word_too),
         cmocka_unit_test(what_is_wrong_is_named_with_what_would_be_right),
     };
 
