@@ -258,6 +258,17 @@ book_contradicts(struct book *book, const struct book_said *said, const struct b
     return is_known_number(book, said->patient_id, card.text, owner, out, err);
 }
 
+/* A further study of a number. The first is the owner's, though its name be in another script and
+ * no reading of the owner's; one that comes later with such a name may be the next patient's. */
+static enum unmatched
+of_second(const struct who *said, const struct book_owner *owner)
+{
+    struct book_differs differs;
+
+    book_compare(said, &owner->who, owner->pinyin, &differs);
+    return differs.name ? UNMATCHED_NAME : UNMATCHED_HAS_STUDY;
+}
+
 /* By the study that an order's device was told, the registration's number, or its order's accession
  * number. */
 static int
@@ -284,7 +295,7 @@ by_number(struct book *book, const struct images *images, struct match *m, struc
         if (is_other)
             m->why = contradiction(&images->who, &owner.who);
         else if (db_text(rows, 0, 1)[0] != '\0')
-            m->why = UNMATCHED_HAS_STUDY;
+            m->why = of_second(&images->who, &owner);
         text_copy(m->why == UNMATCHED_OPEN ? m->registration : m->near, sizeof m->near,
                   owner.registration);
     }

@@ -91,6 +91,8 @@ each_study_that_waits_says_why(void **state)
         {{.accession = "ACC1", .name = "赵六"}, "name", true},
         {{.accession = "ACC1", .patient_id = "P2"}, "number", true},
         {{.accession = "DONE"}, "has_study", true},
+        {{.accession = "DONE", .name = "Wang^Wu"}, "has_study", true},
+        {{.accession = "DONE", .name = "Zhao^Liu"}, "name", true},
         {{.patient_id = OTHER_CARD}, "nobody_waits", false},
         {{.patient_id = CARD}, "other_modality", true},
     };
@@ -263,6 +265,8 @@ images_of_two_people_hold_signing_until_somebody_says_whose_they_are(void **stat
         {{.accession = "ACC1", .name = "赵六"}, true},
         {{.accession = "ACC1", .patient_id = "P2"}, true},
         {{.accession = "DONE"}, false},
+        {{.accession = "DONE", .name = "Wang^Wu"}, false},
+        {{.accession = "DONE", .name = "Zhao^Liu"}, true},
         {{.patient_id = "X99"}, false},
         {{.patient_id = CARD}, false},
         {{.patient_id = ""}, false},
