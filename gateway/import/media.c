@@ -103,8 +103,8 @@ note_taken(struct reading *r, const struct taken_file *file, const char *relativ
     r->taken->unusable += file->outcome == TAKE_UNUSABLE;
     if (file->outcome == TAKE_NOT_WHOLE) /* it changed, or ended, while it was read */
         note_unreadable(r);
-    else if (named != NULL) {
-        named->has_come = true;
+    else if (named != NULL) { /* half of it in the inbox is not the image that is named */
+        named->has_come = file->outcome != TAKE_UNUSABLE && !file->is_cut;
         named->was_sent = file->outcome == TAKE_SENT;
     }
 }

@@ -121,6 +121,29 @@ images_that_cannot_be_read_are_missing_and_the_others_come(void **state)
     import_taken_fini(&taken);
 }
 
+/* It stands in the inbox as unusable; that does not make the study whole. */
+static void
+an_image_of_which_half_is_there_is_missing(void **state)
+{
+    struct import_taken taken;
+    char path[300];
+
+    (void)state;
+    make_disc();
+    path_of(2, path);
+    assert_int_equal(truncate(path, 70000), 0);
+    world_begin();
+
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(import_media(world_import, "disc", &taken, &err), 0);
+        assert_int_equal(taken.sent + taken.known, IMAGES - (round == 0));
+        assert_int_equal(taken.missing, 1);
+        assert_int_equal(taken.absent_n, 1);
+        assert_string_equal(taken.absent[0].instance, STUDY ".9.2");
+        import_taken_fini(&taken);
+    }
+}
+
 static void
 a_stick_that_is_pulled_out_is_not_taken_for_whole(void **state)
 {
@@ -252,6 +275,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(images_that_cannot_be_read_are_missing_and_the_others_come),
+        TEST(an_image_of_which_half_is_there_is_missing),
         TEST(a_stick_that_is_pulled_out_is_not_taken_for_whole),
         TEST(without_a_directory_what_cannot_be_read_is_unusable),
         TEST(a_directory_that_cannot_be_read_is_told_and_the_images_come),
