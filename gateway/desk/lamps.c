@@ -123,6 +123,8 @@ lamp_of_line(const struct uplink_status *status, int64_t now_us)
         return LAMP_LINE_NOT_ENROLLED;
     case UPLINK_DOWN:
     default:
+        if (status->is_proxy_denied)
+            return LAMP_LINE_PROXY;
         return is_long(status->line_since_us, now_us) ? LAMP_LINE_DOWN_LONG : LAMP_LINE_DOWN;
     }
 }

@@ -133,7 +133,7 @@ line_answered(struct up_line *line, bool is_ping)
     was_broken = is_new && line->is_broken && now - line->down_ms >= LONG_CUT_MS;
     set_state(line, UPLINK_UP);
     line->trouble[0] = '\0';
-    line->is_past_all = false;
+    line->is_past_all = line->is_proxy_denied = false;
     /* an answered ping alone does not say that the centre takes images: the waits go on growing
      * until it has taken some */
     if (!is_ping)
@@ -210,7 +210,14 @@ line_failed(struct up_line *line, const struct err *err, enum up_word word, int6
     line->is_put_off = line->is_put_off && word != WORD_NONE;
     set_state(line, state);
     text_copy(line->trouble, sizeof line->trouble, err->text);
+    if (err->sys == ENOKEY && line->set.proxy_user[0] != '\0') {
+        size_t n = strlen(line->trouble);
+
+        snprintf(line->trouble + n, sizeof line->trouble - n, "; it stands in %s",
+                 line->set.proxy_user);
+    }
     line->is_past_all = err->sys == EKEYEXPIRED && has_ended(&up->who);
+    line->is_proxy_denied = err->sys == ENOKEY;
     if (word != WORD_OF_CENTRE || state == UPLINK_REFUSED)
         tell_ended(line);
     changed(up);

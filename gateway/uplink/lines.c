@@ -265,11 +265,13 @@ int
 lines_read_user(const char *path, char out[LINE_TEXT_BYTES], struct err *err)
 {
     uint8_t *bytes = NULL;
-    size_t n;
+    size_t n, mark;
     bool is_good;
 
     if (durable_get_file(path, LINE_TEXT_BYTES - 1, &bytes, &n, err) < 0)
         return err_set(err, ERR_REJECT, "proxy_user %s cannot be read", path);
+    mark = text_mark(bytes, n);
+    memmove(bytes, bytes + mark, n -= mark);
     while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == '\r'))
         n--;
     is_good = n > 0 && memchr(bytes, ':', n) != NULL && memchr(bytes, '\n', n) == NULL &&

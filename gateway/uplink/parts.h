@@ -114,7 +114,8 @@ struct up_line {
     int64_t retry_ms; /* not tried again before */
     struct backoff backoff;
     char trouble[200];
-    bool is_past_all; /* that is: by our clock the centre's certificate has ended, and ours */
+    bool is_proxy_denied; /* that is: its proxy does not take user and password, or wants them */
+    bool is_past_all;     /* that is: by our clock the centre's certificate has ended, and ours */
 
     struct bucket bucket;
     struct ease ease;

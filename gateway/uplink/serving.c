@@ -393,7 +393,7 @@ new_slot(struct uplink *up)
     line->is_broken = line->is_serving = line->has_lost = line->is_choked = false;
     line->load_ms = 0;
     line->trouble[0] = '\0';
-    line->is_past_all = false;
+    line->is_past_all = line->is_proxy_denied = false;
     return line;
 }
 

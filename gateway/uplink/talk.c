@@ -260,6 +260,9 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
         not_its_fault(err);
     }
     gate_lock(&t->up->gate);
+    if (!is_done && t->word == WORD_NONE && err->sys == ENOKEY)
+        t->settings =
+            0; /* somebody may write another password into its file: read by a new client */
     t->begun_ms = 0;
     settle_wire(t);
     is_given_up = t->is_given_up || t->up->is_stopping;

@@ -232,6 +232,7 @@ lines_status(struct uplink *up, struct uplink_status *out)
             continue;
         line_status(line, &out->lines[out->lines_n]);
         out->is_clock_past_all |= line->is_past_all && up->state != UPLINK_UP;
+        out->is_proxy_denied |= line->is_proxy_denied && up->state == UPLINK_DOWN;
         out->bytes_per_s += out->lines[out->lines_n++].bytes_per_s;
         if (line->last_contact_us > out->last_contact_us)
             out->last_contact_us = line->last_contact_us;

@@ -212,6 +212,7 @@ struct uplink_status {
     bool is_centre_full;     /* it answers, and has no room for images: they wait here */
     int64_t full_since_us;   /* that; 0: it is not */
     char trouble[200];       /* why the line is down or refused, or that; empty: nothing */
+    bool is_proxy_denied;    /* down, and a proxy does not take user and password, or wants them */
     struct uplink_line_status lines[UPLINK_LINES_MAX]; /* as the table names them */
     size_t lines_n;
     bool is_table_wrong; /* a mistake in the table: what it said before it is in force, or at the

@@ -295,10 +295,19 @@ is_not_trusted(struct running *r, const char *words)
 static int
 call_failed(struct running *r, CURLcode code, const char *words)
 {
+    long proxy = 0;
+
     if (r->has_err)
         return -1;
     if (r->is_too_long)
         return err_set(r->err, ERR_REJECT, "the answer is longer than its limit");
+    curl_easy_getinfo(r->client->curl, CURLINFO_HTTP_CONNECTCODE, &proxy);
+    if (proxy == 407) {
+        err_set(r->err, ERR_RETRY, "the proxy %s user and password (407)",
+                r->client->proxy_user != NULL ? "does not accept" : "wants");
+        r->err->sys = ENOKEY;
+        return -1;
+    }
     switch (code) {
     case CURLE_ABORTED_BY_CALLBACK:
         return err_set(r->err, ERR_RETRY,

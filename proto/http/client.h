@@ -94,9 +94,10 @@ struct http_reply {
 };
 
 /* 0 when an answer of any status came whole; out is set then and needs http_reply_fini().
- * errors  ERR_RETRY line, time, peer (its sys is ETIMEDOUT: no connection came about in time);
- * ERR_DENIED the server's certificate is not what we trust, or it does not want ours; ERR_REJECT
- * the answer is too long or broken; the source's, the sink's */
+ * errors  ERR_RETRY line, time, peer (its sys is ETIMEDOUT: no connection came about in time;
+ * ENOKEY: the proxy does not let us through as who we say we are, 407); ERR_DENIED the server's
+ * certificate is not what we trust, or it does not want ours; ERR_REJECT the answer is too long or
+ * broken; the source's, the sink's */
 int http_client_call(struct http_client *client, const struct http_call *call,
                      struct http_reply *out, struct err *err) MUST_CHECK;
 void http_reply_fini(struct http_reply *reply);

@@ -176,6 +176,9 @@ a_mistyped_table_of_lines_is_amber_whether_or_not_the_centre_was_reached(void **
     assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_TABLE");
     s.line = UPLINK_DOWN; /* what is worse is said first */
     assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_DOWN");
+    s.is_proxy_denied = true; /* somebody has to act, and at once */
+    assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_PROXY");
+    assert_string_equal(lamp_colour(LAMP_LINE_PROXY), "red");
     s.line = UPLINK_UP;
     s.is_centre_full = true;
     assert_string_equal(lamp_word(lamp_of_line(&s, 0)), "LINE_FULL");

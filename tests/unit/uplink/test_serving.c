@@ -356,6 +356,40 @@ a_proxy_that_is_not_told_the_password_is_a_line_that_does_not_work(void **state)
     site_close(&s);
 }
 
+/* Hospitals have theirs changed every few months: somebody writes the new one into the file. */
+static void
+a_changed_proxy_password_is_taken_at_the_next_try(void **state)
+{
+    struct uplink_status status;
+    char text[512], path[300];
+    int64_t until;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    snprintf(path, sizeof path, "%s/lte.user", s.folder);
+    write_text(path, "clinic:wrong\n");
+    snprintf(text, sizeof text, "lte proxy=%s proxy_user=lte.user\n", relay_url(s.lte));
+    write_text(s.table, text);
+    receive(&s, "1.2.3.1", 1, FEW);
+    start(&s);
+    until = clock_mono_ms() + WAIT_MS;
+    do
+        uplink_status(s.up, &status);
+    while (strstr(status.trouble, "407") == NULL && clock_mono_ms() < until &&
+           spool_wait(s.spool, 0, 20) > 0);
+    assert_non_null(strstr(status.trouble, "the proxy does not accept user and password (407)"));
+    assert_non_null(strstr(status.trouble, "lte.user"));
+    assert_true(status.is_proxy_denied);
+
+    write_text(path, "\xEF\xBB\xBF"
+                     "clinic:secret\r\n");
+    assert_true(wait_state(&s, INSTANCE_SEALED, 1));
+    uplink_status(s.up, &status);
+    assert_false(status.is_proxy_denied);
+    site_close(&s);
+}
+
 /* What is wrong with our own files is no word about an image. */
 static void
 a_password_file_that_breaks_costs_the_line_alone(void **state)
@@ -473,6 +507,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_busy_centre_is_busy_over_every_line),
         cmocka_unit_test(lines_of_one_rank_share_and_the_table_changes_while_it_runs),
         cmocka_unit_test(a_proxy_that_is_not_told_the_password_is_a_line_that_does_not_work),
+        cmocka_unit_test(a_changed_proxy_password_is_taken_at_the_next_try),
         cmocka_unit_test(a_password_file_that_breaks_costs_the_line_alone),
         cmocka_unit_test(the_cap_holds_while_emergencies_come_and_lines_break),
     };
