@@ -175,7 +175,8 @@ lamp_of_clock(const struct uplink_status *status, int64_t now_us)
 {
     int64_t off;
 
-    if (now_us < WRITTEN_US || now_us < status->certificate_from_us)
+    /* over a line that is up the centre says what time it is: its clock was wrong when it issued */
+    if (now_us < WRITTEN_US || (now_us < status->certificate_from_us && status->line != UPLINK_UP))
         return LAMP_CLOCK_FAR;
     if (status->is_clock_past_all)
         return LAMP_CLOCK_AHEAD;

@@ -286,7 +286,7 @@ line_load_identity(struct uplink *up)
     text_copy(who->certificate, sizeof who->certificate, identity.certificate);
     text_copy(who->key, sizeof who->key, identity.key);
     text_copy(who->ca, sizeof who->ca, identity.ca);
-    who->not_before_us = identity.not_before_us;
+    who->issued_us = identity.issued_us;
     who->not_after_us = identity.not_after_us;
     up->identity_stamp = stamp;
     who->enrolment++;

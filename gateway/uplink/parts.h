@@ -80,7 +80,7 @@ struct identity {
     char link_url[256]; /* link_url, else as enrolled; "": not known */
     char tenant[65], device[65];
     char certificate[512], key[512], ca[512];
-    int64_t not_before_us, not_after_us;
+    int64_t issued_us, not_after_us;
 };
 
 /* One way to the centre. Slots stay for the life of the uplink, with their threads. */

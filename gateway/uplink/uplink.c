@@ -280,7 +280,7 @@ uplink_status(struct uplink *up, struct uplink_status *out)
     text_copy(out->device, sizeof out->device, up->who.device);
     out->certificate_days = INT_MIN;
     if (up->who.enrolment > 0) {
-        out->certificate_from_us = up->who.not_before_us;
+        out->certificate_from_us = up->who.issued_us;
         out->certificate_days =
             (int)((up->who.not_after_us - clock_wall_us()) / (86400 * INT64_C(1000000)));
     }

@@ -191,7 +191,7 @@ struct uplink_status {
     char tenant[65];
     char device[65];
     int certificate_days;        /* left; INT_MIN: unknown */
-    int64_t certificate_from_us; /* when it began; 0: unknown */
+    int64_t certificate_from_us; /* when it was issued, by the centre's clock; 0: unknown */
     bool is_clock_past_all;      /* by our clock the centre's certificate has ended, and ours: not
                                   * reached by it */
     bool has_clock_offset;

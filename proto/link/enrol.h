@@ -51,7 +51,7 @@ struct enrol_identity {
     char tenant[65];
     char device[65];
     char kind[17];
-    int64_t not_before_us, not_after_us;
+    int64_t issued_us, not_after_us; /* by the clock of who issued it */
     /* files in the identity's folder, for http_client_options */
     char certificate[512];
     char key[512];

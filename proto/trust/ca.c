@@ -391,6 +391,22 @@ ca_request_key(const char *csr_pem, uint8_t out_key_sha256[DIGEST_BYTES], struct
     return 0;
 }
 
+/* A life before it is issued, not before its authority: see ca.h. Twice its life, not more: a peer
+ * that renews in the last third of what it reads does so once. */
+static void
+begin_early(const struct ca *ca, X509 *certificate, int64_t life_s)
+{
+    const ASN1_TIME *first = X509_get0_notBefore(ca->certificate);
+    time_t now = (time_t)(clock_wall_us() / 1000000);
+    ASN1_TIME *begin =
+        X509_time_adj_ex(NULL, -(int)(life_s / DAY_S), -(long)(life_s % DAY_S), &now);
+
+    CHECK(begin != NULL);
+    CHECK(X509_set1_notBefore(certificate, ASN1_TIME_compare(begin, first) < 0 ? first : begin) ==
+          1);
+    ASN1_TIME_free(begin);
+}
+
 int
 ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject *subject,
                int64_t life_s, struct buf *out_pem, struct err *err)
@@ -412,7 +428,7 @@ ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject
         return err_set(err, ERR_REJECT, "a certificate needs a tenant, a device and its kind");
     }
     certificate = certificate_new(X509_REQ_get0_pubkey(request), life_s);
-    CHECK(X509_set1_notBefore(certificate, X509_get0_notBefore(ca->certificate)) == 1);
+    begin_early(ca, certificate, life_s);
     X509_REQ_free(request);
     name = X509_get_subject_name(certificate);
     add_name(name, "O", subject->tenant);

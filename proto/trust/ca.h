@@ -52,8 +52,8 @@ int ca_make_server(const struct ca *ca, const char *dir, const char *names, int 
 int ca_renew_server(const struct ca *ca, const char *dir, const char *names, int days,
                     struct err *err) MUST_CHECK;
 /* A client certificate for the key of a PEM certificate request, whose own subject counts nothing.
- * It begins when the CA did: one that was made while clocks were ahead serves when they are right
- * again.
+ * It begins a life before it is issued, or when the CA did: one that was made while clocks were
+ * ahead serves when they are right again.
  * errors  ERR_REJECT no request, its signature is wrong, its key is not EC P-256, or the subject's
  *         names are none */
 int ca_sign_client(const struct ca *ca, const char *csr_pem, const struct ca_subject *subject,

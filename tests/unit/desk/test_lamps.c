@@ -212,6 +212,9 @@ a_clock_that_stands_years_back_is_named(void **state)
     s.certificate_from_us = now_us + 1;
     assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_FAR);
     assert_string_equal(lamp_colour(LAMP_CLOCK_FAR), "red");
+    s.line = UPLINK_UP; /* the centre's clock was ahead that day */
+    assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_UNKNOWN);
+    s.line = UPLINK_REFUSED;
     s.certificate_from_us = now_us;
     assert_int_equal(lamp_of_clock(&s, now_us), LAMP_CLOCK_UNKNOWN);
     s.is_clock_past_all = true; /* or ahead, as far as it shows */

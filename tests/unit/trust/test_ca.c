@@ -104,6 +104,7 @@ a_client_certificate_names_whom_the_ca_says(void **state)
     assert_string_equal(c.subject.device, "gw-1");
     assert_string_equal(c.subject.kind, "gateway");
     assert_memory_equal(c.key_sha256, key, DIGEST_BYTES);
+    assert_true(c.not_before_us <= clock_wall_us());
     assert_false(c.is_ca);
     assert_int_equal(ca_verify(buf_text(&pem), ca_pem(ca), in("id/key.key"), &err), 0);
     assert_int_equal(ca_verify(buf_text(&pem), ca_pem(other), NULL, &err), -1);
@@ -118,6 +119,33 @@ a_client_certificate_names_whom_the_ca_says(void **state)
     buf_fini(&pem);
     ca_close(&ca);
     ca_close(&other);
+}
+
+/* Older gateways and readers renew in the last third of what they read: once, not at every look. */
+static void
+under_an_old_authority_a_new_certificate_is_not_in_its_last_third(void **state)
+{
+    static const int64_t life_s = 398 * 86400;
+    struct ca_subject subject = {.tenant = "clinic-7", .device = "gw-1", .kind = "gateway"};
+    struct ca_certificate c;
+    struct buf csr, pem;
+    struct ca *ca;
+    struct err err = {0};
+
+    (void)state;
+    clock_fake(clock_wall_us() - (int64_t)3000 * 86400 * 1000000, 0);
+    ca = authority("old");
+    clock_unfake();
+    buf_init(&csr, CA_PEM_LIMIT);
+    buf_init(&pem, CA_PEM_LIMIT);
+    assert_int_equal(ca_make_request(in("id-old"), "key", &csr, &err), 0);
+    assert_int_equal(ca_sign_client(ca, buf_text(&csr), &subject, life_s, &pem, &err), 0);
+    assert_int_equal(ca_read(buf_text(&pem), &c, &err), 0);
+
+    assert_true(c.not_after_us - clock_wall_us() > (c.not_after_us - c.not_before_us) / 3);
+    buf_fini(&csr);
+    buf_fini(&pem);
+    ca_close(&ca);
 }
 
 static void
@@ -251,6 +279,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ca_is_made_once_and_its_key_is_private),
         cmocka_unit_test(a_client_certificate_names_whom_the_ca_says),
+        cmocka_unit_test(under_an_old_authority_a_new_certificate_is_not_in_its_last_third),
         cmocka_unit_test(a_request_that_was_altered_is_refused),
         cmocka_unit_test(a_reader_serves_under_the_names_the_ca_says),
         cmocka_unit_test(a_server_certificate_is_kept_while_it_serves),
