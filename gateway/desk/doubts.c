@@ -411,7 +411,7 @@ book_correction_put(struct book *book, const struct book_correction *c, struct e
 struct answer {
     int64_t n;
     bool is_second;
-    const char *registration, *by;
+    const char *registration, *seen, *by;
 };
 
 static int
@@ -478,17 +478,21 @@ turn_answer(struct book *book, void *user, struct err *err)
 
     if (db_run(book->db, "correction_get", DB_ARGS(DB_INT(a->n)), &q, err) < 0)
         return -1;
-    rc = db_rows_count(q) == 0 ? err_set(err, ERR_NOT_FOUND, "no such question")
-                               : keep_answer(book, a, q, err);
+    if (db_rows_count(q) == 0)
+        rc = err_set(err, ERR_NOT_FOUND, "no such question");
+    else if (a->seen != NULL && strcmp(a->seen, db_text(q, 0, 6)) != 0)
+        rc = err_set(err, ERR_CONFLICT, "%s has answered meanwhile", db_text(q, 0, 7));
+    else
+        rc = keep_answer(book, a, q, err);
     db_rows_free(&q);
     return rc;
 }
 
 int
 book_correction_answer(struct book *book, int64_t n, bool is_second, const char *registration,
-                       const char *by, struct err *err)
+                       const char *seen, const char *by, struct err *err)
 {
-    struct answer a = {n, is_second, registration, by};
+    struct answer a = {n, is_second, registration, seen, by};
 
     return in_turn(book, turn_answer, &a, err);
 }

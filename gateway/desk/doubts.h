@@ -46,10 +46,12 @@ int book_correction_put(struct book *book, const struct book_correction *c,
                         struct err *err) MUST_CHECK;
 /* is_second: the second is right, the images at the centre name the wrong person: the reader is
  * told who it is, and the study goes to that person's registration ("" none). Else the first is.
- * Stored bytes never change. The last answer counts.
- * errors  ERR_NOT_FOUND no such question or registration */
+ * Stored bytes never change. The last answer counts, of those that were given in the knowledge of
+ * the one before: seen is the answer that by saw ("" none, "first", "second"; NULL: whatever).
+ * errors  ERR_NOT_FOUND no such question or registration; ERR_CONFLICT it is another answer by now,
+ * with who gave it */
 int book_correction_answer(struct book *book, int64_t n, bool is_second, const char *registration,
-                           const char *by, struct err *err) MUST_CHECK;
+                           const char *seen, const char *by, struct err *err) MUST_CHECK;
 
 /* One exam came as several: this study is the registration's, too (its first, if it has none).
  * errors  ERR_NOT_FOUND */

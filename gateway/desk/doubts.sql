@@ -74,7 +74,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHIN
 SELECT n, answer FROM correction WHERE study = ?1 AND other_study = ?2 AND identity = ?3
 
 -- name: correction_get
-SELECT study, other_study, other_patient_id, other_name, other_sex, other_birth, answer FROM correction WHERE n = ?1
+SELECT study, other_study, other_patient_id, other_name, other_sex, other_birth, answer, answered_by FROM correction WHERE n = ?1
 
 -- name: correction_instance_add
 INSERT INTO correction_instance (entry, correction) VALUES (?1, ?2) ON CONFLICT DO NOTHING

@@ -71,19 +71,35 @@ out:
     return rc;
 }
 
+/* Two people at once: the later one sees first what the other said, and who. */
+static int
+answer_meanwhile(const struct http_request *req, struct http_response *res, struct err *err)
+{
+    static const struct api_fault other = {"seen", "changed",
+                                           "somebody has answered meanwhile: look again"};
+
+    if (err->kind != ERR_CONFLICT)
+        return -1;
+    err_clear(err);
+    api_answer_fault(req, res, 409, &other);
+    return 0;
+}
+
 static int
 post_answer(struct http_request *req, struct http_response *res, struct err *err)
 {
     char registration[CLINIC_REGISTRATION_SIZE];
+    const char *answer, *seen = NULL;
     struct json_doc *doc = NULL;
-    const char *answer;
     uint64_t n;
     int rc = -1;
 
     if (text_to_u64(http_param(req, "n"), INT64_MAX, &n) < 0)
         return err_set(err, ERR_NOT_FOUND, "no such question");
     if (api_read_body(req, &doc, err) < 0 ||
-        json_text(json_root(doc), "answer", 16, &answer, err) < 0)
+        json_text(json_root(doc), "answer", 16, &answer, err) < 0 ||
+        (json_find(json_root(doc), "seen") != NULL &&
+         json_text(json_root(doc), "seen", 16, &seen, err) < 0))
         goto out;
     if ((strcmp(answer, "first") != 0 && strcmp(answer, "second") != 0) ||
         !api_take_text(json_root(doc), "registration", registration, sizeof registration)) {
@@ -91,9 +107,11 @@ post_answer(struct http_request *req, struct http_response *res, struct err *err
         goto out;
     }
     rc = book_correction_answer(book_of(req), (int64_t)n, strcmp(answer, "second") == 0,
-                                registration, api_who(req), err);
+                                registration, seen, api_who(req), err);
     if (rc == 0)
         http_answer_empty(res, 204);
+    else
+        rc = answer_meanwhile(req, res, err);
 out:
     json_free(&doc);
     return rc;

@@ -366,6 +366,27 @@ what_is_asked_about_is_answered_before_it_is_thrown_away(void **state)
     assert_int_equal(act(&admin, id, "/restore", "{}"), 204);
 }
 
+/* Whose exam it is must not change under the one who has just looked. */
+static void
+of_two_who_answer_at_once_the_later_one_is_told(void **state)
+{
+    static const char path[] = "/desk/v1/corrections/1/answer";
+    struct desk_visitor admin;
+
+    (void)state;
+    put_aside("1.9.1", "1.2.3.4", NULL);
+    put_aside("1.9.2", "1.2.3.4", "other_patient: the same image");
+    go_live();
+    desk_visit(site.desk_dir, DESK_ADMINISTRATOR, &admin);
+    wait_for(&admin, is_asked);
+    assert_int_equal(ask(&admin, "POST", path, "{\"answer\":\"first\",\"seen\":\"\"}"), 204);
+    assert_int_equal(ask(&admin, "POST", path, "{\"answer\":\"second\",\"seen\":\"\"}"), 409);
+
+    /* who has seen it may */
+    assert_int_equal(ask(&admin, "POST", path, "{\"answer\":\"second\",\"seen\":\"first\"}"), 204);
+    assert_int_equal(ask(&admin, "POST", path, "{\"answer\":\"first\",\"seen\":\"first\"}"), 409);
+}
+
 static bool
 has_discarded(const struct json *state)
 {
@@ -435,6 +456,7 @@ main(int argc, char **argv)
         CLAIM(of_two_people_at_once_one_has_done_it_and_the_log_says_so_once),
         CLAIM(an_administrator_throws_away_what_is_aside_and_takes_it_back),
         CLAIM(what_is_asked_about_is_answered_before_it_is_thrown_away),
+        CLAIM(of_two_who_answer_at_once_the_later_one_is_told),
         CLAIM(what_was_thrown_away_beside_the_desk_is_audited_once),
         CLAIM(what_was_taken_back_beside_the_desk_is_audited_once),
     };

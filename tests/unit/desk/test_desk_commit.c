@@ -61,7 +61,7 @@ an_open_question_stands_on_both_of_its_studies_until_it_is_answered(void **state
     assert_true(serve_has_question(world.serve, "1.2.2"));
     assert_false(serve_has_question(world.serve, "1.2.3"));
 
-    must(book_correction_answer(book, 1, false, "", "li", &err));
+    must(book_correction_answer(book, 1, false, "", NULL, "li", &err));
     assert_false(serve_has_question(world.serve, "1.2.1"));
     assert_false(serve_has_question(world.serve, "1.2.2"));
 }

@@ -209,7 +209,7 @@ an_open_question_holds_both_studies_until_it_is_answered(void **state)
     assert_int_equal(aside, 2);
     assert_int_equal(book_doubt_confirm(book, S1, DOUBT_A_OR_B, UINT64_MAX, "li", "x", &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT);
-    must(book_correction_answer(book, 1, false, "", "li", &err));
+    must(book_correction_answer(book, 1, false, "", NULL, "li", &err));
     reopen();
     assert_string_equal(newest().doubts, "");
     assert_false(newest().is_corrected);
@@ -221,7 +221,7 @@ an_open_question_holds_both_studies_until_it_is_answered(void **state)
     must(book_correction_put(book, &two, &err));
     assert_false(is_held(S2, 3, 3, &aside));
     assert_int_equal(aside, 0);
-    assert_int_equal(book_correction_answer(book, 99, true, "", "li", &err), -1);
+    assert_int_equal(book_correction_answer(book, 99, true, "", NULL, "li", &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
     spool_fixture_teardown((void **)&f);
 }
@@ -241,7 +241,7 @@ what_is_answered_and_thrown_away_hides_nothing_else_that_is_aside(void **state)
     put_three_aside(f, ids);
     c = question(S1, S2, ids[0]);
     must(book_correction_put(book, &c, &err));
-    must(book_correction_answer(book, 1, false, "", "li", &err));
+    must(book_correction_answer(book, 1, false, "", NULL, "li", &err));
     assert_false(is_held(S2, 3, 3, &aside));
     assert_int_equal(aside, 2);
 
@@ -266,7 +266,7 @@ the_second_answer_says_who_it_is_and_attaches(void **state)
     (void)state;
     person("乙", "", "DX", number);
     must(book_correction_put(book, &c, &err));
-    must(book_correction_answer(book, 1, true, number, "li", &err));
+    must(book_correction_answer(book, 1, true, number, NULL, "li", &err));
     m = newest();
     assert_int_equal(m.kind, CLINIC_DOUBT);
     assert_true(m.is_corrected);
@@ -275,7 +275,7 @@ the_second_answer_says_who_it_is_and_attaches(void **state)
     assert_string_equal(m.birth, "19700101");
     assert_string_equal(found(number)->study, S1);
     /* somebody changes their mind: the last answer counts */
-    must(book_correction_answer(book, 1, false, "", "li", &err));
+    must(book_correction_answer(book, 1, false, "", NULL, "li", &err));
     assert_false(newest().is_corrected);
     assert_string_equal(newest().name, "");
 }
@@ -287,7 +287,7 @@ a_second_question_holds_again_what_was_answered(void **state)
 
     (void)state;
     must(book_correction_put(book, &one, &err));
-    must(book_correction_answer(book, 1, false, "", "li", &err));
+    must(book_correction_answer(book, 1, false, "", NULL, "li", &err));
     two.identity = "cd"; /* a third person */
     must(book_correction_put(book, &two, &err));
     assert_string_equal(newest().doubts, "a_or_b");
@@ -398,7 +398,7 @@ what_holds_signing_stays_until_a_person_has_answered(void **state)
     assert_true(is_open);
     assert_int_equal(listed("corrections", &is_open), 1);
     must(book_doubt_confirm(book, S1, DOUBT_ID_SEX, UINT64_MAX, "li", "看过身份证", &err));
-    must(book_correction_answer(book, 1, false, "", "li", &err));
+    must(book_correction_answer(book, 1, false, "", NULL, "li", &err));
 
     assert_int_equal(listed("doubts", &is_open), 0);
     clock_unfake();

@@ -17,13 +17,16 @@ const facts = (p) => [p.sex && sexWord(p.sex), plainDay(p.birth), p.patient_id].
 const identity = (p) => [clean(p.name), facts(p)].filter(Boolean).join(" · ") || say("nobody_named");
 const word = (w) => (knows(`doubt_${w}`) ? say(`doubt_${w}`) : w);
 
+const answered = (c) => say("a_or_b_answered", { which: c.answer === "second" ? "B" : "A", by: c.answered_by });
+
 // Once more, with the person in full: what is answered here decides whose exam it is.
 function Answer({ c, which, registrations, onClose }) {
   const [wrong, setWrong] = useState("");
   const [registration, setRegistration] = useState("");
+  const [seen] = useState(c.answer || ""); // somebody else may answer while this is open
   const isSecond = which === "second";
   const send = async () => {
-    await post(`corrections/${c.n}/answer`, { answer: which, ...(isSecond ? { registration } : {}) });
+    await post(`corrections/${c.n}/answer`, { answer: which, seen, ...(isSecond ? { registration } : {}) });
     onClose();
   };
   return html`<${Dialog} title=${say("it_is", isSecond ? "B" : "A")} onClose=${onClose}>
@@ -31,7 +34,7 @@ function Answer({ c, which, registrations, onClose }) {
     <p class="quiet">${say(isSecond ? "it_is_b_does" : "it_is_a_does")}</p>
     ${isSecond && html`<${Field} label=${say("b_is")} name="registration" value=${registration} onInput=${setRegistration}
       choices=${html`<option value="">${say("b_is_nobody")}</option><${PeopleOptions} registrations=${registrations} />`} />`}
-    <${Wrong}>${wrong}<//>
+    <${Wrong}>${wrong}<//><${Wrong}>${(c.answer || "") !== seen && answered(c)}<//>
     <div class="quick"><${Work} class="primary" onError=${setWrong} onClick=${send}>${say("it_is_do")}<//>
       <button type="button" onClick=${onClose}>${say("shut")}</button></div>
   <//>`;
@@ -49,7 +52,7 @@ function Which({ c, registrations }) {
     <div class="how">
       <span>${say("a_or_b_why", c.images)}</span>
       <dl><dt>A</dt><dd>${identity(c.first)}</dd><dt>B</dt><dd>${identity(c.second)}</dd></dl>
-      ${c.answer && html`<span>${say("a_or_b_answered", { which: c.answer === "second" ? "B" : "A", by: c.answered_by })}</span>`}</div>
+      ${c.answer && html`<span>${answered(c)}</span>`}</div>
     <div class="may">${!c.answer || isAgain ? html`<button type="button" class="primary" onClick=${() => setAsked("first")}>${say("it_is", "A")}</button>
       <button type="button" class="primary" onClick=${() => setAsked("second")}>${say("it_is", "B")}</button>`
       : html`<button type="button" onClick=${() => setAgain(true)}>${say("it_is_again")}</button>`}</div>
