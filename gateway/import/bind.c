@@ -71,8 +71,10 @@ into_draft(void *user, const void *bytes, size_t n, struct err *err)
 
 int
 bind_commit(struct import *im, const struct wrap_facts *as, const struct wrap_plan *plan,
-            const struct wrap_source *source, uint64_t *out_entry, struct err *err)
+            const struct wrap_source *source, uint64_t *out_entry, bool *out_was_there,
+            struct err *err)
 {
+    bool was_there;
     struct spool_meta meta = {.calling_ae = IMPORT_AE, .called_ae = "RADPOST", .peer = "local"};
     struct spool_draft *draft = NULL;
     struct digest *d = digest_new();
@@ -83,7 +85,10 @@ bind_commit(struct import *im, const struct wrap_facts *as, const struct wrap_pl
     digest_free(&d);
     if (rc < 0)
         return -1;
-    if (find_entry(im, as->sop_instance, sha256, out_entry))
+    was_there = find_entry(im, as->sop_instance, sha256, out_entry);
+    if (out_was_there != NULL)
+        *out_was_there = was_there;
+    if (was_there)
         return 0;
     text_copy(meta.sop_class, sizeof meta.sop_class, as->sop_class);
     text_copy(meta.sop_instance, sizeof meta.sop_instance, as->sop_instance);
@@ -138,7 +143,7 @@ commit_wrapped(struct import *im, struct import_item *item, int fd, const uint8_
     text_copy(as.sop_instance, sizeof as.sop_instance, plan.sop_instance);
     text_copy(as.transfer_syntax, sizeof as.transfer_syntax, plan.transfer_syntax);
     rc = plan.needs == WRAP_NEEDS_NOTHING
-             ? bind_commit(im, &as, &plan, &source, &item->entry, err)
+             ? bind_commit(im, &as, &plan, &source, &item->entry, NULL, err)
              : decode_commit(im, &as, &plan, &source, fd, &item->entry, err);
     text_copy(item->sop_instance, sizeof item->sop_instance, plan.sop_instance);
     wrap_plan_fini(&plan);
@@ -186,7 +191,7 @@ commit_item(struct import *im, struct import_item *item, struct err *err)
     if (item->facts.kind == WRAP_DICOM) {
         text_copy(item->sop_instance, sizeof item->sop_instance, item->facts.sop_instance);
         rc = bind_commit(im, &item->facts, NULL, &(struct wrap_source){.bytes = bytes, .n = n},
-                         &item->entry, err);
+                         &item->entry, NULL, err);
     } else {
         rc = commit_wrapped(im, item, fd, bytes, n, err);
     }

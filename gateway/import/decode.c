@@ -92,7 +92,7 @@ decode_commit(struct import *im, struct wrap_facts *as, const struct wrap_plan *
         text_copy(as->transfer_syntax, sizeof as->transfer_syntax, DCM_UID_EXPLICIT_LE);
     rc = is_instance ? set_upright(&decoded, plan->orientation, err) : 0;
     if (rc == 0)
-        rc = bind_commit(im, as, is_instance ? NULL : plan, &decoded, out_entry, err);
+        rc = bind_commit(im, as, is_instance ? NULL : plan, &decoded, out_entry, NULL, err);
     map_end(decoded.bytes, decoded.n);
     return rc;
 }

@@ -67,6 +67,7 @@ struct taken_file {
     enum take_outcome outcome;
     bool is_unreadable;      /* the file itself, when take_file() failed: not our disk */
     bool is_cut;             /* it ends early */
+    bool was_there;          /* TAKE_SENT: before, these very bytes */
     char id[IMPORT_ID_SIZE]; /* of its item; "": none */
 };
 
@@ -84,9 +85,11 @@ int take_orphan(struct import *im, const char *name, struct err *err) MUST_CHECK
 
 /* ---- bind.c: from the inbox into the spool ---- */
 /* A Part 10 file into the spool, unless it has it already.
- * plan  NULL: the source as it is */
+ * plan           NULL: the source as it is
+ * out_was_there  it had these very bytes; may be NULL */
 int bind_commit(struct import *im, const struct wrap_facts *as, const struct wrap_plan *plan,
-                const struct wrap_source *source, uint64_t *out_entry, struct err *err) MUST_CHECK;
+                const struct wrap_source *source, uint64_t *out_entry, bool *out_was_there,
+                struct err *err) MUST_CHECK;
 /* The same for a plan that needs a decoder (decode.c); as->transfer_syntax becomes what it is then.
  * source_fd  the source's file
  * errors     ERR_REJECT it cannot be decoded */

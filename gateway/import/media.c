@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,17 +40,23 @@ count_file(void *user, int fd, const char *relative)
     return ++*(uint32_t *)user < COUNT_MAX;
 }
 
+/* As it is mounted its name may be in any case. */
 static bool
 find_dicomdir(const char *root, char out[PATH_MAX])
 {
-    static const char *const names[] = {"DICOMDIR", "dicomdir"};
+    DIR *d = opendir(root);
+    struct dirent *e;
+    bool is_there = false;
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        snprintf(out, PATH_MAX, "%s/%s", root, names[i]);
-        if (access(out, R_OK) == 0)
-            return true;
+    while (d != NULL && !is_there && (e = readdir(d)) != NULL) {
+        if (strcasecmp(e->d_name, "DICOMDIR") != 0)
+            continue;
+        snprintf(out, PATH_MAX, "%s/%s", root, e->d_name);
+        is_there = access(out, R_OK) == 0;
     }
-    return false;
+    if (d != NULL)
+        closedir(d);
+    return is_there;
 }
 
 void
@@ -98,8 +105,9 @@ note_taken(struct reading *r, const struct taken_file *file, const char *relativ
     struct dicomdir_file *named = dicomdir_find(&r->dicomdir, relative);
 
     r->taken->taken += file->outcome == TAKE_DONE;
-    r->taken->sent += file->outcome == TAKE_SENT;
-    r->taken->known += file->outcome == TAKE_KNOWN;
+    r->taken->sent += file->outcome == TAKE_SENT && !file->was_there;
+    r->taken->known +=
+        file->outcome == TAKE_KNOWN || (file->outcome == TAKE_SENT && file->was_there);
     r->taken->unusable += file->outcome == TAKE_UNUSABLE;
     if (file->outcome == TAKE_NOT_WHOLE) /* it changed, or ended, while it was read */
         note_unreadable(r);

@@ -190,7 +190,8 @@ is_usable(const struct wrap_facts *f)
 }
 
 static int
-send_as_is(struct import *im, int fd, const struct wrap_facts *facts, struct err *err)
+send_as_is(struct import *im, int fd, const struct wrap_facts *facts, bool *out_was_there,
+           struct err *err)
 {
     struct wrap_source source = {.n = 0};
     uint64_t entry;
@@ -198,9 +199,9 @@ send_as_is(struct import *im, int fd, const struct wrap_facts *facts, struct err
 
     if (map_begin(fd, &source.bytes, &source.n, err) < 0)
         return -1;
-    rc = bind_commit(im, facts, NULL, &source, &entry, err);
+    rc = bind_commit(im, facts, NULL, &source, &entry, out_was_there, err);
     map_end(source.bytes, source.n);
-    if (rc == 0)
+    if (rc == 0 && !*out_was_there)
         LOG(&import_ctx, IMPORT_SENT, F_NUMBER("entry", entry), F_BYTES(source.n));
     return rc;
 }
@@ -274,7 +275,7 @@ settle(struct import *im, struct import_item *item, bool is_media, int *fd, cons
     name_item(item);
     if (item->state == IMPORT_WAITING && is_usable(&item->facts)) {
         out->outcome = TAKE_SENT;
-        return send_as_is(im, *fd, &item->facts, err);
+        return send_as_is(im, *fd, &item->facts, &out->was_there, err);
     }
     return keep_item(im, item, fd, tmp, out, err);
 }

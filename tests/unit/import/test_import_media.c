@@ -230,6 +230,33 @@ of_a_study_that_did_not_come_nothing_is_expected(void **state)
     import_taken_fini(&taken);
 }
 
+/* Whoever is unsure whether a disc was brought in puts it in again; mounted another way, perhaps.
+ */
+static void
+what_is_here_already_is_not_said_to_be_sent(void **state)
+{
+    char path[300], to[300];
+    struct import_taken taken;
+
+    (void)state;
+    make_disc();
+    snprintf(path, sizeof path, "%s/disc/DICOMDIR", world_media);
+    snprintf(to, sizeof to, "%s/disc/Dicomdir", world_media);
+    assert_int_equal(rename(path, to), 0);
+    path_of(1, path);
+    assert_int_equal(unlink(path), 0);
+    world_begin();
+
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(import_media(world_import, "disc", &taken, &err), 0);
+        assert_int_equal(taken.sent, round == 0 ? IMAGES - 1 : 0);
+        assert_int_equal(taken.known, round == 0 ? 0 : IMAGES - 1);
+        assert_int_equal(taken.missing, 1);
+        assert_int_equal(taken.absent_n, 1);
+        import_taken_fini(&taken);
+    }
+}
+
 static void
 names_are_found_as_discs_show_them(void **state)
 {
@@ -280,6 +307,7 @@ main(void)
         TEST(without_a_directory_what_cannot_be_read_is_unusable),
         TEST(a_directory_that_cannot_be_read_is_told_and_the_images_come),
         TEST(of_a_study_that_did_not_come_nothing_is_expected),
+        TEST(what_is_here_already_is_not_said_to_be_sent),
         TEST(names_are_found_as_discs_show_them),
     };
 
