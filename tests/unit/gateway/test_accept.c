@@ -300,7 +300,7 @@ strangers_are_refused_listed_for_good_and_let_in_once_enrolled(void **state)
 }
 
 static void
-a_line_added_by_hand_works_at_the_next_try_and_a_mistake_keeps_the_old_table(void **state)
+a_line_added_by_hand_works_at_the_next_try_and_a_mistake_costs_its_own_line(void **state)
 {
     struct dimse_assoc *assoc = NULL;
     struct err err = {0};
@@ -310,7 +310,8 @@ a_line_added_by_hand_works_at_the_next_try_and_a_mistake_keeps_the_old_table(voi
     put_devices("OURS 127.0.0.1\nLATER\t127.0.0.1\tby hand\n");
     assert_int_equal(connect_as("LATER", "RADPOST", &assoc, &err), 0);
     assert_int_equal(dimse_release(&assoc, &err), 0);
-    put_devices("OURS not-an-address\n");
+    put_devices("OURS not-an-address\nLATER\t127.0.0.1\tby hand\n");
+    assert_int_equal(connect_as("OURS", "RADPOST", &assoc, &err), -1);
     assert_int_equal(connect_as("LATER", "RADPOST", &assoc, &err), 0);
     assert_int_equal(dimse_release(&assoc, &err), 0);
 }
@@ -429,7 +430,7 @@ main(void)
         cmocka_unit_test_setup_teardown(
             strangers_are_refused_listed_for_good_and_let_in_once_enrolled, begin, end),
         cmocka_unit_test_setup_teardown(
-            a_line_added_by_hand_works_at_the_next_try_and_a_mistake_keeps_the_old_table, begin,
+            a_line_added_by_hand_works_at_the_next_try_and_a_mistake_costs_its_own_line, begin,
             end),
         cmocka_unit_test_setup_teardown(stock_sender_is_taken_whole, begin, end),
         cmocka_unit_test_setup_teardown(sixteen_associations_at_once_lose_and_double_nothing, begin,
