@@ -239,7 +239,9 @@ doubts_detached(struct book *book, const char *study, struct err *err)
 {
     struct row row;
 
-    if (get(book, study, &row, err) < 0)
+    if (db_run(book->db, "doubt_nobodys",
+               DB_ARGS(DB_TEXT(study), DB_TEXT(""), DB_TEXT(""), DB_INT(0)), NULL, err) < 0 ||
+        get(book, study, &row, err) < 0)
         return -1;
     if ((row.bits & row.resolved & answered_by_hand) == 0)
         return 0;
@@ -293,7 +295,7 @@ struct confirm {
 
 /* An image of the phantom, a trial: what the reader knows of it does not change. */
 static int
-confirm_nobodys(struct book *book, const struct confirm *c, struct err *err)
+confirm_nobodys(struct book *book, const struct confirm *c, const char *by, struct err *err)
 {
     struct db_rows *rows = NULL;
     bool is_nobodys;
@@ -307,10 +309,10 @@ confirm_nobodys(struct book *book, const struct confirm *c, struct err *err)
     if (db_run(book->db, "doubt_add",
                DB_ARGS(DB_TEXT(c->study), DB_INT(0), DB_INT(clock_wall_us())), NULL, err) < 0)
         return -1;
-    return db_run(book->db, "doubt_confirm",
-                  DB_ARGS(DB_TEXT(c->study), DB_INT(0), DB_TEXT(c->by), DB_TEXT(c->reason),
-                          DB_INT(clock_wall_us())),
-                  NULL, err);
+    return db_run(
+        book->db, "doubt_nobodys",
+        DB_ARGS(DB_TEXT(c->study), DB_TEXT(by), DB_TEXT(c->reason), DB_INT(clock_wall_us())), NULL,
+        err);
 }
 
 static int
@@ -327,8 +329,10 @@ turn_confirm(struct book *book, void *user, struct err *err)
         count_others(book, c->study, "", &others, &ignored, err) < 0)
         return -1;
     open = row.bits & ~row.resolved;
+    if (c->shown == 0 && doubts_that_hold(open & ~row.confirmed) == 0)
+        return confirm_nobodys(book, c, by, err);
     if (open == 0)
-        return confirm_nobodys(book, c, err);
+        return err_set(err, ERR_NOT_FOUND, "nothing is odd about this study any more");
     if ((open & ~c->shown) != 0 || others > c->others)
         return err_set(err, ERR_CONFLICT, "something else is odd by now: look again");
     if (open & DOUBT_A_OR_B)

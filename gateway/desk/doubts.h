@@ -16,10 +16,11 @@ int book_doubt_put(struct book *book, const char *study, uint32_t bits, struct e
  * in hexadecimal. One more person than was known is a new question, whatever was confirmed. */
 int book_doubt_reused(struct book *book, const char *study, uint32_t bits, const char *identity,
                       struct err *err) MUST_CHECK;
-/* Somebody at the desk looked: it is as it is; a study of which nothing else is odd needs nobody of
- * those registered, and is asked about no more. shown: the bits they saw.
+/* Somebody at the desk looked: it is as it is, which does not say whose it is.
+ * shown   the bits they saw; 0: the study needs nobody of those registered, and is asked about no
+ * more, until it was somebody's and is nobody's again. Says nothing of what is odd about it
  * others  of how many other people the study was to their knowledge; UINT64_MAX: they were not told
- * errors  ERR_NOT_FOUND nothing is odd, and it is somebody's; ERR_CONFLICT something else is odd by
+ * errors  ERR_NOT_FOUND nothing is odd, or it is somebody's; ERR_CONFLICT something else is odd by
  * now, or "A or B?" is to be answered first; ERR_REJECT a reason is due */
 int book_doubt_confirm(struct book *book, const char *study, uint32_t shown, uint64_t others,
                        const char *by, const char *reason, struct err *err) MUST_CHECK;

@@ -22,11 +22,15 @@ UPDATE doubt SET resolved = resolved | ?2 WHERE study = ?1
 UPDATE doubt SET resolved = resolved & ~?2 WHERE study = ?1
 
 -- name: study_is_nobodys
-SELECT 1 FROM study s WHERE s.study = ?1 AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
+SELECT 1 FROM (SELECT study FROM study WHERE study = ?1 UNION SELECT study FROM doubt WHERE study = ?1) s
+WHERE NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
     AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
 
 -- name: doubt_confirm
 UPDATE doubt SET confirmed = confirmed | ?2, confirmed_by = ?3, reason = ?4, confirmed_at_us = ?5 WHERE study = ?1
+
+-- name: doubt_nobodys
+UPDATE doubt SET nobody_by = ?2, nobody_reason = ?3, nobody_at_us = ?4 WHERE study = ?1
 
 -- name: doubt_correct
 UPDATE doubt SET is_corrected = ?2, patient_id = ?3, name = ?4, sex = ?5, birth = ?6 WHERE study = ?1
@@ -47,19 +51,23 @@ SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_a
     coalesce(s.accession, ''), coalesce(s.arrived_at_us, d.at_us),
     coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study),
         (SELECT r.registration FROM registration_study r WHERE r.study = d.study), ''),
-    (SELECT count(*) FROM doubt_identity i WHERE i.study = d.study), coalesce(s.unmatched, ''), coalesce(s.near, '')
+    (SELECT count(*) FROM doubt_identity i WHERE i.study = d.study), coalesce(s.unmatched, ''), coalesce(s.near, ''),
+    d.nobody_by <> ''
 FROM doubt d LEFT JOIN study s ON s.study = d.study
 WHERE d.bits & ~d.resolved <> 0 AND (d.at_us >= ?1 OR d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0)
 ORDER BY d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0 DESC, d.at_us DESC LIMIT 500
 
--- ?1: since then; ?2: looked at before then, so that matching had its turn. What is nobody's, and nothing else is said of it, where
--- people are registered at all: as doubt_list has it.
+-- ?1: since then; ?2: looked at before then, so that matching had its turn. What is nobody's, nobody said that it needs nobody, and
+-- nothing is open about it (what was confirmed is right, and nobody's all the same), where people are registered at all: as
+-- doubt_list has it.
 -- name: nobody_list
-SELECT s.study, 0, 0, '', 0, '', 0, s.patient_id, s.name, s.sex, s.birth, s.modality, s.accession, s.arrived_at_us, '', 0,
-    s.unmatched, s.near
+SELECT s.study, coalesce(d.bits & ~d.resolved, 0), coalesce(d.confirmed, 0), coalesce(d.confirmed_by, ''),
+    coalesce(d.confirmed_at_us, 0), coalesce(d.reason, ''), coalesce(d.is_corrected, 0), s.patient_id, s.name, s.sex, s.birth,
+    s.modality, s.accession, s.arrived_at_us, '', (SELECT count(*) FROM doubt_identity i WHERE i.study = s.study),
+    s.unmatched, s.near, 0
 FROM study s LEFT JOIN doubt d ON d.study = s.study
 WHERE s.arrived_at_us >= ?1 AND (s.unmatched <> '' OR s.looked_at_us < ?2)
-    AND coalesce(d.bits & ~d.resolved, 0) = 0 AND coalesce(d.confirmed_by, '') = ''
+    AND coalesce(d.bits & ~d.resolved & ~d.confirmed, 0) = 0 AND coalesce(d.nobody_by, '') = ''
     AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
     AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
     AND EXISTS (SELECT 1 FROM registration r WHERE r.at_us >= ?1)

@@ -169,9 +169,10 @@ write_doubt(struct jsonw *w, const struct db_rows *rows, size_t i)
 static bool
 is_unmatched(const struct db_rows *rows, size_t i)
 {
-    uint32_t bits = (uint32_t)db_int(rows, i, 1), confirmed = (uint32_t)db_int(rows, i, 2);
+    uint32_t open = (uint32_t)db_int(rows, i, 1) & ~(uint32_t)db_int(rows, i, 2);
+    bool needs_nobody = db_int(rows, i, 18) != 0;
 
-    return (bits & ~confirmed) != 0 && db_text(rows, i, 14)[0] == '\0';
+    return (needs_nobody ? doubts_that_hold(open) : open) != 0 && db_text(rows, i, 14)[0] == '\0';
 }
 
 static void

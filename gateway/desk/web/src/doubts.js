@@ -60,15 +60,16 @@ function Which({ c, registrations }) {
   </li>`;
 }
 
-function Confirm({ d, onClose }) {
+function Confirm({ d, isNobodys, onClose }) {
   const [reason, setReason] = useState("");
   const [wrong, setWrong] = useState("");
   const send = async () => {
-    await post(`studies/${d.study}/doubts`, { doubts: d.doubts, others: d.others, reason: reason.trim() });
+    await post(`studies/${d.study}/doubts`, { doubts: d.is_open ? d.doubts : [], others: d.others, reason: reason.trim() });
     onClose();
   };
   return html`<${Dialog} title=${say(d.is_open ? "doubt_confirm" : "nobodys_confirm")} onClose=${onClose}>
     <p>${identity(d)}</p><ul class="plain">${d.doubts.map((w) => html`<li>${word(w)}</li>`)}</ul>
+    ${d.is_open && isNobodys && d.may_attach && html`<p>${say("nobodys_still")}</p>`}
     <${Wrong}>${wrong}<//>
     <${Field} label=${say("doubt_reason")} hint=${say(d.is_open ? "doubt_reason_hint" : "nobodys_hint")} name="reason" value=${reason} onInput=${setReason} maxlength="200" />
     <div class="quick"><${Work} class="primary" disabled=${reason.trim() === ""} onError=${setWrong} onClick=${send}>${say(d.is_open ? "doubt_confirm" : "nobodys_confirm")}<//>
@@ -151,7 +152,7 @@ function Odd({ d, registrations, isNobodys }) {
       <${Wrong}>${wrong}<//></div>
     <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> ${!d.doubts.includes("a_or_b") && html`<button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>`}`
       : isNobodys ? html`<${Mark} colour="amber">${say("nobodys")}<//> <button type="button" onClick=${() => setAsked(true)}>${say("nobodys_confirm")}</button>` : null}</div>
-    ${isAsked && html`<${Confirm} d=${d} onClose=${() => setAsked(false)} />`}
+    ${isAsked && html`<${Confirm} d=${d} isNobodys=${isNobodys} onClose=${() => setAsked(false)} />`}
   </li>`;
 }
 
