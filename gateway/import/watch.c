@@ -157,6 +157,16 @@ remove_original(struct import *im, struct candidate *c, int fd)
     }
 }
 
+/* Another upload broke off with the very same bytes: the item is its, too. */
+static bool
+is_of_another(const struct watch *w, const struct candidate *c)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (&w->list[i] != c && w->list[i].is_cut && strcmp(w->list[i].id, c->id) == 0)
+            return true;
+    return false;
+}
+
 static void
 try_take(struct import *im, struct candidate *c, int fd, bool is_last)
 {
@@ -176,7 +186,8 @@ try_take(struct import *im, struct candidate *c, int fd, bool is_last)
     c->has_no_room = false;
     if (file.outcome == TAKE_NOT_WHOLE)
         return;
-    if (c->is_cut && strcmp(c->id, file.id) != 0 && take_rest(im, c->id, fd, &err) < 0)
+    if (c->is_cut && strcmp(c->id, file.id) != 0 && !is_of_another(im->watch, c) &&
+        take_rest(im, c->id, fd, &err) < 0)
         LOG(&import_ctx, IMPORT_NOT_TAKEN, F_ERR(&err));
     c->is_cut = file.is_cut;
     memcpy(c->id, file.id, sizeof c->id);

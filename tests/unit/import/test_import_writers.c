@@ -254,6 +254,35 @@ a_cut_upload_that_can_be_gone_on_with_stays_for_its_rest(void **state)
     assert_false(world_is_in_drop("a.pdf"));
 }
 
+/* One buffer size, one header: to the byte they are the same so far. */
+static void
+of_two_that_broke_off_alike_the_other_stays_when_the_rest_of_one_comes(void **state)
+{
+    static const char *const names[] = {"a.pdf", "b.pdf"};
+    int fd;
+
+    (void)state;
+    begin_on_fake_clock();
+    world_pdf("in two calls");
+    for (int i = 0; i < 2; i++) {
+        fd = open_to_write(names[i]);
+        add(fd, 0, world_file.n - 7);
+        close(fd);
+    }
+    look_after(PARTIAL_MS);
+    assert_int_equal(world_count(1u << IMPORT_UNUSABLE), 1);
+
+    fd = open_to_write("a.pdf");
+    add(fd, world_file.n - 7, world_file.n);
+    close(fd);
+    look_after(SETTLE_MS);
+    look_after(SETTLE_MS);
+
+    assert_false(world_is_in_drop("a.pdf"));
+    assert_true(world_is_in_drop("b.pdf"));
+    assert_int_equal(world_count(1u << IMPORT_UNUSABLE), 1);
+}
+
 /* As spectroscopy, which has rows and its data in another element. */
 static void
 an_object_of_a_class_without_pixels_is_whole_without_them(void **state)
@@ -427,6 +456,7 @@ main(void)
         TEST(a_cut_file_in_whose_place_another_comes_stays_at_the_desk),
         TEST(a_cut_file_goes_when_a_person_throws_it_away_and_not_before),
         TEST(a_cut_upload_that_can_be_gone_on_with_stays_for_its_rest),
+        TEST(of_two_that_broke_off_alike_the_other_stays_when_the_rest_of_one_comes),
         TEST(an_object_of_a_class_without_pixels_is_whole_without_them),
         TEST(a_file_that_somebody_has_open_waits_until_it_is_closed),
         TEST(a_file_that_is_never_closed_is_taken_in_the_end_and_stays),

@@ -9,7 +9,7 @@ export const place = signal(location.hash.slice(1) || "/");
 addEventListener("hashchange", () => (place.value = location.hash.slice(1) || "/"));
 export const hasEnded = signal(false); // the session, by itself, while somebody was signed in
 whenSignedOut(() => {
-  hasEnded.value = Boolean(user.value);
+  if (user.value) hasEnded.value = true; // the next answer of many that are under way says so again
   user.value = null;
 });
 
@@ -46,4 +46,5 @@ export async function signOut() {
   forgetDrafts(login, localStorage);
   setCsrf("");
   user.value = null;
+  hasEnded.value = false; // nor by what was under way meanwhile
 }
