@@ -31,8 +31,16 @@ differ(const char *signed_name, const char *registered, bool is_registered_word)
            strcmp(signed_name, registered) != 0;
 }
 
+/* Perhaps the desk knew only the age: the first of January is made from it. */
+static bool
+is_year_at_most(const char *birth)
+{
+    return !citizen_id_is_day(birth) || strcmp(birth + 4, "0101") == 0;
+}
+
 /* Two ways to write what is read alike (王晓东, 王小东), of one birth date: a name that was mended.
- * Images that bear one of the two have said whose they are. */
+ * Images that bear one of the two have said whose they are. A year proves nothing: namesakes have
+ * one, and a study may have been moved from one registration to another. */
 static bool
 is_mended(const struct report *report, const char *name, const char *registered,
           const struct read_row *row)
@@ -41,7 +49,8 @@ is_mended(const struct report *report, const char *name, const char *registered,
 
     return !row->is_other_patient && pinyin_name(name, one, sizeof one) &&
            pinyin_name(registered, other, sizeof other) && strcmp(one, other) == 0 &&
-           is_same(report->patient_birth, row->registered_birth);
+           is_same(report->patient_birth, row->registered_birth) &&
+           !is_year_at_most(row->registered_birth);
 }
 
 /* Of a name in two scripts (王五, Ma Liu): one is how the other is read, or the images' birth date

@@ -221,7 +221,7 @@ a_name_mended_after_the_signature_is_one_persons(void **state)
     read_world_names(STUDY, "WANG^XIAODONG", "", "F");
     read = report_world_study(&w, "T1", STUDY);
     text_copy(wrong.name, sizeof wrong.name, "王晓东");
-    text_copy(wrong.birth, sizeof wrong.birth, "19800101");
+    text_copy(wrong.birth, sizeof wrong.birth, "19800202");
     assert_string_equal(apply(&wrong), "done");
     attach(REG, STUDY);
     report_world_sign(&w, read, "doc1", "rev1");
@@ -240,6 +240,35 @@ a_name_mended_after_the_signature_is_one_persons(void **state)
     text_copy(other.birth, sizeof other.birth, "19900303");
     assert_string_equal(apply(&other), "done");
     apply_new(CLINIC_SLIP, REG);
+    assert_int_equal(patients.notices, 1);
+}
+
+/* Both are 46, so both were registered as born on the first of January. */
+static void
+a_namesake_registered_by_age_is_not_told_the_others_report(void **state)
+{
+    struct clinic_up wrong = up(CLINIC_REGISTRATION, REG);
+    struct clinic_up namesake = up(CLINIC_REGISTRATION, REG_TWO);
+    int64_t read;
+
+    (void)state;
+    read_world_names(STUDY, "WANG^XIAODONG", "", "F");
+    read = report_world_study(&w, "T1", STUDY);
+    text_copy(wrong.name, sizeof wrong.name, "王晓东");
+    text_copy(wrong.birth, sizeof wrong.birth, "19800101");
+    text_copy(namesake.name, sizeof namesake.name, "王小东");
+    text_copy(namesake.birth, sizeof namesake.birth, "19800101");
+    assert_string_equal(apply(&wrong), "done");
+    assert_string_equal(apply(&namesake), "done");
+    attach(REG, STUDY);
+    report_world_sign(&w, read, "doc1", "rev1");
+
+    assert_string_equal(attach(REG_TWO, STUDY), "done");
+    tell_all();
+    apply_new(CLINIC_SLIP, REG_TWO);
+
+    assert_int_equal(patients.notices, 0);
+    assert_string_equal(attach(REG, STUDY), "done"); /* it was right, after all */
     assert_int_equal(patients.notices, 1);
 }
 
@@ -512,6 +541,7 @@ main(int argc, char **argv)
         TEST(what_the_images_do_not_say_the_registration_does),
         TEST(a_report_bears_the_registered_name_where_it_is_sure_whose_it_is),
         TEST(a_name_mended_after_the_signature_is_one_persons),
+        TEST(a_namesake_registered_by_age_is_not_told_the_others_report),
         TEST(urgent_makes_an_emergency_with_its_reason),
         TEST(a_proved_phone_goes_with_the_slip),
         TEST(a_slip_after_the_signature_tells_the_patient),
