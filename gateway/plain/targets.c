@@ -337,19 +337,47 @@ begins(struct line l, const char *word)
     return (size_t)(l.end - l.at) >= n && memcmp(l.at, word, n) == 0;
 }
 
+/* A word that may be meant as instead-of-centre: it begins so; or what should be its key, and is no
+ * address, speaks of the centre, or is longer than any other key by more than a slip. */
+static bool
+is_instead(struct line l, bool is_first)
+{
+    static const char *const parts[] = {"stead", "centre", "center"};
+    enum { LONGEST = sizeof "connections" };
+    char key[VALUE_BYTES];
+    size_t n = 0;
+    bool has_value;
+
+    if (begins(l, "instead"))
+        return true;
+    l.at += *l.at == '"';
+    while (l.at + n < l.end && n + 1 < sizeof key && strchr("=\" \t\r", l.at[n]) == NULL) {
+        key[n] = l.at[n] >= 'A' && l.at[n] <= 'Z' ? (char)(l.at[n] - 'A' + 'a') : l.at[n];
+        n++;
+    }
+    key[n] = '\0';
+    has_value = l.at + n < l.end && l.at[n] == '=';
+    if (strpbrk(key, "@/:") != NULL || (is_first && !has_value))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (strstr(key, parts[i]) != NULL)
+            return true;
+    return has_value && n > LONGEST;
+}
+
 /* What else the line says of which images are meant, whatever is wrong with it: they wait. */
 static void
 salvage(struct line l, const struct targets *before, size_t number, struct target *t)
 {
     char value[VALUE_BYTES];
-    bool is_beside = false;
+    bool is_beside = false, is_first = true;
 
     if (t->name[0] == '\0' || !is_name(t->name) || is_there(before, t->name))
         (void)snprintf(t->name, sizeof t->name, "line_%zu", number); /* no name that is written */
     t->is_archive = false;
     t->devices[0] = t->modalities[0] = '\0';
-    for (skip_blanks(&l); l.at < l.end; skip_blanks(&l)) {
-        t->is_archive = t->is_archive || begins(l, "instead");
+    for (skip_blanks(&l); l.at < l.end; skip_blanks(&l), is_first = false) {
+        t->is_archive = t->is_archive || is_instead(l, is_first);
         is_beside = is_beside || begins(l, "instead-of-centre=no");
         for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
             struct line v = {l.at + strlen(settings[i].key) + 1, l.end};
@@ -390,6 +418,19 @@ parse_line(struct line l, size_t number, struct targets *targets, struct err *er
     return rc;
 }
 
+/* Nobody knows what was meant: all of it waits here. */
+static void
+one_of_everything(struct targets *out)
+{
+    struct target *t = out->rows = mem_new(sizeof *t);
+
+    out->n = 1;
+    t->connections = 1;
+    t->is_archive = true;
+    (void)snprintf(t->name, sizeof t->name, "targets_conf");
+    (void)snprintf(t->wrong, sizeof t->wrong, "targets.conf cannot be read");
+}
+
 /* All lines; -1: there is a mistake, and the first is told. */
 static int
 parse_all(const char *text, size_t n, struct targets *out, struct err *err)
@@ -398,6 +439,11 @@ parse_all(const char *text, size_t n, struct targets *out, struct err *err)
     int rc = 0;
 
     *out = (struct targets){NULL, 0};
+    if (n > 0 &&
+        memchr(text, '\0', n) != NULL) { /* of UTF-16 every line would be wrong, and say nothing */
+        one_of_everything(out);
+        return err_set(err, ERR_REJECT, "it is no text: save it as UTF-8");
+    }
     for (size_t number = 1; at < end; number++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         struct line l = {at, stop != NULL ? stop : end};
@@ -424,19 +470,6 @@ targets_parse(const char *text, size_t n, struct targets *out, struct err *err)
     }
     *out = targets;
     return 0;
-}
-
-/* Nobody knows what was meant: all of it waits here. */
-static void
-one_of_everything(struct targets *out)
-{
-    struct target *t = out->rows = mem_new(sizeof *t);
-
-    out->n = 1;
-    t->connections = 1;
-    t->is_archive = true;
-    (void)snprintf(t->name, sizeof t->name, "targets_conf");
-    (void)snprintf(t->wrong, sizeof t->wrong, "targets.conf cannot be read");
 }
 
 int

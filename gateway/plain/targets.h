@@ -56,7 +56,7 @@ int targets_parse(const char *text, size_t n, struct targets *out, struct err *e
  * a line with a mistake stands there as a target that is wrong, to which nothing can go. Of it the
  * name ("line_N" where there is none), the devices and modalities count as far as they can be read
  * (else: all), and that it is instead of the centre, however that is written. A file that cannot be
- * read is one such target of everything, instead of the centre.
+ * read or has bytes of zero is one such target of everything, instead of the centre.
  * errors as targets_parse(), and those of durable_get_file() */
 int targets_read(const char *path, struct targets *out, struct err *err) MUST_CHECK;
 void targets_fini(struct targets *targets);

@@ -171,6 +171,16 @@ a_line_with_a_mistake_still_says_whose_images_wait(void **state)
         {"before it", "pacs dicom X@h:1 instead-of-centre=yes a=1 devices=\"A B,C\"", "pacs", "A B",
          true},
         {"other spelling", "pacs dicom X@h:1 instead-of-center=yes", "pacs", "ANY", true},
+        {"a letter short", "pacs dicom X@h:1 insted-of-centre=yes", "pacs", "ANY", true},
+        {"a capital", "pacs dicom X@h:1 Instead-of-centre=yes devices=A", "pacs", "A", true},
+        {"quoted", "pacs dicom X@h:1 \"instead-of-centre=yes\"", "pacs", "ANY", true},
+        {"drawn together", "pacs dicom X@h:1 INSTEADOFCENTER=YES", "pacs", "ANY", true},
+        {"hardly a word", "pacs dicom X@h:1 intead-of-cetre=yes", "pacs", "ANY", true},
+        {"after another", "pacs dicom X@h:1 a=1 insted-of-centre=yes", "pacs", "ANY", true},
+        {"a host's name", "centre dicom X@center.local:1 conections=2", "centre", "ANY", false},
+        {"a root's name", "pacs stow https://the-data-centre.example/?a=1 rate=1MiB", "pacs", "ANY",
+         false},
+        {"a device's name", "pacs dicom X@h:1 a=1 devices=CT-CENTRE", "pacs", "CT-CENTRE", false},
         {"said no", "pacs dicom X@h:1 instead-of-centre=no a=1", "pacs", "ANY", false},
         {"half a list", "pacs dicom X@h:1 devices=A,,B", "pacs", "ANY", false},
         {"no port", "pacs dicom X@h instead-of-centre=yes devices=A", "pacs", "A", true},
@@ -224,6 +234,37 @@ a_file_that_cannot_be_read_is_a_target_of_everything(void **state)
     folder_remove(dir);
 }
 
+/* Windows' Notepad calls it "Unicode": every line was wrong, and none seemed to be instead. */
+static void
+a_file_in_utf_16_is_a_target_of_everything(void **state)
+{
+    static const char line[] = "pacs dicom X@h:1 instead-of-centre=yes\n";
+    char dir[FOLDER_PATH_BYTES], path[FOLDER_PATH_BYTES + 16];
+    struct err err = {0};
+    struct targets t;
+    FILE *f;
+
+    (void)state;
+    folder_make("targets", dir);
+    snprintf(path, sizeof path, "%s/t", dir);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "\xFF\xFE");
+    for (size_t i = 0; line[i] != '\0'; i++)
+        fprintf(f, "%c%c", line[i], '\0');
+    fclose(f);
+
+    assert_int_equal(targets_read(path, &t, &err), -1);
+
+    assert_int_equal(err.kind, ERR_REJECT);
+    assert_non_null(strstr(err.text, "UTF-8"));
+    assert_int_equal(t.n, 1);
+    assert_true(targets_archive(&t, "CT1", "CT") == &t.rows[0]);
+    assert_string_equal(t.rows[0].wrong, "targets.conf cannot be read");
+    targets_fini(&t);
+    folder_remove(dir);
+}
+
 int
 main(void)
 {
@@ -235,6 +276,7 @@ main(void)
         cmocka_unit_test(no_file_is_no_targets),
         cmocka_unit_test(a_line_with_a_mistake_still_says_whose_images_wait),
         cmocka_unit_test(a_file_that_cannot_be_read_is_a_target_of_everything),
+        cmocka_unit_test(a_file_in_utf_16_is_a_target_of_everything),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
