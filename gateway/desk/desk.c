@@ -258,10 +258,12 @@ serve(struct desk *desk, struct err *err)
                                 .authorise = authorise,
                                 .authorise_user = desk};
 
+    if (place->certificate[0] != '\0')
+        desk->page_tls = page_tls_new(place->certificate, place->fingerprint);
     if (http_server_start(&http, &desk->server, err) < 0)
         return -1;
-    if (place->certificate[0] != '\0')
-        desk->page_tls = page_tls_start(desk->server, place->certificate, place->fingerprint);
+    if (desk->page_tls != NULL)
+        page_tls_begin(desk->page_tls, desk->server);
     return 0;
 }
 
@@ -411,8 +413,9 @@ desk_stop(struct desk **desk)
         return;
     if (old->options.serve != NULL)
         serve_ask_questions(old->options.serve, NULL, NULL);
-    page_tls_stop(&old->page_tls);
+    page_tls_end(old->page_tls);
     http_server_stop(&old->server);
+    page_tls_free(&old->page_tls); /* answers under way asked it until now */
     his_in_stop(&old->his_in);
     look_stop(&old->look);
     desk_link_stop(&old->link);

@@ -17,7 +17,7 @@ enum { LOOK_MS = 60 * 1000 };
 static const struct log_ctx ctx = {.stage = "gateway/desk"};
 
 struct page_tls {
-    struct http_server *server;
+    struct http_server *server; /* NULL: not begun, or ended */
     char *certificate;
     struct stop stop;
     pthread_t thread;
@@ -61,29 +61,42 @@ keep_looking(void *arg)
 }
 
 struct page_tls *
-page_tls_start(struct http_server *server, const char *certificate, const char fingerprint[96])
+page_tls_new(const char *certificate, const char fingerprint[96])
 {
     struct page_tls *p = mem_new(sizeof *p);
 
-    p->server = server;
     p->certificate = mem_text(certificate);
     text_copy(p->fingerprint, sizeof p->fingerprint, fingerprint);
     stop_init(&p->stop);
     gate_init(&p->looking);
     gate_init(&p->gate);
-    p->thread = thread_start("desk-page-tls", keep_looking, p);
     return p;
 }
 
 void
-page_tls_stop(struct page_tls **page)
+page_tls_begin(struct page_tls *p, struct http_server *server)
+{
+    p->server = server;
+    p->thread = thread_start("desk-page-tls", keep_looking, p);
+}
+
+void
+page_tls_end(struct page_tls *p)
+{
+    if (p == NULL || p->server == NULL)
+        return;
+    stop_ask(&p->stop);
+    thread_join(p->thread);
+    p->server = NULL;
+}
+
+void
+page_tls_free(struct page_tls **page)
 {
     struct page_tls *p = TAKE(*page);
 
     if (p == NULL)
         return;
-    stop_ask(&p->stop);
-    thread_join(p->thread);
     gate_fini(&p->gate);
     gate_fini(&p->looking);
     stop_fini(&p->stop);

@@ -8,12 +8,17 @@
 
 struct page_tls;
 
-/* server       outlives it, and serves over TLS; nobody else renews it
+/* Before the server answers anybody, so that every answer may ask it.
  * certificate  the path of its file
  * fingerprint  of what it says, as place_fingerprint() has it */
-struct page_tls *page_tls_start(struct http_server *server, const char *certificate,
-                                const char fingerprint[96]);
-void page_tls_stop(struct page_tls **page);
+struct page_tls *page_tls_new(const char *certificate, const char fingerprint[96]);
+/* Look once a minute, until page_tls_end(). Once.
+ * server  lives until then, and serves over TLS; nobody else renews it */
+void page_tls_begin(struct page_tls *page, struct http_server *server);
+/* Look no more; what is shown is told on. Before the server stops; fine for NULL, or not begun. */
+void page_tls_end(struct page_tls *page);
+/* After page_tls_end(), and when nobody asks it any more: the server is stopped. */
+void page_tls_free(struct page_tls **page);
 /* Look now, in the caller's thread. */
 void page_tls_look(struct page_tls *page);
 /* Of the certificate that is shown. */

@@ -65,8 +65,8 @@ setup(void **state)
     folder_make("page-tls", folder);
     make(FIRST);
     make(SECOND);
-    page = page_tls_start(shown_open(certificate[FIRST], key[FIRST]), certificate[FIRST],
-                          print[FIRST]);
+    page = page_tls_new(certificate[FIRST], print[FIRST]);
+    page_tls_begin(page, shown_open(certificate[FIRST], key[FIRST]));
     return 0;
 }
 
@@ -74,8 +74,9 @@ static int
 teardown(void **state)
 {
     (void)state;
-    page_tls_stop(&page);
+    page_tls_end(page);
     shown_close();
+    page_tls_free(&page);
     folder_remove(folder);
     return 0;
 }
@@ -117,6 +118,23 @@ a_file_that_cannot_be_used_changes_nothing_and_is_told_until_it_is_mended(void *
     assert_shown(SECOND, false);
 }
 
+/* At its stop the desk was killed by an answer that was under way. */
+static void
+answers_before_the_first_look_and_after_the_last_have_the_fingerprint(void **state)
+{
+    struct page_tls *other = page_tls_new(certificate[FIRST], print[FIRST]);
+    char shown[96];
+
+    (void)state;
+    page_tls_fingerprint(other, shown);
+    assert_string_equal(shown, print[FIRST]);
+    page_tls_end(other); /* the server did not start */
+    page_tls_free(&other);
+    page_tls_end(page);
+
+    assert_shown(FIRST, false);
+}
+
 int
 main(void)
 {
@@ -126,6 +144,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             a_file_that_cannot_be_used_changes_nothing_and_is_told_until_it_is_mended, setup,
             teardown),
+        cmocka_unit_test_setup_teardown(
+            answers_before_the_first_look_and_after_the_last_have_the_fingerprint, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("page_tls", tests, NULL, NULL);
