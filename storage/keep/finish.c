@@ -66,7 +66,7 @@ finish_hurry(struct keep *k, const char *tenant, const char *study)
         text_copy(hurry->tenant, sizeof hurry->tenant, tenant);
         text_copy(hurry->study, sizeof hurry->study, study);
     }
-    hurry->until_ms = clock_mono_ms() + HURRY_MS;
+    hurry->until_ms = line->hurries_until_ms = clock_mono_ms() + HURRY_MS;
     gate_unlock(&line->gate);
 }
 
@@ -76,7 +76,7 @@ finish_hurry(struct keep *k, const char *tenant, const char *study)
 static struct finish_job **
 whose_turn(struct finish_line *line)
 {
-    if (line->hurries_n > 0 && line->passed < PASSED_MOST)
+    if (clock_mono_ms() < line->hurries_until_ms && line->passed < PASSED_MOST)
         for (struct finish_job **at = &line->first; *at != NULL; at = &(*at)->next)
             if (is_hurried(line, (*at)->o))
                 return at;

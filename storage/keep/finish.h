@@ -28,9 +28,10 @@ struct finish_line {
     unsigned queued;
     struct finish_hurry hurries[FINISH_HURRIES];
     unsigned hurries_n;
-    unsigned passed;        /* emergencies in a row that passed others */
-    unsigned hurrying;      /* emergencies under work; */
-    int64_t alone_until_ms; /* until then others wait for them */
+    int64_t hurries_until_ms; /* the latest of them */
+    unsigned passed;          /* emergencies in a row that passed others */
+    unsigned hurrying;        /* emergencies under work; */
+    int64_t alone_until_ms;   /* until then others wait for them */
     bool is_closing;
     unsigned threads_n;
     pthread_t threads[FINISHERS];
