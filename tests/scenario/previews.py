@@ -54,9 +54,12 @@ def ask(path, accept):
 def is_looked(study):
     try:
         with ask(study, "application/json") as answer:
-            instances = json.load(answer)["instances"]
+            told = json.load(answer)
     except urllib.error.HTTPError:
         return False
+    if told["whole"] > 0:
+        sys.exit("FAILED: study %s is whole: there is no preview of it any more" % study)
+    instances = told["instances"]
     return len(instances) > 0 and all(i["layers_here"] > 0 for i in instances)
 
 

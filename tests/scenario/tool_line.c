@@ -46,7 +46,8 @@ static uint64_t rate;                 /* 0: as fast as it goes */
 static uint64_t up_most = UINT64_MAX; /* up_bytes ends there */
 static double tokens;
 static int64_t filled_ms;
-static int turn; /* the pair that is served first: each in turn, as flows share a line */
+static int turn;      /* the pair that is served first: each in turn, as flows share a line */
+static bool is_taken; /* the pair looked at has got some of the rate */
 static uint64_t up_bytes, down_bytes, connections;
 static const char *control_path;
 static int stats_fd;
@@ -205,6 +206,7 @@ move(int in, int out, struct way *w, bool is_up)
         if (sent > 0) {
             w->from += (size_t)sent;
             if (is_up) {
+                is_taken = true;
                 tokens -= (double)sent;
                 up_bytes += (uint64_t)sent;
             } else {
@@ -258,16 +260,19 @@ serve(int listener, int watch, uint16_t to_port)
     }
     if ((fds[1].revents & POLLIN) != 0)
         take_connection(listener, to_port);
-    for (int i = 0; i < MAX_PAIRS && mode == OPEN; i++) {
-        struct pair *p = &pairs[(turn + i) % MAX_PAIRS];
+    for (int i = 0, first = turn; i < MAX_PAIRS && mode == OPEN; i++) {
+        int at = (first + i) % MAX_PAIRS;
+        struct pair *p = &pairs[at];
 
         if (p->near < 0)
             continue;
+        is_taken = false;
         if (!move(p->near, p->far, &p->up, true) || !move(p->far, p->near, &p->down, false) ||
             (p->up.is_write_over && p->down.is_write_over))
             pair_close(p);
+        if (is_taken)
+            turn = (at + 1) % MAX_PAIRS; /* whoever comes behind the last that got some */
     }
-    turn = (turn + 1) % MAX_PAIRS;
     write_stats();
 }
 
