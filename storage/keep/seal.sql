@@ -246,7 +246,7 @@ FROM pack_jobs j JOIN studies s ON s.id = j.study JOIN series e ON e.id = j.seri
 SELECT i.id, i.object, i.size, i.sop_class, i.sop_instance, i.transfer_syntax, i.received_syntax, i.pixels, i.dataset,
     i.received, i.recipe, i.layout, i.number, i.rows, i.columns, i.frames, i.bits_allocated, i.has_pixels,
     i.landing, i.has_copy, i.why, i.way, i.device, i.arrived_at_us, i.content_date, i.content_time
-FROM instances i WHERE i.job = $1 ORDER BY i.number, i.id
+FROM instances i WHERE i.job = $1 AND i.pack IS NULL ORDER BY i.number, i.id
 
 -- name: pack_add
 WITH pack AS (
