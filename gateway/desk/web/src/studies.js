@@ -34,8 +34,8 @@ function OnImages({ patient, owner }) {
 function Progress({ s }) {
   const due = s.total + s.missing;
   const verified = s.counts.sealed + s.counts.duplicate;
-  return html`<span><b class="number">${say(s.is_safe_to_delete ? (s.kept_at ? "count_kept" : "count_safe") : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due, at: s.kept_at })}</b></span>
-    ${!s.is_safe_to_delete && !s.progress && s.at_centre > 0 && html`<span class="quiet">${say(s.kept_at ? "count_archive" : "count_centre", { n: s.at_centre, due, at: s.kept_at })}</span>`}
+  return html`<span><b class="number">${say(s.is_safe_to_delete ? (s.is_target_wrong ? "count_stored" : s.kept_at ? "count_kept" : "count_safe") : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due, at: s.kept_at })}</b></span>
+    ${!s.is_safe_to_delete && !s.is_target_wrong && !s.progress && s.at_centre > 0 && html`<span class="quiet">${say(s.kept_at ? "count_archive" : "count_centre", { n: s.at_centre, due, at: s.kept_at })}</span>`}
     ${s.missing > 0 && html`<span class="wrong">${say("still_missing", s.missing)}</span>`}
     ${s.absent && html`<b data-absent=${s.absent.images}>${absentLine(s.absent)}</b>`}`;
 }
@@ -51,7 +51,7 @@ function OnTheLine({ p }) {
 const doseLine = (dose) => dose.values.map((v) => `${say(`dose_${v.kind}`)} ${Number(v.value.toPrecision(4))} ${v.unit}`).join(" · ");
 
 // What came is all there, and more was announced: "the centre has everything" would not be true.
-const wordOf = (s) => (s.gone > 0 && s.word === "held" ? "held_gone" : s.missing > 0 && s.word === "held" ? "held_missing" : s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word);
+const wordOf = (s) => (s.is_target_wrong && ["held", "looked", "sending"].includes(s.word) ? "waits_for_table" : s.gone > 0 && s.word === "held" ? "held_gone" : s.missing > 0 && s.word === "held" ? "held_missing" : s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word);
 
 function Study({ study, registrations, dose, doubt }) {
   const [wrong, setWrong] = useState("");
