@@ -68,9 +68,11 @@ int book_find(struct book *book, const char *registration, struct book_registrat
 /* The newest first, at most limit; free(*out). */
 int book_registrations(struct book *book, size_t limit, struct book_registration **out,
                        size_t *out_n, struct err *err) MUST_CHECK;
-/* by: a login. Its studies become STAT (urgency.h). */
-int book_urgent(struct book *book, const char *registration, const char *reason, const char *by,
-                struct err *err) MUST_CHECK;
+/* Its studies become STAT, or none of them is any more, also of those that come later (urgency.h);
+ * what a source of orders says again raises it no more. by: a login, and in the audit log (NULL:
+ * none, tests) before it is done. */
+int book_urgent(struct book *book, const char *registration, bool is_urgent, const char *reason,
+                struct audit *audit, const char *by, struct err *err) MUST_CHECK;
 /* by: "number", "citizen_id", "hand". By hand, whoever had the study loses it.
  * errors  ERR_CONFLICT the registration has another study (not by hand) */
 int book_attach(struct book *book, const char *registration, const char *study, const char *by,

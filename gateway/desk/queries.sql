@@ -12,7 +12,7 @@ VALUES (?1, ?2, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
 -- name: registration_change
 UPDATE registration SET changed_at_us = ?2, revision = revision + 1, name = ?3, citizen_id = ?4, sex = ?5, birth = ?6,
     is_phone_verified = is_phone_verified AND phone = ?7, phone = ?7, modality = ?8, complaint = ?9, history = ?10,
-    is_urgent = is_urgent OR ?11, reason = CASE WHEN ?12 <> '' THEN ?12 ELSE reason END
+    is_urgent = is_urgent OR (?11 AND lowered = ''), reason = CASE WHEN ?12 <> '' THEN ?12 ELSE reason END
 WHERE registration = ?1
 
 -- name: registration_get
@@ -47,7 +47,13 @@ UPDATE registration SET study = ?2, attached_by = ?3, changed_at_us = ?4 WHERE r
 UPDATE registration SET study = '', attached_by = '', changed_at_us = ?3 WHERE study = ?1 AND registration <> ?2
 
 -- name: registration_urgent
-UPDATE registration SET is_urgent = 1, reason = ?2, changed_at_us = ?3 WHERE registration = ?1
+UPDATE registration SET is_urgent = 1, lowered = '', reason = ?2, changed_at_us = ?3 WHERE registration = ?1
+
+-- name: registration_lower
+UPDATE registration SET is_urgent = 0, lowered = ?2, changed_at_us = ?3 WHERE registration = ?1
+
+-- name: registration_may_be_urgent
+UPDATE registration SET lowered = '' WHERE registration = ?1
 
 -- name: registration_slip
 UPDATE registration SET slip_at_us = ?2 WHERE registration = ?1

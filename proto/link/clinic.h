@@ -40,7 +40,7 @@ enum {
 enum clinic_up_kind {
     CLINIC_REGISTRATION, /* a person and what is asked; told again when something of it changed */
     CLINIC_ATTACH,       /* this study is of this registration */
-    CLINIC_URGENT,
+    CLINIC_URGENT,       /* the registration is an emergency, or is none any more */
     CLINIC_SLIP,         /* a slip was printed: the digest of its code; an older one is dead */
     CLINIC_PHONE_CODE,   /* send a code to this phone */
     CLINIC_PHONE_CHECK,  /* the code that the person at the desk said */

@@ -222,11 +222,12 @@ struct read_order {
     const char *patient_name, *patient_id, *sex, *birth;
     const char *complaint, *history, *clinic_phone; /* "" allowed */
     const char *actor;                              /* "desk:DEVICE" */
-    bool is_urgent;
+    bool is_urgent, is_lowered; /* lowered: the clinic takes it back, urgent_reason says why */
     const char *urgent_reason;
 };
 /* Keep a registration, idempotent by (tenant, registration); the later call replaces the facts.
- * It is attached to the study's read now, or when that comes. Urgent is never taken back by it.
+ * It is attached to the study's read now, or when that comes. Urgent is taken back by is_lowered
+ * alone.
  * A read whose registration changes or goes (assign_order_detach too) returns to its author when it
  * was written and is not signed: docs/reads.md. */
 int assign_order_put(struct pg_conn *conn, const struct read_order *order,

@@ -517,6 +517,11 @@ const PAGES = {
     await press(patient, "标为急诊");
     await page.goto(`${site.desk}/#/studies`);
     await press(row, "取消急诊");
+    await page.goto(`${site.desk}/#/register`); // what is to come still was one; of whom no image came it is taken back, too
+    await press(patient, "取消急诊");
+    const imageless = page.locator("li[data-registration]", { hasText: "图像还没有到" }).first();
+    await press(imageless, "标为急诊");
+    await press(imageless, "取消急诊");
     found.push(...page.complaints);
   },
   // An old screen on an ordinary day: a whole study is on it beside lamps and banners, a call is seen wherever one has scrolled

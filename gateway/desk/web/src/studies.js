@@ -93,7 +93,7 @@ function Study({ study, registrations, dose, doubt }) {
       ${mayWork && s.absent && html`<${Work} onError=${setWrong} onClick=${() => post(`studies/${s.study}/awaited`)}>${say("absent_back")}<//>`}
       ${mayWork && html`<button type="button" onClick=${() => setReject(true)}>${say("reject")}</button>`}
     </div>
-    ${isStat && html`<${Stat} study=${s.study} isStat=${s.is_stat} onClose=${() => setStat(false)} />`}
+    ${isStat && html`<${Stat} study=${s.study} isStat=${s.is_stat} isOfMore=${owner?.is_urgent} onClose=${() => setStat(false)} />`}
     ${isAbsent && html`<${Absent} study=${s} onClose=${() => setAbsent(false)} />`}
     ${isReject && html`<${Reject} study=${s} onClose=${() => setReject(false)} />`}
   </li>`;
