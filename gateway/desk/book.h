@@ -148,6 +148,9 @@ struct book_study {
      * about; "" */
     char unmatched[17], near[CLINIC_REGISTRATION_SIZE];
     struct book_differs differs; /* of book_studies(): from whom it is attached to */
+    /* of book_studies(): of the read of that registration or of this study, one with a report
+     * before one without; "" */
+    char read_state[CLINIC_WORD_SIZE];
 };
 /* pinyin: of the owner's name as its order has it; "" */
 struct who;

@@ -218,6 +218,7 @@ write_owner(struct jsonw *w, const struct sources *s, const char *study)
         jsonw_end(w);
         if (o->registration[0] == '\0')
             api_write_unmatched(w, o->unmatched, o->near);
+        jsonw_text(w, "read_state", o->read_state);
         return;
     }
 }

@@ -64,7 +64,7 @@ function Study({ study, registrations, dose, doubt }) {
   // one that came twice is there when what it repeats is: known for sure when all others are
   const s = { ...study, at_centre: there + (there + n.duplicate >= study.total ? n.duplicate : 0) };
   const colour = s.is_safe_to_delete ? "green" : s.word === "attention" || s.is_stat ? "red" : "grey";
-  const owner = ownerOf(s.study, s.registration, registrations);
+  const owner = ownerOf(s, registrations);
   // Of the image all may be well, and the report waits all the same: the bar is never green then.
   const isOdd = doubt?.is_open || (mayWork && !owner && s.may_attach);
   return html`<li class="study ${isOdd && colour !== "red" ? "amber" : colour}" data-study=${s.study}>
@@ -80,7 +80,7 @@ function Study({ study, registrations, dose, doubt }) {
       ${s.word === "attention" && html`<span class="wrong">${say("attention", s)}</span>`}
       <span class="quiet">${[!s.is_safe_to_delete && s.word !== "attention" && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(wordOf(s), s), s.is_closed && s.missing === 0 && say("is_closed")].filter(Boolean).join(" · ")}</span>
       ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
-      ${!mayWork ? null : owner ? html`<${Owner} study=${s.study} owner=${owner} registrations=${registrations} />`
+      ${!mayWork ? null : owner ? html`<${Owner} of=${s} owner=${owner} registrations=${registrations} />`
         : s.may_attach && html`<${Attach} study=${s} registrations=${registrations} doubts=${doubt?.doubts} onError=${setWrong} />`}
       <${OnImages} patient=${s.patient} owner=${owner?.name && owner} />
       <${Wrong}>${wrong}<//>
