@@ -115,6 +115,8 @@ struct book_report {
     char verify_url[CLINIC_URL_SIZE], standing[17], reason[CLINIC_REASON_SIZE];
     char study[CLINIC_UID_SIZE], registration[CLINIC_REGISTRATION_SIZE], patient[CLINIC_NAME_SIZE];
     char modality[17], state[CLINIC_WORD_SIZE];
+    int64_t looked_at_us; /* a doctor looked at all that came late, and it stands; 0: nobody */
+    char looked_by[CLINIC_NAME_SIZE], looked_reason[CLINIC_REASON_SIZE];
 };
 int book_reports(struct book *book, size_t limit, struct book_report **out, size_t *out_n,
                  struct err *err) MUST_CHECK;

@@ -161,7 +161,7 @@ ON CONFLICT (read_id, version) DO UPDATE SET standing = 'withdrawn', reason = ex
     pdf_next_at_us = 0, confirmed_at_us = 0
 
 -- name: report_late
-UPDATE report SET covers = ?3, present = ?4 WHERE read_id = ?1 AND version = ?2
+UPDATE report SET covers = ?3, present = ?4, looked_at_us = ?5, looked_by = ?6, looked_reason = ?7 WHERE read_id = ?1 AND version = ?2
 
 -- name: report_get
 SELECT pdf_sha256, pdf_size, confirmed_at_us FROM report WHERE read_id = ?1 AND version = ?2
@@ -172,7 +172,7 @@ SELECT p.read_id, p.version, p.is_preliminary, p.signed_at_us, p.author, p.revie
     coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND d.study <> ''), d.registration, ''),
     coalesce((SELECT r.name FROM registration r WHERE r.study = d.study AND d.study <> ''), d.patient, ''),
     d.modality, d.state,
-    p.replaces
+    p.replaces, p.looked_at_us, p.looked_by, p.looked_reason
 FROM report p LEFT JOIN read d ON d.read_id = p.read_id
 ORDER BY (SELECT max(q.received_at_us) FROM report q WHERE q.read_id = p.read_id) DESC, p.read_id DESC, p.version DESC
 LIMIT ?1
