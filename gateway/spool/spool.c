@@ -507,6 +507,17 @@ spool_counts(struct spool *sp, uint64_t out_counts[INSTANCE_STATES])
     gate_unlock(&sp->gate);
 }
 
+uint64_t
+spool_last_id(struct spool *sp)
+{
+    uint64_t next;
+
+    gate_lock(&sp->gate);
+    next = sp->ledger.next_id;
+    gate_unlock(&sp->gate);
+    return next - 1;
+}
+
 static int
 open_source(struct spool *sp, uint64_t id, bool is_object, struct spool_bytes *out, struct err *err)
 {

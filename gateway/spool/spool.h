@@ -167,6 +167,8 @@ void spool_list(struct spool *sp, const struct spool_filter *filter, uint64_t **
                 size_t *out_n);
 /* How many entries are in each state. */
 void spool_counts(struct spool *sp, uint64_t out_counts[INSTANCE_STATES]);
+/* Of the entry that arrived last; 0: none did. */
+uint64_t spool_last_id(struct spool *sp);
 
 struct spool_bytes {
     int fd; /* the caller closes it; read by pread or mmap at offset (a multiple of 16, no more) */

@@ -337,7 +337,7 @@ open_connection(struct feeder *f)
     spool_counts(up->spool, counts);
     gate_lock(&up->gate);
     is_due = counts[INSTANCE_RECEIVED] + counts[INSTANCE_INSPECTED] >= least &&
-             serving_best(up) != NULL && talk_is_cold(&f->talk);
+             serving_best(up) != NULL && talk_is_cold(&f->talk) && !warm_borrow(&f->talk);
     gate_unlock(&up->gate);
     if (is_due && talk_ping(&f->talk, &answer, &asked_us, &told_us, &err) < 0)
         return; /* the line was told */

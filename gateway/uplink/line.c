@@ -115,9 +115,10 @@ is_put_off(const struct up_line *line, int64_t now)
 }
 
 void
-line_answered(struct up_line *line, bool is_ping)
+line_answered(struct up_line *line, bool is_ping, int64_t asked_ms)
 {
     struct uplink *up = line->up;
+    uint64_t last_id = spool_last_id(up->spool);
     bool is_new, was_broken, was_silent;
     int64_t now = clock_mono_ms();
 
@@ -128,7 +129,7 @@ line_answered(struct up_line *line, bool is_ping)
         return;
     }
     is_new = line->state != UPLINK_UP;
-    was_silent = now - line->moved_ms >= LONG_CUT_MS;
+    was_silent = now - (asked_ms > line->moved_ms ? asked_ms : line->moved_ms) >= LONG_CUT_MS;
     line->moved_ms = now;
     was_broken = is_new && line->is_broken && now - line->down_ms >= LONG_CUT_MS;
     set_state(line, UPLINK_UP);
@@ -139,7 +140,7 @@ line_answered(struct up_line *line, bool is_ping)
     if (!is_ping)
         backoff_reset(&line->backoff);
     if (is_new || was_silent) /* also after a cut that nobody noticed */
-        plan_hold_rests(up->plan, now);
+        plan_hold_rests(up->plan, last_id, now);
     if (is_new) {
         line->up_ms = now;
         if (was_broken) { /* within this, TCP itself goes on with what it can */
@@ -341,7 +342,7 @@ line_make_client(const struct talk *t, const struct identity *who, const struct 
                                           .key = who->key,
                                           .proxy = set->proxy[0] != '\0' ? set->proxy : NULL,
                                           .source = set->source[0] != '\0' ? set->source : NULL,
-                                          .is_bulk = t->is_bulk,
+                                          .is_bulk = t->is_bulk || t->lends != LENDS_NOT,
                                           .connect_ms = LINE_CONNECT_MS,
                                           .stall_ms = t->stall_ms};
     int rc = 0;

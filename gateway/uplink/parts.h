@@ -38,7 +38,7 @@ enum {
     MAX_CODERS = 64,
     CLAIMS_MOST = 2 * MAX_CODERS + 2, /* a coder changes from one to another */
     SPARE_OFFERERS = 2,
-    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 2) + 5 + SPARE_OFFERERS
+    MAX_TALKS = LINES_MAX * (MAX_CONNECTIONS + 3) + 5 + SPARE_OFFERERS
 };
 
 enum { SEEN_STUDIES = 64 };
@@ -51,6 +51,9 @@ struct http_reply;
 /* Whose word it is that a call failed: another's is that of a proxy or a server on the way. */
 enum up_word { WORD_NONE, WORD_OF_ANOTHER, WORD_OF_CENTRE };
 
+/* Whom it gives its open connection to, when that one has none (warm.c). */
+enum lends { LENDS_NOT, LENDS_OFFERS, LENDS_IMAGES };
+
 /* A thread's way to the centre. */
 struct talk {
     struct uplink *up;
@@ -59,6 +62,7 @@ struct talk {
     bool is_bulk;               /* it carries images */
     bool is_trial;              /* it asks whether its line does: its failure says nothing else */
     bool is_roaming;            /* takes the best line that works, call by call */
+    enum lends lends;
     struct http_client *client; /* NULL until it is needed */
     unsigned enrolment;         /* the one the client was made for */
     unsigned settings;          /* of its line, the same */
@@ -269,8 +273,14 @@ void up_rest(struct uplink *up, int64_t ms); /* sleep, ended by stop */
 /* Until there is news beyond seen, or stop, or at most so long. */
 void up_wait_news(struct uplink *up, uint64_t seen, int64_t most_ms);
 
+/* --- warm.c: connections that are open before there is anything to send */
+/* Gate held. One that has none takes that of its line's prober; false: there is none to take. It is
+ * as its own from then on, the prober opens another. */
+bool warm_borrow(struct talk *t);
+
 /* --- line.c: one line's state */
-void line_answered(struct up_line *line, bool is_ping);
+/* asked_ms: when the call began whose answer should have come at once; now: of any other. */
+void line_answered(struct up_line *line, bool is_ping, int64_t asked_ms);
 /* A call failed: the line is down, or refused. retry_after_s -1: nobody said when. */
 void line_failed(struct up_line *line, const struct err *err, enum up_word word,
                  int64_t retry_after_s);
@@ -354,6 +364,8 @@ int talk_bundle(struct talk *t, talk_next_fn next, void *user, struct link_answe
 int talk_not_understood(struct talk *t, const char *what, struct err *err) MUST_CHECK;
 /* Gate held. A call now would have to open a connection first, which costs several round trips. */
 bool talk_is_cold(const struct talk *t);
+/* Gate held. Its line now: its own, or the best; false: none works. */
+bool talk_pick_line(struct talk *t);
 /* During its call: no more than about so many bytes wait in the kernel for their turn. */
 void talk_keep_short(struct talk *t, uint64_t bytes);
 /* Nothing to say for a while: the connection is closed, a next call opens another. */

@@ -218,7 +218,7 @@ plan_add(struct plan *plan, const struct plan_object *object, int64_t now_ms)
     if (!job->is_looked) {
         job->study->unlooked++;
         job->study->is_told = false;
-        job->is_awaited = now_ms < plan->join_ms;
+        job->is_awaited = now_ms < plan->join_ms && job->id <= plan->join_id;
         plan->awaited += job->is_awaited ? 1 : 0;
     }
     study_check_looked(job->study);
@@ -420,10 +420,11 @@ plan_is_offered(const struct plan *plan, uint64_t id)
 }
 
 void
-plan_hold_rests(struct plan *plan, int64_t now_ms)
+plan_hold_rests(struct plan *plan, uint64_t last_id, int64_t now_ms)
 {
     plan->heard_ms = now_ms;
-    plan->join_ms = now_ms + JOIN_MS; /* whoever adds may have waited for the line, too */
+    plan->join_ms = now_ms + JOIN_MS; /* who adds soon waited for the line, too: it was coded */
+    plan->join_id = last_id;
     plan->awaited = 0;
     for (size_t i = 0; i < plan->n; i++) {
         struct job *job = plan->by_id[i];

@@ -15,7 +15,7 @@
  * 5. The end of what is not proved yet stays here: never can it be whole there.
  * 6. When the line comes up, no rest goes before the looks that waited for it have arrived: what is
  *    in the line's buffers would go beside them. For some seconds at most without one that goes or
- *    is answered.
+ *    is answered. What arrives here later waits for no other's.
  * Small objects without layers go with the first looks: whole, they are looks. So does the head of
  * a larger one that comes first of its study: it says whose it is, but is no look. The look of a
  * multi-frame goes in the order it was given: its middle frame can be shown long before the others.
@@ -129,8 +129,8 @@ void plan_offered(struct plan *plan, uint64_t id, const struct link_object_state
 /* The centre has said what it makes of the object, and the object is the one that goes to the end:
  * it is proved, or needs no proof (false also when it is not in the plan). */
 bool plan_is_offered(const struct plan *plan, uint64_t id);
-/* The line came up, or speaks after a silence: see 6. */
-void plan_hold_rests(struct plan *plan, int64_t now_ms);
+/* The line came up, or speaks after a silence: see 6. What arrived up to last_id waited for it. */
+void plan_hold_rests(struct plan *plan, uint64_t last_id, int64_t now_ms);
 /* Everything is in doubt (a long cut): offer all again. */
 void plan_doubt(struct plan *plan);
 

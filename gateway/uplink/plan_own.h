@@ -59,7 +59,8 @@ struct plan {
     unsigned stat_percent;
     size_t sending;     /* jobs: whoever looks for them stops after the last */
     size_t awaited;     /* jobs */
-    int64_t join_ms;    /* what is added until then is one of them: 0 none */
+    int64_t join_ms;    /* what is added until then */
+    uint64_t join_id;   /* up to here is one of them */
     bool has_heard;     /* one of them was answered */
     int64_t heard_ms;   /* when, or when a look last went */
     double owed_others; /* bytes that STAT took of the others' share */

@@ -184,27 +184,55 @@ takes_renewal(struct up_line *line)
     return is_due;
 }
 
+static void
+begin(struct talk *t, struct up_line *line, enum lends lends)
+{
+    talk_init(t, line->up, line, line->up->o.stall_ms);
+    t->is_prober = true;
+    t->lends = lends;
+}
+
+/* The second connection of a line that serves: opened when there is none, else asked every other
+ * time. */
+static void
+keep_warm(struct up_line *line, struct talk *t, bool is_turn)
+{
+    bool is_due;
+
+    gate_lock(&line->up->gate);
+    is_due = line_is_serving(line) && (is_turn || t->client == NULL);
+    gate_unlock(&line->up->gate);
+    if (is_due)
+        (void)ping(t); /* of a failure the line was told */
+}
+
 void *
 prober_run(void *arg)
 {
     struct up_line *line = arg;
-    struct talk talk;
+    struct talk talk, second;
+    bool is_turn = false, is_up;
 
     if (!wait_identity(line))
         return NULL;
-    talk_init(&talk, line->up, line, line->up->o.stall_ms);
-    talk.is_prober = true;
+    begin(&talk, line, LENDS_OFFERS);
+    begin(&second, line, LENDS_IMAGES);
     do {
         struct err err = {0};
 
         line_look_identity(line->up);
-        if (ping(&talk))
+        is_up = ping(&talk);
+        if (is_up)
             try_load(line, &talk);
         if (takes_probe(line))
             probe(line);
         if (takes_renewal(line) && line_renew(line, &err) < 0)
             LOG(&uplink_log, UPLINK_RENEW_FAILED, F_ERR(&err));
+        if (is_up)
+            keep_warm(line, &second, is_turn);
+        is_turn = !is_turn;
     } while (wait_turn(line));
+    talk_fini(&second);
     talk_fini(&talk);
     return NULL;
 }

@@ -107,8 +107,12 @@ open_connection(struct stream *s)
     struct link_ping answer;
     int64_t asked_us, told_us;
     struct err err = {0};
+    bool is_open;
 
-    if (talk_ping(&s->talk, &answer, &asked_us, &told_us, &err) < 0)
+    gate_lock(&s->line->up->gate);
+    is_open = warm_borrow(&s->talk);
+    gate_unlock(&s->line->up->gate);
+    if (!is_open && talk_ping(&s->talk, &answer, &asked_us, &told_us, &err) < 0)
         return; /* the line was told */
 }
 

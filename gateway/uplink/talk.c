@@ -62,9 +62,8 @@ talk_give_up(struct up_line *line, int64_t since_ms)
     }
 }
 
-/* Where this call goes: its own line, or the best. Gate held. */
-static bool
-pick_line(struct talk *t)
+bool
+talk_pick_line(struct talk *t)
 {
     struct up_line *best = t->is_roaming ? serving_best(t->up) : t->line;
 
@@ -86,10 +85,11 @@ talk_ready(struct talk *t, struct err *err)
     unsigned settings;
 
     gate_lock(&up->gate);
-    if (!pick_line(t)) {
+    if (!talk_pick_line(t)) {
         gate_unlock(&up->gate);
         return err_set(err, ERR_RETRY, "no line works");
     }
+    t->begun_ms = t->moved_ms = clock_mono_ms(); /* from now on its connection is not lent */
     who = up->who;
     set = t->line->set;
     settings = t->line->settings;
@@ -97,6 +97,7 @@ talk_ready(struct talk *t, struct err *err)
         (t->is_given_up || t->enrolment != who.enrolment || t->settings != settings))
         old = TAKE(t->client);
     t->is_given_up = false;
+    (void)warm_borrow(t); /* if it has none and there is one */
     gate_unlock(&up->gate);
     http_client_free(&old);
     if (who.enrolment == 0)
@@ -112,7 +113,7 @@ talk_ready(struct talk *t, struct err *err)
     }
     t->enrolment = who.enrolment;
     t->settings = settings;
-    t->begun_ms = t->moved_ms = clock_mono_ms();
+    t->moved_ms = clock_mono_ms();
     if (up->is_stopping)
         http_client_abort(t->client);
     gate_unlock(&up->gate);
@@ -232,6 +233,7 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
 {
     bool is_load = t->is_bulk && !t->is_trial && call->source != NULL;
     bool is_given_up, is_done = false;
+    int64_t asked_ms;
     struct http_call timed = *call;
     struct room *room = NULL;
 
@@ -239,6 +241,9 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     t->retry_after_s = -1;
     if (talk_ready(t, err) < 0) {
         not_its_fault(err);
+        gate_lock(&t->up->gate);
+        t->begun_ms = 0;
+        gate_unlock(&t->up->gate);
         if (t->line != NULL)
             line_failed(t->line, err, WORD_NONE, -1);
         return -1;
@@ -263,6 +268,8 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     if (!is_done && t->word == WORD_NONE && err->sys == ENOKEY)
         t->settings =
             0; /* somebody may write another password into its file: read by a new client */
+    /* of the others some wait for news */
+    asked_ms = t->is_bulk || t->is_prober ? t->begun_ms : clock_mono_ms();
     t->begun_ms = 0;
     settle_wire(t);
     is_given_up = t->is_given_up || t->up->is_stopping;
@@ -272,9 +279,9 @@ talk_call(struct talk *t, const struct http_call *call, bool is_ping, struct htt
     if (!is_done && t->word == WORD_OF_CENTRE && err->kind == ERR_FULL)
         room = room_of(t->up, call->path);
     if (is_done || is_about_it_alone(t, call->path, err->kind)) {
-        line_answered(t->line, is_ping || !(is_done || is_refusal(err->kind)));
+        line_answered(t->line, is_ping || !(is_done || is_refusal(err->kind)), asked_ms);
     } else if (room != NULL) {
-        line_answered(t->line, true);
+        line_answered(t->line, true, asked_ms);
         room_full(t->up, room, err, t->retry_after_s);
     } else if (!is_given_up && !t->is_trial) {
         tell_failure(t, err, t->word, t->retry_after_s);

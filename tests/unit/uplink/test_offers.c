@@ -84,16 +84,16 @@ an_offer_that_is_not_answered_holds_up_its_own_objects_only(void **state)
         uplink_site_picture(&s, "1.2.3", i, false);
     uplink_site_wish(&s, (struct fake_wishes){.is_slow_with_first_offer = true});
     uplink_site_start(&s);
-    gate_lock(&gate); /* the queue is long, so all of them open their connections */
+    gate_lock(&gate); /* the queue is long, so all of them open theirs but one, which is open */
     until_ms = clock_mono_ms() + WAIT_MS;
-    while (dialled < OFFERERS && clock_mono_ms() < until_ms)
+    while (dialled < OFFERERS - 1 && clock_mono_ms() < until_ms)
         gate_wait_ms(&gate, WAIT_MS);
-    have_all = dialled >= OFFERERS;
+    have_all = dialled >= OFFERERS - 1;
     is_holding = false;
     gate_wake(&gate);
     gate_unlock(&gate);
     if (!have_all)
-        fail_msg("not %d offerers opened their connections", OFFERERS);
+        fail_msg("not %d offerers opened their connections", OFFERERS - 1);
 
     are_there = uplink_site_wait(&s, UPLINK_SITE_THERE, OTHERS);
 

@@ -508,61 +508,6 @@ what_a_refused_request_named_goes_alone(void **state)
     plan_free(&plan);
 }
 
-static void
-a_line_that_comes_up_carries_no_rest_before_waiting_looks(void **state)
-{
-    struct plan *plan = plan_new(0);
-    struct link_object_state wanted = {.state = LINK_WANTED};
-    struct plan_piece pieces[PIECES];
-    uint64_t ids[PIECES];
-    int64_t wait;
-
-    (void)state;
-    for (uint64_t id = 1; id <= 3; id++)
-        add(plan, id, "1.1", 100);
-    plan_hold_rests(plan, 10000);
-    assert_int_equal(plan_next_offers(plan, ids, 1), 1);
-    plan_offered(plan, 1, &wanted);
-
-    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 10100, &wait), 1);
-    assert_true(pieces[0].is_look);
-    assert_int_equal(wait, 8000);
-    assert_int_equal(plan_next_offers(plan, ids, 1), 1);
-    plan_offered(plan, 2, &wanted); /* an answer begins the wait anew */
-    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 12000, &wait), 1);
-    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 19999, &wait), 0);
-    assert_int_equal(wait, 1);
-    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 20000, &wait), 2); /* no longer */
-    assert_false(pieces[0].is_look);
-    plan_free(&plan);
-}
-
-static void
-when_the_last_waiting_look_is_there_rests_go(void **state)
-{
-    struct plan *plan = plan_new(0);
-    struct plan_object object;
-    struct plan_piece pieces[PIECES];
-    int64_t wait;
-
-    (void)state;
-    add(plan, 1, "1.1", 100);
-    add(plan, 2, "1.1", 100);
-    plan_hold_rests(plan, 10000);
-    offer_all(plan, LINK_WANTED);
-    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 10001, &wait), 2);
-    plan_arrived(plan, pieces, 2);
-    answer_looked(plan, 1);
-    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 10001, &wait), 0);
-    answer_looked(plan, 2);
-    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 10001, &wait), 2);
-    object = object_of(3, "1.2", 101);
-    plan_add(plan, &object, 12000); /* what comes later holds nothing up */
-    plan_put_back(plan, &pieces[1]);
-    assert_int_equal(plan_take(plan, 1000000, pieces, PIECES, 10002, &wait), 1);
-    plan_free(&plan);
-}
-
 int
 main(void)
 {
@@ -579,8 +524,6 @@ main(void)
         cmocka_unit_test(after_a_cut_the_centre_is_asked_before_anything_goes_again),
         cmocka_unit_test(every_byte_arrives_and_none_is_twice_on_the_way),
         cmocka_unit_test(what_a_refused_request_named_goes_alone),
-        cmocka_unit_test(a_line_that_comes_up_carries_no_rest_before_waiting_looks),
-        cmocka_unit_test(when_the_last_waiting_look_is_there_rests_go),
         cmocka_unit_test(bad_objects_are_counted_and_offered_again),
     };
 
