@@ -125,7 +125,9 @@ fail_connect(const struct pg *pg, const PGconn *db, struct err *err)
     PQconninfoFree(parts);
 }
 
-/* A fresh connection, settings made; queries not yet prepared. */
+/* A fresh connection, settings made; queries not yet prepared. Queries here want few rows of large
+ * tables: a table is not read whole for being thought nearer than its index, and no plan is worth
+ * compiling (docs/decisions/centre.md, "A large catalog"). */
 static int
 connect_plain(struct pg *pg, PGconn **out_db, struct err *err)
 {
@@ -140,7 +142,8 @@ connect_plain(struct pg *pg, PGconn **out_db, struct err *err)
     if (pg_simple(db,
                   "SET statement_timeout = '120s'; SET lock_timeout = '60s';"
                   "SET client_encoding = 'UTF8'; SET TimeZone = 'UTC';"
-                  "SET standard_conforming_strings = on",
+                  "SET standard_conforming_strings = on;"
+                  "SET random_page_cost = 1.1; SET jit = off",
                   "settings", err) < 0) {
         PQfinish(db);
         return -1;

@@ -251,6 +251,7 @@ pg_migrate(PGconn *db, const char *prefix, struct err *err)
         pg_simple(db, sql_of(&m, "migrations_begin"), "begin migrations", err) == 0 &&
         pg_simple(db, "SET lock_timeout = '60s'", "settings", err) == 0 &&
         apply_missing(&m, prefix, err) == 0 &&
+        pg_simple(db, sql_of(&m, "statistics_make"), "statistics", err) == 0 &&
         pg_simple(db, sql_of(&m, "migrations_end"), "end migrations", err) == 0)
         rc = 0;
     pg_queries_free(m.queries, m.count);

@@ -167,9 +167,11 @@ what_finds_one_row_is_planned_once_and_the_rest_for_its_values(void **state)
 
     (void)state;
     OK(pg_open(&options, &pg, &err));
-    sql(conninfo, "CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF "
-                  "current_setting('plan_cache_mode') <> TG_ARGV[0] THEN RAISE 'planned wrongly'; "
-                  "END IF; RETURN NEW; END $$");
+    sql(conninfo,
+        "CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF "
+        "current_setting('plan_cache_mode') <> TG_ARGV[0] OR current_setting('jit') <> 'off' "
+        "OR current_setting('random_page_cost') <> '1.1' THEN RAISE 'planned wrongly'; "
+        "END IF; RETURN NEW; END $$");
     sql(conninfo, "CREATE TRIGGER judge BEFORE INSERT ON tenants FOR EACH ROW "
                   "EXECUTE FUNCTION judge('force_custom_plan')");
     sql(conninfo, "CREATE TRIGGER judge BEFORE INSERT ON patients FOR EACH ROW "
@@ -230,6 +232,32 @@ a_guest_migrates_only_an_empty_database(void **state)
     free(conninfo);
 }
 
+/* A restored database, or one of an upgraded PostgreSQL: filled, and nothing is known of it. */
+static void
+what_is_filled_and_not_known_is_looked_at_when_it_is_opened(void **state)
+{
+    char *conninfo = pg_cluster_database(cluster, "filled");
+    struct pg_options options = {conninfo, files, "storage/keep/migrations/", .connections = 1};
+    struct pg *pg = NULL;
+    struct err err;
+
+    (void)state;
+    OK(pg_open(&options, &pg, &err));
+    pg_close(&pg);
+    sql(conninfo, "ALTER TABLE tenants SET (autovacuum_enabled = off)");
+    sql(conninfo, "INSERT INTO tenants (code, name, made_at_us) "
+                  "SELECT g, 'A clinic', 0 FROM generate_series(1, 30000) g");
+    sql(conninfo, "DO $$ BEGIN IF EXISTS (SELECT FROM pg_stats WHERE tablename = 'tenants') "
+                  "THEN RAISE 'known'; END IF; END $$");
+
+    OK(pg_open(&options, &pg, &err));
+
+    sql(conninfo, "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_stats WHERE tablename = 'tenants') "
+                  "THEN RAISE 'not known'; END IF; END $$");
+    pg_close(&pg);
+    free(conninfo);
+}
+
 static void
 array_literals_keep_quotes_and_backslashes(void **state)
 {
@@ -287,6 +315,7 @@ main(void)
         cmocka_unit_test(a_migration_is_not_cut_off_by_the_clock),
         cmocka_unit_test(what_finds_one_row_is_planned_once_and_the_rest_for_its_values),
         cmocka_unit_test(a_guest_migrates_only_an_empty_database),
+        cmocka_unit_test(what_is_filled_and_not_known_is_looked_at_when_it_is_opened),
         cmocka_unit_test(who_cannot_connect_is_told_where_it_looked_and_no_secret),
         cmocka_unit_test(array_literals_keep_quotes_and_backslashes),
     };
