@@ -38,13 +38,16 @@ keep_events(struct keep *k, const char *tenant, uint64_t after, uint64_t limit,
             keep_on_event on_event, void *user, struct err *err)
 {
     struct pg_rows *rows = NULL;
+    int64_t number = 0;
 
     if (after > INT64_MAX)
         return err_set(err, ERR_REJECT, "no such cursor");
     if (limit == 0 || limit > LIMIT_QUERY_RESULTS)
         limit = LIMIT_QUERY_RESULTS;
-    if (keep_run(k, "events_after", PG_ARGS(PG_TEXT(tenant), PG_INT(after), PG_INT(limit)), &rows,
-                 err) < 0)
+    if ((tenant != NULL && tenant_number(k, tenant, &number, err) < 0) ||
+        keep_run(k, "events_after",
+                 PG_ARGS(tenant != NULL ? PG_INT(number) : PG_NULL, PG_INT(after), PG_INT(limit)),
+                 &rows, err) < 0)
         return -1;
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         struct keep_event e = {.seq = (uint64_t)pg_int(rows, i, 0),

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIND_ARGS = 28, ALTERNATIVES = 256 };
+enum { FIND_ARGS = 30, ALTERNATIVES = 256 };
 
 static const char *const level_queries[] = {
     [KEEP_STUDY] = "find_studies",
@@ -90,6 +90,30 @@ ask_patterns(struct asking *a, const char *text, bool is_lower)
         free(patterns[i]);
 }
 
+/* The same alternatives as they are, where each is a value and no pattern; else NULL. */
+static void
+ask_values(struct asking *a, const char *text)
+{
+    char *values[ALTERNATIVES];
+    size_t n = 0;
+
+    if (text == NULL || strpbrk(text, "*?") != NULL) {
+        ask_text(a, NULL);
+        return;
+    }
+    for (const char *at = text; n < ARRAY_LEN(values); at++) {
+        size_t k = strcspn(at, "\\");
+
+        values[n++] = mem_printf("%.*s", (int)k, at);
+        at += k;
+        if (*at == '\0')
+            break;
+    }
+    ask_owned(a, pg_array_text((const char *const *)values, n));
+    for (size_t i = 0; i < n; i++)
+        free(values[i]);
+}
+
 static void
 ask_list(struct asking *a, const char *const *uids, size_t n)
 {
@@ -115,9 +139,9 @@ ask_number(struct asking *a, const char *text, struct err *err)
 }
 
 static int
-ask_all(struct asking *a, const struct keep_query *q, struct err *err)
+ask_all(struct asking *a, int64_t tenant, const struct keep_query *q, struct err *err)
 {
-    ask_text(a, q->tenant);
+    ask_int(a, (uint64_t)tenant);
     ask_patterns(a, q->patient_id, false);
     ask_patterns(a, q->issuer, false);
     ask_patterns(a, q->patient_name, true);
@@ -147,6 +171,8 @@ ask_all(struct asking *a, const struct keep_query *q, struct err *err)
         return -1;
     ask_int(a, q->limit == 0 ? LIMIT_QUERY_RESULTS + 1 : q->limit);
     ask_int(a, q->offset > INT64_MAX ? INT64_MAX : q->offset);
+    ask_values(a, q->patient_id);
+    ask_values(a, q->accession);
     return 0;
 }
 
@@ -255,10 +281,11 @@ keep_find(struct keep *k, const struct keep_query *query, keep_on_row on_row, vo
 {
     struct asking *a = mem_new(sizeof *a);
     struct pg_rows *rows = NULL;
+    int64_t tenant;
     int rc = -1;
 
     CHECK(query->tenant != NULL);
-    if (ask_all(a, query, err) < 0 ||
+    if (tenant_number(k, query->tenant, &tenant, err) < 0 || ask_all(a, tenant, query, err) < 0 ||
         keep_run(k, level_queries[query->level], a->args, a->n, &rows, err) < 0)
         goto out;
     give_rows(rows, query->level, on_row, user);

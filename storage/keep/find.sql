@@ -1,18 +1,20 @@
--- Queries of viewers. Texts are arrays of LIKE patterns; NULL asks nothing.
+-- Queries of viewers. Texts are arrays of LIKE patterns; NULL asks nothing. $29 and $30: patterns that are no patterns, for the
+-- indexes. $1 is the clinic's number (tenant_number): of one with a million studies they come in the order of their index, and
+-- the limit ends them. UIDs of series and instances lead to their studies by index; OFFSET 0: what else is asked of them is
+-- looked up study by study.
 
 -- name: find_studies
 SELECT s.study_uid, s.patient_id, s.issuer, s.patient_name, s.birth_date, s.sex, s.age, s.study_date, s.study_time,
     s.accession, s.study_id, s.description, s.referring, s.institution, s.first_at_us,
     c.series, c.instances, c.modalities, c.sop_classes
 FROM studies s
-JOIN tenants t ON t.id = s.tenant_id
 JOIN LATERAL (
     SELECT count(*) AS series, sum(e.instances)::bigint AS instances,
         coalesce(string_agg(DISTINCT e.modality, '\' ORDER BY e.modality) FILTER (WHERE e.modality <> ''), '') AS modalities,
         coalesce((SELECT string_agg(DISTINCT u, '\') FROM series x, unnest(x.sop_classes) u WHERE x.study = s.id), '') AS sop_classes
     FROM series e WHERE e.study = s.id AND e.instances > 0) c ON c.series > 0
-WHERE t.code = $1
-    AND ($2::text[] IS NULL OR s.patient_id LIKE ANY ($2))
+WHERE s.tenant_id = $1
+    AND ($2::text[] IS NULL OR s.patient_id LIKE ANY ($2)) AND ($29::text[] IS NULL OR s.patient_id = ANY ($29))
     AND ($3::text[] IS NULL OR s.issuer LIKE ANY ($3))
     AND ($4::text[] IS NULL OR lower(s.patient_name) LIKE ANY ($4)
         OR EXISTS (SELECT FROM unnest(string_to_array(lower(s.patient_name), '=')) g WHERE g LIKE ANY ($4)))
@@ -23,12 +25,15 @@ WHERE t.code = $1
     AND ($9::text IS NULL OR (s.study_date <= $9 AND s.study_date <> ''))
     AND ($10::text IS NULL OR (s.study_time >= $10 AND s.study_time <> ''))
     AND ($11::text IS NULL OR (s.study_time <= $11 AND s.study_time <> ''))
-    AND ($12::text[] IS NULL OR s.accession LIKE ANY ($12))
+    AND ($12::text[] IS NULL OR s.accession LIKE ANY ($12)) AND ($30::text[] IS NULL OR s.accession = ANY ($30))
     AND ($13::text[] IS NULL OR s.study_id LIKE ANY ($13))
     AND ($14::text[] IS NULL OR s.description LIKE ANY ($14))
     AND ($15::text[] IS NULL OR lower(s.referring) LIKE ANY ($15)
         OR EXISTS (SELECT FROM unnest(string_to_array(lower(s.referring), '=')) g WHERE g LIKE ANY ($15)))
     AND ($16::text[] IS NULL OR s.study_uid = ANY ($16))
+    AND ($17::text[] IS NULL OR s.id = ANY (ARRAY(SELECT e.study FROM series e WHERE e.tenant_id = $1 AND e.series_uid = ANY ($17))))
+    AND ($24::text[] IS NULL OR s.id = ANY (ARRAY(SELECT i.study FROM instances i
+        WHERE i.tenant_id = $1 AND i.sop_instance = ANY ($24) AND NOT i.is_quarantined)))
     AND (($17::text[] IS NULL AND $18::text[] IS NULL AND $19::bigint IS NULL AND $20::text[] IS NULL
             AND $21::text[] IS NULL AND $22::text[] IS NULL AND $23::text[] IS NULL)
         OR EXISTS (SELECT FROM series e WHERE e.study = s.id AND e.instances > 0
@@ -38,12 +43,12 @@ WHERE t.code = $1
             AND ($20::text[] IS NULL OR e.description LIKE ANY ($20))
             AND ($21::text[] IS NULL OR e.body_part LIKE ANY ($21))
             AND ($22::text[] IS NULL OR e.station LIKE ANY ($22))
-            AND ($23::text[] IS NULL OR e.institution LIKE ANY ($23))))
+            AND ($23::text[] IS NULL OR e.institution LIKE ANY ($23)) OFFSET 0))
     AND (($24::text[] IS NULL AND $25::text[] IS NULL AND $26::bigint IS NULL)
         OR EXISTS (SELECT FROM instances i WHERE i.study = s.id AND NOT i.is_quarantined
             AND ($24::text[] IS NULL OR i.sop_instance = ANY ($24))
             AND ($25::text[] IS NULL OR i.sop_class LIKE ANY ($25))
-            AND ($26::bigint IS NULL OR i.number = $26)))
+            AND ($26::bigint IS NULL OR i.number = $26) OFFSET 0))
 ORDER BY s.study_date DESC, s.study_time DESC, s.id DESC
 LIMIT $27 OFFSET $28
 
@@ -55,14 +60,13 @@ SELECT s.study_uid, s.patient_id, s.issuer, s.patient_name, s.birth_date, s.sex,
     e.institution, e.instances
 FROM series e
 JOIN studies s ON s.id = e.study
-JOIN tenants t ON t.id = s.tenant_id
 JOIN LATERAL (
     SELECT count(*) AS series, sum(e.instances)::bigint AS instances,
         coalesce(string_agg(DISTINCT e.modality, '\' ORDER BY e.modality) FILTER (WHERE e.modality <> ''), '') AS modalities,
         coalesce((SELECT string_agg(DISTINCT u, '\') FROM series x, unnest(x.sop_classes) u WHERE x.study = s.id), '') AS sop_classes
     FROM series e WHERE e.study = s.id AND e.instances > 0) c ON true
-WHERE t.code = $1 AND e.instances > 0
-    AND ($2::text[] IS NULL OR s.patient_id LIKE ANY ($2))
+WHERE s.tenant_id = $1 AND e.tenant_id = s.tenant_id AND e.instances > 0
+    AND ($2::text[] IS NULL OR s.patient_id LIKE ANY ($2)) AND ($29::text[] IS NULL OR s.patient_id = ANY ($29))
     AND ($3::text[] IS NULL OR s.issuer LIKE ANY ($3))
     AND ($4::text[] IS NULL OR lower(s.patient_name) LIKE ANY ($4)
         OR EXISTS (SELECT FROM unnest(string_to_array(lower(s.patient_name), '=')) g WHERE g LIKE ANY ($4)))
@@ -73,7 +77,7 @@ WHERE t.code = $1 AND e.instances > 0
     AND ($9::text IS NULL OR (s.study_date <= $9 AND s.study_date <> ''))
     AND ($10::text IS NULL OR (s.study_time >= $10 AND s.study_time <> ''))
     AND ($11::text IS NULL OR (s.study_time <= $11 AND s.study_time <> ''))
-    AND ($12::text[] IS NULL OR s.accession LIKE ANY ($12))
+    AND ($12::text[] IS NULL OR s.accession LIKE ANY ($12)) AND ($30::text[] IS NULL OR s.accession = ANY ($30))
     AND ($13::text[] IS NULL OR s.study_id LIKE ANY ($13))
     AND ($14::text[] IS NULL OR s.description LIKE ANY ($14))
     AND ($15::text[] IS NULL OR lower(s.referring) LIKE ANY ($15)
@@ -86,11 +90,13 @@ WHERE t.code = $1 AND e.instances > 0
     AND ($21::text[] IS NULL OR e.body_part LIKE ANY ($21))
     AND ($22::text[] IS NULL OR e.station LIKE ANY ($22))
     AND ($23::text[] IS NULL OR e.institution LIKE ANY ($23))
+    AND ($24::text[] IS NULL OR e.id = ANY (ARRAY(SELECT i.series FROM instances i
+        WHERE i.tenant_id = $1 AND i.sop_instance = ANY ($24) AND NOT i.is_quarantined)))
     AND (($24::text[] IS NULL AND $25::text[] IS NULL AND $26::bigint IS NULL)
         OR EXISTS (SELECT FROM instances i WHERE i.series = e.id AND NOT i.is_quarantined
             AND ($24::text[] IS NULL OR i.sop_instance = ANY ($24))
             AND ($25::text[] IS NULL OR i.sop_class LIKE ANY ($25))
-            AND ($26::bigint IS NULL OR i.number = $26)))
+            AND ($26::bigint IS NULL OR i.number = $26) OFFSET 0))
 ORDER BY s.study_date DESC, s.study_time DESC, s.id DESC, e.number, e.id
 LIMIT $27 OFFSET $28
 
@@ -105,14 +111,13 @@ SELECT s.study_uid, s.patient_id, s.issuer, s.patient_name, s.birth_date, s.sex,
 FROM instances i
 JOIN series e ON e.id = i.series
 JOIN studies s ON s.id = i.study
-JOIN tenants t ON t.id = s.tenant_id
 JOIN LATERAL (
     SELECT count(*) AS series, sum(e.instances)::bigint AS instances,
         coalesce(string_agg(DISTINCT e.modality, '\' ORDER BY e.modality) FILTER (WHERE e.modality <> ''), '') AS modalities,
         coalesce((SELECT string_agg(DISTINCT u, '\') FROM series x, unnest(x.sop_classes) u WHERE x.study = s.id), '') AS sop_classes
     FROM series e WHERE e.study = s.id AND e.instances > 0) c ON true
-WHERE t.code = $1 AND NOT i.is_quarantined
-    AND ($2::text[] IS NULL OR s.patient_id LIKE ANY ($2))
+WHERE s.tenant_id = $1 AND i.tenant_id = s.tenant_id AND e.tenant_id = s.tenant_id AND NOT i.is_quarantined
+    AND ($2::text[] IS NULL OR s.patient_id LIKE ANY ($2)) AND ($29::text[] IS NULL OR s.patient_id = ANY ($29))
     AND ($3::text[] IS NULL OR s.issuer LIKE ANY ($3))
     AND ($4::text[] IS NULL OR lower(s.patient_name) LIKE ANY ($4)
         OR EXISTS (SELECT FROM unnest(string_to_array(lower(s.patient_name), '=')) g WHERE g LIKE ANY ($4)))
@@ -123,7 +128,7 @@ WHERE t.code = $1 AND NOT i.is_quarantined
     AND ($9::text IS NULL OR (s.study_date <= $9 AND s.study_date <> ''))
     AND ($10::text IS NULL OR (s.study_time >= $10 AND s.study_time <> ''))
     AND ($11::text IS NULL OR (s.study_time <= $11 AND s.study_time <> ''))
-    AND ($12::text[] IS NULL OR s.accession LIKE ANY ($12))
+    AND ($12::text[] IS NULL OR s.accession LIKE ANY ($12)) AND ($30::text[] IS NULL OR s.accession = ANY ($30))
     AND ($13::text[] IS NULL OR s.study_id LIKE ANY ($13))
     AND ($14::text[] IS NULL OR s.description LIKE ANY ($14))
     AND ($15::text[] IS NULL OR lower(s.referring) LIKE ANY ($15)
@@ -149,7 +154,7 @@ SELECT s.study_uid, e.series_uid, i.sop_class, i.sop_instance, i.transfer_syntax
 FROM instances i
 JOIN series e ON e.id = i.series
 JOIN studies s ON s.id = i.study
-JOIN tenants t ON t.id = i.tenant_id
+JOIN tenants t ON t.id = s.tenant_id
 LEFT JOIN pack_copies a ON a.pack = i.pack AND a.store = 0
 LEFT JOIN pack_copies b ON b.pack = i.pack AND b.store = 1
 WHERE t.code = $1 AND s.study_uid = $2 AND ($3::text IS NULL OR e.series_uid = $3)

@@ -117,6 +117,11 @@ enum arrival_end { ARRIVAL_KEPT, ARRIVAL_ALREADY, ARRIVAL_DUPLICATE, ARRIVAL_QUA
 int arrival_put(struct keep *k, const struct arrival *a, enum arrival_end *out_end,
                 struct err *err) MUST_CHECK;
 
+/* ---- tenants.c ---- */
+/* A clinic's number; 0: there is none. Queries that may find much of one clinic take it for the
+ * code: they are planned for that clinic, of ten studies or of a million. */
+int tenant_number(struct keep *k, const char *code, int64_t *out, struct err *err) MUST_CHECK;
+
 /* ---- events.c ---- */
 /* Events of one transaction, all of one study. Their numbers are drawn under a lock that lasts to
  * the commit, so they are written last: events_write() just before pg_commit(). */

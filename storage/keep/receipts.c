@@ -49,11 +49,13 @@ read_receipts(struct keep *k, const struct keep_sender *sender, uint64_t after,
               struct link_receipts *out, struct err *err)
 {
     struct pg_rows *rows = NULL;
+    int64_t tenant;
 
-    if (keep_run(k, "receipts_after",
-                 PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(sender->device), PG_INT(after),
-                         PG_INT(LIMIT_RECEIPTS)),
-                 &rows, err) < 0)
+    if (tenant_number(k, sender->tenant, &tenant, err) < 0 ||
+        keep_run(
+            k, "receipts_after",
+            PG_ARGS(PG_INT(tenant), PG_TEXT(sender->device), PG_INT(after), PG_INT(LIMIT_RECEIPTS)),
+            &rows, err) < 0)
         return -1;
     *out = (struct link_receipts){.next = after, .count = pg_rows_count(rows)};
     out->receipts = mem_new((out->count + 1) * sizeof *out->receipts);

@@ -37,10 +37,12 @@ reckon_day(struct keep *k, const struct keep_sender *sender, int64_t day, struct
     struct link_study *studies;
     struct pg_rows *rows = NULL;
     struct link_days days;
+    int64_t tenant;
     size_t n;
 
-    if (keep_run(k, "reconcile_day",
-                 PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(sender->device), PG_INT(day * day_us),
+    if (tenant_number(k, sender->tenant, &tenant, err) < 0 ||
+        keep_run(k, "reconcile_day",
+                 PG_ARGS(PG_INT(tenant), PG_TEXT(sender->device), PG_INT(day * day_us),
                          PG_INT((day + 1) * day_us)),
                  &rows, err) < 0)
         return -1;
@@ -97,15 +99,17 @@ keep_reconcile_studies(struct keep *k, const struct keep_sender *sender,
     struct link_studies differ = {mem_new((asked->count + 1) * sizeof *differ.studies), 0};
     const char **uids = mem_new((asked->count + 1) * sizeof *uids);
     struct pg_rows *rows = NULL;
+    int64_t tenant;
     char *list;
     int rc;
 
     for (size_t i = 0; i < asked->count; i++)
         uids[i] = asked->studies[i].study;
     list = pg_array_text(uids, asked->count);
-    rc = keep_run(k, "reconcile_studies",
-                  PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(sender->device), PG_TEXT(list)), &rows,
-                  err);
+    rc = tenant_number(k, sender->tenant, &tenant, err);
+    if (rc == 0)
+        rc = keep_run(k, "reconcile_studies",
+                      PG_ARGS(PG_INT(tenant), PG_TEXT(sender->device), PG_TEXT(list)), &rows, err);
     for (size_t i = 0; i < asked->count && rc == 0; i++) {
         struct link_study found = find_study(rows, &asked->studies[i]);
 
@@ -281,9 +285,11 @@ int
 keep_each_lost(struct keep *k, const char *tenant, keep_on_lost on_row, void *user, struct err *err)
 {
     struct pg_rows *rows = NULL;
+    int64_t number = 0;
 
-    if (keep_run(k, "lost_list", PG_ARGS(tenant != NULL ? PG_TEXT(tenant) : PG_NULL), &rows, err) <
-        0)
+    if ((tenant != NULL && tenant_number(k, tenant, &number, err) < 0) ||
+        keep_run(k, "lost_list", PG_ARGS(tenant != NULL ? PG_INT(number) : PG_NULL), &rows, err) <
+            0)
         return -1;
     for (size_t i = 0; i < pg_rows_count(rows); i++) {
         struct keep_lost row = {.tenant = pg_text(rows, i, 0),
@@ -329,14 +335,16 @@ int
 keep_each_aside(struct keep *k, const char *tenant, keep_on_aside on_row, void *user,
                 struct err *err)
 {
-    int64_t after = 0;
+    int64_t after = 0, number = 0;
     bool is_more = true;
 
+    if (tenant != NULL && tenant_number(k, tenant, &number, err) < 0)
+        return -1;
     while (is_more) {
         struct pg_rows *rows = NULL;
 
         if (keep_run(k, "aside_list",
-                     PG_ARGS(tenant != NULL ? PG_TEXT(tenant) : PG_NULL, PG_INT(after),
+                     PG_ARGS(tenant != NULL ? PG_INT(number) : PG_NULL, PG_INT(after),
                              PG_INT(ASIDE_PAGE)),
                      &rows, err) < 0)
             return -1;
@@ -351,13 +359,14 @@ keep_receipt_is_known(struct keep *k, const struct keep_sender *sender, uint64_t
                       const uint8_t at[8], bool *out_is_known, uint64_t *out_last, struct err *err)
 {
     struct pg_rows *rows = NULL;
+    int64_t tenant;
 
     if (seq > INT64_MAX)
         return err_set(err, ERR_REJECT, "no such cursor");
-    if (keep_run(
-            k, "receipt_is_known",
-            PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(sender->device), PG_INT(seq), PG_BYTES(at, 8)),
-            &rows, err) < 0)
+    if (tenant_number(k, sender->tenant, &tenant, err) < 0 ||
+        keep_run(k, "receipt_is_known",
+                 PG_ARGS(PG_INT(tenant), PG_TEXT(sender->device), PG_INT(seq), PG_BYTES(at, 8)),
+                 &rows, err) < 0)
         return -1;
     *out_is_known = pg_truth(rows, 0, 0);
     *out_last = (uint64_t)pg_int(rows, 0, 1);

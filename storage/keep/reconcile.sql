@@ -8,8 +8,7 @@ FROM pg_database d WHERE d.datname = current_database()
 -- name: reconcile_day
 WITH newest AS (
     SELECT m.tenant_id, m.study_uid, m.revision, m.closed_at_us, m.objects
-    FROM manifests m JOIN tenants t ON t.id = m.tenant_id
-    WHERE t.code = $1 AND m.source = $2 AND m.closed_at_us >= $3 AND m.closed_at_us < $4
+    FROM manifests m WHERE m.tenant_id = $1 AND m.source = $2 AND m.closed_at_us >= $3 AND m.closed_at_us < $4
         AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
             AND n.source = m.source AND n.revision > m.revision)
 )
@@ -27,8 +26,7 @@ GROUP BY n.study_uid, n.closed_at_us, n.revision
 -- name: reconcile_studies
 WITH newest AS (
     SELECT m.tenant_id, m.study_uid, m.revision, m.closed_at_us, m.objects
-    FROM manifests m JOIN tenants t ON t.id = m.tenant_id
-    WHERE t.code = $1 AND m.source = $2 AND m.study_uid = ANY ($3::text[])
+    FROM manifests m WHERE m.tenant_id = $1 AND m.source = $2 AND m.study_uid = ANY ($3::text[])
         AND NOT EXISTS (SELECT FROM manifests n WHERE n.tenant_id = m.tenant_id AND n.study_uid = m.study_uid
             AND n.source = m.source AND n.revision > m.revision)
 )
@@ -45,7 +43,7 @@ GROUP BY n.study_uid, n.closed_at_us, n.revision
 
 -- name: reconcile_objects
 SELECT o.object, i.id IS NOT NULL, coalesce(i.is_quarantined, false), i.pack IS NOT NULL, coalesce(i.landing, ''),
-    NOT EXISTS (SELECT FROM pack_copies c WHERE c.pack = i.pack AND c.verified_at_us = 0)
+    (SELECT bool_or(c.verified_at_us = 0) FROM pack_copies c WHERE c.pack = i.pack) IS NOT TRUE
 FROM unnest($2::bytea[]) WITH ORDINALITY AS o(object, n) JOIN tenants t ON t.code = $1
 LEFT JOIN instances own ON own.tenant_id = t.id AND own.object = o.object
 LEFT JOIN LATERAL (SELECT d.instance FROM duplicates d
@@ -96,24 +94,23 @@ ORDER BY t.code, c.device
 SELECT t.code, l.device, l.object, l.sop_instance, l.study_uid, l.since_us,
     EXISTS (SELECT FROM instances i WHERE i.tenant_id = l.tenant_id AND i.object = l.object AND i.is_quarantined), false
 FROM lost_objects l JOIN tenants t ON t.id = l.tenant_id
-WHERE $1::text IS NULL OR t.code = $1
+WHERE $1::integer IS NULL OR l.tenant_id = $1
 UNION ALL
 SELECT t.code, i.device, i.object, i.sop_instance, s.study_uid, i.missing_since_us, false, true
 FROM instances i JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = i.tenant_id
-WHERE i.missing_since_us IS NOT NULL AND ($1::text IS NULL OR t.code = $1)
+WHERE i.missing_since_us IS NOT NULL AND ($1::integer IS NULL OR i.tenant_id = $1)
     AND NOT EXISTS (SELECT FROM lost_objects l WHERE l.tenant_id = i.tenant_id AND l.object = i.object)
     AND NOT EXISTS (SELECT FROM gone_instances g WHERE g.tenant_id = i.tenant_id AND g.study_uid = s.study_uid
         AND g.sop_instance = i.sop_instance AND g.until_revision IS NULL)
 ORDER BY 6, 1, 5, 4 LIMIT 10000
 
 -- name: receipt_is_known
-SELECT EXISTS (SELECT FROM receipts r JOIN tenants t ON t.id = r.tenant_id
-        WHERE t.code = $1 AND r.device = $2 AND r.seq >= $3 AND substr(r.object, 1, 8) = $4),
-    coalesce((SELECT max(r.seq) FROM receipts r JOIN tenants t ON t.id = r.tenant_id
-        WHERE t.code = $1 AND r.device = $2), 0)
+SELECT EXISTS (SELECT FROM receipts r
+        WHERE r.tenant_id = $1 AND r.device = $2 AND r.seq >= $3 AND substr(r.object, 1, 8) = $4),
+    coalesce((SELECT max(r.seq) FROM receipts r WHERE r.tenant_id = $1 AND r.device = $2), 0)
 
 -- name: aside_list
 SELECT t.code, s.study_uid, i.sop_instance, i.object, i.why, i.way, i.device, i.arrived_at_us,
     coalesce((SELECT min(c.path) FROM pack_copies c WHERE c.pack = i.pack), ''), coalesce(i.landing, ''), i.id
 FROM instances i JOIN tenants t ON t.id = i.tenant_id JOIN studies s ON s.id = i.study
-WHERE i.is_quarantined AND ($1::text IS NULL OR t.code = $1) AND i.id > $2 ORDER BY i.id LIMIT $3
+WHERE i.is_quarantined AND ($1::integer IS NULL OR i.tenant_id = $1) AND i.id > $2 ORDER BY i.id LIMIT $3

@@ -270,7 +270,7 @@ UPDATE pack_jobs SET done_at_us = $2, last_error = '' WHERE id = $1
 -- name: receipts_lock
 SELECT 1 FROM (SELECT pg_advisory_xact_lock(7267702)) l
 
--- Of the instances that were just put into packs.
+-- Of the instances that were just put into packs. OFFSET 0: each is looked for by its index, however many there are.
 -- name: receipts_for_packed
 INSERT INTO receipts (seq, tenant_id, device, object, sop_instance, study_uid, pack, copies, at_us)
 SELECT nextval('receipt_seq'), r.tenant_id, r.device, r.object, r.sop_instance, r.study_uid, p.sha256,
@@ -281,10 +281,11 @@ FROM (
     WHERE i.way = 'link' AND NOT i.is_quarantined
     UNION
     SELECT i.tenant_id, d.device, d.object, i.sop_instance, s.study_uid, i.pack
-    FROM unnest($1::bigint[]) AS m(id) JOIN duplicates d ON d.instance = m.id JOIN instances i ON i.id = m.id
-    JOIN studies s ON s.id = i.study
+    FROM unnest($1::bigint[]) AS m(id)
+    CROSS JOIN LATERAL (SELECT * FROM duplicates d WHERE d.instance = m.id OFFSET 0) d
+    JOIN instances i ON i.id = m.id JOIN studies s ON s.id = i.study
     WHERE NOT i.is_quarantined
-) r JOIN packs p ON p.id = r.pack
+) r CROSS JOIN LATERAL (SELECT * FROM packs p WHERE p.id = r.pack OFFSET 0) p
 ON CONFLICT (tenant_id, device, object) DO NOTHING
 
 -- name: receipt_again
@@ -296,8 +297,7 @@ ON CONFLICT (tenant_id, device, object) DO UPDATE SET seq = EXCLUDED.seq, at_us 
 
 -- name: receipts_after
 SELECT r.seq, r.object, r.sop_instance, r.study_uid, r.pack, r.copies, r.at_us
-FROM receipts r JOIN tenants t ON t.id = r.tenant_id
-WHERE t.code = $1 AND r.device = $2 AND r.seq > $3 ORDER BY r.seq LIMIT $4
+FROM receipts r WHERE r.tenant_id = $1 AND r.device = $2 AND r.seq > $3 ORDER BY r.seq LIMIT $4
 
 -- name: receipts_news
 SELECT t.code, max(r.seq) FROM receipts r JOIN tenants t ON t.id = r.tenant_id WHERE r.seq > $1 GROUP BY t.code
@@ -311,7 +311,7 @@ SELECT coalesce(max(seq), 0) FROM receipts
 SELECT i.id, i.landing, i.has_copy, i.sealed_at_us FROM instances i
 WHERE i.pack IS NOT NULL AND i.landing IS NOT NULL AND (i.sealed_at_us <= $1 OR i.sealed_at_us > $5)
     AND (i.sealed_at_us, i.id) > ($2, $3)
-    AND NOT EXISTS (SELECT FROM pack_copies c WHERE c.pack = i.pack AND c.verified_at_us = 0)
+    AND (SELECT bool_or(c.verified_at_us = 0) FROM pack_copies c WHERE c.pack = i.pack) IS NOT TRUE
 ORDER BY i.sealed_at_us, i.id LIMIT $4
 
 -- name: clean_done
@@ -338,7 +338,7 @@ SELECT nextval('event_seq'), t.id, $2, $3, $4, $5 FROM tenants t, l WHERE t.code
 -- name: events_after
 SELECT e.seq, t.code, e.kind, e.study_uid, e.at_us, e.detail
 FROM events e JOIN tenants t ON t.id = e.tenant_id
-WHERE ($1::text IS NULL OR t.code = $1) AND e.seq > $2 ORDER BY e.seq LIMIT $3
+WHERE ($1::integer IS NULL OR e.tenant_id = $1) AND e.seq > $2 ORDER BY e.seq LIMIT $3
 
 -- name: event_is_known
 WITH seen AS (
@@ -362,11 +362,11 @@ SELECT * FROM (SELECT t.code, coalesce(sum(f.bytes), 0)::bigint, coalesce(sum(f.
 WHERE $1::text IS NULL OR s.code = $1
 
 -- name: health
-SELECT count(*) FILTER (WHERE pack IS NULL), count(*) FILTER (WHERE pack IS NOT NULL),
-    count(*) FILTER (WHERE is_quarantined), (SELECT count(*) FROM packs),
+SELECT (SELECT count(*) FROM instances WHERE pack IS NULL), coalesce(sum(p.instances), 0)::bigint,
+    (SELECT count(*) FROM instances WHERE is_quarantined), count(*),
     coalesce((SELECT min(verified_at_us) FROM pack_copies), 0),
     (SELECT count(*) FROM pack_copies WHERE doubted_at_us IS NOT NULL)
-FROM instances
+FROM packs p
 
 -- Looked at later than now, by a clock that was ahead: now at the latest.
 -- name: copies_unahead
@@ -409,8 +409,9 @@ WHERE NOT EXISTS (SELECT FROM packs p WHERE p.tenant_id = t.id AND p.sha256 = f.
 ORDER BY f.sha256
 
 -- name: jobs_of_objects
-SELECT DISTINCT i.job FROM instances i JOIN tenants t ON t.id = i.tenant_id
-WHERE t.code = $1 AND i.object = ANY ($2::bytea[]) AND i.pack IS NULL AND i.job IS NOT NULL ORDER BY i.job
+SELECT DISTINCT i.job FROM tenants t CROSS JOIN unnest($2::bytea[]) AS o(object)
+CROSS JOIN LATERAL (SELECT * FROM instances i WHERE i.tenant_id = t.id AND i.object = o.object OFFSET 0) i
+WHERE t.code = $1 AND i.pack IS NULL AND i.job IS NOT NULL ORDER BY i.job
 
 -- A pack that was made by a catalog that is no more. These stores' ($10) copies were read back.
 -- name: pack_again

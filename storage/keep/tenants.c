@@ -52,19 +52,25 @@ keep_tenant_add(struct keep *k, const char *code, const char *name, struct err *
 }
 
 int
-keep_tenant_find(struct keep *k, const char *code, struct err *err)
+tenant_number(struct keep *k, const char *code, int64_t *out, struct err *err)
 {
     struct pg_rows *rows = NULL;
-    int rc = -1;
 
     if (keep_run(k, "tenant_find", PG_ARGS(PG_TEXT(code)), &rows, err) < 0)
         return -1;
-    if (pg_rows_count(rows) == 0)
-        err_set(err, ERR_NOT_FOUND, "there is no organisation '%.40s'", code);
-    else
-        rc = 0;
+    *out = pg_rows_count(rows) > 0 ? pg_int(rows, 0, 0) : 0;
     pg_rows_free(&rows);
-    return rc;
+    return 0;
+}
+
+int
+keep_tenant_find(struct keep *k, const char *code, struct err *err)
+{
+    int64_t number;
+
+    if (tenant_number(k, code, &number, err) < 0)
+        return -1;
+    return number != 0 ? 0 : err_set(err, ERR_NOT_FOUND, "there is no organisation '%.40s'", code);
 }
 
 /* PS3.5: up to 16 printable characters without backslash, not all blanks. */
