@@ -115,7 +115,7 @@ SELECT doctor_fits(r, $2, $3) FROM reads r WHERE r.id = $1
 -- name: assign_see_study
 SELECT r.tenant, read_is_seen(r, $2, $3, $4), r.whole >= r.instances FROM reads r WHERE r.study_uid = $1 AND (read_is_seen(r, $2, $3, $4)
     OR (r.patient_id <> '' AND EXISTS (SELECT FROM reads o WHERE o.tenant = r.tenant AND o.patient_id = r.patient_id
-        AND o.issuer = r.issuer AND o.id <> r.id AND ((o.patient_name <> '' AND o.patient_name = r.patient_name)
+        AND o.patient_id <> '' AND o.issuer = r.issuer AND o.id <> r.id AND ((o.patient_name <> '' AND o.patient_name = r.patient_name)
             OR (o.birth <> '' AND o.birth = r.birth AND o.sex = r.sex))
         AND read_is_seen(o, $2, $3, $4))))
 ORDER BY 2 DESC, r.id LIMIT 2
@@ -125,7 +125,7 @@ SELECT claimed_by, lease_until_us FROM reads WHERE id = $1
 
 -- name: assign_priors
 SELECT p.study_uid, p.study_date, p.modality, p.description, p.id, p.state, p.version, p.body_part
-FROM reads r JOIN reads p ON p.tenant = r.tenant AND p.patient_id = r.patient_id AND p.issuer = r.issuer AND p.id <> r.id
+FROM reads r JOIN reads p ON p.tenant = r.tenant AND p.patient_id = r.patient_id AND p.patient_id <> '' AND p.issuer = r.issuer AND p.id <> r.id
     AND ((p.patient_name <> '' AND p.patient_name = r.patient_name)
         OR (p.birth <> '' AND p.birth = r.birth AND p.sex = r.sex))
 WHERE r.id = $1 AND r.patient_id <> '' AND NOT EXISTS (SELECT FROM study_doubts s WHERE s.tenant = r.tenant
@@ -133,7 +133,8 @@ WHERE r.id = $1 AND r.patient_id <> '' AND NOT EXISTS (SELECT FROM study_doubts 
 ORDER BY p.study_date DESC, p.study_time DESC, p.id DESC LIMIT 50
 
 -- The worklist. $4 state ('open': all but what is done), $5 modality, $6 whose, $7 now. Who sees what is
--- read_is_seen()'s rule, written for many rows at once; test_assign_rights holds the two together.
+-- read_is_seen()'s rule, written for many rows at once; test_assign_rights holds the two together. OFFSET 0: what a row tells is
+-- looked up row by row, not for all reads there are.
 -- name: assign_worklist
 WITH top AS MATERIALIZED (
     SELECT r.id, row_number() OVER (ORDER BY r.state IN ('signed', 'amended', 'withdrawn') AND NOT r.is_late,
@@ -153,23 +154,62 @@ WITH top AS MATERIALIZED (
             OR ((r.is_late OR r.state IN ('signed', 'amended', 'withdrawn'))
                 AND $6 IN (coalesce(r.author, ''), coalesce(r.reviewer, ''))))
     ORDER BY place LIMIT 500)
-SELECT v.* FROM top JOIN read_rows v ON v.id = top.id ORDER BY top.place
+SELECT v.* FROM top CROSS JOIN LATERAL (SELECT * FROM read_rows v WHERE v.id = top.id OFFSET 0) v ORDER BY top.place
 
--- What is done, latest first. $4 state or 'done'; the rest as above ($7 is not used).
+-- What is done, latest first. $4 state or 'done'; the rest as above ($6 is '', $7 not used). Who sees few clinics gets the latest of
+-- each; who sees many, those among the latest of all.
 -- name: assign_worklist_done
-WITH top AS MATERIALIZED (
-    SELECT r.id, r.changed_at_us FROM reads r
-    WHERE (r.tenant = $1
-            OR (r.agreement, r.agreement_version) IN (SELECT a.code, a.version FROM agreements a
-                JOIN affiliations f ON f.org = a.invited WHERE f.login = $2)
-            OR r.tenant IN (SELECT o.code FROM organisations o JOIN organisations s ON s.code = $3
-                WHERE starts_with(o.path, s.path)))
-        AND r.state IN ('signed', 'amended', 'withdrawn') AND ($4 = 'done' OR r.state = $4)
-        AND ($5 = '' OR $5 = ANY (r.modalities))
-        AND ($6 = '' OR $6 IN (coalesce(r.author, ''), coalesce(r.reviewer, '')))
-        AND $7::bigint > 0
-    ORDER BY r.changed_at_us DESC LIMIT 500)
-SELECT v.* FROM top JOIN read_rows v ON v.id = top.id ORDER BY top.changed_at_us DESC
+WITH whose AS MATERIALIZED (
+    SELECT $1::text AS tenant WHERE $1 IS NOT NULL
+    UNION SELECT o.code FROM organisations o JOIN organisations s ON s.code = $3 WHERE starts_with(o.path, s.path)
+), under AS MATERIALIZED (
+    SELECT DISTINCT a.code, a.version FROM agreements a JOIN affiliations f ON f.org = a.invited WHERE f.login = $2
+), few AS MATERIALIZED (SELECT (SELECT count(*) FROM whose) + (SELECT count(*) FROM under) <= 32 AS are), top AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT r.id, r.changed_at_us FROM whose CROSS JOIN LATERAL (SELECT r.id, r.changed_at_us FROM reads r
+            WHERE r.tenant = whose.tenant AND r.state IN ('signed', 'amended', 'withdrawn') AND ($4 = 'done' OR r.state = $4)
+                AND ($5 = '' OR $5 = ANY (r.modalities))
+            ORDER BY r.changed_at_us DESC LIMIT 500) r WHERE (SELECT are FROM few)
+        UNION
+        SELECT r.id, r.changed_at_us FROM under CROSS JOIN LATERAL (SELECT r.id, r.changed_at_us FROM reads r
+            WHERE r.agreement = under.code AND r.agreement_version = under.version
+                AND r.state IN ('signed', 'amended', 'withdrawn') AND ($4 = 'done' OR r.state = $4)
+                AND ($5 = '' OR $5 = ANY (r.modalities))
+            ORDER BY r.changed_at_us DESC LIMIT 500) r WHERE (SELECT are FROM few)
+        UNION ALL
+        (SELECT r.id, r.changed_at_us FROM reads r
+        WHERE NOT (SELECT are FROM few) AND (r.tenant IN (SELECT tenant FROM whose)
+                OR (r.agreement, r.agreement_version) IN (SELECT code, version FROM under))
+            AND r.state IN ('signed', 'amended', 'withdrawn') AND ($4 = 'done' OR r.state = $4)
+            AND ($5 = '' OR $5 = ANY (r.modalities))
+        ORDER BY r.changed_at_us DESC LIMIT 500)) r
+    WHERE $6::text = '' AND $7::bigint > 0 ORDER BY r.changed_at_us DESC LIMIT 500)
+SELECT v.* FROM top CROSS JOIN LATERAL (SELECT * FROM read_rows v WHERE v.id = top.id OFFSET 0) v ORDER BY top.changed_at_us DESC
+
+-- The same of what one person wrote or reviewed ($6).
+-- name: assign_worklist_done_by
+WITH under AS MATERIALIZED (
+    SELECT a.code, a.version FROM agreements a JOIN affiliations f ON f.org = a.invited WHERE f.login = $2
+), whose AS MATERIALIZED (
+    SELECT $1::text AS tenant WHERE $1 IS NOT NULL
+    UNION SELECT o.code FROM organisations o JOIN organisations s ON s.code = $3 WHERE starts_with(o.path, s.path)
+), top AS MATERIALIZED (
+    SELECT * FROM (
+        (SELECT r.id, r.changed_at_us FROM reads r
+        WHERE r.author = $6 AND (r.tenant IN (SELECT tenant FROM whose)
+                OR (r.agreement, r.agreement_version) IN (SELECT code, version FROM under))
+            AND r.state IN ('signed', 'amended', 'withdrawn') AND ($4 = 'done' OR r.state = $4)
+            AND ($5 = '' OR $5 = ANY (r.modalities))
+        ORDER BY r.changed_at_us DESC LIMIT 500)
+        UNION
+        (SELECT r.id, r.changed_at_us FROM reads r
+        WHERE r.reviewer = $6 AND (r.tenant IN (SELECT tenant FROM whose)
+                OR (r.agreement, r.agreement_version) IN (SELECT code, version FROM under))
+            AND r.state IN ('signed', 'amended', 'withdrawn') AND ($4 = 'done' OR r.state = $4)
+            AND ($5 = '' OR $5 = ANY (r.modalities))
+        ORDER BY r.changed_at_us DESC LIMIT 500)) r
+    WHERE $7::bigint > 0 ORDER BY r.changed_at_us DESC LIMIT 500)
+SELECT v.* FROM top CROSS JOIN LATERAL (SELECT * FROM read_rows v WHERE v.id = top.id OFFSET 0) v ORDER BY top.changed_at_us DESC
 
 -- name: assign_organisations
 SELECT o.code, o.name, o.kind, coalesce(o.parent, '') FROM organisations o ORDER BY o.path

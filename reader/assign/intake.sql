@@ -83,16 +83,14 @@ RETURNING id
 
 -- Every read that a change of the order may touch: its own, and those it may be about.
 -- name: order_lock_reads
-SELECT r.id FROM orders q JOIN reads r ON r.tenant = q.tenant AND (r.registration = q.registration
-    OR r.study_uid = q.study_uid OR EXISTS (SELECT FROM order_studies s WHERE s.tenant = q.tenant AND s.registration = q.registration AND s.study_uid = r.study_uid)
-    OR (q.accession <> '' AND q.accession IN (r.accession, r.patient_id)))
+SELECT r.id FROM orders q CROSS JOIN LATERAL order_near(q) n JOIN reads r ON r.id = n.id
 WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id FOR UPDATE OF r
 
 -- The reads an order is about: the study the desk named, or those that came with its number as Accession Number or Patient
 -- ID. A study that was attached to another registration is not taken over by number; nor is one by its Accession Number
 -- whose Patient ID is not the registered person's, or whose sex or birth date: the desk says whose it is (order_of_read too).
 -- name: order_reads
-SELECT r.id, coalesce(r.registration, '') FROM orders q JOIN reads r ON r.tenant = q.tenant
+SELECT r.id, coalesce(r.registration, '') FROM orders q CROSS JOIN LATERAL order_near(q) n JOIN reads r ON r.id = n.id
     AND (r.study_uid = q.study_uid OR EXISTS (SELECT FROM order_studies s WHERE s.tenant = q.tenant AND s.registration = q.registration AND s.study_uid = r.study_uid)
         OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
         AND r.patient_id IN ('', q.accession, q.registration, q.patient_id)
@@ -103,7 +101,7 @@ WHERE q.tenant = $1 AND q.registration = $2 ORDER BY r.id DESC LIMIT 16
 
 -- The order a fresh read is about.
 -- name: order_of_read
-SELECT q.registration, q.is_urgent, q.urgent_reason FROM reads r JOIN orders q ON q.tenant = r.tenant
+SELECT q.registration, q.is_urgent, q.urgent_reason FROM reads r CROSS JOIN LATERAL read_near(r) n JOIN orders q ON q.tenant = r.tenant AND q.registration = n.registration
     AND (q.study_uid = r.study_uid OR EXISTS (SELECT FROM order_studies s WHERE s.tenant = q.tenant AND s.registration = q.registration AND s.study_uid = r.study_uid)
         OR (q.study_uid IS NULL AND q.accession <> '' AND q.accession IN (r.accession, r.patient_id)
         AND r.patient_id IN ('', q.accession, q.registration, q.patient_id)

@@ -182,7 +182,9 @@ read_asked(struct http_request *req, const struct person *who, struct asked *out
         return err_set(err, ERR_REJECT, "state: no such state");
     is_done = strcmp(out->state, "done") == 0 || strcmp(out->state, "signed") == 0 ||
               strcmp(out->state, "amended") == 0 || strcmp(out->state, "withdrawn") == 0;
-    out->query = is_done ? "assign_worklist_done" : "assign_worklist";
+    out->query = !is_done               ? "assign_worklist"
+                 : out->mine[0] == '\0' ? "assign_worklist_done"
+                                        : "assign_worklist_done_by";
     return 0;
 }
 

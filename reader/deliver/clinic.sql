@@ -28,7 +28,7 @@ FROM clinic_registration WHERE tenant = $1 AND registration = $2 FOR UPDATE
 
 -- The rows an attachment may change, in one order and before the tenant's lock, as whoever changes one row takes them.
 -- name: clinic_registration_lock
-SELECT registration FROM clinic_registration WHERE tenant = $1 AND (registration = $2 OR study = $3)
+SELECT registration FROM clinic_registration WHERE tenant = $1 AND (registration = $2 OR (study = $3 AND study <> ''))
 ORDER BY registration FOR UPDATE
 
 -- name: clinic_registration_of_study
@@ -172,5 +172,5 @@ WHERE old.tenant = EXCLUDED.tenant
 SELECT c.placer, c.tenant, coalesce(o.name, c.tenant), c.login, c.name, c.patient, c.modality, c.description, c.is_urgent,
     c.is_cancelled, c.at_us,
     coalesce((SELECT min(t.at_us) FROM clinic_taken t WHERE t.tenant = c.tenant AND t.id = c.message), 0)
-FROM clinic_order c LEFT JOIN organisations o ON o.code = c.tenant
-WHERE c.org IN (SELECT f.org FROM affiliations f WHERE f.login = $1) ORDER BY c.at_us DESC LIMIT $2
+FROM (SELECT * FROM clinic_order c WHERE c.org IN (SELECT f.org FROM affiliations f WHERE f.login = $1)
+    ORDER BY c.at_us DESC LIMIT $2) c LEFT JOIN organisations o ON o.code = c.tenant ORDER BY c.at_us DESC
