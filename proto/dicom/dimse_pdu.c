@@ -139,13 +139,9 @@ pdu_data_check(const uint8_t *pdu, size_t n, struct err *err)
 }
 
 size_t
-pdu_data_pdvs(const uint8_t *pdu, size_t n)
+pdu_pdv_bytes(const uint8_t *pdv)
 {
-    size_t count = 0;
-
-    for (size_t at = PDU_HEAD_BYTES; at < n; at += 4 + (size_t)be32(pdu + at))
-        count++;
-    return count;
+    return 4 + (size_t)be32(pdv);
 }
 
 static int

@@ -46,7 +46,7 @@ int pdu_associate_read(const uint8_t *pdu, size_t n, struct pdu_associate *out,
                        struct err *err) MUST_CHECK;
 /* PDVs add up to their PDU. */
 int pdu_data_check(const uint8_t *pdu, size_t n, struct err *err) MUST_CHECK;
-/* How many there are in a PDU that was checked. */
-size_t pdu_data_pdvs(const uint8_t *pdu, size_t n);
+/* Bytes of a PDV with its length field; its PDU was checked. */
+size_t pdu_pdv_bytes(const uint8_t *pdv);
 
 #endif

@@ -321,21 +321,15 @@ upper_next_pdv(struct upper_assoc *assoc, int64_t idle_ms, struct upper_pdv *out
         DUL_PDVLIST list = {};
         DUL_ASSOCIATIONKEY **key = &assoc->asc->DULassociation;
         assoc->wire.wait_ms = idle_ms;
-        OFCondition cond = DUL_NextPDV(key, &pdv);
-        bool has_pdv = cond.good();
-        if (cond == DUL_NOPDVS) {
-            /* Other PDUs that do not belong here are answered by DUL with A-ABORT and success. */
-            cond = DUL_ReadPDVs(key, &list, DUL_BLOCK, 0);
-            has_pdv = cond == DUL_PDATAPDUARRIVED && DUL_NextPDV(key, &pdv).good();
-        }
-        if (!has_pdv) {
+        /* Other PDUs that do not belong here are answered by DUL with A-ABORT and success. */
+        OFCondition cond = DUL_ReadPDVs(key, &list, DUL_BLOCK, 0);
+        /* The transport gives it one PDV a PDU: DUL_NextPDV never has to find another. */
+        if (cond != DUL_PDATAPDUARRIVED || DUL_NextPDV(key, &pdv).bad()) {
             *out_end = end_of(assoc, cond);
             if (*out_end == UPPER_RELEASED)
                 (void)ASC_acknowledgeRelease(assoc->asc);
             return set_end_err(assoc, *out_end, cond, err);
         }
-        if (assoc->wire.pdvs > 0)
-            assoc->wire.pdvs--;
         out_pdv->context = pdv.presentationContextID;
         out_pdv->is_command = pdv.pdvType == DUL_COMMANDPDV;
         out_pdv->is_last = pdv.lastPDV;

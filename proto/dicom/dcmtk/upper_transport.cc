@@ -1,6 +1,7 @@
 /* upper_transport.cc - whole PDUs in and out of a socket, under deadlines.
- * Invariants: bytes reach DCMTK only from a PDU that is whole and passed dimse_pdu.h; a PDU leaves
- * in one write; after the first failure nothing more is read or written. */
+ * Invariants: bytes reach DCMTK only from a PDU that is whole and passed dimse_pdu.h; a data PDU
+ * reaches it as so many PDUs of one PDV; a PDU leaves in one write; after the first failure nothing
+ * more is read or written. */
 #include "proto/dicom/dcmtk/upper_transport.hpp"
 
 extern "C" {
@@ -153,13 +154,37 @@ upper_wire::next_pdu()
             return fail(UPPER_BROKEN, err.text);
     }
     whole = n;
-    pdvs = pdu[0] == PDU_DATA ? pdu_data_pdvs(pdu, n) : 0;
+    if (pdu[0] == PDU_DATA) {
+        from += PDU_HEAD_BYTES;
+        rest = length;
+        make_pdu_of_pdv();
+    }
     return true;
+}
+
+/* The PDV at the front of `rest` becomes a PDU of its own: DUL_NextPDV finds the third and later
+ * PDVs of a PDU at the wrong place, so DCMTK is never given two. The head takes the place of six
+ * bytes that are behind us: the PDU's own head, or the end of the PDV that was handed on before (of
+ * six bytes at least). */
+void
+upper_wire::make_pdu_of_pdv()
+{
+    size_t n = pdu_pdv_bytes(in.get() + from);
+    const uint8_t head[PDU_HEAD_BYTES] = {
+        PDU_DATA, 0, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
+
+    CHECK(from >= PDU_HEAD_BYTES && n <= rest);
+    from -= PDU_HEAD_BYTES;
+    memcpy(in.get() + from, head, sizeof head);
+    whole = PDU_HEAD_BYTES + n;
+    rest -= n;
 }
 
 ssize_t
 upper_wire::read(void *bytes, size_t n)
 {
+    if (end == UPPER_OPEN && whole == 0 && rest > 0)
+        make_pdu_of_pdv();
     if (end != UPPER_OPEN || (whole == 0 && !next_pdu()))
         return end == UPPER_CLOSED ? 0 : -1;
     if (n > whole)
@@ -177,7 +202,7 @@ upper_wire::has_input()
 {
     struct pollfd p = {fd, POLLIN, 0};
 
-    return pdvs > 0 || from < to || fd < 0 || poll(&p, 1, 0) > 0;
+    return from < to || fd < 0 || poll(&p, 1, 0) > 0;
 }
 
 upper_wire::upper_wire() : wake_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
@@ -208,14 +233,14 @@ upper_wire::wait(int64_t idle_ms, bool *out_is_woken)
 
     *out_is_woken = false;
     for (;;) {
-        int64_t left = pdvs > 0 || from < to || fd < 0 ? 0 : deadline - clock_mono_ms();
+        int64_t left = from < to || fd < 0 ? 0 : deadline - clock_mono_ms();
         struct pollfd p[2] = {{wake_fd, POLLIN, 0}, {fd, POLLIN, 0}};
         int n = poll(p, 2, left > 60000 ? 60000 : left > 0 ? (int)left : 0);
         if (n < 0)
             CHECK(errno == EINTR || errno == ENOMEM);
         *out_is_woken =
             n > 0 && p[0].revents != 0 && ::read(wake_fd, &count, sizeof count) == sizeof count;
-        if (*out_is_woken || (n > 0 && p[1].revents != 0) || pdvs > 0 || from < to || fd < 0)
+        if (*out_is_woken || (n > 0 && p[1].revents != 0) || from < to || fd < 0)
             return true;
         if (clock_mono_ms() >= deadline)
             return fail(UPPER_LATE, "silent until the deadline");

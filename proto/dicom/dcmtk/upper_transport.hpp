@@ -24,8 +24,8 @@ struct upper_wire {
     std::unique_ptr<uint8_t[]> in; /* [from, to) has been received and not been handed on */
     size_t room = 0, from = 0, to = 0;
     size_t whole = 0; /* of those, bytes of the PDU at the front that was looked at */
+    size_t rest = 0;  /* behind it, bytes of more PDVs that came in the same PDU */
     std::vector<uint8_t> out;
-    size_t pdvs = 0; /* of the data PDU that DCMTK has, not yet taken */
     int wake_fd = -1;
     upper_secure secure = {}; /* wrap NULL: plain */
     struct err secure_err = {};
@@ -46,6 +46,7 @@ struct upper_wire {
 
   private:
     bool next_pdu();
+    void make_pdu_of_pdv();
     void make_room(size_t wanted);
     bool receive(size_t wanted, int64_t deadline_ms);
     bool receive_some(int64_t deadline_ms);
