@@ -3,6 +3,8 @@
 
 #include "gateway/desk/api_write.h"
 #include "gateway/desk/book.h"
+#include "gateway/desk/desk.h"
+#include "gateway/desk/urgency.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/http/json.h"
@@ -319,20 +321,32 @@ get_registrations(struct http_request *req, struct http_response *res, struct er
 
 /* ---- what is done with one ---- */
 
+/* {reason, urgency: "stat", which it is if not said, or "routine"} */
 static int
 post_urgent(struct http_request *req, struct http_response *res, struct err *err)
 {
     static const struct api_fault due = {"reason", "reason", "a reason is due, at most 200 signs"};
-    char reason[CLINIC_REASON_SIZE];
+    static const struct api_fault odd = {"urgency", "urgency", "urgency: stat or routine"};
+    const struct api *api = http_user(req);
+    char reason[CLINIC_REASON_SIZE], urgency[16];
     struct json_doc *doc = NULL;
+    bool is_routine;
     int rc = 0;
 
     if (api_read_body(req, &doc, err) < 0)
         return -1;
-    if (!api_take_text(json_root(doc), "reason", reason, sizeof reason) || reason[0] == '\0')
+    if (!api_take_text(json_root(doc), "urgency", urgency, sizeof urgency))
+        urgency[0] = '?';
+    is_routine = strcmp(urgency, "routine") == 0;
+    if (!is_routine && urgency[0] != '\0' && strcmp(urgency, "stat") != 0)
+        api_answer_fault(req, res, 400, &odd);
+    else if (!api_take_text(json_root(doc), "reason", reason, sizeof reason) || reason[0] == '\0')
         api_answer_fault(req, res, 400, &due);
-    else if ((rc = book_urgent(book_of(req), http_param(req, "registration"), reason, api_who(req),
-                               err)) == 0)
+    else if (book_urgent(api->book, http_param(req, "registration"), !is_routine, reason,
+                         api->audit, api_who(req), err) < 0 ||
+             urgency_step(api->book, api->options->uplink, err) < 0)
+        rc = -1;
+    else
         http_answer_empty(res, 204);
     json_free(&doc);
     return rc;

@@ -84,7 +84,11 @@ api_write_report(struct jsonw *w, const struct book_report *r)
     jsonw_text(w, "reason", r->reason);
     jsonw_uint(w, "covers", r->covers);
     jsonw_uint(w, "present", r->present);
-    jsonw_bool(w, "is_late", strcmp(r->standing, "valid") == 0 && r->present > r->covers);
+    jsonw_bool(w, "is_late",
+               strcmp(r->standing, "valid") == 0 && r->present > r->covers && r->looked_at_us == 0);
+    jsonw_int(w, "looked_us", r->looked_at_us);
+    jsonw_text(w, "looked_by", r->looked_by);
+    jsonw_text(w, "looked_reason", r->looked_reason);
     jsonw_text(w, "study", r->study);
     jsonw_text(w, "registration", r->registration);
     jsonw_text(w, "patient", r->patient);

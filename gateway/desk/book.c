@@ -7,6 +7,7 @@
 #include "proto/base/durable.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
+#include "proto/trust/audit.h"
 #include "proto/trust/digest.h"
 
 #include <inttypes.h>
@@ -411,29 +412,44 @@ with_registration(struct book *book, const char *registration,
     return rc;
 }
 
+struct urgent_act {
+    bool is_urgent;
+    const char *reason, *by;
+    struct audit *audit;
+};
+
+/* Of one that was urgent its studies to come, too; of another one those that are. */
 static int
 act_urgent(struct book *book, const struct book_registration *r, void *user, struct err *err)
 {
-    struct clinic_up up = {.kind = CLINIC_URGENT, .is_urgent = true};
-    const char *const *reason_by = user;
+    const struct urgent_act *act = user;
+    struct clinic_up up = {.kind = CLINIC_URGENT, .is_urgent = act->is_urgent};
 
     text_copy(up.registration, sizeof up.registration, r->registration);
-    text_copy(up.reason, sizeof up.reason, reason_by[0]);
-    if (db_run(book->db, "registration_urgent",
-               DB_ARGS(DB_TEXT(r->registration), DB_TEXT(up.reason), DB_INT(clock_wall_us())), NULL,
-               err) < 0 ||
-        outbox_add(book, &up, err) < 0)
+    text_copy(up.reason, sizeof up.reason, act->reason);
+    if ((act->is_urgent || r->is_urgent) &&
+        (db_run(book->db, act->is_urgent ? "registration_urgent" : "registration_lower",
+                DB_ARGS(DB_TEXT(r->registration), DB_TEXT(up.reason), DB_INT(clock_wall_us())),
+                NULL, err) < 0 ||
+         urgency_note_by(book, r->registration, act->by, true, err) < 0 ||
+         outbox_add(book, &up, err) < 0))
         return -1;
-    return urgency_of_registration(book, r->registration, up.reason, reason_by[1], err);
+    if (urgency_of_registration(book, r->registration, act->is_urgent, up.reason, act->by, err) < 0)
+        return -1;
+    return act->audit == NULL ? 0
+                              : audit_append(act->audit, err, AUDIT_URGENCY_CHANGED,
+                                             A_WORD("registration", r->registration),
+                                             A_WORD("urgency", act->is_urgent ? "stat" : "routine"),
+                                             A_WORD("by", act->by));
 }
 
 int
-book_urgent(struct book *book, const char *registration, const char *reason, const char *by,
-            struct err *err)
+book_urgent(struct book *book, const char *registration, bool is_urgent, const char *reason,
+            struct audit *audit, const char *by, struct err *err)
 {
-    const char *reason_by[] = {reason, by};
+    struct urgent_act act = {is_urgent, reason, by, audit};
 
-    return with_registration(book, registration, act_urgent, reason_by, err);
+    return with_registration(book, registration, act_urgent, &act, err);
 }
 
 int

@@ -68,9 +68,11 @@ int book_find(struct book *book, const char *registration, struct book_registrat
 /* The newest first, at most limit; free(*out). */
 int book_registrations(struct book *book, size_t limit, struct book_registration **out,
                        size_t *out_n, struct err *err) MUST_CHECK;
-/* by: a login. Its studies become STAT (urgency.h). */
-int book_urgent(struct book *book, const char *registration, const char *reason, const char *by,
-                struct err *err) MUST_CHECK;
+/* Its studies become STAT, or none of them is any more, also of those that come later (urgency.h);
+ * what a source of orders says again raises it no more. by: a login, and in the audit log (NULL:
+ * none, tests) before it is done. */
+int book_urgent(struct book *book, const char *registration, bool is_urgent, const char *reason,
+                struct audit *audit, const char *by, struct err *err) MUST_CHECK;
 /* by: "number", "citizen_id", "hand". By hand, whoever had the study loses it.
  * errors  ERR_CONFLICT the registration has another study (not by hand) */
 int book_attach(struct book *book, const char *registration, const char *study, const char *by,
@@ -113,6 +115,8 @@ struct book_report {
     char verify_url[CLINIC_URL_SIZE], standing[17], reason[CLINIC_REASON_SIZE];
     char study[CLINIC_UID_SIZE], registration[CLINIC_REGISTRATION_SIZE], patient[CLINIC_NAME_SIZE];
     char modality[17], state[CLINIC_WORD_SIZE];
+    int64_t looked_at_us; /* a doctor looked at all that came late, and it stands; 0: nobody */
+    char looked_by[CLINIC_NAME_SIZE], looked_reason[CLINIC_REASON_SIZE];
 };
 int book_reports(struct book *book, size_t limit, struct book_report **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
@@ -146,6 +150,9 @@ struct book_study {
      * about; "" */
     char unmatched[17], near[CLINIC_REGISTRATION_SIZE];
     struct book_differs differs; /* of book_studies(): from whom it is attached to */
+    /* of book_studies(): of the read of that registration or of this study, one with a report
+     * before one without; "" */
+    char read_state[CLINIC_WORD_SIZE];
 };
 /* pinyin: of the owner's name as its order has it; "" */
 struct who;

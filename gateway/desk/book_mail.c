@@ -278,10 +278,11 @@ take_one(struct book *book, const struct clinic_down *m, struct err *err)
     case CLINIC_REPEAT:
         return calls_take(book, m, err);
     case CLINIC_LATE:
-        return db_run(
-            book->db, "report_late",
-            DB_ARGS(DB_INT(m->read), DB_INT(m->version), DB_INT(m->covers), DB_INT(m->present)),
-            NULL, err);
+        return db_run(book->db, "report_late",
+                      DB_ARGS(DB_INT(m->read), DB_INT(m->version), DB_INT(m->covers),
+                              DB_INT(m->present), DB_INT(m->looked_at_us), DB_TEXT(m->author),
+                              DB_TEXT(m->reason)),
+                      NULL, err);
     default:
         return 0;
     }

@@ -83,6 +83,7 @@ book_studies(struct book *book, int64_t since_us, struct book_study **out, size_
             text_copy(s->unmatched, sizeof s->unmatched, db_text(rows, i, 7));
             text_copy(s->near, sizeof s->near, db_text(rows, i, 8));
             s->arrived_at_us = db_int(rows, i, 9);
+            text_copy(s->read_state, sizeof s->read_state, db_text(rows, i, 14));
             if (s->registration[0] != '\0')
                 book_compare(
                     &(struct who){s->name, s->sex, s->birth},

@@ -39,6 +39,9 @@ report_read(const struct db_rows *rows, size_t i, struct book_report *r)
     text_copy(r->modality, sizeof r->modality, db_text(rows, i, 19));
     text_copy(r->state, sizeof r->state, db_text(rows, i, 20));
     r->replaces = (uint32_t)db_int(rows, i, 21);
+    r->looked_at_us = db_int(rows, i, 22);
+    text_copy(r->looked_by, sizeof r->looked_by, db_text(rows, i, 23));
+    text_copy(r->looked_reason, sizeof r->looked_reason, db_text(rows, i, 24));
 }
 
 int

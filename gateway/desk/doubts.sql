@@ -52,7 +52,10 @@ SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_a
     coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study),
         (SELECT r.registration FROM registration_study r WHERE r.study = d.study), ''),
     (SELECT count(*) FROM doubt_identity i WHERE i.study = d.study), coalesce(s.unmatched, ''), coalesce(s.near, ''),
-    d.nobody_by <> ''
+    d.nobody_by <> '',
+    coalesce((SELECT o.state FROM read o WHERE o.study IN (d.study, (SELECT r.study FROM registration_study j
+        JOIN registration r ON r.registration = j.registration WHERE j.study = d.study))
+        ORDER BY o.state IN ('preliminary', 'signed', 'amended') DESC, o.read_id DESC LIMIT 1), '')
 FROM doubt d LEFT JOIN study s ON s.study = d.study
 WHERE d.bits & ~d.resolved <> 0 AND (d.at_us >= ?1 OR d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0)
 ORDER BY d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0 DESC, d.at_us DESC LIMIT 500
@@ -64,7 +67,7 @@ ORDER BY d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0 DESC, d.at_us DESC LIMIT 
 SELECT s.study, coalesce(d.bits & ~d.resolved, 0), coalesce(d.confirmed, 0), coalesce(d.confirmed_by, ''),
     coalesce(d.confirmed_at_us, 0), coalesce(d.reason, ''), coalesce(d.is_corrected, 0), s.patient_id, s.name, s.sex, s.birth,
     s.modality, s.accession, s.arrived_at_us, '', (SELECT count(*) FROM doubt_identity i WHERE i.study = s.study),
-    s.unmatched, s.near, 0
+    s.unmatched, s.near, 0, ''
 FROM study s LEFT JOIN doubt d ON d.study = s.study
 WHERE s.arrived_at_us >= ?1 AND (s.unmatched <> '' OR s.looked_at_us < ?2)
     AND coalesce(d.bits & ~d.resolved & ~d.confirmed, 0) = 0 AND coalesce(d.nobody_by, '') = ''

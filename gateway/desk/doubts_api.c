@@ -161,7 +161,9 @@ write_doubt(struct jsonw *w, const struct db_rows *rows, size_t i)
     jsonw_int(w, "arrived_at_us", db_int(rows, i, 13));
     jsonw_text(w, "registration", db_text(rows, i, 14));
     jsonw_int(w, "others", db_int(rows, i, 15));
-    if (db_text(rows, i, 14)[0] == '\0')
+    if (db_text(rows, i, 14)[0] != '\0')
+        jsonw_text(w, "read_state", db_text(rows, i, 19));
+    else
         api_write_unmatched(w, db_text(rows, i, 16), db_text(rows, i, 17));
     jsonw_end(w);
 }

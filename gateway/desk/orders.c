@@ -109,6 +109,7 @@ take_row(const struct db_rows *rows, size_t i, struct order *o)
     o->changed_at_us = db_int(rows, i, 31);
     TAKE_TEXT(attached, 32);
     o->arrived_at_us = db_int(rows, i, 33);
+    o->is_lowered = db_int(rows, i, 34) != 0;
 }
 
 /* What the rows leave to be made: as devices are told it. */

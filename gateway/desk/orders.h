@@ -60,6 +60,7 @@ struct order {
     int64_t made_at_us, changed_at_us; /* the book's */
     char attached[CLINIC_UID_SIZE];    /* the book's: the study that came; "" none yet */
     int64_t arrived_at_us;             /* the book's: when its images did; 0 not yet */
+    bool is_lowered;                   /* the book's: urgent until a person took it back */
 };
 
 /* Make the order, or bring the one of this source and placer number up to date (an unchanged one

@@ -25,7 +25,7 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
     r.sex, r.birth, r.phone, o.weight_g, o.height_mm, r.modality, o.station, o.scheduled_at_us, o.procedure_id, o.description,
     o.code, o.code_scheme, o.code_meaning, o.study, o.referring, o.department, r.is_urgent, r.reason, r.complaint, r.history,
     o.made_at_us, o.changed_at_us, r.study,
-    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0)
+    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0), r.lowered <> ''
 FROM orders o JOIN registration r ON r.registration = o.registration WHERE o.number = ?1
 
 -- name: order_by_placer
@@ -33,7 +33,7 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
     r.sex, r.birth, r.phone, o.weight_g, o.height_mm, r.modality, o.station, o.scheduled_at_us, o.procedure_id, o.description,
     o.code, o.code_scheme, o.code_meaning, o.study, o.referring, o.department, r.is_urgent, r.reason, r.complaint, r.history,
     o.made_at_us, o.changed_at_us, r.study,
-    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0)
+    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0), r.lowered <> ''
 FROM orders o JOIN registration r ON r.registration = o.registration WHERE o.source = ?1 AND o.placer = ?2
 
 -- name: order_by_registration
@@ -41,7 +41,7 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
     r.sex, r.birth, r.phone, o.weight_g, o.height_mm, r.modality, o.station, o.scheduled_at_us, o.procedure_id, o.description,
     o.code, o.code_scheme, o.code_meaning, o.study, o.referring, o.department, r.is_urgent, r.reason, r.complaint, r.history,
     o.made_at_us, o.changed_at_us, r.study,
-    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0)
+    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0), r.lowered <> ''
 FROM orders o JOIN registration r ON r.registration = o.registration WHERE o.registration = ?1
 ORDER BY o.number DESC LIMIT 1
 
@@ -50,7 +50,7 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
     r.sex, r.birth, r.phone, o.weight_g, o.height_mm, r.modality, o.station, o.scheduled_at_us, o.procedure_id, o.description,
     o.code, o.code_scheme, o.code_meaning, o.study, o.referring, o.department, r.is_urgent, r.reason, r.complaint, r.history,
     o.made_at_us, o.changed_at_us, r.study,
-    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0)
+    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0), r.lowered <> ''
 FROM orders o JOIN registration r ON r.registration = o.registration
 WHERE ?1 <> '' AND (o.accession = ?1 OR (o.accession = '' AND o.registration = ?1))
 ORDER BY o.number DESC LIMIT 1
@@ -60,7 +60,7 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
     r.sex, r.birth, r.phone, o.weight_g, o.height_mm, r.modality, o.station, o.scheduled_at_us, o.procedure_id, o.description,
     o.code, o.code_scheme, o.code_meaning, o.study, o.referring, o.department, r.is_urgent, r.reason, r.complaint, r.history,
     o.made_at_us, o.changed_at_us, r.study,
-    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0)
+    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0), r.lowered <> ''
 FROM orders o JOIN registration r ON r.registration = o.registration
 WHERE ?1 <> '' AND (o.study = ?1 OR r.study = ?1)
 ORDER BY o.study = ?1 DESC, o.number DESC LIMIT 1
@@ -70,7 +70,7 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
     r.sex, r.birth, r.phone, o.weight_g, o.height_mm, r.modality, o.station, o.scheduled_at_us, o.procedure_id, o.description,
     o.code, o.code_scheme, o.code_meaning, o.study, o.referring, o.department, r.is_urgent, r.reason, r.complaint, r.history,
     o.made_at_us, o.changed_at_us, r.study,
-    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0)
+    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0), r.lowered <> ''
 FROM orders o JOIN registration r ON r.registration = o.registration
 WHERE (o.scheduled_at_us, o.number) > (?1, ?5) AND o.scheduled_at_us <= ?2
     AND (?3 = 0 OR o.state IN ('scheduled', 'in_progress'))
@@ -82,7 +82,7 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
     r.sex, r.birth, r.phone, o.weight_g, o.height_mm, r.modality, o.station, o.scheduled_at_us, o.procedure_id, o.description,
     o.code, o.code_scheme, o.code_meaning, o.study, o.referring, o.department, r.is_urgent, r.reason, r.complaint, r.history,
     o.made_at_us, o.changed_at_us, r.study,
-    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0)
+    coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0), r.lowered <> ''
 FROM orders o JOIN registration r ON r.registration = o.registration
 WHERE o.scheduled_at_us > ?2 AND o.scheduled_at_us <= ?3 AND (?1 = '' OR instr(lower(r.name), lower(?1)) > 0
     OR instr(replace(lower(o.pinyin), '^', ' '), lower(?1)) > 0 OR instr(lower(o.patient_id), lower(?1)) > 0

@@ -102,7 +102,7 @@ static bool
 is_same_request(const struct order *a, const struct order *b)
 {
     return SAME(modality) && SAME(complaint) && SAME(history) && SAME(reason) &&
-           (a->is_urgent || !b->is_urgent) && SAME(accession) && SAME(station) &&
+           (a->is_urgent || a->is_lowered || !b->is_urgent) && SAME(accession) && SAME(station) &&
            SAME(procedure_id) && SAME(description) && SAME(code) && SAME(code_scheme) &&
            SAME(code_meaning) && SAME(referring) && SAME(department) &&
            a->weight_g == b->weight_g && a->height_mm == b->height_mm &&
@@ -114,7 +114,7 @@ is_same_patient(const struct order *a, const struct order *b)
 {
     return SAME(name) && SAME(citizen_id) && SAME(sex) && SAME(birth) && SAME(phone) &&
            SAME(modality) && SAME(complaint) && SAME(history) && SAME(reason) &&
-           (a->is_urgent || !b->is_urgent);
+           (a->is_urgent || a->is_lowered || !b->is_urgent);
 }
 
 static bool

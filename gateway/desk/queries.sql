@@ -12,7 +12,7 @@ VALUES (?1, ?2, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
 -- name: registration_change
 UPDATE registration SET changed_at_us = ?2, revision = revision + 1, name = ?3, citizen_id = ?4, sex = ?5, birth = ?6,
     is_phone_verified = is_phone_verified AND phone = ?7, phone = ?7, modality = ?8, complaint = ?9, history = ?10,
-    is_urgent = is_urgent OR ?11, reason = CASE WHEN ?12 <> '' THEN ?12 ELSE reason END
+    is_urgent = is_urgent OR (?11 AND lowered = ''), reason = CASE WHEN ?12 <> '' THEN ?12 ELSE reason END
 WHERE registration = ?1
 
 -- name: registration_get
@@ -47,7 +47,13 @@ UPDATE registration SET study = ?2, attached_by = ?3, changed_at_us = ?4 WHERE r
 UPDATE registration SET study = '', attached_by = '', changed_at_us = ?3 WHERE study = ?1 AND registration <> ?2
 
 -- name: registration_urgent
-UPDATE registration SET is_urgent = 1, reason = ?2, changed_at_us = ?3 WHERE registration = ?1
+UPDATE registration SET is_urgent = 1, lowered = '', reason = ?2, changed_at_us = ?3 WHERE registration = ?1
+
+-- name: registration_lower
+UPDATE registration SET is_urgent = 0, lowered = ?2, changed_at_us = ?3 WHERE registration = ?1
+
+-- name: registration_may_be_urgent
+UPDATE registration SET lowered = '' WHERE registration = ?1
 
 -- name: registration_slip
 UPDATE registration SET slip_at_us = ?2 WHERE registration = ?1
@@ -155,7 +161,7 @@ ON CONFLICT (read_id, version) DO UPDATE SET standing = 'withdrawn', reason = ex
     pdf_next_at_us = 0, confirmed_at_us = 0
 
 -- name: report_late
-UPDATE report SET covers = ?3, present = ?4 WHERE read_id = ?1 AND version = ?2
+UPDATE report SET covers = ?3, present = ?4, looked_at_us = ?5, looked_by = ?6, looked_reason = ?7 WHERE read_id = ?1 AND version = ?2
 
 -- name: report_get
 SELECT pdf_sha256, pdf_size, confirmed_at_us FROM report WHERE read_id = ?1 AND version = ?2
@@ -166,7 +172,7 @@ SELECT p.read_id, p.version, p.is_preliminary, p.signed_at_us, p.author, p.revie
     coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND d.study <> ''), d.registration, ''),
     coalesce((SELECT r.name FROM registration r WHERE r.study = d.study AND d.study <> ''), d.patient, ''),
     d.modality, d.state,
-    p.replaces
+    p.replaces, p.looked_at_us, p.looked_by, p.looked_reason
 FROM report p LEFT JOIN read d ON d.read_id = p.read_id
 ORDER BY (SELECT max(q.received_at_us) FROM report q WHERE q.read_id = p.read_id) DESC, p.read_id DESC, p.version DESC
 LIMIT ?1
@@ -209,7 +215,9 @@ ON CONFLICT (study) DO NOTHING
 -- name: study_list
 SELECT s.study, s.patient_id, s.accession, s.name, s.sex, s.birth, coalesce(p.registration, ''), s.unmatched, s.near,
     s.arrived_at_us, coalesce(p.name, ''), coalesce(p.sex, ''), coalesce(p.birth, ''),
-    coalesce((SELECT o.pinyin FROM orders o WHERE o.registration = p.registration ORDER BY o.number DESC LIMIT 1), '')
+    coalesce((SELECT o.pinyin FROM orders o WHERE o.registration = p.registration ORDER BY o.number DESC LIMIT 1), ''),
+    coalesce((SELECT d.state FROM read d WHERE p.registration <> '' AND d.study IN (s.study, p.study)
+        ORDER BY d.state IN ('preliminary', 'signed', 'amended') DESC, d.read_id DESC LIMIT 1), '')
 FROM study s LEFT JOIN registration p ON p.registration =
     coalesce((SELECT r.registration FROM registration r WHERE r.study = s.study),
         (SELECT j.registration FROM registration_study j WHERE j.study = s.study)) WHERE s.arrived_at_us >= ?1 ORDER BY s.study

@@ -98,6 +98,19 @@ write_devices_lamp(struct jsonw *w, const struct sources *s)
     jsonw_end(w);
 }
 
+/* Only while there is something to be said. */
+static void
+write_targets_lamp(struct jsonw *w, const struct sources *s)
+{
+    const char *trouble = s->plain != NULL ? plain_table_trouble(s->plain) : "";
+
+    if (trouble[0] == '\0')
+        return;
+    begin_lamp(w, "targets", LAMP_TARGETS_TABLE);
+    jsonw_text(w, "trouble", trouble);
+    jsonw_end(w);
+}
+
 /* Where the clinic's own archives keep everything, nobody need enrol. */
 static enum lamp
 line_lamp(const struct sources *s)
@@ -130,6 +143,7 @@ write_lamps(struct jsonw *w, const struct sources *s)
 {
     jsonw_object(w, "lamps");
     write_devices_lamp(w, s);
+    write_targets_lamp(w, s);
     write_line_lamp(w, s);
     begin_lamp(w, "disk", lamp_of_disk(&s->health));
     jsonw_uint(w, "free_bytes", s->health.free_bytes);
@@ -204,6 +218,7 @@ write_owner(struct jsonw *w, const struct sources *s, const char *study)
         jsonw_end(w);
         if (o->registration[0] == '\0')
             api_write_unmatched(w, o->unmatched, o->near);
+        jsonw_text(w, "read_state", o->read_state);
         return;
     }
 }
@@ -292,7 +307,8 @@ write_absence(struct jsonw *w, const struct sources *s, const char *study)
     jsonw_end(w);
 }
 
-/* Not at the centre: then "safe" says that this archive was asked and has it. */
+/* Not at the centre: then "safe" says that this archive was asked and has it; or one whose line is
+ * wrong by now, if it is not at the centre since before. */
 static void
 write_kept_at(struct jsonw *w, const struct sources *s, const struct spool_study *study)
 {
@@ -300,7 +316,8 @@ write_kept_at(struct jsonw *w, const struct sources *s, const struct spool_study
 
     if (s->plain == NULL)
         return;
-    plain_archive_name(s->plain, study->calling_ae, study->modality, archive);
+    if (!plain_archive_name(s->plain, study->calling_ae, study->modality, archive))
+        jsonw_bool(w, "is_target_wrong", true);
     if (archive[0] != '\0')
         jsonw_text(w, "kept_at", archive);
 }

@@ -89,22 +89,21 @@ say(struct book_urgency *u, const char *study, bool is_stat, const char *reason,
 }
 
 int
-urgency_of_registration(struct book *book, const char *registration, const char *reason,
-                        const char *login, struct err *err)
+urgency_of_registration(struct book *book, const char *registration, bool is_stat,
+                        const char *reason, const char *login, struct err *err)
 {
     struct db_rows *rows = NULL;
     struct book_urgency u;
     int rc = -1;
 
-    if (urgency_note_by(book, registration, login, true, err) < 0 ||
-        db_run(book->db, "urgency_studies_of", DB_ARGS(DB_TEXT(registration)), &rows, err) < 0)
+    if (db_run(book->db, "urgency_studies_of", DB_ARGS(DB_TEXT(registration)), &rows, err) < 0)
         goto out;
     for (size_t i = 0; i < db_rows_count(rows); i++) {
         struct known known;
 
-        say(&u, db_text(rows, i, 0), true, reason, SIDE_DESK);
+        say(&u, db_text(rows, i, 0), is_stat, reason, SIDE_DESK);
         if (book_name_of(book, login, u.by, err) < 0 || get(book, u.study, &known, err) < 0 ||
-            (!known.is_stat && put(book, &u, &known, err) < 0))
+            (known.is_stat != is_stat && put(book, &u, &known, err) < 0))
             goto out;
     }
     rc = 0;
@@ -204,7 +203,8 @@ turn_follow(struct book *book, struct act *act, struct err *err)
     for (size_t i = 0; i < act->count; i++) {
         struct known known;
 
-        say(&act->said, db_text(rows, i, 0), true, db_text(rows, i, 1), SIDE_REGISTRATION);
+        say(&act->said, db_text(rows, i, 0), db_int(rows, i, 3) != 0, db_text(rows, i, 1),
+            SIDE_REGISTRATION);
         text_copy(act->said.by, sizeof act->said.by, db_text(rows, i, 2));
         if (get(book, act->said.study, &known, err) < 0 ||
             (!known.is_there && put(book, &act->said, &known, err) < 0))

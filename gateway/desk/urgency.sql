@@ -15,13 +15,15 @@ SELECT study, is_stat, reason, by_name, revision, side FROM study_urgency WHERE 
 -- name: urgency_done
 UPDATE study_urgency SET is_applied = 1 WHERE study = ?1 AND revision = ?2
 
--- Studies of urgent registrations that nobody has said anything of.
+-- Studies that nobody has said anything of, of registrations that are urgent, or were until somebody took it back.
 -- name: urgency_unsaid
-SELECT u.study, u.reason, u.urgent_by FROM (
-    SELECT r.study, r.reason, r.urgent_by FROM registration r WHERE r.is_urgent AND r.study <> '' AND r.at_us >= ?1
+SELECT u.study, u.why, u.urgent_by, u.is_urgent FROM (
+    SELECT r.study, iif(r.is_urgent, r.reason, r.lowered) AS why, r.urgent_by, r.is_urgent FROM registration r
+    WHERE (r.is_urgent OR r.lowered <> '') AND r.study <> '' AND r.at_us >= ?1
     UNION ALL
-    SELECT j.study, r.reason, r.urgent_by FROM registration r JOIN registration_study j ON j.registration = r.registration
-    WHERE r.is_urgent AND r.at_us >= ?1) u
+    SELECT j.study, iif(r.is_urgent, r.reason, r.lowered), r.urgent_by, r.is_urgent
+    FROM registration r JOIN registration_study j ON j.registration = r.registration
+    WHERE (r.is_urgent OR r.lowered <> '') AND r.at_us >= ?1) u
 WHERE NOT EXISTS (SELECT 1 FROM study_urgency s WHERE s.study = u.study) LIMIT 256
 
 -- name: urgency_studies_of

@@ -275,6 +275,16 @@ refresh_urgency(struct way *way)
 
 /* ---- lists of studies kept elsewhere ---- */
 
+/* A target that is wrong has nothing of it: what is sealed was so at the centre. */
+static bool
+is_archived(struct plain *p, const struct spool_entry *entry)
+{
+    char name[TARGET_NAME_BYTES];
+
+    return plain_archive_name(p, entry->meta.calling_ae, entry->facts.modality, name) &&
+           name[0] != '\0';
+}
+
 static bool
 is_all_archived(struct plain *p, const char *study_uid)
 {
@@ -289,7 +299,7 @@ is_all_archived(struct plain *p, const char *study_uid)
         struct err err = {0};
 
         if (spool_load(p->o.spool, ids[i], &entry, &err) == 0)
-            is_all = plain_is_archived(p, entry);
+            is_all = is_archived(p, entry);
         spool_entry_free(&entry);
     }
     free(ids);

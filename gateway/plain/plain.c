@@ -169,12 +169,23 @@ plain_is_archived(struct plain *p, const struct spool_entry *entry)
     return targets_archive(&p->targets, entry->meta.calling_ae, entry->facts.modality) != NULL;
 }
 
-void
+bool
 plain_archive_name(struct plain *p, const char *device, const char *modality, char out[33])
 {
     const struct target *archive = targets_archive(&p->targets, device, modality);
+    bool is_wrong = archive != NULL && archive->wrong[0] != '\0';
 
-    text_copy(out, TARGET_NAME_BYTES, archive != NULL ? archive->name : "");
+    text_copy(out, TARGET_NAME_BYTES, archive != NULL && !is_wrong ? archive->name : "");
+    return !is_wrong;
+}
+
+const char *
+plain_table_trouble(const struct plain *p)
+{
+    for (size_t i = 0; i < p->targets.n; i++)
+        if (p->targets.rows[i].wrong[0] != '\0')
+            return p->targets.rows[i].wrong;
+    return "";
 }
 
 bool

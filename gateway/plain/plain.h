@@ -48,9 +48,12 @@ void plain_stop(struct plain **plain);
 
 /* Does one of the targets keep it instead of the centre? Depends on targets.conf alone. */
 bool plain_is_archived(struct plain *plain, const struct spool_entry *entry);
-/* The name of the target that keeps what this device sends; "" the centre. */
-void plain_archive_name(struct plain *plain, const char *device, const char *modality,
+/* The name of the target that keeps what this device sends; "" the centre. False: the line that
+ * says so is wrong: what was kept before is where it was, what comes waits here. out is "" then. */
+bool plain_archive_name(struct plain *plain, const char *device, const char *modality,
                         char out[33]);
+/* What is wrong with targets.conf; "" nothing. As it was read at the start; the plain's. */
+const char *plain_table_trouble(const struct plain *plain);
 /* Is everything kept elsewhere, so that the centre's line says nothing? */
 bool plain_is_all_archived(struct plain *plain);
 

@@ -420,7 +420,7 @@ parse_line(struct line l, size_t number, struct targets *targets, struct err *er
 
 /* Nobody knows what was meant: all of it waits here. */
 static void
-one_of_everything(struct targets *out)
+one_of_everything(struct targets *out, const char *why)
 {
     struct target *t = out->rows = mem_new(sizeof *t);
 
@@ -428,7 +428,7 @@ one_of_everything(struct targets *out)
     t->connections = 1;
     t->is_archive = true;
     (void)snprintf(t->name, sizeof t->name, "targets_conf");
-    (void)snprintf(t->wrong, sizeof t->wrong, "targets.conf cannot be read");
+    (void)snprintf(t->wrong, sizeof t->wrong, "targets.conf cannot be read: %s", why);
 }
 
 /* All lines; -1: there is a mistake, and the first is told. */
@@ -441,7 +441,7 @@ parse_all(const char *text, size_t n, struct targets *out, struct err *err)
     *out = (struct targets){NULL, 0};
     if (n > 0 &&
         memchr(text, '\0', n) != NULL) { /* of UTF-16 every line would be wrong, and say nothing */
-        one_of_everything(out);
+        one_of_everything(out, "it is no text: save it as UTF-8");
         return err_set(err, ERR_REJECT, "it is no text: save it as UTF-8");
     }
     for (size_t number = 1; at < end; number++) {
@@ -482,7 +482,10 @@ targets_read(const char *path, struct targets *out, struct err *err)
     if (durable_get_file(path, TARGETS_FILE_BYTES, &text, &n, err) < 0) {
         *out = (struct targets){NULL, 0};
         if (err->kind != ERR_NOT_FOUND) {
-            one_of_everything(out);
+            char words[96];
+
+            one_of_everything(out, err->sys != 0 ? strerror_r(err->sys, words, sizeof words)
+                                                 : "it is no file, or too large");
             return -1;
         }
         err_clear(err);

@@ -40,7 +40,7 @@ enum {
 enum clinic_up_kind {
     CLINIC_REGISTRATION, /* a person and what is asked; told again when something of it changed */
     CLINIC_ATTACH,       /* this study is of this registration */
-    CLINIC_URGENT,
+    CLINIC_URGENT,       /* the registration is an emergency, or is none any more */
     CLINIC_SLIP,         /* a slip was printed: the digest of its code; an older one is dead */
     CLINIC_PHONE_CODE,   /* send a code to this phone */
     CLINIC_PHONE_CHECK,  /* the code that the person at the desk said */
@@ -125,7 +125,8 @@ enum clinic_down_kind {
     CLINIC_REPORT,     /* a signed (or preliminary) report is there to be fetched */
     CLINIC_AMENDED,    /* a newer version replaces one */
     CLINIC_WITHDRAWN,  /* a version counts no longer, and nothing replaces it yet */
-    CLINIC_LATE,       /* an image arrived that the report does not cover */
+    CLINIC_LATE,       /* an image arrived that the report does not cover; told again, with
+                        * looked_at_us, when a doctor looked at it and the report stands */
     CLINIC_NOTICE,     /* words for the technician */
     CLINIC_CRITICAL,   /* a finding that somebody at the clinic must hear now, and read back */
     CLINIC_REPEAT,     /* images are to be made again, with the reason */
@@ -155,6 +156,9 @@ struct clinic_down {
     char verify_url[CLINIC_URL_SIZE];
     /* REPORT, AMENDED, LATE: images the report covers, and there are */
     uint32_t covers, present;
+    /* LATE: author looked at all that came, and the report stands (reason: a word about it, or "");
+     * 0: nobody did */
+    int64_t looked_at_us;
     /* AMENDED, WITHDRAWN, NOTICE; CRITICAL, REPEAT: what is said, by author of hospital */
     char reason[CLINIC_REASON_SIZE];
     bool is_on_preview; /* CRITICAL: seen on images that were not whole yet */

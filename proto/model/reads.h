@@ -33,6 +33,7 @@ enum read_action {
     take_reviewer, /* the actor reviewed, and has it until it is signed */
     give_back,     /* the author is chosen again; nobody has it */
     take_late,     /* marked: images came late */
+    drop_late,     /* marked no more: they were looked at */
     give_back_late,
     let_go /* nobody has it, nobody is chosen */
 };

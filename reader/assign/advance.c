@@ -161,6 +161,8 @@ act(struct pg_conn *conn, int64_t read_id, const char *actor, enum read_event ev
                                  : give_back_to_author(conn, read_id, false, err);
     case take_late:
         return mark_late(conn, read_id, before->state, err);
+    case drop_late:
+        return pg_run(conn, "assign_drop_late", PG_ARGS(PG_INT(read_id)), NULL, err);
     case give_back_late:
         return give_back_to_author(conn, read_id, true, err) < 0
                    ? -1

@@ -150,10 +150,10 @@ int assign_holds(struct pg_conn *conn, const struct person *person, int64_t read
 /* Move a read along the table and append to its log; what the action says happens to assignment and
  * lease. Locks the read's row to the end of the transaction, and the log: call it late in it.
  * Compose calls: DRAFT when the first draft of a version is kept (not at each autosave), WRITE,
- * RETURN, REVIEW, PRELIMINARY, SIGN, SIGN_AMENDED, AMEND, WITHDRAW; a report's version at hand is
- * in the state its read is in (late images put a written one back to drafted). actor   a login, or
- * "system" detail  a JSON object or NULL; no patient data beyond what a person typed as a reason
- * errors  ERR_NOT_FOUND; ERR_CONFLICT the table does not list it from the present state, or
+ * RETURN, REVIEW, PRELIMINARY, SIGN, SIGN_AMENDED, AMEND, WITHDRAW, STANDS; a report's version at
+ * hand is in the state its read is in (late images put a written one back to drafted). actor   a
+ * login, or "system" detail  a JSON object or NULL; no patient data beyond what a person typed as a
+ * reason errors  ERR_NOT_FOUND; ERR_CONFLICT the table does not list it from the present state, or
  * WITHDRAW where no signed version stands, or REVIEW by the author */
 int assign_advance(struct pg_conn *conn, int64_t read_id, const char *actor, enum read_event event,
                    const char *detail, struct err *err) MUST_CHECK;
@@ -222,11 +222,12 @@ struct read_order {
     const char *patient_name, *patient_id, *sex, *birth;
     const char *complaint, *history, *clinic_phone; /* "" allowed */
     const char *actor;                              /* "desk:DEVICE" */
-    bool is_urgent;
+    bool is_urgent, is_lowered; /* lowered: the clinic takes it back, urgent_reason says why */
     const char *urgent_reason;
 };
 /* Keep a registration, idempotent by (tenant, registration); the later call replaces the facts.
- * It is attached to the study's read now, or when that comes. Urgent is never taken back by it.
+ * It is attached to the study's read now, or when that comes. Urgent is taken back by is_lowered
+ * alone.
  * A read whose registration changes or goes (assign_order_detach too) returns to its author when it
  * was written and is not signed: docs/reads.md. */
 int assign_order_put(struct pg_conn *conn, const struct read_order *order,

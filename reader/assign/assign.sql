@@ -86,6 +86,9 @@ UPDATE reads SET is_late = true WHERE id = $1
 -- name: assign_let_go
 UPDATE reads SET claimed_by = NULL, lease_until_us = 0, assigned_to = NULL, passed_over = NULL, reason = '', reason_en = '' WHERE id = $1
 
+-- name: assign_drop_late
+UPDATE reads SET is_late = false WHERE id = $1
+
 -- name: assign_nothing_stands
 UPDATE reads SET version = 0, covered_revision = 0, covered = 0, is_preliminary = false, is_late = false WHERE id = $1
 

@@ -114,10 +114,11 @@ int order_find_for(struct pg_conn *conn, int64_t read_id, struct err *err) MUST_
 /* ---- urgency.c ---- */
 /* In a transaction: what the desk said of a fresh read's study. */
 int urgency_find_for(struct pg_conn *conn, int64_t read_id, struct err *err) MUST_CHECK;
-/* In a transaction: its registration is urgent; a read that is done, or of whose study the desk
- * said something, stays as it is. */
-int urgency_of_order(struct pg_conn *conn, int64_t read_id, const char *actor, const char *reason,
-                     struct err *err) MUST_CHECK;
+/* In a transaction: its registration is urgent, or is no more; a read that is done, or of whose
+ * study the desk said something, stays as it is, and what a doctor raised is not taken back by it.
+ */
+int urgency_of_order(struct pg_conn *conn, int64_t read_id, bool is_emergency, const char *actor,
+                     const char *reason, struct err *err) MUST_CHECK;
 
 /* ---- lease.c ---- */
 struct lease {

@@ -68,7 +68,7 @@ INSERT INTO orders (tenant, registration, study_uid, accession, complaint, histo
 VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (tenant, registration) DO UPDATE SET study_uid = coalesce(EXCLUDED.study_uid, orders.study_uid),
     accession = EXCLUDED.accession, complaint = EXCLUDED.complaint, history = EXCLUDED.history,
-    clinic_phone = EXCLUDED.clinic_phone, is_urgent = orders.is_urgent OR EXCLUDED.is_urgent,
+    clinic_phone = EXCLUDED.clinic_phone, is_urgent = (orders.is_urgent OR EXCLUDED.is_urgent) AND NOT $15::boolean,
     urgent_reason = CASE WHEN EXCLUDED.urgent_reason <> '' THEN EXCLUDED.urgent_reason ELSE orders.urgent_reason END,
     changed_at_us = EXCLUDED.changed_at_us, patient_name = EXCLUDED.patient_name, patient_id = EXCLUDED.patient_id,
     sex = EXCLUDED.sex, birth = EXCLUDED.birth

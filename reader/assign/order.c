@@ -101,8 +101,9 @@ attach_order(struct pg_conn *conn, const struct read_order *order, struct err *e
         if (strcmp(pg_text(rows, i, 1), order->registration) != 0 &&
             attach(conn, read_id, order->registration, pg_text(rows, i, 1), order->actor, err) < 0)
             goto out;
-        if (pg_truth(urgent, 0, 0) &&
-            urgency_of_order(conn, read_id, order->actor, pg_text(urgent, 0, 1), err) < 0)
+        if ((order->is_lowered || pg_truth(urgent, 0, 0)) &&
+            urgency_of_order(conn, read_id, !order->is_lowered, order->actor, pg_text(urgent, 0, 1),
+                             err) < 0)
             goto out;
     }
     rc = 0;
@@ -169,7 +170,7 @@ assign_order_put(struct pg_conn *conn, const struct read_order *order, struct er
                        said(order->accession), said(order->complaint), said(order->history),
                        said(order->clinic_phone), PG_BOOL(order->is_urgent), PG_TEXT(why),
                        PG_INT(clock_wall_us()), said(order->patient_name), said(order->patient_id),
-                       said(order->sex), said(order->birth)),
+                       said(order->sex), said(order->birth), PG_BOOL(order->is_lowered)),
                NULL, err) < 0)
         return -1;
     if (lock_reads(conn, order->tenant, order->registration, err) < 0)
@@ -206,7 +207,7 @@ order_find_for(struct pg_conn *conn, int64_t read_id, struct err *err)
     }
     if (attach(conn, read_id, pg_text(rows, 0, 0), "", "system", err) < 0 ||
         (pg_truth(rows, 0, 1) &&
-         urgency_of_order(conn, read_id, "system", pg_text(rows, 0, 2), err) < 0))
+         urgency_of_order(conn, read_id, true, "system", pg_text(rows, 0, 2), err) < 0))
         goto out;
     rc = 0;
 out:

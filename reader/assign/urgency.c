@@ -156,21 +156,21 @@ urgency_find_for(struct pg_conn *conn, int64_t read_id, struct err *err)
 }
 
 int
-urgency_of_order(struct pg_conn *conn, int64_t read_id, const char *actor, const char *reason,
-                 struct err *err)
+urgency_of_order(struct pg_conn *conn, int64_t read_id, bool is_emergency, const char *actor,
+                 const char *reason, struct err *err)
 {
     const struct read_urgency u = {.actor = actor,
                                    .by = "",
                                    .org = "",
                                    .reason = reason[0] != '\0' ? reason : "registered as urgent",
-                                   .is_emergency = true,
+                                   .is_emergency = is_emergency,
                                    .is_clinics = true};
     struct pg_rows *rows = NULL;
     bool is_said;
 
     if (pg_run(conn, "urgency_of_read", PG_ARGS(PG_INT(read_id)), &rows, err) < 0)
         return -1;
-    is_said = pg_rows_count(rows) > 0 && pg_int(rows, 0, 4) > 0;
+    is_said = pg_rows_count(rows) > 0 && (!is_emergency || pg_int(rows, 0, 4) > 0);
     pg_rows_free(&rows);
     return is_said ? 0 : change_open(conn, read_id, &u, err);
 }

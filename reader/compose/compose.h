@@ -74,7 +74,8 @@ struct report_person {
     char organisation_name[385];
 };
 
-/* All of it as it was when it was signed, but for standing, superseded_by, withdrawal and present.
+/* All of it as it was when it was signed, but for standing, superseded_by, withdrawal, looked,
+ * present.
  */
 /* Images of the study that the report could not cover and that will not come: who says so, why. */
 struct report_absent {
@@ -122,6 +123,10 @@ struct report {
     unsigned predecessor; /* version, 0 = none */
     uint8_t predecessor_sha256[DIGEST_BYTES];
 
+    /* 0 = nobody: looked at what came late, and this version stands; not while more came since */
+    int64_t looked_at_us;
+    char looked_by[129]; /* the doctor's name */
+    char *looked_reason;
     int64_t withdrawn_at_us; /* 0 = it was not */
     char *withdrawn_reason;
 

@@ -89,7 +89,8 @@ SELECT versions FROM report WHERE read_id = $1
 
 -- name: report_versions
 SELECT v.version, v.kind::integer, v.signed_at_us, v.sha256, v.token, v.verify_base, v.withdrawn_at_us, v.withdrawn_reason,
-       v.canonical, CASE WHEN v.version < r.versions THEN v.version + 1 ELSE 0 END
+       v.canonical, CASE WHEN v.version < r.versions THEN v.version + 1 ELSE 0 END,
+       v.looked_at_us, v.looked_by, v.looked_reason
 FROM report_version v JOIN report r ON r.read_id = v.read_id WHERE v.read_id = $1 ORDER BY v.version DESC
 
 -- name: report_add
@@ -100,14 +101,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 -- name: report_find
 SELECT v.read_id, v.version, v.canonical, v.manifest, v.agreement, v.cms, v.signed_at_us, v.written_at_us,
        v.withdrawn_at_us, v.withdrawn_reason, v.stored_at_us,
-       CASE WHEN v.version < r.versions THEN v.version + 1 ELSE 0 END, v.verify_base
+       CASE WHEN v.version < r.versions THEN v.version + 1 ELSE 0 END, v.verify_base,
+       v.looked_at_us, v.looked_by, v.looked_reason
 FROM report_version v JOIN report r ON r.read_id = v.read_id
 WHERE v.read_id = $1 AND v.version = CASE WHEN $2::integer = 0 THEN r.versions ELSE $2 END
 
 -- name: report_by_token
 SELECT v.read_id, v.version, v.canonical, v.manifest, v.agreement, v.cms, v.signed_at_us, v.written_at_us,
        v.withdrawn_at_us, v.withdrawn_reason, v.stored_at_us,
-       CASE WHEN v.version < r.versions THEN v.version + 1 ELSE 0 END, v.verify_base
+       CASE WHEN v.version < r.versions THEN v.version + 1 ELSE 0 END, v.verify_base,
+       v.looked_at_us, v.looked_by, v.looked_reason
 FROM report_version v JOIN report r ON r.read_id = v.read_id
 WHERE v.token = $1
 
@@ -115,6 +118,9 @@ WHERE v.token = $1
 UPDATE report_version SET withdrawn_at_us = $3, withdrawn_by = $4, withdrawn_reason = $5, withdrawal = $6,
     withdrawal_cms = $7
 WHERE read_id = $1 AND version = $2 AND withdrawn_at_us = 0
+
+-- name: report_looked
+UPDATE report_version SET looked_at_us = $3, looked_by = $4, looked_reason = $5 WHERE read_id = $1 AND version = $2
 
 -- name: report_withdrawal
 SELECT withdrawal, withdrawal_cms FROM report_version WHERE read_id = $1 AND version = $2 AND withdrawn_at_us > 0

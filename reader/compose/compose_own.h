@@ -182,6 +182,12 @@ int step_gone(struct compose *c, const struct http_caller *caller, int64_t read,
  * line each; nothing where nothing is. */
 void report_missing(const struct report *r, struct buf *out);
 
+/* ---- stands.c ---- */
+/* Images came after the signature; who may review has looked at all of them, and the report stands.
+ * reason may be NULL. Begins its own act. */
+int step_stands(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,
+                const char *reason, struct act *out, struct err *err) MUST_CHECK;
+
 /* ---- sign.c ---- */
 /* Both begin their own act, since the archive is asked first, outside any transaction. */
 int step_sign(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,
@@ -200,14 +206,17 @@ int shown_put(struct act *a, const struct json *opened, const struct json *prove
 int shown_get(struct pg_conn *conn, int64_t read, const char *login, const struct manifest *m,
               struct shown *out, struct err *err) MUST_CHECK;
 
-/* What came after a person's first look at a read: nothing of it is reported on unseen. */
+/* What came after a person's first look at a read, or after its signature: nothing of it is
+ * reported on, or said to change nothing, unseen. */
 struct late {
-    uint32_t first, revision; /* of the list at that look, 0: they never looked; of the list now */
+    uint32_t first, revision;    /* of the list then, 0: they never looked; of the list now */
     struct manifest before, now; /* those lists, where they differ */
 };
 /* For a: a look, whose connection goes back before the archive is asked.
  * errors  ERR_CONFLICT the list is open (why is set); those of the archive */
 int late_ask(struct act *a, struct late *out, struct err *err) MUST_CHECK;
+/* The same of what the signed version that stands does not cover, whoever looked before. */
+int late_ask_signed(struct act *a, struct late *out, struct err *err) MUST_CHECK;
 /* Under the lock: all that came later was shown to them, with proved pixels. Else REFUSE_LATE. */
 int late_vet(struct act *a, const struct late *late, struct err *err) MUST_CHECK;
 void late_fini(struct late *late);

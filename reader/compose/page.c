@@ -71,6 +71,8 @@ write_may(struct jsonw *w, const struct act *a, unsigned rights, bool may_write,
     jsonw_bool(w, "sign", is_second && s == READ_REVIEWED);
     jsonw_bool(w, "amend", may_write && is_free && is_out && a->work.versions > 0);
     jsonw_bool(w, "withdraw", may_review && a->row->version > 0 && s != READ_WITHDRAWN);
+    jsonw_bool(w, "stands",
+               may_review && a->row->is_late && (s == READ_SIGNED || s == READ_AMENDED));
     jsonw_bool(w, "preliminary",
                may_write && is_free && a->row->may_read_alone && a->work.finals == 0 &&
                    (s == READ_DRAFTED || s == READ_WRITTEN) && act_wrote(a) &&
@@ -91,6 +93,21 @@ write_signer(struct jsonw *w, const char *key, const struct report_person *p)
     jsonw_text(w, "licence", p->licence);
     jsonw_text(w, "organisation", p->organisation);
     jsonw_text(w, "organisation_name", p->organisation_name);
+    jsonw_end(w);
+}
+
+/* Somebody looked at what came after this version was signed: it stands. */
+static void
+write_looked(struct jsonw *w, const struct pg_rows *rows, size_t i)
+{
+    if (pg_int(rows, i, 10) == 0) {
+        jsonw_null(w, "looked");
+        return;
+    }
+    jsonw_object(w, "looked");
+    jsonw_time(w, "at", pg_int(rows, i, 10));
+    jsonw_text(w, "by", pg_text(rows, i, 11));
+    jsonw_text(w, "reason", pg_text(rows, i, 12));
     jsonw_end(w);
 }
 
@@ -125,6 +142,7 @@ write_version(struct jsonw *w, const struct pg_rows *rows, size_t i, struct err 
     jsonw_time(w, "withdrawn_at", pg_int(rows, i, 6));
     jsonw_text(w, "withdrawn_reason", pg_int(rows, i, 6) != 0 ? pg_text(rows, i, 7) : NULL);
     jsonw_text(w, "verify_url", r.verify_url);
+    write_looked(w, rows, i);
     jsonw_end(w);
     report_fini(&r);
     return 0;

@@ -31,6 +31,7 @@ report_fini(struct report *r)
     free(r->impression);
     free(r->reason);
     free(r->withdrawn_reason);
+    free(r->looked_reason);
     free(r->canonical);
     free(r->manifest);
     free(r->agreement_json);
@@ -77,6 +78,11 @@ from_row(struct pg_conn *conn, const struct pg_rows *rows, struct report *out, s
                  : r.superseded_by != 0 ? REPORT_AMENDED
                                         : REPORT_VALID;
     snprintf(r.verify_url, sizeof r.verify_url, "%s/v/%s", pg_text(rows, 0, 12), r.token);
+    if (!read->is_late && r.superseded_by == 0) {
+        r.looked_at_us = pg_int(rows, 0, 13);
+        text_copy(r.looked_by, sizeof r.looked_by, pg_text(rows, 0, 14));
+        r.looked_reason = mem_text(pg_text(rows, 0, 15));
+    }
     r.present = read->instances > r.covers ? read->instances : r.covers;
     *out = r;
     r = (struct report){0};

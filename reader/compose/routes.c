@@ -247,7 +247,7 @@ post_doubts(struct http_request *req, struct http_response *res, struct err *err
 }
 
 /* Steps that begin their own act. */
-enum own_step { STEP_WRITE, STEP_SIGN, STEP_PRELIMINARY, STEP_GONE };
+enum own_step { STEP_WRITE, STEP_SIGN, STEP_PRELIMINARY, STEP_GONE, STEP_STANDS };
 
 /* images: as the page showed them missing */
 static int
@@ -269,6 +269,8 @@ run_own(struct compose *c, const struct http_caller *caller, const struct said *
         return step_write(c, caller, s->read, s->base, &s->texts, a, err);
     if (which == STEP_GONE)
         return run_gone(c, caller, s, a, err);
+    if (which == STEP_STANDS)
+        return step_stands(c, caller, s->read, s->base, s->reason, a, err);
     return step_sign(c, caller, s->read, s->base,
                      which == STEP_SIGN ? REPORT_FINAL : REPORT_PRELIMINARY, a, err);
 }
@@ -337,6 +339,12 @@ static int
 post_gone(struct http_request *req, struct http_response *res, struct err *err)
 {
     return own_step(req, res, STEP_GONE, err);
+}
+
+static int
+post_stands(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return own_step(req, res, STEP_STANDS, err);
 }
 
 typedef int (*make_fn)(struct compose *c, int64_t read, unsigned version, struct buf *out,
@@ -410,6 +418,7 @@ const struct http_route compose_routes[] = {
     STAFF("POST", "/withdraw", MAY_REVIEW, BODY_BYTES, post_withdraw),
     STAFF("POST", "/doubts", MAY_WRITE, BODY_BYTES, post_doubts),
     STAFF("POST", "/gone", MAY_WRITE, BODY_BYTES, post_gone),
+    STAFF("POST", "/stands", MAY_REVIEW, BODY_BYTES, post_stands),
     STAFF("POST", "/shown", MAY_SEE_IMAGES, SHOWN_BODY_BYTES, post_shown),
     STAFF("GET", "/report/{version}/pdf", MAY_SEE_REPORTS, 0, get_pdf),
     STAFF("GET", "/report/{version}/evidence", MAY_EXPORT, 0, get_evidence),

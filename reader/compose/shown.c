@@ -131,6 +131,24 @@ late_ask(struct act *a, struct late *out, struct err *err)
 }
 
 int
+late_ask_signed(struct act *a, struct late *out, struct err *err)
+{
+    struct report report;
+    int rc;
+
+    *out = (struct late){.revision = a->row->revision};
+    if (compose_report_get(a->conn, a->row->read_id, a->row->version, &report, err) < 0)
+        return -1;
+    rc = manifest_read(report.manifest, report.manifest_n, &out->before, err);
+    out->first = report.manifest_revision;
+    report_fini(&report);
+    pg_put(&a->conn); /* nothing is held while the archive is asked */
+    if (rc < 0 || fetch(a, out->revision, &out->now, err) == 0)
+        return rc;
+    return err->kind == ERR_NOT_FOUND ? act_refuse(a, REFUSE_MANIFEST_OPEN, err) : -1;
+}
+
+int
 late_vet(struct act *a, const struct late *late, struct err *err)
 {
     struct pg_rows *rows = NULL;

@@ -38,7 +38,7 @@ SELECT registration, name FROM clinic_registration WHERE tenant = $1 AND study =
 UPDATE clinic_registration SET study = $3, changed_at_us = $4 WHERE tenant = $1 AND registration = $2
 
 -- name: clinic_registration_urgent
-UPDATE clinic_registration SET is_urgent = true, reason = $3, changed_at_us = $4
+UPDATE clinic_registration SET is_urgent = $5, reason = $3, changed_at_us = $4
 WHERE tenant = $1 AND registration = $2
 
 -- name: clinic_registration_slip

@@ -81,6 +81,7 @@ put_order(const struct doing *w, const char *registration, struct err *err)
                              .clinic_phone = k.clinic_phone,
                              .actor = actor,
                              .is_urgent = k.is_urgent,
+                             .is_lowered = w->up->kind == CLINIC_URGENT && !w->up->is_urgent,
                              .urgent_reason = k.reason},
         err);
     pg_rows_free(&k.rows);
@@ -288,7 +289,7 @@ do_urgent(struct doing *w, struct err *err)
 {
     if (pg_run(w->conn, "clinic_registration_urgent",
                PG_ARGS(PG_TEXT(w->sender->tenant), PG_TEXT(w->up->registration),
-                       PG_TEXT(w->up->reason), PG_INT(w->now_us)),
+                       PG_TEXT(w->up->reason), PG_INT(w->now_us), PG_BOOL(w->up->is_urgent)),
                NULL, err) < 0)
         return -1;
     return put_order(w, w->up->registration, err);

@@ -201,18 +201,27 @@ tell_withdrawal(struct telling *t, struct err *err)
     return clinic_tell_patient(t->conn, t->row, PATIENT_WITHDRAWN, m.version, err);
 }
 
-/* A signed report does not cover what came late: the clinic sees it beside the report. */
+/* A signed report does not cover what came late: the clinic sees it beside the report, and that a
+ * doctor looked at all of it and the report stands. As it is now, whatever the line: the last line
+ * tells what holds. */
 static int
 tell_late(struct telling *t, struct err *err)
 {
     struct clinic_down m;
+    struct report report;
 
     if (t->row->version == 0)
         return 0;
+    if (compose_report_get(t->conn, t->line->read_id, t->row->version, &report, err) < 0)
+        return -1;
     begin_down(t, CLINIC_LATE, &m);
     m.version = t->row->version;
     m.covers = t->row->covered;
     m.present = t->row->instances;
+    m.looked_at_us = report.looked_at_us;
+    copy_line(m.author, sizeof m.author, report.looked_by);
+    clinic_copy_words(m.reason, sizeof m.reason, report.looked_reason);
+    report_fini(&report);
     return put_down(t, &m, err);
 }
 
@@ -277,6 +286,7 @@ tell_line(struct telling *t, struct err *err)
     case READ_SAW_WITHDRAW:
         return tell_withdrawal(t, err);
     case READ_SAW_LATE:
+    case READ_SAW_STANDS:
         return tell_late(t, err);
     case READ_NOTE_CALLED:
         return tell_call(t, err);

@@ -442,6 +442,29 @@ report_gone(struct report_world *w, const char *login, int64_t read, uint32_t im
 }
 
 int
+report_stands(struct report_world *w, const char *login, int64_t read, const char *reason)
+{
+    struct http_caller caller = caller_of(login);
+    struct act a = {0};
+    struct err err;
+    int rc = step_stands(w->compose, &caller, read, report_base(w, read), reason, &a, &err);
+
+    rc = result_of(rc, &a, &err);
+    act_end(&a);
+    return rc;
+}
+
+void
+report_world_images_come(struct report_world *w, const char *study, unsigned now)
+{
+    report_archive.before = report_archive.instances;
+    report_archive.instances = now;
+    report_archive.revision++;
+    read_world_closes(&w->reads, "T1", study, report_archive.revision, now);
+    read_world_settle(&w->reads);
+}
+
+int
 report_sign(struct report_world *w, const char *login, int64_t read, enum report_kind kind)
 {
     struct http_caller caller = caller_of(login);

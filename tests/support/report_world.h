@@ -59,6 +59,10 @@ int report_confirm_doubts_at(struct report_world *w, const char *login, int64_t 
 /* images: as the page showed them missing. */
 int report_gone(struct report_world *w, const char *login, int64_t read, uint32_t images,
                 const char *reason);
+/* What came after the signature was looked at, and the report stands. */
+int report_stands(struct report_world *w, const char *login, int64_t read, const char *reason);
+/* The archive closes the study anew, with so many images, all its older lists as it was. */
+void report_world_images_come(struct report_world *w, const char *study, unsigned now);
 /* From a page that saw this counter. */
 int report_withdraw_at(struct report_world *w, const char *login, int64_t read, int64_t base,
                        const char *reason);

@@ -394,17 +394,6 @@ late_images_are_counted_beside_what_was_signed(void **state)
     report_fini(&r);
 }
 
-/* The archive closes the study anew, longer. */
-static void
-images_come(unsigned now, unsigned revision)
-{
-    report_archive.before = report_archive.instances;
-    report_archive.instances = now;
-    report_archive.revision = revision;
-    read_world_closes(&w.reads, "T1", STUDY, revision, now);
-    read_world_settle(&w.reads);
-}
-
 static void
 what_came_after_one_looked_is_opened_before_it_is_reported_on(void **state)
 {
@@ -417,7 +406,7 @@ what_came_after_one_looked_is_opened_before_it_is_reported_on(void **state)
     assert_int_equal(report_draft(&w, "doc1", read, 0, "a", "b"), 0);
     assert_int_equal(report_write_as(&w, "doc1", read), 0);
     assert_int_equal(report_shown(&w, "rev1", read, true), 0);
-    images_come(4, 2);
+    report_world_images_come(&w, STUDY, 4);
     assert_int_equal(state_of(read), READ_DRAFTED);
 
     assert_int_equal(report_write_as(&w, "doc1", read), REFUSE_LATE);

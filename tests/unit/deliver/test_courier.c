@@ -123,6 +123,36 @@ a_late_image_is_told_beside_the_report(void **state)
 }
 
 static void
+that_the_report_stands_is_told_until_more_comes(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    struct clinic_down m;
+
+    (void)state;
+    report_world_sign(&w, read, "doc1", "rev1");
+    report_world_images_come(&w, STUDY, 3);
+    tell_all();
+    assert_int_equal(last_of("T1", CLINIC_LATE).looked_at_us, 0);
+    assert_int_equal(report_shown_one(&w, "rev1", read, 2), 0);
+    assert_int_equal(report_stands(&w, "rev1", read, "定位像"), 0);
+    tell_all();
+
+    assert_string_equal(told("T1", "read_state"), "report1 late1 late1 ");
+    m = last_of("T1", CLINIC_LATE);
+    assert_int_equal(m.covers, 2);
+    assert_int_equal(m.present, 3);
+    assert_true(m.looked_at_us > 0);
+    assert_string_equal(m.author, "张主任");
+    assert_string_equal(m.reason, "定位像");
+    report_world_images_come(&w, STUDY, 4);
+    tell_all();
+    m = last_of("T1", CLINIC_LATE);
+    assert_int_equal(m.present, 4);
+    assert_int_equal(m.looked_at_us, 0);
+    assert_string_equal(m.author, "");
+}
+
+static void
 a_preliminary_report_is_told_to_the_clinic_and_not_to_the_patient(void **state)
 {
     int64_t read = report_world_study(&w, "T2", STUDY);
@@ -381,6 +411,7 @@ main(int argc, char **argv)
         TEST(a_state_is_told_when_it_changed),
         TEST(what_replaces_and_withdraws_is_told_in_order),
         TEST(a_late_image_is_told_beside_the_report),
+        TEST(that_the_report_stands_is_told_until_more_comes),
         TEST(a_preliminary_report_is_told_to_the_clinic_and_not_to_the_patient),
         TEST(a_line_that_cannot_be_told_holds_up_nothing),
         TEST(a_line_another_courier_told_is_aside_no_more),

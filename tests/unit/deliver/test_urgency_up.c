@@ -23,6 +23,24 @@ urgent(uint32_t revision, bool is_urgent, const char *reason)
 }
 
 static void
+raise_by_doctor(void)
+{
+    const struct read_urgency raise = {.actor = "doc1",
+                                       .by = "王医生",
+                                       .org = "H1",
+                                       .reason = "怀疑主动脉夹层",
+                                       .is_emergency = true};
+    struct pg_conn *conn = NULL;
+    struct err err;
+
+    assert_int_equal(pg_get(w.reads.pg, &conn, &err), 0);
+    assert_int_equal(pg_begin(conn, &err), 0);
+    assert_int_equal(assign_urgency_put(conn, read_of(STUDY).read_id, &raise, &err), 0);
+    assert_int_equal(pg_commit(conn, &err), 0);
+    pg_put(&conn);
+}
+
+static void
 what_was_said_before_the_read_is_there_counts(void **state)
 {
     struct clinic_up m = urgent(5, true, "胸痛");
@@ -77,18 +95,49 @@ an_urgent_registration_does_not_raise_what_the_clinic_lowered(void **state)
     assert_false(read_of(STUDY).is_emergency);
 }
 
+/* Its images come under its number before the desk has seen them. */
+static void
+a_registration_that_is_urgent_no_more_makes_no_read_an_emergency(void **state)
+{
+    struct clinic_up again = up(CLINIC_REGISTRATION, REG), back = up(CLINIC_URGENT, REG);
+
+    (void)state;
+    again.is_urgent = true;
+    text_copy(again.reason, sizeof again.reason, "外伤");
+    text_copy(back.reason, sizeof back.reason, "误标");
+    assert_string_equal(apply(&again), "done");
+    assert_string_equal(apply(&back), "done");
+    report_world_study(&w, "T1", STUDY);
+    assert_string_equal(attach(REG, STUDY), "done");
+    assert_false(read_of(STUDY).is_emergency);
+}
+
+static void
+of_a_registration_that_is_urgent_no_more_a_doctors_raise_stays(void **state)
+{
+    struct clinic_up again = up(CLINIC_URGENT, REG), back = up(CLINIC_URGENT, REG);
+
+    (void)state;
+    again.is_urgent = true;
+    report_world_study(&w, "T1", STUDY);
+    apply_new(CLINIC_REGISTRATION, REG);
+    assert_string_equal(attach(REG, STUDY), "done");
+    assert_string_equal(apply(&again), "done");
+    assert_true(read_of(STUDY).is_emergency);
+    assert_string_equal(apply(&back), "done");
+    assert_false(read_of(STUDY).is_emergency);
+
+    raise_by_doctor();
+    back = up(CLINIC_URGENT, REG);
+    assert_string_equal(apply(&back), "done");
+    assert_true(read_of(STUDY).is_emergency);
+}
+
 static void
 a_doctors_raise_goes_down_to_the_desk_and_the_desks_own_word_does_not(void **state)
 {
     struct clinic_up m = urgent(5, true, "胸痛"), back = urgent(6, false, "误标");
-    struct read_urgency raise = {.actor = "doc1",
-                                 .by = "王医生",
-                                 .org = "H1",
-                                 .reason = "怀疑主动脉夹层",
-                                 .is_emergency = true};
-    struct pg_conn *conn = NULL;
     struct clinic_down down;
-    struct err err;
 
     (void)state;
     report_world_study(&w, "T1", STUDY);
@@ -96,11 +145,7 @@ a_doctors_raise_goes_down_to_the_desk_and_the_desks_own_word_does_not(void **sta
     assert_string_equal(apply(&back), "done");
     tell_all();
     assert_int_equal(count("SELECT count(*) FROM clinic_down WHERE kind = 'urgency'"), 0);
-    assert_int_equal(pg_get(w.reads.pg, &conn, &err), 0);
-    assert_int_equal(pg_begin(conn, &err), 0);
-    assert_int_equal(assign_urgency_put(conn, read_of(STUDY).read_id, &raise, &err), 0);
-    assert_int_equal(pg_commit(conn, &err), 0);
-    pg_put(&conn);
+    raise_by_doctor();
     tell_all();
     down = last_of("T1", CLINIC_URGENCY);
     assert_string_equal(down.urgency, "stat");
@@ -119,6 +164,8 @@ main(int argc, char **argv)
         TEST(the_clinic_takes_it_back_and_a_late_message_changes_nothing),
         TEST(a_doctors_raise_goes_down_to_the_desk_and_the_desks_own_word_does_not),
         TEST(an_urgent_registration_does_not_raise_what_the_clinic_lowered),
+        TEST(a_registration_that_is_urgent_no_more_makes_no_read_an_emergency),
+        TEST(of_a_registration_that_is_urgent_no_more_a_doctors_raise_stays),
     };
     int status;
 

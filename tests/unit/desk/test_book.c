@@ -217,7 +217,7 @@ a_clock_that_is_set_back_keeps_no_message(void **state)
     (void)state;
     clock_fake(right_us + INT64_C(5) * 365 * DAY_US, 1000);
     person("甲", "", "CT", number);
-    assert_int_equal(book_urgent(book, number, "胸痛", "li", &err), 0);
+    assert_int_equal(book_urgent(book, number, true, "胸痛", NULL, "li", &err), 0);
     person("乙", "", "CT", other);
     assert_int_equal(due(&ups), 3);
     for (size_t i = 0; i < ups.count; i++)

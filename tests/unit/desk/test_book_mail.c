@@ -240,21 +240,38 @@ a_withdrawn_version_counts_no_longer(void **state)
 }
 
 static void
-a_late_image_marks_the_report(void **state)
+a_late_image_marks_the_report_until_a_doctor_looked(void **state)
 {
-    struct clinic_down report = down(CLINIC_REPORT, 7, 1), late = down(CLINIC_LATE, 7, 1);
+    struct clinic_down report = down(CLINIC_REPORT, 7, 1), late = down(CLINIC_LATE, 7, 1),
+                       looked = down(CLINIC_LATE, 7, 1), more = down(CLINIC_LATE, 7, 1);
     struct book_report *list = NULL;
     struct err err;
     size_t n;
 
     (void)state;
-    late.present = 31;
+    late.present = looked.present = 31;
+    looked.looked_at_us = 1795000000000002;
+    text_copy(looked.author, sizeof looked.author, "赵主任");
+    text_copy(looked.reason, sizeof looked.reason, "定位像");
+    more.present = 32;
     take(&report, 1);
     take(&late, 1);
-
     assert_int_equal(book_reports(book, 9, &list, &n, &err), 0);
     assert_int_equal(list[0].covers, 30);
     assert_int_equal(list[0].present, 31);
+    assert_int_equal(list[0].looked_at_us, 0);
+    free(list);
+
+    take(&looked, 1);
+    assert_int_equal(book_reports(book, 9, &list, &n, &err), 0);
+    assert_int_equal(list[0].looked_at_us, 1795000000000002);
+    assert_string_equal(list[0].looked_by, "赵主任");
+    assert_string_equal(list[0].looked_reason, "定位像");
+    free(list);
+    take(&more, 1);
+    assert_int_equal(book_reports(book, 9, &list, &n, &err), 0);
+    assert_int_equal(list[0].present, 32);
+    assert_int_equal(list[0].looked_at_us, 0);
     free(list);
 }
 
@@ -558,7 +575,7 @@ main(void)
         TEST(what_counts_no_longer_while_its_file_comes_is_fetched_again),
         TEST(whatever_the_order_the_last_version_stands),
         TEST(a_withdrawn_version_counts_no_longer),
-        TEST(a_late_image_marks_the_report),
+        TEST(a_late_image_marks_the_report_until_a_doctor_looked),
         TEST(a_reports_receipt_is_due_when_its_file_is_here),
         TEST(a_pdf_of_other_bytes_is_not_kept),
         TEST(a_pdf_that_changed_on_the_disk_is_fetched_anew),

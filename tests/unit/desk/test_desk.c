@@ -9,6 +9,7 @@
 #include "gateway/desk/orders_sources.h"
 #include "gateway/desk/report.h"
 #include "gateway/desk/rights.h"
+#include "gateway/plain/plain.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
@@ -397,6 +398,34 @@ a_watch_of_more_studies_than_the_page_lists_ends(void **state)
     free(named);
 }
 
+/* In place of a file of somebody else's: the desk was green, and named a target that is none. */
+static void
+a_table_of_targets_that_cannot_be_read_is_red_and_named_as_no_archive(void **state)
+{
+    char dir[FOLDER_PATH_BYTES + 16];
+    struct plain_options targets = {.file = site.dir, .dir = dir, .spool = site.spool};
+    struct desk_options options = {.spool = site.spool, .accept = site.door, .uplink = site.uplink};
+    struct report_sources sources = {.options = &options, .is_everything = true};
+    struct buf out;
+    struct err err;
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/targets", site.dir);
+    assert_int_equal(plain_start(&targets, &options.plain, &err), 0);
+    buf_init(&out, 4 << 20);
+
+    assert_int_equal(report_write(&sources, 7, &out, &err), 0);
+
+    assert_non_null(strstr(buf_text(&out),
+                           "\"targets\":{\"word\":\"TARGETS_TABLE\",\"colour\":\"red\",\"trouble\":"
+                           "\"targets.conf cannot be read: it is no file, or too large\"}"));
+    assert_null(strstr(buf_text(&out), "\"kept_at\""));
+    assert_non_null(strstr(buf_text(&out), "\"is_target_wrong\":true"));
+    assert_non_null(strstr(buf_text(&out), "\"is_safe_to_delete\":true")); /* since before */
+    buf_fini(&out);
+    plain_stop(&options.plain);
+}
+
 static int
 start_full(void **state)
 {
@@ -422,6 +451,7 @@ main(void)
         cmocka_unit_test(a_study_came_when_the_book_says_that_follows_the_clock),
         cmocka_unit_test(a_program_that_asks_for_all_studies_gets_all),
         cmocka_unit_test(a_watch_of_more_studies_than_the_page_lists_ends),
+        cmocka_unit_test(a_table_of_targets_that_cannot_be_read_is_red_and_named_as_no_archive),
     };
     int failed = cmocka_run_group_tests(tests, start, stop);
 

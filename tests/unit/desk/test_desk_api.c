@@ -139,6 +139,16 @@ listed_text(const char *number, const char *key)
     return json_as_text(json_find(listed("/desk/v1/state", number), key));
 }
 
+/* How often the desk's audit log has a line with both. */
+static unsigned
+audited(const char *event, const char *word)
+{
+    char log[FOLDER_PATH_BYTES + 32];
+
+    snprintf(log, sizeof log, "%s/audit/log", site.desk_dir);
+    return audit_log_says(log, event, word);
+}
+
 /* ---- tests ---- */
 
 static void
@@ -256,6 +266,8 @@ nothing_is_done_for_a_page_from_elsewhere(void **state)
 static void
 a_study_is_attached_by_hand_and_urgency_has_a_reason(void **state)
 {
+    struct err err = {0};
+    bool is_urgent;
     char number[17];
 
     (void)state;
@@ -268,6 +280,17 @@ a_study_is_attached_by_hand_and_urgency_has_a_reason(void **state)
     assert_int_equal(post_of(number, "/urgent", "{\"reason\":\"胸痛\"}"), 204);
     assert_string_equal(listed_text(number, "reason"), "胸痛");
     assert_int_equal(post_of("NONE", "/urgent", "{\"reason\":\"胸痛\"}"), 404);
+
+    assert_int_equal(post_of(number, "/urgent", "{\"urgency\":\"later\",\"reason\":\"误标\"}"),
+                     400);
+    assert_string_equal(said("word"), "urgency");
+    assert_int_equal(post_of(number, "/urgent", "{\"urgency\":\"routine\"}"), 400);
+    assert_int_equal(post_of(number, "/urgent", "{\"urgency\":\"routine\",\"reason\":\"误标\"}"),
+                     204);
+    assert_int_equal(json_truth(listed("/desk/v1/state", number), "is_urgent", &is_urgent, &err),
+                     0);
+    assert_false(is_urgent);
+    assert_int_equal(audited(number, "\"urgency\":\"routine\""), 1);
 }
 
 static void
@@ -316,16 +339,6 @@ a_correction_keeps_the_number(void **state)
                      200);
     assert_string_equal(said("registration"), number);
     assert_string_equal(listed_text(number, "name"), "王小东");
-}
-
-/* How often the desk's audit log has a line with both. */
-static unsigned
-audited(const char *event, const char *word)
-{
-    char log[FOLDER_PATH_BYTES + 32];
-
-    snprintf(log, sizeof log, "%s/audit/log", site.desk_dir);
-    return audit_log_says(log, event, word);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include "gateway/desk/urgency.h"
 
 #include "gateway/desk/book_own.h"
+#include "gateway/desk/doubts.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
@@ -155,9 +156,93 @@ images_of_an_urgent_registration_are_stat_until_the_desk_says_otherwise(void **s
     assert_int_equal(book_correct(book, &r, NULL, "", &err), 0); /* still urgent, as it was */
     assert_int_equal(urgency_step(book, NULL, &err), 0);
     assert_false(said(STUDY).is_stat);
-    assert_int_equal(book_urgent(book, number, "又加重了", "zhang", &err), 0);
+    assert_int_equal(book_urgent(book, number, true, "又加重了", NULL, "zhang", &err), 0);
     assert_true(said(STUDY).is_stat);
     assert_string_equal(said(STUDY).by, "zhang");
+}
+
+/* The first was raised by a doctor, too; the second was joined to it; the third comes later. */
+static void
+of_a_registration_it_is_taken_back_whole_also_of_what_comes_later(void **state)
+{
+    struct book_registration r = {.name = "王小东", .is_urgent = true, .reason = "外伤"};
+    char number[CLINIC_REGISTRATION_SIZE];
+    struct clinic_up m;
+    size_t before;
+
+    (void)state;
+    text_copy(r.urgent_by, sizeof r.urgent_by, "li");
+    assert_int_equal(book_register(book, &r, number, &err), 0);
+    raised_by("王医生", "怀疑主动脉夹层");
+    assert_int_equal(book_attach(book, number, STUDY, "number", &err), 0);
+    assert_int_equal(book_join(book, number, "1.2.3.5", &err), 0);
+    assert_int_equal(urgency_step(book, NULL, &err), 0);
+    assert_true(said("1.2.3.5").is_stat);
+    before = told(&m);
+
+    assert_int_equal(book_urgent(book, number, false, "误标", NULL, "zhang", &err), 0);
+    assert_false(said(STUDY).is_stat);
+    assert_false(said("1.2.3.5").is_stat);
+    assert_string_equal(said("1.2.3.5").reason, "误标");
+    assert_string_equal(said("1.2.3.5").by, "zhang");
+    assert_int_equal(told(&m), before + 2);
+    assert_false(m.is_urgent);
+    assert_false(found(number)->is_urgent);
+
+    assert_int_equal(book_join(book, number, "1.2.3.6", &err), 0);
+    assert_int_equal(urgency_step(book, NULL, &err), 0);
+    assert_false(said("1.2.3.6").is_stat);
+    assert_string_equal(said("1.2.3.6").reason, "误标"); /* and the reader is told so */
+    assert_int_equal(told(&m), before + 3);
+    assert_false(m.is_urgent);
+}
+
+static void
+before_images_came_it_is_taken_back_too_and_a_person_raises_it_again(void **state)
+{
+    struct book_registration r = {.name = "王小东", .is_urgent = true, .reason = "外伤"};
+    char number[CLINIC_REGISTRATION_SIZE];
+    struct clinic_ups ups;
+
+    (void)state;
+    text_copy(r.urgent_by, sizeof r.urgent_by, "li");
+    assert_int_equal(book_register(book, &r, number, &err), 0);
+    assert_int_equal(book_urgent(book, number, false, "误标", NULL, "zhang", &err), 0);
+    due(&ups);
+    assert_int_equal(ups.messages[ups.count - 1].kind, CLINIC_URGENT);
+    assert_false(ups.messages[ups.count - 1].is_urgent);
+    assert_string_equal(ups.messages[ups.count - 1].reason, "误标");
+    clinic_ups_free(&ups);
+    assert_int_equal(book_attach(book, number, STUDY, "number", &err), 0);
+    assert_int_equal(urgency_step(book, NULL, &err), 0);
+    assert_false(said(STUDY).is_stat);
+
+    text_copy(r.registration, sizeof r.registration, number);
+    r.revision = found(number)->revision;
+    assert_int_equal(book_correct(book, &r, NULL, "", &err), 0); /* who corrects it says so */
+    assert_true(found(number)->is_urgent);
+    assert_int_equal(book_urgent(book, number, true, "加重了", NULL, "zhang", &err), 0);
+    assert_true(said(STUDY).is_stat);
+}
+
+/* An older reader takes any word about a registration for "urgent". */
+static void
+of_a_registration_that_never_was_urgent_its_reader_is_told_nothing(void **state)
+{
+    struct book_registration r = {.name = "王小东"};
+    char number[CLINIC_REGISTRATION_SIZE];
+    struct clinic_ups ups;
+
+    (void)state;
+    assert_int_equal(book_register(book, &r, number, &err), 0);
+    assert_int_equal(book_attach(book, number, STUDY, "number", &err), 0);
+    raised_by("王医生", "怀疑主动脉夹层");
+    assert_int_equal(book_urgent(book, number, false, "已排除", NULL, "zhang", &err), 0);
+    assert_false(said(STUDY).is_stat);
+    due(&ups);
+    for (size_t i = 0; i < ups.count; i++)
+        assert_int_not_equal(ups.messages[i].kind, CLINIC_URGENT);
+    clinic_ups_free(&ups);
 }
 
 static void
@@ -240,6 +325,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(what_the_desk_says_is_told_with_reason_and_name),
         CLAIM(images_of_an_urgent_registration_are_stat_until_the_desk_says_otherwise),
+        CLAIM(of_a_registration_it_is_taken_back_whole_also_of_what_comes_later),
+        CLAIM(before_images_came_it_is_taken_back_too_and_a_person_raises_it_again),
+        CLAIM(of_a_registration_that_never_was_urgent_its_reader_is_told_nothing),
         CLAIM(a_doctor_raises_and_is_not_told_of_it),
         CLAIM(a_file_that_was_begun_anew_counts_on),
         CLAIM(a_word_said_while_an_older_one_is_told_is_the_uplinks_last),

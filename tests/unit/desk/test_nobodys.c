@@ -1,5 +1,5 @@
 /* test_nobodys.c - studies that are nobody's: listed until one says whose they are, or that they
- * need nobody; that what is odd is right says neither. */
+ * need nobody; that what is odd is right says neither. And whose they are: how its read stands. */
 #include "gateway/desk/doubts.h"
 
 #include "gateway/desk/accounts.h"
@@ -201,6 +201,52 @@ who_was_said_to_need_nobody_before_needs_nobody_still(void **state)
     clock_unfake();
 }
 
+/* As the page has it for one of the newest 200 registrations: an older one is its number there. */
+static void
+with_a_study_it_is_told_that_its_owners_report_was_signed(void **state)
+{
+    struct clinic_down read = {.kind = CLINIC_READ_STATE,
+                               .seq = 1,
+                               .at_us = clock_wall_us(),
+                               .read = 7,
+                               .study = S1,
+                               .modality = "CT",
+                               .state = "signed"};
+    struct clinic_downs downs = {.messages = &read, .count = 1, .next = 1};
+    struct book_study *studies = NULL;
+    char number[17], other[17];
+    struct buf json;
+    struct jsonw w;
+    size_t n;
+
+    (void)state;
+    clinic_id_new(read.id);
+    person("甲", "", "CT", number);
+    person("乙", "", "CT", other);
+    arrive(S1, "X1");
+    arrive(S2, "X2");
+    arrive("1.2.3.9", "X3");
+    must(book_attach(book, number, S1, "hand", &err));
+    must(book_join(book, number, S2, &err));
+    must(book_attach(book, other, "1.2.3.9", "hand", &err));
+    must(book_doubt_put(book, S2, DOUBT_STUDY_OLD, &err));
+    must(book_take(book, &downs, &err));
+
+    must(book_studies(book, 0, &studies, &n, &err));
+    assert_int_equal(n, 3);
+    assert_string_equal(studies[0].read_state, "signed");
+    assert_string_equal(studies[1].read_state, "signed"); /* a part of the same exam */
+    assert_string_equal(studies[2].read_state, "");
+    free(studies);
+    buf_init(&json, 1 << 20);
+    jsonw_init(&w, &json);
+    jsonw_object(&w, NULL);
+    must(doubts_report(book, &w, &err));
+    jsonw_end(&w);
+    assert_non_null(strstr(buf_text(&json), "\"read_state\":\"signed\""));
+    buf_fini(&json);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, book_world_open, book_world_close)
 
 int
@@ -210,6 +256,7 @@ main(void)
         TEST(what_is_confirmed_says_not_whose_it_is),
         TEST(what_was_said_of_somebodys_study_says_nothing_when_it_is_nobodys_again),
         TEST(who_was_said_to_need_nobody_before_needs_nobody_still),
+        TEST(with_a_study_it_is_told_that_its_owners_report_was_signed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,7 +148,7 @@ an_urgent_order_says_who_marked_it_until_a_person_says_why(void **state)
     assert_int_equal(messages(), n); /* nothing new was said */
 
     text_copy(number, sizeof number, known("1")->registration);
-    assert_int_equal(book_urgent(book, number, "车祸", "li", &err), 0);
+    assert_int_equal(book_urgent(book, number, true, "车祸", NULL, "li", &err), 0);
     text_copy(o.complaint, sizeof o.complaint, "胸闷");
     put(&o);
     assert_string_equal(known("1")->reason, "车祸");
@@ -156,6 +156,33 @@ an_urgent_order_says_who_marked_it_until_a_person_says_why(void **state)
     text_copy(o.reason, sizeof o.reason, "胸痛");
     put(&o);
     assert_string_equal(known("1")->reason, "胸痛");
+}
+
+/* Lists are fetched again every minute. */
+static void
+what_a_person_took_back_its_source_raises_no_more(void **state)
+{
+    struct order o = *sample("1");
+    char number[17];
+    struct err err;
+    size_t n;
+
+    (void)state;
+    o.is_urgent = true;
+    put(&o);
+    text_copy(number, sizeof number, known("1")->registration);
+    assert_int_equal(book_urgent(book, number, false, "误标", NULL, "li", &err), 0);
+    assert_false(known("1")->is_urgent);
+    n = messages();
+    put(&o);
+    assert_int_equal(messages(), n); /* nothing new was said */
+    text_copy(o.complaint, sizeof o.complaint, "胸闷");
+    put(&o);
+    assert_string_equal(known("1")->complaint, "胸闷");
+    assert_false(known("1")->is_urgent);
+
+    assert_int_equal(book_urgent(book, number, true, "加重了", NULL, "li", &err), 0);
+    assert_true(known("1")->is_urgent);
 }
 
 static void
@@ -551,6 +578,7 @@ main(void)
         BOOK_TEST(a_corrected_name_is_what_devices_see),
         cmocka_unit_test(only_an_urgent_order_without_a_reason_is_given_one),
         BOOK_TEST(an_urgent_order_says_who_marked_it_until_a_person_says_why),
+        BOOK_TEST(what_a_person_took_back_its_source_raises_no_more),
         BOOK_TEST(an_order_of_a_source_comes_once_and_is_registered),
         BOOK_TEST(what_changed_is_changed_in_both_and_told),
         BOOK_TEST(what_is_wrong_is_left_out_or_refused),

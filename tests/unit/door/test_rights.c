@@ -108,6 +108,7 @@ static const struct law {
     {"POST", "/api/v1/reads/{read}/doubts", "{\"reason\":\"r\",\"doubts\":\"x\",\"seen\":1}", "dr",
      NOT_FOUND},
     {"POST", "/api/v1/reads/{read}/gone", "{\"images\":0,\"reason\":\"r\"}", "dr", NOT_FOUND},
+    {"POST", "/api/v1/reads/{read}/stands", "{\"base\":9}", "r", NOT_FOUND},
     {"POST", "/api/v1/reads/{read}/shown", "{\"instances\":[]}", "tdrs", NOT_FOUND},
     {"GET", "/api/v1/reads/{read}/report/{version}/pdf", NULL, "tdrs", NOT_FOUND},
     {"GET", "/api/v1/reads/{read}/report/{version}/evidence", NULL, "drs", NOT_FOUND},

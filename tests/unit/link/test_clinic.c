@@ -69,6 +69,7 @@ sample_down(enum clinic_down_kind kind)
                                .replaces = 1,
                                .covers = 30,
                                .present = 31,
+                               .looked_at_us = 1795000000000002,
                                .reason = "左右写反",
                                .urgency = "stat",
                                .placer = "XY-2026-17",
@@ -159,6 +160,8 @@ every_kind_down_comes_back_equal(void **state)
     assert_string_equal(read.patient_url, "https://p.example");
     assert_int_equal(read.messages[CLINIC_AMENDED].replaces, 1);
     assert_int_equal(read.messages[CLINIC_LATE].present, 31);
+    assert_int_equal(read.messages[CLINIC_LATE].looked_at_us, 1795000000000002);
+    assert_string_equal(read.messages[CLINIC_LATE].author, "李医生");
     assert_int_equal(read.messages[CLINIC_REPORT].signed_at_us, 1795000000000001);
     assert_string_equal(read.messages[CLINIC_WITHDRAWN].reason, "左右写反");
     assert_string_equal(read.messages[CLINIC_URGENCY].urgency, "stat");
@@ -201,6 +204,26 @@ a_kind_of_a_newer_centre_is_passed_over(void **state)
     assert_int_equal(clinic_downs_decode(b.bytes, b.n, &read, &err), -1);
     buf_fini(&one);
     buf_fini(&b);
+}
+
+/* Of a centre that was not upgraded yet. */
+static void
+late_images_without_a_word_of_looking_are_unseen(void **state)
+{
+    static const char told[] =
+        "{\"kind\":\"late\",\"seq\":7,\"id\":\"0b8f9a52-6a5e-4c6e-9d5e-0a1b2c3d4e5f\","
+        "\"at_us\":1795000000000000,\"read\":17,\"study\":\"1.2.3\",\"registration\":\"\","
+        "\"patient\":\"\",\"modality\":\"CT\",\"state\":\"signed\",\"version\":2,\"covers\":30,"
+        "\"present\":31}";
+    struct clinic_down read;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(clinic_down_decode((const uint8_t *)told, strlen(told), &read, &err), 0);
+
+    assert_int_equal(read.present, 31);
+    assert_int_equal(read.looked_at_us, 0);
+    assert_string_equal(read.author, "");
 }
 
 static void
@@ -353,6 +376,7 @@ main(void)
         cmocka_unit_test(every_kind_up_comes_back_equal),
         cmocka_unit_test(every_kind_down_comes_back_equal),
         cmocka_unit_test(a_kind_of_a_newer_centre_is_passed_over),
+        cmocka_unit_test(late_images_without_a_word_of_looking_are_unseen),
         cmocka_unit_test(a_word_is_letters_digits_and_lines),
         cmocka_unit_test(receipts_and_ids_come_back_equal),
         cmocka_unit_test(what_breaks_a_rule_is_refused_by_its_name),

@@ -99,6 +99,23 @@ late_images_are_taken_in_every_state(void **state)
 }
 
 static void
+only_a_signed_report_is_said_to_stand_and_nothing_moves(void **state)
+{
+    const unsigned where = READ_BIT(READ_SIGNED) | READ_BIT(READ_AMENDED);
+    enum read_action action;
+    enum read_state to;
+
+    (void)state;
+    for (int s = 0; s < READ_STATES; s++) {
+        bool may = read_next((enum read_state)s, READ_SAW_STANDS, &to, &action);
+
+        assert_int_equal(may, (where & READ_BIT(s)) != 0);
+        if (may)
+            assert_int_equal(to, s);
+    }
+}
+
+static void
 no_final_signature_without_a_review(void **state)
 {
     const uint64_t review = 1ull << READ_SAW_REVIEW;
@@ -195,6 +212,7 @@ main(void)
         cmocka_unit_test(a_pair_is_listed_once_and_dispatched),
         cmocka_unit_test(every_event_moves_something_and_no_note_does),
         cmocka_unit_test(late_images_are_taken_in_every_state),
+        cmocka_unit_test(only_a_signed_report_is_said_to_stand_and_nothing_moves),
         cmocka_unit_test(no_final_signature_without_a_review),
         cmocka_unit_test(a_signed_report_is_left_only_by_amending_or_withdrawing),
         cmocka_unit_test(words_come_back),

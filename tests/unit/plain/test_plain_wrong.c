@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "gateway/plain/plain.h"
+#include "proto/base/text.h"
 #include "proto/codec/codec.h"
 #include "tests/support/plain_peer.h"
 #include "tests/support/plain_world.h"
@@ -54,6 +55,16 @@ has_bytes(struct plain_world *x, uint64_t id)
     return has;
 }
 
+static bool
+is_elsewhere(struct plain_world *x, const char *device, const char *modality)
+{
+    struct spool_entry entry = {.id = 0};
+
+    text_copy(entry.meta.calling_ae, sizeof entry.meta.calling_ae, device);
+    text_copy(entry.facts.modality, sizeof entry.facts.modality, modality);
+    return plain_is_archived(x->plain, &entry);
+}
+
 /* The mistake is in the second line: the first target gets its own all the same. */
 static void
 of_a_table_with_a_mistake_one_target_waits_and_nothing_it_needs_is_forgotten(void **state)
@@ -74,16 +85,50 @@ of_a_table_with_a_mistake_one_target_waits_and_nothing_it_needs_is_forgotten(voi
 
     spool_collect_garbage(x->w.spool);
     assert_true(has_bytes(x, 1));
-    plain_archive_name(x->plain, "XA1", "XA", archive); /* not for the centre */
-    assert_string_equal(archive, "xa");
-    plain_archive_name(x->plain, "CT1", "CT", archive);
+    assert_true(is_elsewhere(x, "XA1", "XA"));                        /* not for the centre */
+    assert_false(plain_archive_name(x->plain, "XA1", "XA", archive)); /* and nowhere yet */
     assert_string_equal(archive, "");
+    assert_false(is_elsewhere(x, "CT1", "CT"));
+    assert_true(plain_archive_name(x->plain, "CT1", "CT", archive));
+    assert_string_equal(archive, "");
+    assert_string_equal(plain_table_trouble(x->plain), "line 2: xa: unknown setting conections");
     plain_stop(&x->plain);
     target_is(x, "");
     plain_world_start(x);
     PLAIN_AWAIT(x, plain_world_number(x, "there") == 1);
     spool_collect_garbage(x->w.spool);
     assert_false(has_bytes(x, 1));
+    assert_string_equal(plain_table_trouble(x->plain), "");
+}
+
+/* Sealed at the centre, which has not acknowledged the list: then nobody does in its place. */
+static void
+a_target_with_a_mistake_makes_nothing_safe(void **state)
+{
+    static const struct serve_image other = {.study = "1.2.5",
+                                             .series = "1.2.5.4",
+                                             .sop_instance = "1.2.5.9",
+                                             .modality = "MR",
+                                             .number = 1};
+    struct plain_world *x = *state;
+    struct spool_study study;
+    struct err err = {0};
+    uint32_t revision;
+
+    target_is(x, "instead-of-centre=yes modalities=MR\n"
+                 "xa dicom XA@127.0.0.1:104 conections=2 instead-of-centre=yes");
+    plain_world_arrive(x, 1, 1);
+    plain_world_seal(x, 1);
+    serve_world_put(&x->w, &other);
+    plain_world_arrive(x, 2, 1); /* none new: looked into */
+    assert_int_equal(spool_manifest_close(x->w.spool, "1.2.3", &revision, &err), 0);
+    assert_int_equal(spool_manifest_close(x->w.spool, "1.2.5", &revision, &err), 0);
+    plain_world_start(x);
+
+    PLAIN_AWAIT(x,
+                spool_study(x->w.spool, "1.2.5", &study, &err) == 0 && study.acked_revision == 1);
+    assert_int_equal(spool_study(x->w.spool, "1.2.3", &study, &err), 0); /* it is looked at first */
+    assert_int_equal(study.acked_revision, 0);
 }
 
 static void
@@ -108,6 +153,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         T(of_a_table_with_a_mistake_one_target_waits_and_nothing_it_needs_is_forgotten),
         T(a_target_with_a_mistake_is_red_and_says_what_is_wrong),
+        T(a_target_with_a_mistake_makes_nothing_safe),
     };
     int status;
 

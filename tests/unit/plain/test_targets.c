@@ -229,7 +229,8 @@ a_file_that_cannot_be_read_is_a_target_of_everything(void **state)
 
     assert_int_equal(t.n, 1);
     assert_true(targets_archive(&t, "CT1", "CT") == &t.rows[0]);
-    assert_string_equal(t.rows[0].wrong, "targets.conf cannot be read");
+    assert_string_equal(t.rows[0].wrong,
+                        "targets.conf cannot be read: it is no file, or too large");
     targets_fini(&t);
     folder_remove(dir);
 }
@@ -260,7 +261,8 @@ a_file_in_utf_16_is_a_target_of_everything(void **state)
     assert_non_null(strstr(err.text, "UTF-8"));
     assert_int_equal(t.n, 1);
     assert_true(targets_archive(&t, "CT1", "CT") == &t.rows[0]);
-    assert_string_equal(t.rows[0].wrong, "targets.conf cannot be read");
+    assert_string_equal(t.rows[0].wrong,
+                        "targets.conf cannot be read: it is no text: save it as UTF-8");
     targets_fini(&t);
     folder_remove(dir);
 }

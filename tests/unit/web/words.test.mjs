@@ -49,6 +49,13 @@ test("every event of the audit trail has words, in both languages", () => {
   for (const event of events) assert.equal(words.match(new RegExp(`\\b${event}: "`, "g"))?.length, 2, event);
 });
 
+test("every lamp has words, in both languages", () => {
+  const lamps = [...readFileSync(join(top, "gateway/desk/lamps.def"), "utf8").matchAll(/^LAMP\((\w+),/gm)].map((m) => m[1]);
+  const words = readFileSync(join(top, "gateway/desk/web/src/words.js"), "utf8");
+  assert.ok(lamps.length > 50);
+  for (const lamp of lamps) assert.equal(words.match(new RegExp(`\\b${lamp}: \\(`, "g"))?.length, 2, lamp);
+});
+
 test("Chinese words carry Chinese punctuation", () => {
   for (const file of files) {
     const odd = readFileSync(join(top, file), "utf8").match(/\p{Script=Han}[,;:(][^\n]{0,20}|[;:(]\p{Script=Han}[^\n]{0,20}/gu) ?? [];

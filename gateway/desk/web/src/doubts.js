@@ -106,8 +106,9 @@ export function Whose({ d, registrations, onError }) {
 
 const TOLD = ["preliminary", "signed", "amended"];
 
-// It was the wrong one: said anew, with both in full.
-function Move({ study, owner, registrations, onClose }) {
+// It was the wrong one: said anew, with both in full. of: a study or a doubt.
+function Move({ of, owner, registrations, onClose }) {
+  const { study } = of;
   const [chosen, setChosen] = useState("");
   const [wrong, setWrong] = useState("");
   const to = registrations.find((r) => r.registration === chosen);
@@ -117,7 +118,7 @@ function Move({ study, owner, registrations, onClose }) {
   };
   return html`<${Dialog} title=${say("move_title")} onClose=${onClose} data-move=${study}>
     <dl><dt>${say("move_from")}</dt><dd>${personFull(owner)}</dd><dt>${say("move_to")}</dt><dd><b>${to ? personFull(to) : "?"}</b>${to?.study && ` ${say("move_joins")}`}</dd></dl>
-    ${TOLD.includes(owner.read_state) && html`<p class="old" role="alert">${say("move_signed")}</p>`}
+    ${[owner.read_state, of.read_state].some((word) => TOLD.includes(word)) && html`<p class="old" role="alert">${say("move_signed")}</p>`}
     <${Wrong}>${wrong}<//>
     <${Field} label=${say("move_whose")} hint=${say("move_how")} name="move" value=${chosen} onInput=${setChosen}
       choices=${html`<option value="">${say("whose")}</option><${PeopleOptions} registrations=${registrations.filter((r) => r !== owner)} />`} />
@@ -126,21 +127,21 @@ function Move({ study, owner, registrations, onClose }) {
 }
 
 // Whose it is, and the way back.
-export function Owner({ study, owner, registrations }) {
+export function Owner({ of, owner, registrations }) {
   const [isMoving, setMoving] = useState(false);
   return html`<span class="owner">${personFull(owner)} ${readState(owner)}
     <button type="button" onClick=${() => setMoving(true)}>${say("move")}</button></span>
-    ${isMoving && html`<${Move} study=${study} owner=${owner} registrations=${registrations} onClose=${() => setMoving(false)} />`}`;
+    ${isMoving && html`<${Move} of=${of} owner=${owner} registrations=${registrations} onClose=${() => setMoving(false)} />`}`;
 }
 
 // Who has the study: its first, or one that it was joined to; an older one than those listed is its number alone.
-export const ownerOf = (study, registration, registrations) => registrations.find((r) => r.registration === registration || (r.study && r.study === study))
-  || (registration ? { registration } : undefined);
+export const ownerOf = ({ study, registration, read_state }, registrations) => registrations.find((r) => r.registration === registration || (r.study && r.study === study))
+  || (registration ? { registration, read_state } : undefined);
 
 function Odd({ d, registrations, isNobodys }) {
   const [wrong, setWrong] = useState("");
   const [isAsked, setAsked] = useState(false);
-  const owner = ownerOf(d.study, d.registration, registrations);
+  const owner = ownerOf(d, registrations);
   return html`<li class="study ${d.is_open ? "red" : isNobodys ? "amber" : "grey"}" data-doubt=${d.study}>
     <div class="what"><b>${clean(d.name) || say("nobody_named")}</b><span class="quiet">${d.modality} · ${fullTime(d.arrived_at_us)}</span></div>
     <div class="how">${facts(d) && html`<span class="quiet">${facts(d)}</span>`}
@@ -148,7 +149,7 @@ function Odd({ d, registrations, isNobodys }) {
       ${d.confirmed_by && html`<span>${say("doubt_confirmed", d)}${d.reason ? `：${d.reason}` : ""}</span>`}
       ${d.is_open && d.others > 1 && html`<span class="wrong">${say("doubt_others", d.others + 1)}</span>`}
       ${!d.may_attach ? html`<span>${say("no_uid_old")}</span>` : d.doubts.includes("made_uid") && html`<span>${say("made_uid_how")}</span>`}
-      ${owner ? html`<${Owner} study=${d.study} owner=${owner} registrations=${registrations} />` : d.may_attach && html`<${Why} d=${d} registrations=${registrations} /><${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
+      ${owner ? html`<${Owner} of=${d} owner=${owner} registrations=${registrations} />` : d.may_attach && html`<${Why} d=${d} registrations=${registrations} /><${Whose} d=${d} registrations=${registrations} onError=${setWrong} />`}
       <${Wrong}>${wrong}<//></div>
     <div class="may">${d.is_open ? html`<${Mark} colour="red">${say("signing_waits")}<//> ${!d.doubts.includes("a_or_b") && html`<button type="button" onClick=${() => setAsked(true)}>${say("doubt_confirm")}</button>`}`
       : isNobodys ? html`<${Mark} colour="amber">${say("nobodys")}<//> <button type="button" onClick=${() => setAsked(true)}>${say("nobodys_confirm")}</button>` : null}</div>

@@ -18,7 +18,7 @@ import { door, follow, isOld, me, place, post, state } from "./state.js";
 import { Studies } from "./studies.js";
 import { clockTime, language, say, shortTime, swapLanguage } from "./words.js";
 
-const LAMPS = ["devices", "line", "disk", "clock", "certificate", "centre", "version", "his_orders"]; // the last only where orders are fetched, or a message of the HIS was not done
+const LAMPS = ["devices", "targets", "line", "disk", "clock", "certificate", "centre", "version", "his_orders"]; // targets only while there is a mistake in their table, the last where orders are fetched, or a message of the HIS was not done
 const works = (who) => who.may_work;
 const PLACES = [
   { name: "studies", Page: Studies, may: () => true },
@@ -49,15 +49,16 @@ function ProofSeen({ lamp }) {
 function Lamps({ now }) {
   const [isOpen, setOpen] = useState(false);
   return html`<section aria-label=${say("lamps")}>
-    <ul class="lamps ${isOpen ? "open" : ""}">${LAMPS.filter((name) => now.lamps[name]).map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} devices=${name === "devices" ? now.devices : null} />`)}
+    <ul class="lamps ${isOpen ? "open" : ""}">${LAMPS.filter((name) => now.lamps[name]).map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} devices=${name === "devices" ? now.devices : null} isHeldBack=${Boolean(now.lamps.targets)} />`)}
       <li class="more"><button type="button" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${say("lamps_all")}</button></li></ul>
   </section>`;
 }
 
-function Lamp({ name, lamp, devices }) {
+// isHeldBack: there are images that are to go nowhere for now, and wait for no line.
+function Lamp({ name, lamp, devices, isHeldBack }) {
   return html`<li class="lamp ${lamp.colour}">
     <span class="dot" aria-hidden="true"></span>
-    <span><b>${say(name)}</b><span class="word">${say(lamp.word, lamp)}</span>
+    <span><b>${say(name)}</b><span class="word">${isHeldBack && lamp.word === "LINE_UP" && !lamp.waiting ? say("line_up") : say(lamp.word, lamp)}</span>
       ${devices && html`<${LastImages} devices=${devices} />`}
       ${lamp.word === "LINE_PROOF" && works(me.value) && html`<${ProofSeen} lamp=${lamp} />`}
       ${lamp.is_table_wrong && lamp.word !== "LINE_TABLE" && html`<span class="word">${say("line_table")}</span>`}

@@ -160,9 +160,12 @@ function Phone({ r, onClose }) {
   <//>`;
 }
 
+// Those that are to come, or one that is here, is an emergency.
+const isStatOf = (r, studies) => r.is_urgent || studies.some((s) => s.is_stat && s.registration === r.registration);
+
 function Registered({ r, open, studies }) {
   const study = studies.find((s) => s.study === r.study);
-  const isStat = study ? study.is_stat : r.is_urgent; // before images came, only of the registration
+  const isStat = isStatOf(r, studies);
   return html`<li class="study ${isStat ? "red" : "grey"}" data-registration=${r.registration}>
     <div class="what"><b>${r.name}</b><span class="quiet">${sexWord(r.sex)} ${ageOf(r.birth)} · ${plainDay(r.birth)} · ${shortTime(r.created_us)}</span></div>
     <div class="how">
@@ -177,7 +180,7 @@ function Registered({ r, open, studies }) {
       <button type="button" onClick=${() => open("slip", r)}>${say(r.slip_us > 0 ? "slip_again" : "slip_print")}</button>
       ${r.phone && r.phone_state !== "verified" && html`<button type="button" onClick=${() => open("phone", r)}>${say("phone_check")}</button>`}
       <button type="button" onClick=${() => open("correct", r)}>${say("correct")}</button>
-      ${!isRead(r) && (study || !isStat) && html`<button type="button" class=${isStat ? "" : "danger"} onClick=${() => open("urgent", r)}>${say(isStat ? "stat_back" : "stat")}</button>`}
+      ${!isRead(r) && html`<button type="button" class=${isStat ? "" : "danger"} onClick=${() => open("urgent", r)}>${say(isStat ? "stat_back" : "stat")}</button>`}
     </div>
   </li>`;
 }
@@ -199,5 +202,5 @@ export function Register({ now }) {
     ${r && asked.what === "slip" && html`<${Slip} r=${r} clinic=${now.clinic || now.gateway} onClose=${close} />`}
     ${r && asked.what === "phone" && html`<${Phone} r=${r} onClose=${close} />`}
     ${r && asked.what === "correct" && html`<${Correct} r=${r} onClose=${close} />`}
-    ${r && asked.what === "urgent" && html`<${Stat} study=${r.study} registration=${r.registration} who=${personFull(r)} isStat=${Boolean(now.studies.find((s) => s.study === r.study)?.is_stat)} onClose=${close} />`}`;
+    ${r && asked.what === "urgent" && html`<${Stat} registration=${r.registration} who=${personFull(r)} isStat=${isStatOf(r, now.studies)} onClose=${close} />`}`;
 }

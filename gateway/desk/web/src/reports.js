@@ -10,7 +10,7 @@ import { fullTime, say } from "./words.js";
 // What nobody has confirmed: the number on the tab.
 export const waiting = (reports) => reports.filter((r) => r.standing !== "amended" && !r.confirmed_us).length;
 
-const isLate = (r) => r.standing === "valid" && (r.is_late || r.present > r.covers);
+const isLate = (r) => r.is_late;
 const colourOf = (r) => (r.standing === "withdrawn" ? "red" : r.standing === "amended" ? "grey" : isLate(r) ? "amber" : "green");
 
 function Marks({ r, printed }) {
@@ -20,6 +20,7 @@ function Marks({ r, printed }) {
     ${r.standing === "valid" && r.replaces > 0 && html`<${Mark} colour="amber">${say("corrected", r)}<//>`}
     ${r.is_preliminary && html`<${Mark} colour="amber">${say("preliminary")}<//>`}
     ${isLate(r) && html`<${Mark} colour="red">${say("late", r)}<//>`}
+    ${r.standing === "valid" && r.looked_us > 0 && html`<${Mark} colour="green">${say("looked", r)}<//>`}
     ${printed && html`<${Mark} colour="grey">${say("printed_at", fullTime(printed.at_us))}<//>`}
   </span>`;
 }
@@ -39,6 +40,7 @@ function Report({ r, printed }) {
       <span>${say("signed_by", r)}</span>
       <span class="quiet">${[r.hospital, fullTime(r.signed_at_us)].filter(Boolean).join(" · ")}</span>
       ${r.reason && html`<span>${say("because", r.reason)}</span>`}
+      ${r.standing === "valid" && r.looked_us > 0 && r.looked_reason && html`<span>${say("looked_because", r.looked_reason)}</span>`}
       <${Wrong}>${wrong}<//>
     </div>
     <div class="may">

@@ -34,8 +34,8 @@ function OnImages({ patient, owner }) {
 function Progress({ s }) {
   const due = s.total + s.missing;
   const verified = s.counts.sealed + s.counts.duplicate;
-  return html`<span><b class="number">${say(s.is_safe_to_delete ? (s.kept_at ? "count_kept" : "count_safe") : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due, at: s.kept_at })}</b></span>
-    ${!s.is_safe_to_delete && !s.progress && s.at_centre > 0 && html`<span class="quiet">${say(s.kept_at ? "count_archive" : "count_centre", { n: s.at_centre, due, at: s.kept_at })}</span>`}
+  return html`<span><b class="number">${say(s.is_safe_to_delete ? (s.is_target_wrong ? "count_stored" : s.kept_at ? "count_kept" : "count_safe") : "count_here", { n: s.is_safe_to_delete ? verified : s.total, due, at: s.kept_at })}</b></span>
+    ${!s.is_safe_to_delete && !s.is_target_wrong && !s.progress && s.at_centre > 0 && html`<span class="quiet">${say(s.kept_at ? "count_archive" : "count_centre", { n: s.at_centre, due, at: s.kept_at })}</span>`}
     ${s.missing > 0 && html`<span class="wrong">${say("still_missing", s.missing)}</span>`}
     ${s.absent && html`<b data-absent=${s.absent.images}>${absentLine(s.absent)}</b>`}`;
 }
@@ -51,7 +51,7 @@ function OnTheLine({ p }) {
 const doseLine = (dose) => dose.values.map((v) => `${say(`dose_${v.kind}`)} ${Number(v.value.toPrecision(4))} ${v.unit}`).join(" · ");
 
 // What came is all there, and more was announced: "the centre has everything" would not be true.
-const wordOf = (s) => (s.gone > 0 && s.word === "held" ? "held_gone" : s.missing > 0 && s.word === "held" ? "held_missing" : s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word);
+const wordOf = (s) => (s.is_target_wrong && ["held", "looked", "sending"].includes(s.word) ? "waits_for_table" : s.gone > 0 && s.word === "held" ? "held_gone" : s.missing > 0 && s.word === "held" ? "held_missing" : s.kept_at && ["held", "sending"].includes(s.word) ? `${s.word}_kept` : s.word);
 
 function Study({ study, registrations, dose, doubt }) {
   const [wrong, setWrong] = useState("");
@@ -64,7 +64,7 @@ function Study({ study, registrations, dose, doubt }) {
   // one that came twice is there when what it repeats is: known for sure when all others are
   const s = { ...study, at_centre: there + (there + n.duplicate >= study.total ? n.duplicate : 0) };
   const colour = s.is_safe_to_delete ? "green" : s.word === "attention" || s.is_stat ? "red" : "grey";
-  const owner = ownerOf(s.study, s.registration, registrations);
+  const owner = ownerOf(s, registrations);
   // Of the image all may be well, and the report waits all the same: the bar is never green then.
   const isOdd = doubt?.is_open || (mayWork && !owner && s.may_attach);
   return html`<li class="study ${isOdd && colour !== "red" ? "amber" : colour}" data-study=${s.study}>
@@ -80,7 +80,7 @@ function Study({ study, registrations, dose, doubt }) {
       ${s.word === "attention" && html`<span class="wrong">${say("attention", s)}</span>`}
       <span class="quiet">${[!s.is_safe_to_delete && s.word !== "attention" && !(s.progress && ["sending", "looked", "held"].includes(s.word)) && say(wordOf(s), s), s.is_closed && s.missing === 0 && say("is_closed")].filter(Boolean).join(" · ")}</span>
       ${dose && html`<span class="quiet">${say("dose")} ${doseLine(dose)}</span>`}
-      ${!mayWork ? null : owner ? html`<${Owner} study=${s.study} owner=${owner} registrations=${registrations} />`
+      ${!mayWork ? null : owner ? html`<${Owner} of=${s} owner=${owner} registrations=${registrations} />`
         : s.may_attach && html`<${Attach} study=${s} registrations=${registrations} doubts=${doubt?.doubts} onError=${setWrong} />`}
       <${OnImages} patient=${s.patient} owner=${owner?.name && owner} />
       <${Wrong}>${wrong}<//>
@@ -93,7 +93,7 @@ function Study({ study, registrations, dose, doubt }) {
       ${mayWork && s.absent && html`<${Work} onError=${setWrong} onClick=${() => post(`studies/${s.study}/awaited`)}>${say("absent_back")}<//>`}
       ${mayWork && html`<button type="button" onClick=${() => setReject(true)}>${say("reject")}</button>`}
     </div>
-    ${isStat && html`<${Stat} study=${s.study} isStat=${s.is_stat} onClose=${() => setStat(false)} />`}
+    ${isStat && html`<${Stat} study=${s.study} isStat=${s.is_stat} isOfMore=${owner?.is_urgent} onClose=${() => setStat(false)} />`}
     ${isAbsent && html`<${Absent} study=${s} onClose=${() => setAbsent(false)} />`}
     ${isReject && html`<${Reject} study=${s} onClose=${() => setReject(false)} />`}
   </li>`;

@@ -57,7 +57,8 @@ function Due({ item }) {
   return html`<span class="mark ${left < 0 ? "red" : left < 15 ? "amber" : "grey"}">${say(left < 0 ? "rd_due_over" : "rd_due_left", span(left))}</span>`;
 }
 
-export function Head({ item, standing, coming }) {
+// looked: {by, at} of the version that stands, null: nobody said that it stands with what came later.
+export function Head({ item, standing, coming, looked }) {
   const p = item.patient ?? {};
   return html`<div class="who">
     <a href="#/worklist">${say("rd_to_list")}</a>
@@ -68,6 +69,7 @@ export function Head({ item, standing, coming }) {
     <${Due} item=${item} />
     <${Standing} standing=${standing} coming=${coming} absent=${item.absent} />
     ${item.is_late && html`<span class="mark red" data-late="true" role="status">${say("rd_late")}${item.covered ? `: ${say("rd_covers", item)}` : ""}</span>`}
+    ${!item.is_late && looked && ["signed", "amended"].includes(item.state) && html`<span class="mark grey" data-looked="true" role="status">${say("rd_looked", { by: looked.by, at: dayTime(looked.at) })}</span>`}
   </div>`;
 }
 

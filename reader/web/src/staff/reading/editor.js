@@ -71,21 +71,22 @@ export function holdUp(standing, lookedAt, shown, fields, isInDoubt) {
 // What the closed list names and is not here, as the archive counts it: of the list, some may be aside and others be here.
 const missingOf = (standing) => standing?.missing ?? 0;
 
-// A question before what cannot be undone; with `label`, a reason is asked for too.
-function Ask({ title, text, label, isGrave, onDone, onClose }) {
+// A question before what cannot be undone; with `label`, a reason is asked for too, which may be left out where it `mayBeEmpty`.
+function Ask({ title, text, label, mayBeEmpty, isGrave, onDone, onClose }) {
   const [reason, setReason] = useState("");
   const [hasTried, setTried] = useState(false);
+  const isLacking = Boolean(label) && !mayBeEmpty && !reason.trim();
   const run = async () => {
     setTried(true);
-    if (label && !reason.trim()) return;
+    if (isLacking) return;
     onClose();
     await onDone(reason.trim());
   };
   return html`<${Dialog} title=${title} onClose=${onClose}>
     ${text && html`<p>${text}</p>`}
     ${label && html`<div class="field"><label for="ask-reason">${label}</label>
-      <textarea id="ask-reason" name="reason" rows="3" value=${reason} aria-invalid=${hasTried && !reason.trim() ? "true" : undefined} onInput=${(event) => setReason(event.target.value)}></textarea>
-      ${hasTried && !reason.trim() && html`<span class="wrong" role="alert">${say("rd_need_reason")}</span>`}</div>`}
+      <textarea id="ask-reason" name="reason" rows="3" value=${reason} aria-invalid=${hasTried && isLacking ? "true" : undefined} onInput=${(event) => setReason(event.target.value)}></textarea>
+      ${hasTried && isLacking && html`<span class="wrong" role="alert">${say("rd_need_reason")}</span>`}</div>`}
     <p class="buttons"><button type="button" class=${isGrave ? "danger" : "primary"} onClick=${run}>${say("rd_confirm")}</button>
       <button type="button" onClick=${onClose}>${say("cancel")}</button></p>
   <//>`;
@@ -99,6 +100,7 @@ function asksOf(state, standing, seen) {
     back: { title: say("rd_return"), label: say("rd_reason_return"), onDone: (reason) => state.giveBack(reason) },
     gone: { title: say("rd_gone", missingOf(standing)), text: say("rd_gone_ask"), label: say("rd_reason_gone"), isGrave: true, onDone: (reason) => state.gone(missingOf(standing), reason) },
     amend: { title: say("rd_amend"), label: say("rd_reason_amend"), onDone: (reason) => state.amend(reason, seen) },
+    stands: { title: say("rd_stands"), text: say("rd_stands_ask", state.item.value), label: say("rd_reason_stands"), mayBeEmpty: true, onDone: (reason) => state.stands(reason, seen) },
     withdraw: { title: say("rd_withdraw"), label: say("rd_reason_withdraw"), isGrave: true, onDone: (reason) => state.withdraw(reason, seen) },
   };
 }
@@ -118,6 +120,7 @@ function Steps({ state, standing, held, isMoving }) {
       ${(may.review || may.sign) && html`<button type="button" class="primary" name="sign" disabled=${Boolean(held)} aria-describedby=${about} onClick=${() => setAsked("sign")}>${say(may.review ? "rd_review_sign" : "rd_sign")}</button>`}
       ${may.review && html`<button type="button" name="return" onClick=${() => setAsked("back")}>${say("rd_return")}</button>`}
       ${may.preliminary && html`<button type="button" name="preliminary" disabled=${Boolean(held)} aria-describedby=${about} onClick=${() => setAsked("preliminary")}>${say("rd_preliminary")}</button>`}
+      ${may.stands && html`<button type="button" name="stands" onClick=${() => setAsked("stands")}>${say("rd_stands")}</button>`}
       ${may.amend && html`<button type="button" name="amend" onClick=${() => setAsked("amend")}>${say("rd_amend")}</button>`}
       ${may.withdraw && html`<button type="button" class="danger" name="withdraw" onClick=${() => setAsked("withdraw")}>${say("rd_withdraw")}</button>`}
     </p>
@@ -147,6 +150,7 @@ function Versions({ report, read }) {
     <b>${say("rd_version", v)}</b> <span class="mark ${v.state === "valid" || v.state === "signed" ? "green" : "amber"}">${say(`rd_state_${v.state}`)}</span>
     ${v.kind === "preliminary" && html` <span class="mark amber">${say("rd_kind_preliminary")}</span>`}
     <span class="quiet">${v.signed_at ? fullTime(v.signed_at) : say("rd_unsigned")} ${[v.author?.name ?? v.author, v.reviewer?.name ?? v.reviewer].filter(Boolean).join(" / ")} ${v.reason ?? ""}</span>
+    ${v.looked && html` <span class="looked">${say("rd_looked", { by: v.looked.by, at: fullTime(v.looked.at) })} <span class="quiet">${v.looked.reason}</span></span>`}
     ${v.signed_at && html` <a href="/api/v1/reads/${read}/report/${v.version}/pdf" target="_blank" rel="noopener">${say("rd_pdf")}</a>
       <a href="/api/v1/reads/${read}/report/${v.version}/evidence" download>${say("rd_evidence")}</a>`}
     ${v.verify_url && html` <a href=${v.verify_url} target="_blank" rel="noopener">${say("rd_verify")}</a>`}

@@ -16,7 +16,7 @@ import "../../viewer/viewer_words.js";
 import { say } from "./reading_words.js";
 import { Editor, holdUp } from "./editor.js";
 import { Clinical, Course, Head, PriorReport, Priors, useComing } from "./around.js";
-import { ReportState } from "./report_state.js";
+import { latest, ReportState } from "./report_state.js";
 import { Doubts } from "./doubts.js";
 import { Calls } from "./calls.js";
 import { Raise } from "./urgency.js";
@@ -116,7 +116,7 @@ function Reading({ state, study, box }) {
   const coming = useComing(study.uid, standing && standing.onTheWay > 0);
   const held = holdUp(standing, box.lookedAt.value.size, box.shown.value.size, state.draft.fields.value, item.has_open_doubts);
   return html`<main id="content" class="reading" tabindex="-1" ref=${root}>
-    <${Head} item=${item} standing=${standing} coming=${coming} />
+    <${Head} item=${item} standing=${standing} coming=${coming} looked=${latest(state.report.value)?.looked} />
     <div class="left">
       <${SeriesList} box=${box} which=${0} study=${study.uid} title=${say("series_list")} />
       <${Priors} item=${item} chosen=${prior?.of.study} onChoose=${compare} />

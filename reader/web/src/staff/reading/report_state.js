@@ -185,6 +185,12 @@ export class ReportState {
     return this.act("withdraw", { reason }, "rd_done_withdrawn", seen);
   }
 
+  // Only of late images that were on the screen whole.
+  async stands(reason, seen) {
+    await this.tellShown();
+    return this.act("stands", { reason }, "rd_done_stands", seen);
+  }
+
   // words, seen: as the page showed them and their doubts_revision; more may have been told meanwhile, then nothing is confirmed.
   confirmDoubts(words, seen, reason) {
     return this.act("doubts", { doubts: words.join(" "), seen, reason }, "rd_doubts_done");

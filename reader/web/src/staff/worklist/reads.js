@@ -78,7 +78,8 @@ export function Images({ read: r }) {
     ${isComing(r) ? html`<${OnTheLine} read=${r} />` : html`<span class="line quiet">${say("whole", r)}</span>`}
     ${r.is_late && html`<${Mark} colour="red">${say("is_late")}<//>`}
     ${r.has_open_doubts && html`<${Mark} colour="red">${say("in_doubt")}<//>`}
-    ${isShort && html` <${Mark} colour="red">${say("covers", r)}<//>`}`;
+    ${isShort && r.is_late && html` <${Mark} colour="red">${say("covers", r)}<//>`}
+    ${isShort && !r.is_late && isDone(r) && html` <${Mark} colour="grey">${say("looked")}<//>`}`;
 }
 
 export function Due({ read: r, now }) {

@@ -6,7 +6,7 @@ add(
   {
     state_unagreed: "无协议覆盖", state_waiting: "待分派", state_assigned: "已分派", state_claimed: "阅片中", state_drafted: "书写中",
     state_written: "待审核", state_reviewed: "待签发", state_preliminary: "急诊报告已发", state_signed: "已签发", state_amended: "已更正", state_withdrawn: "已作废",
-    emergency: "急诊", routine: "常规", in_doubt: "归属存疑", is_late: "补传图像", covers: (r) => `报告只覆盖 ${r.covered}/${r.received} 幅`,
+    emergency: "急诊", routine: "常规", in_doubt: "归属存疑", is_late: "补传图像", covers: (r) => `报告只覆盖 ${r.covered}/${r.received} 幅`, looked: "补看过，报告不变",
     received: (n) => `收到 ${n} 幅，应有几幅未知`, whole: (r) => (r.whole >= r.received ? "原图已全部到齐" : `原图 ${r.whole}/${r.received} 幅，其余为预览`),
     due_in: (m) => `剩 ${span(m)}`, overdue: (m) => `已超时 ${span(m)}`, no_due: "无时限", done: "已完成", since: (m) => `${span(m)}前到达`,
     patient: "患者", exam: "检查", images: "图像", state: "状态", due: "时限", reader: "医师", clinic: "机构", urgency: "缓急",
@@ -21,7 +21,7 @@ add(
     state_unagreed: "No agreement", state_waiting: "Waiting", state_assigned: "Assigned", state_claimed: "Being read", state_drafted: "Being written",
     state_written: "To be reviewed", state_reviewed: "To be signed", state_preliminary: "Preliminary out", state_signed: "Signed",
     state_amended: "Amended", state_withdrawn: "Withdrawn", emergency: "Emergency", routine: "Routine", in_doubt: "Identity in doubt", is_late: "Late images",
-    covers: (r) => `report covers ${r.covered} of ${r.received}`, received: (n) => `${n} received, number unknown`,
+    covers: (r) => `report covers ${r.covered} of ${r.received}`, looked: "looked again, it stands", received: (n) => `${n} received, number unknown`,
     whole: (r) => (r.whole >= r.received ? "all originals are here" : `originals ${r.whole} of ${r.received}, the rest are previews`),
     due_in: (m) => `${span(m)} left`, overdue: (m) => `${span(m)} overdue`, no_due: "no time limit", done: "done", since: (m) => `arrived ${span(m)} ago`,
     patient: "Patient", exam: "Examination", images: "Images", state: "State", due: "Due", reader: "Reader", clinic: "Clinic", urgency: "Urgency",
