@@ -406,6 +406,52 @@ const PAGES = {
     found.push(...page.complaints.splice(0));
     console.log("  desk-correct");
   },
+  // Two people answer "A or B?": whose dialog is open sees what the other said, and cannot press over it.
+  async "desk-a-or-b"(browser) {
+    const page = await open(browser, { viewport: PHONE, isPhone: true });
+    const person = (name) => ({ study: "1.2.3", patient_id: "P1", name, sex: "F", birth: "19800101" });
+    const asked = { n: 1, first: person("演示患者"), second: person("Zhao^Liu"), asked_at_us: Date.now() * 1000, answer: "", answered_by: "", answered_at_us: 0, images: 2 };
+    await lacking(page, "**/desk/v1/state*", (state) => {
+      state.corrections = [{ ...asked }];
+    });
+    await openDesk(page, "doubts", "DESK");
+    await both(page, "desk-a-or-b", { full: true });
+    for (const language of ["en", "zh-CN"]) {
+      Object.assign(asked, { answer: "", answered_by: "" });
+      await page.reload();
+      await speak(page, language);
+      await page.locator(".which .may button").last().click();
+      await page.locator("dialog .quick button:enabled").first().waitFor();
+      Object.assign(asked, { answer: "first", answered_by: "李医生" });
+      await page.locator("dialog [role=alert]", { hasText: "李医生" }).waitFor({ timeout: 20000 });
+      must(await page.locator("dialog .primary").isDisabled(), "one can answer over another without a look at it");
+      for (const scheme of ["dark", "light"]) {
+        await paint(page, scheme);
+        found.push(...(await faults(page, `desk-a-or-b answered ${language} ${scheme}`)));
+      }
+      await page.keyboard.press("Escape");
+    }
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+    found.push(...page.complaints);
+  },
+  // The lamps of tables and certificates that somebody mistyped: all of them at once, and nothing wider than the screen.
+  async "desk-tables"(browser) {
+    for (const [size, viewport] of [["desk-tables", { width: 1024, height: 768 }], ["desk-tables-phone", PHONE]]) {
+      const page = await open(browser, { viewport, isPhone: viewport === PHONE });
+      await lacking(page, "**/desk/v1/state*", (state) => {
+        Object.assign(state.lamps.devices, { word: "DEVICES_TABLE", colour: "red", trouble: "devices.conf: line 2: DR1: unknown setting modalty (a name that holds = stands in quotes)" });
+        state.lamps.targets = { word: "TARGETS_TABLE", colour: "red", trouble: "line 2: xa: unknown setting conections" };
+        Object.assign(state.lamps.line, { word: "LINE_PROXY", colour: "red", waiting: 12, is_table_wrong: true });
+        Object.assign(state.lamps.certificate, { word: "CERTIFICATE_STAYS", colour: "amber", of: "hl7" });
+      });
+      await openDesk(page, "studies", "DESK");
+      await page.getByText("unknown setting conections").waitFor();
+      must((await page.evaluate(() => document.documentElement.scrollWidth - screen.width)) <= 0, "a lamp is wider than the screen");
+      await both(page, size);
+      await page.unrouteAll({ behavior: "ignoreErrors" });
+      found.push(...page.complaints);
+    }
+  },
   // Last, as the other pages are of a day without it: what was put aside is thrown away with a reason, asked twice, and taken back.
   async "desk-aside"(browser) {
     execFileSync("bash", ["-c", process.env.RADPOST_PUT_ASIDE]);

@@ -25,6 +25,7 @@ function Answer({ c, which, registrations, onClose }) {
   const [registration, setRegistration] = useState("");
   const [seen] = useState(c.answer || ""); // somebody else may answer while this is open
   const isSecond = which === "second";
+  const isMeanwhile = (c.answer || "") !== seen;
   const send = async () => {
     await post(`corrections/${c.n}/answer`, { answer: which, seen, ...(isSecond ? { registration } : {}) });
     onClose();
@@ -34,8 +35,8 @@ function Answer({ c, which, registrations, onClose }) {
     <p class="quiet">${say(isSecond ? "it_is_b_does" : "it_is_a_does")}</p>
     ${isSecond && html`<${Field} label=${say("b_is")} name="registration" value=${registration} onInput=${setRegistration}
       choices=${html`<option value="">${say("b_is_nobody")}</option><${PeopleOptions} registrations=${registrations} />`} />`}
-    <${Wrong}>${wrong}<//><${Wrong}>${(c.answer || "") !== seen && answered(c)}<//>
-    <div class="quick"><${Work} class="primary" onError=${setWrong} onClick=${send}>${say("it_is_do")}<//>
+    <${Wrong}>${wrong}<//><${Wrong}>${isMeanwhile && c.answer && `${answered(c)}${say("a_or_b_meanwhile")}`}<//>
+    <div class="quick"><${Work} class="primary" disabled=${isMeanwhile} onError=${setWrong} onClick=${send}>${say("it_is_do")}<//>
       <button type="button" onClick=${onClose}>${say("shut")}</button></div>
   <//>`;
 }

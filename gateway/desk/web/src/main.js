@@ -59,6 +59,7 @@ function Lamp({ name, lamp, devices, isHeldBack }) {
   return html`<li class="lamp ${lamp.colour}">
     <span class="dot" aria-hidden="true"></span>
     <span><b>${say(name)}</b><span class="word">${isHeldBack && lamp.word === "LINE_UP" && !lamp.waiting ? say("line_up") : say(lamp.word, lamp)}</span>
+      ${["DEVICES_TABLE", "TARGETS_TABLE"].includes(lamp.word) && html`<span class="word quiet">${lamp.trouble}</span>`}
       ${devices && html`<${LastImages} devices=${devices} />`}
       ${lamp.word === "LINE_PROOF" && works(me.value) && html`<${ProofSeen} lamp=${lamp} />`}
       ${lamp.is_table_wrong && lamp.word !== "LINE_TABLE" && html`<span class="word">${say("line_table")}</span>`}
