@@ -428,16 +428,24 @@ draw_signer(struct sheet *s, double x, double width, const char *label, const ch
     return y - s->y;
 }
 
-/* How much of the study the report speaks of: more images than it covers is said in red. */
+/* How much of the study the report speaks of: more images than it covers is said in red, until a
+ * doctor looked at them. */
 static void
 draw_covers(struct sheet *s, const struct draft *d)
 {
     const struct pdf_report *r = d->r;
-    bool is_short = r->present > r->covers;
-    const struct sheet_style line = {9.5, is_short, is_short ? RED : QUIET, PANGO_ALIGN_LEFT, 0};
-    char words[CELL_MAX];
+    bool is_looked = r->looked_at_us != 0, is_short = r->present > r->covers;
+    bool is_red = is_short && !is_looked;
+    const struct sheet_style line = {9.5, is_red, is_red ? RED : QUIET, PANGO_ALIGN_LEFT, 0};
+    char words[CELL_MAX], at[64];
 
-    if (is_short)
+    words_of_moment(r->looked_at_us, at, sizeof at);
+    if (is_short && is_looked)
+        (void)snprintf(words, sizeof words,
+                       "本报告依据 %u 幅图像;其后又收到 %u 幅,%.120s 于 %s 补看,报告不变。",
+                       r->covers, r->present - r->covers, r->looked_by != NULL ? r->looked_by : "",
+                       at);
+    else if (is_short)
         (void)snprintf(words, sizeof words, "本报告依据 %u 幅图像;其后又收到 %u 幅,未包含在内。",
                        r->covers, r->present - r->covers);
     else

@@ -49,6 +49,8 @@ struct pdf_report {
     const char *missing; /* what of the study is missing for good, and who says so */
     unsigned covers;     /* images that were read; "covers n images" */
     unsigned present;    /* images there are now; more than covers is said plainly. 0 = not known */
+    int64_t looked_at_us;  /* a doctor looked at those that came later, and it stands. 0 = nobody */
+    const char *looked_by; /* that doctor's name */
     const char *verify_url; /* QR and text; NULL: neither */
 };
 

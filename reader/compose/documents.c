@@ -65,6 +65,8 @@ documents_pdf(const struct report *r, bool is_now, struct buf *out, struct err *
                            .reason = r->reason,
                            .covers = r->covers,
                            .present = is_now ? r->present : r->covers,
+                           .looked_at_us = is_now ? r->looked_at_us : 0,
+                           .looked_by = r->looked_by,
                            .verify_url = r->verify_url};
 
     buf_init(&missing, MISSING_BYTES);

@@ -309,6 +309,8 @@ write_report(struct jsonw *w, struct pg_conn *conn, const struct report *r, stru
     jsonw_text(w, "verify_url", r->verify_url);
     jsonw_uint(w, "covers", r->covers);
     jsonw_uint(w, "present", r->present);
+    jsonw_time(w, "looked_at", r->looked_at_us);
+    jsonw_text(w, "looked_by", r->looked_at_us != 0 ? r->looked_by : NULL);
     jsonw_bool(w, "is_amended", r->version > 1);
     jsonw_text(w, "reason", r->reason);
     if (write_versions(w, conn, r->read, err) < 0)

@@ -73,6 +73,7 @@ export function fileOf(folder, sop) {
   must(found, "the page shows an image that nobody sent");
   return found;
 }
+export const instanceOf = (file) => tag(file, "0008,0018");
 export const studyOf = (folder) => tag(join(folder, readdirSync(folder)[0]), "0020,000d");
 
 // ---- the desk ----

@@ -1,10 +1,11 @@
 // walk.mjs PART... - the road in Chromium, one part after another, as people walk it; used by the scenario
 // the_road_ends_on_a_phone. RADPOST_WALK names a file that one part writes for the next. RADPOST_STUDY is the folder of
-// the study that is sent, RADPOST_LATE a command that sends one more image of it.
+// the study that is sent, RADPOST_LATE a command that sends one more image of it, RADPOST_LATE_IMAGES the folder with that image.
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { launch, open, PHONE } from "./browser.mjs";
-import { attach, enterAsPatient, fileOf, lastMessage, makeSlip, messageAfter, must, openByKeys, openDesk, register, rowOf, signIn, site, studyOf, verifyPhone } from "./people.mjs";
+import { attach, enterAsPatient, fileOf, instanceOf, lastMessage, makeSlip, messageAfter, must, openByKeys, openDesk, register, rowOf, signIn, site, studyOf, verifyPhone } from "./people.mjs";
 import { expectImage, measure, placeOf, waitShown } from "./viewer.mjs";
 
 const FINDINGS = "脑实质内未见异常密度影，脑室系统无扩张，中线结构居中。";
@@ -214,8 +215,8 @@ async function patientReads(browser) {
   return page;
 }
 
-// Four pages are open when one more image comes; each says so by itself.
-async function lateImageIsMarked(browser) {
+// Worklist, reading page, desk and phone, each with the study's report on it.
+async function fourPages(browser) {
   const worklist = await open(browser);
   await signIn(worklist, "DOCTOR");
   await worklist.selectOption("select[name=show]", "all");
@@ -230,26 +231,79 @@ async function lateImageIsMarked(browser) {
   const phone = await open(browser, { viewport: PHONE, isPhone: true });
   await enterAsPatient(phone, walk.code);
   await phone.waitForSelector("article.report");
-  const sent = spawnSync("/bin/sh", ["-c", process.env.RADPOST_LATE], { encoding: "utf8" });
-  must(sent.status === 0, `the late image was not sent: ${sent.stderr}`);
+  return { worklist, reading, desk, phone, read };
+}
+
+// All of them show what they are to, by themselves, soon after what was done just now.
+async function allTell(what, shown) {
   const begun = Date.now();
-  const marked = async (where, locator) => {
+  const told = await Promise.all(shown.map(async ([where, locator]) => {
     await locator.waitFor({ timeout: 30000 });
     return `${where} ${((Date.now() - begun) / 1000).toFixed(1)} s`;
-  };
-  const told = await Promise.all([
-    marked("worklist", rowOf(worklist, walk.study).getByText("补传图像")),
-    marked("reading page", reading.locator("[data-late]").first()),
-    marked("desk", ofStudy(desk).getByText("签发后有补传图像")),
-    marked("patient", phone.getByText("报告签发后又收到了新的图像")),
-  ]);
+  }));
   const slowest = (Date.now() - begun) / 1000;
-  step(`marked after: ${told.join(", ")}`);
-  must(slowest <= MARK_S, `a late image was marked only after ${slowest.toFixed(1)} s`);
+  step(`${what} after: ${told.join(", ")}`);
+  must(slowest <= MARK_S, `${what} only after ${slowest.toFixed(1)} s`);
+}
+
+// Four pages are open when one more image comes; each says so by itself.
+async function lateImageIsMarked(browser) {
+  const { worklist, reading, desk, phone } = await fourPages(browser);
+  const sent = spawnSync("/bin/sh", ["-c", process.env.RADPOST_LATE], { encoding: "utf8" });
+  must(sent.status === 0, `the late image was not sent: ${sent.stderr}`);
+  await allTell("a late image is marked", [
+    ["worklist", rowOf(worklist, walk.study).getByText("补传图像")],
+    ["reading page", reading.locator("[data-late]").first()],
+    ["desk", ofStudy(desk).getByText("签发后有补传图像")],
+    ["patient", phone.getByText("报告签发后又收到了新的图像")],
+  ]);
   return phone;
 }
 
-const PARTS = { technicianRegisters, technicianAttaches, doctorReads, criticalIsReadBack, reviewerSigns, deskShows, patientReads, lateImageIsMarked };
+async function saysItStands(page) {
+  await page.click("[name=stands]");
+  await page.click("dialog[open] .primary");
+  await page.waitForSelector("dialog[open]", { state: "detached" });
+}
+
+// A reviewer says that the report stands: not before the image that came late was on the screen. Then the mark ends, and
+// each of the four pages says so by itself.
+async function lateImageIsLookedAt(browser) {
+  const { worklist, reading, desk, phone, read } = await fourPages(browser);
+  await reading.locator("[data-late]").waitFor();
+  const page = await open(browser, { viewport: { width: 1366, height: 768 } });
+  await signIn(page, "REVIEWER");
+  await page.goto(`${site.reader}/#/reads/${read}`);
+  await waitShown(page, { timeout: 60000 });
+  await saysItStands(page);
+  await page.locator(".foot .notice.bad", { hasText: "还没有全部看过原图" }).waitFor({ timeout: 10000 });
+  step("refused while the late image was not on the screen");
+  const [late] = readdirSync(process.env.RADPOST_LATE_IMAGES);
+  const sop = instanceOf(join(process.env.RADPOST_LATE_IMAGES, late));
+  await page.locator('.pane[data-pane="0"]').focus();
+  await page.keyboard.press("Home");
+  const { count } = await placeOf(page);
+  for (let i = 0; i < count && (await page.getAttribute('.pane[data-pane="0"] .canvas', "data-sop")) !== sop; i++) {
+    await page.keyboard.press("ArrowDown");
+    await page.waitForFunction((n) => Number(document.querySelector(".place").textContent.split("/")[0]) >= n, Math.min(i + 2, count));
+    await waitShown(page);
+  }
+  await waitShown(page, { sop });
+  await saysItStands(page);
+  await allTell("that the report stands is told", [
+    ["reviewer", page.locator("[data-looked]")],
+    ["worklist", rowOf(worklist, walk.study).getByText("补看过，报告不变")],
+    ["reading page", reading.locator("[data-looked]")],
+    ["desk", ofStudy(desk).getByText("补看过，报告不变")],
+    ["patient", phone.getByText("医师已补看，报告不变")],
+  ]);
+  const left = [rowOf(worklist, walk.study).getByText("补传图像"), reading.locator("[data-late]"), ofStudy(desk).getByText("签发后有补传图像"), phone.getByText("医师会补看")];
+  for (const mark of left) must((await mark.count()) === 0, `the mark stays: ${mark}`);
+  step("no page has the mark any more");
+  return phone;
+}
+
+const PARTS = { technicianRegisters, technicianAttaches, doctorReads, criticalIsReadBack, reviewerSigns, deskShows, patientReads, lateImageIsMarked, lateImageIsLookedAt };
 
 const browser = await launch();
 let failed = null;

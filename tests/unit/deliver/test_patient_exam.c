@@ -193,6 +193,29 @@ a_later_version_says_so_and_its_paper_leads_on(void **state)
     report_fini(&later);
 }
 
+static void
+late_images_are_told_until_a_doctor_looked(void **state)
+{
+    struct patient_answer a;
+
+    (void)state;
+    if (cluster == NULL)
+        skip();
+    report_world_images_come(&w, STUDY, 3);
+    a = get("/api/v1/exam");
+    assert_non_null(strstr(a.body, "\"covers\":2,\"present\":3,\"looked_at\":null"));
+    assert_int_equal(report_shown_one(&w, "rev1", read, 2), 0);
+    assert_int_equal(report_stands(&w, "rev1", read, "诊所的话"), 0);
+
+    a = get("/api/v1/exam");
+    assert_non_null(strstr(a.body, "\"present\":3,\"looked_at\":\"2"));
+    assert_non_null(strstr(a.body, "\"looked_by\":\"张主任\""));
+    assert_null(strstr(a.body, "诊所的话"));
+    report_world_images_come(&w, STUDY, 4);
+    a = get("/api/v1/exam");
+    assert_non_null(strstr(a.body, "\"present\":4,\"looked_at\":null"));
+}
+
 /* The study is registered for another person than the one the report was signed for. */
 static void
 a_report_signed_for_another_is_held(void **state)
@@ -293,6 +316,7 @@ main(int argc, char **argv)
         cmocka_unit_test(a_signed_report_is_shown_whole_with_its_pdf),
         cmocka_unit_test(anyone_with_the_paper_may_ask_whether_it_is_valid),
         cmocka_unit_test(a_later_version_says_so_and_its_paper_leads_on),
+        cmocka_unit_test(late_images_are_told_until_a_doctor_looked),
         cmocka_unit_test(a_report_signed_for_another_is_held),
         cmocka_unit_test(who_looked_is_told),
         cmocka_unit_test(a_withdrawn_report_is_gone_and_said_to_be),

@@ -240,6 +240,12 @@ later_versions_say_so_and_why(void **state)
     assert_found(r.reason);
     assert_found("其后又收到 1 幅,未包含在内");
 
+    r.looked_at_us = r.signed_at_us;
+    r.looked_by = "赵主任";
+    draw_and_read(&r, "looked");
+    assert_found("其后又收到 1 幅,赵主任 于");
+    assert_found("补看,报告不变");
+
     r.is_superseded = true;
     draw_and_read(&r, "superseded");
     assert_found("已更正 · 本版已被更新的版本取代");

@@ -35,7 +35,8 @@ const person = (who) => (who && typeof who === "object" ? who.name : who) || "";
 function Marks({ report: r }) {
   return html`${r.kind === "preliminary" && html`<${Notice} kind="warn">${say("preliminary")}<//>`}
     ${r.is_amended && html`<${Notice} kind="warn">${say("amended_version", r.version)}${r.reason ? html`<br />${say("reason_is", r.reason)}` : ""}<//>`}
-    ${r.present > r.covers && html`<${Notice} kind="warn">${say("late", r)}<//>`}`;
+    ${r.present > r.covers && !r.looked_at && html`<${Notice} kind="warn">${say("late", r)}<//>`}
+    ${r.present > r.covers && r.looked_at && html`<${Notice} kind="info">${say("late_looked", { ...r, at: fullTime(r.looked_at) })}<//>`}`;
 }
 
 function Older({ versions }) {
