@@ -20,7 +20,7 @@ function Marks({ r, printed }) {
     ${r.standing === "valid" && r.replaces > 0 && html`<${Mark} colour="amber">${say("corrected", r)}<//>`}
     ${r.is_preliminary && html`<${Mark} colour="amber">${say("preliminary")}<//>`}
     ${isLate(r) && html`<${Mark} colour="red">${say("late", r)}<//>`}
-    ${r.standing === "valid" && r.looked_us > 0 && html`<${Mark} colour="green">${say("looked", r)}<//>`}
+    ${r.standing === "valid" && r.looked_us > 0 && html`<${Mark} colour="green">${say("late_looked", r)}<//>`}
     ${printed && html`<${Mark} colour="grey">${say("printed_at", fullTime(printed.at_us))}<//>`}
   </span>`;
 }
