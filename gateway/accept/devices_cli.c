@@ -6,13 +6,13 @@
 #include "gateway/accept/refused.h"
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 #include "proto/base/text.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FILE_BYTES = 1 << 20, LINE_BYTES = 4096 };
@@ -49,19 +49,6 @@ read_table(const char *dir, char **out_text, size_t *out_n, struct devices *out,
     return 0;
 }
 
-/* A file of somebody else's could not be read by the gateway any more. */
-static int
-vet_owner(const char *dir, struct err *err)
-{
-    struct stat st;
-
-    if (stat(dir, &st) < 0)
-        return err_sys(err, ERR_NOT_FOUND, "%s", dir);
-    if (st.st_uid != geteuid())
-        return err_set(err, ERR_DENIED, "run this as the user that owns %s, the gateway's", dir);
-    return 0;
-}
-
 /* Put row's line in the place of the one with its key, or at the end; row NULL: take it out. */
 static int
 write_table(const char *dir, const char *ae, const char *address, const struct accept_device *row,
@@ -76,7 +63,7 @@ write_table(const char *dir, const char *ae, const char *address, const struct a
 
     buf_init(&line, LINE_BYTES);
     buf_init(&text, FILE_BYTES);
-    if (vet_owner(dir, err) < 0 || read_table(dir, &old, &n, &now, err) < 0)
+    if (folder_vet_owner(dir, err) < 0 || read_table(dir, &old, &n, &now, err) < 0)
         goto out;
     if (row != NULL)
         devices_format(row, &line);

@@ -5,6 +5,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 #include "proto/base/text.h"
 #include "proto/model/rejects.h"
 #include "proto/trust/digest.h"
@@ -31,7 +32,8 @@ static const char usage[] =
     "radpost queue discard DIR WHICH --reason WORD\n"
     "                                   throw away what is quarantined: its bytes stay for\n"
     "                                   spool_keep_discarded and can be released until then\n"
-    "DIR is the spool's folder; the gateway may be running (it is asked) or stopped.\n"
+    "DIR is the spool's folder; the gateway may be running (it is asked) or stopped (then as its\n"
+    "own user).\n"
     "WHICH is an entry's number, or study:UID for all of a study but what was discarded:\n"
     "that is taken back by its number only.\n";
 
@@ -348,7 +350,8 @@ act_once(const char *dir, const char *word, uint64_t id, const char *reason, str
     if (*sp == NULL) {
         if (queue_door_ask(dir, word, id, reason, &is_running, err) == 0)
             return 0;
-        if (is_running || spool_open(dir, &options, sp, err) < 0)
+        if (is_running || folder_vet_owner(dir, err) < 0 ||
+            spool_open(dir, &options, sp, err) < 0)
             return -1;
     }
     return queue_act(*sp, word, id, reason, err);

@@ -123,17 +123,21 @@ replay_file(struct spool *sp, const char *path, struct journal_facts *facts,
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     int rc;
 
-    if (fd < 0)
+    if (fd < 0 && errno == EIO)
         return err_sys(err, ERR_RETRY, "open journal");
+    if (fd < 0) /* not its content: another owner's, too many files */
+        return err_sys(err, ERR_DENIED, "open %s", path);
     rc = journal_replay(fd, &sp->ledger, facts, out, err);
     close(fd);
     return rc;
 }
 
-/* One journal into the ledger; false: it does not count, look at an older one. Applying a part of
- * it twice does no harm. */
-static bool
-replay_one(struct spool *sp, uint64_t number, struct journal_facts *facts, bool *out_is_damaged)
+/* One journal into the ledger; *out_counts false: look at an older one. Applying a part of it twice
+ * does no harm. ERR_DENIED: it may be good, and without it what was held back or thrown away would
+ * go out. */
+static int
+replay_one(struct spool *sp, uint64_t number, struct journal_facts *facts, bool *out_counts,
+           bool *out_is_damaged, struct err *why)
 {
     struct journal_replay replay = {0};
     struct err err = {0};
@@ -141,12 +145,17 @@ replay_one(struct spool *sp, uint64_t number, struct journal_facts *facts, bool 
     int rc = -1;
 
     snprintf(path, sizeof path, "%s/journal/%016" PRIx64 ".jnl", sp->dir, number);
-    for (int i = 0; i < TRIES && rc < 0 && err.kind != ERR_REJECT; i++)
+    for (int i = 0; i < TRIES && rc < 0 && err.kind != ERR_REJECT && err.kind != ERR_DENIED; i++)
         rc = replay_file(sp, path, facts, &replay, &err);
+    if (rc < 0 && err.kind == ERR_DENIED) {
+        *why = err;
+        return -1;
+    }
     if (rc < 0)
         LOG(&sp->log, SPOOL_UNREADABLE, F_NUMBER("journal", number), F_ERR(&err));
+    *out_counts = rc == 0;
     *out_is_damaged = rc < 0 || replay.is_damaged;
-    return rc == 0;
+    return 0;
 }
 
 static int
@@ -154,14 +163,15 @@ replay_journals(struct spool *sp, struct journal_facts *facts, struct err *err)
 {
     struct numbers journals;
     bool is_done = false;
+    int rc = 0;
 
     if (list_folder(sp, "journal", ".jnl", &journals, err) < 0)
         return -1;
-    for (size_t i = journals.n; i-- > 0 && !is_done;) {
+    for (size_t i = journals.n; rc == 0 && i-- > 0 && !is_done;) {
         bool is_damaged = false;
         char name[64];
 
-        is_done = replay_one(sp, journals.list[i], facts, &is_damaged);
+        rc = replay_one(sp, journals.list[i], facts, &is_done, &is_damaged, err);
         snprintf(name, sizeof name, "%016" PRIx64 ".jnl", journals.list[i]);
         if (is_damaged)
             set_aside(sp, "journal", name, true);
@@ -173,7 +183,7 @@ replay_journals(struct spool *sp, struct journal_facts *facts, struct err *err)
         if (facts->cuts[i].segment >= sp->next_segment && facts->cuts[i].segment < UINT64_MAX / 2)
             sp->next_segment = facts->cuts[i].segment + 1;
     free(journals.list);
-    return 0;
+    return rc;
 }
 
 /* ---- segments ---- */

@@ -13,4 +13,9 @@
  * errors  ERR_RETRY */
 int folder_next(DIR *folder, const struct dirent **out, struct err *err) MUST_CHECK;
 
+/* For commands that write where a service does: a file of somebody else's could not be read by the
+ * service any more.
+ * errors  ERR_NOT_FOUND; ERR_DENIED the folder is another user's */
+int folder_vet_owner(const char *path, struct err *err) MUST_CHECK;
+
 #endif

@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static sigset_t
@@ -28,6 +29,18 @@ program_hold_signals(void)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGIO, SIG_IGN); /* somebody opens a file of which a lease was just asked for */
     pthread_sigmask(SIG_BLOCK, &held, NULL);
+}
+
+void
+program_raise_descriptors(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        return; /* the usual 1024 then */
 }
 
 int

@@ -15,6 +15,10 @@ extern "C" {
 /* SIGTERM and SIGINT are held for program_wait(), in every thread begun after; SIGPIPE is nothing.
  */
 void program_hold_signals(void);
+/* As many open files as the system allows the service at most: systemd begins with 1024, and
+ * limits.def lets more in. Numbers past 1023 are safe: the services and their libraries (curl,
+ * libmicrohttpd as it is started here, DCMTK) wait by poll(), never by select(). */
+void program_raise_descriptors(void);
 /* Returns the signal that ends the service. */
 int program_wait(void);
 

@@ -77,7 +77,8 @@ struct dimse_listener_options {
     /* Largest PDU this peer may send; called before admit(). NULL or 0: LIMIT_PDU_BYTES, which is
      * also the most; LIMIT_PDU_BYTES_LEAST the least. */
     uint32_t (*pdu_bytes)(const struct dimse_peer *peer, void *user);
-    /* What may be asked for; peer_is_scp: proposed with the server's role for the peer. */
+    /* What may be asked for; peer_is_scp: proposed with the server's role for the peer. Where that
+     * is not offered and the peer proposed both roles, it is asked again without. */
     enum dimse_offer (*offers)(const char *abstract_syntax, bool peer_is_scp, void *user);
     /* The association, established. It is released or aborted and freed after serve() returns. */
     void (*serve)(struct dimse_assoc *assoc, void *user);

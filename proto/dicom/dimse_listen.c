@@ -424,6 +424,20 @@ gather(void *arg)
     return NULL;
 }
 
+/* Where the server's role is not wanted of a peer that takes the client's, too, the context is
+ * taken without it: no role item in the answer leaves the default roles (PS3.7 D.3.3.4). */
+static enum dimse_offer
+offer_for(const struct dimse_listener *l, const struct pdu_context *c, bool *out_peer_is_scp)
+{
+    enum dimse_offer offer = l->options.offers(c->abstract_syntax, c->peer_is_scp, l->options.user);
+
+    *out_peer_is_scp = c->peer_is_scp;
+    if (offer != DIMSE_NOT_OFFERED || !c->peer_is_scp || c->is_scp_only)
+        return offer;
+    *out_peer_is_scp = false;
+    return l->options.offers(c->abstract_syntax, false, l->options.user);
+}
+
 /* Answers to each proposed context; the accepted ones are the association's. */
 static size_t
 answer_contexts(const struct dimse_listener *l, const struct pdu_associate *rq,
@@ -432,8 +446,8 @@ answer_contexts(const struct dimse_listener *l, const struct pdu_associate *rq,
     for (size_t i = 0; i < rq->context_count; i++) {
         const struct pdu_context *c = &rq->contexts[i];
         const char *proposed[PDU_SYNTAXES];
-        enum dimse_offer offer =
-            l->options.offers(c->abstract_syntax, c->peer_is_scp, l->options.user);
+        bool peer_is_scp = false;
+        enum dimse_offer offer = offer_for(l, c, &peer_is_scp);
         for (size_t s = 0; s < c->syntax_count; s++)
             proposed[s] = c->syntaxes[s];
         int chosen = dimse_choose_syntax(offer, proposed, c->syntax_count);
@@ -442,11 +456,11 @@ answer_contexts(const struct dimse_listener *l, const struct pdu_associate *rq,
         if (chosen < 0)
             continue;
         answers[i].transfer_syntax = c->syntaxes[chosen];
-        answers[i].peer_is_scp = c->peer_is_scp;
+        answers[i].peer_is_scp = peer_is_scp;
         answers[i].is_scp_only = c->is_scp_only;
         struct dimse_context *agreed = &assoc->contexts[assoc->context_count++];
         agreed->id = c->id;
-        agreed->peer_is_scp = c->peer_is_scp;
+        agreed->peer_is_scp = peer_is_scp;
         text_copy(agreed->abstract_syntax, sizeof agreed->abstract_syntax, c->abstract_syntax);
         text_copy(agreed->transfer_syntax, sizeof agreed->transfer_syntax, c->syntaxes[chosen]);
     }

@@ -114,7 +114,7 @@ offers(const char *abstract_syntax, bool peer_is_scp, void *user)
     (void)user;
     for (size_t i = 0; i < ARRAY_LEN(plain); i++)
         if (strcmp(abstract_syntax, plain[i]) == 0)
-            return DIMSE_PLAIN_SYNTAX;
+            return peer_is_scp ? DIMSE_NOT_OFFERED : DIMSE_PLAIN_SYNTAX;
     if (dcm_sop_class_find(abstract_syntax) != NULL ||
         strncmp(abstract_syntax, STANDARD_ROOT, strlen(STANDARD_ROOT)) != 0)
         return peer_is_scp ? DIMSE_THEIR_SYNTAX : DIMSE_ANY_SYNTAX;

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "proto/dicom/dimse.h"
-#include "proto/dicom/dimse_pdu.h"
 #include "proto/dicom/sopclass.h"
 #include "proto/dicom/syntax.h"
 #include "tests/support/dimse_receiver.h"
+#include "tests/support/raw_peer.h"
 
 enum { COMMAND = 1, LAST = 2 };
 enum { DATA_BYTES = 1000, CT_CONTEXT = 3, OTHER_CONTEXT = 5, MOST_CUTS = 8 };
@@ -53,37 +53,10 @@ make_data_set(void)
         data_set[i] = (uint8_t)(i / 200 % 2 ? i : 0);
 }
 
-static void
-put(struct buf *b, const void *bytes, size_t n)
-{
-    buf_add(b, bytes, n);
-}
-
-static void
-put_be(struct buf *b, size_t value, int bytes)
-{
-    while (bytes-- > 0) {
-        uint8_t byte = (uint8_t)(value >> (8 * bytes));
-        put(b, &byte, 1);
-    }
-}
-
-static void
-put_item(struct buf *b, uint8_t type, const void *value, size_t n)
-{
-    put_be(b, type, 1);
-    put_be(b, n, 3);
-    put(b, value, n);
-}
-
-static void
-put_pdv(struct buf *b, uint8_t context, uint8_t flags, const void *bytes, size_t n)
-{
-    put_be(b, n + 2, 4);
-    put_be(b, context, 1);
-    put_be(b, flags, 1);
-    put(b, bytes, n);
-}
+static const struct raw_context contexts[] = {
+    {CT_CONTEXT, DCM_UID_CT_IMAGE, DCM_UID_IMPLICIT_LE, NULL},
+    {OTHER_CONTEXT, DCM_UID_CT_IMAGE, DCM_UID_IMPLICIT_LE, NULL}};
+static const struct raw_associate both = {"ANY", "PACKER", contexts, ARRAY_LEN(contexts)};
 
 static void
 put_part(struct buf *pdvs, uint8_t kind, const uint8_t *bytes, size_t n, const struct cuts *cuts)
@@ -91,8 +64,8 @@ put_part(struct buf *pdvs, uint8_t kind, const uint8_t *bytes, size_t n, const s
     size_t at = 0;
 
     for (size_t i = 0; i < cuts->n; at += cuts->bytes[i++])
-        put_pdv(pdvs, CT_CONTEXT, kind, bytes + at, cuts->bytes[i]);
-    put_pdv(pdvs, CT_CONTEXT, kind | LAST, bytes + at, n - at);
+        raw_put_pdv(pdvs, CT_CONTEXT, kind, bytes + at, cuts->bytes[i]);
+    raw_put_pdv(pdvs, CT_CONTEXT, kind | LAST, bytes + at, n - at);
 }
 
 static void
@@ -106,86 +79,13 @@ put_command(struct buf *pdvs, const struct dimse_command *command, const struct 
     buf_fini(&set);
 }
 
-static void
-send_pdu(int fd, uint8_t type, struct buf *body)
-{
-    uint8_t head[PDU_HEAD_BYTES] = {
-        type, 0, 0, (uint8_t)(body->n >> 16), (uint8_t)(body->n >> 8), (uint8_t)body->n};
-
-    assert_int_equal(send(fd, head, sizeof head, MSG_NOSIGNAL), sizeof head);
-    assert_int_equal(send(fd, body->bytes, body->n, MSG_NOSIGNAL), body->n);
-    buf_clear(body);
-}
-
-static bool
-receive_whole(int fd, void *bytes, size_t n)
-{
-    return recv(fd, bytes, n, MSG_WAITALL) == (ssize_t)n;
-}
-
-/* The next PDU's type; 0 = closed. */
-static uint8_t
-receive_pdu(int fd)
-{
-    uint8_t head[PDU_HEAD_BYTES], body[8192];
-
-    if (!receive_whole(fd, head, sizeof head))
-        return 0;
-    size_t n = (size_t)head[3] << 16 | (size_t)head[4] << 8 | head[5];
-    assert_in_range(n, 4, sizeof body);
-    assert_true(receive_whole(fd, body, n));
-    return head[0];
-}
-
-static void
-put_contexts(struct buf *b, bool is_answer)
-{
-    struct buf context;
-
-    buf_init(&context, 512);
-    for (uint8_t id = CT_CONTEXT; id <= OTHER_CONTEXT; id += 2) {
-        put_be(&context, (size_t)id << 24, 4);
-        if (!is_answer)
-            put_item(&context, 0x30, DCM_UID_CT_IMAGE, strlen(DCM_UID_CT_IMAGE));
-        put_item(&context, 0x40, DCM_UID_IMPLICIT_LE, strlen(DCM_UID_IMPLICIT_LE));
-        put_item(b, is_answer ? 0x21 : 0x20, context.bytes, context.n);
-        buf_clear(&context);
-    }
-    buf_fini(&context);
-}
-
-/* A-ASSOCIATE-RQ or -AC with two contexts for CT. */
-static void
-send_associate(int fd, uint8_t type)
-{
-    static const char application[] = "1.2.840.10008.3.1.1.1";
-    static const uint8_t user[] = {0x51, 0, 0, 4,   0,   0,   0x40, 0,  0x52,
-                                   0,    0, 5, '1', '.', '2', '.',  '3'};
-    struct buf body;
-
-    buf_init(&body, 4096);
-    put_be(&body, 1 << 16, 4);
-    put(&body, "ANY             PACKER          ", 32);
-    for (int i = 0; i < 8; i++)
-        put_be(&body, 0, 4);
-    put_item(&body, 0x10, application, strlen(application));
-    put_contexts(&body, type == PDU_ASSOCIATE_AC);
-    put_item(&body, 0x50, user, sizeof user);
-    send_pdu(fd, type, &body);
-    buf_fini(&body);
-}
-
 static int
 associate(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(dimse_listener_port(dimse_receiver.listener)),
-                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = raw_dial(dimse_listener_port(dimse_receiver.listener));
 
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    send_associate(fd, PDU_ASSOCIATE_RQ);
-    assert_int_equal(receive_pdu(fd), PDU_ASSOCIATE_AC);
+    raw_send_associate(fd, PDU_ASSOCIATE_RQ, &both);
+    assert_int_equal(raw_receive_pdu(fd, NULL), PDU_ASSOCIATE_AC);
     return fd;
 }
 
@@ -206,9 +106,9 @@ send_store(int fd, size_t way, struct buf *pdvs)
 
     put_command(pdvs, &rq, &ways[way].command);
     if (ways[way].is_command_apart)
-        send_pdu(fd, PDU_DATA, pdvs);
+        raw_send_pdu(fd, PDU_DATA, pdvs);
     put_part(pdvs, 0, data_set, DATA_BYTES, &ways[way].data);
-    send_pdu(fd, PDU_DATA, pdvs);
+    raw_send_pdu(fd, PDU_DATA, pdvs);
 }
 
 static void
@@ -225,15 +125,15 @@ as_acceptor_a_pdu_of_many_pdvs_arrives_byte_for_byte(void **state)
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         print_message("%s\n", ways[i].name);
         send_store(fd, i, &pdvs);
-        assert_int_equal(receive_pdu(fd), PDU_DATA);
+        assert_int_equal(raw_receive_pdu(fd, NULL), PDU_DATA);
         assert_int_equal(dimse_receiver.stored, i + 1);
         assert_int_equal(dimse_receiver.last.n, DATA_BYTES);
         assert_memory_equal(dimse_receiver.last.bytes, data_set, DATA_BYTES);
     }
 
-    put_be(&pdvs, 0, 4);
-    send_pdu(fd, PDU_RELEASE_RQ, &pdvs);
-    assert_int_equal(receive_pdu(fd), PDU_RELEASE_RP);
+    raw_put_be(&pdvs, 0, 4);
+    raw_send_pdu(fd, PDU_RELEASE_RQ, &pdvs);
+    assert_int_equal(raw_receive_pdu(fd, NULL), PDU_RELEASE_RP);
     close(fd);
     buf_fini(&pdvs);
     dimse_receiver_stop();
@@ -253,10 +153,10 @@ a_pdu_full_of_pdvs_of_a_byte_arrives(void **state)
 
     put_command(&pdvs, &rq, &(struct cuts){0});
     for (size_t i = 0; i < DATA_BYTES; i++)
-        put_pdv(&pdvs, CT_CONTEXT, i + 1 == DATA_BYTES ? LAST : 0, data_set + i, 1);
-    send_pdu(fd, PDU_DATA, &pdvs);
+        raw_put_pdv(&pdvs, CT_CONTEXT, i + 1 == DATA_BYTES ? LAST : 0, data_set + i, 1);
+    raw_send_pdu(fd, PDU_DATA, &pdvs);
 
-    assert_int_equal(receive_pdu(fd), PDU_DATA);
+    assert_int_equal(raw_receive_pdu(fd, NULL), PDU_DATA);
     assert_int_equal(dimse_receiver.last.n, DATA_BYTES);
     assert_memory_equal(dimse_receiver.last.bytes, data_set, DATA_BYTES);
     close(fd);
@@ -275,14 +175,14 @@ serve_packed(void *arg)
     struct buf pdvs;
 
     buf_init(&pdvs, 65536);
-    assert_int_equal(receive_pdu(fd), PDU_ASSOCIATE_RQ);
-    send_associate(fd, PDU_ASSOCIATE_AC);
+    assert_int_equal(raw_receive_pdu(fd, NULL), PDU_ASSOCIATE_RQ);
+    raw_send_associate(fd, PDU_ASSOCIATE_AC, &both);
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-        assert_int_equal(receive_pdu(fd), PDU_DATA);
+        assert_int_equal(raw_receive_pdu(fd, NULL), PDU_DATA);
         put_command(&pdvs, &rsp, &ways[i].command);
         send_store(fd, i, &pdvs);
     }
-    assert_int_equal(receive_pdu(fd), PDU_ABORT);
+    assert_int_equal(raw_receive_pdu(fd, NULL), PDU_ABORT);
     close(fd);
     buf_fini(&pdvs);
     return NULL;
@@ -376,14 +276,14 @@ send_stray(int fd, size_t row, struct buf *pdvs)
     struct dimse_command rq = store_request();
 
     put_command(pdvs, &rq, &(struct cuts){0});
-    put_pdv(pdvs, CT_CONTEXT, 0, data_set, 70);
+    raw_put_pdv(pdvs, CT_CONTEXT, 0, data_set, 70);
     if (strays[row].length == 0xffffffff) {
-        put_pdv(pdvs, strays[row].context, strays[row].flags, data_set, 50);
+        raw_put_pdv(pdvs, strays[row].context, strays[row].flags, data_set, 50);
     } else {
-        put_be(pdvs, strays[row].length, 4);
-        put(pdvs, data_set, 300);
+        raw_put_be(pdvs, strays[row].length, 4);
+        buf_add(pdvs, data_set, 300);
     }
-    send_pdu(fd, PDU_DATA, pdvs);
+    raw_send_pdu(fd, PDU_DATA, pdvs);
 }
 
 static void
@@ -401,14 +301,14 @@ a_stray_pdv_inside_a_pdu_ends_its_association_only(void **state)
         int fd = associate();
         print_message("%s\n", strays[i].name);
         send_stray(fd, i, &pdvs);
-        assert_int_equal(receive_pdu(fd), PDU_ABORT);
+        assert_int_equal(raw_receive_pdu(fd, NULL), PDU_ABORT);
         dimse_receiver_wait(&dimse_receiver.lost, (unsigned)i + 1);
         close(fd);
     }
 
     assert_int_equal(dimse_receiver.stored, 0);
     send_store(good, ARRAY_LEN(ways) - 1, &pdvs);
-    assert_int_equal(receive_pdu(good), PDU_DATA);
+    assert_int_equal(raw_receive_pdu(good, NULL), PDU_DATA);
     assert_int_equal(dimse_receiver.stored, 1);
     close(good);
     buf_fini(&pdvs);
@@ -429,16 +329,16 @@ a_pdu_past_the_limit_that_was_offered_is_refused(void **state)
     int fd = associate();
 
     put_command(&pdvs, &rq, &(struct cuts){0});
-    put_pdv(&pdvs, CT_CONTEXT, 0, bytes, 100);
-    put_pdv(&pdvs, CT_CONTEXT, LAST, bytes, sizeof bytes - pdvs.n - 6);
+    raw_put_pdv(&pdvs, CT_CONTEXT, 0, bytes, 100);
+    raw_put_pdv(&pdvs, CT_CONTEXT, LAST, bytes, sizeof bytes - pdvs.n - 6);
     assert_int_equal(pdvs.n, sizeof bytes);
-    send_pdu(fd, PDU_DATA, &pdvs);
-    assert_int_equal(receive_pdu(fd), PDU_DATA);
+    raw_send_pdu(fd, PDU_DATA, &pdvs);
+    assert_int_equal(raw_receive_pdu(fd, NULL), PDU_DATA);
     assert_int_equal(dimse_receiver.stored, 1);
-    put_be(&pdvs, PDU_DATA << 8, 2);
-    put_be(&pdvs, sizeof bytes + 1, 4);
+    raw_put_be(&pdvs, PDU_DATA << 8, 2);
+    raw_put_be(&pdvs, sizeof bytes + 1, 4);
     assert_int_equal(send(fd, pdvs.bytes, pdvs.n, MSG_NOSIGNAL), pdvs.n);
-    assert_int_equal(receive_pdu(fd), PDU_ABORT);
+    assert_int_equal(raw_receive_pdu(fd, NULL), PDU_ABORT);
 
     close(fd);
     buf_fini(&pdvs);

@@ -19,10 +19,14 @@
 #include "proto/base/log.h"
 #include "proto/dicom/part10.h"
 #include "proto/dicom/sopclass.h"
+#include "proto/dicom/syntax.h"
 #include "tests/support/folder.h"
+#include "tests/support/raw_peer.h"
 #include "tests/support/run_program.h"
 
 #define DATA "../shared/data/"
+#define WORKLIST "1.2.840.10008.5.1.4.31"
+#define MR_IMAGE "1.2.840.10008.5.1.4.1.1.4"
 
 static char dir[FOLDER_PATH_BYTES];
 static struct spool *spool;
@@ -42,7 +46,7 @@ put_devices(const char *text)
 }
 
 static void
-open_door(void)
+open_door_with(const struct accept_service *services, size_t n)
 {
     char *folder = mem_printf("%s/accept", dir);
     struct accept_options options = {.dir = folder,
@@ -51,9 +55,19 @@ open_door(void)
                                      .private_classes = "1.2.3, 1.2.840.113619."};
     struct err err = {0};
 
-    if (accept_open(&options, spool, &door, &err) < 0 || accept_listen(door, &err) < 0)
+    if (accept_open(&options, spool, &door, &err) < 0)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < n; i++)
+        accept_add_service(door, &services[i]);
+    if (accept_listen(door, &err) < 0)
         fail_msg("%s", err.text);
     free(folder);
+}
+
+static void
+open_door(void)
+{
+    open_door_with(NULL, 0);
 }
 
 static int
@@ -254,6 +268,46 @@ only_named_private_classes_are_taken_and_queries_are_not_offered(void **state)
     assert_int_equal(dimse_release(&assoc, &err), 0);
 }
 
+/* What is offered to clients only is taken in the default roles; nothing is where the peer would be
+ * the server alone. */
+static void
+both_roles_proposed_cost_no_context(void **state)
+{
+    static const char *const worklist[] = {WORKLIST, NULL};
+    static const char *const get[] = {DCM_UID_CT_IMAGE, NULL};
+    static const struct accept_service services[] = {
+        {.abstract_syntaxes = worklist, .offer = DIMSE_PLAIN_SYNTAX},
+        {.abstract_syntaxes = get, .offer = DIMSE_THEIR_SYNTAX, .peer_scp_too = true}};
+    static const struct raw_context contexts[] = {
+        {1, DCM_UID_VERIFICATION, DCM_UID_IMPLICIT_LE, "\1\1"},
+        {3, WORKLIST, DCM_UID_IMPLICIT_LE, "\1\1"},
+        {5, DCM_UID_CT_IMAGE, DCM_UID_IMPLICIT_LE, "\1\1"},
+        {7, "1.2.840.113619.4.30", DCM_UID_IMPLICIT_LE, "\1\1"},
+        {9, DCM_UID_SECONDARY_CAPTURE, DCM_UID_IMPLICIT_LE, "\1\0"},
+        {11, MR_IMAGE, DCM_UID_IMPLICIT_LE, "\0\1"},
+        {13, DCM_UID_STUDY_ROOT_FIND, DCM_UID_IMPLICIT_LE, "\1\1"}};
+    static const uint8_t wanted[] = {0, 0, 0, 0, 0, 3, 3};
+    struct raw_associate rq = {"RADPOST", "OURS", contexts, ARRAY_LEN(contexts)};
+
+    (void)state;
+    accept_stop(&door);
+    open_door_with(services, ARRAY_LEN(services));
+    int fd = raw_dial(accept_port(door));
+    raw_send_associate(fd, PDU_ASSOCIATE_RQ, &rq);
+    struct raw_answer answer = raw_receive_answer(fd);
+
+    assert_int_equal(answer.type, PDU_ASSOCIATE_AC);
+    for (size_t i = 0; i < ARRAY_LEN(contexts); i++) {
+        print_message("%s\n", contexts[i].abstract_syntax);
+        assert_int_equal(answer.result[contexts[i].id], wanted[i]);
+    }
+    assert_int_equal(answer.role_count, 1);
+    assert_string_equal(answer.roles[0].uid, DCM_UID_CT_IMAGE);
+    assert_int_equal(answer.roles[0].scu, 1);
+    assert_int_equal(answer.roles[0].scp, 1);
+    close(fd);
+}
+
 static void
 strangers_are_refused_listed_for_good_and_let_in_once_enrolled(void **state)
 {
@@ -427,6 +481,7 @@ main(void)
         cmocka_unit_test_setup_teardown(full_disk_is_answered_a700, begin_full, end),
         cmocka_unit_test_setup_teardown(
             only_named_private_classes_are_taken_and_queries_are_not_offered, begin, end),
+        cmocka_unit_test_setup_teardown(both_roles_proposed_cost_no_context, begin, end),
         cmocka_unit_test_setup_teardown(
             strangers_are_refused_listed_for_good_and_let_in_once_enrolled, begin, end),
         cmocka_unit_test_setup_teardown(

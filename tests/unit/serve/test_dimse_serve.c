@@ -9,13 +9,16 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "proto/base/thread.h"
 #include "proto/dicom/sopclass.h"
+#include "proto/dicom/syntax.h"
 #include "proto/dicom/write.h"
 #include "storage/serve/dimse_core.h"
 #include "proto/dicom/dimse_identifier.h"
 #include "storage/serve/dimse_serve.h"
+#include "tests/support/raw_peer.h"
 #include "tests/unit/serve/archive_fake.h"
 
 #define STUDY FAKE_STUDY
@@ -371,6 +374,29 @@ only_the_enrolled_come_in_and_only_with_their_rights(void **state)
 }
 
 static void
+both_roles_proposed_are_confirmed_for_storage_only(void **state)
+{
+    static const struct raw_context contexts[] = {
+        {1, DCM_UID_STUDY_ROOT_FIND, DCM_UID_IMPLICIT_LE, "\1\1"},
+        {3, DCM_UID_CT_IMAGE, DCM_UID_IMPLICIT_LE, "\1\1"},
+        {5, DCM_UID_VERIFICATION, DCM_UID_IMPLICIT_LE, "\0\1"}};
+    struct raw_associate rq = {"ARCHIVE", "VIEWER", contexts, ARRAY_LEN(contexts)};
+
+    (void)state;
+    int fd = raw_dial(dimse_serve_port(archive));
+    raw_send_associate(fd, PDU_ASSOCIATE_RQ, &rq);
+    struct raw_answer answer = raw_receive_answer(fd);
+
+    assert_int_equal(answer.type, PDU_ASSOCIATE_AC);
+    assert_int_equal(answer.result[1], 0);
+    assert_int_equal(answer.result[3], 0);
+    assert_int_equal(answer.result[5], 3);
+    assert_int_equal(answer.role_count, 1);
+    assert_string_equal(answer.roles[0].uid, DCM_UID_CT_IMAGE);
+    close(fd);
+}
+
+static void
 store_is_answered_as_the_archive_says(void **state)
 {
     static const struct {
@@ -428,6 +454,8 @@ main(void)
         cmocka_unit_test_setup_teardown(cancelled_move_stops_and_says_what_remains, begin, end),
         cmocka_unit_test_setup_teardown(requests_that_are_not_offered_are_refused, begin, end),
         cmocka_unit_test_setup_teardown(only_the_enrolled_come_in_and_only_with_their_rights, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(both_roles_proposed_are_confirmed_for_storage_only, begin,
                                         end),
         cmocka_unit_test_setup_teardown(store_is_answered_as_the_archive_says, begin, end),
     };
