@@ -378,6 +378,7 @@ run(struct gateway *g, struct err *err)
 {
     int rc;
 
+    program_raise_descriptors();
     program_hold_signals();
     rc = start(g, err);
     if (rc == 0) {

@@ -49,6 +49,7 @@ run(struct reader *r, struct err *err)
 {
     int rc;
 
+    program_raise_descriptors();
     program_hold_signals();
     rc = reader_start(r, err);
     if (rc == 0) {

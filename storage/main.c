@@ -311,28 +311,13 @@ stop(struct storage *s)
     ca_close(&s->ca);
 }
 
-/* A bundle holds two descriptors an object it touches, and many bundles come at once: take as many
- * as the system gives. Numbers past 1023 are safe: this program, DCMTK's network library and
- * libmicrohttpd as it is started here (MHD_USE_POLL) wait by poll(), never by select(). */
-static void
-raise_descriptors(void)
-{
-    struct rlimit files;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-        return;
-    files.rlim_cur = files.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-        return; /* the usual 1024 then */
-}
-
 /* Signals are for the main thread alone: it waits for one that ends the service. */
 static int
 run(struct storage *s, struct err *err)
 {
     int rc;
 
-    raise_descriptors();
+    program_raise_descriptors(); /* a bundle holds two for each object it touches */
     program_hold_signals();
     rc = start(s, err);
     if (rc == 0) {

@@ -265,6 +265,25 @@ a_spool_that_is_open_without_a_door_is_left_alone(void **state)
     assert_false(is_paused(f, 1));
 }
 
+/* The service could not read what root wrote, and would begin without it. */
+static void
+a_stopped_gateways_spool_is_left_alone_by_another_user(void **state)
+{
+    struct spool_fixture *f = *state;
+    uint64_t id = fixture_put(f, 100, 1, 0);
+
+    if (geteuid() != 0)
+        skip();
+    spool_close(&f->sp);
+    assert_int_equal(chown(f->dir, 65534, 65534), 0);
+
+    assert_int_equal(queue("hold", f->dir, "1", NULL), err_kind_exit(ERR_DENIED));
+
+    assert_int_equal(chown(f->dir, 0, 0), 0);
+    assert_int_equal(spool_open(f->dir, &f->options, &f->sp, &err), 0);
+    assert_false(is_paused(f, id));
+}
+
 static void
 a_door_tells_why_and_who_is_not_there(void **state)
 {
@@ -329,6 +348,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_stopped_gateways_spool_is_worked_on_itself,
                                         spool_fixture_setup, spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(a_spool_that_is_open_without_a_door_is_left_alone,
+                                        spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_stopped_gateways_spool_is_left_alone_by_another_user,
                                         spool_fixture_setup, spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(a_door_tells_why_and_who_is_not_there, spool_fixture_setup,
                                         spool_fixture_teardown),

@@ -60,6 +60,32 @@ count(struct spool_fixture *f)
     return health.entries;
 }
 
+/* What was held back or thrown away would go out. */
+static void
+a_journal_that_may_not_be_opened_is_no_damaged_one(void **state)
+{
+    struct spool_fixture *f = *state;
+    char path[PATH_MAX], kept[PATH_MAX];
+    uint64_t id = fixture_put(f, 5000, 1, 0);
+    struct spool_entry *entry = NULL;
+
+    OK(spool_set_paused(f->sp, id, true, &err));
+    spool_close(&f->sp);
+    file_of(f, "journal", 0, path);
+    snprintf(kept, sizeof kept, "%s/kept", f->dir);
+    OK(rename(path, kept));
+    OK(symlink(path, path)); /* also root cannot */
+
+    assert_int_equal(spool_open(f->dir, &f->options, &f->sp, &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+
+    OK(rename(kept, path)); /* it was left where it is */
+    OK(spool_open(f->dir, &f->options, &f->sp, &err));
+    OK(spool_load(f->sp, id, &entry, &err));
+    assert_true(entry->is_paused);
+    spool_entry_free(&entry);
+}
+
 static void
 without_its_journal_every_instance_is_there_as_received(void **state)
 {
@@ -401,6 +427,7 @@ main(void)
 #define CLAIM(name)                                                                                \
     cmocka_unit_test_setup_teardown(name, spool_fixture_setup, spool_fixture_teardown)
     const struct CMUnitTest tests[] = {
+        CLAIM(a_journal_that_may_not_be_opened_is_no_damaged_one),
         CLAIM(without_its_journal_every_instance_is_there_as_received),
         CLAIM(a_scratched_journal_is_set_aside_and_told),
         CLAIM(a_scratched_record_costs_itself_alone_and_is_told),
