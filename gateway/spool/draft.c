@@ -30,7 +30,9 @@ check_disk(struct spool *sp, struct err *err)
 }
 
 #define SPARES_MOST 16
-/* A large object's bytes go to the disk while the rest comes: its answer would wait for all. */
+/* A large object's bytes go to the disk while the rest comes: its answer would wait for all. So
+ * often the mark is looked at too, so long before it: what is refused in the end must not use up
+ * the room that other devices, the desk and the journal live on. */
 #define HINT_BYTES ((uint64_t)8 << 20)
 
 static struct spool_draft *
@@ -155,15 +157,19 @@ spill(struct spool_draft *d, struct err *err)
 int
 spool_draft_write(struct spool_draft *d, const void *bytes, size_t n, struct err *err)
 {
+    bool is_step = (d->size + n) / HINT_BYTES > d->size / HINT_BYTES;
+
     if (d->size + n > LIMIT_OBJECT_BYTES)
         return err_set(err, ERR_REJECT, "the object is past its limit");
+    if (is_step && spool_disk_with(d->sp, HINT_BYTES) == SPOOL_DISK_REFUSE)
+        return err_set(err, ERR_FULL, "draft: no room above the disk's refuse mark");
     if (d->fd < 0 && d->head.n + n > LIMIT_DRAFT_MEMORY_BYTES && spill(d, err) < 0)
         return err_context(err, "draft");
     if (d->fd < 0)
         buf_add(&d->head, bytes, n);
     else if (durable_write_at(d->fd, bytes, n, DRAFT_PAYLOAD_AT + d->size, err) < 0)
         return err_context(err, "draft");
-    if (d->fd >= 0 && (d->size + n) / HINT_BYTES > d->size / HINT_BYTES)
+    if (d->fd >= 0 && is_step)
         durable_hint(d->fd, DRAFT_PAYLOAD_AT + d->size / HINT_BYTES * HINT_BYTES, HINT_BYTES);
     digest_add(d->digest, bytes, n);
     d->crc = zip_crc32(d->crc, bytes, n);

@@ -77,8 +77,9 @@ void spool_association_end(struct spool *sp, uint64_t association);
  * errors  ERR_FULL the disk is below its refuse mark, ERR_RETRY no file */
 int spool_draft_begin(struct spool *sp, const struct spool_meta *meta,
                       struct spool_draft **out_draft, struct err *err) MUST_CHECK;
-/* errors  ERR_FULL, ERR_RETRY, ERR_REJECT past LIMIT_OBJECT_BYTES; the draft can only be freed then
- */
+/* errors  ERR_FULL no room, or what comes would reach the refuse mark (looked at each 8 MiB);
+ *         ERR_RETRY; ERR_REJECT past LIMIT_OBJECT_BYTES; the draft can only be freed then, and a
+ *         large one should be at once: its bytes are others' room */
 int spool_draft_write(struct spool_draft *draft, const void *bytes, size_t n,
                       struct err *err) MUST_CHECK;
 uint64_t spool_draft_size(const struct spool_draft *draft);
