@@ -9,6 +9,7 @@
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/durable.h"
+#include "proto/base/folder.h"
 #include "proto/base/log.h"
 #include "proto/base/program.h"
 #include "proto/base/text.h"
@@ -399,8 +400,8 @@ enrol(struct gateway *g, const char *url, const char *code, struct err *err)
     struct uplink_way out;
     struct enrol_way way;
 
-    if (make_folders(g, err) < 0 || uplink_check_lines(g->lines_path, err) < 0 ||
-        uplink_way(g->lines_path, 0, &out, err) < 0)
+    if (make_folders(g, err) < 0 || folder_vet_owner(g->config.data_dir, err) < 0 ||
+        uplink_check_lines(g->lines_path, err) < 0 || uplink_way(g->lines_path, 0, &out, err) < 0)
         return -1;
     way = (struct enrol_way){.proxy = out.proxy[0] != '\0' ? out.proxy : NULL,
                              .proxy_user = out.proxy_user[0] != '\0' ? out.proxy_user : NULL,
@@ -430,7 +431,8 @@ desk_account(struct gateway *g, struct err *err)
 {
     char code[SLIP_TEXT_BYTES];
 
-    if (make_folders(g, err) < 0 || desk_account_code(g->desk_dir, code, err) < 0)
+    if (make_folders(g, err) < 0 || folder_vet_owner(g->config.data_dir, err) < 0 ||
+        desk_account_code(g->desk_dir, code, err) < 0)
         return -1;
     printf("%s\n", code);
     return 0;
