@@ -107,7 +107,7 @@ int book_receipted(struct book *book, const struct clinic_ids *ids, struct err *
 int book_patient_url(struct book *book, char out[CLINIC_URL_SIZE], struct err *err) MUST_CHECK;
 
 struct book_report {
-    int64_t read;
+    int64_t read; /* as this desk names it: book_read_source() */
     uint32_t version, superseded_by, replaces, covers, present;
     bool is_preliminary, is_here; /* the PDF is */
     int64_t signed_at_us, received_at_us, confirmed_at_us;
@@ -120,6 +120,15 @@ struct book_report {
 };
 int book_reports(struct book *book, size_t limit, struct book_report **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
+/* What the reader knows a read by, and whose images it is about: numbers of a reader whose database
+ * was put back from a backup come again for other studies, a read's name here does not.
+ * errors  ERR_NOT_FOUND */
+struct book_source {
+    int64_t number; /* 0: the reader knows it no more */
+    char study[CLINIC_UID_SIZE];
+};
+int book_read_source(struct book *book, int64_t read, struct book_source *out,
+                     struct err *err) MUST_CHECK;
 int book_confirm(struct book *book, int64_t read, uint32_t version, struct err *err) MUST_CHECK;
 /* A PDF that is to be fetched (again: it says now that it was replaced). *out_is_due false: none.
  * What comes for the report from now on makes it due again, whatever book_pdf_put() brings. */

@@ -5,12 +5,19 @@
 #include "gateway/desk/urgency.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "proto/base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/desk/desk_events.def"
+#undef LOG_EVENT
+
+static const struct log_ctx ctx = {.stage = "gateway/desk"};
 
 /* ---- up ---- */
 
@@ -136,13 +143,36 @@ book_counts(struct book *book, struct book_counts *out, struct err *err)
 
 /* ---- down ---- */
 
+/* What the message's read is called here. One that is known by its number and is about another
+ * study, or was signed at another time, is another database's: it keeps its name and its reports,
+ * and the message is about a new one. */
 static int
-take_state(struct book *book, const struct clinic_down *m, struct err *err)
+find_read(struct book *book, const struct clinic_down *m, int64_t *out_read, struct err *err)
+{
+    bool is_report = m->kind == CLINIC_REPORT || m->kind == CLINIC_AMENDED;
+    struct db_rows *rows = NULL;
+
+    if (db_run(book->db, "read_part",
+               DB_ARGS(DB_INT(m->read), DB_TEXT(m->study), DB_INT(m->version),
+                       DB_INT(is_report ? m->signed_at_us : 0)),
+               NULL, err) < 0)
+        return -1;
+    if (db_touched(book->db) > 0)
+        LOG(&ctx, DESK_READ_PARTED, F_NUMBER("read", m->read));
+    if (db_run(book->db, "read_of_number", DB_ARGS(DB_INT(m->read)), &rows, err) < 0)
+        return -1;
+    *out_read = db_int(rows, 0, 0);
+    db_rows_free(&rows);
+    return 0;
+}
+
+static int
+take_state(struct book *book, const struct clinic_down *m, int64_t number, struct err *err)
 {
     return db_run(book->db, "read_put",
                   DB_ARGS(DB_INT(m->read), DB_INT(m->seq), DB_TEXT(m->study),
                           DB_TEXT(m->registration), DB_TEXT(m->patient), DB_TEXT(m->modality),
-                          DB_TEXT(m->state), DB_INT(m->at_us)),
+                          DB_TEXT(m->state), DB_INT(m->at_us), DB_INT(number)),
                   NULL, err);
 }
 
@@ -159,7 +189,8 @@ take_report(struct book *book, const struct clinic_down *m, struct err *err)
                        DB_TEXT(m->verify_url), DB_INT(m->covers), DB_INT(m->present),
                        DB_TEXT(m->reason), DB_INT(clock_wall_us()), DB_INT(m->replaces)),
                NULL, err) < 0 ||
-        db_run(book->db, "report_replace", DB_ARGS(read, version), NULL, err) < 0)
+        db_run(book->db, "report_replace", DB_ARGS(read, version), NULL, err) < 0 ||
+        db_run(book->db, "report_part", DB_ARGS(DB_TEXT(m->study)), NULL, err) < 0)
         return -1;
     return db_run(book->db, "report_is_replaced", DB_ARGS(read, version), NULL, err);
 }
@@ -247,22 +278,10 @@ take_order(struct book *book, const struct clinic_down *m, struct err *err)
     return add_notice(book, m, words, err);
 }
 
+/* m names its read as this desk does. */
 static int
-take_one(struct book *book, const struct clinic_down *m, struct err *err)
+take_of_read(struct book *book, const struct clinic_down *m, struct err *err)
 {
-    if (db_run(book->db, "inbox_add",
-               DB_ARGS(DB_TEXT(m->id), DB_INT(m->seq), DB_TEXT(clinic_down_word(m->kind)),
-                       DB_INT(m->read), DB_INT(m->version), DB_INT(clock_wall_us())),
-               NULL, err) < 0)
-        return -1;
-    if (db_touched(book->db) == 0)
-        return 0; /* taken before */
-    if (m->kind == CLINIC_NOTICE)
-        return add_notice(book, m, m->reason, err);
-    if (m->kind == CLINIC_ORDER)
-        return take_order(book, m, err);
-    if (take_state(book, m, err) < 0)
-        return -1;
     switch (m->kind) {
     case CLINIC_REPORT:
     case CLINIC_AMENDED:
@@ -286,6 +305,36 @@ take_one(struct book *book, const struct clinic_down *m, struct err *err)
     default:
         return 0;
     }
+}
+
+static int
+take_one(struct book *book, const struct clinic_down *told, struct err *err)
+{
+    bool is_of_read = told->kind != CLINIC_NOTICE && told->kind != CLINIC_ORDER;
+    struct clinic_down *m;
+    int rc = -1;
+
+    if (db_run(book->db, "inbox_again", DB_ARGS(DB_TEXT(told->id)), NULL, err) < 0)
+        return -1;
+    if (db_touched(book->db) > 0)
+        return 0; /* taken before */
+    m = mem_new(sizeof *m);
+    *m = *told;
+    if ((is_of_read && find_read(book, told, &m->read, err) < 0) ||
+        db_run(book->db, "inbox_add",
+               DB_ARGS(DB_TEXT(m->id), DB_INT(m->seq), DB_TEXT(clinic_down_word(m->kind)),
+                       DB_INT(m->read), DB_INT(m->version), DB_INT(clock_wall_us())),
+               NULL, err) < 0)
+        goto out;
+    if (m->kind == CLINIC_NOTICE)
+        rc = add_notice(book, m, m->reason, err);
+    else if (m->kind == CLINIC_ORDER)
+        rc = take_order(book, m, err);
+    else if (take_state(book, m, told->read, err) == 0)
+        rc = take_of_read(book, m, err);
+out:
+    free(m);
+    return rc;
 }
 
 static int

@@ -61,11 +61,38 @@ book_reports(struct book *book, size_t limit, struct book_report **out, size_t *
     return rc;
 }
 
+/* In a turn. */
+static int
+source(struct book *book, int64_t read, struct book_source *out, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = db_run(book->db, "read_source", DB_ARGS(DB_INT(read)), &rows, err);
+
+    if (rc == 0 && db_rows_count(rows) == 0)
+        rc = err_set(err, ERR_NOT_FOUND, "no such read");
+    if (rc == 0) {
+        out->number = db_int(rows, 0, 0);
+        text_copy(out->study, sizeof out->study, db_text(rows, 0, 1));
+    }
+    db_rows_free(&rows);
+    return rc;
+}
+
+int
+book_read_source(struct book *book, int64_t read, struct book_source *out, struct err *err)
+{
+    int rc = db_begin(book->db, err);
+
+    return rc < 0 ? -1 : db_end(book->db, source(book, read, out, err), err);
+}
+
+/* Of a report that the reader knows no more, nobody there is told. */
 static int
 confirm(struct book *book, int64_t read, uint32_t version, struct err *err)
 {
-    struct clinic_up up = {.kind = CLINIC_CONFIRM, .read = read, .version = version};
+    struct clinic_up up = {.kind = CLINIC_CONFIRM, .version = version};
     struct db_rows *rows = NULL;
+    struct book_source from;
     size_t found;
 
     if (db_run(book->db, "report_get", DB_ARGS(DB_INT(read), DB_INT(version)), &rows, err) < 0)
@@ -74,10 +101,13 @@ confirm(struct book *book, int64_t read, uint32_t version, struct err *err)
     db_rows_free(&rows);
     if (found == 0)
         return err_set(err, ERR_NOT_FOUND, "no such report");
-    if (db_run(book->db, "report_confirm",
+    if (source(book, read, &from, err) < 0 ||
+        db_run(book->db, "report_confirm",
                DB_ARGS(DB_INT(read), DB_INT(version), DB_INT(clock_wall_us())), NULL, err) < 0)
         return -1;
-    return db_touched(book->db) == 0 ? 0 : outbox_add(book, &up, err);
+    up.read = from.number;
+    text_copy(up.study, sizeof up.study, from.study);
+    return db_touched(book->db) == 0 || from.number == 0 ? 0 : outbox_add(book, &up, err);
 }
 
 int

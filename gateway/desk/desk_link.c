@@ -326,23 +326,30 @@ tell_due(struct talker *t, struct err *err)
 
 /* ---- reports and receipts ---- */
 
-static int
-read_digest(const struct http_reply *reply, uint8_t out[CLINIC_HASH_BYTES], struct err *err)
-{
-    char hex[2 * CLINIC_HASH_BYTES + 1];
+/* What is due of a report: its PDF, or (kind not "") a document for the clinic's own systems. */
+struct wanted {
+    int64_t read;
+    struct book_source from;
+    uint32_t version;
+    char kind[HIS_KIND_SIZE];
+};
 
+/* By its number the reader may mean another study's read by now, and its message is on the way. An
+ * older reader does not say. */
+static int
+read_head(const struct http_reply *reply, const struct book_source *from,
+          uint8_t out[CLINIC_HASH_BYTES], struct err *err)
+{
+    char study[CLINIC_UID_SIZE], hex[2 * CLINIC_HASH_BYTES + 1];
+
+    if (http_reply_find(reply, CLINIC_STUDY_HEADER, study, sizeof study) &&
+        strcmp(study, from->study) != 0)
+        return err_set(err, ERR_CONFLICT, "the reader's read is another study's by now");
     if (!http_reply_find(reply, CLINIC_DIGEST_HEADER, hex, sizeof hex) ||
         hex_decode(hex, out, CLINIC_HASH_BYTES) < 0)
         return err_set(err, ERR_REJECT, "the reader told no digest of the report");
     return 0;
 }
-
-/* What is due of a report: its PDF, or (kind not "") a document for the clinic's own systems. */
-struct wanted {
-    int64_t read;
-    uint32_t version;
-    char kind[HIS_KIND_SIZE];
-};
 
 static int
 take_file(struct desk_link *link, const struct http_reply *reply, const struct wanted *f,
@@ -351,7 +358,7 @@ take_file(struct desk_link *link, const struct http_reply *reply, const struct w
     const struct buf *body = &reply->body;
     uint8_t sha256[CLINIC_HASH_BYTES];
 
-    if (read_digest(reply, sha256, err) < 0)
+    if (read_head(reply, &f->from, sha256, err) < 0)
         return -1;
     if (f->kind[0] != '\0')
         return his_document_put(link->o.book, f->read, f->version, f->kind, body->bytes, body->n,
@@ -378,7 +385,7 @@ note_failed(struct desk_link *link, const struct wanted *f, const struct err *wh
 
 /* Its own trouble postpones it and nothing else. */
 static int
-fetch(struct talker *t, const struct wanted *f, struct err *err)
+fetch(struct talker *t, struct wanted *f, struct err *err)
 {
     struct http_reply reply = {0};
     struct http_call call = {.method = "GET",
@@ -389,7 +396,9 @@ fetch(struct talker *t, const struct wanted *f, struct err *err)
     char path[128];
     int rc;
 
-    snprintf(path, sizeof path, CLINIC_PATH_REPORTS "/%" PRId64 "/%" PRIu32 "%s%s", f->read,
+    if (book_read_source(t->link->o.book, f->read, &f->from, err) < 0)
+        return -1;
+    snprintf(path, sizeof path, CLINIC_PATH_REPORTS "/%" PRId64 "/%" PRIu32 "%s%s", f->from.number,
              f->version, f->kind[0] != '\0' ? "/" : "", f->kind);
     call.path = path;
     rc = talk(t, &call, &reply, err);

@@ -118,6 +118,11 @@ his_book_owe(struct book *book, unsigned targets, bool *out_is_new, struct err *
         rc = db_run(book->db, "his_owe_documents", DB_NO_ARGS, NULL, err);
         *out_is_new = *out_is_new || db_touched(book->db) > 0;
     }
+    if (rc == 0) {
+        rc = db_run(book->db, "his_part", DB_ARGS(DB_TEXT(HIS_SET_BACK), DB_INT(clock_wall_us())),
+                    NULL, err);
+        *out_is_new = *out_is_new || db_touched(book->db) > 0;
+    }
     rc = db_end(book->db, rc, err);
     if (rc == 0 && *out_is_new)
         book_changed(book);

@@ -33,6 +33,8 @@ bool his_next(enum his_state from, enum his_event event, enum his_state *out_to)
 /* The trouble of a report that is refused before it is sent: what was signed names another patient
  * than its order. The pages find their words by it. */
 #define HIS_ANOTHER_PATIENT "another_patient"
+/* The reader's database was set back before all of the report was here. */
+#define HIS_SET_BACK "set_back"
 enum { HIS_TROUBLE_SIZE = 256, HIS_RECEIPT_SIZE = 160, HIS_KIND_SIZE = 8 };
 static const int64_t his_wait_max_us = INT64_C(3600) * 1000000; /* between two tries */
 

@@ -36,6 +36,15 @@ SELECT DISTINCT d.read_id, d.version, k.column1 FROM his_delivery d, (VALUES ('s
 WHERE d.state = 'waiting' AND d.event = 'report' AND NOT EXISTS (
     SELECT 1 FROM his_document o WHERE o.read_id = d.read_id AND o.version = d.version AND o.kind = k.column1)
 
+-- What a database signed that the reader has no more, and not all of which is here: it can be fetched from nobody.
+-- name: his_part
+UPDATE his_delivery SET state = 'refused', trouble = ?1, done_at_us = ?2
+WHERE state = 'waiting' AND event = 'report' AND read_id IN (SELECT read_id FROM read WHERE number = 0) AND (
+    EXISTS (SELECT 1 FROM report r WHERE r.read_id = his_delivery.read_id AND r.version = his_delivery.version
+        AND r.pdf_sha256 = '' AND r.standing <> 'withdrawn')
+    OR EXISTS (SELECT 1 FROM his_document o WHERE o.read_id = his_delivery.read_id
+        AND o.version = his_delivery.version AND o.sha256 = ''))
+
 -- name: his_newest
 SELECT coalesce((SELECT n FROM his_delivery WHERE target = ?1 ORDER BY n DESC LIMIT 1), 0)
 
@@ -116,8 +125,8 @@ FROM his_target t
 
 -- name: his_document_due
 UPDATE his_document SET next_at_us = max(next_at_us, 1) WHERE (read_id, version, kind) = (
-    SELECT read_id, version, kind FROM his_document WHERE sha256 = '' AND (next_at_us <= ?1 OR next_at_us > ?1 + ?2)
-    ORDER BY next_at_us LIMIT 1)
+    SELECT o.read_id, o.version, o.kind FROM his_document o JOIN read d ON d.read_id = o.read_id AND d.number <> 0
+    WHERE o.sha256 = '' AND (o.next_at_us <= ?1 OR o.next_at_us > ?1 + ?2) ORDER BY o.next_at_us LIMIT 1)
 RETURNING read_id, version, kind
 
 -- name: his_document_put

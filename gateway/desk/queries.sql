@@ -18,7 +18,7 @@ WHERE registration = ?1
 -- name: registration_get
 SELECT r.registration, r.at_us, r.changed_at_us, r.revision, r.name, r.citizen_id, r.sex, r.birth, r.phone,
     r.is_phone_verified, r.modality, r.complaint, r.history, r.is_urgent, r.reason, r.study, r.attached_by, r.slip_at_us,
-    coalesce((SELECT d.state FROM read d WHERE d.study = r.study AND r.study <> '' ORDER BY d.read_id DESC LIMIT 1), ''),
+    coalesce((SELECT d.state FROM read d WHERE d.study = r.study AND r.study <> '' ORDER BY d.number = 0, d.read_id DESC LIMIT 1), ''),
     (SELECT count(*) FROM outbox o WHERE o.registration = r.registration AND o.outcome = ''),
     coalesce((SELECT o.kind || ' ' || o.word FROM outbox o
         WHERE o.registration = r.registration AND o.outcome = 'refused' ORDER BY o.n DESC LIMIT 1), ''),
@@ -29,7 +29,7 @@ FROM registration r WHERE r.registration = ?1
 -- name: registration_list
 SELECT r.registration, r.at_us, r.changed_at_us, r.revision, r.name, r.citizen_id, r.sex, r.birth, r.phone,
     r.is_phone_verified, r.modality, r.complaint, r.history, r.is_urgent, r.reason, r.study, r.attached_by, r.slip_at_us,
-    coalesce((SELECT d.state FROM read d WHERE d.study = r.study AND r.study <> '' ORDER BY d.read_id DESC LIMIT 1), ''),
+    coalesce((SELECT d.state FROM read d WHERE d.study = r.study AND r.study <> '' ORDER BY d.number = 0, d.read_id DESC LIMIT 1), ''),
     (SELECT count(*) FROM outbox o WHERE o.registration = r.registration AND o.outcome = ''),
     coalesce((SELECT o.kind || ' ' || o.word FROM outbox o
         WHERE o.registration = r.registration AND o.outcome = 'refused' ORDER BY o.n DESC LIMIT 1), ''),
@@ -115,6 +115,10 @@ DELETE FROM outbox WHERE outcome <> '' AND done_at_us < ?1
 -- name: inbox_add
 INSERT INTO inbox (id, seq, kind, read_id, version, at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING
 
+-- Taken before: its receipt is due again.
+-- name: inbox_again
+UPDATE inbox SET is_receipted = 0 WHERE id = ?1
+
 -- name: inbox_due
 SELECT i.id FROM inbox i WHERE i.is_receipted = 0 AND (i.kind NOT IN ('report', 'amended') OR EXISTS (
     SELECT 1 FROM report r WHERE r.read_id = i.read_id AND r.version = i.version AND r.pdf_sha256 <> ''))
@@ -126,14 +130,28 @@ UPDATE inbox SET is_receipted = 1 WHERE id = ?1
 -- name: inbox_clean
 DELETE FROM inbox WHERE is_receipted = 1 AND at_us < ?1
 
+-- A clinic's study has one read, a number is one study's, and a version is signed once: what is here and contradicts it is of
+-- a database that the reader has no more.
+-- name: read_part
+UPDATE read SET number = 0 WHERE (number = ?1 AND study <> ?2) OR (study = ?2 AND number NOT IN (0, ?1))
+    OR (number = ?1 AND EXISTS (SELECT 1 FROM report p WHERE p.read_id = read.read_id AND p.version = ?3
+        AND p.signed_at_us <> 0 AND ?4 NOT IN (0, p.signed_at_us)))
+
+-- What a read that the reader numbers so is called here: as there, or, where that is taken, by a number that no reader gives.
+-- name: read_of_number
+SELECT coalesce((SELECT read_id FROM read WHERE number = ?1),
+    (SELECT max(4503599627370496, (SELECT max(read_id) FROM read)) + 1 FROM read WHERE read_id = ?1), ?1)
+
+-- name: read_source
+SELECT number, study FROM read WHERE read_id = ?1
+
 -- name: read_put
-INSERT INTO read (read_id, seq, study, registration, patient, modality, state, changed_at_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+INSERT INTO read (read_id, seq, study, registration, patient, modality, state, changed_at_us, number)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 ON CONFLICT (read_id) DO UPDATE SET seq = excluded.seq, study = excluded.study,
     registration = CASE WHEN excluded.registration <> '' THEN excluded.registration ELSE registration END,
     patient = CASE WHEN excluded.patient <> '' THEN excluded.patient ELSE patient END,
     modality = excluded.modality, state = excluded.state, changed_at_us = excluded.changed_at_us
-WHERE seq <= excluded.seq
 
 -- name: report_put
 INSERT INTO report (read_id, version, is_preliminary, signed_at_us, author, reviewer, hospital, verify_url, covers, present,
@@ -152,6 +170,11 @@ WHERE read_id = ?1 AND version < ?2 AND superseded_by < ?2
 UPDATE report SET standing = 'amended', superseded_by = (SELECT max(l.version) FROM report l WHERE l.read_id = ?1)
 WHERE read_id = ?1 AND version = ?2 AND standing = 'valid'
     AND EXISTS (SELECT 1 FROM report l WHERE l.read_id = ?1 AND l.version > ?2)
+
+-- A new report of a study replaces what a database signed that is gone.
+-- name: report_part
+UPDATE report SET standing = 'amended' WHERE standing = 'valid'
+    AND read_id IN (SELECT d.read_id FROM read d WHERE d.study = ?1 AND d.number = 0)
 
 -- name: report_withdraw
 INSERT INTO report (read_id, version, is_preliminary, signed_at_us, author, reviewer, hospital, verify_url, covers, present,
@@ -180,8 +203,9 @@ LIMIT ?1
 -- Never later than in ten seconds, but for a clock that was set back.
 -- name: report_pdf_due
 UPDATE report SET pdf_next_at_us = max(pdf_next_at_us, 1) WHERE (read_id, version) = (
-    SELECT read_id, version FROM report WHERE is_pdf_wanted = 1
-        AND (pdf_next_at_us <= ?1 OR pdf_next_at_us > ?1 + 20000000) ORDER BY received_at_us LIMIT 1)
+    SELECT p.read_id, p.version FROM report p JOIN read d ON d.read_id = p.read_id AND d.number <> 0
+    WHERE p.is_pdf_wanted = 1 AND (p.pdf_next_at_us <= ?1 OR p.pdf_next_at_us > ?1 + 20000000)
+    ORDER BY p.received_at_us LIMIT 1)
 RETURNING read_id, version
 
 -- name: report_pdf_put

@@ -38,6 +38,7 @@ static const struct clinic_member up_members[] = {
     UP(clinic_phone, PHONE, MAY_BE_EMPTY, K(REGISTRATION)),
     UP(phone, PHONE, IS_DUE, K(PHONE_CODE) | K(PHONE_CHECK)),
     UP(study, UID, IS_DUE, K(ATTACH) | K(JOIN) | K(DOUBT) | K(STUDY_URGENT) | K(ABSENT)),
+    UP(study, UID, MAY_BE_EMPTY, K(CONFIRM)),
     UP(reason, WORDS, MAY_BE_EMPTY,
        K(REGISTRATION) | K(URGENT) | K(DOUBT) | K(STUDY_URGENT) | K(ABSENT)),
     UP(name, LINE, MAY_BE_EMPTY, K(DOUBT)),

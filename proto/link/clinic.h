@@ -36,6 +36,8 @@ enum {
 /* GET /{read}/{version}/sr, /pdf > the DICOM objects; /text > the signed report, JSON */
 /* Header of the PDF's answer: its SHA-256 in hexadecimal. */
 #define CLINIC_DIGEST_HEADER "X-Radpost-SHA256"
+/* And the study that the read is about: numbers of reads come again after a restore. */
+#define CLINIC_STUDY_HEADER "X-Radpost-Study"
 
 enum clinic_up_kind {
     CLINIC_REGISTRATION, /* a person and what is asked; told again when something of it changed */
@@ -69,7 +71,8 @@ struct clinic_up {
     bool is_urgent;                       /* and URGENT, STUDY_URGENT */
     char phone[CLINIC_PHONE_SIZE];        /* the patient's; and PHONE_CODE, PHONE_CHECK */
     char clinic_phone[CLINIC_PHONE_SIZE]; /* where the doctor reaches the clinic; "" */
-    /* ATTACH, JOIN, DOUBT, STUDY_URGENT and ABSENT (with their revision, and by) */
+    /* ATTACH, JOIN, DOUBT, STUDY_URGENT and ABSENT (with their revision, and by); CONFIRM: of the
+     * read that is meant, "" an older desk */
     char study[CLINIC_UID_SIZE];
     /* REGISTRATION, URGENT, STUDY_URGENT, DOUBT, ABSENT; ANSWER: the words read back, or why not */
     char reason[CLINIC_REASON_SIZE];

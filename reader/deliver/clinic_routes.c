@@ -164,9 +164,10 @@ post_receipts(struct http_request *req, struct http_response *res, struct err *e
     return rc;
 }
 
-/* A read of this clinic, or none at all. */
+/* A read of this clinic, or none at all; the answer says whose images it is about. */
 static int
-check_own_read(struct deliver *d, const char *tenant, int64_t read, struct err *err)
+check_own_read(struct deliver *d, const char *tenant, int64_t read, struct http_response *res,
+               struct err *err)
 {
     struct read_row *row = mem_new(sizeof *row);
     struct pg_conn *conn = NULL;
@@ -178,6 +179,7 @@ check_own_read(struct deliver *d, const char *tenant, int64_t read, struct err *
         err_set(err, ERR_NOT_FOUND, "another clinic's read");
         goto out;
     }
+    http_answer_header(res, CLINIC_STUDY_HEADER, row->study);
     rc = 0;
 out:
     pg_put(&conn);
@@ -187,8 +189,8 @@ out:
 
 /* Which version of which of the clinic's own reads is asked for. */
 static int
-find_version(const struct http_request *req, int64_t *out_read, unsigned *out_version,
-             struct err *err)
+find_version(const struct http_request *req, struct http_response *res, int64_t *out_read,
+             unsigned *out_version, struct err *err)
 {
     uint64_t read, version;
 
@@ -197,7 +199,7 @@ find_version(const struct http_request *req, int64_t *out_read, unsigned *out_ve
         return err_set(err, ERR_NOT_FOUND, "no such report");
     *out_read = (int64_t)read;
     *out_version = (unsigned)version;
-    return check_own_read(http_user(req), http_caller(req)->tenant, *out_read, err);
+    return check_own_read(http_user(req), http_caller(req)->tenant, *out_read, res, err);
 }
 
 /* With its digest beside it. */
@@ -229,7 +231,7 @@ get_report(struct http_request *req, struct http_response *res, struct err *err)
     int64_t read;
     int rc;
 
-    if (find_version(req, &read, &version, err) < 0)
+    if (find_version(req, res, &read, &version, err) < 0)
         return -1;
     buf_init(&pdf, PDF_BYTES);
     rc = compose_pdf(d->o.compose, read, version, &pdf, err);
@@ -259,7 +261,7 @@ get_document(struct http_request *req, struct http_response *res, struct err *er
             media = kinds[i].media;
     if (media == NULL)
         return err_set(err, ERR_NOT_FOUND, "sr, pdf or text");
-    if (find_version(req, &read, &version, err) < 0)
+    if (find_version(req, res, &read, &version, err) < 0)
         return -1;
     buf_init(&file, PDF_BYTES);
     rc = compose_document(d->o.compose, read, version, kind, &file, err);

@@ -370,6 +370,10 @@ do_confirm(struct doing *w, struct err *err)
         err_set(err, ERR_REJECT, "another clinic's read");
         goto out;
     }
+    if (w->up->study[0] != '\0' && strcmp(row->study, w->up->study) != 0) {
+        err_set(err, ERR_REJECT, "another study's read by now");
+        goto out;
+    }
     if (pg_run(w->conn, "clinic_confirmed_put",
                PG_ARGS(PG_TEXT(w->sender->tenant), PG_INT(w->up->read), PG_INT(w->up->version),
                        PG_TEXT(w->sender->device), PG_INT(w->up->at_us)),

@@ -240,25 +240,52 @@ read_world_fails(enum err_kind kind)
 }
 
 /* ---- the world ---- */
+static void
+open_database(struct read_world *w)
+{
+    static const char *const queries[] = {"reader/", NULL};
+    struct pg_options options = {.conninfo = w->conninfo,
+                                 .query_files = queries,
+                                 .migrations = "reader/migrations/",
+                                 .connections = 12};
+    struct err err;
+
+    check(pg_open(&options, &w->pg, &err), &err);
+    w->assign->options.pg = w->pg;
+}
+
 void
 read_world_open(struct read_world *w, struct pg_cluster *cluster, const char *database)
 {
-    static const char *const queries[] = {"reader/", NULL};
-    struct pg_options options = {
-        .query_files = queries, .migrations = "reader/migrations/", .connections = 12};
-    struct err err;
-
     *w = (struct read_world){.cluster = cluster};
     event_n = fact_n = 0;
     is_failing = false;
     assign_feed = (struct assign_feed){fake_events, fake_facts, fake_standing};
     w->conninfo = pg_cluster_database(cluster, database);
-    options.conninfo = w->conninfo;
-    check(pg_open(&options, &w->pg, &err), &err);
     w->assign = mem_new(sizeof *w->assign);
-    w->assign->options.pg = w->pg;
     gate_init(&w->assign->gate);
+    open_database(w);
     read_world_load(w, land);
+}
+
+void
+read_world_back_up(struct read_world *w, const char *name)
+{
+    pg_close(&w->pg);
+    free(pg_cluster_copy(w->cluster, strstr(w->conninfo, "dbname=") + strlen("dbname="), name));
+    open_database(w);
+}
+
+void
+read_world_put_back(struct read_world *w, const char *name)
+{
+    char *own = w->conninfo;
+
+    pg_close(&w->pg);
+    w->conninfo =
+        mem_printf("%.*s%s", (int)(strstr(own, "dbname=") + strlen("dbname=") - own), own, name);
+    free(own);
+    open_database(w);
 }
 
 void

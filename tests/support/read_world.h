@@ -24,6 +24,10 @@ struct read_world {
 /* A fresh database of that name. */
 void read_world_open(struct read_world *w, struct pg_cluster *cluster, const char *database);
 void read_world_close(struct read_world *w);
+/* A copy of the database under a name, as a backup holds it; and the database is put back from it:
+ * the world goes on in the copy. Whoever else uses w->pg has closed it, and takes the new one. */
+void read_world_back_up(struct read_world *w, const char *name);
+void read_world_put_back(struct read_world *w, const char *name);
 /* Load this JSON; the test fails if it is refused. */
 void read_world_load(struct read_world *w, const char *json);
 void read_world_person(struct read_world *w, const char *login, struct person *out);

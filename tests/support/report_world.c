@@ -193,6 +193,22 @@ report_world_reopen(struct report_world *w)
 }
 
 void
+report_world_back_up(struct report_world *w, const char *name)
+{
+    compose_close(&w->compose);
+    read_world_back_up(&w->reads, name);
+    open_compose(w);
+}
+
+void
+report_world_put_back(struct report_world *w, const char *name)
+{
+    compose_close(&w->compose);
+    read_world_put_back(&w->reads, name);
+    open_compose(w);
+}
+
+void
 report_world_close(struct report_world *w)
 {
     compose_close(&w->compose);

@@ -33,6 +33,9 @@ void report_world_open(struct report_world *w, struct pg_cluster *cluster, const
 /* Close compose and open it again, as after a restart. */
 void report_world_reopen(struct report_world *w);
 void report_world_close(struct report_world *w);
+/* read_world_back_up() and read_world_put_back(). */
+void report_world_back_up(struct report_world *w, const char *name);
+void report_world_put_back(struct report_world *w, const char *name);
 
 /* A study of two images of a clinic, closed and known; its read. */
 int64_t report_world_study(struct report_world *w, const char *tenant, const char *study);

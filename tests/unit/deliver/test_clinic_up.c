@@ -526,6 +526,25 @@ nothing_of_another_clinic_is_told_taken_or_confirmed(void **state)
     assert_int_equal(count("SELECT count(*) FROM clinic_confirmed"), 0);
 }
 
+/* The desk heard of it from a database that is gone: the number is another study's read by now. */
+static void
+a_confirmation_of_another_studys_read_is_refused(void **state)
+{
+    struct clinic_up m = up(CLINIC_CONFIRM, "");
+
+    (void)state;
+    m.read = report_world_study(&w, "T1", STUDY);
+    report_world_sign(&w, m.read, "doc1", "rev1");
+    m.version = 1;
+    text_copy(m.study, sizeof m.study, OTHER);
+    assert_string_equal(apply(&m), "refused not_possible");
+
+    text_copy(m.study, sizeof m.study, STUDY);
+    clinic_id_new(m.id);
+    assert_string_equal(apply(&m), "done");
+    assert_int_equal(count("SELECT count(*) FROM clinic_confirmed"), 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, deliver_world_close)
 
 int
@@ -552,6 +571,7 @@ main(int argc, char **argv)
         TEST(a_name_in_two_scripts_is_one_by_its_reading_or_by_who_looked),
         TEST(a_delivered_report_is_noted_once_and_its_confirmation_once),
         TEST(nothing_of_another_clinic_is_told_taken_or_confirmed),
+        TEST(a_confirmation_of_another_studys_read_is_refused),
     };
     int status;
 

@@ -477,6 +477,94 @@ a_phone_is_proved_over_the_line(void **state)
     assert_int_equal(count("SELECT count(*) FROM clinic_registration WHERE is_phone_verified"), 1);
 }
 
+/* So many reports of a study are at the desk. */
+static size_t
+here_of(const char *study)
+{
+    struct book_report *list = NULL;
+    size_t n, here = 0;
+    struct err err;
+
+    OK(book_reports(book, 100, &list, &n, &err));
+    for (size_t i = 0; i < n; i++)
+        here += list[i].is_here && strcmp(list[i].study, study) == 0;
+    free(list);
+    return here;
+}
+
+/* The database came back from a backup and gives the number of a signed read to another study. */
+static void
+after_a_restore_no_report_stands_under_another_study(void **state)
+{
+    int64_t lost, another;
+    pid_t reader;
+
+    (void)state;
+    report_world_back_up(&w, "return_backup");
+    count("SELECT nextval('reads_id_seq')"); /* a gap, as a transaction that failed leaves it */
+    lost = report_world_study(&w, "T1", "1.2.840.7.1");
+    report_world_sign(&w, lost, "doc1", "rev1");
+    compose_close(&w.compose);
+    reader = reader_starts();
+    wait_until_receipted();
+    reader_dies(reader);
+    assert_int_equal(here_of("1.2.840.7.1"), 1);
+
+    report_world_put_back(&w, "return_backup");
+    count("SELECT setval('clinic_down_seq', 1000)"); /* past the desk's cursor */
+    another = report_world_study(&w, "T1", "1.2.840.7.2");
+    assert_int_equal(another, lost);
+    report_world_sign(&w, another, "doc1", "rev1");
+    compose_close(&w.compose);
+    reader = reader_starts();
+    wait_until_receipted();
+    reader_dies(reader);
+
+    assert_int_equal(here_of("1.2.840.7.1"), 1);
+    assert_int_equal(here_of("1.2.840.7.2"), 1);
+}
+
+/* What waits to be fetched by a number that means another read by now, though no message said so
+ * yet: the reader's answer does. */
+static void
+another_studys_pdf_is_not_taken_for_a_report_that_waits(void **state)
+{
+    char number[17], path[160];
+    int64_t lost, another;
+    struct err err;
+    uint8_t *pdf;
+    pid_t reader;
+    size_t n;
+
+    (void)state;
+    report_world_back_up(&w, "return_early");
+    lost = report_world_study(&w, "T1", "1.2.840.7.1");
+    report_world_sign(&w, lost, "doc1", "rev1");
+    compose_close(&w.compose);
+    reader = reader_starts();
+    wait_until_receipted();
+    reader_dies(reader);
+    snprintf(path, sizeof path, "%s/reports/%lld-1.pdf", desk_dir, (long long)lost);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(book_pdf_get(book, lost, 1, &pdf, &n, &err), -1);
+
+    read_world_sets_back(0);
+    report_world_put_back(&w, "return_early");
+    another = report_world_study(&w, "T1", "1.2.840.7.2");
+    assert_int_equal(another, lost);
+    report_world_sign(&w, another, "doc1", "rev1");
+    count("UPDATE clinic_courier SET seq = 1000000"); /* its messages are still to be made */
+    compose_close(&w.compose);
+    reader = reader_starts();
+    for (int i = 0; i < 2; i++) { /* between the two the desk asks for what it waits for */
+        register_one(number);
+        wait_until_told(0);
+    }
+    reader_dies(reader);
+
+    assert_int_equal(reports_here(), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int
@@ -488,6 +576,8 @@ main(int argc, char **argv)
         TEST(killed_readers_do_each_registration_once),
         TEST(killed_readers_bring_each_report_once),
         TEST(a_phone_is_proved_over_the_line),
+        TEST(after_a_restore_no_report_stands_under_another_study),
+        TEST(another_studys_pdf_is_not_taken_for_a_report_that_waits),
     };
     int status;
 
