@@ -429,9 +429,12 @@ gather(void *arg)
 static enum dimse_offer
 offer_for(const struct dimse_listener *l, const struct pdu_context *c, bool *out_peer_is_scp)
 {
-    enum dimse_offer offer = l->options.offers(c->abstract_syntax, c->peer_is_scp, l->options.user);
+    enum dimse_offer offer = DIMSE_NOT_OFFERED;
 
     *out_peer_is_scp = c->peer_is_scp;
+    if (c->abstract_syntax[0] == 0)
+        return offer;
+    offer = l->options.offers(c->abstract_syntax, c->peer_is_scp, l->options.user);
     if (offer != DIMSE_NOT_OFFERED || !c->peer_is_scp || c->is_scp_only)
         return offer;
     *out_peer_is_scp = false;
@@ -473,14 +476,8 @@ establish(struct dimse_listener *l, struct dimse_assoc *assoc, const struct pdu_
 {
     struct upper_answer answers[DIMSE_CONTEXTS];
     struct err err = {0};
-    enum dimse_admission admission; /* titles that are none are not asked about */
+    enum dimse_admission admission = l->options.admit(&assoc->peer, l->options.user);
 
-    if (assoc->peer.calling[0] == 0)
-        admission = DIMSE_CALLING_UNKNOWN;
-    else if (assoc->peer.called[0] == 0)
-        admission = DIMSE_CALLED_UNKNOWN;
-    else
-        admission = l->options.admit(&assoc->peer, l->options.user);
     if (admission != DIMSE_ADMITTED) {
         note(l, DIMSE_NOTE_REFUSED, &assoc->peer, NULL);
         upper_reject(assoc->upper, admission == DIMSE_NOT_NOW,
@@ -549,6 +546,7 @@ associate(void *arg)
         memcpy(assoc->peer.implementation_uid, rq->implementation_uid, 65);
         memcpy(assoc->peer.implementation_version, rq->implementation_version, 17);
         limits.pdu_bytes = pdu_bytes_for(l, &assoc->peer);
+        pdu_associate_mend(r->from.pdu, r->from.n, rq);
         if (upper_receive(r->from.fd, r->from.pdu, r->from.n, &limits, &assoc->upper, &err) < 0)
             note(l, DIMSE_NOTE_MALFORMED, &assoc->peer, &err);
         else

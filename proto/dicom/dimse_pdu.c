@@ -1,6 +1,7 @@
 /* dimse_pdu.c - a strict reading of association PDUs.
  * Invariants: no byte outside [pdu, pdu + n) is read; every output text ends with a zero; counts
- * stay within their arrays. What passes here is well-formed; what DCMTK makes of it is bounded. */
+ * stay within their arrays. What passes here is well-formed; what DCMTK makes of it is bounded.
+ * A title or a UID that is none costs no more than what it names. */
 #include "proto/dicom/dimse_pdu.h"
 
 #include "proto/base/limits.h"
@@ -23,6 +24,11 @@ enum {
     ITEM_VERSION = 0x55,
     ITEM_EXTENDED = 0x56,
     ITEM_IDENTITY_RQ = 0x58,
+    ITEM_NONE = 0xff, /* of no type that is known: read past */
+    CALLED_AT = 10,
+    CALLING_AT = 26,
+    TITLE_BYTES = 16,
+    UID_BYTES = 64,
     FIXED_BYTES = 68 /* version, reserved, titles, reserved */
 };
 
@@ -93,8 +99,8 @@ pdu_associate_read(const uint8_t *pdu, size_t n, struct pdu_associate *out, stru
         return err_set(err, ERR_REJECT, "association PDU of %zu bytes", n);
     if ((be16(pdu + 6) & 1) == 0)
         return err_set(err, ERR_REJECT, "association PDU of protocol version %u", be16(pdu + 6));
-    copy_title(out->called, pdu + 10);
-    copy_title(out->calling, pdu + 26);
+    copy_title(out->called, pdu + CALLED_AT);
+    copy_title(out->calling, pdu + CALLING_AT);
     rest = (struct range){pdu + PDU_HEAD_BYTES + FIXED_BYTES, n - PDU_HEAD_BYTES - FIXED_BYTES};
     while (rest.n > 0) {
         if (next_item(&rest, &type, &value, err) < 0)
@@ -118,6 +124,45 @@ pdu_associate_read(const uint8_t *pdu, size_t n, struct pdu_associate *out, stru
                        : !has_user      ? "user information"
                                         : "presentation context");
     return 0;
+}
+
+/* UIDs that are too long, among the items in `in`: an empty one, and an item of no type. */
+static void
+empty_long_uids(uint8_t *pdu, struct range in)
+{
+    struct range value = {0};
+    uint8_t type = 0;
+    struct err err;
+
+    while (in.n > 0 && next_item(&in, &type, &value, &err) == 0) {
+        if (value.n <= UID_BYTES ||
+            (type != ITEM_ABSTRACT && type != ITEM_TRANSFER && type != ITEM_IMPLEMENTATION))
+            continue;
+        size_t rest = value.n - 4;
+        const uint8_t no_type[] = {ITEM_NONE, 0, (uint8_t)(rest >> 8), (uint8_t)rest};
+        uint8_t *at = pdu + (value.at - pdu);
+        at[-2] = at[-1] = 0;
+        memcpy(at, no_type, sizeof no_type);
+    }
+}
+
+void
+pdu_associate_mend(uint8_t *pdu, size_t n, const struct pdu_associate *read)
+{
+    struct range value = {0},
+                 rest = {pdu + PDU_HEAD_BYTES + FIXED_BYTES, n - PDU_HEAD_BYTES - FIXED_BYTES};
+    uint8_t type = 0;
+    struct err err;
+
+    memset(pdu + CALLED_AT, ' ', 2 * TITLE_BYTES);
+    memcpy(pdu + CALLED_AT, read->called, strlen(read->called));
+    memcpy(pdu + CALLING_AT, read->calling, strlen(read->calling));
+    while (rest.n > 0 && next_item(&rest, &type, &value, &err) == 0) {
+        if (type == ITEM_CONTEXT_RQ)
+            empty_long_uids(pdu, (struct range){value.at + 4, value.n - 4});
+        if (type == ITEM_USER)
+            empty_long_uids(pdu, value);
+    }
 }
 
 int
@@ -165,6 +210,7 @@ read_context(uint8_t type, struct range in, struct pdu_associate *out, struct er
 {
     struct pdu_context *c;
     struct range value = {0};
+    bool is_answer = type == ITEM_CONTEXT_AC, has_abstract = false, has_transfer = false;
     uint8_t item = 0;
 
     if (in.n < 4)
@@ -184,18 +230,18 @@ read_context(uint8_t type, struct range in, struct pdu_associate *out, struct er
     while (in.n > 0) {
         if (next_item(&in, &item, &value, err) < 0)
             return -1;
-        if (item == ITEM_ABSTRACT && copy_uid(c->abstract_syntax, value, err) < 0)
+        has_abstract = has_abstract || item == ITEM_ABSTRACT;
+        has_transfer = has_transfer || item == ITEM_TRANSFER;
+        if (item == ITEM_ABSTRACT && copy_uid(c->abstract_syntax, value, err) < 0 && is_answer)
             return -1;
-        if (item != ITEM_TRANSFER)
+        if (item != ITEM_TRANSFER || c->syntax_count == PDU_SYNTAXES)
             continue;
-        if (c->syntax_count == PDU_SYNTAXES)
-            continue;
-        if (copy_uid(c->syntaxes[c->syntax_count], value, err) < 0)
+        if (copy_uid(c->syntaxes[c->syntax_count], value, err) < 0 && is_answer)
             return -1;
         if (c->syntaxes[c->syntax_count][0] != 0)
             c->syntax_count++;
     }
-    if (type == ITEM_CONTEXT_RQ && (c->syntax_count == 0 || c->abstract_syntax[0] == 0))
+    if (!is_answer && (!has_transfer || !has_abstract))
         return err_set(err, ERR_REJECT, "presentation context %u proposes nothing", c->id);
     out->context_count++;
     return 0;
@@ -215,8 +261,7 @@ read_user(struct range in, struct pdu_associate *out, struct err *err)
                 return err_set(err, ERR_REJECT, "maximum length item of %zu bytes", value.n);
             out->max_pdu = be32(value.at);
         } else if (item == ITEM_IMPLEMENTATION) {
-            if (copy_uid(out->implementation_uid, value, err) < 0)
-                return -1;
+            (void)copy_uid(out->implementation_uid, value, err); /* "" then: for people only */
         } else if (item == ITEM_VERSION) {
             if (value.n > 16)
                 return err_set(err, ERR_REJECT, "implementation version of %zu bytes", value.n);
@@ -249,8 +294,8 @@ read_role(struct range in, struct pdu_associate *out, struct err *err)
 
     if (in.n < 4 || be16(in.at) != in.n - 4)
         return err_set(err, ERR_REJECT, "role selection lies about its length");
-    if (copy_uid(uid, (struct range){in.at + 2, in.n - 4}, err) < 0)
-        return -1;
+    if (copy_uid(uid, (struct range){in.at + 2, in.n - 4}, err) < 0 || uid[0] == 0)
+        return 0; /* of no context */
     for (size_t i = 0; i < out->context_count; i++) {
         if (strcmp(out->contexts[i].abstract_syntax, uid) != 0)
             continue;
@@ -260,30 +305,32 @@ read_role(struct range in, struct pdu_associate *out, struct err *err)
     return 0;
 }
 
+/* Some devices copy their title into memory that was never set: it ends at its first zero. */
 static void
-copy_title(char out[17], const uint8_t in[16])
+copy_title(char out[17], const uint8_t in[TITLE_BYTES])
 {
-    size_t from = 0, to = 16;
+    const uint8_t *zero = memchr(in, 0, TITLE_BYTES);
+    size_t from = 0, to = zero ? (size_t)(zero - in) : TITLE_BYTES;
 
     memset(out, 0, 17);
-    while (from < 16 && in[from] == ' ')
+    while (from < to && in[from] == ' ')
         from++;
-    while (to > from && (in[to - 1] == ' ' || in[to - 1] == 0))
+    while (to > from && in[to - 1] == ' ')
         to--;
     for (size_t i = from; i < to; i++)
-        if (in[i] < 0x20 || in[i] > 0x7e || in[i] == '\\')
-            return;
-    memcpy(out, in + from, to - from);
+        out[i - from] = in[i] >= 0x20 && in[i] <= 0x7e && in[i] != '\\' ? (char)in[i] : '?';
+    if (from == to)
+        out[0] = '?';
 }
 
 static int
 copy_uid(char out[65], struct range in, struct err *err)
 {
+    memset(out, 0, 65);
     while (in.n > 0 && (in.at[in.n - 1] == 0 || in.at[in.n - 1] == ' '))
         in.n--;
-    if (in.n > 64)
+    if (in.n > UID_BYTES)
         return err_set(err, ERR_REJECT, "UID of %zu characters", in.n);
-    memset(out, 0, 65);
     for (size_t i = 0; i < in.n; i++)
         if ((in.at[i] < '0' || in.at[i] > '9') && in.at[i] != '.')
             return err_set(err, ERR_REJECT, "UID with character %02XH", in.at[i]);

@@ -9,7 +9,21 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 static void
-look(const uint8_t *pdu, size_t n, struct pdu_associate *a)
+check_mended(uint8_t *pdu, size_t n, struct pdu_associate *a)
+{
+    char called[17], calling[17];
+    size_t contexts = a->context_count;
+    struct err err;
+
+    memcpy(called, a->called, sizeof called);
+    memcpy(calling, a->calling, sizeof calling);
+    pdu_associate_mend(pdu, n, a);
+    CHECK(pdu_associate_read(pdu, n, a, &err) == 0 && a->context_count == contexts);
+    CHECK(strcmp(called, a->called) == 0 && strcmp(calling, a->calling) == 0);
+}
+
+static void
+look(uint8_t *pdu, size_t n, struct pdu_associate *a)
 {
     struct err err;
 
@@ -23,11 +37,14 @@ look(const uint8_t *pdu, size_t n, struct pdu_associate *a)
     if (pdu_associate_read(pdu, n, a, &err) < 0)
         return;
     CHECK(a->context_count >= 1 && a->context_count <= 128);
-    CHECK(strlen(a->called) <= 16 && strlen(a->calling) <= 16);
+    CHECK(a->called[0] != 0 && strlen(a->called) <= 16);
+    CHECK(a->calling[0] != 0 && strlen(a->calling) <= 16);
     for (size_t i = 0; i < a->context_count; i++) {
         CHECK(a->contexts[i].id % 2 == 1 && a->contexts[i].syntax_count <= PDU_SYNTAXES);
         CHECK(strlen(a->contexts[i].abstract_syntax) <= 64);
     }
+    if (pdu[0] == PDU_ASSOCIATE_RQ)
+        check_mended(pdu, n, a);
 }
 
 int

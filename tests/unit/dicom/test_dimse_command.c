@@ -368,8 +368,11 @@ damaged_association_request_is_refused_or_bounded(void **state)
             uint8_t *pdu = malloc(n);
             memcpy(pdu, good, n);
             pdu[at] = (uint8_t)value;
-            if (pdu_associate_read(pdu, n, rq, &err) == 0)
+            if (pdu_associate_read(pdu, n, rq, &err) == 0) {
                 assert_in_range(rq->context_count, 1, 128);
+                pdu_associate_mend(pdu, n, rq);
+                assert_int_equal(pdu_associate_read(pdu, n, rq, &err), 0);
+            }
             free(pdu);
         }
     for (size_t cut = 0; cut < n; cut++) {

@@ -353,6 +353,98 @@ strangers_are_refused_listed_for_good_and_let_in_once_enrolled(void **state)
     assert_int_equal(err.kind, ERR_REJECT);
 }
 
+static uint8_t
+type_answered(const char *called, const char *calling)
+{
+    static const struct raw_context context = {1, DCM_UID_VERIFICATION, DCM_UID_IMPLICIT_LE, NULL};
+    struct raw_associate rq = {.contexts = &context, .n = 1};
+
+    memcpy(rq.called, called, 16);
+    memcpy(rq.calling, calling, 16);
+    int fd = raw_dial(accept_port(door));
+    raw_send_associate(fd, PDU_ASSOCIATE_RQ, &rq);
+    struct raw_answer answer = raw_receive_answer(fd);
+    close(fd);
+    return answer.type;
+}
+
+/* Consoles that do not set their title's memory, write it in GBK, or have none. */
+static void
+titles_with_rubbish_are_listed_and_enrolled_by_what_can_be_read(void **state)
+{
+    static const struct {
+        const char *called, *calling, *listed_called, *listed;
+    } rows[] = {
+        {"RADPOST         ", "CT1\0\0\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc", "RADPOST",
+         "CT1"},
+        {"RADPOST         ", "\xd3\xb0\xcf\xf1\xbf\xc6          ", "RADPOST", "??????"},
+        {"RADPOST         ", "                ", "RADPOST", "?"},
+        {"RADPOST\0\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc", "A\\B\tC           ", "RADPOST", "A?B?C"},
+        {"\0\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc\xcc", "OURS            ", "?",
+         "OURS"},
+    };
+    struct accept_device device = {.address = "127.0.0.1"};
+    struct accept_refused *refused = NULL;
+    struct err err = {0};
+    size_t n;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        print_message("%s\n", rows[i].listed);
+        assert_int_equal(type_answered(rows[i].called, rows[i].calling), PDU_ASSOCIATE_RJ);
+        accept_list_refused(door, &refused, &n);
+        assert_int_equal(n, 1);
+        assert_string_equal(refused[0].calling, rows[i].listed);
+        assert_string_equal(refused[0].called, rows[i].listed_called);
+        free(refused);
+        snprintf(device.ae, sizeof device.ae, "%s", rows[i].listed);
+        snprintf(device.called, sizeof device.called, "%s", rows[i].listed_called);
+        assert_int_equal(accept_put_device(door, &device, &err), 0);
+        assert_int_equal(type_answered(rows[i].called, rows[i].calling), PDU_ASSOCIATE_AC);
+    }
+}
+
+static void
+a_uid_that_is_none_costs_its_context_only(void **state)
+{
+    static const char digits[] =
+        "1.2.3456789012345678901234567890123456789012345678901234567890.123";
+    static const struct raw_context contexts[] = {
+        {1, DCM_UID_VERIFICATION, DCM_UID_IMPLICIT_LE, NULL},
+        {3, "1.2.3.XX", DCM_UID_IMPLICIT_LE, "\1\1"},
+        {5, digits, DCM_UID_IMPLICIT_LE, "\1\0"},
+        {7, DCM_UID_CT_IMAGE, "1.2.XX", NULL},
+        {9, DCM_UID_CT_IMAGE, digits, NULL},
+        {11, "", DCM_UID_IMPLICIT_LE, NULL},
+        {13, DCM_UID_CT_IMAGE, "", NULL},
+        {15, DCM_UID_CT_IMAGE, DCM_UID_IMPLICIT_LE, NULL}};
+    static const uint8_t wanted[] = {0, 3, 3, 4, 4, 3, 4, 0};
+    struct dimse_command echo = {
+        .field = DIMSE_C_ECHO_RQ, .message_id = 1, .sop_class = DCM_UID_VERIFICATION};
+    struct raw_associate rq = {"RADPOST", "OURS", contexts, ARRAY_LEN(contexts)};
+    struct buf set, pdvs;
+
+    (void)state;
+    int fd = raw_dial(accept_port(door));
+    raw_send_associate(fd, PDU_ASSOCIATE_RQ, &rq);
+    struct raw_answer answer = raw_receive_answer(fd);
+
+    assert_int_equal(answer.type, PDU_ASSOCIATE_AC);
+    for (size_t i = 0; i < ARRAY_LEN(contexts); i++) {
+        print_message("%u\n", contexts[i].id);
+        assert_int_equal(answer.result[contexts[i].id], wanted[i]);
+    }
+    buf_init(&set, 1024);
+    buf_init(&pdvs, 1024);
+    dimse_command_write(&echo, &set);
+    raw_put_pdv(&pdvs, 1, 3, set.bytes, set.n);
+    raw_send_pdu(fd, PDU_DATA, &pdvs);
+    assert_int_equal(raw_receive_pdu(fd, NULL), PDU_DATA);
+    buf_fini(&pdvs);
+    buf_fini(&set);
+    close(fd);
+}
+
 static void
 a_line_added_by_hand_works_at_the_next_try_and_a_mistake_costs_its_own_line(void **state)
 {
@@ -484,6 +576,9 @@ main(void)
         cmocka_unit_test_setup_teardown(both_roles_proposed_cost_no_context, begin, end),
         cmocka_unit_test_setup_teardown(
             strangers_are_refused_listed_for_good_and_let_in_once_enrolled, begin, end),
+        cmocka_unit_test_setup_teardown(
+            titles_with_rubbish_are_listed_and_enrolled_by_what_can_be_read, begin, end),
+        cmocka_unit_test_setup_teardown(a_uid_that_is_none_costs_its_context_only, begin, end),
         cmocka_unit_test_setup_teardown(
             a_line_added_by_hand_works_at_the_next_try_and_a_mistake_costs_its_own_line, begin,
             end),
