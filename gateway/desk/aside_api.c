@@ -45,7 +45,7 @@ load(const struct http_request *req, enum instance_state state, struct spool_ent
     return 0;
 }
 
-/* Whose it says it is, for who is about to throw it away. What cannot be read says nothing. */
+/* Whose it says it is. What cannot be read says nothing. */
 static int
 get_aside(struct http_request *req, struct http_response *res, struct err *err)
 {
@@ -176,7 +176,7 @@ post_restore(struct http_request *req, struct http_response *res, struct err *er
 }
 
 const struct http_route aside_routes[] = {
-    DESK_GET("/desk/v1/aside/{entry}", DESK_DISCARD, get_aside),
+    DESK_GET("/desk/v1/aside/{entry}", DESK_WORK, get_aside),
     DESK_POST("/desk/v1/aside/{entry}/discard", DESK_DISCARD, post_discard),
     DESK_POST("/desk/v1/aside/{entry}/restore", DESK_DISCARD, post_restore),
 };

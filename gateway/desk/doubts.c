@@ -389,7 +389,7 @@ turn_correction(struct book *book, void *user, struct err *err)
                DB_ARGS(DB_TEXT(c->study), DB_TEXT(c->other_study), DB_TEXT(c->identity),
                        DB_TEXT(a->patient_id), DB_TEXT(a->name), DB_TEXT(a->sex), DB_TEXT(a->birth),
                        DB_TEXT(b->patient_id), DB_TEXT(b->name), DB_TEXT(b->sex), DB_TEXT(b->birth),
-                       DB_INT(clock_wall_us())),
+                       DB_INT(clock_wall_us()), DB_INT(a->arrived_at_us), DB_INT(b->arrived_at_us)),
                NULL, err) < 0 ||
         db_run(book->db, "correction_find",
                DB_ARGS(DB_TEXT(c->study), DB_TEXT(c->other_study), DB_TEXT(c->identity)), &rows,

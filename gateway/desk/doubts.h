@@ -39,8 +39,8 @@ int doubts_anothers(struct book *book, const char *study, bool is, bool *io_is_n
  * pair of studies and one second person; an answer given covers those that come later. */
 struct book_correction {
     const char *study, *other_study;
-    const char *identity; /* of the second, in hexadecimal */
-    struct book_study first, second;
+    const char *identity;            /* of the second, in hexadecimal */
+    struct book_study first, second; /* arrived_at_us: of the image of each */
     uint64_t entry;
 };
 int book_correction_put(struct book *book, const struct book_correction *c,

@@ -204,10 +204,12 @@ write_corrections(struct jsonw *w, const struct db_rows *rows)
         jsonw_object(w, "first");
         jsonw_text(w, "study", db_text(rows, i, 1));
         write_person(w, rows, i, 3);
+        jsonw_int(w, "came_at_us", db_int(rows, i, 16));
         jsonw_end(w);
         jsonw_object(w, "second");
         jsonw_text(w, "study", db_text(rows, i, 2));
         write_person(w, rows, i, 7);
+        jsonw_int(w, "came_at_us", db_int(rows, i, 17));
         jsonw_end(w);
         jsonw_int(w, "asked_at_us", db_int(rows, i, 11));
         jsonw_text(w, "answer", db_text(rows, i, 12));

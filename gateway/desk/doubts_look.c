@@ -126,7 +126,8 @@ look_facts(struct spool *spool, struct accept *accept, uint64_t entry, struct bo
 
 /* Who has the UID that the entry was put aside for; 0: nobody any more. */
 static uint64_t
-find_first(struct spool *spool, const struct spool_entry *aside, char out_study[65])
+find_first(struct spool *spool, const struct spool_entry *aside, char out_study[65],
+           int64_t *out_at_us)
 {
     struct spool_filter filter = {.sop_instance = aside->meta.sop_instance};
     uint64_t *ids = NULL, found = 0;
@@ -142,6 +143,7 @@ find_first(struct spool *spool, const struct spool_entry *aside, char out_study[
         if (other->is_inspected && (INSTANCE_BIT(other->state) & INSTANCE_UNLISTED) == 0) {
             found = other->id;
             text_copy(out_study, 65, other->facts.study_uid);
+            *out_at_us = other->meta.received_at_us;
         }
         spool_entry_free(&other);
     }
@@ -183,7 +185,8 @@ note_question(struct doubts_look *look, const struct spool_entry *entry, struct 
 {
     struct book_correction *c;
     char study[65] = "", identity[65];
-    uint64_t first = find_first(look->spool, entry, study);
+    int64_t first_at_us = 0;
+    uint64_t first = find_first(look->spool, entry, study, &first_at_us);
     int rc = -1;
 
     if (first == 0)
@@ -194,6 +197,8 @@ note_question(struct doubts_look *look, const struct spool_entry *entry, struct 
                                   .other_study = entry->facts.study_uid,
                                   .identity = identity,
                                   .entry = entry->id};
+    c->first.arrived_at_us = first_at_us;
+    c->second.arrived_at_us = entry->meta.received_at_us;
     if (facts_or_nothing(look, first, &c->first, err) == 0 &&
         facts_or_nothing(look, entry->id, &c->second, err) == 0)
         rc = ask(look, c, err);

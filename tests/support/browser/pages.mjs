@@ -410,7 +410,7 @@ const PAGES = {
   async "desk-a-or-b"(browser) {
     const page = await open(browser, { viewport: PHONE, isPhone: true });
     const person = (name) => ({ study: "1.2.3", patient_id: "P1", name, sex: "F", birth: "19800101" });
-    const asked = { n: 1, first: person("演示患者"), second: person("Zhao^Liu"), asked_at_us: Date.now() * 1000, answer: "", answered_by: "", answered_at_us: 0, images: 2 };
+    const asked = { n: 1, first: { ...person("演示患者"), came_at_us: Date.now() * 1000 - 36e8 }, second: { ...person("Zhao^Liu"), came_at_us: Date.now() * 1000 }, asked_at_us: Date.now() * 1000, answer: "", answered_by: "", answered_at_us: 0, images: 2 };
     await lacking(page, "**/desk/v1/state*", (state) => {
       state.corrections = [{ ...asked }];
     });
@@ -455,6 +455,9 @@ const PAGES = {
   // Last, as the other pages are of a day without it: what was put aside is thrown away with a reason, asked twice, and taken back.
   async "desk-aside"(browser) {
     execFileSync("bash", ["-c", process.env.RADPOST_PUT_ASIDE]);
+    const technician = await desk(browser, "doubts", "li[data-aside] [data-who]");
+    must((await technician.innerText("li[data-aside] [data-who]")).includes("DEMO-000001"), "it is not said whose is put aside");
+    await technician.context().close();
     const page = await desk(browser, "doubts", "li[data-aside]", "DESK_ADMIN");
     for (const language of ["en", "zh-CN"]) {
       await speak(page, language);

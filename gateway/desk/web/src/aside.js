@@ -38,11 +38,22 @@ function Discard({ a, onClose }) {
   <//>`;
 }
 
+// Whose it says it is: read from the image itself, so one after the other.
+let last = Promise.resolve();
+function useSaid(entry) {
+  const [said, setSaid] = useState({});
+  useEffect(() => {
+    last = last.then(() => get(`aside/${entry}`).then(setSaid, () => null)); // it went meanwhile: so does the row
+  }, []);
+  return whose(said);
+}
+
 function Row({ a }) {
   const [isAsked, setAsked] = useState(false);
+  const who = useSaid(a.entry);
   return html`<li class="study ${a.is_answered ? "grey" : "red"}" data-aside=${a.entry}>
     <div class="what"><b>${what(a)}</b><span class="quiet">${fullTime(a.received_at_us)} · ${bytes(a.bytes)}</span></div>
-    <div class="how"><span>${say(`aside_${a.why}`)}</span>${a.is_asked && html`<span class="wrong">${say("aside_is_asked")}</span>`}</div>
+    <div class="how">${who && html`<span data-who=${a.entry}>${who}</span>`}<span>${say(`aside_${a.why}`)}</span>${a.is_asked && html`<span class="wrong">${say("aside_is_asked")}</span>`}</div>
     <div class="may">${me.value?.may_discard && !a.is_asked && html`<button type="button" onClick=${() => setAsked(true)}>${say("aside_discard")}</button>`}</div>
     ${isAsked && html`<${Discard} a=${a} onClose=${() => setAsked(false)} />`}
   </li>`;

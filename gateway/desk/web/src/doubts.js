@@ -17,6 +17,11 @@ const facts = (p) => [p.sex && sexWord(p.sex), plainDay(p.birth), p.patient_id].
 const identity = (p) => [clean(p.name), facts(p)].filter(Boolean).join(" · ") || say("nobody_named");
 const word = (w) => (knows(`doubt_${w}`) ? say(`doubt_${w}`) : w);
 
+// What of the two: A came first, or so it was where the desk does not know when.
+const came = (c, isSecond) => {
+  const at = (isSecond ? c.second : c.first).came_at_us;
+  return at > 0 && html`<span class="quiet">${say(isSecond ? "came_second" : "came_first", fullTime(at))}</span>`;
+};
 const answered = (c) => say("a_or_b_answered", { which: c.answer === "second" ? "B" : "A", by: c.answered_by });
 
 // Once more, with the person in full: what is answered here decides whose exam it is.
@@ -31,7 +36,7 @@ function Answer({ c, which, registrations, onClose }) {
     onClose();
   };
   return html`<${Dialog} title=${say("it_is", isSecond ? "B" : "A")} onClose=${onClose}>
-    <p><b>${identity(isSecond ? c.second : c.first)}</b></p>
+    <p><b>${identity(isSecond ? c.second : c.first)}</b> ${came(c, isSecond)}</p>
     <p class="quiet">${say(isSecond ? "it_is_b_does" : "it_is_a_does")}</p>
     ${isSecond && html`<${Field} label=${say("b_is")} name="registration" value=${registration} onInput=${setRegistration}
       choices=${html`<option value="">${say("b_is_nobody")}</option><${PeopleOptions} registrations=${registrations} />`} />`}
@@ -52,10 +57,10 @@ function Which({ c, registrations }) {
     <div class="what"><b>${say("a_or_b")}</b><span class="quiet">${fullTime(c.asked_at_us)}</span></div>
     <div class="how">
       <span>${say("a_or_b_why", c.images)}</span>
-      <dl><dt>A</dt><dd>${identity(c.first)}</dd><dt>B</dt><dd>${identity(c.second)}</dd></dl>
+      <dl><dt>A</dt><dd>${identity(c.first)} ${came(c, false)}</dd><dt>B</dt><dd>${identity(c.second)} ${came(c, true)}</dd></dl>
       ${c.answer && html`<span>${answered(c)}</span>`}</div>
-    <div class="may">${!c.answer || isAgain ? html`<button type="button" class="primary" onClick=${() => setAsked("first")}>${say("it_is", "A")}</button>
-      <button type="button" class="primary" onClick=${() => setAsked("second")}>${say("it_is", "B")}</button>`
+    <div class="may">${!c.answer || isAgain ? html`<button type="button" onClick=${() => setAsked("first")}>${say("it_is", "A")}</button>
+      <button type="button" onClick=${() => setAsked("second")}>${say("it_is", "B")}</button>`
       : html`<button type="button" onClick=${() => setAgain(true)}>${say("it_is_again")}</button>`}</div>
     ${asked && html`<${Answer} c=${c} which=${asked} registrations=${registrations} onClose=${close} />`}
   </li>`;
