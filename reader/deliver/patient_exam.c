@@ -374,7 +374,7 @@ add_staff(void *user, const struct people_look *look, struct err *err)
     }
     to = &looks->rows[looks->count++];
     to->at_us = look->at_us;
-    (void)snprintf(to->who, sizeof to->who, "%s(%s)", look->name, org);
+    (void)snprintf(to->who, sizeof to->who, "%s · %s", look->name, org);
     (void)text_copy(to->what, sizeof to->what, look->what);
     return 0;
 }
@@ -391,7 +391,6 @@ add_own(struct looks *looks, const struct patient_session *s, struct err *err)
         struct look *to = &looks->rows[looks->count++];
 
         to->at_us = pg_int(rows, i, 0);
-        (void)text_copy(to->who, sizeof to->who, "持检查单者 (slip holder)");
         (void)text_copy(to->what, sizeof to->what, pg_text(rows, i, 1));
     }
     pg_rows_free(&rows);

@@ -263,7 +263,8 @@ who_looked_is_told(void **state)
     a = get("/api/v1/looks");
 
     assert_int_equal(a.status, 200);
-    assert_non_null(strstr(a.body, "李医生(县人民医院)"));
+    assert_non_null(strstr(a.body, "\"who\":\"李医生 · 县人民医院\""));
+    assert_non_null(strstr(a.body, "\"who\":\"\"")); /* the patient's own: the page has the words */
     assert_non_null(strstr(a.body, "\"what\":\"report\""));
     assert_non_null(strstr(a.body, "\"what\":\"pdf\""));
     assert_non_null(strstr(a.body, "\"what\":\"opened\""));

@@ -57,7 +57,7 @@ test("every lamp has words, in both languages", () => {
 });
 
 test("Chinese words carry Chinese punctuation", () => {
-  for (const file of files) {
+  for (const file of [...files, "reader/compose/refusals.def", "proto/model/doubts.def"]) {
     const odd = readFileSync(join(top, file), "utf8").match(/\p{Script=Han}[,;:(][^\n]{0,20}|[;:(]\p{Script=Han}[^\n]{0,20}/gu) ?? [];
     assert.deepEqual(odd.map((text) => `${file}: ${text}`), []);
   }

@@ -81,7 +81,7 @@ function Looks() {
   return html`<details onToggle=${open}><summary>${say("looks")}</summary>
     <${Notice} kind="bad">${wrong}<//>
     ${looks && looks.length === 0 && html`<p class="quiet">${say("no_looks")}</p>`}
-    ${looks && html`<ul class="lines">${looks.map((l) => html`<li><b>${l.who}</b> ${say(knows(`look_${l.what}`) ? `look_${l.what}` : l.what)}<br /><span class="quiet">${fullTime(l.at)}</span></li>`)}</ul>`}
+    ${looks && html`<ul class="lines">${looks.map((l) => html`<li><b>${l.who || say("slip_holder")}</b> ${say(knows(`look_${l.what}`) ? `look_${l.what}` : l.what)}<br /><span class="quiet">${fullTime(l.at)}</span></li>`)}</ul>`}
   </details>`;
 }
 

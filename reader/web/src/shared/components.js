@@ -48,7 +48,7 @@ export function sentence(error) {
   const own = `error_${error.status}`;
   const both = error.body?.error_zh && (language.value === "en" ? error.body.error : error.body.error_zh);
   const text = both ? both : error.status === 0 ? say("unreachable") : knows(own) ? say(own) : error.message;
-  return error.id ? `${text} (${say("quote", error.id)})` : text;
+  return error.id ? `${text}${say("quote", error.id)}` : text;
 }
 
 export function LanguageSwitch() {
