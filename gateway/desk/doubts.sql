@@ -55,7 +55,7 @@ SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_a
     d.nobody_by <> '',
     coalesce((SELECT o.state FROM read o WHERE o.study IN (d.study, (SELECT r.study FROM registration_study j
         JOIN registration r ON r.registration = j.registration WHERE j.study = d.study))
-        ORDER BY o.state IN ('preliminary', 'signed', 'amended') DESC, o.read_id DESC LIMIT 1), '')
+        ORDER BY o.state IN ('preliminary', 'signed', 'amended') DESC, o.number = 0, o.read_id DESC LIMIT 1), '')
 FROM doubt d LEFT JOIN study s ON s.study = d.study
 WHERE d.bits & ~d.resolved <> 0 AND (d.at_us >= ?1 OR d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0)
 ORDER BY d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0 DESC, d.at_us DESC LIMIT 500

@@ -241,7 +241,7 @@ SELECT s.study, s.patient_id, s.accession, s.name, s.sex, s.birth, coalesce(p.re
     s.arrived_at_us, coalesce(p.name, ''), coalesce(p.sex, ''), coalesce(p.birth, ''),
     coalesce((SELECT o.pinyin FROM orders o WHERE o.registration = p.registration ORDER BY o.number DESC LIMIT 1), ''),
     coalesce((SELECT d.state FROM read d WHERE p.registration <> '' AND d.study IN (s.study, p.study)
-        ORDER BY d.state IN ('preliminary', 'signed', 'amended') DESC, d.read_id DESC LIMIT 1), '')
+        ORDER BY d.state IN ('preliminary', 'signed', 'amended') DESC, d.number = 0, d.read_id DESC LIMIT 1), '')
 FROM study s LEFT JOIN registration p ON p.registration =
     coalesce((SELECT r.registration FROM registration r WHERE r.study = s.study),
         (SELECT j.registration FROM registration_study j WHERE j.study = s.study)) WHERE s.arrived_at_us >= ?1 ORDER BY s.study

@@ -183,7 +183,7 @@ a_correction_says_who_it_is_and_goes_back_to_its_author(void **state)
 static void
 one_exam_that_came_as_several_studies_is_one_registrations(void **state)
 {
-    struct clinic_up join = up(CLINIC_JOIN, REG);
+    struct clinic_up join = up(CLINIC_JOIN, REG), urgent = up(CLINIC_URGENT, REG);
 
     (void)state;
     report_world_study(&w, "T1", STUDY);
@@ -196,7 +196,8 @@ one_exam_that_came_as_several_studies_is_one_registrations(void **state)
     assert_string_equal(read_of(STUDY).registration, REG);
     assert_string_equal(read_of(OTHER).registration, REG);
     assert_string_equal(read_of(OTHER).complaint, "咳嗽三天");
-    apply_new(CLINIC_URGENT, REG); /* what is said of it later, is said of both */
+    urgent.is_urgent = true;
+    assert_string_equal(apply(&urgent), "done"); /* what is said of it later, is said of both */
     assert_true(read_of(STUDY).is_emergency);
     assert_true(read_of(OTHER).is_emergency);
     assert_string_equal(attach(REG_TWO, OTHER), "done"); /* it was not, after all */
