@@ -433,13 +433,34 @@ note(struct orders_sources *s, struct health *h, enum orders_trouble trouble, co
         LOG(&ctx, DESK_ORDERS_SOURCE_FAILED, F_ERR(why));
 }
 
+/* Each time: the share that it lies on may come later than this service, and go. */
+static int
+make_folders(const char *folder, struct err *err)
+{
+    static const char *const below[] = {"", "/failed", "/tmp"};
+    struct stat st;
+
+    for (size_t i = 0; i < ARRAY_LEN(below); i++) {
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof path, "%s%s", folder, below[i]);
+        if (stat(path, &st) < 0 && durable_mkdir(path, err) < 0)
+            return err_context(err, "the folder of orders");
+    }
+    return 0;
+}
+
 static void
 look_in_folder(struct orders_sources *s)
 {
     struct err err = {0};
     unsigned taken = 0;
-    int rc = orders_from_folder(s->book, s->folder, &taken, &err);
-    size_t aside = orders_folder_aside(s->folder);
+    int rc = make_folders(s->folder->path, &err);
+    size_t aside;
+
+    if (rc == 0)
+        rc = orders_from_folder(s->book, s->folder, &taken, &err);
+    aside = orders_folder_aside(s->folder);
 
     gate_lock(&s->gate);
     s->list.aside = aside;
@@ -484,25 +505,16 @@ run(void *arg)
     return NULL;
 }
 
-int
-orders_sources_start(const struct orders_sources_options *options, struct orders_sources **out,
-                     struct err *err)
+void
+orders_sources_start(const struct orders_sources_options *options, struct orders_sources **out)
 {
     struct orders_sources *s;
     const char *folder = options->folder != NULL ? options->folder : "";
     const char *command = options->command != NULL ? options->command : "";
-    static const char *const below[] = {"", "/failed", "/tmp"};
 
     *out = NULL;
     if (folder[0] == '\0' && command[0] == '\0')
-        return 0;
-    for (size_t i = 0; folder[0] != '\0' && i < ARRAY_LEN(below); i++) {
-        char path[PATH_MAX];
-
-        snprintf(path, sizeof path, "%s%s", folder, below[i]);
-        if (durable_mkdir(path, err) < 0)
-            return err_context(err, "the folder of orders");
-    }
+        return;
     s = mem_new(sizeof *s);
     s->book = options->book;
     s->folder = folder[0] != '\0' ? orders_folder_new(folder) : NULL;
@@ -512,7 +524,6 @@ orders_sources_start(const struct orders_sources_options *options, struct orders
     gate_init(&s->gate);
     s->thread = thread_start("desk-orders", run, s);
     *out = s;
-    return 0;
 }
 
 void

@@ -24,9 +24,10 @@ struct orders_sources_options {
     int64_t every_ms;    /* how often the command runs */
 };
 
-/* With neither folder nor command *out is NULL. errors ERR_RETRY the folder cannot be made */
-int orders_sources_start(const struct orders_sources_options *options, struct orders_sources **out,
-                         struct err *err) MUST_CHECK;
+/* With neither folder nor command *out is NULL. A folder that is not there is trouble until it is.
+ */
+void orders_sources_start(const struct orders_sources_options *options,
+                          struct orders_sources **out);
 void orders_sources_stop(struct orders_sources **sources);
 
 /* Which step of a round failed. */
