@@ -150,7 +150,7 @@ ORDER BY f.place LIMIT 1
 -- name: clinic_order_known
 SELECT c.org, coalesce(o.name, c.org) FROM clinic_order c JOIN affiliations f ON f.org = c.org
 LEFT JOIN organisations o ON o.code = c.org
-WHERE c.tenant = $1 AND f.login = $2 AND c.placer = c.org || '/' || $3 ORDER BY f.place LIMIT 1
+WHERE c.tenant = $1 AND f.login = $2 AND c.placer = f.org || '/' || $3 ORDER BY f.place LIMIT 1
 
 -- name: clinic_order_number
 SELECT -nextval('clinic_order_seq')
@@ -172,5 +172,6 @@ WHERE old.tenant = EXCLUDED.tenant
 SELECT c.placer, c.tenant, coalesce(o.name, c.tenant), c.login, c.name, c.patient, c.modality, c.description, c.is_urgent,
     c.is_cancelled, c.at_us,
     coalesce((SELECT min(t.at_us) FROM clinic_taken t WHERE t.tenant = c.tenant AND t.id = c.message), 0)
-FROM (SELECT * FROM clinic_order c WHERE c.org IN (SELECT f.org FROM affiliations f WHERE f.login = $1)
-    ORDER BY c.at_us DESC LIMIT $2) c LEFT JOIN organisations o ON o.code = c.tenant ORDER BY c.at_us DESC
+FROM (SELECT c.* FROM affiliations f
+    CROSS JOIN LATERAL (SELECT * FROM clinic_order o WHERE o.org = f.org ORDER BY o.at_us DESC LIMIT $2) c
+    WHERE f.login = $1 ORDER BY c.at_us DESC LIMIT $2) c LEFT JOIN organisations o ON o.code = c.tenant ORDER BY c.at_us DESC

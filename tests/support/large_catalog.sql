@@ -4,7 +4,7 @@ SET session_replication_role = replica; -- what refers to what is right by const
 SET synchronous_commit = off;
 SET jit = off;
 
-CREATE TEMP TABLE large AS SELECT n, n * 3 / 10 AS studies, n / 1000 AS waiting,
+CREATE TEMP TABLE large AS SELECT n, n * 3 / 10 AS studies, 200 AS waiting,
     (extract(epoch FROM now()) * 1000000)::bigint AS now_us, 86400000000 AS day_us
 FROM (SELECT current_setting('large.instances')::bigint) AS g(n);
 

@@ -3,7 +3,7 @@
 SET session_replication_role = replica;
 SET synchronous_commit = off;
 
-CREATE TEMP TABLE large AS SELECT n, n / 1000 AS open, (extract(epoch FROM now()) * 1000000)::bigint AS now_us,
+CREATE TEMP TABLE large AS SELECT n, 40 AS open, (extract(epoch FROM now()) * 1000000)::bigint AS now_us,
     86400000000 AS day_us FROM (SELECT current_setting('large.reads')::bigint) AS g(n);
 
 INSERT INTO organisations (code, name, kind, parent, path, changed_at_us)

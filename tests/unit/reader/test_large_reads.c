@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 /* A page is 500 rows; the large clinic, T1, has half of all reads. */
-enum { READS = 40000, MOST = 3000, ARGS_MOST = 8 };
+enum { READS = 40000, READS_LONG = 300000, MOST = 3000, ARGS_MOST = 8 };
 #define NOW "9999999999999999"
 
 static struct read_world w;
@@ -156,6 +156,7 @@ static const struct {
     {"messages to a clinic without", "clinic_down_after", 3, {"T9", "0", "100"}, true},
     {"is a report there", "clinic_taken_report", 2, {"T1", "d20000/2"}, false},
     {"a read's calls", "clinic_call_list", 1, {"20000"}, false},
+    {"whose an order is", "clinic_order_known", 3, {"T1", "doc1", "20000"}, false},
     {"a hospital's orders", "clinic_order_list", 2, {"doc1", "200"}, false},
     {"a patient's texts",
      "patient_message_for_study",
@@ -206,12 +207,14 @@ start(void **state)
     static const char *const queries[] = {"reader/", NULL};
     struct pg_options options = {
         .query_files = queries, .migrations = "reader/migrations/", .connections = 1};
+    const char *is_long = getenv("RADPOST_LONG");
     struct pg *again = NULL;
     struct err err;
 
     (void)state;
     read_world_open(&w, pg_cluster_start(), "large");
-    large_fill(w.conninfo, "tests/support/large_reads.sql", "large.reads", READS);
+    large_fill(w.conninfo, "tests/support/large_reads.sql", "large.reads",
+               is_long != NULL && strcmp(is_long, "1") == 0 ? READS_LONG : READS);
     options.conninfo = w.conninfo;
     OK(pg_open(&options, &again, &err));
     pg_close(&again);
