@@ -74,7 +74,8 @@ make(struct serve *s, const struct accept_call *call, struct commit_ask *ask, st
 {
     const struct dimse_peer *peer = dimse_peer(call->assoc);
     struct commit *c = mem_new(sizeof *c);
-    bool is_full;
+    bool is_taken = false;
+    int rc = -1;
 
     c->state = COMMIT_OPEN;
     c->asked_at_us = clock_wall_us();
@@ -82,20 +83,29 @@ make(struct serve *s, const struct accept_call *call, struct commit_ask *ask, st
     text_copy(c->ae, sizeof c->ae, peer->calling);
     text_copy(c->address, sizeof c->address, peer->address);
     text_copy(c->called, sizeof c->called, peer->called);
-    c->refs = TAKE(ask->refs);
     c->n = ask->n;
+    c->refs = mem_grow(TAKE(ask->refs), c->n * sizeof c->refs[0]); /* it was read with some room */
     gate_lock(&s->gate);
-    is_full = commits_asker(s, c->ae, c->address)->open_n >= held_most(s);
+    if (commits_asker(s, c->ae, c->address)->open_n >= held_most(s))
+        err_set(err, ERR_FULL, "%zu transactions of this device are open", held_most(s));
+    else if (!(is_taken = commits_take_share(s, c)))
+        err_set(err, ERR_FULL, "open transactions have as many instances as are kept");
     c->number = s->next_number++;
     gate_unlock(&s->gate);
-    if (is_full)
-        err_set(err, ERR_FULL, "%zu transactions of this device are open", held_most(s));
-    if (is_full || commits_write(s, c, err) < 0) {
-        commit_free(&c);
-        return -1;
+    if (is_taken && spool_disk_now(s->options.spool) == SPOOL_DISK_REFUSE)
+        err_set(err, ERR_FULL, "the disk is below its refuse mark");
+    else if (is_taken)
+        rc = commits_write(s, c, err);
+    if (rc == 0) {
+        *out = c;
+        return 0;
     }
-    *out = c;
-    return 0;
+    gate_lock(&s->gate);
+    if (is_taken)
+        commits_give_share(s, c);
+    gate_unlock(&s->gate);
+    commit_free(&c);
+    return -1;
 }
 
 static int
@@ -298,7 +308,8 @@ step_given_up(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_m
     h->c->tried_ms += passed_ms;
     gate_unlock(&s->gate);
     if (h->c->tried_ms >= (uint64_t)s->options.give_up_ms + KEEP_GIVEN_UP_DAYS * day_ms ||
-        h->asker->given_up_n > (held_most(s) < GIVEN_UP_MOST ? held_most(s) : GIVEN_UP_MOST))
+        h->asker->given_up_n > (held_most(s) < GIVEN_UP_MOST ? held_most(s) : GIVEN_UP_MOST) ||
+        commits_are_heavy(s, h->asker))
         commits_remove(s, h); /* in the list's order, which is that of their age */
     else if (now_ms - h->saved_ms >= (int64_t)day_ms)
         commits_save(s, h);
@@ -414,6 +425,9 @@ run(void *arg)
         commit_tell_all(s);
         gate_lock(&s->gate);
         sweep(s);
+        gate_unlock(&s->gate);
+        commits_read_more(s);
+        gate_lock(&s->gate);
         rest(s, clock_mono_ms());
     }
     gate_unlock(&s->gate);

@@ -15,6 +15,10 @@
 #include "gateway/serve/serve_events.def"
 #undef LOG_EVENT
 
+/* Beside its instances a transaction takes as much memory as five. Of what was given up, which is
+ * kept for people to see, a device may have a quarter as much. All devices have two shares. */
+enum { OWN_WEIGHT = 5, WEIGHT_MOST = 1000000, GIVEN_UP_SHARE = 4, ALL_SHARES = 2 };
+
 static void
 name_of(uint64_t number, char out[40])
 {
@@ -54,7 +58,58 @@ commits_asker(struct serve *s, const char *ae, const char *address)
     return s->askers[s->askers_n++] = a;
 }
 
-static void
+static uint64_t
+weight_of(const struct commit *c)
+{
+    return c->n + OWN_WEIGHT;
+}
+
+static uint64_t
+weight_most(const struct serve *s)
+{
+    return s->options.weight_most != 0 ? s->options.weight_most : WEIGHT_MOST;
+}
+
+static uint64_t *
+place_of(struct weight *w, const struct commit *c)
+{
+    return c->state == COMMIT_GIVEN_UP ? &w->given_up : &w->open;
+}
+
+bool
+commits_take_share(struct serve *s, const struct commit *c)
+{
+    uint64_t *own = place_of(&commits_asker(s, c->ae, c->address)->weight, c);
+    uint64_t *all = place_of(&s->weight, c), n = weight_of(c);
+    uint64_t most = weight_most(s) / (c->state == COMMIT_GIVEN_UP ? GIVEN_UP_SHARE : 1);
+
+    if (*own + n > most || *all + n > ALL_SHARES * most)
+        return false;
+    *own += n;
+    *all += n;
+    return true;
+}
+
+void
+commits_give_share(struct serve *s, const struct commit *c)
+{
+    uint64_t n = weight_of(c);
+
+    *place_of(&commits_asker(s, c->ae, c->address)->weight, c) -= n;
+    *place_of(&s->weight, c) -= n;
+    s->freed += n;
+}
+
+bool
+commits_are_heavy(const struct serve *s, const struct asker *a)
+{
+    uint64_t most = weight_most(s) / GIVEN_UP_SHARE;
+
+    return a->weight.given_up > most || s->weight.given_up > ALL_SHARES * most;
+}
+
+/* Its weight is counted. */
+static struct held *
 append(struct serve *s, struct commit *c)
 {
     struct held *h = mem_new(sizeof *h);
@@ -70,6 +125,7 @@ append(struct serve *s, struct commit *c)
         h->asker->open_n++;
     if (c->number >= s->next_number)
         s->next_number = c->number + 1;
+    return h;
 }
 
 void
@@ -79,7 +135,7 @@ commits_add(struct serve *s, struct commit *c)
         if (strcmp(s->held[i]->c->ae, c->ae) == 0 &&
             strcmp(s->held[i]->c->transaction, c->transaction) == 0)
             s->held[i]->is_replaced = true;
-    append(s, c);
+    (void)append(s, c);
 }
 
 void
@@ -96,7 +152,10 @@ void
 commits_give_up(struct serve *s, struct held *h)
 {
     gate_lock(&s->gate);
+    commits_give_share(s, h->c);
     h->c->state = COMMIT_GIVEN_UP;
+    h->asker->weight.given_up += weight_of(h->c); /* too much: the oldest goes */
+    s->weight.given_up += weight_of(h->c);
     h->asker->open_n--;
     h->asker->given_up_n++;
     s->has_news = true; /* an older one may have to go */
@@ -114,6 +173,7 @@ commits_remove(struct serve *s, struct held *h)
     if (durable_remove(s->dir, name, &err) < 0)
         LOG(&serve_ctx, SERVE_COMMIT_NOT_SAVED, F_NUMBER("transaction", h->c->number), F_ERR(&err));
     gate_lock(&s->gate);
+    commits_give_share(s, h->c);
     h->is_dropped = true;
     if (h->c->state == COMMIT_GIVEN_UP)
         h->asker->given_up_n--;
@@ -133,21 +193,53 @@ commits_find(struct serve *s, uint64_t number)
     return NULL;
 }
 
+/* Locked. Of two of one device with one UID, the one that was asked for first is over. */
+static void
+replace_either(struct held *a, struct held *b)
+{
+    if (a != b && strcmp(a->c->ae, b->c->ae) == 0 &&
+        strcmp(a->c->transaction, b->c->transaction) == 0)
+        *(a->c->number < b->c->number ? &a->is_replaced : &b->is_replaced) = true;
+}
+
+/* Own it, if it fits; late: the thread runs, and others may have come. */
+static bool
+add_read(struct serve *s, struct commit *c, bool is_late)
+{
+    bool fits;
+
+    gate_lock(&s->gate);
+    fits = commits_take_share(s, c);
+    if (fits) {
+        struct held *h = append(s, c);
+
+        for (size_t i = 0; i < s->held_n && is_late; i++)
+            replace_either(s->held[i], h);
+        s->has_news = true;
+    }
+    gate_unlock(&s->gate);
+    return fits;
+}
+
 /* What cannot be read goes aside, and never stops the start. */
 static int
-read_one(struct serve *s, const char *folder, const char *name, struct err *err)
+read_one(struct serve *s, const char *name, bool is_late, bool *out_fits, struct err *err)
 {
-    char *path = mem_printf("%s/%s", folder, name), *aside = NULL;
+    char *path = mem_printf("%s/commit/%s", s->dir, name), *aside = NULL;
     struct err why = {0};
     struct commit *c = NULL;
     uint8_t *bytes = NULL;
     size_t n = 0;
     int rc = 0;
 
-    if (durable_get_file(path, COMMIT_FILE_BYTES, &bytes, &n, err) < 0) {
+    *out_fits = true;
+    if (durable_get_file(path, COMMIT_FILE_BYTES, &bytes, &n, &why) < 0 && why.kind != ERR_REJECT) {
+        *err = why;
         rc = -1;
-    } else if (commit_read(bytes, n, &c, &why) == 0) {
-        append(s, c);
+    } else if (why.kind == ERR_NONE && commit_read(bytes, n, &c, &why) == 0) {
+        *out_fits = add_read(s, c, is_late);
+        if (!*out_fits)
+            commit_free(&c);
     } else if (why.kind == ERR_CONFLICT) {
         LOG(&serve_ctx, SERVE_COMMIT_NEWER, F_WORD("file", name), F_ERR(&why));
     } else {
@@ -174,22 +266,67 @@ is_file(const struct dirent *e)
     return e->d_name[0] != '.';
 }
 
+/* A file that stays one for now: its number is taken. */
+static void
+leave(struct serve *s, const char *name)
+{
+    uint64_t number = strtoull(name, NULL, 16);
+
+    if (number >= s->next_number)
+        s->next_number = number + 1;
+    s->unread = mem_grow(s->unread, (s->unread_n + 1) * sizeof *s->unread);
+    s->unread[s->unread_n++] = mem_text(name);
+}
+
 /* In the order of their numbers, which is that of their names. */
 static int
 read_folder(struct serve *s, const char *folder, struct err *err)
 {
     struct dirent **names = NULL;
     int n = scandir(folder, &names, is_file, by_name), rc = 0;
+    bool fits;
 
     if (n < 0)
         return err_sys(err, ERR_RETRY, "read commit/");
     for (int i = 0; i < n; i++) {
         if (rc == 0)
-            rc = read_one(s, folder, names[i]->d_name, err);
+            rc = read_one(s, names[i]->d_name, false, &fits, err);
+        if (rc == 0 && !fits)
+            leave(s, names[i]->d_name);
         free(names[i]);
     }
     free(names);
+    if (s->unread_n > 0)
+        LOG(&serve_ctx, SERVE_COMMIT_LATER, F_NUMBER("files", s->unread_n));
     return rc;
+}
+
+/* Each look reads all of them, so it waits until there is some room. Nothing is left out while less
+ * is in memory than one share, so as much is freed in the end. */
+void
+commits_read_more(struct serve *s)
+{
+    struct err err = {0};
+    size_t left = 0;
+    bool is_time, fits;
+
+    gate_lock(&s->gate);
+    is_time = s->unread_n > 0 && !s->is_stopping && s->freed >= weight_most(s) / 8;
+    s->freed = is_time ? 0 : s->freed;
+    gate_unlock(&s->gate);
+    for (size_t i = 0; i < s->unread_n && is_time; i++) {
+        char *name = s->unread[i];
+
+        if (read_one(s, name, true, &fits, &err) == 0 && fits)
+            free(name);
+        else
+            s->unread[left++] = name;
+    }
+    if (!is_time)
+        return;
+    s->unread_n = left;
+    if (left > 0)
+        LOG(&serve_ctx, SERVE_COMMIT_LATER, F_NUMBER("files", left), F_ERR(&err));
 }
 
 static int
@@ -244,6 +381,11 @@ commits_open(struct serve *s, struct err *err)
 void
 commits_close(struct serve *s)
 {
+    for (size_t i = 0; i < s->unread_n; i++)
+        free(s->unread[i]);
+    free(s->unread);
+    s->unread = NULL;
+    s->unread_n = 0;
     for (size_t i = 0; i < s->held_n; i++) {
         commit_free(&s->held[i]->c);
         free(s->held[i]);

@@ -9,13 +9,19 @@
 #include "proto/base/log.h"
 #include "proto/base/thread.h"
 
+/* What transactions weigh in memory (serve_options.weight_most). */
+struct weight {
+    uint64_t open, given_up;
+};
+
 /* A device that has asked, from one address: it has its own share of transactions, and its own time
  * to be called, so that one that cannot be reached is nobody else's trouble. All under the gate. */
 struct asker {
     char ae[17];
     char address[46];
-    size_t open_n;      /* transactions that are not given up */
-    size_t given_up_n;  /* those that are, kept for people to see */
+    size_t open_n;     /* transactions that are not given up */
+    size_t given_up_n; /* those that are, kept for people to see */
+    struct weight weight;
     uint32_t failures;  /* to reach it, one after the other */
     int64_t called_ms;  /* monotonic: it was tried last */
     int64_t next_ms;    /* and is not tried before this */
@@ -72,12 +78,16 @@ struct serve {
     size_t announcing; /* of them, at the end of the last round: open, and something missing */
     struct asker **askers;
     size_t askers_n;
+    struct weight weight; /* of all */
+    uint64_t freed;       /* weight that is no more, since files were last left out of memory */
     uint64_t next_number;
     uint16_t next_message;
     uint64_t told; /* reports answered since the start */
     int call_fd;   /* a second descriptor of the call under way's socket; -1 = none */
     struct line *lines;
     size_t lines_n;
+    char **unread; /* files that did not fit into memory, in order; the thread's, no gate */
+    size_t unread_n;
     struct gate index_gate; /* guards the index */
     struct index *index;
 };
@@ -86,12 +96,20 @@ extern const struct log_ctx serve_ctx;
 
 /* ---- commit_list.c: transactions and their files ---- */
 
-/* Read commit/. Of two transactions of one device with the same UID the older one goes. */
+/* Read commit/. Of two transactions of one device with the same UID the older one goes. What weighs
+ * too much together stays a file: commits_read_more(). */
 int commits_open(struct serve *s, struct err *err) MUST_CHECK;
 void commits_close(struct serve *s);
 /* Make the transaction durable; it is not in the list yet. */
 int commits_write(struct serve *s, const struct commit *c, struct err *err) MUST_CHECK;
-/* Locked. Own it; earlier ones of the same device and UID are replaced. */
+/* Locked. Count its weight; false: it is too much, of the device or of all. */
+bool commits_take_share(struct serve *s, const struct commit *c);
+void commits_give_share(struct serve *s, const struct commit *c);
+/* The telling thread's: so much is kept of what was given up that the oldest goes. */
+bool commits_are_heavy(const struct serve *s, const struct asker *a);
+/* The telling thread's: of what the start left out of memory, as much as fits by now. */
+void commits_read_more(struct serve *s);
+/* Locked. Own it, its weight is counted; earlier ones of the same device and UID are replaced. */
 void commits_add(struct serve *s, struct commit *c);
 /* Locked. Made where it is new. */
 struct asker *commits_asker(struct serve *s, const char *ae, const char *address);

@@ -42,6 +42,9 @@ struct serve_options {
     int64_t retry_max_ms;
     int64_t give_up_ms; /* of running time, from the decision on */
     size_t held_most;   /* transactions open at once, of one device; 0 = 100,000 */
+    /* what they weigh together, of one device; all devices' may weigh twice as much. An instance
+     * weighs 1, a transaction beside them 5; 0 = 1,000,000 (so many times 132 bytes of memory) */
+    uint64_t weight_most;
 };
 
 /* errors  ERR_REJECT is_durable_enough without is_mirrored; ERR_RETRY, ERR_FULL the folder */

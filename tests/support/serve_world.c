@@ -52,7 +52,8 @@ serve_world_open(struct serve_world *w)
 {
     char *folder = mem_printf("%s/accept", w->dir), *spool = mem_printf("%s/spool", w->dir);
     char *serve = mem_printf("%s/serve", w->dir);
-    struct spool_options spool_options = {.segment_bytes = 4u << 20, .keep_sealed_ms = -1};
+    struct spool_options spool_options = {
+        .segment_bytes = 4u << 20, .keep_sealed_ms = -1, .refuse_free_bytes = w->refuse_free_bytes};
     struct accept_options options = {.dir = folder, .address = "127.0.0.1", .called = "RADPOST"};
     struct err err = {0};
 

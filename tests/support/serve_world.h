@@ -18,6 +18,7 @@ struct serve_world {
     struct serve *serve;
     struct serve_options options; /* of serve: grace, retries ... */
     struct codec_pool *pool;      /* may be NULL: nothing is decoded */
+    uint64_t refuse_free_bytes;   /* of the spool */
 };
 
 /* A fresh folder with this devices.conf; options hold as they are set before. */

@@ -319,7 +319,7 @@ wait_for_files(size_t n)
     assert_int_equal(files_in_commit(), n);
 }
 
-static void
+static inline void
 wait_for_end(void)
 {
     wait_for_files(0);
