@@ -137,7 +137,7 @@ struct import_taken {
     uint32_t taken;    /* into the inbox */
     uint32_t sent;     /* DICOM with a usable identity: in the spool */
     uint32_t known;    /* here already */
-    uint32_t unusable; /* without a DICOMDIR also what cannot be read */
+    uint32_t unusable; /* below no DICOMDIR also what cannot be read */
     uint32_t missing;  /* named by the DICOMDIR, and not there, not DICOM or not to be read */
     bool is_unchecked; /* there is a DICOMDIR, and it cannot be read: something may be missing */
     /* Of the missing, as far as it is known, the images of studies of which others were sent, study

@@ -297,6 +297,50 @@ names_are_found_as_discs_show_them(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, import_world_teardown)
 
+/* A stick onto which somebody copied two discs, one of them as ISO 9660 names its files: the rest
+ * of a disc is its viewer's, what lies beside them is not. */
+static void
+a_disc_in_a_folder_of_a_stick_counts_by_its_own_directory(void **state)
+{
+    struct import_taken taken;
+    struct import_media *list;
+    char path[300], to[320];
+    size_t n;
+
+    (void)state;
+    import_disc_make(world_media, "stick/CD1", STUDY, 1, IMAGES);
+    import_disc_make(world_media, "stick/old/CD2", OTHER_STUDY, 1, 3);
+    snprintf(path, sizeof path, "%s/stick/CD1/DICOMDIR", world_media);
+    snprintf(to, sizeof to, "%s/stick/CD1/Dicomdir.;1", world_media);
+    assert_int_equal(rename(path, to), 0);
+    snprintf(path, sizeof path, "%s/stick/CD1/IM/I3", world_media);
+    assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/stick/dicomdir", world_media); /* a folder is none */
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/stick", world_media);
+    world_pdf("an ECG");
+    world_drop_file(path, "ecg.pdf", &world_file);
+    snprintf(path, sizeof path, "%s/stick/CD1", world_media);
+    world_pdf("how to use the viewer");
+    world_drop_file(path, "readme.pdf", &world_file);
+    world_begin();
+
+    import_list_media(world_import, &list, &n);
+    assert_int_equal(n, 1);
+    assert_true(list[0].has_dicomdir);
+    free(list);
+    assert_int_equal(import_media(world_import, "stick", &taken, &err), 0);
+
+    assert_int_equal(taken.sent, IMAGES - 1 + 3);
+    assert_int_equal(taken.taken, 1);
+    assert_int_equal(taken.missing, 1);
+    assert_false(taken.is_unchecked);
+    assert_int_equal(taken.absent_n, 1);
+    assert_string_equal(taken.absent[0].study, STUDY);
+    assert_string_equal(taken.absent[0].instance, STUDY ".9.3");
+    import_taken_fini(&taken);
+}
+
 int
 main(void)
 {
@@ -309,6 +353,7 @@ main(void)
         TEST(of_a_study_that_did_not_come_nothing_is_expected),
         TEST(what_is_here_already_is_not_said_to_be_sent),
         TEST(names_are_found_as_discs_show_them),
+        TEST(a_disc_in_a_folder_of_a_stick_counts_by_its_own_directory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
