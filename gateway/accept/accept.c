@@ -18,13 +18,10 @@
 #include "gateway/accept/accept_events.def"
 #undef LOG_EVENT
 
-#define STANDARD_ROOT "1.2.840.10008."
-
 const struct log_ctx accept_ctx = {.stage = "gateway/accept"};
 
 static enum dimse_admission admit(const struct dimse_peer *peer, void *user);
 static uint32_t pdu_bytes(const struct dimse_peer *peer, void *user);
-static enum dimse_offer offers(const char *abstract_syntax, bool peer_is_scp, void *user);
 static void serve(struct dimse_assoc *assoc, void *user);
 static void note(enum dimse_note what, const struct dimse_peer *peer, const struct err *err,
                  void *user);
@@ -112,7 +109,8 @@ accept_listen(struct accept *a, struct err *err)
         .deadlines = a->options.deadlines,
         .admit = admit,
         .pdu_bytes = pdu_bytes,
-        .offers = offers,
+        .offers = classes_offer,
+        .not_offered = classes_not_offered,
         .serve = serve,
         .note = note,
         .user = a,
@@ -238,55 +236,6 @@ pdu_bytes(const struct dimse_peer *peer, void *user)
     uint32_t bytes = match.device ? match.device->pdu_bytes : 0;
     gate_unlock(&a->gate);
     return bytes;
-}
-
-/* Named in the options: a UID, or all below one that ends in a dot. */
-static bool
-is_named(const char *list, const char *uid)
-{
-    if (strcmp(list, "any") == 0)
-        return true;
-    for (const char *at = list; *at != '\0';) {
-        at += strspn(at, " ,");
-        size_t n = strcspn(at, " ,");
-        if (n > 0 && strncmp(uid, at, n) == 0 && (uid[n] == '\0' || at[n - 1] == '.'))
-            return true;
-        at += n;
-    }
-    return false;
-}
-
-static bool
-is_standard(const char *uid)
-{
-    return strncmp(uid, STANDARD_ROOT, strlen(STANDARD_ROOT)) == 0;
-}
-
-static bool
-is_storage(const struct accept *a, const char *abstract_syntax)
-{
-    if (is_standard(abstract_syntax))
-        return dcm_sop_class_find(abstract_syntax) != NULL;
-    return is_named(a->options.private_classes, abstract_syntax);
-}
-
-static enum dimse_offer
-offers(const char *abstract_syntax, bool peer_is_scp, void *user)
-{
-    const struct accept *a = user;
-    const struct accept_service *service = service_of(a, abstract_syntax);
-
-    if (peer_is_scp)
-        return service && service->peer_scp_too ? service->offer : DIMSE_NOT_OFFERED;
-    if (strcmp(abstract_syntax, DCM_UID_VERIFICATION) == 0)
-        return DIMSE_PLAIN_SYNTAX;
-    if (is_storage(a, abstract_syntax))
-        return DIMSE_ANY_SYNTAX;
-    if (service)
-        return service->offer;
-    if (!is_standard(abstract_syntax))
-        LOG(&accept_ctx, ACCEPT_CLASS_NOT_OFFERED, F_UID("class", abstract_syntax));
-    return DIMSE_NOT_OFFERED;
 }
 
 static void

@@ -250,4 +250,19 @@ void accept_list_unsent(struct accept *accept, struct accept_unsent **out_unsent
 int accept_forget_unsent(struct accept *accept, const char *ae, const char *sop_instance,
                          struct err *err) MUST_CHECK;
 
+/* --- classes of images (or what may be such) that were offered here and are not taken --- */
+
+struct accept_unoffered {
+    char ae[17];
+    char address[46];
+    char sop_class[65];
+    int64_t last_us;
+    uint64_t count; /* of associations */
+};
+
+/* Since this start (what is taken changes with a start only), at most 200: then the one offered
+ * longest ago gives way. The caller's (free). */
+void accept_list_unoffered(struct accept *accept, struct accept_unoffered **out_rows,
+                           size_t *out_n);
+
 #endif

@@ -52,6 +52,8 @@ struct accept {
     bool is_table_unread;     /* there is one, and it could not be read: tried again each time */
     char table_trouble[ACCEPT_TROUBLE_BYTES];
     struct refused refused;
+    struct accept_unoffered unoffered[200];
+    size_t unoffered_n;
     struct live *live;
     bool is_stopping;        /* the listener takes nothing more */
     int64_t window_until_ms; /* monotonic; 0 = closed */
@@ -66,6 +68,10 @@ void table_refresh(struct accept *a); /* the same */
 void table_keep_refused(struct accept *a);
 /* Not locked: what devices did, when that is due (once a minute) or asked for. */
 void table_keep_seen(struct accept *a, bool is_asked);
+
+/* classes.c: the listener's (dimse.h); user is the door */
+enum dimse_offer classes_offer(const char *abstract_syntax, bool peer_is_scp, void *user);
+void classes_not_offered(const struct dimse_peer *peer, const char *abstract_syntax, void *user);
 
 /* tls.c */
 int tls_begin(struct accept *a, struct err *err) MUST_CHECK;

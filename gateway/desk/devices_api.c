@@ -159,6 +159,27 @@ write_unsent(struct accept *accept, struct jsonw *w)
     free(list);
 }
 
+static void
+write_unoffered(struct accept *accept, struct jsonw *w)
+{
+    struct accept_unoffered *list = NULL;
+    size_t n = 0;
+
+    accept_list_unoffered(accept, &list, &n);
+    jsonw_array(w, "unoffered");
+    for (size_t i = 0; i < n; i++) {
+        jsonw_object(w, NULL);
+        jsonw_text(w, "ae", list[i].ae);
+        jsonw_text(w, "address", list[i].address);
+        jsonw_text(w, "class", list[i].sop_class);
+        jsonw_int(w, "last_us", list[i].last_us);
+        jsonw_uint(w, "count", list[i].count);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    free(list);
+}
+
 void
 devices_write(struct accept *accept, struct jsonw *w)
 {
@@ -174,6 +195,7 @@ devices_write(struct accept *accept, struct jsonw *w)
     write_refused(accept, w);
     write_strangers(accept, w);
     write_unsent(accept, w);
+    write_unoffered(accept, w);
 }
 
 /* ---- what an engineer does ---- */

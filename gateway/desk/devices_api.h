@@ -11,7 +11,8 @@ struct accept;
 extern const struct http_route devices_routes[];
 extern const size_t devices_route_count;
 
-/* Sections of the state: "devices", "refused", "strangers", "window", "unsent", "unsent_more". */
+/* Sections of the state: "devices", "refused", "strangers", "window", "unsent", "unsent_more",
+ * "unoffered". */
 void devices_write(struct accept *accept, struct jsonw *w);
 
 #endif

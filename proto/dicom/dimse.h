@@ -80,6 +80,8 @@ struct dimse_listener_options {
     /* What may be asked for; peer_is_scp: proposed with the server's role for the peer. Where that
      * is not offered and the peer proposed both roles, it is asked again without. */
     enum dimse_offer (*offers)(const char *abstract_syntax, bool peer_is_scp, void *user);
+    /* May be NULL. A class that the peer would ask for as client was refused. Before serve(). */
+    void (*not_offered)(const struct dimse_peer *peer, const char *abstract_syntax, void *user);
     /* The association, established. It is released or aborted and freed after serve() returns. */
     void (*serve)(struct dimse_assoc *assoc, void *user);
     /* May be NULL. err is NULL where there is nothing more to say. */

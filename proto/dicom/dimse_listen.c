@@ -456,6 +456,9 @@ answer_contexts(const struct dimse_listener *l, const struct pdu_associate *rq,
         int chosen = dimse_choose_syntax(offer, proposed, c->syntax_count);
         answers[i] =
             (struct upper_answer){.context = c->id, .refusal = offer == DIMSE_NOT_OFFERED ? 3 : 4};
+        if (offer == DIMSE_NOT_OFFERED && l->options.not_offered && !c->is_scp_only &&
+            c->abstract_syntax[0] != 0)
+            l->options.not_offered(&assoc->peer, c->abstract_syntax, l->options.user);
         if (chosen < 0)
             continue;
         answers[i].transfer_syntax = c->syntaxes[chosen];

@@ -119,6 +119,16 @@ function Unsent({ list, more, may }) {
   </section>`;
 }
 
+function Unoffered({ list }) {
+  if (list.length === 0) return null;
+  return html`<section aria-labelledby="unoffered">
+    <h2 id="unoffered">${say("unoffered")}</h2>
+    <p class="quiet">${say("unoffered_why")}</p>
+    <ul class="rows">${list.map((u) => html`<li class="row"><b>${u.ae}</b><span class="uid">${u.class}</span>
+      <span class="quiet">${u.address} · ${say("times", u.count)} · ${fullTime(u.last_us)}</span></li>`)}</ul>
+  </section>`;
+}
+
 export function Devices({ now }) {
   const [asked, setAsked] = useState(null);
   const may = me.value?.may_engineer;
@@ -135,6 +145,7 @@ export function Devices({ now }) {
       <p class="quiet">${say(may ? "unknown_how" : "refused_why")}</p>
       <ul class="studies">${unknown.map((u) => html`<${Unknown} key=${`${u.calling} ${u.address} ${u.isStranger}`} who=${u} isStranger=${u.isStranger} onEnrol=${ask("enrol")} />`)}</ul></section>`}
     <${Unsent} list=${now.unsent} more=${now.unsent_more} may=${may} />
+    <${Unoffered} list=${now.unoffered} />
     <${Targets} list=${now.targets} />
     <${Commitments} commitment=${now.commitment} devices=${now.devices} />
     ${!me.value?.may_work && html`<${Hl7} now=${now} />`}
