@@ -100,7 +100,9 @@ int book_counts(struct book *book, struct book_counts *out, struct err *err) MUS
 
 /* ---- what came from the reader ---- */
 int book_take(struct book *book, const struct clinic_downs *downs, struct err *err) MUST_CHECK;
-int book_cursor(struct book *book, uint64_t *out, struct err *err) MUST_CHECK;
+/* out_at: id of the message that it stands at; "" not known. */
+int book_cursor(struct book *book, uint64_t *out, char out_at[CLINIC_ID_SIZE],
+                struct err *err) MUST_CHECK;
 int book_receipts_due(struct book *book, struct clinic_ids *out, struct err *err) MUST_CHECK;
 int book_receipted(struct book *book, const struct clinic_ids *ids, struct err *err) MUST_CHECK;
 /* Address of the patient page, as the reader told; "" not yet. */

@@ -337,19 +337,36 @@ out:
     return rc;
 }
 
+/* With what it stands at: a message of a kind that is not known here does not say. */
+static int
+set_cursor(struct book *book, const struct clinic_downs *downs, struct err *err)
+{
+    const struct clinic_down *last = downs->count > 0 ? &downs->messages[downs->count - 1] : NULL;
+    char next[24], was[24];
+
+    snprintf(next, sizeof next, "%" PRIu64, downs->next);
+    if (setting_get(book, "cursor", was, sizeof was, err) < 0)
+        return -1;
+    if (downs->is_cursor_lost)
+        LOG(&ctx, DESK_CURSOR_LOST, F_WORD("cursor", was), F_NUMBER("next", downs->next));
+    if (strcmp(next, was) == 0)
+        return 0;
+    if (setting_set(book, "cursor_at", last != NULL && last->seq == downs->next ? last->id : "",
+                    err) < 0)
+        return -1;
+    return setting_set(book, "cursor", next, err);
+}
+
 static int
 take_all(struct book *book, const struct clinic_downs *downs, struct err *err)
 {
-    char next[24];
-
     for (size_t i = 0; i < downs->count; i++)
         if (take_one(book, &downs->messages[i], err) < 0)
             return err_context(err, "a %s", clinic_down_word(downs->messages[i].kind));
-    snprintf(next, sizeof next, "%" PRIu64, downs->next);
     if (downs->patient_url[0] != '\0' &&
         setting_set(book, "patient_url", downs->patient_url, err) < 0)
         return -1;
-    return setting_set(book, "cursor", next, err);
+    return set_cursor(book, downs, err);
 }
 
 int
@@ -373,12 +390,13 @@ setting_alone(struct book *book, const char *key, char *out, size_t size, struct
 }
 
 int
-book_cursor(struct book *book, uint64_t *out, struct err *err)
+book_cursor(struct book *book, uint64_t *out, char out_at[CLINIC_ID_SIZE], struct err *err)
 {
     char text[24];
 
     *out = 0;
-    if (setting_alone(book, "cursor", text, sizeof text, err) < 0)
+    if (setting_alone(book, "cursor", text, sizeof text, err) < 0 ||
+        setting_alone(book, "cursor_at", out_at, CLINIC_ID_SIZE, err) < 0)
         return -1;
     if (text[0] != '\0' && text_to_u64(text, INT64_MAX, out) < 0)
         return err_set(err, ERR_FATAL, "the cursor cannot be read");

@@ -504,13 +504,14 @@ listen(struct talker *t, struct err *err)
                              .total_ms = (WAIT_S + 30) * 1000};
     struct clinic_downs downs = {.count = 0};
     struct http_reply reply = {0};
+    char path[128], at[CLINIC_ID_SIZE];
     uint64_t after;
-    char path[128];
     int rc;
 
-    if (book_cursor(t->link->o.book, &after, err) < 0)
+    if (book_cursor(t->link->o.book, &after, at, err) < 0)
         return -1;
-    snprintf(path, sizeof path, CLINIC_PATH_DOWN "?after=%" PRIu64 "&wait_s=%d", after, WAIT_S);
+    snprintf(path, sizeof path, CLINIC_PATH_DOWN "?after=%" PRIu64 "&at=%s&wait_s=%d", after, at,
+             WAIT_S);
     call.path = path;
     if (talk(t, &call, &reply, err) < 0)
         return -1;

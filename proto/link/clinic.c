@@ -372,6 +372,8 @@ clinic_downs_encode(const struct clinic_downs *downs, struct buf *out)
     jsonw_object(&w, NULL);
     jsonw_uint(&w, "next", downs->next);
     jsonw_text(&w, "patient_url", downs->patient_url);
+    if (downs->is_cursor_lost)
+        jsonw_bool(&w, "is_cursor_lost", true);
     write_list(&w, "messages", &down_family, downs->messages, downs->count,
                sizeof *downs->messages);
     jsonw_end(&w);
@@ -390,6 +392,8 @@ clinic_downs_decode(const uint8_t *bytes, size_t n, struct clinic_downs *out, st
     if (open_doc(bytes, n, &doc, err) < 0 ||
         json_u64(json_root(doc), "next", INT64_MAX, &downs.next, err) < 0 ||
         clinic_member_read(json_root(doc), &url, downs.patient_url, err) < 0 ||
+        (json_find(json_root(doc), "is_cursor_lost") != NULL &&
+         json_truth(json_root(doc), "is_cursor_lost", &downs.is_cursor_lost, err) < 0) ||
         read_list(json_root(doc), "messages", &down_family, sizeof *downs.messages, &messages,
                   &downs.count, err) < 0)
         goto out;

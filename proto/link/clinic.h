@@ -30,7 +30,7 @@ enum {
 };
 
 #define CLINIC_PATH_UP "/link/v1/clinic/up"             /* POST ups > receipts */
-#define CLINIC_PATH_DOWN "/link/v1/clinic/down"         /* GET ?after=N&wait_s=25 > downs */
+#define CLINIC_PATH_DOWN "/link/v1/clinic/down"         /* GET ?after=N&at=ID&wait_s=25 > downs */
 #define CLINIC_PATH_RECEIPTS "/link/v1/clinic/receipts" /* POST ids > 204 */
 #define CLINIC_PATH_REPORTS "/link/v1/clinic/reports"   /* GET /{read}/{version} > PDF */
 /* GET /{read}/{version}/sr, /pdf > the DICOM objects; /text > the signed report, JSON */
@@ -187,6 +187,7 @@ struct clinic_downs {
     uint64_t next;                     /* ask with after=next */
     char patient_url[CLINIC_URL_SIZE]; /* of the patient page, for slips; "": not said */
     size_t passed_over;                /* decoded: of kinds that this version does not know */
+    bool is_cursor_lost; /* the database never had what the cursor stands at: on from next */
 };
 
 struct clinic_ids {

@@ -51,6 +51,11 @@ int clinic_take(struct deliver *d, const struct clinic_sender *sender, const str
 int clinic_downs_after(struct deliver *d, const char *tenant, uint64_t after,
                        struct clinic_downs *out_downs, struct err *err) MUST_CHECK;
 
+/* A cursor that says which message it stands at ("": it does not know): one that this database does
+ * not have there is lost, *io_downs says so, and from where the device goes on. */
+int clinic_cursor_check(struct deliver *d, const struct clinic_sender *sender, uint64_t after,
+                        const char *at, struct clinic_downs *io_downs, struct err *err) MUST_CHECK;
+
 /* A doctor's call to the clinic. */
 struct clinic_call {
     char id[CLINIC_ID_SIZE];

@@ -55,6 +55,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING seq
 -- name: clinic_down_after
 SELECT seq, body FROM clinic_down WHERE tenant = $1 AND seq > $2 ORDER BY seq LIMIT $3
 
+-- Did this clinic have message $3 ("": whichever it was) at $2? And the newest that this device of it is known to have: it has
+-- all before that, and may miss what comes after.
+-- name: clinic_down_known
+SELECT EXISTS (SELECT FROM clinic_down m WHERE m.tenant = $1 AND m.seq = $2 AND $3::text IN ('', m.id)),
+    (SELECT coalesce(max(m.seq), 0) FROM clinic_taken t JOIN clinic_down m ON m.id = t.id
+        WHERE t.tenant = $1 AND t.device = $4)
+
 -- name: clinic_down_latest
 SELECT coalesce(max(seq), 0) FROM clinic_down
 

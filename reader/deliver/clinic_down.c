@@ -45,6 +45,32 @@ clinic_downs_after(struct deliver *d, const char *tenant, uint64_t after,
     return 0;
 }
 
+int
+clinic_cursor_check(struct deliver *d, const struct clinic_sender *sender, uint64_t after,
+                    const char *at, struct clinic_downs *io_downs, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    if (after == 0)
+        return 0;
+    if (at[0] != '\0' && !clinic_id_is_valid(at))
+        return err_set(err, ERR_REJECT, "at: a message's id is due, or nothing");
+    if (pg_ask(
+            d->o.pg, "clinic_down_known",
+            PG_ARGS(PG_TEXT(sender->tenant), PG_INT(after), PG_TEXT(at), PG_TEXT(sender->device)),
+            &rows, err) < 0)
+        return -1;
+    if (!pg_truth(rows, 0, 0)) {
+        io_downs->is_cursor_lost = true;
+        io_downs->next = (uint64_t)pg_int(rows, 0, 1);
+        LOG(&deliver_log, CLINIC_CURSOR_LOST, F_WORD("tenant", sender->tenant),
+            F_WORD("device", sender->device), F_NUMBER("cursor", after),
+            F_NUMBER("next", io_downs->next));
+    }
+    pg_rows_free(&rows);
+    return 0;
+}
+
 /* The report is at the clinic: its first device has it. */
 static int
 note_arrival(struct pg_conn *conn, const struct clinic_sender *sender, const char *id,

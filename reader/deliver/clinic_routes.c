@@ -108,30 +108,44 @@ latest_now(struct deliver *d)
     return latest;
 }
 
+/* What there is past the cursor; waits for the first, as long as the caller does. */
+static int
+wait_for_downs(struct http_request *req, uint64_t after, uint64_t wait_s, struct clinic_downs *out,
+               struct err *err)
+{
+    int64_t until_ms = clock_mono_ms() + (int64_t)wait_s * 1000;
+    struct deliver *d = http_user(req);
+
+    for (;;) {
+        int64_t seen = latest_now(d); /* before the look: nothing is missed between the two */
+
+        if (clinic_downs_after(d, http_caller(req)->tenant, after, out, err) < 0)
+            return -1;
+        if (out->next > after || clock_mono_ms() >= until_ms || http_is_gone(req) ||
+            deliver_is_stopping(d))
+            return 0;
+        clinic_downs_free(out);
+        wait_for_news(d, req, seen, until_ms);
+    }
+}
+
+/* An older desk does not say at what its cursor stands. */
 static int
 get_down(struct http_request *req, struct http_response *res, struct err *err)
 {
-    struct deliver *d = http_user(req);
-    struct clinic_downs downs;
+    struct clinic_sender sender = sender_of(req);
+    const char *at = http_query(req, "at");
+    struct clinic_downs downs = {.count = 0};
     uint64_t after, wait_s;
-    int64_t until_ms;
     struct buf json;
 
     if (http_query_number(req, "after", INT64_MAX, &after, err) < 0 ||
         http_query_number(req, "wait_s", WAIT_MAX_S, &wait_s, err) < 0)
         return -1;
-    until_ms = clock_mono_ms() + (int64_t)wait_s * 1000;
-    for (;;) {
-        int64_t seen = latest_now(d); /* before the look: nothing is missed between the two */
-
-        if (clinic_downs_after(d, http_caller(req)->tenant, after, &downs, err) < 0)
-            return -1;
-        if (downs.next > after || clock_mono_ms() >= until_ms || http_is_gone(req) ||
-            deliver_is_stopping(d))
-            break;
-        clinic_downs_free(&downs);
-        wait_for_news(d, req, seen, until_ms);
-    }
+    if (at != NULL && clinic_cursor_check(http_user(req), &sender, after, at, &downs, err) < 0)
+        return -1;
+    if (!downs.is_cursor_lost && wait_for_downs(req, after, wait_s, &downs, err) < 0)
+        return -1;
     buf_init(&json, CLINIC_BODY_BYTES);
     clinic_downs_encode(&downs, &json);
     clinic_downs_free(&downs);

@@ -401,6 +401,54 @@ be_courier(const char *conninfo)
             return 1;
 }
 
+/* From where the device goes on; -1: its cursor is not lost. */
+static int64_t
+lost_at(const char *device, uint64_t cursor, const char *at)
+{
+    struct clinic_sender sender = {"T1", device};
+    struct clinic_downs downs = {.count = 0};
+    struct err err;
+
+    OK(clinic_cursor_check(&d, &sender, cursor, at, &downs, &err));
+    return downs.is_cursor_lost ? (int64_t)downs.next : -1;
+}
+
+static void
+a_cursor_at_what_the_database_never_had_goes_back_to_what_was_taken(void **state)
+{
+    int64_t read = report_world_study(&w, "T1", STUDY);
+    struct clinic_sender sender = {"T1", "g1"};
+    struct clinic_down known, lost;
+    char ids[1][CLINIC_ID_SIZE], sql[80];
+    struct err err;
+
+    (void)state;
+    tell_all();
+    known = last_of("T1", CLINIC_READ_STATE);
+    text_copy(ids[0], CLINIC_ID_SIZE, known.id);
+    OK(clinic_take(&d, &sender, &(struct clinic_ids){ids, 1}, &err));
+    report_world_back_up(&w, "courier_backup");
+    d.o.pg = w.reads.pg;
+    report_world_sign(&w, read, "doc1", "rev1");
+    tell_all();
+    lost = last_of("T1", CLINIC_REPORT);
+
+    report_world_put_back(&w, "courier_backup");
+    d.o.pg = w.reads.pg;
+
+    assert_int_equal(lost_at("g1", lost.seq, lost.id), known.seq);
+    assert_int_equal(lost_at("g1", lost.seq, ""), known.seq);
+    assert_int_equal(lost_at("g2", lost.seq, lost.id), 0); /* nothing is known to be there */
+    assert_int_equal(lost_at("g1", known.seq, known.id), -1);
+    assert_int_equal(lost_at("g1", known.seq, ""), -1);
+    snprintf(sql, sizeof sql, "SELECT setval('clinic_down_seq', %d)", (int)lost.seq - 1);
+    count(sql);
+    (void)report_world_study(&w, "T1", OTHER);
+    tell_all();
+    assert_int_equal(last_of("T1", CLINIC_READ_STATE).seq, lost.seq); /* given out anew */
+    assert_int_equal(lost_at("g1", lost.seq, lost.id), known.seq);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, deliver_world_close)
 
 int
@@ -420,6 +468,7 @@ main(int argc, char **argv)
         TEST(a_patient_who_was_told_is_noted_once),
         TEST(killed_couriers_lose_and_double_nothing),
         TEST(messages_come_in_pages_without_a_gap),
+        TEST(a_cursor_at_what_the_database_never_had_goes_back_to_what_was_taken),
     };
     int status;
 

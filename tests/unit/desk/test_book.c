@@ -404,6 +404,7 @@ static void
 a_file_of_version_1_is_brought_forward_and_keeps_its_rows(void **state)
 {
     char path[FOLDER_PATH_BYTES + 32], number[17];
+    char at[CLINIC_ID_SIZE];
     uint64_t cursor = 0;
     struct err err;
 
@@ -417,7 +418,7 @@ a_file_of_version_1_is_brought_forward_and_keeps_its_rows(void **state)
 
     assert_string_equal(found("260101K7M001")->name, "王小东");
     assert_int_equal(found("260101K7M001")->waiting, 1);
-    assert_int_equal(book_cursor(book, &cursor, &err), 0);
+    assert_int_equal(book_cursor(book, &cursor, at, &err), 0);
     assert_int_equal(cursor, 42);
     person("乙", "", "CT", number);
     assert_memory_equal(number + 6, "K7M", 3);

@@ -54,8 +54,10 @@ down(enum clinic_down_kind kind, int64_t read, uint32_t version)
 static void
 take(const struct clinic_down *messages, size_t n)
 {
-    struct clinic_downs downs = {(struct clinic_down *)(uintptr_t)messages, n, last_seq,
-                                 "https://p.example", 0};
+    struct clinic_downs downs = {.messages = (struct clinic_down *)(uintptr_t)messages,
+                                 .count = n,
+                                 .next = last_seq,
+                                 .patient_url = "https://p.example"};
     struct err err;
 
     if (book_take(book, &downs, &err) < 0)
@@ -150,6 +152,7 @@ static void
 a_message_that_comes_twice_is_taken_once(void **state)
 {
     struct clinic_down m = down(CLINIC_REPORT, 7, 1);
+    char at[CLINIC_ID_SIZE];
     uint64_t cursor;
     struct err err;
 
@@ -162,7 +165,8 @@ a_message_that_comes_twice_is_taken_once(void **state)
 
     assert_string_equal(standings(), "1 valid/0");
     assert_int_equal(receipts_due(), 1);
-    assert_int_equal(book_cursor(book, &cursor, &err), 0);
+    assert_int_equal(book_cursor(book, &cursor, at, &err), 0);
+    assert_string_equal(at, m.id);
     assert_int_equal(cursor, last_seq);
 }
 

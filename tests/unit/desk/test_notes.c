@@ -81,7 +81,8 @@ static void
 receive(int64_t read)
 {
     struct clinic_down m = {.kind = CLINIC_REPORT, .seq = 1, .read = read, .version = 1};
-    struct clinic_downs downs = {&m, 1, 1, "https://p.example", 0};
+    struct clinic_downs downs = {
+        .messages = &m, .count = 1, .next = 1, .patient_url = "https://p.example"};
     struct err err;
 
     clinic_id_new(m.id);

@@ -218,6 +218,54 @@ a_confirmation_names_the_readers_number_and_the_study(void **state)
     clinic_ups_free(&ups);
 }
 
+/* What the reader tells once more is not done once more, and has a receipt once more. */
+static void
+what_is_told_again_after_a_lost_cursor_is_taken_once(void **state)
+{
+    struct clinic_down m = {.seq = 20, .kind = CLINIC_NOTICE, .at_us = 1, .reason = "请重做"};
+    struct clinic_downs downs = {.messages = &m, .count = 1, .next = 20},
+                        lost = {.next = 3, .is_cursor_lost = true};
+    char at[CLINIC_ID_SIZE];
+    struct clinic_ids ids;
+    uint64_t cursor;
+    struct err err;
+
+    (void)state;
+    clinic_id_new(m.id);
+    assert_int_equal(book_take(book, &downs, &err), 0);
+    assert_int_equal(book_receipts_due(book, &ids, &err), 0);
+    assert_int_equal(book_receipted(book, &ids, &err), 0);
+    clinic_ids_free(&ids);
+    assert_int_equal(book_cursor(book, &cursor, at, &err), 0);
+    assert_string_equal(at, m.id);
+
+    assert_int_equal(book_take(book, &lost, &err), 0);
+    assert_int_equal(book_cursor(book, &cursor, at, &err), 0);
+    assert_int_equal(cursor, 3);
+    assert_string_equal(at, "");
+    m.seq = downs.next = 4;
+    assert_int_equal(book_take(book, &downs, &err), 0);
+
+    assert_int_equal(book_receipts_due(book, &ids, &err), 0);
+    assert_int_equal(ids.count, 1);
+    clinic_ids_free(&ids);
+    assert_int_equal(book_cursor(book, &cursor, at, &err), 0);
+    assert_int_equal(cursor, 4);
+    assert_string_equal(at, m.id);
+}
+
+static void
+a_read_that_both_databases_have_goes_on_with_lower_numbers(void **state)
+{
+    (void)state;
+    seq = 30;
+    hear(CLINIC_REPORT, NUMBER, FIRST, SIGNED);
+    seq = 3;
+    hear(CLINIC_READ_STATE, NUMBER, FIRST, 0);
+
+    assert_string_equal(report_of(FIRST).state, "unread");
+}
+
 /* The deliveries to the HIS, oldest first: "11 delivered ". */
 static const char *
 owed(void)
@@ -301,6 +349,8 @@ main(void)
         TEST(a_report_that_was_signed_anew_is_fetched_and_replaces_the_lost_one),
         TEST(a_study_whose_read_has_another_number_is_known_by_that),
         TEST(a_confirmation_names_the_readers_number_and_the_study),
+        TEST(what_is_told_again_after_a_lost_cursor_is_taken_once),
+        TEST(a_read_that_both_databases_have_goes_on_with_lower_numbers),
         TEST(the_his_is_owed_the_new_report_and_never_the_old_ones_documents),
         TEST(what_cannot_be_fetched_any_more_for_the_his_is_said_to_be_refused),
     };

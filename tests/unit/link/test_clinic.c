@@ -142,7 +142,12 @@ static void
 every_kind_down_comes_back_equal(void **state)
 {
     struct clinic_down messages[CLINIC_DOWN_KINDS];
-    struct clinic_downs downs = {messages, CLINIC_DOWN_KINDS, 41, "https://p.example", 0}, read;
+    struct clinic_downs downs = {.messages = messages,
+                                 .count = CLINIC_DOWN_KINDS,
+                                 .next = 41,
+                                 .patient_url = "https://p.example",
+                                 .is_cursor_lost = true},
+                        read;
     struct buf first, again;
     struct err err;
 
@@ -157,6 +162,7 @@ every_kind_down_comes_back_equal(void **state)
 
     assert_string_equal(buf_text(&first), buf_text(&again));
     assert_int_equal(read.next, 41);
+    assert_true(read.is_cursor_lost);
     assert_string_equal(read.patient_url, "https://p.example");
     assert_int_equal(read.messages[CLINIC_AMENDED].replaces, 1);
     assert_int_equal(read.messages[CLINIC_LATE].present, 31);
