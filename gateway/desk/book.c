@@ -22,7 +22,6 @@
 #undef LOG_EVENT
 
 #define FILE_NAME "desk.db"
-enum { TAG_LETTERS = 3 };
 
 static const struct log_ctx ctx = {.stage = "gateway/desk"};
 
@@ -153,6 +152,20 @@ book_revision_after(uint32_t known)
 
 /* ---- the message that goes with each ---- */
 
+static int
+name_identity(struct book *book, struct clinic_up *up, struct err *err)
+{
+    struct db_rows *rows = NULL;
+
+    if (db_run(book->db, "registration_identity", DB_ARGS(DB_TEXT(up->registration)), &rows, err) <
+        0)
+        return -1;
+    text_copy(up->identity, sizeof up->identity,
+              db_rows_count(rows) > 0 ? db_text(rows, 0, 0) : "");
+    db_rows_free(&rows);
+    return 0;
+}
+
 int
 outbox_add(struct book *book, struct clinic_up *up, struct err *err)
 {
@@ -160,6 +173,8 @@ outbox_add(struct book *book, struct clinic_up *up, struct err *err)
     struct buf json;
     int rc;
 
+    if (name_identity(book, up, err) < 0)
+        return -1;
     clinic_id_new(up->id);
     up->at_us = clock_wall_us();
     buf_init(&json, CLINIC_BODY_BYTES);
@@ -242,53 +257,53 @@ registration_get(struct book *book, const char *registration, struct book_regist
     return rc;
 }
 
-/* Three letters of this file's own: two desks of a clinic, or a desk that began anew, never give
- * the same number. Without vowels, 0, 1, I, L, O. */
-static int
-tag_get(struct book *book, char out[TAG_LETTERS + 1], struct err *err)
+/* Letters of this program's start: two desks of a clinic, a desk that began anew, or one whose file
+ * was set back to a copy never give the same number. Without vowels, 0, 1, I, L, O. */
+static const char *
+tag_get(struct book *book)
 {
     static const char letters[] = "23456789BCDFGHJKMNPQRSTVWXYZ";
-    uint8_t random[TAG_LETTERS];
+    uint8_t random[sizeof book->tag - 1];
 
-    if (setting_get(book, "tag", out, TAG_LETTERS + 1, err) < 0)
-        return -1;
-    if (strlen(out) == TAG_LETTERS)
-        return 0;
+    if (book->tag[0] != '\0')
+        return book->tag;
     random_bytes(random, sizeof random);
-    for (int i = 0; i < TAG_LETTERS; i++)
-        out[i] = letters[random[i] % (sizeof letters - 1)];
-    out[TAG_LETTERS] = '\0';
-    return setting_set(book, "tag", out, err);
+    for (size_t i = 0; i < sizeof random; i++)
+        book->tag[i] = letters[random[i] % (sizeof letters - 1)];
+    return book->tag;
 }
 
-/* 261122K7M001: the day here, the desk's letters, how many today. The day never goes back, even
+/* 261122K7MR001: the day here, the desk's letters, how many today. The day never goes back, even
  * when the clock does: the numbers of a day to come are given already. */
 static int
 number_next(struct book *book, int64_t now_us, char out[CLINIC_REGISTRATION_SIZE], struct err *err)
 {
-    char day[16], last[32], tag[TAG_LETTERS + 1];
+    char day[16], last[32];
     time_t now = (time_t)(now_us / 1000000);
     uint64_t n = 0;
     struct tm tm;
 
     localtime_r(&now, &tm);
     snprintf(day, sizeof day, "%02d%02d%02d", tm.tm_year % 100, tm.tm_mon + 1, tm.tm_mday);
-    if (tag_get(book, tag, err) < 0 || setting_get(book, "number", last, sizeof last, err) < 0)
+    if (setting_get(book, "number", last, sizeof last, err) < 0)
         return -1;
     if (strlen(last) > 6 && strncmp(last, day, 6) > 0)
         snprintf(day, sizeof day, "%.6s", last);
     if (strncmp(last, day, 6) == 0 && text_to_u64(last + 6, 999999, &n) < 0)
         return err_set(err, ERR_FATAL, "the last number cannot be read");
     snprintf(last, sizeof last, "%s%" PRIu64, day, n + 1);
-    snprintf(out, CLINIC_REGISTRATION_SIZE, "%s%s%03" PRIu64, day, tag, n + 1);
+    snprintf(out, CLINIC_REGISTRATION_SIZE, "%s%s%03" PRIu64, day, tag_get(book), n + 1);
     return setting_set(book, "number", last, err);
 }
 
 int
 registration_add(struct book *book, struct book_registration *r, struct err *err)
 {
+    char identity[CLINIC_ID_SIZE];
+
     if (clock_follow(book, err) < 0)
         return -1;
+    clinic_id_new(identity);
     r->at_us = clock_wall_us();
     r->revision = 1;
     if (number_next(book, r->at_us, r->registration, err) < 0 ||
@@ -296,7 +311,8 @@ registration_add(struct book *book, struct book_registration *r, struct err *err
                DB_ARGS(DB_TEXT(r->registration), DB_INT(r->at_us), DB_TEXT(r->name),
                        DB_TEXT(r->citizen_id), DB_TEXT(r->sex), DB_TEXT(r->birth),
                        DB_TEXT(r->phone), DB_TEXT(r->modality), DB_TEXT(r->complaint),
-                       DB_TEXT(r->history), DB_INT(r->is_urgent), DB_TEXT(r->reason)),
+                       DB_TEXT(r->history), DB_INT(r->is_urgent), DB_TEXT(r->reason),
+                       DB_TEXT(identity)),
                NULL, err) < 0 ||
         (r->is_urgent && urgency_note_by(book, r->registration, r->urgent_by, false, err) < 0))
         return -1;

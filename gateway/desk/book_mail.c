@@ -67,6 +67,8 @@ settle_one(struct book *book, const struct clinic_receipt *receipt, struct err *
         rc = 0;
         goto out;
     }
+    if (strcmp(receipt->word, "conflict") == 0)
+        book->tag[0] = '\0'; /* the next one's number is not taken, too */
     if (strcmp(receipt->word, "verified") == 0 &&
         clinic_up_decode((const uint8_t *)body, strlen(body), &up, err) == 0 &&
         db_run(book->db, "registration_phone_proved",

@@ -15,6 +15,7 @@ struct book {
     pthread_mutex_t urgency; /* urgency_step(): taken before any other lock */
     pthread_mutex_t aside;   /* what is put aside is asked about, thrown away or taken back by one
                                 at a time, from the look at it to its end: taken first, too */
+    char tag[5];             /* in a turn: the letters of the numbers given now; "": not drawn */
     char boot[64];           /* which start of the machine this is */
     bool is_clock_seen;      /* gate: book_clock_look() */
     int64_t clock_offset_ms; /* gate */

@@ -6,8 +6,11 @@ INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET
 
 -- name: registration_add
 INSERT INTO registration (registration, at_us, changed_at_us, revision, name, citizen_id, sex, birth, phone, modality,
-    complaint, history, is_urgent, reason)
-VALUES (?1, ?2, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+    complaint, history, is_urgent, reason, identity)
+VALUES (?1, ?2, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+
+-- name: registration_identity
+SELECT identity FROM registration WHERE registration = ?1
 
 -- name: registration_change
 UPDATE registration SET changed_at_us = ?2, revision = revision + 1, name = ?3, citizen_id = ?4, sex = ?5, birth = ?6,

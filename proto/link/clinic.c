@@ -25,6 +25,7 @@ static const struct clinic_member up_members[] = {
     UP(at_us, TIME, IS_DUE, ALL),
     UP(registration, REGISTRATION, IS_DUE, ALL & ~MAY_NAME_NONE),
     UP(registration, REGISTRATION, MAY_BE_EMPTY, MAY_NAME_NONE),
+    UP(identity, ID, MAY_BE_EMPTY, ALL & ~MAY_NAME_NONE),
     UP(revision, COUNT, IS_DUE, K(REGISTRATION) | K(DOUBT) | K(STUDY_URGENT) | K(ABSENT)),
     UP(name, LINE, IS_DUE, K(REGISTRATION)),
     UP(citizen_id, CITIZEN, MAY_BE_EMPTY, K(REGISTRATION)),

@@ -60,6 +60,9 @@ struct clinic_up {
     enum clinic_up_kind kind;
     int64_t at_us;
     char registration[CLINIC_REGISTRATION_SIZE]; /* may be "": MAY_NAME_NONE of clinic.c */
+    /* of the registration, in each message that must have one: drawn when it was made, so that a
+     * number given twice is known to be; "": made by an older desk */
+    char identity[CLINIC_ID_SIZE];
     /* REGISTRATION */
     uint32_t revision; /* 1..; a lower one than is known changes nothing */
     char name[CLINIC_NAME_SIZE];

@@ -10,9 +10,9 @@ UPDATE clinic_up SET word = $4 WHERE tenant = $1 AND device = $2 AND id = $3
 
 -- name: clinic_registration_put
 INSERT INTO clinic_registration AS old (tenant, registration, device, revision, name, citizen_id, sex, birth, phone,
-    clinic_phone, modality, complaint, history, is_urgent, reason, at_us, changed_at_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-ON CONFLICT (tenant, registration) DO UPDATE SET revision = EXCLUDED.revision, name = EXCLUDED.name,
+    clinic_phone, modality, complaint, history, is_urgent, reason, at_us, changed_at_us, identity)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+ON CONFLICT (tenant, registration) DO UPDATE SET revision = EXCLUDED.revision, identity = EXCLUDED.identity, name = EXCLUDED.name,
     citizen_id = EXCLUDED.citizen_id, sex = EXCLUDED.sex, birth = EXCLUDED.birth, phone = EXCLUDED.phone,
     is_phone_verified = old.is_phone_verified AND old.phone = EXCLUDED.phone,
     clinic_phone = EXCLUDED.clinic_phone, modality = EXCLUDED.modality, complaint = EXCLUDED.complaint,
@@ -20,10 +20,18 @@ ON CONFLICT (tenant, registration) DO UPDATE SET revision = EXCLUDED.revision, n
     reason = CASE WHEN EXCLUDED.reason <> '' THEN EXCLUDED.reason ELSE old.reason END,
     changed_at_us = EXCLUDED.changed_at_us
 WHERE old.device = EXCLUDED.device AND old.revision <= EXCLUDED.revision
+    AND (old.identity = EXCLUDED.identity OR old.identity = '')
+    AND (old.identity <> '' OR old.revision < EXCLUDED.revision OR (old.name, old.citizen_id, old.sex, old.birth) =
+        (EXCLUDED.name, EXCLUDED.citizen_id, EXCLUDED.sex, EXCLUDED.birth))
+
+-- Two people were told under a number, without identities: what is told of it from now on is of either.
+-- name: clinic_registration_doubled
+UPDATE clinic_registration SET identity = $4
+WHERE tenant = $1 AND registration = $2 AND device = $3 AND identity = ''
 
 -- name: clinic_registration_get
 SELECT device, name, phone, is_phone_verified, clinic_phone, complaint, history, is_urgent, reason, study, code_sha256,
-    citizen_id, sex, birth
+    citizen_id, sex, birth, revision, identity
 FROM clinic_registration WHERE tenant = $1 AND registration = $2 FOR UPDATE
 
 -- The rows an attachment may change, in one order and before the tenant's lock, as whoever changes one row takes them.

@@ -13,17 +13,20 @@
 struct kept {
     struct pg_rows *rows;
     const char *device, *name, *phone, *clinic_phone, *complaint, *history, *reason, *study;
-    const char *citizen_id, *sex, *birth;
+    const char *citizen_id, *sex, *birth, *identity;
+    int64_t revision;
     bool is_phone_verified, is_urgent, has_code;
     uint8_t code[PATIENT_CODE_BYTES];
 };
 
 /* Locks the registration's row.
- * errors  ERR_NOT_FOUND there is none; ERR_CONFLICT another device's */
+ * errors  ERR_NOT_FOUND there is none; ERR_CONFLICT another device's, or the message's number was
+ *         given twice and this is the other's */
 static int
 kept_get(const struct doing *w, const char *registration, struct kept *out, struct err *err)
 {
     struct kept k = {.rows = NULL};
+    int rc = 0;
 
     if (pg_run(w->conn, "clinic_registration_get",
                PG_ARGS(PG_TEXT(w->sender->tenant), PG_TEXT(registration)), &k.rows, err) < 0)
@@ -46,12 +49,18 @@ kept_get(const struct doing *w, const char *registration, struct kept *out, stru
     k.sex = pg_text(k.rows, 0, 12);
     k.birth = pg_text(k.rows, 0, 13);
     k.has_code = pg_copy_bytes(k.rows, 0, 10, k.code, sizeof k.code);
-    if (strcmp(k.device, w->sender->device) != 0) {
+    k.revision = pg_int(k.rows, 0, 14);
+    k.identity = pg_text(k.rows, 0, 15);
+    if (strcmp(k.device, w->sender->device) != 0)
+        rc = err_set(err, ERR_CONFLICT, "the registration is another device's");
+    else if (strcmp(registration, w->up->registration) == 0 && k.identity[0] != '\0' &&
+             strcmp(k.identity, w->up->identity) != 0)
+        rc = err_set(err, ERR_CONFLICT, "the number was given twice");
+    if (rc < 0)
         pg_rows_free(&k.rows);
-        return err_set(err, ERR_CONFLICT, "the registration is another device's");
-    }
-    *out = k;
-    return 0;
+    else
+        *out = k;
+    return rc;
 }
 
 /* What assign is to know of a registration as it stands. A person without a citizen number is known
@@ -180,18 +189,20 @@ do_registration(struct doing *w, struct err *err)
                        PG_TEXT(up->citizen_id), PG_TEXT(up->sex), PG_TEXT(up->birth),
                        PG_TEXT(up->phone), PG_TEXT(up->clinic_phone), PG_TEXT(up->modality),
                        PG_TEXT(up->complaint), PG_TEXT(up->history), PG_BOOL(up->is_urgent),
-                       PG_TEXT(up->reason), PG_INT(up->at_us), PG_INT(w->now_us)),
+                       PG_TEXT(up->reason), PG_INT(up->at_us), PG_INT(w->now_us),
+                       PG_TEXT(up->identity)),
                &rows, err) < 0)
         return -1;
     is_news = pg_touched(rows) > 0;
     pg_rows_free(&rows);
-    if (!is_news) { /* told late, or another device's: kept_get() tells them apart */
+    if (!is_news) { /* told late, or another's: kept_get() tells them apart */
         struct kept k;
 
         if (kept_get(w, up->registration, &k, err) < 0)
             return -1;
         pg_rows_free(&k.rows);
-        return 0;
+        return k.revision > up->revision ? 0
+                                         : err_set(err, ERR_CONFLICT, "another person's number");
     }
     if (put_order(w, up->registration, err) < 0)
         return -1;
@@ -509,7 +520,12 @@ refuse(struct doing *w, const struct err *why, struct clinic_receipt *out, struc
         F_WORD("device", w->sender->device), F_WORD("kind", clinic_up_word(w->up->kind)),
         F_WORD("word", word), F_ERR(why));
     if (pg_get(w->d->o.pg, &w->conn, err) < 0 || pg_begin(w->conn, err) < 0 ||
-        begin_message(w, CLINIC_REFUSED, word, &is_new, out, err) < 0)
+        begin_message(w, CLINIC_REFUSED, word, &is_new, out, err) < 0 ||
+        (w->up->kind == CLINIC_REGISTRATION && why->kind == ERR_CONFLICT &&
+         pg_run(w->conn, "clinic_registration_doubled",
+                PG_ARGS(PG_TEXT(w->sender->tenant), PG_TEXT(w->up->registration),
+                        PG_TEXT(w->sender->device), PG_TEXT(w->up->id)),
+                NULL, err) < 0))
         return -1;
     return pg_commit(w->conn, err);
 }
