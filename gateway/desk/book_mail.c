@@ -298,6 +298,8 @@ take_of_read(struct book *book, const struct clinic_down *m, struct err *err)
     case CLINIC_CRITICAL:
     case CLINIC_REPEAT:
         return calls_take(book, m, err);
+    case CLINIC_ANSWERED:
+        return calls_answered(book, m, err);
     case CLINIC_LATE:
         return db_run(book->db, "report_late",
                       DB_ARGS(DB_INT(m->read), DB_INT(m->version), DB_INT(m->covers),

@@ -13,16 +13,36 @@ static const struct answer {
     const char *word;
 } answers[] = {{true, "read_back"}, {false, "will_repeat"}, {false, "cannot_repeat"}};
 
+/* 0 would sound. */
+static int64_t
+answered_at(const struct clinic_down *m)
+{
+    return m->answered_at_us != 0 ? m->answered_at_us : clock_wall_us();
+}
+
 int
 calls_take(struct book *book, const struct clinic_down *m, struct err *err)
 {
-    return db_run(book->db, "call_add",
-                  DB_ARGS(DB_TEXT(m->id), DB_TEXT(clinic_down_word(m->kind)),
-                          DB_INT(m->is_on_preview), DB_INT(m->read), DB_TEXT(m->study),
-                          DB_TEXT(m->registration), DB_TEXT(m->patient), DB_TEXT(m->modality),
-                          DB_TEXT(m->reason), DB_TEXT(m->author), DB_TEXT(m->hospital),
-                          DB_INT(m->at_us), DB_INT(clock_wall_us())),
-                  NULL, err);
+    return db_run(
+        book->db, "call_add",
+        DB_ARGS(DB_TEXT(m->id), DB_TEXT(clinic_down_word(m->kind)), DB_INT(m->is_on_preview),
+                DB_INT(m->read), DB_TEXT(m->study), DB_TEXT(m->registration), DB_TEXT(m->patient),
+                DB_TEXT(m->modality), DB_TEXT(m->reason), DB_TEXT(m->author), DB_TEXT(m->hospital),
+                DB_INT(m->at_us), DB_INT(clock_wall_us()), DB_TEXT(m->outcome), DB_TEXT(m->answer),
+                DB_TEXT(m->answered_by), DB_INT(m->outcome[0] != '\0' ? answered_at(m) : 0)),
+        NULL, err);
+}
+
+int
+calls_answered(struct book *book, const struct clinic_down *m, struct err *err)
+{
+    const struct db_arg call = DB_TEXT(m->call), at_us = DB_INT(answered_at(m)),
+                        by = DB_TEXT(m->answered_by);
+
+    if (db_run(book->db, "call_heard", DB_ARGS(call, at_us, by), NULL, err) < 0)
+        return -1;
+    return db_run(book->db, "call_answer",
+                  DB_ARGS(call, DB_TEXT(m->outcome), DB_TEXT(m->answer), by, at_us), NULL, err);
 }
 
 static void

@@ -35,7 +35,10 @@ int calls_heard(struct book *book, const char *call, const char *login, struct e
  *         ERR_CONFLICT it has an answer */
 int calls_answer(struct book *book, const char *call, const char *outcome, const char *words,
                  const char *login, struct err *err) MUST_CHECK;
-/* In a turn (book_mail.c): a CRITICAL or REPEAT that was not taken before. */
+/* In a turn (book_mail.c): a CRITICAL or REPEAT that was not taken before; one that was answered
+ * already, at another desk or before this file was begun, neither sounds nor stays red. */
 int calls_take(struct book *book, const struct clinic_down *m, struct err *err) MUST_CHECK;
+/* In a turn: an ANSWERED. What was said here stands. */
+int calls_answered(struct book *book, const struct clinic_down *m, struct err *err) MUST_CHECK;
 
 #endif

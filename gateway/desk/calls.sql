@@ -1,7 +1,7 @@
 -- name: call_add
 INSERT INTO call (call, kind, is_on_preview, read_id, study, registration, patient, modality, words, author, hospital,
-    at_us, received_at_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING
+    at_us, received_at_us, heard_at_us, heard_by, outcome, answer, answered_by, answered_at_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?17, ?16, ?14, ?15, ?16, ?17) ON CONFLICT DO NOTHING
 
 -- name: call_list
 SELECT call, kind, is_on_preview, read_id, study, registration, patient, modality, words, author, hospital, at_us,

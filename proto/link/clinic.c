@@ -89,6 +89,12 @@ static const struct clinic_member down_members[] = {
     DOWN(reason, WORDS, MAY_BE_EMPTY, K(AMENDED) | K(WITHDRAWN) | K(NOTICE) | K(ORDER) | K(LATE)),
     DOWN(reason, WORDS, IS_DUE, A_CALL | K(URGENCY)),
     DOWN(is_on_preview, TRUTH, IS_DUE, K(CRITICAL)),
+    DOWN(call, ID, IS_DUE, K(ANSWERED)),
+    DOWN(outcome, WORD, IS_DUE, K(ANSWERED)),
+    DOWN(outcome, WORD, MAY_BE_EMPTY, A_CALL),
+    DOWN(answer, WORDS, MAY_BE_EMPTY, A_CALL | K(ANSWERED)),
+    DOWN(answered_by, LINE, MAY_BE_EMPTY, A_CALL | K(ANSWERED)),
+    DOWN(answered_at_us, NUMBER, MAY_BE_EMPTY, A_CALL | K(ANSWERED)),
     DOWN(urgency, WORD, IS_DUE, K(URGENCY)),
     DOWN(placer, LINE, IS_DUE, K(ORDER)),
     DOWN(is_cancelled, TRUTH, IS_DUE, K(ORDER)),
@@ -140,10 +146,17 @@ static const char *const up_words[CLINIC_UP_KINDS] = {
     [CLINIC_ABSENT] = "absent",
 };
 static const char *const down_words[CLINIC_DOWN_KINDS] = {
-    [CLINIC_READ_STATE] = "read_state", [CLINIC_REPORT] = "report", [CLINIC_AMENDED] = "amended",
-    [CLINIC_WITHDRAWN] = "withdrawn",   [CLINIC_LATE] = "late",     [CLINIC_NOTICE] = "notice",
-    [CLINIC_CRITICAL] = "critical",     [CLINIC_REPEAT] = "repeat", [CLINIC_URGENCY] = "urgency",
+    [CLINIC_READ_STATE] = "read_state",
+    [CLINIC_REPORT] = "report",
+    [CLINIC_AMENDED] = "amended",
+    [CLINIC_WITHDRAWN] = "withdrawn",
+    [CLINIC_LATE] = "late",
+    [CLINIC_NOTICE] = "notice",
+    [CLINIC_CRITICAL] = "critical",
+    [CLINIC_REPEAT] = "repeat",
+    [CLINIC_URGENCY] = "urgency",
     [CLINIC_ORDER] = "order",
+    [CLINIC_ANSWERED] = "answered",
 };
 static const char *const outcome_words[CLINIC_OUTCOMES] = {
     [CLINIC_DONE] = "done",

@@ -138,6 +138,7 @@ enum clinic_down_kind {
     CLINIC_REPEAT,     /* images are to be made again, with the reason */
     CLINIC_URGENCY,    /* the reader needs a study sooner: it may raise, only the clinic lowers */
     CLINIC_ORDER,      /* an examination that another institution registered for this clinic */
+    CLINIC_ANSWERED,   /* somebody at the clinic, perhaps at another desk, answered a call */
     CLINIC_DOWN_KINDS
 };
 
@@ -168,6 +169,10 @@ struct clinic_down {
     /* AMENDED, WITHDRAWN, NOTICE; CRITICAL, REPEAT: what is said, by author of hospital */
     char reason[CLINIC_REASON_SIZE];
     bool is_on_preview; /* CRITICAL: seen on images that were not whole yet */
+    /* ANSWERED: which call, and as ANSWER said; CRITICAL, REPEAT told late: outcome "" none yet */
+    char call[CLINIC_ID_SIZE], outcome[CLINIC_WORD_SIZE];
+    char answer[CLINIC_REASON_SIZE], answered_by[CLINIC_NAME_SIZE];
+    int64_t answered_at_us;
     /* URGENCY: "urgent" or "stat"; reason, author and hospital say why and who */
     char urgency[CLINIC_WORD_SIZE];
     /* ORDER: patient, modality and reason (of the urgency) above; a placer told again with other

@@ -90,6 +90,9 @@ struct clinic_line {
     bool is_emergency, is_clinics;               /* the same */
 };
 
+/* The answer to a call, from four columns of clinic_call: outcome, answer, answered_by,
+ * answered_at_us. */
+void clinic_copy_answer(struct clinic_down *io, const struct pg_rows *rows, size_t row, int column);
 /* The messages that a line makes, in the caller's transaction; *out_latest: number of the last, 0
  * none. */
 int clinic_make_messages(struct deliver *d, struct pg_conn *conn, const struct clinic_line *line,

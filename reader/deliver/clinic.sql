@@ -60,8 +60,11 @@ WHERE tenant = $1 AND registration = $2
 INSERT INTO clinic_down (tenant, id, kind, event_seq, read_id, version, body, at_us)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING seq
 
+-- With the answer, of a call that has one by now.
 -- name: clinic_down_after
-SELECT seq, body FROM clinic_down WHERE tenant = $1 AND seq > $2 ORDER BY seq LIMIT $3
+SELECT m.seq, m.body, c.outcome, c.answer, c.answered_by, c.answered_at_us
+FROM clinic_down m LEFT JOIN clinic_call c ON c.id = m.id AND c.tenant = m.tenant
+WHERE m.tenant = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3
 
 -- Did this clinic have message $3 ("": whichever it was) at $2? And the newest that this device of it is known to have: it has
 -- all before that, and may miss what comes after.
@@ -134,7 +137,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING
 SELECT read_id = $2 AND kind = $3 AND words = $4 AND login = $5 FROM clinic_call WHERE id = $1
 
 -- name: clinic_call_find
-SELECT kind, words, is_on_preview, name, hospital FROM clinic_call WHERE tenant = $1 AND id = $2
+SELECT kind, words, is_on_preview, name, hospital, outcome, answer, answered_by, answered_at_us FROM clinic_call WHERE tenant = $1 AND id = $2
 
 -- name: clinic_call_answer
 WITH was AS (SELECT id, outcome FROM clinic_call WHERE tenant = $1 AND id = $2 FOR UPDATE)

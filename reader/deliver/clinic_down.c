@@ -23,6 +23,8 @@ take_row(const struct pg_rows *rows, size_t i, struct clinic_downs *io)
         return;
     }
     m->seq = io->next;
+    if (m->kind == CLINIC_CRITICAL || m->kind == CLINIC_REPEAT)
+        clinic_copy_answer(m, rows, i, 2);
     io->count++;
 }
 

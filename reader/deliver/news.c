@@ -225,6 +225,42 @@ tell_late(struct telling *t, struct err *err)
     return put_down(t, &m, err);
 }
 
+void
+clinic_copy_answer(struct clinic_down *io, const struct pg_rows *rows, size_t row, int column)
+{
+    text_copy(io->outcome, sizeof io->outcome, pg_text(rows, row, column));
+    clinic_copy_words(io->answer, sizeof io->answer, pg_text(rows, row, column + 1));
+    copy_line(io->answered_by, sizeof io->answered_by, pg_text(rows, row, column + 2));
+    io->answered_at_us = pg_int(rows, row, column + 3);
+}
+
+static int
+find_call(const struct telling *t, struct pg_rows **out_rows, struct err *err)
+{
+    if (pg_run(t->conn, "clinic_call_find",
+               PG_ARGS(PG_TEXT(t->row->tenant), PG_TEXT(t->line->call)), out_rows, err) < 0)
+        return -1;
+    return pg_rows_count(*out_rows) > 0 ? 0 : err_set(err, ERR_NOT_FOUND, "no such call");
+}
+
+/* Whoever answered: the clinic's other desks ring until they hear of it. */
+static int
+tell_answer(struct telling *t, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    struct clinic_down m;
+    int rc = find_call(t, &rows, err);
+
+    if (rc == 0) {
+        begin_down(t, CLINIC_ANSWERED, &m);
+        text_copy(m.call, sizeof m.call, t->line->call);
+        clinic_copy_answer(&m, rows, 0, 5);
+        rc = put_down(t, &m, err);
+    }
+    pg_rows_free(&rows);
+    return rc;
+}
+
 /* The message bears the call's own number: the clinic's answer names it. */
 static int
 tell_call(struct telling *t, struct err *err)
@@ -233,13 +269,8 @@ tell_call(struct telling *t, struct err *err)
     struct clinic_down m;
     int rc = -1;
 
-    if (pg_run(t->conn, "clinic_call_find",
-               PG_ARGS(PG_TEXT(t->row->tenant), PG_TEXT(t->line->call)), &rows, err) < 0)
-        return -1;
-    if (pg_rows_count(rows) == 0) {
-        err_set(err, ERR_NOT_FOUND, "no such call");
+    if (find_call(t, &rows, err) < 0)
         goto out;
-    }
     begin_down(t,
                strcmp(pg_text(rows, 0, 0), clinic_down_word(CLINIC_CRITICAL)) == 0 ? CLINIC_CRITICAL
                                                                                    : CLINIC_REPEAT,
@@ -290,6 +321,8 @@ tell_line(struct telling *t, struct err *err)
         return tell_late(t, err);
     case READ_NOTE_CALLED:
         return tell_call(t, err);
+    case READ_NOTE_ANSWERED:
+        return tell_answer(t, err);
     case READ_NOTE_URGENCY:
         return tell_urgency(t, err);
     default:
@@ -302,7 +335,7 @@ static bool
 is_news(enum read_event event)
 {
     return !read_event_is_note(event) || event == READ_NOTE_OPENED || event == READ_NOTE_URGENCY ||
-           event == READ_NOTE_ORDER || event == READ_NOTE_CALLED;
+           event == READ_NOTE_ORDER || event == READ_NOTE_CALLED || event == READ_NOTE_ANSWERED;
 }
 
 int

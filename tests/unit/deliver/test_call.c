@@ -157,6 +157,53 @@ what_is_read_back_is_kept_once(void **state)
     assert_int_equal(count("SELECT count(*) FROM read_events WHERE event = 'answered'"), 1);
 }
 
+/* One desk answered: the others hear of it, and a new one gets the call with its answer. */
+static void
+an_answer_is_told_to_all_desks_of_the_clinic(void **state)
+{
+    struct clinic_call call;
+    struct clinic_up m;
+
+    (void)state;
+    assert_int_equal(call_as("doc1", true, "左侧张力性气胸", &call), 0);
+    tell_all();
+    assert_string_equal(last_of("T1", CLINIC_CRITICAL).outcome, "");
+    m = answer_to(&call, "read_back");
+    assert_string_equal(apply(&m), "done");
+    tell_all();
+
+    assert_string_equal(told("T1", "read_state"), "critical answered ");
+    assert_string_equal(last_of("T1", CLINIC_ANSWERED).call, call.id);
+    assert_string_equal(last_of("T1", CLINIC_ANSWERED).outcome, "read_back");
+    assert_string_equal(last_of("T1", CLINIC_ANSWERED).answer, m.reason);
+    assert_string_equal(last_of("T1", CLINIC_ANSWERED).answered_by, "王技师");
+    assert_int_equal(last_of("T1", CLINIC_ANSWERED).answered_at_us, m.at_us);
+    assert_string_equal(last_of("T1", CLINIC_CRITICAL).outcome, "read_back");
+}
+
+/* As the migration has it: what was answered while no answer was told yet is told now. */
+static void
+an_answer_of_before_is_told_too(void **state)
+{
+    struct clinic_call call;
+    struct clinic_up m;
+
+    (void)state;
+    assert_int_equal(call_as("doc1", true, "左侧张力性气胸", &call), 0);
+    m = answer_to(&call, "read_back");
+    tell_all();
+    assert_string_equal(apply(&m), "done");
+    tell_all();
+    count("DELETE FROM clinic_down WHERE kind = 'answered'");
+    assert_string_equal(told("T1", "read_state"), "critical ");
+
+    count("INSERT INTO clinic_aside (event_seq, tries, next_at_us) SELECT seq, 0, 0 "
+          "FROM read_events WHERE event = 'answered'");
+    tell_all();
+
+    assert_string_equal(told("T1", "read_state"), "critical answered ");
+}
+
 static void
 another_clinic_answers_nothing(void **state)
 {
@@ -185,6 +232,10 @@ main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(who_may_not_write_may_not_call, open_study,
                                         deliver_world_close),
         cmocka_unit_test_setup_teardown(what_is_read_back_is_kept_once, open_study,
+                                        deliver_world_close),
+        cmocka_unit_test_setup_teardown(an_answer_is_told_to_all_desks_of_the_clinic, open_study,
+                                        deliver_world_close),
+        cmocka_unit_test_setup_teardown(an_answer_of_before_is_told_too, open_study,
                                         deliver_world_close),
         cmocka_unit_test_setup_teardown(another_clinic_answers_nothing, open_study,
                                         deliver_world_close),

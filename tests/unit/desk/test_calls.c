@@ -95,6 +95,56 @@ an_answer_goes_up_with_its_words_once(void **state)
     assert_true(only().heard_at_us > 0);
 }
 
+static void
+hear(struct clinic_down *m)
+{
+    struct clinic_downs downs = {.messages = m, .count = 1, .next = ++last_seq};
+    struct err err;
+
+    m->seq = last_seq;
+    m->read = 7;
+    m->answered_at_us = 5000000;
+    text_copy(m->study, sizeof m->study, "1.2.3");
+    text_copy(m->state, sizeof m->state, "assigned");
+    text_copy(m->outcome, sizeof m->outcome, "read_back");
+    text_copy(m->answer, sizeof m->answer, "明白");
+    text_copy(m->answered_by, sizeof m->answered_by, "别处的技师");
+    clinic_id_new(m->id);
+    if (book_take(book, &downs, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void
+what_another_desk_answered_sounds_no_more(void **state)
+{
+    struct clinic_down m = {.kind = CLINIC_ANSWERED};
+    struct err err;
+
+    (void)state;
+    text_copy(m.call, sizeof m.call, come(CLINIC_CRITICAL));
+    hear(&m);
+
+    assert_string_equal(only().outcome, "read_back");
+    assert_string_equal(only().answer, "明白");
+    assert_string_equal(only().answered_by, "别处的技师");
+    assert_int_equal(only().heard_at_us, 5000000);
+    assert_int_equal(calls_answer(book, m.call, "read_back", "明白", "", &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+}
+
+/* A box that is new, or was replaced, is told all calls that there ever were. */
+static void
+a_call_that_was_answered_before_it_came_never_sounds(void **state)
+{
+    struct clinic_down m = {.kind = CLINIC_CRITICAL};
+
+    (void)state;
+    hear(&m);
+
+    assert_string_equal(only().outcome, "read_back");
+    assert_int_equal(only().heard_at_us, 5000000);
+}
+
 /* The doctor was told of a login: nobody there knows who that is. */
 static void
 who_heard_and_answered_is_told_by_name(void **state)
@@ -155,6 +205,10 @@ main(void)
                                         book_world_close),
         cmocka_unit_test_setup_teardown(an_answer_goes_up_with_its_words_once, book_world_open,
                                         book_world_close),
+        cmocka_unit_test_setup_teardown(what_another_desk_answered_sounds_no_more, book_world_open,
+                                        book_world_close),
+        cmocka_unit_test_setup_teardown(a_call_that_was_answered_before_it_came_never_sounds,
+                                        book_world_open, book_world_close),
         cmocka_unit_test_setup_teardown(who_heard_and_answered_is_told_by_name, book_world_open,
                                         book_world_close),
         cmocka_unit_test_setup_teardown(each_kind_has_its_answers, book_world_open,

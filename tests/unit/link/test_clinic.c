@@ -70,6 +70,10 @@ sample_down(enum clinic_down_kind kind)
                                .covers = 30,
                                .present = 31,
                                .looked_at_us = 1795000000000002,
+                               .outcome = "read_back",
+                               .answer = "明白",
+                               .answered_by = "张护士",
+                               .answered_at_us = 1795000000000003,
                                .reason = "左右写反",
                                .urgency = "stat",
                                .placer = "XY-2026-17",
@@ -91,6 +95,7 @@ sample_down(enum clinic_down_kind kind)
                                .history = "高血压\n无过敏"};
 
     clinic_id_new(down.id);
+    clinic_id_new(down.call);
     return down;
 }
 
@@ -176,6 +181,9 @@ every_kind_down_comes_back_equal(void **state)
     assert_string_equal(read.messages[CLINIC_ORDER].patient, "王小东");
     assert_string_equal(read.messages[CLINIC_ORDER].history, "高血压\n无过敏");
     assert_int_equal(read.messages[CLINIC_ORDER].scheduled_at_us, 1795000600000000);
+    assert_string_equal(read.messages[CLINIC_CRITICAL].outcome, "read_back");
+    assert_string_equal(read.messages[CLINIC_ANSWERED].answer, "明白");
+    assert_int_equal(read.messages[CLINIC_ANSWERED].answered_at_us, 1795000000000003);
     assert_int_equal(read.passed_over, 0);
     clinic_downs_free(&read);
     buf_fini(&first);
