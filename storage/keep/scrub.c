@@ -56,6 +56,19 @@ copy_bytes(int from, int to, uint64_t size, struct err *err)
     return rc;
 }
 
+/* With the folders on the way, which a new disk lacks. to  closed */
+static int
+publish(int to, const char *store, const char *tmp, const char *path, struct err *err)
+{
+    struct durable_new copy = {.fd = to, .name = tmp, .to = path};
+
+    durable_publish_all(store, &copy, 1);
+    if (copy.err.kind == ERR_NONE)
+        return 0;
+    *err = copy.err;
+    return -1;
+}
+
 /* A fresh copy in the bad one's store, of bytes that were just verified. */
 static int
 copy_from(const struct checked *c, int good, struct err *err)
@@ -76,7 +89,8 @@ copy_from(const struct checked *c, int good, struct err *err)
         goto out;
     if (copy_bytes(from, to, (uint64_t)st.st_size, err) < 0)
         goto out;
-    rc = durable_publish(&to, store, tmp, c->path, err);
+    rc = publish(to, store, tmp, c->path, err);
+    to = -1;
 out:
     if (from >= 0)
         close(from);
@@ -159,6 +173,7 @@ mend(const struct checked *c, const struct err *why, struct err *err)
     }
     LOG(&keep_log, KEEP_COPY_REPAIRED, F_HEX("pack", c->sha256, 32),
         F_NUMBER("store", c->store + 1));
+    keep_wake(c->k, true); /* the next one soon: a new disk lacks them all */
     return note_good(c, err);
 }
 

@@ -195,6 +195,29 @@ a_first_copy_that_is_gone_is_made_anew_next(void **state)
     sealed_close(&s);
 }
 
+/* As on a new disk. */
+static void
+a_copy_is_made_anew_where_its_folders_are_gone_too(void **state)
+{
+    struct sealed s;
+
+    (void)state;
+    sealed_open(&s, "bare", 0);
+    for (int i = 0; i < 3; i++) { /* the pack, its folder, its organisation's */
+        char *path = mem_printf("%s", s.packs[0]);
+
+        for (int up = 0; up < i; up++)
+            *strrchr(path, '/') = '\0';
+        assert_int_equal(remove(path), 0);
+        free(path);
+    }
+
+    vault_place_reads(&s.a, s.place);
+    vault_work(&s.a);
+    both_are_good_again(&s);
+    sealed_close(&s);
+}
+
 static void
 what_is_good_in_no_copy_is_not_served_at_all(void **state)
 {
@@ -284,6 +307,7 @@ main(void)
         cmocka_unit_test(a_flipped_bit_in_the_first_copy_is_not_served_and_mended_next),
         cmocka_unit_test(a_truncated_first_copy_is_passed_over_and_mended_next),
         cmocka_unit_test(a_first_copy_that_is_gone_is_made_anew_next),
+        cmocka_unit_test(a_copy_is_made_anew_where_its_folders_are_gone_too),
         cmocka_unit_test(what_is_good_in_no_copy_is_not_served_at_all),
         cmocka_unit_test(a_landing_file_that_rotted_is_not_served),
         cmocka_unit_test(what_was_proven_is_not_believed_once_its_file_changed),
