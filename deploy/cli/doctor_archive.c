@@ -88,6 +88,37 @@ check_gateways(struct findings *f, struct keep *keep)
 }
 
 static void
+folder_of(const char *own, const char *data_dir, const char *name, char out[PATH_MAX])
+{
+    if (own[0] != '\0')
+        snprintf(out, PATH_MAX, "%s", own);
+    else
+        snprintf(out, PATH_MAX, "%s/%s", data_dir, name);
+}
+
+/* Is each on the disk that it was? */
+static void
+check_marks(struct findings *f, struct keep *keep, const struct storage_config *c)
+{
+    const struct {
+        const char *what, *own, *name;
+    } all[KEEP_DISKS] = {
+        [KEEP_STORE_A] = {"first store", c->store_a, "store-a"},
+        [KEEP_STORE_B] = {"second store", c->store_b, "store-b"},
+        [KEEP_LANDING_COPY] = {"second landing disk", c->landing_copy, "landing-copy"},
+    };
+
+    for (enum keep_disk disk = 0; disk < KEEP_DISKS; disk++) {
+        char path[PATH_MAX];
+        struct err err;
+
+        folder_of(all[disk].own, c->data_dir, all[disk].name, path);
+        if (keep_disk_look(keep, disk, path, &err) < 0)
+            finding(f, MARK_BAD, all[disk].what, "%s", err.text);
+    }
+}
+
+static void
 check_database(struct findings *f, const struct storage_config *c)
 {
     struct keep *keep = NULL;
@@ -100,6 +131,7 @@ check_database(struct findings *f, const struct storage_config *c)
     } else {
         finding(f, MARK_FINE, "database", "PostgreSQL answers");
         check_copies(f, &health);
+        check_marks(f, keep, c);
         check_gateways(f, keep);
     }
     keep_close(&keep);
@@ -126,10 +158,7 @@ check_folder(struct findings *f, const char *what, const char *own, const char *
 {
     char path[PATH_MAX];
 
-    if (own[0] != '\0')
-        snprintf(path, sizeof path, "%s", own);
-    else
-        snprintf(path, sizeof path, "%s/%s", data_dir, name);
+    folder_of(own, data_dir, name, path);
     check_disk(f, what, path, warn_bytes, bad_bytes);
 }
 

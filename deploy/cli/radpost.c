@@ -36,6 +36,7 @@ static const struct verb verbs[] = {
      admin_cli},
     {"aside", "at the centre: what was put aside, why, and where its bytes are", admin_cli},
     {"traffic", "at the centre: what each clinic sends, its share, its busiest hour", admin_cli},
+    {"store", "at the centre: another disk is in the place of a broken one", admin_cli},
 };
 
 int

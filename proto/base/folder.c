@@ -29,6 +29,6 @@ folder_vet_owner(const char *path, struct err *err)
     if (stat(path, &st) < 0)
         return err_sys(err, ERR_NOT_FOUND, "%s", path);
     if (st.st_uid != geteuid())
-        return err_set(err, ERR_DENIED, "run this as the user that owns %s, the gateway's", path);
+        return err_set(err, ERR_DENIED, "run this as the user that owns %s, the service's", path);
     return 0;
 }

@@ -140,6 +140,36 @@ run_enrol_revoke(struct admin *a, struct err *err)
     return keep_device_revoke(a->keep, a->words.org, a->words.name, err);
 }
 
+/* Where the archive looks for it. */
+static void
+place_disk(const struct storage_config *c, enum keep_disk disk, const char *name,
+           char out[PATH_MAX])
+{
+    const char *own = disk == KEEP_STORE_A   ? c->store_a
+                      : disk == KEEP_STORE_B ? c->store_b
+                                             : c->landing_copy;
+
+    if (own[0] != '\0')
+        snprintf(out, PATH_MAX, "%s", own);
+    else
+        snprintf(out, PATH_MAX, "%s/%s", c->data_dir, name);
+}
+
+static int
+run_store_accept(struct admin *a, struct err *err)
+{
+    char path[PATH_MAX];
+    enum keep_disk disk;
+
+    if (need(a->words.name, "--name", err) < 0 || keep_disk_find(a->words.name, &disk, err) < 0)
+        return -1;
+    place_disk(&a->config, disk, a->words.name, path);
+    if (keep_disk_accept(a->keep, disk, path, err) < 0)
+        return -1;
+    printf("%s is %s from now on\n", a->words.name, path);
+    return 0;
+}
+
 static const struct command commands[] = {
     {"org", "add", run_org_add, "--code CODE [--name NAME]"},
     {"ae", "add", run_ae_add, "--org CODE --ae AET [--host ADDRESS --port N] [--rights WORDS]"},
@@ -154,6 +184,7 @@ static const struct command commands[] = {
     {"reconcile", "now", run_reconcile_now, "[--org CODE]"},
     {"aside", "show", run_aside_show, "[--org CODE]"},
     {"traffic", "show", run_traffic_show, "[--org CODE] [--days N]"},
+    {"store", "accept", run_store_accept, "--name store-a|store-b|landing-copy"},
 };
 
 /* Of one noun, what may be done with it. */

@@ -35,6 +35,18 @@ sync_whole(const char *dir, struct err *err)
     return durable_sync_folder(path, err);
 }
 
+/* All that have a file there; false: none has. */
+static bool
+keep_listed(const struct pg_rows *rows, bool is_copy, bool *is_left)
+{
+    bool is_any = false;
+
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        if (!is_copy || pg_truth(rows, i, 2))
+            is_any = is_left[i] = true;
+    return is_any;
+}
+
 /* In one of the folders: what cannot be removed there now stays listed. */
 static int
 clean_folder(const char *dir, const struct pg_rows *rows, bool is_copy, bool *is_left,
@@ -54,8 +66,7 @@ clean_folder(const char *dir, const struct pg_rows *rows, bool is_copy, bool *is
         rc = -1;
     }
     if (is_any && sync_whole(dir, rc == 0 ? err : &later) < 0) {
-        for (size_t i = 0; i < pg_rows_count(rows); i++)
-            is_left[i] = is_left[i] || !is_copy || pg_truth(rows, i, 2);
+        (void)keep_listed(rows, is_copy, is_left);
         rc = -1;
     }
     return rc;
@@ -107,7 +118,9 @@ clean_landing(struct keep *k, struct err *err)
     turn_page(k, rows);
     is_left = mem_new((pg_rows_count(rows) + 1) * sizeof *is_left);
     rc = clean_folder(k->landing, rows, false, is_left, err);
-    if (clean_folder(k->landing_copy, rows, true, is_left, rc == 0 ? err : &later) < 0)
+    if (disk_check(k, KEEP_LANDING_COPY, rc == 0 ? err : &later) < 0)
+        rc = keep_listed(rows, true, is_left) ? -1 : rc;
+    else if (clean_folder(k->landing_copy, rows, true, is_left, rc == 0 ? err : &later) < 0)
         rc = -1;
     if (note_clean(k, rows, is_left, rc == 0 ? err : &later) < 0)
         rc = -1;

@@ -186,8 +186,8 @@ put_both(struct keep *k, const struct keep_incoming *in, const char *name,
     memcpy(a.object, digests->file, 32);
     memcpy(a.received, digests->file, 32);
     text_copy(a.received_syntax, sizeof a.received_syntax, facts->transfer_syntax);
-    if (put_copy(k->landing, name, in, err) < 0 || put_copy(k->landing_copy, name, in, err) < 0 ||
-        arrival_put(k, &a, &end, err) < 0)
+    if (disk_check(k, KEEP_LANDING_COPY, err) < 0 || put_copy(k->landing, name, in, err) < 0 ||
+        put_copy(k->landing_copy, name, in, err) < 0 || arrival_put(k, &a, &end, err) < 0)
         return -1;
     /* ALREADY: the catalog's own landing files have this very name. If it had only one, or they
      * were cleaned up after sealing, the clean-up is told of these. */

@@ -296,10 +296,12 @@ found_stop(struct keep *k)
 int
 found_take_in(struct keep *k, struct err *err)
 {
+    struct err why; /* said already (disks.c) */
     bool is_end;
     int rc;
 
-    if (k->found == NULL && k->found_at_ms > clock_mono_ms())
+    if (k->found == NULL &&
+        (k->found_at_ms > clock_mono_ms() || disk_check(k, KEEP_LANDING_COPY, &why) < 0))
         return 0;
     if (k->found == NULL && begin_walk(k, err) < 0)
         return err_context(err, "look for what the catalog lost");

@@ -14,11 +14,17 @@ enum { CLEAN_PAGE = 500, FORGET_PAGE = 2000 };
 #define DAYS_30_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
-    "storage/keep/tenants.sql", "storage/keep/arrive.sql",
-    "storage/keep/find.sql",    "storage/keep/reconcile.sql",
-    "storage/keep/policy.sql",  "storage/keep/seal.sql",
-    "storage/keep/gone.sql",    "storage/keep/missing.sql",
-    "storage/keep/forget.sql",  NULL,
+    "storage/keep/tenants.sql",
+    "storage/keep/arrive.sql",
+    "storage/keep/find.sql",
+    "storage/keep/reconcile.sql",
+    "storage/keep/policy.sql",
+    "storage/keep/seal.sql",
+    "storage/keep/gone.sql",
+    "storage/keep/missing.sql",
+    "storage/keep/forget.sql",
+    "storage/keep/disks.sql",
+    NULL,
 };
 
 const struct log_ctx keep_log = {.stage = "storage/keep"};
@@ -39,31 +45,14 @@ make_folders(const char *base, const char *const *names, struct err *err)
     return 0;
 }
 
+/* The landing's own; the others are looked at first (disks.c). What a crash left in tmp/ was never
+ * promised to anybody. */
 static int
-make_all_folders(struct keep *k, struct err *err)
+make_landing(struct keep *k, struct err *err)
 {
-    static const char *const landing[] = {"tmp", "partial", "whole", "corrupt", NULL};
-    static const char *const copy[] = {"tmp", "whole", "corrupt", NULL};
-    static const char *const store[] = {"tmp", "packs", "corrupt", NULL};
+    static const char *const folders[] = {"tmp", "partial", "whole", "corrupt", NULL};
 
-    if (make_folders(k->landing, landing, err) < 0 || make_folders(k->landing_copy, copy, err) < 0)
-        return -1;
-    for (int i = 0; i < KEEP_COPIES; i++)
-        if (make_folders(k->stores[i], store, err) < 0)
-            return -1;
-    return 0;
-}
-
-/* What a crash left in tmp/ was never promised to anybody. */
-static int
-clear_all_tmp(struct keep *k, struct err *err)
-{
-    if (landing_clear_tmp(k->landing, err) < 0 || landing_clear_tmp(k->landing_copy, err) < 0)
-        return -1;
-    for (int i = 0; i < KEEP_COPIES; i++)
-        if (landing_clear_tmp(k->stores[i], err) < 0)
-            return -1;
-    return 0;
+    return make_folders(k->landing, folders, err) < 0 ? -1 : landing_clear_tmp(k->landing, err);
 }
 
 /* ---- the threads ---- */
@@ -150,6 +139,8 @@ look_for_work(struct keep *k, struct err *err)
 
     room_watch(k);
     rc = give_way(k, err);
+    if (disks_watch(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
     if (traffic_write(k, false, rc == 0 ? err : &later) < 0)
         rc = -1;
     if (receipts_look(k, rc == 0 ? err : &later) < 0)
@@ -258,11 +249,13 @@ init_gates(struct keep *k)
     bell_init(&k->unbusy);
     finish_init(&k->finish);
     gate_init(&k->receipts_gate);
+    gate_init(&k->disks_gate);
 }
 
 static void
 fini_gates(struct keep *k)
 {
+    gate_fini(&k->disks_gate);
     gate_fini(&k->receipts_gate);
     finish_fini(&k->finish);
     bell_fini(&k->unbusy);
@@ -299,7 +292,7 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
     k->warn_free = options->warn_free;
     k->refuse_free = options->refuse_free;
     k->forget_after_ms = options->forget_after_ms > 0 ? options->forget_after_ms : DAYS_30_MS;
-    if (make_all_folders(k, err) < 0 || clear_all_tmp(k, err) < 0 || pg_open(&pg, &k->pg, err) < 0)
+    if (make_landing(k, err) < 0 || pg_open(&pg, &k->pg, err) < 0 || disks_watch(k, err) < 0)
         goto out;
     LOG(&keep_log, KEEP_OPENED);
     *out_keep = TAKE(k);

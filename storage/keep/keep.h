@@ -65,6 +65,21 @@ struct keep_health {
 };
 int keep_health_get(struct keep *k, struct keep_health *out, struct err *err) MUST_CHECK;
 
+/* Folders that bear a mark, store.id, by which a disk that is not mounted is known
+ * (docs/formats/pack.md, "Mark"); KEEP_STORE_A + n is stores[n]. */
+enum keep_disk { KEEP_STORE_A, KEEP_STORE_B, KEEP_LANDING_COPY, KEEP_DISKS };
+/* name: "store-a", "store-b" or "landing-copy". errors  ERR_REJECT */
+int keep_disk_find(const char *name, enum keep_disk *out, struct err *err) MUST_CHECK;
+/* Is it on the disk that it was (or will the service mark it as that)? errors  ERR_RETRY it is not
+ */
+int keep_disk_look(struct keep *k, enum keep_disk disk, const char *path,
+                   struct err *err) MUST_CHECK;
+/* A person says that what is there now is its disk from now on: it gets another mark, and all
+ * copies of a store are read back, and made anew, as soon as can be.
+ * errors  ERR_NOT_FOUND no such folder; ERR_DENIED it is another user's */
+int keep_disk_accept(struct keep *k, enum keep_disk disk, const char *path,
+                     struct err *err) MUST_CHECK;
+
 /* ---- Tenants, application entities, tokens, devices ---- */
 
 /* code: 1..32 of A-Z a-z 0-9 - _; adding it again only changes the name. */

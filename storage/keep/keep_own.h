@@ -27,7 +27,15 @@ struct proofs;
 /* They overlap: one waits for the disk or the catalog while another reads and hashes. */
 enum { PACKERS = 2 };
 
-enum { FORGET_KINDS = 3 };
+enum { FORGET_KINDS = 3, KEEP_MARK_BYTES = 32 };
+
+/* What disks.c knows of one. */
+struct disk_state {
+    const char *name;
+    uint8_t mark[KEEP_MARK_BYTES];
+    bool is_ready; /* it is the one that it was, and has its folders */
+    bool is_away;  /* as told */
+};
 
 enum room_mark { ROOM_ENOUGH, ROOM_LOW, ROOM_NONE, ROOM_STOPPED };
 
@@ -74,6 +82,9 @@ struct keep {
     int64_t receipts_seen, receipts_looked_ms; /* the working thread's */
     int64_t behind_looked_ms;                  /* likewise */
     bool is_behind;
+
+    struct gate disks_gate; /* for the next */
+    struct disk_state disks[KEEP_DISKS];
 };
 
 extern const struct log_ctx keep_log;
@@ -164,6 +175,16 @@ int room_to_pack(struct keep *k, uint64_t bytes, struct err *err) MUST_CHECK;
 void room_expect(struct keep *k, uint64_t was, uint64_t is);
 /* Say it when a mark is passed; by the working thread. */
 void room_watch(struct keep *k);
+
+/* ---- disks.c ---- */
+/* Before something is written there, moved away, or called verified: is it on the disk that it was?
+ * errors  ERR_RETRY it is not, and what to do about it; the catalog; it is, and does not take its
+ *         folders */
+int disk_check(struct keep *k, enum keep_disk disk, struct err *err) MUST_CHECK;
+int disks_check_stores(struct keep *k, struct err *err) MUST_CHECK;
+/* At the start, and in each turn of the working thread: say so when one has gone or is back.
+ * errors  as disk_check(), without the first */
+int disks_watch(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- landing_sweep.c ---- */
 /* At the start and once an hour: forget what was offered and not touched for so long that nobody

@@ -37,17 +37,13 @@ find_members(struct pg_conn *conn, const struct suspects *s, struct pg_rows **ou
 
 /* A disk that is not mounted has lost nothing. */
 static bool
-are_mounted(const struct keep *k)
+are_mounted(struct keep *k)
 {
-    const char *const folders[] = {k->landing, k->landing_copy};
     char path[PATH_MAX];
-    bool are = true;
+    struct err why; /* said already (disks.c) */
 
-    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-        snprintf(path, sizeof path, "%s/whole", folders[i]);
-        are = are && access(path, F_OK) == 0;
-    }
-    return are;
+    snprintf(path, sizeof path, "%s/whole", k->landing);
+    return access(path, F_OK) == 0 && disk_check(k, KEEP_LANDING_COPY, &why) == 0;
 }
 
 /* It is there, and its bytes are not those of its name, or the disk does not give them back. */
@@ -109,7 +105,7 @@ set_rotten_aside(struct keep *k, const struct suspects *s, struct err *err)
 
 /* Those whose files are gone, as PostgreSQL writes a list. */
 static uint64_t
-gather(const struct keep *k, const struct pg_rows *members, struct buf *out_ids)
+gather(struct keep *k, const struct pg_rows *members, struct buf *out_ids)
 {
     bool are_there = are_mounted(k);
     uint64_t n = 0;

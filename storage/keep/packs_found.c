@@ -245,9 +245,10 @@ take_members(struct keep *k, const struct pack_again *p, struct err *err)
     return 0;
 }
 
-/* From the first copy that is whole; the others are read back, too. */
+/* From the first copy that is whole; the others are read back, too. In a store whose disk is away
+ * there is none. */
 static int
-read_pack(const struct keep *k, const char *tenant, const uint8_t sha256[32],
+read_pack(struct keep *k, const char *tenant, const uint8_t sha256[32],
           bool out_is_whole[KEEP_COPIES], struct pack_again *out, struct err *err)
 {
     bool is_read = false;
@@ -258,7 +259,7 @@ read_pack(const struct keep *k, const char *tenant, const uint8_t sha256[32],
         struct err why; /* the scrubber says it when it makes that copy anew */
 
         path_of(k, store, tenant, sha256, path);
-        if (stat(path, &st) < 0)
+        if (stat(path, &st) < 0 || disk_check(k, KEEP_STORE_A + store, &why) < 0)
             out_is_whole[store] = false;
         else if (is_read)
             out_is_whole[store] = pack_verify(path, sha256, out->count, &why) == 0;
@@ -388,11 +389,18 @@ look_at_tenant(struct packs_walk *w, struct keep *k, struct err *err)
     return 0;
 }
 
+/* One whose disk is away is passed over. */
 static int
-open_store(struct packs_walk *w, struct keep *k, struct err *err)
+open_store(struct packs_walk *w, struct keep *k, bool *out_is_end, struct err *err)
 {
     char path[PATH_MAX];
+    struct err why; /* said already (disks.c) */
 
+    if (disk_check(k, KEEP_STORE_A + w->store, &why) < 0) {
+        w->pause_ms = AGAIN_MS;
+        *out_is_end = ++w->store == KEEP_COPIES;
+        return 0;
+    }
     snprintf(path, sizeof path, "%s/packs", k->stores[w->store]);
     w->tenants = opendir(path);
     return w->tenants == NULL ? err_sys(err, ERR_RETRY, "open folder %s", path) : 0;
@@ -411,7 +419,7 @@ step_on(struct packs_walk *w, struct keep *k, bool *out_is_end, struct err *err)
     if (w->tenant[0] != '\0' && w->folder < FOLDERS)
         return read_folder(w, k, err);
     if (w->tenants == NULL)
-        return open_store(w, k, err);
+        return open_store(w, k, out_is_end, err);
     rc = next_tenant(w, err);
     if (rc == 0 && w->tenant[0] != '\0')
         return look_at_tenant(w, k, err);

@@ -1,7 +1,7 @@
 /* scrub.c - every copy of every pack is read back again and again; a bad one is made anew from a
  * good one: first those that a reader found wrong (proof.c). A copy that is damaged moves to
  * corrupt/, it is never overwritten; a copy is called verified only after it was read back whole.
- */
+ * Of a store whose disk is away none is looked at: they stay in doubt until it is back. */
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/clock.h"
@@ -155,6 +155,13 @@ out:
     return rc;
 }
 
+static int
+doubt(const struct checked *c, struct err *err)
+{
+    return keep_run(c->k, "copy_doubt",
+                    PG_ARGS(PG_INT(c->pack), PG_INT(c->store), PG_INT(clock_wall_us())), NULL, err);
+}
+
 /* The copy is bad or gone: say so, make it anew. What cannot be repaired now stays in doubt, which
  * the doctor shows, and is tried again in an hour. */
 static int
@@ -167,9 +174,7 @@ mend(const struct checked *c, const struct err *why, struct err *err)
     if (repair(c, &trouble) < 0) {
         LOG(&keep_log, KEEP_COPY_UNREPAIRED, F_HEX("pack", c->sha256, 32),
             F_NUMBER("store", c->store + 1), F_ERR(&trouble));
-        return keep_run(c->k, "copy_doubt",
-                        PG_ARGS(PG_INT(c->pack), PG_INT(c->store), PG_INT(clock_wall_us())), NULL,
-                        err);
+        return doubt(c, err);
     }
     LOG(&keep_log, KEEP_COPY_REPAIRED, F_HEX("pack", c->sha256, 32),
         F_NUMBER("store", c->store + 1));
@@ -217,6 +222,10 @@ scrub_next(struct keep *k, bool *out_did, struct err *err)
     c.instances = (size_t)pg_int(rows, 0, 4);
     if (c.store < 0 || c.store >= KEEP_COPIES) {
         rc = err_set(err, ERR_FATAL, "the catalog names a store that is not configured");
+        goto out;
+    }
+    if (disk_check(k, KEEP_STORE_A + c.store, &why) < 0) { /* said already (disks.c) */
+        rc = doubt(&c, err);
         goto out;
     }
     rc = verify_in(&c, c.store, &why) == 0 ? note_good(&c, err) : mend(&c, &why, err);

@@ -494,7 +494,7 @@ seal_group(struct group *g)
 {
     struct err err;
 
-    if (room_to_pack(g->k, g->bytes, &err) < 0) {
+    if (disks_check_stores(g->k, &err) < 0 || room_to_pack(g->k, g->bytes, &err) < 0) {
         fail_all(g, &err);
         return;
     }
@@ -502,7 +502,7 @@ seal_group(struct group *g)
     publish_drafts(g);
     for (int store = 0; store < KEEP_COPIES; store++)
         verify_copies(g, store);
-    if (commit(g, &err) < 0)
+    if (disks_check_stores(g->k, &err) < 0 || commit(g, &err) < 0)
         fail_all(g, &err);
 }
 

@@ -441,7 +441,7 @@ folder_files(const char *path)
     for (struct dirent *e = readdir(folder); e != NULL; e = readdir(folder)) {
         char below[512];
 
-        if (e->d_name[0] == '.')
+        if (e->d_name[0] == '.' || strcmp(e->d_name, "store.id") == 0)
             continue;
         snprintf(below, sizeof below, "%s/%s", path, e->d_name);
         n += e->d_type == DT_DIR ? folder_files(below) : 1;

@@ -81,7 +81,7 @@ struct vault_seen {
 int vault_see(void *seen, const struct keep_place *place, struct err *err);
 /* Its bytes are those of its name. */
 void vault_place_reads(const struct vault *a, const struct keep_place *place);
-/* How many files there are below a folder. */
+/* How many files there are below a folder, but the marks of disks. */
 size_t folder_files(const char *path);
 
 #endif

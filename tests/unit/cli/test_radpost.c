@@ -37,9 +37,9 @@ ask(const char *name, const char *words)
 static void
 each_verb_tells_its_words_when_it_is_asked(void **state)
 {
-    static const char *const verbs[] = {"doctor", "queue",         "devices", "watch",  "audit",
-                                        "org",    "verify-report", "ae",      "token",  "enrol",
-                                        "policy", "reconcile",     "aside",   "traffic"};
+    static const char *const verbs[] = {"doctor", "queue",         "devices", "watch",   "audit",
+                                        "org",    "verify-report", "ae",      "token",   "enrol",
+                                        "policy", "reconcile",     "aside",   "traffic", "store"};
     char words[64];
 
     (void)state;

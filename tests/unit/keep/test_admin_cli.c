@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -353,6 +354,24 @@ what_is_missing_or_unknown_is_said(void **state)
     assert_int_equal(run("token new --org clinic-a --rights everything", text, sizeof text), 65);
 }
 
+static void
+a_new_disk_is_accepted_where_it_is(void **state)
+{
+    char text[512], path[FOLDER_PATH_BYTES + 16];
+    struct err err;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/store-b", archive.dir);
+    assert_int_equal(run("store accept --name store-9", text, sizeof text), 65);
+    assert_int_equal(run("store accept --name store-b", text, sizeof text), 66); /* not mounted */
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(keep_disk_look(archive.keep, KEEP_STORE_B, path, &err), -1);
+
+    assert_int_equal(run("store accept --name store-b", text, sizeof text), 0);
+    assert_non_null(strstr(text, path));
+    assert_int_equal(keep_disk_look(archive.keep, KEEP_STORE_B, path, &err), 0);
+}
+
 int
 main(void)
 {
@@ -368,6 +387,7 @@ main(void)
         cmocka_unit_test(what_went_before_it_was_packed_is_named_and_is_no_success),
         cmocka_unit_test(each_clinics_share_is_told_and_who_was_silent),
         cmocka_unit_test(what_is_missing_or_unknown_is_said),
+        cmocka_unit_test(a_new_disk_is_accepted_where_it_is),
     };
 
     if ((cluster = pg_cluster_start()) == NULL)
