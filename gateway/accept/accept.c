@@ -242,10 +242,9 @@ static void
 note(enum dimse_note what, const struct dimse_peer *peer, const struct err *err, void *user)
 {
     const struct log_event *events[] = {
-        [DIMSE_NOTE_REFUSED] = &ACCEPT_REFUSED,
-        [DIMSE_NOTE_FULL] = &ACCEPT_FULL,
-        [DIMSE_NOTE_SILENT] = &ACCEPT_SILENT,
-        [DIMSE_NOTE_MALFORMED] = &ACCEPT_MALFORMED,
+        [DIMSE_NOTE_REFUSED] = &ACCEPT_REFUSED,   [DIMSE_NOTE_FULL] = &ACCEPT_FULL,
+        [DIMSE_NOTE_SILENT] = &ACCEPT_SILENT,     [DIMSE_NOTE_MALFORMED] = &ACCEPT_MALFORMED,
+        [DIMSE_NOTE_GAVE_WAY] = &ACCEPT_GAVE_WAY,
     };
     struct log_ctx ctx = {.stage = "gateway/accept", .peer = peer->address};
 

@@ -99,6 +99,21 @@ end_association(struct dimse_assoc *assoc, enum upper_end end)
     return -1;
 }
 
+/* The peer is to say something; what it let pass before counts. */
+static void
+begin_turn(struct dimse_assoc *assoc)
+{
+    atomic_store(&assoc->turn_ms, clock_mono_ms() - assoc->silent_ms);
+}
+
+/* It has, or somebody else has. */
+static void
+end_turn(struct dimse_assoc *assoc, bool has_moved)
+{
+    assoc->silent_ms = has_moved ? 0 : clock_mono_ms() - atomic_load(&assoc->turn_ms);
+    atomic_store(&assoc->turn_ms, 0);
+}
+
 /* One PDV, or the end of the association. */
 static int
 next_pdv(struct dimse_assoc *assoc, int64_t wait_ms, struct upper_pdv *out_pdv,
@@ -154,14 +169,16 @@ int
 dimse_wait(struct dimse_assoc *assoc, bool *out_is_woken, struct err *err)
 {
     enum upper_end end = UPPER_CLOSED;
+    int rc;
 
     if (assoc->is_over)
         return err_set(err, ERR_RETRY, "association is over");
     if (assoc->data_context != 0)
         return fail_protocol(assoc, err, "bug: data set was not read");
-    if (upper_wait(assoc->upper, assoc->deadlines.idle_ms, out_is_woken, &end, err) == 0)
-        return 0;
-    return end_association(assoc, end);
+    begin_turn(assoc);
+    rc = upper_wait(assoc->upper, assoc->deadlines.idle_ms, out_is_woken, &end, err);
+    end_turn(assoc, rc < 0 || !*out_is_woken);
+    return rc < 0 ? end_association(assoc, end) : 0;
 }
 
 void
@@ -184,8 +201,12 @@ dimse_next_command(struct dimse_assoc *assoc, struct dimse_command *out_command,
         fail_protocol(assoc, err, "bug: data set was not read");
         goto out;
     }
-    if (gather_command(assoc, &set, &context, &is_released, err) < 0)
+    begin_turn(assoc);
+    rc = gather_command(assoc, &set, &context, &is_released, err);
+    end_turn(assoc, true);
+    if (rc < 0)
         goto out;
+    rc = -1;
     if (is_released) {
         *out_command = (struct dimse_command){.field = DIMSE_END};
         err_clear(err);
@@ -195,6 +216,8 @@ dimse_next_command(struct dimse_assoc *assoc, struct dimse_command *out_command,
     }
     out_command->context = context;
     assoc->data_context = out_command->has_data ? context : 0;
+    atomic_store(&assoc->is_in_object, assoc->data_context != 0);
+    assoc->moved_bytes = 0;
     assoc->pace_from_ms = 0;
     rc = 0;
 out:
@@ -228,19 +251,30 @@ dimse_read_data(struct dimse_assoc *assoc, const uint8_t **out_bytes, size_t *ou
 {
     struct upper_pdv pdv = {0};
     enum upper_end end;
+    bool has_moved;
+    int rc;
 
     if (assoc->data_context == 0)
         return fail_protocol(assoc, err, "bug: no data set is due");
-    if (next_pdv(assoc, assoc->deadlines.pdu_ms, &pdv, &end, err) < 0)
+    begin_turn(assoc);
+    rc = next_pdv(assoc, assoc->deadlines.pdu_ms, &pdv, &end, err);
+    assoc->moved_bytes += rc < 0 ? 0 : pdv.n;
+    has_moved = assoc->moved_bytes >= DIMSE_MOVES_BYTES || pdv.is_last;
+    end_turn(assoc, has_moved);
+    if (has_moved)
+        assoc->moved_bytes = 0;
+    if (rc < 0)
         return err_context(err, "inside a data set");
     if (pdv.is_command)
         return fail_protocol(assoc, err, "command inside a data set");
     if (pdv.context != assoc->data_context)
         return fail_protocol(assoc, err, "data set over two presentation contexts");
-    if (pdv.is_last)
+    if (pdv.is_last) {
         assoc->data_context = 0;
-    else if (check_pace(assoc, pdv.n, err) < 0)
+        atomic_store(&assoc->is_in_object, false);
+    } else if (check_pace(assoc, pdv.n, err) < 0) {
         return -1;
+    }
     *out_bytes = pdv.bytes;
     *out_n = pdv.n;
     *out_is_last = pdv.is_last;

@@ -55,10 +55,12 @@ enum dimse_offer {
     DIMSE_PLAIN_SYNTAX  /* explicit or implicit little endian only: queries, verification */
 };
 enum dimse_note { /* what a listener did about a connection without serving it */
-                  DIMSE_NOTE_REFUSED,  /* by admit() */
-                  DIMSE_NOTE_FULL,     /* too many associations: A-ASSOCIATE-RJ 2,3,2 */
-                  DIMSE_NOTE_SILENT,   /* no whole request within its deadline, or pushed out */
-                  DIMSE_NOTE_MALFORMED /* not an association request one can answer */
+                  DIMSE_NOTE_REFUSED,   /* by admit() */
+                  DIMSE_NOTE_FULL,      /* too many associations: A-ASSOCIATE-RJ 2,3,2 */
+                  DIMSE_NOTE_SILENT,    /* no whole request within its deadline, or pushed out */
+                  DIMSE_NOTE_MALFORMED, /* not an association request one can answer */
+                  DIMSE_NOTE_GAVE_WAY   /* an association, silent, of a peer with more than its
+                                           share: another peer needed the place */
 };
 
 struct dimse_deadlines { /* 0 = the limit of limits.def */
@@ -68,9 +70,12 @@ struct dimse_deadlines { /* 0 = the limit of limits.def */
 };
 
 struct dimse_listener_options {
-    const char *address;     /* numeric; NULL = every IPv4 address */
-    uint16_t port;           /* 0 = one that is free: dimse_listener_port() */
-    size_t max_associations; /* 0 = LIMIT_ASSOCIATIONS */
+    const char *address; /* numeric; NULL = every IPv4 address */
+    uint16_t port;       /* 0 = one that is free: dimse_listener_port() */
+    /* 0 = LIMIT_ASSOCIATIONS. When all are taken, a peer (address and calling title) that holds
+     * fewer than another gets the place of that one's longest silent association, if it holds more
+     * than its share: never in the middle of an object that moves */
+    size_t max_associations;
     struct dimse_deadlines deadlines;
     /* Who may come; called in the association's thread. */
     enum dimse_admission (*admit)(const struct dimse_peer *peer, void *user);

@@ -5,6 +5,8 @@
 #include "proto/dicom/dcmtk/upper.h"
 #include "proto/dicom/dimse.h"
 
+#include <stdatomic.h>
+
 struct dimse_assoc {
     struct upper_assoc *upper;
     struct dimse_peer peer;
@@ -16,7 +18,15 @@ struct dimse_assoc {
     int64_t pace_from_ms; /* of the data set: how much has come since then */
     uint64_t pace_bytes;
     bool is_over;
+    /* Read by the listener, which ends the longest silent one when places are short. */
+    _Atomic int64_t turn_ms; /* monotonic: what is to come is the peer's since then; 0 = ours */
+    _Atomic bool is_in_object;
+    int64_t silent_ms; /* it has used up of its turn before; of its object, since it moved */
+    uint64_t moved_bytes;
 };
+
+/* A peer that sends so much of an object is not silent. */
+enum { DIMSE_MOVES_BYTES = 65536 };
 
 /* With the limits filled in. */
 struct dimse_deadlines dimse_deadlines_or_limits(const struct dimse_deadlines *wanted);

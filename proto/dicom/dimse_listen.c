@@ -3,6 +3,8 @@
  * One thread gathers the A-ASSOCIATE-RQ of every new connection by poll(); a connection that has
  * not delivered it whole by its deadline is closed, and the oldest gives way when there are
  * LIMIT_HALF_OPEN of them. So silent peers never hold a thread nor a place among the associations.
+ * When all associations are taken, the longest silent one of the peer that holds the most gives way
+ * to another peer's: one device that leaves its own open shuts out no other.
  * Invariant: a connection belongs to the gathering thread until its request is whole, then to its
  * association's thread. */
 #include "proto/base/clock.h"
@@ -11,8 +13,9 @@
 #include "proto/base/thread.h"
 #include "proto/dicom/dimse_assoc.h"
 #include "proto/dicom/dimse_pdu.h"
+#include "proto/dicom/dimse_places.h"
+#include "proto/dicom/dimse_port.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -22,6 +25,8 @@
 #include <unistd.h>
 
 enum { HALF_OPEN_COUNT = 256 }; /* LIMIT_HALF_OPEN; C arrays want a constant */
+enum { CALLING_AT = 26 };       /* in an A-ASSOCIATE-RQ, PS3.8 9.3.2 */
+enum { STILL_MS = 15000 };      /* an object that moves so little does not move */
 
 struct half { /* a connection whose request is not whole */
     int fd;
@@ -36,8 +41,11 @@ struct running {
     struct running *next;
     pthread_t thread;
     struct half from;
-    struct dimse_assoc *assoc; /* lock */
-    bool is_done;              /* lock */
+    uint8_t calling[PLACE_CALLING_BYTES]; /* as it stands in the request */
+    struct dimse_assoc *assoc;            /* lock, as all below */
+    bool is_served;                       /* it was let in and is not over */
+    bool has_given_way;
+    bool is_done;
 };
 
 struct dimse_listener {
@@ -52,6 +60,7 @@ struct dimse_listener {
     struct running *running;
     struct taken *taken; /* by dimse_listener_take(), newest first */
     size_t active;
+    size_t leaving; /* of them, have given way */
     bool is_stopping;
 };
 
@@ -70,31 +79,6 @@ note(const struct dimse_listener *l, enum dimse_note what, const struct dimse_pe
 {
     if (l->options.note)
         l->options.note(what, peer, err, l->options.user);
-}
-
-static int
-open_port(struct dimse_listener *l, struct err *err)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(l->options.port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(l->options.port)};
-    bool is_v6 = strchr(l->address, ':') != NULL;
-    struct sockaddr *address = is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
-    socklen_t n = is_v6 ? sizeof v6 : sizeof v4;
-    int one = 1;
-
-    if (inet_pton(is_v6 ? AF_INET6 : AF_INET, l->address,
-                  is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) != 1)
-        return err_set(err, ERR_FATAL, "DICOM address %s is not numeric", l->address);
-    l->listen_fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (l->listen_fd < 0)
-        return err_sys(err, ERR_FATAL, "socket");
-    (void)setsockopt(l->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(l->listen_fd, address, n) < 0 || listen(l->listen_fd, 512) < 0)
-        return err_sys(err, ERR_FATAL, "DICOM port %s:%u", l->address, l->options.port);
-    if (getsockname(l->listen_fd, address, &n) < 0)
-        return err_sys(err, ERR_FATAL, "DICOM port");
-    l->port = ntohs(is_v6 ? v6.sin6_port : v4.sin_port);
-    return 0;
 }
 
 int
@@ -116,7 +100,7 @@ dimse_listen(const struct dimse_listener_options *options, struct dimse_listener
         err_sys(err, ERR_FATAL, "eventfd");
         goto failed;
     }
-    if (open_port(l, err) < 0)
+    if (dimse_port_open(l->address, options->port, &l->listen_fd, &l->port, err) < 0)
         goto failed;
     l->thread = thread_start("dimse-listen", gather, l);
     *out_listener = l;
@@ -268,63 +252,106 @@ static bool
 accept_new(struct dimse_listener *l)
 {
     for (int i = 0; i < 64; i++) {
-        struct sockaddr_storage from = {0};
-        socklen_t n = sizeof from;
-        int fd = accept4(l->listen_fd, (struct sockaddr *)&from, &n, SOCK_CLOEXEC);
+        struct dimse_peer peer = {.port = 0};
+        int fd = dimse_port_accept(l->listen_fd, &peer);
         if (fd < 0)
             return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
-        struct dimse_peer peer = {.port = 0};
-        if (from.ss_family == AF_INET6) {
-            const struct sockaddr_in6 *v6 = (const void *)&from;
-            inet_ntop(AF_INET6, &v6->sin6_addr, peer.address, sizeof peer.address);
-            peer.port = ntohs(v6->sin6_port);
-        } else {
-            const struct sockaddr_in *v4 = (const void *)&from;
-            inet_ntop(AF_INET, &v4->sin_addr, peer.address, sizeof peer.address);
-            peer.port = ntohs(v4->sin_port);
-        }
         add_half(l, fd, &peer);
     }
     return true;
 }
 
-/* A last word to a connection that gets no association. */
-static void
-say_and_close(int fd, uint8_t type, uint8_t a, uint8_t b, uint8_t c)
+/* Locked. How long the peer has been silent; -1: it is our turn, or an object is under way. */
+static int64_t
+silence_of(const struct running *r, int64_t now_ms)
 {
-    const uint8_t pdu[10] = {type, 0, 0, 0, 0, 4, 0, a, b, c};
+    int64_t turn_ms = atomic_load(&r->assoc->turn_ms);
 
-    if (send(fd, pdu, sizeof pdu, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof pdu)
-        (void)shutdown(fd, SHUT_WR);
-    close(fd);
+    if (turn_ms == 0)
+        return -1;
+    if (atomic_load(&r->assoc->is_in_object) && now_ms - turn_ms < STILL_MS)
+        return -1;
+    return now_ms - turn_ms;
+}
+
+/* Locked. All places are taken: whose association ends for the newcomer? NULL: nobody's. Only where
+ * all were let in: who is asked about now, and turned away maybe, takes nobody's place. */
+static struct running *
+choose_leaver(const struct dimse_listener *l, const struct running *newcomer)
+{
+    const struct place own = {newcomer->from.peer.address, newcomer->calling, -1};
+    struct running **all = mem_new((l->active + 1) * sizeof(struct running *)), *leaver = NULL;
+    struct place *held = mem_new((l->active + 1) * sizeof *held);
+    int64_t now_ms = clock_mono_ms();
+    size_t n = 0;
+    int i;
+
+    for (struct running *r = l->running; r; r = r->next) {
+        if (!r->is_served || r->has_given_way)
+            continue;
+        all[n] = r;
+        held[n++] = (struct place){r->from.peer.address, r->calling, silence_of(r, now_ms)};
+    }
+    i = n >= l->options.max_associations ? place_to_end(held, n, &own, n) : -1;
+    if (i >= 0)
+        leaver = all[i];
+    free(held);
+    free(all);
+    return leaver;
+}
+
+/* A place for the newcomer; false: there is none. out_gone: who gave way; untouched: nobody */
+static bool
+take_place(struct dimse_listener *l, struct running *r, struct dimse_peer *out_gone)
+{
+    bool is_full;
+
+    gate_lock(&l->gate);
+    is_full = l->active - l->leaving >= l->options.max_associations;
+    if (is_full && l->active < 2 * l->options.max_associations) {
+        struct running *leaver = choose_leaver(l, r);
+
+        if (leaver) {
+            *out_gone = leaver->assoc->peer;
+            leaver->has_given_way = true;
+            l->leaving++;
+            upper_shut(leaver->assoc->upper);
+            is_full = false;
+        }
+    }
+    if (!is_full) {
+        l->active++;
+        r->next = l->running;
+        l->running = r;
+    }
+    gate_unlock(&l->gate);
+    return !is_full;
 }
 
 /* Its request is whole: a thread, or the answer that there is none (PS3.8 9.3.4: 2, 3, 2). */
 static void
 start(struct dimse_listener *l, size_t i)
 {
-    gate_lock(&l->gate);
-    bool is_full = l->active >= l->options.max_associations;
-    if (!is_full)
-        l->active++;
-    gate_unlock(&l->gate);
-    if (is_full) {
-        note(l, DIMSE_NOTE_FULL, &l->half[i].peer, NULL);
-        say_and_close(l->half[i].fd, PDU_ASSOCIATE_RJ, 2, 3, 2);
-        l->half[i].fd = -1;
-        drop_half(l, i);
-        return;
-    }
     struct running *r = mem_new(sizeof *r);
+    struct dimse_peer gone = {.port = 0};
+
     r->listener = l;
     r->from = l->half[i];
+    if (r->from.n >= CALLING_AT + PLACE_CALLING_BYTES)
+        memcpy(r->calling, r->from.pdu + CALLING_AT, PLACE_CALLING_BYTES);
+    if (!take_place(l, r, &gone)) {
+        note(l, DIMSE_NOTE_FULL, &l->half[i].peer, NULL);
+        dimse_port_refuse(l->half[i].fd, PDU_ASSOCIATE_RJ, 2, 3, 2);
+        l->half[i].fd = -1;
+        drop_half(l, i);
+        free(r);
+        return;
+    }
+    if (gone.calling[0] != 0)
+        note(l, DIMSE_NOTE_GAVE_WAY, &gone, NULL);
     l->half[i].fd = -1;
     l->half[i].pdu = NULL;
     drop_half(l, i);
-    gate_lock(&l->gate);
-    r->next = l->running;
-    l->running = r;
-    gate_unlock(&l->gate);
     r->thread = thread_start("dimse-assoc", associate, r);
 }
 
@@ -353,7 +380,7 @@ advance(struct dimse_listener *l, size_t i)
         }
         if (h->pdu[0] != PDU_ASSOCIATE_RQ || pdu_head_check(h->pdu, 0, &length, &err) < 0) {
             note(l, DIMSE_NOTE_MALFORMED, &h->peer, err.kind ? &err : NULL);
-            say_and_close(h->fd, PDU_ABORT, 0, 2, h->pdu[0] > PDU_ABORT ? 1 : 2);
+            dimse_port_refuse(h->fd, PDU_ABORT, 0, 2, h->pdu[0] > PDU_ABORT ? 1 : 2);
             h->fd = -1;
             drop_half(l, i);
             return false;
@@ -507,12 +534,17 @@ run_association(struct running *r, const struct pdu_associate *rq, struct dimse_
     r->assoc = assoc;
     bool is_stopping = l->is_stopping;
     gate_unlock(&l->gate);
-    if (!is_stopping && establish(l, assoc, rq))
+    if (!is_stopping && establish(l, assoc, rq)) {
+        gate_lock(&l->gate);
+        r->is_served = true;
+        gate_unlock(&l->gate);
         l->options.serve(assoc, l->options.user);
+    }
     if (!assoc->is_over)
         upper_abort(assoc->upper, false);
     gate_lock(&l->gate);
     r->assoc = NULL;
+    r->is_served = false;
     gate_unlock(&l->gate);
     upper_free(&assoc->upper);
 }
@@ -542,7 +574,7 @@ associate(void *arg)
     assoc->deadlines = l->options.deadlines;
     if (pdu_associate_read(r->from.pdu, r->from.n, rq, &err) < 0) {
         note(l, DIMSE_NOTE_MALFORMED, &assoc->peer, &err);
-        say_and_close(r->from.fd, PDU_ABORT, 0, 2, 6);
+        dimse_port_refuse(r->from.fd, PDU_ABORT, 0, 2, 6);
     } else {
         memcpy(assoc->peer.calling, rq->calling, sizeof rq->calling);
         memcpy(assoc->peer.called, rq->called, sizeof rq->called);
@@ -560,6 +592,7 @@ associate(void *arg)
     free(assoc);
     gate_lock(&l->gate);
     l->active--;
+    l->leaving -= r->has_given_way;
     r->is_done = true;
     gate_unlock(&l->gate);
     wake(l);

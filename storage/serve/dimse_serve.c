@@ -125,10 +125,9 @@ static void
 note(enum dimse_note what, const struct dimse_peer *peer, const struct err *err, void *user)
 {
     const struct log_event *events[] = {
-        [DIMSE_NOTE_REFUSED] = &DIMSE_REFUSED,
-        [DIMSE_NOTE_FULL] = &DIMSE_FULL,
-        [DIMSE_NOTE_SILENT] = &DIMSE_SILENT,
-        [DIMSE_NOTE_MALFORMED] = &DIMSE_MALFORMED,
+        [DIMSE_NOTE_REFUSED] = &DIMSE_REFUSED,   [DIMSE_NOTE_FULL] = &DIMSE_FULL,
+        [DIMSE_NOTE_SILENT] = &DIMSE_SILENT,     [DIMSE_NOTE_MALFORMED] = &DIMSE_MALFORMED,
+        [DIMSE_NOTE_GAVE_WAY] = &DIMSE_GAVE_WAY,
     };
     struct log_ctx ctx = {.stage = "storage/serve", .peer = peer->address};
 

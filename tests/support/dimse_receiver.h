@@ -11,7 +11,7 @@ struct dimse_receiver {
     struct dimse_listener *listener;
     struct gate gate;
     unsigned serving, stored, echoes, ended, lost;
-    unsigned notes[4];
+    unsigned notes[5];
     char syntax[65];
     char instance[65];
     struct buf last;

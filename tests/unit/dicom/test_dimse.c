@@ -17,6 +17,7 @@
 #include "proto/dicom/dcmtk/upper.h"
 #include "proto/dicom/dimse.h"
 #include "proto/dicom/dimse_pdu.h"
+#include "proto/dicom/dimse_port.h"
 #include "proto/dicom/syntax.h"
 #include "proto/dicom/sopclass.h"
 #include "tests/support/dimse_receiver.h"
@@ -165,6 +166,113 @@ one_association_too_many_is_refused_for_the_moment(void **state)
     dimse_receiver_stop();
 }
 
+/* As often as it takes: the other's turn begins a moment after our answer came. */
+static struct dimse_assoc *
+connect_in_time(const char *calling)
+{
+    struct dimse_assoc *assoc = NULL;
+    struct err err = {0};
+
+    for (int i = 0; connect_ours(calling, "ANY", &assoc, &err) < 0 && i < 10000; i++)
+        (void)sched_yield();
+    if (assoc == NULL)
+        fail_msg("%s: %s", calling, err.text);
+    return assoc;
+}
+
+static bool
+is_standing(struct dimse_assoc *assoc)
+{
+    struct dimse_command rq = {
+        .context = 1, .field = DIMSE_C_ECHO_RQ, .message_id = 1, .sop_class = DCM_UID_VERIFICATION};
+    struct dimse_command rsp;
+    struct err err = {0};
+
+    return dimse_send_command(assoc, &rq, &err) == 0 &&
+           dimse_next_command(assoc, &rsp, &err) == 0 && rsp.field == DIMSE_C_ECHO_RSP;
+}
+
+static void
+one_device_that_holds_all_places_shuts_out_no_other(void **state)
+{
+    struct dimse_assoc *hers[4] = {NULL}, *first, *second, *third = NULL;
+    struct err err = {0};
+    size_t standing = 0;
+
+    (void)state;
+    dimse_receiver_start(4, (struct dimse_deadlines){0});
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(connect_ours("US1", "ANY", &hers[i], &err), 0);
+    dimse_receiver_wait(&dimse_receiver.serving, 4);
+    for (unsigned i = 0; i < 4; i++)
+        echo_ours(hers[i]); /* and it never releases */
+
+    assert_int_equal(connect_ours("US1", "ANY", &third, &err), -1);
+    first = connect_in_time("DR1");
+    dimse_receiver_wait(&dimse_receiver.notes[DIMSE_NOTE_GAVE_WAY], 1);
+    for (unsigned i = 0; i < 4; i++)
+        standing += is_standing(hers[i]);
+    assert_int_equal(standing, 3);
+    second = connect_in_time("DR1");
+    dimse_receiver_wait(&dimse_receiver.notes[DIMSE_NOTE_GAVE_WAY], 2);
+
+    dimse_receiver_wait(&dimse_receiver.serving, 4);
+    assert_int_equal(connect_ours("DR1", "ANY", &third, &err), -1); /* two each */
+    assert_non_null(strstr(err.text, "(2, 3, 2)"));
+    assert_true(is_standing(first));
+    assert_true(is_standing(second));
+    for (unsigned i = 0; i < 4; i++)
+        dimse_abort(&hers[i]);
+    dimse_abort(&first);
+    dimse_abort(&second);
+    dimse_receiver_stop();
+}
+
+/* So much that the listener has read from it when all of it is sent: more than sockets hold. */
+enum { MOVING_BYTES = 32 << 20 };
+
+static void
+sender_in_the_middle_of_an_object_gives_way_only_when_it_stands_still(void **state)
+{
+    struct dimse_command rq = {.context = 3,
+                               .field = DIMSE_C_STORE_RQ,
+                               .message_id = 1,
+                               .has_data = true,
+                               .sop_class = DCM_UID_CT_IMAGE,
+                               .sop_instance = "1.2.3"};
+    struct dimse_assoc *hers[2] = {NULL}, *other = NULL;
+    struct dimse_command rsp;
+    struct err err = {0};
+    uint8_t *bytes = calloc(1, MOVING_BYTES);
+
+    (void)state;
+    dimse_receiver_start(2, (struct dimse_deadlines){0});
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(connect_ours("CT1", "ANY", &hers[i], &err), 0);
+    dimse_receiver_wait(&dimse_receiver.serving, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(dimse_send_command(hers[i], &rq, &err), 0);
+        assert_int_equal(dimse_send_data(hers[i], 3, bytes, MOVING_BYTES, false, &err), 0);
+    }
+
+    assert_int_equal(connect_ours("DR1", "ANY", &other, &err), -1);
+    assert_int_equal(dimse_send_data(hers[0], 3, bytes, 2, true, &err), 0);
+    assert_int_equal(dimse_next_command(hers[0], &rsp, &err), 0);
+    assert_int_equal(dimse_send_command(hers[0], &rq, &err), 0);
+    assert_int_equal(dimse_send_data(hers[0], 3, bytes, MOVING_BYTES, false, &err), 0);
+    assert_int_equal(connect_ours("DR1", "ANY", &other, &err), -1);
+    clock_fake(clock_wall_us(), clock_mono_ms() + 20000);
+    other = connect_in_time("DR1");
+    clock_unfake();
+
+    dimse_receiver_wait(&dimse_receiver.notes[DIMSE_NOTE_GAVE_WAY], 1);
+    for (unsigned i = 0; i < 2; i++)
+        dimse_abort(&hers[i]);
+    dimse_abort(&other);
+    free(bytes);
+    dimse_receiver_stop();
+}
+
 static void
 dial_half(int *fds, size_t n)
 {
@@ -303,6 +411,24 @@ stopping_ends_open_associations(void **state)
 }
 
 static void
+port_that_cannot_be_opened_says_why(void **state)
+{
+    struct err err = {0};
+    uint16_t port, taken;
+    int fd = -1, second = -1;
+
+    (void)state;
+    assert_int_equal(dimse_port_open("clinic.example", 0, &fd, &port, &err), -1);
+    assert_int_equal(fd, -1);
+    assert_non_null(strstr(err.text, "clinic.example is not numeric"));
+    assert_int_equal(dimse_port_open("127.0.0.1", 0, &fd, &taken, &err), 0);
+    assert_int_equal(dimse_port_open("127.0.0.1", taken, &second, &port, &err), -1);
+    assert_int_equal(err.kind, ERR_FATAL);
+    close(second);
+    close(fd);
+}
+
+static void
 nobody_listening_is_worth_a_retry(void **state)
 {
     static const char *const plain[] = {DCM_UID_IMPLICIT_LE};
@@ -351,12 +477,15 @@ main(void)
         cmocka_unit_test(large_data_set_passes_both_ways_whole),
         cmocka_unit_test(strangers_are_refused_with_the_right_words),
         cmocka_unit_test(one_association_too_many_is_refused_for_the_moment),
+        cmocka_unit_test(one_device_that_holds_all_places_shuts_out_no_other),
+        cmocka_unit_test(sender_in_the_middle_of_an_object_gives_way_only_when_it_stands_still),
         cmocka_unit_test(half_begun_connections_do_not_harm_a_working_one),
         cmocka_unit_test(a_half_begun_connection_ends_by_itself_and_not_too_early),
         cmocka_unit_test(more_half_begun_than_fit_push_the_oldest_out),
         cmocka_unit_test(idle_association_ends_at_its_deadline),
         cmocka_unit_test(slow_pdu_ends_at_its_deadline),
         cmocka_unit_test(stopping_ends_open_associations),
+        cmocka_unit_test(port_that_cannot_be_opened_says_why),
         cmocka_unit_test(nobody_listening_is_worth_a_retry),
         cmocka_unit_test(upper_layer_refuses_a_damaged_request),
     };
