@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
     AUTHORITY_SOON_DAYS = 730, /* devices pin it: each needs a new code before */
@@ -55,10 +56,25 @@ count_compared(void *user, const struct keep_reconciled *row)
     return 0;
 }
 
+struct missing {
+    uint64_t images;
+    char tenant[KEEP_CODE_SIZE], study[LINK_UID_SIZE]; /* the first one's */
+    bool is_more;                                      /* of other studies, too */
+};
+
 static int
 count_missing(void *user, const struct keep_lost *row)
 {
-    *(uint64_t *)user += row->is_missing;
+    struct missing *m = user;
+
+    if (!row->is_missing)
+        return 0;
+    if (m->images++ == 0) {
+        snprintf(m->tenant, sizeof m->tenant, "%s", row->tenant);
+        snprintf(m->study, sizeof m->study, "%s", row->study);
+    }
+    m->is_more =
+        m->is_more || strcmp(m->study, row->study) != 0 || strcmp(m->tenant, row->tenant) != 0;
     return 0;
 }
 
@@ -66,7 +82,7 @@ static void
 check_gateways(struct findings *f, struct keep *keep)
 {
     struct compared c = {0};
-    uint64_t missing = 0;
+    struct missing missing = {0};
     struct err err;
 
     if (keep_each_reconciled(keep, NULL, count_compared, &c, &err) < 0 ||
@@ -82,9 +98,11 @@ check_gateways(struct findings *f, struct keep *keep)
             "%" PRIu64 " gateways, %" PRIu64 " not within %d days; %" PRIu64 " objects lost%s",
             c.gateways, c.late, DOCTOR_LATE_DAYS, c.lost,
             c.lost > 0 ? ": radpost reconcile show" : "");
-    if (missing > 0)
+    if (missing.images > 0)
         finding(f, MARK_BAD, "missing",
-                "%" PRIu64 " images went before they were packed: radpost reconcile show", missing);
+                "%" PRIu64 " images are here no more: study %s of %s%s: radpost reconcile show",
+                missing.images, missing.study, missing.tenant,
+                missing.is_more ? ", and others" : "");
 }
 
 static void

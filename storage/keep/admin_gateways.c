@@ -101,7 +101,7 @@ print_lost(void *user, const struct keep_lost *row)
                              : "LOST",
            row->tenant, row->device, row->study, row->sop_instance, hex, when,
            row->is_aside     ? "; it came back, into quarantine: nothing is to be searched for"
-           : row->is_missing ? "; its file went before it was packed, who sent it is asked for it"
+           : row->is_missing ? "; its bytes are here no more, who sent it is asked for it"
                              : "");
     lost->listed += !row->is_aside;
     return 0;

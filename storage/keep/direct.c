@@ -189,18 +189,18 @@ put_both(struct keep *k, const struct keep_incoming *in, const char *name,
     if (disk_check(k, KEEP_LANDING_COPY, err) < 0 || put_copy(k->landing, name, in, err) < 0 ||
         put_copy(k->landing_copy, name, in, err) < 0 || arrival_put(k, &a, &end, err) < 0)
         return -1;
-    /* ALREADY: the catalog's own landing files have this very name. If it had only one, or they
-     * were cleaned up after sealing, the clean-up is told of these. */
+    /* ALREADY, BACK: the catalog's own landing files have this very name. If it had only one, or
+     * they were cleaned up after sealing, the clean-up is told of these. */
     if (end == ARRIVAL_DUPLICATE && drop_copies(k, name, err) < 0)
         return -1;
-    if (end == ARRIVAL_ALREADY &&
+    if ((end == ARRIVAL_ALREADY || end == ARRIVAL_BACK) &&
         keep_run(k, "landing_came_back",
                  PG_ARGS(PG_TEXT(in->tenant), PG_BYTES(a.object, 32), PG_TEXT(name)), NULL,
                  err) < 0)
         return -1;
-    out->outcome = end == ARRIVAL_KEPT          ? KEEP_STORED
-                   : end == ARRIVAL_QUARANTINED ? KEEP_QUARANTINED
-                                                : KEEP_DUPLICATE;
+    out->outcome = end == ARRIVAL_KEPT || end == ARRIVAL_BACK ? KEEP_STORED
+                   : end == ARRIVAL_QUARANTINED               ? KEEP_QUARANTINED
+                                                              : KEEP_DUPLICATE;
     return 0;
 }
 

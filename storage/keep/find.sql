@@ -161,10 +161,14 @@ WHERE t.code = $1 AND s.study_uid = $2 AND ($3::text IS NULL OR e.series_uid = $
     AND ($4::text IS NULL OR i.sop_instance = $4) AND NOT i.is_quarantined AND i.missing_since_us IS NULL
 ORDER BY e.number, e.id, i.number, i.id
 
+-- It, or some of it, is on its way; or was here, and is in no file any more.
 -- name: landing_exists
 SELECT EXISTS (SELECT FROM landing l JOIN tenants t ON t.id = l.tenant_id
-    WHERE t.code = $1 AND l.study_uid = $2 AND ($3::text IS NULL OR l.series_uid = $3)
-        AND ($4::text IS NULL OR l.sop_instance = $4))
+        WHERE t.code = $1 AND l.study_uid = $2 AND ($3::text IS NULL OR l.series_uid = $3)
+            AND ($4::text IS NULL OR l.sop_instance = $4)),
+    EXISTS (SELECT FROM instances i JOIN series e ON e.id = i.series JOIN studies s ON s.id = i.study JOIN tenants t ON t.id = i.tenant_id
+        WHERE t.code = $1 AND s.study_uid = $2 AND ($3::text IS NULL OR e.series_uid = $3)
+            AND ($4::text IS NULL OR i.sop_instance = $4) AND NOT i.is_quarantined AND i.missing_since_us IS NOT NULL)
 
 -- missing: what gone_missing (gone.sql) names.
 -- name: standing

@@ -102,9 +102,13 @@ look_for_same(struct placing *p, bool *out_is_settled, struct err *err)
                &same, err) < 0)
         goto out;
     if (pg_rows_count(same) > 0) {
-        if (missing_came(p->conn, a->tenant, a->object, err) < 0)
+        bool was_missing;
+
+        if (missing_came(p->conn, a->tenant, a->object, &was_missing, err) < 0)
             goto out;
-        p->end = pg_truth(same, 0, 3) ? ARRIVAL_QUARANTINED : ARRIVAL_ALREADY;
+        p->end = pg_truth(same, 0, 3) ? ARRIVAL_QUARANTINED
+                 : was_missing        ? ARRIVAL_BACK
+                                      : ARRIVAL_ALREADY;
         *out_is_settled = true;
     } else if (pg_rows_count(other) > 0) {
         uint8_t pixels[32], dataset[32];
@@ -391,18 +395,32 @@ tell_audit(struct keep *k, const struct placing *p, struct err *err)
                         A_UID("instance", a->facts->sop_instance), A_HEX("file", a->object, 32));
 }
 
-int
-arrival_put(struct keep *k, const struct arrival *a, enum arrival_end *out_end, struct err *err)
+static int
+place_soon(struct keep *k, const struct arrival *a, struct placing *p, struct err *err)
 {
-    struct placing p;
     int rc = -1;
 
     for (int i = 0; i < TRIES; i++) {
         err_clear(err);
-        rc = place_once(k, a, &p, err);
+        rc = place_once(k, a, p, err);
         if (rc == 0 || err->kind != ERR_CONFLICT)
             break;
     }
+    return rc;
+}
+
+int
+arrival_put(struct keep *k, const struct arrival *a, enum arrival_end *out_end, struct err *err)
+{
+    bool is_lost = false;
+    struct placing p;
+    int rc = place_soon(k, a, &p, err);
+
+    /* Before a sender is told that it is kept: it may think of what it has as one copy too many. */
+    if (rc == 0 && (p.end == ARRIVAL_ALREADY || p.end == ARRIVAL_DUPLICATE))
+        rc = lost_notice(k, a->tenant, a->object, a->facts->sop_instance, &is_lost, err);
+    if (rc == 0 && is_lost)
+        rc = place_soon(k, a, &p, err);
     if (rc < 0)
         return err_context(err, "catalogue");
     if (tell_audit(k, &p, err) < 0)

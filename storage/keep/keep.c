@@ -24,6 +24,7 @@ static const char *const query_files[] = {
     "storage/keep/missing.sql",
     "storage/keep/forget.sql",
     "storage/keep/disks.sql",
+    "storage/keep/lost.sql",
     NULL,
 };
 
@@ -170,6 +171,8 @@ look_after_packs(struct keep *k, struct err *err)
     if (k->packs_at_ms != 0 && found_take_in(k, rc == 0 ? err : &later) < 0)
         rc = -1;
     if (missing_look(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
+    if (lost_watch(k, rc == 0 ? err : &later) < 0)
         rc = -1;
     if (forget_old(k, rc == 0 ? err : &later) < 0)
         rc = -1;

@@ -3,7 +3,8 @@
  *
  * 1. What was answered "held" or "stored" is on disk under its verified SHA-256 and in the
  *    catalog: neither a crash of ours nor of PostgreSQL takes it back.
- * 2. "Sealed" means: in a pack, in every store, read back whole from each and verified.
+ * 2. "Sealed" means: in a pack, in every store, read back whole from each and verified. What was
+ *    found to be in no copy any more is sealed no more: it is missing until it comes again.
  * 3. A landing file goes only after its instance is sealed.
  * 4. Nothing is overwritten. The same instance again is a duplicate; another under the same UID is
  *    quarantined: both are kept, the first stays the one that is served.
@@ -209,7 +210,8 @@ typedef int (*keep_on_place)(void *user, const struct keep_place *place, struct 
 /* Every whole instance of a study, series (or NULL) or instance (or NULL), in the order of series
  * and instance number. A callback's -1 ends it and is returned.
  * errors  ERR_NOT_FOUND there is none (nothing of that name in this tenant);
- *         ERR_RETRY some are still on their way and none is whole yet */
+ *         ERR_RETRY some are still on their way and none is whole yet;
+ *         ERR_FATAL with EIO: they were here, and are in no file any more (keep_lost) */
 int keep_instances(struct keep *k, const char *tenant, const char *study, const char *series,
                    const char *sop_instance, keep_on_place on_place, void *user,
                    struct err *err) MUST_CHECK;
@@ -424,7 +426,7 @@ struct keep_lost {
     uint8_t object[32];
     int64_t since_us;
     bool is_aside; /* it came back, and only into quarantine: it is not lost, a person settles it */
-    bool is_missing; /* nobody told: it was here, and its file went before it was packed */
+    bool is_missing; /* nobody told: it was here, and its bytes are in no file any more */
 };
 typedef int (*keep_on_lost)(void *user, const struct keep_lost *row);
 int keep_each_lost(struct keep *k, const char *tenant, keep_on_lost on_row, void *user,

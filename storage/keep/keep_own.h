@@ -53,7 +53,8 @@ struct keep {
     struct found_walk *found;      /* likewise; NULL: none goes on */
     int64_t packs_at_ms;           /* likewise */
     int64_t missing_at_ms;         /* likewise */
-    struct packs_walk *packs;      /* likewise */
+    int64_t lost_at_ms, lost_walk_ms, lost_past; /* likewise; the walk's next page is behind */
+    struct packs_walk *packs;                    /* likewise */
     struct {
         int64_t past, at_ms; /* the next page begins behind this, then */
     } forget[FORGET_KINDS];  /* likewise */
@@ -120,7 +121,13 @@ struct arrival {
     const struct dcm_facts *of_study, *of_series;
 };
 
-enum arrival_end { ARRIVAL_KEPT, ARRIVAL_ALREADY, ARRIVAL_DUPLICATE, ARRIVAL_QUARANTINED };
+enum arrival_end {
+    ARRIVAL_KEPT,
+    ARRIVAL_ALREADY,
+    ARRIVAL_BACK, /* this file was missing */
+    ARRIVAL_DUPLICATE,
+    ARRIVAL_QUARANTINED
+};
 
 /* One transaction: the instance's row, its study, counters, events, manifest, pack jobs.
  * Idempotent. out_end tells what it became; ALREADY and DUPLICATE keep another file, so the
@@ -249,11 +256,25 @@ int missing_note(struct keep *k, const char *tenant, const char *study, int64_t 
                  uint64_t *out_n, struct err *err) MUST_CHECK;
 /* The same of one that a reader found so before it had a job; else whoever packs it finds it. */
 int missing_doubt(struct keep *k, const struct keep_place *place, struct err *err) MUST_CHECK;
-/* In the transaction that catalogues this file: it has come, and is packed. */
+/* In the transaction that catalogues this file: it has come, and is packed.
+ * out_was_missing  NULL: not asked for */
 int missing_came(struct pg_conn *conn, const char *tenant, const uint8_t object[32],
-                 struct err *err) MUST_CHECK;
+                 bool *out_was_missing, struct err *err) MUST_CHECK;
 /* At the start and every ten minutes: has a disk with some of their files come back? */
 int missing_look(struct keep *k, struct err *err) MUST_CHECK;
+
+/* ---- lost.c ---- */
+/* No copy of this pack is good, or one is there again: its images are missing, or in it again, one
+ * by one. out_is_lost: nothing that anybody needs is in any copy.
+ * blocks  for as long as its bytes take to be read */
+int lost_look(struct keep *k, int64_t pack, bool *out_is_lost, struct err *err) MUST_CHECK;
+/* What is called kept already is looked for: lost, if it is in a pack that is in no store. */
+int lost_notice(struct keep *k, const char *tenant, const uint8_t object[32],
+                const char *sop_instance, bool *out_is_lost, struct err *err) MUST_CHECK;
+/* At the start and once a day a walk through the catalog, a page a turn: is each pack in a store?
+ * At the start and every ten minutes: is a copy there of one that is lost? By the working thread.
+ */
+int lost_watch(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- seal.c ---- */
 /* Take the packs that are due longest, some at a time, make, verify and seal them; any number of

@@ -189,7 +189,7 @@ catalogue(struct keep *k, struct landing_object *o, struct err *err)
         goto out;
     if (end == ARRIVAL_DUPLICATE && landing_file_drop(&o->file, err) < 0)
         goto out;
-    if (end == ARRIVAL_KEPT)
+    if (end == ARRIVAL_KEPT || end == ARRIVAL_BACK)
         traffic_object(k->traffic, o->tenant);
     o->state = end == ARRIVAL_DUPLICATE     ? LINK_DUPLICATE
                : end == ARRIVAL_QUARANTINED ? LINK_QUARANTINED

@@ -212,9 +212,18 @@ missing_doubt(struct keep *k, const struct keep_place *place, struct err *err)
 }
 
 int
-missing_came(struct pg_conn *conn, const char *tenant, const uint8_t object[32], struct err *err)
+missing_came(struct pg_conn *conn, const char *tenant, const uint8_t object[32],
+             bool *out_was_missing, struct err *err)
 {
-    return pg_run(conn, "missing_came", PG_ARGS(PG_TEXT(tenant), PG_BYTES(object, 32)), NULL, err);
+    struct pg_rows *rows = NULL;
+
+    if (pg_run(conn, "missing_came", PG_ARGS(PG_TEXT(tenant), PG_BYTES(object, 32)), &rows, err) <
+        0)
+        return -1;
+    if (out_was_missing != NULL)
+        *out_was_missing = pg_touched(rows) > 0;
+    pg_rows_free(&rows);
+    return 0;
 }
 
 /* What was said to be lost for good meanwhile is on the study's list again. */
@@ -245,7 +254,7 @@ put_back(struct keep *k, const char *tenant, const char *study, const uint8_t ob
     int rc = -1;
 
     if (manifest_begin(k, tenant, study, &conn, err) == 0 &&
-        missing_came(conn, tenant, object, err) == 0 &&
+        missing_came(conn, tenant, object, NULL, err) == 0 &&
         bring_to_list(conn, tenant, study, object, &events, err) == 0 &&
         manifest_settle(conn, tenant, study, &events, err) == 0 &&
         events_write(conn, tenant, study, &events, err) == 0)

@@ -60,7 +60,7 @@ take_place(struct keep *k, const char *tenant, const struct pg_rows *rows, size_
     take_paths(k, rows, i, p);
 }
 
-/* Nothing is whole: is something on its way? */
+/* Nothing is whole: is something on its way, or missing? */
 static int
 say_none(struct keep *k, const struct pg_arg *args, struct err *err)
 {
@@ -68,8 +68,11 @@ say_none(struct keep *k, const struct pg_arg *args, struct err *err)
 
     if (keep_run(k, "landing_exists", args, 4, &rows, err) < 0)
         return -1;
+    errno = EIO;
     if (pg_truth(rows, 0, 0))
         err_set(err, ERR_RETRY, "it is still on its way");
+    else if (pg_truth(rows, 0, 1))
+        err_sys(err, ERR_FATAL, "no copy of it is good");
     else
         err_set(err, ERR_NOT_FOUND, "there is nothing of that name");
     pg_rows_free(&rows);

@@ -27,6 +27,7 @@ struct checked {
     const char *path;
     uint8_t sha256[32];
     size_t instances;
+    bool is_lost; /* it has no images any more: lost.c */
 };
 
 static int
@@ -162,6 +163,19 @@ doubt(const struct checked *c, struct err *err)
                     PG_ARGS(PG_INT(c->pack), PG_INT(c->store), PG_INT(clock_wall_us())), NULL, err);
 }
 
+/* What no copy has is missing; what is of use to nobody is not read again. */
+static int
+look_whether_lost(const struct checked *c, const struct err *why, struct err *err)
+{
+    bool is_lost;
+
+    if (lost_look(c->k, c->pack, &is_lost, err) < 0)
+        return -1;
+    if (is_lost && why->kind == ERR_CONFLICT)
+        pack_set_aside(c->k->stores[c->store], c->path);
+    return 0;
+}
+
 /* The copy is bad or gone: say so, make it anew. What cannot be repaired now stays in doubt, which
  * the doctor shows, and is tried again in an hour. */
 static int
@@ -174,12 +188,25 @@ mend(const struct checked *c, const struct err *why, struct err *err)
     if (repair(c, &trouble) < 0) {
         LOG(&keep_log, KEEP_COPY_UNREPAIRED, F_HEX("pack", c->sha256, 32),
             F_NUMBER("store", c->store + 1), F_ERR(&trouble));
-        return doubt(c, err);
+        return doubt(c, err) < 0              ? -1
+               : trouble.kind == ERR_CONFLICT ? look_whether_lost(c, why, err)
+                                              : 0;
     }
     LOG(&keep_log, KEEP_COPY_REPAIRED, F_HEX("pack", c->sha256, 32),
         F_NUMBER("store", c->store + 1));
     keep_wake(c->k, true); /* the next one soon: a new disk lacks them all */
     return note_good(c, err);
+}
+
+/* Of a pack that was lost: a copy that came back brings its images back. */
+static int
+look_again(const struct checked *c, struct err *err)
+{
+    struct err why = {.kind = ERR_NONE};
+
+    if (verify_in(c, c->store, &why) == 0 && note_good(c, err) < 0)
+        return -1;
+    return look_whether_lost(c, &why, err);
 }
 
 /* First what is in doubt. */
@@ -228,7 +255,11 @@ scrub_next(struct keep *k, bool *out_did, struct err *err)
         rc = doubt(&c, err);
         goto out;
     }
-    rc = verify_in(&c, c.store, &why) == 0 ? note_good(&c, err) : mend(&c, &why, err);
+    c.is_lost = pg_truth(rows, 0, 5);
+    if (c.is_lost)
+        rc = look_again(&c, err);
+    else
+        rc = verify_in(&c, c.store, &why) == 0 ? note_good(&c, err) : mend(&c, &why, err);
     *out_did = rc == 0;
 out:
     pg_rows_free(&rows);

@@ -248,15 +248,18 @@ SELECT i.id, i.object, i.size, i.sop_class, i.sop_instance, i.transfer_syntax, i
     i.landing, i.has_copy, i.why, i.way, i.device, i.arrived_at_us, i.content_date, i.content_time
 FROM instances i WHERE i.job = $1 AND i.pack IS NULL ORDER BY i.number, i.id
 
+-- All that was in a pack that is lost (lost.c) makes the same bytes again: it is that pack.
 -- name: pack_add
 WITH pack AS (
     INSERT INTO packs (tenant_id, study, series, sha256, size, instances, revision, is_quarantine, made_at_us)
     SELECT j.tenant_id, j.study, j.series, $2, $3, cardinality($6::bigint[]), j.revision, j.is_quarantine, $5
     FROM pack_jobs j WHERE j.id = $1 AND j.done_at_us IS NULL
+    ON CONFLICT (tenant_id, sha256) DO UPDATE SET lost_since_us = NULL WHERE packs.lost_since_us IS NOT NULL
     RETURNING id
 ), copies AS (
     INSERT INTO pack_copies (pack, store, path, verified_at_us)
     SELECT pack.id, c.store, $4, $5 FROM pack, generate_series(0, $8::integer - 1) AS c(store)
+    ON CONFLICT (pack, store) DO UPDATE SET verified_at_us = EXCLUDED.verified_at_us, doubted_at_us = NULL
 ), job AS (
     UPDATE pack_jobs j SET done_at_us = $5, last_error = '' FROM pack WHERE j.id = $1
 )
@@ -270,7 +273,8 @@ UPDATE pack_jobs SET done_at_us = $2, last_error = '' WHERE id = $1
 -- name: receipts_lock
 SELECT 1 FROM (SELECT pg_advisory_xact_lock(7267702)) l
 
--- Of the instances that were just put into packs. OFFSET 0: each is looked for by its index, however many there are.
+-- Of the instances that were just put into packs. OFFSET 0: each is looked for by its index, however many there are. One that
+-- was taken back (lost.sql) is given anew.
 -- name: receipts_for_packed
 INSERT INTO receipts (seq, tenant_id, device, object, sop_instance, study_uid, pack, copies, at_us)
 SELECT nextval('receipt_seq'), r.tenant_id, r.device, r.object, r.sop_instance, r.study_uid, p.sha256,
@@ -286,18 +290,21 @@ FROM (
     JOIN instances i ON i.id = m.id JOIN studies s ON s.id = i.study
     WHERE NOT i.is_quarantined
 ) r CROSS JOIN LATERAL (SELECT * FROM packs p WHERE p.id = r.pack OFFSET 0) p
-ON CONFLICT (tenant_id, device, object) DO NOTHING
+ON CONFLICT (tenant_id, device, object) DO UPDATE SET seq = EXCLUDED.seq, pack = EXCLUDED.pack, copies = EXCLUDED.copies,
+    at_us = EXCLUDED.at_us, is_taken_back = false
+WHERE receipts.is_taken_back
 
 -- name: receipt_again
 INSERT INTO receipts (seq, tenant_id, device, object, sop_instance, study_uid, pack, copies, at_us)
 SELECT nextval('receipt_seq'), i.tenant_id, $2, $3, i.sop_instance, s.study_uid, p.sha256,
     (SELECT count(*) FROM pack_copies c WHERE c.pack = p.id), $4
 FROM instances i JOIN studies s ON s.id = i.study JOIN packs p ON p.id = i.pack WHERE i.id = $1
-ON CONFLICT (tenant_id, device, object) DO UPDATE SET seq = EXCLUDED.seq, at_us = EXCLUDED.at_us
+ON CONFLICT (tenant_id, device, object) DO UPDATE SET seq = EXCLUDED.seq, pack = EXCLUDED.pack, copies = EXCLUDED.copies,
+    at_us = EXCLUDED.at_us, is_taken_back = false
 
 -- name: receipts_after
 SELECT r.seq, r.object, r.sop_instance, r.study_uid, r.pack, r.copies, r.at_us
-FROM receipts r WHERE r.tenant_id = $1 AND r.device = $2 AND r.seq > $3 ORDER BY r.seq LIMIT $4
+FROM receipts r WHERE r.tenant_id = $1 AND r.device = $2 AND r.seq > $3 AND NOT r.is_taken_back ORDER BY r.seq LIMIT $4
 
 -- name: receipts_news
 SELECT t.code, max(r.seq) FROM receipts r JOIN tenants t ON t.id = r.tenant_id WHERE r.seq > $1 GROUP BY t.code
@@ -378,7 +385,7 @@ UPDATE pack_copies c SET checked_at_us = $2 FROM packs p
 WHERE p.id = c.pack AND (c.pack, c.store) = (SELECT x.pack, x.store FROM pack_copies x
     WHERE greatest(x.verified_at_us, x.checked_at_us) <= $1
     ORDER BY greatest(x.verified_at_us, x.checked_at_us) LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING c.pack, c.store::integer, c.path, p.sha256, p.instances
+RETURNING c.pack, c.store::integer, c.path, p.sha256, p.instances, p.lost_since_us IS NOT NULL
 
 -- One that a reader found wrong or gone: at once, then every hour until it is mended.
 -- name: copy_claim_doubted
@@ -387,7 +394,7 @@ WHERE p.id = c.pack AND (c.pack, c.store) = (SELECT x.pack, x.store FROM pack_co
     WHERE x.doubted_at_us IS NOT NULL
         AND (x.checked_at_us < x.doubted_at_us OR x.checked_at_us <= $1)
     ORDER BY x.doubted_at_us LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING c.pack, c.store::integer, c.path, p.sha256, p.instances
+RETURNING c.pack, c.store::integer, c.path, p.sha256, p.instances, p.lost_since_us IS NOT NULL
 
 -- name: copy_doubt
 UPDATE pack_copies SET doubted_at_us = $3 WHERE pack = $1 AND store = $2 AND doubted_at_us IS NULL

@@ -264,7 +264,8 @@ a_coded_image_is_found_in_its_pack_with_all_that_restores_it(void **state)
     OK(keep_work(a.keep, &sealed, &err));
     assert_int_equal(sealed, 1);
     age_packs(&a);
-    vault_sql(&a, "TRUNCATE instances, packs, pack_copies, pack_jobs, manifests, receipts, events, "
+    vault_sql(&a, "TRUNCATE lost_members, instances, packs, pack_copies, pack_jobs, manifests, "
+                  "receipts, events, "
                   "duplicates, landing, series, studies, patients");
     keep_close(&a.keep);
     OK(keep_open_idle(&a.options, pool, NULL, &a.keep, &err));

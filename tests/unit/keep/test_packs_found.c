@@ -115,7 +115,8 @@ restore(struct vault *a)
 {
     for (int i = 0; i < KEEP_COPIES; i++)
         each_pack(a, i, make_old);
-    vault_sql(a, "TRUNCATE instances, packs, pack_copies, pack_jobs, manifests, receipts, events, "
+    vault_sql(a, "TRUNCATE lost_members, instances, packs, pack_copies, pack_jobs, manifests, "
+                 "receipts, events, "
                  "duplicates, landing, series, studies, patients");
     vault_reopen(a);
 }
@@ -556,7 +557,8 @@ a_pack_that_was_made_just_now_is_left_alone(void **state)
     (void)state;
     vault_open(&a, vault_cluster, "young_pack");
     fill(&a);
-    vault_sql(&a, "TRUNCATE instances, packs, pack_copies, pack_jobs, manifests, receipts, events, "
+    vault_sql(&a, "TRUNCATE lost_members, instances, packs, pack_copies, pack_jobs, manifests, "
+                  "receipts, events, "
                   "duplicates, landing, series, studies, patients");
     vault_reopen(&a);
 
