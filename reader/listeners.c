@@ -9,6 +9,7 @@
 
 enum { TABLES_MAX = 16 };
 enum { STAFF_CONNECTIONS = 256, PATIENT_CONNECTIONS = 256, LINK_CONNECTIONS = 384 };
+enum { LINK_FIRST_MS = 30000 }; /* gateways on thin lines */
 
 /* One stage's routes for one listener. */
 struct source {
@@ -99,6 +100,7 @@ reader_start_staff(struct reader *r, struct err *err)
     struct http_options o = {.address = r->config.staff_address,
                              .port = (uint16_t)r->config.staff_port,
                              .connections = STAFF_CONNECTIONS,
+                             .connections_each = STAFF_CONNECTIONS / 4,
                              .name = "reader/staff",
                              .hosts = r->config.staff_names,
                              .authorise = people_authorise,
@@ -122,6 +124,7 @@ reader_start_patient(struct reader *r, struct err *err)
     struct http_options o = {.address = r->config.patient_address,
                              .port = (uint16_t)r->config.patient_port,
                              .connections = PATIENT_CONNECTIONS,
+                             .connections_each = PATIENT_CONNECTIONS / 4,
                              .name = "reader/patient",
                              .hosts = r->config.patient_names,
                              .authorise = authorise_patient,
@@ -140,6 +143,7 @@ reader_start_link(struct reader *r, struct err *err)
                              .key = r->identity.key,
                              .client_ca = r->identity.ca,
                              .connections = LINK_CONNECTIONS,
+                             .first_ms = LINK_FIRST_MS,
                              .name = "reader/link",
                              .authorise = deliver_link_authorise,
                              .authorise_user = r->deliver};

@@ -27,6 +27,8 @@
 
 enum { SERVER_DAYS = 398, PG_RETRY_MS = 500, ARRIVING_BYTES = PATH_MAX + 16 };
 /* What is left of the descriptors beside the link is for files, PostgreSQL, DICOM and the web. */
+/* Thin lines take their time to a first request, and a thousand gateways may be one address. */
+enum { LINK_FIRST_MS = 30000 };
 enum { WEB_CONNECTIONS = 256, OTHER_DESCRIPTORS = 640 };
 
 static const struct config_option options[] = {
@@ -210,6 +212,7 @@ start_link(struct storage *s, struct err *err)
                              .key = s->key,
                              .client_ca = s->client_ca,
                              .connections = link_connections(s),
+                             .first_ms = LINK_FIRST_MS,
                              .name = "storage/link",
                              .tables = tables,
                              .table_count = ARRAY_LEN(tables),
@@ -227,6 +230,7 @@ start_web(struct storage *s, struct err *err)
     struct http_options o = {.address = s->config.web_address,
                              .port = (uint16_t)s->config.web_port,
                              .connections = WEB_CONNECTIONS,
+                             .connections_each = WEB_CONNECTIONS / 4,
                              .name = "storage/web",
                              .tables = tables,
                              .table_count = ARRAY_LEN(tables),

@@ -45,6 +45,8 @@
 #include "gateway/desk/parts.def"
 #undef ROUTES
 
+/* Of one address: nobody's computer alone makes the desk deaf to the others. */
+enum { CONNECTIONS_EACH = 128 };
 enum { REPORT_BYTES = 8 << 20, POLL_MS = 500, POLL_MAX_S = 30 };
 enum { BACKOFF_MS = 500, BACKOFF_MAX_MS = 15000, SESSION_MS = 12 * 3600 * 1000 };
 #define TOKEN_FILE "token"
@@ -251,6 +253,7 @@ serve(struct desk *desk, struct err *err)
                                     place->certificate[0] != '\0' ? place->certificate : NULL,
                                 .key = place->key[0] != '\0' ? place->key : NULL,
                                 .hosts = desk->options.hosts,
+                                .connections_each = CONNECTIONS_EACH,
                                 .name = "gateway/desk",
                                 .staff_cookie = DESK_COOKIE,
                                 .tables = tables,

@@ -400,6 +400,8 @@ start_daemon(struct http_server *server, struct err *err)
         on_library_log, server, MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
         MHD_OPTION_CONNECTION_LIMIT,
         o->connections != 0 ? o->connections : (unsigned)LIMIT_HTTP_CONNECTIONS,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        server->is_loopback || o->unix_path != NULL ? 0u : o->connections_each,
         MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)POOL_STEP_BYTES,
         MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
@@ -410,6 +412,16 @@ start_daemon(struct http_server *server, struct err *err)
     if (server->daemon == NULL)
         return err_set(err, ERR_FATAL, "the HTTP library does not start");
     return 0;
+}
+
+static void
+start_watch(struct http_server *server)
+{
+    const struct http_options *o = &server->options;
+    int64_t idle_ms = o->idle_ms != 0 ? o->idle_ms : (int64_t)LIMIT_MS_HTTP_IDLE;
+    int64_t first_ms = o->first_ms != 0 ? o->first_ms : (int64_t)LIMIT_MS_HTTP_FIRST;
+
+    http_watch_start(&server->watch, idle_ms, first_ms < idle_ms ? first_ms : idle_ms, server->log);
 }
 
 int
@@ -429,9 +441,7 @@ http_server_start(const struct http_options *options, struct http_server **out_s
     check_tables(server);
     if (read_tls(server, err) < 0 || listen_at(server, err) < 0)
         goto out;
-    http_watch_start(&server->watch,
-                     options->idle_ms != 0 ? options->idle_ms : (int64_t)LIMIT_MS_HTTP_IDLE,
-                     server->log);
+    start_watch(server);
     if (start_daemon(server, err) < 0)
         goto out;
     LOG(&server->log, HTTP_LISTENING, F_NUMBER("port", server->port),

@@ -12,7 +12,8 @@
  * 2. A client certificate that our CA did not sign, or that is out of its time, is refused on every
  *    route before anything else.
  * 3. A client that does not finish its headers, sends its body at a trickle or does not take its
- *    answer is cut off (LIMIT_MS_HTTP_IDLE); one that waits for a handler is not.
+ *    answer is cut off (LIMIT_MS_HTTP_IDLE, before its first request LIMIT_MS_HTTP_FIRST); one that
+ *    waits for a handler is not.
  * 4. What fails answers the kind's public sentence and an id: {"error": "...", "id": "..."}; the
  *    operator's text goes to the log under that id. URLs are never logged, only patterns.
  * 5. A session's cookie alone changes nothing: any method but GET and HEAD needs the session's own
@@ -90,18 +91,21 @@ struct http_table {
 };
 
 struct http_options {
-    const char *address;      /* "127.0.0.1", "::1", "0.0.0.0"; NULL with unix_path */
-    uint16_t port;            /* 0: any free one, see http_server_port() */
-    const char *unix_path;    /* NULL; else plain HTTP on a unix socket (a proxy in front) */
-    const char *certificate;  /* PEM file: own certificate, then the chain; NULL: plain HTTP */
-    const char *key;          /* PEM file */
-    const char *client_ca;    /* PEM file of the CA of client certificates; NULL: none are asked */
-    unsigned connections;     /* 0: LIMIT_HTTP_CONNECTIONS */
-    int64_t idle_ms;          /* 0: LIMIT_MS_HTTP_IDLE */
-    const char *name;         /* in the log: "storage/link" */
-    const char *hosts;        /* "a.example,b.example": further names in Host, see invariant 6 */
-    const char *staff_cookie; /* NULL: "rp_session"; browsers do not tell ports apart, so two
-                                 services of one machine need two names */
+    const char *address;       /* "127.0.0.1", "::1", "0.0.0.0"; NULL with unix_path */
+    uint16_t port;             /* 0: any free one, see http_server_port() */
+    const char *unix_path;     /* NULL; else plain HTTP on a unix socket (a proxy in front) */
+    const char *certificate;   /* PEM file: own certificate, then the chain; NULL: plain HTTP */
+    const char *key;           /* PEM file */
+    const char *client_ca;     /* PEM file of the CA of client certificates; NULL: none are asked */
+    unsigned connections;      /* 0: LIMIT_HTTP_CONNECTIONS */
+    unsigned connections_each; /* of one address, 0: no bound; on loopback or a unix socket, where a
+                                  proxy may stand for everybody, there is none */
+    int64_t idle_ms;           /* 0: LIMIT_MS_HTTP_IDLE */
+    int64_t first_ms;          /* 0: LIMIT_MS_HTTP_FIRST, or idle_ms if that is less */
+    const char *name;          /* in the log: "storage/link" */
+    const char *hosts;         /* "a.example,b.example": further names in Host, see invariant 6 */
+    const char *staff_cookie;  /* NULL: "rp_session"; browsers do not tell ports apart, so two
+                                  services of one machine need two names */
     const struct http_table *tables;
     size_t table_count;
     /* Called for every request to a route that is not for anyone. Certificate: kind, tenant, device

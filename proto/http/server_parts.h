@@ -48,7 +48,7 @@ struct http_watch {
     struct gate gate;
     struct http_conn *first;
     unsigned count;
-    int64_t idle_ms;
+    int64_t idle_ms, first_ms;
     bool is_ending, is_running;
     pthread_t thread;
     struct log_ctx log;
@@ -149,7 +149,8 @@ void http_tls_free(struct http_tls **tls); /* and all older ones */
 void http_tls_show(const struct http_tls *tls, struct MHD_Connection *mhd);
 
 /* watch.c */
-void http_watch_start(struct http_watch *watch, int64_t idle_ms, struct log_ctx log);
+void http_watch_start(struct http_watch *watch, int64_t idle_ms, int64_t first_ms,
+                      struct log_ctx log);
 void http_watch_stop(struct http_watch *watch);
 struct http_conn *http_watch_add(struct http_watch *watch, int fd, const char *peer);
 void http_watch_remove(struct http_watch *watch, struct http_conn *conn);

@@ -1,6 +1,8 @@
 /* watch.c - the deadlines of connections: one look a second, while there are any.
  * The library's own timeout counts our handlers' time and any single byte as activity; this one
- * asks for a whole request head, and for LEAST_BYTES of body or answer, in each span of idle_ms. */
+ * asks for a whole request head (the first one of a connection sooner, so that a few who say
+ * nothing do not keep everybody out), and for LEAST_BYTES of body or answer, in each span of
+ * idle_ms. */
 #include "proto/http/server_parts.h"
 
 #include "proto/base/clock.h"
@@ -41,7 +43,8 @@ is_too_slow(struct http_watch *w, struct http_conn *conn, int64_t now_ms)
         conn->progress = bytes;
         conn->since_ms = now_ms;
     }
-    return now_ms - conn->since_ms > w->idle_ms;
+    return now_ms - conn->since_ms >
+           (conn->phase == HTTP_PHASE_HEAD && !conn->has_served ? w->first_ms : w->idle_ms);
 }
 
 static void
@@ -82,10 +85,11 @@ run(void *arg)
 }
 
 void
-http_watch_start(struct http_watch *w, int64_t idle_ms, struct log_ctx log)
+http_watch_start(struct http_watch *w, int64_t idle_ms, int64_t first_ms, struct log_ctx log)
 {
     gate_init(&w->gate);
     w->idle_ms = idle_ms;
+    w->first_ms = first_ms;
     w->log = log;
     w->is_running = true;
     w->thread = thread_start("http-watch", run, w);

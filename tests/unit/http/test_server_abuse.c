@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <dirent.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -258,6 +259,100 @@ a_connection_past_the_limit_waits_or_ends_and_others_are_served(void **state)
     http_server_stop(&small);
 }
 
+static struct http_server *
+start_beside(const struct http_options *own)
+{
+    struct http_table table = {world_routes, world_route_count, NULL};
+    struct http_options options = *own;
+    struct http_server *server = NULL;
+    struct err err = {0};
+
+    options.name = "beside";
+    options.tables = &table;
+    options.table_count = 1;
+    assert_int_equal(http_server_start(&options, &server, &err), 0);
+    return server;
+}
+
+/* From an address of loopback. */
+static int
+dial_from(uint32_t address, struct http_server *server)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(http_server_port(server)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static bool
+is_served(int fd)
+{
+    static const char request[] = "GET /studies/1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    char out[16] = "";
+
+    return send(fd, request, strlen(request), MSG_NOSIGNAL) > 0 && poll(&p, 1, 20000) == 1 &&
+           recv(fd, out, sizeof out, MSG_PEEK) > 12 && memcmp(out, "HTTP/1.1 200", 12) == 0;
+}
+
+/* One address holds as many as it may, half of them have said nothing. */
+static void
+one_address_leaves_places_to_others_but_loopback_may_have_all(void **state)
+{
+    struct http_server *server = start_beside(
+        &(struct http_options){.address = "0.0.0.0", .connections = 8, .connections_each = 2});
+    struct http_server *local = start_beside(
+        &(struct http_options){.address = "127.0.0.1", .connections = 8, .connections_each = 2});
+    int fds[6];
+
+    (void)state;
+    fds[0] = dial_from(INADDR_LOOPBACK, server);
+    fds[1] = dial_from(INADDR_LOOPBACK, server);
+    assert_true(is_served(fds[1]));
+    fds[2] = dial_from(INADDR_LOOPBACK, server);
+    assert_false(is_served(fds[2]));
+    fds[3] = dial_from(INADDR_LOOPBACK + 1, server);
+    assert_true(is_served(fds[3]));
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+
+    for (int i = 0; i < 6; i++) { /* a proxy stands for everybody */
+        fds[i] = dial_from(INADDR_LOOPBACK, local);
+        assert_true(is_served(fds[i]));
+    }
+    for (int i = 0; i < 6; i++)
+        close(fds[i]);
+    http_server_stop(&local);
+    http_server_stop(&server);
+}
+
+static void
+first_request_has_a_deadline_of_its_own(void **state)
+{
+    struct http_server *server = start_beside(
+        &(struct http_options){.address = "127.0.0.1", .idle_ms = 600000, .first_ms = 500});
+    int kept = dial_from(INADDR_LOOPBACK, server), silent;
+    struct pollfd p = {.events = POLLRDHUP};
+
+    (void)state;
+    assert_true(is_served(kept));
+    silent = dial_from(INADDR_LOOPBACK, server);
+    assert_true(send(silent, "GET /stud", 9, MSG_NOSIGNAL) == 9);
+    p.fd = silent;
+    assert_int_equal(poll(&p, 1, 20000), 1);
+
+    p.fd = kept;
+    assert_int_equal(poll(&p, 1, 0), 0); /* it was served: it may be silent for idle_ms */
+    close(kept);
+    close(silent);
+    http_server_stop(&server);
+}
+
 int
 main(void)
 {
@@ -270,6 +365,8 @@ main(void)
         cmocka_unit_test(malformed_requests_leave_the_server_serving),
         cmocka_unit_test(a_failing_handler_keeps_the_connection_and_a_refusal_ends_it),
         cmocka_unit_test(a_connection_past_the_limit_waits_or_ends_and_others_are_served),
+        cmocka_unit_test(one_address_leaves_places_to_others_but_loopback_may_have_all),
+        cmocka_unit_test(first_request_has_a_deadline_of_its_own),
     };
 
     return cmocka_run_group_tests(tests, world_start, world_stop);
