@@ -353,7 +353,7 @@ set_cursor(struct book *book, const struct clinic_downs *downs, struct err *err)
         return -1;
     if (downs->is_cursor_lost)
         LOG(&ctx, DESK_CURSOR_LOST, F_WORD("cursor", was), F_NUMBER("next", downs->next));
-    if (strcmp(next, was) == 0)
+    if (strcmp(next, was) == 0 && !downs->is_cursor_lost) /* another message may bear that number */
         return 0;
     if (setting_set(book, "cursor_at", last != NULL && last->seq == downs->next ? last->id : "",
                     err) < 0)

@@ -69,9 +69,12 @@ WHERE m.tenant = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3
 -- Did this clinic have message $3 ("": whichever it was) at $2? And the newest that this device of it is known to have: it has
 -- all before that, and may miss what comes after.
 -- name: clinic_down_known
-SELECT EXISTS (SELECT FROM clinic_down m WHERE m.tenant = $1 AND m.seq = $2 AND $3::text IN ('', m.id)),
-    (SELECT coalesce(max(m.seq), 0) FROM clinic_taken t JOIN clinic_down m ON m.id = t.id
-        WHERE t.tenant = $1 AND t.device = $4)
+WITH k AS MATERIALIZED (SELECT EXISTS (SELECT FROM clinic_down m
+    WHERE m.tenant = $1 AND m.seq = $2 AND $3::text IN ('', m.id)) AS is_known)
+SELECT k.is_known, CASE WHEN k.is_known THEN 0 ELSE coalesce((SELECT m.seq FROM clinic_down m WHERE m.tenant = $1
+    AND EXISTS (SELECT FROM clinic_taken t WHERE t.tenant = $1 AND t.device = $4 AND t.id = m.id)
+    ORDER BY m.seq DESC LIMIT 1), 0) END
+FROM k
 
 -- name: clinic_down_latest
 SELECT coalesce(max(seq), 0) FROM clinic_down

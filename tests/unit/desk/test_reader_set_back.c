@@ -254,6 +254,26 @@ what_is_told_again_after_a_lost_cursor_is_taken_once(void **state)
     assert_string_equal(at, m.id);
 }
 
+/* Else the same question would be asked for ever, and nothing behind it be told. */
+static void
+a_lost_cursor_that_stands_at_its_own_number_asks_without_the_message(void **state)
+{
+    struct clinic_down m = {.seq = 20, .kind = CLINIC_NOTICE, .at_us = 1, .reason = "请重做"};
+    struct clinic_downs downs = {.messages = &m, .count = 1, .next = 20},
+                        lost = {.next = 20, .is_cursor_lost = true};
+    char at[CLINIC_ID_SIZE];
+    uint64_t cursor;
+    struct err err;
+
+    (void)state;
+    clinic_id_new(m.id);
+    assert_int_equal(book_take(book, &downs, &err), 0);
+    assert_int_equal(book_take(book, &lost, &err), 0);
+    assert_int_equal(book_cursor(book, &cursor, at, &err), 0);
+    assert_int_equal(cursor, 20);
+    assert_string_equal(at, "");
+}
+
 static void
 a_read_that_both_databases_have_goes_on_with_lower_numbers(void **state)
 {
@@ -350,6 +370,7 @@ main(void)
         TEST(a_study_whose_read_has_another_number_is_known_by_that),
         TEST(a_confirmation_names_the_readers_number_and_the_study),
         TEST(what_is_told_again_after_a_lost_cursor_is_taken_once),
+        TEST(a_lost_cursor_that_stands_at_its_own_number_asks_without_the_message),
         TEST(a_read_that_both_databases_have_goes_on_with_lower_numbers),
         TEST(the_his_is_owed_the_new_report_and_never_the_old_ones_documents),
         TEST(what_cannot_be_fetched_any_more_for_the_his_is_said_to_be_refused),
