@@ -78,20 +78,22 @@ check_ways(struct findings *f, const char *lines, const struct enrol_identity *i
 {
     struct uplink_way first, way;
     int64_t offset_ms = 0;
-    struct err err = {0};
+    struct err err = {0}, why = {0}; /* a way that is found clears its own */
     int rc = -1;
 
     for (unsigned n = 0; n < LINES_MOST && rc < 0; n++) {
-        if (uplink_way(lines, n, &way, &err) < 0)
+        if (uplink_way(lines, n, &way, &err) < 0) {
+            why = err;
             break;
+        }
         if (n == 0)
             first = way;
         else if (memcmp(&way, &first, sizeof way) == 0)
             break; /* round again */
-        rc = ping(id, url, &way, &offset_ms, &err);
+        rc = ping(id, url, &way, &offset_ms, &why);
     }
     if (rc < 0) {
-        finding(f, MARK_BAD, "line", "%s", err.text);
+        finding(f, MARK_BAD, "line", "%s", why.text);
         return;
     }
     if (way.proxy[0] != '\0')

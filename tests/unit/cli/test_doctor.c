@@ -152,6 +152,24 @@ the_centre_is_asked_by_the_ways_of_the_table_until_one_answers(void **state)
     free(link_dir);
 }
 
+/* Nearly every gateway: no table of lines. It said "BAD" and nothing else. */
+static void
+a_line_that_does_not_work_is_told_with_the_reason(void **state)
+{
+    char *link_dir = mem_printf("%s/link", book_dir), *centre_dir = mem_printf("%s/c", book_dir);
+    struct fake_centre *centre = fake_centre_start(centre_dir, link_dir);
+
+    (void)state;
+    fake_centre_cut(centre);
+    ask_doctor("hl7_in = no\n");
+    assert_says("BAD ", "line", fake_centre_url(centre));
+
+    fake_centre_heal(centre);
+    fake_centre_stop(&centre);
+    free(centre_dir);
+    free(link_dir);
+}
+
 /* Orders before eight in the morning bore yesterday's date: consoles that ask for today saw none.
  */
 static void
@@ -275,6 +293,7 @@ main(void)
         TEST(a_file_that_fits_both_is_judged_by_the_folders_of_its_data_dir),
         TEST(an_authority_that_ends_within_two_years_is_worth_a_look),
         TEST(a_mistyped_table_is_named_with_its_line),
+        TEST(a_line_that_does_not_work_is_told_with_the_reason),
         TEST(the_centre_is_asked_by_the_ways_of_the_table_until_one_answers),
     };
 
