@@ -139,6 +139,8 @@ void settle_doubtful(struct way *way, const struct item *item);
 /* The peer's status and words for one instance; status 0: our own reason. */
 void settle_refused(struct way *way, const struct item *item, uint16_t status, const char *why);
 void settle_later(struct way *way, const struct item *item, uint16_t status, const char *why);
+/* Refused, perhaps because it is there: as doubtful, but so often only. */
+void settle_against(struct way *way, const struct item *item, const char *why);
 /* By a DIMSE status (PS3.4 B.2.3, PS3.18 I.2.2). False: the peer is full, the item was put back. */
 bool settle_status(struct way *way, const struct item *item, uint16_t status, const char *comment,
                    struct err *err);

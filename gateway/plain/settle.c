@@ -190,6 +190,15 @@ settle_later(struct way *way, const struct item *item, uint16_t status, const ch
     gate_unlock(&way->gate);
 }
 
+void
+settle_against(struct way *way, const struct item *item, const char *why)
+{
+    if (item->tries + 1 >= LATER_TRIES)
+        settle_refused(way, item, 0, why);
+    else
+        settle_doubtful(way, item);
+}
+
 /* ---- a status ---- */
 
 enum verdict { TAKEN, TAKEN_WARNED, ROOM_IS_SHORT, NOT_NOW, NEVER, IS_THERE };

@@ -213,12 +213,18 @@ failure_of(uint16_t reason)
     return reason;
 }
 
-/* The answer says nothing of it. is_all: 200 and no word against it, which says that all were
- * stored (PS3.18 10.5.3): where nobody is asked that is enough. */
+/* The answer says nothing of it. 200 and no word against it says that all were stored (PS3.18
+ * 10.5.3): where nobody is asked that is enough. 409 to one that went alone is a word against it;
+ * it may be there all the same, from before. */
 static void
-settle_unnamed(struct way *way, const struct item *item, bool is_all)
+settle_unnamed(struct way *way, const struct batch *b, const struct item *item, int status,
+               bool is_all)
 {
-    if (!way->conf->is_unverified)
+    bool is_meant = b->n == 1 && status == 409;
+
+    if (!way->conf->is_unverified && is_meant)
+        settle_against(way, item, "HTTP status 409");
+    else if (!way->conf->is_unverified)
         settle_doubtful(way, item);
     else if (is_all)
         settle_accepted(way, item, 0);
@@ -256,7 +262,7 @@ settle_answer(struct way *way, const struct batch *b, const struct http_reply *r
         const struct stow_row *row = stow_answer_find(&answer, item->sop_instance);
 
         if (row == NULL)
-            settle_unnamed(way, item, is_all);
+            settle_unnamed(way, b, item, reply->status, is_all);
         else
             is_fine = settle_row(way, item, row, err) && is_fine;
     }
