@@ -3,6 +3,7 @@
 // the study that is sent, RADPOST_LATE a command that sends one more image of it, RADPOST_LATE_IMAGES the folder with that image.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { launch, open, PHONE } from "./browser.mjs";
 import { attach, enterAsPatient, fileOf, instanceOf, lastMessage, makeSlip, messageAfter, must, openByKeys, openDesk, register, rowOf, signIn, site, studyOf, verifyPhone } from "./people.mjs";
@@ -10,7 +11,7 @@ import { expectImage, measure, placeOf, waitShown } from "./viewer.mjs";
 
 const FINDINGS = "脑实质内未见异常密度影，脑室系统无扩张，中线结构居中。";
 const IMPRESSION = "头颅 CT 平扫未见明显异常。";
-const MARK_S = 5;
+const MARK_S = 5; // on a machine that has nothing else to do
 const CRITICAL = "左侧顶叶出血,请立即联系患者";
 const PATIENT = "演示患者"; // the one whose images radpost-demo-study makes
 
@@ -243,7 +244,7 @@ async function allTell(what, shown) {
   }));
   const slowest = (Date.now() - begun) / 1000;
   step(`${what} after: ${told.join(", ")}`);
-  must(slowest <= MARK_S, `${what} only after ${slowest.toFixed(1)} s`);
+  must(slowest <= MARK_S * Math.max(1, loadavg()[0] / cpus().length), `${what} only after ${slowest.toFixed(1)} s`);
 }
 
 // Four pages are open when one more image comes; each says so by itself.
