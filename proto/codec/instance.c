@@ -4,6 +4,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/zip.h"
 #include "proto/codec/j2k.h"
+#include "proto/codec/jls.h"
 #include "proto/dicom/dcmtk/decode.h"
 
 #include <stdio.h>
@@ -11,6 +12,8 @@
 
 static int decode_dcmtk(const struct dcm_pixels *p, const uint8_t *coded, size_t n, struct buf *out,
                         char out_photometric[17], struct err *err);
+static int decode_jls(const struct dcm_pixels *p, const uint8_t *coded, size_t n, struct buf *out,
+                      struct err *err);
 static int decode_j2k(const struct dcm_pixels *p, const uint8_t *coded, size_t n, struct buf *out,
                       char out_photometric[17], struct err *err);
 static int decode_deflated(const struct dcm_pixels *p, const uint8_t *coded, size_t n,
@@ -55,8 +58,10 @@ instance_decode(const struct dcm_pixels *p, const uint8_t *coded, size_t coded_n
     switch (p->syntax->codec) {
     case DCM_CODEC_RLE:
     case DCM_CODEC_JPEG:
-    case DCM_CODEC_JPEGLS:
         rc = decode_dcmtk(p, coded, coded_n, out, out_photometric, err);
+        break;
+    case DCM_CODEC_JPEGLS:
+        rc = decode_jls(p, coded, coded_n, out, err);
         break;
     case DCM_CODEC_J2K:
     case DCM_CODEC_HTJ2K:
@@ -117,6 +122,20 @@ decode_dcmtk(const struct dcm_pixels *p, const uint8_t *coded, size_t n, struct 
         rc = err_set(err, ERR_REJECT, "a decoded frame is over the limit");
     buf_fini(&room);
     return rc;
+}
+
+static int
+decode_jls(const struct dcm_pixels *p, const uint8_t *coded, size_t n, struct buf *out,
+           struct err *err)
+{
+    uint8_t *to = buf_reserve(out, (size_t)p->frame_bytes);
+
+    if (to == NULL)
+        return err_set(err, ERR_REJECT, "a decoded frame is over the limit");
+    if (jls_decode(&p->form, coded, n, to, (size_t)p->frame_bytes, err) < 0)
+        return -1;
+    out->n += (size_t)p->frame_bytes;
+    return 0;
 }
 
 static int

@@ -1,7 +1,7 @@
-/* jls.h - JPEG-LS lossless (ITU-T T.87) of one grey or palette frame: three times as fast as
- * JPEG 2000, about as small on grey, and without layers. When it is used: docs/decisions/coding.md.
- * Decoding is DCMTK's (proto/dicom/dcmtk/decode.h), so that what is proved is proved by code that
- * shares nothing with this. Pure functions. */
+/* jls.h - JPEG-LS (ITU-T T.87): encoding one grey or palette frame without loss, three times as
+ * fast as JPEG 2000, about as small on grey, and without layers; decoding whatever came. When it is
+ * used: docs/decisions/coding.md. The encoder is ours, the decoder is CharLS, so that what is
+ * proved is proved by code that shares nothing with what made it. Pure functions. */
 #ifndef RADPOST_CODEC_JLS_H
 #define RADPOST_CODEC_JLS_H
 
@@ -15,6 +15,13 @@ bool jls_may_encode(const struct dcm_pixel_form *form);
  * errors  ERR_REJECT a form that may not be encoded, or out is full */
 int jls_encode(const struct dcm_pixel_form *form, const uint8_t *frame, size_t n, struct buf *out,
                struct err *err) MUST_CHECK;
+
+/* Decode one frame, lossless or not, of one or three samples: colour by pixel, form's cells of 8 or
+ * 16 bits, little endian, out_n = rows * cols * samples * bits_allocated / 8. Signed samples whose
+ * stream has fewer bits are extended. Hostile bytes: only inside a codec worker.
+ * errors  ERR_REJECT the stream is broken or not what form says */
+int jls_decode(const struct dcm_pixel_form *form, const uint8_t *stream, size_t n, uint8_t *out,
+               size_t out_n, struct err *err) MUST_CHECK;
 
 /* All of a stream before the coded bits, as jls_encode writes it. */
 void jls_write_head(const struct dcm_pixel_form *form, struct buf *out);

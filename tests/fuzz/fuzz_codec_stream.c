@@ -4,6 +4,7 @@
 #include "proto/base/log.h"
 #include "proto/codec/codec.h"
 #include "proto/codec/j2k.h"
+#include "proto/codec/jls.h"
 #include "proto/dicom/dcmtk/decode.h"
 #include "proto/dicom/syntax.h"
 
@@ -42,9 +43,8 @@ static const struct dcm_pixel_form forms[] = {
      .photometric = "RGB"},
 };
 
-static const char *const dcmtk_codings[] = {"1.2.840.10008.1.2.5",    "1.2.840.10008.1.2.4.50",
-                                            "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70",
-                                            "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"};
+static const char *const dcmtk_codings[] = {"1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50",
+                                            "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70"};
 
 static void
 decode_j2k(const struct dcm_pixel_form *form, const uint8_t *bytes, size_t n, bool is_part)
@@ -71,6 +71,20 @@ decode_cut(const struct dcm_pixel_form *form, const uint8_t *bytes, size_t n)
     if (codec_cut_codestream(bytes, n, 1, &cut, &err) == 0)
         decode_j2k(form, cut.bytes, cut.n, true);
     buf_fini(&cut);
+}
+
+static void
+decode_jls(const struct dcm_pixel_form *form, const uint8_t *bytes, size_t n)
+{
+    size_t frame_n = (size_t)form->rows * form->cols * form->samples * (form->bits_allocated / 8U);
+    uint8_t *frame = mem_new(frame_n + GUARD);
+    struct err err = {0};
+
+    memset(frame + frame_n, GUARD_BYTE, GUARD);
+    (void)!jls_decode(form, bytes, n, frame, frame_n, &err);
+    for (size_t i = 0; i < GUARD; i++)
+        CHECK(frame[frame_n + i] == GUARD_BYTE);
+    free(frame);
 }
 
 static void
@@ -150,6 +164,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         break;
     case 2:
         decode_cut(form, bytes + 2, n - 2);
+        break;
+    case 7:
+    case 8: /* lossless or not: the stream says it; the old seeds stay what they were */
+        decode_jls(form, bytes + 2, n - 2);
         break;
     default:
         decode_dcmtk(form, dcmtk_codings[bytes[0] % 9 - 3], bytes + 2, n - 2);

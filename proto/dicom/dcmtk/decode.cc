@@ -14,7 +14,6 @@
 #include "dcmtk/dcmdata/dcpxitem.h"
 #include "dcmtk/dcmdata/dcxfer.h"
 #include "dcmtk/dcmjpeg/djdecode.h"
-#include "dcmtk/dcmjpls/djdecode.h"
 #include "dcmtk/oflog/oflog.h"
 
 #include <exception>
@@ -34,7 +33,6 @@ register_codecs()
     dcmDataDict.rdlock();
     dcmDataDict.rdunlock();
     DJDecoderRegistration::registerCodecs(EDC_never, EUC_never, EPC_colorByPixel);
-    DJLSDecoderRegistration::registerCodecs(EJLSUC_never, EJLSPC_colorByPixel);
 }
 
 int
@@ -101,11 +99,11 @@ add_fragment(DcmDataset &dataset, E_TransferSyntax syntax, const uint8_t *coded,
     return cond;
 }
 
-/* Bits a sample has in a JPEG or JPEG-LS stream (ITU T.81 B.2.2, T.87 C.2.2); 0 when there is no
- * frame header of its kind, or something before it that has no place there: DCMTK 3.6.7 looks on
- * behind a JPEG-LS header in JPEG, and goes round for ever at the marker TEM. */
+/* Bits a sample has in a JPEG stream (ITU T.81 B.2.2); 0 when there is no frame header of its
+ * kind, or something before it that has no place there: DCMTK 3.6.7 looks on behind a JPEG-LS
+ * header in JPEG, and goes round for ever at the marker TEM. */
 unsigned
-stream_precision(const uint8_t *p, size_t n, bool is_ls)
+stream_precision(const uint8_t *p, size_t n)
 {
     if (n < 2 || p[0] != 0xFF || p[1] != 0xD8)
         return 0;
@@ -116,11 +114,9 @@ stream_precision(const uint8_t *p, size_t n, bool is_ls)
             at++;
             continue;
         }
-        if (marker == 0xF7)
-            return is_ls ? p[at + 4] : 0;
         if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC)
-            return is_ls ? 0 : p[at + 4];
-        if (marker < 0xC0 || (marker >= 0xD0 && marker <= 0xD9))
+            return p[at + 4];
+        if (marker < 0xC0 || (marker >= 0xD0 && marker <= 0xD9) || marker == 0xF7)
             return 0;
         at += 2 + static_cast<size_t>(p[at + 2] << 8 | p[at + 3]);
     }
@@ -159,8 +155,7 @@ decode(const struct dcmtk_frame &f, const uint8_t *coded, size_t n, struct buf *
     Uint32 fragment = 0;
     OFString model;
     uint8_t *room;
-    const bool is_ls = syntax == EXS_JPEGLSLossless || syntax == EXS_JPEGLSLossy;
-    const unsigned precision = stream_precision(coded, n, is_ls);
+    const unsigned precision = stream_precision(coded, n);
 
     if (precision == 0 || precision > f.bits_allocated ||
         (precision <= 8) != (f.bits_allocated == 8))

@@ -1,4 +1,4 @@
-/* decode.h - frames of JPEG and JPEG-LS to native pixels, by DCMTK's codecs; of RLE by rle.h.
+/* decode.h - frames of JPEG to native pixels, by DCMTK's codecs; of RLE by rle.h.
  * Only inside a codec worker: the codecs are C and C++ code that has met hostile bytes before.
  * C++ stays behind this header. Threads: one at a time. */
 #ifndef RADPOST_DICOM_DCMTK_DECODE_H
