@@ -240,7 +240,7 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
     struct db_rows *rows = NULL;
     enum his_state to;
     int64_t tries, round;
-    bool is_new_round, is_overtaken, is_held, is_confirmed;
+    bool is_new_round, is_overtaken, is_held, is_confirmed, is_set_back;
     int state;
 
     if (db_run(book->db, "his_find", DB_ARGS(DB_INT(n)), &rows, err) < 0)
@@ -250,6 +250,7 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
     round = db_rows_count(rows) > 0 ? db_int(rows, 0, 2) : 0;
     is_overtaken = db_rows_count(rows) > 0 && db_int(rows, 0, 3) != 0;
     is_held = state == HIS_REFUSED && strcmp(db_text(rows, 0, 4), HIS_ANOTHER_PATIENT) == 0;
+    is_set_back = state == HIS_REFUSED && strcmp(db_text(rows, 0, 4), HIS_SET_BACK) == 0;
     is_confirmed = db_rows_count(rows) > 0 && db_int(rows, 0, 5) != 0;
     db_rows_free(&rows);
     if (state < 0)
@@ -263,7 +264,8 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
             return err_set(err, ERR_CONFLICT, "a later version or a withdrawal counts");
         is_confirmed = is_held;
     }
-    if (event == HIS_SAW_OVERTAKEN && state == HIS_REFUSED && !is_held && tries == 0)
+    if (event == HIS_SAW_OVERTAKEN && state == HIS_REFUSED && !is_held && !is_set_back &&
+        tries == 0)
         tries = 1; /* of an older version: the target has seen it */
     /* what never left begins no new round: the target has not seen the last one */
     is_new_round = is_again && state != HIS_WAITING && !(is_held && tries == 0);

@@ -6,7 +6,7 @@
  *    reports a target is told of: at its first start all that are there are marked as before it.
  * 2. A delivery changes by his_states.def only. It is delivered when the target's receipt is
  *    durable here, not before: a crash in between sends it once more.
- * 3. Of a read, a target is told in the order things came; of different reads, none waits for
+ * 3. Of a study, a target is told in the order things came; of different ones, none waits for
  *    another. What the clock makes wait impossibly long is due now.
  * On disk: docs/formats/desk.md. Patient data: never logged. Threads: any. */
 #ifndef RADPOST_DESK_HIS_BOOK_H
@@ -53,8 +53,9 @@ struct his_delivery {
     /* of the report: */
     bool is_withdrawn; /* by now */
     bool is_overtaken; /* in a list: by a later version or a withdrawal; not sent once more */
-    /* the target was, of any version of this read, or a try may have reached it: one that it
-     * refused, or that nothing was heard of, is one too; HIS_ANOTHER_PATIENT is none */
+    /* the target was, of any version of this read or of another of its study (of a database that is
+     * gone), or a try may have reached it: one that it refused, or that nothing was heard of, is
+     * one too; HIS_ANOTHER_PATIENT and HIS_SET_BACK are none */
     bool was_told;
     char patient[CLINIC_NAME_SIZE], registration[CLINIC_REGISTRATION_SIZE], modality[17];
 };

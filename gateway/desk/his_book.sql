@@ -39,25 +39,28 @@ WHERE d.state = 'waiting' AND d.event = 'report' AND NOT EXISTS (
 -- What a database signed that the reader has no more, and not all of which is here: it can be fetched from nobody.
 -- name: his_part
 UPDATE his_delivery SET state = 'refused', trouble = ?1, done_at_us = ?2
-WHERE state = 'waiting' AND event = 'report' AND read_id IN (SELECT read_id FROM read WHERE number = 0) AND (
+WHERE state = 'waiting' AND read_id IN (SELECT read_id FROM read WHERE number = 0) AND CASE WHEN event = 'report' THEN
     EXISTS (SELECT 1 FROM report r WHERE r.read_id = his_delivery.read_id AND r.version = his_delivery.version
         AND r.pdf_sha256 = '' AND r.standing <> 'withdrawn')
     OR EXISTS (SELECT 1 FROM his_document o WHERE o.read_id = his_delivery.read_id
-        AND o.version = his_delivery.version AND o.sha256 = ''))
+        AND o.version = his_delivery.version AND o.sha256 = '')
+    ELSE target = 'dicom' AND EXISTS (SELECT 1 FROM report r WHERE r.read_id = his_delivery.read_id
+        AND r.version = his_delivery.version AND (r.pdf_sha256 = '' OR r.is_pdf_wanted)) END
 
 -- name: his_newest
 SELECT coalesce((SELECT n FROM his_delivery WHERE target = ?1 ORDER BY n DESC LIMIT 1), 0)
 
+-- Of a study in the order in which things came, also of a read that a database had which is gone (queries.sql, read_part).
 -- name: his_due
 SELECT d.n, d.target, d.read_id, d.version, d.event, d.state, d.tries, d.round, d.next_at_us, d.made_at_us, d.done_at_us,
     d.trouble, d.receipt, d.again_by, r.standing = 'withdrawn',
-    EXISTS (SELECT 1 FROM his_delivery o WHERE o.target = d.target AND o.read_id = d.read_id
-        AND (o.state = 'delivered' OR (o.state = 'refused' AND o.trouble <> 'another_patient') OR o.tries > 0 OR o.round > 0)),
+    EXISTS (SELECT 1 FROM read k JOIN his_delivery o ON o.target = d.target AND o.read_id = k.read_id WHERE k.study = a.study
+        AND (o.state = 'delivered' OR (o.state = 'refused' AND o.trouble NOT IN ('another_patient', 'set_back')) OR o.tries > 0 OR o.round > 0)),
     '', '', '', 0, d.is_confirmed
-FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version
+FROM his_delivery d JOIN report r ON r.read_id = d.read_id AND r.version = d.version JOIN read a ON a.read_id = d.read_id
 WHERE d.target = ?1 AND d.state = 'waiting' AND (d.next_at_us <= ?2 OR d.next_at_us > ?2 + ?3)
-    AND NOT EXISTS (SELECT 1 FROM his_delivery e WHERE e.target = d.target AND e.read_id = d.read_id
-        AND e.state = 'waiting' AND e.n < d.n)
+    AND NOT EXISTS (SELECT 1 FROM read k JOIN his_delivery e ON e.target = d.target AND e.read_id = k.read_id
+        WHERE k.study = a.study AND e.state = 'waiting' AND e.n < d.n)
     AND CASE WHEN d.event = 'report' THEN r.standing = 'withdrawn' OR (r.pdf_sha256 <> '' AND NOT EXISTS (
             SELECT 1 FROM his_document o WHERE o.read_id = d.read_id AND o.version = d.version AND o.sha256 = ''))
         ELSE d.target <> 'dicom' OR (r.pdf_sha256 <> '' AND r.is_pdf_wanted = 0) END
@@ -91,8 +94,9 @@ UPDATE his_delivery SET tries = tries + 1 WHERE n = ?1 AND state = 'waiting'
 UPDATE his_delivery SET told = ?2 WHERE n = ?1 AND told <> ?2
 
 -- name: his_told_get
-SELECT told FROM his_delivery WHERE target = ?1 AND read_id = ?2 AND event = 'report' AND told <> ''
-ORDER BY version = ?3 DESC, version DESC LIMIT 1
+SELECT d.told FROM read a JOIN read k ON k.study = a.study JOIN his_delivery d ON d.target = ?1 AND d.read_id = k.read_id
+WHERE a.read_id = ?2 AND d.event = 'report' AND d.told <> ''
+ORDER BY d.read_id = ?2 DESC, d.version = ?3 DESC, d.version DESC LIMIT 1
 
 -- name: his_set
 UPDATE his_delivery SET state = ?2, tries = ?3, round = ?4, next_at_us = ?5, trouble = ?6, receipt = ?7, done_at_us = ?8,
@@ -150,3 +154,14 @@ SELECT p.version, p.is_preliminary, p.signed_at_us, p.author, p.reviewer, p.hosp
     EXISTS (SELECT 1 FROM report e WHERE e.read_id = p.read_id AND e.version < p.version AND e.is_preliminary = 0
         AND e.signed_at_us <> 0)
 FROM report p LEFT JOIN read d ON d.read_id = p.read_id WHERE p.read_id = ?1 AND p.version = ?2
+
+-- What target ?1 heard of the study of read ?2 before delivery ?3, or when that was tried first: under which number, this
+-- read's own before another's; and whether there was a final report of another: one that a database signed which is gone.
+-- name: his_heard
+SELECT coalesce(json_extract(nullif(d.told, ''), '$.filler'), d.read_id),
+    max(d.read_id <> ?2 AND r.is_preliminary = 0 AND r.signed_at_us <> 0) OVER ()
+FROM read a JOIN read k ON k.study = a.study JOIN his_delivery d ON d.target = ?1 AND d.read_id = k.read_id
+    JOIN report r ON r.read_id = d.read_id AND r.version = d.version
+WHERE a.read_id = ?2 AND (d.n < ?3 OR (d.n = ?3 AND d.told <> '')) AND d.event = 'report'
+    AND (d.state = 'delivered' OR (d.state = 'refused' AND d.trouble NOT IN ('another_patient', 'set_back')) OR d.tries > 0 OR d.round > 0)
+ORDER BY d.read_id = ?2 DESC, d.n LIMIT 1

@@ -17,6 +17,9 @@
 
 /* ---- gathering ---- */
 
+static const char replaces[] = "远程阅片中心恢复数据后重新签发，取代此前的报告。Signed anew after the "
+                               "centre's database was restored; it replaces the earlier report.";
+
 static void
 take_row(const struct db_rows *rows, struct his_report *r)
 {
@@ -53,6 +56,32 @@ get_row(struct book *book, const struct his_delivery *d, struct his_report *r, s
         rc = err_set(err, ERR_NOT_FOUND, "no such report");
     if (rc == 0)
         take_row(rows, r);
+    db_rows_free(&rows);
+    return rc;
+}
+
+/* What the target has of the study, perhaps of a read that a database signed which is gone: this
+ * one goes in its place, and says why. */
+static int
+get_heard(struct book *book, const struct his_delivery *d, struct his_report *r, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = db_begin(book->db, err);
+
+    if (rc < 0)
+        return -1;
+    rc = db_end(book->db,
+                db_run(book->db, "his_heard",
+                       DB_ARGS(DB_TEXT(his_target_word(d->target)), DB_INT(d->read), DB_INT(d->n)),
+                       &rows, err),
+                err);
+    r->filler = d->read;
+    if (rc == 0 && db_rows_count(rows) > 0) {
+        r->filler = db_int(rows, 0, 0);
+        if (db_int(rows, 0, 1) != 0 && !r->is_correction && r->reason[0] == '\0')
+            (void)text_copy(r->reason, sizeof r->reason, replaces);
+        r->is_correction = r->is_correction || db_int(rows, 0, 1) != 0;
+    }
     db_rows_free(&rows);
     return rc;
 }
@@ -129,7 +158,8 @@ his_report_get(struct book *book, const struct his_delivery *d, bool has_pdf,
                struct his_report *out, struct err *err)
 {
     *out = (struct his_report){.read = d->read, .is_withdrawal = d->is_withdrawal};
-    if (get_row(book, d, out, err) == 0 && get_order(book, out, err) == 0 &&
+    if (get_row(book, d, out, err) == 0 && get_heard(book, d, out, err) == 0 &&
+        get_order(book, out, err) == 0 &&
         (!d->is_withdrawal || his_told_get(book, d, out, err) == 0) &&
         get_text(book, d, out, err) == 0 &&
         (!has_pdf || book_pdf_get(book, d->read, d->version, &out->pdf, &out->pdf_n, err) == 0)) {
@@ -242,7 +272,7 @@ put_order(struct hl7_writer *w, const struct his_report *r)
     const struct order *o = &r->order;
     char filler[32], study_time[40];
 
-    snprintf(filler, sizeof filler, "R%" PRId64, r->read);
+    snprintf(filler, sizeof filler, "R%" PRId64, r->filler);
     hl7_segment(w, "ORC");
     hl7_put(w, 1, 1, "RE");
     hl7_put(w, 2, 1, a.placer);
@@ -396,6 +426,7 @@ his_report_json(const struct his_report *r, const char *pdf_name, struct buf *ou
     jsonw_uint(&w, "version", r->version);
     jsonw_text(&w, "registration", r->registration);
     jsonw_text(&w, "placer", a.placer);
+    jsonw_int(&w, "first_read", r->filler);
     jsonw_text(&w, "accession", a.accession);
     jsonw_text(&w, "study", r->study);
     jsonw_text(&w, "modality", r->modality);

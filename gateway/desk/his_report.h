@@ -13,8 +13,11 @@ struct json_doc;
 
 struct his_report {
     int64_t read;
+    int64_t filler; /* the read under whose number the target hears of the study: the first one's */
     uint32_t version, covers, present;
-    bool is_withdrawal, is_preliminary, is_correction;
+    bool is_withdrawal, is_preliminary;
+    bool is_correction; /* a final one was signed before; or this target has that of a read that a
+                         * database signed which is gone */
     int64_t signed_at_us;
     char author[CLINIC_NAME_SIZE], reviewer[CLINIC_NAME_SIZE], hospital[CLINIC_NAME_SIZE];
     char verify_url[CLINIC_URL_SIZE], reason[CLINIC_REASON_SIZE];

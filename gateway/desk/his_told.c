@@ -34,6 +34,7 @@ his_told_put(struct book *book, const struct his_delivery *d, const struct his_r
     buf_init(&json, TOLD_BYTES);
     jsonw_init(&w, &json);
     jsonw_object(&w, NULL);
+    jsonw_int(&w, "filler", r->filler);
     jsonw_bool(&w, "has_order", r->has_order);
     jsonw_text(&w, "patient", r->patient);
     jsonw_text(&w, "attached", r->registration);

@@ -61,6 +61,7 @@ his_world_begin(void)
     assert_int_equal(mkdir(his.folder, 0750), 0);
     seq = 0;
     his.read = HIS_READ;
+    his.study = HIS_STUDY;
     his_configure(true, false, false);
     his_owe(); /* the first start */
 }
@@ -91,7 +92,6 @@ his_hear(enum clinic_down_kind kind, uint32_t version, bool is_preliminary, cons
                             .kind = kind,
                             .at_us = 1,
                             .read = his.read,
-                            .study = HIS_STUDY,
                             .patient = HIS_NAME,
                             .modality = "CT",
                             .state = "signed",
@@ -108,6 +108,7 @@ his_hear(enum clinic_down_kind kind, uint32_t version, bool is_preliminary, cons
     struct err err;
 
     clinic_id_new(m.id);
+    (void)text_copy(m.study, sizeof m.study, his.study);
     (void)text_copy(m.reason, sizeof m.reason, reason);
     assert_int_equal(book_take(book, &downs, &err), 0);
 }
@@ -154,7 +155,7 @@ put_object(uint32_t version, const char *kind, const char *sop_class)
     dcm_write_text(&w, 0x00080050, "SH", "ACC1");
     dcm_write_text(&w, 0x00100010, "PN", HIS_NAME);
     dcm_write_text(&w, 0x00100020, "LO", "P1");
-    dcm_write_text(&w, 0x0020000D, "UI", HIS_STUDY);
+    dcm_write_text(&w, 0x0020000D, "UI", his.study);
     dcm_write_text(&w, 0x0020000E, "UI", "1.2.3");
     his_put(version, kind, file.bytes, file.n);
     buf_fini(&file);

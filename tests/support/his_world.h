@@ -14,7 +14,9 @@ enum { HIS_READ = 12, HIS_WAIT_MS = 3600000 };
 extern struct his_world {
     struct his_settings settings;
     struct his_targets targets; /* settings, understood */
-    int64_t read; /* what his_hear() and his_put() are about: HIS_READ, the test's to change */
+    /* what his_hear() and his_put() are about: HIS_READ, HIS_STUDY, the test's to change */
+    int64_t read;
+    const char *study;
     char hl7_place[64], dicom_place[64], folder[FOLDER_PATH_BYTES + 8];
 } his;
 

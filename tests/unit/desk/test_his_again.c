@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 static void
@@ -204,18 +205,134 @@ one_that_is_not_taken_holds_up_no_other(void **state)
     for (uint64_t seen = 0; his_delivery(HIS_HL7, 1, false).trouble[0] == '\0';)
         seen = book_wait(book, seen, 1000);
     his.read = HIS_READ + 1;
+    his.study = HIS_STUDY ".1";
     his_report(CLINIC_REPORT, 2, "");
     for (uint64_t seen = 0; his_delivery(HIS_HL7, 2, false).trouble[0] == '\0';)
         seen = book_wait(book, seen, 1000); /* twice in a row: the target rests */
     his_peer_answer(HIS_PEER_AA);
 
     his.read = HIS_READ + 2;
+    his.study = HIS_STUDY ".2";
     his_report(CLINIC_REPORT, 3, "");
 
     for (uint64_t seen = 0; his_delivery(HIS_HL7, 3, false).state != HIS_DELIVERED;)
         seen = book_wait(book, seen, 1000);
     assert_int_equal(his_delivery(HIS_HL7, 1, false).state, HIS_WAITING);
     his_out_stop(&out);
+}
+
+/* The reader's database was put back: it signs the study anew, under another number. */
+static void
+signed_anew(bool is_preliminary)
+{
+    his.read = HIS_READ - 2;
+    his_hear(CLINIC_REPORT, 1, is_preliminary, "");
+    his_fetch(1);
+}
+
+static void
+steps(void)
+{
+    while (his_step(HIS_HL7, NULL))
+        ;
+}
+
+/* Two final results of one study stood in the HIS, perhaps with other findings. */
+static void
+a_study_signed_anew_replaces_what_the_his_has_of_the_lost_one(void **state)
+{
+    static const struct {
+        const char *name, *status, *filler;
+        enum his_peer_answer answer;
+        bool is_preliminary, is_lost; /* the first one; nothing of it came but the message */
+    } rows[] = {
+        {"it has the final one", "C", "R12", HIS_PEER_AA, false, false},
+        {"it may have it", "C", "R12", HIS_PEER_HANGS_UP, false, false},
+        {"it has a preliminary one", "F", "R12", HIS_PEER_AA, true, false},
+        {"it has nothing", "F", "R10", HIS_PEER_AA, false, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *is = rows[i].status;
+
+        if (i > 0) {
+            assert_int_equal(his_world_close(state), 0);
+            assert_int_equal(his_world_open(state), 0);
+        }
+        his_peer_answer(rows[i].answer);
+        his_hear(CLINIC_REPORT, 1, rows[i].is_preliminary, "");
+        if (!rows[i].is_lost)
+            his_fetch(1);
+        assert_int_equal(his_step(HIS_HL7, NULL), !rows[i].is_lost);
+        his_peer_answer(HIS_PEER_AA);
+        if (rows[i].answer != HIS_PEER_AA)
+            clock_fake(clock_wall_us() + HIS_WAIT_MS * INT64_C(1000), 1000);
+        signed_anew(false);
+        steps();
+        if (strcmp(his_peer_last("OBR", 1, 25, 1), is) != 0 ||
+            strcmp(his_peer_last("OBX", 1, 11, 1), is) != 0 ||
+            strcmp(his_peer_last("ORC", 1, 3, 1), rows[i].filler) != 0 ||
+            strcmp(his_peer_last("OBR", 1, 3, 1), rows[i].filler) != 0)
+            fail_msg("%s: not told as %s of %s", rows[i].name, is, rows[i].filler);
+        assert_int_equal(his_peer_last("NTE", 1, 3, 1)[0] != '\0', strcmp(is, "C") == 0);
+
+        his_report(CLINIC_AMENDED, 2, "x");
+        steps();
+        assert_string_equal(his_peer_last("OBR", 1, 25, 1), "C");
+        assert_string_equal(his_peer_last("OBR", 1, 3, 1), rows[i].filler);
+        assert_string_equal(his_peer_last("NTE", 1, 3, 1), "x");
+    }
+}
+
+/* The HIS was away meanwhile: what was signed last is what it has last. */
+static void
+what_waits_of_the_lost_one_goes_before_what_was_signed_anew(void **state)
+{
+    (void)state;
+    his_report(CLINIC_REPORT, 1, "");
+    signed_anew(false);
+
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_string_equal(his_peer_last("OBR", 1, 25, 1), "F");
+    assert_true(his_step(HIS_HL7, NULL));
+    assert_string_equal(his_peer_last("OBR", 1, 25, 1), "C");
+    assert_string_equal(his_peer_last("OBR", 1, 3, 1), "R12");
+    assert_false(his_step(HIS_HL7, NULL));
+}
+
+/* Withdrawn before it was sent: what the HIS has is not valid either. */
+static void
+a_withdrawal_of_what_was_signed_anew_takes_back_the_lost_one(void **state)
+{
+    (void)state;
+    his_report(CLINIC_REPORT, 1, "");
+    assert_true(his_step(HIS_HL7, NULL));
+    signed_anew(false);
+    his_hear(CLINIC_WITHDRAWN, 1, false, "y");
+
+    steps();
+
+    assert_int_equal(his_peer_count(), 2);
+    assert_string_equal(his_peer_last("OBX", 1, 11, 1), "W");
+    assert_string_equal(his_peer_last("OBR", 1, 3, 1), "R12");
+}
+
+/* Its PDF with the mark can be fetched no more: what was signed anew would wait for it for ever. */
+static void
+a_withdrawal_of_the_lost_one_holds_up_nothing(void **state)
+{
+    (void)state;
+    (void)text_copy(his.dicom_place, sizeof his.dicom_place, "PACS@127.0.0.1:1");
+    his_configure(false, true, false);
+    his_owe();
+    his_report(CLINIC_REPORT, 1, "");
+    his_hear(CLINIC_WITHDRAWN, 1, false, "y");
+    his_owe();
+    signed_anew(false);
+    his_owe();
+
+    assert_int_equal(his_delivery(HIS_DICOM, 1, true).state, HIS_REFUSED);
+    assert_string_equal(his_delivery(HIS_DICOM, 1, true).trouble, HIS_SET_BACK);
 }
 
 int
@@ -229,6 +346,10 @@ main(void)
         TEST(a_withdrawal_goes_where_its_report_went),
         TEST(a_try_is_in_the_book_before_the_target_hears_of_it),
         TEST(one_that_is_not_taken_holds_up_no_other),
+        TEST(a_study_signed_anew_replaces_what_the_his_has_of_the_lost_one),
+        TEST(what_waits_of_the_lost_one_goes_before_what_was_signed_anew),
+        TEST(a_withdrawal_of_what_was_signed_anew_takes_back_the_lost_one),
+        TEST(a_withdrawal_of_the_lost_one_holds_up_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
