@@ -428,35 +428,43 @@ with_registration(struct book *book, const char *registration,
     return rc;
 }
 
+/* Of one that was urgent its studies to come, too; of another one those that are. */
+int
+registration_say_urgent(struct book *book, const struct book_registration *r, bool is_urgent,
+                        const char *reason, struct audit *audit, const char *by, struct err *err)
+{
+    struct clinic_up up = {.kind = CLINIC_URGENT, .is_urgent = is_urgent};
+
+    text_copy(up.registration, sizeof up.registration, r->registration);
+    text_copy(up.reason, sizeof up.reason, reason);
+    if ((is_urgent || r->is_urgent) &&
+        (db_run(book->db, is_urgent ? "registration_urgent" : "registration_lower",
+                DB_ARGS(DB_TEXT(r->registration), DB_TEXT(up.reason), DB_INT(clock_wall_us())),
+                NULL, err) < 0 ||
+         urgency_note_by(book, r->registration, by, true, err) < 0 ||
+         outbox_add(book, &up, err) < 0))
+        return -1;
+    if (urgency_of_registration(book, r->registration, is_urgent, up.reason, by, err) < 0)
+        return -1;
+    return audit == NULL
+               ? 0
+               : audit_append(audit, err, AUDIT_URGENCY_CHANGED,
+                              A_WORD("registration", r->registration),
+                              A_WORD("urgency", is_urgent ? "stat" : "routine"), A_WORD("by", by));
+}
+
 struct urgent_act {
     bool is_urgent;
     const char *reason, *by;
     struct audit *audit;
 };
 
-/* Of one that was urgent its studies to come, too; of another one those that are. */
 static int
 act_urgent(struct book *book, const struct book_registration *r, void *user, struct err *err)
 {
     const struct urgent_act *act = user;
-    struct clinic_up up = {.kind = CLINIC_URGENT, .is_urgent = act->is_urgent};
 
-    text_copy(up.registration, sizeof up.registration, r->registration);
-    text_copy(up.reason, sizeof up.reason, act->reason);
-    if ((act->is_urgent || r->is_urgent) &&
-        (db_run(book->db, act->is_urgent ? "registration_urgent" : "registration_lower",
-                DB_ARGS(DB_TEXT(r->registration), DB_TEXT(up.reason), DB_INT(clock_wall_us())),
-                NULL, err) < 0 ||
-         urgency_note_by(book, r->registration, act->by, true, err) < 0 ||
-         outbox_add(book, &up, err) < 0))
-        return -1;
-    if (urgency_of_registration(book, r->registration, act->is_urgent, up.reason, act->by, err) < 0)
-        return -1;
-    return act->audit == NULL ? 0
-                              : audit_append(act->audit, err, AUDIT_URGENCY_CHANGED,
-                                             A_WORD("registration", r->registration),
-                                             A_WORD("urgency", act->is_urgent ? "stat" : "routine"),
-                                             A_WORD("by", act->by));
+    return registration_say_urgent(book, r, act->is_urgent, act->reason, act->audit, act->by, err);
 }
 
 int

@@ -57,7 +57,8 @@ struct book_registration {
  * errors  ERR_REJECT, ERR_FULL, ERR_RETRY */
 int book_register(struct book *book, const struct book_registration *r,
                   char out_registration[CLINIC_REGISTRATION_SIZE], struct err *err) MUST_CHECK;
-/* Correct what was mistyped. r->revision: as it was seen; two people at once lose no word.
+/* Correct what was mistyped. r->revision: as it was seen; two people at once lose no word. One that
+ * was no emergency, or was taken back, and is one now, is said to be one as by book_urgent().
  * by: a login; which fields they changed is in the audit log (NULL: none, tests) before it is done.
  * errors  ERR_NOT_FOUND; ERR_CONFLICT it was changed meanwhile; those of the audit log */
 struct audit;

@@ -63,9 +63,8 @@ correct(struct book *book, const struct book_registration *r, struct audit *audi
 
     if (rc == 0 && before->revision != r->revision)
         rc = err_set(err, ERR_CONFLICT, "somebody changed it meanwhile: look again");
-    if (rc == 0 && r->is_urgent) /* a person says so, whoever took it back */
-        rc = db_run(book->db, "registration_may_be_urgent", DB_ARGS(DB_TEXT(r->registration)), NULL,
-                    err);
+    if (rc == 0 && r->is_urgent && !before->is_urgent) /* as by book_urgent(), whoever lowered it */
+        rc = registration_say_urgent(book, before, true, r->reason, audit, by, err);
     if (rc == 0)
         rc = registration_change(book, r, err);
     if (rc == 0 && audit != NULL) {

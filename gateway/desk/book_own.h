@@ -43,6 +43,10 @@ int registration_get(struct book *book, const char *registration, struct book_re
 int registration_add(struct book *book, struct book_registration *r, struct err *err) MUST_CHECK;
 int registration_change(struct book *book, const struct book_registration *r,
                         struct err *err) MUST_CHECK;
+/* In a turn: what book_urgent() does. */
+int registration_say_urgent(struct book *book, const struct book_registration *r, bool is_urgent,
+                            const char *reason, struct audit *audit, const char *by,
+                            struct err *err) MUST_CHECK;
 /* In a turn, orders.c: the order that a registration at the desk makes; its name's pinyin. */
 int order_of_registration(struct book *book, const struct book_registration *r,
                           struct err *err) MUST_CHECK;

@@ -17,8 +17,9 @@
 
 /* ---- gathering ---- */
 
-static const char replaces[] = "远程阅片中心恢复数据后重新签发，取代此前的报告。Signed anew after the "
-                               "centre's database was restored; it replaces the earlier report.";
+static const char replaces[] =
+    "远程阅片中心恢复数据后重新签发，取代此前的报告。Signed anew after the "
+    "centre's database was restored; it replaces the earlier report.";
 
 static void
 take_row(const struct db_rows *rows, struct his_report *r)

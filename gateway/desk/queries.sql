@@ -55,9 +55,6 @@ UPDATE registration SET is_urgent = 1, lowered = '', reason = ?2, changed_at_us 
 -- name: registration_lower
 UPDATE registration SET is_urgent = 0, lowered = ?2, changed_at_us = ?3 WHERE registration = ?1
 
--- name: registration_may_be_urgent
-UPDATE registration SET lowered = '' WHERE registration = ?1
-
 -- name: registration_slip
 UPDATE registration SET slip_at_us = ?2 WHERE registration = ?1
 

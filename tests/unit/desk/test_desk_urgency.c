@@ -225,6 +225,48 @@ before_images_came_it_is_taken_back_too_and_a_person_raises_it_again(void **stat
     assert_true(said(STUDY).is_stat);
 }
 
+/* The row was red at the desk, and its images waited their turn. */
+static void
+raised_again_by_a_correction_it_overtakes_on_the_line_and_at_the_reader(void **state)
+{
+    struct book_registration r = {.name = "王小东", .is_urgent = true, .reason = "外伤"};
+    char number[CLINIC_REGISTRATION_SIZE];
+    struct clinic_ups ups;
+    struct clinic_up m;
+    size_t before;
+
+    (void)state;
+    line = (struct line){.word = UPLINK_ROUTINE};
+    text_copy(r.urgent_by, sizeof r.urgent_by, "li");
+    assert_int_equal(book_register(book, &r, number, &err), 0);
+    assert_int_equal(book_attach(book, number, STUDY, "number", &err), 0);
+    assert_int_equal(urgency_step(book, LINE, &err), 0);
+    assert_int_equal(book_urgent(book, number, false, "误标", NULL, "zhang", &err), 0);
+    assert_int_equal(urgency_step(book, LINE, &err), 0);
+    assert_int_equal(line.word, UPLINK_ROUTINE);
+    before = told(&m);
+
+    text_copy(r.registration, sizeof r.registration, number);
+    text_copy(r.reason, sizeof r.reason, "又加重了");
+    r.revision = found(number)->revision;
+    assert_int_equal(book_correct(book, &r, NULL, "zhang", &err), 0);
+
+    assert_true(found(number)->is_urgent);
+    assert_true(said(STUDY).is_stat);
+    assert_string_equal(said(STUDY).reason, "又加重了");
+    assert_string_equal(said(STUDY).by, "zhang");
+    assert_int_equal(told(&m), before + 1);
+    assert_true(m.is_urgent);
+    assert_int_equal(urgency_step(book, LINE, &err), 0);
+    assert_int_equal(line.word, UPLINK_STAT);
+    due(&ups); /* of images that are still to come, too */
+    for (before = ups.count; before-- > 0 && ups.messages[before].kind != CLINIC_URGENT;)
+        continue;
+    assert_true(ups.messages[before].is_urgent);
+    assert_string_equal(ups.messages[before].reason, "又加重了");
+    clinic_ups_free(&ups);
+}
+
 /* An older reader takes any word about a registration for "urgent". */
 static void
 of_a_registration_that_never_was_urgent_its_reader_is_told_nothing(void **state)
@@ -327,6 +369,7 @@ main(void)
         CLAIM(images_of_an_urgent_registration_are_stat_until_the_desk_says_otherwise),
         CLAIM(of_a_registration_it_is_taken_back_whole_also_of_what_comes_later),
         CLAIM(before_images_came_it_is_taken_back_too_and_a_person_raises_it_again),
+        CLAIM(raised_again_by_a_correction_it_overtakes_on_the_line_and_at_the_reader),
         CLAIM(of_a_registration_that_never_was_urgent_its_reader_is_told_nothing),
         CLAIM(a_doctor_raises_and_is_not_told_of_it),
         CLAIM(a_file_that_was_begun_anew_counts_on),
