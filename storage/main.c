@@ -118,9 +118,14 @@ start_trust(struct storage *s, struct err *err)
     return audit_open(dir, "storage", &s->audit, err);
 }
 
-/* PostgreSQL may come up after us. */
 static int
-start_keep(struct storage *s, struct err *err)
+try_home(struct storage *s, struct err *err)
+{
+    return keep_check_home(s->config.pg_conninfo, s->config.data_dir, err);
+}
+
+static int
+try_keep(struct storage *s, struct err *err)
 {
     char landing[PATH_MAX], copy[PATH_MAX], a[PATH_MAX], b[PATH_MAX];
     struct keep_options o = {.conninfo = s->config.pg_conninfo,
@@ -134,15 +139,23 @@ start_keep(struct storage *s, struct err *err)
                              .warn_free = s->config.landing_warn_free,
                              .refuse_free = s->config.landing_refuse_free,
                              .forget_after_ms = s->config.landing_forget};
-    int64_t until_ms = clock_mono_ms() + s->config.pg_wait;
-    const struct timespec pause = {.tv_nsec = PG_RETRY_MS * 1000000L};
 
     place(s, s->config.landing, "landing", landing);
     place(s, s->config.landing_copy, "landing-copy", copy);
     place(s, s->config.store_a, "store-a", a);
     place(s, s->config.store_b, "store-b", b);
+    return keep_open(&o, s->finish, s->audit, &s->keep, err);
+}
+
+/* PostgreSQL may come up after us, and so may a disk. */
+static int
+wait_for(struct storage *s, int (*try)(struct storage *, struct err *), struct err *err)
+{
+    int64_t until_ms = clock_mono_ms() + s->config.pg_wait;
+    const struct timespec pause = {.tv_nsec = PG_RETRY_MS * 1000000L};
+
     for (;;) {
-        if (keep_open(&o, s->finish, s->audit, &s->keep, err) == 0)
+        if (try(s, err) == 0)
             return 0;
         if (err->kind != ERR_RETRY || clock_mono_ms() >= until_ms)
             return -1;
@@ -289,9 +302,9 @@ start_codecs(struct storage *s, struct err *err)
 static int
 start(struct storage *s, struct err *err)
 {
-    if (start_trust(s, err) < 0 || start_codecs(s, err) < 0 || start_keep(s, err) < 0 ||
-        start_stages(s, err) < 0 || start_link(s, err) < 0 || start_web(s, err) < 0 ||
-        start_dicom(s, err) < 0)
+    if (wait_for(s, try_home, err) < 0 || start_trust(s, err) < 0 || start_codecs(s, err) < 0 ||
+        wait_for(s, try_keep, err) < 0 || start_stages(s, err) < 0 || start_link(s, err) < 0 ||
+        start_web(s, err) < 0 || start_dicom(s, err) < 0)
         return err_context(err, "start");
     start_renewal(s);
     LOG(&ctx, STORAGE_READY, F_NUMBER("link_port", http_server_port(s->link)),

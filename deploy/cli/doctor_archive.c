@@ -124,6 +124,7 @@ check_marks(struct findings *f, struct keep *keep, const struct storage_config *
         [KEEP_STORE_A] = {"first store", c->store_a, "store-a"},
         [KEEP_STORE_B] = {"second store", c->store_b, "store-b"},
         [KEEP_LANDING_COPY] = {"second landing disk", c->landing_copy, "landing-copy"},
+        [KEEP_DATA_DIR] = {"data_dir's disk", c->data_dir, ""},
     };
 
     for (enum keep_disk disk = 0; disk < KEEP_DISKS; disk++) {

@@ -149,6 +149,8 @@ place_disk(const struct storage_config *c, enum keep_disk disk, const char *name
                       : disk == KEEP_STORE_B ? c->store_b
                                              : c->landing_copy;
 
+    if (disk == KEEP_DATA_DIR)
+        own = c->data_dir;
     if (own[0] != '\0')
         snprintf(out, PATH_MAX, "%s", own);
     else
@@ -184,7 +186,7 @@ static const struct command commands[] = {
     {"reconcile", "now", run_reconcile_now, "[--org CODE]"},
     {"aside", "show", run_aside_show, "[--org CODE]"},
     {"traffic", "show", run_traffic_show, "[--org CODE] [--days N]"},
-    {"store", "accept", run_store_accept, "--name store-a|store-b|landing-copy"},
+    {"store", "accept", run_store_accept, "--name store-a|store-b|landing-copy|data-dir"},
 };
 
 /* Of one noun, what may be done with it. */

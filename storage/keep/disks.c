@@ -4,8 +4,11 @@
  * 1. Each store, and the landing's second folder, bears a mark that the catalog knows. Where it is
  *    not, nothing is written, moved or called verified; packs wait on the landing.
  * 2. A mark is made for what is new (the catalog has no packs), for what an older program left (it
- *    has the catalog's oldest packs), and when an operator says so. Never otherwise.
- * 3. The file comes before the row: after a crash between them it is taken as it is. */
+ *    has the catalog's oldest packs, or its authority for certificates), and when an operator says
+ *    so. Never otherwise, and never over one that is there and cannot be read.
+ * 3. The file comes before the row: after a crash between them it is taken as it is.
+ * 4. data_dir is looked at once, before anything is made below it: a second authority would be
+ *    another archive to every gateway. */
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/clock.h"
@@ -26,10 +29,11 @@ enum { MARK_FILE_BYTES = 256, HEX = 2 * KEEP_MARK_BYTES };
 static const char file_name[] = "store.id";
 static const char file_head[] = "radpost-store 1."; /* major; then the minor version, a new line */
 
-static const char *const names[] = {"store-a", "store-b", "landing-copy"};
+static const char *const names[] = {"store-a", "store-b", "landing-copy", "data-dir"};
 
 static const char *const store_folders[] = {"tmp", "packs", "corrupt", NULL};
 static const char *const copy_folders[] = {"tmp", "whole", "corrupt", NULL};
+static const char *const data_folders[] = {"tmp", NULL};
 
 /* One of them, where it is. */
 struct place {
@@ -50,7 +54,9 @@ place_of(struct keep *k, enum keep_disk disk)
 static int
 make_folders(const struct place *p, struct err *err)
 {
-    const char *const *folder = p->disk == KEEP_LANDING_COPY ? copy_folders : store_folders;
+    const char *const *folder = p->disk == KEEP_DATA_DIR       ? data_folders
+                                : p->disk == KEEP_LANDING_COPY ? copy_folders
+                                                               : store_folders;
 
     if (durable_mkdir(p->path, err) < 0)
         return -1;
@@ -72,7 +78,7 @@ make_ready(const struct place *p, struct err *err)
     return make_folders(p, err) < 0 ? -1 : landing_clear_tmp(p->path, err);
 }
 
-/* False: it bears none, and *why says so, or why it cannot be read. */
+/* False: it bears none, and *why says so (ERR_NOT_FOUND), or why it cannot be read. */
 static bool
 read_mark(const struct place *p, uint8_t out[KEEP_MARK_BYTES], struct err *why)
 {
@@ -121,15 +127,34 @@ known_mark(const struct place *p, bool *out_is, uint8_t out[KEEP_MARK_BYTES], st
     return 0;
 }
 
+/* A catalog that has certificates or images had an authority; a program before this one left it
+ * here.
+ */
+static int
+has_its_authority(const struct place *p, bool *out_has, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    char path[PATH_MAX];
+
+    if (keep_run(p->k, "disk_has_history", PG_NO_ARGS, &rows, err) < 0)
+        return -1;
+    snprintf(path, sizeof path, "%s/ca/ca.pem", p->path);
+    *out_has = !pg_truth(rows, 0, 0) || access(path, F_OK) == 0;
+    pg_rows_free(&rows);
+    return 0;
+}
+
 /* Nothing speaks against it: of the oldest packs that should be there most are, if there are any.
  */
 static int
-has_its_packs(const struct place *p, bool *out_has, struct err *err)
+is_plausible(const struct place *p, bool *out_has, struct err *err)
 {
     struct pg_rows *rows = NULL;
     size_t seen = 0;
 
     *out_has = true;
+    if (p->disk == KEEP_DATA_DIR)
+        return has_its_authority(p, out_has, err);
     if (p->disk == KEEP_LANDING_COPY)
         return 0;
     if (keep_run(p->k, "disk_copies", PG_ARGS(PG_INT(p->disk - KEEP_STORE_A)), &rows, err) < 0)
@@ -150,19 +175,44 @@ has_its_packs(const struct place *p, bool *out_has, struct err *err)
 static int
 mark_first(const struct place *p, uint8_t out[KEEP_MARK_BYTES], struct err *err)
 {
-    struct err none;
+    struct err why;
 
     if (make_folders(p, err) < 0)
         return -1;
-    if (!read_mark(p, out, &none) && write_mark(p, out, err) < 0)
-        return -1;
+    if (!read_mark(p, out, &why)) {
+        if (why.kind != ERR_NOT_FOUND) {
+            *err = why;
+            err->kind = ERR_RETRY;
+            return err_context(err, "%s cannot be recognised", names[p->disk]);
+        }
+        if (write_mark(p, out, err) < 0)
+            return -1;
+    }
     return keep_run(
         p->k, "disk_mark_first",
         PG_ARGS(PG_TEXT(names[p->disk]), PG_BYTES(out, KEEP_MARK_BYTES), PG_INT(clock_wall_us())),
         NULL, err);
 }
 
-/* -1: nobody knows; 1: the catalog has no mark of it. Not it: *why says what is the matter. */
+/* What a person reads: where it is, and what to do. */
+static void
+say_other(const struct place *p, struct err *why)
+{
+    if (p->disk == KEEP_DATA_DIR)
+        err_set(why, ERR_RETRY,
+                "data_dir %s is not the disk that it was: mount it. If it is lost: put its ca/ "
+                "back from a backup, else each gateway must be enrolled anew; then say radpost "
+                "store accept --name data-dir",
+                p->path);
+    else
+        err_set(why, ERR_RETRY,
+                "%s is not the disk that it was: mount it, or say radpost store accept --name %s "
+                "if it is a new one",
+                names[p->disk], names[p->disk]);
+}
+
+/* -1: nobody knows; 1: it bears none, and the catalog has none of it. Not it: *why says what is the
+ * matter. */
 static int
 look(const struct place *p, uint8_t mark[KEEP_MARK_BYTES], bool *out_is_it, struct err *why,
      struct err *err)
@@ -176,15 +226,12 @@ look(const struct place *p, uint8_t mark[KEEP_MARK_BYTES], bool *out_is_it, stru
     if (known_mark(p, &is_known, mark, err) < 0)
         return -1;
     *out_is_it = is_known && has_mark && memcmp(found, mark, sizeof found) == 0;
-    if (is_known && !has_mark && why->kind != ERR_NOT_FOUND) {
+    if (!has_mark && why->kind != ERR_NOT_FOUND) {
         err_context(why, "%s cannot be recognised", names[p->disk]);
         why->kind = ERR_RETRY;
-    } else {
-        err_set(why, ERR_RETRY,
-                "%s is not the disk that it was: mount it, or say radpost store accept --name %s "
-                "if it is a new one",
-                names[p->disk], names[p->disk]);
+        return 0;
     }
+    say_other(p, why);
     return is_known ? 0 : 1;
 }
 
@@ -196,13 +243,13 @@ look_or_mark(const struct place *p, uint8_t mark[KEEP_MARK_BYTES], bool *out_is_
              struct err *err)
 {
     int rc = look(p, mark, out_is_it, why, err);
-    bool has_packs;
+    bool is_its;
 
     if (rc <= 0)
         return rc;
-    if (has_its_packs(p, &has_packs, err) < 0)
+    if (is_plausible(p, &is_its, err) < 0)
         return -1;
-    if (!has_packs)
+    if (!is_its)
         return 0;
     if (mark_first(p, mark, err) < 0)
         return -1;
@@ -260,7 +307,7 @@ disks_watch(struct keep *k, struct err *err)
     bool is_it;
     int rc = 0;
 
-    for (enum keep_disk disk = 0; disk < KEEP_DISKS; disk++)
+    for (enum keep_disk disk = 0; disk < KEEP_DATA_DIR; disk++)
         if (check(k, disk, &is_it, &why, rc == 0 ? err : &later) < 0)
             rc = err_context(rc == 0 ? err : &later, "%s", names[disk]);
     return rc;
@@ -275,6 +322,21 @@ disks_check_stores(struct keep *k, struct err *err)
     return 0;
 }
 
+int
+disk_check_home(struct keep *k, const char *data_dir, struct err *err)
+{
+    const struct place p = {k, KEEP_DATA_DIR, data_dir};
+    uint8_t mark[KEEP_MARK_BYTES] = {0};
+    struct err why;
+    bool is_it;
+
+    if (look_or_mark(&p, mark, &is_it, &why, err) < 0)
+        return err_context(err, "data_dir %s", data_dir);
+    if (!is_it)
+        *err = why;
+    return is_it ? 0 : -1;
+}
+
 /* ---- the operator's command, the doctor ---- */
 
 int
@@ -285,7 +347,7 @@ keep_disk_find(const char *name, enum keep_disk *out, struct err *err)
             *out = disk;
             return 0;
         }
-    return err_set(err, ERR_REJECT, "--name is store-a, store-b or landing-copy");
+    return err_set(err, ERR_REJECT, "--name is store-a, store-b, landing-copy or data-dir");
 }
 
 int
@@ -294,14 +356,14 @@ keep_disk_look(struct keep *k, enum keep_disk disk, const char *path, struct err
     const struct place p = {k, disk, path};
     uint8_t mark[KEEP_MARK_BYTES] = {0};
     struct err why;
-    bool is_it, has_packs = false;
+    bool is_it, is_its = false;
     int rc = look(&p, mark, &is_it, &why, err);
 
-    if (rc < 0 || (rc == 1 && has_its_packs(&p, &has_packs, err) < 0))
+    if (rc < 0 || (rc == 1 && is_plausible(&p, &is_its, err) < 0))
         return -1;
-    if (!is_it && !has_packs)
+    if (!is_it && !is_its)
         *err = why;
-    return is_it || has_packs ? 0 : -1;
+    return is_it || is_its ? 0 : -1;
 }
 
 int
@@ -320,7 +382,7 @@ keep_disk_accept(struct keep *k, enum keep_disk disk, const char *path, struct e
         pg_run(conn, "disk_mark_set",
                PG_ARGS(PG_TEXT(names[disk]), PG_BYTES(mark, sizeof mark), PG_INT(now_us)), NULL,
                err) == 0 &&
-        (disk == KEEP_LANDING_COPY ||
+        (disk >= KEEP_LANDING_COPY ||
          pg_run(conn, "disk_doubt", PG_ARGS(PG_INT(disk - KEEP_STORE_A), PG_INT(now_us)), NULL,
                 err) == 0))
         rc = pg_commit(conn, err);

@@ -14,6 +14,10 @@ ON CONFLICT (name) DO UPDATE SET mark = EXCLUDED.mark, since_us = EXCLUDED.since
 -- name: disk_copies
 SELECT path FROM pack_copies WHERE store = $1 ORDER BY pack LIMIT 100
 
+-- Somebody was enrolled, or something came: then there was an authority.
+-- name: disk_has_history
+SELECT EXISTS (SELECT FROM certificates) OR EXISTS (SELECT FROM instances)
+
 -- All are read back now; what is not there is made anew.
 -- name: disk_doubt
 UPDATE pack_copies SET doubted_at_us = $2 WHERE store = $1 AND doubted_at_us IS NULL

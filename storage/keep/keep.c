@@ -14,18 +14,10 @@ enum { CLEAN_PAGE = 500, FORGET_PAGE = 2000 };
 #define DAYS_30_MS INT64_C(2592000000)
 
 static const char *const query_files[] = {
-    "storage/keep/tenants.sql",
-    "storage/keep/arrive.sql",
-    "storage/keep/find.sql",
-    "storage/keep/reconcile.sql",
-    "storage/keep/policy.sql",
-    "storage/keep/seal.sql",
-    "storage/keep/gone.sql",
-    "storage/keep/missing.sql",
-    "storage/keep/forget.sql",
-    "storage/keep/disks.sql",
-    "storage/keep/lost.sql",
-    NULL,
+    "storage/keep/tenants.sql",   "storage/keep/arrive.sql",  "storage/keep/find.sql",
+    "storage/keep/reconcile.sql", "storage/keep/policy.sql",  "storage/keep/seal.sql",
+    "storage/keep/gone.sql",      "storage/keep/missing.sql", "storage/keep/forget.sql",
+    "storage/keep/disks.sql",     "storage/keep/lost.sql",    NULL,
 };
 
 const struct log_ctx keep_log = {.stage = "storage/keep"};
@@ -307,14 +299,15 @@ out:
     return rc;
 }
 
-int
-keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err)
+/* Without folders and threads. */
+static int
+open_catalog(const char *conninfo, bool is_guest, struct keep **out_keep, struct err *err)
 {
     struct keep *k = mem_new(sizeof *k);
     struct pg_options pg = {.conninfo = conninfo,
                             .query_files = query_files,
                             .migrations = "storage/keep/migrations/",
-                            .is_guest = true,
+                            .is_guest = is_guest,
                             .connections = 1};
 
     init_gates(k);
@@ -326,6 +319,24 @@ keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err)
     }
     *out_keep = k;
     return 0;
+}
+
+int
+keep_open_catalog(const char *conninfo, struct keep **out_keep, struct err *err)
+{
+    return open_catalog(conninfo, true, out_keep, err);
+}
+
+int
+keep_check_home(const char *conninfo, const char *data_dir, struct err *err)
+{
+    struct keep *k = NULL;
+    int rc = -1;
+
+    if (open_catalog(conninfo, false, &k, err) == 0)
+        rc = disk_check_home(k, data_dir, err);
+    keep_close(&k);
+    return rc;
 }
 
 int

@@ -68,8 +68,13 @@ int keep_health_get(struct keep *k, struct keep_health *out, struct err *err) MU
 
 /* Folders that bear a mark, store.id, by which a disk that is not mounted is known
  * (docs/formats/pack.md, "Mark"); KEEP_STORE_A + n is stores[n]. */
-enum keep_disk { KEEP_STORE_A, KEEP_STORE_B, KEEP_LANDING_COPY, KEEP_DISKS };
-/* name: "store-a", "store-b" or "landing-copy". errors  ERR_REJECT */
+enum keep_disk { KEEP_STORE_A, KEEP_STORE_B, KEEP_LANDING_COPY, KEEP_DATA_DIR, KEEP_DISKS };
+/* Before anything is made below data_dir, and before keep_open(): is it on the disk that it was? A
+ * new archive's is marked. The catalog is migrated on the way.
+ * blocks  as pg_open()
+ * errors  ERR_RETRY it is not, and what to do about it; or PostgreSQL is not there (yet) */
+int keep_check_home(const char *conninfo, const char *data_dir, struct err *err) MUST_CHECK;
+/* name: "store-a", "store-b", "landing-copy" or "data-dir". errors  ERR_REJECT */
 int keep_disk_find(const char *name, enum keep_disk *out, struct err *err) MUST_CHECK;
 /* Is it on the disk that it was (or will the service mark it as that)? errors  ERR_RETRY it is not
  */

@@ -189,6 +189,8 @@ void room_watch(struct keep *k);
  *         folders */
 int disk_check(struct keep *k, enum keep_disk disk, struct err *err) MUST_CHECK;
 int disks_check_stores(struct keep *k, struct err *err) MUST_CHECK;
+/* keep_check_home(), of an open catalog. */
+int disk_check_home(struct keep *k, const char *data_dir, struct err *err) MUST_CHECK;
 /* At the start, and in each turn of the working thread: say so when one has gone or is back.
  * errors  as disk_check(), without the first */
 int disks_watch(struct keep *k, struct err *err) MUST_CHECK;

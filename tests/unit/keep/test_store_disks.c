@@ -10,11 +10,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <errno.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 static const struct keep_sender gate = {"clinic-a", "gate-a", "test"};
+
+/* ---- a disk that does not give the bytes of a mark ---- */
+
+static bool is_sick;
+
+ssize_t
+pread(int fd, void *bytes, size_t n, off_t offset)
+{
+    char link[64], path[4096];
+    ssize_t k;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    k = __atomic_load_n(&is_sick, __ATOMIC_SEQ_CST) ? readlink(link, path, sizeof path - 1) : 0;
+    path[k > 0 ? k : 0] = '\0';
+    if (k > 9 && strcmp(path + k - 9, "/store.id") == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return (ssize_t)syscall(SYS_pread64, fd, bytes, n, offset);
+}
 
 /* ---- a disk, and its mount point ---- */
 
@@ -315,6 +337,111 @@ what_lies_on_the_second_landing_disk_is_not_forgotten(void **state)
     vault_close(&a);
 }
 
+/* The catalog was lost, or its row; the disk has a bad sector just there. */
+static void
+a_mark_that_cannot_be_read_is_not_written_over(void **state)
+{
+    struct stat before, after;
+    struct vault a;
+    char *mark;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "sick");
+    mark = mem_printf("%s/store.id", a.stores[0]);
+    assert_int_equal(stat(mark, &before), 0);
+    vault_sql(&a, "DELETE FROM disk_marks");
+    __atomic_store_n(&is_sick, true, __ATOMIC_SEQ_CST);
+    vault_reopen(&a);
+    put_listed(&a, 1);
+    assert_int_equal(vault_work(&a), 0);
+    __atomic_store_n(&is_sick, false, __ATOMIC_SEQ_CST);
+
+    assert_int_equal(stat(mark, &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
+    assert_int_equal(work_now(&a), 1);
+    free(mark);
+    vault_close(&a);
+}
+
+/* ---- data_dir ---- */
+
+static void
+put_authority(const char *home)
+{
+    char *dir = mem_printf("%s/ca", home), *file = mem_printf("%s/ca.pem", dir);
+    FILE *f;
+
+    assert_int_equal(mkdir(dir, 0700), 0);
+    f = fopen(file, "w");
+    assert_non_null(f);
+    fclose(f);
+    free(file);
+    free(dir);
+}
+
+static void
+assert_home(struct vault *a, const char *home, bool is_it)
+{
+    struct err err = {0};
+    int rc = keep_check_home(a->conninfo, home, &err);
+
+    if (is_it && rc < 0)
+        fail_msg("%s", err.text);
+    if (!is_it) {
+        assert_int_equal(rc, -1);
+        assert_int_equal(err.kind, ERR_RETRY);
+        assert_non_null(strstr(err.text, "is not the disk that it was: mount it"));
+    }
+}
+
+/* A second authority would be another archive to every gateway. */
+static void
+an_archive_whose_own_disk_is_not_mounted_begins_nothing(void **state)
+{
+    struct vault a;
+    struct err err;
+    char *home;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "home");
+    home = mem_printf("%s/home", a.dir);
+    assert_home(&a, home, true); /* new */
+    put_listed(&a, 1);
+    assert_home(&a, home, true);
+    unmount(home);
+
+    assert_home(&a, home, false);
+    mount_again(home);
+    assert_home(&a, home, true);
+    unmount(home);
+    OK(keep_disk_accept(a.keep, KEEP_DATA_DIR, home, &err));
+    assert_home(&a, home, true);
+    free(home);
+    vault_close(&a);
+}
+
+static void
+an_older_programs_folder_is_marked_where_its_authority_is_seen(void **state)
+{
+    struct vault a;
+    char *home;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "older_home");
+    home = mem_printf("%s/home", a.dir);
+    put_listed(&a, 1);
+    assert_int_equal(mkdir(home, 0700), 0);
+    assert_home(&a, home, false);
+    assert_int_equal(rmdir(home), 0); /* nothing was made there */
+    assert_int_equal(mkdir(home, 0700), 0);
+    put_authority(home);
+
+    assert_home(&a, home, true);
+    assert_true(is_marked(home));
+    free(home);
+    vault_close(&a);
+}
+
 int
 main(void)
 {
@@ -327,6 +454,9 @@ main(void)
         cmocka_unit_test(one_stores_disk_is_not_the_others),
         cmocka_unit_test(nobody_is_told_of_two_places_where_the_second_one_is_not_there),
         cmocka_unit_test(what_lies_on_the_second_landing_disk_is_not_forgotten),
+        cmocka_unit_test(a_mark_that_cannot_be_read_is_not_written_over),
+        cmocka_unit_test(an_archive_whose_own_disk_is_not_mounted_begins_nothing),
+        cmocka_unit_test(an_older_programs_folder_is_marked_where_its_authority_is_seen),
     };
 
     return cmocka_run_group_tests(tests, vault_start, vault_stop);
