@@ -58,7 +58,8 @@ struct audit_field {
 /* Open or make the audit log in dir for a service ("storage"). The last day's file is checked; a
  * torn end that a crash left (never acknowledged) moves to corrupt/ and is noted as an entry. A
  * chain that is not whole is set aside in corrupt/ as it is, told in the log and noted as the first
- * entry of a new one: care goes on, and audit_verify() tells of it until somebody has looked.
+ * entry of a new one: care goes on, and audit_verify() tells of it until somebody has looked. So is
+ * one of which a key is gone or rotten; its place takes a new one.
  * errors  ERR_CONFLICT another process has it open; those of durable.h */
 int audit_open(const char *dir, const char *service, struct audit **out_audit,
                struct err *err) MUST_CHECK;
@@ -103,6 +104,9 @@ struct audit_verdict {
     uint8_t signer[DIGEST_BYTES]; /* fingerprint of the key that signed */
 };
 
+/* Does a chain that was set aside still lie there? Cheap: for a lamp.
+ * errors  ERR_CONFLICT it does, and where; ERR_RETRY the folder cannot be read */
+int audit_check_aside(const char *dir, struct err *err) MUST_CHECK;
 /* Check the folder from the first entry to HEAD, without the service (which may be running).
  * signer, head  NULL, or what a supervisor noted before: key fingerprint, a heads/DATE.head file
  * errors        ERR_CONFLICT the first bad entry is named in out and in the text */

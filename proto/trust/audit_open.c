@@ -33,7 +33,6 @@ audit_today(char out[AUDIT_DATE_BYTES])
     snprintf(out, AUDIT_DATE_BYTES, "%.10s", text);
 }
 
-/* Open the file of a day, with its header if it is new. */
 /* Also when that cannot be told: then opening it will say why. */
 static bool
 has(const struct audit *a, const char *name)
@@ -115,33 +114,126 @@ save_public(struct audit *a, struct err *err)
     return rc;
 }
 
-/* The keys; made when the folder is new. A log without its key is not touched. */
+/* A chain that is not whole, or of which a key is gone: out of the way, as it is, the key that
+ * cannot be read with it. HEAD goes last: until then the next start finds that this is not done. */
 static int
-open_keys(struct audit *a, struct err *err)
+set_chain_aside(struct audit *a, bool with_signer, bool with_patient_key, struct err *err)
+{
+    const struct {
+        const char *name;
+        bool goes;
+    } parts[] = {{"log", true},
+                 {"heads", true},
+                 {"signer.key", with_signer},
+                 {"signer.pem", with_signer},
+                 {"patient.key", with_patient_key},
+                 {"HEAD", true}};
+    char from[AUDIT_PATH_BYTES], to[AUDIT_PATH_BYTES], name[64];
+
+    snprintf(name, sizeof name, "corrupt/chain-%" PRId64, clock_wall_us());
+    audit_path(a, name, to);
+    if (durable_mkdir(to, err) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        audit_path(a, parts[i].name, from);
+        snprintf(to, sizeof to, "%s/%s/%s", a->dir, name, parts[i].name);
+        if (parts[i].goes && rename(from, to) < 0 && errno != ENOENT)
+            return err_sys(err, ERR_RETRY, "set %s aside", from);
+    }
+    a->durable = (struct audit_place){0};
+    return make_folders(a->dir, err);
+}
+
+static int
+read_signer(struct audit *a, struct err *err)
+{
+    char path[AUDIT_PATH_BYTES];
+
+    audit_path(a, "signer.key", path);
+    a->key = x509_key_read(path, err);
+    return a->key != NULL ? 0 : -1;
+}
+
+static int
+read_patient_key(struct audit *a, struct err *err)
 {
     char path[AUDIT_PATH_BYTES];
     uint8_t *bytes;
     size_t n;
 
-    if (!has(a, "signer.key") && !has(a, "HEAD")) {
-        random_bytes(a->patient_key, DIGEST_BYTES);
-        a->key = x509_key_new();
-        if (durable_put_file(a->dir, "patient.key", a->patient_key, DIGEST_BYTES, err) < 0 ||
-            save_public(a, err) < 0 || x509_key_save(a->key, a->dir, "signer.key", err) < 0)
-            return -1;
-    }
-    audit_path(a, "signer.key", path);
-    if (a->key == NULL)
-        a->key = x509_key_read(path, err);
-    if (a->key == NULL)
-        return -1;
     audit_path(a, "patient.key", path);
     if (durable_get_file(path, DIGEST_BYTES, &bytes, &n, err) < 0)
         return -1;
     if (n == DIGEST_BYTES)
         memcpy(a->patient_key, bytes, n);
     free(bytes);
-    return n == DIGEST_BYTES ? 0 : err_set(err, ERR_CONFLICT, "patient.key is not %d bytes", 32);
+    return n == DIGEST_BYTES ? 0 : err_set(err, ERR_REJECT, "patient.key is not %d bytes", 32);
+}
+
+/* Gone, or not what was written, or the disk does not give it back: waiting mends none of these. */
+static bool
+is_rotten(const struct err *err)
+{
+    return err->kind == ERR_NOT_FOUND || err->kind == ERR_REJECT || err->sys == EIO;
+}
+
+/* Twice, for a disk may stumble. *out_is_rotten: then it is to be set aside, and err says why. */
+static int
+read_key(struct audit *a, int (*read)(struct audit *, struct err *), bool *out_is_rotten,
+         struct err *err)
+{
+    *out_is_rotten = false;
+    if (read(a, err) == 0 || read(a, err) == 0)
+        return 0;
+    *out_is_rotten = is_rotten(err);
+    return *out_is_rotten ? 0 : -1;
+}
+
+static int
+make_signer(struct audit *a, struct err *err)
+{
+    a->key = x509_key_new();
+    return save_public(a, err) < 0 ? -1 : x509_key_save(a->key, a->dir, "signer.key", err);
+}
+
+static int
+make_patient_key(struct audit *a, struct err *err)
+{
+    random_bytes(a->patient_key, DIGEST_BYTES);
+    return durable_put_file(a->dir, "patient.key", a->patient_key, DIGEST_BYTES, err);
+}
+
+/* The keys; made when the folder is new. A log of which one cannot be read any more is set aside
+ * with it, and another begins: never on, and never unsigned.
+ * out_is_broken  that is so */
+static int
+open_keys(struct audit *a, bool *out_is_broken, struct err *err)
+{
+    struct log_ctx log = {.stage = "trust/audit"};
+    bool no_signer, no_patient;
+    struct err why = {0};
+
+    *out_is_broken = false;
+    if (!has(a, "signer.key") && !has(a, "HEAD"))
+        return make_patient_key(a, err) < 0 ? -1 : make_signer(a, err);
+    if (read_key(a, read_signer, &no_signer, &why) < 0) {
+        *err = why;
+        return -1;
+    }
+    if (no_signer)
+        LOG(&log, TRUST_AUDIT_KEY_ROTTEN, F_ERR(&why));
+    if (read_key(a, read_patient_key, &no_patient, &why) < 0) {
+        *err = why;
+        return -1;
+    }
+    if (no_patient)
+        LOG(&log, TRUST_AUDIT_KEY_ROTTEN, F_ERR(&why));
+    *out_is_broken = no_signer || no_patient;
+    if (*out_is_broken && set_chain_aside(a, no_signer, no_patient, err) < 0)
+        return -1;
+    if (no_patient && make_patient_key(a, err) < 0)
+        return -1;
+    return no_signer ? make_signer(a, err) : 0;
 }
 
 static int
@@ -248,27 +340,6 @@ recover(struct audit *a, const char *name, uint64_t *out_torn, struct err *err)
     return *out_torn > 0 ? set_tail_aside(a, w.sealed_end, a->end, err) : 0;
 }
 
-/* A chain that is not whole: out of the way, as it is. */
-static int
-set_chain_aside(struct audit *a, struct err *err)
-{
-    char from[AUDIT_PATH_BYTES], to[AUDIT_PATH_BYTES], name[64];
-    static const char *const parts[] = {"log", "heads", "HEAD"};
-
-    snprintf(name, sizeof name, "corrupt/chain-%" PRId64, clock_wall_us());
-    audit_path(a, name, to);
-    if (durable_mkdir(to, err) < 0)
-        return -1;
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        audit_path(a, parts[i], from);
-        snprintf(to, sizeof to, "%s/%s/%s", a->dir, name, parts[i]);
-        if (rename(from, to) < 0 && errno != ENOENT)
-            return err_sys(err, ERR_RETRY, "set %s aside", from);
-    }
-    a->durable = (struct audit_place){0};
-    return make_folders(a->dir, err);
-}
-
 /* No file yet: right only if nothing was ever written. HEAD comes before the first file, so that a
  * file without HEAD is never the work of a crash. */
 static int
@@ -316,18 +387,20 @@ open_or_begin(struct audit *a, uint64_t *out_torn, bool *out_is_broken, struct e
     if (a->head_fd >= 0)
         close(a->head_fd);
     a->head_fd = -1;
-    return set_chain_aside(a, err) < 0 ? -1 : begin_chain(a, err);
+    return set_chain_aside(a, false, false, err) < 0 ? -1 : begin_chain(a, err);
 }
 
 static int
-note_opening(struct audit *a, uint64_t torn, bool is_broken, struct err *err)
+note_opening(struct audit *a, uint64_t torn, bool is_broken, bool is_keyless, struct err *err)
 {
     uint8_t signer[DIGEST_BYTES];
 
     x509_key_digest(a->key, signer);
-    if ((torn > 0 || is_broken) &&
-        audit_append(a, err, AUDIT_RECOVERED, A_WORD("why", is_broken ? "broken" : "torn"),
-                     A_NUMBER("bytes", torn)) < 0)
+    if ((torn > 0 || is_broken || is_keyless) && audit_append(a, err, AUDIT_RECOVERED,
+                                                              A_WORD("why", is_keyless  ? "keys"
+                                                                            : is_broken ? "broken"
+                                                                                        : "torn"),
+                                                              A_NUMBER("bytes", torn)) < 0)
         return -1;
     return audit_append(a, err, AUDIT_OPENED, A_WORD("service", a->service),
                         A_HEX("signer", signer, DIGEST_BYTES));
@@ -339,7 +412,7 @@ audit_open(const char *dir, const char *service, struct audit **out_audit, struc
     struct audit *a = mem_new(sizeof *a);
     struct log_ctx log = {.stage = "trust/audit"};
     uint64_t torn = 0;
-    bool is_broken;
+    bool is_broken, is_keyless;
     int rc = -1;
 
     a->dir = mem_text(dir);
@@ -348,13 +421,13 @@ audit_open(const char *dir, const char *service, struct audit **out_audit, struc
     a->last_waiter = &a->first_waiter;
     buf_init(&a->batch, AUDIT_BATCH_BYTES);
     gate_init(&a->gate);
-    if (make_folders(dir, err) < 0 || lock_folder(a, err) < 0 || open_keys(a, err) < 0 ||
-        open_or_begin(a, &torn, &is_broken, err) < 0)
+    if (make_folders(dir, err) < 0 || lock_folder(a, err) < 0 ||
+        open_keys(a, &is_keyless, err) < 0 || open_or_begin(a, &torn, &is_broken, err) < 0)
         goto out;
     a->place = a->durable;
     a->thread = thread_start("audit", audit_run, a);
     a->is_running = true;
-    if (note_opening(a, torn, is_broken, err) < 0)
+    if (note_opening(a, torn, is_broken, is_keyless, err) < 0)
         goto out;
     LOG(&log, TRUST_AUDIT_OPENED, F_NUMBER("entries", a->durable.n));
     *out_audit = TAKE(a);

@@ -30,9 +30,8 @@ is_being_written(const char *dir)
     return is_locked;
 }
 
-/* errors: ERR_CONFLICT a chain was set aside. */
-static int
-check_aside(const char *dir, struct err *err)
+int
+audit_check_aside(const char *dir, struct err *err)
 {
     char path[AUDIT_PATH_BYTES];
     const struct dirent *entry;
@@ -169,7 +168,7 @@ audit_verify(const char *dir, const uint8_t *signer, const char *head_file,
     memcpy(out->last, w.last, sizeof out->last);
     memcpy(out->head, w.at.hash, DIGEST_BYTES);
     if (rc == 0)
-        rc = check_aside(dir, err);
+        rc = audit_check_aside(dir, err);
 out:
     EVP_PKEY_free(w.key);
     free(marks);

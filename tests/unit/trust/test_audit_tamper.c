@@ -320,6 +320,61 @@ a_broken_chain_is_set_aside_and_told(void **state)
     assert_non_null(strstr(err.text, "corrupt/chain-"));
 }
 
+/* One bad sector of a file of 241 or 32 bytes kept the desk, and with it every image, from
+ * starting.
+ */
+static void
+a_rotten_key_is_set_aside_with_its_log_and_another_one_begins(void **state)
+{
+    static const struct {
+        const char *log, *key;
+        const char *bytes; /* NULL: it is gone */
+    } rows[] = {{"k1", "signer.key", ""},
+                {"k2", "signer.key", "-----BEGIN PRIVATE KEY-----\n"},
+                {"k3", "signer.key", NULL},
+                {"k4", "patient.key", "short"},
+                {"k5", "patient.key", NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        bool is_signer = strcmp(rows[i].key, "signer.key") == 0;
+        char path[300], moved[300];
+        uint8_t was[DIGEST_BYTES];
+        struct audit_verdict v;
+        struct audit *audit;
+        struct err err = {0};
+
+        build_log(rows[i].log);
+        assert_int_equal(audit_log_verify(rows[i].log, &v, &err), 0);
+        memcpy(was, v.signer, sizeof was);
+        snprintf(path, sizeof path, "%s", audit_log_in(rows[i].log, rows[i].key));
+        if (rows[i].bytes == NULL)
+            assert_int_equal(unlink(path), 0);
+        else
+            audit_log_write(path, rows[i].bytes, strlen(rows[i].bytes));
+
+        audit = audit_log_open(rows[i].log);
+        audit_log_append(audit, 1);
+        audit_close(&audit);
+        assert_int_equal(audit_log_verify(rows[i].log, &v, &err), ERR_CONFLICT);
+        assert_non_null(strstr(err.text, "corrupt/chain-"));
+        assert_int_equal(memcmp(was, v.signer, sizeof was) == 0, !is_signer);
+        assert_int_equal(
+            audit_log_says(audit_log_in(rows[i].log, "log"), "AUDIT_RECOVERED", "keys"), 1);
+
+        /* what was written stays as it is, with the public half that it was signed by */
+        snprintf(path, sizeof path, "%s", strstr(err.text, "corrupt/chain-"));
+        snprintf(moved, sizeof moved, "%s", audit_log_in(rows[i].log, path));
+        snprintf(path, sizeof path, "%s-was", audit_log_in(rows[i].log, ""));
+        assert_int_equal(rename(moved, path), 0);
+        audit_log_is_good(rows[i].log);
+        snprintf(moved, sizeof moved, "%s/HEAD", path);
+        assert_int_equal(access(moved, F_OK), 0);
+        snprintf(moved, sizeof moved, "%s/signer.pem", path);
+        assert_int_equal(access(moved, F_OK) == 0, is_signer);
+    }
+}
+
 static void
 the_command_tells_good_from_bad(void **state)
 {
@@ -348,6 +403,7 @@ main(void)
         cmocka_unit_test(the_first_bad_entry_is_named),
         cmocka_unit_test(a_head_that_left_the_house_binds_the_key_holder),
         cmocka_unit_test(a_broken_chain_is_set_aside_and_told),
+        cmocka_unit_test(a_rotten_key_is_set_aside_with_its_log_and_another_one_begins),
         cmocka_unit_test(the_command_tells_good_from_bad),
     };
 
