@@ -8,6 +8,7 @@
 #include "gateway/serve/serve.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
+#include "proto/base/config_last.h"
 #include "proto/base/durable.h"
 #include "proto/base/folder.h"
 #include "proto/base/log.h"
@@ -23,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CODERS_MOST = 63 };
+enum { CODERS_MOST = 63, AGAIN_MS = 5000 };
 
 #define LOG_EVENT LOG_EVENT_DECLARE
 #include "gateway/gateway_events.def"
@@ -39,6 +40,9 @@ static const struct config_option options[] = {
 
 static const struct log_ctx ctx = {.stage = "gateway"};
 
+/* In data_dir. */
+#define LAST_CONF "gateway.conf.last"
+
 static const char usage[] =
     "radpost-gateway [--config FILE]                  run\n"
     "radpost-gateway [--config FILE] enrol URL CODE   get this gateway's certificate from the "
@@ -53,6 +57,7 @@ static const char usage[] =
 /* The stages that run, in the order they were begun. */
 struct gateway {
     struct gateway_config config;
+    struct config_last last;
     char spool_dir[PATH_MAX], link_dir[PATH_MAX], desk_dir[PATH_MAX], serve_dir[PATH_MAX];
     char import_dir[PATH_MAX], lines_path[PATH_MAX], plain_dir[PATH_MAX];
     char targets_file[PATH_MAX];
@@ -65,6 +70,8 @@ struct gateway {
     struct serve *serve;
     struct import *import;
     struct desk *desk;
+    /* What keeps a part from running, "": nothing. Images are taken all the same. */
+    struct err conf_trouble, import_trouble, commit_trouble, desk_trouble;
 };
 
 static int
@@ -249,8 +256,6 @@ start_serve(struct gateway *g, struct err *err)
                               .retry_max_ms = c->commit_retry_max,
                               .give_up_ms = c->commit_give_up};
 
-    if (!is_durable && strcmp(c->commit_when, "sealed") != 0)
-        return err_set(err, ERR_REJECT, "commit_when is neither \"sealed\" nor \"durable\"");
     return serve_start(&o, &g->serve, err);
 }
 
@@ -333,9 +338,34 @@ start_desk(struct gateway *g, struct err *err)
                              .his_retry_ms = g->config.his_retry,
                              .his_retry_max_ms = g->config.his_retry_max,
                              .backoff_ms = g->config.link_backoff,
-                             .backoff_max_ms = g->config.link_backoff_max};
+                             .backoff_max_ms = g->config.link_backoff_max,
+                             .conf_trouble = g->conf_trouble.text,
+                             .import_trouble = g->import_trouble.text,
+                             .commit_trouble = g->commit_trouble.text};
 
-    return desk_start(&o, &g->desk, err);
+    if (desk_start(&o, &g->desk, err) < 0)
+        return -1;
+    desk_offer_services(g->desk);
+    return 0;
+}
+
+/* Beside the door and the line: a part that cannot begin costs itself. Said once, and again when it
+ * is another trouble. */
+static void
+begin_part(struct gateway *g, int (*begin)(struct gateway *, struct err *), const char *part,
+           struct err *trouble)
+{
+    struct err err;
+
+    if (begin(g, &err) < 0) {
+        if (strcmp(trouble->text, err.text) != 0)
+            LOG(&ctx, GATEWAY_PART_AWAY, F_WORD("part", part), F_ERR(&err));
+        *trouble = err;
+        return;
+    }
+    if (trouble->text[0] != '\0')
+        LOG(&ctx, GATEWAY_PART_BACK, F_WORD("part", part));
+    err_clear(trouble);
 }
 
 static int
@@ -343,15 +373,40 @@ start(struct gateway *g, struct err *err)
 {
     if (make_folders(g, err) < 0 || codec_pool_new(coders(&g->config) + 1, &g->pool, err) < 0 ||
         start_spool(g, err) < 0 || start_plain(g, err) < 0 || start_uplink(g, err) < 0 ||
-        open_accept(g, err) < 0 || start_serve(g, err) < 0 || start_import(g, err) < 0 ||
-        start_desk(g, err) < 0)
+        open_accept(g, err) < 0)
         return err_context(err, "start");
-    desk_offer_services(g->desk);
+    begin_part(g, start_serve, "commit", &g->commit_trouble);
+    begin_part(g, start_import, "import", &g->import_trouble);
+    begin_part(g, start_desk, "desk", &g->desk_trouble);
     if (accept_listen(g->accept, err) < 0)
         return err_context(err, "start");
     LOG(&ctx, GATEWAY_READY, F_NUMBER("dicom_port", accept_port(g->accept)),
-        F_NUMBER("desk_port", desk_port(g->desk)), F_NUMBER("hl7_port", desk_hl7_port(g->desk)));
+        F_NUMBER("desk_port", g->desk != NULL ? desk_port(g->desk) : 0),
+        F_NUMBER("hl7_port", g->desk != NULL ? desk_hl7_port(g->desk) : 0));
     return 0;
+}
+
+/* What was not there yet: true when nothing is missing any more that may come. */
+static bool
+try_again(struct gateway *g)
+{
+    bool is_all = accept_try_again(g->accept);
+
+    if (g->desk == NULL)
+        begin_part(g, start_desk, "desk", &g->desk_trouble);
+    return g->desk != NULL && desk_try_again(g->desk) && is_all;
+}
+
+/* Returns the signal that ends the service. */
+static int
+wait_for_end(struct gateway *g)
+{
+    bool is_all = try_again(g);
+    int got = 0;
+
+    while (!is_all && (got = program_wait_ms(AGAIN_MS)) == 0)
+        is_all = try_again(g);
+    return got != 0 ? got : program_wait();
 }
 
 static void
@@ -377,13 +432,20 @@ stop(struct gateway *g)
 static int
 run(struct gateway *g, struct err *err)
 {
+    bool is_last = g->conf_trouble.text[0] != '\0';
+    struct err none;
     int rc;
 
     program_raise_descriptors();
     program_hold_signals();
+    if (is_last)
+        LOG(&ctx, GATEWAY_CONF_WRONG, F_ERR(&g->conf_trouble));
     rc = start(g, err);
+    if (rc == 0 && !is_last && g->last.file != NULL &&
+        config_last_keep(&g->last, g->config.data_dir, &none) < 0)
+        LOG(&ctx, GATEWAY_CONF_NOT_KEPT, F_ERR(&none));
     if (rc == 0) {
-        int got = program_wait();
+        int got = wait_for_end(g);
 
         LOG(&ctx, GATEWAY_STOPPING, F_NUMBER("signal", got));
     }
@@ -438,6 +500,39 @@ desk_account(struct gateway *g, struct err *err)
     return 0;
 }
 
+/* What only this program can tell of its options, for whoever types them. */
+static int
+vet(struct gateway *g, struct err *err)
+{
+    const struct gateway_config *c = &g->config;
+    enum uplink_coding coding;
+
+    if (strcmp(c->commit_when, "sealed") == 0 || strcmp(c->commit_when, "durable") == 0) {
+        if (read_coding(c, &coding, err) == 0)
+            return 0;
+    } else {
+        (void)err_set(err, ERR_REJECT, "commit_when is neither \"sealed\" nor \"durable\"");
+    }
+    config_fini(options, ARRAY_LEN(options), &g->config);
+    return -1;
+}
+
+/* A mistake costs what it was to change: a start goes by the last file without one. */
+static int
+read_config(struct gateway *g, const char *file, bool is_start, struct err *err)
+{
+    struct err none;
+
+    g->last = (struct config_last){options, ARRAY_LEN(options), file, "data_dir", LAST_CONF};
+    if (config_read(options, ARRAY_LEN(options), file, &g->config, err) == 0 && vet(g, err) == 0)
+        return 0;
+    if (!is_start || file == NULL || config_last_read(&g->last, &g->config, &none) < 0 ||
+        vet(g, &none) < 0)
+        return -1;
+    g->conf_trouble = *err;
+    return 0;
+}
+
 static int
 finish(int rc, const struct err *err)
 {
@@ -476,7 +571,7 @@ main(int argc, char **argv)
         file = argv[2];
         at = 3;
     }
-    if (config_read(options, ARRAY_LEN(options), file, &g.config, &err) < 0)
+    if (read_config(&g, file, argc == at, &err) < 0)
         return finish(-1, &err);
     if (argc == at)
         rc = finish(run(&g, &err), &err);

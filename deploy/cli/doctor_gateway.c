@@ -12,11 +12,13 @@
 #include "proto/link/enrol.h"
 #include "proto/link/link.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CLOCK_OFF_MS = 5000, CLOCK_WRONG_MS = 60000, PING_MS = 10000, LINES_MOST = 4 };
 static const int64_t day_us = INT64_C(86400000000);
@@ -210,6 +212,33 @@ check_queue(struct findings *f, const char *data_dir)
     spool_close(&spool);
 }
 
+/* A file that an option names. */
+static void
+check_readable(struct findings *f, const char *what, const char *path)
+{
+    if (path[0] != '\0' && access(path, R_OK) < 0)
+        finding(f, MARK_BAD, what, "%s: %s", path, strerror(errno));
+}
+
+/* Parts that a gateway does without at its start, and never an image (docs/install.md). */
+static void
+check_parts(struct findings *f, const struct gateway_config *c)
+{
+    char audit[PATH_MAX];
+
+    if (c->dicom_tls) {
+        check_readable(f, "DICOM over TLS", c->dicom_tls_certificate);
+        check_readable(f, "DICOM over TLS", c->dicom_tls_key);
+        check_readable(f, "DICOM over TLS", c->dicom_tls_ca);
+    }
+    if (c->dicom_tls && c->dicom_tls_port != 0)
+        check_port(f, "DICOM over TLS", c->dicom_address, c->dicom_tls_port);
+    check_readable(f, "import folder", c->import_dir);
+    snprintf(audit, sizeof audit, "%s/desk/audit", c->data_dir);
+    if (access(audit, F_OK) == 0)
+        check_audit(f, audit);
+}
+
 /* What whoever opens the page for the first time compares. */
 static void
 check_desk(struct findings *f, const struct gateway_config *c)
@@ -217,8 +246,13 @@ check_desk(struct findings *f, const struct gateway_config *c)
     char dir[PATH_MAX], fingerprint[96];
     struct err err;
 
-    if (!c->desk_tls || c->desk_certificate[0] != '\0')
+    if (!c->desk_tls)
         return;
+    if (c->desk_certificate[0] != '\0') {
+        check_readable(f, "desk page", c->desk_certificate);
+        check_readable(f, "desk page", c->desk_key);
+        return;
+    }
     snprintf(dir, sizeof dir, "%s/desk", c->data_dir);
     if (desk_fingerprint(dir, fingerprint, &err) < 0)
         finding(f, MARK_LOOK, "desk page", "%s", err.text);
@@ -287,6 +321,7 @@ doctor_examine_gateway(struct findings *f, const struct gateway_config *c)
     check_port(f, "desk", c->desk_address, c->desk_port);
     check_desk(f, c);
     check_hl7(f, c);
+    check_parts(f, c);
     check_disk(f, "disk", c->data_dir, c->spool_warn_free, c->spool_refuse_free);
     check_mirror(f, c);
     check_zone(f);

@@ -119,9 +119,14 @@ accept_listen(struct accept *a, struct err *err)
     if (dimse_listen(&listen, &a->listener, err) < 0)
         return err_context(err, "DICOM door");
     LOG(&accept_ctx, ACCEPT_LISTENING, F_NUMBER("port", dimse_listener_port(a->listener)));
-    if (a->options.has_tls && tls_begin(a, err) < 0)
-        return err_context(err, "DICOM door over TLS");
+    (void)tls_try(a);
     return 0;
+}
+
+bool
+accept_try_again(struct accept *accept)
+{
+    return tls_try(accept);
 }
 
 static void
@@ -134,6 +139,7 @@ void
 accept_shut(struct accept *accept)
 {
     struct dimse_listener *listener;
+    struct tls_pipe *tls;
 
     if (!accept)
         return;
@@ -141,7 +147,8 @@ accept_shut(struct accept *accept)
     listener = TAKE(accept->listener); /* others find none: nothing more is taken in */
     gate_unlock(&accept->gate);
     dimse_listener_free(&listener);
-    tls_pipe_free(&accept->tls);
+    tls = atomic_exchange(&accept->tls, NULL);
+    tls_pipe_free(&tls);
 }
 
 void

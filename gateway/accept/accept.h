@@ -13,7 +13,8 @@
  * somebody enrols them. Instances that were refused stand in DIR/unsent.log until they arrive.
  * All: docs/formats/devices.md. What devices are told: docs/conformance-dimse.md.
  * Open associations are told to the spool (spool_association_begin), whose quiet timers wait.
- * Threads: any, but accept_add_service() before accept_listen() and accept_stop(). */
+ * Threads: any, but accept_add_service(), accept_try_again() and those that begin and end: their
+ * owner's. */
 #ifndef RADPOST_GATEWAY_ACCEPT_H
 #define RADPOST_GATEWAY_ACCEPT_H
 
@@ -110,8 +111,14 @@ struct accept_refused {
  * errors  of its lists; of devices.conf never: accept_table_trouble() */
 int accept_open(const struct accept_options *options, struct spool *spool,
                 struct accept **out_accept, struct err *err) MUST_CHECK;
-/* Open the ports. errors  ERR_FATAL port in use, certificate or key that cannot be used */
+/* Open the ports. That the one over TLS cannot be opened (a certificate is missing, ..) costs that
+ * one alone: accept_try_again(). errors  ERR_FATAL the plain port is in use */
 int accept_listen(struct accept *accept, struct err *err) MUST_CHECK;
+/* Between accept_listen() and accept_shut(): open what could not be opened. true: all is open. */
+bool accept_try_again(struct accept *accept);
+#define ACCEPT_TROUBLE_BYTES 320
+/* Why the port over TLS is not open although it is to be; "": nothing is wrong. */
+void accept_tls_trouble(struct accept *accept, char out[ACCEPT_TROUBLE_BYTES]);
 /* Close the door, finish what is being written, join: no service is called after this. What
  * services work on may go then; the rest of the functions still answer. */
 void accept_shut(struct accept *accept);
@@ -153,7 +160,8 @@ struct accept_service {
     void *user;
 };
 
-/* Copied (the texts of abstract_syntaxes too); before accept_listen(). A class belongs to one. */
+/* Copied (the texts of abstract_syntaxes too). A class belongs to one. Added after accept_listen()
+ * it is there for associations that begin later. */
 void accept_add_service(struct accept *accept, const struct accept_service *service);
 
 /* Run something in the thread of an open association while it is between messages (waking it if it
@@ -167,7 +175,6 @@ bool accept_assoc_post(struct accept *accept, uint64_t association, accept_post_
 
 /* --- devices --- */
 
-#define ACCEPT_TROUBLE_BYTES 320
 /* What is wrong with devices.conf: its line, why; "": nothing. Of that line what it said before
  * holds, after a start nothing; the others count, and the table cannot be edited from here. */
 void accept_table_trouble(struct accept *accept, char out[ACCEPT_TROUBLE_BYTES]);

@@ -12,6 +12,8 @@
 
 #include <sys/stat.h>
 
+enum { SERVICES_MOST = 16 };
+
 struct post {
     struct post *next;
     accept_post_fn run;
@@ -33,12 +35,12 @@ struct live {
 struct accept {
     struct spool *spool;
     struct dimse_listener *listener; /* NULL: not open yet, or shut (then under the gate) */
-    struct tls_pipe *tls;            /* NULL: no TLS */
+    struct tls_pipe *_Atomic tls;    /* NULL: no TLS, or not yet */
     struct accept_options options;   /* texts are ours */
     char *devices_path;
-    const char *called;               /* "" = any */
-    struct accept_service **services; /* fixed once it listens */
-    size_t service_count;
+    const char *called;                             /* "" = any */
+    struct accept_service *services[SERVICES_MOST]; /* as many as the next says; only grows */
+    atomic_size_t service_count;
     struct unsent *unsent;
     _Atomic uint64_t window_room; /* bytes that strangers may still leave */
     atomic_bool is_release_due;   /* a row may fit what strangers left */
@@ -51,6 +53,7 @@ struct accept {
     struct stat devices_seen; /* zeros: no file */
     bool is_table_unread;     /* there is one, and it could not be read: tried again each time */
     char table_trouble[ACCEPT_TROUBLE_BYTES];
+    char tls_trouble[ACCEPT_TROUBLE_BYTES];
     struct refused refused;
     struct accept_unoffered unoffered[200];
     size_t unoffered_n;
@@ -73,8 +76,8 @@ void table_keep_seen(struct accept *a, bool is_asked);
 enum dimse_offer classes_offer(const char *abstract_syntax, bool peer_is_scp, void *user);
 void classes_not_offered(const struct dimse_peer *peer, const char *abstract_syntax, void *user);
 
-/* tls.c */
-int tls_begin(struct accept *a, struct err *err) MUST_CHECK;
+/* tls.c: accept_try_again() */
+bool tls_try(struct accept *a);
 
 /* window.c */
 void window_begin(struct accept *a);

@@ -1,5 +1,6 @@
 /* services.c - the services beside storage, and what they post to open associations.
- * Invariant: a post that was taken runs exactly once, with the call or without one. */
+ * Invariant: a post that was taken runs exactly once, with the call or without one. A service that
+ * is added while associations are open is there for those that begin later. */
 #include "gateway/accept/accept_parts.h"
 
 #include "proto/base/text.h"
@@ -24,32 +25,31 @@ accept_add_service(struct accept *a, const struct accept_service *service)
     size_t n = count_texts(service->abstract_syntaxes);
     char **texts = mem_new((n + 1) * sizeof *texts);
 
-    CHECK(!a->listener);
+    CHECK(atomic_load(&a->service_count) < SERVICES_MOST);
     for (size_t i = 0; i < n; i++)
         texts[i] = mem_text(service->abstract_syntaxes[i]);
     *copy = *service;
     copy->abstract_syntaxes = (const char *const *)texts;
-    a->services = mem_grow(a->services, (a->service_count + 1) * sizeof(struct accept_service *));
-    a->services[a->service_count++] = copy;
+    a->services[atomic_load(&a->service_count)] = copy;
+    atomic_fetch_add(&a->service_count, 1); /* from here on it is found */
 }
 
 void
 services_fini(struct accept *a)
 {
-    for (size_t i = 0; i < a->service_count; i++) {
+    for (size_t i = 0; i < atomic_load(&a->service_count); i++) {
         char **texts = (char **)(uintptr_t)a->services[i]->abstract_syntaxes;
         for (size_t k = 0; texts[k]; k++)
             free(texts[k]);
         free(texts);
         free(a->services[i]);
     }
-    free(a->services);
 }
 
 const struct accept_service *
 service_of(const struct accept *a, const char *abstract_syntax)
 {
-    for (size_t i = 0; i < a->service_count; i++)
+    for (size_t i = 0; i < atomic_load(&a->service_count); i++)
         for (const char *const *at = a->services[i]->abstract_syntaxes; *at; at++)
             if (strcmp(*at, abstract_syntax) == 0)
                 return a->services[i];
@@ -93,7 +93,7 @@ live_end(struct accept *a, struct live *l)
         (void)p->run(NULL, p->user, &gone);
         free(p);
     }
-    for (size_t i = 0; i < a->service_count; i++)
+    for (size_t i = 0; i < atomic_load(&a->service_count); i++)
         if (a->services[i]->association_end)
             a->services[i]->association_end(l->number, a->services[i]->user);
 }

@@ -69,8 +69,8 @@ renewed(const char *fingerprint, const struct err *why, void *user)
         LOG(&accept_ctx, ACCEPT_TLS_RENEWED, F_WORD("fingerprint", fingerprint));
 }
 
-int
-tls_begin(struct accept *a, struct err *err)
+static int
+begin(struct accept *a, struct err *err)
 {
     const struct accept_options *o = &a->options;
     struct tls_pipe_options pipe = {.address = o->address,
@@ -86,6 +86,7 @@ tls_begin(struct accept *a, struct err *err)
                                     .user = a};
     char *dir = mem_printf("%s/tls", o->dir), *pem = mem_printf("%s/" OWN_FILE ".pem", dir);
     char *key = mem_printf("%s/" OWN_FILE ".key", dir);
+    struct tls_pipe *tls = NULL;
     int rc = -1;
 
     if ((o->tls_certificate == NULL) != (o->tls_key == NULL)) {
@@ -99,9 +100,10 @@ tls_begin(struct accept *a, struct err *err)
                                       err) < 0)
             goto out;
     }
-    rc = tls_pipe_open(&pipe, &a->tls, err);
+    rc = tls_pipe_open(&pipe, &tls, err);
     if (rc == 0)
-        LOG(&accept_ctx, ACCEPT_TLS_LISTENING, F_NUMBER("port", tls_pipe_port(a->tls)));
+        LOG(&accept_ctx, ACCEPT_TLS_LISTENING, F_NUMBER("port", tls_pipe_port(tls)));
+    atomic_store(&a->tls, tls);
 out:
     free(key);
     free(pem);
@@ -109,22 +111,66 @@ out:
     return rc;
 }
 
+/* Said once, and again when it is another trouble. */
+static void
+tell(struct accept *a, const struct err *why)
+{
+    const char *text = why != NULL ? why->text : "";
+    bool is_new;
+
+    gate_lock(&a->gate);
+    is_new = strcmp(a->tls_trouble, text) != 0;
+    text_copy(a->tls_trouble, sizeof a->tls_trouble, text);
+    gate_unlock(&a->gate);
+    if (is_new && why != NULL)
+        LOG(&accept_ctx, ACCEPT_TLS_AWAY, F_ERR(why));
+}
+
+bool
+tls_try(struct accept *a)
+{
+    struct err err;
+
+    if (!a->options.has_tls || atomic_load(&a->tls) != NULL)
+        return true;
+    if (begin(a, &err) < 0) {
+        tell(a, &err);
+        return false;
+    }
+    tell(a, NULL);
+    return true;
+}
+
+void
+accept_tls_trouble(struct accept *a, char out[ACCEPT_TROUBLE_BYTES])
+{
+    gate_lock(&a->gate);
+    text_copy(out, ACCEPT_TROUBLE_BYTES, a->tls_trouble);
+    gate_unlock(&a->gate);
+}
+
 uint16_t
 accept_tls_port(const struct accept *a)
 {
-    return a->tls ? tls_pipe_port(a->tls) : 0;
+    struct tls_pipe *tls = atomic_load(&a->tls);
+
+    return tls ? tls_pipe_port(tls) : 0;
 }
 
 void
 accept_tls_fingerprint(const struct accept *a, char out[65])
 {
+    struct tls_pipe *tls = atomic_load(&a->tls);
+
     out[0] = '\0';
-    if (a->tls)
-        tls_pipe_fingerprint(a->tls, out);
+    if (tls)
+        tls_pipe_fingerprint(tls, out);
 }
 
 bool
 accept_tls_is_stale(const struct accept *a)
 {
-    return a->tls && tls_pipe_is_stale(a->tls);
+    struct tls_pipe *tls = atomic_load(&a->tls);
+
+    return tls && tls_pipe_is_stale(tls);
 }

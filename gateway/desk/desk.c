@@ -15,16 +15,20 @@
 #include "gateway/desk/orders_sources.h"
 #include "gateway/desk/mpps.h"
 #include "gateway/desk/page_tls.h"
+#include "gateway/desk/parts_lamp.h"
 #include "gateway/desk/place.h"
 #include "gateway/desk/report.h"
 #include "gateway/desk/worklist.h"
+#include "gateway/import/import.h"
 #include "gateway/serve/serve.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/embed.h"
+#include "proto/base/log.h"
 #include "proto/base/text.h"
+#include "proto/base/thread.h"
 #include "proto/http/server.h"
 #include "proto/link/clinic.h"
 #include "proto/trust/audit.h"
@@ -32,10 +36,15 @@
 #include "proto/trust/token.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "gateway/desk/desk_events.def"
+#undef LOG_EVENT
 
 /* The tables of parts.def. */
 #define REPORT(part, right)
@@ -58,7 +67,7 @@ struct desk {
     struct look *look;
     struct arrivals *arrivals;
     struct orders_sources *orders;
-    struct his_in *his_in;
+    struct his_in *_Atomic his_in; /* NULL: none, or not yet */
     struct his_out *his_out;
     struct worklist *worklist;
     struct mpps *mpps;
@@ -68,7 +77,13 @@ struct desk {
     uint8_t token_sha256[DIGEST_BYTES];
     struct http_server *server;
     struct page_tls *page_tls; /* NULL: served in the clear */
+    char audit_dir[PATH_MAX];
+    char page_trouble[PART_TROUBLE_BYTES]; /* the owner's thread's */
+    struct gate gate;                      /* for the next */
+    struct desk_troubles troubles;         /* those that the desk itself finds */
 };
+
+static const struct log_ctx ctx = {.stage = "gateway/desk"};
 
 static int
 get_page(struct http_request *req, struct http_response *res, struct err *err)
@@ -126,11 +141,40 @@ wait_for_change(struct desk *desk, const struct http_request *req)
 static const char *
 stale_door(const struct desk *desk)
 {
+    const struct his_in *in = atomic_load(&desk->his_in);
+
     if (accept_tls_is_stale(desk->options.accept))
         return "dicom";
-    if (desk->his_in != NULL && his_in_is_stale(desk->his_in))
+    if (in != NULL && his_in_is_stale(in))
         return "hl7";
     return desk->page_tls != NULL && page_tls_is_stale(desk->page_tls) ? "page" : NULL;
+}
+
+static void
+copy_trouble(struct desk_troubles *t, enum desk_part part, const char *text)
+{
+    if (text != NULL && text[0] != '\0')
+        text_copy(t->of[part], sizeof t->of[part], text);
+}
+
+/* Of the desk, and of those beside it. */
+static void
+find_troubles(struct desk *desk, struct desk_troubles *out)
+{
+    const struct desk_options *o = &desk->options;
+    struct err aside;
+
+    gate_lock(&desk->gate);
+    *out = desk->troubles;
+    gate_unlock(&desk->gate);
+    copy_trouble(out, PART_CONF, o->conf_trouble);
+    copy_trouble(out, PART_COMMIT, o->commit_trouble);
+    accept_tls_trouble(o->accept, out->of[PART_DICOM_TLS]);
+    if (o->import != NULL)
+        import_drop_trouble(o->import, out->of[PART_IMPORT]);
+    copy_trouble(out, PART_IMPORT, o->import_trouble);
+    if (audit_check_aside(desk->audit_dir, &aside) < 0)
+        copy_trouble(out, PART_AUDIT, aside.text);
 }
 
 static int
@@ -139,6 +183,7 @@ get_state(struct http_request *req, struct http_response *res, struct err *err)
     struct desk *desk = http_user(req);
     uint64_t change = wait_for_change(desk, req);
     const char *which = http_query(req, "studies");
+    struct desk_troubles troubles;
     char print[96] = "";
     struct report_sources sources = {.options = &desk->options,
                                      .book = desk->book,
@@ -147,12 +192,14 @@ get_state(struct http_request *req, struct http_response *res, struct err *err)
                                      .rights = http_caller(req)->rights,
                                      .fingerprint = print,
                                      .stale = stale_door(desk),
+                                     .troubles = &troubles,
                                      .is_everything = which != NULL && strcmp(which, "all") == 0};
     struct buf report;
     int rc;
 
     if (desk->page_tls != NULL)
         page_tls_fingerprint(desk->page_tls, print);
+    find_troubles(desk, &troubles);
     buf_init(&report, REPORT_BYTES);
     rc = report_write(&sources, change, &report, err);
     if (rc == 0)
@@ -246,12 +293,9 @@ serve(struct desk *desk, struct err *err)
 #include "gateway/desk/parts.def"
 #undef ROUTES
     };
-    const struct place *place = &desk->place;
+    struct place *place = &desk->place;
     struct http_options http = {.address = desk->options.address,
                                 .port = desk->options.port,
-                                .certificate =
-                                    place->certificate[0] != '\0' ? place->certificate : NULL,
-                                .key = place->key[0] != '\0' ? place->key : NULL,
                                 .hosts = desk->options.hosts,
                                 .connections_each = CONNECTIONS_EACH,
                                 .name = "gateway/desk",
@@ -261,10 +305,17 @@ serve(struct desk *desk, struct err *err)
                                 .authorise = authorise,
                                 .authorise_user = desk};
 
-    if (place->certificate[0] != '\0')
-        desk->page_tls = page_tls_new(place->certificate, place->fingerprint);
-    if (http_server_start(&http, &desk->server, err) < 0)
+    if (place_find(&desk->options, place, err) < 0)
         return -1;
+    if (place->certificate[0] != '\0') {
+        http.certificate = place->certificate;
+        http.key = place->key;
+        desk->page_tls = page_tls_new(place->certificate, place->fingerprint);
+    }
+    if (http_server_start(&http, &desk->server, err) < 0) {
+        page_tls_free(&desk->page_tls);
+        return -1;
+    }
     if (desk->page_tls != NULL)
         page_tls_begin(desk->page_tls, desk->server);
     return 0;
@@ -295,14 +346,41 @@ begin_work(struct desk *desk)
         serve_ask_questions(o->serve, is_asked, desk->book);
 }
 
-static int
-check_options(const struct desk_options *options, struct err *err)
+/* Said once, and again when it is another trouble. why NULL: it runs. */
+static void
+tell_part(char trouble[PART_TROUBLE_BYTES], const char *part, const struct err *why)
 {
-    const char *phone = options->clinic_phone;
+    const char *text = why != NULL ? why->text : "";
 
-    if (phone != NULL && phone[0] != '\0' && !clinic_phone_is_valid(phone))
-        return err_set(err, ERR_REJECT, "clinic_phone: 5 to 15 digits, perhaps a + before them");
-    return 0;
+    if (strcmp(trouble, text) == 0)
+        return;
+    if (why != NULL)
+        LOG(&ctx, DESK_PART_AWAY, F_WORD("part", part), F_ERR(why));
+    else
+        LOG(&ctx, DESK_PART_BACK, F_WORD("part", part));
+    text_copy(trouble, PART_TROUBLE_BYTES, text);
+}
+
+static void
+tell(struct desk *desk, enum desk_part part, const struct err *why)
+{
+    gate_lock(&desk->gate);
+    tell_part(desk->troubles.of[part], desk_part_word(part), why);
+    gate_unlock(&desk->gate);
+}
+
+/* The doctor is told of none then, and nothing else is lost. */
+static const char *
+phone_of(struct desk *desk)
+{
+    const char *phone = desk->options.clinic_phone;
+    struct err err;
+
+    if (phone == NULL || phone[0] == '\0' || clinic_phone_is_valid(phone))
+        return phone != NULL ? phone : "";
+    err_set(&err, ERR_REJECT, "clinic_phone: 5 to 15 digits, perhaps a + before them");
+    tell(desk, PART_CONF, &err);
+    return "";
 }
 
 static int
@@ -319,50 +397,55 @@ fetch_orders(struct desk *desk, struct err *err)
     return 0;
 }
 
-static int
-open_hl7(struct desk *desk, struct err *err)
+static bool
+open_hl7(struct desk *desk)
 {
     const struct desk_options *o = &desk->options;
     char *tls_dir = mem_printf("%s/tls", o->dir);
-    const struct his_in_options in = {.book = desk->book,
-                                      .address = o->hl7_address,
-                                      .port = o->hl7_port,
-                                      .peers = o->hl7_peers,
-                                      .charset = o->hl7_charset,
-                                      .facility = o->hl7_facility,
-                                      .idle_ms = o->hl7_idle_ms,
-                                      .tls_ca = o->hl7_tls_ca,
-                                      .tls_certificate = o->hl7_tls_certificate,
-                                      .tls_key = o->hl7_tls_key,
-                                      .tls_dir = tls_dir};
-    int rc = o->has_hl7_in ? his_in_start(&in, &desk->his_in, err) : 0;
+    const struct his_in_options options = {.book = desk->book,
+                                           .address = o->hl7_address,
+                                           .port = o->hl7_port,
+                                           .peers = o->hl7_peers,
+                                           .charset = o->hl7_charset,
+                                           .facility = o->hl7_facility,
+                                           .idle_ms = o->hl7_idle_ms,
+                                           .tls_ca = o->hl7_tls_ca,
+                                           .tls_certificate = o->hl7_tls_certificate,
+                                           .tls_key = o->hl7_tls_key,
+                                           .tls_dir = tls_dir};
+    struct his_in *in = NULL;
+    struct err err;
+    int rc = his_in_start(&options, &in, &err);
 
+    if (rc == 0)
+        atomic_store(&desk->his_in, in);
+    tell(desk, PART_HL7, rc < 0 ? &err : NULL);
     free(tls_dir);
-    return rc;
+    return rc == 0;
 }
 
-static int
-hand_over(struct desk *desk, struct err *err)
+static void
+hand_over(struct desk *desk)
 {
     const struct desk_options *o = &desk->options;
     struct his_out_options out = {
         .book = desk->book, .retry_ms = o->his_retry_ms, .retry_max_ms = o->his_retry_max_ms};
+    struct err err;
 
     if (o->his == NULL)
-        return 0;
+        return;
     out.settings = *o->his;
     desk->options.his = NULL; /* the caller's; the workers have copies */
-    return his_out_start(&out, &desk->his_out, err);
+    if (his_out_start(&out, &desk->his_out, &err) < 0)
+        tell(desk, PART_HIS, &err);
 }
 
 /* Who changed what at the desk that somebody may ask after in fifteen years. */
 static int
 open_audit(struct desk *desk, struct err *err)
 {
-    char dir[PATH_MAX];
-
-    snprintf(dir, sizeof dir, "%s/audit", desk->options.dir);
-    if (audit_open(dir, "gateway", &desk->audit, err) < 0)
+    snprintf(desk->audit_dir, sizeof desk->audit_dir, "%s/audit", desk->options.dir);
+    if (audit_open(desk->audit_dir, "gateway", &desk->audit, err) < 0)
         return err_context(err, "the desk's audit log");
     return 0;
 }
@@ -370,35 +453,43 @@ open_audit(struct desk *desk, struct err *err)
 int
 desk_start(const struct desk_options *options, struct desk **out_desk, struct err *err)
 {
-    struct desk *desk;
+    struct desk *desk = mem_new(sizeof *desk);
     int rc = -1;
 
-    if (check_options(options, err) < 0)
-        return -1;
-    desk = mem_new(sizeof *desk);
+    gate_init(&desk->gate);
     desk->options = *options;
-    if (book_open(options->dir, options->clinic_phone != NULL ? options->clinic_phone : "",
-                  &desk->book, err) < 0 ||
-        place_find(options, &desk->place, err) < 0 || make_token(desk, err) < 0 ||
-        open_audit(desk, err) < 0)
+    if (book_open(options->dir, phone_of(desk), &desk->book, err) < 0 ||
+        make_token(desk, err) < 0 || open_audit(desk, err) < 0 || fetch_orders(desk, err) < 0)
         goto out;
-    if (fetch_orders(desk, err) < 0 || open_hl7(desk, err) < 0 || hand_over(desk, err) < 0)
-        goto out;
+    hand_over(desk);
     begin_work(desk);
     desk->api = (struct api){.book = desk->book,
                              .link = desk->link,
                              .options = &desk->options,
                              .his = desk->his_out,
                              .audit = desk->audit};
-    if (serve(desk, err) < 0) {
-        err_context(err, "the desk's page");
-        goto out;
-    }
+    (void)desk_try_again(desk);
     *out_desk = TAKE(desk);
     rc = 0;
 out:
     desk_stop(&desk);
     return rc;
+}
+
+bool
+desk_try_again(struct desk *desk)
+{
+    bool has_hl7 = !desk->options.has_hl7_in || atomic_load(&desk->his_in) != NULL;
+    struct err err;
+    int rc = 0;
+
+    if (!has_hl7)
+        has_hl7 = open_hl7(desk);
+    if (desk->server == NULL) {
+        rc = serve(desk, &err);
+        tell_part(desk->page_trouble, "page", rc < 0 ? &err : NULL);
+    }
+    return has_hl7 && rc == 0;
 }
 
 void
@@ -412,6 +503,7 @@ void
 desk_stop(struct desk **desk)
 {
     struct desk *old = TAKE(*desk);
+    struct his_in *in;
 
     if (old == NULL)
         return;
@@ -420,7 +512,8 @@ desk_stop(struct desk **desk)
     page_tls_end(old->page_tls);
     http_server_stop(&old->server);
     page_tls_free(&old->page_tls); /* answers under way asked it until now */
-    his_in_stop(&old->his_in);
+    in = atomic_exchange(&old->his_in, NULL);
+    his_in_stop(&in);
     look_stop(&old->look);
     desk_link_stop(&old->link);
     his_out_stop(&old->his_out);
@@ -430,19 +523,22 @@ desk_stop(struct desk **desk)
     mpps_stop(&old->mpps);
     book_close(&old->book);
     audit_close(&old->audit);
+    gate_fini(&old->gate);
     free(old);
 }
 
 uint16_t
 desk_port(const struct desk *desk)
 {
-    return http_server_port(desk->server);
+    return desk->server != NULL ? http_server_port(desk->server) : 0;
 }
 
 uint16_t
 desk_hl7_port(const struct desk *desk)
 {
-    return desk->his_in != NULL ? his_in_port(desk->his_in) : 0;
+    const struct his_in *in = atomic_load(&desk->his_in);
+
+    return in != NULL ? his_in_port(in) : 0;
 }
 
 int

@@ -51,16 +51,24 @@ struct desk_options {
     const struct his_settings *his; /* NULL: reports go nowhere else in the clinic (his_out.h) */
     int64_t his_retry_ms, his_retry_max_ms;
     int64_t backoff_ms, backoff_max_ms; /* of the line to the reader; 0: half a second, 15 s */
+    /* What is the matter with parts that are not the desk's, for its lamp (parts_lamp.h); NULL or
+     * "": nothing. */
+    const char *conf_trouble, *import_trouble, *commit_trouble;
 };
 
-/* errors  those of place_find() and book_open(); ERR_RETRY the port is taken */
+/* Page and HL7 port are opened if they can be: desk_try_again(). What is wrong with an option of
+ * theirs, or of those who hand over reports, costs that part alone and is told by the lamp and the
+ * log.
+ * errors  of its own folder: those of book_open() and audit_open() */
 int desk_start(const struct desk_options *options, struct desk **out_desk,
                struct err *err) MUST_CHECK;
-/* Worklist and MPPS, at the DICOM door; before accept_listen(). accept_shut() goes before
- * desk_stop(). */
+/* Open what could not be opened (an address or a certificate that is not there yet). true: all is
+ * open. By the thread that started it. */
+bool desk_try_again(struct desk *desk);
+/* Worklist and MPPS, at the DICOM door. accept_shut() goes before desk_stop(). */
 void desk_offer_services(struct desk *desk);
 void desk_stop(struct desk **desk);
-uint16_t desk_port(const struct desk *desk);
+uint16_t desk_port(const struct desk *desk);     /* 0: its page is not served */
 uint16_t desk_hl7_port(const struct desk *desk); /* 0: it takes no HL7 */
 /* A one-time code for an administrator's account (accounts.h), whether the desk runs or not. Makes
  * the desk's file if there is none.

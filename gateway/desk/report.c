@@ -13,6 +13,7 @@
 #include "gateway/desk/lamps.h"
 #include "gateway/desk/mpps.h"
 #include "gateway/desk/orders_lamp.h"
+#include "gateway/desk/parts_lamp.h"
 #include "gateway/desk/urgency.h"
 #include "gateway/plain/plain.h"
 #include "gateway/serve/serve.h"
@@ -41,8 +42,9 @@ struct sources {
     struct plain *plain;         /* may be NULL */
     struct orders_status orders; /* has_orders */
     bool has_orders;
-    bool is_everything; /* asked for by a program */
-    const char *stale;  /* report_sources */
+    bool is_everything;                   /* asked for by a program */
+    const char *stale;                    /* report_sources */
+    const struct desk_troubles *troubles; /* likewise; may be NULL */
     int64_t now_us;
     struct uplink_status line;
     struct spool_health health;
@@ -142,6 +144,8 @@ static void
 write_lamps(struct jsonw *w, const struct sources *s)
 {
     jsonw_object(w, "lamps");
+    if (s->troubles != NULL)
+        parts_lamp_write(w, s->troubles);
     write_devices_lamp(w, s);
     write_targets_lamp(w, s);
     write_line_lamp(w, s);
@@ -554,6 +558,7 @@ report_write(const struct report_sources *sources, uint64_t change, struct buf *
     struct sources s = {.serve = o->serve,
                         .plain = o->plain,
                         .stale = sources->stale,
+                        .troubles = sources->troubles,
                         .is_everything = sources->is_everything,
                         .now_us = clock_wall_us()};
     int rc = orders_lamp_read(sources->orders, sources->book, &s.orders, &s.has_orders, err);

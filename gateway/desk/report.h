@@ -12,6 +12,7 @@
 
 struct book;
 struct desk_link;
+struct desk_troubles;
 struct orders_sources;
 
 struct report_sources {
@@ -23,7 +24,8 @@ struct report_sources {
     const char *fingerprint;       /* of the page's own certificate; NULL or "": none */
     const char *stale;             /* whose certificate's new files cannot be used: "dicom", "hl7",
                                       "page"; NULL: nobody's */
-    bool is_everything;            /* every study the spool has, at most 5000 */
+    const struct desk_troubles *troubles; /* parts that do not run; NULL: all do */
+    bool is_everything;                   /* every study the spool has, at most 5000 */
 };
 
 /* change: the number to ask again with. Studies of today (local time) and those not yet

@@ -73,7 +73,6 @@ make_folders(struct import *im, struct err *err)
 {
     static const char *const below[] = {"tmp", "files", "items", "corrupt"};
     char path[PATH_MAX];
-    struct stat st;
 
     if (durable_mkdir(im->dir, err) < 0)
         return -1;
@@ -82,9 +81,17 @@ make_folders(struct import *im, struct err *err)
         if (durable_mkdir(path, err) < 0)
             return -1;
     }
+    return 0;
+}
+
+int
+import_make_drop(struct import *im, struct err *err)
+{
+    struct stat st;
+
     if (stat(im->drop_dir, &st) == 0 && S_ISDIR(st.st_mode))
         return 0; /* somebody else's, perhaps: left as it is */
-    return durable_mkdir(im->drop_dir, err);
+    return durable_mkdir(im->drop_dir, err) < 0 ? err_context(err, "the import folder") : 0;
 }
 
 int
@@ -146,6 +153,14 @@ import_left_now(struct import *im, struct import_left *out)
 {
     gate_lock(&im->gate);
     *out = im->left;
+    gate_unlock(&im->gate);
+}
+
+void
+import_drop_trouble(struct import *im, char out[IMPORT_TROUBLE_BYTES])
+{
+    gate_lock(&im->gate);
+    text_copy(out, IMPORT_TROUBLE_BYTES, im->drop_trouble);
     gate_unlock(&im->gate);
 }
 

@@ -40,7 +40,7 @@ enum import_state {
 
 struct import_options {
     const char *dir;       /* of its own state; made */
-    const char *drop_dir;  /* watched; made. NULL: DIR/drop */
+    const char *drop_dir;  /* watched; made as soon as it can be. NULL: DIR/drop */
     const char *media_dir; /* where sticks and discs appear as folders; NULL: none */
     struct spool *spool;   /* outlives it */
     struct codec_pool
@@ -52,7 +52,8 @@ struct import_options {
     uint64_t max_bytes; /* 0: 2 GiB; a larger file is not taken */
 };
 
-/* Ends what a crash left half done, then watches.
+/* Ends what a crash left half done, then watches. A drop folder that is not there (its share comes
+ * later) is looked for with each rescan: import_drop_trouble().
  * errors  ERR_FULL, ERR_RETRY the folders; a sidecar that cannot be read goes to corrupt/ */
 int import_start(const struct import_options *options, struct import **out_import,
                  struct err *err) MUST_CHECK;
@@ -123,6 +124,10 @@ struct import_left {
 };
 
 void import_left_now(struct import *import, struct import_left *out);
+
+#define IMPORT_TROUBLE_BYTES 320
+/* Why the drop folder cannot be used now; "": it can. */
+void import_drop_trouble(struct import *import, char out[IMPORT_TROUBLE_BYTES]);
 
 /* A stick or disc: a folder of media_dir. */
 struct import_media {

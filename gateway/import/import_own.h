@@ -35,11 +35,15 @@ struct import {
     struct import_item **items;
     size_t count, room;
     uint64_t change;
-    struct import_left left; /* gate */
+    struct import_left left;                 /* gate */
+    char drop_trouble[IMPORT_TROUBLE_BYTES]; /* gate */
     struct watch *watch;
 };
 
 static const struct log_ctx import_ctx __attribute__((unused)) = {.stage = "gateway/import"};
+
+/* import.c: the drop folder, if it is not there. */
+int import_make_drop(struct import *im, struct err *err) MUST_CHECK;
 
 /* ---- items.c: sidecars ---- */
 

@@ -371,6 +371,27 @@ take_event(struct import *im, const struct inotify_event *e)
     }
 }
 
+/* Each time: the share that it lies on may come later than this service, and go. */
+static void
+find_drop(struct import *im)
+{
+    struct err err = {0};
+    bool is_there = import_make_drop(im, &err) == 0, is_new;
+
+    if (is_there && im->watch->dir_count == 0)
+        add_watch(im, "", 0);
+    gate_lock(&im->gate);
+    is_new = strcmp(im->drop_trouble, err.text) != 0;
+    if (is_new) {
+        text_copy(im->drop_trouble, sizeof im->drop_trouble, err.text);
+        im->change++;
+        gate_wake(&im->gate);
+    }
+    gate_unlock(&im->gate);
+    if (is_new && !is_there)
+        LOG(&import_ctx, IMPORT_DROP_AWAY, F_ERR(&err));
+}
+
 /* Returns whether anything came. */
 static bool
 read_events(struct import *im)
@@ -412,6 +433,8 @@ run(void *arg)
             keep_ms = now_ms + KEEP_MS;
         }
         is_due = now_ms >= scan_ms || w->has_waiting;
+        if (is_due)
+            find_drop(im);
         if (read_events(im) || is_due) {
             watch_scan(im);
             scan_ms = clock_mono_ms() + im->options.rescan_ms;
@@ -440,7 +463,7 @@ watch_start(struct import *im, struct err *err)
         LOG(&import_ctx, IMPORT_WATCH_BLIND);
     gate_init(&w->scanning);
     im->watch = w;
-    add_watch(im, "", 0);
+    find_drop(im);
     w->thread = thread_start("import", run, im);
     return 0;
 }

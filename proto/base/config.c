@@ -174,6 +174,13 @@ int
 config_read(const struct config_option *options, size_t count, const char *path, void *config,
             struct err *err)
 {
+    return config_read_copy(options, count, path, path, config, err);
+}
+
+int
+config_read_copy(const struct config_option *options, size_t count, const char *copy,
+                 const char *path, void *config, struct err *err)
+{
     struct reading r = {options, count, config, path, mem_new(count), 0, err};
     int rc = -1;
 
@@ -181,17 +188,17 @@ config_read(const struct config_option *options, size_t count, const char *path,
     for (size_t i = 0; i < count; i++)
         if (set_option(&options[i], path, options[i].by_default, config, err) < 0)
             goto out;
-    if (path != NULL) {
-        int line = ini_parse(path, on_line, &r);
+    if (copy != NULL) {
+        int line = ini_parse(copy, on_line, &r);
 
         if (line < 0) {
-            err_sys(err, ERR_NOT_FOUND, "%s", path);
+            err_sys(err, ERR_NOT_FOUND, "%s", copy);
             goto out;
         }
         if (line > 0) {
             if (err->kind == ERR_NONE)
                 err_set(err, ERR_REJECT, "this line is no 'option = value'");
-            err_context(err, "%s:%d", path, line);
+            err_context(err, "%s:%d", copy, line);
             goto out;
         }
     }
@@ -201,6 +208,42 @@ out:
         config_fini(options, count, config);
     free(r.is_set);
     return rc;
+}
+
+struct finding {
+    const char *path, *name;
+    char *found;
+    unsigned times;
+};
+
+static int
+on_find(void *user, const char *section, const char *name, const char *value)
+{
+    struct finding *f = user;
+
+    if (section[0] != '\0' || strcmp(name, f->name) != 0)
+        return 1;
+    f->times++;
+    free(f->found);
+    f->found = place_path(f->path, value);
+    return 1;
+}
+
+int
+config_find_path(const char *path, const char *name, char **out, struct err *err)
+{
+    struct finding f = {.path = path, .name = name};
+
+    if (ini_parse(path, on_find, &f) < 0) {
+        free(f.found);
+        return err_sys(err, ERR_NOT_FOUND, "%s", path);
+    }
+    if (f.times != 1) {
+        free(f.found);
+        return err_set(err, ERR_NOT_FOUND, "%s does not say %s once", path, name);
+    }
+    *out = f.found;
+    return 0;
 }
 
 void

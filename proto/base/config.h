@@ -61,6 +61,12 @@ struct config_option {
  * errors  ERR_REJECT with "FILE:LINE: key: what is wrong", ERR_NOT_FOUND */
 int config_read(const struct config_option *options, size_t count, const char *path, void *config,
                 struct err *err) MUST_CHECK;
+/* The same of a copy of the file at path: relative paths count from that one's folder. */
+int config_read_copy(const struct config_option *options, size_t count, const char *copy,
+                     const char *path, void *config, struct err *err) MUST_CHECK;
+/* What a file says of one option of type PATH, whatever is wrong with its other lines; the
+ * caller's (free). errors  ERR_NOT_FOUND it does not say, or says it twice */
+int config_find_path(const char *path, const char *name, char **out, struct err *err) MUST_CHECK;
 void config_fini(const struct config_option *options, size_t count, void *config);
 /* --help (the usage, then each option) and --print-config, to standard output. */
 void config_print_help(const char *usage, const struct config_option *options, size_t count);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 static sigset_t
@@ -52,6 +53,17 @@ program_wait(void)
     while (sigwait(&held, &got) != 0)
         ;
     return got;
+}
+
+int
+program_wait_ms(int64_t wait_ms)
+{
+    const struct timespec wait = {.tv_sec = (time_t)(wait_ms / 1000),
+                                  .tv_nsec = (long)(wait_ms % 1000) * 1000000L};
+    sigset_t held = ends();
+    int got = sigtimedwait(&held, NULL, &wait);
+
+    return got > 0 ? got : 0;
 }
 
 static int

@@ -21,6 +21,8 @@ void program_hold_signals(void);
 void program_raise_descriptors(void);
 /* Returns the signal that ends the service. */
 int program_wait(void);
+/* The same, or 0 after so long. */
+int program_wait_ms(int64_t wait_ms);
 
 #define PROGRAM_SOCKET 3
 /* This very program once more, in another role: argv and environment its own, our end of a socket's

@@ -327,31 +327,69 @@ silent_peers_are_gone_by_their_deadline_and_hold_up_nobody(void **state)
     assert_true(clock_mono_ms() - begun >= 1500);
 }
 
+/* The plain one is served all the same: whoever sends by it is not kept waiting for a certificate.
+ */
 static void
-one_port_that_cannot_be_had_or_half_an_identity_stops_the_start(void **state)
+a_port_over_tls_that_cannot_be_opened_costs_itself_until_it_can(void **state)
 {
     struct accept *second = NULL;
     struct accept_options options = w.options;
-    char *dir = mem_printf("%s/second", w.dir);
+    char *dir = mem_printf("%s/second", w.dir), *pem = mem_printf("%s/later.pem", w.dir);
+    char *key = mem_printf("%s/later.key", w.dir);
+    char trouble[ACCEPT_TROUBLE_BYTES];
     struct err err = {0};
 
     (void)state;
     options.dir = dir;
-    options.tls_port = accept_tls_port(w.door);
+    options.tls_certificate = pem;
+    options.tls_key = key;
     assert_int_equal(accept_open(&options, w.spool, &second, &err), 0);
-    assert_int_equal(accept_listen(second, &err), -1);
-    assert_int_equal(err.kind, ERR_FATAL);
+    if (accept_listen(second, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_not_equal(accept_port(second), 0);
+    assert_int_equal(accept_tls_port(second), 0);
+    assert_false(accept_try_again(second));
+    accept_tls_trouble(second, trouble);
+    if (strstr(trouble, "/later.") == NULL)
+        fail_msg("%s", trouble);
+
+    make_certificate("later", "ec -pkeyopt ec_paramgen_curve:P-256");
+    assert_true(accept_try_again(second));
+    assert_int_not_equal(accept_tls_port(second), 0);
+    accept_tls_trouble(second, trouble);
+    assert_string_equal(trouble, "");
     accept_stop(&second);
-    options.tls_port = 0;
-    options.tls_certificate = "only.pem";
-    assert_int_equal(accept_open(&options, w.spool, &second, &err), 0);
-    assert_int_equal(accept_listen(second, &err), -1);
-    assert_int_equal(err.kind, ERR_REJECT);
-    accept_stop(&second);
-    options.tls_key = "no.key";
-    assert_int_equal(accept_open(&options, w.spool, &second, &err), 0);
-    assert_int_equal(accept_listen(second, &err), -1);
-    accept_stop(&second);
+    free(key);
+    free(pem);
+    free(dir);
+}
+
+static void
+half_an_identity_or_a_port_that_is_taken_opens_no_port_over_tls(void **state)
+{
+    const uint16_t taken = accept_tls_port(w.door);
+    const struct {
+        const char *certificate, *key;
+        uint16_t port;
+    } rows[] = {{NULL, NULL, taken}, {"only.pem", NULL, 0}, {NULL, "only.key", 0}};
+    char *dir = mem_printf("%s/second", w.dir);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct accept_options options = w.options;
+        struct accept *second = NULL;
+        struct err err = {0};
+
+        options.dir = dir;
+        options.tls_port = rows[i].port;
+        options.tls_certificate = rows[i].certificate;
+        options.tls_key = rows[i].key;
+        assert_int_equal(accept_open(&options, w.spool, &second, &err), 0);
+        assert_int_equal(accept_listen(second, &err), 0);
+        assert_int_equal(accept_tls_port(second), 0);
+        assert_false(accept_try_again(second));
+        accept_stop(&second);
+    }
     free(dir);
 }
 
@@ -374,7 +412,9 @@ main(void)
         cmocka_unit_test_setup_teardown(silent_peers_are_gone_by_their_deadline_and_hold_up_nobody,
                                         begin, end),
         cmocka_unit_test_setup_teardown(
-            one_port_that_cannot_be_had_or_half_an_identity_stops_the_start, begin, end),
+            a_port_over_tls_that_cannot_be_opened_costs_itself_until_it_can, begin, end),
+        cmocka_unit_test_setup_teardown(
+            half_an_identity_or_a_port_that_is_taken_opens_no_port_over_tls, begin, end),
     };
 
     if (!program_is_there("openssl")) {

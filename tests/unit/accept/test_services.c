@@ -172,6 +172,31 @@ one_association_mixes_storage_with_every_service(void **state)
     assert_string_equal(seen_ae, "US");
 }
 
+/* The desk that could not start with the door offers its worklist when it does. */
+static void
+a_service_that_comes_later_is_there_for_the_next_association(void **state)
+{
+    static const char *const late[] = {DCM_UID_PATIENT_ROOT_FIND, NULL};
+    static char user[] = "the user";
+    const struct accept_service service = {.abstract_syntaxes = late,
+                                           .offer = DIMSE_PLAIN_SYNTAX,
+                                           .right = ACCEPT_MAY_WORKLIST,
+                                           .handle = find,
+                                           .user = user};
+    struct dimse_assoc *before = NULL, *after = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(door_connect(&w, "US", "RADPOST", late, &before, &err), 0);
+    assert_null(dimse_context(before, 5));
+    accept_add_service(w.door, &service);
+    assert_int_equal(door_store(before, "1.2.1"), DIMSE_SUCCESS);
+    assert_int_equal(door_connect(&w, "US", "RADPOST", late, &after, &err), 0);
+    assert_int_equal(ask(after, 5, DIMSE_C_FIND_RQ, DCM_UID_PATIENT_ROOT_FIND), DIMSE_SUCCESS);
+    assert_int_equal(dimse_release(&after, &err), 0);
+    assert_int_equal(dimse_release(&before, &err), 0);
+}
+
 static void
 a_service_that_the_device_may_not_use_is_answered_0124(void **state)
 {
@@ -263,6 +288,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_association_mixes_storage_with_every_service, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(
+            a_service_that_comes_later_is_there_for_the_next_association, begin, end),
         cmocka_unit_test_setup_teardown(a_service_that_the_device_may_not_use_is_answered_0124,
                                         begin, end),
         cmocka_unit_test_setup_teardown(

@@ -11,6 +11,7 @@
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/http/client.h"
+#include "proto/trust/ca.h"
 #include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
 #include "tests/support/folder.h"
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 /* Every table of every part. */
@@ -285,17 +287,100 @@ beyond_this_machine_the_desk_speaks_tls_or_not_at_all(void **state)
 {
     static const char *const addresses[] = {"0.0.0.0", "::", "192.168.1.10", "10.0.0.1"};
     struct desk_options o = site.page;
+    char its_dir[FOLDER_PATH_BYTES + 16];
     struct desk *other = NULL;
     struct err err;
 
     (void)state;
+    snprintf(its_dir, sizeof its_dir, "%s/clear-desk", site.dir);
+    o.dir = its_dir;
     for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+        struct place place;
+
         o.address = addresses[i];
-        assert_int_equal(desk_start(&o, &other, &err), -1);
+        assert_int_equal(place_find(&o, &place, &err), -1);
         assert_int_equal(err.kind, ERR_REJECT);
         assert_non_null(strstr(err.text, "desk_tls"));
-        assert_null(other);
+        if (desk_start(&o, &other, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_int_equal(desk_port(other), 0);
+        assert_false(desk_try_again(other));
+        desk_stop(&other);
     }
+}
+
+/* The rest of it, the worklist with the orders of the HIS, does not wait for a certificate. */
+static void
+a_desk_without_its_certificate_serves_nobody_until_it_has_one(void **state)
+{
+    struct desk_options o = site.page;
+    char its_dir[FOLDER_PATH_BYTES + 16], pem[FOLDER_PATH_BYTES + 40], key[FOLDER_PATH_BYTES + 40],
+        made[FOLDER_PATH_BYTES + 16];
+    struct desk *other = NULL;
+    struct ca *ca = NULL;
+    struct err err;
+
+    (void)state;
+    snprintf(its_dir, sizeof its_dir, "%s/late-desk", site.dir);
+    snprintf(made, sizeof made, "%s/late-tls", site.dir);
+    snprintf(pem, sizeof pem, "%s/server.pem", made);
+    snprintf(key, sizeof key, "%s/server.key", made);
+    o.dir = its_dir;
+    o.is_tls = true;
+    o.certificate = pem;
+    o.key = key;
+    if (desk_start(&o, &other, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(desk_port(other), 0);
+    assert_false(desk_try_again(other));
+
+    assert_int_equal(ca_create(made, "Clinic", &err), 0);
+    assert_int_equal(ca_open(made, &ca, &err), 0);
+    assert_int_equal(ca_make_server(ca, made, "127.0.0.1", 100, &err), 0);
+    ca_close(&ca);
+    assert_true(desk_try_again(other));
+    assert_int_not_equal(desk_port(other), 0);
+    desk_stop(&other);
+}
+
+/* What is wrong beside the page is told by its lamp. */
+static void
+parts_that_do_not_run_have_a_red_lamp(void **state)
+{
+    static const char *const parts[] = {
+        "\"part\":\"conf\"",  "line 3 is wrong", "\"part\":\"hl7\"",  "hl7_peers",
+        "\"part\":\"audit\"", "corrupt/chain-",  "\"colour\":\"red\""};
+    char broken[FOLDER_PATH_BYTES + 64];
+    char header[128];
+    const char *const headers[] = {header, NULL};
+    struct desk_options before = site.page;
+    struct buf body;
+    struct err err;
+
+    (void)state;
+    desk_site_stop(&site);
+    snprintf(broken, sizeof broken, "%s/audit/corrupt/chain-1", site.desk_dir);
+    assert_int_equal(durable_mkdir(broken, &err), 0);
+    site.page.conf_trouble = "line 3 is wrong";
+    site.page.has_hl7_in = true;
+    site.page.hl7_address = "192.168.1.10";
+    site.page.hl7_peers = site.page.hl7_charset = site.page.hl7_facility = "";
+    desk_site_start(&site);
+
+    token_header(header);
+    assert_int_equal(ask("GET", "/desk/v1/state", headers, &body), 200);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (strstr(buf_text(&body), parts[i]) == NULL)
+            fail_msg("%s is not in %.600s", parts[i], buf_text(&body));
+    buf_fini(&body);
+    desk_site_stop(&site);
+    site.page = before;
+    assert_int_equal(rmdir(broken), 0);
+    desk_site_start(&site);
+
+    assert_int_equal(ask("GET", "/desk/v1/state", headers, &body), 200);
+    assert_null(strstr(buf_text(&body), "\"parts\""));
+    buf_fini(&body);
 }
 
 static void
@@ -362,6 +447,8 @@ main(void)
         cmocka_unit_test(the_installation_window_is_opened_and_closed_at_the_desk),
         cmocka_unit_test(what_no_target_refused_cannot_be_sent_again),
         cmocka_unit_test(beyond_this_machine_the_desk_speaks_tls_or_not_at_all),
+        cmocka_unit_test(a_desk_without_its_certificate_serves_nobody_until_it_has_one),
+        cmocka_unit_test(parts_that_do_not_run_have_a_red_lamp),
         cmocka_unit_test(a_desk_over_tls_makes_its_certificate_once_and_tells_its_fingerprint),
         cmocka_unit_test(a_code_for_the_first_account_is_made_beside_a_desk_that_runs),
     };

@@ -1,5 +1,6 @@
 /* test_lamps.c - a lamp says what is true, and "safe to delete" only when it is. */
 #include "gateway/desk/lamps.h"
+#include "gateway/desk/parts_lamp.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -352,10 +353,45 @@ a_sick_disk_beats_a_full_one(void **state)
     assert_string_equal(lamp_colour(LAMP_DEVICES_TABLE), "red");
 }
 
+static void
+write_parts(const struct desk_troubles *troubles, char out[2048])
+{
+    struct jsonw w;
+    struct buf b;
+
+    buf_init(&b, 2048);
+    jsonw_init(&w, &b);
+    jsonw_object(&w, NULL);
+    parts_lamp_write(&w, troubles);
+    jsonw_end(&w);
+    snprintf(out, 2048, "%s", buf_text(&b));
+    buf_fini(&b);
+}
+
+static void
+parts_have_a_lamp_only_while_one_does_not_run(void **state)
+{
+    static struct desk_troubles t;
+    char out[2048];
+
+    (void)state;
+    write_parts(&t, out);
+    assert_string_equal(out, "{}");
+    for (enum desk_part p = 0; p < DESK_PARTS; p++)
+        snprintf(t.of[p], sizeof t.of[p], "because of %s", desk_part_word(p));
+
+    write_parts(&t, out);
+    assert_non_null(
+        strstr(out, "{\"parts\":{\"word\":\"PARTS_AWAY\",\"colour\":\"red\",\"parts\":["));
+    for (enum desk_part p = 0; p < DESK_PARTS; p++)
+        assert_non_null(strstr(out, t.of[p]));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_have_a_lamp_only_while_one_does_not_run),
         cmocka_unit_test(only_a_sealed_listed_closed_study_is_safe_to_delete),
         cmocka_unit_test(nothing_is_safe_to_delete_while_more_is_announced),
         cmocka_unit_test(a_study_tells_how_far_it_is),

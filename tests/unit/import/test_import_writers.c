@@ -445,6 +445,30 @@ what_found_no_room_in_the_spool_waits_for_a_person_again(void **state)
     assert_int_equal(import_discard(world_import, item.id, "no room", "desk", &err), 0);
 }
 
+/* After a power cut the machine with the carts' share comes up after this one. */
+static void
+a_drop_folder_whose_share_comes_later_is_taken_up(void **state)
+{
+    char share[300], drop[320], trouble[IMPORT_TROUBLE_BYTES];
+
+    (void)state;
+    snprintf(share, sizeof share, "%s.share", world_dir);
+    snprintf(drop, sizeof drop, "%s/carts", share);
+    world_options.drop_dir = drop;
+    world_options.rescan_ms = 100;
+    world_begin();
+    import_drop_trouble(world_import, trouble);
+    assert_non_null(strstr(trouble, "import folder"));
+
+    assert_int_equal(mkdir(share, 0700), 0);
+    for (uint64_t seen = 0; trouble[0] != '\0'; import_drop_trouble(world_import, trouble))
+        seen = import_wait(world_import, seen, 1000);
+    world_pdf("from a cart");
+    world_drop_file(drop, "cart.pdf", &world_file);
+    world_wait(1u << IMPORT_WAITING, 1, NULL);
+    world_end();
+}
+
 int
 main(void)
 {
@@ -463,6 +487,7 @@ main(void)
         TEST(a_cut_upload_that_nobody_can_go_on_with_frees_its_name_at_once),
         TEST(an_upload_that_never_got_its_last_name_frees_it_in_the_end),
         TEST(a_file_that_is_too_large_is_told),
+        TEST(a_drop_folder_whose_share_comes_later_is_taken_up),
         TEST(a_file_for_which_there_is_no_room_stays_and_is_told_and_taken_later),
         TEST(what_found_no_room_in_the_spool_waits_for_a_person_again),
     };

@@ -18,7 +18,7 @@ import { door, follow, isOld, me, place, post, state } from "./state.js";
 import { Studies } from "./studies.js";
 import { clockTime, language, say, shortTime, swapLanguage } from "./words.js";
 
-const LAMPS = ["devices", "targets", "line", "disk", "clock", "certificate", "centre", "version", "his_orders"]; // targets only while there is a mistake in their table, the last where orders are fetched, or a message of the HIS was not done
+const LAMPS = ["parts", "devices", "targets", "line", "disk", "clock", "certificate", "centre", "version", "his_orders"]; // parts only while one does not run, targets only while there is a mistake in their table, the last where orders are fetched, or a message of the HIS was not done
 const works = (who) => who.may_work;
 const PLACES = [
   { name: "studies", Page: Studies, may: () => true },
@@ -59,6 +59,7 @@ function Lamp({ name, lamp, devices, isHeldBack }) {
   return html`<li class="lamp ${lamp.colour}">
     <span class="dot" aria-hidden="true"></span>
     <span><b>${say(name)}</b><span class="word">${isHeldBack && lamp.word === "LINE_UP" && !lamp.waiting ? say("line_up") : say(lamp.word, lamp)}</span>
+      ${(lamp.parts || []).map((p) => html`<span class="word">${say(`part_${p.part}`)}</span><span class="word quiet">${p.trouble}</span>`)}
       ${["DEVICES_TABLE", "TARGETS_TABLE"].includes(lamp.word) && html`<span class="word quiet">${lamp.trouble}</span>`}
       ${devices && html`<${LastImages} devices=${devices} />`}
       ${lamp.word === "LINE_PROOF" && works(me.value) && html`<${ProofSeen} lamp=${lamp} />`}
