@@ -28,11 +28,12 @@ struct touched {
     struct link_object_state says;
     uint8_t object[32];
     int64_t busy_until_ms; /* none of its pieces waits longer for who looks into it; 0: none did */
+    bool is_others;        /* another device offered it first, and has its receipt */
 };
 
 struct keep_bundle {
     struct keep *k;
-    char tenant[KEEP_CODE_SIZE];
+    char tenant[KEEP_CODE_SIZE], device[KEEP_NAME_SIZE];
     struct touched *touched;
     size_t n, room, last;
     struct landing_object *open[OPEN_OBJECTS]; /* of touched */
@@ -52,6 +53,7 @@ keep_bundle_begin(struct keep *k, const struct keep_sender *sender, struct keep_
     (void)err;
     b->k = k;
     text_copy(b->tenant, sizeof b->tenant, sender->tenant);
+    text_copy(b->device, sizeof b->device, sender->device);
     gate_lock(&k->gate);
     k->bundles++;
     gate_unlock(&k->gate);
@@ -83,11 +85,12 @@ touched_of(struct keep_bundle *b, const struct landing_object *o)
 }
 
 static void
-note_state(struct touched *t)
+note_state(const struct keep_bundle *b, struct touched *t)
 {
     free(t->says.have);
     gate_lock(&t->o->gate);
     landing_tell(&t->says, t->object, t->o->state, &t->o->file.have);
+    t->is_others = strcmp(t->o->device, b->device) != 0;
     gate_unlock(&t->o->gate);
 }
 
@@ -111,7 +114,7 @@ let_one_go(struct keep_bundle *b, struct landing_object *o)
 {
     struct touched *t = touched_of(b, o);
 
-    note_state(t);
+    note_state(b, t);
     landing_release(b->k, &t->o);
 }
 
@@ -218,6 +221,7 @@ find_known(struct keep_bundle *b, struct touched *t, struct err *err)
                                                 : LINK_HELD,
                          NULL);
         pg_rows_free(&rows);
+        t->is_others = true; /* perhaps: receipt_owe() knows */
         if (is_there)
             return 0;
     }
@@ -323,12 +327,29 @@ keep_bundle_piece(struct keep_bundle *b, const struct link_piece *piece, struct 
     return b->unsettled >= group_bytes(b->k) ? settle(b, err) : 0;
 }
 
+/* Who is told that it is kept gets a receipt, whoever began it. */
+static int
+promise_receipts(struct keep_bundle *b, struct err *err)
+{
+    const struct keep_sender sender = {.tenant = b->tenant, .device = b->device};
+
+    for (size_t i = 0; i < b->n; i++) {
+        const struct touched *t = &b->touched[i];
+
+        if (t->is_others && t->says.have != NULL &&
+            (t->says.state == LINK_HELD || t->says.state == LINK_DUPLICATE) &&
+            receipt_owe(b->k, &sender, t->object, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int
 keep_bundle_end(struct keep_bundle *b, struct link_answer *out, struct err *err)
 {
     struct link_answer answer = {0};
 
-    if (settle(b, err) < 0 || finish(b, err) < 0)
+    if (settle(b, err) < 0 || finish(b, err) < 0 || promise_receipts(b, err) < 0)
         return err_context(err, "bundle");
     answer.objects = mem_new((b->n + 1) * sizeof *answer.objects);
     for (size_t i = 0; i < b->n; i++) {

@@ -109,6 +109,10 @@ look_for_same(struct placing *p, bool *out_is_settled, struct err *err)
         p->end = pg_truth(same, 0, 3) ? ARRIVAL_QUARANTINED
                  : was_missing        ? ARRIVAL_BACK
                                       : ARRIVAL_ALREADY;
+        if (p->end != ARRIVAL_QUARANTINED && strcmp(a->way, "link") == 0 &&
+            strcmp(pg_text(same, 0, 2), a->device) != 0 &&
+            receipt_promise(p->conn, pg_int(same, 0, 0), a->object, a->device, err) < 0)
+            goto out;
         *out_is_settled = true;
     } else if (pg_rows_count(other) > 0) {
         uint8_t pixels[32], dataset[32];

@@ -161,6 +161,13 @@ int events_write(struct pg_conn *conn, const char *tenant, const char *study,
  * missed. */
 int receipt_promise(struct pg_conn *conn, int64_t instance, const uint8_t object[32],
                     const char *device, struct err *err) MUST_CHECK;
+/* The same in a transaction of its own; who waits is told. */
+int receipt_promise_now(struct keep *k, const struct keep_sender *sender, int64_t instance,
+                        const uint8_t object[32], struct err *err) MUST_CHECK;
+/* Before a device is told that a file which another brought is kept: its receipt, too, is promised,
+ * if it was not before. */
+int receipt_owe(struct keep *k, const struct keep_sender *sender, const uint8_t object[32],
+                struct err *err) MUST_CHECK;
 
 /* ---- hold.c ---- */
 /* Of an instance as instance_by_sop found it: it is in no pack, and its file is gone. The catalog

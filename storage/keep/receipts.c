@@ -44,6 +44,41 @@ receipt_promise(struct pg_conn *conn, int64_t instance, const uint8_t object[32]
         NULL, err);
 }
 
+int
+receipt_promise_now(struct keep *k, const struct keep_sender *sender, int64_t instance,
+                    const uint8_t object[32], struct err *err)
+{
+    struct pg_conn *conn = NULL;
+    int rc = -1;
+
+    if (pg_get(k->pg, &conn, err) < 0)
+        return -1;
+    if (pg_begin(conn, err) == 0 &&
+        receipt_promise(conn, instance, object, sender->device, err) == 0)
+        rc = pg_commit(conn, err);
+    pg_put(&conn);
+    if (rc == 0)
+        receipts_ring(k, sender->tenant);
+    return rc;
+}
+
+int
+receipt_owe(struct keep *k, const struct keep_sender *sender, const uint8_t object[32],
+            struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = 0;
+
+    if (keep_run(k, "receipt_owed",
+                 PG_ARGS(PG_TEXT(sender->tenant), PG_BYTES(object, 32), PG_TEXT(sender->device)),
+                 &rows, err) < 0)
+        return -1;
+    if (pg_rows_count(rows) > 0)
+        rc = receipt_promise_now(k, sender, pg_int(rows, 0, 0), object, err);
+    pg_rows_free(&rows);
+    return rc;
+}
+
 static int
 read_receipts(struct keep *k, const struct keep_sender *sender, uint64_t after,
               struct link_receipts *out, struct err *err)

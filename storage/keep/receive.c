@@ -28,18 +28,7 @@ struct offering {
 static int
 promise_receipt(const struct offering *f, int64_t instance, struct err *err)
 {
-    struct pg_conn *conn = NULL;
-    int rc = -1;
-
-    if (pg_get(f->k->pg, &conn, err) < 0)
-        return -1;
-    if (pg_begin(conn, err) == 0 &&
-        receipt_promise(conn, instance, f->o->object, f->sender->device, err) == 0)
-        rc = pg_commit(conn, err);
-    pg_put(&conn);
-    if (rc == 0)
-        receipts_ring(f->k, f->sender->tenant);
-    return rc;
+    return receipt_promise_now(f->k, f->sender, instance, f->o->object, err);
 }
 
 /* This very file is in the catalog. */
@@ -159,7 +148,7 @@ static int
 land(const struct offering *f, struct err *err)
 {
     struct landing_object *o = NULL;
-    bool is_ended;
+    bool is_ended, is_others;
     uint64_t size;
     int rc = -1;
 
@@ -185,9 +174,10 @@ land(const struct offering *f, struct err *err)
                      f->is_conflict && !o->is_ended && o->state != LINK_BAD ? LINK_CONFLICT
                                                                             : o->state,
                      &o->file.have);
+    is_others = rc == 0 && o->is_ended && strcmp(o->device, f->sender->device) != 0;
     gate_unlock(&o->gate);
     landing_release(f->k, &o);
-    return rc;
+    return is_others ? receipt_owe(f->k, f->sender, f->o->object, err) : rc;
 }
 
 /* In the catalog, in no pack, and its file is gone: the catalog is older than the disk beside it

@@ -302,6 +302,15 @@ FROM instances i JOIN studies s ON s.id = i.study JOIN packs p ON p.id = i.pack 
 ON CONFLICT (tenant_id, device, object) DO UPDATE SET seq = EXCLUDED.seq, pack = EXCLUDED.pack, copies = EXCLUDED.copies,
     at_us = EXCLUDED.at_us, is_taken_back = false
 
+-- What this file is, or is another file of, if another device brought it and this one was promised nothing.
+-- name: receipt_owed (plan kept)
+SELECT coalesce(own.id, d.instance) FROM tenants t
+LEFT JOIN instances own ON own.tenant_id = t.id AND own.object = $2
+LEFT JOIN LATERAL (SELECT d.instance FROM duplicates d
+    WHERE own.id IS NULL AND d.tenant_id = t.id AND d.object = $2 LIMIT 1) d ON true
+WHERE t.code = $1 AND coalesce(own.id, d.instance) IS NOT NULL AND own.is_quarantined IS NOT TRUE AND own.device IS DISTINCT FROM $3
+    AND NOT EXISTS (SELECT FROM duplicates x WHERE x.tenant_id = t.id AND x.object = $2 AND x.device = $3)
+
 -- name: receipts_after
 SELECT r.seq, r.object, r.sop_instance, r.study_uid, r.pack, r.copies, r.at_us
 FROM receipts r WHERE r.tenant_id = $1 AND r.device = $2 AND r.seq > $3 AND NOT r.is_taken_back ORDER BY r.seq LIMIT $4

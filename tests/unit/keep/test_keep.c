@@ -220,6 +220,83 @@ duplicates_are_kept_once_and_conflicts_twice(void **state)
     vault_close(&a);
 }
 
+static size_t
+told(struct vault *a, const struct keep_sender *sender)
+{
+    struct link_receipts receipts;
+    struct err err;
+    size_t n;
+
+    OK(keep_receipts(a->keep, sender, 0, &now, &receipts, &err));
+    n = receipts.count;
+    link_receipts_free(&receipts);
+    return n;
+}
+
+static void
+what_one_gateway_began_and_another_ended_has_a_receipt_for_both(void **state)
+{
+    struct slice s = vault_ct(1);
+    struct keep_sender second = {"clinic-a", "gate-2", "x"};
+    struct link_offer_object o;
+    struct link_offer offer = {&o, 1};
+    struct link_answer answer;
+    struct vault a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "handed_on");
+    slice_make(&s, &file);
+    slice_offer(&s, &file, &o);
+    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    link_answer_free(&answer);
+
+    assert_int_equal(vault_put(&a, &second, &s), LINK_HELD);
+    vault_manifest(&a, &second, 1, &s, 1);
+    assert_int_equal(vault_work(&a), 1);
+
+    assert_int_equal(told(&a, &second), 1);
+    assert_int_equal(told(&a, &gate_a), 1);
+    buf_fini(&file);
+    vault_close(&a);
+}
+
+/* Both offered it before either sent it: the answer to the second one's bytes promises it. */
+static void
+what_two_gateways_bring_at_once_has_a_receipt_for_both(void **state)
+{
+    struct slice s = vault_ct(1);
+    struct keep_sender second = {"clinic-a", "gate-2", "x"};
+    struct link_offer_object o;
+    struct link_offer offer = {&o, 1};
+    struct link_answer answer;
+    struct vault a;
+    struct buf file;
+    struct err err;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "at_once");
+    slice_make(&s, &file);
+    slice_offer(&s, &file, &o);
+    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    link_answer_free(&answer);
+    OK(keep_offer(a.keep, &second, &offer, &answer, &err));
+    link_answer_free(&answer);
+
+    assert_int_equal(vault_send(&a, &gate_a, &o, &file), LINK_HELD);
+    assert_int_equal(vault_send(&a, &second, &o, &file), LINK_HELD);
+    vault_manifest(&a, &second, 1, &s, 1);
+    assert_int_equal(vault_work(&a), 1);
+
+    assert_int_equal(told(&a, &gate_a), 1);
+    assert_int_equal(told(&a, &second), 1);
+    assert_int_equal(vault_send(&a, &second, &o, &file), LINK_HELD);
+    assert_int_equal(told(&a, &second), 1); /* no second one */
+    buf_fini(&file);
+    vault_close(&a);
+}
+
 static void
 another_patient_under_a_known_study_is_set_aside(void **state)
 {
@@ -495,6 +572,8 @@ main(void)
         cmocka_unit_test(a_pack_is_a_zip_that_stock_programs_verify),
         cmocka_unit_test(tenants_never_see_each_other),
         cmocka_unit_test(duplicates_are_kept_once_and_conflicts_twice),
+        cmocka_unit_test(what_one_gateway_began_and_another_ended_has_a_receipt_for_both),
+        cmocka_unit_test(what_two_gateways_bring_at_once_has_a_receipt_for_both),
         cmocka_unit_test(another_patient_under_a_known_study_is_set_aside),
         cmocka_unit_test(what_has_no_usable_number_is_kept_and_sealed_under_the_one_its_bytes_make),
         cmocka_unit_test(direct_objects_are_in_two_places_before_success_and_sealed_when_quiet),
