@@ -377,10 +377,15 @@ SELECT * FROM (SELECT t.code, coalesce(sum(f.bytes), 0)::bigint, coalesce(sum(f.
     GROUP BY t.code ORDER BY 2 DESC, 1) AS s
 WHERE $1::text IS NULL OR s.code = $1
 
+-- On their way; sealed: what packs hold, less what they lost or was packed elsewhere since (lost.sql), and less what is put
+-- aside; and of the copies of packs that hold something the one that was read back the longest ago.
 -- name: health
-SELECT (SELECT count(*) FROM instances WHERE pack IS NULL), coalesce(sum(p.instances), 0)::bigint,
-    (SELECT count(*) FROM instances WHERE is_quarantined), count(*),
-    coalesce((SELECT min(verified_at_us) FROM pack_copies), 0),
+SELECT (SELECT count(*) FROM instances WHERE pack IS NULL AND missing_since_us IS NULL),
+    coalesce(sum(p.instances) FILTER (WHERE NOT p.is_quarantine), 0)::bigint - (SELECT count(*) FROM lost_members l
+        JOIN packs o ON o.id = l.pack AND NOT o.is_quarantine JOIN instances i ON i.id = l.instance WHERE i.pack IS DISTINCT FROM l.pack),
+    (SELECT count(*) FROM instances WHERE is_quarantined), count(*) FILTER (WHERE p.lost_since_us IS NULL),
+    coalesce((SELECT c.verified_at_us FROM pack_copies c
+        WHERE NOT EXISTS (SELECT FROM packs o WHERE o.id = c.pack AND o.lost_since_us IS NOT NULL) ORDER BY c.verified_at_us LIMIT 1), 0),
     (SELECT count(*) FROM pack_copies WHERE doubted_at_us IS NOT NULL)
 FROM packs p
 

@@ -156,14 +156,20 @@ assert_stands(const struct sealed *l, uint64_t whole, uint64_t sealed, uint64_t 
     assert_true(missing == 0 || wishes == 1);
 }
 
-static uint64_t
-doubted(const struct sealed *l)
+static struct keep_health
+health(const struct sealed *l)
 {
     struct keep_health health;
     struct err err;
 
     OK(keep_health_get(l->a.keep, &health, &err));
-    return health.doubted;
+    return health;
+}
+
+static uint64_t
+doubted(const struct sealed *l)
+{
+    return health(l).doubted;
 }
 
 /* What a gateway is told from this cursor on. */
@@ -225,6 +231,39 @@ what_is_in_no_copy_is_missing_as_soon_as_somebody_looks(void **state)
     assert_int_equal(err.kind, ERR_FATAL); /* said as what it is, not "try again" */
     assert_int_equal(err.sys, EIO);
     assert_int_equal(receipts(&l, 0, &next), 0);
+    sealed_close(&l);
+}
+
+/* What the doctor says is sealed is in a pack that somebody has. */
+static void
+what_is_missing_is_counted_as_sealed_no_more(void **state)
+{
+    struct slice aside = vault_ct(1);
+    struct sealed l;
+
+    (void)state;
+    sealed_open(&l, "counted");
+    aside.noise = 99;
+    assert_int_equal(vault_put(&l.a, &gate, &aside), LINK_QUARANTINED);
+    work(&l);
+    assert_int_equal(health(&l).sealed, 3); /* that is none */
+    assert_int_equal(health(&l).quarantined, 1);
+    assert_int_equal(health(&l).packs, 2);
+
+    packs_away(&l);
+    assert_false(is_shown(&l));
+    work(&l);
+    assert_int_equal(health(&l).sealed, 0);
+    assert_int_equal(health(&l).unsealed, 0);
+    assert_int_equal(health(&l).packs, 1);
+
+    assert_int_equal(vault_put(&l.a, &gate, &l.s[1]), LINK_HELD);
+    assert_int_equal(health(&l).unsealed, 1);
+    assert_int_equal(store_directly(&l, &l.s[0]), KEEP_STORED);
+    assert_int_equal(store_directly(&l, &l.s[2]), KEEP_STORED);
+    work(&l);
+    assert_int_equal(health(&l).sealed, 3);
+    assert_int_equal(health(&l).unsealed, 0);
     sealed_close(&l);
 }
 
@@ -472,6 +511,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_in_no_copy_is_missing_as_soon_as_somebody_looks),
+        cmocka_unit_test(what_is_missing_is_counted_as_sealed_no_more),
         cmocka_unit_test(what_nobody_looks_at_is_missing_after_the_walk_of_the_start),
         cmocka_unit_test(what_its_gateway_brings_again_is_packed_and_has_a_new_receipt),
         cmocka_unit_test(
