@@ -59,10 +59,10 @@ void keep_close(struct keep **keep);
 int keep_check(struct keep *k, struct err *err) MUST_CHECK;
 
 struct keep_health {
-    /* instances: in no pack yet, and here; in packs; put aside, packed or not. What is missing is in
-     * none of them (keep_each_lost) */
+    /* Instances: in no pack yet, and here; in packs; put aside, packed or not. What is missing is
+     * in none of them (keep_each_lost). */
     uint64_t unsealed, sealed, quarantined;
-    uint64_t packs; /* that hold something still */
+    uint64_t packs;          /* that hold something still */
     int64_t oldest_check_us; /* the longest ago that a pack's copy was read back whole; 0 = none */
     uint64_t doubted;        /* copies of packs that are damaged or gone, and not mended yet */
 };

@@ -275,8 +275,12 @@ int missing_look(struct keep *k, struct err *err) MUST_CHECK;
 /* ---- lost.c ---- */
 /* No copy of this pack is good, or one is there again: its images are missing, or in it again, one
  * by one. out_is_lost: nothing that anybody needs is in any copy.
+ * is_hopeless  no copy is good as a whole, and none can be made anew: images that some copy still
+ *              has go to the landing, and into a pack of their own; the copies to corrupt/
+ * errors  ERR_FULL the landing
  * blocks  for as long as its bytes take to be read */
-int lost_look(struct keep *k, int64_t pack, bool *out_is_lost, struct err *err) MUST_CHECK;
+int lost_look(struct keep *k, int64_t pack, bool is_hopeless, bool *out_is_lost,
+              struct err *err) MUST_CHECK;
 /* What is called kept already is looked for: lost, if it is in a pack that is in no store. */
 int lost_notice(struct keep *k, const char *tenant, const uint8_t object[32],
                 const char *sop_instance, bool *out_is_lost, struct err *err) MUST_CHECK;

@@ -2,10 +2,11 @@
  * rotted. What nobody has here any more must not be called sealed: those who still have it would be
  * told that they may delete it.
  *
- * 1. Each image is looked at for itself: what one copy still has stays in the pack and is served
- *    from there. One that no copy has is missing from then on, as one whose landing file is gone
- *    (missing.c): its lists are not whole, its gateway is asked for it, the same file from whomever
- *    takes its place and is packed anew, with a new receipt; the old one is told to nobody more.
+ * 1. Each image is looked at for itself. One that no copy has is missing from then on, as one whose
+ *    landing file is gone (missing.c): its lists are not whole, its gateway is asked for it, the
+ *    same file from whomever takes its place and is packed anew, with a new receipt; the old one is
+ *    told to nobody more. What a copy still has is in one place only, and that is sick: it is
+ *    copied to the landing and packed anew, in every store; until then it is not called sealed.
  * 2. Only what is known is believed: a store that is not the disk that it was (disks.c), or one
  * that does not give its bytes back, has lost nothing.
  * 3. The pack's row stays, and where each image was: a copy that comes back is found here within
@@ -13,18 +14,23 @@
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/durable.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/trust/digest.h"
+#include "storage/keep/landing_file.h"
+#include "storage/keep/pack.h"
 #include "storage/keep/pack.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+enum { STEP_BYTES = 1024 * 1024 };
 enum { LOOK_AGAIN_MS = 600000, WALK_AGAIN_MS = 86400000, TURN_MS = 200, PAGE = 1000 };
 
 enum sight { SIGHT_GOOD, SIGHT_GONE, SIGHT_UNKNOWN };
@@ -37,8 +43,8 @@ struct lost {
     uint8_t sha256[32];
     int fds[KEEP_COPIES];           /* -1: not there */
     enum sight copies[KEEP_COPIES]; /* SIGHT_GOOD: it can be looked into */
-    struct buf out, back;           /* ids, as PostgreSQL writes a list */
-    uint64_t out_n, back_n, good, unknown;
+    struct buf out, back, saved;    /* ids, as PostgreSQL writes a list */
+    uint64_t out_n, back_n, saved_n, good, unknown;
 };
 
 /* ---- what is there ---- */
@@ -109,6 +115,102 @@ see_members(struct lost *l)
     CHECK(!buf_is_over(&l->out) && !buf_is_over(&l->back)); /* as many as an index holds */
 }
 
+/* ---- what is saved ---- */
+
+/* errors  ERR_CONFLICT this copy does not have it as it was */
+static int
+copy_member(const struct lost *l, size_t i, int store, int to, struct err *err)
+{
+    uint64_t size = (uint64_t)pg_int(l->members, i, 2), at = (uint64_t)pg_int(l->members, i, 3);
+    uint8_t *step = mem_new(STEP_BYTES), object[DIGEST_BYTES], found[DIGEST_BYTES];
+    struct digest *d = digest_new();
+    int rc = 0;
+
+    for (uint64_t done = 0; done < size && rc == 0;) {
+        size_t n = size - done < STEP_BYTES ? (size_t)(size - done) : STEP_BYTES;
+
+        rc = durable_read_at(l->fds[store], step, n, at + done, err);
+        if (rc == 0)
+            rc = durable_write(to, step, n, err);
+        if (rc == 0)
+            digest_add(d, step, n);
+        done += n;
+    }
+    digest_take(d, found);
+    digest_free(&d);
+    free(step);
+    pg_copy_bytes(l->members, i, 1, object, sizeof object);
+    if (rc == 0 && memcmp(found, object, sizeof found) != 0)
+        rc = err_set(err, ERR_CONFLICT, "its SHA-256 is not its name");
+    return rc;
+}
+
+/* Into the landing, under its name. */
+static int
+save_from(const struct lost *l, size_t i, int store, struct err *err)
+{
+    char tmp[64], name[LANDING_NAME_SIZE], path[PATH_MAX];
+    const char *landing = l->k->landing;
+    uint8_t object[DIGEST_BYTES];
+    int fd = -1;
+
+    pg_copy_bytes(l->members, i, 1, object, sizeof object);
+    landing_whole_name(l->tenant, object, name);
+    snprintf(tmp, sizeof tmp, "saved-%lld-%zu", (long long)l->pack, i);
+    if (room_to_end(l->k, false, err) < 0 || durable_create(landing, tmp, &fd, err) < 0)
+        return -1;
+    if (copy_member(l, i, store, fd, err) == 0)
+        return durable_publish(&fd, landing, tmp, name, err);
+    close(fd);
+    snprintf(path, sizeof path, "%s/tmp/%s", landing, tmp);
+    unlink(path);
+    return -1;
+}
+
+/* One that no copy has by now is looked at again in an hour. */
+static int
+save_member(const struct lost *l, size_t i, struct err *err)
+{
+    err_set(err, ERR_CONFLICT, "no copy has it");
+    for (int store = 0; store < KEEP_COPIES; store++) {
+        if (l->copies[store] != SIGHT_GOOD)
+            continue;
+        if (save_from(l, i, store, err) == 0)
+            return 0;
+        if (err->kind != ERR_CONFLICT && err->kind != ERR_REJECT)
+            return -1;
+    }
+    return -1;
+}
+
+/* Nothing is concluded while a disk is away or does not give its bytes back. */
+static int
+save_members(struct lost *l, struct err *err)
+{
+    int rc = 0;
+
+    buf_add_text(&l->saved, "{");
+    for (size_t i = 0; i < pg_rows_count(l->members) && l->unknown == 0 && rc == 0; i++) {
+        if (!pg_truth(l->members, i, 4) || see_member(l, i) != SIGHT_GOOD)
+            continue;
+        rc = save_member(l, i, err);
+        if (rc == 0)
+            list_add(&l->saved, &l->saved_n, pg_int(l->members, i, 0));
+    }
+    buf_add_text(&l->saved, "}");
+    CHECK(!buf_is_over(&l->saved)); /* as many as an index holds */
+    return rc;
+}
+
+/* Nothing of them is needed any more. */
+static void
+set_copies_aside(const struct lost *l)
+{
+    for (int store = 0; store < KEEP_COPIES; store++)
+        if (l->copies[store] == SIGHT_GOOD)
+            pack_set_aside(l->k->stores[store], l->path);
+}
+
 /* ---- the catalog ---- */
 
 static int
@@ -127,8 +229,9 @@ take_out(struct lost *l, struct pg_conn *conn, struct err *err)
     int64_t now_us = clock_wall_us();
     const char *ids = buf_text(&l->out);
 
-    return pg_run(conn, "lost_take_out", PG_ARGS(PG_INT(l->pack), PG_TEXT(ids), PG_INT(now_us)),
-                  NULL, err) < 0 ||
+    return pg_run(conn, "lost_take_out",
+                  PG_ARGS(PG_INT(l->pack), PG_TEXT(ids), PG_INT(now_us), PG_BOOL(true)), NULL,
+                  err) < 0 ||
                    pg_run(conn, "missing_reopen",
                           PG_ARGS(PG_TEXT(l->tenant), PG_TEXT(l->study), PG_TEXT(ids)), NULL,
                           err) < 0 ||
@@ -136,6 +239,20 @@ take_out(struct lost *l, struct pg_conn *conn, struct err *err)
                           err) < 0
                ? -1
                : tell_audit(l, AUDIT_PACK_LOST, l->out_n, err);
+}
+
+static int
+pack_anew(struct lost *l, struct pg_conn *conn, struct err *err)
+{
+    int64_t now_us = clock_wall_us();
+    const char *ids = buf_text(&l->saved);
+
+    return pg_run(conn, "lost_take_out",
+                  PG_ARGS(PG_INT(l->pack), PG_TEXT(ids), PG_INT(now_us), PG_BOOL(false)), NULL,
+                  err) < 0
+               ? -1
+               : pg_run(conn, "lost_pack_anew",
+                        PG_ARGS(PG_INT(l->pack), PG_TEXT(ids), PG_INT(now_us)), NULL, err);
 }
 
 /* The scrubber reads each copy back now, makes anew what is not there, and gives the receipts. */
@@ -171,6 +288,7 @@ put(struct lost *l, struct err *err)
 
     if (manifest_begin(l->k, l->tenant, l->study, &conn, err) == 0 &&
         (l->out_n == 0 || take_out(l, conn, err) == 0) &&
+        (l->saved_n == 0 || pack_anew(l, conn, err) == 0) &&
         (l->back_n == 0 || (put_back(l, conn, buf_text(&l->back), err) == 0 &&
                             tell_audit(l, AUDIT_PACK_BACK, l->back_n, err) == 0)))
         rc = settle(l, conn, &events, err);
@@ -233,40 +351,50 @@ tell(const struct lost *l)
     if (l->out_n > 0)
         LOG(&ctx, KEEP_PACK_LOST, F_UID("study", l->study), F_HEX("pack", l->sha256, 32),
             F_NUMBER("images", l->out_n), F_NUMBER("kept", l->good));
+    if (l->saved_n > 0)
+        LOG(&ctx, KEEP_PACK_SAVED, F_UID("study", l->study), F_HEX("pack", l->sha256, 32),
+            F_NUMBER("images", l->saved_n));
     if (l->back_n > 0)
         LOG(&ctx, KEEP_PACK_BACK, F_UID("study", l->study), F_HEX("pack", l->sha256, 32),
             F_NUMBER("images", l->back_n));
-    if (l->out_n + l->back_n > 0)
+    if (l->out_n + l->saved_n + l->back_n > 0)
         keep_wake(l->k, true);
 }
 
 int
-lost_look(struct keep *k, int64_t pack, bool *out_is_lost, struct err *err)
+lost_look(struct keep *k, int64_t pack, bool is_hopeless, bool *out_is_lost, struct err *err)
 {
     struct lost l = {.k = k, .pack = pack, .fds = {-1, -1}};
+    bool are_saved = true;
+    struct err later;
     int rc = -1;
 
     buf_init(&l.out, LIMIT_INDEX_BYTES);
     buf_init(&l.back, LIMIT_INDEX_BYTES);
+    buf_init(&l.saved, LIMIT_INDEX_BYTES);
     if (begin(&l, err) < 0)
         goto out;
     see_members(&l);
     *out_is_lost = l.good + l.unknown == 0;
-    if (l.out_n + l.back_n > 0 || *out_is_lost)
-        rc = put(&l, err);
-    else
-        rc = 0;
+    are_saved = !is_hopeless || save_members(&l, err) == 0; /* the others do not wait for it */
+    rc = 0;
+    if (l.out_n + l.saved_n + l.back_n > 0 || *out_is_lost)
+        rc = put(&l, are_saved ? err : &later);
     if (rc < 0)
-        l.out_n = l.back_n = 0;
+        l.out_n = l.saved_n = l.back_n = 0;
     else
-        rc = put_gone(&l, err);
+        rc = put_gone(&l, are_saved ? err : &later);
+    if (rc == 0 && are_saved && l.saved_n > 0 && l.back_n == 0)
+        set_copies_aside(&l);
     tell(&l); /* what was committed */
+    rc = are_saved ? rc : -1;
 out:
     for (int store = 0; store < KEEP_COPIES; store++)
         if (l.fds[store] >= 0)
             close(l.fds[store]);
     buf_fini(&l.out);
     buf_fini(&l.back);
+    buf_fini(&l.saved);
     pg_rows_free(&l.members);
     pg_rows_free(&l.info);
     return rc < 0 ? err_context(err, "images of a pack that is lost") : 0;
@@ -302,7 +430,7 @@ lost_notice(struct keep *k, const char *tenant, const uint8_t object[32], const 
                  err) < 0)
         return -1;
     if (pg_rows_count(rows) > 0 && is_in_no_store(k, pg_text(rows, 0, 1)))
-        rc = lost_look(k, pg_int(rows, 0, 0), out_is_lost, err);
+        rc = lost_look(k, pg_int(rows, 0, 0), false, out_is_lost, err);
     pg_rows_free(&rows);
     return rc;
 }
@@ -322,7 +450,7 @@ walk_on(struct keep *k, struct err *err)
     for (; i < pg_rows_count(rows) && rc == 0 && clock_mono_ms() < until_ms && !keep_is_closing(k);
          i++) {
         if (is_in_no_store(k, pg_text(rows, i, 1)))
-            rc = lost_look(k, pg_int(rows, i, 0), &is_lost, err);
+            rc = lost_look(k, pg_int(rows, i, 0), false, &is_lost, err);
         k->lost_past = pg_int(rows, i, 0);
     }
     if (pg_rows_count(rows) < PAGE && i == pg_rows_count(rows)) {

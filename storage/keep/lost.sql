@@ -16,7 +16,7 @@ LEFT JOIN gone_instances g ON g.tenant_id = i.tenant_id AND g.study_uid = s.stud
     AND g.until_revision IS NULL
 WHERE l.pack = $1 AND i.pack IS NULL AND i.missing_since_us IS NOT NULL
 
--- As they were before they were packed, but without a file.
+-- As they were before they were packed; without a file ($4 true), or with the one that was saved from a copy.
 -- name: lost_take_out
 WITH kept AS (
     INSERT INTO lost_members (pack, instance, object, pack_offset)
@@ -29,9 +29,24 @@ WITH kept AS (
             WHERE i.id = ANY ($2::bigint[]) AND i.pack = $1) w
     WHERE r.tenant_id = w.tenant_id AND r.device = w.device AND r.object = w.object
 )
-UPDATE instances i SET pack = NULL, pack_offset = NULL, sealed_at_us = NULL, job = NULL, missing_since_us = $3,
+UPDATE instances i SET pack = NULL, pack_offset = NULL, sealed_at_us = NULL, job = NULL,
+    missing_since_us = CASE WHEN $4 THEN $3::bigint END,
     landing = coalesce(i.landing, 'whole/' || t.code || '-' || encode(i.object, 'hex') || '.dcm')
 FROM tenants t WHERE t.id = i.tenant_id AND i.id = ANY ($2::bigint[]) AND i.pack = $1
+
+-- Those that were saved are packed at once, whatever their lists still wait for.
+-- name: lost_pack_anew
+WITH due AS (
+    SELECT DISTINCT i.tenant_id, i.study, i.series, i.is_quarantined FROM instances i
+    WHERE i.id = ANY ($2::bigint[]) AND i.pack IS NULL AND i.job IS NULL
+), made AS (
+    INSERT INTO pack_jobs (tenant_id, study, series, revision, is_quarantine, made_at_us)
+    SELECT due.tenant_id, due.study, due.series, p.revision, due.is_quarantined, $3 FROM due JOIN packs p ON p.id = $1
+    RETURNING id, study, series, is_quarantine
+)
+UPDATE instances i SET job = made.id FROM made
+WHERE i.id = ANY ($2::bigint[]) AND i.study = made.study AND i.series = made.series AND i.is_quarantined = made.is_quarantine
+    AND i.pack IS NULL AND i.job IS NULL
 
 -- name: lost_put_back
 UPDATE instances i SET pack = l.pack, pack_offset = l.pack_offset, sealed_at_us = $3, job = NULL, missing_since_us = NULL

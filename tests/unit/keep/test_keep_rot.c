@@ -221,7 +221,9 @@ a_copy_is_made_anew_where_its_folders_are_gone_too(void **state)
 static void
 what_is_good_in_no_copy_is_not_served_at_all(void **state)
 {
+    struct vault_seen seen = {0, 0, NULL};
     struct sealed s;
+    struct err err;
 
     (void)state;
     sealed_open(&s, "lost", 0);
@@ -232,8 +234,12 @@ what_is_good_in_no_copy_is_not_served_at_all(void **state)
     assert_int_equal(doubted(&s), 2);
     for (int i = 0; i < 3; i++)
         vault_work(&s.a);
-    assert_int_equal(doubted(&s), 2); /* the operator is told for as long as it is so */
-    assert_int_equal(open_kind(&s), ERR_FATAL);
+    err_clear(&err);
+    assert_int_equal(keep_instances(s.a.keep, "clinic-a", "1.2.3", NULL, s.place->sop_instance,
+                                    vault_see, &seen, &err),
+                     -1);
+    assert_int_equal(err.kind, ERR_FATAL);
+    assert_int_equal(seen.n, 0);
     sealed_close(&s);
 }
 

@@ -433,7 +433,7 @@ a_pack_in_no_store_is_taken_out(void)
     bool is_lost = false;
     struct err err;
 
-    OK(lost_look(a.keep, 1, &is_lost, &err));
+    OK(lost_look(a.keep, 1, false, &is_lost, &err));
     assert_true(is_lost);
 }
 
