@@ -77,14 +77,16 @@ struct report_person {
 /* All of it as it was when it was signed, but for standing, superseded_by, withdrawal, looked,
  * present.
  */
-/* Images of the study that the report could not cover and that will not come: who says so, why. */
+/* Images of the study that the report could not cover, and who says so: they will not come, and
+ * why; or they have not come (REPORT_AWAITED), and the signer knew. */
 struct report_absent {
     uint32_t images; /* 0: nobody said so */
-    char reason[33]; /* a word of proto/model/absent_reasons.def, or a newer one */
+    char reason[33]; /* a word of proto/model/absent_reasons.def, or a newer one; REPORT_AWAITED */
     char words[801], by[385];
 };
-/* By the clinic's desk; by a doctor, or whoever told the archive. */
-enum { REPORT_ABSENT = 2 };
+/* By the clinic's desk; by a doctor, or whoever told the archive; by the signer. */
+enum { REPORT_ABSENT = 3 };
+#define REPORT_AWAITED "awaited"
 
 struct report {
     int64_t read;

@@ -122,6 +122,7 @@ struct act {
     struct read_row *row;
     struct work work;
     enum refusal why; /* set where -1 has words for people */
+    uint32_t lacks;   /* of REFUSE_LACKS */
 };
 /* Begin; the person may do that, the report's row is there and locked, then the read's: lease and
  * state stay as they are judged. act_end() in every case.
@@ -189,9 +190,11 @@ int step_stands(struct compose *c, const struct http_caller *caller, int64_t rea
                 const char *reason, struct act *out, struct err *err) MUST_CHECK;
 
 /* ---- sign.c ---- */
-/* Both begin their own act, since the archive is asked first, outside any transaction. */
+/* Begins its own act, since the archive is asked first, outside any transaction. lacks: so many
+ * images have not come, as the signer's page showed them and they know; the report names them.
+ * Where others are awaited: REFUSE_LACKS, and act.lacks says how many. */
 int step_sign(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,
-              enum report_kind kind, struct act *out, struct err *err) MUST_CHECK;
+              enum report_kind kind, uint32_t lacks, struct act *out, struct err *err) MUST_CHECK;
 /* Also while another has the read open. */
 int step_withdraw(struct act *a, int64_t base, const char *reason, struct err *err) MUST_CHECK;
 

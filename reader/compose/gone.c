@@ -76,12 +76,19 @@ report_missing(const struct report *r, struct buf *out)
 
         if (a->images == 0)
             continue;
-        buf_add_printf(out, "%s%u 幅图像缺失,不会再到:", out->n > 0 ? "\n" : "", a->images);
+        if (out->n > 0)
+            buf_add_u8(out, '\n');
+        if (strcmp(a->reason, REPORT_AWAITED) == 0) {
+            buf_add_printf(out, "%u 幅图像签发时尚未收到，签发医师知悉（%s）", a->images, a->by);
+            continue;
+        }
+        buf_add_printf(out, "%u 幅图像缺失，不会再到：", a->images);
         if (!is_said || strcmp(a->reason, ABSENCE_OTHER) != 0)
             buf_add_text(out, why);
         if (is_said)
-            buf_add_printf(out, "%s%s", strcmp(a->reason, ABSENCE_OTHER) != 0 ? ";" : "", a->words);
+            buf_add_printf(out, "%s%s", strcmp(a->reason, ABSENCE_OTHER) != 0 ? "；" : "",
+                           a->words);
         if (a->by[0] != '\0')
-            buf_add_printf(out, "(说明人:%s)", a->by);
+            buf_add_printf(out, "（说明人：%s）", a->by);
     }
 }

@@ -87,6 +87,8 @@ answer_refusal(struct act *a, const struct http_request *req, struct http_respon
     jsonw_text(&w, "error_zh", why->zh);
     jsonw_text(&w, "code", why->code);
     jsonw_text(&w, "id", http_id(req));
+    if (a->why == REFUSE_LACKS)
+        jsonw_uint(&w, "lacks", a->lacks);
     if (a->why == REFUSE_STALE && a->work.exam != NULL) {
         jsonw_object(&w, "current");
         jsonw_int(&w, "base", a->work.base);
@@ -261,6 +263,19 @@ run_gone(struct compose *c, const struct http_caller *caller, const struct said 
     return step_gone(c, caller, s->read, (uint32_t)images, s->reason, a, err);
 }
 
+/* lacks: so many have not come, as the page showed it; not said: none */
+static int
+run_sign(struct compose *c, const struct http_caller *caller, const struct said *s,
+         enum report_kind kind, struct act *a, struct err *err)
+{
+    uint64_t lacks = 0;
+
+    if (json_find(s->root, "lacks") != NULL &&
+        json_u64(s->root, "lacks", INT32_MAX, &lacks, err) < 0)
+        return -1;
+    return step_sign(c, caller, s->read, s->base, kind, (uint32_t)lacks, a, err);
+}
+
 static int
 run_own(struct compose *c, const struct http_caller *caller, const struct said *s,
         enum own_step which, struct act *a, struct err *err)
@@ -271,8 +286,7 @@ run_own(struct compose *c, const struct http_caller *caller, const struct said *
         return run_gone(c, caller, s, a, err);
     if (which == STEP_STANDS)
         return step_stands(c, caller, s->read, s->base, s->reason, a, err);
-    return step_sign(c, caller, s->read, s->base,
-                     which == STEP_SIGN ? REPORT_FINAL : REPORT_PRELIMINARY, a, err);
+    return run_sign(c, caller, s, which == STEP_SIGN ? REPORT_FINAL : REPORT_PRELIMINARY, a, err);
 }
 
 static int

@@ -26,8 +26,9 @@ static const int64_t ARRIVING_US = 10LL * 60 * 1000000;
 struct signing {
     struct act *act;
     enum report_kind kind;
+    uint32_t known; /* images that the signer knows have not come */
     struct manifest manifest;
-    struct archive_gone gone;
+    struct archive_standing standing;
     struct late late;
     struct read_agreement agreement;
     struct buf agreement_json, canonical, cms;
@@ -53,7 +54,6 @@ get_manifest(struct signing *s, struct err *err)
 {
     const struct read_row *row = s->act->row;
     struct archive *archive = s->act->c->archive;
-    struct archive_standing standing = {0};
     struct buf json;
     int rc = -1;
 
@@ -63,18 +63,43 @@ get_manifest(struct signing *s, struct err *err)
             (void)act_refuse(s->act, REFUSE_MANIFEST_OPEN, err);
         goto out;
     }
-    if (compose_fetch_standing(archive, row->tenant, row->study, &standing, err) < 0 ||
+    if (compose_fetch_standing(archive, row->tenant, row->study, &s->standing, err) < 0 ||
         manifest_read(json.bytes, json.n, &s->manifest, err) < 0)
         goto out;
-    if (is_arriving(&standing) || standing.revision != s->manifest.revision) {
+    if (is_arriving(&s->standing) || s->standing.revision != s->manifest.revision) {
         (void)act_refuse(s->act, REFUSE_MANIFEST_OPEN, err);
         goto out;
     }
-    s->gone = standing.gone;
     rc = 0;
 out:
     buf_fini(&json);
     return rc;
+}
+
+static uint32_t
+above(uint64_t most, uint64_t of_these)
+{
+    return most > of_these ? (uint32_t)(most - of_these) : 0;
+}
+
+/* Images that devices announced, or whose sending began, that are not on the list, and of which
+ * nobody has said that they will not come. */
+static uint32_t
+count_awaited(const struct signing *s)
+{
+    const struct archive_standing *a = &s->standing;
+    uint32_t announced = above(a->announced, a->expected + a->gone.images + s->act->row->absent);
+    uint32_t begun = above(a->offered, a->whole + a->gone.images);
+
+    return announced > begun ? announced : begun;
+}
+
+/* Whoever signs without them knows of it. */
+static int
+vet_awaited(struct signing *s, struct err *err)
+{
+    s->act->lacks = count_awaited(s);
+    return s->act->lacks == s->known ? 0 : act_refuse(s->act, REFUSE_LACKS, err);
 }
 
 static int
@@ -94,7 +119,7 @@ vet_images(struct signing *s, struct err *err)
         return act_refuse(s->act, REFUSE_NOT_SHOWN, err);
     if (shown.proved == 0)
         return act_refuse(s->act, REFUSE_NOTHING_SHOWN, err);
-    if (late_vet(s->act, &s->late, err) < 0)
+    if (late_vet(s->act, &s->late, err) < 0 || vet_awaited(s, err) < 0)
         return -1;
     s->binds.shown = shown.proved;
     s->binds.shown_first_us = shown.first_us;
@@ -247,11 +272,14 @@ fill_predecessor(struct signing *s, struct err *err)
     return 0;
 }
 
-/* What is missing for good, as the clinic and as a doctor says. */
+/* What is missing for good, as the clinic and as a doctor says; what has not come, as the signer
+ * knew. */
 static void
-fill_absent(struct report_absent out[REPORT_ABSENT], const struct read_row *row,
-            const struct archive_gone *gone)
+fill_absent(struct report_absent out[REPORT_ABSENT], const struct signing *s)
 {
+    const struct archive_gone *gone = &s->standing.gone;
+    const struct read_row *row = s->act->row;
+
     out[0].images = row->absent;
     text_copy(out[0].reason, sizeof out[0].reason, row->absent_reason);
     text_copy(out[0].words, sizeof out[0].words, row->absent_words);
@@ -260,6 +288,9 @@ fill_absent(struct report_absent out[REPORT_ABSENT], const struct read_row *row,
     text_copy(out[1].reason, sizeof out[1].reason, gone->images > 0 ? ABSENCE_LOST : "");
     text_copy(out[1].words, sizeof out[1].words, gone->reason);
     text_copy(out[1].by, sizeof out[1].by, gone->by);
+    out[2].images = s->known;
+    text_copy(out[2].reason, sizeof out[2].reason, REPORT_AWAITED);
+    text_copy(out[2].by, sizeof out[2].by, s->signer.name);
 }
 
 /* 128 random bits, RFC 4648 letters in lower case: read over the phone if need be. */
@@ -300,7 +331,7 @@ fill(struct signing *s, struct err *err)
     r->written_at_us = w->written_at_us != 0 ? w->written_at_us : r->signed_at_us;
     r->manifest_revision = s->manifest.revision;
     r->covers = (uint32_t)s->manifest.count;
-    fill_absent(r->absent, s->act->row, &s->gone);
+    fill_absent(r->absent, s);
     text_copy(r->agreement, sizeof r->agreement, s->agreement.code);
     snprintf(r->agreement_version, sizeof r->agreement_version, "%u", s->agreement.version);
     make_token(r->token);
@@ -370,6 +401,8 @@ detail_of(const struct report *r, struct buf *out)
     jsonw_text(&w, "kind", report_kind_word(r->kind));
     jsonw_uint(&w, "revision", r->manifest_revision);
     jsonw_uint(&w, "covered", r->covers);
+    if (r->absent[REPORT_ABSENT - 1].images > 0)
+        jsonw_uint(&w, "lacks", r->absent[REPORT_ABSENT - 1].images);
     jsonw_hex(&w, "sha256", r->sha256, DIGEST_BYTES);
     if (r->reason[0] != '\0')
         jsonw_text(&w, "reason", r->reason);
@@ -444,10 +477,10 @@ signing_fini(struct signing *s)
 
 int
 step_sign(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,
-          enum report_kind kind, struct act *out, struct err *err)
+          enum report_kind kind, uint32_t lacks, struct act *out, struct err *err)
 {
     const enum assign_level level = kind == REPORT_FINAL ? ASSIGN_REVIEW : ASSIGN_WRITE;
-    struct signing s = {.act = out, .kind = kind};
+    struct signing s = {.act = out, .kind = kind, .known = lacks};
     int rc = -1;
 
     buf_init(&s.agreement_json, REPORT_BYTES);

@@ -78,6 +78,8 @@ fake_standing(struct archive *archive, const char *tenant, const char *study,
     (void)err;
     *out = (struct archive_standing){.offered = report_archive.instances +
                                                 (report_archive.is_open ? 1 : 0),
+                                     .whole = report_archive.instances,
+                                     .announced = report_archive.announced,
                                      .expected = report_archive.instances,
                                      .revision = report_archive.revision,
                                      .gone = report_archive.gone,
@@ -483,10 +485,17 @@ report_world_images_come(struct report_world *w, const char *study, unsigned now
 int
 report_sign(struct report_world *w, const char *login, int64_t read, enum report_kind kind)
 {
+    return report_sign_lacking(w, login, read, kind, 0);
+}
+
+int
+report_sign_lacking(struct report_world *w, const char *login, int64_t read, enum report_kind kind,
+                    uint32_t lacks)
+{
     struct http_caller caller = caller_of(login);
     struct act a = {0};
     struct err err;
-    int rc = step_sign(w->compose, &caller, read, report_base(w, read), kind, &a, &err);
+    int rc = step_sign(w->compose, &caller, read, report_base(w, read), kind, lacks, &a, &err);
 
     rc = result_of(rc, &a, &err);
     act_end(&a);

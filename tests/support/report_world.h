@@ -21,6 +21,7 @@ extern struct report_archive {
     unsigned before;              /* images of older revisions */
     int not_whole;                /* this one (from 0) is not whole; -1 */
     struct archive_gone gone;     /* lost for good, as was said last */
+    unsigned announced;           /* so many the devices say there are */
     bool is_open;                 /* more were offered than are listed */
     int64_t silent_us;            /* since the last of them came */
     bool is_away;
@@ -51,6 +52,9 @@ int report_write_as(struct report_world *w, const char *login, int64_t read);
 int report_review(struct report_world *w, const char *login, int64_t read, bool is_accepted,
                   const char *reason);
 int report_sign(struct report_world *w, const char *login, int64_t read, enum report_kind kind);
+/* The same of somebody who knows that so many images have not come. */
+int report_sign_lacking(struct report_world *w, const char *login, int64_t read,
+                        enum report_kind kind, uint32_t lacks);
 int report_amend(struct report_world *w, const char *login, int64_t read, const char *reason);
 int report_withdraw(struct report_world *w, const char *login, int64_t read, const char *reason);
 /* doubts: as the page showed them. */

@@ -151,7 +151,12 @@ a_report_goes_its_way(void **state)
     assert_int_equal(ask("rev1", "POST", "sign", based("")), 409);
     assert_true(says("\"code\":\"not_shown\""));
     assert_int_equal(ask("rev1", "POST", "shown", "{\"instances\":[\"1.2.840.99.1.1.101\"]}"), 204);
-    assert_int_equal(ask("rev1", "POST", "sign", based("")), 200);
+    report_archive.announced = 5;
+    assert_int_equal(ask("rev1", "POST", "sign", based("")), 409);
+    assert_true(says("\"code\":\"lacks\"") && says("\"lacks\":3"));
+    assert_int_equal(ask("rev1", "POST", "sign", based(",\"lacks\":-1")), 400);
+    assert_int_equal(ask("rev1", "POST", "sign", based(",\"lacks\":3")), 200);
+    report_archive.announced = 0;
     assert_true(says("\"state\":\"signed\"") && says("\"version\":1") &&
                 says("\"verify_url\":\"https://report.example/v/"));
 }

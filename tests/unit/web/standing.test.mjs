@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 
-const { standingOf } = await import(join(new URL("../../..", import.meta.url).pathname, "reader/web/src/staff/reading/standing.js"));
+const { awaitedOf, standingOf } = await import(join(new URL("../../..", import.meta.url).pathname, "reader/web/src/staff/reading/standing.js"));
 
 const rows = [
   { name: "the list is open", s: { whole: 3, offered: 3, expected: null, announced: null, onTheWay: 0 }, word: "rd_standing_open", due: 3 },
@@ -17,3 +17,15 @@ const rows = [
 ];
 
 for (const row of rows) test(`all is here only when it is: ${row.name}`, () => assert.deepEqual(standingOf(row.s), { word: row.word, due: row.due }));
+
+const lacking = [
+  { name: "the list is open", s: { whole: 3, offered: 3, expected: null, announced: 9 }, n: 0 },
+  { name: "nothing was announced", s: { whole: 3, offered: 3, expected: 3, announced: null }, n: 0 },
+  { name: "two were announced", s: { whole: 3, offered: 3, expected: 3, announced: 5 }, n: 2 },
+  { name: "two were announced, one will not come", s: { whole: 3, offered: 3, expected: 3, announced: 5 }, absent: { images: 1 }, n: 1 },
+  { name: "two were announced, both are lost", s: { whole: 3, offered: 3, expected: 3, announced: 5, gone: { images: 2 } }, n: 0 },
+  { name: "one was begun", s: { whole: 3, offered: 4, expected: 3, announced: null }, n: 1 },
+  { name: "one was begun, two announced", s: { whole: 3, offered: 4, expected: 3, announced: 5 }, n: 2 },
+];
+
+for (const row of lacking) test(`who signs knows how many are missing: ${row.name}`, () => assert.equal(awaitedOf(row.s, row.absent ?? null), row.n));

@@ -6,6 +6,7 @@ import { clockTime, fullTime } from "../../shared/times.js";
 import { troublesIn } from "./checks.js";
 import { FIELDS } from "./draft.js";
 import { say } from "./reading_words.js";
+import { awaitedOf } from "./standing.js";
 import { filled, templatesFor } from "./templates.js";
 
 const ROWS = { exam: 1, findings: 4, impression: 2 }; // at least; they grow with the screen
@@ -57,10 +58,10 @@ function Troubles({ fields, item }) {
   return html`<div class="notice warn checks" role="status"><ul aria-label=${say("rd_checks")}>${list.map((t) => html`<li>⚠ ${say(`rd_check_${t.kind}`, t)}</li>`)}</ul></div>`;
 }
 
-// Why a signature has to wait, as a word of ours and what it is about; null when it need not.
-export function holdUp(standing, lookedAt, shown, fields, isInDoubt) {
+// Why a signature has to wait, as a word of ours and what it is about; null when it need not. isMoving: something is on the line.
+export function holdUp(standing, lookedAt, shown, fields, isInDoubt, isMoving) {
   if (standing && standing.expected === null) return ["rd_block_unclosed"];
-  if (!standing || standing.whole < standing.expected || missingOf(standing) > 0 || standing.onTheWay > (standing.gone?.images ?? 0)) return ["rd_block_previews"];
+  if (!standing || standing.whole < standing.expected || missingOf(standing) > 0 || (isMoving && standing.onTheWay > (standing.gone?.images ?? 0))) return ["rd_block_previews"];
   if (lookedAt > 0) return ["rd_block_looked", lookedAt];
   if (shown === 0) return ["rd_block_unshown"];
   if (isInDoubt) return ["rd_block_doubts"];
@@ -72,7 +73,8 @@ export function holdUp(standing, lookedAt, shown, fields, isInDoubt) {
 const missingOf = (standing) => standing?.missing ?? 0;
 
 // A question before what cannot be undone; with `label`, a reason is asked for too, which may be left out where it `mayBeEmpty`.
-function Ask({ title, text, label, mayBeEmpty, isGrave, onDone, onClose }) {
+// warning: what has to be known; the button then says `confirm`.
+function Ask({ title, text, warning, confirm, label, mayBeEmpty, isGrave, onDone, onClose }) {
   const [reason, setReason] = useState("");
   const [hasTried, setTried] = useState(false);
   const isLacking = Boolean(label) && !mayBeEmpty && !reason.trim();
@@ -84,19 +86,22 @@ function Ask({ title, text, label, mayBeEmpty, isGrave, onDone, onClose }) {
   };
   return html`<${Dialog} title=${title} onClose=${onClose}>
     ${text && html`<p>${text}</p>`}
+    ${warning && html`<${Notice} kind="warn">${warning}<//>`}
     ${label && html`<div class="field"><label for="ask-reason">${label}</label>
       <textarea id="ask-reason" name="reason" rows="3" value=${reason} aria-invalid=${hasTried && isLacking ? "true" : undefined} onInput=${(event) => setReason(event.target.value)}></textarea>
       ${hasTried && isLacking && html`<span class="wrong" role="alert">${say("rd_need_reason")}</span>`}</div>`}
-    <p class="buttons"><button type="button" class=${isGrave ? "danger" : "primary"} onClick=${run}>${say("rd_confirm")}</button>
+    <p class="buttons"><button type="button" class=${isGrave ? "danger" : "primary"} onClick=${run}>${confirm ?? say("rd_confirm")}</button>
       <button type="button" onClick=${onClose}>${say("cancel")}</button></p>
   <//>`;
 }
 
 function asksOf(state, standing, seen) {
   const covered = state.report.value.present ?? standing?.expected ?? "?";
+  const n = awaitedOf(standing, state.item.value.absent);
+  const lacking = n > 0 && { warning: say("rd_lacks", n), confirm: say("rd_lacks_sign", n), isGrave: true };
   return {
-    sign: { title: say(state.report.value.may.review ? "rd_review_sign" : "rd_sign"), text: say("rd_sign_ask", covered), onDone: () => state.reviewAndSign() },
-    preliminary: { title: say("rd_preliminary"), text: say("rd_preliminary_ask"), onDone: () => state.preliminary() },
+    sign: { title: say(state.report.value.may.review ? "rd_review_sign" : "rd_sign"), text: say("rd_sign_ask", covered), ...lacking, onDone: () => state.reviewAndSign(n) },
+    preliminary: { title: say("rd_preliminary"), text: say("rd_preliminary_ask"), ...lacking, onDone: () => state.preliminary(n) },
     back: { title: say("rd_return"), label: say("rd_reason_return"), onDone: (reason) => state.giveBack(reason) },
     gone: { title: say("rd_gone", missingOf(standing)), text: say("rd_gone_ask"), label: say("rd_reason_gone"), isGrave: true, onDone: (reason) => state.gone(missingOf(standing), reason) },
     amend: { title: say("rd_amend"), label: say("rd_reason_amend"), onDone: (reason) => state.amend(reason, seen) },

@@ -114,7 +114,8 @@ function Reading({ state, study, box }) {
   const chosen = stacks.find((stack) => stack.id === box.wanted[0].value) ?? stacks[0];
   const standing = study.standing.value;
   const coming = useComing(study.uid, standing && standing.onTheWay > 0);
-  const held = holdUp(standing, box.lookedAt.value.size, box.shown.value.size, state.draft.fields.value, item.has_open_doubts);
+  const isMoving = !coming || coming.seconds_left >= 0; // until it is known
+  const held = holdUp(standing, box.lookedAt.value.size, box.shown.value.size, state.draft.fields.value, item.has_open_doubts, isMoving);
   return html`<main id="content" class="reading" tabindex="-1" ref=${root}>
     <${Head} item=${item} standing=${standing} coming=${coming} looked=${latest(state.report.value)?.looked} />
     <div class="left">

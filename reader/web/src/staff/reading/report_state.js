@@ -149,8 +149,9 @@ export class ReportState {
     return this.act("write", {}, "rd_done_written");
   }
 
-  // What the reviewer changed travels with the acceptance; then the accepted text is signed.
-  async reviewAndSign() {
+  // What the reviewer changed travels with the acceptance; then the accepted text is signed. lacks: so many images have not
+  // come, and they know.
+  async reviewAndSign(lacks) {
     await this.tellShown();
     this.message.value = null;
     try {
@@ -159,7 +160,7 @@ export class ReportState {
         this.draft.drop();
         this.report.value = answer.may ? answer : await get(this.path("report"));
       }
-      await post(this.path("sign"), { base: this.report.value.base });
+      await post(this.path("sign"), { base: this.report.value.base, lacks });
       this.message.value = { kind: "good", word: "rd_done_signed" };
     } catch (error) {
       this.message.value = { kind: "bad", error };
@@ -168,9 +169,9 @@ export class ReportState {
     await this.reload();
   }
 
-  async preliminary() {
+  async preliminary(lacks) {
     await this.tellShown();
-    return this.act("preliminary", {}, "rd_done_preliminary");
+    return this.act("preliminary", { lacks }, "rd_done_preliminary");
   }
 
   giveBack(reason) {
