@@ -128,8 +128,8 @@ uint16_t accept_port(const struct accept *accept);
 uint16_t accept_tls_port(const struct accept *accept); /* 0 = no TLS */
 /* SHA-256 of our TLS certificate in hex, for the device's installer to compare; "" = no TLS. */
 void accept_tls_fingerprint(const struct accept *accept, char out[65]);
-/* The certificate's files were changed and cannot be used: what they said before is shown on, and a
- * new start would fail. */
+/* The certificate's files were changed and cannot be used: what they said before is shown on, and
+ * after a new start the port stays shut until they can. */
 bool accept_tls_is_stale(const struct accept *accept);
 size_t accept_associations(struct accept *accept);
 

@@ -23,7 +23,7 @@ void page_tls_free(struct page_tls **page);
 void page_tls_look(struct page_tls *page);
 /* Of the certificate that is shown. */
 void page_tls_fingerprint(struct page_tls *page, char out[96]);
-/* The files say what cannot be used: a new start would fail. */
+/* The files say what cannot be used: after a new start nobody is served until they do. */
 bool page_tls_is_stale(struct page_tls *page);
 
 #endif

@@ -78,13 +78,25 @@ write_head(struct audit *a, const struct audit_place *place, struct err *err)
     return 0;
 }
 
+/* A full disk takes it in the place of a piece of the reserve. */
+static int
+write_log(struct audit *a, const struct buf *batch, struct err *err)
+{
+    int rc;
+
+    while ((rc = durable_write_at(a->log_fd, batch->bytes, batch->n, a->end, err)) < 0 &&
+           err->kind == ERR_FULL && audit_reserve_give(a))
+        err_clear(err);
+    return rc;
+}
+
 /* -1: not kept; *out_is_dead: and nothing may be written any more. */
 static int
 write_batch(struct audit *a, const struct buf *batch, const struct audit_place *place,
             bool *out_is_dead, struct err *err)
 {
     *out_is_dead = false;
-    if (durable_write_at(a->log_fd, batch->bytes, batch->n, a->end, err) < 0) {
+    if (write_log(a, batch, err) < 0) {
         *out_is_dead = ftruncate(a->log_fd, (off_t)a->end) < 0;
         return -1;
     }
@@ -104,9 +116,10 @@ close_day(struct audit *a, const char *next_date, struct err *err)
 
     audit_day_text(a->key, a->date, &a->durable, text);
     snprintf(name, sizeof name, "heads/%s.head", a->date);
-    if (durable_put_file(a->dir, name, text, strlen(text), err) < 0)
+    if (audit_put_file(a, name, text, err) < 0 || audit_open_day(a, next_date, err) < 0)
         return -1;
-    return audit_open_day(a, next_date, err);
+    audit_reserve_make(a);
+    return 0;
 }
 
 /* The gate is locked. All who wait learn rc. */
@@ -178,7 +191,8 @@ write_out(struct audit *a)
     return rc == 0;
 }
 
-/* The gate is locked. The day is over: say so, seal, sign its head, begin the next file. Entries
+/* The gate is locked. On a full disk the file of the day before goes on, and this is tried again
+ * later. The day is over: say so, seal, sign its head, begin the next file. Entries
  * that come meanwhile follow from what is durable by then, as the new file's header says. */
 static void
 turn_day(struct audit *a, const char *date)
@@ -186,8 +200,12 @@ turn_day(struct audit *a, const char *date)
     struct err err = {0};
 
     add_entry(a, AUDIT_DAY_CLOSED, NULL);
-    if (write_out(a) && close_day(a, date, &err) < 0)
-        fall_back(a, true, NULL, &err);
+    if (write_out(a)) {
+        if (close_day(a, date, &err) == 0)
+            return;
+        fall_back(a, err.kind != ERR_FULL, NULL, &err);
+    }
+    a->turn_at_ms = clock_mono_ms() + DAY_LOOK_MS;
 }
 
 void *
@@ -199,7 +217,7 @@ audit_run(void *arg)
     gate_lock(&a->gate);
     for (;;) {
         audit_today(date);
-        if (strcmp(date, a->date) > 0 && !a->is_dead)
+        if (strcmp(date, a->date) > 0 && !a->is_dead && clock_mono_ms() >= a->turn_at_ms)
             turn_day(a, date);
         else if (a->batch.n > 0)
             write_out(a);

@@ -44,6 +44,17 @@ has(const struct audit *a, const char *name)
 }
 
 int
+audit_put_file(const struct audit *a, const char *name, const char *text, struct err *err)
+{
+    int rc;
+
+    while ((rc = durable_put_file(a->dir, name, text, strlen(text), err)) < 0 &&
+           err->kind == ERR_FULL && audit_reserve_give(a))
+        err_clear(err);
+    return rc;
+}
+
+int
 audit_open_day(struct audit *a, const char *date, struct err *err)
 {
     char path[AUDIT_PATH_BYTES], name[32], header[160];
@@ -53,7 +64,7 @@ audit_open_day(struct audit *a, const char *date, struct err *err)
     audit_path(a, name, path);
     if (!has(a, name)) {
         audit_file_header(&a->durable, header);
-        if (durable_put_file(a->dir, name, header, strlen(header), err) < 0)
+        if (audit_put_file(a, name, header, err) < 0)
             return -1;
     }
     if (a->log_fd >= 0)
@@ -425,6 +436,7 @@ audit_open(const char *dir, const char *service, struct audit **out_audit, struc
         open_keys(a, &is_keyless, err) < 0 || open_or_begin(a, &torn, &is_broken, err) < 0)
         goto out;
     a->place = a->durable;
+    audit_reserve_make(a);
     a->thread = thread_start("audit", audit_run, a);
     a->is_running = true;
     if (note_opening(a, torn, is_broken, is_keyless, err) < 0)

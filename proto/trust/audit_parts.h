@@ -1,5 +1,6 @@
 /* audit_parts.h - what the files of the audit log share: audit.c (append), audit_chain.c (lines,
- * hashes, signatures), audit_open.c, audit_walk.c (reading it back), audit_verify.c, audit_cli.c.
+ * hashes, signatures), audit_open.c, audit_reserve.c, audit_walk.c (reading it back),
+ * audit_verify.c, audit_cli.c.
  */
 #ifndef RADPOST_TRUST_AUDIT_PARTS_H
 #define RADPOST_TRUST_AUDIT_PARTS_H
@@ -70,13 +71,22 @@ struct audit {
     struct audit_waiter *first_waiter, **last_waiter;
     bool is_ending, is_dead, is_running;
     struct err dead;
+    int64_t turn_at_ms; /* the writer's: the day could not turn, and is tried again then */
     pthread_t thread;
 };
 
 /* audit.c: the writer's thread. */
 void *audit_run(void *audit);
 
+/* audit_reserve.c: the disk has room for it again; some of it is given up for what is to be
+ * written now (false: none is left). */
+void audit_reserve_make(const struct audit *a);
+bool audit_reserve_give(const struct audit *a);
+
 /* audit_open.c */
+/* A small file of the folder; on a full disk in the place of a piece of the reserve. */
+int audit_put_file(const struct audit *a, const char *name, const char *text,
+                   struct err *err) MUST_CHECK;
 void audit_path(const struct audit *a, const char *name, char out[AUDIT_PATH_BYTES]);
 void audit_today(char out[AUDIT_DATE_BYTES]);
 /* Open the file of a day, with its header if it is new. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -67,6 +68,55 @@ disk_await_sync(void)
     while (!disk.is_syncing)
         gate_wait(&disk.gate);
     gate_unlock(&disk.gate);
+}
+
+/* A disk that others filled: each write to the log needs room that the reserve gives up first. */
+static struct {
+    bool is_full;
+    char reserve[300];
+    off_t given; /* the reserve's size when something was written last */
+    unsigned tries;
+} room;
+
+ssize_t
+pwrite(int fd, const void *bytes, size_t n, off_t offset)
+{
+    struct stat reserve = {.st_size = 0};
+    char link[64], path[512];
+    ssize_t k;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    k = __atomic_load_n(&room.is_full, __ATOMIC_SEQ_CST) ? readlink(link, path, sizeof path - 1)
+                                                         : 0;
+    path[k > 0 ? k : 0] = '\0';
+    if (strstr(path, "/log/") != NULL) {
+        room.tries++;
+        (void)stat(room.reserve, &reserve); /* none: it has nothing left */
+        if (reserve.st_size >= room.given) {
+            errno = ENOSPC;
+            return -1;
+        }
+        room.given = reserve.st_size;
+    }
+    return (ssize_t)syscall(SYS_pwrite64, fd, bytes, n, offset);
+}
+
+static void
+fill_disk(const char *dir)
+{
+    struct stat reserve = {.st_size = 0};
+
+    snprintf(room.reserve, sizeof room.reserve, "%s", audit_log_in(dir, "reserve"));
+    assert_int_equal(stat(room.reserve, &reserve), 0);
+    assert_true(reserve.st_size > 0);
+    room.given = reserve.st_size;
+    __atomic_store_n(&room.is_full, true, __ATOMIC_SEQ_CST);
+}
+
+static void
+free_disk(void)
+{
+    __atomic_store_n(&room.is_full, false, __ATOMIC_SEQ_CST);
 }
 
 /* ---- crashes ---- */
@@ -186,6 +236,66 @@ a_full_disk_costs_entries_but_not_the_log(void **state)
     audit_log_append(audit, 3);
     audit_close(&audit);
     audit_log_is_good("f");
+}
+
+/* Whoever takes an image out is written down first: without that nobody could read it. */
+static void
+a_full_disk_takes_entries_and_a_start_in_the_place_of_the_reserve(void **state)
+{
+    struct audit *audit = audit_log_open("g");
+    struct err err = {0};
+    int kept = 0;
+
+    (void)state;
+    audit_log_append(audit, 1);
+    fill_disk("g");
+    audit_log_append(audit, 2);
+    audit_close(&audit);
+    audit = audit_log_open("g");
+    while (audit_append(audit, &err, AUDIT_RETRIEVED, A_NUMBER("i", kept)) == 0)
+        kept++;
+    assert_int_equal(err.kind, ERR_FULL);
+    assert_true(kept > 20);
+    free_disk();
+
+    audit_log_append(audit, 3);
+    audit_close(&audit);
+    audit_log_is_good("g");
+    audit = audit_log_open("g"); /* which makes the reserve again */
+    fill_disk("g");
+    audit_log_append(audit, 4);
+    free_disk();
+    audit_close(&audit);
+    audit_log_is_good("g");
+}
+
+/* It was tried without a pause, and the log of the service grew as fast as it could be written. */
+static void
+a_day_that_cannot_turn_on_a_full_disk_is_tried_again_later(void **state)
+{
+    struct audit *audit;
+    struct err err = {0};
+
+    (void)state;
+    clock_fake(AUDIT_LOG_START_US, 1000);
+    audit = audit_log_open("d");
+    audit_log_append(audit, 1);
+    fill_disk("d");
+    assert_int_equal(truncate(room.reserve, 0), 0);
+    room.given = 0;
+    clock_fake(AUDIT_LOG_START_US + AUDIT_LOG_DAY_US, 1000);
+    room.tries = 0;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(audit_append(audit, &err, AUDIT_RETRIEVED, A_NUMBER("i", i)), -1);
+    assert_in_range(room.tries, 1, 10);
+    free_disk();
+
+    clock_fake_advance(120000);
+    audit_log_append(audit, 2);
+    audit_close(&audit);
+    clock_unfake();
+    audit_log_is_good("d");
+    assert_int_equal(access(audit_log_in("d", "log/2026-11-22.log"), F_OK), 0);
 }
 
 static void
@@ -351,6 +461,8 @@ main(void)
         cmocka_unit_test(an_end_torn_anywhere_is_set_aside_and_the_rest_kept),
         cmocka_unit_test(what_was_acknowledged_survives_kills),
         cmocka_unit_test(a_full_disk_costs_entries_but_not_the_log),
+        cmocka_unit_test(a_full_disk_takes_entries_and_a_start_in_the_place_of_the_reserve),
+        cmocka_unit_test(a_day_that_cannot_turn_on_a_full_disk_is_tried_again_later),
         cmocka_unit_test(a_second_writer_is_refused),
         cmocka_unit_test(what_many_append_at_once_is_in_the_chain),
         cmocka_unit_test(those_who_wait_together_share_a_batch),
