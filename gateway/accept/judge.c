@@ -3,6 +3,7 @@
 
 #include "proto/base/text.h"
 #include "proto/dicom/dimse_command.h"
+#include "proto/dicom/part10.h"
 #include "proto/dicom/walk.h"
 
 #include <string.h>
@@ -33,13 +34,17 @@ peek_uids(const char *transfer_syntax, const uint8_t *head, size_t n, char out_c
     struct dcm_walk walk;
     struct dcm_element e = {0};
     struct err ignored = {0};
+    size_t stray;
 
     out_class[0] = out_instance[0] = 0;
     if (!syntax)
         syntax = dcm_syntax_unknown();
     if (syntax->is_deflated)
         return;
-    dcm_walk_init(&walk, head, n, syntax->coding, DCM_WALK_PREFIX);
+    if ((stray = dcm_stray_meta(head, n)) >= n)
+        return;
+    head += stray;
+    dcm_walk_init(&walk, head, n - stray, syntax->coding, DCM_WALK_PREFIX);
     while (dcm_walk_next(&walk, &e, &ignored) == 0 && e.event != DCM_END) {
         if (e.depth > 0 || e.event != DCM_ELEMENT)
             continue;

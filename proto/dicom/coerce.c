@@ -30,7 +30,8 @@ struct top {
 struct scan {
     const struct dcm_leaving *l;
     enum dcm_coding coding;
-    uint64_t at; /* of the next element */
+    bool is_whole; /* pixel data too */
+    uint64_t at;   /* of the next element */
     uint8_t *bytes;
     uint64_t bytes_at;
     size_t n, room;
@@ -106,7 +107,7 @@ look(struct scan *s, struct top *out, enum seen *out_seen, struct err *err)
 {
     uint64_t left = s->l->stored_n - s->at, off = s->at - s->bytes_at;
     size_t n = s->at >= s->bytes_at && off < s->n ? s->n - (size_t)off : 0;
-    bool is_whole = true;
+    bool is_whole = true, is_end;
     struct dcm_walk walk;
     struct dcm_element e;
 
@@ -114,11 +115,12 @@ look(struct scan *s, struct top *out, enum seen *out_seen, struct err *err)
     if (left == 0 || n == 0 || (n < 12 && n < left))
         return 0;
     dcm_walk_init(&walk, s->bytes + off, n, s->coding,
-                  DCM_WALK_STOP_AT_PIXELS | (n < left ? DCM_WALK_PREFIX : DCM_WALK_WHOLE));
+                  (s->is_whole ? 0 : DCM_WALK_STOP_AT_PIXELS) | (n < left ? DCM_WALK_PREFIX : 0));
     if (dcm_walk_next(&walk, &e, err) < 0)
         return -1;
-    *out_seen = walk.is_at_pixels ? SEEN_END : SEEN_ONE;
-    if (walk.is_at_pixels)
+    is_end = walk.is_at_pixels || (e.event == DCM_END && n == left); /* padding is all there is */
+    *out_seen = is_end ? SEEN_END : SEEN_ONE;
+    if (is_end)
         return 0;
     *out = (struct top){.tag = e.tag, .length = e.length, .at = s->at};
     out->is_sequence = e.event == DCM_SEQUENCE;
@@ -425,6 +427,22 @@ change(struct coercion *c, struct err *err)
         if (!is_as_known(&c->numbers[i]) && replace_number(c, &c->numbers[i], err) < 0)
             return -1;
     return say_originals(c, err);
+}
+
+uint64_t
+coerce_find_end(const struct dcm_leaving *l, uint64_t dataset_at, enum dcm_coding coding)
+{
+    struct scan s = {.l = l, .coding = coding, .is_whole = true, .at = dataset_at};
+    struct top t = {0};
+    struct err ignored = {0};
+    bool is_end = false;
+    uint64_t left;
+
+    while (!is_end && next_top(&s, &t, &is_end, &ignored) == 0)
+        ;
+    left = l->stored_n - s.at;
+    free(s.bytes);
+    return is_end && left < 8 ? l->stored_n - left : l->stored_n;
 }
 
 int

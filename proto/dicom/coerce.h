@@ -18,6 +18,9 @@ int leaving_edit(struct dcm_leaving *l, uint64_t at, uint64_t skip, size_t words
 /* Add the edits of the data set that begins at dataset_at of what is stored. */
 int coerce_dataset(struct dcm_leaving *l, uint64_t dataset_at, enum dcm_coding coding,
                    const struct dcm_known *known, int64_t now_us, struct err *err) MUST_CHECK;
+/* Where a stored data set ends before its last few bytes, which are zero and no part of it; else,
+ * and where that cannot be told, the end of what is stored. */
+uint64_t coerce_find_end(const struct dcm_leaving *l, uint64_t dataset_at, enum dcm_coding coding);
 /* An element with its value, padded; any coding. */
 void coerce_put_value(struct buf *out, enum dcm_coding coding, uint32_t tag, const char *vr,
                       const void *value, size_t n);

@@ -71,7 +71,7 @@ dcm_meta_rewrite(const uint8_t *bytes, const struct dcm_part10 *p10, const char 
 
     if (!uid_is_valid(transfer_syntax, true))
         return err_set(err, ERR_REJECT, "convert: transfer syntax is no UID");
-    dcm_walk_init(&walk, bytes, p10->dataset_at, DCM_EXPLICIT_LE, DCM_WALK_WHOLE);
+    dcm_walk_init(&walk, bytes, p10->meta_end, DCM_EXPLICIT_LE, DCM_WALK_WHOLE);
     walk.at = 132;
     buf_add(out, bytes, 132);
     recipe_add(recipe, RECIPE_COPY, 132, NULL);
@@ -98,6 +98,7 @@ dcm_meta_rewrite(const uint8_t *bytes, const struct dcm_part10 *p10, const char 
             recipe_add(recipe, RECIPE_COPY, walk.at - e.header_at, NULL);
         }
     }
+    recipe_add(recipe, RECIPE_LITERAL, p10->dataset_at - p10->meta_end, bytes + p10->meta_end);
     if (length_at != 0 && !buf_is_over(out))
         le32_write(out->bytes + length_at, (uint32_t)(out->n - end_of_length));
     return 0;
@@ -211,8 +212,10 @@ convert_dataset(struct convert *c, size_t n, struct err *err)
     for (;;) {
         if (dcm_walk_next(&walk, &e, err) < 0)
             return -1;
-        if (e.event == DCM_END)
+        if (e.event == DCM_END) {
+            recipe_add(&c->recipe, RECIPE_LITERAL, n - walk.at, c->dataset + walk.at);
             return 0;
+        }
         if (convert_event(c, &e, walk.at - e.header_at, err) < 0)
             return -1;
         if (buf_is_over(c->to) || buf_is_over(&c->recipe.ops))

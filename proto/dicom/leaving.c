@@ -144,7 +144,7 @@ walk_meta(const uint8_t *head, const struct dcm_part10 *p10, struct dcm_element 
     struct dcm_walk walk;
     struct dcm_element e;
 
-    dcm_walk_init(&walk, head, p10->dataset_at, DCM_EXPLICIT_LE, DCM_WALK_WHOLE);
+    dcm_walk_init(&walk, head, p10->meta_end, DCM_EXPLICIT_LE, DCM_WALK_WHOLE);
     walk.at = MAGIC_END;
     *out_place = 0;
     for (;;) {
@@ -312,6 +312,35 @@ coerce_deflated(struct dcm_leaving *l, const uint8_t *head, const struct dcm_par
 
 /* ---- the whole ---- */
 
+/* Readers take what follows the meta group for more of it, its transfer syntax too. */
+static int
+leave_stray_out(struct dcm_leaving *l, const struct dcm_part10 *p10, struct err *err)
+{
+    if (p10->dataset_at == p10->meta_end)
+        return 0;
+    l->dataset_at = p10->meta_end;
+    return leaving_edit(l, p10->meta_end, p10->dataset_at - p10->meta_end, l->words.n, err);
+}
+
+/* Some readers take them for an element that is torn off, and the file for broken. Where the data
+ * set ends need not be looked for when the last byte is none, nor behind compressed pixels. */
+static int
+leave_padding_out(struct dcm_leaving *l, const struct dcm_part10 *p10, struct err *err)
+{
+    static const uint8_t delimiter[] = {0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0};
+    uint8_t tail[sizeof delimiter];
+    uint64_t end;
+
+    if (l->stored_n < p10->dataset_at + sizeof tail)
+        return 0;
+    if (leaving_read_stored(l, tail, sizeof tail, l->stored_n - sizeof tail, err) < 0)
+        return -1;
+    if (tail[sizeof tail - 1] != 0 || memcmp(tail, delimiter, sizeof tail) == 0)
+        return 0;
+    end = coerce_find_end(l, p10->dataset_at, p10->syntax->coding);
+    return end == l->stored_n ? 0 : leaving_edit(l, end, l->stored_n - end, l->words.n, err);
+}
+
 static int
 coerce(struct dcm_leaving *l, const struct dcm_known *known, int64_t now_us, struct err *err)
 {
@@ -325,7 +354,8 @@ coerce(struct dcm_leaving *l, const struct dcm_known *known, int64_t now_us, str
     memcpy(l->transfer_syntax, p10.transfer_syntax, sizeof l->transfer_syntax);
     if (p10.syntax->is_deflated)
         rc = coerce_deflated(l, head, &p10, known, now_us, err);
-    else
+    else if ((rc = leave_stray_out(l, &p10, err)) == 0 &&
+             (rc = leave_padding_out(l, &p10, err)) == 0)
         rc = coerce_dataset(l, p10.dataset_at, p10.syntax->coding, known, now_us, err);
     if (rc == 0 && !p10.syntax->is_deflated)
         rc = coerce_meta(l, head, &p10, known->sop_instance, err);

@@ -2,7 +2,9 @@
  * for. What is stored stays as it was sent. Where that says no study or series UID that can be used
  * (made_uid.h), the UID of the catalog stands in what leaves, and Original Attributes Sequence
  * (0400,0561) says what was there (PS3.3 C.12.1.1.9, PS3.4 B.4.1.3). The meta group's SOP Instance
- * UID is that of the data set. All else leaves byte for byte: docs/formats/made-uid.md.
+ * UID is that of the data set. Elements of group 0002 that the sender put before the data set, and
+ * the fewer than 8 zeros behind it, stay behind, but for a deflated one. All else leaves byte for
+ * byte: docs/formats/made-uid.md.
  *
  *   stored    preamble, meta | ... (0020,000D) (0020,000E) ... (0400,0561) ... pixel data
  *   leaves    the same, with edits at those places; the rest is read from the file when its turn

@@ -54,27 +54,61 @@ keep_meta(const struct dcm_element *e, const uint8_t *bytes, struct dcm_part10 *
     }
 }
 
+static bool
+is_letter(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+size_t
+dcm_stray_meta(const uint8_t *dataset, size_t n)
+{
+    size_t at = 0;
+
+    while (at < n && n - at >= 8 && le16_read(dataset + at) == 0x0002) {
+        const uint8_t *p = dataset + at;
+        const char vr[] = {(char)p[4], (char)p[5], '\0'};
+
+        if (!is_letter(p[4]) || !is_letter(p[5])) /* a length, and of so many bytes none is */
+            at += 8 + (size_t)le32_read(p + 4);
+        else if (!dcm_vr_is_long(vr))
+            at += 8 + (size_t)le16_read(p + 6);
+        else
+            at += 12 + (size_t)(n - at < 12 ? 0 : le32_read(p + 8));
+    }
+    return at;
+}
+
 int
 dcm_part10_parse(const uint8_t *bytes, size_t n, struct dcm_part10 *out, struct err *err)
 {
     struct dcm_part10 p = {0};
     struct dcm_walk walk;
     struct dcm_element e;
+    size_t told_end = 0, stray;
 
     if (n < MAGIC_END || memcmp(bytes + PREAMBLE_BYTES, "DICM", 4) != 0)
         return err_set(err, ERR_REJECT, "not a DICOM file: no preamble with DICM");
     dcm_walk_init(&walk, bytes, n, DCM_EXPLICIT_LE, DCM_WALK_PREFIX);
     walk.at = MAGIC_END;
     for (;;) {
-        p.dataset_at = walk.at;
+        p.meta_end = walk.at;
+        if (walk.at == told_end && p.transfer_syntax[0] != '\0')
+            break;
         if (n - walk.at < 8 || le16_read(bytes + walk.at) != 0x0002)
             break;
         if (dcm_walk_next(&walk, &e, err) < 0)
             return err_context(err, "meta group");
         if (e.event != DCM_ELEMENT)
             return err_set(err, ERR_REJECT, "meta group: broken or cut off");
+        if (e.tag == 0x00020000 && e.header_at == MAGIC_END && e.value_n == 4)
+            told_end = walk.at + (size_t)le32_read(bytes + e.value_at);
         keep_meta(&e, bytes, &p);
     }
+    stray = dcm_stray_meta(bytes + p.meta_end, n - p.meta_end);
+    if (stray > n - p.meta_end)
+        return err_set(err, ERR_REJECT, "meta group: broken or cut off");
+    p.dataset_at = p.meta_end + stray;
     if (p.transfer_syntax[0] == '\0')
         return err_set(err, ERR_REJECT, "meta group: no transfer syntax");
     p.syntax = dcm_syntax_find(p.transfer_syntax);
@@ -88,7 +122,7 @@ int
 dcm_part10_dataset(const uint8_t *bytes, size_t n, const struct dcm_part10 *part10,
                    struct buf *room, const uint8_t **out_bytes, size_t *out_n, struct err *err)
 {
-    size_t used;
+    size_t used, stray;
 
     if (!part10->syntax->is_deflated) {
         *out_bytes = bytes + part10->dataset_at;
@@ -99,8 +133,11 @@ dcm_part10_dataset(const uint8_t *bytes, size_t n, const struct dcm_part10 *part
     if (zip_inflate_prefix(bytes + part10->dataset_at, n - part10->dataset_at, room, &used, err) <
         0)
         return err_context(err, "deflated data set");
-    *out_bytes = room->n > 0 ? room->bytes : bytes + n;
-    *out_n = room->n;
+    stray = room->n > 0 ? dcm_stray_meta(room->bytes, room->n) : 0;
+    if (stray > room->n)
+        stray = 0; /* no data set: the walk says so */
+    *out_bytes = room->n > 0 ? room->bytes + stray : bytes + n;
+    *out_n = room->n - stray;
     return 0;
 }
 

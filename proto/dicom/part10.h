@@ -12,7 +12,8 @@
 enum { DCM_UID_BYTES = 65, DCM_AE_BYTES = 17 };
 
 struct dcm_part10 {
-    size_t dataset_at; /* first byte behind the meta group */
+    size_t meta_end;   /* first byte behind the meta group */
+    size_t dataset_at; /* the same, or behind stray elements of group 0002 that follow it */
     const struct dcm_syntax
         *syntax; /* never NULL; dcm_syntax_unknown() for a UID not in the table */
     char transfer_syntax[DCM_UID_BYTES];
@@ -21,10 +22,17 @@ struct dcm_part10 {
     char source_ae[DCM_AE_BYTES];     /* (0002,0016), may be empty */
 };
 
-/* Read the preamble and meta group. The group's length element is not trusted.
+/* Read the preamble and meta group. It ends where its length says if an element ends there and the
+ * transfer syntax was told by then, else before the first element of another group.
  * errors  ERR_REJECT not a DICOM file, or no transfer syntax */
 int dcm_part10_parse(const uint8_t *bytes, size_t n, struct dcm_part10 *out,
                      struct err *err) MUST_CHECK;
+
+/* So many bytes at the beginning of a data set are elements of group 0002, which some senders put
+ * there (they stream a file from its meta group on) and which belong in no data set (PS3.10 7.1):
+ * each with or without a VR, little endian. They say nothing that counts. More than n: the last is
+ * cut off. */
+size_t dcm_stray_meta(const uint8_t *dataset, size_t n);
 
 /* The data set's bytes: in place, or inflated into room (whose limit is the bomb's end) when the
  * syntax is deflated. out_bytes lives as long as bytes and room.

@@ -260,6 +260,18 @@ next_item(struct dcm_walk *w, struct dcm_element *e, struct err *err)
     return 0;
 }
 
+/* Too short for an element, and nothing in it: some senders round their data sets up. */
+static bool
+is_padding(const struct dcm_walk *w)
+{
+    if (w->flags & DCM_WALK_PREFIX || w->n - w->at >= 8)
+        return false;
+    for (size_t i = w->at; i < w->n; i++)
+        if (w->bytes[i] != 0)
+            return false;
+    return true;
+}
+
 int
 dcm_walk_next(struct dcm_walk *w, struct dcm_element *out, struct err *err)
 {
@@ -270,7 +282,7 @@ dcm_walk_next(struct dcm_walk *w, struct dcm_element *out, struct err *err)
     out->depth = w->top / 2;
     out->coding = (enum dcm_coding)level->coding;
     out->header_at = w->at;
-    if (w->top == 0 && w->at == w->n) {
+    if (w->top == 0 && (w->at == w->n || is_padding(w))) {
         end_walk(w, out);
         return 0;
     }

@@ -6,8 +6,10 @@
  *   SEQUENCE (ITEM ... ITEM_END)* SEQUENCE_END    SQ; also UN of undefined length, whose content is
  *                                            implicit little endian (PS3.5 6.2.2 note 2)
  *   FRAGMENTS FRAGMENT* FRAGMENTS_END        encapsulated pixel data; the first is the offset table
- *   END                                      the bytes are used up; in a prefix that ends within
- *                                            an element, tag, length and header_n are its own
+ *   END                                      the bytes are used up, or fewer than 8 are left at
+ *                                            the top level and all are zero: a sender's padding,
+ *                                            from header_at on; in a prefix that ends within an
+ *                                            element, tag, length and header_n are its own
  *
  * ITEM_END and SEQUENCE_END of a defined length have no bytes of their own (value_n 0, header_n 0).
  * Invariants: 1. offsets of an event lie inside the range; 2. every begin has one end, unless the

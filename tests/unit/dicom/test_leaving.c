@@ -10,6 +10,7 @@
 #include "proto/dicom/walk.h"
 #include "proto/dicom/write.h"
 #include "tests/support/leaving_image.h"
+#include "tests/support/odd_sender.h"
 #include "tests/support/run_program.h"
 
 #include <setjmp.h>
@@ -256,6 +257,47 @@ meta_group_says_the_instance_of_the_data_set_and_its_own_length(void **state)
     }
 }
 
+/* Readers would take the one for the meta group's own, and its transfer syntax for the file's; the
+ * other for a torn element. */
+static void
+what_odd_senders_put_around_a_data_set_stays_behind(void **state)
+{
+    static const struct leaving_image rows[] = {
+        {.study = LEAVING_STUDY, .series = LEAVING_SERIES, .has_pixels = true},
+        {.study = NULL, .series = LEAVING_SERIES, .has_pixels = true},
+        {.study = "1.2.4", .series = NULL}};
+
+    (void)state;
+    if (!has_pydicom())
+        skip();
+    for (size_t i = 0; i < ARRAY_LEN(rows) * 2 * ODD_SENDERS; i++) {
+        const struct odd_sender *odd = &odd_senders[i / 2 % ODD_SENDERS];
+        const struct leaving_image *m = &rows[i / (size_t)(2 * ODD_SENDERS)];
+        const char *syntax = leaving_syntaxes[i % 2];
+        struct dcm_part10 p10;
+        struct err err = {0};
+        struct buf stored, clean, out;
+        bool is_coerced;
+
+        leaving_file(m, syntax, &stored);
+        leaving_of(&stored, &clean, &is_coerced);
+        assert_int_equal(dcm_part10_parse(stored.bytes, stored.n, &p10, &err), 0);
+        odd_sender_sends(odd, &stored, p10.dataset_at);
+        leaving_of(&stored, &out, &is_coerced);
+
+        assert_int_equal(is_coerced, odd->stray_n + odd->zeros > 0 || m != &rows[0]);
+        assert_int_equal(out.n, clean.n);
+        assert_memory_equal(out.bytes, clean.bytes, clean.n);
+        ask_pydicom(&out);
+        must_say(odd->name, syntax, "meta=1.2.3.9");
+        must_say(odd->name, syntax, "group length True");
+        must_say(odd->name, syntax, "0020000D=" LEAVING_STUDY);
+        buf_fini(&out);
+        buf_fini(&clean);
+        buf_fini(&stored);
+    }
+}
+
 /* The data set between meta group and end, as these bytes. */
 static void
 file_with(const char *syntax, const void *dataset, size_t n, struct buf *out)
@@ -267,9 +309,51 @@ file_with(const char *syntax, const void *dataset, size_t n, struct buf *out)
     buf_add(out, dataset, n);
 }
 
+#define ROW(text) text, sizeof text - 1
+#define COMPRESSED                                                                                 \
+    "\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\0\0\0\0"                                   \
+    "\xfe\xff\0\xe0\2\0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
+#define PRIVATE_SEQUENCE "\xe1\x7f\x10\x10SQ\0\0\xff\xff\xff\xff\xfe\xff\xdd\xe0\0\0\0\0"
+
+static void
+zeros_that_are_somebodys_stay(void **state)
+{
+    static const struct {
+        const char *name, *end;
+        size_t n, zeros; /* of these bytes; that are nobody's */
+    } rows[] = {
+        {"pixels of zeros", ROW("\xe0\x7f\x10\0OW\0\0\4\0\0\0\0\0\0\0"), 0},
+        {"pixels of zeros, and zeros", ROW("\xe0\x7f\x10\0OW\0\0\4\0\0\0\0\0\0\0\0\0"), 2},
+        {"compressed", ROW(COMPRESSED), 0},
+        {"compressed, and zeros", ROW(COMPRESSED "\0\0\0\0\0\0"), 6},
+        {"compressed, and an element that ends so",
+         ROW(COMPRESSED "\xfc\xff\xfc\xffOB\0\0\2\0\0\0\0\0"), 0},
+        {"a sequence, and a zero", ROW(PRIVATE_SEQUENCE "\0"), 1},
+        {"an empty element", ROW("\xe1\x7f\x10\0LO\0\0"), 0},
+        {"torn off", ROW("\xe1\x7f\x10\0LO\6\0\0\0\0\0"), 0},
+        {"eight zeros", ROW("\xe1\x7f\x10\0LO\0\0\0\0\0\0\0\0\0\0"), 0},
+    };
+    static const struct leaving_image m = {.study = LEAVING_STUDY, .series = LEAVING_SERIES};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf stored, out;
+        bool is_coerced;
+
+        leaving_file(&m, DCM_UID_EXPLICIT_LE, &stored);
+        buf_add(&stored, rows[i].end, rows[i].n);
+        leaving_of(&stored, &out, &is_coerced);
+
+        if (is_coerced != (rows[i].zeros > 0) || out.n != stored.n - rows[i].zeros)
+            fail_msg("%s: %zu bytes fewer", rows[i].name, stored.n - out.n);
+        assert_memory_equal(out.bytes, stored.bytes, out.n);
+        buf_fini(&out);
+        buf_fini(&stored);
+    }
+}
+
 #define ITEM_LO "\xfe\xff\x00\xe0\x0c\0\0\0\0\4\x63\5LO\4\0OLD "
 #define ITEM_IMPLICIT "\xfe\xff\x00\xe0\x0c\0\0\0\0\4\x63\5\4\0\0\0OLD "
-#define ROW(text) text, sizeof text - 1
 
 /* long because of its table */
 static void
@@ -458,6 +542,8 @@ main(void)
         cmocka_unit_test(what_cannot_be_used_is_replaced_and_said_to_have_been_there),
         cmocka_unit_test(not_a_byte_changes_but_where_something_else_is_said),
         cmocka_unit_test(meta_group_says_the_instance_of_the_data_set_and_its_own_length),
+        cmocka_unit_test(what_odd_senders_put_around_a_data_set_stays_behind),
+        cmocka_unit_test(zeros_that_are_somebodys_stay),
         cmocka_unit_test(odd_ways_of_saying_it_are_read_and_kept),
         cmocka_unit_test(what_is_broken_leaves_only_where_nothing_has_to_be_changed),
         cmocka_unit_test(of_eight_gigabytes_only_the_head_is_held),

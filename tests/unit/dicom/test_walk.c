@@ -3,6 +3,7 @@
 #include "proto/dicom/sopclass.h"
 #include "proto/dicom/walk.h"
 #include "proto/dicom/write.h"
+#include "tests/support/odd_sender.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,6 +58,16 @@ events_come_in_file_order(void **state)
          10, "E."},
         {"past the end", DCM_EXPLICIT_LE, "\x08\0\x60\0CS\x04\0CT", 10, "X"},
         {"half a header", DCM_EXPLICIT_LE, "\x08\0\x60\0CS\x02", 7, "X"},
+        {"one zero behind it", DCM_EXPLICIT_LE, "\x08\0\x60\0CS\x02\0CT\0", 11, "E."},
+        {"seven zeros behind it", DCM_IMPLICIT_LE, "\x08\0\x60\0\x02\0\0\0CT\0\0\0\0\0\0\0", 17,
+         "E."},
+        {"nothing but zeros", DCM_EXPLICIT_LE, "\0\0\0", 3, "."},
+        {"seven bytes behind it, not all zero", DCM_EXPLICIT_LE,
+         "\x08\0\x60\0CS\x02\0CT\0\0\0\0\0\0 ", 17, "EX"},
+        {"eight zeros, which are no element", DCM_EXPLICIT_LE,
+         "\x08\0\x60\0CS\x02\0CT\0\0\0\0\0\0\0", 18, "EX"},
+        {"zeros inside an item", DCM_EXPLICIT_LE,
+         "\x08\0\x40\x11SQ\0\0\x0A\0\0\0\xFE\xFF\0\xE0\x02\0\0\0\0\0", 22, "([X"},
         {"no VR", DCM_EXPLICIT_LE, "\x08\0\x60\0\x02\0\0\0CT", 10, "X"},
         {"undefined sequence", DCM_EXPLICIT_LE,
          "\x08\0\x40\x11SQ\0\0\xFF\xFF\xFF\xFF"
@@ -169,6 +180,63 @@ every_prefix_ends_quietly_and_every_cut_is_told(void **state)
 }
 
 static void
+group_0002_in_a_data_set_is_passed_over_and_says_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2 * ODD_SENDERS; i++) {
+        enum dcm_coding coding = i % 2 == 0 ? DCM_IMPLICIT_LE : DCM_EXPLICIT_LE;
+        const struct odd_sender *odd = &odd_senders[i / 2];
+        struct dcm_part10 clean, p;
+        struct buf file;
+        struct err err = {0};
+        char got[64];
+
+        buf_init(&file, 4096);
+        make_file(&file, coding);
+        assert_int_equal(dcm_part10_parse(file.bytes, file.n, &clean, &err), 0);
+        assert_int_equal(clean.meta_end, clean.dataset_at);
+        odd_sender_sends(odd, &file, clean.dataset_at);
+
+        if (dcm_part10_parse(file.bytes, file.n, &p, &err) < 0)
+            fail_msg("%s: %s", odd->name, err.text);
+        assert_int_equal(p.meta_end, clean.meta_end);
+        assert_int_equal(p.dataset_at, clean.dataset_at + odd->stray_n);
+        assert_string_equal(p.transfer_syntax, clean.transfer_syntax);
+        assert_string_equal(p.sop_instance, "1.2.3");
+        trace(file.bytes + p.dataset_at, file.n - p.dataset_at, coding, 0, got, sizeof got);
+        assert_string_equal(got, "EE([E])EEE.");
+        for (size_t n = clean.meta_end + 8; n < clean.meta_end + odd->stray_n; n++)
+            if (dcm_part10_parse(file.bytes, n, &p, &err) == 0) /* it was cut between two */
+                assert_true(p.dataset_at <= n);
+        buf_fini(&file);
+    }
+}
+
+/* Of files that others wrote: the length is believed only where it fits. */
+static void
+meta_group_whose_length_is_wrong_ends_where_another_group_begins(void **state)
+{
+    static const int wrong[] = {-200, -26, -1, 1, 8, 100000};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct dcm_part10 clean, p;
+        struct buf file;
+        struct err err = {0};
+
+        buf_init(&file, 4096);
+        make_file(&file, DCM_EXPLICIT_LE);
+        assert_int_equal(dcm_part10_parse(file.bytes, file.n, &clean, &err), 0);
+        le32_write(file.bytes + 140, (uint32_t)((int)le32_read(file.bytes + 140) + wrong[i]));
+
+        assert_int_equal(dcm_part10_parse(file.bytes, file.n, &p, &err), 0);
+        assert_int_equal(p.dataset_at, clean.dataset_at);
+        assert_string_equal(p.transfer_syntax, clean.transfer_syntax);
+        buf_fini(&file);
+    }
+}
+
+static void
 depth_has_a_limit(void **state)
 {
     struct dcm_writer w;
@@ -233,6 +301,8 @@ main(void)
         cmocka_unit_test(events_come_in_file_order),
         cmocka_unit_test(what_is_written_is_walked),
         cmocka_unit_test(every_prefix_ends_quietly_and_every_cut_is_told),
+        cmocka_unit_test(group_0002_in_a_data_set_is_passed_over_and_says_nothing),
+        cmocka_unit_test(meta_group_whose_length_is_wrong_ends_where_another_group_begins),
         cmocka_unit_test(depth_has_a_limit),
         cmocka_unit_test(tables_answer),
         cmocka_unit_test(a_command_set_begins_with_its_length),

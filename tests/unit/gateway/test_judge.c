@@ -13,6 +13,7 @@
 #include "proto/dicom/dimse_command.h"
 #include "proto/dicom/sopclass.h"
 #include "proto/dicom/syntax.h"
+#include "tests/support/odd_sender.h"
 
 #define CT DCM_UID_CT_IMAGE
 #define SC DCM_UID_SECONDARY_CAPTURE
@@ -122,6 +123,31 @@ only_what_contradicts_or_has_no_name_is_refused(void **state)
     }
 }
 
+/* It is looked at in spite of what stands before it. */
+static void
+group_0002_before_a_data_set_hides_no_contradiction(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2 * ODD_SENDERS; i++) {
+        bool is_explicit = i % 2 == 0;
+        const char *syntax = is_explicit ? DCM_UID_EXPLICIT_LE : DCM_UID_IMPLICIT_LE;
+        struct spool_meta meta = {.sop_class = CT}, other = {.sop_class = CT};
+        struct buf head;
+        struct err why = {0};
+
+        text_copy(meta.transfer_syntax, sizeof meta.transfer_syntax, syntax);
+        text_copy(other.transfer_syntax, sizeof other.transfer_syntax, syntax);
+        text_copy(other.sop_instance, sizeof other.sop_instance, "1.2.4");
+        make_head(&head, is_explicit, CT, "1.2.3");
+        odd_sender_sends(&odd_senders[i / 2], &head, 0);
+
+        assert_int_equal(judge_instance(CT, head.bytes, head.n, &meta, &why), DIMSE_SUCCESS);
+        assert_string_equal(meta.sop_instance, "1.2.3");
+        assert_int_equal(judge_instance(CT, head.bytes, head.n, &other, &why), DIMSE_CLASS_DIFFERS);
+        buf_fini(&head);
+    }
+}
+
 static void
 empty_data_set_is_not_understood(void **state)
 {
@@ -160,6 +186,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_contradicts_or_has_no_name_is_refused),
+        cmocka_unit_test(group_0002_before_a_data_set_hides_no_contradiction),
         cmocka_unit_test(empty_data_set_is_not_understood),
         cmocka_unit_test(cut_head_refuses_nothing_that_is_true),
     };
