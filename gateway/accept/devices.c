@@ -1,10 +1,10 @@
 /* devices.c - reading, judging and writing lines of devices.conf. */
 #include "gateway/accept/devices.h"
 
+#include "proto/base/address.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,16 +80,11 @@ is_ae(const char *text)
     return true;
 }
 
-/* Numeric, in the one spelling the system uses; "*" stays. */
+/* Numeric; "*" stays. */
 static bool
-normal_address(const char *text, char out[46])
+normal_address(const char *text, char out[ADDRESS_BYTES])
 {
-    unsigned char raw[16];
-
-    if (strcmp(text, "*") == 0)
-        return text_copy(out, 46, text);
-    int family = strchr(text, ':') ? AF_INET6 : AF_INET;
-    return inet_pton(family, text, raw) == 1 && inet_ntop(family, raw, out, 46) != NULL;
+    return strcmp(text, "*") == 0 ? text_copy(out, ADDRESS_BYTES, text) : address_normal(text, out);
 }
 
 static bool

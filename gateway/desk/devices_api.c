@@ -5,9 +5,9 @@
 #include "gateway/desk/book_own.h"
 #include "gateway/desk/desk.h"
 
+#include "proto/base/address.h"
 #include "proto/base/text.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,14 +242,12 @@ static int
 put_device(struct accept *accept, const struct json *o, struct err *err)
 {
     struct accept_device d = {0}, known;
-    unsigned char raw[16];
 
     if (!api_take_text(o, "ae", d.ae, sizeof d.ae) || d.ae[0] == '\0' ||
         !api_take_text(o, "address", d.address, sizeof d.address) || d.address[0] == '\0')
         return err_set(err, ERR_REJECT, "ae and address are due");
     /* in the spelling of devices.conf, else the row is not found and its pin written over */
-    if (strchr(d.address, ':') != NULL && inet_pton(AF_INET6, d.address, raw) == 1)
-        (void)inet_ntop(AF_INET6, raw, d.address, sizeof d.address);
+    (void)address_normal(d.address, d.address);
     if (accept_find_device(accept, d.ae, d.address, &known) &&
         strcmp(known.address, d.address) == 0)
         d = known;

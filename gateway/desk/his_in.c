@@ -3,6 +3,7 @@
 
 #include "gateway/desk/his_orders.h"
 #include "gateway/desk/his_refused.h"
+#include "proto/base/address.h"
 #include "proto/base/clock.h"
 #include "proto/base/limits.h"
 #include "proto/base/log.h"
@@ -11,11 +12,9 @@
 #include "proto/hl7/mllp.h"
 #include "proto/trust/tls_pipe.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +34,7 @@ struct line {
     int fd; /* gate; -1: the place is free */
     bool is_over;
     int64_t spoke_ms;
-    char address[INET6_ADDRSTRLEN];
+    char address[ADDRESS_BYTES];
     pthread_t thread;
 };
 
@@ -183,21 +182,6 @@ is_peer(const struct his_in *in, const char *address)
     return false;
 }
 
-static void
-name_peer(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN])
-{
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)peer;
-    const struct sockaddr_in *four = (const struct sockaddr_in *)peer;
-
-    out[0] = '\0';
-    if (peer->ss_family == AF_INET6)
-        inet_ntop(AF_INET6, &six->sin6_addr, out, INET6_ADDRSTRLEN);
-    else if (peer->ss_family == AF_INET)
-        inet_ntop(AF_INET, &four->sin_addr, out, INET6_ADDRSTRLEN);
-    if (strncmp(out, "::ffff:", 7) == 0)
-        memmove(out, out + 7, strlen(out + 7) + 1);
-}
-
 /* ---- places ---- */
 
 /* Locked: free the places of those that are over. */
@@ -260,8 +244,9 @@ static void
 take_one(struct his_in *in)
 {
     struct sockaddr_storage peer = {0};
-    char address[INET6_ADDRSTRLEN];
+    char address[ADDRESS_BYTES];
     socklen_t n = sizeof peer;
+    uint16_t port;
     int fd = accept4(in->listen_fd, (struct sockaddr *)&peer, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd < 0) {
@@ -269,7 +254,7 @@ take_one(struct his_in *in)
             (void)poll(&(struct pollfd){.fd = in->stop_fd, .events = POLLIN}, 1, PAUSE_MS);
         return;
     }
-    name_peer(&peer, address);
+    address_of((const struct sockaddr *)&peer, address, &port);
     if (!is_peer(in, address)) {
         LOG(&ctx, DESK_HL7_STRANGER, F_WORD("peer", address));
         close(fd);

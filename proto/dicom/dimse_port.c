@@ -1,6 +1,8 @@
 /* dimse_port.c - see dimse_port.h. */
 #include "proto/dicom/dimse_port.h"
 
+#include "proto/base/address.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -41,15 +43,7 @@ dimse_port_accept(int listen_fd, struct dimse_peer *peer)
 
     if (fd < 0)
         return -1;
-    if (from.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const void *)&from;
-        inet_ntop(AF_INET6, &v6->sin6_addr, peer->address, sizeof peer->address);
-        peer->port = ntohs(v6->sin6_port);
-    } else {
-        const struct sockaddr_in *v4 = (const void *)&from;
-        inet_ntop(AF_INET, &v4->sin_addr, peer->address, sizeof peer->address);
-        peer->port = ntohs(v4->sin_port);
-    }
+    address_of((const struct sockaddr *)&from, peer->address, &peer->port);
     return fd;
 }
 

@@ -8,6 +8,7 @@
  * queued at once. */
 #include "proto/http/server_parts.h"
 
+#include "proto/base/address.h"
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/limits.h"
@@ -195,18 +196,15 @@ peer_text(struct MHD_Connection *mhd, char *out, size_t size)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *addr = info != NULL ? info->client_addr : NULL;
-    char host[64] = "", port[8] = "";
-    socklen_t n;
+    char host[ADDRESS_BYTES];
+    uint16_t port;
 
     if (addr == NULL || (addr->sa_family != AF_INET && addr->sa_family != AF_INET6)) {
         text_copy(out, size, "unix");
         return;
     }
-    n = addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    if (getnameinfo(addr, n, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        text_copy(host, sizeof host, "?");
-    snprintf(out, size, addr->sa_family == AF_INET ? "%s:%s" : "[%s]:%s", host, port);
+    address_of(addr, host, &port);
+    snprintf(out, size, strchr(host, ':') == NULL ? "%s:%u" : "[%s]:%u", host, port);
 }
 
 static void

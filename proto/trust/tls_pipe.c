@@ -9,6 +9,7 @@
  *   2. take() is called once, after the peer proved that it has its certificate's key. */
 #include "proto/trust/tls_pipe.h"
 
+#include "proto/base/address.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
@@ -35,7 +36,7 @@ enum { MAX_CONNECTIONS = 256, BY_DEFAULT = 128, FILES = 3, LOOK_MS = 60000 };
 
 struct conn {
     struct tls_flow flow; /* plain -1: the handshake is not through, its deadline is the flow's */
-    char address[46];
+    char address[ADDRESS_BYTES];
     uint16_t port;
 };
 
@@ -411,18 +412,7 @@ add(struct tls_pipe *p, int fd, const struct sockaddr_storage *from)
     c->flow.plain = -1;
     c->flow.stall_ms = p->options.stall_ms;
     c->flow.deadline_ms = clock_mono_ms() + p->options.handshake_ms;
-    if (from->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const void *)from;
-        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) /* lists of peers name it as it is written */
-            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], c->address, sizeof c->address);
-        else
-            inet_ntop(AF_INET6, &v6->sin6_addr, c->address, sizeof c->address);
-        c->port = ntohs(v6->sin6_port);
-    } else {
-        const struct sockaddr_in *v4 = (const void *)from;
-        inet_ntop(AF_INET, &v4->sin_addr, c->address, sizeof c->address);
-        c->port = ntohs(v4->sin_port);
-    }
+    address_of((const struct sockaddr *)from, c->address, &c->port);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     c->flow.ssl = SSL_new(p->own.ctx);
     CHECK(c->flow.ssl != NULL && SSL_set_fd(c->flow.ssl, fd) == 1);

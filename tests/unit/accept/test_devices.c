@@ -29,6 +29,8 @@ device_lines_are_read_or_refused(void **state)
         {"  CT1\t*  ", "CT1", "*", ""},
         {"\"CT ROOM 1\" 10.0.0.1", "CT ROOM 1", "10.0.0.1", ""},
         {"CT1 2001:DB8::0001 six", "CT1", "2001:db8::1", "six"},
+        {"CT1 ::FFFF:10.1.2.3 four, as a listener of both writes it", "CT1", "10.1.2.3",
+         "four, as a listener of both writes it"},
         {"CT1 10.0.0.1 \xe5\xbd\xb1\r\n", "CT1", "10.0.0.1", "\xe5\xbd\xb1"},
         {"CT1 * \"A = B\" charset=GB18030", "CT1", "*", "A = B"},
         {"CT1 * A = B", "CT1", "*", "A = B"},
