@@ -13,22 +13,6 @@
 #include "gateway/accept/accept_events.def"
 #undef LOG_EVENT
 
-#define STANDARD_ROOT "1.2.840.10008."
-#define STANDARD_STORAGE_ROOT STANDARD_ROOT "5.1.4.1.1."
-
-static bool
-is_below(const char *uid, const char *root)
-{
-    return strncmp(uid, root, strlen(root)) == 0;
-}
-
-/* Private, or of the standard's storage classes: also one that is newer than our table. */
-static bool
-may_be_storage(const char *uid)
-{
-    return !is_below(uid, STANDARD_ROOT) || is_below(uid, STANDARD_STORAGE_ROOT);
-}
-
 /* Named in the options: a UID, or all below one that ends in a dot. */
 static bool
 is_named(const char *list, const char *uid)
@@ -45,11 +29,11 @@ is_named(const char *list, const char *uid)
     return false;
 }
 
+/* A storage class beside the table's. */
 static bool
-is_storage(const struct accept *a, const char *uid)
+is_named_storage(const struct accept *a, const char *uid)
 {
-    return dcm_sop_class_find(uid) != NULL ||
-           (may_be_storage(uid) && is_named(a->options.private_classes, uid));
+    return dcm_sop_class_may_be(uid) && is_named(a->options.private_classes, uid);
 }
 
 enum dimse_offer
@@ -58,11 +42,13 @@ classes_offer(const char *abstract_syntax, bool peer_is_scp, void *user)
     const struct accept *a = user;
     const struct accept_service *service = service_of(a, abstract_syntax);
 
+    if (peer_is_scp && !service && is_named_storage(a, abstract_syntax))
+        service = service_of(a, DCM_UID_CT_IMAGE); /* by C-GET it leaves like any image */
     if (peer_is_scp)
         return service && service->peer_scp_too ? service->offer : DIMSE_NOT_OFFERED;
     if (strcmp(abstract_syntax, DCM_UID_VERIFICATION) == 0)
         return DIMSE_PLAIN_SYNTAX;
-    if (is_storage(a, abstract_syntax))
+    if (dcm_sop_class_find(abstract_syntax) != NULL || is_named_storage(a, abstract_syntax))
         return DIMSE_ANY_SYNTAX;
     return service ? service->offer : DIMSE_NOT_OFFERED;
 }
@@ -97,7 +83,7 @@ classes_not_offered(const struct dimse_peer *peer, const char *abstract_syntax, 
     struct log_ctx ctx = {
         .stage = "gateway/accept", .peer = peer->address, .peer_ae = peer->calling};
 
-    if (!may_be_storage(abstract_syntax))
+    if (!dcm_sop_class_may_be(abstract_syntax))
         return;
     gate_lock(&a->gate);
     struct accept_unoffered *row = row_of(a, peer, abstract_syntax);

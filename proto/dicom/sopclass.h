@@ -31,6 +31,9 @@ struct dcm_sop_class {
 
 /* NULL when it is no standard storage class (a private one may still be stored). */
 const struct dcm_sop_class *dcm_sop_class_find(const char *uid);
+/* Private, or below the root of the standard's storage classes: one that is newer than this table,
+ * maybe. */
+bool dcm_sop_class_may_be(const char *uid);
 /* The rows in order: i = 0.. until NULL. */
 const struct dcm_sop_class *dcm_sop_class_at(size_t i);
 

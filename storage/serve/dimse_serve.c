@@ -13,8 +13,6 @@
 #include "storage/serve/dimse_serve_events.def"
 #undef LOG_EVENT
 
-#define STANDARD_ROOT "1.2.840.10008."
-
 static const struct log_ctx quiet_ctx = {.stage = "storage/serve"};
 
 static enum dimse_admission admit(const struct dimse_peer *peer, void *user);
@@ -115,8 +113,7 @@ offers(const char *abstract_syntax, bool peer_is_scp, void *user)
     for (size_t i = 0; i < ARRAY_LEN(plain); i++)
         if (strcmp(abstract_syntax, plain[i]) == 0)
             return peer_is_scp ? DIMSE_NOT_OFFERED : DIMSE_PLAIN_SYNTAX;
-    if (dcm_sop_class_find(abstract_syntax) != NULL ||
-        strncmp(abstract_syntax, STANDARD_ROOT, strlen(STANDARD_ROOT)) != 0)
+    if (dcm_sop_class_find(abstract_syntax) != NULL || dcm_sop_class_may_be(abstract_syntax))
         return peer_is_scp ? DIMSE_THEIR_SYNTAX : DIMSE_ANY_SYNTAX;
     return DIMSE_NOT_OFFERED;
 }

@@ -301,10 +301,13 @@ both_roles_proposed_cost_no_context(void **state)
         print_message("%s\n", contexts[i].abstract_syntax);
         assert_int_equal(answer.result[contexts[i].id], wanted[i]);
     }
-    assert_int_equal(answer.role_count, 1);
+    assert_int_equal(answer.role_count, 2);
     assert_string_equal(answer.roles[0].uid, DCM_UID_CT_IMAGE);
-    assert_int_equal(answer.roles[0].scu, 1);
-    assert_int_equal(answer.roles[0].scp, 1);
+    assert_string_equal(answer.roles[1].uid, "1.2.840.113619.4.30"); /* named, and got like it */
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(answer.roles[i].scu, 1);
+        assert_int_equal(answer.roles[i].scp, 1);
+    }
     close(fd);
 }
 

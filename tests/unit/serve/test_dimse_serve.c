@@ -396,6 +396,32 @@ both_roles_proposed_are_confirmed_for_storage_only(void **state)
     close(fd);
 }
 
+/* What a gateway was told to take, the archive has: it gives it, and takes it from others, too. */
+static void
+storage_class_newer_than_the_table_is_taken_and_given(void **state)
+{
+    static const struct raw_context contexts[] = {
+        {1, "1.2.840.10008.5.1.4.1.1.999", DCM_UID_IMPLICIT_LE, NULL},
+        {3, "1.2.840.10008.5.1.4.1.1.998.1", DCM_UID_IMPLICIT_LE, "\0\1"},
+        {5, "1.3.12.2.1107.5.9.1", DCM_UID_IMPLICIT_LE, "\1\1"},
+        {7, "1.2.840.10008.5.1.1.9", DCM_UID_IMPLICIT_LE, NULL}, /* print */
+        {9, "1.2.840.10008.1.20.1", DCM_UID_IMPLICIT_LE, NULL}}; /* commitment */
+    static const uint8_t wanted[] = {0, 0, 0, 3, 3};
+    struct raw_associate rq = {"ARCHIVE", "VIEWER", contexts, ARRAY_LEN(contexts)};
+
+    (void)state;
+    int fd = raw_dial(dimse_serve_port(archive));
+    raw_send_associate(fd, PDU_ASSOCIATE_RQ, &rq);
+    struct raw_answer answer = raw_receive_answer(fd);
+
+    assert_int_equal(answer.type, PDU_ASSOCIATE_AC);
+    for (size_t i = 0; i < ARRAY_LEN(contexts); i++) {
+        print_message("%s\n", contexts[i].abstract_syntax);
+        assert_int_equal(answer.result[contexts[i].id], wanted[i]);
+    }
+    close(fd);
+}
+
 static void
 store_is_answered_as_the_archive_says(void **state)
 {
@@ -457,6 +483,8 @@ main(void)
                                         end),
         cmocka_unit_test_setup_teardown(both_roles_proposed_are_confirmed_for_storage_only, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(storage_class_newer_than_the_table_is_taken_and_given,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(store_is_answered_as_the_archive_says, begin, end),
     };
 
