@@ -272,10 +272,11 @@ take_order(struct book *book, const struct clinic_down *m, struct err *err)
         return -1;
     }
     snprintf(words, sizeof words,
-             why.kind == ERR_CONFLICT ? "上级检查单 %s 已开始或已完成,未作更改。The centre's order "
-                                        "%s has begun or is done; unchanged. (%s)"
-                                      : "上级检查单 %s 有误,请联系上级医院。The centre's order %s "
-                                        "cannot be taken; please call the hospital. (%s)",
+             why.kind == ERR_CONFLICT
+                 ? "上级检查单 %s 已开始或已完成，未作更改。The centre's order "
+                   "%s has begun or is done; unchanged. (%s)"
+                 : "上级检查单 %s 有误，请联系上级医院。The centre's order %s "
+                   "cannot be taken; please call the hospital. (%s)",
              m->placer, m->placer, why.text);
     return add_notice(book, m, words, err);
 }

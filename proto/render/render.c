@@ -50,10 +50,10 @@ render_preview_words(unsigned received, unsigned expected, char out[RENDER_WORDS
 {
     if (expected > 0)
         (void)snprintf(out, RENDER_WORDS_BYTES,
-                       "预览图·未传完(%u/%u)·不可用于诊断,不得据此排除病变", received, expected);
+                       "预览图·未传完（%u/%u）·不可用于诊断，不得据此排除病变", received, expected);
     else
         (void)snprintf(out, RENDER_WORDS_BYTES,
-                       "预览图·未传完(已收%u)·不可用于诊断,不得据此排除病变", received);
+                       "预览图·未传完（已收 %u）·不可用于诊断，不得据此排除病变", received);
 }
 
 void

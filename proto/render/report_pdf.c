@@ -3,7 +3,7 @@
  *     +------------------------------------------+
  *     |              reading hospital            |   every page: hospital, title, marks
  *     |               CT 检查报告                 |
- *     | [ 急诊报告,以正式报告为准 ]              |
+ *     | [ 急诊报告，以正式报告为准 ]             |
  *     |------------------------------------------|
  *     | name sex age ... clinic, exam, history   |   first page in full, then one line
  *     |------------------------------------------|
@@ -220,7 +220,7 @@ draw_heading(struct sheet *s, const struct draft *d)
     s->y += 7;
     if (s->page == 1)
         return;
-    (void)snprintf(words, sizeof words, "%s   %s   %s   患者编号 %s   报告编号 %s   (续)",
+    (void)snprintf(words, sizeof words, "%s   %s   %s   患者编号 %s   报告编号 %s   （续）",
                    words_are_said(d->r->patient_name) ? d->r->patient_name : "—", d->sex, d->age,
                    words_are_said(d->r->patient_id) ? d->r->patient_id : "—",
                    words_are_said(d->r->report_number) ? d->r->report_number : "—");
@@ -236,19 +236,20 @@ draw_marks(struct sheet *s, const struct draft *d)
     char words[CELL_MAX], reason[CELL_MAX] = "";
 
     if (words_are_said(r->reason))
-        (void)snprintf(reason, sizeof reason, "%s:%.300s",
+        (void)snprintf(reason, sizeof reason, "%s：%.300s",
                        r->is_withdrawn ? "作废原因" : "修订原因", r->reason);
     if (reason[0] != '\0') /* cut between characters */
         for (size_t n = strlen(reason); !text_is_utf8(reason, n); reason[--n] = '\0')
             continue;
     if (r->is_withdrawn)
-        draw_mark(s, "已作废 · 本报告不再有效,不得据此诊疗", reason, true);
+        draw_mark(s, "已作废 · 本报告不再有效，不得据此诊疗", reason, true);
     if (r->is_preliminary)
-        draw_mark(s, "急诊报告,以正式报告为准", "本报告由一名医师出具,尚待第二名医师审核。", true);
+        draw_mark(s, "急诊报告，以正式报告为准", "本报告由一名医师出具，尚待第二名医师审核。",
+                  true);
     if (r->is_superseded && !r->is_withdrawn)
         draw_mark(s, "已更正 · 本版已被更新的版本取代", "请扫描页脚二维码查看有效版本。", true);
     if (r->version > 1 && !r->is_withdrawn) {
-        (void)snprintf(words, sizeof words, "修订报告 · 第 %u 版,取代第 %u 版", r->version,
+        (void)snprintf(words, sizeof words, "修订报告 · 第 %u 版，取代第 %u 版", r->version,
                        r->version - 1);
         draw_mark(s, words, reason, false);
     }
@@ -305,7 +306,7 @@ draw_foot(struct sheet *s, const struct draft *d)
     y += sheet_put(s, &small, x, y, s->right - x, words) + 1;
     (void)sheet_put(
         s, &small, x, y, s->right - x,
-        "本报告供临床医师参考,应结合临床及其他检查综合判断。打印件与电子签名原件以核验页为准。");
+        "本报告供临床医师参考，应结合临床及其他检查综合判断。打印件与电子签名原件以核验页为准。");
 }
 
 static void
@@ -442,11 +443,11 @@ draw_covers(struct sheet *s, const struct draft *d)
     words_of_moment(r->looked_at_us, at, sizeof at);
     if (is_short && is_looked)
         (void)snprintf(words, sizeof words,
-                       "本报告依据 %u 幅图像;其后又收到 %u 幅,%.120s 于 %s 补看,报告不变。",
+                       "本报告依据 %u 幅图像；其后又收到 %u 幅，%.120s 于 %s 补看，报告不变。",
                        r->covers, r->present - r->covers, r->looked_by != NULL ? r->looked_by : "",
                        at);
     else if (is_short)
-        (void)snprintf(words, sizeof words, "本报告依据 %u 幅图像;其后又收到 %u 幅,未包含在内。",
+        (void)snprintf(words, sizeof words, "本报告依据 %u 幅图像；其后又收到 %u 幅，未包含在内。",
                        r->covers, r->present - r->covers);
     else
         (void)snprintf(words, sizeof words, "本报告依据全部已收到的 %u 幅图像。  Covers %u images.",

@@ -42,7 +42,7 @@ struct pdf_report {
     int64_t signed_at_us;  /* shown in the process's local time, with its offset */
     /* standing */
     unsigned version;
-    bool is_preliminary; /* 急诊报告,以正式报告为准 on every page */
+    bool is_preliminary; /* 急诊报告，以正式报告为准 on every page */
     bool is_withdrawn;   /* 已作废 on every page */
     bool is_superseded;  /* 已更正: a later version is valid */
     const char *reason;  /* why there is a later version, or why it was withdrawn */

@@ -3,7 +3,7 @@
  * 1. A draft that was answered is durable; it is kept by a counter ("base"), so that two pages that
  *    save at once are told so and nothing of either is overwritten unseen.
  * 2. Nobody reviews or signs what they wrote. A lone reader, where the agreement allows it, signs a
- *    preliminary report (急诊报告,以正式报告为准); the second read is then due.
+ *    preliminary report (急诊报告，以正式报告为准); the second read is then due.
  * 3. A signed version never changes. What follows (a later version, a withdrawal) is a row of its
  *    own that names it by its digest.
  *    What came after somebody looked is shown to them, with its proved pixels, before they write or

@@ -22,7 +22,7 @@ enum {
 };
 enum { VIEWPORT = 1024, QUALITY = 80, WINDOW_MAX = 48 };
 
-static const char notice[] = "Not for diagnosis. 非诊断图像,不能用于诊断。";
+static const char notice[] = "Not for diagnosis. 非诊断图像，不能用于诊断。";
 
 struct image {
     char series[65], instance[65], label[160];

@@ -259,11 +259,11 @@ the_words_say_how_much_is_there(void **state)
 
     (void)state;
     render_preview_words(120, 300, words);
-    assert_string_equal(words, "预览图·未传完(120/300)·不可用于诊断,不得据此排除病变");
+    assert_string_equal(words, "预览图·未传完（120/300）·不可用于诊断，不得据此排除病变");
     render_preview_words(4294967295U, 4294967295U, words);
     assert_non_null(strstr(words, "不得据此排除病变"));
     render_preview_words(7, 0, words);
-    assert_non_null(strstr(words, "已收7"));
+    assert_non_null(strstr(words, "已收 7"));
 }
 
 static void

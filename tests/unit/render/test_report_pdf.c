@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MARK "急诊报告,以正式报告为准"
+#define MARK "急诊报告，以正式报告为准"
 #define URL "https://report.example/v/7K3M9Q2XJ4R8T6WBC5D1N0PZHG"
 
 static const struct pdf_report plain = {
@@ -37,13 +37,14 @@ static const struct pdf_report plain = {
     .study_date = "20261122",
     .study_time = "093005.120",
     .complaint = "咳嗽、咳痰伴发热 3 天",
-    .history = "高血压 10 年,规律服药;否认结核病史。",
-    .findings = "双肺纹理增多,右肺下叶背段见斑片状磨玻璃密度影,边界不清,大小约 23 mm × 17 mm,CT "
-                "值约 -420 HU。\n"
-                "气管及主要支气管通畅。纵隔内未见肿大淋巴结。心影不大,主动脉壁见钙化。\n"
-                "双侧胸腔未见积液。扫描范围内肝右叶见一囊性低密度影,直径约 12 mm。",
+    .history = "高血压 10 年，规律服药；否认结核病史。",
+    .findings =
+        "双肺纹理增多，右肺下叶背段见斑片状磨玻璃密度影，边界不清，大小约 23 mm × 17 mm，CT "
+        "值约 -420 HU。\n"
+        "气管及主要支气管通畅。纵隔内未见肿大淋巴结。心影不大，主动脉壁见钙化。\n"
+        "双侧胸腔未见积液。扫描范围内肝右叶见一囊性低密度影，直径约 12 mm。",
     .impression =
-        "1. 右肺下叶感染性病变,建议抗炎治疗后 2 周复查。\n2. 主动脉硬化。\n3. 肝右叶囊肿可能。",
+        "1. 右肺下叶感染性病变，建议抗炎治疗后 2 周复查。\n2. 主动脉硬化。\n3. 肝右叶囊肿可能。",
     .author = "李文博",
     .author_licence = "110510000012345",
     .reviewer = "周静",
@@ -195,8 +196,8 @@ a_long_report_keeps_every_word_and_marks_each_page(void **state)
         skip();
     buf_init(&text, 1 << 20);
     for (int i = 1; i <= 120; i++)
-        buf_add_printf(&text, "第%d段:右肺上叶尖段见一结节影,边缘光整,直径约 %d mm,随访观察。\n", i,
-                       i);
+        buf_add_printf(
+            &text, "第%d段：右肺上叶尖段见一结节影，边缘光整，直径约 %d mm，随访观察。\n", i, i);
     r.findings = buf_text(&text);
     r.is_preliminary = true;
     r.reviewer = NULL;
@@ -208,7 +209,7 @@ a_long_report_keeps_every_word_and_marks_each_page(void **state)
         char words[128];
 
         (void)snprintf(words, sizeof words,
-                       "第%d段:右肺上叶尖段见一结节影,边缘光整,直径约 %d mm,随访观察。", i, i);
+                       "第%d段：右肺上叶尖段见一结节影，边缘光整，直径约 %d mm，随访观察。", i, i);
         assert_found(words);
     }
     assert_int_equal(count(MARK), (int)pages);
@@ -232,19 +233,19 @@ later_versions_say_so_and_why(void **state)
     if (!program_is_there("pdftotext"))
         skip();
     r.version = 2;
-    r.reason = "补充测量:右肺下叶病灶大小由 23 mm 更正为 25 mm";
+    r.reason = "补充测量：右肺下叶病灶大小由 23 mm 更正为 25 mm";
     r.present = 31;
 
     draw_and_read(&r, "amended");
-    assert_found("修订报告 · 第 2 版,取代第 1 版");
+    assert_found("修订报告 · 第 2 版，取代第 1 版");
     assert_found(r.reason);
-    assert_found("其后又收到 1 幅,未包含在内");
+    assert_found("其后又收到 1 幅，未包含在内");
 
     r.looked_at_us = r.signed_at_us;
     r.looked_by = "赵主任";
     draw_and_read(&r, "looked");
-    assert_found("其后又收到 1 幅,赵主任 于");
-    assert_found("补看,报告不变");
+    assert_found("其后又收到 1 幅，赵主任 于");
+    assert_found("补看，报告不变");
 
     r.is_superseded = true;
     draw_and_read(&r, "superseded");
@@ -368,7 +369,7 @@ the_fonts_of_a_report_are_installed(void **state)
 
     (void)state;
     pango_layout_set_font_description(layout, font);
-    pango_layout_set_text(layout, "急诊报告,以正式报告为准 𠮷 Aa1", -1);
+    pango_layout_set_text(layout, "急诊报告，以正式报告为准 𠮷 Aa1", -1);
     unknown = pango_layout_get_unknown_glyphs_count(layout);
     pango_font_description_free(font);
     g_object_unref(layout);

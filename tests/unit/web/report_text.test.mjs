@@ -129,6 +129,9 @@ const troubles = [
   ["an organ the patient has not", text("前列腺增大。", "前列腺增生。"), "F", ["sex"]],
   ["an organ the patient has", text("前列腺增大。", "前列腺增生。"), "M", []],
   ["sex unknown", text("子宫增大。", "子宫肌瘤。"), "O", []],
+  ["the other side is denied behind a Chinese comma", text("右肺上叶见结节，直径8mm，左肺未见异常；余无殊。", "左肺上叶结节。"), "M", ["side"]],
+  ["a lesion and a denial, each behind a Chinese mark", text("左肺未见异常！右肺上叶见结节？随访", "左肺结节"), "M", ["side"]],
+  ["a blank of a template is left", text("左侧基底节可见高密度影，范围约____mm。", "左侧基底节脑出血。"), "M", ["blank"]],
   ["in English", text("Nodule in the right lung.", "Left lung nodule."), "F", ["side"]],
 ];
 for (const [name, fields, sex, wanted] of troubles)

@@ -18,6 +18,21 @@ test("no word is said twice", () => {
   }
 });
 
+// Comments are left out; in C what stands in quotes is looked at.
+const HALF_WIDTH = /\p{Script=Han}[,;:!?]|[,;:!?(]\p{Script=Han}|\p{Script=Han}[()]/u;
+const sources = ["reader", "gateway", "storage", "proto"].flatMap((folder) => readdirSync(join(top, folder), { recursive: true })
+  .filter((name) => /\.(c|def|js)$/.test(name) && !/node_modules|dist\//.test(name)).map((name) => join(folder, name)));
+
+test("Chinese sentences have Chinese marks: on the pages, in reports and burnt into pictures", () => {
+  assert.ok(sources.length > 300);
+  for (const file of sources) {
+    const lines = readFileSync(join(top, file), "utf8").split("\n");
+    const wrong = lines.map((line, i) => [i + 1, /\.js$/.test(file) ? line.replace(/(^|\s)\/\/.*$/, "") : (line.match(/"(?:[^"\\]|\\.)*"/g) ?? []).join(" ")])
+      .filter(([, said]) => HALF_WIDTH.test(said));
+    assert.deepEqual(wrong.map(([at]) => `${file}:${at}`), []);
+  }
+});
+
 test("a clock that is far off is blamed for the line only while that is not up", () => {
   const text = readFileSync(join(top, "gateway/desk/web/src/words.js"), "utf8");
   const words = [...text.matchAll(/CLOCK_FAR: (\(l\) => `.*`),$/gm)].map((m) => new Function("day", `return ${m[1]}`)(() => "1970"));

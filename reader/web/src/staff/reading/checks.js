@@ -1,5 +1,5 @@
 // checks.js - soft warnings about a report's text: a side that changed between findings and impression, an organ that the
-// patient's sex does not have. They never hold anything up: words alone cannot know.
+// patient's sex does not have, a blank of a template that was left. They never hold anything up: words alone cannot know.
 const SIDES = { left: /左|\bleft\b/i, right: /右|\bright\b/i };
 const BOTH = /双侧|双|两侧|两|左右|bilateral|both/i;
 const NONE = /未见|未发现|没有|无明显|无|阴性|\bno\b|without|absent/i;
@@ -7,7 +7,7 @@ const LESIONS = ["结节", "占位", "肿块", "骨折", "积液", "出血", "�
   "mass", "fracture", "effusion", "haemorrhage", "hemorrhage", "haematoma", "hematoma", "infarct", "cyst", "stone", "pneumothorax", "consolidation"];
 const ORGANS = { M: /子宫|卵巢|宫颈|阴道|输卵管|附件区|uter(us|ine)|ovar(y|ian)|cervix uteri|vagina/i, F: /前列腺|睾丸|精囊|阴囊|附睾|prostat|testi(s|cle)|scrot|seminal vesicle/i };
 
-const clauses = (text) => text.split(/[。;;!?!?\n]|\.\s/).filter((part) => part.trim());
+const clauses = (text) => text.split(/[。；;！!？?\n]|\.\s/).filter((part) => part.trim());
 
 function sidesOf(text) {
   if (BOTH.test(text)) return new Set(["left", "right"]);
@@ -18,7 +18,7 @@ function sidesOf(text) {
 function sidesOfLesion(text, lesion) {
   const found = new Set();
   for (const clause of clauses(text))
-    for (const part of clause.split(/[,,]/).filter((p) => p.toLowerCase().includes(lesion) && !NONE.test(p)))
+    for (const part of clause.split(/[，,]/).filter((p) => p.toLowerCase().includes(lesion) && !NONE.test(p)))
       for (const side of sidesOf(part).size > 0 ? sidesOf(part) : sidesOf(clause)) found.add(side);
   return found;
 }
@@ -46,10 +46,12 @@ function examTrouble(exam, text) {
 // fields: exam, findings, impression; sex "M", "F" or anything else; ordered: what the clinic asked for.
 export function troublesIn({ exam, findings, impression }, sex, ordered = "") {
   const all = `${findings}\n${impression}`;
+  const hasBlank = /_{2,}/.test(`${exam}\n${all}`);
   const organ = ORGANS[sex]?.exec(clauses(all).join("\n"))?.[0];
   return [
     sideTrouble(findings, impression),
     examTrouble(`${ordered} ${exam}`, all),
     organ ? { kind: "sex", organ } : null,
+    hasBlank ? { kind: "blank" } : null,
   ].filter(Boolean);
 }
