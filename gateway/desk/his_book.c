@@ -232,8 +232,8 @@ his_book_held(struct book *book, enum his_target target, struct his_delivery **o
 
 /* In a turn. */
 static int
-step(struct book *book, int64_t n, enum his_event event, const char *words, int64_t wait_ms,
-     struct err *err)
+step(struct book *book, int64_t n, enum his_event event, const char *words, const char *said,
+     int64_t wait_ms, struct err *err)
 {
     bool is_again = event == HIS_SAW_AGAIN, is_trouble = event == HIS_SAW_TROUBLE;
     int64_t now_us = clock_wall_us(), next_us = is_trouble ? now_us + wait_ms * 1000 : 0;
@@ -273,7 +273,7 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, int6
                   DB_ARGS(DB_INT(n), DB_TEXT(state_words[to]), DB_INT(is_new_round ? 0 : tries),
                           DB_INT(round + is_new_round), DB_INT(next_us),
                           DB_TEXT(is_trouble || event == HIS_SAW_REFUSAL ? words : ""),
-                          DB_TEXT(event == HIS_SAW_RECEIPT ? words : ""),
+                          DB_TEXT(event == HIS_SAW_RECEIPT ? words : said),
                           DB_INT(to == HIS_WAITING ? 0 : now_us), DB_TEXT(is_again ? words : ""),
                           DB_INT(is_confirmed)),
                   NULL, err);
@@ -289,10 +289,17 @@ int
 his_book_step(struct book *book, int64_t n, enum his_event event, const char *words,
               int64_t wait_ms, struct err *err)
 {
+    return his_book_failed(book, n, event, words, "", wait_ms, err);
+}
+
+int
+his_book_failed(struct book *book, int64_t n, enum his_event event, const char *trouble,
+                const char *said, int64_t wait_ms, struct err *err)
+{
     int rc = db_begin(book->db, err);
 
     if (rc == 0)
-        rc = db_end(book->db, step(book, n, event, words, wait_ms, err), err);
+        rc = db_end(book->db, step(book, n, event, trouble, said, wait_ms, err), err);
     if (rc == 0)
         book_changed(book);
     return rc;
@@ -308,7 +315,7 @@ overtake(struct book *book, const char *target, size_t *out_n, struct err *err)
 
     *out_n = rc == 0 ? db_rows_count(rows) : 0;
     for (size_t i = 0; i < *out_n && rc == 0; i++)
-        rc = step(book, db_int(rows, i, 0), HIS_SAW_OVERTAKEN, "", 0, err);
+        rc = step(book, db_int(rows, i, 0), HIS_SAW_OVERTAKEN, "", "", 0, err);
     db_rows_free(&rows);
     return rc;
 }

@@ -35,6 +35,10 @@ bool his_next(enum his_state from, enum his_event event, enum his_state *out_to)
 #define HIS_ANOTHER_PATIENT "another_patient"
 /* The reader's database was set back before all of the report was here. */
 #define HIS_SET_BACK "set_back"
+/* What a HIS answers names another message than ours, or stands in no frame: nobody can tell
+ * whether it has the report. */
+#define HIS_ANSWERED_ANOTHER "answered_another"
+#define HIS_ANSWERED_UNFRAMED "answered_unframed"
 enum { HIS_TROUBLE_SIZE = 256, HIS_RECEIPT_SIZE = 160, HIS_KIND_SIZE = 8 };
 static const int64_t his_wait_max_us = INT64_C(3600) * 1000000; /* between two tries */
 
@@ -47,7 +51,8 @@ struct his_delivery {
     enum his_state state;
     uint32_t tries, round;
     int64_t next_at_us, made_at_us, done_at_us;
-    char trouble[HIS_TROUBLE_SIZE], receipt[HIS_RECEIPT_SIZE];
+    char trouble[HIS_TROUBLE_SIZE];
+    char receipt[HIS_RECEIPT_SIZE]; /* beside a trouble: the target's own words, if it gave any */
     char again_by[65];
     bool is_confirmed; /* a person saw HIS_ANOTHER_PATIENT, and had it sent all the same */
     /* of the report: */
@@ -86,6 +91,9 @@ int his_book_trying(struct book *book, int64_t n, struct err *err) MUST_CHECK;
  * or a withdrawal counts */
 int his_book_step(struct book *book, int64_t n, enum his_event event, const char *words,
                   int64_t wait_ms, struct err *err) MUST_CHECK;
+/* HIS_SAW_TROUBLE or HIS_SAW_REFUSAL, with what the target said itself: it may name a patient. */
+int his_book_failed(struct book *book, int64_t n, enum his_event event, const char *trouble,
+                    const char *said, int64_t wait_ms, struct err *err) MUST_CHECK;
 /* The newest first, what is refused or waits before all others; free(*out). */
 int his_book_list(struct book *book, size_t limit, struct his_delivery **out, size_t *out_n,
                   struct err *err) MUST_CHECK;

@@ -39,9 +39,9 @@ struct his_out {
 
 static const struct log_ctx ctx = {.stage = "gateway/desk"};
 
-/* What came of a try, into the book. */
+/* What came of a try, into the book. said: the receipt, or the target's own words, never logged. */
 static int
-note(struct book *book, const struct his_delivery *d, int rc, const char *receipt,
+note(struct book *book, const struct his_delivery *d, int rc, const char *said,
      const struct err *why, int64_t wait_ms, bool *out_is_down, struct err *err)
 {
     bool is_retried = rc < 0 && err_kind_is_retried(why->kind);
@@ -56,11 +56,10 @@ note(struct book *book, const struct his_delivery *d, int rc, const char *receip
     else if (d->tries == 0)
         LOG(&ctx, DESK_HIS_WAITS, F_WORD("target", his_target_word(d->target)),
             F_NUMBER("read", d->read), F_NUMBER("version", d->version), F_ERR(why));
-    return his_book_step(book, d->n,
-                         rc == 0      ? HIS_SAW_RECEIPT
-                         : is_retried ? HIS_SAW_TROUBLE
-                                      : HIS_SAW_REFUSAL,
-                         rc == 0 ? receipt : why->text, wait_ms, err);
+    if (rc == 0)
+        return his_book_step(book, d->n, HIS_SAW_RECEIPT, said, 0, err);
+    return his_book_failed(book, d->n, is_retried ? HIS_SAW_TROUBLE : HIS_SAW_REFUSAL, why->text,
+                           said, wait_ms, err);
 }
 
 int
@@ -91,7 +90,7 @@ his_out_step(const struct his_targets *t, struct book *book, enum his_target tar
              int64_t wait_ms, bool *out_did, bool *out_is_down, struct err *err)
 {
     struct his_delivery *d = mem_new(sizeof *d);
-    char receipt[HIS_RECEIPT_SIZE] = "";
+    char said[HIS_RECEIPT_SIZE] = "";
     struct err why = {0};
     int rc;
 
@@ -102,11 +101,10 @@ his_out_step(const struct his_targets *t, struct book *book, enum his_target tar
     if (d->is_withdrawal ? !d->was_told : d->is_withdrawn)
         rc = his_book_step(book, d->n, HIS_SAW_OVERTAKEN, "", 0, err);
     else if (d->target != HIS_DICOM && his_report_is_held(book, d)) /* no try: nothing leaves */
-        rc = note(book, d, err_set(&why, ERR_REJECT, HIS_ANOTHER_PATIENT), receipt, &why, wait_ms,
+        rc = note(book, d, err_set(&why, ERR_REJECT, HIS_ANOTHER_PATIENT), said, &why, wait_ms,
                   out_is_down, err);
     else if ((rc = his_book_trying(book, d->n, err)) == 0)
-        rc = note(book, d, his_send(t, book, d, receipt, &why), receipt, &why, wait_ms, out_is_down,
-                  err);
+        rc = note(book, d, his_send(t, book, d, said, &why), said, &why, wait_ms, out_is_down, err);
     if (rc < 0 && err->kind == ERR_CONFLICT) { /* a person was faster: looked at anew */
         err_clear(err);
         rc = 0;

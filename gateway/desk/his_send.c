@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECT_MS = 10000, ANSWER_BYTES = 65536, CONTROL_BYTES = 32 };
+enum { CONNECT_MS = 10000, ANSWER_BYTES = 65536, CONTROL_BYTES = 32, ASTRAY_TRIES = 3 };
 #define MESSAGE_BYTES ((size_t)64 << 20)
 
 /* ---- settings ---- */
@@ -81,15 +81,15 @@ his_targets_read(const struct his_settings *s, struct his_targets *out, struct e
 
 int
 his_send(const struct his_targets *t, struct book *book, const struct his_delivery *d,
-         char receipt[HIS_RECEIPT_SIZE], struct err *err)
+         char said[HIS_RECEIPT_SIZE], struct err *err)
 {
     switch (d->target) {
     case HIS_DICOM:
-        return his_send_dicom(t, book, d, receipt, err);
+        return his_send_dicom(t, book, d, said, err);
     case HIS_HL7:
-        return his_send_hl7(t, book, d, receipt, err);
+        return his_send_hl7(t, book, d, said, err);
     default:
-        return his_send_folder(t, book, d, receipt, err);
+        return his_send_folder(t, book, d, said, err);
     }
 }
 
@@ -138,54 +138,92 @@ his_hl7_message(const struct his_targets *t, struct book *book, const struct his
     return rc;
 }
 
+/* Of table 0357: where v2.5 has it, where v2.3.1 has it (ERR-1 is a code with its place), MSA-6. */
+static void
+condition(const struct hl7_message *m, char *out, size_t size)
+{
+    static const struct {
+        const char *segment;
+        unsigned field, component;
+    } places[] = {{"ERR", 3, 1}, {"ERR", 1, 4}, {"MSA", 6, 1}};
+
+    out[0] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(places) && out[0] == '\0'; i++)
+        (void)hl7_get_of(m, places[i].segment, places[i].field, places[i].component, out, size);
+}
+
 /* What MSA-1 says: taken, never, or another time. */
 static int
-judge(const struct hl7_message *m, char receipt[HIS_RECEIPT_SIZE], struct err *err)
+judge(const struct hl7_message *m, bool is_named, char said[HIS_RECEIPT_SIZE], struct err *err)
 {
     char code[8], error[16], at[32];
     bool is_retried;
 
     (void)hl7_get_of(m, "MSA", 1, 1, code, sizeof code);
-    (void)hl7_get_of(m, "ERR", 3, 1, error, sizeof error);
     if (strcmp(code, "AA") == 0 || strcmp(code, "CA") == 0) {
         (void)hl7_get_of(m, "MSH", 10, 1, at, sizeof at);
-        snprintf(receipt, HIS_RECEIPT_SIZE, "%s %s", code, at);
+        snprintf(said, HIS_RECEIPT_SIZE, "%s %s%s", code, at, is_named ? "" : " (MSA-2 empty)");
         return 0;
     }
+    condition(m, error, sizeof error);
+    (void)hl7_get_of(m, "MSA", 3, 1, said, HIS_RECEIPT_SIZE);
+    if (said[0] == '\0')
+        (void)hl7_get_of(m, "ERR", 8, 1, said, HIS_RECEIPT_SIZE);
     /* table 0357: 206 the record is locked, 207 an internal error: neither is about the message */
     is_retried = (code[0] == 'A' || code[0] == 'C') && code[1] == 'R' &&
                  (strcmp(error, "206") == 0 || strcmp(error, "207") == 0);
-    return err_set(err, is_retried ? ERR_RETRY : ERR_REJECT, "the HIS answered %.2s %.8s",
-                   code[0] != '\0' ? code : "nothing that is an answer", error);
+    return err_set(err, is_retried ? ERR_RETRY : ERR_REJECT, "the HIS answered %.2s%s%.8s",
+                   code[0] != '\0' ? code : "nothing that is an answer",
+                   error[0] != '\0' ? " " : "", error);
 }
 
-/* The answer to our message; others are passed over. */
+/* Its line ends, and what it said was no answer to our message: it may have the report, and gets it
+ * a few times only. */
 static int
-await_answer(struct mllp *stream, const char *control, int64_t until_ms,
-             char receipt[HIS_RECEIPT_SIZE], struct err *err)
+give_up(const struct his_delivery *d, const char *what, struct err *err)
+{
+    return err_set(err, d->tries + 1 < ASTRAY_TRIES ? ERR_RETRY : ERR_REJECT, "%s", what);
+}
+
+/* The answer to our message: one that names it, or, since a connection has one message, one that
+ * names none. What names another is passed over: ours may follow. */
+static int
+await_answer(struct mllp *stream, const struct his_delivery *d, const char *control,
+             int64_t until_ms, char said[HIS_RECEIPT_SIZE], struct err *err)
 {
     struct hl7_message *m = NULL;
-    char theirs[64];
+    bool is_ours = false, is_astray = false;
+    char theirs[64], code[8];
     struct buf got;
     int rc = -1;
 
     buf_init(&got, ANSWER_BYTES);
-    for (bool is_ours = false; !is_ours;) {
+    while (!is_ours) {
         int64_t left_ms = until_ms - clock_mono_ms();
 
         buf_clear(&got);
         hl7_free(&m);
         if (mllp_read(stream, left_ms, left_ms, &got, err) < 0) {
-            if (err->kind == ERR_NOT_FOUND)
+            if (is_astray)
+                rc = give_up(d, HIS_ANSWERED_ANOTHER, err);
+            else if (stream->noise > 0)
+                rc = give_up(d, HIS_ANSWERED_UNFRAMED, err);
+            else if (err->kind == ERR_NOT_FOUND)
                 err_set(err, ERR_RETRY, "the HIS hung up without an answer");
             goto out;
         }
         if (hl7_parse(got.bytes, got.n, NULL, &m, err) < 0)
             goto out;
         (void)hl7_get_of(m, "MSA", 2, 1, theirs, sizeof theirs);
-        is_ours = strcmp(theirs, control) == 0;
+        is_ours =
+            strcmp(theirs, control) == 0 || (theirs[0] == '\0' && hl7_find(m, "MSA", 0, 0) >= 0);
+        if (!is_ours) {
+            is_astray = true;
+            (void)hl7_get_of(m, "MSA", 1, 1, code, sizeof code);
+            snprintf(said, HIS_RECEIPT_SIZE, "%s %s", code, theirs);
+        }
     }
-    rc = judge(m, receipt, err);
+    rc = judge(m, theirs[0] != '\0', said, err);
 out:
     hl7_free(&m);
     buf_fini(&got);
@@ -194,8 +232,8 @@ out:
 
 /* Told, and answered. */
 static int
-ask(const struct his_targets *t, int fd, const struct buf *message, const char *control,
-    char receipt[HIS_RECEIPT_SIZE], struct err *err)
+ask(const struct his_targets *t, const struct his_delivery *d, int fd, const struct buf *message,
+    const char *control, char said[HIS_RECEIPT_SIZE], struct err *err)
 {
     struct mllp stream;
     int rc;
@@ -203,14 +241,14 @@ ask(const struct his_targets *t, int fd, const struct buf *message, const char *
     mllp_init(&stream, fd, ANSWER_BYTES);
     rc = mllp_write(&stream, message->bytes, message->n, t->s->hl7_wait_ms, err);
     if (rc == 0)
-        rc = await_answer(&stream, control, clock_mono_ms() + t->s->hl7_wait_ms, receipt, err);
+        rc = await_answer(&stream, d, control, clock_mono_ms() + t->s->hl7_wait_ms, said, err);
     mllp_fini(&stream);
     return rc;
 }
 
 int
 his_send_hl7(const struct his_targets *t, struct book *book, const struct his_delivery *d,
-             char receipt[HIS_RECEIPT_SIZE], struct err *err)
+             char said[HIS_RECEIPT_SIZE], struct err *err)
 {
     char control[CONTROL_BYTES];
     struct buf message;
@@ -222,7 +260,7 @@ his_send_hl7(const struct his_targets *t, struct book *book, const struct his_de
         goto out;
     rc = his_reach(t->s, t->hl7_host, t->hl7_port, CONNECT_MS, &his, err);
     if (rc == 0) {
-        rc = ask(t, his.fd, &message, control, receipt, err);
+        rc = ask(t, d, his.fd, &message, control, said, err);
         his_leave(&his, rc < 0 ? err : NULL);
     } else {
         err->kind = ERR_RETRY;

@@ -22,13 +22,14 @@ struct his_targets {
 int his_targets_read(const struct his_settings *s, struct his_targets *out,
                      struct err *err) MUST_CHECK;
 
-/* d->target says which. receipt is set on success. */
+/* d->target says which. said: the receipt; on failure the target's own words, if it gave any: they
+ * may name a patient, and are for the desk alone. */
 int his_send(const struct his_targets *t, struct book *book, const struct his_delivery *d,
-             char receipt[HIS_RECEIPT_SIZE], struct err *err) MUST_CHECK;
+             char said[HIS_RECEIPT_SIZE], struct err *err) MUST_CHECK;
 
 /* The three of them. */
 int his_send_hl7(const struct his_targets *t, struct book *book, const struct his_delivery *d,
-                 char receipt[HIS_RECEIPT_SIZE], struct err *err) MUST_CHECK;
+                 char said[HIS_RECEIPT_SIZE], struct err *err) MUST_CHECK;
 int his_send_dicom(const struct his_targets *t, struct book *book, const struct his_delivery *d,
                    char receipt[HIS_RECEIPT_SIZE], struct err *err) MUST_CHECK;
 int his_send_folder(const struct his_targets *t, struct book *book, const struct his_delivery *d,

@@ -71,13 +71,13 @@ fill(struct mllp *m, int64_t until_ms, bool *out_is_end, struct err *err)
 
 /* Pass over what lies before a frame. True: one begins. */
 static bool
-find_begin(struct mllp *m, size_t *noise)
+find_begin(struct mllp *m)
 {
     uint8_t *at = m->in.n > 0 ? memchr(m->in.bytes, BEGIN, m->in.n) : NULL;
     size_t n = at != NULL ? (size_t)(at - m->in.bytes) : m->in.n;
 
     for (size_t i = 0; i < n; i++)
-        *noise += m->in.bytes[i] != CR && m->in.bytes[i] != '\n';
+        m->noise += m->in.bytes[i] != CR && m->in.bytes[i] != '\n';
     if (n > 0)
         drop(m, n);
     return at != NULL;
@@ -107,17 +107,17 @@ mllp_read(struct mllp *m, int64_t idle_ms, int64_t message_ms, struct buf *out, 
 {
     int64_t until_ms = clock_mono_ms() + idle_ms;
     bool has_begun = false, is_end = false;
-    size_t noise = 0;
 
+    m->noise = 0;
     for (;;) {
-        if (!has_begun && find_begin(m, &noise)) {
+        if (!has_begun && find_begin(m)) {
             has_begun = true;
             until_ms = clock_mono_ms() + message_ms;
         }
         if (has_begun && take_frame(m, out))
             return buf_is_over(out) ? err_set(err, ERR_REJECT, "a message longer than is taken")
                                     : 0;
-        if (noise > LIMIT_HL7_NOISE_BYTES)
+        if (m->noise > LIMIT_HL7_NOISE_BYTES)
             return err_set(err, ERR_REJECT, "no MLLP frame in what came");
         if (fill(m, until_ms, &is_end, err) < 0)
             return -1;

@@ -11,7 +11,8 @@
 struct mllp {
     int fd; /* the owner's */
     struct buf in;
-    size_t at; /* of in, looked at */
+    size_t at;    /* of in, looked at */
+    size_t noise; /* bytes outside of any frame that the last read passed over, line ends apart */
 };
 
 /* limit_bytes: the longest message taken. */

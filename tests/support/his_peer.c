@@ -23,6 +23,8 @@ static struct {
     pid_t front; /* the program that takes TLS; 0 none */
     struct gate gate;
     enum his_peer_answer answer; /* gate, as all below */
+    const char *says;
+    bool is_framed;
     void (*heard)(void);
     unsigned count;
     struct buf last;
@@ -64,11 +66,30 @@ reply(struct mllp *stream, enum his_peer_answer how)
     buf_fini(&out);
 }
 
+static void
+say(struct mllp *stream, const char *words, const char *control, bool is_framed)
+{
+    struct buf out;
+    struct err err;
+
+    buf_init(&out, 8192);
+    for (; *words != '\0'; words++)
+        buf_add(&out, *words == '@' ? control : words, *words == '@' ? strlen(control) : 1);
+    if (is_framed)
+        (void)!mllp_write(stream, out.bytes, out.n, WAIT_MS, &err);
+    else
+        (void)!send(stream->fd, out.bytes, out.n, MSG_NOSIGNAL);
+    buf_fini(&out);
+}
+
 /* A message that came. */
 static void
 hear(struct mllp *stream, const struct buf *got)
 {
     enum his_peer_answer how;
+    const char *says;
+    char control[64];
+    bool is_framed;
     void (*heard)(void);
 
     gate_lock(&peer.gate);
@@ -79,8 +100,13 @@ hear(struct mllp *stream, const struct buf *got)
     gate_lock(&peer.gate);
     keep(got);
     how = peer.answer;
+    says = peer.says;
+    is_framed = peer.is_framed;
+    (void)hl7_get_of(peer.message, "MSH", 10, 1, control, sizeof control);
     gate_unlock(&peer.gate);
-    if (how != HIS_PEER_HANGS_UP)
+    if (says != NULL)
+        say(stream, says, control, is_framed);
+    else if (how != HIS_PEER_HANGS_UP)
         reply(stream, how);
     else if (peer.front != 0)
         (void)shutdown(stream->fd, SHUT_WR); /* it then hangs up, on this one and on all others */
@@ -202,6 +228,15 @@ his_peer_answer(enum his_peer_answer answer)
 {
     gate_lock(&peer.gate);
     peer.answer = answer;
+    gate_unlock(&peer.gate);
+}
+
+void
+his_peer_says(const char *words, bool is_framed)
+{
+    gate_lock(&peer.gate);
+    peer.says = words;
+    peer.is_framed = is_framed;
     gate_unlock(&peer.gate);
 }
 

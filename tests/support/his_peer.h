@@ -15,6 +15,9 @@ void his_peer_start(enum his_peer_answer answer);
 /* The same behind a program that takes TLS for it: `openssl s_server` with these options. */
 void his_peer_start_sealed(enum his_peer_answer answer, const char *const options[]);
 void his_peer_answer(enum his_peer_answer answer);
+/* It then says these words instead, and hangs up; "@" stands for the message's MSH-10. NULL: as
+ * his_peer_answer() says. */
+void his_peer_says(const char *words, bool is_framed);
 /* Called as a message has come, before it is answered, by the peer's thread. */
 void his_peer_when_heard(void (*heard)(void));
 void his_peer_stop(void);

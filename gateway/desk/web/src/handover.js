@@ -18,7 +18,7 @@ function Delivery({ d }) {
     <b>${d.patient || "?"}</b>
     <span>${say(`his_${d.target}`)} · ${d.modality} ${say("report_version", d.version)}${d.is_withdrawal ? ` · ${say("his_withdrawal")}` : ""}</span>
     <${Mark} colour=${COLOURS[d.state]}>${say(`his_${d.state}`)}<//>
-    <span class="quiet">${d.state === "delivered" ? `${d.receipt} · ${fullTime(d.done_us)}` : d.trouble ? `${why(d.trouble)}${d.tries > 1 ? ` · ${say("his_tries", d.tries)}` : ""}` : ""}</span>
+    <span class="quiet">${d.state === "delivered" ? `${d.receipt} · ${fullTime(d.done_us)}` : d.trouble ? `${why(d.trouble)}${d.receipt.trim() && ` (${d.receipt.trim()})`}${d.tries > 1 ? ` · ${say("his_tries", d.tries)}` : ""}` : ""}</span>
     <${Wrong}>${wrong}<//>
     ${(!d.is_overtaken || d.state === "waiting") && html`<${Work} onError=${setWrong} onClick=${() => post(`deliveries/${d.delivery}/again`)}>${say("his_again")}<//>`}
   </li>`;
@@ -48,6 +48,6 @@ export function OwnSystems({ now }) {
     <h2 id="own-systems">${say("handover")}</h2>
     <ul class="rows">${targets.map((t) => html`<li class="row" data-target=${t.target}><b>${say(`his_${t.target}`)}</b>
       <${Mark} colour=${t.refused ? "red" : t.waiting ? "amber" : "green"}>${say("his_numbers", t)}<//>
-      <span class="quiet">${t.trouble}</span></li>`)}</ul>
+      <span class="quiet">${why(t.trouble)}</span></li>`)}</ul>
   </section>`;
 }
