@@ -66,6 +66,38 @@ test("paper order has three rows of four leads and a rhythm strip; fewer leads h
   assert.equal(sheetOf({ channels: [{ lead: "I" }], samples: 10, frequency: 1 }, "3x4").length, 1);
 });
 
+const names = (group) => group.channels.map((c) => c.lead + (c.isDerived ? "*" : "")).join(" ");
+const skewed = (c, seconds) => ({ ...c, "003A0214": { Value: [seconds] } });
+
+test("limb leads that the device left out are computed from I and II, and say so", () => {
+  const [group] = groupsOf(waveform([channel("V1", "uV", 1), channel("II", "mV", 0.001), channel("I", "uV", 2)], 2, 500));
+
+  const curves = decode(group, bytes(7, 900, 200, -7, -300, 50));
+
+  assert.equal(names(group), "I II III* aVR* aVL* aVF* V1");
+  const wanted = { I: [0.4, 0.1], II: [0.9, -0.3], III: [0.5, -0.4], aVR: [-0.65, 0.1], aVL: [-0.05, 0.25], aVF: [0.7, -0.35], V1: [0.007, -0.007] };
+  for (const [c, { lead }] of group.channels.entries())
+    for (const i of [0, 1]) assert.ok(Math.abs(curves[c][i] - wanted[lead][i]) < 1e-6, `${lead} ${i}: ${curves[c][i]}`);
+  assert.equal(sheetOf(groupsOf(waveform(["I", "II", "V1", "V2", "V3", "V4", "V5", "V6"].map((l) => channel(l, "uV", 1)), 5000, 500))[0], "3x4").length, 4);
+});
+
+test("only a lead that is missing is computed, and only where I and II are surely one recording in volts", () => {
+  const of = (...channels) => names(groupsOf(waveform(channels, 2, 500))[0]);
+  const [one, two] = [channel("I", "uV", 1), channel("II", "uV", 1)];
+
+  assert.equal(of(channel("II", "uV", 1), one, channel("AVF", "uV", 1), channel("V1", "uV", 1)), "I II III* aVR* aVL* aVF V1");
+  assert.equal(of(one, skewed(two, 0.01)), "I II");
+  assert.equal(of(skewed(one, 0.01), skewed(two, 0.01)), "I II III* aVR* aVL* aVF*");
+  assert.equal(of(one, channel("II", "{steps}", 1)), "I II");
+  assert.equal(of(one, two, channel("II", "uV", 1)), "I II II");
+  assert.equal(of(one, channel("V1", "uV", 1)), "I V1");
+  assert.equal(of(...["III", "II", "I", "aVF", "aVL", "aVR", "V1"].map((l) => channel(l, "uV", 1))), "III II I aVF aVL aVR V1");
+});
+
+test("a lead of the other sign is not called aVR", () => {
+  assert.equal(names(groupsOf(waveform([channel("-aVR", "uV", 1)], 2, 500))[0]), "-aVR");
+});
+
 test("a CSS millimetre is 96 pixels to 25.4", () => {
   assert.ok(Math.abs(CSS_PX_PER_MM * 25.4 - 96) < 1e-9);
 });

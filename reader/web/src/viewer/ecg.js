@@ -2,27 +2,45 @@
 import { all, first, number, text } from "./tags.js";
 
 const IN_MILLIVOLT = { uV: 0.001, "µV": 0.001, mV: 1, V: 1000 };
-const LEAD = /(aV[RLF]|V[1-9]R?|III|II|I)\b/;
+const LEAD = /((?:^|\s)-aVR|aV[RLF]|V[1-9]R?|III|II|I)\b/; // "-aVR" is another curve than aVR
 
 function leadName(d) {
   const source = first(d, "003A0208");
-  const said = text(d, "003A0203") || text(source, "00080104") || text(source, "00080100");
-  return LEAD.exec(said)?.[1] ?? said.replace(/^Lead\s+/i, "");
+  const words = text(d, "003A0203") || text(source, "00080104") || text(source, "00080100");
+  const said = words.replace(/\bav([rlf])\b/i, (_, end) => `aV${end.toUpperCase()}`);
+  return LEAD.exec(said)?.[1].trim() ?? said.replace(/^Lead\s+/i, "");
 }
 
-function channelOf(d) {
+function channelOf(d, at) {
   const unit = text(first(d, "003A0211"), "00080100");
   const scale = IN_MILLIVOLT[unit];
   return {
-    lead: leadName(d), unit, isVoltage: scale !== undefined, low: number(d, "003A0220"), high: number(d, "003A0221"),
+    at, lead: leadName(d), skew: `${number(d, "003A0214") ?? 0} ${number(d, "003A0215") ?? 0}`,
+    unit, isVoltage: scale !== undefined, low: number(d, "003A0220"), high: number(d, "003A0221"),
     factor: (number(d, "003A0210") ?? 1) * (number(d, "003A0212") ?? 1) * (scale ?? 1), baseline: (number(d, "003A0213") ?? 0) * (scale ?? 1),
   };
 }
 
-// The multiplex groups of an instance's metadata; `data` is {uri} or {bytes}.
+// The limb leads that carts leave out, since they are sums of I and II (EN 1064 5.6, AHA/ACC/HRS 2007): [of I, of II].
+const OF_I_AND_II = { III: [-1, 1], aVR: [-0.5, -0.5], aVL: [1, -0.5], aVF: [-0.5, 1] };
+const LIMBS = ["I", "II", ...Object.keys(OF_I_AND_II)];
+
+// With those that are missing, marked `isDerived`, the limb leads first. A multiplex group has one rate and one length; I and II
+// must each be there once, in volts, and begin together. Else, and where nothing is missing: as stored.
+function completed(channels) {
+  const of = (lead) => channels.filter((channel) => channel.lead === lead);
+  const [[one, ...more], [two, ...others]] = [of("I"), of("II")];
+  const missing = LIMBS.filter((lead) => of(lead).length === 0);
+  if (!one?.isVoltage || !two?.isVoltage || more.length + others.length > 0 || one.skew !== two.skew || missing.length === 0) return channels;
+  const derived = missing.map((lead) => ({ lead, isDerived: true, isVoltage: true, one: one.at, two: two.at }));
+  const limbs = LIMBS.flatMap((lead) => [...of(lead), ...derived.filter((channel) => channel.lead === lead)]);
+  return [...limbs, ...channels.filter((channel) => !limbs.includes(channel))];
+}
+
+// The multiplex groups of an instance's metadata, with derived leads; `data` is {uri} or {bytes}.
 export function groupsOf(metadata) {
   return all(metadata, "54000100").map((group) => ({
-    label: text(group, "003A0020"), channels: all(group, "003A0200").map(channelOf), samples: number(group, "003A0010") ?? 0,
+    label: text(group, "003A0020"), channels: completed(all(group, "003A0200").map(channelOf)), samples: number(group, "003A0010") ?? 0,
     frequency: number(group, "003A001A") ?? 0, bits: number(group, "54001004") ?? 16, coding: text(group, "54001006") || "SS",
     uri: group["54001010"]?.BulkDataURI, inline: group["54001010"]?.InlineBinary,
   }));
@@ -39,13 +57,19 @@ function reader(bits, coding, view) {
 // Bytes of a group (interleaved samples, little endian) to a Float32Array of millivolt for each channel. Short data is an
 // error: a cut curve must not pass for a whole one.
 export function decode(group, bytes) {
-  const n = group.channels.length;
+  const stored = group.channels.filter((channel) => !channel.isDerived);
+  const n = stored.length;
   if (bytes.byteLength < n * group.samples * (group.bits / 8)) throw new Error("waveform data too short");
   const at = reader(group.bits, group.coding, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-  return group.channels.map((channel, c) => {
-    const out = new Float32Array(group.samples);
-    for (let i = 0; i < group.samples; i++) out[i] = at(i * n + c) * channel.factor + channel.baseline;
-    return out;
+  const curves = [];
+  for (const { at: c, factor, baseline } of stored) {
+    curves[c] = new Float32Array(group.samples);
+    for (let i = 0; i < group.samples; i++) curves[c][i] = at(i * n + c) * factor + baseline;
+  }
+  return group.channels.map(({ lead, isDerived, at: c, one, two }) => {
+    if (!isDerived) return curves[c];
+    const [ofOne, ofTwo] = OF_I_AND_II[lead];
+    return curves[one].map((value, i) => ofOne * value + ofTwo * curves[two][i]);
   });
 }
 

@@ -18,6 +18,8 @@ async function bytesOf(study, meta, group) {
   return new Uint8Array(await answer.arrayBuffer());
 }
 
+const nameOf = (channel) => (channel.isDerived ? say("ecg_derived", channel.lead) : channel.lead);
+
 // 1 mV for 0.2 s, at the left of every row: whoever doubts the scale measures it.
 const pulse = (gain, speed) => `M1 0h1v${-gain}h${0.2 * speed}v${gain}h1`;
 
@@ -38,8 +40,8 @@ function Row({ row, y, group, curves, speed, gain }) {
       const channel = group.channels[part.channel];
       const at = x;
       x += ((part.to - part.from) / group.frequency) * speed;
-      return html`<g transform="translate(${at} 0)"><text x="1" y="-8">${channel.lead}</text>
-        <path class="curve" data-lead=${channel.lead} d=${pathOf(curves[part.channel], { frequency: group.frequency, from: part.from, to: part.to, speed, gain })} /></g>`;
+      return html`<g transform="translate(${at} 0)"><text x="1" y="-8">${nameOf(channel)}</text>
+        <path class="curve" data-derived=${channel.isDerived} data-lead=${channel.lead} d=${pathOf(curves[part.channel], { frequency: group.frequency, from: part.from, to: part.to, speed, gain })} /></g>`;
     })}
   </g>`;
 }
@@ -81,6 +83,7 @@ export function EcgSheet({ study, stack, onShown }) {
   }, [stack.id, chosen]);
   const pxPerMm = CSS_PX_PER_MM * (measured ? RULER_MM / measured : 1);
   const rows = sheetOf(group, layout);
+  const derived = group.channels.filter((c) => c.isDerived).map((c) => c.lead);
   const seconds = Math.max(...rows.map((row) => row.reduce((sum, part) => sum + part.to - part.from, 0))) / group.frequency;
   const [width, height] = [LEFT_MM + Math.ceil(seconds * speed) + 5, rows.length * ROW_MM + 5];
   const measure = (mm) => {
@@ -98,8 +101,9 @@ export function EcgSheet({ study, stack, onShown }) {
     </div>
     ${hasFailed && html`<p class="notice bad" role="alert">${say("ecg_failed")}</p>`}
     ${group.channels.some((c) => !c.isVoltage) && html`<p class="notice warn">${say("ecg_no_units")}</p>`}
+    ${derived.length > 0 && html`<p class="notice" role="note">${say("ecg_derived_why", derived)}</p>`}
     <div class="sheet" tabindex="0" role="group" aria-label=${say("ecg")}>
-      <svg role="img" aria-label="${say("ecg")}: ${group.channels.map((c) => c.lead).join(" ")}" data-px-per-mm=${pxPerMm} viewBox="0 0 ${width} ${height}" width=${width * pxPerMm} height=${height * pxPerMm}>
+      <svg role="img" aria-label="${say("ecg")}: ${group.channels.map(nameOf).join(" ")}" data-px-per-mm=${pxPerMm} viewBox="0 0 ${width} ${height}" width=${width * pxPerMm} height=${height * pxPerMm}>
         <${Paper} width=${width} height=${height} />
         ${curves && rows.map((row, i) => html`<${Row} key=${i} row=${row} y=${i * ROW_MM + 15} group=${group} curves=${curves} speed=${speed} gain=${gain} />`)}
       </svg>
