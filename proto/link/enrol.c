@@ -288,18 +288,32 @@ out:
     return rc;
 }
 
+/* The code was made by the authority that the present certificate is of. */
+static bool
+is_of_our_authority(const struct enrol_identity *id, const uint8_t pin[CODE_PIN_BYTES])
+{
+    struct ca_certificate ours;
+    struct err ignored;
+
+    return ca_read_file(id->ca, &ours, &ignored) == 0 && code_pins(pin, ours.sha256);
+}
+
 /* One that can still be used is not replaced by a code typed at the wrong machine. The dates do not
- * say all: a catalog put back from a backup knows nothing of a certificate made since. */
+ * say all: a catalog put back from a backup knows nothing of a certificate made since. A centre
+ * that lost its authority looks as a stranger does: a person decides. */
 static int
-check_replaceable(const char *dir, const char *url, const struct enrol_way *way, struct err *err)
+check_replaceable(const char *dir, const char *url, const struct enrol_way *way,
+                  const uint8_t pin[CODE_PIN_BYTES], struct err *err)
 {
     struct enrol_identity id;
     struct err why = {0};
     bool is_in_force = true; /* a damaged one is looked at by a person */
+    bool is_ours = true;
 
     if (enrol_load(dir, &id, &why) == 0) {
         int rc = 0;
 
+        is_ours = is_of_our_authority(&id, pin);
         is_in_force = id.not_after_us > clock_wall_us();
         if (is_in_force)
             rc = ask_in_force(&id, url, way, &is_in_force, &why);
@@ -309,7 +323,15 @@ check_replaceable(const char *dir, const char *url, const struct enrol_way *way,
             return err_context(err, "ask whether the present certificate is in force");
         }
     }
-    return is_in_force ? err_set(err, ERR_CONFLICT, "%s is enrolled already", dir) : 0;
+    if (!is_in_force)
+        return 0;
+    if (is_ours)
+        return err_set(err, ERR_CONFLICT, "%s is enrolled already", dir);
+    return err_set(err, ERR_CONFLICT,
+                   "the code is of another centre's authority than the certificate here. If the "
+                   "centre has a new one: stop the service, mv %s %s-first, and say this again; "
+                   "the code is not spent",
+                   dir, dir);
 }
 
 int
@@ -323,7 +345,7 @@ enrol_new_by(const char *dir, const char *url, const struct enrol_way *way, cons
         return -1;
     if (strncmp(url, "https://", 8) != 0)
         return err_set(err, ERR_REJECT, "the centre's address begins with https://");
-    if (is_again && check_replaceable(dir, url, way, err) < 0)
+    if (is_again && check_replaceable(dir, url, way, pin, err) < 0)
         return -1;
     if (make_folder(dir, err) < 0 || fetch_ca(dir, url, way, pin, err) < 0 ||
         ask_certificate(dir, url, way, typed_code, is_again, err) < 0)

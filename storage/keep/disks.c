@@ -18,6 +18,7 @@
 #include "proto/trust/digest.h"
 #include "storage/keep/landing_file.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -366,6 +367,23 @@ keep_disk_look(struct keep *k, enum keep_disk disk, const char *path, struct err
     return is_it || is_its ? 0 : -1;
 }
 
+/* A folder that went with the one above it is made where that one is the service's; below a disk
+ * that is not mounted it is root's. */
+static int
+vet_owner(const char *path, struct err *err)
+{
+    char above[PATH_MAX], *slash;
+
+    if (access(path, F_OK) == 0 || errno != ENOENT)
+        return folder_vet_owner(path, err);
+    text_copy(above, sizeof above, path);
+    slash = strrchr(above, '/');
+    if (slash == NULL || slash == above)
+        return folder_vet_owner(path, err);
+    *slash = '\0';
+    return folder_vet_owner(above, err);
+}
+
 int
 keep_disk_accept(struct keep *k, enum keep_disk disk, const char *path, struct err *err)
 {
@@ -375,7 +393,7 @@ keep_disk_accept(struct keep *k, enum keep_disk disk, const char *path, struct e
     uint8_t mark[KEEP_MARK_BYTES];
     int rc = -1;
 
-    if (folder_vet_owner(path, err) < 0 || make_folders(&p, err) < 0 ||
+    if (vet_owner(path, err) < 0 || make_folders(&p, err) < 0 ||
         write_mark(&p, mark, err) < 0)
         goto out;
     if (pg_get(k->pg, &conn, err) == 0 && pg_begin(conn, err) == 0 &&

@@ -253,6 +253,29 @@ a_new_disk_is_filled_once_a_person_says_so(void **state)
     vault_close(&a);
 }
 
+/* The second copy went with data_dir, and its folder with it. */
+static void
+a_folder_that_is_gone_is_made_where_the_one_above_it_is_the_services(void **state)
+{
+    struct vault a;
+    struct err err;
+    char *deep;
+
+    (void)state;
+    begin(&a, "regrown");
+    unmount(a.stores[1]);
+    assert_int_equal(rmdir(a.stores[1]), 0);
+    deep = mem_printf("%s/not/there", a.stores[1]);
+
+    assert_int_equal(keep_disk_accept(a.keep, KEEP_STORE_B, deep, &err), -1);
+    OK(keep_disk_accept(a.keep, KEEP_STORE_B, a.stores[1], &err));
+    for (int i = 0; i < 3; i++)
+        work_now(&a);
+    assert_int_equal(folder_files(a.stores[1]), 1);
+    free(deep);
+    vault_close(&a);
+}
+
 static void
 one_stores_disk_is_not_the_others(void **state)
 {
@@ -451,6 +474,7 @@ main(void)
         cmocka_unit_test(an_older_programs_store_is_marked_as_soon_as_its_packs_are_seen),
         cmocka_unit_test(a_mark_whose_row_a_crash_left_out_stands),
         cmocka_unit_test(a_new_disk_is_filled_once_a_person_says_so),
+        cmocka_unit_test(a_folder_that_is_gone_is_made_where_the_one_above_it_is_the_services),
         cmocka_unit_test(one_stores_disk_is_not_the_others),
         cmocka_unit_test(nobody_is_told_of_two_places_where_the_second_one_is_not_there),
         cmocka_unit_test(what_lies_on_the_second_landing_disk_is_not_forgotten),

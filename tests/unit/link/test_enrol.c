@@ -217,6 +217,7 @@ a_code_makes_an_identity_that_can_be_renewed(void **state)
     assert_int_equal(access(in("gw/next.key"), F_OK), -1);
     assert_int_equal(enrol_new(in("gw"), centre.url, code, &again, &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_non_null(strstr(err.text, "enrolled already"));
     enrol_identity_fini(&id);
 }
 
@@ -394,6 +395,7 @@ only_its_own_centre_says_that_a_certificate_is_not_in_force(void **state)
     memcpy(impostor.forgotten, centre.forgotten, sizeof impostor.forgotten);
     assert_int_equal(enrol_new(in("gw10"), impostor.url, code, &id, &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_non_null(strstr(err.text, "another centre's authority")); /* and what to do */
     assert_false(impostor.is_burnt);
     assert_int_equal(ca_read_file(in("gw10/identity.pem"), &after, &err), 0);
     assert_string_equal(before.serial_hex, after.serial_hex);
