@@ -131,7 +131,9 @@ migrate(sqlite3 *file, struct err *err)
     if (version_of(file, &version, err) < 0)
         return -1;
     if (version > VERSION)
-        return err_set(err, ERR_REJECT, "the desk's file is of version %d, this program knows %d",
+        return err_set(err, ERR_REJECT,
+                       "the desk's file is of version %d, this program knows %d: a newer radpost "
+                       "upgraded it, start that one",
                        version, VERSION);
     for (int next = version + 1; next <= VERSION; next++) {
         char path[64], *sql;

@@ -39,7 +39,8 @@ struct pg_options {
 /* Connect once, migrate, prepare.
  * blocks  for as long as a migration takes, or another program's: minutes in a full archive
  * errors  ERR_RETRY the server is not there (yet), or somebody holds a table that a migration
- * needs; ERR_FATAL SQL that does not fit; a guest's program is of another version */
+ * needs; ERR_FATAL SQL that does not fit; the database is of a newer version than this program, or
+ * a guest's of an older one */
 int pg_open(const struct pg_options *options, struct pg **out_pg, struct err *err) MUST_CHECK;
 void pg_close(struct pg **pg);
 

@@ -235,6 +235,26 @@ apply_missing(const struct migrating *m, const char *prefix, struct err *err)
     return 0;
 }
 
+/* Migrations only go forward: what a later program made of the tables an older one does not know,
+ * and would answer and write wrongly. */
+static int
+refuse_newer(const struct migrating *m, const char *prefix, struct err *err)
+{
+    const struct embedded *files[MIGRATIONS_MOST];
+    size_t count = list_files(prefix, files);
+    const char *last = count > 0 ? files[count - 1]->path + strlen(prefix) : "";
+    int rows;
+
+    if (run_named(m, "migrations_after", last, &rows, err) < 0)
+        return -1;
+    return rows == 0 ? 0
+                     : err_set(err, ERR_FATAL,
+                               "the database is of a newer version than this program (which ends "
+                               "at %s): a newer radpost upgraded it. Install that one, or restore "
+                               "the backup from before the upgrade; nothing was changed",
+                               last);
+}
+
 int
 pg_migrate(PGconn *db, const char *prefix, struct err *err)
 {
@@ -250,7 +270,7 @@ pg_migrate(PGconn *db, const char *prefix, struct err *err)
     if (pg_simple(db, "SET statement_timeout = 0; SET lock_timeout = 0", "settings", err) == 0 &&
         pg_simple(db, sql_of(&m, "migrations_begin"), "begin migrations", err) == 0 &&
         pg_simple(db, "SET lock_timeout = '60s'", "settings", err) == 0 &&
-        apply_missing(&m, prefix, err) == 0 &&
+        refuse_newer(&m, prefix, err) == 0 && apply_missing(&m, prefix, err) == 0 &&
         pg_simple(db, sql_of(&m, "statistics_make"), "statistics", err) == 0 &&
         pg_simple(db, sql_of(&m, "migrations_end"), "end migrations", err) == 0)
         rc = 0;
@@ -264,11 +284,11 @@ compare(const struct migrating *m, const char *prefix, struct err *err)
 {
     const struct embedded *files[MIGRATIONS_MOST];
     size_t count = list_files(prefix, files), prefix_n = strlen(prefix);
-    const char *name = "";
-    int rows;
 
     for (size_t i = 0; i < count; i++) {
-        name = files[i]->path + prefix_n;
+        const char *name = files[i]->path + prefix_n;
+        int rows;
+
         if (run_named(m, "migration_find", name, &rows, err) < 0)
             return -1;
         if (rows == 0)
@@ -277,13 +297,7 @@ compare(const struct migrating *m, const char *prefix, struct err *err)
                            "the service of this version migrates it when it starts",
                            name);
     }
-    if (run_named(m, "migrations_after", name, &rows, err) < 0)
-        return -1;
-    if (rows > 0)
-        return err_set(err, ERR_FATAL,
-                       "the database is of a newer version than this program (which ends at %s)",
-                       name);
-    return 0;
+    return refuse_newer(m, prefix, err);
 }
 
 int

@@ -232,6 +232,31 @@ a_guest_migrates_only_an_empty_database(void **state)
     free(conninfo);
 }
 
+/* A service that was taken back: it would write what the newer one no longer does. */
+static void
+a_database_of_a_newer_version_is_refused_and_left_as_it_is(void **state)
+{
+    char *conninfo = pg_cluster_database(cluster, "newer");
+    struct pg_options options = {conninfo, files, "storage/keep/migrations/", .connections = 1};
+    struct pg *pg = NULL;
+    struct err err;
+
+    (void)state;
+    OK(pg_open(&options, &pg, &err));
+    pg_close(&pg);
+    sql(conninfo, "INSERT INTO schema_migrations (name) VALUES ('0900_later.sql')");
+    sql(conninfo, "DROP INDEX instances_aside; DELETE FROM schema_migrations WHERE name = "
+                  "'0009_aside.sql'");
+
+    assert_int_equal(pg_open(&options, &pg, &err), -1);
+
+    assert_int_equal(err.kind, ERR_FATAL);
+    assert_non_null(strstr(err.text, "a newer radpost upgraded it. Install that one, or restore"));
+    sql(conninfo, "DO $$ BEGIN IF to_regclass('instances_aside') IS NOT NULL THEN RAISE 'made'; "
+                  "END IF; END $$");
+    free(conninfo);
+}
+
 /* A restored database, or one of an upgraded PostgreSQL: filled, and nothing is known of it. */
 static void
 what_is_filled_and_not_known_is_looked_at_when_it_is_opened(void **state)
@@ -315,6 +340,7 @@ main(void)
         cmocka_unit_test(a_migration_is_not_cut_off_by_the_clock),
         cmocka_unit_test(what_finds_one_row_is_planned_once_and_the_rest_for_its_values),
         cmocka_unit_test(a_guest_migrates_only_an_empty_database),
+        cmocka_unit_test(a_database_of_a_newer_version_is_refused_and_left_as_it_is),
         cmocka_unit_test(what_is_filled_and_not_known_is_looked_at_when_it_is_opened),
         cmocka_unit_test(who_cannot_connect_is_told_where_it_looked_and_no_secret),
         cmocka_unit_test(array_literals_keep_quotes_and_backslashes),
