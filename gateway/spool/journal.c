@@ -3,6 +3,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
+#include "proto/base/reserve.h"
 #include "proto/base/zip.h"
 #include "proto/trust/digest.h"
 
@@ -24,6 +25,7 @@
 static const uint8_t magic[8] = "RPJNL\r\n\x1a";
 
 struct journal {
+    char *dir; /* the spool's */
     int fd;
     uint64_t number;
     uint8_t nonce[16];
@@ -62,13 +64,16 @@ static int
 grow(struct journal *j, uint64_t end, struct err *err)
 {
     uint64_t room = (end / GROW_BYTES + 1) * GROW_BYTES;
+    int rc;
 
     if (end <= j->room)
         return 0;
-    if (durable_preallocate(j->fd, room, err) < 0)
-        return -1;
-    j->room = room;
-    return 0;
+    while ((rc = durable_preallocate(j->fd, room, err)) < 0 && err->kind == ERR_FULL &&
+           reserve_give(j->dir, GROW_BYTES))
+        err_clear(err);
+    if (rc == 0)
+        j->room = room;
+    return rc;
 }
 
 int
@@ -124,6 +129,7 @@ journal_create(const char *dir, uint64_t number, const struct buf *snapshot, str
     char name[64], to[64], path[PATH_MAX];
     int rc = -1;
 
+    j->dir = mem_text(dir);
     j->number = number;
     random_bytes(j->nonce, sizeof j->nonce);
     snprintf(name, sizeof name, "journal-%016" PRIx64, number);
@@ -165,6 +171,7 @@ journal_close(struct journal **j)
         return;
     if ((*j)->fd >= 0)
         close((*j)->fd);
+    free((*j)->dir);
     free(*j);
     *j = NULL;
 }
@@ -173,6 +180,12 @@ uint64_t
 journal_number(const struct journal *j)
 {
     return j->number;
+}
+
+uint64_t
+journal_room(const struct journal *j)
+{
+    return j->room;
 }
 
 bool

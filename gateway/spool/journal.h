@@ -13,7 +13,8 @@
 struct journal; /* an open one, to append to */
 
 /* A new journal DIR/journal/NUMBER.jnl that begins with the snapshot (u32 length + body, one after
- * another), published whole.
+ * another), published whole. On a full disk it begins, and grows, in the place of DIR's reserve
+ * (reserve.h): what became of an image is noted as long as that lasts.
  * out_is_replaced  on failure: true when it may have taken its name, so that an older journal must
  *                  not be appended to any more */
 int journal_create(const char *dir, uint64_t number, const struct buf *snapshot,
@@ -24,6 +25,7 @@ int journal_append(struct journal *j, const uint8_t *body, size_t n, struct err 
 int journal_sync(struct journal *j, struct err *err) MUST_CHECK;
 void journal_close(struct journal **j);
 uint64_t journal_number(const struct journal *j);
+uint64_t journal_room(const struct journal *j); /* bytes that it takes of the disk */
 /* Has grown by so many bytes (0 = 16 MiB) past what a fresh one would save. */
 bool journal_is_long(const struct journal *j, uint64_t by);
 

@@ -6,6 +6,7 @@
 #include "gateway/spool/log.h"
 
 #include "proto/base/durable.h"
+#include "proto/base/reserve.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -14,7 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { AGE_NUMBERS = 5 };
+enum {
+    AGE_NUMBERS = 5,
+    RESERVE_JOURNALS = 3
+}; /* another one after a restart, and what both grow by */
 #define SNAPSHOT_BYTES (4ull << 30)
 
 /* Begin a framed body: returns where its length goes. */
@@ -153,6 +157,7 @@ keeper_renew(struct spool *sp, struct err *err)
     sp->journal = fresh;
     set_sick(sp, false);
     remove_older(sp, journal_number(fresh));
+    reserve_make(sp->dir, RESERVE_JOURNALS * journal_room(fresh));
     LOG(&sp->log, SPOOL_JOURNAL_RENEWED, F_NUMBER("journal", journal_number(fresh)));
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
 #include "proto/base/log.h"
+#include "proto/base/reserve.h"
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
 #include "proto/trust/x509.h"
@@ -85,7 +86,7 @@ write_log(struct audit *a, const struct buf *batch, struct err *err)
     int rc;
 
     while ((rc = durable_write_at(a->log_fd, batch->bytes, batch->n, a->end, err)) < 0 &&
-           err->kind == ERR_FULL && audit_reserve_give(a))
+           err->kind == ERR_FULL && reserve_give(a->dir, AUDIT_PIECE_BYTES))
         err_clear(err);
     return rc;
 }
@@ -118,7 +119,7 @@ close_day(struct audit *a, const char *next_date, struct err *err)
     snprintf(name, sizeof name, "heads/%s.head", a->date);
     if (audit_put_file(a, name, text, err) < 0 || audit_open_day(a, next_date, err) < 0)
         return -1;
-    audit_reserve_make(a);
+    reserve_make(a->dir, AUDIT_RESERVE_BYTES);
     return 0;
 }
 

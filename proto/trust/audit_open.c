@@ -3,6 +3,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/durable.h"
+#include "proto/base/reserve.h"
 #include "proto/base/text.h"
 #include "proto/trust/x509.h"
 
@@ -49,7 +50,7 @@ audit_put_file(const struct audit *a, const char *name, const char *text, struct
     int rc;
 
     while ((rc = durable_put_file(a->dir, name, text, strlen(text), err)) < 0 &&
-           err->kind == ERR_FULL && audit_reserve_give(a))
+           err->kind == ERR_FULL && reserve_give(a->dir, AUDIT_PIECE_BYTES))
         err_clear(err);
     return rc;
 }
@@ -436,7 +437,7 @@ audit_open(const char *dir, const char *service, struct audit **out_audit, struc
         open_keys(a, &is_keyless, err) < 0 || open_or_begin(a, &torn, &is_broken, err) < 0)
         goto out;
     a->place = a->durable;
-    audit_reserve_make(a);
+    reserve_make(a->dir, AUDIT_RESERVE_BYTES);
     a->thread = thread_start("audit", audit_run, a);
     a->is_running = true;
     if (note_opening(a, torn, is_broken, is_keyless, err) < 0)

@@ -1,5 +1,5 @@
 /* audit_parts.h - what the files of the audit log share: audit.c (append), audit_chain.c (lines,
- * hashes, signatures), audit_open.c, audit_reserve.c, audit_walk.c (reading it back),
+ * hashes, signatures), audit_open.c, audit_walk.c (reading it back),
  * audit_verify.c, audit_cli.c.
  */
 #ifndef RADPOST_TRUST_AUDIT_PARTS_H
@@ -45,6 +45,9 @@ struct audit_walk {
 #include "proto/trust/trust_events.def"
 #undef LOG_EVENT
 
+/* Of the folder (reserve.h), and what is given up at a time: some thousand entries. */
+enum { AUDIT_RESERVE_BYTES = 4 << 20, AUDIT_PIECE_BYTES = 64 << 10 };
+
 #define AUDIT_BATCH_BYTES ((size_t)4 << 20)
 
 struct audit_waiter {
@@ -77,11 +80,6 @@ struct audit {
 
 /* audit.c: the writer's thread. */
 void *audit_run(void *audit);
-
-/* audit_reserve.c: the disk has room for it again; some of it is given up for what is to be
- * written now (false: none is left). */
-void audit_reserve_make(const struct audit *a);
-bool audit_reserve_give(const struct audit *a);
 
 /* audit_open.c */
 /* A small file of the folder; on a full disk in the place of a piece of the reserve. */

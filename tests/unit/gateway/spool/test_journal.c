@@ -6,6 +6,7 @@
 
 #include "proto/base/durable.h"
 #include "proto/base/log.h"
+#include "proto/base/reserve.h"
 #include "tests/support/folder.h"
 
 #include <setjmp.h>
@@ -13,15 +14,37 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #define OK(call) assert_int_equal(call, 0)
 
 static struct err err;
+
+/* A disk that others filled: who wants more has what the reserve gave up since, and no more. */
+static struct {
+    bool is_full;
+    char reserve[FOLDER_PATH_BYTES + 16];
+    off_t given;
+} room;
+
+int
+posix_fallocate(int fd, off_t from, off_t n)
+{
+    struct stat st = {.st_size = 0};
+
+    if (room.is_full) {
+        if (stat(room.reserve, &st) < 0 || st.st_size >= room.given)
+            return ENOSPC;
+        room.given = st.st_size;
+    }
+    return syscall(SYS_fallocate, fd, 0, from, n) < 0 ? errno : 0;
+}
 
 struct written {
     char dir[FOLDER_PATH_BYTES];
@@ -333,10 +356,48 @@ counts_follow_every_put_and_drop(void **state)
     ledger_fini(&l);
 }
 
+/* What became of an image could not be noted any more, so that none was forgotten, and the disk
+ * stayed full; after a restart nothing was even sent. */
+static void
+on_a_full_disk_a_journal_grows_and_another_begins_while_the_reserve_lasts(void **state)
+{
+    struct written w = begin();
+    struct journal *next = NULL;
+    struct buf snapshot, body;
+    bool is_replaced;
+
+    (void)state;
+    reserve_make(w.dir, 3 << 20);
+    snprintf(room.reserve, sizeof room.reserve, "%s/reserve", w.dir);
+    room.given = 3 << 20;
+    room.is_full = true;
+    buf_init(&snapshot, 1 << 20);
+    buf_init(&body, 1 << 20);
+    journal_body_snapshot_end(&body, 100, 9);
+    buf_add_le32(&snapshot, (uint32_t)body.n);
+    buf_add(&snapshot, body.bytes, body.n);
+
+    OK(journal_create(w.dir, 4, &snapshot, &next, &is_replaced, &err));
+    journal_close(&next);
+    while (journal_room(w.j) < 2 << 20)
+        for (uint64_t i = 0; i < 1000; i++)
+            OK(journal_append(w.j, body.bytes, body.n, &err));
+    assert_int_equal(journal_create(w.dir, 5, &snapshot, &next, &is_replaced, &err), 0);
+    journal_close(&next);
+    assert_int_equal(journal_create(w.dir, 6, &snapshot, &next, &is_replaced, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+
+    room.is_full = false;
+    buf_fini(&body);
+    buf_fini(&snapshot);
+    end(&w);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(on_a_full_disk_a_journal_grows_and_another_begins_while_the_reserve_lasts),
         cmocka_unit_test(what_was_appended_is_replayed),
         cmocka_unit_test(a_torn_end_is_forgiven),
         cmocka_unit_test(damage_is_told_and_stepped_over),
