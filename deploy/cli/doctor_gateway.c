@@ -42,10 +42,10 @@ or_null(const char *text)
 }
 
 static int
-ping(const struct enrol_identity *id, const char *url, const struct uplink_way *way,
+ping(const struct enrol_identity *id, const char *enrolled, const struct uplink_way *way,
      int64_t *out_offset_ms, struct err *err)
 {
-    struct http_client_options options = {.base_url = url,
+    struct http_client_options options = {.base_url = way->url[0] != '\0' ? way->url : enrolled,
                                           .ca_file = id->ca,
                                           .certificate = id->certificate,
                                           .key = id->key,
@@ -98,6 +98,8 @@ check_ways(struct findings *f, const char *lines, const struct enrol_identity *i
         finding(f, MARK_BAD, "line", "%s", why.text);
         return;
     }
+    if (way.url[0] != '\0')
+        url = way.url;
     if (way.proxy[0] != '\0')
         finding(f, MARK_FINE, "line", "%s answers, by the proxy %s", url, way.proxy);
     else

@@ -147,6 +147,7 @@ int uplink_policy_load(const char *dir, struct link_policy *out, struct err *err
  * table with a mistake its lines that have none count, as after a start.
  * lines_path as in the options. errors  ERR_REJECT the file with the proxy's password */
 struct uplink_way {
+    char url[256]; /* of the archive, by this line; "": as enrolled */
     char proxy[256], proxy_user[256], source[64];
 };
 int uplink_way(const char *lines_path, unsigned n, struct uplink_way *out,

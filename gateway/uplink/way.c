@@ -21,13 +21,14 @@ int
 uplink_way(const char *lines_path, unsigned n, struct uplink_way *out, struct err *err)
 {
     const struct line_settings *line;
-    struct uplink_way way = {.proxy = ""};
+    struct uplink_way way = {.url = ""};
     struct lines lines = {.n = 0};
 
     if (lines_path != NULL && lines_path[0] != '\0' && lines_read_good(lines_path, &lines, err) < 0)
         err_clear(err); /* no table, or what can be read of it; uplink_check_lines() tells */
     if (lines.n > 0) {  /* else straight out */
         line = nth_by_rank(&lines, n);
+        text_copy(way.url, sizeof way.url, line->url);
         text_copy(way.proxy, sizeof way.proxy, line->proxy);
         text_copy(way.source, sizeof way.source, line->source);
         if (line->proxy_user[0] != '\0' &&

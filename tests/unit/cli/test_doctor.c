@@ -146,6 +146,10 @@ the_centre_is_asked_by_the_ways_of_the_table_until_one_answers(void **state)
     assert_says("BAD ", "table of lines", "lines.conf:2: there is no such setting: rnak");
     assert_says("fine", "line", words);
     assert_non_null(strstr(said, "do: mend that line of that file"));
+
+    write_text("lines.conf", "main url=https://127.0.0.1:1\n"); /* the line's address, no other */
+    ask_doctor("hl7_in = no\n");
+    assert_says("BAD ", "line", "127.0.0.1");
     connect_proxy_stop(&proxy);
     fake_centre_stop(&centre);
     free(centre_dir);
