@@ -218,7 +218,7 @@ line_status(struct up_line *line, struct uplink_line_status *out)
 static void
 lines_status(struct uplink *up, struct uplink_status *out)
 {
-    const struct up_line *best = serving_best(up);
+    const struct up_line *best = serving_best(up), *denied = NULL;
     const struct room *full = room_now_full(up);
 
     out->is_table_wrong = up->is_table_wrong;
@@ -232,7 +232,8 @@ lines_status(struct uplink *up, struct uplink_status *out)
             continue;
         line_status(line, &out->lines[out->lines_n]);
         out->is_clock_past_all |= line->is_past_all && up->state != UPLINK_UP;
-        out->is_proxy_denied |= line->is_proxy_denied && up->state == UPLINK_DOWN;
+        if (line->is_proxy_denied && up->state == UPLINK_DOWN)
+            denied = line; /* what a person can mend, whatever else is wrong with the others */
         out->bytes_per_s += out->lines[out->lines_n++].bytes_per_s;
         if (line->last_contact_us > out->last_contact_us)
             out->last_contact_us = line->last_contact_us;
@@ -245,8 +246,11 @@ lines_status(struct uplink *up, struct uplink_status *out)
               best->set.url[0] != '\0' ? best->set.url : up->who.link_url);
     out->is_centre_full = full != NULL && best->state == UPLINK_UP;
     out->full_since_us = out->is_centre_full ? full->since_us : 0;
+    out->is_proxy_denied = denied != NULL;
     text_copy(out->trouble, sizeof out->trouble,
-              out->is_centre_full ? full->trouble : best->trouble);
+              out->is_centre_full ? full->trouble
+              : denied != NULL    ? denied->trouble
+                                  : best->trouble);
 }
 
 /* Gate held: words for the people at the clinic, while this version is older. */
