@@ -1,7 +1,8 @@
 /* commit.c - Storage Commitment: what devices ask (N-ACTION), and the thread that decides and
  * tells. Invariants: 1. 0000H is answered only when the transaction is durable; 2. "committed" is
  * told only of what the judge found so in the very look that decided; 3. once decided, a
- * transaction stays as it is until the device asks again under the same UID. */
+ * transaction stays as it is until the device asks again under the same UID, or over and over for
+ * the same instances. */
 #include "gateway/serve/parts.h"
 
 #include "proto/base/clock.h"
@@ -322,10 +323,13 @@ step(struct serve *s, struct held *h, int64_t now_ms)
 
     if (h->c->state == COMMIT_OPEN && h->change != 0 && !h->is_replaced && now_ms < s->look_ms)
         return;
+    gate_lock(&s->gate);
     h->counted_ms = now_ms;
-    if (h->is_replaced)
+    gate_unlock(&s->gate);
+    if (h->is_replaced) {
+        LOG(&serve_ctx, SERVE_COMMIT_FORGOTTEN, F_NUMBER("transaction", h->c->number));
         commits_remove(s, h);
-    else if (h->c->state == COMMIT_OPEN)
+    } else if (h->c->state == COMMIT_OPEN)
         step_open(s, h, now_ms, passed_ms);
     else if (h->c->state == COMMIT_DECIDED)
         step_decided(s, h, now_ms, passed_ms);

@@ -18,6 +18,9 @@
 /* Beside its instances a transaction takes as much memory as five. Of what was given up, which is
  * kept for people to see, a device may have a quarter as much. All devices have two shares. */
 enum { OWN_WEIGHT = 5, WEIGHT_MOST = 1000000, GIVEN_UP_SHARE = 4, ALL_SHARES = 2 };
+/* Of one device's transactions of the very same instances. It asks anew because it heard nothing,
+ * and hardly remembers those before its last few. */
+enum { EQUAL_MOST = 8 };
 
 static void
 name_of(uint64_t number, char out[40])
@@ -128,14 +131,52 @@ append(struct serve *s, struct commit *c)
     return h;
 }
 
+/* Lists are in order, each instance once. */
+static bool
+is_same_list(const struct commit *a, const struct commit *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->refs[i].sop_instance, b->refs[i].sop_instance) != 0 ||
+            strcmp(a->refs[i].sop_class, b->refs[i].sop_class) != 0)
+            return false;
+    return true;
+}
+
+/* Locked. Of the grace period, until now. */
+static uint64_t
+waited_ms(const struct held *h)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    return h->c->grace_used_ms +
+           (h->missing > 0 && now_ms > h->counted_ms ? (uint64_t)(now_ms - h->counted_ms) : 0);
+}
+
+/* What is missing has been waited for since it was asked for first. */
 void
 commits_add(struct serve *s, struct commit *c)
 {
-    for (size_t i = 0; i < s->held_n; i++)
-        if (strcmp(s->held[i]->c->ae, c->ae) == 0 &&
-            strcmp(s->held[i]->c->transaction, c->transaction) == 0)
-            s->held[i]->is_replaced = true;
-    (void)append(s, c);
+    const struct asker *asker = commits_asker(s, c->ae, c->address);
+    uint64_t missing = 0;
+    size_t equal = 1;
+
+    for (size_t i = s->held_n; i-- > 0;) { /* the newest first */
+        struct held *h = s->held[i];
+        bool is_equal = h->asker == asker && !h->is_dropped && h->c->state != COMMIT_GIVEN_UP &&
+                        is_same_list(h->c, c);
+
+        if (is_equal && h->c->state == COMMIT_OPEN && waited_ms(h) > c->grace_used_ms)
+            c->grace_used_ms = waited_ms(h);
+        if (is_equal && h->c->state == COMMIT_OPEN && h->missing > 0)
+            missing = h->missing;
+        if (strcmp(h->c->ae, c->ae) == 0 && strcmp(h->c->transaction, c->transaction) == 0)
+            h->is_replaced = true;
+        else if (is_equal && h->association == 0 && ++equal > EQUAL_MOST)
+            h->is_replaced = true;
+    }
+    append(s, c)->missing = missing;
 }
 
 void

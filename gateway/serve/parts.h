@@ -35,16 +35,17 @@ struct asker {
 struct held {
     struct commit *c; /* the texts, refs and counts change under the gate, by that thread */
     struct asker *asker;
-    int64_t counted_ms, saved_ms, next_ms; /* that thread's, monotonic */
-    bool is_replaced;                      /* the device asked again under the same UID */
-    bool is_noted;                         /* what it announces was taken (serve.h) */
-    bool is_dropped;                       /* over: goes at the end of the round */
-    uint64_t change;                       /* of the spool, at the last look; 0 = none yet */
-    uint64_t missing;                      /* instances that have not arrived */
-    char study[65];                        /* of those that have; "" = of several, or none yet */
-    char asked[65];  /* on which a question stood at the last look; "": none */
-    int64_t ask_ms;  /* that thread's, monotonic: then it is asked anew */
-    int64_t sent_ms; /* that thread's: a report of it was begun last; 0 = none was */
+    int64_t saved_ms, next_ms; /* that thread's, monotonic */
+    int64_t counted_ms;        /* monotonic: the times that c has are those of then */
+    bool is_replaced;          /* the device has asked again */
+    bool is_noted;             /* what it announces was taken (serve.h) */
+    bool is_dropped;           /* over: goes at the end of the round */
+    uint64_t change;           /* of the spool, at the last look; 0 = none yet */
+    uint64_t missing;          /* instances that have not arrived */
+    char study[65];            /* of those that have; "" = of several, or none yet */
+    char asked[65];            /* on which a question stood at the last look; "": none */
+    int64_t ask_ms;            /* that thread's, monotonic: then it is asked anew */
+    int64_t sent_ms;           /* that thread's: a report of it was begun last; 0 = none was */
     /* the report under way on an association that the device holds open; 0 = none */
     uint64_t association;
     uint16_t message_id;
@@ -109,7 +110,8 @@ void commits_give_share(struct serve *s, const struct commit *c);
 bool commits_are_heavy(const struct serve *s, const struct asker *a);
 /* The telling thread's: of what the start left out of memory, as much as fits by now. */
 void commits_read_more(struct serve *s);
-/* Locked. Own it, its weight is counted; earlier ones of the same device and UID are replaced. */
+/* Locked. Own it, its weight is counted; earlier ones of the same device and UID are replaced, and
+ * those of the same instances but for the newest few. */
 void commits_add(struct serve *s, struct commit *c);
 /* Locked. Made where it is new. */
 struct asker *commits_asker(struct serve *s, const char *ae, const char *address);

@@ -25,8 +25,8 @@ struct told {
     unsigned reports, calls, unanswered;
     unsigned silent_from; /* this of an association's reports and later ones: no answer; 0 = none */
     int64_t slow_ms;      /* it reads a report so long */
-    uint16_t event, answer; /* what it says to the next */
-    char transaction[65];
+    uint16_t event, answer;  /* what it says to the next */
+    struct buf transactions; /* of all reports, a blank before and behind each */
     struct buf data;
     char calling[17];
 };
@@ -51,6 +51,17 @@ offers(const char *abstract_syntax, bool peer_is_scp, void *user)
                                                                      : DIMSE_NOT_OFFERED;
 }
 
+/* It is the first element, a UID. */
+static void
+note_transaction(const struct buf *data)
+{
+    size_t n = data->bytes[4] == 'U' ? le16_read(data->bytes + 6) : le32_read(data->bytes + 4);
+
+    buf_add_text(&told.transactions, " ");
+    buf_add(&told.transactions, data->bytes + 8, strnlen((const char *)data->bytes + 8, n));
+    buf_add_text(&told.transactions, " ");
+}
+
 static void
 note_report(const struct dimse_command *rq, const struct buf *data)
 {
@@ -59,6 +70,7 @@ note_report(const struct dimse_command *rq, const struct buf *data)
     told.event = rq->event_type_id;
     buf_clear(&told.data);
     buf_add(&told.data, data->bytes, data->n);
+    note_transaction(data);
     gate_wake(&told.gate);
     gate_unlock(&told.gate);
 }
@@ -126,6 +138,28 @@ listen_at(uint16_t port)
     return dimse_listener_port(told.listener);
 }
 
+static inline bool
+was_told_of(const char *transaction)
+{
+    char *word = mem_printf(" %s ", transaction);
+    bool was;
+
+    gate_lock(&told.gate);
+    was = memmem(told.transactions.bytes, told.transactions.n, word, strlen(word)) != NULL;
+    gate_unlock(&told.gate);
+    free(word);
+    return was;
+}
+
+static inline unsigned
+reports_now(void)
+{
+    gate_lock(&told.gate);
+    unsigned n = told.reports;
+    gate_unlock(&told.gate);
+    return n;
+}
+
 static void
 wait_for_reports(unsigned n)
 {
@@ -147,6 +181,7 @@ begin(void **state)
     told = (struct told){.answer = DIMSE_SUCCESS};
     gate_init(&told.gate);
     buf_init(&told.data, 1 << 20);
+    buf_init(&told.transactions, 1 << 20);
     world = (struct serve_world){.options = {.grace_ms = 3600000}};
     serve_world_make(&world, "CT1 127.0.0.1\nNOCOMMIT * x may=store\n");
     return 0;
@@ -159,6 +194,7 @@ end(void **state)
     serve_world_remove(&world);
     dimse_listener_free(&told.listener);
     buf_fini(&told.data);
+    buf_fini(&told.transactions);
     gate_fini(&told.gate);
     return 0;
 }

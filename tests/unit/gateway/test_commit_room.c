@@ -126,6 +126,74 @@ older_one_that_was_left_out_is_forgotten_when_it_is_read(void **state)
     assert_int_equal(open_now(), 2);
 }
 
+/* Of CT1, each time in a new transaction: 2.25.NUMBER. */
+static uint16_t
+ask_anew(const char *instance, unsigned *number)
+{
+    const char *const instances[] = {instance, NULL};
+    struct dimse_assoc *assoc = connect_as("CT1", accept_port(world.door));
+    char transaction[24];
+    uint16_t status;
+
+    snprintf(transaction, sizeof transaction, "2.25.%u", (*number)++);
+    status = ask(assoc, transaction, instances);
+    dimse_abort(&assoc);
+    return status;
+}
+
+static void
+device_that_asks_anew_and_anew_is_told_of_its_newest_few_and_shuts_out_nothing(void **state)
+{
+    char *row = mem_printf("commit_ae=CT1 commit_host=127.0.0.1 commit_port=%u", listen_at(0));
+    unsigned number = 1;
+
+    (void)state;
+    set_row(row);
+    put("1.2.7.1.1");
+    put("1.2.7.1.2");
+    serve_world_close(&world);
+    world.options.weight_most =
+        11 * ONE; /* the other, eight of these, one that comes, one that goes */
+    serve_world_open(&world);
+    assert_int_equal(ask_anew("1.2.7.1.2", &number), DIMSE_SUCCESS);
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(ask_anew("1.2.7.1.1", &number), DIMSE_SUCCESS);
+        wait_for_files(i < 8 ? (size_t)i + 2 : 9);
+    }
+    serve_world_close(&world);
+    serve_world_open(&world); /* and so after a restart */
+
+    serve_world_seal(&world);
+    wait_for_reports(9);
+    wait_for_end();
+    assert_true(was_told_of("2.25.1"));
+    assert_true(was_told_of("2.25.24"));
+    assert_true(was_told_of("2.25.31"));
+    assert_false(was_told_of("2.25.23"));
+    free(row);
+}
+
+static void
+asking_anew_does_not_put_off_what_is_said_of_a_missing_one(void **state)
+{
+    char *row = mem_printf("commit_ae=CT1 commit_host=127.0.0.1 commit_port=%u", listen_at(0));
+    int64_t until_ms = clock_mono_ms() + 20000;
+    unsigned number = 1;
+
+    (void)state;
+    set_row(row);
+    serve_world_close(&world);
+    world.options.grace_ms = 1500;
+    serve_world_open(&world);
+    while (reports_now() == 0 && clock_mono_ms() < until_ms)
+        assert_int_equal(ask_anew("1.2.7.1.9", &number), DIMSE_SUCCESS);
+
+    assert_true(number > 50); /* more often than a few times in all that time */
+    assert_true(reports_now() > 0);
+    assert_int_equal(told.event, COMMIT_EVENT_FAILURES);
+    free(row);
+}
+
 static void
 file_that_is_too_long_goes_aside_at_the_start(void **state)
 {
@@ -156,6 +224,8 @@ main(void)
         CLAIM(below_the_refuse_mark_no_transaction_is_taken),
         CLAIM(start_with_more_than_fits_comes_up_and_tells_all_in_time),
         CLAIM(older_one_that_was_left_out_is_forgotten_when_it_is_read),
+        CLAIM(device_that_asks_anew_and_anew_is_told_of_its_newest_few_and_shuts_out_nothing),
+        CLAIM(asking_anew_does_not_put_off_what_is_said_of_a_missing_one),
         CLAIM(file_that_is_too_long_goes_aside_at_the_start),
     };
 
