@@ -99,8 +99,8 @@ int order_list(struct book *book, const struct order_span *span, struct order **
 /* For people: those of this day (from day_us to next_us) first, the latest first; then those of the
  * days to come, then those of days before, the latest first. skip: of that order; at most limit.
  * text: "", or what is in the name, its pinyin or a number (the patient's, the citizen's, the
- * order's, the registration's), ASCII letters in either case. *out_total: with those that were
- * skipped and those behind. free(*out). */
+ * accession, the registration's, the source's own), ASCII letters in either case. *out_total: with
+ * those that were skipped and those behind. free(*out). */
 struct order_search {
     const char *text;
     int64_t from_us, to_us, day_us, next_us;

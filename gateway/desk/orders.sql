@@ -87,7 +87,8 @@ FROM orders o JOIN registration r ON r.registration = o.registration
 WHERE o.scheduled_at_us > ?2 AND o.scheduled_at_us <= ?3 AND (?1 = '' OR instr(lower(r.name), lower(?1)) > 0
     OR instr(replace(lower(o.pinyin), '^', ' '), lower(?1)) > 0 OR instr(lower(o.patient_id), lower(?1)) > 0
     OR instr(lower(r.citizen_id), lower(?1)) > 0 OR instr(lower(o.accession), lower(?1)) > 0
-    OR instr(lower(o.registration), lower(?1)) > 0)
+    OR instr(lower(o.registration), lower(?1)) > 0
+    OR (instr(o.placer, char(10)) = 0 AND instr(lower(o.placer), lower(?1)) > 0))
 ORDER BY o.scheduled_at_us < ?4, o.scheduled_at_us >= ?5,
     CASE WHEN o.scheduled_at_us >= ?5 THEN o.scheduled_at_us ELSE -o.scheduled_at_us END, o.number DESC LIMIT ?6 OFFSET ?7
 
@@ -96,7 +97,8 @@ SELECT count(*) FROM orders o JOIN registration r ON r.registration = o.registra
 WHERE o.scheduled_at_us > ?2 AND o.scheduled_at_us <= ?3 AND (?1 = '' OR instr(lower(r.name), lower(?1)) > 0
     OR instr(replace(lower(o.pinyin), '^', ' '), lower(?1)) > 0 OR instr(lower(o.patient_id), lower(?1)) > 0
     OR instr(lower(r.citizen_id), lower(?1)) > 0 OR instr(lower(o.accession), lower(?1)) > 0
-    OR instr(lower(o.registration), lower(?1)) > 0)
+    OR instr(lower(o.registration), lower(?1)) > 0
+    OR (instr(o.placer, char(10)) = 0 AND instr(lower(o.placer), lower(?1)) > 0))
 
 -- name: order_of_accession
 SELECT number FROM orders WHERE number = ?1 AND ?2 <> '' AND (accession = ?2 OR (accession = '' AND registration = ?2))

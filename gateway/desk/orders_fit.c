@@ -4,6 +4,7 @@
 #include "proto/base/text.h"
 #include "proto/model/citizen_id.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,6 +26,16 @@ is_plain_ascii(const char *text)
     return true;
 }
 
+/* A letter, a digit, or a sign beyond ASCII: dashes and dots alone name nobody. */
+static bool
+says_something(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (isalnum((uint8_t)*text) || (uint8_t)*text >= 0x80)
+            return true;
+    return false;
+}
+
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 
@@ -33,9 +44,9 @@ order_check(const struct order *o, struct err *err)
 {
     if (o->source[0] == '\0' || !is_made_of(o->source, LOWER "_0123456789"))
         return err_set(err, ERR_REJECT, "source: a word is due");
-    if (o->placer[0] == '\0' || !is_plain_ascii(o->placer))
+    if (!says_something(o->placer) || !is_plain_ascii(o->placer))
         return err_set(err, ERR_REJECT, "placer: the source's own number is due, ASCII");
-    if (o->name[0] == '\0' || strpbrk(o->name, "\r\n=\\") != NULL)
+    if (!says_something(o->name) || strpbrk(o->name, "\r\n=\\") != NULL)
         return err_set(err, ERR_REJECT, "name: one line is due");
     if (!is_plain_ascii(o->accession) || !is_plain_ascii(o->patient_id))
         return err_set(err, ERR_REJECT, "accession and patient_id: ASCII without backslashes");

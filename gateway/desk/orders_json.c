@@ -168,6 +168,15 @@ next_cell(const char **io_at, const char *end, char *out, size_t size)
     return true;
 }
 
+/* Empty, or the rule that SQL clients draw under the names. */
+static bool
+is_bare(const char *at, const char *end)
+{
+    while (at < end && strchr("-+| \t\r", *at) != NULL)
+        at++;
+    return at == end;
+}
+
 static int
 take_line(struct reader *rd, const struct table *table, const char *at, const char *end,
           size_t place, struct err *err)
@@ -201,7 +210,7 @@ read_table(struct reader *rd, const char *text, size_t n, struct err *err)
                 table->n++;
         else if (place > ORDERS_AT_ONCE)
             rc = err_set(err, ERR_REJECT, "more than %d lines", ORDERS_AT_ONCE);
-        else if (line_end > at && !(line_end == at + 1 && *at == '\r'))
+        else if (!is_bare(at, line_end))
             rc = take_line(rd, table, at, line_end, place, err);
         if (place++ == 0) {
             bool is_ours = false;

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -202,7 +203,7 @@ is_ours(const char *folder, const char *name, struct stat *out)
     char path[PATH_MAX];
 
     if (name[0] == '.' || dot == NULL || strlen(name) > 200 ||
-        (strcmp(dot, ".json") != 0 && strcmp(dot, ".tsv") != 0))
+        (strcasecmp(dot, ".json") != 0 && strcasecmp(dot, ".tsv") != 0)) /* DOS writes capitals */
         return false;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return lstat(path, out) == 0 && S_ISREG(out->st_mode);

@@ -166,11 +166,25 @@ import_drop_trouble(struct import *im, char out[IMPORT_TROUBLE_BYTES])
 
 /* ---- looking ---- */
 
+/* What waits for a person first, whatever came or was decided since. */
 static int
-newest_first(const void *a, const void *b)
+rank(const struct import_item *item)
+{
+    static const enum import_state due[] = {IMPORT_WAITING, IMPORT_BINDING, IMPORT_UNUSABLE};
+
+    for (size_t i = 0; i < ARRAY_LEN(due); i++)
+        if (item->state == due[i])
+            return (int)i;
+    return (int)ARRAY_LEN(due);
+}
+
+static int
+open_first(const void *a, const void *b)
 {
     const struct import_item *x = a, *y = b;
 
+    if (rank(x) != rank(y))
+        return rank(x) - rank(y);
     if (x->taken_at_us != y->taken_at_us)
         return x->taken_at_us < y->taken_at_us ? 1 : -1;
     return strcmp(x->id, y->id);
@@ -188,7 +202,7 @@ import_list(struct import *im, unsigned states, struct import_item **out_items, 
         if (states == 0 || (1u << im->items[i]->state & states))
             list[n++] = *im->items[i];
     gate_unlock(&im->gate);
-    qsort(list, n, sizeof *list, newest_first);
+    qsort(list, n, sizeof *list, open_first);
     *out_items = list;
     *out_n = n;
 }

@@ -89,7 +89,8 @@ struct import_item {
                               when its source went; 0 not yet */
 };
 
-/* Copies, the newest first; free(*out_items). states: bits 1 << state, 0 = any. */
+/* Copies: those that wait first, then those being bound, unusable ones, and what is decided; of
+ * each the newest first. free(*out_items). states: bits 1 << state, 0 = any. */
 void import_list(struct import *import, unsigned states, struct import_item **out_items,
                  size_t *out_n);
 int import_find(struct import *import, const char *id, struct import_item *out,

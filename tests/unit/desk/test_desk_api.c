@@ -415,7 +415,7 @@ order_of(struct book *book, struct order *o, const char *name, int64_t scheduled
     static unsigned orders;
     struct err err;
 
-    snprintf(o->placer, sizeof o->placer, "P%u", ++orders);
+    snprintf(o->placer, sizeof o->placer, "HIS-%u", ++orders);
     text_copy(o->source, sizeof o->source, "http");
     text_copy(o->name, sizeof o->name, name);
     o->scheduled_at_us = scheduled_at_us;
@@ -479,6 +479,9 @@ todays_orders_come_first_and_the_rest_is_counted_and_found(void **state)
     assert_int_equal(orders_said(&listed), 2);
     assert_int_equal(post("/desk/v1/orders/find", "{\"text\":\"xiongxin\",\"skip\":0}"), 200);
     assert_int_equal(orders_said(&listed), 1);
+    assert_int_equal(post("/desk/v1/orders/find", "{\"text\":\"his-261\",\"skip\":0}"), 200);
+    assert_int_equal(orders_said(&listed), 1); /* by the HIS's own number */
+    assert_string_equal(order_said(0, "name"), "单雄信");
     assert_int_equal(post("/desk/v1/orders/find", "{\"text\":\"%\",\"skip\":0}"), 200);
     assert_int_equal(orders_said(&listed), 0);
 }

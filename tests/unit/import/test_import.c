@@ -258,6 +258,37 @@ another_persons_recording_is_not_bound_unless_one_is_sure(void **state)
     assert_int_equal(world_entries(NULL), 1);
 }
 
+/* The desk lists so many of them only. */
+static void
+what_waits_is_listed_before_what_was_decided_later(void **state)
+{
+    struct import_item waiting, *list;
+    size_t n;
+
+    (void)state;
+    world_begin();
+    world_pdf("waits");
+    world_drop_file(world_drop, "waits.pdf", &world_file);
+    world_wait(WAITING, 1, &waiting);
+    for (int i = 0; i < 3; i++) {
+        struct import_item later;
+        char name[16];
+
+        snprintf(name, sizeof name, "%d.pdf", i);
+        world_pdf(name);
+        world_drop_file(world_drop, name, &world_file);
+        world_wait(WAITING, 2, &later);
+        assert_string_not_equal(later.id, waiting.id);
+        assert_int_equal(import_discard(world_import, later.id, "重复", "desk", &err), 0);
+    }
+
+    import_list(world_import, 0, &list, &n);
+    assert_int_equal(n, 4);
+    assert_string_equal(list[0].id, waiting.id);
+    assert_int_equal(list[1].state, IMPORT_DISCARDED);
+    free(list);
+}
+
 static void
 throwing_away_needs_a_reason_and_can_be_undone(void **state)
 {
@@ -463,6 +494,7 @@ main(void)
         TEST(the_same_file_again_is_the_same_item),
         TEST(instances_of_one_study_are_numbered),
         TEST(another_persons_recording_is_not_bound_unless_one_is_sure),
+        TEST(what_waits_is_listed_before_what_was_decided_later),
         TEST(throwing_away_needs_a_reason_and_can_be_undone),
         TEST(a_damaged_sidecar_is_set_aside_and_its_file_waits_again),
         TEST(a_sidecar_with_any_byte_changed_is_refused),

@@ -103,7 +103,7 @@ function Done({ group, registrations, onDone }) {
   </li>`;
 }
 
-export const waitingFiles = ({ imports }) => (imports?.waiting || 0) + (imports?.too_large || 0) + (imports?.no_room || 0);
+export const waitingFiles = ({ imports }) => (imports?.waiting || 0) + (imports?.unusable || 0) + (imports?.too_large || 0) + (imports?.no_room || 0);
 
 export function Imports({ now }) {
   const [items, setItems] = useState([]);
@@ -121,6 +121,7 @@ export function Imports({ now }) {
   };
   const counts = now.imports || {};
   const open = items.filter((i) => OPEN.includes(i.state));
+  const due = (counts.waiting || 0) + (counts.binding || 0) + (counts.unusable || 0);
   const done = lately(items, now.now_us);
   useEffect(() => {
     load();
@@ -137,7 +138,8 @@ export function Imports({ now }) {
     ${taken && html`<p class="done" role="status">${taken}</p>`}
     ${counts.no_room > 0 && html`<p class="notice" role="status">${say("imports_no_room", counts.no_room)}</p>`}
     ${counts.too_large > 0 && html`<p class="notice" role="status">${say("imports_too_large", counts.too_large)}</p>`}
-    ${open.length === 0 && html`<p class="quiet">${say("no_imports")}</p>`}
+    ${due === 0 && open.length === 0 && html`<p class="quiet">${say("no_imports")}</p>`}
+    ${due > open.length && open.length > 0 && html`<p class="notice" role="status">${say("imports_cut", { listed: open.length, n: due })}</p>`}
     <ul class="studies">${open.map((item) => html`<${Item} key=${item.id} item=${item} registrations=${now.registrations || []} onDone=${load} />`)}</ul>
     ${done.length > 0 && html`<${Folded} title=${say("imports_done", done.length)}>${done.map((group) => html`<${Done} key=${group[0].id} group=${group} registrations=${now.registrations || []} onDone=${load} />`)}<//>`}
   </section>`;
