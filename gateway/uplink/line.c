@@ -13,6 +13,7 @@
 
 /* Shorter than this, TCP itself carries calls over a break. */
 enum { LONG_CUT_MS = 2000, OLD_GRACE_MS = 2500 };
+enum { SICK_REST_MS = 2000 };
 
 const struct log_ctx uplink_log = {.stage = "gateway/uplink"};
 
@@ -45,6 +46,16 @@ up_rest(struct uplink *up, int64_t ms)
     while (!up->is_stopping && (now = clock_mono_ms()) < until)
         gate_wait_ms(&up->gate, until - now);
     gate_unlock(&up->gate);
+}
+
+void
+up_rest_if_sick(struct uplink *up)
+{
+    struct spool_health health;
+
+    spool_health(up->spool, &health);
+    if (health.is_journal_sick)
+        up_rest(up, SICK_REST_MS);
 }
 
 void

@@ -347,6 +347,7 @@ close_if_quiet(struct uplink *up, const struct spool_study *study)
         return quiet_ms - study->quiet_ms;
     if (spool_manifest_close(up->spool, study->study_uid, &revision, &err) < 0) {
         LOG(&uplink_log, UPLINK_SPOOL_TROUBLE, F_UID("study", study->study_uid), F_ERR(&err));
+        up_rest_if_sick(up);
         return SOON_MS;
     }
     if (revision == study->revision)

@@ -270,6 +270,9 @@ bool up_is_stopping(struct uplink *up);
 double up_chance(void);
 void up_news(struct uplink *up);             /* wake feeder, coders, senders */
 void up_rest(struct uplink *up, int64_t ms); /* sleep, ended by stop */
+/* The spool could not note something. While it can note nothing at all (a full disk), whoever was
+ * about to try the next rests: else line, disk and log would be asked without a pause. */
+void up_rest_if_sick(struct uplink *up);
 /* Until there is news beyond seen, or stop, or at most so long. */
 void up_wait_news(struct uplink *up, uint64_t seen, int64_t most_ms);
 

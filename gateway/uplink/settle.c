@@ -26,6 +26,7 @@ spool_trouble(struct uplink *up, uint64_t id, const struct err *err)
     gate_lock(&up->gate);
     plan_drop(up->plan, id);
     gate_unlock(&up->gate);
+    up_rest_if_sick(up);
 }
 
 void
