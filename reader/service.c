@@ -61,7 +61,8 @@ start_assign(struct reader *r, struct err *err)
                                .archive = r->archive,
                                .audit = r->audit,
                                .lease_short_ms = r->config.lease_short,
-                               .lease_long_ms = r->config.lease_long};
+                               .lease_long_ms = r->config.lease_long,
+                               .on_documents_missing = compose_documents_missing};
 
     return assign_start(&o, &r->assign, err);
 }

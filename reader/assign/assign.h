@@ -43,6 +43,9 @@ struct assign_options {
     struct audit *audit;     /* NULL: none */
     int64_t lease_short_ms;  /* one or two pictures: DX, CR, ECG ...; 0: 20 min */
     int64_t lease_long_ms;   /* CT, MR and the like; 0: 60 min */
+    /* The archive has lost what was stored of this read: in the transaction that takes the event.
+     * NULL: nobody is told. */
+    int (*on_documents_missing)(struct pg_conn *conn, int64_t read_id, struct err *err);
 };
 
 /* Starts intake and assignment, each a thread that PostgreSQL or the archive being away only makes

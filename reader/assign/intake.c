@@ -204,7 +204,7 @@ move_cursor(struct pg_conn *conn, uint64_t from, const struct archive_cursor *to
                   err);
 }
 
-enum deed { DEED_NONE, DEED_CLOSED, DEED_COMPLETE, DEED_SOON };
+enum deed { DEED_NONE, DEED_CLOSED, DEED_COMPLETE, DEED_SOON, DEED_DOCUMENTS };
 
 static enum deed
 deed_of(const struct news *n)
@@ -215,6 +215,8 @@ deed_of(const struct news *n)
         return DEED_COMPLETE;
     if (strcmp(n->kind, "study.looked") == 0 || strcmp(n->kind, "study.sealed") == 0)
         return DEED_SOON;
+    if (strcmp(n->kind, "documents.missing") == 0)
+        return DEED_DOCUMENTS;
     return DEED_NONE;
 }
 
@@ -242,9 +244,26 @@ ask_soon(struct pg_conn *conn, const struct news *n, struct err *err)
                   PG_ARGS(PG_TEXT(n->tenant), PG_TEXT(n->study), PG_INT(completed(n))), NULL, err);
 }
 
+static int
+tell_of_documents(struct assign *a, struct pg_conn *conn, const struct news *n, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int rc = 0;
+
+    if (a->options.on_documents_missing == NULL)
+        return 0;
+    if (pg_run(conn, "intake_find", PG_ARGS(PG_TEXT(n->tenant), PG_TEXT(n->study)), &rows, err) < 0)
+        return -1;
+    if (pg_rows_count(rows) > 0)
+        rc = a->options.on_documents_missing(conn, pg_int(rows, 0, 0), err);
+    pg_rows_free(&rows);
+    return rc;
+}
+
 /* What an event asks for. facts NULL: aside. */
 static int
-do_deed(struct pg_conn *conn, const struct news *n, const struct closed *c, struct err *err)
+do_deed(struct assign *a, struct pg_conn *conn, const struct news *n, const struct closed *c,
+        struct err *err)
 {
     switch (deed_of(n)) {
     case DEED_CLOSED:
@@ -255,6 +274,8 @@ do_deed(struct pg_conn *conn, const struct news *n, const struct closed *c, stru
         return take_complete(conn, c, err) < 0 ? -1 : ask_soon(conn, n, err);
     case DEED_SOON:
         return ask_soon(conn, n, err);
+    case DEED_DOCUMENTS:
+        return tell_of_documents(a, conn, n, err);
     case DEED_NONE:
         break;
     }
@@ -273,7 +294,7 @@ settle(struct assign *a, uint64_t from, const struct news *n, const struct archi
     int rc = -1;
 
     if (pg_get(a->options.pg, &conn, err) == 0 && pg_begin(conn, err) == 0 &&
-        move_cursor(conn, from, &to, err) == 0 && do_deed(conn, n, &c, err) == 0)
+        move_cursor(conn, from, &to, err) == 0 && do_deed(a, conn, n, &c, err) == 0)
         rc = pg_commit(conn, err);
     pg_put(&conn);
     return rc;

@@ -58,6 +58,10 @@ void compose_close(struct compose **compose);
 /* Staff routes: /api/v1/reads/{read}/report and its kin. Lives as long as compose. */
 struct http_table compose_table(struct compose *compose);
 
+/* The archive has lost documents of this read: those of all its versions are stored again, soon
+ * after the commit. In the caller's transaction. */
+int compose_documents_missing(struct pg_conn *conn, int64_t read_id, struct err *err) MUST_CHECK;
+
 /* ---- a signed version, for other stages ---- */
 enum report_kind { REPORT_FINAL, REPORT_PRELIMINARY };
 enum report_standing { REPORT_VALID, REPORT_AMENDED, REPORT_WITHDRAWN };

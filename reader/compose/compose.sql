@@ -140,5 +140,9 @@ SELECT kind, series_uid, sop_instance, bytes FROM report_document WHERE read_id 
 -- name: documents_stored
 UPDATE report_version SET stored_at_us = $3 WHERE read_id = $1 AND version = $2 AND stored_at_us = 0
 
+-- The archive has them in no file any more: they are due again.
+-- name: documents_missing
+UPDATE report_version SET stored_at_us = 0, store_tries = 0 WHERE read_id = $1 AND stored_at_us > 0
+
 -- name: documents_failed
 UPDATE report_version SET store_tries = store_tries + 1 WHERE read_id = $1 AND version = $2

@@ -4,7 +4,8 @@
  *     report_version.stored_at_us = 0   written by the signature's own transaction: they are due
  *     report_document                   made: from now on the same bytes, whatever happens
  *     archive_stow                      stored, or there already: both are success
- *     stored_at_us > 0                  done, and told in the read's log
+ *     stored_at_us > 0                  done, and told in the read's log; 0 again when the archive
+ *                                       says that it has lost them
  *
  * Killed between any two of these, the next start goes on from the row. The UIDs come from the
  * canonical report's digest, so two readers of one database make the same objects. */
@@ -295,6 +296,22 @@ out:
     pg_rows_free(&rows);
     pg_put(&conn);
     return rc;
+}
+
+int
+compose_documents_missing(struct pg_conn *conn, int64_t read_id, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    int64_t versions;
+
+    if (pg_run(conn, "documents_missing", PG_ARGS(PG_INT(read_id)), &rows, err) < 0)
+        return -1;
+    versions = pg_touched(rows);
+    pg_rows_free(&rows);
+    if (versions > 0)
+        LOG(&compose_log, REPORT_MISSING, F_NUMBER("read", read_id),
+            F_NUMBER("versions", versions));
+    return 0;
 }
 
 /* The rows there are, made first if need be. */

@@ -536,8 +536,9 @@ void keep_association_end(struct keep *k, uint64_t association);
 /* ---- Events ---- */
 
 /* kind: study.arrived study.looked study.closed study.complete study.late study.sealed
- * instance.quarantined. detail is a JSON object (docs/conformance.md): of closed, late and complete
- * the study's revision, its instances, and whether something was closed before. */
+ * instance.quarantined documents.missing. detail is a JSON object (docs/conformance.md): of closed,
+ * late and complete the study's revision, its instances, and whether something was closed before.
+ */
 struct keep_event {
     uint64_t seq;
     char tenant[KEEP_CODE_SIZE];

@@ -265,6 +265,10 @@ int missing_note(struct keep *k, const char *tenant, const char *study, int64_t 
                  uint64_t *out_n, struct err *err) MUST_CHECK;
 /* The same of one that a reader found so before it had a job; else whoever packs it finds it. */
 int missing_doubt(struct keep *k, const struct keep_place *place, struct err *err) MUST_CHECK;
+/* In the transaction that finds these instances missing (ids as PostgreSQL writes a list): the
+ * reader is told of what it made. It has it still. */
+int missing_tell_reader(struct pg_conn *conn, const char *ids, struct event_list *events,
+                        struct err *err) MUST_CHECK;
 /* In the transaction that catalogues this file: it has come, and is packed.
  * out_was_missing  NULL: not asked for */
 int missing_came(struct pg_conn *conn, const char *tenant, const uint8_t object[32],

@@ -224,7 +224,7 @@ tell_audit(const struct lost *l, enum audit_event event, uint64_t n, struct err 
 }
 
 static int
-take_out(struct lost *l, struct pg_conn *conn, struct err *err)
+take_out(struct lost *l, struct pg_conn *conn, struct event_list *events, struct err *err)
 {
     int64_t now_us = clock_wall_us();
     const char *ids = buf_text(&l->out);
@@ -236,7 +236,8 @@ take_out(struct lost *l, struct pg_conn *conn, struct err *err)
                           PG_ARGS(PG_TEXT(l->tenant), PG_TEXT(l->study), PG_TEXT(ids)), NULL,
                           err) < 0 ||
                    pg_run(conn, "reconcile_wish", PG_ARGS(PG_TEXT(l->tenant), PG_INT(now_us)), NULL,
-                          err) < 0
+                          err) < 0 ||
+                   missing_tell_reader(conn, ids, events, err) < 0
                ? -1
                : tell_audit(l, AUDIT_PACK_LOST, l->out_n, err);
 }
@@ -287,7 +288,7 @@ put(struct lost *l, struct err *err)
     int rc = -1;
 
     if (manifest_begin(l->k, l->tenant, l->study, &conn, err) == 0 &&
-        (l->out_n == 0 || take_out(l, conn, err) == 0) &&
+        (l->out_n == 0 || take_out(l, conn, &events, err) == 0) &&
         (l->saved_n == 0 || pack_anew(l, conn, err) == 0) &&
         (l->back_n == 0 || (put_back(l, conn, buf_text(&l->back), err) == 0 &&
                             tell_audit(l, AUDIT_PACK_BACK, l->back_n, err) == 0)))

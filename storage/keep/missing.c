@@ -135,11 +135,28 @@ hold_job(struct pg_conn *conn, int64_t job, bool *out_is_held, struct err *err)
     return 0;
 }
 
+int
+missing_tell_reader(struct pg_conn *conn, const char *ids, struct event_list *events,
+                    struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    char detail[96];
+
+    if (pg_run(conn, "missing_of_reader", PG_ARGS(PG_TEXT(ids)), &rows, err) < 0)
+        return -1;
+    snprintf(detail, sizeof detail, "{\"instances\":%lld}", (long long)pg_int(rows, 0, 0));
+    if (pg_int(rows, 0, 0) > 0)
+        events_note(events, "documents.missing", detail);
+    pg_rows_free(&rows);
+    return 0;
+}
+
 /* And commits. What is held is in no pack, and nobody cleans it away. */
 static int
 put(struct keep *k, struct pg_conn *conn, const struct suspects *s, uint64_t *out_n,
     struct err *err)
 {
+    struct event_list events = {.n = 0};
     struct pg_rows *members = NULL;
     int64_t now_us = clock_wall_us();
     struct buf ids;
@@ -163,7 +180,8 @@ put(struct keep *k, struct pg_conn *conn, const struct suspects *s, uint64_t *ou
                err) < 0 ||
         pg_run(conn, "reconcile_wish", PG_ARGS(PG_TEXT(s->tenant), PG_INT(now_us)), NULL, err) <
             0 ||
-        pg_commit(conn, err) < 0)
+        missing_tell_reader(conn, buf_text(&ids), &events, err) < 0 ||
+        events_write(conn, s->tenant, s->study, &events, err) < 0 || pg_commit(conn, err) < 0)
         goto out;
     *out_n = n;
     rc = 0;

@@ -23,6 +23,10 @@ WHERE t.id = m.tenant_id AND t.code = $1 AND m.study_uid = $2 AND m.complete_at_
         SELECT i.object FROM instances i WHERE i.id = ANY ($3::bigint[])
         UNION ALL SELECT d.object FROM duplicates d WHERE d.instance = ANY ($3::bigint[])) o)
 
+-- How many of them the reader made.
+-- name: missing_of_reader
+SELECT count(*) FROM instances i WHERE i.id = ANY ($1::bigint[]) AND i.way = 'reader'
+
 -- name: missing_came (plan kept)
 UPDATE instances i SET missing_since_us = NULL FROM tenants t
 WHERE t.id = i.tenant_id AND t.code = $1 AND i.object = $2 AND i.missing_since_us IS NOT NULL

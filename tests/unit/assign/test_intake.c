@@ -58,6 +58,32 @@ an_archive_set_back_hides_nothing_and_makes_nothing_twice(void **state)
     assert_int_equal(settled("T1", "1.2.4").instances, 22);
 }
 
+static int64_t documents_missing;
+
+static int
+on_documents_missing(struct pg_conn *conn, int64_t read_id, struct err *err)
+{
+    (void)conn, (void)err;
+    documents_missing = read_id;
+    return 0;
+}
+
+static void
+that_documents_are_lost_is_told_of_the_studys_read(void **state)
+{
+    struct read_row row;
+
+    (void)state;
+    w.assign->options.on_documents_missing = on_documents_missing;
+    read_world_closes(&w, "T1", "1.2.3", 1, 30);
+    read_world_tells("T1", "documents.missing", "1.2.99", 0,
+                     2); /* of no read: it holds nobody up */
+    read_world_tells("T1", "documents.missing", "1.2.3", 0, 2);
+
+    row = settled("T1", "1.2.3");
+    assert_int_equal(documents_missing, row.read_id);
+}
+
 static void
 a_study_the_archive_cannot_describe_yet_is_asked_for_again(void **state)
 {
@@ -169,6 +195,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(the_cursor_moves_with_the_read_or_not_at_all),
         CASE(an_archive_set_back_hides_nothing_and_makes_nothing_twice),
+        CASE(that_documents_are_lost_is_told_of_the_studys_read),
         CASE(a_study_the_archive_cannot_describe_yet_is_asked_for_again),
         CASE(a_study_that_cannot_be_taken_holds_up_nobody),
         CASE(that_a_study_is_whole_is_not_lost),

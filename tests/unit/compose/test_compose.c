@@ -494,9 +494,10 @@ of_100_who_sign_at_once_exactly_one_succeeds(void **state)
 }
 
 static void
-documents_are_stored_once_whatever_happens(void **state)
+documents_are_stored_once_whatever_happens_and_again_when_they_are_lost(void **state)
 {
     int64_t read = report_world_study(&w, "T1", STUDY);
+    struct pg_conn *conn = NULL;
     unsigned left = 9;
     struct report r;
     struct err err;
@@ -522,6 +523,12 @@ documents_are_stored_once_whatever_happens(void **state)
     report_fini(&r);
     assert_int_equal(
         read_world_count(&w.reads, "SELECT count(*) FROM read_events WHERE event = 'stored'"), 1);
+    OK(pg_get(w.reads.pg, &conn, &err));
+    OK(compose_documents_missing(conn, read, &err)); /* the archive has lost them */
+    pg_put(&conn);
+    OK(documents_settle(w.compose, &left, &err));
+    assert_int_equal(report_archive.stows, 3);
+    assert_int_equal(report_archive.stored, 2); /* the same two */
 }
 
 static void
@@ -572,7 +579,7 @@ main(int argc, char **argv)
         TEST(what_came_after_one_looked_is_opened_before_it_is_reported_on),
         TEST(a_first_save_does_not_take_a_read_another_is_claiming),
         TEST(of_100_who_sign_at_once_exactly_one_succeeds),
-        TEST(documents_are_stored_once_whatever_happens),
+        TEST(documents_are_stored_once_whatever_happens_and_again_when_they_are_lost),
         TEST(a_versions_documents_are_there_for_other_systems),
     };
     int status;

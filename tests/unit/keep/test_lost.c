@@ -204,6 +204,58 @@ another_file_of_the_same_image_takes_its_place(void **state)
     sealed_close(&l);
 }
 
+static int
+store_report(const struct sealed *l, const struct buf *file)
+{
+    struct keep_incoming in = {.tenant = "clinic-a", .way = KEEP_WAY_READER, .ae = "reader-1"};
+    struct keep_stored stored;
+    struct err err;
+
+    in.fd = slice_fd(file);
+    in.size = file->n;
+    OK(keep_store_direct(l->a.keep, &in, &stored, &err));
+    close(in.fd);
+    return (int)stored.outcome;
+}
+
+static void
+of_what_the_reader_made_it_is_told_and_what_it_stores_again_is_kept(void **state)
+{
+    static const char *const skipped[] = {"study", NULL};
+    struct slice made = {
+        .study = "1.2.3", .series = "1.2.3.900", .instance = "1.2.3.900.1", .patient_id = "P1"};
+    struct keep_health health;
+    struct sealed l;
+    struct buf file;
+
+    (void)state;
+    sealed_open(&l, "documents");
+    report_make(&made, &file);
+    assert_int_equal(store_report(&l, &file), KEEP_STORED);
+    sealed_work(&l);
+    health = sealed_health(&l);
+    assert_int_equal(health.sealed, 4);
+    for (int i = 0; i < KEEP_COPIES; i++) {
+        char packs[200];
+
+        snprintf(packs, sizeof packs, "%s/packs", l.a.stores[i]);
+        folder_remove(packs);
+        assert_int_equal(mkdir(packs, 0700), 0);
+    }
+
+    vault_reopen(&l.a);
+    sealed_work(&l);
+    vault_assert_events(&l.a, skipped, "documents.missing{\"instances\":1}\n");
+    assert_int_equal(store_report(&l, &file), KEEP_STORED);
+    assert_int_equal(store_report(&l, &file), KEEP_DUPLICATE);
+    sealed_work(&l);
+
+    assert_int_equal(sealed_health(&l).sealed, 1);
+    sealed_assert_stands(&l, 0, 0, 3);
+    buf_fini(&file);
+    sealed_close(&l);
+}
+
 static void
 a_store_that_is_away_has_lost_nothing(void **state)
 {
@@ -363,6 +415,7 @@ main(void)
         cmocka_unit_test(
             what_a_device_sends_again_is_stored_and_no_duplicate_before_anybody_noticed),
         cmocka_unit_test(another_file_of_the_same_image_takes_its_place),
+        cmocka_unit_test(of_what_the_reader_made_it_is_told_and_what_it_stores_again_is_kept),
         cmocka_unit_test(a_store_that_is_away_has_lost_nothing),
         cmocka_unit_test(a_disk_that_does_not_give_its_bytes_back_has_lost_nothing),
         cmocka_unit_test(an_image_that_rotted_in_each_copy_is_missing_and_the_others_are_shown),
