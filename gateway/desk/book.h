@@ -87,8 +87,14 @@ int book_phone(struct book *book, const char *registration, const char *otp,
 /* ---- what waits for the reader ---- */
 /* In order, at most CLINIC_MESSAGES; one waits while an earlier one of its registration does. */
 int book_due(struct book *book, struct clinic_ups *out, struct err *err) MUST_CHECK;
+/* Receipts of the reader. is_told_lost: all that was done in the last 30 days waits again. */
 int book_settle(struct book *book, const struct clinic_receipts *receipts,
                 struct err *err) MUST_CHECK;
+/* The reader cannot even read it: done with. */
+int book_refuse(struct book *book, const char *id, struct err *err) MUST_CHECK;
+/* The message that the reader gave the last receipt of; "": none, or all of them wait again. Asked
+ * before book_due(): else what is new could be told before what waits again. */
+int book_told(struct book *book, char out[CLINIC_ID_SIZE], struct err *err) MUST_CHECK;
 /* It was told and has no receipt: later again, later each time. */
 int book_postpone(struct book *book, const char *id, struct err *err) MUST_CHECK;
 /* *out_word: what came of it; false: no receipt yet. is_dropped_if_not: then it is forgotten. */

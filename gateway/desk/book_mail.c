@@ -51,28 +51,40 @@ book_due(struct book *book, struct clinic_ups *out, struct err *err)
     return rc;
 }
 
-/* In a turn. A phone that was proved at the desk is so from now on, if it is still the one. */
+/* A phone that was proved at the desk is so from now on, if it is still the one; told again to a
+ * reader that sent no such code, no more. */
+static int
+settle_phone(struct book *book, const struct db_rows *row, const struct clinic_receipt *receipt,
+             struct err *err)
+{
+    bool is_proved = strcmp(receipt->word, "verified") == 0;
+    bool was_proved = strcmp(db_text(row, 0, 4), "verified") == 0;
+    const char *body = db_text(row, 0, 2);
+    struct clinic_up up;
+
+    if (is_proved == was_proved ||
+        clinic_up_decode((const uint8_t *)body, strlen(body), &up, err) < 0)
+        return 0;
+    return db_run(book->db, is_proved ? "registration_phone_proved" : "registration_phone_unproved",
+                  DB_ARGS(DB_TEXT(up.registration), DB_TEXT(up.phone)), NULL, err);
+}
+
+/* In a turn. */
 static int
 settle_one(struct book *book, const struct clinic_receipt *receipt, struct err *err)
 {
     struct db_rows *rows = NULL;
-    struct clinic_up up;
-    const char *body;
     int rc = -1;
 
     if (db_run(book->db, "outbox_find", DB_ARGS(DB_TEXT(receipt->id)), &rows, err) < 0)
         return -1;
-    body = db_rows_count(rows) > 0 ? db_text(rows, 0, 2) : "";
-    if (body[0] == '\0') { /* forgotten, or settled before */
+    if (db_rows_count(rows) == 0 || db_text(rows, 0, 3)[0] != '\0') { /* forgotten, or settled */
         rc = 0;
         goto out;
     }
     if (strcmp(receipt->word, "conflict") == 0)
         book->tag[0] = '\0'; /* the next one's number is not taken, too */
-    if (strcmp(receipt->word, "verified") == 0 &&
-        clinic_up_decode((const uint8_t *)body, strlen(body), &up, err) == 0 &&
-        db_run(book->db, "registration_phone_proved",
-               DB_ARGS(DB_TEXT(up.registration), DB_TEXT(up.phone)), NULL, err) < 0)
+    if (settle_phone(book, rows, receipt, err) < 0)
         goto out;
     rc = db_run(book->db, "outbox_settle",
                 DB_ARGS(DB_TEXT(receipt->id), DB_TEXT(clinic_outcome_word(receipt->outcome)),
@@ -81,6 +93,17 @@ settle_one(struct book *book, const struct clinic_receipt *receipt, struct err *
 out:
     db_rows_free(&rows);
     return rc;
+}
+
+/* In a turn: what was done since a backup that the reader's database was put back from, and what
+ * was done before it and is done once. */
+static int
+tell_again(struct book *book, struct err *err)
+{
+    if (db_run(book->db, "outbox_again", DB_NO_ARGS, NULL, err) < 0)
+        return -1;
+    LOG(&ctx, DESK_TOLD_LOST, F_NUMBER("messages", db_touched(book->db)));
+    return setting_set(book, "told", "", err);
 }
 
 int
@@ -92,8 +115,27 @@ book_settle(struct book *book, const struct clinic_receipts *receipts, struct er
         return -1;
     for (size_t i = 0; rc == 0 && i < receipts->count; i++)
         rc = settle_one(book, &receipts->receipts[i], err);
+    if (rc == 0 && receipts->is_told_lost)
+        rc = tell_again(book, err);
+    else if (rc == 0 && receipts->count > 0)
+        rc = setting_set(book, "told", receipts->receipts[receipts->count - 1].id, err);
     rc = db_end(book->db, rc, err);
-    if (rc == 0 && receipts->count > 0)
+    if (rc == 0 && (receipts->count > 0 || receipts->is_told_lost))
+        book_changed(book);
+    return rc;
+}
+
+int
+book_refuse(struct book *book, const char *id, struct err *err)
+{
+    struct clinic_receipt refusal = {.outcome = CLINIC_REFUSED, .word = "not_possible"};
+    int rc = db_begin(book->db, err);
+
+    if (rc < 0)
+        return -1;
+    text_copy(refusal.id, sizeof refusal.id, id);
+    rc = db_end(book->db, settle_one(book, &refusal, err), err);
+    if (rc == 0)
         book_changed(book);
     return rc;
 }
@@ -380,8 +422,13 @@ book_take(struct book *book, const struct clinic_downs *downs, struct err *err)
     int rc = db_begin(book->db, err);
 
     if (rc == 0)
-        rc = db_end(book->db, take_all(book, downs, err), err);
-    if (rc == 0 && downs->count > 0)
+        rc = take_all(book, downs, err);
+    else
+        return -1;
+    if (rc == 0 && downs->is_told_lost)
+        rc = tell_again(book, err);
+    rc = db_end(book->db, rc, err);
+    if (rc == 0 && (downs->count > 0 || downs->is_told_lost))
         book_changed(book);
     return rc;
 }
@@ -406,6 +453,12 @@ book_cursor(struct book *book, uint64_t *out, char out_at[CLINIC_ID_SIZE], struc
     if (text[0] != '\0' && text_to_u64(text, INT64_MAX, out) < 0)
         return err_set(err, ERR_FATAL, "the cursor cannot be read");
     return 0;
+}
+
+int
+book_told(struct book *book, char out[CLINIC_ID_SIZE], struct err *err)
+{
+    return setting_alone(book, "told", out, CLINIC_ID_SIZE, err);
 }
 
 int

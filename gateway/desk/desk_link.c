@@ -252,7 +252,7 @@ settle(struct desk_link *link, const struct clinic_ups *ups, const struct clinic
 
     if (book_settle(link->o.book, receipts, err) < 0)
         return -1;
-    for (size_t i = 0; i < ups->count; i++)
+    for (size_t i = 0; i < ups->count && !receipts->is_told_lost; i++)
         if (!has_receipt(receipts, ups->messages[i].id) &&
             book_postpone(link->o.book, ups->messages[i].id, err) < 0)
             return -1;
@@ -265,16 +265,18 @@ settle(struct desk_link *link, const struct clinic_ups *ups, const struct clinic
 }
 
 static int
-tell(struct talker *t, const struct clinic_ups *ups, struct err *err)
+tell(struct talker *t, const struct clinic_ups *ups, const char *told, struct err *err)
 {
     struct clinic_receipts receipts = {.count = 0};
     struct http_reply reply = {0};
     struct buf body;
+    char path[96];
     int rc = -1;
 
     buf_init(&body, CLINIC_BODY_BYTES);
     clinic_ups_encode(ups, &body);
-    if (talk_post(t, CLINIC_PATH_UP, &body, &reply, err) < 0)
+    snprintf(path, sizeof path, CLINIC_PATH_UP "?told=%s", told);
+    if (talk_post(t, path, &body, &reply, err) < 0)
         goto out;
     if (clinic_receipts_decode(reply.body.bytes, reply.body.n, &receipts, err) == 0)
         rc = settle(t->link, ups, &receipts, err);
@@ -288,20 +290,17 @@ out:
 /* The reader does not understand the batch: one by one, and the one that is refused so is done
  * with. */
 static int
-tell_one_by_one(struct talker *t, const struct clinic_ups *ups, struct err *err)
+tell_one_by_one(struct talker *t, const struct clinic_ups *ups, const char *told, struct err *err)
 {
     for (size_t i = 0; i < ups->count; i++) {
         struct clinic_ups one = {&ups->messages[i], 1};
-        struct clinic_receipt refusal = {.outcome = CLINIC_REFUSED, .word = "not_possible"};
-        struct clinic_receipts refusals = {&refusal, 1};
 
-        if (tell(t, &one, err) == 0)
+        if (tell(t, &one, told, err) == 0)
             continue;
         if (err->kind != ERR_REJECT)
             return -1;
         LOG(&ctx, DESK_REFUSED, F_NUMBER("messages", 1), F_ERR(err));
-        text_copy(refusal.id, sizeof refusal.id, one.messages->id);
-        if (book_settle(t->link->o.book, &refusals, err) < 0)
+        if (book_refuse(t->link->o.book, one.messages->id, err) < 0)
             return -1;
     }
     return 0;
@@ -311,14 +310,15 @@ static int
 tell_due(struct talker *t, struct err *err)
 {
     struct clinic_ups ups = {.count = 0};
+    char told[CLINIC_ID_SIZE];
     int rc = 0;
 
-    if (book_due(t->link->o.book, &ups, err) < 0)
+    if (book_told(t->link->o.book, told, err) < 0 || book_due(t->link->o.book, &ups, err) < 0)
         return -1;
     if (ups.count > 0) {
-        rc = tell(t, &ups, err);
+        rc = tell(t, &ups, told, err);
         if (rc < 0 && err->kind == ERR_REJECT)
-            rc = tell_one_by_one(t, &ups, err);
+            rc = tell_one_by_one(t, &ups, told, err);
     }
     clinic_ups_free(&ups);
     return rc;
@@ -504,14 +504,15 @@ listen(struct talker *t, struct err *err)
                              .total_ms = (WAIT_S + 30) * 1000};
     struct clinic_downs downs = {.count = 0};
     struct http_reply reply = {0};
-    char path[128], at[CLINIC_ID_SIZE];
+    char path[192], at[CLINIC_ID_SIZE], told[CLINIC_ID_SIZE];
     uint64_t after;
     int rc;
 
-    if (book_cursor(t->link->o.book, &after, at, err) < 0)
+    if (book_cursor(t->link->o.book, &after, at, err) < 0 ||
+        book_told(t->link->o.book, told, err) < 0)
         return -1;
-    snprintf(path, sizeof path, CLINIC_PATH_DOWN "?after=%" PRIu64 "&at=%s&wait_s=%d", after, at,
-             WAIT_S);
+    snprintf(path, sizeof path, "%s?after=%" PRIu64 "&at=%s&told=%s&wait_s=%d", CLINIC_PATH_DOWN,
+             after, at, told, WAIT_S);
     call.path = path;
     if (talk(t, &call, &reply, err) < 0)
         return -1;

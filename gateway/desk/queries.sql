@@ -61,6 +61,9 @@ UPDATE registration SET slip_at_us = ?2 WHERE registration = ?1
 -- name: registration_phone_proved
 UPDATE registration SET is_phone_verified = 1 WHERE registration = ?1 AND phone = ?2
 
+-- name: registration_phone_unproved
+UPDATE registration SET is_phone_verified = 0 WHERE registration = ?1 AND phone = ?2
+
 -- An order that gave up its number (order_retire) yields to who bears its accession number now.
 -- name: registration_candidates
 WITH told AS (SELECT registration FROM orders WHERE study = ?3)
@@ -100,8 +103,15 @@ SELECT (SELECT count(*) FROM outbox WHERE outcome = ''), (SELECT count(*) FROM o
 -- name: outbox_find
 SELECT kind, registration, body, outcome, word FROM outbox WHERE id = ?1
 
+-- The body of what was done stays: a reader's database that is put back is told it again. A code is asked for once.
 -- name: outbox_settle
-UPDATE outbox SET outcome = ?2, word = ?3, body = '', done_at_us = ?4 WHERE id = ?1 AND outcome = ''
+UPDATE outbox SET outcome = ?2, word = ?3, done_at_us = ?4,
+    body = CASE WHEN ?2 = 'done' AND kind <> 'phone_code' AND (kind <> 'phone_check' OR ?3 = 'verified') THEN body ELSE '' END
+WHERE id = ?1 AND outcome = ''
+
+-- In their order, under their own ids: what the database has is not done again. word stays: what was verified may be so no more.
+-- name: outbox_again
+UPDATE outbox SET outcome = '', tries = 0, next_at_us = 0 WHERE outcome = 'done' AND body <> ''
 
 -- name: outbox_postpone
 UPDATE outbox SET tries = tries + 1, next_at_us = ?2 + min(60000000, 500000 << min(tries, 7)) WHERE id = ?1 AND outcome = ''

@@ -349,23 +349,37 @@ clinic_receipts_encode(const struct clinic_receipts *receipts, struct buf *out)
 
     jsonw_init(&w, out);
     jsonw_object(&w, NULL);
+    if (receipts->is_told_lost)
+        jsonw_bool(&w, "is_told_lost", true);
     write_list(&w, "receipts", &receipt_family, receipts->receipts, receipts->count,
                sizeof *receipts->receipts);
     jsonw_end(&w);
 }
 
+/* Left out: false. */
+static int
+read_flag(const struct json *root, const char *name, bool *out, struct err *err)
+{
+    *out = false;
+    return json_find(root, name) == NULL ? 0 : json_truth(root, name, out, err);
+}
+
 int
 clinic_receipts_decode(const uint8_t *bytes, size_t n, struct clinic_receipts *out, struct err *err)
 {
+    struct clinic_receipts read = {.count = 0};
     struct json_doc *doc = NULL;
     void *receipts;
     int rc = -1;
 
-    if (open_doc(bytes, n, &doc, err) == 0)
+    if (open_doc(bytes, n, &doc, err) == 0 &&
+        read_flag(json_root(doc), "is_told_lost", &read.is_told_lost, err) == 0)
         rc = read_list(json_root(doc), "receipts", &receipt_family, sizeof *out->receipts,
-                       &receipts, &out->count, err);
-    if (rc == 0)
-        out->receipts = receipts;
+                       &receipts, &read.count, err);
+    if (rc == 0) {
+        read.receipts = receipts;
+        *out = read;
+    }
     json_free(&doc);
     return rc;
 }
@@ -388,6 +402,8 @@ clinic_downs_encode(const struct clinic_downs *downs, struct buf *out)
     jsonw_text(&w, "patient_url", downs->patient_url);
     if (downs->is_cursor_lost)
         jsonw_bool(&w, "is_cursor_lost", true);
+    if (downs->is_told_lost)
+        jsonw_bool(&w, "is_told_lost", true);
     write_list(&w, "messages", &down_family, downs->messages, downs->count,
                sizeof *downs->messages);
     jsonw_end(&w);
@@ -406,8 +422,8 @@ clinic_downs_decode(const uint8_t *bytes, size_t n, struct clinic_downs *out, st
     if (open_doc(bytes, n, &doc, err) < 0 ||
         json_u64(json_root(doc), "next", INT64_MAX, &downs.next, err) < 0 ||
         clinic_member_read(json_root(doc), &url, downs.patient_url, err) < 0 ||
-        (json_find(json_root(doc), "is_cursor_lost") != NULL &&
-         json_truth(json_root(doc), "is_cursor_lost", &downs.is_cursor_lost, err) < 0) ||
+        read_flag(json_root(doc), "is_cursor_lost", &downs.is_cursor_lost, err) < 0 ||
+        read_flag(json_root(doc), "is_told_lost", &downs.is_told_lost, err) < 0 ||
         read_list(json_root(doc), "messages", &down_family, sizeof *downs.messages, &messages,
                   &downs.count, err) < 0)
         goto out;

@@ -29,8 +29,9 @@ enum {
     CLINIC_BODY_BYTES = 2 << 20, /* one body, either way */
 };
 
-#define CLINIC_PATH_UP "/link/v1/clinic/up"             /* POST ups > receipts */
-#define CLINIC_PATH_DOWN "/link/v1/clinic/down"         /* GET ?after=N&at=ID&wait_s=25 > downs */
+#define CLINIC_PATH_UP "/link/v1/clinic/up" /* POST ?told=ID ups > receipts */
+/* GET ?after=N&at=ID&told=ID&wait_s=25 > downs */
+#define CLINIC_PATH_DOWN "/link/v1/clinic/down"
 #define CLINIC_PATH_RECEIPTS "/link/v1/clinic/receipts" /* POST ids > 204 */
 #define CLINIC_PATH_REPORTS "/link/v1/clinic/reports"   /* GET /{read}/{version} > PDF */
 /* GET /{read}/{version}/sr, /pdf > the DICOM objects; /text > the signed report, JSON */
@@ -124,6 +125,7 @@ struct clinic_receipt {
 struct clinic_receipts {
     struct clinic_receipt *receipts;
     size_t count;
+    bool is_told_lost; /* nothing was done: the database never had the message last told */
 };
 
 enum clinic_down_kind {
@@ -196,6 +198,7 @@ struct clinic_downs {
     char patient_url[CLINIC_URL_SIZE]; /* of the patient page, for slips; "": not said */
     size_t passed_over;                /* decoded: of kinds that this version does not know */
     bool is_cursor_lost; /* the database never had what the cursor stands at: on from next */
+    bool is_told_lost;   /* nor the message that it gave the last receipt of */
 };
 
 struct clinic_ids {

@@ -40,6 +40,11 @@ struct clinic_sender {
  * errors  ERR_RETRY, ERR_FULL, ERR_FATAL: nothing happened and there is no receipt */
 int clinic_apply(struct deliver *d, const struct clinic_sender *sender, const struct clinic_up *up,
                  struct clinic_receipt *out, struct err *err) MUST_CHECK;
+/* The message that a desk had the last receipt of (told; NULL, "": an older desk, or none): did
+ * this database give one? Else it was put back from a backup, and the desk tells all of it again.
+ */
+int clinic_told_check(struct deliver *d, const struct clinic_sender *sender, const char *told,
+                      bool *out_is_lost, struct err *err) MUST_CHECK;
 /* Tell the patient, in the caller's transaction, if their report stands and was not told yet. */
 int clinic_tell_patient(struct pg_conn *conn, const struct read_row *row, enum patient_news news,
                         unsigned version, struct err *err) MUST_CHECK;

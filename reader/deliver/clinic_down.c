@@ -1,4 +1,5 @@
-/* clinic_down.c - a clinic's messages after a number, and that its desk has them. */
+/* clinic_down.c - a clinic's messages after a number, that its desk has them, and whether this
+ * database is the one that the desk knows. */
 #include "reader/deliver/clinic.h"
 
 #include "proto/base/clock.h"
@@ -70,6 +71,29 @@ clinic_cursor_check(struct deliver *d, const struct clinic_sender *sender, uint6
             F_NUMBER("next", io_downs->next));
     }
     pg_rows_free(&rows);
+    return 0;
+}
+
+int
+clinic_told_check(struct deliver *d, const struct clinic_sender *sender, const char *told,
+                  bool *out_is_lost, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+
+    *out_is_lost = false;
+    if (told == NULL || told[0] == '\0')
+        return 0;
+    if (!clinic_id_is_valid(told))
+        return err_set(err, ERR_REJECT, "told: a message's id is due, or nothing");
+    if (pg_ask(d->o.pg, "clinic_up_known",
+               PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(sender->device), PG_TEXT(told)), &rows,
+               err) < 0)
+        return -1;
+    *out_is_lost = !pg_truth(rows, 0, 0);
+    pg_rows_free(&rows);
+    if (*out_is_lost)
+        LOG(&deliver_log, CLINIC_TOLD_LOST, F_WORD("tenant", sender->tenant),
+            F_WORD("device", sender->device));
     return 0;
 }
 

@@ -66,10 +66,13 @@ post_up(struct http_request *req, struct http_response *res, struct err *err)
     if (clinic_ups_decode(body, n, &ups, err) < 0)
         return -1;
     receipts.receipts = mem_new((ups.count + 1) * sizeof *receipts.receipts);
-    apply_all(http_user(req), &sender, &ups, &receipts, err);
-    if (ups.count > 0 && receipts.count == 0) {
-        rc = -1; /* err says why the last one was not done */
-    } else {
+    rc = clinic_told_check(http_user(req), &sender, http_query(req, "told"), &receipts.is_told_lost,
+                           err);
+    if (rc == 0 && !receipts.is_told_lost) { /* else what came before is told first */
+        apply_all(http_user(req), &sender, &ups, &receipts, err);
+        rc = ups.count > 0 && receipts.count == 0 ? -1 : 0; /* err: of the last one */
+    }
+    if (rc == 0) {
         LOG(&deliver_log, CLINIC_TOOK_UP, F_WORD("tenant", sender.tenant),
             F_NUMBER("messages", ups.count), F_NUMBER("done", receipts.count));
         buf_init(&json, CLINIC_BODY_BYTES);
@@ -142,9 +145,14 @@ get_down(struct http_request *req, struct http_response *res, struct err *err)
     if (http_query_number(req, "after", INT64_MAX, &after, err) < 0 ||
         http_query_number(req, "wait_s", WAIT_MAX_S, &wait_s, err) < 0)
         return -1;
+    downs.next = after;
     if (at != NULL && clinic_cursor_check(http_user(req), &sender, after, at, &downs, err) < 0)
         return -1;
-    if (!downs.is_cursor_lost && wait_for_downs(req, after, wait_s, &downs, err) < 0)
+    if (clinic_told_check(http_user(req), &sender, http_query(req, "told"), &downs.is_told_lost,
+                          err) < 0)
+        return -1;
+    if (!downs.is_cursor_lost && !downs.is_told_lost &&
+        wait_for_downs(req, after, wait_s, &downs, err) < 0)
         return -1;
     buf_init(&json, CLINIC_BODY_BYTES);
     clinic_downs_encode(&downs, &json);

@@ -84,7 +84,7 @@ void
 receipt(const char *id, enum clinic_outcome outcome, const char *word)
 {
     struct clinic_receipt one = {.outcome = outcome};
-    struct clinic_receipts receipts = {&one, 1};
+    struct clinic_receipts receipts = {.receipts = &one, .count = 1};
     struct err err;
 
     text_copy(one.id, sizeof one.id, id);

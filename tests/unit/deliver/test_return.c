@@ -13,6 +13,7 @@
 #include "proto/link/enrol.h"
 #include "tests/support/connect_proxy.h"
 #include "tests/support/report_world.h"
+#include "tests/unit/deliver/silent_patient.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -40,65 +41,6 @@ static struct desk_link *line;
         if ((call) < 0)                                                                            \
             fail_msg("%s: %s", #call, err.text);                                                   \
     } while (0)
-
-/* ---- the patient's half has nothing to say here ---- */
-
-int
-patient_slip_put(struct pg_conn *conn, const struct patient_slip *slip, struct err *err)
-{
-    (void)conn, (void)slip, (void)err;
-    return 0;
-}
-
-int
-patient_slip_attach(struct pg_conn *conn, const char *tenant, const char *registration,
-                    const char *study, struct err *err)
-{
-    (void)conn, (void)tenant, (void)registration, (void)study, (void)err;
-    return 0;
-}
-
-int
-patient_phone_code(struct pg_conn *conn, const char *tenant, const char *registration,
-                   const char *phone, bool *out_is_sent, struct err *err)
-{
-    (void)conn, (void)tenant, (void)registration, (void)phone, (void)err;
-    *out_is_sent = true;
-    return 0;
-}
-
-int
-patient_phone_check(struct pg_conn *conn, const char *tenant, const char *registration,
-                    const char *phone, const char *code, bool *out_is_right, struct err *err)
-{
-    (void)conn, (void)tenant, (void)registration, (void)phone, (void)err;
-    *out_is_right = strcmp(code, "123456") == 0;
-    return 0;
-}
-
-int
-patient_notify(struct pg_conn *conn, const char *tenant, const char *study, unsigned version,
-               enum patient_news news, bool *out_is_due, struct err *err)
-{
-    (void)conn, (void)tenant, (void)study, (void)version, (void)news, (void)err;
-    *out_is_due = false;
-    return 0;
-}
-
-int
-patient_is_told(struct pg_conn *conn, const char *tenant, const char *study, unsigned version,
-                bool *out_is_told, struct err *err)
-{
-    (void)conn, (void)tenant, (void)study, (void)version, (void)err;
-    *out_is_told = false;
-    return 0;
-}
-
-void
-patient_wake(struct patient *patient)
-{
-    (void)patient;
-}
 
 /* ---- the reader: this program again ---- */
 
@@ -330,6 +272,18 @@ wait_until_receipted(void)
     }
 }
 
+/* The reader has so many registrations. */
+static void
+wait_until_known(int64_t wanted)
+{
+    int64_t until_ms = clock_mono_ms() + WAIT_MS;
+
+    while (count("SELECT count(*) FROM clinic_registration") < wanted) {
+        assert_true(clock_mono_ms() < until_ms);
+        book_wait(book, book_change(book), 50);
+    }
+}
+
 static void
 a_desk_works_while_the_line_is_down(void **state)
 {
@@ -523,6 +477,41 @@ after_a_restore_no_report_stands_under_another_study(void **state)
     assert_int_equal(here_of("1.2.840.7.2"), 1);
 }
 
+/* What the desk told since the backup, before it tells anything new, and only once what was told
+ * before. */
+static void
+after_a_restore_the_desk_tells_again_what_it_told(void **state)
+{
+    char before[17], since[17], after[17];
+    pid_t reader;
+
+    (void)state;
+    register_one(before);
+    compose_close(&w.compose);
+    reader = reader_starts();
+    wait_until_told(0);
+    reader_dies(reader);
+    report_world_back_up(&w, "return_told");
+    register_one(since);
+    compose_close(&w.compose);
+    reader = reader_starts();
+    wait_until_told(0);
+    reader_dies(reader);
+    assert_int_equal(count("SELECT count(*) FROM clinic_registration"), 2);
+
+    report_world_put_back(&w, "return_told");
+    assert_int_equal(count("SELECT count(*) FROM clinic_registration"), 1);
+    compose_close(&w.compose);
+    reader = reader_starts(); /* nothing new is to be told */
+    wait_until_known(2);
+    register_one(after);
+    wait_until_told(0);
+    reader_dies(reader);
+
+    assert_int_equal(count("SELECT count(*) FROM clinic_registration"), 3);
+    assert_int_equal(count("SELECT count(*) FROM clinic_up"), 3);
+}
+
 /* What waits to be fetched by a number that means another read by now, though no message said so
  * yet: the reader's answer does. */
 static void
@@ -576,6 +565,7 @@ main(int argc, char **argv)
         TEST(killed_readers_bring_each_report_once),
         TEST(a_phone_is_proved_over_the_line),
         TEST(after_a_restore_no_report_stands_under_another_study),
+        TEST(after_a_restore_the_desk_tells_again_what_it_told),
         TEST(another_studys_pdf_is_not_taken_for_a_report_that_waits),
     };
     int status;

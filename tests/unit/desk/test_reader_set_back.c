@@ -274,6 +274,106 @@ a_lost_cursor_that_stands_at_its_own_number_asks_without_the_message(void **stat
     assert_string_equal(at, "");
 }
 
+/* The reader says that its database never gave the last receipt. */
+static void
+reader_lost_what_was_told(void)
+{
+    struct clinic_downs lost = {.is_told_lost = true};
+    struct err err;
+
+    assert_int_equal(book_take(book, &lost, &err), 0);
+}
+
+static void
+what_was_told_is_told_again_in_its_order_under_its_own_ids(void **state)
+{
+    static const uint8_t code[CLINIC_HASH_BYTES] = {7};
+    struct clinic_ups first, again;
+    char number[17], told[CLINIC_ID_SIZE];
+    struct err err;
+
+    (void)state;
+    person("王小东", "", "CT", number);
+    assert_int_equal(book_slip(book, number, code, &err), 0);
+    hear(CLINIC_REPORT, NUMBER, FIRST, SIGNED);
+    assert_int_equal(book_confirm(book, NUMBER, 1, &err), 0);
+    assert_int_equal(due(&first), 3);
+    for (size_t i = 0; i < first.count; i++)
+        receipt(first.messages[i].id, CLINIC_DONE, "");
+    assert_int_equal(waiting(), 0);
+    assert_int_equal(book_told(book, told, &err), 0);
+    assert_string_equal(told, first.messages[2].id);
+
+    reader_lost_what_was_told();
+
+    assert_int_equal(book_told(book, told, &err), 0);
+    assert_string_equal(told, ""); /* it is not asked about again */
+    assert_int_equal(due(&again), 3);
+    for (size_t i = 0; i < again.count; i++) {
+        assert_string_equal(again.messages[i].id, first.messages[i].id);
+        assert_int_equal(again.messages[i].kind, first.messages[i].kind);
+        receipt(again.messages[i].id, CLINIC_DONE, "");
+    }
+    assert_int_equal(waiting(), 0);
+    clinic_ups_free(&first);
+    clinic_ups_free(&again);
+}
+
+/* The reader sent its code to nobody, as far as it knows: it proves nothing any more. */
+static void
+no_code_is_asked_for_again_and_a_phone_is_proved_no_longer_than_the_reader_knows(void **state)
+{
+    char number[17], id[CLINIC_ID_SIZE];
+    struct clinic_ups ups;
+    struct err err;
+
+    (void)state;
+    person("王小东", "", "CT", number);
+    assert_int_equal(due(&ups), 1);
+    receipt(ups.messages[0].id, CLINIC_DONE, "");
+    clinic_ups_free(&ups);
+    assert_int_equal(book_phone(book, number, NULL, id, &err), 0);
+    receipt(id, CLINIC_DONE, "sent");
+    assert_int_equal(book_phone(book, number, "123456", id, &err), 0);
+    receipt(id, CLINIC_DONE, "verified");
+    assert_true(found(number)->is_phone_verified);
+
+    reader_lost_what_was_told();
+    assert_int_equal(due(&ups), 2);
+    assert_int_equal(ups.messages[0].kind, CLINIC_REGISTRATION);
+    assert_int_equal(ups.messages[1].kind, CLINIC_PHONE_CHECK);
+    receipt(ups.messages[0].id, CLINIC_DONE, "");
+    receipt(ups.messages[1].id, CLINIC_DONE, "wrong");
+    clinic_ups_free(&ups);
+
+    assert_false(found(number)->is_phone_verified);
+    reader_lost_what_was_told();
+    assert_int_equal(due(&ups), 1); /* what was wrong is over */
+    clinic_ups_free(&ups);
+}
+
+/* Nor what the reader refused, nor what it could not read. */
+static void
+what_was_refused_is_not_told_again(void **state)
+{
+    char number[17], other[17], told[CLINIC_ID_SIZE];
+    struct clinic_ups ups;
+    struct err err;
+
+    (void)state;
+    person("王小东", "", "CT", number);
+    person("李小红", "", "CT", other);
+    assert_int_equal(due(&ups), 2);
+    receipt(ups.messages[0].id, CLINIC_REFUSED, "conflict");
+    assert_int_equal(book_refuse(book, ups.messages[1].id, &err), 0);
+
+    assert_int_equal(book_told(book, told, &err), 0);
+    assert_string_equal(told, ups.messages[0].id); /* of the other the reader knows nothing */
+    clinic_ups_free(&ups);
+    reader_lost_what_was_told();
+    assert_int_equal(waiting(), 0);
+}
+
 static void
 a_read_that_both_databases_have_goes_on_with_lower_numbers(void **state)
 {
@@ -371,6 +471,9 @@ main(void)
         TEST(a_confirmation_names_the_readers_number_and_the_study),
         TEST(what_is_told_again_after_a_lost_cursor_is_taken_once),
         TEST(a_lost_cursor_that_stands_at_its_own_number_asks_without_the_message),
+        TEST(what_was_told_is_told_again_in_its_order_under_its_own_ids),
+        TEST(no_code_is_asked_for_again_and_a_phone_is_proved_no_longer_than_the_reader_knows),
+        TEST(what_was_refused_is_not_told_again),
         TEST(a_read_that_both_databases_have_goes_on_with_lower_numbers),
         TEST(the_his_is_owed_the_new_report_and_never_the_old_ones_documents),
         TEST(what_cannot_be_fetched_any_more_for_the_his_is_said_to_be_refused),

@@ -151,7 +151,8 @@ every_kind_down_comes_back_equal(void **state)
                                  .count = CLINIC_DOWN_KINDS,
                                  .next = 41,
                                  .patient_url = "https://p.example",
-                                 .is_cursor_lost = true},
+                                 .is_cursor_lost = true,
+                                 .is_told_lost = true},
                         read;
     struct buf first, again;
     struct err err;
@@ -168,6 +169,7 @@ every_kind_down_comes_back_equal(void **state)
     assert_string_equal(buf_text(&first), buf_text(&again));
     assert_int_equal(read.next, 41);
     assert_true(read.is_cursor_lost);
+    assert_true(read.is_told_lost);
     assert_string_equal(read.patient_url, "https://p.example");
     assert_int_equal(read.messages[CLINIC_AMENDED].replaces, 1);
     assert_int_equal(read.messages[CLINIC_LATE].present, 31);
@@ -254,7 +256,7 @@ static void
 receipts_and_ids_come_back_equal(void **state)
 {
     struct clinic_receipt one = {.outcome = CLINIC_REFUSED, .word = "locked"};
-    struct clinic_receipts receipts = {&one, 1}, read;
+    struct clinic_receipts receipts = {.receipts = &one, .count = 1, .is_told_lost = true}, read;
     char id[2][CLINIC_ID_SIZE];
     struct clinic_ids ids = {id, 2}, read_ids;
     struct buf b;
