@@ -27,6 +27,7 @@
 #include "proto/base/durable.h"
 #include "proto/base/embed.h"
 #include "proto/base/log.h"
+#include "proto/base/reserve.h"
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
 #include "proto/http/server.h"
@@ -58,6 +59,7 @@
 enum { CONNECTIONS_EACH = 128 };
 enum { REPORT_BYTES = 8 << 20, POLL_MS = 500, POLL_MAX_S = 30 };
 enum { BACKOFF_MS = 500, BACKOFF_MAX_MS = 15000, SESSION_MS = 12 * 3600 * 1000 };
+enum { RESERVE_BYTES = 4 << 20, PIECE_BYTES = 1 << 20 }; /* reserve.h */
 #define TOKEN_FILE "token"
 
 struct desk {
@@ -450,6 +452,19 @@ open_audit(struct desk *desk, struct err *err)
     return 0;
 }
 
+/* On a disk that others filled its file takes a little of the reserve to be opened: people see at
+ * the desk that the disk is full. */
+static int
+open_book(struct desk *desk, struct err *err)
+{
+    const char *dir = desk->options.dir, *phone = phone_of(desk);
+    int rc;
+
+    while ((rc = book_open(dir, phone, &desk->book, err)) < 0 && reserve_give(dir, PIECE_BYTES))
+        err_clear(err);
+    return rc;
+}
+
 int
 desk_start(const struct desk_options *options, struct desk **out_desk, struct err *err)
 {
@@ -458,8 +473,8 @@ desk_start(const struct desk_options *options, struct desk **out_desk, struct er
 
     gate_init(&desk->gate);
     desk->options = *options;
-    if (book_open(options->dir, phone_of(desk), &desk->book, err) < 0 ||
-        make_token(desk, err) < 0 || open_audit(desk, err) < 0 || fetch_orders(desk, err) < 0)
+    if (open_book(desk, err) < 0 || make_token(desk, err) < 0 || open_audit(desk, err) < 0 ||
+        fetch_orders(desk, err) < 0)
         goto out;
     hand_over(desk);
     begin_work(desk);
@@ -469,6 +484,7 @@ desk_start(const struct desk_options *options, struct desk **out_desk, struct er
                              .his = desk->his_out,
                              .audit = desk->audit};
     (void)desk_try_again(desk);
+    reserve_make(options->dir, RESERVE_BYTES);
     *out_desk = TAKE(desk);
     rc = 0;
 out:
