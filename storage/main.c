@@ -6,6 +6,7 @@
 #include "proto/base/program.h"
 #include "proto/codec/codec.h"
 #include "proto/http/server.h"
+#include "proto/pg/pg.h"
 #include "proto/trust/audit.h"
 #include "proto/trust/ca.h"
 #include "storage/ingest/ingest.h"
@@ -57,6 +58,7 @@ struct storage {
     struct audit *audit;
     struct codec_pool *pool;   /* for those who look */
     struct codec_pool *finish; /* for what arrives: after all else */
+    struct pg_sole *sole;
     struct keep *keep;
     struct ingest *ingest;
     struct serve *serve;
@@ -118,6 +120,13 @@ start_trust(struct storage *s, struct err *err)
     return audit_open(dir, "storage", &s->audit, err);
 }
 
+/* Before anything is migrated or made. Of one that was killed a moment ago it is free at once. */
+static int
+try_sole(struct storage *s, struct err *err)
+{
+    return pg_sole_take(s->config.pg_conninfo, "radpost-storage", &s->sole, err);
+}
+
 static int
 try_home(struct storage *s, struct err *err)
 {
@@ -129,6 +138,7 @@ try_keep(struct storage *s, struct err *err)
 {
     char landing[PATH_MAX], copy[PATH_MAX], a[PATH_MAX], b[PATH_MAX];
     struct keep_options o = {.conninfo = s->config.pg_conninfo,
+                             .sole = s->sole,
                              .connections = (int)s->config.pg_connections,
                              .landing = landing,
                              .landing_copy = copy,
@@ -302,9 +312,10 @@ start_codecs(struct storage *s, struct err *err)
 static int
 start(struct storage *s, struct err *err)
 {
-    if (wait_for(s, try_home, err) < 0 || start_trust(s, err) < 0 || start_codecs(s, err) < 0 ||
-        wait_for(s, try_keep, err) < 0 || start_stages(s, err) < 0 || start_link(s, err) < 0 ||
-        start_web(s, err) < 0 || start_dicom(s, err) < 0)
+    if (wait_for(s, try_sole, err) < 0 || wait_for(s, try_home, err) < 0 ||
+        start_trust(s, err) < 0 || start_codecs(s, err) < 0 || wait_for(s, try_keep, err) < 0 ||
+        start_stages(s, err) < 0 || start_link(s, err) < 0 || start_web(s, err) < 0 ||
+        start_dicom(s, err) < 0)
         return err_context(err, "start");
     start_renewal(s);
     LOG(&ctx, STORAGE_READY, F_NUMBER("link_port", http_server_port(s->link)),
@@ -322,6 +333,7 @@ stop(struct storage *s)
     serve_free(&s->serve);
     ingest_free(&s->ingest);
     keep_close(&s->keep);
+    pg_sole_drop(&s->sole);
     codec_pool_free(&s->finish);
     codec_pool_free(&s->pool);
     audit_close(&s->audit);

@@ -30,6 +30,7 @@ struct pg_conn {
 struct pg {
     struct gate gate;
     char *conninfo;
+    struct pg_sole *sole; /* the caller's; may be NULL */
     struct pg_query *queries;
     size_t query_count;
     struct pg_conn *conns;
@@ -115,14 +116,20 @@ prepare_all(struct pg *pg, PGconn *db, struct err *err)
 
 /* libpq's first line: where it looked and what it found, never a password; but of a string that
  * cannot be read it would quote a piece. */
-static void
-fail_connect(const struct pg *pg, const PGconn *db, struct err *err)
+void
+pg_fail_connect(const char *conninfo, const PGconn *db, struct err *err)
 {
-    PQconninfoOption *parts = PQconninfoParse(pg->conninfo, NULL);
+    PQconninfoOption *parts = PQconninfoParse(conninfo, NULL);
     const char *why = parts != NULL ? PQerrorMessage(db) : "the connection string cannot be read";
 
     err_set(err, ERR_RETRY, "PostgreSQL: cannot connect: %.*s", (int)strcspn(why, "\n"), why);
     PQconninfoFree(parts);
+}
+
+void
+pg_hush(PGconn *db)
+{
+    PQsetNoticeProcessor(db, drop_notice, NULL);
 }
 
 /* A fresh connection, settings made; queries not yet prepared. Queries here want few rows of large
@@ -134,11 +141,11 @@ connect_plain(struct pg *pg, PGconn **out_db, struct err *err)
     PGconn *db = PQconnectdb(pg->conninfo);
 
     if (PQstatus(db) != CONNECTION_OK) {
-        fail_connect(pg, db, err);
+        pg_fail_connect(pg->conninfo, db, err);
         PQfinish(db);
         return -1;
     }
-    PQsetNoticeProcessor(db, drop_notice, NULL);
+    pg_hush(db);
     if (pg_simple(db,
                   "SET statement_timeout = '120s'; SET lock_timeout = '60s';"
                   "SET client_encoding = 'UTF8'; SET TimeZone = 'UTC';"
@@ -178,6 +185,7 @@ pg_open(const struct pg_options *options, struct pg **out_pg, struct err *err)
 
     gate_init(&pg->gate);
     pg->conninfo = mem_text(options->conninfo);
+    pg->sole = options->sole;
     pg->conn_count = options->connections < 1 ? 1 : options->connections;
     pg->conns = mem_new((size_t)pg->conn_count * sizeof *pg->conns);
     for (int i = 0; i < pg->conn_count; i++)
@@ -221,8 +229,8 @@ pg_close(struct pg **pg)
 }
 
 /* An idle connection has nothing to say: if its socket does, the server said goodbye. */
-static bool
-is_alive(PGconn *db)
+bool
+pg_is_alive(PGconn *db)
 {
     struct pollfd fd = {.fd = PQsocket(db), .events = POLLIN};
 
@@ -293,7 +301,11 @@ pg_get(struct pg *pg, struct pg_conn **out_conn, struct err *err)
 
     if (take_slot(pg, &conn, err) < 0)
         return -1;
-    if (conn->db != NULL && !is_alive(conn->db)) {
+    if (pg->sole != NULL && pg_sole_check(pg->sole, err) < 0) {
+        pg_put(&conn);
+        return -1;
+    }
+    if (conn->db != NULL && !pg_is_alive(conn->db)) {
         PQfinish(conn->db);
         conn->db = NULL;
     }

@@ -24,6 +24,7 @@
 struct pg;
 struct pg_conn;
 struct pg_rows;
+struct pg_sole;
 
 struct pg_options {
     const char *conninfo;
@@ -34,7 +35,21 @@ struct pg_options {
      * nothing changes below a service that runs. */
     bool is_guest;
     int connections; /* at most; made when needed */
+    /* Outlives the pool; NULL: anybody's. While somebody else has it pg_get() says so, ERR_RETRY.
+     */
+    struct pg_sole *sole;
 };
+
+/* The database is this service's alone, for as long as its process lives or until it is dropped:
+ * another one that asks for it under this name is refused. Guests need not ask. A connection that
+ * was lost is made again by the next pg_get() of a pool that has it; only if another took the
+ * database meanwhile does that fail, until it is free again.
+ * service  a word for people: "radpost-storage"
+ * errors   ERR_RETRY another has it (its machine and process are told), or the server is not there
+ * threads  any */
+int pg_sole_take(const char *conninfo, const char *service, struct pg_sole **out_sole,
+                 struct err *err) MUST_CHECK;
+void pg_sole_drop(struct pg_sole **sole);
 
 /* Connect once, migrate, prepare.
  * blocks  for as long as a migration takes, or another program's: minutes in a full archive

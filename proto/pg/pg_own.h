@@ -6,6 +6,8 @@
 
 #include <libpq-fe.h>
 
+struct pg_sole;
+
 struct pg_rows {
     PGresult *result;
 };
@@ -18,6 +20,14 @@ struct pg_query {
 
 /* Fill err from SQLSTATE and constraint name; never from values. Returns -1. */
 int pg_fail(PGconn *db, const PGresult *result, const char *what, struct err *err);
+/* Why it could not connect: ERR_RETRY, no secret in it. */
+void pg_fail_connect(const char *conninfo, const PGconn *db, struct err *err);
+/* Notices may quote values: nobody sees them. */
+void pg_hush(PGconn *db);
+/* Of a connection that waits for nothing: is it still there? */
+bool pg_is_alive(PGconn *db);
+/* -1 only when another one has it now; what was lost to nobody is taken again. */
+int pg_sole_check(struct pg_sole *sole, struct err *err) MUST_CHECK;
 /* Constant SQL, several statements allowed, no result wanted. */
 int pg_simple(PGconn *db, const char *sql, const char *what, struct err *err) MUST_CHECK;
 

@@ -265,7 +265,8 @@ keep_open_idle(const struct keep_options *options, struct codec_pool *pool, stru
     struct pg_options pg = {.conninfo = options->conninfo,
                             .query_files = query_files,
                             .migrations = "storage/keep/migrations/",
-                            .connections = options->connections};
+                            .connections = options->connections,
+                            .sole = options->sole};
     int rc = -1;
 
     init_gates(k);

@@ -25,11 +25,13 @@ struct audit;
 struct codec_pool;
 struct dcm_facts;
 struct keep;
+struct pg_sole;
 
 enum { KEEP_CODE_SIZE = 65, KEEP_NAME_SIZE = 129, KEEP_PATH_SIZE = 256, KEEP_COPIES = 2 };
 
 struct keep_options {
     const char *conninfo;
+    struct pg_sole *sole; /* who alone uses the catalog; outlives the archive; NULL: tests */
     int connections;
     const char *landing;      /* folder: objects until they are sealed */
     const char *landing_copy; /* folder on another disk: second copy of what came without gateway */
