@@ -261,23 +261,35 @@ redeem_in(struct book *book, const struct account_start *start, const char *hash
         return -1;
     }
     if (account_end_sessions(book, login, err) < 0 ||
-        account_try_give(book, login, start->address, err) < 0 ||
-        account_try_give(book, CODE_TRIES, start->address, err) < 0)
+        account_try_give(book, login, start->address, err) < 0)
         return -1;
     return account_session_make(book, login, out, err);
 }
 
-/* A wrong code is a wrong try of the address. */
+/* Before anything is worked on. A good code has 75 bits and needs no guard: it waits for nothing,
+ * whatever else is tried here. A wrong one is a wrong try. */
 static int
-take_try(struct book *book, const struct account_start *start, int64_t *out_wait_s, struct err *err)
+vet_code(struct book *book, const struct account_start *start, const char *hash,
+         int64_t *out_wait_s, struct err *err)
 {
-    int rc, kept;
+    char login[ACCOUNT_LOGIN_SIZE];
+    bool is_first = false, is_tried = false;
     struct err ignored;
+    int rc, kept;
 
+    *out_wait_s = 0;
     if (db_begin(book->db, err) < 0)
         return -1;
-    rc = account_try_take(book, CODE_TRIES, start->address, out_wait_s, err);
-    kept = db_end(book->db, rc < 0 && *out_wait_s == 0 ? -1 : 0, rc < 0 ? &ignored : err);
+    rc = is_first_code(book, hash, &is_first, err);
+    if (rc == 0 && !is_first)
+        rc = invited(book, hash, login, err);
+    if (rc < 0 && err->kind == ERR_DENIED) {
+        rc = account_try_take(book, CODE_TRIES, start->address, out_wait_s, err);
+        is_tried = rc == 0 || *out_wait_s > 0;
+        if (rc == 0)
+            rc = err_set(err, ERR_DENIED, "no code, or its time is over");
+    }
+    kept = db_end(book->db, is_tried ? 0 : rc, rc < 0 ? &ignored : err);
     return rc < 0 ? -1 : kept;
 }
 
@@ -285,17 +297,17 @@ int
 accounts_redeem(struct book *book, const struct account_start *start, struct account_session *out,
                 int64_t *out_wait_s, struct err *err)
 {
-    char code[SLIP_TEXT_BYTES], hash[ACCOUNT_HASH_SIZE], password[128];
+    char code[SLIP_TEXT_BYTES], hash[ACCOUNT_HASH_SIZE] = "", password[128];
     struct account_session session = {0};
     struct err unread;
     int rc;
 
-    if (password_vet(start->password, err) < 0 || take_try(book, start, out_wait_s, err) < 0)
+    if (password_vet(start->password, err) < 0)
         return -1;
-    if (slip_read(start->code, code, &unread) < 0)
-        return err_set(err, ERR_DENIED, "no code");
-    account_code_digest(code, hash);
-    if (password_hash(start->password, password, err) < 0 || db_begin(book->db, err) < 0)
+    if (slip_read(start->code, code, &unread) == 0)
+        account_code_digest(code, hash);
+    if (vet_code(book, start, hash, out_wait_s, err) < 0 ||
+        password_hash(start->password, password, err) < 0 || db_begin(book->db, err) < 0)
         return -1;
     rc = db_end(book->db, redeem_in(book, start, hash, password, &session, err), err);
     if (rc == 0) {

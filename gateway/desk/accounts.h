@@ -8,7 +8,8 @@
  * 4. A session ends after SESSION_IDLE without a page, at its absolute end, and at once when its
  *    account is disabled, or its password or roles change. A clock that jumps costs a sign-in,
  * nothing else.
- * 5. Wrong tries wait, longer each time, by account and by address; a restart forgets none of them.
+ * 5. Wrong tries wait, longer each time, by account and address; a restart forgets none of them. No
+ *    wrong try of others keeps out who signed in from this address lately, nor who has a code.
  * On disk: docs/formats/desk.md. Threads: any. */
 #ifndef RADPOST_DESK_ACCOUNTS_H
 #define RADPOST_DESK_ACCOUNTS_H

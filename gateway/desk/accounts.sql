@@ -66,5 +66,6 @@ ON CONFLICT (key) DO UPDATE SET count = excluded.count, last_at_us = excluded.la
 -- name: try_forget
 DELETE FROM account_try WHERE key = ?1
 
+-- Below zero: no tries, but who signed in from where; for 30 days.
 -- name: try_clear
-DELETE FROM account_try WHERE abs(last_at_us - ?1) > 86400000000
+DELETE FROM account_try WHERE abs(last_at_us - ?1) > CASE WHEN count < 0 THEN 2592000000000 ELSE 86400000000 END

@@ -11,7 +11,8 @@
  * errors  ERR_RETRY with out_wait_s */
 int account_try_take(struct book *book, const char *login, const char *address, int64_t *out_wait_s,
                      struct err *err) MUST_CHECK;
-/* It was right: the account's are forgotten, the address gets its own back. */
+/* It was right: those of this account from this address are forgotten, nobody waits because of it,
+ * and for 30 days only wrong tries of this account from this address make it wait there. */
 int account_try_give(struct book *book, const char *login, const char *address,
                      struct err *err) MUST_CHECK;
 

@@ -5,31 +5,49 @@
 #include "proto/trust/digest.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define S INT64_C(1000000)
 
-/* Tries before the first wait; the wait doubles with each further try; then all is forgotten. The
- * address may be the clinic's one computer. */
+/* Tries before the first wait; the wait doubles with each further try; then all is forgotten.
+ * The address may be the clinic's one computer: what others try there is no reason to keep a person
+ * out, so its own wait is short, and bounds what this machine works on; an account is guarded by
+ * the other two. Docs: desk.md states the rates. */
 static const struct {
     const char *word;
     int64_t free, first_us, longest_us, forgotten_us;
 } ways[] = {
-    {"account", 5, 15 * S, 900 * S, 86400 * S},
-    {"address", 20, 5 * S, 300 * S, 3600 * S},
+    {"pair", 5, 15 * S, 900 * S, 86400 * S}, /* this account from this address */
+    {"account", 20, 5 * S, 300 * S, 3600 * S},
+    {"address", 20, S, 4 * S, 3600 * S},
 };
-enum { BY_ACCOUNT, BY_ADDRESS, WAYS };
+/* Who signed in from this address lately is judged by the pair alone (mark_known()). */
+enum { BY_PAIR, BY_ACCOUNT, BY_ADDRESS, WAYS };
+
+static const int64_t known_us = INT64_C(30) * 86400 * S;
+
+struct tried {
+    char key[ACCOUNT_HASH_SIZE];
+    int64_t count, last_us, wait_us;
+};
 
 /* What was tried is no secret of the file: of a login that does not exist it may be a password. */
 static void
-key_of(int way, const char *what, char out[ACCOUNT_HASH_SIZE])
+key_of(const char *word, const char *login, const char *address, char out[ACCOUNT_HASH_SIZE])
 {
     char text[400];
     uint8_t sha256[DIGEST_BYTES];
 
-    snprintf(text, sizeof text, "%s:%s", ways[way].word, what);
+    snprintf(text, sizeof text, "%s:%s%s%s", word, address, address[0] != '\0' ? " " : "", login);
     digest_bytes(text, strlen(text), sha256);
     digest_text(sha256, out);
+}
+
+static void
+key_way(int way, const char *login, const char *address, char out[ACCOUNT_HASH_SIZE])
+{
+    key_of(ways[way].word, way == BY_ADDRESS ? "" : login, way == BY_ACCOUNT ? "" : address, out);
 }
 
 static int64_t
@@ -46,69 +64,120 @@ wait_of(int way, int64_t count)
 
 /* A clock that went back makes nobody wait longer than the longest wait. */
 static int
-take(struct book *book, int way, const char *what, int64_t *out_wait_us, struct err *err)
+look(struct book *book, int way, const char *login, const char *address, struct tried *out,
+     struct err *err)
 {
     struct db_rows *rows = NULL;
-    int64_t now_us = clock_wall_us(), count = 0, last_us = now_us;
-    char key[ACCOUNT_HASH_SIZE];
+    int64_t now_us = clock_wall_us();
 
-    key_of(way, what, key);
-    if (db_run(book->db, "try_get", DB_ARGS(DB_TEXT(key)), &rows, err) < 0)
+    *out = (struct tried){.last_us = now_us};
+    key_way(way, login, address, out->key);
+    if (db_run(book->db, "try_get", DB_ARGS(DB_TEXT(out->key)), &rows, err) < 0)
         return -1;
     if (db_rows_count(rows) > 0) {
-        count = db_int(rows, 0, 0);
-        last_us = db_int(rows, 0, 1);
+        out->count = db_int(rows, 0, 0);
+        out->last_us = db_int(rows, 0, 1);
     }
     db_rows_free(&rows);
-    if (last_us > now_us)
-        last_us = now_us;
-    if (now_us - last_us > ways[way].forgotten_us)
-        count = 0;
-    *out_wait_us = last_us + wait_of(way, count) - now_us;
-    if (count > 0 && *out_wait_us > 0)
-        return db_run(book->db, "try_set", DB_ARGS(DB_TEXT(key), DB_INT(count), DB_INT(last_us)),
-                      NULL, err);
-    *out_wait_us = 0;
-    return db_run(book->db, "try_set", DB_ARGS(DB_TEXT(key), DB_INT(count + 1), DB_INT(now_us)),
-                  NULL, err);
+    if (out->last_us > now_us)
+        out->last_us = now_us;
+    if (now_us - out->last_us > ways[way].forgotten_us)
+        out->count = 0;
+    out->wait_us = out->last_us + wait_of(way, out->count) - now_us;
+    if (out->count == 0 || out->wait_us < 0)
+        out->wait_us = 0;
+    return 0;
 }
 
+static int
+put(struct book *book, const struct tried *t, struct err *err)
+{
+    return db_run(book->db, "try_set",
+                  DB_ARGS(DB_TEXT(t->key), DB_INT(t->count), DB_INT(t->last_us)), NULL, err);
+}
+
+/* Its count is below zero: no wrong try, and kept longer. */
+static int
+mark_known(struct book *book, const char *login, const char *address, struct err *err)
+{
+    struct tried t = {.count = -1, .last_us = clock_wall_us()};
+
+    key_of("known", login, address, t.key);
+    return put(book, &t, err);
+}
+
+static int
+is_known(struct book *book, const char *login, const char *address, bool *out, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    char key[ACCOUNT_HASH_SIZE];
+
+    key_of("known", login, address, key);
+    if (db_run(book->db, "try_get", DB_ARGS(DB_TEXT(key)), &rows, err) < 0)
+        return -1;
+    *out = db_rows_count(rows) > 0 && llabs(clock_wall_us() - db_int(rows, 0, 1)) <= known_us;
+    db_rows_free(&rows);
+    return 0;
+}
+
+/* What one has to wait for counts for none of the others. */
 int
 account_try_take(struct book *book, const char *login, const char *address, int64_t *out_wait_s,
                  struct err *err)
 {
-    int64_t by_address_us = 0, by_account_us = 0, wait_us;
+    struct tried tried[WAYS];
+    int64_t wait_us = 0, now_us = clock_wall_us();
+    bool is_pair_alone;
+    int n;
 
     *out_wait_s = 0;
-    if (take(book, BY_ADDRESS, address, &by_address_us, err) < 0 ||
-        (by_address_us == 0 && take(book, BY_ACCOUNT, login, &by_account_us, err) < 0))
+    if (is_known(book, login, address, &is_pair_alone, err) < 0)
         return -1;
-    wait_us = by_address_us > by_account_us ? by_address_us : by_account_us;
+    n = is_pair_alone ? BY_PAIR + 1 : WAYS;
+    for (int way = 0; way < n; way++) {
+        if (look(book, way, login, address, &tried[way], err) < 0)
+            return -1;
+        if (tried[way].wait_us > wait_us)
+            wait_us = tried[way].wait_us;
+    }
+    for (int way = 0; way < n; way++) {
+        if (wait_us == 0) {
+            tried[way].count++;
+            tried[way].last_us = now_us;
+        }
+        if (tried[way].count > 0 && put(book, &tried[way], err) < 0)
+            return -1;
+    }
     if (wait_us == 0)
         return 0;
     *out_wait_s = (wait_us + S - 1) / S;
     return err_set(err, ERR_RETRY, "too many wrong tries");
 }
 
+/* A right one leaves no wait behind it for the next person at this address. */
 int
 account_try_give(struct book *book, const char *login, const char *address, struct err *err)
 {
-    struct db_rows *rows = NULL;
     char key[ACCOUNT_HASH_SIZE];
-    int rc = 0;
+    bool is_pair_alone;
 
-    key_of(BY_ACCOUNT, login, key);
+    key_way(BY_PAIR, login, address, key);
     if (db_run(book->db, "try_forget", DB_ARGS(DB_TEXT(key)), NULL, err) < 0 ||
         db_run(book->db, "try_clear", DB_ARGS(DB_INT(clock_wall_us())), NULL, err) < 0)
         return -1;
-    key_of(BY_ADDRESS, address, key);
-    if (db_run(book->db, "try_get", DB_ARGS(DB_TEXT(key)), &rows, err) < 0)
+    if (is_known(book, login, address, &is_pair_alone, err) < 0)
         return -1;
-    if (db_rows_count(rows) > 0 && db_int(rows, 0, 0) > 0)
-        rc = db_run(
-            book->db, "try_set",
-            DB_ARGS(DB_TEXT(key), DB_INT(db_int(rows, 0, 0) - 1), DB_INT(db_int(rows, 0, 1))), NULL,
-            err);
-    db_rows_free(&rows);
-    return rc;
+    for (int way = BY_ACCOUNT; !is_pair_alone && way < WAYS; way++) {
+        struct tried t;
+
+        if (look(book, way, login, address, &t, err) < 0)
+            return -1;
+        if (t.count == 0)
+            continue;
+        t.count--;
+        t.last_us -= wait_of(way, t.count);
+        if (put(book, &t, err) < 0)
+            return -1;
+    }
+    return mark_known(book, login, address, err);
 }

@@ -249,6 +249,148 @@ guesses_wait_longer_each_time_and_a_restart_forgets_none(void **state)
     assert_int_equal(wait_s, 0);
 }
 
+static int
+sign_in_from(const char *address, const char *login, const char *password, int64_t *out_wait_s)
+{
+    struct account_proof proof = {login, password, address};
+    struct err err;
+
+    return accounts_sign_in(book, &proof, &session, out_wait_s, &err);
+}
+
+/* li has signed in at 10.0.0.9, as wang has. */
+static void
+begin_two(void)
+{
+    struct account li = {.login = "li", .name = "李技师", .roles = DESK_TECHNICIAN};
+    char code[SLIP_TEXT_BYTES];
+    struct err err;
+
+    clock_fake(today_us, 1000);
+    begin();
+    assert_int_equal(accounts_invite(book, "wang", &li, code, &err), 0);
+    assert_int_equal(redeem(code, NULL, GOOD, &err), 0);
+}
+
+/* 40 of 40 right passwords were refused while a program went on with a wrong one. */
+static void
+a_program_with_a_wrong_password_keeps_nobody_else_out(void **state)
+{
+    int64_t wait_s = 0;
+
+    (void)state;
+    begin_two();
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(sign_in_from("10.0.0.9", "li", "wrong wrong wrong", &wait_s), -1);
+        if (sign_in_from("10.0.0.9", "wang", GOOD, &wait_s) < 0)
+            fail_msg("try %d: %d s", i, (int)wait_s);
+        clock_fake_advance(8000);
+    }
+    assert_int_equal(sign_in_from("10.0.0.9", "li", GOOD, &wait_s), -1); /* li is under attack */
+}
+
+/* After 25 wrong ones, who came second had to wait for 160 s more. */
+static void
+a_right_password_makes_nobody_wait_where_others_tried_wrong_ones(void **state)
+{
+    int64_t wait_s = 0;
+
+    (void)state;
+    begin_two();
+    for (int i = 0; i < 40; i++) {
+        char login[16];
+
+        snprintf(login, sizeof login, "nobody%d", i);
+        clock_fake_advance(4000);
+        assert_int_equal(sign_in_from("10.0.0.1", login, "wrong wrong wrong", &wait_s), -1);
+        assert_int_equal(wait_s, 0);
+    }
+    assert_int_equal(sign_in_from("10.0.0.1", "wang", GOOD, &wait_s), -1); /* never seen there */
+    assert_in_range(wait_s, 1, 4);
+    clock_fake_advance(4000);
+    assert_int_equal(sign_in_from("10.0.0.1", "wang", GOOD, &wait_s), 0);
+    assert_int_equal(sign_in_from("10.0.0.1", "li", GOOD, &wait_s), 0);
+}
+
+static void
+a_good_code_counts_whatever_was_tried_before_it(void **state)
+{
+    char code[SLIP_TEXT_BYTES], wrong[SLIP_TEXT_BYTES];
+    int64_t wait_s = 0;
+    struct err err;
+
+    (void)state;
+    begin_two();
+    assert_int_equal(accounts_first_code(book, wrong, &err), 0);
+    assert_int_equal(accounts_first_code(book, code, &err), 0); /* the other one is void */
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(redeem(wrong, "wang", GOOD, &err), -1);
+        assert_int_equal(sign_in_from("10.0.0.9", "wang", "wrong wrong wrong", &wait_s), -1);
+    }
+    assert_int_equal(redeem(wrong, "wang", GOOD, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY); /* wrong ones do wait */
+
+    assert_int_equal(redeem(code, "wang", "another password", &err), 0);
+    assert_int_equal(sign_in_from("10.0.0.9", "wang", "another password", &wait_s), 0);
+}
+
+/* How many tries of some hours are looked at, of somebody who never rests. */
+static unsigned
+tries_in(unsigned hours, unsigned addresses, bool is_of_one_account)
+{
+    int64_t ends_us = clock_wall_us() + hours * HOUR_US;
+    unsigned looked_at = 0;
+
+    for (unsigned i = 0; clock_wall_us() < ends_us; i++) {
+        int64_t shortest_s = 0;
+
+        for (unsigned a = 0; a < addresses; a++) {
+            char address[32], login[32] = "wang";
+            int64_t wait_s = 0;
+            struct err err;
+            int rc;
+
+            snprintf(address, sizeof address, "10.0.1.%u", a);
+            if (!is_of_one_account)
+                snprintf(login, sizeof login, "nobody%u", i);
+            assert_int_equal(db_begin(book->db, &err), 0);
+            rc = account_try_take(book, login, address, &wait_s, &err);
+            assert_int_equal(db_end(book->db, 0, &err), 0);
+            looked_at += rc == 0;
+            if (a == 0 || wait_s < shortest_s)
+                shortest_s = wait_s;
+        }
+        clock_fake_advance(shortest_s * 1000);
+    }
+    return looked_at;
+}
+
+/* The rates of docs/desk.md. */
+static void
+guessing_is_bounded(void **state)
+{
+    static const struct {
+        const char *what;
+        unsigned hours, addresses;
+        bool is_of_one_account;
+        unsigned at_most;
+    } rows[] = {
+        {"one account from one address", 24, 1, true, 110},
+        {"one account from everywhere", 24, 8, true, 600},
+        {"any account from one address, an hour of the day", 1, 1, false, 950},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        unsigned n;
+
+        clock_fake(today_us + (int64_t)i * 72 * HOUR_US, 1000);
+        n = tries_in(rows[i].hours, rows[i].addresses, rows[i].is_of_one_account);
+        if (n > rows[i].at_most)
+            fail_msg("%s: %u", rows[i].what, n);
+    }
+}
+
 static void
 nobody_shuts_out_himself(void **state)
 {
@@ -279,6 +421,10 @@ main(void)
         TEST(a_session_ends_with_its_time_its_account_and_its_password),
         TEST(a_clock_that_jumps_costs_a_sign_in_and_nothing_else),
         TEST(guesses_wait_longer_each_time_and_a_restart_forgets_none),
+        TEST(a_program_with_a_wrong_password_keeps_nobody_else_out),
+        TEST(a_right_password_makes_nobody_wait_where_others_tried_wrong_ones),
+        TEST(a_good_code_counts_whatever_was_tried_before_it),
+        TEST(guessing_is_bounded),
         TEST(nobody_shuts_out_himself),
     };
 
