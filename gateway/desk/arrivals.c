@@ -136,7 +136,7 @@ find_study(const uint8_t *dataset, size_t n, enum dcm_coding coding, char out[CL
 
 static int
 read_dose(const uint8_t *bytes, size_t n, enum dose_class is, char study[CLINIC_UID_SIZE],
-          struct dose *out, struct err *err)
+          struct dose_report *out, struct err *err)
 {
     struct dcm_part10 head;
     const uint8_t *dataset;
@@ -151,7 +151,7 @@ read_dose(const uint8_t *bytes, size_t n, enum dose_class is, char study[CLINIC_
     find_study(dataset, dataset_n, head.syntax->coding, study);
     rc = is == DOSE_CLASS_REPORT
              ? dose_read_report(dataset, dataset_n, head.syntax->coding, out, err)
-             : dose_read_attributes(dataset, dataset_n, head.syntax->coding, out, err);
+             : dose_read_attributes(dataset, dataset_n, head.syntax->coding, &out->dose, err);
 out:
     buf_fini(&room);
     return rc;
@@ -172,7 +172,7 @@ look_for_dose(struct spool *spool, struct book *book, const struct spool_entry *
               struct err *err)
 {
     enum dose_class is = dose_class_of(entry->meta.sop_class);
-    struct dose dose = {.has = {false}};
+    struct dose_report dose = {.parts = NULL};
     char study[CLINIC_UID_SIZE] = "";
     uint8_t *bytes = NULL;
     struct err why = {0};
@@ -190,13 +190,16 @@ look_for_dose(struct spool *spool, struct book *book, const struct spool_entry *
         LOG(&ctx, DESK_DOSE_UNREAD, F_UID("instance", entry->meta.sop_instance), F_ERR(&why));
         return 0;
     }
-    if (study[0] == '\0' || !has_any(&dose))
-        return 0;
-    if (dose_put(book, study, is == DOSE_CLASS_REPORT ? "rdsr" : "image", entry->meta.sop_instance,
-                 &dose, err) < 0)
-        return -1;
-    LOG(&ctx, DESK_DOSE, F_UID("study", study), F_UID("instance", entry->meta.sop_instance));
-    return 0;
+    if (study[0] != '\0' && has_any(&dose.dose)) {
+        rc = is == DOSE_CLASS_REPORT
+                 ? dose_put_report(book, study, entry->meta.sop_instance, &dose, err)
+                 : dose_put(book, study, "image", entry->meta.sop_instance, &dose.dose, err);
+        if (rc == 0)
+            LOG(&ctx, DESK_DOSE, F_UID("study", study),
+                F_UID("instance", entry->meta.sop_instance));
+    }
+    dose_report_fini(&dose);
+    return rc;
 }
 
 static int

@@ -2,8 +2,11 @@
 #include "gateway/desk/dose_read.h"
 
 #include "proto/base/buf.h"
+#include "proto/base/text.h"
+#include "proto/dicom/part10.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,12 +200,20 @@ static const struct {
 
 /* One content item while the walk is inside it; depth: of its elements. */
 struct item {
-    char concept[17], unit[17];
+    char concept[17], unit[17], chosen[17];
+    char uid[65];
     double value;
     bool has_value;
 };
 
+struct uids {
+    char (*all)[65];
+    size_t n;
+};
+
 struct tree {
+    struct uids events, follows;
+    char date[9], time[15];
     struct item items[DCM_DEPTH_MAX + 1]; /* by depth */
     uint32_t path[DCM_DEPTH_MAX + 1];     /* sequence that holds each depth's elements */
 };
@@ -218,28 +229,109 @@ take_text(const uint8_t *bytes, size_t n, char out[17])
     out[n] = '\0';
 }
 
+/* Digits and a dot; "" where it is anything else. */
 static void
-take_item(struct dose *dose, const struct item *item)
+take_digits(const uint8_t *bytes, size_t n, char *out, size_t size)
 {
+    size_t k = 0;
+
+    while (k < n && k + 1 < size && ((bytes[k] >= '0' && bytes[k] <= '9') || bytes[k] == '.')) {
+        out[k] = (char)bytes[k];
+        k++;
+    }
+    out[k] = '\0';
+}
+
+static void
+take_uid(const uint8_t *bytes, size_t n, char out[65])
+{
+    out[0] = '\0';
+    while (n > 0 && (bytes[n - 1] == ' ' || bytes[n - 1] == '\0'))
+        n--;
+    if (n >= 65)
+        return;
+    memcpy(out, bytes, n);
+    out[n] = '\0';
+    if (!uid_is_valid(out, true))
+        out[0] = '\0';
+}
+
+/* One more than the limit is kept, so that it shows. */
+static void
+add_uid(struct uids *uids, const char *uid)
+{
+    if (uid[0] == '\0' || uids->n > DOSE_PARTS_MAX)
+        return;
+    if (uids->all == NULL)
+        uids->all = mem_new((DOSE_PARTS_MAX + 1) * sizeof *uids->all);
+    text_copy(uids->all[uids->n++], 65, uid);
+}
+
+static void
+take_item(struct dose_report *out, struct tree *t, const struct item *item)
+{
+    if (strcmp(item->concept, "113705") == 0 && strcmp(item->chosen, "113014") == 0)
+        out->is_of_study = true; /* Scope of Accumulation (CID 10000): Study */
+    if (strcmp(item->concept, "113769") == 0)
+        add_uid(&t->events, item->uid); /* Irradiation Event UID */
     for (size_t i = 0; i < ARRAY_LEN(concepts); i++)
         for (size_t u = 0; item->has_value && u < ARRAY_LEN(units); u++)
             if (strcmp(concepts[i].code, item->concept) == 0 && units[u].kind == concepts[i].kind &&
                 strcmp(units[u].unit, item->unit) == 0)
-                dose_add(dose, concepts[i].kind, item->value * units[u].factor);
+                dose_add(&out->dose, concepts[i].kind, item->value * units[u].factor);
 }
 
 #define TAG_CONTENT 0x0040A730u
 #define TAG_CONCEPT 0x0040A043u
+#define TAG_CHOSEN 0x0040A168u
 #define TAG_MEASURED 0x0040A300u
 #define TAG_UNITS 0x004008EAu
+
+/* Of the whole: when it was made, and by which device. */
+static void
+take_head(struct tree *t, const uint8_t *value, const struct dcm_element *e,
+          struct dose_report *out)
+{
+    size_t n = strlen(out->device);
+
+    switch (e->tag) {
+    case 0x00080023:
+        take_digits(value, e->value_n, t->date, sizeof t->date);
+        break;
+    case 0x00080033:
+        take_digits(value, e->value_n, t->time, sizeof t->time);
+        break;
+    case 0x00080070:
+    case 0x00081010:
+    case 0x00081090:
+    case 0x00181000:
+        for (size_t i = 0; i < e->value_n && i < 64 && n + 2 < sizeof out->device; i++)
+            if (value[i] > ' ')
+                out->device[n++] = value[i] < 0x7F ? (char)value[i] : '?';
+        out->device[n++] = ' ';
+        out->device[n] = '\0';
+        break;
+    default:
+        break;
+    }
+}
 
 /* An element at its depth d: concept code and value of the content item it belongs to. */
 static void
 take_element(struct tree *t, const uint8_t *dataset, const struct dcm_element *e)
 {
     const uint8_t *value = dataset + e->value_at;
+    char uid[65];
     int d = e->depth;
 
+    if (d >= 1 && e->tag == 0x0040A124 && t->path[d] == TAG_CONTENT)
+        take_uid(value, e->value_n, t->items[d].uid);
+    if (d >= 2 && e->tag == 0x00080100 && t->path[d] == TAG_CHOSEN && t->path[d - 1] == TAG_CONTENT)
+        take_text(value, e->value_n, t->items[d - 1].chosen);
+    if (d == 3 && e->tag == 0x00081155 && t->path[1] == 0x0040A360) { /* Predecessor Documents */
+        take_uid(value, e->value_n, uid);
+        add_uid(&t->follows, uid);
+    }
     if (d >= 2 && e->tag == 0x00080100 && t->path[d] == TAG_CONCEPT &&
         t->path[d - 1] == TAG_CONTENT)
         take_text(value, e->value_n, t->items[d - 1].concept);
@@ -249,12 +341,46 @@ take_element(struct tree *t, const uint8_t *dataset, const struct dcm_element *e
         take_text(value, e->value_n, t->items[d - 2].unit);
 }
 
+static int
+by_text(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static void
+put_parts(struct tree *t, struct dose_report *out)
+{
+    size_t n = 0;
+
+    if (t->events.n > 0)
+        qsort(t->events.all, t->events.n, sizeof *t->events.all, by_text);
+    for (size_t i = 0; i < t->events.n; i++)
+        if (n == 0 || strcmp(t->events.all[n - 1], t->events.all[i]) != 0)
+            memmove(t->events.all[n++], t->events.all[i], sizeof *t->events.all);
+    if (n + t->follows.n == 0 || n + t->follows.n > DOSE_PARTS_MAX)
+        return;
+    out->parts = mem_new((n + t->follows.n) * sizeof *out->parts);
+    if (n > 0)
+        memcpy(out->parts, t->events.all, n * sizeof *out->parts);
+    if (t->follows.n > 0)
+        memcpy(out->parts + n, t->follows.all, t->follows.n * sizeof *out->parts);
+    out->event_n = n;
+    out->part_n = n + t->follows.n;
+}
+
+void
+dose_report_fini(struct dose_report *report)
+{
+    free(report->parts);
+    *report = (struct dose_report){.parts = NULL};
+}
+
 int
-dose_read_report(const uint8_t *dataset, size_t n, enum dcm_coding coding, struct dose *out,
+dose_read_report(const uint8_t *dataset, size_t n, enum dcm_coding coding, struct dose_report *out,
                  struct err *err)
 {
     struct tree *t = mem_new(sizeof *t);
-    struct dose dose = {.has = {false}};
+    struct dose_report report = {.parts = NULL};
     struct dcm_walk walk;
     struct dcm_element e;
     int rc = -1;
@@ -268,15 +394,22 @@ dose_read_report(const uint8_t *dataset, size_t n, enum dcm_coding coding, struc
         else if (e.event == DCM_ITEM && e.depth < DCM_DEPTH_MAX &&
                  t->path[e.depth + 1] == TAG_CONTENT)
             t->items[e.depth + 1] = (struct item){.has_value = false};
+        else if (e.event == DCM_ELEMENT && e.depth == 0)
+            take_head(t, dataset + e.value_at, &e, &report);
         else if (e.event == DCM_ELEMENT)
             take_element(t, dataset, &e);
         else if (e.event == DCM_ITEM_END && e.depth < DCM_DEPTH_MAX &&
                  t->path[e.depth + 1] == TAG_CONTENT)
-            take_item(&dose, &t->items[e.depth + 1]);
+            take_item(&report, t, &t->items[e.depth + 1]);
     } while (e.event != DCM_END);
-    *out = dose;
+    if (strlen(t->date) == 8)
+        snprintf(report.made_at, sizeof report.made_at, "%s%s", t->date, t->time);
+    put_parts(t, &report);
+    *out = report;
     rc = 0;
 out:
+    free(t->events.all);
+    free(t->follows.all);
     free(t);
     return rc;
 }

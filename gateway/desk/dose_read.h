@@ -36,9 +36,22 @@ void dose_take_element(struct dose *dose, const uint8_t *dataset, const struct d
  * errors  ERR_REJECT not a data set */
 int dose_read_attributes(const uint8_t *dataset, size_t n, enum dcm_coding coding, struct dose *out,
                          struct err *err) MUST_CHECK;
-/* The totals of a dose report, each unit as it says.
- * errors  ERR_REJECT not a data set */
-int dose_read_report(const uint8_t *dataset, size_t n, enum dcm_coding coding, struct dose *out,
-                     struct err *err) MUST_CHECK;
+enum { DOSE_PARTS_MAX = 8192 };
+
+/* The totals of a dose report, each unit as it says, and what they are the totals of. */
+struct dose_report {
+    struct dose dose;
+    bool is_of_study;  /* Scope of Accumulation: the study, up to now */
+    char made_at[24];  /* content date and time, digits and a dot; "" unsaid */
+    char device[260];  /* maker, model, serial number, station as the bytes are; "" unsaid */
+    char (*parts)[65]; /* Irradiation Event UIDs, each once, then the documents it follows */
+    size_t part_n, event_n;
+};
+
+/* *out: dose_report_fini(). With more than DOSE_PARTS_MAX parts it tells of none.
+ * errors  ERR_REJECT not a data set; out is unset */
+int dose_read_report(const uint8_t *dataset, size_t n, enum dcm_coding coding,
+                     struct dose_report *out, struct err *err) MUST_CHECK;
+void dose_report_fini(struct dose_report *report);
 
 #endif

@@ -94,7 +94,8 @@ int mpps_forget(struct book *book, bool (*is_known)(void *user, const char *stud
                 int64_t now_ms, struct err *err) MUST_CHECK;
 
 /* Radiation dose of a study: the best source there is (a dose report, else the step, else the
- * images), of its kinds the sum or the largest. source "" = none known. */
+ * images), of its kinds the sum or the largest. source "" = none known. Of dose reports that hold
+ * one another (totals of the study so far; one made again) the one that holds the others counts. */
 struct dose_study {
     char study[CLINIC_UID_SIZE];
     char source[17]; /* "rdsr" "mpps" "image" */
@@ -102,6 +103,11 @@ struct dose_study {
 };
 int dose_put(struct book *book, const char *study, const char *source, const char *uid,
              const struct dose *dose, struct err *err) MUST_CHECK;
+int dose_put_report(struct book *book, const char *study, const char *uid,
+                    const struct dose_report *report, struct err *err) MUST_CHECK;
+/* In a turn. */
+int dose_add_rows(struct book *book, const char *study, const char *source, const char *uid,
+                  const struct dose *dose, struct err *err) MUST_CHECK;
 int dose_get(struct book *book, const char *study, struct dose_study *out,
              struct err *err) MUST_CHECK;
 /* Noted since then; free(*out). */

@@ -71,14 +71,3 @@ AND instance IN (SELECT e.instance FROM expected e WHERE e.study = ?1 LIMIT ?2)
 
 -- name: announced_forget
 DELETE FROM announced WHERE study = ?1 AND expected = 0
-
--- name: dose_put
-INSERT INTO dose (study, source, uid, kind, value, at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-ON CONFLICT (study, source, uid, kind) DO UPDATE SET value = excluded.value, at_us = excluded.at_us
-
--- name: dose_of
-SELECT study, source, kind, value FROM dose WHERE study = ?1 ORDER BY study, source
-
--- name: dose_list
-SELECT study, source, kind, value FROM dose
-WHERE study IN (SELECT d.study FROM dose d WHERE d.at_us >= ?1) ORDER BY study, source

@@ -33,26 +33,6 @@ add_expected(struct book *book, const char *study, const char *by, const char (*
 }
 
 static int
-add_dose(struct book *book, const char *study, const char *source, const char *uid,
-         const struct dose *dose, struct err *err)
-{
-    for (int k = 0; k < DOSE_KINDS; k++) {
-        char value[32];
-
-        if (!dose->has[k])
-            continue;
-        snprintf(value, sizeof value, "%.6g", dose->value[k]);
-        if (db_run(book->db, "dose_put",
-                   DB_ARGS(DB_TEXT(study), DB_TEXT(source), DB_TEXT(uid),
-                           DB_TEXT(dose_kind_word((enum dose_kind)k)), DB_TEXT(value),
-                           DB_INT(clock_wall_us())),
-                   NULL, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int
 step_orders(struct book *book, const char *uid, enum order_event event, struct err *err)
 {
     struct db_rows *rows = NULL;
@@ -124,7 +104,7 @@ take_rest(struct book *book, const char *uid, const char *study, const struct mp
             0 ||
         mpps_images_spread(book, uid, err) < 0)
         return -1;
-    return add_dose(book, study, "mpps", uid, &said->dose, err);
+    return dose_add_rows(book, study, "mpps", uid, &said->dose, err);
 }
 
 /* *out_state MPPS_NONE: there is none. */
@@ -316,83 +296,5 @@ mpps_expect(struct book *book, const char *study, const char *by, const char (*i
         rc = db_end(book->db, add_expected(book, study, by, instances, n, err), err);
     if (rc == 0)
         book_changed(book);
-    return rc;
-}
-
-/* ---- dose ---- */
-
-int
-dose_put(struct book *book, const char *study, const char *source, const char *uid,
-         const struct dose *dose, struct err *err)
-{
-    int rc = db_begin(book->db, err);
-
-    if (rc == 0)
-        rc = db_end(book->db, add_dose(book, study, source, uid, dose, err), err);
-    if (rc == 0)
-        book_changed(book);
-    return rc;
-}
-
-static int
-worth(const char *source)
-{
-    return strcmp(source, "rdsr") == 0 ? 3 : strcmp(source, "mpps") == 0 ? 2 : source[0] != '\0';
-}
-
-/* Rows of one study after another; of its sources the best. */
-static size_t
-gather(const struct db_rows *rows, struct dose_study *out)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < db_rows_count(rows); i++) {
-        const char *study = db_text(rows, i, 0), *source = db_text(rows, i, 1);
-        enum dose_kind kind = dose_kind_of(db_text(rows, i, 2));
-        struct dose_study *s;
-
-        if (n == 0 || strcmp(out[n - 1].study, study) != 0) {
-            memset(&out[n], 0, sizeof out[n]);
-            (void)text_copy(out[n].study, sizeof out[n].study, study);
-            n++;
-        }
-        s = &out[n - 1];
-        if (worth(source) < worth(s->source) || kind == DOSE_KINDS)
-            continue;
-        if (worth(source) > worth(s->source))
-            s->dose = (struct dose){.has = {false}};
-        (void)text_copy(s->source, sizeof s->source, source);
-        dose_add(&s->dose, kind, strtod(db_text(rows, i, 3), NULL));
-    }
-    return n;
-}
-
-int
-dose_get(struct book *book, const char *study, struct dose_study *out, struct err *err)
-{
-    struct db_rows *rows = NULL;
-    int rc = db_ask(book->db, "dose_of", DB_ARGS(DB_TEXT(study)), &rows, err);
-
-    if (rc == 0) {
-        memset(out, 0, sizeof *out);
-        (void)text_copy(out->study, sizeof out->study, study);
-        (void)gather(rows, out);
-    }
-    db_rows_free(&rows);
-    return rc;
-}
-
-int
-dose_studies(struct book *book, int64_t since_us, struct dose_study **out, size_t *out_n,
-             struct err *err)
-{
-    struct db_rows *rows = NULL;
-    int rc = db_ask(book->db, "dose_list", DB_ARGS(DB_INT(since_us)), &rows, err);
-
-    if (rc == 0) {
-        *out = mem_new((db_rows_count(rows) + 1) * sizeof **out);
-        *out_n = gather(rows, *out);
-    }
-    db_rows_free(&rows);
     return rc;
 }

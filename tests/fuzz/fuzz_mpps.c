@@ -22,7 +22,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     log_set_fd(-1);
     for (size_t c = 0; c < ARRAY_LEN(codings); c++) {
         struct mpps_said said;
-        struct dose dose;
+        struct dose_report report;
         struct err err;
 
         if (mpps_read(bytes, n, codings[c], c == 0 ? "" : "GB18030", &said, &err) == 0) {
@@ -33,8 +33,13 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
             check_dose(&said.dose);
             mpps_said_fini(&said);
         }
-        if (dose_read_report(bytes, n, codings[c], &dose, &err) == 0)
-            check_dose(&dose);
+        if (dose_read_report(bytes, n, codings[c], &report, &err) == 0) {
+            CHECK(report.part_n <= DOSE_PARTS_MAX && report.event_n <= report.part_n);
+            for (size_t i = 0; i < report.part_n; i++)
+                CHECK(uid_is_valid(report.parts[i], true));
+            check_dose(&report.dose);
+            dose_report_fini(&report);
+        }
     }
     return 0;
 }

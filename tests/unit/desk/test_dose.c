@@ -13,6 +13,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
 static void
@@ -65,6 +66,7 @@ a_report(struct buf *out)
 static void
 a_dose_report_gives_its_totals_in_our_units(void **state)
 {
+    struct dose_report report;
     struct dose dose;
     struct buf set;
     struct err err;
@@ -72,12 +74,176 @@ a_dose_report_gives_its_totals_in_our_units(void **state)
     (void)state;
     buf_init(&set, 65536);
     a_report(&set);
-    assert_int_equal(dose_read_report(set.bytes, set.n, DCM_EXPLICIT_LE, &dose, &err), 0);
+    assert_int_equal(dose_read_report(set.bytes, set.n, DCM_EXPLICIT_LE, &report, &err), 0);
+    dose = report.dose;
+    dose_report_fini(&report);
     assert_true(dose.value[DOSE_DLP] > 512.4 && dose.value[DOSE_DLP] < 512.6);
     assert_true(dose.value[DOSE_DAP] > 200.9 && dose.value[DOSE_DAP] < 201.1);
     assert_true(dose.value[DOSE_CTDI] > 20.4 && dose.value[DOSE_CTDI] < 20.6);
     assert_false(dose.has[DOSE_REFERENCE]);
-    assert_int_equal(dose_read_report(set.bytes, set.n - 3, DCM_EXPLICIT_LE, &dose, &err), -1);
+    assert_int_equal(dose_read_report(set.bytes, set.n - 3, DCM_EXPLICIT_LE, &report, &err), -1);
+    buf_fini(&set);
+}
+
+struct said {
+    const char *uid, *time, *serial;
+    bool is_of_study;
+    const char *events; /* last parts of their UIDs, blanks between */
+    const char *follows;
+    const char *dap; /* mGy.cm2 */
+};
+
+static void
+coded(struct dcm_writer *w, uint32_t sequence, const char *code)
+{
+    dcm_write_sequence_begin(w, sequence);
+    dcm_write_item_begin(w);
+    dcm_write_text(w, 0x00080100, "SH", code);
+    dcm_write_item_end(w);
+    dcm_write_sequence_end(w);
+}
+
+static void
+an_event(struct dcm_writer *w, const char *end, size_t n)
+{
+    char uid[65];
+
+    snprintf(uid, sizeof uid, "1.2.77.%.*s", (int)n, end);
+    dcm_write_item_begin(w); /* container of the event, as TID 10003 has it */
+    dcm_write_text(w, 0x0040A040, "CS", "CONTAINER");
+    dcm_write_sequence_begin(w, 0x0040A730);
+    dcm_write_item_begin(w);
+    dcm_write_text(w, 0x0040A040, "CS", "UIDREF");
+    coded(w, 0x0040A043, "113769");
+    dcm_write_text(w, 0x0040A124, "UI", uid);
+    dcm_write_item_end(w);
+    dcm_write_sequence_end(w);
+    dcm_write_item_end(w);
+}
+
+static void
+says(const struct said *said, struct buf *out)
+{
+    struct dcm_writer w;
+
+    buf_clear(out);
+    dcm_write_init(&w, out, DCM_EXPLICIT_LE);
+    dcm_write_text(&w, 0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.88.67");
+    dcm_write_text(&w, 0x00080023, "DA", "20261123");
+    dcm_write_text(&w, 0x00080033, "TM", said->time);
+    dcm_write_text(&w, 0x00181000, "LO", said->serial);
+    dcm_write_text(&w, 0x0020000D, "UI", "1.2.9");
+    if (said->follows[0] != '\0') {
+        dcm_write_sequence_begin(&w, 0x0040A360);
+        dcm_write_item_begin(&w);
+        dcm_write_sequence_begin(&w, 0x00081115);
+        dcm_write_item_begin(&w);
+        dcm_write_sequence_begin(&w, 0x00081199);
+        dcm_write_item_begin(&w);
+        dcm_write_text(&w, 0x00081155, "UI", said->follows);
+        dcm_write_item_end(&w);
+        dcm_write_sequence_end(&w);
+        dcm_write_item_end(&w);
+        dcm_write_sequence_end(&w);
+        dcm_write_item_end(&w);
+        dcm_write_sequence_end(&w);
+    }
+    dcm_write_sequence_begin(&w, 0x0040A730);
+    dcm_write_item_begin(&w);
+    dcm_write_text(&w, 0x0040A040, "CS", "CODE");
+    coded(&w, 0x0040A043, "113705");
+    coded(&w, 0x0040A168, said->is_of_study ? "113014" : "113016");
+    dcm_write_item_end(&w);
+    number(&w, "113722", said->dap, "mGy.cm2");
+    for (const char *p = said->events; *p != '\0'; p += strcspn(p, " "), p += *p == ' ')
+        an_event(&w, p, strcspn(p, " "));
+    dcm_write_sequence_end(&w);
+}
+
+#define DX1 "S1 "
+#define STUDY true
+#define STEP false
+
+static const struct {
+    const char *name;
+    struct said said[4]; /* in the order of arrival */
+    double dap;
+} held[] = {
+    {"steps add",
+     {{"1.1", "0800", DX1, STEP, "", "", "10"}, {"1.2", "0900", DX1, STEP, "", "", "20"}},
+     30},
+    {"totals so far",
+     {{"1.1", "0800", DX1, STUDY, "", "", "10"},
+      {"1.2", "0900", DX1, STUDY, "", "", "15"},
+      {"1.3", "1000", DX1, STUDY, "", "", "25"}},
+     25},
+    {"totals so far, the earlier last",
+     {{"1.2", "0900", DX1, STUDY, "", "", "15"}, {"1.1", "0800", DX1, STUDY, "", "", "10"}},
+     15},
+    {"of two devices",
+     {{"1.1", "0800", DX1, STUDY, "", "", "10"}, {"1.2", "0900", "S2", STUDY, "", "", "15"}},
+     25},
+    {"by their events",
+     {{"1.1", "0800", DX1, STUDY, "1 2", "", "10"}, {"1.2", "0900", DX1, STUDY, "1 2 3", "", "15"}},
+     15},
+    {"the study's events alone, not the earlier ones",
+     {{"1.1", "0800", DX1, STUDY, "1 2", "", "10"}, {"1.2", "0900", DX1, STUDY, "3", "", "15"}},
+     25},
+    {"steps, then the study",
+     {{"1.1", "0800", DX1, STEP, "1", "", "10"},
+      {"1.2", "0900", DX1, STEP, "2 3", "", "15"},
+      {"1.3", "1000", DX1, STUDY, "1 2 3", "", "25"}},
+     25},
+    {"the study, then one of its steps",
+     {{"1.3", "1000", DX1, STUDY, "1 2 3", "", "25"}, {"1.1", "1005", DX1, STEP, "2", "", "10"}},
+     25},
+    {"the study, then a further step",
+     {{"1.3", "0800", DX1, STUDY, "", "", "25"}, {"1.1", "0900", DX1, STEP, "", "", "10"}},
+     35},
+    {"made again",
+     {{"1.1", "0800", DX1, STEP, "1 2", "", "10"}, {"1.2", "0900", DX1, STEP, "1 2", "", "12"}},
+     12},
+    {"made again, the earlier last",
+     {{"1.2", "0900", DX1, STEP, "1 2", "", "12"}, {"1.1", "0800", DX1, STEP, "1 2", "", "10"}},
+     12},
+    {"follows",
+     {{"1.1", "0800", DX1, STEP, "1 2", "", "10"}, {"1.2", "0900", DX1, STEP, "2", "1.1", "7"}},
+     7},
+    {"each follows the other",
+     {{"1.1", "0800", DX1, STEP, "", "1.2", "10"}, {"1.2", "0900", DX1, STEP, "", "1.1", "7"}},
+     7},
+    {"the same twice",
+     {{"1.1", "0800", DX1, STUDY, "1", "", "10"},
+      {"1.2", "0900", DX1, STUDY, "1 2", "", "15"},
+      {"1.1", "0800", DX1, STUDY, "1", "", "10"}},
+     15},
+};
+
+static void
+a_dose_report_that_holds_earlier_ones_stands_in_their_place(void **state)
+{
+    struct buf set;
+    struct err err;
+
+    buf_init(&set, 65536);
+    for (size_t i = 0; i < ARRAY_LEN(held); i++) {
+        struct dose_study dose;
+
+        assert_int_equal(book_world_open(state), 0);
+        for (size_t k = 0; k < ARRAY_LEN(held[i].said) && held[i].said[k].uid != NULL; k++) {
+            struct dose_report report;
+
+            says(&held[i].said[k], &set);
+            assert_int_equal(dose_read_report(set.bytes, set.n, DCM_EXPLICIT_LE, &report, &err), 0);
+            assert_int_equal(dose_put_report(book, "1.2.9", held[i].said[k].uid, &report, &err), 0);
+            dose_report_fini(&report);
+        }
+        assert_int_equal(dose_get(book, "1.2.9", &dose, &err), 0);
+        if (dose.dose.value[DOSE_DAP] < held[i].dap - 0.01 ||
+            dose.dose.value[DOSE_DAP] > held[i].dap + 0.01)
+            fail_msg("%s: wanted %g, got %g", held[i].name, held[i].dap, dose.dose.value[DOSE_DAP]);
+        assert_int_equal(book_world_close(state), 0);
+    }
     buf_fini(&set);
 }
 
@@ -153,6 +319,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dose_report_gives_its_totals_in_our_units),
+        cmocka_unit_test(a_dose_report_that_holds_earlier_ones_stands_in_their_place),
         cmocka_unit_test_setup_teardown(arrivals_are_counted_and_their_dose_is_kept,
                                         book_world_open, book_world_close),
     };
