@@ -414,3 +414,27 @@ cms_verify(const void *cms, size_t cms_n, const void *content, size_t n, const c
     *out = v;
     return 0;
 }
+
+int
+cms_issuer_pem(const void *cms, size_t cms_n, char **out_pem, struct err *err)
+{
+    const unsigned char *at = cms;
+    CMS_ContentInfo *message =
+        cms_n <= CMS_BYTES_MOST ? d2i_CMS_ContentInfo(NULL, &at, (long)cms_n) : NULL;
+    STACK_OF(X509) *inside = message != NULL ? CMS_get1_certs(message) : NULL;
+    X509 *issuer = NULL;
+
+    for (int i = 0; i < sk_X509_num(inside); i++)
+        for (int k = 0; k < sk_X509_num(inside) && issuer == NULL; k++)
+            if (k != i &&
+                X509_check_issued(sk_X509_value(inside, i), sk_X509_value(inside, k)) == X509_V_OK)
+                issuer = sk_X509_value(inside, i);
+    if (issuer != NULL)
+        *out_pem = x509_pem(issuer);
+    ERR_clear_error();
+    sk_X509_pop_free(inside, X509_free);
+    CMS_ContentInfo_free(message);
+    return issuer != NULL
+               ? 0
+               : err_set(err, ERR_REJECT, "the issuer's certificate is not in the signature");
+}

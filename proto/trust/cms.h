@@ -58,4 +58,9 @@ struct cms_verdict {
 int cms_verify(const void *cms, size_t cms_n, const void *content, size_t n, const char *ca_pem,
                struct cms_verdict *out, struct err *err) MUST_CHECK;
 
+/* The certificate (PEM, fresh text) of who issued the signer's, as it stands in the signature: what
+ * it verifies against, however many CAs there were since. It proves nothing by itself.
+ * errors  ERR_REJECT it is not in there */
+int cms_issuer_pem(const void *cms, size_t cms_n, char **out_pem, struct err *err) MUST_CHECK;
+
 #endif

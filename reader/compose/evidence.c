@@ -3,11 +3,25 @@
 
 #include "proto/base/zipfile.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* The notice of its withdrawal, if there is one. */
+/* The CA that a signature verifies against: its own, which is not today's where the signer's folder
+ * was lost since, or where another reader signed. One that cannot be read is not good by any. */
+static char *
+ca_of(const struct compose *c, const void *cms, size_t n)
+{
+    struct err unreadable;
+    char *pem = NULL;
+
+    return cms_issuer_pem(cms, n, &pem, &unreadable) == 0 ? pem
+                                                          : mem_text(signer_ca_pem(c->signer));
+}
+
+/* The notice of its withdrawal, if there is one; and its CA, where that is another one. */
 static int
-add_withdrawal(struct zipfile *z, struct pg_conn *conn, const struct report *r, struct err *err)
+add_withdrawal(struct compose *c, struct zipfile *z, struct pg_conn *conn, const struct report *r,
+               const char *ca, struct err *err)
 {
     static const char *const names[] = {"withdrawal.json", "withdrawal.p7s"};
     struct pg_rows *rows = NULL;
@@ -20,6 +34,13 @@ add_withdrawal(struct zipfile *z, struct pg_conn *conn, const struct report *r, 
         const uint8_t *bytes = pg_bytes(rows, 0, i, &n);
 
         zipfile_add(z, names[i], bytes, n);
+        if (i == 1) {
+            char *own = ca_of(c, bytes, n);
+
+            if (strcmp(own, ca) != 0)
+                zipfile_add(z, "withdrawal-ca.pem", own, strlen(own));
+            free(own);
+        }
     }
     pg_rows_free(&rows);
     return 0;
@@ -29,7 +50,7 @@ static int
 add_all(struct compose *c, struct pg_conn *conn, const struct report *r, const struct buf *pdf,
         struct buf *out, struct err *err)
 {
-    const char *ca = signer_ca_pem(c->signer);
+    char *ca = ca_of(c, r->cms, r->cms_n);
     struct zipfile z;
     int rc;
 
@@ -40,8 +61,9 @@ add_all(struct compose *c, struct pg_conn *conn, const struct report *r, const s
     zipfile_add(&z, "signature.p7s", r->cms, r->cms_n);
     zipfile_add(&z, "signing-ca.pem", ca, strlen(ca));
     zipfile_add(&z, "report.pdf", pdf->bytes, pdf->n);
-    rc = add_withdrawal(&z, conn, r, err);
+    rc = add_withdrawal(c, &z, conn, r, ca, err);
     zipfile_end(&z);
+    free(ca);
     return rc;
 }
 

@@ -16,7 +16,17 @@
 #define SECONDS_TEXT 19 /* of "2026-11-21T10:02:03.123456Z" */
 
 /* The files, as they are. */
-enum file { REPORT, MANIFEST, AGREEMENT, SIGNATURE, CA, WITHDRAWAL, WITHDRAWAL_SIGNATURE, FILES };
+enum file {
+    REPORT,
+    MANIFEST,
+    AGREEMENT,
+    SIGNATURE,
+    CA,
+    WITHDRAWAL,
+    WITHDRAWAL_SIGNATURE,
+    WITHDRAWAL_CA,
+    FILES
+};
 
 static const struct {
     const char *name;
@@ -30,6 +40,7 @@ static const struct {
     [CA] = {"signing-ca.pem", (size_t)1 << 16, false},
     [WITHDRAWAL] = {"withdrawal.json", (size_t)4 << 20, true},
     [WITHDRAWAL_SIGNATURE] = {"withdrawal.p7s", (size_t)1 << 20, true},
+    [WITHDRAWAL_CA] = {"withdrawal-ca.pem", (size_t)1 << 16, true},
 };
 
 struct evidence {
@@ -236,11 +247,12 @@ judge_report(struct evidence *e)
     report_fini(&r);
 }
 
-/* A notice that was signed by the same CA and names this report. */
+/* A notice that names this report, signed by the same CA, or by the one that came after it. */
 static int
 judge_withdrawal(struct evidence *e, const char *trusted_pem, struct err *err)
 {
-    const char *ca = trusted_pem != NULL ? trusted_pem : (const char *)e->bytes[CA];
+    enum file own = e->bytes[WITHDRAWAL_CA] != NULL ? WITHDRAWAL_CA : CA;
+    const char *ca = trusted_pem != NULL ? trusted_pem : (const char *)e->bytes[own];
     char sha256[DIGEST_HEX_BYTES];
     uint8_t is[DIGEST_BYTES];
     struct cms_verdict v;

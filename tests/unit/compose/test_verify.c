@@ -24,7 +24,7 @@
 
 static const char *const names[] = {"report.json",     "manifest.json",  "agreement.json",
                                     "signature.p7s",   "signing-ca.pem", "report.pdf",
-                                    "withdrawal.json", "withdrawal.p7s"};
+                                    "withdrawal.json", "withdrawal.p7s", "withdrawal-ca.pem"};
 
 static struct pg_cluster *cluster;
 static struct report_world w;
@@ -44,8 +44,13 @@ unpack(int64_t read)
         buf_init(&one, (size_t)64 << 20);
         if (zipfile_get(zip.bytes, zip.n, names[i], &one, &err) == 0)
             OK(durable_put_file(dir, names[i], one.bytes, one.n, &err));
-        else
+        else {
+            char *path = mem_printf("%s/%s", dir, names[i]);
+
             assert_int_equal(err.kind, ERR_NOT_FOUND);
+            unlink(path);
+            free(path);
+        }
         buf_fini(&one);
     }
     buf_fini(&zip);
@@ -290,6 +295,42 @@ a_withdrawal_is_signed_too(void **state)
     flip("withdrawal.p7s", 0, SIZE_MAX, 101, BIT(EVIDENCE_WITHDRAWAL), 0);
 }
 
+/* The signing CA went with the folder, and another one signs since; what the old one signed is as
+ * true as it was. */
+static void
+what_was_signed_before_the_signers_folder_was_lost_verifies(void **state)
+{
+    char *signer = mem_printf("%s/signer", w.folder), *lost = mem_printf("%s/lost", w.folder);
+    struct evidence_verdict before, after;
+    int64_t read;
+
+    (void)state;
+    if (cluster == NULL)
+        skip();
+    read = report_world_study(&w, "T1", "1.2.840.99.2");
+    report_world_sign(&w, read, "doc1", "rev1");
+    unpack(read);
+    before = verdict(dir);
+    assert_int_equal(rename(signer, lost), 0);
+    report_world_reopen(&w);
+
+    unpack(read);
+    after = verdict(dir);
+    assert_int_equal(differing(&after), 0);
+    assert_memory_equal(after.ca_sha256, before.ca_sha256, DIGEST_BYTES);
+
+    assert_int_equal(report_withdraw(&w, "rev1", read, "患者错误"), 0); /* by the new one */
+    unpack(read);
+    after = verdict(dir);
+    assert_int_equal(differing(&after), 0);
+    assert_true(after.is_withdrawn);
+    assert_memory_equal(after.ca_sha256, before.ca_sha256, DIGEST_BYTES);
+    stock_openssl_verifies_the_folder(state);
+    flip("withdrawal-ca.pem", 0, SIZE_MAX, 101, BIT(EVIDENCE_WITHDRAWAL), 0);
+    free(lost);
+    free(signer);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -302,6 +343,7 @@ main(int argc, char **argv)
         cmocka_unit_test(stock_openssl_verifies_the_folder),
         cmocka_unit_test(stock_unzip_reads_the_zip),
         cmocka_unit_test(a_withdrawal_is_signed_too),
+        cmocka_unit_test(what_was_signed_before_the_signers_folder_was_lost_verifies),
     };
     int status;
 
