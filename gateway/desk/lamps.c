@@ -269,6 +269,65 @@ lamp_of_orders(const struct orders_status *status, int64_t now_us)
     return status->good_us == 0 ? LAMP_ORDERS_WAITING : LAMP_ORDERS_FINE;
 }
 
+bool
+lamp_of_target(enum plain_ill ill, enum lamp *out)
+{
+    static const struct {
+        enum plain_ill ill;
+        enum lamp lamp;
+    } rows[] = {
+        {PLAIN_ILL_SICK, LAMP_TARGET_SICK},
+        {PLAIN_ILL_DENIED, LAMP_TARGET_DENIED},
+        {PLAIN_ILL_CANNOT_ASK, LAMP_TARGET_CANNOT_ASK},
+        {PLAIN_ILL_DOWN, LAMP_TARGET_DOWN},
+        {PLAIN_ILL_DOWN_LONG, LAMP_TARGET_DOWN_LONG},
+        {PLAIN_ILL_FULL, LAMP_TARGET_FULL},
+        {PLAIN_ILL_FULL_LONG, LAMP_TARGET_FULL_LONG},
+        {PLAIN_ILL_REFUSES, LAMP_TARGET_REFUSES},
+        {PLAIN_ILL_QUERIES_DOWN, LAMP_TARGET_QUERIES_DOWN},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].ill == ill) {
+            *out = rows[i].lamp;
+            return true;
+        }
+    return false;
+}
+
+void
+lamp_write_targets(struct jsonw *w, struct plain *plain)
+{
+    struct plain_state states[PLAIN_STATES];
+    size_t n = plain != NULL ? plain_states(plain, states) : 0;
+    const char *trouble = plain != NULL ? plain_table_trouble(plain) : "";
+    enum lamp lamp;
+
+    if (trouble[0] != '\0') {
+        jsonw_object(w, "targets");
+        jsonw_text(w, "word", lamp_word(LAMP_TARGETS_TABLE));
+        jsonw_text(w, "colour", lamp_colour(LAMP_TARGETS_TABLE));
+        jsonw_text(w, "trouble", trouble);
+        jsonw_end(w);
+    }
+    jsonw_array(w, "archives");
+    for (size_t i = 0; i < n; i++) {
+        if (!lamp_of_target(states[i].ill, &lamp))
+            continue;
+        jsonw_object(w, NULL);
+        jsonw_text(w, "word", lamp_word(lamp));
+        jsonw_text(w, "colour", lamp_colour(lamp));
+        jsonw_text(w, "name", states[i].name);
+        jsonw_bool(w, "is_archive", states[i].is_archive);
+        jsonw_int(w, "since_us", states[i].since_us);
+        jsonw_uint(w, "waiting", states[i].waiting);
+        jsonw_uint(w, "refused", states[i].refused);
+        jsonw_text(w, "trouble", states[i].trouble);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+}
+
 const char *
 study_word_text(enum study_word word)
 {

@@ -1,8 +1,10 @@
-/* lamps.h - which lamp to show for what is known. Pure functions over plain numbers. */
+/* lamps.h - which lamp to show for what is known. Pure functions over plain numbers, but for
+ * lamp_write_targets(), which asks. */
 #ifndef RADPOST_DESK_LAMPS_H
 #define RADPOST_DESK_LAMPS_H
 
 #include "gateway/desk/orders_sources.h"
+#include "gateway/plain/plain.h"
 #include "gateway/spool/spool.h"
 #include "gateway/uplink/uplink.h"
 #include "proto/base/jsonw.h"
@@ -36,6 +38,13 @@ enum lamp lamp_of_version(const struct uplink_status *status);
 enum lamp lamp_of_certificate(const struct uplink_status *status, bool is_stale);
 /* Of what is fetched from the HIS, and what it tells. */
 enum lamp lamp_of_orders(const struct orders_status *status, int64_t now_us);
+
+/* Of another archive with which something is the matter; false: nothing is, or its table says it.
+ */
+bool lamp_of_target(enum plain_ill ill, enum lamp *out);
+/* "targets", only while their table is wrong, and the array "archives", a lamp for each that is not
+ * well. plain may be NULL. */
+void lamp_write_targets(struct jsonw *w, struct plain *plain);
 
 /* How a study stands, worst first. */
 enum study_word {

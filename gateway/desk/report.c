@@ -100,19 +100,6 @@ write_devices_lamp(struct jsonw *w, const struct sources *s)
     jsonw_end(w);
 }
 
-/* Only while there is something to be said. */
-static void
-write_targets_lamp(struct jsonw *w, const struct sources *s)
-{
-    const char *trouble = s->plain != NULL ? plain_table_trouble(s->plain) : "";
-
-    if (trouble[0] == '\0')
-        return;
-    begin_lamp(w, "targets", LAMP_TARGETS_TABLE);
-    jsonw_text(w, "trouble", trouble);
-    jsonw_end(w);
-}
-
 /* Where the clinic's own archives keep everything, nobody need enrol. */
 static enum lamp
 line_lamp(const struct sources *s)
@@ -147,7 +134,7 @@ write_lamps(struct jsonw *w, const struct sources *s)
     if (s->troubles != NULL)
         parts_lamp_write(w, s->troubles);
     write_devices_lamp(w, s);
-    write_targets_lamp(w, s);
+    lamp_write_targets(w, s->plain);
     write_line_lamp(w, s);
     begin_lamp(w, "disk", lamp_of_disk(&s->health));
     jsonw_uint(w, "free_bytes", s->health.free_bytes);

@@ -209,20 +209,97 @@ plain_ask_urgency(struct plain *p, plain_urgency_fn fn, void *user)
 
 /* ---- for the desk ---- */
 
-static const char *
-lamp_of(const struct way *way, const struct queue_counts *counts, int64_t now_us)
+static const char *const colours[PLAIN_ILLS] = {
+    [PLAIN_ILL_WELL] = "green",    [PLAIN_ILL_UNTRIED] = "grey",
+    [PLAIN_ILL_WRONG] = "red",     [PLAIN_ILL_SICK] = "red",
+    [PLAIN_ILL_DENIED] = "red",    [PLAIN_ILL_CANNOT_ASK] = "red",
+    [PLAIN_ILL_DOWN] = "amber",    [PLAIN_ILL_DOWN_LONG] = "red",
+    [PLAIN_ILL_FULL] = "amber",    [PLAIN_ILL_FULL_LONG] = "red",
+    [PLAIN_ILL_REFUSES] = "amber", [PLAIN_ILL_QUERIES_DOWN] = "amber",
+};
+
+/* Gate held. */
+static enum plain_ill
+ill_of(const struct way *way, const struct queue_counts *counts, int64_t now_us)
 {
     const struct line *s = &way->sending, *a = &way->asking;
     bool is_long = now_us - s->since_us > RED_AFTER_S * INT64_C(1000000);
 
-    if (marks_is_sick(way->marks) || s->state == LINE_WRONG || s->state == LINE_DENIED ||
-        a->state == LINE_UNABLE || a->state == LINE_DENIED)
-        return "red";
-    if (s->state == LINE_DOWN || s->state == LINE_FULL)
-        return is_long ? "red" : "amber";
-    if (counts->of[ITEM_REFUSED] > 0 || a->state == LINE_DOWN || a->state == LINE_FULL)
-        return "amber";
-    return s->state == LINE_UP || way->last_success_us > 0 ? "green" : "grey";
+    if (s->state == LINE_WRONG)
+        return PLAIN_ILL_WRONG;
+    if (marks_is_sick(way->marks))
+        return PLAIN_ILL_SICK;
+    if (s->state == LINE_DENIED)
+        return PLAIN_ILL_DENIED;
+    if (a->state == LINE_UNABLE || a->state == LINE_DENIED)
+        return PLAIN_ILL_CANNOT_ASK;
+    if (s->state == LINE_DOWN)
+        return is_long ? PLAIN_ILL_DOWN_LONG : PLAIN_ILL_DOWN;
+    if (s->state == LINE_FULL)
+        return is_long ? PLAIN_ILL_FULL_LONG : PLAIN_ILL_FULL;
+    if (counts->of[ITEM_REFUSED] > 0)
+        return PLAIN_ILL_REFUSES;
+    if (a->state == LINE_DOWN || a->state == LINE_FULL)
+        return PLAIN_ILL_QUERIES_DOWN;
+    return s->state == LINE_UP || way->last_success_us > 0 ? PLAIN_ILL_WELL : PLAIN_ILL_UNTRIED;
+}
+
+static uint64_t
+waiting(const struct queue_counts *counts)
+{
+    return counts->of[ITEM_WAITING] + counts->of[ITEM_SENDING] + counts->of[ITEM_DOUBTFUL];
+}
+
+/* Gate held: since when, and what was said of it. Of a refusal the peer's words may name a patient.
+ */
+static void
+explain(struct way *way, struct plain_state *io)
+{
+    const struct line *line = &way->sending;
+    struct item *first;
+
+    switch (io->ill) {
+    case PLAIN_ILL_SICK:
+        text_copy(io->trouble, sizeof io->trouble, "its marks cannot be written");
+        return;
+    case PLAIN_ILL_REFUSES:
+        first = mem_new(sizeof *first);
+        if (queue_refused(way->queue, first, 1) > 0)
+            io->since_us = first->at_us;
+        free(first);
+        return;
+    case PLAIN_ILL_CANNOT_ASK:
+    case PLAIN_ILL_QUERIES_DOWN:
+        line = &way->asking;
+        break;
+    default:
+        break;
+    }
+    io->since_us = line->since_us;
+    text_copy(io->trouble, sizeof io->trouble, line->trouble);
+}
+
+size_t
+plain_states(struct plain *p, struct plain_state out[PLAIN_STATES])
+{
+    int64_t now_us = clock_wall_us();
+
+    CHECK(p->ways_n <= PLAIN_STATES);
+    for (size_t i = 0; i < p->ways_n; i++) {
+        struct way *way = &p->ways[i];
+        struct queue_counts counts;
+
+        out[i] = (struct plain_state){.is_archive = way->conf->is_archive};
+        text_copy(out[i].name, sizeof out[i].name, way->conf->name);
+        gate_lock(&way->gate);
+        queue_counts(way->queue, &counts);
+        out[i].ill = ill_of(way, &counts, now_us);
+        out[i].waiting = waiting(&counts);
+        out[i].refused = counts.of[ITEM_REFUSED];
+        explain(way, &out[i]);
+        gate_unlock(&way->gate);
+    }
+    return p->ways_n;
 }
 
 static void
@@ -262,15 +339,14 @@ write_way(struct way *way, struct jsonw *w)
     jsonw_bool(w, "is_verified", !conf->is_unverified);
     gate_lock(&way->gate);
     queue_counts(way->queue, &counts);
-    jsonw_text(w, "colour", lamp_of(way, &counts, clock_wall_us()));
+    jsonw_text(w, "colour", colours[ill_of(way, &counts, clock_wall_us())]);
     jsonw_text(w, "line", words[way->sending.state]);
     jsonw_int(w, "since_us", way->sending.since_us);
     jsonw_text(w, "trouble", way->sending.trouble);
     jsonw_text(w, "asking", conf->is_unverified ? "off" : words[way->asking.state]);
     jsonw_text(w, "asking_trouble", way->asking.trouble);
     jsonw_int(w, "last_success_us", way->last_success_us);
-    jsonw_uint(w, "waiting",
-               counts.of[ITEM_WAITING] + counts.of[ITEM_SENDING] + counts.of[ITEM_DOUBTFUL]);
+    jsonw_uint(w, "waiting", waiting(&counts));
     jsonw_uint(w, "waiting_bytes", counts.waiting_bytes);
     jsonw_uint(w, "unverified", counts.of[ITEM_ACCEPTED]);
     jsonw_uint(w, "refused", counts.of[ITEM_REFUSED]);

@@ -64,6 +64,36 @@ void plain_ask_urgency(struct plain *plain, plain_urgency_fn fn, void *user);
 /* The array "targets": name, kind, lamp, what waits, what was refused and why. No patient data. */
 void plain_report(struct plain *plain, struct jsonw *w);
 
+/* What is the matter with a target: the worst of it. */
+enum plain_ill {
+    PLAIN_ILL_WELL,
+    PLAIN_ILL_UNTRIED,      /* nothing has gone there since the start */
+    PLAIN_ILL_WRONG,        /* its line of targets.conf: plain_table_trouble() */
+    PLAIN_ILL_SICK,         /* its marks cannot be written */
+    PLAIN_ILL_DENIED,       /* it does not let us in */
+    PLAIN_ILL_CANNOT_ASK,   /* it answers no queries, or does not let us ask */
+    PLAIN_ILL_DOWN,         /* for less than ten minutes, as the next but one */
+    PLAIN_ILL_DOWN_LONG,    /* and longer */
+    PLAIN_ILL_FULL,         /* it has no room */
+    PLAIN_ILL_FULL_LONG,    /* and longer */
+    PLAIN_ILL_REFUSES,      /* images, which are set aside */
+    PLAIN_ILL_QUERIES_DOWN, /* what it answered success for is not found there for now */
+    PLAIN_ILLS
+};
+
+struct plain_state {
+    char name[33];
+    enum plain_ill ill;
+    bool is_archive;
+    int64_t since_us; /* 0: not known */
+    uint64_t waiting, refused;
+    char trouble[200]; /* our own words: no patient data */
+};
+
+enum { PLAIN_STATES = 8 }; /* so many targets at most */
+/* How each target stands, in the order of targets.conf; how many. */
+size_t plain_states(struct plain *plain, struct plain_state out[PLAIN_STATES]);
+
 /* By a person: what the target refused goes to it again; id 0: all of them
  * (a thousand at once).
  * errors  ERR_NOT_FOUND no such target, or nothing of that id was refused; ERR_CONFLICT it is kept

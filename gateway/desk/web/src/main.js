@@ -50,6 +50,7 @@ function Lamps({ now }) {
   const [isOpen, setOpen] = useState(false);
   return html`<section aria-label=${say("lamps")}>
     <ul class="lamps ${isOpen ? "open" : ""}">${LAMPS.filter((name) => now.lamps[name]).map((name) => html`<${Lamp} name=${name} lamp=${now.lamps[name]} devices=${name === "devices" ? now.devices : null} isHeldBack=${Boolean(now.lamps.targets)} />`)}
+      ${(now.lamps.archives || []).map((l) => html`<${Lamp} key=${`archive ${l.name}`} name="archive" lamp=${l} />`)}
       <li class="more"><button type="button" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${say("lamps_all")}</button></li></ul>
   </section>`;
 }
@@ -58,9 +59,9 @@ function Lamps({ now }) {
 function Lamp({ name, lamp, devices, isHeldBack }) {
   return html`<li class="lamp ${lamp.colour}">
     <span class="dot" aria-hidden="true"></span>
-    <span><b>${say(name)}</b><span class="word">${isHeldBack && lamp.word === "LINE_UP" && !lamp.waiting ? say("line_up") : say(lamp.word, lamp)}</span>
+    <span><b>${say(name, lamp)}</b><span class="word">${isHeldBack && lamp.word === "LINE_UP" && !lamp.waiting ? say("line_up") : say(lamp.word, lamp)}</span>
       ${(lamp.parts || []).map((p) => html`<span class="word">${say(`part_${p.part}`)}</span><span class="word quiet">${p.trouble}</span>`)}
-      ${["DEVICES_TABLE", "TARGETS_TABLE"].includes(lamp.word) && html`<span class="word quiet">${lamp.trouble}</span>`}
+      ${(["DEVICES_TABLE", "TARGETS_TABLE"].includes(lamp.word) || name === "archive") && lamp.trouble && html`<span class="word quiet">${lamp.trouble}</span>`}
       ${devices && html`<${LastImages} devices=${devices} />`}
       ${lamp.word === "LINE_PROOF" && works(me.value) && html`<${ProofSeen} lamp=${lamp} />`}
       ${lamp.is_table_wrong && lamp.word !== "LINE_TABLE" && html`<span class="word">${say("line_table")}</span>`}
