@@ -38,6 +38,21 @@ export async function faults(page, where) {
     .flatMap((v) => v.nodes.map((node) => `${where}: ${v.id} (${v.impact}): ${node.target.join(" ")}: ${node.failureSummary.split("\n").slice(1).join(";")}`));
 }
 
+// Words of two elements of one line that touch: whoever joins them in the source drops the blank between them.
+export const touching = (page, where) => page.evaluate((place) => {
+  const seen = (e) => e.tagName !== "BUTTON" && e.innerText?.trim() && /^inline/.test(getComputedStyle(e).display) && getComputedStyle(e).position !== "absolute";
+  const edges = (e) => [...e.getClientRects()].filter((r) => r.width > 0);
+  return [...document.querySelectorAll("main *, header *, #desk *, dialog[open] *")].flatMap((e) => {
+    const next = e.nextSibling;
+    if (!(next instanceof HTMLElement) || !seen(e) || !seen(next)) return [];
+    const [last, first] = [edges(e).at(-1), edges(next)[0]];
+    if (!last || !first || Math.min(last.bottom, first.bottom) - Math.max(last.top, first.top) < 8) return [];
+    const gap = first.left - last.right;
+    return gap < 2 && gap > -2 && /[\p{L}\p{N})）]$/u.test(e.innerText.trim()) && /^[\p{L}\p{N}(（]/u.test(next.innerText.trim())
+      ? [`${place}: "${e.innerText.trim().slice(-20)}" touches "${next.innerText.trim().slice(0, 20)}"`] : [];
+  });
+}, where);
+
 // Switch language or theme as a user does: no new page, no new session.
 export async function speak(page, language) {
   const now = await page.evaluate(() => document.documentElement.lang);

@@ -4,7 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { faults, launch, open, paint, PHONE, speak } from "./browser.mjs";
+import { faults, launch, open, paint, PHONE, speak, touching } from "./browser.mjs";
 import { enterAsPatient, must, openDesk, register, signIn, site } from "./people.mjs";
 import { waitShown } from "./viewer.mjs";
 
@@ -32,6 +32,7 @@ async function both(page, name, { full = false, themes = ["dark", "light"] } = {
       await paint(page, scheme);
       found.push(...(await faults(page, `${name}.${short} ${scheme}`)));
     }
+    found.push(...(await touching(page, `${name}.${short}`)));
     const picture = small(join(out, `${name}.${short}.png`));
     await page.screenshot({ path: picture.raw, fullPage: full });
     picture.done();
@@ -118,6 +119,13 @@ const isInSight = (page, part) => page.locator(part).evaluate((e) => {
   return at !== null && (e === at || e.contains(at));
 });
 
+// On the narrowest phone: nothing is cut off at the side, no table either.
+async function fits(page, name) {
+  await page.setViewportSize({ width: 375, height: 812 });
+  const wide = await page.evaluate(() => [document.documentElement, ...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.getAttribute("aria-label") ?? "the page"));
+  found.push(...wide.map((what) => `${name} on a phone: ${what} is cut off`));
+}
+
 const PAGES = {
   async login(browser) {
     const page = await open(browser, { viewport: { width: 900, height: 620 } });
@@ -139,6 +147,7 @@ const PAGES = {
       await paint(page, scheme);
       found.push(...(await faults(page, `worklist, narrow ${scheme}`)));
     }
+    await fits(page, "worklist");
   },
   async reading(browser) {
     must(shown, "there is no CT on the worklist");
@@ -187,11 +196,13 @@ const PAGES = {
       await paint(page, scheme);
       found.push(...(await faults(page, `new account ${scheme}`)));
     }
+    await fits(page, "admin");
   },
   async supervision(browser) {
     const page = await staff(browser, "SUPERVISOR", "/supervision", ".board");
     await page.waitForSelector("h2 >> nth=-1");
     await both(page, "supervision", { full: false });
+    await fits(page, "supervision");
   },
   // Ordered here, the desk has it, taken back.
   async orders(browser) {
@@ -313,7 +324,7 @@ const PAGES = {
   // The demo's study came whole: its pages are told that it lacks two images, and nothing is said.
   async "desk-absent"(browser) {
     const page = await open(browser, { viewport: { width: 1024, height: 768 } });
-    await lacking(page, "**/desk/v1/state*", (state) => state.studies.forEach((s) => (s.missing = 2)));
+    await lacking(page, "**/desk/v1/state*", (state) => state.studies.forEach((s) => Object.assign(s, { missing: 2, is_safe_to_delete: false, word: "held", is_closed: false })));
     await openDesk(page, "studies", "DESK");
     await asked(page, "desk-absent", () => page.getByRole("button", { name: /其余不会再来|The rest will not come/ }).first());
   },
@@ -353,7 +364,11 @@ const PAGES = {
       if (wide > 0) found.push(`desk ${place} on a phone: ${wide} px too wide`);
       const small = await page.$$eval("button, select, input:not([type=checkbox]), a.button, .tabs a", (all) => all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43.5).map((e) => e.outerHTML.slice(0, 80)));
       found.push(...small.map((e) => `desk ${place} on a phone: too small for a thumb: ${e}`));
-      if (place === "studies") await both(page, "desk-phone");
+      if (place === "studies") {
+        await both(page, "desk-phone");
+        const { height } = await page.locator(".tabs").boundingBox();
+        if (height > 100) found.push(`desk on a phone: the tabs take ${height} px`);
+      }
       else found.push(...(await faults(page, `desk ${place} on a phone`)));
     }
   },

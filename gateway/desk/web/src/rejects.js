@@ -31,5 +31,5 @@ export function Rejects({ now }) {
   if (counts.length === 0) return null;
   const total = counts.reduce((sum, [, n]) => sum + n, 0);
   return html`<details class="notice"><summary>${say("rejects_month", total)}</summary>
-    <ul>${counts.map(([reason, n]) => html`<li>${say(`reject_${reason}`)}: ${n}</li>`)}</ul></details>`;
+    <ul>${counts.map(([reason, n]) => html`<li>${say(`reject_${reason}`)}${say("colon")}${say("images_n", n)}</li>`)}</ul></details>`;
 }

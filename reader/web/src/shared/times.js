@@ -14,6 +14,14 @@ export function plainDay(text) {
   return m ? `${m[1]}-${m[2]}-${m[3]}` : "";
 }
 
+const AGES = { Y: ["岁", " y"], M: ["个月", " months"], W: ["周", " weeks"], D: ["天", " days"] };
+
+// An age as DICOM writes it (045Y), or a number of years; "" is neither.
+export function ageText(age) {
+  const m = /^0*(\d+)([YMWD]?)$/.exec(String(age ?? ""));
+  return m ? `${m[1]}${AGES[m[2] || "Y"][language.value === "en" ? 1 : 0]}` : "";
+}
+
 // Minutes until (positive) or since (negative) a time.
 export const minutesTo = (iso, now = Date.now()) => Math.round((new Date(iso).getTime() - now) / 60000);
 

@@ -53,6 +53,6 @@ export function Document({ study, stack, onShown }) {
   return html`<section class="document" tabindex="0" aria-label=${say(`document_${stack.kind}`)}>
     ${stack.kind === "report" && html`<${Report} stack=${stack} />`}
     ${stack.kind === "pdf" && html`<${Pdf} study=${study} stack=${stack} />`}
-    ${stack.kind === "other" && html`<p>${say("document_other")}: ${stack.modality} ${text(stack.meta, "00080016")}</p>`}
+    ${stack.kind === "other" && html`<p>${say("document_other")}${say("colon")}${stack.modality} ${text(stack.meta, "00080016")}</p>`}
   </section>`;
 }

@@ -3,6 +3,7 @@ import { html } from "htm/preact";
 import { presetsOf } from "./presets.js";
 import { personName, text } from "./tags.js";
 import { say } from "./viewer_words.js";
+import { ageText } from "../shared/times.js";
 
 function Cross({ pane }) {
   const cursor = pane.cursor.value;
@@ -27,7 +28,7 @@ function Look({ facts, standing }) {
 
 function Who({ meta }) {
   const sex = { M: "♂", F: "♀" }[text(meta, "00100040")] ?? "";
-  return html`<span>${personName(meta, "00100010")} ${sex} ${text(meta, "00101010")}</span>`;
+  return html`<span>${personName(meta, "00100010")} ${sex} ${ageText(text(meta, "00101010"))}</span>`;
 }
 
 export function Overlay({ pane, standing, isPrior }) {

@@ -38,7 +38,7 @@ function Thumbnail({ study, stack, isChosen, onClick }) {
   return html`<li><button type="button" class="thumb" aria-pressed=${isChosen} onClick=${onClick}>
     ${url ? html`<img src=${url} alt="" loading="lazy" />` : html`<span class="sort" aria-hidden="true">${stack.kind === "images" ? "…" : stack.modality || stack.kind}</span>`}
     <span class="name">${stack.number ?? ""} ${name}</span>
-    <span class="count">${stack.kind === "images" ? stack.items.length : ""} ${coming > 0 ? html`<span class="mark amber">${stack.items.length - coming}/${stack.items.length}</span>` : ""}</span>
+    <span class="count">${stack.kind === "images" ? say("images_n", stack.items.length) : ""} ${coming > 0 ? html`<span class="mark amber">${stack.items.length - coming}/${stack.items.length}</span>` : ""}</span>
   </button></li>`;
 }
 

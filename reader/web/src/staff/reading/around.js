@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../shared/api.js";
-import { dayTime, minutesTo, plainDay, span } from "../../shared/times.js";
+import { ageText, dayTime, minutesTo, plainDay, span } from "../../shared/times.js";
 import { standingOf } from "./standing.js";
 import { Urgency } from "./urgency.js";
 import { latest } from "./report_state.js";
@@ -13,12 +13,11 @@ const colourOf = { signed: "green", amended: "green", withdrawn: "red", written:
 
 // As the device wrote it (056Y), else from birth to study.
 export function ageOf({ age, birth }, studyDate) {
-  const said = /^0*(\d+)([YMWD])$/.exec(age ?? "");
-  if (said) return `${said[1]}${say(`rd_age_${said[2]}`)}`;
+  if (ageText(age)) return ageText(age);
   const [born, then] = [birth, studyDate].map((day) => /^(\d{4})-?(\d\d)-?(\d\d)/.exec(day ?? "")?.slice(1).map(Number));
   if (!born || !then) return age ?? "";
   const years = then[0] - born[0] - (then[1] * 100 + then[2] < born[1] * 100 + born[2] ? 1 : 0);
-  return years >= 0 && years < 130 ? `${years}${say("rd_age_Y")}` : "";
+  return years >= 0 && years < 130 ? ageText(years) : "";
 }
 
 // What the clinic says will not come any more, and why.
@@ -68,14 +67,14 @@ export function Head({ item, standing, coming, looked }) {
     <span class="mark ${colourOf[item.state] ?? "grey"}" data-read-state=${item.state}>${say(`rd_state_${item.state}`)}</span>
     <${Due} item=${item} />
     <${Standing} standing=${standing} coming=${coming} absent=${item.absent} />
-    ${item.is_late && html`<span class="mark red" data-late="true" role="status">${say("rd_late")}${item.covered ? `: ${say("rd_covers", item)}` : ""}</span>`}
+    ${item.is_late && html`<span class="mark red" data-late="true" role="status">${say("rd_late")}${item.covered ? `${say("colon")}${say("rd_covers", item)}` : ""}</span>`}
     ${!item.is_late && looked && ["signed", "amended"].includes(item.state) && html`<span class="mark grey" data-looked="true" role="status">${say("rd_looked", { by: looked.by, at: dayTime(looked.at) })}</span>`}
   </div>`;
 }
 
 export function Clinical({ item }) {
   const rows = [["rd_complaint", item.complaint], ["rd_history", item.history], ["rd_phone", item.clinic_phone]].filter(([, text]) => text);
-  if (rows.length === 0) return html`<p class="clinical quiet">${say("rd_clinic_says")}: ${say("rd_nothing_said")}</p>`;
+  if (rows.length === 0) return html`<p class="clinical quiet">${say("rd_clinic_says")}${say("colon")}${say("rd_nothing_said")}</p>`;
   return html`<details class="clinical" open><summary>${say("rd_clinic_says")}</summary>
     <dl>${rows.map(([word, text]) => html`<div><dt>${say(word)}</dt>
       <dd>${word === "rd_phone" ? html`<a href="tel:${text.replace(/[^+\d]/g, "")}">${text}</a>` : text}</dd></div>`)}</dl>

@@ -14,7 +14,7 @@ function Call({ call, phone }) {
     ${call.is_on_preview && html` <span class="quiet">${say("rd_call_on_preview")}</span>`}
     <p class="quiet">${call.by.name} · ${dayTime(call.at)} · ${call.arrived_at ? say("rd_call_arrived", dayTime(call.arrived_at)) : say("rd_call_on_way")}</p>
     ${isOpen ? html`<p class="wrong">${say("rd_call_open")} ${phone ? html`<a href="tel:${phone.replace(/[^+\d]/g, "")}">${phone}</a>` : say("rd_call_no_phone")}</p>`
-      : html`<p>${say(`rd_call_${call.answer.outcome}`)}: “${call.answer.words}” <span class="quiet">${call.answer.by} · ${dayTime(call.answer.at)}</span></p>`}
+      : html`<p>${say(`rd_call_${call.answer.outcome}`)}${say("colon")}“${call.answer.words}” <span class="quiet">${call.answer.by} · ${dayTime(call.answer.at)}</span></p>`}
   </li>`;
 }
 

@@ -3,7 +3,7 @@ import { add, say } from "../../shared/words.js";
 
 add(
   {
-    rd_to_list: "← 工作列表", rd_clinic_says: "临床资料", rd_complaint: "主诉", rd_history: "病史", rd_phone: "诊所电话", rd_nothing_said: "诊所没有填写", rd_id: "患者号", rd_on_images: (name) => `（图像：${name}）`, rd_age_Y: "岁", rd_age_M: "月", rd_age_W: "周", rd_age_D: "天",
+    rd_to_list: "← 工作列表", rd_clinic_says: "临床资料", rd_complaint: "主诉", rd_history: "病史", rd_phone: "诊所电话", rd_nothing_said: "诊所没有填写", rd_id: "患者号", rd_on_images: (name) => `（图像：${name}）`,
     rd_emergency: "急诊", rd_routine: "常规", rd_late: "有补传图像", rd_late_more: "签发后又到了新图像，本报告未包含", rd_covers: (n) => `已签报告包含 ${n.covered} 幅，现有 ${n.received} 幅`,
     rd_standing_whole: (s) => `图像 ${s.whole}/${s.due} 已到齐${s.announced ? `（设备报 ${s.announced} 幅）` : "（设备未报总数）"}`, rd_standing_part: (s) => `图像只到 ${s.whole}/${s.due}${s.announced ? `（设备报 ${s.announced} 幅）` : ""}`, rd_standing_open: (s) => `已到 ${s.whole} 幅，总数未知`,
     rd_absent: (a) => `${a.n} 幅不会再来：${a.why}${a.by ? `（诊所 ${a.by}）` : ""}`, rd_absent_rejected: "在设备上判为废片", rd_absent_deleted: "已在设备上删除", rd_absent_elsewhere: "传到了别处或刻了盘", rd_absent_failure: "设备故障", rd_absent_lost: "收到后丢失，无法恢复", rd_absent_other: "其他原因",
@@ -39,7 +39,7 @@ add(
     rd_event_unassign: "撤销分派", rd_keys_hint: "Esc 回到图像 · Ctrl+S 保存 · Ctrl+Enter 提交", rd_editor_keys: "报告快捷键",
   },
   {
-    rd_to_list: "← Worklist", rd_clinic_says: "From the clinic", rd_complaint: "Complaint", rd_history: "History", rd_phone: "Clinic's phone", rd_nothing_said: "The clinic wrote nothing", rd_id: "Patient ID", rd_on_images: (name) => `(images: ${name})`, rd_age_Y: " y", rd_age_M: " mo", rd_age_W: " wk", rd_age_D: " d",
+    rd_to_list: "← Worklist", rd_clinic_says: "From the clinic", rd_complaint: "Complaint", rd_history: "History", rd_phone: "Clinic's phone", rd_nothing_said: "The clinic wrote nothing", rd_id: "Patient ID", rd_on_images: (name) => `(images: ${name})`,
     rd_emergency: "EMERGENCY", rd_routine: "Routine", rd_late: "Late images", rd_late_more: "More images arrived after signing; this report does not cover them", rd_covers: (n) => `The signed report covers ${n.covered} of ${n.received} images`,
     rd_standing_whole: (s) => `all ${s.whole} of ${s.due} images are here${s.announced ? "" : " (the device named no number)"}`, rd_standing_part: (s) => `only ${s.whole} of ${s.due} images so far`, rd_standing_open: (s) => `${s.whole} images here, number unknown`,
     rd_absent: (a) => `${a.n} will not come: ${a.why}${a.by ? ` (${a.by}, clinic)` : ""}`, rd_absent_rejected: "rejected at the device", rd_absent_deleted: "deleted at the device", rd_absent_elsewhere: "sent elsewhere", rd_absent_failure: "the device failed", rd_absent_lost: "received, and lost for good", rd_absent_other: "another reason",

@@ -4,7 +4,7 @@ import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../../shared/api.js";
 import { Mark } from "../../shared/components.js";
-import { minutesTo } from "../../shared/times.js";
+import { ageText, minutesTo } from "../../shared/times.js";
 import { language, say } from "../../shared/words.js";
 
 export const isDone = (r) => ["signed", "amended", "withdrawn"].includes(r.state);
@@ -28,14 +28,6 @@ export function personName(text) {
 }
 
 const SEX = { M: "male", F: "female" };
-const UNITS = { Y: ["岁", " y"], M: ["个月", " months"], W: ["周", " weeks"], D: ["天", " days"] };
-
-// "045Y" as DICOM writes it, or a number of years.
-export function ageText(age) {
-  const m = /^0*(\d+)([YMWD])$/.exec(age || "");
-  if (m) return m[1] + UNITS[m[2]][language.value === "en" ? 1 : 0];
-  return /^\d+$/.test(String(age ?? "")) ? `${age}${language.value === "en" ? " y" : "岁"}` : "";
-}
 
 export const sexAge = (p) => [say(SEX[p.sex] || "sex_other"), ageText(p.age)].filter(Boolean).join(" ");
 export const examText = (r) => [r.modality, r.body_part, r.description].filter(Boolean).join(" · ");
