@@ -9,6 +9,9 @@
  * that nobody created: 0112H. Without what the standard asks for: 0106H, 0120H, 0121H.
  * 3. A step whose order nobody knows is kept all the same. So is one whose patient contradicts the
  *    order's: a console may still hold the last patient's entry, and that order stands as it was.
+ * 4. A step that is broken off takes its order away only where none of its others runs or is done;
+ *    one begun with the wrong worklist entry (110514) puts it back. What such a one lists, and what
+ *    a step lists that was done anew since, is awaited no more unless something else announced it.
  *
  * Patient data: never logged. Threads: any. */
 #ifndef RADPOST_DESK_MPPS_H

@@ -15,6 +15,9 @@
 #include <string.h>
 
 enum { ERROR_ID_FINAL = 0xA710 };
+#define WRONG_ENTRY "110514" /* CID 9300: Incorrect worklist entry selected */
+/* A device that broke down says nothing more of its step: it runs no longer. */
+static const int64_t step_lasts_us = INT64_C(86400) * 1000000;
 
 /* ---- in a turn ---- */
 
@@ -40,6 +43,55 @@ step_orders(struct book *book, const char *uid, enum order_event event, struct e
 
     for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++)
         rc = order_try_step(book, db_int(rows, i, 0), event, err);
+    db_rows_free(&rows);
+    return rc;
+}
+
+/* What a step that is broken off makes of its order: nothing while another one runs. */
+static int
+break_order(struct book *book, const char *uid, int64_t number, enum order_event event,
+            struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc = db_run(book->db, "mpps_others",
+                    DB_ARGS(DB_TEXT(uid), DB_INT(number), DB_INT(clock_wall_us() - step_lasts_us)),
+                    &rows, err);
+
+    if (rc == 0 && db_int(rows, 0, 0) == 0)
+        rc = order_try_step(book, number, db_int(rows, 0, 1) > 0 ? ORDER_SAW_COMPLETE : event, err);
+    db_rows_free(&rows);
+    return rc;
+}
+
+static int
+break_orders(struct book *book, const char *uid, const struct mpps_said *said, struct err *err)
+{
+    bool is_mistake = strcmp(said->reason_code, WRONG_ENTRY) == 0;
+    struct db_rows *rows = NULL;
+    int rc = db_run(book->db, "mpps_orders", DB_ARGS(DB_TEXT(uid)), &rows, err);
+
+    for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++)
+        rc = break_order(book, uid, db_int(rows, i, 0),
+                         is_mistake ? ORDER_SAW_MISTAKE : ORDER_SAW_DISCONTINUE, err);
+    db_rows_free(&rows);
+    return rc;
+}
+
+/* Images that only a step lists that was broken off are awaited no more: of one begun with the
+ * wrong entry, and, when it was done anew, of those before. */
+static int
+settle_broken(struct book *book, const char *uid, const struct mpps_said *said, struct err *err)
+{
+    struct db_rows *rows = NULL;
+    int rc;
+
+    if (said->state == MPPS_DISCONTINUED && strcmp(said->reason_code, WRONG_ENTRY) == 0)
+        return db_run(book->db, "mpps_unexpect", DB_ARGS(DB_TEXT(uid)), NULL, err);
+    if (said->state != MPPS_COMPLETED)
+        return 0;
+    rc = db_run(book->db, "mpps_broken", DB_ARGS(DB_TEXT(uid)), &rows, err);
+    for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++)
+        rc = db_run(book->db, "mpps_unexpect", DB_ARGS(DB_TEXT(db_text(rows, i, 0))), NULL, err);
     db_rows_free(&rows);
     return rc;
 }
@@ -167,9 +219,11 @@ set(struct book *book, const char *uid, const struct mpps_said *said, const char
         return -1;
     if (said->state == MPPS_COMPLETED && step_orders(book, uid, ORDER_SAW_COMPLETE, err) < 0)
         return -1;
-    if (said->state == MPPS_DISCONTINUED && step_orders(book, uid, ORDER_SAW_DISCONTINUE, err) < 0)
+    if (said->state == MPPS_DISCONTINUED && break_orders(book, uid, said, err) < 0)
         return -1;
-    return take_rest(book, uid, study, said, body, err);
+    if (take_rest(book, uid, study, said, body, err) < 0)
+        return -1;
+    return settle_broken(book, uid, said, err);
 }
 
 /* ---- messages ---- */

@@ -146,6 +146,8 @@ take_element(struct reader *r, const struct dcm_element *e, struct err *err)
         take_step(r, e);
     } else if (e->depth == 1 && r->path[0] == TAG_REASON && e->tag == 0x00080104) {
         take(r, e, s->reason, sizeof s->reason);
+    } else if (e->depth == 1 && r->path[0] == TAG_REASON && e->tag == 0x00080100) {
+        take(r, e, s->reason_code, sizeof s->reason_code);
     } else if (e->depth == 1 && r->path[0] == TAG_SERIES && e->tag == TAG_SERIES_UID) {
         take_series(r, e);
     } else if (e->depth == 2 && r->path[0] == TAG_SERIES && e->tag == TAG_INSTANCE &&

@@ -25,6 +25,7 @@ struct mpps_said {
     char patient_id[65], name[1025], sex[17], birth[17];
     char modality[17];
     char reason[257];      /* why it was broken off: the code's meaning */
+    char reason_code[17];  /* of CID 9300, "110514" */
     char (*instances)[65]; /* of the performed series, images and others */
     char (*series)[65];    /* of each; "" not said */
     size_t instance_n;

@@ -62,7 +62,7 @@ begin_set(struct buf *out, const struct order *o, const char *state)
 
 /* An N-SET: images 1.2.3.1 to 1.2.3.n, a report 1.2.3.900, dose. */
 static void
-end_set(struct buf *out, const char *state, unsigned n)
+end_set_for(struct buf *out, const char *state, unsigned n, const char *reason)
 {
     struct dcm_writer w;
 
@@ -70,6 +70,14 @@ end_set(struct buf *out, const char *state, unsigned n)
     dcm_write_init(&w, out, DCM_IMPLICIT_LE);
     dcm_write_text(&w, 0x0018115E, "DS", "1.25");
     dcm_write_text(&w, 0x00400252, "CS", state);
+    if (reason != NULL) {
+        dcm_write_sequence_begin(&w, 0x00400281);
+        dcm_write_item_begin(&w);
+        dcm_write_text(&w, 0x00080100, "SH", reason);
+        dcm_write_text(&w, 0x00080102, "SH", "DCM");
+        dcm_write_item_end(&w);
+        dcm_write_sequence_end(&w);
+    }
     dcm_write_sequence_begin(&w, 0x0040030E);
     dcm_write_item_begin(&w);
     dcm_write_bytes(&w, 0x00189345, "FD", "\0\0\0\0\0\0\x24\x40", 8); /* 10.0 */
@@ -93,6 +101,12 @@ end_set(struct buf *out, const char *state, unsigned n)
     dcm_write_sequence_end(&w);
     dcm_write_item_end(&w);
     dcm_write_sequence_end(&w);
+}
+
+static void
+end_set(struct buf *out, const char *state, unsigned n)
+{
+    end_set_for(out, state, n, NULL);
 }
 
 static struct order *
@@ -288,6 +302,131 @@ a_second_step_does_not_undo_what_is_done(void **state)
     assert_int_equal(state_of(o), ORDER_COMPLETED);
 }
 
+/* The patient who was picked by mistake was in no worklist any more. */
+static void
+a_step_broken_off_takes_its_order_away_only_where_that_is_meant(void **state)
+{
+    static const struct {
+        const char *what, *reason, *other; /* how another step of the order ended */
+        enum order_state to;
+    } rows[] = {
+        {"broken off", "110501", NULL, ORDER_DISCONTINUED},
+        {"the wrong entry", "110514", NULL, ORDER_SCHEDULED},
+        {"while another runs", NULL, "IN PROGRESS", ORDER_IN_PROGRESS},
+        {"the wrong entry, while another runs", "110514", "IN PROGRESS", ORDER_IN_PROGRESS},
+        {"after another was done", NULL, "COMPLETED", ORDER_COMPLETED},
+        {"the wrong entry, after another was done", "110514", "COMPLETED", ORDER_COMPLETED},
+        {"another was broken off, too", NULL, "DISCONTINUED", ORDER_DISCONTINUED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct order *o = an_order();
+        char uid[16], other[16];
+        uint16_t error_id;
+        struct buf set;
+
+        snprintf(uid, sizeof uid, "2.25.%zu", i + 100);
+        snprintf(other, sizeof other, "2.25.%zu", i + 200);
+        if (rows[i].other != NULL) {
+            begin_set(&set, o, "IN PROGRESS");
+            assert_int_equal(create(other, &set), 0);
+            end_set(&set, rows[i].other, 0);
+            assert_int_equal(change(other, &set, &error_id), 0);
+        }
+        begin_set(&set, o, "IN PROGRESS"); /* of what is done: more images of it */
+        assert_int_equal(create(uid, &set), 0);
+        end_set_for(&set, "DISCONTINUED", 0, rows[i].reason);
+        assert_int_equal(change(uid, &set, &error_id), 0);
+        if (state_of(o) != rows[i].to)
+            fail_msg("%s: %s", rows[i].what, order_state_word(state_of(o)));
+    }
+}
+
+/* A device that broke down said no more of its step: the order does not run for ever by it. */
+static void
+a_step_that_nobody_ended_for_a_day_runs_no_more(void **state)
+{
+    struct order *o;
+    uint16_t error_id;
+    struct buf set;
+
+    (void)state;
+    clock_fake(INT64_C(1795307400) * 1000000, 1000);
+    o = an_order();
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.5", &set), 0);
+    clock_fake_advance(INT64_C(86400000) + 1);
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.6", &set), 0);
+    end_set(&set, "DISCONTINUED", 0);
+    assert_int_equal(change("2.25.6", &set, &error_id), 0);
+
+    assert_int_equal(state_of(o), ORDER_DISCONTINUED);
+}
+
+static void
+assert_awaited(const char *study, uint32_t expected, uint32_t missing)
+{
+    uint32_t now_expected, now_missing;
+    struct err err;
+
+    assert_int_equal(mpps_expected(book, study, &now_expected, &now_missing, &err), 0);
+    assert_int_equal(now_expected, expected);
+    assert_int_equal(now_missing, missing);
+}
+
+/* They stayed "missing" for good. */
+static void
+images_of_a_step_broken_off_are_awaited_until_it_is_done_anew(void **state)
+{
+    static const char came[1][65] = {"1.2.3.2"};
+    struct order *o = an_order();
+    unsigned arrived;
+    uint16_t error_id;
+    struct buf set;
+    struct err err;
+
+    (void)state;
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.5", &set), 0);
+    end_set(&set, "DISCONTINUED", 4);
+    assert_int_equal(change("2.25.5", &set, &error_id), 0);
+    assert_int_equal(mpps_arrived(book, came, 1, &arrived, &err), 0);
+    assert_awaited(o->study, 5, 4); /* it made them: they are on their way */
+
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.6", &set), 0);
+    assert_awaited(o->study, 5, 4);
+    end_set(&set, "COMPLETED", 1);
+    assert_int_equal(change("2.25.6", &set, &error_id), 0);
+    assert_awaited(o->study, 3, 2); /* 1 and 900, which both list; 2 came */
+}
+
+static void
+images_made_with_the_wrong_entry_are_awaited_by_nobody(void **state)
+{
+    static const char asked[1][65] = {"1.2.3.2"};
+    struct order *o = an_order();
+    uint16_t error_id;
+    struct buf set;
+    struct err err;
+
+    (void)state;
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.5", &set), 0);
+    end_set_for(&set, "DISCONTINUED", 3, "110514");
+    assert_int_equal(change("2.25.5", &set, &error_id), 0);
+    assert_awaited(o->study, 0, 0);
+
+    assert_int_equal(mpps_expect(book, o->study, "1.2.8", asked, 1, &err), 0); /* it sends one */
+    begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(create("2.25.6", &set), 0);
+    end_set_for(&set, "DISCONTINUED", 0, "110514");
+    assert_int_equal(change("2.25.6", &set, &error_id), 0);
+    assert_awaited(o->study, 1, 1);
+}
+
 static void
 a_step_of_an_unknown_order_is_kept(void **state)
 {
@@ -295,7 +434,7 @@ a_step_of_an_unknown_order_is_kept(void **state)
     struct mpps_study *list = NULL;
     struct buf set;
     struct err err;
-    size_t n = 0;
+    size_t n;
 
     (void)state;
     begin_set(&set, &o, "IN PROGRESS");
@@ -447,6 +586,10 @@ main(void)
         BOOK_TEST(a_step_that_names_another_patient_leaves_the_order_as_it_was),
         BOOK_TEST(statuses_are_the_standards),
         BOOK_TEST(a_second_step_does_not_undo_what_is_done),
+        BOOK_TEST(a_step_broken_off_takes_its_order_away_only_where_that_is_meant),
+        BOOK_TEST(a_step_that_nobody_ended_for_a_day_runs_no_more),
+        BOOK_TEST(images_of_a_step_broken_off_are_awaited_until_it_is_done_anew),
+        BOOK_TEST(images_made_with_the_wrong_entry_are_awaited_by_nobody),
         BOOK_TEST(a_step_of_an_unknown_order_is_kept),
         BOOK_TEST(what_arrives_is_no_longer_missing),
         BOOK_TEST(what_has_not_come_is_missing_whatever_the_clock_says),
