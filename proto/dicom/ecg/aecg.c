@@ -6,7 +6,10 @@
  *       component > sequenceSet > component > sequence
  *   sequence > code TIME_ABSOLUTE | TIME_RELATIVE, value head, increment
  *            | code MDC_ECG_LEAD_x, value origin, scale, digits
- * Elements are known by their local names and their parents', whatever their namespace prefix. */
+ * Elements are known by their local names and their parents', whatever their namespace prefix.
+ * Text by DESIGN's rule: carts in China write GBK, declared as GB2312, GBK or GB18030, or as
+ * nothing or UTF-8 (charset.h); what is not of these is expat's. */
+#include "proto/dicom/ecg/aecg_text.h"
 #include "proto/dicom/ecg/ecg.h"
 
 #include "proto/base/text.h"
@@ -507,18 +510,34 @@ report(struct reader *r, struct err *err)
                    (unsigned long)XML_GetCurrentLineNumber(r->parser), XML_ErrorString(code));
 }
 
+/* cs: what it is brought to UTF-8 by; NULL: as it is. */
 static int
-parse(struct reader *r, const uint8_t *bytes, size_t n, struct err *err)
+parse(struct reader *r, struct dcm_charset *cs, const uint8_t *bytes, size_t n, struct err *err)
 {
-    for (size_t at = 0; at < n || n == 0; at += CHUNK) {
-        size_t k = n - at < CHUNK ? n - at : CHUNK;
-        bool is_last = at + k == n;
+    bool is_last = false;
+    struct buf text;
+    int rc = 0;
 
-        if (XML_Parse(r->parser, (const char *)bytes + at, (int)k, is_last) != XML_STATUS_OK)
-            return report(r, err);
-        if (is_last)
-            break;
+    buf_init(&text, 4 * CHUNK);
+    for (size_t at = 0, k; rc == 0 && !is_last; at += k) {
+        const uint8_t *piece = bytes + at;
+        size_t piece_n;
+
+        k = n - at <= CHUNK ? n - at : cs != NULL ? aecg_text_whole(piece, CHUNK) : CHUNK;
+        piece_n = k;
+        is_last = at + k == n;
+        if (cs != NULL) {
+            buf_clear(&text);
+            dcm_charset_decode(cs, piece, k, false, &text);
+            piece = text.bytes;
+            piece_n = text.n;
+        }
+        if (XML_Parse(r->parser, (const char *)piece, (int)piece_n, is_last) != XML_STATUS_OK)
+            rc = report(r, err);
     }
+    buf_fini(&text);
+    if (rc < 0)
+        return rc;
     if (r->is_failed)
         return report(r, err);
     if (r->ecg->group_count == 0)
@@ -530,11 +549,13 @@ int
 ecg_read_aecg(const uint8_t *bytes, size_t n, struct ecg **out_ecg, struct err *err)
 {
     struct reader r = {.depth = 0};
+    struct dcm_charset cs;
+    bool is_decoded = aecg_text_choose(bytes, n, &cs);
     int rc = -1;
 
     buf_init(&r.text, TEXT_BYTES);
     r.ecg = mem_new(sizeof *r.ecg);
-    r.parser = XML_ParserCreate(NULL);
+    r.parser = XML_ParserCreate(is_decoded ? "UTF-8" : NULL);
     if (r.parser == NULL) {
         (void)err_set(err, ERR_RETRY, "aECG: no memory");
         goto out;
@@ -543,7 +564,7 @@ ecg_read_aecg(const uint8_t *bytes, size_t n, struct ecg **out_ecg, struct err *
     XML_SetElementHandler(r.parser, on_begin, on_end);
     XML_SetCharacterDataHandler(r.parser, on_text);
     XML_SetStartDoctypeDeclHandler(r.parser, on_doctype);
-    if (parse(&r, bytes, n, err) < 0)
+    if (parse(&r, is_decoded ? &cs : NULL, bytes, n, err) < 0)
         goto out;
     *out_ecg = TAKE(r.ecg);
     rc = 0;
