@@ -6,6 +6,7 @@
 #include "reader/reader.h"
 
 #include "proto/base/buf.h"
+#include "proto/base/folder.h"
 #include "proto/base/program.h"
 #include "proto/codec/codec.h"
 #include "reader/assign/assign.h"
@@ -65,12 +66,19 @@ run(struct reader *r, struct err *err)
 
 /* ---- sub-commands ---- */
 
+/* What another user leaves in data_dir the service could not read. */
+static int
+make_folders_as_service(struct reader *r, struct err *err)
+{
+    return reader_make_folders(r, err) < 0 ? -1 : folder_vet_owner(r->config.data_dir, err);
+}
+
 static int
 run_enrol(struct reader *r, char **args, struct err *err)
 {
     struct enrol_identity identity;
 
-    if (reader_make_folders(r, err) < 0)
+    if (make_folders_as_service(r, err) < 0)
         return -1;
     if (enrol_new(r->identity_dir, args[0], args[1], &identity, err) < 0) {
         enrol_explain(err);
@@ -114,7 +122,7 @@ run_load(struct reader *r, char **args, struct err *err)
     int rc = -1;
 
     buf_init(&json, LOAD_BYTES);
-    if (reader_make_folders(r, err) == 0 && read_file(args[0], &json, err) == 0 &&
+    if (make_folders_as_service(r, err) == 0 && read_file(args[0], &json, err) == 0 &&
         reader_start_database(r, err) == 0 &&
         assign_load(r->pg, buf_text(&json), json.n, r->config.demo, &loaded, err) == 0) {
         printf("loaded: %u organisations, %u accounts, %u doctors, %u agreements\n",
@@ -138,7 +146,7 @@ run_first_admin(struct reader *r, char **args, struct err *err)
     const char *org = args[0];
     int rc = -1;
 
-    if (reader_make_folders(r, err) < 0)
+    if (make_folders_as_service(r, err) < 0)
         return -1;
     if (org == NULL && enrol_load(r->identity_dir, &r->identity, err) == 0) {
         r->is_enrolled = true;

@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 static const uint64_t giga = 1 << 30;
 
@@ -28,6 +29,14 @@ check_archive(struct findings *f, const char *dir, const char *tenant, const cha
     archive_close(&archive);
 }
 
+static bool
+is_anothers(const char *data_dir, const char *path)
+{
+    struct stat all, one;
+
+    return stat(data_dir, &all) == 0 && stat(path, &one) == 0 && all.st_uid != one.st_uid;
+}
+
 static void
 check_identity(struct findings *f, const struct reader_config *c)
 {
@@ -42,7 +51,13 @@ check_identity(struct findings *f, const struct reader_config *c)
                                           : err.text);
         return;
     }
-    finding(f, MARK_FINE, "reader's enrolment", "%s of %s", id.device, id.tenant);
+    if (is_anothers(c->data_dir, dir))
+        finding(f, MARK_BAD, "reader's enrolment",
+                "%s is of another user than %s: the service cannot read it. chown -R it to that "
+                "user",
+                dir, c->data_dir);
+    else
+        finding(f, MARK_FINE, "reader's enrolment", "%s of %s", id.device, id.tenant);
     check_days(f, "certificate", DOCTOR_SOON_DAYS, id.not_after_us);
     if (c->storage_url[0] != '\0')
         snprintf(url, sizeof url, "%s", c->storage_url);

@@ -1,9 +1,11 @@
-/* test_reader_config.c - what radpost-reader refuses to start with, asked of the program itself. */
+/* test_reader_config.c - what radpost-reader and its words refuse to start with, asked of the
+ * program itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -14,11 +16,15 @@
 
 static char program[600], dir[FOLDER_PATH_BYTES];
 
+/* word, argument: NULL = run */
 static int
-start_with(const char *lines, char *out, size_t size)
+start_with(const char *lines, const char *word, const char *argument, char *out, size_t size)
 {
     char path[FOLDER_PATH_BYTES + 16];
-    const char *const argv[] = {program, "--config", path, NULL};
+    const char *const argv[] = {
+        program, "--config", path,
+        word,    argument,   word != NULL && strcmp(word, "enrol") == 0 ? "code" : NULL,
+        NULL};
     FILE *f;
 
     snprintf(path, sizeof path, "%s/reader.conf", dir);
@@ -52,7 +58,7 @@ listeners_that_others_reach_are_refused_in_a_demo_and_without_tls(void **state)
     if (access(program, X_OK) != 0)
         skip();
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        int code = start_with(rows[i].lines, out, sizeof out);
+        int code = start_with(rows[i].lines, NULL, NULL, out, sizeof out);
 
         if (code != rows[i].exit_code || strstr(out, rows[i].words) == NULL)
             fail_msg("%s: wanted %d \"%s\", got %d: %s", rows[i].lines, rows[i].exit_code,
@@ -60,11 +66,37 @@ listeners_that_others_reach_are_refused_in_a_demo_and_without_tls(void **state)
     }
 }
 
+/* Typed as root, enrol spent a code on an identity that the service could not read. */
+static void
+words_of_another_user_than_the_services_are_refused_and_leave_nothing(void **state)
+{
+    static const struct {
+        const char *word, *argument;
+    } rows[] = {{"enrol", "https://127.0.0.1:9"}, {"load", "/dev/null"}, {"first-admin", NULL}};
+    char data_dir[FOLDER_PATH_BYTES + 16], lines[FOLDER_PATH_BYTES + 64], out[4096];
+
+    (void)state;
+    if (access(program, X_OK) != 0 || geteuid() != 0)
+        skip();
+    snprintf(data_dir, sizeof data_dir, "%s/service", dir);
+    assert_int_equal(mkdir(data_dir, 0700), 0);
+    assert_int_equal(chown(data_dir, 65534, 65534), 0);
+    snprintf(lines, sizeof lines, "data_dir = %s\npg_wait = 0ms\n", data_dir);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int code = start_with(lines, rows[i].word, rows[i].argument, out, sizeof out);
+
+        if (code != 77 || strstr(out, "run this as the user that owns") == NULL)
+            fail_msg("%s: %d: %s", rows[i].word, code, out);
+    }
+    assert_int_equal(rmdir(data_dir), 0);
+}
+
 int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listeners_that_others_reach_are_refused_in_a_demo_and_without_tls),
+        cmocka_unit_test(words_of_another_user_than_the_services_are_refused_and_leave_nothing),
     };
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     int rc;
