@@ -295,30 +295,6 @@ post_correction(struct http_request *req, struct http_response *res, struct err 
     return register_or_correct(req, res, http_param(req, "registration"), err);
 }
 
-static int
-get_registrations(struct http_request *req, struct http_response *res, struct err *err)
-{
-    struct book_registration *list = NULL;
-    struct buf json;
-    struct jsonw w;
-    size_t n = 0;
-
-    if (book_registrations(book_of(req), LISTED, &list, &n, err) < 0)
-        return -1;
-    buf_init(&json, LIST_BYTES);
-    jsonw_init(&w, &json);
-    jsonw_object(&w, NULL);
-    jsonw_array(&w, "registrations");
-    for (size_t i = 0; i < n; i++)
-        api_write_registration(&w, &list[i], true);
-    jsonw_end(&w);
-    jsonw_end(&w);
-    http_answer_buf(res, 200, "application/json", &json);
-    buf_fini(&json);
-    free(list);
-    return 0;
-}
-
 /* ---- what is done with one ---- */
 
 /* {reason, urgency: "stat", which it is if not said, or "routine"} */
@@ -567,7 +543,6 @@ post_confirm(struct http_request *req, struct http_response *res, struct err *er
 }
 
 const struct http_route api_routes[] = {
-    DESK_GET("/desk/v1/registrations", DESK_WORK, get_registrations),
     DESK_POST("/desk/v1/registrations", DESK_WORK, post_registration),
     DESK_POST("/desk/v1/registrations/{registration}", DESK_WORK, post_correction),
     DESK_POST("/desk/v1/registrations/{registration}/urgent", DESK_WORK, post_urgent),

@@ -61,7 +61,8 @@ const char *api_who(const struct http_request *req);
 int api_read_study(const struct http_request *req, char out_study[CLINIC_UID_SIZE],
                    struct err *err) MUST_CHECK;
 
-/* Sections of the state: "reader"; and for who may know of patients "registrations", "reports". */
+/* Sections of the state: "reader"; and for who may know of patients "registrations" and
+ * how many there are in all ("registrations_n"), "reports". */
 int api_write_state(struct book *book, struct desk_link *link, unsigned rights, struct jsonw *w,
                     struct err *err) MUST_CHECK;
 

@@ -132,12 +132,14 @@ write_patients(struct book *book, struct jsonw *w, struct err *err)
 {
     struct book_registration *registrations = NULL;
     struct book_report *reports = NULL;
-    size_t registrations_n = 0, reports_n = 0;
+    size_t registrations_n = 0, registrations_all = 0, reports_n = 0;
     int rc = -1;
 
-    if (book_registrations(book, REGISTRATIONS_SHOWN, &registrations, &registrations_n, err) < 0 ||
+    if (book_registrations(book, REGISTRATIONS_SHOWN, &registrations, &registrations_n,
+                           &registrations_all, err) < 0 ||
         book_reports(book, REPORTS_SHOWN, &reports, &reports_n, err) < 0)
         goto out;
+    jsonw_uint(w, "registrations_n", registrations_all);
     jsonw_array(w, "registrations");
     for (size_t i = 0; i < registrations_n; i++)
         api_write_registration(w, &registrations[i], false);

@@ -212,8 +212,8 @@ tell_registration(struct book *book, const struct book_registration *r, struct e
 
 /* ---- registrations ---- */
 
-static void
-row_read(const struct db_rows *rows, size_t i, struct book_registration *r)
+void
+registration_read(const struct db_rows *rows, size_t i, struct book_registration *r)
 {
     memset(r, 0, sizeof *r);
     text_copy(r->registration, sizeof r->registration, db_text(rows, i, 0));
@@ -252,7 +252,7 @@ registration_get(struct book *book, const char *registration, struct book_regist
     if (db_rows_count(rows) == 0)
         rc = err_set(err, ERR_NOT_FOUND, "no such registration");
     else
-        row_read(rows, 0, out);
+        registration_read(rows, 0, out);
     db_rows_free(&rows);
     return rc;
 }
@@ -372,23 +372,6 @@ book_find(struct book *book, const char *registration, struct book_registration 
     int rc = db_begin(book->db, err);
 
     return rc < 0 ? -1 : db_end(book->db, registration_get(book, registration, out, err), err);
-}
-
-int
-book_registrations(struct book *book, size_t limit, struct book_registration **out, size_t *out_n,
-                   struct err *err)
-{
-    struct db_rows *rows = NULL;
-    int rc = db_ask(book->db, "registration_list", DB_ARGS(DB_INT(limit)), &rows, err);
-
-    if (rc == 0) {
-        *out_n = db_rows_count(rows);
-        *out = mem_new((*out_n + 1) * sizeof **out);
-        for (size_t i = 0; i < *out_n; i++)
-            row_read(rows, i, &(*out)[i]);
-    }
-    db_rows_free(&rows);
-    return rc;
 }
 
 int
@@ -524,11 +507,14 @@ static int
 act_slip(struct book *book, const struct book_registration *r, void *user, struct err *err)
 {
     struct clinic_up up = {.kind = CLINIC_SLIP};
+    char hex[DIGEST_HEX_BYTES];
 
     text_copy(up.registration, sizeof up.registration, r->registration);
     memcpy(up.code_sha256, user, sizeof up.code_sha256);
+    digest_text(user, hex);
     if (db_run(book->db, "registration_slip",
-               DB_ARGS(DB_TEXT(r->registration), DB_INT(clock_wall_us())), NULL, err) < 0)
+               DB_ARGS(DB_TEXT(r->registration), DB_INT(clock_wall_us()), DB_TEXT(hex)), NULL,
+               err) < 0)
         return -1;
     return outbox_add(book, &up, err);
 }

@@ -66,9 +66,21 @@ int book_correct(struct book *book, const struct book_registration *r, struct au
                  const char *by, struct err *err) MUST_CHECK;
 int book_find(struct book *book, const char *registration, struct book_registration *out,
               struct err *err) MUST_CHECK;
-/* The newest first, at most limit; free(*out). */
+/* The newest limit, and those whose studies are the newest limit; the newest first; free(*out).
+ * *out_total: how many there are in all. */
 int book_registrations(struct book *book, size_t limit, struct book_registration **out,
-                       size_t *out_n, struct err *err) MUST_CHECK;
+                       size_t *out_n, size_t *out_total, struct err *err) MUST_CHECK;
+/* For people: the newest first, without the first skip, at most limit. text: "" all; else what is
+ * in the name, its pinyin, the phone or a number (registration, citizen, patient, accession, the
+ * source's own), letters in either case; or the code of the last slip, alone or as its picture
+ * says it, typed or scanned. *out_total: with those left out; 0 where none is listed. free(*out).
+ */
+struct book_search {
+    const char *text;
+    size_t skip, limit;
+};
+int book_search(struct book *book, const struct book_search *search, struct book_registration **out,
+                size_t *out_n, size_t *out_total, struct err *err) MUST_CHECK;
 /* Its studies become STAT, or none of them is any more, also of those that come later (urgency.h);
  * what a source of orders says again raises it no more. by: a login, and in the audit log (NULL:
  * none, tests) before it is done. */

@@ -36,6 +36,8 @@ int clock_follow(struct book *book, struct err *err) MUST_CHECK;
 void clock_name_boot(struct book *book);
 /* In a turn: queue a message. up->id is drawn. */
 int outbox_add(struct book *book, struct clinic_up *up, struct err *err) MUST_CHECK;
+/* A row of registration_get and its like. */
+void registration_read(const struct db_rows *rows, size_t i, struct book_registration *r);
 /* In a turn. errors  ERR_NOT_FOUND */
 int registration_get(struct book *book, const char *registration, struct book_registration *out,
                      struct err *err) MUST_CHECK;

@@ -29,6 +29,7 @@ SELECT r.registration, r.at_us, r.changed_at_us, r.revision, r.name, r.citizen_i
         WHERE o.registration = r.registration AND o.kind IN ('phone_code', 'phone_check') ORDER BY o.n DESC LIMIT 1), '')
 FROM registration r WHERE r.registration = ?1
 
+-- The newest, and whose the newest studies are, so that the page can name them.
 -- name: registration_list
 SELECT r.registration, r.at_us, r.changed_at_us, r.revision, r.name, r.citizen_id, r.sex, r.birth, r.phone,
     r.is_phone_verified, r.modality, r.complaint, r.history, r.is_urgent, r.reason, r.study, r.attached_by, r.slip_at_us,
@@ -38,7 +39,15 @@ SELECT r.registration, r.at_us, r.changed_at_us, r.revision, r.name, r.citizen_i
         WHERE o.registration = r.registration AND o.outcome = 'refused' ORDER BY o.n DESC LIMIT 1), ''),
     coalesce((SELECT CASE o.outcome WHEN '' THEN 'unsent' ELSE o.word END FROM outbox o
         WHERE o.registration = r.registration AND o.kind IN ('phone_code', 'phone_check') ORDER BY o.n DESC LIMIT 1), '')
-FROM registration r ORDER BY r.at_us DESC, r.registration DESC LIMIT ?1
+FROM registration r WHERE r.registration IN (
+    SELECT registration FROM (SELECT registration FROM registration ORDER BY at_us DESC, registration DESC LIMIT ?1)
+    UNION SELECT coalesce((SELECT a.registration FROM registration a WHERE a.study = s.study AND s.study <> ''),
+        (SELECT j.registration FROM registration_study j WHERE j.study = s.study))
+    FROM (SELECT study FROM study ORDER BY arrived_at_us DESC LIMIT ?2) s)
+ORDER BY r.at_us DESC, r.registration DESC
+
+-- name: registration_count
+SELECT count(*) FROM registration
 
 -- name: registration_of_study
 SELECT registration, attached_by FROM registration WHERE study = ?1 AND study <> ''
@@ -56,7 +65,7 @@ UPDATE registration SET is_urgent = 1, lowered = '', reason = ?2, changed_at_us 
 UPDATE registration SET is_urgent = 0, lowered = ?2, changed_at_us = ?3 WHERE registration = ?1
 
 -- name: registration_slip
-UPDATE registration SET slip_at_us = ?2 WHERE registration = ?1
+UPDATE registration SET slip_at_us = ?2, slip_sha256 = ?3 WHERE registration = ?1
 
 -- name: registration_phone_proved
 UPDATE registration SET is_phone_verified = 1 WHERE registration = ?1 AND phone = ?2

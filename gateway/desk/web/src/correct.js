@@ -21,8 +21,7 @@ export function Correct({ r, onClose }) {
   const [fields, setFields] = useState(null);
   const [wrong, setWrong] = useState("");
   const look = async () => {
-    const { registrations } = await get("registrations");
-    const now = registrations.find((one) => one.registration === r.registration);
+    const now = await get(`registrations/${r.registration}`);
     setSeen(now);
     setFields({ name: now.name, citizen_id: now.citizen_id, sex: now.sex, birth: plainDay(now.birth), phone: now.phone, modality: now.modality, complaint: now.complaint, history: now.history });
   };

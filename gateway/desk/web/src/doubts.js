@@ -3,6 +3,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { Aside } from "./aside.js";
+import { useFinder } from "./found.js";
 import { Dialog, Field, Mark, Work, Wrong } from "./parts.js";
 import { PeopleOptions, personFull, plainDay, readState, sexWord } from "./people.js";
 import { post } from "./state.js";
@@ -30,16 +31,19 @@ function Answer({ c, which, registrations, onClose }) {
   const [registration, setRegistration] = useState("");
   const [seen] = useState(c.answer || ""); // somebody else may answer while this is open
   const isSecond = which === "second";
+  const [people, finder] = useFinder(registrations, `b-${c.n}`);
+  const to = people.find((r) => r.registration === registration);
   const isMeanwhile = (c.answer || "") !== seen;
   const send = async () => {
-    await post(`corrections/${c.n}/answer`, { answer: which, seen, ...(isSecond ? { registration } : {}) });
+    await post(`corrections/${c.n}/answer`, { answer: which, seen, ...(isSecond ? { registration: to ? registration : "" } : {}) });
     onClose();
   };
   return html`<${Dialog} title=${say("it_is", isSecond ? "B" : "A")} onClose=${onClose}>
     <p><b>${identity(isSecond ? c.second : c.first)}</b> ${came(c, isSecond)}</p>
     <p class="quiet">${say(isSecond ? "it_is_b_does" : "it_is_a_does")}</p>
-    ${isSecond && html`<${Field} label=${say("b_is")} name="registration" value=${registration} onInput=${setRegistration}
-      choices=${html`<option value="">${say("b_is_nobody")}</option><${PeopleOptions} registrations=${registrations} />`} />`}
+    ${isSecond && finder}
+    ${isSecond && html`<${Field} label=${say("b_is")} name="registration" value=${to ? registration : ""} onInput=${setRegistration}
+      choices=${html`<option value="">${say("b_is_nobody")}</option><${PeopleOptions} registrations=${people} />`} />`}
     <${Wrong}>${wrong}<//><${Wrong}>${isMeanwhile && c.answer && `${answered(c)}${say("a_or_b_meanwhile")}`}<//>
     <div class="quick"><${Work} class="primary" disabled=${isMeanwhile} onError=${setWrong} onClick=${send}>${say("it_is_do")}<//>
       <button type="button" onClick=${onClose}>${say("shut")}</button></div>
@@ -103,10 +107,11 @@ const give = (study, to) => post(`registrations/${to.registration}/${to.study ? 
 export function Whose({ d, registrations, onError }) {
   const [chosen, setChosen] = useState("");
   const id = `whose-${d.study}`;
-  const to = registrations.find((r) => r.registration === chosen);
-  return html`<span class="attach"><label for=${id}>${say("unattached")}</label>
-    <select id=${id} value=${chosen} onChange=${(event) => setChosen(event.target.value)}><option value="">${say("whose")}</option>
-      <${PeopleOptions} registrations=${registrations} /></select>
+  const [people, finder] = useFinder(registrations, d.study);
+  const to = people.find((r) => r.registration === chosen);
+  return html`${finder}<span class="attach"><label for=${id}>${say("unattached")}</label>
+    <select id=${id} value=${to ? chosen : ""} onChange=${(event) => setChosen(event.target.value)}><option value="">${say("whose")}</option>
+      <${PeopleOptions} registrations=${people} /></select>
     <${Work} disabled=${!to} onError=${onError} onClick=${() => give(d.study, to)}>${say(to?.study ? "join" : "attach")}<//></span>`;
 }
 
@@ -117,7 +122,8 @@ function Move({ of, owner, registrations, onClose }) {
   const { study } = of;
   const [chosen, setChosen] = useState("");
   const [wrong, setWrong] = useState("");
-  const to = registrations.find((r) => r.registration === chosen);
+  const [people, finder] = useFinder(registrations, "move");
+  const to = people.find((r) => r.registration === chosen);
   const move = async () => {
     await give(study, to);
     onClose();
@@ -126,8 +132,9 @@ function Move({ of, owner, registrations, onClose }) {
     <dl><dt>${say("move_from")}</dt><dd>${personFull(owner)}</dd><dt>${say("move_to")}</dt><dd><b>${to ? personFull(to) : "?"}</b>${to?.study && ` ${say("move_joins")}`}</dd></dl>
     ${[owner.read_state, of.read_state].some((word) => TOLD.includes(word)) && html`<p class="old" role="alert">${say("move_signed")}</p>`}
     <${Wrong}>${wrong}<//>
-    <${Field} label=${say("move_whose")} hint=${say("move_how")} name="move" value=${chosen} onInput=${setChosen}
-      choices=${html`<option value="">${say("whose")}</option><${PeopleOptions} registrations=${registrations.filter((r) => r !== owner)} />`} />
+    ${finder}
+    <${Field} label=${say("move_whose")} hint=${say("move_how")} name="move" value=${to ? chosen : ""} onInput=${setChosen}
+      choices=${html`<option value="">${say("whose")}</option><${PeopleOptions} registrations=${people.filter((r) => r.registration !== owner.registration)} />`} />
     <div class="quick"><${Work} class="danger" disabled=${!to} onError=${setWrong} onClick=${move}>${say("move_do")}<//>
       <button type="button" onClick=${onClose}>${say("shut")}</button></div><//>`;
 }

@@ -1,6 +1,7 @@
 // imports.js - files from devices that speak no DICOM: look at them, say whose they are, or throw them away.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
+import { useFinder } from "./found.js";
 import { Dialog, Field, Folded, sentence, Sure, Work, Wrong } from "./parts.js";
 import { PeopleOptions, personFull, plainDay, sexWord } from "./people.js";
 import { get, post } from "./state.js";
@@ -14,6 +15,8 @@ const advice = (why) => say((ADVICE.find(([pattern]) => pattern.test(why)) || [0
 function Bind({ item, registrations, onDone, onError }) {
   const [chosen, setChosen] = useState("");
   const [isOther, setOther] = useState(false);
+  const [people, finder] = useFinder(registrations, item.id);
+  const to = people.find((r) => r.registration === chosen);
   const id = `bind-${item.id}`;
   const bind = async () => {
     try {
@@ -24,11 +27,11 @@ function Bind({ item, registrations, onDone, onError }) {
       setOther(true); // asked once more, in words
     }
   };
-  return html`<span class="attach"><label for=${id}>${say("import_whose")}</label>
-    <select id=${id} value=${chosen} onChange=${(event) => { setChosen(event.target.value); setOther(false); }}><option value="">${say("whose")}</option>
-      <${PeopleOptions} registrations=${registrations} /></select>
+  return html`${finder}<span class="attach"><label for=${id}>${say("import_whose")}</label>
+    <select id=${id} value=${to ? chosen : ""} onChange=${(event) => { setChosen(event.target.value); setOther(false); }}><option value="">${say("whose")}</option>
+      <${PeopleOptions} registrations=${people} /></select>
     ${isOther && html`<span class="wrong" role="alert">${say("import_other")}</span>`}
-    <${Work} class=${isOther ? "danger" : ""} disabled=${chosen === ""} onError=${onError} onClick=${bind}>${say(isOther ? "import_sure" : "attach")}<//></span>`;
+    <${Work} class=${isOther ? "danger" : ""} disabled=${!to} onError=${onError} onClick=${bind}>${say(isOther ? "import_sure" : "attach")}<//></span>`;
 }
 
 function Discard({ item, onDone, onClose }) {

@@ -1,13 +1,14 @@
 // orders.js - what is to be examined: the devices' worklist, whoever ordered it.
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
+import { Find, Pages, useFound } from "./found.js";
 import { Hl7 } from "./hl7.js";
-import { Field, Folded, Mark, Work, Wrong, sentence } from "./parts.js";
+import { Folded, Mark, Work, Wrong } from "./parts.js";
 import { ageOf, sexWord } from "./people.js";
+import { lookUp } from "./register.js";
 import { post } from "./state.js";
 import { fullTime, knows, say } from "./words.js";
 
-const PAGE = 200; // as many as the gateway lists at once
 const COLOURS = { scheduled: "grey", in_progress: "amber", completed: "green", discontinued: "red", cancelled: "red" };
 const ACTS = { scheduled: ["cancel"], in_progress: ["complete"], discontinued: ["again"], cancelled: ["again"] };
 
@@ -25,37 +26,15 @@ function Order({ o }) {
         ${!o.is_offered && ["scheduled", "in_progress"].includes(o.state) && html`<${Mark} colour="amber">${say("order_left")}<//>`}
         ${o.attached && html`<${Mark} colour="green">${say("order_has_images")}<//>`}
         ${o.is_urgent && html`<${Mark} colour="red">${say("is_urgent")}<//>`}</span><${Wrong}>${wrong}<//></div>
-    <div class="may">${actsOf(o).map((act) => html`<${Work} onError=${setWrong} onClick=${() => post(`orders/${o.number}/${act}`)}>${say(`order_do_${act}`)}<//>`)}</div>
+    <div class="may">${actsOf(o).map((act) => html`<${Work} onError=${setWrong} onClick=${() => post(`orders/${o.number}/${act}`)}>${say(`order_do_${act}`)}<//>`)}
+      <button type="button" onClick=${() => lookUp(o.registration)}>${say("order_patient")}</button></div>
   </li>`;
 }
 
-// Others than this day's first ones, or those of somebody: asked for, and again whenever something changed.
-function useFound(asked, change, setWrong) {
-  const [found, setFound] = useState(null);
-  useEffect(() => {
-    let isOver = false;
-    const take = (answer) => {
-      if (isOver) return;
-      setFound({ ...answer, asked });
-      setWrong("");
-    };
-    if (asked) post("orders/find", asked).then(take, (error) => isOver || setWrong(sentence(error)));
-    return () => (isOver = true);
-  }, [asked, change]);
-  return asked && found?.asked === asked ? found : null;
-}
-
-function Pages({ skip, listed, n, onGo }) {
-  return html`<p class="pages"><span class="quiet" role="status">${n > 0 && say("orders_of", { from: Math.min(skip + 1, n), to: skip + listed, n })}</span>
-    ${skip > 0 && html`<button type="button" onClick=${() => onGo(Math.max(0, skip - PAGE))}>${say("page_before")}</button>`}
-    ${skip + listed < n && html`<button type="button" onClick=${() => onGo(skip + listed)}>${say("page_next")}</button>`}</p>`;
-}
-
 export function Orders({ now }) {
-  const [typed, setTyped] = useState("");
   const [asked, setAsked] = useState(null); // null: the first page, which the state has
   const [wrong, setWrong] = useState("");
-  const found = useFound(asked, now.change, setWrong);
+  const found = useFound("orders/find", asked, now.change, setWrong);
   const said = asked ? found : now;
   const orders = said?.orders || [];
   const isOpen = (o) => o.is_offered || asked?.text; // who looks for somebody sees all of them at once
@@ -64,20 +43,10 @@ export function Orders({ now }) {
     setWrong("");
     setAsked(text || skip > 0 ? { text, skip } : null);
   };
-  const type = (text) => {
-    setTyped(text);
-    if (!text) go("", 0);
-  };
-  const find = (event) => {
-    event.preventDefault();
-    go(typed.trim(), 0);
-  };
   return html`<section aria-labelledby="orders"><h2 id="orders">${say("orders")}</h2>
     <p class="quiet">${say("orders_why")}</p>
     <${Hl7} now=${now} />
-    <form class="find" role="search" onSubmit=${find}>
-      <${Field} label=${say("orders_find")} name="find" kind="search" value=${typed} onInput=${type} autocomplete="off" maxlength="64" />
-      <button type="submit">${say("orders_find_do")}</button></form>
+    <${Find} name="find" label=${say("orders_find")} onGo=${(text) => go(text, 0)} />
     <${Wrong}>${wrong}<//>
     ${said && orders.length === 0 && html`<p class="quiet">${say(asked?.text ? "orders_none_found" : "no_orders")}</p>`}
     ${said && html`<${Pages} skip=${asked?.skip || 0} listed=${orders.length} n=${said.orders_n || 0} onGo=${(skip) => go(asked?.text || "", skip)} />`}

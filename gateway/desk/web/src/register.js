@@ -1,9 +1,10 @@
 // register.js - the patient at the desk: who, what for, which phone; then the slip, the phone's code, urgency.
 import { html } from "htm/preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { read as readCitizenId, tidy } from "./citizen_id.js";
 import { Correct } from "./correct.js";
+import { Find, PAGE, Pages, useFound } from "./found.js";
 import { Dialog, Field, Mark, sentence, Sure, Work, Wrong } from "./parts.js";
 import { ageOf, isPhone, isRead, MODALITIES, personFull, plainDay, plainPhone, readState, sexWord } from "./people.js";
 import { Slip } from "./slip.js";
@@ -74,7 +75,7 @@ function Reason({ fields, set, error }) {
   </div>`;
 }
 
-function Form({ onMade, registrations, now_us }) {
+function Form({ onMade, registrations, n, now_us }) {
   const [fields, setFields] = useTyped();
   const [again, setAgain] = useState(null); // the registration that is there already
   const [isBusy, setBusy] = useState(false);
@@ -96,9 +97,15 @@ function Form({ onMade, registrations, now_us }) {
     setFaults(found);
     setWrong("");
     if (Object.keys(found).length > 0) return document.getElementById(`field-${Object.keys(found)[0]}`)?.focus();
-    const there = twin(fields, registrations, now_us);
+    const there = twin(fields, await ofThisName(), now_us);
     if (there) return setAgain(there);
     await send();
+  };
+  // Those listed are not all; without an answer those listed will do.
+  const ofThisName = async () => {
+    if (n <= registrations.length) return registrations;
+    setBusy(true);
+    return post("registrations/find", { text: fields.name.trim(), skip: 0 }).then((found) => found.registrations, () => registrations).finally(() => setBusy(false));
   };
   const send = async () => {
     setBusy(true);
@@ -185,18 +192,43 @@ function Registered({ r, open, studies }) {
   </li>`;
 }
 
+// From elsewhere: this one's row, with all that is done for a patient.
+const sought = signal("");
+export function lookUp(registration) {
+  sought.value = registration;
+  location.hash = "#/register";
+}
+
 export function Register({ now }) {
   const registrations = now.registrations || [];
+  const n = now.registrations_n || 0;
+  const [first] = useState(sought.value);
+  const [looked, setLooked] = useState(first ? { text: first, skip: 0 } : null); // null: the newest, which the state has
+  const [wrong, setWrong] = useState("");
+  const found = useFound("registrations/find", looked, now.change, setWrong);
+  const said = looked ? found : { registrations: registrations.slice(0, PAGE), registrations_n: n };
   const [asked, setAsked] = useState(null); // {what, registration}
   const [made, setMade] = useState("");
   const close = () => setAsked(null);
-  const r = asked && registrations.find((one) => one.registration === asked.registration);
-  return html`<${Form} onMade=${setMade} registrations=${registrations} now_us=${now.now_us} />
+  const r = asked && said?.registrations.find((one) => one.registration === asked.registration);
+  const go = (text, skip) => {
+    setWrong("");
+    setLooked(text || skip > 0 ? { text, skip } : null);
+  };
+  useEffect(() => {
+    sought.value = "";
+    if (first) document.getElementById("registered").scrollIntoView();
+  }, []);
+  return html`<${Form} onMade=${setMade} registrations=${registrations} n=${n} now_us=${now.now_us} />
     ${made && html`<p class="done" role="status">${say("registered", made)}</p>`}
     <section aria-labelledby="registered">
       <h2 id="registered">${say("registered_today")}</h2>
-      ${registrations.length === 0 && html`<p class="quiet">${say("none_registered")}</p>`}
-      <ul class="studies">${registrations.map((one) => html`<${Registered} key=${one.registration} r=${one} studies=${now.studies}
+      ${n > 0 && html`<${Find} name="find" label=${say("people_find")} first=${first} onGo=${(text) => go(text, 0)} />`}
+      <${Wrong}>${wrong}<//>
+      ${n === 0 && html`<p class="quiet">${say("none_registered")}</p>`}
+      ${n > 0 && said?.registrations.length === 0 && html`<p class="quiet">${say("orders_none_found")}</p>`}
+      ${said && (looked || n > PAGE) && html`<${Pages} skip=${looked?.skip || 0} listed=${said.registrations.length} n=${said.registrations_n} onGo=${(skip) => go(looked?.text || "", skip)} />`}
+      <ul class="studies">${said?.registrations.map((one) => html`<${Registered} key=${one.registration} r=${one} studies=${now.studies}
         open=${(what, of) => setAsked({ what, registration: of.registration })} />`)}</ul>
     </section>
     ${r && asked.what === "slip" && html`<${Slip} r=${r} clinic=${now.clinic || now.gateway} onClose=${close} />`}
