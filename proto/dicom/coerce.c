@@ -5,6 +5,7 @@
  * 2. Elements of the top level are passed over by their lengths: only their headers are read. */
 #include "proto/dicom/coerce.h"
 
+#include "proto/base/limits.h"
 #include "proto/dicom/emit.h"
 #include "proto/dicom/made_uid.h"
 #include "proto/dicom/walk.h"
@@ -30,8 +31,7 @@ struct top {
 struct scan {
     const struct dcm_leaving *l;
     enum dcm_coding coding;
-    bool is_whole; /* pixel data too */
-    uint64_t at;   /* of the next element */
+    uint64_t at; /* of the next element */
     uint8_t *bytes;
     uint64_t bytes_at;
     size_t n, room;
@@ -115,7 +115,7 @@ look(struct scan *s, struct top *out, enum seen *out_seen, struct err *err)
     if (left == 0 || n == 0 || (n < 12 && n < left))
         return 0;
     dcm_walk_init(&walk, s->bytes + off, n, s->coding,
-                  (s->is_whole ? 0 : DCM_WALK_STOP_AT_PIXELS) | (n < left ? DCM_WALK_PREFIX : 0));
+                  DCM_WALK_STOP_AT_PIXELS | (n < left ? DCM_WALK_PREFIX : DCM_WALK_WHOLE));
     if (dcm_walk_next(&walk, &e, err) < 0)
         return -1;
     is_end = walk.is_at_pixels || (e.event == DCM_END && n == left); /* padding is all there is */
@@ -429,20 +429,74 @@ change(struct coercion *c, struct err *err)
     return say_originals(c, err);
 }
 
+/* ---- where it ends ---- */
+
+/* Tag and length of eight bytes (a fragment's), or of a header with a long VR; false: they are not
+ * there. */
+static bool
+read_header(const struct scan *s, size_t n, uint32_t *out_tag, uint32_t *out_length)
+{
+    bool is_big = s->coding == DCM_EXPLICIT_BE;
+    struct err ignored = {0};
+    uint8_t h[12];
+
+    if (leaving_read_stored(s->l, h, n, s->at, &ignored) < 0)
+        return false;
+    *out_tag = is_big ? (uint32_t)h[0] << 24 | (uint32_t)h[1] << 16 | (uint32_t)h[2] << 8 | h[3]
+                      : (uint32_t)le16_read(h) << 16 | le16_read(h + 2);
+    *out_length = le32_read(h + n - 4);
+    if (is_big)
+        *out_length = __builtin_bswap32(*out_length);
+    return true;
+}
+
+/* Past the pixel data, of which only headers are read; false: there is none, or it is broken. */
+static bool
+pass_pixels(struct scan *s)
+{
+    size_t header_n = s->coding == DCM_IMPLICIT_LE ? 8 : 12;
+    uint32_t tag, length;
+
+    if (!read_header(s, header_n, &tag, &length) || tag >> 16 != 0x7FE0)
+        return false;
+    s->at += header_n;
+    if (length != UNDEFINED) {
+        s->at += length;
+        return s->at <= s->l->stored_n;
+    }
+    for (uint64_t i = 0; i < LIMIT_DATASET_ELEMENTS; i++) {
+        if (!read_header(s, 8, &tag, &length))
+            return false;
+        s->at += 8;
+        if (tag == 0xFFFEE0DD)
+            return true;
+        if (tag != 0xFFFEE000 || length == UNDEFINED || length > s->l->stored_n - s->at)
+            return false;
+        s->at += length;
+    }
+    return false;
+}
+
 uint64_t
 coerce_find_end(const struct dcm_leaving *l, uint64_t dataset_at, enum dcm_coding coding)
 {
-    struct scan s = {.l = l, .coding = coding, .is_whole = true, .at = dataset_at};
+    struct scan s = {.l = l, .coding = coding, .at = dataset_at};
     struct top t = {0};
     struct err ignored = {0};
-    bool is_end = false;
-    uint64_t left;
+    uint64_t end = l->stored_n;
+    bool is_end = false, is_past_pixels = false;
 
-    while (!is_end && next_top(&s, &t, &is_end, &ignored) == 0)
-        ;
-    left = l->stored_n - s.at;
+    while (next_top(&s, &t, &is_end, &ignored) == 0) {
+        if (!is_end)
+            continue;
+        if (l->stored_n - s.at < 8) /* all zero, or the walk would say so */
+            end = s.at;
+        else if (!is_past_pixels && (is_past_pixels = pass_pixels(&s)))
+            continue;
+        break;
+    }
     free(s.bytes);
-    return is_end && left < 8 ? l->stored_n - left : l->stored_n;
+    return end;
 }
 
 int

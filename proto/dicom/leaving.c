@@ -323,19 +323,18 @@ leave_stray_out(struct dcm_leaving *l, const struct dcm_part10 *p10, struct err 
 }
 
 /* Some readers take them for an element that is torn off, and the file for broken. Where the data
- * set ends need not be looked for when the last byte is none, nor behind compressed pixels. */
+ * set ends need not be looked for when the last byte is no zero, nor behind compressed pixels. */
 static int
 leave_padding_out(struct dcm_leaving *l, const struct dcm_part10 *p10, struct err *err)
 {
     static const uint8_t delimiter[] = {0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0};
+    uint64_t left = l->stored_n - p10->dataset_at, end;
+    size_t n = left < sizeof delimiter ? (size_t)left : sizeof delimiter;
     uint8_t tail[sizeof delimiter];
-    uint64_t end;
 
-    if (l->stored_n < p10->dataset_at + sizeof tail)
-        return 0;
-    if (leaving_read_stored(l, tail, sizeof tail, l->stored_n - sizeof tail, err) < 0)
+    if (leaving_read_stored(l, tail, n, l->stored_n - n, err) < 0)
         return -1;
-    if (tail[sizeof tail - 1] != 0 || memcmp(tail, delimiter, sizeof tail) == 0)
+    if (n == 0 || tail[n - 1] != 0 || (n == sizeof tail && memcmp(tail, delimiter, n) == 0))
         return 0;
     end = coerce_find_end(l, p10->dataset_at, p10->syntax->coding);
     return end == l->stored_n ? 0 : leaving_edit(l, end, l->stored_n - end, l->words.n, err);

@@ -352,6 +352,31 @@ zeros_that_are_somebodys_stay(void **state)
     }
 }
 
+/* Compressed pixels larger than what is looked through, and something behind them. */
+static void
+zeros_behind_large_compressed_pixels_are_found_by_headers(void **state)
+{
+    static const struct leaving_image m = {.study = LEAVING_STUDY, .series = LEAVING_SERIES};
+    struct buf stored, out;
+    bool is_coerced;
+
+    (void)state;
+    leaving_file(&m, DCM_UID_EXPLICIT_LE, &stored);
+    buf_add(&stored, "\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\0\0\0\0", 20);
+    for (int i = 0; i < 3; i++) {
+        buf_add(&stored, "\xfe\xff\0\xe0\0\0\4\0", 8);
+        memset(buf_reserve(&stored, 1 << 18), i, 1 << 18);
+        stored.n += 1 << 18;
+    }
+    buf_add(&stored, "\xfe\xff\xdd\xe0\0\0\0\0" PRIVATE_SEQUENCE "\0\0", 8 + 20 + 2);
+    leaving_of(&stored, &out, &is_coerced);
+
+    assert_true(is_coerced);
+    assert_int_equal(out.n, stored.n - 2);
+    buf_fini(&out);
+    buf_fini(&stored);
+}
+
 #define ITEM_LO "\xfe\xff\x00\xe0\x0c\0\0\0\0\4\x63\5LO\4\0OLD "
 #define ITEM_IMPLICIT "\xfe\xff\x00\xe0\x0c\0\0\0\0\4\x63\5\4\0\0\0OLD "
 
@@ -544,6 +569,7 @@ main(void)
         cmocka_unit_test(meta_group_says_the_instance_of_the_data_set_and_its_own_length),
         cmocka_unit_test(what_odd_senders_put_around_a_data_set_stays_behind),
         cmocka_unit_test(zeros_that_are_somebodys_stay),
+        cmocka_unit_test(zeros_behind_large_compressed_pixels_are_found_by_headers),
         cmocka_unit_test(odd_ways_of_saying_it_are_read_and_kept),
         cmocka_unit_test(what_is_broken_leaves_only_where_nothing_has_to_be_changed),
         cmocka_unit_test(of_eight_gigabytes_only_the_head_is_held),
