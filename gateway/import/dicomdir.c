@@ -181,6 +181,23 @@ by_name(const void *a, const void *b)
     return strcmp(((const struct dicomdir_file *)a)->name, ((const struct dicomdir_file *)b)->name);
 }
 
+static int
+by_instance(const void *a, const void *b)
+{
+    return strcmp((*(struct dicomdir_file *const *)a)->instance,
+                  (*(struct dicomdir_file *const *)b)->instance);
+}
+
+static void
+list_instances(struct dicomdir *out)
+{
+    out->by_instance = mem_new((out->n + 1) * sizeof(struct dicomdir_file *));
+    for (size_t i = 0; i < out->n; i++)
+        if (out->files[i].instance[0] != '\0')
+            out->by_instance[out->by_instance_n++] = &out->files[i];
+    qsort(out->by_instance, out->by_instance_n, sizeof(struct dicomdir_file *), by_instance);
+}
+
 static void
 list_files(const struct records *r, struct dicomdir *out)
 {
@@ -203,6 +220,7 @@ list_files(const struct records *r, struct dicomdir *out)
         if (kept == 0 || strcmp(out->files[kept - 1].name, out->files[i].name) != 0)
             out->files[kept++] = out->files[i];
     out->n = kept;
+    list_instances(out);
 }
 
 int
@@ -227,6 +245,7 @@ void
 dicomdir_fini(struct dicomdir *d)
 {
     free(d->files);
+    free(d->by_instance);
     *d = (struct dicomdir){.n = 0};
 }
 
@@ -238,4 +257,24 @@ dicomdir_find(const struct dicomdir *d, const char *relative)
     if (d->n == 0 || !fold(relative, strlen(relative), key.name))
         return NULL;
     return bsearch(&key, d->files, d->n, sizeof *d->files, by_name);
+}
+
+size_t
+dicomdir_find_instance(const struct dicomdir *d, const char *instance,
+                       struct dicomdir_file *const **out)
+{
+    size_t low = 0, high = d->by_instance_n, n = 0;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(d->by_instance[middle]->instance, instance) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    while (low + n < d->by_instance_n && strcmp(d->by_instance[low + n]->instance, instance) == 0)
+        n++;
+    *out = d->by_instance + low;
+    return n;
 }

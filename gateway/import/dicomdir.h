@@ -18,6 +18,8 @@ struct dicomdir_file {
 struct dicomdir {
     struct dicomdir_file *files; /* by name; each once */
     size_t n;
+    struct dicomdir_file **by_instance; /* those that say which they are */
+    size_t by_instance_n;
 };
 
 /* bytes: all of the file DICOMDIR.
@@ -26,5 +28,8 @@ int dicomdir_read(const uint8_t *bytes, size_t n, struct dicomdir *out, struct e
 void dicomdir_fini(struct dicomdir *d);
 /* By the name it has below the disc's folder; NULL: the directory does not name it. */
 struct dicomdir_file *dicomdir_find(const struct dicomdir *d, const char *relative);
+/* Every file that is said to be of the image; 0: none. *out is d's own. */
+size_t dicomdir_find_instance(const struct dicomdir *d, const char *instance,
+                              struct dicomdir_file *const **out);
 
 #endif

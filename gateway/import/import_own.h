@@ -73,6 +73,7 @@ struct taken_file {
     bool is_cut;             /* it ends early */
     bool was_there;          /* TAKE_SENT: before, these very bytes */
     char id[IMPORT_ID_SIZE]; /* of its item; "": none */
+    char instance[65];       /* SOP Instance UID of a whole DICOM file; "": none */
 };
 
 /* Copy an open file in, look at it, write its sidecar. Takes work. A cut file that lies where it

@@ -183,13 +183,38 @@ note_unreadable(struct reading *r, const char *relative)
         r->taken->unusable++;
 }
 
+/* Half of it in the inbox is not the image that is named. */
+static void
+mark(struct dicomdir_file *named, const struct taken_file *file)
+{
+    named->has_come |= file->outcome != TAKE_UNUSABLE && !file->is_cut;
+    named->was_sent |= file->outcome == TAKE_SENT;
+}
+
+/* By the image, wherever it lies: who copies a disc may rename files, and move the DICOMDIR. By its
+ * name where no directory knows the image. */
+static void
+note_named(struct reading *r, const struct taken_file *file, const char *relative)
+{
+    struct directory *d = directory_of(r, relative);
+    struct dicomdir_file *const *of_it, *named;
+    bool is_known = false;
+
+    for (size_t i = 0; file->instance[0] != '\0' && i < r->directories->n; i++) {
+        size_t n = dicomdir_find_instance(&r->directories->all[i].list, file->instance, &of_it);
+
+        for (size_t k = 0; k < n; k++)
+            mark(of_it[k], file);
+        is_known |= n > 0;
+    }
+    named = d != NULL && !is_known ? dicomdir_find(&d->list, relative + strlen(d->base)) : NULL;
+    if (named != NULL)
+        mark(named, file);
+}
+
 static void
 note_taken(struct reading *r, const struct taken_file *file, const char *relative)
 {
-    struct directory *d = directory_of(r, relative);
-    struct dicomdir_file *named =
-        d != NULL ? dicomdir_find(&d->list, relative + strlen(d->base)) : NULL;
-
     r->taken->taken += file->outcome == TAKE_DONE;
     r->taken->sent += file->outcome == TAKE_SENT && !file->was_there;
     r->taken->known +=
@@ -197,10 +222,8 @@ note_taken(struct reading *r, const struct taken_file *file, const char *relativ
     r->taken->unusable += file->outcome == TAKE_UNUSABLE;
     if (file->outcome == TAKE_NOT_WHOLE) /* it changed, or ended, while it was read */
         note_unreadable(r, relative);
-    else if (named != NULL) { /* half of it in the inbox is not the image that is named */
-        named->has_come = file->outcome != TAKE_UNUSABLE && !file->is_cut;
-        named->was_sent = file->outcome == TAKE_SENT;
-    }
+    else
+        note_named(r, file, relative);
 }
 
 static ssize_t

@@ -299,6 +299,8 @@ take_file(struct import *im, int fd, const char *name, bool is_media, bool is_la
         look(copy, item, &is_whole, err) < 0)
         goto out;
     out->is_cut = !is_whole;
+    if (is_whole && item->facts.kind == WRAP_DICOM)
+        text_copy(out->instance, sizeof out->instance, item->facts.sop_instance);
     rc = is_still && (is_whole || is_last) ? settle(im, item, is_media, &copy, tmp, out, err) : 0;
 out:
     if (copy >= 0)

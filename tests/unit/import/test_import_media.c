@@ -205,6 +205,63 @@ a_directory_that_cannot_be_read_is_told_and_the_images_come(void **state)
     import_taken_fini(&taken);
 }
 
+/* As copying programs leave a disc: names with .dcm, the DICOMDIR among the images, the images
+ * moved up or beside its folder, and numbered anew. */
+static void
+an_image_under_another_name_has_come(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *dicomdir; /* where it is then */
+        const char *image;    /* the same, %u its number */
+        unsigned more;        /* to its number, in a circle */
+    } rows[] = {
+        {"with .dcm", "DICOMDIR", "IM/I%u.dcm", 0},
+        {"directory too deep", "IM/DICOMDIR", "IM/I%u", 0},
+        {"moved up", "DICOMDIR", "I%u", 0},
+        {"beside the directory's folder", "X/DICOMDIR", "IM/I%u", 0},
+        {"numbered anew", "DICOMDIR", "IM/I%u", 1},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows) * 2; i++) {
+        unsigned gone = i % 2;
+        char from[300], to[300], name[40];
+        struct import_taken taken;
+
+        assert_int_equal(setup(state), 0);
+        make_disc();
+        snprintf(to, sizeof to, "%s/disc/X", world_media);
+        assert_int_equal(mkdir(to, 0700), 0);
+        snprintf(from, sizeof from, "%s/disc/DICOMDIR", world_media);
+        snprintf(to, sizeof to, "%s/disc/%s", world_media, rows[i / 2].dicomdir);
+        assert_int_equal(rename(from, to), 0);
+        for (unsigned k = 1; k <= IMAGES; k++) {
+            path_of(k, from);
+            snprintf(to, sizeof to, "%s.old", from);
+            assert_int_equal(rename(from, to), 0);
+        }
+        for (unsigned k = 1; k <= IMAGES; k++) {
+            path_of(k, to);
+            snprintf(from, sizeof from, "%s.old", to);
+            snprintf(name, sizeof name, rows[i / 2].image, (k - 1 + rows[i / 2].more) % IMAGES + 1);
+            snprintf(to, sizeof to, "%s/disc/%s", world_media, name);
+            assert_int_equal(gone && k == 2 ? unlink(from) : rename(from, to), 0);
+        }
+        world_begin();
+
+        assert_int_equal(import_media(world_import, "disc", &taken, &err), 0);
+
+        if (taken.sent != IMAGES - gone || taken.missing != gone)
+            fail_msg("%s: sent %u, missing %u", rows[i / 2].name, (unsigned)taken.sent,
+                     (unsigned)taken.missing);
+        assert_int_equal(taken.absent_n, gone);
+        if (gone)
+            assert_string_equal(taken.absent[0].instance, STUDY ".9.2");
+        import_taken_fini(&taken);
+        assert_int_equal(import_world_teardown(state), 0);
+    }
+}
+
 /* A second study, of which nothing comes, is no study that waits for the rest. */
 static void
 of_a_study_that_did_not_come_nothing_is_expected(void **state)
@@ -353,6 +410,7 @@ main(void)
         TEST(of_a_study_that_did_not_come_nothing_is_expected),
         TEST(what_is_here_already_is_not_said_to_be_sent),
         TEST(names_are_found_as_discs_show_them),
+        cmocka_unit_test(an_image_under_another_name_has_come),
         TEST(a_disc_in_a_folder_of_a_stick_counts_by_its_own_directory),
     };
 
