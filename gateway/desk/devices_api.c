@@ -35,13 +35,28 @@ answer_done(const struct http_request *req, struct http_response *res)
 
 /* ---- as JSON ---- */
 
+/* The list is freed. */
 static void
-write_device(struct jsonw *w, const struct accept_device *d)
+write_list(struct jsonw *w, const char *key, void *list, size_t n, size_t row_bytes,
+           void (*write_row)(struct jsonw *w, const void *row))
 {
+    jsonw_array(w, key);
+    for (size_t i = 0; i < n; i++) {
+        jsonw_object(w, NULL);
+        write_row(w, (const char *)list + i * row_bytes);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    free(list);
+}
+
+static void
+write_device(struct jsonw *w, const void *row)
+{
+    const struct accept_device *d = row;
     const char *host;
     uint16_t port;
 
-    jsonw_object(w, NULL);
     jsonw_text(w, "ae", d->ae);
     jsonw_text(w, "name", d->name);
     jsonw_text(w, "address", d->address);
@@ -61,7 +76,6 @@ write_device(struct jsonw *w, const struct accept_device *d)
     jsonw_uint(w, "open", d->open);
     jsonw_text(w, "last_address", d->last_address);
     jsonw_text(w, "last_certificate", d->last_certificate);
-    jsonw_end(w);
 }
 
 static const char *
@@ -77,35 +91,66 @@ refusal_word(enum accept_refusal why)
 }
 
 static void
-write_refused(struct accept *accept, struct jsonw *w)
+write_refused(struct jsonw *w, const void *row)
 {
-    struct accept_refused *list = NULL;
-    size_t n = 0;
+    const struct accept_refused *r = row;
 
-    accept_list_refused(accept, &list, &n);
-    jsonw_array(w, "refused");
-    for (size_t i = 0; i < n; i++) {
-        jsonw_object(w, NULL);
-        jsonw_text(w, "calling", list[i].calling);
-        jsonw_text(w, "called", list[i].called);
-        jsonw_text(w, "address", list[i].address);
-        jsonw_text(w, "certificate", list[i].certificate_sha256);
-        jsonw_text(w, "why", refusal_word(list[i].why));
-        jsonw_bool(w, "is_called_wrong", list[i].is_called_wrong);
-        jsonw_uint(w, "count", list[i].count);
-        jsonw_int(w, "last_us", list[i].last_us);
-        jsonw_end(w);
-    }
-    jsonw_end(w);
-    free(list);
+    jsonw_text(w, "calling", r->calling);
+    jsonw_text(w, "called", r->called);
+    jsonw_text(w, "address", r->address);
+    jsonw_text(w, "certificate", r->certificate_sha256);
+    jsonw_text(w, "why", refusal_word(r->why));
+    jsonw_bool(w, "is_called_wrong", r->is_called_wrong);
+    jsonw_uint(w, "count", r->count);
+    jsonw_int(w, "last_us", r->last_us);
 }
 
 static void
-write_strangers(struct accept *accept, struct jsonw *w)
+write_stranger(struct jsonw *w, const void *row)
 {
-    struct accept_stranger *list = NULL;
+    const struct accept_stranger *r = row;
+
+    jsonw_text(w, "calling", r->calling);
+    jsonw_text(w, "called", r->called);
+    jsonw_text(w, "address", r->address);
+    jsonw_text(w, "certificate", r->certificate_sha256);
+    jsonw_int(w, "last_us", r->last_us);
+    jsonw_uint(w, "instances", r->instances);
+    jsonw_uint(w, "bytes", r->bytes);
+}
+
+static void
+write_unsent(struct jsonw *w, const void *row)
+{
+    const struct accept_unsent *r = row;
+    char status[8];
+
+    snprintf(status, sizeof status, "%04X", r->status);
+    jsonw_text(w, "ae", r->ae);
+    jsonw_text(w, "address", r->address);
+    jsonw_text(w, "instance", r->sop_instance);
+    jsonw_text(w, "status", status);
+    jsonw_text(w, "why", r->why);
+    jsonw_int(w, "last_us", r->last_us);
+    jsonw_uint(w, "count", r->count);
+}
+
+static void
+write_unoffered(struct jsonw *w, const void *row)
+{
+    const struct accept_unoffered *r = row;
+
+    jsonw_text(w, "ae", r->ae);
+    jsonw_text(w, "address", r->address);
+    jsonw_text(w, "class", r->sop_class);
+    jsonw_int(w, "last_us", r->last_us);
+    jsonw_uint(w, "count", r->count);
+}
+
+static void
+write_window(struct accept *accept, struct jsonw *w)
+{
     struct accept_window window;
-    size_t n = 0;
 
     accept_window_state(accept, &window);
     jsonw_object(w, "window");
@@ -114,88 +159,32 @@ write_strangers(struct accept *accept, struct jsonw *w)
     jsonw_uint(w, "bytes", window.bytes);
     jsonw_uint(w, "quota_bytes", window.quota_bytes);
     jsonw_end(w);
-    accept_list_strangers(accept, &list, &n);
-    jsonw_array(w, "strangers");
-    for (size_t i = 0; i < n; i++) {
-        jsonw_object(w, NULL);
-        jsonw_text(w, "calling", list[i].calling);
-        jsonw_text(w, "called", list[i].called);
-        jsonw_text(w, "address", list[i].address);
-        jsonw_text(w, "certificate", list[i].certificate_sha256);
-        jsonw_int(w, "last_us", list[i].last_us);
-        jsonw_uint(w, "instances", list[i].instances);
-        jsonw_uint(w, "bytes", list[i].bytes);
-        jsonw_end(w);
-    }
-    jsonw_end(w);
-    free(list);
-}
-
-static void
-write_unsent(struct accept *accept, struct jsonw *w)
-{
-    struct accept_unsent *list = NULL;
-    uint64_t more = 0;
-    size_t n = 0;
-
-    accept_list_unsent(accept, &list, &n, &more);
-    jsonw_array(w, "unsent");
-    for (size_t i = 0; i < n && i < UNSENT_SHOWN; i++) {
-        char status[8];
-
-        snprintf(status, sizeof status, "%04X", list[i].status);
-        jsonw_object(w, NULL);
-        jsonw_text(w, "ae", list[i].ae);
-        jsonw_text(w, "address", list[i].address);
-        jsonw_text(w, "instance", list[i].sop_instance);
-        jsonw_text(w, "status", status);
-        jsonw_text(w, "why", list[i].why);
-        jsonw_int(w, "last_us", list[i].last_us);
-        jsonw_uint(w, "count", list[i].count);
-        jsonw_end(w);
-    }
-    jsonw_end(w);
-    jsonw_uint(w, "unsent_more", more + (n > UNSENT_SHOWN ? n - UNSENT_SHOWN : 0));
-    free(list);
-}
-
-static void
-write_unoffered(struct accept *accept, struct jsonw *w)
-{
-    struct accept_unoffered *list = NULL;
-    size_t n = 0;
-
-    accept_list_unoffered(accept, &list, &n);
-    jsonw_array(w, "unoffered");
-    for (size_t i = 0; i < n; i++) {
-        jsonw_object(w, NULL);
-        jsonw_text(w, "ae", list[i].ae);
-        jsonw_text(w, "address", list[i].address);
-        jsonw_text(w, "class", list[i].sop_class);
-        jsonw_int(w, "last_us", list[i].last_us);
-        jsonw_uint(w, "count", list[i].count);
-        jsonw_end(w);
-    }
-    jsonw_end(w);
-    free(list);
 }
 
 void
 devices_write(struct accept *accept, struct jsonw *w)
 {
-    struct accept_device *list = NULL;
-    size_t n = 0;
+    struct accept_device *devices = NULL;
+    struct accept_refused *refused = NULL;
+    struct accept_stranger *strangers = NULL;
+    struct accept_unsent *unsent = NULL;
+    struct accept_unoffered *unoffered = NULL;
+    uint64_t more = 0;
+    size_t n = 0, shown;
 
-    accept_list_devices(accept, &list, &n);
-    jsonw_array(w, "devices");
-    for (size_t i = 0; i < n; i++)
-        write_device(w, &list[i]);
-    jsonw_end(w);
-    free(list);
-    write_refused(accept, w);
-    write_strangers(accept, w);
-    write_unsent(accept, w);
-    write_unoffered(accept, w);
+    accept_list_devices(accept, &devices, &n);
+    write_list(w, "devices", devices, n, sizeof *devices, write_device);
+    accept_list_refused(accept, &refused, &n);
+    write_list(w, "refused", refused, n, sizeof *refused, write_refused);
+    write_window(accept, w);
+    accept_list_strangers(accept, &strangers, &n);
+    write_list(w, "strangers", strangers, n, sizeof *strangers, write_stranger);
+    accept_list_unsent(accept, &unsent, &n, &more);
+    shown = n < UNSENT_SHOWN ? n : UNSENT_SHOWN;
+    write_list(w, "unsent", unsent, shown, sizeof *unsent, write_unsent);
+    jsonw_uint(w, "unsent_more", more + (n - shown));
+    accept_list_unoffered(accept, &unoffered, &n);
+    write_list(w, "unoffered", unoffered, n, sizeof *unoffered, write_unoffered);
 }
 
 /* ---- what an engineer does ---- */
