@@ -339,18 +339,37 @@ attach(struct book *book, struct import *import, const char *id, const struct or
     return rc;
 }
 
+/* why: the file's own fault, for whoever exports it anew; it names no patient. */
+static void
+answer_bad(const struct http_request *req, struct http_response *res, const char *why)
+{
+    struct buf json;
+    struct jsonw w;
+
+    buf_init(&json, 4096);
+    jsonw_init(&w, &json);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "error", "this file cannot be bound");
+    jsonw_text(&w, "field", "id");
+    jsonw_text(&w, "word", "cannot_wrap");
+    jsonw_text(&w, "why", why);
+    jsonw_text(&w, "id", http_id(req));
+    jsonw_end(&w);
+    http_answer_buf(res, 400, "application/json", &json);
+    buf_fini(&json);
+}
+
 static int
 answer_trouble(struct http_request *req, struct http_response *res, bool is_other, struct err *err)
 {
     static const struct api_fault other = {
         "id", "other_person", "the file names another sex or birth date than this registration"};
     static const struct api_fault busy = {"id", "not_waiting", "this file does not wait any more"};
-    static const struct api_fault bad = {"id", "cannot_wrap", "this file cannot be bound"};
 
     if (err->kind == ERR_CONFLICT)
         api_answer_fault(req, res, 409, is_other ? &other : &busy);
     else if (err->kind == ERR_REJECT)
-        api_answer_fault(req, res, 400, &bad);
+        answer_bad(req, res, err->text);
     else
         return -1;
     return 0;

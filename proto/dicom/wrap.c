@@ -172,10 +172,15 @@ out:
 static int
 look_ecg(const uint8_t *bytes, size_t n, struct wrap_facts *out, struct err *err)
 {
+    const char *sop_class;
     struct ecg *e = NULL;
 
     if (wrap_ecg_read(out->kind, bytes, n, &e, err) < 0)
         return -1;
+    if (wrap_ecg_class(e, &sop_class, err) < 0) {
+        ecg_free(&e);
+        return -1;
+    }
     text_copy(out->said_name, sizeof out->said_name, e->name);
     text_copy(out->said_id, sizeof out->said_id, e->id);
     text_copy(out->said_birth, sizeof out->said_birth, e->birth);

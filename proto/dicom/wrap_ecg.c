@@ -22,10 +22,8 @@ wrap_ecg_read(enum wrap_kind kind, const uint8_t *bytes, size_t n, struct ecg **
     return kind == WRAP_SCP ? ecg_read_scp(bytes, n, out, err) : ecg_read_aecg(bytes, n, out, err);
 }
 
-/* The class that allows it all (PS3.3 A.34.3.4, A.34.4.4).
- * errors  ERR_REJECT none does */
-static int
-choose_class(const struct ecg *e, const char **out, struct err *err)
+int
+wrap_ecg_class(const struct ecg *e, const char **out, struct err *err)
 {
     unsigned channels = 0;
     uint32_t samples = 0;
@@ -154,7 +152,7 @@ wrap_ecg_plan(const struct wrap_identity *identity, const struct wrap_source *so
     int rc = -1;
 
     if (wrap_ecg_read(kind, source->bytes, source->n, &e, err) < 0 ||
-        choose_class(e, &series.sop_class, err) < 0)
+        wrap_ecg_class(e, &series.sop_class, err) < 0)
         goto out;
     digest_text(source->sha256, key); /* each recording is a series */
     series.at = e->at;

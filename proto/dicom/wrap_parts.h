@@ -127,6 +127,9 @@ int wrap_png_plan(const struct wrap_identity *identity, const struct wrap_source
                   struct wrap_plan *plan, struct wrap_set *s, struct err *err) MUST_CHECK;
 int wrap_avi_plan(const struct wrap_identity *identity, const struct wrap_source *source,
                   struct wrap_plan *plan, struct wrap_set *s, struct err *err) MUST_CHECK;
+/* The class that allows it all (PS3.3 A.34.3.4, A.34.4.4).
+ * errors  ERR_REJECT none does */
+int wrap_ecg_class(const struct ecg *e, const char **out, struct err *err) MUST_CHECK;
 int wrap_ecg_plan(const struct wrap_identity *identity, const struct wrap_source *source,
                   enum wrap_kind kind, struct wrap_plan *plan, struct wrap_set *s,
                   struct err *err) MUST_CHECK;

@@ -297,8 +297,11 @@ upper_request(const struct upper_call *rq, struct upper_assoc **out_assoc,
             const struct upper_proposal *p = &rq->proposals[i];
             if (ASC_findAcceptedPresentationContext(params, p->context, &pc).bad())
                 continue;
-            if (p->we_are_scp && pc.acceptedRole != ASC_SC_ROLE_SCP)
-                continue; /* a role that was not confirmed is the default one */
+            /* a role that was not confirmed is the default one; some confirm both roles, though the
+             * server's alone was proposed */
+            if (p->we_are_scp && pc.acceptedRole != ASC_SC_ROLE_SCP &&
+                pc.acceptedRole != ASC_SC_ROLE_SCUSCP)
+                continue;
             out_agreed[agreed].context = p->context;
             OFStandard::strlcpy(out_agreed[agreed].transfer_syntax, pc.acceptedTransferSyntax, 65);
             agreed++;

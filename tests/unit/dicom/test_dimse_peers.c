@@ -16,6 +16,12 @@
 #include "tests/support/folder.h"
 #include "tests/support/run_program.h"
 
+#include "proto/base/thread.h"
+#include "proto/dicom/syntax.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
 #define DATA "../shared/data/"
 #define DSEND_SOURCE "../shared/bench/dsend.c"
 
@@ -181,6 +187,131 @@ hostile_pdus_end_their_connection_only(void **state)
     dimse_receiver_stop();
 }
 
+/* ---- who is asked for the server's role ---- */
+
+#define COMMITMENT "1.2.840.10008.1.20.1"
+
+struct acceptor {
+    int fd;
+    const char *roles; /* of its answer: SCU, SCP; NULL: no item */
+};
+
+static void
+add_be16(struct buf *out, size_t v)
+{
+    buf_add_u8(out, (uint8_t)(v >> 8));
+    buf_add_u8(out, (uint8_t)v);
+}
+
+static void
+add_item(struct buf *out, uint8_t type, const void *value, size_t n)
+{
+    buf_add_u8(out, type);
+    buf_add_u8(out, 0);
+    add_be16(out, n);
+    buf_add(out, value, n);
+}
+
+/* A-ASSOCIATE-AC to a request of one context. */
+static void
+write_ac(const char *roles, struct buf *out)
+{
+    struct buf body, context, user, role;
+
+    buf_init(&body, 4096);
+    buf_init(&context, 512);
+    buf_init(&user, 512);
+    buf_init(&role, 512);
+    buf_add(&body,
+            "\0\1\0\0"
+            "RADPOST         "
+            "CT1             ",
+            36);
+    for (int i = 0; i < 32; i++)
+        buf_add_u8(&body, 0);
+    add_item(&body, 0x10, "1.2.840.10008.3.1.1.1", 21);
+    buf_add(&context, "\1\0\0\0", 4);
+    add_item(&context, 0x40, DCM_UID_IMPLICIT_LE, strlen(DCM_UID_IMPLICIT_LE));
+    add_item(&body, 0x21, context.bytes, context.n);
+    add_item(&user, 0x51, "\0\0\x40\0", 4);
+    add_item(&user, 0x52, "1.2.3", 5);
+    if (roles != NULL) {
+        add_be16(&role, strlen(COMMITMENT));
+        buf_add_text(&role, COMMITMENT);
+        buf_add(&role, roles, 2);
+        add_item(&user, 0x54, role.bytes, role.n);
+    }
+    add_item(&body, 0x50, user.bytes, user.n);
+    buf_add(out, "\2\0", 2);
+    add_be16(out, 0);
+    add_be16(out, body.n);
+    buf_add(out, body.bytes, body.n);
+    buf_fini(&body);
+    buf_fini(&context);
+    buf_fini(&user);
+    buf_fini(&role);
+}
+
+static void *
+accept_one(void *arg)
+{
+    struct acceptor *a = arg;
+    int fd = accept(a->fd, NULL, NULL);
+    uint8_t head[6], rest[4096];
+    struct buf ac;
+
+    buf_init(&ac, 4096);
+    write_ac(a->roles, &ac);
+    CHECK(recv(fd, head, 6, MSG_WAITALL) == 6);
+    CHECK(recv(fd, rest, head[4] * 256u + head[5], MSG_WAITALL) > 0);
+    CHECK(send(fd, ac.bytes, ac.n, MSG_NOSIGNAL) == (ssize_t)ac.n);
+    CHECK(recv(fd, head, 6, 0) >= 0); /* until it is over */
+    close(fd);
+    buf_fini(&ac);
+    return NULL;
+}
+
+/* A device that confirmed both roles was never told of its commitment. */
+static void
+the_servers_role_is_ours_where_the_peer_confirms_it(void **state)
+{
+    static const struct {
+        const char *what, *roles;
+        size_t contexts;
+    } rows[] = {
+        {"as proposed", "\0\1", 1}, {"both", "\1\1", 1},     {"the client's", "\1\0", 0},
+        {"neither", "\0\0", 0},     {"not a word", NULL, 0},
+    };
+    static const char *const plain[] = {DCM_UID_IMPLICIT_LE};
+    const struct dimse_proposal proposal = {COMMITMENT, plain, 1, true};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct acceptor a = {socket(AF_INET, SOCK_STREAM, 0), rows[i].roles};
+        const struct dimse_context *context = NULL;
+        struct dimse_connect_options to = {
+            .host = "127.0.0.1", .calling = "RADPOST", .called = "CT1"};
+        struct dimse_assoc *assoc = NULL;
+        socklen_t n = sizeof at;
+        struct err err = {0};
+        pthread_t thread;
+
+        assert_int_equal(bind(a.fd, (struct sockaddr *)&at, n), 0);
+        assert_int_equal(listen(a.fd, 1), 0);
+        assert_int_equal(getsockname(a.fd, (struct sockaddr *)&at, &n), 0);
+        to.port = ntohs(at.sin_port);
+        thread = thread_start("acceptor", accept_one, &a);
+        if (dimse_connect(&to, &proposal, 1, &assoc, &err) < 0)
+            fail_msg("%s: %s", rows[i].what, err.text);
+        if (dimse_contexts(assoc, &context) != rows[i].contexts)
+            fail_msg("%s: %zu", rows[i].what, dimse_contexts(assoc, &context));
+        dimse_abort(&assoc);
+        thread_join(thread);
+        close(a.fd);
+    }
+}
+
 int
 main(void)
 {
@@ -189,6 +320,7 @@ main(void)
         cmocka_unit_test(every_syntax_arrives_byte_for_byte),
         cmocka_unit_test(sixteen_associations_of_stock_senders_at_once),
         cmocka_unit_test(hostile_pdus_end_their_connection_only),
+        cmocka_unit_test(the_servers_role_is_ours_where_the_peer_confirms_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "proto/codec/codec.h"
 #include "proto/dicom/facts.h"
 #include "proto/http/client.h"
+#include "proto/trust/digest.h"
 #include "tests/support/desk_site.h"
 #include "tests/support/desk_visitor.h"
 #include "tests/support/folder.h"
@@ -397,6 +398,48 @@ what_a_disc_names_and_does_not_give_is_expected(void **state)
 
 /* Nobody without a session; a page from elsewhere has the cookie, but not the session's word. */
 static void
+a_file_that_cannot_be_bound_says_why(void **state)
+{
+    char id[IMPORT_ID_SIZE], body[96], path[600], hex[DIGEST_HEX_BYTES];
+    uint8_t sha256[DIGEST_BYTES];
+
+    (void)state;
+    registered("F", body);
+    world_pdf("a");
+    waits("a.pdf", id);
+    digest_bytes(world_file.bytes, world_file.n, sha256);
+    digest_text(sha256, hex);
+    snprintf(path, sizeof path, "%s/files/%s", world_dir, hex);
+    assert_int_equal(truncate(path, 8), 0); /* the disk lost it */
+    assert_int_equal(ask("POST", route(id, "bind"), body), 400);
+
+    assert_string_equal(said("word"), "cannot_wrap");
+    assert_non_null(strstr(said("why"), "digest disagrees"));
+}
+
+/* It waited like any other, and binding it failed. */
+static void
+a_recording_that_dicom_has_no_class_for_is_unusable_at_once(void **state)
+{
+    static const unsigned rates[] = {100, 125, 2000};
+    struct import_item item;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        struct import_ecg e = {.leads = 12, .samples = 10 * rates[i], .hertz = rates[i]};
+        char name[32];
+
+        snprintf(name, sizeof name, "hz%u.xml", rates[i]);
+        buf_clear(&world_file);
+        import_file_aecg(&e, &world_file);
+        world_drop_file(world_drop, name, &world_file);
+        world_wait(1u << IMPORT_UNUSABLE, i + 1, &item);
+        assert_non_null(strstr(item.why, "DICOM allows 200 to 1000"));
+    }
+    assert_int_equal(world_count(1u << IMPORT_WAITING), 0);
+}
+
+static void
 who_is_not_signed_in_sees_and_binds_nothing(void **state)
 {
     const char *const cookie_alone[] = {technician.cookie, NULL};
@@ -463,6 +506,8 @@ main(int argc, char **argv)
         TEST(what_is_asked_wrongly_is_refused),
         TEST(a_disc_with_a_dicomdir_is_taken_at_the_desk),
         TEST(what_a_disc_names_and_does_not_give_is_expected),
+        TEST(a_file_that_cannot_be_bound_says_why),
+        TEST(a_recording_that_dicom_has_no_class_for_is_unusable_at_once),
         TEST(who_is_not_signed_in_sees_and_binds_nothing),
     };
     int status;

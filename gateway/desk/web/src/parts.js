@@ -62,6 +62,6 @@ export function sentence(error) {
   if (error.status === 0) return say("offline");
   const word = error.body && (error.body.word || error.body.field);
   const own = word && say(`fault_${word}`);
-  if (own && own !== `fault_${word}`) return own;
+  if (own && own !== `fault_${word}`) return error.body.why ? `${own} (${error.body.why})` : own;
   return `${say("failed")} ${error.message}${error.body && error.body.id ? ` (${error.body.id})` : ""}`;
 }
