@@ -34,7 +34,9 @@ static const struct verb verbs[] = {
     {"policy", "at the centre: what gateways are told (rates, quiet time, upgrade)", admin_cli},
     {"reconcile", "at the centre: do gateways and archive have the same? names what is lost",
      admin_cli},
-    {"aside", "at the centre: what was put aside, why, and where its bytes are", admin_cli},
+    {"aside",
+     "at the centre: what was put aside, why, and where its bytes are; reject: it is settled",
+     admin_cli},
     {"traffic", "at the centre: what each clinic sends, its share, its busiest hour", admin_cli},
     {"store", "at the centre: another disk is in the place of a broken one", admin_cli},
 };

@@ -184,7 +184,8 @@ static const struct command commands[] = {
     {"policy", "clear", run_policy_clear, "[--org CODE]"},
     {"reconcile", "show", run_reconcile_show, "[--org CODE]"},
     {"reconcile", "now", run_reconcile_now, "[--org CODE]"},
-    {"aside", "show", run_aside_show, "[--org CODE]"},
+    {"aside", "show", run_aside_show, "[--org CODE] [--all]"},
+    {"aside", "reject", run_aside_reject, "--org CODE --object HEX --reason TEXT --by LOGIN"},
     {"traffic", "show", run_traffic_show, "[--org CODE] [--days N]"},
     {"store", "accept", run_store_accept, "--name store-a|store-b|landing-copy|data-dir"},
 };
@@ -209,7 +210,9 @@ static const struct option long_options[] = {
     {"host", required_argument, NULL, 'h'},   {"port", required_argument, NULL, 'p'},
     {"rights", required_argument, NULL, 'r'}, {"kind", required_argument, NULL, 'k'},
     {"names", required_argument, NULL, 'N'},  {"file", required_argument, NULL, 'f'},
-    {"days", required_argument, NULL, 'd'},   {NULL, 0, NULL, 0},
+    {"days", required_argument, NULL, 'd'},   {"object", required_argument, NULL, 'O'},
+    {"reason", required_argument, NULL, 'R'}, {"by", required_argument, NULL, 'b'},
+    {"all", no_argument, NULL, 'A'},          {NULL, 0, NULL, 0},
 };
 
 static int
@@ -252,6 +255,18 @@ read_words(int argc, char **argv, struct words *w)
             break;
         case 'd':
             w->days = optarg;
+            break;
+        case 'O':
+            w->object = optarg;
+            break;
+        case 'R':
+            w->reason = optarg;
+            break;
+        case 'b':
+            w->by = optarg;
+            break;
+        case 'A':
+            w->is_all = true;
             break;
         default:
             return -1;

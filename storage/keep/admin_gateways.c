@@ -141,6 +141,8 @@ print_aside(void *user, const struct keep_aside *row)
     const char *own = row->pack[0] != '\0' ? c->store_a : c->landing;
     char hex[2 * sizeof row->object + 1], when[40];
 
+    if (row->rejected_at_us != 0 && !a->words.is_all)
+        return 0;
     hex_encode(row->object, sizeof row->object, hex);
     clock_text(row->arrived_at_us, when);
     printf("%s: study %s, instance %s: %s; by %s from %s, %s\n    ", row->tenant, row->study,
@@ -154,6 +156,10 @@ print_aside(void *user, const struct keep_aside *row)
         printf("/%s dicom/%s.dcm\n", row->pack, hex);
     else
         printf("/%s, in no pack yet\n", row->landing);
+    if (row->rejected_at_us != 0) {
+        clock_text(row->rejected_at_us, when);
+        printf("    REJECTED by %s, %s: %s\n", row->rejected_by, when, row->reason);
+    }
     return 0;
 }
 
@@ -162,4 +168,21 @@ int
 run_aside_show(struct admin *a, struct err *err)
 {
     return keep_each_aside(a->keep, a->words.org, print_aside, a, err);
+}
+
+/* The service, not this command, writes the audit. */
+int
+run_aside_reject(struct admin *a, struct err *err)
+{
+    const struct words *w = &a->words;
+    uint8_t object[32];
+
+    if (w->org == NULL || w->object == NULL || w->reason == NULL || w->by == NULL)
+        return err_set(err, ERR_REJECT, "--org, --object, --reason and --by are due");
+    if (strlen(w->object) != 2 * sizeof object || hex_decode(w->object, object, sizeof object) < 0)
+        return err_set(err, ERR_REJECT, "--object: 64 hexadecimal digits, as aside show has them");
+    if (keep_aside_reject(a->keep, w->org, object, w->reason, w->by, err) < 0)
+        return -1;
+    puts("rejected, as soon as the archive's service has it in the audit; the bytes stay");
+    return 0;
 }

@@ -7,6 +7,8 @@
 
 struct words {
     const char *config, *org, *name, *ae, *host, *port, *rights, *kind, *names, *file, *days;
+    const char *object, *reason, *by;
+    bool is_all;
 };
 
 struct admin {
@@ -22,6 +24,7 @@ int run_policy_clear(struct admin *a, struct err *err);
 int run_reconcile_show(struct admin *a, struct err *err);
 int run_reconcile_now(struct admin *a, struct err *err);
 int run_aside_show(struct admin *a, struct err *err);
+int run_aside_reject(struct admin *a, struct err *err);
 
 /* ---- admin_traffic.c ---- */
 int run_traffic_show(struct admin *a, struct err *err);

@@ -166,6 +166,8 @@ look_after_packs(struct keep *k, struct err *err)
         rc = -1;
     if (lost_watch(k, rc == 0 ? err : &later) < 0)
         rc = -1;
+    if (aside_note(k, rc == 0 ? err : &later) < 0)
+        rc = -1;
     if (forget_old(k, rc == 0 ? err : &later) < 0)
         rc = -1;
     if (scrub_next(k, &did, rc == 0 ? err : &later) < 0)

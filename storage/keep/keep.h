@@ -61,8 +61,8 @@ void keep_close(struct keep **keep);
 int keep_check(struct keep *k, struct err *err) MUST_CHECK;
 
 struct keep_health {
-    /* Instances: in no pack yet, and here; in packs; put aside, packed or not. What is missing is
-     * in none of them (keep_each_lost). */
+    /* Instances: in no pack yet, and here; in packs; put aside and not settled, packed or not. What
+     * is missing is in none of them (keep_each_lost). */
     uint64_t unsealed, sealed, quarantined;
     uint64_t packs;          /* that hold something still */
     int64_t oldest_check_us; /* the longest ago that a pack's copy was read back whole; 0 = none */
@@ -449,11 +449,20 @@ struct keep_aside {
     int64_t arrived_at_us;
     const char *pack;    /* below each store; "": not packed yet */
     const char *landing; /* below landing; "": there no more */
+    const char *rejected_by, *reason;
+    int64_t rejected_at_us; /* 0: nobody has settled it */
 };
 typedef int (*keep_on_aside)(void *user, const struct keep_aside *row);
 /* tenant NULL = all; as they came. */
 int keep_each_aside(struct keep *k, const char *tenant, keep_on_aside on_row, void *user,
                     struct err *err) MUST_CHECK;
+
+/* A person says that what was put aside is settled: it stays where it is, and is not to be looked
+ * at any more. In force once the service has it in the audit, within a second or two of its run.
+ * by      a login, for the audit; the reason stays in the catalog
+ * errors  ERR_NOT_FOUND it is not aside, or was settled; ERR_REJECT reason or login unfit */
+int keep_aside_reject(struct keep *k, const char *tenant, const uint8_t object[32],
+                      const char *reason, const char *by, struct err *err) MUST_CHECK;
 
 /* Does the catalog know the receipt that a gateway's cursor stands at, by the first bytes of its
  * object? If not it was set back to an older state. out_last: the newest receipt of this device. */

@@ -53,6 +53,7 @@ struct keep {
     struct found_walk *found;      /* likewise; NULL: none goes on */
     int64_t packs_at_ms;           /* likewise */
     int64_t missing_at_ms;         /* likewise */
+    int64_t aside_at_ms;           /* likewise */
     int64_t lost_at_ms, lost_walk_ms, lost_past; /* likewise; the walk's next page is behind */
     struct packs_walk *packs;                    /* likewise */
     struct {
@@ -300,6 +301,10 @@ int lost_watch(struct keep *k, struct err *err) MUST_CHECK;
 int seal_next(struct keep *k, int *out_sealed, bool *out_did, struct err *err) MUST_CHECK;
 /* Are so many packs due that landing should give way? */
 int seal_is_behind(struct keep *k, bool *out_is_behind, struct err *err) MUST_CHECK;
+
+/* ---- aside.c ---- */
+/* Once a second: what was rejected gets into the audit, and is in force with it. */
+int aside_note(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- clean.c ---- */
 /* Remove landing files of sealed instances. What cannot go now is tried again. */

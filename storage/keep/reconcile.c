@@ -321,7 +321,10 @@ give_aside(const struct pg_rows *rows, keep_on_aside on_row, void *user, int64_t
                                  .device = pg_text(rows, i, 6),
                                  .arrived_at_us = pg_int(rows, i, 7),
                                  .pack = pg_text(rows, i, 8),
-                                 .landing = pg_text(rows, i, 9)};
+                                 .landing = pg_text(rows, i, 9),
+                                 .rejected_by = pg_text(rows, i, 11),
+                                 .reason = pg_text(rows, i, 12),
+                                 .rejected_at_us = pg_int(rows, i, 13)};
 
         pg_copy_bytes(rows, i, 3, row.object, sizeof row.object);
         if (on_row(user, &row) != 0)

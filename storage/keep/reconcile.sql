@@ -109,8 +109,24 @@ SELECT EXISTS (SELECT FROM receipts r
         WHERE r.tenant_id = $1 AND r.device = $2 AND r.seq >= $3 AND substr(r.object, 1, 8) = $4),
     coalesce((SELECT max(r.seq) FROM receipts r WHERE r.tenant_id = $1 AND r.device = $2), 0)
 
+-- name: aside_reject
+INSERT INTO aside_rejected (tenant_id, object, reason, by_name, at_us)
+SELECT t.id, i.object, $3, $4, $5 FROM tenants t JOIN instances i ON i.tenant_id = t.id AND i.object = $2
+WHERE t.code = $1 AND i.is_quarantined ON CONFLICT DO NOTHING
+
+-- name: aside_unnoted
+SELECT t.code, a.object, s.study_uid, i.sop_instance, a.by_name
+FROM aside_rejected a JOIN tenants t ON t.id = a.tenant_id JOIN instances i ON i.tenant_id = a.tenant_id AND i.object = a.object
+JOIN studies s ON s.id = i.study
+WHERE a.noted_at_us IS NULL ORDER BY a.at_us LIMIT 100
+
+-- name: aside_noted
+UPDATE aside_rejected a SET noted_at_us = $3 FROM tenants t WHERE t.id = a.tenant_id AND t.code = $1 AND a.object = $2
+
 -- name: aside_list
 SELECT t.code, s.study_uid, i.sop_instance, i.object, i.why, i.way, i.device, i.arrived_at_us,
-    coalesce((SELECT min(c.path) FROM pack_copies c WHERE c.pack = i.pack), ''), coalesce(i.landing, ''), i.id
+    coalesce((SELECT min(c.path) FROM pack_copies c WHERE c.pack = i.pack), ''), coalesce(i.landing, ''), i.id,
+    coalesce(a.by_name, ''), coalesce(a.reason, ''), coalesce(a.at_us, 0)
 FROM instances i JOIN tenants t ON t.id = i.tenant_id JOIN studies s ON s.id = i.study
+LEFT JOIN aside_rejected a ON a.tenant_id = i.tenant_id AND a.object = i.object AND a.noted_at_us IS NOT NULL
 WHERE i.is_quarantined AND ($1::integer IS NULL OR i.tenant_id = $1) AND i.id > $2 ORDER BY i.id LIMIT $3

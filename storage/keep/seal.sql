@@ -383,7 +383,8 @@ WHERE $1::text IS NULL OR s.code = $1
 SELECT (SELECT count(*) FROM instances WHERE pack IS NULL AND missing_since_us IS NULL),
     coalesce(sum(p.instances) FILTER (WHERE NOT p.is_quarantine), 0)::bigint - (SELECT count(*) FROM lost_members l
         JOIN packs o ON o.id = l.pack AND NOT o.is_quarantine JOIN instances i ON i.id = l.instance WHERE i.pack IS DISTINCT FROM l.pack),
-    (SELECT count(*) FROM instances WHERE is_quarantined), count(*) FILTER (WHERE p.lost_since_us IS NULL),
+    (SELECT count(*) FROM instances i WHERE i.is_quarantined AND NOT EXISTS (SELECT FROM aside_rejected a
+        WHERE a.tenant_id = i.tenant_id AND a.object = i.object AND a.noted_at_us IS NOT NULL)), count(*) FILTER (WHERE p.lost_since_us IS NULL),
     coalesce((SELECT c.verified_at_us FROM pack_copies c
         WHERE NOT EXISTS (SELECT FROM packs o WHERE o.id = c.pack AND o.lost_since_us IS NOT NULL) ORDER BY c.verified_at_us LIMIT 1), 0),
     (SELECT count(*) FROM pack_copies WHERE doubted_at_us IS NOT NULL)

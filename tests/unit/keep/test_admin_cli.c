@@ -1,5 +1,6 @@
 /* test_admin_cli.c - the operator's commands write what the archive then finds. */
 #include "proto/base/clock.h"
+#include "proto/base/text.h"
 #include "proto/link/reconcile.h"
 #include "proto/trust/ca.h"
 #include "storage/keep/admin_cli.h"
@@ -258,7 +259,7 @@ what_came_back_into_quarantine_is_told_as_that_until_it_is_packed(void **state)
         .objects = 1, .different = 1, .lost = 1, .list = &lost, .count = 1};
     struct link_offer_object offer;
     struct buf file;
-    char text[1024];
+    char text[1024], words[256], hex[65];
     struct err err;
     int sealed;
 
@@ -291,6 +292,22 @@ what_came_back_into_quarantine_is_told_as_that_until_it_is_packed(void **state)
     assert_int_equal(run("aside show", text, sizeof text), 0);
     assert_non_null(strstr(text, "/store-a/packs/clinic-a/"));
     assert_null(strstr(text, "/landing/"));
+
+    hex_encode(lost.object, sizeof lost.object, hex);
+    snprintf(words, sizeof words, "aside reject --org clinic-a --object %s --reason test --by li",
+             hex);
+    assert_int_equal(
+        run("aside reject --org clinic-a --object 12 --reason test --by li", text, sizeof text),
+        65);
+    assert_int_equal(run(words, text, sizeof text), 0);
+    clock_fake(clock_wall_us(), clock_mono_ms() + 2000); /* once a second */
+    assert_int_equal(keep_work(archive.keep, &sealed, &err), 0);
+    clock_unfake();
+    assert_int_equal(run(words, text, sizeof text), 66);
+    assert_int_equal(run("aside show", text, sizeof text), 0);
+    assert_string_equal(text, "");
+    assert_int_equal(run("aside show --all", text, sizeof text), 0);
+    assert_non_null(strstr(text, "REJECTED by li, "));
 }
 
 static void

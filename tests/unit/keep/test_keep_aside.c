@@ -5,6 +5,7 @@
 #include "proto/dicom/facts.h"
 #include "proto/link/reconcile.h"
 #include "proto/trust/digest.h"
+#include "tests/support/audit_log.h"
 #include "tests/support/ok.h"
 #include "tests/support/vault.h"
 
@@ -37,7 +38,7 @@ sealed_told(struct vault *a)
 }
 
 struct found {
-    int n, packed;
+    int n, packed, rejected;
     char pack[256], why[128];
 };
 
@@ -48,6 +49,7 @@ on_aside(void *user, const struct keep_aside *row)
 
     f->n++;
     f->packed += row->pack[0] != '\0';
+    f->rejected += row->rejected_at_us != 0;
     text_copy(f->pack, sizeof f->pack, row->pack);
     text_copy(f->why, sizeof f->why, row->why);
     return 0;
@@ -119,6 +121,56 @@ what_is_put_aside_after_the_list_was_complete_is_packed(void **state)
     assert_int_equal(f.n, 2);
     assert_int_equal(f.packed, 2);
     assert_int_equal(aside_of(&a, "clinic-b").n, 0);
+    vault_close(&a);
+}
+
+/* By its gateway it is as aside as before. */
+static void
+what_a_person_settled_is_named_no_more_once_it_is_in_the_audit(void **state)
+{
+    struct slice s = vault_ct(1), other = vault_ct(1);
+    struct keep_health health;
+    struct link_offer_object o;
+    struct audit *audit = NULL;
+    struct vault a;
+    struct buf file;
+    char dir[FOLDER_PATH_BYTES + 16];
+    struct err err;
+    int sealed;
+
+    (void)state;
+    other.noise = 99;
+    vault_open(&a, vault_cluster, "aside_settled");
+    vault_put(&a, &gate_a, &s);
+    assert_int_equal(vault_put(&a, &gate_b, &other), LINK_QUARANTINED);
+    slice_make(&other, &file);
+    slice_offer(&other, &file, &o);
+    buf_fini(&file);
+    keep_close(&a.keep);
+    snprintf(dir, sizeof dir, "%s/audit", a.dir);
+    OK(audit_open(dir, "storage", &audit, &err));
+    OK(keep_open_idle(&a.options, NULL, audit, &a.keep, &err));
+
+    assert_int_equal(keep_aside_reject(a.keep, "clinic-b", o.object, "wrong", "li", &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_int_equal(keep_aside_reject(a.keep, "clinic-a", o.object, "wrong", "li xin", &err), -1);
+    assert_int_equal(err.kind, ERR_REJECT);
+    OK(keep_aside_reject(a.keep, "clinic-a", o.object, "a test image", "li.xin", &err));
+    OK(keep_health_get(a.keep, &health, &err));
+    assert_int_equal(health.quarantined, 1); /* not yet */
+    assert_int_equal(aside_of(&a, "clinic-a").rejected, 0);
+    OK(keep_work(a.keep, &sealed, &err));
+
+    OK(keep_health_get(a.keep, &health, &err));
+    assert_int_equal(health.quarantined, 0);
+    assert_int_equal(aside_of(&a, "clinic-a").rejected, 1);
+    snprintf(dir, sizeof dir, "%s/audit/log", a.dir);
+    assert_int_equal(audit_log_says(dir, "AUDIT_ASIDE_REJECTED", "li.xin"), 1);
+    assert_int_equal(keep_aside_reject(a.keep, "clinic-a", o.object, "again", "li.xin", &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_int_equal(vault_put(&a, &gate_b, &other), LINK_QUARANTINED);
+    keep_close(&a.keep);
+    audit_close(&audit);
     vault_close(&a);
 }
 
@@ -260,6 +312,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_put_aside_after_the_list_was_complete_is_packed),
+        cmocka_unit_test(what_a_person_settled_is_named_no_more_once_it_is_in_the_audit),
         cmocka_unit_test(what_is_put_aside_does_not_close_nor_hold_up_its_study),
         cmocka_unit_test(what_is_aside_and_gone_from_the_landing_disk_is_wanted),
         cmocka_unit_test(what_is_put_aside_does_not_say_whose_its_study_is),
