@@ -17,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LIST_BYTES = 16 << 20, LISTED = 500, PHONE_MS = 10000 };
+enum { LIST_BYTES = 16 << 20, LISTED = 500, FOUND = 200, PHONE_MS = 10000 };
 enum { SVG_BYTES = 256 << 10, LOOK_MS = 500 };
 
 static struct book *
@@ -469,27 +469,43 @@ post_phone_check(struct http_request *req, struct http_response *res, struct err
 /* ---- reports ---- */
 
 static int
-get_reports(struct http_request *req, struct http_response *res, struct err *err)
+answer_reports(const struct http_request *req, size_t skip, size_t limit, struct http_response *res,
+               struct err *err)
 {
-    struct book_report *list = NULL;
     struct buf json;
     struct jsonw w;
-    size_t n = 0;
+    int rc;
 
-    if (book_reports(book_of(req), LISTED, &list, &n, err) < 0)
-        return -1;
     buf_init(&json, LIST_BYTES);
     jsonw_init(&w, &json);
     jsonw_object(&w, NULL);
-    jsonw_array(&w, "reports");
-    for (size_t i = 0; i < n; i++)
-        api_write_report(&w, &list[i]);
+    rc = api_write_reports(book_of(req), skip, limit, &w, err);
     jsonw_end(&w);
-    jsonw_end(&w);
-    http_answer_buf(res, 200, "application/json", &json);
+    if (rc == 0)
+        http_answer_buf(res, 200, "application/json", &json);
     buf_fini(&json);
-    free(list);
-    return 0;
+    return rc;
+}
+
+static int
+get_reports(struct http_request *req, struct http_response *res, struct err *err)
+{
+    return answer_reports(req, 0, LISTED, res, err);
+}
+
+/* {skip} */
+static int
+post_find_reports(struct http_request *req, struct http_response *res, struct err *err)
+{
+    struct json_doc *doc = NULL;
+    uint64_t skip = 0;
+    int rc = -1;
+
+    if (api_read_body(req, &doc, err) == 0 &&
+        json_u64(json_root(doc), "skip", INT32_MAX, &skip, err) == 0)
+        rc = answer_reports(req, (size_t)skip, FOUND, res, err);
+    json_free(&doc);
+    return rc;
 }
 
 /* {read} and {version} of the path; the version may end in ".pdf". */
@@ -551,6 +567,7 @@ const struct http_route api_routes[] = {
     DESK_POST("/desk/v1/registrations/{registration}/phone-code", DESK_WORK, post_phone_code),
     DESK_POST("/desk/v1/registrations/{registration}/phone-check", DESK_WORK, post_phone_check),
     DESK_GET("/desk/v1/reports", DESK_WORK, get_reports),
+    DESK_POST("/desk/v1/reports/find", DESK_WORK, post_find_reports),
     DESK_GET("/desk/v1/reports/{read}/{file}", DESK_WORK, get_pdf),
     DESK_POST("/desk/v1/reports/{read}/{version}/confirm", DESK_WORK, post_confirm),
 };

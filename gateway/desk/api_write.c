@@ -64,8 +64,8 @@ api_write_registration(struct jsonw *w, const struct book_registration *r, bool 
     jsonw_end(w);
 }
 
-void
-api_write_report(struct jsonw *w, const struct book_report *r)
+static void
+write_report(struct jsonw *w, const struct book_report *r)
 {
     jsonw_object(w, NULL);
     jsonw_int(w, "read", r->read);
@@ -77,6 +77,7 @@ api_write_report(struct jsonw *w, const struct book_report *r)
     jsonw_int(w, "signed_at_us", r->signed_at_us);
     jsonw_int(w, "received_us", r->received_at_us);
     jsonw_int(w, "confirmed_us", r->confirmed_at_us);
+    jsonw_int(w, "printed_us", r->printed_at_us);
     jsonw_text(w, "author", r->author);
     jsonw_text(w, "reviewer", r->reviewer);
     jsonw_text(w, "hospital", r->hospital);
@@ -127,32 +128,42 @@ write_reader(struct jsonw *w, struct desk_link *link, const struct book_counts *
     jsonw_end(w);
 }
 
+int
+api_write_reports(struct book *book, size_t skip, size_t limit, struct jsonw *w, struct err *err)
+{
+    struct book_report_counts counts;
+    struct book_report *list = NULL;
+    size_t n = 0;
+
+    if (book_report_counts(book, &counts, err) < 0 ||
+        book_reports_page(book, skip, limit, &list, &n, err) < 0)
+        return -1;
+    jsonw_uint(w, "reports_n", counts.all);
+    jsonw_uint(w, "reports_unconfirmed", counts.unconfirmed);
+    jsonw_uint(w, "reports_unprinted", counts.unprinted);
+    jsonw_array(w, "reports");
+    for (size_t i = 0; i < n; i++)
+        write_report(w, &list[i]);
+    jsonw_end(w);
+    free(list);
+    return 0;
+}
+
 static int
 write_patients(struct book *book, struct jsonw *w, struct err *err)
 {
-    struct book_registration *registrations = NULL;
-    struct book_report *reports = NULL;
-    size_t registrations_n = 0, registrations_all = 0, reports_n = 0;
-    int rc = -1;
+    struct book_registration *list = NULL;
+    size_t n = 0, total = 0;
 
-    if (book_registrations(book, REGISTRATIONS_SHOWN, &registrations, &registrations_n,
-                           &registrations_all, err) < 0 ||
-        book_reports(book, REPORTS_SHOWN, &reports, &reports_n, err) < 0)
-        goto out;
-    jsonw_uint(w, "registrations_n", registrations_all);
+    if (book_registrations(book, REGISTRATIONS_SHOWN, &list, &n, &total, err) < 0)
+        return -1;
+    jsonw_uint(w, "registrations_n", total);
     jsonw_array(w, "registrations");
-    for (size_t i = 0; i < registrations_n; i++)
-        api_write_registration(w, &registrations[i], false);
+    for (size_t i = 0; i < n; i++)
+        api_write_registration(w, &list[i], false);
     jsonw_end(w);
-    jsonw_array(w, "reports");
-    for (size_t i = 0; i < reports_n; i++)
-        api_write_report(w, &reports[i]);
-    jsonw_end(w);
-    rc = 0;
-out:
-    free(reports);
-    free(registrations);
-    return rc;
+    free(list);
+    return api_write_reports(book, 0, REPORTS_SHOWN, w, err);
 }
 
 int

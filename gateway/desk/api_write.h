@@ -7,7 +7,9 @@
 
 /* is_whole: with citizen number and history, which the list of the state leaves out. */
 void api_write_registration(struct jsonw *w, const struct book_registration *r, bool is_whole);
-void api_write_report(struct jsonw *w, const struct book_report *r);
+/* "reports" and how many there are, wait for confirmation, or to be printed. */
+int api_write_reports(struct book *book, size_t skip, size_t limit, struct jsonw *w,
+                      struct err *err) MUST_CHECK;
 /* "unmatched": why it is attached to nobody (unmatched.def); not there where nothing is known. */
 void api_write_unmatched(struct jsonw *w, const char *word, const char *near);
 

@@ -138,7 +138,17 @@ struct book_report {
     char modality[17], state[CLINIC_WORD_SIZE];
     int64_t looked_at_us; /* a doctor looked at all that came late, and it stands; 0: nobody */
     char looked_by[CLINIC_NAME_SIZE], looked_reason[CLINIC_REASON_SIZE];
+    int64_t printed_at_us; /* last; 0: on no printer yet, or put back */
 };
+/* Of reads with anything unconfirmed or unprinted first, then the newest; free(*out). */
+int book_reports_page(struct book *book, size_t skip, size_t limit, struct book_report **out,
+                      size_t *out_n, struct err *err) MUST_CHECK;
+/* Versions: all, those that nobody confirmed, valid ones here that were on no printer. */
+struct book_report_counts {
+    uint64_t all, unconfirmed, unprinted;
+};
+int book_report_counts(struct book *book, struct book_report_counts *out,
+                       struct err *err) MUST_CHECK;
 int book_reports(struct book *book, size_t limit, struct book_report **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
 /* What the reader knows a read by, and whose images it is about: numbers of a reader whose database

@@ -42,14 +42,15 @@ report_read(const struct db_rows *rows, size_t i, struct book_report *r)
     r->looked_at_us = db_int(rows, i, 22);
     text_copy(r->looked_by, sizeof r->looked_by, db_text(rows, i, 23));
     text_copy(r->looked_reason, sizeof r->looked_reason, db_text(rows, i, 24));
+    r->printed_at_us = db_int(rows, i, 25);
 }
 
 int
-book_reports(struct book *book, size_t limit, struct book_report **out, size_t *out_n,
-             struct err *err)
+book_reports_page(struct book *book, size_t skip, size_t limit, struct book_report **out,
+                  size_t *out_n, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_ask(book->db, "report_list", DB_ARGS(DB_INT(limit)), &rows, err);
+    int rc = db_ask(book->db, "report_list", DB_ARGS(DB_INT(limit), DB_INT(skip)), &rows, err);
 
     if (rc == 0) {
         *out_n = db_rows_count(rows);
@@ -59,6 +60,27 @@ book_reports(struct book *book, size_t limit, struct book_report **out, size_t *
     }
     db_rows_free(&rows);
     return rc;
+}
+
+int
+book_reports(struct book *book, size_t limit, struct book_report **out, size_t *out_n,
+             struct err *err)
+{
+    return book_reports_page(book, 0, limit, out, out_n, err);
+}
+
+int
+book_report_counts(struct book *book, struct book_report_counts *out, struct err *err)
+{
+    struct db_rows *rows = NULL;
+
+    if (db_ask(book->db, "report_counts", DB_NO_ARGS, &rows, err) < 0)
+        return -1;
+    *out = (struct book_report_counts){.all = (uint64_t)db_int(rows, 0, 0),
+                                       .unconfirmed = (uint64_t)db_int(rows, 0, 1),
+                                       .unprinted = (uint64_t)db_int(rows, 0, 2)};
+    db_rows_free(&rows);
+    return 0;
 }
 
 /* In a turn. */

@@ -208,16 +208,28 @@ UPDATE report SET covers = ?3, present = ?4, looked_at_us = ?5, looked_by = ?6, 
 -- name: report_get
 SELECT pdf_sha256, pdf_size, confirmed_at_us FROM report WHERE read_id = ?1 AND version = ?2
 
+-- Reads with a version that nobody confirmed, or that was on no printer, come first, however old they are.
 -- name: report_list
+WITH due (read_id) AS MATERIALIZED (SELECT q.read_id FROM report q WHERE (q.standing <> 'amended' AND q.confirmed_at_us = 0)
+    OR (q.standing = 'valid' AND q.pdf_sha256 <> '' AND NOT EXISTS (SELECT 1 FROM report_print i
+        WHERE i.read_id = q.read_id AND i.version = q.version AND i.is_back = 0)))
 SELECT p.read_id, p.version, p.is_preliminary, p.signed_at_us, p.author, p.reviewer, p.hospital, p.verify_url, p.covers,
     p.present, p.standing, p.superseded_by, p.reason, p.received_at_us, p.confirmed_at_us, p.pdf_sha256 <> '', d.study,
     coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND d.study <> ''), d.registration, ''),
     coalesce((SELECT r.name FROM registration r WHERE r.study = d.study AND d.study <> ''), d.patient, ''),
     d.modality, d.state,
-    p.replaces, p.looked_at_us, p.looked_by, p.looked_reason
+    p.replaces, p.looked_at_us, p.looked_by, p.looked_reason,
+    coalesce((SELECT max(i.at_us) FROM report_print i
+        WHERE i.read_id = p.read_id AND i.version = p.version AND i.is_back = 0), 0)
 FROM report p LEFT JOIN read d ON d.read_id = p.read_id
-ORDER BY (SELECT max(q.received_at_us) FROM report q WHERE q.read_id = p.read_id) DESC, p.read_id DESC, p.version DESC
-LIMIT ?1
+ORDER BY p.read_id IN (SELECT read_id FROM due) DESC, (SELECT max(q.received_at_us) FROM report q WHERE q.read_id = p.read_id) DESC, p.read_id DESC, p.version DESC
+LIMIT ?1 OFFSET ?2
+
+-- name: report_counts
+SELECT count(*), coalesce(sum(q.standing <> 'amended' AND q.confirmed_at_us = 0), 0),
+    coalesce(sum(q.standing = 'valid' AND q.pdf_sha256 <> '' AND NOT EXISTS (SELECT 1 FROM report_print i
+        WHERE i.read_id = q.read_id AND i.version = q.version AND i.is_back = 0)), 0)
+FROM report q
 
 -- Never later than in ten seconds, but for a clock that was set back.
 -- name: report_pdf_due

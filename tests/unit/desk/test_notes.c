@@ -2,11 +2,14 @@
 #include "gateway/desk/notes.h"
 
 #include "gateway/desk/book.h"
+#include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/trust/digest.h"
 #include "tests/support/book_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -121,6 +124,72 @@ what_was_opened_and_not_printed_goes_back_to_the_queue(void **state)
     free(json);
 }
 
+static void
+comes(int64_t read)
+{
+    static const char pdf[] = "%PDF";
+    struct clinic_down m = {.seq = (uint64_t)read,
+                            .kind = CLINIC_REPORT,
+                            .at_us = clock_wall_us(),
+                            .read = read,
+                            .version = 1,
+                            .modality = "CT",
+                            .state = "signed"};
+    struct clinic_downs downs = {.messages = &m, .count = 1, .next = m.seq};
+    uint8_t sha256[DIGEST_BYTES];
+    struct err err;
+
+    clinic_id_new(m.id);
+    snprintf(m.study, sizeof m.study, "1.2.%d", (int)read);
+    digest_bytes(pdf, sizeof pdf, sha256);
+    if (book_take(book, &downs, &err) < 0 ||
+        book_pdf_put(book, read, 1, pdf, sizeof pdf, sha256, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+/* Its place in the desk's list. */
+static void
+stands(size_t place, int64_t read)
+{
+    struct book_report *list = NULL;
+    struct err err;
+    size_t n;
+
+    assert_int_equal(book_reports_page(book, place, 1, &list, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(list[0].read, read);
+    free(list);
+}
+
+static void
+what_was_not_confirmed_or_printed_stands_first_and_is_counted(void **state)
+{
+    struct book_report_counts counts;
+    struct err err;
+
+    (void)state;
+    for (int64_t read = 1; read <= 4; read++)
+        comes(read);
+    for (int64_t read = 2; read <= 4; read++)
+        assert_int_equal(notes_printed(book, read, 1, "li", &err), 0);
+    assert_int_equal(book_confirm(book, 1, 1, &err), 0); /* handed over, never printed */
+    assert_int_equal(book_confirm(book, 3, 1, &err), 0);
+    assert_int_equal(book_confirm(book, 4, 1, &err), 0);
+
+    stands(0, 2);
+    stands(1, 1);
+    stands(2, 4);
+    stands(3, 3);
+    assert_int_equal(book_report_counts(book, &counts, &err), 0);
+    assert_int_equal(counts.all, 4);
+    assert_int_equal(counts.unconfirmed, 1);
+    assert_int_equal(counts.unprinted, 1);
+    assert_int_equal(notes_unprinted(book, 3, 1, &err), 0); /* it did not come out */
+    stands(0, 3);
+    assert_int_equal(book_report_counts(book, &counts, &err), 0);
+    assert_int_equal(counts.unprinted, 2);
+}
+
 int
 main(void)
 {
@@ -130,6 +199,7 @@ main(void)
         TEST(a_reason_that_is_not_on_the_list_is_refused),
         TEST(a_report_that_is_not_here_was_not_printed),
         TEST(what_was_opened_and_not_printed_goes_back_to_the_queue),
+        TEST(what_was_not_confirmed_or_printed_stands_first_and_is_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@ import { refusedCount } from "./handover.js";
 import { Imports, waitingFiles } from "./imports.js";
 import { Orders } from "./orders.js";
 import { Register } from "./register.js";
-import { Reports, waiting } from "./reports.js";
+import { Reports } from "./reports.js";
 import { Work, Wrong } from "./parts.js";
 import { door, follow, isOld, me, place, post, state } from "./state.js";
 import { Studies } from "./studies.js";
@@ -24,7 +24,7 @@ const PLACES = [
   { name: "studies", Page: Studies, may: () => true },
   { name: "register", Page: Register, may: works },
   { name: "orders", Page: Orders, may: works },
-  { name: "reports", Page: Reports, may: works, count: (now) => waiting(now.reports || []) + refusedCount(now), said: "new_reports" },
+  { name: "reports", Page: Reports, may: works, count: (now) => (now.reports_unconfirmed || 0) + refusedCount(now), said: "new_reports" },
   { name: "calls", Page: Calls, may: works, count: (now) => openCalls(now.calls || []).length, said: "unanswered" },
   { name: "doubts", Page: Doubts, may: works, count: openDoubts, said: "open_doubts" },
   { name: "imports", Page: Imports, may: works, count: waitingFiles, said: "waiting_n" },
