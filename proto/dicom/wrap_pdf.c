@@ -21,6 +21,8 @@ ends_with(const uint8_t *bytes, size_t n, const char *word)
 int
 wrap_pdf_read(const uint8_t *bytes, size_t n, struct err *err)
 {
+    while (n > 0 && bytes[n - 1] == 0) /* filled up to a whole block by who wrote it */
+        n--;
     if (!ends_with(bytes, n, "%%EOF") || !ends_with(bytes, n, "startxref"))
         return err_set(err, ERR_RETRY, "PDF: ends early");
     return 0;

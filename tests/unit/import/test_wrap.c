@@ -316,6 +316,8 @@ pdf_is_encapsulated_byte_for_byte(void **state)
     prove("pdf", "even.pdf", &file, &somebody);
     buf_add_text(&file, "\n"); /* the other parity */
     prove("pdf", "odd.pdf", &file, &somebody);
+    buf_add(&file, (uint8_t[8192]){0}, 8192); /* filled up to a whole block */
+    prove("pdf", "padded.pdf", &file, &somebody);
     buf_fini(&file);
 }
 
