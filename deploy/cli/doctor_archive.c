@@ -148,7 +148,7 @@ check_database(struct findings *f, const struct storage_config *c)
         keep_health_get(keep, &health, &err) < 0) {
         finding(f, MARK_BAD, "database", "%s", err.text);
     } else {
-        finding(f, MARK_FINE, "database", "PostgreSQL answers");
+        doctor_examine_database(f, c->pg_conninfo);
         check_copies(f, &health);
         check_marks(f, keep, c);
         check_gateways(f, keep);

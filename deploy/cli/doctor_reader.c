@@ -81,7 +81,7 @@ check_database(struct findings *f, const struct reader_config *c)
     if (pg_open(&options, &pg, &err) < 0)
         finding(f, MARK_BAD, "database", "%s", err.text);
     else
-        finding(f, MARK_FINE, "database", "PostgreSQL answers");
+        doctor_examine_database(f, c->pg_conninfo);
     pg_close(&pg);
 }
 

@@ -4,6 +4,7 @@
 #include "proto/pg/pg_own.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
 
@@ -13,9 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_FREE_MS = 30000, BACKOFF_FIRST_MS = 50, BACKOFF_LAST_MS = 2000 };
-enum { OID_BOOL = 16, OID_BYTEA = 17, OID_NAME = 19, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23 };
-enum { OID_TEXT = 25, OID_BPCHAR = 1042, OID_VARCHAR = 1043 };
+#define LOG_EVENT LOG_EVENT_DECLARE
+#include "proto/pg/pg_events.def"
+#undef LOG_EVENT
+
+enum { WAIT_FREE_MS = 30000, BACKOFF_FIRST_MS = 50, BACKOFF_LAST_MS = 2000, FULL_LOOK_MS = 10000 };
+
+static const struct log_ctx ctx = {.stage = "pg"};
 
 /* plan_cache_mode of a connection; a rollback takes a change of it back. */
 enum plans { PLANS_UNKNOWN, PLANS_ANEW, PLANS_KEPT };
@@ -36,6 +41,8 @@ struct pg {
     struct pg_conn *conns;
     int conn_count;
     int64_t next_try_ms, backoff_ms; /* after a failed connect */
+    bool is_full;                    /* said in the log */
+    int64_t look_at_ms;              /* whether it still is */
 };
 
 static void
@@ -76,6 +83,8 @@ pg_fail(PGconn *db, const PGresult *result, const char *what, struct err *err)
 
     if (PQstatus(db) == CONNECTION_BAD)
         kind = ERR_RETRY;
+    if (kind == ERR_FULL)
+        return err_set(err, kind, "PostgreSQL cannot write, its disk is full: %s: %s", what, state);
     return err_set(err, kind, "PostgreSQL: %s: %s%s%s", what, state != NULL ? state : "no answer",
                    constraint != NULL ? " " : "", constraint != NULL ? constraint : "");
 }
@@ -322,6 +331,46 @@ pg_get(struct pg *pg, struct pg_conn **out_conn, struct err *err)
     return 0;
 }
 
+/* Of a write that failed. */
+static int
+note_full(struct pg *pg, const struct err *err)
+{
+    bool was_full;
+
+    if (err->kind != ERR_FULL)
+        return -1;
+    gate_lock(&pg->gate);
+    was_full = pg->is_full;
+    pg->is_full = true;
+    pg->look_at_ms = clock_mono_ms() + FULL_LOOK_MS;
+    gate_unlock(&pg->gate);
+    if (!was_full)
+        LOG(&ctx, PG_FULL, F_ERR(err));
+    return -1;
+}
+
+/* Now and then, by a connection that nobody has: small changes to what is there may still work. */
+static void
+look_for_room(struct pg *pg, PGconn *db)
+{
+    bool is_due;
+    struct err full;
+
+    gate_lock(&pg->gate);
+    is_due = pg->is_full && clock_mono_ms() >= pg->look_at_ms;
+    if (is_due)
+        pg->look_at_ms = clock_mono_ms() + FULL_LOOK_MS;
+    gate_unlock(&pg->gate);
+    if (!is_due || pg_room_try(db, &full) < 0)
+        return;
+    gate_lock(&pg->gate);
+    is_due = pg->is_full;
+    pg->is_full = false;
+    gate_unlock(&pg->gate);
+    if (is_due)
+        LOG(&ctx, PG_HAS_ROOM);
+}
+
 void
 pg_put(struct pg_conn **conn)
 {
@@ -335,6 +384,8 @@ pg_put(struct pg_conn **conn)
         PQfinish(c->db); /* the server rolls back what it lost sight of */
         c->db = NULL;
     }
+    if (c->db != NULL && PQtransactionStatus(c->db) == PQTRANS_IDLE)
+        look_for_room(c->pg, c->db);
     if (c->db != NULL && PQstatus(c->db) != CONNECTION_OK) {
         PQfinish(c->db);
         c->db = NULL;
@@ -369,7 +420,7 @@ pg_commit(struct pg_conn *conn, struct err *err)
     result = PQexec(conn->db, "COMMIT");
     /* A transaction that failed before answers COMMIT with ROLLBACK. */
     if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        rc = pg_fail(conn->db, result, "commit", err);
+        rc = pg_fail(conn->db, result, "commit", err) < 0 ? note_full(conn->pg, err) : 0;
     else if (strcmp(PQcmdStatus(result), "COMMIT") != 0)
         rc = err_set(err, ERR_RETRY, "PostgreSQL: commit: rolled back");
     PQclear(result);
@@ -453,7 +504,7 @@ pg_run(struct pg_conn *conn, const char *name, const struct pg_arg *args, size_t
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
         pg_fail(conn->db, result, name, err);
         PQclear(result);
-        return -1;
+        return note_full(conn->pg, err);
     }
     if (out_rows == NULL) {
         PQclear(result);
@@ -477,110 +528,17 @@ pg_ask(struct pg *pg, const char *name, const struct pg_arg *args, size_t count,
     return rc;
 }
 
-void
-pg_rows_free(struct pg_rows **rows)
+int
+pg_check_room(struct pg *pg, char **out_data_directory, struct err *err)
 {
-    struct pg_rows *r = TAKE(*rows);
+    struct pg_conn *conn = NULL;
+    int rc = -1;
 
-    if (r == NULL)
-        return;
-    PQclear(r->result);
-    free(r);
-}
-
-size_t
-pg_rows_count(const struct pg_rows *rows)
-{
-    return (size_t)PQntuples(rows->result);
-}
-
-bool
-pg_is_null(const struct pg_rows *rows, size_t row, int column)
-{
-    CHECK(row < pg_rows_count(rows) && column < PQnfields(rows->result));
-    return PQgetisnull(rows->result, (int)row, column);
-}
-
-/* The bytes of a value whose type is one of the three; NULL for SQL NULL. */
-static const uint8_t *
-value_of(const struct pg_rows *rows, size_t row, int column, const int types[4], size_t *out_n)
-{
-    int type;
-
-    CHECK(row < pg_rows_count(rows) && column >= 0 && column < PQnfields(rows->result));
-    type = (int)PQftype(rows->result, column);
-    CHECK(type == types[0] || type == types[1] || type == types[2] || type == types[3]);
-    *out_n = (size_t)PQgetlength(rows->result, (int)row, column);
-    if (PQgetisnull(rows->result, (int)row, column))
-        return NULL;
-    return (const uint8_t *)PQgetvalue(rows->result, (int)row, column);
-}
-
-int64_t
-pg_int(const struct pg_rows *rows, size_t row, int column)
-{
-    static const int types[4] = {OID_INT8, OID_INT4, OID_INT2, OID_INT2};
-    size_t n;
-    const uint8_t *p = value_of(rows, row, column, types, &n);
-    uint64_t v;
-
-    if (p == NULL)
-        return 0;
-    v = p[0] & 0x80 ? UINT64_MAX : 0; /* big-endian, signed */
-    for (size_t i = 0; i < n; i++)
-        v = v << 8 | p[i];
-    return (int64_t)v;
-}
-
-const char *
-pg_text(const struct pg_rows *rows, size_t row, int column)
-{
-    static const int types[4] = {OID_TEXT, OID_VARCHAR, OID_NAME, OID_BPCHAR};
-    size_t n;
-    const uint8_t *p = value_of(rows, row, column, types, &n);
-
-    return p == NULL ? "" : (const char *)p; /* libpq ends every value with a zero */
-}
-
-const uint8_t *
-pg_bytes(const struct pg_rows *rows, size_t row, int column, size_t *out_n)
-{
-    static const int types[4] = {OID_BYTEA, OID_BYTEA, OID_BYTEA, OID_BYTEA};
-    const uint8_t *p = value_of(rows, row, column, types, out_n);
-
-    if (p == NULL)
-        *out_n = 0;
-    return p;
-}
-
-bool
-pg_truth(const struct pg_rows *rows, size_t row, int column)
-{
-    static const int types[4] = {OID_BOOL, OID_BOOL, OID_BOOL, OID_BOOL};
-    size_t n;
-    const uint8_t *p = value_of(rows, row, column, types, &n);
-
-    return p != NULL && p[0] != 0;
-}
-
-bool
-pg_copy_bytes(const struct pg_rows *rows, size_t row, int column, void *out, size_t n)
-{
-    size_t have;
-    const uint8_t *p = pg_bytes(rows, row, column, &have);
-
-    if (p == NULL || have != n) {
-        memset(out, 0, n);
-        return false;
+    *out_data_directory = NULL;
+    if (pg_get(pg, &conn, err) == 0) {
+        *out_data_directory = pg_room_data_directory(conn->db);
+        rc = pg_room_try(conn->db, err);
     }
-    memcpy(out, p, n);
-    return true;
-}
-
-int64_t
-pg_touched(const struct pg_rows *rows)
-{
-    uint64_t n;
-
-    return text_to_u64(PQcmdTuples(rows->result), INT64_MAX, &n) < 0 ? 0 : (int64_t)n;
+    pg_put(&conn);
+    return rc;
 }

@@ -9,13 +9,14 @@
  * and is planned once a connection. Migrations are PREFIX + "NNNN_what.sql", run once each in
  * order, each in a transaction of its own; they only go forward.
  *
- * When the server is away pg_get() says ERR_RETRY at once while it backs off (at most 2 s), and
- * works again when the server is back; nothing else is needed. A transaction whose commit was cut
- * off may or may not have happened (ERR_RETRY): callers make their work idempotent.
- * A database whose tables are filled and were never looked at (it was restored, or PostgreSQL was
- * upgraded) is analyzed by pg_open(): without that, plans are guesses.
- * Errors carry SQLSTATE and constraint names, never values: no patient data reaches a log.
- * Threads: a pool is for all threads; a connection belongs to who got it, until pg_put(). */
+ * A server that takes no writes for its disk is full is said in the log, once, and when that is
+ * over. When the server is away pg_get() says ERR_RETRY at once while it backs off (at most 2 s),
+ * and works again when the server is back; nothing else is needed. A transaction whose commit was
+ * cut off may or may not have happened (ERR_RETRY): callers make their work idempotent. A database
+ * whose tables are filled and were never looked at (it was restored, or PostgreSQL was upgraded) is
+ * analyzed by pg_open(): without that, plans are guesses. Errors carry SQLSTATE and constraint
+ * names, never values: no patient data reaches a log. Threads: a pool is for all threads; a
+ * connection belongs to who got it, until pg_put(). */
 #ifndef RADPOST_PG_PG_H
 #define RADPOST_PG_PG_H
 
@@ -100,6 +101,13 @@ int pg_ask(struct pg *pg, const char *name, const struct pg_arg *args, size_t co
     ((const struct pg_arg[]){__VA_ARGS__}),                                                        \
         (sizeof((const struct pg_arg[]){__VA_ARGS__}) / sizeof(struct pg_arg))
 #define PG_NO_ARGS NULL, 0
+
+/* For whoever looks after it: is a small write taken and committed? A server whose disk is full
+ * answers every question as ever. It leaves nothing.
+ * out_data_directory  the caller's; NULL where the server is on another machine, or does not tell
+ *                     this user (GRANT pg_read_all_settings); set whether it can write or not
+ * errors  ERR_FULL its disk is full; as pg_run() */
+int pg_check_room(struct pg *pg, char **out_data_directory, struct err *err) MUST_CHECK;
 
 void pg_rows_free(struct pg_rows **rows);
 size_t pg_rows_count(const struct pg_rows *rows);

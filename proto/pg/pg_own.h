@@ -28,6 +28,11 @@ void pg_hush(PGconn *db);
 bool pg_is_alive(PGconn *db);
 /* -1 only when another one has it now; what was lost to nobody is taken again. */
 int pg_sole_check(struct pg_sole *sole, struct err *err) MUST_CHECK;
+/* Outside of a transaction: is a small write taken, and committed? It leaves nothing.
+ * errors  ERR_FULL; as pg_run() */
+int pg_room_try(PGconn *db, struct err *err) MUST_CHECK;
+/* Fresh; NULL: another machine's, or not this user's to know. */
+char *pg_room_data_directory(PGconn *db);
 /* Constant SQL, several statements allowed, no result wanted. */
 int pg_simple(PGconn *db, const char *sql, const char *what, struct err *err) MUST_CHECK;
 

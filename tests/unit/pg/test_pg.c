@@ -3,11 +3,13 @@
 #include "proto/pg/pg.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "tests/support/pg_cluster.h"
 
 #include <libpq-fe.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -257,6 +259,72 @@ a_database_of_a_newer_version_is_refused_and_left_as_it_is(void **state)
     free(conninfo);
 }
 
+static int
+log_count(FILE *log, const char *event)
+{
+    char line[1024];
+    int n = 0;
+
+    rewind(log);
+    while (fgets(line, sizeof line, log) != NULL)
+        n += strstr(line, event) != NULL;
+    return n;
+}
+
+/* A full disk, as the server tells it: of what is new; changes to what is there may still work. */
+static void
+a_full_disk_is_said_once_and_so_is_its_end(void **state)
+{
+    char *conninfo = pg_cluster_database(cluster, "full");
+    struct pg_options options = {conninfo, files, "storage/keep/migrations/", .connections = 2};
+    struct pg *pg = NULL;
+    struct pg_rows *rows = NULL;
+    FILE *log = tmpfile();
+    char *where = NULL;
+    struct err err;
+
+    (void)state;
+    assert_non_null(log);
+    OK(pg_open(&options, &pg, &err));
+    sql(conninfo, "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                  "RAISE 'full' USING ERRCODE = 'disk_full'; END $$");
+    sql(conninfo, "CREATE TRIGGER full_disk BEFORE INSERT ON tenants EXECUTE FUNCTION full_disk()");
+    sql(conninfo, "CREATE FUNCTION no_tables() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
+                  "RAISE 'full' USING ERRCODE = 'disk_full'; END $$");
+    sql(conninfo, "CREATE EVENT TRIGGER no_tables ON ddl_command_start WHEN TAG IN "
+                  "('CREATE TABLE AS') EXECUTE FUNCTION no_tables()");
+    log_set_fd(fileno(log));
+    clock_fake(clock_wall_us(), clock_mono_ms());
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(
+            pg_ask(pg, "tenant_add", PG_ARGS(PG_TEXT("a"), PG_TEXT("x"), PG_INT(1)), NULL, &err),
+            -1);
+        assert_int_equal(err.kind, ERR_FULL);
+        assert_non_null(strstr(err.text, "its disk is full"));
+        clock_fake(clock_wall_us(), clock_mono_ms() + 11000);
+    }
+    assert_int_equal(pg_check_room(pg, &where, &err), -1);
+    assert_int_equal(err.kind, ERR_FULL);
+    free(where);
+    assert_int_equal(log_count(log, "PG_FULL"), 1);
+
+    sql(conninfo, "DROP EVENT TRIGGER no_tables");
+    for (int i = 0; i < 3; i++) {
+        clock_fake(clock_wall_us(), clock_mono_ms() + 11000);
+        OK(pg_ask(pg, "tenant_find", PG_ARGS(PG_TEXT("a")), &rows, &err));
+        pg_rows_free(&rows);
+    }
+    OK(pg_check_room(pg, &where, &err));
+    assert_non_null(where);
+    free(where);
+    assert_int_equal(log_count(log, "PG_HAS_ROOM"), 1);
+    clock_unfake();
+    log_set_fd(2);
+    fclose(log);
+    pg_close(&pg);
+    free(conninfo);
+}
+
 /* A restored database, or one of an upgraded PostgreSQL: filled, and nothing is known of it. */
 static void
 what_is_filled_and_not_known_is_looked_at_when_it_is_opened(void **state)
@@ -341,6 +409,7 @@ main(void)
         cmocka_unit_test(what_finds_one_row_is_planned_once_and_the_rest_for_its_values),
         cmocka_unit_test(a_guest_migrates_only_an_empty_database),
         cmocka_unit_test(a_database_of_a_newer_version_is_refused_and_left_as_it_is),
+        cmocka_unit_test(a_full_disk_is_said_once_and_so_is_its_end),
         cmocka_unit_test(what_is_filled_and_not_known_is_looked_at_when_it_is_opened),
         cmocka_unit_test(who_cannot_connect_is_told_where_it_looked_and_no_secret),
         cmocka_unit_test(array_literals_keep_quotes_and_backslashes),
