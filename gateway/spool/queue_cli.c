@@ -350,8 +350,7 @@ act_once(const char *dir, const char *word, uint64_t id, const char *reason, str
     if (*sp == NULL) {
         if (queue_door_ask(dir, word, id, reason, &is_running, err) == 0)
             return 0;
-        if (is_running || folder_vet_owner(dir, err) < 0 ||
-            spool_open(dir, &options, sp, err) < 0)
+        if (is_running || folder_vet_owner(dir, err) < 0 || spool_open(dir, &options, sp, err) < 0)
             return -1;
     }
     return queue_act(*sp, word, id, reason, err);

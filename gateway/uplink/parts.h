@@ -57,11 +57,11 @@ enum lends { LENDS_NOT, LENDS_OFFERS, LENDS_IMAGES };
 /* A thread's way to the centre. */
 struct talk {
     struct uplink *up;
-    struct up_line *line;       /* the one the client was made for; roaming: NULL at first */
-    bool is_prober;             /* it tries a line that nobody else uses: never given up */
-    bool is_bulk;               /* it carries images */
-    bool is_trial;              /* it asks whether its line does: its failure says nothing else */
-    bool is_roaming;            /* takes the best line that works, call by call */
+    struct up_line *line; /* the one the client was made for; roaming: NULL at first */
+    bool is_prober;       /* it tries a line that nobody else uses: never given up */
+    bool is_bulk;         /* it carries images */
+    bool is_trial;        /* it asks whether its line does: its failure says nothing else */
+    bool is_roaming;      /* takes the best line that works, call by call */
     enum lends lends;
     struct http_client *client; /* NULL until it is needed */
     unsigned enrolment;         /* the one the client was made for */

@@ -393,8 +393,7 @@ keep_disk_accept(struct keep *k, enum keep_disk disk, const char *path, struct e
     uint8_t mark[KEEP_MARK_BYTES];
     int rc = -1;
 
-    if (vet_owner(path, err) < 0 || make_folders(&p, err) < 0 ||
-        write_mark(&p, mark, err) < 0)
+    if (vet_owner(path, err) < 0 || make_folders(&p, err) < 0 || write_mark(&p, mark, err) < 0)
         goto out;
     if (pg_get(k->pg, &conn, err) == 0 && pg_begin(conn, err) == 0 &&
         pg_run(conn, "disk_mark_set",

@@ -39,7 +39,7 @@ enum {
 static _Atomic int asked, asked_least = INT32_MAX, asked_most, dialled;
 
 static struct gate gate;
-static _Atomic bool is_holding; /* a coder that hands over a job waits (workers never do) */
+static _Atomic bool is_holding;     /* a coder that hands over a job waits (workers never do) */
 static _Atomic bool is_none_opened; /* whoever has something to send waits in connect() */
 static _Thread_local bool has_dialled;
 static _Atomic int diallers; /* senders that ever made one */

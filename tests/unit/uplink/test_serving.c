@@ -370,8 +370,8 @@ a_changed_proxy_password_is_taken_at_the_next_try(void **state)
     snprintf(path, sizeof path, "%s/lte.user", s.folder);
     write_text(path, "clinic:wrong\n");
     /* the other line is down for another reason: the lamp tells of what a person can mend */
-    snprintf(text, sizeof text,
-             "dead proxy=http://127.0.0.1:1\nlte proxy=%s proxy_user=lte.user\n", relay_url(s.lte));
+    snprintf(text, sizeof text, "dead proxy=http://127.0.0.1:1\nlte proxy=%s proxy_user=lte.user\n",
+             relay_url(s.lte));
     write_text(s.table, text);
     receive(&s, "1.2.3.1", 1, FEW);
     start(&s);
