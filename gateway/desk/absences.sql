@@ -26,7 +26,7 @@ WHERE a.absent > 0 ORDER BY b.study
 
 -- name: absence_untold
 SELECT b.study, a.absent, b.reason, b.words, b.by_name, b.revision,
-    coalesce((SELECT r.registration FROM registration r WHERE r.study = b.study
+    coalesce((SELECT r.registration FROM registration r WHERE r.study = b.study AND r.study <> ''
         UNION SELECT j.registration FROM registration_study j WHERE j.study = b.study), '')
 FROM absence b JOIN announced a ON a.study = b.study WHERE b.is_told = 0
 

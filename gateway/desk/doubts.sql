@@ -23,7 +23,7 @@ UPDATE doubt SET resolved = resolved & ~?2 WHERE study = ?1
 
 -- name: study_is_nobodys
 SELECT 1 FROM (SELECT study FROM study WHERE study = ?1 UNION SELECT study FROM doubt WHERE study = ?1) s
-WHERE NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
+WHERE NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study AND r.study <> '')
     AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
 
 -- name: doubt_confirm
@@ -49,7 +49,7 @@ SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_a
     coalesce(s.patient_id, d.patient_id), coalesce(s.name, d.name), coalesce(s.sex, d.sex), coalesce(s.birth, d.birth),
     coalesce(s.modality, ''),
     coalesce(s.accession, ''), coalesce(s.arrived_at_us, d.at_us),
-    coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study),
+    coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND r.study <> ''),
         (SELECT r.registration FROM registration_study r WHERE r.study = d.study), ''),
     (SELECT count(*) FROM doubt_identity i WHERE i.study = d.study), coalesce(s.unmatched, ''), coalesce(s.near, ''),
     d.nobody_by <> '',
@@ -71,7 +71,7 @@ SELECT s.study, coalesce(d.bits & ~d.resolved, 0), coalesce(d.confirmed, 0), coa
 FROM study s LEFT JOIN doubt d ON d.study = s.study
 WHERE s.arrived_at_us >= ?1 AND (s.unmatched <> '' OR s.looked_at_us < ?2)
     AND coalesce(d.bits & ~d.resolved & ~d.confirmed, 0) = 0 AND coalesce(d.nobody_by, '') = ''
-    AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
+    AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study AND r.study <> '')
     AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
     AND EXISTS (SELECT 1 FROM registration r WHERE r.at_us >= ?1)
 ORDER BY s.arrived_at_us DESC LIMIT 500

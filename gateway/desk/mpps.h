@@ -10,8 +10,8 @@
  * 3. A step whose order nobody knows is kept all the same. So is one whose patient contradicts the
  *    order's: a console may still hold the last patient's entry, and that order stands as it was.
  * 4. A step that is broken off takes its order away only where none of its others runs or is done;
- *    one begun with the wrong worklist entry (110514) puts it back. What such a one lists, and what
- *    a step lists that was done anew since, is awaited no more unless something else announced it.
+ *    one begun with the wrong worklist entry (110514) puts it back. What it lists is awaited all
+ *    the same, for the device made it: only a person says that it will not come.
  *
  * Patient data: never logged. Threads: any. */
 #ifndef RADPOST_DESK_MPPS_H

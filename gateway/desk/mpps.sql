@@ -27,21 +27,6 @@ SELECT number FROM mpps_order WHERE uid = ?1
 SELECT coalesce(sum(m.state = 'IN PROGRESS' AND m.changed_at_us > ?3), 0), coalesce(sum(m.state = 'COMPLETED'), 0)
 FROM mpps_order o CROSS JOIN mpps m ON m.uid = o.uid WHERE o.number = ?2 AND o.uid <> ?1
 
--- Steps that were broken off, of the same study or order.
--- name: mpps_broken
-SELECT b.uid FROM mpps b WHERE b.study = (SELECT m.study FROM mpps m WHERE m.uid = ?1) AND b.uid <> ?1 AND b.state = 'DISCONTINUED'
-UNION
-SELECT b.uid FROM mpps_order s CROSS JOIN mpps_order o ON o.number = s.number CROSS JOIN mpps b ON b.uid = o.uid
-WHERE s.uid = ?1 AND o.uid <> ?1 AND b.state = 'DISCONTINUED'
-
--- What a step that was broken off lists, alone, and that did not come.
--- name: mpps_unexpect
-DELETE FROM expected INDEXED BY expected_by_instance WHERE is_here = 0 AND is_absent = 0
-AND instance IN (SELECT i.instance FROM mpps_image i WHERE i.uid = ?1)
-AND EXISTS (SELECT 1 FROM mpps m WHERE m.uid = expected.by AND m.state = 'DISCONTINUED')
-AND NOT EXISTS (SELECT 1 FROM mpps_image i JOIN mpps m ON m.uid = i.uid
-    WHERE i.instance = expected.instance AND m.state <> 'DISCONTINUED')
-
 -- name: mpps_study_list
 SELECT m.study, max(CASE m.state WHEN 'IN PROGRESS' THEN 3 WHEN 'COMPLETED' THEN 2 ELSE 1 END),
     coalesce((SELECT a.expected FROM announced a WHERE a.study = m.study), 0),

@@ -77,25 +77,6 @@ break_orders(struct book *book, const char *uid, const struct mpps_said *said, s
     return rc;
 }
 
-/* Images that only a step lists that was broken off are awaited no more: of one begun with the
- * wrong entry, and, when it was done anew, of those before. */
-static int
-settle_broken(struct book *book, const char *uid, const struct mpps_said *said, struct err *err)
-{
-    struct db_rows *rows = NULL;
-    int rc;
-
-    if (said->state == MPPS_DISCONTINUED && strcmp(said->reason_code, WRONG_ENTRY) == 0)
-        return db_run(book->db, "mpps_unexpect", DB_ARGS(DB_TEXT(uid)), NULL, err);
-    if (said->state != MPPS_COMPLETED)
-        return 0;
-    rc = db_run(book->db, "mpps_broken", DB_ARGS(DB_TEXT(uid)), &rows, err);
-    for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++)
-        rc = db_run(book->db, "mpps_unexpect", DB_ARGS(DB_TEXT(db_text(rows, i, 0))), NULL, err);
-    db_rows_free(&rows);
-    return rc;
-}
-
 /* The console still held another's entry: the same rule as for images (book_match.c). */
 static int
 is_anothers(struct book *book, const struct mpps_said *said, size_t step, int64_t number, bool *out,
@@ -221,9 +202,7 @@ set(struct book *book, const char *uid, const struct mpps_said *said, const char
         return -1;
     if (said->state == MPPS_DISCONTINUED && break_orders(book, uid, said, err) < 0)
         return -1;
-    if (take_rest(book, uid, study, said, body, err) < 0)
-        return -1;
-    return settle_broken(book, uid, said, err);
+    return take_rest(book, uid, study, said, body, err);
 }
 
 /* ---- messages ---- */

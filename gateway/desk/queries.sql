@@ -41,7 +41,7 @@ SELECT r.registration, r.at_us, r.changed_at_us, r.revision, r.name, r.citizen_i
         WHERE o.registration = r.registration AND o.kind IN ('phone_code', 'phone_check') ORDER BY o.n DESC LIMIT 1), '')
 FROM registration r WHERE r.registration IN (
     SELECT registration FROM (SELECT registration FROM registration ORDER BY at_us DESC, registration DESC LIMIT ?1)
-    UNION SELECT coalesce((SELECT a.registration FROM registration a WHERE a.study = s.study AND s.study <> ''),
+    UNION SELECT coalesce((SELECT a.registration FROM registration a WHERE a.study = s.study AND a.study <> ''),
         (SELECT j.registration FROM registration_study j WHERE j.study = s.study))
     FROM (SELECT study FROM study ORDER BY arrived_at_us DESC LIMIT ?2) s)
 ORDER BY r.at_us DESC, r.registration DESC
@@ -215,8 +215,8 @@ WITH due (read_id) AS MATERIALIZED (SELECT q.read_id FROM report q WHERE (q.stan
         WHERE i.read_id = q.read_id AND i.version = q.version AND i.is_back = 0)))
 SELECT p.read_id, p.version, p.is_preliminary, p.signed_at_us, p.author, p.reviewer, p.hospital, p.verify_url, p.covers,
     p.present, p.standing, p.superseded_by, p.reason, p.received_at_us, p.confirmed_at_us, p.pdf_sha256 <> '', d.study,
-    coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND d.study <> ''), d.registration, ''),
-    coalesce((SELECT r.name FROM registration r WHERE r.study = d.study AND d.study <> ''), d.patient, ''),
+    coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND r.study <> ''), d.registration, ''),
+    coalesce((SELECT r.name FROM registration r WHERE r.study = d.study AND r.study <> ''), d.patient, ''),
     d.modality, d.state,
     p.replaces, p.looked_at_us, p.looked_by, p.looked_reason,
     coalesce((SELECT max(i.at_us) FROM report_print i
@@ -274,7 +274,7 @@ SELECT s.study, s.patient_id, s.accession, s.name, s.sex, s.birth, coalesce(p.re
     coalesce((SELECT d.state FROM read d WHERE p.registration <> '' AND d.study IN (s.study, p.study)
         ORDER BY d.state IN ('preliminary', 'signed', 'amended') DESC, d.number = 0, d.read_id DESC LIMIT 1), '')
 FROM study s LEFT JOIN registration p ON p.registration =
-    coalesce((SELECT r.registration FROM registration r WHERE r.study = s.study),
+    coalesce((SELECT r.registration FROM registration r WHERE r.study = s.study AND r.study <> ''),
         (SELECT j.registration FROM registration_study j WHERE j.study = s.study)) WHERE s.arrived_at_us >= ?1 ORDER BY s.study
 
 -- name: study_unmatched_why
@@ -283,7 +283,7 @@ UPDATE study SET unmatched = ?2, near = ?3 WHERE study = ?1
 -- The newest 500, in the order in which they came: what nobody attaches keeps no later one from its patient.
 -- name: study_unmatched
 SELECT * FROM (SELECT s.study, s.patient_id, s.accession, s.modality, s.arrived_at_us, s.name, s.sex, s.birth, s.unmatched, s.near FROM study s
-WHERE s.arrived_at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study)
+WHERE s.arrived_at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM registration r WHERE r.study = s.study AND r.study <> '')
     AND NOT EXISTS (SELECT 1 FROM registration_study j WHERE j.study = s.study)
 ORDER BY s.arrived_at_us DESC LIMIT 500) ORDER BY arrived_at_us
 
