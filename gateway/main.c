@@ -375,11 +375,14 @@ start(struct gateway *g, struct err *err)
         start_spool(g, err) < 0 || start_plain(g, err) < 0 || start_uplink(g, err) < 0 ||
         open_accept(g, err) < 0)
         return err_context(err, "start");
+    /* Its folder lies beside the queue's. Before the door, for a device that is offered no
+     * commitment on an association that it keeps open could ask for none all day. */
     begin_part(g, start_serve, "commit", &g->commit_trouble);
-    begin_part(g, start_import, "import", &g->import_trouble);
-    begin_part(g, start_desk, "desk", &g->desk_trouble);
     if (accept_listen(g->accept, err) < 0)
         return err_context(err, "start");
+    /* What these look at may lie on shares that do not answer. */
+    begin_part(g, start_import, "import", &g->import_trouble);
+    begin_part(g, start_desk, "desk", &g->desk_trouble);
     LOG(&ctx, GATEWAY_READY, F_NUMBER("dicom_port", accept_port(g->accept)),
         F_NUMBER("desk_port", g->desk != NULL ? desk_port(g->desk) : 0),
         F_NUMBER("hl7_port", g->desk != NULL ? desk_hl7_port(g->desk) : 0));

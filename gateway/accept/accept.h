@@ -1,7 +1,7 @@
 /* accept.h - the clinic's DICOM door: who may come in, C-ECHO and C-STORE into the spool, and the
  * other services that stages of the gateway put beside them on the same associations.
  *
- *     accept_open > accept_add_service... > accept_listen > ... > accept_shut > accept_stop
+ *     accept_open > accept_listen > accept_add_service... > ... > accept_shut > accept_stop
  *
  * C-STORE is answered 0000H only after spool_commit() returned 0; A700H when there is no room,
  * A900H and C000H when no instance can be told, 0124H when the device may not send this.

@@ -483,8 +483,8 @@ desk_start(const struct desk_options *options, struct desk **out_desk, struct er
                              .options = &desk->options,
                              .his = desk->his_out,
                              .audit = desk->audit};
-    (void)desk_try_again(desk);
     reserve_make(options->dir, RESERVE_BYTES);
+    (void)desk_try_again(desk);
     *out_desk = TAKE(desk);
     rc = 0;
 out:

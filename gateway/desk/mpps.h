@@ -23,7 +23,7 @@
 struct accept;
 struct mpps;
 
-/* Before accept_listen(). */
+/* Associations that begin later are offered it. */
 void mpps_start(struct book *book, struct accept *accept, struct mpps **out_mpps);
 /* After the door is closed. */
 void mpps_stop(struct mpps **mpps);

@@ -11,7 +11,7 @@
 struct accept;
 struct worklist;
 
-/* Before accept_listen(). */
+/* Associations that begin later are offered it. */
 void worklist_start(struct book *book, struct accept *accept, struct worklist **out_worklist);
 /* After the door is closed: no association runs. */
 void worklist_stop(struct worklist **worklist);

@@ -53,7 +53,8 @@ take_options(struct import *im, const struct import_options *o)
 {
     im->options = *o;
     text_copy(im->dir, sizeof im->dir, o->dir);
-    if (o->drop_dir != NULL && o->drop_dir[0] != '\0')
+    im->is_drop_ours = o->drop_dir == NULL || o->drop_dir[0] == '\0';
+    if (!im->is_drop_ours)
         text_copy(im->drop_dir, sizeof im->drop_dir, o->drop_dir);
     else
         snprintf(im->drop_dir, sizeof im->drop_dir, "%.3700s/drop", o->dir);

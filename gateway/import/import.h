@@ -53,7 +53,8 @@ struct import_options {
 };
 
 /* Ends what a crash left half done, then watches. A drop folder that is not there (its share comes
- * later) is looked for with each rescan: import_drop_trouble().
+ * later) is looked for with each rescan: import_drop_trouble(). One of the options' is looked at by
+ * a thread of its own alone: its share may not answer at all.
  * errors  ERR_FULL, ERR_RETRY the folders; a sidecar that cannot be read goes to corrupt/ */
 int import_start(const struct import_options *options, struct import **out_import,
                  struct err *err) MUST_CHECK;

@@ -30,8 +30,9 @@ struct watch; /* watch.c */
 struct import {
     struct import_options options; /* its texts point to the ones below */
     char dir[PATH_MAX - 300], drop_dir[PATH_MAX - 300], media_dir[PATH_MAX - 300];
-    struct gate work; /* one at a time changes files and sidecars; taken before gate */
-    struct gate gate; /* the list below, and change */
+    bool is_drop_ours; /* below dir */
+    struct gate work;  /* one at a time changes files and sidecars; taken before gate */
+    struct gate gate;  /* the list below, and change */
     struct import_item **items;
     size_t count, room;
     uint64_t change;

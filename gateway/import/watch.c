@@ -463,7 +463,11 @@ watch_start(struct import *im, struct err *err)
         LOG(&import_ctx, IMPORT_WATCH_BLIND);
     gate_init(&w->scanning);
     im->watch = w;
-    find_drop(im);
+    if (im->is_drop_ours)
+        find_drop(im);
+    else /* it may lie on a share that does not answer: for the thread alone */
+        text_copy(im->drop_trouble, sizeof im->drop_trouble,
+                  "the import folder: it has not answered yet");
     w->thread = thread_start("import", run, im);
     return 0;
 }

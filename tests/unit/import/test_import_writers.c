@@ -14,6 +14,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,6 +44,26 @@ fcntl(int fd, int command, ...)
         return -1;
     }
     return (int)syscall(SYS_fcntl, fd, command, argument);
+}
+
+static char hung[320]; /* on a share whose server is away; "": none */
+static pthread_t starter;
+static _Atomic bool was_starter_asked;
+static sem_t answers;
+
+int
+stat(const char *path, struct stat *out)
+{
+    if (hung[0] != '\0' && strcmp(path, hung) == 0) {
+        if (pthread_equal(pthread_self(), starter)) {
+            was_starter_asked = true; /* it would never return */
+        } else {
+            while (sem_wait(&answers) < 0)
+                ;
+            (void)sem_post(&answers);
+        }
+    }
+    return fstatat(AT_FDCWD, path, out, 0);
 }
 
 static void
@@ -469,6 +491,34 @@ a_drop_folder_whose_share_comes_later_is_taken_up(void **state)
     world_end();
 }
 
+/* Until the share's server is back not even the question whether a folder is there returns. */
+static void
+a_drop_folder_that_does_not_answer_keeps_nobody_waiting_and_is_told(void **state)
+{
+    char trouble[IMPORT_TROUBLE_BYTES];
+
+    (void)state;
+    snprintf(hung, sizeof hung, "%s.hung", world_dir);
+    assert_int_equal(sem_init(&answers, 0, 0), 0);
+    starter = pthread_self();
+    world_options.drop_dir = hung;
+    world_options.rescan_ms = 100;
+
+    world_begin();
+    import_drop_trouble(world_import, trouble);
+    assert_int_equal(sem_post(&answers), 0);
+    assert_false(was_starter_asked);
+    assert_non_null(strstr(trouble, "import folder"));
+
+    for (uint64_t seen = 0; trouble[0] != '\0'; import_drop_trouble(world_import, trouble))
+        seen = import_wait(world_import, seen, 1000);
+    world_pdf("from a cart");
+    world_drop_file(hung, "cart.pdf", &world_file);
+    world_wait(1u << IMPORT_WAITING, 1, NULL);
+    world_end();
+    hung[0] = '\0';
+}
+
 int
 main(void)
 {
@@ -488,6 +538,7 @@ main(void)
         TEST(an_upload_that_never_got_its_last_name_frees_it_in_the_end),
         TEST(a_file_that_is_too_large_is_told),
         TEST(a_drop_folder_whose_share_comes_later_is_taken_up),
+        TEST(a_drop_folder_that_does_not_answer_keeps_nobody_waiting_and_is_told),
         TEST(a_file_for_which_there_is_no_room_stays_and_is_told_and_taken_later),
         TEST(what_found_no_room_in_the_spool_waits_for_a_person_again),
     };
