@@ -43,6 +43,7 @@ struct lost {
     uint8_t sha256[32];
     int fds[KEEP_COPIES];           /* -1: not there */
     enum sight copies[KEEP_COPIES]; /* SIGHT_GOOD: it can be looked into */
+    enum sight *sights;             /* of each member, at the one look that all goes by */
     struct buf out, back, saved;    /* ids, as PostgreSQL writes a list */
     uint64_t out_n, back_n, saved_n, good, unknown;
 };
@@ -97,12 +98,14 @@ list_add(struct buf *ids, uint64_t *n, int64_t id)
 static void
 see_members(struct lost *l)
 {
+    l->sights = mem_new((pg_rows_count(l->members) + 1) * sizeof *l->sights);
     buf_add_text(&l->out, "{");
     buf_add_text(&l->back, "{");
     for (size_t i = 0; i < pg_rows_count(l->members); i++) {
         bool is_in = pg_truth(l->members, i, 4);
         enum sight sight = see_member(l, i);
 
+        l->sights[i] = sight;
         l->good += sight == SIGHT_GOOD;
         l->unknown += sight == SIGHT_UNKNOWN;
         if (is_in && sight == SIGHT_GONE)
@@ -167,7 +170,7 @@ save_from(const struct lost *l, size_t i, int store, struct err *err)
     return -1;
 }
 
-/* One that no copy has by now is looked at again in an hour. */
+/* One that no copy has by now, or that cannot be read just now, is looked at again in an hour. */
 static int
 save_member(const struct lost *l, size_t i, struct err *err)
 {
@@ -191,8 +194,8 @@ save_members(struct lost *l, struct err *err)
 
     buf_add_text(&l->saved, "{");
     for (size_t i = 0; i < pg_rows_count(l->members) && l->unknown == 0 && rc == 0; i++) {
-        if (!pg_truth(l->members, i, 4) || see_member(l, i) != SIGHT_GOOD)
-            continue;
+        if (!pg_truth(l->members, i, 4) || l->sights[i] != SIGHT_GOOD)
+            continue; /* it is taken out */
         rc = save_member(l, i, err);
         if (rc == 0)
             list_add(&l->saved, &l->saved_n, pg_int(l->members, i, 0));
@@ -200,15 +203,6 @@ save_members(struct lost *l, struct err *err)
     buf_add_text(&l->saved, "}");
     CHECK(!buf_is_over(&l->saved)); /* as many as an index holds */
     return rc;
-}
-
-/* Nothing of them is needed any more. */
-static void
-set_copies_aside(const struct lost *l)
-{
-    for (int store = 0; store < KEEP_COPIES; store++)
-        if (l->copies[store] == SIGHT_GOOD)
-            pack_set_aside(l->k->stores[store], l->path);
 }
 
 /* ---- the catalog ---- */
@@ -294,6 +288,28 @@ put(struct lost *l, struct err *err)
                             tell_audit(l, AUDIT_PACK_BACK, l->back_n, err) == 0)))
         rc = settle(l, conn, &events, err);
     pg_put(&conn);
+    return rc;
+}
+
+/* Nothing of them is needed any more. What was packed anew may have their name (the same bytes
+ * have): nobody makes or does a job of this study here, and of a pack that has images again, or
+ * still, nothing is moved. */
+static int
+set_copies_aside(const struct lost *l, struct err *err)
+{
+    struct pg_rows *rows = NULL;
+    struct pg_conn *conn = NULL;
+    int rc = -1;
+
+    if (manifest_begin(l->k, l->tenant, l->study, &conn, err) == 0 &&
+        pg_run(conn, "lost_jobs_lock", PG_ARGS(PG_INT(l->pack)), NULL, err) == 0 &&
+        pg_run(conn, "lost_is_empty", PG_ARGS(PG_INT(l->pack)), &rows, err) == 0)
+        rc = 0;
+    for (int store = 0; store < KEEP_COPIES && rc == 0 && pg_rows_count(rows) > 0; store++)
+        if (l->copies[store] == SIGHT_GOOD)
+            pack_set_aside(l->k->stores[store], l->path);
+    pg_rows_free(&rows);
+    pg_put(&conn); /* and lets go */
     return rc;
 }
 
@@ -385,14 +401,15 @@ lost_look(struct keep *k, int64_t pack, bool is_hopeless, bool *out_is_lost, str
         l.out_n = l.saved_n = l.back_n = 0;
     else
         rc = put_gone(&l, are_saved ? err : &later);
-    if (rc == 0 && are_saved && l.saved_n > 0 && l.back_n == 0)
-        set_copies_aside(&l);
     tell(&l); /* what was committed */
+    if (rc == 0 && are_saved && l.saved_n > 0 && l.back_n == 0)
+        rc = set_copies_aside(&l, err);
     rc = are_saved ? rc : -1;
 out:
     for (int store = 0; store < KEEP_COPIES; store++)
         if (l.fds[store] >= 0)
             close(l.fds[store]);
+    free(l.sights);
     buf_fini(&l.out);
     buf_fini(&l.back);
     buf_fini(&l.saved);

@@ -67,6 +67,13 @@ WITH stood AS (
 )
 UPDATE pack_copies c SET doubted_at_us = NULL FROM stood WHERE c.pack = stood.id AND stood.lost_since_us IS NOT NULL
 
+-- Waits for whoever packs something of its study; nobody else begins to, until the transaction ends.
+-- name: lost_jobs_lock
+SELECT 1 FROM pack_jobs j JOIN packs p ON p.study = j.study WHERE p.id = $1 AND j.done_at_us IS NULL ORDER BY j.id FOR UPDATE OF j
+
+-- name: lost_is_empty
+SELECT 1 FROM packs p WHERE p.id = $1 AND NOT EXISTS (SELECT FROM instances i WHERE i.study = p.study AND i.pack = p.id)
+
 -- Copies of lost packs that somebody may still want.
 -- name: lost_copies
 SELECT c.pack, c.store::integer, c.path FROM packs p JOIN pack_copies c ON c.pack = p.id
