@@ -52,6 +52,8 @@ config_last_keep(const struct config_last *last, const char *dir, struct err *er
     if (rc == 0 && (durable_get_file(copy, CONFIG_BYTES, &kept, &kept_n, &none) < 0 ||
                     kept_n != n || memcmp(now, kept, n) != 0))
         rc = durable_put_file(dir, last->copy, now, n, err);
+    if (rc < 0 && durable_remove(dir, last->copy, &none) < 0)
+        err_context(err, "an older copy stays (%s)", none.text);
     free(kept);
     free(now);
     free(copy);

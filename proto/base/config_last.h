@@ -19,7 +19,9 @@ struct config_last {
  * the same one: whoever mistyped that line is told. On failure nothing is kept. errors
  * ERR_NOT_FOUND, ERR_REJECT: there is none that could be used */
 int config_last_read(const struct config_last *last, void *config, struct err *err) MUST_CHECK;
-/* The file was read and the service has started by it: copied, durably, where it is another one.
+/* The file was read and the service has started by it: copied, durably, where it is another one. On
+ * failure the copy of an older one is removed, for what it says may be wider than what was in force
+ * since; that it could not be is in the error's text.
  * dir  the folder; has tmp/ */
 int config_last_keep(const struct config_last *last, const char *dir, struct err *err) MUST_CHECK;
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 struct sample {
@@ -108,6 +109,26 @@ another_folder_than_the_file_names_is_not_taken(void **state)
     }
 }
 
+/* What was closed in the file since is not opened again by a mistake in it. */
+static void
+a_copy_of_before_is_not_taken_where_the_new_one_could_not_be_kept(void **state)
+{
+    char tmp[FOLDER_PATH_BYTES + 16];
+    struct sample s = {0};
+    struct err err;
+
+    (void)state;
+    say("data_dir = data\naddress = 127.0.0.2\n");
+    snprintf(tmp, sizeof tmp, "%s/tmp", data);
+    assert_int_equal(rmdir(tmp), 0); /* as on a full disk: nothing new */
+
+    assert_int_equal(config_last_keep(&last, data, &err), -1);
+
+    say("data_dir = data\nadress = 127.0.0.3\n");
+    assert_int_equal(config_last_read(&last, &s, &err), -1);
+    assert_null(s.data_dir);
+}
+
 int
 main(void)
 {
@@ -115,6 +136,8 @@ main(void)
         cmocka_unit_test_setup_teardown(all_of_the_last_good_file_is_in_force, begin, end),
         cmocka_unit_test_setup_teardown(another_folder_than_the_file_names_is_not_taken, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(
+            a_copy_of_before_is_not_taken_where_the_new_one_could_not_be_kept, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
