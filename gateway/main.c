@@ -496,6 +496,8 @@ desk_account(struct gateway *g, struct err *err)
 {
     char code[SLIP_TEXT_BYTES];
 
+    if (g->conf_trouble.text[0] != '\0')
+        fprintf(stderr, "by what the file said before a mistake: %s\n", g->conf_trouble.text);
     if (make_folders(g, err) < 0 || folder_vet_owner(g->config.data_dir, err) < 0 ||
         desk_account_code(g->desk_dir, code, err) < 0)
         return -1;
@@ -520,16 +522,17 @@ vet(struct gateway *g, struct err *err)
     return -1;
 }
 
-/* A mistake costs what it was to change: a start goes by the last file without one. */
+/* A mistake costs what it was to change: a start, and who wants in at the desk of one, goes by the
+ * last file without one. */
 static int
-read_config(struct gateway *g, const char *file, bool is_start, struct err *err)
+read_config(struct gateway *g, const char *file, bool may_be_last, struct err *err)
 {
     struct err none;
 
     g->last = (struct config_last){options, ARRAY_LEN(options), file, "data_dir", LAST_CONF};
     if (config_read(options, ARRAY_LEN(options), file, &g->config, err) == 0 && vet(g, err) == 0)
         return 0;
-    if (!is_start || file == NULL || config_last_read(&g->last, &g->config, &none) < 0 ||
+    if (!may_be_last || file == NULL || config_last_read(&g->last, &g->config, &none) < 0 ||
         vet(g, &none) < 0)
         return -1;
     g->conf_trouble = *err;
@@ -559,6 +562,7 @@ main(int argc, char **argv)
     struct gateway g = {0};
     struct err err = {0};
     int status, at = 1, rc;
+    bool is_account;
 
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
@@ -574,14 +578,15 @@ main(int argc, char **argv)
         file = argv[2];
         at = 3;
     }
-    if (read_config(&g, file, argc == at, &err) < 0)
+    is_account = argc == at + 1 && strcmp(argv[at], "desk-account") == 0;
+    if (read_config(&g, file, argc == at || is_account, &err) < 0)
         return finish(-1, &err);
     if (argc == at)
         rc = finish(run(&g, &err), &err);
     else if (argc == at + 1 && strcmp(argv[at], "--print-config") == 0) {
         config_print(options, ARRAY_LEN(options), &g.config);
         rc = 0;
-    } else if (argc == at + 1 && strcmp(argv[at], "desk-account") == 0)
+    } else if (is_account)
         rc = finish(desk_account(&g, &err), &err);
     else if (argc == at + 1 && strcmp(argv[at], "reconcile") == 0)
         rc = finish(ask_reconcile(&g, &err), &err);
