@@ -1,6 +1,7 @@
 /* sole.c - a database is one service's: an advisory lock on a connection of its own.
  * The lock goes with its session: whoever is killed lets go at once, and whose machine went away is
- * noticed by the server, and by us, after KEEP_IDLE_S + KEEP_COUNT * KEEP_EACH_S. */
+ * noticed by the server, and by us, after KEEP_IDLE_S + KEEP_COUNT * KEEP_EACH_S. Where only we
+ * noticed, the server's end of our old session has it still: that is not another one. */
 #include "proto/pg/pg.h"
 #include "proto/pg/pg_own.h"
 
@@ -31,7 +32,8 @@ struct pg_sole {
     char name[HOST_NAME_MAX + 64]; /* as others see us: service, machine, process */
     struct pg_query *queries;
     size_t query_count;
-    PGconn *db; /* NULL: not connected */
+    PGconn *db;       /* NULL: not connected */
+    char session[64]; /* the last one that took it, as sole.sql says it */
     bool is_ours, is_others;
 };
 
@@ -73,13 +75,14 @@ connect(struct pg_sole *s, struct err *err)
     return -1;
 }
 
-/* One of sole.sql, with the service as its argument; the caller's (PQclear). */
+/* One of sole.sql, with so many of the service and our last session as its arguments; the caller's
+ * (PQclear). */
 static PGresult *
-ask(const struct pg_sole *s, const char *name, struct err *err)
+ask(const struct pg_sole *s, const char *name, int n, struct err *err)
 {
-    const char *const values[1] = {s->service};
+    const char *const values[2] = {s->service, s->session};
     const char *sql = pg_query_find(s->queries, s->query_count, name)->sql;
-    PGresult *result = PQexecParams(s->db, sql, 1, NULL, values, NULL, NULL, 0);
+    PGresult *result = PQexecParams(s->db, sql, n, NULL, values, NULL, NULL, 0);
 
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
         return result;
@@ -92,7 +95,7 @@ static int
 refuse(const struct pg_sole *s, struct err *err)
 {
     struct err ignored;
-    PGresult *r = ask(s, "sole_holder", &ignored);
+    PGresult *r = ask(s, "sole_holder", 1, &ignored);
     bool is_known = r != NULL && PQntuples(r) > 0;
 
     err_set(err, ERR_RETRY,
@@ -104,6 +107,18 @@ refuse(const struct pg_sole *s, struct err *err)
     return -1;
 }
 
+/* Our own session, of which the server does not know yet that we lost it; it ends now. */
+static bool
+end_our_own(const struct pg_sole *s)
+{
+    struct err ignored; /* then it counts as another's */
+    PGresult *r = ask(s, "sole_end", 2, &ignored);
+    bool was = r != NULL && PQntuples(r) > 0;
+
+    PQclear(r);
+    return was;
+}
+
 /* errors  whose kind does not matter: is_others tells */
 static int
 take(struct pg_sole *s, struct err *err)
@@ -112,15 +127,19 @@ take(struct pg_sole *s, struct err *err)
 
     if (s->db == NULL && connect(s, err) < 0)
         return -1;
-    r = ask(s, "sole_take", err);
+    r = ask(s, "sole_take", 1, err);
     if (r == NULL) {
         disconnect(s);
         return -1;
     }
-    s->is_ours = strcmp(PQgetvalue(r, 0, 0), "t") == 0;
-    s->is_others = !s->is_ours;
+    s->is_ours = PQntuples(r) > 0 && strcmp(PQgetvalue(r, 0, 0), "t") == 0;
+    if (s->is_ours)
+        text_copy(s->session, sizeof s->session, PQgetvalue(r, 0, 1));
     PQclear(r);
-    return s->is_ours ? 0 : refuse(s, err);
+    s->is_others = !s->is_ours && !end_our_own(s);
+    return s->is_ours     ? 0
+           : s->is_others ? refuse(s, err)
+                          : err_set(err, ERR_RETRY, "our own lost session has the database still");
 }
 
 static void

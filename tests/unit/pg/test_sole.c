@@ -6,7 +6,9 @@
 #include "tests/support/pg_cluster.h"
 
 #include <libpq-fe.h>
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,20 @@
 
 static struct pg_cluster *cluster;
 static char *conninfo;
+static bool is_hung_up; /* says the next look whether a connection is alive */
+
+int
+poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    struct timespec wait = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
+
+    if (is_hung_up && n == 1 && timeout_ms == 0) {
+        is_hung_up = false;
+        fds[0].revents = POLLHUP;
+        return 1;
+    }
+    return ppoll(fds, n, timeout_ms < 0 ? NULL : &wait, NULL);
+}
 
 #define OK(call)                                                                                   \
     do {                                                                                           \
@@ -70,6 +86,23 @@ cut_off_whoever_has_it(void)
     assert_int_equal(PQntuples(r), 1);
     PQclear(r);
     PQfinish(db);
+}
+
+/* The server's end of its session. */
+static pid_t
+whoever_has_it(void)
+{
+    PGconn *db = PQconnectdb(conninfo);
+    PGresult *r = PQexec(db, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' "
+                             "AND classid = 7267701");
+    pid_t pid;
+
+    assert_int_equal(PQresultStatus(r), PGRES_TUPLES_OK);
+    assert_int_equal(PQntuples(r), 1);
+    pid = (pid_t)strtol(PQgetvalue(r, 0, 0), NULL, 10);
+    PQclear(r);
+    PQfinish(db);
+    return pid;
 }
 
 static void
@@ -130,6 +163,35 @@ what_was_lost_to_nobody_is_taken_again_and_work_goes_on(void **state)
     pg_sole_drop(&sole);
 }
 
+/* A firewall told only us: the server's end lives on, and has the lock. */
+static void
+whose_own_lost_session_has_it_still_is_not_refused(void **state)
+{
+    struct pg_sole *sole = take();
+    struct pg *pg = open_pool(sole);
+    struct pg_conn *conn = NULL;
+    struct err err = {0};
+    pid_t lost = whoever_has_it();
+    int rc;
+
+    (void)state;
+    assert_int_equal(kill(lost, SIGSTOP), 0);
+    is_hung_up = true;
+    rc = pg_get(pg, &conn, &err);
+    pg_put(&conn);
+    assert_int_equal(kill(lost, SIGCONT), 0);
+
+    assert_false(is_hung_up);
+    if (rc < 0)
+        fail_msg("%s", err.text);
+    while (kill(lost, 0) == 0)
+        assert_works(pg); /* it was ended */
+    assert_works(pg);
+    assert_refused();
+    pg_close(&pg);
+    pg_sole_drop(&sole);
+}
+
 static void
 who_lost_it_to_another_waits_until_that_one_ends(void **state)
 {
@@ -179,6 +241,7 @@ main(void)
         cmocka_unit_test(the_second_of_a_service_is_refused_until_the_first_ends),
         cmocka_unit_test(a_guest_is_not_kept_out),
         cmocka_unit_test(what_was_lost_to_nobody_is_taken_again_and_work_goes_on),
+        cmocka_unit_test(whose_own_lost_session_has_it_still_is_not_refused),
         cmocka_unit_test(who_lost_it_to_another_waits_until_that_one_ends),
     };
 
