@@ -174,7 +174,7 @@ find_troubles(struct desk *desk, struct desk_troubles *out)
     accept_tls_trouble(o->accept, out->of[PART_DICOM_TLS]);
     if (o->import != NULL)
         import_drop_trouble(o->import, out->of[PART_IMPORT]);
-    copy_trouble(out, PART_IMPORT, o->import_trouble);
+    copy_trouble(out, PART_IMPORT_START, o->import_trouble);
     if (audit_check_aside(desk->audit_dir, &aside) < 0)
         copy_trouble(out, PART_AUDIT, aside.text);
 }

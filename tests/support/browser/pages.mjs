@@ -456,7 +456,7 @@ const PAGES = {
       await lacking(page, "**/desk/v1/state*", (state) => {
         Object.assign(state.lamps.devices, { word: "DEVICES_TABLE", colour: "red", trouble: "devices.conf: line 2: DR1: unknown setting modalty (a name that holds = stands in quotes)" });
         state.lamps.targets = { word: "TARGETS_TABLE", colour: "red", trouble: "line 2: xa: unknown setting conections" };
-        state.lamps.parts = { word: "PARTS_AWAY", colour: "red", parts: ["conf", "dicom_tls", "hl7", "his", "import", "commit", "audit"].map((part) => ({ part, trouble: "/etc/radpost/gateway.conf:12: desk_tsl: there is no such option" })) };
+        state.lamps.parts = { word: "PARTS_AWAY", colour: "red", parts: ["conf", "dicom_tls", "hl7", "his", "import", "import_start", "commit", "audit"].map((part) => ({ part, trouble: "/etc/radpost/gateway.conf:12: desk_tsl: there is no such option" })) };
         Object.assign(state.lamps.line, { word: "LINE_PROXY", colour: "red", waiting: 12, is_table_wrong: true });
         Object.assign(state.lamps.certificate, { word: "CERTIFICATE_STAYS", colour: "amber", of: "hl7" });
       });

@@ -348,8 +348,8 @@ static void
 parts_that_do_not_run_have_a_red_lamp(void **state)
 {
     static const char *const parts[] = {
-        "\"part\":\"conf\"",  "line 3 is wrong", "\"part\":\"hl7\"",  "hl7_peers",
-        "\"part\":\"audit\"", "corrupt/chain-",  "\"colour\":\"red\""};
+        "\"part\":\"conf\"",  "line 3 is wrong", "\"part\":\"hl7\"",   "hl7_peers",
+        "\"part\":\"audit\"", "corrupt/chain-",  "\"colour\":\"red\"", "\"part\":\"import_start\""};
     char broken[FOLDER_PATH_BYTES + 64];
     char header[128];
     const char *const headers[] = {header, NULL};
@@ -362,6 +362,7 @@ parts_that_do_not_run_have_a_red_lamp(void **state)
     snprintf(broken, sizeof broken, "%s/audit/corrupt/chain-1", site.desk_dir);
     assert_int_equal(durable_mkdir(broken, &err), 0);
     site.page.conf_trouble = "line 3 is wrong";
+    site.page.import_trouble = "items: Input/output error"; /* nobody tries again */
     site.page.has_hl7_in = true;
     site.page.hl7_address = "192.168.1.10";
     site.page.hl7_peers = site.page.hl7_charset = site.page.hl7_facility = "";

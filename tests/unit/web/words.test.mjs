@@ -33,6 +33,13 @@ test("Chinese sentences have Chinese marks: on the pages, in reports and burnt i
   }
 });
 
+test("each part of the gateway that does not run has its words", () => {
+  const parts = [...readFileSync(join(top, "gateway/desk/gateway_parts.def"), "utf8").matchAll(/^PART\(\w+, "(\w+)"/gm)];
+  const text = readFileSync(join(top, "gateway/desk/web/src/words.js"), "utf8");
+  assert.ok(parts.length > 5);
+  for (const [, word] of parts) assert.equal(text.split(` part_${word}: "`).length, 3, word);
+});
+
 test("a clock that is far off is blamed for the line only while that is not up", () => {
   const text = readFileSync(join(top, "gateway/desk/web/src/words.js"), "utf8");
   const words = [...text.matchAll(/CLOCK_FAR: (\(l\) => `.*`),$/gm)].map((m) => new Function("day", `return ${m[1]}`)(() => "1970"));
