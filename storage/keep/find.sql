@@ -170,11 +170,9 @@ SELECT EXISTS (SELECT FROM landing l JOIN tenants t ON t.id = l.tenant_id
         WHERE t.code = $1 AND s.study_uid = $2 AND ($3::text IS NULL OR e.series_uid = $3)
             AND ($4::text IS NULL OR i.sop_instance = $4) AND NOT i.is_quarantined AND i.missing_since_us IS NOT NULL)
 
--- missing: what gone_missing (gone.sql) names.
+-- missing: what gone_missing (gone.sql) names. What is whole here by another file is under way no more, whatever began of it.
 -- name: standing
-SELECT t.id,
-    (SELECT count(*) FROM landing l WHERE l.tenant_id = t.id AND l.study_uid = $2),
-    (SELECT count(*) FROM landing l WHERE l.tenant_id = t.id AND l.study_uid = $2 AND l.is_looked),
+SELECT t.id, w.offered, w.looked,
     coalesce(c.whole, 0), coalesce(c.sealed, 0), coalesce(c.quarantined, 0), coalesce(s.last_at_us, 0),
     coalesce(m.revision, 0), coalesce(m.expected, 0), coalesce((SELECT sum(x.announced + cardinality(x.carried_sops)) FROM manifests x
         WHERE x.tenant_id = t.id AND x.study_uid = $2 AND NOT EXISTS (SELECT FROM manifests y WHERE y.tenant_id = x.tenant_id
@@ -182,9 +180,11 @@ SELECT t.id,
     coalesce(c.bytes, 0) + coalesce(w.size, 0), coalesce(c.bytes, 0) + coalesce(w.have, 0),
     g.images, coalesce(g.reason, ''), coalesce(g.by_name, ''), coalesce(g.at_us, 0), coalesce(m.missing, 0)
 FROM tenants t
-LEFT JOIN LATERAL (SELECT sum(l.size)::bigint AS size, sum(l.have_bytes)::bigint AS have FROM landing l
-    WHERE l.tenant_id = t.id AND l.study_uid = $2) w ON true
 LEFT JOIN studies s ON s.tenant_id = t.id AND s.study_uid = $2
+LEFT JOIN LATERAL (SELECT count(*) AS offered, count(*) FILTER (WHERE l.is_looked) AS looked, sum(l.size)::bigint AS size,
+        sum(l.have_bytes)::bigint AS have
+    FROM landing l WHERE l.tenant_id = t.id AND l.study_uid = $2 AND NOT EXISTS (SELECT FROM instances i WHERE i.tenant_id = t.id
+        AND i.sop_instance = l.sop_instance AND NOT i.is_quarantined AND i.study = s.id AND i.missing_since_us IS NULL)) w ON true
 LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT i.is_quarantined) AS whole,
         count(*) FILTER (WHERE i.pack IS NOT NULL AND NOT i.is_quarantined) AS sealed,
         count(*) FILTER (WHERE i.is_quarantined) AS quarantined, sum(i.size)::bigint AS bytes

@@ -255,6 +255,58 @@ what_is_whole_and_has_its_row_is_catalogued(void **state)
     world_close(&w);
 }
 
+static void
+offer_only(struct vault *a, const struct slice *s)
+{
+    struct link_offer_object offered;
+    struct link_offer offer = {&offered, 1};
+    struct link_answer answer;
+    struct buf file;
+
+    slice_make(s, &file);
+    slice_offer(s, &file, &offered);
+    must(keep_offer(a->keep, &gate_a, &offer, &answer, &err));
+    link_answer_free(&answer);
+    buf_fini(&file);
+}
+
+/* A gateway lost its queue in the middle of it, and the device sent it again another way: whoever
+ * signs is not told that it has not come. */
+static void
+what_began_and_is_whole_by_another_file_is_under_way_no_more(void **state)
+{
+    struct keep_incoming in = {.tenant = "clinic-a", .way = "C-STORE", .ae = "CT1"};
+    struct slice s[2] = {vault_ct(1), vault_ct(2)};
+    struct keep_standing standing;
+    struct keep_stored stored;
+    struct buf file;
+    struct vault a;
+
+    (void)state;
+    vault_open(&a, vault_cluster, "another_file");
+    offer_only(&a, &s[0]);
+    slice_make(&s[0], &file);
+    file.bytes[0] = 'x'; /* the preamble */
+    in.fd = slice_fd(&file);
+    in.size = file.n;
+    must(keep_store_direct(a.keep, &in, &stored, &err));
+    close(in.fd);
+    assert_int_equal(stored.outcome, KEEP_STORED);
+
+    must(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.whole, 1);
+    assert_int_equal(standing.offered, 1);
+    assert_int_equal(standing.looked, 1);
+    assert_int_equal(standing.bytes_all, file.n);
+    assert_int_equal(standing.bytes_there, file.n);
+    offer_only(&a, &s[1]);
+    must(keep_standing_get(a.keep, "clinic-a", "1.2.3", &standing, &err));
+    assert_int_equal(standing.whole, 1);
+    assert_int_equal(standing.offered, 2);
+    buf_fini(&file);
+    vault_close(&a);
+}
+
 int
 main(void)
 {
@@ -264,6 +316,7 @@ main(void)
         cmocka_unit_test(what_a_closed_list_waits_for_stays),
         cmocka_unit_test(bytes_without_a_row_go_and_a_whole_file_stays),
         cmocka_unit_test(what_is_whole_and_has_its_row_is_catalogued),
+        cmocka_unit_test(what_began_and_is_whole_by_another_file_is_under_way_no_more),
     };
 
     return cmocka_run_group_tests(tests, vault_start, vault_stop);
