@@ -284,7 +284,7 @@ plain_states(struct plain *p, struct plain_state out[PLAIN_STATES])
 {
     int64_t now_us = clock_wall_us();
 
-    CHECK(p->ways_n <= PLAIN_STATES);
+    _Static_assert((int)PLAIN_STATES == (int)TARGET_ROWS_MAX, "each row of the table has one");
     for (size_t i = 0; i < p->ways_n; i++) {
         struct way *way = &p->ways[i];
         struct queue_counts counts;

@@ -90,7 +90,7 @@ struct plain_state {
     char trouble[200]; /* our own words: no patient data */
 };
 
-enum { PLAIN_STATES = 8 }; /* so many targets at most */
+enum { PLAIN_STATES = 16 }; /* so many at most: targets, and lines that are wrong */
 /* How each target stands, in the order of targets.conf; how many. */
 size_t plain_states(struct plain *plain, struct plain_state out[PLAIN_STATES]);
 

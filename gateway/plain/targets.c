@@ -50,7 +50,7 @@ static const struct setting {
     {"key", SETTING_PATH, FOR_ALL, FIELD(key)},
 };
 
-enum { VALUE_BYTES = 512, WRONG_MAX = 8 };
+enum { VALUE_BYTES = 512 };
 
 static void
 skip_blanks(struct line *l)
@@ -410,7 +410,7 @@ parse_line(struct line l, size_t number, struct targets *targets, struct err *er
         salvage(l, targets, number, t);
         text_copy(t->wrong, sizeof t->wrong, err->text);
     }
-    if (targets->n < TARGETS_MAX + WRONG_MAX) {
+    if (targets->n < TARGET_ROWS_MAX) {
         targets->rows = mem_grow(targets->rows, (targets->n + 1) * sizeof *t);
         targets->rows[targets->n++] = *t;
     }

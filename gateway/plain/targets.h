@@ -8,6 +8,7 @@
 
 enum {
     TARGETS_MAX = 8,
+    TARGET_ROWS_MAX = 16, /* with lines that are wrong */
     TARGET_NAME_BYTES = 33,
     TARGET_CONNECTIONS_MAX = 4,
     TARGETS_FILE_BYTES = 65536

@@ -136,6 +136,25 @@ one_that_refuses_images_is_amber_without_its_own_words(void **state)
     assert_null(strstr(lamps(x), "WANG"));
 }
 
+/* Whoever opened the desk ended the gateway. */
+static void
+of_a_table_of_more_lines_than_targets_each_stands_somehow(void **state)
+{
+    struct plain_world *x = *state;
+    struct plain_state states[PLAIN_STATES];
+    size_t n = strlen(x->target);
+
+    for (int i = 0; i < 20; i++)
+        n += (size_t)snprintf(x->target + n, sizeof x->target - n, "\nct%d", i);
+    assert_true(n < sizeof x->target);
+    plain_world_start(x);
+
+    assert_int_equal(plain_states(x->plain, states), PLAIN_STATES);
+    assert_int_equal(states[0].ill, PLAIN_ILL_UNTRIED);
+    assert_int_equal(states[PLAIN_STATES - 1].ill, PLAIN_ILL_WRONG);
+    assert_non_null(strstr(lamps(x), "\"word\":\"TARGETS_TABLE\",\"colour\":\"red\""));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -145,6 +164,7 @@ main(int argc, char **argv)
         T(one_that_lets_nobody_in_is_red_until_it_does),
         T(one_that_answers_no_queries_is_red),
         T(one_that_refuses_images_is_amber_without_its_own_words),
+        T(of_a_table_of_more_lines_than_targets_each_stands_somehow),
     };
     int status;
 
