@@ -308,8 +308,8 @@ take_head(struct tree *t, const uint8_t *value, const struct dcm_element *e,
         for (size_t i = 0; i < e->value_n && i < 64 && n + 2 < sizeof out->device; i++)
             if (value[i] > ' ')
                 out->device[n++] = value[i] < 0x7F ? (char)value[i] : '?';
-        out->device[n++] = ' ';
-        out->device[n] = '\0';
+        if (n + 1 < sizeof out->device) /* a tag may stand there over and over */
+            out->device[n] = ' ';
         break;
     default:
         break;

@@ -85,6 +85,31 @@ a_dose_report_gives_its_totals_in_our_units(void **state)
     buf_fini(&set);
 }
 
+/* Whose maker stands there again and again: it was written on behind the end of its room. */
+static void
+of_a_report_with_one_tag_over_and_over_the_device_ends_where_its_room_does(void **state)
+{
+    static const uint8_t head[] = {0x08, 0, 0x70, 0, 'L', 'O', 64, 0};
+    struct dose_report report;
+    struct buf set;
+    struct err err;
+
+    (void)state;
+    buf_init(&set, 65536);
+    for (int i = 0; i < 40; i++) {
+        buf_add(&set, head, sizeof head);
+        for (int k = 0; k < 64; k++)
+            buf_add(&set, "M", 1);
+    }
+
+    assert_int_equal(dose_read_report(set.bytes, set.n, DCM_EXPLICIT_LE, &report, &err), 0);
+
+    assert_int_equal(strlen(report.device), sizeof report.device - 1);
+    assert_null(report.parts);
+    dose_report_fini(&report);
+    buf_fini(&set);
+}
+
 struct said {
     const char *uid, *time, *serial;
     bool is_of_study;
@@ -319,6 +344,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dose_report_gives_its_totals_in_our_units),
+        cmocka_unit_test(
+            of_a_report_with_one_tag_over_and_over_the_device_ends_where_its_room_does),
         cmocka_unit_test(a_dose_report_that_holds_earlier_ones_stands_in_their_place),
         cmocka_unit_test_setup_teardown(arrivals_are_counted_and_their_dose_is_kept,
                                         book_world_open, book_world_close),
