@@ -352,12 +352,14 @@ put_parts(struct tree *t, struct dose_report *out)
 {
     size_t n = 0;
 
+    if (t->events.n + t->follows.n > DOSE_PARTS_MAX)
+        return;
     if (t->events.n > 0)
         qsort(t->events.all, t->events.n, sizeof *t->events.all, by_text);
     for (size_t i = 0; i < t->events.n; i++)
         if (n == 0 || strcmp(t->events.all[n - 1], t->events.all[i]) != 0)
             memmove(t->events.all[n++], t->events.all[i], sizeof *t->events.all);
-    if (n + t->follows.n == 0 || n + t->follows.n > DOSE_PARTS_MAX)
+    if (n + t->follows.n == 0)
         return;
     out->parts = mem_new((n + t->follows.n) * sizeof *out->parts);
     if (n > 0)

@@ -185,6 +185,33 @@ says(const struct said *said, struct buf *out)
     dcm_write_sequence_end(&w);
 }
 
+/* What is cut off would make it hold, or be held by, what it is not. */
+static void
+a_report_of_more_events_than_are_kept_tells_of_none(void **state)
+{
+    struct said said = {"1.1", "0800", "X", false, NULL, "", "10"};
+    struct dose_report report;
+    struct buf set, events;
+    struct err err;
+
+    (void)state;
+    buf_init(&set, 16 << 20);
+    buf_init(&events, 65536);
+    for (int i = 0; i <= DOSE_PARTS_MAX; i++)
+        buf_add(&events, "1 ", 2);
+    buf_add(&events, "2", 2);
+    said.events = buf_text(&events);
+    says(&said, &set);
+
+    assert_int_equal(dose_read_report(set.bytes, set.n, DCM_EXPLICIT_LE, &report, &err), 0);
+
+    assert_int_equal(report.part_n, 0);
+    assert_true(report.dose.has[DOSE_DAP]);
+    dose_report_fini(&report);
+    buf_fini(&events);
+    buf_fini(&set);
+}
+
 #define DX1 "S1 "
 #define STUDY true
 #define STEP false
@@ -346,6 +373,7 @@ main(void)
         cmocka_unit_test(a_dose_report_gives_its_totals_in_our_units),
         cmocka_unit_test(
             of_a_report_with_one_tag_over_and_over_the_device_ends_where_its_room_does),
+        cmocka_unit_test(a_report_of_more_events_than_are_kept_tells_of_none),
         cmocka_unit_test(a_dose_report_that_holds_earlier_ones_stands_in_their_place),
         cmocka_unit_test_setup_teardown(arrivals_are_counted_and_their_dose_is_kept,
                                         book_world_open, book_world_close),
