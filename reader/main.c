@@ -41,6 +41,9 @@ static const char usage[] =
     "radpost-reader [--config FILE] first-admin [ORGANISATION]\n"
     "                                                print a one-time code for the first\n"
     "                                                administrator\n"
+    "radpost-reader [--config FILE] accept-authority LOGIN\n"
+    "                                                the keys that signed reports are lost for\n"
+    "                                                good: sign with others (LOGIN says so)\n"
     "radpost-reader [--config FILE] --print-config   the options in force\n"
     "radpost-reader --help | --version\n";
 
@@ -169,6 +172,19 @@ run_first_admin(struct reader *r, char **args, struct err *err)
 }
 
 static int
+run_accept_authority(struct reader *r, char **args, struct err *err)
+{
+    int rc = -1;
+
+    if (make_folders_as_service(r, err) == 0 && reader_start_database(r, err) == 0)
+        rc = compose_authority_accept(r->pg, r->config.data_dir, args[0], err);
+    if (rc == 0)
+        puts("reports are signed with the keys in data_dir/signer from now on");
+    reader_stop_database(r);
+    return rc;
+}
+
+static int
 run_print_config(struct reader *r, char **args, struct err *err)
 {
     (void)args;
@@ -185,6 +201,7 @@ static const struct command {
     {"enrol", 2, 2, run_enrol},
     {"load", 1, 1, run_load},
     {"first-admin", 0, 1, run_first_admin},
+    {"accept-authority", 1, 1, run_accept_authority},
     {"--print-config", 0, 0, run_print_config},
 };
 

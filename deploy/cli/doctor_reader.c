@@ -5,6 +5,7 @@
 #include "proto/link/enrol.h"
 #include "proto/pg/pg.h"
 #include "reader/archive/archive.h"
+#include "reader/compose/compose.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -71,17 +72,24 @@ check_identity(struct findings *f, const struct reader_config *c)
 static void
 check_database(struct findings *f, const struct reader_config *c)
 {
+    static const char *const queries[] = {COMPOSE_QUERIES, NULL};
     struct pg_options options = {.conninfo = c->pg_conninfo,
+                                 .query_files = queries,
                                  .migrations = "reader/migrations/",
                                  .is_guest = true,
                                  .connections = 1};
     struct pg *pg = NULL;
     struct err err;
 
-    if (pg_open(&options, &pg, &err) < 0)
+    if (pg_open(&options, &pg, &err) < 0) {
         finding(f, MARK_BAD, "database", "%s", err.text);
-    else
+    } else {
         doctor_examine_database(f, c->pg_conninfo);
+        if (compose_authority_look(pg, c->data_dir, &err) < 0)
+            finding(f, MARK_BAD, "signing keys", "%s", err.text);
+        else
+            finding(f, MARK_FINE, "signing keys", "in %s/signer", c->data_dir);
+    }
     pg_close(&pg);
 }
 

@@ -247,6 +247,16 @@ take_entry(struct audit *a, enum audit_event event, const struct audit_field *fi
     return 0;
 }
 
+bool
+audit_is_login(const char *by)
+{
+    static const char signs[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@";
+    size_t n = strlen(by);
+
+    return n > 0 && n <= 64 && strspn(by, signs) == n;
+}
+
 int
 audit_append_fields(struct audit *a, enum audit_event event, const struct audit_field *fields,
                     struct err *err)

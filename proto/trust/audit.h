@@ -68,6 +68,8 @@ void audit_close(struct audit **audit);
  * recorded should not be done. */
 int audit_append_fields(struct audit *audit, enum audit_event event,
                         const struct audit_field *fields, struct err *err) MUST_CHECK;
+/* Can an entry name this person as a word? Letters, digits, '.', '_', '-', '@', at most 64. */
+bool audit_is_login(const char *by);
 /* audit_append(audit, &err, AUDIT_RETRIEVED, A_UID("study", uid), A_WORD("by", ae)) */
 #define audit_append(audit, err, event, ...)                                                       \
     audit_append_fields(                                                                           \

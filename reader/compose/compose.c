@@ -1,7 +1,6 @@
 /* compose.c - the stage as a whole: the signer, the thread that makes documents, the routes. */
 #include "reader/compose/compose_own.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +10,8 @@ int
 compose_open(const struct compose_options *o, struct compose **out_compose, struct err *err)
 {
     struct compose *c = mem_new(sizeof *c);
-    char dir[600];
+    struct pg_conn *conn = NULL;
+    struct err unable;
     int rc = -1;
 
     c->pg = o->pg;
@@ -19,11 +19,12 @@ compose_open(const struct compose_options *o, struct compose **out_compose, stru
     c->assign = o->assign;
     c->audit = o->audit;
     c->patient_url = mem_text(o->patient_url != NULL ? o->patient_url : "");
+    c->signer_dir = authority_dir(o->data_dir);
+    gate_init(&c->signing);
     gate_init(&c->gate);
-    snprintf(dir, sizeof dir, "%s/signer", o->data_dir);
-    if (signer_open(dir, o->ca_name != NULL ? o->ca_name : "Radpost signing CA", &c->signer, err) <
-        0)
+    if (pg_get(c->pg, &conn, err) < 0)
         goto out;
+    (void)authority_signer(c, conn, &unable); /* it told; care goes on */
     if (o->archive != NULL) {
         c->worker = thread_start("documents", documents_run, c);
         c->has_worker = true;
@@ -31,6 +32,7 @@ compose_open(const struct compose_options *o, struct compose **out_compose, stru
     *out_compose = TAKE(c);
     rc = 0;
 out:
+    pg_put(&conn);
     compose_close(&c);
     return rc;
 }
@@ -50,6 +52,8 @@ compose_close(struct compose **compose)
         thread_join(c->worker);
     signer_close(&c->signer);
     gate_fini(&c->gate);
+    gate_fini(&c->signing);
+    free(c->signer_dir);
     free(c->patient_url);
     free(c);
 }

@@ -39,7 +39,6 @@ struct compose_options {
     struct assign *assign;   /* woken after each change; may be NULL (tests) */
     struct audit *audit;     /* may be NULL (tests) */
     const char *data_dir;    /* keys live in data_dir/signer */
-    const char *ca_name;     /* of the signing CA; NULL: "Radpost signing CA" */
     const char *patient_url; /* public base of verification pages: URL/v/TOKEN */
 };
 
@@ -50,13 +49,24 @@ bool compose_signer_main_if_asked(int argc, char **argv, int *out_status);
 /* Query files for main's pg_open(). */
 #define COMPOSE_QUERIES "reader/compose/compose.sql"
 
-/* Start the signer and the thread that makes and stores documents.
- * errors  ERR_CONFLICT the keys cannot be used; those of durable.h */
+/* Start the signer and the thread that makes and stores documents. Where the keys cannot be used,
+ * or are not those that signed before, the log says so and all but signing goes on; each signature
+ * asks for them again.
+ * errors  ERR_RETRY the database */
 int compose_open(const struct compose_options *options, struct compose **out_compose,
                  struct err *err) MUST_CHECK;
 void compose_close(struct compose **compose);
 /* Staff routes: /api/v1/reads/{read}/report and its kin. Lives as long as compose. */
 struct http_table compose_table(struct compose *compose);
+
+/* Only a look: is the authority in data_dir/signer one that this database knows, or may become?
+ * errors  ERR_CONFLICT it is not: what to do */
+int compose_authority_look(struct pg *pg, const char *data_dir, struct err *err) MUST_CHECK;
+/* The login by says that the one that signed before is lost for good: reports are signed from now
+ * on under the one that is in data_dir/signer, made if there is none. The service may be running.
+ * errors  ERR_CONFLICT there is nothing to accept; ERR_REJECT no login */
+int compose_authority_accept(struct pg *pg, const char *data_dir, const char *by,
+                             struct err *err) MUST_CHECK;
 
 /* The archive has lost documents of this read: those of all its versions are stored again, soon
  * after the commit. In the caller's transaction. */

@@ -146,3 +146,17 @@ UPDATE report_version SET stored_at_us = 0, store_tries = 0 WHERE read_id = $1 A
 
 -- name: documents_failed
 UPDATE report_version SET store_tries = store_tries + 1 WHERE read_id = $1 AND version = $2
+
+-- Is it known, is any, and was anything signed?
+-- name: authority_find
+SELECT EXISTS (SELECT FROM signing_authority WHERE sha256 = $1), EXISTS (SELECT FROM signing_authority),
+    EXISTS (SELECT FROM report_version)
+
+-- name: authority_put
+INSERT INTO signing_authority (sha256, since_us, said_by, is_noted) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+
+-- name: authority_unnoted
+SELECT sha256, said_by FROM signing_authority WHERE NOT is_noted
+
+-- name: authority_noted
+UPDATE signing_authority SET is_noted = true WHERE sha256 = $1

@@ -1,6 +1,6 @@
 /* compose_own.h - what the files of reader/compose share: compose.c (the stage), act.c (one
- * person's step), write.c, sign.c, shown.c, canonical.c, report.c, documents.c, evidence.c,
- * page.c, routes.c. */
+ * person's step), write.c, sign.c, authority.c, shown.c, canonical.c, report.c, documents.c,
+ * evidence.c, page.c, routes.c. */
 #ifndef RADPOST_READER_COMPOSE_COMPOSE_OWN_H
 #define RADPOST_READER_COMPOSE_COMPOSE_OWN_H
 
@@ -28,8 +28,10 @@ struct compose {
     struct pg *pg;
     struct archive *archive;
     struct audit *audit;
-    char *patient_url;
-    struct signer *signer;
+    char *patient_url, *signer_dir;
+    struct gate signing;   /* for the next line */
+    struct signer *signer; /* NULL: none yet, see authority.c; then the same to the end */
+    bool is_unable;        /* to sign, and the log says so */
     struct assign *assign; /* NULL: nobody is woken */
     struct gate gate;      /* for what follows */
     bool is_ending, has_work, has_worker;
@@ -188,6 +190,13 @@ void report_missing(const struct report *r, struct buf *out);
  * reason may be NULL. Begins its own act. */
 int step_stands(struct compose *c, const struct http_caller *caller, int64_t read, int64_t base,
                 const char *reason, struct act *out, struct err *err) MUST_CHECK;
+
+/* ---- authority.c ---- */
+/* Who signs; started now where it could not be before. Lives as long as compose. NULL: nothing can
+ * be signed now, err says why (ERR_CONFLICT: a person has to see to it), and the log did. */
+struct signer *authority_signer(struct compose *c, struct pg_conn *conn, struct err *err);
+/* Fresh text. */
+char *authority_dir(const char *data_dir);
 
 /* ---- sign.c ---- */
 /* Begins its own act, since the archive is asked first, outside any transaction. lacks: so many

@@ -9,13 +9,16 @@
 /* The CA that a signature verifies against: its own, which is not today's where the signer's folder
  * was lost since, or where another reader signed. One that cannot be read is not good by any. */
 static char *
-ca_of(const struct compose *c, const void *cms, size_t n)
+ca_of(struct compose *c, struct pg_conn *conn, const void *cms, size_t n)
 {
+    const struct signer *today;
     struct err unreadable;
     char *pem = NULL;
 
-    return cms_issuer_pem(cms, n, &pem, &unreadable) == 0 ? pem
-                                                          : mem_text(signer_ca_pem(c->signer));
+    if (cms_issuer_pem(cms, n, &pem, &unreadable) == 0)
+        return pem;
+    today = authority_signer(c, conn, &unreadable);
+    return mem_text(today != NULL ? signer_ca_pem(today) : "");
 }
 
 /* The notice of its withdrawal, if there is one; and its CA, where that is another one. */
@@ -35,7 +38,7 @@ add_withdrawal(struct compose *c, struct zipfile *z, struct pg_conn *conn, const
 
         zipfile_add(z, names[i], bytes, n);
         if (i == 1) {
-            char *own = ca_of(c, bytes, n);
+            char *own = ca_of(c, conn, bytes, n);
 
             if (strcmp(own, ca) != 0)
                 zipfile_add(z, "withdrawal-ca.pem", own, strlen(own));
@@ -50,7 +53,7 @@ static int
 add_all(struct compose *c, struct pg_conn *conn, const struct report *r, const struct buf *pdf,
         struct buf *out, struct err *err)
 {
-    char *ca = ca_of(c, r->cms, r->cms_n);
+    char *ca = ca_of(c, conn, r->cms, r->cms_n);
     struct zipfile z;
     int rc;
 

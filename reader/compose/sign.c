@@ -348,16 +348,19 @@ static int
 ask_signer(struct act *a, const struct assign_doctor *by, const struct buf *bytes, int64_t at_us,
            struct buf *out_cms, struct err *err)
 {
+    struct signer *signer = authority_signer(a->c, a->conn, err);
     struct cms_person person = {0};
 
     text_copy(person.name, sizeof person.name, by->name);
     text_copy(person.licence, sizeof person.licence, by->licence);
     text_copy(person.organisation, sizeof person.organisation, by->org_name);
-    if (signer_sign(a->c->signer, by->login, &person, bytes->bytes, bytes->n, at_us, out_cms,
-                    err) == 0)
+    if (signer != NULL &&
+        signer_sign(signer, by->login, &person, bytes->bytes, bytes->n, at_us, out_cms, err) == 0)
         return 0;
     if (err->kind == ERR_RETRY)
         a->why = REFUSE_SIGNER;
+    else if (err->kind == ERR_CONFLICT || err->kind == ERR_NOT_FOUND)
+        a->why = REFUSE_AUTHORITY;
     return -1;
 }
 

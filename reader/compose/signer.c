@@ -24,7 +24,8 @@
 enum { START_MS = 60000, ANSWER_MS = 10000, REPLY_MOST = 65536 };
 
 struct signer {
-    char *dir, *ca_name, *ca_pem;
+    char *dir, *ca_name;  /* of the CA that may be made; "": none */
+    char *ca_pem;         /* NULL: it did not begin yet */
     pthread_mutex_t lock; /* for what follows; held while it signs */
     pid_t pid;            /* 0 = none */
     int socket;
@@ -61,10 +62,10 @@ signer_open(const char *dir, const char *ca_name, struct signer **out_signer, st
         return err_set(err, ERR_FATAL, "a signer inside a signer");
     s = mem_new(sizeof *s);
     s->dir = mem_text(dir);
-    s->ca_name = mem_text(ca_name);
+    s->ca_name = mem_text(ca_name != NULL ? ca_name : "");
     s->socket = -1;
     CHECK(pthread_mutex_init(&s->lock, NULL) == 0);
-    if (durable_mkdir(dir, err) < 0 || start(s, err) < 0)
+    if ((ca_name != NULL && durable_mkdir(dir, err) < 0) || start(s, err) < 0)
         goto out;
     *out_signer = TAKE(s);
     rc = 0;
@@ -167,8 +168,8 @@ start(struct signer *s, struct err *err)
 static int
 spawn(struct signer *s, int theirs, struct err *err)
 {
-    char *const argv[] = {(char[]){"radpost-signer"}, (char[]){"--signer"}, s->dir, s->ca_name,
-                          NULL};
+    char *const argv[] = {(char[]){"radpost-signer"}, (char[]){"--signer"}, s->dir,
+                          s->ca_pem == NULL ? s->ca_name : (char[]){""}, NULL};
     char *const env[] = {(char[]){"RADPOST_SIGNER=1"},
                          (char[]){"TZ=UTC0"},
                          (char[]){"LC_ALL=C"},

@@ -24,8 +24,10 @@ struct signer;
 #define SIGNER_CONTENT_BYTES ((size_t)4 << 20)
 #define SIGNER_SOCKET PROGRAM_SOCKET /* its end */
 
-/* Start it. dir is made when it is not there; ca_name names a new CA.
- * errors  ERR_CONFLICT the folder's files cannot be used, or another signer has them open;
+/* Start it. ca_name: a CA of that name is made where dir has none, and dir itself; NULL: it has to
+ * be there, as for each process that takes the place of a dead one.
+ * errors  ERR_NOT_FOUND it is not there;
+ *          ERR_CONFLICT the folder's files cannot be used, or another signer has them open;
  *         ERR_RETRY it cannot be started */
 int signer_open(const char *dir, const char *ca_name, struct signer **out_signer,
                 struct err *err) MUST_CHECK;

@@ -92,7 +92,7 @@ static int
 prepare(const char *dir, const char *ca_name, struct ca **out_ca, struct keyring **out_ring,
         struct err *err)
 {
-    if (ca_create(dir, ca_name, err) < 0 || ca_open(dir, out_ca, err) < 0 ||
+    if ((ca_name[0] != '\0' && ca_create(dir, ca_name, err) < 0) || ca_open(dir, out_ca, err) < 0 ||
         keyring_open(dir, *out_ca, out_ring, err) < 0 || warm_up(*out_ca, err) < 0)
         return -1;
     return sandbox_enter_keys(err);

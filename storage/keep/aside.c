@@ -5,21 +5,10 @@
 #include "storage/keep/keep_own.h"
 
 #include "proto/base/clock.h"
-#include "proto/base/text.h"
 
 #include <string.h>
 
 enum { LOOK_MS = 1000 };
-
-/* What an audit entry can say of a person. */
-static bool
-is_login(const char *by)
-{
-    static const char signs[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t n = strlen(by);
-
-    return n > 0 && n <= 64 && strspn(by, signs) == n;
-}
 
 int
 keep_aside_reject(struct keep *k, const char *tenant, const uint8_t object[32], const char *reason,
@@ -28,8 +17,9 @@ keep_aside_reject(struct keep *k, const char *tenant, const uint8_t object[32], 
     struct pg_rows *rows = NULL;
     bool is_done;
 
-    if (!is_login(by))
-        return err_set(err, ERR_REJECT, "by: a login is due, of letters, digits, '.', '_', '-'");
+    if (!audit_is_login(by))
+        return err_set(err, ERR_REJECT,
+                       "by: a login is due, of letters, digits, '.', '_', '-', '@'");
     if (reason[0] == '\0' || strlen(reason) >= KEEP_GONE_REASON)
         return err_set(err, ERR_REJECT, "a reason is due, of %d bytes at most",
                        KEEP_GONE_REASON - 1);

@@ -503,7 +503,7 @@ report_sign_lacking(struct report_world *w, const char *login, int64_t read, enu
 }
 
 void
-report_world_sign(struct report_world *w, int64_t read, const char *author, const char *signer)
+report_world_review(struct report_world *w, int64_t read, const char *author, const char *signer)
 {
     assert_int_equal(report_claim(w, author, read), 0);
     assert_int_equal(report_shown(w, author, read, true), 0);
@@ -512,6 +512,12 @@ report_world_sign(struct report_world *w, int64_t read, const char *author, cons
     assert_int_equal(report_write_as(w, author, read), 0);
     assert_int_equal(report_shown(w, signer, read, true), 0);
     assert_int_equal(report_review(w, signer, read, true, NULL), 0);
+}
+
+void
+report_world_sign(struct report_world *w, int64_t read, const char *author, const char *signer)
+{
+    report_world_review(w, read, author, signer);
     assert_int_equal(report_sign(w, signer, read, REPORT_FINAL), 0);
 }
 

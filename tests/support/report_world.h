@@ -75,8 +75,11 @@ int report_withdraw_at(struct report_world *w, const char *login, int64_t read, 
                        const char *reason);
 /* The counter of the version in work. */
 int64_t report_base(struct report_world *w, int64_t read);
-/* All of it: claimed, shown, drafted, written by author; shown, reviewed, signed by signer. The
+/* All but the signature: claimed, shown, drafted, written by author; shown, reviewed by signer. The
  * test fails where a step does. */
+void report_world_review(struct report_world *w, int64_t read, const char *author,
+                         const char *signer);
+/* All of it. */
 void report_world_sign(struct report_world *w, int64_t read, const char *author,
                        const char *signer);
 /* A signed version; report_fini(). */

@@ -110,12 +110,7 @@ who_signs_without_images_that_were_announced_knows_and_the_report_says_so(void *
         report_archive.announced = rows[i].announced;
         report_archive.is_open = rows[i].is_begun;
         report_archive.silent_us = INT64_C(11) * 60 * 1000000;
-        assert_int_equal(report_claim(&w, "doc1", read), 0);
-        assert_int_equal(report_shown(&w, "doc1", read, true), 0);
-        assert_int_equal(report_draft(&w, "doc1", read, report_base(&w, read), "所见", "诊断"), 0);
-        assert_int_equal(report_write_as(&w, "doc1", read), 0);
-        assert_int_equal(report_shown(&w, "rev1", read, true), 0);
-        assert_int_equal(report_review(&w, "rev1", read, true, NULL), 0);
+        report_world_review(&w, read, "doc1", "rev1");
 
         if (report_sign(&w, "rev1", read, REPORT_FINAL) != REFUSE_LACKS ||
             report_sign_lacking(&w, "rev1", read, REPORT_FINAL, rows[i].lacks + 1) != REFUSE_LACKS)

@@ -303,6 +303,7 @@ what_was_signed_before_the_signers_folder_was_lost_verifies(void **state)
     char *signer = mem_printf("%s/signer", w.folder), *lost = mem_printf("%s/lost", w.folder);
     struct evidence_verdict before, after;
     int64_t read;
+    struct err err;
 
     (void)state;
     if (cluster == NULL)
@@ -311,7 +312,9 @@ what_was_signed_before_the_signers_folder_was_lost_verifies(void **state)
     report_world_sign(&w, read, "doc1", "rev1");
     unpack(read);
     before = verdict(dir);
+    compose_close(&w.compose);
     assert_int_equal(rename(signer, lost), 0);
+    OK(compose_authority_accept(w.reads.pg, w.folder, "admin", &err));
     report_world_reopen(&w);
 
     unpack(read);

@@ -10,7 +10,7 @@ add(
     AUDIT_SIGN_IN_FAILED: "登录失败", AUDIT_SIGNED_OUT: "退出", AUDIT_ACCOUNT_MADE: "新建账号", AUDIT_ACCOUNT_CHANGED: "账号变更", AUDIT_PASSWORD_SET: "设置密码", AUDIT_AUDIT_READ: "查看审计记录",
     AUDIT_REPORT_SIGNED: "签发报告", AUDIT_REPORT_WITHDRAWN: "作废报告", AUDIT_REPORT_EXPORTED: "导出或打印报告", AUDIT_PATIENT_ENTERED: "患者凭检查单和手机进入", AUDIT_PATIENT_LOOKED: "患者查看报告或图像",
     AUDIT_READ_CLAIMED: "医师领取", AUDIT_CLINIC_CALLED: "医师呼叫诊所", AUDIT_EXAM_ORDERED: "医师开出或撤回检查申请", AUDIT_DOUBT_CONFIRMED: "医师确认图像归属", AUDIT_URGENCY_CHANGED: "诊所改变缓急",
-    AUDIT_IMAGES_ABSENT: "诊所说明有图像不会再来，或还要再等", AUDIT_IMAGES_LOST: "说明图像永久丢失", AUDIT_PACK_LOST: "各份存储均无完好图像，正在索要", AUDIT_PACK_BACK: "丢失的图像已在存储中找回", AUDIT_ASIDE_REJECTED: "中心隔离的图像已处理，不予采用", AUDIT_ALARM_SEEN: "诊所已知晓警报", AUDIT_IMAGE_DISCARDED: "丢弃单独保存的图像", AUDIT_IMAGE_RESTORED: "取回丢弃的图像",
+    AUDIT_IMAGES_ABSENT: "诊所说明有图像不会再来，或还要再等", AUDIT_IMAGES_LOST: "说明图像永久丢失", AUDIT_PACK_LOST: "各份存储均无完好图像，正在索要", AUDIT_PACK_BACK: "丢失的图像已在存储中找回", AUDIT_ASIDE_REJECTED: "中心隔离的图像已处理，不予采用", AUDIT_AUTHORITY_ACCEPTED: "签名机构的密钥丢失，改用另一套签发", AUDIT_ALARM_SEEN: "诊所已知晓警报", AUDIT_IMAGE_DISCARDED: "丢弃单独保存的图像", AUDIT_IMAGE_RESTORED: "取回丢弃的图像",
     AUDIT_REGISTRATION_CORRECTED: "诊所更正登记", AUDIT_REPORT_STANDS: "补看补传图像，报告不变", AUDIT_POLICY_SET: "对前置机的要求变更", AUDIT_RECONCILED: "与前置机核对，有差异", AUDIT_LANDING_FORGOTTEN: "清除久未续传的残余",
   },
   {
@@ -22,7 +22,7 @@ add(
     AUDIT_AUDIT_READ: "read the audit trail", AUDIT_REPORT_SIGNED: "signed a report", AUDIT_REPORT_WITHDRAWN: "withdrew a report", AUDIT_REPORT_EXPORTED: "exported or printed a report",
     AUDIT_PATIENT_ENTERED: "patient came in with slip and phone", AUDIT_PATIENT_LOOKED: "patient looked at report or images", AUDIT_READ_CLAIMED: "doctor claimed a read", AUDIT_CLINIC_CALLED: "doctor called the clinic",
     AUDIT_EXAM_ORDERED: "doctor ordered an examination, or took it back", AUDIT_DOUBT_CONFIRMED: "doctor confirmed whose images", AUDIT_URGENCY_CHANGED: "clinic changed the urgency",
-    AUDIT_IMAGES_ABSENT: "clinic: images will not come, or may", AUDIT_IMAGES_LOST: "images said to be lost for good", AUDIT_PACK_LOST: "images good in no copy, asked for again", AUDIT_PACK_BACK: "missing images found in a store again", AUDIT_ASIDE_REJECTED: "image put aside at the centre rejected", AUDIT_ALARM_SEEN: "clinic has seen an alarm", AUDIT_IMAGE_DISCARDED: "image that was put aside discarded", AUDIT_IMAGE_RESTORED: "discarded image taken back",
+    AUDIT_IMAGES_ABSENT: "clinic: images will not come, or may", AUDIT_IMAGES_LOST: "images said to be lost for good", AUDIT_PACK_LOST: "images good in no copy, asked for again", AUDIT_PACK_BACK: "missing images found in a store again", AUDIT_ASIDE_REJECTED: "image put aside at the centre rejected", AUDIT_AUTHORITY_ACCEPTED: "signing authority lost: another one signs", AUDIT_ALARM_SEEN: "clinic has seen an alarm", AUDIT_IMAGE_DISCARDED: "image that was put aside discarded", AUDIT_IMAGE_RESTORED: "discarded image taken back",
     AUDIT_REGISTRATION_CORRECTED: "clinic corrected a registration", AUDIT_REPORT_STANDS: "looked at late images: the report stands", AUDIT_POLICY_SET: "what gateways are told changed", AUDIT_RECONCILED: "compared with a gateway: something differed", AUDIT_LANDING_FORGOTTEN: "remains of an old upload removed",
   },
 );
