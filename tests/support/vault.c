@@ -282,6 +282,29 @@ vault_send(struct vault *a, const struct keep_sender *sender, const struct link_
     return state;
 }
 
+void
+vault_ask(struct vault *a, const struct keep_sender *sender, const struct link_offer_object *o,
+          struct link_answer *out)
+{
+    struct link_offer_object one = *o;
+    struct link_offer offer = {&one, 1};
+    struct err err;
+
+    check(keep_offer(a->keep, sender, &offer, out, &err), &err);
+}
+
+void
+vault_offer(struct vault *a, const struct keep_sender *sender, const struct slice *s,
+            struct link_offer_object *out, struct buf *out_file)
+{
+    struct link_answer answer;
+
+    slice_make(s, out_file);
+    slice_offer(s, out_file, out);
+    vault_ask(a, sender, out, &answer);
+    link_answer_free(&answer);
+}
+
 enum link_state
 vault_put(struct vault *a, const struct keep_sender *sender, const struct slice *s)
 {

@@ -52,6 +52,13 @@ void slice_offer(const struct slice *s, const struct buf *file, struct link_offe
 /* A memfd of its own with the bytes; the caller closes. */
 int slice_fd(const struct buf *file);
 
+/* A gateway offers it again; what it is answered (link_answer_free). */
+void vault_ask(struct vault *a, const struct keep_sender *sender, const struct link_offer_object *o,
+               struct link_answer *out);
+/* A gateway has this sample and offers it, as what the caller may send then. out_file: the caller's
+ * (buf_fini). */
+void vault_offer(struct vault *a, const struct keep_sender *sender, const struct slice *s,
+                 struct link_offer_object *out, struct buf *out_file);
 /* Send all of an object in one bundle. Returns the state answered. */
 enum link_state vault_send(struct vault *a, const struct keep_sender *sender,
                            const struct link_offer_object *o, const struct buf *file);

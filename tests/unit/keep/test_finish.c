@@ -44,18 +44,13 @@ cut_bundle(struct vault *a, bool is_looked_at)
         char instance[32];
         struct slice s = {.study = "1.2.3", .series = "1.2.3.9", .number = i, .rows = ROWS};
         struct link_offer_object o;
-        struct link_offer offer = {&o, 1};
-        struct link_answer answer;
         struct link_piece p = {.offset = 0};
         struct buf file;
 
         snprintf(instance, sizeof instance, "1.2.3.9.%u", i + 1);
         s.instance = instance;
         s.noise = i + 1;
-        slice_make(&s, &file);
-        slice_offer(&s, &file, &o);
-        OK(keep_offer(a->keep, &gate_a, &offer, &answer, &err));
-        link_answer_free(&answer);
+        vault_offer(a, &gate_a, &s, &o, &file);
         memcpy(p.object, o.object, 32);
         p.bytes = file.bytes;
         p.n = file.n;

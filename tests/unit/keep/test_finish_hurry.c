@@ -92,9 +92,7 @@ send(struct vault *a, struct keep_bundle *b, const char *study, unsigned number)
     char series[32], instance[40];
     struct slice s = {.study = study, .number = number, .noise = number, .rows = ROWS};
     struct link_piece piece = {.offset = 0};
-    struct link_answer answer;
     struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
     struct buf file;
     struct err err;
 
@@ -102,10 +100,7 @@ send(struct vault *a, struct keep_bundle *b, const char *study, unsigned number)
     snprintf(instance, sizeof instance, "%s.1.%u", study, number);
     s.series = series;
     s.instance = instance;
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a->keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
+    vault_offer(a, &gate_a, &s, &o, &file);
     memcpy(piece.object, o.object, sizeof piece.object);
     piece.bytes = file.bytes;
     piece.n = file.n;

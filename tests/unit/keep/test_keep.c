@@ -239,18 +239,12 @@ what_one_gateway_began_and_another_ended_has_a_receipt_for_both(void **state)
     struct slice s = vault_ct(1);
     struct keep_sender second = {"clinic-a", "gate-2", "x"};
     struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
-    struct link_answer answer;
     struct vault a;
     struct buf file;
-    struct err err;
 
     (void)state;
     vault_open(&a, vault_cluster, "handed_on");
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
+    vault_offer(&a, &gate_a, &s, &o, &file);
 
     assert_int_equal(vault_put(&a, &second, &s), LINK_HELD);
     vault_manifest(&a, &second, 1, &s, 1);
@@ -269,19 +263,14 @@ what_two_gateways_bring_at_once_has_a_receipt_for_both(void **state)
     struct slice s = vault_ct(1);
     struct keep_sender second = {"clinic-a", "gate-2", "x"};
     struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
     struct link_answer answer;
     struct vault a;
     struct buf file;
-    struct err err;
 
     (void)state;
     vault_open(&a, vault_cluster, "at_once");
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
-    OK(keep_offer(a.keep, &second, &offer, &answer, &err));
+    vault_offer(&a, &gate_a, &s, &o, &file);
+    vault_ask(&a, &second, &o, &answer);
     link_answer_free(&answer);
 
     assert_int_equal(vault_send(&a, &gate_a, &o, &file), LINK_HELD);
@@ -473,7 +462,6 @@ postgresql_away_is_try_again_and_nothing_is_lost(void **state)
 {
     struct slice s = vault_ct(1), d = vault_ct(2);
     struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
     struct link_answer answer;
     struct link_piece p = {.offset = 0};
     struct keep_bundle *b = NULL;
@@ -484,10 +472,7 @@ postgresql_away_is_try_again_and_nothing_is_lost(void **state)
 
     (void)state;
     vault_open(&a, vault_cluster, "away");
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
+    vault_offer(&a, &gate_a, &s, &o, &file);
     memcpy(p.object, o.object, 32);
     p.bytes = file.bytes;
     p.n = file.n;
@@ -507,7 +492,7 @@ postgresql_away_is_try_again_and_nothing_is_lost(void **state)
     OK(keep_check(a.keep, &err));
     clock_unfake();
     /* Every byte was durable already: the offer alone finishes it. */
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    vault_ask(&a, &gate_a, &o, &answer);
     assert_int_equal(answer.objects[0].state, LINK_HELD);
     link_answer_free(&answer);
     OK(store(&a, &d, &stored, &err));

@@ -261,8 +261,6 @@ static void
 a_list_says_what_is_whole(void **state)
 {
     struct link_offer_object o, twin;
-    struct link_offer offer = {&o, 1};
-    struct link_answer answer;
     struct keep_list list;
     struct vault a;
     struct buf file;
@@ -271,10 +269,7 @@ a_list_says_what_is_whole(void **state)
     (void)state;
     vault_open(&a, vault_cluster, "list");
     vault_put(&a, &gate_a, &slices[0]);
-    slice_make(&slices[1], &file);
-    slice_offer(&slices[1], &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
+    vault_offer(&a, &gate_a, &slices[1], &o, &file);
     buf_fini(&file);
     slice_make(&slices[0], &file);
     slice_offer(&slices[0], &file, &twin);

@@ -40,18 +40,16 @@ an_upload_resumes_after_a_restart_with_what_was_answered(void **state)
 {
     struct slice s = vault_ct(1);
     struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
     struct link_answer answer;
     enum link_state said;
     struct vault a;
     struct buf file;
-    struct err err;
 
     (void)state;
     vault_open(&a, vault_cluster, "resume");
     slice_make(&s, &file);
     slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    vault_ask(&a, &gate_a, &o, &answer);
     assert_int_equal(answer.objects[0].state, LINK_WANTED);
     link_answer_free(&answer);
     piece(&a, &o, &file, 100, 300, true, &said);
@@ -59,7 +57,7 @@ an_upload_resumes_after_a_restart_with_what_was_answered(void **state)
     piece(&a, &o, &file, 400, 500, false, &said); /* cut off: its whole pieces count */
     vault_reopen(&a);
 
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    vault_ask(&a, &gate_a, &o, &answer);
     assert_int_equal(answer.objects[0].have_n, 2);
     assert_int_equal(answer.objects[0].have[0].from, 100);
     assert_int_equal(answer.objects[0].have[0].to, 300);
@@ -80,7 +78,6 @@ an_offer_tells_what_a_bundle_that_hangs_has_brought(void **state)
 {
     struct slice s = vault_ct(1);
     struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
     struct link_answer answer;
     struct link_piece p = {.offset = 0};
     struct keep_bundle *hung = NULL;
@@ -91,17 +88,14 @@ an_offer_tells_what_a_bundle_that_hangs_has_brought(void **state)
 
     (void)state;
     vault_open(&a, vault_cluster, "hung");
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
+    vault_offer(&a, &gate_a, &s, &o, &file);
     memcpy(p.object, o.object, 32);
     p.bytes = file.bytes;
     p.n = 700;
     OK(keep_bundle_begin(a.keep, &gate_a, &hung, &err));
     OK(keep_bundle_piece(hung, &p, &err));
 
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    vault_ask(&a, &gate_a, &o, &answer);
     assert_int_equal(answer.objects[0].state, LINK_PARTIAL);
     assert_int_equal(answer.objects[0].have_n, 1);
     assert_int_equal(answer.objects[0].have[0].to, 700);
@@ -179,8 +173,6 @@ how_much_came_and_is_to_come_is_known(void **state)
 {
     struct slice s = vault_ct(1);
     struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
-    struct link_answer answer;
     struct keep_standing standing;
     struct keep_share sum = {0}, other = {0};
     enum link_state said;
@@ -190,10 +182,7 @@ how_much_came_and_is_to_come_is_known(void **state)
 
     (void)state;
     vault_open(&a, vault_cluster, "progress");
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
+    vault_offer(&a, &gate_a, &s, &o, &file);
     OK(keep_standing_get(a.keep, "clinic-a", s.study, &standing, &err));
     assert_int_equal(standing.bytes_all, file.n);
     assert_int_equal(standing.bytes_there, 0);
@@ -226,18 +215,12 @@ a_wrong_byte_makes_the_object_bad_and_it_is_sent_again(void **state)
 {
     struct slice s = vault_ct(1);
     struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
-    struct link_answer answer;
     struct vault a;
     struct buf file;
-    struct err err;
 
     (void)state;
     vault_open(&a, vault_cluster, "bad");
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
+    vault_offer(&a, &gate_a, &s, &o, &file);
     file.bytes[700] ^= 1;
     assert_int_equal(vault_send(&a, &gate_a, &o, &file), LINK_BAD);
     assert_int_equal(folder_files(a.landing), 0);
@@ -253,8 +236,6 @@ pieces_of_others_or_outside_are_refused(void **state)
 {
     struct slice s = vault_ct(1);
     struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
-    struct link_answer answer;
     struct link_piece p = {.offset = 0, .n = 10};
     struct keep_bundle *b = NULL;
     struct landing_object *taken = NULL;
@@ -264,10 +245,7 @@ pieces_of_others_or_outside_are_refused(void **state)
 
     (void)state;
     vault_open(&a, vault_cluster, "outside");
-    slice_make(&s, &file);
-    slice_offer(&s, &file, &o);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
+    vault_offer(&a, &gate_a, &s, &o, &file);
     p.bytes = file.bytes;
     memcpy(p.object, o.object, 32);
     assert_int_equal(landing_take(a.keep, "clinic-b", o.object, &taken, &err), -1);

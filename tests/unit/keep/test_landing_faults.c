@@ -177,7 +177,6 @@ what_a_failed_folder_sync_covered_is_sent_again(void **state)
         char database[32];
         struct slice s = vault_ct(1);
         struct link_offer_object o;
-        struct link_offer offer = {&o, 1};
         struct link_answer answer;
         struct landing_object *taken = NULL;
         struct vault a;
@@ -197,7 +196,7 @@ what_a_failed_folder_sync_covered_is_sent_again(void **state)
         folder_sync.folder = NULL;
         assert_false(folder_sync.is_failing);
         assert_false(taken->is_verified);
-        OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err)); /* the bundle is still open */
+        vault_ask(&a, &gate_a, &o, &answer); /* the bundle is still open */
         assert_int_equal(answer.objects[0].state, LINK_WANTED);
         assert_int_equal(answer.objects[0].have_n, 0);
         link_answer_free(&answer);
@@ -251,7 +250,6 @@ an_object_that_cannot_be_read_back_is_sent_again(void **state)
 {
     struct slice s = vault_ct(1);
     struct link_offer_object o;
-    struct link_offer offer = {&o, 1};
     struct link_answer answer;
     struct landing_object *taken = NULL;
     struct vault a;
@@ -269,7 +267,7 @@ an_object_that_cannot_be_read_back_is_sent_again(void **state)
     assert_int_equal(landing_settle(a.keep, &taken, 1, &err), -1);
     landing_release(a.keep, &taken);
     assert_int_equal(folder_files(a.landing), 0);
-    OK(keep_offer(a.keep, &gate_a, &offer, &answer, &err));
+    vault_ask(&a, &gate_a, &o, &answer);
     assert_int_equal(answer.objects[0].state, LINK_WANTED);
     assert_int_equal(answer.objects[0].have_n, 0);
     link_answer_free(&answer);

@@ -259,14 +259,9 @@ static void
 offer_only(struct vault *a, const struct slice *s)
 {
     struct link_offer_object offered;
-    struct link_offer offer = {&offered, 1};
-    struct link_answer answer;
     struct buf file;
 
-    slice_make(s, &file);
-    slice_offer(s, &file, &offered);
-    must(keep_offer(a->keep, &gate_a, &offer, &answer, &err));
-    link_answer_free(&answer);
+    vault_offer(a, &gate_a, s, &offered, &file);
     buf_fini(&file);
 }
 
