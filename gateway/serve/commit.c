@@ -240,30 +240,23 @@ decide(struct serve *s, struct held *h, const struct look *look, int64_t now_ms)
     commits_save(s, h);
 }
 
-/* Count the time that something was missing; true: it may still arrive. */
+/* Something is missing, and may still arrive. */
 static bool
-count_grace(struct serve *s, struct held *h, uint64_t passed_ms)
+is_graceful(const struct serve *s, const struct held *h)
 {
-    bool is_graceful;
-
-    gate_lock(&s->gate);
-    if (h->missing > 0)
-        h->c->grace_used_ms += passed_ms;
-    is_graceful = h->missing > 0 && h->c->grace_used_ms < (uint64_t)s->options.grace_ms;
-    gate_unlock(&s->gate);
-    return is_graceful;
+    return h->missing > 0 && h->c->grace_used_ms < (uint64_t)s->options.grace_ms;
 }
 
 static void
-step_open(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_ms)
+step_open(struct serve *s, struct held *h, int64_t now_ms)
 {
     uint64_t change = spool_wait(s->options.spool, UINT64_MAX, 0);
-    bool is_graceful = count_grace(s, h, passed_ms);
+    bool may_come = is_graceful(s, h);
     struct look look;
 
-    if (is_graceful && now_ms - h->saved_ms >= SAVE_MS)
+    if (may_come && now_ms - h->saved_ms >= SAVE_MS)
         commits_save(s, h);
-    if (change == h->change && (is_graceful || h->missing == 0) &&
+    if (change == h->change && (may_come || h->missing == 0) &&
         (h->asked[0] == 0 || now_ms < h->ask_ms))
         return; /* nothing of it can have changed */
     h->change = change;
@@ -275,17 +268,14 @@ step_open(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_ms)
     text_copy(h->study, sizeof h->study, look.study);
     text_copy(h->asked, sizeof h->asked, look.asked);
     gate_unlock(&s->gate);
-    if (look.waiting == 0 && !count_grace(s, h, 0))
+    if (look.waiting == 0 && !is_graceful(s, h))
         decide(s, h, &look, now_ms);
     free(look.verdicts);
 }
 
 static void
-step_decided(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_ms)
+step_decided(struct serve *s, struct held *h, int64_t now_ms)
 {
-    gate_lock(&s->gate);
-    h->c->tried_ms += passed_ms;
-    gate_unlock(&s->gate);
     if (h->association != 0)
         commit_watch(s, h, now_ms);
     if (h->is_dropped || h->association != 0)
@@ -303,11 +293,8 @@ step_decided(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_ms
 }
 
 static void
-step_given_up(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_ms)
+step_given_up(struct serve *s, struct held *h, int64_t now_ms)
 {
-    gate_lock(&s->gate);
-    h->c->tried_ms += passed_ms;
-    gate_unlock(&s->gate);
     if (h->c->tried_ms >= (uint64_t)s->options.give_up_ms + KEEP_GIVEN_UP_DAYS * day_ms ||
         h->asker->given_up_n > (held_most(s) < GIVEN_UP_MOST ? held_most(s) : GIVEN_UP_MOST) ||
         commits_are_heavy(s, h->asker))
@@ -316,25 +303,42 @@ step_given_up(struct serve *s, struct held *h, int64_t now_ms, uint64_t passed_m
         commits_save(s, h);
 }
 
+/* Locked. What has passed since it was counted last, onto what c has of that state. */
 static void
-step(struct serve *s, struct held *h, int64_t now_ms)
+count_time(struct held *h, int64_t now_ms)
 {
     uint64_t passed_ms = now_ms > h->counted_ms ? (uint64_t)(now_ms - h->counted_ms) : 0;
 
-    if (h->c->state == COMMIT_OPEN && h->change != 0 && !h->is_replaced && now_ms < s->look_ms)
-        return;
-    gate_lock(&s->gate);
     h->counted_ms = now_ms;
+    if (h->c->state != COMMIT_OPEN)
+        h->c->tried_ms += passed_ms;
+    else if (h->missing > 0)
+        h->c->grace_used_ms += passed_ms;
+}
+
+static void
+step(struct serve *s, struct held *h, int64_t now_ms)
+{
+    bool is_replaced, is_due;
+
+    gate_lock(&s->gate);
+    is_replaced = h->is_replaced;
+    is_due = is_replaced || h->c->state != COMMIT_OPEN || h->change == 0 || now_ms >= s->look_ms;
+    if (is_due)
+        count_time(h, now_ms);
     gate_unlock(&s->gate);
-    if (h->is_replaced) {
+    if (!is_due)
+        return;
+    if (is_replaced) {
         LOG(&serve_ctx, SERVE_COMMIT_FORGOTTEN, F_NUMBER("transaction", h->c->number));
         commits_remove(s, h);
-    } else if (h->c->state == COMMIT_OPEN)
-        step_open(s, h, now_ms, passed_ms);
-    else if (h->c->state == COMMIT_DECIDED)
-        step_decided(s, h, now_ms, passed_ms);
-    else
-        step_given_up(s, h, now_ms, passed_ms);
+    } else if (h->c->state == COMMIT_OPEN) {
+        step_open(s, h, now_ms);
+    } else if (h->c->state == COMMIT_DECIDED) {
+        step_decided(s, h, now_ms);
+    } else {
+        step_given_up(s, h, now_ms);
+    }
 }
 
 /* Locked. Those that are over. */
