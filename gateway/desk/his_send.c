@@ -138,7 +138,8 @@ his_hl7_message(const struct his_targets *t, struct book *book, const struct his
     return rc;
 }
 
-/* Of table 0357: where v2.5 has it, where v2.3.1 has it (ERR-1 is a code with its place), MSA-6. */
+/* Of table 0357, a number: where v2.5 has it, where v2.3.1 has it (ERR-1 is a code with its place),
+ * MSA-6. Words in its place may name a patient, and what is returned is logged. */
 static void
 condition(const struct hl7_message *m, char *out, size_t size)
 {
@@ -149,7 +150,17 @@ condition(const struct hl7_message *m, char *out, size_t size)
 
     out[0] = '\0';
     for (size_t i = 0; i < ARRAY_LEN(places) && out[0] == '\0'; i++)
-        (void)hl7_get_of(m, places[i].segment, places[i].field, places[i].component, out, size);
+        if (!hl7_get_of(m, places[i].segment, places[i].field, places[i].component, out, size) ||
+            out[strspn(out, "0123456789")] != '\0')
+            out[0] = '\0';
+}
+
+/* Of table 0008. */
+static bool
+is_acknowledgment(const char *code)
+{
+    return (code[0] == 'A' || code[0] == 'C') && code[1] != '\0' &&
+           strchr("AER", code[1]) != NULL && code[2] == '\0';
 }
 
 /* What MSA-1 says: taken, never, or another time. */
@@ -170,10 +181,10 @@ judge(const struct hl7_message *m, bool is_named, char said[HIS_RECEIPT_SIZE], s
     if (said[0] == '\0')
         (void)hl7_get_of(m, "ERR", 8, 1, said, HIS_RECEIPT_SIZE);
     /* table 0357: 206 the record is locked, 207 an internal error: neither is about the message */
-    is_retried = (code[0] == 'A' || code[0] == 'C') && code[1] == 'R' &&
+    is_retried = is_acknowledgment(code) && code[1] == 'R' &&
                  (strcmp(error, "206") == 0 || strcmp(error, "207") == 0);
-    return err_set(err, is_retried ? ERR_RETRY : ERR_REJECT, "the HIS answered %.2s%s%.8s",
-                   code[0] != '\0' ? code : "nothing that is an answer",
+    return err_set(err, is_retried ? ERR_RETRY : ERR_REJECT, "the HIS answered %s%s%s",
+                   is_acknowledgment(code) ? code : "nothing that is an answer",
                    error[0] != '\0' ? " " : "", error);
 }
 

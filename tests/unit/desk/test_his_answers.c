@@ -88,6 +88,11 @@ trouble_of_the_his_is_known_in_each_version_and_its_words_are_shown(void **state
          "no"},
         {"words in ERR-8", ACK "MSA|AE|@\rERR|||102|E||||a date\r", false,
          "the HIS answered AE 102", "a date"},
+        {"a name where a code is due", ACK "MSA|AE|@||||王昞\r", false, "the HIS answered AE", ""},
+        {"a name before the code", ACK "MSA|AE|@||||101\rERR|||Wang|E\r", false,
+         "the HIS answered AE 101", ""},
+        {"words for an answer", ACK "MSA|Wang|@\r", false,
+         "the HIS answered nothing that is an answer", ""},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
