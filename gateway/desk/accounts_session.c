@@ -105,10 +105,9 @@ accounts_sign_out(struct book *book, const char *cookie, struct err *err)
 {
     char hash[ACCOUNT_HASH_SIZE];
 
-    if (cookie_hash(cookie, hash, err) < 0 || db_begin(book->db, err) < 0)
+    if (cookie_hash(cookie, hash, err) < 0)
         return -1;
-    return db_end(book->db, db_run(book->db, "session_end", DB_ARGS(DB_TEXT(hash)), NULL, err),
-                  err);
+    return db_ask(book->db, "session_end", DB_ARGS(DB_TEXT(hash)), NULL, err);
 }
 
 /* ---- passwords ---- */

@@ -69,15 +69,6 @@ aside_watch_free(struct aside_watch **watch)
     free(old);
 }
 
-static int
-run_in_book(struct book *book, const char *name, const struct db_arg *args, size_t args_n,
-            struct db_rows **out_rows, struct err *err)
-{
-    int rc = db_begin(book->db, err);
-
-    return rc < 0 ? -1 : db_end(book->db, db_run(book->db, name, args, args_n, out_rows, err), err);
-}
-
 /* *out_is_there false: the book does not know of it. */
 static int
 get_step(struct book *book, const struct noted *d, bool *out_is_there, enum step *out_step,
@@ -85,7 +76,7 @@ get_step(struct book *book, const struct noted *d, bool *out_is_there, enum step
 {
     struct db_rows *rows = NULL;
 
-    if (run_in_book(book, "discard_get", DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)), &rows, err) < 0)
+    if (db_ask(book->db, "discard_get", DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)), &rows, err) < 0)
         return -1;
     *out_is_there = db_rows_count(rows) > 0;
     if (*out_is_there) {
@@ -99,9 +90,9 @@ get_step(struct book *book, const struct noted *d, bool *out_is_there, enum step
 static int
 set_step(struct book *book, const struct noted *d, enum step step, struct err *err)
 {
-    return run_in_book(
-        book, "discard_step",
-        DB_ARGS(DB_INT(d->id), DB_INT(d->at_us), DB_INT(step), DB_INT(clock_wall_us())), NULL, err);
+    return db_ask(book->db, "discard_step",
+                  DB_ARGS(DB_INT(d->id), DB_INT(d->at_us), DB_INT(step), DB_INT(clock_wall_us())),
+                  NULL, err);
 }
 
 /* ---- the log ---- */
@@ -199,10 +190,10 @@ note(struct book *book, struct audit *audit, const struct thrown *t, struct err 
         return 0;
     if (is_there && is_in_log(audit, "IMAGE_DISCARDED", &t->d, since_us, &is_told, err) < 0)
         return -1;
-    if (!is_there && run_in_book(book, "discard_begin",
-                                 DB_ARGS(DB_INT(t->d.id), DB_INT(t->d.at_us), DB_TEXT(t->instance),
-                                         DB_INT(clock_wall_us())),
-                                 NULL, err) < 0)
+    if (!is_there && db_ask(book->db, "discard_begin",
+                            DB_ARGS(DB_INT(t->d.id), DB_INT(t->d.at_us), DB_TEXT(t->instance),
+                                    DB_INT(clock_wall_us())),
+                            NULL, err) < 0)
         return -1;
     if (is_there && !is_told && set_step(book, &t->d, NOTING, err) < 0)
         return -1;
@@ -261,8 +252,7 @@ take_back(struct spool *spool, struct book *book, struct audit *audit, const str
         (!is_told && set_step(book, d, TAKING, err) < 0) ||
         (!is_told && audit_restore(audit, d, instance, by, err) < 0) ||
         spool_undone_forget(spool, d->id, d->at_us, err) < 0 ||
-        run_in_book(book, "discard_forget", DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)), NULL, err) <
-            0)
+        db_ask(book->db, "discard_forget", DB_ARGS(DB_INT(d->id), DB_INT(d->at_us)), NULL, err) < 0)
         return -1;
     book_changed(book);
     return 0;
@@ -271,8 +261,8 @@ take_back(struct spool *spool, struct book *book, struct audit *audit, const str
 static int
 set_restored_by(struct book *book, const struct noted *d, const char *by, struct err *err)
 {
-    return run_in_book(book, "discard_restored_by",
-                       DB_ARGS(DB_INT(d->id), DB_INT(d->at_us), DB_TEXT(by)), NULL, err);
+    return db_ask(book->db, "discard_restored_by",
+                  DB_ARGS(DB_INT(d->id), DB_INT(d->at_us), DB_TEXT(by)), NULL, err);
 }
 
 int
@@ -310,16 +300,15 @@ check_noted(struct aside_watch *watch, const struct db_rows *rows, size_t i, str
         if (by[0] != '\0') /* it was not done */
             rc = set_restored_by(watch->book, &d, "", err);
         if (rc == 0 && !is_watched)
-            rc = run_in_book(
-                watch->book, "discard_watch",
-                DB_ARGS(DB_INT(d.id), DB_INT(d.at_us), DB_TEXT(entry->meta.sop_instance)), NULL,
-                err);
+            rc = db_ask(watch->book->db, "discard_watch",
+                        DB_ARGS(DB_INT(d.id), DB_INT(d.at_us), DB_TEXT(entry->meta.sop_instance)),
+                        NULL, err);
     } else if (is_watched && strcmp(instance, entry->meta.sop_instance) == 0) {
         rc = take_back(watch->spool, watch->book, watch->audit, &d, instance,
                        by[0] != '\0' ? by : SPOOL_BY_QUEUE, err);
     } else {
-        rc = run_in_book(watch->book, "discard_forget", DB_ARGS(DB_INT(d.id), DB_INT(d.at_us)),
-                         NULL, err);
+        rc = db_ask(watch->book->db, "discard_forget", DB_ARGS(DB_INT(d.id), DB_INT(d.at_us)), NULL,
+                    err);
     }
     spool_entry_free(&entry);
     return rc;
@@ -330,7 +319,7 @@ static int
 note_restored(struct aside_watch *watch, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = run_in_book(watch->book, "discard_all", DB_NO_ARGS, &rows, err);
+    int rc = db_ask(watch->book->db, "discard_all", DB_NO_ARGS, &rows, err);
 
     for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++)
         rc = check_noted(watch, rows, i, err);

@@ -404,6 +404,7 @@ set_cursor(struct book *book, const struct clinic_downs *downs, struct err *err)
     return setting_set(book, "cursor", next, err);
 }
 
+/* In a turn. */
 static int
 take_all(struct book *book, const struct clinic_downs *downs, struct err *err)
 {
@@ -413,7 +414,9 @@ take_all(struct book *book, const struct clinic_downs *downs, struct err *err)
     if (downs->patient_url[0] != '\0' &&
         setting_set(book, "patient_url", downs->patient_url, err) < 0)
         return -1;
-    return set_cursor(book, downs, err);
+    if (set_cursor(book, downs, err) < 0)
+        return -1;
+    return downs->is_told_lost ? tell_again(book, err) : 0;
 }
 
 int
@@ -422,12 +425,7 @@ book_take(struct book *book, const struct clinic_downs *downs, struct err *err)
     int rc = db_begin(book->db, err);
 
     if (rc == 0)
-        rc = take_all(book, downs, err);
-    else
-        return -1;
-    if (rc == 0 && downs->is_told_lost)
-        rc = tell_again(book, err);
-    rc = db_end(book->db, rc, err);
+        rc = db_end(book->db, take_all(book, downs, err), err);
     if (rc == 0 && (downs->count > 0 || downs->is_told_lost))
         book_changed(book);
     return rc;

@@ -21,13 +21,8 @@ book_is_asked(struct book *book, const char *study)
     struct db_rows *rows = NULL;
     struct err err = {0};
     bool is = true;
-    int rc = db_begin(book->db, &err);
 
-    if (rc == 0)
-        rc = db_end(book->db,
-                    db_run(book->db, "correction_asked", DB_ARGS(DB_TEXT(study)), &rows, &err),
-                    &err);
-    if (rc == 0)
+    if (db_ask(book->db, "correction_asked", DB_ARGS(DB_TEXT(study)), &rows, &err) == 0)
         is = db_rows_count(rows) > 0;
     else
         LOG(&ctx, DESK_QUESTION_UNREAD, F_UID("study", study), F_ERR(&err));
@@ -77,11 +72,12 @@ book_questions(struct book *book, struct spool *spool, struct book_question **ou
     struct db_rows *rows = NULL, *images = NULL;
     int rc = db_begin(book->db, err);
 
+    if (rc < 0)
+        return -1;
+    rc = db_run(book->db, "correction_standing", DB_NO_ARGS, &rows, err);
     if (rc == 0)
-        rc = db_run(book->db, "correction_standing", DB_NO_ARGS, &rows, err) < 0
-                 ? db_end(book->db, -1, err)
-                 : db_end(book->db,
-                          db_run(book->db, "correction_answered", DB_NO_ARGS, &images, err), err);
+        rc = db_run(book->db, "correction_answered", DB_NO_ARGS, &images, err);
+    rc = db_end(book->db, rc, err);
     if (rc == 0) {
         *out = take_questions(rows, images, spool);
         *out_n = db_rows_count(rows);

@@ -161,21 +161,11 @@ take_row(const struct db_rows *rows, size_t i, struct his_delivery *d)
     d->is_confirmed = db_int(rows, i, 20) != 0;
 }
 
-/* One query in a turn of its own. */
-static int
-ask(struct book *book, const char *query, const struct db_arg *args, size_t n,
-    struct db_rows **out_rows, struct err *err)
-{
-    int rc = db_begin(book->db, err);
-
-    return rc < 0 ? -1 : db_end(book->db, db_run(book->db, query, args, n, out_rows, err), err);
-}
-
 int
 his_book_newest(struct book *book, enum his_target target, int64_t *out_n, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = ask(book, "his_newest", DB_ARGS(DB_TEXT(his_target_word(target))), &rows, err);
+    int rc = db_ask(book->db, "his_newest", DB_ARGS(DB_TEXT(his_target_word(target))), &rows, err);
 
     if (rc == 0)
         *out_n = db_int(rows, 0, 0);
@@ -188,10 +178,10 @@ his_book_due(struct book *book, enum his_target target, bool *out_is_due, struct
              struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = ask(book, "his_due",
-                 DB_ARGS(DB_TEXT(his_target_word(target)), DB_INT(clock_wall_us()),
-                         DB_INT(2 * his_wait_max_us)),
-                 &rows, err);
+    int rc = db_ask(book->db, "his_due",
+                    DB_ARGS(DB_TEXT(his_target_word(target)), DB_INT(clock_wall_us()),
+                            DB_INT(2 * his_wait_max_us)),
+                    &rows, err);
 
     if (rc == 0) {
         *out_is_due = db_rows_count(rows) > 0;
@@ -219,8 +209,8 @@ his_book_held(struct book *book, enum his_target target, struct his_delivery **o
               struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = ask(
-        book, "his_held",
+    int rc = db_ask(
+        book->db, "his_held",
         DB_ARGS(DB_TEXT(his_target_word(target)), DB_TEXT(HIS_ANOTHER_PATIENT), DB_INT(HELD_ROWS)),
         &rows, err);
 
@@ -282,7 +272,7 @@ step(struct book *book, int64_t n, enum his_event event, const char *words, cons
 int
 his_book_trying(struct book *book, int64_t n, struct err *err)
 {
-    return ask(book, "his_trying", DB_ARGS(DB_INT(n)), NULL, err);
+    return db_ask(book->db, "his_trying", DB_ARGS(DB_INT(n)), NULL, err);
 }
 
 int
@@ -338,7 +328,7 @@ his_book_list(struct book *book, size_t limit, struct his_delivery **out, size_t
               struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = ask(book, "his_list", DB_ARGS(DB_INT(limit)), &rows, err);
+    int rc = db_ask(book->db, "his_list", DB_ARGS(DB_INT(limit)), &rows, err);
 
     if (rc == 0)
         *out = take_rows(rows, out_n);
@@ -350,7 +340,7 @@ int
 his_book_counts(struct book *book, struct his_count out[HIS_TARGETS], struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = ask(book, "his_count", DB_NO_ARGS, &rows, err);
+    int rc = db_ask(book->db, "his_count", DB_NO_ARGS, &rows, err);
 
     memset(out, 0, HIS_TARGETS * sizeof *out);
     for (size_t i = 0; rc == 0 && i < db_rows_count(rows); i++) {
@@ -374,8 +364,8 @@ his_document_due(struct book *book, bool *out_is_due, int64_t *out_read, uint32_
                  char out_kind[HIS_KIND_SIZE], struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = ask(book, "his_document_due",
-                 DB_ARGS(DB_INT(clock_wall_us()), DB_INT(2 * his_wait_max_us)), &rows, err);
+    int rc = db_ask(book->db, "his_document_due",
+                    DB_ARGS(DB_INT(clock_wall_us()), DB_INT(2 * his_wait_max_us)), &rows, err);
 
     if (rc == 0) {
         *out_is_due = db_rows_count(rows) > 0;
@@ -409,8 +399,8 @@ his_document_put(struct book *book, int64_t read, uint32_t version, const char *
     digest_text(own, hex);
     if (durable_put_file(book->dir, name, bytes, n, err) < 0)
         return -1;
-    rc = ask(book, "his_document_put",
-             DB_ARGS(DB_INT(read), DB_INT(version), DB_TEXT(kind), DB_TEXT(hex)), NULL, err);
+    rc = db_ask(book->db, "his_document_put",
+                DB_ARGS(DB_INT(read), DB_INT(version), DB_TEXT(kind), DB_TEXT(hex)), NULL, err);
     if (rc == 0)
         book_changed(book);
     return rc;
@@ -420,9 +410,9 @@ int
 his_document_failed(struct book *book, int64_t read, uint32_t version, const char *kind,
                     struct err *err)
 {
-    return ask(book, "his_document_failed",
-               DB_ARGS(DB_INT(read), DB_INT(version), DB_TEXT(kind), DB_INT(clock_wall_us())), NULL,
-               err);
+    return db_ask(book->db, "his_document_failed",
+                  DB_ARGS(DB_INT(read), DB_INT(version), DB_TEXT(kind), DB_INT(clock_wall_us())),
+                  NULL, err);
 }
 
 int
@@ -435,7 +425,7 @@ his_document_get(struct book *book, int64_t read, uint32_t version, const char *
     struct db_rows *rows = NULL;
     size_t n = 0;
 
-    if (ask(book, "his_document_find", which, ARRAY_LEN(which), &rows, err) < 0)
+    if (db_ask(book->db, "his_document_find", which, ARRAY_LEN(which), &rows, err) < 0)
         return -1;
     if (db_rows_count(rows) > 0)
         (void)text_copy(hex, sizeof hex, db_text(rows, 0, 0));
@@ -454,7 +444,7 @@ his_document_get(struct book *book, int64_t read, uint32_t version, const char *
         return 0;
     }
     free(bytes);
-    if (ask(book, "his_document_lost", which, ARRAY_LEN(which), NULL, err) < 0)
+    if (db_ask(book->db, "his_document_lost", which, ARRAY_LEN(which), NULL, err) < 0)
         return -1;
     book_changed(book);
     return err_set(err, ERR_RETRY, "the report's %s changed on this disk; it is fetched anew",

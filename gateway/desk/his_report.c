@@ -45,14 +45,9 @@ static int
 get_row(struct book *book, const struct his_delivery *d, struct his_report *r, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "his_report_get", DB_ARGS(DB_INT(d->read), DB_INT(d->version)), &rows,
+                    err);
 
-    if (rc < 0)
-        return -1;
-    rc = db_end(book->db,
-                db_run(book->db, "his_report_get", DB_ARGS(DB_INT(d->read), DB_INT(d->version)),
-                       &rows, err),
-                err);
     if (rc == 0 && db_rows_count(rows) == 0)
         rc = err_set(err, ERR_NOT_FOUND, "no such report");
     if (rc == 0)
@@ -67,15 +62,10 @@ static int
 get_heard(struct book *book, const struct his_delivery *d, struct his_report *r, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_begin(book->db, err);
+    int rc = db_ask(book->db, "his_heard",
+                    DB_ARGS(DB_TEXT(his_target_word(d->target)), DB_INT(d->read), DB_INT(d->n)),
+                    &rows, err);
 
-    if (rc < 0)
-        return -1;
-    rc = db_end(book->db,
-                db_run(book->db, "his_heard",
-                       DB_ARGS(DB_TEXT(his_target_word(d->target)), DB_INT(d->read), DB_INT(d->n)),
-                       &rows, err),
-                err);
     r->filler = d->read;
     if (rc == 0 && db_rows_count(rows) > 0) {
         r->filler = db_int(rows, 0, 0);

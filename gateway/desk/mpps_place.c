@@ -91,15 +91,11 @@ place_batch(struct book *book, struct last *after, mpps_where_fn where, void *us
     struct place places[BATCH];
     struct db_rows *rows = NULL;
     bool is_changed = false;
-    int rc = db_begin(book->db, err);
+    int rc =
+        db_ask(book->db, "mpps_unplaced",
+               DB_ARGS(DB_TEXT(after->uid), DB_TEXT(after->instance), DB_INT(BATCH)), &rows, err);
 
     *out_n = 0;
-    if (rc == 0)
-        rc = db_end(book->db,
-                    db_run(book->db, "mpps_unplaced",
-                           DB_ARGS(DB_TEXT(after->uid), DB_TEXT(after->instance), DB_INT(BATCH)),
-                           &rows, err),
-                    err);
     if (rc == 0 && db_rows_count(rows) > 0) {
         *out_n = db_rows_count(rows);
         for (size_t i = 0; i < *out_n; i++)

@@ -11,16 +11,6 @@ enum { BATCH = 256 };
 
 typedef bool (*ask_fn)(void *user, const char *uid);
 
-static int
-read_turn(struct book *book, const char *query, const struct db_arg *args, size_t args_n,
-          struct db_rows **out_rows, struct err *err)
-{
-    int rc = db_begin(book->db, err);
-
-    return rc < 0 ? -1
-                  : db_end(book->db, db_run(book->db, query, args, args_n, out_rows, err), err);
-}
-
 /* In a turn. */
 static int
 note_here(struct book *book, const char *instance, unsigned *arrived, struct err *err)
@@ -117,7 +107,7 @@ mpps_settle(struct book *book, ask_fn is_here, void *user, unsigned *out_arrived
         unsigned some = 0;
 
         n = 0;
-        rc = read_turn(book, "expected_new", DB_ARGS(DB_INT(BATCH)), &rows, err);
+        rc = db_ask(book->db, "expected_new", DB_ARGS(DB_INT(BATCH)), &rows, err);
         if (rc == 0) {
             n = db_rows_count(rows);
             rc = settle_rows(book, rows, is_here, user, true, &some, err);
@@ -135,9 +125,9 @@ mpps_settle_again(struct book *book, struct mpps_walk *walk, ask_fn is_here, voi
 {
     struct db_rows *rows = NULL;
     size_t n;
-    int rc = read_turn(book, "expected_after",
-                       DB_ARGS(DB_TEXT(walk->study), DB_TEXT(walk->instance), DB_INT(BATCH)), &rows,
-                       err);
+    int rc =
+        db_ask(book->db, "expected_after",
+               DB_ARGS(DB_TEXT(walk->study), DB_TEXT(walk->instance), DB_INT(BATCH)), &rows, err);
 
     *out_arrived = 0;
     if (rc == 0)
@@ -189,7 +179,7 @@ mpps_forget(struct book *book, ask_fn is_known, void *user, int64_t now_ms, stru
     struct db_rows *rows = NULL;
     bool known[BATCH];
     int rc =
-        read_turn(book, "announced_before", DB_ARGS(DB_INT(before_ms), DB_INT(BATCH)), &rows, err);
+        db_ask(book->db, "announced_before", DB_ARGS(DB_INT(before_ms), DB_INT(BATCH)), &rows, err);
 
     if (rc == 0 && db_rows_count(rows) > 0) {
         for (size_t i = 0; i < db_rows_count(rows); i++)

@@ -276,7 +276,6 @@ static int
 apply(struct book *book, struct uplink *uplink, const struct due *due, struct err *err)
 {
     const struct book_urgency *u = &due->said;
-    int rc;
 
     if (hand_over(uplink, u, err) == 0)
         LOG(&ctx, DESK_URGENCY, F_UID("study", u->study),
@@ -285,12 +284,8 @@ apply(struct book *book, struct uplink *uplink, const struct due *due, struct er
         return -1;
     else
         LOG(&ctx, DESK_URGENCY_REFUSED, F_UID("study", u->study), F_ERR(err));
-    rc = db_begin(book->db, err);
-    return rc < 0 ? -1
-                  : db_end(book->db,
-                           db_run(book->db, "urgency_done",
-                                  DB_ARGS(DB_TEXT(u->study), DB_INT(due->revision)), NULL, err),
-                           err);
+    return db_ask(book->db, "urgency_done", DB_ARGS(DB_TEXT(u->study), DB_INT(due->revision)), NULL,
+                  err);
 }
 
 static int
