@@ -307,18 +307,16 @@ int
 pg_get(struct pg *pg, struct pg_conn **out_conn, struct err *err)
 {
     struct pg_conn *conn = NULL;
+    bool is_new;
 
     if (take_slot(pg, &conn, err) < 0)
         return -1;
-    if (pg->sole != NULL && pg_sole_check(pg->sole, err) < 0) {
-        pg_put(&conn);
-        return -1;
-    }
     if (conn->db != NULL && !pg_is_alive(conn->db)) {
         PQfinish(conn->db);
         conn->db = NULL;
     }
-    if (conn->db == NULL) {
+    is_new = conn->db == NULL;
+    if (is_new) {
         int rc = connect_ready(pg, conn, err);
 
         note_connect(pg, rc == 0);
@@ -326,6 +324,10 @@ pg_get(struct pg *pg, struct pg_conn **out_conn, struct err *err)
             pg_put(&conn);
             return -1;
         }
+    }
+    if (pg->sole != NULL && pg_sole_check(pg->sole, is_new, err) < 0) {
+        pg_put(&conn);
+        return -1;
     }
     *out_conn = conn;
     return 0;

@@ -43,9 +43,10 @@ struct pg_options {
 
 /* The database is this service's alone, for as long as its process lives or until it is dropped:
  * another one that asks for it under this name is refused. Guests need not ask. A connection that
- * was lost is made again by the next pg_get() of a pool that has it; only if another took the
- * database meanwhile does that fail, until it is free again. What the server still holds for the
- * lost one is ended, and keeps nobody from working.
+ * was lost is made again by the next pg_get() of a pool that has it (where that failed, two seconds
+ * later, or as soon as the pool reached the server); only if another took the database meanwhile
+ * does that fail, until it is free again. What the server still holds for the lost one is ended,
+ * and keeps nobody from working.
  * service  a word for people: "radpost-storage"
  * errors   ERR_RETRY another has it (its machine and process are told), or the server is not there
  * threads  any */

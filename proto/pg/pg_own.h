@@ -26,8 +26,9 @@ void pg_fail_connect(const char *conninfo, const PGconn *db, struct err *err);
 void pg_hush(PGconn *db);
 /* Of a connection that waits for nothing: is it still there? */
 bool pg_is_alive(PGconn *db);
-/* -1 only when another one has it now; what was lost to nobody is taken again. */
-int pg_sole_check(struct pg_sole *sole, struct err *err) MUST_CHECK;
+/* -1 only when another one has it now; what was lost to nobody is taken again.
+ * is_there  the server was reached just now: it is not waited for */
+int pg_sole_check(struct pg_sole *sole, bool is_there, struct err *err) MUST_CHECK;
 /* Outside of a transaction: is a small write taken, and committed? It leaves nothing.
  * errors  ERR_FULL; as pg_run() */
 int pg_room_try(PGconn *db, struct err *err) MUST_CHECK;

@@ -1,10 +1,13 @@
 /* sole.c - a database is one service's: an advisory lock on a connection of its own.
  * The lock goes with its session: whoever is killed lets go at once, and whose machine went away is
  * noticed by the server, and by us, after KEEP_IDLE_S + KEEP_COUNT * KEEP_EACH_S. Where only we
- * noticed, the server's end of our old session has it still: that is not another one. */
+ * noticed, the server's end of our old session has it still: that is not another one.
+ * A server that cannot be reached is tried again two seconds later, or as soon as the pool reached
+ * it: nobody waits for it meanwhile. */
 #include "proto/pg/pg.h"
 #include "proto/pg/pg_own.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/base/thread.h"
@@ -24,6 +27,8 @@
 #define KEEP_EACH_S "5"
 #define KEEP_COUNT "3"
 
+enum { TRY_AGAIN_MS = 2000 };
+
 static const struct log_ctx ctx = {.stage = "pg"};
 
 struct pg_sole {
@@ -32,8 +37,9 @@ struct pg_sole {
     char name[HOST_NAME_MAX + 64]; /* as others see us: service, machine, process */
     struct pg_query *queries;
     size_t query_count;
-    PGconn *db;       /* NULL: not connected */
-    char session[64]; /* the last one that took it, as sole.sql says it */
+    PGconn *db;          /* NULL: not connected */
+    int64_t next_try_ms; /* after one that failed */
+    char session[64];    /* the last one that took it, as sole.sql says it */
     bool is_ours, is_others;
 };
 
@@ -72,6 +78,7 @@ connect(struct pg_sole *s, struct err *err)
             return 0;
     }
     disconnect(s);
+    s->next_try_ms = clock_mono_ms() + TRY_AGAIN_MS;
     return -1;
 }
 
@@ -125,6 +132,8 @@ take(struct pg_sole *s, struct err *err)
 {
     PGresult *r;
 
+    if (s->db == NULL && clock_mono_ms() < s->next_try_ms)
+        return err_set(err, ERR_RETRY, "PostgreSQL is away");
     if (s->db == NULL && connect(s, err) < 0)
         return -1;
     r = ask(s, "sole_take", 1, err);
@@ -188,7 +197,7 @@ pg_sole_drop(struct pg_sole **sole)
 
 /* A server that is away, or that has no connection left for this, keeps nobody from working. */
 int
-pg_sole_check(struct pg_sole *s, struct err *err)
+pg_sole_check(struct pg_sole *s, bool is_there, struct err *err)
 {
     struct err why = {0};
     bool was_others;
@@ -198,6 +207,8 @@ pg_sole_check(struct pg_sole *s, struct err *err)
     was_others = s->is_others;
     if (s->db != NULL && !pg_is_alive(s->db))
         disconnect(s);
+    if (is_there)
+        s->next_try_ms = 0;
     if (!s->is_ours && take(s, &why) < 0 && s->is_others) {
         rc = -1;
         if (!was_others)

@@ -3,6 +3,7 @@
 #include "proto/pg/pg.h"
 
 #include "proto/base/clock.h"
+#include "tests/support/folder.h"
 #include "tests/support/pg_cluster.h"
 
 #include <libpq-fe.h>
@@ -10,21 +11,24 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static struct pg_cluster *cluster;
 static char *conninfo;
-static bool is_hung_up; /* says the next look whether a connection is alive */
+static int hung_up_at; /* so says this look from now whether a connection is alive; 0: none */
 
 int
 poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
     struct timespec wait = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
 
-    if (is_hung_up && n == 1 && timeout_ms == 0) {
-        is_hung_up = false;
+    if (hung_up_at > 0 && n == 1 && timeout_ms == 0 && --hung_up_at == 0) {
         fds[0].revents = POLLHUP;
         return 1;
     }
@@ -176,12 +180,12 @@ whose_own_lost_session_has_it_still_is_not_refused(void **state)
 
     (void)state;
     assert_int_equal(kill(lost, SIGSTOP), 0);
-    is_hung_up = true;
+    hung_up_at = 2; /* the pool's own is there */
     rc = pg_get(pg, &conn, &err);
     pg_put(&conn);
     assert_int_equal(kill(lost, SIGCONT), 0);
 
-    assert_false(is_hung_up);
+    assert_int_equal(hung_up_at, 0);
     if (rc < 0)
         fail_msg("%s", err.text);
     while (kill(lost, 0) == 0)
@@ -216,6 +220,111 @@ who_lost_it_to_another_waits_until_that_one_ends(void **state)
     pg_sole_drop(&first);
 }
 
+/* ---- a server that takes connections and says nothing ---- */
+
+/* A folder in which the server is found, or something in its place. */
+struct place {
+    char dir[FOLDER_PATH_BYTES];
+    struct sockaddr_un there, at;
+    char *conninfo;
+};
+
+static void
+place_make(struct place *p)
+{
+    char dir[FOLDER_PATH_BYTES];
+
+    memset(p, 0, sizeof *p);
+    assert_int_equal(sscanf(conninfo, "host=%127s", dir), 1);
+    folder_make("sole", p->dir);
+    p->at.sun_family = AF_UNIX;
+    snprintf(p->there.sun_path, sizeof p->there.sun_path, "%.80s/.s.PGSQL.5432", dir);
+    snprintf(p->at.sun_path, sizeof p->at.sun_path, "%.80s/.s.PGSQL.5432", p->dir);
+    p->conninfo = mem_printf("%s host=%s connect_timeout=2", conninfo, p->dir);
+    assert_int_equal(symlink(p->there.sun_path, p->at.sun_path), 0);
+}
+
+/* Whoever calls there is never answered. */
+static int
+place_silence(const struct place *p)
+{
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    assert_int_equal(unlink(p->at.sun_path), 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&p->at, sizeof p->at), 0);
+    assert_int_equal(listen(listener, 64), 0);
+    return listener;
+}
+
+static void
+place_back(struct place *p, int listener)
+{
+    close(listener);
+    assert_int_equal(unlink(p->at.sun_path), 0);
+    assert_int_equal(symlink(p->there.sun_path, p->at.sun_path), 0);
+}
+
+static void
+place_remove(struct place *p)
+{
+    folder_remove(p->dir);
+    free(p->conninfo);
+}
+
+/* So many called since the last look. */
+static int
+calls_to(int listener)
+{
+    int n = 0, fd;
+
+    while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        close(fd);
+        n++;
+    }
+    return n;
+}
+
+static void
+a_server_that_says_nothing_is_tried_again_after_two_seconds_not_by_each_call(void **state)
+{
+    struct pg_conn *first = NULL, *second = NULL;
+    struct pg_sole *sole = NULL;
+    struct place place;
+    struct pg *pg;
+    struct err err;
+    int silent;
+
+    (void)state;
+    place_make(&place);
+    while (pg_sole_take(place.conninfo, "radpost-storage", &sole, &err) < 0)
+        assert_non_null(strstr(err.text, "another radpost-storage"));
+    pg = open_pool(sole);
+    clock_fake(clock_wall_us(), clock_mono_ms());
+    cut_off_whoever_has_it();
+    silent = place_silence(&place);
+
+    for (int i = 0; i < 20; i++)
+        assert_works(pg); /* its own connection is there */
+    assert_int_equal(calls_to(silent), 1);
+    clock_fake_advance(1999);
+    assert_works(pg);
+    assert_int_equal(calls_to(silent), 0);
+    clock_fake_advance(1);
+    assert_works(pg);
+    assert_int_equal(calls_to(silent), 1);
+
+    place_back(&place, silent);
+    OK(pg_get(pg, &first, &err));
+    OK(pg_get(pg, &second, &err)); /* the pool reached it: the lock waits no longer */
+    assert_refused();
+    pg_put(&first);
+    pg_put(&second);
+    clock_unfake();
+    pg_close(&pg);
+    pg_sole_drop(&sole);
+    place_remove(&place);
+}
+
 static int
 start(void **state)
 {
@@ -243,6 +352,8 @@ main(void)
         cmocka_unit_test(what_was_lost_to_nobody_is_taken_again_and_work_goes_on),
         cmocka_unit_test(whose_own_lost_session_has_it_still_is_not_refused),
         cmocka_unit_test(who_lost_it_to_another_waits_until_that_one_ends),
+        cmocka_unit_test(
+            a_server_that_says_nothing_is_tried_again_after_two_seconds_not_by_each_call),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
