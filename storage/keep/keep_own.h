@@ -279,9 +279,10 @@ int missing_look(struct keep *k, struct err *err) MUST_CHECK;
 
 /* ---- lost.c ---- */
 /* No copy of this pack is good, or one is there again: its images are missing, or in it again, one
- * by one. out_is_lost: nothing that anybody needs is in any copy.
+ * by one. Copies that have nothing of what is wanted go to corrupt/.
  * is_hopeless  no copy is good as a whole, and none can be made anew: images that some copy still
  *              has go to the landing, and into a pack of their own; the copies to corrupt/
+ * out_is_lost  nothing that anybody needs is in any copy
  * errors  ERR_FULL the landing
  * blocks  for as long as its bytes take to be read */
 int lost_look(struct keep *k, int64_t pack, bool is_hopeless, bool *out_is_lost,

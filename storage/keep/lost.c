@@ -313,6 +313,13 @@ set_copies_aside(const struct lost *l, struct err *err)
     return rc;
 }
 
+/* Images are asked for, and those of its copies that are there have none of them. */
+static bool
+is_spoilt(const struct lost *l)
+{
+    return l->good + l->unknown == 0 && pg_rows_count(l->members) > 0;
+}
+
 /* What was said to be lost for good is on the study's list again, each by itself. */
 static int
 put_gone(struct lost *l, struct err *err)
@@ -402,7 +409,7 @@ lost_look(struct keep *k, int64_t pack, bool is_hopeless, bool *out_is_lost, str
     else
         rc = put_gone(&l, are_saved ? err : &later);
     tell(&l); /* what was committed */
-    if (rc == 0 && are_saved && l.saved_n > 0 && l.back_n == 0)
+    if (rc == 0 && are_saved && l.back_n == 0 && (l.saved_n > 0 || is_spoilt(&l)))
         rc = set_copies_aside(&l, err);
     rc = are_saved ? rc : -1;
 out:

@@ -165,15 +165,11 @@ doubt(const struct checked *c, struct err *err)
 
 /* What no copy has is missing; what is of use to nobody is not read again. */
 static int
-look_whether_lost(const struct checked *c, bool is_hopeless, const struct err *why, struct err *err)
+look_whether_lost(const struct checked *c, bool is_hopeless, struct err *err)
 {
     bool is_lost;
 
-    if (lost_look(c->k, c->pack, is_hopeless, &is_lost, err) < 0)
-        return -1;
-    if (is_lost && why->kind == ERR_CONFLICT)
-        pack_set_aside(c->k->stores[c->store], c->path);
-    return 0;
+    return lost_look(c->k, c->pack, is_hopeless, &is_lost, err);
 }
 
 /* The copy is bad or gone: say so, make it anew. What cannot be repaired now stays in doubt, which
@@ -189,7 +185,7 @@ mend(const struct checked *c, const struct err *why, struct err *err)
         LOG(&keep_log, KEEP_COPY_UNREPAIRED, F_HEX("pack", c->sha256, 32),
             F_NUMBER("store", c->store + 1), F_ERR(&trouble));
         return doubt(c, err) < 0              ? -1
-               : trouble.kind == ERR_CONFLICT ? look_whether_lost(c, true, why, err)
+               : trouble.kind == ERR_CONFLICT ? look_whether_lost(c, true, err)
                                               : 0;
     }
     LOG(&keep_log, KEEP_COPY_REPAIRED, F_HEX("pack", c->sha256, 32),
@@ -202,11 +198,11 @@ mend(const struct checked *c, const struct err *why, struct err *err)
 static int
 look_again(const struct checked *c, struct err *err)
 {
-    struct err why = {.kind = ERR_NONE};
+    struct err why;
 
     if (verify_in(c, c->store, &why) == 0 && note_good(c, err) < 0)
         return -1;
-    return look_whether_lost(c, false, &why, err);
+    return look_whether_lost(c, false, err);
 }
 
 /* First what is in doubt. */

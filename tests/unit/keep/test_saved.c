@@ -1,5 +1,6 @@
 /* test_saved.c - packs of which no copy is good as a whole: what one still has is packed anew. */
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "storage/keep/keep_own.h"
 #include "tests/support/ok.h"
 #include "tests/support/sealed_world.h"
@@ -21,6 +22,8 @@ static struct {
     off_t at;
     int reads;
 } dying;
+/* Whoever sends and packs as fast as can be, just after it was said that a pack is lost. */
+static struct sealed *sends_again; /* NULL: nobody */
 /* A packing thread that is as fast as can be, just before this copy moves. */
 static struct {
     struct keep *keep; /* NULL: none */
@@ -39,6 +42,25 @@ pread(int fd, void *bytes, size_t n, off_t at)
             return -1;
         }
     return syscall(SYS_pread64, fd, bytes, n, at);
+}
+
+ssize_t
+write(int fd, const void *bytes, size_t n)
+{
+    struct sealed *l = sends_again;
+
+    if (l != NULL && memmem(bytes, n, "KEEP_PACK_LOST", 14) != NULL) {
+        struct err err;
+        int sealed;
+        bool did;
+
+        sends_again = NULL;
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(vault_put(&l->a, &sealed_gate, &l->s[i]), LINK_HELD);
+        OK(seal_next(l->a.keep, &sealed, &did, &err));
+        assert_true(did);
+    }
+    return syscall(SYS_write, fd, bytes, n);
 }
 
 int
@@ -227,6 +249,57 @@ what_was_packed_anew_under_the_same_name_is_not_moved(void **state)
     sealed_close(&l);
 }
 
+/* The same, of a pack that nothing was saved of: all of it came again meanwhile. */
+static void
+what_came_again_before_the_spoilt_copies_move_is_not_moved(void **state)
+{
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct sealed l;
+
+    (void)state;
+    clock_fake(INT64_C(1700000000000000), clock_mono_ms());
+    sealed_open(&l, "again");
+    for (int i = 0; i < KEEP_COPIES; i++)
+        assert_int_equal(truncate(l.packs[i], 100), 0);
+    sends_again = &l;
+    log_set_fd(nowhere); /* it is said there */
+
+    assert_false(sealed_is_shown(&l));
+    sealed_work(&l);
+
+    log_set_fd(-1);
+    close(nowhere);
+    assert_null(sends_again); /* it was there */
+    sealed_assert_stands(&l, 3, 3, 0);
+    assert_int_equal(sealed_corrupt_files(&l), 0);
+    for (int i = 0; i < KEEP_COPIES; i++)
+        assert_int_equal(access(l.packs[i], F_OK), 0);
+    assert_true(sealed_is_shown(&l));
+    assert_int_equal(sealed_doubted(&l), 0);
+    clock_unfake();
+    sealed_close(&l);
+}
+
+/* Nobody sends them again yet. */
+static void
+copies_without_any_of_their_images_go_to_corrupt(void **state)
+{
+    struct sealed l;
+
+    (void)state;
+    sealed_open(&l, "spoilt");
+    for (int i = 0; i < KEEP_COPIES; i++)
+        assert_int_equal(truncate(l.packs[i], 100), 0);
+
+    assert_false(sealed_is_shown(&l));
+    sealed_work(&l);
+
+    sealed_assert_stands(&l, 0, 0, 3);
+    assert_int_equal(sealed_corrupt_files(&l), 2);
+    assert_int_equal(sealed_doubted(&l), 0);
+    sealed_close(&l);
+}
+
 int
 main(void)
 {
@@ -236,6 +309,8 @@ main(void)
         cmocka_unit_test(what_cannot_be_saved_now_stays_where_it_is),
         cmocka_unit_test(what_cannot_be_read_a_second_time_keeps_the_copies_where_they_are),
         cmocka_unit_test(what_was_packed_anew_under_the_same_name_is_not_moved),
+        cmocka_unit_test(what_came_again_before_the_spoilt_copies_move_is_not_moved),
+        cmocka_unit_test(copies_without_any_of_their_images_go_to_corrupt),
     };
 
     return cmocka_run_group_tests(tests, vault_start, vault_stop);
