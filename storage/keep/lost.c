@@ -20,7 +20,6 @@
 #include "proto/trust/digest.h"
 #include "storage/keep/landing_file.h"
 #include "storage/keep/pack.h"
-#include "storage/keep/pack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -176,12 +175,14 @@ save_member(const struct lost *l, size_t i, struct err *err)
 {
     err_set(err, ERR_CONFLICT, "no copy has it");
     for (int store = 0; store < KEEP_COPIES; store++) {
+        struct err why;
+
         if (l->copies[store] != SIGHT_GOOD)
             continue;
-        if (save_from(l, i, store, err) == 0)
+        if (save_from(l, i, store, &why) == 0)
             return 0;
-        if (err->kind != ERR_CONFLICT && err->kind != ERR_REJECT)
-            return -1;
+        if (err->kind == ERR_CONFLICT || err->kind == ERR_REJECT)
+            *err = why;
     }
     return -1;
 }

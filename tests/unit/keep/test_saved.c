@@ -221,6 +221,37 @@ what_cannot_be_read_a_second_time_keeps_the_copies_where_they_are(void **state)
     sealed_close(&l);
 }
 
+/* The first store's disk does not give the third image back, the second's copy has it. */
+static void
+what_one_disk_does_not_give_back_is_saved_from_the_other(void **state)
+{
+    struct vault_seen seen = {0, 0, NULL};
+    struct sealed l;
+    struct stat st;
+    struct err err;
+
+    (void)state;
+    sealed_open(&l, "other");
+    OK(keep_instances(l.a.keep, "clinic-a", "1.2.3", NULL, "1.2.3.1.3", vault_see, &seen, &err));
+    sealed_flip(&l, 0);
+    sealed_flip_at(l.packs[1], 60);
+    assert_true(sealed_is_shown(&l));
+    assert_int_equal(stat(l.packs[0], &st), 0);
+    dying.copies[0] = st.st_ino;
+    dying.at = (off_t)seen.first->offset;
+    dying.reads = 0;
+
+    sealed_work(&l);
+
+    assert_true(dying.reads < 0);
+    memset(&dying, 0, sizeof dying);
+    sealed_assert_stands(&l, 3, 3, 0);
+    assert_int_equal(sealed_doubted(&l), 0);
+    assert_int_equal(sealed_corrupt_files(&l), 2);
+    keep_place_free(&seen.first);
+    sealed_close(&l);
+}
+
 /* All of it, with the list's own time: the same bytes, the same name. */
 static void
 what_was_packed_anew_under_the_same_name_is_not_moved(void **state)
@@ -308,6 +339,7 @@ main(void)
         cmocka_unit_test(what_two_damaged_copies_have_together_is_whole_again),
         cmocka_unit_test(what_cannot_be_saved_now_stays_where_it_is),
         cmocka_unit_test(what_cannot_be_read_a_second_time_keeps_the_copies_where_they_are),
+        cmocka_unit_test(what_one_disk_does_not_give_back_is_saved_from_the_other),
         cmocka_unit_test(what_was_packed_anew_under_the_same_name_is_not_moved),
         cmocka_unit_test(what_came_again_before_the_spoilt_copies_move_is_not_moved),
         cmocka_unit_test(copies_without_any_of_their_images_go_to_corrupt),
