@@ -421,10 +421,12 @@ pg_commit(struct pg_conn *conn, struct err *err)
     CHECK(conn->in_transaction);
     result = PQexec(conn->db, "COMMIT");
     /* A transaction that failed before answers COMMIT with ROLLBACK. */
-    if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        rc = pg_fail(conn->db, result, "commit", err) < 0 ? note_full(conn->pg, err) : 0;
-    else if (strcmp(PQcmdStatus(result), "COMMIT") != 0)
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        pg_fail(conn->db, result, "commit", err);
+        rc = note_full(conn->pg, err);
+    } else if (strcmp(PQcmdStatus(result), "COMMIT") != 0) {
         rc = err_set(err, ERR_RETRY, "PostgreSQL: commit: rolled back");
+    }
     PQclear(result);
     conn->in_transaction = false;
     if (rc < 0)

@@ -1,7 +1,5 @@
 /* audit_parts.h - what the files of the audit log share: audit.c (append), audit_chain.c (lines,
- * hashes, signatures), audit_open.c, audit_walk.c (reading it back),
- * audit_verify.c, audit_cli.c.
- */
+ * hashes, signatures), audit_open.c, audit_walk.c (reads it back), audit_verify.c, audit_cli.c. */
 #ifndef RADPOST_TRUST_AUDIT_PARTS_H
 #define RADPOST_TRUST_AUDIT_PARTS_H
 

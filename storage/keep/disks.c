@@ -128,9 +128,7 @@ known_mark(const struct place *p, bool *out_is, uint8_t out[KEEP_MARK_BYTES], st
     return 0;
 }
 
-/* A catalog that has certificates or images had an authority; a program before this one left it
- * here.
- */
+/* A catalog that has certificates or images had an authority; an older program left it here. */
 static int
 has_its_authority(const struct place *p, bool *out_has, struct err *err)
 {
