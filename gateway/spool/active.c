@@ -1,4 +1,4 @@
-/* active.c - the shared segment that is being filled, by the committer's thread alone. */
+/* active.c - the shared segment that is being filled, by who has the lead alone. */
 #include "gateway/spool/internal.h"
 
 #include "gateway/spool/log.h"
@@ -16,6 +16,9 @@
 
 #define DEFAULT_SEGMENT_BYTES (64u << 20)
 #define COPY_BYTES (256u << 10)
+#define AHEAD_BYTES (64u << 10) /* from here on the disk begins before the sum is made */
+/* Of a payload: what lies in its header's block. */
+#define FIRST_BYTES (SEGMENT_BLOCK - SEGMENT_RECORD_HEADER)
 
 uint64_t
 active_usual_size(const struct spool *sp)
@@ -185,27 +188,75 @@ copy_payload(struct spool *sp, const struct work *w, uint64_t to, struct err *er
     return rc;
 }
 
+/* A record as it will lie in the file. */
+struct layout {
+    uint8_t header[SEGMENT_RECORD_HEADER];
+    uint8_t tail[SEGMENT_BLOCK + SEGMENT_RECORD_END];
+    size_t tail_n; /* of these; the padding is in it */
+    uint64_t tail_at;
+};
+
+static int
+write_from_file(struct spool *sp, const struct work *w, const struct layout *l, struct err *err)
+{
+    uint64_t at = w->record.offset;
+
+    if (durable_write_at(sp->active_fd, l->header, sizeof l->header, at, err) < 0 ||
+        copy_payload(sp, w, at + SEGMENT_RECORD_HEADER, err) < 0)
+        return -1;
+    return durable_write_at(sp->active_fd, l->tail, l->tail_n, l->tail_at, err);
+}
+
+static int
+write_at_once(struct spool *sp, const struct work *w, const struct layout *l, struct err *err)
+{
+    const struct durable_part whole[] = {{l->header, sizeof l->header},
+                                         {w->payload, (size_t)w->record.payload_size},
+                                         {l->tail, l->tail_n}};
+
+    return durable_write_parts_at(sp->active_fd, whole, ARRAY_LEN(whole), w->record.offset, err);
+}
+
+/* The blocks behind the first, which the disk begins with while their sum is made; then the first.
+ * One sync comes after all of them, as after one write. */
+static int
+write_ahead(struct spool *sp, struct work *w, struct layout *l, struct err *err)
+{
+    uint64_t at = w->record.offset + SEGMENT_BLOCK;
+    size_t left = (size_t)w->record.payload_size - FIRST_BYTES;
+    const struct durable_part rest[] = {{w->payload + FIRST_BYTES, left}, {l->tail, l->tail_n}};
+    const struct durable_part first[] = {{l->header, sizeof l->header}, {w->payload, FIRST_BYTES}};
+
+    if (durable_write_parts_at(sp->active_fd, rest, ARRAY_LEN(rest), at, err) < 0)
+        return -1;
+    durable_hint(sp->active_fd, at, left + l->tail_n);
+    draft_sum(TAKE(w->unsummed), w->record.sha256);
+    segment_record_write(&w->record, sp->active.nonce, l->header);
+    return durable_write_parts_at(sp->active_fd, first, ARRAY_LEN(first), w->record.offset, err);
+}
+
 static int
 write_record(struct spool *sp, struct work *w, uint64_t span, struct err *err)
 {
-    uint8_t header[SEGMENT_RECORD_HEADER], tail[SEGMENT_BLOCK + SEGMENT_RECORD_END] = {0};
-    uint64_t at = sp->active_end, end_at;
+    struct layout l = {0};
+    int rc;
 
-    w->record.offset = at;
+    w->record.offset = sp->active_end;
     w->record.synced_to = sp->active_synced;
-    segment_record_write(&w->record, sp->active.nonce, header);
-    segment_end_write(&w->record, sp->active.nonce, tail);
-    end_at = at + SEGMENT_RECORD_HEADER + w->record.payload_size;
-    const struct durable_part whole[] = {{header, sizeof header},
-                                         {w->payload, (size_t)w->record.payload_size},
-                                         {tail, (size_t)(at + span - end_at)}};
-    if (w->payload != NULL
-            ? durable_write_parts_at(sp->active_fd, whole, ARRAY_LEN(whole), at, err) < 0
-            : durable_write_at(sp->active_fd, header, sizeof header, at, err) < 0 ||
-                  copy_payload(sp, w, at + SEGMENT_RECORD_HEADER, err) < 0 ||
-                  durable_write_at(sp->active_fd, tail, whole[2].n, end_at, err) < 0)
+    segment_end_write(&w->record, sp->active.nonce, l.tail);
+    l.tail_at = w->record.offset + SEGMENT_RECORD_HEADER + w->record.payload_size;
+    l.tail_n = (size_t)(w->record.offset + span - l.tail_at);
+    if (w->unsummed != NULL && w->record.payload_size < AHEAD_BYTES)
+        draft_sum(TAKE(w->unsummed), w->record.sha256);
+    if (w->unsummed != NULL) {
+        rc = write_ahead(sp, w, &l, err);
+    } else {
+        segment_record_write(&w->record, sp->active.nonce, l.header);
+        rc = w->payload != NULL ? write_at_once(sp, w, &l, err) : write_from_file(sp, w, &l, err);
+    }
+    if (rc < 0)
         return err_context(err, "segment %" PRIx64, sp->active.number);
-    sp->active_end = at + span;
+    sp->active_end += span;
     w->segment = sp->active.number;
     w->is_placed = true;
     return 0;

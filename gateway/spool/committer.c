@@ -1,5 +1,5 @@
-/* committer.c - one thread makes everybody's work durable: what queued up while the disk was busy
- * shares the next sync.
+/* committer.c - one thread at a time makes everybody's work durable: what queued up while the disk
+ * was busy shares the next sync.
  *
  *     take the queue > place records > sync segment > answer receptions
  *                    > append bodies > sync journal > answer arrows */
@@ -18,6 +18,11 @@
 #define STEP_WAIT_MS 20
 #define GARBAGE_EVERY_MS 60000
 #define AGE_EVERY_MS 600000
+#ifdef RADPOST_MUTANT_EARLY_ANSWER
+#define MAY_LEAD false /* who leads cannot be answered before its sync */
+#else
+#define MAY_LEAD true
+#endif
 
 int
 committer_do(struct spool *sp, struct work *w, struct err *err)
@@ -40,6 +45,26 @@ committer_do(struct spool *sp, struct work *w, struct err *err)
     if (w->rc < 0)
         *err = w->err;
     return w->rc;
+}
+
+/* The committer takes the lead before everybody else. Locked. */
+static void
+take_lead(struct spool *sp)
+{
+    sp->is_lead_wanted = true;
+    while (sp->is_led)
+        bell_wait(&sp->due, &sp->gate);
+    sp->is_lead_wanted = false;
+    sp->is_led = true;
+}
+
+/* Locked. */
+static void
+give_lead(struct spool *sp)
+{
+    sp->is_led = false;
+    if (sp->queue != NULL || sp->is_lead_wanted)
+        bell_ring(&sp->due);
 }
 
 /* How long the committer may wait for a reception yet: 0 when one is here, when none has come for a
@@ -299,6 +324,40 @@ run_batch(struct spool *sp, struct work *batch)
     keeper_tidy(sp);
 }
 
+/* A reception that meets nobody at work has the lead itself. */
+static bool
+lead(struct spool *sp)
+{
+    bool may_lead;
+
+    gate_lock(&sp->gate);
+    may_lead =
+        MAY_LEAD && sp->has_committer && !sp->is_led && !sp->is_lead_wanted && sp->queue == NULL;
+    if (may_lead)
+        sp->is_led = true;
+    gate_unlock(&sp->gate);
+    return may_lead;
+}
+
+int
+committer_receive(struct spool *sp, struct work *w, struct err *err)
+{
+    if (!lead(sp)) {
+        if (w->unsummed != NULL)
+            draft_sum(TAKE(w->unsummed), w->record.sha256);
+        return committer_do(sp, w, err);
+    }
+    bell_init(&w->done);
+    run_batch(sp, w);
+    bell_fini(&w->done);
+    gate_lock(&sp->gate);
+    give_lead(sp);
+    gate_unlock(&sp->gate);
+    if (w->rc < 0)
+        *err = w->err;
+    return w->rc;
+}
+
 /* Nothing is due: wait for a work, or get the next segment ready meanwhile. Locked. */
 static void
 rest(struct spool *sp, int64_t most_ms)
@@ -309,9 +368,11 @@ rest(struct spool *sp, int64_t most_ms)
         bell_wait_ms(&sp->due, &sp->gate, wait < most_ms ? wait : most_ms);
         return;
     }
+    take_lead(sp);
     gate_unlock(&sp->gate);
     ready_step(sp);
     gate_lock(&sp->gate);
+    give_lead(sp);
 }
 
 static void *
@@ -335,6 +396,7 @@ committer_run(void *arg)
         patience = sp->queue != NULL ? patience_ms(sp) : 0;
         if (patience > 0 && bell_wait_ms(&sp->due, &sp->gate, patience))
             continue;
+        take_lead(sp);
         batch = take_batch(sp);
         gate_unlock(&sp->gate);
         if (batch != NULL)
@@ -350,7 +412,9 @@ committer_run(void *arg)
             next_age = clock_mono_ms() + AGE_EVERY_MS;
         }
         gate_lock(&sp->gate);
+        give_lead(sp);
     }
+    take_lead(sp);
     gate_unlock(&sp->gate);
     active_finish(sp);
     ready_drop(sp);

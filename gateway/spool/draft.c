@@ -63,9 +63,10 @@ keep_spare(struct spool_draft *d)
 {
     struct spool *sp = d->sp;
     struct spool_draft fresh = {.sp = sp, .fd = -1, .digest = d->digest, .head = d->head};
+    uint8_t sha256[DIGEST_BYTES];
     bool is_kept;
 
-    digest_take(d->digest, d->sha256);
+    digest_take(d->digest, sha256);
     buf_clear(&fresh.head);
     *d = fresh;
     gate_lock(&sp->gate);
@@ -150,6 +151,7 @@ spill(struct spool_draft *d, struct err *err)
         return -1;
     if (durable_write_at(d->fd, d->head.bytes, d->head.n, DRAFT_PAYLOAD_AT, err) < 0)
         return -1;
+    digest_add(d->digest, d->head.bytes, d->head.n);
     buf_fini(&d->head);
     return 0;
 }
@@ -171,7 +173,8 @@ spool_draft_write(struct spool_draft *d, const void *bytes, size_t n, struct err
         return err_context(err, "draft");
     if (d->fd >= 0 && is_step)
         durable_hint(d->fd, DRAFT_PAYLOAD_AT + d->size / HINT_BYTES * HINT_BYTES, HINT_BYTES);
-    digest_add(d->digest, bytes, n);
+    if (d->fd >= 0)
+        digest_add(d->digest, bytes, n);
     d->crc = zip_crc32(d->crc, bytes, n);
     d->size += n;
     return 0;
@@ -202,8 +205,17 @@ spool_draft_free(struct spool_draft **draft)
     *draft = NULL;
 }
 
+void
+draft_sum(struct spool_draft *d, uint8_t out[DIGEST_BYTES])
+{
+    if (d->fd < 0)
+        digest_add(d->digest, d->head.bytes, d->head.n);
+    digest_take(d->digest, out);
+}
+
+/* All but its SHA-256. */
 static void
-describe(struct spool_draft *d, struct segment_record *out)
+describe(const struct spool_draft *d, struct segment_record *out)
 {
     *out = (struct segment_record){.kind = SEGMENT_RECEIVED,
                                    .at_us = d->meta.received_at_us,
@@ -211,7 +223,6 @@ describe(struct spool_draft *d, struct segment_record *out)
                                    .object_size = d->size,
                                    .payload_crc = d->crc,
                                    .meta = d->meta};
-    memcpy(out->sha256, d->sha256, 32);
 }
 
 static int
@@ -223,7 +234,11 @@ commit_shared(struct spool *sp, struct spool_draft *d, uint64_t *out_id, struct 
     w.payload = d->fd < 0 ? d->head.bytes : NULL;
     w.payload_fd = d->fd;
     w.payload_at = DRAFT_PAYLOAD_AT;
-    if (committer_do(sp, &w, err) < 0)
+    if (d->fd < 0)
+        w.unsummed = d;
+    else
+        draft_sum(d, w.record.sha256);
+    if (committer_receive(sp, &w, err) < 0)
         return -1;
     *out_id = w.record.id;
     return 0;
@@ -239,6 +254,7 @@ commit_own(struct spool *sp, struct spool_draft *d, uint64_t *out_id, struct err
     char name[48];
 
     describe(d, &record);
+    draft_sum(d, record.sha256);
     gate_lock(&sp->gate);
     record.id = sp->ledger.next_id++;
     number = sp->next_segment++;
@@ -284,7 +300,6 @@ spool_commit(struct spool *sp, struct spool_draft **draft, uint64_t *out_id, str
         return err_set(err, ERR_REJECT, "commit: the object is empty");
     if (check_disk(sp, err) < 0)
         return err_context(err, "commit");
-    digest_take(d->digest, d->sha256);
     if (d->size > LIMIT_SEGMENT_OBJECT_BYTES)
         rc = commit_own(sp, d, out_id, err);
     else

@@ -3,9 +3,10 @@
  *     callers --work--> queue > committer: segment appended, one sync | journal appended, one sync
  *                                          > ledger changed > callers woken
  *
- * The gate guards everything in struct spool but what is marked "committer's". Who waits for what:
- * the committer for works (due), a caller for its own work (done), spool_wait() for any change
- * (news), everybody else for the gate itself. */
+ * The gate guards everything in struct spool but what is marked "committer's": that belongs to who
+ * has the lead, which is the committer's thread, or that of a reception which met nobody at work.
+ * Who waits for what: the committer for works and for the lead (due), a caller for its own work
+ * (done), spool_wait() for any change (news), everybody else for the gate itself. */
 #ifndef RADPOST_SPOOL_INTERNAL_H
 #define RADPOST_SPOOL_INTERNAL_H
 
@@ -45,8 +46,7 @@ struct spool_draft {
     char name[48];
     uint64_t size;
     uint32_t crc;
-    struct digest *digest;
-    uint8_t sha256[32];
+    struct digest *digest; /* of what went to a file; of the head it is made at the end */
 };
 
 #define DRAFT_PAYLOAD_AT (SEGMENT_BLOCK + SEGMENT_RECORD_HEADER)
@@ -68,7 +68,8 @@ struct work {
     const uint8_t *payload;
     int payload_fd;
     uint64_t payload_at;
-    bool is_placed; /* committer's: written to segment, not yet synced */
+    struct spool_draft *unsummed; /* whose SHA-256 the record has yet to get; payload is its head */
+    bool is_placed;               /* committer's: written to segment, not yet synced */
     uint64_t segment;
 
     struct record step; /* WORK_STEP: the entry as it will be */
@@ -146,6 +147,8 @@ struct spool {
 
     pthread_t committer;
     bool has_committer;
+    bool is_led;         /* some thread has the lead */
+    bool is_lead_wanted; /* the committer waits for it: nobody else takes it first */
     /* committer's */
     int active_fd; /* -1: none */
     struct segment_header active;
@@ -157,6 +160,9 @@ struct spool {
 
 /* committer.c: hand a work over and wait until it is done; returns its rc. Not locked. */
 int committer_do(struct spool *sp, struct work *w, struct err *err) MUST_CHECK;
+/* The same for a reception, by the caller's own thread where nobody is at work: two changes of
+ * threads less, and the disk begins while the SHA-256 is made. */
+int committer_receive(struct spool *sp, struct work *w, struct err *err) MUST_CHECK;
 void committer_start(struct spool *sp);
 void committer_stop(struct spool *sp);
 
@@ -184,7 +190,7 @@ typedef int (*mark_fn)(struct record *r, bool is_on, struct err *err);
 /* A mark that is no state, when nothing is about to rest on the entry. */
 int arrow_mark(struct spool *sp, uint64_t id, mark_fn mark, bool is_on, struct err *err) MUST_CHECK;
 
-/* active.c (the committer's thread): the shared segment that is being filled. */
+/* active.c (who has the lead): the shared segment that is being filled. */
 bool active_has_room(const struct spool *sp, const struct work *w);
 /* Write the work's record, beginning a new segment when there is none. After a failure with
  * active_fd >= 0 the segment must be abandoned. */
@@ -196,7 +202,7 @@ void active_finish(struct spool *sp); /* in order, at close or when full; nothin
 
 uint64_t active_usual_size(const struct spool *sp);
 
-/* ready.c (the committer's thread) */
+/* ready.c (who has the lead) */
 /* Until the next step may be made; INT64_MAX: none is wanted. Locked. */
 int64_t ready_wait_ms(const struct spool *sp);
 void ready_step(struct spool *sp);
@@ -204,7 +210,7 @@ void ready_step(struct spool *sp);
 bool ready_take(struct spool *sp, uint64_t size, const char **out_name, int *out_fd);
 void ready_drop(struct spool *sp);
 
-/* keeper.c (the committer's thread): the journal that is open. */
+/* keeper.c (who has the lead): the journal that is open. */
 /* Append the bodies of works that are not failed, and cuts; one sync. Works that could not be
  * written get rc -1 and their err. */
 void keeper_write(struct spool *sp, struct work *batch);
@@ -218,6 +224,8 @@ void keeper_note_age(struct spool *sp); /* when it cannot, what was lived counts
 int own_publish(struct spool *sp, int *fd, const char *name, struct segment_record *record,
                 uint64_t number, struct err *err) MUST_CHECK;
 
+/* draft.c: the SHA-256 of all that came; once. */
+void draft_sum(struct spool_draft *d, uint8_t out[DIGEST_BYTES]);
 /* draft.c: let the memory of spares go. Not locked. */
 void draft_drop_spares(struct spool *sp);
 
@@ -234,7 +242,7 @@ int versions_check(const char *dir, bool is_read_only, struct err *err) MUST_CHE
 /* recover.c */
 int recover(struct spool *sp, struct err *err) MUST_CHECK;
 
-/* garbage.c (the committer's thread) */
+/* garbage.c (who has the lead) */
 /* Locked. Done, and somebody beside the centre still needs its bytes. */
 bool garbage_is_needed(const struct spool *sp, uint64_t id);
 size_t garbage_collect(struct spool *sp);

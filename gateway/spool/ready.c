@@ -1,7 +1,7 @@
 /* ready.c - the next segment, written through with zeros while nothing comes.
  * A sync into blocks that were only reserved makes the file system note each as written: twice the
  * time of one into blocks that hold something (docs/decisions/ingest.md). Best effort: when it is
- * not ready, a segment begins as reserved room. The committer's thread alone. */
+ * not ready, a segment begins as reserved room. Who has the lead alone. */
 #include "gateway/spool/internal.h"
 
 #include "gateway/spool/log.h"
