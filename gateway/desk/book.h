@@ -205,6 +205,9 @@ int book_study_put(struct book *book, const struct book_study *study, struct err
  * study; free(*out). */
 int book_studies(struct book *book, int64_t since_us, struct book_study **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
+/* The same of these, however long ago they arrived. */
+int book_studies_named(struct book *book, const char *const *studies, size_t n,
+                       struct book_study **out, size_t *out_n, struct err *err) MUST_CHECK;
 /* Studies of the spool, which dates them by the clock of then for ever, as the book dates them.
  * known   as book_studies() gives them */
 void book_date_studies(const struct book_study *known, size_t known_n, struct spool_study *studies,

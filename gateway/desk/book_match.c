@@ -3,6 +3,7 @@
 
 #include "gateway/desk/doubts.h"
 #include "proto/base/clock.h"
+#include "proto/base/jsonw.h"
 #include "proto/base/text.h"
 #include "proto/dicom/pinyin.h"
 #include "proto/model/citizen_id.h"
@@ -60,12 +61,12 @@ book_study_put(struct book *book, const struct book_study *study, struct err *er
     return rc;
 }
 
-int
-book_studies(struct book *book, int64_t since_us, struct book_study **out, size_t *out_n,
-             struct err *err)
+static int
+list_studies(struct book *book, int64_t since_us, const char *named, struct book_study **out,
+             size_t *out_n, struct err *err)
 {
     struct db_rows *rows = NULL;
-    int rc = db_ask(book->db, "study_list", DB_ARGS(DB_INT(since_us)), &rows, err);
+    int rc = db_ask(book->db, "study_list", DB_ARGS(DB_INT(since_us), DB_TEXT(named)), &rows, err);
 
     if (rc == 0) {
         *out_n = db_rows_count(rows);
@@ -92,6 +93,32 @@ book_studies(struct book *book, int64_t since_us, struct book_study **out, size_
         }
     }
     db_rows_free(&rows);
+    return rc;
+}
+
+int
+book_studies(struct book *book, int64_t since_us, struct book_study **out, size_t *out_n,
+             struct err *err)
+{
+    return list_studies(book, since_us, "[]", out, out_n, err);
+}
+
+int
+book_studies_named(struct book *book, const char *const *studies, size_t n, struct book_study **out,
+                   size_t *out_n, struct err *err)
+{
+    struct buf named;
+    struct jsonw w;
+    int rc;
+
+    buf_init(&named, (n + 1) * 8 * CLINIC_UID_SIZE); /* each byte escaped */
+    jsonw_init(&w, &named);
+    jsonw_array(&w, NULL);
+    for (size_t i = 0; i < n; i++)
+        jsonw_text(&w, NULL, studies[i]);
+    jsonw_end(&w);
+    rc = list_studies(book, INT64_MAX, buf_text(&named), out, out_n, err);
+    buf_fini(&named);
     return rc;
 }
 

@@ -267,6 +267,7 @@ INSERT INTO study (study, patient_id, accession, name, sex, birth, modality, arr
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 ON CONFLICT (study) DO NOTHING
 
+-- ?2: a JSON array of studies, however long ago they came.
 -- name: study_list
 SELECT s.study, s.patient_id, s.accession, s.name, s.sex, s.birth, coalesce(p.registration, ''), s.unmatched, s.near,
     s.arrived_at_us, coalesce(p.name, ''), coalesce(p.sex, ''), coalesce(p.birth, ''),
@@ -275,7 +276,8 @@ SELECT s.study, s.patient_id, s.accession, s.name, s.sex, s.birth, coalesce(p.re
         ORDER BY d.state IN ('preliminary', 'signed', 'amended') DESC, d.number = 0, d.read_id DESC LIMIT 1), '')
 FROM study s LEFT JOIN registration p ON p.registration =
     coalesce((SELECT r.registration FROM registration r WHERE r.study = s.study AND r.study <> ''),
-        (SELECT j.registration FROM registration_study j WHERE j.study = s.study)) WHERE s.arrived_at_us >= ?1 ORDER BY s.study
+        (SELECT j.registration FROM registration_study j WHERE j.study = s.study))
+WHERE s.arrived_at_us >= ?1 OR s.study IN (SELECT value FROM json_each(?2)) ORDER BY s.study
 
 -- name: study_unmatched_why
 UPDATE study SET unmatched = ?2, near = ?3 WHERE study = ?1

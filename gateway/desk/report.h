@@ -1,6 +1,6 @@
 /* report.h - the desk's state as JSON, in one place for the page and for programs.
  *     {change, now_us, lamps: {devices, line, disk, clock, certificate ...: {word, colour, ...}},
- *      devices: [...], refused: [...], studies: [...], older: n, set_aside: n,
+ *      devices: [...], refused: [...], studies: [...], longest: n, older: n, set_aside: n,
  *      registrations: [...], reports: [...], reader: {...}}            docs/desk.md
  * set_aside counts every quarantined instance, also those whose study could not be read.
  * Threads: any. */
@@ -28,8 +28,7 @@ struct report_sources {
     bool is_everything;                   /* every study the spool has, at most 5000 */
 };
 
-/* change: the number to ask again with. Studies of today (local time) and those not yet
- * safe, newest first; at most 200, the rest is counted in "older"; see is_everything. */
+/* change: the number to ask again with. Which studies: report_studies.h. */
 int report_write(const struct report_sources *sources, uint64_t change, struct buf *out,
                  struct err *err) MUST_CHECK;
 

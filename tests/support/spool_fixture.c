@@ -136,6 +136,21 @@ fixture_inspect(struct spool_fixture *f, uint64_t id, const char *study)
 }
 
 void
+fixture_put_at_centre(struct spool_fixture *f, unsigned seed, const char *study, bool is_sealed)
+{
+    uint64_t id = fixture_put(f, 100, seed, 0);
+    uint32_t revision;
+
+    fixture_inspect(f, id, study);
+    OK(spool_set_uncoded(f->sp, id, "test", &err));
+    OK(spool_manifest_close(f->sp, study, &revision, &err));
+    OK(spool_manifest_acked(f->sp, study, revision, &err));
+    OK(spool_set_held(f->sp, id, 0, &err));
+    if (is_sealed)
+        OK(spool_set_sealed(f->sp, id, 0, &err));
+}
+
+void
 fixture_code(struct spool_fixture *f, uint64_t id, size_t n, unsigned seed)
 {
     uint8_t *bytes = fixture_bytes(n, seed);

@@ -25,6 +25,10 @@ uint64_t fixture_put(struct spool_fixture *f, size_t n, unsigned seed, uint64_t 
 void fixture_assert_bytes(struct spool_fixture *f, uint64_t id, size_t n, unsigned seed);
 enum instance_state fixture_state_of(struct spool_fixture *f, uint64_t id);
 void fixture_inspect(struct spool_fixture *f, uint64_t id, const char *study);
+/* Study and instance that come to the centre as they are: held, and on its list; is_sealed: safe.
+ */
+void fixture_put_at_centre(struct spool_fixture *f, unsigned seed, const char *study,
+                           bool is_sealed);
 void fixture_code(struct spool_fixture *f, uint64_t id, size_t n, unsigned seed);
 /* Another thread lets a copy come to rest on what it repeats; it may be refused. */
 struct fixture_twin {

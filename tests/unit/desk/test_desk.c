@@ -44,18 +44,10 @@ fill(void)
     struct spool_fixture f = {.sp = site.spool};
 
     for (unsigned i = 1; i <= STUDIES; i++) {
-        uint64_t id = fixture_put(&f, 100, i, 0);
-        uint32_t revision;
         char study[32];
-        struct err err;
 
         snprintf(study, sizeof study, "1.2.4.%u", i);
-        fixture_inspect(&f, id, study);
-        assert_int_equal(spool_set_uncoded(site.spool, id, "test", &err), 0);
-        assert_int_equal(spool_manifest_close(site.spool, study, &revision, &err), 0);
-        assert_int_equal(spool_manifest_acked(site.spool, study, revision, &err), 0);
-        assert_int_equal(spool_set_held(site.spool, id, 0, &err), 0);
-        assert_int_equal(spool_set_sealed(site.spool, id, 0, &err), 0);
+        fixture_put_at_centre(&f, i, study, true);
     }
 }
 

@@ -101,13 +101,16 @@ function Study({ study, registrations, dose, doubt }) {
 
 export function Studies({ now }) {
   const registrations = now.registrations || [];
+  const newest = now.studies.length - (now.longest || 0); // of more than are listed the last are those that wait longest
+  const rows = (studies) => html`<ul class="studies">${studies.map((study) => html`<${Study} key=${study.study} study=${study} registrations=${registrations}
+        doubt=${[...(now.doubts || []), ...(now.unmatched || [])].find((x) => x.study === study.study)}
+        dose=${(now.doses || []).find((x) => x.study === study.study)} />`)}</ul>`;
   return html`<section aria-labelledby="studies">
       <h2 id="studies">${say("studies")}</h2>
       ${now.studies.length === 0 && html`<p class="quiet">${say("none")}</p>`}
-      <ul class="studies">${now.studies.map((study) => html`<${Study} key=${study.study} study=${study} registrations=${registrations}
-        doubt=${[...(now.doubts || []), ...(now.unmatched || [])].find((x) => x.study === study.study)}
-        dose=${(now.doses || []).find((x) => x.study === study.study)} />`)}</ul>
+      ${rows(now.studies.slice(0, newest))}
       ${now.older > 0 && html`<p class="quiet">${say("older", now.older)}</p>`}
+      ${now.longest > 0 && html`<h3>${say("longest", now.longest)}</h3>${rows(now.studies.slice(newest))}`}
       <${Rejects} now=${now} />
     </section>`;
 }
