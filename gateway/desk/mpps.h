@@ -47,8 +47,8 @@ struct mpps_study {
 int mpps_studies(struct book *book, int64_t since_us, struct mpps_study **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
 /* Every study of which something announced has not come and may come still (absences.h), however
- * long ago it was announced (a clock may jump), by UID; `study`, `missing` and `turn` are set: of
- * what may come. free(*out). */
+ * long ago it was announced (a clock may jump), by UID; `missing` and `turn` are of what may come,
+ * `state` is not set. free(*out). */
 int mpps_missing(struct book *book, struct mpps_study **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
 /* Of one study; expected 0 where nothing is known. */

@@ -38,7 +38,7 @@ WHERE a.at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM mpps m WHERE m.study = a.study
 
 -- However long ago they were announced: what is forgotten would make its study safe to delete.
 -- name: mpps_missing_list
-SELECT study, 0, 0, missing - absent, turn FROM announced WHERE missing > 0 AND missing > absent ORDER BY study
+SELECT study, 0, expected, missing - absent, turn FROM announced WHERE missing > 0 AND missing > absent ORDER BY study
 
 -- Whoever speaks of it again may send it, whatever was said at the desk.
 -- name: expected_add

@@ -316,7 +316,13 @@ write_owner(struct jsonw *w, const struct report_studies *s, const char *study)
 static void
 write_expected(struct jsonw *w, const struct report_studies *s, const char *study, uint64_t missing)
 {
+    const struct mpps_study *said = FIND(s->missing, study);
+
     jsonw_uint(w, "missing", missing);
+    if (said != NULL) { /* however long ago */
+        jsonw_uint(w, "expected", said->expected);
+        return;
+    }
     for (size_t i = 0; i < s->steps_n; i++)
         if (s->steps[i].expected > 0 && strcmp(s->steps[i].study, study) == 0) {
             jsonw_uint(w, "expected", s->steps[i].expected);

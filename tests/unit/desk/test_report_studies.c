@@ -3,6 +3,7 @@
 #include "gateway/desk/report_studies.h"
 
 #include "gateway/desk/book.h"
+#include "gateway/desk/mpps.h"
 #include "gateway/desk/report.h"
 #include "gateway/desk/rights.h"
 #include "proto/base/clock.h"
@@ -103,10 +104,11 @@ of_more_studies_than_are_listed_those_that_wait_longest_have_a_row(void **state)
     }
 }
 
-/* It was as if it were nobody's. */
+/* It was as if it were nobody's, and its device had said no number. */
 static void
-of_what_has_waited_for_weeks_it_is_known_whose_it_is(void **state)
+of_what_has_waited_for_weeks_it_is_known_whose_it_is_and_how_many_were_announced(void **state)
 {
+    static const char instances[2][65] = {"1.2.4.1.98", "1.2.4.1.99"};
     const int64_t now_us = clock_wall_us();
     struct book_study came = {.study = "1.2.4.1", .name = "Wang^Fang", .arrived_at_us = now_us};
     const struct json *study;
@@ -115,6 +117,7 @@ of_what_has_waited_for_weeks_it_is_known_whose_it_is(void **state)
     (void)state;
     begin(1);
     assert_int_equal(book_study_put(book, &came, &err), 0);
+    assert_int_equal(mpps_expect(book, "1.2.4.1", "1.2.8", instances, 2, &err), 0);
     clock_fake(now_us + INT64_C(20) * 86400 * 1000000, clock_mono_ms());
 
     study = json_at(json_find(report(), "studies"), 0); /* the others are safe, and not of today */
@@ -123,6 +126,8 @@ of_what_has_waited_for_weeks_it_is_known_whose_it_is(void **state)
     assert_string_equal(json_as_text(json_find(study, "study")), "1.2.4.1");
     assert_non_null(json_find(study, "patient"));
     assert_string_equal(json_as_text(json_find(json_find(study, "patient"), "name")), "Wang^Fang");
+    assert_int_equal(json_as_int(json_find(study, "missing"), -1), 2);
+    assert_int_equal(json_as_int(json_find(study, "expected"), -1), 2);
     end();
 }
 
@@ -131,7 +136,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_more_studies_than_are_listed_those_that_wait_longest_have_a_row),
-        cmocka_unit_test(of_what_has_waited_for_weeks_it_is_known_whose_it_is),
+        cmocka_unit_test(
+            of_what_has_waited_for_weeks_it_is_known_whose_it_is_and_how_many_were_announced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
