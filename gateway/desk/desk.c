@@ -323,6 +323,15 @@ serve(struct desk *desk, struct err *err)
     return 0;
 }
 
+static void
+tell_parts(void *user, char out[PART_WORDS_BYTES])
+{
+    struct desk_troubles troubles;
+
+    find_troubles(user, &troubles);
+    parts_words(&troubles, out);
+}
+
 static bool
 is_asked(void *user, const char *study_uid)
 {
@@ -338,8 +347,10 @@ begin_work(struct desk *desk)
                                      .lines = o->lines_path,
                                      .book = desk->book,
                                      .backoff_ms = o->backoff_ms > 0 ? o->backoff_ms : BACKOFF_MS,
-                                     .backoff_max_ms = o->backoff_max_ms > 0 ? o->backoff_max_ms
-                                                                             : BACKOFF_MAX_MS};
+                                     .backoff_max_ms =
+                                         o->backoff_max_ms > 0 ? o->backoff_max_ms : BACKOFF_MAX_MS,
+                                     .parts = tell_parts,
+                                     .parts_user = desk};
 
     desk_link_start(&line, &desk->link);
     look_start(o->spool, o->accept, desk->book, desk->audit, o->uplink, &desk->look);

@@ -309,14 +309,19 @@ listen(struct desk_talker *t, struct err *err)
                              .total_ms = (WAIT_S + 30) * 1000};
     struct clinic_downs downs = {.count = 0};
     struct http_reply reply = {0};
-    char path[192], at[CLINIC_ID_SIZE], told[CLINIC_ID_SIZE];
+    char path[192 + PART_WORDS_BYTES], at[CLINIC_ID_SIZE], told[CLINIC_ID_SIZE];
+    char parts[PART_WORDS_BYTES] = "";
+    const struct desk_talk *talk = t->talk;
     uint64_t after;
     int rc;
 
-    if (book_cursor(t->talk->book, &after, at, err) < 0 || book_told(t->talk->book, told, err) < 0)
+    if (book_cursor(talk->book, &after, at, err) < 0 || book_told(talk->book, told, err) < 0)
         return -1;
-    snprintf(path, sizeof path, "%s?after=%" PRIu64 "&at=%s&told=%s&wait_s=%d", CLINIC_PATH_DOWN,
-             after, at, told, WAIT_S);
+    if (talk->parts != NULL)
+        talk->parts(talk->parts_user, parts);
+    snprintf(path, sizeof path, "%s?after=%" PRIu64 "&at=%s&told=%s&wait_s=%d%s%s",
+             CLINIC_PATH_DOWN, after, at, told, WAIT_S, talk->parts != NULL ? "&parts=" : "",
+             parts);
     call.path = path;
     if (desk_talk_call(t, &call, &reply, err) < 0)
         return -1;

@@ -7,6 +7,7 @@
 #ifndef RADPOST_DESK_DESK_LINK_H
 #define RADPOST_DESK_DESK_LINK_H
 
+#include "gateway/desk/parts_lamp.h"
 #include "proto/base/err.h"
 
 struct book;
@@ -18,6 +19,10 @@ struct desk_link_options {
     const char *lines;    /* table of the lines, whose proxies are used; NULL: straight out */
     struct book *book;    /* outlives the line */
     int64_t backoff_ms, backoff_max_ms;
+    /* What of the box does not run, told with each call for news (parts_words()); NULL: not told.
+     * By the line's own thread. */
+    void (*parts)(void *user, char out[PART_WORDS_BYTES]);
+    void *parts_user;
 };
 
 void desk_link_start(const struct desk_link_options *options, struct desk_link **out_link);

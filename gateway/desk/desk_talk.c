@@ -23,6 +23,8 @@ desk_talk_init(struct desk_talk *talk, const struct desk_link_options *o)
     *talk = (struct desk_talk){.book = o->book,
                                .backoff_ms = o->backoff_ms,
                                .backoff_max_ms = o->backoff_max_ms,
+                               .parts = o->parts,
+                               .parts_user = o->parts_user,
                                .link_dir = mem_text(o->link_dir),
                                .url = mem_text(o->url != NULL ? o->url : ""),
                                .lines = mem_text(o->lines != NULL ? o->lines : ""),

@@ -24,6 +24,8 @@ struct desk_talk {
     struct book *book;
     char *link_dir, *url, *lines;
     int64_t backoff_ms, backoff_max_ms;
+    void (*parts)(void *user, char out[PART_WORDS_BYTES]);
+    void *parts_user;
     struct gate gate;
     bool is_stopping; /* gate, as all below */
     struct desk_link_status status;

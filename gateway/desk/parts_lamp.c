@@ -3,6 +3,8 @@
 
 #include "gateway/desk/lamps.h"
 
+#include <stdio.h>
+
 const char *
 desk_part_word(enum desk_part part)
 {
@@ -14,6 +16,19 @@ desk_part_word(enum desk_part part)
 
     CHECK((size_t)part < ARRAY_LEN(words));
     return words[part];
+}
+
+void
+parts_words(const struct desk_troubles *troubles, char out[PART_WORDS_BYTES])
+{
+    size_t n = 0;
+
+    out[0] = '\0';
+    for (enum desk_part p = 0; p < DESK_PARTS; p++)
+        if (troubles->of[p][0] != '\0')
+            n += (size_t)snprintf(out + n, PART_WORDS_BYTES - n, "%s%s", n > 0 ? "," : "",
+                                  desk_part_word(p));
+    CHECK(n < PART_WORDS_BYTES);
 }
 
 void

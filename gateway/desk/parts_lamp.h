@@ -12,7 +12,7 @@ enum desk_part {
     DESK_PARTS
 };
 
-enum { PART_TROUBLE_BYTES = 320 };
+enum { PART_TROUBLE_BYTES = 320, PART_WORDS_BYTES = 160 };
 
 /* Of each part what is the matter, for operators; "": nothing. */
 struct desk_troubles {
@@ -20,6 +20,8 @@ struct desk_troubles {
 };
 
 const char *desk_part_word(enum desk_part part);
+/* The words of those that do not run, a comma between two; "": all run. */
+void parts_words(const struct desk_troubles *troubles, char out[PART_WORDS_BYTES]);
 /* Nothing while there is nothing to be said. */
 void parts_lamp_write(struct jsonw *w, const struct desk_troubles *troubles);
 

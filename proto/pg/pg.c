@@ -546,3 +546,14 @@ pg_check_room(struct pg *pg, char **out_data_directory, struct err *err)
     pg_put(&conn);
     return rc;
 }
+
+bool
+pg_is_full(struct pg *pg)
+{
+    bool is_full;
+
+    gate_lock(&pg->gate);
+    is_full = pg->is_full;
+    gate_unlock(&pg->gate);
+    return is_full;
+}

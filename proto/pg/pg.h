@@ -111,6 +111,9 @@ int pg_ask(struct pg *pg, const char *name, const struct pg_arg *args, size_t co
  * errors  ERR_FULL its disk is full; as pg_run() */
 int pg_check_room(struct pg *pg, char **out_data_directory, struct err *err) MUST_CHECK;
 
+/* A write of this pool's failed for the server's disk is full, and none was taken since. */
+bool pg_is_full(struct pg *pg);
+
 void pg_rows_free(struct pg_rows **rows);
 size_t pg_rows_count(const struct pg_rows *rows);
 bool pg_is_null(const struct pg_rows *rows, size_t row, int column);

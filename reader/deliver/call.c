@@ -259,6 +259,12 @@ static const struct http_route routes[] = {
      .body_limit = ORDER_BODY_BYTES,
      .handle = clinic_post_order,
      .flags = HTTP_NO_STORE},
+    {.method = "GET",
+     .pattern = "/api/v1/gateways",
+     .callers = HTTP_STAFF,
+     .rights = MAY_SEE_GATEWAYS,
+     .handle = clinic_get_gateways,
+     .flags = HTTP_NO_STORE},
 };
 
 struct http_table

@@ -84,6 +84,15 @@ int clinic_order_place(struct deliver *d, const struct person *who, const char *
 int clinic_get_orders(struct http_request *req, struct http_response *res, struct err *err);
 int clinic_post_order(struct http_request *req, struct http_response *res, struct err *err);
 
+/* A desk called. parts: words of what does not run at its box, a comma between two; NULL: an older
+ * desk. A statistic: nothing fails by it. */
+void clinic_heard(struct deliver *d, const struct clinic_sender *sender, const char *parts);
+/* As JSON: gateways of this person's organisation and all below it; and whether the database can
+ * write. */
+int clinic_gateways_write(struct deliver *d, struct pg_conn *conn, const struct person *who,
+                          struct buf *out, struct err *err) MUST_CHECK;
+int clinic_get_gateways(struct http_request *req, struct http_response *res, struct err *err);
+
 /* A line of the log, copied. */
 struct clinic_line {
     int64_t seq, read_id, at_us;

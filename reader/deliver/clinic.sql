@@ -201,3 +201,16 @@ SELECT c.placer, c.tenant, coalesce(o.name, c.tenant), c.login, c.name, c.patien
 FROM (SELECT c.* FROM affiliations f
     CROSS JOIN LATERAL (SELECT * FROM clinic_order o WHERE o.org = f.org ORDER BY o.at_us DESC LIMIT $2) c
     WHERE f.login = $1 ORDER BY c.at_us DESC LIMIT $2) c LEFT JOIN organisations o ON o.code = c.tenant ORDER BY c.at_us DESC
+
+-- A desk calls twice a minute: what is new is noted, and that it calls once in five.
+-- name: clinic_gateway_heard
+INSERT INTO clinic_gateway (tenant, device, parts, heard_at_us) SELECT $1::text, $2::text, $3::text, $4::bigint
+WHERE NOT EXISTS (SELECT FROM clinic_gateway WHERE tenant = $1::text AND device = $2::text
+    AND parts IS NOT DISTINCT FROM $3::text AND heard_at_us BETWEEN $4::bigint - 299999999 AND $4::bigint)
+ON CONFLICT (tenant, device) DO UPDATE SET parts = EXCLUDED.parts, heard_at_us = EXCLUDED.heard_at_us
+
+-- Of an organisation and all below it, heard since then.
+-- name: clinic_gateway_list
+SELECT g.tenant, o.name, g.device, g.parts, g.heard_at_us
+FROM organisations s JOIN organisations o ON starts_with(o.path, s.path) JOIN clinic_gateway g ON g.tenant = o.code
+WHERE s.code = $1 AND g.heard_at_us > $2 ORDER BY o.path, g.device

@@ -387,11 +387,29 @@ parts_have_a_lamp_only_while_one_does_not_run(void **state)
         assert_non_null(strstr(out, t.of[p]));
 }
 
+static void
+the_words_of_all_parts_go_up_the_line(void **state)
+{
+    static struct desk_troubles t;
+    char out[PART_WORDS_BYTES];
+
+    (void)state;
+    parts_words(&t, out);
+    assert_string_equal(out, "");
+    t.of[PART_HL7][0] = t.of[PART_AUDIT][0] = 'x';
+    parts_words(&t, out);
+    assert_string_equal(out, "hl7,audit");
+    for (enum desk_part p = 0; p < DESK_PARTS; p++)
+        t.of[p][0] = 'x';
+    parts_words(&t, out); /* there is room */
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_have_a_lamp_only_while_one_does_not_run),
+        cmocka_unit_test(the_words_of_all_parts_go_up_the_line),
         cmocka_unit_test(only_a_sealed_listed_closed_study_is_safe_to_delete),
         cmocka_unit_test(nothing_is_safe_to_delete_while_more_is_announced),
         cmocka_unit_test(a_study_tells_how_far_it_is),

@@ -76,6 +76,7 @@ static const struct law {
     {"GET", "/api/v1/organisations", NULL, ALL, SAME},
     {"GET", "/api/v1/doctors", NULL, ALL, SAME},
     {"GET", "/api/v1/agreements", NULL, ALL, SAME},
+    {"GET", "/api/v1/gateways", NULL, "as", NOTHING},
     {"POST", "/api/v1/duty", "{\"is_on_duty\":true}", "dr", SAME},
     /* reads */
     {"GET", "/api/v1/worklist", NULL, ALL, NOTHING},

@@ -303,6 +303,7 @@ a_full_disk_is_said_once_and_so_is_its_end(void **state)
         assert_non_null(strstr(err.text, "its disk is full"));
         clock_fake(clock_wall_us(), clock_mono_ms() + 11000);
     }
+    assert_true(pg_is_full(pg));
     assert_int_equal(pg_check_room(pg, &where, &err), -1);
     assert_int_equal(err.kind, ERR_FULL);
     free(where);
@@ -314,6 +315,7 @@ a_full_disk_is_said_once_and_so_is_its_end(void **state)
         OK(pg_ask(pg, "tenant_find", PG_ARGS(PG_TEXT("a")), &rows, &err));
         pg_rows_free(&rows);
     }
+    assert_false(pg_is_full(pg));
     OK(pg_check_room(pg, &where, &err));
     assert_non_null(where);
     free(where);

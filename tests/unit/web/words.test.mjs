@@ -35,9 +35,11 @@ test("Chinese sentences have Chinese marks: on the pages, in reports and burnt i
 
 test("each part of the gateway that does not run has its words", () => {
   const parts = [...readFileSync(join(top, "gateway/desk/gateway_parts.def"), "utf8").matchAll(/^PART\(\w+, "(\w+)"/gm)];
-  const text = readFileSync(join(top, "gateway/desk/web/src/words.js"), "utf8");
   assert.ok(parts.length > 5);
-  for (const [, word] of parts) assert.equal(text.split(` part_${word}: "`).length, 3, word);
+  for (const page of ["gateway/desk/web/src/words.js", "reader/web/src/staff/supervision/supervision_words.js"]) {
+    const text = readFileSync(join(top, page), "utf8");
+    for (const [, word] of parts) assert.equal(text.split(` part_${word}: "`).length, 3, `${page}: ${word}`);
+  }
 });
 
 test("a clock that is far off is blamed for the line only while that is not up", () => {

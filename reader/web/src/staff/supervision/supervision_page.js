@@ -8,9 +8,9 @@ import "../admin/admin.css";
 import "./audit_words.js";
 import "./supervision_words.js";
 import { follow, get } from "../../shared/api.js";
-import { Notice, sentence, Table } from "../../shared/components.js";
-import { fullTime, minutesTo } from "../../shared/times.js";
-import { say } from "../../shared/words.js";
+import { Mark, Notice, sentence, Table } from "../../shared/components.js";
+import { fullTime, minutesTo, span } from "../../shared/times.js";
+import { knows, say } from "../../shared/words.js";
 import { Agreements, Doctors, inTree, Indented, useList } from "../admin/master.js";
 import { Due, examText, isDone, isOverdue, personName, Reader, sexAge, State, Urgency } from "../worklist/reads.js";
 
@@ -22,6 +22,8 @@ const FIGURES = {
   late: (r) => isDone(r) && r.is_late,
   signed: (r) => r.state === "signed" || r.state === "amended",
 };
+const SILENT_MIN = 10;
+const ASK_MS = 60000;
 const ALARMS = ["overdue", "uncovered", "late"];
 
 function useReads() {
@@ -64,6 +66,27 @@ function Overdue({ reads }) {
       r.clinic || r.tenant, examText(r), html`<${State} read=${r} />`, html`<${Due} read=${r} />`, html`<${Reader} read=${r} />`])} />`;
 }
 
+function Parts({ parts }) {
+  if (!parts) return html`<span class="quiet">${say("parts_untold")}</span>`;
+  if (parts.length === 0) return html`<${Mark} colour="green">${say("parts_run")}<//>`;
+  return parts.map((p) => html`<span class="line"><${Mark} colour="red">${knows(`part_${p}`) ? say(`part_${p}`) : p}<//></span>`);
+}
+
+function Gateways() {
+  const [state, setState] = useState(null);
+  const [wrong, setWrong] = useState("");
+  useEffect(() => {
+    const ask = () => get("gateways").then((answer) => { setState(answer); setWrong(""); }, (error) => setWrong(sentence(error)));
+    const timer = setInterval(ask, ASK_MS);
+    ask();
+    return () => clearInterval(timer);
+  }, []);
+  const heard = (g) => (-minutesTo(g.heard_at) > SILENT_MIN ? html`<${Mark} colour="amber">${say("silent")} ${span(minutesTo(g.heard_at))}<//>` : "");
+  return html`<${Notice} kind="bad">${wrong}<//><${Notice} kind="bad">${state?.is_database_full && say("database_full")}<//>
+    ${state && html`<${Table} caption=${say("gateways")} heads=${[say("clinic"), say("gateway"), say("heard"), say("parts_away")]} empty=${say("no_gateways")}
+      rows=${state.items.map((g) => [g.clinic_name, g.device, html`${fullTime(g.heard_at)} ${heard(g)}`, html`<${Parts} parts=${g.parts} />`])} />`}`;
+}
+
 // What an entry is about: a study that is listed here by its patient, anything else as the trail has it.
 function Subject({ of, reads }) {
   const read = of && (reads || []).find((r) => r.study === of);
@@ -89,6 +112,7 @@ export default function Supervision() {
     ${reads && html`<${Board} reads=${reads} />`}
     <h2>${say("by_clinic")}</h2>${reads && organisations && html`<${ByClinic} reads=${reads} organisations=${organisations} />`}
     <h2>${say("overdue_list")}</h2>${reads && html`<${Overdue} reads=${reads} />`}
+    <h2>${say("gateways")}</h2><${Gateways} />
     <h2>${say("doctors")}</h2><${Doctors} nameOf=${nameOf} />
     <h2>${say("agreements")}</h2><${Agreements} nameOf=${nameOf} />
     <${Audit} reads=${reads} />
