@@ -309,7 +309,7 @@ listen(struct desk_talker *t, struct err *err)
                              .total_ms = (WAIT_S + 30) * 1000};
     struct clinic_downs downs = {.count = 0};
     struct http_reply reply = {0};
-    char path[192 + PART_WORDS_BYTES], at[CLINIC_ID_SIZE], told[CLINIC_ID_SIZE];
+    char path[256 + PART_WORDS_BYTES], at[CLINIC_ID_SIZE], told[CLINIC_ID_SIZE];
     char parts[PART_WORDS_BYTES] = "";
     const struct desk_talk *talk = t->talk;
     uint64_t after;
@@ -319,9 +319,9 @@ listen(struct desk_talker *t, struct err *err)
         return -1;
     if (talk->parts != NULL)
         talk->parts(talk->parts_user, parts);
-    snprintf(path, sizeof path, "%s?after=%" PRIu64 "&at=%s&told=%s&wait_s=%d%s%s",
-             CLINIC_PATH_DOWN, after, at, told, WAIT_S, talk->parts != NULL ? "&parts=" : "",
-             parts);
+    snprintf(path, sizeof path, "%s?after=%" PRIu64 "&at=%s&told=%s&wait_s=%d&box=%s%s%s",
+             CLINIC_PATH_DOWN, after, at, told, WAIT_S, talk->box,
+             talk->parts != NULL ? "&parts=" : "", parts);
     call.path = path;
     if (desk_talk_call(t, &call, &reply, err) < 0)
         return -1;

@@ -6,6 +6,7 @@
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/link/enrol.h"
+#include "proto/trust/digest.h"
 
 #include <stdlib.h>
 
@@ -20,6 +21,8 @@ static const struct log_ctx ctx = {.stage = "gateway/desk"};
 void
 desk_talk_init(struct desk_talk *talk, const struct desk_link_options *o)
 {
+    uint8_t box[BOX_BYTES / 2];
+
     *talk = (struct desk_talk){.book = o->book,
                                .backoff_ms = o->backoff_ms,
                                .backoff_max_ms = o->backoff_max_ms,
@@ -29,6 +32,8 @@ desk_talk_init(struct desk_talk *talk, const struct desk_link_options *o)
                                .url = mem_text(o->url != NULL ? o->url : ""),
                                .lines = mem_text(o->lines != NULL ? o->lines : ""),
                                .status = {.line = DESK_LINE_TRYING, .since_us = clock_wall_us()}};
+    random_bytes(box, sizeof box);
+    hex_encode(box, sizeof box, talk->box);
     gate_init(&talk->gate);
     for (size_t i = 0; i < DESK_TALKERS; i++)
         talk->talkers[i] = (struct desk_talker){.talk = talk, .backoff_ms = o->backoff_ms};

@@ -8,7 +8,7 @@
 #include "proto/base/thread.h"
 #include "proto/http/client.h"
 
-enum { DESK_TALK_MS = 60000, DESK_TALKERS = 2 };
+enum { DESK_TALK_MS = 60000, DESK_TALKERS = 2, BOX_BYTES = 17 };
 
 /* One thread's connection, and how long it waits after trouble. */
 struct desk_talker {
@@ -26,6 +26,7 @@ struct desk_talk {
     int64_t backoff_ms, backoff_max_ms;
     void (*parts)(void *user, char out[PART_WORDS_BYTES]);
     void *parts_user;
+    char box[BOX_BYTES]; /* of this start, not of the identity */
     struct gate gate;
     bool is_stopping; /* gate, as all below */
     struct desk_link_status status;

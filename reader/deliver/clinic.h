@@ -84,9 +84,11 @@ int clinic_order_place(struct deliver *d, const struct person *who, const char *
 int clinic_get_orders(struct http_request *req, struct http_response *res, struct err *err);
 int clinic_post_order(struct http_request *req, struct http_response *res, struct err *err);
 
-/* A desk called. parts: words of what does not run at its box, a comma between two; NULL: an older
- * desk. A statistic: nothing fails by it. */
-void clinic_heard(struct deliver *d, const struct clinic_sender *sender, const char *parts);
+/* A desk called. A statistic: nothing fails by it.
+ * parts  words of what does not run at its box, a comma between two; NULL: an older desk
+ * box    what it drew at its start; NULL: an older desk. Of two that take turns the log tells. */
+void clinic_heard(struct deliver *d, const struct clinic_sender *sender, const char *parts,
+                  const char *box);
 /* As JSON: gateways of this person's organisation and all below it; and whether the database can
  * write. */
 int clinic_gateways_write(struct deliver *d, struct pg_conn *conn, const struct person *who,

@@ -204,13 +204,21 @@ FROM (SELECT c.* FROM affiliations f
 
 -- A desk calls twice a minute: what is new is noted, and that it calls once in five.
 -- name: clinic_gateway_heard
-INSERT INTO clinic_gateway (tenant, device, parts, heard_at_us) SELECT $1::text, $2::text, $3::text, $4::bigint
-WHERE NOT EXISTS (SELECT FROM clinic_gateway WHERE tenant = $1::text AND device = $2::text
+INSERT INTO clinic_gateway AS g (tenant, device, parts, heard_at_us, box)
+SELECT $1::text, $2::text, $3::text, $4::bigint, $5::text
+WHERE NOT EXISTS (SELECT FROM clinic_gateway WHERE tenant = $1::text AND device = $2::text AND $5::text IN ('', box)
     AND parts IS NOT DISTINCT FROM $3::text AND heard_at_us BETWEEN $4::bigint - 299999999 AND $4::bigint)
-ON CONFLICT (tenant, device) DO UPDATE SET parts = EXCLUDED.parts, heard_at_us = EXCLUDED.heard_at_us
+ON CONFLICT (tenant, device) DO UPDATE SET parts = EXCLUDED.parts, heard_at_us = EXCLUDED.heard_at_us,
+    box = CASE WHEN EXCLUDED.box = '' THEN g.box ELSE EXCLUDED.box END,
+    box_before = CASE WHEN EXCLUDED.box IN ('', g.box) THEN g.box_before ELSE g.box END,
+    turns = CASE WHEN EXCLUDED.box IN ('', g.box) THEN g.turns WHEN EXCLUDED.box = g.box_before THEN least(g.turns + 1, 1000)
+        ELSE 0 END,
+    turned_at_us = CASE WHEN EXCLUDED.box NOT IN ('', g.box) AND EXCLUDED.box = g.box_before THEN EXCLUDED.heard_at_us
+        ELSE g.turned_at_us END
+RETURNING turns, turned_at_us = heard_at_us
 
--- Of an organisation and all below it, heard since then.
+-- Of an organisation and all below it, heard since $2; two boxes that took turns $3 times, and did so since $4.
 -- name: clinic_gateway_list
-SELECT g.tenant, o.name, g.device, g.parts, g.heard_at_us
+SELECT g.tenant, o.name, g.device, g.parts, g.heard_at_us, g.turns >= $3::integer AND g.turned_at_us > $4
 FROM organisations s JOIN organisations o ON starts_with(o.path, s.path) JOIN clinic_gateway g ON g.tenant = o.code
 WHERE s.code = $1 AND g.heard_at_us > $2 ORDER BY o.path, g.device

@@ -146,7 +146,7 @@ get_down(struct http_request *req, struct http_response *res, struct err *err)
         http_query_number(req, "wait_s", WAIT_MAX_S, &wait_s, err) < 0)
         return -1;
     downs.next = after;
-    clinic_heard(http_user(req), &sender, http_query(req, "parts"));
+    clinic_heard(http_user(req), &sender, http_query(req, "parts"), http_query(req, "box"));
     if (at != NULL && clinic_cursor_check(http_user(req), &sender, after, at, &downs, err) < 0)
         return -1;
     if (clinic_told_check(http_user(req), &sender, http_query(req, "told"), &downs.is_told_lost,

@@ -1,5 +1,8 @@
 /* gateways.c - how the clinics' gateways stand, for those above them: when each desk called last,
- * and what of its box does not run. A gateway whose desk could not begin calls no more. */
+ * and what of its box does not run. A gateway whose desk could not begin calls no more.
+ * Two boxes with one certificate (a disk was copied) call in turns, each by the number that it drew
+ * at its start. One box that starts again never says an old number again, by whichever line it
+ * calls; a call of before the start that comes late makes two turns, at most. */
 #include "reader/deliver/clinic.h"
 
 #include "proto/base/clock.h"
@@ -8,8 +11,9 @@
 
 #include <string.h>
 
-enum { PARTS_BYTES = 256, ANSWER_BYTES = 4 << 20 };
+enum { PARTS_BYTES = 256, BOX_HEX = 16, TURNS = 4, ANSWER_BYTES = 4 << 20 };
 static const int64_t listed_us = INT64_C(30) * 86400 * 1000000;
+static const int64_t doubled_us = INT64_C(600000000); /* since the last turn */
 
 /* Words of a newer gateway's, too. */
 static bool
@@ -20,17 +24,29 @@ are_words(const char *parts)
     return n < PARTS_BYTES && strspn(parts, "abcdefghijklmnopqrstuvwxyz0123456789_,") == n;
 }
 
-void
-clinic_heard(struct deliver *d, const struct clinic_sender *sender, const char *parts)
+static bool
+is_box(const char *box)
 {
+    return strlen(box) == BOX_HEX && strspn(box, "0123456789abcdef") == BOX_HEX;
+}
+
+void
+clinic_heard(struct deliver *d, const struct clinic_sender *sender, const char *parts,
+             const char *box)
+{
+    struct pg_rows *rows = NULL;
     struct err later; /* the next call notes it; a database that is full or away says so itself */
 
     if (pg_ask(d->o.pg, "clinic_gateway_heard",
                PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(sender->device),
                        PG_TEXT(parts != NULL && are_words(parts) ? parts : NULL),
-                       PG_INT(clock_wall_us())),
-               NULL, &later) < 0)
+                       PG_INT(clock_wall_us()), PG_TEXT(box != NULL && is_box(box) ? box : "")),
+               &rows, &later) < 0)
         return;
+    if (pg_rows_count(rows) > 0 && pg_int(rows, 0, 0) == TURNS && pg_truth(rows, 0, 1))
+        LOG(&deliver_log, CLINIC_TWO_BOXES, F_WORD("tenant", sender->tenant),
+            F_WORD("device", sender->device));
+    pg_rows_free(&rows);
 }
 
 static void
@@ -58,6 +74,7 @@ put_gateway(struct jsonw *w, const struct pg_rows *rows, size_t i)
     else
         put_parts(w, pg_text(rows, i, 3));
     jsonw_time(w, "heard_at", pg_int(rows, i, 4));
+    jsonw_bool(w, "is_doubled", pg_truth(rows, i, 5));
     jsonw_end(w);
 }
 
@@ -65,11 +82,14 @@ int
 clinic_gateways_write(struct deliver *d, struct pg_conn *conn, const struct person *who,
                       struct buf *out, struct err *err)
 {
+    int64_t now_us = clock_wall_us();
     struct pg_rows *rows = NULL;
     struct jsonw w;
 
     if (pg_run(conn, "clinic_gateway_list",
-               PG_ARGS(PG_TEXT(who->org), PG_INT(clock_wall_us() - listed_us)), &rows, err) < 0)
+               PG_ARGS(PG_TEXT(who->org), PG_INT(now_us - listed_us), PG_INT(TURNS),
+                       PG_INT(now_us - doubled_us)),
+               &rows, err) < 0)
         return -1;
     jsonw_init(&w, out);
     jsonw_object(&w, NULL);

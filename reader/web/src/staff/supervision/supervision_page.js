@@ -84,7 +84,7 @@ function Gateways() {
   const heard = (g) => (-minutesTo(g.heard_at) > SILENT_MIN ? html`<${Mark} colour="amber">${say("silent")} ${span(minutesTo(g.heard_at))}<//>` : "");
   return html`<${Notice} kind="bad">${wrong}<//><${Notice} kind="bad">${state?.is_database_full && say("database_full")}<//>
     ${state && html`<${Table} caption=${say("gateways")} heads=${[say("clinic"), say("gateway"), say("heard"), say("parts_away")]} empty=${say("no_gateways")}
-      rows=${state.items.map((g) => [g.clinic_name, g.device, html`${fullTime(g.heard_at)} ${heard(g)}`, html`<${Parts} parts=${g.parts} />`])} />`}`;
+      rows=${state.items.map((g) => [g.clinic_name, html`${g.device} ${g.is_doubled && html`<${Mark} colour="red">${say("two_boxes")}<//>`}`, html`${fullTime(g.heard_at)} ${heard(g)}`, html`<${Parts} parts=${g.parts} />`])} />`}`;
 }
 
 // What an entry is about: a study that is listed here by its patient, anything else as the trail has it.
