@@ -11,31 +11,23 @@
 
 #include "proto/base/durable.h"
 #include "proto/base/log.h"
-#include "proto/codec/codec.h"
 #include "proto/http/json.h"
+#include "tests/support/codec_workers.h"
+#include "tests/support/plain_peer.h"
 
 #include <stdio.h>
-
-static struct codec_pool *pool;
 
 int
 plain_world_begin(void **state)
 {
-    struct err err = {0};
-
-    (void)state;
     log_set_level(LOG_ERROR);
-    if (codec_pool_new(1, &pool, &err) < 0)
-        fail_msg("%s", err.text);
-    return 0;
+    return codec_workers_start(state);
 }
 
 int
 plain_world_end(void **state)
 {
-    (void)state;
-    codec_pool_free(&pool);
-    return 0;
+    return codec_workers_stop(state);
 }
 
 struct plain_world *
@@ -57,13 +49,40 @@ plain_world_free(struct plain_world *x)
 }
 
 void
+plain_world_aim(struct plain_world *x, const char *settings)
+{
+    snprintf(x->target, sizeof x->target, "pacs dicom PACS@127.0.0.1:%u %s", plain_peer_port(),
+             settings);
+}
+
+int
+plain_world_setup(void **state)
+{
+    struct plain_world *x = plain_world_new();
+
+    plain_peer_reset();
+    plain_peer_start(0);
+    plain_world_aim(x, "");
+    *state = x;
+    return 0;
+}
+
+int
+plain_world_teardown(void **state)
+{
+    plain_world_free(*state);
+    plain_peer_stop();
+    return 0;
+}
+
+void
 plain_world_start(struct plain_world *x)
 {
     char file[256], dir[256], tmp[256], line[300];
     struct plain_options o = {.file = file,
                               .dir = dir,
                               .spool = x->w.spool,
-                              .pool = pool,
+                              .pool = codec_workers,
                               .backoff_ms = 20,
                               .backoff_max_ms = 100,
                               .stall_ms = 5000,

@@ -20,6 +20,11 @@ int plain_world_end(void **state);
 /* A fresh world, nothing started. */
 struct plain_world *plain_world_new(void);
 void plain_world_free(struct plain_world *x);
+/* Around a test: a fresh world whose target is plain_peer, which listens. */
+int plain_world_setup(void **state);
+int plain_world_teardown(void **state);
+/* Its line with these settings. */
+void plain_world_aim(struct plain_world *x, const char *settings);
 /* Write targets.conf and start; may be stopped and started again. */
 void plain_world_start(struct plain_world *x);
 /* Instances 1.2.9.FIRST .. LAST of series 1.2.3.4 in study 1.2.3, looked into, not coded. */

@@ -5,6 +5,7 @@
 #include "proto/base/limits.h"
 #include "proto/dicom/facts.h"
 #include "proto/trust/digest.h"
+#include "tests/support/codec_workers.h"
 #include "tests/support/sample_image.h"
 
 #include <setjmp.h>
@@ -15,8 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static struct codec_pool *pool;
 
 struct received {
     struct buf bytes;
@@ -33,7 +32,7 @@ receive(const struct sample *sample, struct received *out)
     sample_image(sample, &out->bytes);
     out->source = (struct codec_source){.fd = sample_fd(out->bytes.bytes, out->bytes.n),
                                         .size = out->bytes.n};
-    if (codec_inspect(pool, &out->source, NULL, &out->digests, &err) < 0)
+    if (codec_inspect(codec_workers, &out->source, NULL, &out->digests, &err) < 0)
         fail_msg("%s", err.text);
 }
 
@@ -76,13 +75,13 @@ comes_back(const char *name, const struct sample *sample, enum codec_coding codi
     int fd = -1;
 
     receive(sample, &r);
-    if (codec_encode(pool, &r.source, &policy, &coded, &err) < 0 || coded.coded_fd < 0)
+    if (codec_encode(codec_workers, &r.source, &policy, &coded, &err) < 0 || coded.coded_fd < 0)
         fail_msg("%s: %s", name, err.text[0] != 0 ? err.text : coded.why_not);
     source = coded_source(&coded);
-    if (codec_prove(pool, &source, &(struct codec_claim){&r.digests, r.digests.file, NULL, 0},
-                    &err) < 0 ||
-        codec_inspect(pool, &source, NULL, &after, &err) < 0 ||
-        codec_restore(pool, &source, &fd, &n, &err) < 0)
+    if (codec_prove(codec_workers, &source,
+                    &(struct codec_claim){&r.digests, r.digests.file, NULL, 0}, &err) < 0 ||
+        codec_inspect(codec_workers, &source, NULL, &after, &err) < 0 ||
+        codec_restore(codec_workers, &source, &fd, &n, &err) < 0)
         fail_msg("%s: %s", name, err.text);
 
     assert_true(coded.coded_size < r.bytes.n);
@@ -178,7 +177,7 @@ padding_has_the_sign_of_its_pixels(void **state)
         uint8_t *bytes;
 
         receive(&sample, &r);
-        if (codec_encode(pool, &r.source, NULL, &coded, &err) < 0)
+        if (codec_encode(codec_workers, &r.source, NULL, &coded, &err) < 0)
             fail_msg("%s", err.text);
         assert_true(coded.coded_fd >= 0);
         bytes = bytes_of(coded.coded_fd, coded.coded_size);
@@ -222,7 +221,7 @@ what_might_lose_a_bit_is_left_alone(void **state)
         struct received r;
 
         receive(&rows[i].sample, &r);
-        if (codec_encode(pool, &r.source, NULL, &coded, &err) < 0)
+        if (codec_encode(codec_workers, &r.source, NULL, &coded, &err) < 0)
             fail_msg("%s: %s", rows[i].why, err.text);
 
         if (coded.coded_fd >= 0)
@@ -247,7 +246,7 @@ coding_can_be_switched_off(void **state)
     (void)state;
     receive(&sample, &r);
 
-    assert_int_equal(codec_encode(pool, &r.source, &off, &coded, &err), 0);
+    assert_int_equal(codec_encode(codec_workers, &r.source, &off, &coded, &err), 0);
 
     assert_int_equal(coded.coded_fd, -1);
     assert_string_equal(coded.why_not, "coding is switched off");
@@ -270,7 +269,7 @@ sabotage_is_refused(void **state)
 
     (void)state;
     receive(&sample, &r);
-    assert_int_equal(codec_encode(pool, &r.source, NULL, &coded, &err), 0);
+    assert_int_equal(codec_encode(codec_workers, &r.source, NULL, &coded, &err), 0);
     bytes = bytes_of(coded.coded_fd, coded.coded_size);
 
     for (size_t at = 0; at < coded.coded_size; at += 7, tried++) {
@@ -281,14 +280,14 @@ sabotage_is_refused(void **state)
         bytes[at] ^= flip;
         source = coded_source(&coded);
         source.fd = sample_fd(bytes, coded.coded_size);
-        if (codec_prove(pool, &source, &(struct codec_claim){&r.digests, r.digests.file, NULL, 0},
-                        &err) < 0) {
+        if (codec_prove(codec_workers, &source,
+                        &(struct codec_claim){&r.digests, r.digests.file, NULL, 0}, &err) < 0) {
             assert_int_equal(err.kind, ERR_CONFLICT);
             refused++;
         } else {
             if (!is_in_stream)
                 fail_msg("a flipped bit in byte %zu of the header is let through", at);
-            assert_int_equal(codec_inspect(pool, &source, NULL, &after, &err), 0);
+            assert_int_equal(codec_inspect(codec_workers, &source, NULL, &after, &err), 0);
             assert_memory_equal(after.pixels, r.digests.pixels, DIGEST_BYTES);
         }
         close(source.fd);
@@ -312,7 +311,7 @@ proof_of_other_digests_is_refused(void **state)
 
     (void)state;
     receive(&sample, &r);
-    assert_int_equal(codec_encode(pool, &r.source, NULL, &coded, &err), 0);
+    assert_int_equal(codec_encode(codec_workers, &r.source, NULL, &coded, &err), 0);
     source = coded_source(&coded);
 
     for (int which = 0; which < 3; which++) {
@@ -321,11 +320,12 @@ proof_of_other_digests_is_refused(void **state)
 
         memcpy(file, r.digests.file, sizeof file);
         (which == 0 ? file : which == 1 ? expected.pixels : expected.dataset)[9] ^= 1;
-        assert_int_equal(
-            codec_prove(pool, &source, &(struct codec_claim){&expected, file, NULL, 0}, &err), -1);
+        assert_int_equal(codec_prove(codec_workers, &source,
+                                     &(struct codec_claim){&expected, file, NULL, 0}, &err),
+                         -1);
         assert_int_equal(err.kind, ERR_CONFLICT);
     }
-    assert_int_equal(codec_prove(pool, &source,
+    assert_int_equal(codec_prove(codec_workers, &source,
                                  &(struct codec_claim){&r.digests, r.digests.file, NULL, 0}, &err),
                      0);
     codec_result_fini(&coded);
@@ -354,7 +354,7 @@ a_source_may_be_part_of_a_file(void **state)
     r.source.fd = sample_fd(padded.bytes, padded.n);
     r.source.offset = 5001;
 
-    assert_int_equal(codec_inspect(pool, &r.source, &facts, &digests, &err), 0);
+    assert_int_equal(codec_inspect(codec_workers, &r.source, &facts, &digests, &err), 0);
 
     assert_memory_equal(&digests.file, &r.digests.file, DIGEST_BYTES);
     assert_string_equal(facts.sop_instance, "2.25.2000.1");
@@ -375,7 +375,7 @@ native_files_are_made_of_coded_ones(void **state)
 
     (void)state;
     receive(&sample, &r);
-    assert_int_equal(codec_encode(pool, &r.source, NULL, &coded, &err), 0);
+    assert_int_equal(codec_encode(codec_workers, &r.source, NULL, &coded, &err), 0);
     source = coded_source(&coded);
 
     for (size_t i = 0; i < ARRAY_LEN(to); i++) {
@@ -383,16 +383,16 @@ native_files_are_made_of_coded_ones(void **state)
         struct dcm_digests digests;
         struct dcm_facts facts;
 
-        if (codec_transcode(pool, &source, to[i], &native.fd, &native.size, &err) < 0 ||
-            codec_inspect(pool, &native, &facts, &digests, &err) < 0)
+        if (codec_transcode(codec_workers, &source, to[i], &native.fd, &native.size, &err) < 0 ||
+            codec_inspect(codec_workers, &native, &facts, &digests, &err) < 0)
             fail_msg("%s", err.text);
         assert_string_equal(facts.transfer_syntax, to[i]);
         assert_memory_equal(digests.pixels, r.digests.pixels, DIGEST_BYTES);
         assert_memory_equal(digests.dataset, r.digests.dataset, DIGEST_BYTES);
         close(native.fd);
     }
-    assert_int_equal(codec_transcode(pool, &source, DCM_UID_J2K, &source.fd, &source.size, &err),
-                     -1);
+    assert_int_equal(
+        codec_transcode(codec_workers, &source, DCM_UID_J2K, &source.fd, &source.size, &err), -1);
     codec_result_fini(&coded);
     forget(&r);
 }
@@ -413,14 +413,14 @@ frames_are_decoded_one_by_one(void **state)
     receive(&sample, &r);
     buf_init(&pixels, 1U << 20);
     sample_pixels(&sample, &pixels);
-    assert_int_equal(codec_encode(pool, &r.source, NULL, &coded, &err), 0);
+    assert_int_equal(codec_encode(codec_workers, &r.source, NULL, &coded, &err), 0);
     source = coded_source(&coded);
 
     for (uint32_t f = 1; f <= 3; f++) {
         const struct codec_source *sources[] = {&source, &r.source};
 
         for (size_t i = 0; i < 2; i++) {
-            if (codec_frame(pool, sources[i], f, 0, NULL, &image, &err) < 0)
+            if (codec_frame(codec_workers, sources[i], f, 0, NULL, &image, &err) < 0)
                 fail_msg("%s", err.text);
             assert_int_equal(image.pixels_n, frame_n);
             assert_memory_equal(image.pixels, pixels.bytes + (f - 1) * frame_n, frame_n);
@@ -429,9 +429,9 @@ frames_are_decoded_one_by_one(void **state)
             codec_image_fini(&image);
         }
     }
-    assert_int_equal(codec_frame(pool, &source, 4, 0, NULL, &image, &err), -1);
+    assert_int_equal(codec_frame(codec_workers, &source, 4, 0, NULL, &image, &err), -1);
     assert_int_equal(err.kind, ERR_NOT_FOUND);
-    assert_int_equal(codec_frame(pool, &source, 0, 0, NULL, &image, &err), -1);
+    assert_int_equal(codec_frame(codec_workers, &source, 0, 0, NULL, &image, &err), -1);
     buf_fini(&pixels);
     codec_result_fini(&coded);
     forget(&r);
@@ -447,7 +447,7 @@ preview_error(const struct codec_source *source, const struct codec_result *code
     double sum = 0;
     size_t n;
 
-    if (codec_frame(pool, source, frame, layers, coded->layout, &image, &err) < 0)
+    if (codec_frame(codec_workers, source, frame, layers, coded->layout, &image, &err) < 0)
         fail_msg("layer %u: %s", layers, err.text);
     assert_int_equal(image.layers, layers);
     n = image.pixels_n / 2;
@@ -476,7 +476,7 @@ a_preview_needs_only_its_layers(void **state)
     receive(&sample, &r);
     buf_init(&pixels, 1U << 20);
     sample_pixels(&sample, &pixels);
-    assert_int_equal(codec_encode(pool, &r.source, NULL, &coded, &err), 0);
+    assert_int_equal(codec_encode(codec_workers, &r.source, NULL, &coded, &err), 0);
     assert_int_equal(coded.layout->layers, 2);
     bytes = bytes_of(coded.coded_fd, coded.coded_size);
 
@@ -520,14 +520,14 @@ a_preview_of_missing_bytes_is_refused(void **state)
 
     (void)state;
     receive(&sample, &r);
-    assert_int_equal(codec_encode(pool, &r.source, NULL, &coded, &err), 0);
+    assert_int_equal(codec_encode(codec_workers, &r.source, NULL, &coded, &err), 0);
     bytes = bytes_of(coded.coded_fd, coded.coded_size);
     memset(bytes + coded.layout->frame_start[0], 0,
            coded.coded_size - coded.layout->frame_start[0]);
     source = coded_source(&coded);
     source.fd = sample_fd(bytes, coded.coded_size);
 
-    assert_int_equal(codec_frame(pool, &source, 1, 1, coded.layout, &image, &err), -1);
+    assert_int_equal(codec_frame(codec_workers, &source, 1, 1, coded.layout, &image, &err), -1);
 
     assert_int_equal(err.kind, ERR_REJECT);
     close(source.fd);
@@ -549,29 +549,12 @@ what_is_no_dicom_is_refused(void **state)
         struct codec_result coded;
         struct err err = {0};
 
-        assert_int_equal(codec_inspect(pool, &source, NULL, &digests, &err), -1);
+        assert_int_equal(codec_inspect(codec_workers, &source, NULL, &digests, &err), -1);
         assert_int_equal(err.kind, ERR_REJECT);
-        assert_int_equal(codec_encode(pool, &source, NULL, &coded, &err), -1);
+        assert_int_equal(codec_encode(codec_workers, &source, NULL, &coded, &err), -1);
         assert_int_equal(err.kind, ERR_REJECT);
         close(source.fd);
     }
-}
-
-static int
-start(void **state)
-{
-    struct err err = {0};
-
-    (void)state;
-    return codec_pool_new(2, &pool, &err);
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    codec_pool_free(&pool);
-    return 0;
 }
 
 int
@@ -595,5 +578,5 @@ main(int argc, char **argv)
 
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, codec_workers_start, codec_workers_stop);
 }

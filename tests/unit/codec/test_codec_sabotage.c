@@ -7,6 +7,7 @@
 #include "proto/codec/j2k.h"
 #include "proto/codec/jls.h"
 #include "proto/dicom/convert.h"
+#include "tests/support/codec_workers.h"
 #include "tests/support/sample_image.h"
 #include "tests/support/spoil_pixels.h"
 
@@ -20,7 +21,6 @@
 
 enum { FRAMES_MOST = 4, NAME_BYTES = 96 };
 
-static struct codec_pool *pool;
 static unsigned caught, harmless;
 
 /* A coded file taken apart, to be put together otherwise. */
@@ -80,7 +80,7 @@ prove(const struct victim *v, const uint8_t *bytes, size_t n, const uint8_t *rec
 
     source.recipe = recipe;
     source.recipe_n = recipe_n;
-    rc = codec_prove(pool, &source, &claim, err);
+    rc = codec_prove(codec_workers, &source, &claim, err);
     close(source.fd);
     return rc;
 }
@@ -169,13 +169,13 @@ victim_make(struct victim *v, const char *name, const struct sample *sample,
     sample_image(sample, &v->received);
     source.fd = sample_fd(v->received.bytes, v->received.n);
     source.size = v->received.n;
-    if (codec_inspect(pool, &source, NULL, &v->digests, &err) < 0 ||
-        codec_encode(pool, &source, &policy, &coded, &err) < 0 || coded.coded_fd < 0)
+    if (codec_inspect(codec_workers, &source, NULL, &v->digests, &err) < 0 ||
+        codec_encode(codec_workers, &source, &policy, &coded, &err) < 0 || coded.coded_fd < 0)
         fail_msg("%s: %s %s", name, err.text, coded.why_not);
     for (uint32_t f = 0; f < v->form.frames; f++) {
         struct codec_image image;
 
-        assert_int_equal(codec_frame(pool, &source, f + 1, 0, NULL, &image, &err), 0);
+        assert_int_equal(codec_frame(codec_workers, &source, f + 1, 0, NULL, &image, &err), 0);
         buf_add(&v->frames[f], image.pixels, image.pixels_n);
         codec_image_fini(&image);
     }
@@ -436,7 +436,7 @@ flip_bits(struct victim *v, unsigned count)
                                           .size = v->whole.n};
             struct dcm_digests after;
 
-            assert_int_equal(codec_inspect(pool, &source, NULL, &after, &err), 0);
+            assert_int_equal(codec_inspect(codec_workers, &source, NULL, &after, &err), 0);
             assert_int_equal(after.pixels_from, PIXELS_DECODED);
             assert_memory_equal(after.pixels, v->digests.pixels, DIGEST_BYTES);
             close(source.fd);
@@ -510,23 +510,6 @@ every_sabotage_is_caught(void **state)
     assert_true(harmless < 20);
 }
 
-static int
-start(void **state)
-{
-    struct err err = {0};
-
-    (void)state;
-    return codec_pool_new(1, &pool, &err);
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    codec_pool_free(&pool);
-    return 0;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -535,5 +518,5 @@ main(int argc, char **argv)
 
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, codec_workers_start, codec_workers_stop);
 }

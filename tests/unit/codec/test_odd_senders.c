@@ -3,6 +3,7 @@
 #include "proto/codec/codec.h"
 #include "proto/dicom/part10.h"
 #include "proto/trust/digest.h"
+#include "tests/support/codec_workers.h"
 #include "tests/support/odd_sender.h"
 #include "tests/support/sample_image.h"
 
@@ -12,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static struct codec_pool *pool;
 
 static struct codec_source
 source_of(const struct buf *bytes)
@@ -33,7 +32,7 @@ make_odd(const struct odd_sender *odd, const struct sample *sample, struct buf *
     buf_init(out, 1 << 20);
     sample_image(sample, out);
     source = source_of(out);
-    assert_int_equal(codec_inspect(pool, &source, NULL, out_clean, &err), 0);
+    assert_int_equal(codec_inspect(codec_workers, &source, NULL, out_clean, &err), 0);
     close(source.fd);
     assert_int_equal(dcm_part10_parse(out->bytes, out->n, &p10, &err), 0);
     odd_sender_sends(odd, out, p10.dataset_at);
@@ -64,8 +63,8 @@ comes_back(const struct odd_sender *odd, const struct buf *file, struct codec_re
     uint8_t *bytes;
     int fd = -1;
 
-    if (codec_prove(pool, &source, &claim, &err) < 0 ||
-        codec_restore(pool, &source, &fd, &n, &err) < 0)
+    if (codec_prove(codec_workers, &source, &claim, &err) < 0 ||
+        codec_restore(codec_workers, &source, &fd, &n, &err) < 0)
         fail_msg("%s: %s", odd->name, err.text);
     assert_int_equal(n, file->n);
     bytes = take_bytes(fd, n);
@@ -91,8 +90,8 @@ it_is_the_same_image_whose_coded_file_is_as_clean_as_any(void **state)
         make_odd(odd, &sample, &file, &clean);
         source = source_of(&file);
 
-        if (codec_inspect(pool, &source, NULL, &digests, &err) < 0 ||
-            codec_encode(pool, &source, NULL, &coded, &err) < 0 || coded.coded_fd < 0)
+        if (codec_inspect(codec_workers, &source, NULL, &digests, &err) < 0 ||
+            codec_encode(codec_workers, &source, NULL, &coded, &err) < 0 || coded.coded_fd < 0)
             fail_msg("%s: %s", odd->name, err.text[0] != 0 ? err.text : coded.why_not);
         assert_memory_equal(digests.pixels, clean.pixels, DIGEST_BYTES);
         assert_memory_equal(digests.dataset, clean.dataset, DIGEST_BYTES);
@@ -108,23 +107,6 @@ it_is_the_same_image_whose_coded_file_is_as_clean_as_any(void **state)
     }
 }
 
-static int
-start(void **state)
-{
-    struct err err = {0};
-
-    (void)state;
-    return codec_pool_new(1, &pool, &err);
-}
-
-static int
-stop(void **state)
-{
-    (void)state;
-    codec_pool_free(&pool);
-    return 0;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -135,5 +117,5 @@ main(int argc, char **argv)
 
     if (codec_worker_main_if_asked(argc, argv, &status))
         return status;
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, codec_workers_start, codec_workers_stop);
 }

@@ -15,26 +15,6 @@
 #include "tests/support/plain_peer.h"
 #include "tests/support/plain_world.h"
 
-static int
-setup(void **state)
-{
-    struct plain_world *x = plain_world_new();
-
-    plain_peer_reset();
-    plain_peer_start(0);
-    snprintf(x->target, sizeof x->target, "pacs dicom PACS@127.0.0.1:%u", plain_peer_port());
-    *state = x;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    plain_world_free(*state);
-    plain_peer_stop();
-    return 0;
-}
-
 /* As the desk's state has them; valid until the next call. */
 static const char *
 lamps(struct plain_world *x)
@@ -158,7 +138,7 @@ of_a_table_of_more_lines_than_targets_each_stands_somehow(void **state)
 int
 main(int argc, char **argv)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, plain_world_setup, plain_world_teardown)
     const struct CMUnitTest tests[] = {
         T(one_that_is_away_is_amber_then_red),
         T(one_that_lets_nobody_in_is_red_until_it_does),

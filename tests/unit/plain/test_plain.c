@@ -17,33 +17,6 @@
 #include "tests/support/plain_world.h"
 
 static void
-target_is(struct plain_world *x, const char *settings)
-{
-    snprintf(x->target, sizeof x->target, "pacs dicom PACS@127.0.0.1:%u %s", plain_peer_port(),
-             settings);
-}
-
-static int
-setup(void **state)
-{
-    struct plain_world *x = plain_world_new();
-
-    plain_peer_reset();
-    plain_peer_start(0);
-    target_is(x, "");
-    *state = x;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    plain_world_free(*state);
-    plain_peer_stop();
-    return 0;
-}
-
-static void
 stores(unsigned want)
 {
     gate_lock(&plain_peer.gate);
@@ -78,7 +51,7 @@ instead_of_the_centre_found_means_sealed_and_listed(void **state)
     uint32_t revision;
     struct err err = {0};
 
-    target_is(x, "instead-of-centre=yes");
+    plain_world_aim(x, "instead-of-centre=yes");
     plain_world_arrive(x, 1, 3);
     plain_world_start(x);
     PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_SEALED) == 3);
@@ -118,7 +91,7 @@ a_study_with_an_image_aside_again_is_not_told_safe(void **state)
     struct plain_world *x = *state;
     struct err err = {0};
 
-    target_is(x, "instead-of-centre=yes");
+    plain_world_aim(x, "instead-of-centre=yes");
     plain_world_arrive(x, 1, 2);
     assert_int_equal(spool_set_quarantined(x->w.spool, 2, "damaged: drawn", &err), 0);
     close_of(x, "1.2.3");
@@ -140,7 +113,7 @@ a_success_alone_is_not_safe_to_delete(void **state)
     struct plain_world *x = *state;
 
     plain_peer.finds_nothing = true;
-    target_is(x, "instead-of-centre=yes");
+    plain_world_aim(x, "instead-of-centre=yes");
     plain_world_arrive(x, 1, 2);
     plain_world_start(x);
     PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_HELD) == 2);
@@ -159,7 +132,7 @@ what_is_lost_there_is_sent_again(void **state)
     struct plain_world *x = *state;
 
     x->lost_ms = 60;
-    target_is(x, "instead-of-centre=yes");
+    plain_world_aim(x, "instead-of-centre=yes");
     plain_world_arrive(x, 1, 1);
     plain_world_start(x);
     plain_peer_await(1);
@@ -306,7 +279,7 @@ anothers_object_of_the_same_uid_is_not_ours_to_delete(void **state)
     struct plain_world *x = *state;
 
     keeps_already("1.2.9.2");
-    target_is(x, "instead-of-centre=yes");
+    plain_world_aim(x, "instead-of-centre=yes");
     plain_world_arrive(x, 1, 3);
     plain_world_start(x);
     PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_QUARANTINED) == 1 &&
@@ -323,7 +296,7 @@ what_is_there_already_after_a_cut_is_asked_for(void **state)
     keeps_already("1.2.9.1");
     plain_peer.break_after = 1;
     plain_peer.finds_nothing = true;
-    target_is(x, "instead-of-centre=yes");
+    plain_world_aim(x, "instead-of-centre=yes");
     plain_world_arrive(x, 1, 1);
     plain_world_start(x);
     PLAIN_AWAIT(x, plain_peer.stores >= 2);
@@ -386,7 +359,7 @@ the_archives_refusal_is_put_aside_for_all_and_released_there(void **state)
 
     snprintf(plain_peer.refused, sizeof plain_peer.refused, "1.2.9.2");
     plain_peer.refusal = DIMSE_CLASS_DIFFERS;
-    target_is(x, "instead-of-centre=yes");
+    plain_world_aim(x, "instead-of-centre=yes");
     plain_world_arrive(x, 1, 3);
     plain_world_start(x);
     PLAIN_AWAIT(x, plain_world_count(x, INSTANCE_QUARANTINED) == 1 &&
@@ -435,7 +408,7 @@ where_nobody_is_asked_an_answer_is_enough(void **state)
     struct plain_world *x = *state;
 
     plain_peer.has_no_query = true;
-    target_is(x, "verify=none");
+    plain_world_aim(x, "verify=none");
     plain_world_arrive(x, 1, 2);
     plain_world_start(x);
     PLAIN_AWAIT(x, plain_world_number(x, "there") == 2);
@@ -448,7 +421,7 @@ only_what_the_line_says_goes_there(void **state)
 {
     struct plain_world *x = *state;
 
-    target_is(x, "devices=CT2");
+    plain_world_aim(x, "devices=CT2");
     plain_world_arrive(x, 1, 2);
     plain_world_start(x);
     PLAIN_AWAIT(x, plain_world_number(x, "waiting") == 0);
@@ -563,7 +536,7 @@ a_new_target_stopped_at_once_is_not_new_the_next_time(void **state)
 int
 main(int argc, char **argv)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, plain_world_setup, plain_world_teardown)
     const struct CMUnitTest tests[] = {
         T(many_go_over_one_association_and_are_found),
         T(instead_of_the_centre_found_means_sealed_and_listed),

@@ -16,21 +16,8 @@
 static int
 setup(void **state)
 {
-    struct plain_world *x = plain_world_new();
-
-    plain_peer_reset();
-    plain_peer_start(0);
-    snprintf(x->target, sizeof x->target, "pacs dicom PACS@127.0.0.1:%u instead-of-centre=yes",
-             plain_peer_port());
-    *state = x;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    plain_world_free(*state);
-    plain_peer_stop();
+    (void)plain_world_setup(state);
+    plain_world_aim(*state, "instead-of-centre=yes");
     return 0;
 }
 
@@ -62,7 +49,7 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_is_sent_once_and_found_by_the_number_it_is_asked_for_by,
-                                        setup, teardown),
+                                        setup, plain_world_teardown),
     };
     int status;
 

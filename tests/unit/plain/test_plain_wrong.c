@@ -15,33 +15,6 @@
 #include "tests/support/plain_peer.h"
 #include "tests/support/plain_world.h"
 
-static void
-target_is(struct plain_world *x, const char *settings)
-{
-    snprintf(x->target, sizeof x->target, "pacs dicom PACS@127.0.0.1:%u %s", plain_peer_port(),
-             settings);
-}
-
-static int
-setup(void **state)
-{
-    struct plain_world *x = plain_world_new();
-
-    plain_peer_reset();
-    plain_peer_start(0);
-    target_is(x, "");
-    *state = x;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    plain_world_free(*state);
-    plain_peer_stop();
-    return 0;
-}
-
 static bool
 has_bytes(struct plain_world *x, uint64_t id)
 {
@@ -74,7 +47,8 @@ of_a_table_with_a_mistake_one_target_waits_and_nothing_it_needs_is_forgotten(voi
     char *spool = mem_printf("%s/spool", x->w.dir), archive[33];
     struct err err;
 
-    target_is(x, "\nxa dicom XA@127.0.0.1:104 conections=2 instead-of-centre=yes devices=XA1");
+    plain_world_aim(x,
+                    "\nxa dicom XA@127.0.0.1:104 conections=2 instead-of-centre=yes devices=XA1");
     plain_world_arrive(x, 1, 1);
     serve_world_close(&x->w); /* its segment is full now */
     assert_int_equal(spool_open(spool, &o, &x->w.spool, &err), 0);
@@ -93,7 +67,7 @@ of_a_table_with_a_mistake_one_target_waits_and_nothing_it_needs_is_forgotten(voi
     assert_string_equal(archive, "");
     assert_string_equal(plain_table_trouble(x->plain), "line 2: xa: unknown setting conections");
     plain_stop(&x->plain);
-    target_is(x, "");
+    plain_world_aim(x, "");
     plain_world_start(x);
     PLAIN_AWAIT(x, plain_world_number(x, "there") == 1);
     spool_collect_garbage(x->w.spool);
@@ -115,8 +89,8 @@ a_target_with_a_mistake_makes_nothing_safe(void **state)
     struct err err = {0};
     uint32_t revision;
 
-    target_is(x, "instead-of-centre=yes modalities=MR\n"
-                 "xa dicom XA@127.0.0.1:104 conections=2 instead-of-centre=yes");
+    plain_world_aim(x, "instead-of-centre=yes modalities=MR\n"
+                       "xa dicom XA@127.0.0.1:104 conections=2 instead-of-centre=yes");
     plain_world_arrive(x, 1, 1);
     plain_world_seal(x, 1);
     serve_world_put(&x->w, &other);
@@ -136,7 +110,7 @@ a_target_with_a_mistake_is_red_and_says_what_is_wrong(void **state)
 {
     struct plain_world *x = *state;
 
-    target_is(x, "conections=2");
+    plain_world_aim(x, "conections=2");
     plain_world_arrive(x, 1, 1);
     plain_world_start(x);
 
@@ -149,7 +123,7 @@ a_target_with_a_mistake_is_red_and_says_what_is_wrong(void **state)
 int
 main(int argc, char **argv)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, plain_world_setup, plain_world_teardown)
     const struct CMUnitTest tests[] = {
         T(of_a_table_with_a_mistake_one_target_waits_and_nothing_it_needs_is_forgotten),
         T(a_target_with_a_mistake_is_red_and_says_what_is_wrong),

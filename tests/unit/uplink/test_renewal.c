@@ -9,6 +9,7 @@
 #include "proto/codec/codec.h"
 #include "proto/link/enrol.h"
 #include "proto/trust/ca.h"
+#include "tests/support/codec_workers.h"
 #include "tests/support/connect_proxy.h"
 #include "tests/support/fake_centre.h"
 #include "tests/support/folder.h"
@@ -30,7 +31,6 @@ struct site {
     struct uplink *up;
 };
 
-static struct codec_pool *pool;
 static struct err err;
 
 static void
@@ -55,7 +55,7 @@ start(struct site *s)
                                      .quiet_ms = 300,
                                      .recheck_ms = 3600000};
 
-    must(uplink_start(&options, s->spool, pool, &s->up, &err));
+    must(uplink_start(&options, s->spool, codec_workers, &s->up, &err));
 }
 
 /* Another one for the same device. */
@@ -407,21 +407,6 @@ others_take_the_way_of_the_table_too(void **state)
     folder_remove(dir);
 }
 
-static int
-start_all(void **state)
-{
-    (void)state;
-    return codec_pool_new(1, &pool, &err);
-}
-
-static int
-stop_all(void **state)
-{
-    (void)state;
-    codec_pool_free(&pool);
-    return 0;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -440,5 +425,5 @@ main(int argc, char **argv)
         return status;
     if (getenv("RADPOST_TEST_LOG") == NULL)
         log_set_fd(-1);
-    return cmocka_run_group_tests(tests, start_all, stop_all);
+    return cmocka_run_group_tests(tests, codec_workers_start, codec_workers_stop);
 }
