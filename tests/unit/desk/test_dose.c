@@ -215,59 +215,50 @@ a_report_of_more_events_than_are_kept_tells_of_none(void **state)
 #define DX1 "S1 "
 #define STUDY true
 #define STEP false
+/* Three of one device, in the order they were made. */
+#define FIRST(scope, events, dap)                                                                  \
+    {                                                                                              \
+        "1.1", "0800", DX1, scope, events, "", dap                                                 \
+    }
+#define SECOND(scope, events, dap)                                                                 \
+    {                                                                                              \
+        "1.2", "0900", DX1, scope, events, "", dap                                                 \
+    }
+#define THIRD(scope, events, dap)                                                                  \
+    {                                                                                              \
+        "1.3", "1000", DX1, scope, events, "", dap                                                 \
+    }
 
 static const struct {
     const char *name;
     struct said said[4]; /* in the order of arrival */
     double dap;
 } held[] = {
-    {"steps add",
-     {{"1.1", "0800", DX1, STEP, "", "", "10"}, {"1.2", "0900", DX1, STEP, "", "", "20"}},
-     30},
+    {"steps add", {FIRST(STEP, "", "10"), SECOND(STEP, "", "20")}, 30},
     {"totals so far",
-     {{"1.1", "0800", DX1, STUDY, "", "", "10"},
-      {"1.2", "0900", DX1, STUDY, "", "", "15"},
-      {"1.3", "1000", DX1, STUDY, "", "", "25"}},
+     {FIRST(STUDY, "", "10"), SECOND(STUDY, "", "15"), THIRD(STUDY, "", "25")},
      25},
-    {"totals so far, the earlier last",
-     {{"1.2", "0900", DX1, STUDY, "", "", "15"}, {"1.1", "0800", DX1, STUDY, "", "", "10"}},
-     15},
-    {"of two devices",
-     {{"1.1", "0800", DX1, STUDY, "", "", "10"}, {"1.2", "0900", "S2", STUDY, "", "", "15"}},
-     25},
-    {"by their events",
-     {{"1.1", "0800", DX1, STUDY, "1 2", "", "10"}, {"1.2", "0900", DX1, STUDY, "1 2 3", "", "15"}},
-     15},
+    {"totals so far, the earlier last", {SECOND(STUDY, "", "15"), FIRST(STUDY, "", "10")}, 15},
+    {"of two devices", {FIRST(STUDY, "", "10"), {"1.2", "0900", "S2", STUDY, "", "", "15"}}, 25},
+    {"by their events", {FIRST(STUDY, "1 2", "10"), SECOND(STUDY, "1 2 3", "15")}, 15},
     {"the study's events alone, not the earlier ones",
-     {{"1.1", "0800", DX1, STUDY, "1 2", "", "10"}, {"1.2", "0900", DX1, STUDY, "3", "", "15"}},
+     {FIRST(STUDY, "1 2", "10"), SECOND(STUDY, "3", "15")},
      25},
     {"steps, then the study",
-     {{"1.1", "0800", DX1, STEP, "1", "", "10"},
-      {"1.2", "0900", DX1, STEP, "2 3", "", "15"},
-      {"1.3", "1000", DX1, STUDY, "1 2 3", "", "25"}},
+     {FIRST(STEP, "1", "10"), SECOND(STEP, "2 3", "15"), THIRD(STUDY, "1 2 3", "25")},
      25},
     {"the study, then one of its steps",
-     {{"1.3", "1000", DX1, STUDY, "1 2 3", "", "25"}, {"1.1", "1005", DX1, STEP, "2", "", "10"}},
+     {SECOND(STUDY, "1 2 3", "25"), THIRD(STEP, "2", "10")},
      25},
-    {"the study, then a further step",
-     {{"1.3", "0800", DX1, STUDY, "", "", "25"}, {"1.1", "0900", DX1, STEP, "", "", "10"}},
-     35},
-    {"made again",
-     {{"1.1", "0800", DX1, STEP, "1 2", "", "10"}, {"1.2", "0900", DX1, STEP, "1 2", "", "12"}},
-     12},
-    {"made again, the earlier last",
-     {{"1.2", "0900", DX1, STEP, "1 2", "", "12"}, {"1.1", "0800", DX1, STEP, "1 2", "", "10"}},
-     12},
-    {"follows",
-     {{"1.1", "0800", DX1, STEP, "1 2", "", "10"}, {"1.2", "0900", DX1, STEP, "2", "1.1", "7"}},
-     7},
+    {"the study, then a further step", {FIRST(STUDY, "", "25"), SECOND(STEP, "", "10")}, 35},
+    {"made again", {FIRST(STEP, "1 2", "10"), SECOND(STEP, "1 2", "12")}, 12},
+    {"made again, the earlier last", {SECOND(STEP, "1 2", "12"), FIRST(STEP, "1 2", "10")}, 12},
+    {"follows", {FIRST(STEP, "1 2", "10"), {"1.2", "0900", DX1, STEP, "2", "1.1", "7"}}, 7},
     {"each follows the other",
      {{"1.1", "0800", DX1, STEP, "", "1.2", "10"}, {"1.2", "0900", DX1, STEP, "", "1.1", "7"}},
      7},
     {"the same twice",
-     {{"1.1", "0800", DX1, STUDY, "1", "", "10"},
-      {"1.2", "0900", DX1, STUDY, "1 2", "", "15"},
-      {"1.1", "0800", DX1, STUDY, "1", "", "10"}},
+     {FIRST(STUDY, "1", "10"), SECOND(STUDY, "1 2", "15"), FIRST(STUDY, "1", "10")},
      15},
 };
 
