@@ -37,6 +37,24 @@ open_pg(const char *database)
     return pg;
 }
 
+/* Of the archive's database, which is made. */
+static struct pg_options
+options_of(char *conninfo)
+{
+    return (struct pg_options){conninfo, files, "storage/keep/migrations/", .connections = 1};
+}
+
+/* Opened, and closed again. */
+static void
+visit(const struct pg_options *options)
+{
+    struct pg *pg = NULL;
+    struct err err;
+
+    OK(pg_open(options, &pg, &err));
+    pg_close(&pg);
+}
+
 static void
 values_come_back_and_rollbacks_leave_nothing(void **state)
 {
@@ -136,17 +154,14 @@ static void
 a_migration_is_not_cut_off_by_the_clock(void **state)
 {
     char *conninfo = pg_cluster_database(cluster, "long");
-    struct pg_options options = {conninfo, files, "storage/keep/migrations/", .connections = 1};
-    struct pg *pg = NULL;
-    struct err err;
+    struct pg_options options = options_of(conninfo);
 
     (void)state;
     sql(conninfo, "CREATE FUNCTION judge() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF "
                   "current_setting('statement_timeout') <> '0' THEN RAISE 'cut off'; END IF; END "
                   "$$");
     sql(conninfo, "CREATE EVENT TRIGGER judge ON ddl_command_start EXECUTE FUNCTION judge()");
-    OK(pg_open(&options, &pg, &err));
-    pg_close(&pg);
+    visit(&options);
     free(conninfo);
 }
 
@@ -203,16 +218,14 @@ static void
 a_guest_migrates_only_an_empty_database(void **state)
 {
     char *conninfo = pg_cluster_database(cluster, "guest");
-    struct pg_options options = {conninfo, files, "storage/keep/migrations/", .is_guest = true,
-                                 .connections = 1};
+    struct pg_options options = options_of(conninfo);
     struct pg *pg = NULL;
     struct err err;
 
     (void)state;
-    OK(pg_open(&options, &pg, &err));
-    pg_close(&pg);
-    OK(pg_open(&options, &pg, &err));
-    pg_close(&pg);
+    options.is_guest = true;
+    visit(&options);
+    visit(&options);
     /* Were it migrated, this would be made again. */
     sql(conninfo, "DROP INDEX instances_aside; DELETE FROM schema_migrations WHERE name = "
                   "'0009_aside.sql'");
@@ -223,11 +236,9 @@ a_guest_migrates_only_an_empty_database(void **state)
                   "END IF; END $$");
 
     options.is_guest = false;
-    OK(pg_open(&options, &pg, &err));
-    pg_close(&pg);
+    visit(&options);
     options.is_guest = true;
-    OK(pg_open(&options, &pg, &err));
-    pg_close(&pg);
+    visit(&options);
     sql(conninfo, "INSERT INTO schema_migrations (name) VALUES ('0900_later.sql')");
     assert_int_equal(pg_open(&options, &pg, &err), -1);
     assert_non_null(strstr(err.text, "newer version than this program"));
@@ -239,13 +250,12 @@ static void
 a_database_of_a_newer_version_is_refused_and_left_as_it_is(void **state)
 {
     char *conninfo = pg_cluster_database(cluster, "newer");
-    struct pg_options options = {conninfo, files, "storage/keep/migrations/", .connections = 1};
+    struct pg_options options = options_of(conninfo);
     struct pg *pg = NULL;
     struct err err;
 
     (void)state;
-    OK(pg_open(&options, &pg, &err));
-    pg_close(&pg);
+    visit(&options);
     sql(conninfo, "INSERT INTO schema_migrations (name) VALUES ('0900_later.sql')");
     sql(conninfo, "DROP INDEX instances_aside; DELETE FROM schema_migrations WHERE name = "
                   "'0009_aside.sql'");
@@ -332,13 +342,12 @@ static void
 what_is_filled_and_not_known_is_looked_at_when_it_is_opened(void **state)
 {
     char *conninfo = pg_cluster_database(cluster, "filled");
-    struct pg_options options = {conninfo, files, "storage/keep/migrations/", .connections = 1};
+    struct pg_options options = options_of(conninfo);
     struct pg *pg = NULL;
     struct err err;
 
     (void)state;
-    OK(pg_open(&options, &pg, &err));
-    pg_close(&pg);
+    visit(&options);
     sql(conninfo, "ALTER TABLE tenants SET (autovacuum_enabled = off)");
     sql(conninfo, "INSERT INTO tenants (code, name, made_at_us) "
                   "SELECT g, 'A clinic', 0 FROM generate_series(1, 30000) g");
