@@ -247,7 +247,8 @@ judge_report(struct evidence *e)
     report_fini(&r);
 }
 
-/* A notice that names this report, signed by the same CA, or by the one that came after it. */
+/* A notice that names this report, signed by the same CA, or by one that it brings: whose that is,
+ * is proved as little as of the report's own. */
 static int
 judge_withdrawal(struct evidence *e, const char *trusted_pem, struct err *err)
 {
@@ -273,6 +274,7 @@ judge_withdrawal(struct evidence *e, const char *trusted_pem, struct err *err)
     }
     if (v.fault != CMS_GOOD)
         differ(e, EVIDENCE_WITHDRAWAL, v.why);
+    memcpy(e->verdict.notice_ca_sha256, v.ca_sha256, DIGEST_BYTES);
     digest_bytes(e->bytes[REPORT], e->n[REPORT], is);
     digest_text(is, sha256);
     if (memmem(e->bytes[WITHDRAWAL], e->n[WITHDRAWAL], sha256, strlen(sha256)) == NULL)
@@ -323,12 +325,22 @@ out:
 /* ---- the command ---- */
 
 static void
+print_ca(const char *which, const uint8_t sha256[DIGEST_BYTES], bool is_pinned)
+{
+    char ca[DIGEST_HEX_BYTES];
+
+    digest_text(sha256, ca);
+    printf("%s SHA-256 %s%s\n", which, ca,
+           is_pinned ? " (the trusted one)"
+                     : ": compare it with a copy that came another way, or use --ca");
+}
+
+static void
 print(const struct evidence_verdict *v, bool is_pinned)
 {
-    char at[40], ca[DIGEST_HEX_BYTES];
+    char at[40];
 
     clock_text(v->signed_at_us, at);
-    digest_text(v->ca_sha256, ca);
     for (int i = 0; i < EVIDENCE_PARTS; i++)
         if (v->differs[i][0] != '\0')
             printf("%s DIFFERS: %s\n", evidence_part_word((enum evidence_part)i), v->differs[i]);
@@ -341,9 +353,9 @@ print(const struct evidence_verdict *v, bool is_pinned)
            at, v->signer.name, v->signer.licence, v->signer.organisation);
     if (v->is_withdrawn)
         printf("WITHDRAWN afterwards, by a signed notice: withdrawal.json\n");
-    printf("signing CA SHA-256 %s%s\n", ca,
-           is_pinned ? " (the trusted one)"
-                     : ": compare it with a copy that came another way, or use --ca");
+    print_ca("signing CA", v->ca_sha256, is_pinned);
+    if (v->is_withdrawn && memcmp(v->notice_ca_sha256, v->ca_sha256, DIGEST_BYTES) != 0)
+        print_ca("the notice's signing CA", v->notice_ca_sha256, false);
 }
 
 int

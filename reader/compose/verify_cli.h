@@ -29,7 +29,7 @@ struct evidence_verdict {
     uint32_t instances;
     struct cms_person signer;
     int64_t signed_at_us;
-    uint8_t ca_sha256[DIGEST_BYTES];
+    uint8_t ca_sha256[DIGEST_BYTES], notice_ca_sha256[DIGEST_BYTES]; /* the withdrawal's */
 };
 
 /* path     a folder or a ZIP

@@ -295,6 +295,19 @@ a_withdrawal_is_signed_too(void **state)
     flip("withdrawal.p7s", 0, SIZE_MAX, 101, BIT(EVIDENCE_WITHDRAWAL), 0);
 }
 
+/* The command, by this program (main). */
+static void
+says_of(const uint8_t sha256[DIGEST_BYTES])
+{
+    const char *argv[] = {"/proc/self/exe", "verify-report", dir, NULL};
+    char out[4096], fingerprint[DIGEST_HEX_BYTES];
+
+    digest_text(sha256, fingerprint);
+    assert_int_equal(program_run(argv, NULL, out, sizeof out), 0);
+    if (strstr(out, fingerprint) == NULL)
+        fail_msg("%s: %s", fingerprint, out);
+}
+
 /* The signing CA went with the folder, and another one signs since; what the old one signed is as
  * true as it was. */
 static void
@@ -328,6 +341,9 @@ what_was_signed_before_the_signers_folder_was_lost_verifies(void **state)
     assert_int_equal(differing(&after), 0);
     assert_true(after.is_withdrawn);
     assert_memory_equal(after.ca_sha256, before.ca_sha256, DIGEST_BYTES);
+    assert_memory_not_equal(after.notice_ca_sha256, after.ca_sha256, DIGEST_BYTES);
+    says_of(after.ca_sha256);
+    says_of(after.notice_ca_sha256); /* anybody could have added a notice and a CA */
     stock_openssl_verifies_the_folder(state);
     flip("withdrawal-ca.pem", 0, SIZE_MAX, 101, BIT(EVIDENCE_WITHDRAWAL), 0);
     free(lost);
@@ -350,6 +366,8 @@ main(int argc, char **argv)
     };
     int status;
 
+    if (argc > 1 && strcmp(argv[1], "verify-report") == 0)
+        return verify_report_cli(argc - 1, argv + 1);
     if (compose_signer_main_if_asked(argc, argv, &status))
         return status;
     return cmocka_run_group_tests(tests, begin, end);
