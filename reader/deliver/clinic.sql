@@ -5,10 +5,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
 -- name: clinic_up_find
 SELECT outcome, word FROM clinic_up WHERE tenant = $1 AND device = $2 AND id = $3
 
--- Told by this device, or by the box that was there before it.
+-- Told by whichever box of the clinic.
 -- name: clinic_up_known
-SELECT EXISTS (SELECT FROM clinic_up u WHERE u.tenant = $1 AND u.device = $2 AND u.id = $3)
-    OR EXISTS (SELECT FROM clinic_up u WHERE u.tenant = $1 AND u.id = $3)
+SELECT EXISTS (SELECT FROM clinic_up WHERE tenant = $1 AND id = $2)
 
 -- name: clinic_up_word
 UPDATE clinic_up SET word = $4 WHERE tenant = $1 AND device = $2 AND id = $3

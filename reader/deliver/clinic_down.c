@@ -85,8 +85,7 @@ clinic_told_check(struct deliver *d, const struct clinic_sender *sender, const c
         return 0;
     if (!clinic_id_is_valid(told))
         return err_set(err, ERR_REJECT, "told: a message's id is due, or nothing");
-    if (pg_ask(d->o.pg, "clinic_up_known",
-               PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(sender->device), PG_TEXT(told)), &rows,
+    if (pg_ask(d->o.pg, "clinic_up_known", PG_ARGS(PG_TEXT(sender->tenant), PG_TEXT(told)), &rows,
                err) < 0)
         return -1;
     *out_is_lost = !pg_truth(rows, 0, 0);
