@@ -56,20 +56,21 @@ int archive_check(struct archive *archive, struct err *err) MUST_CHECK;
 
 /* ---- events ---- */
 
-/* kind    study.arrived study.looked study.closed study.late study.complete study.sealed
- *         instance.quarantined documents.missing (docs/conformance.md). A late list is told twice,
- * in this order: study.closed, then study.late; acting on study.closed alone is enough. revision,
- * instances   of study.closed, study.late, study.complete: the study's list this is about, numbered
- * 1, 2, 3... through all its senders, and how many instances it names in all; else 0 is_late of
- * study.closed: something was closed before (revision > 1) What the reader itself stores
- * (archive_stow) never makes a study.arrived, .closed or .late. */
+/* A late list is told twice, in this order: study.closed, then study.late; acting on study.closed
+ * alone is enough. What the reader itself stores (archive_stow) never makes a study.arrived,
+ * .closed or .late. */
 struct archive_event {
     uint64_t seq;
-    char tenant[65], kind[32], study[65];
+    char tenant[65];
+    char kind[32]; /* study.arrived .looked .closed .late .complete .sealed; instance.quarantined;
+                      documents.missing: docs/conformance.md */
+    char study[65];
     int64_t at_us;
+    /* Of study.closed, .late and .complete: the study's list this is about, numbered 1, 2, 3...
+     * through all its senders, and how many instances it names in all; else 0. */
     uint32_t revision;
     uint64_t instances;
-    bool is_late;
+    bool is_late;       /* of study.closed: something was closed before (revision > 1) */
     const char *detail; /* the JSON object as told; "{}" when there is none */
 };
 

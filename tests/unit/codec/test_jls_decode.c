@@ -1,6 +1,5 @@
 /* test_jls_decode.c - JPEG-LS of others: planes, lines and samples interleaved, the CT that other
- * codings carry too, and what is torn or does
- * not fit the data set. */
+ * codings carry too, and what is torn or does not fit the data set. */
 #include "proto/base/durable.h"
 #include "proto/codec/job.h"
 #include "proto/codec/jls.h"

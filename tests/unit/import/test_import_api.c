@@ -396,7 +396,6 @@ what_a_disc_names_and_does_not_give_is_expected(void **state)
     assert_true(waits_for("1.2.77", 0));
 }
 
-/* Nobody without a session; a page from elsewhere has the cookie, but not the session's word. */
 static void
 a_file_that_cannot_be_bound_says_why(void **state)
 {
@@ -439,6 +438,7 @@ a_recording_that_dicom_has_no_class_for_is_unusable_at_once(void **state)
     assert_int_equal(world_count(1u << IMPORT_WAITING), 0);
 }
 
+/* Nobody without a session; a page from elsewhere has the cookie, but not the session's word. */
 static void
 who_is_not_signed_in_sees_and_binds_nothing(void **state)
 {

@@ -7,8 +7,6 @@
 #include "tests/support/sealed_world.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
