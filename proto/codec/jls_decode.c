@@ -8,23 +8,40 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { END_OF_IMAGE = 0xD9, SCAN = 0xDA }; /* markers, T.81 B.1.1.3 */
+
 static int refuse(struct err *err, charls_jpegls_errc why);
 static int check_form(const struct dcm_pixel_form *form, const charls_frame_info *info,
                       struct err *err);
 static void interleave(const uint8_t *planes, const struct dcm_pixel_form *form, uint8_t *to);
 static void extend(const struct dcm_pixel_form *form, unsigned precision, uint8_t *p, size_t n);
 
+/* A marker ends the reading of a scan. Where the bytes just end, CharLS (2.4.1) may count bits that
+ * are not there, for seconds of processor time: of such a stream, cut off by whatever, nothing is
+ * asked. */
+static bool
+has_end(const uint8_t *stream, size_t n)
+{
+    for (; n >= 2; n--)
+        if (stream[n - 2] == 0xFF && (stream[n - 1] == END_OF_IMAGE || stream[n - 1] == SCAN))
+            return stream[n - 1] == END_OF_IMAGE;
+    return false;
+}
+
 int
 jls_decode(const struct dcm_pixel_form *form, const uint8_t *stream, size_t n, uint8_t *out,
            size_t out_n, struct err *err)
 {
-    charls_jpegls_decoder *d = charls_jpegls_decoder_create();
+    charls_jpegls_decoder *d = NULL;
     charls_interleave_mode mode = CHARLS_INTERLEAVE_MODE_NONE;
     charls_frame_info info = {0};
     uint8_t *planes = NULL;
     charls_jpegls_errc why;
     int rc = -1;
 
+    if (!has_end(stream, n))
+        return err_set(err, ERR_REJECT, "JPEG-LS: it is torn");
+    d = charls_jpegls_decoder_create();
     if (d == NULL)
         return err_set(err, ERR_RETRY, "JPEG-LS: no memory");
     why = charls_jpegls_decoder_set_source_buffer(d, stream, n);
