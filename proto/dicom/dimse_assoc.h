@@ -37,5 +37,11 @@ uint64_t dimse_next_number(void);
 /* Which of the proposed syntaxes to take: the index, or -1 if none may be. Storage: explicit little
  * endian, implicit, other plain, lossless, then whatever was offered. */
 int dimse_choose_syntax(enum dimse_offer offer, const char *const *proposed, size_t count);
+/* Answers to each proposed context (DIMSE_CONTEXTS at most); how many. The accepted ones are the
+ * association's. */
+struct pdu_associate;
+size_t dimse_answer_contexts(const struct dimse_listener_options *options,
+                             const struct pdu_associate *rq, struct upper_answer *answers,
+                             struct dimse_assoc *assoc);
 
 #endif

@@ -328,7 +328,17 @@ take_place(struct dimse_listener *l, struct running *r, struct dimse_peer *out_g
     return !is_full;
 }
 
-/* Its request is whole: a thread, or the answer that there is none (PS3.8 9.3.4: 2, 3, 2). */
+/* Not now (PS3.8 9.3.4: 2, 3, 2). */
+static void
+turn_away(struct dimse_listener *l, size_t i)
+{
+    note(l, DIMSE_NOTE_FULL, &l->half[i].peer, NULL);
+    dimse_port_refuse(l->half[i].fd, PDU_ASSOCIATE_RJ, 2, 3, 2);
+    l->half[i].fd = -1;
+    drop_half(l, i);
+}
+
+/* Its request is whole: a thread, or the answer that there is none. */
 static void
 start(struct dimse_listener *l, size_t i)
 {
@@ -340,10 +350,7 @@ start(struct dimse_listener *l, size_t i)
     if (r->from.n >= CALLING_AT + PLACE_CALLING_BYTES)
         memcpy(r->calling, r->from.pdu + CALLING_AT, PLACE_CALLING_BYTES);
     if (!take_place(l, r, &gone)) {
-        note(l, DIMSE_NOTE_FULL, &l->half[i].peer, NULL);
-        dimse_port_refuse(l->half[i].fd, PDU_ASSOCIATE_RJ, 2, 3, 2);
-        l->half[i].fd = -1;
-        drop_half(l, i);
+        turn_away(l, i);
         free(r);
         return;
     }
@@ -353,6 +360,15 @@ start(struct dimse_listener *l, size_t i)
     l->half[i].pdu = NULL;
     drop_half(l, i);
     r->thread = thread_start("dimse-assoc", associate, r);
+}
+
+/* For a request of this length: most are short, and of long ones there is room for some. */
+static bool
+has_room(const struct dimse_listener *l, size_t length)
+{
+    for (size_t i = 0; i < l->half_count; i++)
+        length += l->half[i].wanted;
+    return length <= LIMIT_HALF_OPEN_BYTES;
 }
 
 /* Read on; false: the connection is no longer in the table. */
@@ -383,6 +399,10 @@ advance(struct dimse_listener *l, size_t i)
             dimse_port_refuse(h->fd, PDU_ABORT, 0, 2, h->pdu[0] > PDU_ABORT ? 1 : 2);
             h->fd = -1;
             drop_half(l, i);
+            return false;
+        }
+        if (length > LIMIT_ASSOCIATE_SHORT_BYTES && !has_room(l, length)) {
+            turn_away(l, i);
             return false;
         }
         h->wanted = PDU_HEAD_BYTES + (size_t)length;
@@ -451,55 +471,6 @@ gather(void *arg)
     return NULL;
 }
 
-/* Where the server's role is not wanted of a peer that takes the client's, too, the context is
- * taken without it: no role item in the answer leaves the default roles (PS3.7 D.3.3.4). */
-static enum dimse_offer
-offer_for(const struct dimse_listener *l, const struct pdu_context *c, bool *out_peer_is_scp)
-{
-    enum dimse_offer offer = DIMSE_NOT_OFFERED;
-
-    *out_peer_is_scp = c->peer_is_scp;
-    if (c->abstract_syntax[0] == 0)
-        return offer;
-    offer = l->options.offers(c->abstract_syntax, c->peer_is_scp, l->options.user);
-    if (offer != DIMSE_NOT_OFFERED || !c->peer_is_scp || c->is_scp_only)
-        return offer;
-    *out_peer_is_scp = false;
-    return l->options.offers(c->abstract_syntax, false, l->options.user);
-}
-
-/* Answers to each proposed context; the accepted ones are the association's. */
-static size_t
-answer_contexts(const struct dimse_listener *l, const struct pdu_associate *rq,
-                struct upper_answer *answers, struct dimse_assoc *assoc)
-{
-    for (size_t i = 0; i < rq->context_count; i++) {
-        const struct pdu_context *c = &rq->contexts[i];
-        const char *proposed[PDU_SYNTAXES];
-        bool peer_is_scp = false;
-        enum dimse_offer offer = offer_for(l, c, &peer_is_scp);
-        for (size_t s = 0; s < c->syntax_count; s++)
-            proposed[s] = c->syntaxes[s];
-        int chosen = dimse_choose_syntax(offer, proposed, c->syntax_count);
-        answers[i] =
-            (struct upper_answer){.context = c->id, .refusal = offer == DIMSE_NOT_OFFERED ? 3 : 4};
-        if (offer == DIMSE_NOT_OFFERED && l->options.not_offered && !c->is_scp_only &&
-            c->abstract_syntax[0] != 0)
-            l->options.not_offered(&assoc->peer, c->abstract_syntax, l->options.user);
-        if (chosen < 0)
-            continue;
-        answers[i].transfer_syntax = c->syntaxes[chosen];
-        answers[i].peer_is_scp = peer_is_scp;
-        answers[i].is_scp_only = c->is_scp_only;
-        struct dimse_context *agreed = &assoc->contexts[assoc->context_count++];
-        agreed->id = c->id;
-        agreed->peer_is_scp = peer_is_scp;
-        text_copy(agreed->abstract_syntax, sizeof agreed->abstract_syntax, c->abstract_syntax);
-        text_copy(agreed->transfer_syntax, sizeof agreed->transfer_syntax, c->syntaxes[chosen]);
-    }
-    return rq->context_count;
-}
-
 /* false: refused or broken; the peer was told. */
 static bool
 establish(struct dimse_listener *l, struct dimse_assoc *assoc, const struct pdu_associate *rq)
@@ -517,7 +488,7 @@ establish(struct dimse_listener *l, struct dimse_assoc *assoc, const struct pdu_
         assoc->is_over = true;
         return false;
     }
-    size_t n = answer_contexts(l, rq, answers, assoc);
+    size_t n = dimse_answer_contexts(&l->options, rq, answers, assoc);
     if (upper_accept(assoc->upper, &dimse_identity, answers, n, &err) < 0) {
         note(l, DIMSE_NOTE_MALFORMED, &assoc->peer, &err);
         return false;
@@ -582,7 +553,9 @@ associate(void *arg)
         memcpy(assoc->peer.implementation_version, rq->implementation_version, 17);
         limits.pdu_bytes = pdu_bytes_for(l, &assoc->peer);
         pdu_associate_mend(r->from.pdu, r->from.n, rq);
-        if (upper_receive(r->from.fd, r->from.pdu, r->from.n, &limits, &assoc->upper, &err) < 0)
+        int rc = upper_receive(r->from.fd, r->from.pdu, r->from.n, &limits, &assoc->upper, &err);
+        free(TAKE(r->from.pdu)); /* the association may last for hours */
+        if (rc < 0)
             note(l, DIMSE_NOTE_MALFORMED, &assoc->peer, &err);
         else
             run_association(r, rq, assoc);

@@ -14,12 +14,15 @@
 #include "proto/dicom/part10.h"
 #include "tests/support/dimse_receiver.h"
 #include "tests/support/folder.h"
+#include "tests/support/raw_peer.h"
 #include "tests/support/run_program.h"
 
+#include "proto/base/text.h"
 #include "proto/base/thread.h"
 #include "proto/dicom/syntax.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #define DATA "../shared/data/"
@@ -187,6 +190,118 @@ hostile_pdus_end_their_connection_only(void **state)
     dimse_receiver_stop();
 }
 
+/* A request of `contexts` for Verification, each with so many transfer syntaxes. */
+static void
+write_rq(unsigned contexts, unsigned syntaxes, struct buf *out)
+{
+    struct buf context, user;
+
+    buf_init(&user, 512);
+    raw_put_be(out, 1 << 16, 4);
+    buf_add(out,
+            "RADPOST         "
+            "PACS            ",
+            32);
+    for (int i = 0; i < 8; i++)
+        raw_put_be(out, 0, 4);
+    raw_put_item(out, 0x10, "1.2.840.10008.3.1.1.1", 21);
+    for (unsigned i = 0; i < contexts; i++) {
+        buf_init(&context, 65536);
+        raw_put_be(&context, (size_t)(2 * i + 1) << 24, 4);
+        raw_put_item(&context, 0x30, "1.2.840.10008.1.1", 17);
+        for (unsigned k = 0; k + 1 < syntaxes; k++)
+            raw_put_item(&context, 0x40, "1.2.840.10008.1.2.4.100", 23);
+        raw_put_item(&context, 0x40, DCM_UID_IMPLICIT_LE, strlen(DCM_UID_IMPLICIT_LE));
+        raw_put_item(out, 0x20, context.bytes, context.n);
+        buf_fini(&context);
+    }
+    raw_put_item(&user, 0x51, "\0\0\x40\0", 4);
+    raw_put_item(&user, 0x52, "1.2.3", 5);
+    raw_put_item(out, 0x50, user.bytes, user.n);
+    buf_fini(&user);
+}
+
+static int
+dial(void)
+{
+    uint64_t port;
+
+    assert_int_equal(text_to_u64(dimse_receiver_port(), UINT16_MAX, &port), 0);
+    return raw_dial((uint16_t)port);
+}
+
+/* A PACS that proposes all it has in every syntax that it knows was told that its request is none.
+ */
+static void
+the_longest_honest_request_is_answered(void **state)
+{
+    struct raw_answer answer;
+    struct buf rq;
+    int fd;
+
+    (void)state;
+    buf_init(&rq, 1 << 20);
+    write_rq(128, 50, &rq);
+    assert_in_range(rq.n, 170000, 262144);
+    dimse_receiver_start(0, (struct dimse_deadlines){0});
+    fd = dial();
+
+    raw_send_pdu(fd, PDU_ASSOCIATE_RQ, &rq);
+    answer = raw_receive_answer(fd);
+
+    assert_int_equal(answer.type, PDU_ASSOCIATE_AC);
+    assert_int_equal(answer.result[1], 0);
+    assert_int_equal(answer.result[255], 0);
+    close(fd);
+    dimse_receiver_stop();
+    buf_fini(&rq);
+}
+
+/* What is gathered of them is bounded; short ones are not held up. */
+static void
+of_long_requests_that_never_end_one_more_is_refused_and_a_short_one_is_not(void **state)
+{
+    enum { LONG_ONES = 70, TAKEN = 63 };                      /* less than 16 MiB */
+    const uint8_t head[] = {PDU_ASSOCIATE_RQ, 0, 0, 4, 0, 0}; /* 256 KiB are to come */
+    struct pollfd said[LONG_ONES];
+    struct raw_answer answer;
+    unsigned refused = 0;
+    struct buf rq;
+    int fd;
+
+    (void)state;
+    buf_init(&rq, 1 << 20);
+    dimse_receiver_start(0, (struct dimse_deadlines){0});
+    for (size_t i = 0; i < LONG_ONES; i++) {
+        said[i] = (struct pollfd){dial(), POLLIN, 0};
+        assert_int_equal(send(said[i].fd, head, sizeof head, MSG_NOSIGNAL), sizeof head);
+    }
+    while (refused < LONG_ONES - TAKEN && poll(said, LONG_ONES, 5000) > 0)
+        for (size_t i = 0; i < LONG_ONES; i++)
+            if (said[i].revents != 0) {
+                answer = raw_receive_answer(said[i].fd);
+                assert_int_equal(answer.type, PDU_ASSOCIATE_RJ);
+                assert_memory_equal(answer.refusal, "\2\3\2", 3);
+                close(said[i].fd);
+                said[i].fd = -1;
+                refused++;
+            }
+    assert_int_equal(refused, LONG_ONES - TAKEN);
+
+    write_rq(1, 1, &rq);
+    fd = dial();
+    raw_send_pdu(fd, PDU_ASSOCIATE_RQ, &rq);
+    answer = raw_receive_answer(fd);
+
+    assert_int_equal(answer.type, PDU_ASSOCIATE_AC);
+    for (size_t i = 0; i < LONG_ONES; i++)
+        if (said[i].fd >= 0)
+            close(said[i].fd);
+    close(fd);
+    dimse_receiver_stop();
+    buf_fini(&rq);
+}
+
 /* ---- who is asked for the server's role ---- */
 
 #define COMMITMENT "1.2.840.10008.1.20.1"
@@ -320,6 +435,9 @@ main(void)
         cmocka_unit_test(every_syntax_arrives_byte_for_byte),
         cmocka_unit_test(sixteen_associations_of_stock_senders_at_once),
         cmocka_unit_test(hostile_pdus_end_their_connection_only),
+        cmocka_unit_test(the_longest_honest_request_is_answered),
+        cmocka_unit_test(
+            of_long_requests_that_never_end_one_more_is_refused_and_a_short_one_is_not),
         cmocka_unit_test(the_servers_role_is_ours_where_the_peer_confirms_it),
     };
 
