@@ -20,6 +20,9 @@
 
 enum { WAIT_FREE_MS = 30000, BACKOFF_FIRST_MS = 50, BACKOFF_LAST_MS = 2000, FULL_LOOK_MS = 10000 };
 
+/* Of a server that answers; one that takes the connection and says nothing holds nobody longer. */
+#define CONNECT_S "10"
+
 static const struct log_ctx ctx = {.stage = "pg"};
 
 /* plan_cache_mode of a connection; a rollback takes a change of it back. */
@@ -147,7 +150,10 @@ pg_hush(PGconn *db)
 static int
 connect_plain(struct pg *pg, PGconn **out_db, struct err *err)
 {
-    PGconn *db = PQconnectdb(pg->conninfo);
+    /* What the connection string says itself counts before ours. */
+    const char *const words[] = {"connect_timeout", "dbname", NULL};
+    const char *const values[] = {CONNECT_S, pg->conninfo, NULL};
+    PGconn *db = PQconnectdbParams(words, values, 1);
 
     if (PQstatus(db) != CONNECTION_OK) {
         pg_fail_connect(pg->conninfo, db, err);

@@ -11,12 +11,13 @@
  *
  * A server that takes no writes for its disk is full is said in the log, once, and when that is
  * over. When the server is away pg_get() says ERR_RETRY at once while it backs off (at most 2 s),
- * and works again when the server is back; nothing else is needed. A transaction whose commit was
- * cut off may or may not have happened (ERR_RETRY): callers make their work idempotent. A database
- * whose tables are filled and were never looked at (it was restored, or PostgreSQL was upgraded) is
- * analyzed by pg_open(): without that, plans are guesses. Errors carry SQLSTATE and constraint
- * names, never values: no patient data reaches a log. Threads: a pool is for all threads; a
- * connection belongs to who got it, until pg_put(). */
+ * and works again when the server is back; nothing else is needed. One that takes connections and
+ * says nothing is given up after 10 s, or what connect_timeout= says. A transaction whose commit
+ * was cut off may or may not have happened (ERR_RETRY): callers make their work idempotent. A
+ * database whose tables are filled and were never looked at (it was restored, or PostgreSQL was
+ * upgraded) is analyzed by pg_open(): without that, plans are guesses. Errors carry SQLSTATE and
+ * constraint names, never values: no patient data reaches a log. Threads: a pool is for all
+ * threads; a connection belongs to who got it, until pg_put(). */
 #ifndef RADPOST_PG_PG_H
 #define RADPOST_PG_PG_H
 

@@ -6,12 +6,16 @@
 #include "proto/base/log.h"
 #include "tests/support/pg_cluster.h"
 
+#include <arpa/inet.h>
 #include <libpq-fe.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static struct pg_cluster *cluster;
@@ -409,6 +413,31 @@ who_cannot_connect_is_told_where_it_looked_and_no_secret(void **state)
     assert_null(strstr(err.text, "opensesame"));
 }
 
+/* A machine whose disk hangs, a firewall that swallows what comes back: TCP is answered. */
+static void
+a_server_that_says_nothing_is_given_up(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct pg_options options = {.query_files = files, .connections = 1};
+    socklen_t n = sizeof at;
+    struct pg *pg = NULL;
+    char conninfo[64];
+    struct err err;
+
+    (void)state;
+    assert_int_equal(bind(listener, (const struct sockaddr *)&at, n), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &n), 0);
+    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%d", ntohs(at.sin_port));
+    options.conninfo = conninfo;
+
+    assert_int_equal(pg_open(&options, &pg, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    assert_non_null(strstr(err.text, "timeout expired"));
+    close(listener);
+}
+
 int
 main(void)
 {
@@ -423,6 +452,7 @@ main(void)
         cmocka_unit_test(a_full_disk_is_said_once_and_so_is_its_end),
         cmocka_unit_test(what_is_filled_and_not_known_is_looked_at_when_it_is_opened),
         cmocka_unit_test(who_cannot_connect_is_told_where_it_looked_and_no_secret),
+        cmocka_unit_test(a_server_that_says_nothing_is_given_up),
         cmocka_unit_test(array_literals_keep_quotes_and_backslashes),
     };
 
