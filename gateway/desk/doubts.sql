@@ -57,7 +57,9 @@ SELECT d.study, d.bits & ~d.resolved, d.confirmed, d.confirmed_by, d.confirmed_a
         JOIN registration r ON r.registration = j.registration WHERE j.study = d.study))
         ORDER BY o.state IN ('preliminary', 'signed', 'amended') DESC, o.number = 0, o.read_id DESC LIMIT 1), '')
 FROM doubt d LEFT JOIN study s ON s.study = d.study
-WHERE d.bits & ~d.resolved <> 0 AND (d.at_us >= ?1 OR d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0)
+WHERE d.rowid IN (SELECT n.rowid FROM doubt n WHERE n.at_us >= ?1
+        UNION SELECT o.rowid FROM doubt o WHERE o.bits & ~o.resolved & ~o.confirmed <> 0)
+    AND d.bits & ~d.resolved <> 0 AND (d.at_us >= ?1 OR d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0)
 ORDER BY d.bits & ~d.resolved & ~d.confirmed & ?2 <> 0 DESC, d.at_us DESC LIMIT 500
 
 -- ?1: since then; ?2: looked at before then, so that matching had its turn. What is nobody's, nobody said that it needs nobody, and

@@ -31,7 +31,7 @@ FROM mpps_order o CROSS JOIN mpps m ON m.uid = o.uid WHERE o.number = ?2 AND o.u
 SELECT m.study, max(CASE m.state WHEN 'IN PROGRESS' THEN 3 WHEN 'COMPLETED' THEN 2 ELSE 1 END),
     coalesce((SELECT a.expected FROM announced a WHERE a.study = m.study), 0),
     coalesce((SELECT a.missing FROM announced a WHERE a.study = m.study), 0), 0
-FROM mpps m WHERE m.changed_at_us >= ?1 GROUP BY m.study
+FROM mpps m INDEXED BY mpps_by_time WHERE m.changed_at_us >= ?1 GROUP BY m.study
 UNION ALL
 SELECT a.study, 0, a.expected, a.missing, 0 FROM announced a
 WHERE a.at_us >= ?1 AND NOT EXISTS (SELECT 1 FROM mpps m WHERE m.study = a.study AND m.changed_at_us >= ?1)

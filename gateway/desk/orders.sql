@@ -52,7 +52,8 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
     o.made_at_us, o.changed_at_us, r.study,
     coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0), r.lowered <> ''
 FROM orders o JOIN registration r ON r.registration = o.registration
-WHERE ?1 <> '' AND (o.accession = ?1 OR (o.accession = '' AND o.registration = ?1))
+WHERE o.number IN (SELECT a.number FROM orders a WHERE a.accession = ?1 AND a.accession <> ''
+    UNION SELECT a.number FROM orders a WHERE a.registration = ?1 AND a.accession = '')
 ORDER BY o.number DESC LIMIT 1
 
 -- name: order_by_study
@@ -62,7 +63,9 @@ SELECT o.number, o.state, o.source, o.placer, o.registration, o.accession, o.pat
     o.made_at_us, o.changed_at_us, r.study,
     coalesce((SELECT s.arrived_at_us FROM study s WHERE s.study = r.study AND r.study <> ''), 0), r.lowered <> ''
 FROM orders o JOIN registration r ON r.registration = o.registration
-WHERE ?1 <> '' AND (o.study = ?1 OR r.study = ?1)
+WHERE ?1 <> '' AND o.number IN (SELECT a.number FROM orders a WHERE a.study = ?1
+    UNION SELECT b.number FROM orders b JOIN registration g ON g.registration = b.registration
+    WHERE g.study = ?1 AND g.study <> '')
 ORDER BY o.study = ?1 DESC, o.number DESC LIMIT 1
 
 -- name: order_list

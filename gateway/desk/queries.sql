@@ -56,7 +56,7 @@ SELECT registration, attached_by FROM registration WHERE study = ?1 AND study <>
 UPDATE registration SET study = ?2, attached_by = ?3, changed_at_us = ?4 WHERE registration = ?1
 
 -- name: registration_detach_study
-UPDATE registration SET study = '', attached_by = '', changed_at_us = ?3 WHERE study = ?1 AND registration <> ?2
+UPDATE registration SET study = '', attached_by = '', changed_at_us = ?3 WHERE study = ?1 AND study <> '' AND registration <> ?2
 
 -- name: registration_urgent
 UPDATE registration SET is_urgent = 1, lowered = '', reason = ?2, changed_at_us = ?3 WHERE registration = ?1
@@ -208,11 +208,9 @@ UPDATE report SET covers = ?3, present = ?4, looked_at_us = ?5, looked_by = ?6, 
 -- name: report_get
 SELECT pdf_sha256, pdf_size, confirmed_at_us FROM report WHERE read_id = ?1 AND version = ?2
 
--- Reads with a version that nobody confirmed, or that was on no printer, come first, however old they are.
+-- Reads with a version that nobody confirmed, or that was on no printer, come first, however old they are: in the order of
+-- report_place_order, so that nothing is sorted.
 -- name: report_list
-WITH due (read_id) AS MATERIALIZED (SELECT q.read_id FROM report q WHERE (q.standing <> 'amended' AND q.confirmed_at_us = 0)
-    OR (q.standing = 'valid' AND q.pdf_sha256 <> '' AND NOT EXISTS (SELECT 1 FROM report_print i
-        WHERE i.read_id = q.read_id AND i.version = q.version AND i.is_back = 0)))
 SELECT p.read_id, p.version, p.is_preliminary, p.signed_at_us, p.author, p.reviewer, p.hospital, p.verify_url, p.covers,
     p.present, p.standing, p.superseded_by, p.reason, p.received_at_us, p.confirmed_at_us, p.pdf_sha256 <> '', d.study,
     coalesce((SELECT r.registration FROM registration r WHERE r.study = d.study AND r.study <> ''), d.registration, ''),
@@ -221,15 +219,12 @@ SELECT p.read_id, p.version, p.is_preliminary, p.signed_at_us, p.author, p.revie
     p.replaces, p.looked_at_us, p.looked_by, p.looked_reason,
     coalesce((SELECT max(i.at_us) FROM report_print i
         WHERE i.read_id = p.read_id AND i.version = p.version AND i.is_back = 0), 0)
-FROM report p LEFT JOIN read d ON d.read_id = p.read_id
-ORDER BY p.read_id IN (SELECT read_id FROM due) DESC, (SELECT max(q.received_at_us) FROM report q WHERE q.read_id = p.read_id) DESC, p.read_id DESC, p.version DESC
+FROM report_place k CROSS JOIN report p ON p.read_id = k.read_id LEFT JOIN read d ON d.read_id = k.read_id
+ORDER BY k.due > 0 DESC, k.at_us DESC, k.read_id DESC, p.version DESC
 LIMIT ?1 OFFSET ?2
 
 -- name: report_counts
-SELECT count(*), coalesce(sum(q.standing <> 'amended' AND q.confirmed_at_us = 0), 0),
-    coalesce(sum(q.standing = 'valid' AND q.pdf_sha256 <> '' AND NOT EXISTS (SELECT 1 FROM report_print i
-        WHERE i.read_id = q.read_id AND i.version = q.version AND i.is_back = 0)), 0)
-FROM report q
+SELECT reports, unconfirmed, unprinted FROM report_tally
 
 -- Never later than in ten seconds, but for a clock that was set back.
 -- name: report_pdf_due
@@ -277,7 +272,7 @@ SELECT s.study, s.patient_id, s.accession, s.name, s.sex, s.birth, coalesce(p.re
 FROM study s LEFT JOIN registration p ON p.registration =
     coalesce((SELECT r.registration FROM registration r WHERE r.study = s.study AND r.study <> ''),
         (SELECT j.registration FROM registration_study j WHERE j.study = s.study))
-WHERE s.arrived_at_us >= ?1 OR s.study IN (SELECT value FROM json_each(?2)) ORDER BY s.study
+WHERE s.study IN (SELECT study FROM study WHERE arrived_at_us >= ?1 UNION SELECT value FROM json_each(?2)) ORDER BY s.study
 
 -- name: study_unmatched_why
 UPDATE study SET unmatched = ?2, near = ?3 WHERE study = ?1

@@ -7,7 +7,8 @@ ON CONFLICT (study) DO UPDATE SET is_stat = excluded.is_stat, reason = excluded.
     side = excluded.side, revision = excluded.revision, is_applied = 0, at_us = excluded.at_us
 
 -- name: urgency_list
-SELECT study, is_stat, reason, by_name, side, at_us, is_applied FROM study_urgency WHERE at_us >= ?1 ORDER BY study
+SELECT study, is_stat, reason, by_name, side, at_us, is_applied FROM study_urgency INDEXED BY study_urgency_by_time
+WHERE at_us >= ?1 ORDER BY study
 
 -- name: urgency_due
 SELECT study, is_stat, reason, by_name, revision, side FROM study_urgency WHERE is_applied = 0 ORDER BY at_us LIMIT 256
