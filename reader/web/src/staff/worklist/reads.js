@@ -39,35 +39,43 @@ export const State = ({ read }) => html`<${Mark} colour=${COLOURS[read.state]}>$
 
 const isComing = (r) => r.whole < r.received && !isDone(r);
 const LOOK_MS = 4000;
+const TOLD_MS = 60000; // devices say how many there are when they have done, often after the list was closed
 
-// What is still on the line, with the time left: asked for while the row is on the screen, and no more once all is there.
-function OnTheLine({ read: r }) {
+// How its study stands, of one that is not done: asked for while the row is on the screen.
+function useStanding(r, box) {
   const [standing, setStanding] = useState(null);
-  const box = useRef(null);
+  const everyMs = isDone(r) ? 0 : isComing(r) ? LOOK_MS : TOLD_MS;
   useEffect(() => {
-    let isSeen = true;
+    if (everyMs === 0) return undefined;
+    let isSeen = false;
     let isOver = false;
     const look = () => isSeen && !document.hidden && get(`studies/${r.study}/standing`).then((s) => isOver || setStanding(s), () => null);
     const watch = new IntersectionObserver((all) => {
+      const wasSeen = isSeen;
       isSeen = all[all.length - 1].isIntersecting;
+      if (isSeen && !wasSeen) look();
     });
     watch.observe(box.current);
-    const timer = setInterval(look, LOOK_MS);
-    look();
+    const timer = setInterval(look, everyMs);
     return () => {
       isOver = true;
       watch.disconnect();
       clearInterval(timer);
     };
-  }, [r.study]);
-  const s = standing && standing.bytes_all > 0 ? standing : null;
-  return html`<span class="line quiet" ref=${box}>${s ? html`<progress aria-label=${say("progress_of")} max=${s.bytes_all} value=${Math.min(s.bytes_there, s.bytes_all)}></progress> ${say("on_the_line", s)}` : say("whole", r)}</span>`;
+  }, [r.study, everyMs]);
+  return standing;
 }
 
+// What is still on the line, with the time left.
+const OnTheLine = ({ read: r, s }) => html`<span class="line quiet">${s && s.bytes_all > 0
+  ? html`<progress aria-label=${say("progress_of")} max=${s.bytes_all} value=${Math.min(s.bytes_there, s.bytes_all)}></progress> ${say("on_the_line", s)}` : say("whole", r)}</span>`;
+
 export function Images({ read: r }) {
+  const box = useRef(null);
+  const s = useStanding(r, box);
   const isShort = r.covered !== null && r.covered !== undefined && r.covered > 0 && r.covered < r.received;
-  return html`<span class="line">${say("received", r.received)}</span>
-    ${isComing(r) ? html`<${OnTheLine} read=${r} />` : html`<span class="line quiet">${say("whole", r)}</span>`}
+  return html`<span class="line" ref=${box}>${say("received", { n: r.received, isAsked: s !== null, announced: s?.announced })}</span>
+    ${isComing(r) ? html`<${OnTheLine} read=${r} s=${s} />` : html`<span class="line quiet">${say("whole", r)}</span>`}
     ${r.is_late && html`<${Mark} colour="red">${say("is_late")}<//>`}
     ${r.has_open_doubts && html`<${Mark} colour="red">${say("in_doubt")}<//>`}
     ${isShort && r.is_late && html` <${Mark} colour="red">${say("covers", r)}<//>`}
