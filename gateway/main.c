@@ -512,12 +512,10 @@ vet(struct gateway *g, struct err *err)
     const struct gateway_config *c = &g->config;
     enum uplink_coding coding;
 
-    if (strcmp(c->commit_when, "sealed") == 0 || strcmp(c->commit_when, "durable") == 0) {
-        if (read_coding(c, &coding, err) == 0)
-            return 0;
-    } else {
+    if (strcmp(c->commit_when, "sealed") != 0 && strcmp(c->commit_when, "durable") != 0)
         (void)err_set(err, ERR_REJECT, "commit_when is neither \"sealed\" nor \"durable\"");
-    }
+    else if (read_coding(c, &coding, err) == 0)
+        return 0;
     config_fini(options, ARRAY_LEN(options), &g->config);
     return -1;
 }

@@ -217,7 +217,6 @@ let_wait(struct import *im, struct import_item *item, const struct err *why)
 static int
 end_binding(struct import *im, struct import_item *item, bool is_new, struct err *err)
 {
-
     if (commit_item(im, item, err) == 0) {
         CHECK(import_next(item->state, IMPORT_SAW_COMMIT, &item->state));
         item->why[0] = '\0';
