@@ -17,17 +17,25 @@ const struct keep_sender sealed_gate = {"clinic-a", "gate-a", "test"};
 void
 sealed_open(struct sealed *l, const char *database)
 {
+    sealed_open_large(l, database, 0);
+}
+
+void
+sealed_open_large(struct sealed *l, const char *database, unsigned rows)
+{
     struct vault_seen seen = {0, 0, NULL};
     struct err err;
 
     vault_open(&l->a, vault_cluster, database);
     for (unsigned i = 0; i < 3; i++) {
         l->s[i] = vault_ct(i + 1);
+        l->s[i].rows = i == 0 ? rows : 0;
         assert_int_equal(vault_put(&l->a, &sealed_gate, &l->s[i]), LINK_HELD);
     }
     vault_manifest(&l->a, &sealed_gate, 1, l->s, 3);
     assert_int_equal(vault_work(&l->a), 1);
     OK(keep_instances(l->a.keep, "clinic-a", "1.2.3", NULL, "1.2.3.1.1", vault_see, &seen, &err));
+    assert_true(seen.first->is_sealed);
     l->place = seen.first;
     for (int i = 0; i < KEEP_COPIES; i++) {
         char pattern[300];

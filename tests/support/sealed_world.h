@@ -18,6 +18,8 @@ struct sealed {
 extern const struct keep_sender sealed_gate;
 
 void sealed_open(struct sealed *l, const char *database);
+/* The first image has so many rows (struct slice). */
+void sealed_open_large(struct sealed *l, const char *database, unsigned rows);
 void sealed_close(struct sealed *l);
 void sealed_packs_away(const struct sealed *l);
 void sealed_flip_at(const char *path, off_t at);

@@ -4,10 +4,9 @@
 
 #include "proto/trust/digest.h"
 #include "tests/support/ok.h"
-#include "tests/support/vault.h"
+#include "tests/support/sealed_world.h"
 
 #include <fcntl.h>
-#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,76 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static const struct keep_sender gate = {"clinic-a", "gate-a", "127.0.0.1:1"};
-
 enum { LARGE_ROWS = 5840, MIDDLE_ROWS = 1600 }; /* 65 MiB, 5 MiB */
-
-/* ---- a sealed image, and harm to it ---- */
-
-struct sealed {
-    struct vault a;
-    struct keep_place *place;
-    char packs[KEEP_COPIES][512];
-};
-
-static void
-sealed_open(struct sealed *s, const char *database, unsigned rows)
-{
-    struct slice slices[2] = {vault_ct(1), vault_ct(2)};
-    struct vault_seen seen = {0, 0, NULL};
-    struct err err;
-
-    vault_open(&s->a, vault_cluster, database);
-    slices[0].rows = rows;
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(vault_put(&s->a, &gate, &slices[i]), LINK_HELD);
-    vault_manifest(&s->a, &gate, 1, slices, 2);
-    assert_int_equal(vault_work(&s->a), 1);
-    OK(keep_instances(s->a.keep, "clinic-a", "1.2.3", NULL, "1.2.3.1.1", vault_see, &seen, &err));
-    assert_true(seen.first->is_sealed);
-    s->place = seen.first;
-    for (int i = 0; i < KEEP_COPIES; i++) {
-        char pattern[300];
-        glob_t found;
-
-        snprintf(pattern, sizeof pattern, "%s/packs/*/*/*.zip", s->a.stores[i]);
-        assert_int_equal(glob(pattern, 0, NULL, &found), 0);
-        assert_int_equal(found.gl_pathc, 1);
-        snprintf(s->packs[i], sizeof s->packs[i], "%s", found.gl_pathv[0]);
-        globfree(&found);
-    }
-}
-
-static void
-sealed_close(struct sealed *s)
-{
-    keep_place_free(&s->place);
-    vault_close(&s->a);
-}
-
-/* One bit in the middle of its bytes. */
-static void
-flip(const struct sealed *s, int copy)
-{
-    off_t at = (off_t)(s->place->offset + s->place->size / 2);
-    int fd = open(s->packs[copy], O_RDWR | O_CLOEXEC);
-    uint8_t b;
-
-    assert_int_equal(pread(fd, &b, 1, at), 1);
-    b ^= 8;
-    assert_int_equal(pwrite(fd, &b, 1, at), 1);
-    close(fd);
-}
-
-static uint64_t
-doubted(const struct sealed *s)
-{
-    struct keep_health health;
-    struct err err;
-
-    OK(keep_health_get(s->a.keep, &health, &err));
-    return health.doubted;
-}
 
 static void
 both_are_good_again(const struct sealed *s)
@@ -100,7 +30,7 @@ both_are_good_again(const struct sealed *s)
         assert_memory_equal(found[i], s->place->object, DIGEST_BYTES);
         close(fd);
     }
-    assert_int_equal(doubted(s), 0);
+    assert_int_equal(sealed_doubted(s), 0);
 }
 
 static enum err_kind
@@ -155,11 +85,11 @@ a_flipped_bit_in_the_first_copy_is_not_served_and_mended_next(void **state)
     struct sealed s;
 
     (void)state;
-    sealed_open(&s, "flipped", 0);
-    flip(&s, 0);
+    sealed_open(&s, "flipped");
+    sealed_flip(&s, 0);
 
     vault_place_reads(&s.a, s.place);
-    assert_int_equal(doubted(&s), 1);
+    assert_int_equal(sealed_doubted(&s), 1);
     vault_work(&s.a);
     both_are_good_again(&s);
     sealed_close(&s);
@@ -171,7 +101,7 @@ a_truncated_first_copy_is_passed_over_and_mended_next(void **state)
     struct sealed s;
 
     (void)state;
-    sealed_open(&s, "cut", 0);
+    sealed_open(&s, "cut");
     assert_int_equal(truncate(s.packs[0], (off_t)(s.place->offset + 40)), 0);
 
     vault_place_reads(&s.a, s.place);
@@ -186,7 +116,7 @@ a_first_copy_that_is_gone_is_made_anew_next(void **state)
     struct sealed s;
 
     (void)state;
-    sealed_open(&s, "vanished", 0);
+    sealed_open(&s, "vanished");
     assert_int_equal(unlink(s.packs[0]), 0);
 
     vault_place_reads(&s.a, s.place);
@@ -202,7 +132,7 @@ a_copy_is_made_anew_where_its_folders_are_gone_too(void **state)
     struct sealed s;
 
     (void)state;
-    sealed_open(&s, "bare", 0);
+    sealed_open(&s, "bare");
     for (int i = 0; i < 3; i++) { /* the pack, its folder, its organisation's */
         char *path = mem_printf("%s", s.packs[0]);
 
@@ -226,12 +156,12 @@ what_is_good_in_no_copy_is_not_served_at_all(void **state)
     struct err err;
 
     (void)state;
-    sealed_open(&s, "lost", 0);
-    flip(&s, 0);
-    flip(&s, 1);
+    sealed_open(&s, "lost");
+    sealed_flip(&s, 0);
+    sealed_flip(&s, 1);
 
     assert_int_equal(open_kind(&s), ERR_FATAL);
-    assert_int_equal(doubted(&s), 2);
+    assert_int_equal(sealed_doubted(&s), 2);
     for (int i = 0; i < 3; i++)
         vault_work(&s.a);
     err_clear(&err);
@@ -253,12 +183,12 @@ a_landing_file_that_rotted_is_not_served(void **state)
 
     (void)state;
     vault_open(&s.a, vault_cluster, "landing");
-    vault_put(&s.a, &gate, &slice);
+    vault_put(&s.a, &sealed_gate, &slice);
     OK(keep_instances(s.a.keep, "clinic-a", "1.2.3", NULL, NULL, vault_see, &seen, &err));
     s.place = seen.first;
     assert_int_equal(open_kind(&s), ERR_NONE);
     snprintf(s.packs[0], sizeof s.packs[0], "%s", s.place->paths[0]);
-    flip(&s, 0);
+    sealed_flip(&s, 0);
 
     assert_int_equal(open_kind(&s), ERR_FATAL);
     sealed_close(&s);
@@ -270,12 +200,12 @@ what_was_proven_is_not_believed_once_its_file_changed(void **state)
     struct sealed s;
 
     (void)state;
-    sealed_open(&s, "middle", MIDDLE_ROWS);
+    sealed_open_large(&s, "middle", MIDDLE_ROWS);
     vault_place_reads(&s.a, s.place);
-    flip(&s, 0);
+    sealed_flip(&s, 0);
 
     vault_place_reads(&s.a, s.place);
-    assert_int_equal(doubted(&s), 1);
+    assert_int_equal(sealed_doubted(&s), 1);
     vault_work(&s.a);
     both_are_good_again(&s);
     sealed_close(&s);
@@ -289,13 +219,13 @@ a_large_one_that_is_wrong_breaks_off_and_comes_from_the_other_copy(void **state)
     struct sealed s;
 
     (void)state;
-    sealed_open(&s, "large", LARGE_ROWS);
-    flip(&s, 0);
+    sealed_open_large(&s, "large", LARGE_ROWS);
+    sealed_flip(&s, 0);
 
     assert_in_range(stream(&s, &was_proven, &broke, sent), 1, s.place->size - 1);
     assert_false(was_proven); /* not read twice */
     assert_true(broke);
-    assert_int_equal(doubted(&s), 1);
+    assert_int_equal(sealed_doubted(&s), 1);
     assert_int_equal(stream(&s, &was_proven, &broke, sent), s.place->size);
     assert_false(broke);
     assert_memory_equal(sent, s.place->object, 32);
