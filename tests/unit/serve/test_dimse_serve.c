@@ -140,22 +140,33 @@ move_counts_are_right_whatever_the_receiver_does(void **state)
     }
 }
 
+/* On an association of its own, by the viewer. */
+static struct dimse_command
+ask_once(uint8_t context, uint16_t field, const char *destination, const struct ask *keys,
+         unsigned *out_pending)
+{
+    struct dimse_assoc *assoc = NULL;
+    struct dimse_command rsp;
+    struct err err = {0};
+
+    assert_int_equal(connect_as("VIEWER", false, &assoc, &err), 0);
+    send_request(assoc, context, field, destination, keys);
+    rsp = last_answer(assoc, out_pending);
+    assert_int_equal(dimse_release(&assoc, &err), 0);
+    return rsp;
+}
+
 static void
 destination_that_does_not_answer_fails_all(void **state)
 {
-    struct dimse_assoc *assoc = NULL;
-    struct err err = {0};
     unsigned pending;
 
     (void)state;
     catalog_fake.destination_port = 9;
-    assert_int_equal(connect_as("VIEWER", false, &assoc, &err), 0);
-    send_request(assoc, 3, DIMSE_C_MOVE_RQ, "DEST", whole_study);
-    struct dimse_command rsp = last_answer(assoc, &pending);
+    struct dimse_command rsp = ask_once(3, DIMSE_C_MOVE_RQ, "DEST", whole_study, &pending);
     assert_int_equal(rsp.status, DIMSE_CANNOT_SEND);
     assert_int_equal(rsp.failed, 3);
     assert_int_equal(pending, 0);
-    assert_int_equal(dimse_release(&assoc, &err), 0);
 }
 
 static void
@@ -190,38 +201,28 @@ static void
 compressed_instance_is_decoded_for_a_receiver_that_wants_plain(void **state)
 {
     struct receiver r = {.answer = 0};
-    struct dimse_assoc *assoc = NULL;
-    struct err err = {0};
     unsigned pending;
 
     (void)state;
     catalog_fake.n = 1;
     catalog_fake.rows[0].syntax = DCM_UID_J2K_LOSSLESS;
     start_receiver(&r); /* takes plain syntaxes only */
-    assert_int_equal(connect_as("VIEWER", false, &assoc, &err), 0);
-    send_request(assoc, 3, DIMSE_C_MOVE_RQ, "DEST", whole_study);
-    struct dimse_command rsp = last_answer(assoc, &pending);
+    struct dimse_command rsp = ask_once(3, DIMSE_C_MOVE_RQ, "DEST", whole_study, &pending);
     assert_int_equal(rsp.status, DIMSE_SUCCESS);
     assert_int_equal(rsp.completed, 1);
-    assert_int_equal(dimse_release(&assoc, &err), 0);
     stop_receiver(&r);
 }
 
 static void
 get_without_a_context_for_the_class_fails_each(void **state)
 {
-    struct dimse_assoc *assoc = NULL;
-    struct err err = {0};
     unsigned pending;
 
     (void)state;
-    assert_int_equal(connect_as("VIEWER", false, &assoc, &err), 0);
-    send_request(assoc, 5, DIMSE_C_GET_RQ, "", whole_study);
-    struct dimse_command rsp = last_answer(assoc, &pending);
+    struct dimse_command rsp = ask_once(5, DIMSE_C_GET_RQ, "", whole_study, &pending);
     assert_int_equal(rsp.status, DIMSE_CANNOT_SEND);
     assert_int_equal(rsp.failed, 3);
     assert_int_equal(pending, 2);
-    assert_int_equal(dimse_release(&assoc, &err), 0);
 }
 
 static void
