@@ -9,6 +9,7 @@
 #include "tests/support/import_files.h"
 #include "tests/support/import_world.h"
 #include "tests/support/run_program.h"
+#include "tests/support/wrap_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,8 +19,6 @@
 
 #include <cmocka.h>
 
-static char dir[FOLDER_PATH_BYTES];
-static char said[65536];
 static struct codec_pool *pool;
 static struct buf file;
 
@@ -29,7 +28,7 @@ setup(void **state)
     struct err err;
 
     (void)import_world_setup(state);
-    folder_make("decode", dir);
+    (void)wrap_world_start(state);
     buf_init(&file, 16 << 20);
     if (codec_pool_new(1, &pool, &err) < 0)
         fail_msg("%s", err.text);
@@ -43,20 +42,8 @@ teardown(void **state)
     (void)import_world_teardown(state);
     codec_pool_free(&pool);
     buf_fini(&file);
-    folder_remove(dir);
+    (void)wrap_world_stop(state);
     return 0;
-}
-
-static void
-keep(const char *name, const struct buf *bytes, char path[256])
-{
-    FILE *f;
-
-    snprintf(path, 256, "%s/%s", dir, name);
-    f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes->bytes, 1, bytes->n, f), bytes->n);
-    assert_int_equal(fclose(f), 0);
 }
 
 static bool
@@ -64,7 +51,7 @@ make_picture(const char *const argv[], const char *path)
 {
     FILE *f;
 
-    if (program_run(argv, NULL, said, sizeof said) != 0)
+    if (program_run(argv, NULL, wrap_said, sizeof wrap_said) != 0)
         return false;
     f = fopen(path, "rb");
     assert_non_null(f);
@@ -79,9 +66,6 @@ static void
 bind_and_judge(const char *name)
 {
     char source[256], dicom[256];
-    const char *const compare[] = {
-        "/usr/bin/python3", "tests/support/import_judge.py", "picture", dicom, source, NULL};
-    const char *const verify[] = {"dciodvfy", "-new", dicom, NULL};
     struct import_item item;
     uint64_t entry;
     struct buf out;
@@ -96,16 +80,11 @@ bind_and_judge(const char *name)
     buf_init(&out, 16 << 20);
     world_bytes(entry, &out);
     world_end();
-    keep(name, &file, source);
-    keep("out.dcm", &out, dicom);
+    wrap_world_keep(name, &file, source);
+    wrap_world_keep("out.dcm", &out, dicom);
     buf_fini(&out);
-    if (program_is_there("dciodvfy")) {
-        (void)program_run(verify, NULL, said, sizeof said);
-        if (strstr(said, "Error") != NULL)
-            fail_msg("%s: %s", name, said);
-    }
-    if (program_run(compare, NULL, said, sizeof said) != 0)
-        fail_msg("%s: %s", name, said);
+    wrap_world_judge(dicom);
+    wrap_world_compare("picture", dicom, source);
 }
 
 static void
@@ -137,9 +116,9 @@ png_of_every_kind_keeps_every_value(void **state)
             "-flags",    rows[i].flags, "-pred",    "mixed",
             path,        NULL};
 
-        snprintf(path, sizeof path, "%s/made.png", dir);
+        snprintf(path, sizeof path, "%s/made.png", wrap_dir);
         if (!make_picture(argv, path))
-            fail_msg("%s: %s", rows[i].name, said);
+            fail_msg("%s: %s", rows[i].name, wrap_said);
         bind_and_judge(rows[i].name);
     }
 }
@@ -195,7 +174,7 @@ what_cannot_be_decoded_waits_again_in_words(void **state)
     struct err err;
 
     (void)state;
-    snprintf(path, sizeof path, "%s/clear.png", dir);
+    snprintf(path, sizeof path, "%s/clear.png", wrap_dir);
     if (!program_is_there("ffmpeg") || !make_picture(argv, path))
         skip();
     world_begin();

@@ -6,137 +6,21 @@
 #include "proto/dicom/ecg/ecg.h"
 #include "proto/dicom/facts.h"
 #include "proto/dicom/wrap_parts.h"
-#include "proto/trust/digest.h"
-#include "tests/support/folder.h"
 #include "tests/support/import_files.h"
 #include "tests/support/run_program.h"
+#include "tests/support/wrap_world.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-static char dir[FOLDER_PATH_BYTES];
-static char said[65536];
-
 static const struct import_ecg ten_seconds = {.leads = 12, .samples = 5000, .hertz = 500};
-static const struct wrap_identity somebody = {.patient_id = "R26112200017",
-                                              .patient_name = "王小明",
-                                              .birth = "19670309",
-                                              .sex = "F",
-                                              .accession = "R26112200017",
-                                              .study_uid = "2.25.1234567890",
-                                              .study_id = "17",
-                                              .study_date = "20261122",
-                                              .study_time = "083000",
-                                              .study_description = "十二导联心电图",
-                                              .institution = "云岭乡卫生院",
+static const struct wrap_identity somebody = {WRAP_SOMEBODY, .study_description = "十二导联心电图",
                                               .modality = "ECG"};
-
-static int
-make_dir(void **state)
-{
-    (void)state;
-    folder_make("wrap", dir);
-    return 0;
-}
-
-static int
-remove_dir(void **state)
-{
-    (void)state;
-    folder_remove(dir);
-    return 0;
-}
-
-static void
-keep(const char *name, const void *bytes, size_t n, char path[256])
-{
-    int fd;
-
-    snprintf(path, 256, "%s/%s", dir, name);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, bytes, n), n);
-    close(fd);
-}
-
-static void
-source_of(const struct buf *file, struct wrap_source *out)
-{
-    *out = (struct wrap_source){.bytes = file->bytes,
-                                .n = file->n,
-                                .content_date = "20261122",
-                                .content_time = "090000",
-                                .made_date = "20261122",
-                                .made_time = "091500",
-                                .number = 1};
-    digest_bytes(file->bytes, file->n, out->sha256);
-}
-
-static void
-plan_of(const struct buf *file, const struct wrap_identity *to, struct wrap_plan *out)
-{
-    struct wrap_source source;
-    struct err err;
-
-    source_of(file, &source);
-    if (wrap_plan_make(to, &source, out, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-static int
-into_buf(void *user, const void *bytes, size_t n, struct err *err)
-{
-    (void)err;
-    buf_add(user, bytes, n);
-    return 0;
-}
-
-static void
-wrap(const struct buf *file, const struct wrap_identity *to, struct buf *out)
-{
-    struct wrap_source source;
-    struct wrap_plan plan;
-    struct err err;
-
-    source_of(file, &source);
-    plan_of(file, to, &plan);
-    assert_int_equal(wrap_plan_write(&plan, &source, into_buf, out, &err), 0);
-    wrap_plan_fini(&plan);
-}
-
-static void
-judge(const char *path)
-{
-    const char *const argv[] = {"dciodvfy", "-new", path, NULL};
-
-    if (!program_is_there("dciodvfy"))
-        return;
-    (void)program_run(argv, NULL, said, sizeof said);
-    if (strstr(said, "Error") != NULL)
-        fail_msg("%s: %s", path, said);
-    if (getenv("RADPOST_SHOW") != NULL)
-        print_message("%s", said);
-}
-
-/* tests/support/import_judge.py KIND DICOM SOURCE: pydicom's word that they hold the same. */
-static void
-compare(const char *kind, const char *dicom, const char *source)
-{
-    const char *const argv[] = {
-        "/usr/bin/python3", "tests/support/import_judge.py", kind, dicom, source, NULL};
-
-    if (!program_is_there("python3"))
-        return;
-    if (program_run(argv, NULL, said, sizeof said) != 0)
-        fail_msg("%s: %s", kind, said);
-}
 
 /* Wrapped, judged, compared. */
 static void
@@ -148,18 +32,18 @@ prove(const char *kind, const char *name, const struct buf *file, const struct w
     struct buf out;
 
     buf_init(&out, 64 << 20);
-    wrap(file, to, &out);
+    wrap_world_wrap(file, to, &out);
     snprintf(file_name, sizeof file_name, "%s.dcm", name);
-    keep(file_name, out.bytes, out.n, dicom);
-    keep(name, file->bytes, file->n, source);
+    wrap_world_keep(file_name, &out, dicom);
+    wrap_world_keep(name, file, source);
     if (dcm_facts_read(out.bytes, out.n, false, facts, &err) < 0)
         fail_msg("%s: %s", name, err.text);
     assert_string_equal(facts->patient_name, to->patient_name);
     assert_string_equal(facts->patient_id, to->patient_id);
     assert_string_equal(facts->study_uid, to->study_uid);
     assert_string_equal(facts->accession, to->accession);
-    judge(dicom);
-    compare(kind, dicom, source);
+    wrap_world_judge(dicom);
+    wrap_world_compare(kind, dicom, source);
     free(facts);
     buf_fini(&out);
 }
@@ -277,7 +161,7 @@ a_minute_of_ecg_is_a_general_waveform(void **state)
     buf_init(&file, 8 << 20);
     import_file_aecg(&e, &file);
 
-    plan_of(&file, &somebody, &plan);
+    wrap_world_plan(&file, &somebody, &plan);
     assert_string_equal(plan.sop_class, WRAP_CLASS_ECG_GENERAL);
     prove("ecg", "minute.xml", &file, &somebody);
 
@@ -364,13 +248,13 @@ make_film(const char *name, const char *const options[], struct buf *out)
     size_t n = 8;
     FILE *f;
 
-    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(path, sizeof path, "%s/%s", wrap_dir, name);
     for (size_t i = 0; options[i] != NULL; i++)
         argv[n++] = options[i];
     argv[n++] = path;
     argv[n] = NULL;
-    if (program_run(argv, NULL, said, sizeof said) != 0) {
-        print_message("%s", said);
+    if (program_run(argv, NULL, wrap_said, sizeof wrap_said) != 0) {
+        print_message("%s", wrap_said);
         return false;
     }
     f = fopen(path, "rb");
@@ -539,9 +423,9 @@ the_same_file_for_the_same_study_is_the_same_instance(void **state)
     memcpy(other.study_uid, "2.25.99", 8);
     buf_init(&file, 1 << 20);
     import_file_pdf("same", &file);
-    plan_of(&file, &somebody, &a);
-    plan_of(&file, &somebody, &b);
-    plan_of(&file, &other, &c);
+    wrap_world_plan(&file, &somebody, &a);
+    wrap_world_plan(&file, &somebody, &b);
+    wrap_world_plan(&file, &other, &c);
 
     assert_string_equal(a.sop_instance, b.sop_instance);
     assert_int_equal(a.head.n, b.head.n);
@@ -596,5 +480,5 @@ main(void)
         cmocka_unit_test(decimals_are_exact_where_16_characters_allow),
     };
 
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, wrap_world_start, wrap_world_stop);
 }

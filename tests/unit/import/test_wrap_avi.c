@@ -6,10 +6,9 @@
 #include "proto/dicom/facts.h"
 #include "proto/dicom/wrap.h"
 #include "proto/dicom/wrap_parts.h"
-#include "proto/trust/digest.h"
-#include "tests/support/folder.h"
 #include "tests/support/import_files.h"
 #include "tests/support/run_program.h"
+#include "tests/support/wrap_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,106 +18,25 @@
 
 #include <cmocka.h>
 
-static char dir[FOLDER_PATH_BYTES];
-static char said[65536];
-
-static const struct wrap_identity somebody = {.patient_id = "R26112200017",
-                                              .patient_name = "王小明",
-                                              .birth = "19670309",
-                                              .sex = "F",
-                                              .accession = "R26112200017",
-                                              .study_uid = "2.25.1234567890",
-                                              .study_id = "17",
-                                              .study_date = "20261122",
-                                              .study_time = "083000",
-                                              .study_description = "腹部超声",
-                                              .institution = "云岭乡卫生院",
+static const struct wrap_identity somebody = {WRAP_SOMEBODY, .study_description = "腹部超声",
                                               .modality = "US"};
-
-static int
-make_dir(void **state)
-{
-    (void)state;
-    folder_make("wrap-avi", dir);
-    return 0;
-}
-
-static int
-remove_dir(void **state)
-{
-    (void)state;
-    folder_remove(dir);
-    return 0;
-}
-
-static void
-keep(const char *name, const struct buf *bytes, char path[256])
-{
-    FILE *f;
-
-    snprintf(path, 256, "%s/%s", dir, name);
-    f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes->bytes, 1, bytes->n, f), bytes->n);
-    assert_int_equal(fclose(f), 0);
-}
-
-static int
-into_buf(void *user, const void *bytes, size_t n, struct err *err)
-{
-    (void)err;
-    buf_add(user, bytes, n);
-    return 0;
-}
-
-static void
-wrap(const struct buf *film, struct buf *out)
-{
-    struct wrap_source source = {.bytes = film->bytes,
-                                 .n = film->n,
-                                 .content_date = "20261122",
-                                 .content_time = "090000",
-                                 .made_date = "20261122",
-                                 .made_time = "091500",
-                                 .number = 1};
-    struct wrap_plan plan;
-    struct err err;
-
-    digest_bytes(film->bytes, film->n, source.sha256);
-    if (wrap_plan_make(&somebody, &source, &plan, &err) < 0)
-        fail_msg("%s", err.text);
-    assert_int_equal(wrap_plan_write(&plan, &source, into_buf, out, &err), 0);
-    assert_false(buf_is_over(out));
-    wrap_plan_fini(&plan);
-}
 
 /* dciodvfy finds no error, and pydicom, DCMTK, GDCM and ffmpeg see the same pictures. */
 static void
 judge(const char *name, const struct buf *film)
 {
     char source[256], dicom[256], file_name[64];
-    const char *const verify[] = {"dciodvfy", "-new", dicom, NULL};
-    const char *const compare[] = {
-        "/usr/bin/python3", "tests/support/import_judge.py", "avi", dicom, source, NULL};
     struct buf out;
 
     buf_init(&out, 256 << 20);
-    wrap(film, &out);
+    wrap_world_wrap(film, &somebody, &out);
     snprintf(file_name, sizeof file_name, "%s.dcm", name);
-    keep(name, film, source);
-    keep(file_name, &out, dicom);
+    wrap_world_keep(name, film, source);
+    wrap_world_keep(file_name, &out, dicom);
     buf_fini(&out);
-    if (program_is_there("dciodvfy")) {
-        (void)program_run(verify, NULL, said, sizeof said);
-        if (strstr(said, "Error") != NULL)
-            fail_msg("%s: %s", name, said);
-    }
-    if (!program_is_there("python3") || !program_is_there("ffmpeg"))
-        return;
-    if (program_run(compare, NULL, said, sizeof said) != 0)
-        fail_msg("%s: %s", name, said);
-    if (getenv("RADPOST_SHOW") != NULL)
-        print_message("%s", said);
+    wrap_world_judge(dicom);
+    if (program_is_there("ffmpeg"))
+        wrap_world_compare("avi", dicom, source);
 }
 
 static void
@@ -157,12 +75,12 @@ make_film(const char *name, const char *const options[], struct buf *out)
     size_t n = 7;
     FILE *f;
 
-    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(path, sizeof path, "%s/%s", wrap_dir, name);
     for (size_t i = 0; options[i] != NULL; i++)
         argv[n++] = options[i];
     argv[n++] = path;
     argv[n] = NULL;
-    if (program_run(argv, NULL, said, sizeof said) != 0)
+    if (program_run(argv, NULL, wrap_said, sizeof wrap_said) != 0)
         return false;
     f = fopen(path, "rb");
     assert_non_null(f);
@@ -208,7 +126,7 @@ films_of_carts_keep_every_picture(void **state)
     buf_init(&film, 64 << 20);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (!make_film(rows[i].name, rows[i].options, &film))
-            fail_msg("%s: %s", rows[i].name, said);
+            fail_msg("%s: %s", rows[i].name, wrap_said);
         expect_film(&film, rows[i].cols, rows[i].rows, rows[i].frames);
         judge(rows[i].name, &film);
     }
@@ -235,7 +153,7 @@ films_of_other_codings_say_what_to_do(void **state)
     buf_init(&film, 64 << 20);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (!make_film(rows[i].name, rows[i].options, &film))
-            fail_msg("%s: %s", rows[i].name, said);
+            fail_msg("%s: %s", rows[i].name, wrap_said);
         expect_refused(rows[i].name, &film, ERR_REJECT, rows[i].word);
     }
     buf_fini(&film);
@@ -413,7 +331,7 @@ bitmaps_of_256_colours_and_from_the_top_are_right(void **state)
         buf_clear(&out);
         make_strip(&s, &film);
         expect_film(&film, 5, 3, 1);
-        wrap(&film, &out);
+        wrap_world_wrap(&film, &somebody, &out);
         assert_memory_equal(out.bytes + out.n - 16, turn == 0 ? down : up, 16);
         if (turn == 1) /* ffmpeg takes a bitmap of 8 bits from the top for one from the bottom */
             judge("palette.avi", &film);
@@ -582,5 +500,5 @@ main(void)
         cmocka_unit_test(a_film_cut_anywhere_is_not_whole),
     };
 
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, wrap_world_start, wrap_world_stop);
 }
