@@ -5,6 +5,7 @@
 #include "proto/base/log.h"
 #include "proto/codec/codec.h"
 #include "proto/dicom/syntax.h"
+#include "tests/support/ok.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,14 +50,6 @@ archive_site_end(void)
     pg_cluster_remove(&archive_site_cluster);
 }
 
-static void
-must(int rc)
-{
-    if (rc < 0)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-}
-
 void
 archive_site_start(struct archive_site *s)
 {
@@ -73,7 +66,7 @@ archive_site_start(struct archive_site *s)
                                      .recheck_ms = 3600000,
                                      .reconcile_ms = EVERY_MS};
 
-    must(uplink_start(&options, s->spool, pool, &s->up, &err));
+    OK(uplink_start(&options, s->spool, pool, &s->up, &err));
 }
 
 void
@@ -88,7 +81,7 @@ archive_site_open(struct archive_site *s, const char *database, int64_t keep_sea
     snprintf(s->link_dir, sizeof s->link_dir, "%s/link", s->folder);
     snprintf(s->uplink_dir, sizeof s->uplink_dir, "%s/uplink", s->folder);
     archive_world_enrol(&s->world, "gateway", "clinic-a", "gate-1", "", s->link_dir);
-    must(spool_open(s->spool_dir, &options, &s->spool, &err));
+    OK(spool_open(s->spool_dir, &options, &s->spool, &err));
     archive_site_start(s);
 }
 
@@ -116,9 +109,9 @@ archive_site_receive_one(struct archive_site *s, const char *study, unsigned num
     snprintf(meta.sop_instance, sizeof meta.sop_instance, "%s.%u", study, number);
     slice_make(&slice, &file);
     file.bytes[0] = s->preamble;
-    must(spool_draft_begin(s->spool, &meta, &draft, &err));
-    must(spool_draft_write(draft, file.bytes, file.n, &err));
-    must(spool_commit(s->spool, &draft, &id, &err));
+    OK(spool_draft_begin(s->spool, &meta, &draft, &err));
+    OK(spool_draft_write(draft, file.bytes, file.n, &err));
+    OK(spool_commit(s->spool, &draft, &id, &err));
     buf_fini(&file);
 }
 
@@ -138,7 +131,7 @@ archive_site_wait(struct archive_site *s, enum instance_state state, uint64_t co
 
     do {
         if (state == INSTANCE_SEALED)
-            must(keep_work(s->world.vault.keep, &sealed, &err));
+            OK(keep_work(s->world.vault.keep, &sealed, &err));
         spool_counts(s->spool, counts);
         if (counts[state] == count)
             return;

@@ -2,6 +2,7 @@
  * archive keeps becomes longer by it, and nothing falls off. */
 #include "proto/base/clock.h"
 #include "tests/support/archive_site.h"
+#include "tests/support/ok.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,14 +16,6 @@ enum { IMAGES = 5 };
 static const char study[] = "1.2.6.1";
 static struct err err;
 
-static void
-must(int rc)
-{
-    if (rc < 0)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-}
-
 /* Until the centre has the gateway's newest list: of so many, all whole. */
 static void
 wait_list(struct archive_site *s, uint32_t revision, size_t count)
@@ -32,7 +25,7 @@ wait_list(struct archive_site *s, uint32_t revision, size_t count)
     uint64_t seen = 0;
 
     for (;;) {
-        must(keep_list_get(s->world.vault.keep, "clinic-a", study, 0, &list, &err));
+        OK(keep_list_get(s->world.vault.keep, "clinic-a", study, 0, &list, &err));
         if (list.revision >= revision)
             break;
         keep_list_fini(&list);
@@ -67,7 +60,7 @@ a_late_image_after_the_disk_was_replaced_makes_the_list_longer(void **state)
     (void)state;
     begin(&s, "new_disk");
     folder_remove(s.spool_dir);
-    must(spool_open(s.spool_dir, &options, &s.spool, &err));
+    OK(spool_open(s.spool_dir, &options, &s.spool, &err));
     archive_site_start(&s);
 
     archive_site_receive_one(&s, study, IMAGES + 1);
@@ -88,7 +81,7 @@ a_late_image_after_the_summary_went_makes_the_list_longer(void **state)
 
     (void)state;
     begin(&s, "summary");
-    must(spool_open(s.spool_dir, &options, &s.spool, &err));
+    OK(spool_open(s.spool_dir, &options, &s.spool, &err));
     for (uint64_t seen = 0; n > 0; seen = spool_wait(s.spool, seen, 20)) {
         (void)spool_collect_garbage(s.spool);
         spool_list(s.spool, &all, &ids, &n);
@@ -120,7 +113,7 @@ a_study_of_many_lists_gets_the_next_number_at_once(void **state)
 
         snprintf(names[i], sizeof names[i], "%s.%u", study, i + 1);
         assert_int_equal(vault_put(&s.world.vault, &gate, &one), LINK_HELD);
-        must(vault_tell(&s.world.vault, &gate, i + 1, &one, 1, NULL, 0, &err));
+        OK(vault_tell(&s.world.vault, &gate, i + 1, &one, 1, NULL, 0, &err));
     }
 
     archive_site_receive_one(&s, study, LISTS + 1);
@@ -145,20 +138,20 @@ a_late_image_that_is_thrown_away_leaves_the_others_on_the_list(void **state)
     (void)state;
     begin(&s, "thrown_away");
     folder_remove(s.spool_dir);
-    must(spool_open(s.spool_dir, &options, &s.spool, &err));
+    OK(spool_open(s.spool_dir, &options, &s.spool, &err));
     archive_world_cut(&s.world);
     archive_site_start(&s);
     archive_site_receive_one(&s, study, IMAGES + 1);
     archive_site_wait(&s, INSTANCE_PLAIN, 1);
     uplink_stop(&s.up);
     archive_world_heal(&s.world);
-    must(spool_manifest_close(s.spool, study, &revision, &err));
-    must(spool_manifest_renumber(s.spool, study, 0, &revision, &err));
-    must(vault_tell(&s.world.vault, &gate, revision, &late, 1, NULL, 0, &err));
-    must(spool_manifest_acked(s.spool, study, revision, &err));
+    OK(spool_manifest_close(s.spool, study, &revision, &err));
+    OK(spool_manifest_renumber(s.spool, study, 0, &revision, &err));
+    OK(vault_tell(&s.world.vault, &gate, revision, &late, 1, NULL, 0, &err));
+    OK(spool_manifest_acked(s.spool, study, revision, &err));
 
-    must(spool_set_quarantined(s.spool, 1, "damaged: drawn", &err));
-    must(spool_discard(s.spool, 1, "other", "li.wei", &err));
+    OK(spool_set_quarantined(s.spool, 1, "damaged: drawn", &err));
+    OK(spool_discard(s.spool, 1, "other", "li.wei", &err));
     archive_site_start(&s);
 
     wait_list(&s, 3, IMAGES);

@@ -16,18 +16,11 @@
 #include <cmocka.h>
 
 #include "tests/support/ct_picture.h"
+#include "tests/support/ok.h"
 
 enum { WAIT_MS = 60000, PROBE_BYTES = 1 << 20 };
 
 static struct err err;
-
-static void
-must(int rc)
-{
-    if (rc < 0)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-}
 
 static void
 receive(struct spool *spool)
@@ -40,9 +33,9 @@ receive(struct spool *spool)
 
     buf_init(&file, 1 << 20);
     picture(&file, "1.2.3.1", 1, false);
-    must(spool_draft_begin(spool, &meta, &draft, &err));
-    must(spool_draft_write(draft, file.bytes, file.n, &err));
-    must(spool_commit(spool, &draft, &id, &err));
+    OK(spool_draft_begin(spool, &meta, &draft, &err));
+    OK(spool_draft_write(draft, file.bytes, file.n, &err));
+    OK(spool_commit(spool, &draft, &id, &err));
     buf_fini(&file);
 }
 
@@ -75,12 +68,12 @@ probes_of(bool is_image_first)
     folder_make("probe", folder);
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         snprintf(dirs[i], sizeof dirs[i], "%s/%s", folder, names[i]);
-    must(spool_open(dirs[0], &spool_options, &spool, &err));
-    must(codec_pool_new(2, &pool, &err));
+    OK(spool_open(dirs[0], &spool_options, &spool, &err));
+    OK(codec_pool_new(2, &pool, &err));
     centre = fake_centre_start(dirs[2], dirs[1]);
     if (is_image_first)
         receive(spool);
-    must(uplink_start(&options, spool, pool, &up, &err));
+    OK(uplink_start(&options, spool, pool, &up, &err));
     while (!is_image_first && fake_centre_counts(centre)->pings < 3 && clock_mono_ms() < until)
         spool_wait(spool, 0, 20); /* a ping, the probe, a ping */
     if (!is_image_first)

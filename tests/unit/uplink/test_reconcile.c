@@ -5,6 +5,7 @@
 #include "gateway/uplink/reconcile.h"
 #include "proto/base/clock.h"
 #include "tests/support/archive_site.h"
+#include "tests/support/ok.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,14 +17,6 @@
 
 static struct err err;
 
-static void
-must(int rc)
-{
-    if (rc < 0)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-}
-
 /* Returns how many segments went. */
 static size_t
 restart(struct archive_site *s)
@@ -33,7 +26,7 @@ restart(struct archive_site *s)
 
     uplink_stop(&s->up);
     spool_close(&s->spool);
-    must(spool_open(s->spool_dir, &options, &s->spool, &err));
+    OK(spool_open(s->spool_dir, &options, &s->spool, &err));
     removed = spool_collect_garbage(s->spool);
     archive_site_start(s);
     return removed;
@@ -61,7 +54,7 @@ kept(struct archive_site *s, const char *study)
         .tenant = "clinic-a", .level = KEEP_INSTANCE, .studies = &study, .studies_n = 1};
     size_t n = 0;
 
-    must(keep_find(s->world.vault.keep, &query, count_row, &n, &err));
+    OK(keep_find(s->world.vault.keep, &query, count_row, &n, &err));
     return n;
 }
 
@@ -74,8 +67,8 @@ wait_packed(struct archive_site *s, uint64_t count)
     int sealed;
 
     do {
-        must(keep_work(s->world.vault.keep, &sealed, &err));
-        must(keep_health_get(s->world.vault.keep, &health, &err));
+        OK(keep_work(s->world.vault.keep, &sealed, &err));
+        OK(keep_health_get(s->world.vault.keep, &health, &err));
         (void)spool_wait(s->spool, UINT64_MAX, 20);
     } while (health.sealed < count && clock_mono_ms() < until);
     assert_int_equal(health.sealed, count);
@@ -97,7 +90,7 @@ told(struct archive_site *s)
 {
     struct keep_reconciled row = {.at_us = -1};
 
-    must(keep_each_reconciled(s->world.vault.keep, NULL, take_row, &row, &err));
+    OK(keep_each_reconciled(s->world.vault.keep, NULL, take_row, &row, &err));
     return row;
 }
 
@@ -115,7 +108,7 @@ lost(struct archive_site *s)
 {
     size_t n = 0;
 
-    must(keep_each_lost(s->world.vault.keep, "clinic-a", count_lost, &n, &err));
+    OK(keep_each_lost(s->world.vault.keep, "clinic-a", count_lost, &n, &err));
     return n;
 }
 
@@ -126,7 +119,7 @@ tell_nothing_lost(struct archive_site *s)
     static const struct keep_sender gate = {"clinic-a", "gate-1", "127.0.0.1:1"};
     struct link_reconciled nothing = {.days = 1};
 
-    must(keep_reconciled(s->world.vault.keep, &gate, &nothing, &err));
+    OK(keep_reconciled(s->world.vault.keep, &gate, &nothing, &err));
 }
 
 /* The images of archive_site_receive() come to the archive again from somewhere. */
@@ -155,7 +148,7 @@ assert_said(struct archive_site *s, const char *study, const char *word, uint16_
     struct commit_ref ref = {.sop_class = "1.2.840.10008.5.1.4.1.1.2"};
     struct spool_study now;
 
-    must(spool_study(s->spool, study, &now, &err));
+    OK(spool_study(s->spool, study, &now, &err));
     assert_string_equal(study_word_text(study_word_of(&now, 0)), word);
     snprintf(ref.sop_instance, sizeof ref.sop_instance, "%s.1", study);
     assert_int_equal(commit_judge(s->spool, false, &ref, NULL), committed);
@@ -170,8 +163,8 @@ wait_safe(struct archive_site *s, const char *study)
     int sealed;
 
     do {
-        must(keep_work(s->world.vault.keep, &sealed, &err));
-        must(spool_study(s->spool, study, &now, &err));
+        OK(keep_work(s->world.vault.keep, &sealed, &err));
+        OK(spool_study(s->spool, study, &now, &err));
         if (study_word_of(&now, 0) == STUDY_SAFE)
             return;
         spool_wait(s->spool, UINT64_MAX, 20);
@@ -265,7 +258,7 @@ what_was_held_in_the_older_copy_and_has_no_file_any_more_comes_again(void **stat
     while (folder_files(s.world.vault.landing) > 0) {
         int sealed;
 
-        must(keep_work(s.world.vault.keep, &sealed, &err));
+        OK(keep_work(s.world.vault.keep, &sealed, &err));
     }
 
     before_us = archive_site_set(&s, true);
@@ -319,7 +312,7 @@ what_neither_has_is_told_loudly_until_it_is_found(void **state)
     find_again(&s, "1.2.6.2", 4);
     tell_nothing_lost(&s); /* nor is what is in no pack yet */
     assert_int_equal(lost(&s), 5);
-    must(keep_work(s.world.vault.keep, &sealed, &err));
+    OK(keep_work(s.world.vault.keep, &sealed, &err));
     assert_int_equal(sealed, 1);
     tell_nothing_lost(&s);
     assert_int_equal(lost(&s), 1);
@@ -346,11 +339,11 @@ settle(struct archive_site *s, const char *study)
 
     spool_list(s->spool, &filter, &ids, &n);
     for (size_t i = 0; i < n; i++)
-        must(spool_set_gone(s->spool, ids[i], true, &err));
+        OK(spool_set_gone(s->spool, ids[i], true, &err));
     free(ids);
     do {
         spool_wait(s->spool, UINT64_MAX, 20);
-        must(spool_study(s->spool, study, &now, &err));
+        OK(spool_study(s->spool, study, &now, &err));
         assert_true(clock_mono_ms() < until);
     } while (now.leaving > 0 || now.acked_revision != now.revision);
 }
@@ -377,7 +370,7 @@ what_a_person_calls_lost_for_good_alarms_neither_side_and_may_be_found(void **st
     found = archive_site_reconciled(&s, before_us);
     assert_int_equal(found.lost, 0);
     wait_safe(&s, "1.2.6.2");
-    must(spool_study(s.spool, "1.2.6.2", &study, &err));
+    OK(spool_study(s.spool, "1.2.6.2", &study, &err));
     assert_int_equal(study.gone, 0);
     archive_site_close(&s);
 }
@@ -455,7 +448,7 @@ unmark(struct archive_site *s, const char *study)
 
     spool_list(s->spool, &filter, &ids, &n);
     for (size_t i = 0; i < n; i++)
-        must(spool_set_found(s->spool, ids[i], &err));
+        OK(spool_set_found(s->spool, ids[i], &err));
     free(ids);
 }
 
@@ -553,7 +546,7 @@ a_wish_that_was_taken_notice_of_outlives_a_kill_until_it_is_done(void **state)
     archive_site_reconciled(&s, before_us); /* so that none is due of itself */
 
     archive_world_cut(&s.world); /* it cannot be done */
-    must(uplink_ask_reconcile(s.uplink_dir, &err));
+    OK(uplink_ask_reconcile(s.uplink_dir, &err));
     wait_noticed(&s);
     uplink_stop(&s.up);
     archive_world_heal(&s.world);

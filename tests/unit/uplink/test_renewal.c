@@ -13,6 +13,7 @@
 #include "tests/support/connect_proxy.h"
 #include "tests/support/fake_centre.h"
 #include "tests/support/folder.h"
+#include "tests/support/ok.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,14 +35,6 @@ struct site {
 static struct err err;
 
 static void
-must(int rc)
-{
-    if (rc < 0)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-}
-
-static void
 start(struct site *s)
 {
     struct uplink_options options = {.link_dir = s->link_dir,
@@ -55,7 +48,7 @@ start(struct site *s)
                                      .quiet_ms = 300,
                                      .recheck_ms = 3600000};
 
-    must(uplink_start(&options, s->spool, codec_workers, &s->up, &err));
+    OK(uplink_start(&options, s->spool, codec_workers, &s->up, &err));
 }
 
 /* Another one for the same device. */
@@ -65,7 +58,7 @@ make_code(struct site *s, char out[CODE_TEXT_BYTES])
     uint8_t pin[DIGEST_BYTES], unused[DIGEST_BYTES];
     struct ca *ca = NULL;
 
-    must(ca_open(s->centre_dir, &ca, &err));
+    OK(ca_open(s->centre_dir, &ca, &err));
     ca_fingerprint(ca, pin);
     code_new(pin, out, unused);
     ca_close(&ca);
@@ -84,14 +77,14 @@ shorten(struct site *s, int64_t life_s)
 
     buf_init(&csr, 65536);
     buf_init(&both, 65536);
-    must(ca_open(s->centre_dir, &ca, &err));
-    must(ca_make_request(s->link_dir, "short", &csr, &err));
+    OK(ca_open(s->centre_dir, &ca, &err));
+    OK(ca_make_request(s->link_dir, "short", &csr, &err));
     snprintf(path, sizeof path, "%s/short.key", s->link_dir);
-    must(durable_get_file(path, 65536, &key, &n, &err));
+    OK(durable_get_file(path, 65536, &key, &n, &err));
     buf_add(&both, key, n);
-    must(ca_sign_client(ca, buf_text(&csr), &subject, life_s, &both, &err));
-    must(durable_put_file(s->link_dir, "identity.pem", both.bytes, both.n, &err));
-    must(durable_remove(s->link_dir, "short.key", &err));
+    OK(ca_sign_client(ca, buf_text(&csr), &subject, life_s, &both, &err));
+    OK(durable_put_file(s->link_dir, "identity.pem", both.bytes, both.n, &err));
+    OK(durable_remove(s->link_dir, "short.key", &err));
     ca_close(&ca);
     free(key);
     buf_fini(&csr);
@@ -109,7 +102,7 @@ site_open(struct site *s, int64_t life_s)
     snprintf(s->link_dir, sizeof s->link_dir, "%s/link", s->folder);
     snprintf(s->centre_dir, sizeof s->centre_dir, "%s/centre", s->folder);
     snprintf(s->lines_path, sizeof s->lines_path, "%s/lines.conf", s->folder);
-    must(spool_open(s->spool_dir, &options, &s->spool, &err));
+    OK(spool_open(s->spool_dir, &options, &s->spool, &err));
     s->centre = fake_centre_start(s->centre_dir, s->link_dir);
     if (life_s != 0)
         shorten(s, life_s);
@@ -130,7 +123,7 @@ ends_at(struct site *s)
     struct enrol_identity id;
     int64_t at;
 
-    must(enrol_load(s->link_dir, &id, &err));
+    OK(enrol_load(s->link_dir, &id, &err));
     at = id.not_after_us;
     enrol_identity_fini(&id);
     return at;
@@ -187,8 +180,8 @@ copy_file(struct site *s, const char *from, const char *to)
     size_t n;
 
     snprintf(path, sizeof path, "%s/%s", s->link_dir, from);
-    must(durable_get_file(path, 65536, &bytes, &n, &err));
-    must(durable_put_file(s->link_dir, to, bytes, n, &err));
+    OK(durable_get_file(path, 65536, &bytes, &n, &err));
+    OK(durable_put_file(s->link_dir, to, bytes, n, &err));
     free(bytes);
 }
 
@@ -204,20 +197,20 @@ every_stage_of_a_renewal_can_be_gone_on_from(void **state)
     (void)state;
     site_open(&s, 0);
     buf_init(&csr, 65536);
-    must(ca_make_request(s.link_dir, "next", &csr, &err)); /* killed before the question */
+    OK(ca_make_request(s.link_dir, "next", &csr, &err)); /* killed before the question */
     before = ends_at(&s);
-    must(enrol_renew(s.link_dir, fake_centre_url(s.centre), true, &is_renewed, &err));
+    OK(enrol_renew(s.link_dir, fake_centre_url(s.centre), true, &is_renewed, &err));
     assert_true(ends_at(&s) >= before);
 
     copy_file(&s, "identity.pem", "before.pem");
-    must(enrol_renew(s.link_dir, fake_centre_url(s.centre), true, &is_renewed, &err));
+    OK(enrol_renew(s.link_dir, fake_centre_url(s.centre), true, &is_renewed, &err));
     copy_file(&s, "before.pem", "identity.pem"); /* killed between addresses and pair */
     start(&s);
     WAIT_UNTIL(&s, is_up(&s));
     uplink_stop(&s.up);
 
     copy_file(&s, "identity.pem", "next.key"); /* killed before the key was away */
-    must(enrol_renew(s.link_dir, fake_centre_url(s.centre), true, &is_renewed, &err));
+    OK(enrol_renew(s.link_dir, fake_centre_url(s.centre), true, &is_renewed, &err));
     start(&s);
     WAIT_UNTIL(&s, is_up(&s));
     buf_fini(&csr);
@@ -247,7 +240,7 @@ a_clinic_that_was_offline_for_too_long_is_told_the_way_back(void **state)
     assert_false(is_up(&s));
 
     make_code(&s, code);
-    must(enrol_new(s.link_dir, fake_centre_url(s.centre), code, &id, &err));
+    OK(enrol_new(s.link_dir, fake_centre_url(s.centre), code, &id, &err));
     enrol_identity_fini(&id);
     WAIT_UNTIL(&s, is_up(&s)); /* without a restart */
     assert_int_equal(enrol_new(s.link_dir, fake_centre_url(s.centre), code, &id, &err), -1);
@@ -266,10 +259,10 @@ where_the_centres_certificate_has_ended_too_the_clock_is_named_first(void **stat
     (void)state;
     site_open(&s, 1);
     fake_centre_cut(s.centre);
-    must(durable_remove(s.centre_dir, "server.pem", &err));
-    must(ca_open(s.centre_dir, &ca, &err));
+    OK(durable_remove(s.centre_dir, "server.pem", &err));
+    OK(ca_open(s.centre_dir, &ca, &err));
     clock_fake(clock_wall_us() - 400 * INT64_C(86400) * 1000000, 0);
-    must(ca_make_server(ca, s.centre_dir, "127.0.0.1", 30, &err));
+    OK(ca_make_server(ca, s.centre_dir, "127.0.0.1", 30, &err));
     clock_unfake();
     ca_close(&ca);
     fake_centre_heal(s.centre);
@@ -295,14 +288,14 @@ rename_identity(struct site *s, const char *from, const char *to)
     char *found;
 
     snprintf(path, sizeof path, "%s/identity.json", s->link_dir);
-    must(durable_get_file(path, sizeof text - 100, &bytes, &n, &err));
+    OK(durable_get_file(path, sizeof text - 100, &bytes, &n, &err));
     snprintf(text, sizeof text, "%.*s", (int)n, (const char *)bytes);
     found = strstr(text, from);
     assert_non_null(found);
     at = (size_t)(found - text);
     snprintf(text + at, sizeof text - at, "%s%.*s", to, (int)(n - at - strlen(from)),
              (const char *)bytes + at + strlen(from));
-    must(durable_put_file(s->link_dir, "identity.json", text, strlen(text), &err));
+    OK(durable_put_file(s->link_dir, "identity.json", text, strlen(text), &err));
     free(bytes);
 }
 
@@ -332,7 +325,7 @@ the_way_back_is_for_the_same_clinic_and_kind_only(void **state)
         rename_identity(&s, rows[i].other, rows[i].is);
     }
     make_code(&s, code);
-    must(enrol_new(s.link_dir, fake_centre_url(s.centre), code, &id, &err));
+    OK(enrol_new(s.link_dir, fake_centre_url(s.centre), code, &id, &err));
     assert_true(id.not_after_us > ended_us);
     enrol_identity_fini(&id);
     site_close(&s);
@@ -357,18 +350,18 @@ enrolment_renewal_and_images_go_through_the_proxy(void **state)
                      -1); /* it wants to know who asks */
     assert_int_equal(connect_proxy_count(proxy), 0);
     way.proxy_user = "radpost:secret";
-    must(enrol_new_by(s.link_dir, fake_centre_url(s.centre), &way, code, &id, &err));
+    OK(enrol_new_by(s.link_dir, fake_centre_url(s.centre), &way, code, &id, &err));
     enrol_identity_fini(&id);
     assert_int_equal(connect_proxy_count(proxy), 2); /* the CA, the code */
-    must(enrol_renew_by(s.link_dir, fake_centre_url(s.centre), &way, true, &is_renewed, &err));
+    OK(enrol_renew_by(s.link_dir, fake_centre_url(s.centre), &way, true, &is_renewed, &err));
     assert_int_equal(connect_proxy_count(proxy), 3);
 
-    must(durable_put_file(s.centre_dir, "proxy.user", "radpost:secret\n", 15, &err));
+    OK(durable_put_file(s.centre_dir, "proxy.user", "radpost:secret\n", 15, &err));
     snprintf(text, sizeof text, "main proxy=%s proxy_user=%s/proxy.user\n",
              connect_proxy_url(proxy), s.centre_dir);
     snprintf(tmp, sizeof tmp, "%s/tmp", s.folder);
-    must(durable_mkdir(tmp, &err));
-    must(durable_put_file(s.folder, "lines.conf", text, strlen(text), &err));
+    OK(durable_mkdir(tmp, &err));
+    OK(durable_put_file(s.folder, "lines.conf", text, strlen(text), &err));
     before = connect_proxy_count(proxy);
     start(&s);
     WAIT_UNTIL(&s, is_up(&s));
@@ -388,19 +381,19 @@ others_take_the_way_of_the_table_too(void **state)
     folder_make("way", dir);
     snprintf(tmp, sizeof tmp, "%s/tmp", dir);
     snprintf(path, sizeof path, "%s/lines.conf", dir);
-    must(durable_mkdir(tmp, &err));
-    must(uplink_way(path, 0, &way, &err)); /* no table */
+    OK(durable_mkdir(tmp, &err));
+    OK(uplink_way(path, 0, &way, &err)); /* no table */
     assert_string_equal(way.proxy, "");
-    must(durable_put_file(dir, "lines.conf", table, sizeof table - 1, &err));
-    must(uplink_way(path, 0, &way, &err));
+    OK(durable_put_file(dir, "lines.conf", table, sizeof table - 1, &err));
+    OK(uplink_way(path, 0, &way, &err));
     assert_string_equal(way.source, "127.0.0.1");
     assert_string_equal(way.proxy, "");
-    must(uplink_way(path, 1, &way, &err));
+    OK(uplink_way(path, 1, &way, &err));
     assert_string_equal(way.proxy, "http://10.0.0.2:3128");
-    must(uplink_way(path, 2, &way, &err));
+    OK(uplink_way(path, 2, &way, &err));
     assert_string_equal(way.source, "127.0.0.1");
-    must(durable_put_file(dir, "lines.conf", "nonsense nonsense\n", 18, &err));
-    must(uplink_way(path, 0, &way, &err)); /* the desk's mail goes on, too */
+    OK(durable_put_file(dir, "lines.conf", "nonsense nonsense\n", 18, &err));
+    OK(uplink_way(path, 0, &way, &err)); /* the desk's mail goes on, too */
     assert_string_equal(way.source, "");
     assert_int_equal(uplink_check_lines(path, &err), -1);
     assert_non_null(strstr(err.text, "lines.conf:1: "));

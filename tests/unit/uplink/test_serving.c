@@ -8,6 +8,7 @@
 #include "proto/dicom/write.h"
 #include "tests/support/fake_centre.h"
 #include "tests/support/folder.h"
+#include "tests/support/ok.h"
 #include "tests/support/relay.h"
 
 #include <setjmp.h>
@@ -35,14 +36,6 @@ struct site {
 static struct err err;
 
 static void
-must(int rc)
-{
-    if (rc < 0)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-}
-
-static void
 write_text(const char *path, const char *text)
 {
     FILE *f = fopen(path, "wb");
@@ -67,7 +60,7 @@ write_table(struct site *s, const char *more)
 static void
 start(struct site *s)
 {
-    must(uplink_start(&s->options, s->spool, s->pool, &s->up, &err));
+    OK(uplink_start(&s->options, s->spool, s->pool, &s->up, &err));
 }
 
 static void
@@ -85,8 +78,8 @@ site_open(struct site *s)
     snprintf(s->table, sizeof s->table, "%s/lines.conf", s->folder);
     snprintf(user, sizeof user, "%s/lte.user", s->folder);
     write_text(user, "clinic:secret\n");
-    must(spool_open(s->spool_dir, &spool_options, &s->spool, &err));
-    must(codec_pool_new(2, &s->pool, &err));
+    OK(spool_open(s->spool_dir, &spool_options, &s->spool, &err));
+    OK(codec_pool_new(2, &s->pool, &err));
     s->centre = fake_centre_start(s->centre_dir, s->link_dir);
     s->fibre = relay_start(NULL);
     s->lte = relay_start("clinic:secret");
@@ -134,7 +127,7 @@ receive(struct site *s, const char *study, int number, size_t size)
     for (size_t i = 0; i < size; i++)
         pixels[i] = (uint8_t)(rand_r(&seed) >> 7);
     buf_init(&file, size + 4096);
-    must(part10_head(&file, CT_IMAGE, meta.sop_instance, DCM_UID_EXPLICIT_LE, NULL, &err));
+    OK(part10_head(&file, CT_IMAGE, meta.sop_instance, DCM_UID_EXPLICIT_LE, NULL, &err));
     dcm_write_init(&w, &file, DCM_EXPLICIT_LE);
     dcm_write_text(&w, 0x00080016, NULL, CT_IMAGE);
     dcm_write_text(&w, 0x00080018, NULL, meta.sop_instance);
@@ -151,9 +144,9 @@ receive(struct site *s, const char *study, int number, size_t size)
     dcm_write_u16(&w, 0x00280102, 15);
     dcm_write_u16(&w, 0x00280103, 0);
     dcm_write_bytes(&w, 0x7FE00010, "OW", pixels, size);
-    must(spool_draft_begin(s->spool, &meta, &draft, &err));
-    must(spool_draft_write(draft, file.bytes, file.n, &err));
-    must(spool_commit(s->spool, &draft, &id, &err));
+    OK(spool_draft_begin(s->spool, &meta, &draft, &err));
+    OK(spool_draft_write(draft, file.bytes, file.n, &err));
+    OK(spool_commit(s->spool, &draft, &id, &err));
     buf_fini(&file);
     free(pixels);
 }
@@ -454,7 +447,7 @@ check_rate(struct site *s, const char *rate, uint64_t bytes_per_s, int turn)
     from = clock_mono_ms();
     (void)relay_wait(s->fibre, UINT64_MAX, WINDOW_MS / 2);
     snprintf(emergency, sizeof emergency, "1.2.4.%d", turn);
-    must(uplink_set_urgency(s->up, emergency, UPLINK_STAT, "test", "Li", &err));
+    OK(uplink_set_urgency(s->up, emergency, UPLINK_STAT, "test", "Li", &err));
     receive(s, emergency, 1, MUCH);
     (void)relay_wait(s->fibre, UINT64_MAX, WINDOW_MS / 2 + 500);
     relay_windows(s->fibre, from, clock_mono_ms(), WINDOW_MS, &least, &most);

@@ -7,6 +7,7 @@
 #include "proto/base/log.h"
 #include "proto/codec/codec.h"
 #include "proto/link/enrol.h"
+#include "tests/support/ok.h"
 #include "tests/support/uplink_site.h"
 
 #include <limits.h>
@@ -20,14 +21,6 @@
 enum { WAIT_MS = 60000 };
 
 static struct err err;
-
-static void
-must(int rc)
-{
-    if (rc < 0)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-}
 
 static void
 assert_whole(struct uplink_site *s, size_t count)
@@ -289,8 +282,8 @@ a_strange_centre_is_refused_and_said_so(void **state)
     (void)state;
     uplink_site_open(&s, "uplink", 2);
     snprintf(other_ca, sizeof other_ca, "%s/other", s.folder);
-    must(ca_create(other_ca, "other", &err));
-    must(ca_open(other_ca, &ca, &err));
+    OK(ca_create(other_ca, "other", &err));
+    OK(ca_open(other_ca, &ca, &err));
     buf_init(&strange, 65536);
     buf_add_text(&strange, ca_pem(ca));
     snprintf(other_ca, sizeof other_ca, "%s/ca.pem", s.link_dir);
@@ -327,7 +320,7 @@ what_a_person_keeps_back_waits_until_it_is_released(void **state)
     uplink_site_open(&s, "uplink", 2);
     kept = uplink_site_picture(&s, "1.2.3.1", 1, false);
     uplink_site_picture(&s, "1.2.3.1", 2, false);
-    must(spool_set_paused(s.spool, kept, true, &err));
+    OK(spool_set_paused(s.spool, kept, true, &err));
     uplink_site_start(&s);
 
     assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_HELD), 1));
@@ -335,7 +328,7 @@ what_a_person_keeps_back_waits_until_it_is_released(void **state)
     assert_whole(&s, 1);
     assert_int_equal(fake_centre_counts(s.centre)->manifests, 0); /* the study is not whole */
     fake_centre_unlock(s.centre);
-    must(spool_set_paused(s.spool, kept, false, &err));
+    OK(spool_set_paused(s.spool, kept, false, &err));
     assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 2));
     assert_whole(&s, 2);
     uplink_site_close(&s);
@@ -357,11 +350,11 @@ what_cannot_be_read_goes_as_received_or_is_put_aside(void **state)
         snprintf(segments, sizeof segments, "%s/segments", s.spool_dir);
         snprintf(away, sizeof away, "%s.away", segments);
         id = uplink_site_picture(&s, "1.2.3.1", 1, false);
-        must(spool_set_paused(s.spool, id, true, &err));
+        OK(spool_set_paused(s.spool, id, true, &err));
         uplink_site_start(&s);
         assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_CODED), 1));
         assert_int_equal(rename(segments, away), 0);
-        must(spool_set_paused(s.spool, id, false, &err));
+        OK(spool_set_paused(s.spool, id, false, &err));
 
         assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_PLAIN), 1));
         if (ends[k] == INSTANCE_SEALED)
@@ -393,7 +386,7 @@ stat_is_coded_first_and_a_restart_knows_it(void **state)
     s.options.dir = dir;
     s.options.coders = 1;
     uplink_site_start(&s);
-    must(uplink_set_urgency(s.up, emergency, UPLINK_STAT, "trauma", "Li", &err));
+    OK(uplink_set_urgency(s.up, emergency, UPLINK_STAT, "trauma", "Li", &err));
     uplink_stop(&s.up);
     for (int i = 1; i <= 12; i++)
         last = uplink_site_picture(&s, "1.2.3.1", i, false);
@@ -405,13 +398,13 @@ stat_is_coded_first_and_a_restart_knows_it(void **state)
     assert_int_equal(uplink_raise_urgency(s.up, emergency, UPLINK_URGENT, "no", "Dr", &err), -1);
     assert_int_equal(err.kind, ERR_DENIED);
     err_clear(&err);
-    must(uplink_raise_urgency(s.up, emergency, UPLINK_STAT, "again", "Dr", &err));
+    OK(uplink_raise_urgency(s.up, emergency, UPLINK_STAT, "again", "Dr", &err));
     assert_true(uplink_site_wait(&s, INSTANCE_BIT(INSTANCE_SEALED), 13));
 
-    must(spool_load(s.spool, first, &entry, &err));
+    OK(spool_load(s.spool, first, &entry, &err));
     coded_us = entry->state_at_us[INSTANCE_CODED];
     spool_entry_free(&entry);
-    must(spool_load(s.spool, last, &entry, &err));
+    OK(spool_load(s.spool, last, &entry, &err));
     other_us = entry->state_at_us[INSTANCE_CODED];
     spool_entry_free(&entry);
     assert_true(coded_us > 0 && coded_us < other_us);

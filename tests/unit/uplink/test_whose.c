@@ -11,6 +11,7 @@
 #include "proto/model/doubts.h"
 #include "proto/model/quarantine.h"
 #include "tests/support/folder.h"
+#include "tests/support/ok.h"
 
 #include <dlfcn.h>
 #include <setjmp.h>
@@ -71,14 +72,6 @@ pthread_mutex_lock(pthread_mutex_t *lock)
 }
 
 static void
-must(int rc)
-{
-    if (rc < 0)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-}
-
-static void
 site_start(struct site *s)
 {
     struct uplink_options o = {.link_dir = s->link_dir,
@@ -92,8 +85,8 @@ site_start(struct site *s)
                                .look_hold_ms = 30000,
                                .recheck_ms = 3600000};
 
-    must(spool_open(s->spool_dir, &s->spool_options, &s->spool, &err));
-    must(uplink_start(&o, s->spool, s->pool, &s->up, &err));
+    OK(spool_open(s->spool_dir, &s->spool_options, &s->spool, &err));
+    OK(uplink_start(&o, s->spool, s->pool, &s->up, &err));
 }
 
 static void
@@ -111,7 +104,7 @@ site_open(struct site *s)
     snprintf(s->spool_dir, sizeof s->spool_dir, "%s/spool", s->folder);
     snprintf(s->link_dir, sizeof s->link_dir, "%s/link", s->folder);
     s->spool_options = (struct spool_options){.segment_bytes = 1 << 20};
-    must(codec_pool_new(2, &s->pool, &err));
+    OK(codec_pool_new(2, &s->pool, &err));
     site_start(s);
 }
 
@@ -136,7 +129,7 @@ picture(struct buf *out, const struct image *image)
     uint8_t pixels[SIDE * SIDE];
     struct dcm_writer w;
 
-    must(part10_head(out, CT_IMAGE, image->sop, DCM_UID_EXPLICIT_LE, NULL, &err));
+    OK(part10_head(out, CT_IMAGE, image->sop, DCM_UID_EXPLICIT_LE, NULL, &err));
     dcm_write_init(&w, out, DCM_EXPLICIT_LE);
     dcm_write_text(&w, 0x00080016, NULL, CT_IMAGE);
     dcm_write_text(&w, 0x00080018, NULL, image->sop);
@@ -170,7 +163,7 @@ wait_entry(struct site *s, uint64_t id)
     uint64_t seen = 0;
 
     for (;;) {
-        must(spool_load(s->spool, id, &entry, &err));
+        OK(spool_load(s->spool, id, &entry, &err));
         if (entry->state != INSTANCE_RECEIVED && entry->state != INSTANCE_INSPECTED)
             return entry;
         spool_entry_free(&entry);
@@ -193,9 +186,9 @@ send_without_waiting(struct site *s, const struct image *image)
     text_copy(meta.calling_ae, sizeof meta.calling_ae, image->ae);
     buf_init(&file, 1 << 20);
     picture(&file, image);
-    must(spool_draft_begin(s->spool, &meta, &draft, &err));
-    must(spool_draft_write(draft, file.bytes, file.n, &err));
-    must(spool_commit(s->spool, &draft, &id, &err));
+    OK(spool_draft_begin(s->spool, &meta, &draft, &err));
+    OK(spool_draft_write(draft, file.bytes, file.n, &err));
+    OK(spool_commit(s->spool, &draft, &id, &err));
     spool_association_end(s->spool, meta.association);
     buf_fini(&file);
     return id;
@@ -253,8 +246,8 @@ it_is_no_copy_either_when_the_first_is_sealed_and_its_bytes_are_gone(void **stat
     (void)state;
     site_open(&s);
     send_image(&s, &first, &id, NULL, NULL);
-    must(spool_set_held(s.spool, id, 0, &err));
-    must(spool_set_sealed(s.spool, id, 0, &err));
+    OK(spool_set_held(s.spool, id, 0, &err));
+    OK(spool_set_sealed(s.spool, id, 0, &err));
     site_stop(&s); /* the segment is closed: the next start begins another */
     site_start(&s);
     (void)spool_collect_garbage(s.spool);
@@ -328,7 +321,7 @@ what_was_thrown_away_and_comes_again_is_kept_aside_until_a_person_wants_it(void 
     site_open(&s);
     send_image(&s, &first, NULL, NULL, NULL);
     assert_int_equal(send_image(&s, &bad, &id, NULL, &why), INSTANCE_QUARANTINED);
-    must(spool_discard(s.spool, id, "equipment", "li.wei", &err));
+    OK(spool_discard(s.spool, id, "equipment", "li.wei", &err));
     for (int round = 0; round < 2; round++) {
         assert_int_equal(send_image(&s, &bad, round == 0 ? &again : NULL, NULL, &why),
                          round == 0 ? INSTANCE_QUARANTINED : INSTANCE_DUPLICATE);
@@ -339,7 +332,7 @@ what_was_thrown_away_and_comes_again_is_kept_aside_until_a_person_wants_it(void 
     assert_int_equal(send_image(&s, &first, NULL, NULL, NULL), INSTANCE_DUPLICATE);
     assert_int_equal(send_image(&s, &other, NULL, NULL, &why), INSTANCE_QUARANTINED);
     assert_int_equal(why, QUARANTINE_UID_CONFLICT);
-    must(spool_release(s.spool, again, &err)); /* wanted: then judged by what is kept, as before */
+    OK(spool_release(s.spool, again, &err)); /* wanted: then judged by what is kept, as before */
     entry = wait_entry(&s, again);
     assert_int_equal(quarantine_of(entry->last_error), QUARANTINE_UID_CONFLICT);
     spool_entry_free(&entry);
@@ -358,13 +351,13 @@ what_was_thrown_away_unread_is_known_by_its_file_and_another_image_of_its_uid_go
     (void)state;
     site_open(&s);
     send_image(&s, &first, &id, NULL, NULL);
-    must(spool_set_quarantined(s.spool, id, "other: drawn", &err));
-    must(spool_discard(s.spool, id, "other", "li.wei", &err));
+    OK(spool_set_quarantined(s.spool, id, "other: drawn", &err));
+    OK(spool_discard(s.spool, id, "other", "li.wei", &err));
     other.shade = 9; /* corrected on the device, under its old number */
     assert_int_not_equal(send_image(&s, &other, NULL, NULL, NULL), INSTANCE_QUARANTINED);
     assert_int_equal(send_image(&s, &first, &again, NULL, &why), INSTANCE_QUARANTINED);
     assert_int_equal(why, QUARANTINE_DISCARDED);
-    must(spool_release(s.spool, id, &err)); /* taken back itself */
+    OK(spool_release(s.spool, id, &err)); /* taken back itself */
     entry = wait_entry(&s, id);
     assert_int_not_equal(entry->state, INSTANCE_RECEIVED);
     spool_entry_free(&entry);
@@ -382,18 +375,18 @@ what_is_taken_back_goes_its_way_though_it_came_again_meanwhile(void **state)
     (void)state;
     site_open(&s);
     send_image(&s, &first, &id, NULL, NULL);
-    must(spool_set_quarantined(s.spool, id, "other: drawn", &err));
-    must(spool_discard(s.spool, id, "other", "li.wei", &err));
+    OK(spool_set_quarantined(s.spool, id, "other: drawn", &err));
+    OK(spool_discard(s.spool, id, "other", "li.wei", &err));
     assert_int_equal(send_image(&s, &first, &again, NULL, &why), INSTANCE_QUARANTINED);
     assert_int_equal(why, QUARANTINE_DISCARDED);
 
-    must(spool_release(s.spool, id, &err));
+    OK(spool_release(s.spool, id, &err));
 
     entry = wait_entry(&s, id);
     assert_int_not_equal(entry->state, INSTANCE_DUPLICATE);
     assert_int_not_equal(entry->state, INSTANCE_QUARANTINED);
     spool_entry_free(&entry);
-    must(spool_release(s.spool, again, &err)); /* wanted, too: then it is the copy */
+    OK(spool_release(s.spool, again, &err)); /* wanted, too: then it is the copy */
     entry = wait_entry(&s, again);
     assert_int_equal(entry->state, INSTANCE_DUPLICATE);
     assert_int_equal(entry->twin_of, id);
@@ -411,14 +404,14 @@ what_is_wanted_goes_though_what_it_repeats_is_thrown_away_just_then(void **state
     (void)state;
     site_open(&s);
     send_image(&s, &first, &thrown, NULL, NULL);
-    must(spool_set_quarantined(s.spool, thrown, "other: drawn", &err));
-    must(spool_discard(s.spool, thrown, "other", "li.wei", &err));
+    OK(spool_set_quarantined(s.spool, thrown, "other: drawn", &err));
+    OK(spool_discard(s.spool, thrown, "other", "li.wei", &err));
     send_image(&s, &first, &copy, NULL, NULL);
-    must(spool_release(s.spool, thrown, &err));
+    OK(spool_release(s.spool, thrown, &err));
     spool_entry_free(&(struct spool_entry *){wait_entry(&s, thrown)});
-    must(spool_set_quarantined(s.spool, thrown, "uid_conflict: drawn", &err));
+    OK(spool_set_quarantined(s.spool, thrown, "uid_conflict: drawn", &err));
     thrown_in = s.spool;
-    must(spool_release(s.spool, copy, &err));
+    OK(spool_release(s.spool, copy, &err));
 
     entry = wait_entry(&s, copy);
     assert_string_equal(entry->last_error, "");

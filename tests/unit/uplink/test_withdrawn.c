@@ -2,6 +2,7 @@
  * is told anew without it, to a real archive, and what is left of the study is sealed. */
 #include "proto/base/clock.h"
 #include "tests/support/archive_site.h"
+#include "tests/support/ok.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,14 +13,6 @@
 
 static const struct keep_sender gate = {"clinic-a", "gate-1", "127.0.0.1:1"};
 static struct err err;
-
-static void
-must(int rc)
-{
-    if (rc < 0)
-        print_error("%s\n", err.text);
-    assert_int_equal(rc, 0);
-}
 
 /* Two images whose list the centre has, and of which none has come there; no uplink runs. */
 static void
@@ -32,14 +25,14 @@ tell_two(struct archive_site *s, const char *study)
     archive_world_cut(&s->world);
     archive_site_receive(s, study, 2);
     archive_site_wait(s, INSTANCE_PLAIN, 2);
-    must(spool_manifest_close(s->spool, study, &revision, &err));
+    OK(spool_manifest_close(s->spool, study, &revision, &err));
     for (unsigned i = 0; i < 2; i++) {
         snprintf(names[i], sizeof names[i], "%s.%u", study, i + 1);
         slices[i] =
             (struct slice){.study = study, .series = "1.2.9", .instance = names[i], .noise = i + 1};
     }
     vault_manifest(&s->world.vault, &gate, revision, slices, 2);
-    must(spool_manifest_acked(s->spool, study, revision, &err));
+    OK(spool_manifest_acked(s->spool, study, revision, &err));
     uplink_stop(&s->up);
     archive_world_heal(&s->world);
 }
@@ -47,8 +40,8 @@ tell_two(struct archive_site *s, const char *study)
 static void
 throw_away(struct archive_site *s, uint64_t id)
 {
-    must(spool_set_quarantined(s->spool, id, "damaged: drawn", &err));
-    must(spool_discard(s->spool, id, "other", "li.wei", &err));
+    OK(spool_set_quarantined(s->spool, id, "damaged: drawn", &err));
+    OK(spool_discard(s->spool, id, "other", "li.wei", &err));
 }
 
 /* Until the centre has the newest list; that one names so many. */
@@ -61,7 +54,7 @@ wait_list(struct archive_site *s, const char *study, uint32_t revision, size_t c
     uint64_t seen = 0;
 
     for (;;) {
-        must(spool_study(s->spool, study, &here, &err));
+        OK(spool_study(s->spool, study, &here, &err));
         if (here.leaving == 0 && here.acked_revision == here.revision)
             break;
         if (clock_mono_ms() >= until)
@@ -69,7 +62,7 @@ wait_list(struct archive_site *s, const char *study, uint32_t revision, size_t c
                      (unsigned)here.leaving);
         seen = spool_wait(s->spool, seen, 50);
     }
-    must(keep_list_get(s->world.vault.keep, "clinic-a", study, 0, &list, &err));
+    OK(keep_list_get(s->world.vault.keep, "clinic-a", study, 0, &list, &err));
     assert_int_equal(list.revision, revision);
     assert_int_equal(list.count, count);
     keep_list_fini(&list);
@@ -85,13 +78,13 @@ a_list_is_told_anew_without_what_was_thrown_away_and_its_study_is_sealed(void **
     (void)state;
     archive_site_open(&s, "thrown", -1);
     tell_two(&s, study);
-    must(spool_set_quarantined(s.spool, 2, "damaged: drawn", &err));
+    OK(spool_set_quarantined(s.spool, 2, "damaged: drawn", &err));
     archive_site_start(&s);
     archive_site_wait(&s, INSTANCE_HELD, 1);
-    must(keep_work(s.world.vault.keep, &sealed, &err));
+    OK(keep_work(s.world.vault.keep, &sealed, &err));
     assert_int_equal(sealed, 0); /* it waits for the other */
 
-    must(spool_discard(s.spool, 2, "other", "li.wei", &err));
+    OK(spool_discard(s.spool, 2, "other", "li.wei", &err));
 
     archive_site_wait(&s, INSTANCE_SEALED, 1);
     wait_list(&s, study, 2, 1);
@@ -173,11 +166,11 @@ a_list_that_is_closed_anew_while_it_is_read_is_not_told_short(void **state)
     (void)state;
     archive_site_open(&s, "closed_anew", -1);
     tell_two(&s, study);
-    must(spool_set_quarantined(s.spool, 2, "damaged: drawn", &err));
+    OK(spool_set_quarantined(s.spool, 2, "damaged: drawn", &err));
     archive_site_start(&s);
     archive_site_wait(&s, INSTANCE_HELD, 1);
     uplink_ask_missing(s.up, close_meanwhile, &closer);
-    must(uplink_close_study(s.up, study, &err)); /* nothing new: the teller looks again */
+    OK(uplink_close_study(s.up, study, &err)); /* nothing new: the teller looks again */
 
     archive_site_wait(&s, INSTANCE_SEALED, 1);
     wait_list(&s, study, 2, 1);
