@@ -246,62 +246,73 @@ take_coded(struct spool *sp, uint64_t number, const struct segment_record *s)
         e->is_coded_seen = true;
 }
 
-static bool
-is_zero(int fd, uint64_t from, uint64_t to)
+/* Where the last block of a stretch that is not all zeros ends; from, if there is none. What cannot
+ * be read is not known to be zeros. */
+static uint64_t
+data_end(int fd, uint64_t from, uint64_t to)
 {
+    static const uint8_t zeros[SEGMENT_BLOCK];
     uint8_t *chunk = mem_new(LOOK_BYTES);
-    struct err ignored; /* what cannot be read is not known to be blank */
-    bool is = true;
+    uint64_t end = from;
+    struct err ignored;
 
-    while (is && from < to) {
-        size_t n = to - from < LOOK_BYTES ? (size_t)(to - from) : LOOK_BYTES;
+    for (uint64_t at = from; at < to; at += LOOK_BYTES) {
+        size_t n = to - at < LOOK_BYTES ? (size_t)(to - at) : LOOK_BYTES;
+        bool is_read = durable_read_at(fd, chunk, n, at, &ignored) == 0;
 
-        is = durable_read_at(fd, chunk, n, from, &ignored) == 0 && chunk[0] == 0 &&
-             memcmp(chunk, chunk + 1, n - 1) == 0;
-        from += n;
+        for (size_t i = 0, k; i < n; i += k) {
+            k = n - i < SEGMENT_BLOCK ? n - i : SEGMENT_BLOCK;
+            if (!is_read || memcmp(chunk + i, zeros, k) != 0)
+                end = at + i + k;
+        }
     }
     free(chunk);
-    return is;
+    return end;
 }
 
-/* Is all from there on as it was reserved? Reserved and never written are holes to SEEK_DATA; where
- * a file system does not tell them apart, all is read. */
-static bool
-is_blank(int fd, uint64_t at, uint64_t size)
+/* Where what was written ends: behind it all is as it was reserved. Reserved and never written are
+ * holes to SEEK_DATA; where a file system does not tell them apart, all is read. */
+static uint64_t
+written_end(int fd, uint64_t from, uint64_t size)
 {
+    uint64_t end = from, at = from;
+
     while (at < size) {
         off_t data = lseek(fd, (off_t)at, SEEK_DATA), hole;
+        uint64_t found;
 
         if (data < 0 && errno == ENXIO)
-            return true;
+            break;
         hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
         if (data < 0 || hole <= data) { /* it cannot tell */
             data = (off_t)at;
             hole = (off_t)size;
         }
-        if (!is_zero(fd, (uint64_t)data, (uint64_t)hole))
-            return false;
+        found = data_end(fd, (uint64_t)data, (uint64_t)hole);
+        end = found > (uint64_t)data ? found : end;
         at = (uint64_t)hole;
     }
-    return true;
+    return end;
 }
 
-/* Give back what was reserved and never filled. What is left of a torn end stays, and so does all
- * when anything lies behind: records that were synced look just like it when their headers cannot
- * be read (invariant 9). */
+/* Give back what was reserved and never filled. What is left of a torn end stays, and so does what
+ * lies behind: records that were synced look just like it when their headers cannot be read
+ * (invariant 9). Behind the last byte that is not zero there is no record: each ends with a mark.
+ */
 static void
 trim(struct spool *sp, int fd, uint64_t number, const struct segment_walk *walk)
 {
     off_t size = lseek(fd, 0, SEEK_END);
+    uint64_t end;
 
     if (sp->options.is_read_only || walk->damaged > 0 || walk->header.is_own || walk->is_closed ||
         size <= (off_t)walk->seen_end)
         return;
-    if (!is_blank(fd, walk->seen_end, (uint64_t)size)) {
-        LOG(&sp->log, SPOOL_TAIL_KEPT, F_NUMBER("segment", number));
-        return;
-    }
-    if (ftruncate(fd, (off_t)walk->seen_end) < 0)
+    end = written_end(fd, walk->seen_end, (uint64_t)size);
+    if (end > walk->seen_end)
+        LOG(&sp->log, SPOOL_TAIL_KEPT, F_NUMBER("segment", number),
+            F_NUMBER("bytes", end - walk->seen_end));
+    if (ftruncate(fd, (off_t)end) < 0)
         LOG(&sp->log, SPOOL_NOT_REMOVED, F_NUMBER("segment", number));
 }
 
