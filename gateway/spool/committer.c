@@ -321,7 +321,8 @@ run_batch(struct spool *sp, struct work *batch)
         if (w->kind == WORK_GARBAGE)
             w->removed = garbage_collect(sp);
     answer(sp, rest);
-    keeper_tidy(sp);
+    if (rest != NULL)
+        keeper_tidy(sp);
 }
 
 /* A reception that meets nobody at work has the lead itself. */
@@ -369,9 +370,12 @@ rest(struct spool *sp, int64_t most_ms)
         return;
     }
     take_lead(sp);
-    gate_unlock(&sp->gate);
-    ready_step(sp);
-    gate_lock(&sp->gate);
+    if (sp->queue == NULL &&
+        ready_wait_ms(sp) == 0) { /* still: the lead may have been waited for */
+        gate_unlock(&sp->gate);
+        ready_step(sp);
+        gate_lock(&sp->gate);
+    }
     give_lead(sp);
 }
 
@@ -387,8 +391,13 @@ committer_run(void *arg)
         struct work *batch;
         int64_t now = clock_mono_ms(), patience;
 
-        if (sp->queue == NULL && sp->is_closing)
-            break;
+        if (sp->queue == NULL && sp->is_closing) {
+            take_lead(sp);
+            if (sp->queue == NULL)
+                break;
+            give_lead(sp);
+            continue;
+        }
         if (sp->queue == NULL && now < next_garbage) {
             rest(sp, next_garbage - now);
             continue;
@@ -414,7 +423,6 @@ committer_run(void *arg)
         gate_lock(&sp->gate);
         give_lead(sp);
     }
-    take_lead(sp);
     gate_unlock(&sp->gate);
     active_finish(sp);
     ready_drop(sp);

@@ -1,6 +1,6 @@
 /* journal.h - the file of states: records appended and synced, a whole file replayed.
  * The format: docs/formats/spool.md; what the records say: journal_body.h.
- * Threads: the committer's alone; journal_replay may be fed hostile bytes. */
+ * Threads: who has the lead (internal.h) alone; journal_replay may be fed hostile bytes. */
 #ifndef RADPOST_SPOOL_JOURNAL_H
 #define RADPOST_SPOOL_JOURNAL_H
 

@@ -89,6 +89,9 @@ ready_take(struct spool *sp, uint64_t size, const char **out_name, int *out_fd)
         return false;
     *out_name = NAME;
     *out_fd = sp->ready.fd;
+    gate_lock(&sp->gate);
     sp->ready = (struct ready){.fd = -1};
+    bell_ring(&sp->due); /* the committer may be asleep: the next one is wanted */
+    gate_unlock(&sp->gate);
     return true;
 }

@@ -13,7 +13,7 @@
  * gone > set_again: a duplicate of the entry that came in its place
  *
  * Threads: every function but open and close may be called from any thread; a draft belongs to one
- * thread. No lock is held while a disk is waited for, except by the committer for itself. */
+ * thread. No lock is held while a disk is waited for, but the lead (internal.h). */
 #ifndef RADPOST_SPOOL_SPOOL_H
 #define RADPOST_SPOOL_SPOOL_H
 

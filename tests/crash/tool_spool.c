@@ -60,10 +60,13 @@ tell(const char *ledger, const char *word, uint64_t n, const char *more)
     close(fd);
 }
 
-/* Every 16th does not fit into memory, every 48th has a segment of its own. */
+/* Every 16th does not fit into memory, every 48th has a segment of its own; every fourth is such
+ * that the disk begins with it before its header is written, where one sender is alone. */
 static size_t
 size_of(uint64_t n)
 {
+    if (n % 4 == 2)
+        return (64u << 10) + (n * 7919) % 400000;
     if (n % 48 == 7)
         return (16u << 20) + 4096 + n;
     if (n % 16 == 3)
