@@ -239,6 +239,7 @@ pdu_bytes(const struct dimse_peer *peer, void *user)
     struct accept *a = user;
 
     gate_lock(&a->gate);
+    table_refresh(a); /* it is asked before admit() */
     struct devices_match match = devices_match(&a->devices, peer, a->called);
     uint32_t bytes = match.device ? match.device->pdu_bytes : 0;
     gate_unlock(&a->gate);

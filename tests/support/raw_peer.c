@@ -160,6 +160,9 @@ read_roles(const uint8_t *user, size_t n, struct raw_answer *out)
     size_t length;
 
     for (size_t at = 0, from = 0; next_item(user, n, &at, &value, &length); from = at) {
+        if (user[from] == 0x51)
+            out->pdu_bytes = (uint32_t)value[0] << 24 | (uint32_t)value[1] << 16 |
+                             (uint32_t)value[2] << 8 | value[3];
         if (user[from] != 0x54)
             continue;
         assert_in_range(length, 4, 68);

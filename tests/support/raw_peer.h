@@ -22,6 +22,7 @@ struct raw_answer {
     uint8_t type;        /* PDU type; 0 = the connection was closed */
     uint8_t refusal[3];  /* A-ASSOCIATE-RJ: result, source, reason */
     uint8_t result[256]; /* A-ASSOCIATE-AC: of each context; 255 = none */
+    uint32_t pdu_bytes;  /* that it takes */
     size_t role_count;
     struct raw_role {
         char uid[65];
