@@ -100,7 +100,7 @@ serve(struct mpps *mpps, struct accept_call *call, struct err *err)
     int rc;
 
     buf_init(&m.dataset, DATASET_BYTES);
-    if (is_create && rq->sop_instance[0] == '\0')
+    if (is_create && rq->sop_instance[0] == '\0' && !rq->has_wrong_instance)
         random_uid(rsp.sop_instance);
     rc = take(call, &m, &rsp.status, &why, err);
     if (rc == 0 && rsp.status == DIMSE_SUCCESS && strcmp(rq->sop_class, STEP_CLASS) != 0) {

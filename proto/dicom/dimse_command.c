@@ -91,12 +91,18 @@ copy_text(char *out, size_t out_size, const uint8_t *value, size_t n)
         memcpy(out, value, n);
 }
 
-static void
+/* false: something stands there, and it is no UID. */
+static bool
 copy_uid(char out[65], const uint8_t *value, size_t n)
 {
+    bool is_empty = true;
+
+    for (size_t i = 0; i < n; i++)
+        is_empty = is_empty && (value[i] == ' ' || value[i] == 0);
     copy_text(out, 65, value, n);
     if (!uid_is_valid(out, true))
         out[0] = 0;
+    return is_empty || out[0] != 0;
 }
 
 /* Tags, each two words (VR AT); those past the table's end are passed over. */
@@ -147,9 +153,9 @@ read_element(uint16_t element, const uint8_t *value, size_t n, struct dimse_comm
             return err_set(err, ERR_REJECT, "Command Data Set Type of %zu bytes", n);
         command->has_data = le16_read(value) != NO_DATA_SET;
     } else if (element == TAG_AFFECTED_CLASS || element == TAG_REQUESTED_CLASS) {
-        copy_uid(command->sop_class, value, n);
+        (void)copy_uid(command->sop_class, value, n);
     } else if (element == TAG_AFFECTED_INSTANCE || element == TAG_REQUESTED_INSTANCE) {
-        copy_uid(command->sop_instance, value, n);
+        command->has_wrong_instance = !copy_uid(command->sop_instance, value, n);
     } else if (element == TAG_MOVE_DESTINATION) {
         copy_text(command->move_destination, sizeof command->move_destination, value, n);
     } else if (element == TAG_ORIGINATOR) {

@@ -83,6 +83,7 @@ struct dimse_command {
     char sop_class[65];      /* affected or requested (the writer takes the element that the field
                                 asks for); "" = absent or unusable */
     char sop_instance[65];   /* the same */
+    bool has_wrong_instance; /* one stands there, and is unusable */
     uint16_t event_type_id;  /* N-EVENT-REPORT; 0 = absent */
     uint16_t action_type_id; /* N-ACTION; 0 = absent */
     uint16_t error_id;       /* N responses: a number of the sender's own; 0 = absent */

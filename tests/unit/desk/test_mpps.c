@@ -541,6 +541,9 @@ a_device_tells_and_the_desk_keeps(void **state)
     assert_true(uid_is_valid(rsp.sop_instance, false));
     text_copy(ours, sizeof ours, rsp.sop_instance);
     begin_set(&set, o, "IN PROGRESS");
+    assert_int_equal(tell(assoc, DIMSE_N_CREATE_RQ, "abc", &set, &rsp),
+                     0x0117); /* it would end the step under that name */
+    begin_set(&set, o, "IN PROGRESS");
     assert_int_equal(tell(assoc, DIMSE_N_CREATE_RQ, ours, &set, &rsp), 0x0111);
     buf_init(&set, 10);
     buf_add(&set, "garbage..", 9);
