@@ -273,8 +273,8 @@ look_at(struct doubts_look *look, uint64_t id, bool *out_is_done, struct err *er
         *out_is_done = false;
     else if (entry->state == INSTANCE_QUARANTINED && why == QUARANTINE_OTHER_PATIENT)
         rc = note_question(look, entry, err);
-    else if (entry->is_inspected &&
-             (entry->state != INSTANCE_QUARANTINED || why == QUARANTINE_REFUSED))
+    else if (entry->is_inspected && (entry->state != INSTANCE_QUARANTINED ||
+                                     why == QUARANTINE_REFUSED || why == QUARANTINE_UID_REUSED))
         rc = note_doubts(look, &entry->facts, err);
     spool_entry_free(&entry);
     return rc;

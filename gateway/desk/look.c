@@ -63,27 +63,45 @@ is_known(struct look *look, const char *study, bool *out, struct err *err)
     return 0;
 }
 
+/* Whose the centre says it is, too, when a number was used for several: the first in uplink's eyes;
+ * where none is, what came first. 0: nothing is here. */
+static uint64_t
+find_first(struct spool *spool, const char *study)
+{
+    struct spool_filter filter = {.study_uid = study};
+    uint64_t *ids = NULL, found = 0;
+    size_t n = 0;
+
+    spool_list(spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n && found == 0; i++) {
+        struct spool_entry *entry = NULL;
+        struct err gone;
+
+        if (spool_look(spool, ids[i], &entry, &gone) == 0 && uplink_is_firsts(entry))
+            found = ids[i];
+        spool_entry_free(&entry);
+    }
+    if (found == 0 && n > 0)
+        found = ids[0];
+    free(ids);
+    return found;
+}
+
 /* What cannot be read is kept as unknown: a person attaches it. */
 static int
 look_at(struct look *look, const struct spool_study *study, struct err *err)
 {
     struct book_study found = {.arrived_at_us = study->first_arrival_us};
-    struct spool_filter filter = {.study_uid = study->study_uid, .limit = 1};
-    uint64_t *ids = NULL;
-    size_t n = 0;
+    uint64_t first = find_first(look->spool, study->study_uid);
 
     text_copy(found.study, sizeof found.study, study->study_uid);
     text_copy(found.modality, sizeof found.modality, study->modality);
-    spool_list(look->spool, &filter, &ids, &n);
-    if (n > 0 && look_facts(look->spool, look->accept, ids[0], &found, err) < 0) {
-        if (err->kind != ERR_NOT_FOUND && err->kind != ERR_REJECT) {
-            free(ids);
+    if (first != 0 && look_facts(look->spool, look->accept, first, &found, err) < 0) {
+        if (err->kind != ERR_NOT_FOUND && err->kind != ERR_REJECT)
             return -1;
-        }
         if (err->kind == ERR_REJECT)
             LOG(&ctx, DESK_STUDY_UNREAD, F_UID("study", study->study_uid), F_ERR(err));
     }
-    free(ids);
     return book_study_put(look->book, &found, err);
 }
 

@@ -7,6 +7,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/dicom/syntax.h"
+#include "proto/model/doubts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,32 @@ drop_paused(struct uplink *up)
     free(ids);
 }
 
+struct waiting {
+    char study[65]; /* whose_waits() was asked of it, in this pass */
+    bool is;
+};
+
+/* The centre names a study by what is whole there first. */
+static bool
+waits_for_first(struct uplink *up, uint64_t id, struct waiting *io)
+{
+    struct spool_entry *entry = NULL;
+    struct err gone; /* then it is not loaded either */
+    bool is = false;
+
+    if (spool_look(up->spool, id, &entry, &gone) < 0)
+        return false;
+    if ((entry->facts.doubts & DOUBT_UID_REUSED) != 0) {
+        if (strcmp(io->study, entry->facts.study_uid) != 0) {
+            text_copy(io->study, sizeof io->study, entry->facts.study_uid);
+            io->is = whose_waits(up, io->study);
+        }
+        is = io->is;
+    }
+    spool_entry_free(&entry);
+    return is;
+}
+
 /* Entries that are to be sent and are not in the plan; how many are to be sent. */
 static size_t
 feed(struct uplink *up)
@@ -100,6 +127,7 @@ feed(struct uplink *up)
     struct spool_filter filter = {.states = INSTANCE_BIT(INSTANCE_CODED) |
                                             INSTANCE_BIT(INSTANCE_PLAIN) |
                                             INSTANCE_BIT(INSTANCE_LOOKED)};
+    struct waiting waiting = {.is = false};
     uint64_t *ids = NULL;
     size_t n = 0;
 
@@ -113,7 +141,7 @@ feed(struct uplink *up)
         gate_lock(&up->gate);
         is_new = !plan_has(up->plan, ids[i]) && later_is_due(up, ids[i]);
         gate_unlock(&up->gate);
-        if (!is_new)
+        if (!is_new || waits_for_first(up, ids[i], &waiting))
             continue;
         if (spool_load(up->spool, ids[i], &entry, &err) < 0) {
             gate_lock(&up->gate);

@@ -432,6 +432,9 @@ int whose_note(struct uplink *up, struct spool_entry *entry, bool *out_is_done,
 
 /* What an older version put aside because it could not number its study goes now; at the start. */
 void whose_take_up(struct uplink *up);
+/* Do images of the study that say another person than its first (DOUBT_UID_REUSED) wait? While none
+ * of the first's is held there, as long as one of those is on its way and not kept back. */
+bool whose_waits(struct uplink *up, const char *study);
 
 /* --- proof.c: decode what was coded, before its end may go */
 /* Gate held: it has been proved, as far as is remembered (else it is proved again). */

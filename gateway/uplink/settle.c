@@ -2,6 +2,7 @@
  * on. Nothing else moves an instance past coded. */
 #include "gateway/uplink/parts.h"
 
+#include "proto/model/doubts.h"
 #include "proto/trust/digest.h"
 
 #include <errno.h>
@@ -14,6 +15,8 @@ enum { BAD_TRIES = 3, READ_TRIES = 3 };
 static const char taken[] =
     "uid_conflict: other content is kept under this SOP Instance UID at the centre";
 static const char aside[] = "refused: kept aside at the centre, a person has to look";
+static const char reused[] =
+    "uid_reused: its study UID is another patient's, it is kept aside at the centre";
 
 /* The spool's own words for what went wrong; the plan forgets the entry and the feeder finds it
  * again by its state. */
@@ -136,6 +139,23 @@ conflict_forget(struct uplink *up, uint64_t id)
     return was_there;
 }
 
+/* In words that say what a person can do. */
+static const char *
+why_aside(struct uplink *up, uint64_t id)
+{
+    struct spool_entry *entry = NULL;
+    const char *why = aside;
+    struct err gone; /* then nobody reads the words */
+
+    if (conflict_forget(up, id))
+        return taken;
+    if (spool_look(up->spool, id, &entry, &gone) == 0 &&
+        (entry->facts.doubts & DOUBT_UID_REUSED) != 0)
+        why = reused;
+    spool_entry_free(&entry);
+    return why;
+}
+
 /* Whole and durable there. A conflicting one is safe there too, and waits here for a person. */
 static void
 settle_held(struct uplink *up, uint64_t id, bool is_sealed)
@@ -215,7 +235,7 @@ settle_object(struct uplink *up, uint64_t id, const struct link_object_state *sa
         settle_held(up, id, true);
         return;
     case LINK_QUARANTINED:
-        settle_quarantine(up, id, conflict_forget(up, id) ? taken : aside);
+        settle_quarantine(up, id, why_aside(up, id));
         return;
     case LINK_CONFLICT:
         conflict_note(up, id);

@@ -227,6 +227,9 @@ typedef bool (*uplink_missing_fn)(void *user, const char *study, uint32_t *out_m
 void uplink_ask_missing(struct uplink *up, uplink_missing_fn ask, void *user);
 /* What is known about that has changed. */
 void uplink_missing_changed(struct uplink *up);
+/* Of a study whose number was used for several people: does the entry say whose the study is? What
+ * was inspected first does, and all that agrees with it; nothing that is put aside. */
+bool uplink_is_firsts(const struct spool_entry *entry);
 void uplink_status(struct uplink *up, struct uplink_status *out);
 /* A person has seen the alarm of so many failed proofs. Durable.
  * errors  ERR_RETRY ERR_FULL disk */

@@ -7,6 +7,8 @@
  *     anything else under the UID      kept aside, uid_conflict
  *     what a person threw away         kept aside, discarded, unless a person wants it now
  *     the same, lost at the centre     it goes, in the place of that one
+ *     another person under its study   it goes, after one of the study's first person is at the
+ *                                      centre: there, too, the study is whose it is here
  *
  * Nothing is overwritten and no byte changes. Of two that come at once the later inspected gives
  * way. Digests: docs/formats/digests.md. */
@@ -25,6 +27,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define ON_THE_WAY                                                                                 \
+    (INSTANCE_BIT(INSTANCE_INSPECTED) | INSTANCE_BIT(INSTANCE_CODED) |                             \
+     INSTANCE_BIT(INSTANCE_PLAIN) | INSTANCE_BIT(INSTANCE_LOOKED))
+#define AT_THE_CENTRE (INSTANCE_BIT(INSTANCE_HELD) | INSTANCE_BIT(INSTANCE_SEALED))
 
 static const char import_ae[] = "IMPORT"; /* who brings old exams in */
 
@@ -137,6 +144,38 @@ is_said(const uint8_t digest[DIGEST_BYTES])
 
 /* ---- one study, two people ---- */
 
+bool
+uplink_is_firsts(const struct spool_entry *entry)
+{
+    return entry->is_inspected && (entry->facts.doubts & DOUBT_UID_REUSED) == 0 &&
+           entry->state != INSTANCE_QUARANTINED && entry->state != INSTANCE_DISCARDED;
+}
+
+bool
+whose_waits(struct uplink *up, const char *study)
+{
+    struct spool_filter filter = {.study_uid = study, .states = ON_THE_WAY | AT_THE_CENTRE};
+    bool is_there = false, is_coming = false;
+    uint64_t *ids = NULL;
+    size_t n = 0;
+
+    spool_list(up->spool, &filter, &ids, &n);
+    for (size_t i = 0; i < n && !is_there; i++) {
+        struct spool_entry *other = NULL;
+        struct err gone;
+
+        if (spool_look(up->spool, ids[i], &other, &gone) < 0)
+            continue;
+        if (uplink_is_firsts(other) && !is_elsewhere(up, other)) {
+            is_there = (INSTANCE_BIT(other->state) & AT_THE_CENTRE) != 0;
+            is_coming = is_coming || !other->is_paused;
+        }
+        spool_entry_free(&other);
+    }
+    free(ids);
+    return is_coming && !is_there;
+}
+
 /* Whose the study was said to be by what came first; zeros when nobody said. Twins held. */
 static const uint8_t *
 first_identity(struct uplink *up, const char *study)
@@ -159,7 +198,7 @@ first_identity(struct uplink *up, const char *study)
 
         if (spool_load(up->spool, ids[i], &other, &err) < 0)
             continue;
-        if (other->state != INSTANCE_QUARANTINED && other->state != INSTANCE_DISCARDED)
+        if (uplink_is_firsts(other))
             memcpy(seen->identity, other->facts.identity_sha256, DIGEST_BYTES);
         spool_entry_free(&other);
     }

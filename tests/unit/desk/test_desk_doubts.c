@@ -527,7 +527,8 @@ the_look_tells_each_person_under_a_study_number_apart(void **state)
         memset(facts.identity_sha256, i < 2 ? 1 + i : i, sizeof facts.identity_sha256);
         id = fixture_put(f, 100, 1U + i, 0);
         must(spool_set_inspected(f->sp, id, &facts, &err));
-        must(spool_set_quarantined(f->sp, id, "refused: drawn", &err)); /* it waits no more */
+        must(spool_set_quarantined(f->sp, id, i < 2 ? "refused: drawn" : "uid_reused: drawn",
+                                   &err)); /* it waits no more */
         must(doubts_look_step(look, &err));
         if (i == 2)
             must(book_doubt_confirm(book, S1, DOUBT_UID_REUSED, 1, "li", "同一人", &err));

@@ -21,6 +21,7 @@ a_reason_is_known_by_its_first_word(void **state)
         {"stranger", QUARANTINE_STRANGER},
         {"stranger: sent by a device that is not enrolled", QUARANTINE_STRANGER},
         {"uid_conflict: the centre has another object", QUARANTINE_UID_CONFLICT},
+        {"uid_reused: its study UID is another patient's", QUARANTINE_UID_REUSED},
         {"damaged its bytes", QUARANTINE_DAMAGED},
         {"strangers: no such word", QUARANTINE_OTHER},
         {"strange", QUARANTINE_OTHER},
