@@ -7,6 +7,7 @@
 #include "gateway/desk/urgency.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/base/unseen.h"
 #include "proto/http/json.h"
 #include "proto/model/citizen_id.h"
 #include "proto/model/slip.h"
@@ -172,8 +173,10 @@ read_registration(const struct json *o, struct book_registration *r, struct api_
     char citizen_id[81], phone[65], day[9];
 
     *fault = (struct api_fault){"name", "name", "a name is due, at most 64 signs"};
-    if (!api_take_text(o, "name", r->name, sizeof r->name) || r->name[0] == '\0' ||
-        strchr(r->name, '\n') != NULL)
+    if (!api_take_text(o, "name", r->name, sizeof r->name) || strchr(r->name, '\n') != NULL)
+        return false;
+    unseen_drop(r->name); /* devices would be told '?' */
+    if (r->name[0] == '\0')
         return false;
     *fault = (struct api_fault){"sex", "sex", "sex: M, F, O or nothing"};
     if (!api_take_text(o, "sex", r->sex, sizeof r->sex) || !has_word(r->sex, "MFO"))

@@ -2,6 +2,7 @@
 #include "gateway/desk/orders_fit.h"
 
 #include "proto/base/text.h"
+#include "proto/base/unseen.h"
 #include "proto/model/citizen_id.h"
 
 #include <ctype.h>
@@ -66,6 +67,7 @@ order_tidy(struct order *o)
     struct citizen_id id;
     struct err ignored;
 
+    unseen_drop(o->name); /* devices would be told '?' */
     if (citizen_id_read(o->citizen_id, "", &id) == CITIZEN_ID_FINE) {
         (void)text_copy(o->citizen_id, sizeof o->citizen_id, id.text);
         (void)text_copy(o->birth, sizeof o->birth, o->birth[0] != '\0' ? o->birth : id.birth);

@@ -3,6 +3,7 @@
 #include "proto/dicom/charset_encode.h"
 
 #include "proto/base/text.h"
+#include "proto/base/unseen.h"
 #include "proto/dicom/pinyin.h"
 
 #include <errno.h>
@@ -214,8 +215,12 @@ put_text(struct encoder *e, const char *text)
         buf_fini(&latin);
         return;
     }
-    for (size_t i = 0; i < n; i += sign_bytes(text + i))
-        put_sign(e, text + i, sign_bytes(text + i));
+    for (size_t i = 0; i < n; i += sign_bytes(text + i)) {
+        bool is_blank = false;
+
+        if (unseen_bytes(text + i, &is_blank) == 0 || is_blank)
+            put_sign(e, text + i, sign_bytes(text + i));
+    }
 }
 
 void

@@ -3,6 +3,7 @@
 #include "proto/dicom/pinyin.h"
 
 #include "proto/base/text.h"
+#include "proto/base/unseen.h"
 
 #include <unicode/ustring.h>
 #include <unicode/utrans.h>
@@ -189,11 +190,14 @@ pinyin_text(const char *text, size_t n, struct buf *out)
             continue;
         }
         char one[5] = "", narrow[5];
+        bool is_blank = false;
         size_t k = char_bytes(text + i);
         if (k > n - i)
             k = n - i;
         memcpy(one, text + i, k);
-        if (k > 1 && text_narrow(narrow, sizeof narrow, one) && (uint8_t)narrow[0] < 0x80)
+        if (unseen_bytes(one, &is_blank) > 0)
+            text_copy(one, sizeof one, is_blank ? " " : "");
+        else if (k > 1 && text_narrow(narrow, sizeof narrow, one) && (uint8_t)narrow[0] < 0x80)
             text_copy(one, sizeof one, narrow);
         else if (strcmp(one, "。") == 0 || strcmp(one, "、") == 0)
             text_copy(one, sizeof one, one[2] == '\x82' ? "." : ",");

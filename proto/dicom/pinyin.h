@@ -17,7 +17,8 @@ bool pinyin_name(const char *name, char *out, size_t size);
  * are, blanks between Han as ^. */
 void pinyin_part(const char *name, char *out, size_t size);
 /* Any text: ASCII stays, Han become syllables, full-width signs their narrow forms, line ends stay;
- * the rest is '?'. Appended to out. */
+ * blanks of any kind are blanks, signs that show nothing nothing; the rest is '?'. Appended to out.
+ */
 bool pinyin_text(const char *text, size_t n, struct buf *out);
 /* Two ways to write the same (Zhang^San, ZHANG SAN, zhang san): letters in lower case, nothing
  * else; lyu, lv, lu alike. * and ? stay. */

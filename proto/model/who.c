@@ -2,6 +2,7 @@
 #include "proto/model/who.h"
 
 #include "proto/base/text.h"
+#include "proto/base/unseen.h"
 #include "proto/dicom/pinyin.h"
 #include "proto/model/citizen_id.h"
 #include "proto/model/doubts.h"
@@ -10,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { NAME_BYTES = 260 };
 
@@ -22,9 +24,10 @@ is_han(const char *name)
     return (uint8_t)name[0] >= 0xE3;
 }
 
-/* Letters and Han alone: without blanks, carets, and the dots that part some names (·, •, ・). */
+/* Letters and Han alone: without blanks, carets, signs that show nothing, and the dots that part
+ * some names (·, •, ・); and of other signs kept, if it occurs. */
 static void
-squeeze(const char *name, char out[NAME_BYTES])
+squeeze_but(const char *name, char kept, char out[NAME_BYTES])
 {
     static const char *const dots[] = {"\xC2\xB7", "\xE2\x80\xA2", "\xE3\x83\xBB"};
     char narrow[NAME_BYTES];
@@ -32,7 +35,9 @@ squeeze(const char *name, char out[NAME_BYTES])
 
     (void)text_narrow(narrow, sizeof narrow, name);
     for (const char *p = narrow; *p != '\0';) {
-        size_t skipped = (uint8_t)*p < 0x80 && !isalnum((uint8_t)*p);
+        bool is_blank;
+        size_t skipped =
+            (uint8_t)*p < 0x80 ? *p != kept && !isalnum((uint8_t)*p) : unseen_bytes(p, &is_blank);
 
         for (size_t i = 0; i < ARRAY_LEN(dots) && skipped == 0; i++)
             if (strncmp(p, dots[i], strlen(dots[i])) == 0)
@@ -42,6 +47,12 @@ squeeze(const char *name, char out[NAME_BYTES])
         p += skipped > 0 ? skipped : 1;
     }
     out[n] = '\0';
+}
+
+static void
+squeeze(const char *name, char out[NAME_BYTES])
+{
+    squeeze_but(name, '\0', out);
 }
 
 /* What an emergency is called until somebody knows: 无名氏, 无名氏2, unknown. */
@@ -105,6 +116,55 @@ are_simplified_alike(const char *a, const char *b)
            are_alike(one, other);
 }
 
+static size_t
+sign_bytes(const char *p)
+{
+    uint8_t c = (uint8_t)*p;
+
+    return c < 0xC0 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+}
+
+/* Bytes of said that are how a device is told this sign when its character set lacks it
+ * (charset_encode.h): its reading, or "?" where it has none. 0: not so. */
+static size_t
+told_instead(const char *said, const char *sign, size_t n)
+{
+    struct buf latin;
+    size_t k = 0;
+
+    if ((uint8_t)*sign < 0x80 || (*said != '?' && !isalpha((uint8_t)*said)))
+        return 0;
+    buf_init(&latin, 32);
+    (void)pinyin_text(sign, n, &latin);
+    if (latin.n > 0 && strncasecmp(said, buf_text(&latin), latin.n) == 0)
+        k = latin.n;
+    buf_fini(&latin);
+    return k;
+}
+
+/* name, but for signs that the device's character set lacks, one other at least. */
+static bool
+is_as_told(const char *said, const char *name)
+{
+    char full[NAME_BYTES], got[NAME_BYTES];
+    const char *s = got;
+    bool is_any = false;
+
+    squeeze_but(said, '?', got);
+    squeeze_but(name, '?', full);
+    for (const char *p = full; *p != '\0';) {
+        size_t n = sign_bytes(p), k = n;
+
+        if (strncmp(s, p, n) == 0)
+            is_any = true;
+        else if ((k = told_instead(s, p, n)) == 0)
+            return false;
+        p += n;
+        s += k;
+    }
+    return is_any && *s == '\0';
+}
+
 enum who_names
 who_names(const char *a, const char *b)
 {
@@ -120,8 +180,10 @@ who_names(const char *a, const char *b)
     are_han = is_han(one) && is_han(other);
     if (!are_han && ((uint8_t)one[0] >= 0x80 || (uint8_t)other[0] >= 0x80))
         return WHO_NAMES_OPEN;
-    return (are_han ? are_simplified_alike(one, other) : may_be_one(one, other)) ? WHO_NAMES_OPEN
-                                                                                 : WHO_NAMES_DIFFER;
+    if ((are_han ? are_simplified_alike(one, other) : may_be_one(one, other)) || is_as_told(a, b) ||
+        is_as_told(b, a))
+        return WHO_NAMES_OPEN;
+    return WHO_NAMES_DIFFER;
 }
 
 static bool

@@ -20,8 +20,10 @@ enum who_names {
     WHO_NAMES_DIFFER,
 };
 
-/* Blanks, dots, full-width forms and the case of letters do not matter, nor what begins with no Han
- * behind a whole name in Han: 王小东12床. */
+/* Blanks, dots, signs that show nothing, full-width forms and the case of letters do not matter,
+ * nor what begins with no Han behind a whole name in Han: 王小东12床. A name as a device is told it
+ * whose character set lacks a sign is open: ?野家 for 𠮷野家, M?ller for Müller, 王Jie for 王㛃; a
+ * "?" for a sign that has a reading is none of ours. */
 enum who_names who_names(const char *a, const char *b);
 /* Another name, also in another script: Li Si is not how 王小东 is read, Wang XiaoDong and XiaoDong
  * Wang are. What is not known, or has no reading, is no other. */

@@ -6,7 +6,11 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
+#include "proto/dicom/charset.h"
+#include "proto/dicom/charset_encode.h"
 #include "proto/model/doubts.h"
+#include "proto/model/who.h"
+#include "proto/render/report_pdf.h"
 #include "tests/support/book_world.h"
 
 #include <setjmp.h>
@@ -117,6 +121,78 @@ each_study_that_waits_says_why(void **state)
             fail_msg("row %zu: wanted %s, got '%s' about '%s'", i, rows[i].why, is.unmatched,
                      is.near);
     }
+}
+
+/* How a device sends the name back that it was told, and how it is read then. */
+static void
+send_back(enum dcm_shows shows, const char *name, char out[CLINIC_NAME_SIZE])
+{
+    const char *declared = dcm_shows_charset(shows);
+    struct dcm_charset cs;
+    struct buf bytes, text;
+
+    buf_init(&bytes, 1024);
+    buf_init(&text, 4096);
+    dcm_encode_name(shows, name, NULL, &bytes);
+    dcm_charset_begin(&cs, declared, strlen(declared), dcm_shows_profile(shows));
+    dcm_charset_look(&cs, bytes.bytes, bytes.n);
+    dcm_charset_choose(&cs);
+    dcm_charset_decode(&cs, bytes.bytes, bytes.n, true, &text);
+    report_pdf_person_name(buf_text(&text), out, CLINIC_NAME_SIZE);
+    buf_fini(&text);
+    buf_fini(&bytes);
+}
+
+static void
+a_name_that_a_console_copies_from_the_worklist_is_the_patients(void **state)
+{
+    static const char *const names[] = {
+        "𠮷野家", "Müller^Jörg", "黄\u00a0蓉",    "罗\u200b刚", "\ufeff林",
+        "王㛃",   "Жуков^Иван",  "买买提·吐尔逊", "李誠",       "龘靐",
+        "김철수", "欧阳娜娜",    "张三丰 Zhang",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(names) * DCM_SHOWS; i++) {
+        const char *name = names[i / DCM_SHOWS];
+        struct book_study said = {.sex = "M", .birth = "19700707"}, is;
+        struct who registered = {.sex = "M", .birth = "19700707"}, sent = registered;
+        struct order *o = mem_new(sizeof *o);
+        char number[16], study[16];
+
+        snprintf(number, sizeof number, "Q%zu", i);
+        snprintf(study, sizeof study, "1.3.%zu", i + 1);
+        order(number, number, name, "M", "19700707");
+        assert_int_equal(order_find_placer(book, "http", number, o, &err), 0);
+        send_back((enum dcm_shows)(i % DCM_SHOWS), o->name, said.name);
+        text_copy(said.patient_id, sizeof said.patient_id, number);
+        text_copy(said.accession, sizeof said.accession, number);
+        arrive(study, &said);
+        if (match() != 1)
+            fail_msg("%s, sent back as %s: not attached", name, said.name);
+        is = told(study);
+        registered.name = o->name;
+        sent.name = said.name;
+        if (is.differs.name || who_differ(&registered, &sent)) /* at the desk, at the reader */
+            fail_msg("%s, sent back as %s: differs", name, said.name);
+        free(o);
+    }
+}
+
+/* One of another name with the number is another person all the same. */
+static void
+a_question_mark_hides_no_other_name(void **state)
+{
+    (void)state;
+    order("ACC1", "P1", "𠮷野家", "M", "19700707");
+    arrive("1.1", &(struct book_study){.accession = "ACC1", .patient_id = "P1", .name = "?野郎"});
+    arrive("1.2", &(struct book_study){
+                      .accession = "ACC1", .patient_id = "P1", .name = "?野家", .sex = "F"});
+
+    assert_int_equal(match(), 0);
+
+    assert_string_equal(told("1.1").unmatched, "name");
+    assert_string_equal(told("1.2").unmatched, "sex");
 }
 
 static void
@@ -381,6 +457,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(each_study_that_waits_says_why),
+        TEST(a_name_that_a_console_copies_from_the_worklist_is_the_patients),
+        TEST(a_question_mark_hides_no_other_name),
         TEST(what_is_not_as_it_was_registered_is_said_and_a_reading_of_the_name_is),
         TEST(images_of_two_people_hold_signing_until_somebody_says_whose_they_are),
         TEST(what_ends_the_contradiction_ends_the_doubt),

@@ -71,6 +71,18 @@ names_are_compared_where_they_can_be(void **state)
         {"劉國強", "刘国强", WHO_NAMES_OPEN},
         {"劉國強8床", "刘国强", WHO_NAMES_OPEN},
         {"劉國強", "刘国庆", WHO_NAMES_DIFFER},
+        {"𠮷野家", "?^野家", WHO_NAMES_OPEN}, /* as a device that lacks the sign is told it */
+        {"Müller^Jörg", "M?ller^J?rg", WHO_NAMES_OPEN},
+        {"王㛃", "王Jie", WHO_NAMES_OPEN},
+        {"𠮷野家", "?野郎", WHO_NAMES_DIFFER},
+        {"𠮷野家", "?野", WHO_NAMES_DIFFER},
+        {"王小东", "王?东", WHO_NAMES_DIFFER}, /* 小 has a reading: no "?" of ours */
+        {"王小东", "王Da东", WHO_NAMES_DIFFER},
+        {"Müller^Jörg", "M?ller^Karl", WHO_NAMES_DIFFER},
+        {"Muller^Karl", "M?ller^Karl", WHO_NAMES_DIFFER}, /* every set has its u */
+        {"罗\u200b刚", "罗刚", WHO_NAMES_ALIKE},
+        {"黄\u00a0蓉", "黄蓉", WHO_NAMES_ALIKE},
+        {"\ufeff林", "林", WHO_NAMES_ALIKE},
     };
 
     (void)state;
