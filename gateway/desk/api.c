@@ -356,9 +356,14 @@ static int
 post_attach(struct http_request *req, struct http_response *res, struct err *err)
 {
     char study[CLINIC_UID_SIZE];
+    bool is_refused;
 
     if (api_read_study(req, study, err) < 0 ||
-        book_attach(book_of(req), http_param(req, "registration"), study, "hand", err) < 0)
+        api_refuse_aside(req, res, study, &is_refused, err) < 0)
+        return -1;
+    if (is_refused)
+        return 0;
+    if (book_attach(book_of(req), http_param(req, "registration"), study, "hand", err) < 0)
         return -1;
     http_answer_empty(res, 204);
     return 0;

@@ -60,6 +60,9 @@ const char *api_who(const struct http_request *req);
 /* The UID under "study" of a body. errors ERR_REJECT */
 int api_read_study(const struct http_request *req, char out_study[CLINIC_UID_SIZE],
                    struct err *err) MUST_CHECK;
+/* Answers 409 when nothing of the study is here but what was put aside as another's (doubts.h). */
+int api_refuse_aside(const struct http_request *req, struct http_response *res, const char *study,
+                     bool *out_is_refused, struct err *err) MUST_CHECK;
 
 /* Sections of the state: "reader"; and for who may know of patients "registrations" and
  * how many there are in all ("registrations_n"), "reports". */

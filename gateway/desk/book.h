@@ -151,6 +151,14 @@ int book_report_counts(struct book *book, struct book_report_counts *out,
                        struct err *err) MUST_CHECK;
 int book_reports(struct book *book, size_t limit, struct book_report **out, size_t *out_n,
                  struct err *err) MUST_CHECK;
+/* What the centre said in words to the technician, the newest first; free(*out). */
+struct book_notice {
+    char id[CLINIC_ID_SIZE], registration[CLINIC_REGISTRATION_SIZE];
+    char words[CLINIC_REASON_SIZE];
+    int64_t at_us;
+};
+int book_notices(struct book *book, size_t limit, struct book_notice **out, size_t *out_n,
+                 struct err *err) MUST_CHECK;
 /* What the reader knows a read by, and whose images it is about: numbers of a reader whose database
  * was put back from a backup come again for other studies, a read's name here does not.
  * errors  ERR_NOT_FOUND */

@@ -431,6 +431,28 @@ book_take(struct book *book, const struct clinic_downs *downs, struct err *err)
     return rc;
 }
 
+int
+book_notices(struct book *book, size_t limit, struct book_notice **out, size_t *out_n,
+             struct err *err)
+{
+    struct db_rows *rows = NULL;
+
+    if (db_ask(book->db, "notice_list", DB_ARGS(DB_INT(limit)), &rows, err) < 0)
+        return -1;
+    *out_n = db_rows_count(rows);
+    *out = mem_new((*out_n + 1) * sizeof **out);
+    for (size_t i = 0; i < *out_n; i++) {
+        struct book_notice *n = &(*out)[i];
+
+        text_copy(n->id, sizeof n->id, db_text(rows, i, 0));
+        n->at_us = db_int(rows, i, 1);
+        text_copy(n->registration, sizeof n->registration, db_text(rows, i, 2));
+        text_copy(n->words, sizeof n->words, db_text(rows, i, 3));
+    }
+    db_rows_free(&rows);
+    return 0;
+}
+
 static int
 setting_alone(struct book *book, const char *key, char *out, size_t size, struct err *err)
 {

@@ -1,4 +1,5 @@
-/* calls_api.c - calls of doctors as JSON: heard, answered. */
+/* calls_api.c - what the centre says to the technician as JSON: calls of doctors, heard and
+ * answered, and notices. */
 #include "gateway/desk/api.h"
 #include "gateway/desk/calls.h"
 #include "proto/base/text.h"
@@ -6,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALLS_SHOWN = 100 };
+enum { CALLS_SHOWN = 100, NOTICES_SHOWN = 20 };
 
 int calls_report(struct book *book, struct jsonw *w, struct err *err) MUST_CHECK;
 
@@ -36,14 +37,37 @@ write_call(struct jsonw *w, const struct desk_call *c)
     jsonw_end(w);
 }
 
-/* "calls": those without an answer first. "sounding": how many critical ones nobody has heard. */
+static int
+write_notices(struct book *book, struct jsonw *w, struct err *err)
+{
+    struct book_notice *notices = NULL;
+    size_t n = 0;
+
+    if (book_notices(book, NOTICES_SHOWN, &notices, &n, err) < 0)
+        return -1;
+    jsonw_array(w, "notices");
+    for (size_t i = 0; i < n; i++) {
+        jsonw_object(w, NULL);
+        jsonw_text(w, "id", notices[i].id);
+        jsonw_int(w, "at_us", notices[i].at_us);
+        jsonw_text(w, "registration", notices[i].registration);
+        jsonw_text(w, "words", notices[i].words);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    free(notices);
+    return 0;
+}
+
+/* "notices": the newest. "calls": those without an answer first. "sounding": how many critical ones
+ * nobody has heard. */
 int
 calls_report(struct book *book, struct jsonw *w, struct err *err)
 {
     struct desk_call *calls = NULL;
     size_t n = 0, sounding = 0;
 
-    if (calls_list(book, CALLS_SHOWN, &calls, &n, err) < 0)
+    if (write_notices(book, w, err) < 0 || calls_list(book, CALLS_SHOWN, &calls, &n, err) < 0)
         return -1;
     jsonw_array(w, "calls");
     for (size_t i = 0; i < n; i++) {

@@ -18,7 +18,7 @@
 
 #define FOLDER "gateway/desk/"
 #define SCHEMA FOLDER "schema_"
-enum { VERSION = 27, BUSY_MS = 5000, QUERIES_MAX = 512, NAME_BYTES = 64 };
+enum { VERSION = 28, BUSY_MS = 5000, QUERIES_MAX = 512, NAME_BYTES = 64 };
 
 static const char name_mark[] = "-- name: ";
 

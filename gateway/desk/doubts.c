@@ -381,6 +381,7 @@ turn_correction(struct book *book, void *user, struct err *err)
 {
     const struct book_correction *c = user;
     const struct book_study *a = &c->first, *b = &c->second;
+    const struct book_exam *x = &c->first_exam, *y = &c->second_exam;
     struct db_rows *rows = NULL;
     bool is_open;
     int64_t n;
@@ -389,7 +390,11 @@ turn_correction(struct book *book, void *user, struct err *err)
                DB_ARGS(DB_TEXT(c->study), DB_TEXT(c->other_study), DB_TEXT(c->identity),
                        DB_TEXT(a->patient_id), DB_TEXT(a->name), DB_TEXT(a->sex), DB_TEXT(a->birth),
                        DB_TEXT(b->patient_id), DB_TEXT(b->name), DB_TEXT(b->sex), DB_TEXT(b->birth),
-                       DB_INT(clock_wall_us()), DB_INT(a->arrived_at_us), DB_INT(b->arrived_at_us)),
+                       DB_INT(clock_wall_us()), DB_INT(a->arrived_at_us), DB_INT(b->arrived_at_us),
+                       DB_TEXT(a->accession), DB_TEXT(x->date), DB_TEXT(x->time),
+                       DB_TEXT(x->number), DB_TEXT(x->description), DB_TEXT(b->accession),
+                       DB_TEXT(y->date), DB_TEXT(y->time), DB_TEXT(y->number),
+                       DB_TEXT(y->description)),
                NULL, err) < 0 ||
         db_run(book->db, "correction_find",
                DB_ARGS(DB_TEXT(c->study), DB_TEXT(c->other_study), DB_TEXT(c->identity)), &rows,

@@ -37,10 +37,14 @@ int doubts_anothers(struct book *book, const char *study, bool is, bool *io_is_n
 
 /* The same image came for somebody else: entry was put aside. One question for all images of one
  * pair of studies and one second person; an answer given covers those that come later. */
+struct book_exam { /* as the images say; "" */
+    char date[17], time[17], number[65], description[257];
+};
 struct book_correction {
     const char *study, *other_study;
     const char *identity;            /* of the second, in hexadecimal */
     struct book_study first, second; /* arrived_at_us: of the image of each */
+    struct book_exam first_exam, second_exam;
     uint64_t entry;
 };
 int book_correction_put(struct book *book, const struct book_correction *c,
@@ -63,6 +67,11 @@ int book_join(struct book *book, const char *registration, const char *study,
  * and is logged. */
 bool book_is_asked(struct book *book, const char *study);
 
+/* Is nothing of the study here but what was put aside as another's, answered or not? Then it is no
+ * exam, and nobody's. */
+int book_study_is_aside(struct book *book, struct spool *spool, const char *study, bool *out,
+                        struct err *err) MUST_CHECK;
+
 /* Questions as they bear on "safe to delete". */
 struct book_question {
     char study[CLINIC_UID_SIZE], other_study[CLINIC_UID_SIZE];
@@ -73,6 +82,9 @@ struct book_question {
  * another image in its place. */
 int book_questions(struct book *book, struct spool *spool, struct book_question **out,
                    size_t *out_n, struct err *err) MUST_CHECK;
+/* As book_study_is_aside(), of a study as the spool counts it. */
+bool doubts_study_is_aside(const struct book_question *questions, size_t n,
+                           const struct spool_study *study);
 /* The study without what was put aside and answered; *out_is_open: nothing of it is safe. */
 void doubts_settle_study(const struct book_question *questions, size_t n, struct spool_study *study,
                          bool *out_is_open);

@@ -80,10 +80,15 @@ ORDER BY s.arrived_at_us DESC LIMIT 500
 
 -- name: correction_add
 INSERT INTO correction (study, other_study, identity, patient_id, name, sex, birth, other_patient_id, other_name, other_sex,
-    other_birth, asked_at_us, came_at_us, other_came_at_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-ON CONFLICT (study, other_study, identity) DO UPDATE SET came_at_us = excluded.came_at_us, other_came_at_us = excluded.other_came_at_us
-WHERE came_at_us = 0
+    other_birth, asked_at_us, came_at_us, other_came_at_us, is_described, accession, study_date, study_time, study_number,
+    description, other_accession, other_study_date, other_study_time, other_study_number, other_description)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)
+ON CONFLICT (study, other_study, identity) DO UPDATE SET came_at_us = excluded.came_at_us, other_came_at_us = excluded.other_came_at_us,
+    is_described = 1, accession = excluded.accession, study_date = excluded.study_date, study_time = excluded.study_time,
+    study_number = excluded.study_number, description = excluded.description, other_accession = excluded.other_accession,
+    other_study_date = excluded.other_study_date, other_study_time = excluded.other_study_time,
+    other_study_number = excluded.other_study_number, other_description = excluded.other_description
+WHERE came_at_us = 0 OR is_described = 0
 
 -- name: correction_find
 SELECT n, answer FROM correction WHERE study = ?1 AND other_study = ?2 AND identity = ?3
@@ -106,7 +111,9 @@ SELECT 1 FROM correction WHERE answer = '' AND (study = ?1 OR other_study = ?1) 
 -- name: correction_list
 SELECT c.n, c.study, c.other_study, c.patient_id, c.name, c.sex, c.birth, c.other_patient_id, c.other_name, c.other_sex,
     c.other_birth, c.asked_at_us, c.answer, c.answered_by, c.answered_at_us,
-    (SELECT count(*) FROM correction_instance i WHERE i.correction = c.n), c.came_at_us, c.other_came_at_us
+    (SELECT count(*) FROM correction_instance i WHERE i.correction = c.n), c.came_at_us, c.other_came_at_us,
+    c.accession, c.study_date, c.study_time, c.study_number, c.description,
+    c.other_accession, c.other_study_date, c.other_study_time, c.other_study_number, c.other_description
 FROM correction c WHERE c.answer = '' OR c.answered_at_us >= ?1 ORDER BY c.answer <> '', c.n DESC LIMIT 200
 
 -- name: correction_standing

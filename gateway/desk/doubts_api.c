@@ -4,6 +4,7 @@
 #include "gateway/desk/api_write.h"
 #include "gateway/desk/book.h"
 #include "gateway/desk/book_own.h"
+#include "gateway/desk/desk.h"
 #include "gateway/desk/doubts.h"
 #include "proto/base/clock.h"
 #include "proto/base/text.h"
@@ -117,13 +118,33 @@ out:
     return rc;
 }
 
+int
+api_refuse_aside(const struct http_request *req, struct http_response *res, const char *study,
+                 bool *out_is_refused, struct err *err)
+{
+    static const struct api_fault aside = {"study", "study_aside",
+                                           "nothing is here of this study but what was put aside"};
+    const struct api *api = http_user(req);
+
+    if (book_study_is_aside(api->book, api->options->spool, study, out_is_refused, err) < 0)
+        return -1;
+    if (*out_is_refused)
+        api_answer_fault(req, res, 409, &aside);
+    return 0;
+}
+
 static int
 post_join(struct http_request *req, struct http_response *res, struct err *err)
 {
     char study[CLINIC_UID_SIZE];
+    bool is_refused;
 
     if (api_read_study(req, study, err) < 0 ||
-        book_join(book_of(req), http_param(req, "registration"), study, err) < 0)
+        api_refuse_aside(req, res, study, &is_refused, err) < 0)
+        return -1;
+    if (is_refused)
+        return 0;
+    if (book_join(book_of(req), http_param(req, "registration"), study, err) < 0)
         return -1;
     http_answer_empty(res, 204);
     return 0;
@@ -138,6 +159,17 @@ write_person(struct jsonw *w, const struct db_rows *rows, size_t i, int column)
     jsonw_text(w, "name", db_text(rows, i, column + 1));
     jsonw_text(w, "sex", db_text(rows, i, column + 2));
     jsonw_text(w, "birth", db_text(rows, i, column + 3));
+}
+
+/* Columns from the accession on. */
+static void
+write_exam(struct jsonw *w, const struct db_rows *rows, size_t i, int column)
+{
+    jsonw_text(w, "accession", db_text(rows, i, column));
+    jsonw_text(w, "study_date", db_text(rows, i, column + 1));
+    jsonw_text(w, "study_time", db_text(rows, i, column + 2));
+    jsonw_text(w, "study_number", db_text(rows, i, column + 3));
+    jsonw_text(w, "description", db_text(rows, i, column + 4));
 }
 
 static void
@@ -204,11 +236,13 @@ write_corrections(struct jsonw *w, const struct db_rows *rows)
         jsonw_object(w, "first");
         jsonw_text(w, "study", db_text(rows, i, 1));
         write_person(w, rows, i, 3);
+        write_exam(w, rows, i, 18);
         jsonw_int(w, "came_at_us", db_int(rows, i, 16));
         jsonw_end(w);
         jsonw_object(w, "second");
         jsonw_text(w, "study", db_text(rows, i, 2));
         write_person(w, rows, i, 7);
+        write_exam(w, rows, i, 23);
         jsonw_int(w, "came_at_us", db_int(rows, i, 17));
         jsonw_end(w);
         jsonw_int(w, "asked_at_us", db_int(rows, i, 11));

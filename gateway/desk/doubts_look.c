@@ -151,17 +151,62 @@ find_first(struct spool *spool, const struct spool_entry *aside, char out_study[
     return found;
 }
 
+/* Inspected, and not yet told from the image that it repeats (uplink, whose.c). */
+static bool
+is_about_to_be_aside(struct spool *spool, const struct spool_entry *entry)
+{
+    char study[65] = "";
+    int64_t ignored;
+
+    return entry->state == INSTANCE_INSPECTED && find_first(spool, entry, study, &ignored) != 0 &&
+           strcmp(study, entry->facts.study_uid) != 0;
+}
+
+bool
+look_is_anothers(struct spool *spool, const struct spool_study *study)
+{
+    bool is_all_aside = study->counts[INSTANCE_QUARANTINED] >= study->total;
+    struct spool_filter filter = {.study_uid = study->study_uid, .limit = 1};
+    struct spool_entry *entry = NULL;
+    uint64_t *ids = NULL;
+    struct err gone;
+    size_t n = 0;
+    bool is = false;
+
+    filter.states = is_all_aside
+                        ? INSTANCE_BIT(INSTANCE_QUARANTINED)
+                        : ~(INSTANCE_BIT(INSTANCE_QUARANTINED) | INSTANCE_BIT(INSTANCE_DISCARDED));
+    spool_list(spool, &filter, &ids, &n);
+    if (n > 0 && spool_load(spool, ids[0], &entry, &gone) == 0)
+        is = is_all_aside ? quarantine_of(entry->last_error) == QUARANTINE_OTHER_PATIENT
+                          : is_about_to_be_aside(spool, entry);
+    spool_entry_free(&entry);
+    free(ids);
+    return is;
+}
+
 /* What is gone here stands in the book, if the study was looked at. */
 static int
-facts_or_nothing(struct doubts_look *look, uint64_t id, struct book_study *out, struct err *err)
+facts_or_nothing(struct doubts_look *look, uint64_t id, struct book_study *out,
+                 struct book_exam *out_exam, struct err *err)
 {
-    struct err why;
+    struct dcm_facts *facts = mem_new(sizeof *facts);
+    struct err why = {0};
+    int rc = look_all_facts(look->spool, look->accept, id, facts, &why);
 
-    if (look_facts(look->spool, look->accept, id, out, &why) == 0 || why.kind == ERR_NOT_FOUND ||
-        why.kind == ERR_REJECT)
-        return 0;
-    *err = why;
-    return -1;
+    if (rc == 0) {
+        take_facts(facts, out);
+        text_copy(out_exam->date, sizeof out_exam->date, facts->study_date);
+        text_copy(out_exam->time, sizeof out_exam->time, facts->study_time);
+        text_copy(out_exam->number, sizeof out_exam->number, facts->study_id);
+        text_copy(out_exam->description, sizeof out_exam->description, facts->study_description);
+    } else if (why.kind == ERR_NOT_FOUND || why.kind == ERR_REJECT) {
+        rc = 0;
+    } else {
+        *err = why;
+    }
+    free(facts);
+    return rc;
 }
 
 /* While it is put aside; what was thrown away meanwhile is asked no more. */
@@ -199,8 +244,8 @@ note_question(struct doubts_look *look, const struct spool_entry *entry, struct 
                                   .entry = entry->id};
     c->first.arrived_at_us = first_at_us;
     c->second.arrived_at_us = entry->meta.received_at_us;
-    if (facts_or_nothing(look, first, &c->first, err) == 0 &&
-        facts_or_nothing(look, entry->id, &c->second, err) == 0)
+    if (facts_or_nothing(look, first, &c->first, &c->first_exam, err) == 0 &&
+        facts_or_nothing(look, entry->id, &c->second, &c->second_exam, err) == 0)
         rc = ask(look, c, err);
     free(c);
     return rc;

@@ -29,6 +29,10 @@ int look_facts(struct spool *spool, struct accept *accept, uint64_t entry, struc
 int look_all_facts(struct spool *spool, struct accept *accept, uint64_t entry,
                    struct dcm_facts *out, struct err *err) MUST_CHECK;
 
+/* Is all that is here of the study put aside as another's images, or about to be? Then it is no
+ * exam of anybody's. */
+bool look_is_anothers(struct spool *spool, const struct spool_study *study);
+
 /* Which of these studies are parts of one exam: bits of proto/model/doubts.def, one a study. */
 struct doubts_arrived {
     const char *ae, *modality, *patient_id, *name;

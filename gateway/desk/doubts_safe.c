@@ -87,6 +87,38 @@ book_questions(struct book *book, struct spool *spool, struct book_question **ou
     return rc;
 }
 
+bool
+doubts_study_is_aside(const struct book_question *questions, size_t n,
+                      const struct spool_study *study)
+{
+    if (study->total == 0 || study->counts[INSTANCE_QUARANTINED] < study->total)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(questions[i].other_study, study->study_uid) == 0 &&
+            strcmp(questions[i].study, study->study_uid) != 0)
+            return true;
+    return false;
+}
+
+int
+book_study_is_aside(struct book *book, struct spool *spool, const char *study, bool *out,
+                    struct err *err)
+{
+    struct book_question *questions = NULL;
+    struct spool_study now;
+    struct err gone;
+    size_t n = 0;
+
+    *out = false;
+    if (spool_study(spool, study, &now, &gone) < 0)
+        return 0;
+    if (book_questions(book, spool, &questions, &n, err) < 0)
+        return -1;
+    *out = doubts_study_is_aside(questions, n, &now);
+    free(questions);
+    return 0;
+}
+
 void
 doubts_settle_study(const struct book_question *questions, size_t n, struct spool_study *study,
                     bool *out_is_open)

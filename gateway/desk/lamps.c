@@ -350,7 +350,7 @@ study_word_of(const struct spool_study *study, uint64_t missing)
 
     if (n[INSTANCE_QUARANTINED] + study->aside + study->lost > 0)
         return STUDY_ATTENTION;
-    if (study->open_associations > 0)
+    if (study->open_associations > 0 || study->total == 0)
         return STUDY_RECEIVING;
     if (safe == study->total && is_listed && !may_grow && study->paused == 0 && missing == 0 &&
         study->gone == 0)

@@ -163,7 +163,8 @@ look_at_new(struct look *look, unsigned *out_new, struct err *err)
     for (size_t i = 0; rc == 0 && i < n; i++) {
         bool is_old = studies[i].last_arrival_us < since, is = false;
 
-        if (is_old || (rc = is_known(look, studies[i].study_uid, &is, err)) < 0 || is)
+        if (is_old || (rc = is_known(look, studies[i].study_uid, &is, err)) < 0 || is ||
+            look_is_anothers(look->spool, &studies[i]))
             continue;
         rc = look_at(look, &studies[i], err);
         if (rc == 0) {

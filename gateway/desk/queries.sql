@@ -252,7 +252,7 @@ UPDATE report SET confirmed_at_us = ?3 WHERE read_id = ?1 AND version = ?2 AND c
 INSERT INTO notice (id, at_us, registration, words) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING
 
 -- name: notice_list
-SELECT at_us, registration, words FROM notice ORDER BY at_us DESC LIMIT ?1
+SELECT id, at_us, registration, words FROM notice ORDER BY at_us DESC LIMIT ?1
 
 -- name: study_find
 SELECT looked_at_us FROM study WHERE study = ?1

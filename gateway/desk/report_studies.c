@@ -153,11 +153,20 @@ choose(struct report_studies *s)
 
 /* ---- what is known of them ---- */
 
+/* Nothing of it was ever here but what was put aside and answered, and nothing is to come. */
+static bool
+is_over(const struct report_studies *s, const struct spool_study *study, uint64_t answered)
+{
+    return answered > 0 && study->total == 0 && study->open_associations == 0 && study->lost == 0 &&
+           study->gone == 0 && missing_of(s, study->study_uid) == 0;
+}
+
 /* What was put aside and answered counts no more; an open question holds all of its studies. */
 static void
 settle(struct report_studies *s, struct spool *spool)
 {
     uint64_t counts[INSTANCE_STATES], answered = 0;
+    size_t n = 0;
 
     for (size_t i = 0; i < s->studies_n; i++) {
         uint64_t *aside = &s->studies[i].counts[INSTANCE_QUARANTINED], before = *aside;
@@ -167,7 +176,10 @@ settle(struct report_studies *s, struct spool *spool)
         answered += before - *aside;
         if (is_open && *aside == 0)
             *aside = 1; /* of its other study */
+        if (is_open || !is_over(s, &s->studies[i], before - *aside))
+            s->studies[n++] = s->studies[i];
     }
+    s->studies_n = n;
     spool_counts(spool, counts);
     if (counts[INSTANCE_QUARANTINED] > answered)
         s->set_aside = counts[INSTANCE_QUARANTINED] - answered;
@@ -415,7 +427,9 @@ write_study(struct jsonw *w, const struct report_studies *s, const struct spool_
 
     jsonw_object(w, NULL);
     jsonw_text(w, "study", study->study_uid);
-    jsonw_bool(w, "may_attach", uid_is_valid(study->study_uid, true));
+    jsonw_bool(w, "may_attach",
+               uid_is_valid(study->study_uid, true) &&
+                   !doubts_study_is_aside(s->questions, s->questions_n, study));
     jsonw_text(w, "device", study->calling_ae);
     jsonw_text(w, "modality", study->modality);
     jsonw_text(w, "body_part", study->body_part);

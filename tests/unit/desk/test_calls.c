@@ -3,6 +3,7 @@
 
 #include "gateway/desk/accounts.h"
 #include "proto/base/clock.h"
+#include "proto/base/jsonw.h"
 #include "proto/base/text.h"
 #include "tests/support/book_world.h"
 
@@ -197,6 +198,43 @@ each_kind_has_its_answers(void **state)
     assert_int_equal(err.kind, ERR_NOT_FOUND);
 }
 
+int calls_report(struct book *book, struct jsonw *w, struct err *err) MUST_CHECK;
+
+/* They were kept, and no page ever showed one. */
+static void
+the_newest_notices_of_the_centre_are_told_to_the_page(void **state)
+{
+    struct clinic_down m = {.kind = CLINIC_NOTICE, .at_us = clock_wall_us()};
+    struct clinic_downs downs = {.messages = &m, .count = 1};
+    char *text;
+    struct buf json;
+    struct jsonw w;
+    struct err err;
+
+    (void)state;
+    for (int i = 0; i < 25; i++) {
+        m.at_us++;
+        m.seq = downs.next = ++last_seq;
+        clinic_id_new(m.id);
+        snprintf(m.reason, sizeof m.reason, "notice %c", 'a' + i);
+        assert_int_equal(book_take(book, &downs, &err), 0);
+    }
+    buf_init(&json, 1 << 20);
+    jsonw_init(&w, &json);
+    jsonw_object(&w, NULL);
+
+    assert_int_equal(calls_report(book, &w, &err), 0);
+
+    jsonw_end(&w);
+    text = mem_printf("%.*s", (int)json.n, (const char *)json.bytes);
+    assert_non_null(strstr(text, "notice y"));
+    assert_true(strstr(text, "notice y") < strstr(text, "notice x"));
+    assert_non_null(strstr(text, "notice f"));
+    assert_null(strstr(text, "notice e")); /* twenty */
+    free(text);
+    buf_fini(&json);
+}
+
 int
 main(void)
 {
@@ -211,6 +249,8 @@ main(void)
                                         book_world_open, book_world_close),
         cmocka_unit_test_setup_teardown(who_heard_and_answered_is_told_by_name, book_world_open,
                                         book_world_close),
+        cmocka_unit_test_setup_teardown(the_newest_notices_of_the_centre_are_told_to_the_page,
+                                        book_world_open, book_world_close),
         cmocka_unit_test_setup_teardown(each_kind_has_its_answers, book_world_open,
                                         book_world_close),
     };

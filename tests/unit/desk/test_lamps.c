@@ -87,9 +87,10 @@ nothing_is_safe_to_delete_while_more_is_announced(void **state)
 static void
 a_study_tells_how_far_it_is(void **state)
 {
-    struct spool_study s = {.total = 2};
+    struct spool_study s = {.total = 2}, none = {.total = 0};
 
     (void)state;
+    assert_string_equal(study_word_text(study_word_of(&none, 0)), "receiving"); /* of nothing */
     s.counts[INSTANCE_LOOKED] = 1;
     s.counts[INSTANCE_CODED] = 1;
     assert_string_equal(study_word_text(study_word_of(&s, 0)), "sending");

@@ -110,6 +110,21 @@ function Call({ call }) {
   </li>`;
 }
 
+// What the centre says in words: nothing is to be answered here. The newest.
+const Notice = ({ notice, registrations }) => {
+  const whose = registrations.find((r) => r.registration === notice.registration);
+  return html`<li class="study" data-notice=${notice.id}>
+    <div class="what"><b>${whose ? whose.name : notice.registration}</b><span class="quiet">${fullTime(notice.at_us)}</span></div>
+    <div class="how"><span class="call-words">${notice.words}</span></div></li>`;
+};
+
+function Notices({ now }) {
+  const notices = now.notices || [];
+  if (notices.length === 0) return null;
+  return html`<section aria-labelledby="notices"><h2 id="notices">${say("notices")}</h2>
+    <ul class="studies">${notices.map((n) => html`<${Notice} key=${n.id} notice=${n} registrations=${now.registrations || []} />`)}</ul></section>`;
+}
+
 // A way to try the sound before it is needed stands on this page; what needs an answer comes first.
 export function Calls({ now }) {
   const calls = now.calls || [];
@@ -117,5 +132,5 @@ export function Calls({ now }) {
     <div class="line"><h2 id="calls">${say("calls")}</h2><${Sound} /></div>
     ${calls.length === 0 && html`<p class="quiet">${say("no_calls")}</p>`}
     <ul class="studies">${calls.map((call) => html`<${Call} key=${call.call} call=${call} />`)}</ul>
-  </section>`;
+  </section><${Notices} now=${now} />`;
 }

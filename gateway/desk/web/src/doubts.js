@@ -18,6 +18,19 @@ const facts = (p) => [p.sex && sexWord(p.sex), plainDay(p.birth), p.patient_id].
 const identity = (p) => [clean(p.name), facts(p)].filter(Boolean).join(" · ") || say("nobody_named");
 const word = (w) => (knows(`doubt_${w}`) ? say(`doubt_${w}`) : w);
 
+// What the two say of their exam; of one person only this differs.
+const EXAM = ["accession", "study_date", "study_time", "study_number", "description", "study"];
+const isOne = (c) => ["patient_id", "name", "sex", "birth"].every((k) => c.first[k] === c.second[k]);
+const shown = (key, value) => (key === "study_date" ? plainDay(value) : key === "study_time" ? value.replace(/^(\d\d)(\d\d)(\d\d)?.*/, (all, h, m, s) => [h, m, s].filter(Boolean).join(":")) : value) || say("exam_none");
+function Exam({ c, isSecond, registrations }) {
+  const side = isSecond ? c.second : c.first;
+  const other = isSecond ? c.first : c.second;
+  const differs = EXAM.filter((k) => (side[k] || "") !== (other[k] || ""));
+  const named = registrations.find((r) => side.accession === r.registration || side.patient_id === r.registration);
+  return html`${differs.map((k) => html`<span class="exam" data-differs=${k}>${say(`exam_${k}`)} <b>${shown(k, side[k] || "")}</b></span>`)}
+    ${named && html`<span class="exam">${say("exam_registered", personFull(named))}</span>`}`;
+}
+
 // What of the two: A came first, or so it was where the desk does not know when.
 const came = (c, isSecond) => {
   const at = (isSecond ? c.second : c.first).came_at_us;
@@ -40,7 +53,8 @@ function Answer({ c, which, registrations, onClose }) {
   };
   return html`<${Dialog} title=${say("it_is", isSecond ? "B" : "A")} onClose=${onClose}>
     <p><b>${identity(isSecond ? c.second : c.first)}</b> ${came(c, isSecond)}</p>
-    <p class="quiet">${say(isSecond ? "it_is_b_does" : "it_is_a_does")}</p>
+    <p><${Exam} c=${c} isSecond=${isSecond} registrations=${registrations} /></p>
+    <p class="quiet">${say(`it_is_${isSecond ? "b" : "a"}_does${isOne(c) ? "_one" : ""}`)}</p>
     ${isSecond && finder}
     ${isSecond && html`<${Field} label=${say("b_is")} name="registration" value=${to ? registration : ""} onInput=${setRegistration}
       choices=${html`<option value="">${say("b_is_nobody")}</option><${PeopleOptions} registrations=${people} />`} />`}
@@ -60,8 +74,9 @@ function Which({ c, registrations }) {
   return html`<li class="study ${c.answer ? "green" : "red"} which" data-correction=${c.n}>
     <div class="what"><b>${say("a_or_b")}</b><span class="quiet">${fullTime(c.asked_at_us)}</span></div>
     <div class="how">
-      <span>${say("a_or_b_why", c.images)}</span>
-      <dl><dt>A</dt><dd>${identity(c.first)} ${came(c, false)}</dd><dt>B</dt><dd>${identity(c.second)} ${came(c, true)}</dd></dl>
+      <span>${say(isOne(c) ? "a_or_b_one" : "a_or_b_why", c.images)}</span>
+      <dl>${["A", "B"].map((name, i) => html`<dt>${name}</dt><dd>${identity(i ? c.second : c.first)} ${came(c, i === 1)} <${Exam} c=${c} isSecond=${i === 1} registrations=${registrations} /></dd>`)}</dl>
+      ${isOne(c) && EXAM.every((k) => c.first[k] === c.second[k]) && html`<span>${say("exam_same")}</span>`}
       ${c.answer && html`<span>${answered(c)}</span>`}</div>
     <div class="may">${!c.answer || isAgain ? html`<button type="button" onClick=${() => setAsked("first")}>${say("it_is", "A")}</button>
       <button type="button" onClick=${() => setAsked("second")}>${say("it_is", "B")}</button>`
