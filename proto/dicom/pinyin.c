@@ -296,15 +296,29 @@ match_any(const char *p, const char *const *signs, size_t count)
     return 0;
 }
 
-/* Bytes of what parts a name here; is_dot: as in names from other languages. */
+/* Blanks of any width, however many. */
+static size_t
+blank_bytes(const char *p)
+{
+    size_t n = 0, k;
+    bool is_blank = false;
+
+    while ((k = p[n] == ' ' ? 1 : unseen_bytes(p + n, &is_blank)) > 0 && (k == 1 || is_blank))
+        n += k;
+    return n;
+}
+
+/* Bytes of what parts a name here, blanks around it too; is_dot: as in names from other languages.
+ */
 static size_t
 separator_bytes(const char *p, bool *out_is_dot)
 {
-    static const char *const dots[] = {"·", "•", "・", "‧"}, *const blanks[] = {"^", " ", "\u3000"};
-    size_t n = match_any(p, dots, ARRAY_LEN(dots));
+    static const char *const dots[] = {"·", "•", "・", "‧"}, *const carets[] = {"^"};
+    size_t before = blank_bytes(p), n = match_any(p + before, dots, ARRAY_LEN(dots));
 
     *out_is_dot = n > 0;
-    return n > 0 ? n : match_any(p, blanks, ARRAY_LEN(blanks));
+    n += before + (n > 0 ? 0 : match_any(p + before, carets, ARRAY_LEN(carets)));
+    return n > 0 ? n + blank_bytes(p + n) : 0;
 }
 
 bool
@@ -354,9 +368,19 @@ pinyin_part(const char *name, char *out, size_t size)
         return;
     }
     text_copy(out, size, name);
-    for (char *blank = out; !is_plain && (uint8_t)*out >= 0x80 && *blank != '\0'; blank++)
-        if (*blank == ' ')
-            *blank = '^';
+    if (is_plain || (uint8_t)*out < 0x80)
+        return;
+    n = 0;
+    for (const char *p = out; *p != '\0';) {
+        size_t k = blank_bytes(p);
+
+        if (k == 0)
+            out[n++] = *p++;
+        else if (p[k] != '^' && p[k] != '\0' && (n == 0 || out[n - 1] != '^'))
+            out[n++] = '^';
+        p += k;
+    }
+    out[n] = '\0';
 }
 
 void
@@ -366,9 +390,12 @@ pinyin_fold(const char *name, char *out, size_t size)
 
     for (const char *p = name; *p != '\0' && n + 1 < size; p++) {
         char c = (char)tolower((uint8_t)*p), before = n > 0 ? out[n - 1] : '\0';
-        bool is_ln = before == 'l' || before == 'n';
+        bool is_ln = before == 'l' || before == 'n', is_blank;
+        size_t unseen = unseen_bytes(p, &is_blank);
 
-        if ((uint8_t)c >= 0x80 || c == '*' || c == '?')
+        if (unseen > 0)
+            p += unseen - 1;
+        else if ((uint8_t)c >= 0x80 || c == '*' || c == '?')
             out[n++] = c;
         else if (c == 'v' && is_ln)
             out[n++] = 'u';

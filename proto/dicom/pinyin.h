@@ -14,14 +14,14 @@
  */
 bool pinyin_name(const char *name, char *out, size_t size);
 /* Surname and given name of a Chinese name parted by ^: 王小东 > 王^小东. Others come back as they
- * are, blanks between Han as ^. */
+ * are, blanks behind Han, however many and wide, as one ^. */
 void pinyin_part(const char *name, char *out, size_t size);
 /* Any text: ASCII stays, Han become syllables, full-width signs their narrow forms, line ends stay;
  * blanks of any kind are blanks, signs that show nothing nothing; the rest is '?'. Appended to out.
  */
 bool pinyin_text(const char *text, size_t n, struct buf *out);
 /* Two ways to write the same (Zhang^San, ZHANG SAN, zhang san): letters in lower case, nothing
- * else; lyu, lv, lu alike. * and ? stay. */
+ * else, no blanks of any width; lyu, lv, lu alike. * and ? stay. */
 void pinyin_fold(const char *name, char *out, size_t size);
 /* Traditional signs as simplified ones (王小東 > 王小东); all else stays. false: too long, or no
  * data.

@@ -172,6 +172,22 @@ keys_match_as_the_standard_has_it(void **state)
 
 /* 1795305600 is 2026-11-22 08:00 in Shanghai. */
 static void
+a_name_is_found_whatever_blanks_it_is_written_with(void **state)
+{
+    static const char *const names[] = {"赵六", "赵　六", "赵  六", "赵\u00a0六"};
+    static const char *const keys[] = {"赵六", "赵^六", "赵　六", "赵?", "?六", "ZHAO LIU"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(names) * ARRAY_LEN(keys); i++) {
+        struct order *o = sample();
+        text_copy(o->name, sizeof o->name, names[i / ARRAY_LEN(keys)]);
+        text_copy(o->pinyin, sizeof o->pinyin, "Zhao^Liu");
+        if (!matches(o, 0x00100010, keys[i % ARRAY_LEN(keys)]))
+            fail_msg("'%s' does not find '%s'", keys[i % ARRAY_LEN(keys)], o->name);
+    }
+}
+
+static void
 two_ranges_are_one_span_of_time(void **state)
 {
     static const struct {
@@ -563,6 +579,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_match_as_the_standard_has_it),
+        cmocka_unit_test(a_name_is_found_whatever_blanks_it_is_written_with),
         cmocka_unit_test(two_ranges_are_one_span_of_time),
         cmocka_unit_test(a_device_sees_what_its_row_allows),
         cmocka_unit_test(an_order_whose_images_came_goes_unless_it_is_named),

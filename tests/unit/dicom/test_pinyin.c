@@ -42,6 +42,9 @@ names_read_as_names(void **state)
         {"刘䶮", "Liu^Yan"},
         {"王^小东", "Wang^XiaoDong"},
         {"欧阳 修", "OuYang^Xiu"},
+        {"赵　六", "Zhao^Liu"}, /* an ideographic blank: as HIS line up names of two signs */
+        {"赵  六", "Zhao^Liu"},
+        {"赵 ^ 六", "Zhao^Liu"},
         {"买买提·艾力", "MaiMaiTi^AiLi"},
         {"Smith^John", "Smith^John"},
         {"王", "Wang"},
@@ -115,6 +118,10 @@ names_are_parted(void **state)
     assert_string_equal(got, "欧^阳");
     pinyin_part("王^小东", got, sizeof got);
     assert_string_equal(got, "王^小东");
+    pinyin_part("赵　六", got, sizeof got);
+    assert_string_equal(got, "赵^六");
+    pinyin_part("赵  六 ", got, sizeof got);
+    assert_string_equal(got, "赵^六");
     pinyin_part("阿卜杜拉·买买提", got, sizeof got);
     assert_string_equal(got, "阿卜杜拉·买买提");
 }
