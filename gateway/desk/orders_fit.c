@@ -47,7 +47,7 @@ order_check(const struct order *o, struct err *err)
         return err_set(err, ERR_REJECT, "source: a word is due");
     if (!says_something(o->placer) || !is_plain_ascii(o->placer))
         return err_set(err, ERR_REJECT, "placer: the source's own number is due, ASCII");
-    if (!says_something(o->name) || strpbrk(o->name, "\r\n=\\") != NULL)
+    if (!says_something(o->name) || strpbrk(o->name, "\r\n") != NULL)
         return err_set(err, ERR_REJECT, "name: one line is due");
     if (!is_plain_ascii(o->accession) || !is_plain_ascii(o->patient_id))
         return err_set(err, ERR_REJECT, "accession and patient_id: ASCII without backslashes");

@@ -62,6 +62,17 @@ what_has_no_letter_and_no_digit_is_nobody(void **state)
     }
 }
 
+/* As a registration at the desk: devices are told / and a blank for them. */
+static void
+an_order_is_taken_whatever_signs_its_name_holds(void **state)
+{
+    (void)state;
+    take("placer\tname\n7\t李\\四\n8\t张=三\n");
+    assert_int_equal(tally.taken, 2);
+    assert_true(is_known("http", "7"));
+    assert_true(is_known("http", "8"));
+}
+
 static void
 leave(const char *folder, const char *name, const char *text)
 {
@@ -110,6 +121,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         BOOK_TEST(a_rule_under_the_names_is_no_patient),
         BOOK_TEST(what_has_no_letter_and_no_digit_is_nobody),
+        BOOK_TEST(an_order_is_taken_whatever_signs_its_name_holds),
         BOOK_TEST(files_in_capitals_are_taken_too),
     };
 
