@@ -364,8 +364,10 @@ act(const char *dir, const char *word, const char *which, const char *reason, st
     size_t n = 0, done = 0;
     struct err first = {0};
 
-    if (find(dir, which, &ids, &n, err) < 0)
+    if (find(dir, which, &ids, &n, err) < 0) {
+        (void)complain(err);
         return -1;
+    }
     for (size_t i = 0; i < n; i++) {
         struct err why = {0};
 
@@ -414,7 +416,7 @@ is_understood(int argc, char **argv)
     for (size_t i = 0; argc >= 3 && i < ARRAY_LEN(rows); i++)
         if (strcmp(argv[1], rows[i].word) == 0)
             return argc >= rows[i].least && argc <= rows[i].most &&
-                   (argc < 6 || (strcmp(argv[4], "--reason") == 0 && reject_is_reason(argv[5])));
+                   (argc < 6 || strcmp(argv[4], "--reason") == 0);
     return false;
 }
 
@@ -444,6 +446,11 @@ queue_cli(int argc, char **argv)
 
     if (!is_understood(argc, argv)) {
         fputs(usage, stderr);
+        print_reasons();
+        return 2;
+    }
+    if (argc == 6 && !reject_is_reason(argv[5])) {
+        fprintf(stderr, "radpost queue: '%s' is no reason\n", argv[5]);
         print_reasons();
         return 2;
     }

@@ -94,6 +94,49 @@ what_cannot_be_done_is_told_by_the_exit_code(void **state)
     assert_int_equal(queue("list", NULL, NULL, NULL), 2);
 }
 
+/* What it says of its failure. */
+static void
+complaint(const char *argv[7], int wanted_rc, char out[4096])
+{
+    char *words[7] = {NULL};
+    int argc = 0, saved = dup(STDERR_FILENO), pipes[2];
+    ssize_t n;
+
+    for (; argv[argc] != NULL; argc++)
+        words[argc] = mem_text(argv[argc]);
+    assert_int_equal(pipe(pipes), 0);
+    assert_true(saved >= 0 && dup2(pipes[1], STDERR_FILENO) >= 0);
+    close(pipes[1]);
+    int rc = queue_cli(argc, words);
+    fflush(stderr);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    close(saved);
+    n = read(pipes[0], out, 4095);
+    out[n > 0 ? n : 0] = '\0';
+    close(pipes[0]);
+    for (int i = 0; i < argc; i++)
+        free(words[i]);
+    assert_int_equal(rc, wanted_rc);
+}
+
+static void
+what_cannot_be_done_is_said_in_a_line(void **state)
+{
+    static const char *const acts[] = {"hold", "release", "requeue"};
+    struct spool_fixture *f = *state;
+    char out[4096];
+
+    for (size_t i = 0; i < ARRAY_LEN(acts); i++) {
+        complaint((const char *[7]){"queue", acts[i], f->dir, "study:1.2.3"},
+                  err_kind_exit(ERR_NOT_FOUND), out);
+        assert_string_equal(out, "radpost queue: there is no such study\n");
+    }
+    complaint((const char *[7]){"queue", "discard", f->dir, "1", "--reason", "boredom"}, 2, out);
+    assert_non_null(strstr(out, "radpost queue: 'boredom' is no reason\nWORD of a discard is one"));
+    assert_non_null(strstr(out, " equipment"));
+    assert_null(strstr(out, "radpost queue list"));
+}
+
 static bool
 is_paused(struct spool_fixture *f, uint64_t id)
 {
@@ -333,6 +376,8 @@ main(void)
                                         spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(what_rotted_is_not_left_where_somebody_would_take_it,
                                         spool_fixture_setup, spool_fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_done_is_said_in_a_line, spool_fixture_setup,
+                                        spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_done_is_told_by_the_exit_code,
                                         spool_fixture_setup, spool_fixture_teardown),
         cmocka_unit_test_setup_teardown(
