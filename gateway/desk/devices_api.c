@@ -7,6 +7,7 @@
 
 #include "proto/base/address.h"
 #include "proto/base/text.h"
+#include "proto/dicom/sopclass.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,6 +214,39 @@ take_texts(const struct json *o, struct accept_device *d)
     return true;
 }
 
+/* PS3.3 C.7.3.1.1.1: what storage classes are usually of, and what devices call themselves beside.
+ */
+static bool
+is_modality(const char *word, size_t n)
+{
+    static const char *const more[] = {"DR", "PX", "RG", "BMD", "BDUS", "OCT", "IVUS",
+                                       "TG", "DG", "BI", "LP",  "OSS",  "ST",  "LS"};
+    const struct dcm_sop_class *c;
+
+    for (size_t i = 0; i < ARRAY_LEN(more); i++)
+        if (strlen(more[i]) == n && memcmp(more[i], word, n) == 0)
+            return true;
+    for (size_t i = 0; (c = dcm_sop_class_at(i)) != NULL; i++)
+        if (strlen(c->modality) == n && memcmp(c->modality, word, n) == 0)
+            return true;
+    return false;
+}
+
+/* Of another word no order is: the device's worklist would be empty, and nobody told why. */
+static int
+check_modality(const char *list, struct err *err)
+{
+    for (const char *at = list; *at != '\0';) {
+        size_t n = strcspn(at, "+, ");
+
+        if (n > 0 && !is_modality(at, n))
+            return err_set(err, ERR_REJECT, "modality: DICOM has no '%.*s'; CT, DX+CR ...", (int)n,
+                           at);
+        at += n + (at[n] != '\0');
+    }
+    return 0;
+}
+
 static int
 take_numbers(const struct json *o, struct accept_device *d, struct err *err)
 {
@@ -242,7 +276,8 @@ put_device(struct accept *accept, const struct json *o, struct err *err)
         d = known;
     if (!take_texts(o, &d))
         return err_set(err, ERR_REJECT, "a text is too long");
-    if (take_numbers(o, &d, err) < 0)
+    if ((json_find(o, "modality") != NULL && check_modality(d.modality, err) < 0) ||
+        take_numbers(o, &d, err) < 0)
         return -1;
     return accept_put_device(accept, &d, err);
 }

@@ -233,6 +233,11 @@ an_engineer_enrols_changes_and_removes_a_device(void **state)
     static const char change[] = "{\"ae\":\"US_OLD\",\"address\":\"192.168.1.30\",\"pdu_bytes\":"
                                  "16384,\"charset\":\"GB18030\"}";
     static const char where[] = "{\"ae\":\"US_OLD\",\"address\":\"192.168.1.30\"}";
+    static const struct {
+        const char *words;
+        int status;
+    } modalities[] = {{"CT", 204},    {"DX+CR", 204}, {"CT,DX", 204}, {"DR", 204},
+                      {"CT/DX", 400}, {"XRAY", 400},  {"ct", 400},    {"", 204}};
     struct accept_device d;
     struct desk_visitor engineer;
 
@@ -246,6 +251,14 @@ an_engineer_enrols_changes_and_removes_a_device(void **state)
     assert_int_equal(d.pdu_bytes, 16384);
     assert_string_equal(d.name, "超声"); /* what was not said stays */
     assert_int_equal(tell("/desk/v1/devices", "{\"ae\":\"US_OLD\"}", &engineer), 400);
+    for (size_t i = 0; i < ARRAY_LEN(modalities); i++) {
+        char body[128];
+
+        snprintf(body, sizeof body,
+                 "{\"ae\":\"US_OLD\",\"address\":\"192.168.1.30\",\"modality\":\"%s\"}",
+                 modalities[i].words);
+        assert_int_equal(tell("/desk/v1/devices", body, &engineer), modalities[i].status);
+    }
     assert_int_equal(tell("/desk/v1/devices/remove", where, &engineer), 204);
     assert_false(accept_find_device(site.door, "US_OLD", "192.168.1.30", &d));
     assert_int_equal(tell("/desk/v1/devices/remove", where, &engineer), 404);
