@@ -168,6 +168,9 @@ a_study_that_is_nothing_but_a_copy_is_nobodys_and_goes_with_the_answer(void **st
     assert_string_equal(side(question, "second", "study"), COPY_STUDY);
     snprintf(answer, sizeof answer, "/desk/v1/corrections/%" PRId64 "/answer",
              json_as_int(json_find(question, "n"), 0));
+    /* anew: the studies of a state may be read just before the question that it lists was put */
+    assert_int_equal(
+        desk_site_ask(&site, visitor.headers, "GET", "/desk/v1/state?studies=all", NULL), 200);
     row = row_of("studies", COPY_STUDY);
     assert_non_null(row); /* while it is asked, it holds */
     assert_string_equal(json_as_text(json_find(row, "word")), "attention");
