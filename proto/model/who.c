@@ -155,6 +155,8 @@ is_as_told(const char *said, const char *name)
     for (const char *p = full; *p != '\0';) {
         size_t n = sign_bytes(p), k = n;
 
+        if (strnlen(p, n) < n) /* the name is longer than any, and was cut here */
+            return false;
         if (strncmp(s, p, n) == 0)
             is_any = true;
         else if ((k = told_instead(s, p, n)) == 0)

@@ -3,7 +3,7 @@
  * noticed by the server, and by us, after KEEP_IDLE_S + KEEP_COUNT * KEEP_EACH_S. Where only we
  * noticed, the server's end of our old session has it still: that is not another one.
  * A server that cannot be reached is tried again two seconds later, or as soon as the pool reached
- * it: nobody waits for it meanwhile. */
+ * it: between two attempts nobody waits for it. */
 #include "proto/pg/pg.h"
 #include "proto/pg/pg_own.h"
 
